@@ -1,0 +1,13 @@
+"""gchat: a chat room that starts with one command and that people join with what their machine already has.
+
+    bytes -> framing -> dialect -> command -> registry -> effects -> pump -> journal -> room log -> fan-out -> bytes
+
+protocol  bytes <-> values. Pure: knows no user, no room, no socket, no clock.
+chat      who is where, and who gets what. Pure: commands in, effects out; knows no dialect and no socket.
+journal   where messages rest and get their numbers. Knows no user and no connection.
+server    the shell: gevent, sockets, signals, configuration. Knows how, never what or to whom.
+
+server -> chat, journal -> protocol; nothing points back (import-linter holds it, see pyproject.toml).
+"""
+
+__version__ = "0.1.0"

@@ -1,0 +1,17 @@
+"""One room: who is in it, and its topic."""
+
+from __future__ import annotations
+
+from gchat.chat.session import Session
+
+
+class Room:
+    """A room stays when its last member leaves, until its place is needed: its history may be wanted again."""
+
+    __slots__ = ("members", "name", "topic", "topic_by")
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.members: dict[int, Session] = {}  # by session id, in the order in which they came
+        self.topic = ""
+        self.topic_by = ""

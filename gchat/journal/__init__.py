@@ -1,0 +1,1 @@
+"""Where messages rest, and get their numbers. Knows no user and no connection."""

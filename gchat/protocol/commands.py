@@ -1,0 +1,89 @@
+"""What a user can ask, as frozen values. How it is written on the wire is the dialects' matter, who may is chat's."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from gchat.protocol.errors import Refusal
+
+
+class Say(Struct, frozen=True, gc=False):
+    """Say lines to one's room; all the lines of one read together, for that is what makes them cheap."""
+
+    texts: tuple[str, ...]
+
+
+class Act(Struct, frozen=True):
+    """Tell one's room what one does: /me."""
+
+    text: str
+
+
+class Tell(Struct, frozen=True):
+    """Say something to one user only."""
+
+    to: str
+    text: str
+
+
+class Reply(Struct, frozen=True):
+    """Tell something to who last told us something."""
+
+    text: str
+
+
+class Nick(Struct, frozen=True):
+    """Take a nick."""
+
+    nick: str
+
+
+class Join(Struct, frozen=True):
+    """Leave one's room for another."""
+
+    room: str
+
+
+class Topic(Struct, frozen=True):
+    """Set the room's topic, or with an empty text ask for it."""
+
+    text: str
+
+
+class Who(Struct, frozen=True):
+    """Ask who is in one's room."""
+
+
+class Rooms(Struct, frozen=True):
+    """Ask which rooms there are."""
+
+
+class History(Struct, frozen=True):
+    """Ask for old messages of one's room, from number `start` on; below 0, from so many back."""
+
+    start: int
+
+
+class Ping(Struct, frozen=True):
+    """Ask for an answer, with the same text."""
+
+    text: str
+
+
+class Help(Struct, frozen=True):
+    """Ask what can be asked; of one command, or of all with an empty name."""
+
+    verb: str
+
+
+class Quit(Struct, frozen=True):
+    """Leave."""
+
+
+class Mistake(Struct, frozen=True):
+    """What a dialect could not understand: it stands among the commands so that it is answered in its place."""
+
+    refusal: Refusal
+
+
+Command = Say | Act | Tell | Reply | Nick | Join | Topic | Who | Rooms | History | Ping | Help | Quit | Mistake

@@ -1,0 +1,216 @@
+"""What a room tells and what a user is told, as frozen values. How they look is the dialects' matter.
+
+Three kinds: messages, which the journal numbers and keeps; presence, which rides the same stream without a number;
+and answers, which one user gets. Names are nicks, or `host:port` of who has none. No text in them is trusted: a
+dialect makes each fit for its wire.
+"""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from gchat.protocol.errors import Code
+
+# --- Messages --------------------------------------------------------------------------------------------------------
+
+
+class Said(Struct, frozen=True, gc=False):
+    """Consecutive messages of one user: what one read brought, which is one message most of the time."""
+
+    name: str
+    texts: tuple[str, ...]
+
+    @property
+    def count(self) -> int:
+        """How many numbers they take."""
+        return len(self.texts)
+
+
+class Acted(Struct, frozen=True, gc=False):
+    """What a user does."""
+
+    name: str
+    text: str
+    count: int = 1
+
+
+class TopicSet(Struct, frozen=True, gc=False):
+    """A user gave the room another topic."""
+
+    name: str
+    text: str
+    count: int = 1
+
+
+Message = Said | Acted | TopicSet
+
+
+class Record(Struct, frozen=True):
+    """A message as the journal keeps it: it has the numbers from `seq` to `seq + message.count - 1`."""
+
+    seq: int
+    time: float  # seconds since the epoch, of the wall clock
+    message: Message
+
+
+# --- Presence --------------------------------------------------------------------------------------------------------
+
+
+class Entered(Struct, frozen=True):
+    """A user came into the room, which has `online` members now."""
+
+    name: str
+    online: int
+
+
+class Left(Struct, frozen=True):
+    """A user is gone from the room."""
+
+    name: str
+    online: int
+
+
+class Renamed(Struct, frozen=True):
+    """A user goes by another name."""
+
+    old: str
+    new: str
+
+
+class Crowd(Struct, frozen=True):
+    """Many came, or went, or took other names, at once: all those of one kind together."""
+
+    kind: type[Entered | Left | Renamed]
+    count: int
+    online: int
+
+
+Presence = Entered | Left | Renamed | Crowd
+
+
+# --- Answers ---------------------------------------------------------------------------------------------------------
+
+
+class Welcome(Struct, frozen=True):
+    """The greeting; `online` counts the whole server."""
+
+    online: int
+    motd: str
+
+
+class Ready(Struct, frozen=True):
+    """The user may type: what was owed on entering has been said."""
+
+    prompt: str
+
+
+class Joined(Struct, frozen=True):
+    """You moved to this room."""
+
+    room: str
+    online: int
+
+
+class TopicIs(Struct, frozen=True):
+    """The room's topic and who set it; both are empty where there is none."""
+
+    text: str
+    name: str
+
+
+class Page(Struct, frozen=True):
+    """Old messages, oldest first. `next` is the number to ask for to go on, None at the end."""
+
+    records: tuple[Record, ...]
+    next: int | None
+    time: float  # now, by the wall clock: old messages of another day are shown with their date
+    asked: bool  # whether the user asked for it; who did not is not told that there is nothing
+
+
+class Told(Struct, frozen=True):
+    """A user says something to you only."""
+
+    name: str
+    text: str
+
+
+class Named(Struct, frozen=True):
+    """You go by this name now."""
+
+    name: str
+
+
+class Users(Struct, frozen=True):
+    """Who is in the room: the first of `total` names, and your own."""
+
+    room: str
+    names: tuple[str, ...]
+    total: int
+    you: str
+
+
+class RoomList(Struct, frozen=True):
+    """The largest rooms of `total`: name, members, topic; and the one that you are in."""
+
+    rooms: tuple[tuple[str, int, str], ...]
+    total: int
+    here: str
+
+
+class Pong(Struct, frozen=True):
+    """The answer to a ping."""
+
+    text: str
+
+
+class HelpText(Struct, frozen=True):
+    """What can be asked, in the words of the reader's own dialect; of one command if `verb` is not empty."""
+
+    verb: str
+
+
+class Refused(Struct, frozen=True):
+    """What you asked for was not done."""
+
+    code: Code
+    message: str
+
+
+class Slowed(Struct, frozen=True):
+    """You send faster than is allowed, and are read more slowly."""
+
+    messages_per_s: float
+
+
+class Skipped(Struct, frozen=True):
+    """You read too slowly: these messages, both included, were not sent to you."""
+
+    first: int
+    last: int
+
+
+class Closing(Struct, frozen=True):
+    """The connection is about to be closed, and why."""
+
+    message: str
+
+
+Answer = (
+    Welcome
+    | Ready
+    | Joined
+    | TopicIs
+    | Page
+    | Told
+    | Named
+    | Users
+    | RoomList
+    | Pong
+    | HelpText
+    | Refused
+    | Slowed
+    | Skipped
+    | Closing
+)
+
+Event = Message | Presence | Answer

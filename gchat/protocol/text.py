@@ -1,0 +1,194 @@
+"""Text: what may be shown on somebody's terminal, and what may be a name. Knows nothing of who says what.
+
+`printable` is the one function that decides what may go out. Every dialect, the conversation on stdout and the log
+send nothing that has not been through it (threats.md T5, T7, T8, T10).
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from functools import cache
+
+from confusable_homoglyphs import categories, confusables
+from precis_i18n import get_profile
+
+from gchat.protocol.errors import Code, Refusal
+
+_CLEAN_ASCII = bytes(range(0x20, 0x7F))
+
+
+def _unsafe() -> dict[int, str]:
+    """Return what never goes out as it is, and what is shown for it ("" for nothing).
+
+    ZWJ, ZWNJ, LRM, RLM and variation selectors are not among it: emoji, Persian and Hebrew need them.
+    """
+    table = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0))}  # C0, DEL, C1
+    table[0x00] = "␀"
+    table[0x09] = "    "
+    table |= {0x2028: "\\u2028", 0x2029: "\\u2029"}  # line and paragraph separator
+    noncharacters = [
+        *range(0xFDD0, 0xFDF0),
+        *(plane + low for plane in range(0, 0x110000, 0x10000) for low in (0xFFFE, 0xFFFF)),
+    ]
+    table |= dict.fromkeys([*noncharacters, *range(0xD800, 0xE000)], "\ufffd")  # and surrogates
+    invisible = [0xAD, 0x34F, 0x61C, 0x180E, 0x200B, 0xFEFF]  # soft hyphen, grapheme joiner, ALM, ZWSP, BOM
+    invisible += [*range(0x202A, 0x202F), *range(0x2060, 0x2070)]  # bidi embeddings, overrides, isolates; operators
+    invisible += [*range(0xFFF0, 0xFFFC)]  # interlinear marks
+    invisible += [*range(0xE0000, 0xE0100), *range(0xE01F0, 0xE1000)]  # tags, and the rest of plane 14's invisibles
+    return table | dict.fromkeys(invisible, "")
+
+
+_SHOWN = _unsafe()
+_UNSAFE = re.compile(f"[{''.join(map(re.escape, map(chr, _SHOWN)))}]")
+
+#: Marks on one base character before the rest is dropped; real orthographies need four at most (threats.md T8).
+MAX_COMBINING_MARKS = 8
+
+# Longer runs than that of what is neither a letter, a digit, a space nor ASCII: only there can too many marks stand.
+_MARK_RUN = re.compile(rf"[^\w\s\x00-\x7f]{{{MAX_COMBINING_MARKS + 1},}}")
+
+
+def printable(text: str) -> str:
+    r"""Return `text` fit to be shown: one line, no control, no invisible formatting, no tower of combining marks.
+
+    What would do something to a terminal is shown instead (ESC as ``\x1b``, NUL as ``␀``), what cannot be seen and
+    reorders or hides other text is dropped, a noncharacter becomes U+FFFD.
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    if _UNSAFE.search(text):
+        text = text.translate(_SHOWN)
+    return text if text.isascii() else _MARK_RUN.sub(_thinned, text)
+
+
+def printable_line(text: str) -> bytes:
+    """Return `text` as one line to send: printable, UTF-8, ended by LF."""
+    return printable(text).encode() + b"\n"
+
+
+def printable_lines(prefix: str, texts: tuple[str, ...]) -> bytes:
+    """Return each of `texts` behind `prefix` as a line to send: printable_line for many, at the cost of one.
+
+    The loop over lines is the C code of join and translate, for this is the inside of the fan-out.
+    """
+    encoded = (prefix + ("\n" + prefix).join(texts)).encode("utf-8", "surrogatepass")
+    if encoded.translate(None, _CLEAN_ASCII) == b"\n" * (len(texts) - 1):
+        return encoded + b"\n"
+    return b"".join(printable_line(prefix + text) for text in texts)
+
+
+def _thinned(match: re.Match[str]) -> str:
+    kept = []
+    marks = 0
+    for char in match[0]:
+        category = unicodedata.category(char)
+        if category in ("Mn", "Me"):
+            marks += 1
+            if marks > MAX_COMBINING_MARKS:
+                continue
+        elif category != "Cf":  # a joiner between marks is no base for more of them
+            marks = 0
+        kept.append(char)
+    return "".join(kept)
+
+
+# --- Names -----------------------------------------------------------------------------------------------------------
+
+# Characters with a meaning in gchat's own lines, in addresses, in commands or in file names.
+_RESERVED_CHARS = re.compile(r"[\[\]<>:/\\,;*\"'`@#|!?()&$%^~={}+\s]")
+
+# Scripts that are written together (UTS 39, section 5.2, "highly restrictive").
+_SCRIPTS_TOGETHER = (
+    {"LATIN", "CJK", "HAN", "HIRAGANA", "KATAKANA"},
+    {"LATIN", "CJK", "HAN", "BOPOMOFO"},
+    {"LATIN", "CJK", "HAN", "HANGUL"},
+)
+
+#: The longest room name, in characters.
+MAX_ROOM_NAME = 32
+
+
+def nick(name: str, max_length: int) -> str:
+    """Return `name` as a nick: PRECIS UsernameCasePreserved (RFC 8265), and what gchat adds. Raises Refusal."""
+    return _name("nick", "UsernameCasePreserved", name, max_length)
+
+
+def room(name: str) -> str:
+    """Return `name` as a room's name, in lower case: PRECIS UsernameCaseMapped (RFC 8265). Raises Refusal.
+
+    One leading # is dropped, for those who come from IRC.
+    """
+    return _name("room name", "UsernameCaseMapped", name.removeprefix("#"), MAX_ROOM_NAME)
+
+
+def name_keys(name: str) -> frozenset[str]:
+    """Return the keys of `name`: two names that share one are the same name, or could be taken for each other.
+
+    One is the name without case and width, one the skeleton of UTS 39, section 4, without case. The second alone would
+    let both Ian and ian in, for I looks like l and i does not.
+    """
+    plain = folded(name)
+    return frozenset((plain, _skeleton(plain), folded(_skeleton(unicodedata.normalize("NFKC", name)))))
+
+
+def folded(name: str) -> str:
+    """Return `name` without its case and width: two that are equal then are the same name."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFKC", name).casefold())
+
+
+def _name(kind: str, profile: str, name: str, max_length: int) -> str:
+    if not name:
+        raise Refusal(Code.BAD_NAME, f"That is no {kind}: it is empty")
+    if len(name) > max_length:
+        raise Refusal(Code.BAD_NAME, f"That {kind} is too long: {len(name):,} characters, {max_length} at most")
+    if bad := _RESERVED_CHARS.search(name):
+        what = "a space" if bad[0].isspace() else bad[0]
+        raise Refusal(Code.BAD_NAME, f"A {kind} has letters, digits, and - _ . between them, but not {what}")
+    try:
+        name = str(get_profile(profile).enforce(name))
+    except UnicodeEncodeError as error:
+        bad_part = error.object[error.start : error.end]
+        raise Refusal(Code.BAD_NAME, f"A {kind} cannot have {_described(bad_part)} in it") from None
+    # Width mapping and normalization may have made a reserved character, or more of them, of an innocent one.
+    if len(name) > max_length or _RESERVED_CHARS.search(name) or (not name[0].isalnum() and name[0] != "_"):
+        raise Refusal(Code.BAD_NAME, f"A {kind} begins with a letter or a digit and has letters, digits, - _ . in it")
+    if len(scripts := _scripts(name)) > 1 and not any(scripts <= together for together in _SCRIPTS_TOGETHER):
+        raise Refusal(Code.BAD_NAME, f"A {kind} cannot mix {' and '.join(sorted(s.title() for s in scripts))} letters")
+    return name
+
+
+def _described(chars: str) -> str:
+    names = [unicodedata.name(char, f"U+{ord(char):04X}").lower() for char in chars[:1]]
+    return names[0] if names else "that"
+
+
+def _scripts(name: str) -> set[str]:
+    return {str(script) for script in categories.unique_aliases(name)} - {"COMMON", "INHERITED"}
+
+
+def _skeleton(text: str) -> str:
+    """UTS 39, section 4: NFD, each character by its prototype, NFD."""
+    prototypes = _prototypes()
+    text = "".join(prototypes.get(char, char) for char in unicodedata.normalize("NFD", text))
+    return unicodedata.normalize("NFD", text)
+
+
+@cache
+def _prototypes() -> dict[str, str]:
+    """Each confusable character's prototype.
+
+    The library keeps Unicode's confusables.txt as a graph without direction: a character that is not a prototype has
+    one neighbour, its prototype. Where two have only each other, either will do, for keys are only ever compared.
+    """
+    graph = {
+        source.strip("\u200e"): [str(homoglyph["c"]).strip("\u200e") for homoglyph in homoglyphs]
+        for source, homoglyphs in confusables.confusables_data.items()
+    }
+    prototypes: dict[str, str] = {}
+    for source, neighbours in graph.items():
+        if len(source) == len(neighbours) == 1:
+            prototype = neighbours[0]
+            if graph.get(prototype) != [source] or len(prototype) > 1 or prototype < source:
+                prototypes[source] = prototype
+    return prototypes

@@ -1,0 +1,230 @@
+"""The composition: every piece of the server, made and joined here, from the first socket to the last goodbye."""
+
+from __future__ import annotations
+
+import gc
+import os
+import resource
+import socket
+import time
+from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
+
+import gevent
+from gevent.event import Event
+
+from gchat.chat.effects import CloseReason
+from gchat.chat.limits import Admission, Limits
+from gchat.chat.registry import LOBBY, Registry
+from gchat.journal.memory import MemoryJournal
+from gchat.protocol import events, plain
+from gchat.protocol.events import Closing
+from gchat.server import log
+from gchat.server.config import RELOADABLE, Config, changes
+from gchat.server.connection import FLUSH_S, Connection
+from gchat.server.listener import Listener, bind, set_options, spelled
+from gchat.server.log import logger
+from gchat.server.output import Output
+from gchat.server.pump import Pump
+
+#: Descriptors that connections never get: for the listener, files, the log, and whoever is told that it is full.
+KEPT_BACK = 64
+
+FAREWELL = "The server is shutting down"
+
+#: How often the watch looks for readers that make no progress and connections that do not end.
+WATCH_S = 0.25
+
+#: Connections that it looks at each time: 2 ms.
+WATCHED_AT_ONCE = 500
+
+#: After this long the process ends, whatever stands in the way.
+STOP_S = 4.5
+
+
+class App:
+    """A running server."""
+
+    def __init__(self, config: Config, conversation: Output | None) -> None:
+        self.config = config
+        self.limits = Limits()
+        self._set_limits()
+        self.registry = Registry(self.limits)
+        self.pump = Pump(
+            MemoryJournal(config.limits.room_log_bytes),
+            config.limits.room_log_bytes,
+            _shower(conversation) if conversation else None,
+        )
+        self.closing: dict[Connection, None] = {}
+        self.closed: Counter[CloseReason] = Counter()
+        self.stopping = Event()
+        self._admission = Admission()
+        self._descriptors = _raise_descriptor_limit()
+        server = config.server
+        self._socket = bind(server.host, server.port, server.listen_backlog)
+        set_options(self._socket, config.limits.send_buffer_bytes)
+        self._listener = Listener(self._socket, self._handle, self._turned_away)
+
+    @property
+    def address(self) -> str:
+        """Where the server listens, as people write it."""
+        name = self._socket.getsockname()
+        return name if isinstance(name, str) else spelled(name[0], name[1])
+
+    @property
+    def max_connections(self) -> int:
+        """How many connections there may be; never so many that descriptors run out."""
+        possible = max(1, self._descriptors - KEPT_BACK)
+        return min(self.config.server.max_connections or possible, possible)
+
+    def run(self) -> None:
+        """Serve until `stopping` is set, then drain."""
+        gevent.spawn(self.pump.run)
+        gevent.spawn(self._watch)
+        self._listener.start()
+        logger.info("listening on %s, for up to %s connections", self.address, f"{self.max_connections:,}")
+        self.stopping.wait()
+        self._drain()
+
+    def reload(self, config: Config) -> None:
+        """Take over what of `config` can change while running, and log what cannot."""
+        for section, key in changes(self.config, config):
+            value = getattr(getattr(config, section), key)
+            if (section, key) in RELOADABLE:
+                setattr(getattr(self.config, section), key, value)
+                logger.warning("configuration read again: %s.%s is %s now", section, key, value)
+            else:
+                logger.warning(
+                    "configuration read again: %s.%s cannot change while running; restart for it", section, key
+                )
+        self._set_limits()
+        log.set_level(self.config.log.level)
+        set_options(self._socket, self.config.limits.send_buffer_bytes)
+
+    def gone(self, connection: Connection) -> None:
+        """Count a connection out, and log it: the last word on it."""
+        self._admission.leave(connection.network)
+        reason = connection.closing or CloseReason.CRASHED
+        self.closed[reason] += 1
+        session = connection.session
+        logger.info(
+            "closed %d %s %s: %s, %d messages, %.1f s",
+            session.id,
+            session.address,
+            session.name if session.has_nick else "-",
+            reason.value,
+            session.messages,
+            time.monotonic() - connection.opened_at,
+        )
+
+    # --- Letting in ------------------------------------------------------------------------------------------------
+
+    def _turned_away(self, network: str) -> bytes | None:
+        """Return the line for who cannot be let in, None for who can."""
+        if self._admission.total >= self.max_connections:
+            return self._turn_away(CloseReason.FULL, "The server is full; try again later")
+        per_ip = self.config.limits.connections_per_ip
+        if per_ip and network and self._admission.of(network) >= per_ip:
+            most = "only one connection" if per_ip == 1 else f"at most {per_ip:,} connections"
+            return self._turn_away(CloseReason.TOO_MANY, f"There may be {most} from one address; close another first")
+        self._admission.enter(network)
+        return None
+
+    def _turn_away(self, reason: CloseReason, message: str) -> bytes:
+        self.closed[reason] += 1
+        logger.info("turned away: %s", reason.value)
+        return plain.encode(Closing(message))
+
+    def _handle(self, sock: socket.socket, address: str, network: str) -> None:
+        if self.stopping.is_set():  # accepted before, run after the others were said goodbye to
+            with suppress(OSError):
+                sock.send(plain.encode(Closing(FAREWELL)))
+            self._admission.leave(network)
+            sock.close()
+            return
+        try:
+            connection = Connection(self, sock, address, network)
+        except Exception:
+            logger.exception("a new connection crashed; it alone is closed")
+            self.closed[CloseReason.CRASHED] += 1
+            self._admission.leave(network)
+            sock.close()
+            return
+        logger.info("opened %d %s", connection.session.id, address)
+        connection.run()
+
+    # --- Watching and ending ---------------------------------------------------------------------------------------
+
+    def _watch(self) -> None:
+        """Find who does not read and who does not end, and throw garbage away, for ever; a greenlet."""
+        # A full collection among thousands of users holds the hub for too long and finds nothing, for a connection that
+        # has ended leaves no cycles. So only what is new is looked at, and all of it when nobody is there to wait.
+        gc.freeze()
+        gc.disable()
+        to_look_at: list[Connection] = []
+        while True:
+            gevent.sleep(WATCH_S)
+            gc.collect(0 if self.registry.sessions else 2)
+            now, timeout_s = time.monotonic(), self.config.limits.stall_timeout_s
+            if not to_look_at:
+                to_look_at = list(self.pump.connections.values())
+            for connection in to_look_at[-WATCHED_AT_ONCE:]:
+                if connection.stalled(now, timeout_s):
+                    connection.abort(CloseReason.STALLED)
+            del to_look_at[-WATCHED_AT_ONCE:]
+            for connection in list(self.closing):
+                if now >= connection.deadline:
+                    connection.shut()
+
+    def _drain(self) -> None:
+        """Stop accepting, say goodbye, let everybody have what they are owed, for FLUSH_S at most, and end."""
+        ends_at = time.monotonic() + FLUSH_S + 0.5
+        logger.info("stopping: %d users online", len(self.registry.sessions))
+        self._listener.close()
+        if self._socket.family == socket.AF_UNIX:
+            with suppress(OSError):  # somebody tidied up before us
+                os.unlink(self.config.server.host)
+        self.pump.submit(self.registry.leave_all(CloseReason.SHUTDOWN, FAREWELL))
+        while (self.pump.connections or self.closing) and time.monotonic() < ends_at:
+            gevent.sleep(0.02)
+        reasons = ", ".join(f"{count:,} {reason.value}" for reason, count in sorted(self.closed.items()))
+        logger.info(
+            "stopped: %s messages; connections: %s; crashes: %d",
+            f"{self.pump.messages:,}",
+            reasons or "none",
+            self.pump.crashes + self.closed[CloseReason.CRASHED],
+        )
+
+    def _set_limits(self) -> None:
+        config = self.config
+        self.limits.max_rooms = config.limits.max_rooms
+        self.limits.nick_max = config.limits.nick_max
+        self.limits.presence_quiet_above = config.limits.presence_quiet_above
+        self.limits.replay_on_join = config.history.replay_on_join
+        self.limits.motd = config.server.motd
+        self.limits.prompt = config.server.prompt
+
+
+def _shower(conversation: Output) -> Callable[[str, events.Event], None]:
+    """Return what shows the conversation to the operator: the lobby's lines as they are, others behind their room."""
+
+    def show(room: str, event: events.Event) -> None:
+        lines = plain.encode(event)
+        if room != LOBBY:
+            prefix = f"#{room} ".encode()
+            lines = b"".join(prefix + line for line in lines.splitlines(keepends=True))
+        conversation.write(lines)
+
+    return show
+
+
+def _raise_descriptor_limit() -> int:
+    """Take as many descriptors as are to be had without asking anybody; return how many that is."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        except (ValueError, OSError):
+            return soft
+    return hard if hard != resource.RLIM_INFINITY else 1 << 20

@@ -1,0 +1,151 @@
+"""The command `gchat-server`: arguments, signals, exit codes. 0: stopped; 1: the machine refused; 2: asked wrongly."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+import threading
+from contextlib import suppress
+from typing import NoReturn
+
+import gevent
+
+from gchat import __version__
+from gchat.protocol.errors import GchatError
+from gchat.protocol.text import printable
+from gchat.server import log
+from gchat.server.app import STOP_S, App
+from gchat.server.config import Config, ConfigError, dump, load
+from gchat.server.listener import StartError
+from gchat.server.log import logger
+from gchat.server.output import Output
+
+
+class UsageError(GchatError):
+    """The command line cannot be understood."""
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{message}; expected [HOST [PORT]] and options, see gchat-server --help")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="gchat-server",
+        description="A chat room that people join with nc, telnet or gchat-client.",
+        epilog="Every key of the file can be set in the environment too: GCHAT_LIMITS_BURST=100. "
+        "SIGTERM and SIGINT stop the server, SIGHUP makes it read its configuration again.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("host", nargs="?", metavar="HOST", help="address, name, or path of a Unix socket (127.0.0.1)")
+    parser.add_argument("port", nargs="?", metavar="PORT", help="TCP port (8888)")
+    parser.add_argument("--config", metavar="FILE", help="read the configuration from FILE (TOML)")
+    parser.add_argument("--memory", action="store_true", help="keep history in memory only")
+    parser.add_argument("--quiet", action="store_true", help="do not show the conversation on stdout")
+    parser.add_argument("--log-level", metavar="L", help="debug, info, warning or error")
+    parser.add_argument("--check-config", action="store_true", help="say whether the configuration is right, and exit")
+    parser.add_argument("--print-config", action="store_true", help="print the configuration in force, and exit")
+    parser.add_argument("--version", action="version", version=f"gchat-server {__version__}")
+    return parser
+
+
+def main() -> NoReturn:
+    """Run the command; the entry point in pyproject.toml."""
+    _open_standard_descriptors()
+    try:
+        code = _main(sys.argv[1:])
+        sys.stdout.flush()
+    except (UsageError, ConfigError) as error:
+        code = _complain(str(error), 2)
+    except StartError as error:
+        code = _complain(str(error), 1)
+    except OSError as error:  # stdout is full, or closed
+        code = _complain(f"cannot write to stdout: {os.strerror(error.errno or 0).lower()}", 1)
+    except SystemExit as done:  # --help, --version
+        code = int(done.code or 0)
+    except KeyboardInterrupt:  # before our own handlers are there
+        code = 130
+    os._exit(code)  # greenlets and daemon threads have nothing left to say
+
+
+def _open_standard_descriptors() -> None:
+    """Open what of stdin, stdout and stderr is closed: else a socket would get its number, and our output."""
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass
+    os.close(descriptor)
+    sys.stdout = sys.stdout or open(1, "w", closefd=False, encoding="utf-8")  # noqa: SIM115  # for good
+    sys.stderr = sys.stderr or open(2, "w", closefd=False, encoding="utf-8")  # noqa: SIM115
+
+
+def _complain(message: str, code: int) -> int:
+    with suppress(OSError):
+        print(f"gchat-server: {printable(message)}", file=sys.stderr, flush=True)
+    return code
+
+
+def _main(arguments: list[str]) -> int:
+    args = _parser().parse_args(arguments)
+    config = _load(args)
+    if args.check_config:
+        print("The configuration is right")
+        return 0
+    if args.print_config:
+        print(dump(config), end="")
+        return 0
+    errors = Output(2, "… {count} lines of the log were lost: nobody took them\n")
+    log.start(errors, config.log.level, config.log.format)
+    conversation = None if args.quiet else Output(1, "… {count} pieces of the conversation were not shown here\n")
+    app = App(config, conversation)
+    _handle_signals(app, args)
+    app.run()
+    for output in (conversation, errors):
+        if output is not None:
+            output.close(0.5)
+    return 0
+
+
+def _load(args: argparse.Namespace) -> Config:
+    given = {
+        ("server", "host"): args.host,
+        ("server", "port"): args.port,
+        ("history", "store"): "memory" if args.memory else None,
+        ("log", "level"): args.log_level,
+    }
+    if args.host and args.host.isdecimal() and args.port is None:
+        raise UsageError(
+            f"HOST is {args.host}, which looks like a port; for that, type: gchat-server 127.0.0.1 {args.host}"
+        )
+    try:
+        return load(args.config, os.environ, {place: text for place, text in given.items() if text is not None})
+    except OSError as error:
+        raise StartError(f"cannot read {args.config}: {os.strerror(error.errno or 0).lower()}") from None
+
+
+def _handle_signals(app: App, args: argparse.Namespace) -> None:
+    deadline = threading.Timer(STOP_S, os._exit, (0,))
+    deadline.daemon = True
+    loop = gevent.get_hub().loop
+
+    # Plain handlers and a native thread, not gevent's: they must end the process even if a greenlet never yields.
+    def stop(_signal: int, _frame: object) -> None:
+        if deadline.is_alive():
+            os._exit(130)
+        deadline.start()
+        loop.run_callback_threadsafe(app.stopping.set)
+
+    def reload() -> None:
+        try:
+            app.reload(_load(args))
+        except GchatError as error:
+            logger.error("configuration not read again: %s", error)
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+    gevent.signal_handler(signal.SIGHUP, reload)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,103 @@
+"""The servers that are measured: gchat, the limit, and whichever peers this machine has."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+from tests.bench.run import HERE, TOP, Kind, compile_c, compiler
+
+GCHAT = Kind(
+    "gchat",
+    lambda port, _directory, _clients: [
+        *(sys.executable, "-m", "gchat.server.main", "127.0.0.1", str(port), "--memory", "--quiet")
+    ],
+    greets=True,
+    environment={"GCHAT_LIMITS_MESSAGES_PER_S": "0"},
+)
+
+OBVIOUS = Kind("sendall loop", lambda port, _directory, _clients: [sys.executable, str(HERE / "obvious.py"), str(port)])
+
+_NGIRCD = """\
+[Global]
+Name = irc.bench.test
+Info = bench
+AdminInfo1 = bench
+AdminEMail = bench@bench.test
+Listen = 127.0.0.1
+Ports = {port}
+MotdPhrase = bench
+PidFile =
+[Limits]
+MaxConnections = 0
+MaxConnectionsIP = 0
+MaxJoins = 0
+MaxNickLength = 9
+MaxPenaltyTime = 0
+[Options]
+ChrootDir =
+DNS = no
+Ident = no
+IncludeDir = {directory}
+PAM = no
+SyslogFacility = local7
+"""
+
+
+def _path(program: str) -> str | None:
+    """Where `program` is; daemons are not on everybody's PATH."""
+    return shutil.which(program, path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/usr/local/sbin")
+
+
+def _ngircd(port: int, directory: Path, _clients: int) -> list[str]:
+    file = directory / "ngircd.config"
+    file.write_text(_NGIRCD.format(port=port, directory=directory))
+    file.chmod(0o644)
+    return [_path("ngircd") or "", "-n", "-f", str(file)]
+
+
+def _nats(port: int, _directory: Path, _clients: int) -> list[str]:
+    return [_path("nats-server") or "", "-a", "127.0.0.1", "-p", str(port)]
+
+
+def _redis(port: int, directory: Path, clients: int) -> list[str]:
+    options = {"port": port, "bind": "127.0.0.1", "save": "", "maxclients": clients + 32, "dir": directory}
+    return [
+        _path("redis-server") or "",
+        *(text for name, value in options.items() for text in (f"--{name}", str(value))),
+    ]
+
+
+def _ncat(port: int, _directory: Path, clients: int) -> list[str]:
+    return [_path("ncat") or "", "-l", "--chat", "-m", str(clients + 10), "127.0.0.1", str(port)]
+
+
+_INSTALLABLE = {
+    "nats-server": Kind("NATS", _nats, mode="nats"),
+    "redis-server": Kind("Redis pub/sub", _redis, mode="redis"),
+    "ngircd": Kind("ngIRCd", _ngircd, mode="irc", longest=400),
+    "ncat": Kind("ncat --chat", _ncat),
+}
+
+
+def installed(*, plain_only: bool) -> list[Kind]:
+    """The peers that are here, and the obvious server, which always is."""
+    found = [kind for program, kind in _INSTALLABLE.items() if _path(program)]
+    return [*(kind for kind in found if kind.mode == "plain" or not plain_only), OBVIOUS]
+
+
+def absent() -> list[str]:
+    """The names of the peers that are not here."""
+    return [kind.name for program, kind in _INSTALLABLE.items() if not _path(program)]
+
+
+def limit(path: str | None, directory: Path) -> Kind | None:
+    """The limit: a C server that relays lines and does nothing else, from `path`, or from where it usually is."""
+    named = path or os.environ.get("GCHAT_LIMIT_C")
+    source = Path(named) if named else TOP / "../shared/tools/limit.c"
+    if compiler() is None or not (named or source.is_file()):
+        return None
+    program = compile_c(source, directory)
+    return Kind("limit (C)", lambda port, _directory, _clients: [program, str(port)])

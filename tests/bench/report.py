@@ -1,0 +1,269 @@
+"""The report: the figures as Markdown tables, and as JSON."""
+
+from __future__ import annotations
+
+import os
+import platform
+import statistics
+from collections.abc import Callable, Iterable, Iterator
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from tests.bench.cases import Bench
+from tests.bench.peers import GCHAT
+from tests.bench.run import LOAD_CORE, SERVER_CORE, Run
+
+Row = list[str]
+
+#: case, clients: what is compared with the limit, by which figure, what is wanted, and whether more is better.
+WANTED: list[tuple[str, int, str, str, float, bool]] = [
+    ("fanout", 100, "peak fan-out, 10 senders, 100 readers", "deliveries_per_s", 0.85, True),
+    ("fanout", 900, "peak fan-out, 10 senders, 900 readers", "deliveries_per_s", 1.0, True),
+    ("fanout", 5000, "peak fan-out, 10 senders, 5,000 readers", "deliveries_per_s", 1.0, True),
+    ("fanout", 15000, "peak fan-out, 10 senders, 15,000 readers", "deliveries_per_s", 1.0, True),
+    ("all", 900, "peak fan-out, 900 senders of 900", "deliveries_per_s", 1.0, True),
+    ("small", 10, "small room, 10 clients, all talking", "deliveries_per_s", 0.6, True),
+    ("paced", 1000, "50 messages/s to 1,000 readers: CPU per delivery", "cpu_us_per_delivery", 1.10, False),
+    ("paced", 1000, "50 messages/s to 1,000 readers: p99", "p99_ms", 1.5, False),
+]
+
+UNITS: dict[str, Callable[[float], str]] = {
+    "deliveries_per_s": lambda value: f"{rate(value)}/s",
+    "cpu_us_per_delivery": lambda value: f"{value:.2f} µs",
+    "p99_ms": lambda value: f"{value:.2f} ms",
+}
+
+
+def rate(value: float) -> str:
+    """A number of things a second, as people say it: 5.3 M, 87 k."""
+    for size, unit in ((1e6, "M"), (1e3, "k")):
+        if value >= size:
+            return f"{value / size:.{0 if value >= 100 * size else 1 if value >= 10 * size else 2}f} {unit}"
+    return f"{value:.0f}"
+
+
+def median(runs: Iterable[Run], figure: str) -> float | None:
+    """The median of a figure of those of `runs` that came to one."""
+    values = [getattr(run, figure) for run in runs if not run.failure]
+    return statistics.median(values) if values else None
+
+
+def raw(bench: Bench) -> dict[str, Any]:
+    """Everything measured, for JSON."""
+    return {
+        "machine": machine(),
+        "rounds": bench.rounds,
+        "runs": bench.runs,
+        "starts_s": bench.starts_s,
+        "holds": bench.holds,
+    }
+
+
+def machine() -> dict[str, str]:
+    """What it was measured on."""
+    found = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
+    return {
+        "cpu": found[0].partition(":")[2].strip() if found else platform.machine(),
+        "cores": str(os.cpu_count()),
+        "kernel": platform.release().partition("-")[0],
+        "python": platform.python_version(),
+        "gevent": version("gevent"),
+    }
+
+
+def markdown(bench: Bench, absent: list[str]) -> str:
+    """The report as people read it."""
+    sections = (_wanted, _fanout, _silent, _stuck, _memory, _start, _hold)
+    parts = [_head(bench, absent), *(part for section in sections if (part := section(bench)))]
+    return "\n\n".join(parts) + "\n"
+
+
+def _head(bench: Bench, absent: list[str]) -> str:
+    where = machine()
+    pinned = (
+        f"server alone on core {SERVER_CORE}, load on core {LOAD_CORE}"
+        if SERVER_CORE != LOAD_CORE
+        else "server and load on the same core: there is only one"
+    )
+    notes = [
+        "{cpu}, {cores} cores, Linux {kernel}, Python {python}, gevent {gevent}; ".format(**where) + f"{pinned}.",
+        "gchat in plain dialect, history in memory, no rate limit."
+        + (f" gchat and the limit in turn, medians of {bench.rounds} rounds; peers once." if bench.rounds > 1 else ""),
+    ]
+    if bench.limit:
+        notes.append("The limit is a C epoll server that relays lines, gathered per client, and does nothing else.")
+    if not bench.generator.is_c:
+        notes.append("**No C compiler here: the load is made by load.py, which is what these figures measure.**")
+    if absent:
+        notes.append(f"Not installed here: {', '.join(absent)}.")
+    return "# gchat measured\n\n" + "\n".join(notes)
+
+
+def _table(title: str, head: Row, rows: list[Row], note: str = "") -> str:
+    if not rows:
+        return ""
+    lines = [f"| {' | '.join(row)} |" for row in (head, ["---", *["---:"] * (len(head) - 1)], *rows)]
+    return f"## {title}\n\n" + (f"{note}\n\n" if note else "") + "\n".join(lines)
+
+
+def groups(runs: Iterable[Run]) -> Iterator[tuple[str, int, list[Run]]]:
+    """The runs of one server and one size together, by size."""
+    found: dict[tuple[int, int, str], list[Run]] = {}
+    for run in runs:
+        found.setdefault((run.ask.clients, run.ask.silent, run.server), []).append(run)
+    for (clients, _, server), together in sorted(found.items(), key=lambda item: item[0][:2]):
+        yield server, clients, together
+
+
+def _wanted(bench: Bench) -> str:
+    rows = []
+    for case, clients, what, figure, bound, more in WANTED:
+        runs = [run for run in bench.runs if run.case == case and run.ask.clients == clients]
+        ours = median((run for run in runs if run.server == GCHAT.name), figure)
+        limit = median((run for run in runs if bench.limit and run.server == bench.limit.name), figure)
+        if not ours or not limit:
+            continue
+        met = ours / limit >= bound if more else ours / limit <= bound
+        shown = UNITS[figure]
+        wanted = f"{'≥' if more else '≤'} {bound:.2f}"
+        rows.append([what, shown(ours), shown(limit), f"{ours / limit:.2f}", wanted, "yes" if met else "**no**"])
+    return _table("Against the limit", ["", "gchat", "limit", "ratio", "wanted", "reached"], rows)
+
+
+def _fanout(bench: Bench) -> str:
+    rows = []
+    titles = {"fanout": "", "all": ", all talking", "small": ", all talking", "paced": ", 50 messages/s"}
+    for case, title in titles.items():
+        for server, clients, runs in groups(run for run in bench.runs if run.case == case):
+            rows.append([f"{clients:,}{title}", server, *_figures(runs)])
+    head = [
+        "clients",
+        "server",
+        "deliveries/s",
+        "CPU each",
+        "p50",
+        "p99",
+        "server CPU",
+        "load CPU",
+        "skipped",
+        "missing",
+        "closed",
+    ]
+    note = (
+        "At peak 64 messages of 80 bytes are on their way at any time, so latency is what that many take. Skipped: not "
+        "delivered, and the reader was told how many. Missing: not delivered when nothing more came, and nobody said "
+        "so. Load CPU near 100 %: the load generator was the bottleneck. Every server has one core."
+    )
+    return _table("Fan-out", head, rows, note)
+
+
+def _figures(runs: list[Run]) -> Row:
+    good = [run for run in runs if not run.failure]
+    if not good:
+        return [runs[0].failure, *[""] * 8]
+
+    def of(figure: str) -> float:
+        return median(good, figure) or 0.0
+
+    return [
+        rate(of("deliveries_per_s")),
+        f"{of('cpu_us_per_delivery'):.2f} µs",
+        *(f"{of(name):.2f} ms" for name in ("p50_ms", "p99_ms")),
+        *(f"{of(name):.0%}" for name in ("server_cpu", "load_cpu")),
+        *(f"{sum(getattr(run, name) for run in good):,}" for name in ("skipped", "missing", "closed")),
+    ]
+
+
+def _silent(bench: Bench) -> str:
+    rows = []
+    for _, clients, runs in groups(run for run in bench.runs if run.case == "silent" and not run.failure):
+        silent, total = runs[0].ask.silent, sum(run.ask.silent for run in runs)
+        p99, rss, tcp = (median(runs, name) or 0.0 for name in ("p99_ms", "rss_mib", "tcp_mib"))
+        know = f"{sum(run.silent_know for run in runs):,} of {total:,}" if total else ""
+        lost = [f"{sum(getattr(run, name) for run in runs):,}" for name in ("skipped", "missing", "silent_closed")]
+        memory = [f"{rss:.0f} MiB", f"{tcp:.0f} MiB", f"{rss + tcp:.0f} MiB"]
+        rows.append([f"{silent:,} beside {clients:,}", f"{p99:.2f} ms", *lost, know, *memory])
+    head = [
+        "silent",
+        "p99 of the others",
+        "skipped",
+        "missing",
+        "silent closed",
+        "silent who know",
+        "RSS",
+        "kernel TCP",
+        "in all",
+    ]
+    note = (
+        "50 lines of 1 kB a second. Silent readers join and read nothing until the end; then those *know* for whom the "
+        "messages that come, and those that they are told they missed, add up to all that was said. Kernel: both ends "
+        "of all connections."
+    )
+    return _table("Readers that do not read", head, rows, note)
+
+
+def _stuck(bench: Bench) -> str:
+    runs = [run for run in bench.runs if run.case == "stuck"]
+    rows = []
+    for alone, beside in zip(runs[::2], runs[1::2], strict=True):  # without, and with
+        row = [alone.server, f"{alone.ask.size:,}", alone.failure or rate(alone.deliveries_per_s)]
+        if beside.failure:
+            rows.append([*row, beside.failure, "", "", "", ""])
+            continue
+        memory = f"{beside.rss_mib + beside.tcp_mib:.0f} MiB"
+        rows.append(
+            [*row, rate(beside.deliveries_per_s), f"{beside.skipped:,}", f"{beside.missing:,}", _fate(beside), memory]
+        )
+    head = [
+        "server",
+        "bytes a line",
+        "deliveries/s without",
+        "with one",
+        "skipped",
+        "missing",
+        "the silent one",
+        "RSS and kernel",
+    ]
+    healthy = runs[0].ask.clients if runs else 0
+    note = (
+        f"Beside {healthy} healthy readers, of whom 10 send as fast as they may: 64 lines are on their way. Skipped "
+        "and missing are those of the healthy. A server that delivers 0 waits for the one."
+    )
+    return _table("One reader that does not read, at full speed", head, rows, note)
+
+
+def _fate(run: Run) -> str:
+    if run.silent_closed:
+        return "is closed"
+    if not run.silent_know:
+        return "is kept, and misses some"
+    return f"is told that it missed {run.silent_told:,}" if run.silent_told else "has all of it waiting"
+
+
+def _memory(bench: Bench) -> str:
+    rows = []
+    for server, clients, runs in groups(run for run in bench.runs if run.case == "idle"):
+        each = median(runs, "kib_per_connection")
+        rows.append([server, f"{clients:,}", runs[0].failure if each is None else f"{each:.1f} KiB"])
+    return _table("Memory", ["server", "idle connections", "RSS each"], rows, "Wanted of gchat, with 5,000: ≤ 12 KiB.")
+
+
+def _start(bench: Bench) -> str:
+    if not bench.starts_s:
+        return ""
+    times = [statistics.median(bench.starts_s), min(bench.starts_s), max(bench.starts_s)]
+    rows = [[*(f"{time_s:.3f} s" for time_s in times), str(len(bench.starts_s))]]
+    return _table("Start, to the first greeting", ["median", "least", "most", "starts"], rows, "Wanted: ≤ 0.5 s.")
+
+
+def _hold(bench: Bench) -> str:
+    rows = [
+        [hold.asked, f"{hold.members:,}", f"{hold.median_ms:.2f} ms", f"{hold.max_ms:.2f} ms"] for hold in bench.holds
+    ]
+    note = (
+        "Measured from outside: how long another user's `/ping` took when it was sent just after this was asked. So it "
+        "is what people notice: the time that the loop is held, and what is done for others first. “Nothing” is the "
+        "ping alone."
+    )
+    return _table("How long others wait for one", ["asked", "in a room of", "median", "most"], rows, note)

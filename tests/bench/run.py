@@ -1,0 +1,271 @@
+"""Processes: a server on one core, the load generator on another, and what /proc says of the server meanwhile."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import resource
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+HERE = Path(__file__).resolve().parent
+TOP = HERE.parent.parent
+
+#: A server must accept its first connection within this.
+START_S = 15.0
+
+_CORES = sorted(os.sched_getaffinity(0))
+SERVER_CORE, LOAD_CORE = _CORES[0], _CORES[1 % len(_CORES)]
+
+
+class Failure(Exception):
+    """A run that came to no figures: says why, for the table."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A server that can be measured; `command` makes its command line: port, temporary directory, number of clients."""
+
+    name: str
+    command: Callable[[int, Path, int], list[str]]
+    mode: str = "plain"
+    greets: bool = False  # sends something to everybody who joins
+    environment: Mapping[str, str] = field(default_factory=dict)
+    longest: int = 8000  # bytes of text that it relays
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What the load generator is asked to do; see load.c."""
+
+    clients: int
+    senders: int = 10
+    silent: int = 0
+    rate: float = 0.0
+    size: int = 80
+    seconds: float = 3.0
+
+
+@dataclass(slots=True)
+class Run:
+    """One run and its figures; with a `failure`, there are none."""
+
+    case: str
+    server: str
+    ask: Ask
+    failure: str = ""
+    deliveries_per_s: float = 0.0
+    cpu_us_per_delivery: float = 0.0
+    server_cpu: float = 0.0  # 1.0: a whole core
+    load_cpu: float = 0.0
+    p50_ms: float = 0.0
+    p99_ms: float = 0.0
+    max_ms: float = 0.0
+    expected: int = 0
+    missing: int = 0  # never delivered, and nobody said so
+    skipped: int = 0  # not delivered either, but the reader was told
+    closed: int = 0
+    silent_closed: int = 0
+    silent_told: int = 0  # messages that silent clients were told they missed
+    silent_know: int = 0  # silent clients that got, or were told that they missed, exactly what was said
+    kib_per_connection: float = 0.0
+    rss_mib: float = 0.0
+    tcp_mib: float = 0.0  # the kernel's memory for TCP, more than before the run
+
+
+def descriptors() -> int:
+    """Take, for us and our children, as many descriptors as are allowed; return how many."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    if hard == resource.RLIM_INFINITY:
+        hard = 1 << 20
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+    return hard
+
+
+def compiler() -> str | None:
+    """The C compiler."""
+    return next(filter(None, map(shutil.which, (os.environ.get("CC", "cc"), "cc", "gcc", "clang"))), None)
+
+
+def compile_c(source: Path, directory: Path) -> str:
+    """Return the path of the program made from `source`. Raises CalledProcessError."""
+    program = directory / source.stem
+    subprocess.run([compiler() or "cc", "-O2", "-o", str(program), str(source)], check=True)
+    return str(program)
+
+
+def start(command: list[str], core: int, **options: Any) -> subprocess.Popen[str]:
+    """Start a process that runs on `core` only, from its first instruction on."""
+    mine = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {core})
+    try:
+        return subprocess.Popen(command, text=True, **options)
+    finally:
+        os.sched_setaffinity(0, mine)
+
+
+def connect(port: int, ends_at: float, alive: Callable[[], bool]) -> socket.socket:
+    """Connect as soon as somebody listens. Raises Failure."""
+    while alive() and time.monotonic() < ends_at:
+        try:
+            return socket.create_connection(("127.0.0.1", port), timeout=START_S)
+        except ConnectionRefusedError:
+            time.sleep(0.001)
+    raise Failure("did not start")
+
+
+class Server:
+    """A running server, alone with its temporary directory."""
+
+    def __init__(self, kind: Kind, clients: int) -> None:
+        self.kind = kind
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port: int = probe.getsockname()[1]
+        self._directory = tempfile.TemporaryDirectory(prefix="gchat-bench-", ignore_cleanup_errors=True)
+        directory = Path(self._directory.name)
+        directory.chmod(0o755)  # for those who change their user
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("GCHAT_")}
+        self.started_at = time.monotonic()
+        self.process = start(
+            kind.command(self.port, directory, clients),
+            SERVER_CORE,
+            cwd=TOP,
+            env={**environment, **kind.environment},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+
+    def __enter__(self) -> Self:
+        try:
+            self.connect().close()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.kill()  # nothing that it would save is wanted
+        self.process.wait()
+        self._directory.cleanup()
+
+    def connect(self) -> socket.socket:
+        """Connect, waiting for the server to listen if need be."""
+        return connect(self.port, self.started_at + START_S, lambda: self.process.poll() is None)
+
+    def cpu_s(self) -> float:
+        """The CPU time used so far."""
+        text = _read(f"/proc/{self.process.pid}/stat")
+        user, system = text[text.rindex(")") :].split()[12:14]
+        return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
+    def rss_kib(self) -> int:
+        """The resident memory."""
+        found = re.search(r"VmRSS:\s+(\d+)", _read(f"/proc/{self.process.pid}/status"))
+        return int(found[1]) if found else 0
+
+
+def tcp_kib() -> int:
+    """The kernel's memory for all TCP sockets of this machine."""
+    found = re.search(r"TCP:.* mem (\d+)", _read("/proc/net/sockstat"))
+    return int(found[1]) * os.sysconf("SC_PAGE_SIZE") // 1024 if found else 0
+
+
+def _read(path: str) -> str:
+    try:
+        return Path(path).read_text()
+    except OSError:
+        raise Failure("the server ended") from None
+
+
+class Generator:
+    """The load generator: load.c, or load.py where there is no compiler."""
+
+    def __init__(self, directory: Path, settle_s: float) -> None:
+        self.is_c = compiler() is not None
+        self._program = (
+            [compile_c(HERE / "load.c", directory)] if self.is_c else [sys.executable, str(HERE / "load.py")]
+        )
+        self._settle_s = settle_s
+
+    @contextmanager
+    def started(self, server: Server, ask: Ask, *, idle: bool = False) -> Iterator[Iterator[dict[str, Any]]]:
+        """Start it; yield its phases. It gets as long as it may reasonably need, and is then killed."""
+        values = {name: getattr(ask, name) for name in Ask.__slots__}
+        values |= {"port": server.port, "settle": self._settle_s, "greets": int(server.kind.greets), "idle": int(idle)}
+        arguments = [text for name, value in values.items() for text in (f"--{name}", str(value))]
+        command = [*self._program, "--mode", server.kind.mode, *arguments]
+        pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+        allowed_s = 60 + ask.seconds + (ask.clients + ask.silent) / 100
+        process = start(command, LOAD_CORE, **pipes)
+        overdue = threading.Timer(allowed_s, process.kill)
+        overdue.start()
+        try:
+            yield self._phases(process, allowed_s)
+        finally:
+            overdue.cancel()
+            process.kill()
+            process.wait()
+            for pipe in (process.stdin, process.stdout, process.stderr):
+                if pipe is not None:
+                    pipe.close()
+
+    def _phases(self, process: subprocess.Popen[str], allowed_s: float) -> Iterator[dict[str, Any]]:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        for line in process.stdout:
+            phase = json.loads(line)
+            yield phase
+            if phase["phase"] == "done":
+                return
+        complaint = process.stderr.read().strip()
+        raise Failure(complaint or f"not done in {allowed_s:.0f} s" if process.wait() else "no result")
+
+    def measure(self, case: str, kind: Kind, ask: Ask) -> Run:
+        """Measure one run of one server, in a new process. A failure is a result too."""
+        run = Run(case, kind.name, ask)
+        try:
+            with Server(kind, ask.clients + ask.silent) as server:
+                try:
+                    self._measure(server, run)
+                except Failure as failure:
+                    code = server.process.poll()
+                    raise failure if code is None else Failure(f"it ended with {code}; {failure}") from None
+        except Failure as failure:
+            run.failure = str(failure)
+        return run
+
+    def _measure(self, server: Server, run: Run) -> None:
+        ask, cpu_s, rss_kib, tcp_before = run.ask, 0.0, server.rss_kib(), tcp_kib()
+        with self.started(server, ask) as phases:
+            for phase in phases:
+                match phase["phase"]:
+                    case "idle":
+                        run.kib_per_connection = (server.rss_kib() - rss_kib) / (ask.clients + ask.silent)
+                    case "measuring":
+                        cpu_s, at = server.cpu_s(), time.monotonic()
+                    case "measured":
+                        cpu_s = server.cpu_s() - cpu_s
+                        run.server_cpu = cpu_s / (time.monotonic() - at)
+                        run.rss_mib = server.rss_kib() / 1024
+                        run.tcp_mib = max(0, tcp_kib() - tcp_before) / 1024
+                    case "done":
+                        run.deliveries_per_s = phase["deliveries"] / phase["seconds"]
+                        run.cpu_us_per_delivery = cpu_s * 1e6 / phase["deliveries"] if phase["deliveries"] else 0.0
+                        run.p50_ms, run.p99_ms, run.max_ms = (
+                            phase[f"{name}_us"] / 1000 for name in ("p50", "p99", "max")
+                        )
+                        for name in phase.keys() & set(Run.__slots__):  # those that need no conversion
+                            setattr(run, name, phase[name])

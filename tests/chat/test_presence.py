@@ -1,0 +1,122 @@
+"""Presence: told singly when few came or went, together when many did, and not too often."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gchat.chat.presence import MAX_DELIVERIES_PER_S, MAX_TOLD_SINGLY, PresenceGatherer
+from gchat.protocol.events import Crowd, Entered, Left, Presence, Renamed
+
+
+def gathered(*happened: tuple[int, Presence]) -> PresenceGatherer:
+    gatherer = PresenceGatherer()
+    members = 0
+    for session, presence in happened:
+        members = presence.online if isinstance(presence, Entered | Left) else members
+        gatherer.add(session, presence, members)
+    return gatherer
+
+
+def test_few_are_told_one_by_one_in_their_order() -> None:
+    happened: list[tuple[int, Presence]] = [(1, Entered("a", 2)), (2, Left("b", 1)), (1, Renamed("a", "c"))]
+
+    assert gathered(*happened).take(0.0) == happened
+
+
+def test_many_who_enter_become_one_line_for_everybody() -> None:
+    gatherer = gathered(*((n, Entered(f"u{n}", 1000 + n)) for n in range(1, 58)))
+
+    assert gatherer.take(0.0) == [(0, Crowd(Entered, 57, 1057))]
+
+
+def test_each_kind_has_a_line_of_its_own_and_the_numbers_follow_from_each_other() -> None:
+    entered = [(n, Entered(f"u{n}", 10 + n)) for n in (1, 2, 3, 4)]
+    left = [(n, Left(f"v{n}", 14 - n)) for n in (1, 2, 3, 4)]
+
+    told = gathered(*entered, *left).take(0.0)
+
+    assert told == [(0, Crowd(Entered, 4, 14)), (0, Crowd(Left, 4, 10))]
+
+
+def test_one_of_a_kind_among_many_is_named_and_does_not_hear_of_itself() -> None:
+    entered = [(n, Entered(f"u{n}", 10 + n)) for n in (1, 2, 3, 4)]
+
+    told = gathered(*entered, (9, Left("v", 13)), (8, Renamed("w", "x"))).take(0.0)
+
+    assert told == [(0, Crowd(Entered, 4, 14)), (9, Left("v", 13)), (8, Renamed("w", "x"))]
+
+
+def test_few_of_a_kind_among_many_are_named_with_numbers_that_follow_from_each_other() -> None:
+    happened: list[tuple[int, Presence]] = [
+        (1, Entered("a", 8)),
+        (2, Left("b", 7)),
+        (3, Entered("c", 8)),
+        (4, Left("d", 7)),
+    ]
+
+    assert [p for _, p in gathered(*happened).take(0.0)] == [
+        Entered("a", 8),
+        Entered("c", 9),
+        Left("b", 8),
+        Left("d", 7),
+    ]
+
+
+def test_what_was_taken_is_not_told_again() -> None:
+    gatherer = gathered((1, Entered("a", 1)))
+
+    assert gatherer
+    gatherer.take(0.0)
+    assert not gatherer
+    assert gatherer.take(0.0) == []
+
+
+@pytest.mark.parametrize("online", [1, 50, 500, 15_000])
+def test_a_larger_room_is_told_less_often(online: int) -> None:
+    gatherer = gathered((1, Entered("a", online)))
+
+    assert gatherer.wait_s(100.0) == 0, "the first is told at once"
+    gatherer.take(100.0)
+    assert gatherer.wait_s(100.0) == pytest.approx(online / MAX_DELIVERIES_PER_S)
+    assert gatherer.wait_s(100.0 + online / MAX_DELIVERIES_PER_S) == 0
+
+
+def test_a_change_of_names_waits_as_long_as_the_room_is_large() -> None:
+    gatherer = PresenceGatherer()
+    gatherer.add(1, Renamed("a", "b"), 400)
+    gatherer.take(0.0)
+    gatherer.add(1, Renamed("a", "b"), 400)
+
+    assert gatherer.wait_s(0.0) == pytest.approx(0.4)
+    gatherer.take(0.4)
+    assert gatherer.wait_s(0.4) == pytest.approx(0.4)
+
+
+@settings(deadline=None, max_examples=150)
+@given(st.lists(st.sampled_from((Entered, Left, Renamed))), st.integers(0, 2000))
+def test_nobody_is_forgotten_and_the_last_number_online_is_the_true_one(
+    kinds: list[type[Entered | Left | Renamed]], online: int
+) -> None:
+    gatherer = PresenceGatherer()
+    for session, kind in enumerate(kinds, 1):
+        if kind is Renamed:
+            gatherer.add(session, Renamed(f"u{session}", "x"), online)
+        else:
+            online = max(0, online + (1 if kind is Entered else -1))
+            presence = Entered(f"u{session}", online) if kind is Entered else Left(f"u{session}", online)
+            gatherer.add(session, presence, online)
+
+    told = [presence for _, presence in gatherer.take(0.0)]
+
+    for kind in (Entered, Left, Renamed):
+        counted = [one.count if isinstance(one, Crowd) else 1 for one in told if kind in (type(one), _kind(one))]
+        assert sum(counted) == kinds.count(kind)
+    numbers = [one.online for one in told if not isinstance(one, Renamed) and _kind(one) is not Renamed]
+    assert not numbers or numbers[-1] == online
+    assert len(told) <= 3 * MAX_TOLD_SINGLY
+
+
+def _kind(presence: Presence) -> type:
+    return presence.kind if isinstance(presence, Crowd) else type(presence)

@@ -1,0 +1,496 @@
+"""The registry as transcripts, commands in and effects out, and against a naive model of who is where."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from gchat.chat.effects import Announce, Close, CloseReason, Deliver, Effect, Follow, Forget, Publish, Recall
+from gchat.chat.limits import Limits
+from gchat.chat.registry import LOBBY, Registry
+from gchat.chat.session import Session
+from gchat.protocol import commands, events
+from gchat.protocol.errors import Code, Refusal
+from gchat.protocol.text import folded, name_keys, nick
+
+
+class Talk:
+    """A registry in which users are called by the order in which they came: 1, 2, 3."""
+
+    def __init__(self, users: int = 0, **limits: int | str) -> None:
+        self.registry = Registry(Limits(**limits))  # type: ignore[arg-type]
+        self.sessions: dict[int, Session] = {}
+        for _ in range(users):
+            self.enters()
+
+    def enters(self) -> list[Effect]:
+        number = len(self.sessions) + 1
+        session, effects = self.registry.connect(address(number))
+        self.sessions[session.id] = session
+        assert session.id == number
+        return effects
+
+    def asks(self, number: int, command: commands.Command) -> list[Effect]:
+        return self.registry.execute(self.sessions[number], command)
+
+    def leaves(self, number: int, reason: CloseReason = CloseReason.ENDED) -> list[Effect]:
+        return self.registry.leave(self.sessions[number], reason)
+
+
+def address(number: int) -> str:
+    return f"127.0.0.1:{50_000 + number}"
+
+
+def code(effects: list[Effect]) -> Code:
+    """Return why something was refused; a refusal has no other effect."""
+    (effect,) = effects
+    assert isinstance(effect, Deliver)
+    assert isinstance(effect.answer, events.Refused)
+    assert effect.answer.message
+    return effect.answer.code
+
+
+# --- Coming and going ------------------------------------------------------------------------------------------------
+
+
+def test_a_newcomer_is_greeted_and_shown_the_room_and_a_prompt_and_announced() -> None:
+    assert Talk(users=1, motd="Be kind").enters() == [
+        Follow(2, LOBBY),
+        Deliver(2, events.Welcome(2, "Be kind")),
+        Recall(2, LOBBY, -10, 10, asked=False),
+        Deliver(2, events.Ready("[You] ")),
+        Announce(LOBBY, 2, events.Entered(address(2), 2), 2),
+    ]
+
+
+def test_without_a_prompt_and_a_replay_there_is_a_greeting_alone() -> None:
+    assert Talk(prompt="", replay_on_join=0).enters()[:-1] == [Follow(1, LOBBY), Deliver(1, events.Welcome(1, ""))]
+
+
+def test_a_newcomer_is_told_the_topic() -> None:
+    talk = Talk(users=1)
+    talk.asks(1, commands.Topic("tea"))
+
+    assert Deliver(2, events.TopicIs("tea", address(1))) in talk.enters()
+
+
+def test_who_leaves_is_closed_and_the_others_are_told() -> None:
+    talk = Talk(users=3)
+
+    assert talk.leaves(2) == [Close(2, CloseReason.ENDED), Announce(LOBBY, 2, events.Left(address(2), 2), 2)]
+
+
+def test_who_quits_is_told_goodbye_first() -> None:
+    assert Talk(users=2).asks(1, commands.Quit()) == [
+        Deliver(1, events.Closing("Goodbye")),
+        Close(1, CloseReason.QUIT),
+        Announce(LOBBY, 1, events.Left(address(1), 1), 1),
+    ]
+
+
+def test_that_the_last_one_left_is_told_to_the_operator() -> None:
+    left = Announce(LOBBY, 1, events.Left(address(1), 0), 0)
+
+    assert Talk(users=1).leaves(1) == [Close(1, CloseReason.ENDED), left]
+
+
+def test_leaving_twice_has_no_effects() -> None:
+    talk = Talk(users=2)
+    talk.leaves(1)
+
+    assert talk.leaves(1, CloseReason.RESET) == []
+    assert len(talk.registry.sessions) == 1
+
+
+def test_everybody_can_be_sent_away_and_their_leaving_has_no_effects_then() -> None:
+    talk = Talk(users=2)
+
+    assert talk.registry.leave_all(CloseReason.SHUTDOWN, "Bye") == [
+        Deliver(1, events.Closing("Bye")),
+        Close(1, CloseReason.SHUTDOWN),
+        Deliver(2, events.Closing("Bye")),
+        Close(2, CloseReason.SHUTDOWN),
+    ]
+    assert talk.leaves(1) == []
+    assert not talk.registry.sessions
+
+
+def test_a_nick_is_free_when_its_owner_left() -> None:
+    talk = Talk(users=2)
+    talk.asks(1, commands.Nick("alice"))
+    assert code(talk.asks(2, commands.Nick("alice"))) is Code.NAME_TAKEN
+
+    talk.leaves(1)
+
+    assert talk.asks(2, commands.Nick("alice"))[0] == Deliver(2, events.Named("alice"))
+
+
+# --- Talking ---------------------------------------------------------------------------------------------------------
+
+
+def test_what_is_said_done_and_set_goes_to_the_room() -> None:
+    talk = Talk(users=1)
+    name = address(1)
+
+    assert talk.asks(1, commands.Say(("a", "b"))) == [Publish(LOBBY, 1, events.Said(name, ("a", "b")))]
+    assert talk.asks(1, commands.Act("waves")) == [Publish(LOBBY, 1, events.Acted(name, "waves"))]
+    assert talk.asks(1, commands.Topic("tea")) == [
+        Publish(LOBBY, 1, events.TopicSet(name, "tea")),
+        Deliver(1, events.TopicIs("tea", name)),
+    ]
+    assert talk.asks(1, commands.Topic("")) == [Deliver(1, events.TopicIs("tea", name))]
+    assert talk.sessions[1].messages == 3
+
+
+def test_a_private_message_goes_to_its_reader_alone_in_any_case_and_width() -> None:
+    talk = Talk(users=2)
+    talk.asks(2, commands.Nick("Bob"))
+
+    for to in ("Bob", "bob", "BOB", "ｂｏｂ"):
+        assert talk.asks(1, commands.Tell(to, "psst")) == [Deliver(2, events.Told(address(1), "psst"), sender=1)]
+
+
+def test_a_private_message_finds_who_has_no_nick_by_address() -> None:
+    assert Talk(users=2).asks(1, commands.Tell(address(2), "hi")) == [
+        Deliver(2, events.Told(address(1), "hi"), sender=1)
+    ]
+
+
+@pytest.mark.parametrize("to", ["nobody", "еvan", "", "evаn", "\x1b[31m", "x" * 8000])
+def test_a_private_message_to_a_lookalike_or_nobody_is_refused(to: str) -> None:
+    talk = Talk(users=2)
+    talk.asks(2, commands.Nick("evan"))
+
+    assert code(talk.asks(1, commands.Tell(to, "psst"))) is Code.NO_SUCH_USER
+
+
+def test_a_reply_goes_to_who_told_last_also_under_another_name_and_not_after_it_left() -> None:
+    talk = Talk(users=3)
+    assert code(talk.asks(1, commands.Reply("who?"))) is Code.NO_SUCH_USER
+    talk.asks(2, commands.Tell(address(1), "one"))
+    talk.asks(3, commands.Tell(address(1), "two"))
+    talk.asks(3, commands.Nick("carol"))
+
+    assert talk.asks(1, commands.Reply("yes")) == [Deliver(3, events.Told(address(1), "yes"), sender=1)]
+    talk.leaves(3)
+    assert code(talk.asks(1, commands.Reply("yes"))) is Code.NO_SUCH_USER
+
+
+def test_a_mistake_is_answered_with_what_is_wrong_about_it() -> None:
+    mistake = commands.Mistake(Refusal(Code.BAD_COMMAND, "No such thing"))
+
+    assert Talk(users=1).asks(1, mistake) == [Deliver(1, events.Refused(Code.BAD_COMMAND, "No such thing"))]
+
+
+# --- Asking ----------------------------------------------------------------------------------------------------------
+
+
+def test_who_lists_the_room_and_no_other_and_not_more_than_can_be_read() -> None:
+    talk = Talk(users=5, who_max=2)
+    talk.asks(5, commands.Join("dev"))
+
+    assert talk.asks(1, commands.Who()) == [Deliver(1, events.Users(LOBBY, (address(1), address(2)), 4, address(1)))]
+
+
+def test_rooms_are_listed_by_size_without_the_empty_ones() -> None:
+    talk = Talk(users=4)
+    for number, room in ((1, "dev"), (2, "dev"), (3, "ops"), (4, "dev"), (4, "gone"), (4, "lobby")):
+        talk.asks(number, commands.Join(room))
+    talk.asks(3, commands.Topic("pager"))
+
+    assert talk.asks(4, commands.Rooms()) == [
+        Deliver(4, events.RoomList((("dev", 2, ""), ("lobby", 1, ""), ("ops", 1, "pager")), 3, "lobby"))
+    ]
+
+
+@pytest.mark.parametrize(
+    ("command", "effect"),
+    [
+        (commands.Ping("x"), Deliver(1, events.Pong("x"))),
+        (commands.Help("nick"), Deliver(1, events.HelpText("nick"))),
+        (commands.History(-20), Recall(1, LOBBY, -20, 100, asked=True)),
+        (commands.History(1200), Recall(1, LOBBY, 1200, 100, asked=True)),
+    ],
+)
+def test_a_question_is_answered(command: commands.Command, effect: Effect) -> None:
+    assert Talk(users=1).asks(1, command) == [effect]
+
+
+# --- Nicks -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_nick_is_told_to_its_owner_and_to_the_room() -> None:
+    assert Talk(users=2).asks(1, commands.Nick("alice")) == [
+        Deliver(1, events.Named("alice")),
+        Announce(LOBBY, 1, events.Renamed(address(1), "alice"), 2),
+    ]
+
+
+def test_who_takes_its_own_nick_again_is_not_announced() -> None:
+    talk = Talk(users=2)
+    talk.asks(1, commands.Nick("alice"))
+
+    assert talk.asks(1, commands.Nick("alice")) == [Deliver(1, events.Named("alice"))]
+
+
+def test_the_case_of_ones_own_nick_can_change_and_change_back() -> None:
+    talk = Talk(users=2)
+    old = address(1)
+    for name in ("alice", "Alice", "ALICE", "alice"):
+        assert talk.asks(1, commands.Nick(name)) == [
+            Deliver(1, events.Named(name)),
+            Announce(LOBBY, 1, events.Renamed(old, name), 2),
+        ]
+        old = name
+    assert code(talk.asks(2, commands.Nick("ALICE"))) is Code.NAME_TAKEN
+
+
+@pytest.mark.parametrize("name", ["server", "Server", "ADMIN", "you", "You", "ａｄｍｉｎ", "adrnin", "уоu", "SERVER"])
+def test_the_names_of_the_server_are_nobodys(name: str) -> None:
+    assert code(Talk(users=1).asks(1, commands.Nick(name))) in (Code.NAME_TAKEN, Code.BAD_NAME)
+
+
+@pytest.mark.parametrize("name", ["аdmin", "a b", "", "[alice]", "x" * 33, "127.0.0.1:50002", "***"])
+def test_what_is_no_nick_is_refused_and_changes_nothing(name: str) -> None:
+    talk = Talk(users=1)
+
+    assert code(talk.asks(1, commands.Nick(name))) is Code.BAD_NAME
+    assert talk.sessions[1].name == address(1)
+    assert not talk.sessions[1].has_nick
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("evan", "EVAN"),
+        ("evan", "ｅｖａｎ"),
+        ("Ian", "lan"),
+        ("Ian", "ian"),
+        ("al", "a1"),
+        ("paypal", "paypaI"),
+        ("modern", "modem"),
+        ("сор", "cop"),
+        ("straße", "STRASSE"),
+    ],
+)
+def test_a_nick_that_looks_like_anothers_is_refused_both_ways(one: str, other: str) -> None:
+    for first, second in ((one, other), (other, one)):
+        talk = Talk(users=2)
+        talk.asks(1, commands.Nick(first))
+
+        assert code(talk.asks(2, commands.Nick(second))) is Code.NAME_TAKEN
+        assert talk.asks(2, commands.Nick("zoe"))[0] == Deliver(2, events.Named("zoe"))
+
+
+# --- Rooms -----------------------------------------------------------------------------------------------------------
+
+
+def test_who_moves_is_announced_here_and_there_and_shown_the_new_room() -> None:
+    talk = Talk(users=3)
+    talk.asks(2, commands.Join("dev"))
+    talk.asks(2, commands.Topic("bugs"))
+
+    assert talk.asks(1, commands.Join("#Dev")) == [
+        Announce(LOBBY, 1, events.Left(address(1), 1), 1),
+        Follow(1, "dev"),
+        Deliver(1, events.Joined("dev", 2)),
+        Deliver(1, events.TopicIs("bugs", address(2))),
+        Recall(1, "dev", -10, 10, asked=False),
+        Announce("dev", 1, events.Entered(address(1), 2), 2),
+    ]
+
+
+def test_ones_own_room_and_what_is_no_room_cannot_be_joined() -> None:
+    talk = Talk(users=1)
+
+    assert code(talk.asks(1, commands.Join("LOBBY"))) is Code.BAD_COMMAND
+    assert code(talk.asks(1, commands.Join("../../x"))) is Code.BAD_NAME
+    assert talk.sessions[1].room.name == LOBBY
+
+
+def test_a_room_keeps_its_topic_while_nobody_is_there() -> None:
+    talk = Talk(users=1)
+    talk.asks(1, commands.Join("dev"))
+    talk.asks(1, commands.Topic("bugs"))
+    talk.asks(1, commands.Join("lobby"))
+
+    assert Deliver(1, events.TopicIs("bugs", address(1))) in talk.asks(1, commands.Join("dev"))
+
+
+def test_for_a_room_too_many_the_oldest_empty_one_goes() -> None:
+    talk = Talk(users=2, max_rooms=3)
+    for room in ("old", "new", "lobby"):
+        talk.asks(1, commands.Join(room))
+
+    assert Forget("old") in talk.asks(1, commands.Join("third"))
+    assert set(talk.registry.rooms) == {LOBBY, "new", "third"}
+
+
+def test_a_room_too_many_is_refused_when_somebody_is_in_each() -> None:
+    talk = Talk(users=3, max_rooms=2)
+    talk.asks(1, commands.Join("dev"))
+
+    assert code(talk.asks(2, commands.Join("ops"))) is Code.TOO_MANY_ROOMS
+    assert talk.sessions[2].room.name == LOBBY
+    assert talk.asks(2, commands.Join("dev"))[1] == Follow(2, "dev")
+
+
+# --- Quiet rooms -----------------------------------------------------------------------------------------------------
+
+
+def test_a_room_above_the_limit_is_not_told_who_comes_goes_or_changes() -> None:
+    def announced(effects: list[Effect]) -> bool:
+        return any(isinstance(effect, Announce) for effect in effects)
+
+    talk = Talk(users=2, presence_quiet_above=3)
+
+    assert announced(talk.enters()), "three are not above three"
+    assert not announced(talk.enters())
+    assert not announced(talk.asks(1, commands.Nick("alice")))
+    assert talk.asks(1, commands.Say(("still heard",)))
+    assert announced(talk.leaves(4)), "three are left"
+    assert announced(talk.asks(1, commands.Nick("alicia")))
+
+
+# --- Any order -------------------------------------------------------------------------------------------------------
+
+USERS = st.integers(0, 5)
+NICKS = st.sampled_from(
+    ("evan", "Evan", "еvan", "EVAN", "l", "I", "1", "modern", "modem", "ｍｏｄｅｍ", "Ian", "ian", "lan", "bob", "BOB",
+     "сор", "cop", "admin", "you", "a b", "O0", "OO", "zoë", "Zoe\u0308")
+)  # fmt: skip
+ROOMS = st.sampled_from(("lobby", "dev", "Dev", "#ops", "third", "fourth", "no room"))
+
+
+class Talking(RuleBasedStateMachine):
+    """The model is where each user is, what each is called, and which rooms there are."""
+
+    @initialize(max_rooms=st.integers(1, 4), quiet=st.integers(0, 4))
+    def opens(self, max_rooms: int, quiet: int) -> None:
+        self.max_rooms = max_rooms
+        self.registry = Registry(Limits(max_rooms=max_rooms, presence_quiet_above=quiet))
+        self.users: dict[int, Session] = {}
+        self.names: dict[int, str] = {}
+        self.places: dict[int, str] = {}
+        self.quiet = quiet
+
+    def _members(self, room: str) -> set[int]:
+        return {user for user, place in self.places.items() if place == room}
+
+    def _check_announced(self, effects: list[Effect], room: str) -> None:
+        told = [effect for effect in effects if isinstance(effect, Announce) and effect.room == room]
+        assert len(told) == (len(self._members(room)) <= self.quiet)
+
+    @rule(user=USERS)
+    def comes_or_goes(self, user: int) -> None:
+        if user not in self.users:
+            self.names[user] = f"127.0.0.1:{user}"
+            self.users[user], effects = self.registry.connect(self.names[user])
+            self.places[user] = LOBBY
+            assert Deliver(self.users[user].id, events.Welcome(len(self.users), "")) in effects
+            self._check_announced(effects, LOBBY)
+        else:
+            session, room = self.users.pop(user), self.places.pop(user)
+            del self.names[user]
+            effects = self.registry.leave(session, CloseReason.RESET)
+            assert Close(session.id, CloseReason.RESET) in effects
+            self._check_announced(effects, room)
+            assert self.registry.leave(session, CloseReason.RESET) == []
+
+    @rule(user=USERS, text=st.sampled_from(("hello", "a")), act=st.booleans())
+    def speaks(self, user: int, text: str, *, act: bool) -> None:
+        if user in self.users:
+            session, name = self.users[user], self.names[user]
+            (effect,) = self.registry.execute(session, commands.Act(text) if act else commands.Say((text,)))
+            message = events.Acted(name, text) if act else events.Said(name, (text,))
+            assert effect == Publish(self.places[user], session.id, message)
+
+    @rule(user=USERS, name=NICKS)
+    def takes_a_nick(self, user: int, name: str) -> None:
+        if user not in self.users:
+            return
+        session = self.users[user]
+        effects = self.registry.execute(session, commands.Nick(name))
+        try:
+            name = nick(name, 32)
+        except Refusal:
+            assert code(effects) is Code.BAD_NAME
+            return
+        others = [*(other for at, other in self.names.items() if at != user), "server", "admin", "you"]
+        if any(name_keys(name) & name_keys(other) for other in others):
+            assert code(effects) is Code.NAME_TAKEN
+            return
+        assert effects[0] == Deliver(session.id, events.Named(name))
+        if name != self.names[user]:
+            self._check_announced(effects, self.places[user])
+        self.names[user] = name
+
+    @rule(user=USERS, room=ROOMS)
+    def joins(self, user: int, room: str) -> None:
+        if user not in self.users:
+            return
+        session, before = self.users[user], self.places[user]
+        existed = set(self.registry.rooms)
+        effects = self.registry.execute(session, commands.Join(room))
+        room = room.lower().removeprefix("#")
+        if room == before:
+            assert code(effects) is Code.BAD_COMMAND
+        elif " " in room:
+            assert code(effects) is Code.BAD_NAME
+        elif (
+            room not in existed
+            and len({LOBBY, *(place for other, place in self.places.items() if other != user)}) >= self.max_rooms
+        ):
+            assert code(effects) is Code.TOO_MANY_ROOMS
+        else:
+            self.places[user] = room
+            assert Follow(session.id, room) in effects
+            assert Deliver(session.id, events.Joined(room, len(self._members(room)))) in effects
+            forgotten = {effect.room for effect in effects if isinstance(effect, Forget)}
+            assert set(self.registry.rooms) == (existed | {room}) - forgotten
+            self._check_announced(effects, before)
+            self._check_announced(effects, room)
+
+    @rule(user=USERS, to=USERS, name=NICKS)
+    def tells(self, user: int, to: int, name: str) -> None:
+        if user in self.users:
+            name = self.names.get(to, name)
+            found = [self.users[at].id for at, other in self.names.items() if folded(other) == folded(name)]
+            (effect,) = self.registry.execute(self.users[user], commands.Tell(name, "psst"))
+            assert isinstance(effect, Deliver)
+            if found:
+                assert effect == Deliver(found[0], events.Told(self.names[user], "psst"), self.users[user].id)
+            else:
+                assert code([effect]) is Code.NO_SUCH_USER
+
+    @rule(user=USERS)
+    def asks_who_is_there(self, user: int) -> None:
+        if user in self.users:
+            (effect,) = self.registry.execute(self.users[user], commands.Who())
+            assert isinstance(effect, Deliver)
+            assert isinstance(effect.answer, events.Users)
+            here = {self.names[member] for member in self._members(self.places[user])}
+            assert set(effect.answer.names) == here
+            assert (effect.answer.total, effect.answer.you) == (len(here), self.names[user])
+
+    @invariant()
+    def everybody_is_where_the_model_says_and_no_names_look_alike(self) -> None:
+        if not hasattr(self, "users"):
+            return
+        assert set(self.registry.sessions) == {session.id for session in self.users.values()}
+        for user, session in self.users.items():
+            assert (session.name, session.room.name) == (self.names[user], self.places[user])
+        for name, room in self.registry.rooms.items():
+            assert {session.id for session in self._sessions(name)} == set(room.members)
+        assert len(self.registry.rooms) <= max(1, self.max_rooms)
+        keys = [key for name in self.names.values() for key in name_keys(name)]
+        assert len(keys) == len(set(keys))
+
+    def _sessions(self, room: str) -> list[Session]:
+        return [self.users[user] for user in self._members(room)]
+
+
+TestTalking = Talking.TestCase
+TestTalking.settings = settings(max_examples=120, stateful_step_count=40, deadline=None)

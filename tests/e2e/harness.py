@@ -1,0 +1,243 @@
+"""A real server in a process of its own, and users who talk to it, so that a test reads like a chat.
+
+    with Server() as server, server.join() as alice, server.join() as bob:
+        alice.says("hello")
+        bob.sees(f"[{alice.name}] hello")
+
+Nothing sleeps: everything waits for something that it names, up to DEADLINE_S. A server that wrote a traceback, or that
+gevent's monitor saw blocking its loop, fails the test that used it, in __exit__.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+#: For whatever a test waits for. Generous: these machines are noisy, and a test that passes never waits so long.
+DEADLINE_S = 20.0
+
+#: gevent's monitor reports who holds the hub for longer. Ours never do 10 ms; the rest is the noise of shared cores.
+MAX_BLOCKING_S = 0.4
+
+GREETING = re.compile(rb"> Connected to the chat server \((\d[\d,]*) users? online\)\n")
+PROMPT = b"[You] "
+
+
+def wait_until(predicate: Callable[[], object], what: str, deadline_s: float = DEADLINE_S) -> None:
+    """Return when `predicate()` is true, fail with `what` if it is not in time."""
+    ends_at = time.monotonic() + deadline_s
+    while not predicate():
+        if time.monotonic() > ends_at:
+            raise AssertionError(f"not in {deadline_s:g} s: {what}")
+        time.sleep(0.01)
+
+
+class Server:
+    """gchat-server on a free port of 127.0.0.1. `settings` are configuration keys: limits_burst=3."""
+
+    def __init__(
+        self,
+        host: str = "127.0.0.1",
+        *arguments: str,
+        script: Path | None = None,
+        before: Sequence[str] = (),
+        environment: Mapping[str, str] | None = None,
+        **settings: object,
+    ) -> None:
+        self.host = host
+        self._directory = tempfile.TemporaryDirectory()
+        self.out_path = Path(self._directory.name) / "stdout"
+        self.log_path = Path(self._directory.name) / "stderr"
+        program = [str(script)] if script else ["-m", "gchat.server.main"]
+        port = [] if "/" in host else ["0"]
+        self.command = [*before, sys.executable, *program, host, *port, *arguments]
+        self.environment = {
+            **{name: value for name, value in os.environ.items() if not name.startswith("GCHAT_")},
+            "GEVENT_MONITOR_THREAD_ENABLE": "true",
+            "GEVENT_MAX_BLOCKING_TIME": str(MAX_BLOCKING_S),
+            **{f"GCHAT_{key.upper()}": str(value) for key, value in settings.items()},
+            **(environment or {}),
+        }
+        self.may_complain = False  # set by tests that make the server crash
+        self.port = 0
+
+    def __enter__(self) -> Self:
+        with self.out_path.open("wb") as out, self.log_path.open("wb") as log:
+            self.process = subprocess.Popen(
+                self.command, stdin=subprocess.DEVNULL, stdout=out, stderr=log, env=self.environment
+            )
+        wait_until(lambda: "listening on" in self.log or self.process.poll() is not None, "the server listens")
+        if self.process.poll() is not None:
+            raise AssertionError(f"the server did not start: {self.log}")
+        if "/" not in self.host:
+            found = re.search(r"listening on \S*:(\d+)", self.log)
+            assert found
+            self.port = int(found[1])
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        try:
+            if self.process.poll() is None:
+                self.stop()
+            if kind is None and not self.may_complain:
+                self.check_log()
+        finally:
+            self.process.kill()
+            self.process.wait()
+            self._directory.cleanup()
+
+    def stop(self) -> int:
+        """Send SIGTERM, return the exit code."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(DEADLINE_S)
+
+    def check_log(self) -> None:
+        """Fail if there is a traceback in the log, or a report that the hub was blocked."""
+        for sign in ("Traceback", "appears to be blocked", "crashed"):
+            assert sign not in self.log, self.log
+
+    @property
+    def log(self) -> str:
+        """The log so far."""
+        return self.log_path.read_text(errors="replace")
+
+    @property
+    def shown(self) -> str:
+        """The conversation on stdout so far."""
+        return self.out_path.read_text(errors="replace")
+
+    @property
+    def pid(self) -> int:
+        """The process, for /proc."""
+        return self.process.pid
+
+    def connect(self, *, receive_buffer: int = 0, source: str = "") -> User:
+        """Connect and wait for nothing; `source` is the local address, as 127.0.0.7."""
+        if "/" in self.host:
+            sock = socket.socket(socket.AF_UNIX)
+            sock.connect(self.host)
+        else:
+            host = {"::": "127.0.0.1", "[::1]": "::1", "[::]": "::1"}.get(self.host, self.host)
+            sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+            if receive_buffer:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+            if source:
+                sock.bind((source, 0))
+            sock.connect((host, self.port))
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return User(sock)
+
+    def join(self, nick: str = "", room: str = "") -> User:
+        """Connect, wait for the prompt, and take this nick and go to this room if they are given."""
+        user = self.connect()
+        user.sees_bytes(PROMPT)
+        if nick:
+            user.says(f"/nick {nick}")
+            user.sees(f"> You are {nick} now")
+            user.name = nick
+        if room:
+            user.says(f"/join {room}")
+            user.sees(f"> You are in {room} now")
+        return user
+
+
+class User:
+    """One connection: what it sends, and everything it received, in `received`; `unread` is what no sees() has met."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self.sock = sock
+        self.received = b""
+        self.ended = False
+        self._read = 0
+        name = sock.getsockname()
+        self.name = (
+            f"[{name[0]}]:{name[1]}" if sock.family == socket.AF_INET6 else f"{name[0]}:{name[1]}" if name else ""
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.sock.close()
+
+    @property
+    def unread(self) -> bytes:
+        """What was received since the last thing seen."""
+        return self.received[self._read :]
+
+    def says(self, *lines: str) -> None:
+        """Send lines."""
+        self.sends("".join(f"{line}\n" for line in lines).encode())
+
+    def sends(self, data: bytes) -> None:
+        """Send bytes."""
+        self.sock.sendall(data)
+
+    def sees(self, text: str, deadline_s: float = DEADLINE_S) -> str:
+        """Wait until a line begins with `text`, after what was seen before; return the whole line."""
+        begins = rb"(?:\A|(?<=\n)|(?<=" + re.escape(PROMPT) + rb"))"  # what is typed behind a prompt is not echoed
+        found = self._find(re.compile(begins + re.escape(text.encode()) + rb".*\n"), repr(text), deadline_s)
+        return found.decode().rstrip("\n")
+
+    def sees_bytes(self, data: bytes, deadline_s: float = DEADLINE_S) -> None:
+        """Wait until `data` comes, after what was seen before."""
+        self._find(re.compile(re.escape(data)), repr(data), deadline_s)
+
+    def sees_end(self, deadline_s: float = DEADLINE_S) -> None:
+        """Wait until the server closes, by the end of the stream or a reset."""
+        ends_at = time.monotonic() + deadline_s
+        while not self.ended:
+            self._receive(ends_at, "the end of the connection")
+
+    def does_not_see(self, data: bytes) -> None:
+        """Fail if `data` came, up to the answer to a ping that is sent now."""
+        self.says("/ping fence")
+        before = self._read
+        self.sees_bytes(b"> pong fence\n")
+        assert data not in self.received[before:], self.received[before:]
+
+    def closes(self) -> None:
+        """Send the end of the stream, and go on reading."""
+        self.sock.shutdown(socket.SHUT_WR)
+
+    def resets(self) -> None:
+        """Break the connection."""
+        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+        self.sock.close()
+
+    def _find(self, pattern: re.Pattern[bytes], what: str, deadline_s: float) -> bytes:
+        ends_at = time.monotonic() + deadline_s
+        while True:
+            found = pattern.search(self.received, self._read)
+            if found:
+                self._read = found.end()
+                return found[0]
+            if self.ended:
+                raise AssertionError(f"the connection ended before {what}; unread: {self.unread[-2000:]!r}")
+            self._receive(ends_at, what)
+
+    def _receive(self, ends_at: float, what: str) -> None:
+        left = ends_at - time.monotonic()
+        if left <= 0:
+            raise AssertionError(f"not in time: {what}; unread: {self.unread[-2000:]!r}")
+        self.sock.settimeout(left)
+        try:
+            data = self.sock.recv(1 << 20)
+        except TimeoutError:
+            return
+        except ConnectionResetError:
+            data = b""
+        finally:
+            self.sock.settimeout(None)
+        self.received += data
+        self.ended = not data

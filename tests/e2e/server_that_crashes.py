@@ -1,0 +1,40 @@
+"""gchat-server with faults that users can ask for.
+
+`/ping crash` raises in its handler, `/ping curse` makes every later send to who asks raise, `/ping curse-later` those
+from the write watcher only: when who asks is behind and reads again.
+"""
+
+from __future__ import annotations
+
+from gchat.chat import verbs
+from gchat.chat.effects import Effect
+from gchat.chat.log import Cursor
+from gchat.chat.registry import Registry
+from gchat.chat.session import Session
+from gchat.protocol import commands
+from gchat.server.main import main
+
+ping = verbs.HANDLERS[commands.Ping]
+peek = Cursor.peek
+cursed: dict[int, str] = {}
+
+
+def ping_or_crash(registry: Registry, session: Session, command: commands.Ping) -> list[Effect]:
+    if command.text == "crash":
+        raise RuntimeError("a fault that was asked for")
+    if command.text.startswith("curse"):
+        cursed[session.id] = command.text
+    return ping(registry, session, command)
+
+
+def peek_or_crash(cursor: Cursor, limit: int) -> bytes:
+    how = cursed.get(cursor.session)
+    if how == "curse" or (how and cursor.log and cursor in cursor.log.behind):
+        raise RuntimeError("a fault that was asked for")
+    return peek(cursor, limit)
+
+
+verbs.HANDLERS[commands.Ping] = ping_or_crash
+Cursor.peek = peek_or_crash  # type: ignore[method-assign, assignment]
+
+main()

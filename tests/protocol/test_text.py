@@ -1,0 +1,343 @@
+"""Text: what goes out does nothing to a terminal, what people write comes through, and names are told apart."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from itertools import product
+
+import pytest
+from confusable_homoglyphs import confusables
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gchat.protocol.errors import Code, Refusal
+from gchat.protocol.text import (
+    MAX_COMBINING_MARKS,
+    MAX_ROOM_NAME,
+    folded,
+    name_keys,
+    nick,
+    printable,
+    printable_line,
+    printable_lines,
+    room,
+)
+
+# --- What may be shown -----------------------------------------------------------------------------------------------
+
+CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+
+_STARTS = ("\x1b[", "\x9b")  # CSI
+_STRINGS = [
+    *product(("\x1b]", "\x9d"), ("0;title", "2;title", "8;;http://evil.example", "52;c;ZXZpbA==", "4;1;?", "10;?")),
+    *product(("\x1bP", "\x90"), ("$qm", "+q544e", "1$tx", "q#0;2;0;0;0", "tmux;\x1b\x1b]52;c;x")),
+    *product(("\x1b_", "\x9f", "\x1b^", "\x9e", "\x1bX", "\x98"), ("G;evil", "text")),
+]
+SEQUENCES = [
+    *(f"{start}{n}{final}" for start in _STARTS for n in ("", "1", "31;1") for final in map(chr, range(0x40, 0x7F))),
+    *(f"{start}?{mode}{how}" for start in _STARTS for mode in (25, 47, 1000, 1049, 2004) for how in "hl"),
+    *(f"{start}{body}{end}" for start, body in _STRINGS for end in ("\x07", "\x1b\\", "\x9c", "")),
+    *(f"\x1b{char}" for char in map(chr, range(0x20, 0x7F))),
+    *map(chr, range(0x80, 0xA0)),
+    *(f"{c}forged" for c in "\x00\x05\x07\x08\x0b\x0c\x0e\x0f\x18\x1a\x7f\r\n"),
+    "\x1b[A\x1b[2K[server] you are banned",
+    "\x1b[21t",
+    "\x1b[6n",
+    "\x1b]0;a\x07\x1b[31mred\x1b[0m",
+]
+
+
+def test_there_are_enough_terminal_escapes() -> None:
+    assert len(set(SEQUENCES)) >= 500
+
+
+def test_no_escape_reaches_a_terminal() -> None:
+    for sequence in SEQUENCES:
+        shown = printable(f"before{sequence}after")
+
+        assert not CONTROL.search(shown), repr(sequence)
+        assert shown.startswith("before"), repr(sequence)
+        assert shown.endswith("after"), repr(sequence)
+        assert printable_line(sequence).count(b"\n") == 1, repr(sequence)
+
+
+def test_an_escape_split_over_two_messages_stays_harmless() -> None:
+    for sequence in SEQUENCES:
+        for at in range(1, len(sequence)):
+            assert not CONTROL.search(printable(sequence[:at]) + printable(sequence[at:])), repr(sequence)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("\x1b[31mred", r"\x1b[31mred"),
+        ("a\0b", "a␀b"),
+        ("a\tb", "a    b"),
+        ("a\rb", r"a\x0db"),
+        ("a\nb", r"a\x0ab"),
+        ("\x7f", r"\x7f"),
+        ("\x9b31m", r"\x9b31m"),
+        ("a\ufffeb\U0010ffff", "a\ufffdb\ufffd"),
+        ("soft\u00adhyphen", "softhyphen"),
+        ("\ufeffbom", "bom"),
+        ("\ud800", "\ufffd"),
+    ],
+)
+def test_what_would_do_something_is_shown_or_dropped(text: str, shown: str) -> None:
+    assert printable(text) == shown
+
+
+@pytest.mark.parametrize("separator", list("\x0b\x0c\x1c\x1d\x1e\x1f\x85\u2028\u2029\r\n"))
+def test_what_python_takes_for_the_end_of_a_line_cannot_forge_one(separator: str) -> None:
+    line = printable_line(f"hello{separator}[alice] I did it").decode()
+
+    assert line.splitlines() == [line[:-1]]
+    assert separator not in line[:-1]
+
+
+BIDI = "\u061c\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u206a\u206f"
+INVISIBLE = "\u200b\u180e\u2060\u2061\u2064\u034f\ufff9\ufffa\ufffb"
+
+
+@pytest.mark.parametrize("char", [*BIDI, *INVISIBLE, *map(chr, range(0xE0001, 0xE0080, 9))], ids=ascii)
+def test_what_reorders_or_hides_other_text_is_dropped(char: str) -> None:
+    shown = printable(f"a{char}b")
+
+    assert shown.replace("\ufffd", "") == "ab"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'plain text, with ~ and \\ and "quotes"',
+        "Grüße, naïve café, Ελληνικά, Русский, Tiếng Việt",
+        "👩‍👩‍👧 👍🏽 ❤️ 1️⃣ 🏳️‍🌈",
+        "🇩🇪 🇯🇵 🇧🇷",
+        "السلام عليكم ورحمة الله، كَيْفَ حَالُكَ؟",
+        "می‌خواهم",
+        "שָׁלוֹם עֲלֵיכֶם",
+        "אבג\u200e (abc) \u200fדהו",
+        "नमस्ते दुनिया, क्षत्रिय",
+        "สวัสดีชาวโลก น้ำ ที่นี่",
+        "你好，世界 こんにちは 안녕하세요　全角",
+        "葛󠄀城市",
+        "p̄ẹ̀ a\u0301\u0302\u0303\u0304",
+        "∀x∈ℝ: ⌈x⌉ = −⌊−x⌋ ½ ✓ ─│┌",
+    ],
+)
+def test_what_people_write_comes_through_as_it_is(text: str) -> None:
+    assert printable(text) == text
+    assert printable_line(text) == text.encode() + b"\n"
+
+
+# --- Marks -----------------------------------------------------------------------------------------------------------
+
+JOINERS = ["", "\u200d", "\u200c", "\u200e", "\ufe0f", "\u200b", "\u034f", "\U000e0100"]
+
+
+@pytest.mark.parametrize("mark", ["\u0301", "\u0489", "\u20dd", "\u0e49", "\u064e", "\u1ab0", "\U0001e130"], ids=ascii)
+@pytest.mark.parametrize("joiner", JOINERS, ids=ascii)
+def test_a_tower_of_marks_is_cut_and_its_base_stays(joiner: str, mark: str) -> None:
+    for base in ("a", "ж", "😀", "", "ᄀ"):
+        for run in (1, MAX_COMBINING_MARKS, MAX_COMBINING_MARKS + 1, 50):
+            shown = printable(f"x {base}" + (mark * run + joiner) * 60 + " end")
+
+            assert shown.startswith(f"x {base}"), (base, run)
+            assert shown.endswith(" end"), (base, run)
+            assert 1 <= shown.count(mark) <= MAX_COMBINING_MARKS, (base, run)
+
+
+def test_as_many_marks_as_are_allowed_stay_on_each_letter() -> None:
+    text = ("a" + "\u0301" * MAX_COMBINING_MARKS + "b" + "\u0323" * MAX_COMBINING_MARKS) * 3
+
+    assert printable(text) == text
+
+
+# --- Any text --------------------------------------------------------------------------------------------------------
+
+ANY_TEXT = st.text(st.characters() | st.sampled_from("\x1b\x9b\n\r\0\u0301\u200d\u202ea "), max_size=40)
+
+
+@settings(max_examples=400, deadline=None)
+@given(ANY_TEXT)
+def test_any_text_comes_out_as_one_harmless_line_and_again_the_same(text: str) -> None:
+    shown = printable(text)
+
+    assert not CONTROL.search(shown)
+    assert not any(unicodedata.bidirectional(char) in ("LRE", "RLE", "LRO", "RLO", "PDF", "LRI") for char in shown)
+    assert printable(shown) == shown
+    assert shown.encode().decode() == shown
+    assert shown.splitlines() in ([], [shown])
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.text(st.characters(codec="utf-8"), max_size=10), st.lists(ANY_TEXT, min_size=1, max_size=5))
+def test_many_lines_at_once_are_the_same_as_each_alone(prefix: str, texts: list[str]) -> None:
+    assert printable_lines(prefix, tuple(texts)) == b"".join(printable_line(prefix + text) for text in texts)
+
+
+@pytest.mark.parametrize("texts", [("clean", "clean"), ("a\nb",), ("", ""), ("a", "b\n"), ("ä", "b"), ("\x1b", "b")])
+def test_clean_lines_and_others_take_as_many_lines_as_there_are(texts: tuple[str, ...]) -> None:
+    lines = printable_lines("[alice] ", texts)
+
+    assert lines.count(b"\n") == len(texts)
+    assert lines == b"".join(printable_line(f"[alice] {text}") for text in texts)
+
+
+# --- Names -----------------------------------------------------------------------------------------------------------
+
+GOOD = [
+    "a",
+    "alice",
+    "Alice",
+    "x1",
+    "1x",
+    "42",
+    "_x",
+    "a-b.c_d",
+    "Zoë",
+    "Ольга",
+    "Αθηνά",
+    "李明",
+    "ひろし",
+    "علي",
+    "नेहा",
+]
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_a_name_of_letters_and_digits_is_a_nick_as_it_is(name: str) -> None:
+    assert nick(name, 32) == name
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        " ",
+        "a b",
+        "a\u00a0",
+        "a\tb",
+        "a\0",
+        "a\nb",
+        "\x1b[31m",
+        *(f"a{char}b" for char in "[]<>:/\\,;*\"'`@#|!?()&$%^~={}+"),
+        "127.0.0.1:5000",
+        "-1",
+        "-a",
+        ".a",
+        "***",
+        "a\u200db",
+        "a\u200bb",
+        "a\ufe0f",
+        "😀",
+        "a\u202eb",
+        "\u0301a",
+        "\ud800",
+        "еvan",  # Cyrillic е
+        "аdmin",  # Cyrillic а
+        "αlpha",
+        "a\uff0fb",  # a fullwidth slash
+        "x" * 33,
+    ],
+    ids=ascii,
+)
+def test_what_could_be_taken_for_something_else_is_no_nick(name: str) -> None:
+    with pytest.raises(Refusal) as refused:
+        nick(name, 32)
+    assert refused.value.code is Code.BAD_NAME
+    assert "\n" not in refused.value.message
+
+
+@pytest.mark.parametrize(("length", "limit"), [(1, 1), (32, 32), (5, 5)])
+def test_a_nick_is_as_long_as_the_limit_at_most(length: int, limit: int) -> None:
+    assert nick("x" * length, limit) == "x" * length
+    with pytest.raises(Refusal, match="too long"):
+        nick("x" * (limit + 1), limit)
+
+
+def test_fullwidth_letters_become_ordinary_ones() -> None:
+    assert nick("ａｌｉｃｅ", 32) == "alice"
+
+
+@pytest.mark.parametrize(("name", "expected"), [("dev", "dev"), ("Dev", "dev"), ("#dev", "dev"), ("ＤＥＶ", "dev")])
+def test_a_room_is_the_same_in_any_case_and_width(name: str, expected: str) -> None:
+    assert room(name) == expected
+
+
+@pytest.mark.parametrize("name", ["", "#", "##dev", "a/b", "../../x", "a b", "a\0", "-x", "x" * (MAX_ROOM_NAME + 1)])
+def test_what_no_file_could_be_called_is_no_room(name: str) -> None:
+    with pytest.raises(Refusal) as refused:
+        room(name)
+    assert refused.value.code is Code.BAD_NAME
+
+
+def share_a_key(one: str, other: str) -> bool:
+    return not name_keys(one).isdisjoint(name_keys(other))
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("alice", "ALICE"),
+        ("alice", "ａｌｉｃｅ"),
+        ("evan", "еvan"),
+        ("evan", "ЕVAN"),
+        ("l", "I"),
+        ("l", "1"),
+        ("I", "1"),
+        ("Ian", "lan"),
+        ("Ian", "ian"),
+        ("paypal", "paypaI"),
+        ("O0O", "OOO"),
+        ("modern", "modem"),
+        ("admin", "adrnin"),
+        ("straße", "STRASSE"),
+        ("Zoë", "Zoe\u0308"),
+        ("сор", "cop"),  # Cyrillic, Latin: each of one script
+        ("ΑΒΕ", "ABE"),
+    ],
+)
+def test_names_that_look_alike_share_a_key(one: str, other: str) -> None:
+    assert share_a_key(one, other)
+    assert share_a_key(other, one)
+
+
+@pytest.mark.parametrize(("one", "other"), [("alice", "bob"), ("evan", "eva"), ("a1", "a2"), ("müller", "muller")])
+def test_names_that_look_different_share_no_key(one: str, other: str) -> None:
+    assert not share_a_key(one, other)
+
+
+def test_a_thousand_confusable_pairs_of_nicks_share_a_key() -> None:
+    def valid(name: str) -> bool:
+        try:
+            return bool(nick(name, 32))
+        except Refusal:
+            return False
+
+    def composed(name: str) -> bool:
+        # Å and Ȧ are a pair, but a skeleton is made of what they are composed of (UTS 39, section 4), which are none.
+        return unicodedata.normalize("NFD", name) != name
+
+    pairs = 0
+    for source, homoglyphs in confusables.confusables_data.items():
+        for other in (str(homoglyph["c"]) for homoglyph in homoglyphs):
+            if source < other and valid(source) and valid(other):
+                shared = share_a_key(nick(source, 32), nick(other, 32))
+                pairs += shared
+                assert shared or composed(source) or composed(other), (source, other)
+    assert pairs >= 1000
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.text(st.characters(categories=("L", "N", "Mn"), include_characters="_-."), min_size=1, max_size=8))
+def test_a_nick_is_a_nick_again_and_goes_out_as_it_is(name: str) -> None:
+    try:
+        taken = nick(name, 8)
+    except Refusal:
+        return
+    assert nick(taken, 8) == taken
+    assert printable(taken) == taken
+    assert folded(taken) in name_keys(taken)
+    assert name_keys(taken.casefold()) & name_keys(taken)

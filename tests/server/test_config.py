@@ -1,0 +1,224 @@
+"""Configuration: every key, its bounds, where it may come from, and what is said about one that is wrong."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import get_args, get_type_hints
+
+import msgspec
+import pytest
+from msgspec import Meta
+
+from gchat.server.config import RELOADABLE, Config, ConfigError, changes, dump, load
+
+SECTIONS = get_type_hints(Config)
+KEYS = [(section, key) for section, kind in SECTIONS.items() for key in get_type_hints(kind)]
+
+
+def write(directory: Path, text: str | bytes) -> str:
+    path = directory / "gchat.toml"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return str(path)
+
+
+def complaint(
+    path: str | None = None,
+    environment: dict[str, str] | None = None,
+    arguments: dict[tuple[str, str], str] | None = None,
+) -> str:
+    with pytest.raises(ConfigError) as error:
+        load(path, environment or {}, arguments or {})
+    text = str(error.value)
+    assert "\n" not in text
+    return text
+
+
+def test_with_nothing_given_everything_is_the_default() -> None:
+    config = load(None, {}, {})
+    assert config == Config()
+    assert (config.server.host, config.server.port) == ("127.0.0.1", 8888)
+    limits = config.limits
+    assert (limits.max_line_bytes, limits.messages_per_s, limits.burst, limits.nick_max) == (8192, 5, 40, 32)
+
+
+def test_two_configurations_do_not_share_their_sections() -> None:
+    first, second = load(None, {}, {}), load(None, {}, {})
+    first.limits.burst = 1
+    assert second.limits.burst == 40
+
+
+def test_what_is_dumped_is_loaded_as_the_same(tmp_path: Path) -> None:
+    config = load(
+        None,
+        {
+            "GCHAT_SERVER_PROMPT": 'a "quoted" \\ prompt é 😀 \x1b[0m\t> ',
+            "GCHAT_SERVER_MOTD": "one\ntwo = 3 # no comment\n[limits]\n",
+            "GCHAT_SERVER_HOST": "::1",
+            "GCHAT_LIMITS_MESSAGES_PER_S": "0.25",
+            "GCHAT_LIMITS_STALL_TIMEOUT_S": "1e-9",
+            "GCHAT_LIMITS_BURST": "1000000000000000000",
+            "GCHAT_LOG_FORMAT": "json",
+        },
+        {("server", "port"): "0"},
+    )
+    assert load(write(tmp_path, dump(config)), {}, {}) == config
+
+
+def test_the_dump_names_every_key_once_with_a_comment() -> None:
+    text = dump(Config())
+    table = tomllib.loads(text)
+    assert [(section, key) for section, keys in table.items() for key in keys] == KEYS
+    for line in text.splitlines():
+        if " = " in line and not line.startswith("#"):
+            assert "  # " in line, line
+            assert not line.endswith("None"), line
+
+
+def test_the_file_in_the_repository_is_the_defaults() -> None:
+    path = Path(__file__).parents[2] / "config" / "gchat.toml"
+    assert path.read_text() == dump(Config())
+    assert load(str(path), {}, {}) == Config()
+
+
+def test_an_argument_is_stronger_than_the_environment_and_that_than_the_file(tmp_path: Path) -> None:
+    path = write(tmp_path, "[server]\nport = 1\n[limits]\nburst = 1\nnick_max = 1\n")
+    config = load(path, {"GCHAT_SERVER_PORT": "2", "GCHAT_LIMITS_BURST": "2"}, {("server", "port"): "3"})
+    assert (config.server.port, config.limits.burst, config.limits.nick_max, config.limits.max_rooms) == (3, 2, 1, 1000)
+
+
+def test_every_key_can_be_set_in_the_environment() -> None:
+    defaults = Config()
+    for section, key in KEYS:
+        value = str(getattr(getattr(defaults, section), key)) or "text"
+        load(None, {f"GCHAT_{section}_{key}".upper(): value}, {})
+
+
+def test_other_variables_of_the_environment_are_none_of_ours() -> None:
+    assert (
+        load(None, {"PATH": "x", "GCHATTER": "x", "XGCHAT_LIMITS_BURST": "2", "gchat_limits_burst": "2"}, {})
+        == Config()
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("[limits]\nbrust = 3\n", ["limits.brust", "no key", "burst"]),
+        ("[limit]\nburst = 3\n", ["[limit]", "unknown section", "limits"]),
+        ("burst = 3\n", ["burst", "section", "limits"]),
+        ("limits = 3\n", ["limits = 3", "expected a section"]),
+        ("[[limits]]\nburst = 3\n", ["limits", "expected a section"]),
+        ("[limits.burst]\nx = 3\n", ["limits.burst", "expected a whole number"]),
+        ('[limits]\nburst = "3"\n', ['limits.burst = "3"', "expected a whole number not below 1"]),
+        ("[limits]\nburst = 1.5\n", ["limits.burst = 1.5", "expected a whole number"]),
+        ("[limits]\nburst = true\n", ["limits.burst = true", "expected a whole number"]),
+        ("[limits]\nmessages_per_s = false\n", ["limits.messages_per_s = false", "expected a number not below 0"]),
+        ("[limits]\nburst = 0\n", ["limits.burst = 0", "not below 1"]),
+        ("[limits]\nburst = []\n", ["limits.burst = []", "expected a whole number"]),
+        ("[limits]\nburst = 2026-01-01\n", ["limits.burst = 2026-01-01", "expected a whole number"]),
+        ("[limits]\nmessages_per_s = -1\n", ["limits.messages_per_s = -1", "expected a number not below 0"]),
+        ("[limits]\nmessages_per_s = nan\n", ["limits.messages_per_s = nan", "expected a number"]),
+        ("[limits]\nstall_timeout_s = 0\n", ["limits.stall_timeout_s = 0", "above 0", "86400"]),
+        ("[limits]\nmax_line_bytes = 65537\n", ["limits.max_line_bytes = 65537", "from 16 to 65536"]),
+        ("[server]\nport = 70000\n", ["server.port = 70000", "from 0 to 65535"]),
+        ("[server]\nport = -1\n", ["server.port = -1", "from 0 to 65535"]),
+        ("[server]\nhost = 3\n", ["server.host = 3", "expected a text"]),
+        ('[server]\nhost = ""\n', ['server.host = ""', "expected a text", "not empty"]),
+        (f'[server]\nprompt = "{"x" * 81}"\n', ["server.prompt", "at most 80 characters"]),
+        ('[log]\nlevel = "loud"\n', ['log.level = "loud"', '"debug"', '"info"', '"warning"', '"error"']),
+        ('[history]\nstore = "paper"\n', ['history.store = "paper"', '"memory"']),
+        ("[limits\n", ["not TOML", "line 1"]),
+        ("[limits]\nburst = 3\nburst = 4\n", ["not TOML"]),
+    ],
+)
+def test_a_wrong_file_is_named_with_the_key_the_value_and_what_was_expected(
+    tmp_path: Path, text: str, parts: list[str]
+) -> None:
+    path = write(tmp_path, text)
+    said = complaint(path)
+    for part in [path, *parts]:
+        assert part in said
+
+
+@pytest.mark.parametrize("data", [b"\xff\xfe[\0", b"a = '\xe9'\n", b"\0", b"a = " + b"[" * 5000 + b"\n"])
+def test_a_file_that_is_not_toml_is_an_error_of_its_own(tmp_path: Path, data: bytes) -> None:
+    assert "not TOML" in complaint(write(tmp_path, data))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "parts"),
+    [
+        ("GCHAT_LIMITS_BURST", "many", ['"many"', "expected a whole number not below 1"]),
+        ("GCHAT_LIMITS_BURST", "", ['""', "expected a whole number"]),
+        ("GCHAT_LIMITS_BURST", "true", ['"true"', "expected a whole number"]),
+        ("GCHAT_LIMITS_BURST", "0", ['"0"', "not below 1"]),
+        ("GCHAT_LIMITS_BURST", "1.5", ['"1.5"', "expected a whole number"]),
+        ("GCHAT_LIMITS_BURST", "\udcff", ["expected a whole number"]),
+        ("GCHAT_LIMITS_BURST", "x" * 5000, ["…", "expected a whole number"]),
+        ("GCHAT_LIMITS_MESSAGES_PER_S", "nan", ['"nan"', "expected a number"]),
+        ("GCHAT_LIMITS_BRUST", "3", ["limits.brust", "burst"]),
+        ("GCHAT_LIMIT_BURST", "3", ["limit", "limits"]),
+        ("GCHAT_LIMITS", "3", ["limits", "expected"]),
+        ("GCHAT_", "3", ["expected"]),
+        ("GCHAT_SERVER_HOST", "", ["expected a text", "not empty"]),
+        ("GCHAT_SERVER_PORT", "70000", ['"70000"', "from 0 to 65535"]),
+    ],
+)
+def test_a_wrong_variable_is_named_with_its_value_and_what_was_expected(
+    name: str, value: str, parts: list[str]
+) -> None:
+    said = complaint(environment={name: value})
+    for part in [name, *parts]:
+        assert part in said
+    assert len(said) < 400
+
+
+@pytest.mark.parametrize("text", ["70000", "-1", "http", "", "8888.0", "0x50", "1e3", "8_888", " 8888"])
+def test_a_wrong_port_on_the_command_line_is_named(text: str) -> None:
+    said = complaint(arguments={("server", "port"): text})
+    assert "port" in said
+    assert f'"{text}"' in said
+    assert "from 0 to 65535" in said
+
+
+def test_a_text_that_is_not_utf8_does_not_stop_anything_from_being_said() -> None:
+    """The environment may hold any bytes; Python writes them as lone surrogates."""
+    with pytest.raises(ConfigError):
+        load(None, {"GCHAT_LOG_LEVEL": "\udcff"}, {})
+    with pytest.raises(ConfigError):
+        load(None, {"GCHAT_LIMITS_BURST": "\udcff"}, {})
+    try:
+        config = load(None, {"GCHAT_SERVER_PROMPT": "\udcff> "}, {})
+    except ConfigError:
+        return
+    dump(config).encode()
+
+
+def test_a_file_that_cannot_be_read_is_the_callers_matter(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        load(str(tmp_path / "none"), {}, {})
+    with pytest.raises(IsADirectoryError):
+        load(str(tmp_path), {}, {})
+
+
+def test_changes_are_the_keys_that_differ() -> None:
+    old, new = Config(), Config()
+    assert changes(old, new) == []
+    new.limits.burst = 3
+    new.server.prompt = ""
+    assert changes(old, new) == [("server", "prompt"), ("limits", "burst")]
+
+
+def test_what_can_be_reloaded_are_keys_that_there_are() -> None:
+    assert set(KEYS) >= RELOADABLE
+    assert ("server", "port") not in RELOADABLE
+
+
+@pytest.mark.parametrize(("section", "key"), KEYS)
+def test_each_key_has_a_description_and_a_default_within_its_bounds(section: str, key: str) -> None:
+    hint = get_type_hints(SECTIONS[section], include_extras=True)[key]
+    metas = [meta for meta in get_args(hint)[1:] if isinstance(meta, Meta)]
+    assert any(meta.description for meta in metas)
+    value = getattr(getattr(Config(), section), key)
+    assert msgspec.convert(value, hint) == value
