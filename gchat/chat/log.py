@@ -18,9 +18,6 @@ from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable
 
-#: Takes bytes, returns how many went out; given to the log by the shell, never called by it.
-Send = Callable[[bytes], int]
-
 # Own bytes that begin with it are telnet's, for the terminal and not for the eye: no prompt is finished before them.
 # (No text can: in UTF-8 there is no such byte.)
 _IAC = 255
@@ -80,7 +77,7 @@ class RoomLog:
         self.end = 0  # where the last chunk ends
         self.capacity = capacity
         self.encode_skip = encode_skip
-        self.live: dict[Cursor, Send] = {}
+        self.live: dict[int, Cursor] = {}  # by descriptor: the fan-out needs nothing else of anybody
         self.aside: dict[Cursor, None] = {}
         self.behind: dict[Cursor, None] = {}
         self._chunks: list[Chunk] = []
@@ -206,15 +203,15 @@ class Cursor:
         "_seq",
         "_silent",
         "_unfinished",
+        "descriptor",
         "log",
         "owed",
-        "send",
         "session",
     )
 
-    def __init__(self, session: int, send: Send) -> None:
+    def __init__(self, session: int, descriptor: int) -> None:
         self.session = session
-        self.send = send
+        self.descriptor = descriptor  # where the shell sends to: nothing but a key here
         self.log: RoomLog | None = None
         self.owed = 0  # bytes of its own lines, waiting for their turn
         self._own: deque[tuple[int, bytes]] | None = None  # those lines, each with its position
@@ -274,14 +271,14 @@ class Cursor:
     def step_aside(self) -> None:
         """Be live no more: what comes next is served to this cursor by itself."""
         log = self.log
-        if log is not None and log.live.pop(self, None) is not None:
+        if log is not None and log.live.pop(self.descriptor, None) is not None:
             log.aside[self] = None
             self._position, self._seq = log.end, log.seq
 
     def lag(self, chunk: bytes, sent: int) -> None:
         """Be behind: live until now, of the chunk that was just sealed it took only `sent` bytes."""
         log = self.log
-        if log is not None and log.live.pop(self, None) is not None:
+        if log is not None and log.live.pop(self.descriptor, None) is not None:
             self._position, self._next, self._peeked = log.end - len(chunk), log.end, len(chunk)
             self.took(sent)
             log.behind[self] = None
@@ -299,7 +296,7 @@ class Cursor:
                 log.aside[self] = None
             else:
                 log.aside.pop(self, None)
-                log.live[self] = self.send
+                log.live[self.descriptor] = self
 
     def stall(self) -> None:
         """Be behind: the kernel takes no more now."""

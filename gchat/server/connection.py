@@ -123,7 +123,7 @@ class Connection:
         self._mark = 0  # bytes that the peer had taken
         self._mark_at = 0.0  # at this time, which is when it last made progress
         self.session, effects = app.registry.connect(address)
-        self.cursor = Cursor(self.session.id, sock.send)
+        self.cursor = Cursor(self.session.id, sock.fileno())
         app.pump.connections[self.session.id] = self
         app.pump.submit(effects)
 
@@ -358,6 +358,8 @@ class Connection:
         """Close the socket. The last thing that happens to a connection."""
         if self.sock.fileno() < 0:
             return
+        # The fan-out writes to descriptors: whoever gets this one next would be sent our room.
+        assert self.cursor.log is None
         self._unwatch()
         self._reader.close()
         self.sock.close()

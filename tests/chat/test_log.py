@@ -39,7 +39,7 @@ class Reader:
     def __init__(self, session: int) -> None:
         self.session = session
         self.wire = Wire()
-        self.cursor = Cursor(session, self.wire.send)
+        self.cursor = Cursor(session, session)
         self.behind = False  # whether a watcher waits for its wire
         self.room: Room | None = None
         self.due: list[Due] = []
@@ -74,8 +74,8 @@ class Room:
         self._breathe(readers, waking)
         if self.log.dirty:
             data = self.log.seal()
-            for cursor, send in list(self.log.live.items()):
-                if (sent := send(data)) != len(data):
+            for cursor in list(self.log.live.values()):
+                if (sent := readers[cursor.session].wire.send(data)) != len(data):
                     cursor.lag(data, sent)
                     readers[cursor.session].behind = True
                 self._breathe(readers, waking)
@@ -311,7 +311,7 @@ def test_everybody_but_its_speaker_hears_a_message() -> None:
     turn(room, alice, bob)
 
     assert (alice.wire.got, bob.wire.got) == (b"", b"hello\n")
-    assert alice.cursor in room.log.live, "its own message is behind it"
+    assert alice.cursor in room.log.live.values(), "its own message is behind it"
 
 
 def test_readers_who_are_live_share_the_bytes_of_a_turn() -> None:
