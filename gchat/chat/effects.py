@@ -1,7 +1,7 @@
 """What the core asks of the shell, as values. The shell carries them out in exactly their order.
 
-That order is what makes promises cheap: whatever is published before a Follow is not the newcomer's, whatever is
-delivered between two messages stands between them on the wire.
+That order is what makes promises cheap: whatever is published before an Enter is the newcomer's as history only,
+whatever is delivered between two messages stands between them on the wire.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ from enum import StrEnum
 
 from msgspec import Struct
 
-from gchat.protocol.events import Answer, Message, Presence
+from gchat.protocol.events import Answer, Joined, Message, Presence, Ready, TopicIs, Welcome
+from gchat.protocol.wire import After
 
 
 class CloseReason(StrEnum):
@@ -26,14 +27,23 @@ class CloseReason(StrEnum):
     ENDLESS = "endless"  # no newline
     SHUTDOWN = "shutdown"
     CRASHED = "crashed"  # our fault
+    REPLACED = "replaced"  # its user has come back on another connection
+
+
+#: After these the user may be about to come back: a lost line is no goodbye.
+MAY_RESUME = frozenset({CloseReason.ENDED, CloseReason.RESET, CloseReason.STALLED, CloseReason.CRASHED})
 
 
 class Publish(Struct, frozen=True, gc=False):
-    """A message to a room: the journal gives it its number, then everybody there but `session` gets it."""
+    """A message to a room: the journal gives it its number, then everybody there but `session` gets it.
+
+    With ids, `session` gets them acknowledged at that place instead, and what `lineage` has said already is not said.
+    """
 
     room: str
     session: int
     message: Message
+    lineage: str = ""
 
 
 class Announce(Struct, frozen=True, gc=False):
@@ -46,11 +56,15 @@ class Announce(Struct, frozen=True, gc=False):
 
 
 class Deliver(Struct, frozen=True, gc=False):
-    """Something that one session gets; if it does not read what it gets, `sender` (0: nobody) is told so instead."""
+    """Something that one session gets; if it does not read what it gets, `sender` (0: nobody) is told so instead.
+
+    With an `id`, `sender` gets that acknowledged, or refused.
+    """
 
     session: int
     answer: Answer
     sender: int = 0
+    id: str = ""
 
 
 class Transmit(Struct, frozen=True, gc=False):
@@ -60,21 +74,31 @@ class Transmit(Struct, frozen=True, gc=False):
     data: bytes
 
 
-class Follow(Struct, frozen=True, gc=False):
-    """From here on the session gets what this room is told, and no other's."""
+class Enter(Struct, frozen=True, gc=False):
+    """From here on the session gets what this room is told, and no other's.
+
+    It gets the greeting first, with the place of the room's log filled in, then what it missed `after`, or if that is
+    unknown the last `replay` messages, then `ready`.
+    """
 
     session: int
     room: str
+    greeting: Welcome | Joined
+    topic: TopicIs | None = None
+    replay: int = 0
+    after: After | None = None
+    ready: Ready | None = None
 
 
 class Recall(Struct, frozen=True, gc=False):
-    """The session gets up to `limit` old messages of the room, from number `start` on; below 0, from so many back."""
+    """The session gets up to `limit` old messages of the room, as commands.History says."""
 
     session: int
     room: str
     start: int
     limit: int
-    asked: bool
+    before: bool = False
+    id: str = ""
 
 
 class Forget(Struct, frozen=True, gc=False):
@@ -90,4 +114,4 @@ class Close(Struct, frozen=True, gc=False):
     reason: CloseReason
 
 
-Effect = Publish | Announce | Deliver | Transmit | Follow | Recall | Forget | Close
+Effect = Publish | Announce | Deliver | Transmit | Enter | Recall | Forget | Close

@@ -18,6 +18,7 @@ class Limits(Struct):
     page_max: int = 100  # messages in one page of history
     motd: str = ""
     prompt: str = "[You] "
+    announced: tuple[tuple[str, float], ...] = ()  # what programs are told of what the shell enforces
 
 
 class TokenBucket:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from itertools import count
 
 from gchat.chat import verbs
-from gchat.chat.effects import Announce, Close, CloseReason, Deliver, Effect, Follow, Forget, Recall
+from gchat.chat.effects import MAY_RESUME, Announce, Close, CloseReason, Deliver, Effect, Enter, Forget
 from gchat.chat.limits import Limits
 from gchat.chat.room import Room
 from gchat.chat.session import Session
@@ -29,6 +29,7 @@ from gchat.protocol.events import (
     TopicIs,
     Welcome,
 )
+from gchat.protocol.wire import After, Opening
 
 #: Where everybody begins.
 LOBBY = "lobby"
@@ -39,12 +40,22 @@ RESERVED = ("server", "admin", "you")
 _RESERVED_KEYS = frozenset[str]().union(*map(text.name_keys, RESERVED))
 
 
+#: Who has lost the connection may come back for so long, and nobody is told that they were gone.
+AWAY_S = 15.0
+
+#: So many may be away; of more, who is away longest has left. A flood of connections must not be one of ghosts.
+MAX_AWAY = 5000
+
+
 class Registry:
     """Who is where.
 
     1. A session is in exactly one room, from connect() to leave().
     2. No two sessions' names share a key (text.name_keys), nor one with a reserved name.
     3. A room with members exists; one without may, while there are fewer than `max_rooms`.
+    4. A session that is away has no connection, and asks nothing; else it is as if it had one.
+
+    `now` is the wall clock in seconds since the epoch where something is dated, and any steady clock for away().
     """
 
     def __init__(self, limits: Limits) -> None:
@@ -52,102 +63,113 @@ class Registry:
         self.sessions: dict[int, Session] = {}
         self.rooms: dict[str, Room] = {LOBBY: Room(LOBBY)}
         self._named: dict[str, Session] = {}
+        self._by_token: dict[str, Session] = {}
+        self._away: dict[Session, float] = {}  # until when, the first first
         self._ids = count(1)
 
-    def connect(self, address: str) -> tuple[Session, list[Effect]]:
-        """Let the user at `address` into the lobby. Who had that address is gone: it cannot be in use twice."""
-        gone = self._named.get(address)
-        farewells = self.leave(gone, CloseReason.RESET) if gone else []
-        room = self.rooms[LOBBY]
-        session = Session(next(self._ids), address, room)
-        self.sessions[session.id] = session
-        self._named[address] = session
-        room.members[session.id] = session
-        greeting: list[Effect] = [
-            Follow(session.id, room.name),
-            Deliver(session.id, Welcome(len(self.sessions), self.limits.motd)),
-            *self._arrival(session),
-        ]
-        if self.limits.prompt:
-            greeting.append(Deliver(session.id, Ready(self.limits.prompt)))
-        return session, [
-            *farewells,
-            *greeting,
-            *self._announce(room, session, Entered(session.name, len(room.members))),
-        ]
+    def connect(self, address: str, opening: Opening | None = None, token: str = "") -> tuple[Session, list[Effect]]:
+        """Let the user at `address` in: into the lobby, or with an `opening` as that says.
 
-    def execute(self, session: Session, command: Command) -> list[Effect]:
-        """Return the effects of what the user of `session` asks: a refusal is one too, and who has left has none."""
-        if session.id not in self.sessions:
+        `token` is a new secret, for who comes with an opening and has none; who comes with another session's token
+        takes that over. What of an opening cannot be is refused, after the greeting.
+        """
+        opening = opening or Opening()
+        session = Session(next(self._ids), address, self.rooms[LOBBY], opening.token or token)
+        old = self._by_token.get(session.token)
+        effects = self._take_over(session, old) if old else []
+        if gone := self._named.get(address):  # it cannot be in use twice
+            effects += self.leave(gone, CloseReason.RESET)
+        self.sessions[session.id] = session
+        if session.token:
+            self._by_token[session.token] = session
+        if not session.has_nick:
+            self._named[address] = session
+        room, granted = self._grant(session, opening)
+        if old is None:
+            told = self._join(session, room)
+        elif room is not session.room:
+            told = [*self._part(session, old.name), *self._join(session, room)]
+        else:
+            renamed = Renamed(old.name, session.name)
+            told = self._announce(room, session, renamed) if session.name != old.name else []
+        limits = self.limits
+        online, nick = len(self.sessions), session.name
+        greeting = Welcome(online, limits.motd, room.name, session.id, nick, session.token, limits.announced)
+        after = opening.after if opening.room in ("", room.name) else None
+        ready = Ready(limits.prompt) if session.token or limits.prompt else None
+        return session, [*effects, self._enter(session, greeting, after, opening.replay, ready), *granted, *told]
+
+    def execute(self, session: Session, command: Command, now: float) -> list[Effect]:
+        """Return the effects of what the user of `session` asks: a refusal is one too, and who is gone has none."""
+        if session.id not in self.sessions or session in self._away:
             return []
         try:
-            return verbs.HANDLERS[type(command)](self, session, command)
+            return verbs.HANDLERS[type(command)](self, session, command, now)
         except Refusal as refusal:
-            return [refused(session, refusal)]
+            return [refused(session, refusal, getattr(command, "id", ""))]
+
+    def disconnect(self, session: Session, reason: CloseReason, now: float, farewell: str = "") -> list[Effect]:
+        """Let the connection of `session` go: the user may come back (see away), unless the reason is a goodbye."""
+        if session.id not in self.sessions or session in self._away:
+            return []
+        if not session.token or reason not in MAY_RESUME:
+            return self.leave(session, reason, farewell)
+        self._away[session] = now + AWAY_S
+        effects = _closed(session, reason, farewell)
+        if len(self._away) > MAX_AWAY:
+            effects += self.leave(next(iter(self._away)), reason)
+        return effects
+
+    def away(self, now: float) -> list[Effect]:
+        """Let those go who have been away for too long. `now` is of the same clock as in disconnect()."""
+        effects: list[Effect] = []
+        for session in [session for session, until in self._away.items() if until <= now]:
+            effects += self.leave(session, CloseReason.ENDED)
+        return effects
+
+    def is_away(self, session: Session) -> bool:
+        """Return whether the user has lost the connection, and may be about to come back."""
+        return session in self._away
 
     def leave(self, session: Session, reason: CloseReason, farewell: str = "") -> list[Effect]:
         """Let the user go, for `reason`, with a last line if there is one. Leaving again has no effects."""
         if self.sessions.pop(session.id, None) is None:
             return []
+        self._away.pop(session, None)
+        self._by_token.pop(session.token, None)
         for key in session.keys:
             del self._named[key]
-        room = session.room
-        del room.members[session.id]
-        effects: list[Effect] = [Deliver(session.id, Closing(farewell))] if farewell else []
-        effects.append(Close(session.id, reason))
-        return effects + self._announce(room, session, Left(session.name, len(room.members)))
+        return _closed(session, reason, farewell) + self._part(session, session.name)
 
     def leave_all(self, reason: CloseReason, farewell: str) -> list[Effect]:
-        """Let everybody go. Nobody is told who left, for nobody is left to be told."""
+        """Let everybody go, and tell nobody of the others."""
         effects: list[Effect] = []
         for session in self.sessions.values():
-            effects += (Deliver(session.id, Closing(farewell)), Close(session.id, reason))
-        self.sessions.clear()
-        self._named.clear()
+            effects += [Deliver(session.id, Closing(farewell)), Close(session.id, reason)]
+        for table in (self.sessions, self._named, self._by_token, self._away):
+            table.clear()
         for room in self.rooms.values():
             room.members.clear()
         return effects
 
-    def move(self, session: Session, name: str) -> list[Effect]:
+    def move(self, session: Session, name: str, after: After | None = None) -> list[Effect]:
         """Take the user into the room called `name`, which is made if need be. Raises Refusal."""
-        left = session.room
-        if name == left.name:
+        if name == session.room.name:
             raise Refusal(Code.BAD_COMMAND, f"You are in {name} already")
-        room = self.rooms.get(name)
-        if room is None and len(self.rooms) >= self.limits.max_rooms and not self._spare_room(session):
-            most = self.limits.max_rooms
-            raise Refusal(Code.TOO_MANY_ROOMS, f"There are {most:,} rooms already; /rooms lists them")
-        del left.members[session.id]
-        effects = self._announce(left, session, Left(session.name, len(left.members)))
-        effects.append(Follow(session.id, name))
-        if room is None:
-            while len(self.rooms) >= self.limits.max_rooms and (spare := self._spare_room(session)):
-                del self.rooms[spare.name]
-                effects.append(Forget(spare.name))
-            room = self.rooms[name] = Room(name)
-        session.room = room
-        room.members[session.id] = session
-        effects.append(Deliver(session.id, Joined(name, len(room.members))))
-        effects += self._arrival(session)
-        return effects + self._announce(room, session, Entered(session.name, len(room.members)))
+        room, forgotten = self._open(name, session)
+        parted, joined = self._part(session, session.name), self._join(session, room)
+        ready = Ready("") if session.token else None
+        entered = self._enter(session, Joined(name, len(room.members)), after, None, ready)
+        return [*parted, entered, *forgotten, *joined]
 
     def rename(self, session: Session, nick: str) -> list[Effect]:
         """Give the user this nick. Raises Refusal if it is no nick, or is or looks like somebody else's."""
-        nick = text.nick(nick, self.limits.nick_max)
-        keys = text.name_keys(nick)
-        if not keys.isdisjoint(_RESERVED_KEYS):
-            raise Refusal(Code.NAME_TAKEN, f"The nick {nick} is reserved, or looks like one that is; take another")
-        for key in keys:
-            holder = self._named.get(key, session)
-            if holder is not session:
-                what = "is taken" if text.folded(nick) == text.folded(holder.name) else f"looks like {holder.name}'s"
-                raise Refusal(Code.NAME_TAKEN, f"The nick {nick} {what}; take another")
-        for key in session.keys:
-            del self._named[key]
-        self._named.update(dict.fromkeys(keys, session))
-        old, session.name, session.keys, session.has_nick = session.name, nick, keys, True
-        named = Deliver(session.id, Named(nick))
-        return [named] if nick == old else [named, *self._announce(session.room, session, Renamed(old, nick))]
+        old = session.name
+        self._claim(session, nick)
+        named = Deliver(session.id, Named(session.name))
+        if session.name == old:
+            return [named]
+        return [named, *self._announce(session.room, session, Renamed(old, session.name))]
 
     def find(self, name: str) -> Session:
         """Return the session of the user called `name`, in any case and width. Raises Refusal."""
@@ -157,16 +179,96 @@ class Registry:
             raise Refusal(Code.NO_SUCH_USER, f"Nobody here is called {text.printable(name)[:64]}; /who lists who is")
         return session
 
-    def _arrival(self, session: Session) -> list[Effect]:
-        """Return what a room owes to who comes in."""
+    def _claim(self, session: Session, nick: str) -> None:
+        nick = text.nick(nick, self.limits.nick_max)
+        keys = text.name_keys(nick)
+        if not keys.isdisjoint(_RESERVED_KEYS):
+            raise Refusal(Code.NAME_TAKEN, f"The nick {nick} is reserved, or looks like one that is; take another")
+        for key in keys:
+            holder = self._named.get(key, session)
+            if holder is not session:
+                what = "is taken" if text.folded(nick) == text.folded(holder.name) else f"looks like {holder.name}'s"
+                raise Refusal(Code.NAME_TAKEN, f"The nick {nick} {what}; take another")
+        self._name(session, nick, keys)
+        session.has_nick = True
+
+    def _name(self, session: Session, name: str, keys: frozenset[str]) -> None:
+        for key in session.keys:
+            del self._named[key]
+        self._named.update(dict.fromkeys(keys, session))
+        session.name, session.keys = name, keys
+
+    def _take_over(self, session: Session, old: Session) -> list[Effect]:
+        """Let `session` be where and who `old` was, which is closed; nobody else is told."""
+        del self.sessions[old.id], old.room.members[old.id]
+        self._away.pop(old, None)
+        session.inherit(old)
+        session.room = old.room
+        session.room.members[session.id] = session
+        for key in old.keys:
+            del self._named[key]
+        if old.has_nick:
+            session.has_nick = True
+            session.keys = frozenset()
+            self._name(session, old.name, old.keys)
+        return _closed(old, CloseReason.REPLACED, "You have connected again from elsewhere")
+
+    def _grant(self, session: Session, opening: Opening) -> tuple[Room, list[Effect]]:
+        """Give the user the nick that an opening asks for; return the room that it asks for, and what is refused."""
+        room, effects = session.room, list[Effect]()
+        try:
+            if opening.nick:
+                self._claim(session, opening.nick)
+        except Refusal as refusal:
+            effects.append(refused(session, refusal))
+        try:
+            if opening.room:
+                room, forgotten = self._open(text.room(opening.room), session)
+                effects += forgotten
+        except Refusal as refusal:
+            effects.append(refused(session, refusal))
+        return room, effects
+
+    def _join(self, session: Session, room: Room) -> list[Effect]:
+        """Make the user a member."""
+        session.room = room
+        room.members[session.id] = session
+        return self._announce(room, session, Entered(session.name, len(room.members)))
+
+    def _open(self, name: str, mover: Session) -> tuple[Room, list[Effect]]:
+        """Return the room of this name, made if need be, and what becomes of others for it. Raises Refusal."""
+        room = self.rooms.get(name)
+        if room is not None:
+            return room, []
+        if len(self.rooms) >= self.limits.max_rooms and not self._spare_room(mover):
+            most = self.limits.max_rooms
+            raise Refusal(Code.TOO_MANY_ROOMS, f"There are {most:,} rooms already; /rooms lists them")
+        forgotten: list[Effect] = []
+        while len(self.rooms) >= self.limits.max_rooms and (spare := self._spare_room(mover)):
+            del self.rooms[spare.name]
+            forgotten.append(Forget(spare.name))
+        room = self.rooms[name] = Room(name)
+        return room, forgotten
+
+    def _part(self, session: Session, name: str) -> list[Effect]:
+        """Take the user, whom the room knows as `name`, out of their room."""
         room = session.room
-        effects: list[Effect] = []
-        if room.topic:
-            effects.append(Deliver(session.id, TopicIs(room.topic, room.topic_by)))
-        if self.limits.replay_on_join:
-            replay = self.limits.replay_on_join
-            effects.append(Recall(session.id, room.name, -replay, replay, asked=False))
-        return effects
+        del room.members[session.id]
+        return self._announce(room, session, Left(name, len(room.members)))
+
+    def _enter(
+        self,
+        session: Session,
+        greeting: Welcome | Joined,
+        after: After | None,
+        replay: int | None,
+        ready: Ready | None,
+    ) -> Effect:
+        """Return what the user gets of the room that they have joined."""
+        room = session.room
+        topic = TopicIs(room.topic, room.topic_by) if room.topic else None
+        replay = self.limits.replay_on_join if replay is None else replay
+        return Enter(session.id, room.name, greeting, topic, replay, after, ready)
 
     def _announce(self, room: Room, session: Session, presence: Presence) -> list[Effect]:
         """Tell a room who came, went, or changed; unless it is so large that nobody could follow."""
@@ -182,6 +284,11 @@ class Registry:
         return None
 
 
-def refused(session: Session, refusal: Refusal) -> Effect:
+def refused(session: Session, refusal: Refusal, id_: str = "") -> Effect:
     """Return the effect that tells the user of `session` why not."""
-    return Deliver(session.id, Refused(refusal.code, refusal.message))
+    return Deliver(session.id, Refused(refusal.code, refusal.message, id_))
+
+
+def _closed(session: Session, reason: CloseReason, farewell: str) -> list[Effect]:
+    farewells: list[Effect] = [Deliver(session.id, Closing(farewell))] if farewell else []
+    return [*farewells, Close(session.id, reason)]

@@ -19,44 +19,55 @@ if TYPE_CHECKING:
 MAX_TOPIC = 300
 
 
-def _say(_registry: Registry, session: Session, command: commands.Say) -> list[Effect]:
+def _say(_registry: Registry, session: Session, command: commands.Say, _now: float) -> list[Effect]:
     session.messages += len(command.texts)
-    return [Publish(session.room.name, session.id, events.Said(session.name, command.texts))]
+    return [_published(session, events.Said(session.name, command.texts, command.ids))]
 
 
-def _act(_registry: Registry, session: Session, command: commands.Act) -> list[Effect]:
+def _act(_registry: Registry, session: Session, command: commands.Act, _now: float) -> list[Effect]:
     session.messages += 1
-    return [Publish(session.room.name, session.id, events.Acted(session.name, command.text))]
+    return [_published(session, events.Acted(session.name, command.text, command.id))]
 
 
-def _tell(registry: Registry, session: Session, command: commands.Tell) -> list[Effect]:
-    return _whisper(session, registry.find(command.to), command.text)
+def _published(session: Session, message: events.Message) -> Effect:
+    return Publish(session.room.name, session.id, message, session.lineage)
 
 
-def _reply(registry: Registry, session: Session, command: commands.Reply) -> list[Effect]:
-    if not session.correspondent:
-        raise Refusal(Code.NO_SUCH_USER, "Nobody has sent you a private message yet; /msg NAME TEXT sends one")
-    reader = registry.sessions.get(session.correspondent)
+def _tell(registry: Registry, session: Session, command: commands.Tell, now: float) -> list[Effect]:
+    reader = registry.find(command.to)
+    if session.has_told(command.id):
+        return [Deliver(session.id, events.Acknowledged(((command.id, 0),)))]
+    return _whisper(registry, session, reader, events.Told(session.name, command.text, now), command.id)
+
+
+def _reply(registry: Registry, session: Session, command: commands.Reply, now: float) -> list[Effect]:
+    reader = session.correspondent
     if reader is None:
+        raise Refusal(Code.NO_SUCH_USER, "Nobody has sent you a private message yet; /msg NAME TEXT sends one")
+    while reader.successor is not None:
+        reader = reader.successor
+    if reader.id not in registry.sessions:
         raise Refusal(Code.NO_SUCH_USER, "Who sent you the last private message has left")
-    return _whisper(session, reader, command.text)
+    return _whisper(registry, session, reader, events.Told(session.name, command.text, now))
 
 
-def _whisper(session: Session, reader: Session, said: str) -> list[Effect]:
-    reader.correspondent = session.id
+def _whisper(registry: Registry, session: Session, reader: Session, told: events.Told, id_: str = "") -> list[Effect]:
+    if registry.is_away(reader):
+        raise Refusal(Code.NO_SUCH_USER, f"That was not sent: {reader.name} has just lost the connection")
+    reader.correspondent = session
     session.messages += 1
-    return [Deliver(reader.id, events.Told(session.name, said), sender=session.id)]
+    return [Deliver(reader.id, told, sender=session.id, id=id_)]
 
 
-def _nick(registry: Registry, session: Session, command: commands.Nick) -> list[Effect]:
+def _nick(registry: Registry, session: Session, command: commands.Nick, _now: float) -> list[Effect]:
     return registry.rename(session, command.nick)
 
 
-def _join(registry: Registry, session: Session, command: commands.Join) -> list[Effect]:
-    return registry.move(session, text.room(command.room))
+def _join(registry: Registry, session: Session, command: commands.Join, _now: float) -> list[Effect]:
+    return registry.move(session, text.room(command.room), command.after)
 
 
-def _topic(_registry: Registry, session: Session, command: commands.Topic) -> list[Effect]:
+def _topic(_registry: Registry, session: Session, command: commands.Topic, _now: float) -> list[Effect]:
     room = session.room
     if not command.text:
         return [Deliver(session.id, events.TopicIs(room.topic, room.topic_by))]
@@ -66,46 +77,48 @@ def _topic(_registry: Registry, session: Session, command: commands.Topic) -> li
         )
     room.topic, room.topic_by = command.text, session.name
     return [
-        Publish(room.name, session.id, events.TopicSet(session.name, command.text)),
+        _published(session, events.TopicSet(session.name, command.text, command.id)),
         Deliver(session.id, events.TopicIs(room.topic, room.topic_by)),
     ]
 
 
-def _who(registry: Registry, session: Session, _command: commands.Who) -> list[Effect]:
+def _who(registry: Registry, session: Session, _command: commands.Who, _now: float) -> list[Effect]:
     # Only the first names are looked at: a room of 15,000 must not hold everybody up, and nobody reads more.
     room = session.room
     names = tuple(member.name for member in islice(room.members.values(), registry.limits.who_max))
     return [Deliver(session.id, events.Users(room.name, names, len(room.members), session.name))]
 
 
-def _rooms(registry: Registry, session: Session, _command: commands.Rooms) -> list[Effect]:
+def _rooms(registry: Registry, session: Session, _command: commands.Rooms, _now: float) -> list[Effect]:
     rooms = [(room.name, len(room.members), room.topic) for room in registry.rooms.values() if room.members]
     rooms.sort(key=lambda room: (-room[1], room[0]))
     shown = tuple(rooms[: registry.limits.who_max])
     return [Deliver(session.id, events.RoomList(shown, len(rooms), session.room.name))]
 
 
-def _history(registry: Registry, session: Session, command: commands.History) -> list[Effect]:
-    return [Recall(session.id, session.room.name, command.start, registry.limits.page_max, asked=True)]
+def _history(registry: Registry, session: Session, command: commands.History, _now: float) -> list[Effect]:
+    most = registry.limits.page_max
+    limit = min(command.limit or most, most)
+    return [Recall(session.id, session.room.name, command.start, limit, command.before, command.id)]
 
 
-def _ping(_registry: Registry, session: Session, command: commands.Ping) -> list[Effect]:
+def _ping(_registry: Registry, session: Session, command: commands.Ping, _now: float) -> list[Effect]:
     return [Deliver(session.id, events.Pong(command.text))]
 
 
-def _help(_registry: Registry, session: Session, command: commands.Help) -> list[Effect]:
+def _help(_registry: Registry, session: Session, command: commands.Help, _now: float) -> list[Effect]:
     return [Deliver(session.id, events.HelpText(command.verb))]
 
 
-def _quit(registry: Registry, session: Session, _command: commands.Quit) -> list[Effect]:
+def _quit(registry: Registry, session: Session, _command: commands.Quit, _now: float) -> list[Effect]:
     return registry.leave(session, CloseReason.QUIT, "Goodbye")
 
 
-def _mistake(_registry: Registry, _session: Session, command: commands.Mistake) -> list[Effect]:
+def _mistake(_registry: Registry, _session: Session, command: commands.Mistake, _now: float) -> list[Effect]:
     raise command.refusal
 
 
-HANDLERS: dict[type, Callable[[Registry, Session, Any], list[Effect]]] = {
+HANDLERS: dict[type, Callable[[Registry, Session, Any, float], list[Effect]]] = {
     commands.Say: _say,
     commands.Act: _act,
     commands.Tell: _tell,

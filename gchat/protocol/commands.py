@@ -5,21 +5,29 @@ from __future__ import annotations
 from msgspec import Struct
 
 from gchat.protocol.errors import Refusal
+from gchat.protocol.wire import After
+
+
+class Asked(Struct, frozen=True, kw_only=True):
+    """What every command has: the asker's own id for it, if there is one, which comes back in the answer."""
+
+    id: str = ""
 
 
 class Say(Struct, frozen=True, gc=False):
     """Say lines to one's room; all the lines of one read together, for that is what makes them cheap."""
 
     texts: tuple[str, ...]
+    ids: tuple[str, ...] = ()  # of each; empty if none has one
 
 
-class Act(Struct, frozen=True):
+class Act(Asked, frozen=True):
     """Tell one's room what one does: /me."""
 
     text: str
 
 
-class Tell(Struct, frozen=True):
+class Tell(Asked, frozen=True):
     """Say something to one user only."""
 
     to: str
@@ -32,36 +40,42 @@ class Reply(Struct, frozen=True):
     text: str
 
 
-class Nick(Struct, frozen=True):
+class Nick(Asked, frozen=True):
     """Take a nick."""
 
     nick: str
 
 
-class Join(Struct, frozen=True):
+class Join(Asked, frozen=True):
     """Leave one's room for another."""
 
     room: str
+    after: After | None = None  # what was seen of it before
 
 
-class Topic(Struct, frozen=True):
+class Topic(Asked, frozen=True):
     """Set the room's topic, or with an empty text ask for it."""
 
     text: str
 
 
-class Who(Struct, frozen=True):
+class Who(Asked, frozen=True):
     """Ask who is in one's room."""
 
 
-class Rooms(Struct, frozen=True):
+class Rooms(Asked, frozen=True):
     """Ask which rooms there are."""
 
 
-class History(Struct, frozen=True):
-    """Ask for old messages of one's room, from number `start` on; below 0, from so many back."""
+class History(Asked, frozen=True):
+    """Ask for old messages of one's room, from number `start` on; below 0, from so many back.
+
+    With `before`, those before `start`, and the last ones of them if they are too many; 0 is the end.
+    """
 
     start: int
+    limit: int = 0  # 0: as many as one answer holds
+    before: bool = False
 
 
 class Ping(Struct, frozen=True):
@@ -80,7 +94,7 @@ class Quit(Struct, frozen=True):
     """Leave."""
 
 
-class Mistake(Struct, frozen=True):
+class Mistake(Asked, frozen=True):
     """What a dialect could not understand: it stands among the commands so that it is answered in its place."""
 
     refusal: Refusal

@@ -12,11 +12,13 @@ from gchat.protocol.events import Event
 class Dialect(Protocol):
     """A way to write commands and events as lines. It has no state, and is hashable: room logs are kept for each."""
 
+    goodbye: bytes  # what says goodbye if it stands unterminated and alone for a while; b"" if nothing does
+
     def decode(self, lines: Sequence[bytes]) -> list[Command]:
         """Return what these whole lines ask, in their order; what cannot be understood is a Mistake in its place."""
 
-    def encode(self, event: Event) -> bytes:
-        """Return `event` as whole lines, fit to be sent (text.printable).
+    def encode(self, event: Event, room: str = "") -> bytes:
+        """Return `event` as whole lines, fit to be sent (text.printable); `room` is where it happens, if in one.
 
         A message takes exactly as many lines as it has numbers: the room log counts what a reader missed by them.
         """

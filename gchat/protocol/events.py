@@ -19,11 +19,17 @@ class Said(Struct, frozen=True, gc=False):
 
     name: str
     texts: tuple[str, ...]
+    ids: tuple[str, ...] = ()  # of each, by who said it; empty if none has one
 
     @property
     def count(self) -> int:
         """How many numbers they take."""
         return len(self.texts)
+
+    @property
+    def size(self) -> int:
+        """How much text it is, in characters."""
+        return sum(map(len, self.texts))
 
 
 class Acted(Struct, frozen=True, gc=False):
@@ -31,7 +37,13 @@ class Acted(Struct, frozen=True, gc=False):
 
     name: str
     text: str
+    id: str = ""
     count: int = 1
+
+    @property
+    def size(self) -> int:
+        """How much text it is, in characters."""
+        return len(self.text)
 
 
 class TopicSet(Struct, frozen=True, gc=False):
@@ -39,7 +51,13 @@ class TopicSet(Struct, frozen=True, gc=False):
 
     name: str
     text: str
+    id: str = ""
     count: int = 1
+
+    @property
+    def size(self) -> int:
+        """How much text it is, in characters."""
+        return len(self.text)
 
 
 Message = Said | Acted | TopicSet
@@ -92,16 +110,24 @@ Presence = Entered | Left | Renamed | Crowd
 
 
 class Welcome(Struct, frozen=True):
-    """The greeting; `online` counts the whole server."""
+    """The greeting; `online` counts the whole server. The rest is for programs."""
 
     online: int
     motd: str
+    room: str
+    session: int
+    nick: str = ""
+    token: str = ""
+    limits: tuple[tuple[str, float], ...] = ()
+    epoch: str = ""  # of the room's log, and its last number: the pump knows them
+    seq: int = 0
 
 
 class Ready(Struct, frozen=True):
-    """The user may type: what was owed on entering has been said."""
+    """The user may type: what was owed on entering has been said, up to number `seq`."""
 
     prompt: str
+    seq: int = 0
 
 
 class Joined(Struct, frozen=True):
@@ -109,6 +135,8 @@ class Joined(Struct, frozen=True):
 
     room: str
     online: int
+    epoch: str = ""
+    seq: int = 0
 
 
 class TopicIs(Struct, frozen=True):
@@ -125,6 +153,8 @@ class Page(Struct, frozen=True):
     next: int | None
     time: float  # now, by the wall clock: old messages of another day are shown with their date
     asked: bool  # whether the user asked for it; who did not is not told that there is nothing
+    id: str = ""
+    end: bool = True  # whether there are no more in the direction that was asked for
 
 
 class Told(Struct, frozen=True):
@@ -132,6 +162,13 @@ class Told(Struct, frozen=True):
 
     name: str
     text: str
+    time: float
+
+
+class Acknowledged(Struct, frozen=True):
+    """What you asked with these ids is done; messages have got these numbers, other things 0."""
+
+    numbers: tuple[tuple[str, int], ...]
 
 
 class Named(Struct, frozen=True):
@@ -174,6 +211,7 @@ class Refused(Struct, frozen=True):
 
     code: Code
     message: str
+    id: str = ""
 
 
 class Slowed(Struct, frozen=True):
@@ -202,6 +240,7 @@ Answer = (
     | TopicIs
     | Page
     | Told
+    | Acknowledged
     | Named
     | Users
     | RoomList
@@ -213,4 +252,4 @@ Answer = (
     | Closing
 )
 
-Event = Message | Presence | Answer
+Event = Message | Record | Presence | Answer

@@ -10,11 +10,13 @@ import re
 
 # The first line that is not blank. Ordinary words need more than themselves to be taken for a
 # protocol: a person may well open with "GET some sleep".
+_LATE = "a rich opening so late"
 _TLS = re.compile(rb"\x16\x03[\x00-\x04]")
 _OPENINGS = (
     ("HTTP", re.compile(rb"(GET|HEAD|POST|PUT|DELETE|CONNECT|OPTIONS|TRACE|PATCH|PRI) (/\S*|\S+ HTTP/\d.*)$")),
     ("HTTP", re.compile(rb"(?i:Host|User-Agent|Content-Length|Content-Type): *\S+$")),
     ("TLS", _TLS),
+    (_LATE, re.compile(rb"GCHAT/1( |$)")),  # it has a secret in it, which must not be said to the room
     ("SSH", re.compile(rb"SSH-\d")),
     ("SMTP", re.compile(rb"(EHLO|HELO) \S*$")),
     ("a PROXY header", re.compile(rb"PROXY (TCP4|TCP6|UNKNOWN)\b|\x00$")),
@@ -32,3 +34,10 @@ def foreign(opening: bytes) -> str | None:
         if pattern.match(opening):
             return name
     return None
+
+
+def farewell(what: str) -> str:
+    """Return what is said to who speaks `what`."""
+    if what == _LATE:
+        return "That opening came too late; please connect again"
+    return f"This is a chat room and does not speak {what}; try nc or telnet"

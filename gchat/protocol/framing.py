@@ -191,7 +191,7 @@ class LineDecoder:
         # One byte stays: it may be the CR of a CR LF, whose LF is still to come.
         self._discarded += len(self._partial) - 1
         self._partial = self._partial[-1:]
-        if self._discarded > MAX_DISCARDED_BYTES:
-            raise LineEndless(f"more than {MAX_DISCARDED_BYTES:,} bytes without a newline")
         if not told:
             raise LineTooLong(self.max_line_bytes)
+        if self._discarded > MAX_DISCARDED_BYTES:
+            raise LineEndless(f"more than {MAX_DISCARDED_BYTES:,} bytes without a newline")

@@ -18,6 +18,9 @@ from gchat.protocol import commands, events
 from gchat.protocol.errors import Code, Refusal
 from gchat.protocol.text import printable, printable_line, printable_lines
 
+#: So say the clients of old.
+goodbye = b"-1"
+
 #: Replayed by /history without an argument.
 HISTORY_LAST = 20
 
@@ -158,6 +161,10 @@ def _topic_set(event: events.TopicSet) -> bytes:
     return printable_line(f"* {event.name} set the topic: {event.text}")
 
 
+def _record(event: events.Record) -> bytes:
+    return _ENCODERS[type(event.message)](event.message)
+
+
 def _entered(event: events.Entered) -> bytes:
     return printable_line(f"> New user {event.name} entered {_users(event.online)}")
 
@@ -213,6 +220,10 @@ def _page(event: events.Page) -> bytes:
 
 def _told(event: events.Told) -> bytes:
     return printable_line(f"[{event.name} -> you] {event.text}")
+
+
+def _acknowledged(_event: events.Acknowledged) -> bytes:
+    return b""  # who types sees that it went
 
 
 def _named(event: events.Named) -> bytes:
@@ -272,6 +283,7 @@ _ENCODERS: dict[type, Callable[[Any], bytes]] = {
     events.Said: _said,
     events.Acted: _acted,
     events.TopicSet: _topic_set,
+    events.Record: _record,
     events.Entered: _entered,
     events.Left: _left,
     events.Renamed: _renamed,
@@ -282,6 +294,7 @@ _ENCODERS: dict[type, Callable[[Any], bytes]] = {
     events.TopicIs: _topic_is,
     events.Page: _page,
     events.Told: _told,
+    events.Acknowledged: _acknowledged,
     events.Named: _named,
     events.Users: _user_list,
     events.RoomList: _room_list,
@@ -294,7 +307,7 @@ _ENCODERS: dict[type, Callable[[Any], bytes]] = {
 }
 
 
-def encode(event: events.Event) -> bytes:
+def encode(event: events.Event, room: str = "") -> bytes:  # noqa: ARG001  # a plain user is in one room at a time
     """Return `event` as lines; see Dialect.encode. Ready alone is not a line: the prompt waits for what is typed."""
     return _ENCODERS[type(event)](event)
 

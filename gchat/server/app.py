@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import resource
+import secrets
 import socket
 import time
 from collections import Counter
@@ -18,13 +19,15 @@ from gchat.chat.effects import CloseReason
 from gchat.chat.limits import Admission, Limits
 from gchat.chat.registry import LOBBY, Registry
 from gchat.journal.memory import MemoryJournal
-from gchat.protocol import events, plain
-from gchat.protocol.events import Closing
+from gchat.protocol import events, plain, rich
+from gchat.protocol.errors import Refusal
+from gchat.protocol.events import Closing, Refused
 from gchat.server import log
 from gchat.server.config import RELOADABLE, Config, changes
 from gchat.server.connection import FLUSH_S, Connection
 from gchat.server.listener import Listener, bind, set_options, spelled
 from gchat.server.log import logger
+from gchat.server.opening import hear
 from gchat.server.output import Output
 from gchat.server.pump import Pump
 
@@ -55,7 +58,7 @@ class App:
         self._set_limits()
         self.registry = Registry(self.limits)
         self.pump = Pump(
-            MemoryJournal(config.limits.room_log_bytes),
+            MemoryJournal(config.limits.room_log_bytes, secrets.token_hex(8)),
             config.limits.room_log_bytes,
             _shower(conversation) if conversation else None,
         )
@@ -140,22 +143,36 @@ class App:
         return plain.encode(Closing(message))
 
     def _handle(self, sock: socket.socket, address: str, network: str) -> None:
-        if self.stopping.is_set():  # accepted before, run after the others were said goodbye to
-            with suppress(OSError):
-                sock.send(plain.encode(Closing(FAREWELL)))
-            self._admission.leave(network)
-            sock.close()
-            return
+        """Serve one connection: the greenlet that StreamServer spawns."""
         try:
-            connection = Connection(self, sock, address, network)
+            met = self._meet(sock, address, network)
+        except OSError:  # gone before it was greeted
+            self.closed[CloseReason.RESET] += 1
         except Exception:
             logger.exception("a new connection crashed; it alone is closed")
             self.closed[CloseReason.CRASHED] += 1
-            self._admission.leave(network)
-            sock.close()
-            return
-        logger.info("opened %d %s", connection.session.id, address)
-        connection.run()
+        else:
+            if met is not None:
+                connection, heard = met
+                logger.info("opened %d %s", connection.session.id, address)
+                connection.run(heard)
+                return
+        self._admission.leave(network)
+        sock.close()
+
+    def _meet(self, sock: socket.socket, address: str, network: str) -> tuple[Connection, bytes] | None:
+        """Hear who it is; return its connection and what it has said already, None if it was told why not."""
+        heard = hear(sock, self.config.limits.max_line_bytes)
+        try:
+            opening, heard = rich.opening(heard)
+        except Refusal as refusal:
+            self.closed[CloseReason.FOREIGN] += 1
+            sock.send(rich.encode(Refused(refusal.code, refusal.message)) + rich.encode(Closing("Goodbye")))
+            return None
+        if self.stopping.is_set():  # accepted before, heard after the others were said goodbye to
+            sock.send((plain if opening is None else rich).encode(Closing(FAREWELL)))
+            return None
+        return Connection(self, sock, address, network, opening), heard
 
     # --- Watching and ending ---------------------------------------------------------------------------------------
 
@@ -178,6 +195,7 @@ class App:
                 if connection.stalled(now, timeout_s):
                     connection.abort(CloseReason.STALLED)
             del to_look_at[-WATCHED_AT_ONCE:]
+            self.pump.submit(self.registry.away(now))
             for connection in list(self.closing):
                 if now >= connection.deadline:
                     connection.shut()
@@ -191,7 +209,7 @@ class App:
             with suppress(OSError):  # somebody tidied up before us
                 os.unlink(self.config.server.host)
         self.pump.submit(self.registry.leave_all(CloseReason.SHUTDOWN, FAREWELL))
-        while (self.pump.connections or self.closing) and time.monotonic() < ends_at:
+        while self._admission.total and time.monotonic() < ends_at:
             gevent.sleep(0.02)
         reasons = ", ".join(f"{count:,} {reason.value}" for reason, count in sorted(self.closed.items()))
         logger.info(
@@ -209,6 +227,8 @@ class App:
         self.limits.replay_on_join = config.history.replay_on_join
         self.limits.motd = config.server.motd
         self.limits.prompt = config.server.prompt
+        announced = ("max_line_bytes", "messages_per_s", "burst", "nick_max")
+        self.limits.announced = tuple((name, getattr(config.limits, name)) for name in announced)
 
 
 def _shower(conversation: Output) -> Callable[[str, events.Event], None]:

@@ -7,6 +7,7 @@ another's: what goes out is the cursor's, and it is the pump that sends, and a w
 from __future__ import annotations
 
 import fcntl
+import secrets
 import socket
 import struct
 import termios
@@ -23,11 +24,13 @@ from gchat.chat.effects import CloseReason, Deliver, Transmit
 from gchat.chat.limits import TokenBucket
 from gchat.chat.log import Cursor
 from gchat.chat.registry import refused
-from gchat.protocol import foreign, plain
+from gchat.protocol import foreign, plain, rich
+from gchat.protocol.commands import Join
 from gchat.protocol.dialect import Dialect
 from gchat.protocol.errors import LineEndless, LineTooLong
-from gchat.protocol.events import Slowed
+from gchat.protocol.events import Ready, Slowed
 from gchat.protocol.framing import LineDecoder
+from gchat.protocol.wire import Opening
 from gchat.server.log import logger
 
 if TYPE_CHECKING:
@@ -53,7 +56,7 @@ FLUSH_S = 2.0
 #: Of that, waiting for the peer to close too, when everything is sent: closing first could throw our last line away.
 LINGER_S = 0.5
 
-#: An unterminated -1 is a goodbye after this long; so say the clients of old.
+#: What says goodbye unterminated (see Dialect.goodbye) is heard after this long.
 GOODBYE_S = 0.2
 
 #: Less than this taken in `stall_timeout_s` is not reading.
@@ -77,6 +80,16 @@ def _in_kernel(sock: socket.socket) -> tuple[int, int]:
         return 0, 0
 
 
+class CatchUp:
+    """What a newcomer to a room has still to be shown before it is live: from number `next` on, then `ready`."""
+
+    __slots__ = ("next", "ready")
+
+    def __init__(self, next_: int, ready: Ready | None) -> None:
+        self.next = next_
+        self.ready = ready
+
+
 class Connection:
     """What the server has of one peer. `run` is its greenlet; everything else is called by the pump and the watch."""
 
@@ -92,6 +105,7 @@ class Connection:
         "_ready",
         "_writer",
         "app",
+        "catch_up",
         "closing",
         "cursor",
         "deadline",
@@ -103,17 +117,18 @@ class Connection:
         "sock",
     )
 
-    def __init__(self, app: App, sock: socket.socket, address: str, network: str) -> None:
+    def __init__(self, app: App, sock: socket.socket, address: str, network: str, opening: Opening | None) -> None:
         self.app = app
         self.sock = sock
         self.network = network
-        self.dialect: Dialect = plain
+        self.dialect: Dialect = plain if opening is None else rich
         self.opened_at = time.monotonic()
-        self.room = ""  # whose log the cursor follows
+        self.room = ""  # whose log the cursor follows, when it has caught up
+        self.catch_up: CatchUp | None = None
         self.closing: CloseReason | None = None
         self.deadline = 0.0
         self._peer_ended = False
-        self._heard = False  # whether a line was heard that was chat
+        self._heard = opening is not None  # whether a line was heard that was chat
         self._reader = get_hub().loop.io(sock.fileno(), _READ)
         self._writer: Any = None  # a watcher, while the kernel takes no more
         self._ready: Event | None = None  # set when little enough is owed to read on
@@ -122,18 +137,18 @@ class Connection:
         self._greenlet: Any = None
         self._mark = 0  # bytes that the peer had taken
         self._mark_at = 0.0  # at this time, which is when it last made progress
-        self.session, effects = app.registry.connect(address)
+        self.session, effects = app.registry.connect(address, opening, secrets.token_urlsafe(16) if opening else "")
         self.cursor = Cursor(self.session.id, sock.fileno())
         app.pump.connections[self.session.id] = self
         app.pump.submit(effects)
 
     # --- Reading: the connection's own greenlet --------------------------------------------------------------------
 
-    def run(self) -> None:
-        """Read until the end, then leave. Nothing that a peer does gets out of here as an error."""
+    def run(self, heard: bytes) -> None:
+        """Read until the end, then leave; `heard` was read already. Nothing that a peer does gets out as an error."""
         self._greenlet = gevent.getcurrent()
         try:
-            reason, farewell = self._serve(), ""
+            reason, farewell = self._serve(heard), ""
         except LineEndless as error:
             reason, farewell = CloseReason.ENDLESS, f"Goodbye: {error}"
         except OSError:
@@ -144,14 +159,16 @@ class Connection:
         finally:
             if self.closing is None:
                 self._reader.stop()  # or it would tell of the end again and again
-        self.app.pump.submit(self.app.registry.leave(self.session, reason, farewell))
+        self._leave(reason, farewell)
 
-    def _serve(self) -> CloseReason:
-        decoder, sock, hub = self._decoder, self.sock, get_hub()
+    def _serve(self, data: bytes) -> CloseReason:
+        decoder, sock, hub, goodbye = self._decoder, self.sock, get_hub(), self.dialect.goodbye
         self._reader.start(gevent.getcurrent().switch)
+        self._hold_back()
         while True:
-            hub.switch()  # until the reader's watcher switches back
-            data = sock.recv(READ_BYTES)
+            if not data:
+                hub.switch()  # until the reader's watcher switches back
+                data = sock.recv(READ_BYTES)
             if not data:
                 self._peer_ended = True
                 return self._last_line()
@@ -162,9 +179,10 @@ class Connection:
                 self.app.pump.submit([Transmit(self.session.id, replies)])
             if not self._hear():
                 return CloseReason.QUIT
-            if decoder.rest == b"-1" and self._says_goodbye():
+            rest, data = decoder.rest, b""
+            if rest and rest == goodbye and self._says_goodbye():
                 return CloseReason.QUIT
-            if not self._heard and (what := foreign.foreign_start(decoder.rest)):
+            if not self._heard and (what := foreign.foreign_start(rest)):
                 return self._turn_away(what)
 
     def _hear(self) -> bool:
@@ -188,8 +206,9 @@ class Connection:
                 self._heard = True
             self._spend(len(lines), rate)
             for count, command in enumerate(self.dialect.decode(lines), 1):
-                pump.submit(registry.execute(session, command))
-                if not count % COMMANDS_AT_ONCE:
+                pump.submit(registry.execute(session, command, time.time()))
+                # What is said in a room comes after what was missed of it: acknowledged before, it would be a hole.
+                if not count % COMMANDS_AT_ONCE or type(command) is Join:
                     self._hold_back()
             if session.id not in registry.sessions:
                 return False
@@ -215,10 +234,13 @@ class Connection:
                 gevent.sleep(debt_s)
 
     def _hold_back(self) -> None:
-        """Let the others have a turn: wait until the pump has come to what we asked, and we have read our answers."""
+        """Let the others have a turn: wait until the pump has come to what we asked, and we have read our answers.
+
+        And all that we missed, if we have entered a room.
+        """
         with self._not_reading():
             self.app.pump.wait_carried_out()
-            while self.cursor.owed > MAX_OWED_BYTES:
+            while self.cursor.owed > MAX_OWED_BYTES or self.catch_up is not None:
                 self._ready = Event()
                 self._ready.wait()
 
@@ -238,7 +260,7 @@ class Connection:
     def _last_line(self) -> CloseReason:
         """At the end of the stream: what stands unterminated before it is a line too, or the goodbye of old."""
         rest = self._decoder.rest
-        if rest == b"-1":
+        if rest and rest == self.dialect.goodbye:
             return CloseReason.QUIT
         if rest:
             self._decoder.feed(b"\n")
@@ -247,9 +269,12 @@ class Connection:
         return CloseReason.ENDED
 
     def _turn_away(self, what: str) -> CloseReason:
-        farewell = f"This is a chat room and does not speak {what}; try nc or telnet"
-        self.app.pump.submit(self.app.registry.leave(self.session, CloseReason.FOREIGN, farewell))
+        self._leave(CloseReason.FOREIGN, foreign.farewell(what))
         return CloseReason.FOREIGN
+
+    def _leave(self, reason: CloseReason, farewell: str = "") -> None:
+        registry = self.app.registry
+        self.app.pump.submit(registry.disconnect(self.session, reason, time.monotonic(), farewell))
 
     # --- Writing: the pump, and the write watcher's callback in the hub -----------------------------------------------
 
@@ -293,6 +318,8 @@ class Connection:
             self._ready = None
         if self.closing is not None:
             self._end()
+        elif self.catch_up is not None:
+            self.app.pump.replay.go_on(self)
 
     def _unwatch(self) -> None:
         if self._writer is not None:
@@ -329,7 +356,7 @@ class Connection:
         if self.closing is not None:
             self.shut()
         else:
-            self.app.pump.submit(self.app.registry.leave(self.session, reason))
+            self._leave(reason)
 
     def _end(self) -> None:
         """Everything is sent: say so, and read what the peer still sends until it closes too."""

@@ -8,24 +8,25 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from gevent import getcurrent
 from gevent.event import Event
 from gevent.hub import get_hub
 
-from gchat.chat.effects import Announce, Close, CloseReason, Deliver, Effect, Follow, Forget, Publish, Recall, Transmit
+from gchat.chat.effects import Announce, Close, CloseReason, Deliver, Effect, Enter, Forget, Publish, Recall, Transmit
 from gchat.chat.log import Cursor, RoomLog
 from gchat.chat.presence import PresenceGatherer
-from gchat.journal.base import Journal
+from gchat.journal.base import Journal, Kept, Posting
 from gchat.protocol import events
 from gchat.protocol.dialect import Dialect
 from gchat.protocol.errors import Code
-from gchat.protocol.events import Page, Record, Refused, Skipped
+from gchat.protocol.events import Acknowledged, Refused, Skipped
 from gchat.server.connection import MAX_OWED_BYTES, Connection
 from gchat.server.fair import breathe
 from gchat.server.log import logger
+from gchat.server.replay import Replay
 
 #: Sends between two looks at the clock: about 1 ms.
 SENDS_AT_ONCE = 128
@@ -40,9 +41,6 @@ HOLD_S = 0.006
 #: The same for a turn that finds the pump at rest: then peers sleep anyway, and shorter is cheaper (measured, 50
 #: messages/s to 1,000 readers: a tenth of the CPU for each delivery).
 HOLD_AT_REST_S = 0.0015
-
-#: Text in one page of history: more is asked for with the next.
-PAGE_BYTES = 16384
 
 #: A turn with some hundred readers.
 LONG_TURN_S = 0.002
@@ -70,15 +68,17 @@ class Pump:
         self._timer: Any = None
         self._carried_out: Event | None = None  # set when what is waiting now is carried out
         # Of one turn:
+        self._kept: Iterator[Kept] = iter(())  # what became of each Publish
         self._heads: dict[str, int] = {}  # room: the number of its next message, where the turn stands
         self._changed: dict[str, None] = {}  # rooms
         self._touched: dict[Connection, None] = {}  # who has own lines to get
+        self.replay = Replay(self, journal)
         self._carry_out: dict[type, Callable[[Any], None]] = {
             Publish: self._publish,
             Announce: self._announce,
             Deliver: self._deliver,
             Transmit: self._transmit,
-            Follow: self._follow,
+            Enter: self._enter,
             Recall: self._recall,
             Forget: self._forget,
             Close: self._close,
@@ -110,6 +110,29 @@ class Pump:
                 self._carried_out = Event()
             self._carried_out.wait()
 
+    # --- For what a turn does ----------------------------------------------------------------------------------------
+
+    def tell(self, connection: Connection, answer: events.Answer) -> None:
+        """Give this connection an answer, after all that its room was told until now."""
+        connection.cursor.tell(connection.dialect.encode(answer, connection.room))
+        self._touched[connection] = None
+
+    def log(self, room: str, dialect: Dialect) -> RoomLog:
+        """Return the room's log in this dialect, made if nobody reads it yet."""
+        logs = self._logs.setdefault(room, {})
+        log = logs.get(dialect)
+        if log is None:
+
+            def skip(first: int, last: int) -> bytes:
+                return dialect.encode(Skipped(first, last), room)
+
+            log = logs[dialect] = RoomLog(self.head(room), self._room_log_bytes, skip)
+        return log
+
+    def head(self, room: str) -> int:
+        """Return the number of the room's next message, where the turn stands."""
+        return self._heads.get(room) or self._journal.next_seq(room)
+
     # --- The greenlet ----------------------------------------------------------------------------------------------
 
     def run(self) -> None:
@@ -119,7 +142,7 @@ class Pump:
         self._timer = hub.loop.timer(0)
         while True:
             self._hold_s = HOLD_S
-            if not self._waiting and not self._presence_is_due():
+            if not self._waiting and not self.replay.hungry and not self._presence_is_due():
                 self._hold_s = HOLD_AT_REST_S
                 self._parked = True
                 hub.switch()
@@ -143,12 +166,14 @@ class Pump:
                 effects, self._waiting = effects[:count], effects[count:]
                 break
         carried_out, self._carried_out = (None, self._carried_out) if self._waiting else (self._carried_out, None)
-        batch = [(effect.room, effect.message) for effect in effects if type(effect) is Publish]
+        batch = [Posting(effect.room, effect.message, effect.lineage) for effect in effects if type(effect) is Publish]
         if batch:
             self._heads.clear()
-            numbers = self._journal.append(batch, time.time())
-            for (room, _), number in zip(batch, numbers, strict=True):
-                self._heads.setdefault(room, number)
+            kept = self._journal.append(batch, time.time())
+            self._kept = iter(kept)
+            for posting, outcome in zip(batch, kept, strict=True):
+                if outcome.record is not None:
+                    self._heads.setdefault(posting.room, outcome.record.seq)
         carry_out = self._carry_out
         until = time.monotonic() + self._hold_s
         for count, effect in enumerate(effects):
@@ -160,6 +185,7 @@ class Pump:
             except Exception:
                 self._crashed("an effect crashed: %s", type(effect).__name__)
         self._heads.clear()
+        self.replay.feed(time.monotonic() + self._hold_s)
         if carried_out is not None:
             carried_out.set()
         self._tell_presence_due()
@@ -176,19 +202,24 @@ class Pump:
     # --- Effects ---------------------------------------------------------------------------------------------------
 
     def _publish(self, effect: Publish) -> None:
-        room, message = effect.room, effect.message
-        if self._presence and self._presence.get(room):
-            self._tell_presence(room, time.monotonic())
-        count = message.count
-        self._heads[room] += count
-        self.messages += count
+        kept, room = next(self._kept), effect.room
         speaker = self.connections.get(effect.session)
-        cursor = speaker.cursor if speaker else None
-        for dialect, log in self._logs.get(room, {}).items():
-            log.append(dialect.encode(message), count, cursor)
-        self._changed[room] = None
-        if self._show is not None:
-            self._show(room, message)
+        record = kept.record
+        if record is not None:
+            if self._presence and self._presence.get(room):
+                self._tell_presence(room, time.monotonic())
+            count = record.message.count
+            self._heads[room] += count
+            self.messages += count
+            cursor = speaker.cursor if speaker else None
+            for dialect, log in self._logs.get(room, {}).items():
+                log.append(dialect.encode(record, room), count, cursor)
+            self._changed[room] = None
+            if self._show is not None:
+                self._show(room, record)
+        if kept.numbers and speaker is not None:
+            # Its place in the stream is where the message itself stands for the others.
+            self.tell(speaker, Acknowledged(kept.numbers))
 
     def _announce(self, effect: Announce) -> None:
         gatherer = self._presence.get(effect.room)
@@ -200,13 +231,15 @@ class Pump:
         connection = self.connections.get(effect.session)
         if connection is None:
             return
+        sender = self.connections.get(effect.sender)
         if effect.sender and connection.cursor.owed > MAX_OWED_BYTES:
-            connection = self.connections.get(effect.sender)
-            if connection is None:
-                return
-            effect = Deliver(effect.sender, Refused(Code.NOT_READING, "That was not sent: who it is for does not read"))
-        connection.cursor.tell(connection.dialect.encode(effect.answer))
-        self._touched[connection] = None
+            if sender is not None:
+                message = "That was not sent: who it is for does not read"
+                self.tell(sender, Refused(Code.NOT_READING, message, effect.id))
+            return
+        self.tell(connection, effect.answer)
+        if sender is not None and effect.id:
+            self.tell(sender, Acknowledged(((effect.id, 0),)))
 
     def _transmit(self, effect: Transmit) -> None:
         connection = self.connections.get(effect.session)
@@ -214,38 +247,17 @@ class Pump:
             connection.cursor.tell(effect.data)
             self._touched[connection] = None
 
-    def _follow(self, effect: Follow) -> None:
+    def _enter(self, effect: Enter) -> None:
         connection = self.connections.get(effect.session)
-        if connection is None:
-            return
-        self._leave_room(connection)
-        dialect = connection.dialect
-        logs = self._logs.setdefault(effect.room, {})
-        log = logs.get(dialect)
-        if log is None:
-
-            def skip(first: int, last: int) -> bytes:
-                return dialect.encode(Skipped(first, last))
-
-            log = logs[dialect] = RoomLog(self._head(effect.room), self._room_log_bytes, skip)
-        connection.cursor.follow(log)
-        connection.room = effect.room
-        self._touched[connection] = None
+        if connection is not None:
+            self._leave_room(connection)
+            connection.room = effect.room
+            self.replay.enter(connection, effect)
 
     def _recall(self, effect: Recall) -> None:
         connection = self.connections.get(effect.session)
-        if connection is None:
-            return
-        # What this turn says later stands in the journal already, and comes with the room's stream.
-        head = self._head(effect.room)
-        start = max(1, effect.start if effect.start >= 0 else head + effect.start)
-        limit = min(effect.limit, head - start)
-        records = self._journal.read(effect.room, start, limit) if limit > 0 else []
-        records, end = _page(records, PAGE_BYTES)
-        following = end if effect.asked and records and end < head else None
-        page = Page(tuple(records), following, time.time(), effect.asked)
-        connection.cursor.tell(connection.dialect.encode(page))
-        self._touched[connection] = None
+        if connection is not None:
+            self.replay.recall(connection, effect)
 
     def _forget(self, effect: Forget) -> None:
         self._journal.forget(effect.room)
@@ -261,9 +273,6 @@ class Pump:
     def _leave_room(self, connection: Connection) -> None:
         connection.cursor.leave(MAX_OWED_BYTES)
         self._changed[connection.room] = None
-
-    def _head(self, room: str) -> int:
-        return self._heads.get(room) or self._journal.next_seq(room)
 
     # --- Presence --------------------------------------------------------------------------------------------------
 
@@ -295,7 +304,7 @@ class Pump:
         for session, presence in self._presence[room].take(now):
             connection = self.connections.get(session)
             for dialect, log in self._logs.get(room, {}).items():
-                log.append(dialect.encode(presence), 0, connection.cursor if connection else None)
+                log.append(dialect.encode(presence, room), 0, connection.cursor if connection else None)
             if self._show is not None:
                 self._show(room, presence)
         self._changed[room] = None
@@ -364,15 +373,3 @@ class Pump:
     def _crashed(self, what: str, *details: object) -> None:
         self.crashes += 1
         logger.exception(what, *details)
-
-
-def _page(records: list[Record], max_bytes: int) -> tuple[list[Record], int]:
-    """Return the first of `records`, up to about `max_bytes` of text, and the number after them."""
-    size, end = 0, 0
-    for count, record in enumerate(records):
-        if size > max_bytes:
-            return records[:count], end
-        texts = getattr(record.message, "texts", None) or (getattr(record.message, "text", ""),)
-        size += sum(map(len, texts))
-        end = record.seq + record.message.count
-    return records, end

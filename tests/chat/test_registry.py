@@ -7,13 +7,15 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from gchat.chat.effects import Announce, Close, CloseReason, Deliver, Effect, Follow, Forget, Publish, Recall
+from gchat.chat.effects import Announce, Close, CloseReason, Deliver, Effect, Enter, Forget, Publish, Recall
 from gchat.chat.limits import Limits
 from gchat.chat.registry import LOBBY, Registry
 from gchat.chat.session import Session
 from gchat.protocol import commands, events
 from gchat.protocol.errors import Code, Refusal
 from gchat.protocol.text import folded, name_keys, nick
+
+NOW = 1_800_000_000.0  # by the wall clock
 
 
 class Talk:
@@ -33,10 +35,15 @@ class Talk:
         return effects
 
     def asks(self, number: int, command: commands.Command) -> list[Effect]:
-        return self.registry.execute(self.sessions[number], command)
+        return self.registry.execute(self.sessions[number], command, NOW)
 
     def leaves(self, number: int, reason: CloseReason = CloseReason.ENDED) -> list[Effect]:
         return self.registry.leave(self.sessions[number], reason)
+
+
+def welcome(number: int, online: int, motd: str = "") -> events.Welcome:
+    """What a plain user is greeted with."""
+    return events.Welcome(online, motd, LOBBY, number, address(number))
 
 
 def address(number: int) -> str:
@@ -52,28 +59,31 @@ def code(effects: list[Effect]) -> Code:
     return effect.answer.code
 
 
+def entered(effects: list[Effect]) -> Enter:
+    """Return the one effect among them by which somebody enters a room."""
+    (effect,) = [effect for effect in effects if isinstance(effect, Enter)]
+    return effect
+
+
 # --- Coming and going ------------------------------------------------------------------------------------------------
 
 
 def test_a_newcomer_is_greeted_and_shown_the_room_and_a_prompt_and_announced() -> None:
     assert Talk(users=1, motd="Be kind").enters() == [
-        Follow(2, LOBBY),
-        Deliver(2, events.Welcome(2, "Be kind")),
-        Recall(2, LOBBY, -10, 10, asked=False),
-        Deliver(2, events.Ready("[You] ")),
+        Enter(2, LOBBY, welcome(2, 2, "Be kind"), replay=10, ready=events.Ready("[You] ")),
         Announce(LOBBY, 2, events.Entered(address(2), 2), 2),
     ]
 
 
 def test_without_a_prompt_and_a_replay_there_is_a_greeting_alone() -> None:
-    assert Talk(prompt="", replay_on_join=0).enters()[:-1] == [Follow(1, LOBBY), Deliver(1, events.Welcome(1, ""))]
+    assert Talk(prompt="", replay_on_join=0).enters()[:-1] == [Enter(1, LOBBY, welcome(1, 1))]
 
 
 def test_a_newcomer_is_told_the_topic() -> None:
     talk = Talk(users=1)
     talk.asks(1, commands.Topic("tea"))
 
-    assert Deliver(2, events.TopicIs("tea", address(1))) in talk.enters()
+    assert entered(talk.enters()).topic == events.TopicIs("tea", address(1))
 
 
 def test_who_leaves_is_closed_and_the_others_are_told() -> None:
@@ -149,12 +159,12 @@ def test_a_private_message_goes_to_its_reader_alone_in_any_case_and_width() -> N
     talk.asks(2, commands.Nick("Bob"))
 
     for to in ("Bob", "bob", "BOB", "ｂｏｂ"):
-        assert talk.asks(1, commands.Tell(to, "psst")) == [Deliver(2, events.Told(address(1), "psst"), sender=1)]
+        assert talk.asks(1, commands.Tell(to, "psst")) == [Deliver(2, events.Told(address(1), "psst", NOW), sender=1)]
 
 
 def test_a_private_message_finds_who_has_no_nick_by_address() -> None:
     assert Talk(users=2).asks(1, commands.Tell(address(2), "hi")) == [
-        Deliver(2, events.Told(address(1), "hi"), sender=1)
+        Deliver(2, events.Told(address(1), "hi", NOW), sender=1)
     ]
 
 
@@ -173,7 +183,7 @@ def test_a_reply_goes_to_who_told_last_also_under_another_name_and_not_after_it_
     talk.asks(3, commands.Tell(address(1), "two"))
     talk.asks(3, commands.Nick("carol"))
 
-    assert talk.asks(1, commands.Reply("yes")) == [Deliver(3, events.Told(address(1), "yes"), sender=1)]
+    assert talk.asks(1, commands.Reply("yes")) == [Deliver(3, events.Told(address(1), "yes", NOW), sender=1)]
     talk.leaves(3)
     assert code(talk.asks(1, commands.Reply("yes"))) is Code.NO_SUCH_USER
 
@@ -210,8 +220,8 @@ def test_rooms_are_listed_by_size_without_the_empty_ones() -> None:
     [
         (commands.Ping("x"), Deliver(1, events.Pong("x"))),
         (commands.Help("nick"), Deliver(1, events.HelpText("nick"))),
-        (commands.History(-20), Recall(1, LOBBY, -20, 100, asked=True)),
-        (commands.History(1200), Recall(1, LOBBY, 1200, 100, asked=True)),
+        (commands.History(-20), Recall(1, LOBBY, -20, 100)),
+        (commands.History(1200), Recall(1, LOBBY, 1200, 100)),
     ],
 )
 def test_a_question_is_answered(command: commands.Command, effect: Effect) -> None:
@@ -294,10 +304,7 @@ def test_who_moves_is_announced_here_and_there_and_shown_the_new_room() -> None:
 
     assert talk.asks(1, commands.Join("#Dev")) == [
         Announce(LOBBY, 1, events.Left(address(1), 1), 1),
-        Follow(1, "dev"),
-        Deliver(1, events.Joined("dev", 2)),
-        Deliver(1, events.TopicIs("bugs", address(2))),
-        Recall(1, "dev", -10, 10, asked=False),
+        Enter(1, "dev", events.Joined("dev", 2), events.TopicIs("bugs", address(2)), replay=10),
         Announce("dev", 1, events.Entered(address(1), 2), 2),
     ]
 
@@ -316,7 +323,7 @@ def test_a_room_keeps_its_topic_while_nobody_is_there() -> None:
     talk.asks(1, commands.Topic("bugs"))
     talk.asks(1, commands.Join("lobby"))
 
-    assert Deliver(1, events.TopicIs("bugs", address(1))) in talk.asks(1, commands.Join("dev"))
+    assert entered(talk.asks(1, commands.Join("dev"))).topic == events.TopicIs("bugs", address(1))
 
 
 def test_for_a_room_too_many_the_oldest_empty_one_goes() -> None:
@@ -334,7 +341,7 @@ def test_a_room_too_many_is_refused_when_somebody_is_in_each() -> None:
 
     assert code(talk.asks(2, commands.Join("ops"))) is Code.TOO_MANY_ROOMS
     assert talk.sessions[2].room.name == LOBBY
-    assert talk.asks(2, commands.Join("dev"))[1] == Follow(2, "dev")
+    assert entered(talk.asks(2, commands.Join("dev"))).room == "dev"
 
 
 # --- Quiet rooms -----------------------------------------------------------------------------------------------------
@@ -389,7 +396,9 @@ class Talking(RuleBasedStateMachine):
             self.names[user] = f"127.0.0.1:{user}"
             self.users[user], effects = self.registry.connect(self.names[user])
             self.places[user] = LOBBY
-            assert Deliver(self.users[user].id, events.Welcome(len(self.users), "")) in effects
+            greeting = entered(effects).greeting
+            assert isinstance(greeting, events.Welcome)
+            assert (greeting.session, greeting.online) == (self.users[user].id, len(self.users))
             self._check_announced(effects, LOBBY)
         else:
             session, room = self.users.pop(user), self.places.pop(user)
@@ -403,7 +412,7 @@ class Talking(RuleBasedStateMachine):
     def speaks(self, user: int, text: str, *, act: bool) -> None:
         if user in self.users:
             session, name = self.users[user], self.names[user]
-            (effect,) = self.registry.execute(session, commands.Act(text) if act else commands.Say((text,)))
+            (effect,) = self.registry.execute(session, commands.Act(text) if act else commands.Say((text,)), NOW)
             message = events.Acted(name, text) if act else events.Said(name, (text,))
             assert effect == Publish(self.places[user], session.id, message)
 
@@ -412,7 +421,7 @@ class Talking(RuleBasedStateMachine):
         if user not in self.users:
             return
         session = self.users[user]
-        effects = self.registry.execute(session, commands.Nick(name))
+        effects = self.registry.execute(session, commands.Nick(name), NOW)
         try:
             name = nick(name, 32)
         except Refusal:
@@ -433,7 +442,7 @@ class Talking(RuleBasedStateMachine):
             return
         session, before = self.users[user], self.places[user]
         existed = set(self.registry.rooms)
-        effects = self.registry.execute(session, commands.Join(room))
+        effects = self.registry.execute(session, commands.Join(room), NOW)
         room = room.lower().removeprefix("#")
         if room == before:
             assert code(effects) is Code.BAD_COMMAND
@@ -446,8 +455,8 @@ class Talking(RuleBasedStateMachine):
             assert code(effects) is Code.TOO_MANY_ROOMS
         else:
             self.places[user] = room
-            assert Follow(session.id, room) in effects
-            assert Deliver(session.id, events.Joined(room, len(self._members(room)))) in effects
+            assert entered(effects).session == session.id
+            assert entered(effects).greeting == events.Joined(room, len(self._members(room)))
             forgotten = {effect.room for effect in effects if isinstance(effect, Forget)}
             assert set(self.registry.rooms) == (existed | {room}) - forgotten
             self._check_announced(effects, before)
@@ -458,17 +467,17 @@ class Talking(RuleBasedStateMachine):
         if user in self.users:
             name = self.names.get(to, name)
             found = [self.users[at].id for at, other in self.names.items() if folded(other) == folded(name)]
-            (effect,) = self.registry.execute(self.users[user], commands.Tell(name, "psst"))
+            (effect,) = self.registry.execute(self.users[user], commands.Tell(name, "psst"), NOW)
             assert isinstance(effect, Deliver)
             if found:
-                assert effect == Deliver(found[0], events.Told(self.names[user], "psst"), self.users[user].id)
+                assert effect == Deliver(found[0], events.Told(self.names[user], "psst", NOW), self.users[user].id)
             else:
                 assert code([effect]) is Code.NO_SUCH_USER
 
     @rule(user=USERS)
     def asks_who_is_there(self, user: int) -> None:
         if user in self.users:
-            (effect,) = self.registry.execute(self.users[user], commands.Who())
+            (effect,) = self.registry.execute(self.users[user], commands.Who(), NOW)
             assert isinstance(effect, Deliver)
             assert isinstance(effect.answer, events.Users)
             here = {self.names[member] for member in self._members(self.places[user])}

@@ -19,12 +19,12 @@ peek = Cursor.peek
 cursed: dict[int, str] = {}
 
 
-def ping_or_crash(registry: Registry, session: Session, command: commands.Ping) -> list[Effect]:
+def ping_or_crash(registry: Registry, session: Session, command: commands.Ping, now: float) -> list[Effect]:
     if command.text == "crash":
         raise RuntimeError("a fault that was asked for")
     if command.text.startswith("curse"):
         cursed[session.id] = command.text
-    return ping(registry, session, command)
+    return ping(registry, session, command, now)
 
 
 def peek_or_crash(cursor: Cursor, limit: int) -> bytes:

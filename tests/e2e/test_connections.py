@@ -581,10 +581,10 @@ def test_a_storm_of_joins_and_parts_is_told_in_few_lines_that_add_up() -> None:
             user.received = b""
         began = time.monotonic()
         for _ in range(0, storm, 50):
-            passing = [server.connect() for _ in range(50)]
-            crowd.read(0)
-            for user in passing:
-                user.resets()
+            with join_many(server, 50) as passing:
+                crowd.read(0)
+                for user in passing.users:
+                    user.resets()
         crowd.until(
             lambda: told_of("entered", canary.received)[0] == storm == told_of("left", canary.received)[0],
             "the storm is told",

@@ -514,7 +514,7 @@ def test_a_file_that_grows_is_followed_through_tail_and_nc(server: Server, tmp_p
     nc = subprocess.Popen(["nc", "127.0.0.1", str(server.port)], stdin=tail.stdout, stdout=subprocess.DEVNULL)
     tail.stdout.close()
     try:
-        with server.join() as reader:
+        with server.connect() as reader:
             reader.sees_bytes(b"] first\n")
             for number in range(3):
                 with file.open("a") as more:

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gchat.journal.base import Journal
+from gchat.journal import memory
+from gchat.journal.base import Journal, Kept, Posting
 from gchat.journal.memory import MemoryJournal
 from gchat.protocol.events import Acted, Message, Record, Said, TopicSet
 
@@ -26,33 +27,46 @@ def numbered(records: list[Record]) -> list[tuple[int, str]]:
     return found
 
 
+def append(journal: Journal, batch: list[tuple[str, Message]], time: float = 1.0) -> list[int]:
+    """Append messages without ids; return the first number of each."""
+    numbers = []
+    for (_, message), kept in zip(
+        batch, journal.append([Posting(room, message) for room, message in batch], time), strict=True
+    ):
+        assert kept.record is not None
+        assert kept.record.message == message
+        assert not kept.numbers
+        numbers.append(kept.record.seq)
+    return numbers
+
+
 @pytest.fixture
 def journal() -> Journal:
-    return MemoryJournal(1 << 20)
+    return MemoryJournal(1 << 20, "e")
 
 
 def test_numbers_begin_at_one_and_have_no_holes(journal: Journal) -> None:
     assert journal.next_seq("lobby") == 1
-    assert journal.append([("lobby", said("a", "b")), ("lobby", Acted("bob", "waves"))], 1.0) == [1, 3]
-    assert journal.append([("lobby", said("c"))], 2.0) == [4]
+    assert append(journal, [("lobby", said("a", "b")), ("lobby", Acted("bob", "waves"))]) == [1, 3]
+    assert append(journal, [("lobby", said("c"))], 2.0) == [4]
     assert journal.next_seq("lobby") == 5
 
 
 def test_each_room_has_numbers_of_its_own(journal: Journal) -> None:
     batch: list[tuple[str, Message]] = [("a", said("x")), ("b", said("y", "z")), ("a", said("w"))]
 
-    assert journal.append(batch, 1.0) == [1, 1, 2]
+    assert append(journal, batch) == [1, 1, 2]
     assert (journal.next_seq("a"), journal.next_seq("b"), journal.next_seq("c")) == (3, 3, 1)
     assert numbered(journal.read("b", 1, 10)) == [(1, "y"), (2, "z")]
 
 
 def test_nothing_appended_is_nothing(journal: Journal) -> None:
-    assert journal.append([], 1.0) == []
+    assert append(journal, []) == []
 
 
 def test_what_was_said_is_read_as_it_was(journal: Journal) -> None:
     messages: list[Message] = [said("a", "b"), Acted("bob", "waves"), TopicSet("bob", "tea")]
-    journal.append([("lobby", message) for message in messages], 12.5)
+    append(journal, [("lobby", message) for message in messages], 12.5)
 
     assert journal.read("lobby", 1, 10) == [
         Record(seq, 12.5, message) for seq, message in zip((1, 3, 4), messages, strict=True)
@@ -60,7 +74,7 @@ def test_what_was_said_is_read_as_it_was(journal: Journal) -> None:
 
 
 def test_reading_begins_and_ends_within_what_one_read_brought(journal: Journal) -> None:
-    journal.append([("lobby", said("a", "b", "c", "d")), ("lobby", said("e", "f"))], 1.0)
+    append(journal, [("lobby", said("a", "b", "c", "d")), ("lobby", said("e", "f"))])
 
     assert numbered(journal.read("lobby", 2, 2)) == [(2, "b"), (3, "c")]
     assert numbered(journal.read("lobby", 4, 2)) == [(4, "d"), (5, "e")]
@@ -69,15 +83,15 @@ def test_reading_begins_and_ends_within_what_one_read_brought(journal: Journal) 
 
 @pytest.mark.parametrize(("room", "start", "limit"), [("lobby", 3, 10), ("lobby", 1, 0), ("nowhere", 1, 10)])
 def test_nothing_is_read_where_there_is_nothing(journal: Journal, room: str, start: int, limit: int) -> None:
-    journal.append([("lobby", said("a", "b"))], 1.0)
+    append(journal, [("lobby", said("a", "b"))])
 
     assert journal.read(room, start, limit) == []
 
 
 def test_the_oldest_go_when_there_is_no_place_and_reading_begins_later() -> None:
-    journal = MemoryJournal(room_bytes=1000)
+    journal = MemoryJournal(1000, "e")
     for number in range(1, 101):
-        journal.append([("lobby", said(f"message {number}"))], 1.0)
+        append(journal, [("lobby", said(f"message {number}"))])
 
     kept = numbered(journal.read("lobby", 1, 1000))
 
@@ -88,22 +102,22 @@ def test_the_oldest_go_when_there_is_no_place_and_reading_begins_later() -> None
 
 
 def test_the_last_message_stays_however_long_it_is() -> None:
-    journal = MemoryJournal(room_bytes=10)
-    journal.append([("lobby", said("x" * 8192))], 1.0)
+    journal = MemoryJournal(10, "e")
+    append(journal, [("lobby", said("x" * 8192))])
 
     assert numbered(journal.read("lobby", 1, 10)) == [(1, "x" * 8192)]
 
 
 def test_one_room_does_not_drive_out_another() -> None:
-    journal = MemoryJournal(room_bytes=1000)
-    journal.append([("quiet", said("still here"))], 1.0)
-    journal.append([("loud", said("x" * 500))] * 100, 1.0)
+    journal = MemoryJournal(1000, "e")
+    append(journal, [("quiet", said("still here"))])
+    append(journal, [("loud", said("x" * 500))] * 100)
 
     assert numbered(journal.read("quiet", 1, 10)) == [(1, "still here")]
 
 
 def test_a_room_that_is_forgotten_leaves_the_others_as_they_are(journal: Journal) -> None:
-    journal.append([("a", said("x")), ("b", said("y"))], 1.0)
+    append(journal, [("a", said("x")), ("b", said("y"))])
     journal.forget("a")
     journal.forget("never was")
 
@@ -120,7 +134,7 @@ def test_a_room_that_is_forgotten_leaves_the_others_as_they_are(journal: Journal
 def test_any_part_of_a_room_is_the_same_part_of_a_plain_list(
     batches: list[list[tuple[str, int]]], start: int, limit: int
 ) -> None:
-    journal = MemoryJournal(1 << 20)
+    journal = MemoryJournal(1 << 20, "e")
     said_in: dict[str, list[str]] = {"a": [], "b": []}
     for batch in batches:
         messages: list[tuple[str, Message]] = []
@@ -130,9 +144,86 @@ def test_any_part_of_a_room_is_the_same_part_of_a_plain_list(
             first.append(len(said_in[room]) + 1)
             said_in[room] += texts
             messages.append((room, said(*texts)))
-        assert journal.append(messages, 1.0) == first
+        assert append(journal, messages) == first
 
     for room, texts in said_in.items():
         expected = list(enumerate(texts, 1))[max(0, start - 1) :][:limit]
         assert numbered(journal.read(room, start, limit)) == expected
         assert journal.next_seq(room) == len(texts) + 1
+
+
+# --- Ids -------------------------------------------------------------------------------------------------------------
+
+
+def post(journal: Journal, *texts_and_ids: tuple[str, str], lineage: str = "alice") -> Kept:
+    texts, ids = zip(*texts_and_ids, strict=True)
+    (kept,) = journal.append([Posting("lobby", Said("alice", texts, ids), lineage)], 1.0)
+    return kept
+
+
+def test_a_message_with_an_id_is_kept_once_and_has_its_old_number_again(journal: Journal) -> None:
+    assert post(journal, ("a", "1"), ("b", "2")).numbers == (("1", 1), ("2", 2))
+    again = post(journal, ("a", "1"), ("c", "3"), ("no id", ""), ("b", "2"))
+
+    assert again.numbers == (("1", 1), ("3", 3), ("2", 2))
+    assert again.record == Record(3, 1.0, Said("alice", ("c", "no id"), ("3", "")))
+    assert post(journal, ("b", "2")) == Kept(None, (("2", 2),))
+    assert numbered(journal.read("lobby", 1, 9)) == [(1, "a"), (2, "b"), (3, "c"), (4, "no id")]
+
+
+def test_the_same_id_twice_at_once_is_one_message(journal: Journal) -> None:
+    kept = post(journal, ("a", "1"), ("a", "1"))
+
+    assert kept.numbers == (("1", 1), ("1", 1))
+    assert journal.next_seq("lobby") == 2
+
+
+def test_ids_of_others_are_others(journal: Journal) -> None:
+    post(journal, ("a", "1"))
+
+    assert post(journal, ("a", "1"), lineage="bob").numbers == (("1", 2),)
+
+
+def test_actions_and_topics_have_ids_too(journal: Journal) -> None:
+    for message in (Acted("alice", "waves", "1"), TopicSet("alice", "tea", "2")):
+        first, second = journal.append([Posting("lobby", message, "alice")] * 2, 1.0)
+        assert first.record is not None
+        assert second == Kept(None, first.numbers)
+
+
+def test_a_flood_of_ids_drives_out_its_own_first_and_memory_is_bounded(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(memory, "MAX_IDS", 10)
+    monkeypatch.setattr(memory, "MAX_ALL_IDS", 25)
+    post(journal, ("quiet", "1"), lineage="quiet")
+    for number in range(20):
+        post(journal, ("x", str(number)), lineage="loud")
+
+    assert post(journal, ("quiet", "1"), lineage="quiet").record is None
+    assert post(journal, ("x", "19"), lineage="loud").record is None
+    assert post(journal, ("x", "9"), lineage="loud").record is not None
+    for number in range(60):
+        post(journal, ("x", "1"), lineage=f"one of many {number}")
+    assert isinstance(journal, MemoryJournal)
+    assert len(journal._ids._numbers) <= 25
+
+
+def test_a_room_that_comes_again_is_another_and_its_epoch_says_so(journal: Journal) -> None:
+    append(journal, [("a", said("x"))])
+    epoch, other = journal.epoch("a"), journal.epoch("b")
+    assert journal.epoch("a") == epoch
+    journal.forget("a")
+
+    assert journal.epoch("a") != epoch
+    assert journal.next_seq("a") == 1
+    assert journal.epoch("b") == other
+
+
+def test_the_first_number_is_that_of_the_oldest_message() -> None:
+    journal = MemoryJournal(1000, "e")
+    assert journal.first_seq("lobby") == 1
+    for number in range(50):
+        append(journal, [("lobby", said(str(number)))])
+
+    assert journal.first_seq("lobby") == journal.read("lobby", 1, 1)[0].seq > 1

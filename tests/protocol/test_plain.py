@@ -168,11 +168,11 @@ def _split(asked: commands.Command) -> list[object]:
 NOW = datetime(2026, 8, 2, 12, 5).timestamp()
 
 TOLD: list[tuple[events.Event, str]] = [
-    (events.Welcome(1, ""), "> Connected to the chat server (1 user online)\n"),
-    (events.Welcome(2, ""), "> Connected to the chat server (2 users online)\n"),
-    (events.Welcome(1057, ""), "> Connected to the chat server (1,057 users online)\n"),
+    (events.Welcome(1, "", "lobby", 1), "> Connected to the chat server (1 user online)\n"),
+    (events.Welcome(2, "", "lobby", 1), "> Connected to the chat server (2 users online)\n"),
+    (events.Welcome(1057, "", "lobby", 1), "> Connected to the chat server (1,057 users online)\n"),
     (
-        events.Welcome(2, "Be kind.\nNo spam."),
+        events.Welcome(2, "Be kind.\nNo spam.", "lobby", 1),
         "> Connected to the chat server (2 users online)\n> Be kind.\n> No spam.\n",
     ),
     (events.Ready("[You] "), "[You] "),
@@ -186,7 +186,9 @@ TOLD: list[tuple[events.Event, str]] = [
     (events.Said("alice", ("one", "two", "drei ✓")), "[alice] one\n[alice] two\n[alice] drei ✓\n"),
     (events.Acted("alice", "waves"), "* alice waves\n"),
     (events.TopicSet("alice", "tea"), "* alice set the topic: tea\n"),
-    (events.Told("alice", "psst"), "[alice -> you] psst\n"),
+    (events.Record(7, NOW, events.Acted("alice", "waves")), "* alice waves\n"),
+    (events.Acknowledged((("a-1", 7),)), ""),
+    (events.Told("alice", "psst", NOW), "[alice -> you] psst\n"),
     (events.Skipped(1200, 1611), "> … 412 messages skipped (1200-1611), /history 1200\n"),
     (events.Skipped(7, 7), "> … 1 message skipped (7), /history 7\n"),
     (events.Joined("dev", 1), "> You are in dev now (1 user online)\n"),
@@ -294,7 +296,7 @@ SINKS: list[events.Event] = [
     events.Renamed(EVIL, EVIL),
     events.Joined(EVIL, 2),
     events.Named(EVIL),
-    events.Told(EVIL, EVIL),
+    events.Told(EVIL, EVIL, NOW),
     events.TopicIs(EVIL, EVIL),
     events.Users(EVIL, (EVIL, EVIL), 2, EVIL),
     events.RoomList(((EVIL, 2, EVIL),), 1, EVIL),
@@ -302,7 +304,7 @@ SINKS: list[events.Event] = [
     events.HelpText(EVIL),
     events.Refused(Code.BAD_NAME, EVIL),
     events.Closing(EVIL),
-    events.Welcome(1, EVIL),
+    events.Welcome(1, EVIL, "lobby", 1),
     events.Ready(EVIL),
     events.Page((events.Record(1, NOW, events.Said(EVIL, (EVIL, EVIL))),), None, NOW, asked=True),
 ]

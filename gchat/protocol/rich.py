@@ -1,0 +1,221 @@
+"""The rich dialect: what gchat-client and bots speak. How its lines look is wire's; here they meet the core's values.
+
+Whatever text goes out has been through `printable`, for it ends on somebody's terminal by `jq -r` too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any
+
+from gchat.protocol import commands, events, wire
+from gchat.protocol.errors import Code, Refusal
+from gchat.protocol.text import printable
+
+#: A program that leaves says quit.
+goodbye = b""
+
+
+def opening(heard: bytes) -> tuple[wire.Opening | None, bytes]:
+    """Return what the first bytes of a connection say, and what stands behind that; no opening is in plain.
+
+    Raises Refusal if it wants to speak this dialect, and does not.
+    """
+    line, _, rest = heard.partition(b"\n")
+    if line.split(b" ", 1)[0].removesuffix(b"\r") != wire.OPENING:
+        return None, heard
+    try:
+        return wire.opening(line), rest
+    except ValueError as error:
+        raise Refusal(Code.BAD_COMMAND, f"That is no opening ({error})") from None
+
+
+# --- Bytes to commands -----------------------------------------------------------------------------------------------
+
+
+def _mistake(message: str, id_: str) -> commands.Mistake:
+    return commands.Mistake(Refusal(Code.BAD_COMMAND, message), id=id_)
+
+
+def _history(request: wire.History) -> commands.History:
+    if request.after is not None:
+        return commands.History(request.after + 1, request.limit, id=request.id)
+    return commands.History(request.before or 0, request.limit, before=True, id=request.id)
+
+
+_DECODERS: dict[type, Callable[[Any], commands.Command]] = {
+    wire.Act: lambda request: commands.Act(request.text, id=request.id),
+    wire.Tell: lambda request: commands.Tell(request.to, request.text, id=request.id),
+    wire.Nick: lambda request: commands.Nick(request.nick, id=request.id),
+    wire.Join: lambda request: commands.Join(request.room, request.after, id=request.id),
+    wire.Topic: lambda request: commands.Topic(request.text, id=request.id),
+    wire.Who: lambda request: commands.Who(id=request.id),
+    wire.Rooms: lambda request: commands.Rooms(id=request.id),
+    wire.History: _history,
+    wire.Ping: lambda request: commands.Ping(request.id),
+    wire.Quit: lambda _request: commands.Quit(),
+}
+
+# These need a text that is not blank.
+_SPOKEN = (wire.Say, wire.Act, wire.Tell)
+
+
+def _say(said: list[wire.Say]) -> commands.Say:
+    ids = tuple([request.id for request in said])
+    return commands.Say(tuple([request.text for request in said]), ids if any(ids) else ())
+
+
+def decode(lines: Sequence[bytes]) -> list[commands.Command]:
+    """Return what `lines` ask; see Dialect.decode. Blank lines are nothing."""
+    found: list[commands.Command] = []
+    said: list[wire.Say] = []
+
+    def close() -> None:
+        if said:
+            found.append(_say(said))
+            said.clear()
+
+    for line in lines:
+        if not line.strip():
+            continue
+        try:
+            request = wire.request(line)
+        except ValueError as error:
+            close()
+            found.append(_mistake(f"That is no request ({error})", wire.request_id(line)))
+            continue
+        if isinstance(request, _SPOKEN) and not request.text.strip():
+            close()
+            found.append(_mistake("That was not sent: it has no text", request.id))
+        elif isinstance(request, wire.Say):
+            said.append(request)
+        else:
+            close()
+            found.append(_DECODERS[type(request)](request))
+    close()
+    return found
+
+
+# --- Events to bytes -------------------------------------------------------------------------------------------------
+
+
+@lru_cache(8)  # the messages of one turn have one time
+def rfc3339(time: float) -> str:
+    """Return a time, in seconds since the epoch, as `2026-11-22T12:03:04.567Z`."""
+    return datetime.fromtimestamp(time, UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
+
+
+def _messages(record: events.Record, room: str) -> list[wire.Said | wire.Acted | wire.TopicSet]:
+    """Return a record's messages, one for each of its numbers."""
+    message, time = record.message, rfc3339(record.time)
+    name = printable(message.name)
+    if isinstance(message, events.Said):
+        ids = message.ids or ("",) * message.count
+        return [
+            wire.Said(room=room, seq=seq, time=time, from_=name, text=printable(text), id=id_)
+            for seq, (text, id_) in enumerate(zip(message.texts, ids, strict=True), record.seq)
+        ]
+    kind = wire.Acted if isinstance(message, events.Acted) else wire.TopicSet
+    return [kind(room=room, seq=record.seq, time=time, from_=name, text=printable(message.text), id=message.id)]
+
+
+def _record(event: events.Record, room: str) -> bytes:
+    return wire.lines(_messages(event, room))
+
+
+def _page(event: events.Page, room: str) -> bytes:
+    told = [message for record in event.records for message in _messages(record, room)]
+    if not event.asked:
+        return wire.lines(told)
+    return wire.line(wire.Page(room=room, events=tuple(told), end=event.end, id=event.id))
+
+
+def _entered(event: events.Entered, room: str) -> wire.Event:
+    return wire.Entered(room=room, who=printable(event.name), online=event.online)
+
+
+def _left(event: events.Left, room: str) -> wire.Event:
+    return wire.Left(room=room, who=printable(event.name), online=event.online)
+
+
+def _renamed(event: events.Renamed, room: str) -> wire.Event:
+    return wire.Renamed(room=room, who=printable(event.old), nick=printable(event.new))
+
+
+def _crowd(event: events.Crowd, room: str) -> wire.Event:
+    if event.kind is events.Renamed:
+        return wire.Renamed(room=room, count=event.count)
+    kind = wire.Entered if event.kind is events.Entered else wire.Left
+    return kind(room=room, count=event.count, online=event.online)
+
+
+def _welcome(event: events.Welcome, _room: str) -> wire.Event:
+    return wire.Welcome(
+        server="gchat",
+        session=str(event.session),
+        token=event.token,
+        nick=printable(event.nick),
+        room=event.room,
+        epoch=event.epoch,
+        seq=event.seq,
+        online=event.online,
+        limits=dict(event.limits),
+        motd="\n".join(map(printable, event.motd.splitlines())),
+    )
+
+
+def _joined(event: events.Joined, _room: str) -> wire.Event:
+    return wire.Joined(room=event.room, epoch=event.epoch, seq=event.seq, online=event.online)
+
+
+def _users(event: events.Users, _room: str) -> wire.Event:
+    return wire.Users(room=event.room, users=tuple(map(printable, event.names)), total=event.total, you=event.you)
+
+
+def _room_list(event: events.RoomList, _room: str) -> wire.Event:
+    rooms = tuple(wire.RoomInfo(name, members, printable(topic)) for name, members, topic in event.rooms)
+    return wire.RoomList(rooms=rooms, total=event.total)
+
+
+def _acknowledged(event: events.Acknowledged, room: str) -> bytes:
+    return wire.lines([wire.Ack(id=id_, room=room if seq else "", seq=seq) for id_, seq in event.numbers])
+
+
+def _refused(event: events.Refused, _room: str) -> wire.Event:
+    return wire.Refused(code=event.code.value, message=printable(event.message), id=event.id)
+
+
+_ENCODERS: dict[type, Callable[[Any, str], wire.Event | bytes]] = {
+    events.Record: _record,
+    events.Page: _page,
+    events.Entered: _entered,
+    events.Left: _left,
+    events.Renamed: _renamed,
+    events.Crowd: _crowd,
+    events.Welcome: _welcome,
+    events.Ready: lambda event, room: wire.Live(room=room, seq=event.seq),
+    events.Joined: _joined,
+    events.TopicIs: lambda event, room: wire.TopicSet(
+        room=room, text=printable(event.text), from_=printable(event.name)
+    ),
+    events.Told: lambda event, _room: wire.Told(
+        from_=printable(event.name), time=rfc3339(event.time), text=printable(event.text)
+    ),
+    events.Acknowledged: _acknowledged,
+    events.Named: lambda event, _room: wire.Named(nick=event.name),
+    events.Users: _users,
+    events.RoomList: _room_list,
+    events.Pong: lambda event, _room: wire.Pong(id=event.text),
+    events.Refused: _refused,
+    events.Slowed: lambda event, _room: wire.Slowed(messages_per_s=event.messages_per_s),
+    events.Skipped: lambda event, room: wire.Gap(room=room, range_from=event.first, range_to=event.last),
+    events.Closing: lambda event, _room: wire.Closing(reason=printable(event.message)),
+}
+
+
+def encode(event: events.Event, room: str = "") -> bytes:
+    """Return `event` as lines; see Dialect.encode. Help alone has no form here: nobody can ask for it."""
+    encoded = _ENCODERS[type(event)](event, room)
+    return encoded if isinstance(encoded, bytes) else wire.line(encoded)
