@@ -145,7 +145,7 @@ class Registry:
         """Let everybody go, and tell nobody of the others."""
         effects: list[Effect] = []
         for session in self.sessions.values():
-            effects += [Deliver(session.id, Closing(farewell)), Close(session.id, reason)]
+            effects += _closed(session, reason, farewell)
         for table in (self.sessions, self._named, self._by_token, self._away):
             table.clear()
         for room in self.rooms.values():
@@ -290,5 +290,5 @@ def refused(session: Session, refusal: Refusal, id_: str = "") -> Effect:
 
 
 def _closed(session: Session, reason: CloseReason, farewell: str) -> list[Effect]:
-    farewells: list[Effect] = [Deliver(session.id, Closing(farewell))] if farewell else []
+    farewells: list[Effect] = [Deliver(session.id, Closing(farewell, reason.value))] if farewell else []
     return [*farewells, Close(session.id, reason)]

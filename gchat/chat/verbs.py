@@ -76,10 +76,10 @@ def _topic(_registry: Registry, session: Session, command: commands.Topic, _now:
             Code.BAD_COMMAND, f"That topic is too long: {len(command.text):,} characters, {MAX_TOPIC} at most"
         )
     room.topic, room.topic_by = command.text, session.name
-    return [
-        _published(session, events.TopicSet(session.name, command.text, command.id)),
-        Deliver(session.id, events.TopicIs(room.topic, room.topic_by)),
-    ]
+    published = _published(session, events.TopicSet(session.name, command.text, command.id))
+    if command.id:
+        return [published]  # which acknowledges it
+    return [published, Deliver(session.id, events.TopicIs(room.topic, room.topic_by))]
 
 
 def _who(registry: Registry, session: Session, _command: commands.Who, _now: float) -> list[Effect]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import deque
 from collections.abc import Sequence
+from itertools import islice
 
 from gchat.journal.base import Kept, Posting
 from gchat.protocol.events import Message, Record, Said
@@ -12,6 +14,9 @@ from gchat.protocol.events import Message, Record, Said
 _RECORD_BYTES = 200
 
 
+#: A list is cut at its beginning only now and then.
+_DROPPED_AT_ONCE = 64
+
 #: Ids that are remembered of one lineage, and of all: the oldest are forgotten first, whoever fills it up.
 MAX_IDS, MAX_ALL_IDS = 10_000, 200_000
 
@@ -19,13 +24,47 @@ MAX_IDS, MAX_ALL_IDS = 10_000, 200_000
 class _Room:
     """What is kept of one room."""
 
-    __slots__ = ("epoch", "next_seq", "records", "size")
+    __slots__ = ("_dropped", "_records", "_size", "epoch", "next_seq")
 
     def __init__(self, epoch: str) -> None:
         self.epoch = epoch
-        self.records: deque[tuple[Record, int]] = deque()  # each with its size
-        self.size = 0  # bytes, roughly
         self.next_seq = 1
+        self._records: list[Record] = []
+        self._dropped = 0  # of those, from the first on
+        self._size = 0  # bytes of the others, roughly
+
+    @property
+    def first_seq(self) -> int:
+        """The number of the oldest message, or of the next if there is none."""
+        return self._records[self._dropped].seq if self._records else self.next_seq
+
+    def keep(self, message: Message, time: float, room_bytes: int) -> Record:
+        """Add one, and drop the oldest, but never it, until all is within `room_bytes`."""
+        record = Record(self.next_seq, time, message)
+        self.next_seq += message.count
+        self._records.append(record)
+        self._size += _RECORD_BYTES + message.size
+        while self._size > room_bytes and self._dropped < len(self._records) - 1:
+            self._size -= _RECORD_BYTES + self._records[self._dropped].message.size
+            self._dropped += 1
+        if self._dropped >= _DROPPED_AT_ONCE:
+            del self._records[: self._dropped]
+            self._dropped = 0
+        return record
+
+    def read(self, start: int, limit: int) -> list[Record]:
+        """See Journal.read."""
+        if start >= self.next_seq:
+            return []
+        at = bisect_right(self._records, start, self._dropped, key=lambda record: record.seq)
+        found = []
+        for record in islice(self._records, max(self._dropped, at - 1), None):
+            if limit <= 0:
+                break
+            part = _part(record, start, limit)
+            found.append(part)
+            limit -= part.message.count
+        return found
 
 
 class _Ids:
@@ -75,7 +114,7 @@ class MemoryJournal:
         room, message = self._room(posting.room), posting.message
         ids = message.ids if isinstance(message, Said) else (message.id,) if message.id else ()
         if not ids:
-            return Kept(self._keep(room, message, time))
+            return Kept(room.keep(message, time, self.room_bytes))
         known = self._ids.of(posting.lineage)
         numbers, fresh, seq = [], [], room.next_seq
         for at, id_ in enumerate(ids):
@@ -95,30 +134,11 @@ class MemoryJournal:
             message = Said(
                 message.name, tuple(message.texts[at] for at in fresh), tuple(message.ids[at] for at in fresh)
             )
-        return Kept(self._keep(room, message, time), tuple(numbers))
-
-    def _keep(self, room: _Room, message: Message, time: float) -> Record:
-        record, size = Record(room.next_seq, time, message), _RECORD_BYTES + message.size
-        room.next_seq += message.count
-        room.records.append((record, size))
-        room.size += size
-        while room.size > self.room_bytes and len(room.records) > 1:
-            room.size -= room.records.popleft()[1]
-        return record
+        return Kept(room.keep(message, time, self.room_bytes), tuple(numbers))
 
     def read(self, room: str, start: int, limit: int) -> list[Record]:
-        """See Journal.read. It looks from the newest back to `start`: most who ask want the end."""
-        newer: list[Record] = []
-        for record, _ in reversed(self._room(room).records):
-            if record.seq + record.message.count <= start:
-                break
-            newer.append(record)
-        found = []
-        while newer and limit > 0:
-            record = _part(newer.pop(), start, limit)
-            found.append(record)
-            limit -= record.message.count
-        return found
+        """See Journal.read."""
+        return self._room(room).read(start, limit)
 
     def epoch(self, room: str) -> str:
         """See Journal.epoch."""
@@ -126,8 +146,7 @@ class MemoryJournal:
 
     def first_seq(self, room: str) -> int:
         """See Journal.first_seq."""
-        kept = self._room(room)
-        return kept.records[0][0].seq if kept.records else kept.next_seq
+        return self._room(room).first_seq
 
     def next_seq(self, room: str) -> int:
         """See Journal.next_seq."""

@@ -228,9 +228,10 @@ class Skipped(Struct, frozen=True):
 
 
 class Closing(Struct, frozen=True):
-    """The connection is about to be closed, and why."""
+    """The connection is about to be closed, and why: in words, and for programs."""
 
     message: str
+    code: str = ""
 
 
 Answer = (

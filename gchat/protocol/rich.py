@@ -211,7 +211,7 @@ _ENCODERS: dict[type, Callable[[Any, str], wire.Event | bytes]] = {
     events.Refused: _refused,
     events.Slowed: lambda event, _room: wire.Slowed(messages_per_s=event.messages_per_s),
     events.Skipped: lambda event, room: wire.Gap(room=room, range_from=event.first, range_to=event.last),
-    events.Closing: lambda event, _room: wire.Closing(reason=printable(event.message)),
+    events.Closing: lambda event, _room: wire.Closing(reason=printable(event.message), code=event.code),
 }
 
 

@@ -8,7 +8,7 @@ Rules, for both sides:
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 from msgspec import Meta, Struct
@@ -161,26 +161,21 @@ class Live(Event, frozen=True):
     seq: Seq
 
 
-class Said(Event, frozen=True):
+class _Message(Event, frozen=True):
+    room: str
+    seq: Seq
+    time: str
+    from_: str
+    text: str
+    id: str = ""
+
+
+class Said(_Message, frozen=True):
     """A message to the room."""
 
-    room: str
-    seq: Seq
-    time: str
-    from_: str
-    text: str
-    id: str = ""
 
-
-class Acted(Event, frozen=True):
+class Acted(_Message, frozen=True):
     """What somebody does."""
-
-    room: str
-    seq: Seq
-    time: str
-    from_: str
-    text: str
-    id: str = ""
 
 
 class TopicSet(Event, frozen=True, tag="topic"):
@@ -202,22 +197,19 @@ class Told(Event, frozen=True):
     text: str
 
 
-class Entered(Event, frozen=True):
+class _Passage(Event, frozen=True):
+    room: str
+    online: int
+    who: str = ""
+    count: int = 1
+
+
+class Entered(_Passage, frozen=True):
     """Somebody came into the room; many at once are only counted."""
 
-    room: str
-    online: int
-    who: str = ""
-    count: int = 1
 
-
-class Left(Event, frozen=True):
+class Left(_Passage, frozen=True):
     """Somebody is gone from the room."""
-
-    room: str
-    online: int
-    who: str = ""
-    count: int = 1
 
 
 class Renamed(Event, frozen=True):
@@ -306,9 +298,10 @@ class Pong(Event, frozen=True):
 
 
 class Closing(Event, frozen=True):
-    """The connection is about to be closed."""
+    """The connection is about to be closed. `code` is for programs, as "quit", "shutdown", "replaced"."""
 
     reason: str
+    code: str = ""
 
 
 AnyEvent = (
@@ -336,6 +329,8 @@ AnyEvent = (
 
 # --- Lines -----------------------------------------------------------------------------------------------------------
 
+_T = TypeVar("_T")
+
 _encoder = msgspec.json.Encoder()
 _opening_decoder = msgspec.json.Decoder(Opening)
 _request_decoder: msgspec.json.Decoder[AnyRequest] = msgspec.json.Decoder(AnyRequest)
@@ -362,12 +357,12 @@ def opening_line(opening: Opening) -> bytes:
 
 def opening(text: bytes) -> Opening:
     """Return what a client's first line says, which begins with OPENING. Raises ValueError."""
-    return _opening_decoder.decode(text.removeprefix(OPENING).strip() or b"{}")
+    return _decoded(_opening_decoder, text.removeprefix(OPENING).strip() or b"{}")
 
 
 def request(text: bytes) -> AnyRequest:
     """Return what a line from a client asks. Raises ValueError."""
-    return _request_decoder.decode(text)
+    return _decoded(_request_decoder, text)
 
 
 class _Any(Struct):
@@ -375,10 +370,21 @@ class _Any(Struct):
     id: str = ""
 
 
+_any_decoder = msgspec.json.Decoder(_Any)
+
+
+def _decoded(decoder: msgspec.json.Decoder[_T], text: bytes) -> _T:
+    """Return what `text` says. Raises ValueError; msgspec alone has another error for what is nested too deeply."""
+    try:
+        return decoder.decode(text)
+    except RecursionError:
+        raise ValueError("JSON is nested too deeply") from None
+
+
 def request_id(text: bytes) -> str:
     """Return the id of a line that is no request, if it has one all the same: for the refusal."""
     try:
-        return msgspec.json.decode(text, type=_Any).id[:64]
+        return _decoded(_any_decoder, text).id[:64]
     except ValueError:
         return ""
 
@@ -386,9 +392,9 @@ def request_id(text: bytes) -> str:
 def event(text: bytes) -> AnyEvent | None:
     """Return what a line from the server tells; None for a type that is not known here. Raises ValueError."""
     try:
-        found: AnyEvent = _event_decoder.decode(text)
+        found: AnyEvent = _decoded(_event_decoder, text)
     except msgspec.ValidationError:
-        if msgspec.json.decode(text, type=_Any).type not in EVENT_TYPES:
+        if _decoded(_any_decoder, text).type not in EVENT_TYPES:
             return None
         raise
     return found

@@ -167,10 +167,12 @@ class App:
             opening, heard = rich.opening(heard)
         except Refusal as refusal:
             self.closed[CloseReason.FOREIGN] += 1
-            sock.send(rich.encode(Refused(refusal.code, refusal.message)) + rich.encode(Closing("Goodbye")))
+            answers = (Refused(refusal.code, refusal.message), Closing("Goodbye", CloseReason.FOREIGN.value))
+            sock.send(b"".join([rich.encode(answer) for answer in answers]))
             return None
         if self.stopping.is_set():  # accepted before, heard after the others were said goodbye to
-            sock.send((plain if opening is None else rich).encode(Closing(FAREWELL)))
+            farewell = Closing(FAREWELL, CloseReason.SHUTDOWN.value)
+            sock.send(plain.encode(farewell) if opening is None else rich.encode(farewell))
             return None
         return Connection(self, sock, address, network, opening), heard
 

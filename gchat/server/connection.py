@@ -255,7 +255,9 @@ class Connection:
         """Wait for something else than the socket: its watcher must not switch to us in the meantime."""
         self._reader.stop()
         yield
-        self._reader.start(gevent.getcurrent().switch)
+        # What we waited for may come in the same turn of the loop as our end: a watcher of a closed descriptor aborts.
+        if self.closing is None:
+            self._reader.start(gevent.getcurrent().switch)
 
     def _last_line(self) -> CloseReason:
         """At the end of the stream: what stands unterminated before it is a line too, or the goodbye of old."""

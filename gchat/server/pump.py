@@ -185,7 +185,7 @@ class Pump:
             except Exception:
                 self._crashed("an effect crashed: %s", type(effect).__name__)
         self._heads.clear()
-        self.replay.feed(time.monotonic() + self._hold_s)
+        self.replay.feed(time.monotonic() + HOLD_AT_REST_S)
         if carried_out is not None:
             carried_out.set()
         self._tell_presence_due()

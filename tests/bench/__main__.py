@@ -14,7 +14,7 @@ from tests.bench import peers, plot, report
 from tests.bench.cases import Bench
 from tests.bench.run import HERE, Failure, Generator, compiler, descriptors
 
-NAMES = ("fanout", "small", "paced", "idle", "silent", "start", "hold", "peers")
+NAMES = ("fanout", "small", "rich", "paced", "idle", "silent", "start", "hold", "peers")
 
 
 def main() -> int:
@@ -52,6 +52,7 @@ def _measure(bench: Bench, options: argparse.Namespace) -> None:
         "start": bench.start,
         "fanout": lambda: bench.fanout(options.sizes),
         "small": bench.small,
+        "rich": lambda: bench.rich([size for size in options.sizes if size <= 5000]),
         "paced": bench.paced,
         "idle": bench.idle,
         "silent": bench.silent,

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Self
 
-from tests.bench.peers import GCHAT
+from tests.bench.peers import GCHAT, GCHAT_RICH
 from tests.bench.run import Ask, Failure, Generator, Kind, Run, Server
 
 #: Of 100 healthy readers at 50 lines of 1 kB a second, so long that the room log (1 MiB) has gone round.
@@ -63,6 +63,12 @@ class Bench:
     def small(self) -> None:
         """A small room in which all talk: here the cost of a line counts, not that of a delivery."""
         self._alternate("small", Ask(10, 10, seconds=self.seconds))
+
+    def rich(self, sizes: list[int]) -> None:
+        """Peak fan-out to readers of the rich dialect, beside as many of the plain one."""
+        if self.generator.is_c:
+            for size in sizes:
+                self._alternate("rich", Ask(size, min(10, size), seconds=self.seconds), [GCHAT_RICH, GCHAT])
 
     def paced(self) -> None:
         """A busy evening: CPU and latency at a rate that nobody has trouble with."""
@@ -132,9 +138,10 @@ class Bench:
     def _pair(self) -> list[Kind]:
         return [GCHAT, self.limit] if self.limit else [GCHAT]
 
-    def _alternate(self, case: str, ask: Ask) -> None:
+    def _alternate(self, case: str, ask: Ask, kinds: list[Kind] | None = None) -> None:
+        kinds = kinds or self._pair()
         for number in range(self.rounds):
-            for kind in self._pair()[:: -1 if number % 2 else 1]:
+            for kind in kinds[:: -1 if number % 2 else 1]:
                 self._measure(case, kind, ask)
 
     def _measure(self, case: str, kind: Kind, ask: Ask) -> None:

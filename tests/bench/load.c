@@ -1,6 +1,6 @@
 /* load: fan-out load for a chat server. One thread, epoll. JSON lines on stdout, the last of which is the result.
  *
- *   load --port P [--mode plain|irc|nats|redis] [--clients N] [--senders N] [--silent N] [--rate MESSAGES_PER_S]
+ *   load --port P [--mode plain|rich|irc|nats|redis] [--clients N] [--senders N] [--silent N] [--rate MESSAGES_PER_S]
  *        [--size BYTES] [--seconds S] [--settle S] [--greets 1] [--idle 1]
  *
  * Each phase is announced as it begins, so that the server's memory and CPU time can be read at that moment.
@@ -25,8 +25,8 @@
 #include "figures.h"
 
 enum { TAIL = 128, MAX_SIZE = 8000, MAX_LINE = MAX_SIZE + 256, WINDOW = 64 };
-enum mode { PLAIN, IRC, NATS, REDIS };
-static const char *const MODES[] = {"plain", "irc", "nats", "redis"};
+enum mode { PLAIN, RICH, IRC, NATS, REDIS, N_MODES };
+static const char *const MODES[] = {"plain", "rich", "irc", "nats", "redis"};
 
 struct client {
     int fd, want_write, heard;
@@ -87,6 +87,8 @@ static void put(int i, const char *data, int len) {
 }
 
 static int preface(char *out, int i) {
+    if (mode == RICH)
+        return sprintf(out, "GCHAT/1 {}\n");
     if (mode == IRC)
         return sprintf(out, "NICK u%d\r\nUSER u%d 0 * :u\r\n", i, i);
     if (mode == NATS)
@@ -104,6 +106,8 @@ static int message(char *out) {
     sprintf(mark, "@@%016llx", (unsigned long long)now_ns());
     memcpy(text, mark, MARK);
     switch (mode) {
+    case RICH:
+        return sprintf(out, "{\"type\":\"say\",\"text\":\"%s\"}\n", text);
     case IRC:
         return sprintf(out, "PRIVMSG #x :%s\r\n", text);
     case NATS:
@@ -365,7 +369,7 @@ static void options(int argc, char **argv) {
     int known = argc % 2;
     for (int a = 1; known && a < argc; a += 2) {
         known = 0;
-        for (int m = 0; m < 4 && !strcmp(argv[a], "--mode"); m++)
+        for (int m = 0; m < N_MODES && !strcmp(argv[a], "--mode"); m++)
             if (!strcmp(argv[a + 1], MODES[m]))
                 mode = m, known = 1;
         for (size_t o = 0; o < sizeof table / sizeof *table; o++)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from tests.bench.run import HERE, TOP, Kind, compile_c, compiler
@@ -17,6 +18,9 @@ GCHAT = Kind(
     greets=True,
     environment={"GCHAT_LIMITS_MESSAGES_PER_S": "0"},
 )
+
+#: The same server, all of whose users speak the rich dialect.
+GCHAT_RICH = replace(GCHAT, name="gchat, rich", mode="rich")
 
 OBVIOUS = Kind("sendall loop", lambda port, _directory, _clients: [sys.executable, str(HERE / "obvious.py"), str(port)])
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.bench.cases import Bench
-from tests.bench.peers import GCHAT
+from tests.bench.peers import GCHAT, GCHAT_RICH
 from tests.bench.run import LOAD_CORE, SERVER_CORE, Run
 
 Row = list[str]
@@ -27,6 +27,9 @@ WANTED: list[tuple[str, int, str, str, float, bool]] = [
     ("paced", 1000, "50 messages/s to 1,000 readers: CPU per delivery", "cpu_us_per_delivery", 1.10, False),
     ("paced", 1000, "50 messages/s to 1,000 readers: p99", "p99_ms", 1.5, False),
 ]
+
+#: Deliveries to rich readers, of those to as many plain ones.
+RICH_WANTED = 0.8
 
 UNITS: dict[str, Callable[[float], str]] = {
     "deliveries_per_s": lambda value: f"{rate(value)}/s",
@@ -74,7 +77,7 @@ def machine() -> dict[str, str]:
 
 def markdown(bench: Bench, absent: list[str]) -> str:
     """The report as people read it."""
-    sections = (_wanted, _fanout, _silent, _stuck, _memory, _start, _hold)
+    sections = (_wanted, _rich, _fanout, _silent, _stuck, _memory, _start, _hold)
     parts = [_head(bench, absent), *(part for section in sections if (part := section(bench)))]
     return "\n\n".join(parts) + "\n"
 
@@ -129,6 +132,21 @@ def _wanted(bench: Bench) -> str:
         wanted = f"{'≥' if more else '≤'} {bound:.2f}"
         rows.append([what, shown(ours), shown(limit), f"{ours / limit:.2f}", wanted, "yes" if met else "**no**"])
     return _table("Against the limit", ["", "gchat", "limit", "ratio", "wanted", "reached"], rows)
+
+
+def _rich(bench: Bench) -> str:
+    rows = []
+    for size in sorted({run.ask.clients for run in bench.runs if run.case == "rich"}):
+        runs = [run for run in bench.runs if run.case == "rich" and run.ask.clients == size]
+        rich, plain = (
+            median((run for run in runs if run.server == kind.name), "deliveries_per_s") for kind in (GCHAT_RICH, GCHAT)
+        )
+        if rich and plain:
+            met = "yes" if rich / plain >= RICH_WANTED else "**no**"
+            ratio = [f"{rich / plain:.2f}", f"≥ {RICH_WANTED:.2f}", met]
+            rows.append([f"{size:,}", f"{rate(rich)}/s", f"{rate(plain)}/s", *ratio])
+    note = "Peak fan-out, 10 senders, when all speak the rich dialect, beside the plain one. A rich line is longer."
+    return _table("The rich dialect", ["readers", "rich", "plain", "ratio", "wanted", "reached"], rows, note)
 
 
 def _fanout(bench: Bench) -> str:

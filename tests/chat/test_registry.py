@@ -94,7 +94,7 @@ def test_who_leaves_is_closed_and_the_others_are_told() -> None:
 
 def test_who_quits_is_told_goodbye_first() -> None:
     assert Talk(users=2).asks(1, commands.Quit()) == [
-        Deliver(1, events.Closing("Goodbye")),
+        Deliver(1, events.Closing("Goodbye", "quit")),
         Close(1, CloseReason.QUIT),
         Announce(LOBBY, 1, events.Left(address(1), 1), 1),
     ]
@@ -118,9 +118,9 @@ def test_everybody_can_be_sent_away_and_their_leaving_has_no_effects_then() -> N
     talk = Talk(users=2)
 
     assert talk.registry.leave_all(CloseReason.SHUTDOWN, "Bye") == [
-        Deliver(1, events.Closing("Bye")),
+        Deliver(1, events.Closing("Bye", "shutdown")),
         Close(1, CloseReason.SHUTDOWN),
-        Deliver(2, events.Closing("Bye")),
+        Deliver(2, events.Closing("Bye", "shutdown")),
         Close(2, CloseReason.SHUTDOWN),
     ]
     assert talk.leaves(1) == []

@@ -703,3 +703,20 @@ def test_a_list_of_rooms_with_long_topics_costs_neither_time_nor_memory() -> Non
         canary.says("/ping still there")
         Crowd([canary]).all_see(b"> pong still there\n")
         assert resident_mib(server) - resident < 16
+
+
+def test_who_is_reset_while_being_slowed_down_harms_nobody() -> None:
+    """The debt of a fast sender ends at about the moment at which the pump finds its connection broken."""
+    rng = random.Random(3)
+    with Server(limits_messages_per_s=50, limits_burst=1, history_replay_on_join=0) as server, server.join() as canary:
+        for _ in range(12):
+            with join_many(server, 25) as crowd:
+                for user in crowd.users:
+                    user.says("one", "two")  # which it pays for with 20 ms
+                for user in rng.sample(crowd.users, len(crowd.users)):
+                    crowd.read(rng.uniform(0, 0.004))
+                    assert not user.ended, "the server closed somebody who was well"
+                    crowd.pause(user)
+                    user.resets()
+        canary.says("/ping still there")
+        canary.sees("> pong still there")

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
+import pytest
+
+from gchat.protocol import wire
 from tests.e2e.harness import Server
+from tests.e2e.tools import need
 
 README = (Path(__file__).parent.parent.parent / "README.md").read_text()
 
@@ -42,3 +48,26 @@ def test_the_transcript_is_what_two_people_see() -> None:
 
     for told, user in zip(columns(), (left, right), strict=True):
         assert shown(user.received) == [re.sub(r"127\.0\.0\.1:\d+", "ADDRESS", line) for line in told]
+
+
+@pytest.mark.parametrize(("language", "asked", "answered"), [("python", "!ping", "pong"), ("bash", "!date", "20")])
+def test_the_bots_answer(language: str, asked: str, answered: str) -> None:
+    program = README.partition(f"```{language}\n")[2].partition("```")[0]
+    with Server() as server, server.join("alice") as alice:
+        program = program.replace("8888", str(server.port))
+        command = [sys.executable, "-c"] if language == "python" else [need("bash"), "-c"]
+        bot = subprocess.Popen([*command, program], stdin=subprocess.DEVNULL)
+        try:
+            alice.sees("> New user")
+            alice.says(asked)
+            assert answered in alice.sees("[echo]" if language == "python" else "[clock]")
+        finally:
+            bot.kill()
+            bot.wait()
+
+
+def test_the_table_of_the_rich_dialect_has_every_type_and_every_field() -> None:
+    table = README[README.index("| a client asks") :].partition("\n\n")[0] + "slowed"
+    kinds = [*wire.AnyRequest.__args__, *wire.AnyEvent.__args__]
+
+    assert {str(kind.__struct_config__.tag) for kind in kinds} <= set(re.findall(r"\w+", table))

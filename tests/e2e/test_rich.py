@@ -190,6 +190,7 @@ def test_the_same_id_of_somebody_else_is_another_message(server: Server) -> None
         b'{"type":"history","limit":-1}',
         b'{"type":"say","text":"\xff\xfe"}',
         b"{" * 4000,
+        b'{"type":"say","text":"x","y":' + b"[" * 3000 + b"]" * 3000 + b"}",
         b'{"type":"say","text":"' + b"x" * 9000 + b'"}',
     ],
     ids=lambda line: line[:30].decode("latin-1"),

@@ -75,6 +75,24 @@ def test_no_bytes_are_an_error(line: bytes) -> None:
         rich.opening(wire.OPENING + b" " + line)
 
 
+NESTED = b"[" * 5000 + b"]" * 5000
+
+
+@pytest.mark.parametrize(
+    "line",
+    [b'{"type":"say","text":"x","y":' + NESTED + b"}", b'{"y":' + NESTED + b',"type":"dance","id":"q"}'],
+    ids=["behind", "before"],
+)
+def test_what_is_nested_too_deeply_is_refused(line: bytes) -> None:
+    (mistake,) = decode([line])
+
+    assert isinstance(mistake, commands.Mistake)
+    with pytest.raises(ValueError, match="nested too deeply"):
+        wire.event(line)
+    with pytest.raises(Refusal, match="nested too deeply"):
+        rich.opening(wire.OPENING + b" " + line)
+
+
 def test_an_opening_is_told_from_what_stands_behind_it() -> None:
     assert rich.opening(b'GCHAT/1 {"nick":"a"}\nrest\n') == (wire.Opening(nick="a"), b"rest\n")
     assert rich.opening(b"GCHAT/1\r\n") == (wire.Opening(), b"")
@@ -169,7 +187,7 @@ TOLD: list[tuple[events.Event, list[dict[str, object]]]] = [
     ),
     (events.Slowed(5), [{"type": "slowed", "messages_per_s": 5.0}]),
     (events.Skipped(3, 9), [{"type": "gap", "room": ROOM, "from": 3, "to": 9}]),
-    (events.Closing("Goodbye"), [{"type": "closing", "reason": "Goodbye"}]),
+    (events.Closing("Goodbye", "quit"), [{"type": "closing", "reason": "Goodbye", "code": "quit"}]),
 ]
 
 

@@ -1,0 +1,310 @@
+"""What a client knows and has to do, over any number of connections of one lineage. Pure: events in, notices out.
+
+The shell sends `opening()` on each new connection, gives every event to `hears`, sends what `outgoing` returns, and
+calls `lost` when the connection is gone. Rules, whatever is lost or repeated in between:
+1. Every numbered event of the room is shown once, in rising seq; a repeated one is dropped.
+2. Numbers that are missing are one Gap, whether the server explains them or not. Never silence.
+3. A request stays in `pending` until the server answers it, and is sent again, with its id, on the next connection.
+   What other people say never ends a request: everybody sees our ids and may use them.
+4. An own message is shown at its place: as Sent when its ack comes, or as Said when the ack was lost and the replay
+   brings it; then the ack that follows shows nothing more.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from msgspec import Struct, structs
+
+from gchat.protocol import wire
+from gchat.protocol.wire import After, AnyRequest
+
+#: Names kept of who is in the room; the rest only counts.
+MAX_MEMBERS = 10_000
+
+
+class Sent(Struct, frozen=True):
+    """Your message stands in the room, at this number, and rests where the server keeps it."""
+
+    id: str
+    room: str
+    seq: int
+    text: str
+    action: bool
+
+
+class Delivered(Struct, frozen=True):
+    """Your private message has reached whom you told it."""
+
+    id: str
+    to: str
+    text: str
+
+
+class Lost(Struct, frozen=True):
+    """There is no connection now; the next attempt is made in so many seconds."""
+
+    reason: str
+    retry_in_s: float
+
+
+class Back(Struct, frozen=True):
+    """There is a connection again; what was missed is told now."""
+
+
+class NewLog(Struct, frozen=True):
+    """The room's log is another one than before: numbers begin anew, and what was said meanwhile may be missing."""
+
+    room: str
+
+
+#: What a user is told: the server's events, without Ack, and what the conversation makes of them.
+Notice = (
+    wire.Welcome
+    | wire.Joined
+    | wire.Live
+    | wire.Said
+    | wire.Acted
+    | wire.TopicSet
+    | wire.Told
+    | wire.Entered
+    | wire.Left
+    | wire.Renamed
+    | wire.Named
+    | wire.Refused
+    | wire.Slowed
+    | wire.Gap
+    | wire.Users
+    | wire.RoomList
+    | wire.Page
+    | wire.Pong
+    | wire.Closing
+    | Sent
+    | Delivered
+    | Lost
+    | Back
+    | NewLog
+)
+
+_Numbered = wire.Said | wire.Acted | wire.TopicSet | Sent
+
+
+class Conversation:
+    """One user's side of the chat. `prefix` begins the ids of its requests, and must be random: see rule 3."""
+
+    def __init__(
+        self,
+        prefix: str,
+        *,
+        nick: str = "",
+        room: str = "",
+        token: str = "",
+        after: After | None = None,
+        replay: int | None = None,
+    ) -> None:
+        self.nick = nick  # what one is called: an address, if the nick that was asked for was not to be had
+        self.room = room
+        self.token = token
+        self.epoch = after.epoch if after else ""
+        self.seq = after.seq if after else 0  # the last number seen in the room
+        self.online = 0  # how many are in the room; until anybody comes or goes, in the whole server
+        self.members: set[str] = set()  # who is known to be in the room; `who` asks for all
+        self.limits: dict[str, float] = {}
+        self.pending: dict[str, AnyRequest] = {}  # by id, in order: what the server has not answered yet
+        self.connected = False  # whether everything missed has been told, and requests go out
+        self._prefix = prefix
+        self._count = 0
+        self._wanted_nick = nick
+        self._replay = replay
+        self._placed = after is not None  # whether `seq` is known: whether a number after it can be missing
+        self._places: dict[str, After] = {}  # where one was in rooms that one has left
+        self._told: dict[str, list[int]] = {}  # numbers at which pending ids were Said: one is ours, if any
+        self._unsent: list[AnyRequest] = []
+        self._was_lost = False
+
+    @property
+    def position(self) -> After | None:
+        """The place in the room up to which everything was seen; None before there is one."""
+        return After(self.epoch, self.seq) if self._placed else None
+
+    # --- Connections -----------------------------------------------------------------------------------------------
+
+    def opening(self) -> wire.Opening:
+        """Return what a new connection begins with."""
+        return wire.Opening(
+            nick=self._wanted_nick,
+            room=self.room,
+            token=self.token or None,
+            after=self.position,
+            replay=self._replay,
+        )
+
+    def lost(self) -> None:
+        """Know that the connection is gone. What is pending will be sent again on the next one, when it is live."""
+        self.connected = False
+        self._was_lost = True
+        self._unsent = []
+        self.members.clear()
+
+    def outgoing(self) -> list[AnyRequest]:
+        """Return what is to be sent now, in order; each request once on each connection, and none before it is live."""
+        requests, self._unsent = self._unsent, []
+        return requests
+
+    # --- Requests --------------------------------------------------------------------------------------------------
+
+    def ask(self, request: AnyRequest) -> str:
+        """Give `request` an id, and keep it until it is answered. Returns the id, as all of these do."""
+        self._count += 1
+        id_ = f"{self._prefix}-{self._count}"
+        request = structs.replace(request, id=id_)
+        if isinstance(request, wire.Join) and request.after is None:
+            request = structs.replace(request, after=self._places.get(request.room))
+        if not isinstance(request, wire.Ping | wire.Quit):  # these mean this connection, and no other
+            self.pending[id_] = request
+        if self.connected:
+            self._unsent.append(request)
+        return id_
+
+    def say(self, text: str) -> str:
+        """Say something in the room."""
+        return self.ask(wire.Say(text=text))
+
+    def act(self, text: str) -> str:
+        """Say what one does."""
+        return self.ask(wire.Act(text=text))
+
+    def tell(self, to: str, text: str) -> str:
+        """Say something to one user only."""
+        return self.ask(wire.Tell(to=to, text=text))
+
+    # --- Events ----------------------------------------------------------------------------------------------------
+
+    def hears(self, event: wire.AnyEvent) -> list[Notice]:
+        """Take in what the server tells, and return what the user is to be told, in order."""
+        match event:
+            case wire.Said() | wire.Acted():
+                return self._numbered(event)
+            case wire.TopicSet():
+                return self._numbered(event) if event.seq else self._answers(wire.Topic, event)
+            case wire.Ack():
+                return self._acked(event)
+            case wire.Entered() | wire.Left() | wire.Renamed():
+                return self._presence(event)
+            case wire.Welcome():
+                return self._welcomed(event)
+            case wire.Joined():
+                notices = self._answers(wire.Join, event) + self._enter(event.room, event.epoch, event.seq)
+                self.online = event.online
+                return notices
+            case wire.Live():
+                return self._goes_live(event)
+            case wire.Gap():
+                return self._skip(event.room, event.range_from, event.range_to)
+            case wire.Refused() | wire.Page():
+                self._end(event.id)
+            case wire.Named():
+                self.nick = self._wanted_nick = event.nick
+                return self._answers(wire.Nick, event)
+            case wire.Users():
+                self.online = event.total
+                self.members = set(event.users[:MAX_MEMBERS])
+                return self._answers(wire.Who, event)
+            case wire.RoomList():
+                return self._answers(wire.Rooms, event)
+        return [event]
+
+    def _welcomed(self, event: wire.Welcome) -> list[Notice]:
+        self.token, self.nick, self.online, self.limits = event.token, event.nick, event.online, event.limits
+        back: list[Notice] = [Back()] if self._was_lost else []
+        self._was_lost = False
+        return [*back, event, *self._enter(event.room, event.epoch, event.seq)]
+
+    def _enter(self, room: str, epoch: str, seq: int) -> list[Notice]:
+        """Be in `room`, whose last number is `seq`, from the place on that one was at there."""
+        place = self.position
+        if self.room not in ("", room):  # "": the place we were given is of the room that we are let into first
+            if place:
+                self._places[self.room] = place
+            place = self._places.get(room)
+        # A log that ends before what we have seen is not the one that we saw, whatever it is called.
+        is_new = place is not None and (place.epoch != epoch or place.seq > seq)
+        self._placed = place is not None and not is_new
+        self.room, self.epoch, self.seq = room, epoch, place.seq if place and self._placed else 0
+        self.members.clear()
+        return [NewLog(room)] if is_new else []
+
+    def _goes_live(self, event: wire.Live) -> list[Notice]:
+        if event.room != self.room:
+            return []
+        missing = self._skip(event.room, self.seq + 1, event.seq) if self._placed else []
+        if not self._placed:
+            self.seq, self._placed = event.seq, True
+        if not self.connected:
+            self.connected = True
+            self._unsent = list(self.pending.values())
+        return [*missing, event]
+
+    # --- Numbers: rules 1, 2 and 4 -----------------------------------------------------------------------------------
+
+    def _numbered(self, event: _Numbered) -> list[Notice]:
+        """Show what has a number, once, behind a Gap if numbers before it are missing."""
+        if event.room != self.room or (self._placed and event.seq <= self.seq):
+            return []
+        missing = self._skip(event.room, self.seq + 1, event.seq - 1) if self._placed else []
+        self.seq, self._placed = event.seq, True
+        if event.id in self.pending:
+            self._told.setdefault(event.id, []).append(event.seq)
+        return [*missing, event]
+
+    def _skip(self, room: str, first: int, last: int) -> list[Notice]:
+        """Go on behind `last`, and show one Gap for what of it was not seen yet."""
+        if room != self.room or last < first or (self._placed and last <= self.seq):
+            return []
+        if self._placed:
+            first = self.seq + 1
+        self.seq, self._placed = last, True
+        return [wire.Gap(room=room, range_from=first, range_to=last)]
+
+    def _acked(self, ack: wire.Ack) -> list[Notice]:
+        told = self._told.get(ack.id, [])
+        request = self._end(ack.id)
+        match request:
+            case wire.Say() | wire.Act():
+                own: _Numbered = Sent(ack.id, ack.room, ack.seq, request.text, isinstance(request, wire.Act))
+            case wire.Topic():
+                own = wire.TopicSet(room=ack.room, text=request.text, from_=self.nick, seq=ack.seq, id=ack.id)
+            case wire.Tell():
+                return [Delivered(ack.id, request.to, request.text)]
+            case _:  # nothing that we know of; if it had a number, that will be missing, and a Gap says so
+                return []
+        if ack.room == self.room and (not self._placed or ack.seq > self.seq):
+            return self._numbered(own)
+        # Its place has passed: in a replay that showed it, or in a Gap or in a room one has left, where nothing did.
+        return [] if ack.seq in told else [own]
+
+    # --- The rest ----------------------------------------------------------------------------------------------------
+
+    def _presence(self, event: wire.Entered | wire.Left | wire.Renamed) -> list[Notice]:
+        if event.room != self.room:
+            return []
+        if not isinstance(event, wire.Entered):
+            self.members.discard(event.who)
+        name = event.nick if isinstance(event, wire.Renamed) else event.who
+        if name and not isinstance(event, wire.Left) and len(self.members) < MAX_MEMBERS:
+            self.members.add(name)
+        if not isinstance(event, wire.Renamed):
+            self.online = event.online
+        return [event]
+
+    def _answers(self, kind: type[AnyRequest], event: Any) -> list[Notice]:
+        """End the first request of this kind: its answer has no id, but the server answers in order."""
+        for id_, request in self.pending.items():
+            if isinstance(request, kind) and not (isinstance(request, wire.Topic) and request.text):
+                self._end(id_)
+                break
+        return [event]
+
+    def _end(self, id_: str) -> AnyRequest | None:
+        self._told.pop(id_, None)
+        return self.pending.pop(id_, None)

@@ -1,0 +1,124 @@
+"""A link to any line chat server: the classic select() chats, `ncat --chat`, gchat's own plain dialect.
+
+Such a server numbers nothing and acknowledges nothing: what is lost with a connection is lost.
+"""
+
+from __future__ import annotations
+
+import re
+
+import gevent
+from gevent import socket
+from gevent.lock import BoundedSemaphore
+from msgspec import Struct
+
+from gchat.client.conversation import Back, Lost
+from gchat.client.keeper import READ_BYTES, Keeper, LinkClosed
+from gchat.protocol.errors import LineEndless, LineTooLong
+from gchat.protocol.framing import LineDecoder
+from gchat.protocol.text import printable
+
+#: A longer line is not shown.
+MAX_LINE_BYTES = 65536
+
+LINES_AT_ONCE = 512
+
+#: What servers write where one is to type: [You], >, and the like. It is a prompt if nothing follows, or the next line.
+_BARE_PROMPT = re.compile(r"(\[[^\[\]]{1,40}\]|[>$%#:?])? *")
+_PROMPT_AND_LINE = re.compile(r"\[You\] (?=[\[<>*])")
+
+
+class Line(Struct, frozen=True):
+    """What the server has sent: one line, fit to be shown."""
+
+    text: str
+
+
+SKIPPED = Line("… lines skipped")
+TOO_LONG = Line(f"… a line of more than {MAX_LINE_BYTES:,} bytes")
+
+PlainNotice = Line | Lost | Back
+
+
+class PlainLink(Keeper):
+    """Lines out with say(), lines in by iterating, but for empty ones. Comes back by itself; ends after close()."""
+
+    #: What stands unterminated for so long is a line: it waits for an answer.
+    prompt_s = 0.2
+
+    def __init__(self, host: str = "127.0.0.1", port: int = 8888, *, wait: bool = False, listen: bool = True) -> None:
+        super().__init__(host, port, listen=listen)
+        self._decoder = LineDecoder(MAX_LINE_BYTES)
+        self._speaking = BoundedSemaphore()  # one greenlet at a time may write to a socket
+        self._was_lost = False
+        self.start(wait=wait)
+
+    def __next__(self) -> PlainNotice:
+        notice: PlainNotice = self._inbox.get()
+        return notice
+
+    @property
+    def connected(self) -> bool:
+        """Whether there is a connection."""
+        return self._sock is not None
+
+    def say(self, text: str) -> None:
+        """Send `text` as a line. Waits while the server does not read. Raises LinkClosed, also while it is lost."""
+        with self._inbox.hurry(), self._speaking:
+            sock = self._sock
+            if self.over or sock is None:
+                raise LinkClosed(
+                    f"there is no connection to {self.address}: that line was not sent; say it again later"
+                )
+            try:
+                sock.sendall(text.encode(errors="replace") + b"\n")
+            except OSError:
+                raise LinkClosed(f"the connection to {self.address} was lost: that line may not have arrived") from None
+
+    def _converse(self, sock: socket.socket) -> str:
+        self._decoder = LineDecoder(MAX_LINE_BYTES)
+        if self._was_lost:
+            self._inbox.put(Back())
+        while True:
+            wait_s = self.prompt_s if self._decoder.rest else None
+            data = gevent.with_timeout(wait_s, sock.recv, READ_BYTES, timeout_value=b"\n")
+            try:
+                self._hear(data)
+            except LineEndless as error:
+                return f"the server sent {error}"
+            if not data:
+                return "the server closed the connection"
+
+    def _hear(self, data: bytes) -> None:
+        """Take in what was received: b"" is the end, which ends a line too."""
+        self._decoder.feed(data or (b"\n" if self._decoder.rest else b""))
+        while self._decoder.waiting:
+            try:
+                lines = self._decoder.take(LINES_AT_ONCE)
+            except LineTooLong:
+                self._inbox.put(TOO_LONG)
+                continue
+            for line in lines:
+                text = printable(line.decode(errors="replace").strip("\r"))  # some return to the margin first
+                text = _PROMPT_AND_LINE.sub("", text, count=1)
+                if not _BARE_PROMPT.fullmatch(text):
+                    self._inbox.put(Line(text))
+
+    def _part(self) -> None:
+        """Say goodbye as the clients of old do: two bytes, and the end of the stream."""
+        if self._sock is None:
+            return
+        try:
+            if gevent.with_timeout(self.goodbye_s, self._sock.sendall, b"-1", timeout_value=True):
+                return
+            self._sock.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass
+
+    def _let_go(self) -> None:
+        self._was_lost = True
+
+    def _squeeze(self, last: PlainNotice, notice: PlainNotice) -> list[PlainNotice]:
+        if not isinstance(notice, Line):
+            return [last, notice]
+        return [SKIPPED] if last == SKIPPED else [last, SKIPPED]

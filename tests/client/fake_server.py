@@ -1,0 +1,203 @@
+"""A small server of the rich dialect: its chat without a socket, for the conversation, and with one, for the link."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Self
+
+import gevent
+from gevent import socket
+from gevent.lock import BoundedSemaphore
+from gevent.server import StreamServer
+
+from gchat.protocol import wire
+
+TIME = "2026-11-22T12:00:00.000Z"
+TOKEN = "0123456789abcdef-{}"
+
+
+@dataclass
+class Lineage:
+    """All the connections of one token."""
+
+    token: str
+    nick: str
+    numbers: dict[str, int] = field(default_factory=dict)  # by the id of what was said
+    told: list[str] = field(default_factory=list)
+
+
+class Chat:
+    """One room: its log, who is in it, what is remembered of whom."""
+
+    def __init__(self) -> None:
+        self.epoch = "epoch-0"
+        self.log: list[wire.Said | wire.Acted] = []
+        self.forgotten = 0  # of the log's beginning: it cannot be replayed
+        self.peers: list[Peer] = []
+        self.lineages: dict[str, Lineage] = {}
+
+    def new_log(self) -> None:
+        """Have another log from now on, as a server that was started again."""
+        self.epoch = f"epoch-{int(self.epoch.removeprefix('epoch-')) + 1}"
+        self.log.clear()
+        self.lineages.clear()
+        self.forgotten = 0
+
+    def speaks(self, text: str, nick: str = "somebody", id_: str = "", but: Peer | None = None) -> int:
+        """Have a message said to everybody but `but`; return its number."""
+        said = wire.Said(room="lobby", seq=len(self.log) + 1, time=TIME, from_=nick, text=text, id=id_)
+        self.log.append(said)
+        for peer in self.peers:
+            if peer is not but:
+                peer.send(wire.line(said))
+        return said.seq
+
+
+class Peer:
+    """A connection, as the server sees it; `send` takes bytes for the client."""
+
+    def __init__(self, chat: Chat, send: Callable[[bytes], None]) -> None:
+        self.chat = chat
+        self.send = send
+        self.lineage: Lineage | None = None
+        self.ended = False
+        self._rest = b""
+
+    def feed(self, data: bytes) -> None:
+        """Take in bytes of the client."""
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        for line in lines:
+            if not self.ended:
+                self._hear(line)
+
+    def leave(self) -> None:
+        """Be gone."""
+        self.ended = True
+        if self in self.chat.peers:
+            self.chat.peers.remove(self)
+
+    def _hear(self, line: bytes) -> None:
+        if self.lineage is None:
+            self._enter(wire.opening(line))
+            return
+        request, numbers = wire.request(line), self.lineage.numbers
+        match request:
+            case wire.Say():
+                if request.id not in numbers:
+                    numbers[request.id] = self.chat.speaks(request.text, self.lineage.nick, request.id, but=self)
+                self._tell(wire.Ack(id=request.id, room="lobby", seq=numbers[request.id]))
+            case wire.Tell(to="nobody"):
+                self._tell(wire.Refused(code="no_such_user", message="nobody is not here", id=request.id))
+            case wire.Tell():
+                self.lineage.told.append(request.text)
+                self._tell(wire.Ack(id=request.id))
+            case wire.Nick():
+                self.lineage.nick = request.nick
+                self._tell(wire.Named(nick=request.nick))
+            case wire.Ping():
+                self._tell(wire.Pong(id=request.id))
+            case wire.Quit():
+                self._tell(wire.Closing(reason="Goodbye"))
+                self.leave()
+
+    def _enter(self, opening: wire.Opening) -> None:
+        chat = self.chat
+        token = opening.token or TOKEN.format(len(chat.lineages))
+        self.lineage = chat.lineages.setdefault(token, Lineage(token, opening.nick or "127.0.0.1:5000"))
+        last = len(chat.log)
+        self._tell(
+            wire.Welcome(
+                server="fake",
+                session="1",
+                token=token,
+                nick=self.lineage.nick,
+                room="lobby",
+                epoch=chat.epoch,
+                seq=last,
+                online=1,
+                limits={},
+            )
+        )
+        after = last - min(last, 10 if opening.replay is None else opening.replay)
+        if opening.after and opening.after.epoch == chat.epoch:
+            after = opening.after.seq
+        if after < chat.forgotten:
+            self._tell(wire.Gap(room="lobby", range_from=after + 1, range_to=chat.forgotten))
+            after = chat.forgotten
+        for said in chat.log[after:]:
+            self._tell(said)
+        self._tell(wire.Live(room="lobby", seq=last))
+        chat.peers.append(self)
+
+    def _tell(self, event: wire.Event) -> None:
+        self.send(wire.line(event))
+
+
+class FakeServer:
+    """The chat on a free port of 127.0.0.1; `handler` takes its place for servers that are no good."""
+
+    def __init__(self, handler: Callable[[socket.socket], object] | None = None, port: int = 0) -> None:
+        self.chat = Chat()
+        self.accepted = 0
+        self.heard = b""
+        self.is_deaf = False  # whether it reads nothing more
+        self._handler: Callable[[socket.socket], object] = handler or self._serve
+        self._socks: set[socket.socket] = set()
+        self._server = StreamServer(("127.0.0.1", port), self._accept)
+
+    @property
+    def port(self) -> int:
+        return self._server.server_port or 0
+
+    @property
+    def connections(self) -> int:
+        return len(self._socks)
+
+    def __enter__(self) -> Self:
+        self._server.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Accept nobody, and cut everybody."""
+        self._server.stop()
+        self.cut()
+
+    def cut(self) -> None:
+        """Break every connection."""
+        for sock in self._socks:
+            with suppress(OSError):  # it is gone already
+                sock.shutdown(socket.SHUT_RDWR)
+        self._socks.clear()
+
+    def _accept(self, sock: socket.socket, _address: object) -> None:
+        self.accepted += 1
+        self._socks.add(sock)
+        try:
+            self._handler(sock)
+        except OSError:
+            pass
+        finally:
+            self._socks.discard(sock)
+
+    def _serve(self, sock: socket.socket) -> None:
+        sending = BoundedSemaphore()  # a line that waits for the client must not have another one inside
+
+        def send(data: bytes) -> None:
+            with sending:
+                sock.sendall(data)
+
+        peer = Peer(self.chat, send)
+        try:
+            while not peer.ended and (data := sock.recv(65536)):
+                while self.is_deaf:
+                    gevent.sleep(0.002)
+                self.heard += data
+                peer.feed(data)
+        finally:
+            peer.leave()

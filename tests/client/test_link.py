@@ -1,0 +1,563 @@
+"""The link, over real sockets: cut, refused, silent, slow; and that it leaves nothing behind."""
+
+from __future__ import annotations
+
+import gc
+import os
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+import gevent
+import pytest
+from gevent import socket
+
+from gchat.client import (
+    After,
+    Back,
+    Closing,
+    ConnectFailed,
+    Delivered,
+    Gap,
+    Link,
+    LinkClosed,
+    Live,
+    Lost,
+    Notice,
+    Refused,
+    Said,
+    Sent,
+    Welcome,
+    connect,
+)
+from gchat.client.keeper import Inbox, dial, spelled
+from gchat.protocol import wire
+from tests.client.fake_server import FakeServer
+from tests.e2e.harness import DEADLINE_S
+
+
+def wait_until(predicate: Callable[[], object], what: str) -> None:
+    """Return when `predicate()` is true; other greenlets run meanwhile."""
+    ends_at = time.monotonic() + DEADLINE_S
+    while not predicate():
+        assert time.monotonic() < ends_at, f"not in time: {what}"
+        gevent.sleep(0.002)
+
+
+def greenlets() -> set[gevent.Greenlet[..., object]]:
+    gc.collect()
+    return {found for found in gc.get_objects() if isinstance(found, gevent.Greenlet) and not found.dead}
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_left(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Be fast; and whatever a test does, no greenlet and no descriptor is left of it."""
+    monkeypatch.setattr(Link, "retry_min_s", 0.002)
+    monkeypatch.setattr(Link, "retry_max_s", 0.01)
+    gevent.get_hub().threadpool.apply(int)  # the resolver's
+    before, descriptors = greenlets(), len(os.listdir("/proc/self/fd"))
+    with gevent.Timeout(2 * DEADLINE_S):
+        yield
+        wait_until(lambda: greenlets() <= before, "the greenlets have ended")
+        wait_until(lambda: len(os.listdir("/proc/self/fd")) <= descriptors, "the sockets are closed")
+
+
+@pytest.fixture
+def server() -> Iterator[FakeServer]:
+    with FakeServer() as server:
+        yield server
+
+
+class Listener:
+    """Iterates a link in a greenlet of its own."""
+
+    def __init__(self, link: Link) -> None:
+        self.notices: list[Notice] = []
+        self.ended = False
+        self._greenlet = gevent.spawn(self._listen, link)
+
+    def _listen(self, link: Link) -> None:
+        for notice in link:
+            self.notices.append(notice)
+        self.ended = True
+
+    @property
+    def texts(self) -> list[str]:
+        return [notice.text for notice in self.notices if isinstance(notice, Said | Sent)]
+
+    def sees(self, kind: type[Notice], times: int = 1) -> None:
+        wait_until(lambda: sum(isinstance(notice, kind) for notice in self.notices) >= times, f"{kind.__name__}")
+
+    def ends(self) -> None:
+        self._greenlet.join()
+
+
+# --- Talking ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_bot_of_ten_lines_answers(server: FakeServer) -> None:
+    def run() -> None:
+        with connect("127.0.0.1", server.port, nick="echo") as chat:
+            for event in chat:
+                if isinstance(event, Said) and event.text == "!ping":
+                    chat.say(f"{event.from_}: pong")
+
+    bot = gevent.spawn(run)
+    wait_until(lambda: server.chat.peers, "the bot is there")
+    server.chat.speaks("!ping", "alice")
+    wait_until(lambda: len(server.chat.log) == 2, "it has answered")
+    bot.kill()
+
+    assert (server.chat.log[1].from_, server.chat.log[1].text) == ("echo", "alice: pong")
+
+
+def test_who_connects_is_welcome_at_once_and_shown_what_happens(server: FakeServer) -> None:
+    with connect("127.0.0.1", server.port, nick="alice") as chat:
+        assert chat.token
+        assert chat.conversation.nick == "alice"
+        seen = Listener(chat)
+        said_id, told_id = chat.say("hi"), chat.tell("bob", "psst")
+        refused_id = chat.tell("nobody", "hello?")
+
+        assert chat.wait_acked(DEADLINE_S)
+        assert chat.refused
+        assert chat.refused.id == refused_id
+        seen.sees(Refused)
+        assert [type(notice) for notice in seen.notices] == [Welcome, Live, Sent, Delivered, Refused]
+        assert [notice.id for notice in seen.notices if isinstance(notice, Sent | Delivered)] == [said_id, told_id]
+
+
+def test_old_messages_are_told_only_to_who_asks(server: FakeServer) -> None:
+    server.chat.speaks("old")
+    for replay, texts in [(0, []), (None, ["old"])]:
+        with connect("127.0.0.1", server.port, replay=replay) as chat:
+            seen = Listener(chat)
+            seen.sees(Live)
+            assert seen.texts == texts
+
+
+def test_a_bot_that_is_started_again_goes_on_where_it_was(server: FakeServer) -> None:
+    with connect("127.0.0.1", server.port, nick="bot") as chat:
+        chat.say("one")
+        assert chat.wait_acked(DEADLINE_S)
+        token, position = chat.token, chat.position
+    server.chat.speaks("two")
+    with connect("127.0.0.1", server.port, token=token, after=position) as chat:
+        seen = Listener(chat)
+        seen.sees(Live)
+
+        assert position == After("epoch-0", 1)
+        assert seen.texts == ["two"]
+        assert chat.conversation.nick == "bot"
+
+
+def test_who_only_speaks_keeps_nothing(server: FakeServer) -> None:
+    with connect("127.0.0.1", server.port, listen=False) as chat:
+        chat.say("hi")
+        assert chat.wait_acked(DEADLINE_S)
+        assert list(chat) == []
+
+
+def test_a_ping_measures_the_lag(server: FakeServer) -> None:
+    with connect("127.0.0.1", server.port) as chat:
+        wait_until(lambda: chat.lag_s is not None, "a pong")
+        seen = Listener(chat)
+        seen.sees(Live)
+
+        assert len(seen.notices) == 2
+
+
+# --- Losing and coming back ------------------------------------------------------------------------------------------
+
+
+def test_cut_fifty_times_nothing_is_lost_and_nothing_is_twice(server: FakeServer) -> None:
+    def has_accepted(connections: int) -> bool:
+        return server.accepted >= connections
+
+    with connect("127.0.0.1", server.port, nick="alice") as alice, connect("127.0.0.1", server.port) as bob:
+        seen = [Listener(alice), Listener(bob)]
+        for number in range(50):
+            for link in (alice, bob):
+                link.say(f"{number} before")
+            gevent.sleep(0)
+            server.cut()
+            for link in (alice, bob):
+                link.say(f"{number} after")
+            wait_until(partial(has_accepted, 2 * number + 3), "they are coming back")
+        assert alice.wait_acked(DEADLINE_S)
+        assert bob.wait_acked(DEADLINE_S)
+        log = [said.text for said in server.chat.log]
+        wait_until(lambda: all(len(one.texts) >= 200 for one in seen), "all is shown")
+
+        assert len(log) == 200
+        assert seen[0].texts == seen[1].texts == log
+        assert [said.text for said in server.chat.log if said.from_ == "alice"] == [
+            f"{number} {when}" for number in range(50) for when in ("before", "after")
+        ]
+        assert not any(isinstance(notice, Gap) for one in seen for notice in one.notices)
+
+
+def test_a_loss_is_told_and_so_is_the_return(server: FakeServer) -> None:
+    with connect("127.0.0.1", server.port) as chat:
+        seen = Listener(chat)
+        seen.sees(Live)
+        assert chat.connected
+        server.cut()
+        seen.sees(Live, 2)
+
+        assert [type(notice) for notice in seen.notices] == [Welcome, Live, Lost, Back, Welcome, Live]
+
+
+def test_while_nobody_answers_it_is_tried_again_and_again(server: FakeServer) -> None:
+    with connect("127.0.0.1", server.port) as chat:
+        seen = Listener(chat)
+        server.stop()
+        seen.sees(Lost, 3)
+        chat.say("kept")
+        with FakeServer(port=server.port) as again:
+            again.chat.epoch = "epoch-1"
+            assert chat.wait_acked(DEADLINE_S)
+
+            assert [said.text for said in again.chat.log] == ["kept"]
+    reasons = [notice.reason for notice in seen.notices if isinstance(notice, Lost)]
+    assert reasons[0] == "the server closed the connection"
+    assert set(reasons[1:]) == {"connection refused"}
+
+
+def test_waiting_takes_longer_each_time_and_anew_after_a_good_connection(
+    monkeypatch: pytest.MonkeyPatch, server: FakeServer
+) -> None:
+    monkeypatch.setattr(Link, "retry_max_s", 0.016)
+    monkeypatch.setattr(Link, "steady_s", 0.05)
+    with connect("127.0.0.1", server.port) as chat:
+        seen = Listener(chat)
+        seen.sees(Live)
+        server.stop()
+        seen.sees(Lost, 5)
+        with FakeServer(port=server.port) as again:
+            seen.sees(Live, 2)
+            gevent.sleep(0.06)
+            again.cut()
+            lost_before = sum(isinstance(notice, Lost) for notice in seen.notices)
+            seen.sees(Lost, lost_before + 1)
+    waits = [notice.retry_in_s for notice in seen.notices if isinstance(notice, Lost)]
+
+    assert 0.002 <= waits[0] <= 0.003
+    assert 0.004 <= waits[1] <= 0.006
+    assert 0.008 <= waits[2] <= 0.012
+    assert waits[3:5] == [0.016, 0.016]
+    assert 0.002 <= waits[lost_before] <= 0.003
+
+
+def test_a_server_that_is_silent_is_lost(monkeypatch: pytest.MonkeyPatch, server: FakeServer) -> None:
+    monkeypatch.setattr(Link, "ping_s", 0.02)
+    monkeypatch.setattr(Link, "answer_s", 0.05)
+    with connect("127.0.0.1", server.port) as chat:
+        seen = Listener(chat)
+        seen.sees(Live)
+        server.is_deaf = True
+        seen.sees(Lost)
+        server.is_deaf = False
+
+        lost = next(notice for notice in seen.notices if isinstance(notice, Lost))
+        assert lost.reason == "nothing was heard for 0.07 s"
+        seen.sees(Back)
+
+
+# --- Failing ---------------------------------------------------------------------------------------------------------
+
+
+def refusing_port() -> int:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return int(sock.getsockname()[1])
+
+
+def test_a_refused_connection_is_one_line() -> None:
+    port = refusing_port()
+    with pytest.raises(ConnectFailed) as failed:
+        connect("127.0.0.1", port)
+
+    assert str(failed.value) == f"connect fail: 127.0.0.1:{port}: connection refused"
+
+
+@pytest.mark.parametrize(
+    ("host", "port", "reason"),
+    [
+        ("a..b", 1, "no such host"),
+        ("/no/such/socket", 0, "no such file or directory"),
+        ("/" + "long/" * 100, 0, "AF_UNIX path too long"),
+    ],
+)
+def test_an_address_that_is_none_is_one_line(host: str, port: int, reason: str) -> None:
+    with pytest.raises(ConnectFailed) as failed:
+        connect(host, port)
+
+    assert str(failed.value) == f"connect fail: {spelled(host, port)}: {reason}"
+
+
+def fails(handler: Callable[[socket.socket], object]) -> ConnectFailed:
+    with FakeServer(handler) as server, pytest.raises(ConnectFailed) as failed:
+        connect("127.0.0.1", server.port)
+    return failed.value
+
+
+def greet_in_plain(sock: socket.socket) -> None:
+    sock.sendall(b"> Connected to the chat server (1 user online)\n[You] ")
+    hear(sock)
+
+
+def say(sock: socket.socket, data: bytes) -> None:
+    """Hear the opening, answer with `data`, and close."""
+    sock.recv(1000)
+    sock.sendall(data)
+    sock.close()
+
+
+def test_a_server_of_another_dialect_fails_for_good_and_says_what_to_do() -> None:
+    failed = fails(greet_in_plain)
+
+    assert failed.reason == "the server does not speak the rich dialect; try --plain"
+    assert failed.final
+
+
+def test_a_server_that_turns_us_away_says_why_and_may_be_tried_again() -> None:
+    failed = fails(partial(say, data=b"> The server is full\x1b[2J\n"))
+
+    assert failed.reason == "The server is full\\x1b[2J"
+    assert not failed.final
+
+
+def test_an_opening_that_is_refused_fails_for_good() -> None:
+    refused = wire.line(wire.Refused(code="bad_command", message="That is no opening"))
+    failed = fails(partial(say, data=refused))
+
+    assert failed.reason == "That is no opening"
+    assert failed.final
+
+
+def hear(sock: socket.socket) -> None:
+    """Say nothing until the end."""
+    while sock.recv(1000):
+        pass
+
+
+def test_a_server_that_turns_us_away_without_hearing_us_is_understood_too() -> None:
+    def turn_away(sock: socket.socket) -> None:
+        sock.sendall(b"> The server is full\n")
+        sock.close()
+
+    assert fails(turn_away).reason == "The server is full"
+
+
+def test_a_server_that_says_nothing_fails_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Link, "connect_s", 0.05)
+
+    assert fails(hear).reason == "no answer"
+
+
+def test_who_waits_is_told_of_each_attempt() -> None:
+    with connect("127.0.0.1", refusing_port(), wait=True) as chat:
+        seen = Listener(chat)
+        seen.sees(Lost, 3)
+        assert not chat.connected
+
+
+def test_who_waits_for_a_server_of_another_dialect_is_told_and_it_ends() -> None:
+    with FakeServer(greet_in_plain) as server, connect("127.0.0.1", server.port, wait=True) as chat:
+        seen = Listener(chat)
+        seen.ends()
+
+        assert seen.notices == [Closing(reason="the server does not speak the rich dialect; try --plain")]
+        with pytest.raises(LinkClosed, match="connect again"):
+            chat.say("anybody?")
+
+
+def test_lines_that_cannot_be_understood_are_passed_over(server: FakeServer) -> None:
+    with connect("127.0.0.1", server.port) as chat:
+        seen = Listener(chat)
+        seen.sees(Live)
+        for line in (b"\xff\xfe not JSON", b"[]", b'{"type":"dance"}', b'{"type":"said","seq":"x"}', b"{}"):
+            server.chat.peers[0].send(line + b"\n")
+        server.chat.speaks("still here")
+        seen.sees(Said)
+
+        assert seen.texts == ["still here"]
+
+
+# --- Back-pressure ---------------------------------------------------------------------------------------------------
+
+
+def test_who_asks_too_much_waits_for_answers(server: FakeServer) -> None:
+    with connect("127.0.0.1", server.port, listen=False) as chat:
+        wait_until(lambda: chat.connected, "live")
+        server.is_deaf = True
+        speaker = gevent.spawn(lambda: [chat.say(str(number)) for number in range(1000)])
+        wait_until(lambda: len(chat.conversation.pending) == 256, "the limit")
+        gevent.sleep(0.02)
+        assert len(chat.conversation.pending) == 256
+        assert not speaker.ready()
+        server.is_deaf = False
+        speaker.join()
+        assert chat.wait_acked(DEADLINE_S)
+
+        assert [said.text for said in server.chat.log] == [str(number) for number in range(1000)]
+
+
+def test_a_slow_consumer_makes_the_reader_stop_and_loses_nothing(server: FakeServer) -> None:
+    with connect("127.0.0.1", server.port) as chat:
+        wait_until(lambda: server.chat.peers, "the peer")
+        speaker = gevent.spawn(lambda: [server.chat.speaks(f"{number} " + "x" * 1000) for number in range(20_000)])
+        wait_until(lambda: server.chat.log, "it speaks")
+        gevent.sleep(0.05)
+        assert len(chat._inbox._notices) <= 1000
+        seen = Listener(chat)
+        speaker.join()
+        wait_until(lambda: len(seen.texts) == 20_000, "all of it")
+
+        assert [text.split()[0] for text in seen.texts] == [str(number) for number in range(20_000)]
+
+
+def test_who_answers_everything_in_a_flood_is_told_what_was_skipped(server: FakeServer) -> None:
+    """The one who iterates waits in say(), and what would end the waiting stands behind a full inbox."""
+    flood, answers = 5000, 600
+    shown: list[Notice] = []
+    with connect("127.0.0.1", server.port, nick="bot") as chat:
+        wait_until(lambda: server.chat.peers, "the peer")
+        for number in range(flood):
+            server.chat.speaks(str(number))
+        for notice in chat:
+            shown.append(notice)
+            if isinstance(notice, Said) and answers:
+                answers -= 1
+                chat.say(notice.text)
+            last = notice.range_to if isinstance(notice, Gap) else getattr(notice, "seq", 0)
+            if not answers and last >= flood and not chat.conversation.pending:
+                break
+    expected = 1
+    for notice in shown:
+        if isinstance(notice, Said | Sent):
+            assert notice.seq == expected
+            expected += 1
+        elif isinstance(notice, Gap):
+            assert notice.range_from == expected
+            expected = notice.range_to + 1
+    assert expected > flood
+
+
+def test_an_inbox_that_is_full_and_in_a_hurry_stays_small() -> None:
+    link = Link("127.0.0.1", 1, conversation=None)  # type: ignore[arg-type]  # only its way to squeeze is wanted
+    inbox = link._inbox = Inbox(10, link._squeeze)
+    with inbox.hurry():
+        for seq in range(1, 1001):
+            inbox.put(Said(room="lobby", seq=seq, time="", from_="a", text="b"))
+            inbox.put(wire.Entered(room="lobby", online=1, who="c"))
+            if seq == 500:
+                inbox.put(Sent("id", "lobby", 0, "mine", action=False))
+    inbox.end()
+    told = list(link)
+
+    assert told[-3:] == [
+        Gap(room="lobby", range_from=6, range_to=500),
+        Sent("id", "lobby", 0, "mine", action=False),
+        Gap(room="lobby", range_from=501, range_to=1000),
+    ]
+    assert len(told) == 13
+
+
+# --- Ending ----------------------------------------------------------------------------------------------------------
+
+
+def test_close_waits_for_acks_and_says_goodbye(server: FakeServer) -> None:
+    with connect("127.0.0.1", server.port) as chat:
+        for number in range(50):
+            chat.say(str(number))
+
+    assert len(server.chat.log) == 50
+    assert isinstance(wire.request(server.heard.splitlines()[-1]), wire.Quit)
+    assert not server.chat.peers
+    with pytest.raises(LinkClosed):
+        chat.say("too late")
+    chat.close()
+
+
+def test_who_closes_at_once_says_goodbye_all_the_same(server: FakeServer) -> None:
+    connect("127.0.0.1", server.port).close()
+
+    assert isinstance(wire.request(server.heard.splitlines()[-1]), wire.Quit)
+
+
+def test_close_does_not_wait_for_ever(monkeypatch: pytest.MonkeyPatch, server: FakeServer) -> None:
+    monkeypatch.setattr(Link, "ack_s", 0.05)
+    monkeypatch.setattr(Link, "goodbye_s", 0.05)
+    with connect("127.0.0.1", server.port) as chat:
+        wait_until(lambda: chat.connected, "live")
+        server.is_deaf = True
+        chat.say("is anybody there?")
+    server.is_deaf = False
+
+    assert chat.conversation.pending
+
+
+def test_close_while_the_consumer_waits_ends_the_iteration(server: FakeServer) -> None:
+    chat = connect("127.0.0.1", server.port)
+    seen = Listener(chat)
+    seen.sees(Live)
+    chat.close()
+    seen.ends()
+
+    assert seen.ended
+
+
+def test_close_while_dialling_and_while_waiting_to_dial(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Link, "retry_min_s", 100.0)
+    monkeypatch.setattr(Link, "retry_max_s", 100.0)
+    monkeypatch.setattr(Link, "ack_s", 0.05)
+    monkeypatch.setattr(Link, "goodbye_s", 0.05)
+    with FakeServer(hear) as server:
+        connect("127.0.0.1", server.port, wait=True).close()
+        silent = connect("127.0.0.1", server.port, wait=True)
+        wait_until(lambda: server.connections, "it waits for the welcome")
+        silent.close()
+    waiting = connect("127.0.0.1", refusing_port(), wait=True)
+    assert isinstance(next(waiting), Lost)
+    waiting.close()
+
+
+def test_two_may_close_at_once(server: FakeServer) -> None:
+    chat = connect("127.0.0.1", server.port)
+    gevent.joinall([gevent.spawn(chat.close), gevent.spawn(chat.close)], raise_error=True)
+
+    assert chat.over
+
+
+# --- Addresses -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("host", "family"), [("::1", socket.AF_INET6), ("[::1]", socket.AF_INET6)])
+def test_ipv6_is_dialled_with_or_without_brackets(host: str, family: int) -> None:
+    with socket.socket(family) as listener:
+        listener.bind(("::1", 0))
+        listener.listen()
+        port = listener.getsockname()[1]
+        with dial(host, port) as sock:
+            assert sock.getpeername()[:2] == ("::1", port)
+            assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+            assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+        assert spelled(host, port) == f"[::1]:{port}"
+
+
+def test_a_host_with_a_slash_is_a_unix_socket(tmp_path: Path) -> None:
+    path = str(tmp_path / "socket")
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(path)
+        listener.listen()
+        dial(path, 0).close()
+
+
+def test_the_second_address_of_a_name_is_tried_too(monkeypatch: pytest.MonkeyPatch, server: FakeServer) -> None:
+    found = [(socket.AF_INET, 1, 6, "", ("127.0.0.1", port)) for port in (refusing_port(), server.port)]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
+
+    dial("two.example", 1).close()
