@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import random
-import socket
 from collections.abc import Iterator
 from typing import Any
 
@@ -460,12 +459,11 @@ def test_a_client_that_reads_too_slowly_is_told_of_one_gap_after_another_and_see
 
 
 def test_when_the_server_stops_clients_are_told_also_those_that_have_not_opened_yet() -> None:
-    with Server() as server, joins(server) as user, socket.create_connection((server.host, server.port)) as silent:
-        wait_until(lambda: "opened 1" in server.log, "the client is there")
+    with Server() as server, server.connect() as silent, joins(server) as user:
         assert server.stop() == 0
-        assert user.sees("closing")["reason"] == "The server is shutting down"
-        silent.settimeout(10)
-        assert silent.recv(1000) in (b"> The server is shutting down\n", b"")
+        assert user.sees("closing") == {"type": "closing", "reason": "The server is shutting down", "code": "shutdown"}
+        silent.sees_end()
+        assert silent.received.endswith(b"> The server is shutting down\n")
 
 
 def test_many_who_come_at_once_are_counted(server: Server) -> None:
