@@ -1,0 +1,332 @@
+"""What a user is told, as lines of styled text: for a terminal with colours, or as plain text for a pipe.
+
+Pure. The lines look as in the plain dialect, so that people with `nc` and with gchat-client speak of the same thing.
+Everything that is shown passes through `lines`, which lets no character out that is not `printable`.
+"""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections.abc import Callable, Iterable
+from datetime import date, datetime
+from typing import Any
+
+import msgspec
+
+from gchat.client.conversation import Back, Conversation, Delivered, Lost, NewLog, Notice, Sent
+from gchat.protocol import wire
+from gchat.protocol.text import folded, printable
+
+Fragment = tuple[str, str]  # a style's name and a text, as prompt_toolkit has it
+Line = list[Fragment]
+
+#: One for each nick: from the 256 colours that nearly every terminal has. Each has a contrast of 3.5 and more to black
+#: and to white, for nobody knows what is behind them (tested).
+NICK_COLOURS = (
+    "#af5f5f",
+    "#d75f00",
+    "#af5f00",
+    "#878700",
+    "#5f8700",
+    "#008700",
+    "#00875f",
+    "#008787",
+    "#0087af",
+    "#0087d7",
+    "#5f5fff",
+    "#875fd7",
+    "#af5fd7",
+    "#d700d7",
+    "#d70087",
+    "#d75f87",
+)
+GREY = "#767676"
+RED = "#d70000"
+
+STYLES = {
+    "time": GREY,
+    "aside": GREY,  # who comes and goes, answers, what the client says itself
+    "own": "bold",
+    "private": "bold #af00d7",
+    "refused": RED,
+    "lost": f"bold {RED}",
+    "mention": "bold reverse",
+    "pending": GREY,
+    "prompt": "bold",
+    "question": "bold",
+    "toolbar": "reverse",
+    **{f"nick-{number}": colour for number, colour in enumerate(NICK_COLOURS)},
+}
+
+
+def lines(notice: Notice, chat: Conversation) -> list[Line]:
+    """Return how `notice` looks; [] if there is nothing to see."""
+    shown = _LINES[type(notice)](notice, chat)
+    return [[(style, printable(text)) for style, text in line if text] for line in shown]
+
+
+def aside(text: str, style: str = "class:aside") -> Line:
+    """Return a line that is no message: what the client itself says."""
+    return [(style, printable(f"> {text}"))]
+
+
+def text_of(line: Line) -> str:
+    """Return a line without its styles."""
+    return "".join(text for _, text in line)
+
+
+# --- Times -----------------------------------------------------------------------------------------------------------
+
+
+def local_time(notice: Notice, now: datetime) -> datetime:
+    """Return when it was said, in the time zone of who reads it; `now` for what has no time."""
+    try:
+        return datetime.fromisoformat(getattr(notice, "time", "")).astimezone(now.tzinfo)
+    except (ValueError, OverflowError):  # of year 1, with a zone
+        return now
+
+
+class Timeline:
+    """Puts the time before each line, and where the day changes a line that says so."""
+
+    def __init__(self, now: datetime) -> None:
+        self._day = now.date()
+
+    def lines(self, notice: Notice, chat: Conversation, now: datetime) -> list[Line]:
+        """Return how `notice` looks, with its time."""
+        if not isinstance(notice, wire.Page):
+            return self.stamped(lines(notice, chat), local_time(notice, now))
+        page = Timeline(now)  # old messages lie in days of their own
+        shown = [line for event in notice.events for line in page.lines(event, chat, now)]
+        return shown + self.stamped(lines(notice, chat), now)
+
+    def stamped(self, shown: Iterable[Line], at: datetime) -> list[Line]:
+        """Return `shown` with the time `at`."""
+        stamp = ("class:time", f"{at:%H:%M} ")
+        found = [[stamp, *line] for line in shown]
+        if found and at.date() != self._day:
+            self._day = at.date()
+            found.insert(0, aside(_spoken(self._day)))
+        return found
+
+
+def _spoken(day: date) -> str:
+    return f"{day:%A}, {day.day} {day:%B} {day.year}"
+
+
+# --- Messages --------------------------------------------------------------------------------------------------------
+
+
+def nick_style(name: str) -> str:
+    """Return the style of a nick: the same for everybody, each time."""
+    return f"class:nick-{zlib.crc32(folded(name).encode('utf-8', 'surrogatepass')) % len(NICK_COLOURS)}"
+
+
+def mentions(text: str, nick: str) -> bool:
+    """Return whether `text` speaks of `nick`, as a word of its own."""
+    return bool(nick) and _mention(nick).search(text) is not None
+
+
+def _mention(nick: str) -> re.Pattern[str]:
+    return re.compile(rf"(?<!\w){re.escape(nick)}(?!\w)", re.IGNORECASE)
+
+
+def is_for_me(notice: Notice, chat: Conversation) -> bool:
+    """Return whether it is said to this user: told privately, or with their nick in it."""
+    if isinstance(notice, wire.Said | wire.Acted):
+        return notice.from_ != chat.nick and mentions(notice.text, chat.nick)
+    return isinstance(notice, wire.Told)
+
+
+def _marked(text: str, nick: str) -> Line:
+    """Return `text` with what mentions `nick` highlighted."""
+    if not nick:
+        return [("", text)]
+    line: Line = []
+    at = 0
+    for found in _mention(nick).finditer(text):
+        line += [("", text[at : found.start()]), ("class:mention", found[0])]
+        at = found.end()
+    return [*line, ("", text[at:])]
+
+
+def _said_by(name: str, text: str, chat: Conversation, *, action: bool = False) -> list[Line]:
+    own = name == chat.nick
+    style = "class:own" if own else nick_style(name)
+    words = [("", text)] if own else _marked(text, chat.nick)
+    if action:
+        return [[("", "* "), (style, name), ("", " "), *words]]
+    return [[("", "["), (style, name), ("", "] "), *words]]
+
+
+def _sent(notice: Sent, chat: Conversation) -> list[Line]:
+    elsewhere: Line = [("class:aside", f"#{notice.room} ")] if notice.room != chat.room else []
+    return [elsewhere + line for line in _said_by(chat.nick, notice.text, chat, action=notice.action)]
+
+
+def _told(notice: wire.Told, chat: Conversation) -> list[Line]:
+    return [[("class:private", f"[{notice.from_} -> you] "), *_marked(notice.text, chat.nick)]]
+
+
+def _delivered(notice: Delivered, _chat: Conversation) -> list[Line]:
+    return [[("class:private", f"[you -> {notice.to}] "), ("", notice.text)]]
+
+
+def _topic(notice: wire.TopicSet, _chat: Conversation) -> list[Line]:
+    if notice.seq:
+        return [[("", "* "), (nick_style(notice.from_), notice.from_), ("", f" set the topic: {notice.text}")]]
+    by = f" (set by {notice.from_})" if notice.from_ else ""
+    return _aside(f"The topic is: {notice.text}{by}" if notice.text else "There is no topic")
+
+
+# --- Everything else -------------------------------------------------------------------------------------------------
+
+
+def _users(count: int) -> str:
+    return f"({count:,} user{'' if count == 1 else 's'} online)"
+
+
+def _aside(*texts: str) -> list[Line]:
+    return [aside(text) for text in texts]
+
+
+def _welcome(notice: wire.Welcome, _chat: Conversation) -> list[Line]:
+    return _aside(f"Connected to the chat server {_users(notice.online)}", *notice.motd.splitlines())
+
+
+def _joined(notice: wire.Joined, _chat: Conversation) -> list[Line]:
+    return _aside(f"You are in {notice.room} now {_users(notice.online)}")
+
+
+def _entered(notice: wire.Entered, _chat: Conversation) -> list[Line]:
+    who = f"New user {notice.who}" if notice.who else f"{notice.count:,} users"
+    return _aside(f"{who} entered {_users(notice.online)}")
+
+
+def _left(notice: wire.Left, _chat: Conversation) -> list[Line]:
+    who = f"The user {notice.who}" if notice.who else f"{notice.count:,} users"
+    return [[("class:aside", f"< {who} left {_users(notice.online)}")]]
+
+
+def _renamed(notice: wire.Renamed, _chat: Conversation) -> list[Line]:
+    if not notice.who:
+        return [[("class:aside", f"* {notice.count:,} users took another name")]]
+    return [[("class:aside", f"* {notice.who} is now {notice.nick}")]]
+
+
+def _gap(notice: wire.Gap, _chat: Conversation) -> list[Line]:
+    first, last = notice.range_from, notice.range_to
+    count = last - first + 1
+    which = f"{first}-{last}" if count > 1 else f"{first}"
+    return _aside(f"… {count:,} message{'' if count == 1 else 's'} skipped ({which}), /history {first}")
+
+
+def _who(notice: wire.Users, _chat: Conversation) -> list[Line]:
+    names = ", ".join(f"{name} (you)" if name == notice.you else name for name in notice.users)
+    more = notice.total - len(notice.users)
+    return _aside(f"In {notice.room} {_users(notice.total)}: {names}" + (f", and {more:,} more" if more > 0 else ""))
+
+
+def _rooms(notice: wire.RoomList, chat: Conversation) -> list[Line]:
+    texts = []
+    for room in notice.rooms:
+        here = ", you are here" if room.name == chat.room else ""
+        texts.append(f"{room.name} {_users(room.members)}{here}" + (f": {room.topic}" if room.topic else ""))
+    more = notice.total - len(notice.rooms)
+    return _aside(*texts, *([f"… and {more:,} more"] if more > 0 else []))
+
+
+def _page(notice: wire.Page, chat: Conversation) -> list[Line]:
+    """Return what stands below a page; its messages have times of their own, see Timeline."""
+    if not notice.events:
+        return _aside("There are no such messages")
+    if notice.end or notice.events[-1].seq >= chat.seq:
+        return []
+    return _aside(f"… there is more: /history {notice.events[-1].seq + 1}")
+
+
+def lost_text(notice: Lost) -> str:
+    """Return what a person is told while there is no connection."""
+    return f"No connection ({notice.reason}); trying again until there is one"
+
+
+def _lost(notice: Lost, _chat: Conversation) -> list[Line]:
+    return [aside(lost_text(notice), "class:lost")]
+
+
+def _new_log(notice: NewLog, _chat: Conversation) -> list[Line]:
+    return _aside(f"The history of {notice.room} begins anew: what was said while you were away may be missing")
+
+
+def _slowed(notice: wire.Slowed, _chat: Conversation) -> list[Line]:
+    each = f"{notice.messages_per_s:g} line{'' if notice.messages_per_s == 1 else 's'}"
+    return _aside(f"You send faster than {each} a second: you are read more slowly, nothing is lost")
+
+
+_LINES: dict[type, Callable[[Any, Conversation], list[Line]]] = {
+    wire.Welcome: _welcome,
+    wire.Joined: _joined,
+    wire.Live: lambda _notice, _chat: [],
+    wire.Said: lambda notice, chat: _said_by(notice.from_, notice.text, chat),
+    wire.Acted: lambda notice, chat: _said_by(notice.from_, notice.text, chat, action=True),
+    wire.TopicSet: _topic,
+    wire.Told: _told,
+    wire.Entered: _entered,
+    wire.Left: _left,
+    wire.Renamed: _renamed,
+    wire.Named: lambda notice, _chat: _aside(f"You are {notice.nick} now"),
+    wire.Refused: lambda notice, _chat: [aside(notice.message, "class:refused")],
+    wire.Slowed: _slowed,
+    wire.Gap: _gap,
+    wire.Users: _who,
+    wire.RoomList: _rooms,
+    wire.Page: _page,
+    wire.Pong: lambda _notice, _chat: _aside("pong"),
+    wire.Closing: lambda notice, _chat: _aside(notice.reason),
+    Sent: _sent,
+    Delivered: _delivered,
+    Lost: _lost,
+    Back: lambda _notice, _chat: _aside("Connected again"),
+    NewLog: _new_log,
+}
+
+# --- For pipes -------------------------------------------------------------------------------------------------------
+
+_NOT_ASCII = re.compile(r"[^\x20-\x7e]")
+
+
+def plain_text(notice: Notice, chat: Conversation) -> str:
+    """Return how a pipe shows `notice`: lines as in the plain dialect; own messages are known there already."""
+    if isinstance(notice, Sent | Delivered | Lost | Back):
+        return ""
+    shown = [line for event in notice.events for line in lines(event, chat)] if isinstance(notice, wire.Page) else []
+    return "".join(f"{text_of(line)}\n" for line in shown + lines(notice, chat))
+
+
+def json_text(notice: Notice) -> str:
+    """Return `notice` as the wire has it; "" for what only a client says.
+
+    The token is left out, for it is worth a nick, and what is not printable is escaped: it may be a terminal that
+    shows the output.
+    """
+    event: wire.Event
+    match notice:
+        case Sent():
+            event = wire.Ack(id=notice.id, room=notice.room, seq=notice.seq)
+        case Delivered():
+            event = wire.Ack(id=notice.id)
+        case wire.Welcome():
+            event = msgspec.structs.replace(notice, token="")
+        case Lost() | Back() | NewLog():
+            return ""
+        case _:
+            event = notice
+    return _NOT_ASCII.sub(_escaped, msgspec.json.encode(event).decode()) + "\n"
+
+
+def _escaped(char: re.Match[str]) -> str:
+    if printable(char[0]) == char[0]:
+        return char[0]
+    units = char[0].encode("utf-16-be", "surrogatepass").hex()
+    return "".join(f"\\u{units[at : at + 4]}" for at in range(0, len(units), 4))

@@ -1,0 +1,427 @@
+"""gchat-client as it is typed in scripts: between pipes, with files, with what is closed, slow or gone."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import IO
+
+import pytest
+
+from gchat import __version__
+from gchat.client.lines import lines_of
+from tests.e2e.harness import DEADLINE_S, Server, wait_until
+
+COMMAND = [sys.executable, "-m", "gchat.client.main"]
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    """For tests that care neither who else is online nor what was said before."""
+    with Server(limits_messages_per_s=0) as server:
+        yield server
+
+
+def at(server: Server, *arguments: str) -> list[str]:
+    return [*COMMAND, server.host, *([] if "/" in server.host else [str(server.port)]), *arguments]
+
+
+def run(command: list[str], stdin: bytes = b"", **environment: str) -> subprocess.CompletedProcess[bytes]:
+    """Run the command to its end."""
+    return subprocess.run(
+        command,
+        input=stdin,
+        capture_output=True,
+        timeout=DEADLINE_S,
+        check=False,
+        env={**os.environ, "COLUMNS": "120", **environment},
+    )
+
+
+@contextmanager
+def started(
+    command: list[str], stdin: int = subprocess.PIPE, stdout: int = subprocess.PIPE
+) -> Iterator[subprocess.Popen[bytes]]:
+    process = subprocess.Popen(command, stdin=stdin, stdout=stdout, stderr=subprocess.PIPE)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+        for pipe in (process.stdin, process.stdout, process.stderr):
+            if pipe:
+                try:
+                    pipe.close()
+                except BrokenPipeError:
+                    pass
+
+
+def stdin_of(process: subprocess.Popen[bytes]) -> IO[bytes]:
+    assert process.stdin
+    return process.stdin
+
+
+def line_of(process: subprocess.Popen[bytes]) -> str:
+    """Return the next line of its stdout; the test's own deadline bounds it."""
+    assert process.stdout
+    return process.stdout.readline().decode().rstrip("\n")
+
+
+def types(process: subprocess.Popen[bytes], *lines: str) -> None:
+    stdin_of(process).write("".join(f"{line}\n" for line in lines).encode())
+    stdin_of(process).flush()
+
+
+def ended(process: subprocess.Popen[bytes]) -> tuple[int, str]:
+    """Wait for the end; return the exit code and what was said on stderr."""
+    assert process.stderr
+    code = process.wait(DEADLINE_S)
+    return code, process.stderr.read().decode()
+
+
+def assert_refused(done: subprocess.CompletedProcess[bytes], code: int, *parts: str) -> None:
+    complaint = done.stderr.decode()
+    assert complaint.startswith("gchat-client: ")
+    assert complaint.count("\n") == 1
+    assert complaint[:-1].isprintable()
+    assert done.stdout == b""
+    for part in parts:
+        assert part in complaint
+    assert done.returncode == code
+
+
+# --- Lines in --------------------------------------------------------------------------------------------------------
+
+
+def test_a_word_through_a_pipe_is_said_and_the_command_ends(server: Server) -> None:
+    with server.join() as reader:
+        done = run(at(server, "--nick", "ci"), b"done\n")
+        assert (done.returncode, done.stderr) == (0, b"")
+        reader.sees("> New user ci entered")
+        assert reader.sees("[ci]") == "[ci] done"
+        reader.sees("< The user ci left")
+
+
+def test_lines_are_said_as_they_are(server: Server) -> None:
+    with server.join(room="asis") as reader:
+        stdin = "/who\n\n  \n//x\r\n-1\n grüße 世界 \nlast".encode()
+        assert run(at(server, "--nick", "raw", "--room", "asis"), stdin).returncode == 0
+        for line in ("/who", "//x", "-1", " grüße 世界 ", "last"):
+            assert reader.sees("[raw]") == f"[raw] {line}"
+
+
+def test_what_is_no_utf8_becomes_replacement_characters(server: Server) -> None:
+    with server.join() as reader:
+        assert run(at(server, "--nick", "bytes"), b"a\xffb\xc3\n\xe4\n").returncode == 0
+        assert reader.sees("[bytes]") == "[bytes] a\ufffdb\ufffd"
+        assert reader.sees("[bytes]") == "[bytes] \ufffd"
+
+
+def test_a_file_is_said_whole_and_in_order(server: Server, tmp_path: Path) -> None:
+    file = tmp_path / "log"
+    file.write_text("".join(f"row {number}\n" for number in range(3000)))
+    with server.join() as reader, file.open() as stdin, started(at(server, "--nick", "cat"), stdin.fileno()) as process:
+        for number in range(3000):
+            reader.sees_bytes(f"[cat] row {number}\n".encode())
+        assert process.stdout
+        process.stdout.read()
+        assert ended(process) == (0, "")
+
+
+def test_a_line_that_is_too_long_is_told_and_the_rest_is_said(server: Server) -> None:
+    with server.join() as reader:
+        stdin = b"x" * 8193 + b"\n" + b"y" * 200_000 + b"\nshort\n" + b"z" * 8000 + b"\n"
+        done = run(at(server, "--nick", "long"), stdin)
+        assert done.returncode == 1
+        assert done.stderr.decode().splitlines() == [
+            "gchat-client: a line was not sent: with what belongs to it, it is longer than 8,192 bytes",
+            "gchat-client: a line was not sent: it is longer than 65,536 bytes",
+        ]
+        assert reader.sees("[long]") == "[long] short"
+        reader.sees("[long] zzz")
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 100])
+def test_lines_are_found_however_they_are_cut(size: int) -> None:
+    text = b"one\n\n" + b"x" * 11 + b"\n" + b"y" * 10 + b"\n" + b"z" * 50 + b"\ntwo\nrest"
+    chunks = [text[at : at + size] for at in range(0, len(text), size)]
+    assert list(lines_of(chunks, 10)) == [b"one", b"", None, b"y" * 10, None, b"two", b"rest"]
+
+
+def test_the_end_of_nothing_is_no_line() -> None:
+    assert list(lines_of([], 10)) == []
+    assert list(lines_of([b"x" * 11], 10)) == [None]
+    assert list(lines_of([b"x" * 11, b"x" * 11, b"\n"], 10)) == [None]
+
+
+def test_a_refusal_is_told_on_stderr_and_by_the_exit_code(server: Server) -> None:
+    with server.join("taken"):
+        done = run(at(server, "--nick", "taken"), b"said all the same\n")
+    assert done.returncode == 1
+    assert b"taken" in done.stderr
+    assert done.stderr.count(b"\n") == 1
+
+
+def test_without_stdin_it_connects_and_leaves(server: Server) -> None:
+    done = subprocess.run(
+        ["bash", "-c", 'exec "$@" <&-', "bash", *at(server)], capture_output=True, timeout=DEADLINE_S, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_stdin_stays_as_it_is_for_the_next_program(server: Server) -> None:
+    reader, writer = os.pipe()
+    with closing(os.fdopen(reader)), os.fdopen(writer, "wb", buffering=0) as pipe:
+        with started(at(server), reader) as process:
+            assert "Connected" in line_of(process)
+            assert os.get_blocking(reader)
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+        pipe.write(b"x")
+        assert os.get_blocking(reader)
+
+
+# --- Lines out -------------------------------------------------------------------------------------------------------
+
+
+def test_what_others_say_goes_to_stdout_and_own_words_do_not(server: Server) -> None:
+    with started(at(server, "--nick", "both", "--room", "talk")) as process:
+        assert line_of(process).startswith("> Connected to the chat server (")
+        with server.join("other", "talk") as other:
+            types(process, "mine")
+            other.sees("[both] mine")
+            other.says("theirs", "/me waves", "/msg both psst")
+            assert line_of(process) == "> New user other entered (2 users online)"
+            shown = [line_of(process) for _ in range(3)]
+            assert shown == ["[other] theirs", "* other waves", "[other -> you] psst"]
+        stdin_of(process).close()
+        assert ended(process) == (0, "")
+
+
+def test_with_listen_the_end_of_stdin_is_not_the_end(server: Server) -> None:
+    with (
+        server.join("speaker") as speaker,
+        started(at(server, "--listen", "--nick", "ear"), subprocess.DEVNULL) as process,
+    ):
+        assert "Connected" in line_of(process)
+        speaker.sees("> New user ear")
+        speaker.says("one", "two")
+        assert [line_of(process), line_of(process)] == ["[speaker] one", "[speaker] two"]
+        process.send_signal(signal.SIGTERM)
+        assert ended(process) == (0, "")
+        speaker.sees("< The user ear left")
+
+
+def test_json_is_one_object_a_line(server: Server) -> None:
+    with server.join("speaker2") as speaker, started(at(server, "--listen", "--json", "--nick", "bot")) as process:
+        welcome = json.loads(line_of(process))
+        assert (welcome["type"], welcome["nick"], welcome["token"]) == ("welcome", "bot", "")
+        assert json.loads(line_of(process))["type"] == "live"
+        speaker.sees("> New user bot")
+        speaker.says("grüße 🙂")
+        said = json.loads(line_of(process))
+        assert (said["type"], said["from"], said["text"]) == ("said", "speaker2", "grüße 🙂")
+        types(process, "mine")
+        ack = json.loads(line_of(process))
+        assert (ack["type"], ack["seq"]) == ("ack", said["seq"] + 1)
+
+
+def test_a_closed_stdout_ends_it_quietly_while_nothing_is_said(server: Server) -> None:
+    with started(at(server, "--listen")) as process:
+        assert "Connected" in line_of(process)
+        assert process.stdout
+        process.stdout.close()
+        assert ended(process) == (0, "")
+
+
+def test_what_was_given_is_said_even_if_nobody_reads_stdout(server: Server) -> None:
+    with server.join() as reader:
+        done = subprocess.run(
+            [
+                "bash",
+                "-c",
+                'for i in {1..300}; do echo "row $i"; done | "$@" | true',
+                "bash",
+                *at(server, "--nick", "shy"),
+            ],
+            capture_output=True,
+            timeout=DEADLINE_S,
+            check=False,
+        )
+        assert (done.returncode, done.stderr) == (0, b"")
+        reader.sees_bytes(b"[shy] row 300\n")
+
+
+def test_a_slow_reader_of_stdout_does_not_keep_words_from_being_said(server: Server) -> None:
+    with server.join("loud", "slow") as loud, started(at(server, "--nick", "stuck", "--room", "slow")) as process:
+        loud.sees("> New user stuck")
+        text = "x" * 4000
+        for number in range(200):  # more than a pipe takes, and nobody reads it
+            loud.says(f"{number} {text}")
+        types(process, "still here")
+        loud.sees("[stuck] still here")
+        process.send_signal(signal.SIGTERM)
+        code, _ = ended(process)
+        assert code == 0
+
+
+def test_a_full_disk_under_stdout_is_one_line_and_exit_code_1(server: Server) -> None:
+    if not os.path.exists("/dev/full"):
+        pytest.skip("there is no /dev/full here")
+    with open("/dev/full", "wb") as full, started(at(server), subprocess.DEVNULL, full.fileno()) as process:
+        code, complaint = ended(process)
+    assert code == 1
+    assert complaint == "gchat-client: cannot write to stdout: no space left on device\n"
+
+
+# --- The connection --------------------------------------------------------------------------------------------------
+
+
+def test_a_server_that_is_not_there_is_one_line_and_exit_code_1() -> None:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        port = sock.getsockname()[1]
+        done = run([*COMMAND, "127.0.0.1", str(port)])
+        assert_refused(done, 1, f"connect fail: 127.0.0.1:{port}: connection refused")
+
+
+@pytest.mark.parametrize("host", ["no such host", "a..b", "\x1b[2J", "x" * 300, "/nonexistent/socket"])
+def test_a_host_that_cannot_be_is_one_line_and_exit_code_1(host: str) -> None:
+    assert_refused(run([*COMMAND, host]), 1, "connect fail: ")
+
+
+def test_a_server_that_comes_back_gets_what_was_said_meanwhile_once() -> None:
+    with Server() as server, started(at(server, "--nick", "keeper", "--listen")) as process:
+        assert "Connected" in line_of(process)
+        port = server.port
+        server.stop()
+        assert process.stderr
+        assert line_of(process) == "> The server is shutting down"
+        assert process.stderr.readline().startswith(b"gchat-client: No connection (")
+        types(process, "said while it was away")
+        again = Server("127.0.0.1")
+        again.command[again.command.index("0")] = str(port)
+        with again:
+            wait_until(lambda: "[keeper] said while it was away\n" in again.shown, "it is said")
+            process.send_signal(signal.SIGTERM)
+            assert ended(process) == (0, "gchat-client: connected\n")
+            wait_until(lambda: "< The user keeper left" in again.shown, "it leaves")
+            assert again.shown.count("said while it was away") == 1
+
+
+def test_with_wait_it_waits_for_a_server(tmp_path: Path) -> None:
+    path = str(tmp_path / "sock")
+    with started([*COMMAND, path, "--wait", "--nick", "early"]) as process:
+        assert process.stderr
+        assert process.stderr.readline().startswith(b"gchat-client: No connection (")
+        types(process, "first")
+        stdin_of(process).close()
+        with Server(path) as server:
+            wait_until(lambda: "[early] first" in server.shown, "it is said")
+            code, _ = ended(process)
+    assert code == 0
+
+
+def test_a_unix_socket_is_a_host_with_a_slash(tmp_path: Path) -> None:
+    with Server(str(tmp_path / "sock")) as server, server.join() as reader:
+        assert run(at(server, "--nick", "local"), b"hello\n").returncode == 0
+        reader.sees("[local] hello")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_is_a_goodbye(server: Server, number: signal.Signals) -> None:
+    with server.join() as reader, started(at(server, "--nick", f"sig{number.name.lower()}")) as process:
+        reader.sees("> New user sig")
+        assert "Connected" in line_of(process)
+        process.send_signal(number)
+        assert ended(process) == (0, "")
+        reader.sees("< The user sig")
+
+
+def test_a_server_that_speaks_no_rich_dialect_is_one_line_with_a_hint() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        with started([*COMMAND, "127.0.0.1", str(port)]) as process:
+            sock, _ = listener.accept()
+            with sock:
+                sock.sendall(b"> Connected to the chat server\n[You] ")
+                code, complaint = ended(process)
+    assert code == 1
+    assert "--plain" in complaint
+    assert complaint.count("\n") == 1
+
+
+# --- Plain -----------------------------------------------------------------------------------------------------------
+
+
+def test_in_plain_commands_are_the_servers_and_are_answered(server: Server) -> None:
+    done = run(at(server, "--plain"), b"/nick plain\n/who\n")
+    assert done.returncode == 0
+    assert b"> You are plain now\n> In lobby (" in done.stdout
+    assert done.stderr == b""
+
+
+def test_in_plain_a_goodbye_is_no_message(server: Server) -> None:
+    with server.join(room="bye") as reader:
+        assert run(at(server, "--plain"), b"/nick old\n/join bye\nhello\n").returncode == 0
+        reader.sees("[old] hello")
+        reader.sees("< The user old left")
+        assert b"-1" not in reader.received
+
+
+# --- What is typed wrongly: 2 ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "parts"),
+    [
+        (("127.0.0.1", "70000"), ('"70000"', "from 1 to 65535")),
+        (("127.0.0.1", "0"), ('"0"', "from 1 to 65535")),
+        (("127.0.0.1", "http"), ('"http"',)),
+        (("127.0.0.1", "²"), ("PORT",)),
+        (("8888",), ("8888", "looks like a port", "gchat-client 127.0.0.1 8888")),
+        (("",), ("HOST is empty",)),
+        (("127.0.0.1", "8888", "more"), ("more", "expected [HOST [PORT]]")),
+        (("--nosuch",), ("--nosuch",)),
+        (("--nick",), ("--nick",)),
+        (("--plain", "--json"), ("--plain",)),
+        (("--plain", "--nick", "x"), ("--plain", "/nick")),
+        (("--nosuch\x1b[2J",), ("\\x1b",)),
+    ],
+)
+def test_a_wrong_command_line_is_one_line_and_exit_code_2(arguments: tuple[str, ...], parts: tuple[str, ...]) -> None:
+    assert_refused(run([*COMMAND, *arguments]), 2, *parts)
+
+
+def test_it_says_its_version_and_what_it_can() -> None:
+    assert run([*COMMAND, "--version"]).stdout.decode() == f"gchat-client {__version__}\n"
+    shown = run([*COMMAND, "--help"])
+    assert shown.returncode == 0
+    for option in ("--nick", "--room", "--plain", "--wait", "--listen", "--json", "--no-color", "--vi"):
+        assert option in shown.stdout.decode()
+
+
+def test_ctrl_c_while_it_connects_says_nothing() -> None:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listener,
+        started([*COMMAND, "127.0.0.1", str(listener.getsockname()[1])]) as process,
+    ):
+        sock, _ = listener.accept()
+        with sock:  # which never answers
+            process.send_signal(signal.SIGINT)
+            code, complaint = ended(process)
+    assert (code, complaint) == (-signal.SIGINT, "")
+
+
+def test_between_pipes_it_does_not_load_what_only_a_terminal_needs(server: Server) -> None:
+    done = run([sys.executable, "-X", "importtime", *at(server)[1:]], b"x\n")
+    assert done.returncode == 0
+    assert b"gevent" in done.stderr
+    assert b"prompt_toolkit" not in done.stderr

@@ -1,0 +1,321 @@
+"""How what happens looks, on a terminal and in a pipe."""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+
+from gchat.client.conversation import Back, Conversation, Delivered, Lost, NewLog, Notice, Sent
+from gchat.client.render import (
+    GREY,
+    NICK_COLOURS,
+    RED,
+    STYLES,
+    Line,
+    Timeline,
+    aside,
+    is_for_me,
+    json_text,
+    lines,
+    lost_text,
+    mentions,
+    nick_style,
+    plain_text,
+    text_of,
+)
+from gchat.protocol import wire
+
+HERE = timezone(timedelta(hours=2))
+NOW = datetime(2026, 3, 1, 12, 30, tzinfo=HERE)
+
+
+@pytest.fixture
+def chat() -> Conversation:
+    """Alice's, in the lobby."""
+    found = Conversation("x", nick="alice", room="lobby")
+    found.seq = 1300
+    return found
+
+
+def said(text: str, by: str = "bob", seq: int = 1, time: str = "2026-03-01T10:03:00.000Z") -> wire.Said:
+    return wire.Said(room="lobby", seq=seq, time=time, from_=by, text=text)
+
+
+def texts(shown: list[Line]) -> list[str]:
+    return [text_of(line) for line in shown]
+
+
+LOOKS: list[tuple[Notice, list[str]]] = [
+    (said("hello"), ["[bob] hello"]),
+    (said("hello", "127.0.0.1:5000"), ["[127.0.0.1:5000] hello"]),
+    (wire.Acted(room="lobby", seq=1, time="", from_="bob", text="waves"), ["* bob waves"]),
+    (Sent("x-1", "lobby", 1, "hello", False), ["[alice] hello"]),
+    (Sent("x-1", "lobby", 1, "waves", True), ["* alice waves"]),
+    (Sent("x-1", "dev", 1, "hello", False), ["#dev [alice] hello"]),
+    (wire.Told(from_="bob", time="", text="psst"), ["[bob -> you] psst"]),
+    (Delivered("x-1", "bob", "psst"), ["[you -> bob] psst"]),
+    (wire.TopicSet(room="lobby", text="of the day", from_="bob", seq=1), ["* bob set the topic: of the day"]),
+    (wire.TopicSet(room="lobby", text="of the day", from_="bob"), ["> The topic is: of the day (set by bob)"]),
+    (wire.TopicSet(room="lobby", text="of the day"), ["> The topic is: of the day"]),
+    (wire.TopicSet(room="lobby", text=""), ["> There is no topic"]),
+    (wire.Entered(room="lobby", online=2, who="bob"), ["> New user bob entered (2 users online)"]),
+    (wire.Entered(room="lobby", online=1057, count=57), ["> 57 users entered (1,057 users online)"]),
+    (wire.Left(room="lobby", online=1, who="bob"), ["< The user bob left (1 user online)"]),
+    (wire.Left(room="lobby", online=1000, count=57), ["< 57 users left (1,000 users online)"]),
+    (wire.Renamed(room="lobby", who="bob", nick="rob"), ["* bob is now rob"]),
+    (wire.Renamed(room="lobby", count=3), ["* 3 users took another name"]),
+    (wire.Named(nick="alice"), ["> You are alice now"]),
+    (wire.Joined(room="dev", epoch="e", seq=0, online=1), ["> You are in dev now (1 user online)"]),
+    (wire.Live(room="lobby", seq=1), []),
+    (wire.Gap(room="lobby", range_from=1200, range_to=1611), ["> … 412 messages skipped (1200-1611), /history 1200"]),
+    (wire.Gap(room="lobby", range_from=7, range_to=7), ["> … 1 message skipped (7), /history 7"]),
+    (
+        wire.Users(room="lobby", users=("bob", "alice"), total=5, you="alice"),
+        ["> In lobby (5 users online): bob, alice (you), and 3 more"],
+    ),
+    (
+        wire.RoomList(rooms=(wire.RoomInfo("lobby", 2, "hi"), wire.RoomInfo("dev", 1)), total=3),
+        ["> lobby (2 users online), you are here: hi", "> dev (1 user online)", "> … and 1 more"],
+    ),
+    (wire.Page(room="lobby", events=(), end=True), ["> There are no such messages"]),
+    (wire.Page(room="lobby", events=(said("x", seq=99),), end=False), ["> … there is more: /history 100"]),
+    (wire.Page(room="lobby", events=(said("x", seq=1300),), end=False), []),
+    (wire.Refused(code="name_taken", message="That name is taken"), ["> That name is taken"]),
+    (
+        wire.Slowed(messages_per_s=5),
+        ["> You send faster than 5 lines a second: you are read more slowly, nothing is lost"],
+    ),
+    (wire.Closing(reason="The server is shutting down"), ["> The server is shutting down"]),
+    (wire.Pong(id="x-1"), ["> pong"]),
+    (Lost("timed out", 1.0), ["> No connection (timed out); trying again until there is one"]),
+    (Back(), ["> Connected again"]),
+    (NewLog("lobby"), ["> The history of lobby begins anew: what was said while you were away may be missing"]),
+    (
+        wire.Welcome(
+            server="", session="", token="t" * 16, nick="a", room="r", epoch="", seq=0, online=2, limits={}, motd="a\nb"
+        ),
+        ["> Connected to the chat server (2 users online)", "> a", "> b"],
+    ),
+]
+
+
+@pytest.mark.parametrize(("notice", "expected"), LOOKS, ids=lambda value: type(value).__name__)
+def test_everything_looks_as_in_the_plain_dialect(notice: Notice, expected: list[str], chat: Conversation) -> None:
+    assert texts(lines(notice, chat)) == expected
+
+
+def test_everything_that_can_be_told_has_a_look() -> None:
+    shown = {type(notice) for notice, _ in LOOKS}
+    assert shown == set(Notice.__args__)
+
+
+# --- Safety ----------------------------------------------------------------------------------------------------------
+
+EVIL = "\x1b[2J\x1b]0;title\x07\r\n\x9b2J\u202eevil\u2028\t"
+
+
+@pytest.mark.parametrize(
+    "notice",
+    [
+        said(EVIL, EVIL),
+        wire.Acted(room=EVIL, seq=1, time=EVIL, from_=EVIL, text=EVIL),
+        Sent(EVIL, EVIL, 1, EVIL, False),
+        wire.Told(from_=EVIL, time="", text=EVIL),
+        Delivered(EVIL, EVIL, EVIL),
+        wire.TopicSet(room=EVIL, text=EVIL, from_=EVIL, seq=1),
+        wire.Entered(room=EVIL, online=1, who=EVIL),
+        wire.Users(room=EVIL, users=(EVIL,), total=1, you=EVIL),
+        wire.RoomList(rooms=(wire.RoomInfo(EVIL, 1, EVIL),), total=1),
+        wire.Refused(code=EVIL, message=EVIL),
+        wire.Closing(reason=EVIL),
+        Lost(EVIL, 1),
+    ],
+    ids=lambda notice: type(notice).__name__,
+)
+def test_nothing_that_a_server_sends_reaches_the_terminal_but_printable_text(notice: Any, chat: Conversation) -> None:
+    for shown in (*texts(lines(notice, chat)), *texts(Timeline(NOW).lines(notice, chat, NOW))):
+        assert shown.isprintable()
+    assert plain_text(notice, chat).replace("\n", "").isprintable()
+    assert json_text(notice).removesuffix("\n").isprintable()
+
+
+def test_what_the_client_says_itself_is_printable_too() -> None:
+    assert text_of(aside(EVIL)).isprintable()
+
+
+# --- Colours ---------------------------------------------------------------------------------------------------------
+
+
+def luminance(colour: str) -> float:
+    """WCAG 2.2, relative luminance."""
+    channels = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+@pytest.mark.parametrize("colour", [*NICK_COLOURS, GREY, RED, *re.findall("#[0-9a-f]{6}", " ".join(STYLES.values()))])
+def test_a_colour_is_readable_on_black_and_on_white(colour: str) -> None:
+    brightness = luminance(colour)
+    assert (brightness + 0.05) / 0.05 >= 3.5
+    assert 1.05 / (brightness + 0.05) >= 3.5
+
+
+@pytest.mark.parametrize("colour", [*NICK_COLOURS, RED])
+def test_a_colour_is_one_of_the_256_that_terminals_have(colour: str) -> None:
+    assert {colour[at : at + 2] for at in (1, 3, 5)} <= {"00", "5f", "87", "af", "d7", "ff"}
+
+
+def test_a_nick_has_one_colour_however_it_is_written() -> None:
+    assert nick_style("Bob") == nick_style("bob") == nick_style("ｂｏｂ")
+    assert len({nick_style(f"user{number}") for number in range(500)}) == len(NICK_COLOURS)
+    assert all(nick_style(f"user{number}").removeprefix("class:") in STYLES for number in range(500))
+
+
+def test_every_style_that_is_used_is_defined(chat: Conversation) -> None:
+    used = {style for notice, _ in LOOKS for line in lines(notice, chat) for style, _ in line}
+    assert {style.removeprefix("class:") for style in used if style} <= set(STYLES)
+
+
+# --- Mentions --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("text", ["alice", "Hi ALICE!", "@alice: x", "x,alice", "alice's"])
+def test_a_mention_is_the_nick_as_a_word(text: str) -> None:
+    assert mentions(text, "alice")
+
+
+@pytest.mark.parametrize("text", ["malice", "alices", "alice2", "ali ce", ""])
+def test_a_word_that_only_contains_the_nick_is_no_mention(text: str) -> None:
+    assert not mentions(text, "alice")
+
+
+def test_a_nick_is_not_a_pattern() -> None:
+    assert mentions("hey a.b", "a.b")
+    assert not mentions("hey axb", "a.b")
+    assert not mentions("anything", "")
+
+
+def test_a_mention_is_highlighted(chat: Conversation) -> None:
+    assert ("class:mention", "Alice") in lines(said("hi Alice, hi"), chat)[0]
+    assert texts(lines(said("hi Alice, hi"), chat)) == ["[bob] hi Alice, hi"]
+
+
+def test_what_is_for_me_is_what_others_say_to_me(chat: Conversation) -> None:
+    assert is_for_me(said("hi alice"), chat)
+    assert is_for_me(wire.Told(from_="bob", time="", text="psst"), chat)
+    assert not is_for_me(said("hi bob"), chat)
+    assert not is_for_me(said("alice am I", "alice"), chat)
+    assert not is_for_me(Sent("x-1", "lobby", 1, "alice", False), chat)
+
+
+def test_own_messages_private_ones_and_refusals_look_distinct(chat: Conversation) -> None:
+    own = lines(Sent("x-1", "lobby", 1, "hello", False), chat)[0]
+    private = lines(wire.Told(from_="bob", time="", text="psst"), chat)[0]
+    refused = lines(wire.Refused(code="", message="no"), chat)[0]
+    assert ("class:own", "alice") in own
+    assert ("class:private", "[bob -> you] ") in private
+    assert refused == [("class:refused", "> no")]
+
+
+# --- Times -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_line_has_the_local_time_of_what_was_said(chat: Conversation) -> None:
+    assert texts(Timeline(NOW).lines(said("hello"), chat, NOW)) == ["12:03 [bob] hello"]
+
+
+def test_what_has_no_time_or_no_understandable_one_has_the_time_of_now(chat: Conversation) -> None:
+    assert texts(Timeline(NOW).lines(Back(), chat, NOW)) == ["12:30 > Connected again"]
+    for time in ("", "soon", "0001-01-01T00:00:00Z", "9999-12-31T23:59:59.999Z", "2026-13-01T00:00:00Z"):
+        assert texts(Timeline(NOW).lines(said("x", time=time), chat, NOW))[-1].endswith("[bob] x")
+
+
+def test_a_new_day_is_a_line_of_its_own(chat: Conversation) -> None:
+    timeline = Timeline(NOW)
+    late, early = said("late", time="2026-02-28T21:59:00Z"), said("early", time="2026-02-28T22:01:00Z")
+    shown = [text for notice in (late, early, early) for text in texts(timeline.lines(notice, chat, NOW))]
+    assert shown == [
+        "> Saturday, 28 February 2026",
+        "23:59 [bob] late",
+        "> Sunday, 1 March 2026",
+        "00:01 [bob] early",
+        "00:01 [bob] early",
+    ]
+
+
+def test_what_shows_nothing_shows_no_day_either(chat: Conversation) -> None:
+    timeline = Timeline(NOW)
+    assert timeline.lines(wire.Live(room="lobby", seq=1), chat, NOW + timedelta(days=1)) == []
+
+
+def test_a_page_has_the_times_and_days_of_its_messages_and_leaves_the_talks_day_alone(chat: Conversation) -> None:
+    timeline = Timeline(NOW)
+    page = wire.Page(room="lobby", events=(said("old", time="2026-02-27T09:00:00Z", seq=9),), end=False)
+    assert texts(timeline.lines(page, chat, NOW)) == [
+        "> Friday, 27 February 2026",
+        "11:00 [bob] old",
+        "12:30 > … there is more: /history 10",
+    ]
+    assert texts(timeline.lines(said("now"), chat, NOW)) == ["12:03 [bob] now"]
+
+
+# --- Pipes -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_pipe_gets_lines_without_times_and_colours(chat: Conversation) -> None:
+    assert plain_text(said("hello alice"), chat) == "[bob] hello alice\n"
+    page = wire.Page(room="lobby", events=(said("one"), said("two")), end=True)
+    assert plain_text(page, chat) == "[bob] one\n[bob] two\n"
+
+
+@pytest.mark.parametrize(
+    "notice", [Sent("x-1", "lobby", 1, "hello", False), Delivered("x-1", "bob", "psst"), Lost("", 1), Back()]
+)
+def test_a_pipe_does_not_get_back_what_it_said(notice: Notice, chat: Conversation) -> None:
+    assert plain_text(notice, chat) == ""
+
+
+def test_json_is_the_event_as_on_the_wire() -> None:
+    text = json_text(said("größe 🙂"))
+    assert text.endswith("\n")
+    assert text.count("\n") == 1
+    assert "größe 🙂" in text
+    assert json.loads(text) == {
+        "type": "said",
+        "room": "lobby",
+        "seq": 1,
+        "time": "2026-03-01T10:03:00.000Z",
+        "from": "bob",
+        "text": "größe 🙂",
+    }
+
+
+def test_an_own_message_is_an_ack_in_json() -> None:
+    assert json.loads(json_text(Sent("x-1", "lobby", 7, "hello", False))) == {
+        "type": "ack",
+        "id": "x-1",
+        "room": "lobby",
+        "seq": 7,
+    }
+    assert json.loads(json_text(Delivered("x-2", "bob", "psst"))) == {"type": "ack", "id": "x-2"}
+    assert json_text(Back()) == json_text(Lost("", 1)) == json_text(NewLog("lobby")) == ""
+
+
+def test_json_escapes_what_is_not_printable_and_says_the_same() -> None:
+    evil = "".join(map(chr, [*range(0x20), 0x7F, *range(0x80, 0xA0), 0x202E, 0x2028, 0xE0041, 0x1F642, 0x41]))
+    text = json_text(said(evil))
+    assert text.removesuffix("\n").isprintable()
+    assert json.loads(text)["text"] == evil
+
+
+def test_the_token_is_worth_a_nick_and_is_not_printed() -> None:
+    welcome: Any = LOOKS[-1][0]
+    assert "t" * 16 not in json_text(welcome)
+
+
+def test_no_connection_is_one_sentence() -> None:
+    assert lost_text(Lost("timed out", 1.5)) == "No connection (timed out); trying again until there is one"
