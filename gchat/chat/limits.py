@@ -12,6 +12,7 @@ class Limits(Struct):
 
     max_rooms: int = 1000
     nick_max: int = 32
+    max_text_bytes: int = 8192  # of a message; where a line is one, it is no longer
     presence_quiet_above: int = 500
     replay_on_join: int = 10
     who_max: int = 100  # names in one answer

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from gchat.chat.effects import CloseReason, Deliver, Effect, Publish, Recall
 from gchat.chat.session import Session
 from gchat.protocol import commands, events, text
-from gchat.protocol.errors import Code, Refusal
+from gchat.protocol.errors import Code, LineTooLong, Refusal
 
 if TYPE_CHECKING:
     from gchat.chat.registry import Registry
@@ -19,12 +19,38 @@ if TYPE_CHECKING:
 MAX_TOPIC = 300
 
 
-def _say(_registry: Registry, session: Session, command: commands.Say, _now: float) -> list[Effect]:
-    session.messages += len(command.texts)
-    return [_published(session, events.Said(session.name, command.texts, command.ids))]
+def _say(registry: Registry, session: Session, command: commands.Say, _now: float) -> list[Effect]:
+    texts, ids = command.texts, command.ids
+    if session.token and 4 * max(map(len, texts)) > registry.limits.max_text_bytes:
+        return _say_each(registry, session, command)
+    session.messages += len(texts)
+    return [_published(session, events.Said(session.name, texts, ids))]
 
 
-def _act(_registry: Registry, session: Session, command: commands.Act, _now: float) -> list[Effect]:
+def _say_each(registry: Registry, session: Session, command: commands.Say) -> list[Effect]:
+    """Say one text after the other, and refuse those that are too long."""
+    effects: list[Effect] = []
+    for text_, id_ in zip(command.texts, command.ids or ("",) * len(command.texts), strict=True):
+        try:
+            _check_length(registry, session, text_)
+        except Refusal as refusal:
+            effects.append(Deliver(session.id, events.Refused(refusal.code, refusal.message, id_)))
+            continue
+        session.messages += 1
+        effects.append(_published(session, events.Said(session.name, (text_,), (id_,) if id_ else ())))
+    return effects
+
+
+def _check_length(registry: Registry, session: Session, said: str) -> None:
+    """Raise LineTooLong for a text that is too long. A plain user's line was measured where it was received."""
+    most = registry.limits.max_text_bytes
+    # UTF-8 takes at most four bytes for a character: few texts need to be looked at.
+    if session.token and 4 * len(said) > most and len(said.encode("utf-8", "surrogatepass")) > most:
+        raise LineTooLong(most)
+
+
+def _act(registry: Registry, session: Session, command: commands.Act, _now: float) -> list[Effect]:
+    _check_length(registry, session, command.text)
     session.messages += 1
     return [_published(session, events.Acted(session.name, command.text, command.id))]
 
@@ -34,6 +60,7 @@ def _published(session: Session, message: events.Message) -> Effect:
 
 
 def _tell(registry: Registry, session: Session, command: commands.Tell, now: float) -> list[Effect]:
+    _check_length(registry, session, command.text)
     reader = registry.find(command.to)
     if session.has_told(command.id):
         return [Deliver(session.id, events.Acknowledged(((command.id, 0),)))]

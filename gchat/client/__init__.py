@@ -17,30 +17,34 @@ What is iterated are the server's events as typed values, and Sent, Delivered, L
 greenlets of one thread.
 """
 
-from gchat.client.conversation import Back, Conversation, Delivered, Lost, NewLog, Notice, Sent
-from gchat.client.keeper import ConnectFailed, LinkClosed
-from gchat.client.link import Link, connect
-from gchat.protocol.wire import (
-    Acted,
-    After,
-    Closing,
-    Entered,
-    Gap,
-    Joined,
-    Left,
-    Live,
-    Named,
-    Page,
-    Refused,
-    Renamed,
-    RoomList,
-    Said,
-    Slowed,
-    Told,
-    TopicSet,
-    Users,
-    Welcome,
-)
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from gchat.client.conversation import Back, Conversation, Delivered, Lost, NewLog, Notice, Sent
+    from gchat.client.keeper import ConnectFailed, LinkClosed
+    from gchat.client.link import Link, connect
+    from gchat.protocol.wire import (
+        Acted,
+        After,
+        Closing,
+        Entered,
+        Gap,
+        Joined,
+        Left,
+        Live,
+        Named,
+        Page,
+        Refused,
+        Renamed,
+        RoomList,
+        Said,
+        Slowed,
+        Told,
+        TopicSet,
+        Users,
+        Welcome,
+    )
 
 __all__ = [
     "Acted",
@@ -74,3 +78,13 @@ __all__ = [
     "Welcome",
     "connect",
 ]
+
+_MODULES = ("conversation", "keeper", "link")
+
+
+def __getattr__(name: str) -> Any:
+    """Import what is asked for when it is: gchat-client is ready for a signal before gevent is there (PEP 562)."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__} has no attribute {name}")
+    modules = [*(f"{__name__}.{module}" for module in _MODULES), "gchat.protocol.wire"]
+    return next(value for module in modules if (value := getattr(import_module(module), name, None)) is not None)

@@ -109,7 +109,7 @@ class Conversation:
         self.seq = after.seq if after else 0  # the last number seen in the room
         self.online = 0  # how many are in the room; until anybody comes or goes, in the whole server
         self.members: set[str] = set()  # who is known to be in the room; `who` asks for all
-        self.limits: dict[str, float] = {}
+        self.limits: dict[str, int | float] = {}
         self.pending: dict[str, AnyRequest] = {}  # by id, in order: what the server has not answered yet
         self.connected = False  # whether everything missed has been told, and requests go out
         self._prefix = prefix

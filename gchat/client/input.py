@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from enum import Enum, auto
 
-from msgspec import Struct, structs
+from msgspec import Struct
 
 from gchat.protocol import wire
 from gchat.protocol.text import printable
@@ -158,14 +158,11 @@ def parse(text: str, reply_to: str = "") -> Action | None:
 
 
 def size_fault(request: wire.AnyRequest, limits: Mapping[str, float]) -> str:
-    """Return why `request` cannot be sent, "" if it can: the server counts the bytes of its line, quotes and all.
-
-    It could not say which request it has refused, for it does not read so long a line.
-    """
+    """Return why `request` cannot be sent, "" if it can: of a line that it does not even read a server says nothing."""
     limit = int(limits.get("max_line_bytes", USUAL_LINE_BYTES))
-    if len(wire.line(structs.replace(request, id="x" * 24))) <= limit:
+    if len(getattr(request, "text", "").encode("utf-8", "surrogatepass")) <= limit:
         return ""
-    return f"a line was not sent: with what belongs to it, it is longer than {limit:,} bytes"
+    return f"a line was not sent: it is longer than {limit:,} bytes"
 
 
 def lines_of(text: str) -> list[str]:

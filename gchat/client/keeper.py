@@ -70,6 +70,10 @@ def dial(host: str, port: int) -> socket.socket:
     """
     if "/" in host:
         return _connected(socket.AF_UNIX, host)
+    try:
+        host.encode("idna")
+    except UnicodeError:  # in gevent's native thread it would be a traceback
+        raise names.gaierror(names.EAI_NONAME, "no such host") from None
     last_error: OSError = OSError(errno.EADDRNOTAVAIL, "no address")
     for family, _, _, _, address in socket.getaddrinfo(host.strip("[]"), port, type=names.SOCK_STREAM):
         try:

@@ -44,7 +44,7 @@ class Link(Keeper):
        nothing is said twice.
     2. Iterating ends after close(); and when the server has refused for good, behind one Closing with the reason: it
        does not speak the rich dialect, refuses what we opened with, or has let somebody else in with our token. After
-       everything else another connection is tried. A server that has let us in once is believed to speak the dialect for ever.
+       everything else another connection is tried. A server that has let us in once is believed to speak it for ever.
     3. Whoever iterates too slowly makes the server skip, and is told by a Gap. While a request waits because of
        MAX_PENDING, skipping is done here.
     """

@@ -13,23 +13,15 @@ import sys
 from typing import TYPE_CHECKING, NoReturn
 
 from gchat import __version__
+from gchat.command import Parser, UsageError, open_standard_descriptors
 
 if TYPE_CHECKING:
     from gchat.client.link import Link
     from gchat.client.plain_link import PlainLink
 
 
-class UsageError(Exception):
-    """The command line cannot be understood."""
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise UsageError(f"{message}; expected [HOST [PORT]] and options, see gchat-client --help")
-
-
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
+    parser = Parser(
         prog="gchat-client",
         description="Talk in a chat room: on a terminal as a person, between pipes as a program. There each line of "
         "stdin is a message, and what is said goes to stdout.",
@@ -55,7 +47,7 @@ def main() -> NoReturn:
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # until there is something to say goodbye to
     try:
-        _open_standard_descriptors()
+        open_standard_descriptors()
         code = _main(sys.argv[1:])
         sys.stdout.flush()
     except UsageError as error:
@@ -67,15 +59,6 @@ def main() -> NoReturn:
     except SystemExit as done:  # --help, --version
         code = int(done.code or 0)
     os._exit(code)  # greenlets have nothing left to say
-
-
-def _open_standard_descriptors() -> None:
-    """Open what of stdin, stdout and stderr is closed: else a socket would get its number, and our output."""
-    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
-        pass
-    os.close(descriptor)
-    sys.stdout = sys.stdout or open(1, "w", closefd=False, encoding="utf-8")  # noqa: SIM115  # for good
-    sys.stderr = sys.stderr or open(2, "w", closefd=False, encoding="utf-8")  # noqa: SIM115
 
 
 def _complain(message: str, code: int) -> int:
@@ -119,13 +102,6 @@ def _address(args: argparse.Namespace) -> tuple[str, int]:
 
 
 def _connected(args: argparse.Namespace, host: str, port: int, *, replay: int | None) -> Link | PlainLink:
-    try:
-        host.encode("idna")
-    except UnicodeError:  # found later, in gevent's native thread, it would be a traceback
-        from gchat.client.keeper import ConnectFailed, spelled  # noqa: PLC0415
-
-        if "/" not in host:
-            raise ConnectFailed(spelled(host, port), "no such host") from None
     if args.plain:
         from gchat.client.plain_link import PlainLink  # noqa: PLC0415
 

@@ -14,6 +14,9 @@ class Dialect(Protocol):
 
     goodbye: bytes  # what says goodbye if it stands unterminated and alone for a while; b"" if nothing does
 
+    def line_bytes(self, text_bytes: int) -> int:
+        """Return how long a line may be that has a text of so many bytes in it."""
+
     def decode(self, lines: Sequence[bytes]) -> list[Command]:
         """Return what these whole lines ask, in their order; what cannot be understood is a Mistake in its place."""
 

@@ -312,6 +312,11 @@ def encode(event: events.Event, room: str = "") -> bytes:  # noqa: ARG001  # a p
     return _ENCODERS[type(event)](event)
 
 
+def line_bytes(text_bytes: int) -> int:
+    """Return how long a line may be: a text, and nothing else. See Dialect.line_bytes."""
+    return text_bytes
+
+
 def decode(lines: Sequence[bytes]) -> list[commands.Command]:
     """Return what `lines` ask; see Dialect.decode.
 

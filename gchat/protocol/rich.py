@@ -67,6 +67,11 @@ def _say(said: list[wire.Say]) -> commands.Say:
     return commands.Say(tuple([request.text for request in said]), ids if any(ids) else ())
 
 
+def line_bytes(text_bytes: int) -> int:
+    """Return how long a line may be: JSON may take six bytes for one. See Dialect.line_bytes."""
+    return 6 * text_bytes + 1024
+
+
 def decode(lines: Sequence[bytes]) -> list[commands.Command]:
     """Return what `lines` ask; see Dialect.decode. Blank lines are nothing."""
     found: list[commands.Command] = []

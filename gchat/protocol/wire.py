@@ -141,7 +141,7 @@ class Welcome(Event, frozen=True):
     epoch: str
     seq: Seq  # the room's last number
     online: int  # in the whole server
-    limits: dict[str, float]
+    limits: dict[str, int | float]
     motd: str = ""
 
 

@@ -225,6 +225,7 @@ class App:
         config = self.config
         self.limits.max_rooms = config.limits.max_rooms
         self.limits.nick_max = config.limits.nick_max
+        self.limits.max_text_bytes = config.limits.max_line_bytes
         self.limits.presence_quiet_above = config.limits.presence_quiet_above
         self.limits.replay_on_join = config.history.replay_on_join
         self.limits.motd = config.server.motd

@@ -132,7 +132,7 @@ class Connection:
         self._reader = get_hub().loop.io(sock.fileno(), _READ)
         self._writer: Any = None  # a watcher, while the kernel takes no more
         self._ready: Event | None = None  # set when little enough is owed to read on
-        self._decoder = LineDecoder(app.config.limits.max_line_bytes)
+        self._decoder = LineDecoder(self.dialect.line_bytes(app.config.limits.max_line_bytes))
         self._bucket = TokenBucket(app.config.limits.burst, self.opened_at)
         self._greenlet: Any = None
         self._mark = 0  # bytes that the peer had taken

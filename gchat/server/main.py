@@ -13,6 +13,7 @@ from typing import NoReturn
 import gevent
 
 from gchat import __version__
+from gchat.command import Parser, UsageError, open_standard_descriptors
 from gchat.protocol.errors import GchatError
 from gchat.protocol.text import printable
 from gchat.server import log
@@ -23,17 +24,8 @@ from gchat.server.log import logger
 from gchat.server.output import Output
 
 
-class UsageError(GchatError):
-    """The command line cannot be understood."""
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise UsageError(f"{message}; expected [HOST [PORT]] and options, see gchat-server --help")
-
-
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
+    parser = Parser(
         prog="gchat-server",
         description="A chat room that people join with nc, telnet or gchat-client.",
         epilog="Every key of the file can be set in the environment too: GCHAT_LIMITS_BURST=100. "
@@ -54,7 +46,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def main() -> NoReturn:
     """Run the command; the entry point in pyproject.toml."""
-    _open_standard_descriptors()
+    open_standard_descriptors()
     try:
         code = _main(sys.argv[1:])
         sys.stdout.flush()
@@ -69,15 +61,6 @@ def main() -> NoReturn:
     except KeyboardInterrupt:  # before our own handlers are there
         code = 130
     os._exit(code)  # greenlets and daemon threads have nothing left to say
-
-
-def _open_standard_descriptors() -> None:
-    """Open what of stdin, stdout and stderr is closed: else a socket would get its number, and our output."""
-    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
-        pass
-    os.close(descriptor)
-    sys.stdout = sys.stdout or open(1, "w", closefd=False, encoding="utf-8")  # noqa: SIM115  # for good
-    sys.stderr = sys.stderr or open(2, "w", closefd=False, encoding="utf-8")  # noqa: SIM115
 
 
 def _complain(message: str, code: int) -> int:

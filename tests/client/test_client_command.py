@@ -141,7 +141,7 @@ def test_a_line_that_is_too_long_is_told_and_the_rest_is_said(server: Server) ->
         done = run(at(server, "--nick", "long"), stdin)
         assert done.returncode == 1
         assert done.stderr.decode().splitlines() == [
-            "gchat-client: a line was not sent: with what belongs to it, it is longer than 8,192 bytes",
+            "gchat-client: a line was not sent: it is longer than 8,192 bytes",
             "gchat-client: a line was not sent: it is longer than 65,536 bytes",
         ]
         assert reader.sees("[long]") == "[long] short"
@@ -418,6 +418,11 @@ def test_ctrl_c_while_it_connects_says_nothing() -> None:
             process.send_signal(signal.SIGINT)
             code, complaint = ended(process)
     assert (code, complaint) == (-signal.SIGINT, "")
+
+
+def test_it_is_ready_for_ctrl_c_before_it_loads_what_takes_time() -> None:
+    done = run([sys.executable, "-c", "import sys, gchat.client.main; print('gevent' in sys.modules)"])
+    assert done.stdout == b"False\n"
 
 
 def test_between_pipes_it_does_not_load_what_only_a_terminal_needs(server: Server) -> None:

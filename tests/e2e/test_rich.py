@@ -206,6 +206,24 @@ def test_what_is_no_request_is_refused_and_the_connection_lives(server: Server, 
         bob.sees_bytes(b"still here")
 
 
+def test_what_may_be_said_in_one_line_of_nc_may_be_said_here_and_more_is_refused_by_name(server: Server) -> None:
+    with joins(server, "alice") as alice, server.join() as nc:
+        for number, text in enumerate(("x" * 8192, "\t\x01" * 4096, "€" * 2730)):
+            alice.says(text, f"fits-{number}")
+            alice.sees("ack", id=f"fits-{number}")
+        nc.sees_bytes(b"[alice] " + b"x" * 8192 + b"\n")
+        for kind, text in (("say", "x" * 8193), ("act", "€" * 2731), ("tell", "\U0001f600" * 2049)):
+            alice.asks(
+                {"type": "say", "id": "before", "text": "before"},
+                {"type": kind, "id": f"long-{kind}", "text": text, "to": nc.name},
+                {"type": "say", "id": "after", "text": "after"},
+            )
+            assert alice.sees("refused", id=f"long-{kind}")["code"] == "line_too_long"
+        alice.says("end")
+        nc.sees("[alice] end")
+        assert b"x" * 8193 not in nc.received
+
+
 def test_a_refusal_names_the_request(server: Server) -> None:
     with joins(server, "alice"), joins(server) as bob:
         bob.asks(

@@ -333,8 +333,11 @@ def test_log_level_error_logs_nothing_that_is_usual(tmp_path: Path) -> None:
         [*COMMAND, path, "--log-level", "error"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=clean()
     ) as process:
         wait_until(lambda: os.path.exists(path), "the socket is there")
-        process.terminate()
-        assert process.wait(DEADLINE_S) == 0
+        with socket.socket(socket.AF_UNIX) as sock:
+            wait_until(lambda: sock.connect_ex(path) == 0, "it listens")
+            assert sock.recv(1) == b">"
+            process.terminate()
+            assert process.wait(DEADLINE_S) == 0
         assert process.stderr
         assert process.stderr.read() == b""
 
