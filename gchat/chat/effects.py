@@ -10,7 +10,7 @@ from enum import StrEnum
 
 from msgspec import Struct
 
-from gchat.protocol.events import Answer, Joined, Message, Presence, Ready, TopicIs, Welcome
+from gchat.protocol.events import Announced, Answer, Joined, Message, Presence, Ready, TopicIs, Welcome
 from gchat.protocol.wire import After
 
 
@@ -28,6 +28,8 @@ class CloseReason(StrEnum):
     SHUTDOWN = "shutdown"
     CRASHED = "crashed"  # our fault
     REPLACED = "replaced"  # its user has come back on another connection
+    KICKED = "kicked"  # by the operator
+    BANNED = "banned"
 
 
 #: After these the user may be about to come back: a lost line is no goodbye.
@@ -53,6 +55,13 @@ class Announce(Struct, frozen=True, gc=False):
     session: int
     presence: Presence
     members: int
+
+
+class Proclaim(Struct, frozen=True, gc=False):
+    """Something that everybody in a room gets, and that is not kept."""
+
+    room: str
+    announced: Announced
 
 
 class Deliver(Struct, frozen=True, gc=False):
@@ -114,4 +123,4 @@ class Close(Struct, frozen=True, gc=False):
     reason: CloseReason
 
 
-Effect = Publish | Announce | Deliver | Transmit | Enter | Recall | Forget | Close
+Effect = Publish | Announce | Proclaim | Deliver | Transmit | Enter | Recall | Forget | Close

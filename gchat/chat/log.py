@@ -207,6 +207,7 @@ class Cursor:
         "log",
         "owed",
         "session",
+        "skipped",
     )
 
     def __init__(self, session: int, descriptor: int) -> None:
@@ -214,6 +215,7 @@ class Cursor:
         self.descriptor = descriptor  # where the shell sends to: nothing but a key here
         self.log: RoomLog | None = None
         self.owed = 0  # bytes of its own lines, waiting for their turn
+        self.skipped = 0  # messages that it was told it missed
         self._own: deque[tuple[int, bytes]] | None = None  # those lines, each with its position
         self._rest = b""  # what goes before anything else: an own line, or what is left of a half-sent one
         self._unfinished = False  # whether a prompt stands at the end of what was sent
@@ -245,7 +247,7 @@ class Cursor:
                 position = at
             lines.append(line)
         if not kept or owed > limit:
-            missed = log.encode_skip(self._seq, log.open_seq - 1) if log.open_seq > self._seq else b""
+            missed = self._skip(log, log.open_seq)
             before = [line for at, line in own if at <= self._position]
             lines = [*before, missed, *(line for at, line in own if at > self._position)]
         self._own = deque((0, line) for line in lines if line)
@@ -264,6 +266,13 @@ class Cursor:
         self._own.append((self.log.open_end if self.log else 0, line))
         self.owed += len(line)
 
+    @property
+    def lag(self) -> int:
+        """How many bytes it is still owed, of its own and of the room's that are sealed; its own words count too."""
+        log = self.log
+        behind = log.end - self._position if log is not None and log.live.get(self.descriptor) is not self else 0
+        return self.owed + len(self._rest) + behind
+
     def typed(self) -> None:
         """Note that the user pressed Enter: the line with the prompt is finished."""
         self._unfinished = False
@@ -275,7 +284,7 @@ class Cursor:
             log.aside[self] = None
             self._position, self._seq = log.end, log.seq
 
-    def lag(self, chunk: bytes, sent: int) -> None:
+    def fall_behind(self, chunk: bytes, sent: int) -> None:
         """Be behind: live until now, of the chunk that was just sealed it took only `sent` bytes."""
         log = self.log
         if log is not None and log.live.pop(self.descriptor, None) is not None:
@@ -329,6 +338,13 @@ class Cursor:
             self._position, self._rest = log.locate(self._position, sent, self.session)
         self._seq = log.seq_at(self._position)
 
+    def _skip(self, log: RoomLog, seq: int) -> bytes:
+        """Return the line for the messages before number `seq` that were not sent; b"" if there are none."""
+        if seq <= self._seq:
+            return b""
+        self.skipped += seq - self._seq
+        return log.encode_skip(self._seq, seq - 1)
+
     def _peek(self, limit: int) -> bytes:
         while True:
             own, log = self._own, self.log
@@ -341,8 +357,7 @@ class Cursor:
             if log is None or self._position >= log.end:
                 return b""
             if self._position < log.start:
-                if log.seq > self._seq:
-                    self._rest = log.encode_skip(self._seq, log.seq - 1)
+                self._rest = self._skip(log, log.seq)
                 self._position, self._seq = log.end, log.seq
                 continue
             stop = min(own[0][0], log.end) if own else log.end

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from gchat.protocol.wire import (
         Acted,
         After,
+        Announced,
         Closing,
         Entered,
         Gap,
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Acted",
     "After",
+    "Announced",
     "Back",
     "Closing",
     "ConnectFailed",

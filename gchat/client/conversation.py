@@ -70,6 +70,7 @@ Notice = (
     | wire.Entered
     | wire.Left
     | wire.Renamed
+    | wire.Announced
     | wire.Named
     | wire.Refused
     | wire.Slowed

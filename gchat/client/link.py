@@ -27,8 +27,9 @@ MAX_LINE_BYTES = 8 * 1024 * 1024
 #: Requests that may wait for an answer; above, whoever makes another waits.
 MAX_PENDING = 256
 
-#: The code of a Closing: somebody else has our token, and coming back we would only take it from each other in turn.
-REPLACED = "replaced"
+#: Codes of a Closing after which we do not come back by ourselves: somebody else has our token, and we would only take
+#: it from each other in turn; or the operator does not want us.
+FOR_GOOD = ("replaced", "kicked", "banned")
 
 #: Lines heard at once.
 LINES_AT_ONCE = 512
@@ -43,7 +44,7 @@ class Link(Keeper):
     1. Whatever is asked is kept until the server has answered it, over any number of connections: nothing is lost, and
        nothing is said twice.
     2. Iterating ends after close(); and when the server has refused for good, behind one Closing with the reason: it
-       does not speak the rich dialect, refuses what we opened with, or has let somebody else in with our token. After
+       does not speak the rich dialect, refuses what we opened with, or closed for a reason that is FOR_GOOD. After
        everything else another connection is tried. A server that has let us in once is believed to speak it for ever.
     3. Whoever iterates too slowly makes the server skip, and is told by a Gap. While a request waits because of
        MAX_PENDING, skipping is done here.
@@ -242,7 +243,7 @@ class Link(Keeper):
                     self.refused = event
                 elif isinstance(event, wire.Closing):
                     self._why = event.reason
-                    if event.code == REPLACED:
+                    if event.code in FOR_GOOD:
                         raise ConnectFailed(self.address, _shown(event.reason), final=True)
                 for notice in self.conversation.hears(event):
                     self._inbox.put(notice)

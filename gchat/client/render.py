@@ -275,6 +275,7 @@ _LINES: dict[type, Callable[[Any, Conversation], list[Line]]] = {
     wire.Entered: _entered,
     wire.Left: _left,
     wire.Renamed: _renamed,
+    wire.Announced: lambda notice, _chat: [aside(f"Announcement: {notice.text}", "class:mention")],
     wire.Named: lambda notice, _chat: _aside(f"You are {notice.nick} now"),
     wire.Refused: lambda notice, _chat: [aside(notice.message, "class:refused")],
     wire.Slowed: _slowed,

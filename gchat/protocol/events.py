@@ -106,6 +106,12 @@ class Crowd(Struct, frozen=True):
 Presence = Entered | Left | Renamed | Crowd
 
 
+class Announced(Struct, frozen=True):
+    """The operator says something to a whole room: in its place in the stream, and not kept."""
+
+    text: str
+
+
 # --- Answers ---------------------------------------------------------------------------------------------------------
 
 
@@ -253,4 +259,4 @@ Answer = (
     | Closing
 )
 
-Event = Message | Record | Presence | Answer
+Event = Message | Record | Presence | Announced | Answer

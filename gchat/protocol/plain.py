@@ -185,6 +185,10 @@ def _crowd(event: events.Crowd) -> bytes:
     return printable_line(f"* {event.count:,} users took another name")
 
 
+def _announced(event: events.Announced) -> bytes:
+    return _answer(f"Announcement: {event.text}")
+
+
 def _welcome(event: events.Welcome) -> bytes:
     return _answer(f"Connected to the chat server {_users(event.online)}", *event.motd.splitlines())
 
@@ -288,6 +292,7 @@ _ENCODERS: dict[type, Callable[[Any], bytes]] = {
     events.Left: _left,
     events.Renamed: _renamed,
     events.Crowd: _crowd,
+    events.Announced: _announced,
     events.Welcome: _welcome,
     events.Ready: _ready,
     events.Joined: _joined,

@@ -199,6 +199,7 @@ _ENCODERS: dict[type, Callable[[Any, str], wire.Event | bytes]] = {
     events.Left: _left,
     events.Renamed: _renamed,
     events.Crowd: _crowd,
+    events.Announced: lambda event, room: wire.Announced(room=room, text=printable(event.text)),
     events.Welcome: _welcome,
     events.Ready: lambda event, room: wire.Live(room=room, seq=event.seq),
     events.Joined: _joined,

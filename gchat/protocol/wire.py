@@ -221,6 +221,13 @@ class Renamed(Event, frozen=True):
     count: int = 1
 
 
+class Announced(Event, frozen=True):
+    """The operator says something to the whole room."""
+
+    room: str
+    text: str
+
+
 class Named(Event, frozen=True):
     """You are called `nick` now."""
 
@@ -315,6 +322,7 @@ AnyEvent = (
     | Entered
     | Left
     | Renamed
+    | Announced
     | Named
     | Ack
     | Refused

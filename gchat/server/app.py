@@ -114,6 +114,7 @@ class App:
         reason = connection.closing or CloseReason.CRASHED
         self.closed[reason] += 1
         session = connection.session
+        self.pump.counts.skipped += connection.cursor.skipped
         logger.info(
             "closed %d %s %s: %s, %d messages, %.1f s",
             session.id,
@@ -216,9 +217,9 @@ class App:
         reasons = ", ".join(f"{count:,} {reason.value}" for reason, count in sorted(self.closed.items()))
         logger.info(
             "stopped: %s messages; connections: %s; crashes: %d",
-            f"{self.pump.messages:,}",
+            f"{self.pump.counts.messages:,}",
             reasons or "none",
-            self.pump.crashes + self.closed[CloseReason.CRASHED],
+            self.pump.counts.crashes + self.closed[CloseReason.CRASHED],
         )
 
     def _set_limits(self) -> None:

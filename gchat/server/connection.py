@@ -110,6 +110,7 @@ class Connection:
         "cursor",
         "deadline",
         "dialect",
+        "heard_at",
         "network",
         "opened_at",
         "room",
@@ -122,7 +123,7 @@ class Connection:
         self.sock = sock
         self.network = network
         self.dialect: Dialect = plain if opening is None else rich
-        self.opened_at = time.monotonic()
+        self.opened_at = self.heard_at = time.monotonic()
         self.room = ""  # whose log the cursor follows, when it has caught up
         self.catch_up: CatchUp | None = None
         self.closing: CloseReason | None = None
@@ -172,6 +173,8 @@ class Connection:
             if not data:
                 self._peer_ended = True
                 return self._last_line()
+            self.heard_at = time.monotonic()
+            self.app.pump.counts.received_bytes += len(data)
             if b"\n" in data:
                 self.cursor.typed()
             decoder.feed(data)
@@ -290,6 +293,7 @@ class Connection:
                 except BlockingIOError:
                     sent = 0
                 cursor.took(sent)
+                self.app.pump.counts.sent_bytes += sent
                 if sent < len(data):
                     cursor.stall()
                     self.watch()

@@ -6,30 +6,37 @@ cursors, beside the write watcher of who is behind; so a turn is consistent alth
 
 from __future__ import annotations
 
-import os
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from gevent import getcurrent
 from gevent.event import Event
 from gevent.hub import get_hub
 
-from gchat.chat.effects import Announce, Close, CloseReason, Deliver, Effect, Enter, Forget, Publish, Recall, Transmit
-from gchat.chat.log import Cursor, RoomLog
+from gchat.chat.effects import (
+    Announce,
+    Close,
+    Deliver,
+    Effect,
+    Enter,
+    Forget,
+    Proclaim,
+    Publish,
+    Recall,
+    Transmit,
+)
 from gchat.chat.presence import PresenceGatherer
 from gchat.journal.base import Journal, Kept, Posting
 from gchat.protocol import events
-from gchat.protocol.dialect import Dialect
 from gchat.protocol.errors import Code
-from gchat.protocol.events import Acknowledged, Refused, Skipped
+from gchat.protocol.events import Acknowledged, Announced, Presence, Record, Refused
 from gchat.server.connection import MAX_OWED_BYTES, Connection
 from gchat.server.fair import breathe
+from gchat.server.fanout import FanOut
 from gchat.server.log import logger
+from gchat.server.measures import Counts
 from gchat.server.replay import Replay
-
-#: Sends between two looks at the clock: about 1 ms.
-SENDS_AT_ONCE = 128
 
 #: Effects between two looks at the clock; the dearest is a page of history.
 EFFECTS_AT_ONCE = 4
@@ -54,12 +61,10 @@ class Pump:
 
     def __init__(self, journal: Journal, room_log_bytes: int, show: Callable[[str, events.Event], None] | None) -> None:
         self.connections: dict[int, Connection] = {}  # by session
-        self.messages = 0
-        self.crashes = 0
+        self.counts = Counts()
         self._journal = journal
-        self._room_log_bytes = room_log_bytes
+        self.fan_out = FanOut(self.connections, room_log_bytes, self.counts)
         self._show = show  # gets everything that rooms are told, with the room
-        self._logs: dict[str, dict[Dialect, RoomLog]] = {}
         self._presence: dict[str, PresenceGatherer] = {}  # of rooms that have been told lately, or have to be
         self._waiting: list[Effect] = []
         self._greenlet: Any = None
@@ -70,12 +75,12 @@ class Pump:
         # Of one turn:
         self._kept: Iterator[Kept] = iter(())  # what became of each Publish
         self._heads: dict[str, int] = {}  # room: the number of its next message, where the turn stands
-        self._changed: dict[str, None] = {}  # rooms
         self._touched: dict[Connection, None] = {}  # who has own lines to get
         self.replay = Replay(self, journal)
         self._carry_out: dict[type, Callable[[Any], None]] = {
             Publish: self._publish,
             Announce: self._announce,
+            Proclaim: self._proclaim,
             Deliver: self._deliver,
             Transmit: self._transmit,
             Enter: self._enter,
@@ -117,18 +122,6 @@ class Pump:
         connection.cursor.tell(connection.dialect.encode(answer, connection.room))
         self._touched[connection] = None
 
-    def log(self, room: str, dialect: Dialect) -> RoomLog:
-        """Return the room's log in this dialect, made if nobody reads it yet."""
-        logs = self._logs.setdefault(room, {})
-        log = logs.get(dialect)
-        if log is None:
-
-            def skip(first: int, last: int) -> bytes:
-                return dialect.encode(Skipped(first, last), room)
-
-            log = logs[dialect] = RoomLog(self.head(room), self._room_log_bytes, skip)
-        return log
-
     def head(self, room: str) -> int:
         """Return the number of the room's next message, where the turn stands."""
         return self._heads.get(room) or self._journal.next_seq(room)
@@ -168,12 +161,7 @@ class Pump:
         carried_out, self._carried_out = (None, self._carried_out) if self._waiting else (self._carried_out, None)
         batch = [Posting(effect.room, effect.message, effect.lineage) for effect in effects if type(effect) is Publish]
         if batch:
-            self._heads.clear()
-            kept = self._journal.append(batch, time.time())
-            self._kept = iter(kept)
-            for posting, outcome in zip(batch, kept, strict=True):
-                if outcome.record is not None:
-                    self._heads.setdefault(posting.room, outcome.record.seq)
+            self._commit(batch)
         carry_out = self._carry_out
         until = time.monotonic() + self._hold_s
         for count, effect in enumerate(effects):
@@ -189,15 +177,18 @@ class Pump:
         if carried_out is not None:
             carried_out.set()
         self._tell_presence_due()
-        changed, self._changed = self._changed, {}
-        # The small rooms first: they wait for a large one's fan-out otherwise.
-        for room in sorted(changed, key=self._readers) if len(changed) > 1 else changed:
-            for log in self._logs.get(room, {}).values():
-                self._fan_out(log)
         touched, self._touched = self._touched, {}
-        self._flush(touched)
-        for room in changed:
-            self._clear_up(room)
+        self.fan_out.send(touched, self._hold_s)
+
+    def _commit(self, batch: list[Posting]) -> None:
+        self._heads.clear()
+        began = time.monotonic()
+        kept = self._journal.append(batch, time.time())
+        self.counts.commit_s.observe(time.monotonic() - began)
+        self._kept = iter(kept)
+        for posting, outcome in zip(batch, kept, strict=True):
+            if outcome.record is not None:
+                self._heads.setdefault(posting.room, outcome.record.seq)
 
     # --- Effects ---------------------------------------------------------------------------------------------------
 
@@ -210,13 +201,8 @@ class Pump:
                 self._tell_presence(room, time.monotonic())
             count = record.message.count
             self._heads[room] += count
-            self.messages += count
-            cursor = speaker.cursor if speaker else None
-            for dialect, log in self._logs.get(room, {}).items():
-                log.append(dialect.encode(record, room), count, cursor)
-            self._changed[room] = None
-            if self._show is not None:
-                self._show(room, record)
+            self.counts.messages += count
+            self._append(room, record, count, speaker)
         if kept.numbers and speaker is not None:
             # Its place in the stream is where the message itself stands for the others.
             self.tell(speaker, Acknowledged(kept.numbers))
@@ -226,6 +212,14 @@ class Pump:
         if gatherer is None:
             gatherer = self._presence[effect.room] = PresenceGatherer()
         gatherer.add(effect.session, effect.presence, effect.members)
+
+    def _proclaim(self, effect: Proclaim) -> None:
+        self._append(effect.room, effect.announced, 0, None)
+
+    def _append(self, room: str, event: Record | Presence | Announced, count: int, speaker: Connection | None) -> None:
+        self.fan_out.append(room, event, count, speaker)
+        if self._show is not None:
+            self._show(room, event)
 
     def _deliver(self, effect: Deliver) -> None:
         connection = self.connections.get(effect.session)
@@ -250,7 +244,7 @@ class Pump:
     def _enter(self, effect: Enter) -> None:
         connection = self.connections.get(effect.session)
         if connection is not None:
-            self._leave_room(connection)
+            self.fan_out.leave(connection, MAX_OWED_BYTES)
             connection.room = effect.room
             self.replay.enter(connection, effect)
 
@@ -261,18 +255,14 @@ class Pump:
 
     def _forget(self, effect: Forget) -> None:
         self._journal.forget(effect.room)
-        self._logs.pop(effect.room, None)
+        self.fan_out.forget(effect.room)
 
     def _close(self, effect: Close) -> None:
         connection = self.connections.pop(effect.session, None)
         if connection is not None:
-            self._leave_room(connection)
+            self.fan_out.leave(connection, MAX_OWED_BYTES)
             connection.close(effect.reason)
             self._touched[connection] = None
-
-    def _leave_room(self, connection: Connection) -> None:
-        connection.cursor.leave(MAX_OWED_BYTES)
-        self._changed[connection.room] = None
 
     # --- Presence --------------------------------------------------------------------------------------------------
 
@@ -302,74 +292,8 @@ class Pump:
 
     def _tell_presence(self, room: str, now: float) -> None:
         for session, presence in self._presence[room].take(now):
-            connection = self.connections.get(session)
-            for dialect, log in self._logs.get(room, {}).items():
-                log.append(dialect.encode(presence, room), 0, connection.cursor if connection else None)
-            if self._show is not None:
-                self._show(room, presence)
-        self._changed[room] = None
-
-    # --- Sending ---------------------------------------------------------------------------------------------------
-
-    def _fan_out(self, log: RoomLog) -> None:
-        """Send what the turn appended to everybody who reads this log."""
-        if not log.dirty:
-            return
-        data = log.seal()
-        size, write = len(data), os.write
-        live = list(log.live)
-        until = time.monotonic() + self._hold_s
-        for first in range(0, len(live), SENDS_AT_ONCE):
-            if time.monotonic() > until:
-                breathe()
-                until = time.monotonic() + self._hold_s
-            # The loop that decides what gchat costs: nothing here but the system call. By descriptor, for a socket's
-            # own send() would touch two objects more that the last call has driven out of the cache (measured, a
-            # thousand readers: 0.4 us of 9). All are open: a connection leaves its log before its socket is closed.
-            for descriptor in live[first : first + SENDS_AT_ONCE]:
-                try:
-                    sent = write(descriptor, data)
-                except BlockingIOError:
-                    sent = 0
-                except OSError:
-                    sent = -1
-                if sent != size:
-                    self._falls_behind(log.live.get(descriptor), data, sent)
-        self._flush([self.connections[cursor.session] for cursor in log.aside if cursor.session in self.connections])
-
-    def _falls_behind(self, cursor: Cursor | None, data: bytes, sent: int) -> None:
-        connection = self.connections.get(cursor.session) if cursor else None
-        if connection is None:
-            return
-        if sent < 0:
-            connection.abort(CloseReason.RESET)
-        else:
-            connection.cursor.lag(data, sent)
-            connection.watch()
-
-    def _flush(self, connections: Iterable[Connection]) -> None:
-        """Send each what it alone is owed; whose kernel buffer is full has a watcher for that."""
-        until = time.monotonic() + self._hold_s
-        for connection in connections:
-            if not connection.behind:
-                connection.flush()
-            if time.monotonic() > until:
-                breathe()
-                until = time.monotonic() + self._hold_s
-
-    def _clear_up(self, room: str) -> None:
-        """After a turn: drop what no reader can need, and logs without readers."""
-        logs = self._logs.get(room, {})
-        for dialect, log in list(logs.items()):
-            log.trim()
-            if not (log.live or log.aside or log.behind or log.dirty):
-                del logs[dialect]
-        if not logs:
-            self._logs.pop(room, None)
-
-    def _readers(self, room: str) -> int:
-        return sum(len(log.live) for log in self._logs.get(room, {}).values())
+            self._append(room, presence, 0, self.connections.get(session))
 
     def _crashed(self, what: str, *details: object) -> None:
-        self.crashes += 1
+        self.counts.crashes += 1
         logger.exception(what, *details)

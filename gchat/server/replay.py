@@ -99,7 +99,7 @@ class Replay:
             self._pump.tell(connection, Page(tuple(records), None, time.time(), asked=False))
         if catch_up.next >= head:
             connection.catch_up = None
-            connection.cursor.follow(self._pump.log(room, connection.dialect))
+            connection.cursor.follow(self._pump.fan_out.log(room, connection.dialect, head))
             if catch_up.ready is not None:
                 self._pump.tell(connection, structs.replace(catch_up.ready, seq=head - 1))
 

@@ -76,7 +76,7 @@ class Room:
             data = self.log.seal()
             for cursor in list(self.log.live.values()):
                 if (sent := readers[cursor.session].wire.send(data)) != len(data):
-                    cursor.lag(data, sent)
+                    cursor.fall_behind(data, sent)
                     readers[cursor.session].behind = True
                 self._breathe(readers, waking)
         for cursor in list(self.log.aside):

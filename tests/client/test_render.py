@@ -93,6 +93,7 @@ LOOKS: list[tuple[Notice, list[str]]] = [
     (wire.Pong(id="x-1"), ["> pong"]),
     (Lost("timed out", 1.0), ["> No connection (timed out); trying again until there is one"]),
     (Back(), ["> Connected again"]),
+    (wire.Announced(room="lobby", text="Tea at five"), ["> Announcement: Tea at five"]),
     (NewLog("lobby"), ["> The history of lobby begins anew: what was said while you were away may be missing"]),
     (
         wire.Welcome(

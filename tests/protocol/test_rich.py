@@ -165,6 +165,7 @@ TOLD: list[tuple[events.Event, list[dict[str, object]]]] = [
         events.Acknowledged((("a", 7), ("t", 0))),
         [{"type": "ack", "id": "a", "room": ROOM, "seq": 7}, {"type": "ack", "id": "t"}],
     ),
+    (events.Announced("tea"), [{"type": "announced", "room": ROOM, "text": "tea"}]),
     (events.Named("alice"), [{"type": "named", "nick": "alice"}]),
     (
         events.Users(ROOM, ("a", "b"), 3, "a"),
@@ -221,6 +222,7 @@ EVIL = 'x"\\\x1b[2J\n\r[admin] y\x9b\u202e\u2028z'
         events.RoomList(((ROOM, 1, EVIL),), 1, ROOM),
         events.Refused(Code.BAD_NAME, EVIL),
         events.Closing(EVIL),
+        events.Announced(EVIL),
         events.Page((events.Record(1, NOW, events.Said(EVIL, (EVIL,))),), None, NOW, asked=True),
     ],
     ids=lambda event: type(event).__name__,
