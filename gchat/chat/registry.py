@@ -9,6 +9,7 @@ from __future__ import annotations
 from itertools import count
 
 from gchat.chat import verbs
+from gchat.chat.bans import Ban, Bans
 from gchat.chat.effects import MAY_RESUME, Announce, Close, CloseReason, Deliver, Effect, Enter, Forget
 from gchat.chat.limits import Limits
 from gchat.chat.room import Room
@@ -27,6 +28,7 @@ from gchat.protocol.events import (
     Refused,
     Renamed,
     TopicIs,
+    TopicSet,
     Welcome,
 )
 from gchat.protocol.wire import After, Opening
@@ -60,6 +62,7 @@ class Registry:
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
+        self.bans = Bans()
         self.sessions: dict[int, Session] = {}
         self.rooms: dict[str, Room] = {LOBBY: Room(LOBBY)}
         self._named: dict[str, Session] = {}
@@ -84,7 +87,7 @@ class Registry:
             self._by_token[session.token] = session
         if not session.has_nick:
             self._named[address] = session
-        room, granted = self._grant(session, opening)
+        room, granted, is_there = self._grant(session, opening)
         if old is None:
             told = self._join(session, room)
         elif room is not session.room:
@@ -95,7 +98,7 @@ class Registry:
         limits = self.limits
         online, nick = len(self.sessions), session.name
         greeting = Welcome(online, limits.motd, room.name, session.id, nick, session.token, limits.announced)
-        after = opening.after if opening.room in ("", room.name) else None
+        after = opening.after if is_there else None
         ready = Ready(limits.prompt) if session.token or limits.prompt else None
         return session, [*effects, self._enter(session, greeting, after, opening.replay, ready), *granted, *told]
 
@@ -137,6 +140,7 @@ class Registry:
             return []
         self._away.pop(session, None)
         self._by_token.pop(session.token, None)
+        session.seat.session = None
         for key in session.keys:
             del self._named[key]
         return _closed(session, reason, farewell) + self._part(session, session.name)
@@ -152,24 +156,29 @@ class Registry:
             room.members.clear()
         return effects
 
-    def move(self, session: Session, name: str, after: After | None = None) -> list[Effect]:
+    def move(self, session: Session, name: str, after: After | None = None, id_: str = "") -> list[Effect]:
         """Take the user into the room called `name`, which is made if need be. Raises Refusal."""
         if name == session.room.name:
             raise Refusal(Code.BAD_COMMAND, f"You are in {name} already")
         room, forgotten = self._open(name, session)
         parted, joined = self._part(session, session.name), self._join(session, room)
         ready = Ready("") if session.token else None
-        entered = self._enter(session, Joined(name, len(room.members)), after, None, ready)
+        entered = self._enter(session, Joined(name, len(room.members), id=id_), after, None, ready)
         return [*parted, entered, *forgotten, *joined]
 
-    def rename(self, session: Session, nick: str) -> list[Effect]:
+    def rename(self, session: Session, nick: str, id_: str = "") -> list[Effect]:
         """Give the user this nick. Raises Refusal if it is no nick, or is or looks like somebody else's."""
         old = session.name
         self._claim(session, nick)
-        named = Deliver(session.id, Named(session.name))
+        named = Deliver(session.id, Named(session.name, id_))
         if session.name == old:
             return [named]
         return [named, *self._announce(session.room, session, Renamed(old, session.name))]
+
+    def keep_topic(self, room: str, topic: TopicSet) -> None:
+        """Know the room's topic: what its log says it is."""
+        if kept := self.rooms.get(room):
+            kept.topic, kept.topic_by = topic.text, topic.name
 
     def find(self, name: str) -> Session:
         """Return the session of the user called `name`, in any case and width. Raises Refusal."""
@@ -184,6 +193,8 @@ class Registry:
         keys = text.name_keys(nick)
         if not keys.isdisjoint(_RESERVED_KEYS):
             raise Refusal(Code.NAME_TAKEN, f"The nick {nick} is reserved, or looks like one that is; take another")
+        if ban := self.bans.of_nick(keys):
+            raise Refusal(Code.BANNED, f"The nick {nick} is banned here{because(ban)}; take another")
         for key in keys:
             holder = self._named.get(key, session)
             if holder is not session:
@@ -213,8 +224,11 @@ class Registry:
             self._name(session, old.name, old.keys)
         return _closed(old, CloseReason.REPLACED, "You have connected again from elsewhere")
 
-    def _grant(self, session: Session, opening: Opening) -> tuple[Room, list[Effect]]:
-        """Give the user the nick that an opening asks for; return the room that it asks for, and what is refused."""
+    def _grant(self, session: Session, opening: Opening) -> tuple[Room, list[Effect], bool]:
+        """Give the user the nick that an opening asks for.
+
+        Return the room that it asks for, what is refused, and whether it is that room.
+        """
         room, effects = session.room, list[Effect]()
         try:
             if opening.nick:
@@ -227,7 +241,8 @@ class Registry:
                 effects += forgotten
         except Refusal as refusal:
             effects.append(refused(session, refusal))
-        return room, effects
+            return room, effects, False
+        return room, effects, True
 
     def _join(self, session: Session, room: Room) -> list[Effect]:
         """Make the user a member."""
@@ -282,6 +297,11 @@ class Registry:
             if room.name != LOBBY and room.members.keys() <= {leaver.id}:
                 return room
         return None
+
+
+def because(ban: Ban) -> str:
+    """Return the reason of a ban, as the end of a sentence."""
+    return f": {ban.reason}" if ban.reason else ""
 
 
 def refused(session: Session, refusal: Refusal, id_: str = "") -> Effect:

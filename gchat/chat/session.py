@@ -6,11 +6,17 @@ from hashlib import sha256
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from gchat.chat.limits import TokenBucket
     from gchat.chat.room import Room
 
 
-#: The ids of private messages that are remembered of one user: the same one again is not said again.
-MAX_TOLD_IDS = 1000
+class Seat:
+    """Where a user's session is found, also after another one has taken it over; None when the user has left."""
+
+    __slots__ = ("session",)
+
+    def __init__(self, session: Session) -> None:
+        self.session: Session | None = session
 
 
 class Session:
@@ -18,6 +24,7 @@ class Session:
 
     __slots__ = (
         "address",
+        "bucket",
         "correspondent",
         "has_nick",
         "id",
@@ -26,9 +33,8 @@ class Session:
         "messages",
         "name",
         "room",
-        "successor",
+        "seat",
         "token",
-        "told_ids",
     )
 
     def __init__(self, id_: int, address: str, room: Room, token: str = "") -> None:
@@ -41,23 +47,13 @@ class Session:
         self.token = token  # with it the user takes this session over from another connection; "" for who cannot
         # Names all the sessions of one token, and gives it away to nobody.
         self.lineage = sha256(token.encode()).hexdigest()[:32] if token else ""
-        self.correspondent: Session | None = None  # who told us something last: whom /reply answers
-        self.successor: Session | None = None  # the session that has taken this one over
-        self.told_ids: dict[str, None] = {}  # of the last private messages that it sent
+        self.seat = Seat(self)
+        self.correspondent: Seat | None = None  # who told us something last: whom /reply answers
+        self.bucket: TokenBucket | None = None  # what the shell lets this user say
         self.messages = 0
 
     def inherit(self, old: Session) -> None:
         """Go on where `old` was."""
-        self.correspondent, self.told_ids, self.messages = old.correspondent, old.told_ids, old.messages
-        old.successor = self
-
-    def has_told(self, id_: str) -> bool:
-        """Return whether a private message with this id was sent before, and note it."""
-        if not id_:
-            return False
-        if id_ in self.told_ids:
-            return True
-        self.told_ids[id_] = None
-        if len(self.told_ids) > MAX_TOLD_IDS:
-            del self.told_ids[next(iter(self.told_ids))]
-        return False
+        self.correspondent, self.bucket, self.messages = old.correspondent, old.bucket, old.messages
+        self.seat = old.seat
+        self.seat.session = self

@@ -62,18 +62,14 @@ def _published(session: Session, message: events.Message) -> Effect:
 def _tell(registry: Registry, session: Session, command: commands.Tell, now: float) -> list[Effect]:
     _check_length(registry, session, command.text)
     reader = registry.find(command.to)
-    if session.has_told(command.id):
-        return [Deliver(session.id, events.Acknowledged(((command.id, 0),)))]
     return _whisper(registry, session, reader, events.Told(session.name, command.text, now), command.id)
 
 
 def _reply(registry: Registry, session: Session, command: commands.Reply, now: float) -> list[Effect]:
-    reader = session.correspondent
-    if reader is None:
+    if session.correspondent is None:
         raise Refusal(Code.NO_SUCH_USER, "Nobody has sent you a private message yet; /msg NAME TEXT sends one")
-    while reader.successor is not None:
-        reader = reader.successor
-    if reader.id not in registry.sessions:
+    reader = session.correspondent.session
+    if reader is None:
         raise Refusal(Code.NO_SUCH_USER, "Who sent you the last private message has left")
     return _whisper(registry, session, reader, events.Told(session.name, command.text, now))
 
@@ -81,46 +77,45 @@ def _reply(registry: Registry, session: Session, command: commands.Reply, now: f
 def _whisper(registry: Registry, session: Session, reader: Session, told: events.Told, id_: str = "") -> list[Effect]:
     if registry.is_away(reader):
         raise Refusal(Code.NO_SUCH_USER, f"That was not sent: {reader.name} has just lost the connection")
-    reader.correspondent = session
+    reader.correspondent = session.seat
     session.messages += 1
     return [Deliver(reader.id, told, sender=session.id, id=id_)]
 
 
 def _nick(registry: Registry, session: Session, command: commands.Nick, _now: float) -> list[Effect]:
-    return registry.rename(session, command.nick)
+    return registry.rename(session, command.nick, command.id)
 
 
 def _join(registry: Registry, session: Session, command: commands.Join, _now: float) -> list[Effect]:
-    return registry.move(session, text.room(command.room), command.after)
+    return registry.move(session, text.room(command.room), command.after, command.id)
 
 
 def _topic(_registry: Registry, session: Session, command: commands.Topic, _now: float) -> list[Effect]:
     room = session.room
     if not command.text:
-        return [Deliver(session.id, events.TopicIs(room.topic, room.topic_by))]
+        return [Deliver(session.id, events.TopicIs(room.topic, room.topic_by, command.id))]
     if len(command.text) > MAX_TOPIC:
         raise Refusal(
             Code.BAD_COMMAND, f"That topic is too long: {len(command.text):,} characters, {MAX_TOPIC} at most"
         )
-    room.topic, room.topic_by = command.text, session.name
     published = _published(session, events.TopicSet(session.name, command.text, command.id))
     if command.id:
         return [published]  # which acknowledges it
-    return [published, Deliver(session.id, events.TopicIs(room.topic, room.topic_by))]
+    return [published, Deliver(session.id, events.TopicIs(command.text, session.name))]
 
 
-def _who(registry: Registry, session: Session, _command: commands.Who, _now: float) -> list[Effect]:
+def _who(registry: Registry, session: Session, command: commands.Who, _now: float) -> list[Effect]:
     # Only the first names are looked at: a room of 15,000 must not hold everybody up, and nobody reads more.
     room = session.room
     names = tuple(member.name for member in islice(room.members.values(), registry.limits.who_max))
-    return [Deliver(session.id, events.Users(room.name, names, len(room.members), session.name))]
+    return [Deliver(session.id, events.Users(room.name, names, len(room.members), session.name, command.id))]
 
 
-def _rooms(registry: Registry, session: Session, _command: commands.Rooms, _now: float) -> list[Effect]:
+def _rooms(registry: Registry, session: Session, command: commands.Rooms, _now: float) -> list[Effect]:
     rooms = [(room.name, len(room.members), room.topic) for room in registry.rooms.values() if room.members]
     rooms.sort(key=lambda room: (-room[1], room[0]))
     shown = tuple(rooms[: registry.limits.who_max])
-    return [Deliver(session.id, events.RoomList(shown, len(rooms), session.room.name))]
+    return [Deliver(session.id, events.RoomList(shown, len(rooms), session.room.name, command.id))]
 
 
 def _history(registry: Registry, session: Session, command: commands.History, _now: float) -> list[Effect]:
@@ -141,8 +136,10 @@ def _quit(registry: Registry, session: Session, _command: commands.Quit, _now: f
     return registry.leave(session, CloseReason.QUIT, "Goodbye")
 
 
-def _mistake(_registry: Registry, _session: Session, command: commands.Mistake, _now: float) -> list[Effect]:
-    raise command.refusal
+def _mistake(_registry: Registry, session: Session, command: commands.Mistake, _now: float) -> list[Effect]:
+    # Raised, it would hold the frames that it went through, and they hold the command, and so itself: for ever.
+    refusal = command.refusal
+    return [Deliver(session.id, events.Refused(refusal.code, refusal.message, command.id))]
 
 
 HANDLERS: dict[type, Callable[[Registry, Session, Any, float], list[Effect]]] = {

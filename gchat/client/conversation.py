@@ -12,12 +12,14 @@ calls `lost` when the connection is gone. Rules, whatever is lost or repeated in
 
 from __future__ import annotations
 
-from typing import Any
-
 from msgspec import Struct, structs
 
 from gchat.protocol import wire
+from gchat.protocol.errors import LineTooLong
 from gchat.protocol.wire import After, AnyRequest
+
+#: What a server takes that has not told its limit yet.
+USUAL_LINE_BYTES = 8192
 
 #: Names kept of who is in the room; the rest only counts.
 MAX_MEMBERS = 10_000
@@ -104,7 +106,7 @@ class Conversation:
         replay: int | None = None,
     ) -> None:
         self.nick = nick  # what one is called: an address, if the nick that was asked for was not to be had
-        self.room = room
+        self.room = _room(room)
         self.token = token
         self.epoch = after.epoch if after else ""
         self.seq = after.seq if after else 0  # the last number seen in the room
@@ -155,12 +157,18 @@ class Conversation:
     # --- Requests --------------------------------------------------------------------------------------------------
 
     def ask(self, request: AnyRequest) -> str:
-        """Give `request` an id, and keep it until it is answered. Returns the id, as all of these do."""
+        """Give `request` an id, and keep it until it is answered. Returns the id, as all of these do.
+
+        Raises LineTooLong: a server does not even read what is much too long, and could not say which it has refused.
+        """
+        limit = int(self.limits.get("max_line_bytes", USUAL_LINE_BYTES))
+        if len(getattr(request, "text", "").encode("utf-8", "surrogatepass")) > limit:
+            raise LineTooLong(limit)
         self._count += 1
         id_ = f"{self._prefix}-{self._count}"
         request = structs.replace(request, id=id_)
         if isinstance(request, wire.Join) and request.after is None:
-            request = structs.replace(request, after=self._places.get(request.room))
+            request = structs.replace(request, after=self._places.get(_room(request.room)))
         if not isinstance(request, wire.Ping | wire.Quit):  # these mean this connection, and no other
             self.pending[id_] = request
         if self.connected:
@@ -186,8 +194,8 @@ class Conversation:
         match event:
             case wire.Said() | wire.Acted():
                 return self._numbered(event)
-            case wire.TopicSet():
-                return self._numbered(event) if event.seq else self._answers(wire.Topic, event)
+            case wire.TopicSet() if event.seq:
+                return self._numbered(event)
             case wire.Ack():
                 return self._acked(event)
             case wire.Entered() | wire.Left() | wire.Renamed():
@@ -195,24 +203,25 @@ class Conversation:
             case wire.Welcome():
                 return self._welcomed(event)
             case wire.Joined():
-                notices = self._answers(wire.Join, event) + self._enter(event.room, event.epoch, event.seq)
+                notices = [event, *self._enter(event.room, event.epoch, event.seq)]
+                self._end(event.id)
                 self.online = event.online
                 return notices
             case wire.Live():
                 return self._goes_live(event)
             case wire.Gap():
                 return self._skip(event.room, event.range_from, event.range_to)
-            case wire.Refused() | wire.Page():
+            case wire.Refused() | wire.Page() | wire.TopicSet():
                 self._end(event.id)
             case wire.Named():
                 self.nick = self._wanted_nick = event.nick
-                return self._answers(wire.Nick, event)
+                self._end(event.id)
             case wire.Users():
                 self.online = event.total
                 self.members = set(event.users[:MAX_MEMBERS])
-                return self._answers(wire.Who, event)
+                self._end(event.id)
             case wire.RoomList():
-                return self._answers(wire.Rooms, event)
+                self._end(event.id)
         return [event]
 
     def _welcomed(self, event: wire.Welcome) -> list[Notice]:
@@ -298,14 +307,11 @@ class Conversation:
             self.online = event.online
         return [event]
 
-    def _answers(self, kind: type[AnyRequest], event: Any) -> list[Notice]:
-        """End the first request of this kind: its answer has no id, but the server answers in order."""
-        for id_, request in self.pending.items():
-            if isinstance(request, kind) and not (isinstance(request, wire.Topic) and request.text):
-                self._end(id_)
-                break
-        return [event]
-
     def _end(self, id_: str) -> AnyRequest | None:
         self._told.pop(id_, None)
         return self.pending.pop(id_, None)
+
+
+def _room(name: str) -> str:
+    """Return a room's name as the server has it, or nearly: it tells us what it is."""
+    return name.removeprefix("#").lower()

@@ -5,7 +5,7 @@ Pure: what was typed goes in, a value comes out; who sends and shows it is the t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from enum import Enum, auto
 
 from msgspec import Struct
@@ -16,9 +16,6 @@ from gchat.protocol.text import printable
 #: Asked for by /history without an argument, and by /history with a number to start from.
 HISTORY_LAST = 20
 HISTORY_LIMIT = 100
-
-#: What a server takes that has not told its limit yet.
-USUAL_LINE_BYTES = 8192
 
 #: More lines than this at once are sent only after a question: a paste is a mistake more often than not.
 MANY_LINES = 5
@@ -155,14 +152,6 @@ def parse(text: str, reply_to: str = "") -> Action | None:
         return verb.parse(rest.strip(), reply_to)
     except ValueError as error:
         return Show((f"That was not done, for {error}; type {verb.usage}",))
-
-
-def size_fault(request: wire.AnyRequest, limits: Mapping[str, float]) -> str:
-    """Return why `request` cannot be sent, "" if it can: of a line that it does not even read a server says nothing."""
-    limit = int(limits.get("max_line_bytes", USUAL_LINE_BYTES))
-    if len(getattr(request, "text", "").encode("utf-8", "surrogatepass")) <= limit:
-        return ""
-    return f"a line was not sent: it is longer than {limit:,} bytes"
 
 
 def lines_of(text: str) -> list[str]:

@@ -22,12 +22,13 @@ from gevent.socket import wait_read, wait_write
 
 from gchat.client import plain_link
 from gchat.client.conversation import Back, Lost, Notice
-from gchat.client.input import Action, Show, parse, size_fault
+from gchat.client.input import Action, Show, parse
 from gchat.client.keeper import LinkClosed
 from gchat.client.link import Link
 from gchat.client.plain_link import PlainLink, PlainNotice
 from gchat.client.render import json_text, lost_text, plain_text
 from gchat.protocol import wire
+from gchat.protocol.errors import LineTooLong
 from gchat.protocol.text import printable
 
 READ_BYTES = 65536
@@ -204,10 +205,10 @@ class _Pipes:
             case None:
                 pass
             case _:
-                if fault := size_fault(action, chat.conversation.limits):
-                    self._fail(fault)
-                else:
+                try:
                     chat.ask(action)
+                except LineTooLong as refusal:
+                    self._fail(refusal.message)
 
     def _wait_for_silence(self) -> None:
         ends_at = time.monotonic() + LAST_S

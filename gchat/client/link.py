@@ -56,7 +56,7 @@ class Link(Keeper):
     #: Nothing received for so long after a ping was due: the connection is lost.
     answer_s = 15.0
 
-    #: How long close() waits for the acks of what was said.
+    #: How long close() waits without an answer to anything that was asked.
     ack_s = 2.0
 
     def __init__(self, host: str, port: int, conversation: Conversation, *, listen: bool = True) -> None:
@@ -95,9 +95,9 @@ class Link(Keeper):
     # --- Asking ----------------------------------------------------------------------------------------------------
 
     def ask(self, request: wire.AnyRequest) -> str:
-        """Send a request, now or when there is a connection. Returns its id, as all of these do; raises LinkClosed.
+        """Send a request, now or when there is a connection. Returns its id, as all of these do.
 
-        Waits while MAX_PENDING others are not answered.
+        Waits while MAX_PENDING others are not answered. Raises LinkClosed, or LineTooLong for what would not be read.
         """
         conversation = self.conversation
         if len(conversation.pending) >= MAX_PENDING:
@@ -199,7 +199,11 @@ class Link(Keeper):
         return self._why or "the server closed the connection"
 
     def _part(self) -> None:
-        self._wait_while(lambda: self.conversation.pending or (self._sock and not self.connected), self.ack_s)
+        pending = self.conversation.pending
+        before = len(pending) + 1
+        while len(pending) < before:  # as long as answers come
+            before = len(pending)
+            self._wait_while(lambda: pending or (self._sock and not self.connected), self.ack_s)
         self.conversation.ask(wire.Quit())
         self._to_write.set()
 

@@ -14,13 +14,14 @@ from gevent.queue import Queue
 
 from gchat.client import plain_link
 from gchat.client.conversation import Back, Delivered, Lost, Notice, Sent
-from gchat.client.input import Action, Candidate, Show, complete, parse, size_fault
+from gchat.client.input import Action, Candidate, Show, complete, parse
 from gchat.client.keeper import LinkClosed
 from gchat.client.link import Link
 from gchat.client.plain_link import PlainLink, PlainNotice
 from gchat.client.render import Line, Timeline, aside, is_for_me, lines, lost_text
 from gchat.client.screen import Screen
 from gchat.protocol import wire
+from gchat.protocol.errors import LineTooLong
 from gchat.protocol.text import printable
 
 #: A connection that is back sooner was hardly missed: only the toolbar tells of it.
@@ -177,13 +178,7 @@ class _RichTalk(_Talk):
                 case None:
                     pass
                 case _:
-                    self._put(action)
-
-    def _put(self, request: wire.AnyRequest) -> None:
-        if fault := size_fault(request, self._me.limits):
-            self._screen.show([aside(fault, "class:refused")])
-        else:
-            self._outbox.put(request)
+                    self._outbox.put(action)
 
     def _send(self) -> None:
         """Ask what was typed; this greenlet may wait."""
@@ -196,7 +191,11 @@ class _RichTalk(_Talk):
             pass
 
     def _ask(self, request: wire.AnyRequest) -> None:
-        request_id = self._chat.ask(request)
+        try:
+            request_id = self._chat.ask(request)
+        except LineTooLong as refusal:
+            self._screen.show([aside(refusal.message, "class:refused")])
+            return
         if isinstance(request, wire.Say | wire.Act | wire.Tell | wire.Ping):
             self._asked_at[request_id] = time.monotonic()
             gevent.spawn_later(MARKED_S, self._screen.refresh)

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from gchat.protocol.events import Message, Record
+from gchat.protocol.events import Message, Numbered, Record
 
 
 class Posting(Struct, frozen=True, gc=False):
@@ -19,13 +19,13 @@ class Posting(Struct, frozen=True, gc=False):
 
 
 class Kept(Struct, frozen=True, gc=False):
-    """What became of a posting: what was new of it, with its numbers, and the number of each of its ids.
+    """What became of a posting: what was new of it, with its numbers, and where each of its ids stands.
 
     There is no record if nothing was new.
     """
 
     record: Record | None
-    numbers: tuple[tuple[str, int], ...] = ()
+    numbers: tuple[Numbered, ...] = ()
 
 
 class Journal(Protocol):

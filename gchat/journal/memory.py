@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections import deque
 from collections.abc import Sequence
-from itertools import islice
+from itertools import count, islice
 
 from gchat.journal.base import Kept, Posting
-from gchat.protocol.events import Message, Record, Said
+from gchat.journal.ids import Ids
+from gchat.protocol.events import Message, Numbered, Record, Said
 
 #: What a message takes beside its text, roughly: its Record and its place in the deque.
 _RECORD_BYTES = 200
@@ -16,9 +16,6 @@ _RECORD_BYTES = 200
 
 #: A list is cut at its beginning only now and then.
 _DROPPED_AT_ONCE = 64
-
-#: Ids that are remembered of one lineage, and of all: the oldest are forgotten first, whoever fills it up.
-MAX_IDS, MAX_ALL_IDS = 10_000, 200_000
 
 
 class _Room:
@@ -67,32 +64,6 @@ class _Room:
         return found
 
 
-class _Ids:
-    """The numbers that ids have got, by lineage."""
-
-    def __init__(self) -> None:
-        self._numbers: dict[str, dict[str, int]] = {}
-        self._order: deque[tuple[str, str]] = deque()
-
-    def of(self, lineage: str) -> dict[str, int]:
-        """Return the numbers of this lineage's ids."""
-        return self._numbers.get(lineage, {})
-
-    def add(self, lineage: str, id_: str, number: int) -> None:
-        """Remember one more."""
-        ids = self._numbers.setdefault(lineage, {})
-        ids[id_] = number
-        if len(ids) > MAX_IDS:
-            del ids[next(iter(ids))]
-        self._order.append((lineage, id_))
-        if len(self._order) > MAX_ALL_IDS:
-            lineage, id_ = self._order.popleft()
-            ids = self._numbers.get(lineage, {})
-            ids.pop(id_, None)
-            if not ids:
-                self._numbers.pop(lineage, None)
-
-
 class MemoryJournal:
     """Keeps about `room_bytes` of each room, the oldest goes first; the last message always stays.
 
@@ -102,9 +73,9 @@ class MemoryJournal:
     def __init__(self, room_bytes: int, epoch: str) -> None:
         self.room_bytes = room_bytes
         self._epoch = epoch
-        self._forgotten = 0  # rooms: one that comes again is another
+        self._made = count()  # rooms: each has an epoch of its own, also one that comes again
         self._rooms: dict[str, _Room] = {}
-        self._ids = _Ids()
+        self._ids: Ids[tuple[str, Numbered]] = Ids()  # of each, the epoch of its room's log
 
     def append(self, batch: Sequence[Posting], time: float) -> list[Kept]:
         """See Journal.append."""
@@ -115,19 +86,17 @@ class MemoryJournal:
         ids = message.ids if isinstance(message, Said) else (message.id,) if message.id else ()
         if not ids:
             return Kept(room.keep(message, time, self.room_bytes))
-        known = self._ids.of(posting.lineage)
-        numbers, fresh, seq = [], [], room.next_seq
+        numbers: list[Numbered] = []
+        fresh: list[int] = []
         for at, id_ in enumerate(ids):
-            number = known.get(id_) if id_ else None
-            if number is None:
-                number = seq
-                seq += 1
+            known = self._known(posting.lineage, id_)
+            if known is None:
+                known = Numbered(id_, posting.room, room.next_seq + len(fresh))
                 fresh.append(at)
                 if id_:
-                    self._ids.add(posting.lineage, id_, number)
-                    known = self._ids.of(posting.lineage)
+                    self._ids.add(posting.lineage, id_, (room.epoch, known))
             if id_:
-                numbers.append((id_, number))
+                numbers.append(known)
         if not fresh:
             return Kept(None, tuple(numbers))
         if isinstance(message, Said) and len(fresh) < len(ids):
@@ -135,6 +104,13 @@ class MemoryJournal:
                 message.name, tuple(message.texts[at] for at in fresh), tuple(message.ids[at] for at in fresh)
             )
         return Kept(room.keep(message, time, self.room_bytes), tuple(numbers))
+
+    def _known(self, lineage: str, id_: str) -> Numbered | None:
+        """Return where the message with this id stands, if it does: the log that it was in may be gone."""
+        epoch, numbered = self._ids.of(lineage).get(id_, ("", None))
+        if numbered is None or self._room(numbered.room).epoch != epoch:
+            return None
+        return numbered
 
     def read(self, room: str, start: int, limit: int) -> list[Record]:
         """See Journal.read."""
@@ -154,12 +130,12 @@ class MemoryJournal:
 
     def forget(self, room: str) -> None:
         """See Journal.forget."""
-        self._forgotten += self._rooms.pop(room, None) is not None
+        self._rooms.pop(room, None)
 
     def _room(self, name: str) -> _Room:
         room = self._rooms.get(name)
         if room is None:
-            room = self._rooms[name] = _Room(f"{self._epoch}-{self._forgotten}")
+            room = self._rooms[name] = _Room(f"{self._epoch}-{next(self._made)}")
         return room
 
 

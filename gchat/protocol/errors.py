@@ -15,6 +15,8 @@ class Code(StrEnum):
     NO_SUCH_USER = "no_such_user"
     TOO_MANY_ROOMS = "too_many_rooms"
     NOT_READING = "not_reading"
+    BANNED = "banned"
+    NOT_KEPT = "not_kept"
 
 
 class GchatError(Exception):

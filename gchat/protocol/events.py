@@ -71,6 +71,14 @@ class Record(Struct, frozen=True):
     message: Message
 
 
+class Numbered(Struct, frozen=True, gc=False):
+    """Where the message with an id stands; what is no message has no room, and the number 0."""
+
+    id: str
+    room: str = ""
+    seq: int = 0
+
+
 # --- Presence --------------------------------------------------------------------------------------------------------
 
 
@@ -143,6 +151,7 @@ class Joined(Struct, frozen=True):
     online: int
     epoch: str = ""
     seq: int = 0
+    id: str = ""
 
 
 class TopicIs(Struct, frozen=True):
@@ -150,6 +159,7 @@ class TopicIs(Struct, frozen=True):
 
     text: str
     name: str
+    id: str = ""
 
 
 class Page(Struct, frozen=True):
@@ -172,15 +182,16 @@ class Told(Struct, frozen=True):
 
 
 class Acknowledged(Struct, frozen=True):
-    """What you asked with these ids is done; messages have got these numbers, other things 0."""
+    """What you asked with these ids is done."""
 
-    numbers: tuple[tuple[str, int], ...]
+    numbers: tuple[Numbered, ...]
 
 
 class Named(Struct, frozen=True):
     """You go by this name now."""
 
     name: str
+    id: str = ""
 
 
 class Users(Struct, frozen=True):
@@ -190,6 +201,7 @@ class Users(Struct, frozen=True):
     names: tuple[str, ...]
     total: int
     you: str
+    id: str = ""
 
 
 class RoomList(Struct, frozen=True):
@@ -198,6 +210,7 @@ class RoomList(Struct, frozen=True):
     rooms: tuple[tuple[str, int, str], ...]
     total: int
     here: str
+    id: str = ""
 
 
 class Pong(Struct, frozen=True):

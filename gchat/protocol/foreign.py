@@ -16,7 +16,7 @@ _OPENINGS = (
     ("HTTP", re.compile(rb"(GET|HEAD|POST|PUT|DELETE|CONNECT|OPTIONS|TRACE|PATCH|PRI) (/\S*|\S+ HTTP/\d.*)$")),
     ("HTTP", re.compile(rb"(?i:Host|User-Agent|Content-Length|Content-Type): *\S+$")),
     ("TLS", _TLS),
-    (_LATE, re.compile(rb"GCHAT/1( |$)")),  # it has a secret in it, which must not be said to the room
+    (_LATE, re.compile(rb"GCHAT/")),  # it has a secret in it, which must not be said to the room
     ("SSH", re.compile(rb"SSH-\d")),
     ("SMTP", re.compile(rb"(EHLO|HELO) \S*$")),
     ("a PROXY header", re.compile(rb"PROXY (TCP4|TCP6|UNKNOWN)\b|\x00$")),

@@ -5,6 +5,7 @@ Whatever text goes out has been through `printable`, for it ends on somebody's t
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -24,8 +25,10 @@ def opening(heard: bytes) -> tuple[wire.Opening | None, bytes]:
     Raises Refusal if it wants to speak this dialect, and does not.
     """
     line, _, rest = heard.partition(b"\n")
-    if line.split(b" ", 1)[0].removesuffix(b"\r") != wire.OPENING:
+    if not line.startswith(wire.ANY_OPENING):
         return None, heard
+    if not re.match(rb"GCHAT/1(?![\w.])", line):  # said to the room, it would give a secret away
+        raise Refusal(Code.BAD_COMMAND, "That is no opening that is known here: this server speaks GCHAT/1")
     try:
         return wire.opening(line), rest
     except ValueError as error:
@@ -172,20 +175,21 @@ def _welcome(event: events.Welcome, _room: str) -> wire.Event:
 
 
 def _joined(event: events.Joined, _room: str) -> wire.Event:
-    return wire.Joined(room=event.room, epoch=event.epoch, seq=event.seq, online=event.online)
+    return wire.Joined(room=event.room, epoch=event.epoch, seq=event.seq, online=event.online, id=event.id)
 
 
 def _users(event: events.Users, _room: str) -> wire.Event:
-    return wire.Users(room=event.room, users=tuple(map(printable, event.names)), total=event.total, you=event.you)
+    names = tuple(map(printable, event.names))
+    return wire.Users(room=event.room, users=names, total=event.total, you=event.you, id=event.id)
 
 
 def _room_list(event: events.RoomList, _room: str) -> wire.Event:
     rooms = tuple(wire.RoomInfo(name, members, printable(topic)) for name, members, topic in event.rooms)
-    return wire.RoomList(rooms=rooms, total=event.total)
+    return wire.RoomList(rooms=rooms, total=event.total, id=event.id)
 
 
-def _acknowledged(event: events.Acknowledged, room: str) -> bytes:
-    return wire.lines([wire.Ack(id=id_, room=room if seq else "", seq=seq) for id_, seq in event.numbers])
+def _acknowledged(event: events.Acknowledged, _room: str) -> bytes:
+    return wire.lines([wire.Ack(id=number.id, room=number.room, seq=number.seq) for number in event.numbers])
 
 
 def _refused(event: events.Refused, _room: str) -> wire.Event:
@@ -204,13 +208,13 @@ _ENCODERS: dict[type, Callable[[Any, str], wire.Event | bytes]] = {
     events.Ready: lambda event, room: wire.Live(room=room, seq=event.seq),
     events.Joined: _joined,
     events.TopicIs: lambda event, room: wire.TopicSet(
-        room=room, text=printable(event.text), from_=printable(event.name)
+        room=room, text=printable(event.text), from_=printable(event.name), id=event.id
     ),
     events.Told: lambda event, _room: wire.Told(
         from_=printable(event.name), time=rfc3339(event.time), text=printable(event.text)
     ),
     events.Acknowledged: _acknowledged,
-    events.Named: lambda event, _room: wire.Named(nick=event.name),
+    events.Named: lambda event, _room: wire.Named(nick=event.name, id=event.id),
     events.Users: _users,
     events.RoomList: _room_list,
     events.Pong: lambda event, _room: wire.Pong(id=event.text),

@@ -13,15 +13,15 @@ from typing import Annotated, Any, TypeVar
 import msgspec
 from msgspec import Meta, Struct
 
-#: What a client's first line begins with. A JSON object may follow: an Opening.
-OPENING = b"GCHAT/1"
+#: What a client's first line begins with, of any version, and of ours. A JSON object may follow: an Opening.
+ANY_OPENING, OPENING = b"GCHAT/", b"GCHAT/1"
 
 #: Visible ASCII: it is shown to others, and stands in logs.
-Id = Annotated[str, Meta(max_length=64, pattern=r"^[!-~]*$")]
+Id = Annotated[str, Meta(max_length=64, pattern=r"^[!-~]*\Z")]
 Seq = Annotated[int, Meta(ge=0)]
 
 #: Too short a token could be guessed, and it is worth a nick.
-Token = Annotated[str, Meta(min_length=16, max_length=64, pattern=r"^[A-Za-z0-9_-]+$")]
+Token = Annotated[str, Meta(min_length=16, max_length=64, pattern=r"^[A-Za-z0-9_-]+\Z")]
 
 
 class After(Struct, frozen=True):
@@ -99,7 +99,7 @@ class Rooms(Request, frozen=True):
 class History(Request, frozen=True):
     """Ask for a page of old messages: the last ones, those before a number, or those after one."""
 
-    before: Seq | None = None
+    before: Annotated[int, Meta(ge=1)] | None = None
     after: Seq | None = None
     limit: Annotated[int, Meta(ge=1)] = 100
 
@@ -152,6 +152,7 @@ class Joined(Event, frozen=True):
     epoch: str
     seq: Seq
     online: int
+    id: str = ""
 
 
 class Live(Event, frozen=True):
@@ -232,10 +233,14 @@ class Named(Event, frozen=True):
     """You are called `nick` now."""
 
     nick: str
+    id: str = ""
 
 
 class Ack(Event, frozen=True):
-    """What you asked with this id is done: a message has got this number in the room, and rests where it is kept."""
+    """What you asked with this id is done: a message rests where it is kept, and has got this number in the room.
+
+    A private message has been handed over; if the connection of whom it is for breaks now, it may be lost.
+    """
 
     id: str
     room: str = ""
@@ -248,7 +253,6 @@ class Refused(Event, frozen=True):
     code: str
     message: str
     id: str = ""
-    retry_after_s: float = 0
 
 
 class Slowed(Event, frozen=True):
@@ -272,6 +276,7 @@ class Users(Event, frozen=True):
     users: tuple[str, ...]
     total: int
     you: str
+    id: str = ""
 
 
 class RoomInfo(Struct, frozen=True, omit_defaults=True):
@@ -287,6 +292,7 @@ class RoomList(Event, frozen=True, tag="rooms"):
 
     rooms: tuple[RoomInfo, ...]
     total: int
+    id: str = ""
 
 
 class Page(Event, frozen=True):
@@ -312,28 +318,9 @@ class Closing(Event, frozen=True):
 
 
 AnyEvent = (
-    Welcome
-    | Joined
-    | Live
-    | Said
-    | Acted
-    | TopicSet
-    | Told
-    | Entered
-    | Left
-    | Renamed
-    | Announced
-    | Named
-    | Ack
-    | Refused
-    | Slowed
-    | Gap
-    | Users
-    | RoomList
-    | Page
-    | Pong
-    | Closing
-)
+    Welcome | Joined | Live | Said | Acted | TopicSet | Told | Entered | Left | Renamed | Announced | Named
+    | Ack | Refused | Slowed | Gap | Users | RoomList | Page | Pong | Closing
+)  # fmt: skip
 
 # --- Lines -----------------------------------------------------------------------------------------------------------
 
@@ -342,7 +329,7 @@ _T = TypeVar("_T")
 _encoder = msgspec.json.Encoder()
 _opening_decoder = msgspec.json.Decoder(Opening)
 _request_decoder: msgspec.json.Decoder[AnyRequest] = msgspec.json.Decoder(AnyRequest)
-_event_decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(AnyEvent)
+_event_decoder: msgspec.json.Decoder[AnyEvent] = msgspec.json.Decoder(AnyEvent)
 
 #: How every event is announced that this version knows.
 EVENT_TYPES = frozenset(str(kind.__struct_config__.tag) for kind in AnyEvent.__args__)
@@ -375,7 +362,7 @@ def request(text: bytes) -> AnyRequest:
 
 class _Any(Struct):
     type: str = ""
-    id: str = ""
+    id: Id = ""
 
 
 _any_decoder = msgspec.json.Decoder(_Any)
@@ -392,7 +379,7 @@ def _decoded(decoder: msgspec.json.Decoder[_T], text: bytes) -> _T:
 def request_id(text: bytes) -> str:
     """Return the id of a line that is no request, if it has one all the same: for the refusal."""
     try:
-        return _decoded(_any_decoder, text).id[:64]
+        return _decoded(_any_decoder, text).id
     except ValueError:
         return ""
 
@@ -400,9 +387,8 @@ def request_id(text: bytes) -> str:
 def event(text: bytes) -> AnyEvent | None:
     """Return what a line from the server tells; None for a type that is not known here. Raises ValueError."""
     try:
-        found: AnyEvent = _decoded(_event_decoder, text)
+        return _decoded(_event_decoder, text)
     except msgspec.ValidationError:
         if _decoded(_any_decoder, text).type not in EVENT_TYPES:
             return None
         raise
-    return found

@@ -11,13 +11,14 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 import gevent
 from gevent.event import Event
 
 from gchat.chat.effects import CloseReason
 from gchat.chat.limits import Admission, Limits
-from gchat.chat.registry import LOBBY, Registry
+from gchat.chat.registry import LOBBY, Registry, because
 from gchat.journal.memory import MemoryJournal
 from gchat.protocol import events, plain, rich
 from gchat.protocol.errors import Refusal
@@ -28,8 +29,13 @@ from gchat.server.connection import FLUSH_S, Connection
 from gchat.server.listener import Listener, bind, set_options, spelled
 from gchat.server.log import logger
 from gchat.server.opening import hear
+from gchat.server.operating import Operating, host_of
 from gchat.server.output import Output
 from gchat.server.pump import Pump
+from gchat.server.state import load_bans, path_of
+
+if TYPE_CHECKING:
+    from gchat.server.window import Window
 
 #: Descriptors that connections never get: for the listener, files, the log, and whoever is told that it is full.
 KEPT_BACK = 64
@@ -45,6 +51,9 @@ WATCHED_AT_ONCE = 500
 #: How often it looks at each connection in stall_timeout_s: to look at a thousand more often costs 1 % of a busy core.
 LOOKS_IN_A_TIMEOUT = 10
 
+#: And as many more for the operator's window: its connections, and files that it reads.
+ADMIN_KEPT_BACK = 70
+
 #: After this long the process ends, whatever stands in the way.
 STOP_S = 4.5
 
@@ -57,20 +66,27 @@ class App:
         self.limits = Limits()
         self._set_limits()
         self.registry = Registry(self.limits)
-        self.pump = Pump(
-            MemoryJournal(config.limits.room_log_bytes, secrets.token_hex(8)),
-            config.limits.room_log_bytes,
-            _shower(conversation) if conversation else None,
-        )
+        self.journal = MemoryJournal(config.limits.room_log_bytes, secrets.token_hex(8))
+        self.pump = Pump(self.journal, config.limits.room_log_bytes, self._shown)
+        self._show = _shower(conversation) if conversation else None
         self.closing: dict[Connection, None] = {}
         self.closed: Counter[CloseReason] = Counter()
         self.stopping = Event()
         self._admission = Admission()
-        self._descriptors = _raise_descriptor_limit()
+        self.descriptors = _raise_descriptor_limit()
         server = config.server
         self._socket = bind(server.host, server.port, server.listen_backlog)
         set_options(self._socket, config.limits.send_buffer_bytes)
         self._listener = Listener(self._socket, self._handle, self._turned_away)
+        self.operating = Operating(self, path_of("bans.json", self.address))
+        for ban in load_bans(self.operating.bans_path):
+            self.registry.bans.add(ban)
+        self._window = self._make_window() if config.admin.enabled else None
+
+    @property
+    def connections(self) -> int:
+        """How many connections there are."""
+        return self._admission.total
 
     @property
     def address(self) -> str:
@@ -81,7 +97,7 @@ class App:
     @property
     def max_connections(self) -> int:
         """How many connections there may be; never so many that descriptors run out."""
-        possible = max(1, self._descriptors - KEPT_BACK)
+        possible = max(1, self.descriptors - KEPT_BACK - (ADMIN_KEPT_BACK if self._window else 0))
         return min(self.config.server.max_connections or possible, possible)
 
     def run(self) -> None:
@@ -90,6 +106,9 @@ class App:
         gevent.spawn(self._watch)
         self._listener.start()
         logger.info("listening on %s, for up to %s connections", self.address, f"{self.max_connections:,}")
+        if self._window is not None:
+            self._window.start(self.operating)
+            logger.info("who is online: %s", self._window.url)
         self.stopping.wait()
         self._drain()
 
@@ -115,6 +134,7 @@ class App:
         self.closed[reason] += 1
         session = connection.session
         self.pump.counts.skipped += connection.cursor.skipped
+        self.operating.went(session, reason)
         logger.info(
             "closed %d %s %s: %s, %d messages, %.1f s",
             session.id,
@@ -127,8 +147,10 @@ class App:
 
     # --- Letting in ------------------------------------------------------------------------------------------------
 
-    def _turned_away(self, network: str) -> bytes | None:
+    def _turned_away(self, address: str, network: str) -> bytes | None:
         """Return the line for who cannot be let in, None for who can."""
+        if ban := self.registry.bans.of_address(host_of(address)):
+            return self._turn_away(CloseReason.BANNED, f"You are banned here{because(ban)}")
         if self._admission.total >= self.max_connections:
             return self._turn_away(CloseReason.FULL, "The server is full; try again later")
         per_ip = self.config.limits.connections_per_ip
@@ -156,6 +178,8 @@ class App:
             if met is not None:
                 connection, heard = met
                 logger.info("opened %d %s", connection.session.id, address)
+                self.pump.counts.opened += 1
+                self.operating.came(connection.session)
                 connection.run(heard)
                 return
         self._admission.leave(network)
@@ -188,9 +212,11 @@ class App:
         to_look_at: list[Connection] = []
         next_look_at = 0.0
         while True:
+            due_at = time.monotonic() + WATCH_S
             gevent.sleep(WATCH_S)
-            gc.collect(0 if self.registry.sessions else 2)
             now, timeout_s = time.monotonic(), self.config.limits.stall_timeout_s
+            self.operating.lagged(now - due_at)
+            gc.collect(0 if self.registry.sessions else 2)
             if not to_look_at and now >= next_look_at:
                 next_look_at = now + timeout_s / LOOKS_IN_A_TIMEOUT
                 to_look_at = list(self.pump.connections.values())
@@ -199,6 +225,8 @@ class App:
                     connection.abort(CloseReason.STALLED)
             del to_look_at[-WATCHED_AT_ONCE:]
             self.pump.submit(self.registry.away(now))
+            if self.registry.bans.expire(time.time()):
+                self.operating.save_bans()
             for connection in list(self.closing):
                 if now >= connection.deadline:
                     connection.shut()
@@ -214,6 +242,8 @@ class App:
         self.pump.submit(self.registry.leave_all(CloseReason.SHUTDOWN, FAREWELL))
         while self._admission.total and time.monotonic() < ends_at:
             gevent.sleep(0.02)
+        if self._window is not None:
+            self._window.stop()
         reasons = ", ".join(f"{count:,} {reason.value}" for reason, count in sorted(self.closed.items()))
         logger.info(
             "stopped: %s messages; connections: %s; crashes: %d",
@@ -221,6 +251,19 @@ class App:
             reasons or "none",
             self.pump.counts.crashes + self.closed[CloseReason.CRASHED],
         )
+
+    def _make_window(self) -> Window:
+        from gchat.server.window import Window  # noqa: PLC0415  # see there
+
+        section = self.config.admin
+        return Window(section, section.token_file or path_of("admin-token", self.address))
+
+    def _shown(self, room: str, event: events.Event) -> None:
+        if isinstance(event, events.Record) and isinstance(event.message, events.TopicSet):
+            self.registry.keep_topic(room, event.message)
+        if self._show is not None:
+            self._show(room, event)
+        self.operating.shown(room, event)
 
     def _set_limits(self) -> None:
         config = self.config

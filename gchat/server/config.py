@@ -38,6 +38,27 @@ class ServerSection(Struct, forbid_unknown_fields=True):
     motd: Annotated[str, Meta(max_length=4000, description="lines of welcome below the greeting")] = ""
 
 
+class AdminSection(Struct, forbid_unknown_fields=True):
+    """The operator's window: who is online, metrics, actions, over HTTP."""
+
+    enabled: Annotated[bool, Meta(description="whether there is one")] = True
+    host: Annotated[str, Meta(min_length=1, description="an address or a name; with a / in it, a Unix socket")] = (
+        "127.0.0.1"
+    )
+    port: Annotated[int, Meta(ge=0, le=65535, description="the TCP port; 0 takes a free one")] = 8889
+    token_file: Annotated[
+        str,
+        Meta(description="where the token for actions is, made if it is not there; empty: among the server's state"),
+    ] = ""
+    names: Annotated[
+        str, Meta(description="what it may be called beside its address, for the Host header, with spaces between")
+    ] = ""
+    insecure: Annotated[
+        bool,
+        Meta(description="whether the token may cross a network unencrypted: needed if host is not this machine's own"),
+    ] = False
+
+
 class LimitsSection(Struct, forbid_unknown_fields=True):
     """How much is allowed."""
 
@@ -88,6 +109,7 @@ class Config(Struct, forbid_unknown_fields=True):
     """All of it."""
 
     server: ServerSection = field(default_factory=ServerSection)
+    admin: AdminSection = field(default_factory=AdminSection)
     limits: LimitsSection = field(default_factory=LimitsSection)
     history: HistorySection = field(default_factory=HistorySection)
     log: LogSection = field(default_factory=LogSection)
@@ -188,7 +210,12 @@ def _set(config: Config, section: str, key: str, value: object, *, where: str, s
 
 def _check_odd(value: object, converted: object) -> None:
     """Refuse what msgspec takes and nobody means: "1e3" as a whole number, "inf", bytes that are no text."""
-    if isinstance(converted, int) and isinstance(value, str) and not value.isdecimal():
+    if (
+        isinstance(converted, int)
+        and not isinstance(converted, bool)
+        and isinstance(value, str)
+        and not value.isdecimal()
+    ):
         raise ValueError(value)
     if isinstance(converted, float) and not math.isfinite(converted):
         raise ValueError(value)
@@ -206,7 +233,7 @@ def _expected(hint: Any) -> str:
     if get_origin(kind) is Literal:
         return " or ".join(f'"{choice}"' for choice in get_args(kind))
     low, high = _meta(hint, "ge"), _meta(hint, "le")
-    what = {int: "a whole number", float: "a number", str: "a text"}[kind]
+    what = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}[kind]
     if _meta(hint, "gt") is not None:
         return f"{what} above {_meta(hint, 'gt')}" + (f", at most {high}" if high is not None else "")
     if low is not None:

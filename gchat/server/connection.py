@@ -134,11 +134,13 @@ class Connection:
         self._writer: Any = None  # a watcher, while the kernel takes no more
         self._ready: Event | None = None  # set when little enough is owed to read on
         self._decoder = LineDecoder(self.dialect.line_bytes(app.config.limits.max_line_bytes))
-        self._bucket = TokenBucket(app.config.limits.burst, self.opened_at)
         self._greenlet: Any = None
         self._mark = 0  # bytes that the peer had taken
         self._mark_at = 0.0  # at this time, which is when it last made progress
         self.session, effects = app.registry.connect(address, opening, secrets.token_urlsafe(16) if opening else "")
+        if self.session.bucket is None:
+            self.session.bucket = TokenBucket(app.config.limits.burst, self.opened_at)
+        self._bucket = self.session.bucket
         self.cursor = Cursor(self.session.id, sock.fileno())
         app.pump.connections[self.session.id] = self
         app.pump.submit(effects)

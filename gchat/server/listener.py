@@ -129,10 +129,10 @@ class Listener(StreamServer):
         self,
         listener: socket.socket,
         handle: Callable[[socket.socket, str, str], None],
-        refusal: Callable[[str], bytes | None],
+        refusal: Callable[[str, str], bytes | None],
     ) -> None:
         super().__init__(listener, handle)  # type: ignore[arg-type]  # see do_read
-        self._refusal = refusal  # given the network, returns the line to turn a connection away with
+        self._refusal = refusal  # given the address and the network, returns the line to turn a connection away with
         self._unix_peers = count(1)
         self._complained_at = -60.0
 
@@ -157,9 +157,9 @@ class Listener(StreamServer):
 
     def do_handle(self, *args: Any) -> None:
         """Spawn the greenlet, unless there is no place: then say so."""
-        sock, _, network = args
+        sock, address, network = args
         sock.setblocking(False)
-        line = self._refusal(network)
+        line = self._refusal(address, network)
         if line is None:
             super().do_handle(*args)
             return

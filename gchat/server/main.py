@@ -22,6 +22,7 @@ from gchat.server.config import Config, ConfigError, dump, load
 from gchat.server.listener import StartError
 from gchat.server.log import logger
 from gchat.server.output import Output
+from gchat.server.state import StateError
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -35,6 +36,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("host", nargs="?", metavar="HOST", help="address, name, or path of a Unix socket (127.0.0.1)")
     parser.add_argument("port", nargs="?", metavar="PORT", help="TCP port (8888)")
     parser.add_argument("--config", metavar="FILE", help="read the configuration from FILE (TOML)")
+    parser.add_argument("--admin", metavar="HOST:PORT", help="where the operator looks in over HTTP (127.0.0.1:8889)")
+    parser.add_argument("--no-admin", action="store_true", help="nowhere")
     parser.add_argument("--memory", action="store_true", help="keep history in memory only")
     parser.add_argument("--quiet", action="store_true", help="do not show the conversation on stdout")
     parser.add_argument("--log-level", metavar="L", help="debug, info, warning or error")
@@ -81,7 +84,10 @@ def _main(arguments: list[str]) -> int:
     errors = Output(2, "… {count} lines of the log were lost: nobody took them\n")
     log.start(errors, config.log.level, config.log.format)
     conversation = None if args.quiet else Output(1, "… {count} pieces of the conversation were not shown here\n")
-    app = App(config, conversation)
+    try:
+        app = App(config, conversation)
+    except StateError as error:
+        raise StartError(str(error)) from None
     _handle_signals(app, args)
     app.run()
     for output in (conversation, errors):
@@ -94,6 +100,7 @@ def _load(args: argparse.Namespace) -> Config:
     given = {
         ("server", "host"): args.host,
         ("server", "port"): args.port,
+        **_admin(args),
         ("history", "store"): "memory" if args.memory else None,
         ("log", "level"): args.log_level,
     }
@@ -105,6 +112,19 @@ def _load(args: argparse.Namespace) -> Config:
         return load(args.config, os.environ, {place: text for place, text in given.items() if text is not None})
     except OSError as error:
         raise StartError(f"cannot read {args.config}: {os.strerror(error.errno or 0).lower()}") from None
+
+
+def _admin(args: argparse.Namespace) -> dict[tuple[str, str], str | None]:
+    if args.no_admin and args.admin:
+        raise UsageError("--admin and --no-admin exclude each other; expected one of them")
+    if args.no_admin:
+        return {("admin", "enabled"): "false"}
+    if args.admin is None or "/" in args.admin:
+        return {("admin", "host"): args.admin}
+    host, colon, port = args.admin.rpartition(":")
+    if not (colon and host and port):
+        raise UsageError(f'--admin is "{args.admin}"; expected HOST:PORT, or the path of a Unix socket')
+    return {("admin", "host"): host, ("admin", "port"): port}
 
 
 def _handle_signals(app: App, args: argparse.Namespace) -> None:

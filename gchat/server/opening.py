@@ -8,7 +8,7 @@ from collections.abc import Callable
 import gevent
 from gevent.hub import get_hub
 
-from gchat.protocol.wire import OPENING
+from gchat.protocol.wire import ANY_OPENING
 
 #: How long a newcomer may be silent before it is greeted: people with nc wait for the server to speak.
 SILENCE_S = 0.15
@@ -24,8 +24,8 @@ def hear(sock: socket.socket, max_line_bytes: int) -> bytes:
 
     If they are an opening, then at least the whole line of it, unless that does not come, or is too long.
     """
-    heard = _read(sock, b"", SILENCE_S, lambda data: len(data) >= len(OPENING) or not OPENING.startswith(data))
-    if not heard.startswith(OPENING):
+    heard = _read(sock, b"", SILENCE_S, lambda data: len(data) >= len(ANY_OPENING) or not ANY_OPENING.startswith(data))
+    if not heard.startswith(ANY_OPENING):
         return heard
     return _read(sock, heard, LINE_S, lambda data: b"\n" in data or len(data) > max_line_bytes)
 

@@ -28,9 +28,10 @@ from gchat.chat.effects import (
 )
 from gchat.chat.presence import PresenceGatherer
 from gchat.journal.base import Journal, Kept, Posting
+from gchat.journal.ids import Ids
 from gchat.protocol import events
 from gchat.protocol.errors import Code
-from gchat.protocol.events import Acknowledged, Announced, Presence, Record, Refused
+from gchat.protocol.events import Acknowledged, Announced, Numbered, Presence, Record, Refused
 from gchat.server.connection import MAX_OWED_BYTES, Connection
 from gchat.server.fair import breathe
 from gchat.server.fanout import FanOut
@@ -59,12 +60,14 @@ MAX_WAITING = 4096
 class Pump:
     """Carries out effects in their order."""
 
-    def __init__(self, journal: Journal, room_log_bytes: int, show: Callable[[str, events.Event], None] | None) -> None:
+    def __init__(self, journal: Journal, room_log_bytes: int, show: Callable[[str, events.Event], None]) -> None:
         self.connections: dict[int, Connection] = {}  # by session
         self.counts = Counts()
         self._journal = journal
         self.fan_out = FanOut(self.connections, room_log_bytes, self.counts)
+        self.receipts: dict[str, Callable[[int], None]] = {}  # by id: who waits for the number of what no user says
         self._show = show  # gets everything that rooms are told, with the room
+        self._told: Ids[None] = Ids()  # private messages
         self._presence: dict[str, PresenceGatherer] = {}  # of rooms that have been told lately, or have to be
         self._waiting: list[Effect] = []
         self._greenlet: Any = None
@@ -102,6 +105,11 @@ class Pump:
         if self._parked:
             self._parked = False
             get_hub().loop.run_callback(self._greenlet.switch)
+
+    @property
+    def waiting(self) -> int:
+        """How many effects wait for the next turn."""
+        return len(self._waiting)
 
     @property
     def crowded(self) -> bool:
@@ -151,6 +159,21 @@ class Pump:
                 breathe()
 
     def _turn(self) -> None:
+        effects = self._take()
+        carried_out, self._carried_out = (None, self._carried_out) if self._waiting else (self._carried_out, None)
+        try:
+            self._carry_out_all(effects)
+            self.replay.feed(time.monotonic() + HOLD_AT_REST_S)
+        finally:
+            self._heads.clear()
+            if carried_out is not None:
+                carried_out.set()
+        self._tell_presence_due()
+        touched, self._touched = self._touched, {}
+        self.fan_out.send(touched, self._hold_s)
+
+    def _take(self) -> list[Effect]:
+        """Return what this turn is about, and leave the rest for the next."""
         effects, self._waiting = self._waiting, []
         # A turn ends with a room: the journal gets all of a turn at once, and what is said after in a new room of that
         # name must not be forgotten with the old one.
@@ -158,7 +181,9 @@ class Pump:
             if type(effect) is Forget and count < len(effects):
                 effects, self._waiting = effects[:count], effects[count:]
                 break
-        carried_out, self._carried_out = (None, self._carried_out) if self._waiting else (self._carried_out, None)
+        return effects
+
+    def _carry_out_all(self, effects: list[Effect]) -> None:
         batch = [Posting(effect.room, effect.message, effect.lineage) for effect in effects if type(effect) is Publish]
         if batch:
             self._commit(batch)
@@ -173,17 +198,16 @@ class Pump:
             except Exception:
                 self._crashed("an effect crashed: %s", type(effect).__name__)
         self._heads.clear()
-        self.replay.feed(time.monotonic() + HOLD_AT_REST_S)
-        if carried_out is not None:
-            carried_out.set()
-        self._tell_presence_due()
-        touched, self._touched = self._touched, {}
-        self.fan_out.send(touched, self._hold_s)
 
     def _commit(self, batch: list[Posting]) -> None:
+        """Have the journal keep what is said, before anybody sees it; what it cannot keep is not said."""
         self._heads.clear()
         began = time.monotonic()
-        kept = self._journal.append(batch, time.time())
+        try:
+            kept = self._journal.append(batch, time.time())
+        except Exception:
+            self._crashed("the journal crashed; what was said in this turn is refused")
+            kept = [Kept(None)] * len(batch)
         self.counts.commit_s.observe(time.monotonic() - began)
         self._kept = iter(kept)
         for posting, outcome in zip(batch, kept, strict=True):
@@ -203,9 +227,15 @@ class Pump:
             self._heads[room] += count
             self.counts.messages += count
             self._append(room, record, count, speaker)
+        elif not kept.numbers and speaker is not None:
+            self._refuse(speaker, effect.message)
         if kept.numbers and speaker is not None:
             # Its place in the stream is where the message itself stands for the others.
             self.tell(speaker, Acknowledged(kept.numbers))
+        elif self.receipts:
+            for number in kept.numbers:
+                if receipt := self.receipts.pop(number.id, None):
+                    receipt(number.seq)
 
     def _announce(self, effect: Announce) -> None:
         gatherer = self._presence.get(effect.room)
@@ -216,10 +246,14 @@ class Pump:
     def _proclaim(self, effect: Proclaim) -> None:
         self._append(effect.room, effect.announced, 0, None)
 
+    def _refuse(self, speaker: Connection, message: events.Message) -> None:
+        ids = message.ids if isinstance(message, events.Said) else (message.id,)
+        for id_ in ids or ("",):
+            self.tell(speaker, Refused(Code.NOT_KEPT, "That was not said: it could not be kept here", id_))
+
     def _append(self, room: str, event: Record | Presence | Announced, count: int, speaker: Connection | None) -> None:
         self.fan_out.append(room, event, count, speaker)
-        if self._show is not None:
-            self._show(room, event)
+        self._show(room, event)
 
     def _deliver(self, effect: Deliver) -> None:
         connection = self.connections.get(effect.session)
@@ -231,9 +265,12 @@ class Pump:
                 message = "That was not sent: who it is for does not read"
                 self.tell(sender, Refused(Code.NOT_READING, message, effect.id))
             return
-        self.tell(connection, effect.answer)
-        if sender is not None and effect.id:
-            self.tell(sender, Acknowledged(((effect.id, 0),)))
+        lineage = sender.session.lineage if sender is not None and effect.id else ""
+        if not lineage or effect.id not in self._told.of(lineage):
+            self.tell(connection, effect.answer)
+        if sender is not None and lineage:
+            self._told.add(lineage, effect.id, None)
+            self.tell(sender, Acknowledged((Numbered(effect.id),)))
 
     def _transmit(self, effect: Transmit) -> None:
         connection = self.connections.get(effect.session)

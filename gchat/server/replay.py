@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 
 from msgspec import structs
 
-from gchat.chat.effects import Enter, Recall
+from gchat.chat.effects import CloseReason, Enter, Recall
 from gchat.journal.base import Journal
 from gchat.protocol.events import Page, Record, Skipped
 from gchat.server.connection import CatchUp, Connection
+from gchat.server.log import logger
 
 if TYPE_CHECKING:
     from gchat.server.pump import Pump
@@ -54,7 +55,11 @@ class Replay:
             connection = next(iter(self.hungry))
             del self.hungry[connection]
             if connection.session.id in self._pump.connections:
-                self._give_page(connection)
+                try:
+                    self._give_page(connection)
+                except Exception:
+                    logger.exception("connection %d crashed; it alone is closed", connection.session.id)
+                    connection.abort(CloseReason.CRASHED)
 
     def go_on(self, connection: Connection) -> None:
         """Give who catches up the next page, soon: it has read the one before."""

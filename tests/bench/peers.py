@@ -13,7 +13,7 @@ from tests.bench.run import HERE, TOP, Kind, compile_c, compiler
 GCHAT = Kind(
     "gchat",
     lambda port, _directory, _clients: [
-        *(sys.executable, "-m", "gchat.server.main", "127.0.0.1", str(port), "--memory", "--quiet")
+        *(sys.executable, "-m", "gchat.server.main", "127.0.0.1", str(port), "--memory", "--quiet", "--no-admin")
     ],
     greets=True,
     environment={"GCHAT_LIMITS_MESSAGES_PER_S": "0"},

@@ -35,7 +35,11 @@ class Talk:
         return effects
 
     def asks(self, number: int, command: commands.Command) -> list[Effect]:
-        return self.registry.execute(self.sessions[number], command, NOW)
+        effects = self.registry.execute(self.sessions[number], command, NOW)
+        for effect in effects:
+            if isinstance(effect, Publish) and isinstance(effect.message, events.TopicSet):
+                self.registry.keep_topic(effect.room, effect.message)  # as the pump does, when it is kept
+        return effects
 
     def leaves(self, number: int, reason: CloseReason = CloseReason.ENDED) -> list[Effect]:
         return self.registry.leave(self.sessions[number], reason)
@@ -292,6 +296,15 @@ def test_a_nick_that_looks_like_anothers_is_refused_both_ways(one: str, other: s
 
         assert code(talk.asks(2, commands.Nick(second))) is Code.NAME_TAKEN
         assert talk.asks(2, commands.Nick("zoe"))[0] == Deliver(2, events.Named("zoe"))
+
+
+def test_a_line_that_was_not_understood_holds_nothing_when_it_is_answered() -> None:
+    """A refusal that was raised holds the frames that it went through, and their lines, in a ring."""
+    talk = Talk(users=1)
+    refusal = Refusal(Code.BAD_COMMAND, "What?")
+
+    assert code(talk.asks(1, commands.Mistake(refusal))) is Code.BAD_COMMAND
+    assert refusal.__traceback__ is None
 
 
 # --- Rooms -----------------------------------------------------------------------------------------------------------

@@ -6,9 +6,9 @@ import pytest
 
 from gchat.chat import registry as module
 from gchat.chat.effects import Announce, Close, CloseReason, Deliver, Effect, Enter
-from gchat.chat.limits import Limits
+from gchat.chat.limits import Limits, TokenBucket
 from gchat.chat.registry import AWAY_S, LOBBY, Registry
-from gchat.chat.session import MAX_TOLD_IDS, Session
+from gchat.chat.session import Session
 from gchat.protocol import commands, events
 from gchat.protocol.errors import Code
 from gchat.protocol.wire import After, Opening
@@ -157,7 +157,8 @@ def test_a_place_in_another_room_is_no_place_here(registry: Registry) -> None:
 
     assert comes(registry, 1, Opening(after=place), TOKEN)[1].after == place
     assert comes(registry, 2, Opening(room="dev", after=place), "t" * 16)[1].after == place
-    assert comes(registry, 3, Opening(room="no room", after=place), "u" * 16)[1].after is None
+    assert comes(registry, 3, Opening(room="#DEV", after=place), "v" * 16)[1].after == place
+    assert comes(registry, 4, Opening(room="no room", after=place), "u" * 16)[1].after is None
 
 
 def test_what_one_was_told_is_answered_also_after_the_other_has_come_back(registry: Registry) -> None:
@@ -173,26 +174,6 @@ def test_what_one_was_told_is_answered_also_after_the_other_has_come_back(regist
     (effect,) = registry.execute(bob, commands.Reply("there?"), NOW)
     assert isinstance(effect, Deliver)
     assert isinstance(effect.answer, events.Refused)
-
-
-def test_a_private_message_is_not_told_twice_also_after_coming_back(registry: Registry) -> None:
-    comes(registry, 1)
-    alice, _ = comes(registry, 2, Opening(nick="alice"), TOKEN)
-    tell = commands.Tell("127.0.0.1:1", "psst", id="1")
-    told = registry.execute(alice, tell, NOW)
-    again, _ = comes(registry, 3, Opening(token=TOKEN))
-
-    assert told == [Deliver(1, events.Told("alice", "psst", NOW), alice.id, "1")]
-    assert registry.execute(again, tell, NOW) == [Deliver(again.id, events.Acknowledged((("1", 0),)))]
-
-
-def test_only_so_many_ids_of_private_messages_are_remembered(registry: Registry) -> None:
-    session, _ = comes(registry, 1, Opening(), TOKEN)
-    for number in range(2 * MAX_TOLD_IDS):
-        assert not session.has_told(str(number))
-
-    assert len(session.told_ids) == MAX_TOLD_IDS
-    assert session.has_told(str(2 * MAX_TOLD_IDS - 1))
 
 
 def test_a_flood_of_ghosts_is_bounded(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -212,3 +193,27 @@ def test_when_everybody_leaves_those_who_are_away_do_too(registry: Registry) -> 
 
     assert registry.away(NOW + AWAY_S) == []
     assert consistent(registry)
+
+
+def test_a_user_who_was_told_something_holds_nobody_back_who_has_left(registry: Registry) -> None:
+    alice, _ = comes(registry, 1, Opening(nick="alice"), TOKEN)
+    bob, _ = comes(registry, 2)
+    registry.execute(alice, commands.Tell("127.0.0.1:2", "psst"), NOW)
+    seat = alice.seat
+    for port in range(3, 10):
+        alice, _ = comes(registry, port, Opening(token=TOKEN))
+    assert bob.correspondent is seat
+    registry.leave(alice, CloseReason.QUIT)
+
+    (effect,) = registry.execute(bob, commands.Reply("still there?"), NOW)
+    assert isinstance(effect, Deliver)
+    assert isinstance(effect.answer, events.Refused)
+    assert bob.correspondent is not None
+    assert bob.correspondent.session is None
+
+
+def test_what_one_may_say_is_not_renewed_by_coming_back(registry: Registry) -> None:
+    old, _ = comes(registry, 1, Opening(), TOKEN)
+    old.bucket = TokenBucket(1, NOW)
+
+    assert comes(registry, 2, Opening(token=TOKEN))[0].bucket is old.bucket

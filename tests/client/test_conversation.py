@@ -9,6 +9,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from gchat.client.conversation import Back, Conversation, Delivered, NewLog, Notice, Sent
 from gchat.protocol import wire
+from gchat.protocol.errors import LineTooLong
 from gchat.protocol.wire import After
 from tests.client.fake_server import TIME, Chat, Peer
 
@@ -71,8 +72,7 @@ def test_a_nick_that_was_not_to_be_had_is_asked_for_again_and_no_address_ever() 
 
 def test_a_nick_that_was_taken_later_is_the_one_asked_for() -> None:
     alice = alice_live_at(0)
-    alice.ask(wire.Nick(nick="carol"))
-    hear(alice, wire.Named(nick="carol"))
+    hear(alice, wire.Named(nick="carol", id=alice.ask(wire.Nick(nick="carol"))))
 
     assert alice.nick == alice.opening().nick == "carol"
     assert not alice.pending
@@ -283,16 +283,14 @@ def test_an_ack_of_nothing_that_was_asked_is_nothing_and_leaves_a_gap() -> None:
 
 def test_questions_are_over_with_their_answers() -> None:
     alice = alice_live_at(4)
-    alice.ask(wire.Topic())
-    alice.ask(wire.Who())
-    alice.ask(wire.Rooms())
+    topic_id, who_id, rooms_id = alice.ask(wire.Topic()), alice.ask(wire.Who()), alice.ask(wire.Rooms())
     page_id = alice.ask(wire.History())
     alice.ask(wire.Topic(text="cats"))
     alice.ask(wire.Ping())
     answers: list[wire.AnyEvent] = [
-        wire.TopicSet(room="lobby", text="dogs"),
-        wire.Users(room="lobby", users=("alice", "bob"), total=2, you="alice"),
-        wire.RoomList(rooms=(), total=0),
+        wire.TopicSet(room="lobby", text="dogs", id=topic_id),
+        wire.Users(room="lobby", users=("alice", "bob"), total=2, you="alice", id=who_id),
+        wire.RoomList(rooms=(), total=0, id=rooms_id),
         wire.Page(room="lobby", events=(), end=True, id=page_id),
     ]
 
@@ -306,11 +304,12 @@ def test_questions_are_over_with_their_answers() -> None:
 
 def test_who_comes_back_to_a_room_goes_on_behind_what_was_seen_there() -> None:
     alice = alice_live_at(4)
-    alice.ask(wire.Join(room="dev"))
-    hear(alice, wire.Joined(room="dev", epoch="d", seq=70, online=1), said(70, room="dev"), live(70, room="dev"))
+    id_ = alice.ask(wire.Join(room="dev"))
+    joined = wire.Joined(room="dev", epoch="d", seq=70, online=1, id=id_)
+    hear(alice, joined, said(70, room="dev"), live(70, room="dev"))
     alice.outgoing()
     id_ = alice.ask(wire.Join(room="lobby"))
-    joined = wire.Joined(room="lobby", epoch="e", seq=6, online=2)
+    joined = wire.Joined(room="lobby", epoch="e", seq=6, online=2, id=id_)
 
     assert alice.outgoing() == [wire.Join(id=id_, room="lobby", after=After("e", 4))]
     assert hear(alice, joined, said(4), said(5), said(6), live(6)) == [joined, said(5), said(6), live(6)]
@@ -468,3 +467,12 @@ class Cuts(RuleBasedStateMachine):
 
 TestCuts = Cuts.TestCase
 TestCuts.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+
+
+@pytest.mark.parametrize("text", ["x" * 8193, "€" * 2731])
+def test_what_no_server_would_read_is_not_asked(text: str) -> None:
+    conversation = Conversation("p")
+    with pytest.raises(LineTooLong):
+        conversation.say(text)
+    assert not conversation.pending
+    assert conversation.say(text[1:])

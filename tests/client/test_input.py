@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gchat.client.input import VERBS, Show, complete, lines_of, parse, size_fault
+from gchat.client.input import VERBS, Show, complete, lines_of, parse
 from gchat.protocol import plain, wire
 
 
@@ -27,15 +27,6 @@ def test_a_line_is_a_message_as_it_is(text: str) -> None:
 @pytest.mark.parametrize("text", ["", " ", "\t", "\u3000"])
 def test_a_blank_line_is_nothing(text: str) -> None:
     assert parse(text) is None
-
-
-@pytest.mark.parametrize("text", ["x" * 8193, "€" * 2731])
-def test_what_the_server_would_not_read_is_not_sent(text: str) -> None:
-    assert "longer than 8,192 bytes" in size_fault(wire.Say(text=text), {"max_line_bytes": 8192.0})
-    assert "longer than 8,192 bytes" in size_fault(wire.Say(text=text), {})
-    assert size_fault(wire.Say(text=text), {"max_line_bytes": 65536}) == ""
-    assert size_fault(wire.Say(text=text[1:]), {"max_line_bytes": 8192}) == ""
-    assert size_fault(wire.Who(), {}) == ""
 
 
 def test_two_slashes_say_one() -> None:

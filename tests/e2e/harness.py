@@ -63,6 +63,8 @@ class Server:
         self.command = [*before, sys.executable, *program, host, *port, *arguments]
         self.environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("GCHAT_")},
+            "GCHAT_ADMIN_ENABLED": "false",  # but for those who ask for it: two servers cannot have its usual port
+            "XDG_STATE_HOME": self._directory.name,
             "GEVENT_MONITOR_THREAD_ENABLE": "true",
             "GEVENT_MAX_BLOCKING_TIME": str(MAX_BLOCKING_S),
             **{f"GCHAT_{key.upper()}": str(value) for key, value in settings.items()},

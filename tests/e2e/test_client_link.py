@@ -196,6 +196,15 @@ def test_nobody_notices_that_a_connection_was_cut(monkeypatch: pytest.MonkeyPatc
     assert bob.received.count(b" left ") == 1
 
 
+def test_who_leaves_has_said_everything() -> None:
+    with Server(limits_messages_per_s=20, limits_burst=5) as server, server.join() as reader, gevent.Timeout(LIMIT_S):
+        with connect("127.0.0.1", server.port, nick="hasty") as chat:
+            for number in range(60):
+                chat.say(f"{number}")
+        for number in range(60):
+            gevent.get_hub().threadpool.apply(reader.sees, (f"[hasty] {number}",))
+
+
 def test_who_has_the_token_ends_the_link_that_had_it_before() -> None:
     with Server() as server, gevent.Timeout(LIMIT_S):
         first = connect("127.0.0.1", server.port, nick="alice")

@@ -64,7 +64,16 @@ def test_an_opening_that_is_none_is_refused_with_the_reason(server: Server, open
         user.sees_end()
 
 
-@pytest.mark.parametrize("first", [b"GCHAT/12 hello\n", b"GCHAT is nice\n", b"G\n", b"gchat/1\n", b" GCHAT/1 {}\n"])
+@pytest.mark.parametrize("version", [b"GCHAT/2 ", b"GCHAT/1.1 ", b"GCHAT/ "])
+def test_an_opening_of_another_version_is_refused_and_not_said_to_the_room(server: Server, version: bytes) -> None:
+    with server.join() as bob, server.connect() as user:
+        user.sends(version + b'{"token":"0123456789abcdef"}\n')
+        user.sees_bytes(b"this server speaks GCHAT/1")
+        user.sees_end()
+        bob.does_not_see(b"0123456789abcdef")
+
+
+@pytest.mark.parametrize("first", [b"GCHAT is nice\n", b"G\n", b"gchat/1\n", b" GCHAT/1 {}\n"])
 def test_a_first_line_that_is_anything_else_is_said(server: Server, first: bytes) -> None:
     with server.join() as bob, server.connect() as user:
         user.sends(first)
@@ -163,6 +172,67 @@ def test_a_repeated_id_gets_its_old_number_and_is_not_said_again(server: Server)
         assert bob.received.count(b"once") == 1
         assert bob.received.count(b"again") == 0
         assert bob.received.count(b"psst") == 1
+
+
+def test_a_topic_that_is_asked_for_again_does_not_come_again(server: Server) -> None:
+    with joins(server, "alice") as alice, joins(server, "bob") as bob:
+        alice.asks({"type": "topic", "id": "t", "text": "first"})
+        alice.sees("ack", id="t", seq=1)
+        bob.asks({"type": "topic", "id": "t", "text": "second"})
+        bob.sees("ack", id="t", seq=2)
+        alice.asks({"type": "topic", "id": "t", "text": "first"}, {"type": "topic", "id": "what"})
+        alice.sees("ack", id="t", seq=1)
+        assert alice.sees("topic", id="what")["text"] == "second"
+        with server.connect() as nc:
+            nc.sees("> The topic is: second (set by bob)")
+
+
+def test_a_private_message_that_was_refused_is_not_taken_for_told_when_it_is_sent_again(server: Server) -> None:
+    with joins(server, "alice") as alice, joins(server, "bob") as bob:
+        tell = {"type": "tell", "id": "t", "to": "bob", "text": "psst"}
+        bob.user.resets()
+        wait_until(lambda: "closed 2" in server.log, "bob is away")
+        alice.asks(tell)
+        assert alice.sees("refused", id="t")["code"] == "no_such_user"
+        with joins(server, token=bob.events[0]["token"]) as again:
+            alice.asks(tell, tell)
+            alice.sees("ack", id="t")
+            alice.sees("ack", id="t")
+            assert again.sees("told")["text"] == "psst"
+            again.asks({"type": "ping", "id": "f"})
+            again.sees("pong", id="f")
+            assert sum(event["type"] == "told" for event in again.events) == 1
+
+
+def test_coming_back_again_and_again_does_not_let_one_say_more() -> None:
+    with Server(limits_messages_per_s=5, limits_burst=20) as server, joins(server, "reader") as reader:
+        token = ""
+        for turn in range(6):
+            opening: dict[str, Any] = {"token": token} if token else {}
+            with RichUser(server, nick="alice", **opening) as alice:
+                token = alice.sees("welcome")["token"]
+                alice.sees("live")
+                alice.asks(*({"type": "say", "text": f"{turn}"} for _ in range(20)))
+        reader.asks({"type": "ping", "id": "f"})
+        said = [event for event in reader.sees_up_to("pong", id="f") if event["type"] == "said"]
+        assert len(said) < 60
+
+
+def test_every_answer_has_the_id_of_what_was_asked(server: Server) -> None:
+    with joins(server, "alice") as alice:
+        for number, (asked, answered) in enumerate(
+            [
+                ({"type": "nick", "nick": "alix"}, "named"),
+                ({"type": "join", "room": "dev"}, "joined"),
+                ({"type": "who"}, "users"),
+                ({"type": "rooms"}, "rooms"),
+                ({"type": "topic"}, "topic"),
+                ({"type": "history"}, "page"),
+                ({"type": "ping"}, "pong"),
+            ]
+        ):
+            alice.asks({**asked, "id": f"a-{number}"})
+            alice.sees(answered, id=f"a-{number}")
 
 
 def test_the_same_id_of_somebody_else_is_another_message(server: Server) -> None:

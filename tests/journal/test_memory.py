@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gchat.journal import memory
+from gchat.journal import ids
 from gchat.journal.base import Journal, Kept, Posting
 from gchat.journal.memory import MemoryJournal
-from gchat.protocol.events import Acted, Message, Record, Said, TopicSet
+from gchat.protocol.events import Acted, Message, Numbered, Record, Said, TopicSet
 
 
 def said(*texts: str) -> Said:
@@ -155,33 +155,37 @@ def test_any_part_of_a_room_is_the_same_part_of_a_plain_list(
 # --- Ids -------------------------------------------------------------------------------------------------------------
 
 
+def at(*numbers: tuple[str, int], room: str = "lobby") -> tuple[Numbered, ...]:
+    return tuple(Numbered(id_, room, seq) for id_, seq in numbers)
+
+
 def post(journal: Journal, *texts_and_ids: tuple[str, str], lineage: str = "alice") -> Kept:
-    texts, ids = zip(*texts_and_ids, strict=True)
-    (kept,) = journal.append([Posting("lobby", Said("alice", texts, ids), lineage)], 1.0)
+    texts, their_ids = zip(*texts_and_ids, strict=True)
+    (kept,) = journal.append([Posting("lobby", Said("alice", texts, their_ids), lineage)], 1.0)
     return kept
 
 
 def test_a_message_with_an_id_is_kept_once_and_has_its_old_number_again(journal: Journal) -> None:
-    assert post(journal, ("a", "1"), ("b", "2")).numbers == (("1", 1), ("2", 2))
+    assert post(journal, ("a", "1"), ("b", "2")).numbers == at(("1", 1), ("2", 2))
     again = post(journal, ("a", "1"), ("c", "3"), ("no id", ""), ("b", "2"))
 
-    assert again.numbers == (("1", 1), ("3", 3), ("2", 2))
+    assert again.numbers == at(("1", 1), ("3", 3), ("2", 2))
     assert again.record == Record(3, 1.0, Said("alice", ("c", "no id"), ("3", "")))
-    assert post(journal, ("b", "2")) == Kept(None, (("2", 2),))
+    assert post(journal, ("b", "2")) == Kept(None, at(("2", 2)))
     assert numbered(journal.read("lobby", 1, 9)) == [(1, "a"), (2, "b"), (3, "c"), (4, "no id")]
 
 
 def test_the_same_id_twice_at_once_is_one_message(journal: Journal) -> None:
     kept = post(journal, ("a", "1"), ("a", "1"))
 
-    assert kept.numbers == (("1", 1), ("1", 1))
+    assert kept.numbers == at(("1", 1), ("1", 1))
     assert journal.next_seq("lobby") == 2
 
 
 def test_ids_of_others_are_others(journal: Journal) -> None:
     post(journal, ("a", "1"))
 
-    assert post(journal, ("a", "1"), lineage="bob").numbers == (("1", 2),)
+    assert post(journal, ("a", "1"), lineage="bob").numbers == at(("1", 2))
 
 
 def test_actions_and_topics_have_ids_too(journal: Journal) -> None:
@@ -194,8 +198,8 @@ def test_actions_and_topics_have_ids_too(journal: Journal) -> None:
 def test_a_flood_of_ids_drives_out_its_own_first_and_memory_is_bounded(
     journal: Journal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(memory, "MAX_IDS", 10)
-    monkeypatch.setattr(memory, "MAX_ALL_IDS", 25)
+    monkeypatch.setattr(ids, "MAX_IDS", 10)
+    monkeypatch.setattr(ids, "MAX_ALL_IDS", 25)
     post(journal, ("quiet", "1"), lineage="quiet")
     for number in range(20):
         post(journal, ("x", str(number)), lineage="loud")
@@ -206,7 +210,7 @@ def test_a_flood_of_ids_drives_out_its_own_first_and_memory_is_bounded(
     for number in range(60):
         post(journal, ("x", "1"), lineage=f"one of many {number}")
     assert isinstance(journal, MemoryJournal)
-    assert len(journal._ids._numbers) <= 25
+    assert len(journal._ids._found) <= 25
 
 
 def test_a_room_that_comes_again_is_another_and_its_epoch_says_so(journal: Journal) -> None:
@@ -227,3 +231,23 @@ def test_the_first_number_is_that_of_the_oldest_message() -> None:
         append(journal, [("lobby", said(str(number)))])
 
     assert journal.first_seq("lobby") == journal.read("lobby", 1, 1)[0].seq > 1
+
+
+def test_an_id_whose_message_is_gone_with_its_room_is_new_again(journal: Journal) -> None:
+    post(journal, ("a", "1"), ("b", "2"))
+    journal.forget("lobby")
+
+    kept = post(journal, ("b", "2"))
+    assert kept.record == Record(1, 1.0, Said("alice", ("b",), ("2",)))
+    assert kept.numbers == at(("2", 1))
+
+
+def test_an_id_that_was_said_in_another_room_names_that_one(journal: Journal) -> None:
+    post(journal, ("a", "1"))
+    (kept,) = journal.append([Posting("dev", Said("alice", ("a",), ("1",)), "alice")], 1.0)
+
+    assert kept == Kept(None, at(("1", 1)))
+
+
+def test_no_two_rooms_have_the_same_epoch(journal: Journal) -> None:
+    assert len({journal.epoch(f"room-{number}") for number in range(100)}) == 100

@@ -187,7 +187,7 @@ TOLD: list[tuple[events.Event, str]] = [
     (events.Acted("alice", "waves"), "* alice waves\n"),
     (events.TopicSet("alice", "tea"), "* alice set the topic: tea\n"),
     (events.Record(7, NOW, events.Acted("alice", "waves")), "* alice waves\n"),
-    (events.Acknowledged((("a-1", 7),)), ""),
+    (events.Acknowledged((events.Numbered("a-1", "lobby", 7),)), ""),
     (events.Announced("Tea at five"), "> Announcement: Tea at five\n"),
     (events.Told("alice", "psst", NOW), "[alice -> you] psst\n"),
     (events.Skipped(1200, 1611), "> … 412 messages skipped (1200-1611), /history 1200\n"),

@@ -96,8 +96,19 @@ def test_what_is_nested_too_deeply_is_refused(line: bytes) -> None:
 def test_an_opening_is_told_from_what_stands_behind_it() -> None:
     assert rich.opening(b'GCHAT/1 {"nick":"a"}\nrest\n') == (wire.Opening(nick="a"), b"rest\n")
     assert rich.opening(b"GCHAT/1\r\n") == (wire.Opening(), b"")
-    for plain in (b"", b"hello\n", b"GCHAT/2 {}\n", b"GCHAT/10\n", b"\nGCHAT/1\n"):
+    for plain in (b"", b"hello\n", b"GCHAT\n", b"gchat/1\n", b"\nGCHAT/1\n"):
         assert rich.opening(plain) == (None, plain)
+
+
+@pytest.mark.parametrize("line", [b"GCHAT/2 {}", b"GCHAT/10", b"GCHAT/1.1 {}", b"GCHAT/", b"GCHAT/x"])
+def test_another_version_is_refused_and_told_which_one_is_spoken_here(line: bytes) -> None:
+    with pytest.raises(Refusal, match="this server speaks GCHAT/1"):
+        rich.opening(line + b"\n")
+
+
+@pytest.mark.parametrize("line", [b'GCHAT/1{"nick":"a"}', b'GCHAT/1\t{"nick":"a"}', b'GCHAT/1  {"nick":"a"} \r'])
+def test_white_space_does_not_matter_in_an_opening(line: bytes) -> None:
+    assert rich.opening(line + b"\n") == (wire.Opening(nick="a"), b"")
 
 
 ROOM = "lobby"
@@ -162,7 +173,7 @@ TOLD: list[tuple[events.Event, list[dict[str, object]]]] = [
     ),
     (events.Told("alice", "psst", NOW), [{"type": "told", "from": "alice", "time": TIME, "text": "psst"}]),
     (
-        events.Acknowledged((("a", 7), ("t", 0))),
+        events.Acknowledged((events.Numbered("a", ROOM, 7), events.Numbered("t"))),
         [{"type": "ack", "id": "a", "room": ROOM, "seq": 7}, {"type": "ack", "id": "t"}],
     ),
     (events.Announced("tea"), [{"type": "announced", "room": ROOM, "text": "tea"}]),

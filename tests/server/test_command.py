@@ -18,12 +18,13 @@ from gchat.server.config import Config, dump, load
 from tests.e2e.harness import DEADLINE_S, Server, wait_until
 
 COMMAND = [sys.executable, "-m", "gchat.server.main"]
+SERVE = [*COMMAND, "--no-admin"]  # its usual port may be in use
 REPOSITORY = Path(__file__).parents[2]
 
 
 def clean(environment: Mapping[str, str] | None = None) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("GCHAT_")}
-    return {**kept, "COLUMNS": "120", **(environment or {})}
+    return {**kept, "COLUMNS": "120", "XDG_STATE_HOME": os.devnull, **(environment or {})}
 
 
 def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -159,7 +160,7 @@ def test_what_is_typed_wrongly_is_one_line_and_exit_code_2(arguments: tuple[str,
         ("[server]\nports = 1\n", ("server.ports", "no key", "listen_backlog")),
         ('[server]\nport = "8888"\n', ("server.port", '"8888"', "a whole number from 0 to 65535")),
         ("[server]\nport = 70000\n", ("server.port", "70000", "from 0 to 65535")),
-        ("[servers]\nport = 1\n", ("[servers]", "unknown section", "server, limits")),
+        ("[servers]\nport = 1\n", ("[servers]", "unknown section", "server, admin, limits")),
         ("server: port\n", ("not TOML", "line 1")),
         ("[limits]\nnick_max = -1\n", ("limits.nick_max", "-1", "from 1 to 100")),
         ('[limits]\n"bu\\nrst\\u001b" = 1\n', ("limits.bu\\x0arst\\x1b", "no key")),
@@ -274,9 +275,7 @@ def test_without_arguments_it_listens_on_127_0_0_1_8888_and_says_so() -> None:
             probe.bind(("127.0.0.1", 8888))
         except OSError:
             pytest.skip("127.0.0.1:8888 is in use")
-    with subprocess.Popen(
-        COMMAND, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=clean()
-    ) as process:
+    with subprocess.Popen(SERVE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=clean()) as process:
         assert process.stderr
         try:
             assert "listening on 127.0.0.1:8888" in process.stderr.readline()
@@ -330,7 +329,7 @@ def test_quiet_shows_no_conversation() -> None:
 def test_log_level_error_logs_nothing_that_is_usual(tmp_path: Path) -> None:
     path = str(tmp_path / "sock")
     with subprocess.Popen(
-        [*COMMAND, path, "--log-level", "error"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=clean()
+        [*SERVE, path, "--log-level", "error"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=clean()
     ) as process:
         wait_until(lambda: os.path.exists(path), "the socket is there")
         with socket.socket(socket.AF_UNIX) as sock:
@@ -389,13 +388,13 @@ def chat_with(command: list[str], path: Path, *, stdout: int | None = None) -> N
 def test_a_server_without_its_standard_files_serves_and_ends_as_usual(tmp_path: Path, closed: str) -> None:
     """Above all it must not write its log or the conversation into a socket that got the number 1 or 2."""
     path = tmp_path / "sock"
-    chat_with(["sh", "-c", f'exec "$@" {closed}', "sh", *COMMAND, str(path)], path)
+    chat_with(["sh", "-c", f'exec "$@" {closed}', "sh", *SERVE, str(path)], path)
 
 
 def test_a_stdout_that_nobody_reads_does_not_stop_the_server(tmp_path: Path) -> None:
     read, write = os.pipe()
     try:
-        chat_with([*COMMAND, str(tmp_path / "sock")], tmp_path / "sock", stdout=write)
+        chat_with([*SERVE, str(tmp_path / "sock")], tmp_path / "sock", stdout=write)
     finally:
         os.close(read)
         os.close(write)
@@ -405,7 +404,7 @@ def test_a_stdout_whose_reader_is_gone_does_not_stop_the_server(tmp_path: Path) 
     read, write = os.pipe()
     os.close(read)
     try:
-        chat_with([*COMMAND, str(tmp_path / "sock")], tmp_path / "sock", stdout=write)
+        chat_with([*SERVE, str(tmp_path / "sock")], tmp_path / "sock", stdout=write)
     finally:
         os.close(write)
 
@@ -415,7 +414,7 @@ def test_a_stdout_that_nobody_reads_costs_bounded_memory(tmp_path: Path) -> None
     path = tmp_path / "sock"
     read, write = os.pipe()
     environment = clean({"GCHAT_LIMITS_MESSAGES_PER_S": "0", "GCHAT_LIMITS_ROOM_LOG_BYTES": "65536"})
-    process = subprocess.Popen([*COMMAND, str(path)], stdout=write, stderr=subprocess.DEVNULL, env=environment)
+    process = subprocess.Popen([*SERVE, str(path)], stdout=write, stderr=subprocess.DEVNULL, env=environment)
     try:
         wait_until(path.exists, "the socket is there")
         server = users_of(path)

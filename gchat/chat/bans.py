@@ -1,0 +1,97 @@
+"""Who may not come in: bans of nicks, addresses and networks. Pure: the time is always given."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from typing import Literal
+
+from msgspec import Struct
+
+from gchat.protocol import text
+from gchat.protocol.errors import Code, Refusal
+
+Kind = Literal["nick", "address", "network"]
+
+
+class Ban(Struct, frozen=True):
+    """One ban; times in seconds since the epoch, `until` 0 for ever."""
+
+    id: int
+    kind: Kind
+    value: str
+    reason: str
+    created: float
+    until: float = 0.0
+
+
+class Bans:
+    """All bans that are in force; those that have ended are dropped by whoever calls `expire`."""
+
+    def __init__(self) -> None:
+        self.all: dict[int, Ban] = {}
+        self._nicks: dict[str, Ban] = {}  # by each key of the nick
+        self._networks: dict[IPv4Network | IPv6Network, Ban] = {}
+
+    def make(self, kind: str, value: str, reason: str, now: float, for_s: float) -> Ban:
+        """Return a ban that is not yet in force. Raises Refusal if there can be no such one."""
+        if kind == "nick":
+            value = text.nick(value, 100)
+        elif kind in ("address", "network"):
+            value = _network(kind, value)
+        else:
+            raise Refusal(Code.BAD_COMMAND, f'There is no kind of ban "{kind}"; expected nick, address or network')
+        until = now + for_s if for_s else 0.0
+        return Ban(max(self.all, default=0) + 1, kind, value, reason, now, until)  # type: ignore[arg-type]
+
+    def add(self, ban: Ban) -> None:
+        """Put a ban in force; it replaces one of the same."""
+        for other in [other for other in self.all.values() if (other.kind, other.value) == (ban.kind, ban.value)]:
+            self.remove(other.id)
+        self.all[ban.id] = ban
+        self._index()
+
+    def remove(self, ban: int) -> Ban | None:
+        """End a ban; return it, None if there is none with this id."""
+        found = self.all.pop(ban, None)
+        self._index()
+        return found
+
+    def expire(self, now: float) -> bool:
+        """Drop what has ended; return whether anything has."""
+        ended = [ban.id for ban in self.all.values() if ban.until and ban.until <= now]
+        for ban in ended:
+            self.remove(ban)
+        return bool(ended)
+
+    def of_nick(self, keys: frozenset[str]) -> Ban | None:
+        """Return the ban of a nick with these keys (text.name_keys): what looks like a banned one is banned too."""
+        if not self._nicks:
+            return None
+        return next((self._nicks[key] for key in keys if key in self._nicks), None)
+
+    def of_address(self, host: str) -> Ban | None:
+        """Return the ban of an address, or of a network that it is in."""
+        if not self._networks or not host:
+            return None
+        address = _address(host)
+        return next((ban for network, ban in self._networks.items() if address in network), None)
+
+    def _index(self) -> None:
+        self._nicks = {key: ban for ban in self.all.values() if ban.kind == "nick" for key in text.name_keys(ban.value)}
+        self._networks = {ip_network(ban.value): ban for ban in self.all.values() if ban.kind != "nick"}
+
+
+def _address(host: str) -> IPv4Address | IPv6Address:
+    return ip_address(host.strip("[]").partition("%")[0])
+
+
+def _network(kind: str, value: str) -> str:
+    try:
+        return str(_address(value)) if kind == "address" else str(ip_network(value, strict=False))
+    except ValueError:
+        raise Refusal(
+            Code.BAD_NAME, f'"{text.printable(value)[:64]}" is no {kind}; expected one as {_EXAMPLES[kind]}'
+        ) from None
+
+
+_EXAMPLES = {"address": "203.0.113.7 or 2001:db8::7", "network": "203.0.113.0/24 or 2001:db8::/64"}

@@ -1,0 +1,321 @@
+"""The server as its operator sees it: gchat.admin's interface on a running App. Looks everywhere, holds nothing."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import time
+from collections import deque
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Literal
+
+import gevent
+from gevent.event import AsyncResult
+
+from gchat import __version__
+from gchat.admin import operator as seen
+from gchat.admin.operator import NotPossible
+from gchat.chat.bans import Ban
+from gchat.chat.effects import CloseReason, Proclaim, Publish
+from gchat.chat.registry import because
+from gchat.chat.session import Session
+from gchat.protocol import events, rich, text
+from gchat.protocol.errors import Refusal
+from gchat.server.fair import breathe
+from gchat.server.log import logger
+from gchat.server.measures import BOUNDS_S, Distribution
+from gchat.server.state import save_bans
+
+if TYPE_CHECKING:
+    from gchat.server.app import App
+
+#: Users in one piece of the list: about 1 ms.
+USERS_AT_ONCE = 200
+
+#: Users looked at, between two turns of everybody else, for whom a ban concerns.
+CONCERNED_AT_ONCE = 500
+
+#: Messages in one answer.
+MESSAGES_MAX = 1000
+
+#: How long something said may take to be kept.
+SAID_S = 5.0
+
+
+class Operating:
+    """Implements gchat.admin.operator.Operator."""
+
+    def __init__(self, app: App, bans_path: str) -> None:
+        self._app = app
+        self.bans_path = bans_path
+        self._started_at = time.monotonic()
+        self._started = rich.rfc3339(time.time())
+        self._tells: list[seen.Tell] = []
+        self._lags_s: deque[float] = deque([0.0], maxlen=4)  # of the loop, for a second
+
+    # --- From the server -------------------------------------------------------------------------------------------
+
+    def lagged(self, lag_s: float) -> None:
+        """Note by how much a timer of the loop was late."""
+        self._lags_s.append(max(0.0, lag_s))
+
+    def came(self, session: Session) -> None:
+        """Tell who listens that a user is here."""
+        if self._tells:
+            self._tell(seen.Joined(session.id, session.name, session.address, session.room.name))
+
+    def went(self, session: Session, reason: CloseReason) -> None:
+        """Tell who listens that a user's connection has ended."""
+        if self._tells:
+            self._tell(seen.Left(session.id, session.name, reason.value))
+
+    def shown(self, room: str, event: events.Event) -> None:
+        """Tell who listens what was said."""
+        if self._tells and isinstance(event, events.Record):
+            for number, (_, said) in enumerate(_texts(event.message), event.seq):
+                self._tell(seen.Message(room, number, text.printable(event.message.name), text.printable(said)))
+
+    def _tell(self, happened: seen.Happened) -> None:
+        for tell in list(self._tells):
+            tell(happened)
+
+    # --- What is seen ----------------------------------------------------------------------------------------------
+
+    def server(self) -> seen.ServerInfo:
+        """See Operator.server."""
+        app, counts = self._app, self._app.pump.counts
+        connections = list(app.pump.connections.values())
+        return seen.ServerInfo(
+            name="gchat",
+            version=__version__,
+            address=app.address,
+            started=self._started,
+            uptime_s=round(time.monotonic() - self._started_at, 1),
+            messages=counts.messages,
+            deliveries=counts.deliveries,
+            sent_bytes=counts.sent_bytes,
+            skipped=self._skipped(),
+            slow_readers=sum(connection.behind for connection in connections),
+            hub_lag_ms=round(max(self._lags_s) * 1000, 2),
+            connections=app.connections,
+            max_connections=app.max_connections,
+        )
+
+    def online(self) -> int:
+        """See Operator.online."""
+        return len(self._app.registry.sessions)
+
+    def users(self) -> Iterator[list[seen.UserInfo]]:
+        """See Operator.users."""
+        sessions = list(self._app.registry.sessions.values())
+        for first in range(0, len(sessions), USERS_AT_ONCE):
+            now = time.monotonic()
+            yield [self._user(session, now) for session in sessions[first : first + USERS_AT_ONCE]]
+
+    def _user(self, session: Session, now: float) -> seen.UserInfo:
+        connection = self._app.pump.connections.get(session.id)
+        cursor = connection.cursor if connection else None
+        return seen.UserInfo(
+            id=session.id,
+            nick=session.name,
+            address=session.address,
+            room=session.room.name,
+            dialect="rich" if session.token else "plain",
+            connected_s=round(now - connection.opened_at, 1) if connection else 0.0,
+            idle_s=round(now - connection.heard_at, 1) if connection else 0.0,
+            messages=session.messages,
+            lag_bytes=cursor.lag if cursor else 0,
+            skipped=cursor.skipped if cursor else 0,
+            away=self._app.registry.is_away(session),
+        )
+
+    def rooms(self) -> list[seen.RoomInfo]:
+        """See Operator.rooms."""
+        journal, rooms = self._app.journal, self._app.registry.rooms.values()
+        found = [
+            seen.RoomInfo(room.name, len(room.members), journal.next_seq(room.name) - 1, text.printable(room.topic))
+            for room in rooms
+            if room.members
+        ]
+        return sorted(found, key=lambda room: (-room.members, room.name))
+
+    def messages(self, room: str, after: int, limit: int) -> Sequence[seen.StoredMessage]:
+        """See Operator.messages."""
+        self._check_room(room)
+        journal = self._app.journal
+        start = max(1, after + 1)
+        limit = min(limit, MESSAGES_MAX)
+        return [
+            seen.StoredMessage(number, rich.rfc3339(record.time), kind, text.printable(record.message.name), said)
+            for record in journal.read(room, start, limit)
+            for number, (kind, said) in enumerate(
+                ((kind, text.printable(said)) for kind, said in _texts(record.message)), record.seq
+            )
+        ]
+
+    def limits(self) -> dict[str, float]:
+        """See Operator.limits."""
+        section = self._app.config.limits
+        return {name: getattr(section, name) for name in section.__struct_fields__}
+
+    def history(self) -> seen.HistoryInfo:
+        """See Operator.history."""
+        return seen.HistoryInfo(store=self._app.config.history.store, state="ok")
+
+    def not_ready(self) -> str:
+        """See Operator.not_ready."""
+        return "the server is shutting down" if self._app.stopping.is_set() else ""
+
+    def measures(self) -> seen.Measures:
+        """See Operator.measures."""
+        app, counts = self._app, self._app.pump.counts
+        return seen.Measures(
+            connections_opened=counts.opened,
+            connections_closed={reason.value: app.closed[reason] for reason in CloseReason},
+            users_online=self.online(),
+            rooms=sum(bool(room.members) for room in app.registry.rooms.values()),
+            messages=counts.messages,
+            deliveries=counts.deliveries,
+            sent_bytes=counts.sent_bytes,
+            received_bytes=counts.received_bytes,
+            skipped_messages=self._skipped(),
+            slow_readers=sum(connection.behind for connection in app.pump.connections.values()),
+            commit_failures=0,
+            crashes=counts.crashes + app.closed[CloseReason.CRASHED],
+            commit_s=_histogram(counts.commit_s),
+            fan_out_s=_histogram(counts.fan_out_s),
+            hub_lag_s=max(self._lags_s),
+            descriptors_open=len(os.listdir("/proc/self/fd")),
+            descriptors_max=app.descriptors,
+            room_log_bytes=app.pump.fan_out.log_bytes,
+            waiting_effects=app.pump.waiting,
+        )
+
+    def _skipped(self) -> int:
+        pump = self._app.pump
+        return pump.counts.skipped + sum(connection.cursor.skipped for connection in pump.connections.values())
+
+    def subscribe(self, tell: seen.Tell) -> seen.Unsubscribe:
+        """See Operator.subscribe."""
+        self._tells.append(tell)
+
+        def unsubscribe() -> None:
+            if tell in self._tells:
+                self._tells.remove(tell)
+
+        return unsubscribe
+
+    # --- Actions ---------------------------------------------------------------------------------------------------
+
+    def announce(self, message: str, room: str) -> int:
+        """See Operator.announce."""
+        self._check_text(message)
+        registry = self._app.registry
+        if room:
+            self._check_room(room)
+        rooms = [registry.rooms[room]] if room else [each for each in registry.rooms.values() if each.members]
+        self._app.pump.submit([Proclaim(each.name, events.Announced(message)) for each in rooms])
+        logger.warning("announced to %s", room or "all rooms")
+        return sum(len(each.members) for each in rooms)
+
+    def kick(self, user: int, reason: str) -> None:
+        """See Operator.kick."""
+        session = self._app.registry.sessions.get(user)
+        if session is None:
+            raise NotPossible(f"there is no user with the id {user}; GET /users lists them")
+        self._expel(session, CloseReason.KICKED, f"You were sent away{': ' if reason else ''}{reason}")
+        logger.warning("kicked %d %s", user, session.address)
+
+    def say(self, room: str, name: str, message: str) -> int:
+        """See Operator.say."""
+        self._check_room(room)
+        self._check_text(message)
+        try:
+            name = f"{text.nick(name, self._app.limits.nick_max)} (http)"
+        except Refusal as refusal:
+            raise NotPossible(refusal.message) from None
+        id_ = f"http-{secrets.token_hex(8)}"
+        said: AsyncResult[int] = AsyncResult()
+        pump = self._app.pump
+        pump.receipts[id_] = said.set
+        pump.submit([Publish(room, 0, events.Said(name, (message,), (id_,)), "http")])
+        try:
+            number = said.get(timeout=SAID_S)
+        except gevent.Timeout:
+            raise NotPossible("it was not kept in time; whether it will be is not known") from None
+        finally:
+            pump.receipts.pop(id_, None)
+        assert number is not None
+        return number
+
+    def bans(self) -> Sequence[seen.Ban]:
+        """See Operator.bans."""
+        return [_shown(ban) for ban in self._app.registry.bans.all.values()]
+
+    def ban(self, kind: str, value: str, reason: str, for_s: float) -> seen.Ban:
+        """See Operator.ban."""
+        registry = self._app.registry
+        try:
+            ban = registry.bans.make(kind, value, reason, time.time(), for_s)
+        except Refusal as refusal:
+            raise NotPossible(refusal.message) from None
+        registry.bans.add(ban)
+        self.save_bans()
+        logger.warning("banned %s %s", kind, ban.value)
+        for count, session in enumerate(list(registry.sessions.values()), 1):
+            if registry.bans.of_nick(session.keys) is ban or registry.bans.of_address(host_of(session.address)) is ban:
+                self._expel(session, CloseReason.BANNED, f"You are banned here{because(ban)}")
+            if not count % CONCERNED_AT_ONCE:
+                breathe()
+        return _shown(ban)
+
+    def unban(self, ban: int) -> None:
+        """See Operator.unban."""
+        ended = self._app.registry.bans.remove(ban)
+        if ended is None:
+            raise NotPossible(f"there is no ban with the id {ban}; GET /bans lists them")
+        self.save_bans()
+        logger.warning("no longer banned: %s %s", ended.kind, ended.value)
+
+    def save_bans(self) -> None:
+        """Keep the bans for the next run; that they cannot be kept is no reason not to ban."""
+        try:
+            save_bans(self.bans_path, self._app.registry.bans.all.values())
+        except OSError as error:
+            reason = os.strerror(error.errno or 0).lower()
+            logger.error("the bans are in force, but not kept in %s: %s", self.bans_path, reason)
+
+    def _expel(self, session: Session, reason: CloseReason, farewell: str) -> None:
+        self._app.pump.submit(self._app.registry.leave(session, reason, farewell))
+
+    def _check_room(self, room: str) -> None:
+        if room not in self._app.registry.rooms:
+            raise NotPossible(f"there is no room {text.printable(room)[:64]}; GET /rooms lists them")
+
+    def _check_text(self, message: str) -> None:
+        most = self._app.limits.max_text_bytes
+        if not message.strip():
+            raise NotPossible("there is nothing to say in it; expected a text")
+        if len(message.encode("utf-8", "surrogatepass")) > most:
+            raise NotPossible(f"it is too long; expected at most {most:,} bytes")
+
+
+def host_of(address: str) -> str:
+    """Return the host of an address as sessions have it; "" for a Unix socket's."""
+    return "" if address.startswith("unix:") else address.rpartition(":")[0]
+
+
+def _texts(message: events.Message) -> list[tuple[Literal["said", "acted", "topic"], str]]:
+    """Return what kind each of a record's messages is of, and its text."""
+    if isinstance(message, events.Said):
+        return [("said", said) for said in message.texts]
+    return [("acted" if isinstance(message, events.Acted) else "topic", message.text)]
+
+
+def _shown(ban: Ban) -> seen.Ban:
+    until = rich.rfc3339(ban.until) if ban.until else ""
+    return seen.Ban(ban.id, ban.kind, ban.value, text.printable(ban.reason), rich.rfc3339(ban.created), until)
+
+
+def _histogram(distribution: Distribution) -> seen.Histogram:
+    return seen.Histogram(BOUNDS_S, tuple(distribution.counts), distribution.sum)

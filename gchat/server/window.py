@@ -1,0 +1,86 @@
+"""The operator's window, put together: the admin endpoint's socket, token, access and application.
+
+Imported only where there is one: what it needs takes as long to load as all the rest.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+
+from gchat.admin.access import Access
+from gchat.admin.app import make_app
+from gchat.admin.operator import Operator
+from gchat.admin.server import AdminServer
+from gchat.admin.token import TokenError, load_or_make
+from gchat.server.config import AdminSection
+from gchat.server.listener import StartError, bind, spelled
+from gchat.server.log import logger
+
+#: How many may wait to be accepted.
+LISTEN_BACKLOG = 128
+
+#: When the server stops: how long a request that is being answered may take.
+STOP_S = 0.5
+
+
+class Window:
+    """A bound socket; then, from start() to stop(), the endpoint on it."""
+
+    def __init__(self, section: AdminSection, token_path: str) -> None:
+        self._section = section
+        if not _is_own(section.host) and not section.insecure:
+            raise StartError(
+                f"the admin endpoint would be open to a network at {spelled(section.host, section.port)}, and its "
+                "token would cross it unencrypted; listen on 127.0.0.1, or say admin.insecure = true"
+            )
+        self._token = self._load_token(token_path)
+        try:
+            self.socket = bind(section.host, section.port, LISTEN_BACKLOG)
+        except StartError as error:
+            raise StartError(
+                f"the admin endpoint {error}; --admin HOST:PORT moves it, --no-admin leaves it out"
+            ) from None
+        self._server: AdminServer | None = None
+
+    @property
+    def url(self) -> str:
+        """Where it can be opened."""
+        name = self.socket.getsockname()
+        return name if isinstance(name, str) else f"http://{spelled(name[0], name[1])}/"
+
+    def start(self, operator: Operator) -> None:
+        """Begin to answer."""
+        name = self.socket.getsockname()
+        port = None if isinstance(name, str) else name[1]
+        names = [*self._section.names.split(), self._section.host]
+        self._server = AdminServer(self.socket, make_app(operator, Access(self._token, port, names)))
+        self._server.start()
+
+    def stop(self) -> None:
+        """Answer what is being answered, and close everything."""
+        if self._server is not None:
+            self._server.stop(STOP_S)
+
+    def _load_token(self, path: str) -> str:
+        try:
+            token, is_new = load_or_make(path)
+        except TokenError as error:
+            if self._section.token_file or not _is_own(self._section.host):
+                raise StartError(str(error)) from None
+            logger.warning("the admin endpoint takes no actions: %s", error)
+            return ""
+        if not token and not _is_own(self._section.host):
+            raise StartError(f"the admin endpoint is open to a network, and the token file {path} is empty")
+        if is_new:
+            logger.warning("the token for actions has been made: it is in %s", path)
+        return token
+
+
+def _is_own(host: str) -> bool:
+    """Return whether only this machine's own programs can reach `host`."""
+    if "/" in host or host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
