@@ -267,6 +267,14 @@ class Cursor:
         self.owed += len(line)
 
     @property
+    def missed(self) -> int:
+        """How many messages it was told it missed, or will be when it reads again."""
+        log = self.log
+        if log is None or log.live.get(self.descriptor) is self or self._position >= log.start:
+            return self.skipped
+        return self.skipped + max(0, log.seq_at(log.start) - self._seq)
+
+    @property
     def lag(self) -> int:
         """How many bytes it is still owed, of its own and of the room's that are sealed; its own words count too."""
         log = self.log

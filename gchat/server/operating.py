@@ -125,7 +125,7 @@ class Operating:
             idle_s=round(now - connection.heard_at, 1) if connection else 0.0,
             messages=session.messages,
             lag_bytes=cursor.lag if cursor else 0,
-            skipped=cursor.skipped if cursor else 0,
+            skipped=cursor.missed if cursor else 0,
             away=self._app.registry.is_away(session),
         )
 
@@ -193,7 +193,7 @@ class Operating:
 
     def _skipped(self) -> int:
         pump = self._app.pump
-        return pump.counts.skipped + sum(connection.cursor.skipped for connection in pump.connections.values())
+        return pump.counts.skipped + sum(connection.cursor.missed for connection in pump.connections.values())
 
     def subscribe(self, tell: seen.Tell) -> seen.Unsubscribe:
         """See Operator.subscribe."""

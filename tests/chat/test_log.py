@@ -342,6 +342,24 @@ def test_a_line_that_was_cut_is_finished_before_its_reader_is_told_what_it_misse
     assert reader.wire.got.endswith(skip + b"after\n")
 
 
+def test_what_is_missed_is_counted_before_it_is_told_and_what_is_owed_is_known() -> None:
+    reader = Reader(1)
+    room = room_of(reader, capacity=20)
+    say(room, b"one\n")
+    turn(room, reader)
+    assert (reader.cursor.missed, reader.cursor.lag) == (0, 0)
+    reader.wire.takes = 0
+    for number in range(9):
+        say(room, b"line %d\n" % number)
+        turn(room, reader)
+
+    assert reader.cursor.missed == room.log.seq_at(room.log.start) - 2 > 0
+    assert reader.cursor.lag > 20
+    reader.wire.takes = None
+    reader.flush()
+    assert (reader.cursor.missed, reader.cursor.skipped, reader.cursor.lag) == (9, 9, 0)
+
+
 def test_who_missed_presence_alone_is_told_of_no_skip() -> None:
     reader = Reader(1)
     room = room_of(reader, capacity=5)

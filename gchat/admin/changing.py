@@ -1,0 +1,149 @@
+"""The routes that change something: announce, kick, ban, say. Whoever comes here has shown the token."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Any, Literal, TypeVar
+
+import msgspec
+from falcon import Request, Response
+from msgspec import Meta, Struct
+
+from gchat.admin.operator import NotPossible, Operator
+from gchat.admin.reading import Messages, Reading
+from gchat.admin.values import JSON, Problem, indented
+
+Body = TypeVar("Body", bound=Struct)
+
+Text = Annotated[str, Meta(min_length=1, max_length=4000, description="one line")]
+Name = Annotated[str, Meta(min_length=1, max_length=100)]
+Reason = Annotated[str, Meta(max_length=400, description="told to whom it concerns")]
+
+
+class Announcement(Struct, frozen=True, forbid_unknown_fields=True):
+    """Something to tell everybody, in one room or in all."""
+
+    text: Text
+    room: Annotated[str, Meta(max_length=100, description="all rooms if it is empty")] = ""
+
+
+class Kick(Struct, frozen=True, forbid_unknown_fields=True):
+    """Why a user has to go."""
+
+    reason: Reason = ""
+
+
+class NewBan(Struct, frozen=True, forbid_unknown_fields=True):
+    """Who may not come in, and for how long."""
+
+    kind: Literal["nick", "address", "network"]
+    value: Name
+    reason: Reason = ""
+    for_s: Annotated[float, Meta(ge=0, le=10**10, description="seconds; 0: for ever")] = 0.0
+
+
+class Saying(Struct, frozen=True, forbid_unknown_fields=True, rename={"from_": "from"}):
+    """Something to say in a room, under a name that is marked as not a user's."""
+
+    from_: Name
+    text: Text
+
+
+class Announce:
+    """Tells everybody something."""
+
+    def __init__(self, operator: Operator) -> None:
+        self._operator = operator
+
+    def on_post(self, req: Request, resp: Response) -> None:
+        """Announce."""
+        asked = body_of(req, Announcement)
+        try:
+            told = self._operator.announce(asked.text, asked.room)
+        except NotPossible as error:
+            raise Problem(404, str(error)) from None
+        _put(resp, {"told": told})
+
+
+class KickUser:
+    """Closes a user's connection."""
+
+    def __init__(self, operator: Operator) -> None:
+        self._operator = operator
+
+    def on_post(self, req: Request, resp: Response, user: int) -> None:
+        """Kick."""
+        asked = body_of(req, Kick)
+        try:
+            self._operator.kick(user, asked.reason)
+        except NotPossible as error:
+            raise Problem(404, str(error)) from None
+        resp.status = 204
+
+
+class Bans(Reading):
+    """Who may not come in."""
+
+    def __init__(self, operator: Operator) -> None:
+        self._operator = operator
+
+    def on_get(self, _req: Request, resp: Response, /, **_params: Any) -> None:
+        """Answer with all bans that have not ended."""
+        _put(resp, {"bans": self._operator.bans()})
+
+    def on_post(self, req: Request, resp: Response) -> None:
+        """Ban."""
+        asked = body_of(req, NewBan)
+        try:
+            ban = self._operator.ban(asked.kind, asked.value, asked.reason, asked.for_s)
+        except NotPossible as error:
+            raise Problem(409, str(error)) from None
+        _put(resp, ban, status=201)
+        resp.location = f"/bans/{ban.id}"
+
+
+class OneBan:
+    """One ban."""
+
+    def __init__(self, operator: Operator) -> None:
+        self._operator = operator
+
+    def on_delete(self, _req: Request, resp: Response, ban: int) -> None:
+        """End it."""
+        try:
+            self._operator.unban(ban)
+        except NotPossible as error:
+            raise Problem(404, str(error)) from None
+        resp.status = 204
+
+
+class RoomMessages(Messages):
+    """What was said in a room, and saying more."""
+
+    def __init__(self, operator: Operator, in_time: Callable[[Callable[[], int]], int]) -> None:
+        super().__init__(operator)
+        self._in_time = in_time
+
+    def on_post(self, req: Request, resp: Response, room: str) -> None:
+        """Say something, and answer when it is kept."""
+        asked = body_of(req, Saying)
+        try:
+            seq = self._in_time(lambda: self._operator.say(room, asked.from_, asked.text))
+        except NotPossible as error:
+            raise Problem(409, str(error)) from None
+        _put(resp, {"room": room, "seq": seq}, status=201)
+
+
+def body_of(req: Request, kind: type[Body]) -> Body:
+    """Return the body of a request as a value. Raises Problem."""
+    body: bytes = req.context.body
+    try:
+        return msgspec.json.decode(body or b"{}", type=kind)
+    except msgspec.ValidationError as error:
+        raise Problem(422, f"The body cannot be understood: {error}") from None
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise Problem(400, "The body is not JSON") from None
+
+
+def _put(resp: Response, value: Any, status: int = 200) -> None:
+    resp.status, resp.content_type, resp.data = status, JSON, indented(value)

@@ -1,0 +1,156 @@
+"""What happens, as server-sent events: each encoded once for all who read, and nobody waited for.
+
+A stream is a bounded queue between the server, which only ever puts into it, and the greenlet of one HTTP connection.
+Who does not read loses the connection, and a browser comes back by itself.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import gevent
+from gevent.queue import Empty, Full, Queue
+from gevent.socket import wait_read
+
+from gchat.admin.operator import Happened, Message, Operator, ServerInfo
+from gchat.admin.values import Problem, json
+
+logger = logging.getLogger("gchat")
+
+#: Streams at a time.
+MAX_STREAMS = 16
+
+#: Events that wait for one reader; with more it is dropped. One turn of the chat may bring thousands.
+MAX_WAITING = 10_000
+
+COUNTERS_S = 1.0
+
+#: A comment after so long without anything else, so that whatever stands between does not think us dead.
+HEARTBEAT_S = 10.0
+
+#: A browser that lost us asks again after so long.
+_RETRY = b"retry: 2000\n\n"
+
+_HEARTBEAT = b": still here\n\n"
+
+
+class Counters(ServerInfo, frozen=True, tag_field="type", tag="counters", kw_only=True):
+    """How the server is, once a second; `online` is how many users are."""
+
+    online: int
+
+
+class Streams:
+    """All streams: one subscription and one clock for them, while there are any."""
+
+    def __init__(self, operator: Operator) -> None:
+        self._operator = operator
+        self._open: set[Stream] = set()
+        self._unsubscribe: Callable[[], None] | None = None
+        self._clock: Any = None
+
+    def open(self, sock: Any, trusted: bool) -> Stream:
+        """Return a new stream, which ends with `sock`; messages are told on it if it is `trusted`. Raises Problem."""
+        if len(self._open) >= MAX_STREAMS:
+            raise Problem(503, f"All {MAX_STREAMS} event streams are in use; close one, or wait", Retry_After="10")
+        first = _RETRY + self._counters()
+        if self._unsubscribe is None:
+            self._unsubscribe = self._operator.subscribe(self._tell)
+            self._clock = gevent.spawn(self._count)
+        stream = Stream(sock, trusted, self._closed)
+        self._open.add(stream)
+        stream.put(first)
+        return stream
+
+    def _closed(self, stream: Stream) -> None:
+        self._open.discard(stream)
+        if not self._open and self._unsubscribe is not None:
+            self._unsubscribe()
+            self._unsubscribe = None
+            self._clock.kill(block=False)
+
+    def _tell(self, happened: Happened) -> None:
+        private = isinstance(happened, Message)
+        readers = [stream for stream in self._open if stream.trusted or not private]
+        if not readers:
+            return
+        event = _event(happened)
+        for stream in readers:
+            stream.put(event)
+
+    def _count(self) -> None:
+        while True:
+            gevent.sleep(COUNTERS_S)
+            try:
+                counters = self._counters()
+            except Exception:
+                logger.exception("admin: the counters crashed; they are tried again")
+                continue
+            for stream in list(self._open):
+                stream.put(counters)
+
+    def _counters(self) -> bytes:
+        info = self._operator.server()
+        fields = {name: getattr(info, name) for name in info.__struct_fields__}
+        return _event(Counters(online=self._operator.online(), **fields))
+
+
+class Stream:
+    """One reader's events, as an iterator of bytes. It ends when its socket has anything to read: the end, mostly."""
+
+    def __init__(self, sock: Any, trusted: bool, closed: Callable[[Stream], None]) -> None:
+        self.trusted = trusted
+        self._sock = sock
+        self._closed = closed
+        self._queue: Queue[bytes] = Queue(MAX_WAITING)
+        self._over = False
+        self._watcher = gevent.spawn(self._watch, sock.fileno())
+
+    def put(self, event: bytes) -> None:
+        """Take an event, or be dropped if too many wait. Never waits, never raises."""
+        if self._over:
+            return
+        try:
+            self._queue.put_nowait(event)
+        except Full:
+            self._drop()
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        """Wait for what is next; all that waits comes at once."""
+        try:
+            events = [self._queue.get(timeout=HEARTBEAT_S)]
+        except Empty:
+            return _HEARTBEAT
+        while not self._queue.empty():
+            events.append(self._queue.get_nowait())
+        if self._over:
+            raise StopIteration
+        return b"".join(events)
+
+    def close(self) -> None:
+        """Be over; WSGI calls it, whatever happened."""
+        self._closed(self)
+        self._watcher.kill()  # before the socket is closed: the loop must not watch a descriptor that is gone
+
+    def _watch(self, descriptor: int) -> None:
+        wait_read(descriptor)
+        self.put(b"")
+        self._over = True
+
+    def _drop(self) -> None:
+        self._over = True
+        try:
+            self._sock.shutdown(socket.SHUT_RDWR)  # whoever waits to send is told
+        except OSError:
+            pass
+
+
+def _event(value: Happened | Counters) -> bytes:
+    kind = value.__struct_config__.tag
+    return f"event: {kind}\n".encode() + b"data: " + json(value) + b"\n\n"

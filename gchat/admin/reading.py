@@ -1,0 +1,202 @@
+"""The routes that tell: how the server is, who is online, what was said. They change nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from importlib import resources
+from typing import Annotated, Any, TypeVar
+
+import msgspec
+from falcon import Request, Response
+from msgspec import Meta, Struct
+
+from gchat.admin.metrics import Metrics
+from gchat.admin.operator import NotPossible, Operator
+from gchat.admin.values import JSON, Problem, indented, json
+
+Query = TypeVar("Query", bound=Struct)
+
+#: Users in one piece of an answer: encoding them takes 1 ms at most, and then others have a turn.
+PIECE = 100
+
+_PAGE_TYPES = {
+    "html": "text/html; charset=utf-8",
+    "js": "text/javascript; charset=utf-8",
+    "css": "text/css; charset=utf-8",
+}
+
+
+class Reading:
+    """A route that can be read. HEAD is GET without the body, which falcon leaves out."""
+
+    media_types: tuple[str, ...] = (JSON,)  # that it can answer with
+
+    def on_get(self, req: Request, resp: Response, /, **params: Any) -> None:
+        """Answer."""
+        raise NotImplementedError
+
+    def on_head(self, req: Request, resp: Response, /, **params: Any) -> None:
+        """Answer as to GET."""
+        self.on_get(req, resp, **params)
+
+
+class _InPieces(Reading):
+    """A long answer, made while it is sent: between two pieces `breathe` gives others their turn."""
+
+    def __init__(self, operator: Operator, breathe: Callable[[], None]) -> None:
+        self._operator = operator
+        self._breathe = breathe
+
+    def on_get(self, _req: Request, resp: Response, /, **_params: Any) -> None:
+        """Answer in pieces."""
+        resp.content_type, resp.stream = JSON, self._pieces()
+
+    def _pieces(self) -> Iterator[bytes]:
+        raise NotImplementedError
+
+
+class Status(_InPieces):
+    """Everything at once, users one a line."""
+
+    def _pieces(self) -> Iterator[bytes]:
+        operator = self._operator
+        yield b'{\n  "server": ' + _inner(operator.server()) + b',\n  "online": %d' % operator.online()
+        yield from _rows("users", operator.users(), self._breathe)
+        yield from _rows("rooms", _in_pieces(operator.rooms()), self._breathe)
+        yield (
+            b',\n  "limits": ' + _inner(operator.limits()) + b',\n  "history": ' + _inner(operator.history()) + b"\n}\n"
+        )
+
+
+class Users(_InPieces):
+    """Who is online."""
+
+    def _pieces(self) -> Iterator[bytes]:
+        yield b'{\n  "online": %d' % self._operator.online()
+        yield from _rows("users", self._operator.users(), self._breathe)
+        yield b"\n}\n"
+
+
+class Rooms(_InPieces):
+    """The rooms with somebody in them."""
+
+    def _pieces(self) -> Iterator[bytes]:
+        rooms = self._operator.rooms()
+        yield b'{\n  "online": %d' % self._operator.online()
+        yield from _rows("rooms", _in_pieces(rooms), self._breathe)
+        yield b"\n}\n"
+
+
+class MessagesQuery(Struct, frozen=True, forbid_unknown_fields=True):
+    """Which messages of a room: those after a number, the oldest first."""
+
+    after: Annotated[int, Meta(ge=0, le=2**53, description="the number of the last message that is known")] = 0
+    limit: Annotated[int, Meta(ge=1, le=1000, description="how many at most")] = 100
+
+
+class Messages(Reading):
+    """What was said in a room."""
+
+    def __init__(self, operator: Operator) -> None:
+        self._operator = operator
+
+    def on_get(self, req: Request, resp: Response, /, **params: Any) -> None:
+        """Answer with a page of the room's history."""
+        query, room = query_of(req.params, MessagesQuery), params["room"]
+        try:
+            messages = self._operator.messages(room, query.after, query.limit)
+        except NotPossible as error:
+            raise Problem(404, str(error)) from None
+        rows = b"".join(_rows("messages", _in_pieces(messages), lambda: None))
+        resp.content_type, resp.data = JSON, b'{\n  "room": ' + json(room) + rows + b"\n}\n"
+
+
+class Healthz(Reading):
+    """Whether the server is alive: it is if it answers."""
+
+    def on_get(self, _req: Request, resp: Response, /, **_params: Any) -> None:
+        """Answer."""
+        resp.content_type, resp.data = JSON, b'{"status": "ok"}\n'
+
+
+class Readyz(Reading):
+    """Whether the server can do its work."""
+
+    def __init__(self, operator: Operator) -> None:
+        self._operator = operator
+
+    def on_get(self, _req: Request, resp: Response, /, **_params: Any) -> None:
+        """Answer."""
+        if reason := self._operator.not_ready():
+            raise Problem(503, reason, Retry_After="1")
+        resp.content_type, resp.data = JSON, b'{"status": "ready"}\n'
+
+
+class MetricsPage(Reading):
+    """What Prometheus scrapes, as text or as OpenMetrics."""
+
+    media_types = ("text/plain", "application/openmetrics-text")
+
+    def __init__(self, operator: Operator) -> None:
+        self._metrics = Metrics(operator)
+
+    def on_get(self, req: Request, resp: Response, /, **_params: Any) -> None:
+        """Answer in the format that is liked best."""
+        resp.data, resp.content_type = self._metrics.exposition(req.accept)
+
+
+class PageFile(Reading):
+    """A file of the live page, read once."""
+
+    def __init__(self, name: str) -> None:
+        file = resources.files("gchat.admin").joinpath(name)
+        self._content = file.read_bytes() if file.is_file() else None
+        self._content_type = _PAGE_TYPES[name.rpartition(".")[2]]
+        self.media_types = (self._content_type.partition(";")[0],)
+
+    def on_get(self, _req: Request, resp: Response, /, **_params: Any) -> None:
+        """Answer with the file."""
+        if self._content is None:
+            raise Problem(404, "This server was installed without its page; /status tells the same")
+        resp.content_type, resp.data = self._content_type, self._content
+
+
+class Document(Reading):
+    """A document that does not change."""
+
+    def __init__(self, content: Callable[[], bytes]) -> None:
+        self._content = content
+
+    def on_get(self, _req: Request, resp: Response, /, **_params: Any) -> None:
+        """Answer with it."""
+        resp.content_type, resp.data = JSON, self._content()
+
+
+def query_of(params: Mapping[str, Any], kind: type[Query]) -> Query:
+    """Return the query of a request as a value. Raises Problem."""
+    try:
+        return msgspec.convert(params, kind, strict=False)
+    except msgspec.ValidationError as error:
+        raise Problem(400, f"The query cannot be understood: {error}") from None
+
+
+def _inner(value: Any) -> bytes:
+    return indented(value).rstrip().replace(b"\n", b"\n  ")
+
+
+def _in_pieces(values: Iterable[Any]) -> Iterator[list[Any]]:
+    rows = list(values)
+    for start in range(0, len(rows), PIECE):
+        yield rows[start : start + PIECE]
+
+
+def _rows(name: str, pieces: Iterable[list[Any]], breathe: Callable[[], None]) -> Iterator[bytes]:
+    """Return a list of the document's, one value a line, in pieces."""
+    start = b',\n  "' + name.encode() + b'": ['
+    begin = b"\n    "
+    for piece in pieces:
+        for at in range(0, len(piece), PIECE):
+            yield start + b",".join(begin + json(value) for value in piece[at : at + PIECE])
+            start = b","
+            breathe()
+    yield b"\n  ]" if start == b"," else start + b"]"

@@ -1,0 +1,378 @@
+"""HTTP over sockets: gevent's pywsgi with a strict head, a deadline for everything, and a place for whoever is quick.
+
+What a peer sends slowly, or not at all, costs nobody else: a connection that waits for its next head makes room for a
+newcomer when all places are taken, and requests that take long never hold all of them.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import socket
+import time
+from collections.abc import Callable, Iterable
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import unquote
+
+from gevent import Timeout, spawn_later
+from gevent.hub import get_hub
+from gevent.pool import Pool
+from gevent.pywsgi import Input, WSGIHandler, WSGIServer
+
+from gchat.admin.head import MAX_HEAD_BYTES, MAX_LINE_BYTES, Head, parse
+from gchat.admin.values import HEADERS, PROBLEM, Problem
+
+logger = logging.getLogger("gchat")
+
+#: Connections at a time.
+MAX_CONNECTIONS = 64
+
+#: Of them, with a request that is being answered: the rest is for those who ask for HEALTH, which takes no time.
+MAX_WORKING = 56
+HEALTH = frozenset(["/healthz", "/readyz"])
+
+HEAD_S = 5.0  # from the first byte of a request, or the connection, to the end of its head
+IDLE_S = 15.0  # between two requests
+SEND_S = 10.0  # for each piece of an answer
+LINGER_S = 0.5  # for what is still coming of a request that was answered before its end
+
+#: accept() fails for want of these; it is tried again after PAUSE_S.
+_CAPACITY = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS)
+PAUSE_S = 0.1
+
+# libev's EV_MAXPRI: an idle watcher of a lower priority would wait until nobody else has anything to do.
+_BEFORE_IO = 2
+
+_EVERY_ANSWER = [(name.encode(), value.encode()) for name, value in HEADERS]
+
+_FULL = Problem(503, "All places are taken; try again in a moment", Retry_After="1")
+
+
+class Handler(WSGIHandler):
+    """One connection, and its requests one after the other. Nothing that a peer does gets out of it as an error."""
+
+    server: AdminServer
+
+    def __init__(self, sock: Any, address: Any, server: AdminServer) -> None:
+        super().__init__(sock, address, server)
+        self.head: Head | None = None
+        self.evicted = False
+        self._requests = 0
+        self._held: bytearray | None = None  # of an answer, until there is enough to send
+        name = sock.getsockname()
+        self._local = name[0] if isinstance(name, tuple) else ""
+        self._peer = address[0] if isinstance(address, tuple) else ""
+
+    # --- The head --------------------------------------------------------------------------------------------------
+
+    def handle_one_request(self) -> Any:
+        """Read a request and answer it; return True if there may be another."""
+        self.head, self.response_length, self.close_connection = None, 0, False
+        self.code, self.headers_sent, self.request_version = None, False, "HTTP/1.1"
+        try:
+            lines = self._read_head()
+            if not lines:
+                return None
+            self.head = head = parse(lines)
+            self._requests += 1
+            self.environ = self._environ(head)
+            self.close_connection = head.closes or self.server.draining
+            if not self.server.may_work(head.path):
+                raise _FULL
+        except Problem as problem:
+            self._refuse(problem)
+            return None
+        except OSError:
+            return None
+        self.server.working[self] = head.path
+        try:
+            self.socket.settimeout(SEND_S)
+            self.handle_one_response()
+        finally:
+            del self.server.working[self]
+        if self._body_left:
+            self._linger()
+        if self.close_connection:
+            return None
+        breathe()
+        return True
+
+    def _read_head(self) -> list[bytes]:
+        """Return the lines of the next head, without the empty one that ends it; none if there is none to come."""
+        self.socket.settimeout(None)
+        self.server.waiting[self] = None
+        try:
+            if self._requests:
+                begun = False
+                with Timeout(IDLE_S, False):  # type: ignore[arg-type]  # False: silent
+                    begun = bool(self.rfile.peek(1))
+                if not begun:
+                    return []
+            with Timeout(HEAD_S, False):  # type: ignore[arg-type]
+                return self._read_lines()
+        except OSError:
+            if self.evicted and not self._requests:
+                raise _FULL from None
+            raise
+        finally:
+            self.server.waiting.pop(self, None)
+        raise Problem(408, f"The head of the request did not come in {HEAD_S:g} s")
+
+    def _read_lines(self) -> list[bytes]:
+        lines: list[bytes] = []
+        left = MAX_HEAD_BYTES
+        while True:
+            line = self.rfile.readline(MAX_LINE_BYTES + 1)
+            if line == b"\r\n" and lines:
+                return lines
+            if len(line) > MAX_LINE_BYTES and not lines:
+                raise Problem(414, f"The request line is too long: {MAX_LINE_BYTES:,} bytes at most are taken")
+            left -= len(line)
+            if left < 0 or len(line) > MAX_LINE_BYTES:
+                raise Problem(431, f"The head is too large: {MAX_HEAD_BYTES:,} bytes at most are taken")
+            if not line.endswith(b"\n"):
+                return []  # the peer is gone, or has nothing more to ask
+            lines.append(line)
+            if not line.endswith(b"\r\n"):
+                raise Problem(400, "A line of the head does not end with CR LF")
+
+    def evict(self, how: int) -> None:
+        """Shut the socket down: gevent raises OSError where it is waited for. With SHUT_RD we can still answer."""
+        self.evicted = True
+        try:
+            self.socket.shutdown(how)
+        except OSError:
+            pass  # the peer was quicker
+
+    def _environ(self, head: Head) -> dict[str, Any]:
+        environ = self.server.get_environ()
+        for name, value in head.fields.items():
+            if "_" not in name:  # X_Y would be taken for X-Y
+                environ[f"HTTP_{name.upper().replace('-', '_')}"] = value
+        environ["REQUEST_METHOD"] = self.command = head.method
+        environ["SCRIPT_NAME"] = ""
+        environ["PATH_INFO"] = unquote(head.path, "latin-1")
+        environ["QUERY_STRING"] = head.query
+        environ["SERVER_PROTOCOL"] = self.request_version = head.version
+        environ["CONTENT_TYPE"] = head.fields.get("content-type", "")
+        environ["CONTENT_LENGTH"] = str(head.body_bytes)
+        environ["REMOTE_ADDR"] = self._peer
+        environ["gchat.local"] = self._local
+        environ["gchat.socket"] = self.socket
+        self.requestline = head.line
+        self.application = self.server.application
+        self._input = Input(self.rfile, head.body_bytes, self.socket if head.expects_continue else None)
+        environ["wsgi.input"] = self.wsgi_input = self._input
+        environ["wsgi.input_terminated"] = True
+        return environ
+
+    # --- The answer ------------------------------------------------------------------------------------------------
+
+    @property
+    def _body_left(self) -> bool:
+        return self.head is not None and self._input.position < self.head.body_bytes
+
+    def run_application(self) -> None:
+        """Run the application, and have pywsgi discard nothing."""
+        try:
+            super().run_application()
+        finally:
+            self._input.content_length = self._input.position
+
+    def finalize_headers(self) -> None:
+        """Add what every answer has."""
+        headers: list[Any] = self.response_headers  # type: ignore[assignment]  # it is set by now
+        headers += _EVERY_ANSWER
+        self.close_connection = self.close_connection or self._body_left or self.server.draining
+        if self.close_connection and not any(name.lower() == b"connection" for name, _ in headers):
+            headers.append((b"Connection", b"close"))
+        if self.command == "HEAD" and self.provided_content_length is None:
+            self.provided_content_length = ""  # it is not known: neither a length nor pieces are announced
+        super().finalize_headers()
+
+    def _write_with_headers(self, data: bytes) -> None:
+        """Send the head and the body's first piece in one packet."""
+        self._held = held = bytearray()
+        super()._write_with_headers(data)  # type: ignore[misc]
+        self._held = None
+        self._sendall(held)
+
+    def _sendall(self, data: bytes | bytearray) -> None:
+        if self._held is None:
+            super()._sendall(data)  # type: ignore[misc]
+        else:
+            self._held += data
+
+    def _refuse(self, problem: Problem) -> None:
+        """Answer what never came to the application, and close."""
+        self.code = problem.status
+        try:
+            self.socket.settimeout(LINGER_S)
+            self.socket.sendall(_answer(problem))
+        except OSError:
+            return
+        self.log_request()
+        self._linger()
+
+    def _linger(self) -> None:
+        """Read on for a moment: closed before all is read, the peer gets a reset, and perhaps not our answer."""
+        self.server.waiting[self] = None
+        try:
+            self.socket.shutdown(socket.SHUT_WR)
+            with Timeout(LINGER_S, False):  # type: ignore[arg-type]
+                while self.socket.recv(65536):
+                    pass
+        except OSError:
+            pass
+        finally:
+            self.server.waiting.pop(self, None)
+
+    # --- The log ---------------------------------------------------------------------------------------------------
+
+    def log_request(self) -> None:
+        """Log one line, at debug."""
+        if logger.isEnabledFor(logging.DEBUG):
+            line = self.head.line if self.head else "(no request)"
+            logger.debug("admin: %s %s: %s", self._peer or "unix", line, self.code)
+
+    def log_error(self, msg: str, *args: object) -> None:
+        """Log what a peer did wrong, at debug."""
+        logger.debug("admin: %s", msg % args if args else msg)
+
+    def handle_error(self, t: Any, v: Any, tb: Any) -> None:
+        """Log a fault of ours, and close: whether the answer was complete is not known."""
+        self.close_connection = True
+        if isinstance(v, OSError):  # of the socket: what else fails is caught by the application
+            return
+        if isinstance(v, Exception):
+            logger.error("admin: a request crashed; it alone is closed", exc_info=(t, v, tb))
+        if not self.response_length:
+            try:
+                self.socket.sendall(_answer(Problem(500, "Something went wrong here; the server's log says what")))
+            except OSError:
+                pass
+
+
+class AdminServer(WSGIServer):
+    """Serves `application` on a listening socket that the caller made."""
+
+    handler_class = Handler
+    max_accept = 16
+
+    def __init__(self, listener: socket.socket, application: Callable[..., Iterable[bytes]]) -> None:
+        # SERVER_NAME, for without it the address is looked up in the DNS at the start.
+        super().__init__(
+            listener,
+            application,
+            spawn=Pool(),
+            log=None,
+            error_log=None,
+            environ={"SERVER_NAME": "gchat"},
+        )
+        self.draining = False
+        self.open: set[Any] = set()  # sockets
+        self.waiting: dict[Handler, None] = {}  # for a head, the one that waits longest first
+        self.working: dict[Handler, str] = {}  # the paths of requests that are being answered, the oldest first
+        self._complained_at = -60.0
+
+    def may_work(self, path: str) -> bool:
+        """Return whether one more request, for this path, may be worked at."""
+        return len(self.working) < (MAX_CONNECTIONS if path in HEALTH else MAX_WORKING)
+
+    def do_read(self) -> Any:
+        """Accept one connection; None if there is none, or no descriptor for it."""
+        try:
+            return super().do_read()
+        except OSError as error:
+            if error.errno not in (*_CAPACITY, errno.ECONNABORTED):
+                raise
+            if error.errno in _CAPACITY:
+                self._pause(error)
+            return None
+
+    def do_handle(self, *args: Any) -> None:
+        """Handle a connection in a greenlet of its own, if there is place, or place can be made."""
+        sock, _ = args
+        if len(self.open) >= MAX_CONNECTIONS and not self._make_room():
+            try:
+                sock.setblocking(False)
+                sock.send(_answer(_FULL))
+                sock.recv(MAX_HEAD_BYTES)  # or the peer gets a reset, and not our answer
+                sock.shutdown(socket.SHUT_WR)
+            except OSError:
+                pass
+            sock.close()
+            return
+        if sock.family != socket.AF_UNIX:  # without it every request on a kept connection waits 40 ms for an ack
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.open.add(sock)
+        super().do_handle(*args)
+
+    def do_close(self, *args: Any) -> None:
+        """Count a connection out."""
+        self.open.discard(args[0])
+        super().do_close(*args)
+
+    def _make_room(self) -> bool:
+        if handler := next(iter(self.waiting), None):
+            del self.waiting[handler]
+            handler.evict(socket.SHUT_RD)
+            return True
+        # These are answered at once: a request that is still here has a peer who does not read the answer.
+        if handler := next((handler for handler, path in self.working.items() if path in HEALTH), None):
+            self.working[handler] = ""
+            handler.evict(socket.SHUT_RDWR)
+            return True
+        return False
+
+    def stop(self, timeout_s: float | None = None) -> None:
+        """Accept no more, end what waits and streams at once, and the rest when it is answered or after `timeout_s`."""
+        self.draining = True
+        for sock in list(self.open):
+            try:
+                sock.shutdown(socket.SHUT_RD)  # event streams watch for it too
+            except OSError:
+                pass
+        super().stop(timeout_s)
+
+    def _pause(self, error: OSError) -> None:
+        """Accept nobody for a moment: there is no descriptor for them, and the loop would spin."""
+        now = time.monotonic()
+        if now - self._complained_at >= 60:
+            self._complained_at = now
+            logger.error("admin: cannot accept connections: %s; trying again", os.strerror(error.errno or 0).lower())
+        self.stop_accepting()
+        spawn_later(PAUSE_S, self._go_on)
+
+    def _go_on(self) -> None:
+        if not self.closed:
+            self.start_accepting()
+
+
+def breathe() -> None:
+    """Let every socket that is ready be served once: whoever has sent many requests at once holds up nobody.
+
+    gevent.sleep(0) does not do that: what it schedules runs before the loop looks at its sockets again.
+    """
+    hub = get_hub()
+    watcher = hub.loop.idle(priority=_BEFORE_IO)
+    try:
+        hub.wait(watcher)
+    finally:
+        watcher.close()
+
+
+def _answer(problem: Problem) -> bytes:
+    body = problem.document()
+    headers = {
+        **dict(HEADERS),
+        **problem.headers,
+        "Content-Type": PROBLEM,
+        "Content-Length": str(len(body)),
+        "Connection": "close",
+    }
+    phrase = HTTPStatus(problem.status).phrase
+    lines = [f"HTTP/1.1 {problem.status} {phrase}", *(f"{name}: {value}" for name, value in headers.items()), "", ""]
+    return "\r\n".join(lines).encode() + body

@@ -1,0 +1,416 @@
+"""The live page in a real browser, against the real endpoint: what its operator sees, does and is spared."""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+from collections.abc import Iterator
+from contextlib import ExitStack
+from importlib import resources
+from pathlib import Path
+
+import pytest
+
+from tests.admin.fake_operator import TOKEN
+from tests.admin.page.browser import Browser, Page
+from tests.admin.page.payloads import PAYLOADS
+from tests.admin.page.stage import Stage
+from tests.e2e.harness import wait_until
+
+CHECKS = Path(__file__).with_name("checks.js").read_text()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with Browser() as browser:
+        yield browser
+
+
+@pytest.fixture
+def stage() -> Iterator[Stage]:
+    with Stage() as stage:
+        yield stage
+
+
+@pytest.fixture
+def page(browser: Browser, stage: Stage) -> Iterator[Page]:
+    with browser.opens(stage.url) as page:
+        page.sees("Live", "#state")
+        yield page
+        assert page.complaints == []
+        assert page.dialogs == []
+
+
+def unlock(page: Page, token: str = TOKEN) -> None:
+    page.clicks("#unlock")
+    page.types(token)
+    page.presses("Enter")
+
+
+def unlocked(page: Page) -> None:
+    unlock(page)
+    page.sees("The actions are unlocked.", "#said")
+    page.sees("Live", "#state")
+
+
+def row(nick: str) -> str:
+    """Return an expression for what stands in a user's row, cell by cell."""
+    return (
+        "[...document.querySelectorAll('#users tbody tr')].map(row => [...row.cells].map(cell => cell.textContent))"
+        f".find(cells => cells[0] === {json.dumps(nick)})"
+    )
+
+
+# --- What is seen ----------------------------------------------------------------------------------------------------
+
+
+def test_a_user_who_comes_talks_lags_and_leaves_is_seen(stage: Stage, page: Page) -> None:
+    alice = stage.does("joins", nick="alice")
+    page.waits(row("alice"))
+    page.sees("alice came to lobby", "#activity")
+    page.waits("document.title.startsWith('1 online')")
+    stage.does("says", nick="alice", text="hello")
+    stage.does("changes", user=alice, messages=1, idle_s=75.0, lag_bytes=300_000, skipped=412)
+    page.waits(f"{row('alice')}?.join().includes(',1 min,1,293 KiB,412,')")
+    page.sees("1", "#slow .value")
+    stage.does("leaves", user=alice, reason="reset")
+    page.sees("alice left: reset", "#activity")
+    page.waits(f"!{row('alice')}")
+    assert "hello" not in page.text()  # what is said is told only to who has the token
+
+
+def test_who_has_the_token_sees_what_is_said(stage: Stage, page: Page) -> None:
+    unlocked(page)
+    stage.does("joins", nick="alice")
+    stage.does("says", nick="alice", text="hello")
+    page.sees("lobby [alice] hello", "#activity")
+
+
+def test_rates_are_charted_and_told_in_words(stage: Stage, page: Page) -> None:
+    stage.does("joins", nick="alice")
+    for _ in range(30):
+        stage.does("says", nick="alice", text="hello")
+    page.sees("30 in all", "#messages")
+    page.waits("document.querySelectorAll('#deliveries .line[d^=M]').length")
+    label = page.js("document.querySelector('#messages svg').getAttribute('aria-label')")
+    assert re.fullmatch(r"Messages: \S+ a second now, at most \S+ in the last 5 minutes", label)
+
+
+def test_a_hub_that_is_late_and_a_history_that_fails_stand_out(stage: Stage, page: Page) -> None:
+    stage.does("sets", hub_lag_ms=250.0, state="the disk is full")
+    page.waits("document.querySelector('#lag').dataset.mood === 'bad'")
+    page.sees("250 ms", "#lag")
+    page.sees("the disk is full", "#history")
+    page.waits("document.querySelector('#history').dataset.mood === 'bad'")
+
+
+def test_five_thousand_users_are_a_page_that_can_be_searched_and_sorted(stage: Stage, page: Page) -> None:
+    stage.does("crowd", count=5000)
+    page.sees("200 shown of 5,000", "#users")
+    assert page.js("document.querySelectorAll('#users tbody tr').length") == 200
+    page.clicks("#users .more")
+    page.sees("400 shown of 5,000", "#users")
+    page.clicks("#filter")
+    page.types("user4321")
+    page.sees("1 that match, of 5,000", "#users")
+    assert page.js(row("user4321"))
+    page.js("document.querySelector('#filter').select()")
+    page.types("room:lobby user499")
+    page.sees("11 that match", "#users")
+    first = "document.querySelector('#users tbody tr').cells[0].textContent"
+    page.clicks("#users thead th:nth-child(1) button")
+    page.waits(f"{first} === 'user499'")
+    assert page.js("document.querySelector('#users thead th').getAttribute('aria-sort')") == "ascending"
+    page.clicks("#users thead th:nth-child(1) button")
+    page.waits(f"{first} === 'user4999'")
+    assert page.js("document.querySelector('#users thead th').getAttribute('aria-sort')") == "descending"
+
+
+def test_a_room_shows_its_users(stage: Stage, page: Page) -> None:
+    stage.does("joins", nick="alice")
+    stage.does("makes_room", name="dev", topic="release on Thursday")
+    page.sees("release on Thursday", "#rooms")
+    page.waits("document.querySelectorAll('#rooms tbody tr').length === 2")
+    page.js("[...document.querySelectorAll('#rooms th button')].find(b => b.textContent === 'dev').click()")
+    page.sees("1 that match, of 2", "#users")
+    assert page.js(row("in 2") + " || " + row("in 3"))
+
+
+# --- When the server is not there ------------------------------------------------------------------------------------
+
+
+def test_a_restart_of_the_server_is_said_and_survived(stage: Stage, page: Page) -> None:
+    stage.does("joins", nick="alice")
+    page.waits(row("alice"))
+    stage.dies()
+    page.sees("The server does not answer. Trying again every 2 seconds. What stands here is from", "#trouble")
+    page.sees("No answer", "#state")
+    page.waits(row("alice"))
+    stage.starts()
+    stage.does("joins", nick="bob")
+    page.sees("Live", "#state")
+    page.sees("The server was started anew.", "#said")
+    page.waits(f"{row('bob')} && !{row('alice')}")
+    page.waits("document.querySelector('#trouble').hidden")
+
+
+def test_a_token_outlives_a_restart(stage: Stage, page: Page) -> None:
+    unlocked(page)
+    stage.dies()
+    page.sees("No answer", "#state")
+    stage.starts()
+    page.sees("Live", "#state")
+    stage.does("joins", nick="alice")
+    stage.does("says", nick="alice", text="hello again")
+    page.sees("hello again", "#activity")
+
+
+def test_when_all_event_streams_are_taken_it_says_so_and_looks_by_itself(stage: Stage, browser: Browser) -> None:
+    with ExitStack() as stack:
+        for _ in range(16):
+            sock = stack.enter_context(socket.create_connection(("127.0.0.1", stage.port)))
+            sock.sendall(f"GET /events HTTP/1.1\r\nHost: 127.0.0.1:{stage.port}\r\n\r\n".encode())
+            assert sock.recv(15) == b"HTTP/1.1 200 OK"
+        page = stack.enter_context(browser.opens(stage.url))
+        page.sees("Not live", "#state")
+        page.sees("All 16 event streams are in use", "#trouble")
+        stage.does("joins", nick="alice")
+        page.waits(row("alice"))
+        stack.close()
+        page = stack.enter_context(browser.opens(stage.url))
+        page.sees("Live", "#state")
+
+
+# --- Who wishes harm -------------------------------------------------------------------------------------------------
+
+
+def test_what_users_write_is_never_run_and_asks_for_nothing(browser: Browser, stage: Stage) -> None:
+    assert len(PAYLOADS) == 100
+    for i, payload in enumerate(PAYLOADS):
+        stage.does("joins", nick=payload)
+        stage.does("makes_room", name=f"{i}{payload}", topic=payload)
+        stage.does("ban", kind="nick", value=payload, reason=payload, for_s=0)
+    stage.does("sets", name=PAYLOADS[0], state=PAYLOADS[2])
+    with browser.opens(stage.url) as page:
+        page.sees("Live", "#state")
+        unlocked(page)
+        for table in ("rooms", "bans"):
+            while page.js(f"!document.querySelector('#{table} .more').hidden"):
+                page.js(f"document.querySelector('#{table} .more').click()")
+        for payload in PAYLOADS:
+            stage.does("says", nick=payload, text=payload)
+            stage.does("leaves", user=stage.does("joins", nick=payload), reason=payload)
+        page.waits("document.querySelectorAll('#activity li').length === 100")
+        nicks = page.js("[...document.querySelectorAll('#users tbody th')].map(cell => cell.textContent)")
+        assert set(PAYLOADS) <= set(nicks)
+        topics = page.js("[...document.querySelectorAll('#rooms .topic')].map(cell => cell.textContent)")
+        assert set(PAYLOADS) <= set(topics)
+        page.js("document.querySelector('#users .actions button').click()")
+        page.presses("Escape")
+        page.clicks("#announce-all")
+        assert page.js("window.ran") is None
+        made = "#users *, #rooms *, #bans *, #activity *, #announce-dialog *"
+        tags = set(page.js(f"[...document.querySelectorAll('{made}')].map(element => element.localName)"))
+        assert not tags & {"script", "img", "svg", "iframe", "a", "style", "object", "embed", "video", "base", "link"}
+        assert page.js("document.scripts.length") == 1
+        assert page.complaints == []
+        assert page.dialogs == []
+        assert all(url.startswith((stage.url, "data:")) for url in page.requests), page.requests
+
+
+def test_the_files_have_nothing_inline_and_name_nobody_else() -> None:
+    files = resources.files("gchat.admin")
+    html = files.joinpath("page.html").read_text()
+    assert not re.search(r"<style|\sstyle=|\son\w+=|javascript:|<script(?![^>]*\ssrc=)", html)
+    for name in ("page.html", "page.css", "page.js"):
+        text = files.joinpath(name).read_text().replace("http://www.w3.org/2000/svg", "")
+        assert not re.search(r"https?://|@import|innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(", text)
+        assert not re.search(r"localStorage|sessionStorage|document\.cookie|indexedDB", text)
+
+
+# --- Actions ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_wrong_token_is_said_and_unlocks_nothing(stage: Stage, page: Page) -> None:
+    stage.does("joins", nick="alice")
+    page.waits(row("alice"))
+    unlock(page, "wrong")
+    page.sees("That is not the token", "#token-dialog .error")
+    page.js("document.querySelector('#token-dialog input').select()")
+    page.types("ключ")
+    page.presses("Enter")
+    page.sees("one word of ASCII", "#token-dialog .error")
+    page.presses("Escape")
+    assert not page.js("document.querySelector('#users .actions').checkVisibility()")
+    page.waits("document.querySelector('#token-dialog input').value === ''")
+
+
+def test_many_wrong_tokens_are_answered_with_how_long_to_wait(page: Page) -> None:
+    unlock(page, "wrong")
+    for _ in range(5):
+        page.waits("!document.querySelector('#token-dialog .main').disabled")
+        page.presses("Enter")
+    page.sees("Too many wrong tokens", "#token-dialog .error")
+
+
+def test_the_token_is_kept_in_memory_only(stage: Stage, page: Page) -> None:
+    unlocked(page)
+    kept = page.js("JSON.stringify([{...localStorage}, {...sessionStorage}, document.cookie, location.href])")
+    assert TOKEN not in kept
+    assert TOKEN not in page.js("document.documentElement.outerHTML")
+    assert not any(TOKEN in url for url in page.requests)
+    page.clicks("#lock")
+    page.waits("document.querySelector('#unlock').checkVisibility()")
+    unlocked(page)
+    page.call("Page.reload")
+    page.waits("document.querySelector('#state')?.dataset.state === 'live'")
+    page.waits("document.querySelector('#unlock').checkVisibility()")
+
+
+def test_a_user_is_kicked_with_a_reason(stage: Stage, page: Page) -> None:
+    alice = stage.does("joins", nick="alice")
+    unlocked(page)
+    page.clicks("#users button[aria-label='Kick alice']")
+    page.sees("Kick alice", "#kick-dialog h2")
+    page.types("too loud")
+    page.presses("Enter")
+    page.sees("alice was kicked.", "#said")
+    assert stage.knows("kicked") == [[alice, "too loud"]]
+    page.waits(f"!{row('alice')}")
+
+
+def test_who_is_gone_already_cannot_be_kicked_and_the_dialog_says_so(stage: Stage, page: Page) -> None:
+    alice = stage.does("joins", nick="alice")
+    unlocked(page)
+    page.clicks("#users button[aria-label='Kick alice']")
+    stage.does("leaves", user=alice)
+    page.presses("Enter")
+    page.sees(f"There is no user {alice}", "#kick-dialog .error")
+
+
+def test_bans_are_made_by_nick_address_and_network_and_lifted(stage: Stage, page: Page) -> None:
+    stage.does("joins", nick="alice")
+    unlocked(page)
+    for kind, value in (("nick", "alice"), ("address", "127.0.0.1"), ("network", "127.0.0.0/24")):
+        page.clicks("#users button[aria-label='Ban alice']")
+        page.js(f"(s => (s.value = '{kind}', s.onchange()))(document.querySelector('#ban-dialog [name=kind]'))")
+        assert page.js("document.querySelector('#ban-dialog [name=value]').value") == value
+        page.js("document.querySelector('#ban-dialog [name=reason]').focus()")
+        page.types("flooding")
+        page.presses("Enter")
+        page.sees(f"{value} is banned.", "#said")
+        page.sees(value, "#bans")
+    assert [(ban["kind"], ban["reason"]) for ban in stage.does("bans")] == [
+        ("nick", "flooding"),
+        ("address", "flooding"),
+        ("network", "flooding"),
+    ]
+    page.clicks("#bans button[aria-label='Lift the ban of 127.0.0.1']")
+    page.sees("127.0.0.1 may come in again.", "#said")
+    page.waits("document.querySelectorAll('#bans tbody tr').length === 2")
+
+
+def test_a_ban_that_cannot_be_is_said_in_the_dialog(page: Page) -> None:
+    unlocked(page)
+    page.clicks("#new-ban")
+    page.js("document.querySelector('#ban-dialog [name=value]').focus()")
+    page.types("nonsense")
+    page.presses("Enter")
+    page.sees("That is no address", "#ban-dialog .error")
+
+
+def test_announcements_go_to_one_room_or_to_all(stage: Stage, page: Page) -> None:
+    stage.does("joins", nick="alice")
+    unlocked(page)
+    for room in ("", "lobby"):
+        page.clicks("#announce-all")
+        page.js(f"document.querySelector('#announce-dialog select').value = '{room}'")
+        page.js("document.querySelector('#announce-dialog [name=text]').focus()")
+        page.types("back at nine")
+        page.presses("Enter")
+        page.sees(f"Announced to {room or 'all rooms'}.", "#said")
+    wait_until(lambda: len(stage.knows("announced")) == 2, "both are announced")
+    assert stage.knows("announced") == [["back at nine", ""], ["back at nine", "lobby"]]
+
+
+# --- For everybody ---------------------------------------------------------------------------------------------------
+
+
+def test_everything_can_be_done_with_the_keyboard(stage: Stage, page: Page) -> None:
+    stage.does("joins", nick="alice")
+    page.waits(row("alice"))
+    page.presses("Tab")
+    assert page.js("document.activeElement.id") == "unlock"
+    assert page.js("getComputedStyle(document.activeElement).outlineStyle") == "solid"
+    page.presses("Space")
+    page.types(TOKEN)
+    page.presses("Enter")
+    page.sees("The actions are unlocked.", "#said")
+    for _ in range(40):
+        page.presses("Tab")
+        if page.js("document.activeElement.ariaLabel") == "Kick alice":
+            break
+    page.presses("Enter")
+    page.waits("document.querySelector('#kick-dialog').open")
+    page.presses("Escape")
+    page.waits("!document.querySelector('#kick-dialog').open")
+    assert page.js("document.activeElement.ariaLabel") == "Kick alice"
+    stage.does("joins", nick="aaron")  # comes before her: her row moves, and the focus stays with it
+    page.waits(row("aaron"))
+    assert page.js("document.activeElement.ariaLabel") == "Kick alice"
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize("width", [360, 1400])
+def test_a_checker_of_accessibility_finds_nothing(browser: Browser, stage: Stage, width: int, dark: bool) -> None:
+    stage.does("joins", nick="alice", lag_bytes=2_000_000)
+    stage.does("makes_room", name="dev", topic="release on Thursday")
+    stage.does("ban", kind="nick", value="mallory", reason="spam", for_s=3600)
+    with browser.opens(stage.url, width=width, dark=dark) as page:
+        page.sees("Live", "#state")
+        assert page.js(CHECKS) == []
+        unlocked(page)
+        page.sees("mallory", "#bans")
+        assert page.js(CHECKS) == []
+        nameless = {"button", "link", "textbox", "searchbox", "combobox", "table", "region", "image", "columnheader"}
+        tree = page.call("Accessibility.getFullAXTree")["nodes"]
+        nodes = [(n["role"]["value"], n.get("name", {}).get("value", "")) for n in tree if not n["ignored"]]
+        assert [role for role, name in nodes if role in nameless and not name] == []
+        roles = [role for role, _ in nodes]
+        assert {"banner", "main", "rowheader", "cell", "columnheader", "status"} <= set(roles)
+        for opener, dialog in (("#announce-all", "announce"), ("#new-ban", "ban"), ("#users .actions button", "kick")):
+            page.clicks(opener)
+            page.waits(f"document.querySelector('#{dialog}-dialog').open")
+            assert page.js(CHECKS) == []
+            page.presses("Escape")
+        stage.dies()
+        page.sees("does not answer", "#trouble")
+        assert page.js(CHECKS) == []
+
+
+@pytest.mark.parametrize("width", [320, 360, 768, 1024, 1180, 1920])
+def test_nothing_is_wider_than_the_window(browser: Browser, stage: Stage, width: int) -> None:
+    long = "W" * 90
+    stage.does("makes_room", name=long, topic=long)
+    stage.does("joins", nick=long, room=long)
+    stage.does("sets", name=long, state=long)
+    stage.does("ban", kind="nick", value=long, reason=long, for_s=0)
+    with browser.opens(stage.url, width=width) as page:
+        page.sees("Live", "#state")
+        unlocked(page)
+        page.sees(long, "#bans")
+        stage.does("says", nick=long, text=long, room=long)
+        page.sees(f"{long} [{long}] {long}", "#activity")
+        page.waits("document.querySelectorAll('#users tbody tr').length === 2")
+        assert page.js("document.documentElement.scrollWidth <= innerWidth")
+        wide = (
+            "[...document.querySelectorAll('body *')].filter(e => e.checkVisibility() && !e.closest('.unseen')"
+            " && e.getBoundingClientRect().right > innerWidth + 1).map(e => e.outerHTML.slice(0, 80))"
+        )
+        assert page.js(wide) == []
+        cramped = (
+            "[...document.querySelectorAll('th, td')].filter(e => e.checkVisibility() && e.scrollWidth > e.clientWidth)"
+            ".map(e => e.outerHTML.slice(0, 80))"
+        )
+        assert page.js(cramped) == []

@@ -1,0 +1,20 @@
+"""Serves the endpoint, prints its port, and lets a minute pass between two requests: wrong tokens are forgiven."""
+
+from __future__ import annotations
+
+from itertools import count
+
+from gchat.admin.access import WINDOW_S, Access
+from gchat.admin.app import make_app
+from gchat.admin.server import AdminServer
+from tests.admin.fake_operator import TOKEN, FakeOperator, listen
+
+if __name__ == "__main__":
+    listener = listen()
+    port = listener.getsockname()[1]
+    minutes = count()
+    app = make_app(FakeOperator(), Access(TOKEN, port), lambda: next(minutes) * WINDOW_S)
+    server = AdminServer(listener, app)
+    server.start()
+    print(port, flush=True)
+    server.serve_forever()

@@ -1,0 +1,362 @@
+"""The operator's window on a real server: who is online, as curl sees it, and actions, as users feel them."""
+
+from __future__ import annotations
+
+import json
+import re
+import stat
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gchat.client import ConnectFailed, connect
+from tests.e2e.harness import DEADLINE_S, Server, wait_until
+from tests.e2e.rich_user import RichUser, joins
+from tests.e2e.tools import need
+
+README = (Path(__file__).parent.parent.parent / "README.md").read_text()
+
+
+class Operator:
+    """Who has the token of a server, and asks."""
+
+    def __init__(self, server: Server) -> None:
+        found = re.search(r"who is online: http://(\S+)/", server.log)
+        assert found
+        self.at = found[1]
+        (token,) = Path(server.environment["XDG_STATE_HOME"]).glob("gchat/admin-token-*")
+        self.token_path = token
+        self.token = token.read_text().strip()
+
+    def asks(self, method: str, path: str, **body: Any) -> Any:
+        """Return the answer; problems raise HTTPError."""
+        request = urllib.request.Request(f"http://{self.at}{path}", method=method)
+        request.add_header("Authorization", f"Bearer {self.token}")
+        if body:
+            request.data = json.dumps(body).encode()
+            request.add_header("Content-Type", "application/json")
+        with urllib.request.urlopen(request, timeout=DEADLINE_S) as answer:
+            text = answer.read()
+            return json.loads(text) if text.startswith((b"{", b"[")) else text.decode()
+
+    def is_refused(self, code: int, method: str, path: str, **body: Any) -> str:
+        """Fail unless it is, with this status; return the sentence that says why."""
+        with pytest.raises(urllib.error.HTTPError) as raised:
+            self.asks(method, path, **body)
+        assert raised.value.code == code
+        return str(json.loads(raised.value.read())["detail"])
+
+
+def open_to_the_operator(**settings: Any) -> Server:
+    return Server(admin_enabled="true", admin_port=0, **settings)
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with open_to_the_operator(limits_messages_per_s=0) as server:
+        wait_until(lambda: "who is online" in server.log, "the window is open")
+        yield server
+
+
+@pytest.fixture
+def operator(server: Server) -> Operator:
+    return Operator(server)
+
+
+# --- Seeing ----------------------------------------------------------------------------------------------------------
+
+
+def test_the_status_tells_who_is_online_and_how_they_are(server: Server, operator: Operator) -> None:
+    with server.join("alice") as alice, joins(server, "bob", room="dev") as bob, joins(server, "carol") as carol:
+        alice.says("hello")
+        carol.sees("said")
+        carol.user.resets()
+        bob.asks({"type": "topic", "id": "t", "text": "bugs"})
+        bob.sees("ack", id="t")
+        wait_until(lambda: any(user["away"] for user in operator.asks("GET", "/users")["users"]), "carol is away")
+        status = operator.asks("GET", "/status")
+
+        users = {user["nick"]: user for user in status["users"]}
+        assert set(users) == {"alice", "bob", "carol"}
+        assert (users["alice"]["dialect"], users["alice"]["room"], users["alice"]["messages"]) == ("plain", "lobby", 1)
+        assert (users["bob"]["dialect"], users["bob"]["room"]) == ("rich", "dev")
+        assert users["alice"]["address"].startswith("127.0.0.1:")
+        rooms = {room["name"]: room for room in status["rooms"]}
+        assert (rooms["dev"]["topic"], rooms["dev"]["seq"], rooms["lobby"]["members"]) == ("bugs", 1, 2)
+        assert (status["online"], status["server"]["messages"]) == (3, 2)
+        assert status["history"]["store"] == "memory"
+        messages = operator.asks("GET", "/rooms/lobby/messages?after=0&limit=10")
+        assert [(message["from"], message["text"]) for message in messages["messages"]] == [("alice", "hello")]
+
+
+def test_a_slow_reader_is_seen_with_what_it_lags_behind_and_has_missed(operator: Operator, server: Server) -> None:
+    with server.connect(receive_buffer=2048) as slow, server.join("loud") as loud:
+        loud.says(*("x" * 4000 for _ in range(600)))
+        loud.does_not_see(b"nothing")
+
+        def slow_user() -> dict[str, Any]:
+            users = operator.asks("GET", "/users")["users"]
+            return next(user for user in users if user["nick"] != "loud")
+
+        wait_until(lambda: slow_user()["lag_bytes"] > 100_000, "it lags behind")
+        assert operator.asks("GET", "/status")["server"]["slow_readers"] == 1
+        while slow_user()["skipped"] == 0:
+            assert slow.sock.recv(1 << 20)
+        metrics = operator.asks("GET", "/metrics")
+        assert float(re.search(r"^gchat_skipped_messages_total (\S+)", metrics, re.MULTILINE)[1]) > 0  # type: ignore[index]
+
+
+def test_curl_needs_no_more_than_the_address(server: Server, operator: Operator) -> None:
+    with server.join("alice"):
+        done = subprocess.run(
+            [need("curl"), "-s", f"{operator.at}/status"],
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=DEADLINE_S,
+        )
+        assert '"nick":"alice"' in done.stdout
+        assert json.loads(done.stdout)["online"] == 1
+
+
+def test_events_tell_who_comes_speaks_and_goes(server: Server, operator: Operator) -> None:
+    request = urllib.request.Request(f"http://{operator.at}/events")
+    request.add_header("Authorization", f"Bearer {operator.token}")
+    heard: list[str] = []
+    with urllib.request.urlopen(request, timeout=DEADLINE_S) as stream:
+
+        def listen() -> None:
+            for line in stream:
+                heard.append(line.decode())
+                if "event: left" in line.decode():
+                    break
+
+        listening = threading.Thread(target=listen)
+        listening.start()
+        with server.join() as alice:
+            alice.says("hello there")
+            wait_until(lambda: any("hello there" in line for line in heard), "it is told")
+        listening.join(DEADLINE_S)
+    assert not listening.is_alive()
+    assert any("event: joined" in line for line in heard)
+    assert any("event: message" in line for line in heard)
+
+
+# --- Acting ----------------------------------------------------------------------------------------------------------
+
+
+def test_an_announcement_reaches_a_room_or_everybody(server: Server, operator: Operator) -> None:
+    with server.join("alice") as alice, joins(server, "bob", room="dev") as bob:
+        assert operator.asks("POST", "/announce", text="Tea at five")["told"] == 2
+        alice.sees("> Announcement: Tea at five")
+        bob.sees("announced", room="dev", text="Tea at five")
+        assert operator.asks("POST", "/announce", text="In dev only", room="dev")["told"] == 1
+        bob.sees("announced", text="In dev only")
+        alice.does_not_see(b"In dev only")
+        operator.is_refused(404, "POST", "/announce", text="x", room="nowhere")
+
+
+def test_a_script_speaks_under_a_name_that_no_user_can_have(server: Server, operator: Operator) -> None:
+    with server.join("alice") as alice, joins(server, "bob") as bob:
+        alice.says("first")
+        bob.sees("said")
+        answer = {"from": "ci", "text": "deploy \x1b[31mdone"}
+        assert operator.asks("POST", "/rooms/lobby/messages", **answer)["seq"] == 2
+        assert alice.sees("[ci (http)]") == "[ci (http)] deploy \\x1b[31mdone"
+        assert bob.sees("said", seq=2)["from"] == "ci (http)"
+        alice.says("/nick ci (http)")
+        alice.sees("> A nick has letters")
+        with server.connect() as late:
+            late.sees_bytes(b"[ci (http)] deploy")
+
+
+def test_who_is_kicked_is_told_why_and_the_others_that_they_left(server: Server, operator: Operator) -> None:
+    with server.join("alice") as alice, server.join("bob") as bob:
+        users = {user["nick"]: user["id"] for user in operator.asks("GET", "/users")["users"]}
+        operator.asks("POST", f"/users/{users['alice']}/kick", reason="rude")
+        alice.sees("> You were sent away: rude")
+        alice.sees_end()
+        bob.sees("< The user alice left (1 user online)")
+        assert "999" in operator.is_refused(404, "POST", "/users/999/kick", reason="x")
+        assert "kicked" in server.log
+
+
+def test_a_client_that_was_kicked_does_not_come_back_by_itself(server: Server, operator: Operator) -> None:
+    with connect("127.0.0.1", server.port, nick="alice") as chat:
+        (user,) = operator.asks("GET", "/users")["users"]
+        operator.asks("POST", f"/users/{user['id']}/kick", reason="")
+        *_, last = chat
+        assert getattr(last, "reason", "") == "You were sent away"
+
+
+def test_bans_hold_for_both_dialects_and_outlive_a_restart(tmp_path: Path) -> None:
+    state = {"XDG_STATE_HOME": str(tmp_path)}
+    with open_to_the_operator(environment=state) as server:
+        wait_until(lambda: "who is online" in server.log, "the window is open")
+        operator = Operator(server)
+        with server.join("mallory") as mallory, joins(server, "alice") as alice:
+            operator.asks("POST", "/bans", kind="nick", value="Mallory", reason="rude")
+            mallory.sees("> You are banned here: rude")
+            mallory.sees_end()
+            alice.asks({"type": "nick", "id": "n", "nick": "mallory"})
+            assert alice.sees("refused", id="n")["code"] == "banned"
+            with RichUser(server, nick="mallory") as again:
+                assert again.sees("welcome")["nick"] != "mallory"
+                again.sees("refused", code="banned")
+            operator.asks("POST", "/bans", kind="network", value="127.0.0.0/9", reason="all of you", for_s=3600)
+            alice.sees("closing", code="banned")
+            with server.connect() as nobody:
+                nobody.sees("> You are banned here: all of you")
+                nobody.sees_end()
+        with pytest.raises(ConnectFailed, match="You are banned here"):
+            connect("127.0.0.1", server.port)
+        port = server.port
+    (kept,) = tmp_path.glob("gchat/bans*")
+    assert stat.S_IMODE(kept.stat().st_mode) == 0o600
+    again_there = open_to_the_operator(environment=state)
+    again_there.command[again_there.command.index("0")] = str(port)
+    with again_there as server:
+        wait_until(lambda: "who is online" in server.log, "the window is open")
+        operator = Operator(server)
+        with server.connect() as nobody:
+            nobody.sees("> You are banned here: all of you")
+        bans = operator.asks("GET", "/bans")["bans"]
+        assert {(each["kind"], each["value"]) for each in bans} == {("nick", "Mallory"), ("network", "127.0.0.0/9")}
+        for each in bans:
+            operator.asks("DELETE", f"/bans/{each['id']}")
+        assert operator.asks("GET", "/bans")["bans"] == []
+        with server.join("mallory"):
+            pass
+
+
+def test_a_ban_of_one_address_leaves_the_others_alone(server: Server, operator: Operator) -> None:
+    with server.connect(source="127.0.0.7") as bad, server.join("alice") as alice:
+        bad.sees_bytes(b"[You] ")
+        operator.asks("POST", "/bans", kind="address", value="127.0.0.7", reason="", for_s=1)
+        bad.sees("> You are banned here")
+        alice.says("/ping still here")
+        alice.sees("> pong still here")
+        wait_until(lambda: operator.asks("GET", "/bans")["bans"] == [], "the ban ends")
+        with server.connect(source="127.0.0.7") as good:
+            good.sees_bytes(b"[You] ")
+
+
+def test_the_commands_of_the_readme_do_what_it_says(server: Server, operator: Operator) -> None:
+    need("curl")
+    block = README[README.index("    token=$(cat") :].partition("\n\n")[0]
+    script = re.sub(r"token=\S+ \S+\)", f"token={operator.token}", block.replace("127.0.0.1:8889", operator.at))
+    with server.join("alice") as alice:
+        subprocess.run([need("bash"), "-c", script], check=True, capture_output=True, timeout=DEADLINE_S)
+        alice.sees("[ci (http)] deploy done")
+        alice.sees("> Announcement: Back in five minutes")
+        assert operator.asks("GET", "/bans")["bans"] == []
+
+
+# --- The token, and starting -----------------------------------------------------------------------------------------
+
+
+def test_the_token_is_made_once_for_its_owner_only_and_never_logged(server: Server, operator: Operator) -> None:
+    assert stat.S_IMODE(operator.token_path.stat().st_mode) == 0o600
+    assert str(operator.token_path) in server.log
+    assert operator.token not in server.log
+    assert len(operator.token) >= 43
+
+
+def starts(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run a server that is expected not to start."""
+    server = Server()
+    command = [sys.executable, "-m", "gchat.server.main", "127.0.0.1", "0", *arguments]
+    kept = {name: value for name, value in server.environment.items() if not name.startswith("GCHAT_ADMIN")}
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=DEADLINE_S, check=False, env={**kept, **environment}
+    )
+    server._directory.cleanup()
+    return done
+
+
+def test_an_admin_port_in_use_is_one_clear_line(operator: Operator) -> None:
+    done = starts("--admin", operator.at)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.splitlines()[-1] == (
+        f"gchat-server: the admin endpoint cannot listen on {operator.at}: it is in use; stop what uses it, or choose "
+        "another port; --admin HOST:PORT moves it, --no-admin leaves it out"
+    )
+
+
+def test_an_admin_endpoint_that_is_open_to_a_network_is_refused_unless_one_insists() -> None:
+    done = starts("--admin", "0.0.0.0:0")
+    assert done.returncode == 1
+    assert "admin.insecure = true" in done.stderr
+    with open_to_the_operator(admin_host="0.0.0.0", admin_insecure="true") as server:
+        wait_until(lambda: "who is online" in server.log, "the window is open")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["--admin", "8889"], "expected HOST:PORT"),
+        (["--admin", "127.0.0.1:"], "expected HOST:PORT"),
+        (["--admin", "127.0.0.1:x"], "expected a whole number"),
+        (["--admin", "127.0.0.1:1", "--no-admin"], "exclude each other"),
+    ],
+)
+def test_a_wrong_option_is_one_line_and_exit_code_2(arguments: list[str], complaint: str) -> None:
+    done = starts(*arguments)
+    assert done.returncode == 2
+    assert complaint in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_it_can_be_a_unix_socket_and_be_left_out(tmp_path: Path) -> None:
+    path = tmp_path / "admin"
+    with open_to_the_operator(admin_host=path) as server, server.join("alice"):
+        done = subprocess.run(
+            [need("curl"), "-s", "--unix-socket", str(path), "http://localhost/status"],
+            capture_output=True,
+            check=True,
+            timeout=DEADLINE_S,
+        )
+        assert json.loads(done.stdout)["online"] == 1
+    with Server("127.0.0.1", "--no-admin") as server:
+        assert "who is online" not in server.log
+
+
+# --- Apart from the chat ---------------------------------------------------------------------------------------------
+
+
+def test_nothing_that_is_done_to_it_is_felt_in_the_chat(server: Server, operator: Operator) -> None:
+    """Requests without a pause, of all kinds, from several threads; the log must not tell of a blocked hub either."""
+    stopped = threading.Event()
+    answered: list[str] = []
+
+    def ask() -> None:
+        while not stopped.is_set():
+            for path in ("/status", "/metrics", "/users", "/rooms", "/healthz", "/"):
+                operator.asks("GET", path)
+                answered.append(path)
+
+    threads = [threading.Thread(target=ask) for _ in range(4)]
+    with server.join("alice") as alice, server.join("bob") as bob:
+        for thread in threads:
+            thread.start()
+        try:
+            ends_at = time.monotonic() + 3
+            said = 0
+            while time.monotonic() < ends_at:
+                said += 1
+                alice.says(f"line {said}")
+                bob.sees(f"[alice] line {said}")
+        finally:
+            stopped.set()
+            for thread in threads:
+                thread.join()
+    assert said > 50
+    assert len(answered) > 100
