@@ -187,7 +187,7 @@ class App:
 
     def _meet(self, sock: socket.socket, address: str, network: str) -> tuple[Connection, bytes] | None:
         """Hear who it is; return its connection and what it has said already, None if it was told why not."""
-        heard = hear(sock, self.config.limits.max_line_bytes)
+        heard = hear(sock, self.config.server.greeting_delay_s, self.config.limits.max_line_bytes)
         try:
             opening, heard = rich.opening(heard)
         except Refusal as refusal:

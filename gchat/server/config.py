@@ -34,6 +34,9 @@ class ServerSection(Struct, forbid_unknown_fields=True):
     max_connections: Annotated[
         int, Meta(ge=0, description="more are told that the server is full; 0: as many as descriptors allow, less 64")
     ] = 0
+    greeting_delay_s: Annotated[
+        float, Meta(ge=0, le=5, description="how long a silent newcomer may still turn out to be a gchat-client")
+    ] = 0.15
     prompt: Annotated[str, Meta(max_length=80, description="what stands before a newcomer's first line")] = "[You] "
     motd: Annotated[str, Meta(max_length=4000, description="lines of welcome below the greeting")] = ""
 
@@ -119,6 +122,7 @@ class Config(Struct, forbid_unknown_fields=True):
 RELOADABLE = frozenset(
     {
         ("server", "max_connections"),
+        ("server", "greeting_delay_s"),
         ("server", "prompt"),
         ("server", "motd"),
         ("limits", "max_line_bytes"),

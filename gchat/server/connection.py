@@ -6,11 +6,8 @@ another's: what goes out is the cursor's, and it is the pump that sends, and a w
 
 from __future__ import annotations
 
-import fcntl
 import secrets
 import socket
-import struct
-import termios
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,6 +28,7 @@ from gchat.protocol.errors import LineEndless, LineTooLong
 from gchat.protocol.events import Ready, Slowed
 from gchat.protocol.framing import LineDecoder
 from gchat.protocol.wire import Opening
+from gchat.server.kernel import in_kernel
 from gchat.server.log import logger
 
 if TYPE_CHECKING:
@@ -66,18 +64,6 @@ MIN_PROGRESS_BYTES = 1024
 _AT_ONCE = (CloseReason.RESET, CloseReason.STALLED)
 
 _READ, _WRITE = 1, 2
-
-
-def _in_kernel(sock: socket.socket) -> tuple[int, int]:
-    """Return how many bytes the kernel holds for the peer, and how many the peer has taken of all that were sent."""
-    try:
-        held = int(struct.unpack("i", fcntl.ioctl(sock, termios.TIOCOUTQ, b"\0" * 4))[0])
-        if not held or sock.family == socket.AF_UNIX:
-            return held, -held
-        info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 128)
-        return held, struct.unpack_from("Q", info, 120)[0]  # tcpi_bytes_acked, see linux/tcp.h
-    except (OSError, ValueError):  # ValueError: it is closed already
-        return 0, 0
 
 
 class CatchUp:
@@ -336,7 +322,7 @@ class Connection:
 
     def stalled(self, now: float, timeout_s: float) -> bool:
         """Return whether the kernel has held bytes for `timeout_s` of which the peer has taken next to none."""
-        held, taken = _in_kernel(self.sock)
+        held, taken = in_kernel(self.sock)
         if not held or not self._mark_at or taken - self._mark >= MIN_PROGRESS_BYTES:
             self._mark, self._mark_at = taken, now
         return now - self._mark_at >= timeout_s

@@ -10,21 +10,18 @@ from gevent.hub import get_hub
 
 from gchat.protocol.wire import ANY_OPENING
 
-#: How long a newcomer may be silent before it is greeted: people with nc wait for the server to speak.
-SILENCE_S = 0.15
-
 #: How long the first line of who begins like a client may take.
 LINE_S = 5.0
 
 _READ = 1
 
 
-def hear(sock: socket.socket, max_line_bytes: int) -> bytes:
-    """Return the first bytes of a connection, which may be none. Raises OSError.
+def hear(sock: socket.socket, silence_s: float, max_line_bytes: int) -> bytes:
+    """Return the first bytes of a connection, none if it says nothing for `silence_s`. Raises OSError.
 
     If they are an opening, then at least the whole line of it, unless that does not come, or is too long.
     """
-    heard = _read(sock, b"", SILENCE_S, lambda data: len(data) >= len(ANY_OPENING) or not ANY_OPENING.startswith(data))
+    heard = _read(sock, b"", silence_s, lambda data: len(data) >= len(ANY_OPENING) or not ANY_OPENING.startswith(data))
     if not heard.startswith(ANY_OPENING):
         return heard
     return _read(sock, heard, LINE_S, lambda data: b"\n" in data or len(data) > max_line_bytes)

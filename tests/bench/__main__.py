@@ -14,7 +14,7 @@ from tests.bench import peers, plot, report
 from tests.bench.cases import Bench
 from tests.bench.run import HERE, Failure, Generator, compiler, descriptors
 
-NAMES = ("fanout", "small", "rich", "paced", "idle", "silent", "start", "hold", "peers")
+NAMES = ("fanout", "small", "rich", "paced", "idle", "silent", "start", "hold", "window", "peers")
 
 
 def main() -> int:
@@ -57,6 +57,7 @@ def _measure(bench: Bench, options: argparse.Namespace) -> None:
         "idle": bench.idle,
         "silent": bench.silent,
         "hold": bench.hold,
+        "window": bench.window,
         "peers": lambda: bench.fanout_of_peers(options.peer_sizes),
     }
     for name, case in cases.items():

@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Self
 
-from tests.bench.peers import GCHAT, GCHAT_RICH
+from tests.bench import attacks
+from tests.bench.peers import GCHAT, GCHAT_RICH, GCHAT_WINDOW
 from tests.bench.run import Ask, Failure, Generator, Kind, Run, Server
 
 #: Of 100 healthy readers at 50 lines of 1 kB a second, so long that the room log (1 MiB) has gone round.
@@ -100,6 +101,13 @@ class Bench:
             for count in (0, 1):
                 ask = Ask(healthy, silent=count, size=min(1000, kind.longest), seconds=self.seconds)
                 self._measure("stuck", kind, ask)
+
+    def window(self) -> None:
+        """The chat while somebody does to the operator's window what he can; and the same without."""
+        ask = Ask(20 if self.quick else 100, rate=50, seconds=self.seconds)
+        for _ in range(self.rounds):
+            for attack in ("", *attacks.KINDS):
+                self._keep(self.generator.measure("window", GCHAT_WINDOW, ask, attack))
 
     def start(self) -> None:
         """From the start of the process to the first bytes of the greeting."""

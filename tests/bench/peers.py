@@ -22,6 +22,16 @@ GCHAT = Kind(
 #: The same server, all of whose users speak the rich dialect.
 GCHAT_RICH = replace(GCHAT, name="gchat, rich", mode="rich")
 
+#: The same server, with the operator's window on a Unix socket in its directory.
+GCHAT_WINDOW = replace(
+    GCHAT,
+    name="gchat, with its window",
+    command=lambda port, directory, _clients: [
+        *(sys.executable, "-m", "gchat.server.main", "127.0.0.1", str(port), "--memory", "--quiet"),
+        *("--admin", str(directory / "admin")),
+    ],
+)
+
 OBVIOUS = Kind("sendall loop", lambda port, _directory, _clients: [sys.executable, str(HERE / "obvious.py"), str(port)])
 
 _NGIRCD = """\

@@ -77,7 +77,7 @@ def machine() -> dict[str, str]:
 
 def markdown(bench: Bench, absent: list[str]) -> str:
     """The report as people read it."""
-    sections = (_wanted, _rich, _fanout, _silent, _stuck, _memory, _start, _hold)
+    sections = (_wanted, _rich, _fanout, _silent, _stuck, _memory, _start, _hold, _window)
     parts = [_head(bench, absent), *(part for section in sections if (part := section(bench)))]
     return "\n\n".join(parts) + "\n"
 
@@ -285,3 +285,24 @@ def _hold(bench: Bench) -> str:
         "ping alone."
     )
     return _table("How long others wait for one", ["asked", "in a room of", "median", "most"], rows, note)
+
+
+def _window(bench: Bench) -> str:
+    found: dict[str, list[Run]] = {}
+    for run in bench.runs:
+        if run.case == "window" and not run.failure:
+            found.setdefault(run.attack, []).append(run)
+    calm = median(found.get("", []), "p99_ms")
+    rows = []
+    for attack, runs in found.items():
+        p50, p99 = (median(runs, name) or 0.0 for name in ("p50_ms", "p99_ms"))
+        lost = f"{sum(run.missing + run.closed for run in runs):,}"
+        rows.append([attack or "none", f"{p50:.2f} ms", f"{p99:.2f} ms", f"{p99 / calm:.2f}" if calm else "", lost])
+    note = (
+        "50 messages/s to 100 readers, while one program on the load's core does this to the operator's window: a "
+        "thousand heads at a byte a second; /status without a pause on four connections; no HTTP at all; heads and "
+        "bodies without an end; event streams that nobody reads. Wanted: at most 2 times the p99 without."
+    )
+    return _table(
+        "The operator's window under attack", ["attack", "p50", "p99", "ratio", "missing, closed"], rows, note
+    )

@@ -65,6 +65,7 @@ class Run:
     server: str
     ask: Ask
     failure: str = ""
+    attack: str = ""
     deliveries_per_s: float = 0.0
     cpu_us_per_delivery: float = 0.0
     server_cpu: float = 0.0  # 1.0: a whole core
@@ -134,7 +135,7 @@ class Server:
             probe.bind(("127.0.0.1", 0))
             self.port: int = probe.getsockname()[1]
         self._directory = tempfile.TemporaryDirectory(prefix="gchat-bench-", ignore_cleanup_errors=True)
-        directory = Path(self._directory.name)
+        directory = self.directory = Path(self._directory.name)
         directory.chmod(0o755)  # for those who change their user
         environment = {name: value for name, value in os.environ.items() if not name.startswith("GCHAT_")}
         self.started_at = time.monotonic()
@@ -142,7 +143,7 @@ class Server:
             kind.command(self.port, directory, clients),
             SERVER_CORE,
             cwd=TOP,
-            env={**environment, **kind.environment},
+            env={**environment, "XDG_STATE_HOME": str(directory), **kind.environment},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -222,6 +223,19 @@ class Generator:
                 if pipe is not None:
                     pipe.close()
 
+    @contextmanager
+    def _attacked(self, server: Server, attack: str, seconds: float) -> Iterator[None]:
+        if not attack:
+            yield
+            return
+        command = [sys.executable, str(HERE / "attacks.py"), attack, str(server.directory / "admin")]
+        process = start([*command, str(seconds + 60)], LOAD_CORE)
+        try:
+            yield
+        finally:
+            process.kill()
+            process.wait()
+
     def _phases(self, process: subprocess.Popen[str], allowed_s: float) -> Iterator[dict[str, Any]]:
         assert process.stdout is not None
         assert process.stderr is not None
@@ -233,11 +247,11 @@ class Generator:
         complaint = process.stderr.read().strip()
         raise Failure(complaint or f"not done in {allowed_s:.0f} s" if process.wait() else "no result")
 
-    def measure(self, case: str, kind: Kind, ask: Ask) -> Run:
-        """Measure one run of one server, in a new process. A failure is a result too."""
-        run = Run(case, kind.name, ask)
+    def measure(self, case: str, kind: Kind, ask: Ask, attack: str = "") -> Run:
+        """Measure one run of one server, in a new process, perhaps under an attack. A failure is a result too."""
+        run = Run(case, kind.name, ask, attack=attack)
         try:
-            with Server(kind, ask.clients + ask.silent) as server:
+            with Server(kind, ask.clients + ask.silent) as server, self._attacked(server, attack, ask.seconds):
                 try:
                     self._measure(server, run)
                 except Failure as failure:

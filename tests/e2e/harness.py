@@ -45,6 +45,9 @@ def wait_until(predicate: Callable[[], object], what: str, deadline_s: float = D
 class Server:
     """gchat-server on a free port of 127.0.0.1. `settings` are configuration keys: limits_burst=3."""
 
+    #: None: as it is. Where all speak plain, waiting for somebody who might not only takes time; see conftest.
+    greeting_delay_s: float | None = None
+
     def __init__(
         self,
         host: str = "127.0.0.1",
@@ -67,6 +70,7 @@ class Server:
             "XDG_STATE_HOME": self._directory.name,
             "GEVENT_MONITOR_THREAD_ENABLE": "true",
             "GEVENT_MAX_BLOCKING_TIME": str(MAX_BLOCKING_S),
+            **({"GCHAT_SERVER_GREETING_DELAY_S": str(self.greeting_delay_s)} if self.greeting_delay_s else {}),
             **{f"GCHAT_{key.upper()}": str(value) for key, value in settings.items()},
             **(environment or {}),
         }

@@ -34,6 +34,8 @@ FORBIDDEN = re.compile(
     "[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\u200b\ufeff\U000e0000-\U000e007f\ud800-\udfff]"
 )
 
+pytestmark = pytest.mark.usefixtures("all_speak_plain")
+
 
 def assert_harmless(data: bytes, where: str) -> None:
     """Fail if `data` could do something to a terminal: it must be UTF-8, and printable but for LF."""

@@ -34,6 +34,8 @@ from tests.e2e.crowd import (
 from tests.e2e.harness import DEADLINE_S, PROMPT, Server, User, wait_until
 from tests.e2e.tools import need
 
+pytestmark = pytest.mark.usefixtures("all_speak_plain")
+
 HERE = Path(__file__).parent
 
 #: As small a receive buffer as the kernel gives.

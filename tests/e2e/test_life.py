@@ -18,6 +18,8 @@ import pytest
 from tests.e2e.crowd import Crowd, descriptors, join_many, raise_descriptor_limit, readable, resident_mib
 from tests.e2e.harness import DEADLINE_S, PROMPT, Server, User, wait_until
 
+pytestmark = pytest.mark.usefixtures("all_speak_plain")
+
 HERE = Path(__file__).parent
 
 FAREWELL = b"> The server is shutting down\n"

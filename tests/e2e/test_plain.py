@@ -17,6 +17,8 @@ from gchat.protocol.plain import VERBS
 from tests.e2e.harness import DEADLINE_S, Server, User, wait_until
 from tests.e2e.tools import need
 
+pytestmark = pytest.mark.usefixtures("all_speak_plain")
+
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
