@@ -56,6 +56,8 @@ def main() -> NoReturn:
         code = 0
     except OSError as error:  # stdout is full, or the terminal is gone
         code = _complain(f"cannot write to stdout: {os.strerror(error.errno or 0).lower()}", 1)
+    except Exception as error:
+        code = _complain(f"a fault of its own: {error!r}; please tell those who make it", 1)
     except SystemExit as done:  # --help, --version
         code = int(done.code or 0)
     os._exit(code)  # greenlets have nothing left to say

@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from gevent.selectors import GeventSelector
 from prompt_toolkit.application import Application
@@ -76,6 +76,7 @@ class Screen:
         self._bell = False
         self._scheduled = False
         self._leaving = False
+        self._failure: BaseException | None = None
         self._question: list[str] | None = None  # the lines that are sent if the answer is yes
         self._style = Style.from_dict(STYLES)
         self._depth = None if colour else ColorDepth.DEPTH_1_BIT
@@ -108,13 +109,26 @@ class Screen:
     def run(self) -> None:
         """Talk until somebody leaves. Raises OSError if the terminal is gone."""
         asyncio.set_event_loop(self._loop)
+        self._loop.set_exception_handler(self._failed)
         try:
             self._schedule()
+            running = self._app.run_async(handle_sigint=False, set_exception_handler=False)
             with suppress(EOFError):  # the terminal has hung up
-                self._loop.run_until_complete(self._app.run_async(handle_sigint=False))
+                self._loop.run_until_complete(running)
         finally:
             asyncio.set_event_loop(None)
             self._loop.close()
+        if self._failure is not None:
+            raise self._failure
+
+    def _failed(self, _loop: object, context: dict[str, Any]) -> None:
+        """End `run` with an error that nobody awaited: prompt_toolkit would show it, and wait for a key, for ever.
+
+        On a terminal that is gone, showing it fails too, again and again: 22 GB in half an hour (measured).
+        """
+        self._failure = self._failure or context.get("exception") or RuntimeError(context["message"])
+        if self._app.is_running and not self._app.is_done:
+            self._app.exit()
 
     def finish(self, lines: Iterable[Line]) -> None:
         """Print what waits, and these lines, when `run` is over."""
