@@ -27,8 +27,8 @@ from gchat.admin.reading import (
     Status,
     Users,
 )
-from gchat.admin.server import breathe
 from gchat.admin.values import PROBLEM, Problem
+from gchat.fair import breathe
 
 logger = logging.getLogger("gchat")
 

@@ -17,12 +17,12 @@ from typing import Any
 from urllib.parse import unquote
 
 from gevent import Timeout, spawn_later
-from gevent.hub import get_hub
 from gevent.pool import Pool
 from gevent.pywsgi import Input, WSGIHandler, WSGIServer
 
 from gchat.admin.head import MAX_HEAD_BYTES, MAX_LINE_BYTES, Head, parse
 from gchat.admin.values import HEADERS, PROBLEM, Problem
+from gchat.fair import breathe
 
 logger = logging.getLogger("gchat")
 
@@ -41,9 +41,6 @@ LINGER_S = 0.5  # for what is still coming of a request that was answered before
 #: accept() fails for want of these; it is tried again after PAUSE_S.
 _CAPACITY = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS)
 PAUSE_S = 0.1
-
-# libev's EV_MAXPRI: an idle watcher of a lower priority would wait until nobody else has anything to do.
-_BEFORE_IO = 2
 
 _EVERY_ANSWER = [(name.encode(), value.encode()) for name, value in HEADERS]
 
@@ -349,19 +346,6 @@ class AdminServer(WSGIServer):
     def _go_on(self) -> None:
         if not self.closed:
             self.start_accepting()
-
-
-def breathe() -> None:
-    """Let every socket that is ready be served once: whoever has sent many requests at once holds up nobody.
-
-    gevent.sleep(0) does not do that: what it schedules runs before the loop looks at its sockets again.
-    """
-    hub = get_hub()
-    watcher = hub.loop.idle(priority=_BEFORE_IO)
-    try:
-        hub.wait(watcher)
-    finally:
-        watcher.close()
 
 
 def _answer(problem: Problem) -> bytes:

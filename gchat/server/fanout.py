@@ -11,10 +11,10 @@ from collections.abc import Iterable, Mapping
 
 from gchat.chat.effects import CloseReason
 from gchat.chat.log import Cursor, RoomLog
+from gchat.fair import breathe
 from gchat.protocol.dialect import Dialect
 from gchat.protocol.events import Announced, Presence, Record, Skipped
 from gchat.server.connection import Connection
-from gchat.server.fair import breathe
 from gchat.server.measures import Counts
 
 #: Sends between two looks at the clock: about 1 ms.

@@ -19,9 +19,9 @@ from gchat.chat.bans import Ban
 from gchat.chat.effects import CloseReason, Proclaim, Publish
 from gchat.chat.registry import because
 from gchat.chat.session import Session
+from gchat.fair import breathe
 from gchat.protocol import events, rich, text
 from gchat.protocol.errors import Refusal
-from gchat.server.fair import breathe
 from gchat.server.log import logger
 from gchat.server.measures import BOUNDS_S, Distribution
 from gchat.server.state import save_bans

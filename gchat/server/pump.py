@@ -27,13 +27,13 @@ from gchat.chat.effects import (
     Transmit,
 )
 from gchat.chat.presence import PresenceGatherer
+from gchat.fair import breathe
 from gchat.journal.base import Journal, Kept, Posting
 from gchat.journal.ids import Ids
 from gchat.protocol import events
 from gchat.protocol.errors import Code
 from gchat.protocol.events import Acknowledged, Announced, Numbered, Presence, Record, Refused
 from gchat.server.connection import MAX_OWED_BYTES, Connection
-from gchat.server.fair import breathe
 from gchat.server.fanout import FanOut
 from gchat.server.log import logger
 from gchat.server.measures import Counts
