@@ -10,7 +10,7 @@ from enum import StrEnum
 
 from msgspec import Struct
 
-from gchat.protocol.events import Announced, Answer, Joined, Message, Presence, Ready, TopicIs, Welcome
+from gchat.protocol.events import Announced, Answer, Joined, Message, Presence, Ready, Welcome
 from gchat.protocol.wire import After
 
 
@@ -26,6 +26,7 @@ class CloseReason(StrEnum):
     FOREIGN = "foreign"  # not chat
     ENDLESS = "endless"  # no newline
     SHUTDOWN = "shutdown"
+    NO_HISTORY = "no_history"  # the room's history cannot be read now
     CRASHED = "crashed"  # our fault
     REPLACED = "replaced"  # its user has come back on another connection
     KICKED = "kicked"  # by the operator
@@ -86,14 +87,13 @@ class Transmit(Struct, frozen=True, gc=False):
 class Enter(Struct, frozen=True, gc=False):
     """From here on the session gets what this room is told, and no other's.
 
-    It gets the greeting first, with the place of the room's log filled in, then what it missed `after`, or if that is
-    unknown the last `replay` messages, then `ready`.
+    It gets the greeting first, with the place of the room's log filled in, and the topic, then what it missed `after`,
+    or if that is unknown the last `replay` messages, then `ready`.
     """
 
     session: int
     room: str
     greeting: Welcome | Joined
-    topic: TopicIs | None = None
     replay: int = 0
     after: After | None = None
     ready: Ready | None = None
@@ -110,10 +110,35 @@ class Recall(Struct, frozen=True, gc=False):
     id: str = ""
 
 
+class Search(Struct, frozen=True, gc=False):
+    """The session gets the last messages of the room, `limit` at most, that have all the words of a text."""
+
+    session: int
+    room: str
+    text: str
+    limit: int
+    id: str = ""
+
+
 class Forget(Struct, frozen=True, gc=False):
     """The room is gone: what is kept of it may go."""
 
     room: str
+
+
+class Remembered(Struct, frozen=True):
+    """Who and where a user is who may come back after the server has been started again."""
+
+    name: str
+    has_nick: bool
+    room: str
+
+
+class Remember(Struct, frozen=True, gc=False):
+    """To be known after a restart: where the user of this lineage is, or that they have left."""
+
+    lineage: str
+    who: Remembered | None
 
 
 class Close(Struct, frozen=True, gc=False):
@@ -123,4 +148,4 @@ class Close(Struct, frozen=True, gc=False):
     reason: CloseReason
 
 
-Effect = Publish | Announce | Proclaim | Deliver | Transmit | Enter | Recall | Forget | Close
+Effect = Publish | Announce | Proclaim | Deliver | Transmit | Enter | Recall | Search | Forget | Remember | Close

@@ -6,11 +6,23 @@ verbs; here are the few things that change who is where.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import count
 
 from gchat.chat import verbs
 from gchat.chat.bans import Ban, Bans
-from gchat.chat.effects import MAY_RESUME, Announce, Close, CloseReason, Deliver, Effect, Enter, Forget
+from gchat.chat.effects import (
+    MAY_RESUME,
+    Announce,
+    Close,
+    CloseReason,
+    Deliver,
+    Effect,
+    Enter,
+    Forget,
+    Remember,
+    Remembered,
+)
 from gchat.chat.limits import Limits
 from gchat.chat.room import Room
 from gchat.chat.session import Session
@@ -28,7 +40,6 @@ from gchat.protocol.events import (
     Refused,
     Renamed,
     TopicIs,
-    TopicSet,
     Welcome,
 )
 from gchat.protocol.wire import After, Opening
@@ -66,7 +77,7 @@ class Registry:
         self.sessions: dict[int, Session] = {}
         self.rooms: dict[str, Room] = {LOBBY: Room(LOBBY)}
         self._named: dict[str, Session] = {}
-        self._by_token: dict[str, Session] = {}
+        self._by_lineage: dict[str, Session] = {}
         self._away: dict[Session, float] = {}  # until when, the first first
         self._ids = count(1)
 
@@ -78,13 +89,13 @@ class Registry:
         """
         opening = opening or Opening()
         session = Session(next(self._ids), address, self.rooms[LOBBY], opening.token or token)
-        old = self._by_token.get(session.token)
+        old = self._by_lineage.get(session.lineage)
         effects = self._take_over(session, old) if old else []
         if gone := self._named.get(address):  # it cannot be in use twice
             effects += self.leave(gone, CloseReason.RESET)
         self.sessions[session.id] = session
-        if session.token:
-            self._by_token[session.token] = session
+        if session.lineage:
+            self._by_lineage[session.lineage] = session
         if not session.has_nick:
             self._named[address] = session
         room, granted, is_there = self._grant(session, opening)
@@ -100,7 +111,8 @@ class Registry:
         greeting = Welcome(online, limits.motd, room.name, session.id, nick, session.token, limits.announced)
         after = opening.after if is_there else None
         ready = Ready(limits.prompt) if session.token or limits.prompt else None
-        return session, [*effects, self._enter(session, greeting, after, opening.replay, ready), *granted, *told]
+        entered = self._enter(session, greeting, after, opening.replay, ready)
+        return session, [*effects, entered, *granted, *told, *self._remember(session)]
 
     def execute(self, session: Session, command: Command, now: float) -> list[Effect]:
         """Return the effects of what the user of `session` asks: a refusal is one too, and who is gone has none."""
@@ -115,7 +127,7 @@ class Registry:
         """Let the connection of `session` go: the user may come back (see away), unless the reason is a goodbye."""
         if session.id not in self.sessions or session in self._away:
             return []
-        if not session.token or reason not in MAY_RESUME:
+        if not session.lineage or reason not in MAY_RESUME:
             return self.leave(session, reason, farewell)
         self._away[session] = now + AWAY_S
         effects = _closed(session, reason, farewell)
@@ -139,18 +151,19 @@ class Registry:
         if self.sessions.pop(session.id, None) is None:
             return []
         self._away.pop(session, None)
-        self._by_token.pop(session.token, None)
+        self._by_lineage.pop(session.lineage, None)
         session.seat.session = None
         for key in session.keys:
             del self._named[key]
-        return _closed(session, reason, farewell) + self._part(session, session.name)
+        forgotten: list[Effect] = [Remember(session.lineage, None)] if session.lineage else []
+        return _closed(session, reason, farewell) + self._part(session, session.name) + forgotten
 
     def leave_all(self, reason: CloseReason, farewell: str) -> list[Effect]:
         """Let everybody go, and tell nobody of the others."""
         effects: list[Effect] = []
         for session in self.sessions.values():
             effects += _closed(session, reason, farewell)
-        for table in (self.sessions, self._named, self._by_token, self._away):
+        for table in (self.sessions, self._named, self._by_lineage, self._away):
             table.clear()
         for room in self.rooms.values():
             room.members.clear()
@@ -164,7 +177,7 @@ class Registry:
         parted, joined = self._part(session, session.name), self._join(session, room)
         ready = Ready("") if session.token else None
         entered = self._enter(session, Joined(name, len(room.members), id=id_), after, None, ready)
-        return [*parted, entered, *forgotten, *joined]
+        return [*parted, entered, *forgotten, *joined, *self._remember(session)]
 
     def rename(self, session: Session, nick: str, id_: str = "") -> list[Effect]:
         """Give the user this nick. Raises Refusal if it is no nick, or is or looks like somebody else's."""
@@ -173,9 +186,24 @@ class Registry:
         named = Deliver(session.id, Named(session.name, id_))
         if session.name == old:
             return [named]
-        return [named, *self._announce(session.room, session, Renamed(old, session.name))]
+        renamed = self._announce(session.room, session, Renamed(old, session.name))
+        return [named, *renamed, *self._remember(session)]
 
-    def keep_topic(self, room: str, topic: TopicSet) -> None:
+    def restore(self, remembered: Mapping[str, Remembered], now: float) -> None:
+        """Let those be away who were here when the server ended, by lineage; `now` is of the clock of disconnect()."""
+        for lineage, who in list(remembered.items())[:MAX_AWAY]:
+            keys = text.name_keys(who.name) if who.has_nick else frozenset((who.name,))
+            if not keys.isdisjoint(self._named):
+                continue
+            if who.room not in self.rooms and len(self.rooms) < self.limits.max_rooms:
+                self.rooms[who.room] = Room(who.room)
+            session = Session(next(self._ids), who.name, self.rooms.get(who.room, self.rooms[LOBBY]))
+            session.lineage, session.has_nick, session.keys = lineage, who.has_nick, frozenset()
+            self._name(session, who.name, keys)
+            session.room.members[session.id] = self.sessions[session.id] = self._by_lineage[lineage] = session
+            self._away[session] = now + AWAY_S
+
+    def keep_topic(self, room: str, topic: TopicIs) -> None:
         """Know the room's topic: what its log says it is."""
         if kept := self.rooms.get(room):
             kept.topic, kept.topic_by = topic.text, topic.name
@@ -281,9 +309,13 @@ class Registry:
     ) -> Effect:
         """Return what the user gets of the room that they have joined."""
         room = session.room
-        topic = TopicIs(room.topic, room.topic_by) if room.topic else None
         replay = self.limits.replay_on_join if replay is None else replay
-        return Enter(session.id, room.name, greeting, topic, replay, after, ready)
+        return Enter(session.id, room.name, greeting, replay, after, ready)
+
+    def _remember(self, session: Session) -> list[Effect]:
+        if not session.lineage:
+            return []
+        return [Remember(session.lineage, Remembered(session.name, session.has_nick, session.room.name))]
 
     def _announce(self, room: Room, session: Session, presence: Presence) -> list[Effect]:
         """Tell a room who came, went, or changed; unless it is so large that nobody could follow."""

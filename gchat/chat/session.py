@@ -44,8 +44,8 @@ class Session:
         self.has_nick = False
         self.keys: frozenset[str] = frozenset((address,))  # see text.name_keys
         self.room = room
-        self.token = token  # with it the user takes this session over from another connection; "" for who cannot
-        # Names all the sessions of one token, and gives it away to nobody.
+        self.token = token  # with it the user takes this session over from another connection; "" if unknown
+        # Names all the sessions of one token, and gives it away to nobody; "" for who cannot come back.
         self.lineage = sha256(token.encode()).hexdigest()[:32] if token else ""
         self.seat = Seat(self)
         self.correspondent: Seat | None = None  # who told us something last: whom /reply answers

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from gchat.chat.effects import CloseReason, Deliver, Effect, Publish, Recall
+from gchat.chat.effects import CloseReason, Deliver, Effect, Publish, Recall, Search
 from gchat.chat.session import Session
 from gchat.protocol import commands, events, text
 from gchat.protocol.errors import Code, LineTooLong, Refusal
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 #: The longest topic, in characters: /rooms shows a hundred of them.
 MAX_TOPIC = 300
+
+#: The longest search, in characters.
+MAX_QUERY = 200
 
 
 def _say(registry: Registry, session: Session, command: commands.Say, _now: float) -> list[Effect]:
@@ -124,6 +127,15 @@ def _history(registry: Registry, session: Session, command: commands.History, _n
     return [Recall(session.id, session.room.name, command.start, limit, command.before, command.id)]
 
 
+def _search(registry: Registry, session: Session, command: commands.Search, _now: float) -> list[Effect]:
+    if len(command.text) > MAX_QUERY:
+        raise Refusal(
+            Code.BAD_COMMAND, f"That is too much to look for: {len(command.text):,} characters, {MAX_QUERY} at most"
+        )
+    most = registry.limits.page_max
+    return [Search(session.id, session.room.name, command.text, min(command.limit or most, most), command.id)]
+
+
 def _ping(_registry: Registry, session: Session, command: commands.Ping, _now: float) -> list[Effect]:
     return [Deliver(session.id, events.Pong(command.text))]
 
@@ -153,6 +165,7 @@ HANDLERS: dict[type, Callable[[Registry, Session, Any, float], list[Effect]]] = 
     commands.Who: _who,
     commands.Rooms: _rooms,
     commands.History: _history,
+    commands.Search: _search,
     commands.Ping: _ping,
     commands.Help: _help,
     commands.Quit: _quit,

@@ -80,6 +80,7 @@ Notice = (
     | wire.Users
     | wire.RoomList
     | wire.Page
+    | wire.Found
     | wire.Pong
     | wire.Closing
     | Sent

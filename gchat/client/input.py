@@ -131,6 +131,12 @@ VERBS = {
         Verb("reply", "TEXT", "answer who last sent you a /msg", _reply),
         Verb("topic", "[TEXT]", "show the room's topic, or set it", lambda text, _: wire.Topic(text=text)),
         Verb("history", "[FROM | -COUNT]", "old messages: the last ones, or from number FROM on", _history),
+        Verb(
+            "search",
+            "WORDS",
+            "old messages with these words; depl* finds deploy",
+            lambda text, _: wire.Search(text=_needed(text)),
+        ),
         Verb("ping", "", "see how long an answer takes", lambda _text, _: wire.Ping()),
         Verb("quit", "", "leave", lambda _text, _: wire.Quit()),
     )

@@ -144,6 +144,10 @@ class Link(Keeper):
         """Ask for a Page of old messages: the last ones, those before a number, or those after one."""
         return self.ask(wire.History(before=before, after=after, limit=limit))
 
+    def search(self, text: str, limit: int = 20) -> str:
+        """Ask for old messages that have all these words: Found follows."""
+        return self.ask(wire.Search(text=text, limit=limit))
+
     def wait_acked(self, timeout_s: float | None = None) -> bool:
         """Wait until everything that was asked is answered; return whether it is. `refused` tells of a refusal."""
         pending = self.conversation.pending

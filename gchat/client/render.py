@@ -98,7 +98,7 @@ class Timeline:
         if not isinstance(notice, wire.Page):
             return self.stamped(lines(notice, chat), local_time(notice, now))
         page = Timeline(now)  # old messages lie in days of their own
-        shown = [line for event in notice.events for line in page.lines(event, chat, now)]
+        shown = [_numbered(line, event.seq, notice) for event in notice.events for line in page.lines(event, chat, now)]
         return shown + self.stamped(lines(notice, chat), now)
 
     def stamped(self, shown: Iterable[Line], at: datetime) -> list[Line]:
@@ -246,6 +246,17 @@ def _page(notice: wire.Page, chat: Conversation) -> list[Line]:
     return _aside(f"… there is more: /history {notice.events[-1].seq + 1}")
 
 
+def _found(notice: wire.Found, _chat: Conversation) -> list[Line]:
+    if not notice.events:
+        return _aside("Nothing was found; words are looked for as a whole, and depl* finds deploy")
+    return [] if notice.end else _aside("… there may be older ones; with one more word it finds fewer")
+
+
+def _numbered(line: Line, seq: int, notice: wire.Page) -> Line:
+    """Return a line of what was found with its number, to go there with /history."""
+    return [("class:time", f"#{seq} "), *line] if isinstance(notice, wire.Found) else line
+
+
 def lost_text(notice: Lost) -> str:
     """Return what a person is told while there is no connection."""
     return f"No connection ({notice.reason}); trying again until there is one"
@@ -283,6 +294,7 @@ _LINES: dict[type, Callable[[Any, Conversation], list[Line]]] = {
     wire.Users: _who,
     wire.RoomList: _rooms,
     wire.Page: _page,
+    wire.Found: _found,
     wire.Pong: lambda _notice, _chat: _aside("pong"),
     wire.Closing: lambda notice, _chat: _aside(notice.reason),
     Sent: _sent,
@@ -301,7 +313,9 @@ def plain_text(notice: Notice, chat: Conversation) -> str:
     """Return how a pipe shows `notice`: lines as in the plain dialect; own messages are known there already."""
     if isinstance(notice, Sent | Delivered | Lost | Back):
         return ""
-    shown = [line for event in notice.events for line in lines(event, chat)] if isinstance(notice, wire.Page) else []
+    shown = []
+    if isinstance(notice, wire.Page):
+        shown = [_numbered(line, event.seq, notice) for event in notice.events for line in lines(event, chat)]
     return "".join(f"{text_of(line)}\n" for line in shown + lines(notice, chat))
 
 

@@ -1,13 +1,18 @@
-"""What a journal is. The memory journal is in memory; nothing above this interface knows which one it has."""
+"""What a journal is. Some are in memory, some on disk; nothing above this interface knows which one it has."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 from msgspec import Struct
 
-from gchat.protocol.events import Message, Numbered, Record
+from gchat.protocol.errors import GchatError
+from gchat.protocol.events import Message, Numbered, Record, TopicIs
+
+
+class JournalError(GchatError):
+    """Something cannot be kept now, or what was kept cannot be read; its text says why: "the disk is full"."""
 
 
 class Posting(Struct, frozen=True, gc=False):
@@ -31,27 +36,68 @@ class Kept(Struct, frozen=True, gc=False):
 class Journal(Protocol):
     """Numbers messages and keeps them. Numbers are per room, begin at 1, and have no holes.
 
-    Calls may wait (a disk is slow); the caller is the pump alone, so what it reads is all that it has appended.
+    A disk is slow: calls that may wait say so, and let others have turns meanwhile. Only the pump appends, one batch
+    after the other.
     """
 
+    @property
+    def trouble(self) -> str:
+        """Why nothing can be kept now; "" if all is well."""
+
+    def open(self, rooms: Iterable[str]) -> None:
+        """Have these rooms at hand, which everything below needs. May wait. Raises JournalError: none of them is."""
+
     def append(self, batch: Sequence[Posting], time: float) -> list[Kept]:
-        """Keep these messages, in this order; return what became of each.
+        """Keep these messages, in this order; return what became of each. May wait. Raises JournalError: none is kept.
 
         They were said at `time`: the wall clock's, in seconds since the epoch. A message whose id its lineage has used
         before (how long ago and how many before is the journal's matter) is not kept again: it has its old number.
         """
 
     def read(self, room: str, start: int, limit: int) -> list[Record]:
-        """Return at most `limit` messages from number `start` on, oldest first, beginning later if that one is gone."""
+        """Return at most `limit` messages from number `start` on, oldest first, beginning later if that one is gone.
+
+        Waits if `start` is below at_hand(), and only then. Raises JournalError.
+        """
+
+    def search(self, room: str, text: str, limit: int) -> list[Record]:
+        """Return the last `limit` messages that have all the words of `text` (see words), oldest first.
+
+        May wait. Raises JournalError.
+        """
 
     def epoch(self, room: str) -> str:
         """Return the name of the room's log: another name is another log, whose numbers have another meaning."""
+
+    def at_hand(self, room: str) -> int:
+        """Return the number from which on the room is read without waiting."""
 
     def first_seq(self, room: str) -> int:
         """Return the number of the oldest message of the room that is kept, or that of the next if there is none."""
 
     def next_seq(self, room: str) -> int:
-        """Return the number that the room's next message will get."""
+        """Return the number that the room's next message will get; 1 if the room is not at hand."""
+
+    def topic(self, room: str) -> TopicIs | None:
+        """Return the room's topic, None if there is none."""
 
     def forget(self, room: str) -> None:
-        """Drop what is kept of a room that no longer exists."""
+        """Have a room at hand no more; a journal in memory drops all of it."""
+
+    def limit(self, keep_s: float, keep_messages: int) -> None:
+        """Keep no longer what is older than `keep_s` seconds, and of each room only the last so many; 0: no limit."""
+
+    def note(self, kind: str, key: str, value: bytes) -> None:
+        """Keep something small for the next run, soon; b"" is as if it had never been there."""
+
+    def notes(self, kind: str) -> dict[str, bytes]:
+        """Return the notes of this kind that the run before left, by key. May wait. Raises JournalError."""
+
+    def tidy(self, now: float) -> bool:
+        """Do a little of what is not urgent; return whether there is more. May wait, raises nothing.
+
+        `now` is the wall clock's. This is also where a journal in trouble tries whether it can keep things again.
+        """
+
+    def close(self) -> None:
+        """Write everything that is owed to the disk, and end. May wait, raises nothing."""

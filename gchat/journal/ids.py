@@ -22,6 +22,10 @@ class Ids(Generic[T]):
         """Return what is remembered of this lineage."""
         return self._found.get(lineage, {})
 
+    def knows(self, lineage: str) -> bool:
+        """Return whether anything is remembered of this lineage."""
+        return lineage in self._found
+
     def add(self, lineage: str, id_: str, outcome: T) -> None:
         """Remember one more."""
         ids = self._found.setdefault(lineage, {})

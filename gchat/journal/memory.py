@@ -2,66 +2,26 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections.abc import Sequence
-from itertools import count, islice
+from collections.abc import Iterable, Sequence
+from itertools import count
 
 from gchat.journal.base import Kept, Posting
 from gchat.journal.ids import Ids
-from gchat.protocol.events import Message, Numbered, Record, Said
-
-#: What a message takes beside its text, roughly: its Record and its place in the deque.
-_RECORD_BYTES = 200
-
-
-#: A list is cut at its beginning only now and then.
-_DROPPED_AT_ONCE = 64
+from gchat.journal.numbering import Numbering
+from gchat.journal.tail import Tail
+from gchat.journal.words import matching
+from gchat.protocol.events import Numbered, Record, TopicIs, TopicSet
 
 
 class _Room:
     """What is kept of one room."""
 
-    __slots__ = ("_dropped", "_records", "_size", "epoch", "next_seq")
+    __slots__ = ("epoch", "tail", "topic")
 
     def __init__(self, epoch: str) -> None:
         self.epoch = epoch
-        self.next_seq = 1
-        self._records: list[Record] = []
-        self._dropped = 0  # of those, from the first on
-        self._size = 0  # bytes of the others, roughly
-
-    @property
-    def first_seq(self) -> int:
-        """The number of the oldest message, or of the next if there is none."""
-        return self._records[self._dropped].seq if self._records else self.next_seq
-
-    def keep(self, message: Message, time: float, room_bytes: int) -> Record:
-        """Add one, and drop the oldest, but never it, until all is within `room_bytes`."""
-        record = Record(self.next_seq, time, message)
-        self.next_seq += message.count
-        self._records.append(record)
-        self._size += _RECORD_BYTES + message.size
-        while self._size > room_bytes and self._dropped < len(self._records) - 1:
-            self._size -= _RECORD_BYTES + self._records[self._dropped].message.size
-            self._dropped += 1
-        if self._dropped >= _DROPPED_AT_ONCE:
-            del self._records[: self._dropped]
-            self._dropped = 0
-        return record
-
-    def read(self, start: int, limit: int) -> list[Record]:
-        """See Journal.read."""
-        if start >= self.next_seq:
-            return []
-        at = bisect_right(self._records, start, self._dropped, key=lambda record: record.seq)
-        found = []
-        for record in islice(self._records, max(self._dropped, at - 1), None):
-            if limit <= 0:
-                break
-            part = _part(record, start, limit)
-            found.append(part)
-            limit -= part.message.count
-        return found
+        self.tail = Tail(1)
+        self.topic: TopicIs | None = None
 
 
 class MemoryJournal:
@@ -70,6 +30,8 @@ class MemoryJournal:
     `epoch` is a name that no other journal has.
     """
 
+    trouble = ""
+
     def __init__(self, room_bytes: int, epoch: str) -> None:
         self.room_bytes = room_bytes
         self._epoch = epoch
@@ -77,73 +39,79 @@ class MemoryJournal:
         self._rooms: dict[str, _Room] = {}
         self._ids: Ids[tuple[str, Numbered]] = Ids()  # of each, the epoch of its room's log
 
+    def open(self, rooms: Iterable[str]) -> None:
+        """See Journal.open."""
+
     def append(self, batch: Sequence[Posting], time: float) -> list[Kept]:
         """See Journal.append."""
-        return [self._append(posting, time) for posting in batch]
-
-    def _append(self, posting: Posting, time: float) -> Kept:
-        room, message = self._room(posting.room), posting.message
-        ids = message.ids if isinstance(message, Said) else (message.id,) if message.id else ()
-        if not ids:
-            return Kept(room.keep(message, time, self.room_bytes))
-        numbers: list[Numbered] = []
-        fresh: list[int] = []
-        for at, id_ in enumerate(ids):
-            known = self._known(posting.lineage, id_)
-            if known is None:
-                known = Numbered(id_, posting.room, room.next_seq + len(fresh))
-                fresh.append(at)
-                if id_:
-                    self._ids.add(posting.lineage, id_, (room.epoch, known))
-            if id_:
-                numbers.append(known)
-        if not fresh:
-            return Kept(None, tuple(numbers))
-        if isinstance(message, Said) and len(fresh) < len(ids):
-            message = Said(
-                message.name, tuple(message.texts[at] for at in fresh), tuple(message.ids[at] for at in fresh)
-            )
-        return Kept(room.keep(message, time, self.room_bytes), tuple(numbers))
+        numbering = Numbering(self.next_seq, self._known)
+        kept = [numbering.number(posting, time) for posting in batch]
+        for posting, outcome in zip(batch, kept, strict=True):
+            if record := outcome.record:
+                room = self._room(posting.room)
+                room.tail.keep(record, self.room_bytes)
+                if isinstance(record.message, TopicSet):
+                    room.topic = TopicIs(record.message.text, record.message.name)
+        for (lineage, id_), number in numbering.fresh.items():
+            self._ids.add(lineage, id_, (self._room(number.room).epoch, number))
+        return kept
 
     def _known(self, lineage: str, id_: str) -> Numbered | None:
         """Return where the message with this id stands, if it does: the log that it was in may be gone."""
-        epoch, numbered = self._ids.of(lineage).get(id_, ("", None))
-        if numbered is None or self._room(numbered.room).epoch != epoch:
-            return None
-        return numbered
+        epoch, number = self._ids.of(lineage).get(id_, ("", None))
+        return number if number is not None and self._room(number.room).epoch == epoch else None
 
     def read(self, room: str, start: int, limit: int) -> list[Record]:
         """See Journal.read."""
-        return self._room(room).read(start, limit)
+        return self._room(room).tail.read(start, limit)
+
+    def search(self, room: str, text: str, limit: int) -> list[Record]:
+        """See Journal.search."""
+        return matching(self._room(room).tail.records, text, limit)
 
     def epoch(self, room: str) -> str:
         """See Journal.epoch."""
         return self._room(room).epoch
 
+    def at_hand(self, room: str) -> int:  # noqa: ARG002
+        """See Journal.at_hand."""
+        return 0
+
     def first_seq(self, room: str) -> int:
         """See Journal.first_seq."""
-        return self._room(room).first_seq
+        return self._room(room).tail.first_seq
 
     def next_seq(self, room: str) -> int:
         """See Journal.next_seq."""
-        return self._room(room).next_seq
+        return self._room(room).tail.next_seq
+
+    def topic(self, room: str) -> TopicIs | None:
+        """See Journal.topic."""
+        return self._room(room).topic
 
     def forget(self, room: str) -> None:
         """See Journal.forget."""
         self._rooms.pop(room, None)
+
+    def limit(self, keep_s: float, keep_messages: int) -> None:
+        """See Journal.limit: what is kept is so little that it is not counted."""
+
+    def note(self, kind: str, key: str, value: bytes) -> None:
+        """See Journal.note: there is no next run."""
+
+    def notes(self, kind: str) -> dict[str, bytes]:  # noqa: ARG002
+        """See Journal.notes."""
+        return {}
+
+    def tidy(self, now: float) -> bool:  # noqa: ARG002
+        """See Journal.tidy."""
+        return False
+
+    def close(self) -> None:
+        """See Journal.close."""
 
     def _room(self, name: str) -> _Room:
         room = self._rooms.get(name)
         if room is None:
             room = self._rooms[name] = _Room(f"{self._epoch}-{next(self._made)}")
         return room
-
-
-def _part(record: Record, start: int, limit: int) -> Record:
-    """Return of a record the at most `limit` messages from number `start` on."""
-    message = record.message
-    skip = max(0, start - record.seq)
-    if not isinstance(message, Said) or (not skip and message.count <= limit):
-        return record
-    part = slice(skip, skip + limit)
-    return Record(record.seq + skip, record.time, Said(message.name, message.texts[part], message.ids[part]))

@@ -78,6 +78,13 @@ class History(Asked, frozen=True):
     before: bool = False
 
 
+class Search(Asked, frozen=True):
+    """Ask for old messages of one's room that have all these words."""
+
+    text: str
+    limit: int = 0  # 0: as many as one answer holds
+
+
 class Ping(Struct, frozen=True):
     """Ask for an answer, with the same text."""
 
@@ -100,4 +107,4 @@ class Mistake(Asked, frozen=True):
     refusal: Refusal
 
 
-Command = Say | Act | Tell | Reply | Nick | Join | Topic | Who | Rooms | History | Ping | Help | Quit | Mistake
+Command = Say | Act | Tell | Reply | Nick | Join | Topic | Who | Rooms | History | Search | Ping | Help | Quit | Mistake

@@ -173,6 +173,15 @@ class Page(Struct, frozen=True):
     end: bool = True  # whether there are no more in the direction that was asked for
 
 
+class Found(Struct, frozen=True):
+    """The last messages of the room that have the words that were asked for, oldest first."""
+
+    records: tuple[Record, ...]
+    more: bool  # whether there may be older ones
+    time: float  # now, by the wall clock
+    id: str = ""
+
+
 class Told(Struct, frozen=True):
     """A user says something to you only."""
 
@@ -259,6 +268,7 @@ Answer = (
     | Joined
     | TopicIs
     | Page
+    | Found
     | Told
     | Acknowledged
     | Named

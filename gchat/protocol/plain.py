@@ -24,6 +24,9 @@ goodbye = b"-1"
 #: Replayed by /history without an argument.
 HISTORY_LAST = 20
 
+#: Found by /search at most.
+SEARCH_LAST = 20
+
 # --- Bytes to commands -----------------------------------------------------------------------------------------------
 
 
@@ -68,6 +71,10 @@ def _history(text: str) -> commands.Command:
     return commands.History(int(text))
 
 
+def _search(text: str) -> commands.Command:
+    return commands.Search(_needed(text), SEARCH_LAST)
+
+
 def _who(text: str) -> commands.Command:
     _nothing(text)
     return commands.Who()
@@ -95,6 +102,7 @@ VERBS = {
         Verb("reply", "TEXT", "answer who last sent you a /msg", lambda text: commands.Reply(_needed(text))),
         Verb("topic", "[TEXT]", "show the room's topic, or set it", commands.Topic),
         Verb("history", "[FROM | -COUNT]", "old messages: the last ones, or from number FROM on", _history),
+        Verb("search", "WORDS", "old messages with these words; depl* finds deploy", _search),
         Verb("ping", "[TEXT]", "get an answer", commands.Ping),
         Verb("quit", "", "leave", _quit),
     )
@@ -206,19 +214,34 @@ def _topic_is(event: events.TopicIs) -> bytes:
 
 
 def _page(event: events.Page) -> bytes:
-    parts = []
-    day = datetime.fromtimestamp(event.time).date()
-    for record in event.records:
-        at = datetime.fromtimestamp(record.time)
-        if at.date() != day:
-            day = at.date()
-            parts.append(_answer(f"{at:%A}, {at.day} {at:%B %Y}"))
-        clock = f"{at:%H:%M} ".encode()
-        parts += [clock + line for line in encode(record.message).splitlines(keepends=True)]
+    parts = _dated(event.records, event.time, numbered=False)
     if event.next is not None:
         parts.append(_answer(f"… there is more: /history {event.next}"))
     elif event.asked and not event.records:
         parts.append(_answer("There are no such messages"))
+    return b"".join(parts)
+
+
+def _dated(records: Sequence[events.Record], now: float, *, numbered: bool) -> list[bytes]:
+    """Return old messages, each with its time, perhaps its number, and with a line where the day changes."""
+    parts = []
+    day = datetime.fromtimestamp(now).date()
+    for record in records:
+        at = datetime.fromtimestamp(record.time)
+        if at.date() != day:
+            day = at.date()
+            parts.append(_answer(f"{at:%A}, {at.day} {at:%B %Y}"))
+        for seq, line in enumerate(encode(record.message).splitlines(keepends=True), record.seq):
+            parts.append((f"#{seq} {at:%H:%M} " if numbered else f"{at:%H:%M} ").encode() + line)
+    return parts
+
+
+def _found(event: events.Found) -> bytes:
+    if not event.records:
+        return _answer("Nothing was found; words are looked for as a whole, and depl* finds deploy")
+    parts = _dated(event.records, event.time, numbered=True)
+    if event.more:
+        parts.append(_answer("… there may be older ones; with one more word it finds fewer"))
     return b"".join(parts)
 
 
@@ -298,6 +321,7 @@ _ENCODERS: dict[type, Callable[[Any], bytes]] = {
     events.Joined: _joined,
     events.TopicIs: _topic_is,
     events.Page: _page,
+    events.Found: _found,
     events.Told: _told,
     events.Acknowledged: _acknowledged,
     events.Named: _named,

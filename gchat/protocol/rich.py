@@ -57,12 +57,13 @@ _DECODERS: dict[type, Callable[[Any], commands.Command]] = {
     wire.Who: lambda request: commands.Who(id=request.id),
     wire.Rooms: lambda request: commands.Rooms(id=request.id),
     wire.History: _history,
+    wire.Search: lambda request: commands.Search(request.text, request.limit, id=request.id),
     wire.Ping: lambda request: commands.Ping(request.id),
     wire.Quit: lambda _request: commands.Quit(),
 }
 
 # These need a text that is not blank.
-_SPOKEN = (wire.Say, wire.Act, wire.Tell)
+_SPOKEN = (wire.Say, wire.Act, wire.Tell, wire.Search)
 
 
 def _say(said: list[wire.Say]) -> commands.Say:
@@ -137,7 +138,12 @@ def _page(event: events.Page, room: str) -> bytes:
     told = [message for record in event.records for message in _messages(record, room)]
     if not event.asked:
         return wire.lines(told)
-    return wire.line(wire.Page(room=room, events=tuple(told), end=event.end, id=event.id))
+    return wire.lines([wire.Page(room=room, events=tuple(told), end=event.end, id=event.id)])
+
+
+def _found(event: events.Found, room: str) -> wire.Event:
+    told = tuple(message for record in event.records for message in _messages(record, room))
+    return wire.Found(room=room, events=told, end=not event.more, id=event.id)
 
 
 def _entered(event: events.Entered, room: str) -> wire.Event:
@@ -199,6 +205,7 @@ def _refused(event: events.Refused, _room: str) -> wire.Event:
 _ENCODERS: dict[type, Callable[[Any, str], wire.Event | bytes]] = {
     events.Record: _record,
     events.Page: _page,
+    events.Found: _found,
     events.Entered: _entered,
     events.Left: _left,
     events.Renamed: _renamed,
@@ -228,4 +235,4 @@ _ENCODERS: dict[type, Callable[[Any, str], wire.Event | bytes]] = {
 def encode(event: events.Event, room: str = "") -> bytes:
     """Return `event` as lines; see Dialect.encode. Help alone has no form here: nobody can ask for it."""
     encoded = _ENCODERS[type(event)](event, room)
-    return encoded if isinstance(encoded, bytes) else wire.line(encoded)
+    return encoded if isinstance(encoded, bytes) else wire.lines([encoded])

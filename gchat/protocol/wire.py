@@ -104,6 +104,13 @@ class History(Request, frozen=True):
     limit: Annotated[int, Meta(ge=1)] = 100
 
 
+class Search(Request, frozen=True):
+    """Ask for old messages that have all these words: whole ones, in any case; `depl*` is what begins so."""
+
+    text: str
+    limit: Annotated[int, Meta(ge=1)] = 20
+
+
 class Ping(Request, frozen=True):
     """Ask for a pong."""
 
@@ -112,7 +119,7 @@ class Quit(Request, frozen=True):
     """Leave for good: the others are told at once."""
 
 
-AnyRequest = Say | Act | Tell | Nick | Join | Topic | Who | Rooms | History | Ping | Quit
+AnyRequest = Say | Act | Tell | Nick | Join | Topic | Who | Rooms | History | Search | Ping | Quit
 
 
 # --- From the server -------------------------------------------------------------------------------------------------
@@ -304,6 +311,10 @@ class Page(Event, frozen=True):
     id: str = ""
 
 
+class Found(Page, frozen=True):
+    """The last messages that have the words that were looked for."""
+
+
 class Pong(Event, frozen=True):
     """The answer to ping."""
 
@@ -319,7 +330,7 @@ class Closing(Event, frozen=True):
 
 AnyEvent = (
     Welcome | Joined | Live | Said | Acted | TopicSet | Told | Entered | Left | Renamed | Announced | Named
-    | Ack | Refused | Slowed | Gap | Users | RoomList | Page | Pong | Closing
+    | Ack | Refused | Slowed | Gap | Users | RoomList | Page | Found | Pong | Closing
 )  # fmt: skip
 
 # --- Lines -----------------------------------------------------------------------------------------------------------
@@ -335,19 +346,14 @@ _event_decoder: msgspec.json.Decoder[AnyEvent] = msgspec.json.Decoder(AnyEvent)
 EVENT_TYPES = frozenset(str(kind.__struct_config__.tag) for kind in AnyEvent.__args__)
 
 
-def line(value: Request | Event) -> bytes:
-    """Return a request or an event as a line."""
-    return _encoder.encode(value) + b"\n"
-
-
 def lines(values: list[Any]) -> bytes:
-    """Return many as a line each."""
+    """Return requests or events as a line each."""
     return _encoder.encode_lines(values)
 
 
 def opening_line(opening: Opening) -> bytes:
     """Return a client's first line."""
-    return OPENING + b" " + _encoder.encode(opening) + b"\n"
+    return OPENING + b" " + lines([opening])
 
 
 def opening(text: bytes) -> Opening:

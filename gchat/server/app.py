@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import os
 import resource
-import secrets
 import socket
 import time
 from collections import Counter
@@ -19,20 +18,21 @@ from gevent.event import Event
 from gchat.chat.effects import CloseReason
 from gchat.chat.limits import Admission, Limits
 from gchat.chat.registry import LOBBY, Registry, because
-from gchat.journal.memory import MemoryJournal
+from gchat.journal.base import JournalError
 from gchat.protocol import events, plain, rich
 from gchat.protocol.errors import Refusal
 from gchat.protocol.events import Closing, Refused
 from gchat.server import log
 from gchat.server.config import RELOADABLE, Config, changes
 from gchat.server.connection import FLUSH_S, Connection
+from gchat.server.keeping import HistoryError, open_journal, tidy
 from gchat.server.listener import Listener, bind, set_options, spelled
 from gchat.server.log import logger
 from gchat.server.opening import hear
 from gchat.server.operating import Operating, host_of
 from gchat.server.output import Output
 from gchat.server.pump import Pump
-from gchat.server.state import load_bans, path_of
+from gchat.server.state import note_bans, noted_bans, noted_sessions, path_of
 
 if TYPE_CHECKING:
     from gchat.server.window import Window
@@ -66,8 +66,6 @@ class App:
         self.limits = Limits()
         self._set_limits()
         self.registry = Registry(self.limits)
-        self.journal = MemoryJournal(config.limits.room_log_bytes, secrets.token_hex(8))
-        self.pump = Pump(self.journal, config.limits.room_log_bytes, self._shown)
         self._show = _shower(conversation) if conversation else None
         self.closing: dict[Connection, None] = {}
         self.closed: Counter[CloseReason] = Counter()
@@ -77,10 +75,13 @@ class App:
         server = config.server
         self._socket = bind(server.host, server.port, server.listen_backlog)
         set_options(self._socket, config.limits.send_buffer_bytes)
+        self._history_path = config.history.path or path_of("history.db", self.address)
+        self.journal = open_journal(config, self._history_path)
+        self._set_keeping()
+        self.pump = Pump(self.journal, config.limits.room_log_bytes, self._shown, self._opened)
         self._listener = Listener(self._socket, self._handle, self._turned_away)
-        self.operating = Operating(self, path_of("bans.json", self.address))
-        for ban in load_bans(self.operating.bans_path):
-            self.registry.bans.add(ban)
+        self.operating = Operating(self)
+        self._recover()
         self._window = self._make_window() if config.admin.enabled else None
 
     @property
@@ -104,8 +105,11 @@ class App:
         """Serve until `stopping` is set, then drain."""
         gevent.spawn(self.pump.run)
         gevent.spawn(self._watch)
+        gevent.spawn(tidy, self.journal)
         self._listener.start()
         logger.info("listening on %s, for up to %s connections", self.address, f"{self.max_connections:,}")
+        if self.config.history.store == "sqlite":
+            logger.info("history: %s (sync = %s)", self._history_path, self.config.history.sync)
         if self._window is not None:
             self._window.start(self.operating)
             logger.info("who is online: %s", self._window.url)
@@ -124,6 +128,7 @@ class App:
                     "configuration read again: %s.%s cannot change while running; restart for it", section, key
                 )
         self._set_limits()
+        self._set_keeping()
         log.set_level(self.config.log.level)
         set_options(self._socket, self.config.limits.send_buffer_bytes)
 
@@ -226,7 +231,7 @@ class App:
             del to_look_at[-WATCHED_AT_ONCE:]
             self.pump.submit(self.registry.away(now))
             if self.registry.bans.expire(time.time()):
-                self.operating.save_bans()
+                note_bans(self.journal, self.registry.bans.all.values())
             for connection in list(self.closing):
                 if now >= connection.deadline:
                     connection.shut()
@@ -244,6 +249,7 @@ class App:
             gevent.sleep(0.02)
         if self._window is not None:
             self._window.stop()
+        self.journal.close()
         reasons = ", ".join(f"{count:,} {reason.value}" for reason, count in sorted(self.closed.items()))
         logger.info(
             "stopped: %s messages; connections: %s; crashes: %d",
@@ -260,10 +266,28 @@ class App:
 
     def _shown(self, room: str, event: events.Event) -> None:
         if isinstance(event, events.Record) and isinstance(event.message, events.TopicSet):
-            self.registry.keep_topic(room, event.message)
+            self.registry.keep_topic(room, events.TopicIs(event.message.text, event.message.name))
         if self._show is not None:
             self._show(room, event)
         self.operating.shown(room, event)
+
+    def _recover(self) -> None:
+        """Know what the run before knew, and have the lobby at hand. Raises HistoryError."""
+        try:
+            for ban in noted_bans(self.journal):
+                self.registry.bans.add(ban)
+            self.registry.restore(noted_sessions(self.journal), time.monotonic())
+            self.journal.open((LOBBY,))
+        except (JournalError, ValueError) as error:
+            raise HistoryError(f"cannot read the history in {self._history_path}: {error}") from None
+
+    def _opened(self, room: str) -> None:
+        if (topic := self.journal.topic(room)) is not None:
+            self.registry.keep_topic(room, topic)
+
+    def _set_keeping(self) -> None:
+        history = self.config.history
+        self.journal.limit(history.keep_days * 86400, history.keep_messages)
 
     def _set_limits(self) -> None:
         config = self.config

@@ -94,9 +94,19 @@ class HistorySection(Struct, forbid_unknown_fields=True):
     """What is kept of what was said."""
 
     store: Annotated[
-        Literal["memory"], Meta(description='"memory": the last room_log_bytes of each room, until the server stops')
-    ] = "memory"
+        Literal["sqlite", "memory"],
+        Meta(
+            description='"sqlite": all of it, in a file; "memory": the last room_log_bytes of each room, until the end'
+        ),
+    ] = "sqlite"
+    path: Annotated[str, Meta(description="that file, made if it is not there; empty: among the server's state")] = ""
+    sync: Annotated[
+        Literal["full", "normal"],
+        Meta(description='what anybody has seen survives a power cut ("full"), or a crash of the server ("normal")'),
+    ] = "full"
     replay_on_join: Annotated[int, Meta(ge=0, le=100, description="messages shown to who enters a room")] = 10
+    keep_days: Annotated[float, Meta(ge=0, description="what is older is thrown away; 0: nothing is")] = 0.0
+    keep_messages: Annotated[int, Meta(ge=0, description="messages that are kept of each room; 0: all")] = 0
 
 
 class LogSection(Struct, forbid_unknown_fields=True):
@@ -134,6 +144,8 @@ RELOADABLE = frozenset(
         ("limits", "max_rooms"),
         ("limits", "nick_max"),
         ("history", "replay_on_join"),
+        ("history", "keep_days"),
+        ("history", "keep_messages"),
         ("log", "level"),
     }
 )

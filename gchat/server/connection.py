@@ -22,10 +22,10 @@ from gchat.chat.limits import TokenBucket
 from gchat.chat.log import Cursor
 from gchat.chat.registry import refused
 from gchat.protocol import foreign, plain, rich
-from gchat.protocol.commands import Join
+from gchat.protocol.commands import History, Join, Search
 from gchat.protocol.dialect import Dialect
 from gchat.protocol.errors import LineEndless, LineTooLong
-from gchat.protocol.events import Ready, Slowed
+from gchat.protocol.events import Ready, Record, Slowed
 from gchat.protocol.framing import LineDecoder
 from gchat.protocol.wire import Opening
 from gchat.server.kernel import in_kernel
@@ -63,17 +63,21 @@ MIN_PROGRESS_BYTES = 1024
 # After these nothing can be sent, or nobody would read it.
 _AT_ONCE = (CloseReason.RESET, CloseReason.STALLED)
 
+_HELD_BACK_AFTER = (Join, History, Search)
+
 _READ, _WRITE = 1, 2
 
 
 class CatchUp:
     """What a newcomer to a room has still to be shown before it is live: from number `next` on, then `ready`."""
 
-    __slots__ = ("next", "ready")
+    __slots__ = ("next", "page", "reading", "ready")
 
     def __init__(self, next_: int, ready: Ready | None) -> None:
         self.next = next_
         self.ready = ready
+        self.reading = False  # whether the next page is being read from the disk
+        self.page: list[Record] | None = None  # what was read
 
 
 class Connection:
@@ -91,6 +95,7 @@ class Connection:
         "_ready",
         "_writer",
         "app",
+        "asking",
         "catch_up",
         "closing",
         "cursor",
@@ -112,6 +117,7 @@ class Connection:
         self.opened_at = self.heard_at = time.monotonic()
         self.room = ""  # whose log the cursor follows, when it has caught up
         self.catch_up: CatchUp | None = None
+        self.asking = False  # whether what was asked for is being read from the disk
         self.closing: CloseReason | None = None
         self.deadline = 0.0
         self._peer_ended = False
@@ -148,7 +154,7 @@ class Connection:
         finally:
             if self.closing is None:
                 self._reader.stop()  # or it would tell of the end again and again
-        self._leave(reason, farewell)
+        self.leave(reason, farewell)
 
     def _serve(self, data: bytes) -> CloseReason:
         decoder, sock, hub, goodbye = self._decoder, self.sock, get_hub(), self.dialect.goodbye
@@ -199,7 +205,8 @@ class Connection:
             for count, command in enumerate(self.dialect.decode(lines), 1):
                 pump.submit(registry.execute(session, command, time.time()))
                 # What is said in a room comes after what was missed of it: acknowledged before, it would be a hole.
-                if not count % COMMANDS_AT_ONCE or type(command) is Join:
+                # And answers come in the order of what was asked, also if the disk has to be asked for them.
+                if not count % COMMANDS_AT_ONCE or type(command) in _HELD_BACK_AFTER:
                     self._hold_back()
             if session.id not in registry.sessions:
                 return False
@@ -231,7 +238,7 @@ class Connection:
         """
         with self._not_reading():
             self.app.pump.wait_carried_out()
-            while self.cursor.owed > MAX_OWED_BYTES or self.catch_up is not None:
+            while self.cursor.owed > MAX_OWED_BYTES or self.catch_up is not None or self.asking:
                 self._ready = Event()
                 self._ready.wait()
 
@@ -262,10 +269,11 @@ class Connection:
         return CloseReason.ENDED
 
     def _turn_away(self, what: str) -> CloseReason:
-        self._leave(CloseReason.FOREIGN, foreign.farewell(what))
+        self.leave(CloseReason.FOREIGN, foreign.farewell(what))
         return CloseReason.FOREIGN
 
-    def _leave(self, reason: CloseReason, farewell: str = "") -> None:
+    def leave(self, reason: CloseReason, farewell: str = "") -> None:
+        """Let the session end, with a last line if there is one."""
         registry = self.app.registry
         self.app.pump.submit(registry.disconnect(self.session, reason, time.monotonic(), farewell))
 
@@ -350,7 +358,7 @@ class Connection:
         if self.closing is not None:
             self.shut()
         else:
-            self._leave(reason)
+            self.leave(reason)
 
     def _end(self) -> None:
         """Everything is sent: say so, and read what the peer still sends until it closes too."""

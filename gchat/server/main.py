@@ -19,10 +19,10 @@ from gchat.protocol.text import printable
 from gchat.server import log
 from gchat.server.app import STOP_S, App
 from gchat.server.config import Config, ConfigError, dump, load
+from gchat.server.keeping import HistoryError
 from gchat.server.listener import StartError
 from gchat.server.log import logger
 from gchat.server.output import Output
-from gchat.server.state import StateError
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -38,6 +38,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--config", metavar="FILE", help="read the configuration from FILE (TOML)")
     parser.add_argument("--admin", metavar="HOST:PORT", help="where the operator looks in over HTTP (127.0.0.1:8889)")
     parser.add_argument("--no-admin", action="store_true", help="nowhere")
+    parser.add_argument("--db", metavar="FILE", help="keep history in FILE, made if need be (among the state files)")
     parser.add_argument("--memory", action="store_true", help="keep history in memory only")
     parser.add_argument("--quiet", action="store_true", help="do not show the conversation on stdout")
     parser.add_argument("--log-level", metavar="L", help="debug, info, warning or error")
@@ -86,7 +87,7 @@ def _main(arguments: list[str]) -> int:
     conversation = None if args.quiet else Output(1, "… {count} pieces of the conversation were not shown here\n")
     try:
         app = App(config, conversation)
-    except StateError as error:
+    except HistoryError as error:
         raise StartError(str(error)) from None
     _handle_signals(app, args)
     app.run()
@@ -101,9 +102,12 @@ def _load(args: argparse.Namespace) -> Config:
         ("server", "host"): args.host,
         ("server", "port"): args.port,
         **_admin(args),
-        ("history", "store"): "memory" if args.memory else None,
+        ("history", "store"): "memory" if args.memory else "sqlite" if args.db else None,
+        ("history", "path"): args.db,
         ("log", "level"): args.log_level,
     }
+    if args.memory and args.db:
+        raise UsageError("--db and --memory exclude each other; expected one of them")
     if args.host and args.host.isdecimal() and args.port is None:
         raise UsageError(
             f"HOST is {args.host}, which looks like a port; for that, type: gchat-server 127.0.0.1 {args.host}"

@@ -34,5 +34,6 @@ class Counts:
         self.skipped = 0  # by connections that have ended
         self.opened = 0
         self.crashes = 0
+        self.commit_failures = 0
         self.commit_s = Distribution()
         self.fan_out_s = Distribution()

@@ -20,11 +20,12 @@ from gchat.chat.effects import CloseReason, Proclaim, Publish
 from gchat.chat.registry import because
 from gchat.chat.session import Session
 from gchat.fair import breathe
+from gchat.journal.base import JournalError
 from gchat.protocol import events, rich, text
 from gchat.protocol.errors import Refusal
 from gchat.server.log import logger
 from gchat.server.measures import BOUNDS_S, Distribution
-from gchat.server.state import save_bans
+from gchat.server.state import note_bans
 
 if TYPE_CHECKING:
     from gchat.server.app import App
@@ -45,9 +46,8 @@ SAID_S = 5.0
 class Operating:
     """Implements gchat.admin.operator.Operator."""
 
-    def __init__(self, app: App, bans_path: str) -> None:
+    def __init__(self, app: App) -> None:
         self._app = app
-        self.bans_path = bans_path
         self._started_at = time.monotonic()
         self._started = rich.rfc3339(time.time())
         self._tells: list[seen.Tell] = []
@@ -120,7 +120,7 @@ class Operating:
             nick=session.name,
             address=session.address,
             room=session.room.name,
-            dialect="rich" if session.token else "plain",
+            dialect="rich" if session.lineage else "plain",
             connected_s=round(now - connection.opened_at, 1) if connection else 0.0,
             idle_s=round(now - connection.heard_at, 1) if connection else 0.0,
             messages=session.messages,
@@ -145,9 +145,14 @@ class Operating:
         journal = self._app.journal
         start = max(1, after + 1)
         limit = min(limit, MESSAGES_MAX)
+        try:
+            journal.open((room,))
+            records = journal.read(room, start, limit)
+        except JournalError as error:
+            raise NotPossible(f"the history cannot be read: {error}") from None
         return [
             seen.StoredMessage(number, rich.rfc3339(record.time), kind, text.printable(record.message.name), said)
-            for record in journal.read(room, start, limit)
+            for record in records
             for number, (kind, said) in enumerate(
                 ((kind, text.printable(said)) for kind, said in _texts(record.message)), record.seq
             )
@@ -160,11 +165,14 @@ class Operating:
 
     def history(self) -> seen.HistoryInfo:
         """See Operator.history."""
-        return seen.HistoryInfo(store=self._app.config.history.store, state="ok")
+        return seen.HistoryInfo(store=self._app.config.history.store, state=self._app.journal.trouble or "ok")
 
     def not_ready(self) -> str:
         """See Operator.not_ready."""
-        return "the server is shutting down" if self._app.stopping.is_set() else ""
+        if self._app.stopping.is_set():
+            return "the server is shutting down"
+        trouble = self._app.journal.trouble
+        return f"nothing that is said can be kept: {trouble}" if trouble else ""
 
     def measures(self) -> seen.Measures:
         """See Operator.measures."""
@@ -180,7 +188,7 @@ class Operating:
             received_bytes=counts.received_bytes,
             skipped_messages=self._skipped(),
             slow_readers=sum(connection.behind for connection in app.pump.connections.values()),
-            commit_failures=0,
+            commit_failures=counts.commit_failures,
             crashes=counts.crashes + app.closed[CloseReason.CRASHED],
             commit_s=_histogram(counts.commit_s),
             fan_out_s=_histogram(counts.fan_out_s),
@@ -245,7 +253,8 @@ class Operating:
             raise NotPossible("it was not kept in time; whether it will be is not known") from None
         finally:
             pump.receipts.pop(id_, None)
-        assert number is not None
+        if not number:
+            raise NotPossible("it was not said, for it cannot be kept now; GET /readyz tells why")
         return number
 
     def bans(self) -> Sequence[seen.Ban]:
@@ -260,7 +269,7 @@ class Operating:
         except Refusal as refusal:
             raise NotPossible(refusal.message) from None
         registry.bans.add(ban)
-        self.save_bans()
+        note_bans(self._app.journal, registry.bans.all.values())
         logger.warning("banned %s %s", kind, ban.value)
         for count, session in enumerate(list(registry.sessions.values()), 1):
             if registry.bans.of_nick(session.keys) is ban or registry.bans.of_address(host_of(session.address)) is ban:
@@ -274,16 +283,8 @@ class Operating:
         ended = self._app.registry.bans.remove(ban)
         if ended is None:
             raise NotPossible(f"there is no ban with the id {ban}; GET /bans lists them")
-        self.save_bans()
+        note_bans(self._app.journal, self._app.registry.bans.all.values())
         logger.warning("no longer banned: %s %s", ended.kind, ended.value)
-
-    def save_bans(self) -> None:
-        """Keep the bans for the next run; that they cannot be kept is no reason not to ban."""
-        try:
-            save_bans(self.bans_path, self._app.registry.bans.all.values())
-        except OSError as error:
-            reason = os.strerror(error.errno or 0).lower()
-            logger.error("the bans are in force, but not kept in %s: %s", self.bans_path, reason)
 
     def _expel(self, session: Session, reason: CloseReason, farewell: str) -> None:
         self._app.pump.submit(self._app.registry.leave(session, reason, farewell))

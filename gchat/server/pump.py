@@ -17,6 +17,7 @@ from gevent.hub import get_hub
 from gchat.chat.effects import (
     Announce,
     Close,
+    CloseReason,
     Deliver,
     Effect,
     Enter,
@@ -24,11 +25,13 @@ from gchat.chat.effects import (
     Proclaim,
     Publish,
     Recall,
+    Remember,
+    Search,
     Transmit,
 )
 from gchat.chat.presence import PresenceGatherer
 from gchat.fair import breathe
-from gchat.journal.base import Journal, Kept, Posting
+from gchat.journal.base import Journal, JournalError, Kept, Posting
 from gchat.journal.ids import Ids
 from gchat.protocol import events
 from gchat.protocol.errors import Code
@@ -38,6 +41,7 @@ from gchat.server.fanout import FanOut
 from gchat.server.log import logger
 from gchat.server.measures import Counts
 from gchat.server.replay import Replay
+from gchat.server.state import note_session
 
 #: Effects between two looks at the clock; the dearest is a page of history.
 EFFECTS_AT_ONCE = 4
@@ -56,20 +60,33 @@ LONG_TURN_S = 0.002
 #: Effects waiting for the next turn; above, those who send are read more slowly.
 MAX_WAITING = 4096
 
+#: The same, of bytes that were received: while the disk is slow, what is said gathers.
+MAX_WAITING_BYTES = 1 << 20
+
 
 class Pump:
     """Carries out effects in their order."""
 
-    def __init__(self, journal: Journal, room_log_bytes: int, show: Callable[[str, events.Event], None]) -> None:
+    def __init__(
+        self,
+        journal: Journal,
+        room_log_bytes: int,
+        show: Callable[[str, events.Event], None],
+        opened: Callable[[str], None],
+    ) -> None:
         self.connections: dict[int, Connection] = {}  # by session
         self.counts = Counts()
         self._journal = journal
         self.fan_out = FanOut(self.connections, room_log_bytes, self.counts)
-        self.receipts: dict[str, Callable[[int], None]] = {}  # by id: who waits for the number of what no user says
+        self.receipts: dict[
+            str, Callable[[int], None]
+        ] = {}  # by id: who waits for the number (0: none) of what no user says
         self._show = show  # gets everything that rooms are told, with the room
+        self._opened = opened  # gets each room that somebody enters, when the journal has it at hand
         self._told: Ids[None] = Ids()  # private messages
         self._presence: dict[str, PresenceGatherer] = {}  # of rooms that have been told lately, or have to be
         self._waiting: list[Effect] = []
+        self._received_before = 0  # bytes, when that was last taken
         self._greenlet: Any = None
         self._parked = False
         self._hold_s = HOLD_AT_REST_S
@@ -77,6 +94,7 @@ class Pump:
         self._carried_out: Event | None = None  # set when what is waiting now is carried out
         # Of one turn:
         self._kept: Iterator[Kept] = iter(())  # what became of each Publish
+        self._why_not = ""  # nothing was kept
         self._heads: dict[str, int] = {}  # room: the number of its next message, where the turn stands
         self._touched: dict[Connection, None] = {}  # who has own lines to get
         self.replay = Replay(self, journal)
@@ -88,7 +106,9 @@ class Pump:
             Transmit: self._transmit,
             Enter: self._enter,
             Recall: self._recall,
+            Search: self._search,
             Forget: self._forget,
+            Remember: self._remember,
             Close: self._close,
         }
 
@@ -114,7 +134,8 @@ class Pump:
     @property
     def crowded(self) -> bool:
         """Whether so much waits that who sends should wait too."""
-        return len(self._waiting) > MAX_WAITING
+        gathered = self.counts.received_bytes - self._received_before
+        return len(self._waiting) > MAX_WAITING or gathered > MAX_WAITING_BYTES
 
     def wait_carried_out(self) -> None:
         """Wait until everything that was submitted until now is carried out."""
@@ -175,6 +196,7 @@ class Pump:
     def _take(self) -> list[Effect]:
         """Return what this turn is about, and leave the rest for the next."""
         effects, self._waiting = self._waiting, []
+        self._received_before = self.counts.received_bytes
         # A turn ends with a room: the journal gets all of a turn at once, and what is said after in a new room of that
         # name must not be forgotten with the old one.
         for count, effect in enumerate(effects, 1):
@@ -204,15 +226,24 @@ class Pump:
         self._heads.clear()
         began = time.monotonic()
         try:
+            self._journal.open({posting.room for posting in batch})
             kept = self._journal.append(batch, time.time())
+        except JournalError as error:
+            self._why_not = str(error)
+            kept = self._none_kept(batch)
         except Exception:
             self._crashed("the journal crashed; what was said in this turn is refused")
-            kept = [Kept(None)] * len(batch)
+            self._why_not = "something went wrong here"
+            kept = self._none_kept(batch)
         self.counts.commit_s.observe(time.monotonic() - began)
         self._kept = iter(kept)
         for posting, outcome in zip(batch, kept, strict=True):
             if outcome.record is not None:
                 self._heads.setdefault(posting.room, outcome.record.seq)
+
+    def _none_kept(self, batch: list[Posting]) -> list[Kept]:
+        self.counts.commit_failures += 1
+        return [Kept(None)] * len(batch)
 
     # --- Effects ---------------------------------------------------------------------------------------------------
 
@@ -227,7 +258,7 @@ class Pump:
             self._heads[room] += count
             self.counts.messages += count
             self._append(room, record, count, speaker)
-        elif not kept.numbers and speaker is not None:
+        elif not kept.numbers:
             self._refuse(speaker, effect.message)
         if kept.numbers and speaker is not None:
             # Its place in the stream is where the message itself stands for the others.
@@ -246,10 +277,13 @@ class Pump:
     def _proclaim(self, effect: Proclaim) -> None:
         self._append(effect.room, effect.announced, 0, None)
 
-    def _refuse(self, speaker: Connection, message: events.Message) -> None:
-        ids = message.ids if isinstance(message, events.Said) else (message.id,)
-        for id_ in ids or ("",):
-            self.tell(speaker, Refused(Code.NOT_KEPT, "That was not said: it could not be kept here", id_))
+    def _refuse(self, speaker: Connection | None, message: events.Message) -> None:
+        why = f"That was not said, for it cannot be kept: {self._why_not}; try again later"
+        for id_ in (message.ids if isinstance(message, events.Said) else (message.id,)) or ("",):
+            if speaker is not None:
+                self.tell(speaker, Refused(Code.NOT_KEPT, why, id_))
+            elif receipt := self.receipts.pop(id_, None):
+                receipt(0)
 
     def _append(self, room: str, event: Record | Presence | Announced, count: int, speaker: Connection | None) -> None:
         self.fan_out.append(room, event, count, speaker)
@@ -279,10 +313,20 @@ class Pump:
             self._touched[connection] = None
 
     def _enter(self, effect: Enter) -> None:
+        why_not = ""
+        try:
+            self._journal.open((effect.room,))
+        except JournalError as error:
+            why_not = f"Goodbye: the history of {effect.room} cannot be read ({error}); come again later"
         connection = self.connections.get(effect.session)
-        if connection is not None:
-            self.fan_out.leave(connection, MAX_OWED_BYTES)
-            connection.room = effect.room
+        if connection is None:
+            return
+        self.fan_out.leave(connection, MAX_OWED_BYTES)
+        connection.room = effect.room
+        if why_not:
+            connection.leave(CloseReason.NO_HISTORY, why_not)
+        else:
+            self._opened(effect.room)
             self.replay.enter(connection, effect)
 
     def _recall(self, effect: Recall) -> None:
@@ -290,9 +334,17 @@ class Pump:
         if connection is not None:
             self.replay.recall(connection, effect)
 
+    def _search(self, effect: Search) -> None:
+        connection = self.connections.get(effect.session)
+        if connection is not None:
+            self.replay.search(connection, effect)
+
     def _forget(self, effect: Forget) -> None:
         self._journal.forget(effect.room)
         self.fan_out.forget(effect.room)
+
+    def _remember(self, effect: Remember) -> None:
+        note_session(self._journal, effect.lineage, effect.who)
 
     def _close(self, effect: Close) -> None:
         connection = self.connections.pop(effect.session, None)

@@ -9,11 +9,13 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+import gevent
 from msgspec import structs
 
-from gchat.chat.effects import CloseReason, Enter, Recall
-from gchat.journal.base import Journal
-from gchat.protocol.events import Page, Record, Skipped
+from gchat.chat.effects import CloseReason, Deliver, Enter, Recall, Search
+from gchat.journal.base import Journal, JournalError
+from gchat.protocol.errors import Code
+from gchat.protocol.events import Found, Page, Record, Refused, Skipped
 from gchat.server.connection import CatchUp, Connection
 from gchat.server.log import logger
 
@@ -40,8 +42,8 @@ class Replay:
         room = effect.room
         head, epoch, after = self._pump.head(room), self._journal.epoch(room), effect.after
         self._pump.tell(connection, structs.replace(effect.greeting, epoch=epoch, seq=head - 1))
-        if effect.topic is not None:
-            self._pump.tell(connection, effect.topic)
+        if (topic := self._journal.topic(room)) is not None:
+            self._pump.tell(connection, topic)
         if after is not None and after.epoch == epoch and after.seq < head:
             start = after.seq + 1
         else:
@@ -77,7 +79,45 @@ class Replay:
         else:
             start = max(1, effect.start if effect.start >= 0 else head + effect.start)
             stop = min(start + limit, head)
-        records = self._journal.read(room, start, stop - start) if stop > start else []
+        if stop <= start:
+            self._pump.tell(connection, self._recalled([], effect, first, head))
+        elif start >= self._journal.at_hand(room):
+            records = self._journal.read(room, start, stop - start)
+            self._pump.tell(connection, self._recalled(records, effect, first, head))
+        else:
+            connection.asking = True
+            gevent.spawn(self._recall_from_disk, connection, effect, (start, stop), (first, head))
+
+    def search(self, connection: Connection, effect: Search) -> None:
+        """Give what is found, when it is."""
+        connection.asking = True
+        gevent.spawn(self._search, connection, effect)
+
+    def _search(self, connection: Connection, effect: Search) -> None:
+        answer: Found | Refused
+        try:
+            records = self._journal.search(effect.room, effect.text, effect.limit)
+            answer = Found(tuple(records), len(records) == effect.limit, time.time(), effect.id)
+        except (JournalError, KeyError) as error:
+            answer = _unreadable(error, effect.id)
+        connection.asking = False
+        self._pump.submit([Deliver(effect.session, answer)])
+
+    def _recall_from_disk(
+        self, connection: Connection, effect: Recall, what: tuple[int, int], bounds: tuple[int, int]
+    ) -> None:
+        """Read a page, and give it: a greenlet, for the disk may be slow."""
+        start, stop = what
+        answer: Page | Refused
+        try:
+            answer = self._recalled(self._journal.read(effect.room, start, stop - start), effect, *bounds)
+        except (JournalError, KeyError) as error:
+            answer = _unreadable(error, effect.id)
+        connection.asking = False
+        self._pump.submit([Deliver(effect.session, answer)])
+
+    def _recalled(self, records: list[Record], effect: Recall, first: int, head: int) -> Page:
+        """Return the page of what was read; the room had the numbers from `first` up to `head` then."""
         if effect.before:
             records = _last_page(records, PAGE_BYTES)
             following, end = None, not records or records[0].seq <= first
@@ -85,28 +125,52 @@ class Replay:
             records, last = _page(records, PAGE_BYTES)
             end = not records or last >= head
             following = None if end else last
-        self._pump.tell(connection, Page(tuple(records), following, time.time(), asked=True, id=effect.id, end=end))
+        return Page(tuple(records), following, time.time(), asked=True, id=effect.id, end=end)
 
     def _give_page(self, connection: Connection) -> None:
         """Give who catches up one page; who has them all is live from here on, without a seam."""
         catch_up, room = connection.catch_up, connection.room
-        if catch_up is None:
+        if catch_up is None or catch_up.reading:
             return
-        head = self._pump.head(room)
+        head, at_hand = self._pump.head(room), self._journal.at_hand(room)
         if catch_up.next < head:
-            first = self._journal.first_seq(room)
+            if catch_up.page is None and catch_up.next < at_hand:
+                catch_up.reading = True
+                gevent.spawn(self._read_page, connection, catch_up, min(PAGE_MESSAGES, at_hand - catch_up.next))
+                return
+            found, catch_up.page = catch_up.page, None
+            if found is None:
+                found = self._journal.read(room, catch_up.next, min(PAGE_MESSAGES, head - catch_up.next))
+            records, end = _page(found, PAGE_BYTES)
+            # What is too old has gone, or the disk cannot be read.
+            first = records[0].seq if records else min(at_hand, head)
             if first > catch_up.next:
                 self._pump.tell(connection, Skipped(catch_up.next, first - 1))
-                catch_up.next = first
-            limit = min(PAGE_MESSAGES, head - catch_up.next)
-            records, end = _page(self._journal.read(room, catch_up.next, limit), PAGE_BYTES)
-            catch_up.next = end if records else head
+            catch_up.next = end if records else first
             self._pump.tell(connection, Page(tuple(records), None, time.time(), asked=False))
         if catch_up.next >= head:
             connection.catch_up = None
             connection.cursor.follow(self._pump.fan_out.log(room, connection.dialect, head))
             if catch_up.ready is not None:
                 self._pump.tell(connection, structs.replace(catch_up.ready, seq=head - 1))
+        elif not connection.cursor.owed:  # what was told had no bytes
+            self.go_on(connection)
+
+    def _read_page(self, connection: Connection, catch_up: CatchUp, limit: int) -> None:
+        """Read the next page for who catches up: a greenlet, for the disk may be slow."""
+        if connection.catch_up is not catch_up:  # who has left the room meanwhile
+            return
+        try:
+            catch_up.page = self._journal.read(connection.room, catch_up.next, limit)
+        except (JournalError, KeyError):
+            catch_up.page = []
+        catch_up.reading = False
+        if connection.catch_up is catch_up:
+            self.go_on(connection)
+
+
+def _unreadable(error: Exception, id_: str) -> Refused:
+    return Refused(Code.NOT_KEPT, f"The history cannot be read: {error}; try again later", id_)
 
 
 def _page(records: list[Record], max_bytes: int) -> tuple[list[Record], int]:

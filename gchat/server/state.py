@@ -1,4 +1,4 @@
-"""What a server keeps between two runs in files of its own: where they lie, and the bans among them."""
+"""What a server keeps between two runs beside what was said: where its files lie, who is banned, and who was here."""
 
 from __future__ import annotations
 
@@ -9,38 +9,34 @@ from collections.abc import Iterable
 import msgspec
 
 from gchat.chat.bans import Ban
-from gchat.protocol.errors import GchatError
-
-
-class StateError(GchatError):
-    """A file of the server's state cannot be used: says which, and why."""
+from gchat.chat.effects import Remembered
+from gchat.journal.base import Journal
 
 
 def path_of(name: str, where: str) -> str:
     """Return the path of the state file `name` of the server that listens at `where`; two servers share none."""
     home = os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")
-    return os.path.join(home, "gchat", f"{name}-{re.sub(r'[^0-9A-Za-z.-]+', '_', where).strip('_')}")
+    stem, dot, ending = name.partition(".")
+    where = re.sub(r"[^0-9A-Za-z.-]+", "_", where).strip("_")
+    return os.path.join(home, "gchat", f"{stem}-{where}{dot}{ending}")
 
 
-def load_bans(path: str) -> list[Ban]:
-    """Return the bans that are kept at `path`, none if there is no such file. Raises StateError."""
-    try:
-        with open(path, "rb") as file:
-            return msgspec.json.decode(file.read(), type=list[Ban])
-    except (FileNotFoundError, NotADirectoryError):
-        return []
-    except (OSError, ValueError) as error:
-        reason = os.strerror(error.errno).lower() if isinstance(error, OSError) and error.errno else str(error)
-        raise StateError(f"cannot read the bans in {path}: {reason}; mend the file, or move it away") from None
+def note_bans(journal: Journal, bans: Iterable[Ban]) -> None:
+    """Have the bans kept, soon."""
+    journal.note("bans", "all", msgspec.json.encode(list(bans)))
 
 
-def save_bans(path: str, bans: Iterable[Ban]) -> None:
-    """Keep bans at `path`: all of them, or those that were there before. Raises OSError."""
-    os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
-    beside = f"{path}.new"
-    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with open(descriptor, "wb") as file:
-        file.write(msgspec.json.format(msgspec.json.encode(list(bans))) + b"\n")
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(beside, path)
+def noted_bans(journal: Journal) -> list[Ban]:
+    """Return the bans of the run before. Raises JournalError."""
+    return msgspec.json.decode(journal.notes("bans").get("all", b"[]"), type=list[Ban])
+
+
+def note_session(journal: Journal, lineage: str, who: Remembered | None) -> None:
+    """Have it kept, soon, where a user is, or that the user has left."""
+    journal.note("session", lineage, msgspec.json.encode(who) if who else b"")
+
+
+def noted_sessions(journal: Journal) -> dict[str, Remembered]:
+    """Return who was here when the run before ended, by lineage. Raises JournalError."""
+    notes = journal.notes("session")
+    return {lineage: msgspec.json.decode(note, type=Remembered) for lineage, note in notes.items()}

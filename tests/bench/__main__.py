@@ -14,7 +14,7 @@ from tests.bench import peers, plot, report
 from tests.bench.cases import Bench
 from tests.bench.run import HERE, Failure, Generator, compiler, descriptors
 
-NAMES = ("fanout", "small", "rich", "paced", "idle", "silent", "start", "hold", "window", "peers")
+NAMES = ("fanout", "small", "rich", "disk", "paced", "idle", "silent", "start", "hold", "window", "peers")
 
 
 def main() -> int:
@@ -53,6 +53,7 @@ def _measure(bench: Bench, options: argparse.Namespace) -> None:
         "fanout": lambda: bench.fanout(options.sizes),
         "small": bench.small,
         "rich": lambda: bench.rich([size for size in options.sizes if size <= 5000]),
+        "disk": bench.disk,
         "paced": bench.paced,
         "idle": bench.idle,
         "silent": bench.silent,

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Self
 
 from tests.bench import attacks
-from tests.bench.peers import GCHAT, GCHAT_RICH, GCHAT_WINDOW
+from tests.bench.peers import GCHAT, GCHAT_FULL, GCHAT_NORMAL, GCHAT_RICH, GCHAT_WINDOW
 from tests.bench.run import Ask, Failure, Generator, Kind, Run, Server
 
 #: Of 100 healthy readers at 50 lines of 1 kB a second, so long that the room log (1 MiB) has gone round.
@@ -70,6 +70,15 @@ class Bench:
         if self.generator.is_c:
             for size in sizes:
                 self._alternate("rich", Ask(size, min(10, size), seconds=self.seconds), [GCHAT_RICH, GCHAT])
+
+    def disk(self) -> None:
+        """Peak fan-out with history on disk; and at a quiet pace what it adds to the latency."""
+        if self.limit is not None:
+            for ask in (
+                Ask(20 if self.quick else 900, 10, seconds=self.seconds),
+                Ask(20 if self.quick else 100, rate=20, seconds=self.seconds),
+            ):
+                self._alternate("disk", ask, [self.limit, GCHAT, GCHAT_FULL, GCHAT_NORMAL])
 
     def paced(self) -> None:
         """A busy evening: CPU and latency at a rate that nobody has trouble with."""

@@ -22,6 +22,22 @@ GCHAT = Kind(
 #: The same server, all of whose users speak the rich dialect.
 GCHAT_RICH = replace(GCHAT, name="gchat, rich", mode="rich")
 
+
+def _on_disk(sync: str) -> Kind:
+    """The same server, which keeps what is said in a file."""
+    return replace(
+        GCHAT,
+        name=f"gchat, {sync}",
+        command=lambda port, directory, _clients: [
+            *(sys.executable, "-m", "gchat.server.main", "127.0.0.1", str(port), "--quiet", "--no-admin"),
+            *("--db", str(directory / "history.db")),
+        ],
+        environment={**GCHAT.environment, "GCHAT_HISTORY_SYNC": sync},
+    )
+
+
+GCHAT_FULL, GCHAT_NORMAL = _on_disk("full"), _on_disk("normal")
+
 #: The same server, with the operator's window on a Unix socket in its directory.
 GCHAT_WINDOW = replace(
     GCHAT,

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.bench.cases import Bench
-from tests.bench.peers import GCHAT, GCHAT_RICH
+from tests.bench.peers import GCHAT, GCHAT_FULL, GCHAT_NORMAL, GCHAT_RICH
 from tests.bench.run import LOAD_CORE, SERVER_CORE, Run
 
 Row = list[str]
@@ -30,6 +30,10 @@ WANTED: list[tuple[str, int, str, str, float, bool]] = [
 
 #: Deliveries to rich readers, of those to as many plain ones.
 RICH_WANTED = 0.8
+
+#: Peak fan-out with history on disk, beside the limit; and what the disk may add to the latency.
+DISK_WANTED = {GCHAT_FULL.name: 0.5, GCHAT_NORMAL.name: 0.65}
+DISK_MORE_MS = 3.0
 
 UNITS: dict[str, Callable[[float], str]] = {
     "deliveries_per_s": lambda value: f"{rate(value)}/s",
@@ -77,7 +81,7 @@ def machine() -> dict[str, str]:
 
 def markdown(bench: Bench, absent: list[str]) -> str:
     """The report as people read it."""
-    sections = (_wanted, _rich, _fanout, _silent, _stuck, _memory, _start, _hold, _window)
+    sections = (_wanted, _rich, _disk, _fanout, _silent, _stuck, _memory, _start, _hold, _window)
     parts = [_head(bench, absent), *(part for section in sections if (part := section(bench)))]
     return "\n\n".join(parts) + "\n"
 
@@ -147,6 +151,33 @@ def _rich(bench: Bench) -> str:
             rows.append([f"{size:,}", f"{rate(rich)}/s", f"{rate(plain)}/s", *ratio])
     note = "Peak fan-out, 10 senders, when all speak the rich dialect, beside the plain one. A rich line is longer."
     return _table("The rich dialect", ["readers", "rich", "plain", "ratio", "wanted", "reached"], rows, note)
+
+
+def _disk(bench: Bench) -> str:
+    rows = []
+    runs = [run for run in bench.runs if run.case == "disk"]
+    for clients in sorted({run.ask.clients for run in runs}, reverse=True):
+        asked = [run for run in runs if run.ask.clients == clients]
+
+        def of(server: str, figure: str, asked: list[Run] = asked) -> float:
+            return median((run for run in asked if run.server == server), figure) or 0.0
+
+        limit, memory = of(bench.limit.name if bench.limit else "", "deliveries_per_s"), of(GCHAT.name, "p50_ms")
+        for server, wanted in DISK_WANTED.items():
+            deliveries, p50 = of(server, "deliveries_per_s"), of(server, "p50_ms")
+            if asked[0].ask.rate:
+                more = p50 - memory
+                met = [f"{more:+.2f} ms", f"≤ {DISK_MORE_MS:g} ms", "yes" if more <= DISK_MORE_MS else "**no**"]
+                rows.append([f"{clients:,}, {asked[0].ask.rate:g} messages/s", server, f"p50 {p50:.2f} ms", *met])
+            elif limit and deliveries:
+                ratio = deliveries / limit
+                met = [f"{ratio:.2f}", f"≥ {wanted:.2f}", "yes" if ratio >= wanted else "**no**"]
+                rows.append([f"{clients:,}", server, f"{rate(deliveries)}/s", *met])
+    note = (
+        "Peak fan-out with history in a file beside the limit, which keeps nothing; and what the file adds to the "
+        "latency of history in memory, at a quiet pace. Full: synced before it is shown."
+    )
+    return _table("On disk", ["readers", "server", "figure", "beside", "wanted", "reached"], rows, note)
 
 
 def _fanout(bench: Bench) -> str:

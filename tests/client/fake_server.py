@@ -52,7 +52,7 @@ class Chat:
         self.log.append(said)
         for peer in self.peers:
             if peer is not but:
-                peer.send(wire.line(said))
+                peer.send(wire.lines([said]))
         return said.seq
 
 
@@ -133,7 +133,7 @@ class Peer:
         chat.peers.append(self)
 
     def _tell(self, event: wire.Event) -> None:
-        self.send(wire.line(event))
+        self.send(wire.lines([event]))
 
 
 class FakeServer:

@@ -57,6 +57,7 @@ def test_two_slashes_say_one() -> None:
         ("/history 1200", wire.History(after=1199, limit=100)),
         ("/history 1", wire.History(after=0, limit=100)),
         ("/history -5", wire.History(limit=5)),
+        ("/search tea cak*", wire.Search(text="tea cak*")),
     ],
 )
 def test_a_command_asks(text: str, request_: wire.AnyRequest) -> None:

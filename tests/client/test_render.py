@@ -84,6 +84,14 @@ LOOKS: list[tuple[Notice, list[str]]] = [
     (wire.Page(room="lobby", events=(), end=True), ["> There are no such messages"]),
     (wire.Page(room="lobby", events=(said("x", seq=99),), end=False), ["> … there is more: /history 100"]),
     (wire.Page(room="lobby", events=(said("x", seq=1300),), end=False), []),
+    (
+        wire.Found(room="lobby", events=(said("x", seq=99),), end=False),
+        ["> … there may be older ones; with one more word it finds fewer"],
+    ),
+    (
+        wire.Found(room="lobby", events=(), end=True),
+        ["> Nothing was found; words are looked for as a whole, and depl* finds deploy"],
+    ),
     (wire.Refused(code="name_taken", message="That name is taken"), ["> That name is taken"]),
     (
         wire.Slowed(messages_per_s=5),

@@ -306,7 +306,14 @@ def test_each_line_of_the_log_is_one_event() -> None:
             assert re.match(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3} (DEBUG|INFO|WARNING|ERROR) \S", line), line
             assert len(line) < 400
         assert not any(re.match(r"\S+ INFO forged", line) for line in lines)
-        assert [line.split()[2] for line in lines] == ["listening", "opened", "closed", "stopping:", "stopped:"]
+        assert [line.split()[2] for line in lines] == [
+            "listening",
+            "history:",
+            "opened",
+            "closed",
+            "stopping:",
+            "stopped:",
+        ]
 
 
 # --- T8, T9: what looks like something else --------------------------------------------------------------------------

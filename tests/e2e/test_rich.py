@@ -418,7 +418,10 @@ def test_another_epoch_is_said_and_the_numbers_of_the_old_one_mean_nothing(serve
 
 
 def test_what_is_gone_is_one_exact_gap() -> None:
-    with Server(limits_messages_per_s=0, limits_room_log_bytes=20000) as server, joins(server, "bob") as bob:
+    with (
+        Server("127.0.0.1", "--memory", limits_messages_per_s=0, limits_room_log_bytes=20000) as server,
+        joins(server, "bob") as bob,
+    ):
         bob.asks(*({"type": "say", "text": f"{number:04}" + "x" * 200} for number in range(1, 501)))
         bob.asks({"type": "ping", "id": "f"})
         bob.sees("pong", id="f")

@@ -55,6 +55,7 @@ TYPED = [
     ("/history", commands.History(-20)),
     ("/history 1200", commands.History(1200)),
     ("/history -5", commands.History(-5)),
+    ("/search tea  cak*", commands.Search("tea  cak*", 20)),
     ("/ping", commands.Ping("")),
     ("/ping a b", commands.Ping("a b")),
     ("/quit", commands.Quit()),
@@ -193,6 +194,10 @@ TOLD: list[tuple[events.Event, str]] = [
     (events.Skipped(1200, 1611), "> … 412 messages skipped (1200-1611), /history 1200\n"),
     (events.Skipped(7, 7), "> … 1 message skipped (7), /history 7\n"),
     (events.Joined("dev", 1), "> You are in dev now (1 user online)\n"),
+    (
+        events.Found((), more=False, time=NOW),
+        "> Nothing was found; words are looked for as a whole, and depl* finds deploy\n",
+    ),
     (events.Named("alice"), "> You are alice now\n"),
     (events.TopicIs("", ""), "> There is no topic\n"),
     (events.TopicIs("tea", "bob"), "> The topic is: tea (set by bob)\n"),
@@ -281,6 +286,18 @@ def test_a_page_names_each_day_but_today_and_says_how_to_go_on() -> None:
         "> Sunday, 2 August 2026\n"
         "00:01 [alice] early\n"
         "> … there is more: /history 10\n"
+    )
+
+
+def test_what_was_found_has_its_numbers() -> None:
+    record = events.Record(7, NOW, events.Said("alice", ("tea", "cake")))
+
+    told = shown(events.Found((record,), more=True, time=NOW))
+
+    clock = f"{datetime.fromtimestamp(NOW):%H:%M}"
+    assert told == (
+        f"#7 {clock} [alice] tea\n#8 {clock} [alice] cake\n"
+        "> … there may be older ones; with one more word it finds fewer\n"
     )
 
 

@@ -35,6 +35,7 @@ ASKED = [
     ('{"type":"history"}', commands.History(0, 100, before=True)),
     ('{"type":"history","before":30,"limit":5}', commands.History(30, 5, before=True)),
     ('{"type":"history","after":30,"limit":5}', commands.History(31, 5)),
+    ('{"type":"search","text":"tea"}', commands.Search("tea", 20)),
     ('{"type":"ping","id":"p"}', commands.Ping("p")),
     ('{"type":"quit"}', commands.Quit()),
 ]
@@ -171,6 +172,18 @@ TOLD: list[tuple[events.Event, list[dict[str, object]]]] = [
         events.Page((events.Record(7, NOW, events.Acted("a", "b")),), None, NOW, asked=False),
         [{"type": "acted", "room": ROOM, "seq": 7, "time": TIME, "from": "a", "text": "b"}],
     ),
+    (
+        events.Found((events.Record(7, NOW, events.Acted("a", "b")),), more=True, time=NOW, id="h"),
+        [
+            {
+                "type": "found",
+                "room": ROOM,
+                "end": False,
+                "id": "h",
+                "events": [{"type": "acted", "room": ROOM, "seq": 7, "time": TIME, "from": "a", "text": "b"}],
+            }
+        ],
+    ),
     (events.Told("alice", "psst", NOW), [{"type": "told", "from": "alice", "time": TIME, "text": "psst"}]),
     (
         events.Acknowledged((events.Numbered("a", ROOM, 7), events.Numbered("t"))),
@@ -235,6 +248,7 @@ EVIL = 'x"\\\x1b[2J\n\r[admin] y\x9b\u202e\u2028z'
         events.Closing(EVIL),
         events.Announced(EVIL),
         events.Page((events.Record(1, NOW, events.Said(EVIL, (EVIL,))),), None, NOW, asked=True),
+        events.Found((events.Record(1, NOW, events.Said(EVIL, (EVIL,))),), more=True, time=NOW),
     ],
     ids=lambda event: type(event).__name__,
 )

@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -19,12 +20,13 @@ from tests.e2e.harness import DEADLINE_S, Server, wait_until
 
 COMMAND = [sys.executable, "-m", "gchat.server.main"]
 SERVE = [*COMMAND, "--no-admin"]  # its usual port may be in use
+STATE = tempfile.TemporaryDirectory()  # where these servers keep things
 REPOSITORY = Path(__file__).parents[2]
 
 
 def clean(environment: Mapping[str, str] | None = None) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("GCHAT_")}
-    return {**kept, "COLUMNS": "120", "XDG_STATE_HOME": os.devnull, **(environment or {})}
+    return {**kept, "COLUMNS": "120", "XDG_STATE_HOME": STATE.name, **(environment or {})}
 
 
 def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -349,7 +351,7 @@ def test_a_log_in_json_is_one_object_a_line() -> None:
             pass
         server.stop()
         lines = [line for line in server.log.splitlines() if line.startswith("{")]
-        assert [json.loads(line)["message"].split()[0] for line in lines][:2] == ["listening", "opened"]
+        assert [json.loads(line)["message"].split()[0] for line in lines][:3] == ["listening", "history:", "opened"]
         assert all(set(json.loads(line)) == {"time", "level", "message"} for line in lines)
 
 

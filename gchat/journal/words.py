@@ -1,0 +1,66 @@
+"""What a search looks for: words, in any case, with or without accents; `depl*` is what begins so.
+
+Tokens are what SQLite's `unicode61 remove_diacritics 2` makes: runs of letters and digits. A word of the query that is
+several of them, as `foo-bar`, is found where they stand in a row.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Sequence
+
+from gchat.protocol.events import Record, Said
+
+
+def tokens(text: str) -> list[str]:
+    """Return the words of a text, as they are compared."""
+    bare = "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
+    return "".join(c.lower() if c.isalnum() else " " for c in bare).split()
+
+
+def fts_query(text: str) -> str:
+    """Return an FTS5 query for messages with all of these words; "" if there is none. Nothing in it is an operator."""
+    found = []
+    for word in text.split():
+        if tokens(word):
+            quoted = word.rstrip("*").replace('"', '""')
+            found.append(f'"{quoted}"' + ("*" if word.endswith("*") else ""))
+    return " ".join(found)
+
+
+def matching(records: Sequence[Record], text: str, limit: int) -> list[Record]:
+    """Return the last `limit` messages that have all of these words, oldest first, each as a record of its own."""
+    phrases = [(tokens(word), word.endswith("*")) for word in text.split()]
+    phrases = [(phrase, is_open) for phrase, is_open in phrases if phrase]
+    found: list[Record] = []
+    if not phrases:
+        return found
+    for record in reversed(records):
+        for single in reversed(_singles(record)):
+            message = single.message
+            words = tokens(message.texts[0] if isinstance(message, Said) else message.text)
+            if all(_has(words, phrase, is_open) for phrase, is_open in phrases):
+                found.append(single)
+                if len(found) == limit:
+                    return found[::-1]
+    return found[::-1]
+
+
+def _has(words: list[str], phrase: list[str], is_open: bool) -> bool:
+    *whole, last = phrase
+    for at in range(len(words) - len(whole)):
+        end = words[at + len(whole)]
+        if words[at : at + len(whole)] == whole and (end.startswith(last) if is_open else end == last):
+            return True
+    return False
+
+
+def _singles(record: Record) -> list[Record]:
+    message = record.message
+    if not isinstance(message, Said):
+        return [record]
+    ids = [(id_,) if id_ else () for id_ in message.ids] or [()] * message.count
+    return [
+        Record(record.seq + at, record.time, Said(message.name, (text,), ids[at]))
+        for at, text in enumerate(message.texts)
+    ]

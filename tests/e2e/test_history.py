@@ -1,0 +1,302 @@
+"""What was said outlives the server: restarts, kills, and a disk that fails."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.harness import DEADLINE_S, PROMPT, Server, wait_until
+from tests.e2e.rich_user import RichUser, joins
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Restarted:
+    """A server that comes back on the same port, with the same file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.port = free_port()
+
+    @contextmanager
+    def runs(self) -> Iterator[Server]:
+        server = Server("127.0.0.1", "--db", str(self.path), limits_messages_per_s=0)
+        server.command[server.command.index("0")] = str(self.port)
+        with server:
+            yield server
+
+
+@pytest.fixture
+def restarted(tmp_path: Path) -> Restarted:
+    return Restarted(tmp_path / "history.db")
+
+
+def starts(path: Path) -> subprocess.CompletedProcess[str]:
+    """Run a server that does not get far."""
+    command = [sys.executable, "-m", "gchat.server.main", "127.0.0.1", "0", "--no-admin", "--db", str(path)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=DEADLINE_S)
+
+
+def kills(server: Server) -> None:
+    server.process.kill()
+    server.process.wait()
+
+
+def test_who_joins_after_a_kill_sees_the_last_lines_and_the_topic(restarted: Restarted) -> None:
+    with restarted.runs() as server, server.join("alice") as alice:
+        alice.says("/topic tea", "hello", "/me waves")
+        alice.does_not_see(b"refused")
+        kills(server)
+    with restarted.runs() as server, server.connect() as bob:
+        bob.sees("> The topic is: tea (set by alice)")
+        bob.sees_bytes(PROMPT)
+        assert re.search(rb"\d\d:\d\d \[alice\] hello\n\d\d:\d\d \* alice waves\n", bob.received)
+
+
+def test_what_is_acknowledged_is_there_after_a_kill_and_a_client_resumes_with_nothing_twice(
+    restarted: Restarted,
+) -> None:
+    with restarted.runs() as server, joins(server, "alice") as alice, joins(server, "bob") as bob:
+        welcome = bob.events[0]
+        token = alice.events[0]["token"]
+        for number in range(1, 301):
+            alice.says(f"line {number}", f"m{number}")
+        alice.sees("ack", id="m300")
+        seen = [bob.sees("said", text=f"line {number}")["seq"] for number in range(1, 51)]
+        kills(server)
+    assert seen == list(range(1, 51))
+    with (
+        restarted.runs() as server,
+        RichUser(server, token=welcome["token"], after={"epoch": welcome["epoch"], "seq": 50}) as bob,
+        RichUser(server, token=token) as alice,
+    ):
+        assert bob.sees("welcome")["nick"] == "bob"
+        assert [event["text"] for event in bob.sees_up_to("live")] == [f"line {number}" for number in range(51, 301)]
+        assert alice.sees("welcome")["nick"] == "alice"
+        alice.sees("live")
+        alice.says("line 300", "m300")
+        assert alice.sees("ack", id="m300")["seq"] == 300
+        alice.says("line 301", "m301")
+        assert bob.sees("said")["seq"] == 301
+        assert not [event for event in bob.events if event["type"] in ("entered", "left", "gap")]
+
+
+def test_the_nick_of_who_was_here_is_kept_for_a_while(restarted: Restarted) -> None:
+    with restarted.runs() as server, joins(server, "alice") as alice:
+        token = alice.events[0]["token"]
+        alice.asks({"type": "join", "room": "dev"})
+        alice.sees("live", room="dev")
+        wait_until(
+            lambda: stored(restarted.path, "SELECT value FROM notes WHERE CAST(value AS TEXT) LIKE '%dev%'"),
+            "it is noted",
+        )
+        kills(server)
+    with restarted.runs() as server, RichUser(server, nick="alice") as mallory:
+        mallory.sees("refused", code="name_taken")
+        with RichUser(server, token=token, room="dev") as alice:
+            welcome = alice.sees("welcome")
+            assert (welcome["nick"], welcome["room"]) == ("alice", "dev")
+
+
+def test_a_long_history_is_read_page_by_page_from_the_disk(restarted: Restarted) -> None:
+    with restarted.runs() as server, server.join("alice") as alice:
+        alice.says(*(f"line {number}" for number in range(1, 2001)))
+        alice.does_not_see(b"refused")
+    with (
+        restarted.runs() as server,
+        server.join() as bob,
+        joins(server, "carol") as carol,
+    ):
+        bob.says("/history 1", "/history -3", "/ping done")
+        bob.sees_bytes(b"[alice] line 1\n")
+        bob.sees("> … there is more: /history 101")
+        bob.sees_bytes(b"[alice] line 1998\n")
+        bob.sees("> pong done")
+        carol.asks({"type": "history", "id": "h", "before": 500, "limit": 10}, {"type": "ping", "id": "p"})
+        assert [event["seq"] for event in carol.sees("page", id="h")["events"]] == list(range(490, 500))
+        carol.sees("pong", id="p")
+        after = {"epoch": carol.events[0]["epoch"], "seq": 0}
+        with RichUser(server, after=after) as dave:
+            assert [event["seq"] for event in dave.sees_up_to("live") if "seq" in event][1:] == list(range(1, 2001))
+
+
+@pytest.mark.parametrize("store", [(), ("--memory",)])
+def test_what_was_said_is_found_by_its_words(store: tuple[str, ...]) -> None:
+    with Server("127.0.0.1", *store, limits_messages_per_s=0) as server, server.join("alice") as alice:
+        alice.says(
+            "The Déploy is done", "deployments tomorrow", "nothing", "/search deploy", "/search DEPLOY*", "/ping a"
+        )
+        alice.sees("#1 ")
+        alice.sees("#1 ")
+        assert alice.sees("#2 ").endswith("[alice] deployments tomorrow")
+        alice.sees("> pong a")
+        alice.says("/search OR", "/search " + "x" * 300, "/search")
+        alice.sees("> Nothing was found")
+        alice.sees("> That is too much to look for")
+        alice.sees("> That was not done")
+        with joins(server, "bob") as bob:
+            bob.asks(
+                {"type": "search", "id": "s", "text": "deploy*", "limit": 1}, {"type": "search", "id": "b", "text": " "}
+            )
+            found = bob.sees("found", id="s")
+            assert ([event["seq"] for event in found["events"]], found["end"]) == ([2], False)
+            bob.sees("refused", id="b")
+
+
+def test_a_second_server_is_kept_out_in_one_line(restarted: Restarted) -> None:
+    with restarted.runs():
+        command = [
+            sys.executable,
+            "-m",
+            "gchat.server.main",
+            "127.0.0.1",
+            "0",
+            "--no-admin",
+            "--db",
+            str(restarted.path),
+        ]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=DEADLINE_S)
+    assert done.returncode == 1
+    assert done.stderr == (
+        f"gchat-server: cannot keep the history in {restarted.path}: another server uses it; "
+        "--db FILE keeps it elsewhere, --memory only in memory\n"
+    )
+
+
+def test_a_damaged_file_is_said_and_left_alone(restarted: Restarted) -> None:
+    restarted.path.write_bytes(b"not a database, but long enough to be one " * 200)
+    done = starts(restarted.path)
+
+    assert done.returncode == 1
+    assert "the file is damaged" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert restarted.path.read_bytes().startswith(b"not a database")
+
+
+def test_a_file_that_another_program_has_locked_refuses_what_is_said_and_heals(restarted: Restarted) -> None:
+    with restarted.runs() as server, server.join("alice") as alice, joins(server, "bob") as bob:
+        alice.says("before")
+        bob.sees("said", text="before")
+        other = sqlite3.connect(restarted.path, isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        alice.says("lost")
+        alice.sees("> That was not said, for it cannot be kept: another program has locked the file; try again later")
+        bob.says("lost too", "1")
+        assert bob.sees("refused", id="1")["code"] == "not_kept"
+        alice.says("/history -1")
+        alice.sees_bytes(b"[alice] before\n")
+        other.execute("ROLLBACK")
+        other.close()
+        wait_until(lambda: "what is said is kept again" in server.log, "it has healed")
+        alice.says("after")
+        assert bob.sees("said")["seq"] == 2
+        assert stored(restarted.path, "SELECT text FROM messages ORDER BY key") == [("before",), ("after",)]
+
+
+def test_a_full_disk_refuses_what_is_said_and_heals(tmp_path: Path) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    if (
+        not shutil.which("mount")
+        or subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(disk)], capture_output=True, check=False
+        ).returncode
+    ):
+        pytest.skip("a small tmpfs cannot be mounted here")
+    try:
+        restarted = Restarted(disk / "history.db")
+        with restarted.runs() as server, joins(server, "alice") as alice, server.join("bob") as bob:
+            alice.says("before", "0")
+            alice.sees("ack", id="0")
+            filler = disk / "filler"
+            fills(filler)
+            acked = refused = 0
+            while not refused:
+                acked += 1
+                alice.says("x" * 4000, f"m{acked}")
+                refused = alice.sees_any("ack", "refused", id=f"m{acked}")["type"] == "refused"
+            bob.says("/history -1")
+            bob.sees_bytes(b"[alice] ")
+            filler.unlink()
+            wait_until(lambda: "what is said is kept again" in server.log, "it has healed")
+            alice.says("after", "after")
+            assert alice.sees("ack", id="after")["seq"] == acked + 1
+            kills(server)
+        with restarted.runs():
+            pass
+        texts = [text for (text,) in stored(restarted.path, "SELECT text FROM messages ORDER BY key")]
+        assert texts == ["before", *["x" * 4000] * (acked - 1), "after"]
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
+
+
+def test_a_failed_sync_is_not_believed(restarted: Restarted) -> None:
+    if not shutil.which("strace"):
+        pytest.skip("strace is not here")
+    with restarted.runs() as server, joins(server, "alice") as alice:
+        alice.says("before", "0")
+        alice.sees("ack", id="0")
+        strace = [
+            "strace",
+            "-f",
+            "-qq",
+            "-o",
+            "/dev/null",
+            "-e",
+            "inject=fsync,fdatasync:error=EIO",
+            "-p",
+            str(server.pid),
+        ]
+        tracer = subprocess.Popen(strace, stderr=subprocess.DEVNULL)
+        try:
+            status = Path(f"/proc/{server.pid}/status")
+            wait_until(
+                lambda: "TracerPid:\t0\n" not in status.read_text() or tracer.poll() is not None, "strace is attached"
+            )
+            if tracer.poll() is not None:
+                pytest.skip("strace may not attach here")
+            number, refused = 0, False
+            while not refused:
+                number += 1
+                alice.says(f"m{number}", f"m{number}")
+                refused = alice.sees_any("ack", "refused", id=f"m{number}")["type"] == "refused"
+        finally:
+            tracer.send_signal(signal.SIGTERM)
+            tracer.wait()
+        wait_until(lambda: "what is said is kept again" in server.log, "it has healed")
+        alice.says("after", "after")
+        assert alice.sees("ack", id="after")["seq"] == number + 1
+        kills(server)
+    with restarted.runs():
+        pass
+    texts = [text for (text,) in stored(restarted.path, "SELECT text FROM messages ORDER BY key")]
+    assert texts == ["before", *(f"m{sent}" for sent in range(1, number)), "after"]
+
+
+def fills(path: Path) -> None:
+    """Write until the disk is full."""
+    with path.open("wb", buffering=0) as file, suppress(OSError):
+        while True:
+            file.write(b"x" * 4096)
+
+
+def stored(path: Path, query: str) -> list[tuple[object, ...]]:
+    connection = sqlite3.connect(path)
+    try:
+        return connection.execute(query).fetchall()
+    finally:
+        connection.close()

@@ -1,0 +1,401 @@
+from __future__ import annotations
+
+import os
+import sqlite3
+import stat
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gchat.journal.base import JournalError, Posting
+from gchat.journal.database import Changes, Database, Doubt
+from gchat.journal.sqlite import TAIL_MESSAGES, SqliteJournal
+from gchat.journal.words import fts_query, matching
+from gchat.protocol.events import Acted, Message, Numbered, Record, Said, TopicIs, TopicSet
+
+T = TypeVar("T")
+
+NOW = 1_700_000_000.0
+DAY = 86400.0
+
+
+def at_once(function: Callable[[], T], /) -> T:
+    return function()
+
+
+class FaultyDatabase(Database):
+    """One whose disk fails when it is told to."""
+
+    fails_before = ""  # the name of an SQLite error: nothing is written
+    fails_after = ""  # the transaction is in the log, and its sync fails
+
+    def commit(self, changes: Changes) -> None:
+        _fail(self.fails_before)
+        super().commit(changes)
+        _fail(self.fails_after)
+
+    def repair(self, doubts: list[Doubt]) -> None:  # type: ignore[override]
+        _fail(self.fails_before)
+        super().repair(doubts)
+
+
+def _fail(name: str) -> None:
+    if name:
+        error = sqlite3.OperationalError(name)
+        error.sqlite_errorname = name
+        raise error
+
+
+class File:
+    """A database file, and the journals that open it, one after the other."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = str(path)
+        self.database: FaultyDatabase
+        self.journal: SqliteJournal
+        self.opens()
+
+    def opens(self, sync: str = "full", epoch: str = "new", boot: str = "boot") -> SqliteJournal:
+        self.database = FaultyDatabase(self.path, sync, epoch, boot)
+        self.journal = SqliteJournal(self.database, at_once, at_once)
+        self.journal.open(["lobby", "dev"])
+        return self.journal
+
+    def crashes(self, **how: str) -> SqliteJournal:
+        """Open what a killed server leaves: the lock goes with the process, nothing else happens."""
+        for connection in (self.database._reader, self.database._writer):
+            connection.interrupt()
+        os.close(self.database._lock)
+        return self.opens(**how)
+
+    def stops(self, **how: str) -> SqliteJournal:
+        self.journal.close()
+        return self.opens(**how)
+
+    def says(self, *texts: str, room: str = "lobby", time: float = NOW) -> list[Record]:
+        kept = self.journal.append([Posting(room, Said("alice", (text,))) for text in texts], time)
+        return [outcome.record for outcome in kept if outcome.record]
+
+    def keeps(self, message: Message, lineage: str = "") -> tuple[Record | None, tuple[Numbered, ...]]:
+        outcome = self.journal.append([Posting("lobby", message, lineage)], NOW)[0]
+        return outcome.record, outcome.numbers
+
+    def tidies(self, now: float = NOW) -> None:
+        while self.journal.tidy(now):
+            pass
+
+    def texts(self, room: str = "lobby", start: int = 1, limit: int = 10_000) -> list[str]:
+        return [text for record in self.journal.read(room, start, limit) for text in _texts(record)]
+
+
+def _texts(record: Record) -> tuple[str, ...]:
+    return record.message.texts if isinstance(record.message, Said) else (record.message.text,)
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Iterator[File]:
+    made = File(tmp_path / "state" / "history.db")
+    yield made
+    made.journal.close()
+
+
+# --- Keeping ---------------------------------------------------------------------------------------------------------
+
+
+def test_what_was_kept_is_there_after_a_crash_and_the_numbers_go_on(file: File) -> None:
+    file.says("one", "two")
+    file.says("elsewhere", room="dev")
+    epoch = file.journal.epoch("lobby")
+
+    file.crashes(epoch="another")
+
+    assert file.texts() == ["one", "two"]
+    assert file.texts("dev") == ["elsewhere"]
+    assert file.journal.epoch("lobby") == epoch
+    assert [record.seq for record in file.says("three")] == [3]
+
+
+def test_every_kind_of_message_comes_back_as_it_was(file: File) -> None:
+    said: list[Message] = [
+        Said("al\u200dice", ("é👩\u200d👩\u200d👧",), ("1",)),
+        Acted("bob", "waves", "2"),
+        TopicSet("bob", "tea"),
+    ]
+    records = [file.keeps(message, "lineage")[0] for message in said]
+
+    file.stops()
+
+    assert file.journal.read("lobby", 1, 10) == records
+    assert file.journal.topic("lobby") == TopicIs("tea", "bob")
+
+
+def test_what_is_said_again_after_a_restart_has_its_old_number(file: File) -> None:
+    said = Said("alice", ("a", "b"), ("1", "2"))
+    _, numbers = file.keeps(said, "alices")
+
+    file.crashes()
+
+    assert file.keeps(said, "alices") == (None, numbers)
+    record, numbers = file.keeps(Said("bob", ("a",), ("1",)), "bobs")
+    assert record is not None
+    assert numbers == (Numbered("1", "lobby", 3),)
+    assert file.texts() == ["a", "b", "a"]
+
+
+def test_ids_are_known_for_ten_minutes(file: File) -> None:
+    posting = Posting("lobby", Said("alice", ("a",), ("1",)), "alices")
+    file.journal.append([posting], NOW)
+
+    file.crashes()
+
+    assert file.journal.append([posting], NOW + 601)[0].numbers == (Numbered("1", "lobby", 2),)
+
+
+def test_the_same_id_twice_in_one_batch_is_kept_once(file: File) -> None:
+    posting = Posting("lobby", Said("alice", ("a",), ("1",)), "alices")
+    first, second = file.journal.append([posting, posting], NOW)
+
+    assert first.record is not None
+    assert second.record is None
+    assert first.numbers == second.numbers
+
+
+def test_a_long_history_is_read_from_the_file_and_from_memory_with_no_seam(file: File) -> None:
+    file.says(*map(str, range(1, 301)))
+    file.crashes()
+    file.says("301")
+    at_hand = file.journal.at_hand("lobby")
+
+    assert at_hand == 301 - TAIL_MESSAGES
+    assert file.texts() == [str(number) for number in range(1, 302)]
+    for start in (1, at_hand - 1, at_hand, at_hand + 1, 301):
+        assert file.texts(start=start, limit=1) == [str(start)]
+    assert file.texts(start=302) == []
+
+
+def test_a_room_that_is_forgotten_is_on_disk_all_the_same(file: File) -> None:
+    file.says("here", room="dev")
+    file.journal.forget("dev")
+    file.journal.open(["dev"])
+
+    assert file.texts("dev") == ["here"]
+    assert [record.seq for record in file.says("again", room="dev")] == [2]
+
+
+def test_notes_are_there_in_the_next_run(file: File) -> None:
+    file.journal.note("ban", "1", b"x")
+    file.journal.note("ban", "2", b"y")
+    file.tidies()
+    file.journal.note("ban", "1", b"")
+    file.says("hello")
+
+    file.crashes()
+
+    assert file.journal.notes("ban") == {"2": b"y"}
+
+
+# --- The file --------------------------------------------------------------------------------------------------------
+
+
+def test_the_file_is_for_its_owner_only(file: File) -> None:
+    file.says("secret")
+
+    for name in os.listdir(os.path.dirname(file.path)):
+        path = os.path.join(os.path.dirname(file.path), name)
+        assert stat.S_IMODE(os.stat(path).st_mode) == 0o600, name
+
+
+def test_a_second_server_is_kept_out(file: File) -> None:
+    with pytest.raises(JournalError, match="another server uses it"):
+        Database(file.path, "full", "e", "b")
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [(b"this is no database " * 500, "damaged"), (b"", "")],
+)
+def test_a_file_that_is_no_database_is_not_touched(tmp_path: Path, content: bytes, why: str) -> None:
+    path = tmp_path / "x.db"
+    path.write_bytes(content)
+    if why:
+        with pytest.raises(JournalError, match=why):
+            Database(str(path), "full", "e", "b")
+        assert path.read_bytes() == content
+    else:
+        Database(str(path), "full", "e", "b").close()
+
+
+def test_a_database_of_another_program_or_of_a_newer_gchat_is_not_touched(tmp_path: Path) -> None:
+    other, newer = tmp_path / "other.db", tmp_path / "newer.db"
+    with sqlite3.connect(other) as connection:
+        connection.execute("CREATE TABLE mine (x)")
+    connection.close()
+    Database(str(newer), "full", "e", "b").close()
+    with sqlite3.connect(newer) as connection:
+        connection.execute("PRAGMA user_version = 99")
+    connection.close()
+
+    with pytest.raises(JournalError, match="some other program"):
+        Database(str(other), "full", "e", "b")
+    with pytest.raises(JournalError, match="newer gchat"):
+        Database(str(newer), "full", "e", "b")
+
+
+@pytest.mark.parametrize(
+    ("sync", "boot", "same"), [("full", "another", True), ("normal", "boot", True), ("normal", "another", False)]
+)
+def test_what_a_power_cut_may_have_taken_makes_another_log(file: File, sync: str, boot: str, same: bool) -> None:
+    file.stops(sync=sync)
+    file.says("one")
+    epoch = file.journal.epoch("lobby")
+
+    file.crashes(sync=sync, epoch="after the cut", boot=boot)
+
+    assert (file.journal.epoch("lobby") == epoch) is same
+
+
+def test_a_server_that_has_stopped_in_order_has_lost_nothing(file: File) -> None:
+    file.stops(sync="normal")
+    epoch = file.journal.epoch("lobby")
+
+    file.stops(sync="normal", epoch="another", boot="another")
+
+    assert file.journal.epoch("lobby") == epoch
+
+
+# --- Failing ---------------------------------------------------------------------------------------------------------
+
+
+def test_what_a_full_disk_does_not_take_is_refused_until_it_does(file: File) -> None:
+    file.says("one")
+    file.database.fails_before = "SQLITE_FULL"
+
+    for _ in range(2):
+        with pytest.raises(JournalError, match="the disk is full"):
+            file.says("two")
+    file.tidies()
+    assert file.journal.trouble == "the disk is full"
+    assert file.texts() == ["one"]
+
+    file.database.fails_before = ""
+    file.tidies()
+    assert not file.journal.trouble
+    assert [record.seq for record in file.says("three")] == [2]
+    file.crashes()
+    assert file.texts() == ["one", "three"]
+
+
+def test_what_was_refused_for_a_failed_sync_is_not_in_the_file(file: File) -> None:
+    file.keeps(TopicSet("alice", "tea"))
+    file.database.fails_after = "SQLITE_IOERR_FSYNC"
+
+    with pytest.raises(JournalError, match="the disk does not work"):
+        file.keeps(TopicSet("bob", "coffee"))
+    file.database.fails_after = ""
+    file.crashes()
+
+    assert file.texts() == ["tea"]
+    assert file.journal.topic("lobby") == TopicIs("tea", "alice")
+    assert [record.seq for record in file.says("next")] == [2]
+
+
+def test_an_id_that_was_refused_can_be_used_again(file: File) -> None:
+    file.database.fails_after = "SQLITE_IOERR_FSYNC"
+    said = Said("alice", ("a",), ("1",))
+    with pytest.raises(JournalError):
+        file.keeps(said, "alices")
+    file.database.fails_after = ""
+    file.tidies()
+
+    record, numbers = file.keeps(said, "alices")
+
+    assert record is not None
+    assert numbers == (Numbered("1", "lobby", 1),)
+
+
+def test_notes_that_a_failed_commit_had_are_written_later(file: File) -> None:
+    file.journal.note("ban", "1", b"x")
+    file.database.fails_before = "SQLITE_FULL"
+    with pytest.raises(JournalError):
+        file.says("hello")
+    file.database.fails_before = ""
+    file.tidies()
+    file.tidies()
+
+    assert file.crashes().notes("ban") == {"1": b"x"}
+
+
+# --- Throwing away ---------------------------------------------------------------------------------------------------
+
+
+def test_only_the_last_messages_of_each_room_are_kept(file: File) -> None:
+    file.says(*map(str, range(1, 501)))
+    file.says("here", room="dev")
+    file.tidies()
+    file.journal.limit(0, 10)
+    file.tidies(NOW + 1)
+
+    assert file.journal.first_seq("lobby") == 491
+    assert file.texts() == [str(number) for number in range(491, 501)]
+    assert file.texts("dev") == ["here"]
+    assert file.journal.search("lobby", "5", 10) == []
+    file.crashes()
+    assert file.texts() == [str(number) for number in range(491, 501)]
+
+
+def test_what_is_too_old_goes_and_its_numbers_are_not_used_again(file: File) -> None:
+    file.says("old", "older", time=NOW - 2 * DAY)
+    file.journal.limit(DAY, 0)
+    file.tidies(NOW)
+    assert file.texts() == []
+
+    file.crashes()
+
+    assert file.journal.first_seq("lobby") == file.journal.next_seq("lobby") == 3
+    assert [record.seq for record in file.says("new")] == [3]
+
+
+# --- Searching -------------------------------------------------------------------------------------------------------
+
+
+def test_a_search_finds_words_in_any_case_and_accent_in_this_room_only(file: File) -> None:
+    file.says("The Déploy is done", "deployment tomorrow", "nothing")
+    file.says("deploy elsewhere", room="dev")
+
+    def found(text: str) -> list[int]:
+        return [record.seq for record in file.journal.search("lobby", text, 10)]
+
+    assert found("deploy") == [1]
+    assert found("DEPLOY*") == [1, 2]
+    assert found("done deploy") == [1]
+    assert found("elsewhere") == []
+    for odd in ("", "!?", '"', "a AND", "NEAR(", "text:deploy OR nothing", "^the", "-done", "*"):
+        found(odd)  # no error
+    assert found("deploy OR nothing") == []
+
+
+def test_the_last_that_are_found_come_oldest_first(file: File) -> None:
+    file.says(*["tea"] * 20)
+
+    assert [record.seq for record in file.journal.search("lobby", "tea", 3)] == [18, 19, 20]
+
+
+ALPHABET = st.sampled_from("abAB1é-_*'\" .,яЖ中文")
+
+
+@given(texts=st.lists(st.text(ALPHABET, max_size=12), max_size=6), query=st.text(ALPHABET, max_size=8))
+def test_memory_and_the_index_find_the_same(texts: list[str], query: str) -> None:
+    index = sqlite3.connect(":memory:")
+    index.execute("CREATE VIRTUAL TABLE words USING fts5 (text, tokenize = 'unicode61 remove_diacritics 2')")
+    index.executemany("INSERT INTO words (rowid, text) VALUES (?, ?)", list(enumerate(texts, 1)))
+    asked = fts_query(query)
+    rows = index.execute("SELECT rowid FROM words WHERE words MATCH ? ORDER BY rowid", (asked,)) if asked else ()
+    found = [row[0] for row in rows]
+    index.close()
+
+    records = [Record(number, NOW, Said("alice", (text,))) for number, text in enumerate(texts, 1)]
+    assert [record.seq for record in matching(records, query, 100)] == found
