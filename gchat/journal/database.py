@@ -23,6 +23,9 @@ Row = tuple[int, float, int, str, str, str | None, str | None]
 #: Pages of the write-ahead log, of 4 KiB, after which a commit itself writes them to the file; tidy() comes before.
 MAX_LOG_PAGES = 8192
 
+#: Of a message, what makes a record: see record_of.
+COLUMNS = "key, time, kind, name, text, id"
+
 _MASK = (1 << SEQ_BITS) - 1
 
 
@@ -136,7 +139,7 @@ class Database:
         self._writer = self._connect()
         with self._transaction() as writer:
             for doubt in doubts:
-                first, last = _keys(doubt.room, doubt.next_seq)
+                first, last = keys_of(doubt.room, doubt.next_seq)
                 writer.execute("DELETE FROM messages WHERE key BETWEEN ? AND ?", (first, last))
                 changed = (doubt.topic, doubt.topic_by, doubt.room)
                 writer.execute("UPDATE rooms SET topic = ?, topic_by = ? WHERE id = ?", changed)
@@ -167,7 +170,8 @@ class Database:
         until = max(first, self._next_seq(self._writer, room, first) - keep) if keep else first
         if since:
             oldest = self._writer.execute(
-                "SELECT time FROM messages WHERE key BETWEEN ? AND ? ORDER BY key LIMIT ?", (*_keys(room, first), most)
+                "SELECT time FROM messages WHERE key BETWEEN ? AND ? ORDER BY key LIMIT ?",
+                (*keys_of(room, first), most),
             ).fetchall()
             old = next((count for count, (time,) in enumerate(oldest) if time >= since), len(oldest))
             until = max(until, first + old)
@@ -203,19 +207,19 @@ class Database:
     def read(self, room: int, start: int, stop: int, limit: int) -> list[Record]:
         """Return messages of a room from number `start` up to `stop`, without it, oldest first."""
         rows = self._reader.execute(
-            "SELECT key, time, kind, name, text, id FROM messages WHERE key BETWEEN ? AND ? ORDER BY key LIMIT ?",
+            f"SELECT {COLUMNS} FROM messages WHERE key BETWEEN ? AND ? ORDER BY key LIMIT ?",  # noqa: S608  # names of columns
             (_key(room, start), _key(room, stop - 1), limit),
         )
-        return [_record(row) for row in rows.fetchall()]
+        return [record_of(row) for row in rows.fetchall()]
 
     def search(self, room: int, query: str, limit: int) -> list[Record]:
         """Return the last messages of a room that the index finds, oldest first."""
         rows = self._reader.execute(
             "SELECT m.key, m.time, m.kind, m.name, m.text, m.id FROM words JOIN messages AS m ON m.key = words.rowid "
             "WHERE words MATCH ? AND words.rowid BETWEEN ? AND ? ORDER BY words.rowid DESC LIMIT ?",
-            (query, *_keys(room, 0), limit),
+            (query, *keys_of(room, 0), limit),
         ).fetchall()
-        return [_record(row) for row in reversed(rows)]
+        return [record_of(row) for row in reversed(rows)]
 
     def ids(self, lineage: str, since: float, most: int) -> list[Numbered]:
         """Return the ids that a lineage has used `since` then, and where those messages stand, oldest first."""
@@ -246,7 +250,9 @@ class Database:
 
     @staticmethod
     def _next_seq(connection: sqlite3.Connection, room: int, first: int) -> int:
-        last = connection.execute("SELECT max(key) FROM messages WHERE key BETWEEN ? AND ?", _keys(room, 0)).fetchone()
+        last = connection.execute(
+            "SELECT max(key) FROM messages WHERE key BETWEEN ? AND ?", keys_of(room, 0)
+        ).fetchone()
         return first if last[0] is None else (last[0] & _MASK) + 1
 
 
@@ -265,7 +271,8 @@ def rows_of(room: int, record: Record, lineage: str) -> list[Row]:
     return [(key, time, kind, message.name, message.text, *own)]
 
 
-def _record(row: tuple[int, float, int, str, str, str | None]) -> Record:
+def record_of(row: tuple[int, float, int, str, str, str | None]) -> Record:
+    """Return a message that is read as COLUMNS."""
     key, time, kind, name, text, id_ = row
     message: Message
     if kind == 0:
@@ -279,6 +286,6 @@ def _key(room: int, seq: int) -> int:
     return (room << SEQ_BITS) | seq
 
 
-def _keys(room: int, first: int) -> tuple[int, int]:
+def keys_of(room: int, first: int) -> tuple[int, int]:
     """Return the keys of a room's messages from number `first` on: the first, and the last that there can be."""
     return _key(room, first), _key(room, _MASK)

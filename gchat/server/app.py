@@ -25,7 +25,7 @@ from gchat.protocol.events import Closing, Refused
 from gchat.server import log
 from gchat.server.config import RELOADABLE, Config, changes
 from gchat.server.connection import FLUSH_S, Connection
-from gchat.server.keeping import HistoryError, open_journal, tidy
+from gchat.server.keeping import open_journal, tidy, unusable
 from gchat.server.listener import Listener, bind, set_options, spelled
 from gchat.server.log import logger
 from gchat.server.opening import hear
@@ -278,8 +278,8 @@ class App:
                 self.registry.bans.add(ban)
             self.registry.restore(noted_sessions(self.journal), time.monotonic())
             self.journal.open((LOBBY,))
-        except (JournalError, ValueError) as error:
-            raise HistoryError(f"cannot read the history in {self._history_path}: {error}") from None
+        except JournalError as error:
+            raise unusable(self._history_path, error) from None
 
     def _opened(self, room: str) -> None:
         if (topic := self.journal.topic(room)) is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import time
 from collections.abc import Callable
@@ -67,10 +68,28 @@ def open_journal(config: Config, path: str) -> Journal:
     try:
         database = Database(path, history.sync, secrets.token_hex(8), _boot())
     except JournalError as error:
-        raise HistoryError(
-            f"cannot keep the history in {path}: {error}; --db FILE keeps it elsewhere, --memory only in memory"
-        ) from None
+        raise unusable(path, error) from None
     return SqliteJournal(database, _Thread(), _Thread())
+
+
+def unusable(path: str, error: JournalError) -> HistoryError:
+    """Return why there can be no history in a file; what can be read of a damaged one is put into a file beside it."""
+    from gchat.journal.copying import salvage  # noqa: PLC0415
+    from gchat.journal.schema import Damaged  # noqa: PLC0415
+
+    what = f"cannot keep the history in {path}: {error}"
+    if not isinstance(error, Damaged):
+        return HistoryError(f"{what}; --db FILE keeps it elsewhere, --memory only in memory")
+    copy = f"{path}.salvaged"
+    if os.path.exists(copy):
+        return HistoryError(f"{what}; what could be read is in {copy}: put that, or nothing, in its place")
+    try:
+        count = salvage(path, copy)
+    except JournalError as none:
+        return HistoryError(f"{what}, and not to be saved ({none}); move it away to begin anew")
+    return HistoryError(
+        f"{what}; {count:,} messages could be read and are in {copy}: put that, or nothing, in its place"
+    )
 
 
 def _boot() -> str:

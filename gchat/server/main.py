@@ -8,21 +8,26 @@ import signal
 import sys
 import threading
 from contextlib import suppress
+from datetime import datetime
 from typing import NoReturn
 
 import gevent
 
 from gchat import __version__
 from gchat.command import Parser, UsageError, open_standard_descriptors
+from gchat.journal.base import JournalError
+from gchat.journal.copying import exported
+from gchat.protocol import plain, rich
 from gchat.protocol.errors import GchatError
 from gchat.protocol.text import printable
 from gchat.server import log
 from gchat.server.app import STOP_S, App
 from gchat.server.config import Config, ConfigError, dump, load
 from gchat.server.keeping import HistoryError
-from gchat.server.listener import StartError
+from gchat.server.listener import StartError, spelled
 from gchat.server.log import logger
 from gchat.server.output import Output
+from gchat.server.state import path_of
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -44,6 +49,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--log-level", metavar="L", help="debug, info, warning or error")
     parser.add_argument("--check-config", action="store_true", help="say whether the configuration is right, and exit")
     parser.add_argument("--print-config", action="store_true", help="print the configuration in force, and exit")
+    parser.add_argument(
+        "--export", metavar="ROOM", help="print what was said in ROOM, and exit; a server may be running"
+    )
+    parser.add_argument("--json", action="store_true", help="with --export: one JSON object a line")
     parser.add_argument("--version", action="version", version=f"gchat-server {__version__}")
     return parser
 
@@ -82,6 +91,8 @@ def _main(arguments: list[str]) -> int:
     if args.print_config:
         print(dump(config), end="")
         return 0
+    if args.export is not None:
+        return _export(config, args.export, in_json=args.json)
     errors = Output(2, "… {count} lines of the log were lost: nobody took them\n")
     log.start(errors, config.log.level, config.log.format)
     conversation = None if args.quiet else Output(1, "… {count} pieces of the conversation were not shown here\n")
@@ -94,6 +105,24 @@ def _main(arguments: list[str]) -> int:
     for output in (conversation, errors):
         if output is not None:
             output.close(0.5)
+    return 0
+
+
+def _export(config: Config, room: str, *, in_json: bool) -> int:
+    """Print a room's history."""
+    path = config.history.path or path_of("history.db", spelled(config.server.host, config.server.port))
+    try:
+        for record in exported(path, room):
+            if in_json:
+                sys.stdout.buffer.write(rich.encode(record, room))
+            else:
+                at = datetime.fromtimestamp(record.time)
+                sys.stdout.buffer.write(f"{at:%Y-%m-%d %H:%M:%S} ".encode() + plain.encode(record))
+        sys.stdout.buffer.flush()
+    except JournalError as error:
+        raise StartError(f"cannot export from {path}: {error}") from None
+    except BrokenPipeError:  # who reads it has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     return 0
 
 

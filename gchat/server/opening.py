@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 
 import gevent
 from gevent.hub import get_hub
@@ -39,6 +40,10 @@ def _read(sock: socket.socket, data: bytes, timeout_s: float, is_enough: Callabl
                 if not more:
                     break
                 data += more
+        if not is_enough(data):
+            # It may have come in time: where the loop was held up, it looks at its timers before its sockets.
+            with suppress(BlockingIOError):
+                data += sock.recv(4096)
     finally:
         watcher.close()
     return data

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import signal
@@ -175,6 +176,50 @@ def test_a_second_server_is_kept_out_in_one_line(restarted: Restarted) -> None:
         f"gchat-server: cannot keep the history in {restarted.path}: another server uses it; "
         "--db FILE keeps it elsewhere, --memory only in memory\n"
     )
+
+
+def test_what_can_be_read_of_a_damaged_file_is_kept_beside_it(restarted: Restarted) -> None:
+    with restarted.runs() as server, server.join("alice") as alice:
+        alice.says(*(f"line {number} {'x' * 200}" for number in range(1, 1001)))
+        alice.does_not_see(b"refused")
+        server.stop()
+    content = bytearray(restarted.path.read_bytes())
+    page = content.index(b"line 990 ") // 4096 * 4096
+    content[page : page + 100] = b"\xff" * 100
+    restarted.path.write_bytes(content)
+
+    done = starts(restarted.path)
+    assert done.returncode == 1
+    assert "the file is damaged" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert restarted.path.read_bytes() == content
+    salvaged = restarted.path.with_name(restarted.path.name + ".salvaged")
+    assert str(salvaged) in done.stderr
+    assert len(stored(salvaged, "SELECT key FROM messages")) > 950
+    assert "what could be read is in" in starts(restarted.path).stderr
+
+    salvaged.rename(restarted.path)
+    with restarted.runs() as server, server.join() as bob:
+        bob.says("/history 1", "/search line")
+        bob.sees_bytes(b"[alice] line 1 ")
+        bob.sees("> … there may be older ones")
+
+
+def test_a_room_is_exported_as_text_and_as_json(restarted: Restarted) -> None:
+    with restarted.runs() as server, server.join("alice") as alice:
+        alice.says("one", "/me two")
+        alice.does_not_see(b"refused")
+        text, lines = exports(restarted.path, "lobby").stdout, exports(restarted.path, "lobby", "--json").stdout
+        nothing = exports(restarted.path, "nowhere")
+    assert re.fullmatch(r"(\S+ \d\d:\d\d:\d\d) \[alice\] one\n\S+ \d\d:\d\d:\d\d \* alice two\n", text)
+    assert [json.loads(line)["text"] for line in lines.splitlines()] == ["one", "two"]
+    assert (nothing.returncode, nothing.stdout) == (1, "")
+    assert "nothing was said in a room nowhere; there are lobby" in nothing.stderr
+
+
+def exports(path: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "gchat.server.main", "--db", str(path), "--export", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=DEADLINE_S)
 
 
 def test_a_damaged_file_is_said_and_left_alone(restarted: Restarted) -> None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import random
+import signal
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -577,3 +580,18 @@ def test_the_lines_are_json_that_any_program_can_read(server: Server) -> None:
         zoe.says('quote " backslash \\ emoji 👩‍👩‍👧 ünïcode')
         assert bob.sees("said")["text"] == 'quote " backslash \\ emoji 👩‍👩‍👧 ünïcode'
         assert all(json.loads(line) for line in bob.user.received.splitlines())
+
+
+def test_an_opening_that_came_in_time_is_heard_also_when_the_server_was_held_up() -> None:
+    with Server(server_greeting_delay_s=0.1) as server:
+        users = [server.connect() for _ in range(20)]
+        wait_until(lambda: len(os.listdir(f"/proc/{server.pid}/fd")) > 20, "all are accepted")
+        server.process.send_signal(signal.SIGSTOP)
+        for user in users:
+            user.sends(b"GCHAT/1\n")
+        time.sleep(0.2)  # what it is about: that the time passes
+        server.process.send_signal(signal.SIGCONT)
+        for user in users:
+            user.sees_bytes(b"\n")
+            assert user.received.startswith(b'{"type":"welcome"')
+            user.sock.close()

@@ -1,0 +1,78 @@
+"""What is read from a database file without serving it: a room to be exported, and what is left of a damaged file."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, suppress
+from urllib.parse import quote
+
+from gchat.journal.base import JournalError
+from gchat.journal.database import COLUMNS, Changes, Database, Row, keys_of, record_of
+from gchat.journal.schema import SEQ_BITS, reason
+from gchat.protocol.events import Record
+
+#: Rows in one transaction.
+_AT_ONCE = 5000
+
+
+def _open(path: str) -> sqlite3.Connection:
+    if not os.path.exists(path):
+        raise JournalError("there is no such file")
+    try:
+        return sqlite3.connect(f"file:{quote(path)}?mode=ro", uri=True)
+    except sqlite3.Error as error:
+        raise reason(error) from None
+
+
+def exported(path: str, room: str) -> Iterator[Record]:
+    """Return all messages of a room, oldest first; the server may run meanwhile. Raises JournalError."""
+    with closing(_open(path)) as connection:
+        try:
+            found = connection.execute("SELECT id FROM rooms WHERE name = ?", (room,)).fetchone()
+            if found is None:
+                names = ", ".join(
+                    name for (name,) in connection.execute("SELECT name FROM rooms ORDER BY name LIMIT 20")
+                )
+                raise JournalError(f"nothing was said in a room {room}; there are {names or 'none'}")
+            query = f"SELECT {COLUMNS} FROM messages WHERE key BETWEEN ? AND ? ORDER BY key"  # noqa: S608  # names of columns
+            for row in connection.execute(query, keys_of(found[0], 0)):
+                yield record_of(row)
+        except sqlite3.Error as error:
+            raise reason(error) from None
+
+
+def salvage(path: str, copy: str) -> int:
+    """Write into a new file what can be read of a damaged one, from both its ends; return how many messages that is.
+
+    The damaged file is not changed. Raises JournalError: nothing can be read, or the new file cannot be written.
+    """
+    with closing(_open(path)) as connection:
+        rooms = dict[int, str]()
+        with suppress(sqlite3.Error):
+            rooms.update(connection.execute("SELECT id, name FROM rooms"))
+        rows = [*_readable(connection, "ASC")]
+        last = rows[-1][0] if rows else -1
+        rows += reversed([row for row in _readable(connection, "DESC") if row[0] > last])
+    if not rows:
+        raise JournalError("nothing in it can be read")
+    for row in rows:
+        id_ = row[0] >> SEQ_BITS
+        rooms.setdefault(id_, f"room-{id_}")
+    database = Database(copy, "normal", os.urandom(8).hex(), "")
+    try:
+        database.commit(Changes(list(rooms.items()), (), (), ()))
+        for first in range(0, len(rows), _AT_ONCE):
+            database.commit(Changes((), rows[first : first + _AT_ONCE], (), ()))
+        database.close()
+    except sqlite3.Error as error:
+        raise reason(error) from None
+    return len(rows)
+
+
+def _readable(connection: sqlite3.Connection, order: str) -> Iterator[Row]:
+    with suppress(sqlite3.Error):
+        yield from connection.execute(
+            f"SELECT key, time, kind, name, text, lineage, id FROM messages ORDER BY key {order}"  # noqa: S608  # one of two words
+        )
