@@ -26,11 +26,13 @@ class Posting(Struct, frozen=True, gc=False):
 class Kept(Struct, frozen=True, gc=False):
     """What became of a posting: what was new of it, with its numbers, and where each of its ids stands.
 
-    There is no record if nothing was new.
+    There is no record if nothing was new; or if what was new could not be kept, and then `why_not` says why: "the disk
+    is full".
     """
 
     record: Record | None
     numbers: tuple[Numbered, ...] = ()
+    why_not: str = ""
 
 
 class Journal(Protocol):
@@ -48,7 +50,7 @@ class Journal(Protocol):
         """Have these rooms at hand, which everything below needs. May wait. Raises JournalError: none of them is."""
 
     def append(self, batch: Sequence[Posting], time: float) -> list[Kept]:
-        """Keep these messages, in this order; return what became of each. May wait. Raises JournalError: none is kept.
+        """Keep these messages, in this order, all that are new or none of them; return what became of each. May wait.
 
         They were said at `time`: the wall clock's, in seconds since the epoch. A message whose id its lineage has used
         before (how long ago and how many before is the journal's matter) is not kept again: it has its old number.

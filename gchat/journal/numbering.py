@@ -45,6 +45,12 @@ class Numbering:
         self.heads[room] = seq + len(said)
         return Kept(Record(seq, time, _only(message, said)), tuple(numbers))
 
+    def refused(self, posting: Posting, outcome: Kept, why_not: str) -> Kept:
+        """Return what became of a message if nothing of the batch was kept: what was kept before still stands."""
+        numbers = tuple(number for number in outcome.numbers if (posting.lineage, number.id) not in self.fresh)
+        is_whole = outcome.record is None and len(numbers) == len(outcome.numbers)
+        return Kept(None, numbers, "" if is_whole else why_not)
+
 
 def ids_of(message: Message) -> tuple[str, ...]:
     """Return the id of each of a message's texts; nothing if none has one."""

@@ -133,12 +133,20 @@ class SqliteJournal:
 
     def append(self, batch: Sequence[Posting], time: float) -> list[Kept]:
         """See Journal.append."""
-        if self.trouble:
-            raise JournalError(self.trouble)
-        self._know_lineages(batch, time)
+        try:
+            self._know_lineages(batch, time)
+        except JournalError as error:
+            return [Kept(None, (), str(error))] * len(batch)
         numbering = Numbering(self.next_seq, lambda lineage, id_: self._ids.of(lineage).get(id_))
         kept = [numbering.number(posting, time) for posting in batch]
-        self._commit(self._changes(batch, kept))
+        why_not = self.trouble
+        if not why_not:
+            try:
+                self._commit(self._changes(batch, kept))
+            except JournalError as error:
+                why_not = str(error)
+        if why_not:
+            return [numbering.refused(posting, outcome, why_not) for posting, outcome in zip(batch, kept, strict=True)]
         for posting, outcome in zip(batch, kept, strict=True):
             if (record := outcome.record) is not None:
                 room = self._rooms[posting.room]

@@ -249,7 +249,6 @@ class App:
             gevent.sleep(0.02)
         if self._window is not None:
             self._window.stop()
-        self.journal.close()
         reasons = ", ".join(f"{count:,} {reason.value}" for reason, count in sorted(self.closed.items()))
         logger.info(
             "stopped: %s messages; connections: %s; crashes: %d",
@@ -257,6 +256,7 @@ class App:
             reasons or "none",
             self.pump.counts.crashes + self.closed[CloseReason.CRASHED],
         )
+        self.journal.close()
 
     def _make_window(self) -> Window:
         from gchat.server.window import Window  # noqa: PLC0415  # see there

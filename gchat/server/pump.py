@@ -33,6 +33,7 @@ from gchat.chat.presence import PresenceGatherer
 from gchat.fair import breathe
 from gchat.journal.base import Journal, JournalError, Kept, Posting
 from gchat.journal.ids import Ids
+from gchat.journal.numbering import ids_of
 from gchat.protocol import events
 from gchat.protocol.errors import Code
 from gchat.protocol.events import Acknowledged, Announced, Numbered, Presence, Record, Refused
@@ -94,7 +95,6 @@ class Pump:
         self._carried_out: Event | None = None  # set when what is waiting now is carried out
         # Of one turn:
         self._kept: Iterator[Kept] = iter(())  # what became of each Publish
-        self._why_not = ""  # nothing was kept
         self._heads: dict[str, int] = {}  # room: the number of its next message, where the turn stands
         self._touched: dict[Connection, None] = {}  # who has own lines to get
         self.replay = Replay(self, journal)
@@ -148,7 +148,11 @@ class Pump:
 
     def tell(self, connection: Connection, answer: events.Answer) -> None:
         """Give this connection an answer, after all that its room was told until now."""
-        connection.cursor.tell(connection.dialect.encode(answer, connection.room))
+        self.transmit(connection, connection.dialect.encode(answer, connection.room))
+
+    def transmit(self, connection: Connection, data: bytes) -> None:
+        """Do the same with what is encoded already."""
+        connection.cursor.tell(data)
         self._touched[connection] = None
 
     def head(self, room: str) -> int:
@@ -229,21 +233,16 @@ class Pump:
             self._journal.open({posting.room for posting in batch})
             kept = self._journal.append(batch, time.time())
         except JournalError as error:
-            self._why_not = str(error)
-            kept = self._none_kept(batch)
+            kept = [Kept(None, (), str(error))] * len(batch)
         except Exception:
             self._crashed("the journal crashed; what was said in this turn is refused")
-            self._why_not = "something went wrong here"
-            kept = self._none_kept(batch)
+            kept = [Kept(None, (), "something went wrong here")] * len(batch)
+        self.counts.commit_failures += any(outcome.why_not for outcome in kept)
         self.counts.commit_s.observe(time.monotonic() - began)
         self._kept = iter(kept)
         for posting, outcome in zip(batch, kept, strict=True):
             if outcome.record is not None:
                 self._heads.setdefault(posting.room, outcome.record.seq)
-
-    def _none_kept(self, batch: list[Posting]) -> list[Kept]:
-        self.counts.commit_failures += 1
-        return [Kept(None)] * len(batch)
 
     # --- Effects ---------------------------------------------------------------------------------------------------
 
@@ -258,8 +257,8 @@ class Pump:
             self._heads[room] += count
             self.counts.messages += count
             self._append(room, record, count, speaker)
-        elif not kept.numbers:
-            self._refuse(speaker, effect.message)
+        elif kept.why_not:
+            self._refuse(speaker, effect.message, kept)
         if kept.numbers and speaker is not None:
             # Its place in the stream is where the message itself stands for the others.
             self.tell(speaker, Acknowledged(kept.numbers))
@@ -277,9 +276,12 @@ class Pump:
     def _proclaim(self, effect: Proclaim) -> None:
         self._append(effect.room, effect.announced, 0, None)
 
-    def _refuse(self, speaker: Connection | None, message: events.Message) -> None:
-        why = f"That was not said, for it cannot be kept: {self._why_not}; try again later"
-        for id_ in (message.ids if isinstance(message, events.Said) else (message.id,)) or ("",):
+    def _refuse(self, speaker: Connection | None, message: events.Message, kept: Kept) -> None:
+        why = f"That was not said, for it cannot be kept: {kept.why_not}; try again later"
+        stored = {number.id for number in kept.numbers}
+        for id_ in ids_of(message) or ("",):
+            if id_ and id_ in stored:
+                continue
             if speaker is not None:
                 self.tell(speaker, Refused(Code.NOT_KEPT, why, id_))
             elif receipt := self.receipts.pop(id_, None):
@@ -309,8 +311,7 @@ class Pump:
     def _transmit(self, effect: Transmit) -> None:
         connection = self.connections.get(effect.session)
         if connection is not None:
-            connection.cursor.tell(effect.data)
-            self._touched[connection] = None
+            self.transmit(connection, effect.data)
 
     def _enter(self, effect: Enter) -> None:
         why_not = ""

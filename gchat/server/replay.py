@@ -14,6 +14,7 @@ from msgspec import structs
 
 from gchat.chat.effects import CloseReason, Deliver, Enter, Recall, Search
 from gchat.journal.base import Journal, JournalError
+from gchat.protocol.dialect import Dialect
 from gchat.protocol.errors import Code
 from gchat.protocol.events import Found, Page, Record, Refused, Skipped
 from gchat.server.connection import CatchUp, Connection
@@ -29,12 +30,21 @@ PAGE_BYTES = 16384
 PAGE_MESSAGES = 200
 
 
+#: So long a page is remembered, for others who want the same; and so many at most.
+SHARED_S, MAX_SHARED = 2.0, 64
+
+#: A page as it is sent, the number after it, and what is missing before it.
+_Page = tuple[bytes, int, Skipped | None]
+
+
 class Replay:
     """The part of the pump that reads the journal."""
 
     def __init__(self, pump: Pump, journal: Journal) -> None:
         self._pump = pump
         self._journal = journal
+        self._pages: dict[tuple[Dialect, str, str, int, int], _Page] = {}  # by dialect, room, epoch, first, limit
+        self._pages_until = 0.0
         self.hungry: dict[Connection, None] = {}  # who catches up, and has read the page before
 
     def enter(self, connection: Connection, effect: Enter) -> None:
@@ -53,6 +63,10 @@ class Replay:
 
     def feed(self, until: float) -> None:
         """Give those who catch up their next pages, until then: the others are many, and wait for the turn to end."""
+        now = time.monotonic()
+        if now > self._pages_until:
+            self._pages.clear()
+            self._pages_until = now + SHARED_S
         while self.hungry and time.monotonic() <= until:
             connection = next(iter(self.hungry))
             del self.hungry[connection]
@@ -134,20 +148,28 @@ class Replay:
             return
         head, at_hand = self._pump.head(room), self._journal.at_hand(room)
         if catch_up.next < head:
-            if catch_up.page is None and catch_up.next < at_hand:
-                catch_up.reading = True
-                gevent.spawn(self._read_page, connection, catch_up, min(PAGE_MESSAGES, at_hand - catch_up.next))
-                return
-            found, catch_up.page = catch_up.page, None
-            if found is None:
-                found = self._journal.read(room, catch_up.next, min(PAGE_MESSAGES, head - catch_up.next))
-            records, end = _page(found, PAGE_BYTES)
-            # What is too old has gone, or the disk cannot be read.
-            first = records[0].seq if records else min(at_hand, head)
-            if first > catch_up.next:
-                self._pump.tell(connection, Skipped(catch_up.next, first - 1))
-            catch_up.next = end if records else first
-            self._pump.tell(connection, Page(tuple(records), None, time.time(), asked=False))
+            is_at_hand = catch_up.next >= at_hand
+            stop = head if is_at_hand else at_hand
+            limit = min(PAGE_MESSAGES, stop - catch_up.next)
+            # Who comes back after a restart wants what the others want.
+            key = (connection.dialect, room, self._journal.epoch(room), catch_up.next, limit)
+            page = self._pages.get(key)
+            if page is None:
+                found, catch_up.page = catch_up.page, None
+                if found is None and not is_at_hand:
+                    catch_up.reading = True
+                    gevent.spawn(self._read_page, connection, catch_up, limit)
+                    return
+                if found is None:
+                    found = self._journal.read(room, catch_up.next, limit)
+                page = self._made_page(connection, catch_up.next, found, stop)
+                if found and len(self._pages) < MAX_SHARED:
+                    self._pages[key] = page
+            catch_up.page = None
+            data, catch_up.next, missed = page
+            if missed is not None:
+                self._pump.tell(connection, missed)
+            self._pump.transmit(connection, data)
         if catch_up.next >= head:
             connection.catch_up = None
             connection.cursor.follow(self._pump.fan_out.log(room, connection.dialect, head))
@@ -155,6 +177,15 @@ class Replay:
                 self._pump.tell(connection, structs.replace(catch_up.ready, seq=head - 1))
         elif not connection.cursor.owed:  # what was told had no bytes
             self.go_on(connection)
+
+    def _made_page(self, connection: Connection, start: int, found: list[Record], stop: int) -> _Page:
+        """Return the page from number `start` on, of what was found, or up to `stop` if that is nothing."""
+        records, end = _page(found, PAGE_BYTES)
+        # What is too old has gone, or the disk cannot be read.
+        first = records[0].seq if records else stop
+        missed = Skipped(start, first - 1) if first > start else None
+        page = Page(tuple(records), None, time.time(), asked=False)
+        return connection.dialect.encode(page, connection.room), end if records else stop, missed
 
     def _read_page(self, connection: Connection, catch_up: CatchUp, limit: int) -> None:
         """Read the next page for who catches up: a greenlet, for the disk may be slow."""

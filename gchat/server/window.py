@@ -5,6 +5,7 @@ What can go wrong goes wrong at once: the socket is bound when it is made. What 
 
 from __future__ import annotations
 
+import gc
 import ipaddress
 from importlib import import_module
 from typing import TYPE_CHECKING
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from gchat.admin.server import AdminServer
 
 #: How many may wait to be accepted.
-LISTEN_BACKLOG = 128
+LISTEN_BACKLOG = 1024
 
 #: When the server stops: how long a request that is being answered may take.
 STOP_S = 0.5
@@ -65,6 +66,7 @@ class Window:
         from gchat.admin.app import make_app  # noqa: PLC0415
         from gchat.admin.server import AdminServer  # noqa: PLC0415
 
+        gc.freeze()  # as in App._watch: what has been loaded is never garbage
         name = self.socket.getsockname()
         port = None if isinstance(name, str) else name[1]
         names = [*self._section.names.split(), self._section.host]
