@@ -66,8 +66,9 @@ class RoomInfo(Struct, frozen=True):
 class HistoryInfo(Struct, frozen=True):
     """Where messages rest."""
 
-    store: str  # "memory"
+    store: str  # "sqlite" or "memory"
     state: str  # "ok", or what is wrong
+    sync: str = ""  # "full": what anybody has seen survives a power cut; "normal": a crash; "": neither
 
 
 class Ban(Struct, frozen=True):

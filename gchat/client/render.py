@@ -98,12 +98,14 @@ class Timeline:
         if not isinstance(notice, wire.Page):
             return self.stamped(lines(notice, chat), local_time(notice, now))
         page = Timeline(now)  # old messages lie in days of their own
-        shown = [_numbered(line, event.seq, notice) for event in notice.events for line in page.lines(event, chat, now)]
+        shown: list[Line] = []
+        for event in notice.events:
+            shown += page.stamped(lines(event, chat), local_time(event, now), _number(event, notice))
         return shown + self.stamped(lines(notice, chat), now)
 
-    def stamped(self, shown: Iterable[Line], at: datetime) -> list[Line]:
-        """Return `shown` with the time `at`."""
-        stamp = ("class:time", f"{at:%H:%M} ")
+    def stamped(self, shown: Iterable[Line], at: datetime, number: str = "") -> list[Line]:
+        """Return `shown` with the time `at`, behind a message's number if it has to be seen."""
+        stamp = ("class:time", f"{number}{at:%H:%M} ")
         found = [[stamp, *line] for line in shown]
         if found and at.date() != self._day:
             self._day = at.date()
@@ -252,9 +254,9 @@ def _found(notice: wire.Found, _chat: Conversation) -> list[Line]:
     return [] if notice.end else _aside("… there may be older ones; with one more word it finds fewer")
 
 
-def _numbered(line: Line, seq: int, notice: wire.Page) -> Line:
-    """Return a line of what was found with its number, to go there with /history."""
-    return [("class:time", f"#{seq} "), *line] if isinstance(notice, wire.Found) else line
+def _number(event: wire.Said | wire.Acted | wire.TopicSet, page: wire.Page) -> str:
+    """Return what stands before a message of a page: of what was found its number, to go there with /history."""
+    return f"#{event.seq} " if isinstance(page, wire.Found) else ""
 
 
 def lost_text(notice: Lost) -> str:
@@ -315,7 +317,9 @@ def plain_text(notice: Notice, chat: Conversation) -> str:
         return ""
     shown = []
     if isinstance(notice, wire.Page):
-        shown = [_numbered(line, event.seq, notice) for event in notice.events for line in lines(event, chat)]
+        shown = [
+            [("class:time", _number(event, notice)), *line] for event in notice.events for line in lines(event, chat)
+        ]
     return "".join(f"{text_of(line)}\n" for line in shown + lines(notice, chat))
 
 

@@ -1,4 +1,4 @@
-"""What is read from a database file without serving it: a room to be exported, and what is left of a damaged file."""
+"""What is read from a database file beside the server: a copy, a room, and what is left of a damaged file."""
 
 from __future__ import annotations
 
@@ -41,6 +41,26 @@ def exported(path: str, room: str) -> Iterator[Record]:
                 yield record_of(row)
         except sqlite3.Error as error:
             raise reason(error) from None
+
+
+def backup(path: str, copy: str) -> None:
+    """Copy the file as it is at one moment, while it is being used. Raises JournalError.
+
+    Who begins anew with the copy has another log: what was said after it was made is not there, and its numbers will be
+    those of something else. So the copy has another epoch.
+    """
+    if os.path.exists(copy):
+        raise JournalError(f"there is a file {copy} already")
+    os.close(os.open(copy, os.O_CREAT | os.O_EXCL, 0o600))
+    try:
+        with closing(_open(path)) as source, closing(sqlite3.connect(copy)) as target:
+            source.backup(target)
+            with target:
+                target.execute("UPDATE facts SET value = ? WHERE name = 'epoch'", (os.urandom(8).hex(),))
+                target.execute("DELETE FROM facts WHERE name = 'unsynced'")
+    except (sqlite3.Error, JournalError) as error:
+        os.unlink(copy)
+        raise (reason(error) if isinstance(error, sqlite3.Error) else error) from None
 
 
 def salvage(path: str, copy: str) -> int:

@@ -16,7 +16,7 @@ import gevent
 from gchat import __version__
 from gchat.command import Parser, UsageError, open_standard_descriptors
 from gchat.journal.base import JournalError
-from gchat.journal.copying import exported
+from gchat.journal.copying import backup, exported
 from gchat.protocol import plain, rich
 from gchat.protocol.errors import GchatError
 from gchat.protocol.text import printable
@@ -51,6 +51,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--print-config", action="store_true", help="print the configuration in force, and exit")
     parser.add_argument(
         "--export", metavar="ROOM", help="print what was said in ROOM, and exit; a server may be running"
+    )
+    parser.add_argument(
+        "--backup", metavar="FILE", help="copy the history into FILE, and exit; a server may be running"
     )
     parser.add_argument("--json", action="store_true", help="with --export: one JSON object a line")
     parser.add_argument("--version", action="version", version=f"gchat-server {__version__}")
@@ -91,6 +94,8 @@ def _main(arguments: list[str]) -> int:
     if args.print_config:
         print(dump(config), end="")
         return 0
+    if args.backup is not None:
+        return _backup(config, args.backup)
     if args.export is not None:
         return _export(config, args.export, in_json=args.json)
     errors = Output(2, "… {count} lines of the log were lost: nobody took them\n")
@@ -108,9 +113,25 @@ def _main(arguments: list[str]) -> int:
     return 0
 
 
+def _history_path(config: Config) -> str:
+    return config.history.path or path_of("history.db", spelled(config.server.host, config.server.port))
+
+
+def _backup(config: Config, copy: str) -> int:
+    """Copy the history."""
+    path = _history_path(config)
+    try:
+        backup(path, copy)
+    except (JournalError, OSError) as error:
+        why = os.strerror(error.errno or 0).lower() if isinstance(error, OSError) else str(error)
+        raise StartError(f"cannot copy {path} to {copy}: {why}") from None
+    print(f"{path} is copied to {copy}")
+    return 0
+
+
 def _export(config: Config, room: str, *, in_json: bool) -> int:
     """Print a room's history."""
-    path = config.history.path or path_of("history.db", spelled(config.server.host, config.server.port))
+    path = _history_path(config)
     try:
         for record in exported(path, room):
             if in_json:

@@ -165,7 +165,9 @@ class Operating:
 
     def history(self) -> seen.HistoryInfo:
         """See Operator.history."""
-        return seen.HistoryInfo(store=self._app.config.history.store, state=self._app.journal.trouble or "ok")
+        section = self._app.config.history
+        sync = section.sync if section.store == "sqlite" else ""
+        return seen.HistoryInfo(store=section.store, state=self._app.journal.trouble or "ok", sync=sync)
 
     def not_ready(self) -> str:
         """See Operator.not_ready."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import logging
 import resource
 import time
@@ -15,7 +16,7 @@ import pytest
 from gevent.server import StreamServer
 
 from gchat.admin import server as server_module
-from gchat.admin.server import MAX_CONNECTIONS, MAX_WORKING, AdminServer
+from gchat.admin.server import MAX_CONNECTIONS, MAX_WORKING, AdminServer, Handler
 from tests.admin.endpoint import Connection, Endpoint, wait_until
 from tests.admin.fake_operator import FakeOperator
 
@@ -213,6 +214,17 @@ def test_who_waits_longest_makes_room_and_is_told(endpoint: Endpoint) -> None:
         assert (answer.status, answer.headers["retry-after"]) == (503, "1")
         waiting[1].sends(endpoint.head("GET", "/healthz"))
         assert waiting[1].answer().status == 200
+
+
+def test_nothing_is_kept_of_who_had_to_make_room(endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server_module, "MAX_CONNECTIONS", 2)
+    with ExitStack() as stack:
+        crowd = [stack.enter_context(endpoint.connect()) for _ in range(50)]
+        for evicted in crowd[:-4]:
+            assert b" 503 " in evicted.sees_end()
+    wait_until(lambda: not endpoint.server.open, "all are gone")
+    gc.collect()
+    assert sum(type(found) is Handler for found in gc.get_objects()) < 10
 
 
 def test_an_idle_connection_makes_room_without_a_word(endpoint: Endpoint) -> None:

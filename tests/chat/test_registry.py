@@ -7,7 +7,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from gchat.chat.effects import Announce, Close, CloseReason, Deliver, Effect, Enter, Forget, Publish, Recall
+from gchat.chat.effects import Announce, Close, CloseReason, Deliver, Effect, Enter, Forget, Publish, Recall, Search
 from gchat.chat.limits import Limits
 from gchat.chat.registry import LOBBY, Registry
 from gchat.chat.session import Session
@@ -220,10 +220,21 @@ def test_rooms_are_listed_by_size_without_the_empty_ones() -> None:
         (commands.Help("nick"), Deliver(1, events.HelpText("nick"))),
         (commands.History(-20), Recall(1, LOBBY, -20, 100)),
         (commands.History(1200), Recall(1, LOBBY, 1200, 100)),
+        (commands.Search("tea", 20, id="s"), Search(1, LOBBY, "tea", 20, "s")),
+        (commands.Search("tea"), Search(1, LOBBY, "tea", 100)),
+        (commands.Search("x" * 200, 5000), Search(1, LOBBY, "x" * 200, 100)),
     ],
 )
 def test_a_question_is_answered(command: commands.Command, effect: Effect) -> None:
     assert Talk(users=1).asks(1, command) == [effect]
+
+
+def test_a_search_for_too_much_is_refused_with_its_id() -> None:
+    message = "That is too much to look for: 1,201 characters, 200 at most"
+
+    assert Talk(users=1).asks(1, commands.Search("x" * 1201, id="s")) == [
+        Deliver(1, events.Refused(Code.BAD_COMMAND, message, "s"))
+    ]
 
 
 # --- Nicks -----------------------------------------------------------------------------------------------------------

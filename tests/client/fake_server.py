@@ -97,6 +97,10 @@ class Peer:
             case wire.Nick():
                 self.lineage.nick = request.nick
                 self._tell(wire.Named(nick=request.nick))
+            case wire.Search():
+                has = tuple(said for said in self.chat.log if request.text in said.text)
+                last = has[-request.limit :]
+                self._tell(wire.Found(room="lobby", events=last, end=last == has, id=request.id))
             case wire.Ping():
                 self._tell(wire.Pong(id=request.id))
             case wire.Quit():

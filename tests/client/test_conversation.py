@@ -284,7 +284,7 @@ def test_an_ack_of_nothing_that_was_asked_is_nothing_and_leaves_a_gap() -> None:
 def test_questions_are_over_with_their_answers() -> None:
     alice = alice_live_at(4)
     topic_id, who_id, rooms_id = alice.ask(wire.Topic()), alice.ask(wire.Who()), alice.ask(wire.Rooms())
-    page_id = alice.ask(wire.History())
+    page_id, found_id = alice.ask(wire.History()), alice.ask(wire.Search(text="tea"))
     alice.ask(wire.Topic(text="cats"))
     alice.ask(wire.Ping())
     answers: list[wire.AnyEvent] = [
@@ -292,6 +292,7 @@ def test_questions_are_over_with_their_answers() -> None:
         wire.Users(room="lobby", users=("alice", "bob"), total=2, you="alice", id=who_id),
         wire.RoomList(rooms=(), total=0, id=rooms_id),
         wire.Page(room="lobby", events=(), end=True, id=page_id),
+        wire.Found(room="lobby", events=(said(3),), end=True, id=found_id),
     ]
 
     assert hear(alice, *answers) == answers

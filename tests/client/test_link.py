@@ -19,6 +19,7 @@ from gchat.client import (
     Closing,
     ConnectFailed,
     Delivered,
+    Found,
     Gap,
     Link,
     LinkClosed,
@@ -135,6 +136,21 @@ def test_old_messages_are_told_only_to_who_asks(server: FakeServer) -> None:
             seen = Listener(chat)
             seen.sees(Live)
             assert seen.texts == texts
+
+
+def test_what_is_looked_for_is_found(server: FakeServer) -> None:
+    for text in ("tea", "cake", "more tea"):
+        server.chat.speaks(text)
+    with connect("127.0.0.1", server.port) as chat:
+        listener = Listener(chat)
+        first, second = chat.search("tea"), chat.search("tea", limit=1)
+        listener.sees(Found, 2)
+        assert chat.wait_acked(DEADLINE_S)
+    found = [notice for notice in listener.notices if isinstance(notice, Found)]
+    assert [([said.seq for said in page.events], page.end, page.id) for page in found] == [
+        ([1, 3], True, first),
+        ([3], False, second),
+    ]
 
 
 def test_a_bot_that_is_started_again_goes_on_where_it_was(server: FakeServer) -> None:

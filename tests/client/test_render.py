@@ -272,6 +272,19 @@ def test_a_page_has_the_times_and_days_of_its_messages_and_leaves_the_talks_day_
     assert texts(timeline.lines(said("now"), chat, NOW)) == ["12:03 [bob] now"]
 
 
+def test_what_was_found_has_numbers_and_the_lines_of_its_days_have_none(chat: Conversation) -> None:
+    events = (said("old", time="2026-02-27T09:00:00Z", seq=9), said("older", time="2026-02-27T09:01:00Z", seq=11))
+    found = wire.Found(room="lobby", events=events, end=False)
+    more = "> … there may be older ones; with one more word it finds fewer"
+    assert texts(Timeline(NOW).lines(found, chat, NOW)) == [
+        "> Friday, 27 February 2026",
+        "#9 11:00 [bob] old",
+        "#11 11:01 [bob] older",
+        f"12:30 {more}",
+    ]
+    assert plain_text(found, chat) == f"#9 [bob] old\n#11 [bob] older\n{more}\n"
+
+
 # --- Pipes -----------------------------------------------------------------------------------------------------------
 
 

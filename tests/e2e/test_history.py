@@ -8,6 +8,7 @@ import shutil
 import signal
 import socket
 import sqlite3
+import stat
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -215,6 +216,24 @@ def test_a_room_is_exported_as_text_and_as_json(restarted: Restarted) -> None:
     assert [json.loads(line)["text"] for line in lines.splitlines()] == ["one", "two"]
     assert (nothing.returncode, nothing.stdout) == (1, "")
     assert "nothing was said in a room nowhere; there are lobby" in nothing.stderr
+
+
+def test_a_copy_is_made_while_the_server_runs_and_is_another_log(restarted: Restarted, tmp_path: Path) -> None:
+    copy = tmp_path / "copy.db"
+    command = [sys.executable, "-m", "gchat.server.main", "--db", str(restarted.path), "--backup", str(copy)]
+    with restarted.runs() as server, joins(server, "alice") as alice:
+        alice.says("one", "1")
+        alice.sees("ack", id="1")
+        epoch = alice.events[0]["epoch"]
+        subprocess.run(command, check=True, timeout=DEADLINE_S, stdout=subprocess.DEVNULL)
+        again = subprocess.run(command, check=False, timeout=DEADLINE_S, capture_output=True, text=True)
+        alice.says("two", "2")
+        alice.sees("ack", id="2")
+    assert (again.returncode, again.stderr.count("\n")) == (1, 1)
+    assert stat.S_IMODE(copy.stat().st_mode) == 0o600
+    with Restarted(copy).runs() as server, joins(server, "bob") as bob:
+        assert bob.events[0]["epoch"] != epoch
+        assert [event["text"] for event in bob.events if event["type"] == "said"] == ["one"]
 
 
 def exports(path: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

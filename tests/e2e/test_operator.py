@@ -92,7 +92,7 @@ def test_the_status_tells_who_is_online_and_how_they_are(server: Server, operato
         rooms = {room["name"]: room for room in status["rooms"]}
         assert (rooms["dev"]["topic"], rooms["dev"]["seq"], rooms["lobby"]["members"]) == ("bugs", 1, 2)
         assert (status["online"], status["server"]["messages"]) == (3, 2)
-        assert status["history"] == {"store": "sqlite", "state": "ok"}
+        assert status["history"] == {"store": "sqlite", "state": "ok", "sync": "full"}
         messages = operator.asks("GET", "/rooms/lobby/messages?after=0&limit=10")
         assert [(message["from"], message["text"]) for message in messages["messages"]] == [("alice", "hello")]
 

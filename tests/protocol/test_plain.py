@@ -301,6 +301,20 @@ def test_what_was_found_has_its_numbers() -> None:
     )
 
 
+def test_what_was_found_on_another_day_says_so_in_a_line_without_a_number() -> None:
+    records = (
+        events.Record(7, at(1, 23, 59), events.Acted("alice", "drinks tea")),
+        events.Record(9, at(2, 0, 1), events.TopicSet("bob", "tea")),
+    )
+
+    assert shown(events.Found(records, more=False, time=NOW)) == (
+        "> Saturday, 1 August 2026\n"
+        "#7 23:59 * alice drinks tea\n"
+        "> Sunday, 2 August 2026\n"
+        "#9 00:01 * bob set the topic: tea\n"
+    )
+
+
 # --- What others wrote does no harm ----------------------------------------------------------------------------------
 
 EVIL = "x\x1b[2J\n\r[admin] y\x9b\u202e\u2028z"
@@ -326,6 +340,7 @@ SINKS: list[events.Event] = [
     events.Welcome(1, EVIL, "lobby", 1),
     events.Ready(EVIL),
     events.Page((events.Record(1, NOW, events.Said(EVIL, (EVIL, EVIL))),), None, NOW, asked=True),
+    events.Found((events.Record(1, NOW, events.Said(EVIL, (EVIL, EVIL))),), more=True, time=NOW),
 ]
 
 

@@ -36,6 +36,7 @@ ASKED = [
     ('{"type":"history","before":30,"limit":5}', commands.History(30, 5, before=True)),
     ('{"type":"history","after":30,"limit":5}', commands.History(31, 5)),
     ('{"type":"search","text":"tea"}', commands.Search("tea", 20)),
+    ('{"type":"search","text":"tea cak*","limit":5,"id":"s"}', commands.Search("tea cak*", 5, id="s")),
     ('{"type":"ping","id":"p"}', commands.Ping("p")),
     ('{"type":"quit"}', commands.Quit()),
 ]
@@ -60,6 +61,14 @@ def test_consecutive_messages_are_taken_together_and_keep_their_order_and_ids() 
     assert first == commands.Say(("a", "b"), ("", "2"))
     assert isinstance(mistake, commands.Mistake)
     assert rest == [commands.Say(("c",)), commands.Who()]
+
+
+@pytest.mark.parametrize("line", [b'"text":" \\t"', b'"text":""', b'"text":"tea","limit":0', b'"limit":5', b'"text":7'])
+def test_a_search_without_words_or_for_nothing_is_refused_with_its_id(line: bytes) -> None:
+    (mistake,) = decode([b'{"type":"search","id":"s",' + line + b"}"])
+
+    assert isinstance(mistake, commands.Mistake)
+    assert mistake.id == "s"
 
 
 def test_every_request_has_its_command_here() -> None:

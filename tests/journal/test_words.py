@@ -1,0 +1,244 @@
+"""Words: what is said is found by them, and the index of the disk finds what the memory does."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+import unicodedata
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from gchat.journal.words import MIN_BEGINNING, fts_query, matching, tokens
+from gchat.protocol.events import Acted, Message, Record, Said, TopicSet
+
+NOW = 1_700_000_000.0
+
+
+class Index:
+    """FTS5 itself, with the tokenizer of the journal's table."""
+
+    def __init__(self) -> None:
+        self._connection = sqlite3.connect(":memory:")
+        self._connection.executescript("""
+            CREATE VIRTUAL TABLE words USING fts5 (text, tokenize = 'unicode61 remove_diacritics 2');
+            CREATE VIRTUAL TABLE vocabulary USING fts5vocab (words, instance);
+        """)
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def _fill(self, texts: list[str]) -> None:
+        self._connection.execute("DELETE FROM words")
+        self._connection.executemany("INSERT INTO words (rowid, text) VALUES (?, ?)", enumerate(texts, 1))
+
+    def found(self, texts: list[str], query: str) -> list[int]:
+        """Return the numbers, from 1 on, of the texts that are found."""
+        self._fill(texts)
+        asked = fts_query(query)
+        if not asked:
+            return []
+        rows = self._connection.execute("SELECT rowid FROM words WHERE words MATCH ? ORDER BY rowid", (asked,))
+        return [row[0] for row in rows]
+
+    def tokens(self, texts: list[str]) -> list[list[str]]:
+        """Return the tokens of each text."""
+        self._fill(texts)
+        made: list[list[str]] = [[] for _ in texts]
+        for term, number in self._connection.execute("SELECT term, doc FROM vocabulary ORDER BY doc, offset"):
+            made[number - 1].append(term)
+        return made
+
+
+@pytest.fixture(scope="module")
+def index() -> Iterator[Index]:
+    made = Index()
+    yield made
+    made.close()
+
+
+def found(texts: list[str], query: str) -> list[int]:
+    """Return the same as Index.found, by the memory's way."""
+    records = [Record(number, NOW, Said("alice", (text,))) for number, text in enumerate(texts, 1)]
+    return [record.seq for record in matching(records, query, 1000)]
+
+
+def finds(query: str, text: str) -> bool:
+    return found([text], query) == [1]
+
+
+# --- What is found ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("query", "text"),
+    [
+        ("deploy", "The deploy is done"),
+        ("DONE deploy", "The deploy is done"),  # in any order and case
+        ("deploy", "Déploy!"),
+        ("dé\u0301ploy", "deploy"),
+        ("uber straße", "ÜBER DIE STRAßE"),
+        ("мир", "Привет, МИР"),
+        ("ΣΊΣΥΦΟΣ", "σίσυφος"),  # the sigma at the end too
+        ("中文", "说 中文 吗"),
+        ("depl*", "deployments tomorrow"),
+        ("foo-bar", "(foo) bar"),
+        ("foo-bar*", "see foo/barrel"),
+        ("v1.2", "here is v1.2"),
+        ("10,000", "10,000 users"),
+    ],
+)
+def test_a_text_with_all_the_words_is_found(index: Index, query: str, text: str) -> None:
+    assert finds(query, text)
+    assert index.found([text], query) == [1]
+
+
+@pytest.mark.parametrize(
+    ("query", "text"),
+    [
+        ("depl", "deployments"),  # words are whole
+        ("ploy*", "deploy"),
+        ("deploy tomorrow", "deploy"),  # all of them are wanted
+        ("foo-bar", "bar foo"),
+        ("foo-bar", "foo and bar"),
+        ("foo-ba*-baz", "foo barrel baz"),  # a star within a word separates
+        ("strasse", "Straße"),
+        ("мои", "мой"),  # these are letters of their own
+        ("中", "中文"),  # no spaces, no words
+        ("", "anything"),
+        ("  !? * -", "!? * -"),
+        ("😀", "😀"),
+    ],
+)
+def test_another_text_is_not(index: Index, query: str, text: str) -> None:
+    assert not finds(query, text)
+    assert index.found([text], query) == []
+
+
+def test_too_short_a_beginning_is_a_whole_word(index: Index) -> None:
+    texts = ["de", "dep", "deploy", "depth"]
+
+    assert MIN_BEGINNING == 3
+    assert found(texts, "de*") == index.found(texts, "de*") == [1]
+    assert found(texts, "dep*") == index.found(texts, "dep*") == [2, 3, 4]
+    assert found(["foo ba", "foo bar"], "foo-ba*") == index.found(["foo ba", "foo bar"], "foo-ba*") == [1]
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "tea OR coffee", "tea AND coffee", "NOT coffee", "tea NOT coffee", "NEAR(tea coffee)", "NEAR tea", "text:tea",
+        "text : tea", "{text}:tea", "-text:tea", "^coffee", "tea + coffee", "(tea coffee)", "tea\0coffee",
+    ],
+)  # fmt: skip
+def test_no_operator_of_the_index_is_one_here(index: Index, query: str) -> None:
+    # What an operator would find, or not; and the words alone.
+    texts = ["tea", "coffee", "the coffee", "tea with coffee", re.sub(r"\W", " ", query)]
+
+    assert index.found(texts, query) == found(texts, query)
+    assert 5 in found(texts, query)
+    assert 1 not in found(texts, query)
+    assert 3 not in found(texts, query) or query == "^coffee"  # which is no longer bound to the beginning
+
+
+@pytest.mark.parametrize("query", ['"', '""', '"tea', 'tea"', 'te"a', '"tea"*', '"*', "'", "*", "**", "\0", "\0tea\0*"])
+def test_quotes_stars_and_nuls_harm_nothing(index: Index, query: str) -> None:
+    texts = ["tea", "te a", "teapot", query]
+
+    assert index.found(texts, query) == found(texts, query)
+
+
+def test_a_query_of_the_index_is_empty_without_words() -> None:
+    assert [fts_query(text) for text in ("", " ", "!", "* -- *", "😀 ,", '"')] == [""] * 6
+    assert fts_query("Te*a foo-b NEAR dep** !") == '"Te*a" "foo-b" "NEAR" "dep"*'
+
+
+def test_what_is_no_unicode_reaches_no_query() -> None:
+    assert fts_query("a\ud800b") == '"a b"'
+
+
+# --- Records ---------------------------------------------------------------------------------------------------------
+
+
+def test_only_the_texts_of_a_record_that_have_the_words_are_found_with_their_numbers_and_ids() -> None:
+    record = Record(7, NOW, Said("alice", ("tea", "cake", "more tea"), ("a", "", "c")))
+
+    assert matching([record], "tea", 10) == [
+        Record(7, NOW, Said("alice", ("tea",), ("a",))),
+        Record(9, NOW, Said("alice", ("more tea",), ("c",))),
+    ]
+
+
+@pytest.mark.parametrize("message", [Acted("alice", "drinks tea", "a"), TopicSet("alice", "Tea time")])
+def test_what_users_do_and_topics_are_found_too(message: Message) -> None:
+    assert matching([Record(3, NOW, message)], "tea", 10) == [Record(3, NOW, message)]
+
+
+def test_a_name_is_no_word_of_a_text() -> None:
+    assert not matching([Record(3, NOW, Said("alice", ("hello",)))], "alice", 10)
+
+
+def test_the_last_ones_are_found_if_there_are_too_many_oldest_first() -> None:
+    records = [Record(number, NOW, Said("alice", ("tea", "tea"))) for number in range(1, 20, 2)]
+
+    assert [record.seq for record in matching(records, "tea", 3)] == [18, 19, 20]
+
+
+# --- The memory and the disk find the same ---------------------------------------------------------------------------
+
+#: First and last code points of what is compared. SQLite's tables are of about Unicode 6.1, and to it all that is newer
+#: is a letter that has no other case: newer emoji, the lira sign, a few letters of Cyrillic, whole scripts. There the
+#: memory goes by Python's tables, and finds what people mean. So it does for two letters that have two accents in turn.
+COMPARED = [
+    *((0x00, 0x1DF), (0x1E2, 0x24F), (0x1E00, 0x1E9A), (0x1EA0, 0x1EF9)),  # ASCII and Latin
+    (0x300, 0x36F),  # marks, each by itself
+    *((0x370, 0x377), (0x37A, 0x37E), (0x384, 0x3FF), (0x1F00, 0x1FFE)),  # Greek
+    (0x400, 0x527),  # Cyrillic
+    *((0x5D0, 0x5EA), (0x620, 0x669), (0x900, 0x97F), (0xE00, 0xE5B)),  # Hebrew, Arabic, Devanagari, Thai
+    *((0x2000, 0x2064), (0x20A0, 0x20B9), (0x2100, 0x2189), (0x2190, 0x23F3), (0x2460, 0x26FF)),  # punctuation, symbols
+    *((0x3000, 0x30FF), (0x4E00, 0x4FFF), (0xF900, 0xF9FF)),  # Kana, some of the Chinese
+    (0xAC00, 0xADFF),  # some of Hangul
+    (0xE000, 0xE0FF),  # for private use
+    (0xFF00, 0xFFEF),  # wide Latin, narrow Kana
+    *((0x1F400, 0x1F43E), (0x1F601, 0x1F640)),  # emoji
+]
+
+CHARS = [
+    chr(code) for first, last in COMPARED for code in range(first, last + 1) if unicodedata.category(chr(code)) != "Cn"
+]
+
+#: Few enough to meet again, and all that has a part of its own.
+FEW = "abAB1éß\u0301\u0305-_*'\" .,:()^+ςΣάЖйя中文한कि😀½²\0"
+
+#: Made of few, or of many.
+TEXTS = st.text(st.sampled_from(FEW), max_size=12) | st.text(st.sampled_from(CHARS), max_size=12)
+QUERIES = st.text(st.sampled_from(FEW), max_size=8) | st.text(st.sampled_from(CHARS), max_size=8)
+
+
+def test_every_character_is_in_a_token_what_it_is_in_the_index(index: Index) -> None:
+    texts = [f"q{char}z" for char in CHARS]
+
+    assert len(CHARS) > 5000
+    assert [(text, made) for text, made in zip(texts, index.tokens(texts), strict=True) if tokens(text) != made] == []
+
+
+@given(texts=st.lists(TEXTS, max_size=6), query=QUERIES)
+def test_memory_and_index_find_the_same(index: Index, texts: list[str], query: str) -> None:
+    assert found(texts, query) == index.found(texts, query)
+
+
+@given(text=TEXTS, words=st.data())
+def test_a_text_is_found_by_some_of_its_own_words(index: Index, text: str, words: st.DataObject) -> None:
+    own = text.split()
+    query = " ".join(words.draw(st.lists(st.sampled_from(own), max_size=3))) if own else ""
+
+    assert finds(query, text) == (index.found([text], query) == [1]) == bool(tokens(query))
+
+
+@given(text=st.text(), query=st.text())
+@example(text="\ud83d", query="\udc00 \ud83d*")
+def test_no_text_and_no_query_is_an_error(index: Index, text: str, query: str) -> None:
+    found([text], query)
+    index.found([text.encode(errors="replace").decode()], query)
