@@ -1,0 +1,241 @@
+"""The oracle: what was said, what was shown, and what the history has in the end, held against each other.
+
+Pure: it knows no server. A reader is checked while it reads, against one table that all share, for nobody could keep
+what fifty readers saw of a million messages; everything else is checked when the history is there. A history is, for
+each room, what text has which number.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from enum import StrEnum
+
+Texts = dict[int, str]  # by number
+
+#: Examples that are kept of each kind of anomaly.
+MAX_EXAMPLES = 10
+
+#: In place of the number that an acknowledgement gave: there was none, or a refusal was the last word.
+UNKNOWN, REFUSED = 0, -1
+
+
+class Kind(StrEnum):
+    """What must never be."""
+
+    LOST = "lost"
+    DOUBLED = "doubled"
+    REORDERED = "reordered"
+    GAP = "unannounced gap"
+    NOT_STORED = "shown but not stored"
+    DIFFERENT = "same seq, different text"
+    ORDER = "per-sender order broken"
+    REFUSED = "refused but stored"
+    HOLE = "hole in the stored numbers"
+    UNEXPECTED = "unexpected"
+
+
+class Findings:
+    """The anomalies, counted, and the first few of each kind in words."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[Kind] = Counter()
+        self.examples: dict[Kind, list[str]] = {}
+
+    def add(self, kind: Kind, what: str, count: int = 1) -> None:
+        """Count an anomaly."""
+        self.counts[kind] += count
+        examples = self.examples.setdefault(kind, [])
+        if len(examples) < MAX_EXAMPLES:
+            examples.append(what)
+
+
+# --- While it runs ---------------------------------------------------------------------------------------------------
+
+
+class View:
+    """What one reader has been told of one room, over all its connections.
+
+    1. `last` is the highest number that it was told, or was told it missed; what comes next is the number after it.
+    2. `shown` is everybody's: what text was first seen with which number.
+    """
+
+    __slots__ = ("_findings", "_missed", "_shown", "last", "skipped", "who")
+
+    def __init__(self, who: str, last: int, shown: Texts, findings: Findings) -> None:
+        self.who = who
+        self.last = last
+        self.skipped = 0  # messages that it was told it missed
+        self._missed: list[tuple[int, int]] = []  # what it has not seen below `last`: announced, and not
+        self._shown = shown
+        self._findings = findings
+
+    def told(self, seq: int, text: str) -> None:
+        """Take the next message."""
+        if self._shown.setdefault(seq, text) != text:
+            self._findings.add(Kind.DIFFERENT, f"{self.who} saw {text} as {seq}, another saw {self._shown[seq]}")
+        if seq == self.last + 1:
+            self.last = seq
+        elif seq > self.last:
+            self._miss(seq - 1)
+            self.last = seq
+        elif any(first <= seq <= last for first, last in self._missed):
+            self._findings.add(Kind.REORDERED, f"{self.who} saw {seq} {text} after {self.last}")
+        else:
+            self._findings.add(Kind.DOUBLED, f"{self.who} saw {seq} {text} again, after {self.last}")
+
+    def acknowledged(self, seq: int, text: str) -> None:
+        """Take the number of what the reader said itself: it stands in its place; or is an old one, if asked again."""
+        if seq > self.last:
+            self.told(seq, text)
+        elif self._shown.setdefault(seq, text) != text:
+            self._findings.add(Kind.DIFFERENT, f"{self.who} said {text}, which is {seq}; so is {self._shown[seq]}")
+
+    def skips(self, first: int, last: int) -> None:
+        """Take a notice of what was skipped; it must begin where the reader stands."""
+        if first > self.last + 1:
+            self._miss(first - 1)
+        elif first <= self.last or last < first:
+            self._findings.add(Kind.GAP, f"{self.who} has {self.last} and is told that {first} to {last} are missing")
+        self._missed.append((first, last))
+        self.skipped += last - first + 1
+        self.last = max(self.last, last)
+
+    def ends(self, last: int) -> None:
+        """Take what the room's last number is, when nothing more will come."""
+        if self.last < last:
+            self._miss(last)
+
+    def _miss(self, last: int) -> None:
+        first = self.last + 1
+        self._findings.add(Kind.GAP, f"{self.who} was never told of {first} to {last}", last - first + 1)
+        self._missed.append((first, last))
+
+
+def text_of(sender: int, number: int) -> str:
+    """Return what a sender says as its message of this number: nobody says it twice."""
+    return f"s{sender:02}-{number:06}"
+
+
+def origin(text: str) -> tuple[int, int]:
+    """Return the sender and the number of a text. Raises ValueError if nobody says such a thing."""
+    sender, _, number = text.partition("-")
+    found = int(sender[1:]), int(number)
+    if text_of(*found) != text:
+        raise ValueError(text)
+    return found
+
+
+class Said:
+    """What one sender said in one room and what it heard of that; its messages are numbered from 1."""
+
+    def __init__(self, sender: int, room: str) -> None:
+        self.sender = sender
+        self.room = room
+        self.seqs = array("q", [UNKNOWN])  # by message: what the last word on it was
+        self.sends = array("q", [0])  # by message: it was the sender's so many-th to be sent; again, if it was refused
+        self.again: set[int] = set()  # messages that were sent on more than one connection
+        self._count = 0
+
+    def send(self, number: int) -> None:
+        """Note that a message is sent: a new one, or one that was refused."""
+        self._count += 1
+        if number == len(self.seqs):
+            self.seqs.append(UNKNOWN)
+            self.sends.append(self._count)
+        else:
+            self.seqs[number], self.sends[number] = UNKNOWN, self._count
+
+    def acknowledge(self, number: int, seq: int, findings: Findings) -> None:
+        """Note the number in the room that a message has."""
+        before = self.seqs[number]
+        if before > 0 and before != seq:
+            findings.add(Kind.DOUBLED, f"{text_of(self.sender, number)} is {before}, and then {seq}")
+        self.seqs[number] = seq
+
+    def refuse(self, number: int) -> None:
+        """Note that a message was refused."""
+        self.seqs[number] = REFUSED
+
+
+# --- In the end ------------------------------------------------------------------------------------------------------
+
+
+def places(history: Mapping[str, Texts], findings: Findings) -> dict[str, dict[str, int]]:
+    """Return for each room which number each text has; none may have two, and no number may be left out."""
+    found: dict[str, dict[str, int]] = {}
+    for room, texts in history.items():
+        numbers = found[room] = {}
+        last = 0
+        for seq, text in texts.items():
+            if seq != last + 1:
+                findings.add(Kind.HOLE, f"{room}: {seq} comes after {last}", max(1, seq - last - 1))
+            last = seq
+            if numbers.setdefault(text, seq) != seq:
+                findings.add(Kind.DOUBLED, f"{room}: {text} is stored as {numbers[text]} and as {seq}")
+    return found
+
+
+def check_said(
+    said: Iterable[Said], history: Mapping[str, Texts], where: Mapping[str, Mapping[str, int]], findings: Findings
+) -> None:
+    """Check each message: what was acknowledged is stored, with that number, and what was refused is not."""
+    for log in said:
+        stored, numbers = history.get(log.room, {}), where.get(log.room, {})
+        for number, seq in enumerate(log.seqs):
+            text = text_of(log.sender, number)
+            if seq > 0 and stored.get(seq) != text:
+                if text in numbers:
+                    findings.add(Kind.DIFFERENT, f"{text} was acknowledged as {seq}, and is stored as {numbers[text]}")
+                else:
+                    findings.add(Kind.LOST, f"{text} was acknowledged as {seq}; there is stored {stored.get(seq)}")
+            elif seq == REFUSED and text in numbers:
+                again = " when it was sent again" if number in log.again else ""
+                findings.add(Kind.REFUSED, f"{text} was refused{again}, and is stored as {numbers[text]}")
+
+
+def check_order(said: Iterable[Said], history: Mapping[str, Texts], findings: Findings) -> None:
+    """Check that what each sender said stands in the order in which it was sent."""
+    logs = {log.sender: log for log in said}
+    for room, texts in history.items():
+        before = dict.fromkeys(logs, (0, ""))
+        for text in texts.values():
+            try:
+                sender, number = origin(text)
+                log = logs[sender]
+                sent = log.sends[number]
+            except (ValueError, LookupError):
+                findings.add(Kind.UNEXPECTED, f"{room}: {text} is stored, and nobody has said it")
+                continue
+            if log.room != room:
+                findings.add(Kind.UNEXPECTED, f"{text} was said in {log.room} and is stored in {room}")
+            if sent < before[sender][0]:
+                findings.add(Kind.ORDER, f"{room}: {text} stands after {before[sender][1]}, and was said before it")
+            before[sender] = (sent, text)
+
+
+def check_shown(shown: Mapping[str, Texts], history: Mapping[str, Texts], findings: Findings) -> None:
+    """Check that everything that anybody saw with a number is stored with that number."""
+    for room, texts in shown.items():
+        stored = history.get(room, {})
+        for seq, text in texts.items():
+            kept = stored.get(seq)
+            if kept is None:
+                findings.add(Kind.NOT_STORED, f"{room}: {text} was shown as {seq}, which is not stored")
+            elif kept != text:
+                findings.add(Kind.DIFFERENT, f"{room}: {text} was shown as {seq}, where {kept} is stored")
+
+
+def check_plain(who: str, texts: Iterable[str], numbers: Mapping[str, int], findings: Findings) -> None:
+    """Check what one connection saw without numbers: all of it is stored, and rises."""
+    last = 0
+    for text in texts:
+        seq = numbers.get(text)
+        if seq is None:
+            findings.add(Kind.NOT_STORED, f"{who} saw {text}, which is not stored")
+        elif seq > last:
+            last = seq
+        else:
+            kind = Kind.DOUBLED if seq == last else Kind.REORDERED
+            findings.add(kind, f"{who} saw {text}, which is {seq}, after {last}")

@@ -1,0 +1,97 @@
+"""The server under torture: a process that is killed and started again, on the same port and with the same file."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+import time
+from pathlib import Path
+
+import gevent
+from gevent import subprocess
+
+#: A server listens within this, and ends within this: it gives itself 5 s.
+START_S, STOP_S = 30.0, 10.0
+
+#: Who lags behind further than this is told so; the usual megabyte would take the slow readers minutes.
+ROOM_LOG_BYTES = 262144
+
+
+class Broken(Exception):
+    """The server does not do what a run needs; says what."""
+
+
+def free_port() -> int:
+    """Return a port that nobody has now."""
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        port: int = sock.getsockname()[1]
+        return port
+
+
+class Server:
+    """gchat-server with its history in `database`, and everything else that it writes in `directory`."""
+
+    def __init__(self, directory: Path, database: Path, sync: str) -> None:
+        self.database = database
+        self.port = free_port()
+        self.slowest_start_s = 0.0
+        self._log_path = directory / "log"
+        self._environment = {
+            **{name: value for name, value in os.environ.items() if not name.startswith("GCHAT_")},
+            "GCHAT_HISTORY_SYNC": sync,
+            "GCHAT_LIMITS_MESSAGES_PER_S": "0",
+            "GCHAT_LIMITS_ROOM_LOG_BYTES": str(ROOM_LOG_BYTES),
+            "XDG_STATE_HOME": str(directory),
+        }
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def log(self) -> str:
+        """The log of all its lives."""
+        return self._log_path.read_text(errors="replace")
+
+    @property
+    def complaints(self) -> list[str]:
+        """Lines of the log that no server should write, whatever happens to it."""
+        return [line for line in self.log.splitlines() if "Traceback" in line or "crashed" in line]
+
+    @property
+    def pid(self) -> int:
+        """The process."""
+        assert self._process is not None
+        return self._process.pid
+
+    def start(self) -> None:
+        """Return when it listens. Raises Broken."""
+        began, logged = time.monotonic(), self._log_path.stat().st_size if self._log_path.exists() else 0
+        options = ["--no-admin", "--quiet", "--db", str(self.database)]
+        command = [sys.executable, "-m", "gchat.server.main", "127.0.0.1", str(self.port), *options]
+        with self._log_path.open("ab") as log:
+            self._process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self._environment
+            )
+        while b"listening on" not in self._log_path.read_bytes()[logged:]:
+            if self._process.poll() is not None or time.monotonic() - began > START_S:
+                raise Broken(f"the server did not start: {self.log[-2000:]}")
+            gevent.sleep(0.01)
+        self.slowest_start_s = max(self.slowest_start_s, time.monotonic() - began)
+
+    def kill(self) -> None:
+        """End it with SIGKILL."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+
+    def stop(self) -> None:
+        """End it with SIGTERM. Raises Broken if it does not end well, and in time."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGTERM)
+        try:
+            code = self._process.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            raise Broken(f"the server did not stop {STOP_S:g} s after SIGTERM") from None
+        if code != 0:
+            raise Broken(f"the server ended with {code} after SIGTERM: {self.log[-2000:]}")

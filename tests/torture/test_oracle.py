@@ -1,0 +1,138 @@
+"""The oracle finds each anomaly, and none where there is none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.torture import oracle
+from tests.torture.oracle import Findings, Kind, Said, View, text_of
+
+ROOM = "room"
+
+
+def texts(*numbers: int, sender: int = 0) -> list[str]:
+    return [text_of(sender, number) for number in numbers]
+
+
+def said(*seqs: int, sender: int = 0) -> Said:
+    """Return the log of a sender whose messages, from 1 on, had these last words."""
+    log = Said(sender, ROOM)
+    for number, seq in enumerate(seqs, 1):
+        log.send(number)
+        if seq == oracle.REFUSED:
+            log.refuse(number)
+        elif seq:
+            log.acknowledge(number, seq, Findings())
+    return log
+
+
+def judge(log: Said, stored: dict[int, str]) -> dict[Kind, int]:
+    findings, history = Findings(), {ROOM: stored}
+    where = oracle.places(history, findings)
+    oracle.check_said([log], history, where, findings)
+    oracle.check_order([log], history, findings)
+    return dict(findings.counts)
+
+
+def watch(see: Callable[[View], None], shown: dict[int, str] | None = None) -> dict[Kind, int]:
+    findings = Findings()
+    see(View("reader", 0, {} if shown is None else shown, findings))
+    return dict(findings.counts)
+
+
+ONE, TWO, THREE = texts(1, 2, 3)
+
+
+@pytest.mark.parametrize(
+    ("log", "stored", "found"),
+    [
+        (said(1, 2), {1: ONE, 2: TWO}, {}),
+        (said(1, oracle.UNKNOWN), {1: ONE, 2: TWO}, {}),
+        (said(1, oracle.UNKNOWN), {1: ONE}, {}),
+        (said(1, oracle.REFUSED), {1: ONE}, {}),
+        (said(1, 2), {1: ONE}, {Kind.LOST: 1}),
+        (said(1, 2), {1: ONE, 2: TWO, 3: ONE}, {Kind.DOUBLED: 1, Kind.ORDER: 1}),
+        (said(1, 2), {1: TWO, 2: ONE}, {Kind.DIFFERENT: 2, Kind.ORDER: 1}),
+        (said(oracle.UNKNOWN, oracle.UNKNOWN), {1: TWO, 2: ONE}, {Kind.ORDER: 1}),
+        (said(1, oracle.REFUSED), {1: ONE, 2: TWO}, {Kind.REFUSED: 1}),
+        (said(1, 3), {1: ONE, 3: TWO}, {Kind.HOLE: 1}),
+        (said(1), {1: ONE, 2: THREE}, {Kind.UNEXPECTED: 1}),
+    ],
+)
+def test_what_was_said_is_held_against_what_is_stored(
+    log: Said, stored: dict[int, str], found: dict[Kind, int]
+) -> None:
+    assert judge(log, stored) == found
+
+
+def test_two_numbers_for_one_message_are_found() -> None:
+    findings, log = Findings(), said(1)
+    log.acknowledge(1, 2, findings)
+
+    assert dict(findings.counts) == {Kind.DOUBLED: 1}
+
+
+def tells(*events: tuple[int, str] | tuple[int, int]) -> Callable[[View], None]:
+    """Return what tells a reader these messages, and notices of what was skipped."""
+
+    def see(view: View) -> None:
+        for first, second in events:
+            if isinstance(second, str):
+                view.told(first, second)
+            else:
+                view.skips(first, second)
+
+    return see
+
+
+@pytest.mark.parametrize(
+    ("see", "found"),
+    [
+        (tells((1, ONE), (2, TWO)), {}),
+        (tells((1, ONE), (2, 4), (5, TWO)), {}),
+        (tells((1, ONE), (3, TWO)), {Kind.GAP: 1}),
+        (tells((1, ONE), (3, 4), (5, TWO)), {Kind.GAP: 1}),
+        (tells((1, ONE), (1, ONE)), {Kind.DOUBLED: 1}),
+        (tells((1, ONE), (3, THREE), (2, TWO)), {Kind.GAP: 1, Kind.REORDERED: 1}),
+        (tells((1, ONE), (2, TWO), (2, 3)), {Kind.GAP: 1}),
+    ],
+)
+def test_what_a_reader_is_told_has_no_hole_and_no_repeat(see: Callable[[View], None], found: dict[Kind, int]) -> None:
+    assert watch(see) == found
+
+
+def test_two_readers_who_see_something_else_are_found() -> None:
+    assert watch(tells((1, ONE)), {1: TWO}) == {Kind.DIFFERENT: 1}
+
+
+def test_the_end_of_a_room_that_nobody_told_is_found() -> None:
+    def see(view: View) -> None:
+        view.told(1, ONE)
+        view.ends(3)
+
+    assert watch(see) == {Kind.GAP: 2}
+
+
+def test_what_was_shown_and_is_not_stored_or_something_else_is_found() -> None:
+    findings = Findings()
+    oracle.check_shown({ROOM: {1: ONE, 2: TWO, 3: THREE}}, {ROOM: {1: ONE, 2: THREE}}, findings)
+
+    assert dict(findings.counts) == {Kind.DIFFERENT: 1, Kind.NOT_STORED: 1}
+
+
+@pytest.mark.parametrize(
+    ("sight", "found"),
+    [
+        ([ONE, THREE], {}),
+        ([TWO, ONE], {Kind.REORDERED: 1}),
+        ([ONE, ONE], {Kind.DOUBLED: 1}),
+        ([ONE, text_of(9, 9)], {Kind.NOT_STORED: 1}),
+    ],
+)
+def test_what_is_seen_without_numbers_rises_and_is_stored(sight: list[str], found: dict[Kind, int]) -> None:
+    findings = Findings()
+    oracle.check_plain("nc", sight, {ONE: 1, TWO: 2, THREE: 3}, findings)
+
+    assert dict(findings.counts) == found
