@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Protocol
+from collections.abc import Callable, Iterable, Sequence
+from typing import Protocol, TypeVar
 
 from msgspec import Struct
 
 from gchat.protocol.errors import GchatError
 from gchat.protocol.events import Message, Numbered, Record, TopicIs
+
+T = TypeVar("T")
 
 
 class JournalError(GchatError):
@@ -33,6 +35,13 @@ class Kept(Struct, frozen=True, gc=False):
     record: Record | None
     numbers: tuple[Numbered, ...] = ()
     why_not: str = ""
+
+
+class Run(Protocol):
+    """Calls a function on a native thread of its own, one call after the other; waits for it, and lets others go on."""
+
+    def __call__(self, function: Callable[[], T], /) -> T:
+        """Return what it returns; raise what it raises."""
 
 
 class Journal(Protocol):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from itertools import count
 
-from gchat.journal.base import Kept, Posting
+from gchat.journal.base import Kept, Posting, Run
 from gchat.journal.ids import Ids
 from gchat.journal.numbering import Numbering
 from gchat.journal.tail import Tail
@@ -27,13 +27,14 @@ class _Room:
 class MemoryJournal:
     """Keeps about `room_bytes` of each room, the oldest goes first; the last message always stays.
 
-    `epoch` is a name that no other journal has.
+    `epoch` is a name that no other journal has. To look through all of a room takes a while, and is left to `run`.
     """
 
     trouble = ""
 
-    def __init__(self, room_bytes: int, epoch: str) -> None:
+    def __init__(self, room_bytes: int, epoch: str, run: Run) -> None:
         self.room_bytes = room_bytes
+        self._run = run
         self._epoch = epoch
         self._made = count()  # rooms: each has an epoch of its own, also one that comes again
         self._rooms: dict[str, _Room] = {}
@@ -67,7 +68,8 @@ class MemoryJournal:
 
     def search(self, room: str, text: str, limit: int) -> list[Record]:
         """See Journal.search."""
-        return matching(self._room(room).tail.records, text, limit)
+        records = self._room(room).tail.records.copy()
+        return self._run(lambda: matching(records, text, limit))
 
     def epoch(self, room: str) -> str:
         """See Journal.epoch."""

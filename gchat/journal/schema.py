@@ -19,9 +19,12 @@ SEQ_BITS = 36
 #: Says in the file's head that it is ours: "gcht".
 APPLICATION_ID = 0x67636874
 
+# Emoji that are newer than SQLite's tables of characters, where they pass for letters: "lol🤣" would be one word.
+_EMOJI = "".join(map(chr, range(0x1F000, 0x1FB00)))
+
 # How one version becomes the next. Each runs in one transaction, once, and is never changed afterwards.
 MIGRATIONS = (
-    """
+    f"""
     CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
     CREATE TABLE rooms (
         id INTEGER PRIMARY KEY,
@@ -48,7 +51,8 @@ MIGRATIONS = (
         PRIMARY KEY (kind, key)
     ) WITHOUT ROWID;
     CREATE VIRTUAL TABLE words USING fts5 (
-        text, content = 'messages', content_rowid = 'key', tokenize = 'unicode61 remove_diacritics 2'
+        text, content = 'messages', content_rowid = 'key',
+        tokenize = "unicode61 remove_diacritics 2 separators '{_EMOJI}'"
     );
     """,
 )

@@ -10,9 +10,9 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
-from gchat.journal.base import JournalError, Kept, Posting
+from gchat.journal.base import JournalError, Kept, Posting, Run
 from gchat.journal.database import Changes, Database, Doubt, Row, StoredRoom, rows_of
 from gchat.journal.ids import MAX_IDS, Ids
 from gchat.journal.numbering import Numbering, ids_of
@@ -40,13 +40,6 @@ PRUNE_S = 60.0
 CHECKPOINT_AFTER = 300
 
 T = TypeVar("T")
-
-
-class Run(Protocol):
-    """Calls a function on a native thread of its own, one call after the other; waits for it, and lets others go on."""
-
-    def __call__(self, function: Callable[[], T], /) -> T:
-        """Return what it returns; raise what it raises."""
 
 
 class _Room:

@@ -16,8 +16,6 @@ from gchat.protocol.events import Record, Said
 #: A shorter beginning would be that of too many words to go through (measured, a million messages: 0.3 s).
 MIN_BEGINNING = 3
 
-_ASCII_WORD = re.compile("[0-9a-z]+")
-
 #: The accents of Latin letters. Where one stands by itself it is nothing; any other mark separates, as a space does.
 _ACCENT = re.compile("[\u0300-\u0304\u0306-\u030c\u030f\u0311\u031b\u0323-\u0328\u032d\u032e\u0330\u0331]")
 
@@ -28,7 +26,7 @@ _UNQUOTABLE = re.compile("[\0\ud800-\udfff]")
 def tokens(text: str) -> list[str]:
     """Return the words of a text, as they are compared."""
     if text.isascii():  # much faster, and the memory journal looks at all that it has
-        return _ASCII_WORD.findall(text.lower())
+        return text.translate(_ASCII).split()
     return "".join(map(_compared, text)).split()
 
 
@@ -46,6 +44,9 @@ def _compared(char: str) -> str:
     return folded if len(folded) == 1 else char.lower()  # FTS5 folds each by itself: ß stays what it is
 
 
+_ASCII = {code: _compared(chr(code)) for code in range(128)}
+
+
 def fts_query(text: str) -> str:
     """Return an FTS5 query for messages with all of these words; "" if there is none. Nothing in it is an operator."""
     found = []
@@ -58,16 +59,20 @@ def fts_query(text: str) -> str:
 
 def matching(records: Sequence[Record], text: str, limit: int) -> list[Record]:
     """Return the last `limit` messages that have all of these words, oldest first, each as a record of its own."""
-    phrases = [(phrase, _is_open(word, phrase)) for word in text.split() if (phrase := tokens(word))]
+    wanted = [
+        f" {' '.join(phrase)}" + ("" if _is_open(word, phrase) else " ")
+        for word in text.split()
+        if (phrase := tokens(word))
+    ]
     found: list[Record] = []
-    if not phrases:
+    if not wanted:
         return found
     for record in reversed(records):
-        for single in reversed(_singles(record)):
-            message = single.message
-            words = tokens(message.texts[0] if isinstance(message, Said) else message.text)
-            if all(_has(words, phrase, is_open) for phrase, is_open in phrases):
-                found.append(single)
+        texts = record.message.texts if isinstance(record.message, Said) else (record.message.text,)
+        for at in reversed(range(len(texts))):
+            words = f" {' '.join(tokens(texts[at]))} "
+            if all(phrase in words for phrase in wanted):
+                found.append(_single(record, at))
                 if len(found) == limit:
                     return found[::-1]
     return found[::-1]
@@ -78,21 +83,10 @@ def _is_open(word: str, phrase: list[str]) -> bool:
     return word.endswith("*") and len(phrase[-1]) >= MIN_BEGINNING
 
 
-def _has(words: list[str], phrase: list[str], is_open: bool) -> bool:
-    *whole, last = phrase
-    for at in range(len(words) - len(whole)):
-        end = words[at + len(whole)]
-        if words[at : at + len(whole)] == whole and (end.startswith(last) if is_open else end == last):
-            return True
-    return False
-
-
-def _singles(record: Record) -> list[Record]:
+def _single(record: Record, at: int) -> Record:
+    """Return one message of a record as a record of its own."""
     message = record.message
     if not isinstance(message, Said):
-        return [record]
-    ids = [(id_,) if id_ else () for id_ in message.ids] or [()] * message.count
-    return [
-        Record(record.seq + at, record.time, Said(message.name, (text,), ids[at]))
-        for at, text in enumerate(message.texts)
-    ]
+        return record
+    id_ = message.ids[at] if message.ids else ""
+    return Record(record.seq + at, record.time, Said(message.name, (message.texts[at],), (id_,) if id_ else ()))

@@ -6,12 +6,16 @@ send nothing that has not been through it (threats.md T5, T7, T8, T10).
 
 from __future__ import annotations
 
+import os
 import re
 import unicodedata
+from bisect import bisect_right
 from collections.abc import Iterable
 from functools import cache
+from typing import Any
 
-from confusable_homoglyphs import categories, confusables
+import confusable_homoglyphs
+import msgspec
 from precis_i18n import get_profile
 
 from gchat.protocol.errors import Code, Refusal
@@ -176,7 +180,14 @@ def _described(chars: str) -> str:
 
 
 def _scripts(name: str) -> set[str]:
-    return {str(script) for script in categories.unique_aliases(name)} - {"COMMON", "INHERITED"}
+    return {_script(ord(char)) for char in name} - {"COMMON", "INHERITED"}
+
+
+def _script(code: int) -> str:
+    table = _scripts_table()
+    ranges = table["code_points_ranges"]  # first, last, script, category; in order
+    _, last, script, _ = ranges[bisect_right(ranges, code, key=lambda found: found[0]) - 1]
+    return str(table["iso_15924_aliases"][script]) if code <= last else "UNKNOWN"
 
 
 def _skeleton(text: str) -> str:
@@ -193,14 +204,24 @@ def _prototypes() -> dict[str, str]:
     The library keeps Unicode's confusables.txt as a graph without direction: a character that is not a prototype has
     one neighbour, its prototype. Where two have only each other, either will do, for keys are only ever compared.
     """
-    graph = {
-        source.strip("\u200e"): [str(homoglyph["c"]).strip("\u200e") for homoglyph in homoglyphs]
-        for source, homoglyphs in confusables.confusables_data.items()
+    only_neighbour = {
+        source.strip("\u200e"): str(homoglyphs[0]["c"]).strip("\u200e")
+        for source, homoglyphs in _table("confusables").items()
+        if len(homoglyphs) == 1
     }
-    prototypes: dict[str, str] = {}
-    for source, neighbours in graph.items():
-        if len(source) == len(neighbours) == 1:
-            prototype = neighbours[0]
-            if graph.get(prototype) != [source] or len(prototype) > 1 or prototype < source:
-                prototypes[source] = prototype
-    return prototypes
+    return {
+        source: neighbour
+        for source, neighbour in only_neighbour.items()
+        if len(source) == 1 and (only_neighbour.get(neighbour) != source or len(neighbour) > 1 or neighbour < source)
+    }
+
+
+@cache
+def _scripts_table() -> Any:
+    return _table("categories")
+
+
+def _table(name: str) -> Any:
+    """Return one of the library's tables: its own modules load urllib for it, which takes as long as all of ours."""
+    with open(os.path.join(os.path.dirname(confusable_homoglyphs.__file__), f"{name}.json"), "rb") as file:
+        return msgspec.json.decode(file.read())

@@ -32,7 +32,7 @@ class HistoryError(GchatError):
 
 
 class _Thread:
-    """Implements gchat.journal.sqlite.Run."""
+    """Implements gchat.journal.base.Run."""
 
     def __init__(self) -> None:
         self._pool = ThreadPool(1)
@@ -60,7 +60,7 @@ def open_journal(config: Config, path: str) -> Journal:
     """Return the journal; one on disk is in the file at `path`. Raises HistoryError."""
     history = config.history
     if history.store == "memory":
-        return MemoryJournal(config.limits.room_log_bytes, secrets.token_hex(8))
+        return MemoryJournal(config.limits.room_log_bytes, secrets.token_hex(8), _Thread())
     # Imported only where it is used.
     from gchat.journal.database import Database  # noqa: PLC0415
     from gchat.journal.sqlite import SqliteJournal  # noqa: PLC0415

@@ -111,7 +111,9 @@ class Replay:
         answer: Found | Refused
         try:
             records = self._journal.search(effect.room, effect.text, effect.limit)
-            answer = Found(tuple(records), len(records) == effect.limit, time.time(), effect.id)
+            shown = _last_page(records, PAGE_BYTES)
+            more = len(shown) < len(records) or len(records) == effect.limit
+            answer = Found(tuple(shown), more, time.time(), effect.id)
         except (JournalError, KeyError) as error:
             answer = _unreadable(error, effect.id)
         connection.asking = False

@@ -42,7 +42,7 @@ def append(journal: Journal, batch: list[tuple[str, Message]], time: float = 1.0
 
 @pytest.fixture
 def journal() -> Journal:
-    return MemoryJournal(1 << 20, "e")
+    return MemoryJournal(1 << 20, "e", lambda function: function())
 
 
 def test_numbers_begin_at_one_and_have_no_holes(journal: Journal) -> None:
@@ -89,7 +89,7 @@ def test_nothing_is_read_where_there_is_nothing(journal: Journal, room: str, sta
 
 
 def test_the_oldest_go_when_there_is_no_place_and_reading_begins_later() -> None:
-    journal = MemoryJournal(1000, "e")
+    journal = MemoryJournal(1000, "e", lambda function: function())
     for number in range(1, 101):
         append(journal, [("lobby", said(f"message {number}"))])
 
@@ -102,14 +102,14 @@ def test_the_oldest_go_when_there_is_no_place_and_reading_begins_later() -> None
 
 
 def test_the_last_message_stays_however_long_it_is() -> None:
-    journal = MemoryJournal(10, "e")
+    journal = MemoryJournal(10, "e", lambda function: function())
     append(journal, [("lobby", said("x" * 8192))])
 
     assert numbered(journal.read("lobby", 1, 10)) == [(1, "x" * 8192)]
 
 
 def test_one_room_does_not_drive_out_another() -> None:
-    journal = MemoryJournal(1000, "e")
+    journal = MemoryJournal(1000, "e", lambda function: function())
     append(journal, [("quiet", said("still here"))])
     append(journal, [("loud", said("x" * 500))] * 100)
 
@@ -134,7 +134,7 @@ def test_a_room_that_is_forgotten_leaves_the_others_as_they_are(journal: Journal
 def test_any_part_of_a_room_is_the_same_part_of_a_plain_list(
     batches: list[list[tuple[str, int]]], start: int, limit: int
 ) -> None:
-    journal = MemoryJournal(1 << 20, "e")
+    journal = MemoryJournal(1 << 20, "e", lambda function: function())
     said_in: dict[str, list[str]] = {"a": [], "b": []}
     for batch in batches:
         messages: list[tuple[str, Message]] = []
@@ -225,7 +225,7 @@ def test_a_room_that_comes_again_is_another_and_its_epoch_says_so(journal: Journ
 
 
 def test_the_first_number_is_that_of_the_oldest_message() -> None:
-    journal = MemoryJournal(1000, "e")
+    journal = MemoryJournal(1000, "e", lambda function: function())
     assert journal.first_seq("lobby") == 1
     for number in range(50):
         append(journal, [("lobby", said(str(number)))])

@@ -381,7 +381,7 @@ def test_what_is_too_old_goes_and_its_numbers_are_not_used_again(file: File) -> 
 
 
 def test_a_search_finds_words_in_any_case_and_accent_in_this_room_only(file: File) -> None:
-    file.says("The Déploy is done", "deployment tomorrow", "nothing")
+    file.says("The Déploy is done🤣", "deployment tomorrow", "nothing")
     file.says("deploy elsewhere", room="dev")
 
     def found(text: str) -> list[int]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 import unicodedata
 from itertools import product
 
 import pytest
-from confusable_homoglyphs import confusables
+from confusable_homoglyphs import categories, confusables
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -15,6 +17,7 @@ from gchat.protocol.errors import Code, Refusal
 from gchat.protocol.text import (
     MAX_COMBINING_MARKS,
     MAX_ROOM_NAME,
+    _script,
     folded,
     name_keys,
     nick,
@@ -307,6 +310,17 @@ def test_names_that_look_alike_share_a_key(one: str, other: str) -> None:
 @pytest.mark.parametrize(("one", "other"), [("alice", "bob"), ("evan", "eva"), ("a1", "a2"), ("müller", "muller")])
 def test_names_that_look_different_share_no_key(one: str, other: str) -> None:
     assert not share_a_key(one, other)
+
+
+def test_the_script_of_every_character_is_the_one_that_the_library_tells() -> None:
+    assert all(_script(code) == categories.alias(chr(code)).upper() for code in range(0x30000))
+    assert _script(0x10FFFF) == "UNKNOWN"
+
+
+def test_names_are_told_apart_without_what_the_library_takes_long_to_load() -> None:
+    code = "import sys; from gchat.protocol.text import name_keys, nick; name_keys(nick('a', 9)); print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60).stdout
+    assert not {"urllib.request", "http.client", "gevent"} & set(loaded.split())
 
 
 def test_a_thousand_confusable_pairs_of_nicks_share_a_key() -> None:

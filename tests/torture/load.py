@@ -282,7 +282,8 @@ class Sender(Rich):
 
     def goes_live(self) -> None:
         """Say again what was not answered, with the same ids; then go on."""
-        self.said.again.update(self._open)
+        for number in self._open:
+            self.said.send_again(number, may_be_refused=self.world.refused > 0)
         self.sends(b"".join(map(self._line, self._open)))
         self.go_on()
 

@@ -134,8 +134,9 @@ class Said:
         self.sender = sender
         self.room = room
         self.seqs = array("q", [UNKNOWN])  # by message: what the last word on it was
-        self.sends = array("q", [0])  # by message: it was the sender's so many-th to be sent; again, if it was refused
         self.again: set[int] = set()  # messages that were sent on more than one connection
+        self._sends = array("q", [0])  # by message: when it was sent last, as the sender's so many-th
+        self._earlier: dict[int, list[int]] = {}  # and before that, if that may be what counts
         self._count = 0
 
     def send(self, number: int) -> None:
@@ -143,9 +144,26 @@ class Said:
         self._count += 1
         if number == len(self.seqs):
             self.seqs.append(UNKNOWN)
-            self.sends.append(self._count)
+            self._sends.append(self._count)
         else:
-            self.seqs[number], self.sends[number] = UNKNOWN, self._count
+            self.seqs[number], self._sends[number] = UNKNOWN, self._count
+            self._earlier.pop(number, None)
+
+    def send_again(self, number: int, *, may_be_refused: bool) -> None:
+        """Note that a message is sent once more, for the answer was lost.
+
+        If that cannot have been a refusal, its place among the others is still that of the first time.
+        """
+        self.again.add(number)
+        if may_be_refused:
+            self._count += 1
+            self._earlier.setdefault(number, []).append(self._sends[number])
+            self._sends[number] = self._count
+
+    def sent(self, number: int, after: int) -> int:
+        """Return when a message was sent, if possible `after` then. Raises IndexError if it never was."""
+        last = self._sends[number]
+        return next((sent for sent in self._earlier.get(number, ()) if sent > after), last)
 
     def acknowledge(self, number: int, seq: int, findings: Findings) -> None:
         """Note the number in the room that a message has."""
@@ -204,7 +222,7 @@ def check_order(said: Iterable[Said], history: Mapping[str, Texts], findings: Fi
             try:
                 sender, number = origin(text)
                 log = logs[sender]
-                sent = log.sends[number]
+                sent = log.sent(number, before[sender][0])
             except (ValueError, LookupError):
                 findings.add(Kind.UNEXPECTED, f"{room}: {text} is stored, and nobody has said it")
                 continue

@@ -67,6 +67,25 @@ def test_what_was_said_is_held_against_what_is_stored(
     assert judge(log, stored) == found
 
 
+@pytest.mark.parametrize(("may_be_refused", "found"), [(False, {Kind.ORDER: 1}), (True, {})])
+def test_the_place_of_what_was_sent_again_is_the_first_one_unless_that_may_have_been_refused(
+    may_be_refused: bool, found: dict[Kind, int]
+) -> None:
+    log = said(oracle.UNKNOWN, oracle.UNKNOWN)
+    for number in (1, 2):
+        log.send_again(number, may_be_refused=may_be_refused)
+
+    assert judge(log, {1: TWO, 2: ONE}) == found
+
+
+def test_the_place_of_what_was_refused_and_sent_again_is_the_last_one() -> None:
+    log = said(oracle.REFUSED, 1)
+    log.send(1)
+
+    assert judge(log, {1: TWO, 2: ONE}) == {}
+    assert judge(log, {1: ONE, 2: TWO}) == {Kind.DIFFERENT: 1, Kind.ORDER: 1}
+
+
 def test_two_numbers_for_one_message_are_found() -> None:
     findings, log = Findings(), said(1)
     log.acknowledge(1, 2, findings)
