@@ -89,7 +89,7 @@ class Handler(WSGIHandler):
             self.socket.settimeout(SEND_S)
             self.handle_one_response()
         finally:
-            del self.server.working[self]
+            self.server.working.pop(self, None)  # not there if it had to make room
         if self._body_left:
             self._linger()
         return None if self.close_connection else True
@@ -340,7 +340,7 @@ class AdminServer(WSGIServer):
             return True
         # These are answered at once: a request that is still here has a peer who does not read the answer.
         if handler := next((handler for handler, path in self.working.items() if path in HEALTH), None):
-            self.working[handler] = ""
+            del self.working[handler]
             handler.evict(socket.SHUT_RDWR)
             return True
         return False

@@ -9,6 +9,7 @@ import resource
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
+from itertools import count
 from pathlib import Path
 
 import gevent
@@ -16,6 +17,7 @@ import pytest
 from gevent.server import StreamServer
 
 from gchat.admin import server as server_module
+from gchat.admin.operator import UserInfo
 from gchat.admin.server import MAX_CONNECTIONS, MAX_WORKING, AdminServer, Handler
 from tests.admin.endpoint import Connection, Endpoint, wait_until
 from tests.admin.fake_operator import FakeOperator
@@ -74,6 +76,30 @@ def test_who_sends_thousands_of_requests_at_once_holds_up_nobody(endpoint: Endpo
         wait_until(lambda: endpoint.server.working or hog.receive(), "the first answer")
         endpoint.ask_get("/healthz")
         assert hog.received.count(b"HTTP/1.1 200") < 3000
+
+
+def test_however_many_are_answered_there_is_one_piece_of_work_in_a_turn_of_the_loop(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    turn, made = count(), list[int]()
+    with Endpoint(FakeOperator(users=2000)) as endpoint, ExitStack() as stack:
+        watcher = gevent.get_hub().loop.check()
+        stack.callback(watcher.close)
+        users = endpoint.operator.users
+
+        def noted() -> Iterator[list[UserInfo]]:
+            for piece in users():
+                made.append(now[0])
+                yield piece
+
+        now = [0]
+        watcher.start(lambda: now.__setitem__(0, next(turn)))
+        monkeypatch.setattr(endpoint.operator, "users", noted)
+        crowd = [stack.enter_context(endpoint.connect()) for _ in range(8)]
+        for connection in crowd:
+            connection.sends(endpoint.head("GET", "/status"))
+        assert [connection.answer().status for connection in crowd] == [200] * 8
+    assert len(set(made)) == len(made) >= 16
 
 
 def test_a_head_may_come_byte_for_byte(endpoint: Endpoint) -> None:

@@ -1,4 +1,4 @@
-"""The load: senders, readers, and readers in plain, each a greenlet with one connection after the other.
+"""The load: senders, readers, and readers in plain.
 
 They come back however often they are thrown out: the rich ones with their token and the number that they had come to,
 and a sender says again, with the same ids, what it has had no answer to. What they see goes to the oracle at once.
@@ -7,20 +7,15 @@ and a sender says again, with the same ids, what it has had no answer to. What t
 from __future__ import annotations
 
 import re
-import socket as native
 from array import array
-from collections import Counter
-from collections.abc import Iterator
-from contextlib import suppress
-from dataclasses import dataclass, field
-from random import Random
+from collections.abc import Iterator, Sequence
 
 import gevent
 import msgspec
-from gevent import socket
 
 from gchat.protocol import wire
-from tests.torture.oracle import Findings, Kind, Said, Texts, View, text_of
+from tests.torture.oracle import Kind, Said, View, text_of
+from tests.torture.peer import Peer, World
 
 #: Messages of one sender that are on their way at a time.
 WINDOW = 64
@@ -31,160 +26,41 @@ ACT_EVERY = 50
 #: A sender that was refused waits so long.
 REFUSED_S = 0.05
 
-#: Who finds nobody listening tries again within so long.
-RETRY_S = 0.1
-
-#: To connect, on this machine, takes no time; unless the server's queue is full.
-CONNECT_S = 5.0
-
 #: A slow reader stops reading for so long, at most, about once in so many reads.
 SLEEP_S, SLEEP_EVERY = 3.0, 300
 
 #: What a slow reader lets the kernel have for it.
 SLOW_BUFFER = 8192
 
-READ_BYTES = 65536
-
-#: Nobody connects from the address that the server has: a port that is tried while nobody listens connects to itself.
-SOURCE = "127.0.0.2"
-
-_LINGER_NOT = b"\1\0\0\0\0\0\0\0"  # struct linger: on, 0 s
+#: Who wanders goes to another room about once in so many reads.
+WANDER_EVERY = 300
 
 _MESSAGE = re.compile(rb" s(\d+)-(\d+)$", re.MULTILINE)
 
 _decoder: msgspec.json.Decoder[wire.AnyEvent] = msgspec.json.Decoder(wire.AnyEvent)
 
 
-@dataclass
-class World:
-    """What all share."""
-
-    wanted: int  # acknowledged messages
-    random: Random
-    port: int = 0
-    findings: Findings = field(default_factory=Findings)
-    shown: dict[str, Texts] = field(default_factory=dict)  # by room
-    epoch: str = ""
-    sent: int = 0
-    acked: int = 0
-    refused: int = 0
-    unknown: int = 0  # sent, and the connection broke before the answer; they were sent again
-    told: int = 0  # messages that came to rich readers and senders
-    cuts: int = 0
-    connections: int = 0
-    refusals: Counter[str] = field(default_factory=Counter)  # of anything, by code
-    closings: Counter[str] = field(default_factory=Counter)  # by code
-
-    far_behind: set[str] = field(default_factory=set)  # rooms whose readers need time
-
-    tormented: bool = True  # whether the nemesis has more to do
-
-    @property
-    def enough(self) -> bool:
-        """Whether all that was wanted is acknowledged, and nobody is needed to say more."""
-        return self.acked >= self.wanted and not self.tormented
-
-    def see_epoch(self, who: str, epoch: str) -> None:
-        """Take the name of a room's log: it is the same file all the time, so it has one."""
-        if self.epoch and epoch != self.epoch:
-            self.findings.add(Kind.UNEXPECTED, f"{who} is welcomed to another log: {epoch}, not {self.epoch}")
-        self.epoch = epoch
-
-
-class Peer:
-    """Somebody who connects, again and again."""
-
-    def __init__(self, world: World, name: str, room: str, *, receive_buffer: int = 0) -> None:
-        self.world = world
-        self.name = name
-        self.room = room
-        self._receive_buffer = receive_buffer
-        self._sock: socket.socket | None = None
-
-    def run(self) -> None:
-        """Connect and read until the end, for ever."""
-        while True:
-            try:
-                self._sock = self._connected()
-                self.world.connections += 1
-                for data in self._received():
-                    self.hears(data)
-            except OSError:  # refused, broken, or cut by the nemesis
-                pass
-            finally:
-                self._close()
-            self.breaks()
-            gevent.sleep(self.world.random.random() * RETRY_S)
-
-    @property
-    def connected(self) -> bool:
-        """Whether there is a connection to be cut."""
-        return self._sock is not None
-
-    def cut(self) -> None:
-        """Break the connection: the server gets a reset, and this peer loses what it has not read."""
-        if self._sock is not None:
-            self._sock.setsockopt(native.SOL_SOCKET, native.SO_LINGER, _LINGER_NOT)
-            self._close()
-            self.world.cuts += 1
-
-    def sends(self, data: bytes) -> None:
-        """Send bytes, if there is a connection."""
-        if self._sock is not None:
-            with suppress(OSError):  # who reads notices it too
-                self._sock.sendall(data)
-
-    def opening(self) -> bytes:
-        """Return what is said first."""
-        return b""
-
-    def hears(self, data: bytes) -> None:
-        """Take whole lines."""
-
-    def breaks(self) -> None:
-        """Take it that the connection is over."""
-
-    def _connected(self) -> socket.socket:
-        """Return a connection on which the first words are said: at once, also if this process is busy."""
-        with native.socket() as sock:
-            sock.settimeout(CONNECT_S)
-            if self._receive_buffer:
-                sock.setsockopt(native.SOL_SOCKET, native.SO_RCVBUF, self._receive_buffer)
-            sock.setsockopt(native.IPPROTO_TCP, native.TCP_NODELAY, 1)
-            sock.bind((SOURCE, 0))
-            sock.connect(("127.0.0.1", self.world.port))
-            sock.sendall(self.opening())
-            return socket.socket(fileno=sock.detach())
-
-    def _received(self) -> Iterator[bytes]:
-        """Return whole lines as they come. What is cut off at the end was never said."""
-        rest = b""
-        while self._sock is not None and (data := self._sock.recv(READ_BYTES)):
-            whole, newline, rest = (rest + data).rpartition(b"\n")
-            if newline:
-                yield whole
-
-    def _close(self) -> None:
-        sock, self._sock = self._sock, None
-        if sock is not None:
-            sock.close()
-
-
 class Rich(Peer):
-    """Who speaks the rich dialect, and reads: all that a sender does too."""
+    """Who speaks the rich dialect, and reads: all that a sender does too. Some wander from room to room."""
 
-    def __init__(self, world: World, name: str, room: str, *, slow: bool = False) -> None:
-        super().__init__(world, name, room, receive_buffer=SLOW_BUFFER if slow else 0)
-        self.view: View | None = None  # when it has been welcomed
+    def __init__(self, world: World, name: str, rooms: Sequence[str], *, slow: bool = False) -> None:
+        super().__init__(world, name, rooms[0], receive_buffer=SLOW_BUFFER if slow else 0)
         self.slow = slow
+        self.views: dict[str, View] = {}  # by room
+        self._rooms = rooms
+        self._asked: wire.After | None = None  # after what it has asked to be told, of the room that it goes to
         self._token: str | None = None
         self._live = False
 
+    @property
+    def view(self) -> View | None:
+        """What it has been told of the room that it is in; None until it was welcomed."""
+        return self.views.get(self.room)
+
     def opening(self) -> bytes:
         """Come back to where one was."""
-        after = wire.After(self.world.epoch, self.view.last) if self.view else None
-        opening = wire.Opening(nick=self.name, room=self.room, token=self._token, after=after, replay=0)
-        return wire.opening_line(opening)
+        after = self._after(self.room)
+        return wire.opening_line(wire.Opening(nick=self.name, room=self.room, token=self._token, after=after, replay=0))
 
     def hears(self, data: bytes) -> None:
         """Have each event checked."""
@@ -193,26 +69,47 @@ class Rich(Peer):
         except msgspec.DecodeError as error:
             self._unexpected(f"is told what is no event ({error}): {data[:300]!r}")
             raise ConnectionError from None
+        view = self.view
         for event in events:
             if isinstance(event, wire.Said | wire.Acted):
-                if self.view is None or event.room != self.room:
+                if view is None or event.room != self.room:
                     self._unexpected(f"is told {event.text} of {event.room}")
                     continue
                 self.world.told += 1
-                self.view.told(event.seq, event.text)
+                view.told(event.seq, event.text)
             else:
                 self._hears_of(event)
-        if self.slow and not self.world.enough and self.world.random.random() < 1 / SLEEP_EVERY:
+                view = self.view
+        self._idles()
+
+    def _idles(self) -> None:
+        """Be slow, or go to another room, now and then; in the end neither, for everybody is waited for."""
+        if self.world.enough:
+            return
+        if self.slow and self.world.random.random() < 1 / SLEEP_EVERY:
             gevent.sleep(self.world.random.random() * SLEEP_S)
+        if self._live and len(self._rooms) > 1 and self.world.random.random() < 1 / WANDER_EVERY:
+            room = self.world.random.choice([room for room in self._rooms if room != self.room])
+            self._live = False
+            self.sends(wire.lines([wire.Join(room=room, after=self._after(room))]))
+
+    def _after(self, room: str) -> wire.After | None:
+        """Return what it has been told of a room, which is nothing at first: then it wants all."""
+        last = self.views[room].last if room in self.views else 0
+        self._asked = wire.After(self.world.epoch, last) if self.world.epoch else None
+        return self._asked
 
     def _hears_of(self, event: wire.AnyEvent) -> None:
         match event:
             case wire.Welcome():
-                self._welcomed(event)
+                self._token = event.token
+                self._enters(event)
+            case wire.Joined():
+                self._enters(event)
             case wire.Live():
                 self._live = True
                 self.goes_live()
-            case wire.Gap() if self.view is not None:
+            case wire.Gap() if self.view is not None and event.room == self.room:
                 self.view.skips(event.range_from, event.range_to)
             case wire.Ack():
                 self.acknowledged(event)
@@ -222,16 +119,19 @@ class Rich(Peer):
             case wire.Closing():
                 self.world.closings[event.code] += 1
 
-    def _welcomed(self, welcome: wire.Welcome) -> None:
-        self._token = welcome.token
-        self.world.see_epoch(self.name, welcome.epoch)
-        if welcome.room != self.room:
-            self._unexpected(f"is welcomed to {welcome.room}, not {self.room}")
-        if self.view is None:
+    def _enters(self, entered: wire.Welcome | wire.Joined) -> None:
+        """Be in a room, from the number on that one had come to there."""
+        self.world.see_epoch(self.name, entered.epoch)
+        if entered.room not in self._rooms or (isinstance(entered, wire.Welcome) and entered.room != self.room):
+            self._unexpected(f"is taken to {entered.room}")
+        self.room = entered.room
+        view = self.view
+        if view is None:
             shown = self.world.shown.setdefault(self.room, {})
-            self.view = View(self.name, welcome.seq, shown, self.world.findings)
-        elif welcome.seq < self.view.last:
-            self._unexpected(f"has {self.view.last}, and comes back to a room that has only {welcome.seq}")
+            last = self._asked.seq if self._asked else entered.seq
+            self.views[self.room] = View(self.name, last, shown, self.world.findings)
+        elif entered.seq < view.last:
+            self._unexpected(f"has {view.last}, and comes back to a room that has only {entered.seq}")
 
     def _unexpected(self, what: str) -> None:
         self.world.findings.add(Kind.UNEXPECTED, f"{self.name} {what}")
@@ -255,7 +155,7 @@ class Sender(Rich):
     """Who says one message after the other, WINDOW of them at a time, until enough are acknowledged."""
 
     def __init__(self, world: World, number: int, room: str) -> None:
-        super().__init__(world, f"s{number:02}", room)
+        super().__init__(world, f"s{number:02}", [room])
         self.said = Said(number, room)
         self._open: dict[int, None] = {}  # messages without an answer, in the order in which they were sent
         self._refused: list[int] = []  # to be said again

@@ -14,8 +14,8 @@ from pathlib import Path
 import gevent
 from gevent import subprocess
 
-from tests.torture.load import Peer, World
 from tests.torture.oracle import Kind
+from tests.torture.peer import Peer, World
 from tests.torture.server import Broken, Server
 
 KINDS = ("kill", "term", "cut", "full", "fsync")

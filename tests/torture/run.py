@@ -14,13 +14,14 @@ import gevent
 
 from tests.torture import oracle
 from tests.torture.history import read_history
-from tests.torture.load import Plain, Rich, Sender, World
+from tests.torture.load import Plain, Rich, Sender
 from tests.torture.nemesis import DISK_BYTES, MESSAGE_BYTES, Disk, Nemesis, NotHere
 from tests.torture.oracle import Kind, Texts
+from tests.torture.peer import World
 from tests.torture.server import Broken, Server
 
-#: One reader in so many speaks no dialect, and one in so many is slow.
-PLAIN_EVERY, SLOW_EVERY = 5, 7
+#: One reader in so many speaks no dialect, one is slow, and one goes from room to room.
+PLAIN_EVERY, SLOW_EVERY, WANDERING_EVERY = 5, 7, 6
 
 #: A room in which somebody is so many messages behind is not told more; how often that is looked at.
 MOST_BEHIND, PACE_S = 2000, 0.02
@@ -45,11 +46,13 @@ class Torture:
         for at in range(options.senders):
             self._senders.append(Sender(self._world, at, rooms[at % len(rooms)]))
         for at in range(options.readers):
-            name, room = f"r{at:02}", rooms[at // PLAIN_EVERY % len(rooms)]
+            name, room = f"r{at:02}", at // PLAIN_EVERY % len(rooms)
             if at % PLAIN_EVERY == PLAIN_EVERY - 1:
-                self._plain.append(Plain(self._world, name, room))
+                self._plain.append(Plain(self._world, name, rooms[room]))
             else:
-                self._readers.append(Rich(self._world, name, room, slow=at % SLOW_EVERY == SLOW_EVERY - 1))
+                wanders, slow = (at % every == every - 1 for every in (WANDERING_EVERY, SLOW_EVERY))
+                here = [*rooms[room:], *rooms[:room]] if wanders else [rooms[room]]
+                self._readers.append(Rich(self._world, name, here, slow=slow))
         self._seconds = 0.0
 
     def run(self) -> None:
@@ -123,14 +126,10 @@ class Torture:
 
     def _all_is_read(self) -> bool:
         """Return whether every message is answered, and every rich reader has come to the end of its room."""
-        ends = self._ends()
-        return (
-            self._world.enough
-            and all(sender.idle for sender in self._senders)
-            and all(
-                reader.view and reader.view.last == ends[reader.room] for reader in (*self._senders, *self._readers)
-            )
-        )
+        if not self._world.enough or not all(sender.idle for sender in self._senders):
+            return False
+        ends, rich = self._ends(), (*self._senders, *self._readers)
+        return all(reader.view is not None and reader.view.last == ends[reader.room] for reader in rich)
 
     def _progress(self) -> str:
         world, nemesis = self._world, self._nemesis
@@ -156,7 +155,7 @@ class Torture:
     def report(self) -> dict[str, Any]:
         """Return the figures, the anomalies, examples of them, and whether the run has passed."""
         options, world, nemesis = self._options, self._world, self._nemesis
-        views = [reader.view for reader in (*self._senders, *self._readers) if reader.view]
+        views = [view for reader in (*self._senders, *self._readers) for view in reader.views.values()]
         figures = {
             "acked": world.acked,
             "sent": world.sent,
