@@ -22,7 +22,7 @@ def test_the_quick_benchmark_runs_and_gchat_loses_nothing(tmp_path: Path) -> Non
     assert done.returncode == 0, done.stderr
     results = json.loads((tmp_path / "results.json").read_text())
     ours = [run for run in results["runs"] if run["server"] == "gchat"]
-    assert {run["case"] for run in ours} == {"fanout", "all", "small", "rich", "paced", "idle", "silent", "stuck"}
+    assert {run["case"] for run in ours} >= {"fanout", "all", "small", "rich", "paced", "idle", "silent", "stuck"}
     assert not [run for run in ours if run["failure"] or run["missing"] or run["closed"]]
     assert "| gchat |" in (tmp_path / "results.md").read_text()
     assert (tmp_path / "fanout.svg").read_text().endswith("</svg>\n")
