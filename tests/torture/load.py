@@ -27,7 +27,7 @@ ACT_EVERY = 50
 REFUSED_S = 0.05
 
 #: A slow reader stops reading for so long, at most, about once in so many reads.
-SLEEP_S, SLEEP_EVERY = 3.0, 300
+SLEEP_S, SLEEP_EVERY = 2.0, 100
 
 #: What a slow reader lets the kernel have for it.
 SLOW_BUFFER = 8192
@@ -197,29 +197,35 @@ class Sender(Rich):
 
     def acknowledged(self, ack: wire.Ack) -> None:
         """Note where the message stands."""
-        number, text = int(ack.id), text_of(self.said.sender, int(ack.id))
+        number = self._number(ack)
+        if not number or self.view is None or ack.room != self.room:
+            self._unexpected(f"gets {ack}")
+            return
         if number in self._open:
             del self._open[number]
             self.world.acked += 1
         self.said.acknowledge(number, ack.seq, self.world.findings)
-        if self.view is not None and ack.room == self.room:
-            self.view.acknowledged(ack.seq, text)
-        else:
-            self._unexpected(f"gets {ack}")
+        self.view.acknowledged(ack.seq, text_of(self.said.sender, number))
 
     def refused(self, refused: wire.Refused) -> None:
         """Say it again later if its number is odd: the others must never be seen."""
         if not refused.id:
             return
-        if refused.code != "not_kept":
+        number = self._number(refused)
+        if not number or refused.code != "not_kept":
             self._unexpected(f"gets {refused}")
-        number = int(refused.id)
+            return
         self._open.pop(number, None)
         self.said.refuse(number)
         self.world.refused += 1
         self._was_refused = True
         if number % 2:
             self._refused.append(number)
+
+    def _number(self, answer: wire.Ack | wire.Refused) -> int:
+        """Return the number of the message that was answered, 0 if it has not said such a one."""
+        number = int(answer.id) if answer.id.isdecimal() else 0
+        return number if number < len(self.said.seqs) else 0
 
     def breaks(self) -> None:
         """Count what nobody knows now."""
@@ -251,7 +257,7 @@ class Plain(Peer):
     @property
     def seen(self) -> int:
         """How many messages that were."""
-        return len(self._seen)
+        return len(self._seen) - self._seen.count(0)
 
     def sights(self) -> Iterator[list[str]]:
         """Return the texts that each connection saw."""

@@ -24,6 +24,9 @@ KINDS = ("kill", "term", "cut", "full", "fsync")
 #: come back.
 AWAY_S, SOON_EVERY, SOON_S = 0.3, 5, 0.5
 
+#: One server in so many is killed at birth, too: before it listens, for that takes about so long.
+AT_BIRTH_EVERY, BIRTH_S = 3, 0.5
+
 #: The longest that a fault lasts, once it is felt.
 FAULT_S = 1.0
 
@@ -54,8 +57,12 @@ class Nemesis:
     def plan(self, kinds: Sequence[str], kills: int, cuts: int, faults: int) -> None:
         """Say what is to be done; kinds that are the same sort of thing take turns."""
         deadly = [act for kind, act in (("kill", self._kill), ("term", self._stop)) if kind in kinds]
-        faulty = [partial(self._fault, fault, ends_in_death="kill" in kinds and death) for death in (False, True)
-                  for kind, fault in (("full", self._full), ("fsync", self._unsynced)) if kind in kinds]  # fmt: skip
+        faults_at_hand = [fault for kind, fault in (("full", self._full), ("fsync", self._unsynced)) if kind in kinds]
+        faulty = [
+            partial(self._fault, fault, ends_in_death="kill" in kinds and second)
+            for second in (False, True)
+            for fault in faults_at_hand
+        ]
         cutting = [self._cut] if "cut" in kinds else []
         for acts, count in ((deadly, kills), (faulty, faults), (cutting, cuts)):
             for turn in range(count if acts else 0):
@@ -92,6 +99,10 @@ class Nemesis:
     def _start_again(self) -> None:
         self.kills += 1
         self._sleep(AWAY_S)
+        if self.kills % AT_BIRTH_EVERY == 0:
+            self._server.launch()
+            self._sleep(BIRTH_S)
+            self._server.kill()
         self._server.start()
 
     def _cut(self) -> None:

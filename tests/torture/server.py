@@ -16,7 +16,7 @@ from gevent import subprocess
 START_S, STOP_S = 30.0, 10.0
 
 #: Who lags behind further than this is told so; the usual megabyte would take the slow readers minutes.
-ROOM_LOG_BYTES = 262144
+ROOM_LOG_BYTES = 131072
 
 
 class Broken(Exception):
@@ -39,6 +39,7 @@ class Server:
         self.port = free_port()
         self.slowest_start_s = 0.0
         self._log_path = directory / "log"
+        self._log_path.touch()
         self._environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("GCHAT_")},
             "GCHAT_HISTORY_SYNC": sync,
@@ -66,18 +67,23 @@ class Server:
 
     def start(self) -> None:
         """Return when it listens. Raises Broken."""
-        began, logged = time.monotonic(), self._log_path.stat().st_size if self._log_path.exists() else 0
+        began, logged = time.monotonic(), len(self.log)
+        self.launch()
+        assert self._process is not None
+        while "listening on" not in self.log[logged:]:
+            if self._process.poll() is not None or time.monotonic() - began > START_S:
+                raise Broken(f"the server did not start: {self.log[-2000:]}")
+            gevent.sleep(0.01)
+        self.slowest_start_s = max(self.slowest_start_s, time.monotonic() - began)
+
+    def launch(self) -> None:
+        """Start it, and wait for nothing."""
         options = ["--no-admin", "--quiet", "--db", str(self.database)]
         command = [sys.executable, "-m", "gchat.server.main", "127.0.0.1", str(self.port), *options]
         with self._log_path.open("ab") as log:
             self._process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self._environment
             )
-        while b"listening on" not in self._log_path.read_bytes()[logged:]:
-            if self._process.poll() is not None or time.monotonic() - began > START_S:
-                raise Broken(f"the server did not start: {self.log[-2000:]}")
-            gevent.sleep(0.01)
-        self.slowest_start_s = max(self.slowest_start_s, time.monotonic() - began)
 
     def kill(self) -> None:
         """End it with SIGKILL."""
