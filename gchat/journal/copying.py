@@ -60,7 +60,7 @@ def backup(path: str, copy: str) -> None:
                 target.execute("DELETE FROM facts WHERE name = 'unsynced'")
     except (sqlite3.Error, JournalError) as error:
         os.unlink(copy)
-        raise (reason(error) if isinstance(error, sqlite3.Error) else error) from None
+        raise reason(error) from None
 
 
 def salvage(path: str, copy: str) -> int:
@@ -80,13 +80,17 @@ def salvage(path: str, copy: str) -> int:
     for row in rows:
         id_ = row[0] >> SEQ_BITS
         rooms.setdefault(id_, f"room-{id_}")
-    database = Database(copy, "normal", os.urandom(8).hex(), "")
+    begun = f"{copy}.new"  # what is cut short must not pass for all that could be read
+    with suppress(FileNotFoundError):
+        os.unlink(begun)
+    database = Database(begun, "normal", os.urandom(8).hex(), "")
     try:
         database.commit(Changes(list(rooms.items()), (), (), ()))
         for first in range(0, len(rows), _AT_ONCE):
             database.commit(Changes((), rows[first : first + _AT_ONCE], (), ()))
         database.close()
-    except sqlite3.Error as error:
+        os.rename(begun, copy)
+    except (sqlite3.Error, OSError) as error:
         raise reason(error) from None
     return len(rows)
 

@@ -78,7 +78,7 @@ class Database:
             self.next_room = 1 + (self._reader.execute("SELECT max(id) FROM rooms").fetchone()[0] or 0)
         except (sqlite3.Error, JournalError) as error:
             os.close(self._lock)
-            raise (reason(error) if isinstance(error, sqlite3.Error) else error) from None
+            raise reason(error) from None
 
     def _connect(self) -> sqlite3.Connection:
         writer = connect(self.path, self._sync)
@@ -146,14 +146,24 @@ class Database:
             writer.execute("INSERT OR REPLACE INTO facts VALUES ('repaired', hex(randomblob(8)))")
         self._writer.execute("PRAGMA wal_checkpoint(FULL)")
 
-    def index(self, room: int, first: int, last: int) -> None:
-        """Put the words of these messages into the index."""
+    def index(self, room: int, last: int, most: int) -> int:
+        """Put the words of the next messages up to number `last`, `most` at most, into the index; return up to which.
+
+        Where it stands is read here, one call after the other: two callers at once must not index the same.
+        """
         with self._transaction() as writer:
-            keys = (_key(room, first), _key(room, last))
+            query = "SELECT indexed, first_seq FROM rooms WHERE id = ?"
+            indexed, first_seq = writer.execute(query, (room,)).fetchone()
+            first = max(indexed + 1, first_seq)
+            last = min(last, first + most - 1)
+            if last < first:
+                return int(indexed)
             writer.execute(
-                "INSERT INTO words (rowid, text) SELECT key, text FROM messages WHERE key BETWEEN ? AND ?", keys
+                "INSERT INTO words (rowid, text) SELECT key, text FROM messages WHERE key BETWEEN ? AND ?",
+                (_key(room, first), _key(room, last)),
             )
             writer.execute("UPDATE rooms SET indexed = ? WHERE id = ?", (last, room))
+            return last
 
     def prune(self, after: int, keep: int, since: float, most: int) -> tuple[int, str, int, bool] | None:
         """In the room that follows the one with the id `after`, delete the oldest messages, `most` at most.

@@ -62,8 +62,10 @@ class Damaged(JournalError):
     """The file is not what it was."""
 
 
-def reason(error: sqlite3.Error | OSError) -> JournalError:
+def reason(error: sqlite3.Error | OSError | JournalError) -> JournalError:
     """Return what is wrong, in words."""
+    if isinstance(error, JournalError):
+        return error
     if isinstance(error, OSError):
         return JournalError(os.strerror(error.errno or 0).lower())
     name = getattr(error, "sqlite_errorname", "")

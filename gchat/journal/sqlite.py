@@ -45,13 +45,12 @@ T = TypeVar("T")
 class _Room:
     """What is at hand of one room."""
 
-    __slots__ = ("first_seq", "id", "indexed", "is_stored", "tail", "topic")
+    __slots__ = ("first_seq", "id", "is_stored", "tail", "topic")
 
     def __init__(self, id_: int, found: StoredRoom | None) -> None:
         self.id = id_
         self.is_stored = found is not None
         self.first_seq = found.first_seq if found else 1
-        self.indexed = found.indexed if found else 0
         self.tail = Tail(found.next_seq, found.tail) if found else Tail(1)
         self.topic = TopicIs(found.topic, found.topic_by) if found and found.topic else None
 
@@ -63,7 +62,6 @@ class SqliteJournal:
         self._keep_s = 0.0
         self._keep_messages = 0
         self.trouble = ""
-        self.failures = 0  # commits that failed
         self._database = database
         self._write = write
         self._read = read
@@ -93,7 +91,7 @@ class SqliteJournal:
                 self._next_room += 1
             else:
                 room = _Room(stored.id, stored)
-                if room.indexed < room.tail.next_seq - 1:
+                if stored.indexed < stored.next_seq - 1:
                     self._unindexed[name] = room
             self._rooms[name] = room
 
@@ -134,6 +132,7 @@ class SqliteJournal:
         kept = [numbering.number(posting, time) for posting in batch]
         why_not = self.trouble
         if not why_not:
+            self._doubts = {posting.room: self._rooms[posting.room] for posting in batch}
             try:
                 self._commit(self._changes(batch, kept))
             except JournalError as error:
@@ -182,7 +181,6 @@ class SqliteJournal:
                 if isinstance(record.message, TopicSet):
                     topics[room.id] = (record.message.text, record.message.name, room.id)
         new = [(room.id, name) for name, room in rooms.items() if not room.is_stored]
-        self._doubts = rooms
         return Changes(new, rows, list(topics.values()), self._take_notes())
 
     def _take_notes(self) -> list[tuple[str, str, bytes]]:
@@ -194,14 +192,12 @@ class SqliteJournal:
         if not (changes.rows or changes.notes):
             return
         try:
-            self._write(lambda: self._database.commit(changes))
-        except sqlite3.Error as error:
-            self.failures += 1
+            self._ask(lambda: self._database.commit(changes), self._write)
+        except JournalError as problem:
             self._notes = {(kind, key): value for kind, key, value in changes.notes} | self._notes
-            problem = reason(error)
             # At once, for of what is refused nothing may be in the file; but it is tidy() that says that all is well.
             self.trouble = self._repair() or str(problem)
-            raise problem from None
+            raise
         self._doubts = {}
         self._unchecked += 1 + len(changes.rows) // 20
 
@@ -212,9 +208,9 @@ class SqliteJournal:
             topic = room.topic or TopicIs("", "")
             doubts.append(Doubt(room.id, room.tail.next_seq, topic.text, topic.name))
         try:
-            self._write(lambda: self._database.repair(doubts))
-        except sqlite3.Error as error:
-            return str(reason(error))
+            self._ask(lambda: self._database.repair(doubts), self._write)
+        except JournalError as problem:
+            return str(problem)
         self._doubts = {}
         return ""
 
@@ -230,15 +226,17 @@ class SqliteJournal:
     def search(self, room: str, text: str, limit: int) -> list[Record]:
         """See Journal.search."""
         here, query = self._rooms[room], fts_query(text)
-        for _ in range(STEPS_BEFORE_SEARCH):
-            if self.trouble or room not in self._unindexed:
-                break
-            self._index(room)
+        with suppress(JournalError):  # what is in the index is found all the same
+            for _ in range(STEPS_BEFORE_SEARCH):
+                if self.trouble or room not in self._unindexed:
+                    break
+                self._index(room)
         return self._ask(lambda: self._database.search(here.id, query, limit)) if query else []
 
-    def _ask(self, question: Callable[[], T]) -> T:
+    def _ask(self, question: Callable[[], T], run: Run | None = None) -> T:
+        """Have the database answer, on the reading thread if not on another. Raises JournalError."""
         try:
-            return self._read(question)
+            return (run or self._read)(question)
         except sqlite3.Error as error:
             raise reason(error) from None
 
@@ -254,25 +252,20 @@ class SqliteJournal:
                 self._commit(Changes((), (), (), self._take_notes()))
             if self._unchecked >= CHECKPOINT_AFTER:
                 self._unchecked = 0
-                self._read(self._database.checkpoint)
+                self._ask(self._database.checkpoint)
             if self._unindexed:
                 self._index(next(iter(self._unindexed)))
             return self._prune(now) or bool(self._unindexed)
-        except JournalError:
-            pass
-        except sqlite3.Error as error:
-            self.trouble = str(reason(error))
+        except JournalError as problem:
+            self.trouble = str(problem)
         return False
 
     def _index(self, name: str) -> None:
         """Put a few more messages of a room into the index of words."""
         room = self._unindexed[name]
-        first = max(room.indexed + 1, room.first_seq)
-        last = min(first + STEP, room.tail.next_seq) - 1
-        if last >= first:
-            self._write(lambda: self._database.index(room.id, first, last))
-            room.indexed = max(room.indexed, last)
-        if room.indexed >= room.tail.next_seq - 1:
+        last = room.tail.next_seq - 1
+        indexed = self._ask(lambda: self._database.index(room.id, last, STEP), self._write)
+        if indexed >= room.tail.next_seq - 1:
             self._unindexed.pop(name, None)
 
     def _prune(self, now: float) -> bool:
@@ -281,7 +274,7 @@ class SqliteJournal:
             return False
         since = now - self._keep_s if self._keep_s else 0.0
         after, keep = self._pruned, self._keep_messages
-        found = self._write(lambda: self._database.prune(after, keep, since, STEP))
+        found = self._ask(lambda: self._database.prune(after, keep, since, STEP), self._write)
         if found is None:
             self._pruned, self._prune_at = 0, now + PRUNE_S
             return False
@@ -289,7 +282,6 @@ class SqliteJournal:
         if (room := self._rooms.get(name)) is not None:
             room.first_seq = first_seq
             room.tail.drop_before(first_seq)
-            room.indexed = max(room.indexed, first_seq - 1)
         if not more:
             self._pruned = id_
         return True
@@ -298,5 +290,5 @@ class SqliteJournal:
         """See Journal.close."""
         with suppress(JournalError):
             self._commit(Changes((), (), (), self._take_notes()))
-        with suppress(sqlite3.Error):
-            self._write(self._database.close)
+        with suppress(JournalError):
+            self._ask(self._database.close, self._write)

@@ -7,6 +7,7 @@ the room log begins, in one step of the pump: no message is between them, and no
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import gevent
@@ -93,44 +94,41 @@ class Replay:
         else:
             start = max(1, effect.start if effect.start >= 0 else head + effect.start)
             stop = min(start + limit, head)
-        if stop <= start:
-            self._pump.tell(connection, self._recalled([], effect, first, head))
-        elif start >= self._journal.at_hand(room):
-            records = self._journal.read(room, start, stop - start)
-            self._pump.tell(connection, self._recalled(records, effect, first, head))
+
+        def answer() -> Page:
+            records = self._journal.read(room, start, stop - start) if stop > start else []
+            return self._recalled(records, effect, first, head)
+
+        if stop <= start or start >= self._journal.at_hand(room):
+            self._pump.tell(connection, answer())
         else:
-            connection.asking = True
-            gevent.spawn(self._recall_from_disk, connection, effect, (start, stop), (first, head))
+            self._answer_later(connection, answer, effect.id)
 
     def search(self, connection: Connection, effect: Search) -> None:
         """Give what is found, when it is."""
-        connection.asking = True
-        gevent.spawn(self._search, connection, effect)
 
-    def _search(self, connection: Connection, effect: Search) -> None:
-        answer: Found | Refused
-        try:
+        def answer() -> Found:
             records = self._journal.search(effect.room, effect.text, effect.limit)
             shown = _last_page(records, PAGE_BYTES)
             more = len(shown) < len(records) or len(records) == effect.limit
-            answer = Found(tuple(shown), more, time.time(), effect.id)
-        except (JournalError, KeyError) as error:
-            answer = _unreadable(error, effect.id)
-        connection.asking = False
-        self._pump.submit([Deliver(effect.session, answer)])
+            return Found(tuple(shown), more, time.time(), effect.id)
 
-    def _recall_from_disk(
-        self, connection: Connection, effect: Recall, what: tuple[int, int], bounds: tuple[int, int]
-    ) -> None:
-        """Read a page, and give it: a greenlet, for the disk may be slow."""
-        start, stop = what
-        answer: Page | Refused
+        self._answer_later(connection, answer, effect.id)
+
+    def _answer_later(self, connection: Connection, answer: Callable[[], Page | Found], id_: str) -> None:
+        """Give an answer that the disk may have to be asked for: it may be slow, so a greenlet waits for it."""
+        connection.asking = True
+        gevent.spawn(self._answer, connection, answer, id_)
+
+    def _answer(self, connection: Connection, answer: Callable[[], Page | Found], id_: str) -> None:
+        given: Page | Found | Refused
         try:
-            answer = self._recalled(self._journal.read(effect.room, start, stop - start), effect, *bounds)
+            given = answer()
         except (JournalError, KeyError) as error:
-            answer = _unreadable(error, effect.id)
+            why = f"The history cannot be read: {error}; try again later"
+            given = Refused(Code.NOT_KEPT, why, id_)
         connection.asking = False
-        self._pump.submit([Deliver(effect.session, answer)])
+        self._pump.submit([Deliver(connection.session.id, given)])
 
     def _recalled(self, records: list[Record], effect: Recall, first: int, head: int) -> Page:
         """Return the page of what was read; the room had the numbers from `first` up to `head` then."""
@@ -200,10 +198,6 @@ class Replay:
         catch_up.reading = False
         if connection.catch_up is catch_up:
             self.go_on(connection)
-
-
-def _unreadable(error: Exception, id_: str) -> Refused:
-    return Refused(Code.NOT_KEPT, f"The history cannot be read: {error}; try again later", id_)
 
 
 def _page(records: list[Record], max_bytes: int) -> tuple[list[Record], int]:

@@ -38,6 +38,10 @@ class FaultyDatabase(Database):
         super().commit(changes)
         _fail(self.fails_after)
 
+    def index(self, room: int, last: int, most: int) -> int:
+        _fail(self.fails_before)
+        return super().index(room, last, most)
+
     def repair(self, doubts: list[Doubt]) -> None:  # type: ignore[override]
         _fail(self.fails_before)
         super().repair(doubts)
@@ -394,6 +398,32 @@ def test_a_search_finds_words_in_any_case_and_accent_in_this_room_only(file: Fil
     for odd in ("", "!?", '"', "a AND", "NEAR(", "text:deploy OR nothing", "^the", "-done", "*"):
         found(odd)  # no error
     assert found("deploy OR nothing") == []
+
+
+def test_a_search_finds_what_is_in_the_index_while_the_disk_is_full(file: File) -> None:
+    file.says("tea")
+    file.tidies()
+    file.says("more tea")
+    file.database.fails_before = "SQLITE_FULL"
+
+    assert [record.seq for record in file.journal.search("lobby", "tea", 10)] == [1]
+
+
+def test_two_who_index_at_once_do_it_once(file: File) -> None:
+    """As a search does in the middle of a step of tidying."""
+    waiting = [lambda: file.journal.search("lobby", "tea", 10)]
+
+    def write(function: Callable[[], T], /) -> T:
+        while waiting:
+            waiting.pop()()
+        return function()
+
+    file.says(*["tea"] * 5)
+    file.journal._write = write
+    file.tidies()
+
+    assert len(file.journal.search("lobby", "tea", 10)) == 5
+    file.database._writer.execute("INSERT INTO words (words, rank) VALUES ('integrity-check', 1)")
 
 
 def test_the_last_that_are_found_come_oldest_first(file: File) -> None:
