@@ -84,7 +84,7 @@ _BODIES = [Announcement, Kick, NewBan, Saying]
 _ANSWERS = [Status, Users, Rooms, Page, Bans, Ban, Told, Kept, Health, ProblemDetail]
 
 #: What can be answered to anything.
-_ALWAYS = (400, 401, 403, 408, 413, 415, 421, 429, 503)
+_ALWAYS = (400, 401, 403, 408, 413, 414, 415, 421, 429, 431, 503)
 
 _ROOM = {"name": "room", "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
 _AFTER = {

@@ -10,7 +10,6 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING
 
 import gevent
 from gevent.event import Event
@@ -33,9 +32,7 @@ from gchat.server.operating import Operating, host_of
 from gchat.server.output import Output
 from gchat.server.pump import Pump
 from gchat.server.state import note_bans, noted_bans, noted_sessions, path_of
-
-if TYPE_CHECKING:
-    from gchat.server.window import Window
+from gchat.server.window import Window
 
 #: Descriptors that connections never get: for the listener, files, the log, and whoever is told that it is full.
 KEPT_BACK = 64
@@ -259,8 +256,6 @@ class App:
         self.journal.close()
 
     def _make_window(self) -> Window:
-        from gchat.server.window import Window  # noqa: PLC0415  # see there
-
         section = self.config.admin
         return Window(section, section.token_file or path_of("admin-token", self.address))
 

@@ -13,7 +13,11 @@ from gevent.threadpool import ThreadPool
 from msgspec import Struct
 
 from gchat.journal.base import Journal, JournalError
+from gchat.journal.copying import salvage
+from gchat.journal.database import Database
 from gchat.journal.memory import MemoryJournal
+from gchat.journal.schema import Damaged
+from gchat.journal.sqlite import SqliteJournal
 from gchat.protocol.errors import GchatError
 from gchat.server.config import Config
 from gchat.server.log import logger
@@ -61,10 +65,6 @@ def open_journal(config: Config, path: str) -> Journal:
     history = config.history
     if history.store == "memory":
         return MemoryJournal(config.limits.room_log_bytes, secrets.token_hex(8), _Thread())
-    # Imported only where it is used.
-    from gchat.journal.database import Database  # noqa: PLC0415
-    from gchat.journal.sqlite import SqliteJournal  # noqa: PLC0415
-
     try:
         database = Database(path, history.sync, secrets.token_hex(8), _boot())
     except JournalError as error:
@@ -74,9 +74,6 @@ def open_journal(config: Config, path: str) -> Journal:
 
 def unusable(path: str, error: JournalError) -> HistoryError:
     """Return why there can be no history in a file; what can be read of a damaged one is put into a file beside it."""
-    from gchat.journal.copying import salvage  # noqa: PLC0415
-    from gchat.journal.schema import Damaged  # noqa: PLC0415
-
     what = f"cannot keep the history in {path}: {error}"
     if not isinstance(error, Damaged):
         return HistoryError(f"{what}; --db FILE keeps it elsewhere, --memory only in memory")

@@ -79,9 +79,8 @@ class Pump:
         self.counts = Counts()
         self._journal = journal
         self.fan_out = FanOut(self.connections, room_log_bytes, self.counts)
-        self.receipts: dict[
-            str, Callable[[int], None]
-        ] = {}  # by id: who waits for the number (0: none) of what no user says
+        # By id: who waits for the number of what no user says; 0 is that it could not be kept.
+        self.receipts: dict[str, Callable[[int], None]] = {}
         self._show = show  # gets everything that rooms are told, with the room
         self._opened = opened  # gets each room that somebody enters, when the journal has it at hand
         self._told: Ids[None] = Ids()  # private messages

@@ -306,9 +306,7 @@ def test_a_server_that_comes_back_gets_what_was_said_meanwhile_once() -> None:
         assert line_of(process) == "> The server is shutting down"
         assert process.stderr.readline().startswith(b"gchat-client: No connection (")
         types(process, "said while it was away")
-        again = Server("127.0.0.1")
-        again.command[again.command.index("0")] = str(port)
-        with again:
+        with Server(port=port) as again:
             wait_until(lambda: "[keeper] said while it was away\n" in again.shown, "it is said")
             process.send_signal(signal.SIGTERM)
             assert ended(process) == (0, "gchat-client: connected\n")

@@ -42,8 +42,15 @@ def wait_until(predicate: Callable[[], object], what: str, deadline_s: float = D
         time.sleep(0.01)
 
 
+def free_port() -> int:
+    """Return a port of 127.0.0.1 that nobody has now."""
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return int(sock.getsockname()[1])
+
+
 class Server:
-    """gchat-server on a free port of 127.0.0.1. `settings` are configuration keys: limits_burst=3."""
+    """gchat-server on a free port of 127.0.0.1, or on that one. `settings` are configuration keys: limits_burst=3."""
 
     #: None: as it is. Where all speak plain, waiting for somebody who might not only takes time; see conftest.
     greeting_delay_s: float | None = None
@@ -52,6 +59,7 @@ class Server:
         self,
         host: str = "127.0.0.1",
         *arguments: str,
+        port: int = 0,
         script: Path | None = None,
         before: Sequence[str] = (),
         environment: Mapping[str, str] | None = None,
@@ -62,8 +70,8 @@ class Server:
         self.out_path = Path(self._directory.name) / "stdout"
         self.log_path = Path(self._directory.name) / "stderr"
         program = [str(script)] if script else ["-m", "gchat.server.main"]
-        port = [] if "/" in host else ["0"]
-        self.command = [*before, sys.executable, *program, host, *port, *arguments]
+        where = [host] if "/" in host else [host, str(port)]
+        self.command = [*before, sys.executable, *program, *where, *arguments]
         self.environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("GCHAT_")},
             "GCHAT_ADMIN_ENABLED": "false",  # but for those who ask for it: two servers cannot have its usual port

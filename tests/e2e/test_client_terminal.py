@@ -255,9 +255,7 @@ def test_what_is_half_typed_survives_a_server_that_restarts(tmp_path: Path) -> N
         screen.says(" said while away")
         screen.shows("⋯ half said while away")
         screen.types("half again")
-        again = Server("127.0.0.1")
-        again.command[again.command.index("0")] = str(port)
-        with again:
+        with Server(port=port) as again:
             screen.shows_line("> Connected again")
             screen.shows_line("[patient] half said while away")
             screen.shows("[patient] half again")

@@ -6,7 +6,6 @@ import json
 import re
 import shutil
 import signal
-import socket
 import sqlite3
 import stat
 import subprocess
@@ -17,14 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.harness import DEADLINE_S, PROMPT, Server, wait_until
+from tests.e2e.harness import DEADLINE_S, PROMPT, Server, free_port, wait_until
 from tests.e2e.rich_user import RichUser, joins
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class Restarted:
@@ -36,9 +29,7 @@ class Restarted:
 
     @contextmanager
     def runs(self) -> Iterator[Server]:
-        server = Server("127.0.0.1", "--db", str(self.path), limits_messages_per_s=0)
-        server.command[server.command.index("0")] = str(self.port)
-        with server:
+        with Server("127.0.0.1", "--db", str(self.path), port=self.port, limits_messages_per_s=0) as server:
             yield server
 
 
@@ -288,22 +279,16 @@ def test_a_full_disk_refuses_what_is_said_and_heals(tmp_path: Path) -> None:
             alice.sees("ack", id="0")
             filler = disk / "filler"
             fills(filler)
-            acked = refused = 0
-            while not refused:
-                acked += 1
-                alice.says("x" * 4000, f"m{acked}")
-                refused = alice.sees_any("ack", "refused", id=f"m{acked}")["type"] == "refused"
+            acked = says_until_refused(alice, "x" * 4000)
             bob.says("/history -1")
             bob.sees_bytes(b"[alice] ")
             filler.unlink()
-            wait_until(lambda: "what is said is kept again" in server.log, "it has healed")
-            alice.says("after", "after")
-            assert alice.sees("ack", id="after")["seq"] == acked + 1
+            says_when_healed(server, alice, acked + 1)
             kills(server)
         with restarted.runs():
             pass
         texts = [text for (text,) in stored(restarted.path, "SELECT text FROM messages ORDER BY key")]
-        assert texts == ["before", *["x" * 4000] * (acked - 1), "after"]
+        assert texts == ["before", *("x" * 4000 + str(sent) for sent in range(1, acked)), "after"]
     finally:
         subprocess.run(["umount", str(disk)], check=True)
 
@@ -333,22 +318,33 @@ def test_a_failed_sync_is_not_believed(restarted: Restarted) -> None:
             )
             if tracer.poll() is not None:
                 pytest.skip("strace may not attach here")
-            number, refused = 0, False
-            while not refused:
-                number += 1
-                alice.says(f"m{number}", f"m{number}")
-                refused = alice.sees_any("ack", "refused", id=f"m{number}")["type"] == "refused"
+            number = says_until_refused(alice, "m")
         finally:
             tracer.send_signal(signal.SIGTERM)
             tracer.wait()
-        wait_until(lambda: "what is said is kept again" in server.log, "it has healed")
-        alice.says("after", "after")
-        assert alice.sees("ack", id="after")["seq"] == number + 1
+        says_when_healed(server, alice, number + 1)
         kills(server)
     with restarted.runs():
         pass
     texts = [text for (text,) in stored(restarted.path, "SELECT text FROM messages ORDER BY key")]
     assert texts == ["before", *(f"m{sent}" for sent in range(1, number)), "after"]
+
+
+def says_until_refused(user: RichUser, text: str) -> int:
+    """Say it with 1 behind it, with 2, and so on, until it is refused; return with which that was."""
+    number, answer = 0, "ack"
+    while answer == "ack":
+        number += 1
+        user.says(f"{text}{number}", f"m{number}")
+        answer = user.sees_any("ack", "refused", id=f"m{number}")["type"]
+    return number
+
+
+def says_when_healed(server: Server, user: RichUser, seq: int) -> None:
+    """Say "after" when what is said is kept again, and fail unless it gets this number."""
+    wait_until(lambda: "what is said is kept again" in server.log, "it has healed")
+    user.says("after", "after")
+    assert user.sees("ack", id="after")["seq"] == seq
 
 
 def fills(path: Path) -> None:

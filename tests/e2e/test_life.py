@@ -67,9 +67,8 @@ def test_under_load_the_server_stops_in_time_and_its_port_is_free_at_once() -> N
             assert user.received.endswith(FAREWELL), user.received[-100:]
         assert re.search(r"stopped: [\d,]+ messages; connections: 201 shutdown; crashes: 0\n$", server.log)
 
-        again = Server()
-        again.command[-1] = str(server.port)
-        with again, again.join():  # although connections of the last one are not closed at the other end
+        # Although connections of the last one are not closed at the other end.
+        with Server(port=server.port) as again, again.join():
             assert again.port == server.port
 
 

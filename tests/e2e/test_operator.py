@@ -219,9 +219,7 @@ def test_bans_hold_for_both_dialects_and_outlive_a_restart(tmp_path: Path) -> No
         with pytest.raises(ConnectFailed, match="You are banned here"):
             connect("127.0.0.1", server.port)
         port = server.port
-    again_there = open_to_the_operator(environment=state)
-    again_there.command[again_there.command.index("0")] = str(port)
-    with again_there as server:
+    with open_to_the_operator(environment=state, port=port) as server:
         wait_until(lambda: "who is online" in server.log, "the window is open")
         operator = Operator(server)
         with server.connect() as nobody:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import sys
 import time
 from pathlib import Path
 
 import gevent
 from gevent import subprocess
+
+from tests.e2e.harness import free_port
 
 #: A server listens within this, and ends within this: it gives itself 5 s.
 START_S, STOP_S = 30.0, 10.0
@@ -21,14 +22,6 @@ ROOM_LOG_BYTES = 131072
 
 class Broken(Exception):
     """The server does not do what a run needs; says what."""
-
-
-def free_port() -> int:
-    """Return a port that nobody has now."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port: int = sock.getsockname()[1]
-        return port
 
 
 class Server:
