@@ -60,7 +60,7 @@ def test_schemathesis_finds_nothing(tmp_path: Path) -> None:
             found = subprocess.run(
                 command, cwd=tmp_path, capture_output=True, text=True, timeout=SEARCH_S + 70, check=False
             )
-            assert found.returncode == 0, found.stdout[-6000:] + found.stderr[-2000:]
+            assert found.returncode == 0, found.stdout + found.stderr[-2000:]
             assert "Tested: 28" in found.stdout, found.stdout
         finally:
             process.kill()

@@ -6,16 +6,14 @@ import os
 import shlex
 import signal
 import stat
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Self
 
 import pytest
 
-from tests.e2e.harness import DEADLINE_S, Server, wait_until
-from tests.e2e.tools import need
+from tests.e2e.harness import Server, wait_until
+from tests.e2e.tools import Screen
 
 COMMAND = [sys.executable, "-m", "gchat.client.main"]
 
@@ -27,64 +25,28 @@ def server() -> Iterator[Server]:
         yield server
 
 
-class Terminal:
+class Terminal(Screen):
     """gchat-client in a terminal of tmux, started by a shell that says how it ended and how it left the terminal."""
 
     def __init__(
         self, directory: Path, server: Server, *arguments: str, room: str = "lobby", **environment: str
     ) -> None:
         self._room = room
-        self._tmux = [need("tmux"), "-f", "/dev/null", "-S", str(directory / "tmux")]
         self._directory = directory
         client = shlex.join([*COMMAND, server.host, str(server.port), *arguments])
         script = f"stty -a > before; (echo $BASHPID > pid; exec {client}); echo code $?; "
         script += "stty -a > after; exec sleep 1000"
-        self._environment = {
-            "LANG": "C.UTF-8",
-            "PATH": os.environ["PATH"],
-            "TERM": "xterm-256color",
-            "HOME": str(directory),
-            "PYTHONPATH": str(Path(__file__).parents[2]),
-            **environment,
-        }
-        self._start = ["-u", "new-session", "-d", "-x", "100", "-y", "40", "-c", str(directory), "bash", "-c", script]
-
-    def __enter__(self) -> Self:
-        self._do(*self._start)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        subprocess.run([*self._tmux, "kill-server"], check=False, timeout=DEADLINE_S, stderr=subprocess.DEVNULL)
-
-    def _do(self, *arguments: str) -> str:
-        done = subprocess.run(
-            [*self._tmux, *arguments],
-            check=True,
-            env=self._environment,
-            timeout=DEADLINE_S,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        return done.stdout
-
-    def types(self, text: str) -> None:
-        self._do("send-keys", "-l", text)
-
-    def presses(self, *keys: str) -> None:
-        self._do("send-keys", *keys)
-
-    def says(self, text: str) -> None:
-        self.types(text)
-        self.presses("Enter")
+        environment = {"HOME": str(directory), "PYTHONPATH": str(Path(__file__).parents[2]), **environment}
+        super().__init__(directory, "bash", "-c", script, environment=environment)
 
     def pastes(self, text: str) -> None:
         path = self._directory / "paste"
         path.write_text(text)
-        self._do("load-buffer", str(path))
-        self._do("paste-buffer", "-p")
+        self.do("load-buffer", str(path))
+        self.do("paste-buffer", "-p")
 
     def resizes(self, width: int, height: int) -> None:
-        self._do("resize-window", "-x", str(width), "-y", str(height))
+        self.do("resize-window", "-x", str(width), "-y", str(height))
 
     @property
     def pid(self) -> int:
@@ -92,25 +54,15 @@ class Terminal:
 
     @property
     def has_rung(self) -> bool:
-        return self._do("display-message", "-p", "#{window_bell_flag}") == "1\n"
-
-    @property
-    def lines(self) -> list[str]:
-        return self._do("capture-pane", "-p").rstrip("\n").split("\n")
+        return self.do("display-message", "-p", "#{window_bell_flag}") == "1\n"
 
     @property
     def coloured(self) -> str:
-        return self._do("capture-pane", "-p", "-e")
+        return self.do("capture-pane", "-p", "-e")
 
     @property
     def history(self) -> list[str]:
-        return self._do("capture-pane", "-p", "-S", "-").rstrip("\n").split("\n")
-
-    def shows(self, text: str, times: int = 1) -> None:
-        """Wait until so many lines have `text` in them."""
-        wait_until(
-            lambda: sum(text in line for line in self.lines) == times, f"the screen shows {text!r} {times} times"
-        )
+        return self.do("capture-pane", "-p", "-S", "-").rstrip("\n").split("\n")
 
     def shows_line(self, text: str) -> None:
         """Wait until a line ends with `text`, which is all but its time."""

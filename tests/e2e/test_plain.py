@@ -9,13 +9,12 @@ import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Self
 
 import pytest
 
 from gchat.protocol.plain import VERBS
 from tests.e2e.harness import DEADLINE_S, Server, User, wait_until
-from tests.e2e.tools import need
+from tests.e2e.tools import Screen, need
 
 pytestmark = pytest.mark.usefixtures("all_speak_plain")
 
@@ -536,56 +535,27 @@ def test_ncat_chats(server: Server) -> None:
         assert out.endswith(b"> You are cat now\n> Goodbye\n")
 
 
-class Screen:
-    """A program in a terminal of tmux, on a tmux server of its own."""
-
-    def __init__(self, directory: Path, *command: str) -> None:
-        self._tmux = [need("tmux"), "-f", "/dev/null", "-S", str(directory / "tmux")]
-        environment = {"LANG": "C.UTF-8", "PATH": os.environ["PATH"], "TERM": "xterm"}
-        start = [*self._tmux, "-u", "new-session", "-d", "-x", "100", "-y", "40", *command]
-        subprocess.run(start, check=True, env=environment, timeout=DEADLINE_S)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        subprocess.run([*self._tmux, "kill-server"], check=False, timeout=DEADLINE_S, stderr=subprocess.DEVNULL)
-
-    def types(self, text: str) -> None:
-        subprocess.run([*self._tmux, "send-keys", "-l", text], check=True, timeout=DEADLINE_S)
-        subprocess.run([*self._tmux, "send-keys", "Enter"], check=True, timeout=DEADLINE_S)
-
-    @property
-    def lines(self) -> list[str]:
-        done = subprocess.run(
-            [*self._tmux, "capture-pane", "-p"], check=True, timeout=DEADLINE_S, stdout=subprocess.PIPE, text=True
-        )
-        return done.stdout.rstrip("\n").split("\n")
-
-    def shows(self, line: str) -> None:
-        wait_until(lambda: line in self.lines, f"the screen shows {line!r}")
-
-
 @pytest.mark.parametrize("program", ["telnet", "nc"])
 def test_at_a_terminal_people_type_and_see(server: Server, tmp_path: Path, program: str) -> None:
     command = [need(program), "127.0.0.1", str(server.port)]
     with server.join() as reader, Screen(tmp_path, *command) as screen:
         reader.sees("> New user")
         wait_until(lambda: any(line.startswith("[You]") for line in screen.lines), "the prompt")
-        screen.types(f"/nick {program}user")
+        screen.says(f"/nick {program}user")
         screen.shows(f"> You are {program}user now")
-        screen.types("Grüße, 世界")
+        screen.says("Grüße, 世界")
         reader.sees_bytes(f"[{program}user] Grüße, 世界\n".encode())
-        reader.says("/nick reader", "welcome")
-        screen.shows("[reader] welcome")
+        reader.says("/nick reader", f"welcome, {program}")  # what the other program was told is replayed
+        screen.shows(f"[reader] welcome, {program}")
         # T7, T8: what another user sends draws nothing but its own line.
-        reader.sends(b"/nick evil\n\x1b[2J\x1b[H\x1b[1A\x1b[2Kover\rwritten\x9b2J\x08\x08\n\xc2\x9b2Jc1\nlast\n")
-        screen.shows("[evil] last")
+        reader.sends(b"/nick evil\n\x1b[2J\x1b[H\x1b[1A\x1b[2Kover\rwritten\x9b2J\x08\x08\n\xc2\x9b2Jc1\n")
+        reader.says(f"last, {program}")
+        screen.shows(f"[evil] last, {program}")
         shown = screen.lines
         assert "[evil] \\x1b[2J\\x1b[H\\x1b[1A\\x1b[2Kover\\x0dwritten�2J\\x08\\x08" in shown
         assert "[evil] \\x9b2Jc1" in shown
-        assert "[reader] welcome" in shown
-        screen.types("/quit")
+        assert f"[reader] welcome, {program}" in shown
+        screen.says("/quit")
         reader.sees(f"< The user {program}user left")
 
 
