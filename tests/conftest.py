@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.e2e.harness import Server
+from tests.e2e.restarted import Restarted
 
 
 @pytest.fixture(scope="module")
@@ -15,3 +17,9 @@ def all_speak_plain() -> Iterator[None]:
     Server.greeting_delay_s = 0.02
     yield
     Server.greeting_delay_s = None
+
+
+@pytest.fixture
+def restarted(tmp_path: Path) -> Restarted:
+    """A server that comes back, with a file of its own."""
+    return Restarted(tmp_path / "history.db")

@@ -184,7 +184,8 @@ def _changes(
         "responses": {str(success): _response(*[answer] if answer else []), **_problems(*status)},
     }
     if body:
-        operation["requestBody"] = {"required": True, "content": _content(body)}
+        needed = any(field.required for field in msgspec.structs.fields(body))
+        operation["requestBody"] = {"required": needed, "content": _content(body)}
         operation["responses"] |= _problems(422)
     return operation
 

@@ -41,11 +41,10 @@ class Reading:
 
 
 class _InPieces(Reading):
-    """A long answer, made while it is sent: between two pieces `breathe` gives others their turn."""
+    """A long answer, made while it is sent: after each piece the server lets others have their turn (Handler.write)."""
 
-    def __init__(self, operator: Operator, breathe: Callable[[], None]) -> None:
+    def __init__(self, operator: Operator) -> None:
         self._operator = operator
-        self._breathe = breathe
 
     def on_get(self, _req: Request, resp: Response, /, **_params: Any) -> None:
         """Answer in pieces."""
@@ -61,8 +60,8 @@ class Status(_InPieces):
     def _pieces(self) -> Iterator[bytes]:
         operator = self._operator
         yield b'{\n  "server": ' + _inner(operator.server()) + b',\n  "online": %d' % operator.online()
-        yield from _rows("users", operator.users(), self._breathe)
-        yield from _rows("rooms", _in_pieces(operator.rooms()), self._breathe)
+        yield from _rows("users", operator.users())
+        yield from _rows("rooms", _in_pieces(operator.rooms()))
         yield (
             b',\n  "limits": ' + _inner(operator.limits()) + b',\n  "history": ' + _inner(operator.history()) + b"\n}\n"
         )
@@ -73,7 +72,7 @@ class Users(_InPieces):
 
     def _pieces(self) -> Iterator[bytes]:
         yield b'{\n  "online": %d' % self._operator.online()
-        yield from _rows("users", self._operator.users(), self._breathe)
+        yield from _rows("users", self._operator.users())
         yield b"\n}\n"
 
 
@@ -83,7 +82,7 @@ class Rooms(_InPieces):
     def _pieces(self) -> Iterator[bytes]:
         rooms = self._operator.rooms()
         yield b'{\n  "online": %d' % self._operator.online()
-        yield from _rows("rooms", _in_pieces(rooms), self._breathe)
+        yield from _rows("rooms", _in_pieces(rooms))
         yield b"\n}\n"
 
 
@@ -107,7 +106,7 @@ class Messages(Reading):
             messages = self._operator.messages(room, query.after, query.limit)
         except NotPossible as error:
             raise Problem(404, str(error)) from None
-        rows = b"".join(_rows("messages", _in_pieces(messages), lambda: None))
+        rows = b"".join(_rows("messages", _in_pieces(messages)))
         resp.content_type, resp.data = JSON, b'{\n  "room": ' + json(room) + rows + b"\n}\n"
 
 
@@ -190,7 +189,7 @@ def _in_pieces(values: Iterable[Any]) -> Iterator[list[Any]]:
         yield rows[start : start + PIECE]
 
 
-def _rows(name: str, pieces: Iterable[list[Any]], breathe: Callable[[], None]) -> Iterator[bytes]:
+def _rows(name: str, pieces: Iterable[list[Any]]) -> Iterator[bytes]:
     """Return a list of the document's, one value a line, in pieces."""
     start = b',\n  "' + name.encode() + b'": ['
     begin = b"\n    "
@@ -198,5 +197,4 @@ def _rows(name: str, pieces: Iterable[list[Any]], breathe: Callable[[], None]) -
         for at in range(0, len(piece), PIECE):
             yield start + b",".join(begin + json(value) for value in piece[at : at + PIECE])
             start = b","
-            breathe()
     yield b"\n  ]" if start == b"," else start + b"]"

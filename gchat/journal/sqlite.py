@@ -126,8 +126,9 @@ class SqliteJournal:
         """See Journal.append."""
         try:
             self._know_lineages(batch, time)
-        except JournalError as error:
-            return [Kept(None, (), str(error))] * len(batch)
+        except JournalError as problem:
+            self.trouble = self.trouble or str(problem)
+            return [Kept(None, (), str(problem))] * len(batch)
         numbering = Numbering(self.next_seq, lambda lineage, id_: self._ids.of(lineage).get(id_))
         kept = [numbering.number(posting, time) for posting in batch]
         why_not = self.trouble

@@ -317,7 +317,8 @@ class Pump:
         try:
             self._journal.open((effect.room,))
         except JournalError as error:
-            why_not = f"Goodbye: the history of {effect.room} cannot be read ({error}); come again later"
+            why = self.replay.why_unreadable(error)
+            why_not = f"Goodbye: the history of {effect.room} cannot be read ({why}); come again later"
         connection = self.connections.get(effect.session)
         if connection is None:
             return

@@ -30,9 +30,11 @@ PAGE_BYTES = 16384
 #: Messages in one page for who catches up.
 PAGE_MESSAGES = 200
 
-
 #: So long a page is remembered, for others who want the same; and so many at most.
 SHARED_S, MAX_SHARED = 2.0, 64
+
+#: Between two lines of the log that say that the history cannot be read.
+COMPLAINT_S = 60.0
 
 #: A page as it is sent, the number after it, and what is missing before it.
 _Page = tuple[bytes, int, Skipped | None]
@@ -46,6 +48,7 @@ class Replay:
         self._journal = journal
         self._pages: dict[tuple[Dialect, str, str, int, int], _Page] = {}  # by dialect, room, epoch, first, limit
         self._pages_until = 0.0
+        self._complain_at = 0.0
         self.hungry: dict[Connection, None] = {}  # who catches up, and has read the page before
 
     def enter(self, connection: Connection, effect: Enter) -> None:
@@ -115,6 +118,16 @@ class Replay:
 
         self._answer_later(connection, answer, effect.id)
 
+    def why_unreadable(self, error: JournalError | KeyError) -> str:
+        """Return why the history cannot be read, and log it; but for a room that was forgotten while it was read."""
+        if isinstance(error, KeyError):
+            return "the room has ended"
+        now = time.monotonic()
+        if now >= self._complain_at:
+            self._complain_at = now + COMPLAINT_S
+            logger.error("the history cannot be read: %s", error)
+        return str(error)
+
     def _answer_later(self, connection: Connection, answer: Callable[[], Page | Found], id_: str) -> None:
         """Give an answer that the disk may have to be asked for: it may be slow, so a greenlet waits for it."""
         connection.asking = True
@@ -125,7 +138,7 @@ class Replay:
         try:
             given = answer()
         except (JournalError, KeyError) as error:
-            why = f"The history cannot be read: {error}; try again later"
+            why = f"The history cannot be read: {self.why_unreadable(error)}; try again later"
             given = Refused(Code.NOT_KEPT, why, id_)
         connection.asking = False
         self._pump.submit([Deliver(connection.session.id, given)])
@@ -193,7 +206,8 @@ class Replay:
             return
         try:
             catch_up.page = self._journal.read(connection.room, catch_up.next, limit)
-        except (JournalError, KeyError):
+        except (JournalError, KeyError) as error:
+            self.why_unreadable(error)
             catch_up.page = []
         catch_up.reading = False
         if connection.catch_up is catch_up:

@@ -187,7 +187,19 @@ def test_a_method_that_a_path_does_not_have_is_refused_and_the_others_named(
     assert set(options.headers["allow"].split(", ")) == set(allowed.split(", ")) - {"OPTIONS"}
 
 
-@pytest.mark.parametrize("path", ["/nothing", "/status/", "/users/x/kick", "/users/-1/kick", "/%73tatus/x"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/nothing",
+        "/status/",
+        "/users/x/kick",
+        "/users/-1/kick",
+        "/users/1_0/kick",
+        "/users/%D9%A1/kick",
+        "/users/" + "9" * 5000 + "/kick",
+        "/%73tatus/x",
+    ],
+)
 def test_what_is_not_there_is_not_found_and_the_way_is_shown(endpoint: Endpoint, path: str) -> None:
     answer = endpoint.ask("GET", path)
     assert answer.status == 404

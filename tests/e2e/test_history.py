@@ -1,52 +1,25 @@
-"""What was said outlives the server: restarts, kills, and a disk that fails."""
+"""What was said outlives the server, and is found again."""
 
 from __future__ import annotations
 
 import json
 import re
-import shutil
-import signal
-import sqlite3
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 
-from tests.e2e.harness import DEADLINE_S, PROMPT, Server, free_port, wait_until
+from tests.e2e.harness import DEADLINE_S, PROMPT, Server, wait_until
+from tests.e2e.restarted import Restarted, kills, stored
 from tests.e2e.rich_user import RichUser, joins
-
-
-class Restarted:
-    """A server that comes back on the same port, with the same file."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.port = free_port()
-
-    @contextmanager
-    def runs(self) -> Iterator[Server]:
-        with Server("127.0.0.1", "--db", str(self.path), port=self.port, limits_messages_per_s=0) as server:
-            yield server
-
-
-@pytest.fixture
-def restarted(tmp_path: Path) -> Restarted:
-    return Restarted(tmp_path / "history.db")
 
 
 def starts(path: Path) -> subprocess.CompletedProcess[str]:
     """Run a server that does not get far."""
     command = [sys.executable, "-m", "gchat.server.main", "127.0.0.1", "0", "--no-admin", "--db", str(path)]
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=DEADLINE_S)
-
-
-def kills(server: Server) -> None:
-    server.process.kill()
-    server.process.wait()
 
 
 def test_who_joins_after_a_kill_sees_the_last_lines_and_the_topic(restarted: Restarted) -> None:
@@ -240,123 +213,3 @@ def test_a_damaged_file_is_said_and_left_alone(restarted: Restarted) -> None:
     assert "the file is damaged" in done.stderr
     assert len(done.stderr.splitlines()) == 1
     assert restarted.path.read_bytes().startswith(b"not a database")
-
-
-def test_a_file_that_another_program_has_locked_refuses_what_is_said_and_heals(restarted: Restarted) -> None:
-    with restarted.runs() as server, server.join("alice") as alice, joins(server, "bob") as bob:
-        alice.says("before")
-        bob.sees("said", text="before")
-        other = sqlite3.connect(restarted.path, isolation_level=None)
-        other.execute("BEGIN IMMEDIATE")
-        alice.says("lost")
-        alice.sees("> That was not said, for it cannot be kept: another program has locked the file; try again later")
-        bob.says("lost too", "1")
-        assert bob.sees("refused", id="1")["code"] == "not_kept"
-        alice.says("/history -1")
-        alice.sees_bytes(b"[alice] before\n")
-        other.execute("ROLLBACK")
-        other.close()
-        wait_until(lambda: "what is said is kept again" in server.log, "it has healed")
-        alice.says("after")
-        assert bob.sees("said")["seq"] == 2
-        assert stored(restarted.path, "SELECT text FROM messages ORDER BY key") == [("before",), ("after",)]
-
-
-def test_a_full_disk_refuses_what_is_said_and_heals(tmp_path: Path) -> None:
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    if (
-        not shutil.which("mount")
-        or subprocess.run(
-            ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(disk)], capture_output=True, check=False
-        ).returncode
-    ):
-        pytest.skip("a small tmpfs cannot be mounted here")
-    try:
-        restarted = Restarted(disk / "history.db")
-        with restarted.runs() as server, joins(server, "alice") as alice, server.join("bob") as bob:
-            alice.says("before", "0")
-            alice.sees("ack", id="0")
-            filler = disk / "filler"
-            fills(filler)
-            acked = says_until_refused(alice, "x" * 4000)
-            bob.says("/history -1")
-            bob.sees_bytes(b"[alice] ")
-            filler.unlink()
-            says_when_healed(server, alice, acked + 1)
-            kills(server)
-        with restarted.runs():
-            pass
-        texts = [text for (text,) in stored(restarted.path, "SELECT text FROM messages ORDER BY key")]
-        assert texts == ["before", *("x" * 4000 + str(sent) for sent in range(1, acked)), "after"]
-    finally:
-        subprocess.run(["umount", str(disk)], check=True)
-
-
-def test_a_failed_sync_is_not_believed(restarted: Restarted) -> None:
-    if not shutil.which("strace"):
-        pytest.skip("strace is not here")
-    with restarted.runs() as server, joins(server, "alice") as alice:
-        alice.says("before", "0")
-        alice.sees("ack", id="0")
-        strace = [
-            "strace",
-            "-f",
-            "-qq",
-            "-o",
-            "/dev/null",
-            "-e",
-            "inject=fsync,fdatasync:error=EIO",
-            "-p",
-            str(server.pid),
-        ]
-        tracer = subprocess.Popen(strace, stderr=subprocess.DEVNULL)
-        try:
-            status = Path(f"/proc/{server.pid}/status")
-            wait_until(
-                lambda: "TracerPid:\t0\n" not in status.read_text() or tracer.poll() is not None, "strace is attached"
-            )
-            if tracer.poll() is not None:
-                pytest.skip("strace may not attach here")
-            number = says_until_refused(alice, "m")
-        finally:
-            tracer.send_signal(signal.SIGTERM)
-            tracer.wait()
-        says_when_healed(server, alice, number + 1)
-        kills(server)
-    with restarted.runs():
-        pass
-    texts = [text for (text,) in stored(restarted.path, "SELECT text FROM messages ORDER BY key")]
-    assert texts == ["before", *(f"m{sent}" for sent in range(1, number)), "after"]
-
-
-def says_until_refused(user: RichUser, text: str) -> int:
-    """Say it with 1 behind it, with 2, and so on, until it is refused; return with which that was."""
-    number, answer = 0, "ack"
-    while answer == "ack":
-        number += 1
-        user.says(f"{text}{number}", f"m{number}")
-        answer = user.sees_any("ack", "refused", id=f"m{number}")["type"]
-    return number
-
-
-def says_when_healed(server: Server, user: RichUser, seq: int) -> None:
-    """Say "after" when what is said is kept again, and fail unless it gets this number."""
-    wait_until(lambda: "what is said is kept again" in server.log, "it has healed")
-    user.says("after", "after")
-    assert user.sees("ack", id="after")["seq"] == seq
-
-
-def fills(path: Path) -> None:
-    """Write until the disk is full."""
-    with path.open("wb", buffering=0) as file, suppress(OSError):
-        while True:
-            file.write(b"x" * 4096)
-
-
-def stored(path: Path, query: str) -> list[tuple[object, ...]]:
-    connection = sqlite3.connect(path)
-    try:
-        return connection.execute(query).fetchall()
-    finally:
-        connection.close()

@@ -19,44 +19,11 @@ import pytest
 
 from gchat.client import ConnectFailed, connect
 from tests.e2e.harness import DEADLINE_S, Server, wait_until
+from tests.e2e.operator import Operator, open_to_the_operator
 from tests.e2e.rich_user import RichUser, joins
 from tests.e2e.tools import need
 
 README = (Path(__file__).parent.parent.parent / "README.md").read_text()
-
-
-class Operator:
-    """Who has the token of a server, and asks."""
-
-    def __init__(self, server: Server) -> None:
-        found = re.search(r"who is online: http://(\S+)/", server.log)
-        assert found
-        self.at = found[1]
-        (token,) = Path(server.environment["XDG_STATE_HOME"]).glob("gchat/admin-token-*")
-        self.token_path = token
-        self.token = token.read_text().strip()
-
-    def asks(self, method: str, path: str, **body: Any) -> Any:
-        """Return the answer; problems raise HTTPError."""
-        request = urllib.request.Request(f"http://{self.at}{path}", method=method)
-        request.add_header("Authorization", f"Bearer {self.token}")
-        if body:
-            request.data = json.dumps(body).encode()
-            request.add_header("Content-Type", "application/json")
-        with urllib.request.urlopen(request, timeout=DEADLINE_S) as answer:
-            text = answer.read()
-            return json.loads(text) if text.startswith((b"{", b"[")) else text.decode()
-
-    def is_refused(self, code: int, method: str, path: str, **body: Any) -> str:
-        """Fail unless it is, with this status; return the sentence that says why."""
-        with pytest.raises(urllib.error.HTTPError) as raised:
-            self.asks(method, path, **body)
-        assert raised.value.code == code
-        return str(json.loads(raised.value.read())["detail"])
-
-
-def open_to_the_operator(**settings: Any) -> Server:
-    return Server(admin_enabled="true", admin_port=0, **settings)
 
 
 @pytest.fixture

@@ -11,7 +11,8 @@ import json
 import sys
 from pathlib import Path
 
-from tests.torture.nemesis import KINDS, NotHere
+from tests.faults import NotHere
+from tests.torture.nemesis import KINDS
 from tests.torture.run import Torture
 
 

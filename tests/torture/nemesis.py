@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import errno
-import shutil
-import signal
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
-from io import FileIO
-from pathlib import Path
 
 import gevent
-from gevent import subprocess
 
+from tests.faults import SYNCS, Ballast, Tracer
 from tests.torture.oracle import Kind
 from tests.torture.peer import Peer, World
 from tests.torture.server import Broken, Server
@@ -35,10 +30,6 @@ FELT_S, HEALED_S = 30.0, 15.0
 
 #: Bytes of a disk for each message, and beside: the table, the index of words, the write-ahead log.
 MESSAGE_BYTES, DISK_BYTES = 1024, 64 << 20
-
-
-class NotHere(Exception):
-    """This machine does not have, or does not allow, what the nemesis needs; says what."""
 
 
 class Nemesis:
@@ -116,7 +107,7 @@ class Nemesis:
         return Ballast(self._server.database.with_name("ballast"))
 
     def _unsynced(self) -> AbstractContextManager[None]:
-        return Tracer(self._server.pid)
+        return Tracer(self._server.pid, SYNCS)
 
     def _fault(self, fault: Callable[[], AbstractContextManager[None]], *, ends_in_death: bool) -> None:
         """Have the disk fail until it is felt, and a little longer; then all must be well again."""
@@ -141,78 +132,3 @@ class Nemesis:
                 gevent.sleep(0.01)
             return True
         return False
-
-
-class Ballast:
-    """A file that takes all the room of its disk while the context lasts."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def __enter__(self) -> None:
-        with self._path.open("wb", buffering=0) as file:
-            for size in (1 << 20, 4096):
-                while _written(file, b"\0" * size):
-                    pass
-
-    def __exit__(self, *_: object) -> None:
-        self._path.unlink()
-
-
-def _written(file: FileIO, data: bytes) -> int:
-    """Return for how much of `data` there was room."""
-    try:
-        return file.write(data)
-    except OSError as error:
-        if error.errno != errno.ENOSPC:
-            raise
-        return 0
-
-
-class Tracer:
-    """strace, making a process's syncs fail with EIO while the context lasts. Raises NotHere."""
-
-    def __init__(self, pid: int) -> None:
-        program = shutil.which("strace")
-        if program is None:
-            raise NotHere("strace is not installed")
-        inject = ["-e", "trace=fsync,fdatasync", "-e", "inject=fsync,fdatasync:error=EIO"]
-        self._command = [program, "-f", "-p", str(pid), "-o", "/dev/null", *inject]
-
-    def __enter__(self) -> None:
-        self._process = subprocess.Popen(self._command, stderr=subprocess.PIPE)
-        assert self._process.stderr is not None
-        said = self._process.stderr.readline().decode()
-        if "attached" not in said:
-            self._process.wait()
-            raise NotHere(f"strace may not attach to a process here: {said.strip()}")
-
-    def __exit__(self, *_: object) -> None:
-        self._process.send_signal(signal.SIGINT)  # it lets go
-        self._process.wait()
-        assert self._process.stderr is not None
-        self._process.stderr.close()
-
-
-class Disk:
-    """A small disk in memory at `path` while the context lasts. Raises NotHere."""
-
-    def __init__(self, path: Path, size: int) -> None:
-        self._path = path
-        self._size = size
-
-    def __enter__(self) -> Path:
-        self._path.mkdir()
-        self._do("mount", "-t", "tmpfs", "-o", f"size={self._size}", "gchat-torture", str(self._path))
-        return self._path
-
-    def __exit__(self, *_: object) -> None:
-        self._do("umount", str(self._path))
-
-    @staticmethod
-    def _do(*command: str) -> None:
-        if shutil.which(command[0]) is None:
-            raise NotHere(f"{command[0]} is not installed")
-        done = subprocess.run(command, capture_output=True, check=False)
-        if done.returncode:
-            raise NotHere(f"{command[0]} is not allowed here: {done.stderr.decode().strip()}")

@@ -12,10 +12,11 @@ from typing import Any
 
 import gevent
 
+from tests.faults import Disk, NotHere
 from tests.torture import oracle
 from tests.torture.history import read_history
 from tests.torture.load import Plain, Rich, Sender
-from tests.torture.nemesis import DISK_BYTES, MESSAGE_BYTES, Disk, Nemesis, NotHere
+from tests.torture.nemesis import DISK_BYTES, MESSAGE_BYTES, Nemesis
 from tests.torture.oracle import Kind, Texts
 from tests.torture.peer import World
 from tests.torture.server import Broken, Server

@@ -1,0 +1,166 @@
+"""A disk that fails under a running server: what it does not take is refused with the reason, and it heals."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.harness import Server, User, wait_until
+from tests.e2e.operator import Operator
+from tests.e2e.restarted import Restarted, kills, stored
+from tests.e2e.rich_user import RichUser, joins
+from tests.e2e.tools import need
+from tests.faults import SYNCS, Ballast, Disk, NotHere, Tracer
+
+
+def test_a_file_that_another_program_has_locked_refuses_what_is_said_and_heals(restarted: Restarted) -> None:
+    with restarted.runs() as server, server.join("alice") as alice, joins(server, "bob") as bob:
+        alice.says("before")
+        bob.sees("said", text="before")
+        other = sqlite3.connect(restarted.path, isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        alice.says("lost")
+        alice.sees("> That was not said, for it cannot be kept: another program has locked the file; try again later")
+        bob.says("lost too", "1")
+        assert bob.sees("refused", id="1")["code"] == "not_kept"
+        alice.says("/history -1")
+        alice.sees_bytes(b"[alice] before\n")
+        other.execute("ROLLBACK")
+        other.close()
+        wait_until(lambda: "what is said is kept again" in server.log, "it has healed")
+        alice.says("after")
+        assert bob.sees("said")["seq"] == 2
+        assert stored(restarted.path, "SELECT text FROM messages ORDER BY key") == [("before",), ("after",)]
+
+
+def test_a_full_disk_refuses_what_is_said_and_heals(tmp_path: Path) -> None:
+    need("mount")
+    with possible_here(), Disk(tmp_path / "disk", 2 << 20) as disk:
+        restarted = Restarted(disk / "history.db")
+        with restarted.runs() as server, joins(server, "alice") as alice, server.join("bob") as bob:
+            alice.says("before", "0")
+            alice.sees("ack", id="0")
+            with Ballast(disk / "ballast"):
+                acked = says_until_refused(alice, "x" * 4000)
+                bob.says("/history -1")
+                bob.sees_bytes(b"[alice] ")
+            says_when_healed(server, alice, acked + 1)
+            kills(server)
+        with restarted.runs():
+            pass
+        texts = [text for (text,) in stored(restarted.path, "SELECT text FROM messages ORDER BY key")]
+        assert texts == ["before", *("x" * 4000 + str(sent) for sent in range(1, acked)), "after"]
+
+
+@pytest.mark.parametrize(
+    ("calls", "error", "why"),
+    [
+        (SYNCS, "EIO", "the disk does not work"),  # T28: it is not retried and believed
+        ("pwrite64", "EIO", "the disk does not work"),
+        ("pwrite64", "EROFS", "the disk does not work"),
+        ("pwrite64", "ENOSPC", "the disk is full"),
+    ],
+)
+def test_what_the_disk_does_not_take_is_refused_and_the_operator_sees_why(
+    restarted: Restarted, calls: str, error: str, why: str
+) -> None:
+    with restarted.runs(admin_enabled="true", admin_port=0) as server, joins(server, "alice") as alice:
+        operator = Operator(server)
+        with server.join("writer") as writer:
+            says_more_than_is_in_memory(writer)
+        alice.says("before", "0")
+        assert alice.sees("ack", id="0")["seq"] == 201
+        assert operator.asks("GET", "/readyz") == {"status": "ready"}
+        with fails(server, calls, error), server.join("bob") as bob:
+            number = says_until_refused(alice, "m")
+            bob.says("hello", "/history 1")
+            assert why in bob.sees("> That was not said, for it cannot be kept: ")
+            bob.sees_bytes(b"[writer] 1 xxx")
+            assert why in operator.is_refused(503, "GET", "/readyz")
+            assert operator.asks("GET", "/status")["history"]["state"] != "ok"
+            assert operator.asks("GET", "/healthz")
+            assert measured(operator, "gchat_commit_failures_total") >= 2
+        says_when_healed(server, alice, 201 + number)
+        assert operator.asks("GET", "/readyz") == {"status": "ready"}
+        assert operator.asks("GET", "/status")["history"]["state"] == "ok"
+        kills(server)
+    with restarted.runs():
+        pass
+    texts = [text for (text,) in stored(restarted.path, "SELECT text FROM messages ORDER BY key")]
+    assert texts[200:] == ["before", *(f"m{sent}" for sent in range(1, number)), "after"]
+
+
+def test_a_disk_that_cannot_be_read_is_said_and_what_is_in_memory_is_told(restarted: Restarted) -> None:
+    with restarted.runs() as server, server.join("bob") as bob:
+        says_more_than_is_in_memory(bob)
+        kills(server)
+    with restarted.runs(admin_enabled="true", admin_port=0) as server, server.join("bob") as bob:
+        operator = Operator(server)
+        with joins(server, "alice") as alice, server.join("dave") as dave:
+            with fails(server, "pread64", "EIO"):
+                bob.says("/history 1", "/search x", "/history -1")
+                bob.sees("> The history cannot be read: ")
+                bob.sees("> The history cannot be read: ")
+                bob.sees_bytes(b"[bob] 200 xxx")
+                alice.says("new", "1")
+                assert alice.sees("refused", id="1")["code"] == "not_kept"
+                operator.is_refused(503, "GET", "/readyz")
+                dave.says("/join unheard-of")
+                dave.sees("> Goodbye: the history of unheard-of cannot be read")
+                dave.sees_end()
+            assert len(re.findall("the history cannot be read", server.log)) == 1
+            says_when_healed(server, alice, 201)
+            bob.says("/history 1", "/search 77")
+            bob.sees_bytes(b"[bob] 1 xxx")
+            bob.sees("#77 ")
+
+
+@contextmanager
+def possible_here() -> Iterator[None]:
+    """Skip a test whose fault this machine does not allow."""
+    try:
+        yield
+    except NotHere as reason:
+        pytest.skip(str(reason))
+
+
+@contextmanager
+def fails(server: Server, calls: str, error: str) -> Iterator[None]:
+    """Have system calls of the server fail."""
+    need("strace")
+    with possible_here(), Tracer(server.pid, calls, error):
+        yield
+
+
+def measured(operator: Operator, name: str) -> float:
+    found = re.search(rf"^{name} (\S+)$", operator.asks("GET", "/metrics"), re.MULTILINE)
+    assert found, name
+    return float(found[1])
+
+
+def says_more_than_is_in_memory(user: User) -> None:
+    """Say 200 lines, of which the first can only be read from the disk."""
+    user.says(*(f"{number} " + "x" * 2000 for number in range(1, 201)))
+    user.does_not_see(b"cannot be kept")
+
+
+def says_until_refused(user: RichUser, text: str) -> int:
+    """Say it with 1 behind it, with 2, and so on, until it is refused; return with which that was."""
+    number, answer = 0, "ack"
+    while answer == "ack":
+        number += 1
+        user.says(f"{text}{number}", f"m{number}")
+        answer = user.sees_any("ack", "refused", id=f"m{number}")["type"]
+    return number
+
+
+def says_when_healed(server: Server, user: RichUser, seq: int) -> None:
+    """Say "after" when what is said is kept again, and fail unless it gets this number."""
+    wait_until(lambda: "what is said is kept again" in server.log, "it has healed")
+    user.says("after", "after")
+    assert user.sees("ack", id="after")["seq"] == seq

@@ -1,0 +1,96 @@
+"""Faults of a disk, as contexts: one that is full, one whose calls fail, and a small one to do that to.
+
+Their programs are run by gevent, so that a greenlet may be in such a context while others go on.
+"""
+
+from __future__ import annotations
+
+import errno
+import shutil
+import signal
+from io import FileIO
+from pathlib import Path
+
+from gevent import subprocess
+
+#: Of a file's content: what puts it on the disk.
+SYNCS = "fsync,fdatasync"
+
+
+class NotHere(Exception):
+    """This machine does not have, or does not allow, what the nemesis needs; says what."""
+
+
+class Ballast:
+    """A file that takes all the room of its disk while the context lasts."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __enter__(self) -> None:
+        with self._path.open("wb", buffering=0) as file:
+            for size in (1 << 20, 4096):
+                while _written(file, b"\0" * size):
+                    pass
+
+    def __exit__(self, *_: object) -> None:
+        self._path.unlink()
+
+
+def _written(file: FileIO, data: bytes) -> int:
+    """Return for how much of `data` there was room."""
+    try:
+        return file.write(data)
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        return 0
+
+
+class Tracer:
+    """strace, making system calls of a process fail with an error while the context lasts. Raises NotHere."""
+
+    def __init__(self, pid: int, calls: str, error: str = "EIO") -> None:
+        program = shutil.which("strace")
+        if program is None:
+            raise NotHere("strace is not installed")
+        inject = ["-e", f"trace={calls}", "-e", f"inject={calls}:error={error}"]
+        self._command = [program, "-f", "-p", str(pid), "-o", "/dev/null", *inject]
+
+    def __enter__(self) -> None:
+        self._process = subprocess.Popen(self._command, stderr=subprocess.PIPE)
+        assert self._process.stderr is not None
+        said = self._process.stderr.readline().decode()
+        if "attached" not in said:
+            self._process.wait()
+            raise NotHere(f"strace may not attach to a process here: {said.strip()}")
+
+    def __exit__(self, *_: object) -> None:
+        self._process.send_signal(signal.SIGINT)  # it lets go
+        self._process.wait()
+        assert self._process.stderr is not None
+        self._process.stderr.close()
+
+
+class Disk:
+    """A small disk in memory at `path` while the context lasts. Raises NotHere."""
+
+    def __init__(self, path: Path, size: int) -> None:
+        self._path = path
+        self._size = size
+
+    def __enter__(self) -> Path:
+        self._path.mkdir()
+        self._do("mount", "-t", "tmpfs", "-o", f"size={self._size}", "gchat-test", str(self._path))
+        return self._path
+
+    def __exit__(self, *_: object) -> None:
+        self._do("umount", str(self._path))
+
+    @staticmethod
+    def _do(*command: str) -> None:
+        if shutil.which(command[0]) is None:
+            raise NotHere(f"{command[0]} is not installed")
+        done = subprocess.run(command, capture_output=True, check=False)
+        if done.returncode:
+            raise NotHere(f"{command[0]} is not allowed here: {done.stderr.decode().strip()}")
