@@ -14,7 +14,10 @@ from tests.bench import peers, plot, report
 from tests.bench.cases import Bench
 from tests.bench.run import HERE, Failure, Generator, compiler, descriptors
 
-NAMES = ("fanout", "small", "rich", "disk", "paced", "idle", "silent", "start", "hold", "window", "peers")
+NAMES = (
+    *("fanout", "small", "rich", "disk", "paced", "idle", "silent"),
+    *("start", "hold", "status", "stored", "window", "peers"),
+)
 
 
 def main() -> int:
@@ -58,6 +61,8 @@ def _measure(bench: Bench, options: argparse.Namespace) -> None:
         "idle": bench.idle,
         "silent": bench.silent,
         "hold": bench.hold,
+        "status": bench.status,
+        "stored": bench.stored,
         "window": bench.window,
         "peers": lambda: bench.fanout_of_peers(options.peer_sizes),
     }

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import socket
 import statistics
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Self
 
-from tests.bench import attacks
+from tests.bench import alone, attacks
 from tests.bench.peers import GCHAT, GCHAT_FULL, GCHAT_NORMAL, GCHAT_RICH, GCHAT_WINDOW
-from tests.bench.run import Ask, Failure, Generator, Kind, Run, Server
+from tests.bench.run import Ask, Failure, Figure, Generator, Kind, Run, Server
+from tests.bench.user import User
 
 #: Of 100 healthy readers at 50 lines of 1 kB a second, so long that the room log (1 MiB) has gone round.
 SILENT_S = 30.0
@@ -44,7 +42,7 @@ class Bench:
     descriptors: int
     quick: bool
     runs: list[Run] = field(default_factory=list)
-    starts_s: list[float] = field(default_factory=list)
+    figures: list[Figure] = field(default_factory=list)
     holds: list[Hold] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)  # of cases that could not be measured at all
 
@@ -120,21 +118,22 @@ class Bench:
 
     def start(self) -> None:
         """From the start of the process to the first bytes of the greeting."""
-        for _ in range(3 if self.quick else 9):
-            server = Server(GCHAT, 1)
-            try:
-                with server.connect() as sock:
-                    sock.recv(1)
-                    self.starts_s.append(time.monotonic() - server.started_at)
-            finally:
-                server.__exit__()
-        self._say(f"start: {statistics.median(self.starts_s):.3f} s")
+        self._keep_figures(alone.starts(quick=self.quick))
+
+    def status(self) -> None:
+        """The operator's window by itself."""
+        members = self._most(100 if self.quick else 5000)
+        self._keep_figures(alone.window(self.generator, members, quick=self.quick))
+
+    def stored(self) -> None:
+        """A long history on disk."""
+        self._keep_figures(alone.stored(quick=self.quick))
 
     def hold(self) -> None:
         """How long others wait for what one user asks, in a room of many."""
         members = self._most(100 if self.quick else 15000)
         repeats = 5 if self.quick else 40
-        with Server(GCHAT, members) as server, _User(server) as asker, _User(server) as other:
+        with Server(GCHAT, members) as server, User(server) as asker, User(server) as other:
             other.asks("/join aside")
             asker.sends("".join(f"{number:x<{HISTORY_BYTES}}\n" for number in range(HISTORY_LINES)))
             asker.asks("")
@@ -175,6 +174,11 @@ class Bench:
         )
         self._say(f"{run.case}, {run.ask.clients} clients, {run.ask.silent} silent: {run.server}: {figures}")
 
+    def _keep_figures(self, figures: Iterable[Figure]) -> None:
+        for figure in figures:
+            self.figures.append(figure)
+            self._say(f"{figure.what}: {figure.judged(figure.values):.3g} {figure.unit}, of {len(figure.values)}")
+
     def _most(self, clients: int) -> int:
         return min(clients, self.descriptors - 200)
 
@@ -189,53 +193,9 @@ class Bench:
         print(text, file=sys.stderr, flush=True)
 
 
-class _User:
-    """Somebody who types, and waits for the answer: a /ping behind what is asked says when it has come."""
-
-    def __init__(self, server: Server) -> None:
-        self._sock = server.connect()
-        self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._received = b""
-        self._asked = 0
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._sock.close()
-
-    def sends(self, text: str) -> None:
-        self._sock.sendall(text.encode())
-
-    def pings(self) -> Callable[[], None]:
-        """Ask now; what is returned waits for the answer."""
-        self._asked += 1
-        pong = f"> pong {self._asked}\n".encode()
-        self.sends(f"/ping {self._asked}\n")
-
-        def wait() -> None:
-            while pong not in self._received:
-                try:
-                    data = self._sock.recv(1 << 20)
-                except TimeoutError:
-                    raise Failure("no answer to a /ping") from None
-                if not data:
-                    raise Failure("the server closed the connection")
-                self._received = self._received[-100:] + data
-
-        return wait
-
-    def asks(self, line: str) -> None:
-        """Send a line, and wait until it is done."""
-        self.sends(f"{line}\n" if line else "")
-        self.pings()()
-
-
-def _wait_ms(asker: _User, other: _User, before: str, commands: str) -> float:
+def _wait_ms(asker: User, other: User, before: str, commands: str) -> float:
     asker.asks(before)
     asker.sends(commands)
-    started_at = time.monotonic()
-    other.pings()()
-    wait_ms = (time.monotonic() - started_at) * 1000
+    wait_ms = other.waits_ms()
     asker.asks("")
     return wait_ms

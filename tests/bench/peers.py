@@ -23,20 +23,35 @@ GCHAT = Kind(
 GCHAT_RICH = replace(GCHAT, name="gchat, rich", mode="rich")
 
 
-def _on_disk(sync: str) -> Kind:
+def _on_disk(sync: str, path: Path | None = None) -> Kind:
     """The same server, which keeps what is said in a file."""
     return replace(
         GCHAT,
         name=f"gchat, {sync}",
         command=lambda port, directory, _clients: [
             *(sys.executable, "-m", "gchat.server.main", "127.0.0.1", str(port), "--quiet", "--no-admin"),
-            *("--db", str(directory / "history.db")),
+            *("--db", str(path or directory / "history.db")),
         ],
         environment={**GCHAT.environment, "GCHAT_HISTORY_SYNC": sync},
     )
 
 
 GCHAT_FULL, GCHAT_NORMAL = _on_disk("full"), _on_disk("normal")
+
+
+def stored_in(path: Path) -> Kind:
+    """The same server, with what is in this file."""
+    return _on_disk("full", path)
+
+
+#: The same server, with nothing that was asked for but where it is.
+GCHAT_AS_IT_COMES = replace(
+    GCHAT,
+    name="gchat as it comes",
+    command=lambda port, directory, _clients: [
+        *(sys.executable, "-m", "gchat.server.main", "127.0.0.1", str(port), "--admin", str(directory / "admin")),
+    ],
+)
 
 #: The same server, with the operator's window on a Unix socket in its directory.
 GCHAT_WINDOW = replace(

@@ -8,6 +8,7 @@ import re
 import resource
 import shutil
 import socket
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -83,6 +84,29 @@ class Run:
     kib_per_connection: float = 0.0
     rss_mib: float = 0.0
     tcp_mib: float = 0.0  # the kernel's memory for TCP, more than before the run
+
+
+@dataclass(slots=True)
+class Figure:
+    """Something measured by itself, several times; what is `judged` of the values is compared with what is wanted."""
+
+    what: str
+    unit: str
+    values: list[float]
+    wanted: float
+    judged: Callable[[list[float]], float] = statistics.median
+    more: bool = False  # is better
+
+    @property
+    def reached(self) -> bool:
+        """Whether it is as was wanted."""
+        judged = self.judged(self.values)
+        return judged >= self.wanted if self.more else judged <= self.wanted
+
+
+def p99(values: list[float]) -> float:
+    """What one of a hundred values is above."""
+    return sorted(values)[int(len(values) * 0.99)]
 
 
 def descriptors() -> int:

@@ -1,0 +1,212 @@
+"""What is measured by itself, beside nothing: starts, the operator's window, a long history on disk."""
+
+from __future__ import annotations
+
+import select
+import socket
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from gchat.journal.database import Changes, Database, rows_of
+from gchat.protocol.events import Record, Said
+from tests.bench.attacks import HEAD, SLOW, connected
+from tests.bench.peers import GCHAT, GCHAT_AS_IT_COMES, GCHAT_WINDOW, stored_in
+from tests.bench.run import START_S, Ask, Failure, Figure, Generator, Kind, Server, p99
+from tests.bench.user import User
+
+HEALTHZ = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
+LAST_PIECE = b"0\r\n\r\n"
+
+#: What a history is made of, in steps; the last word is in every message, the one before in one of a hundred.
+MESSAGES, STEP = 1_000_000, 10_000
+WORDS = ("deploy", "tea", "window", "castle", "réseau", "голос", "ambition", "quarter", "morning", "kettle")
+
+#: Connections that ask for /healthz without a pause.
+ASKING = 4
+
+
+def starts(*, quick: bool) -> Iterator[Figure]:
+    """From the start of the process to the first bytes of the greeting."""
+    count = 3 if quick else 9
+    yield Figure("start, history in memory, no window", "s", _starts_s(GCHAT, count), 0.5)
+    yield Figure("start as it comes: a new file, and the window", "s", _starts_s(GCHAT_AS_IT_COMES, count), 0.5)
+
+
+def window(generator: Generator, members: int, *, quick: bool) -> Iterator[Figure]:
+    """The operator's window: what it costs the chat, and what it stands."""
+    with Server(GCHAT_WINDOW, members) as server, User(server) as user:
+        path = _opened(server)
+        # The chat is idle, but for this.
+        yield Figure("/healthz on one core", "/s", _rates(path, 2 if quick else 9), 4000, more=True)
+        with generator.started(server, Ask(members), idle=True) as phases:
+            next(phases)
+            for asks, wanted in ((False, 10), (True, 10)):
+                waits = _waits_ms(user, path if asks else "", 2 if quick else 20)
+                what = f"/ping while /status tells of {members:,} users" if asks else f"/ping beside {members:,} users"
+                yield Figure(f"{what}, p99", "ms", waits, wanted, p99)
+    waits, gone = [], []
+    for _ in range(1 if quick else 5):
+        with Server(GCHAT_WINDOW, 10) as server:
+            more, last = _slow_heads(_opened(server))
+            waits += more
+            gone.append(last)
+    yield Figure("/healthz while 1,000 heads come slowly, p99", "ms", waits, 100, p99)
+    yield Figure("until all of those heads are gone", "s", gone, 6, max)
+
+
+def stored(*, quick: bool) -> Iterator[Figure]:
+    """A server that has kept much."""
+    count = MESSAGES // 100 if quick else MESSAGES
+    with tempfile.TemporaryDirectory(prefix="gchat-bench-") as directory:
+        path = Path(directory) / "history.db"
+        _fill(path, count)
+        kind = stored_in(path)
+        yield Figure(f"start with {count:,} messages stored", "s", _starts_s(kind, 3 if quick else 9), 1.0)
+        with Server(kind, 10) as server, User(server) as asker, User(server) as other:
+            for what in ("castle", "word7", "deploy castle tea", "wor*", "castle nowhere"):
+                waits = [_found_ms(asker, what) for _ in range(3 if quick else 20)]
+                yield Figure(f"/search {what}, in {count:,} messages", "ms", waits, 100)
+            asker.sends("/search wor*\n" * 20)
+            waits = [other.waits_ms() for _ in range(100 if quick else 500)]
+            yield Figure("/ping while somebody searches, p99", "ms", waits, 10, p99)
+
+
+# --- Starts ----------------------------------------------------------------------------------------------------------
+
+
+def _starts_s(kind: Kind, count: int) -> list[float]:
+    found = []
+    for _ in range(count):
+        server = Server(kind, 1)
+        try:
+            with server.connect() as sock:
+                sock.recv(1)
+                found.append(time.monotonic() - server.started_at)
+        finally:
+            server.__exit__()
+    return found
+
+
+# --- The window ------------------------------------------------------------------------------------------------------
+
+
+def _opened(server: Server) -> str:
+    """Return the path of the window's socket, when it answers."""
+    path = str(server.directory / "admin")
+    ends_at = time.monotonic() + START_S
+    while time.monotonic() < ends_at:
+        if sock := connected(path):
+            with sock:
+                sock.settimeout(START_S)
+                sock.sendall(HEALTHZ)
+                if sock.recv(4096).startswith(b"HTTP/1.1 200"):
+                    return path
+        time.sleep(0.01)
+    raise Failure("the window did not open")
+
+
+def _rates(path: str, count: int) -> list[float]:
+    """Return how many requests were answered in a second, of so many thirds of one."""
+    poll, crowd = select.poll(), {}
+    for _ in range(ASKING):
+        if (sock := connected(path)) is None:
+            raise Failure("the window has no place")
+        crowd[sock.fileno()] = sock
+        poll.register(sock, select.POLLIN)
+        sock.sendall(HEALTHZ)
+    found = []
+    for _ in range(count):
+        began, answers = time.monotonic(), 0
+        while (took := time.monotonic() - began) < 1 / 3:
+            for descriptor, _ in poll.poll(1000):
+                if not crowd[descriptor].recv(65536).startswith(b"HTTP/1.1 200"):
+                    raise Failure("/healthz was refused")
+                crowd[descriptor].sendall(HEALTHZ)
+                answers += 1
+        found.append(answers / took)
+    for sock in crowd.values():
+        sock.close()
+    return found
+
+
+def _waits_ms(user: User, path: str, count: int) -> list[float]:
+    """Return how long each /ping took, one after the other, while so many /status were answered one after the other."""
+    if not path:
+        return [user.waits_ms() for _ in range(count * 20)]
+    sock = connected(path)
+    if sock is None:
+        raise Failure("the window has no place")
+    waits = []
+    with sock:
+        sock.setblocking(False)
+        for _ in range(count):
+            sock.send(HEAD + b"\r\n")
+            end = b""
+            while end != LAST_PIECE:
+                waits.append(user.waits_ms())
+                with suppress(BlockingIOError):
+                    while end != LAST_PIECE:
+                        data = sock.recv(1 << 20)
+                        if not data:
+                            raise Failure("the window closed")
+                        end = (end + data)[-len(LAST_PIECE) :]
+    return waits
+
+
+def _slow_heads(path: str) -> tuple[list[float], float]:
+    """Send a thousand heads a byte a second; return how long each /healthz took, in ms, and the last head, in s."""
+    poll = select.poll()
+    crowd: dict[int, socket.socket] = {}
+    began = time.monotonic()
+    for _ in range(SLOW):
+        if sock := connected(path):
+            crowd[sock.fileno()] = sock
+            poll.register(sock, select.POLLIN)
+    waits, rounds = [], 0
+    while crowd and time.monotonic() - began < START_S:
+        if time.monotonic() >= began + rounds:
+            rounds += 1
+            for sock in crowd.values():
+                with suppress(OSError):
+                    sock.send(b"G")
+        asked_at = time.monotonic()
+        if sock := connected(path):
+            with sock, suppress(OSError):  # who is not answered in a second is counted with it
+                sock.sendall(HEALTHZ)
+                sock.recv(4096)
+        waits.append((time.monotonic() - asked_at) * 1000)
+        for descriptor, _ in poll.poll(10):
+            gone = True
+            with suppress(OSError):
+                gone = not crowd[descriptor].recv(65536)
+            if gone:
+                poll.unregister(descriptor)
+                crowd.pop(descriptor).close()
+    return waits, time.monotonic() - began
+
+
+# --- A long history --------------------------------------------------------------------------------------------------
+
+
+def _fill(path: Path, count: int) -> None:
+    """Have the file hold so many messages of one room, with their words in the index."""
+    database = Database(str(path), "normal", "bench", "")
+    database.commit(Changes([(1, "lobby")], (), (), ()))
+    for first in range(1, count + 1, STEP):
+        rows = []
+        for seq in range(first, min(first + STEP, count + 1)):
+            words = [WORDS[seq * step % len(WORDS)] for step in (1, 3, 7)]
+            text = f"message number {seq} of the {' and the '.join(words)} for word{seq % 100} in here"
+            rows += rows_of(1, Record(seq, 1.7e9 + seq, Said(f"user{seq % 40}", (text,))), "")
+        database.commit(Changes((), rows, (), ()))
+        database.index(1, count, STEP)
+    database.close()
+
+
+def _found_ms(user: User, what: str) -> float:
+    began = time.monotonic()
+    user.asks(f"/search {what}")
+    return (time.monotonic() - began) * 1000
