@@ -42,6 +42,9 @@ FAREWELL = "The server is shutting down"
 #: How often the watch looks for readers that make no progress and connections that do not end.
 WATCH_S = 0.25
 
+#: If it comes later than that, the server stood still: stopped, or starved.
+STOOD_STILL_S = 1.0
+
 #: Connections that it looks at each time: 2 ms.
 WATCHED_AT_ONCE = 500
 
@@ -67,6 +70,7 @@ class App:
         self.closing: dict[Connection, None] = {}
         self.closed: Counter[CloseReason] = Counter()
         self.stopping = Event()
+        self._stood_still_s = 0.0
         self._admission = Admission()
         self.descriptors = _raise_descriptor_limit()
         server = config.server
@@ -97,6 +101,10 @@ class App:
         """How many connections there may be; never so many that descriptors run out."""
         possible = max(1, self.descriptors - KEPT_BACK - (ADMIN_KEPT_BACK if self._window else 0))
         return min(self.config.server.max_connections or possible, possible)
+
+    def awake(self) -> float:
+        """Return a steady clock in seconds that stands still with the server: meanwhile nobody could come back."""
+        return time.monotonic() - self._stood_still_s
 
     def run(self) -> None:
         """Serve until `stopping` is set, then drain."""
@@ -218,6 +226,8 @@ class App:
             gevent.sleep(WATCH_S)
             now, timeout_s = time.monotonic(), self.config.limits.stall_timeout_s
             self.operating.lagged(now - due_at)
+            if now - due_at > STOOD_STILL_S:
+                self._stood_still_s += now - due_at
             gc.collect(0 if self.registry.sessions else 2)
             if not to_look_at and now >= next_look_at:
                 next_look_at = now + timeout_s / LOOKS_IN_A_TIMEOUT
@@ -226,7 +236,7 @@ class App:
                 if connection.stalled(now, timeout_s):
                     connection.abort(CloseReason.STALLED)
             del to_look_at[-WATCHED_AT_ONCE:]
-            self.pump.submit(self.registry.away(now))
+            self.pump.submit(self.registry.away(self.awake()))
             if self.registry.bans.expire(time.time()):
                 note_bans(self.journal, self.registry.bans.all.values())
             for connection in list(self.closing):
@@ -271,7 +281,7 @@ class App:
         try:
             for ban in noted_bans(self.journal):
                 self.registry.bans.add(ban)
-            self.registry.restore(noted_sessions(self.journal), time.monotonic())
+            self.registry.restore(noted_sessions(self.journal), self.awake())
             self.journal.open((LOBBY,))
         except JournalError as error:
             raise unusable(self._history_path, error) from None

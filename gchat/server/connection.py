@@ -274,8 +274,8 @@ class Connection:
 
     def leave(self, reason: CloseReason, farewell: str = "") -> None:
         """Let the session end, with a last line if there is one."""
-        registry = self.app.registry
-        self.app.pump.submit(registry.disconnect(self.session, reason, time.monotonic(), farewell))
+        app = self.app
+        app.pump.submit(app.registry.disconnect(self.session, reason, app.awake(), farewell))
 
     # --- Writing: the pump, and the write watcher's callback in the hub -----------------------------------------------
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.harness import Server, User, wait_until
-from tests.e2e.operator import Operator
+from tests.e2e.window import Operator
 from tests.e2e.restarted import Restarted, kills, stored
 from tests.e2e.rich_user import RichUser, joins
 from tests.e2e.tools import need
