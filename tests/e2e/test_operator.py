@@ -19,9 +19,9 @@ import pytest
 
 from gchat.client import ConnectFailed, connect
 from tests.e2e.harness import DEADLINE_S, Server, wait_until
-from tests.e2e.window import Operator, open_to_the_operator
 from tests.e2e.rich_user import RichUser, joins
 from tests.e2e.tools import need
+from tests.e2e.window import Operator, open_to_the_operator
 
 README = (Path(__file__).parent.parent.parent / "README.md").read_text()
 
