@@ -55,6 +55,10 @@ class Journal(Protocol):
     def trouble(self) -> str:
         """Why nothing can be kept now; "" if all is well."""
 
+    @property
+    def damage(self) -> str:
+        """What was found not to be as it was written, as "message 2 of dev"; "" if nothing was."""
+
     def open(self, rooms: Iterable[str]) -> None:
         """Have these rooms at hand, which everything below needs. May wait. Raises JournalError: none of them is."""
 

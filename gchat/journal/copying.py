@@ -8,8 +8,11 @@ from collections.abc import Iterator
 from contextlib import closing, suppress
 from urllib.parse import quote
 
+from msgspec import Struct, structs
+
 from gchat.journal.base import JournalError
-from gchat.journal.database import COLUMNS, Changes, Database, Row, keys_of, record_of
+from gchat.journal.database import Changes, Database
+from gchat.journal.rows import COLUMNS, Row, gchat_says, keys_of, record_of, rows_of
 from gchat.journal.schema import SEQ_BITS, reason
 from gchat.protocol.events import Record
 
@@ -66,20 +69,22 @@ def backup(path: str, copy: str) -> None:
 def salvage(path: str, copy: str) -> int:
     """Write into a new file what can be read of a damaged one, from both its ends; return how many messages that is.
 
-    The damaged file is not changed. Raises JournalError: nothing can be read, or the new file cannot be written.
+    It is another log: numbers are given anew, for they have no holes, and where messages are missing one says so. The
+    damaged file is not changed. Raises JournalError: nothing can be read, or the new file cannot be written.
     """
     with closing(_open(path)) as connection:
         rooms = dict[int, str]()
         with suppress(sqlite3.Error):
             rooms.update(connection.execute("SELECT id, name FROM rooms"))
-        rows = [*_readable(connection, "ASC")]
-        last = rows[-1][0] if rows else -1
-        rows += reversed([row for row in _readable(connection, "DESC") if row[0] > last])
-    if not rows:
+        found = list(_readable(connection, "ASC"))
+        last = found[-1].key if found else -1
+        found += reversed([stored for stored in _readable(connection, "DESC") if stored.key > last])
+    if not found:
         raise JournalError("nothing in it can be read")
-    for row in rows:
-        id_ = row[0] >> SEQ_BITS
+    for stored in found:
+        id_ = stored.key >> SEQ_BITS
         rooms.setdefault(id_, f"room-{id_}")
+    rows = list(_numbered_anew(found))
     begun = f"{copy}.new"  # what is cut short must not pass for all that could be read
     with suppress(FileNotFoundError):
         os.unlink(begun)
@@ -92,11 +97,32 @@ def salvage(path: str, copy: str) -> int:
         os.rename(begun, copy)
     except (sqlite3.Error, OSError) as error:
         raise reason(error) from None
-    return len(rows)
+    return len(found)
 
 
-def _readable(connection: sqlite3.Connection, order: str) -> Iterator[Row]:
+class _Stored(Struct, frozen=True):
+    key: int
+    record: Record
+    lineage: str
+
+
+def _readable(connection: sqlite3.Connection, order: str) -> Iterator[_Stored]:
+    """Return messages from one end of the table, up to where it cannot be read."""
     with suppress(sqlite3.Error):
-        yield from connection.execute(
-            f"SELECT key, time, kind, name, text, lineage, id FROM messages ORDER BY key {order}"  # noqa: S608  # one of two words
-        )
+        query = f"SELECT {COLUMNS}, lineage FROM messages ORDER BY key {order}"  # noqa: S608  # names, and one of two words
+        for *row, lineage in connection.execute(query):
+            yield _Stored(row[0], record_of(tuple(row)), lineage or "")
+
+
+def _numbered_anew(found: list[_Stored]) -> Iterator[Row]:
+    seq, before = 0, -1
+    for stored in found:
+        room, is_first = stored.key >> SEQ_BITS, stored.key >> SEQ_BITS != before >> SEQ_BITS
+        if is_first:
+            seq = 0
+        elif lost := stored.key - before - 1:
+            seq += 1
+            text = f"… {lost:,} message{'s' * (lost > 1)} that stood here cannot be read any more"
+            yield from rows_of(room, Record(seq, stored.record.time, gchat_says(text)), "")
+        seq, before = seq + 1, stored.key
+        yield from rows_of(room, structs.replace(stored.record, seq=seq), stored.lineage)

@@ -14,19 +14,12 @@ from contextlib import contextmanager, suppress
 from msgspec import Struct
 
 from gchat.journal.base import JournalError
+from gchat.journal.rows import COLUMNS, SEQ_MASK, Row, key_of, keys_of, record_of
 from gchat.journal.schema import SEQ_BITS, connect, lock, migrate, reason
-from gchat.protocol.events import Acted, Message, Numbered, Record, Said, TopicSet
-
-#: A message as the table has it: key, time, kind, name, text, lineage, id.
-Row = tuple[int, float, int, str, str, str | None, str | None]
+from gchat.protocol.events import Numbered, Record
 
 #: Pages of the write-ahead log, of 4 KiB, after which a commit itself writes them to the file; tidy() comes before.
 MAX_LOG_PAGES = 8192
-
-#: Of a message, what makes a record: see record_of.
-COLUMNS = "key, time, kind, name, text, id"
-
-_MASK = (1 << SEQ_BITS) - 1
 
 
 class StoredRoom(Struct, frozen=True):
@@ -118,7 +111,7 @@ class Database:
             if changes.rooms:
                 writer.executemany("INSERT OR IGNORE INTO rooms (id, name) VALUES (?, ?)", changes.rooms)
             if changes.rows:
-                writer.executemany("INSERT INTO messages VALUES (?, ?, ?, ?, ?, ?, ?)", changes.rows)
+                writer.executemany("INSERT INTO messages VALUES (?, ?, ?, ?, ?, ?, ?, ?)", changes.rows)
             if changes.topics:
                 writer.executemany("UPDATE rooms SET topic = ?, topic_by = ? WHERE id = ?", changes.topics)
             for kind, key, value in changes.notes:
@@ -160,7 +153,7 @@ class Database:
                 return int(indexed)
             writer.execute(
                 "INSERT INTO words (rowid, text) SELECT key, text FROM messages WHERE key BETWEEN ? AND ?",
-                (_key(room, first), _key(room, last)),
+                (key_of(room, first), key_of(room, last)),
             )
             writer.execute("UPDATE rooms SET indexed = ? WHERE id = ?", (last, room))
             return last
@@ -188,13 +181,13 @@ class Database:
         more, until = until - first >= most, min(until, first + most)
         if until > first:
             with self._transaction() as writer:
-                keys = (_key(room, first), _key(room, min(until - 1, indexed)))
+                keys = (key_of(room, first), key_of(room, min(until - 1, indexed)))
                 writer.execute(
                     "INSERT INTO words (words, rowid, text) "
                     "SELECT 'delete', key, text FROM messages WHERE key BETWEEN ? AND ?",
                     keys,
                 )
-                writer.execute("DELETE FROM messages WHERE key BETWEEN ? AND ?", (keys[0], _key(room, until - 1)))
+                writer.execute("DELETE FROM messages WHERE key BETWEEN ? AND ?", (keys[0], key_of(room, until - 1)))
                 writer.execute(
                     "UPDATE rooms SET first_seq = ?, indexed = max(indexed, ?) WHERE id = ?", (until, until - 1, room)
                 )
@@ -218,14 +211,14 @@ class Database:
         """Return messages of a room from number `start` up to `stop`, without it, oldest first."""
         rows = self._reader.execute(
             f"SELECT {COLUMNS} FROM messages WHERE key BETWEEN ? AND ? ORDER BY key LIMIT ?",  # noqa: S608  # names of columns
-            (_key(room, start), _key(room, stop - 1), limit),
+            (key_of(room, start), key_of(room, stop - 1), limit),
         )
         return [record_of(row) for row in rows.fetchall()]
 
     def search(self, room: int, query: str, limit: int) -> list[Record]:
         """Return the last messages of a room that the index finds, oldest first."""
         rows = self._reader.execute(
-            "SELECT m.key, m.time, m.kind, m.name, m.text, m.id FROM words JOIN messages AS m ON m.key = words.rowid "
+            f"SELECT {COLUMNS} FROM words JOIN messages ON key = words.rowid "  # noqa: S608  # names of columns
             "WHERE words MATCH ? AND words.rowid BETWEEN ? AND ? ORDER BY words.rowid DESC LIMIT ?",
             (query, *keys_of(room, 0), limit),
         ).fetchall()
@@ -238,7 +231,7 @@ class Database:
             "WHERE m.lineage = ? AND m.time >= ? ORDER BY m.time DESC LIMIT ?",
             (SEQ_BITS, lineage, since, most),
         ).fetchall()
-        return [Numbered(id_, room, key & _MASK) for id_, room, key in reversed(rows)]
+        return [Numbered(id_, room, key & SEQ_MASK) for id_, room, key in reversed(rows)]
 
     def notes(self, kind: str) -> dict[str, bytes]:
         """Return all notes of a kind."""
@@ -263,39 +256,4 @@ class Database:
         last = connection.execute(
             "SELECT max(key) FROM messages WHERE key BETWEEN ? AND ?", keys_of(room, 0)
         ).fetchone()
-        return first if last[0] is None else (last[0] & _MASK) + 1
-
-
-def rows_of(room: int, record: Record, lineage: str) -> list[Row]:
-    """Return a record as rows, one for each of its messages."""
-    message, key, time = record.message, _key(room, record.seq), record.time
-    if isinstance(message, Said):
-        if not message.ids:
-            return [(key + at, time, 0, message.name, text, None, None) for at, text in enumerate(message.texts)]
-        said = enumerate(zip(message.texts, message.ids, strict=True))
-        return [
-            (key + at, time, 0, message.name, text, lineage if id_ else None, id_ or None) for at, (text, id_) in said
-        ]
-    kind = 1 if isinstance(message, Acted) else 2
-    own = (lineage, message.id) if message.id else (None, None)
-    return [(key, time, kind, message.name, message.text, *own)]
-
-
-def record_of(row: tuple[int, float, int, str, str, str | None]) -> Record:
-    """Return a message that is read as COLUMNS."""
-    key, time, kind, name, text, id_ = row
-    message: Message
-    if kind == 0:
-        message = Said(name, (text,), (id_,) if id_ else ())
-    else:
-        message = (Acted if kind == 1 else TopicSet)(name, text, id_ or "")
-    return Record(key & _MASK, time, message)
-
-
-def _key(room: int, seq: int) -> int:
-    return (room << SEQ_BITS) | seq
-
-
-def keys_of(room: int, first: int) -> tuple[int, int]:
-    """Return the keys of a room's messages from number `first` on: the first, and the last that there can be."""
-    return _key(room, first), _key(room, _MASK)
+        return first if last[0] is None else (last[0] & SEQ_MASK) + 1

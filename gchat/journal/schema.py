@@ -41,7 +41,8 @@ MIGRATIONS = (
         name TEXT NOT NULL,
         text TEXT NOT NULL,
         lineage TEXT,             -- whose id it is
-        id TEXT
+        id TEXT,
+        sum INTEGER NOT NULL      -- CRC-32 of all but the lineage
     );
     CREATE INDEX messages_by_lineage ON messages (lineage, time) WHERE lineage IS NOT NULL;
     CREATE TABLE notes (

@@ -13,9 +13,10 @@ from contextlib import suppress
 from typing import TypeVar
 
 from gchat.journal.base import JournalError, Kept, Posting, Run
-from gchat.journal.database import Changes, Database, Doubt, Row, StoredRoom, rows_of
+from gchat.journal.database import Changes, Database, Doubt, StoredRoom
 from gchat.journal.ids import MAX_IDS, Ids
 from gchat.journal.numbering import Numbering, ids_of
+from gchat.journal.rows import LOST, Row, rows_of
 from gchat.journal.schema import reason
 from gchat.journal.tail import Tail
 from gchat.journal.words import fts_query
@@ -61,7 +62,7 @@ class SqliteJournal:
     def __init__(self, database: Database, write: Run, read: Run) -> None:
         self._keep_s = 0.0
         self._keep_messages = 0
-        self.trouble = ""
+        self.trouble = self.damage = ""
         self._database = database
         self._write = write
         self._read = read
@@ -90,6 +91,7 @@ class SqliteJournal:
                 room = _Room(self._next_room, None)
                 self._next_room += 1
             else:
+                self._look(name, stored.tail)
                 room = _Room(stored.id, stored)
                 if stored.indexed < stored.next_seq - 1:
                     self._unindexed[name] = room
@@ -222,7 +224,7 @@ class SqliteJournal:
         here = self._rooms[room]
         if start >= here.tail.first_seq:
             return here.tail.read(start, limit)
-        return self._ask(lambda: self._database.read(here.id, start, here.tail.next_seq, limit))
+        return self._look(room, self._ask(lambda: self._database.read(here.id, start, here.tail.next_seq, limit)))
 
     def search(self, room: str, text: str, limit: int) -> list[Record]:
         """See Journal.search."""
@@ -232,7 +234,14 @@ class SqliteJournal:
                 if self.trouble or room not in self._unindexed:
                     break
                 self._index(room)
-        return self._ask(lambda: self._database.search(here.id, query, limit)) if query else []
+        return self._look(room, self._ask(lambda: self._database.search(here.id, query, limit))) if query else []
+
+    def _look(self, room: str, found: list[Record]) -> list[Record]:
+        """Note what is not as it was written."""
+        for record in found:
+            if record.message is LOST:
+                self.damage = f"message {record.seq} of {room}"
+        return found
 
     def _ask(self, question: Callable[[], T], run: Run | None = None) -> T:
         """Have the database answer, on the reading thread if not on another. Raises JournalError."""

@@ -100,12 +100,15 @@ def _boot() -> str:
 
 def tidy(journal: Journal) -> None:
     """Have the journal do what is not urgent, for ever, and log how it is; a greenlet."""
-    known = ""
+    known = damage = ""
     while True:
         known = _say(journal.trouble, known)
         began = time.monotonic()
         more = journal.tidy(time.time())
         known = _say(journal.trouble, known)
+        if journal.damage != damage:
+            damage = journal.damage
+            logger.error("the history is damaged: %s is not as it was written", damage)
         gevent.sleep(REST * (time.monotonic() - began) if more else TIDY_S)
 
 

@@ -167,7 +167,9 @@ class Operating:
         """See Operator.history."""
         section = self._app.config.history
         sync = section.sync if section.store == "sqlite" else ""
-        return seen.HistoryInfo(store=section.store, state=self._app.journal.trouble or "ok", sync=sync)
+        journal = self._app.journal
+        damage = f"damaged: {journal.damage} is not as it was written" if journal.damage else ""
+        return seen.HistoryInfo(store=section.store, state=journal.trouble or damage or "ok", sync=sync)
 
     def not_ready(self) -> str:
         """See Operator.not_ready."""

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from gchat.journal.database import Changes, Database, rows_of
+from gchat.journal.database import Changes, Database
+from gchat.journal.rows import rows_of
 from gchat.protocol.events import Record, Said
 from tests.bench.attacks import HEAD, SLOW, connected
 from tests.bench.peers import GCHAT, GCHAT_AS_IT_COMES, GCHAT_WINDOW, stored_in

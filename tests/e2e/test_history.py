@@ -14,6 +14,7 @@ import pytest
 from tests.e2e.harness import DEADLINE_S, PROMPT, Server, wait_until
 from tests.e2e.restarted import Restarted, kills, stored
 from tests.e2e.rich_user import RichUser, joins
+from tests.e2e.window import Operator
 
 
 def starts(path: Path) -> subprocess.CompletedProcess[str]:
@@ -160,7 +161,11 @@ def test_what_can_be_read_of_a_damaged_file_is_kept_beside_it(restarted: Restart
     assert restarted.path.read_bytes() == content
     salvaged = restarted.path.with_name(restarted.path.name + ".salvaged")
     assert str(salvaged) in done.stderr
-    assert len(stored(salvaged, "SELECT key FROM messages")) > 950
+    texts = [str(text) for (text,) in stored(salvaged, "SELECT text FROM messages ORDER BY key")]
+    assert len(texts) > 950
+    (lost,) = re.findall(r"^… (\d+) messages that stood here cannot be read", "\n".join(texts), re.MULTILINE)
+    assert int(lost) + len(texts) - 1 == 1000
+    assert stored(salvaged, "SELECT min(key & 0xFFFF), max(key & 0xFFFF) FROM messages") == [(1, len(texts))]
     assert "what could be read is in" in starts(restarted.path).stderr
 
     salvaged.rename(restarted.path)
@@ -168,6 +173,25 @@ def test_what_can_be_read_of_a_damaged_file_is_kept_beside_it(restarted: Restart
         bob.says("/history 1", "/search line")
         bob.sees_bytes(b"[alice] line 1 ")
         bob.sees("> … there may be older ones")
+
+
+def test_a_bit_that_the_disk_has_flipped_changes_nobodys_words(restarted: Restarted) -> None:
+    with restarted.runs() as server, server.join("alice") as alice:
+        alice.says("one", "two", "three")
+        alice.does_not_see(b"refused")
+        server.stop()
+    restarted.path.write_bytes(restarted.path.read_bytes().replace(b"two", b"twn"))
+
+    with restarted.runs(admin_enabled="true", admin_port=0) as server, server.join() as bob:
+        lines = re.sub(rb"\d\d:\d\d ", b"", bob.received).splitlines()
+        lost = "[(gchat)] … this message cannot be read any more: it is not as it was written"
+        assert [line.decode() for line in lines if line.startswith(b"[") and b"You" not in line] == [
+            "[alice] one",
+            lost,
+            "[alice] three",
+        ]
+        wait_until(lambda: "the history is damaged: message 2 of lobby" in server.log, "the operator is told")
+        assert "message 2 of lobby" in Operator(server).asks("GET", "/status")["history"]["state"]
 
 
 def test_a_room_is_exported_as_text_and_as_json(restarted: Restarted) -> None:
