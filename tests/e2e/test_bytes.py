@@ -20,6 +20,7 @@ from pathlib import Path
 import pytest
 from confusable_homoglyphs import confusables
 
+from tests.e2e.crowd import descriptors
 from tests.e2e.harness import DEADLINE_S, Server, User, wait_until
 from tests.e2e.tools import need
 
@@ -49,10 +50,6 @@ def rss_kib(server: Server, key: str = "VmRSS") -> int:
     found = re.search(rf"{key}:\s+(\d+) kB", Path(f"/proc/{server.pid}/status").read_text())
     assert found
     return int(found[1])
-
-
-def descriptors(server: Server) -> int:
-    return len(os.listdir(f"/proc/{server.pid}/fd"))
 
 
 def messages(user: User) -> list[str]:
