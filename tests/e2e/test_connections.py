@@ -235,7 +235,8 @@ def test_readers_that_never_read_cost_nothing_and_delay_nobody() -> None:
         assert resident_most - resident < 64, "silent readers cost memory"
         assert kernel_most - kernel < 256, "silent readers cost the kernel's memory"
 
-        healthy.until(lambda: server.log.count(": stalled, ") == silent_count, "the silent ones are closed")
+        reader = healthy.users[0]
+        healthy.until(lambda: told_of("left", reader.received)[0] == silent_count, "the silent ones are closed")
         speaker.says("/who")
         speaker.sees("> In lobby (11 users online)")
         assert server.stop() == 0
