@@ -13,7 +13,7 @@ from msgspec import Struct, structs
 from gchat.journal.base import JournalError
 from gchat.journal.database import Changes, Database
 from gchat.journal.rows import COLUMNS, Row, gchat_says, keys_of, record_of, rows_of
-from gchat.journal.schema import SEQ_BITS, reason
+from gchat.journal.schema import SEQ_BITS, reason, text
 from gchat.protocol.events import Record
 
 #: Rows in one transaction.
@@ -24,9 +24,11 @@ def _open(path: str) -> sqlite3.Connection:
     if not os.path.exists(path):
         raise JournalError("there is no such file")
     try:
-        return sqlite3.connect(f"file:{quote(path)}?mode=ro", uri=True)
+        connection = sqlite3.connect(f"file:{quote(path)}?mode=ro", uri=True)
     except sqlite3.Error as error:
         raise reason(error) from None
+    connection.text_factory = text
+    return connection
 
 
 def exported(path: str, room: str) -> Iterator[Record]:
@@ -122,7 +124,7 @@ def _numbered_anew(found: list[_Stored]) -> Iterator[Row]:
             seq = 0
         elif lost := stored.key - before - 1:
             seq += 1
-            text = f"… {lost:,} message{'s' * (lost > 1)} that stood here cannot be read any more"
-            yield from rows_of(room, Record(seq, stored.record.time, gchat_says(text)), "")
+            word = gchat_says(f"… {lost:,} message{'s' * (lost > 1)} that stood here cannot be read any more")
+            yield from rows_of(room, Record(seq, stored.record.time, word), "")
         seq, before = seq + 1, stored.key
         yield from rows_of(room, structs.replace(stored.record, seq=seq), stored.lineage)

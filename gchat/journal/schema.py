@@ -102,10 +102,16 @@ def lock(path: str) -> int:
     return descriptor
 
 
+def text(data: bytes) -> str:
+    """Return what a column of text has, whatever a disk has made of it: the sum of the row is for judging that."""
+    return data.decode(errors="replace")
+
+
 def connect(path: str, sync: str) -> sqlite3.Connection:
     """Return a connection to the file. Raises sqlite3.Error."""
     # It is used by one thread at a time, but not always by the one that made it.
     connection = sqlite3.connect(path, timeout=2.0, isolation_level=None, check_same_thread=False)
+    connection.text_factory = text
     try:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute(f"PRAGMA synchronous = {sync}")

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import select
 import socket
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from gchat.journal.database import Changes, Database
 from gchat.journal.rows import rows_of
@@ -67,12 +70,15 @@ def stored(*, quick: bool) -> Iterator[Figure]:
         kind = stored_in(path)
         yield Figure(f"start with {count:,} messages stored", "s", _starts_s(kind, 3 if quick else 9), 1.0)
         with Server(kind, 10) as server, User(server) as asker, User(server) as other:
-            for what in ("castle", "word7", "deploy castle tea", "wor*", "castle nowhere"):
+            for what in ("castle", "word7", "deploy castle tea", "the*", "wor*", "castle nowhere"):
                 waits = [_found_ms(asker, what) for _ in range(3 if quick else 20)]
                 yield Figure(f"/search {what}, in {count:,} messages", "ms", waits, 100)
             asker.sends("/search wor*\n" * 20)
             waits = [other.waits_ms() for _ in range(100 if quick else 500)]
             yield Figure("/ping while somebody searches, p99", "ms", waits, 10, p99)
+    clients = 50 if quick else 1000
+    backs = [_back_s(clients) for _ in range(1 if quick else 5)]
+    yield Figure(f"{clients:,} clients back after a kill, until all are live", "s", backs, 15, max)
 
 
 # --- Starts ----------------------------------------------------------------------------------------------------------
@@ -205,6 +211,58 @@ def _fill(path: Path, count: int) -> None:
         database.commit(Changes((), rows, (), ()))
         database.index(1, count, STEP)
     database.close()
+
+
+def _back_s(count: int) -> float:
+    """Have a server killed that clients of the rich dialect are at, and return how long they take with the next.
+
+    They have missed 300 messages, all come at once, and nobody may be told that anybody left.
+    """
+    with tempfile.TemporaryDirectory(prefix="gchat-bench-") as directory:
+        kind = stored_in(Path(directory) / "history.db")
+        with Server(kind, count) as server, _live(server, [{"replay": 0}] * count) as (before, _), User(server) as user:
+            user.asks("".join(f"line {number}\n" for number in range(300)))
+            time.sleep(1)  # by then it is noted who was here
+            server.process.kill()
+            server.process.wait()
+        openings = [
+            {"token": told[0]["token"], "after": {"epoch": told[0]["epoch"], "seq": 0}} for told in before.values()
+        ]
+        with Server(kind, count) as server, _live(server, openings) as (after, took_s):
+            pass
+    for told in after.values():
+        kinds = Counter(event["type"] for event in told)
+        if kinds["said"] != 300 or kinds["entered"] or kinds["left"] or kinds["gap"]:
+            raise Failure(f"who came back was told {dict(kinds)}")
+    return took_s
+
+
+@contextmanager
+def _live(server: Server, openings: list[dict[str, Any]]) -> Iterator[tuple[dict[int, list[dict[str, Any]]], float]]:
+    """Open so many connections at once; yield what each was told until it was live, and how long all of them took."""
+    began = time.monotonic()
+    crowd = {}
+    for opening in openings:
+        sock = server.connect()
+        sock.sendall(b"GCHAT/1 " + json.dumps(opening).encode() + b"\n")
+        crowd[sock.fileno()] = sock
+    received = dict.fromkeys(crowd, b"")
+    poll = select.poll()
+    for descriptor in crowd:
+        poll.register(descriptor, select.POLLIN)
+    waiting = set(crowd)
+    while waiting:
+        if time.monotonic() - began > 60:
+            raise Failure(f"{len(waiting)} were not live in a minute")
+        for descriptor, _ in poll.poll(1000):
+            received[descriptor] += crowd[descriptor].recv(1 << 20)
+            if b'"type":"live"' in received[descriptor][-400:]:
+                waiting.discard(descriptor)
+    took_s = time.monotonic() - began
+    whole = ((descriptor, data[: data.rfind(b"\n")]) for descriptor, data in received.items())
+    yield {descriptor: [json.loads(line) for line in data.split(b"\n")] for descriptor, data in whole}, took_s
+    for sock in crowd.values():
+        sock.close()
 
 
 def _found_ms(user: User, what: str) -> float:

@@ -175,12 +175,13 @@ def test_what_can_be_read_of_a_damaged_file_is_kept_beside_it(restarted: Restart
         bob.sees("> … there may be older ones")
 
 
-def test_a_bit_that_the_disk_has_flipped_changes_nobodys_words(restarted: Restarted) -> None:
+@pytest.mark.parametrize("other", [b"twn", b"tw\xff"])
+def test_a_bit_that_the_disk_has_flipped_changes_nobodys_words(restarted: Restarted, other: bytes) -> None:
     with restarted.runs() as server, server.join("alice") as alice:
         alice.says("one", "two", "three")
         alice.does_not_see(b"refused")
         server.stop()
-    restarted.path.write_bytes(restarted.path.read_bytes().replace(b"two", b"twn"))
+    restarted.path.write_bytes(restarted.path.read_bytes().replace(b"two", other))
 
     with restarted.runs(admin_enabled="true", admin_port=0) as server, server.join() as bob:
         lines = re.sub(rb"\d\d:\d\d ", b"", bob.received).splitlines()
