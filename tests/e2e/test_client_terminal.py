@@ -35,7 +35,7 @@ class Terminal(Screen):
         self._directory = directory
         client = shlex.join([*COMMAND, server.host, str(server.port), *arguments])
         script = f"stty -a > before; (echo $BASHPID > pid; exec {client}); echo code $?; "
-        script += "stty -a > after; exec sleep 1000"
+        script += "stty -a > after.new; mv after.new after; exec sleep 1000"
         environment = {"HOME": str(directory), "PYTHONPATH": str(Path(__file__).parents[2]), **environment}
         super().__init__(directory, "bash", "-c", script, environment=environment)
 
