@@ -1,6 +1,7 @@
 """Faults of a disk, as contexts: one that is full, one whose calls fail, and a small one to do that to.
 
-Their programs are run by gevent, so that a greenlet may be in such a context while others go on.
+Their programs are run by the standard library's subprocess, or by gevent's where greenlets go on meanwhile: that one
+takes the exit codes of all children of its process, so the two cannot be mixed.
 """
 
 from __future__ import annotations
@@ -8,10 +9,10 @@ from __future__ import annotations
 import errno
 import shutil
 import signal
+import subprocess
 from io import FileIO
 from pathlib import Path
-
-from gevent import subprocess
+from typing import Any
 
 #: Of a file's content: what puts it on the disk.
 SYNCS = "fsync,fdatasync"
@@ -50,7 +51,8 @@ def _written(file: FileIO, data: bytes) -> int:
 class Tracer:
     """strace, making system calls of a process fail with an error while the context lasts. Raises NotHere."""
 
-    def __init__(self, pid: int, calls: str, error: str = "EIO") -> None:
+    def __init__(self, pid: int, calls: str, error: str = "EIO", processes: Any = subprocess) -> None:
+        self._processes = processes
         program = shutil.which("strace")
         if program is None:
             raise NotHere("strace is not installed")
@@ -58,7 +60,7 @@ class Tracer:
         self._command = [program, "-f", "-p", str(pid), "-o", "/dev/null", *inject]
 
     def __enter__(self) -> None:
-        self._process = subprocess.Popen(self._command, stderr=subprocess.PIPE)
+        self._process = self._processes.Popen(self._command, stderr=subprocess.PIPE)
         assert self._process.stderr is not None
         said = self._process.stderr.readline().decode()
         if "attached" not in said:
@@ -75,7 +77,8 @@ class Tracer:
 class Disk:
     """A small disk in memory at `path` while the context lasts. Raises NotHere."""
 
-    def __init__(self, path: Path, size: int) -> None:
+    def __init__(self, path: Path, size: int, processes: Any = subprocess) -> None:
+        self._processes = processes
         self._path = path
         self._size = size
 
@@ -87,10 +90,9 @@ class Disk:
     def __exit__(self, *_: object) -> None:
         self._do("umount", str(self._path))
 
-    @staticmethod
-    def _do(*command: str) -> None:
+    def _do(self, *command: str) -> None:
         if shutil.which(command[0]) is None:
             raise NotHere(f"{command[0]} is not installed")
-        done = subprocess.run(command, capture_output=True, check=False)
+        done = self._processes.run(command, capture_output=True, check=False)
         if done.returncode:
             raise NotHere(f"{command[0]} is not allowed here: {done.stderr.decode().strip()}")

@@ -56,8 +56,8 @@ class Journal(Protocol):
         """Why nothing can be kept now; "" if all is well."""
 
     @property
-    def damage(self) -> str:
-        """What was found not to be as it was written, as "message 2 of dev"; "" if nothing was."""
+    def damage(self) -> Sequence[str]:
+        """What was found not to be as it was written, each once, as "message 2 of dev"; it only grows."""
 
     def open(self, rooms: Iterable[str]) -> None:
         """Have these rooms at hand, which everything below needs. May wait. Raises JournalError: none of them is."""

@@ -12,7 +12,7 @@ from msgspec import Struct, structs
 
 from gchat.journal.base import JournalError
 from gchat.journal.database import Changes, Database
-from gchat.journal.rows import COLUMNS, Row, gchat_says, keys_of, record_of, rows_of
+from gchat.journal.rows import COLUMNS, LOST, Row, gchat_says, keys_of, record_of, rows_of
 from gchat.journal.schema import SEQ_BITS, reason, text
 from gchat.protocol.events import Record
 
@@ -75,31 +75,47 @@ def salvage(path: str, copy: str) -> int:
     damaged file is not changed. Raises JournalError: nothing can be read, or the new file cannot be written.
     """
     with closing(_open(path)) as connection:
-        rooms = dict[int, str]()
+        rooms = dict[int, tuple[str, int]]()
         with suppress(sqlite3.Error):
-            rooms.update(connection.execute("SELECT id, name FROM rooms"))
-        found = list(_readable(connection, "ASC"))
-        last = found[-1].key if found else -1
-        found += reversed([stored for stored in _readable(connection, "DESC") if stored.key > last])
-    if not found:
+            rooms.update(
+                (id_, (str(name), first if isinstance(first, int) else 1))
+                for id_, name, first in connection.execute("SELECT id, name, first_seq FROM rooms")
+            )
+        from_begin, from_end = list(_readable(connection, "ASC")), list(_readable(connection, "DESC"))
+    # Where the table's own order is damaged, one may be met twice, and anywhere.
+    doubtful_first = sorted([*from_begin, *from_end], key=lambda stored: stored.record.message is not LOST)
+    by_key = {stored.key: stored for stored in doubtful_first}
+    found = [by_key[key] for key in sorted(by_key)]
+    last = from_begin[-1].key if from_begin else -1
+    is_whole = bool(from_end) and from_end[0].key == last
+    count = sum(stored.record.message is not LOST for stored in found)
+    if not count:
         raise JournalError("nothing in it can be read")
+    by_room: dict[int, list[_Stored]] = {id_: [] for id_ in rooms}
     for stored in found:
-        id_ = stored.key >> SEQ_BITS
-        rooms.setdefault(id_, f"room-{id_}")
-    rows = list(_numbered_anew(found))
+        by_room.setdefault(stored.key >> SEQ_BITS, []).append(stored)
+    names: dict[str, int] = {}
+    rows: list[Row] = []
+    for id_, messages in by_room.items():
+        name, first = rooms.get(id_, (f"room-{id_}", 1))
+        while name in names:
+            name += f"-{id_}"
+        names[name] = id_
+        is_cut = not is_whole and (not messages or messages[-1].key == last)
+        rows += _numbered_anew(id_, messages, first, is_cut=is_cut)
     begun = f"{copy}.new"  # what is cut short must not pass for all that could be read
     with suppress(FileNotFoundError):
         os.unlink(begun)
     database = Database(begun, "normal", os.urandom(8).hex(), "")
     try:
-        database.commit(Changes(list(rooms.items()), (), (), ()))
-        for first in range(0, len(rows), _AT_ONCE):
-            database.commit(Changes((), rows[first : first + _AT_ONCE], (), ()))
+        database.commit(Changes([(id_, name) for name, id_ in names.items()], (), (), ()))
+        for at in range(0, len(rows), _AT_ONCE):
+            database.commit(Changes((), rows[at : at + _AT_ONCE], (), ()))
         database.close()
         os.rename(begun, copy)
     except (sqlite3.Error, OSError) as error:
         raise reason(error) from None
-    return len(found)
+    return count
 
 
 class _Stored(Struct, frozen=True):
@@ -109,22 +125,33 @@ class _Stored(Struct, frozen=True):
 
 
 def _readable(connection: sqlite3.Connection, order: str) -> Iterator[_Stored]:
-    """Return messages from one end of the table, up to where it cannot be read."""
+    """Return messages from one end of the table, up to where it cannot be read.
+
+    One that is not as it was written is among them if at least its place is right.
+    """
+    before, step = None, 1 if order == "ASC" else -1
     with suppress(sqlite3.Error):
         query = f"SELECT {COLUMNS}, lineage FROM messages ORDER BY key {order}"  # noqa: S608  # names, and one of two words
         for *row, lineage in connection.execute(query):
-            yield _Stored(row[0], record_of(tuple(row)), lineage or "")
+            record = record_of(tuple(row))
+            if record.message is not LOST or (before is not None and row[0] == before + step):
+                before = row[0]
+                yield _Stored(row[0], record, str(lineage or ""))
 
 
-def _numbered_anew(found: list[_Stored]) -> Iterator[Row]:
-    seq, before = 0, -1
-    for stored in found:
-        room, is_first = stored.key >> SEQ_BITS, stored.key >> SEQ_BITS != before >> SEQ_BITS
-        if is_first:
-            seq = 0
-        elif lost := stored.key - before - 1:
+def _numbered_anew(room: int, messages: list[_Stored], first: int, *, is_cut: bool) -> Iterator[Row]:
+    """Return a room's messages, of which the oldest had the number `first`; `is_cut` if more may have followed."""
+    seq, expected = 0, first
+    for stored in messages:
+        if (lost := stored.record.seq - expected) > 0:
             seq += 1
-            word = gchat_says(f"… {lost:,} message{'s' * (lost > 1)} that stood here cannot be read any more")
-            yield from rows_of(room, Record(seq, stored.record.time, word), "")
-        seq, before = seq + 1, stored.key
+            yield from _word(room, seq, stored.record.time, f"… {lost:,} message{'s' * (lost > 1)} that stood here")
+        seq, expected = seq + 1, stored.record.seq + 1
         yield from rows_of(room, structs.replace(stored.record, seq=seq), stored.lineage)
+    if is_cut:
+        time = messages[-1].record.time if messages else 0.0
+        yield from _word(room, seq + 1, time, "… what may have stood here")
+
+
+def _word(room: int, seq: int, time: float, what: str) -> list[Row]:
+    return rows_of(room, Record(seq, time, gchat_says(f"{what} cannot be read any more")), "")

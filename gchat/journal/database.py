@@ -14,8 +14,8 @@ from contextlib import contextmanager, suppress
 from msgspec import Struct
 
 from gchat.journal.base import JournalError
-from gchat.journal.rows import COLUMNS, SEQ_MASK, Row, key_of, keys_of, record_of
-from gchat.journal.schema import SEQ_BITS, connect, lock, migrate, reason
+from gchat.journal.rows import COLUMNS, SEQ_MASK, Row, contiguous, key_of, keys_of, record_of
+from gchat.journal.schema import SEQ_BITS, Damaged, connect, lock, migrate, reason
 from gchat.protocol.events import Numbered, Record
 
 #: Pages of the write-ahead log, of 4 KiB, after which a commit itself writes them to the file; tidy() comes before.
@@ -176,7 +176,9 @@ class Database:
                 "SELECT time FROM messages WHERE key BETWEEN ? AND ? ORDER BY key LIMIT ?",
                 (*keys_of(room, first), most),
             ).fetchall()
-            old = next((count for count, (time,) in enumerate(oldest) if time >= since), len(oldest))
+            # A time that a disk has made something else of is old.
+            is_old = [not isinstance(time, float) or time < since for (time,) in oldest]
+            old = is_old.index(False) if False in is_old else len(is_old)
             until = max(until, first + old)
         more, until = until - first >= most, min(until, first + most)
         if until > first:
@@ -203,17 +205,30 @@ class Database:
         if found is None:
             return None
         id_, first, indexed, topic, topic_by = found
-        next_seq = self._next_seq(self._reader, id_, first)
-        records = self.read(id_, max(first, next_seq - tail), next_seq, tail)
+        # From the end of the table backwards: where a key is damaged, it is not where a search would look for it.
+        rows = self._reader.execute(
+            f"SELECT {COLUMNS} FROM messages WHERE key BETWEEN ? AND ? ORDER BY key DESC LIMIT ?",  # noqa: S608  # names of columns
+            (*keys_of(id_, 0), tail),
+        ).fetchall()
+        records = contiguous([record_of(row) for row in reversed(rows)])
+        next_seq = records[-1].seq + 1 if records else first
         return StoredRoom(id_, first, next_seq, indexed, topic, topic_by, records)
 
     def read(self, room: int, start: int, stop: int, limit: int) -> list[Record]:
-        """Return messages of a room from number `start` up to `stop`, without it, oldest first."""
+        """Return messages of a room from number `start` up to `stop`, without it, oldest first. Raises Damaged."""
         rows = self._reader.execute(
             f"SELECT {COLUMNS} FROM messages WHERE key BETWEEN ? AND ? ORDER BY key LIMIT ?",  # noqa: S608  # names of columns
             (key_of(room, start), key_of(room, stop - 1), limit),
         )
-        return [record_of(row) for row in rows.fetchall()]
+        records = contiguous([record_of(row) for row in rows.fetchall()])
+        begin, end = (records[0].seq, records[-1].seq + 1) if records else (stop, stop)
+        missing = end if len(records) < limit and end < stop else 0
+        if begin > start:  # what is older may have been thrown away
+            (first,) = self._reader.execute("SELECT first_seq FROM rooms WHERE id = ?", (room,)).fetchone()
+            missing = max(start, first) if begin > max(start, first) else missing
+        if missing:
+            raise Damaged(f"the file is damaged (message {missing} is not where it should be)")
+        return records
 
     def search(self, room: int, query: str, limit: int) -> list[Record]:
         """Return the last messages of a room that the index finds, oldest first."""

@@ -30,7 +30,8 @@ class MemoryJournal:
     `epoch` is a name that no other journal has. To look through all of a room takes a while, and is left to `run`.
     """
 
-    trouble = damage = ""
+    trouble = ""
+    damage: Sequence[str] = ()
 
     def __init__(self, room_bytes: int, epoch: str, run: Run) -> None:
         self.room_bytes = room_bytes

@@ -5,10 +5,11 @@ SQLite has none for what is in the file itself; a bit that a disk has flipped wo
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 from zlib import crc32
 
-from gchat.journal.schema import SEQ_BITS
+from gchat.journal.schema import SEQ_BITS, Damaged
 from gchat.protocol.events import Acted, Message, Record, Said, TopicSet
 
 #: key, time, kind, name, text, lineage, id, sum.
@@ -21,10 +22,12 @@ COLUMNS = "messages.key, time, kind, name, messages.text, id, sum"
 
 SEQ_MASK = (1 << SEQ_BITS) - 1
 
+YEAR_2242 = float(2**33)  # not every number is a time that can be shown
+
 
 def rows_of(room: int, record: Record, lineage: str) -> list[Row]:
     """Return a record as rows, one for each of its messages."""
-    message, key, time = record.message, key_of(room, record.seq), record.time
+    message, key, time = record.message, key_of(room, record.seq), float(record.time)
     if isinstance(message, Said):
         ids = message.ids or ("",) * len(message.texts)
         said = enumerate(zip(message.texts, ids, strict=True))
@@ -34,10 +37,10 @@ def rows_of(room: int, record: Record, lineage: str) -> list[Row]:
 
 
 def record_of(row: tuple[Any, ...]) -> Record:
-    """Return a message that is read as COLUMNS; LOST in its place if it is not as it was written."""
+    """Return a message that is read as COLUMNS; LOST if it is not as it was written, and its number is doubtful."""
     key, time, kind, name, text, id_, stored = row
     if _sum((key, time, kind, name, text), id_ or "") != stored:
-        return Record(key & SEQ_MASK, time if isinstance(time, float) else 0.0, LOST)
+        return Record(key & SEQ_MASK, time if isinstance(time, float) and 0 <= time < YEAR_2242 else 0.0, LOST)
     message: Message
     if kind == 0:
         message = Said(name, (text,), (id_,) if id_ else ())
@@ -52,6 +55,14 @@ def gchat_says(text: str) -> Message:
 
 
 LOST = gchat_says("… this message cannot be read any more: it is not as it was written")
+
+
+def contiguous(records: list[Record]) -> list[Record]:
+    """Return what it is given. Raises Damaged if numbers are missing, or are not where they should be."""
+    for before, after in pairwise(records):
+        if after.seq != before.seq + 1:
+            raise Damaged(f"the file is damaged (message {after.seq} stands behind {before.seq})")
+    return records
 
 
 def key_of(room: int, seq: int) -> int:
@@ -71,4 +82,4 @@ def _row(said: _Said, lineage: str, id_: str) -> Row:
 
 def _sum(said: _Said, id_: str) -> int:
     key, time, kind, name, text = said
-    return crc32(f"{key} {time!r} {kind} {id_} {name}\n{text}".encode("utf-8", "surrogatepass"))
+    return crc32(f"{key} {time!r} {kind} {id_} {name}\n{text}".encode())

@@ -63,6 +63,10 @@ class Damaged(JournalError):
     """The file is not what it was."""
 
 
+class Conflict(Damaged):
+    """There is something in the file that should not be; nothing was written."""
+
+
 def reason(error: sqlite3.Error | OSError | JournalError) -> JournalError:
     """Return what is wrong, in words."""
     if isinstance(error, JournalError):
@@ -72,6 +76,8 @@ def reason(error: sqlite3.Error | OSError | JournalError) -> JournalError:
     name = getattr(error, "sqlite_errorname", "")
     if name in ("SQLITE_CORRUPT", "SQLITE_NOTADB") or name.startswith("SQLITE_CORRUPT_"):
         return Damaged(f"the file is damaged ({error})")
+    if name.startswith("SQLITE_CONSTRAINT"):
+        return Conflict(f"the file is damaged ({error})")
     if name in ("SQLITE_FULL", "SQLITE_IOERR_SHMSIZE"):
         return JournalError("the disk is full")
     if name.startswith("SQLITE_READONLY"):
@@ -103,7 +109,7 @@ def lock(path: str) -> int:
 
 
 def text(data: bytes) -> str:
-    """Return what a column of text has, whatever a disk has made of it: the sum of the row is for judging that."""
+    """Return what a column of text has, whatever a disk has made of it. Of a message, its sum is for judging that."""
     return data.decode(errors="replace")
 
 

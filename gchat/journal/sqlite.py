@@ -17,7 +17,7 @@ from gchat.journal.database import Changes, Database, Doubt, StoredRoom
 from gchat.journal.ids import MAX_IDS, Ids
 from gchat.journal.numbering import Numbering, ids_of
 from gchat.journal.rows import LOST, Row, rows_of
-from gchat.journal.schema import reason
+from gchat.journal.schema import Conflict, Damaged, reason
 from gchat.journal.tail import Tail
 from gchat.journal.words import fts_query
 from gchat.protocol.events import Numbered, Record, TopicIs, TopicSet
@@ -33,6 +33,9 @@ STEP = 100
 
 #: Before a search, so many steps are made at most to have the newest words in the index.
 STEPS_BEFORE_SEARCH = 50
+
+#: More than that need not be told one by one.
+MAX_DAMAGE = 100
 
 #: How often all rooms are looked through for what is too old.
 PRUNE_S = 60.0
@@ -62,7 +65,8 @@ class SqliteJournal:
     def __init__(self, database: Database, write: Run, read: Run) -> None:
         self._keep_s = 0.0
         self._keep_messages = 0
-        self.trouble = self.damage = ""
+        self.trouble = ""
+        self.damage: list[str] = []
         self._database = database
         self._write = write
         self._read = read
@@ -126,11 +130,16 @@ class SqliteJournal:
 
     def append(self, batch: Sequence[Posting], time: float) -> list[Kept]:
         """See Journal.append."""
-        try:
-            self._know_lineages(batch, time)
-        except JournalError as problem:
-            self.trouble = self.trouble or str(problem)
-            return [Kept(None, (), str(problem))] * len(batch)
+        # Whose ids cannot be read: what they say may be there already. The others do not suffer for it.
+        unread = self._know_lineages(batch, time)
+        if not unread:
+            return self._append(batch, time)
+        kept = iter(self._append([posting for posting in batch if posting.lineage not in unread], time))
+        return [
+            Kept(None, (), why_not) if (why_not := unread.get(posting.lineage)) else next(kept) for posting in batch
+        ]
+
+    def _append(self, batch: Sequence[Posting], time: float) -> list[Kept]:
         numbering = Numbering(self.next_seq, lambda lineage, id_: self._ids.of(lineage).get(id_))
         kept = [numbering.number(posting, time) for posting in batch]
         why_not = self.trouble
@@ -166,12 +175,23 @@ class SqliteJournal:
         """See Journal.notes."""
         return self._ask(lambda: self._database.notes(kind))
 
-    def _know_lineages(self, batch: Sequence[Posting], time: float) -> None:
-        """Have at hand which ids were used, of those who use some for the first time in this run."""
+    def _know_lineages(self, batch: Sequence[Posting], time: float) -> dict[str, str]:
+        """Have at hand which ids were used, of those who use some for the first time in this run.
+
+        Return those of whom that cannot be read, and why.
+        """
+        unread = {}
         for lineage in {posting.lineage for posting in batch if ids_of(posting.message)}:
-            if not self._ids.knows(lineage):
-                for number in self._ask(lambda of=lineage: self._database.ids(of, time - IDS_S, MAX_IDS)):  # type: ignore[misc]
-                    self._ids.add(lineage, number.id, number)
+            if self._ids.knows(lineage):
+                continue
+            try:
+                found = self._ask(lambda of=lineage: self._database.ids(of, time - IDS_S, MAX_IDS))  # type: ignore[misc]
+            except JournalError as problem:
+                unread[lineage] = str(problem)
+                continue
+            for number in found:
+                self._ids.add(lineage, number.id, number)
+        return unread
 
     def _changes(self, batch: Sequence[Posting], kept: Sequence[Kept]) -> Changes:
         rows: list[Row] = []
@@ -198,6 +218,8 @@ class SqliteJournal:
             self._ask(lambda: self._database.commit(changes), self._write)
         except JournalError as problem:
             self._notes = {(kind, key): value for kind, key, value in changes.notes} | self._notes
+            if isinstance(problem, Conflict):
+                self._doubts = {}  # what stands there is not what was refused
             # At once, for of what is refused nothing may be in the file; but it is tidy() that says that all is well.
             self.trouble = self._repair() or str(problem)
             raise
@@ -240,8 +262,12 @@ class SqliteJournal:
         """Note what is not as it was written."""
         for record in found:
             if record.message is LOST:
-                self.damage = f"message {record.seq} of {room}"
+                self._note_damage(f"message {record.seq} of {room}")
         return found
+
+    def _note_damage(self, what: str) -> None:
+        if what not in self.damage and len(self.damage) < MAX_DAMAGE:
+            self.damage.append(what)
 
     def _ask(self, question: Callable[[], T], run: Run | None = None) -> T:
         """Have the database answer, on the reading thread if not on another. Raises JournalError."""
@@ -266,6 +292,10 @@ class SqliteJournal:
             if self._unindexed:
                 self._index(next(iter(self._unindexed)))
             return self._prune(now) or bool(self._unindexed)
+        except Damaged as problem:  # of the index, or of what is old: what is said now can be kept all the same
+            self._note_damage(str(problem))
+            self._unindexed.clear()
+            self._prune_at = now + PRUNE_S
         except JournalError as problem:
             self.trouble = str(problem)
         return False

@@ -10,6 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
+from math import inf
 
 import gevent
 from gevent.event import Event
@@ -42,7 +43,7 @@ FAREWELL = "The server is shutting down"
 #: How often the watch looks for readers that make no progress and connections that do not end.
 WATCH_S = 0.25
 
-#: If it comes later than that, the server stood still: stopped, or starved.
+#: If it comes later than that, the server stands still: it is stopped, or starved.
 STOOD_STILL_S = 1.0
 
 #: Connections that it looks at each time: 2 ms.
@@ -71,6 +72,7 @@ class App:
         self.closed: Counter[CloseReason] = Counter()
         self.stopping = Event()
         self._stood_still_s = 0.0
+        self._due_at = inf  # when the watch comes next
         self._admission = Admission()
         self.descriptors = _raise_descriptor_limit()
         server = config.server
@@ -104,7 +106,7 @@ class App:
 
     def awake(self) -> float:
         """Return a steady clock in seconds that stands still with the server: meanwhile nobody could come back."""
-        return time.monotonic() - self._stood_still_s
+        return min(time.monotonic(), self._due_at + STOOD_STILL_S) - self._stood_still_s
 
     def run(self) -> None:
         """Serve until `stopping` is set, then drain."""
@@ -221,13 +223,14 @@ class App:
         gc.disable()
         to_look_at: list[Connection] = []
         next_look_at = 0.0
+        self._due_at = time.monotonic() + WATCH_S
         while True:
-            due_at = time.monotonic() + WATCH_S
+            slept_at = time.monotonic()
             gevent.sleep(WATCH_S)
             now, timeout_s = time.monotonic(), self.config.limits.stall_timeout_s
-            self.operating.lagged(now - due_at)
-            if now - due_at > STOOD_STILL_S:
-                self._stood_still_s += now - due_at
+            self.operating.lagged(now - slept_at - WATCH_S)
+            self._stood_still_s += max(0.0, now - self._due_at - STOOD_STILL_S)
+            self._due_at = now + WATCH_S
             gc.collect(0 if self.registry.sessions else 2)
             if not to_look_at and now >= next_look_at:
                 next_look_at = now + timeout_s / LOOKS_IN_A_TIMEOUT

@@ -100,15 +100,19 @@ def _boot() -> str:
 
 def tidy(journal: Journal) -> None:
     """Have the journal do what is not urgent, for ever, and log how it is; a greenlet."""
-    known = damage = ""
+    known, told = "", 0
     while True:
         known = _say(journal.trouble, known)
         began = time.monotonic()
-        more = journal.tidy(time.time())
+        more = False
+        try:
+            more = journal.tidy(time.time())
+        except Exception:
+            logger.exception("tidying the history crashed; it is tried again")
         known = _say(journal.trouble, known)
-        if journal.damage != damage:
-            damage = journal.damage
-            logger.error("the history is damaged: %s is not as it was written", damage)
+        for what in journal.damage[told:]:
+            logger.error("not as it was written: %s", what)
+        told = len(journal.damage)
         gevent.sleep(REST * (time.monotonic() - began) if more else TIDY_S)
 
 

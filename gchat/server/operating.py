@@ -168,7 +168,7 @@ class Operating:
         section = self._app.config.history
         sync = section.sync if section.store == "sqlite" else ""
         journal = self._app.journal
-        damage = f"damaged: {journal.damage} is not as it was written" if journal.damage else ""
+        damage = "not as it was written: " + ", ".join(journal.damage[:3]) if journal.damage else ""
         return seen.HistoryInfo(store=section.store, state=journal.trouble or damage or "ok", sync=sync)
 
     def not_ready(self) -> str:

@@ -257,8 +257,12 @@ def _live(server: Server, openings: list[dict[str, Any]]) -> Iterator[tuple[dict
         if time.monotonic() - began > 60:
             raise Failure(f"{len(waiting)} were not live in a minute")
         for descriptor, _ in poll.poll(1000):
-            received[descriptor] += crowd[descriptor].recv(1 << 20)
-            if b'"type":"live"' in received[descriptor][-400:]:
+            data = crowd[descriptor].recv(1 << 20)
+            if not data:
+                raise Failure("the server closed the connection")
+            searched = max(0, len(received[descriptor]) - 20)
+            received[descriptor] += data
+            if b'"type":"live"' in received[descriptor][searched:]:
                 waiting.discard(descriptor)
     took_s = time.monotonic() - began
     whole = ((descriptor, data[: data.rfind(b"\n")]) for descriptor, data in received.items())

@@ -191,7 +191,7 @@ def test_a_bit_that_the_disk_has_flipped_changes_nobodys_words(restarted: Restar
             lost,
             "[alice] three",
         ]
-        wait_until(lambda: "the history is damaged: message 2 of lobby" in server.log, "the operator is told")
+        wait_until(lambda: "not as it was written: message 2 of lobby" in server.log, "the operator is told")
         assert "message 2 of lobby" in Operator(server).asks("GET", "/status")["history"]["state"]
 
 

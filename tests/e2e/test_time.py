@@ -23,7 +23,9 @@ class Clock:
 
     def __init__(self, directory: Path) -> None:
         need("faketime")
-        (library,) = (path for path in Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))
+        library = next(Path("/usr").glob("lib*/**/faketime/libfaketime.so.1"), None)
+        if library is None:
+            pytest.skip("faketime's library is not where it usually is")
         self._file = directory / "clock"
         self.environment = {
             "LD_PRELOAD": str(library),
@@ -74,16 +76,19 @@ def test_a_clock_that_is_set_disturbs_nobody(tmp_path: Path, store: tuple[str, .
 
 def test_who_comes_back_while_the_server_stands_still_was_never_gone() -> None:
     with (
-        Server(script=HERE / "server_away_1s.py") as server,
+        Server(script=HERE / "server_away_3s.py") as server,
         joins(server, "alice") as alice,
         joins(server, "bob") as bob,
     ):
         alice.user.resets()
         wait_until(lambda: "alice: reset" in server.log, "the server knows that alice's connection is gone")
         os.kill(server.pid, signal.SIGSTOP)
-        time.sleep(2)  # longer than who is away is waited for
-        with RichUser(server, token=alice.events[0]["token"]) as alice:
+        try:
+            time.sleep(4)  # there is nothing to wait for but time: who is away is waited for for 3 s
+            back = RichUser(server, token=alice.events[0]["token"])
+        finally:
             os.kill(server.pid, signal.SIGCONT)
+        with back as alice:
             assert alice.sees("welcome")["nick"] == "alice"
             alice.sees("live")
             alice.says("back", "1")

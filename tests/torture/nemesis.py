@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager
 from functools import partial
 
 import gevent
+from gevent import subprocess
 
 from tests.faults import SYNCS, Ballast, Tracer
 from tests.torture.oracle import Kind
@@ -107,7 +108,7 @@ class Nemesis:
         return Ballast(self._server.database.with_name("ballast"))
 
     def _unsynced(self) -> AbstractContextManager[None]:
-        return Tracer(self._server.pid, SYNCS)
+        return Tracer(self._server.pid, SYNCS, processes=subprocess)
 
     def _fault(self, fault: Callable[[], AbstractContextManager[None]], *, ends_in_death: bool) -> None:
         """Have the disk fail until it is felt, and a little longer; then all must be well again."""

@@ -11,6 +11,7 @@ from random import Random
 from typing import Any
 
 import gevent
+from gevent import subprocess
 
 from tests.faults import Disk, NotHere
 from tests.torture import oracle
@@ -63,7 +64,7 @@ class Torture:
             directory = disk = Path(name)
             if "full" in options.nemesis:
                 size = DISK_BYTES + MESSAGE_BYTES * options.messages
-                disk = stack.enter_context(Disk(directory / "disk", size))
+                disk = stack.enter_context(Disk(directory / "disk", size, subprocess))
             server = self._server = Server(directory, disk / "history.db", options.sync)
             world.port = server.port
             self._nemesis = Nemesis(world, server, [*self._senders, *self._readers, *self._plain])
