@@ -117,7 +117,7 @@ def test_a_disk_that_cannot_be_read_is_said_and_what_is_in_memory_is_told(restar
             assert len(re.findall("the history cannot be read", server.log)) == 1
             answers = []
 
-            def is_kept() -> bool:
+            def is_kept() -> object:
                 alice.says("new", "1")
                 answers.append(alice.sees_any("ack", "refused", id="1"))
                 return answers[-1]["type"] == "ack"
