@@ -118,15 +118,16 @@ class Replay:
 
         self._answer_later(connection, answer, effect.id)
 
-    def why_unreadable(self, error: JournalError | KeyError) -> str:
+    def why_unreadable(self, error: Exception) -> str:
         """Return why the history cannot be read, and log it; but for a room that was forgotten while it was read."""
         if isinstance(error, KeyError):
             return "the room has ended"
         now = time.monotonic()
         if now >= self._complain_at:
             self._complain_at = now + COMPLAINT_S
-            logger.error("the history cannot be read: %s", error)
-        return str(error)
+            crash = None if isinstance(error, JournalError) else error
+            logger.error("the history cannot be read: %s", error, exc_info=crash)
+        return str(error) if isinstance(error, JournalError) else "something went wrong here"
 
     def _answer_later(self, connection: Connection, answer: Callable[[], Page | Found], id_: str) -> None:
         """Give an answer that the disk may have to be asked for: it may be slow, so a greenlet waits for it."""
@@ -137,7 +138,7 @@ class Replay:
         given: Page | Found | Refused
         try:
             given = answer()
-        except (JournalError, KeyError) as error:
+        except Exception as error:  # whatever it is: who asked must not wait for ever
             why = f"The history cannot be read: {self.why_unreadable(error)}; try again later"
             given = Refused(Code.NOT_KEPT, why, id_)
         connection.asking = False
@@ -206,7 +207,7 @@ class Replay:
             return
         try:
             catch_up.page = self._journal.read(connection.room, catch_up.next, limit)
-        except (JournalError, KeyError) as error:
+        except Exception as error:  # likewise
             self.why_unreadable(error)
             catch_up.page = []
         catch_up.reading = False
