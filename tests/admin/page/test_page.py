@@ -324,10 +324,13 @@ def test_announcements_go_to_one_room_or_to_all(stage: Stage, page: Page) -> Non
     stage.does("joins", nick="alice")
     unlocked(page)
     for room in ("", "lobby"):
+        page.waits("!document.querySelector('#announce-dialog').open")
         page.clicks("#announce-all")
+        page.waits("document.querySelector('#announce-dialog').open")
         page.js(f"document.querySelector('#announce-dialog select').value = '{room}'")
         page.js("document.querySelector('#announce-dialog [name=text]').focus()")
         page.types("back at nine")
+        page.waits("document.querySelector('#announce-dialog [name=text]').value === 'back at nine'")
         page.presses("Enter")
         page.sees(f"Announced to {room or 'all rooms'}.", "#said")
     wait_until(lambda: len(stage.knows("announced")) == 2, "both are announced")
