@@ -513,14 +513,16 @@ function open(id, values, send) {
     try {
       say(await send(Object.fromEntries(new FormData(form))));
       dialog.close();
-      if (token) await refresh();
     } catch (problem) {
       put(error, problem.message);
+      return;
     } finally {
-      button.disabled = false;
+      button.disabled = false; // before the refresh, which takes a moment: the next dialog has the same button
     }
+    if (token) await refresh();
   };
-  dialog.onclose = () => form.reset(); // a token is not left in a field
+  // A token is not left in a field; told of late, when it is open again already, what is in it is new.
+  dialog.onclose = () => dialog.open || form.reset();
   dialog.querySelector(".cancel").onclick = () => dialog.close();
   dialog.showModal();
 }
