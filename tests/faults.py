@@ -19,7 +19,7 @@ SYNCS = "fsync,fdatasync"
 
 
 class NotHere(Exception):
-    """This machine does not have, or does not allow, what the nemesis needs; says what."""
+    """This machine does not have, or does not allow, what a fault needs; says what."""
 
 
 class Ballast:

@@ -388,6 +388,11 @@ async function refresh() {
   draw();
 }
 
+/** Refreshes where nobody waits for it: that it fails is noticed by follow(). */
+function lookAgain() {
+  return refresh().catch(() => {});
+}
+
 function apply({ id, user }) {
   if (!user) seen.users.delete(id);
   else if (!seen.users.has(id)) seen.users.set(id, user);
@@ -519,7 +524,7 @@ function open(id, values, send) {
     } finally {
       button.disabled = false; // before the refresh, which takes a moment: the next dialog has the same button
     }
-    if (token) await refresh();
+    if (token) await lookAgain();
   };
   // A token is not left in a field; told of late, when it is open again already, what is in it is new.
   dialog.onclose = () => dialog.open || form.reset();
@@ -592,6 +597,6 @@ $("new-ban").addEventListener("click", () => askBan(null));
 $("try-now").addEventListener("click", () => wake());
 $("filter").addEventListener("input", draw);
 setInterval(() => {
-  if ($("state").dataset.state === "live") refresh().catch(() => {}); // follow() notices the rest
+  if ($("state").dataset.state === "live") lookAgain();
 }, REFRESH_MS);
 live();

@@ -170,7 +170,7 @@ class Database:
         if found is None:
             return None
         room, name, first, indexed = found
-        until = max(first, self._next_seq(self._writer, room, first) - keep) if keep else first
+        until = max(first, self._next_seq(room, first) - keep) if keep else first
         if since:
             oldest = self._writer.execute(
                 "SELECT time FROM messages WHERE key BETWEEN ? AND ? ORDER BY key LIMIT ?",
@@ -266,9 +266,8 @@ class Database:
             self._writer.close()
             os.close(self._lock)
 
-    @staticmethod
-    def _next_seq(connection: sqlite3.Connection, room: int, first: int) -> int:
-        last = connection.execute(
+    def _next_seq(self, room: int, first: int) -> int:
+        last = self._writer.execute(
             "SELECT max(key) FROM messages WHERE key BETWEEN ? AND ?", keys_of(room, 0)
         ).fetchone()
         return first if last[0] is None else (last[0] & SEQ_MASK) + 1
