@@ -61,6 +61,7 @@ class Database:
     def __init__(self, path: str, sync: str, new_epoch: str, boot: str) -> None:
         self.path = path
         self._sync = sync
+        self._closed = False
         self._lock = lock(path)
         try:
             self._writer = self._connect()
@@ -127,6 +128,8 @@ class Database:
         a whole transaction that the next start would find. What is written here stands in its place, even if the sync
         of it fails too; and if all goes well, everything that was ever confirmed has been copied and synced again.
         """
+        if self._closed:
+            raise JournalError("the file is closed")
         with suppress(sqlite3.Error):
             self._writer.close()
         self._writer = self._connect()
@@ -256,8 +259,13 @@ class Database:
         """Copy what is in the write-ahead log into the file itself, as far as nobody reads it; commits go on."""
         self._reader.execute("PRAGMA wal_checkpoint(PASSIVE)")
 
+    def close_reader(self) -> None:
+        """Read no more. Before close(), on the thread that reads: closed under it, SQLite crashes."""
+        self._reader.close()
+
     def close(self) -> None:
-        """Copy all of the write-ahead log, and let go of the file."""
+        """Copy all of the write-ahead log, and let go of the file, for good."""
+        self._closed = True
         try:
             with self._transaction() as writer:
                 writer.execute("DELETE FROM facts WHERE name = 'unsynced'")

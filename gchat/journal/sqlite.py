@@ -331,4 +331,6 @@ class SqliteJournal:
         with suppress(JournalError):
             self._commit(Changes((), (), (), self._take_notes()))
         with suppress(JournalError):
+            self._ask(self._database.close_reader)
+        with suppress(JournalError):
             self._ask(self._database.close, self._write)

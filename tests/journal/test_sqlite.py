@@ -3,7 +3,9 @@ from __future__ import annotations
 import os
 import sqlite3
 import stat
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
@@ -274,6 +276,32 @@ def test_a_server_that_has_stopped_in_order_has_lost_nothing(file: File) -> None
     file.stops(sync="normal", epoch="another", boot="another")
 
     assert file.journal.epoch("lobby") == epoch
+
+
+def test_a_file_is_closed_when_what_is_being_read_has_been_read(tmp_path: Path) -> None:
+    """Closed under a thread that is reading, SQLite crashes."""
+    rows = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n LIMIT 1000000) SELECT x FROM n"
+    database = Database(str(tmp_path / "history.db"), "full", "new", "boot")
+    with ThreadPoolExecutor(1) as writing, ThreadPoolExecutor(1) as reading:
+        journal = SqliteJournal(
+            database,
+            lambda function: writing.submit(function).result(),
+            lambda function: reading.submit(function).result(),
+        )
+        is_reading = threading.Event()
+
+        def read() -> int:
+            is_reading.set()
+            return len(database._reader.execute(rows).fetchall())
+
+        found = reading.submit(read)
+        is_reading.wait()
+        journal.close()
+
+        assert found.done()
+        assert found.result() == 1000000
+        assert not journal.tidy(NOW)
+        assert not journal.trouble
 
 
 # --- Failing ---------------------------------------------------------------------------------------------------------
