@@ -1,4 +1,4 @@
-"""What a journal is. Some are in memory, some on disk; nothing above this interface knows which one it has."""
+"""The interface of a journal. One kind is in memory, one on disk; nothing above this interface knows which it has."""
 
 from __future__ import annotations
 
@@ -14,60 +14,81 @@ T = TypeVar("T")
 
 
 class JournalError(GchatError):
-    """Something cannot be kept now, or what was kept cannot be read; its text says why: "the disk is full"."""
+    """Something cannot be stored now, or cannot be read. Its text gives the reason: "the disk is full"."""
+
+
+class Whisper(Struct, frozen=True, gc=False):
+    """A private message. It is never stored, but its id is one of its lineage's ids."""
+
+    to: str
+    text: str
+    id: str
 
 
 class Posting(Struct, frozen=True, gc=False):
-    """A message to be kept; ids in it are those of `lineage`."""
+    """A message to be stored, or a private one whose id is to be checked; the ids in it are those of `lineage`."""
 
-    room: str
-    message: Message
+    room: str  # "" for a private message
+    message: Message | Whisper
     lineage: str = ""
+
+    def __repr__(self) -> str:
+        return f"Posting({self.room!r}, {self.message!r})"  # the lineage stands for a user's token
 
 
 class Kept(Struct, frozen=True, gc=False):
-    """What became of a posting: what was new of it, with its numbers, and where each of its ids stands.
+    """The outcome for a posting: the part of it that is new, with its numbers, and where its ids stand.
 
-    There is no record if nothing was new; or if what was new could not be kept, and then `why_not` says why: "the disk
-    is full".
+    There is no record if nothing was new, or if the new part could not be stored; then `why_not` is the reason: "the
+    disk is full".
     """
 
     record: Record | None
     numbers: tuple[Numbered, ...] = ()
     why_not: str = ""
+    reused: tuple[str, ...] = ()  # ids that were used for something else before; these texts are refused
+    is_first: bool = False  # of a private message: it was not sent before
 
 
 class Run(Protocol):
-    """Calls a function on a native thread of its own, one call after the other; waits for it, and lets others go on."""
+    """Calls a function on a native thread of its own, one call after the other, and lets other greenlets run."""
 
     def __call__(self, function: Callable[[], T], /) -> T:
-        """Return what it returns; raise what it raises."""
+        """Return what the function returns, raise what it raises."""
 
 
 class Journal(Protocol):
-    """Numbers messages and keeps them. Numbers are per room, begin at 1, and have no holes.
+    """Numbers messages and stores them. Numbers are per room, begin at 1, and have no gaps.
 
-    A disk is slow: calls that may wait say so, and let others have turns meanwhile. Only the pump appends, one batch
+    A disk is slow: the calls that may wait say so, and other greenlets run meanwhile. Only the pump appends, one batch
     after the other.
     """
 
     @property
     def trouble(self) -> str:
-        """Why nothing can be kept now; "" if all is well."""
+        """Why nothing can be stored now; "" if all is well."""
 
     @property
     def damage(self) -> Sequence[str]:
-        """What was found not to be as it was written, each once, as "message 2 of dev"; it only grows."""
+        """What was found to be damaged, each item once, as "message 2 of dev"; the list only grows."""
+
+    @property
+    def caution(self) -> str:
+        """Why old messages are not deleted yet; "" if all is well."""
 
     def open(self, rooms: Iterable[str]) -> None:
-        """Have these rooms at hand, which everything below needs. May wait. Raises JournalError: none of them is."""
+        """Load these rooms, which all calls below need. May wait. Raises JournalError: none of them is loaded."""
 
     def append(self, batch: Sequence[Posting], time: float) -> list[Kept]:
-        """Keep these messages, in this order, all that are new or none of them; return what became of each. May wait.
+        """Store the new messages of this batch, in this order, all or none; return the outcome for each. May wait.
 
-        They were said at `time`: the wall clock's, in seconds since the epoch. A message whose id its lineage has used
-        before (how long ago and how many before is the journal's matter) is not kept again: it has its old number.
+        `time` is the wall clock's, in seconds since the epoch. A message whose id its lineage has used before is not
+        stored again: it has its old number if the content is the same, and is refused if it is not. How long ids are
+        remembered is up to the journal.
         """
+
+    def release(self, lineage: str, id_: str) -> None:
+        """Forget an id: the private message that it was used for could not be delivered."""
 
     def read(self, room: str, start: int, limit: int) -> list[Record]:
         """Return at most `limit` messages from number `start` on, oldest first, beginning later if that one is gone.
@@ -82,37 +103,38 @@ class Journal(Protocol):
         """
 
     def epoch(self, room: str) -> str:
-        """Return the name of the room's log: another name is another log, whose numbers have another meaning."""
+        """Return the name of the room's log. Under another name the same numbers mean other messages."""
 
     def at_hand(self, room: str) -> int:
         """Return the number from which on the room is read without waiting."""
 
     def first_seq(self, room: str) -> int:
-        """Return the number of the oldest message of the room that is kept, or that of the next if there is none."""
+        """Return the number of the oldest message of the room that is stored, or that of the next if there is none."""
 
     def next_seq(self, room: str) -> int:
-        """Return the number that the room's next message will get; 1 if the room is not at hand."""
+        """Return the number that the room's next message will get; 1 if the room is not loaded."""
 
     def topic(self, room: str) -> TopicIs | None:
         """Return the room's topic, None if there is none."""
 
     def forget(self, room: str) -> None:
-        """Have a room at hand no more; a journal in memory drops all of it."""
+        """Unload a room; a journal in memory drops all of it."""
 
     def limit(self, keep_s: float, keep_messages: int) -> None:
-        """Keep no longer what is older than `keep_s` seconds, and of each room only the last so many; 0: no limit."""
+        """Delete messages older than `keep_s` seconds, and all but the last so many of each room; 0 means no limit."""
 
     def note(self, kind: str, key: str, value: bytes) -> None:
-        """Keep something small for the next run, soon; b"" is as if it had never been there."""
+        """Store something small for the next run, soon; b"" deletes it."""
 
     def notes(self, kind: str) -> dict[str, bytes]:
         """Return the notes of this kind that the run before left, by key. May wait. Raises JournalError."""
 
-    def tidy(self, now: float) -> bool:
+    def tidy(self, now: float, steady: float) -> bool:
         """Do a little of what is not urgent; return whether there is more. May wait, raises nothing.
 
-        `now` is the wall clock's. This is also where a journal in trouble tries whether it can keep things again.
+        `now` is the wall clock's time, `steady` that of a clock that nobody sets. This is also where a journal in
+        trouble checks whether it can store messages again.
         """
 
     def close(self) -> None:
-        """Write everything that is owed to the disk, and end. May wait, raises nothing."""
+        """Write everything to the disk, and end. May wait, raises nothing."""

@@ -14,7 +14,8 @@ from contextlib import contextmanager, suppress
 from msgspec import Struct
 
 from gchat.journal.base import JournalError
-from gchat.journal.rows import COLUMNS, SEQ_MASK, Row, contiguous, key_of, keys_of, record_of
+from gchat.journal.numbering import Use, digest_of
+from gchat.journal.rows import COLUMNS, SEQ_MASK, Row, contiguous, key_of, keys_of, kind_of, record_of
 from gchat.journal.schema import SEQ_BITS, Damaged, connect, lock, migrate, reason
 from gchat.protocol.events import Numbered, Record
 
@@ -242,14 +243,17 @@ class Database:
         ).fetchall()
         return [record_of(row) for row in reversed(rows)]
 
-    def ids(self, lineage: str, since: float, most: int) -> list[Numbered]:
-        """Return the ids that a lineage has used `since` then, and where those messages stand, oldest first."""
+    def ids(self, lineage: str, since: float, most: int) -> list[Use]:
+        """Return what the ids of a lineage were used for `since` then, oldest first."""
         rows = self._reader.execute(
-            "SELECT m.id, r.name, m.key FROM messages AS m JOIN rooms AS r ON r.id = m.key >> ? "
+            "SELECT m.id, r.name, m.key, m.kind, m.text FROM messages AS m JOIN rooms AS r ON r.id = m.key >> ? "
             "WHERE m.lineage = ? AND m.time >= ? ORDER BY m.time DESC LIMIT ?",
             (SEQ_BITS, lineage, since, most),
         ).fetchall()
-        return [Numbered(id_, room, key & SEQ_MASK) for id_, room, key in reversed(rows)]
+        return [
+            Use(digest_of(kind_of(kind), room, text), Numbered(id_, room, key & SEQ_MASK))
+            for id_, room, key, kind, text in reversed(rows)
+        ]
 
     def notes(self, kind: str) -> dict[str, bytes]:
         """Return all notes of a kind."""

@@ -1,4 +1,4 @@
-"""The memory journal: the last messages of each room, for throw-away rooms and tests. It ends with the process."""
+"""The memory journal: the last messages of each room, for temporary rooms and tests. It ends with the process."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from itertools import count
 
 from gchat.journal.base import Kept, Posting, Run
 from gchat.journal.ids import Ids
-from gchat.journal.numbering import Numbering
+from gchat.journal.numbering import Numbering, Use
 from gchat.journal.tail import Tail
 from gchat.journal.words import matching
-from gchat.protocol.events import Numbered, Record, TopicIs, TopicSet
+from gchat.protocol.events import Record, TopicIs, TopicSet
 
 
 class _Room:
-    """What is kept of one room."""
+    """What is stored of one room."""
 
     __slots__ = ("epoch", "tail", "topic")
 
@@ -25,21 +25,21 @@ class _Room:
 
 
 class MemoryJournal:
-    """Keeps about `room_bytes` of each room, the oldest goes first; the last message always stays.
+    """Stores about `room_bytes` of each room and drops the oldest messages first; the last one always stays.
 
-    `epoch` is a name that no other journal has. To look through all of a room takes a while, and is left to `run`.
+    `epoch` is a name that no other journal has. Searching a whole room takes a while, and is left to `run`.
     """
 
-    trouble = ""
+    trouble = caution = ""
     damage: Sequence[str] = ()
 
     def __init__(self, room_bytes: int, epoch: str, run: Run) -> None:
         self.room_bytes = room_bytes
         self._run = run
         self._epoch = epoch
-        self._made = count()  # rooms: each has an epoch of its own, also one that comes again
+        self._made = count()  # rooms: each has an epoch of its own, a room that was forgotten and comes again too
         self._rooms: dict[str, _Room] = {}
-        self._ids: Ids[tuple[str, Numbered]] = Ids()  # of each, the epoch of its room's log
+        self._ids: Ids[tuple[str, Use]] = Ids()  # with the epoch of the room's log
 
     def open(self, rooms: Iterable[str]) -> None:
         """See Journal.open."""
@@ -54,14 +54,21 @@ class MemoryJournal:
                 room.tail.keep(record, self.room_bytes)
                 if isinstance(record.message, TopicSet):
                     room.topic = TopicIs(record.message.text, record.message.name)
-        for (lineage, id_), number in numbering.fresh.items():
-            self._ids.add(lineage, id_, (self._room(number.room).epoch, number))
+        for lineage, id_, use in numbering.used(is_stored=True):
+            self._ids.add(lineage, id_, (self._epoch_of(use), use))
         return kept
 
-    def _known(self, lineage: str, id_: str) -> Numbered | None:
-        """Return where the message with this id stands, if it does: the log that it was in may be gone."""
-        epoch, number = self._ids.of(lineage).get(id_, ("", None))
-        return number if number is not None and self._room(number.room).epoch == epoch else None
+    def _known(self, lineage: str, id_: str) -> Use | None:
+        """Return what an id was used for, unless the log that the message was in is gone."""
+        found = self._ids.get(lineage, id_)
+        return found[1] if found is not None and found[0] == self._epoch_of(found[1]) else None
+
+    def _epoch_of(self, use: Use) -> str:
+        return self._room(use.number.room).epoch if use.number.room else ""
+
+    def release(self, lineage: str, id_: str) -> None:
+        """See Journal.release."""
+        self._ids.remove(lineage, id_)
 
     def read(self, room: str, start: int, limit: int) -> list[Record]:
         """See Journal.read."""
@@ -97,7 +104,7 @@ class MemoryJournal:
         self._rooms.pop(room, None)
 
     def limit(self, keep_s: float, keep_messages: int) -> None:
-        """See Journal.limit: what is kept is so little that it is not counted."""
+        """See Journal.limit: a room's last `room_bytes` are too little to limit further."""
 
     def note(self, kind: str, key: str, value: bytes) -> None:
         """See Journal.note: there is no next run."""
@@ -106,7 +113,7 @@ class MemoryJournal:
         """See Journal.notes."""
         return {}
 
-    def tidy(self, now: float) -> bool:  # noqa: ARG002
+    def tidy(self, now: float, steady: float) -> bool:  # noqa: ARG002
         """See Journal.tidy."""
         return False
 

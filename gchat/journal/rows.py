@@ -1,6 +1,6 @@
 """A message as the table has it: a row, made of a record and read as one, with a checksum.
 
-SQLite has none for what is in the file itself; a bit that a disk has flipped would be somebody's words.
+SQLite has no checksum for the file itself; without ours, a bit that a disk has flipped would change what a user said.
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ Row = tuple[int, float, int, str, str, str | None, str | None, int]
 
 _Said = tuple[int, float, int, str, str]  # the first five of them
 
-#: Of a row, what makes a record; without the text's column, which the index of words has too.
+_KINDS: tuple[type[Message], ...] = (Said, Acted, TopicSet)
+
+#: The columns that make a record.
 COLUMNS = "messages.key, time, kind, name, messages.text, id, sum"
 
 SEQ_MASK = (1 << SEQ_BITS) - 1
@@ -32,12 +34,12 @@ def rows_of(room: int, record: Record, lineage: str) -> list[Row]:
         ids = message.ids or ("",) * len(message.texts)
         said = enumerate(zip(message.texts, ids, strict=True))
         return [_row((key + at, time, 0, message.name, text), lineage, id_) for at, (text, id_) in said]
-    kind = 1 if isinstance(message, Acted) else 2
+    kind = _KINDS.index(type(message))
     return [_row((key, time, kind, message.name, message.text), lineage, message.id)]
 
 
 def record_of(row: tuple[Any, ...]) -> Record:
-    """Return a message that is read as COLUMNS; LOST if it is not as it was written, and its number is doubtful."""
+    """Return a message that is read as COLUMNS. If it is damaged it is LOST, and its number is doubtful."""
     key, time, kind, name, text, id_, stored = row
     if _sum((key, time, kind, name, text), id_ or "") != stored:
         return Record(key & SEQ_MASK, time if isinstance(time, float) and 0 <= time < YEAR_2242 else 0.0, LOST)
@@ -49,19 +51,24 @@ def record_of(row: tuple[Any, ...]) -> Record:
     return Record(key & SEQ_MASK, time, message)
 
 
+def kind_of(stored: object) -> type[Message]:
+    """Return the kind of message that a row says it is."""
+    return _KINDS[stored] if isinstance(stored, int) and 0 <= stored < len(_KINDS) else Said
+
+
 def gchat_says(text: str) -> Message:
-    """Return a message of our own; no user can have that name."""
+    """Return a message of the server's own; no user can have that name."""
     return Said("(gchat)", (text,))
 
 
-LOST = gchat_says("… this message cannot be read any more: it is not as it was written")
+LOST = gchat_says("… this message is damaged and cannot be read")
 
 
 def contiguous(records: list[Record]) -> list[Record]:
-    """Return what it is given. Raises Damaged if numbers are missing, or are not where they should be."""
+    """Return `records`. Raises Damaged if numbers are missing, or out of place."""
     for before, after in pairwise(records):
         if after.seq != before.seq + 1:
-            raise Damaged(f"the file is damaged (message {after.seq} stands behind {before.seq})")
+            raise Damaged(f"the file is damaged (message {after.seq} comes after {before.seq})")
     return records
 
 

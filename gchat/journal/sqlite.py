@@ -15,12 +15,12 @@ from typing import TypeVar
 from gchat.journal.base import JournalError, Kept, Posting, Run
 from gchat.journal.database import Changes, Database, Doubt, StoredRoom
 from gchat.journal.ids import MAX_IDS, Ids
-from gchat.journal.numbering import Numbering, ids_of
+from gchat.journal.numbering import Numbering, Use, ids_of
 from gchat.journal.rows import LOST, Row, rows_of
 from gchat.journal.schema import Conflict, Damaged, reason
 from gchat.journal.tail import Tail
 from gchat.journal.words import fts_query
-from gchat.protocol.events import Numbered, Record, TopicIs, TopicSet
+from gchat.protocol.events import Record, TopicIs, TopicSet
 
 #: Of each open room, about so many bytes of its last messages are in memory, at the start so many messages.
 TAIL_BYTES, TAIL_MESSAGES = 131072, 100
@@ -66,13 +66,14 @@ class SqliteJournal:
         self._keep_s = 0.0
         self._keep_messages = 0
         self.trouble = ""
+        self.caution = ""
         self.damage: list[str] = []
         self._database = database
         self._write = write
         self._read = read
         self._next_room = database.next_room
         self._rooms: dict[str, _Room] = {}
-        self._ids: Ids[Numbered] = Ids()
+        self._ids: Ids[Use] = Ids()
         self._notes: dict[tuple[str, str], bytes] = {}  # not yet written
         self._doubts: dict[str, _Room] = {}  # rooms that a commit failed in, and the file was not yet repaired
         self._unindexed: dict[str, _Room] = {}
@@ -130,7 +131,7 @@ class SqliteJournal:
 
     def append(self, batch: Sequence[Posting], time: float) -> list[Kept]:
         """See Journal.append."""
-        # Whose ids cannot be read: what they say may be there already. The others do not suffer for it.
+        # Messages of a lineage whose ids cannot be read may be stored already. Other users are not affected.
         unread = self._know_lineages(batch, time)
         if not unread:
             return self._append(batch, time)
@@ -140,15 +141,17 @@ class SqliteJournal:
         ]
 
     def _append(self, batch: Sequence[Posting], time: float) -> list[Kept]:
-        numbering = Numbering(self.next_seq, lambda lineage, id_: self._ids.of(lineage).get(id_))
+        numbering = Numbering(self.next_seq, self._ids.get)
         kept = [numbering.number(posting, time) for posting in batch]
         why_not = self.trouble
         if not why_not:
-            self._doubts = {posting.room: self._rooms[posting.room] for posting in batch}
+            self._doubts = {posting.room: self._rooms[posting.room] for posting in batch if posting.room}
             try:
                 self._commit(self._changes(batch, kept))
             except JournalError as error:
                 why_not = str(error)
+        for lineage, id_, use in numbering.used(is_stored=not why_not):
+            self._ids.add(lineage, id_, use)
         if why_not:
             return [numbering.refused(posting, outcome, why_not) for posting, outcome in zip(batch, kept, strict=True)]
         for posting, outcome in zip(batch, kept, strict=True):
@@ -159,9 +162,11 @@ class SqliteJournal:
                 self._unindexed[posting.room] = room
                 if isinstance(record.message, TopicSet):
                     room.topic = TopicIs(record.message.text, record.message.name)
-        for (lineage, id_), number in numbering.fresh.items():
-            self._ids.add(lineage, id_, number)
         return kept
+
+    def release(self, lineage: str, id_: str) -> None:
+        """See Journal.release."""
+        self._ids.remove(lineage, id_)
 
     def limit(self, keep_s: float, keep_messages: int) -> None:
         """See Journal.limit."""
@@ -176,9 +181,9 @@ class SqliteJournal:
         return self._ask(lambda: self._database.notes(kind))
 
     def _know_lineages(self, batch: Sequence[Posting], time: float) -> dict[str, str]:
-        """Have at hand which ids were used, of those who use some for the first time in this run.
+        """Load the ids of the lineages that use some for the first time in this run.
 
-        Return those of whom that cannot be read, and why.
+        Return the lineages whose ids cannot be read, each with the reason.
         """
         unread = {}
         for lineage in {posting.lineage for posting in batch if ids_of(posting.message)}:
@@ -189,8 +194,8 @@ class SqliteJournal:
             except JournalError as problem:
                 unread[lineage] = str(problem)
                 continue
-            for number in found:
-                self._ids.add(lineage, number.id, number)
+            for use in found:
+                self._ids.add(lineage, use.number.id, use)
         return unread
 
     def _changes(self, batch: Sequence[Posting], kept: Sequence[Kept]) -> Changes:
@@ -278,7 +283,7 @@ class SqliteJournal:
 
     # --- What is not urgent ------------------------------------------------------------------------------------------
 
-    def tidy(self, now: float) -> bool:
+    def tidy(self, now: float, steady: float) -> bool:  # noqa: ARG002
         """See Journal.tidy."""
         if self.trouble:
             self.trouble = self._repair()

@@ -1,4 +1,4 @@
-"""What can go wrong, as classes: whose fault it is, a code for programs, and one line for people."""
+"""Errors as classes: each says whose fault it is, and has a code for programs and one line for people."""
 
 from __future__ import annotations
 
@@ -17,14 +17,15 @@ class Code(StrEnum):
     NOT_READING = "not_reading"
     BANNED = "banned"
     NOT_KEPT = "not_kept"
+    ID_REUSED = "id_reused"
 
 
 class GchatError(Exception):
-    """The root of every error that gchat raises on purpose; its text is one line for a person."""
+    """The root of all errors that gchat raises on purpose; the text is one line for people."""
 
 
 class Refusal(GchatError):
-    """A user asked for something that cannot be: not a fault of ours, and answered, never logged."""
+    """A user's request that cannot be carried out: the user is told, and nothing is logged."""
 
     def __init__(self, code: Code, message: str) -> None:
         super().__init__(message)
@@ -33,11 +34,11 @@ class Refusal(GchatError):
 
 
 class LineTooLong(Refusal):
-    """A line passed the limit, told once a line; what follows, up to the next LF, is discarded."""
+    """A line passed the limit. The user is told once for each line; the rest, up to the next LF, is discarded."""
 
     def __init__(self, limit: int) -> None:
-        super().__init__(Code.LINE_TOO_LONG, f"That line was not sent: it is longer than {limit:,} bytes")
+        super().__init__(Code.LINE_TOO_LONG, f"Not sent: the line is longer than {limit:,} bytes")
 
 
 class LineEndless(GchatError):
-    """The peer has sent so much without a newline that it is not talking lines: close it."""
+    """The peer has sent so much without a newline that it does not speak in lines; its connection is closed."""

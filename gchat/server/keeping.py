@@ -106,7 +106,7 @@ def tidy(journal: Journal) -> None:
         began = time.monotonic()
         more = False
         try:
-            more = journal.tidy(time.time())
+            more = journal.tidy(time.time(), time.monotonic())
         except Exception:
             logger.exception("tidying the history crashed; it is tried again")
         known = _say(journal.trouble, known)

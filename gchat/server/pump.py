@@ -7,7 +7,7 @@ cursors, beside the write watcher of who is behind; so a turn is consistent alth
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 from gevent import getcurrent
@@ -31,16 +31,14 @@ from gchat.chat.effects import (
 )
 from gchat.chat.presence import PresenceGatherer
 from gchat.fair import breathe
-from gchat.journal.base import Journal, JournalError, Kept, Posting
-from gchat.journal.ids import Ids
-from gchat.journal.numbering import ids_of
+from gchat.journal.base import Journal, JournalError
 from gchat.protocol import events
-from gchat.protocol.errors import Code
-from gchat.protocol.events import Acknowledged, Announced, Numbered, Presence, Record, Refused
+from gchat.protocol.events import Announced, Presence, Record
 from gchat.server.connection import MAX_OWED_BYTES, Connection
 from gchat.server.fanout import FanOut
 from gchat.server.log import logger
 from gchat.server.measures import Counts
+from gchat.server.publication import Publication
 from gchat.server.replay import Replay
 from gchat.server.state import note_session
 
@@ -83,7 +81,6 @@ class Pump:
         self.receipts: dict[str, Callable[[int], None]] = {}
         self._show = show  # gets everything that rooms are told, with the room
         self._opened = opened  # gets each room that somebody enters, when the journal has it at hand
-        self._told: Ids[None] = Ids()  # private messages
         self._presence: dict[str, PresenceGatherer] = {}  # of rooms that have been told lately, or have to be
         self._waiting: list[Effect] = []
         self._received_before = 0  # bytes, when that was last taken
@@ -93,15 +90,15 @@ class Pump:
         self._timer: Any = None
         self._carried_out: Event | None = None  # set when what is waiting now is carried out
         # Of one turn:
-        self._kept: Iterator[Kept] = iter(())  # what became of each Publish
-        self._heads: dict[str, int] = {}  # room: the number of its next message, where the turn stands
+        self.heads: dict[str, int] = {}  # room: the number of its next message, where the turn stands
         self._touched: dict[Connection, None] = {}  # who has own lines to get
         self.replay = Replay(self, journal)
+        self._publication = Publication(self, journal)
         self._carry_out: dict[type, Callable[[Any], None]] = {
-            Publish: self._publish,
+            Publish: self._publication.publish,
             Announce: self._announce,
             Proclaim: self._proclaim,
-            Deliver: self._deliver,
+            Deliver: self._publication.deliver,
             Transmit: self._transmit,
             Enter: self._enter,
             Recall: self._recall,
@@ -156,7 +153,22 @@ class Pump:
 
     def head(self, room: str) -> int:
         """Return the number of the room's next message, where the turn stands."""
-        return self._heads.get(room) or self._journal.next_seq(room)
+        return self.heads.get(room) or self._journal.next_seq(room)
+
+    def append(self, room: str, event: Record | Presence | Announced, count: int, speaker: Connection | None) -> None:
+        """Show something to a room: it has `count` numbers, and `speaker` does not get it."""
+        self.fan_out.append(room, event, count, speaker)
+        self._show(room, event)
+
+    def tell_presence(self, room: str) -> None:
+        """Tell a room now who entered and left it, if there is anything to tell."""
+        if self._presence and self._presence.get(room):
+            self._tell_presence(room, time.monotonic())
+
+    def crashed(self, what: str, *details: object) -> None:
+        """Count and log an error of ours, from where it is caught."""
+        self.counts.crashes += 1
+        logger.exception(what, *details)
 
     # --- The greenlet ----------------------------------------------------------------------------------------------
 
@@ -175,7 +187,7 @@ class Pump:
             try:
                 self._turn()
             except Exception:
-                self._crashed("a turn of the pump crashed")
+                self.crashed("a turn of the pump crashed")
             # What others have said meanwhile is the next turn's. The loop comes back to us before it serves what it
             # found: after a long turn that is much, and worth another round (measured, 5,000 readers: a tenth).
             breathe()
@@ -189,7 +201,7 @@ class Pump:
             self._carry_out_all(effects)
             self.replay.feed(time.monotonic() + HOLD_AT_REST_S)
         finally:
-            self._heads.clear()
+            self.heads.clear()
             if carried_out is not None:
                 carried_out.set()
         self._tell_presence_due()
@@ -209,9 +221,7 @@ class Pump:
         return effects
 
     def _carry_out_all(self, effects: list[Effect]) -> None:
-        batch = [Posting(effect.room, effect.message, effect.lineage) for effect in effects if type(effect) is Publish]
-        if batch:
-            self._commit(batch)
+        self._publication.commit(effects)
         carry_out = self._carry_out
         until = time.monotonic() + self._hold_s
         for count, effect in enumerate(effects):
@@ -221,50 +231,10 @@ class Pump:
             try:
                 carry_out[type(effect)](effect)
             except Exception:
-                self._crashed("an effect crashed: %s", type(effect).__name__)
-        self._heads.clear()
-
-    def _commit(self, batch: list[Posting]) -> None:
-        """Have the journal keep what is said, before anybody sees it; what it cannot keep is not said."""
-        self._heads.clear()
-        began = time.monotonic()
-        try:
-            self._journal.open({posting.room for posting in batch})
-            kept = self._journal.append(batch, time.time())
-        except JournalError as error:
-            kept = [Kept(None, (), str(error))] * len(batch)
-        except Exception:
-            self._crashed("the journal crashed; what was said in this turn is refused")
-            kept = [Kept(None, (), "something went wrong here")] * len(batch)
-        self.counts.commit_failures += any(outcome.why_not for outcome in kept)
-        self.counts.commit_s.observe(time.monotonic() - began)
-        self._kept = iter(kept)
-        for posting, outcome in zip(batch, kept, strict=True):
-            if outcome.record is not None:
-                self._heads.setdefault(posting.room, outcome.record.seq)
+                self.crashed("an effect crashed: %s", type(effect).__name__)
+        self.heads.clear()
 
     # --- Effects ---------------------------------------------------------------------------------------------------
-
-    def _publish(self, effect: Publish) -> None:
-        kept, room = next(self._kept), effect.room
-        speaker = self.connections.get(effect.session)
-        record = kept.record
-        if record is not None:
-            if self._presence and self._presence.get(room):
-                self._tell_presence(room, time.monotonic())
-            count = record.message.count
-            self._heads[room] += count
-            self.counts.messages += count
-            self._append(room, record, count, speaker)
-        elif kept.why_not:
-            self._refuse(speaker, effect.message, kept)
-        if kept.numbers and speaker is not None:
-            # Its place in the stream is where the message itself stands for the others.
-            self.tell(speaker, Acknowledged(kept.numbers))
-        elif self.receipts:
-            for number in kept.numbers:
-                if receipt := self.receipts.pop(number.id, None):
-                    receipt(number.seq)
 
     def _announce(self, effect: Announce) -> None:
         gatherer = self._presence.get(effect.room)
@@ -273,39 +243,7 @@ class Pump:
         gatherer.add(effect.session, effect.presence, effect.members)
 
     def _proclaim(self, effect: Proclaim) -> None:
-        self._append(effect.room, effect.announced, 0, None)
-
-    def _refuse(self, speaker: Connection | None, message: events.Message, kept: Kept) -> None:
-        why = f"That was not said, for it cannot be kept: {kept.why_not}; try again later"
-        stored = {number.id for number in kept.numbers}
-        for id_ in ids_of(message) or ("",):
-            if id_ and id_ in stored:
-                continue
-            if speaker is not None:
-                self.tell(speaker, Refused(Code.NOT_KEPT, why, id_))
-            elif receipt := self.receipts.pop(id_, None):
-                receipt(0)
-
-    def _append(self, room: str, event: Record | Presence | Announced, count: int, speaker: Connection | None) -> None:
-        self.fan_out.append(room, event, count, speaker)
-        self._show(room, event)
-
-    def _deliver(self, effect: Deliver) -> None:
-        connection = self.connections.get(effect.session)
-        if connection is None:
-            return
-        sender = self.connections.get(effect.sender)
-        if effect.sender and connection.cursor.owed > MAX_OWED_BYTES:
-            if sender is not None:
-                message = "That was not sent: who it is for does not read"
-                self.tell(sender, Refused(Code.NOT_READING, message, effect.id))
-            return
-        lineage = sender.session.lineage if sender is not None and effect.id else ""
-        if not lineage or effect.id not in self._told.of(lineage):
-            self.tell(connection, effect.answer)
-        if sender is not None and lineage:
-            self._told.add(lineage, effect.id, None)
-            self.tell(sender, Acknowledged((Numbered(effect.id),)))
+        self.append(effect.room, effect.announced, 0, None)
 
     def _transmit(self, effect: Transmit) -> None:
         connection = self.connections.get(effect.session)
@@ -382,8 +320,4 @@ class Pump:
 
     def _tell_presence(self, room: str, now: float) -> None:
         for session, presence in self._presence[room].take(now):
-            self._append(room, presence, 0, self.connections.get(session))
-
-    def _crashed(self, what: str, *details: object) -> None:
-        self.counts.crashes += 1
-        logger.exception(what, *details)
+            self.append(room, presence, 0, self.connections.get(session))

@@ -141,7 +141,7 @@ def test_a_line_that_is_too_long_is_told_and_the_rest_is_said(server: Server) ->
         done = run(at(server, "--nick", "long"), stdin)
         assert done.returncode == 1
         assert done.stderr.decode().splitlines() == [
-            "gchat-client: That line was not sent: it is longer than 8,192 bytes",
+            "gchat-client: Not sent: the line is longer than 8,192 bytes",
             "gchat-client: a line was not sent: it is longer than 65,536 bytes",
         ]
         assert reader.sees("[long]") == "[long] short"

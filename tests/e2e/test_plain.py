@@ -450,7 +450,7 @@ def test_everything_owed_is_sent_after_the_end_of_the_stream(server: Server) -> 
 def test_a_line_that_is_too_long_is_told_and_the_next_is_heard(server: Server) -> None:
     with server.join("long", "longs") as user, server.join("", "longs") as other:
         user.says("x" * 8193, "short")
-        user.sees("> That line was not sent: it is longer than 8,192 bytes")
+        user.sees("> Not sent: the line is longer than 8,192 bytes")
         other.sees("[long] short")
         assert b"xxx" not in other.received
 

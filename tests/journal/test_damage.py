@@ -101,7 +101,7 @@ def test_a_flipped_bit_is_one_lost_message_or_said_to_be_damage(whole: Path, tmp
         (kept,) = journal.append([Posting("lobby", Said("bob", ("new",)))], NOW)
         assert kept.why_not or kept.record
         journal.limit(3600.0, 0)
-        journal.tidy(NOW)
+        journal.tidy(NOW, 0.0)
         journal.close()
         # SQLite has written into the damaged page, perhaps, and over a message there.
         assert len(before - intact(path)) <= OVERWRITTEN

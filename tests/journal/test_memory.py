@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gchat.journal import ids
-from gchat.journal.base import Journal, Kept, Posting
+from gchat.journal.base import Journal, Kept, Posting, Whisper
 from gchat.journal.memory import MemoryJournal
 from gchat.protocol.events import Acted, Message, Numbered, Record, Said, TopicSet
 
@@ -242,11 +242,67 @@ def test_an_id_whose_message_is_gone_with_its_room_is_new_again(journal: Journal
     assert kept.numbers == at(("2", 1))
 
 
-def test_an_id_that_was_said_in_another_room_names_that_one(journal: Journal) -> None:
-    post(journal, ("a", "1"))
-    (kept,) = journal.append([Posting("dev", Said("alice", ("a",), ("1",)), "alice")], 1.0)
+SAID = ("lobby", Said("alice", ("a",), ("1",)))
+ACTED = ("lobby", Acted("alice", "a", "1"))
+SET = ("lobby", TopicSet("alice", "a", "1"))
+TOLD = ("", Whisper("bob", "a", "1"))
+USES: list[tuple[str, Message | Whisper]] = [
+    SAID,
+    ACTED,
+    SET,
+    TOLD,
+    ("lobby", Said("alice", ("b",), ("1",))),
+    ("dev", Said("alice", ("a",), ("1",))),
+    ("", Whisper("bob", "b", "1")),
+    ("", Whisper("carol", "a", "1")),
+]
 
-    assert kept == Kept(None, at(("1", 1)))
+
+@pytest.mark.parametrize("second", USES)
+@pytest.mark.parametrize("first", USES)
+@pytest.mark.parametrize("at_once", [True, False])
+def test_an_id_has_one_meaning_whatever_it_was_used_for_first(
+    journal: Journal, first: tuple[str, Message | Whisper], second: tuple[str, Message | Whisper], at_once: bool
+) -> None:
+    batch = [Posting(*first, "alice"), Posting(*second, "alice")]
+    kept = journal.append(batch, 1.0) if at_once else journal.append(batch[:1], 1.0) + journal.append(batch[1:], 1.0)
+
+    assert kept[0].numbers
+    if first == second:
+        assert kept[1] == Kept(None, kept[0].numbers)
+    else:
+        assert kept[1] == Kept(None, reused=("1",))
+    assert journal.next_seq("lobby") + journal.next_seq("dev") == 2 + (kept[0].record is not None)
+
+
+def test_another_nick_makes_no_other_message(journal: Journal) -> None:
+    first, second = (
+        journal.append([Posting("lobby", Said(name, ("a",), ("1",)), "alice")], 1.0)[0] for name in ("alice", "eve")
+    )
+
+    assert second == Kept(None, first.numbers)
+
+
+def test_of_several_texts_only_those_whose_ids_were_used_for_something_else_are_refused(journal: Journal) -> None:
+    post(journal, ("a", "1"), ("b", "2"))
+    kept = post(journal, ("c", "3"), ("other", "1"), ("b", "2"), ("no id", ""), ("d", "3"))
+
+    assert kept.record == Record(3, 1.0, Said("alice", ("c", "no id"), ("3", "")))
+    assert kept.numbers == at(("3", 3), ("2", 2))
+    assert kept.reused == ("1", "3")
+
+
+def test_the_id_of_a_private_message_that_was_not_delivered_is_free_again(journal: Journal) -> None:
+    (kept,) = journal.append([Posting(*TOLD, "alice")], 1.0)
+    assert kept.is_first
+    journal.release("alice", "1")
+
+    (kept,) = journal.append([Posting(*TOLD, "alice")], 1.0)
+    assert kept.is_first
+
+
+def test_a_lineage_is_in_no_repr() -> None:
+    assert "secret" not in repr(Posting("lobby", Said("alice", ("a",)), "secret"))
 
 
 def test_no_two_rooms_have_the_same_epoch(journal: Journal) -> None:

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gchat.journal.base import JournalError, Posting
+from gchat.journal.base import JournalError, Kept, Posting, Whisper
 from gchat.journal.database import Changes, Database, Doubt
 from gchat.journal.sqlite import TAIL_MESSAGES, SqliteJournal
 from gchat.journal.words import fts_query, matching
@@ -95,8 +95,8 @@ class File:
         assert outcome.record is None
         return outcome.why_not
 
-    def tidies(self, now: float = NOW) -> None:
-        while self.journal.tidy(now):
+    def tidies(self, now: float = NOW, steady: float = 0.0) -> None:
+        while self.journal.tidy(now, steady):
             pass
 
     def texts(self, room: str = "lobby", start: int = 1, limit: int = 10_000) -> list[str]:
@@ -155,6 +155,65 @@ def test_what_is_said_again_after_a_restart_has_its_old_number(file: File) -> No
     assert record is not None
     assert numbers == (Numbered("1", "lobby", 3),)
     assert file.texts() == ["a", "b", "a"]
+
+
+@pytest.mark.parametrize(
+    ("room", "message"),
+    [
+        ("lobby", Said("alice", ("b",), ("1",))),
+        ("dev", Said("alice", ("a",), ("1",))),
+        ("lobby", Acted("alice", "a", "1")),
+        ("lobby", TopicSet("alice", "a", "1")),
+        ("", Whisper("bob", "a", "1")),
+    ],
+)
+def test_an_id_is_not_used_for_something_else_after_a_restart(file: File, room: str, message: Message) -> None:
+    file.keeps(Said("alice", ("a",), ("1",)), "alices")
+
+    file.crashes()
+    (kept,) = file.journal.append([Posting(room, message, "alices")], NOW)
+
+    assert kept == Kept(None, reused=("1",))
+    assert file.texts() == ["a"]
+    assert file.texts("dev") == []
+
+
+@pytest.mark.parametrize("message", [Acted("alice", "a", "1"), TopicSet("alice", "a", "1")])
+def test_an_action_and_a_topic_are_repeated_after_a_restart(file: File, message: Message) -> None:
+    _, numbers = file.keeps(message, "alices")
+
+    file.crashes()
+
+    assert file.keeps(message, "alices") == (None, numbers)
+
+
+def test_an_id_keeps_its_meaning_when_its_message_was_deleted(file: File) -> None:
+    _, numbers = file.keeps(Said("alice", ("a",), ("1",)), "alices")
+    file.says(*map(str, range(20)))
+    file.journal.limit(0, 10)
+    file.tidies()
+    assert file.journal.first_seq("lobby") == 12
+
+    assert file.keeps(Said("alice", ("a",), ("1",)), "alices") == (None, numbers)
+    (kept,) = file.journal.append([Posting("lobby", Said("alice", ("b",), ("1",)), "alices")], NOW)
+    assert kept.reused == ("1",)
+
+
+def test_a_private_message_is_sent_while_the_disk_is_full_and_its_id_is_used(file: File) -> None:
+    file.keeps(Said("alice", ("a",), ("0",)), "alices")
+    file.database.fails_before = "SQLITE_FULL"
+    said = Posting("lobby", Said("alice", ("b",), ("1",)), "alices")
+    told = Posting("", Whisper("bob", "psst", "2"), "alices")
+
+    refused, sent = file.journal.append([said, told], NOW)
+
+    assert refused.why_not == "the disk is full"
+    assert sent.is_first
+    assert not file.journal.append([told], NOW)[0].is_first
+    file.database.fails_before = ""
+    file.tidies()
+    (kept,) = file.journal.append([Posting("lobby", Said("alice", ("c",), ("2",)), "alices")], NOW)
+    assert kept.reused == ("2",)
 
 
 def test_ids_are_known_for_ten_minutes(file: File) -> None:
@@ -300,7 +359,7 @@ def test_a_file_is_closed_when_what_is_being_read_has_been_read(tmp_path: Path) 
 
         assert found.done()
         assert found.result() == 1000000
-        assert not journal.tidy(NOW)
+        assert not journal.tidy(NOW, 0.0)
         assert not journal.trouble
 
 
