@@ -1,4 +1,4 @@
-"""What is read from a database file beside the server: a copy, a room, and what is left of a damaged file."""
+"""Reading a database file that a server may be using: one room, a copy, what is left of a damaged file."""
 
 from __future__ import annotations
 
@@ -6,44 +6,43 @@ import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, suppress
-from urllib.parse import quote
 
 from msgspec import Struct, structs
 
 from gchat.journal.base import JournalError
 from gchat.journal.database import Changes, Database
+from gchat.journal.file import connect_to_read
+from gchat.journal.problem import reason
 from gchat.journal.rows import COLUMNS, LOST, Row, gchat_says, keys_of, record_of, rows_of
-from gchat.journal.schema import SEQ_BITS, reason, text
+from gchat.journal.schema import SEQ_BITS
 from gchat.protocol.events import Record
 
 #: Rows in one transaction.
 _AT_ONCE = 5000
 
-
-def _open(path: str) -> sqlite3.Connection:
-    if not os.path.exists(path):
-        raise JournalError("there is no such file")
-    try:
-        connection = sqlite3.connect(f"file:{quote(path)}?mode=ro", uri=True)
-    except sqlite3.Error as error:
-        raise reason(error) from None
-    connection.text_factory = text
-    return connection
+#: Messages that are read at once. In between nothing is held, so that an export that stalls holds nothing up.
+_PAGE = 500
 
 
 def exported(path: str, room: str) -> Iterator[Record]:
-    """Return all messages of a room, oldest first; the server may run meanwhile. Raises JournalError."""
-    with closing(_open(path)) as connection:
+    """Return all messages of a room, oldest first, up to the last one of now. Raises JournalError."""
+    with closing(connect_to_read(path)) as connection:
         try:
             found = connection.execute("SELECT id FROM rooms WHERE name = ?", (room,)).fetchone()
             if found is None:
-                names = ", ".join(
-                    name for (name,) in connection.execute("SELECT name FROM rooms ORDER BY name LIMIT 20")
+                names = [name for (name,) in connection.execute("SELECT name FROM rooms ORDER BY name LIMIT 20")]
+                raise JournalError(
+                    f"the room {room} has no history; rooms with one: {', '.join(names)}"
+                    if names
+                    else "nothing was said yet"
                 )
-                raise JournalError(f"nothing was said in a room {room}; there are {names or 'none'}")
-            query = f"SELECT {COLUMNS} FROM messages WHERE key BETWEEN ? AND ? ORDER BY key"  # noqa: S608  # names of columns
-            for row in connection.execute(query, keys_of(found[0], 0)):
-                yield record_of(row)
+            key, end = keys_of(found[0], 0)
+            bounds = (key, end)
+            (end,) = connection.execute("SELECT max(key) FROM messages WHERE key BETWEEN ? AND ?", bounds).fetchone()
+            query = f"SELECT {COLUMNS} FROM messages WHERE key BETWEEN ? AND ? ORDER BY key LIMIT ?"  # noqa: S608  # names of columns
+            while end is not None and (rows := connection.execute(query, (key, end, _PAGE)).fetchall()):
+                yield from map(record_of, rows)
+                key = rows[-1][0] + 1
         except sqlite3.Error as error:
             raise reason(error) from None
 
@@ -51,30 +50,35 @@ def exported(path: str, room: str) -> Iterator[Record]:
 def backup(path: str, copy: str) -> None:
     """Copy the file as it is at one moment, while it is being used. Raises JournalError.
 
-    Who begins anew with the copy has another log: what was said after it was made is not there, and its numbers will be
-    those of something else. So the copy has another epoch.
+    A server that goes on with the copy has another log: what was said after it was made is not there, and its numbers
+    will be those of other messages. So the copy has another epoch.
     """
-    if os.path.exists(copy):
-        raise JournalError(f"there is a file {copy} already")
-    os.close(os.open(copy, os.O_CREAT | os.O_EXCL, 0o600))
-    try:
-        with closing(_open(path)) as source, closing(sqlite3.connect(copy)) as target:
-            source.backup(target)
-            with target:
-                target.execute("UPDATE facts SET value = ? WHERE name = 'epoch'", (os.urandom(8).hex(),))
-                target.execute("DELETE FROM facts WHERE name = 'unsynced'")
-    except (sqlite3.Error, JournalError) as error:
-        os.unlink(copy)
-        raise reason(error) from None
+    with closing(connect_to_read(path)) as source:
+        try:
+            os.close(os.open(copy, os.O_CREAT | os.O_EXCL, 0o600))
+        except FileExistsError:
+            raise JournalError("that file already exists; choose another name") from None
+        except OSError as error:
+            raise reason(error) from None
+        try:
+            with closing(sqlite3.connect(os.path.abspath(copy))) as target:
+                source.backup(target)
+                with target:
+                    target.execute("UPDATE facts SET value = ? WHERE name = 'epoch'", (os.urandom(8).hex(),))
+                    target.execute("DELETE FROM facts WHERE name = 'unsynced'")
+        except sqlite3.Error as error:
+            os.unlink(copy)
+            raise reason(error) from None
 
 
 def salvage(path: str, copy: str) -> int:
     """Write into a new file what can be read of a damaged one, from both its ends; return how many messages that is.
 
-    It is another log: numbers are given anew, for they have no holes, and where messages are missing one says so. The
-    damaged file is not changed. Raises JournalError: nothing can be read, or the new file cannot be written.
+    It is another log: the messages are numbered anew, because numbers have no gaps, and where some are missing a
+    message says so. The damaged file is not changed. Raises JournalError: nothing can be read, or the new file cannot
+    be written.
     """
-    with closing(_open(path)) as connection:
+    with closing(connect_to_read(path)) as connection:
         rooms = dict[int, tuple[str, int]]()
         with suppress(sqlite3.Error):
             rooms.update(
@@ -82,7 +86,7 @@ def salvage(path: str, copy: str) -> int:
                 for id_, name, first in connection.execute("SELECT id, name, first_seq FROM rooms")
             )
         from_begin, from_end = list(_readable(connection, "ASC")), list(_readable(connection, "DESC"))
-    # Where the table's own order is damaged, one may be met twice, and anywhere.
+    # Where the table's own order is damaged, a message may be met twice, and anywhere.
     doubtful_first = sorted([*from_begin, *from_end], key=lambda stored: stored.record.message is not LOST)
     by_key = {stored.key: stored for stored in doubtful_first}
     found = [by_key[key] for key in sorted(by_key)]
@@ -90,7 +94,7 @@ def salvage(path: str, copy: str) -> int:
     is_whole = bool(from_end) and from_end[0].key == last
     count = sum(stored.record.message is not LOST for stored in found)
     if not count:
-        raise JournalError("nothing in it can be read")
+        raise JournalError("no message in it can be read")
     by_room: dict[int, list[_Stored]] = {id_: [] for id_ in rooms}
     for stored in found:
         by_room.setdefault(stored.key >> SEQ_BITS, []).append(stored)
@@ -103,7 +107,7 @@ def salvage(path: str, copy: str) -> int:
         names[name] = id_
         is_cut = not is_whole and (not messages or messages[-1].key == last)
         rows += _numbered_anew(id_, messages, first, is_cut=is_cut)
-    begun = f"{copy}.new"  # what is cut short must not pass for all that could be read
+    begun = f"{copy}.new"  # a copy that is cut short must not pass for all that could be read
     with suppress(FileNotFoundError):
         os.unlink(begun)
     database = Database(begun, "normal", os.urandom(8).hex(), "")
@@ -127,7 +131,7 @@ class _Stored(Struct, frozen=True):
 def _readable(connection: sqlite3.Connection, order: str) -> Iterator[_Stored]:
     """Return messages from one end of the table, up to where it cannot be read.
 
-    One that is not as it was written is among them if at least its place is right.
+    A damaged one is among them if at least its place is right.
     """
     before, step = None, 1 if order == "ASC" else -1
     with suppress(sqlite3.Error):
@@ -145,13 +149,13 @@ def _numbered_anew(room: int, messages: list[_Stored], first: int, *, is_cut: bo
     for stored in messages:
         if (lost := stored.record.seq - expected) > 0:
             seq += 1
-            yield from _word(room, seq, stored.record.time, f"… {lost:,} message{'s' * (lost > 1)} that stood here")
+            yield from _word(room, seq, stored.record.time, f"… {lost:,} message{'s' * (lost > 1)} that were here")
         seq, expected = seq + 1, stored.record.seq + 1
         yield from rows_of(room, structs.replace(stored.record, seq=seq), stored.lineage)
     if is_cut:
         time = messages[-1].record.time if messages else 0.0
-        yield from _word(room, seq + 1, time, "… what may have stood here")
+        yield from _word(room, seq + 1, time, "… what may have been here")
 
 
 def _word(room: int, seq: int, time: float, what: str) -> list[Row]:
-    return rows_of(room, Record(seq, time, gchat_says(f"{what} cannot be read any more")), "")
+    return rows_of(room, Record(seq, time, gchat_says(f"{what} cannot be read")), "")

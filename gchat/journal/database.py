@@ -1,7 +1,7 @@
 """The database, as calls that each wait for the disk; so they are made on native threads, which know no event loop.
 
-Two connections: one writes, and one reads, so that somebody's search does not hold up what others say. Each is used by
-one thread at a time. Every sqlite3.Error that a call raises is for the journal to judge (schema.reason).
+Two connections: one writes, and one reads, so that a search does not hold up new messages. Each is used by one thread
+at a time. The journal judges every sqlite3.Error that a call raises (problem.reason).
 """
 
 from __future__ import annotations
@@ -14,13 +14,19 @@ from contextlib import contextmanager, suppress
 from msgspec import Struct
 
 from gchat.journal.base import JournalError
+from gchat.journal.file import Places, connect, lock
 from gchat.journal.numbering import Use, digest_of
+from gchat.journal.problem import Damaged, Displaced, reason
 from gchat.journal.rows import COLUMNS, SEQ_MASK, Row, contiguous, key_of, keys_of, kind_of, record_of
-from gchat.journal.schema import SEQ_BITS, Damaged, connect, lock, migrate, reason
+from gchat.journal.schema import SEQ_BITS, migrate
 from gchat.protocol.events import Numbered, Record
 
 #: Pages of the write-ahead log, of 4 KiB, after which a commit itself writes them to the file; tidy() comes before.
 MAX_LOG_PAGES = 8192
+
+
+#: Connections that are not closed before the process ends.
+_LEFT_OPEN: list[sqlite3.Connection] = []
 
 
 class StoredRoom(Struct, frozen=True):
@@ -45,7 +51,7 @@ class Changes(Struct, frozen=True):
 
 
 class Doubt(Struct, frozen=True):
-    """What is known of a room that a commit failed in: whatever else stands in the file was refused."""
+    """What is known of a room for which a commit failed: whatever else is in the file was refused."""
 
     room: int
     next_seq: int
@@ -60,25 +66,31 @@ class Database:
     """
 
     def __init__(self, path: str, sync: str, new_epoch: str, boot: str) -> None:
-        self.path = path
+        self._path = os.path.abspath(path)
         self._sync = sync
         self._closed = False
-        self._lock = lock(path)
+        self._log_is_lost = False
+        self._lock = lock(self._path)
         try:
             self._writer = self._connect()
             migrate(self._writer, new_epoch)
             self.epoch = self._begin(new_epoch, boot)
-            self._reader = connect(path, sync)
-            self._reader.execute("PRAGMA query_only = 1")
+            self._reader = self._connect_reader()
             self.next_room = 1 + (self._reader.execute("SELECT max(id) FROM rooms").fetchone()[0] or 0)
+            self._places = Places(self._path)
         except (sqlite3.Error, JournalError) as error:
             os.close(self._lock)
             raise reason(error) from None
 
     def _connect(self) -> sqlite3.Connection:
-        writer = connect(self.path, self._sync)
+        writer = connect(self._path, self._sync)
         writer.execute(f"PRAGMA wal_autocheckpoint = {MAX_LOG_PAGES}")
         return writer
+
+    def _connect_reader(self) -> sqlite3.Connection:
+        reader = connect(self._path, self._sync)
+        reader.execute("PRAGMA query_only = 1")
+        return reader
 
     def _begin(self, new_epoch: str, boot: str) -> str:
         """Return the epoch: a new one if numbers may have been shown whose messages a power cut has taken."""
@@ -107,8 +119,14 @@ class Database:
 
     # --- Writing -----------------------------------------------------------------------------------------------------
 
+    def check(self) -> None:
+        """Raise Displaced if what is written now would be lost: the file is no longer where it was."""
+        if not self._closed:
+            self._places.check()
+
     def commit(self, changes: Changes) -> None:
         """Write all of it, or nothing."""
+        self.check()
         with self._transaction() as writer:
             if changes.rooms:
                 writer.executemany("INSERT OR IGNORE INTO rooms (id, name) VALUES (?, ?)", changes.rooms)
@@ -131,9 +149,15 @@ class Database:
         """
         if self._closed:
             raise JournalError("the file is closed")
+        self._check_file()
+        if self._log_is_lost:
+            self._rescue_log()
         with suppress(sqlite3.Error):
             self._writer.close()
         self._writer = self._connect()
+        if self._log_is_lost:
+            self._reader = self._connect_reader()
+            self._places, self._log_is_lost = Places(self._path), False
         with self._transaction() as writer:
             for doubt in doubts:
                 first, last = keys_of(doubt.room, doubt.next_seq)
@@ -142,6 +166,35 @@ class Database:
                 writer.execute("UPDATE rooms SET topic = ?, topic_by = ? WHERE id = ?", changed)
             writer.execute("INSERT OR REPLACE INTO facts VALUES ('repaired', hex(randomblob(8)))")
         self._writer.execute("PRAGMA wal_checkpoint(FULL)")
+
+    def has_lost_log(self) -> bool:
+        """Return whether the -wal or -shm file was removed or replaced; if so, repair() needs the reader closed."""
+        try:
+            self._places.check_log()
+        except Displaced:
+            self._log_is_lost = True  # until it is repaired: the next file may get the same number
+        return self._log_is_lost
+
+    def _check_file(self) -> None:
+        """Raise Displaced if the file is not where it was; the file that is open is complete then, wherever it is."""
+        try:
+            self._places.check_file()
+        except Displaced:
+            with suppress(sqlite3.Error):
+                self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            raise
+
+    def _rescue_log(self) -> None:
+        """Copy a write-ahead log that was removed into the file, and begin another.
+
+        SQLite would take what somebody has put in its place for ours.
+        """
+        with suppress(sqlite3.ProgrammingError):  # closed already: the step after that has failed
+            busy, pages, copied = self._writer.execute("PRAGMA wal_checkpoint(FULL)").fetchone()
+            if busy or copied < pages:
+                raise JournalError("another program is reading the file")
+            self._writer.close()
+        self._places.remove_log()
 
     def index(self, room: int, last: int, most: int) -> int:
         """Put the words of the next messages up to number `last`, `most` at most, into the index; return up to which.
@@ -156,7 +209,8 @@ class Database:
             if last < first:
                 return int(indexed)
             writer.execute(
-                "INSERT INTO words (rowid, text) SELECT key, text FROM messages WHERE key BETWEEN ? AND ?",
+                "INSERT INTO words (rowid, text) "
+                "SELECT key, prepared(CAST(text AS BLOB)) FROM messages WHERE key BETWEEN ? AND ?",
                 (key_of(room, first), key_of(room, last)),
             )
             writer.execute("UPDATE rooms SET indexed = ? WHERE id = ?", (last, room))
@@ -190,7 +244,7 @@ class Database:
                 keys = (key_of(room, first), key_of(room, min(until - 1, indexed)))
                 writer.execute(
                     "INSERT INTO words (words, rowid, text) "
-                    "SELECT 'delete', key, text FROM messages WHERE key BETWEEN ? AND ?",
+                    "SELECT 'delete', key, prepared(CAST(text AS BLOB)) FROM messages WHERE key BETWEEN ? AND ?",
                     keys,
                 )
                 writer.execute("DELETE FROM messages WHERE key BETWEEN ? AND ?", (keys[0], key_of(room, until - 1)))
@@ -259,9 +313,20 @@ class Database:
         """Return all notes of a kind."""
         return dict(self._reader.execute("SELECT key, value FROM notes WHERE kind = ?", (kind,)))
 
-    def checkpoint(self) -> None:
-        """Copy what is in the write-ahead log into the file itself, as far as nobody reads it; commits go on."""
-        self._reader.execute("PRAGMA wal_checkpoint(PASSIVE)")
+    def oldest(self) -> float | None:
+        """Return the time of the oldest message, None if there is none."""
+        of_room = "SELECT time FROM messages WHERE key >= (rooms.id << ?) ORDER BY key LIMIT 1"
+        query = f"SELECT min(time) FROM (SELECT ({of_room}) AS time FROM rooms) WHERE typeof(time) = 'real'"  # noqa: S608  # no value
+        (found,) = self._reader.execute(query, (SEQ_BITS,)).fetchone()
+        return None if found is None else float(found)
+
+    def checkpoint(self) -> bool:
+        """Copy the write-ahead log into the file, as far as no other program reads it; return whether that was all.
+
+        Commits go on meanwhile.
+        """
+        _, pages, copied = self._reader.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+        return bool(pages == copied)
 
     def close_reader(self) -> None:
         """Read no more. Before close(), on the thread that reads: closed under it, SQLite crashes."""
@@ -275,8 +340,14 @@ class Database:
                 writer.execute("DELETE FROM facts WHERE name = 'unsynced'")
         finally:
             self._reader.close()
-            self._writer.close()
-            os.close(self._lock)
+            try:
+                self._check_file()
+            except Displaced:
+                # Closed, SQLite would remove the -wal file, which may be that of another file that is there now.
+                _LEFT_OPEN.append(self._writer)
+            else:
+                self._writer.close()
+                os.close(self._lock)
 
     def _next_seq(self, room: int, first: int) -> int:
         last = self._writer.execute(

@@ -9,7 +9,8 @@ from itertools import pairwise
 from typing import Any
 from zlib import crc32
 
-from gchat.journal.schema import SEQ_BITS, Damaged
+from gchat.journal.problem import Damaged
+from gchat.journal.schema import SEQ_BITS
 from gchat.protocol.events import Acted, Message, Record, Said, TopicSet
 
 #: key, time, kind, name, text, lineage, id, sum.

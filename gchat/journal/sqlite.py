@@ -1,7 +1,7 @@
-"""The SQLite journal: what was said, in one file. What anybody has seen is there.
+"""The SQLite journal: everything that was said, in one file. What anybody has seen is there.
 
-Here is what the event loop knows without waiting: the open rooms' numbers, topics and last messages, and the ids that
-were used lately. Everything else is asked of the database, on two threads: one for writing, and one for reading. The
+Here is what the event loop knows without waiting: the numbers, topics and last messages of the rooms that are loaded,
+and the ids that were used lately. The database does the rest, on two threads, one for writing and one for reading. The
 threads are given: this module knows no event loop.
 """
 
@@ -13,19 +13,20 @@ from contextlib import suppress
 from typing import TypeVar
 
 from gchat.journal.base import JournalError, Kept, Posting, Run
+from gchat.journal.clock import WallClock
 from gchat.journal.database import Changes, Database, Doubt, StoredRoom
 from gchat.journal.ids import MAX_IDS, Ids
 from gchat.journal.numbering import Numbering, Use, ids_of
+from gchat.journal.problem import Conflict, Damaged, reason
 from gchat.journal.rows import LOST, Row, rows_of
-from gchat.journal.schema import Conflict, Damaged, reason
 from gchat.journal.tail import Tail
 from gchat.journal.words import fts_query
 from gchat.protocol.events import Record, TopicIs, TopicSet
 
-#: Of each open room, about so many bytes of its last messages are in memory, at the start so many messages.
+#: About so many bytes of each room's last messages are in memory; when it is loaded, so many messages.
 TAIL_BYTES, TAIL_MESSAGES = 131072, 100
 
-#: Ids are known for so long. (The promise of DESIGN.md, section 3.)
+#: Ids are known for at least so long. (The promise of DESIGN.md, section 3.)
 IDS_S = 600.0
 
 #: Messages in one step of tidying: 3 ms.
@@ -34,20 +35,24 @@ STEP = 100
 #: Before a search, so many steps are made at most to have the newest words in the index.
 STEPS_BEFORE_SEARCH = 50
 
-#: More than that need not be told one by one.
+#: More damage than that need not be told one by one.
 MAX_DAMAGE = 100
 
-#: How often all rooms are looked through for what is too old.
+#: How often all rooms are looked through for messages to delete.
 PRUNE_S = 60.0
 
-#: Commits, or 20 messages, after which the write-ahead log is copied into the file.
-CHECKPOINT_AFTER = 300
+#: The write-ahead log is copied into the file after so many commits, or 20 times as many messages, and after so many
+#: seconds, so that a copy of the file alone is hardly older.
+CHECKPOINT_AFTER, CHECKPOINT_S = 300, 5.0
+
+#: How often it is checked that the file is where it was, when nothing is written.
+CHECK_S = 2.0
 
 T = TypeVar("T")
 
 
 class _Room:
-    """What is at hand of one room."""
+    """What is in memory of one room."""
 
     __slots__ = ("first_seq", "id", "is_stored", "tail", "topic")
 
@@ -60,7 +65,7 @@ class _Room:
 
 
 class SqliteJournal:
-    """Keeps everything, or with limits what is not too old and too much."""
+    """Stores all messages; with limits, those that are neither too old nor too many."""
 
     def __init__(self, database: Database, write: Run, read: Run) -> None:
         self._keep_s = 0.0
@@ -75,22 +80,25 @@ class SqliteJournal:
         self._rooms: dict[str, _Room] = {}
         self._ids: Ids[Use] = Ids()
         self._notes: dict[tuple[str, str], bytes] = {}  # not yet written
-        self._doubts: dict[str, _Room] = {}  # rooms that a commit failed in, and the file was not yet repaired
+        self._doubts: dict[str, _Room] = {}  # rooms for which a commit failed, until the file is repaired
         self._unindexed: dict[str, _Room] = {}
-        self._unchecked = 0
-        self._pruned = 0  # the room that was looked at last
+        self._unchecked = 0  # commits since the log was copied into the file
+        self._checkpoint_at = 0.0  # these are times of the steady clock
+        self._check_at = 0.0
         self._prune_at = 0.0
+        self._pruned = 0  # the room that was looked at last
+        self._clock = WallClock()
 
     # --- Rooms -------------------------------------------------------------------------------------------------------
 
     def open(self, rooms: Iterable[str]) -> None:
         """See Journal.open."""
-        strange = [name for name in rooms if name not in self._rooms]
-        if not strange:
+        new = [name for name in rooms if name not in self._rooms]
+        if not new:
             return
-        found = self._ask(lambda: [self._database.room(name, TAIL_MESSAGES) for name in strange])
-        for name, stored in zip(strange, found, strict=True):
-            if name in self._rooms:  # somebody else has asked too
+        found = self._ask(lambda: [self._database.room(name, TAIL_MESSAGES) for name in new])
+        for name, stored in zip(new, found, strict=True):
+            if name in self._rooms:  # loaded meanwhile
                 continue
             if stored is None:
                 room = _Room(self._next_room, None)
@@ -216,7 +224,7 @@ class SqliteJournal:
         return [(kind, key, value) for (kind, key), value in notes.items()]
 
     def _commit(self, changes: Changes) -> None:
-        """Have this written. Raises JournalError; then nothing of it is, and nothing will be until tidy() says so."""
+        """Write this. Raises JournalError: nothing of it is written, and nothing else is until tidy() has healed."""
         if not (changes.rows or changes.notes):
             return
         try:
@@ -224,20 +232,22 @@ class SqliteJournal:
         except JournalError as problem:
             self._notes = {(kind, key): value for kind, key, value in changes.notes} | self._notes
             if isinstance(problem, Conflict):
-                self._doubts = {}  # what stands there is not what was refused
-            # At once, for of what is refused nothing may be in the file; but it is tidy() that says that all is well.
+                self._doubts = {}  # what is there is not what was refused
+            # At once, because nothing that is refused may be in the file. But it is tidy() that ends the trouble.
             self.trouble = self._repair() or str(problem)
             raise
         self._doubts = {}
         self._unchecked += 1 + len(changes.rows) // 20
 
     def _repair(self) -> str:
-        """Make sure that nothing is in the file that was refused; return why it cannot be written to, "" if it can."""
+        """Take out of the file what was refused; return why it cannot be written to, "" if it can."""
         doubts = []
         for room in self._doubts.values():
             topic = room.topic or TopicIs("", "")
             doubts.append(Doubt(room.id, room.tail.next_seq, topic.text, topic.name))
         try:
+            if self._ask(self._database.has_lost_log, self._write):
+                self._ask(self._database.close_reader)
             self._ask(lambda: self._database.repair(doubts), self._write)
         except JournalError as problem:
             return str(problem)
@@ -256,7 +266,7 @@ class SqliteJournal:
     def search(self, room: str, text: str, limit: int) -> list[Record]:
         """See Journal.search."""
         here, query = self._rooms[room], fts_query(text)
-        with suppress(JournalError):  # what is in the index is found all the same
+        with suppress(JournalError):  # what is in the index already is found all the same
             for _ in range(STEPS_BEFORE_SEARCH):
                 if self.trouble or room not in self._unindexed:
                     break
@@ -264,7 +274,7 @@ class SqliteJournal:
         return self._look(room, self._ask(lambda: self._database.search(here.id, query, limit))) if query else []
 
     def _look(self, room: str, found: list[Record]) -> list[Record]:
-        """Note what is not as it was written."""
+        """Note what is damaged."""
         for record in found:
             if record.message is LOST:
                 self._note_damage(f"message {record.seq} of {room}")
@@ -275,7 +285,7 @@ class SqliteJournal:
             self.damage.append(what)
 
     def _ask(self, question: Callable[[], T], run: Run | None = None) -> T:
-        """Have the database answer, on the reading thread if not on another. Raises JournalError."""
+        """Ask the database, on the reading thread unless another is given. Raises JournalError."""
         try:
             return (run or self._read)(question)
         except sqlite3.Error as error:
@@ -283,46 +293,63 @@ class SqliteJournal:
 
     # --- What is not urgent ------------------------------------------------------------------------------------------
 
-    def tidy(self, now: float, steady: float) -> bool:  # noqa: ARG002
+    def tidy(self, now: float, steady: float) -> bool:
         """See Journal.tidy."""
+        self._clock.look(now, steady)
         if self.trouble:
             self.trouble = self._repair()
             return False
         try:
             if self._notes:
                 self._commit(Changes((), (), (), self._take_notes()))
-            if self._unchecked >= CHECKPOINT_AFTER:
-                self._unchecked = 0
-                self._ask(self._database.checkpoint)
+            if steady >= self._check_at:
+                self._check_at = steady + CHECK_S
+                self._ask(self._database.check, self._write)
+            self._checkpoint(steady)
             if self._unindexed:
                 self._index(next(iter(self._unindexed)))
-            return self._prune(now) or bool(self._unindexed)
-        except Damaged as problem:  # of the index, or of what is old: what is said now can be kept all the same
+            return self._prune(now, steady) or bool(self._unindexed)
+        except Damaged as problem:  # of the index, or of old messages: new ones can be stored all the same
             self._note_damage(str(problem))
             self._unindexed.clear()
-            self._prune_at = now + PRUNE_S
+            self._prune_at = steady + PRUNE_S
         except JournalError as problem:
             self.trouble = str(problem)
         return False
+
+    def _checkpoint(self, steady: float) -> None:
+        """Copy the write-ahead log into the file if it is time."""
+        if not self._unchecked or (self._unchecked < CHECKPOINT_AFTER and steady < self._checkpoint_at):
+            return
+        self._checkpoint_at = steady + CHECKPOINT_S
+        self._unchecked = 0
+        if not self._ask(self._database.checkpoint):
+            self._unchecked = 1  # another program reads what was there before: again in a while
 
     def _index(self, name: str) -> None:
         """Put a few more messages of a room into the index of words."""
         room = self._unindexed[name]
         last = room.tail.next_seq - 1
         indexed = self._ask(lambda: self._database.index(room.id, last, STEP), self._write)
+        self._unchecked += 1
         if indexed >= room.tail.next_seq - 1:
             self._unindexed.pop(name, None)
 
-    def _prune(self, now: float) -> bool:
-        """Throw a few messages away that are too old or too many; return whether there is more to look at."""
-        if now < self._prune_at or not (self._keep_s or self._keep_messages):
+    def _prune(self, now: float, steady: float) -> bool:
+        """Delete a few messages that are too old or too many; return whether there is more to look at."""
+        if steady < self._prune_at or not (self._keep_s or self._keep_messages):
             return False
-        since = now - self._keep_s if self._keep_s else 0.0
+        since = 0.0
+        if self._keep_s:
+            wanted = now - self._keep_s
+            since = self._clock.allows(wanted, lambda: self._ask(self._database.oldest))
+            self.caution = self._clock.caution(wanted, since)
         after, keep = self._pruned, self._keep_messages
         found = self._ask(lambda: self._database.prune(after, keep, since, STEP), self._write)
         if found is None:
-            self._pruned, self._prune_at = 0, now + PRUNE_S
+            self._pruned, self._prune_at = 0, steady + PRUNE_S
             return False
+        self._unchecked += 1
         id_, name, first_seq, more = found
         if (room := self._rooms.get(name)) is not None:
             room.first_seq = first_seq

@@ -1,7 +1,14 @@
-"""What a search looks for: words, in any case, with or without the accents of Latin; `depl*` is what begins so.
+"""What a search finds: words, in any case, with or without accents; `depl*` finds all words that begin like that.
 
-Tokens are what SQLite's `unicode61 remove_diacritics 2` makes: runs of letters and digits. A word of the query that is
-several of them, as `foo-bar`, is found where they stand in a row.
+A text is cut into tokens here, and both journals compare these: the one on disk has its index made of them.
+
+- A run of letters and digits is a token.
+- In scripts that put no spaces between words, every character is one; so is every Hangul syllable, because particles
+  are attached to words there.
+- A symbol, an emoji or a punctuation mark is one, so that `c++` does not find every c. Asterisks and quotation marks
+  are none: they are what people type around the words of a query.
+
+A word of a query that is several tokens is found where they follow each other.
 """
 
 from __future__ import annotations
@@ -16,32 +23,60 @@ from gchat.protocol.events import Record, Said
 #: A shorter beginning would be that of too many words to go through (measured, a million messages: 0.3 s).
 MIN_BEGINNING = 3
 
-#: The accents of Latin letters. Where one stands by itself it is nothing; any other mark separates, as a space does.
-_ACCENT = re.compile("[\u0300-\u0304\u0306-\u030c\u030f\u0311\u031b\u0323-\u0328\u032d\u032e\u0330\u0331]")
+#: Thai to Myanmar, Hangul, Khmer, Tai Le to Balinese, Chinese, Japanese, Yi, Javanese.
+_UNSPACED = re.compile(
+    "[\u0e00-\u109f\u1100-\u11ff\u1780-\u17ff\u1950-\u19df\u1a20-\u1aaf\u1b00-\u1b7f\u2e80-\u2fdf\u3005-\u3007"
+    "\u3021-\u3029\u3031-\u3035\u3040-\u318f\u31a0-\u31bf\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\ua000-\ua4cf"
+    "\ua960-\ua9df\uaa60-\uaadf\uac00-\ud7ff\uf900-\ufaff\U0001aff0-\U0001b16f\U00020000-\U0003ffff]"
+)
 
-#: Where FTS5 would take the query for ended, and what is no Unicode; neither is a letter.
-_UNQUOTABLE = re.compile("[\0\ud800-\udfff]")
+#: Marks of these combining classes are parts of a letter in the scripts of India. Others are accents and vowel points.
+_LETTER_LIKE = (0, 7, 9)
+
+#: Punctuation that keyboards and phones put in place of what is meant.
+_SAME = {**dict.fromkeys("‘’ʼ´`", "'"), **dict.fromkeys("‐‑‒–—―−", "-")}
+
+_IGNORED = frozenset('*"“”„«»')
+
+
+def prepared(text: str) -> str:
+    """Return the tokens of a text with spaces around them. In a token nothing but letters and digits is ASCII."""
+    if text.isascii():  # much faster
+        return text.translate(_ASCII)
+    return "".join(map(_compared, unicodedata.normalize("NFKC", text)))
 
 
 def tokens(text: str) -> list[str]:
-    """Return the words of a text, as they are compared."""
-    if text.isascii():  # much faster, and the memory journal looks at all that it has
-        return text.translate(_ASCII).split()
-    return "".join(map(_compared, text)).split()
+    """Return the tokens of a text."""
+    return prepared(text).split()
 
 
-@lru_cache(4096)
+@lru_cache(16384)
 def _compared(char: str) -> str:
-    """Return what a character is in a token; a space if it is in none."""
-    if _ACCENT.match(char):
-        return ""
-    if unicodedata.category(char)[0] not in "LN" and unicodedata.category(char) != "Co":
+    """Return a character as it is in a token; with spaces around it if it is a token by itself."""
+    category = unicodedata.category(char)
+    kind = category[0]
+    if kind in "LMN" and _UNSPACED.match(char):
+        return f" {char} "
+    if kind == "M":
+        return char if _is_letter_like(char, category) else ""
+    if kind in "PS":
+        char = _SAME.get(char, char)
+        if char in _IGNORED:
+            return " "
+        return f" {chr(ord(char) + 0xFEE0) if char.isascii() else char} "  # as a full-width character
+    if kind not in "LN" and category != "Co":
         return " "
     base = unicodedata.normalize("NFD", char)[0]
     if base.isascii():
         return base.lower()
     folded = char.casefold()
-    return folded if len(folded) == 1 else char.lower()  # FTS5 folds each by itself: ß stays what it is
+    return folded if len(folded) == 1 else char.lower()
+
+
+def _is_letter_like(mark: str, category: str) -> bool:
+    is_variation = "\ufe00" <= mark <= "\ufe0f"
+    return category != "Me" and not is_variation and unicodedata.combining(mark) in _LETTER_LIKE
 
 
 _ASCII = {code: _compared(chr(code)) for code in range(128)}
@@ -49,21 +84,12 @@ _ASCII = {code: _compared(chr(code)) for code in range(128)}
 
 def fts_query(text: str) -> str:
     """Return an FTS5 query for messages with all of these words; "" if there is none. Nothing in it is an operator."""
-    found = []
-    for word in text.split():
-        if phrase := tokens(word):
-            quoted = _UNQUOTABLE.sub(" ", word).rstrip("*").replace('"', '""')
-            found.append(f'"{quoted}"' + ("*" if _is_open(word, phrase) else ""))
-    return " ".join(found)
+    return " ".join(f'"{" ".join(phrase)}"' + "*" * is_open for phrase, is_open in _wanted(text))
 
 
 def matching(records: Sequence[Record], text: str, limit: int) -> list[Record]:
     """Return the last `limit` messages that have all of these words, oldest first, each as a record of its own."""
-    wanted = [
-        f" {' '.join(phrase)}" + ("" if _is_open(word, phrase) else " ")
-        for word in text.split()
-        if (phrase := tokens(word))
-    ]
+    wanted = [f" {' '.join(phrase)}" + ("" if is_open else " ") for phrase, is_open in _wanted(text)]
     found: list[Record] = []
     if not wanted:
         return found
@@ -78,9 +104,10 @@ def matching(records: Sequence[Record], text: str, limit: int) -> list[Record]:
     return found[::-1]
 
 
-def _is_open(word: str, phrase: list[str]) -> bool:
-    """Return whether a word of a query is the beginning of others too."""
-    return word.endswith("*") and len(phrase[-1]) >= MIN_BEGINNING
+def _wanted(text: str) -> list[tuple[list[str], bool]]:
+    """Return the words of a query, each as its tokens, and whether the last of these is the beginning of others too."""
+    words = [(word, tokens(word)) for word in text.split()]
+    return [(phrase, word.endswith("*") and len(phrase[-1]) >= MIN_BEGINNING) for word, phrase in words if phrase]
 
 
 def _single(record: Record, at: int) -> Record:

@@ -1,4 +1,4 @@
-"""The journal that the configuration asks for, its native threads, and the greenlet that keeps it tidy."""
+"""The journal that the configuration asks for, its native threads, and the greenlet that looks after it."""
 
 from __future__ import annotations
 
@@ -16,23 +16,26 @@ from gchat.journal.base import Journal, JournalError
 from gchat.journal.copying import salvage
 from gchat.journal.database import Database
 from gchat.journal.memory import MemoryJournal
-from gchat.journal.schema import Damaged
+from gchat.journal.problem import Damaged
 from gchat.journal.sqlite import SqliteJournal
 from gchat.protocol.errors import GchatError
 from gchat.server.config import Config
 from gchat.server.log import logger
 
-#: Between two looks at what the journal has to do.
+#: How often the journal is given time for what is not urgent.
 TIDY_S = 0.25
 
-#: While there is more to do, the rest is so many times as long as the work: commits go first.
+#: While there is more to do, each pause is so many times as long as the work: commits go first.
 REST = 4
+
+#: SQLite's own name for a database without a file.
+IN_MEMORY = ":memory:"
 
 T = TypeVar("T")
 
 
 class HistoryError(GchatError):
-    """There can be no journal where it should be: says where, why, and what to do."""
+    """The journal cannot be opened: says where, why, and what to do."""
 
 
 class _Thread:
@@ -42,7 +45,7 @@ class _Thread:
         self._pool = ThreadPool(1)
 
     def __call__(self, function: Callable[[], T], /) -> T:
-        # An error that came out of the thread by itself would be reported on stderr, by gevent.
+        # gevent would report an error that comes out of the thread by itself on stderr.
         found: T | _Failed = self._pool.apply(_tried, (function,))
         if isinstance(found, _Failed):
             raise found.error
@@ -63,7 +66,7 @@ def _tried(function: Callable[[], T]) -> T | _Failed:
 def open_journal(config: Config, path: str) -> Journal:
     """Return the journal; one on disk is in the file at `path`. Raises HistoryError."""
     history = config.history
-    if history.store == "memory":
+    if history.store == "memory" or path == IN_MEMORY:
         return MemoryJournal(config.limits.room_log_bytes, secrets.token_hex(8), _Thread())
     try:
         database = Database(path, history.sync, secrets.token_hex(8), _boot())
@@ -73,20 +76,18 @@ def open_journal(config: Config, path: str) -> Journal:
 
 
 def unusable(path: str, error: JournalError) -> HistoryError:
-    """Return why there can be no history in a file; what can be read of a damaged one is put into a file beside it."""
-    what = f"cannot keep the history in {path}: {error}"
+    """Return why a file cannot be used; what can be read of a damaged one is written into a file beside it."""
+    what = f"cannot store the history in {path}: {error}"
     if not isinstance(error, Damaged):
-        return HistoryError(f"{what}; --db FILE keeps it elsewhere, --memory only in memory")
+        return HistoryError(f"{what}; use --db FILE to store it elsewhere, or --memory not to store it")
     copy = f"{path}.salvaged"
     if os.path.exists(copy):
-        return HistoryError(f"{what}; what could be read is in {copy}: put that, or nothing, in its place")
+        return HistoryError(f"{what}; its readable messages are in {copy}: move that to {path}, or move both away")
     try:
         count = salvage(path, copy)
     except JournalError as none:
-        return HistoryError(f"{what}, and not to be saved ({none}); move it away to begin anew")
-    return HistoryError(
-        f"{what}; {count:,} messages could be read and are in {copy}: put that, or nothing, in its place"
-    )
+        return HistoryError(f"{what}, and nothing can be recovered ({none}); move it away to start a new history")
+    return HistoryError(f"{what}; recovered {count:,} messages into {copy}: move that to {path}, or move both away")
 
 
 def _boot() -> str:
@@ -99,8 +100,8 @@ def _boot() -> str:
 
 
 def tidy(journal: Journal) -> None:
-    """Have the journal do what is not urgent, for ever, and log how it is; a greenlet."""
-    known, told = "", 0
+    """Give the journal time for what is not urgent, for ever, and log its state; a greenlet."""
+    known, caution, told = "", "", 0
     while True:
         known = _say(journal.trouble, known)
         began = time.monotonic()
@@ -108,18 +109,21 @@ def tidy(journal: Journal) -> None:
         try:
             more = journal.tidy(time.time(), time.monotonic())
         except Exception:
-            logger.exception("tidying the history crashed; it is tried again")
+            logger.exception("upkeep of the history crashed; trying again")
         known = _say(journal.trouble, known)
         for what in journal.damage[told:]:
-            logger.error("not as it was written: %s", what)
+            logger.error("the history is damaged: %s", what)
         told = len(journal.damage)
+        if journal.caution and journal.caution != caution:
+            logger.warning("not deleting all old messages yet: %s", journal.caution)
+        caution = journal.caution
         gevent.sleep(REST * (time.monotonic() - began) if more else TIDY_S)
 
 
 def _say(trouble: str, known: str) -> str:
-    """Log in what trouble the journal is, if that is new."""
+    """Log the journal's trouble if it is new."""
     if trouble and trouble != known:
-        logger.error("nothing that is said can be kept, so it is refused: %s", trouble)
+        logger.error("messages cannot be stored and are refused: %s", trouble)
     elif known and not trouble:
-        logger.warning("what is said is kept again")
+        logger.warning("messages are stored again")
     return trouble

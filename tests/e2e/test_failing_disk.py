@@ -26,14 +26,14 @@ def test_a_file_that_another_program_has_locked_refuses_what_is_said_and_heals(r
         other = sqlite3.connect(restarted.path, isolation_level=None)
         other.execute("BEGIN IMMEDIATE")
         alice.says("lost")
-        alice.sees("> That was not said, for it cannot be kept: another program has locked the file; try again later")
+        alice.sees("> Not sent: another program has locked the file. Try again later")
         bob.says("lost too", "1")
         assert bob.sees("refused", id="1")["code"] == "not_kept"
         alice.says("/history -1")
         alice.sees_bytes(b"[alice] before\n")
         other.execute("ROLLBACK")
         other.close()
-        wait_until(lambda: "what is said is kept again" in server.log, "it has healed")
+        wait_until(lambda: "messages are stored again" in server.log, "it has healed")
         alice.says("after")
         assert bob.sees("said")["seq"] == 2
         assert stored(restarted.path, "SELECT text FROM messages ORDER BY key") == [("before",), ("after",)]
@@ -80,7 +80,7 @@ def test_what_the_disk_does_not_take_is_refused_and_the_operator_sees_why(
         with fails(server, calls, error), server.join("bob") as bob:
             number = says_until_refused(alice, "m")
             bob.says("hello", "/history 1")
-            assert why in bob.sees("> That was not said, for it cannot be kept: ")
+            assert why in bob.sees("> Not sent: ")
             bob.sees_bytes(b"[writer] 1 xxx")
             assert why in operator.is_refused(503, "GET", "/readyz")
             assert operator.asks("GET", "/status")["history"]["state"] != "ok"
@@ -157,7 +157,7 @@ def measured(operator: Operator, name: str) -> float:
 def says_more_than_is_in_memory(user: User) -> None:
     """Say 200 lines, of which the first can only be read from the disk."""
     user.says(*(f"{number} " + "x" * 2000 for number in range(1, 201)))
-    user.does_not_see(b"cannot be kept")
+    user.does_not_see(b"Not sent")
 
 
 def says_until_refused(user: RichUser, text: str) -> int:
@@ -171,7 +171,7 @@ def says_until_refused(user: RichUser, text: str) -> int:
 
 
 def says_when_healed(server: Server, user: RichUser, seq: int) -> None:
-    """Say "after" when what is said is kept again, and fail unless it gets this number."""
-    wait_until(lambda: "what is said is kept again" in server.log, "it has healed")
+    """Say "after" when messages are stored again, and fail unless it gets this number."""
+    wait_until(lambda: "messages are stored again" in server.log, "it has healed")
     user.says("after", "after")
     assert user.sees("ack", id="after")["seq"] == seq

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+import sqlite3
 import stat
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,8 +22,7 @@ from tests.e2e.window import Operator
 
 def starts(path: Path) -> subprocess.CompletedProcess[str]:
     """Run a server that does not get far."""
-    command = [sys.executable, "-m", "gchat.server.main", "127.0.0.1", "0", "--no-admin", "--db", str(path)]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=DEADLINE_S)
+    return runs("127.0.0.1", "0", "--no-admin", "--db", str(path))
 
 
 def test_who_joins_after_a_kill_sees_the_last_lines_and_the_topic(restarted: Restarted) -> None:
@@ -139,8 +141,8 @@ def test_a_second_server_is_kept_out_in_one_line(restarted: Restarted) -> None:
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=DEADLINE_S)
     assert done.returncode == 1
     assert done.stderr == (
-        f"gchat-server: cannot keep the history in {restarted.path}: another server uses it; "
-        "--db FILE keeps it elsewhere, --memory only in memory\n"
+        f"gchat-server: cannot store the history in {restarted.path}: another server uses it; "
+        "use --db FILE to store it elsewhere, or --memory not to store it\n"
     )
 
 
@@ -163,10 +165,10 @@ def test_what_can_be_read_of_a_damaged_file_is_kept_beside_it(restarted: Restart
     assert str(salvaged) in done.stderr
     texts = [str(text) for (text,) in stored(salvaged, "SELECT text FROM messages ORDER BY key")]
     assert len(texts) > 950
-    (lost,) = re.findall(r"^… (\d+) messages that stood here cannot be read", "\n".join(texts), re.MULTILINE)
+    (lost,) = re.findall(r"^… (\d+) messages that were here cannot be read", "\n".join(texts), re.MULTILINE)
     assert int(lost) + len(texts) - 1 == 1000
     assert stored(salvaged, "SELECT min(key & 0xFFFF), max(key & 0xFFFF) FROM messages") == [(1, len(texts))]
-    assert "what could be read is in" in starts(restarted.path).stderr
+    assert "its readable messages are in" in starts(restarted.path).stderr
 
     salvaged.rename(restarted.path)
     with restarted.runs() as server, server.join() as bob:
@@ -185,13 +187,13 @@ def test_a_bit_that_the_disk_has_flipped_changes_nobodys_words(restarted: Restar
 
     with restarted.runs(admin_enabled="true", admin_port=0) as server, server.join() as bob:
         lines = re.sub(rb"\d\d:\d\d ", b"", bob.received).splitlines()
-        lost = "[(gchat)] … this message cannot be read any more: it is not as it was written"
+        lost = "[(gchat)] … this message is damaged and cannot be read"
         assert [line.decode() for line in lines if line.startswith(b"[") and b"You" not in line] == [
             "[alice] one",
             lost,
             "[alice] three",
         ]
-        wait_until(lambda: "not as it was written: message 2 of lobby" in server.log, "the operator is told")
+        wait_until(lambda: "the history is damaged: message 2 of lobby" in server.log, "the operator is told")
         assert "message 2 of lobby" in Operator(server).asks("GET", "/status")["history"]["state"]
 
 
@@ -204,7 +206,7 @@ def test_a_room_is_exported_as_text_and_as_json(restarted: Restarted) -> None:
     assert re.fullmatch(r"(\S+ \d\d:\d\d:\d\d) \[alice\] one\n\S+ \d\d:\d\d:\d\d \* alice two\n", text)
     assert [json.loads(line)["text"] for line in lines.splitlines()] == ["one", "two"]
     assert (nothing.returncode, nothing.stdout) == (1, "")
-    assert "nothing was said in a room nowhere; there are lobby" in nothing.stderr
+    assert "the room nowhere has no history; rooms with one: lobby" in nothing.stderr
 
 
 def test_a_copy_is_made_while_the_server_runs_and_is_another_log(restarted: Restarted, tmp_path: Path) -> None:
@@ -226,15 +228,33 @@ def test_a_copy_is_made_while_the_server_runs_and_is_another_log(restarted: Rest
 
 
 def exports(path: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "gchat.server.main", "--db", str(path), "--export", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=DEADLINE_S)
+    return runs("--db", str(path), "--export", *arguments)
 
 
-def test_a_damaged_file_is_said_and_left_alone(restarted: Restarted) -> None:
-    restarted.path.write_bytes(b"not a database, but long enough to be one " * 200)
-    done = starts(restarted.path)
+def runs(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
+    """Run the command with these arguments."""
+    command = [sys.executable, "-m", "gchat.server.main", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=DEADLINE_S, **options)
 
-    assert done.returncode == 1
-    assert "the file is damaged" in done.stderr
-    assert len(done.stderr.splitlines()) == 1
-    assert restarted.path.read_bytes().startswith(b"not a database")
+
+def test_a_file_of_another_kind_is_said_to_be_one_and_left_alone(tmp_path: Path) -> None:
+    other, whole, damaged = tmp_path / "passwd", tmp_path / "other.db", tmp_path / "damaged.db"
+    other.write_bytes(b"root:x:0:0:root:/root:/bin/bash\n" * 200)
+    for path in (whole, damaged):
+        with closing(sqlite3.connect(path)) as connection, connection:
+            connection.execute("CREATE TABLE mine (x)")
+            connection.executemany("INSERT INTO mine VALUES (?)", [("x" * 1000,)] * 50)
+    content = bytearray(damaged.read_bytes())
+    content[100:200] = b"\xff" * 100
+    damaged.write_bytes(content)
+    for path in (other, whole, damaged):
+        before = path.read_bytes()
+        done = starts(path)
+        assert (done.returncode, len(done.stderr.splitlines())) == (1, 1)
+        assert f"{path}: it is not a gchat database; use --db FILE" in done.stderr
+        for arguments in (("--export", "lobby"), ("--backup", str(tmp_path / "copy"))):
+            done = runs("--db", str(path), *arguments)
+            assert (done.returncode, len(done.stderr.splitlines())) == (1, 1)
+            assert "it is not a gchat database" in done.stderr
+        assert path.read_bytes() == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["damaged.db", "other.db", "passwd"]

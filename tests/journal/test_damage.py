@@ -13,8 +13,8 @@ import pytest
 from gchat.journal.base import JournalError, Posting
 from gchat.journal.copying import exported, salvage
 from gchat.journal.database import Database
+from gchat.journal.file import text
 from gchat.journal.rows import COLUMNS, LOST, record_of, rows_of
-from gchat.journal.schema import text
 from gchat.journal.sqlite import SqliteJournal
 from gchat.protocol import plain, rich
 from gchat.protocol.events import Acted, Page, Record, Said, TopicSet
@@ -140,7 +140,7 @@ def test_where_two_rooms_meet_both_say_that_something_is_missing(whole: Path, tm
     count = salvage(str(path), str(copy))
 
     texts = {room: [record.message.texts[0] for record in exported(str(copy), room)] for room in ROOMS}  # type: ignore[union-attr]
-    assert texts["lobby"][-1] == "… what may have stood here cannot be read any more"
+    assert texts["lobby"][-1] == "… what may have been here cannot be read"
     assert texts["dev"][0].startswith("… ")
     assert count == sum(text[0] != "…" for room in ROOMS for text in texts[room]) < 2 * MESSAGES
 

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 import stat
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -10,13 +12,12 @@ from pathlib import Path
 from typing import TypeVar
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
+from gchat.journal import schema
 from gchat.journal.base import JournalError, Kept, Posting, Whisper
 from gchat.journal.database import Changes, Database, Doubt
+from gchat.journal.rows import rows_of
 from gchat.journal.sqlite import TAIL_MESSAGES, SqliteJournal
-from gchat.journal.words import fts_query, matching
 from gchat.protocol.events import Acted, Message, Numbered, Record, Said, TopicIs, TopicSet
 
 T = TypeVar("T")
@@ -286,7 +287,7 @@ def test_a_second_server_is_kept_out(file: File) -> None:
 
 @pytest.mark.parametrize(
     ("content", "why"),
-    [(b"this is no database " * 500, "damaged"), (b"", "")],
+    [(b"this is no database " * 500, "it is not a gchat database"), (b"", "")],
 )
 def test_a_file_that_is_no_database_is_not_touched(tmp_path: Path, content: bytes, why: str) -> None:
     path = tmp_path / "x.db"
@@ -309,7 +310,7 @@ def test_a_database_of_another_program_or_of_a_newer_gchat_is_not_touched(tmp_pa
         connection.execute("PRAGMA user_version = 99")
     connection.close()
 
-    with pytest.raises(JournalError, match="some other program"):
+    with pytest.raises(JournalError, match="it is not a gchat database"):
         Database(str(other), "full", "e", "b")
     with pytest.raises(JournalError, match="newer gchat"):
         Database(str(newer), "full", "e", "b")
@@ -438,6 +439,132 @@ def test_notes_that_a_failed_commit_had_are_written_later(file: File) -> None:
     assert file.crashes().notes("ban") == {"1": b"x"}
 
 
+# --- Moved, removed, replaced ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("found_by", ["saying", "waiting"])
+def test_a_file_that_is_moved_away_refuses_what_is_said_until_it_is_back(file: File, found_by: str) -> None:
+    file.says("one")
+    away = f"{file.path}.away"
+    os.rename(file.path, away)
+    why = "the database file was moved or removed"
+    if found_by == "saying":
+        assert file.refuses(Said("alice", ("lost",))) == why
+    else:
+        file.tidies(steady=100.0)
+    assert file.journal.trouble == why
+    file.tidies(steady=200.0)
+    assert file.journal.trouble == why
+    assert file.texts() == ["one"]
+    assert texts_of_file_alone(away) == ["one"]
+
+    os.rename(away, file.path)
+    file.tidies(steady=300.0)
+    assert file.journal.trouble == ""
+    assert [record.seq for record in file.says("two")] == [2]
+    file.crashes()
+    assert file.texts() == ["one", "two"]
+
+
+def test_another_file_in_its_place_is_not_written_to(file: File) -> None:
+    file.says("one")
+    os.rename(file.path, f"{file.path}.away")
+    shutil.copy(f"{file.path}.away", file.path)
+    before = Path(file.path).read_bytes()
+
+    assert file.refuses(Said("alice", ("lost",))) == "the database file was replaced by another file"
+    file.tidies()
+    file.journal.close()
+
+    assert Path(file.path).read_bytes() == before
+    assert texts_of_file_alone(f"{file.path}.away") == ["one"]
+    os.rename(f"{file.path}.away", file.path)
+    os.close(file.database._lock)  # as the end of the process does
+    file.opens()
+
+
+@pytest.mark.parametrize("names", [("-wal",), ("-shm",), ("-wal", "-shm")])
+@pytest.mark.parametrize("found_by", ["saying", "waiting"])
+@pytest.mark.parametrize("replaced", [False, True])
+def test_a_log_that_is_removed_takes_nothing_with_it_and_another_is_begun(
+    file: File, names: tuple[str, ...], found_by: str, replaced: bool
+) -> None:
+    file.says("one")
+    old = {name: Path(file.path + name).read_bytes() for name in names}
+    file.says(*map(str, range(100)))
+    for name in names:
+        os.unlink(file.path + name)
+        if replaced:
+            Path(file.path + name).write_bytes(old[name])
+    if found_by == "saying":
+        assert "was " in file.refuses(Said("alice", ("lost",)))
+    file.tidies(steady=100.0)
+    file.tidies(steady=100.0)
+    assert file.journal.trouble == ""
+    assert texts_of_file_alone(file.path) == ["one", *map(str, range(100))]
+    file.says("two")
+    assert file.texts()[-2:] == ["99", "two"]
+
+    file.crashes()
+    assert file.texts() == ["one", *map(str, range(100)), "two"]
+    assert file.database._writer.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+def test_what_is_said_is_in_the_file_itself_a_few_seconds_later(file: File) -> None:
+    file.says("one")
+    file.tidies(steady=100.0)
+    file.says("two")
+    file.tidies(steady=101.0)
+    file.tidies(steady=106.0)
+
+    assert texts_of_file_alone(file.path) == ["one", "two"]
+
+
+def test_a_new_file_has_its_tables_at_once(tmp_path: Path) -> None:
+    made = File(tmp_path / "history.db")
+
+    assert texts_of_file_alone(made.path) == []
+    made.journal.close()
+
+
+def texts_of_file_alone(path: str) -> list[str]:
+    """Return what a copy of the file without those beside it has."""
+    with tempfile.TemporaryDirectory() as directory:
+        copy = shutil.copy(path, directory)
+        connection = sqlite3.connect(copy)
+        try:
+            return [text for (text,) in connection.execute("SELECT text FROM messages ORDER BY key")]
+        finally:
+            connection.close()
+
+
+# --- Older files -----------------------------------------------------------------------------------------------------
+
+
+def test_the_index_of_an_older_file_is_made_anew_bit_by_bit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "history.db"
+    monkeypatch.setattr(schema, "MIGRATIONS", schema.MIGRATIONS[:1])
+    old = sqlite3.connect(path, isolation_level=None)
+    schema.migrate(old, "epoch")
+    old.execute("INSERT INTO rooms (id, name, first_seq, indexed) VALUES (1, 'lobby', 3, 500)")
+    for seq in range(3, 503):
+        (row,) = rows_of(1, Record(seq, NOW, Said("alice", (f"今日の天気 {seq}",))), "")
+        old.execute("INSERT INTO messages VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
+    old.execute("INSERT INTO words (rowid, text) SELECT key, text FROM messages WHERE key & 0xFFFF <= 500")
+    old.close()
+    monkeypatch.undo()
+
+    file = File(path)
+    assert file.journal.epoch("lobby") == "epoch"
+    file.tidies()
+    assert [record.seq for record in file.journal.search("lobby", "天気", 1000)] == list(range(3, 503))
+    file.journal.limit(0, 100)
+    file.tidies()
+    assert len(file.journal.search("lobby", "天気", 1000)) == 100
+    file.database._writer.execute("INSERT INTO words (words, rank) VALUES ('integrity-check', 1)")
+    file.journal.close()
+
+
 # --- Throwing away ---------------------------------------------------------------------------------------------------
 
 
@@ -466,6 +593,32 @@ def test_what_is_too_old_goes_and_its_numbers_are_not_used_again(file: File) -> 
 
     assert file.journal.first_seq("lobby") == file.journal.next_seq("lobby") == 3
     assert [record.seq for record in file.says("new")] == [3]
+
+
+def test_a_clock_that_is_years_ahead_deletes_a_day_s_share_and_says_so(file: File) -> None:
+    for day in range(30):
+        file.says(f"day {day}", time=NOW + day * DAY)
+    file.journal.limit(7 * DAY, 0)
+
+    for steady, first in ((0.0, "day 1"), (61.0, "day 2"), (3600.0, "day 2")):
+        file.tidies(NOW + 3650 * DAY + steady, steady)
+        assert file.texts()[0] == first  # only what was not more than a day newer than the oldest is gone
+        assert "2033-11-11" in file.journal.caution
+    file.tidies(NOW + 30 * DAY, 3700.0)  # the clock is corrected
+    assert file.texts()[0] == "day 3"
+    for steady in (3700.0 + DAY, 3700.0 + DAY + 61):
+        file.tidies(NOW + 30 * DAY + steady - 3700, steady)
+    assert file.texts()[0] == "day 25"
+    assert file.journal.caution == ""
+
+
+def test_a_clock_that_was_ahead_does_not_stop_deleting_when_it_is_right(file: File) -> None:
+    file.journal.limit(DAY, 0)
+    file.tidies(NOW + 3650 * DAY, 0.0)
+    file.says("old", time=NOW - 2 * DAY)
+    file.tidies(NOW, 61.0)
+
+    assert file.texts() == []
 
 
 # --- Searching -------------------------------------------------------------------------------------------------------
@@ -517,20 +670,3 @@ def test_the_last_that_are_found_come_oldest_first(file: File) -> None:
     file.says(*["tea"] * 20)
 
     assert [record.seq for record in file.journal.search("lobby", "tea", 3)] == [18, 19, 20]
-
-
-ALPHABET = st.sampled_from("abAB1é-_*'\" .,яЖ中文")
-
-
-@given(texts=st.lists(st.text(ALPHABET, max_size=12), max_size=6), query=st.text(ALPHABET, max_size=8))
-def test_memory_and_the_index_find_the_same(texts: list[str], query: str) -> None:
-    index = sqlite3.connect(":memory:")
-    index.execute("CREATE VIRTUAL TABLE words USING fts5 (text, tokenize = 'unicode61 remove_diacritics 2')")
-    index.executemany("INSERT INTO words (rowid, text) VALUES (?, ?)", list(enumerate(texts, 1)))
-    asked = fts_query(query)
-    rows = index.execute("SELECT rowid FROM words WHERE words MATCH ? ORDER BY rowid", (asked,)) if asked else ()
-    found = [row[0] for row in rows]
-    index.close()
-
-    records = [Record(number, NOW, Said("alice", (text,))) for number, text in enumerate(texts, 1)]
-    assert [record.seq for record in matching(records, query, 100)] == found

@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-import re
 import sqlite3
 import unicodedata
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from gchat.journal.words import MIN_BEGINNING, fts_query, matching, tokens
+from gchat.journal.words import MIN_BEGINNING, fts_query, matching, prepared, tokens
 from gchat.protocol.events import Acted, Message, Record, Said, TopicSet
 
 NOW = 1_700_000_000.0
 
 
 class Index:
-    """FTS5 itself, with the tokenizer of the journal's table."""
+    """FTS5 itself, with a table like the journal's."""
 
     def __init__(self) -> None:
         self._connection = sqlite3.connect(":memory:")
         self._connection.executescript("""
-            CREATE VIRTUAL TABLE words USING fts5 (text, tokenize = 'unicode61 remove_diacritics 2');
+            CREATE VIRTUAL TABLE words USING fts5 (text, tokenize = 'ascii');
             CREATE VIRTUAL TABLE vocabulary USING fts5vocab (words, instance);
         """)
 
@@ -32,7 +31,9 @@ class Index:
 
     def _fill(self, texts: list[str]) -> None:
         self._connection.execute("DELETE FROM words")
-        self._connection.executemany("INSERT INTO words (rowid, text) VALUES (?, ?)", enumerate(texts, 1))
+        self._connection.executemany(
+            "INSERT INTO words (rowid, text) VALUES (?, ?)", enumerate(map(prepared, texts), 1)
+        )
 
     def found(self, texts: list[str], query: str) -> list[int]:
         """Return the numbers, from 1 on, of the texts that are found."""
@@ -82,12 +83,47 @@ def finds(query: str, text: str) -> bool:
         ("uber straße", "ÜBER DIE STRAßE"),
         ("мир", "Привет, МИР"),
         ("ΣΊΣΥΦΟΣ", "σίσυφος"),  # the sigma at the end too
-        ("中文", "说 中文 吗"),
         ("depl*", "deployments tomorrow"),
-        ("foo-bar", "(foo) bar"),
-        ("foo-bar*", "see foo/barrel"),
-        ("v1.2", "here is v1.2"),
+        ("foo-bar", "(foo-bar)"),
+        ("foo-bar*", "see foo-barrel"),
+        ("v1.2", "here is v1.2."),
         ("10,000", "10,000 users"),
+        ("हिन्दी", "यह हिन्दी है"),
+        ("שלום", "שָׁלוֹם לכם"),  # vowel points are accents
+        ("2024 cafe", "２０２４年のｃａｆｅ です"),  # full width
+        ("don't", "I don’t know"),
+        ('"foo bar"', "foo bar"),  # quotation marks are none of the words
+        # Scripts without spaces
+        ("中", "中文"),
+        ("中文", "说 中文 吗"),
+        ("天気", "今日の天気はいいですね"),
+        ("天気 今日", "今日の天気はいいですね"),
+        ("날씨", "오늘 날씨가 좋네요"),
+        ("날씨", unicodedata.normalize("NFD", "오늘 날씨가 좋네요")),  # as macOS writes it
+        ("อากาศ", "วันนี้อากาศดีมาก"),
+        ("ອາກາດ", "ມື້ນີ້ອາກາດດີ"),
+        ("テンキ", "今日ﾉﾃﾝｷ"),
+        ("カフェ", "駅前のカフェで"),
+        ("iPhoneケース", "新しいiPhoneケースを買った"),
+        ("ភាសា", "ខ្ញុំរៀនភាសាខ្មែរ"),
+        # Symbols
+        ("c++", "I like C++, and C"),
+        ("c++", "ｃ＋＋"),
+        ("c#", "f# or C#?"),
+        (".net", "we use .NET here"),
+        ("node.js", "Node.js 22"),
+        ("#42", "see #42"),
+        ("-1", "it is -1"),
+        ("++", "i++"),
+        ("😀", "good😀morning"),
+        ("😀 good", "good😀morning"),
+        ("❤", "❤️"),
+        ("👍", "👍🏽"),
+        ("🇯🇵", "in 🇯🇵 now"),
+        ("👩‍👩‍👧", "my 👩‍👩‍👧"),
+        ("100%", "100% sure"),
+        ("snake_case", "in snake_case,"),
+        ("!?", "what !?"),
     ],
 )
 def test_a_text_with_all_the_words_is_found(index: Index, query: str, text: str) -> None:
@@ -101,15 +137,25 @@ def test_a_text_with_all_the_words_is_found(index: Index, query: str, text: str)
         ("depl", "deployments"),  # words are whole
         ("ploy*", "deploy"),
         ("deploy tomorrow", "deploy"),  # all of them are wanted
-        ("foo-bar", "bar foo"),
-        ("foo-bar", "foo and bar"),
-        ("foo-ba*-baz", "foo barrel baz"),  # a star within a word separates
+        ("foo-bar", "bar-foo"),
+        ("foo-bar", "foo bar"),  # punctuation too
+        ("foo-ba*-baz", "foo-barrel-baz"),  # a star within a word separates
         ("strasse", "Straße"),
         ("мои", "мой"),  # these are letters of their own
-        ("中", "中文"),  # no spaces, no words
+        ("мои", unicodedata.normalize("NFD", "мой")),
         ("", "anything"),
-        ("  !? * -", "!? * -"),
-        ("😀", "😀"),
+        ('  * "', "* *"),
+        ("天汽", "今日の天気はいいですね"),
+        ("気天", "今日の天気はいいですね"),
+        ("날개", "오늘 날씨가 좋네요"),
+        ("ที", "ทา"),
+        ("c++", "c or c+ and C"),
+        ("c", "c4"),
+        ("c#", "c++"),
+        ("😀", "😁"),
+        ("👍🏽", "👍"),
+        ("हिन्दी", "हन्दी"),
+        ("-1", "1"),
     ],
 )
 def test_another_text_is_not(index: Index, query: str, text: str) -> None:
@@ -123,7 +169,7 @@ def test_too_short_a_beginning_is_a_whole_word(index: Index) -> None:
     assert MIN_BEGINNING == 3
     assert found(texts, "de*") == index.found(texts, "de*") == [1]
     assert found(texts, "dep*") == index.found(texts, "dep*") == [2, 3, 4]
-    assert found(["foo ba", "foo bar"], "foo-ba*") == index.found(["foo ba", "foo bar"], "foo-ba*") == [1]
+    assert found(["foo-ba", "foo-bar"], "foo-ba*") == index.found(["foo-ba", "foo-bar"], "foo-ba*") == [1]
 
 
 @pytest.mark.parametrize(
@@ -135,12 +181,12 @@ def test_too_short_a_beginning_is_a_whole_word(index: Index) -> None:
 )  # fmt: skip
 def test_no_operator_of_the_index_is_one_here(index: Index, query: str) -> None:
     # What an operator would find, or not; and the words alone.
-    texts = ["tea", "coffee", "the coffee", "tea with coffee", re.sub(r"\W", " ", query)]
+    texts = ["tea", "coffee", "the coffee", "tea with coffee", query]
 
     assert index.found(texts, query) == found(texts, query)
     assert 5 in found(texts, query)
     assert 1 not in found(texts, query)
-    assert 3 not in found(texts, query) or query == "^coffee"  # which is no longer bound to the beginning
+    assert 3 not in found(texts, query)
 
 
 @pytest.mark.parametrize("query", ['"', '""', '"tea', 'tea"', 'te"a', '"tea"*', '"*', "'", "*", "**", "\0", "\0tea\0*"])
@@ -151,8 +197,8 @@ def test_quotes_stars_and_nuls_harm_nothing(index: Index, query: str) -> None:
 
 
 def test_a_query_of_the_index_is_empty_without_words() -> None:
-    assert [fts_query(text) for text in ("", " ", "!", "* -- *", "😀 ,", '"')] == [""] * 6
-    assert fts_query("Te*a foo-b NEAR dep** !") == '"Te*a" "foo-b" "NEAR" "dep"*'
+    assert [fts_query(text) for text in ("", " ", "*", "* ** *", '"', "\0")] == [""] * 6
+    assert fts_query("Te*a foo-b NEAR dep** !") == '"te a" "foo － b" "near" "dep"* "！"'
 
 
 def test_what_is_no_unicode_reaches_no_query() -> None:
@@ -188,29 +234,10 @@ def test_the_last_ones_are_found_if_there_are_too_many_oldest_first() -> None:
 
 # --- The memory and the disk find the same ---------------------------------------------------------------------------
 
-#: First and last code points of what is compared. SQLite's tables are of about Unicode 6.1, and to it all that is newer
-#: is a letter that has no other case: newer emoji, the lira sign, a few letters of Cyrillic, whole scripts. There the
-#: memory goes by Python's tables, and finds what people mean. So it does for two letters that have two accents in turn.
-COMPARED = [
-    *((0x00, 0x1DF), (0x1E2, 0x24F), (0x1E00, 0x1E9A), (0x1EA0, 0x1EF9)),  # ASCII and Latin
-    (0x300, 0x36F),  # marks, each by itself
-    *((0x370, 0x377), (0x37A, 0x37E), (0x384, 0x3FF), (0x1F00, 0x1FFE)),  # Greek
-    (0x400, 0x527),  # Cyrillic
-    *((0x5D0, 0x5EA), (0x620, 0x669), (0x900, 0x97F), (0xE00, 0xE5B)),  # Hebrew, Arabic, Devanagari, Thai
-    *((0x2000, 0x2064), (0x20A0, 0x20B9), (0x2100, 0x2189), (0x2190, 0x23F3), (0x2460, 0x26FF)),  # punctuation, symbols
-    *((0x3000, 0x30FF), (0x4E00, 0x4FFF), (0xF900, 0xF9FF)),  # Kana, some of the Chinese
-    (0xAC00, 0xADFF),  # some of Hangul
-    (0xE000, 0xE0FF),  # for private use
-    (0xFF00, 0xFFEF),  # wide Latin, narrow Kana
-    *((0x1F400, 0x1F43E), (0x1F601, 0x1F640)),  # emoji
-]
-
-CHARS = [
-    chr(code) for first, last in COMPARED for code in range(first, last + 1) if unicodedata.category(chr(code)) != "Cn"
-]
+CHARS = [chr(code) for code in range(0x110000) if unicodedata.category(chr(code)) not in ("Cn", "Cs")]
 
 #: Few enough to meet again, and all that has a part of its own.
-FEW = "abAB1éß\u0301\u0305-_*'\" .,:()^+ςΣάЖйя中文한कि😀½²\0"
+FEW = "abAB1éß\u0301\u0305-_*'\" .,:()^+ςΣάЖйя中文한कि😀½²\0ที่＋ｃ"
 
 #: Made of few, or of many.
 TEXTS = st.text(st.sampled_from(FEW), max_size=12) | st.text(st.sampled_from(CHARS), max_size=12)
@@ -220,15 +247,17 @@ QUERIES = st.text(st.sampled_from(FEW), max_size=8) | st.text(st.sampled_from(CH
 def test_every_character_is_in_a_token_what_it_is_in_the_index(index: Index) -> None:
     texts = [f"q{char}z" for char in CHARS]
 
-    assert len(CHARS) > 5000
+    assert len(CHARS) > 250_000
     assert [(text, made) for text, made in zip(texts, index.tokens(texts), strict=True) if tokens(text) != made] == []
 
 
+@settings(deadline=None)
 @given(texts=st.lists(TEXTS, max_size=6), query=QUERIES)
 def test_memory_and_index_find_the_same(index: Index, texts: list[str], query: str) -> None:
     assert found(texts, query) == index.found(texts, query)
 
 
+@settings(deadline=None)
 @given(text=TEXTS, words=st.data())
 def test_a_text_is_found_by_some_of_its_own_words(index: Index, text: str, words: st.DataObject) -> None:
     own = text.split()

@@ -1,0 +1,187 @@
+"""The database file in the file system: claiming it, opening it, and noticing that it is no longer where it was."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import sqlite3
+import stat
+from urllib.parse import quote
+
+from gchat.journal.base import JournalError
+from gchat.journal.problem import NOT_OURS, Displaced, reason
+from gchat.journal.schema import APPLICATION_ID
+from gchat.journal.words import prepared
+
+_MAGIC = b"SQLite format 3\0"
+
+_LOG = ("-wal", "-shm")
+
+#: What SQLite needs to read a file beside which it may write nothing: the first if there is a write-ahead log, which
+#: it then reads into memory; the second if there is none.
+_READ_ONLY = (("&vfs=unix-none", "EXCLUSIVE"), ("&immutable=1", "NORMAL"))
+
+
+class Places:
+    """Where the files of an open database were.
+
+    SQLite goes on with the files that it has open when they are moved, removed or replaced; what is written then is
+    lost at the end.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._files = {suffix: _identity(path + suffix) for suffix in ("", *_LOG)}
+
+    def check(self) -> None:
+        """Raise Displaced if a file is not the one that is open."""
+        self.check_file()
+        self.check_log()
+
+    def check_file(self) -> None:
+        """Raise Displaced if the database file itself is not the one that is open."""
+        self._check("", "database file")
+
+    def check_log(self) -> None:
+        """Raise Displaced if the files beside it are not those that are open."""
+        for suffix in _LOG:
+            self._check(suffix, f"{suffix} file of the database")
+
+    def _check(self, suffix: str, name: str) -> None:
+        found = _identity(self._path + suffix)
+        if found != self._files[suffix]:
+            raise Displaced(f"the {name} was {'replaced by another file' if found else 'moved or removed'}")
+
+    def remove_log(self) -> None:
+        """Remove what is in the place of the write-ahead log."""
+        for suffix in _LOG:
+            try:
+                os.unlink(self._path + suffix)
+            except FileNotFoundError:
+                pass
+
+
+def _identity(path: str) -> tuple[int, int] | None:
+    try:
+        found = os.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise reason(error) from None
+    return found.st_dev, found.st_ino
+
+
+def lock(path: str) -> int:
+    """Make the file if need be, readable for nobody else; return a descriptor that keeps other servers out.
+
+    It must stay open for as long as the file is used, and be closed last: to close any descriptor of a file takes away
+    the locks that SQLite has on it. Raises JournalError.
+    """
+    try:
+        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK, 0o600)
+    except OSError as error:
+        raise reason(error) from None
+    try:
+        _check_head(descriptor)
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except JournalError:
+        os.close(descriptor)
+        raise
+    except OSError as error:
+        os.close(descriptor)
+        if error.errno == errno.EWOULDBLOCK:
+            raise JournalError("another server uses it") from None
+        raise JournalError(f"this file system cannot lock files ({os.strerror(error.errno or 0).lower()})") from None
+    return descriptor
+
+
+def _check_head(descriptor: int) -> None:
+    """Raise JournalError if a file is no database at all. An empty file is a new one."""
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        raise JournalError("it is not a regular file")
+    head = os.pread(descriptor, len(_MAGIC), 0)
+    if head and head != _MAGIC:
+        raise JournalError(NOT_OURS)
+
+
+def connect(path: str, sync: str) -> sqlite3.Connection:
+    """Return a connection to the file. Raises sqlite3.Error, JournalError: it is another program's."""
+    # It is used by one thread at a time, but not always by the one that made it.
+    connection = sqlite3.connect(path, timeout=2.0, isolation_level=None, check_same_thread=False)
+    connection.text_factory = text
+    connection.create_function("prepared", 1, _prepared, deterministic=True)
+    try:
+        check(connection)
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute(f"PRAGMA synchronous = {sync}")
+        connection.execute("PRAGMA cache_size = -8192")  # KiB
+        connection.execute("PRAGMA journal_size_limit = 16777216")
+    except (sqlite3.Error, JournalError):
+        connection.close()
+        raise
+    return connection
+
+
+def connect_to_read(path: str) -> sqlite3.Connection:
+    """Return a connection that writes nothing, not beside the file either if that cannot be. Raises JournalError."""
+    path = os.path.abspath(path)
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        try:
+            _check_head(descriptor)
+        finally:
+            os.close(descriptor)
+        return _connect_to_read(path)
+    except (sqlite3.Error, OSError) as error:
+        raise reason(error) from None
+
+
+def _connect_to_read(path: str) -> sqlite3.Connection:
+    try:
+        return _opened(path)
+    except sqlite3.OperationalError as error:
+        # The -shm file cannot be made or written. So no server runs that could, and nothing changes meanwhile.
+        if not getattr(error, "sqlite_errorname", "").startswith(("SQLITE_CANTOPEN", "SQLITE_READONLY")):
+            raise
+    has_log = os.path.exists(f"{path}-wal") and os.path.getsize(f"{path}-wal") > 0
+    return _opened(path, *_READ_ONLY[0 if has_log else 1])
+
+
+def _opened(path: str, options: str = "", locking: str = "NORMAL") -> sqlite3.Connection:
+    connection = sqlite3.connect(f"file://{quote(path)}?mode=ro{options}", uri=True, isolation_level=None)
+    connection.text_factory = text
+    try:
+        connection.execute(f"PRAGMA locking_mode = {locking}")
+        check(connection)
+    except (sqlite3.Error, JournalError):
+        connection.close()
+        raise
+    return connection
+
+
+def check(connection: sqlite3.Connection) -> None:
+    """Raise JournalError if a database is another program's, and not new. Nothing is written."""
+    application = connection.execute("PRAGMA application_id").fetchone()[0]
+    if application == APPLICATION_ID:
+        connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+        return
+    try:
+        is_new = not connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
+    except sqlite3.DatabaseError as error:
+        if getattr(error, "sqlite_errorname", "").startswith("SQLITE_CORRUPT"):
+            raise JournalError(NOT_OURS) from None
+        raise
+    if not is_new:
+        raise JournalError(NOT_OURS)
+
+
+def text(data: bytes) -> str:
+    """Return what a column of text has, whatever a disk has made of it. Of a message, its sum is for judging that."""
+    return data.decode(errors="replace")
+
+
+def _prepared(data: bytes | None) -> str:
+    """Return a message's text as it is in the index; given as a blob, because it may be damaged."""
+    return prepared(text(data or b""))
