@@ -32,7 +32,7 @@ from gchat.server.opening import hear
 from gchat.server.operating import Operating, host_of
 from gchat.server.output import Output
 from gchat.server.pump import Pump
-from gchat.server.state import note_bans, noted_bans, noted_sessions, path_of
+from gchat.server.state import note_bans, noted_bans, noted_sessions, other_history, path_of
 from gchat.server.window import Window
 
 #: Descriptors that connections never get: for the listener, files, the log, and whoever is told that it is full.
@@ -78,7 +78,8 @@ class App:
         server = config.server
         self._socket = bind(server.host, server.port, server.listen_backlog)
         set_options(self._socket, config.limits.send_buffer_bytes)
-        self._history_path = config.history.path or path_of("history.db", self.address)
+        self._history_path = config.history.path or path_of("history.db", *self._place)
+        self._other_history = "" if config.history.path else other_history(self._history_path)
         self.journal = open_journal(config, self._history_path)
         self._set_keeping()
         self.pump = Pump(self.journal, config.limits.room_log_bytes, self._shown, self._opened)
@@ -99,6 +100,12 @@ class App:
         return name if isinstance(name, str) else spelled(name[0], name[1])
 
     @property
+    def _place(self) -> tuple[str, int]:
+        """Host and port, or a Unix socket's path and 0."""
+        name = self._socket.getsockname()
+        return (name, 0) if isinstance(name, str) else (name[0], name[1])
+
+    @property
     def max_connections(self) -> int:
         """How many connections there may be; never so many that descriptors run out."""
         possible = max(1, self.descriptors - KEPT_BACK - (ADMIN_KEPT_BACK if self._window else 0))
@@ -117,6 +124,10 @@ class App:
         logger.info("listening on %s, for up to %s connections", self.address, f"{self.max_connections:,}")
         if self.config.history.store == "sqlite":
             logger.info("history: %s (sync = %s)", self._history_path, self.config.history.sync)
+            if self._other_history:
+                logger.warning(
+                    "this is a new history; to continue that of another address, use --db %s", self._other_history
+                )
         if self._window is not None:
             self._window.start(self.operating)
             logger.info("who is online: %s", self._window.url)
@@ -270,7 +281,7 @@ class App:
 
     def _make_window(self) -> Window:
         section = self.config.admin
-        return Window(section, section.token_file or path_of("admin-token", self.address))
+        return Window(section, section.token_file or path_of("admin-token", *self._place))
 
     def _shown(self, room: str, event: events.Event) -> None:
         if isinstance(event, events.Record) and isinstance(event.message, events.TopicSet):

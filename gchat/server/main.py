@@ -24,7 +24,7 @@ from gchat.server import log
 from gchat.server.app import STOP_S, App
 from gchat.server.config import Config, ConfigError, dump, load
 from gchat.server.keeping import HistoryError
-from gchat.server.listener import StartError, spelled
+from gchat.server.listener import StartError
 from gchat.server.log import logger
 from gchat.server.output import Output
 from gchat.server.state import path_of
@@ -114,7 +114,7 @@ def _main(arguments: list[str]) -> int:
 
 
 def _history_path(config: Config) -> str:
-    return config.history.path or path_of("history.db", spelled(config.server.host, config.server.port))
+    return config.history.path or path_of("history.db", config.server.host, config.server.port)
 
 
 def _backup(config: Config, copy: str) -> int:
@@ -125,7 +125,7 @@ def _backup(config: Config, copy: str) -> int:
     except (JournalError, OSError) as error:
         why = os.strerror(error.errno or 0).lower() if isinstance(error, OSError) else str(error)
         raise StartError(f"cannot copy {path} to {copy}: {why}") from None
-    print(f"{path} is copied to {copy}")
+    print(f"copied {path} to {copy}")
     return 0
 
 

@@ -1,28 +1,91 @@
-"""What a server keeps between two runs beside what was said: where its files lie, who is banned, and who was here."""
+"""What a server keeps between two runs beside its messages: where its files are, its bans, and sessions to resume.
+
+The files of a server are named by its address, always in the same way: the server, its export and its backup find the
+same file, and two servers that can run at the same time never share one.
+"""
 
 from __future__ import annotations
 
 import os
-import re
+import pwd
+import socket
 from collections.abc import Iterable
+from glob import escape, glob
+from hashlib import sha256
+from urllib.parse import quote
 
 import msgspec
 
 from gchat.chat.bans import Ban
 from gchat.chat.effects import Remembered
 from gchat.journal.base import Journal
+from gchat.server.listener import StartError
+
+#: The longest name of a server, so that the name of a file stays below 255 bytes.
+MAX_NAME = 180
 
 
-def path_of(name: str, where: str) -> str:
-    """Return the path of the state file `name` of the server that listens at `where`; two servers share none."""
-    home = os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")
+def path_of(name: str, host: str, port: int) -> str:
+    """Return the path of the state file `name`, as history.db, of the server at this address. Raises StartError."""
     stem, dot, ending = name.partition(".")
-    where = re.sub(r"[^0-9A-Za-z.-]+", "_", where).strip("_")
-    return os.path.join(home, "gchat", f"{stem}-{where}{dot}{ending}")
+    return os.path.join(_directory(), f"{stem}-{server_name(host, port)}{dot}{ending}")
+
+
+def server_name(host: str, port: int) -> str:
+    """Return the name of the server at this address, however that is written; two addresses have two names.
+
+    127.0.0.1_8888, --1_8888 for [::1]:8888, and _run_gchat_chat.sock for the Unix socket /run/gchat/chat.sock.
+    """
+    if "/" in host:
+        parts = os.path.realpath(host).split("/")
+        name = "_".join(quote(part, safe="").replace("_", "%5F") for part in parts)
+    else:
+        # A colon would make tar and scp take the file for one of another host's.
+        name = f"{quote(_numeric(host, port), safe=':').replace(':', '-')}_{port}"
+    return name if len(name) <= MAX_NAME else f"{name[: MAX_NAME - 64]}{sha256(name.encode()).hexdigest()}"
+
+
+def _numeric(host: str, port: int) -> str:
+    """Return the address that a name stands for, chosen as the listener does; the name itself if it is unknown."""
+    host = host[1:-1] if host.startswith("[") and host.endswith("]") else host
+    try:
+        return str(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][4][0])
+    except (OSError, UnicodeError):
+        return host
+
+
+def other_history(path: str) -> str:
+    """Return the newest history of another address beside this one; "" if there is none, or this one exists."""
+    directory, name = os.path.split(path)
+    others = [] if os.path.exists(path) else glob(f"{escape(directory)}/{name.partition('-')[0]}-*.db")
+    return max(others, key=os.path.getmtime, default="")
+
+
+def _directory() -> str:
+    """Return the directory of all state files, by the XDG rules: a relative path is ignored."""
+    state = os.environ.get("XDG_STATE_HOME", "")
+    if not os.path.isabs(state):
+        state = os.path.join(_home(), ".local", "state")
+    return os.path.join(state, "gchat")
+
+
+def _home() -> str:
+    home = os.environ.get("HOME", "")
+    if not os.path.isabs(home):
+        try:
+            home = pwd.getpwuid(os.getuid()).pw_dir
+        except KeyError:  # a container that runs as any user
+            home = ""
+    if not os.path.isabs(home):
+        raise StartError(
+            "cannot tell where to store files: neither XDG_STATE_HOME nor HOME is an absolute path; "
+            "set one of them, or use --db FILE and admin.token_file"
+        )
+    return home
 
 
 def note_bans(journal: Journal, bans: Iterable[Ban]) -> None:
-    """Have the bans kept, soon."""
+    """Store the bans, soon."""
     journal.note("bans", "all", msgspec.json.encode(list(bans)))
 
 
@@ -32,11 +95,11 @@ def noted_bans(journal: Journal) -> list[Ban]:
 
 
 def note_session(journal: Journal, lineage: str, who: Remembered | None) -> None:
-    """Have it kept, soon, where a user is, or that the user has left."""
+    """Store where a user is, soon, or that the user has left."""
     journal.note("session", lineage, msgspec.json.encode(who) if who else b"")
 
 
 def noted_sessions(journal: Journal) -> dict[str, Remembered]:
-    """Return who was here when the run before ended, by lineage. Raises JournalError."""
+    """Return the users who were online when the run before ended, by lineage. Raises JournalError."""
     notes = journal.notes("session")
     return {lineage: msgspec.json.decode(note, type=Remembered) for lineage, note in notes.items()}
