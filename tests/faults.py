@@ -74,6 +74,20 @@ class Tracer:
         self._process.stderr.close()
 
 
+class ReadOnly:
+    """A directory that is seen read-only while the context lasts. Raises NotHere."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __enter__(self) -> None:
+        _do(subprocess, "mount", "--bind", str(self._path), str(self._path))
+        _do(subprocess, "mount", "-o", "remount,bind,ro", str(self._path))
+
+    def __exit__(self, *_: object) -> None:
+        _do(subprocess, "umount", str(self._path))
+
+
 class Disk:
     """A small disk in memory at `path` while the context lasts. Raises NotHere."""
 
@@ -84,15 +98,16 @@ class Disk:
 
     def __enter__(self) -> Path:
         self._path.mkdir()
-        self._do("mount", "-t", "tmpfs", "-o", f"size={self._size}", "gchat-test", str(self._path))
+        _do(self._processes, "mount", "-t", "tmpfs", "-o", f"size={self._size}", "gchat-test", str(self._path))
         return self._path
 
     def __exit__(self, *_: object) -> None:
-        self._do("umount", str(self._path))
+        _do(self._processes, "umount", str(self._path))
 
-    def _do(self, *command: str) -> None:
-        if shutil.which(command[0]) is None:
-            raise NotHere(f"{command[0]} is not installed")
-        done = self._processes.run(command, capture_output=True, check=False)
-        if done.returncode:
-            raise NotHere(f"{command[0]} is not allowed here: {done.stderr.decode().strip()}")
+
+def _do(processes: Any, *command: str) -> None:
+    if shutil.which(command[0]) is None:
+        raise NotHere(f"{command[0]} is not installed")
+    done = processes.run(command, capture_output=True, check=False)
+    if done.returncode:
+        raise NotHere(f"{command[0]} is not allowed here: {done.stderr.decode().strip()}")

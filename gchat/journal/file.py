@@ -99,8 +99,9 @@ def lock(path: str) -> int:
 
 def _check_head(descriptor: int) -> None:
     """Raise JournalError if a file is no database at all. An empty file is a new one."""
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        raise JournalError("it is not a regular file")
+    mode = os.fstat(descriptor).st_mode
+    if not stat.S_ISREG(mode):
+        raise JournalError("it is a directory" if stat.S_ISDIR(mode) else "it is not a regular file")
     head = os.pread(descriptor, len(_MAGIC), 0)
     if head and head != _MAGIC:
         raise JournalError(NOT_OURS)
