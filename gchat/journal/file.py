@@ -18,10 +18,6 @@ _MAGIC = b"SQLite format 3\0"
 
 _LOG = ("-wal", "-shm")
 
-#: What SQLite needs to read a file beside which it may write nothing: the first if there is a write-ahead log, which
-#: it then reads into memory; the second if there is none.
-_READ_ONLY = (("&vfs=unix-none", "EXCLUSIVE"), ("&immutable=1", "NORMAL"))
-
 
 class Places:
     """Where the files of an open database were.
@@ -126,34 +122,49 @@ def connect(path: str, sync: str) -> sqlite3.Connection:
 
 
 def connect_to_read(path: str) -> sqlite3.Connection:
-    """Return a connection that writes nothing, not beside the file either if that cannot be. Raises JournalError."""
+    """Return a connection that changes no message; a server may be running. Raises JournalError."""
     path = os.path.abspath(path)
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-        try:
-            _check_head(descriptor)
-        finally:
-            os.close(descriptor)
+        _check_readable(path)
         return _connect_to_read(path)
     except (sqlite3.Error, OSError) as error:
         raise reason(error) from None
 
 
+def _check_readable(path: str) -> None:
+    """Raise JournalError if a file is no database, OSError if it cannot be read, or those beside it."""
+    for suffix in ("", *_LOG):
+        if suffix and not os.path.exists(path + suffix):
+            continue
+        descriptor = os.open(path + suffix, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        try:
+            if not suffix:
+                _check_head(descriptor)
+        finally:
+            os.close(descriptor)
+
+
 def _connect_to_read(path: str) -> sqlite3.Connection:
-    try:
-        return _opened(path)
-    except sqlite3.OperationalError as error:
-        # The -shm file cannot be made or written. So no server runs that could, and nothing changes meanwhile.
-        if not getattr(error, "sqlite_errorname", "").startswith(("SQLITE_CANTOPEN", "SQLITE_READONLY")):
-            raise
-    has_log = os.path.exists(f"{path}-wal") and os.path.getsize(f"{path}-wal") > 0
-    return _opened(path, *_READ_ONLY[0 if has_log else 1])
+    """Return a connection that leaves nothing beside the file: left by another user, that would keep the server out."""
+    if os.access(path, os.W_OK) and os.access(os.path.dirname(path), os.W_OK):
+        return _opened(path, "mode=rw")  # which removes at the end what it has made
+    if os.path.exists(f"{path}-shm"):
+        try:
+            return _opened(path, "mode=ro")
+        except sqlite3.OperationalError as error:
+            if not getattr(error, "sqlite_errorname", "").startswith(("SQLITE_CANTOPEN", "SQLITE_READONLY")):
+                raise
+    # No server is running. If one has left a write-ahead log, that is read into memory.
+    if os.path.exists(f"{path}-wal") and os.path.getsize(f"{path}-wal"):
+        return _opened(path, "mode=ro&vfs=unix-none", "EXCLUSIVE")
+    return _opened(path, "mode=ro&immutable=1")
 
 
-def _opened(path: str, options: str = "", locking: str = "NORMAL") -> sqlite3.Connection:
-    connection = sqlite3.connect(f"file://{quote(path)}?mode=ro{options}", uri=True, isolation_level=None)
+def _opened(path: str, options: str, locking: str = "NORMAL") -> sqlite3.Connection:
+    connection = sqlite3.connect(f"file://{quote(path)}?{options}", uri=True, isolation_level=None)
     connection.text_factory = text
     try:
+        connection.execute("PRAGMA query_only = 1")
         connection.execute(f"PRAGMA locking_mode = {locking}")
         check(connection)
     except (sqlite3.Error, JournalError):

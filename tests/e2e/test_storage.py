@@ -315,6 +315,25 @@ def test_a_user_who_may_only_read_can_export(shared: Path, ends: str) -> None:
     assert exported(path, user=NOBODY) == ["one", "two"]
 
 
+@pytest.mark.parametrize("user", [0, NOBODY])
+@pytest.mark.parametrize("ends", ["stopped", "killed"])
+def test_an_export_leaves_nothing_that_keeps_the_server_out(shared: Path, tmp_path: Path, ends: str, user: int) -> None:
+    need_root()
+    path = fills(shared, ends)
+    shared.chmod(0o777)
+    path.chmod(0o644)
+    if user and ends == "killed":
+        done = runs("--db", str(path), "--export", "lobby", user=user)
+        assert f"permission denied; {path}-wal belongs to the user root" in done.stderr
+    for each in shared.iterdir():
+        each.chmod(0o644)
+    assert exported(path, user=user) == ["one", "two"]
+    assert runs("--db", str(path), "--backup", str(tmp_path / "copy.db")).returncode == 0
+    assert [each.name for each in shared.iterdir() if each.stat().st_uid == NOBODY] == []
+    if ends == "stopped":
+        assert [each.name for each in shared.iterdir()] == ["history.db"]
+
+
 def test_a_user_who_may_only_read_can_export_and_back_up_while_the_server_runs(shared: Path) -> None:
     need_root()
     restarted = Restarted(shared / "history.db")
@@ -427,6 +446,24 @@ def test_words_without_spaces_symbols_and_emoji_are_found(store: tuple[str, ...]
         with server.join("bob") as bob:
             bob.says("/search 天気")
             assert bob.sees("#1 ").endswith(texts[0])
+
+
+@pytest.mark.parametrize("suffix", ["-wal", "-shm"])
+def test_a_tool_that_cleans_up_beside_the_database_costs_no_restart(restarted: Restarted, suffix: str) -> None:
+    with restarted.runs() as server, joins(server, "alice") as alice, server.join("bob") as bob:
+        alice.says("one", "1")
+        alice.sees("ack", id="1")
+        stored(restarted.path, "PRAGMA wal_checkpoint(TRUNCATE)")
+        Path(f"{restarted.path}{suffix}").unlink()
+        wait_until(lambda: "messages are stored again" in server.log, "it has healed")
+        alice.says("two", "2")
+        assert alice.sees("ack", id="2")["seq"] == 2
+        bob.says("/search one", "/search two")
+        bob.sees("#1 ")
+        bob.sees("#2 ")
+        server.stop()
+        assert "database" not in server.log.partition("messages are stored again")[2]
+    assert exported(restarted.path) == ["one", "two"]
 
 
 def test_a_user_resumes_over_a_displaced_log(restarted: Restarted) -> None:
