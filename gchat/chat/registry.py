@@ -152,7 +152,7 @@ class Registry:
             return []
         self._away.pop(session, None)
         self._by_lineage.pop(session.lineage, None)
-        session.seat.session = None
+        session.seat.vacate()
         for key in session.keys:
             del self._named[key]
         forgotten: list[Effect] = [Remember(session.lineage, None)] if session.lineage else []
@@ -172,7 +172,7 @@ class Registry:
     def move(self, session: Session, name: str, after: After | None = None, id_: str = "") -> list[Effect]:
         """Take the user into the room called `name`, which is made if need be. Raises Refusal."""
         if name == session.room.name:
-            raise Refusal(Code.BAD_COMMAND, f"You are in {name} already")
+            raise Refusal(Code.BAD_COMMAND, f"You are already in {name}")
         room, forgotten = self._open(name, session)
         parted, joined = self._part(session, session.name), self._join(session, room)
         ready = Ready("") if session.token else None
@@ -206,28 +206,28 @@ class Registry:
     def keep_topic(self, room: str, topic: TopicIs) -> None:
         """Know the room's topic: what its log says it is."""
         if kept := self.rooms.get(room):
-            kept.topic, kept.topic_by = topic.text, topic.name
+            kept.topic, kept.topic_by = topic.text, topic.name if topic.text else ""
 
     def find(self, name: str) -> Session:
         """Return the session of the user called `name`, in any case and width. Raises Refusal."""
         key = text.folded(name)
         session = self._named.get(key)
         if session is None or text.folded(session.name) != key:
-            raise Refusal(Code.NO_SUCH_USER, f"Nobody here is called {text.printable(name)[:64]}; /who lists who is")
+            raise Refusal(Code.NO_SUCH_USER, f"No user {text.printable(name)[:64]} here; /who lists the users")
         return session
 
     def _claim(self, session: Session, nick: str) -> None:
         nick = text.nick(nick, self.limits.nick_max)
         keys = text.name_keys(nick)
         if not keys.isdisjoint(_RESERVED_KEYS):
-            raise Refusal(Code.NAME_TAKEN, f"The nick {nick} is reserved, or looks like one that is; take another")
+            raise Refusal(Code.NAME_TAKEN, f"The nick {nick} is reserved, or looks like one that is; choose another")
         if ban := self.bans.of_nick(keys):
-            raise Refusal(Code.BANNED, f"The nick {nick} is banned here{because(ban)}; take another")
+            raise Refusal(Code.BANNED, f"The nick {nick} is banned here{because(ban)}; choose another")
         for key in keys:
             holder = self._named.get(key, session)
             if holder is not session:
                 what = "is taken" if text.folded(nick) == text.folded(holder.name) else f"looks like {holder.name}'s"
-                raise Refusal(Code.NAME_TAKEN, f"The nick {nick} {what}; take another")
+                raise Refusal(Code.NAME_TAKEN, f"The nick {nick} {what}; choose another")
         self._name(session, nick, keys)
         session.has_nick = True
 
@@ -285,7 +285,7 @@ class Registry:
             return room, []
         if len(self.rooms) >= self.limits.max_rooms and not self._spare_room(mover):
             most = self.limits.max_rooms
-            raise Refusal(Code.TOO_MANY_ROOMS, f"There are {most:,} rooms already; /rooms lists them")
+            raise Refusal(Code.TOO_MANY_ROOMS, f"Too many rooms: there are {most:,} already; /rooms lists them")
         forgotten: list[Effect] = []
         while len(self.rooms) >= self.limits.max_rooms and (spare := self._spare_room(mover)):
             del self.rooms[spare.name]

@@ -284,7 +284,7 @@ class Conversation:
             case wire.Say() | wire.Act():
                 own: _Numbered = Sent(ack.id, ack.room, ack.seq, request.text, isinstance(request, wire.Act))
             case wire.Topic():
-                own = wire.TopicSet(room=ack.room, text=request.text, from_=self.nick, seq=ack.seq, id=ack.id)
+                own = wire.TopicSet(room=ack.room, text=request.text or "", from_=self.nick, seq=ack.seq, id=ack.id)
             case wire.Tell():
                 return [Delivered(ack.id, request.to, request.text)]
             case _:  # nothing that we know of; if it had a number, that will be missing, and a Gap says so

@@ -56,7 +56,7 @@ class Replay:
         room = effect.room
         head, epoch, after = self._pump.head(room), self._journal.epoch(room), effect.after
         self._pump.tell(connection, structs.replace(effect.greeting, epoch=epoch, seq=head - 1))
-        if (topic := self._journal.topic(room)) is not None:
+        if (topic := self._journal.topic(room)) is not None and topic.text:
             self._pump.tell(connection, topic)
         if after is not None and after.epoch == epoch and after.seq < head:
             start = after.seq + 1
