@@ -204,6 +204,7 @@ class Cursor:
         "_silent",
         "_unfinished",
         "descriptor",
+        "is_over",
         "log",
         "owed",
         "session",
@@ -214,6 +215,7 @@ class Cursor:
         self.session = session
         self.descriptor = descriptor  # where the shell sends to: nothing but a key here
         self.log: RoomLog | None = None
+        self.is_over = False  # whether nothing can be sent any more
         self.owed = 0  # bytes of its own lines, waiting for their turn
         self.skipped = 0  # messages that it was told it missed
         self._own: deque[tuple[int, bytes]] | None = None  # those lines, each with its position
@@ -227,6 +229,8 @@ class Cursor:
 
     def follow(self, log: RoomLog) -> None:
         """Read `log` from where it ends now. The log before must have been left."""
+        if self.is_over:
+            return
         self.log = log
         self._position, self._seq = log.open_end, log.open_seq
         log.aside[self] = None
@@ -258,13 +262,23 @@ class Cursor:
 
     def tell(self, line: bytes) -> None:
         """Put an own line after all that the room was told until now."""
-        if not line:
+        if not line or self.is_over:
             return
         self.step_aside()
         if self._own is None:
             self._own = deque()
         self._own.append((self.log.open_end if self.log else 0, line))
         self.owed += len(line)
+
+    def end(self) -> None:
+        """Owe nothing any more, and take in nothing: whatever is sent does not arrive."""
+        if (log := self.log) is not None:
+            self.step_aside()
+            log.aside.pop(self, None)
+            log.behind.pop(self, None)
+            self.log = None
+        self.is_over = True
+        self._own, self._rest, self.owed = None, b"", 0
 
     @property
     def missed(self) -> int:

@@ -17,6 +17,7 @@ class Code(StrEnum):
     NOT_READING = "not_reading"
     BANNED = "banned"
     NOT_KEPT = "not_kept"
+    REPLACED = "replaced"
 
 
 class GchatError(Exception):

@@ -9,7 +9,6 @@ import os
 import time
 from collections.abc import Iterable, Mapping
 
-from gchat.chat.effects import CloseReason
 from gchat.chat.log import Cursor, RoomLog
 from gchat.fair import breathe
 from gchat.protocol.dialect import Dialect
@@ -117,7 +116,7 @@ class FanOut:
         if connection is None:
             return
         if sent < 0:
-            connection.abort(CloseReason.RESET)
+            connection.end_writing()
         else:
             connection.cursor.fall_behind(data, sent)
             connection.watch()

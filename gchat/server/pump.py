@@ -16,6 +16,7 @@ from gevent.hub import get_hub
 
 from gchat.chat.effects import (
     Announce,
+    Arrive,
     Close,
     CloseReason,
     Deliver,
@@ -37,10 +38,11 @@ from gchat.journal.numbering import ids_of
 from gchat.protocol import events
 from gchat.protocol.errors import Code
 from gchat.protocol.events import Acknowledged, Announced, Numbered, Presence, Record, Refused
-from gchat.server.connection import MAX_OWED_BYTES, Connection
+from gchat.server.connection import Connection
 from gchat.server.fanout import FanOut
 from gchat.server.log import logger
 from gchat.server.measures import Counts
+from gchat.server.reader import MAX_OWED_BYTES
 from gchat.server.replay import Replay
 from gchat.server.state import note_session
 
@@ -74,6 +76,7 @@ class Pump:
         room_log_bytes: int,
         show: Callable[[str, events.Event], None],
         opened: Callable[[str], None],
+        arrived: Callable[[Connection], None],
     ) -> None:
         self.connections: dict[int, Connection] = {}  # by session
         self.counts = Counts()
@@ -82,6 +85,7 @@ class Pump:
         # By id: who waits for the number of what no user says; 0 is that it could not be kept.
         self.receipts: dict[str, Callable[[int], None]] = {}
         self._show = show  # gets everything that rooms are told, with the room
+        self._arrived = arrived  # gets each connection whose user the others learn of
         self._opened = opened  # gets each room that somebody enters, when the journal has it at hand
         self._told: Ids[None] = Ids()  # private messages
         self._presence: dict[str, PresenceGatherer] = {}  # of rooms that have been told lately, or have to be
@@ -99,6 +103,7 @@ class Pump:
         self.replay = Replay(self, journal)
         self._carry_out: dict[type, Callable[[Any], None]] = {
             Publish: self._publish,
+            Arrive: self._arrive,
             Announce: self._announce,
             Proclaim: self._proclaim,
             Deliver: self._deliver,
@@ -266,6 +271,10 @@ class Pump:
                 if receipt := self.receipts.pop(number.id, None):
                     receipt(number.seq)
 
+    def _arrive(self, effect: Arrive) -> None:
+        if (connection := self.connections.get(effect.session)) is not None:
+            self._arrived(connection)
+
     def _announce(self, effect: Announce) -> None:
         gatherer = self._presence.get(effect.room)
         if gatherer is None:
@@ -295,9 +304,9 @@ class Pump:
         if connection is None:
             return
         sender = self.connections.get(effect.sender)
-        if effect.sender and connection.cursor.owed > MAX_OWED_BYTES:
+        if effect.sender and (connection.cursor.is_over or connection.cursor.owed > MAX_OWED_BYTES):
             if sender is not None:
-                message = "That was not sent: who it is for does not read"
+                message = f"Not sent: {connection.session.name} does not read"
                 self.tell(sender, Refused(Code.NOT_READING, message, effect.id))
             return
         lineage = sender.session.lineage if sender is not None and effect.id else ""

@@ -54,6 +54,8 @@ class Replay:
     def enter(self, connection: Connection, effect: Enter) -> None:
         """Greet who has entered a room, and begin with what it missed there."""
         room = effect.room
+        if connection.cursor.is_over:
+            return
         head, epoch, after = self._pump.head(room), self._journal.epoch(room), effect.after
         self._pump.tell(connection, structs.replace(effect.greeting, epoch=epoch, seq=head - 1))
         if (topic := self._journal.topic(room)) is not None and topic.text:
