@@ -207,7 +207,7 @@ class Connection:
         """Close the socket. The last thing that happens to a connection."""
         if self.sock.fileno() < 0:
             return
-        # The fan-out writes to descriptors: whoever gets this one next would be sent our room.
+        # The fan-out writes to descriptors: the next connection with this one would be sent our room.
         assert self.cursor.log is None
         self._unwatch()
         self.reader.close()

@@ -1,4 +1,4 @@
-"""The door: who is let in, and in which dialect. It admits, hears the first bytes, and hands over.
+"""The door: which peers are let in, and in which dialect. It admits, hears the first bytes, and hands over.
 
 There is no connection, and nobody hears of a peer, before it is known that it does not speak another protocol. A peer
 that says nothing for `greeting_delay_s` is greeted in plain; that is a courtesy and no verdict, because an opening of

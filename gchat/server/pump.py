@@ -1,7 +1,7 @@
 """The pump: one greenlet that carries out effects, turn by turn: numbers and keeps messages, then shows them.
 
 Each turn takes everything that was asked since the last. The journal has it before anybody sees it. Only the pump moves
-cursors, beside the write watcher of who is behind; so a turn is consistent although it lets others in while it sends.
+cursors, beside the write watcher of a reader that is behind; so a turn is consistent although it lets others in while it sends.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ HOLD_AT_REST_S = 0.0015
 #: A turn with some hundred readers.
 LONG_TURN_S = 0.002
 
-#: Effects waiting for the next turn; above, those who send are read more slowly.
+#: Effects waiting for the next turn; above, senders are read more slowly.
 MAX_WAITING = 4096
 
 #: The same, of bytes that were received: while the disk is slow, what is said gathers.
@@ -82,7 +82,7 @@ class Pump:
         self.counts = Counts()
         self._journal = journal
         self.fan_out = FanOut(self.connections, room_log_bytes, self.counts)
-        # By id: who waits for the number of what no user says; 0 is that it could not be kept.
+        # By id: what takes the number of a message that no user says; 0 means that it was not stored.
         self.receipts: dict[str, Callable[[int], None]] = {}
         self._show = show  # gets everything that rooms are told, with the room
         self._arrived = arrived  # gets each connection whose user the others learn of
@@ -99,7 +99,7 @@ class Pump:
         # Of one turn:
         self._kept: Iterator[Kept] = iter(())  # what became of each Publish
         self._heads: dict[str, int] = {}  # room: the number of its next message, where the turn stands
-        self._touched: dict[Connection, None] = {}  # who has own lines to get
+        self._touched: dict[Connection, None] = {}  # those with own lines to get
         self.replay = Replay(self, journal)
         self._carry_out: dict[type, Callable[[Any], None]] = {
             Publish: self._publish,
@@ -137,7 +137,7 @@ class Pump:
 
     @property
     def crowded(self) -> bool:
-        """Whether so much waits that who sends should wait too."""
+        """Whether so much waits that senders should wait too."""
         gathered = self.counts.received_bytes - self._received_before
         return len(self._waiting) > MAX_WAITING or gathered > MAX_WAITING_BYTES
 
@@ -327,7 +327,7 @@ class Pump:
             self._journal.open((effect.room,))
         except JournalError as error:
             why = self.replay.why_unreadable(error)
-            why_not = f"Goodbye: the history of {effect.room} cannot be read ({why}); come again later"
+            why_not = f"Goodbye: cannot read the history of {effect.room} ({why}); come back later"
         connection = self.connections.get(effect.session)
         if connection is None:
             return
