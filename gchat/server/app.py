@@ -34,7 +34,7 @@ from gchat.server.pump import Pump
 from gchat.server.state import note_bans, noted_bans, noted_sessions, path_of
 from gchat.server.window import Window
 
-#: Descriptors that connections never get: for the listener, files, the log, and a newcomer that is told that the server is full.
+#: Descriptors that connections never get: for the listener, files, the log, and newcomers that are turned away.
 KEPT_BACK = 64
 
 #: How often the watch looks for readers that make no progress and connections that do not end.
@@ -166,8 +166,8 @@ class App:
 
     def _watch(self) -> None:
         """Find peers that do not read and connections that do not end, and collect garbage, for ever; a greenlet."""
-        # A full collection among thousands of users holds the hub for too long and finds nothing, because a connection that
-        # has ended leaves no cycles. So only what is new is looked at, and all of it when nobody is there to wait.
+        # A full collection among thousands of users holds the hub for too long and finds nothing, because a connection
+        # that has ended leaves no cycles. So only what is new is looked at, and all of it when nobody is there to wait.
         gc.freeze()
         gc.disable()
         to_look_at: list[Connection] = []

@@ -95,9 +95,9 @@ class FanOut:
             if time.monotonic() > until:
                 breathe()
                 until = time.monotonic() + hold_s
-            # The loop that decides what gchat costs: nothing here but the system call. By descriptor, because a socket's
-            # own send() would touch two objects more that the last call has driven out of the cache (measured, a
-            # thousand readers: 0.4 us of 9). All are open: a connection leaves its log before its socket is closed.
+            # The loop that decides what gchat costs: nothing here but the system call. By descriptor: a socket's own
+            # send() would touch two objects more, which the last call has driven out of the cache (measured, a thousand
+            # readers: 0.4 us of 9). All are open: a connection leaves its log before its socket is closed.
             for descriptor in live[first : first + SENDS_AT_ONCE]:
                 try:
                     sent = write(descriptor, data)

@@ -1,7 +1,8 @@
 """The pump: one greenlet that carries out effects, turn by turn: numbers and keeps messages, then shows them.
 
 Each turn takes everything that was asked since the last. The journal has it before anybody sees it. Only the pump moves
-cursors, beside the write watcher of a reader that is behind; so a turn is consistent although it lets others in while it sends.
+cursors, beside the write watcher of a reader that is behind; so a turn is consistent although it lets others in while
+it sends.
 """
 
 from __future__ import annotations

@@ -68,7 +68,7 @@ class Replay:
         self._give_page(connection)
 
     def feed(self, until: float) -> None:
-        """Give readers that catch up their next pages, until then: the others are many, and wait for the turn to end."""
+        """Give readers that catch up their next pages, until then: all others wait for the turn to end."""
         now = time.monotonic()
         if now > self._pages_until:
             self._pages.clear()
