@@ -98,9 +98,7 @@ def _topic(_registry: Registry, session: Session, command: commands.Topic, _now:
     if command.text is None:
         return [Deliver(session.id, events.TopicIs(room.topic, room.topic_by, command.id))]
     if len(command.text) > MAX_TOPIC:
-        raise Refusal(
-            Code.BAD_COMMAND, f"Topic too long: {len(command.text):,} characters, the limit is {MAX_TOPIC}"
-        )
+        raise Refusal(Code.BAD_COMMAND, f"Topic too long: {len(command.text):,} characters, the limit is {MAX_TOPIC}")
     published = _published(session, events.TopicSet(session.name, command.text, command.id))
     if command.id:
         return [published]  # which acknowledges it
@@ -129,9 +127,7 @@ def _history(registry: Registry, session: Session, command: commands.History, _n
 
 def _search(registry: Registry, session: Session, command: commands.Search, _now: float) -> list[Effect]:
     if len(command.text) > MAX_QUERY:
-        raise Refusal(
-            Code.BAD_COMMAND, f"Search too long: {len(command.text):,} characters, the limit is {MAX_QUERY}"
-        )
+        raise Refusal(Code.BAD_COMMAND, f"Search too long: {len(command.text):,} characters, the limit is {MAX_QUERY}")
     most = registry.limits.page_max
     return [Search(session.id, session.room.name, command.text, min(command.limit or most, most), command.id)]
 

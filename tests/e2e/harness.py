@@ -157,11 +157,11 @@ class Server:
         user.sees_bytes(PROMPT)
         if nick:
             user.says(f"/nick {nick}")
-            user.sees(f"> You are {nick} now")
+            user.sees(f"> You are now {nick}")
             user.name = nick
         if room:
             user.says(f"/join {room}")
-            user.sees(f"> You are in {room} now")
+            user.sees(f"> You are now in {room}")
         return user
 
 
