@@ -163,7 +163,7 @@ class Conversation:
         Raises LineTooLong: a server does not even read what is much too long, and could not say which it has refused.
         """
         limit = int(self.limits.get("max_line_bytes", USUAL_LINE_BYTES))
-        if len(getattr(request, "text", "").encode("utf-8", "surrogatepass")) > limit:
+        if len((getattr(request, "text", "") or "").encode("utf-8", "surrogatepass")) > limit:
             raise LineTooLong(limit)
         self._count += 1
         id_ = f"{self._prefix}-{self._count}"

@@ -84,7 +84,7 @@ _BLANK_LETTERS = dict.fromkeys((0x115F, 0x1160, 0x2800, 0x3164, 0xFFA0), " ")
 
 def is_blank(text: str) -> bool:
     """Return whether nothing in `text` can be seen."""
-    return not printable(text).translate(_BLANK_LETTERS).strip()
+    return not printable(text.strip()).translate(_BLANK_LETTERS).strip()
 
 
 def split_word(text: str) -> tuple[str, str]:
