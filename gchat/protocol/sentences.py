@@ -15,7 +15,7 @@ NO_MESSAGES = "There are no such messages"
 NOTHING_FOUND = "Nothing found. Search matches whole words; depl* matches deploy"
 OLDER_MAY_MATCH = "… there may be older matches; add a word to narrow the search"
 NOBODY_TO_ANSWER = "Nobody has sent you a private message yet; /msg NAME TEXT sends one"
-NO_TEXT = "Not sent: the text is empty"
+NO_TEXT = "The text is empty"
 
 
 def users(count: int) -> str:
