@@ -1,7 +1,7 @@
 """The registry: every user, nick and room, shared by all connections. Pure, so one call is one step for everybody.
 
 Each method returns the effects of what happened, for the shell to carry out in order. What a user may ask for is in
-verbs; here are the few things that change who is where.
+verbs; here are the few operations that move users, name them and let them go.
 """
 
 from __future__ import annotations
@@ -47,21 +47,21 @@ from gchat.protocol.wire import After, Opening
 #: Where everybody begins.
 LOBBY = "lobby"
 
-#: Nobody's nicks: the server's own names, and what a private message calls its reader.
+#: Reserved nicks: the server's own names, and what a private message calls its reader.
 RESERVED = ("server", "admin", "you")
 
 _RESERVED_KEYS = frozenset[str]().union(*map(text.name_keys, RESERVED))
 
 
-#: Who has lost the connection may come back for so long, and nobody is told that they were gone.
+#: A user who has lost the connection may come back for this long, and the room is not told of the absence.
 AWAY_S = 15.0
 
-#: So many may be away; of more, who is away longest has left. A flood of connections must not be one of ghosts.
+#: At most this many may be away; beyond that, the longest away leaves. A flood of connections must not fill memory.
 MAX_AWAY = 5000
 
 
 class Registry:
-    """Who is where.
+    """All users, nicks and rooms.
 
     1. A session is in exactly one room, from connect() to leave().
     2. No two sessions' names share a key (text.name_keys), nor one with a reserved name.
@@ -84,8 +84,8 @@ class Registry:
     def connect(self, address: str, opening: Opening | None = None, token: str = "") -> tuple[Session, list[Effect]]:
         """Let the user at `address` in: into the lobby, or with an `opening` as that says.
 
-        `token` is a new secret, for who comes with an opening and has none; who comes with another session's token
-        takes that over. What of an opening cannot be is refused, after the greeting.
+        `token` is a new secret for a user whose opening has none; a token of another session takes that session over.
+        Requests of an opening that are not possible are refused after the greeting.
         """
         opening = opening or Opening()
         session = Session(next(self._ids), address, self.rooms[LOBBY], opening.token or token)
@@ -115,7 +115,7 @@ class Registry:
         return session, [*effects, entered, *granted, *told, *self._remember(session)]
 
     def execute(self, session: Session, command: Command, now: float) -> list[Effect]:
-        """Return the effects of what the user of `session` asks: a refusal is one too, and who is gone has none."""
+        """Return the effects of a command of `session`: a refusal is one too, and a user who has left has none."""
         if session.id not in self.sessions or session in self._away:
             return []
         try:
