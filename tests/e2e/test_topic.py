@@ -103,7 +103,7 @@ def test_what_users_do_cannot_be_mistaken_for_what_the_server_says(server: Serve
         )
 
 
-@pytest.mark.parametrize("before", ["", " ", "\ufeff", "\u200b", "\u3000"])
+@pytest.mark.parametrize("before", ["", " ", "\ufeff", "\u200e", "\u3000\u200b"])
 @pytest.mark.parametrize(
     ("command", "answer"),
     [
@@ -122,7 +122,7 @@ def test_a_private_message_is_never_said_to_the_room(server: Server, before: str
 
 def test_a_message_in_which_nothing_is_visible_is_not_said(server: Server) -> None:
     with server.join("", "blank") as user, server.join("", "blank") as reader, joins(server, room="blank") as rich:
-        for blank in ("\u200b", "\ufeff", "\u00ad", "\u2800", "\u3164"):
+        for blank in ("\u200b", "\ufeff", "\u00ad", "\u2800", "\u3164", "\u200d", "\u200f"):
             user.says(blank, f"/me {blank}")
             assert user.sees("> Missing") == "> Missing argument. Usage: /me TEXT"
             rich.asks({"type": "say", "id": "s", "text": blank}, {"type": "act", "id": "a", "text": blank})

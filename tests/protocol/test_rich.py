@@ -72,7 +72,7 @@ def test_a_search_without_words_or_for_nothing_is_refused_with_its_id(line: byte
     assert mistake.id == "s"
 
 
-INVISIBLE = ["\u200b", "\ufeff", "\u00ad", "\u2800", "\u3164", " \u3000\t", "\u115f\uffa0"]
+INVISIBLE = ["\u200b", "\ufeff", "\u00ad", "\u2800", "\u3164", " \u3000\t", "\u115f\uffa0", "\u200d\u200e\ufe0f"]
 
 
 @pytest.mark.parametrize("text", INVISIBLE)

@@ -10,8 +10,10 @@ from gchat.protocol import commands
 from gchat.protocol.slash import SLASHES, help_lines, parse
 from gchat.protocol.text import is_blank
 
-#: White space, and characters that nobody sees: a byte order mark, a zero-width space, a soft hyphen, a Hangul filler.
-BLANKS = [" ", "  ", "\t", "\u00a0", "\u3000", "\u2003", "\ufeff", "\u200b", "\u00ad", "\u3164", "\u2800"]
+#: White space, and characters that nobody sees: byte order mark, zero-width space, joiners, direction marks, soft
+#: hyphen, variation selectors, Hangul fillers, the blank Braille pattern.
+BLANKS = [" ", "  ", "\t", "\u00a0", "\u3000", "\u2003", "\ufeff", "\u200b", "\u00ad", "\u3164", "\u2800", "\u115f"]
+BLANKS += ["\u200c", "\u200d", "\u200e", "\u200f", "\u2060", "\u180e", "\ufe0f", "\u034f", "\u17b4"]
 WHITE = ["\t", " \t ", "\u00a0", "\u3000", "\u2003", "\u2028", "\x0b"]
 
 
