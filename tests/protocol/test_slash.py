@@ -87,6 +87,17 @@ def test_any_white_space_separates_a_command_from_its_arguments(white: str) -> N
     assert parse(f"/who{white}") == commands.Who()
 
 
+def test_a_space_typed_with_alt_on_a_mac_separates_too() -> None:
+    assert parse("/join\u00a0#foo") == commands.Join("#foo")
+
+
+@pytest.mark.parametrize(
+    "text", ["identify ;;;;;;", "identify pass;more", 'say "x', "a\\ b", "$(date) `x`", "-- --help"]
+)
+def test_a_private_message_is_sent_as_it_was_typed(text: str) -> None:
+    assert parse(f"/msg NickServ {text}") == commands.Tell("NickServ", text)
+
+
 def test_a_full_width_command_is_typed_without_leaving_the_input_method() -> None:
     assert parse("／nick 太郎") == commands.Nick("太郎")
     assert parse("／ｍｓｇ　太郎　こんにちは") == commands.Tell("太郎", "こんにちは")
