@@ -50,6 +50,14 @@ class Kept(Struct, frozen=True, gc=False):
     is_first: bool = False  # of a private message: it was not sent before
 
 
+class KeptRoom(Struct, frozen=True, gc=False):
+    """A room with a history."""
+
+    name: str
+    last_seq: int
+    topic: str
+
+
 class Run(Protocol):
     """Calls a function on a native thread of its own, one call after the other, and lets other greenlets run."""
 
@@ -95,6 +103,15 @@ class Journal(Protocol):
 
         Waits if `start` is below at_hand(), and only then. Raises JournalError.
         """
+
+    def find(self, room: str, start: int, limit: int) -> list[Record] | None:
+        """Return what read() does, of any room, at hand or not; None if it has no history.
+
+        May wait. Raises JournalError.
+        """
+
+    def rooms(self, limit: int) -> list[KeptRoom]:
+        """Return at most `limit` rooms with a history, the newest first. May wait. Raises JournalError."""
 
     def search(self, room: str, text: str, limit: int) -> list[Record]:
         """Return the last `limit` messages that have all the words of `text` (see words), oldest first.

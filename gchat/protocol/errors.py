@@ -1,4 +1,4 @@
-"""Errors as classes: each says whose fault it is, and has a code for programs and one line for people."""
+"""Errors as classes: whose fault each is, a code for programs, and one line for people."""
 
 from __future__ import annotations
 
@@ -18,14 +18,15 @@ class Code(StrEnum):
     BANNED = "banned"
     NOT_KEPT = "not_kept"
     ID_REUSED = "id_reused"
+    REPLACED = "replaced"
 
 
 class GchatError(Exception):
-    """The root of all errors that gchat raises on purpose; the text is one line for people."""
+    """The base class of every error that gchat raises on purpose; its text is one line for people."""
 
 
 class Refusal(GchatError):
-    """A user's request that cannot be carried out: the user is told, and nothing is logged."""
+    """A user asked for something that is not possible. It is answered and never logged, because it is not our fault."""
 
     def __init__(self, code: Code, message: str) -> None:
         super().__init__(message)
@@ -34,11 +35,11 @@ class Refusal(GchatError):
 
 
 class LineTooLong(Refusal):
-    """A line passed the limit. The user is told once for each line; the rest, up to the next LF, is discarded."""
+    """A line is longer than the limit. It is reported once, and the rest of the line is discarded."""
 
     def __init__(self, limit: int) -> None:
         super().__init__(Code.LINE_TOO_LONG, f"Not sent: the line is longer than {limit:,} bytes")
 
 
 class LineEndless(GchatError):
-    """The peer has sent so much without a newline that it does not speak in lines; its connection is closed."""
+    """The peer has sent so much without a newline that it does not speak in lines; the connection is closed."""

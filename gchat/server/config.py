@@ -37,28 +37,35 @@ class ServerSection(Struct, forbid_unknown_fields=True):
     greeting_delay_s: Annotated[
         float, Meta(ge=0, le=5, description="how long a silent newcomer may still turn out to be a gchat-client")
     ] = 0.15
+    announce_after_s: Annotated[
+        float, Meta(ge=0, le=3600, description="how long a silent newcomer waits before the room is told")
+    ] = 1.0
     prompt: Annotated[str, Meta(max_length=80, description="what stands before a newcomer's first line")] = "[You] "
     motd: Annotated[str, Meta(max_length=4000, description="lines of welcome below the greeting")] = ""
 
 
 class AdminSection(Struct, forbid_unknown_fields=True):
-    """The operator's window: who is online, metrics, actions, over HTTP."""
+    """The admin endpoint: users online, metrics and actions over HTTP."""
 
-    enabled: Annotated[bool, Meta(description="whether there is one")] = True
+    enabled: Annotated[bool, Meta(description="whether it is started")] = True
     host: Annotated[str, Meta(min_length=1, description="an address or a name; with a / in it, a Unix socket")] = (
         "127.0.0.1"
     )
     port: Annotated[int, Meta(ge=0, le=65535, description="the TCP port; 0 takes a free one")] = 8889
     token_file: Annotated[
         str,
-        Meta(description="where the token for actions is, made if it is not there; empty: among the server's state"),
+        Meta(description="the file of the admin token, created if missing; empty: in the server's state directory"),
+    ] = ""
+    read_token_file: Annotated[
+        str,
+        Meta(description="the file of a read-only token (Prometheus, dashboards), created if missing; empty: none"),
     ] = ""
     names: Annotated[
-        str, Meta(description="what it may be called beside its address, for the Host header, with spaces between")
+        str, Meta(description="names accepted in the Host header besides its address, separated by spaces")
     ] = ""
     insecure: Annotated[
         bool,
-        Meta(description="whether the token may cross a network unencrypted: needed if host is not this machine's own"),
+        Meta(description="whether tokens may cross a network unencrypted; required if host is not a loopback address"),
     ] = False
 
 
@@ -133,6 +140,7 @@ RELOADABLE = frozenset(
     {
         ("server", "max_connections"),
         ("server", "greeting_delay_s"),
+        ("server", "announce_after_s"),
         ("server", "prompt"),
         ("server", "motd"),
         ("limits", "max_line_bytes"),

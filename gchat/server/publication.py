@@ -14,7 +14,8 @@ from gchat.journal.base import Journal, JournalError, Kept, Posting, Whisper
 from gchat.journal.numbering import ids_of
 from gchat.protocol.errors import Code
 from gchat.protocol.events import Acknowledged, Message, Numbered, Refused, Told
-from gchat.server.connection import MAX_OWED_BYTES, Connection
+from gchat.server.connection import Connection
+from gchat.server.reader import MAX_OWED_BYTES
 
 if TYPE_CHECKING:
     from gchat.server.pump import Pump
@@ -132,6 +133,6 @@ class Publication:
 def _why_not_delivered(reader: Connection | None) -> tuple[Code, str] | None:
     if reader is None:
         return Code.NO_SUCH_USER, "Not sent: the recipient has left"
-    if reader.cursor.owed > MAX_OWED_BYTES:
-        return Code.NOT_READING, "Not sent: the recipient is not reading"
+    if reader.cursor.is_over or reader.cursor.owed > MAX_OWED_BYTES:
+        return Code.NOT_READING, f"Not sent: {reader.session.name} does not read"
     return None
