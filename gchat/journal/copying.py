@@ -127,6 +127,9 @@ class _Stored(Struct, frozen=True):
     record: Record
     lineage: str
 
+    def __repr__(self) -> str:
+        return f"_Stored({self.key}, {self.record!r})"
+
 
 def _readable(connection: sqlite3.Connection, order: str) -> Iterator[_Stored]:
     """Return messages from one end of the table, up to where it cannot be read.

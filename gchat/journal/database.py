@@ -17,6 +17,7 @@ from gchat.journal.base import JournalError, KeptRoom
 from gchat.journal.file import Places, connect, lock
 from gchat.journal.numbering import Use, digest_of
 from gchat.journal.problem import Damaged, Displaced, reason
+from gchat.journal.retention import Limits, oldest, prune
 from gchat.journal.rows import COLUMNS, SEQ_MASK, Row, contiguous, key_of, keys_of, kind_of, record_of
 from gchat.journal.schema import SEQ_BITS, migrate
 from gchat.protocol.events import Numbered, Record
@@ -48,6 +49,9 @@ class Changes(Struct, frozen=True):
     rows: Sequence[Row]
     topics: Sequence[tuple[str, str, int]]  # text, name, room's id
     notes: Sequence[tuple[str, str, bytes]]  # kind, key, value
+
+    def __repr__(self) -> str:
+        return f"<Changes: {len(self.rows)} rows>"  # with lineages in them
 
 
 class Doubt(Struct, frozen=True):
@@ -216,42 +220,14 @@ class Database:
             writer.execute("UPDATE rooms SET indexed = ? WHERE id = ?", (last, room))
             return last
 
-    def prune(self, after: int, keep: int, since: float, most: int) -> tuple[int, str, int, bool] | None:
-        """In the room that follows the one with the id `after`, delete the oldest messages, `most` at most.
+    def prune(self, after: int, limits: Limits) -> tuple[int, str, int, bool] | None:
+        """Delete the oldest messages of one room; see retention.prune."""
+        with self._transaction() as writer:
+            return prune(writer, after, limits)
 
-        The last `keep` stay, all if that is 0, and those said `since` then. Return the room's id and name, the number
-        of its oldest message now, and whether there is more to delete; None if there is no such room.
-        """
-        found = self._writer.execute(
-            "SELECT id, name, first_seq, indexed FROM rooms WHERE id > ? ORDER BY id LIMIT 1", (after,)
-        ).fetchone()
-        if found is None:
-            return None
-        room, name, first, indexed = found
-        until = max(first, self._next_seq(room, first) - keep) if keep else first
-        if since:
-            oldest = self._writer.execute(
-                "SELECT time FROM messages WHERE key BETWEEN ? AND ? ORDER BY key LIMIT ?",
-                (*keys_of(room, first), most),
-            ).fetchall()
-            # A time that a disk has made something else of is old.
-            is_old = [not isinstance(time, float) or time < since for (time,) in oldest]
-            old = is_old.index(False) if False in is_old else len(is_old)
-            until = max(until, first + old)
-        more, until = until - first >= most, min(until, first + most)
-        if until > first:
-            with self._transaction() as writer:
-                keys = (key_of(room, first), key_of(room, min(until - 1, indexed)))
-                writer.execute(
-                    "INSERT INTO words (words, rowid, text) "
-                    "SELECT 'delete', key, prepared(CAST(text AS BLOB)) FROM messages WHERE key BETWEEN ? AND ?",
-                    keys,
-                )
-                writer.execute("DELETE FROM messages WHERE key BETWEEN ? AND ?", (keys[0], key_of(room, until - 1)))
-                writer.execute(
-                    "UPDATE rooms SET first_seq = ?, indexed = max(indexed, ?) WHERE id = ?", (until, until - 1, room)
-                )
-        return room, name, until, more
+    def oldest(self) -> float | None:
+        """Return the time of the oldest message, None if there is none."""
+        return oldest(self._reader)
 
     # --- Reading -----------------------------------------------------------------------------------------------------
 
@@ -313,21 +289,19 @@ class Database:
             "WHERE m.lineage = ? AND m.time >= ? ORDER BY m.time DESC LIMIT ?",
             (SEQ_BITS, lineage, since, most),
         ).fetchall()
-        return [
-            Use(digest_of(kind_of(kind), room, text), Numbered(id_, room, key & SEQ_MASK))
-            for id_, room, key, kind, text in reversed(rows)
-        ]
+        deleted = self._reader.execute(
+            "SELECT d.id, r.name, d.key, d.digest FROM deleted AS d JOIN rooms AS r ON r.id = d.key >> ? "
+            "WHERE d.lineage = ? AND d.time >= ?",
+            (SEQ_BITS, lineage, since),
+        ).fetchall()
+        used = [(*row, digest) for *row, digest in deleted]
+        for *row, kind, text in reversed(rows):
+            used.append((*row, digest_of(kind_of(kind), row[1], text)))
+        return [Use(digest, Numbered(id_, room, key & SEQ_MASK)) for id_, room, key, digest in used]
 
     def notes(self, kind: str) -> dict[str, bytes]:
         """Return all notes of a kind."""
         return dict(self._reader.execute("SELECT key, value FROM notes WHERE kind = ?", (kind,)))
-
-    def oldest(self) -> float | None:
-        """Return the time of the oldest message, None if there is none."""
-        of_room = "SELECT time FROM messages WHERE key >= (rooms.id << ?) ORDER BY key LIMIT 1"
-        query = f"SELECT min(time) FROM (SELECT ({of_room}) AS time FROM rooms) WHERE typeof(time) = 'real'"  # noqa: S608  # no value
-        (found,) = self._reader.execute(query, (SEQ_BITS,)).fetchone()
-        return None if found is None else float(found)
 
     def checkpoint(self) -> bool:
         """Copy the write-ahead log into the file, as far as no other program reads it; return whether that was all.
@@ -357,9 +331,3 @@ class Database:
             else:
                 self._writer.close()
                 os.close(self._lock)
-
-    def _next_seq(self, room: int, first: int) -> int:
-        last = self._writer.execute(
-            "SELECT max(key) FROM messages WHERE key BETWEEN ? AND ?", keys_of(room, 0)
-        ).fetchone()
-        return first if last[0] is None else (last[0] & SEQ_MASK) + 1

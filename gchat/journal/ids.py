@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections import deque
 from typing import Generic, TypeVar
 
+#: Ids are remembered for at least so long. (The promise of DESIGN.md, section 3.)
+IDS_S = 600.0
+
 #: How many ids are remembered for one lineage, and for all of them. The oldest are forgotten first.
 MAX_IDS, MAX_ALL_IDS = 10_000, 500_000
 

@@ -56,6 +56,13 @@ MIGRATIONS = (
     DROP TABLE words;
     CREATE VIRTUAL TABLE words USING fts5 (text, content = '', tokenize = 'ascii');
     UPDATE rooms SET indexed = 0;
+    CREATE TABLE deleted (  -- messages that were deleted while their ids are remembered
+        lineage TEXT NOT NULL,
+        id TEXT NOT NULL,
+        key INTEGER NOT NULL,
+        time REAL NOT NULL,
+        digest INTEGER NOT NULL
+    );
     """,
 )
 

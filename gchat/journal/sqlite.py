@@ -15,9 +15,10 @@ from typing import TypeVar
 from gchat.journal.base import JournalError, Kept, KeptRoom, Posting, Run
 from gchat.journal.clock import WallClock
 from gchat.journal.database import Changes, Database, Doubt, StoredRoom
-from gchat.journal.ids import MAX_IDS, Ids
+from gchat.journal.ids import IDS_S, MAX_IDS, Ids
 from gchat.journal.numbering import Numbering, Use, ids_of
 from gchat.journal.problem import Conflict, Damaged, reason
+from gchat.journal.retention import Limits
 from gchat.journal.rows import LOST, Row, rows_of
 from gchat.journal.tail import Tail
 from gchat.journal.words import fts_query
@@ -25,9 +26,6 @@ from gchat.protocol.events import Record, TopicIs, TopicSet
 
 #: About so many bytes of each room's last messages are in memory; when it is loaded, so many messages.
 TAIL_BYTES, TAIL_MESSAGES = 131072, 100
-
-#: Ids are known for at least so long. (The promise of DESIGN.md, section 3.)
-IDS_S = 600.0
 
 #: Messages in one step of tidying: 3 ms.
 STEP = 100
@@ -357,8 +355,8 @@ class SqliteJournal:
             wanted = now - self._keep_s
             since = self._clock.allows(wanted, lambda: self._ask(self._database.oldest))
             self.caution = self._clock.caution(wanted, since)
-        after, keep = self._pruned, self._keep_messages
-        found = self._ask(lambda: self._database.prune(after, keep, since, STEP), self._write)
+        after, limits = self._pruned, Limits(self._keep_messages, since, now, STEP)
+        found = self._ask(lambda: self._database.prune(after, limits), self._write)
         if found is None:
             self._pruned, self._prune_at = 0, steady + PRUNE_S
             return False

@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 
 from gchat.journal import ids
 from gchat.journal.base import Journal, Kept, Posting, Whisper
+from gchat.journal.database import Changes
 from gchat.journal.memory import MemoryJournal
+from gchat.journal.rows import rows_of
 from gchat.protocol.events import Acted, Message, Numbered, Record, Said, TopicSet
 
 
@@ -302,7 +304,10 @@ def test_the_id_of_a_private_message_that_was_not_delivered_is_free_again(journa
 
 
 def test_a_lineage_is_in_no_repr() -> None:
-    assert "secret" not in repr(Posting("lobby", Said("alice", ("a",)), "secret"))
+    message = Said("alice", ("a",), ("1",))
+    assert "alice" in repr(Posting("lobby", message, "secret"))
+    assert "secret" not in repr(Posting("lobby", message, "secret"))
+    assert "secret" not in repr(Changes((), rows_of(1, Record(1, 1.0, message), "secret"), (), ()))
 
 
 def test_no_two_rooms_have_the_same_epoch(journal: Journal) -> None:

@@ -195,9 +195,15 @@ def test_an_id_keeps_its_meaning_when_its_message_was_deleted(file: File) -> Non
     file.tidies()
     assert file.journal.first_seq("lobby") == 12
 
-    assert file.keeps(Said("alice", ("a",), ("1",)), "alices") == (None, numbers)
-    (kept,) = file.journal.append([Posting("lobby", Said("alice", ("b",), ("1",)), "alices")], NOW)
-    assert kept.reused == ("1",)
+    for _ in range(2):
+        assert file.keeps(Said("alice", ("a",), ("1",)), "alices") == (None, numbers)
+        (kept,) = file.journal.append([Posting("lobby", Said("alice", ("b",), ("1",)), "alices")], NOW)
+        assert kept.reused == ("1",)
+        file.crashes()
+    file.says("later", time=NOW + 700)
+    file.journal.limit(0, 10)
+    file.tidies(NOW + 700)
+    assert file.database._writer.execute("SELECT count(*) FROM deleted").fetchone() == (0,)
 
 
 def test_a_private_message_is_sent_while_the_disk_is_full_and_its_id_is_used(file: File) -> None:
@@ -619,6 +625,20 @@ def test_a_clock_that_was_ahead_does_not_stop_deleting_when_it_is_right(file: Fi
     file.tidies(NOW, 61.0)
 
     assert file.texts() == []
+
+
+def test_messages_that_were_said_while_the_clock_was_ahead_go_with_those_around_them(file: File) -> None:
+    file.says(*["from the future"] * 500, time=NOW + 3650 * DAY)
+    file.says("old", time=NOW - 3 * DAY)
+    file.says("also from the future", time=NOW + 3650 * DAY)
+    file.says("new", time=NOW - DAY / 2)
+    file.journal.limit(DAY, 0)
+    file.tidies(NOW)
+    assert file.texts() == ["also from the future", "new"]
+
+    file.tidies(NOW + 3650 * DAY, 100.0)  # the clock is ahead again
+    assert file.texts() == ["also from the future", "new"]
+    assert file.journal.caution
 
 
 # --- Searching -------------------------------------------------------------------------------------------------------
