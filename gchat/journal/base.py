@@ -33,7 +33,7 @@ class Posting(Struct, frozen=True, gc=False):
     lineage: str = ""
 
     def __repr__(self) -> str:
-        return f"Posting({self.room!r}, {self.message!r})"  # the lineage stands for a user's token
+        return f"Posting({self.room!r}, {self.message!r})"  # without the lineage, which identifies a user
 
 
 class Kept(Struct, frozen=True, gc=False):

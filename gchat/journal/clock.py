@@ -1,11 +1,11 @@
 """How far the wall clock is believed when it says that messages are old enough to be deleted.
 
-The rule: messages are deleted by age without reserve only when the clock has run steadily for a day. Until then at
-most a day's share goes: what is not more than a day newer than the oldest message, and as much more as time has
-passed. A machine may start with its clock years ahead, and correct it a minute later.
+The rule: messages are deleted by age without limit only after the clock has run steadily for a day. Until then at most
+one day's worth is deleted: messages up to a day newer than the oldest one, and as much more as time has passed. A
+machine may start with its clock years ahead, and correct it a minute later.
 
-"Steadily" means beside a clock that nobody sets. When the two move apart the wall clock was set, and the day begins
-again.
+"Steadily" means compared with a clock that nobody sets. When the two move apart, the wall clock was set, and the day
+begins again.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 
 DAY_S = 86400.0
 
-#: The clock was set if it moved by so much beside the steady one, between two looks.
+#: The clock was set if it has moved away from the steady one by so much since the last look.
 TOLERANCE_S = 60.0
 
 
@@ -54,6 +54,6 @@ class WallClock:
             return ""
         now, oldest = (datetime.fromtimestamp(at, UTC) for at in (self._seen[0], self._oldest))
         return (
-            f"the clock says {now:%Y-%m-%d} and the oldest message is from {oldest:%Y-%m-%d}: "
-            "at most a day's share is deleted until the clock has run steadily for 24 hours"
+            f"the clock says {now:%Y-%m-%d} and the oldest message is from {oldest:%Y-%m-%d}; "
+            "deleting at most one day's worth until the clock has run steadily for 24 hours"
         )

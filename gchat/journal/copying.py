@@ -74,7 +74,7 @@ def backup(path: str, copy: str) -> None:
 def salvage(path: str, copy: str) -> int:
     """Write into a new file what can be read of a damaged one, from both its ends; return how many messages that is.
 
-    It is another log: the messages are numbered anew, because numbers have no gaps, and where some are missing a
+    It is another log: the messages are renumbered, because numbers have no gaps, and where some are missing a
     message says so. The damaged file is not changed. Raises JournalError: nothing can be read, or the new file cannot
     be written.
     """
@@ -106,7 +106,7 @@ def salvage(path: str, copy: str) -> int:
             name += f"-{id_}"
         names[name] = id_
         is_cut = not is_whole and (not messages or messages[-1].key == last)
-        rows += _numbered_anew(id_, messages, first, is_cut=is_cut)
+        rows += _renumbered(id_, messages, first, is_cut=is_cut)
     begun = f"{copy}.new"  # a copy that is cut short must not pass for all that could be read
     with suppress(FileNotFoundError):
         os.unlink(begun)
@@ -146,7 +146,7 @@ def _readable(connection: sqlite3.Connection, order: str) -> Iterator[_Stored]:
                 yield _Stored(row[0], record, str(lineage or ""))
 
 
-def _numbered_anew(room: int, messages: list[_Stored], first: int, *, is_cut: bool) -> Iterator[Row]:
+def _renumbered(room: int, messages: list[_Stored], first: int, *, is_cut: bool) -> Iterator[Row]:
     """Return a room's messages, of which the oldest had the number `first`; `is_cut` if more may have followed."""
     seq, expected = 0, first
     for stored in messages:

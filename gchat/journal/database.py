@@ -145,11 +145,11 @@ class Database:
                     writer.execute("DELETE FROM notes WHERE kind = ? AND key = ?", (kind, key))
 
     def repair(self, doubts: Iterable[Doubt]) -> None:
-        """After a commit that failed: open the file anew, and take out what was refused.
+        """After a commit that failed: open the file again, and remove what was refused.
 
         A failed sync leaves pages that the kernel believes are on disk (threats.md, T28), and in the write-ahead log
-        a whole transaction that the next start would find. What is written here stands in its place, even if the sync
-        of it fails too; and if all goes well, everything that was ever confirmed has been copied and synced again.
+        a whole transaction that the next start would find. What is written here takes its place, even if its sync
+        fails too; and if all goes well, everything that was ever confirmed has been copied and synced again.
         """
         if self._closed:
             raise JournalError("the file is closed")
@@ -203,7 +203,7 @@ class Database:
     def index(self, room: int, last: int, most: int) -> int:
         """Put the words of the next messages up to number `last`, `most` at most, into the index; return up to which.
 
-        Where it stands is read here, one call after the other: two callers at once must not index the same.
+        How far the index goes is read here, one call after the other: two callers must not index the same messages.
         """
         with self._transaction() as writer:
             query = "SELECT indexed, first_seq FROM rooms WHERE id = ?"
@@ -270,7 +270,7 @@ class Database:
             (first,) = self._reader.execute("SELECT first_seq FROM rooms WHERE id = ?", (room,)).fetchone()
             missing = max(start, first) if begin > max(start, first) else missing
         if missing:
-            raise Damaged(f"the file is damaged (message {missing} is not where it should be)")
+            raise Damaged(f"the file is damaged (message {missing} is missing)")
         return records
 
     def search(self, room: int, query: str, limit: int) -> list[Record]:
@@ -316,7 +316,7 @@ class Database:
         self._reader.close()
 
     def close(self) -> None:
-        """Copy all of the write-ahead log, and let go of the file, for good."""
+        """Copy all of the write-ahead log into the file, and close it for good."""
         self._closed = True
         try:
             with self._transaction() as writer:

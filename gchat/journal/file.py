@@ -40,7 +40,7 @@ class Places:
         self._check("", "database file")
 
     def check_log(self) -> None:
-        """Raise Displaced if the files beside it are not those that are open."""
+        """Raise Displaced if the -wal and -shm files are not those that are open."""
         for suffix in _LOG:
             self._check(suffix, f"{suffix} file of the database")
 
@@ -50,7 +50,7 @@ class Places:
             raise Displaced(f"the {name} was {'replaced by another file' if found else 'moved or removed'}")
 
     def remove_log(self) -> None:
-        """Remove what is in the place of the write-ahead log."""
+        """Remove the -wal and -shm files, even if they are not ours."""
         for suffix in _LOG:
             try:
                 os.unlink(self._path + suffix)
@@ -69,10 +69,10 @@ def _identity(path: str) -> tuple[int, int] | None:
 
 
 def lock(path: str) -> int:
-    """Make the file if need be, readable for nobody else; return a descriptor that keeps other servers out.
+    """Create the file if necessary, readable for nobody else; return a descriptor that keeps other servers out.
 
-    It must stay open for as long as the file is used, and be closed last: to close any descriptor of a file takes away
-    the locks that SQLite has on it. Raises JournalError.
+    It must stay open for as long as the file is used, and be closed last: closing any descriptor of a file releases the
+    locks that SQLite has on it. Raises JournalError.
     """
     try:
         os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
@@ -88,7 +88,7 @@ def lock(path: str) -> int:
     except OSError as error:
         os.close(descriptor)
         if error.errno == errno.EWOULDBLOCK:
-            raise JournalError("another server uses it") from None
+            raise JournalError("another server is using it") from None
         raise JournalError(f"this file system cannot lock files ({os.strerror(error.errno or 0).lower()})") from None
     return descriptor
 
@@ -132,7 +132,7 @@ def connect_to_read(path: str) -> sqlite3.Connection:
 
 
 def _check_readable(path: str) -> None:
-    """Raise JournalError if a file is no database, OSError if it cannot be read, or those beside it."""
+    """Raise JournalError if a file is no database, OSError if it or its -wal or -shm file cannot be read."""
     for suffix in ("", *_LOG):
         if suffix and not os.path.exists(path + suffix):
             continue
@@ -145,7 +145,7 @@ def _check_readable(path: str) -> None:
 
 
 def _connect_to_read(path: str) -> sqlite3.Connection:
-    """Return a connection that leaves nothing beside the file: left by another user, that would keep the server out."""
+    """Return a connection that leaves no files behind: another user's -wal and -shm files would keep the server out."""
     if os.access(path, os.W_OK) and os.access(os.path.dirname(path), os.W_OK):
         return _opened(path, "mode=rw")  # which removes at the end what it has made
     if os.path.exists(f"{path}-shm"):
@@ -190,7 +190,7 @@ def check(connection: sqlite3.Connection) -> None:
 
 
 def text(data: bytes) -> str:
-    """Return what a column of text has, whatever a disk has made of it. Of a message, its sum is for judging that."""
+    """Return the text of a column, which may be damaged; a message's checksum tells."""
     return data.decode(errors="replace")
 
 

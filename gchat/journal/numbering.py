@@ -78,7 +78,7 @@ class Numbering:
         return self._known(lineage, id_) or self.fresh.setdefault((lineage, id_), use)
 
     def refused(self, posting: Posting, outcome: Kept, why_not: str) -> Kept:
-        """Return the outcome for a message when the batch was not stored: what was stored before still stands."""
+        """Return the outcome for a message when the batch was not stored: what was stored before is not affected."""
         if isinstance(posting.message, Whisper):
             return outcome
         numbers = tuple(number for number in outcome.numbers if (posting.lineage, number.id) not in self.fresh)

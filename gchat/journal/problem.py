@@ -1,4 +1,4 @@
-"""What is wrong with a database file, in words: one line for each error that can come."""
+"""What is wrong with a database file, in words: one line for each error that can occur."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from gchat.journal.base import JournalError
 
 
 class Damaged(JournalError):
-    """The file is not as it was written."""
+    """The file is damaged."""
 
 
 class Conflict(Damaged):
@@ -63,7 +63,7 @@ def reason(error: sqlite3.Error | OSError | JournalError) -> JournalError:
         if name.startswith(beginning):
             return JournalError(words)
     if name.startswith("SQLITE_IOERR"):
-        return JournalError(f"the disk does not work ({name})")
+        return JournalError(f"disk error ({name})")
     return JournalError(f"{error}" + (f" ({name})" if name else ""))
 
 
@@ -78,7 +78,7 @@ def _owner(path: object) -> str:
     """Return what to do about a file of another user; "" if that is not known."""
     if not isinstance(path, str):
         return ""
-    while not os.path.lexists(path) and os.path.dirname(path) != path:  # what cannot be seen into does not exist either
+    while not os.path.lexists(path) and os.path.dirname(path) != path:  # in a directory that cannot be entered
         path = os.path.dirname(path)
     try:
         owner = os.stat(path).st_uid

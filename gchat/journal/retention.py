@@ -1,4 +1,4 @@
-"""Deleting messages that are too old or too many. How far the clock is believed is clock.py's matter."""
+"""Deleting messages that are too old or too many. How far the clock is believed is decided in clock.py."""
 
 from __future__ import annotations
 
@@ -73,8 +73,7 @@ def _next_seq(writer: sqlite3.Connection, room: int, first: int) -> int:
 def _end_of_old(writer: sqlite3.Connection, room: int, first: int, limits: Limits) -> int:
     """Return the number after the oldest messages that were said before `since`, as many as one step deletes at most.
 
-    A message from the future, said while the clock was wrong, is as old as those after it. A time that a disk has made
-    something else of is old.
+    A message from the future, said while the clock was wrong, is as old as those after it. A damaged time is old.
     """
     rows = writer.execute(
         "SELECT key, time FROM messages WHERE key BETWEEN ? AND ? AND (time <= ? OR typeof(time) <> 'real') "

@@ -1,7 +1,7 @@
 """What is in the database file, and how an older one is brought up to date.
 
-A message's key is its room's number and its own, side by side: one room is one range of keys, in its order, in the
-table and in the index of words alike. What a message takes is its text and some twenty bytes.
+A message's key is its room's number followed by its own: a room is one range of keys, in order, in the table and in the
+index of words alike. A message takes its text and some twenty bytes.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ MIGRATIONS = (
         tokenize = "unicode61 remove_diacritics 2"
     );
     """,
-    # The index is of tokens that words.py makes. It is built anew in the background, as far as `indexed` says.
+    # The index is of tokens that words.py makes. It is rebuilt in the background; `indexed` says how far.
     """
     DROP TABLE words;
     CREATE VIRTUAL TABLE words USING fts5 (text, content = '', tokenize = 'ascii');
@@ -71,7 +71,7 @@ def migrate(connection: sqlite3.Connection, epoch: str) -> None:
     """Bring the file up to date; a new one gets `epoch`. Raises sqlite3.Error, JournalError: it is too new."""
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     if version > len(MIGRATIONS):
-        raise JournalError(f"a newer gchat has made it (version {version}; this one knows {len(MIGRATIONS)})")
+        raise JournalError(f"it was made by a newer gchat (file version {version}; this gchat knows {len(MIGRATIONS)})")
     for number, script in enumerate(MIGRATIONS[version:], version + 1):
         try:
             connection.executescript(

@@ -8,7 +8,7 @@ from itertools import islice
 
 from gchat.protocol.events import Record, Said
 
-#: What a message takes beside its text, roughly: its Record and its place in the list.
+#: What a message takes in addition to its text, roughly: its Record and its place in the list.
 _RECORD_BYTES = 200
 
 

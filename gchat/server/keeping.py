@@ -76,7 +76,7 @@ def open_journal(config: Config, path: str) -> Journal:
 
 
 def unusable(path: str, error: JournalError) -> HistoryError:
-    """Return why a file cannot be used; what can be read of a damaged one is written into a file beside it."""
+    """Return why a file cannot be used; the readable messages of a damaged one are written into a file next to it."""
     what = f"cannot store the history in {path}: {error}"
     if not isinstance(error, Damaged):
         return HistoryError(f"{what}; use --db FILE to store it elsewhere, or --memory not to store it")

@@ -20,7 +20,7 @@ from gchat.server.reader import MAX_OWED_BYTES
 if TYPE_CHECKING:
     from gchat.server.pump import Pump
 
-ID_REUSED = "This id was already used for something else. Use a new id for each request, for example a UUID"
+ID_REUSED = "Not done: this id was already used for another request. Use a new id for each request, for example a UUID"
 
 
 class Publication:

@@ -1,4 +1,4 @@
-"""What a server keeps between two runs beside its messages: where its files are, its bans, and sessions to resume.
+"""What a server stores in addition to messages: where its files are, its bans, and the sessions that may resume.
 
 The files of a server are named by its address, always in the same way: the server, its export and its backup find the
 same file, and two servers that can run at the same time never share one.
@@ -40,7 +40,7 @@ def server_name(host: str, port: int) -> str:
         parts = os.path.realpath(host).split("/")
         name = "_".join(quote(part, safe="").replace("_", "%5F") for part in parts)
     else:
-        # A colon would make tar and scp take the file for one of another host's.
+        # tar and scp would take a name with a colon for a file on another host.
         name = f"{quote(_numeric(host, port), safe=':').replace(':', '-')}_{port}"
     return name if len(name) <= MAX_NAME else f"{name[: MAX_NAME - 64]}{sha256(name.encode()).hexdigest()}"
 
@@ -55,7 +55,7 @@ def _numeric(host: str, port: int) -> str:
 
 
 def other_history(path: str) -> str:
-    """Return the newest history of another address beside this one; "" if there is none, or this one exists."""
+    """Return the newest history of another address in the same directory; "" if there is none, or this one exists."""
     directory, name = os.path.split(path)
     others = [] if os.path.exists(path) else glob(f"{escape(directory)}/{name.partition('-')[0]}-*.db")
     return max(others, key=os.path.getmtime, default="")

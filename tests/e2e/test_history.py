@@ -141,7 +141,7 @@ def test_a_second_server_is_kept_out_in_one_line(restarted: Restarted) -> None:
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=DEADLINE_S)
     assert done.returncode == 1
     assert done.stderr == (
-        f"gchat-server: cannot store the history in {restarted.path}: another server uses it; "
+        f"gchat-server: cannot store the history in {restarted.path}: another server is using it; "
         "use --db FILE to store it elsewhere, or --memory not to store it\n"
     )
 

@@ -368,7 +368,7 @@ def test_a_user_who_may_not_read_is_told_whose_file_it_is(shared: Path) -> None:
 @pytest.mark.parametrize(
     ("error", "why"),
     [
-        ("EAGAIN", "another server uses it"),
+        ("EAGAIN", "another server is using it"),
         ("ENOLCK", "this file system cannot lock files (no locks available)"),
         ("ENOSYS", "this file system cannot lock files (function not implemented)"),
     ],

@@ -287,7 +287,7 @@ def test_the_file_is_for_its_owner_only(file: File) -> None:
 
 
 def test_a_second_server_is_kept_out(file: File) -> None:
-    with pytest.raises(JournalError, match="another server uses it"):
+    with pytest.raises(JournalError, match="another server is using it"):
         Database(file.path, "full", "e", "b")
 
 
@@ -395,7 +395,7 @@ def test_what_was_refused_for_a_failed_sync_is_not_in_the_file(file: File) -> No
     file.keeps(TopicSet("alice", "tea"))
     file.database.fails_after = "SQLITE_IOERR_FSYNC"
 
-    assert "the disk does not work" in file.refuses(TopicSet("bob", "coffee"))
+    assert "disk error" in file.refuses(TopicSet("bob", "coffee"))
     file.database.fails_after = ""
     file.crashes()
 
