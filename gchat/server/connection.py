@@ -125,7 +125,8 @@ class Connection:
         self._reader = get_hub().loop.io(sock.fileno(), _READ)
         self._writer: Any = None  # a watcher, while the kernel takes no more
         self._ready: Event | None = None  # set when little enough is owed to read on
-        self._decoder = LineDecoder(self.dialect.line_bytes(app.config.limits.max_line_bytes))
+        line_bytes = self.dialect.line_bytes(app.config.limits.max_line_bytes)
+        self._decoder = LineDecoder(line_bytes, typed=self.dialect is plain)
         self._greenlet: Any = None
         self._mark = 0  # bytes that the peer had taken
         self._mark_at = 0.0  # at this time, which is when it last made progress
@@ -176,10 +177,10 @@ class Connection:
                 self.app.pump.submit([Transmit(self.session.id, replies)])
             if not self._hear():
                 return CloseReason.QUIT
-            rest, data = decoder.rest, b""
-            if rest and rest == goodbye and self._says_goodbye():
+            data = b""
+            if decoder.rest_at_once and decoder.rest == goodbye and goodbye and self._says_goodbye():
                 return CloseReason.QUIT
-            if not self._heard and (what := foreign.foreign_start(rest)):
+            if not self._heard and (what := foreign.foreign_start(decoder.rest)):
                 return self._turn_away(what)
 
     def _hear(self) -> bool:
