@@ -8,7 +8,8 @@ Rules:
 2. Ordinary words need more than themselves to be taken for a protocol: a first line may well be "GET some sleep".
 3. Binary protocols send no line, so they are known by their first bytes. Nothing else waits for more than the first
    line that is not blank, or MAX_START_BYTES.
-4. An opening of the rich dialect that stands anywhere but at the very start holds a secret, and is never said.
+4. The opening of the rich dialect is none of these. But it holds a secret: behind a space, where it opens nothing, it
+   is not said either.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from typing import Final, Literal
 from msgspec import Struct
 
 from gchat.protocol.framing import after_bom
+from gchat.protocol.wire import ANY_OPENING
 
 #: A first line that is longer is judged by so many bytes of it.
 MAX_START_BYTES = 512
@@ -63,6 +65,8 @@ def sniff(start: bytes, *, ended: bool = False) -> Verdict:
     line, *more = _LINE_END.split(text[:MAX_START_BYTES], maxsplit=1)
     if not (more or ended or len(start) >= MAX_START_BYTES):
         return MORE if not line or _MAY_BE_FOREIGN.match(line) else None
+    if line.startswith(ANY_OPENING):
+        return _SPACED_OPENING if start.removesuffix(text).endswith((b" ", b"\t")) else None
     return next((protocol for protocol, pattern in _TEXT if pattern.fullmatch(line)), None)
 
 
@@ -160,6 +164,8 @@ _BINARY = [
     )
 ]
 
+_SPACED_OPENING = Foreign("GCHAT", b"> Nothing may stand before GCHAT/1 on its line\n")
+
 _IMAP_TAG = rb"(?:[A-Za-z]{0,8}\d+|[A-Za-z.])"
 
 _IRC = Foreign("IRC", _line("ERROR :"))
@@ -171,7 +177,6 @@ _SMTP = Foreign("SMTP", _line("554 "))
 _TEXT = [
     (protocol, re.compile(pattern))
     for protocol, pattern in (
-        (Foreign("GCHAT", b"> This server speaks GCHAT/1, at the very start of a connection\n"), rb"GCHAT/.*"),
         (Foreign("RTSP", _line("RTSP/1.0 400 ", "\r\n\r\n")), rb"[A-Z_]+ \S+ RTSP/\d\.\d"),
         (Foreign("SIP", _line("SIP/2.0 400 ", "\r\n\r\n")), rb"[A-Z]+ \S+ SIP/\d\.\d"),
         (_HTTP, rb"(?:GET|HEAD|POST|PUT|DELETE|CONNECT|OPTIONS|TRACE|PATCH) /\S*"),

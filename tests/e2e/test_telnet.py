@@ -113,7 +113,7 @@ def test_a_byte_order_mark_before_a_command_is_not_said(unix_server: Server, bom
     with unix_server.join() as reader, unix_server.connect() as user:
         for piece in [*bom, b"/nick powershell\r\n"]:
             send_piece(user, piece)
-        user.sees_bytes(b"> You are powershell now")
+        user.sees_bytes(b"> You are now powershell")
         assert b"/nick" not in reader.received
         user.says("/quit")
         user.sees_end()

@@ -60,9 +60,8 @@ FOREIGN = [
     ("SIP", "OPTIONS sip:nm SIP/2.0"),
     ("VNC", "RFB 003.008"),
     ("rsync", "@RSYNCD: 31.0"),
-    ("GCHAT", 'GCHAT/2 {"token":"secret"}'),
-    ("GCHAT", ' GCHAT/1 {"token":"secret"}'),
-    ("GCHAT", 'GCHAT/1 {"token":"secret"}'),
+    ("GCHAT", ' GCHAT/2 {"token":"secret"}'),
+    ("GCHAT", '\n\t GCHAT/1 {"token":"secret"}'),
 ]
 
 LINES = [(name, f"{line}\r\n".encode()) for name, line in FOREIGN]
@@ -204,6 +203,12 @@ def test_what_people_say_is_chat(line: str, end: str) -> None:
     assert verdict(f"{line}{end}".encode()) is (MORE if waits else None)
     assert sniff(f"{line}{end}".encode(), ended=True) is None
     assert sniff(line.encode(), ended=True) is None
+
+
+@pytest.mark.parametrize("before", [b"", b"\xef\xbb\xbf", b"\n", b"  \r\n\r\0"])
+def test_an_opening_of_ours_at_the_start_of_its_line_is_not_foreign(before: bytes) -> None:
+    assert verdict(before + b'GCHAT/1 {"token":"secret"}\n') is None
+    assert sniff(before + b"GCHAT/1 " + b"x" * 1000 + b"\n") is None
 
 
 @pytest.mark.parametrize("start", [b"-", b"-1", b"/", b"\xff", b"\xff\xfd\x03", "у".encode(), b"!", b"\x08"])
