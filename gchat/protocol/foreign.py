@@ -8,8 +8,7 @@ Rules:
 2. Ordinary words need more than themselves to be taken for a protocol: a first line may well be "GET some sleep".
 3. Binary protocols send no line, so they are known by their first bytes. Nothing else waits for more than the first
    line that is not blank, or MAX_START_BYTES.
-4. The opening of the rich dialect is none of these. But it holds a secret: behind a space, where it opens nothing, it
-   is not said either.
+4. The opening of the rich dialect is none of these; where it opens nothing, the plain dialect refuses it.
 """
 
 from __future__ import annotations
@@ -21,7 +20,6 @@ from typing import Final, Literal
 from msgspec import Struct
 
 from gchat.protocol.framing import after_bom
-from gchat.protocol.wire import ANY_OPENING
 
 #: A first line that is longer is judged by so many bytes of it.
 MAX_START_BYTES = 512
@@ -65,8 +63,6 @@ def sniff(start: bytes, *, ended: bool = False) -> Verdict:
     line, *more = _LINE_END.split(text[:MAX_START_BYTES], maxsplit=1)
     if not (more or ended or len(start) >= MAX_START_BYTES):
         return MORE if not line or _MAY_BE_FOREIGN.match(line) else None
-    if line.startswith(ANY_OPENING):
-        return _SPACED_OPENING if start.removesuffix(text).endswith((b" ", b"\t")) else None
     return next((protocol for protocol, pattern in _TEXT if pattern.fullmatch(line)), None)
 
 
@@ -163,8 +159,6 @@ _BINARY = [
         ),
     )
 ]
-
-_SPACED_OPENING = Foreign("GCHAT", b"> Nothing may stand before GCHAT/1 on its line\n")
 
 _IMAP_TAG = rb"(?:[A-Za-z]{0,8}\d+|[A-Za-z.])"
 

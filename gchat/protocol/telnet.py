@@ -1,8 +1,8 @@
 """Telnet: its commands are taken out of a stream (RFC 854, 855), and its proposals are answered.
 
 Rules, which hold however the bytes are split over packets:
-1. Each option is answered once per direction, so that no peer can make the server talk. TIMING-MARK (RFC 860) is
-   answered again after more text: telnet shows nothing after Ctrl+C until it has that answer.
+1. In a stream that is typed each option is answered once per direction, so that no peer can make the server talk.
+   TIMING-MARK (RFC 860) is answered again after more text: telnet shows nothing after Ctrl+C until it has that answer.
 2. BINARY (RFC 856) is agreed to, everything else is refused. The first command shows that the peer is telnet: it is
    asked to send BINARY. The server does not offer to send BINARY itself: telnet's screen would need CR LF then.
 3. Without BINARY, telnet mistakes some bytes of letters for control keys: the 0x83 in the letter U+0443 is Ctrl+C with
@@ -124,7 +124,7 @@ class Telnet:
 
     def _answer(self, verb: int, option: int) -> None:
         self._count()
-        if verb in _ANSWERS and (verb, option) not in self._answered:
+        if self._typed and verb in _ANSWERS and (verb, option) not in self._answered:
             self._answered.add((verb, option))
             self.replies += bytes((_IAC, _ANSWERS[verb][option == _BINARY], option))
 
@@ -134,7 +134,7 @@ class Telnet:
 
     def _ask(self) -> None:
         """Ask for BINARY, once. That answers the peer's own offer of it too."""
-        if (_WILL, _BINARY) not in self._answered:
+        if self._typed and (_WILL, _BINARY) not in self._answered:
             self._answered.add((_WILL, _BINARY))
             self.replies += bytes((_IAC, _DO, _BINARY))
 

@@ -644,8 +644,6 @@ FOREIGN = {
     "RDP": b"\x03\x00\x00\x13\x0e\xe0\x00\x00\x00\x00\x00\x01\x00\x08\x00\x03\x00\x00\x00",
     "IMAP": b"a1 LOGIN bob hunter2\r\n",
     "POP3": b"USER bob\r\nPASS hunter2\r\n",
-    "rich, of another version": b'GCHAT/7 {"token":"hunter2"}\n',
-    "rich, behind a space": b' GCHAT/1 {"token":"hunter2"}\n',
     "PROXY v2": b"\r\n\r\n\x00\r\nQUIT\n\x21\x11\x00\x0c\xc0\x00\x02\x01\xc0\x00\x02\x02\xdc\x04\x22\xb8hello\n",
 }
 

@@ -29,7 +29,7 @@ PROPOSALS = [(bytes((0xFF, verb, option)), option) for verb in (0xFD, 0xFB) for 
 @pytest.mark.parametrize(("proposal", "option"), PROPOSALS)
 def test_what_telnet_proposes_is_refused_once_however_it_is_split(proposal: bytes, option: int) -> None:
     for packets in splits(b"a" + proposal + b"b" + proposal + b"\n"):
-        decoder = LineDecoder(LIMIT)
+        decoder = LineDecoder(LIMIT, typed=True)
 
         assert heard(decoder, packets) == [b"ab"]
         assert answers(decoder) == bytes((0xFF, 0xFC if proposal[1] == 0xFD else 0xFE, option))
@@ -37,7 +37,7 @@ def test_what_telnet_proposes_is_refused_once_however_it_is_split(proposal: byte
 
 
 def test_an_option_is_answered_once_for_each_direction() -> None:
-    decoder = LineDecoder(LIMIT)
+    decoder = LineDecoder(LIMIT, typed=True)
 
     heard(decoder, [b"\xff\xfd\x01\xff\xfb\x01\xff\xfd\x01\xff\xfb\x01\n"])
     assert answers(decoder) == b"\xff\xfc\x01\xff\xfe\x01"
@@ -47,7 +47,7 @@ def test_an_option_is_answered_once_for_each_direction() -> None:
     "command", [b"\xff\xfc\x01", b"\xff\xfe\x01", b"\xff\xf1", b"\xff\xf4", b"\xff\xfa\x01x\xff\xf0"]
 )
 def test_telnet_is_asked_for_binary_once_when_it_shows_itself(command: bytes) -> None:
-    decoder = LineDecoder(LIMIT)
+    decoder = LineDecoder(LIMIT, typed=True)
 
     assert heard(decoder, [command + b"\n"]) == [b""]
     assert decoder.replies() == ASK
@@ -57,7 +57,7 @@ def test_telnet_is_asked_for_binary_once_when_it_shows_itself(command: bytes) ->
 
 @pytest.mark.parametrize("text", [b"caf\xe9", b"\xff\xff", b"\xff \xff\n", b"\xffoui", b"\xff"])
 def test_a_byte_ff_in_somebodys_text_is_not_telnet(text: bytes) -> None:
-    decoder = LineDecoder(LIMIT)
+    decoder = LineDecoder(LIMIT, typed=True)
 
     heard(decoder, [text])
     assert decoder.replies() == b""
@@ -74,14 +74,21 @@ def test_a_byte_ff_in_somebodys_text_is_not_telnet(text: bytes) -> None:
 )
 def test_binary_is_agreed_to_in_both_directions(asked: bytes, replies: bytes) -> None:
     for packets in splits(asked + asked):
-        decoder = LineDecoder(LIMIT)
+        decoder = LineDecoder(LIMIT, typed=True)
         heard(decoder, packets)
 
         assert decoder.replies() == replies, packets
 
 
-def test_a_letter_that_telnet_mistook_shows_telnet_too_and_its_timing_mark_is_answered() -> None:
+def test_a_stream_that_nobody_types_gets_no_answers() -> None:
     decoder = LineDecoder(LIMIT)
+
+    assert heard(decoder, [b'{"text":"\xff\xfe"}\xff\xfd\x06\xff\xfb\x01\n']) == [b'{"text":"}']
+    assert decoder.replies() == b""
+
+
+def test_a_letter_that_telnet_mistook_shows_telnet_too_and_its_timing_mark_is_answered() -> None:
+    decoder = LineDecoder(LIMIT, typed=True)
 
     assert heard(decoder, [b"\xd1" + INTERRUPT + b"\xd1" + INTERRUPT + b"\n"]) == ["уу".encode()]
     assert answers(decoder) == b"\xff\xfc\x06" * 2
@@ -89,7 +96,7 @@ def test_a_letter_that_telnet_mistook_shows_telnet_too_and_its_timing_mark_is_an
 
 
 def test_a_megabyte_of_proposals_gets_at_most_an_answer_for_each_option_and_direction() -> None:
-    decoder = LineDecoder(LIMIT)
+    decoder = LineDecoder(LIMIT, typed=True)
     storm = b"".join(bytes((0xFF, verb, option)) for option in range(256) for verb in (0xFD, 0xFB))
     packets = [storm[at : at + 1500] + b"\n" for at in range(0, len(storm), 1500)] * 650
 
@@ -102,7 +109,7 @@ def test_the_timing_mark_of_each_interrupt_is_answered_when_something_was_typed_
     # After Ctrl+C telnet shows nothing until its DO TIMING-MARK is answered.
     refusal = b"\xff\xfc\x06"
     for packets in splits(b"more\r\n" + INTERRUPT):
-        decoder = LineDecoder(LIMIT)
+        decoder = LineDecoder(LIMIT, typed=True)
         heard(decoder, [INTERRUPT])
         assert answers(decoder) == refusal
 
@@ -112,14 +119,14 @@ def test_the_timing_mark_of_each_interrupt_is_answered_when_something_was_typed_
 
 
 def test_timing_marks_with_nothing_between_are_answered_once() -> None:
-    decoder = LineDecoder(LIMIT)
+    decoder = LineDecoder(LIMIT, typed=True)
 
     heard(decoder, [b"\xff\xfd\x06" * MAX_COMMANDS])
     assert answers(decoder) == b"\xff\xfc\x06"
 
 
 def test_a_subnegotiation_without_end_is_text_again_after_its_cap() -> None:
-    decoder = LineDecoder(LIMIT)
+    decoder = LineDecoder(LIMIT, typed=True)
 
     assert heard(decoder, [b"a\xff\xfa", b"s" * MAX_SUBNEGOTIATION_BYTES, b"b\n"]) == [b"ab"]
     assert heard(decoder, [b"next\n"]) == [b"next"]
@@ -140,7 +147,7 @@ def test_a_peer_that_sends_commands_for_ever_is_not_talking_lines(command: bytes
 
 
 def test_the_lines_before_too_many_commands_are_heard_first() -> None:
-    decoder = LineDecoder(LIMIT)
+    decoder = LineDecoder(LIMIT, typed=True)
     decoder.feed(b"one\ntwo\n" + b"\xff\xf1" * 2000 + b"three\n")
 
     assert decoder.take(10) == [b"one", b"two"]
@@ -150,7 +157,7 @@ def test_the_lines_before_too_many_commands_are_heard_first() -> None:
 
 
 def test_commands_are_counted_from_the_last_line_on() -> None:
-    decoder = LineDecoder(LIMIT)
+    decoder = LineDecoder(LIMIT, typed=True)
 
     assert heard(decoder, [b"\xff\xf1" * MAX_COMMANDS + b"x\n"] * 5) == [b"x"] * 5
 
