@@ -164,13 +164,19 @@ class Registry:
             return [*self._part(session, was or session.name), *self._appear(session, room)]
         if not session.is_announced:
             return self._appear(session)
-        return [Arrive(session.id), *self._tell_renamed(session, was)]
+        return [*self._arrive(session), *self._tell_renamed(session, was)]
 
     def _appear(self, session: Session, room: Room | None = None) -> list[Effect]:
         """Tell those in `room`, or where the user is already, that the user is here."""
         self._silent.pop(session, None)
         session.is_announced = True
-        return [Arrive(session.id), *self._enter_room(session, room or session.room)]
+        return [*self._arrive(session), *self._enter_room(session, room or session.room)]
+
+    def _arrive(self, session: Session) -> list[Effect]:
+        if session.has_arrived:
+            return []
+        session.has_arrived = True
+        return [Arrive(session.id)]
 
     def _greeting(self, session: Session) -> Welcome:
         limits, online = self.limits, len(self.sessions)

@@ -8,11 +8,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
 from gchat.protocol import commands, events, sentences, slash
+from gchat.protocol.errors import Code, Refusal
 from gchat.protocol.text import printable, printable_line, printable_lines
 
 #: So say the clients of old.
@@ -23,14 +25,19 @@ goodbye = b"-1"
 # A line that begins with one of these is simply said; all others are looked at.
 _SAID_AT_ONCE = frozenset(map(chr, range(0x21, 0x7F))) - {"/"}
 
+# There may be a token in it, which must not be said to the room.
+_OPENING = re.compile(r"\s*GCHAT/\S*\s*\{")
+_REFUSED = commands.Mistake(Refusal(Code.BAD_COMMAND, sentences.LATE_OPENING))
+
 
 def decode(lines: Sequence[bytes]) -> list[commands.Command]:
     """Return what `lines` ask; see Dialect.decode.
 
     Each invalid sequence of UTF-8 becomes one U+FFFD, and lines without anything visible nothing.
     """
-    texts = b"\n".join(lines).decode("utf-8", "replace").split("\n")
-    if _SAID_AT_ONCE.issuperset([text[:1] for text in texts]):
+    joined = b"\n".join(lines)
+    texts = joined.decode("utf-8", "replace").split("\n")
+    if _SAID_AT_ONCE.issuperset([text[:1] for text in texts]) and b"GCHAT/" not in joined:
         return [commands.Say(tuple(texts))]
     return _decode_mixed(texts)
 
@@ -40,7 +47,7 @@ def _decode_mixed(texts: list[str]) -> list[commands.Command]:
     found: list[commands.Command] = []
     said: list[str] = []
     for text in texts:
-        command = slash.parse(text)
+        command = _REFUSED if _OPENING.match(text) else slash.parse(text)
         if isinstance(command, commands.Say):
             said += command.texts
         elif command is not None:
