@@ -1,7 +1,7 @@
 """The registry: every user, nick and room, shared by all connections. Pure, so one call is one step for everybody.
 
 Each method returns the effects of what happened, for the shell to carry out in order. What a user may ask for is in
-verbs; here are the few things that change who is where.
+verbs; here are the few operations that move users, name them and let them go.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ REPLACED = "You have connected again from elsewhere"
 
 
 class Registry:
-    """Who is where.
+    """All users, nicks and rooms.
 
     1. A session is in exactly one room, from connect() to leave().
     2. No two sessions' names share a key (see Names).
@@ -188,7 +188,7 @@ class Registry:
         return Ready(self.limits.prompt) if session.token or self.limits.prompt else None
 
     def execute(self, session: Session, command: Command, now: float) -> list[Effect]:
-        """Return the effects of what the user of `session` asks: a refusal is one too, and who is gone has none."""
+        """Return the effects of a command of `session`: a refusal is one too, and a user who has left has none."""
         if session.id not in self.sessions or session in self._away:
             return []
         appeared = [] if session.is_announced else self._appear(session)

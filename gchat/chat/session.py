@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 class Seat:
     """Where a user's session is found, also after another one has taken it over.
 
-    When the user has left, `session` is None and `name` is what they were called last.
+    When the user has left, `session` is None and `name` is their last name.
     """
 
     __slots__ = ("name", "session")

@@ -1,9 +1,9 @@
-"""The plain dialect: what `nc` and `telnet` see. Commands are slash's matter, and most sentences those of `sentences`.
+"""The plain dialect: what `nc` and `telnet` see. Commands are in slash, most sentences in `sentences`.
 
 > Connected to the chat server (2 users online)       greeting, answers, newcomers
 [alice] Hello                                          a message
 < The user bob left (1 user online)                    a departure
-* alice waves                                          what a user does; what the server says of users has >
+* alice waves                                          an action; what the server says of users begins with >
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from gchat.protocol import commands, events, sentences, slash
 from gchat.protocol.errors import Code, Refusal
 from gchat.protocol.text import printable, printable_line, printable_lines
 
-#: So say the clients of old.
+#: What the first gchat clients send when they leave.
 goodbye = b"-1"
 
 # --- Bytes to commands -----------------------------------------------------------------------------------------------
@@ -33,7 +33,7 @@ _REFUSED = commands.Mistake(Refusal(Code.BAD_COMMAND, sentences.LATE_OPENING))
 def decode(lines: Sequence[bytes]) -> list[commands.Command]:
     """Return what `lines` ask; see Dialect.decode.
 
-    Each invalid sequence of UTF-8 becomes one U+FFFD, and lines without anything visible nothing.
+    Each invalid sequence of UTF-8 becomes one U+FFFD. Lines in which nothing is visible are dropped.
     """
     joined = b"\n".join(lines)
     texts = joined.decode("utf-8", "replace").split("\n")
@@ -43,7 +43,7 @@ def decode(lines: Sequence[bytes]) -> list[commands.Command]:
 
 
 def _decode_mixed(texts: list[str]) -> list[commands.Command]:
-    """Do the same as decode, for lines some of which are blank or commands."""
+    """Do the same as decode for lines that include blank ones or commands."""
     found: list[commands.Command] = []
     said: list[str] = []
     for text in texts:
@@ -61,7 +61,7 @@ def _decode_mixed(texts: list[str]) -> list[commands.Command]:
 
 
 def line_bytes(text_bytes: int) -> int:
-    """Return how long a line may be: a text, and nothing else. See Dialect.line_bytes."""
+    """Return the longest line: it is a text and nothing else. See Dialect.line_bytes."""
     return text_bytes
 
 
@@ -138,7 +138,7 @@ def _page(event: events.Page) -> bytes:
 
 
 def _dated(records: Sequence[events.Record], now: float, *, numbered: bool) -> list[bytes]:
-    """Return old messages, each with its time, perhaps its number, and with a line where the day changes."""
+    """Return old messages, each with its time (and its number, if `numbered`), and a line where the day changes."""
     parts = []
     day = datetime.fromtimestamp(now).date()
     for record in records:
@@ -165,7 +165,7 @@ def _told(event: events.Told) -> bytes:
 
 
 def _acknowledged(_event: events.Acknowledged) -> bytes:
-    return b""  # a person sees what was typed
+    return b""  # the user has seen what they typed
 
 
 def _named(event: events.Named) -> bytes:
@@ -235,5 +235,5 @@ _ENCODERS: dict[type, Callable[[Any], bytes]] = {
 
 
 def encode(event: events.Event, room: str = "") -> bytes:  # noqa: ARG001  # a plain user is in one room at a time
-    """Return `event` as lines; see Dialect.encode. Ready alone is not a line: the prompt waits for what is typed."""
+    """Return `event` as lines; see Dialect.encode. Only Ready is not a line: the user types behind the prompt."""
     return _ENCODERS[type(event)](event)

@@ -665,6 +665,7 @@ def test_nothing_of_a_foreign_protocol_is_relayed(unix_server: Server, name: str
         assert b"evil" not in reader.received
         assert b"* " not in reader.received
         assert "hunter2" not in unix_server.shown
+        assert b" is now " not in reader.received
 
 
 def test_a_program_of_another_protocol_is_told_what_this_is_in_its_own_words(server: Server) -> None:
