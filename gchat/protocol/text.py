@@ -1,4 +1,4 @@
-"""Text: what may be shown on somebody's terminal, and what may be a name. Knows nothing of who says what.
+"""Text: what may be shown on a user's terminal, and what may be a name. Knows nothing of rooms and users.
 
 `printable` is the one function that decides what may go out. Every dialect, the conversation on stdout and the log
 send nothing that has not been through it (threats.md T5, T7, T8, T10).
@@ -172,7 +172,7 @@ def nick(name: str, max_length: int) -> str:
 def room(name: str) -> str:
     """Return `name` as a room's name, in lower case: PRECIS UsernameCaseMapped (RFC 8265). Raises Refusal.
 
-    One leading # is dropped, for those who come from IRC.
+    One leading # is dropped: users of IRC type it.
     """
     return _name("room name", "UsernameCaseMapped", name.removeprefix("#"), MAX_ROOM_NAME)
 
@@ -181,7 +181,7 @@ def name_keys(name: str) -> frozenset[str]:
     """Return the keys of `name`: two names that share one are the same name, or could be taken for each other.
 
     One is the name without case and width, one the skeleton of UTS 39, section 4, without case. The second alone would
-    let both Ian and ian in, for I looks like l and i does not.
+    let both Ian and ian in, because I looks like l and i does not.
     """
     plain = folded(name)
     return frozenset((plain, _skeleton(plain), folded(_skeleton(unicodedata.normalize("NFKC", name)))))
@@ -194,20 +194,22 @@ def folded(name: str) -> str:
 
 def _name(kind: str, profile: str, name: str, max_length: int) -> str:
     if not name:
-        raise Refusal(Code.BAD_NAME, f"That is no {kind}: it is empty")
+        raise Refusal(Code.BAD_NAME, f"The {kind} is empty")
     if len(name) > max_length:
-        raise Refusal(Code.BAD_NAME, f"That {kind} is too long: {len(name):,} characters, {max_length} at most")
+        raise Refusal(Code.BAD_NAME, f"The {kind} is too long: {len(name):,} characters, the limit is {max_length}")
     if bad := _RESERVED_CHARS.search(name):
         what = "a space" if bad[0].isspace() else bad[0]
-        raise Refusal(Code.BAD_NAME, f"A {kind} has letters, digits, and - _ . between them, but not {what}")
+        raise Refusal(Code.BAD_NAME, f"A {kind} cannot contain {what}; use letters, digits, - _ and .")
     try:
         name = str(get_profile(profile).enforce(name))
     except UnicodeEncodeError as error:
         bad_part = error.object[error.start : error.end]
-        raise Refusal(Code.BAD_NAME, f"A {kind} cannot have {_described(bad_part)} in it") from None
+        raise Refusal(Code.BAD_NAME, f"A {kind} cannot contain {_described(bad_part)}") from None
     # Width mapping and normalization may have made a reserved character, or more of them, of an innocent one.
     if len(name) > max_length or _RESERVED_CHARS.search(name) or (not name[0].isalnum() and name[0] != "_"):
-        raise Refusal(Code.BAD_NAME, f"A {kind} begins with a letter or a digit and has letters, digits, - _ . in it")
+        raise Refusal(
+            Code.BAD_NAME, f"A {kind} begins with a letter or a digit and consists of letters, digits, - _ and ."
+        )
     if len(scripts := _scripts(name)) > 1 and not any(scripts <= together for together in _SCRIPTS_TOGETHER):
         raise Refusal(Code.BAD_NAME, f"A {kind} cannot mix {' and '.join(sorted(s.title() for s in scripts))} letters")
     return name
@@ -241,7 +243,7 @@ def _prototypes() -> dict[str, str]:
     """Each confusable character's prototype.
 
     The library keeps Unicode's confusables.txt as a graph without direction: a character that is not a prototype has
-    one neighbour, its prototype. Where two have only each other, either will do, for keys are only ever compared.
+    one neighbour, its prototype. Where two have only each other, either will do, because keys are only ever compared.
     """
     only_neighbour = {
         source.strip("\u200e"): str(homoglyphs[0]["c"]).strip("\u200e")

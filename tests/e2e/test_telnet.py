@@ -117,3 +117,12 @@ def test_a_byte_order_mark_before_a_command_is_not_said(unix_server: Server, bom
         assert b"/nick" not in reader.received
         user.says("/quit")
         user.sees_end()
+
+
+def test_an_empty_line_and_the_end_of_the_stream_are_no_protocol_and_no_message(server: Server) -> None:
+    """echo | nc -N"""
+    with server.join() as reader, server.connect() as user:
+        user.sends(b"\n")
+        user.closes()
+        user.sees_end()
+        reader.does_not_see(b"] ")

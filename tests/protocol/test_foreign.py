@@ -89,6 +89,8 @@ BINARY = [
     ("a policy request", b"<policy-file-request/>\x00"),
     ("Git", b"0032git-upload-pack /project.git\x00host=example.org\x00"),
     ("Redis", b"*1\r\n$4\r\nPING\r\n"),
+    ("Redis", b"*1\r\n$4\r\ninfo\r\n"),  # ioredis
+    ("RDP", b"\x03\x00\x00\x2b\x26\xe0\x00\x00\x00\x00\x00Cookie: mstshash=user\r\n"),
     ("Redis", b"*2\r\n$4\r\nAUTH\r\n$7\r\nhunter2\r\n"),
     ("a binary protocol", b"\x00\x06\x01\x00\x00\x01\x00\x00"),  # DNS
     ("a binary protocol", b"\x12\x01\x00\x34\x00\x00"),  # SQL Server

@@ -131,6 +131,12 @@ TYPED_SAMPLES = [
     (b"a\xc3\x7fb\xed\xa0\x80\n", [b"ab\xed\xa0\x80"], b""),
     (b"a\xff\xf7b\n", [b"b"], b""),  # telnet's Erase Character and Erase Line
     (b"abc\xff\xf8d\n", [b"d"], b""),
+    # What users of other servers reported: Windows' telnet, an Enter key that two programs translated, a client that
+    # sends Erase Character for Backspace, and Backspace on an empty line.
+    (b";\x08look\r\n", [b"look"], b""),
+    (b"hello\r\0\r\n", [b"hello", b""], b""),
+    (b"hello\xff\xf7\xff\xf7p\r\0", [b"help"], b""),
+    (b"\x7f\x7f\x7f\r\0hello\r\0", [b"", b"hello"], b""),
     (b"b\x08bo\x08ol\x08ld\x08d\n", [b"bold"], b""),  # what man writes for a bold word
 ]
 
