@@ -91,7 +91,9 @@ class LineDecoder:
         self._lines: list[bytes] = []  # whole lines; those from index `_taken` on are not yet taken
         self._taken = 0
         self.waiting = False  # whether take() has something to say
-        self.rest_at_once = False  # whether the rest came in one feed: a program sends so, not a user key by key
+        self.rest_at_once = (
+            False  # whether there is a rest that came in one feed: programs send so, typing users do not
+        )
         self._suspect = False  # whether a line may be too long
         self._edits = False  # whether a key that edits may be among the lines
         self._partial = b""
@@ -141,7 +143,7 @@ class LineDecoder:
             data = self._without_bom(data)
         lines = data.split(b"\n")
         self._partial = lines.pop()
-        self.rest_at_once = not partial or bool(lines)
+        self.rest_at_once = bool(self._partial) and (not partial or bool(lines))
         if self._discarded and lines:
             del lines[0]
             self._discarded = 0

@@ -45,12 +45,10 @@ _KEYS = {_EC: b"\x08", _EL: b"\x15"}
 # The answers to a proposal: refused, agreed.
 _ANSWERS = {_DO: (_WONT, _WILL), _WILL: (_DONT, _DO)}
 
-# What follows an IAC and is no command is text: somebody's text has that byte in it, and its line may end there.
-_TOKEN = re.compile(
-    rb"(?s)(?P<text>(?:[^\xff]++|\xff[\x00-\xeb\xff])++)"
-    rb"|\xff(?P<proposal>[\xfb-\xfe].)"
-    rb"|(?P<subnegotiation>\xff\xfa)"
-    rb"|\xff(?P<command>[\xec-\xf9])"
+# Text, and the command behind it. What follows an IAC and is no command is text: a user's text has that byte in it, and
+# its line may end there.
+_TEXT_AND_COMMAND = re.compile(
+    rb"(?s)((?:[^\xff]++|\xff[\x00-\xeb\xff])*+)(?:\xff(?:([\xfb-\xfe].)|(\xfa)|([\xec-\xf9])))?"
 )
 _SUBNEGOTIATION = re.compile(rb"(?s)(?:[^\xff]|\xff[^\xf0])*+\xff\xf0")
 _UNFINISHED_LETTER = re.compile(rb"(?:[\xc2-\xf4]|[\xe0-\xf4][\x80-\xbf]|[\xf0-\xf4][\x80-\xbf]{2})\Z")
@@ -82,29 +80,32 @@ class Telnet:
         texts = []
         at = 0
         while at < len(data) and not self.endless:
-            token = _TOKEN.match(data, at)
-            start, at = at, token.end() if token else len(data)
-            if token is None:
-                self._unfinished = data[start:]
-            elif token.lastgroup == "text":
-                texts.append(self._text(token[0]))
-            elif token.lastgroup == "subnegotiation":
-                at = self._end_of_subnegotiation(data, at)
+            found = _TEXT_AND_COMMAND.match(data, at)
+            assert found  # it matches anything
+            text, proposal, subnegotiation, command = found.groups()
+            if text:
+                texts.append(self._text(text))
+            at = found.end()
+            if command:
+                texts.append(self._carry_out(command[0]))
+            elif proposal:
+                self._answer(*proposal)
+            elif subnegotiation:
+                start, at = at - 2, self._end_of_subnegotiation(data, at)
                 if at > len(data):
                     self._unfinished = data[start:]
                 else:
                     self._count()
-            elif token.lastgroup == "proposal":
-                self._answer(*token["proposal"])
             else:
-                texts.append(self._carry_out(token["command"][0]))
+                self._unfinished = data[at:]
+                break
         return b"".join(texts)
 
     def _text(self, run: bytes) -> bytes:
         run = run.replace(b"\xff\xff", b"\xff")
         self._tail = (self._tail + run[-3:])[-3:]
         self._answered.discard((_DO, _TIMING_MARK))
-        if b"\n" in run or (self._typed and b"\r" in run):
+        if self._commands and (b"\n" in run or (self._typed and b"\r" in run)):
             self._commands = 0
         return run
 
