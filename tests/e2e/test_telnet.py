@@ -63,6 +63,22 @@ def test_ctrl_c_in_telnet_leaves_also_after_such_letters(server: Server, tmp_pat
         reader.sees(f"< The user {name} left")
 
 
+def test_a_terminal_that_sends_key_by_key_edits_its_line(server: Server, tmp_path: Path) -> None:
+    nc = f"stty -icanon -icrnl; exec {need('nc')} 127.0.0.1 {server.port}"
+    with server.join() as reader, Screen(tmp_path, "sh", "-c", nc) as screen:
+        screen.shows("[You]")
+        screen.types("my secret")
+        screen.presses("C-u")
+        screen.types("helo")
+        screen.presses("BSpace", "l", "o", "C-h", "o")
+        screen.presses("Enter")
+        assert reader.sees("[").endswith("] hello")
+        screen.types("本当")
+        screen.presses("BSpace", "Enter")
+        assert reader.sees("[").endswith("] 本")
+        assert b"secret" not in reader.received
+
+
 @pytest.mark.parametrize("end", ["\r", "\r\0", "\n\r", "\r\n"])
 def test_any_enter_key_sends_a_line(unix_server: Server, end: str) -> None:
     with unix_server.join() as reader, unix_server.join() as talker:
