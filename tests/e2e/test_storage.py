@@ -259,6 +259,14 @@ def test_a_path_with_two_slashes_works_everywhere(tmp_path: Path) -> None:
     assert exported(tmp_path / "copy.db") == ["hello"]
 
 
+def test_the_name_that_sqlite_has_for_memory_makes_no_file_of_that_name() -> None:
+    with Server("127.0.0.1", "--db", ":memory:") as server, server.join("alice") as alice:
+        alice.says("hello", "/history 1")
+        alice.sees_bytes(b"[alice] hello\n")
+        alice.does_not_see(b"Not sent")
+        assert not Path(f"/proc/{server.pid}/cwd/:memory:").exists()
+
+
 def test_a_path_of_any_characters_is_a_path(tmp_path: Path) -> None:
     path = tmp_path / "a?mode=memory&x=%41#b ä"
     with Server("127.0.0.1", "--db", str(path)) as server, server.join("alice") as alice:
