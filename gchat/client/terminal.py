@@ -13,12 +13,13 @@ import gevent
 from gevent.queue import Queue
 
 from gchat.client import plain_link
+from gchat.client.batch import actions, expanded, question
 from gchat.client.conversation import Back, Delivered, Lost, Notice, Sent
-from gchat.client.input import Action, Candidate, Show, complete, parse
+from gchat.client.input import Candidate, Show, complete
 from gchat.client.keeper import LinkClosed
 from gchat.client.link import Link
 from gchat.client.plain_link import PlainLink, PlainNotice
-from gchat.client.render import Line, Timeline, aside, is_for_me, lines, lost_text
+from gchat.client.render import Line, Timeline, aside, is_for_me, lines, lost_text, shown_text
 from gchat.client.screen import Screen
 from gchat.protocol import wire
 from gchat.protocol.errors import LineTooLong
@@ -165,11 +166,8 @@ class _RichTalk(_Talk):
     # --- What is typed: on the loop, where nothing may wait --------------------------------------------------------
 
     def typed(self, texts: list[str]) -> None:
-        """Take one line, which may be a command; or many, which are words."""
-        actions: list[Action | None] = [wire.Say(text=text) for text in texts]
-        if len(texts) == 1:
-            actions = [parse(texts[0], self._reply_to)]
-        for action in actions:
+        """Do what one line says, or several."""
+        for action in actions(texts, self._reply_to):
             match action:
                 case Show():
                     self._screen.show(aside(text) for text in action.lines)
@@ -179,6 +177,10 @@ class _RichTalk(_Talk):
                     pass
                 case _:
                     self._outbox.put(action)
+
+    def question(self, texts: list[str], *, unread: bool) -> str:
+        """Return what to ask before these lines are taken."""
+        return question(texts, unread=unread)
 
     def _send(self) -> None:
         """Ask what was typed; this greenlet may wait."""
@@ -304,9 +306,13 @@ class _PlainTalk(_Talk):
 
     def typed(self, texts: list[str]) -> None:
         """Send lines; the server's commands, too."""
-        for text in texts:
-            self._screen.show([[*self.prompt(), ("", printable(text))]])
+        for text in expanded(texts):
+            self._screen.show([[*self.prompt(), ("", shown_text(text))]])
             self._outbox.put(text)
+
+    def question(self, texts: list[str], *, unread: bool) -> str:
+        """Return what to ask before these lines are sent."""
+        return question(texts, unread=unread, runs=True)
 
     def _send(self) -> None:
         while not self._chat.over:
@@ -323,7 +329,7 @@ class _PlainTalk(_Talk):
                 if self._connection.back():
                     self._screen.show([aside("Connected again")])
             case plain_link.Line():
-                self._screen.show([[("", printable(notice.text))]])
+                self._screen.show([[("", shown_text(notice.text))]])
 
     def prompt(self) -> Line:
         """Return what stands before what is typed."""

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import os
-import shlex
 import signal
 import stat
-import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from gchat.client.screen import CLEARED_S
 from tests.e2e.harness import Server, wait_until
-from tests.e2e.tools import Screen
-
-COMMAND = [sys.executable, "-m", "gchat.client.main"]
+from tests.e2e.terminals import Terminal, client
 
 
 @pytest.fixture(scope="module")
@@ -23,66 +21,6 @@ def server() -> Iterator[Server]:
     """For tests that are in a room of their own."""
     with Server(limits_messages_per_s=0, history_replay_on_join=0) as server:
         yield server
-
-
-class Terminal(Screen):
-    """gchat-client in a terminal of tmux, started by a shell that says how it ended and how it left the terminal."""
-
-    def __init__(
-        self, directory: Path, server: Server, *arguments: str, room: str = "lobby", **environment: str
-    ) -> None:
-        self._room = room
-        self._directory = directory
-        client = shlex.join([*COMMAND, server.host, str(server.port), *arguments])
-        script = f"stty -a > before; (echo $BASHPID > pid; exec {client}); echo code $?; "
-        script += "stty -a > after.new; mv after.new after; exec sleep 1000"
-        environment = {"HOME": str(directory), "PYTHONPATH": str(Path(__file__).parents[2]), **environment}
-        super().__init__(directory, "bash", "-c", script, environment=environment)
-
-    def pastes(self, text: str) -> None:
-        path = self._directory / "paste"
-        path.write_text(text)
-        self.do("load-buffer", str(path))
-        self.do("paste-buffer", "-p")
-
-    def resizes(self, width: int, height: int) -> None:
-        self.do("resize-window", "-x", str(width), "-y", str(height))
-
-    @property
-    def pid(self) -> int:
-        return int((self._directory / "pid").read_text())
-
-    @property
-    def has_rung(self) -> bool:
-        return self.do("display-message", "-p", "#{window_bell_flag}") == "1\n"
-
-    @property
-    def coloured(self) -> str:
-        return self.do("capture-pane", "-p", "-e")
-
-    @property
-    def history(self) -> list[str]:
-        return self.do("capture-pane", "-p", "-S", "-").rstrip("\n").split("\n")
-
-    def shows_line(self, text: str) -> None:
-        """Wait until a line ends with `text`, which is all but its time."""
-        wait_until(lambda: any(line[6:] == text for line in self.lines), f"the screen shows the line {text!r}")
-
-    def is_ready(self, nick: str) -> None:
-        self.shows_line(f"> You are {nick}, in {self._room}; /help shows what you can type")
-        self.shows(" online │ ")
-
-    def ended(self, code: int = 0) -> None:
-        """Wait until the client has ended, and fail unless the terminal is as it was before."""
-        self.shows(f"code {code}")
-        assert not any("│" in line for line in self.lines)
-        wait_until((self._directory / "after").exists, "the shell goes on")
-        assert (self._directory / "before").read_text() == (self._directory / "after").read_text()
-
-
-def client(directory: Path, server: Server, nick: str, room: str, *arguments: str, **environment: str) -> Terminal:
-    directory.mkdir(exist_ok=True)
-    return Terminal(directory, server, "--nick", nick, "--room", room, *arguments, room=room, **environment)
 
 
 # --- Talking ---------------------------------------------------------------------------------------------------------
@@ -235,9 +173,9 @@ def test_a_paste_of_many_lines_asks_first(server: Server, tmp_path: Path) -> Non
         for row in rows:
             assert witness.sees("[paster]") == f"[paster] {row}"
             screen.shows_line(f"[paster] {row}")
-        screen.pastes("/few\n\nlines\n")
+        screen.pastes("few\n\nlines\n")
         screen.presses("Enter")
-        assert witness.sees("[paster]") == "[paster] /few"
+        assert witness.sees("[paster]") == "[paster] few"
         assert witness.sees("[paster]") == "[paster] lines"
 
 
@@ -366,6 +304,9 @@ def test_ctrl_c_clears_what_is_typed_and_leaves_when_nothing_is(server: Server, 
         screen.shows("[leaver] never said")
         screen.presses("C-c")
         screen.shows("never said", times=0)
+        screen.presses("C-c")
+        other.does_not_see(b"left")
+        time.sleep(CLEARED_S)
         screen.presses("C-c")
         other.sees("< The user leaver left")
         screen.shows("> Goodbye")

@@ -1,0 +1,105 @@
+"""Drawing characters on a terminal whose idea of their width is not known.
+
+prompt_toolkit draws cells, and moves the cursor by what it believes their widths to be. Terminals disagree on flags,
+families, marks and new emoji: the cursor would drift. Here each doubtful cell is drawn between saving and restoring the
+cursor, which then moves by the width that prompt_toolkit believes in.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any, Self
+
+from prompt_toolkit.formatted_text import StyleAndTextTuples, fragment_list_to_text
+from prompt_toolkit.layout.processors import Processor, Transformation, TransformationInput
+from prompt_toolkit.layout.utils import explode_text_fragments
+from prompt_toolkit.output.vt100 import Vt100_Output
+from prompt_toolkit.utils import get_cwidth
+from wcwidth import wcswidth
+
+from gchat.client.layout import clusters
+
+#: Characters that nobody types stand for clusters, one for each, and one for the second column of a wide cluster.
+_FIRST = 0xF0000
+_LAST = 0xFFFFD
+_SECOND_COLUMN = "\U0010fffd"
+
+_TAB = "    "
+
+
+class Canvas(Vt100_Output):
+    """An output for cells, and the table of the clusters that it is given as one cell."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._standing: dict[str, str] = {}  # the character that stands for a cluster
+        self._clusters: dict[str, str] = {_SECOND_COLUMN: ""}
+
+    @classmethod
+    def on_stdout(cls) -> Self:
+        """Return the canvas that the terminal is. It is never asked where its cursor is."""
+        canvas = cls.from_pty(sys.stdout, term=os.environ.get("TERM"))
+        assert isinstance(canvas, cls)
+        canvas.enable_cpr = False
+        return canvas
+
+    def write(self, data: str) -> None:
+        """Draw a cell, and leave the cursor behind it, whatever the terminal thinks of its width."""
+        if data.isascii():
+            super().write(data)
+            return
+        self.write_raw("\x1b7")
+        super().write(self._clusters.get(data, data))
+        self.write_raw("\x1b8")
+        self.cursor_forward(get_cwidth(data))
+
+    def cells(self, cluster: str) -> str:
+        """Return the characters that stand for `cluster`, one for each of its columns."""
+        if cluster == "\t":
+            return _TAB
+        if len(cluster) == 1 and get_cwidth(cluster) and ord(cluster) < _FIRST:
+            return cluster
+        if cluster not in self._standing:
+            if _FIRST + len(self._standing) > _LAST:
+                return "\ufffd"
+            char = self._standing[cluster] = chr(_FIRST + len(self._standing))
+            self._clusters[char] = cluster
+        return self._standing[cluster] + (_SECOND_COLUMN if wcswidth(cluster) > 1 else "")
+
+    def drawn(self, fragments: StyleAndTextTuples) -> StyleAndTextTuples:
+        """Return `fragments` with the cells of their clusters."""
+        return [(style, "".join(map(self.cells, clusters(text)))) for style, text, *_ in fragments]
+
+
+class ClusterCells(Processor):
+    """Shows what is typed as cells of a canvas. The cursor stands at the start of a cluster, never in it."""
+
+    def __init__(self, canvas: Canvas) -> None:
+        self._canvas = canvas
+
+    def apply_transformation(self, transformation_input: TransformationInput) -> Transformation:
+        """Return one line of what is typed."""
+        fragments = transformation_input.fragments
+        text = fragment_list_to_text(fragments)
+        if text.isascii() and "\t" not in text:
+            return Transformation(fragments)
+        styles = [style for style, *_ in explode_text_fragments(fragments)]
+        shown: StyleAndTextTuples = []
+        to_display: list[int] = []
+        to_source: list[int] = []
+        for cluster in clusters(text):
+            cells = self._canvas.cells(cluster)
+            shown.append((styles[len(to_display)], cells))
+            to_source += [len(to_display)] * len(cells)
+            to_display += [len(to_source) - len(cells)] * len(cluster)
+        return Transformation(
+            shown,
+            source_to_display=lambda at: _place(to_display, at, len(to_source)),
+            display_to_source=lambda at: _place(to_source, at, len(to_display)),
+        )
+
+
+def _place(places: list[int], at: int, end: int) -> int:
+    """Return where `at` is on the other side; behind the last place things go on as they are."""
+    return places[at] if at < len(places) else end + at - len(places)
