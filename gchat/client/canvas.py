@@ -54,6 +54,21 @@ class Canvas(Vt100_Output):
         self.write_raw("\x1b8")
         self.cursor_forward(get_cwidth(data))
 
+    def to_bottom(self) -> None:
+        """Move the cursor to the lowest row.
+
+        What is drawn there has rows above it that may leave the screen when a narrower window needs more rows. A
+        prompt at the top would be pushed into the scrollback, where nothing can be erased.
+        """
+        self.cursor_down(9999)
+
+    def erase_down(self) -> None:
+        """Erase all from the cursor, which is in column 0, to the end of the screen.
+
+        Not in one go: tmux moves what is erased from the very top of the screen into the scrollback.
+        """
+        self.write_raw("\x1b7\x1b[K\x1b[B\r\x1b[J\x1b8")
+
     def cells(self, cluster: str) -> str:
         """Return the characters that stand for `cluster`, one for each of its columns."""
         if cluster == "\t":

@@ -89,6 +89,7 @@ class Screen:
         self._failure: BaseException | None = None
         self._question = ""  # whether to send the draft
         self._cleared_at = float("-inf")
+        self._resumed = False  # after a stop that was asked for, SIGCONT brings nothing new
         self._style = Style.from_dict(STYLES)
         self._depth = None if colour else ColorDepth.DEPTH_1_BIT
         self._output = Vt100_Output.from_pty(sys.stdout, term=os.environ.get("TERM"))
@@ -119,6 +120,7 @@ class Screen:
         asyncio.set_event_loop(self._loop)
         self._loop.set_exception_handler(self._failed)
         try:
+            self._canvas.to_bottom()
             self._schedule()
             running = self._app.run_async(handle_sigint=False, set_exception_handler=False)
             with suppress(EOFError):  # the terminal has hung up
@@ -180,6 +182,9 @@ class Screen:
         if self._leaving:
             self._app.exit()
             return
+        if wait_s := self._app.unsettled_s:
+            self._loop.call_later(wait_s, self._schedule)
+            return
         if self._lines:
             self._app.erase()
             self._print(LINES_AT_ONCE)
@@ -205,13 +210,17 @@ class Screen:
         self._app.erase()
         with self._keyboard.cooked_mode():
             self._job.stop()
+        self._canvas.to_bottom()
+        self._resumed = True
         self._app.invalidate()
 
     def _resume(self) -> None:
-        if self._app.is_running:
+        if self._app.is_running and not self._resumed:  # it was stopped without being asked
             self._keyboard.make_raw()
             self._app.erase()
+            self._canvas.to_bottom()
             self._app.invalidate()
+        self._resumed = False
 
     # --- What is typed ---------------------------------------------------------------------------------------------
 

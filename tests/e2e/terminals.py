@@ -78,6 +78,22 @@ class Terminal(Screen):
         assert (self._directory / "before").read_text() == (self._directory / "after").read_text()
 
 
+class Shell(Screen):
+    """An interactive shell with job control, to start gchat-client from."""
+
+    def __init__(self, directory: Path) -> None:
+        environment = {"HOME": str(directory), "PYTHONPATH": str(Path(__file__).parents[2]), "PS1": "shell$ "}
+        super().__init__(directory, "bash", "--norc", "--noprofile", "-i", environment=environment)
+
+    def starts(self, server: Server, nick: str, room: str, last: str = "", first: str = "") -> None:
+        command = [*COMMAND, server.host, str(server.port), "--nick", nick, "--room", room]
+        self.says(f"{first} {shlex.join(command)} {last}")
+
+    @property
+    def history(self) -> list[str]:
+        return self.do("capture-pane", "-p", "-S", "-").rstrip("\n").split("\n")
+
+
 def client(directory: Path, server: Server, nick: str, room: str, *arguments: str, **environment: str) -> Terminal:
     directory.mkdir(exist_ok=True)
     return Terminal(directory, server, "--nick", nick, "--room", room, *arguments, room=room, **environment)
