@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from gchat.protocol import plain
+from gchat.protocol.slash import SLASHES
 from gchat.server.config import Config, dump, load
 
 TOP = Path(__file__).parent.parent
@@ -43,7 +43,7 @@ def test_the_configuration_file_is_the_defaults() -> None:
 def test_the_readme_lists_every_command() -> None:
     listed = set(re.findall(r"`/(\w+)", README))
 
-    assert set(plain.VERBS) <= listed
+    assert set(SLASHES) <= listed
 
 
 def test_the_readme_has_one_command_to_run_and_one_to_test() -> None:

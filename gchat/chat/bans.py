@@ -39,7 +39,7 @@ class Bans:
         elif kind in ("address", "network"):
             value = _network(kind, value)
         else:
-            raise Refusal(Code.BAD_COMMAND, f'There is no kind of ban "{kind}"; expected nick, address or network')
+            raise Refusal(Code.BAD_COMMAND, f'Unknown kind of ban "{kind}"; expected nick, address or network')
         until = now + for_s if for_s else 0.0
         return Ban(max(self.all, default=0) + 1, kind, value, reason, now, until)  # type: ignore[arg-type]
 
@@ -89,9 +89,10 @@ def _network(kind: str, value: str) -> str:
     try:
         return str(_address(value)) if kind == "address" else str(ip_network(value, strict=False))
     except ValueError:
-        raise Refusal(
-            Code.BAD_NAME, f'"{text.printable(value)[:64]}" is no {kind}; expected one as {_EXAMPLES[kind]}'
-        ) from None
+        raise Refusal(Code.BAD_NAME, f'"{text.printable(value)[:64]}" is not {_KINDS[kind]}') from None
 
 
-_EXAMPLES = {"address": "203.0.113.7 or 2001:db8::7", "network": "203.0.113.0/24 or 2001:db8::/64"}
+_KINDS = {
+    "address": "an address; expected one like 203.0.113.7 or 2001:db8::7",
+    "network": "a network; expected one like 203.0.113.0/24 or 2001:db8::/64",
+}

@@ -14,6 +14,7 @@ class Limits(Struct):
     nick_max: int = 32
     max_text_bytes: int = 8192  # of a message; where a line is one, it is no longer
     presence_quiet_above: int = 500
+    announce_after_s: float = 0.0  # how long a silent plain user waits before the room is told
     replay_on_join: int = 10
     who_max: int = 100  # names in one answer
     page_max: int = 100  # messages in one page of history

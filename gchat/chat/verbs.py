@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from gchat.chat.effects import CloseReason, Deliver, Effect, Publish, Recall, Search
 from gchat.chat.session import Session
-from gchat.protocol import commands, events, text
+from gchat.protocol import commands, events, sentences, text
 from gchat.protocol.errors import Code, LineTooLong, Refusal
 
 if TYPE_CHECKING:
@@ -70,16 +70,16 @@ def _tell(registry: Registry, session: Session, command: commands.Tell, now: flo
 
 def _reply(registry: Registry, session: Session, command: commands.Reply, now: float) -> list[Effect]:
     if session.correspondent is None:
-        raise Refusal(Code.NO_SUCH_USER, "Nobody has sent you a private message yet; /msg NAME TEXT sends one")
+        raise Refusal(Code.NO_SUCH_USER, sentences.NOBODY_TO_ANSWER)
     reader = session.correspondent.session
     if reader is None:
-        raise Refusal(Code.NO_SUCH_USER, "Who sent you the last private message has left")
+        raise Refusal(Code.NO_SUCH_USER, f"{session.correspondent.name} has left")
     return _whisper(registry, session, reader, events.Told(session.name, command.text, now))
 
 
 def _whisper(registry: Registry, session: Session, reader: Session, told: events.Told, id_: str = "") -> list[Effect]:
     if registry.is_away(reader):
-        raise Refusal(Code.NO_SUCH_USER, f"That was not sent: {reader.name} has just lost the connection")
+        raise Refusal(Code.NO_SUCH_USER, f"Not sent: {reader.name} has just lost the connection")
     reader.correspondent = session.seat
     session.messages += 1
     return [Deliver(reader.id, told, sender=session.id, id=id_)]
@@ -95,12 +95,10 @@ def _join(registry: Registry, session: Session, command: commands.Join, _now: fl
 
 def _topic(_registry: Registry, session: Session, command: commands.Topic, _now: float) -> list[Effect]:
     room = session.room
-    if not command.text:
+    if command.text is None:
         return [Deliver(session.id, events.TopicIs(room.topic, room.topic_by, command.id))]
     if len(command.text) > MAX_TOPIC:
-        raise Refusal(
-            Code.BAD_COMMAND, f"That topic is too long: {len(command.text):,} characters, {MAX_TOPIC} at most"
-        )
+        raise Refusal(Code.BAD_COMMAND, f"Topic too long: {len(command.text):,} characters, the limit is {MAX_TOPIC}")
     published = _published(session, events.TopicSet(session.name, command.text, command.id))
     if command.id:
         return [published]  # which acknowledges it
@@ -108,7 +106,7 @@ def _topic(_registry: Registry, session: Session, command: commands.Topic, _now:
 
 
 def _who(registry: Registry, session: Session, command: commands.Who, _now: float) -> list[Effect]:
-    # Only the first names are looked at: a room of 15,000 must not hold everybody up, and nobody reads more.
+    # Only the first names are looked at, because a room of 15,000 must not hold everybody up, and nobody reads more.
     room = session.room
     names = tuple(member.name for member in islice(room.members.values(), registry.limits.who_max))
     return [Deliver(session.id, events.Users(room.name, names, len(room.members), session.name, command.id))]
@@ -129,9 +127,7 @@ def _history(registry: Registry, session: Session, command: commands.History, _n
 
 def _search(registry: Registry, session: Session, command: commands.Search, _now: float) -> list[Effect]:
     if len(command.text) > MAX_QUERY:
-        raise Refusal(
-            Code.BAD_COMMAND, f"That is too much to look for: {len(command.text):,} characters, {MAX_QUERY} at most"
-        )
+        raise Refusal(Code.BAD_COMMAND, f"Search too long: {len(command.text):,} characters, the limit is {MAX_QUERY}")
     most = registry.limits.page_max
     return [Search(session.id, session.room.name, command.text, min(command.limit or most, most), command.id)]
 

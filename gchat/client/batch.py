@@ -2,22 +2,9 @@
 
 from __future__ import annotations
 
-import re
-
 from gchat.client.input import MANY_LINES, Action, parse
-from gchat.protocol import wire
-from gchat.protocol.text import printable
-
-#: The commands that say something, with what stands before their text: each further line of a paste can follow it.
-_SPEAKS = re.compile(
-    r"[\s\u200b\u2060\ufeff]*[/／](msg\s+(?P<name>\S+)|reply|me)(?:\s+(?P<text>.*))?\Z", re.IGNORECASE | re.DOTALL
-)
-
-
-def is_command(line: str) -> bool:
-    """Return whether the first visible character of `line` is a slash, and not of two that stand for one."""
-    visible = printable(line).lstrip().replace("／", "/")
-    return visible.startswith("/") and not visible.startswith("//")
+from gchat.protocol import commands, slash, wire
+from gchat.protocol.text import is_blank, printable
 
 
 def expanded(lines: list[str]) -> list[str]:
@@ -37,7 +24,7 @@ def question(lines: list[str], *, unread: bool = False, runs: bool = False) -> s
     count = f"{len(texts):,} line{'' if len(texts) == 1 else 's'}"
     if head:
         return f"Send {count} with {printable(head)}? (y/n)"
-    if any(map(is_command, lines)):
+    if any(map(_is_command, lines)):
         how = "and run the commands in them" if runs else "as text, without running the commands in them"
         return f"Send these {count} {how}? (y/n)"
     return f"Send these {count}? (y/n)" if unread or len(lines) > MANY_LINES else ""
@@ -50,10 +37,27 @@ def actions(lines: list[str], reply_to: str) -> list[Action | None]:
     return [parse(line, reply_to) for line in expanded(lines)]
 
 
+def _is_command(line: str) -> bool:
+    return not isinstance(slash.parse(line), commands.Say | None)
+
+
 def _spoken(lines: list[str]) -> tuple[str, list[str]]:
     """Return the command that all of `lines` follow, and their texts; no command if there is none."""
-    found = _SPEAKS.match(lines[0]) if len(lines) > 1 and is_command(lines[0]) else None
-    if found is None:
+    head = _head(lines[0]) if len(lines) > 1 else ""
+    if not head:
         return "", lines
-    head = " ".join(found[1].split())
-    return f"/{head}", [text for text in (found["text"] or "", *lines[1:]) if text.strip()]
+    first = slash.parse(lines[0])
+    texts = [first.text] if isinstance(first, commands.Tell | commands.Reply | commands.Act) else []
+    return head, [text for text in (*texts, *lines[1:]) if not is_blank(text)]
+
+
+def _head(line: str) -> str:
+    """Return what stands before the text in a command that says something; "" if `line` is not such a command."""
+    match slash.parse(f"{line} text"):
+        case commands.Tell() as command:
+            return f"/msg {command.to}"
+        case commands.Reply():
+            return "/reply"
+        case commands.Act():
+            return "/me"
+    return ""

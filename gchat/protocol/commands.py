@@ -15,7 +15,7 @@ class Asked(Struct, frozen=True, kw_only=True):
 
 
 class Say(Struct, frozen=True, gc=False):
-    """Say lines to one's room; all the lines of one read together, for that is what makes them cheap."""
+    """Say lines to one's room; all the lines of one read together, because that is what makes them cheap."""
 
     texts: tuple[str, ...]
     ids: tuple[str, ...] = ()  # of each; empty if none has one
@@ -35,7 +35,7 @@ class Tell(Asked, frozen=True):
 
 
 class Reply(Struct, frozen=True):
-    """Tell something to who last told us something."""
+    """Answer the last private message."""
 
     text: str
 
@@ -54,9 +54,9 @@ class Join(Asked, frozen=True):
 
 
 class Topic(Asked, frozen=True):
-    """Set the room's topic, or with an empty text ask for it."""
+    """Set the room's topic, or clear it with an empty text, or without a text ask for it."""
 
-    text: str
+    text: str | None = None
 
 
 class Who(Asked, frozen=True):

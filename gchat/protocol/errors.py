@@ -17,6 +17,7 @@ class Code(StrEnum):
     NOT_READING = "not_reading"
     BANNED = "banned"
     NOT_KEPT = "not_kept"
+    REPLACED = "replaced"
 
 
 class GchatError(Exception):
@@ -36,7 +37,7 @@ class LineTooLong(Refusal):
     """A line passed the limit, told once a line; what follows, up to the next LF, is discarded."""
 
     def __init__(self, limit: int) -> None:
-        super().__init__(Code.LINE_TOO_LONG, f"That line was not sent: it is longer than {limit:,} bytes")
+        super().__init__(Code.LINE_TOO_LONG, f"Not sent: the line is longer than {limit:,} bytes")
 
 
 class LineEndless(GchatError):

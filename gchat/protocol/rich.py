@@ -11,9 +11,9 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
-from gchat.protocol import commands, events, wire
+from gchat.protocol import commands, events, sentences, wire
 from gchat.protocol.errors import Code, Refusal
-from gchat.protocol.text import printable
+from gchat.protocol.text import is_blank, printable
 
 #: A program that leaves says quit.
 goodbye = b""
@@ -28,11 +28,11 @@ def opening(heard: bytes) -> tuple[wire.Opening | None, bytes]:
     if not line.startswith(wire.ANY_OPENING):
         return None, heard
     if not re.match(rb"GCHAT/1(?![\w.])", line):  # said to the room, it would give a secret away
-        raise Refusal(Code.BAD_COMMAND, "That is no opening that is known here: this server speaks GCHAT/1")
+        raise Refusal(Code.BAD_COMMAND, "Unknown protocol version: this server speaks GCHAT/1")
     try:
         return wire.opening(line), rest
     except ValueError as error:
-        raise Refusal(Code.BAD_COMMAND, f"That is no opening ({error})") from None
+        raise Refusal(Code.BAD_COMMAND, f"Not a valid opening: {error}") from None
 
 
 # --- Bytes to commands -----------------------------------------------------------------------------------------------
@@ -62,8 +62,14 @@ _DECODERS: dict[type, Callable[[Any], commands.Command]] = {
     wire.Quit: lambda _request: commands.Quit(),
 }
 
-# These need a text that is not blank.
+# These need a text in which something can be seen; a topic that has a text does too.
 _SPOKEN = (wire.Say, wire.Act, wire.Tell, wire.Search)
+
+
+def _is_blank(request: wire.AnyRequest) -> bool:
+    if isinstance(request, wire.Topic):
+        return bool(request.text) and is_blank(request.text or "")
+    return isinstance(request, _SPOKEN) and is_blank(request.text)
 
 
 def _say(said: list[wire.Say]) -> commands.Say:
@@ -93,11 +99,11 @@ def decode(lines: Sequence[bytes]) -> list[commands.Command]:
             request = wire.request(line)
         except ValueError as error:
             close()
-            found.append(_mistake(f"That is no request ({error})", wire.request_id(line)))
+            found.append(_mistake(f"Not a valid request: {error}", wire.request_id(line)))
             continue
-        if isinstance(request, _SPOKEN) and not request.text.strip():
+        if _is_blank(request):
             close()
-            found.append(_mistake("That was not sent: it has no text", request.id))
+            found.append(_mistake(sentences.NO_TEXT, request.id))
         elif isinstance(request, wire.Say):
             said.append(request)
         else:

@@ -83,9 +83,9 @@ class Join(Request, frozen=True):
 
 
 class Topic(Request, frozen=True):
-    """Set the room's topic; without a text, ask for it."""
+    """Set the room's topic, or clear it with an empty text; without a text, ask for it."""
 
-    text: str = ""
+    text: str | None = None
 
 
 class Who(Request, frozen=True):
@@ -187,7 +187,7 @@ class Acted(_Message, frozen=True):
 
 
 class TopicSet(Event, frozen=True, tag="topic"):
-    """The room has another topic; or, without a seq, what the topic is."""
+    """The room has another topic, or none if the text is empty; or, without a seq, what the topic is."""
 
     room: str
     text: str

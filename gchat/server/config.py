@@ -37,6 +37,9 @@ class ServerSection(Struct, forbid_unknown_fields=True):
     greeting_delay_s: Annotated[
         float, Meta(ge=0, le=5, description="how long a silent newcomer may still turn out to be a gchat-client")
     ] = 0.15
+    announce_after_s: Annotated[
+        float, Meta(ge=0, le=3600, description="how long a silent newcomer waits before the room is told")
+    ] = 1.0
     prompt: Annotated[str, Meta(max_length=80, description="what stands before a newcomer's first line")] = "[You] "
     motd: Annotated[str, Meta(max_length=4000, description="lines of welcome below the greeting")] = ""
 
@@ -133,6 +136,7 @@ RELOADABLE = frozenset(
     {
         ("server", "max_connections"),
         ("server", "greeting_delay_s"),
+        ("server", "announce_after_s"),
         ("server", "prompt"),
         ("server", "motd"),
         ("limits", "max_line_bytes"),

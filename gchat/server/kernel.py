@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 import fcntl
+import select
 import socket
 import struct
 import termios
+
+
+def has_ended(sock: socket.socket) -> bool:
+    """Return whether the peer has ended its stream, or the connection is broken; what it said may still be unread."""
+    poll = select.poll()
+    poll.register(sock, select.POLLRDHUP)
+    return bool(poll.poll(0))
 
 
 def in_kernel(sock: socket.socket) -> tuple[int, int]:

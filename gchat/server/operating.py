@@ -17,12 +17,13 @@ from gchat.admin import operator as seen
 from gchat.admin.operator import NotPossible
 from gchat.chat.bans import Ban
 from gchat.chat.effects import CloseReason, Proclaim, Publish
-from gchat.chat.registry import because
+from gchat.chat.names import because
 from gchat.chat.session import Session
 from gchat.fair import breathe
 from gchat.journal.base import JournalError
 from gchat.protocol import events, rich, text
 from gchat.protocol.errors import Refusal
+from gchat.server.door import host_of
 from gchat.server.log import logger
 from gchat.server.measures import BOUNDS_S, Distribution
 from gchat.server.state import note_bans
@@ -122,7 +123,7 @@ class Operating:
             room=session.room.name,
             dialect="rich" if session.lineage else "plain",
             connected_s=round(now - connection.opened_at, 1) if connection else 0.0,
-            idle_s=round(now - connection.heard_at, 1) if connection else 0.0,
+            idle_s=round(now - connection.reader.heard_at, 1) if connection else 0.0,
             messages=session.messages,
             lag_bytes=cursor.lag if cursor else 0,
             skipped=cursor.missed if cursor else 0,
@@ -303,11 +304,6 @@ class Operating:
             raise NotPossible("there is nothing to say in it; expected a text")
         if len(message.encode("utf-8", "surrogatepass")) > most:
             raise NotPossible(f"it is too long; expected at most {most:,} bytes")
-
-
-def host_of(address: str) -> str:
-    """Return the host of an address as sessions have it; "" for a Unix socket's."""
-    return "" if address.startswith("unix:") else address.rpartition(":")[0]
 
 
 def _texts(message: events.Message) -> list[tuple[Literal["said", "acted", "topic"], str]]:

@@ -173,7 +173,7 @@ def test_peers_who_are_gone_without_a_word_are_gone_and_a_stopped_one_stays(wire
 
         wait_until(lambda: descriptors(server) <= before - 200, "their descriptors come back")
         canary.says("/nick ghost", "/who")
-        canary.sees("> You are ghost now")
+        canary.sees("> You are now ghost")
         assert "alive" in canary.sees("> In lobby (2 users online)")
         canary.says("still there?")
         alive.process.send_signal(signal.SIGCONT)
@@ -416,7 +416,7 @@ def test_who_moves_between_rooms_and_reads_slowly_hears_no_line_twice_or_of_anot
         room, moves = "lobby", 0
         heard: dict[str, list[int]] = {"lobby": [], "dev": []}
         for line in chat_of(wanderer):
-            if moved := re.match(r"> You are in (\w+) now", line):
+            if moved := re.match(r"> You are now in (\w+)", line):
                 room, moves = moved[1], moves + 1
             elif line.startswith("["):
                 assert line.endswith(f" {room} {'x' * 80}"), f"in {room}: {line}"
