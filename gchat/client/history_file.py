@@ -32,11 +32,12 @@ class BoundedHistory(FileHistory):
         """Return the entries that are kept, the newest first."""
         try:
             found = list(super().load_history_strings())
-            self._entries = len(found)
-            if self._entries > KEPT_ENTRIES:
-                self._drop_oldest()
         except OSError:
             return []
+        self._entries = len(found)
+        if self._entries > KEPT_ENTRIES:
+            with suppress(OSError):
+                self._drop_oldest()
         return found[:KEPT_ENTRIES]
 
     def store_string(self, string: str) -> None:

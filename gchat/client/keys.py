@@ -36,12 +36,12 @@ _SEQUENCE = re.compile(
     r"\x1b(?:"
     r"\[\[[A-E]|"  # function keys of the Linux console
     r"\[M[\s\S]{3}|"  # a mouse of old
-    r"\[[0-?]*[ -/]*[@-~]|"  # CSI
+    r"\[(?!M)[0-?]*[ -/]*[@-~]|"  # CSI
     r"O[0-9;]*[A-Za-z]|"  # SS3
     r"[\]PX^_][^\x00-\x1f\x7f]*(?:\x07|\x1b\\)"  # OSC, DCS, SOS, PM, APC
     r")"
 )
-_UNFINISHED = re.compile(r"\x1b(?:|\[M?[\s\S]{0,2}|\[[0-?]*[ -/]*|\[\[|O[0-9;]*|[\]PX^_][^\x00-\x1f\x7f]*\x1b?)\Z")
+_UNFINISHED = re.compile(r"\x1b(?:|\[M[\s\S]{0,2}|\[[0-?]*[ -/]*|\[\[|O[0-9;]*|[\]PX^_][^\x00-\x1f\x7f]*\x1b?)\Z")
 _TYPED = re.compile(r"(?:\x1b[\r\n\t]|[^\r\n\t])*")  # Alt+Enter is no Enter
 
 #: Keys that say which character they are: CSI code ; modifiers u, and CSI 27 ; modifiers ; code ~.
@@ -109,7 +109,7 @@ class KeyParser:
         text, mark, pasted = (self._rest + self._held + text).partition(_PASTE_START)
         typed = _TYPED.match(text)
         assert typed is not None
-        end = typed.end() if quick or mark or len(text) > 1 else len(text)
+        end = typed.end() if quick or mark or len(text) > 1 or text == "\t" else len(text)
         self._rest, self._held = "", text[end:]
         yield from self._keys(text[:end])
         if self._held:
@@ -119,10 +119,10 @@ class KeyParser:
             yield from self._pasted(pasted)
 
     def _released(self) -> list[KeyPress]:
-        """Return what the held text is: a paste, or keys if there is nothing visible in it."""
+        """Return what the held text is: a paste, or keys if there is hardly anything visible in it."""
         held, self._held = self._held, ""
         text = _CONTROL.sub("", _SEQUENCE.sub("", held))
-        if not text.strip():
+        if not text.strip() or (len(text) == 2 and text[0] != "\t"):  # Enter and one key: it may be an answer
             return list(self._keys(held))
         body = re.sub(r"(?:\r\n|\r|\n)\Z", "", text)
         enter = [KeyPress(ENTER_OF_BURST, "\n")] if body != text else []

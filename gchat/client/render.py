@@ -50,7 +50,7 @@ _GAP = re.compile(rf"[\s\u2800\u115f\u1160\u3164\uffa0]{{{MAX_GAP + 1},}}")
 
 STYLES = {
     "time": GREY,
-    "aside": GREY,  # who comes and goes, answers, what the client says itself
+    "aside": GREY,  # users who come and go, answers, notices of the client
     "own": "bold",
     "private": "bold #af00d7",
     "refused": RED,
@@ -89,7 +89,7 @@ def text_of(line: Line) -> str:
 
 
 def local_time(notice: Notice, now: datetime) -> datetime:
-    """Return when it was said, in the time zone of who reads it; `now` for what has no time."""
+    """Return when it was said, in the time zone of the reader; `now` for what has no time."""
     try:
         return datetime.fromisoformat(getattr(notice, "time", "")).astimezone(now.tzinfo)
     except (ValueError, OverflowError):  # of year 1, with a zone

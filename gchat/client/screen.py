@@ -1,8 +1,8 @@
-"""A terminal with a line to type in at the bottom, and what is said above it. Knows nothing of what is talked about.
+"""A terminal with an input line at the bottom and the conversation above it. Knows nothing of chat.
 
-prompt_toolkit runs on an asyncio loop over gevent's selector, in the main greenlet; what is to be shown comes from
-others. The terminal stays raw while lines are printed above the prompt, and is never asked where its cursor is: so what
-is half typed survives a flood, no key is lost, and nothing flickers when the terminal is far away.
+prompt_toolkit runs on an asyncio loop over gevent's selector, in the main greenlet; lines to show come from others. The
+terminal stays raw while lines are printed above the prompt, and is never asked where its cursor is: a draft survives a
+flood, no key is lost, and nothing flickers over a slow connection.
 """
 
 from __future__ import annotations
@@ -41,13 +41,13 @@ from gchat.client.keys import ENTER_OF_BURST
 from gchat.client.layout import wrapped
 from gchat.client.render import STYLES, Line
 
-#: Lines printed in one turn of the loop: between turns keys are heard.
+#: Lines printed in one turn of the loop; keys are read between turns.
 LINES_AT_ONCE = 300
 
 #: Rows for the menu of completions.
 MENU_ROWS = 8
 
-#: How long after Ctrl+C has cleared a draft another one does not leave.
+#: How long after Ctrl+C has cleared a draft another Ctrl+C does not leave.
 CLEARED_S = 1.0
 
 #: How long a terminal may take to send the rest of a sequence; a key that begins like one is known only then.
@@ -55,19 +55,19 @@ SEQUENCE_S = 0.2
 
 
 class Talk(Protocol):
-    """Takes what is typed, and says what stands around it. Its texts must be printable."""
+    """Takes what is typed, and provides the rest of the screen. Its texts must be printable."""
 
     def typed(self, texts: list[str]) -> None:
-        """Take the lines that were typed, or pasted at once."""
+        """Take lines that were typed, or pasted at once."""
 
     def question(self, texts: list[str], *, unread: bool) -> str:
-        """Return what to ask before these lines are taken, "" if nothing; `unread` if nobody pressed Enter for them."""
+        """Return the question before these lines are sent, "" if none; `unread` if the user has not seen them."""
 
     def prompt(self) -> Line:
-        """Return what stands before what is typed."""
+        """Return what is shown before the draft."""
 
     def waiting(self) -> list[Line]:
-        """Return the lines right above the prompt, which do not stand in the talk yet."""
+        """Return the lines right above the prompt, which are not part of the conversation yet."""
 
     def toolbar(self) -> Line:
         """Return the lowest line."""
@@ -77,7 +77,7 @@ class Talk(Protocol):
 
 
 class Screen:
-    """The terminal while one talks. `show`, `refresh` and `leave` may be called from any greenlet, at any time."""
+    """The terminal during a chat. `show`, `refresh` and `leave` may be called from any greenlet, at any time."""
 
     def __init__(self, talk: Talk, *, colour: bool, vi: bool) -> None:
         self._talk = talk
@@ -116,7 +116,7 @@ class Screen:
         self._app.ttimeoutlen = SEQUENCE_S
 
     def run(self) -> None:
-        """Talk until somebody leaves. Raises OSError if the terminal is gone."""
+        """Run until `leave` is called. Raises OSError if the terminal is gone."""
         asyncio.set_event_loop(self._loop)
         self._loop.set_exception_handler(self._failed)
         try:
@@ -141,7 +141,7 @@ class Screen:
             self._app.exit()
 
     def finish(self, lines: Iterable[Line]) -> None:
-        """Print what waits, and these lines, when `run` is over."""
+        """Print the lines that are left, and these, after `run`."""
         self._lines.extend(lines)
         self._print(len(self._lines))
 
@@ -152,7 +152,7 @@ class Screen:
         self._schedule()
 
     def refresh(self) -> None:
-        """Draw the prompt and what stands around it again, soon."""
+        """Draw the prompt and its surroundings again, soon."""
         self._schedule()
 
     def leave(self) -> None:
@@ -168,7 +168,7 @@ class Screen:
         """Take the terminal again, which may have been used by others since the process was stopped."""
         self._loop.call_soon_threadsafe(self._resume)
 
-    # --- On the loop -----------------------------------------------------------------------------------------------
+    # --- On the loop -------------------------------------------------------------------------------------------------
 
     def _schedule(self) -> None:
         if not self._scheduled and not self._loop.is_closed():
@@ -193,7 +193,7 @@ class Screen:
         self._app.invalidate()
 
     def _print(self, count: int) -> None:
-        """Print the first `count` lines that wait. The cursor must stand where nothing is."""
+        """Print the next `count` lines. The cursor must be where nothing is drawn."""
         fragments: StyleAndTextTuples = []
         width = self._output.get_size().columns
         for _ in range(min(count, len(self._lines))):
@@ -222,10 +222,10 @@ class Screen:
             self._app.invalidate()
         self._resumed = False
 
-    # --- What is typed ---------------------------------------------------------------------------------------------
+    # --- Input -------------------------------------------------------------------------------------------------------
 
     def _enter(self, *, unread: bool) -> None:
-        """Take what was typed, or ask first."""
+        """Send the draft, or ask first."""
         lines = lines_of(self._draft.text)
         self._question = self._talk.question(lines, unread=unread) if lines else ""
         if not self._question:
@@ -238,7 +238,7 @@ class Screen:
             self._talk.typed(lines)
 
     def _keep(self) -> None:
-        """Take the answer no: the draft stays as it is."""
+        """Keep the draft as it is: the answer is no."""
         self._question = ""
 
     def _clear(self) -> None:
@@ -284,7 +284,7 @@ class Screen:
 
         return bindings
 
-    # --- What stands around it -------------------------------------------------------------------------------------
+    # --- Layout ------------------------------------------------------------------------------------------------------
 
     def _layout(self) -> Layout:
         def waiting() -> StyleAndTextTuples:

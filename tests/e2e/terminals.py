@@ -67,7 +67,7 @@ class Terminal(Screen):
         wait_until(lambda: any(line[6:] == text for line in self.lines), f"the screen shows the line {text!r}")
 
     def is_ready(self, nick: str) -> None:
-        self.shows_line(f"> You are {nick}, in {self._room}; /help shows what you can type")
+        self.shows_line(f"> You are {nick} in {self._room}; type /help for the commands")
         self.shows(" online │ ")
 
     def ended(self, code: int = 0) -> None:

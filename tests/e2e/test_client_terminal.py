@@ -69,7 +69,7 @@ def test_commands_are_answered(server: Server, tmp_path: Path) -> None:
         screen.shows_line("> You are now other")
         screen.shows("[other]")
         screen.says("/ping")
-        screen.shows("> An answer takes ")
+        screen.shows("> Round trip: ")
         screen.says("/nosuch")
         screen.shows("> Unknown command /nosuch; type /help for the list, or //nosuch to say it")
         screen.says("//nosuch")
@@ -341,7 +341,7 @@ def test_who_leaves_while_the_server_is_away_is_told_what_was_not_said(tmp_path:
         screen.says("lost words")
         screen.shows("⋯ lost words")
         screen.presses("C-d")
-        screen.shows("> It is not known whether a message was said: lost words")
+        screen.shows("> Your last message may not have been sent: lost words")
         screen.ended()
 
 
