@@ -20,21 +20,20 @@ from wcwidth import wcswidth
 
 from gchat.client.layout import clusters
 
-#: Characters that nobody types stand for clusters, one for each, and one for the second column of a wide cluster.
-_FIRST = 0xF0000
-_LAST = 0xFFFFD
-_SECOND_COLUMN = "\U0010fffd"
+#: Characters that nobody types, of one column and of two, stand for clusters.
+_NARROW = range(0xF0000, 0xFFFFE)  # private use
+_WIDE = range(0x34000, 0x3FFFE)  # ideographs to come
 
 _TAB = "    "
 
 
 class Canvas(Vt100_Output):
-    """An output for cells, and the table of the clusters that it is given as one cell."""
+    """An output for cells, and a table of the characters that stand for clusters: prompt_toolkit's cells have one."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._standing: dict[str, str] = {}  # the character that stands for a cluster
-        self._clusters: dict[str, str] = {_SECOND_COLUMN: ""}
+        self._clusters: dict[str, str] = {}
 
     @classmethod
     def on_stdout(cls) -> Self:
@@ -69,22 +68,23 @@ class Canvas(Vt100_Output):
         """
         self.write_raw("\x1b7\x1b[K\x1b[B\r\x1b[J\x1b8")
 
-    def cells(self, cluster: str) -> str:
-        """Return the characters that stand for `cluster`, one for each of its columns."""
+    def cell(self, cluster: str) -> str:
+        """Return the character that stands for `cluster`."""
         if cluster == "\t":
             return _TAB
-        if len(cluster) == 1 and get_cwidth(cluster) and ord(cluster) < _FIRST:
+        if len(cluster) == 1 and get_cwidth(cluster) and ord(cluster) not in _NARROW and ord(cluster) not in _WIDE:
             return cluster
         if cluster not in self._standing:
-            if _FIRST + len(self._standing) > _LAST:
+            number = len(self._standing)
+            if number >= len(_WIDE):
                 return "\ufffd"
-            char = self._standing[cluster] = chr(_FIRST + len(self._standing))
+            char = self._standing[cluster] = chr((_WIDE if wcswidth(cluster) > 1 else _NARROW)[number])
             self._clusters[char] = cluster
-        return self._standing[cluster] + (_SECOND_COLUMN if wcswidth(cluster) > 1 else "")
+        return self._standing[cluster]
 
     def drawn(self, fragments: StyleAndTextTuples) -> StyleAndTextTuples:
-        """Return `fragments` with the cells of their clusters."""
-        return [(style, "".join(map(self.cells, clusters(text)))) for style, text, *_ in fragments]
+        """Return `fragments` with a cell for each cluster."""
+        return [(style, "".join(map(self.cell, clusters(text)))) for style, text, *_ in fragments]
 
 
 class ClusterCells(Processor):
@@ -104,10 +104,10 @@ class ClusterCells(Processor):
         to_display: list[int] = []
         to_source: list[int] = []
         for cluster in clusters(text):
-            cells = self._canvas.cells(cluster)
-            shown.append((styles[len(to_display)], cells))
-            to_source += [len(to_display)] * len(cells)
-            to_display += [len(to_source) - len(cells)] * len(cluster)
+            shown_as = self._canvas.cell(cluster)
+            shown.append((styles[len(to_display)], shown_as))
+            to_source += [len(to_display)] * len(shown_as)
+            to_display += [len(to_source) - len(shown_as)] * len(cluster)
         return Transformation(
             shown,
             source_to_display=lambda at: _place(to_display, at, len(to_source)),

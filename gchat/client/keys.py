@@ -16,7 +16,7 @@ from prompt_toolkit.keys import Keys
 #: What ends a burst of lines: like Enter, but nobody has read the lines before it was "pressed".
 ENTER_OF_BURST = Keys.ControlJ
 
-#: A bracketed paste whose end mark is lost is over when nothing has come for so long.
+#: A bracketed paste whose end mark is lost is over when nothing has come for so long, and so is a sequence.
 PASTE_QUIET_S = 1.0
 
 #: In a bracketed paste, one of these alone, so long after what came before, is a key: a person waits for an answer.
@@ -42,6 +42,7 @@ _SEQUENCE = re.compile(
     r")"
 )
 _UNFINISHED = re.compile(r"\x1b(?:|\[M[\s\S]{0,2}|\[[0-?]*[ -/]*|\[\[|O[0-9;]*|[\]PX^_][^\x00-\x1f\x7f]*\x1b?)\Z")
+_UNFINISHED_AT_END = re.compile(r"\x1b[\[0-9]*\Z")
 _TYPED = re.compile(r"(?:\x1b[\r\n\t]|[^\r\n\t])*")  # Alt+Enter is no Enter
 
 #: Keys that say which character they are: CSI code ; modifiers u, and CSI 27 ; modifiers ; code ~.
@@ -67,7 +68,7 @@ class KeyParser:
     @property
     def wait_s(self) -> float | None:
         """How long after the last text `feed` must be called, even if nothing came; None if it need not."""
-        if self._paste is not None:
+        if self._paste is not None or len(self._rest) > 2:
             return PASTE_QUIET_S
         return HOLD_S if self._held else None
 
@@ -76,23 +77,32 @@ class KeyParser:
         since_s = now - self._last
         if self._paste is None:
             if not text:
-                return self._released() if self._held and since_s >= HOLD_S else []
+                return self._late(since_s)
             self._last = now
             return list(self._heard(text, quick=since_s < QUICK_S))
         is_key = text in _PASTE_KEYS
         if since_s >= (PASTE_KEY_S if is_key else PASTE_QUIET_S):
-            pasted, self._paste = self._paste, None
+            pasted, self._paste = _UNFINISHED_AT_END.sub("", self._paste), None
             return [KeyPress(Keys.BracketedPaste, pasted), *self.feed(text, now)]
         if text and not is_key:
             self._last = now
         return list(self._pasted(self._paste + text))
 
     def flush(self) -> list[KeyPress]:
-        """Return the keys of an unfinished sequence that nothing has followed: Escape, mostly."""
-        rest, self._rest = self._rest, ""
-        if len(rest) > 2:
+        """Return the keys of what begins like a sequence, when nothing has followed: Escape, or Alt and a key.
+
+        No two keys begin a sequence of more characters: its rest is late, and `feed` waits for it.
+        """
+        if len(self._rest) > 2:
             return []
+        rest, self._rest = self._rest, ""
         return [*_key(rest[:1]), *_key(rest[1:])]
+
+    def _late(self, since_s: float) -> list[KeyPress]:
+        """Return the keys that are known because nothing has come for `since_s`."""
+        if since_s >= PASTE_QUIET_S:
+            self._rest = self._rest if len(self._rest) <= 2 else ""
+        return self._released() if self._held and since_s >= HOLD_S else []
 
     # --- Pastes ----------------------------------------------------------------------------------------------------
 

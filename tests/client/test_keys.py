@@ -18,6 +18,8 @@ def pressed(*texts: str, pause_s: float = 0.1, after_s: float = 10.0) -> Pressed
     keys = []
     now = 100.0
     for text in texts:
+        if pause_s > 0.2:
+            keys += parser.flush()
         if parser.wait_s is not None and parser.wait_s <= pause_s:
             keys += parser.feed("", now - pause_s + parser.wait_s)
         keys += parser.feed(text, now)
@@ -132,6 +134,19 @@ def test_a_bracketed_paste_is_one_key_wherever_it_is_cut() -> None:
 def test_a_bracketed_paste_may_be_slow() -> None:
     pieces = ["\x1b[200~one", "two", "\rthree\r", "four", "\x1b[20", "1~"]
     assert pressed(*pieces, pause_s=PASTE_QUIET_S * 0.9) == [(PASTE, "onetwo\rthree\rfour")]
+
+
+def test_an_answer_that_comes_in_pieces_is_swallowed() -> None:
+    for sequence in ("\x1b]11;rgb:0d0d/0f0f/1313\x1b\\", "\x1b[48;1R", "\x1bP>|tmux 3.3a\x1b\\"):
+        for at in range(3, len(sequence)):
+            assert names(sequence[:at], sequence[at:], "x", pause_s=0.3) == ["x"]
+    assert names("\x1b[48;", "x", pause_s=2) == ["x"]
+
+
+def test_a_paste_may_end_with_the_beginning_of_a_sequence() -> None:
+    assert pressed("\x1b[200~a\x1b\x1b[201~b") == [(PASTE, "a\x1b"), ("b", "b")]
+    assert pressed("\x1b[200~a\x1b[2\x1b[201~b") == [(PASTE, "a\x1b[2"), ("b", "b")]
+    assert pressed("\x1b[200~a\x1b[20", "b", pause_s=2) == [(PASTE, "a"), ("b", "b")]
 
 
 def test_a_paste_without_an_end_ends_by_itself() -> None:

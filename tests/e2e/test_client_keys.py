@@ -143,6 +143,7 @@ NO_KEYS = {
     "mouse": b"\x1b[<0;10;10M\x1b[<0;10;10m\x1b[M !!",
     "releases": b"\x1b[97;1:3u\x1b[1;1:3A\x1b[13;1:3u",
     "end of a paste": b"\x1b[201~",
+    "two answers": b"\x1b]11;rgb:0d0d/0f0f/1313\x1b\\\x1b[48;1R",
 }
 
 
@@ -206,6 +207,8 @@ CLUSTERS = {
     "Hangul": "한",
     "keycap": "1️⃣",
     "Thai": "กำ",
+    "cat": "🐱‍💻",
+    "hands": "👩🏿‍🤝‍👩🏼",
 }
 
 
@@ -232,7 +235,7 @@ def test_the_cursor_does_not_drift_and_the_prompt_stays_whole(server: Server, tm
     room = f"drift-{kind.lower()}"
     with client(tmp_path, server, "typist", room) as screen:
         screen.is_ready("typist")
-        screen.types(CLUSTERS[kind] * 10 + " end")
+        screen.types(CLUSTERS[kind] * 60 + " end")
         screen.shows(" end")
         for _ in range(3):
             screen.presses("C-a")
