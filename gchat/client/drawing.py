@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from itertools import zip_longest
 
 from prompt_toolkit.application import Application
-from prompt_toolkit.data_structures import Point
-from prompt_toolkit.layout.screen import Screen
+from prompt_toolkit.data_structures import Point, Size
+from prompt_toolkit.layout.screen import Char
 
 #: While a window is resized, terminals tell the new size late: tmux 250 ms after it has broken the rows. For so long
 #: after a resize nothing else is drawn, because it would be drawn for the size before.
@@ -20,7 +20,8 @@ SETTLE_S = 0.3
 class Drawing(Application[None]):
     """An application that finds what it has drawn, and erases it, when the terminal has another width than then."""
 
-    _width = 0  # of the terminal, when something was drawn last
+    _size = Size(rows=0, columns=0)  # of the terminal, when something was drawn last
+    _used: Sequence[int] = ()  # the columns of each row that have something in them; tmux counts those that had, too
     _settled_at = 0.0
 
     @property
@@ -31,20 +32,32 @@ class Drawing(Application[None]):
     def erase(self) -> None:
         """Remove what is drawn, and leave the cursor where it began."""
         screen = self.renderer.last_rendered_screen
-        width = self.output.get_size().columns
-        if screen is not None and width < self._width and breaks_rows(os.environ):
+        size = self.output.get_size()
+        if screen is not None and size.columns < self._size.columns and breaks_rows(os.environ):
             cursor = screen.get_cursor_position(self.layout.current_window)
-            self.output.cursor_up(rows_above(screen, cursor, width) - cursor.y)
+            self.output.cursor_up(rows_above(self._used, cursor, size.columns) - cursor.y)
         self.renderer.erase()
+        self._used = ()
 
     def _redraw(self, render_as_done: bool = False) -> None:
         if self.unsettled_s and not render_as_done:
             return
-        width = self.output.get_size().columns
-        if width != self._width:
+        size = self.output.get_size()
+        if size != self._size:
             self.erase()
-            self._width = width
+            self._size = size
         super()._redraw(render_as_done)
+        if screen := self.renderer.last_rendered_screen:
+            used = [self._columns_used(screen.data_buffer[y]) for y in range(screen.height)]
+            before = self._used if "TMUX" in os.environ else ()
+            self._used = [max(pair) for pair in zip_longest(used, before, fillvalue=0)]
+
+    def _columns_used(self, row: dict[int, Char]) -> int:
+        return max((x + cell.width for x, cell in row.items() if cell.char.strip() or self._is_seen(cell)), default=0)
+
+    def _is_seen(self, blank: Char) -> bool:
+        attrs = self.renderer.style.get_attrs_for_style_str(blank.style)
+        return bool(attrs.reverse or attrs.bgcolor or attrs.underline)
 
     def _on_resize(self) -> None:
         self._settled_at = 0.0
@@ -61,16 +74,11 @@ def breaks_rows(environment: Mapping[str, str]) -> bool:
     return "XTERM_VERSION" not in environment and not environment.get("TERM", "").startswith(cuts)
 
 
-def rows_above(screen: Screen, cursor: Point, width: int) -> int:
-    """Return how many rows are above the cursor when each row of `screen` is broken into rows of `width` columns."""
-    above = sum(_broken(_used(screen.data_buffer[y]), width) for y in range(cursor.y))
-    used = _used(screen.data_buffer[cursor.y])
-    return above + (cursor.x // width if cursor.x < used else _broken(used, width) - 1)
-
-
-def _used(row: dict[int, Any]) -> int:
-    """Return how many columns of a row have something in them."""
-    return max((x + cell.width for x, cell in row.items() if cell.char.strip()), default=0)
+def rows_above(used: Sequence[int], cursor: Point, width: int) -> int:
+    """Return how many rows are above the cursor when rows with so many columns are broken into rows of `width`."""
+    above = sum(_broken(columns, width) for columns in used[: cursor.y])
+    in_row = used[cursor.y]
+    return above + (cursor.x // width if cursor.x < in_row else _broken(in_row, width) - 1)
 
 
 def _broken(used: int, width: int) -> int:

@@ -4,36 +4,27 @@ from __future__ import annotations
 
 import pytest
 from prompt_toolkit.data_structures import Point
-from prompt_toolkit.layout.screen import Char, Screen
 
 from gchat.client.drawing import breaks_rows, rows_above
 
 
-def screen(*rows: str) -> Screen:
-    drawn = Screen()
-    for y, row in enumerate(rows):
-        for x, char in enumerate(row):
-            drawn.data_buffer[y][x] = Char(char)
-    return drawn
-
-
 @pytest.mark.parametrize(
-    ("rows", "x", "width", "above"),
+    ("used", "x", "width", "above"),
     [
-        (["x" * 9], 9, 10, 0),
-        (["x" * 25], 25, 10, 2),
-        (["x" * 25], 12, 10, 1),
-        (["x" * 20], 20, 10, 1),
-        (["x" * 20 + " " * 10], 20, 10, 1),
-        (["x" * 25, "y" * 5], 5, 10, 3),
-        (["", "y" * 5], 5, 10, 1),
-        (["x" * 100, "x" * 100, "y"], 1, 30, 8),
+        ([9], 9, 10, 0),
+        ([25], 25, 10, 2),
+        ([25], 12, 10, 1),
+        ([20], 20, 10, 1),
+        ([25, 5], 5, 10, 3),
+        ([0, 5], 5, 10, 1),
+        ([100, 100, 1], 1, 30, 8),
+        ([100, 100], 5, 30, 4),
     ],
 )
 def test_rows_above_the_cursor_are_counted_as_a_terminal_breaks_them(
-    rows: list[str], x: int, width: int, above: int
+    used: list[int], x: int, width: int, above: int
 ) -> None:
-    assert rows_above(screen(*rows), Point(x=x, y=len(rows) - 1), width) == above
+    assert rows_above(used, Point(x=x, y=len(used) - 1), width) == above
 
 
 @pytest.mark.parametrize(

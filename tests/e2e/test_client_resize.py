@@ -75,6 +75,25 @@ def test_a_draft_that_became_shorter_is_found_again_after_a_resize(server: Serve
         is_whole(screen, "typist", DRAFT[:-130].rstrip())
 
 
+def test_rows_that_were_longer_before_are_found_again_after_a_resize(server: Server, tmp_path: Path) -> None:
+    rows = [f"part {number}" for number in range(8)]
+    with server.join("other", "rows"), client(tmp_path, server, "typist", "rows") as screen:
+        screen.is_ready("typist")
+        screen.types("x" * 700)
+        screen.shows("xxx", times=8)
+        screen.presses("C-c")
+        screen.shows("xxx", times=0)
+        screen.pastes("\n".join(rows))
+        screen.shows("part 7")
+        for width in (40, 100, 30, 100):
+            screen.resizes(width, 40)
+            time.sleep(0.4)
+        wait_until(
+            lambda: [line for line in screen.history if "part " in line] == ["[typist] part 0", *rows[1:]],
+            "each row is there once",
+        )
+
+
 def test_what_was_drawn_first_leaves_no_copy_in_the_scrollback(server: Server, tmp_path: Path) -> None:
     with client(tmp_path, server, "first", "scrollback") as screen:
         screen.is_ready("first")
