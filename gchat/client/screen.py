@@ -41,8 +41,8 @@ from gchat.client.keys import ENTER_OF_BURST
 from gchat.client.layout import wrapped
 from gchat.client.render import STYLES, Line
 
-#: Lines printed in one turn of the loop; keys are read between turns.
-LINES_AT_ONCE = 300
+#: Rows printed in one turn of the loop; keys are read between turns.
+ROWS_AT_ONCE = 300
 
 #: Rows for the menu of completions.
 MENU_ROWS = 8
@@ -143,7 +143,8 @@ class Screen:
     def finish(self, lines: Iterable[Line]) -> None:
         """Print the lines that are left, and these, after `run`."""
         self._lines.extend(lines)
-        self._print(len(self._lines))
+        while self._lines:
+            self._print(ROWS_AT_ONCE)
 
     def show(self, lines: Iterable[Line], *, bell: bool = False) -> None:
         """Print lines above the prompt, soon."""
@@ -187,22 +188,22 @@ class Screen:
             return
         if self._lines:
             self._app.erase()
-            self._print(LINES_AT_ONCE)
+            self._print(ROWS_AT_ONCE)
         if self._lines:
             self._schedule()
         self._app.invalidate()
 
     def _print(self, count: int) -> None:
-        """Print the next `count` lines. The cursor must be where nothing is drawn."""
-        fragments: StyleAndTextTuples = []
+        """Print the next lines, about `count` rows of them. The cursor must be where nothing is drawn."""
         width = self._output.get_size().columns
-        for _ in range(min(count, len(self._lines))):
-            for row in wrapped(self._lines.popleft(), width):
-                fragments += [*row, ("", "\n")]
+        rows: list[Line] = []
+        while self._lines and len(rows) < count:
+            rows += wrapped(self._lines.popleft(), width)
+        fragments = [fragment for row in rows for fragment in (*row, ("", "\n"))]
         if self._bell:
             self._bell = False
             self._output.bell()
-        print_formatted_text(self._output, fragments, self._style, color_depth=self._depth)
+        print_formatted_text(self._output, [*fragments], self._style, color_depth=self._depth)
 
     def _suspend(self) -> None:
         if not self._app.is_running:

@@ -11,7 +11,7 @@ import pytest
 
 from gchat.client.history_file import KEPT_ENTRIES
 from tests.e2e.harness import Server, wait_until
-from tests.e2e.terminals import client
+from tests.e2e.terminals import Terminal, client
 
 
 @pytest.fixture(scope="module")
@@ -106,6 +106,35 @@ def test_lines_behind_a_command_are_said_only_after_an_answer(server: Server, tm
         ear.sees("[paster -> you] hunter2")
         ear.sees("[paster -> you] hunter3")
         other.does_not_see(b"hunter")
+
+
+@pytest.mark.parametrize("answer", ["n", "Escape", "C-c", "C-d"])
+def test_a_no_keeps_the_draft_and_sends_nothing(server: Server, tmp_path: Path, answer: str) -> None:
+    room = f"no-{answer.lower()}"
+    with server.join("other", room) as other, client(tmp_path, server, "paster", room) as screen:
+        screen.is_ready("paster")
+        screen.pastes_without_brackets("one\ntwo\n")
+        screen.shows("Send these 2 lines? (y/n)")
+        screen.types("x7?")  # no answer
+        screen.presses("Enter")
+        screen.presses(answer)
+        screen.shows("(y/n)", times=0)
+        screen.shows("[paster] one")
+        other.does_not_see(b"one")
+
+
+def test_in_plain_too_lines_behind_a_command_are_sent_only_after_an_answer(server: Server, tmp_path: Path) -> None:
+    with server.join("plain-ear", "plainly") as ear, Terminal(tmp_path, server, "--plain") as screen:
+        screen.shows("> Connected to the chat server (")
+        screen.says("/join plainly")
+        screen.shows("> You are now in plainly")
+        screen.pastes("/msg plain-ear hunter2\nhunter3")
+        screen.presses("Enter")
+        screen.shows("Send 2 lines with /msg plain-ear? (y/n)")
+        ear.does_not_see(b"hunter")
+        screen.types("y")
+        ear.sees_bytes(b" -> you] hunter2\n")
+        ear.sees_bytes(b" -> you] hunter3\n")
 
 
 def test_a_command_among_pasted_lines_is_asked_for(server: Server, tmp_path: Path) -> None:
