@@ -92,7 +92,7 @@ class Screen:
         self._resumed = False  # after a stop that was asked for, SIGCONT brings nothing new
         self._style = Style.from_dict(STYLES)
         self._depth = None if colour else ColorDepth.DEPTH_1_BIT
-        self._output = Vt100_Output.from_pty(sys.stdout, term=os.environ.get("TERM"))
+        self._output = Vt100_Output.from_pty(sys.stdout, term=os.environ.get("TERM"))  # for whole lines
         self._canvas = Canvas.on_stdout()
         self._keyboard = Keyboard(sys.stdin)
         self._job = JobControl(self.suspend, self.resume)
@@ -199,11 +199,11 @@ class Screen:
         rows: list[Line] = []
         while self._lines and len(rows) < count:
             rows += wrapped(self._lines.popleft(), width)
-        fragments = [fragment for row in rows for fragment in (*row, ("", "\n"))]
+        fragments: StyleAndTextTuples = [fragment for row in rows for fragment in (*row, ("", "\n"))]
         if self._bell:
             self._bell = False
             self._output.bell()
-        print_formatted_text(self._output, [*fragments], self._style, color_depth=self._depth)
+        print_formatted_text(self._output, fragments, self._style, color_depth=self._depth)
 
     def _suspend(self) -> None:
         if not self._app.is_running:

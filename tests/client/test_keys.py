@@ -131,6 +131,13 @@ def test_a_bracketed_paste_is_one_key_wherever_it_is_cut() -> None:
         assert pressed(text[:at], text[at:]) == [(PASTE, "one\r\ttwo\x1b[A"), ("x", "x")]
 
 
+@pytest.mark.parametrize("pause_s", [0, QUICK_S / 2, HOLD_S * 2])
+def test_enter_right_behind_a_bracketed_paste_is_a_key(pause_s: float) -> None:
+    expected = [(PASTE, "one"), ("c-m", "\r")]
+    assert pressed("\x1b[200~one\x1b[201~\r") == expected
+    assert pressed("\x1b[200~one\x1b[201~", "\r", pause_s=pause_s) == expected
+
+
 def test_a_bracketed_paste_may_be_slow() -> None:
     pieces = ["\x1b[200~one", "two", "\rthree\r", "four", "\x1b[20", "1~"]
     assert pressed(*pieces, pause_s=PASTE_QUIET_S * 0.9) == [(PASTE, "onetwo\rthree\rfour")]

@@ -12,6 +12,7 @@ import pytest
 
 from tests.e2e.harness import Server, wait_until
 from tests.e2e.terminals import Shell
+from tests.e2e.tools import need
 
 
 @pytest.fixture(scope="module")
@@ -20,9 +21,9 @@ def server() -> Iterator[Server]:
         yield server
 
 
-def pid_of(nick: str) -> int:
-    done = subprocess.run(["pgrep", "-f", f"gchat.client.main .* --nick {nick} "], capture_output=True, check=True)
-    return int(done.stdout.split()[0])
+def pid_of(server: Server, nick: str) -> int:
+    pattern = f"gchat.client.main .* {server.port} --nick {nick} "
+    return int(subprocess.run([need("pgrep"), "-f", pattern], capture_output=True, check=True).stdout.split()[0])
 
 
 def state_of(pid: int) -> str:
@@ -39,7 +40,7 @@ def test_a_client_that_was_stopped_redraws_the_prompt_in_the_foreground(
         shell.shows(" online │ ")
         shell.types("half typed")
         shell.shows(f"[{nick}] half typed")
-        pid = pid_of(nick)
+        pid = pid_of(server, nick)
         if how == "Ctrl+Z":
             shell.presses("C-z")
         else:
@@ -49,6 +50,7 @@ def test_a_client_that_was_stopped_redraws_the_prompt_in_the_foreground(
         if how != "SIGSTOP":
             shell.shows(f"[{nick}] half typed", times=0)
         other.says("said meanwhile")
+        shell.do("resize-window", "-x", "70", "-y", "30")  # the client hears of it only now
         shell.says("echo $((6*7)) > answer; stty -a | grep -c ' icanon' >> answer")
         wait_until((tmp_path / "answer").exists, "the shell works")
         wait_until(lambda: (tmp_path / "answer").read_text() == "42\n1\n", "the shell has its terminal")
@@ -68,13 +70,13 @@ def test_a_client_that_was_stopped_redraws_the_prompt_in_the_foreground(
 def test_a_client_that_is_started_in_the_background_waits_for_the_terminal(server: Server, tmp_path: Path) -> None:
     with server.join("other", "back") as other, Shell(tmp_path) as shell:
         shell.starts(server, "backer", "back", "&")
-        wait_until(lambda: state_of(pid_of("backer")) == "T", "it waits")
+        wait_until(lambda: state_of(pid_of(server, "backer")) == "T", "it waits")
         shell.says("fg")
         shell.shows(" back │ 2 online")
         shell.presses("C-z")
         wait_until(lambda: shell.lines[-1] == "shell$", "the shell has the terminal")
         shell.says("bg")
-        wait_until(lambda: state_of(pid_of("backer")) == "T", "it does not take the terminal in the background")
+        wait_until(lambda: state_of(pid_of(server, "backer")) == "T", "it does not take the terminal in the background")
         shell.says("fg")
         shell.shows(" back │ 2 online")
         shell.says("here again")
