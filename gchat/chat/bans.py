@@ -1,4 +1,4 @@
-"""Who may not come in: bans of nicks, addresses and networks. Pure: the time is always given."""
+"""Bans of nicks, addresses and networks. Pure: the time is always given."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Kind = Literal["nick", "address", "network"]
 
 
 class Ban(Struct, frozen=True):
-    """One ban; times in seconds since the epoch, `until` 0 for ever."""
+    """One ban; times are in seconds since the epoch, and an `until` of 0 means for ever."""
 
     id: int
     kind: Kind
@@ -25,7 +25,7 @@ class Ban(Struct, frozen=True):
 
 
 class Bans:
-    """All bans that are in force; those that have ended are dropped by whoever calls `expire`."""
+    """All bans in force; `expire` drops those that have ended."""
 
     def __init__(self) -> None:
         self.all: dict[int, Ban] = {}
@@ -33,7 +33,7 @@ class Bans:
         self._networks: dict[IPv4Network | IPv6Network, Ban] = {}
 
     def make(self, kind: str, value: str, reason: str, now: float, for_s: float) -> Ban:
-        """Return a ban that is not yet in force. Raises Refusal if there can be no such one."""
+        """Return a ban that is not yet in force. Raises Refusal for a wrong kind or value."""
         if kind == "nick":
             value = text.nick(value, 100)
         elif kind in ("address", "network"):
@@ -44,27 +44,27 @@ class Bans:
         return Ban(max(self.all, default=0) + 1, kind, value, reason, now, until)  # type: ignore[arg-type]
 
     def add(self, ban: Ban) -> None:
-        """Put a ban in force; it replaces one of the same."""
+        """Put a ban in force; it replaces a ban of the same value."""
         for other in [other for other in self.all.values() if (other.kind, other.value) == (ban.kind, ban.value)]:
             self.remove(other.id)
         self.all[ban.id] = ban
         self._index()
 
     def remove(self, ban: int) -> Ban | None:
-        """End a ban; return it, None if there is none with this id."""
+        """End a ban and return it, or None if there is no ban with this id."""
         found = self.all.pop(ban, None)
         self._index()
         return found
 
     def expire(self, now: float) -> bool:
-        """Drop what has ended; return whether anything has."""
+        """Drop the bans that have ended; return whether there were any."""
         ended = [ban.id for ban in self.all.values() if ban.until and ban.until <= now]
         for ban in ended:
             self.remove(ban)
         return bool(ended)
 
     def of_nick(self, keys: frozenset[str]) -> Ban | None:
-        """Return the ban of a nick with these keys (text.name_keys): what looks like a banned one is banned too."""
+        """Return the ban of a nick with these keys (text.name_keys): a lookalike of a banned nick is banned too."""
         if not self._nicks:
             return None
         return next((self._nicks[key] for key in keys if key in self._nicks), None)

@@ -134,7 +134,7 @@ class Forget(Struct, frozen=True, gc=False):
 
 
 class Remembered(Struct, frozen=True):
-    """Who and where a user is who may come back after the server has been started again."""
+    """The name and room of a user who may come back after a restart of the server."""
 
     name: str
     has_nick: bool

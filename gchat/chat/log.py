@@ -1,13 +1,13 @@
-"""The room log: what a room is told, encoded once, and a cursor into it for each reader. The heart of the fan-out.
+"""The room log: everything a room is told, encoded once, and a cursor for each reader. The heart of the fan-out.
 
-Bytes in, bytes out; knows no socket. Nobody has a queue of copies: to broadcast is to append once, a reader is a place
-in the log, and what the kernel does not take stays where it is. Memory is the ring, whether readers read or not.
+Bytes in, bytes out; knows no socket. No reader has a queue of copies: to broadcast is to append once, a reader is a
+place in the log, and what the kernel does not take stays in the log. Slow readers cost no memory beyond the ring.
 
 A reader that has everything is *live*: it has no place of its own, and its next bytes are those of all that are
 live, the same object. One whose next bytes are its own (an answer, or a turn in which it spoke itself and does not hear
 itself) is *aside* for that turn, and served by itself. One whose kernel buffer is full is *behind*, and costs nothing
-until it can be written to again. A reader that falls off the ring finishes its half-sent line, is told which numbers it
-missed, and goes on at the live end.
+until it can be written to again. A reader that falls off the ring finishes its half-sent line, is told which numbers
+it missed, and goes on at the live end.
 
 Positions are bytes since the log began. A cursor's position is always at the beginning of a line.
 """
@@ -18,7 +18,7 @@ from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable
 
-# Own bytes that begin with it are telnet's, for the terminal and not for the eye: no prompt is finished before them.
+# Own bytes that begin with it are telnet commands: the user does not see them, so no newline goes before them.
 # (No text can: in UTF-8 there is no such byte.)
 _IAC = 255
 
@@ -41,7 +41,7 @@ class Chunk:
         self.end = start + len(data)
         self.seq = seq  # the number of the first message here, or of the next one if there is none
         self.pieces = pieces  # (position, next number there, whether each line has a number)
-        self.spans = spans  # session: (start, end) of what it does not hear, because it said that itself
+        self.spans = spans  # session: (start, end) of its own messages, which it is not sent
 
     def seq_at(self, position: int) -> int:
         """Return the number of the first message at or after `position`, which is the beginning of a line."""
@@ -77,7 +77,7 @@ class RoomLog:
         self.end = 0  # where the last chunk ends
         self.capacity = capacity
         self.encode_skip = encode_skip
-        self.live: dict[int, Cursor] = {}  # by descriptor: the fan-out needs nothing else of anybody
+        self.live: dict[int, Cursor] = {}  # by descriptor: the fan-out needs nothing else
         self.aside: dict[Cursor, None] = {}
         self.behind: dict[Cursor, None] = {}
         self._chunks: list[Chunk] = []
@@ -96,7 +96,7 @@ class RoomLog:
     def append(self, data: bytes, count: int, speaker: Cursor | None) -> None:
         """Append lines: one for each of `count` messages, or any number of them without a number if that is 0.
 
-        `speaker` has said this, and does not hear it.
+        `speaker` said this, and does not hear it.
         """
         start, end = self.open_end, self.open_end + len(data)
         if speaker is not None and speaker.log is self:
@@ -122,7 +122,7 @@ class RoomLog:
         return data
 
     def trim(self) -> None:
-        """After a turn, when all that were aside were served: drop everything, if nobody is behind to need it."""
+        """After a turn, when all that were aside were served: drop everything, if no reader is behind."""
         if not self.behind:
             self._chunks.clear()
             self._starts.clear()
@@ -221,7 +221,7 @@ class Cursor:
         self._own: deque[tuple[int, bytes]] | None = None  # those lines, each with its position
         self._rest = b""  # what goes before anything else: an own line, or what is left of a half-sent one
         self._unfinished = False  # whether a prompt stands at the end of what was sent
-        self._silent = False  # whether what goes first is not for the eye
+        self._silent = False  # whether the user does not see what goes first
         self._position = 0
         self._seq = 0  # the number of the first message at or after the position
         self._next = 0  # the position after what was peeked

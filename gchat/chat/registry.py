@@ -1,7 +1,7 @@
 """The registry: every user, nick and room, shared by all connections. Pure, so one call is one step for everybody.
 
 Each method returns the effects of what happened, for the shell to carry out in order. What a user may ask for is in
-verbs; here are the few things that change who is where.
+verbs; here are the few operations that move users, name them and let them go.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ REPLACED = "You have connected again from elsewhere"
 
 
 class Registry:
-    """Who is where.
+    """All users, nicks and rooms.
 
     1. A session is in exactly one room, from connect() to leave().
     2. No two sessions' names share a key (see Names).
@@ -164,13 +164,19 @@ class Registry:
             return [*self._part(session, was or session.name), *self._appear(session, room)]
         if not session.is_announced:
             return self._appear(session)
-        return [Arrive(session.id), *self._tell_renamed(session, was)]
+        return [*self._arrive(session), *self._tell_renamed(session, was)]
 
     def _appear(self, session: Session, room: Room | None = None) -> list[Effect]:
         """Tell those in `room`, or where the user is already, that the user is here."""
         self._silent.pop(session, None)
         session.is_announced = True
-        return [Arrive(session.id), *self._enter_room(session, room or session.room)]
+        return [*self._arrive(session), *self._enter_room(session, room or session.room)]
+
+    def _arrive(self, session: Session) -> list[Effect]:
+        if session.has_arrived:
+            return []
+        session.has_arrived = True
+        return [Arrive(session.id)]
 
     def _greeting(self, session: Session) -> Welcome:
         limits, online = self.limits, len(self.sessions)
@@ -182,7 +188,7 @@ class Registry:
         return Ready(self.limits.prompt) if session.token or self.limits.prompt else None
 
     def execute(self, session: Session, command: Command, now: float) -> list[Effect]:
-        """Return the effects of what the user of `session` asks: a refusal is one too, and who is gone has none."""
+        """Return the effects of a command of `session`: a refusal is one too, and a user who has left has none."""
         if session.id not in self.sessions or session in self._away:
             return []
         appeared = [] if session.is_announced else self._appear(session)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 class Seat:
     """Where a user's session is found, also after another one has taken it over.
 
-    When the user has left, `session` is None and `name` is what they were called last.
+    When the user has left, `session` is None and `name` is their last name.
     """
 
     __slots__ = ("name", "session")
@@ -36,6 +36,7 @@ class Session:
         "attempt",
         "bucket",
         "correspondent",
+        "has_arrived",
         "has_nick",
         "id",
         "is_announced",
@@ -60,6 +61,7 @@ class Session:
         self.token = ""  # with it the user takes this session over from another connection; "" if unknown
         # Names all the sessions of one token without giving it away; "" for a user who cannot come back.
         self.lineage = ""
+        self.has_arrived = False  # whether the shell was told so (see effects.Arrive)
         self.is_announced = False  # whether the others know that this user is here
         self.is_brief = False  # whether the peer had already ended when it opened: nobody comes back for this session
         self.seat = Seat(self)

@@ -1,21 +1,23 @@
-"""The plain dialect: what `nc` and `telnet` see. Commands are slash's matter, and most sentences those of `sentences`.
+"""The plain dialect: what `nc` and `telnet` see. Commands are in slash, most sentences in `sentences`.
 
 > Connected to the chat server (2 users online)       greeting, answers, newcomers
 [alice] Hello                                          a message
 < The user bob left (1 user online)                    a departure
-* alice waves                                          what a user does; what the server says of users has >
+* alice waves                                          an action; what the server says of users begins with >
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
 from gchat.protocol import commands, events, sentences, slash
+from gchat.protocol.errors import Code, Refusal
 from gchat.protocol.text import printable, printable_line, printable_lines
 
-#: So say the clients of old.
+#: What the first gchat clients send when they leave.
 goodbye = b"-1"
 
 # --- Bytes to commands -----------------------------------------------------------------------------------------------
@@ -23,24 +25,29 @@ goodbye = b"-1"
 # A line that begins with one of these is simply said; all others are looked at.
 _SAID_AT_ONCE = frozenset(map(chr, range(0x21, 0x7F))) - {"/"}
 
+# There may be a token in it, which must not be said to the room.
+_OPENING = re.compile(r"\s*GCHAT/\S*\s*\{")
+_REFUSED = commands.Mistake(Refusal(Code.BAD_COMMAND, sentences.LATE_OPENING))
+
 
 def decode(lines: Sequence[bytes]) -> list[commands.Command]:
     """Return what `lines` ask; see Dialect.decode.
 
-    Each invalid sequence of UTF-8 becomes one U+FFFD, and lines without anything visible nothing.
+    Each invalid sequence of UTF-8 becomes one U+FFFD. Lines in which nothing is visible are dropped.
     """
-    texts = b"\n".join(lines).decode("utf-8", "replace").split("\n")
-    if _SAID_AT_ONCE.issuperset([text[:1] for text in texts]):
+    joined = b"\n".join(lines)
+    texts = joined.decode("utf-8", "replace").split("\n")
+    if _SAID_AT_ONCE.issuperset([text[:1] for text in texts]) and b"GCHAT/" not in joined:
         return [commands.Say(tuple(texts))]
     return _decode_mixed(texts)
 
 
 def _decode_mixed(texts: list[str]) -> list[commands.Command]:
-    """Do the same as decode, for lines some of which are blank or commands."""
+    """Do the same as decode for lines that include blank ones or commands."""
     found: list[commands.Command] = []
     said: list[str] = []
     for text in texts:
-        command = slash.parse(text)
+        command = _REFUSED if _OPENING.match(text) else slash.parse(text)
         if isinstance(command, commands.Say):
             said += command.texts
         elif command is not None:
@@ -54,7 +61,7 @@ def _decode_mixed(texts: list[str]) -> list[commands.Command]:
 
 
 def line_bytes(text_bytes: int) -> int:
-    """Return how long a line may be: a text, and nothing else. See Dialect.line_bytes."""
+    """Return the longest line: it is a text and nothing else. See Dialect.line_bytes."""
     return text_bytes
 
 
@@ -131,7 +138,7 @@ def _page(event: events.Page) -> bytes:
 
 
 def _dated(records: Sequence[events.Record], now: float, *, numbered: bool) -> list[bytes]:
-    """Return old messages, each with its time, perhaps its number, and with a line where the day changes."""
+    """Return old messages, each with its time (and its number, if `numbered`), and a line where the day changes."""
     parts = []
     day = datetime.fromtimestamp(now).date()
     for record in records:
@@ -158,7 +165,7 @@ def _told(event: events.Told) -> bytes:
 
 
 def _acknowledged(_event: events.Acknowledged) -> bytes:
-    return b""  # a person sees what was typed
+    return b""  # the user has seen what they typed
 
 
 def _named(event: events.Named) -> bytes:
@@ -228,5 +235,5 @@ _ENCODERS: dict[type, Callable[[Any], bytes]] = {
 
 
 def encode(event: events.Event, room: str = "") -> bytes:  # noqa: ARG001  # a plain user is in one room at a time
-    """Return `event` as lines; see Dialect.encode. Ready alone is not a line: the prompt waits for what is typed."""
+    """Return `event` as lines; see Dialect.encode. Only Ready is not a line: the user types behind the prompt."""
     return _ENCODERS[type(event)](event)

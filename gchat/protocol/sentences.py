@@ -1,13 +1,13 @@
 """The sentences that both the plain dialect and gchat-client show: each stands here once, without the mark before it.
 
-Pure. Names and texts in them are not yet printable: whoever sends or shows a sentence makes the whole of it so.
+Pure. Names and texts in them are not yet printable: the code that sends or shows a sentence makes all of it so.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-#: What users do begins with `*`, so what the server says of them must not: nobody can type these marks.
+#: Lines from the server begin with these marks, which no user can type. Actions of users begin with `*`.
 SAYS, LEAVES = "> ", "< "
 
 NO_TOPIC = "There is no topic"
@@ -15,7 +15,8 @@ NO_MESSAGES = "There are no such messages"
 NOTHING_FOUND = "Nothing found. Search matches whole words; depl* matches deploy"
 OLDER_MAY_MATCH = "… there may be older matches; add a word to narrow the search"
 NOBODY_TO_ANSWER = "Nobody has sent you a private message yet; /msg NAME TEXT sends one"
-NO_TEXT = "Not sent: the text is empty"
+NO_TEXT = "The text is empty"
+LATE_OPENING = "Not sent: the opening of the rich dialect must be the first line"
 
 
 def users(count: int) -> str:
@@ -29,76 +30,76 @@ def connected(online: int) -> str:
 
 
 def entered(name: str, online: int) -> str:
-    """Return that one user came into a room."""
+    """Return that one user has entered a room."""
     return f"New user {name} entered {users(online)}"
 
 
 def left(name: str, online: int) -> str:
-    """Return that one user is gone from a room."""
+    """Return that one user has left a room."""
     return f"The user {name} left {users(online)}"
 
 
 def renamed(old: str, new: str) -> str:
-    """Return that a user goes by another name."""
+    """Return that a user has a new name."""
     return f"{old} is now {new}"
 
 
 def many_entered(count: int, online: int) -> str:
-    """Return that several users came at once."""
+    """Return that several users have entered a room."""
     return f"{count:,} users entered {users(online)}"
 
 
 def many_left(count: int, online: int) -> str:
-    """Return that several users went at once."""
+    """Return that several users have left a room."""
     return f"{count:,} users left {users(online)}"
 
 
 def many_renamed(count: int) -> str:
-    """Return that several users took other names at once."""
+    """Return that several users have new names."""
     return f"{count:,} users changed their names"
 
 
 def named(nick: str) -> str:
-    """Return what a user is told who has taken a nick."""
+    """Return the answer to a user who has taken a nick."""
     return f"You are now {nick}"
 
 
 def joined(room: str, online: int) -> str:
-    """Return what a user is told who has moved to a room."""
+    """Return the answer to a user who has moved to a room."""
     return f"You are now in {room} {users(online)}"
 
 
 def announced(text: str) -> str:
-    """Return what the operator says to everybody."""
+    """Return an announcement of the operator."""
     return f"Announcement: {text}"
 
 
 def topic_set(name: str, text: str) -> str:
-    """Return that a user has given the room another topic, or none."""
+    """Return that a user has set the room's topic, or cleared it."""
     return f"{name} set the topic: {text}" if text else f"{name} cleared the topic"
 
 
 def topic_is(text: str, by: str) -> str:
-    """Return what the topic is; `by` may be "", if nobody knows."""
+    """Return what the topic is; `by` is "" if the user who set it is unknown."""
     if not text:
         return NO_TOPIC
     return f"The topic is: {text}" + (f" (set by {by})" if by else "")
 
 
 def more_history(seq: int) -> str:
-    """Return that a page is not the end, and how to go on."""
+    """Return that the history goes on after a page, and what to type."""
     return f"… there is more: /history {seq}"
 
 
 def members(room: str, names: Sequence[str], total: int, you: str) -> str:
-    """Return who is in a room: the first of `total` names."""
+    """Return the members of a room: the first of `total` names."""
     listed = ", ".join(f"{name} (you)" if name == you else name for name in names)
     more = total - len(names)
     return f"In {room} {users(total)}: {listed}" + (f", and {more:,} more" if more > 0 else "")
 
 
 def rooms(found: Sequence[tuple[str, int, str]], total: int, here: str) -> list[str]:
-    """Return a line for each room (name, members, topic), and how many more there are."""
+    """Return a line for each room (name, members, topic), and one with the number of rooms not listed."""
     lines = []
     for name, count, topic in found:
         you = ", you are here" if name == here else ""
@@ -107,23 +108,23 @@ def rooms(found: Sequence[tuple[str, int, str]], total: int, here: str) -> list[
 
 
 def slowed(messages_per_s: float) -> str:
-    """Return what a fast sender is told, once."""
+    """Return the notice for a user who sends too fast."""
     each = f"{messages_per_s:g} line{'' if messages_per_s == 1 else 's'}"
     return f"You send faster than {each} a second: the server reads you more slowly, nothing is lost"
 
 
 def skipped(first: int, last: int) -> str:
-    """Return which messages a slow reader has missed; both numbers are among them."""
+    """Return which messages a slow reader has missed, from `first` to `last` inclusive."""
     count = last - first + 1
     which = f"{first}-{last}" if count > 1 else f"{first}"
     return f"… {count:,} message{'' if count == 1 else 's'} skipped ({which}), /history {first}"
 
 
 def unknown_command(name: str) -> str:
-    """Return that there is no such command, and what to type."""
+    """Return that a command does not exist, and what to type."""
     return f"Unknown command /{name}; type /help for the list, or //{name} to say it"
 
 
 def usage(problem: str, how: str) -> str:
-    """Return what is wrong with a command's arguments, and how it is typed."""
+    """Return what is wrong with the arguments of a command, and its usage."""
     return f"{problem}. Usage: {how}"

@@ -29,7 +29,7 @@ _MAX_DIGITS = 15
 
 
 class Word(Enum):
-    """What the first word after a command names, for completion."""
+    """What the first argument of a command names, for completion."""
 
     NOTHING = auto()
     NICK = auto()
@@ -38,7 +38,7 @@ class Word(Enum):
 
 
 class Slash(Struct, frozen=True):
-    """One command.
+    """One command: its name, arguments and help.
 
     `parse` gets what follows the name, without white space around it: "" if nothing visible follows. If it raises
     ValueError, the user is shown the text of the error and the usage.

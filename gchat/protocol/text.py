@@ -78,13 +78,14 @@ def printable(text: str) -> str:
     return text if text.isascii() else _MARK_RUN.sub(_thinned, text)
 
 
-# Letters, by their category, that show nothing: Hangul fillers, and the blank Braille pattern.
-_BLANK_LETTERS = dict.fromkeys((0x115F, 0x1160, 0x2800, 0x3164, 0xFFA0), " ")
+# What shows nothing by itself though `printable` lets it out: joiners, direction marks, variation selectors, fillers.
+_SHOWS_NOTHING = dict.fromkeys([*range(0x200C, 0x2010), *range(0x180B, 0x180E), *range(0xFE00, 0xFE10)], " ")
+_SHOWS_NOTHING |= dict.fromkeys([*range(0xE0100, 0xE01F0), 0x115F, 0x1160, 0x17B4, 0x17B5, 0x2800, 0x3164, 0xFFA0], " ")
 
 
 def is_blank(text: str) -> bool:
     """Return whether nothing in `text` can be seen."""
-    return not printable(text.strip()).translate(_BLANK_LETTERS).strip()
+    return not printable(text.strip()).translate(_SHOWS_NOTHING).strip()
 
 
 def split_word(text: str) -> tuple[str, str]:

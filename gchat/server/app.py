@@ -116,7 +116,7 @@ class App:
             logger.info("history: %s (sync = %s)", self._history_path, self.config.history.sync)
         if self._window is not None:
             self._window.start(self.operating)
-            logger.info("who is online: %s", self._window.url)
+            logger.info("admin page: %s", self._window.url)
         self.stopping.wait()
         self._drain()
 

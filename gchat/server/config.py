@@ -45,23 +45,27 @@ class ServerSection(Struct, forbid_unknown_fields=True):
 
 
 class AdminSection(Struct, forbid_unknown_fields=True):
-    """The operator's window: who is online, metrics, actions, over HTTP."""
+    """The admin endpoint: users online, metrics and actions over HTTP."""
 
-    enabled: Annotated[bool, Meta(description="whether there is one")] = True
+    enabled: Annotated[bool, Meta(description="whether it is started")] = True
     host: Annotated[str, Meta(min_length=1, description="an address or a name; with a / in it, a Unix socket")] = (
         "127.0.0.1"
     )
     port: Annotated[int, Meta(ge=0, le=65535, description="the TCP port; 0 takes a free one")] = 8889
     token_file: Annotated[
         str,
-        Meta(description="where the token for actions is, made if it is not there; empty: among the server's state"),
+        Meta(description="the file of the admin token, created if missing; empty: in the server's state directory"),
+    ] = ""
+    read_token_file: Annotated[
+        str,
+        Meta(description="the file of a read-only token (Prometheus, dashboards), created if missing; empty: none"),
     ] = ""
     names: Annotated[
-        str, Meta(description="what it may be called beside its address, for the Host header, with spaces between")
+        str, Meta(description="names accepted in the Host header besides its address, separated by spaces")
     ] = ""
     insecure: Annotated[
         bool,
-        Meta(description="whether the token may cross a network unencrypted: needed if host is not this machine's own"),
+        Meta(description="whether tokens may cross a network unencrypted; required if host is not a loopback address"),
     ] = False
 
 

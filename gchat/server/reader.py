@@ -168,11 +168,10 @@ class Reader:
         session, pump, registry = connection.session, app.pump, app.registry
         while self._decoder.waiting:
             rate = app.config.limits.messages_per_s
-            limit = 1 if not self._heard else self._allowance(rate) if rate else LINES_AT_ONCE
+            limit = self._allowance(rate) if rate else LINES_AT_ONCE
             try:
-                lines = self._decoder.take(limit)
+                lines = self._decoder.take(limit if self._heard else 1)
             except LineTooLong as refusal:
-                self._heard = True
                 pump.submit([refused(session, refusal)])
                 self._spend(1, rate)
                 continue

@@ -165,6 +165,17 @@ def test_what_is_said_done_and_set_goes_to_the_room() -> None:
     assert talk.sessions[1].messages == 3
 
 
+def test_a_cleared_topic_is_nobodys() -> None:
+    talk = Talk(users=1)
+    talk.asks(1, commands.Topic("tea"))
+
+    assert talk.asks(1, commands.Topic("")) == [
+        Publish(LOBBY, 1, events.TopicSet(address(1), "")),
+        Deliver(1, events.TopicIs("", address(1))),
+    ]
+    assert talk.asks(1, commands.Topic()) == [Deliver(1, events.TopicIs("", ""))]
+
+
 def test_a_private_message_goes_to_its_reader_alone_in_any_case_and_width() -> None:
     talk = Talk(users=2)
     talk.asks(2, commands.Nick("Bob"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gchat.chat import registry as module
-from gchat.chat.effects import Announce, Close, CloseReason, Deliver, Effect, Enter, Remember
+from gchat.chat.effects import Announce, Arrive, Close, CloseReason, Deliver, Effect, Enter, Remember
 from gchat.chat.limits import Limits, TokenBucket
 from gchat.chat.registry import AWAY_S, LOBBY, Registry
 from gchat.chat.session import Session
@@ -297,6 +297,7 @@ def test_a_late_opening_makes_a_rich_user_of_the_same_session(*, is_announced: b
 
     told = events.Renamed("127.0.0.1:1", "alice") if is_announced else events.Entered("alice", 1)
     assert announced(effects) == [told]
+    assert (Arrive(session.id) in effects) == (not is_announced)
     (entered,) = [effect for effect in effects if isinstance(effect, Enter)]
     assert isinstance(entered.greeting, events.Welcome)
     assert (entered.greeting.nick, entered.greeting.token) == ("alice", TOKEN)

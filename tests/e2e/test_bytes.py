@@ -619,6 +619,7 @@ def test_nothing_of_a_foreign_protocol_is_relayed(unix_server: Server, name: str
         assert messages(reader) == []
         assert b"evil" not in reader.received
         assert b"* " not in reader.received
+        assert b" is now " not in reader.received
 
 
 def test_a_stranger_who_is_turned_away_is_told_what_this_is(server: Server) -> None:

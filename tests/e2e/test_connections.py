@@ -459,7 +459,7 @@ def test_an_address_with_enough_connections_is_told_so_and_another_is_let_in() -
         first.sees_bytes(PROMPT)
         second.sees_bytes(PROMPT)
         with server.connect(source="127.0.0.5") as third:
-            third.sees("> There may be at most 2 connections from one address")
+            third.sees("> Too many connections from your address: the limit is 2 connections")
             third.sees_end()
         with server.connect(source="127.0.0.6") as other:
             other.sees_bytes(PROMPT)

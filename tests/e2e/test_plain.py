@@ -459,7 +459,7 @@ def test_a_line_that_is_too_long_is_told_and_the_next_is_heard(server: Server) -
 
 def test_who_sends_too_fast_is_told_once_and_loses_nothing() -> None:
     with (
-        Server(limits_messages_per_s=100, limits_burst=5) as server,
+        Server(limits_messages_per_s=20, limits_burst=5) as server,
         server.join() as reader,
         server.join() as user,
     ):
@@ -468,7 +468,7 @@ def test_who_sends_too_fast_is_told_once_and_loses_nothing() -> None:
             reader.sees_bytes(f"] line {number}\n".encode())
         user.says("/ping done")
         user.sees_bytes(b"> pong done\n")
-        assert user.received.count(b"> You send faster than 100 lines a second") == 1
+        assert user.received.count(b"> You send faster than 20 lines a second") == 1
 
 
 # --- Programs that people have ---------------------------------------------------------------------------------------
