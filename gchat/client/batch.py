@@ -1,4 +1,4 @@
-"""Several lines at once, from a paste: what is asked before they are sent, and what is sent. Pure."""
+"""Several lines at once, from a paste: the question before they are sent, and what is sent. Pure."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from gchat.protocol.text import is_blank, printable
 
 
 def expanded(lines: list[str]) -> list[str]:
-    """Return `lines` with the command of the first one before each, if it is one that says something."""
+    """Return `lines`; if the first one is a command that sends a text, with that command before each."""
     head, texts = _spoken(lines)
     return [f"{head} {text}" for text in texts] if head else lines
 
 
 def question(lines: list[str], *, unread: bool = False, runs: bool = False) -> str:
-    """Return what to ask before `lines` are sent; "" if nothing.
+    """Return the question before `lines` are sent, "" if none is needed.
 
-    `unread` is true if nobody can have looked at them, `runs` if those that are commands are run.
+    `unread` is true if the user has not seen them, `runs` if the commands in them will be run.
     """
     if len(lines) == 1:
         return ""
@@ -31,7 +31,7 @@ def question(lines: list[str], *, unread: bool = False, runs: bool = False) -> s
 
 
 def actions(lines: list[str], reply_to: str) -> list[Action | None]:
-    """Return what `lines` ask of the server: one may be a command, several are said."""
+    """Return the requests for `lines`: one line may be a command, several are text."""
     if len(lines) > 1 and not _spoken(lines)[0]:
         return [wire.Say(text=line) for line in lines]
     return [parse(line, reply_to) for line in expanded(lines)]
@@ -42,7 +42,7 @@ def _is_command(line: str) -> bool:
 
 
 def _spoken(lines: list[str]) -> tuple[str, list[str]]:
-    """Return the command that all of `lines` follow, and their texts; no command if there is none."""
+    """Return the command that applies to all of `lines`, "" if none does, and their texts."""
     head = _head(lines[0]) if len(lines) > 1 else ""
     if not head:
         return "", lines
@@ -52,7 +52,7 @@ def _spoken(lines: list[str]) -> tuple[str, list[str]]:
 
 
 def _head(line: str) -> str:
-    """Return what stands before the text in a command that says something; "" if `line` is not such a command."""
+    """Return the part before the text if `line` is a command that sends a text, else ""."""
     match slash.parse(f"{line} text"):
         case commands.Tell() as command:
             return f"/msg {command.to}"

@@ -1,8 +1,8 @@
-"""Drawing characters on a terminal whose idea of their width is not known.
+"""Drawing characters on a terminal that may disagree about their width.
 
-prompt_toolkit draws cells, and moves the cursor by what it believes their widths to be. Terminals disagree on flags,
-families, marks and new emoji: the cursor would drift. Here each doubtful cell is drawn between saving and restoring the
-cursor, which then moves by the width that prompt_toolkit believes in.
+prompt_toolkit draws cells, and moves the cursor by the widths that it assumes. Terminals disagree about flags,
+families, marks and new emoji, so the cursor would drift. Here each doubtful cell is drawn between saving and restoring
+the cursor, which then moves by the width that prompt_toolkit assumes.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from wcwidth import wcswidth
 
 from gchat.client.layout import clusters
 
-#: Characters that nobody types, of one column and of two, stand for clusters.
+#: Characters that nobody types stand for clusters of one column and of two.
 _NARROW = range(0xF0000, 0xFFFFE)  # private use
-_WIDE = range(0x34000, 0x3FFFE)  # ideographs to come
+_WIDE = range(0x34000, 0x3FFFE)  # unassigned ideographs
 
 _TAB = "    "
 
 
 class Canvas(Vt100_Output):
-    """An output for cells, and a table of the characters that stand for clusters: prompt_toolkit's cells have one."""
+    """An output for cells. A cell holds one character, so a table has a character to stand for each cluster."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -37,14 +37,14 @@ class Canvas(Vt100_Output):
 
     @classmethod
     def on_stdout(cls) -> Self:
-        """Return the canvas that the terminal is. It is never asked where its cursor is."""
+        """Return the canvas for the terminal. The terminal is never asked where its cursor is."""
         canvas = cls.from_pty(sys.stdout, term=os.environ.get("TERM"))
         assert isinstance(canvas, cls)
         canvas.enable_cpr = False
         return canvas
 
     def write(self, data: str) -> None:
-        """Draw a cell, and leave the cursor behind it, whatever the terminal thinks of its width."""
+        """Draw a cell and put the cursor after it, whatever width the terminal gives it."""
         if data.isascii():
             super().write(data)
             return
@@ -56,15 +56,15 @@ class Canvas(Vt100_Output):
     def to_bottom(self) -> None:
         """Move the cursor to the lowest row.
 
-        What is drawn there has rows above it that may leave the screen when a narrower window needs more rows. A
-        prompt at the top would be pushed into the scrollback, where nothing can be erased.
+        When a narrower window needs more rows, the top ones leave the screen. A prompt near the top would be pushed
+        into the scrollback, where nothing can be erased.
         """
         self.cursor_down(9999)
 
     def erase_down(self) -> None:
-        """Erase all from the cursor, which is in column 0, to the end of the screen.
+        """Erase everything from the cursor, which is in column 0, to the end of the screen.
 
-        Not in one go: tmux moves what is erased from the very top of the screen into the scrollback.
+        In two steps, because tmux moves a screen that is erased from the very top into the scrollback.
         """
         self.write_raw("\x1b7\x1b[K\x1b[B\r\x1b[J\x1b8")
 
@@ -88,13 +88,13 @@ class Canvas(Vt100_Output):
 
 
 class ClusterCells(Processor):
-    """Shows what is typed as cells of a canvas. The cursor stands at the start of a cluster, never in it."""
+    """Shows a draft as cells of a canvas, with the cursor at the start of a cluster, never inside it."""
 
     def __init__(self, canvas: Canvas) -> None:
         self._canvas = canvas
 
     def apply_transformation(self, transformation_input: TransformationInput) -> Transformation:
-        """Return one line of what is typed."""
+        """Return one line of the draft."""
         fragments = transformation_input.fragments
         text = fragment_list_to_text(fragments)
         if text.isascii() and "\t" not in text:
@@ -116,5 +116,5 @@ class ClusterCells(Processor):
 
 
 def _place(places: list[int], at: int, end: int) -> int:
-    """Return where `at` is on the other side; behind the last place things go on as they are."""
+    """Return the place that `at` maps to; places after the last one keep their distance from the end."""
     return places[at] if at < len(places) else end + at - len(places)

@@ -1,4 +1,4 @@
-"""The application that prompt_toolkit draws, on a terminal that breaks rows by itself when it becomes narrower."""
+"""The application that prompt_toolkit draws, on a terminal that breaks rows itself when it becomes narrower."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from prompt_toolkit.application import Application
 from prompt_toolkit.data_structures import Point, Size
 from prompt_toolkit.layout.screen import Char
 
-#: While a window is resized, terminals tell the new size late: tmux 250 ms after it has broken the rows. For so long
-#: after a resize nothing else is drawn, because it would be drawn for the size before.
+#: While a window is being resized, terminals report the new size late: tmux up to 250 ms after it has broken the rows.
+#: For this long after a resize nothing else is drawn, because it would be drawn for the wrong size.
 SETTLE_S = 0.3
 
 
 class Drawing(Application[None]):
-    """An application that finds what it has drawn, and erases it, when the terminal has another width than then."""
+    """An application that finds and erases what it has drawn even if the width of the terminal has changed."""
 
-    _size = Size(rows=0, columns=0)  # of the terminal, when something was drawn last
-    _used: Sequence[int] = ()  # the columns of each row that have something in them; tmux counts those that had, too
+    _size = Size(rows=0, columns=0)  # of the terminal at the last drawing
+    _used: Sequence[int] = ()  # how many columns of each row are in use; tmux counts those that were, too
     _settled_at = 0.0
 
     @property
     def unsettled_s(self) -> float:
-        """How long nothing should be drawn, because the terminal is being resized."""
+        """How long nothing should be drawn because the terminal is being resized."""
         return max(0.0, self._settled_at - time.monotonic())
 
     def erase(self) -> None:
-        """Remove what is drawn, and leave the cursor where it began."""
+        """Erase the drawing, and put the cursor where it began."""
         screen = self.renderer.last_rendered_screen
         size = self.output.get_size()
         if screen is not None and size.columns < self._size.columns and breaks_rows(os.environ):
@@ -67,7 +67,7 @@ class Drawing(Application[None]):
 
 
 def breaks_rows(environment: Mapping[str, str]) -> bool:
-    """Return whether the terminal breaks rows that have become too long, as most do; the others cut them off."""
+    """Return whether the terminal breaks rows that are too long for a new width, as most do; others cut them off."""
     if "TMUX" in environment:
         return True
     cuts = ("linux", "putty", "rxvt", "screen")
@@ -75,7 +75,7 @@ def breaks_rows(environment: Mapping[str, str]) -> bool:
 
 
 def rows_above(used: Sequence[int], cursor: Point, width: int) -> int:
-    """Return how many rows are above the cursor when rows with so many columns are broken into rows of `width`."""
+    """Return how many rows are above the cursor after rows with `used` columns are broken at `width`."""
     above = sum(_broken(columns, width) for columns in used[: cursor.y])
     in_row = used[cursor.y]
     return above + (cursor.x // width if cursor.x < in_row else _broken(in_row, width) - 1)

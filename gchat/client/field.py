@@ -1,4 +1,4 @@
-"""The line that a person types in: a draft of one line or more, in whole characters, with completion and history."""
+"""The input field: a draft of one line or more, edited in whole characters, with completion and history."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Candidates = Callable[[str], Iterable[Candidate]]
 
 
 class Draft(Buffer):
-    """What is typed. It is edited in clusters: no key leaves half a flag behind, or stops in the middle of one."""
+    """The text being typed. It is edited in clusters: no key deletes half a flag, or stops in the middle of one."""
 
     def __init__(self, candidates: Candidates) -> None:
         super().__init__(
@@ -47,7 +47,7 @@ class Draft(Buffer):
         return super().delete(end - self.cursor_position)
 
     def _stay_between_clusters(self) -> None:
-        """Move the cursor out of a cluster, onwards; while a cluster is being typed the cursor may be in one."""
+        """Move the cursor on if it is inside a cluster, unless the text has changed: the cluster may be incomplete."""
         (text, stood_at), self._before = self._before, (self.text, self.cursor_position)
         if text == self.text:
             self.cursor_position = boundary(text, self.cursor_position, forward=self.cursor_position > stood_at)

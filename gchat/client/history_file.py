@@ -1,4 +1,4 @@
-"""What was typed before, in a file that nobody else may read, and that does not grow without bound."""
+"""The input history, in a file that is private to the user and bounded in size."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from prompt_toolkit.history import FileHistory, History, InMemoryHistory
 KEPT_ENTRIES = 1000
 SLACK_ENTRIES = 200
 
-#: An entry that is longer is remembered until the end of the client only.
+#: A longer entry is remembered only until the client ends.
 MAX_ENTRY_CHARS = 10_000
 
 
 class BoundedHistory(FileHistory):
-    """A file that may become unwritable: then what is typed is remembered until the client ends."""
+    """A file of entries. While it cannot be written, entries are remembered only until the client ends."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
@@ -51,7 +51,7 @@ class BoundedHistory(FileHistory):
                 self._drop_oldest()
 
     def _drop_oldest(self) -> None:
-        """Put a file with the newest entries in the place of the old one: at any time there is a whole one."""
+        """Replace the file with one of the newest entries, atomically."""
         newest = list(islice(super().load_history_strings(), KEPT_ENTRIES))
         descriptor, name = tempfile.mkstemp(prefix="history.", dir=self._path.parent)  # with mode 0600
         os.close(descriptor)
@@ -67,7 +67,7 @@ class BoundedHistory(FileHistory):
 
 
 def history() -> History:
-    """Return what was typed before, from the state directory; without a file if there can be none."""
+    """Return the history in the state directory; one without a file if there can be none."""
     try:
         state = Path(os.environ.get("XDG_STATE_HOME") or "~/.local/state").expanduser()
         path = state / "gchat" / "history"

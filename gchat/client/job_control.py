@@ -1,4 +1,4 @@
-"""Stopping and going on as the shell's job control wants it: Ctrl+Z, `kill -TSTP`, `fg` and `bg`."""
+"""Stopping and continuing under the job control of a shell: Ctrl+Z, `kill -TSTP`, `fg` and `bg`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import gevent
 
 
 class JobControl:
-    """Hears when the process is to stop, and when it goes on. Both are called in a greenlet of their own."""
+    """Calls `suspend` when the process is asked to stop, and `resume` when it continues, each in its own greenlet."""
 
     def __init__(self, suspend: Callable[[], None], resume: Callable[[], None]) -> None:
         self._suspend = suspend
@@ -19,13 +19,13 @@ class JobControl:
         gevent.signal_handler(signal.SIGCONT, resume)
 
     def ask_to_stop(self) -> None:
-        """Do what a terminal does on Ctrl+Z: tell every process of the job, this one too."""
+        """Do what a terminal does on Ctrl+Z: signal every process of the job, this one included."""
         os.kill(0, signal.SIGTSTP)
 
     def stop(self) -> None:
-        """Stop here, and return when the process goes on; at once, if there is no shell that could have it go on.
+        """Stop here, and return when the process continues; at once if no shell could continue it.
 
-        The kernel decides that, and only for a signal that nobody catches.
+        The kernel decides that, and only for a signal that is not caught.
         """
         self._stop.cancel()
         signal.pthread_kill(threading.get_ident(), signal.SIGTSTP)

@@ -1,4 +1,4 @@
-"""The descriptor on which a terminal sends keys: read when something has come, raw while the client runs."""
+"""The descriptor on which a terminal sends keys: read when there is input, in raw mode while the client runs."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Keyboard(Vt100Input):
         return super().attach(input_ready_callback)
 
     def read_keys(self) -> list[KeyPress]:
-        """Return the keys that have come."""
+        """Return the keys that have arrived."""
         keys = self._parser.feed(self.stdin_reader.read(_READ_BYTES), time.monotonic())
         if self._timer:
             self._timer.cancel()
@@ -42,9 +42,9 @@ class Keyboard(Vt100Input):
         return keys
 
     def flush_keys(self) -> list[KeyPress]:
-        """Return the keys of an unfinished sequence, when nothing has followed it for a while."""
+        """Return the keys of an unfinished sequence that nothing has followed for a while."""
         return self._parser.flush()
 
     def make_raw(self) -> None:
-        """Take the terminal again, after the shell has had it. In the background this stops the client until `fg`."""
-        raw_mode(self.fileno()).__enter__()  # what the terminal was before is known to the first raw mode
+        """Set raw mode again after the shell has had the terminal. In the background this stops the client until `fg`."""
+        raw_mode(self.fileno()).__enter__()  # the first raw mode restores the terminal at the end

@@ -1,7 +1,7 @@
-"""Keys and pastes, from the text that a terminal sends. Knows no screen, no descriptor and no clock.
+"""Keys and pastes, parsed from the text that a terminal sends. Knows no screen, no descriptor and no clock.
 
-A terminal sends more than keys: answers to queries, focus events, sequences of protocols that nobody here speaks. What
-is no key of ours is swallowed, so that none of it ends up in a message.
+A terminal sends more than keys: answers to queries, focus events, sequences of other protocols. Whatever is not a key
+is swallowed, so that none of it ends up in a message.
 """
 
 from __future__ import annotations
@@ -13,20 +13,20 @@ from prompt_toolkit.input.ansi_escape_sequences import ANSI_SEQUENCES
 from prompt_toolkit.key_binding.key_processor import KeyPress
 from prompt_toolkit.keys import Keys
 
-#: What ends a burst of lines: like Enter, but nobody has read the lines before it was "pressed".
+#: Ends a burst of lines: like Enter, but the user has not seen the lines.
 ENTER_OF_BURST = Keys.ControlJ
 
-#: A bracketed paste whose end mark is lost is over when nothing has come for so long, and so is a sequence.
+#: A bracketed paste without an end mark ends when nothing has arrived for this long, and so does a sequence.
 PASTE_QUIET_S = 1.0
 
-#: In a bracketed paste, one of these alone, so long after what came before, is a key: a person waits for an answer.
+#: Inside a bracketed paste, one of these on its own, this long after the last text, is a key: a user wants out.
 PASTE_KEY_S = 0.3
 _PASTE_KEYS = {"\r", "\n", "\x03", "\x04"}
 
-#: Nobody types this fast: Enter or Tab so soon after another character may be part of a paste without brackets.
+#: Nobody types this fast: Enter or Tab so soon after another character may belong to a paste without brackets.
 QUICK_S = 0.005
 
-#: How long such an Enter or Tab waits for the rest of the paste.
+#: How long such an Enter or Tab is held back, in case the rest of a paste follows.
 HOLD_S = 0.03
 
 _PASTE_START = "\x1b[200~"
@@ -35,7 +35,7 @@ _PASTE_END = "\x1b[201~"
 _SEQUENCE = re.compile(
     r"\x1b(?:"
     r"\[\[[A-E]|"  # function keys of the Linux console
-    r"\[M[\s\S]{3}|"  # a mouse of old
+    r"\[M[\s\S]{3}|"  # X10 mouse event
     r"\[(?!M)[0-?]*[ -/]*[@-~]|"  # CSI
     r"O[0-9;]*[A-Za-z]|"  # SS3
     r"[\]PX^_][^\x00-\x1f\x7f]*(?:\x07|\x1b\\)"  # OSC, DCS, SOS, PM, APC
@@ -43,9 +43,9 @@ _SEQUENCE = re.compile(
 )
 _UNFINISHED = re.compile(r"\x1b(?:|\[M[\s\S]{0,2}|\[[0-?]*[ -/]*|\[\[|O[0-9;]*|[\]PX^_][^\x00-\x1f\x7f]*\x1b?)\Z")
 _UNFINISHED_AT_END = re.compile(r"\x1b[\[0-9]*\Z")
-_TYPED = re.compile(r"(?:\x1b[\r\n\t]|[^\r\n\t])*")  # Alt+Enter is no Enter
+_TYPED = re.compile(r"(?:\x1b[\r\n\t]|[^\r\n\t])*")  # Alt+Enter is not Enter
 
-#: Keys that say which character they are: CSI code ; modifiers u, and CSI 27 ; modifiers ; code ~.
+#: Keys of the modern protocols: CSI code ; modifiers u, and CSI 27 ; modifiers ; code ~.
 _CSI_U = re.compile(r"\x1b\[(\d+)(?::\d*)*(?:;(\d*)(?::(\d+))?)?(?:;[\d:]*)?u\Z")
 _MODIFIED = re.compile(r"\x1b\[27;(\d+);(\d+)()~\Z")
 _SHIFT, _ALT, _CTRL = 1, 2, 4
@@ -57,23 +57,23 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 
 
 class KeyParser:
-    """Turns what a terminal sends into keys. `feed` it what came, or nothing when `wait_s` has passed."""
+    """Turns what a terminal sends into keys. Call `feed` when text arrives, and with "" when `wait_s` has passed."""
 
     def __init__(self) -> None:
-        self._last = float("-inf")  # when text came last
+        self._last = float("-inf")  # when text arrived last
         self._rest = ""  # an unfinished sequence
-        self._paste: str | None = None  # what has come of a bracketed paste
-        self._held = ""  # Enter or Tab in a burst of text, and what has come since
+        self._paste: str | None = None  # what has arrived of a bracketed paste
+        self._held = ""  # Enter or Tab in a burst of text, and what has arrived since
 
     @property
     def wait_s(self) -> float | None:
-        """How long after the last text `feed` must be called, even if nothing came; None if it need not."""
+        """How long after the last text `feed` must be called even if nothing arrives; None if it need not be."""
         if self._paste is not None or len(self._rest) > 2:
             return PASTE_QUIET_S
         return HOLD_S if self._held else None
 
     def feed(self, text: str, now: float) -> list[KeyPress]:
-        """Return the keys that are known when `text` has come."""
+        """Return the keys that are complete now that `text` has arrived."""
         since_s = now - self._last
         if self._paste is None:
             if not text:
@@ -89,9 +89,9 @@ class KeyParser:
         return list(self._pasted(self._paste + text))
 
     def flush(self) -> list[KeyPress]:
-        """Return the keys of what begins like a sequence, when nothing has followed: Escape, or Alt and a key.
+        """Return the keys of an unfinished sequence that nothing has followed: Escape, or Alt and a key.
 
-        No two keys begin a sequence of more characters: its rest is late, and `feed` waits for it.
+        A longer one cannot be keys: the rest of the sequence is late, and `feed` waits for it.
         """
         if len(self._rest) > 2:
             return []
@@ -99,7 +99,7 @@ class KeyParser:
         return [*_key(rest[:1]), *_key(rest[1:])]
 
     def _late(self, since_s: float) -> list[KeyPress]:
-        """Return the keys that are known because nothing has come for `since_s`."""
+        """Return the keys that are complete because nothing has arrived for `since_s`."""
         if since_s >= PASTE_QUIET_S:
             self._rest = self._rest if len(self._rest) <= 2 else ""
         return self._released() if self._held and since_s >= HOLD_S else []
@@ -107,7 +107,7 @@ class KeyParser:
     # --- Pastes ----------------------------------------------------------------------------------------------------
 
     def _pasted(self, text: str) -> Iterator[KeyPress]:
-        """Take what has come of a bracketed paste; yield its key, and those behind it, when its end mark has come."""
+        """Take the paste so far; once its end mark is there, yield it as a key, and the keys after it."""
         pasted, mark, rest = text.partition(_PASTE_END)
         self._paste = None if mark else pasted
         if mark:
@@ -115,7 +115,7 @@ class KeyParser:
             yield from self._heard(rest, quick=False)
 
     def _heard(self, text: str, *, quick: bool) -> Iterator[KeyPress]:
-        """Yield the keys of `text`; hold back Enter and Tab where they may be part of a paste, and what follows."""
+        """Yield the keys of `text`; hold back Enter and Tab where they may belong to a paste, and what follows."""
         text, mark, pasted = (self._rest + self._held + text).partition(_PASTE_START)
         typed = _TYPED.match(text)
         assert typed is not None
@@ -129,7 +129,7 @@ class KeyParser:
             yield from self._pasted(pasted)
 
     def _released(self) -> list[KeyPress]:
-        """Return what the held text is: a paste, or keys if there is hardly anything visible in it."""
+        """Return the held text as a paste, or as keys if hardly anything in it is visible."""
         held, self._held = self._held, ""
         text = _CONTROL.sub("", _SEQUENCE.sub("", held))
         if not text.strip() or (len(text) == 2 and text[0] != "\t"):  # Enter and one key: it may be an answer
@@ -158,7 +158,7 @@ class KeyParser:
 
 
 def _key(char: str) -> Iterator[KeyPress]:
-    """Yield the key of one character: itself, if it is no control character."""
+    """Yield the key of one character."""
     if not char or "\x80" <= char <= "\x9f":
         return
     key = ANSI_SEQUENCES.get(char, char)
@@ -167,7 +167,7 @@ def _key(char: str) -> Iterator[KeyPress]:
 
 
 def _sequence(sequence: str) -> Iterator[KeyPress]:
-    """Yield the keys of a sequence; nothing if it is none."""
+    """Yield the keys of a sequence; none if it is not a key."""
     known = ANSI_SEQUENCES.get(sequence)
     if known is not None and known != Keys.BracketedPaste:
         for at, key in enumerate(known if isinstance(known, tuple) else (known,)):
@@ -181,7 +181,7 @@ def _sequence(sequence: str) -> Iterator[KeyPress]:
 
 
 def _character(code: int, modifiers: int) -> Iterator[KeyPress]:
-    """Yield the keys of a character that was pressed with modifiers, as a terminal of old would send them."""
+    """Yield the keys that a traditional terminal would send for a character with modifiers."""
     char = _NAMED_CODES.get(code) or _KEYPAD.get(code) or (chr(code) if _is_character(code) else "")
     if modifiers & _SHIFT and char == "\t":
         yield KeyPress(Keys.BackTab, "")

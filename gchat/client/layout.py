@@ -1,6 +1,6 @@
 """How wide text is, and where it breaks into the rows of a terminal. Pure.
 
-Terminals disagree on the width of some characters. `columns` is the most that any of them takes, so that a row that is
+Terminals disagree about the width of some characters. `columns` is the most that any of them takes, so a row that is
 broken here is never broken again by the terminal.
 """
 
@@ -15,13 +15,13 @@ from wcwidth import iter_graphemes, wcwidth
 
 from gchat.client.render import Line, text_of
 
-#: What stands before the words of a line: a number, a time, another room, a name or a mark.
+#: What comes before the text of a line: a number, a time, another room, a name or a mark.
 _HEAD = re.compile(r"(?:#\d+ )?(?:\d\d:\d\d )?(?:#\S+ )?(?:\[[^\]]*\] |[*<>⋯] )?")
 
-#: How far lines are indented that have nothing before their words.
+#: The indent of lines that have nothing before their text.
 INDENT = 2
 
-_WIDENS = "\ufe0f"  # asks for the wide picture of a character that is narrow as text
+_WIDENS = "\ufe0f"  # asks for the wide emoji of a character that is narrow as text
 
 
 @lru_cache(maxsize=64)
@@ -38,7 +38,7 @@ def columns(cluster: str) -> int:
 
 
 def boundary(text: str, at: int, *, forward: bool) -> int:
-    """Return `at`, or the end (or the start) of the cluster that it is in the middle of."""
+    """Return `at`, or if it is inside a cluster, the end (or the start) of the cluster."""
     start = text.rfind("\n", 0, at) + 1
     line = text[start:].partition("\n")[0]
     for cluster in clusters(line):
@@ -52,9 +52,9 @@ def boundary(text: str, at: int, *, forward: bool) -> int:
 
 
 def wrapped(line: Line, width: int) -> list[Line]:
-    """Return `line` as rows of at most `width` columns; those after the first are indented under its words.
+    """Return `line` as rows of at most `width` columns; rows after the first are indented under its text.
 
-    So nothing that somebody says stands where the name of somebody else would.
+    So nothing in a message can appear where the name of another user would.
     """
     text = text_of(line)
     if text.isascii() and len(text) <= width:
@@ -77,7 +77,7 @@ def wrapped(line: Line, width: int) -> list[Line]:
 
 
 def _fitting(cells: list[tuple[str, str]], width: int, words: int) -> int:
-    """Return how many of `cells` make a row: up to a space behind its first `words`, if there is one."""
+    """Return how many of `cells` make a row: up to a space after the first `words`, if there is one."""
     taken = space = 0
     for count, (_, cluster) in enumerate(cells):
         if cluster == " " and count > words:
@@ -93,6 +93,6 @@ def _joined(cells: list[tuple[str, str]]) -> Line:
 
 
 def _width(char: str) -> int:
-    if unicodedata.category(char) == "Mc":  # a mark with a place of its own, on some terminals
+    if unicodedata.category(char) == "Mc":  # a mark that takes a column on some terminals
         return 1
     return max(0, wcwidth(char))

@@ -23,7 +23,15 @@ def server() -> Iterator[Server]:
 
 def pid_of(server: Server, nick: str) -> int:
     pattern = f"gchat.client.main .* {server.port} --nick {nick} "
-    return int(subprocess.run([need("pgrep"), "-f", pattern], capture_output=True, check=True).stdout.split()[0])
+    found: list[str] = []
+
+    def is_found() -> bool:
+        done = subprocess.run([need("pgrep"), "-f", pattern], capture_output=True, check=False, text=True)
+        found[:] = done.stdout.split()
+        return bool(found)
+
+    wait_until(is_found, f"{nick} is running")
+    return int(found[0])
 
 
 def state_of(pid: int) -> str:
@@ -83,6 +91,18 @@ def test_a_client_that_is_started_in_the_background_waits_for_the_terminal(serve
         other.sees("[backer] here again")
         shell.presses("C-d")
         shell.shows("> Goodbye")
+
+
+def test_a_client_that_was_stopped_ends_with_its_terminal(server: Server, tmp_path: Path) -> None:
+    with server.join("other", "stopped") as other:
+        with Shell(tmp_path) as shell:
+            shell.starts(server, "stopped", "stopped")
+            shell.shows(" stopped │ 2 online")
+            pid = pid_of(server, "stopped")
+            shell.presses("C-z")
+            wait_until(lambda: state_of(pid) == "T", "the client stands still")
+        other.sees("< The user stopped left")
+        wait_until(lambda: not Path(f"/proc/{pid}").exists(), "the client ends")
 
 
 def test_without_a_shell_ctrl_z_does_not_freeze_the_client(server: Server, tmp_path: Path) -> None:
