@@ -46,5 +46,5 @@ class Keyboard(Vt100Input):
         return self._parser.flush()
 
     def make_raw(self) -> None:
-        """Set raw mode again after the shell has had the terminal. In the background this stops the client until `fg`."""
+        """Set raw mode again after the shell had the terminal. In the background this stops the client until `fg`."""
         raw_mode(self.fileno()).__enter__()  # the first raw mode restores the terminal at the end
