@@ -216,7 +216,7 @@ def test_what_was_typed_is_remembered_between_runs_and_nobody_else_may_read_it(s
 
 
 @pytest.mark.parametrize("state", ["/dev/null", "/proc/none", "/nonexistent\x01"])
-def test_a_home_that_cannot_be_written_stops_nobody(server: Server, tmp_path: Path, state: str) -> None:
+def test_a_home_that_cannot_be_written_does_not_matter(server: Server, tmp_path: Path, state: str) -> None:
     with client(tmp_path, server, "homeless", "memory", XDG_STATE_HOME=state) as screen:
         screen.is_ready("homeless")
         screen.says("one")
@@ -225,7 +225,7 @@ def test_a_home_that_cannot_be_written_stops_nobody(server: Server, tmp_path: Pa
         screen.shows("[homeless] one", times=2)
 
 
-def test_vi_keys_are_there_for_who_wants_them(server: Server, tmp_path: Path) -> None:
+def test_vi_keys_can_be_chosen(server: Server, tmp_path: Path) -> None:
     with client(tmp_path, server, "vi", "editors", "--vi") as screen:
         screen.is_ready("vi")
         screen.types("one two")
@@ -252,7 +252,7 @@ def test_nicks_have_colours_and_mentions_stand_out(server: Server, tmp_path: Pat
 
 
 @pytest.mark.parametrize(("arguments", "environment"), [(["--no-color"], {}), ([], {"NO_COLOR": "1"})])
-def test_there_are_no_colours_for_who_wants_none(
+def test_colours_can_be_turned_off(
     server: Server, tmp_path: Path, arguments: list[str], environment: dict[str, str]
 ) -> None:
     with (
@@ -337,7 +337,7 @@ def test_a_server_that_is_not_there_leaves_the_terminal_as_it_was(tmp_path: Path
         screen.ended(1)
 
 
-def test_who_leaves_while_the_server_is_away_is_told_what_was_not_said(tmp_path: Path) -> None:
+def test_a_user_who_leaves_while_the_server_is_away_is_told_what_was_not_sent(tmp_path: Path) -> None:
     with Server() as server, client(tmp_path, server, "unlucky", "lobby") as screen:
         screen.is_ready("unlucky")
         server.stop()
