@@ -1,126 +1,114 @@
-"""Framing: bytes in, lines out. Caps, CR LF, and telnet's negotiation; knows nothing of what a line means.
+"""Framing: bytes in, lines out. Line ends, caps, and keys that edit a line; knows nothing of what a line means.
 
 Rules, which hold however the bytes are split over packets (tests feed every sample one byte at a time too):
-1. LF ends a line, and nothing else does; one CR before it is dropped. CR NUL is telnet's way to write CR (RFC 854).
-2. A line is bytes: decoding is the dialect's. LF never stands inside a UTF-8 sequence, so lines may be decoded whole.
+1. LF ends a line; one CR before it is dropped. In a stream that is typed (the plain dialect) CR, CR NUL, CR LF, LF and
+   LF CR each end a line once: programs that send key by key have their own ideas of Enter. A CR ends it at once.
+2. A line is bytes: decoding is the dialect's. No line end stands inside a UTF-8 sequence: lines may be decoded whole.
 3. Memory is bounded: what is held is one read of the shell and at most `max_line_bytes` of an unfinished line.
-4. Telnet commands are taken out (RFC 854, 855). What a peer proposes is refused, at most once for each option, so that
-   nobody can make the server talk; except that TIMING-MARK (RFC 860) is answered again after each line: telnet shows
-   nothing after Ctrl+C until it has that answer. Ctrl+C itself (IP) between lines is a wish to leave, for telnet has no
-   other way to say so; in a line it is only taken out.
+4. In a stream that is typed BS and DEL delete the character before them, Ctrl+U the line so far. What was deleted is
+   never seen, and counts towards `max_line_bytes`.
+5. Telnet commands are taken out (gchat.protocol.telnet).
+6. One BOM at the start of a stream is dropped: PowerShell writes one, and what follows may be a command or a secret.
 """
 
 from __future__ import annotations
 
+import re
+import unicodedata
+
 from gchat.protocol.errors import LineEndless, LineTooLong
+from gchat.protocol.telnet import MAX_COMMANDS, Telnet
 
 #: After this many discarded bytes of one line the peer is not talking lines (threats.md T11).
 MAX_DISCARDED_BYTES = 65536
 
-#: An unfinished telnet subnegotiation is text again after this many bytes (threats.md T6); real ones are under 100.
-MAX_SUBNEGOTIATION_BYTES = 512
+#: U+FEFF in UTF-8.
+BOM = b"\xef\xbb\xbf"
 
-_IAC, _DONT, _DO, _WONT, _WILL, _SB, _IP, _SE = 255, 254, 253, 252, 251, 250, 244, 240
-_TIMING_MARK = 6
+_TYPED_END = re.compile(rb"\r[\n\0]?|\n(?:\r\0?)?")
+_TYPED_ENDS = re.compile(rb"(?:\0|(\r[\n\0]?+|\n(?:\r\0?+)?+))*+")
+
+_DELETE, _DELETE_LINE = "\x08\x7f", b"\x15"
+_JOINER = "\u200d"
 
 
-class Telnet:
-    """Takes telnet's commands out of a stream; a state machine over single bytes, used from the first IAC on."""
+def after_bom(start: bytes) -> bytes:
+    """Return what follows a BOM at the `start` of a stream; b"" while no more of the BOM than a part has come."""
+    return b"" if BOM.startswith(start) else start.removeprefix(BOM)
 
-    __slots__ = ("_answered", "_at_line_start", "_state", "_sub_bytes", "interrupted", "replies")
 
-    def __init__(self) -> None:
-        self._state = b""  # the unfinished command, from its IAC on; b"S" inside a subnegotiation, b"T" after its IAC
-        self._sub_bytes = 0
-        self._answered: set[int] = set()
-        self.replies = b""
-        self.interrupted = False
-        self._at_line_start = True
-
-    def filter(self, data: bytes, *, at_line_start: bool) -> bytes:
-        """Return `data` without telnet commands; refusals to send gather in `replies`."""
-        text = bytearray()
-        self._at_line_start = at_line_start
-        at = 0
-        while at < len(data):
-            if not self._state:
-                iac = data.find(_IAC, at)
-                if iac < 0:
-                    iac = len(data)
-                text += data[at:iac]
-                if b"\n" in data[at:iac]:
-                    self._answered.discard(_TIMING_MARK)
-                if iac < len(data):
-                    self._state = b"\xff"
-                at = iac + 1
-            else:
-                self._step(data[at], text)
-                at += 1
-        return bytes(text)
-
-    def _step(self, byte: int, text: bytearray) -> None:
-        state = self._state
-        if state in (b"S", b"T"):
-            self._sub_bytes += 1
-            ended = state == b"T" and byte == _SE
-            if ended or self._sub_bytes >= MAX_SUBNEGOTIATION_BYTES:
-                self._state = b""
-            else:
-                self._state = b"T" if state == b"S" and byte == _IAC else b"S"
-        elif state == b"\xff":
-            self._state = b""
-            if byte == _IAC:
-                text.append(_IAC)
-            elif byte == _SB:
-                self._state, self._sub_bytes = b"S", 0
-            elif byte == _IP:
-                self.interrupted = self.interrupted or (text.endswith(b"\n") if text else self._at_line_start)
-            elif byte in (_WILL, _WONT, _DO, _DONT):
-                self._state = bytes((_IAC, byte))
-            elif byte < _SE:  # no command: somebody's text has that byte in it, and the line may end here
-                text += bytes((_IAC, byte))
-                if byte == 10:
-                    self._answered.discard(_TIMING_MARK)
+def edited(line: bytes) -> bytes:
+    """Return `line` as whoever typed it sees it: BS and DEL have deleted a character, Ctrl+U all before it."""
+    line = line.rpartition(_DELETE_LINE)[2]
+    if b"\x08" not in line and b"\x7f" not in line:
+        return line
+    kept: list[str] = []
+    for char in line.decode("utf-8", "surrogateescape"):
+        if char in _DELETE:
+            _delete_last(kept)
         else:
-            self._state = b""
-            self._refuse(state[1], byte)
+            kept.append(char)
+    return "".join(kept).encode("utf-8", "surrogateescape")
 
-    def _refuse(self, verb: int, option: int) -> None:
-        if verb in (_DO, _WILL) and option not in self._answered:
-            self._answered.add(option)
-            self.replies += bytes((_IAC, _WONT if verb == _DO else _DONT, option))
+
+def _delete_last(kept: list[str]) -> None:
+    """Delete a whole character from the end: a letter with the marks on it, an emoji with all that is joined to it."""
+    while kept:
+        char = kept.pop()
+        if kept and kept[-1] == _JOINER:
+            kept.pop()
+        elif char != _JOINER and not _extends(char):
+            break
+
+
+def _extends(char: str) -> bool:
+    return unicodedata.category(char) in ("Mn", "Me") or "\U0001f3fb" <= char <= "\U0001f3ff"  # marks, skin tones
 
 
 class LineDecoder:
     """Bytes in (`feed`), lines out (`take`), the unfinished rest at the end of the stream (`rest`)."""
 
     __slots__ = (
+        "_at_start",
         "_discarded",
+        "_edits",
+        "_endless",
+        "_last_end",
         "_lines",
-        "_nul_taken",
         "_partial",
         "_suspect",
         "_taken",
         "_telnet",
+        "_typed",
         "max_line_bytes",
+        "rest_at_once",
         "waiting",
     )
 
-    def __init__(self, max_line_bytes: int) -> None:
+    def __init__(self, max_line_bytes: int, *, typed: bool = False) -> None:
         self.max_line_bytes = max_line_bytes
+        self._typed = typed
         self._lines: list[bytes] = []  # whole lines; those from index `_taken` on are not yet taken
         self._taken = 0
         self.waiting = False  # whether take() has something to say
+        self.rest_at_once = (
+            False  # whether there is a rest that came in one feed: programs send so, typing users do not
+        )
         self._suspect = False  # whether a line may be too long
+        self._edits = False  # whether a key that edits may be among the lines
         self._partial = b""
-        self._nul_taken = False  # whether the unfinished line ends with a CR whose NUL is already gone
+        self._at_start = True  # whether a BOM may still come
+        self._last_end = b""  # where a line has just ended: its end, if another byte of it may come
+        self._endless = False  # whether telnet commands came without end
         self._discarded = 0  # bytes thrown away of an unfinished line that is too long
         self._telnet: Telnet | None = None
 
     @property
     def rest(self) -> bytes:
         """The unfinished line so far; b"" if it is too long to become one."""
-        return b"" if self._discarded else self._partial.removesuffix(b"\r")
+        if self._discarded:
+            return b""
+        return edited(self._partial) if self._typed else self._partial.removesuffix(b"\r")
 
     @property
     def interrupted(self) -> bool:
@@ -142,32 +130,59 @@ class LineDecoder:
     def feed(self, data: bytes) -> None:
         """Add what was received. Every line fed before must have been taken: that is what bounds the memory."""
         if b"\xff" in data or self._telnet:
-            self._telnet = self._telnet or Telnet()
-            data = self._telnet.filter(data, at_line_start=not self._partial)
-        if b"\0" in data or self._nul_taken:
-            data = self._without_nul_after_cr(data)
-        if self._partial:
-            data = self._partial + data
+            data = self._without_telnet(data)
+            if not data:
+                self.waiting = self._endless
+                return
+        if self._typed and (b"\r" in data or self._last_end != b"\n"):
+            data = self._ended_by_lf(data)
+        partial = self._partial
+        if partial:
+            data = partial + data
+        if self._at_start:
+            data = self._without_bom(data)
         lines = data.split(b"\n")
         self._partial = lines.pop()
+        self.rest_at_once = bool(self._partial) and (not partial or bool(lines))
         if self._discarded and lines:
             del lines[0]
             self._discarded = 0
-        if b"\r" in data:
+        if self._typed:
+            self._edits = b"\x7f" in data or b"\x08" in data or b"\x15" in data
+        elif b"\r" in data:
             lines = [line.removesuffix(b"\r") for line in lines]
         self._lines = lines
         self._taken = 0
         self._suspect = len(data) > self.max_line_bytes
-        self.waiting = self._suspect or bool(lines)
+        self.waiting = self._suspect or bool(lines) or self._endless
 
-    def _without_nul_after_cr(self, data: bytes) -> bytes:
-        if data.startswith(b"\0") and self._partial.endswith(b"\r") and not self._nul_taken:
-            data = data[1:]
-            self._nul_taken = not data
-        elif data:
-            self._nul_taken = False
-        self._nul_taken = self._nul_taken or data.endswith(b"\r\0")
-        return data.replace(b"\r\0", b"\r")
+    def _without_telnet(self, data: bytes) -> bytes:
+        telnet = self._telnet = self._telnet or Telnet(self._partial or self._last_end, typed=self._typed)
+        data = telnet.filter(data)
+        self._endless = telnet.endless
+        return data
+
+    def _without_bom(self, data: bytes) -> bytes:
+        if len(data) < len(BOM) and BOM.startswith(data):
+            return data
+        self._at_start = False
+        if data == BOM:
+            self._last_end = b""
+        return data.removeprefix(BOM)
+
+    def _ended_by_lf(self, data: bytes) -> bytes:
+        """Return `data`, which is not empty, with each of its line ends as one LF."""
+        last_end = b"" if self._partial else self._last_end
+        if b"\r" not in data and not (last_end.endswith(b"\r") and data[0] in b"\n\0"):
+            self._last_end = b"\n"
+            return data
+        data = last_end + data
+        ends = data[len(data.rstrip(b"\r\n\0")) :]
+        last = _TYPED_ENDS.match(ends) if ends.endswith((b"\r", b"\n")) else None
+        self._last_end = last[1] if last and last[1] != b"\r\n" else b""
+        only_crlf = data.count(b"\r") == data.count(b"\r\n")  # the usual case, and twice as fast
+        data = data.replace(b"\r\n", b"\n") if only_crlf else _TYPED_END.sub(b"\n", data)
+        return data[1:] if last_end else data
 
     def take(self, limit: int) -> list[bytes]:
         """Return up to `limit` whole lines, without their ends; [] when there are none.
@@ -184,9 +199,11 @@ class LineDecoder:
                 raise LineTooLong(self.max_line_bytes)
             lines = lines[:good]
             self._suspect = bool(lines)
+        if not lines and self._endless:
+            raise LineEndless(f"more than {MAX_COMMANDS:,} telnet commands without a newline")
         self._taken += len(lines)
-        self.waiting = self._suspect or self._taken < len(self._lines)
-        return lines
+        self.waiting = self._suspect or self._taken < len(self._lines) or self._endless
+        return [edited(line) for line in lines] if self._edits else lines
 
     def _check_partial(self) -> None:
         if len(self._partial.removesuffix(b"\r")) <= self.max_line_bytes:

@@ -72,6 +72,11 @@ def _answer(*texts: str) -> bytes:
     return b"".join(printable_line(sentences.SAYS + text) for text in texts)
 
 
+def _own(*texts: str) -> bytes:
+    """Do the same for the operator's text and ours, which may be laid out in columns."""
+    return "".join([f"{sentences.SAYS}{printable(text)}\n" for text in texts]).encode()
+
+
 def _said(event: events.Said) -> bytes:
     return printable_lines(f"[{event.name}] ", event.texts)
 
@@ -113,7 +118,7 @@ def _announced(event: events.Announced) -> bytes:
 
 
 def _welcome(event: events.Welcome) -> bytes:
-    return _answer(sentences.connected(event.online), *event.motd.splitlines())
+    return _own(sentences.connected(event.online), *event.motd.splitlines())
 
 
 def _ready(event: events.Ready) -> bytes:
@@ -185,7 +190,7 @@ def _pong(event: events.Pong) -> bytes:
 
 
 def _help(event: events.HelpText) -> bytes:
-    return _answer(*slash.help_lines(event.verb))
+    return _own(*slash.help_lines(event.verb))
 
 
 def _refused(event: events.Refused) -> bytes:

@@ -1,4 +1,4 @@
-"""Text: what may be shown on somebody's terminal, and what may be a name. Knows nothing of who says what.
+"""Text: what may be shown on a user's terminal, and what may be a name. Knows nothing of rooms and users.
 
 `printable` is the one function that decides what may go out. Every dialect, the conversation on stdout and the log
 send nothing that has not been through it (threats.md T5, T7, T8, T10).
@@ -26,7 +26,7 @@ _CLEAN_ASCII = bytes(range(0x20, 0x7F))
 def _unsafe() -> dict[int, str]:
     """Return what never goes out as it is, and what is shown for it ("" for nothing).
 
-    ZWJ, ZWNJ, LRM, RLM and variation selectors are not among it: emoji, Persian and Hebrew need them.
+    ZWJ, ZWNJ, LRM, RLM and variation selectors are not included: emoji, Persian and Hebrew need them.
     """
     table = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0))}  # C0, DEL, C1
     table[0x00] = "␀"
@@ -40,23 +40,42 @@ def _unsafe() -> dict[int, str]:
     invisible = [0xAD, 0x34F, 0x61C, 0x180E, 0x200B, 0xFEFF]  # soft hyphen, grapheme joiner, ALM, ZWSP, BOM
     invisible += [*range(0x202A, 0x202F), *range(0x2060, 0x2070)]  # bidi embeddings, overrides, isolates; operators
     invisible += [*range(0xFFF0, 0xFFFC)]  # interlinear marks
+    invisible += [0x17B4, 0x17B5, 0x3164, 0xFFA0]  # Khmer vowels without a shape, Hangul fillers of old encodings
+    invisible += [*range(0x1BCA0, 0x1BCA4), *range(0x1D173, 0x1D17B)]  # how shorthand and music are set
     invisible += [*range(0xE0000, 0xE0100), *range(0xE01F0, 0xE1000)]  # tags, and the rest of plane 14's invisibles
     return table | dict.fromkeys(invisible, "")
 
 
 def _ranges(codes: Iterable[int]) -> str:
-    r"""Return a regular expression for one of these characters, as ranges: one by one they cost 9 us a character."""
+    r"""Return these characters as ranges of a regular expression's class: one by one they cost 9 us a character."""
     found: list[list[int]] = []
     for code in sorted(codes):
         if found and found[-1][1] == code - 1:
             found[-1][1] = code
         else:
             found.append([code, code])
-    return "[" + "".join(f"{re.escape(chr(first))}-{re.escape(chr(last))}" for first, last in found) + "]"
+    return "".join(f"{re.escape(chr(first))}-{re.escape(chr(last))}" for first, last in found)
 
 
 _SHOWN = _unsafe()
-_UNSAFE = re.compile(_ranges(_SHOWN))
+_UNSAFE = re.compile(f"[{_ranges(_SHOWN)}]")
+# What str.isprintable, which is fast, takes for letters.
+_UNSAFE_LETTER = re.compile(f"[{_ranges(code for code in _SHOWN if chr(code).isprintable())}]")
+
+# What is let out, because text needs it, and shows nothing by itself: joiners, direction marks, variation selectors,
+# fillers, the blank Braille pattern, and how hieroglyphs and music are set.
+_UNSEEN = [*range(0x200C, 0x2010), *range(0x180B, 0x1810), *range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0)]
+_UNSEEN += [0x115F, 0x1160, 0x2800, *range(0x13430, 0x13441), 0x1D159]
+_SPACES = [code for code in range(0x3001) if chr(code).isspace()]
+_BLANKS = _ranges({*_SPACES, *_UNSEEN, *(code for code, shown in _SHOWN.items() if not shown)})
+_VISIBLE = re.compile(f"[^{_BLANKS}]")
+
+#: So many blanks in a row are relayed to the plain dialect inside a text, and so many at its start, where code is
+#: indented. More would push what follows to the next row of somebody's terminal, where it looks like another line.
+MAX_BLANKS, MAX_INDENT = 8, 16
+
+_TOO_MANY_SPACES = " " * (MAX_BLANKS + 1)
+_BLANK_RUN = re.compile(f"[{_BLANKS}]{{{MAX_BLANKS + 1},}}")
 
 #: Marks on one base character before the rest is dropped; real orthographies need four at most (threats.md T8).
 MAX_COMBINING_MARKS = 8
@@ -73,19 +92,14 @@ def printable(text: str) -> str:
     """
     if text.isascii() and text.isprintable():
         return text
-    if _UNSAFE.search(text):
+    if (_UNSAFE_LETTER if text.isprintable() else _UNSAFE).search(text):
         text = text.translate(_SHOWN)
     return text if text.isascii() else _MARK_RUN.sub(_thinned, text)
 
 
-# What shows nothing by itself though `printable` lets it out: joiners, direction marks, variation selectors, fillers.
-_SHOWS_NOTHING = dict.fromkeys([*range(0x200C, 0x2010), *range(0x180B, 0x180E), *range(0xFE00, 0xFE10)], " ")
-_SHOWS_NOTHING |= dict.fromkeys([*range(0xE0100, 0xE01F0), 0x115F, 0x1160, 0x17B4, 0x17B5, 0x2800, 0x3164, 0xFFA0], " ")
-
-
 def is_blank(text: str) -> bool:
     """Return whether nothing in `text` can be seen."""
-    return not printable(text.strip()).translate(_SHOWS_NOTHING).strip()
+    return _VISIBLE.search(text) is None
 
 
 def split_word(text: str) -> tuple[str, str]:
@@ -94,25 +108,29 @@ def split_word(text: str) -> tuple[str, str]:
     return word, rest[0].rstrip() if rest else ""
 
 
-def is_command(text: str) -> bool:
-    """Return whether the first visible character is a slash, in either width."""
-    return text.lstrip("\ufeff\u200b ").lstrip()[:1] in ("/", "／")
-
-
 def printable_line(text: str) -> bytes:
-    """Return `text` as one line to send: printable, UTF-8, ended by LF."""
-    return printable(text).encode() + b"\n"
+    """Return `text` as one line to send: printable, without long blanks, UTF-8, ended by LF."""
+    return _bounded(printable(text), MAX_BLANKS).encode() + b"\n"
 
 
 def printable_lines(prefix: str, texts: tuple[str, ...]) -> bytes:
     """Return each of `texts` behind `prefix` as a line to send: printable_line for many, at the cost of one.
 
-    The loop over lines is the C code of join and translate, for this is the inside of the fan-out.
+    The texts may be indented. The loop over lines is the C code of join and translate, because this is the inside of
+    the fan-out.
     """
     encoded = (prefix + ("\n" + prefix).join(texts)).encode("utf-8", "surrogatepass")
-    if encoded.translate(None, _CLEAN_ASCII) == b"\n" * (len(texts) - 1):
+    if encoded.translate(None, _CLEAN_ASCII) == b"\n" * (len(texts) - 1) and _TOO_MANY_SPACES.encode() not in encoded:
         return encoded + b"\n"
-    return b"".join(printable_line(prefix + text) for text in texts)
+    prefix = printable(prefix)
+    return "".join([f"{prefix}{_bounded(printable(text), MAX_INDENT)}\n" for text in texts]).encode()
+
+
+def _bounded(text: str, indent: int) -> str:
+    """Return `text` with at most `indent` blanks at its start, and at most MAX_BLANKS in a row elsewhere."""
+    if not (_TOO_MANY_SPACES in text if text.isascii() else _BLANK_RUN.search(text)):
+        return text
+    return _BLANK_RUN.sub(lambda run: " " * (MAX_BLANKS if run.start() else min(indent, len(run[0]))), text)
 
 
 def _thinned(match: re.Match[str]) -> str:
@@ -154,7 +172,7 @@ def nick(name: str, max_length: int) -> str:
 def room(name: str) -> str:
     """Return `name` as a room's name, in lower case: PRECIS UsernameCaseMapped (RFC 8265). Raises Refusal.
 
-    One leading # is dropped, for those who come from IRC.
+    One leading # is dropped: users of IRC type it.
     """
     return _name("room name", "UsernameCaseMapped", name.removeprefix("#"), MAX_ROOM_NAME)
 
@@ -163,7 +181,7 @@ def name_keys(name: str) -> frozenset[str]:
     """Return the keys of `name`: two names that share one are the same name, or could be taken for each other.
 
     One is the name without case and width, one the skeleton of UTS 39, section 4, without case. The second alone would
-    let both Ian and ian in, for I looks like l and i does not.
+    let both Ian and ian in, because I looks like l and i does not.
     """
     plain = folded(name)
     return frozenset((plain, _skeleton(plain), folded(_skeleton(unicodedata.normalize("NFKC", name)))))
@@ -176,20 +194,22 @@ def folded(name: str) -> str:
 
 def _name(kind: str, profile: str, name: str, max_length: int) -> str:
     if not name:
-        raise Refusal(Code.BAD_NAME, f"That is no {kind}: it is empty")
+        raise Refusal(Code.BAD_NAME, f"The {kind} is empty")
     if len(name) > max_length:
-        raise Refusal(Code.BAD_NAME, f"That {kind} is too long: {len(name):,} characters, {max_length} at most")
+        raise Refusal(Code.BAD_NAME, f"The {kind} is too long: {len(name):,} characters, the limit is {max_length}")
     if bad := _RESERVED_CHARS.search(name):
         what = "a space" if bad[0].isspace() else bad[0]
-        raise Refusal(Code.BAD_NAME, f"A {kind} has letters, digits, and - _ . between them, but not {what}")
+        raise Refusal(Code.BAD_NAME, f"A {kind} cannot contain {what}; use letters, digits, - _ and .")
     try:
         name = str(get_profile(profile).enforce(name))
     except UnicodeEncodeError as error:
         bad_part = error.object[error.start : error.end]
-        raise Refusal(Code.BAD_NAME, f"A {kind} cannot have {_described(bad_part)} in it") from None
+        raise Refusal(Code.BAD_NAME, f"A {kind} cannot contain {_described(bad_part)}") from None
     # Width mapping and normalization may have made a reserved character, or more of them, of an innocent one.
     if len(name) > max_length or _RESERVED_CHARS.search(name) or (not name[0].isalnum() and name[0] != "_"):
-        raise Refusal(Code.BAD_NAME, f"A {kind} begins with a letter or a digit and has letters, digits, - _ . in it")
+        raise Refusal(
+            Code.BAD_NAME, f"A {kind} begins with a letter or a digit and consists of letters, digits, - _ and ."
+        )
     if len(scripts := _scripts(name)) > 1 and not any(scripts <= together for together in _SCRIPTS_TOGETHER):
         raise Refusal(Code.BAD_NAME, f"A {kind} cannot mix {' and '.join(sorted(s.title() for s in scripts))} letters")
     return name
@@ -223,7 +243,7 @@ def _prototypes() -> dict[str, str]:
     """Each confusable character's prototype.
 
     The library keeps Unicode's confusables.txt as a graph without direction: a character that is not a prototype has
-    one neighbour, its prototype. Where two have only each other, either will do, for keys are only ever compared.
+    one neighbour, its prototype. Where two have only each other, either will do, because keys are only ever compared.
     """
     only_neighbour = {
         source.strip("\u200e"): str(homoglyphs[0]["c"]).strip("\u200e")

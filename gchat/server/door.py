@@ -19,9 +19,11 @@ from msgspec import Struct
 from gchat.chat.effects import CloseReason
 from gchat.chat.limits import Admission
 from gchat.chat.names import because
-from gchat.protocol import foreign, plain, rich
+from gchat.protocol import plain, rich
 from gchat.protocol.errors import Code, Refusal
 from gchat.protocol.events import Closing, Refused
+from gchat.protocol.foreign import MORE, Foreign, sniff
+from gchat.protocol.framing import after_bom
 from gchat.protocol.wire import ANY_OPENING
 from gchat.server.connection import Connection
 from gchat.server.kernel import has_ended
@@ -110,9 +112,11 @@ class Door:
         if start.has_ended and not start.heard:
             self._never_in(peer, CloseReason.PROBE)
             return None
-        if what := _foreign(start.heard):
+        if after_bom(start.heard).startswith(ANY_OPENING):
+            start.heard = after_bom(start.heard)
+        elif isinstance(foreign := sniff(start.heard, ended=start.has_ended), Foreign):
             self._never_in(peer, CloseReason.FOREIGN)
-            self._part(sock, plain.encode(Closing(foreign.farewell(what))))
+            self._part(sock, foreign.answer)
             return None
         try:
             opening, start.heard = rich.opening(start.heard)
@@ -160,7 +164,7 @@ class Door:
         """
         start = _Start()
         self._read(sock, start, self._app.config.server.greeting_delay_s)
-        if start.heard.startswith(ANY_OPENING):
+        if after_bom(start.heard).startswith(ANY_OPENING):
             self._read(sock, start, OPENING_S)
         return start
 
@@ -202,18 +206,11 @@ def _receive(sock: socket.socket, start: _Start) -> None:
 
 
 def _is_enough(start: _Start) -> bool:
-    heard = start.heard
-    if start.has_ended or len(heard) > MAX_START_BYTES or foreign.foreign_start(heard):
+    if start.has_ended or len(start.heard) > MAX_START_BYTES:
         return True
-    return b"\n" in heard or (b"\r" in heard and not heard.startswith(ANY_OPENING))
-
-
-def _foreign(heard: bytes) -> str | None:
-    """Return which other protocol a peer opens with, None for chat."""
-    if what := foreign.foreign_start(heard):
-        return what
-    line, end, _ = heard.partition(b"\n")
-    return foreign.foreign(line.removesuffix(b"\r")) if end and not line.startswith(ANY_OPENING) else None
+    if after_bom(start.heard).startswith(ANY_OPENING):
+        return b"\n" in start.heard
+    return sniff(start.heard) is not MORE
 
 
 def host_of(address: str) -> str:

@@ -19,10 +19,11 @@ from gevent.hub import get_hub
 from gchat.chat.effects import CloseReason, Deliver, Transmit
 from gchat.chat.limits import TokenBucket
 from gchat.chat.registry import refused
-from gchat.protocol import foreign, rich
+from gchat.protocol import plain, rich
 from gchat.protocol.commands import History, Join, Search
 from gchat.protocol.errors import Code, LineEndless, LineTooLong, Refusal
 from gchat.protocol.events import Slowed
+from gchat.protocol.foreign import MORE, Foreign, sniff
 from gchat.protocol.framing import LineDecoder
 from gchat.protocol.wire import ANY_OPENING
 from gchat.server.kernel import has_ended as peer_has_ended
@@ -54,7 +55,18 @@ _READ = 1
 class Reader:
     """Reads one connection; `run` is its greenlet."""
 
-    __slots__ = ("_app", "_bucket", "_connection", "_decoder", "_greenlet", "_heard", "_ready", "_watcher", "heard_at")
+    __slots__ = (
+        "_app",
+        "_bucket",
+        "_connection",
+        "_decoder",
+        "_greenlet",
+        "_heard",
+        "_ready",
+        "_start",
+        "_watcher",
+        "heard_at",
+    )
 
     def __init__(self, app: App, connection: Connection) -> None:
         self._app = app
@@ -63,6 +75,7 @@ class Reader:
         self._decoder = self._new_decoder()
         self._greenlet: Any = None
         self._heard = connection.dialect is rich  # whether it is known what the peer speaks
+        self._start = None if self._heard else b""  # what was received while it could still be a foreign protocol
         self._ready: Event | None = None  # set when little enough is owed to read on
         self.heard_at = connection.opened_at
         session = connection.session
@@ -141,25 +154,29 @@ class Reader:
             data = connection.sock.recv(READ_BYTES)
             has_ended = not data
 
-    def _take_in(self, data: bytes) -> CloseReason | None:
+    def _take_in(self, data: bytes, *, ended: bool = False) -> CloseReason | None:
         """Carry out what was received; return why the connection ends, None if it does not."""
         connection, decoder = self._connection, self._decoder
         self.heard_at = time.monotonic()
         self._app.pump.counts.received_bytes += len(data)
+        if self._start is not None:
+            data = self._start + data
+            if (verdict := sniff(data, ended=ended)) is MORE:
+                self._start = data
+                return None
+            if isinstance(verdict, Foreign):
+                return self._turn_away(verdict)
+            self._start = None
         if self._heard and (b"\n" in data or b"\r" in data):
             connection.cursor.typed()
-        is_first_part = not decoder.rest
         decoder.feed(data)
         if replies := decoder.replies():
             self._app.pump.submit([Transmit(connection.session.id, replies)])
         if not self._hear():
             return CloseReason.QUIT
-        rest = self._decoder.rest
         # Old clients send their goodbye at once, in one piece; typed key by key it is text.
-        if is_first_part and rest and rest == connection.dialect.goodbye and self._says_goodbye():
+        if self._decoder.rest_at_once and self._has_goodbye() and self._says_goodbye():
             return CloseReason.QUIT
-        if not self._heard and (what := foreign.foreign_start(rest)):
-            return self._turn_away(what)
         return None
 
     def _hear(self) -> bool:
@@ -200,9 +217,6 @@ class Reader:
         self._heard = True
         if line.startswith(ANY_OPENING):
             return self._open(line)
-        if what := foreign.foreign(line):
-            self._turn_away(what)
-            return False
         self._connection.cursor.typed()
         return True
 
@@ -231,7 +245,8 @@ class Reader:
         return True
 
     def _new_decoder(self) -> LineDecoder:
-        return LineDecoder(self._connection.dialect.line_bytes(self._app.config.limits.max_line_bytes))
+        dialect = self._connection.dialect
+        return LineDecoder(dialect.line_bytes(self._app.config.limits.max_line_bytes), typed=dialect is plain)
 
     # --- The pace --------------------------------------------------------------------------------------------------
 
@@ -264,6 +279,10 @@ class Reader:
                 self._ready = Event()
                 self._ready.wait()
 
+    def _has_goodbye(self) -> bool:
+        goodbye = self._connection.dialect.goodbye
+        return bool(goodbye) and self._decoder.rest == goodbye
+
     def _says_goodbye(self) -> bool:
         with self._not_reading(), gevent.Timeout(GOODBYE_S, False):  # type: ignore[arg-type]  # False: silent
             get_hub().wait(self._watcher)
@@ -290,15 +309,16 @@ class Reader:
         self._connection.peer_ended = True
         if self._connection.cursor.is_over:
             return CloseReason.RESET
-        rest = self._decoder.rest
-        if rest and rest == self._connection.dialect.goodbye:
+        if self._start and (reason := self._take_in(b"", ended=True)) is not None:
+            return reason
+        if self._has_goodbye():
             return CloseReason.QUIT
-        if rest:
+        if self._decoder.rest:
             self._decoder.feed(b"\n")
             if not self._hear():
                 return CloseReason.QUIT
         return CloseReason.ENDED
 
-    def _turn_away(self, what: str) -> CloseReason:
-        self._connection.leave(CloseReason.FOREIGN, foreign.farewell(what))
+    def _turn_away(self, foreign: Foreign) -> CloseReason:
+        self._app.pump.submit([Transmit(self._connection.session.id, foreign.answer)])
         return CloseReason.FOREIGN

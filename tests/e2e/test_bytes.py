@@ -100,7 +100,7 @@ def pieces(data: bytes, split: str) -> list[bytes]:
 def test_a_sample_is_seen_the_same_however_it_is_split(unix_server: Server, sample: str) -> None:
     data, expected = (WIRE / f"{sample}.in").read_bytes(), (WIRE / f"{sample}.out").read_bytes()
     assert_harmless(expected, f"{sample}.out")
-    assert expected.count(b"\n") <= data.count(b"\n")
+    assert expected.count(b"\n") <= data.count(b"\n") + data.count(b"\r")
 
     with unix_server.join("reader") as reader:
         for split in ("whole", "bytes", "cut 1", "cut 2", "cut 3"):
@@ -143,27 +143,52 @@ def server() -> Iterator[Server]:
         yield server
 
 
-def test_a_megabyte_of_telnet_requests_gets_at_most_one_refusal_an_option(server: Server) -> None:
+def test_telnet_requests_get_at_most_one_answer_an_option_and_direction(server: Server) -> None:
     """T6: nobody can make the server talk."""
     with server.join() as user:
         before = len(user.received)
-        options = bytes(range(256))
-        user.sends(b"".join(b"\xff\xfd" + options[i % 256 : i % 256 + 1] for i in range(350_000)))
-        user.says("/ping done")
-        user.sees_bytes(b"> pong done\n")
+        storm = b"".join(bytes((0xFF, verb, option)) for option in range(256) for verb in (0xFD, 0xFB))
+        for _ in range(20):
+            user.sends(storm + b"/ping done\n")
+            user.sees_bytes(b"> pong done\n")
         replies = re.findall(rb"\xff[\xfb-\xfe](?s:.)", user.received[before:])
-        assert len(replies) <= 256
-        assert {reply[:2] for reply in replies} == {b"\xff\xfc"}, "DO is answered with WONT"
+        replies = [reply for reply in replies if reply != b"\xff\xfc\x06"]  # once for each line
+        assert len(replies) == 511
         assert len(set(replies)) == len(replies)
+        agreed = {reply for reply in replies if reply[1] in (0xFB, 0xFD)}
+        assert agreed == {b"\xff\xfb\x00", b"\xff\xfd\x00"}, "BINARY alone is agreed to"
+
+
+def test_telnet_commands_for_ever_are_closed_and_hold_nobody_up(server: Server) -> None:
+    """T6, T45: they are bytes that are no line's."""
+    with server.join() as canary:
+        for command in (b"\xff\xf1", b"\xff\xfd\x01", b"\xff\xfa\x18\xff\xf0"):
+            with server.connect() as user:
+                user.sends(command * 1000 + b"/ping done\n")
+                user.sees_bytes(b"> pong done\n")
+                user.sends(command * 1001)
+                user.sees("> Goodbye: more than 1,000 telnet commands without a newline")
+                user.sees_end()
+        users = [server.connect() for _ in range(20)]
+        for user in users:
+            try:
+                user.sends(b"\xff\xf1" * 500_000)
+            except OSError:
+                pass  # closed already
+        canary.does_not_see(b"\xff")
+        for user in users:
+            user.sees_end()
+            user.sock.close()
 
 
 def test_will_is_answered_with_dont_and_wont_with_nothing(server: Server) -> None:
-    """T6."""
+    """T6: but for the one question that telnet is asked when it shows itself."""
     with server.join() as user:
         user.sends(b"\xff\xfb\x18\xff\xfc\x19\xff\xfe\x1a\xff\xfb\x18/ping done\n")
         user.sees_bytes(b"> pong done\n")
         assert user.received.count(b"\xff\xfe\x18") == 1
-        assert user.received.count(b"\xff") == 1
+        assert user.received.count(b"\xff\xfd\x00") == 1
+        assert user.received.count(b"\xff") == 2
 
 
 def test_a_telnet_reply_puts_no_blank_line_before_what_comes_next(server: Server) -> None:
@@ -171,7 +196,7 @@ def test_a_telnet_reply_puts_no_blank_line_before_what_comes_next(server: Server
     with server.join("negotiator") as user, server.join("talker") as talker:
         user.sees_bytes(b" is now talker\n")
         user.sends(b"\xff\xfd\x06")
-        user.sees_bytes(b"\xff\xfc\x06")
+        user.sees_bytes(b"\xff\xfd\x00\xff\xfc\x06")
         talker.says("after the reply")
         user.sees_bytes(b"[talker] after the reply\n")
         assert b"\n\n" not in user.received
@@ -233,7 +258,8 @@ def test_no_escape_sequence_reaches_anybody_anywhere() -> None:
             assert_harmless(newcomer.received, "a newcomer's replay")
         assert_harmless(sender.received, "the sender's own answers")
         assert_harmless(reader.received, "the reader")
-        assert reader.received.count(b"\n[sender -> you] x") == len(sequences)
+        keys = 3  # BS, DEL and Ctrl+U delete the x before them
+        assert reader.received.count(b"\n[sender -> you] x") == len(sequences) - keys
         server.stop()
         assert_harmless(server.out_path.read_bytes(), "stdout")
         assert_harmless(server.log_path.read_bytes(), "the log")
@@ -595,10 +621,29 @@ FOREIGN = {
     "TLS, then lines": tls_hello() + b"\nhello\n",
     "SSH": b"SSH-2.0-OpenSSH_9.9\r\n",
     "EHLO": b"EHLO mail.example.com\r\nMAIL FROM:<a@example.com>\r\n",
-    "HELO": b"HELO mail\r\nRCPT TO:<b@example.com>\r\n",
+    "HELO": b"HELO mail.example.com\r\nRCPT TO:<b@example.com>\r\n",
     "PROXY v1": b"PROXY TCP4 192.0.2.1 192.0.2.2 56324 8888\r\nhello\n",
     "PROXY v1, IPv6": b"PROXY TCP6 2001:db8::1 2001:db8::2 56324 8888\r\nhello\n",
     "PROXY v1, unknown": b"PROXY UNKNOWN\r\nhello\n",
+    "weechat": b"CAP LS 302\r\nPASS hunter2\r\nNICK foo\r\nUSER foo 0 * :foo\r\n",
+    "irssi": b"NICK foo\r\nUSER foo foo 127.0.0.1 :foo\r\nPRIVMSG NickServ :IDENTIFY hunter2\r\n",
+    "PASS": b"PASS hunter2\r\nNICK foo\r\n",
+    "USER": b"USER a 0 * :b\r\nPASS hunter2\r\n",
+    "AUTHENTICATE": b"AUTHENTICATE PLAIN\r\naHVudGVyMg==\r\n",
+    "Redis": b"*2\r\n$4\r\nAUTH\r\n$7\r\nhunter2\r\n",
+    "Redis, inline": b"AUTH hunter2\r\n",
+    "MQTT": b"\x10\x1b\x00\x04MQTT\x04\xc2\x00\x3c\x00\x00\x00\x04user\x00\x07hunter2",
+    "XMPP": b"<?xml version='1.0'?><stream:stream to='x' xmlns='jabber:client' version='1.0'>",
+    "AMQP": b"AMQP\x00\x00\x09\x01",
+    "RTSP": b"OPTIONS rtsp://127.0.0.1/stream RTSP/1.0\r\nCSeq: 1\r\n\r\n",
+    "SIP": b"OPTIONS sip:nm SIP/2.0\r\nVia: SIP/2.0/TCP nm\r\n\r\n",
+    "PostgreSQL": b"\x00\x00\x00\x08\x04\xd2\x16\x2f",
+    "SOCKS4": b"\x04\x01\x22\xb8\x7f\x00\x00\x01\x00",
+    "SOCKS5": b"\x05\x01\x00",
+    "LDAP": b"0\x1a\x02\x01\x01\x60\x15\x02\x01\x03\x04\x07cn=root\x80\x07hunter2",
+    "RDP": b"\x03\x00\x00\x13\x0e\xe0\x00\x00\x00\x00\x00\x01\x00\x08\x00\x03\x00\x00\x00",
+    "IMAP": b"a1 LOGIN bob hunter2\r\n",
+    "POP3": b"USER bob\r\nPASS hunter2\r\n",
     "PROXY v2": b"\r\n\r\n\x00\r\nQUIT\n\x21\x11\x00\x0c\xc0\x00\x02\x01\xc0\x00\x02\x02\xdc\x04\x22\xb8hello\n",
 }
 
@@ -619,16 +664,46 @@ def test_nothing_of_a_foreign_protocol_is_relayed(unix_server: Server, name: str
         assert messages(reader) == []
         assert b"evil" not in reader.received
         assert b"* " not in reader.received
+        assert "hunter2" not in unix_server.shown
         assert b" is now " not in reader.received
 
 
-def test_a_stranger_who_is_turned_away_is_told_what_this_is(server: Server) -> None:
+def test_a_program_of_another_protocol_is_told_what_this_is_in_its_own_words(server: Server) -> None:
     """T26."""
-    for name, protocol in (("GET", "HTTP"), ("TLS", "TLS"), ("SSH", "SSH"), ("EHLO", "SMTP"), ("PROXY v1", "PROXY")):
+    for name, begins in (
+        ("GET", "HTTP/1.1 400 Bad Request\r\n"),
+        ("EHLO", "554 "),
+        ("weechat", "ERROR :"),
+        ("irssi", "ERROR :"),
+        ("Redis", "-ERR "),
+        ("PROXY v1", "> "),
+        ("RTSP", "RTSP/1.0 400 "),
+        ("XMPP", "<?xml "),
+        ("PostgreSQL", "E\0\0"),
+    ):
         with server.connect() as stranger:
             stranger.sends(FOREIGN[name])
             stranger.sees_end()
-            assert re.search(rf"> This is a chat room and does not speak .*{protocol}", stranger.received.decode())
+            assert re.search(rf"(\A|\n){re.escape(begins)}(?s:.)*This is a gchat server", stranger.received.decode()), (
+                name
+            )
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["curl", "-sS", "http://127.0.0.1:PORT/"],
+        ["psql", "host=127.0.0.1 port=PORT dbname=x user=x sslmode=disable connect_timeout=10", "-c", "select 1"],
+        ["git", "-c", "core.askPass=true", "ls-remote", "git://127.0.0.1:PORT/x.git"],
+    ],
+    ids=lambda command: command[0],
+)
+def test_a_real_program_of_another_protocol_shows_what_this_is(server: Server, command: list[str]) -> None:
+    """T26."""
+    need(command[0])
+    command = [part.replace("PORT", str(server.port)) for part in command]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=DEADLINE_S, check=False)
+    assert "This is a gchat server" in done.stdout + done.stderr
 
 
 def test_after_a_first_line_of_chat_everything_is_chat(server: Server) -> None:
@@ -654,6 +729,17 @@ def test_after_a_first_line_of_chat_everything_is_chat(server: Server) -> None:
         "SSH is down",
         "get /etc/passwd please",
         "Hostile: yes",
+        "NICK is a great guy",
+        "PASS me the salt",
+        "USER error again",
+        "PING?",
+        "auth is broken",
+        "HELO everybody",
+        "host: me",
+        "*1 reason",
+        "<?",
+        "5",
+        "a1 login is broken",
     ],
 )
 def test_a_first_line_of_words_is_chat_however_it_is_typed(unix_server: Server, line: str, split: str) -> None:

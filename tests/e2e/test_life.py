@@ -175,7 +175,7 @@ def test_sighup_takes_over_limits_and_the_welcome_and_names_what_cannot_change(t
         assert "server.listen_backlog cannot change while running" in server.log
         assert "limits.room_log_bytes cannot change while running" in server.log
         alice.says("/nick sixsix")
-        alice.sees("> That nick is too long: 6 characters, 5 at most")
+        alice.sees("> The nick is too long: 6 characters, the limit is 5")
         with server.connect() as bob:
             bob.sees("> second")
             bob.sees("> line")
@@ -316,7 +316,7 @@ def test_over_max_rooms_a_new_room_is_refused_until_one_is_empty() -> None:
 def test_a_nick_over_nick_max_is_refused() -> None:
     with Server(limits_nick_max=4) as server, server.join() as alice:
         alice.says("/nick fives")
-        alice.sees("> That nick is too long: 5 characters, 4 at most")
+        alice.sees("> The nick is too long: 5 characters, the limit is 4")
         alice.says("/nick fоur")  # with a Cyrillic o
         alice.sees("> ")
         alice.says("/nick four")

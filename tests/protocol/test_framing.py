@@ -10,7 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from gchat.protocol.errors import LineEndless, LineTooLong
-from gchat.protocol.framing import MAX_DISCARDED_BYTES, MAX_SUBNEGOTIATION_BYTES, LineDecoder
+from gchat.protocol.framing import MAX_DISCARDED_BYTES, LineDecoder, after_bom, edited
 
 LIMIT = 8192
 
@@ -45,50 +45,112 @@ def splits(data: bytes) -> Iterator[list[bytes]]:
     yield from ([data[:at], data[at:]] for at in range(1, len(data)))
 
 
+# What is the same in both kinds of stream.
 SAMPLES = [
     (b"hello\n", [b"hello"], b""),
     (b"one\ntwo\n\nthree\n", [b"one", b"two", b"", b"three"], b""),
     (b"no end", [], b"no end"),
     (b"-1", [], b"-1"),
-    # The orders of CR and LF: LF ends a line, one CR before it is dropped, and no other.
     (b"a\r\nb\r\n", [b"a", b"b"], b""),
-    (b"a\rb\n", [b"a\rb"], b""),
-    (b"a\r\r\n", [b"a\r"], b""),
-    (b"a\n\rb\n", [b"a", b"\rb"], b""),
     (b"a\r\n\r\n", [b"a", b""], b""),
     (b"\r\n", [b""], b""),
     (b"a\r", [], b"a"),
     (b"\n\n\n", [b"", b"", b""], b""),
-    # CR NUL is telnet's CR, and NUL alone a character like any other.
-    (b"a\r\0b\n", [b"a\rb"], b""),
-    (b"a\r\0\nb\n", [b"a", b"b"], b""),
     (b"a\0b\n", [b"a\0b"], b""),
-    (b"a\r\0\0b\n", [b"a\r\0b"], b""),
     (b"\0\n", [b"\0"], b""),
-    # Only LF: what str.splitlines would take for ends of lines stands in the line.
+    # What str.splitlines would take for ends of lines stands in the line.
     (b"a\x0bb\x0cc\x1cd\x1de\x1ef\n", [b"a\x0bb\x0cc\x1cd\x1de\x1ef"], b""),
     ("a\u0085b\u2028c\u2029d\n".encode(), ["a\u0085b\u2028c\u2029d".encode()], b""),
     ("für 😀 dich\n".encode(), ["für 😀 dich".encode()], b""),
     (b"bad \xc3\x28 \xfe\n", [b"bad \xc3\x28 \xfe"], b""),
+    # One BOM at the start of the stream is dropped, and no other.
+    (b"\xef\xbb\xbf/nick bob\n", [b"/nick bob"], b""),
+    (b"\xef\xbb\xbf\xef\xbb\xbfa\n", [b"\xef\xbb\xbfa"], b""),
+    (b"\xef\xbb\xbf\n\xef\xbb\xbfa\n", [b"", b"\xef\xbb\xbfa"], b""),
+    (b"a\xef\xbb\xbfb\n", [b"a\xef\xbb\xbfb"], b""),
+    (b"\xef\xbb\xbf", [], b""),
+    (b"\xef\xbb", [], b"\xef\xbb"),
+    (b"\xef\xbba\n", [b"\xef\xbba"], b""),
+    (b"\xff\xfd\x03\xef\xbb\xbfa\n", [b"a"], b""),
     # Telnet's commands are taken out, wherever they stand.
     (b"he\xff\xf4\xff\xfd\x06llo\n", [b"hello"], b""),
+    (b"he\xff\xed\xff\xfd\x06llo\n", [b"hello"], b""),
     (b"\xff\xfd\x03\xff\xfb\x18\xff\xfb\x1fhi\r\n", [b"hi"], b""),
     (b"a\xff\xffb\n", [b"a\xffb"], b""),
+    (b"a\xff\xff\xff\xf1\xff\xffb\n", [b"a\xff\xffb"], b""),
     (b"a\xff\xf1b\n", [b"ab"], b""),
     (b"a\xff\xfa\x18\x00VT220\xff\xf0b\n", [b"ab"], b""),
     (b"a\xff\xfa\x1f\x00\xff\xff\x00\x18\xff\xf0b\n", [b"ab"], b""),
     (b"a\xff\xfa\n\n\xff\xf0b\n", [b"ab"], b""),
     (b"a\r\xff\xf1\nb\n", [b"a", b"b"], b""),
-    (b"a\r\xff\xf1\0b\n", [b"a\rb"], b""),
     (b"a\xff", [], b"a"),
     # What follows an IAC and is no command stays: somebody's text has that byte in it, and its line may end there.
     (b"a\xffb\n", [b"a\xffb"], b""),
     (b"a\xff\nb\n", [b"a\xff", b"b"], b""),
     (b"a\xff\r\nb\n", [b"a\xff", b"b"], b""),
+    # Inside a letter a command is the byte that telnet took for a control key.
+    (b"\xd1\xff\xf4\xff\xfd\x06\xd1\x82\xd1\x80\xd0\xbe\r\n", ["утро".encode()], b""),
+    (b"\xe6\xff\xf3\xff\xfd\x06\xac\r\n", ["本".encode()], b""),
+    (b"\xe6\xff\xf4\xff\xfd\x06\x85\xe5\xa0\xb1\r\n", ["情報".encode()], b""),
+    (b"\xd1\xff\xf5\xff\xfd\x06\xd1\xff\xed\xff\xfd\x06\n", ["яњ".encode()], b""),
+    (b"\xf0\x9f\xff\xf4\xff\xfd\x06\xff\xf5\xff\xfd\x06\n", [b"\xf0\x9f\x83\x8f"], b""),
+    (b"\xd1\x83\xff\xf4\xff\xfd\x06x\n", ["уx".encode()], b""),
+]
+
+TYPED_SAMPLES = [
+    # CR, CR NUL, CR LF, LF and LF CR each end a line once.
+    (b"a\rb\r", [b"a", b"b"], b""),
+    (b"a\r\0b\r\0", [b"a", b"b"], b""),
+    (b"a\n\rb\n\r", [b"a", b"b"], b""),
+    (b"a\n\r\0b\n\r\0", [b"a", b"b"], b""),
+    (b"a\r\r\n", [b"a", b""], b""),
+    (b"a\n\r\nb\n", [b"a", b"", b"b"], b""),
+    (b"a\r\n\rb\n", [b"a", b"", b"b"], b""),
+    (b"a\n\n\rb\n", [b"a", b"", b"b"], b""),
+    (b"a\r\0\nb\n", [b"a", b"", b"b"], b""),
+    (b"a\r\0\0b\n", [b"a", b"\0b"], b""),
+    (b"a\r\n\0b\n", [b"a", b"\0b"], b""),
+    (b"a\n\0b\n", [b"a", b"\0b"], b""),
+    (b"a\r\xff\xf1\0b\n", [b"a", b"b"], b""),
+    (b"a\r-1", [b"a"], b"-1"),
+    # BS and DEL delete a character, Ctrl+U all of the line before it.
+    (b"helo\x08lo\n", [b"hello"], b""),
+    (b"helo\x7flo\r", [b"hello"], b""),
+    (b"/nick secret\x15hello\n", [b"hello"], b""),
+    (b"one\n\x08\x08two\n", [b"one", b"two"], b""),
+    (b"one\x15\n", [b""], b""),
+    (b"one\x7f\x7f\x7f\x7f\x7ftwo\n", [b"two"], b""),
+    (b"-2\x081", [], b"-1"),
+    (b"hidden\x15", [], b""),
+    ("né\x08e\n".encode(), [b"ne"], b""),
+    ("本当\x7f\n".encode(), ["本".encode()], b""),
+    ("x😀\x08\x08y\n".encode(), [b"y"], b""),
+    ("ae\u0301\u0323\x7fb\n".encode(), [b"ab"], b""),
+    ("a👩‍👩‍👧\x7fb\n".encode(), [b"ab"], b""),
+    ("a👍🏽\x7fb❤️\x7f\n".encode(), [b"ab"], b""),
+    (b"a\xc3\x7fb\xed\xa0\x80\n", [b"ab\xed\xa0\x80"], b""),
+    (b"a\xff\xf7b\n", [b"b"], b""),  # telnet's Erase Character and Erase Line
+    (b"abc\xff\xf8d\n", [b"d"], b""),
+    # What users of other servers reported: Windows' telnet, an Enter key that two programs translated, a client that
+    # sends Erase Character for Backspace, and Backspace on an empty line.
+    (b";\x08look\r\n", [b"look"], b""),
+    (b"hello\r\0\r\n", [b"hello", b""], b""),
+    (b"hello\xff\xf7\xff\xf7p\r\0", [b"help"], b""),
+    (b"\x7f\x7f\x7f\r\0hello\r\0", [b"", b"hello"], b""),
+    (b"b\x08bo\x08ol\x08ld\x08d\n", [b"bold"], b""),  # what man writes for a bold word
+]
+
+UNTYPED_SAMPLES = [
+    (b"a\rb\n", [b"a\rb"], b""),
+    (b"a\r\r\n", [b"a\r"], b""),
+    (b"a\n\rb\n", [b"a", b"\rb"], b""),
+    (b"a\r\0b\n", [b"a\r\0b"], b""),
+    (b"a\x08b\x7fc\x15d\n", [b"a\x08b\x7fc\x15d"], b""),
+    (b"a\xff\xf7b\xff\xf8c\n", [b"abc"], b""),
 ]
 
 
-@pytest.mark.parametrize(("data", "lines", "rest"), SAMPLES)
+@pytest.mark.parametrize(("data", "lines", "rest"), SAMPLES + UNTYPED_SAMPLES)
 def test_a_sample_gives_the_same_lines_however_it_is_split(data: bytes, lines: list[bytes], rest: bytes) -> None:
     for packets in splits(data):
         decoder = LineDecoder(LIMIT)
@@ -97,42 +159,149 @@ def test_a_sample_gives_the_same_lines_however_it_is_split(data: bytes, lines: l
         assert decoder.rest == rest, packets
 
 
+@pytest.mark.parametrize(
+    ("data", "lines", "rest"), [sample for sample in SAMPLES if sample[0] != b"a\r"] + TYPED_SAMPLES
+)
+def test_what_is_typed_gives_the_same_lines_however_it_is_split(data: bytes, lines: list[bytes], rest: bytes) -> None:
+    for packets in splits(data):
+        decoder = LineDecoder(LIMIT, typed=True)
+
+        assert heard(decoder, packets) == lines, packets
+        assert decoder.rest == rest, packets
+
+
+def test_a_carriage_return_ends_a_typed_line_at_once() -> None:
+    decoder = LineDecoder(LIMIT, typed=True)
+
+    assert heard(decoder, [b"hello\r"]) == [b"hello"]
+    assert heard(decoder, [b"\n"]) == []
+    assert heard(decoder, [b"\0", b"x\n"]) == [b"\0x"]
+
+
+@pytest.mark.parametrize(
+    ("packets", "at_once"),
+    [
+        ([b"-1"], True),
+        ([b"hello\n-1"], True),
+        ([b"hello", b"\r\n-1"], True),
+        ([b"hello\r", b"\n-1"], True),
+        ([b"hello\r\n", b"-1"], True),
+        ([b"\xef\xbb\xbf", b"-1"], True),
+        ([b"-1\xff", b"\xf1"], True),
+        ([b"-", b"1"], False),
+        ([b"hello\n-", b"1"], False),
+        ([b"-1", b" "], False),
+    ],
+)
+def test_it_is_known_whether_the_rest_came_at_once(packets: list[bytes], *, at_once: bool) -> None:
+    decoder = LineDecoder(LIMIT, typed=True)
+    heard(decoder, packets)
+
+    assert decoder.rest_at_once == at_once
+
+
+@pytest.mark.parametrize(
+    ("start", "after"),
+    [
+        (b"", b""),
+        (b"\xef", b""),
+        (b"\xef\xbb", b""),
+        (b"\xef\xbb\xbf", b""),
+        (b"\xef\xbb\xbfGCHAT/1", b"GCHAT/1"),
+        (b"\xef\xbb\xbf\xef\xbb\xbf", b"\xef\xbb\xbf"),
+        (b"\xefx", b"\xefx"),
+        (b"GCHAT/1", b"GCHAT/1"),
+    ],
+)
+def test_what_follows_a_bom_is_known_from_the_first_bytes(start: bytes, after: bytes) -> None:
+    assert after_bom(start) == after
+
+
 # --- Against a naive decoder of the whole ----------------------------------------------------------------------------
 
+LETTERS = {0xEC: 0x84, 0xED: 0x9A, 0xEE: 0x9C, 0xF3: 0x9C, 0xF4: 0x83, 0xF5: 0x8F, 0xF6: 0x94, 0xF7: 0x88, 0xF8: 0x95}
 
-def naive(data: bytes, limit: int) -> tuple[Outcome, bytes]:
-    """Decode all of the stream at once, by the rules at the top of gchat.protocol.framing."""
+
+def unfinished(text: bytes | bytearray) -> bool:
+    """Return whether a UTF-8 sequence is begun at the end of `text`."""
+    for length in (1, 2, 3):
+        lead, *rest = text[-length:] or b"\0"
+        if len(text) >= length and lead >= 0xC2:
+            longest = 2 if lead < 0xE0 else 3 if lead < 0xF0 else 4 if lead <= 0xF4 else 0
+            return length < longest and all(0x80 <= byte < 0xC0 for byte in rest)
+    return False
+
+
+def without_telnet(data: bytes, *, typed: bool) -> bytes:
     text = bytearray()
     at = 0
     while at < len(data):
         if data[at] != 0xFF:
             text.append(data[at])
             at += 1
-        elif data[at + 1 : at + 2] == b"\xff":
+            continue
+        code = data[at + 1] if at + 1 < len(data) else None
+        if code == 0xFF:
             text.append(0xFF)
             at += 2
-        elif data[at + 1 : at + 2] == b"\xfa":
+        elif code == 0xFA:
             at += 2
             while at < len(data) and data[at : at + 2] != b"\xff\xf0":
                 at += 2 if data[at] == 0xFF else 1
             at += 2
-        elif data[at + 1 : at + 2] < b"\xf0":  # no command
-            text += data[at : at + 2] if data[at + 1 :] else b""
+        elif code is None or code < 0xEC:
+            text += data[at : at + 2] if code is not None else b""
             at += 2
         else:
-            at += 3 if data[at + 1 : at + 2] in (b"\xfb", b"\xfc", b"\xfd", b"\xfe") else 2
-    *lines, rest = bytes(text).replace(b"\r\0", b"\r").split(b"\n")
-    outcome: Outcome = [line.removesuffix(b"\r") for line in lines]
+            at += 3 if code >= 0xFB else 2
+            if code in LETTERS and unfinished(text):
+                text.append(LETTERS[code])
+            elif typed and code in (0xF7, 0xF8):
+                text.append(0x08 if code == 0xF7 else 0x15)
+    return bytes(text)
+
+
+def typed_lines(text: bytes) -> list[bytes]:
+    """Split by reading one byte after the other, by the first rule at the top of gchat.protocol.framing."""
+    lines, line, last = [], bytearray(), b""
+    for byte in (text[at : at + 1] for at in range(len(text))):
+        if last + byte in (b"\r\n", b"\r\0", b"\n\r\0"):
+            last = b""
+        elif last + byte == b"\n\r":
+            last = b"\n\r"
+        elif byte in (b"\r", b"\n"):
+            lines.append(bytes(line))
+            line.clear()
+            last = byte
+        else:
+            line += byte
+            last = b""
+    return [*lines, bytes(line)]
+
+
+def naive(data: bytes, limit: int, *, typed: bool) -> tuple[Outcome, bytes]:
+    """Decode all of the stream at once, by the rules at the top of gchat.protocol.framing and telnet."""
+    text = without_telnet(data, typed=typed)
+    if text.startswith(b"\xef\xbb\xbf"):
+        text = text[3:]
+    *lines, rest = typed_lines(text) if typed else text.split(b"\n")
+    outcome: Outcome = [*lines] if typed else [line.removesuffix(b"\r") for line in lines]
+    rest = rest if typed else rest.removesuffix(b"\r")
+    if len(rest) > limit:  # refused as soon as it is too long, without waiting for its end
+        outcome, rest = [*outcome, rest], b""
     outcome = [REFUSED if line is not None and len(line) > limit else line for line in outcome]
-    return outcome, rest.removesuffix(b"\r")
+    if typed:
+        outcome, rest = [line if line is REFUSED else edited(line) for line in outcome], edited(rest)
+    return outcome, rest
 
 
 # Bytes that matter, more often than others.
 BYTES = st.lists(
     st.one_of(
-        st.sampled_from((b"\r", b"\n", b"\0", b"\r\n", b"\r\0", b"a", b"hello world", "é😀".encode())),
+        st.sampled_from((b"\r", b"\n", b"\0", b"\r\n", b"\r\0", b"\n\r", b"a", b"hello world", "é😀".encode())),
+        st.sampled_from((b"\x08", b"\x7f", b"\x15", b"\xef\xbb\xbf", b"\xd1", b"\xe6\x9c", "e\u0301\u200d".encode())),
         st.sampled_from(
-            (b"\xff", b"\xff\xff", b"\xff\xfd\x06", b"\xff\xfb\x01", b"\xff\xfa\x18", b"\xff\xf0", b"\xf0")
+            (b"\xff", b"\xff\xff", b"\xff\xfd\x06", b"\xff\xfb\x01", b"\xff\xfa\x18", b"\xff\xf0", b"\xf0", b"\xff\xf4")
         ),
         st.binary(max_size=5),
     ),
@@ -140,21 +309,19 @@ BYTES = st.lists(
 ).map(b"".join)
 
 
-@settings(max_examples=400, deadline=None)
-@given(data=BYTES, cuts=st.lists(st.integers(0, 200)), limit=st.integers(1, 30), at_once=st.integers(1, 5))
-@example(data=b"\r\0\0\n", cuts=[2], limit=30, at_once=1)
-@example(data=b"abc\r\0\0\n", cuts=[1, 2, 3, 4, 5, 6, 7], limit=4, at_once=1)
+@settings(max_examples=800, deadline=None)
+@given(data=BYTES, cuts=st.lists(st.integers(0, 200)), limit=st.integers(3, 30), at_once=st.integers(1, 5), typed=...)
+@example(data=b"\r\0\0\n", cuts=[2], limit=30, at_once=1, typed=False)
+@example(data=b"abc\r\0\0\n", cuts=[1, 2, 3, 4, 5, 6, 7], limit=4, at_once=1, typed=True)
 def test_any_bytes_split_anywhere_give_what_a_naive_decoder_of_the_whole_gives(
-    data: bytes, cuts: list[int], limit: int, at_once: int
+    data: bytes, cuts: list[int], limit: int, at_once: int, typed: bool
 ) -> None:
     ends = [*sorted({cut for cut in cuts if cut < len(data)} | {0}), len(data)]
-    decoder = LineDecoder(limit)
+    decoder = LineDecoder(limit, typed=typed)
 
     outcome = heard(decoder, [data[start:end] for start, end in pairwise(ends)], at_once)
 
-    expected, rest = naive(data, limit)
-    if len(rest) > limit:  # refused as soon as it is too long, without waiting for its end
-        expected, rest = [*expected, REFUSED], b""
+    expected, rest = naive(data, limit, typed=typed)
     assert outcome == expected
     assert decoder.rest == rest
 
@@ -250,86 +417,3 @@ def test_a_hundred_thousand_newlines_in_one_packet_come_in_slices() -> None:
         sizes.append(len(lines))
     assert max(sizes) == 512
     assert sum(sizes) == 100_000
-
-
-# --- Telnet ----------------------------------------------------------------------------------------------------------
-
-PROPOSALS = [(bytes((0xFF, verb, option)), option) for verb in (0xFD, 0xFB) for option in (0, 1, 3, 31, 200, 255)]
-
-
-@pytest.mark.parametrize(("proposal", "option"), PROPOSALS)
-def test_what_telnet_proposes_is_refused_once_however_it_is_split(proposal: bytes, option: int) -> None:
-    for packets in splits(b"a" + proposal + b"b" + proposal + b"\n"):
-        decoder = LineDecoder(LIMIT)
-
-        assert heard(decoder, packets) == [b"ab"]
-        assert decoder.replies() == bytes((0xFF, 0xFC if proposal[1] == 0xFD else 0xFE, option))
-        assert decoder.replies() == b""
-
-
-@pytest.mark.parametrize(
-    "command", [b"\xff\xfc\x01", b"\xff\xfe\x01", b"\xff\xf1", b"\xff\xf4", b"\xff\xfa\x01x\xff\xf0"]
-)
-def test_what_asks_for_no_answer_gets_none(command: bytes) -> None:
-    decoder = LineDecoder(LIMIT)
-
-    assert heard(decoder, [command + b"\n"]) == [b""]
-    assert decoder.replies() == b""
-
-
-def test_a_megabyte_of_proposals_gets_at_most_a_refusal_for_each_option() -> None:
-    decoder = LineDecoder(LIMIT)
-    storm = b"".join(bytes((0xFF, verb, option)) for option in range(256) for verb in (0xFD, 0xFB)) * 650
-
-    assert len(storm) > 990_000
-    heard(decoder, [storm])
-    assert len(decoder.replies()) <= 256 * 3
-
-
-def test_the_timing_mark_of_each_interrupt_is_answered_when_a_line_was_typed_between() -> None:
-    # After Ctrl+C telnet shows nothing until its DO TIMING-MARK is answered.
-    interrupt, refusal = b"\xff\xf4\xff\xfd\x06", b"\xff\xfc\x06"
-    for packets in splits(b"more\r\n" + interrupt):
-        decoder = LineDecoder(LIMIT)
-        heard(decoder, [interrupt])
-        assert decoder.replies() == refusal
-
-        heard(decoder, packets)
-
-        assert decoder.replies() == refusal, packets
-
-
-def test_timing_marks_without_a_line_between_are_answered_once() -> None:
-    decoder = LineDecoder(LIMIT)
-
-    heard(decoder, [b"\xff\xfd\x06" * 1000])
-    assert decoder.replies() == b"\xff\xfc\x06"
-
-
-def test_a_subnegotiation_without_end_is_text_again_after_its_cap() -> None:
-    decoder = LineDecoder(LIMIT)
-
-    assert heard(decoder, [b"a\xff\xfa", b"s" * MAX_SUBNEGOTIATION_BYTES, b"b\n"]) == [b"ab"]
-    assert heard(decoder, [b"next\n"]) == [b"next"]
-
-
-def test_telnet_bytes_do_not_count_as_bytes_of_the_line() -> None:
-    assert heard(LineDecoder(5), [b"\xff\xf1" * 100 + b"hello\n"]) == [b"hello"]
-
-
-@pytest.mark.parametrize(
-    ("data", "interrupted"),
-    [
-        (b"\xff\xf4\xff\xfd\x06", True),
-        (b"hello\r\n\xff\xf4\xff\xfd\x06", True),
-        (b"hel\xff\xf4\xff\xfd\x06lo\r\n", False),
-        (b"hello\r\n\xff\xf1\xff\xfd\x06", False),
-        (b"hello \xf4\r\n", False),
-    ],
-)
-def test_an_interrupt_between_two_lines_is_a_wish_to_leave(data: bytes, *, interrupted: bool) -> None:
-    for packets in splits(data):
-        decoder = LineDecoder(LIMIT)
-        heard(decoder, packets)
-
-        assert decoder.interrupted == interrupted, packets

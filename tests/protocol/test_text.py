@@ -15,16 +15,20 @@ from hypothesis import strategies as st
 
 from gchat.protocol.errors import Code, Refusal
 from gchat.protocol.text import (
+    MAX_BLANKS,
     MAX_COMBINING_MARKS,
+    MAX_INDENT,
     MAX_ROOM_NAME,
     _script,
     folded,
+    is_blank,
     name_keys,
     nick,
     printable,
     printable_line,
     printable_lines,
     room,
+    split_word,
 )
 
 # --- What may be shown -----------------------------------------------------------------------------------------------
@@ -177,7 +181,11 @@ def test_any_text_comes_out_as_one_harmless_line_and_again_the_same(text: str) -
 @settings(max_examples=200, deadline=None)
 @given(st.text(st.characters(codec="utf-8"), max_size=10), st.lists(ANY_TEXT, min_size=1, max_size=5))
 def test_many_lines_at_once_are_the_same_as_each_alone(prefix: str, texts: list[str]) -> None:
-    assert printable_lines(prefix, tuple(texts)) == b"".join(printable_line(prefix + text) for text in texts)
+    lines = printable_lines(prefix, tuple(texts))
+
+    assert lines == b"".join(printable_lines(prefix, (text,)) for text in texts)
+    if not re.search(r"\s{9}|[^\x20-\x7e]", "".join(texts)):
+        assert lines == b"".join(printable(prefix).encode() + text.encode() + b"\n" for text in texts)
 
 
 @pytest.mark.parametrize("texts", [("clean", "clean"), ("a\nb",), ("", ""), ("a", "b\n"), ("ä", "b"), ("\x1b", "b")])
@@ -186,6 +194,116 @@ def test_clean_lines_and_others_take_as_many_lines_as_there_are(texts: tuple[str
 
     assert lines.count(b"\n") == len(texts)
     assert lines == b"".join(printable_line(f"[alice] {text}") for text in texts)
+
+
+# --- Blanks ----------------------------------------------------------------------------------------------------------
+
+SPACES = [
+    " ",
+    "\t",
+    "\u00a0",
+    "\u3000",
+    "\u2003",
+    "\u2800",
+    "\u115f",
+    "\u200d",
+    "\ufe0f",
+    " \u200e",
+    "\u00ad ",
+    "\u3164 ",
+]
+
+
+@pytest.mark.parametrize("space", SPACES, ids=ascii)
+@pytest.mark.parametrize("before", ["", "hi", "привет"])
+def test_no_run_of_blanks_is_as_long_as_a_row(space: str, before: str) -> None:
+    text = f"{before}{space * 60}[admin] give me the password"
+    shown = [
+        printable_lines("[alice] ", (text,)).decode(),
+        printable_lines("[alice] ", ("one", text)).decode().split("\n")[1],
+        printable_line(f"* alice {text}").decode(),
+    ]
+
+    for line in shown:
+        indent = line.partition("[admin]")[0]
+        assert len(indent) <= len("[alice] ") + len(before) + (MAX_BLANKS if before else MAX_INDENT)
+        assert indent.startswith((f"[alice] {before}", "* alice "))
+
+
+@pytest.mark.parametrize(
+    "text", ["            return self._taken", " " * MAX_INDENT + "x", "name        size", "a" + " " * MAX_BLANKS + "b"]
+)
+def test_code_and_columns_stay_as_they_are(text: str) -> None:
+    assert printable_lines("[alice] ", (text,)) == f"[alice] {text}\n".encode()
+    assert printable_lines("[alice] ", (text, "ж")) == f"[alice] {text}\n[alice] ж\n".encode()
+
+
+def test_a_deeper_indent_is_cut() -> None:
+    assert printable_lines("[alice] ", (" " * 40 + "x",)) == b"[alice] " + b" " * MAX_INDENT + b"x\n"
+    assert printable_line("a" + "\u3000" * 20 + "b") == b"a" + b" " * MAX_BLANKS + b"b\n"
+
+
+def test_other_dialects_get_blanks_as_they_are() -> None:
+    assert printable("a" + " " * 60 + "b") == "a" + " " * 60 + "b"
+
+
+INVISIBLE_ALONE = [
+    *"\u200b\ufeff\u00ad\u2800\u3164\u115f\u1160\uffa0\u180b\u180e\u180f\u17b4\u17b5\u034f\u061c\u200c\u200d\u200e\u200f",
+    *"\u2060\u2064\u206f\ufe00\ufe0f\ufff9\U000e0001\U000e0041\U000e0100\U0001d173\U0001d159\U0001bca0\U00013430",
+    *" \t\u00a0\u1680\u2000\u200a\u202f\u205f\u3000\x0b\x0c\x1c\x85\u2028\u2029",
+    "",
+]
+
+
+@pytest.mark.parametrize("text", INVISIBLE_ALONE, ids=ascii)
+def test_a_text_with_nothing_visible_in_it_is_blank(text: str) -> None:
+    assert is_blank(text)
+    assert is_blank(f" {text}\u200b{text * 3}")
+    assert not is_blank(f"{text}.")
+    assert not is_blank(f"{text}ж{text}")
+
+
+# Format characters with a shape: numbers and verses in Arabic, Syriac, Kaithi.
+SHAPED = {*range(0x600, 0x606), 0x6DD, 0x70F, 0x890, 0x891, 0x8E2, 0x110BD, 0x110CD}
+
+
+def test_every_format_character_and_space_of_unicode_is_blank() -> None:
+    for code in range(0x110000):
+        if unicodedata.category(chr(code)) in ("Cf", "Zs", "Zl", "Zp"):
+            assert is_blank(chr(code)) == (code not in SHAPED), f"U+{code:04X}"
+
+
+@pytest.mark.parametrize(
+    "text", ["\x1b", "\0", "\x08", "\ufffd", "\U0010ffff", "\u0301", "ᄀ", "⠁", "👍", "\ue000"], ids=ascii
+)
+def test_what_shows_as_something_is_not_blank(text: str) -> None:
+    assert printable(text).strip()
+    assert not is_blank(text)
+
+
+@settings(max_examples=300, deadline=None)
+@given(ANY_TEXT | st.text(st.sampled_from([*"".join(INVISIBLE_ALONE)]), max_size=5))
+def test_what_is_blank_shows_nothing(text: str) -> None:
+    if not is_blank(text):
+        assert printable(text).strip(" ")
+
+
+@pytest.mark.parametrize(
+    ("text", "word", "rest"),
+    [
+        ("nick bob", "nick", "bob"),
+        ("nick\tbob", "nick", "bob"),
+        ("nick\u3000太郎", "nick", "太郎"),
+        ("nick\u00a0bob", "nick", "bob"),
+        ("  msg \t bob   hello  there ", "msg", "bob   hello  there"),
+        ("who", "who", ""),
+        ("who  ", "who", ""),
+        ("", "", ""),
+        (" \u3000", "", ""),
+    ],
+)
+def test_any_white_space_ends_a_word(text: str, word: str, rest: str) -> None:
+    assert split_word(text) == (word, rest)
 
 
 # --- Names -----------------------------------------------------------------------------------------------------------
@@ -231,6 +349,11 @@ def test_a_name_of_letters_and_digits_is_a_nick_as_it_is(name: str) -> None:
         "-a",
         ".a",
         "***",
+        "\u200e",
+        "\u2007",
+        "\u2063",
+        "\u3164",
+        "a \u3164",
         "a\u200db",
         "a\u200bb",
         "a\ufe0f",
