@@ -103,9 +103,8 @@ def test_what_others_send_is_text_and_nothing_else(server: Server, tmp_path: Pat
         evil.says("last")
         screen.shows_line("[evil] last")
         screen.shows_line("[evil] before")
-        screen.shows_line(
-            "[evil] \\x1b[2J\\x1b[H\\x1b[1A\\x1b[2Kover\\x0dwritten�2J\\x08\\x08 <b>x</b> \\x1b]0;title\\x07 {} %s"
-        )
+        screen.shows_line("[evil] \\x1b[2J\\x1b[H\\x1b[1A\\x1b[2Kover")  # CR ends a line, BS deletes
+        screen.shows_line("[evil] written� <b>x</b> \\x1b]0;title\\x07 {} %s")
 
 
 # --- What is half typed ----------------------------------------------------------------------------------------------
