@@ -44,9 +44,13 @@ NICK_COLOURS = (
 GREY = "#767676"
 RED = "#d70000"
 
+#: Blank characters in a row; the rest of them is not shown.
+MAX_GAP = 16
+_GAP = re.compile(rf"[\s\u2800\u115f\u1160\u3164\uffa0]{{{MAX_GAP + 1},}}")
+
 STYLES = {
     "time": GREY,
-    "aside": GREY,  # who comes and goes, answers, what the client says itself
+    "aside": GREY,  # users who come and go, answers, notices of the client
     "own": "bold",
     "private": "bold #af00d7",
     "refused": RED,
@@ -63,12 +67,17 @@ STYLES = {
 def lines(notice: Notice, chat: Conversation) -> list[Line]:
     """Return how `notice` looks; [] if there is nothing to see."""
     shown = _LINES[type(notice)](notice, chat)
-    return [[(style, printable(text)) for style, text in line if text] for line in shown]
+    return [[(style, shown_text(text)) for style, text in line if text] for line in shown]
+
+
+def shown_text(text: str) -> str:
+    """Return `text` fit to be shown: printable, without a gap so wide that what follows looks like another line."""
+    return _GAP.sub(lambda gap: gap[0][:MAX_GAP], printable(text))
 
 
 def aside(text: str, style: str = "class:aside") -> Line:
     """Return a line that is no message: what the client itself says."""
-    return [(style, printable(sentences.SAYS + text))]
+    return [(style, shown_text(sentences.SAYS + text))]
 
 
 def text_of(line: Line) -> str:
@@ -80,7 +89,7 @@ def text_of(line: Line) -> str:
 
 
 def local_time(notice: Notice, now: datetime) -> datetime:
-    """Return when it was said, in the time zone of who reads it; `now` for what has no time."""
+    """Return when it was said, in the time zone of the reader; `now` for what has no time."""
     try:
         return datetime.fromisoformat(getattr(notice, "time", "")).astimezone(now.tzinfo)
     except (ValueError, OverflowError):  # of year 1, with a zone

@@ -1,63 +1,73 @@
-"""A terminal with a line to type in at the bottom, and what is said above it. Knows nothing of what is talked about.
+"""A terminal with an input line at the bottom and the conversation above it. Knows nothing of chat.
 
-prompt_toolkit runs on an asyncio loop over gevent's selector, in the main greenlet; what is to be shown comes from
-others. The terminal stays raw while lines are printed above the prompt, and is never asked where its cursor is: so what
-is half typed survives a flood, no key is lost, and nothing flickers when the terminal is far away.
+prompt_toolkit runs on an asyncio loop over gevent's selector, in the main greenlet; lines to show come from others. The
+terminal stays raw while lines are printed above the prompt, and is never asked where its cursor is: a draft survives a
+flood, no key is lost, and nothing flickers over a slow connection.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
-import stat
 import sys
+import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable
 from contextlib import suppress
-from pathlib import Path
 from typing import Any, Protocol
 
 from gevent.selectors import GeventSelector
-from prompt_toolkit.application import Application
-from prompt_toolkit.buffer import Buffer
-from prompt_toolkit.completion import CompleteEvent, Completer, Completion
-from prompt_toolkit.document import Document
 from prompt_toolkit.enums import EditingMode
-from prompt_toolkit.filters import Condition, has_focus
+from prompt_toolkit.filters import Condition, Filter, has_completions, has_focus
 from prompt_toolkit.formatted_text import StyleAndTextTuples
-from prompt_toolkit.history import FileHistory, History, InMemoryHistory
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 from prompt_toolkit.keys import Keys
-from prompt_toolkit.layout import Dimension, Float, FloatContainer, HSplit, Layout, Window
+from prompt_toolkit.layout import ConditionalContainer, Dimension, Float, FloatContainer, HSplit, Layout, Window
 from prompt_toolkit.layout.controls import FormattedTextControl
 from prompt_toolkit.layout.menus import CompletionsMenu
 from prompt_toolkit.output.color_depth import ColorDepth
 from prompt_toolkit.output.vt100 import Vt100_Output
 from prompt_toolkit.renderer import print_formatted_text
 from prompt_toolkit.styles import Style
-from prompt_toolkit.widgets import SearchToolbar, TextArea
+from prompt_toolkit.widgets import SearchToolbar
 
-from gchat.client.input import MANY_LINES, Candidate, lines_of
+from gchat.client.canvas import Canvas
+from gchat.client.drawing import Drawing
+from gchat.client.field import Field
+from gchat.client.input import Candidate, lines_of
+from gchat.client.job_control import JobControl
+from gchat.client.keyboard import Keyboard
+from gchat.client.keys import ENTER_OF_BURST
+from gchat.client.layout import wrapped
 from gchat.client.render import STYLES, Line
 
-#: Lines printed in one turn of the loop: between turns keys are heard.
-LINES_AT_ONCE = 300
+#: Rows printed in one turn of the loop; keys are read between turns.
+ROWS_AT_ONCE = 300
 
 #: Rows for the menu of completions.
 MENU_ROWS = 8
 
+#: How long after Ctrl+C has cleared a draft another Ctrl+C does not leave.
+CLEARED_S = 1.0
+
+#: How long a terminal may take to send the rest of a sequence; a key that begins like one is known only then.
+SEQUENCE_S = 0.2
+
 
 class Talk(Protocol):
-    """Who takes what is typed, and says what stands around it. Its texts must be printable."""
+    """Takes what is typed, and provides the rest of the screen. Its texts must be printable."""
 
     def typed(self, texts: list[str]) -> None:
-        """Take the lines that were typed, or pasted at once."""
+        """Take lines that were typed, or pasted at once."""
+
+    def question(self, texts: list[str], *, unread: bool) -> str:
+        """Return the question before these lines are sent, "" if none; `unread` if the user has not seen them."""
 
     def prompt(self) -> Line:
-        """Return what stands before what is typed."""
+        """Return what is shown before the draft."""
 
     def waiting(self) -> list[Line]:
-        """Return the lines right above the prompt, which do not stand in the talk yet."""
+        """Return the lines right above the prompt, which are not part of the conversation yet."""
 
     def toolbar(self) -> Line:
         """Return the lowest line."""
@@ -67,7 +77,7 @@ class Talk(Protocol):
 
 
 class Screen:
-    """The terminal while one talks. `show`, `refresh` and `leave` may be called from any greenlet, at any time."""
+    """The terminal during a chat. `show`, `refresh` and `leave` may be called from any greenlet, at any time."""
 
     def __init__(self, talk: Talk, *, colour: bool, vi: bool) -> None:
         self._talk = talk
@@ -77,23 +87,19 @@ class Screen:
         self._scheduled = False
         self._leaving = False
         self._failure: BaseException | None = None
-        self._question: list[str] | None = None  # the lines that are sent if the answer is yes
+        self._question = ""  # whether to send the draft
+        self._cleared_at = float("-inf")
+        self._resumed = False  # after a stop that was asked for, SIGCONT brings nothing new
         self._style = Style.from_dict(STYLES)
         self._depth = None if colour else ColorDepth.DEPTH_1_BIT
-        self._output = Vt100_Output.from_pty(sys.stdout, term=os.environ.get("TERM"))
-        self._output.enable_cpr = False
+        self._output = Vt100_Output.from_pty(sys.stdout, term=os.environ.get("TERM"))  # for whole lines
+        self._canvas = Canvas.on_stdout()
+        self._keyboard = Keyboard(sys.stdin)
+        self._job = JobControl(self.suspend, self.resume)
         self._search = SearchToolbar(ignore_case=True)
-        self._field = TextArea(
-            prompt=lambda: [*self._talk.prompt()],
-            height=lambda: Dimension(min=1 + (MENU_ROWS if self._field.buffer.complete_state else 0)),
-            dont_extend_height=True,
-            completer=_TabCompleter(talk),
-            complete_while_typing=False,
-            history=_history(),
-            accept_handler=self._accept,
-            search_field=self._search,
-        )
-        self._app: Application[None] = Application(
+        self._field = Field(self._canvas, self._search, lambda: [*talk.prompt()], talk.candidates)
+        self._draft = self._field.draft
+        self._app = Drawing(
             self._layout(),
             style=self._style,
             color_depth=self._depth,
@@ -103,14 +109,18 @@ class Screen:
             erase_when_done=True,
             max_render_postpone_time=None,  # or there would be no prompt for so long below what was just printed
             refresh_interval=1,
-            output=self._output,
+            terminal_size_polling_interval=None,
+            input=self._keyboard,
+            output=self._canvas,
         )
+        self._app.ttimeoutlen = SEQUENCE_S
 
     def run(self) -> None:
-        """Talk until somebody leaves. Raises OSError if the terminal is gone."""
+        """Run until `leave` is called. Raises OSError if the terminal is gone."""
         asyncio.set_event_loop(self._loop)
         self._loop.set_exception_handler(self._failed)
         try:
+            self._canvas.to_bottom()
             self._schedule()
             running = self._app.run_async(handle_sigint=False, set_exception_handler=False)
             with suppress(EOFError):  # the terminal has hung up
@@ -131,9 +141,10 @@ class Screen:
             self._app.exit()
 
     def finish(self, lines: Iterable[Line]) -> None:
-        """Print what waits, and these lines, when `run` is over."""
+        """Print the lines that are left, and these, after `run`."""
         self._lines.extend(lines)
-        self._print(len(self._lines))
+        while self._lines:
+            self._print(ROWS_AT_ONCE)
 
     def show(self, lines: Iterable[Line], *, bell: bool = False) -> None:
         """Print lines above the prompt, soon."""
@@ -142,7 +153,7 @@ class Screen:
         self._schedule()
 
     def refresh(self) -> None:
-        """Draw the prompt and what stands around it again, soon."""
+        """Draw the prompt and its surroundings again, soon."""
         self._schedule()
 
     def leave(self) -> None:
@@ -150,7 +161,15 @@ class Screen:
         self._leaving = True
         self._schedule()
 
-    # --- On the loop -----------------------------------------------------------------------------------------------
+    def suspend(self) -> None:
+        """Give the terminal back to the shell and stop, until the shell has the client go on."""
+        self._loop.call_soon_threadsafe(self._suspend)
+
+    def resume(self) -> None:
+        """Take the terminal again, which may have been used by others since the process was stopped."""
+        self._loop.call_soon_threadsafe(self._resume)
+
+    # --- On the loop -------------------------------------------------------------------------------------------------
 
     def _schedule(self) -> None:
         if not self._scheduled and not self._loop.is_closed():
@@ -164,151 +183,138 @@ class Screen:
         if self._leaving:
             self._app.exit()
             return
+        if wait_s := self._app.unsettled_s:
+            self._loop.call_later(wait_s, self._schedule)
+            return
         if self._lines:
-            self._app.renderer.erase()
-            self._print(LINES_AT_ONCE)
+            self._app.erase()
+            self._print(ROWS_AT_ONCE)
         if self._lines:
             self._schedule()
         self._app.invalidate()
 
     def _print(self, count: int) -> None:
-        """Print the first `count` lines that wait. The cursor must stand where nothing is."""
-        fragments: StyleAndTextTuples = []
-        for _ in range(min(count, len(self._lines))):
-            fragments += [*self._lines.popleft(), ("", "\n")]
+        """Print the next lines, about `count` rows of them. The cursor must be where nothing is drawn."""
+        width = self._output.get_size().columns
+        rows: list[Line] = []
+        while self._lines and len(rows) < count:
+            rows += wrapped(self._lines.popleft(), width)
+        fragments: StyleAndTextTuples = [fragment for row in rows for fragment in (*row, ("", "\n"))]
         if self._bell:
             self._bell = False
             self._output.bell()
         print_formatted_text(self._output, fragments, self._style, color_depth=self._depth)
 
-    # --- What is typed ---------------------------------------------------------------------------------------------
+    def _suspend(self) -> None:
+        if not self._app.is_running:
+            return
+        self._app.erase()
+        with self._keyboard.cooked_mode():
+            self._job.stop()
+        self._canvas.to_bottom()
+        self._resumed = True
+        self._app.invalidate()
 
-    def _accept(self, buffer: Buffer) -> bool:
-        """Take what was typed, or ask first; return whether it stays in the line."""
-        typed = buffer.text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")  # bytes that are no UTF-8
-        lines = lines_of(typed)
-        if len(lines) > MANY_LINES:
-            self._question = lines
-            return True
+    def _resume(self) -> None:
+        if self._app.is_running and not self._resumed:  # it was stopped without being asked
+            self._keyboard.make_raw()
+            self._app.erase()
+            self._canvas.to_bottom()
+            self._app.invalidate()
+        self._resumed = False
+
+    # --- Input -------------------------------------------------------------------------------------------------------
+
+    def _enter(self, *, unread: bool) -> None:
+        """Send the draft, or ask first."""
+        lines = lines_of(self._draft.text)
+        self._question = self._talk.question(lines, unread=unread) if lines else ""
+        if not self._question:
+            self._send()
+
+    def _send(self) -> None:
+        lines, self._question = lines_of(self._draft.text), ""
+        self._draft.reset(append_to_history=True)
         if lines:
             self._talk.typed(lines)
-        return False
 
-    def _answer(self, *, yes: bool) -> None:
-        lines, self._question = self._question, None
-        if yes and lines:
-            self._field.buffer.reset()
-            self._talk.typed(lines)
+    def _keep(self) -> None:
+        """Keep the draft as it is: the answer is no."""
+        self._question = ""
+
+    def _clear(self) -> None:
+        """Clear the draft; Up brings it back."""
+        self._cleared_at = time.monotonic()
+        self._draft.reset(append_to_history=True)
+
+    def _interrupt(self) -> None:
+        if time.monotonic() - self._cleared_at >= CLEARED_S:
+            self.leave()
 
     def _bindings(self) -> KeyBindings:
         bindings = KeyBindings()
-        asked = Condition(lambda: self._question is not None)
-        typing = has_focus(self._field) & ~asked
-        empty = Condition(lambda: not self._field.text)
+        asked = Condition(lambda: bool(self._question))
+        typing = has_focus(self._draft) & ~asked
+        empty = Condition(lambda: not self._draft.text)
 
-        @bindings.add("enter", filter=typing)
-        def _(_event: KeyPressEvent) -> None:
-            self._field.buffer.validate_and_handle()
+        def on(*keys: str, filter: Filter, eager: bool = False) -> Callable[[Callable[[], None]], None]:  # noqa: A002
+            def bind(action: Callable[[], None]) -> None:
+                bindings.add(*keys, filter=filter, eager=eager)(lambda _: action())
 
-        @bindings.add("escape", "enter", filter=typing)
-        def _(_event: KeyPressEvent) -> None:
-            self._field.buffer.insert_text("\n")
+            return bind
 
-        @bindings.add("c-c", filter=typing & ~empty)
-        def _(_event: KeyPressEvent) -> None:
-            self._field.buffer.reset()
+        on("enter", filter=typing)(lambda: self._enter(unread=False))
+        on(ENTER_OF_BURST, filter=typing)(lambda: self._enter(unread=True))
+        on("escape", "enter", filter=typing)(lambda: self._draft.insert_text("\n"))
+        on("escape", filter=typing & has_completions, eager=True)(self._draft.cancel_completion)
+        on("c-c", filter=typing & ~empty)(self._clear)
+        on("c-c", filter=typing & empty)(self._interrupt)
+        on("c-d", filter=typing & empty)(self.leave)
+        on("c-z", filter=~asked)(self._job.ask_to_stop)
 
-        @bindings.add("c-c", filter=typing & empty)
-        @bindings.add("c-d", filter=typing & empty)
-        def _(_event: KeyPressEvent) -> None:
-            self.leave()
+        on("<any>", filter=asked)(lambda: None)
+        for key in ("y", "Y"):
+            on(key, filter=asked)(self._send)
+        for key in ("n", "N", "escape", "c-c", "c-d"):
+            on(key, filter=asked, eager=True)(self._keep)
 
-        @bindings.add("c-z", filter=~asked)
-        def _(event: KeyPressEvent) -> None:
-            event.app.suspend_to_background()
-
-        @bindings.add("y", filter=asked, eager=True)
-        @bindings.add("Y", filter=asked, eager=True)
-        def _(_event: KeyPressEvent) -> None:
-            self._answer(yes=True)
-
-        @bindings.add(Keys.Any, filter=asked)
-        @bindings.add("n", filter=asked, eager=True)
-        @bindings.add("enter", filter=asked)
-        @bindings.add("escape", filter=asked)
-        @bindings.add("c-c", filter=asked)
-        @bindings.add("c-d", filter=asked)
-        def _(_event: KeyPressEvent) -> None:
-            self._answer(yes=False)
+        @bindings.add(Keys.BracketedPaste, filter=asked)
+        def _(event: KeyPressEvent) -> None:  # more of the same paste
+            self._draft.insert_text(event.data.replace("\r\n", "\n").replace("\r", "\n"))
+            self._enter(unread=True)
 
         return bindings
 
-    # --- What stands around it -------------------------------------------------------------------------------------
+    # --- Layout ------------------------------------------------------------------------------------------------------
 
     def _layout(self) -> Layout:
-        def rows_above() -> Dimension:
-            return Dimension.exact(len(self._above()))
-
-        def above() -> StyleAndTextTuples:
+        def waiting() -> StyleAndTextTuples:
             fragments: StyleAndTextTuples = []
-            for line in self._above():
+            for line in self._talk.waiting():
                 fragments += [*line, ("", "\n")]
-            return fragments[:-1]
+            return self._canvas.drawn(fragments[:-1])
 
+        def waiting_rows() -> Dimension:
+            rows = len(self._talk.waiting())
+            return Dimension(min=0, preferred=rows, max=rows)
+
+        def question() -> StyleAndTextTuples:
+            return self._canvas.drawn([("class:question", self._question)])
+
+        def toolbar() -> StyleAndTextTuples:
+            return self._canvas.drawn([*self._talk.toolbar()])
+
+        text = FormattedTextControl(question)
+        asked = Window(text, height=Dimension(min=1), dont_extend_height=True, wrap_lines=True)
         rows = HSplit(
             [
-                Window(FormattedTextControl(above), height=rows_above, dont_extend_height=True),
-                self._field,
+                Window(FormattedTextControl(waiting), height=waiting_rows, dont_extend_height=True),
+                ConditionalContainer(asked, Condition(lambda: bool(self._question))),
+                self._field.window,
                 self._search,
-                Window(FormattedTextControl(lambda: [*self._talk.toolbar()]), height=1),
+                ConditionalContainer(Window(height=Dimension(0, MENU_ROWS, preferred=MENU_ROWS)), has_completions),
+                Window(FormattedTextControl(toolbar), height=1),
             ]
         )
         menu = Float(CompletionsMenu(max_height=MENU_ROWS, scroll_offset=1), xcursor=True, ycursor=True)
-        return Layout(FloatContainer(rows, floats=[menu]), focused_element=self._field)
-
-    def _above(self) -> list[Line]:
-        if self._question is None:
-            return self._talk.waiting()
-        return [*self._talk.waiting(), [("class:question", f"Send these {len(self._question)} lines? (y/n)")]]
-
-
-class _TabCompleter(Completer):
-    def __init__(self, talk: Talk) -> None:
-        self._talk = talk
-
-    def get_completions(self, document: Document, complete_event: CompleteEvent) -> Iterator[Completion]:  # noqa: ARG002
-        for found in self._talk.candidates(document.text_before_cursor):
-            yield Completion(found.text, -found.length, display=found.text.strip(), display_meta=found.help)
-
-
-# --- History ---------------------------------------------------------------------------------------------------------
-
-
-class _QuietHistory(FileHistory):
-    """A file that may become unwritable: then what is typed is remembered until the end only."""
-
-    def load_history_strings(self) -> Iterable[str]:
-        try:
-            return list(super().load_history_strings())
-        except OSError:
-            return []
-
-    def store_string(self, string: str) -> None:
-        with suppress(OSError):
-            super().store_string(string)
-
-
-def _history() -> History:
-    """Return what was typed before, from a file that nobody else may read; without one if there can be none."""
-    try:
-        state = Path(os.environ.get("XDG_STATE_HOME") or "~/.local/state").expanduser()
-        path = state / "gchat" / "history"
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            usable = stat.S_ISREG(os.fstat(descriptor).st_mode)
-        finally:
-            os.close(descriptor)
-    except (OSError, RuntimeError, ValueError):  # there is no home, it is read-only, a NUL stands in its name
-        return InMemoryHistory()
-    return _QuietHistory(path) if usable else InMemoryHistory()
+        return Layout(FloatContainer(rows, floats=[menu]), focused_element=self._field.window)

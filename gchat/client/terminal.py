@@ -1,4 +1,4 @@
-"""The chat as a person has it on a terminal: what is typed goes to the link, what the link tells goes on the screen."""
+"""A chat on a terminal: what the user types goes to the link, what the link hears goes on the screen."""
 
 from __future__ import annotations
 
@@ -13,32 +13,33 @@ import gevent
 from gevent.queue import Queue
 
 from gchat.client import plain_link
+from gchat.client.batch import actions, expanded, question
 from gchat.client.conversation import Back, Delivered, Lost, Notice, Sent
-from gchat.client.input import Action, Candidate, Show, complete, parse
+from gchat.client.input import Candidate, Show, complete
 from gchat.client.keeper import LinkClosed
 from gchat.client.link import Link
 from gchat.client.plain_link import PlainLink, PlainNotice
-from gchat.client.render import Line, Timeline, aside, is_for_me, lines, lost_text
+from gchat.client.render import Line, Timeline, aside, is_for_me, lines, lost_text, shown_text
 from gchat.client.screen import Screen
 from gchat.protocol import wire
 from gchat.protocol.errors import LineTooLong
 from gchat.protocol.text import printable
 
-#: A connection that is back sooner was hardly missed: only the toolbar tells of it.
+#: A connection that is restored sooner is hardly missed: only the toolbar mentions it.
 LOST_TOLD_S = 2.0
 
-#: What one said is shown with a mark when it has waited so long for its place; most has it at once.
+#: A message of the user's own is shown as pending when its ack takes longer; most come at once.
 MARKED_S = 0.25
 
-#: How long what was said last may take to have its place.
+#: How long the client waits for the acks of the last messages when it ends.
 LAST_S = 1.0
 
-#: Lines shown that wait for their place; the rest is counted.
+#: Pending messages that are shown; the rest are counted.
 MAX_WAITING_LINES = 5
 
 
 def run(chat: Link | PlainLink, *, colour: bool, vi: bool) -> int:
-    """Talk on the terminal until the person leaves; return the exit code."""
+    """Chat on the terminal until the user leaves; return the exit code."""
     talk = _RichTalk(chat) if isinstance(chat, Link) else _PlainTalk(chat)
     screen = Screen(talk, colour=colour, vi=vi)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -50,14 +51,14 @@ def run(chat: Link | PlainLink, *, colour: bool, vi: bool) -> int:
         talk.leave()
         chat.close()
         screen.finish([aside(talk.farewell())] if not failed else [])
-    except OSError:  # the terminal is gone, and the person with it
+    except OSError:  # the terminal is gone, and the user with it
         chat.close()
         return 0
     return int(failed)
 
 
 class _Connection:
-    """What a person is told of the connection: in the toolbar at once, in a line of its own if it stays away."""
+    """The state of the connection: shown in the toolbar at once, and in a line of its own if it stays lost."""
 
     def __init__(self, screen: Screen) -> None:
         self._screen = screen
@@ -67,7 +68,7 @@ class _Connection:
         self._telling: gevent.Greenlet[[Lost], None] | None = None
 
     def lost(self, notice: Lost) -> None:
-        """Know that it is lost, or that another attempt has failed."""
+        """Note that it is lost, or that another attempt has failed."""
         if self._lost is None:
             self._told = False
             self._telling = gevent.spawn_later(LOST_TOLD_S, self._tell, notice)
@@ -76,18 +77,18 @@ class _Connection:
         self._screen.refresh()
 
     def back(self) -> bool:
-        """Know that it is back; return whether the person was told that it was lost."""
+        """Note that it is restored; return whether a line has said that it was lost."""
         self._lost = None
         if self._telling:
             self._telling.kill()
         return self._told
 
     def bar(self) -> Line:
-        """Return what the toolbar says of it while it is lost."""
+        """Return the toolbar while it is lost, else []."""
         if self._lost is None:
             return []
         wait_s = max(0, round(self._retry_at - time.monotonic()))
-        when = f"next attempt in {wait_s} s" if wait_s else "trying…"
+        when = f"next attempt in {wait_s} s" if wait_s else "connecting…"
         return [("class:toolbar", " "), ("class:toolbar class:lost", printable(f"{self._lost.reason}; {when} "))]
 
     def _tell(self, first: Lost) -> None:
@@ -101,10 +102,10 @@ class _Talk:
 
     def __init__(self, chat: Link | PlainLink) -> None:
         self._link = chat
-        self.ended = False  # whether the link has ended by itself: the server has refused for good
+        self.ended = False  # whether the link has ended by itself: the server refuses the client for good
 
     def begin(self, screen: Screen) -> None:
-        """Show on `screen` from now on."""
+        """Start to show events on `screen`."""
         self._screen = screen
         self._connection = _Connection(screen)
         gevent.spawn(self._listen)
@@ -114,7 +115,7 @@ class _Talk:
         """Wait a moment for what is under way, so that it is shown."""
 
     def farewell(self) -> str:
-        """Return the last line that the person sees, when the link is closed."""
+        """Return the last line on the screen, after the link is closed."""
         return "Goodbye"
 
     def _listen(self) -> None:
@@ -140,36 +141,33 @@ class _RichTalk(_Talk):
         self._timeline = Timeline(_now())
         self._outbox: Queue[wire.AnyRequest] = Queue()
         self._asked_at: dict[str, float] = {}
-        self._hidden: Counter[type] = Counter()  # answers to come that the person did not ask for
+        self._hidden: Counter[type] = Counter()  # answers to come that the user did not ask for
         self._greeted = False
-        self._old = False  # whether what is told now was said before one came
+        self._old = False  # whether events are replayed, not live
         self._reply_to = ""
         self._rooms: set[str] = set()
         self._speakers: set[str] = set()
 
     def leave(self) -> None:
-        """Wait for the places of what was just said."""
+        """Wait for the acks of the last messages."""
         gevent.sleep(0)  # what was typed last goes out now
         if self._chat.connected:
             self._chat.wait_acked(LAST_S)
 
     def farewell(self) -> str:
-        """Return what may not have been said; usually nothing."""
+        """Return which messages may be lost; usually none are."""
         unanswered = [*self._me.pending.values(), *self._outbox.queue]
         unsent = [text for request in unanswered if (text := _words(request))]
         if not unsent:
             return super().farewell()
-        what = "a message was" if len(unsent) == 1 else f"{len(unsent):,} messages were"
-        return f"It is not known whether {what} said: {unsent[0]}" + (" …" if len(unsent) > 1 else "")
+        what = "Your last message" if len(unsent) == 1 else f"Your last {len(unsent):,} messages"
+        return f"{what} may not have been sent: {unsent[0]}" + (" …" if len(unsent) > 1 else "")
 
-    # --- What is typed: on the loop, where nothing may wait --------------------------------------------------------
+    # --- Input: on the loop, where nothing may block -----------------------------------------------------------------
 
     def typed(self, texts: list[str]) -> None:
-        """Take one line, which may be a command; or many, which are words."""
-        actions: list[Action | None] = [wire.Say(text=text) for text in texts]
-        if len(texts) == 1:
-            actions = [parse(texts[0], self._reply_to)]
-        for action in actions:
+        """Carry out what was typed."""
+        for action in actions(texts, self._reply_to):
             match action:
                 case Show():
                     self._screen.show(aside(text) for text in action.lines)
@@ -180,8 +178,12 @@ class _RichTalk(_Talk):
                 case _:
                     self._outbox.put(action)
 
+    def question(self, texts: list[str], *, unread: bool) -> str:
+        """Return the question before these lines are sent, "" if none is needed."""
+        return question(texts, unread=unread)
+
     def _send(self) -> None:
-        """Ask what was typed; this greenlet may wait."""
+        """Send requests; this greenlet may wait."""
         try:
             while True:
                 request = self._outbox.peek()
@@ -200,7 +202,7 @@ class _RichTalk(_Talk):
             self._asked_at[request_id] = time.monotonic()
             gevent.spawn_later(MARKED_S, self._screen.refresh)
 
-    # --- What is heard ---------------------------------------------------------------------------------------------
+    # --- Events ------------------------------------------------------------------------------------------------------
 
     def _hear(self, notice: Notice) -> None:
         match notice:
@@ -242,11 +244,11 @@ class _RichTalk(_Talk):
             return
         self._greeted = self._old = True
         shown = lines(notice, self._me)
-        shown.append(aside(f"You are {notice.nick}, in {notice.room}; /help shows what you can type"))
+        shown.append(aside(f"You are {notice.nick} in {notice.room}; type /help for the commands"))
         self._screen.show(self._timeline.stamped(shown, _now()))
 
     def _live(self) -> None:
-        """Ask what the toolbar and the completion need."""
+        """Ask for what the toolbar and the completion need."""
         self._old = False
         self._hidden.update((wire.Users, wire.RoomList))
         self._outbox.put(wire.Who())
@@ -255,16 +257,16 @@ class _RichTalk(_Talk):
 
     def _ponged(self, notice: wire.Pong) -> None:
         if asked_at := self._asked_at.pop(notice.id, None):
-            self._screen.show([aside(f"An answer takes {_milliseconds(time.monotonic() - asked_at)}")])
+            self._screen.show([aside(f"Round trip: {_milliseconds(time.monotonic() - asked_at)}")])
 
-    # --- What stands around ----------------------------------------------------------------------------------------
+    # --- The rest of the screen --------------------------------------------------------------------------------------
 
     def prompt(self) -> Line:
-        """Return one's name, as it stands before what one said."""
+        """Return the user's name, as it is shown before the user's messages."""
         return [("", "["), ("class:own", printable(self._me.nick)), ("", "] ")]
 
     def waiting(self) -> list[Line]:
-        """Return what was said and has no place yet."""
+        """Return the messages that are not acked yet."""
         before = time.monotonic() - MARKED_S
         requests = [
             request for request in self._me.pending.values() if self._asked_at.get(request.id, before) <= before
@@ -278,7 +280,7 @@ class _RichTalk(_Talk):
         return shown
 
     def toolbar(self) -> Line:
-        """Return where one is, with how many, and how far away."""
+        """Return the room, the number of users, and the connection."""
         if lost := self._connection.bar():
             return lost
         if not self._chat.connected:
@@ -295,7 +297,7 @@ class _RichTalk(_Talk):
 
 
 class _PlainTalk(_Talk):
-    """A server of any kind on a screen: lines go as they are typed, and come as they are sent."""
+    """A server of any kind on a screen: lines are sent as typed, and shown as received."""
 
     def __init__(self, chat: PlainLink) -> None:
         super().__init__(chat)
@@ -303,10 +305,14 @@ class _PlainTalk(_Talk):
         self._outbox: Queue[str] = Queue()
 
     def typed(self, texts: list[str]) -> None:
-        """Send lines; the server's commands, too."""
-        for text in texts:
-            self._screen.show([[*self.prompt(), ("", printable(text))]])
+        """Send lines, among them commands of the server."""
+        for text in expanded(texts):
+            self._screen.show([[*self.prompt(), ("", shown_text(text))]])
             self._outbox.put(text)
+
+    def question(self, texts: list[str], *, unread: bool) -> str:
+        """Return the question before these lines are sent, "" if none is needed."""
+        return question(texts, unread=unread, runs=True)
 
     def _send(self) -> None:
         while not self._chat.over:
@@ -323,22 +329,22 @@ class _PlainTalk(_Talk):
                 if self._connection.back():
                     self._screen.show([aside("Connected again")])
             case plain_link.Line():
-                self._screen.show([[("", printable(notice.text))]])
+                self._screen.show([[("", shown_text(notice.text))]])
 
     def prompt(self) -> Line:
-        """Return what stands before what is typed."""
+        """Return what is shown before the draft."""
         return [("", "["), ("class:own", "You"), ("", "] ")]
 
     def waiting(self) -> list[Line]:
-        """Return nothing: such a server does not tell when a message has its place."""
+        """Return nothing: such a server sends no acks."""
         return []
 
     def toolbar(self) -> Line:
-        """Return where one is."""
+        """Return the address of the server."""
         return self._connection.bar() or [("class:toolbar", f" {printable(self._chat.address)} │ plain ")]
 
     def candidates(self, before: str) -> Iterable[Candidate]:  # noqa: ARG002
-        """Return nothing: it is not known who is there."""
+        """Return nothing: the members are not known."""
         return ()
 
 
@@ -347,7 +353,7 @@ def _now() -> datetime:
 
 
 def _words(request: Any) -> str:
-    """Return what a request says to people, as one would see it typed; "" if it says nothing to anybody."""
+    """Return the text of a request as it would be typed, "" if it has none."""
     match request:
         case wire.Say():
             return request.text

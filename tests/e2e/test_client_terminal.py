@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import os
-import shlex
 import signal
 import stat
-import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from gchat.client.screen import CLEARED_S
 from tests.e2e.harness import Server, wait_until
-from tests.e2e.tools import Screen
-
-COMMAND = [sys.executable, "-m", "gchat.client.main"]
+from tests.e2e.terminals import Terminal, client
 
 
 @pytest.fixture(scope="module")
@@ -23,66 +21,6 @@ def server() -> Iterator[Server]:
     """For tests that are in a room of their own."""
     with Server(limits_messages_per_s=0, history_replay_on_join=0) as server:
         yield server
-
-
-class Terminal(Screen):
-    """gchat-client in a terminal of tmux, started by a shell that says how it ended and how it left the terminal."""
-
-    def __init__(
-        self, directory: Path, server: Server, *arguments: str, room: str = "lobby", **environment: str
-    ) -> None:
-        self._room = room
-        self._directory = directory
-        client = shlex.join([*COMMAND, server.host, str(server.port), *arguments])
-        script = f"stty -a > before; (echo $BASHPID > pid; exec {client}); echo code $?; "
-        script += "stty -a > after.new; mv after.new after; exec sleep 1000"
-        environment = {"HOME": str(directory), "PYTHONPATH": str(Path(__file__).parents[2]), **environment}
-        super().__init__(directory, "bash", "-c", script, environment=environment)
-
-    def pastes(self, text: str) -> None:
-        path = self._directory / "paste"
-        path.write_text(text)
-        self.do("load-buffer", str(path))
-        self.do("paste-buffer", "-p")
-
-    def resizes(self, width: int, height: int) -> None:
-        self.do("resize-window", "-x", str(width), "-y", str(height))
-
-    @property
-    def pid(self) -> int:
-        return int((self._directory / "pid").read_text())
-
-    @property
-    def has_rung(self) -> bool:
-        return self.do("display-message", "-p", "#{window_bell_flag}") == "1\n"
-
-    @property
-    def coloured(self) -> str:
-        return self.do("capture-pane", "-p", "-e")
-
-    @property
-    def history(self) -> list[str]:
-        return self.do("capture-pane", "-p", "-S", "-").rstrip("\n").split("\n")
-
-    def shows_line(self, text: str) -> None:
-        """Wait until a line ends with `text`, which is all but its time."""
-        wait_until(lambda: any(line[6:] == text for line in self.lines), f"the screen shows the line {text!r}")
-
-    def is_ready(self, nick: str) -> None:
-        self.shows_line(f"> You are {nick}, in {self._room}; /help shows what you can type")
-        self.shows(" online │ ")
-
-    def ended(self, code: int = 0) -> None:
-        """Wait until the client has ended, and fail unless the terminal is as it was before."""
-        self.shows(f"code {code}")
-        assert not any("│" in line for line in self.lines)
-        wait_until((self._directory / "after").exists, "the shell goes on")
-        assert (self._directory / "before").read_text() == (self._directory / "after").read_text()
-
-
-def client(directory: Path, server: Server, nick: str, room: str, *arguments: str, **environment: str) -> Terminal:
-    directory.mkdir(exist_ok=True)
-    return Terminal(directory, server, "--nick", nick, "--room", room, *arguments, room=room, **environment)
 
 
 # --- Talking ---------------------------------------------------------------------------------------------------------
@@ -135,7 +73,7 @@ def test_commands_are_answered(server: Server, tmp_path: Path) -> None:
         screen.shows_line("> You are now other")
         screen.shows("[other]")
         screen.says("/ping")
-        screen.shows("> An answer takes ")
+        screen.shows("> Round trip: ")
         screen.says("/nosuch")
         screen.shows("> Unknown command /nosuch; type /help for the list, or //nosuch to say it")
         screen.says("//nosuch")
@@ -165,9 +103,8 @@ def test_what_others_send_is_text_and_nothing_else(server: Server, tmp_path: Pat
         evil.says("last")
         screen.shows_line("[evil] last")
         screen.shows_line("[evil] before")
-        screen.shows_line(
-            "[evil] \\x1b[2J\\x1b[H\\x1b[1A\\x1b[2Kover\\x0dwritten�2J\\x08\\x08 <b>x</b> \\x1b]0;title\\x07 {} %s"
-        )
+        screen.shows_line("[evil] \\x1b[2J\\x1b[H\\x1b[1A\\x1b[2Kover")  # CR ends a line, BS deletes
+        screen.shows_line("[evil] written� <b>x</b> \\x1b]0;title\\x07 {} %s")
 
 
 # --- What is half typed ----------------------------------------------------------------------------------------------
@@ -239,9 +176,9 @@ def test_a_paste_of_many_lines_asks_first(server: Server, tmp_path: Path) -> Non
         for row in rows:
             assert witness.sees("[paster]") == f"[paster] {row}"
             screen.shows_line(f"[paster] {row}")
-        screen.pastes("/few\n\nlines\n")
+        screen.pastes("few\n\nlines\n")
         screen.presses("Enter")
-        assert witness.sees("[paster]") == "[paster] /few"
+        assert witness.sees("[paster]") == "[paster] few"
         assert witness.sees("[paster]") == "[paster] lines"
 
 
@@ -278,7 +215,7 @@ def test_what_was_typed_is_remembered_between_runs_and_nobody_else_may_read_it(s
 
 
 @pytest.mark.parametrize("state", ["/dev/null", "/proc/none", "/nonexistent\x01"])
-def test_a_home_that_cannot_be_written_stops_nobody(server: Server, tmp_path: Path, state: str) -> None:
+def test_a_home_that_cannot_be_written_does_not_matter(server: Server, tmp_path: Path, state: str) -> None:
     with client(tmp_path, server, "homeless", "memory", XDG_STATE_HOME=state) as screen:
         screen.is_ready("homeless")
         screen.says("one")
@@ -287,7 +224,7 @@ def test_a_home_that_cannot_be_written_stops_nobody(server: Server, tmp_path: Pa
         screen.shows("[homeless] one", times=2)
 
 
-def test_vi_keys_are_there_for_who_wants_them(server: Server, tmp_path: Path) -> None:
+def test_vi_keys_can_be_chosen(server: Server, tmp_path: Path) -> None:
     with client(tmp_path, server, "vi", "editors", "--vi") as screen:
         screen.is_ready("vi")
         screen.types("one two")
@@ -314,7 +251,7 @@ def test_nicks_have_colours_and_mentions_stand_out(server: Server, tmp_path: Pat
 
 
 @pytest.mark.parametrize(("arguments", "environment"), [(["--no-color"], {}), ([], {"NO_COLOR": "1"})])
-def test_there_are_no_colours_for_who_wants_none(
+def test_colours_can_be_turned_off(
     server: Server, tmp_path: Path, arguments: list[str], environment: dict[str, str]
 ) -> None:
     with (
@@ -371,6 +308,9 @@ def test_ctrl_c_clears_what_is_typed_and_leaves_when_nothing_is(server: Server, 
         screen.presses("C-c")
         screen.shows("never said", times=0)
         screen.presses("C-c")
+        other.does_not_see(b"left")
+        time.sleep(CLEARED_S)
+        screen.presses("C-c")
         other.sees("< The user leaver left")
         screen.shows("> Goodbye")
         screen.ended()
@@ -396,7 +336,7 @@ def test_a_server_that_is_not_there_leaves_the_terminal_as_it_was(tmp_path: Path
         screen.ended(1)
 
 
-def test_who_leaves_while_the_server_is_away_is_told_what_was_not_said(tmp_path: Path) -> None:
+def test_a_user_who_leaves_while_the_server_is_away_is_told_what_was_not_sent(tmp_path: Path) -> None:
     with Server() as server, client(tmp_path, server, "unlucky", "lobby") as screen:
         screen.is_ready("unlucky")
         server.stop()
@@ -404,7 +344,7 @@ def test_who_leaves_while_the_server_is_away_is_told_what_was_not_said(tmp_path:
         screen.says("lost words")
         screen.shows("⋯ lost words")
         screen.presses("C-d")
-        screen.shows("> It is not known whether a message was said: lost words")
+        screen.shows("> Your last message may not have been sent: lost words")
         screen.ended()
 
 
