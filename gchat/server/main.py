@@ -98,9 +98,9 @@ def _main(arguments: list[str]) -> int:
         return _backup(config, args.backup)
     if args.export is not None:
         return _export(config, args.export, in_json=args.json)
-    errors = Output(2, "… {count} lines of the log were lost: nobody took them\n")
+    errors = Output(2, "… {count:,} lines of the log are missing here\n")
     log.start(errors, config.log.level, config.log.format)
-    conversation = None if args.quiet else Output(1, "… {count} pieces of the conversation were not shown here\n")
+    conversation = None if args.quiet else Output(1, "… {count:,} lines of the conversation are missing here\n")
     try:
         app = App(config, conversation)
     except HistoryError as error:
