@@ -1,4 +1,4 @@
-"""What both commands have in common: how they are asked for, and where their output goes."""
+"""What both commands have in common: their arguments, how an address is typed, and the standard descriptors."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from gchat.protocol.errors import GchatError
 
 
 class UsageError(GchatError):
-    """The command line cannot be understood."""
+    """The command line is wrong: says what was typed, and what was expected."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -20,6 +20,40 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """See ArgumentParser.error."""
         raise UsageError(f"{message}; expected [HOST [PORT]] and options, see {self.prog} --help")
+
+
+def split_address(text: str) -> tuple[str, str | None]:
+    """Return the host and the port, None if there is none, of HOST, HOST:PORT, IPV6, [IPV6]:PORT or a path.
+
+    A text that is none of these is returned as a host: no name server knows it. Neither part is checked.
+    """
+    if "/" in text:
+        return text, None
+    if text.startswith("["):
+        host, bracket, rest = text[1:].partition("]")
+        if bracket and (not rest or rest.startswith(":")):
+            return host, rest[1:] if rest else None
+        return text, None
+    host, colon, port = text.partition(":")
+    if not colon or ":" in port:  # none, or an IPv6 address without brackets
+        return text, None
+    return host, port
+
+
+def address(host: str | None, port: str | None, prog: str) -> tuple[str | None, str | None]:
+    """Return the host and the port that HOST and PORT of the command line name. Raises UsageError."""
+    if host is None:
+        return None, port
+    if host.isdecimal() and port is None:
+        raise UsageError(f"HOST is {host}, which looks like a port; type: {prog} 127.0.0.1 {host}")
+    name, own_port = split_address(host)
+    if own_port is not None and port is not None:
+        raise UsageError(f"HOST is {host}, with a port, and PORT is {port}; expected one port")
+    if own_port is not None and not (name and own_port):
+        raise UsageError(f'HOST is "{host}"; expected HOST, HOST:PORT or the path of a Unix socket')
+    if "/" in name and port is not None:
+        raise UsageError(f"HOST is {host}, a Unix socket, and PORT is {port}; a Unix socket has no port")
+    return name, port if own_port is None else own_port
 
 
 def open_standard_descriptors() -> None:
