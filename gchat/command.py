@@ -21,6 +21,11 @@ class Parser(argparse.ArgumentParser):
         """See ArgumentParser.error."""
         raise UsageError(f"{message}; expected [HOST [PORT]] and options, see {self.prog} --help")
 
+    def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
+        """See ArgumentParser.exit. Raises OSError if what was printed cannot be written."""
+        sys.stdout.flush()  # both commands end without the interpreter's own
+        super().exit(status, message)
+
 
 def split_address(text: str) -> tuple[str, str | None]:
     """Return the host and the port, None if there is none, of HOST, HOST:PORT, IPV6, [IPV6]:PORT or a path.

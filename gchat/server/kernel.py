@@ -1,11 +1,16 @@
-"""What the kernel knows of a connection and does not say by itself (Linux)."""
+"""What the kernel knows and allows, and does not say by itself (Linux)."""
 
 from __future__ import annotations
 
 import fcntl
+import resource
 import socket
 import struct
 import termios
+
+#: Capabilities, see linux/capability.h.
+CAP_CHOWN = 0
+CAP_NET_BIND_SERVICE = 10
 
 
 def in_kernel(sock: socket.socket) -> tuple[int, int]:
@@ -18,3 +23,31 @@ def in_kernel(sock: socket.socket) -> tuple[int, int]:
         return held, struct.unpack_from("Q", info, 120)[0]  # tcpi_bytes_acked, see linux/tcp.h
     except (OSError, ValueError):  # ValueError: it is closed already
         return 0, 0
+
+
+def raise_descriptor_limit() -> int:
+    """Take as many descriptors as are to be had without asking anybody; return how many that is."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        except (ValueError, OSError):
+            return soft
+    return hard if hard != resource.RLIM_INFINITY else 1 << 20
+
+
+def may_bind(port: int) -> bool:
+    """Return whether this process may listen on a port: low ones need a capability."""
+    try:
+        with open("/proc/sys/net/ipv4/ip_unprivileged_port_start") as file:
+            first = int(file.read())
+        return not 0 < port < first or has_capability(CAP_NET_BIND_SERVICE)
+    except (OSError, ValueError):  # it will be seen
+        return True
+
+
+def has_capability(number: int) -> bool:
+    """Return whether this process has a capability."""
+    with open("/proc/self/status") as file:
+        effective = next(line for line in file if line.startswith("CapEff:"))
+    return bool(int(effective.split()[1], 16) >> number & 1)

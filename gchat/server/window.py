@@ -17,7 +17,7 @@ from gchat.admin.access import Access
 from gchat.admin.operator import Operator
 from gchat.admin.token import TokenError, load_or_make
 from gchat.server.config import AdminSection
-from gchat.server.listener import StartError, bind, spelled
+from gchat.server.listener import Place, StartError, bind, spelled
 from gchat.server.log import logger
 
 if TYPE_CHECKING:
@@ -33,20 +33,14 @@ STOP_S = 0.5
 class Window:
     """A bound socket; then, from start() to stop(), the endpoint on it."""
 
-    def __init__(self, section: AdminSection, token_path: str) -> None:
+    def __init__(self, section: AdminSection, place: Place, token_path: str) -> None:
         self._section = section
-        if not _is_own(section.host) and not section.insecure:
-            raise StartError(
-                f"the admin endpoint would be open to a network at {spelled(section.host, section.port)}, and its "
-                "token would cross it unencrypted; listen on 127.0.0.1, or say admin.insecure = true"
-            )
+        check_reach(section, place)
         self._token = self._load_token(token_path)
         try:
-            self.socket = bind(section.host, section.port, LISTEN_BACKLOG)
+            self.socket = bind(place, LISTEN_BACKLOG)
         except StartError as error:
-            raise StartError(
-                f"the admin endpoint {error}; --admin HOST:PORT moves it, --no-admin leaves it out"
-            ) from None
+            raise elsewhere(error) from None
         self._server: AdminServer | None = None
 
     @property
@@ -83,18 +77,32 @@ class Window:
         try:
             token, is_new = load_or_make(path)
         except TokenError as error:
-            if self._section.token_file or not _is_own(self._section.host):
+            if self._section.token_file or not is_own(self._section.host):
                 raise StartError(str(error)) from None
             logger.warning("the admin endpoint takes no actions: %s", error)
             return ""
-        if not token and not _is_own(self._section.host):
+        if not token and not is_own(self._section.host):
             raise StartError(f"the admin endpoint is open to a network, and the token file {path} is empty")
         if is_new:
             logger.warning("the token for actions has been made: it is in %s", path)
         return token
 
 
-def _is_own(host: str) -> bool:
+def check_reach(section: AdminSection, place: Place) -> None:
+    """Refuse a place that other machines reach, unless the operator wants that. Raises StartError."""
+    if not is_own(section.host) and not section.insecure:
+        raise StartError(
+            f"other machines could reach the admin endpoint at {place}, and the admin token would cross the network "
+            "unencrypted; listen on 127.0.0.1, or set admin.insecure = true"
+        )
+
+
+def elsewhere(error: StartError) -> StartError:
+    """Return the error of the admin endpoint's place, with what can be done."""
+    return StartError(f"the admin endpoint {error}; --admin HOST:PORT moves it, --no-admin leaves it out")
+
+
+def is_own(host: str) -> bool:
     """Return whether only this machine's own programs can reach `host`."""
     if "/" in host or host == "localhost":
         return True

@@ -29,7 +29,7 @@ README = (Path(__file__).parent.parent.parent / "README.md").read_text()
 @pytest.fixture
 def server() -> Iterator[Server]:
     with open_to_the_operator(limits_messages_per_s=0) as server:
-        wait_until(lambda: "who is online" in server.log, "the window is open")
+        wait_until(lambda: "admin page" in server.log, "the window is open")
         yield server
 
 
@@ -167,7 +167,7 @@ def test_a_client_that_was_kicked_does_not_come_back_by_itself(server: Server, o
 def test_bans_hold_for_both_dialects_and_outlive_a_restart(tmp_path: Path) -> None:
     state = {"XDG_STATE_HOME": str(tmp_path)}
     with open_to_the_operator(environment=state) as server:
-        wait_until(lambda: "who is online" in server.log, "the window is open")
+        wait_until(lambda: "admin page" in server.log, "the window is open")
         operator = Operator(server)
         with server.join("mallory") as mallory, joins(server, "alice") as alice:
             operator.asks("POST", "/bans", kind="nick", value="Mallory", reason="rude")
@@ -187,7 +187,7 @@ def test_bans_hold_for_both_dialects_and_outlive_a_restart(tmp_path: Path) -> No
             connect("127.0.0.1", server.port)
         port = server.port
     with open_to_the_operator(environment=state, port=port) as server:
-        wait_until(lambda: "who is online" in server.log, "the window is open")
+        wait_until(lambda: "admin page" in server.log, "the window is open")
         operator = Operator(server)
         with server.connect() as nobody:
             nobody.sees("> You are banned here: all of you")
@@ -259,7 +259,7 @@ def test_an_admin_endpoint_that_is_open_to_a_network_is_refused_unless_one_insis
     assert done.returncode == 1
     assert "admin.insecure = true" in done.stderr
     with open_to_the_operator(admin_host="0.0.0.0", admin_insecure="true") as server:
-        wait_until(lambda: "who is online" in server.log, "the window is open")
+        wait_until(lambda: "admin page" in server.log, "the window is open")
 
 
 @pytest.mark.parametrize(
@@ -289,7 +289,7 @@ def test_it_can_be_a_unix_socket_and_be_left_out(tmp_path: Path) -> None:
         )
         assert json.loads(done.stdout)["online"] == 1
     with Server("127.0.0.1", "--no-admin") as server:
-        assert "who is online" not in server.log
+        assert "admin page" not in server.log
 
 
 # --- Apart from the chat ---------------------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ class Operator:
     """Who has the token of a server, and asks."""
 
     def __init__(self, server: Server) -> None:
-        found = re.search(r"who is online: http://(\S+)/", server.log)
+        found = re.search(r"admin page: http://(\S+)/", server.log)
         assert found
         self.at = found[1]
         (token,) = Path(server.environment["XDG_STATE_HOME"]).glob("gchat/admin-token-*")

@@ -42,7 +42,7 @@ def test_users_of_a_server_come_talk_lag_are_kicked_and_leave() -> None:
     with (
         Server(admin_enabled="true", admin_port=0, limits_messages_per_s=0) as server,
         Browser() as browser,
-        browser.opens(found(server, r"who is online: (http://\S+)")) as page,
+        browser.opens(found(server, r"admin page: (http://\S+)")) as page,
         server.join("alice") as alice,
         server.connect(receive_buffer=4096) as carol,
     ):

@@ -1,0 +1,109 @@
+"""What has to be right before a server can start, found without listening and without making anything.
+
+The start looks at the machine and the places first, so that it fails before it has made anything; the files it opens,
+which is the best check. `--check-config` looks at the files too, although a server may be using them.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import struct
+
+from gchat.admin.token import TokenError, load_or_make
+from gchat.journal.base import JournalError
+from gchat.journal.schema import APPLICATION_ID, MIGRATIONS
+from gchat.server.config import Config
+from gchat.server.keeping import unusable
+from gchat.server.kernel import raise_descriptor_limit
+from gchat.server.listener import Place, StartError
+from gchat.server.window import check_reach, elsewhere, is_own
+
+#: Of the descriptors that the server has open when nobody is there, and of some that it opens for a moment.
+MIN_DESCRIPTORS = 40
+
+#: The head of an SQLite file: its magic, user_version and application_id (sqlite.org/fileformat).
+_HEAD = struct.Struct(">16s44xI4xI")
+
+
+def place_of(config: Config) -> Place:
+    """Return where the chat listens."""
+    server = config.server
+    return Place(server.host, server.port, server.mode, server.group)
+
+
+def check_places(config: Config) -> None:
+    """Raise StartError if the server cannot listen, whoever else does."""
+    descriptors = raise_descriptor_limit()
+    if descriptors < MIN_DESCRIPTORS:
+        raise StartError(
+            f"the limit of open files is {descriptors}, expected at least {MIN_DESCRIPTORS}; raise it (ulimit -n)"
+        )
+    place_of(config).check()
+    section = config.admin
+    if section.enabled:
+        place = Place(section.host, config.admin_port, section.mode, section.group)
+        check_reach(section, place)
+        try:
+            place.check()
+        except StartError as error:
+            raise elsewhere(error) from None
+
+
+def check_files(config: Config, history_path: str, token_path: str) -> list[str]:
+    """Return warnings. Raises StartError if the server cannot start with the files that there are."""
+    if config.history.store == "sqlite" and (why := _unusable_database(history_path)):
+        raise StartError(str(unusable(history_path, JournalError(why))))
+    if not config.admin.enabled:
+        return []
+    why = _unusable_token(token_path)
+    if why and (config.admin.token_file or not is_own(config.admin.host)):
+        raise StartError(why)
+    return [f"the admin endpoint takes no actions: {why}"] if why else []
+
+
+def _unusable_database(path: str) -> str:
+    """Return why there can be no history at a path; "" if there can. The file is read, not opened as a database."""
+    try:
+        found = os.stat(path)
+    except FileNotFoundError:
+        return _unusable_directory(path)
+    except OSError as error:
+        return os.strerror(error.errno or 0).lower()
+    if not stat.S_ISREG(found.st_mode):
+        return "it is not a file"
+    if not os.access(path, os.R_OK | os.W_OK):
+        return "no permission to read and write the file"
+    with open(path, "rb") as file:
+        head = file.read(_HEAD.size)
+    if not head or os.path.exists(f"{path}-wal"):  # what is in the log counts, and goes over the head
+        return _unusable_directory(path)
+    magic, version, application = _HEAD.unpack(head.ljust(_HEAD.size, b"\0"))
+    if magic != b"SQLite format 3\0" or application != APPLICATION_ID:
+        return "it is not a gchat database"
+    if version > len(MIGRATIONS):
+        return f"a newer gchat has made it (version {version}; this one knows {len(MIGRATIONS)})"
+    return _unusable_directory(path)
+
+
+def _unusable_token(path: str) -> str:
+    if not os.path.lexists(path):
+        why = _unusable_directory(path)
+        return f"cannot create the token file {path}: {why}" if why else ""
+    try:
+        load_or_make(path)
+    except TokenError as error:
+        return str(error)
+    return ""
+
+
+def _unusable_directory(path: str) -> str:
+    """Return why no file can be made at a path; "" if one can. Missing directories are made by the start."""
+    directory = os.path.dirname(os.path.abspath(path))
+    while not os.path.lexists(directory):
+        directory = os.path.dirname(directory)
+    if not os.path.isdir(directory):
+        return f"{directory} is not a directory"
+    if os.statvfs(directory).f_flag & os.ST_RDONLY:
+        return f"{directory} is on a read-only file system"
+    return "" if os.access(directory, os.W_OK | os.X_OK) else f"no permission to write in {directory}"

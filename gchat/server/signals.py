@@ -1,0 +1,101 @@
+"""Signals: what stops the server, what makes it reload its configuration, and what it tells about itself."""
+
+from __future__ import annotations
+
+import gc
+import os
+import signal
+import time
+from collections.abc import Callable
+
+import gevent
+from gevent.util import format_run_info
+
+from gchat.protocol.errors import GchatError
+from gchat.server import log, systemd
+from gchat.server.app import STOP_S, App
+from gchat.server.config import Config
+from gchat.server.log import logger
+from gchat.server.output import Output
+
+#: A second signal to stop ends the process at once, but not one that comes so soon: a supervisor and a terminal that
+#: both signal, or a key that bounces, still want the farewell.
+IMPATIENT_AFTER_S = 1.0
+
+
+def handle(app: App, errors: Output, load: Callable[[], Config], *, ends_with_terminal: bool) -> None:
+    """Handle signals from now on; `load` reads the configuration, raising GchatError."""
+    stop = _stopper(app)
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+    signal.signal(signal.SIGQUIT, lambda *_: errors.write(_stacks()))
+    gevent.signal_handler(signal.SIGUSR1, _tell_statistics, app)
+    if not ends_with_terminal:
+        gevent.signal_handler(signal.SIGHUP, _reload, app, load)
+    elif signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup
+        signal.signal(signal.SIGHUP, stop)
+
+
+def _stopper(app: App) -> Callable[[int, object], None]:
+    """Return the handler that stops the server; a plain one, not gevent's: it works even if a greenlet never yields."""
+    loop = gevent.get_hub().loop
+    began_at: list[float] = []
+
+    def stop(_signal: int, _frame: object) -> None:
+        now = time.monotonic()
+        if not began_at:
+            began_at.append(now)
+            signal.setitimer(signal.ITIMER_REAL, STOP_S)
+            loop.run_callback_threadsafe(app.stopping.set)
+        elif now - began_at[0] > IMPATIENT_AFTER_S:
+            os._exit(130)
+
+    signal.signal(signal.SIGALRM, lambda *_: os._exit(0))
+    return stop
+
+
+def _reload(app: App, load: Callable[[], Config]) -> None:
+    systemd.reloading()
+    try:
+        app.reload(load())
+    except GchatError as error:
+        logger.error("configuration not reloaded: %(reason)s", {"reason": str(error)})
+    systemd.notify("READY=1")
+
+
+def _stacks() -> bytes:
+    """Return what every greenlet and every native thread is doing."""
+    gc.unfreeze()  # what is frozen is not found
+    try:
+        lines: list[str] = format_run_info()  # type: ignore[assignment, func-returns-value]  # types-gevent is wrong
+    finally:
+        gc.freeze()
+    return "".join(f"{line}\n" for text in lines for line in text.splitlines()).encode("utf-8", "replace")
+
+
+def _tell_statistics(app: App) -> None:
+    info, counts = app.operating.server(), app.pump.counts
+    with open("/proc/self/statm") as file:
+        resident = int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    log.tell(
+        "statistics: %(online)d users online in %(rooms)d rooms, %(connections)d connections, %(slow_readers)d slow "
+        "readers; %(messages)d messages, %(deliveries)d deliveries, %(skipped)d skipped, %(received_bytes)d bytes "
+        "received, %(sent_bytes)d sent; %(waiting)d effects waiting, %(hub_lag_ms)s ms lag, %(resident_mib)d MiB, "
+        "%(descriptors)d descriptors, up for %(uptime_s)s s",
+        {
+            "online": app.operating.online(),
+            "rooms": len(app.registry.rooms),
+            "connections": info.connections,
+            "slow_readers": info.slow_readers,
+            "messages": info.messages,
+            "deliveries": info.deliveries,
+            "skipped": info.skipped,
+            "received_bytes": counts.received_bytes,
+            "sent_bytes": info.sent_bytes,
+            "waiting": app.pump.waiting,
+            "hub_lag_ms": info.hub_lag_ms,
+            "resident_mib": resident >> 20,
+            "descriptors": len(os.listdir("/proc/self/fd")),
+            "uptime_s": info.uptime_s,
+        },
+    )
