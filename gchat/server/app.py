@@ -122,8 +122,8 @@ class App:
         if self._possible_connections < (self.config.server.max_connections or FEW_CONNECTIONS):
             limits = {"max_connections": self.max_connections, "descriptors": self.descriptors}
             logger.warning(
-                "only %(max_connections)s connections at a time, because the limit of open files is %(descriptors)s; "
-                "raise it (ulimit -n, or LimitNOFILE= in the unit)",
+                "few connections are possible (%(max_connections)d), because the limit of open files is "
+                "%(descriptors)d; raise it (ulimit -n, or LimitNOFILE= in the unit)",
                 limits,
             )
         if self.config.history.store == "sqlite":

@@ -81,17 +81,6 @@ def test_what_was_said_before_the_signal_comes_before_the_farewell() -> None:
         assert bob.received.endswith(f"[{alice.name}] hello\n".encode() * 1000 + FAREWELL)
 
 
-def test_a_second_signal_ends_the_server_at_once() -> None:
-    with Server() as server, server.connect(receive_buffer=2048) as silent:
-        silent.sees_bytes(PROMPT)
-        silent.says(*["/help"] * 40)  # so much that it does not fit, and the drain waits for it
-        server.process.send_signal(signal.SIGTERM)
-        wait_until(lambda: "stopping" in server.log, "the drain begins")
-        server.process.send_signal(signal.SIGTERM)
-        code = server.process.wait(DEADLINE_S)
-        assert code == 130 if "stopped:" not in server.log else code in (0, 130)
-
-
 @pytest.mark.parametrize("_", range(5))
 def test_a_server_that_is_flooded_with_connections_says_goodbye_to_whoever_it_greeted(_: int) -> None:
     """T20, T31. Five times, for it is a matter of luck what the signal meets: accepted, greeted, or waiting."""
