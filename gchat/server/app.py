@@ -77,6 +77,8 @@ class App:
         self._admission = Admission()
         self.descriptors = raise_descriptor_limit()
         self._socket = listener
+        name = listener.getsockname()
+        self.address = name if isinstance(name, str) else spelled(name[0], name[1])  # as people write it
         set_options(self._socket, config.limits.send_buffer_bytes)
         self._history_path = config.history.path or path_of("history.db", self.address)
         self.journal = open_journal(config, self._history_path)
@@ -91,12 +93,6 @@ class App:
     def connections(self) -> int:
         """How many connections there are."""
         return self._admission.total
-
-    @property
-    def address(self) -> str:
-        """Where the server listens, as people write it."""
-        name = self._socket.getsockname()
-        return name if isinstance(name, str) else spelled(name[0], name[1])
 
     @property
     def max_connections(self) -> int:

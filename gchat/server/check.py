@@ -66,7 +66,7 @@ def _unusable_database(path: str) -> str:
     """Return why there can be no history at a path; "" if there can. The file is read, not opened as a database."""
     try:
         found = os.stat(path)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return _unusable_directory(path)
     except OSError as error:
         return os.strerror(error.errno or 0).lower()

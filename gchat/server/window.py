@@ -72,6 +72,7 @@ class Window:
         self._starting.kill()
         if self._server is not None:
             self._server.stop(STOP_S)
+        self.socket.close()
 
     def _load_token(self, path: str) -> str:
         try:
