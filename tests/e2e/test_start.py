@@ -196,13 +196,25 @@ def test_a_history_in_memory_is_asked_for_as_in_sqlite(tmp_path: Path) -> None:
     ],
 )
 def test_each_error_of_a_socket_has_its_own_line(tmp_path: Path, call: str, error: str, said: str) -> None:
-    injected = [need("strace"), "-f", "-o", "/dev/null", "-e", f"trace={call}", "-e", f"inject={call}:error={error}"]
+    injected = [
+        need("strace"),
+        "-D",
+        "-f",
+        "-o",
+        "/dev/null",
+        "-e",
+        f"trace={call}",
+        "-e",
+        f"inject={call}:error={error}",
+    ]
     assert refusal(run(tmp_path, "::1", "0", "--no-admin", "--memory", before=injected)).startswith(said)
 
 
 def test_no_thread_is_one_line(tmp_path: Path) -> None:
     injected = ["-e", "trace=clone,clone3", "-e", "inject=clone,clone3:error=EAGAIN"]
-    done = run(tmp_path, "127.0.0.1", "0", "--no-admin", before=[need("strace"), "-f", "-o", "/dev/null", *injected])
+    done = run(
+        tmp_path, "127.0.0.1", "0", "--no-admin", before=[need("strace"), "-D", "-f", "-o", "/dev/null", *injected]
+    )
     assert refusal(done).startswith("cannot start a thread: the limit of processes is reached; raise it (ulimit -u")
 
 
