@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import io
 import os
+import select  # noqa: TID251  # before there is a loop, or on a native thread
 import sys
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from gchat.protocol.errors import GchatError
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer as Buffer
 
 
 class UsageError(GchatError):
@@ -23,8 +28,42 @@ class Parser(argparse.ArgumentParser):
 
     def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
         """See ArgumentParser.exit. Raises OSError if what was printed cannot be written."""
-        sys.stdout.flush()  # both commands end without the interpreter's own
+        sys.stdout.flush()  # both commands end without the interpreter's own flush
         super().exit(status, message)
+
+
+class _Waiting(io.RawIOBase):
+    """A descriptor that is written to with write_some."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+
+    def writable(self) -> bool:
+        """See RawIOBase.writable."""
+        return True
+
+    def write(self, data: Buffer) -> int:
+        """See RawIOBase.write."""
+        return write_some(self._descriptor, bytes(data))
+
+
+def waiting_stdout() -> io.TextIOWrapper:
+    """Return a stdout in UTF-8, whatever the terminal is, that waits where a non-blocking one would fail."""
+    return io.TextIOWrapper(io.BufferedWriter(_Waiting(1)), encoding="utf-8", errors="surrogateescape")
+
+
+def write_some(descriptor: int, data: bytes) -> int:
+    """Write as much as the descriptor takes, and return how much that is; wait until it is something.
+
+    A program that shares the descriptor may have made it non-blocking. Raises OSError. Blocks the thread.
+    """
+    while True:
+        try:
+            return os.write(descriptor, data)
+        except BlockingIOError:
+            poll = select.poll()
+            poll.register(descriptor, select.POLLOUT)
+            poll.poll()
 
 
 def split_address(text: str) -> tuple[str, str | None]:
@@ -51,6 +90,8 @@ def address(host: str | None, port: str | None, prog: str) -> tuple[str | None, 
         return None, port
     if host.isdecimal() and port is None:
         raise UsageError(f"HOST is {host}, which looks like a port; type: {prog} 127.0.0.1 {host}")
+    if "://" in host:
+        raise UsageError(f"HOST is {host}, which looks like a URL; expected HOST, HOST:PORT or a path")
     name, own_port = split_address(host)
     if own_port is not None and port is not None:
         raise UsageError(f"HOST is {host}, with a port, and PORT is {port}; expected one port")

@@ -21,6 +21,9 @@ from gchat.command import UsageError, address, split_address
         ("[::1]", "::1", None),
         ("[::1]:9000", "::1", "9000"),
         ("[fe80::1%eth0]:9000", "fe80::1%eth0", "9000"),
+        ("[::]", "::", None),  # tarampampam/error-pages#191
+        ("::ffff:127.0.0.1", "::ffff:127.0.0.1", None),  # owncast/owncast#3389
+        ("[2001:db8::1:cee:c0de:b0b]:8080", "2001:db8::1:cee:c0de:b0b", "8080"),  # hashicorp/boundary#701
         ("[::1", "[::1", None),
         ("[::1]9000", "[::1]9000", None),
         ("./chat.sock", "./chat.sock", None),
@@ -60,3 +63,8 @@ def test_what_is_no_address_is_refused_with_what_was_expected(host: str, port: s
         address(host, port, "gchat-client")
     for part in parts:
         assert part in str(refused.value)
+
+
+def test_a_url_is_no_host() -> None:
+    with pytest.raises(UsageError, match="looks like a URL; expected HOST, HOST:PORT or a path"):
+        address("http://127.0.0.1:80", None, "gchat-server")

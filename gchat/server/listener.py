@@ -197,7 +197,8 @@ def _explained(error: OSError, place: Place) -> str:
             errno.EACCES: low if place.port < 1024 else "the security policy of this machine does not permit it",
             errno.EPERM: "the security policy of this machine does not permit it",
             errno.EADDRINUSE: "it is in use; stop what uses it, or choose another port",
-            errno.EADDRNOTAVAIL: "that is not an address of this machine",
+            errno.EADDRNOTAVAIL: "that is not an address of this machine"
+            + ("; a port is written behind brackets, as in [::1]:9000" if ":" in place.host else ""),
             errno.EAFNOSUPPORT: f"this machine has no IPv{6 if ':' in place.host else 4}; choose another address",
             errno.ENOPROTOOPT: "this machine lacks an option of its sockets that the server needs (IPV6_V6ONLY)",
             errno.EINVAL: "a link-local address needs the name of its interface, as in fe80::1%eth0",

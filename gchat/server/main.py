@@ -9,13 +9,12 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
-from io import TextIOWrapper
 from typing import NoReturn
 
 import gevent
 
 from gchat import __version__
-from gchat.command import Parser, UsageError, address, open_standard_descriptors, split_address
+from gchat.command import Parser, UsageError, address, open_standard_descriptors, split_address, waiting_stdout
 from gchat.journal.base import JournalError
 from gchat.journal.copying import backup, exported
 from gchat.protocol import plain, rich
@@ -62,8 +61,7 @@ def _parser() -> argparse.ArgumentParser:
 def main() -> NoReturn:
     """Run the command; the entry point in pyproject.toml."""
     open_standard_descriptors()
-    if isinstance(sys.stdout, TextIOWrapper):
-        sys.stdout.reconfigure(encoding="utf-8", errors="surrogateescape")  # TOML is, whatever the terminal is
+    sys.stdout = waiting_stdout()
     try:
         code = _main(sys.argv[1:])
     except (UsageError, ConfigError) as error:
@@ -118,12 +116,11 @@ def _main(arguments: list[str]) -> int:
 
 @contextmanager
 def _stdout() -> Iterator[None]:
-    """Print, and see that it arrives. Raises StartError, or SystemExit if the reader has seen enough."""
+    """Print inside. Raises StartError if that cannot be, or SystemExit if the reader has seen enough."""
     try:
         yield
         sys.stdout.flush()
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         raise SystemExit(0) from None
     except OSError as error:
         raise StartError(f"cannot write to stdout: {os.strerror(error.errno or 0).lower()}") from None

@@ -6,10 +6,10 @@ Every line that is not written is counted, and the count stands in its place as 
 from __future__ import annotations
 
 import errno
-import os
-import select
 from queue import Empty, SimpleQueue
 from threading import Thread
+
+from gchat.command import write_some
 
 #: What waits to be written; lines that come when there is more are dropped and counted.
 MAX_WAITING_BYTES = 1 << 20
@@ -101,11 +101,7 @@ class Output:
         """Write `data`; return the rest of it that cannot be written now. Raises OSError if nothing ever can."""
         while data:
             try:
-                count = os.write(self._fd, data)
-            except BlockingIOError:  # somebody who shares it has made it non-blocking
-                poll = select.poll()
-                poll.register(self._fd, select.POLLOUT)
-                poll.poll()
+                count = write_some(self._fd, data)
             except OSError as error:
                 if error.errno in _GONE:
                     raise

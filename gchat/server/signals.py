@@ -60,7 +60,8 @@ def _reload(app: App, load: Callable[[], Config]) -> None:
         app.reload(load())
     except GchatError as error:
         logger.error("configuration not reloaded: %(reason)s", {"reason": str(error)})
-    systemd.notify("READY=1")
+    finally:  # until then systemd believes that it is being reloaded
+        systemd.notify("READY=1")
 
 
 def _stacks() -> bytes:

@@ -11,6 +11,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -113,6 +114,15 @@ def test_the_admin_endpoint_is_beside_the_chat(tmp_path: Path) -> None:
     assert refused == "the admin endpoint has no port after 65535; set admin.port, or type --no-admin"
 
 
+def test_an_ipv6_address_with_a_port_and_no_brackets_is_told_where_brackets_go(tmp_path: Path) -> None:
+    """HyNetworks/hysteria#775: ::1:8585 is an address, and not the one that was meant."""
+    said = refused_twice(tmp_path, "::1:8585")
+    assert said == (
+        "cannot listen on [::1:8585]:8888: that is not an address of this machine; a port is written behind brackets, "
+        "as in [::1]:9000"
+    )
+
+
 def test_a_host_in_the_file_that_has_its_port_with_it_is_told_where_the_port_goes(tmp_path: Path) -> None:
     said = refused_twice(tmp_path, GCHAT_SERVER_HOST="127.0.0.1:9000")
     assert "the host is 127.0.0.1, and the port is 9000: each has a setting of its own" in said
@@ -171,6 +181,33 @@ def test_what_is_printed_arrives_in_a_pipe_and_a_full_disk_is_told(tmp_path: Pat
     assert full == "cannot write to stdout: no space left on device"
     closed = run(tmp_path, option, before=["sh", "-c", 'sleep 0.1; "$@" | true; exit 0', "sh"])
     assert closed.stderr == ""
+
+
+@pytest.mark.parametrize("what", [["--print-config"], ["--export", "lobby"]])
+def test_a_non_blocking_pipe_gets_all_that_is_printed(tmp_path: Path, what: list[str]) -> None:
+    """O_NONBLOCK is a flag that all who hold the pipe share; node, ssh and bun set it (oven-sh/bun#33560)."""
+    database = tmp_path / "history.db"
+    with (
+        Server("127.0.0.1", "--db", str(database), limits_messages_per_s=0) as server,
+        server.join("alice") as alice,
+    ):
+        alice.says(*(f"{number} {'x' * 1000}" for number in range(200)))
+        alice.does_not_see(b"refused")
+    read, write = os.pipe()
+    os.set_blocking(write, False)
+    with suppress(BlockingIOError):
+        while True:
+            os.write(write, b"\n" * 4096)
+    with subprocess.Popen([*COMMAND, "--db", str(database), *what], stdout=write, stderr=subprocess.PIPE) as process:
+        os.close(write)
+        stat_path = Path(f"/proc/{process.pid}/stat")
+        wait_until(lambda: stat_path.read_text().rpartition(")")[2].split()[0] in "SZ", "it waits")
+        with os.fdopen(read, "rb") as file:
+            received = file.read()
+        assert process.wait(DEADLINE_S) == 0
+        assert process.stderr
+        assert process.stderr.read() == b""
+    assert b"[log]" in received if what == ["--print-config"] else received.count(b" [alice] ") == 200
 
 
 def test_a_history_in_memory_is_asked_for_as_in_sqlite(tmp_path: Path) -> None:

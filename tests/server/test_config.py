@@ -113,7 +113,8 @@ LINKS = {
     "GCHAT_SERVER_PORT": "tcp://10.0.0.1:8888",
     "GCHAT_SERVER_PORT_8888_TCP_PORT": "8888",
     "GCHAT_SERVER_PORT_53_UDP_ADDR": "10.0.0.1",
-    "GCHAT_ADMIN_PORT": "udp://10.0.0.1:8889",
+    "GCHAT_SERVER_SERVICE_PORT_HTTP": "80",  # a port with a name, as in gomods/athens#1038
+    "GCHAT_ADMIN_PORT": "tcp://[fd00::1]:8889",  # raystack/frontier#1332, in a cluster with IPv6
     "GCHAT_ADMIN_SERVICE_PORT": "8889",
     "GCHAT_LOG_SERVICE_HOST": "10.0.0.1",
     "GCHAT_NAME": "/web/gchat",
