@@ -155,15 +155,15 @@ class App:
         session = connection.session
         self.pump.counts.skipped += connection.cursor.skipped
         self.operating.went(session, reason)
-        logger.info(
-            "closed %d %s %s: %s, %d messages, %.1f s",
-            session.id,
-            session.address,
-            session.name if session.has_nick else "-",
-            reason.value,
-            session.messages,
-            time.monotonic() - connection.opened_at,
-        )
+        closed = {
+            "session": session.id,
+            "address": session.address,
+            "nick": session.name if session.has_nick else "-",
+            "reason": reason.value,
+            "messages": session.messages,
+            "seconds": round(time.monotonic() - connection.opened_at, 1),
+        }
+        logger.info("closed %(session)d %(address)s %(nick)s: %(reason)s, %(messages)d messages, %(seconds)s s", closed)
 
     # --- Letting in ------------------------------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""What the kernel knows and allows, and does not say by itself (Linux)."""
+"""Questions to the kernel (Linux): about a connection, the limits and the rights of this process."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ CAP_NET_BIND_SERVICE = 10
 
 
 def in_kernel(sock: socket.socket) -> tuple[int, int]:
-    """Return how many bytes the kernel holds for the peer, and how many the peer has taken of all that were sent."""
+    """Return how many bytes the kernel holds for the peer, and how many of all that were sent the peer has taken."""
     try:
         held = int(struct.unpack("i", fcntl.ioctl(sock, termios.TIOCOUTQ, b"\0" * 4))[0])
         if not held or sock.family == socket.AF_UNIX:
@@ -26,7 +26,7 @@ def in_kernel(sock: socket.socket) -> tuple[int, int]:
 
 
 def raise_descriptor_limit() -> int:
-    """Take as many descriptors as are to be had without asking anybody; return how many that is."""
+    """Raise the limit of open files as far as the process may, and return it."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:
         try:
@@ -42,7 +42,7 @@ def may_bind(port: int) -> bool:
         with open("/proc/sys/net/ipv4/ip_unprivileged_port_start") as file:
             first = int(file.read())
         return not 0 < port < first or has_capability(CAP_NET_BIND_SERVICE)
-    except (OSError, ValueError):  # it will be seen
+    except (OSError, ValueError):  # bind will tell
         return True
 
 

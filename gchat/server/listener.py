@@ -12,7 +12,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from ipaddress import IPv6Address
 from itertools import count
-from typing import Any
+from typing import Any, ClassVar
 
 import gevent
 from gevent.server import StreamServer
@@ -24,24 +24,24 @@ from gchat.protocol.errors import GchatError
 from gchat.server.kernel import CAP_CHOWN, has_capability, may_bind
 from gchat.server.log import logger
 
-#: accept() fails for want of these; it is tried again after PAUSE_S. (trio's _highlevel_serve_listeners lists them.)
+#: accept() fails because these are used up (trio's _highlevel_serve_listeners has the list), and is tried again after
+#: PAUSE_S.
 _CAPACITY = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS)
 PAUSE_S = 0.1
 
 #: Keepalive: after so many idle seconds, every so many, given up after so many without an answer.
 KEEPALIVE_IDLE_S, KEEPALIVE_INTERVAL_S, KEEPALIVE_PROBES = 60, 10, 3
 
-
 #: The most that a path has in sockaddr_un, see unix(7).
 _PATH_MAX_BYTES = 107
 
 
 class StartError(GchatError):
-    """The machine does not let the server start: says what stands in the way, and what to do."""
+    """The server cannot start on this machine: says why, and what to do."""
 
 
 class Place(Struct, frozen=True):
-    """Where to listen: an address and a port, or, if there is a slash in it, the path of a Unix socket."""
+    """Where to listen: an address and a port, or the path of a Unix socket, which has a slash in it."""
 
     host: str
     port: int
@@ -61,7 +61,7 @@ class Place(Struct, frozen=True):
         return self.host[1:-1] if self.host.startswith("[") and self.host.endswith("]") else self.host
 
     def check(self) -> None:
-        """Find what is wrong without listening, and without leaving anything behind. Raises StartError."""
+        """Check the place without listening, and without leaving anything behind. Raises StartError."""
         try:
             if self.is_path:
                 _check_path(self)
@@ -90,9 +90,11 @@ class Place(Struct, frozen=True):
 
 
 class UnixListener(socket.socket):
-    """A Unix socket whose file goes with it, unless by then the file is another's."""
+    """A Unix socket that removes its file when it is closed, unless another server has put its own there."""
 
-    _made: tuple[int, int] | None = None  # the device and the inode of the file, while it is ours
+    open: ClassVar[set[UnixListener]] = set()
+
+    _made: tuple[int, int] | None = None  # the device and the inode of the file, until it is removed
 
     def __init__(self, place: Place) -> None:
         super().__init__(socket.AF_UNIX)
@@ -104,7 +106,8 @@ class UnixListener(socket.socket):
             self.bind(place.host)
             found = os.stat(self._path)
             self._made = found.st_dev, found.st_ino
-            # Nobody can connect before listen(), so nobody does with other permissions.
+            self.open.add(self)
+            # Nobody can connect before listen(), so nobody connects while the permissions are still others.
             if place.group:
                 os.chown(self._path, -1, _gid(place))
             if place.mode:
@@ -115,13 +118,18 @@ class UnixListener(socket.socket):
 
     def close(self) -> None:
         """Remove the file, and close."""
+        self.remove_file()
+        super().close()
+
+    def remove_file(self) -> None:
+        """Remove the file."""
         made, self._made = self._made, None
+        self.open.discard(self)
         if made is not None:
-            with suppress(OSError):  # somebody tidied up before us
+            with suppress(OSError):  # it is gone already
                 found = os.stat(self._path)
                 if made == (found.st_dev, found.st_ino):
                     os.unlink(self._path)
-        super().close()
 
 
 def bind(place: Place, backlog: int) -> socket.socket:
@@ -139,6 +147,12 @@ def bind(place: Place, backlog: int) -> socket.socket:
     return listener
 
 
+def remove_files() -> None:
+    """Remove the files of all Unix sockets that are still open: the process ends without closing them."""
+    for listener in list(UnixListener.open):
+        listener.remove_file()
+
+
 def _bound(resolved: Any) -> socket.socket:
     family, kind, protocol, _, address = resolved
     listener = socket.socket(family, kind, protocol)
@@ -154,12 +168,12 @@ def _bound(resolved: Any) -> socket.socket:
 
 
 def set_options(listener: socket.socket, send_buffer_bytes: int) -> None:
-    """Set what every accepted socket inherits: it does not wait to send, takes little, and notices who is gone.
+    """Set what every accepted socket inherits: no delay, a small send buffer, and keepalive for peers that are gone.
 
-    Not TCP_USER_TIMEOUT: it resets peers who do read, but slowly (measured: 6 kB/s on a small window, after the
-    timeout), and keepalive then counts seconds, not probes. The watch in app looks for who takes nothing.
+    Not TCP_USER_TIMEOUT: it resets peers that read, but slowly (measured: 6 kB/s on a small window, after the
+    timeout), and keepalive then counts seconds, not probes. The watch in app finds peers that read nothing.
     """
-    # With the default the kernel takes up to 4 MiB for each reader that does not read (threats.md, section 0).
+    # With the default, the kernel takes up to 4 MiB for each reader that does not read (measured).
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer_bytes)
     if listener.family == socket.AF_UNIX:
         return
@@ -171,24 +185,24 @@ def set_options(listener: socket.socket, send_buffer_bytes: int) -> None:
 
 
 def spelled(host: str, port: int) -> str:
-    """Return an address as people write it: an IPv6 one in brackets."""
+    """Return an address and a port as people write them: an IPv6 address in brackets."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def _explained(error: OSError, place: Place) -> str:
-    """Return what stands in the way of a place, and what to do, for each error that can come."""
+    """Return why nobody can listen at a place, and what to do, for each error that can come."""
     number = error.errno or 0
     if place.is_path:
         directory = os.path.dirname(os.path.abspath(place.host))
         sentences = {
-            errno.EACCES: f"no permission to make a socket in {directory}; choose another directory",
+            errno.EACCES: f"no permission to create a socket in {directory}; choose another directory",
             errno.EPERM: f"no permission to replace or change a file in {directory}; choose another directory",
-            errno.ENOENT: f"there is no directory {directory}; make it, or choose another one",
+            errno.ENOENT: f"the directory {directory} does not exist; create it, or choose another one",
             errno.ENOTDIR: f"{directory} is not a directory; choose another one",
             errno.EROFS: f"{directory} is on a read-only file system; choose another directory",
             errno.ENOSPC: f"the disk of {directory} is full",
-            errno.ENAMETOOLONG: f"the path is too long; a Unix socket's has at most {_PATH_MAX_BYTES} bytes",
-            errno.EADDRINUSE: "another server makes a socket there at the same time",
+            errno.ENAMETOOLONG: f"the path is too long; expected at most {_PATH_MAX_BYTES} bytes",
+            errno.EADDRINUSE: "another server has just created a socket there",
             errno.EAFNOSUPPORT: "this machine has no Unix sockets",
         }
     else:
@@ -196,20 +210,20 @@ def _explained(error: OSError, place: Place) -> str:
         sentences = {
             errno.EACCES: low if place.port < 1024 else "the security policy of this machine does not permit it",
             errno.EPERM: "the security policy of this machine does not permit it",
-            errno.EADDRINUSE: "it is in use; stop what uses it, or choose another port",
-            errno.EADDRNOTAVAIL: "that is not an address of this machine"
-            + ("; a port is written behind brackets, as in [::1]:9000" if ":" in place.host else ""),
+            errno.EADDRINUSE: "the port is in use; stop the program that uses it, or choose another port",
+            errno.EADDRNOTAVAIL: "this is not an address of this machine"
+            + ("; with a port, an IPv6 address needs brackets: [::1]:9000" if ":" in place.host else ""),
             errno.EAFNOSUPPORT: f"this machine has no IPv{6 if ':' in place.host else 4}; choose another address",
-            errno.ENOPROTOOPT: "this machine lacks an option of its sockets that the server needs (IPV6_V6ONLY)",
-            errno.EINVAL: "a link-local address needs the name of its interface, as in fe80::1%eth0",
-            errno.ENODEV: "there is no such interface",
+            errno.ENOPROTOOPT: "this machine lacks a socket option that the server needs (IPV6_V6ONLY)",
+            errno.EINVAL: "a link-local address needs an interface, as in fe80::1%eth0",
+            errno.ENODEV: "this machine has no such interface",
         }
     sentences |= dict.fromkeys((errno.EMFILE, errno.ENFILE), "the limit of open files is reached; raise it (ulimit -n)")
     return sentences.get(number) or (os.strerror(number).lower() if number else str(error))
 
 
 def _check_path(place: Place) -> None:
-    """Raise the OSError that would come, or StartError, if there can be no socket at a path."""
+    """Raise StartError, or the OSError that bind would raise, if there can be no socket at a path."""
     path = place.host
     directory = os.path.dirname(os.path.abspath(path))
     if len(os.fsencode(path)) > _PATH_MAX_BYTES:
@@ -221,18 +235,18 @@ def _check_path(place: Place) -> None:
     if not os.access(directory, os.W_OK | os.X_OK):
         raise OSError(errno.EACCES, "")
     if os.path.lexists(path) and not (os.path.exists(path) and stat.S_ISSOCK(os.stat(path).st_mode)):
-        raise StartError(f"cannot listen on {path}: there is a file of that name, and it is not a socket")
+        raise StartError(f"cannot listen on {path}: the file exists, and it is not a socket")
     if place.group:
         _gid(place)
 
 
 def _gid(place: Place) -> int:
-    """Return the number of the group that a socket is to have. Raises StartError if it cannot have it."""
+    """Return the number of the socket's group. Raises StartError if it cannot be given to it."""
     group = place.group
     try:
         number = int(group) if group.isdecimal() else grp.getgrnam(group).gr_gid
     except (KeyError, ValueError):
-        raise StartError(f"cannot listen on {place}: there is no group {group} on this machine") from None
+        raise StartError(f"cannot listen on {place}: this machine has no group {group}") from None
     if number not in (os.getegid(), *os.getgroups()) and not has_capability(CAP_CHOWN):
         raise StartError(
             f"cannot listen on {place}: the server's user is not in the group {group}; add it, or choose another group"
@@ -241,26 +255,29 @@ def _gid(place: Place) -> int:
 
 
 def _remove_stale(place: Place) -> None:
-    """Remove the socket that a server that is gone has left behind. Raises StartError if one listens there."""
+    """Remove the socket of a server that was killed. Raises StartError if a server listens there."""
     with socket.socket(socket.AF_UNIX) as probe:
+        probe.setblocking(False)
         try:
             probe.connect(place.host)
         except ConnectionRefusedError:
             os.unlink(place.host)
             return
+        except BlockingIOError:  # it listens, and has enough to do
+            pass
         except PermissionError:
-            raise StartError(f"cannot listen on {place}: a socket of another user is there") from None
+            raise StartError(f"cannot listen on {place}: the socket there belongs to another user") from None
     raise StartError(f"cannot listen on {place}: another server listens there")
 
 
 class Listener(StreamServer):
     """Accepts connections, and hands each as a plain socket, with its peer's address and network, to `handle`.
 
-    Sockets are plain ones that never block, for the fan-out sends on them without a greenlet (`_sock` of gevent's own
-    would be the same thing, and is private).
+    Sockets are plain ones that never block, because the fan-out sends on them without a greenlet (`_sock` of gevent's
+    own would be the same thing, and is private).
     """
 
-    # Of those who wait, at most so many are let in before the others have a turn (measured: p99 0.5 ms, not 2.7).
+    # At most so many connections are accepted before other greenlets have a turn (measured: p99 0.5 ms, not 2.7).
     max_accept = 16
 
     def __init__(
@@ -294,7 +311,7 @@ class Listener(StreamServer):
         return sock, spelled(host, address[1]), network_of(host)
 
     def do_handle(self, *args: Any) -> None:
-        """Spawn the greenlet, unless there is no place: then say so."""
+        """Spawn the greenlet, or send the refusal and close."""
         sock, address, network = args
         sock.setblocking(False)
         line = self._refusal(address, network)
@@ -312,11 +329,12 @@ class Listener(StreamServer):
         """Do nothing when the greenlet ends: the connection lives on until all that is owed to it is sent."""
 
     def _pause(self, error: OSError) -> None:
-        """Accept nobody for a moment: there is no descriptor for them, and the loop would spin."""
+        """Stop accepting for a moment: there is no descriptor for a connection, and the loop would spin."""
         now = time.monotonic()
         if now - self._complained_at >= 60:
             self._complained_at = now
-            logger.error("cannot accept connections: %s; trying again", os.strerror(error.errno or 0).lower())
+            reason = os.strerror(error.errno or 0).lower()
+            logger.error("cannot accept connections: %(reason)s; trying again", {"reason": reason})
         self.stop_accepting()
         gevent.spawn_later(PAUSE_S, self._go_on)
 

@@ -1,4 +1,4 @@
-"""The log: one event is one line, whatever is in it, and nothing of what people say. A native thread writes it.
+"""The log: each event is one line, and nothing of the conversation is in it. A native thread writes it.
 
 An event whose arguments have names has them as fields in JSON: logger.info("closed %(session)d", {"session": 7}).
 """
@@ -17,7 +17,7 @@ from gchat.server.output import Output
 
 logger = logging.getLogger("gchat")
 
-#: Lines of one kind (one format string) a second; what is more is counted, and said in one line when it is over.
+#: Lines of one kind (one format string) a second; more are counted, and the next line of that kind tells how many.
 MAX_LINES_PER_S = 10
 
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}

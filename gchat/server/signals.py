@@ -7,6 +7,7 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from typing import NoReturn
 
 import gevent
 from gevent.util import format_run_info
@@ -15,6 +16,7 @@ from gchat.protocol.errors import GchatError
 from gchat.server import log, systemd
 from gchat.server.app import STOP_S, App
 from gchat.server.config import Config
+from gchat.server.listener import remove_files
 from gchat.server.log import logger
 from gchat.server.output import Output
 
@@ -48,10 +50,15 @@ def _stopper(app: App) -> Callable[[int, object], None]:
             signal.setitimer(signal.ITIMER_REAL, STOP_S)
             loop.run_callback_threadsafe(app.stopping.set)
         elif now - began_at[0] > IMPATIENT_AFTER_S:
-            os._exit(130)
+            _exit(130)
 
-    signal.signal(signal.SIGALRM, lambda *_: os._exit(0))
+    signal.signal(signal.SIGALRM, lambda *_: _exit(0))
     return stop
+
+
+def _exit(code: int) -> NoReturn:
+    remove_files()
+    os._exit(code)
 
 
 def _reload(app: App, load: Callable[[], Config]) -> None:

@@ -196,3 +196,20 @@ def test_a_server_without_a_terminal_stays_when_it_gets_sighup() -> None:
         server.process.send_signal(signal.SIGUSR1)
         wait_until(lambda: "statistics: " in server.log, "the signals are heard")
         alice.does_not_see(FAREWELL.encode())
+
+
+def test_the_files_of_both_sockets_are_removed_even_if_the_server_ends_at_once(tmp_path: Path) -> None:
+    chat, admin = tmp_path / "chat", tmp_path / "admin"
+    with Server(str(chat), admin_enabled="true", admin_host=admin, limits_messages_per_s=0) as server:
+        with server.connect() as silent:
+            silent.sees_bytes(PROMPT)
+            silent.says(*["/help"] * 2000)  # so much that the drain waits for it as long as it may
+            with server.join() as alice:
+                alice.does_not_see(b"refused")
+            server.process.send_signal(signal.SIGTERM)
+            wait_until(lambda: "stopping" in server.log, "the drain begins")
+            time.sleep(1.2)
+            server.process.send_signal(signal.SIGINT)
+            assert server.process.wait(DEADLINE_S) in (0, 130)
+        assert not chat.exists()
+        assert not admin.exists()

@@ -118,8 +118,8 @@ def test_an_ipv6_address_with_a_port_and_no_brackets_is_told_where_brackets_go(t
     """HyNetworks/hysteria#775: ::1:8585 is an address, and not the one that was meant."""
     said = refused_twice(tmp_path, "::1:8585")
     assert said == (
-        "cannot listen on [::1:8585]:8888: that is not an address of this machine; a port is written behind brackets, "
-        "as in [::1]:9000"
+        "cannot listen on [::1:8585]:8888: this is not an address of this machine; with a port, an IPv6 address "
+        "needs brackets: [::1]:9000"
     )
 
 
@@ -225,11 +225,11 @@ def test_a_history_in_memory_is_asked_for_as_in_sqlite(tmp_path: Path) -> None:
     [
         ("socket", "EAFNOSUPPORT", "cannot listen on [::1]:0: this machine has no IPv6; choose another address"),
         ("socket", "EMFILE", "cannot listen on [::1]:0: the limit of open files is reached; raise it (ulimit -n)"),
-        ("setsockopt", "ENOPROTOOPT", "cannot listen on [::1]:0: this machine lacks an option of its sockets"),
+        ("setsockopt", "ENOPROTOOPT", "cannot listen on [::1]:0: this machine lacks a socket option"),
         ("bind", "EPERM", "cannot listen on [::1]:0: the security policy of this machine does not permit it"),
         ("bind", "EACCES", "cannot listen on [::1]:0: "),
         ("bind", "ENOBUFS", "cannot listen on [::1]:0: no buffer space available"),
-        ("listen", "EADDRINUSE", "cannot listen on [::1]:0: it is in use"),
+        ("listen", "EADDRINUSE", "cannot listen on [::1]:0: the port is in use"),
     ],
 )
 def test_each_error_of_a_socket_has_its_own_line(tmp_path: Path, call: str, error: str, said: str) -> None:
@@ -278,7 +278,7 @@ def test_what_a_user_may_not_do_is_told_by_its_cause(tmp_path: Path) -> None:
         theirs.chmod(0o555)
     said = refused_twice(tmp_path, str(theirs / "sock"), "--no-admin", before=powerless)
     assert said == (
-        f"cannot listen on {theirs}/sock: no permission to make a socket in {theirs}; choose another directory"
+        f"cannot listen on {theirs}/sock: no permission to create a socket in {theirs}; choose another directory"
     )
     said = refused_twice(tmp_path, "127.0.0.1", "80", "--no-admin", before=powerless)
     assert said == (
@@ -319,14 +319,17 @@ def test_a_check_finds_what_the_start_would(tmp_path: Path) -> None:
         (["no.such.host.invalid", "0"], "is not an address or a known host name"),
         (["127.0.0.1", "0", "--admin", "198.51.100.77:0"], "admin.insecure = true"),
         (["127.0.0.1", "0", "--admin", "no such:0"], "the admin endpoint"),
-        (["127.0.0.1", "0", "--admin", str(tmp_path / "none" / "sock")], f"there is no directory {tmp_path / 'none'}"),
+        (
+            ["127.0.0.1", "0", "--admin", str(tmp_path / "none" / "sock")],
+            f"the directory {tmp_path / 'none'} does not exist",
+        ),
         ([str(nowhere)], "it is not a socket"),
     ):
         assert part in refused_twice(tmp_path, *arguments), arguments
     done = run(tmp_path, CHECK, "127.0.0.1", "0", "--admin", "127.0.0.1:0", GCHAT_SERVER_GROUP="x")
     assert done.returncode == 0, "a group is of Unix sockets"
     said = refused_twice(tmp_path, str(tmp_path / "sock"), GCHAT_SERVER_GROUP="no such group")
-    assert said == f"cannot listen on {tmp_path}/sock: there is no group no such group on this machine"
+    assert said == f"cannot listen on {tmp_path}/sock: this machine has no group no such group"
     assert 'expected an octal file mode in quotes, such as "0660"' in refusal(
         run(tmp_path, CHECK, str(tmp_path / "sock"), GCHAT_SERVER_MODE="rw-rw----"), 2
     )
@@ -408,5 +411,5 @@ def test_a_start_that_fails_leaves_no_socket_behind(tmp_path: Path) -> None:
         other.bind(("127.0.0.1", 0))
         other.listen()
         port = other.getsockname()[1]
-        assert "it is in use" in run(tmp_path, str(path), "--admin", f"127.0.0.1:{port}").stderr
+        assert "the port is in use" in run(tmp_path, str(path), "--admin", f"127.0.0.1:{port}").stderr
     assert not path.exists()

@@ -92,7 +92,7 @@ def test_a_unix_socket_that_cannot_be_is_one_line_and_exit_code_1(tmp_path: Path
     assert_refused(run(str(file)), 1, str(file), "not a socket")
     assert file.read_text() == "mine"
     assert_refused(run(str(tmp_path)), 1, str(tmp_path), "not a socket")
-    assert_refused(run(str(tmp_path / "none" / "sock")), 1, f"there is no directory {tmp_path / 'none'}")
+    assert_refused(run(str(tmp_path / "none" / "sock")), 1, f"the directory {tmp_path / 'none'} does not exist")
     assert_refused(run(str(file / "sock")), 1, f"{file} is not a directory")
     (tmp_path / "dangling").symlink_to(tmp_path / "none")
     assert_refused(run(str(tmp_path / "dangling")), 1, "not a socket")
