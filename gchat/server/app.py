@@ -20,11 +20,12 @@ from gchat.protocol import events, plain, rich
 from gchat.protocol.errors import Refusal
 from gchat.protocol.events import Closing, Refused
 from gchat.server import log
+from gchat.server.check import admin_place
 from gchat.server.config import RELOADABLE, Config, changes
 from gchat.server.connection import FLUSH_S, Connection
 from gchat.server.keeping import open_journal, tidy, unusable
 from gchat.server.kernel import raise_descriptor_limit
-from gchat.server.listener import Listener, Place, set_options, spelled
+from gchat.server.listener import Listener, set_options, spelled
 from gchat.server.log import logger
 from gchat.server.opening import hear
 from gchat.server.operating import Operating, host_of
@@ -274,8 +275,8 @@ class App:
 
     def _make_window(self) -> Window:
         section = self.config.admin
-        place = Place(section.host, self.config.admin_port, section.mode, section.group)
-        return Window(section, place, section.token_file or path_of("admin-token", self.address))
+        token_path = section.token_file or path_of("admin-token", self.address)
+        return Window(section, admin_place(self.config), token_path)
 
     def _shown(self, room: str, event: events.Event) -> None:
         if isinstance(event, events.Record) and isinstance(event.message, events.TopicSet):

@@ -1,7 +1,7 @@
-"""What has to be right before a server can start, found without listening and without making anything.
+"""The checks before a start, made without listening and without creating anything.
 
-The start looks at the machine and the places first, so that it fails before it has made anything; the files it opens,
-which is the best check. `--check-config` looks at the files too, although a server may be using them.
+The start checks the machine and the places first, so that it fails before it has created anything; its files it opens,
+which is the best check. `--check-config` checks the files too, although a server may be using them.
 """
 
 from __future__ import annotations
@@ -19,31 +19,36 @@ from gchat.server.kernel import raise_descriptor_limit
 from gchat.server.listener import Place, StartError
 from gchat.server.window import check_reach, elsewhere, is_own
 
-#: Of the descriptors that the server has open when nobody is there, and of some that it opens for a moment.
+#: Descriptors: those that a server without connections has open, and some that it opens for a moment.
 MIN_DESCRIPTORS = 40
 
 #: The head of an SQLite file: its magic, user_version and application_id (sqlite.org/fileformat).
 _HEAD = struct.Struct(">16s44xI4xI")
 
 
-def place_of(config: Config) -> Place:
+def chat_place(config: Config) -> Place:
     """Return where the chat listens."""
     server = config.server
     return Place(server.host, server.port, server.mode, server.group)
 
 
+def admin_place(config: Config) -> Place:
+    """Return where the admin endpoint listens."""
+    admin = config.admin
+    return Place(admin.host, config.admin_port, admin.mode, admin.group)
+
+
 def check_places(config: Config) -> None:
-    """Raise StartError if the server cannot listen, whoever else does."""
+    """Raise StartError if the server cannot listen; a port that is in use is for bind to find."""
     descriptors = raise_descriptor_limit()
     if descriptors < MIN_DESCRIPTORS:
         raise StartError(
             f"the limit of open files is {descriptors}, expected at least {MIN_DESCRIPTORS}; raise it (ulimit -n)"
         )
-    place_of(config).check()
-    section = config.admin
-    if section.enabled:
-        place = Place(section.host, config.admin_port, section.mode, section.group)
-        check_reach(section, place)
+    chat_place(config).check()
+    if config.admin.enabled:
+        place = admin_place(config)
+        check_reach(config.admin, place)
         try:
             place.check()
         except StartError as error:
@@ -51,7 +56,7 @@ def check_places(config: Config) -> None:
 
 
 def check_files(config: Config, history_path: str, token_path: str) -> list[str]:
-    """Return warnings. Raises StartError if the server cannot start with the files that there are."""
+    """Return warnings. Raises StartError if the files keep the server from starting."""
     if config.history.store == "sqlite" and (why := _unusable_database(history_path)):
         raise StartError(str(unusable(history_path, JournalError(why))))
     if not config.admin.enabled:
@@ -63,7 +68,7 @@ def check_files(config: Config, history_path: str, token_path: str) -> list[str]
 
 
 def _unusable_database(path: str) -> str:
-    """Return why there can be no history at a path; "" if there can. The file is read, not opened as a database."""
+    """Return why the history cannot be stored at a path; "" if it can. The file is not opened as a database."""
     try:
         found = os.stat(path)
     except (FileNotFoundError, NotADirectoryError):
@@ -76,7 +81,7 @@ def _unusable_database(path: str) -> str:
         return "no permission to read and write the file"
     with open(path, "rb") as file:
         head = file.read(_HEAD.size)
-    if not head or os.path.exists(f"{path}-wal"):  # what is in the log counts, and goes over the head
+    if not head or os.path.exists(f"{path}-wal"):  # new, or its head may still be in the write-ahead log
         return _unusable_directory(path)
     magic, version, application = _HEAD.unpack(head.ljust(_HEAD.size, b"\0"))
     if magic != b"SQLite format 3\0" or application != APPLICATION_ID:
@@ -98,7 +103,7 @@ def _unusable_token(path: str) -> str:
 
 
 def _unusable_directory(path: str) -> str:
-    """Return why no file can be made at a path; "" if one can. Missing directories are made by the start."""
+    """Return why no file can be created at a path; "" if one can. Missing directories are created by the start."""
     directory = os.path.dirname(os.path.abspath(path))
     while not os.path.lexists(directory):
         directory = os.path.dirname(directory)

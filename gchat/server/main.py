@@ -21,7 +21,7 @@ from gchat.protocol import plain, rich
 from gchat.protocol.text import printable
 from gchat.server import log, signals, systemd
 from gchat.server.app import App
-from gchat.server.check import check_files, check_places, place_of
+from gchat.server.check import chat_place, check_files, check_places
 from gchat.server.config import Config, ConfigError, dump, ignored, load
 from gchat.server.keeping import HistoryError
 from gchat.server.listener import StartError, bind, spelled
@@ -146,7 +146,7 @@ def _serve(config: Config, args: argparse.Namespace) -> int:
     try:
         for line in ignored(os.environ):
             logger.warning("%(line)s", {"line": line})
-        with bind(place_of(config), config.server.listen_backlog) as listener:
+        with bind(chat_place(config), config.server.listen_backlog) as listener:
             app = App(config, listener, conversation)
             ends_with_terminal = args.config is None and is_interactive
             signals.handle(app, errors, lambda: _load(args), ends_with_terminal=ends_with_terminal)

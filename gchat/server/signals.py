@@ -1,4 +1,4 @@
-"""Signals: what stops the server, what makes it reload its configuration, and what it tells about itself."""
+"""Signals: those that stop the server, make it reload its configuration, or ask it how it is."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from gchat.server.listener import remove_files
 from gchat.server.log import logger
 from gchat.server.output import Output
 
-#: A second signal to stop ends the process at once, but not one that comes so soon: a supervisor and a terminal that
-#: both signal, or a key that bounces, still want the farewell.
+#: A second signal to stop ends the process at once, but not so soon: a supervisor and a terminal may both signal, and a
+#: key may bounce, and users still get the farewell.
 IMPATIENT_AFTER_S = 1.0
 
 
@@ -85,25 +85,20 @@ def _tell_statistics(app: App) -> None:
     info, counts = app.operating.server(), app.pump.counts
     with open("/proc/self/statm") as file:
         resident = int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    log.tell(
-        "statistics: %(online)d users online in %(rooms)d rooms, %(connections)d connections, %(slow_readers)d slow "
-        "readers; %(messages)d messages, %(deliveries)d deliveries, %(skipped)d skipped, %(received_bytes)d bytes "
-        "received, %(sent_bytes)d sent; %(waiting)d effects waiting, %(hub_lag_ms)s ms lag, %(resident_mib)d MiB, "
-        "%(descriptors)d descriptors, up for %(uptime_s)s s",
-        {
-            "online": app.operating.online(),
-            "rooms": len(app.registry.rooms),
-            "connections": info.connections,
-            "slow_readers": info.slow_readers,
-            "messages": info.messages,
-            "deliveries": info.deliveries,
-            "skipped": info.skipped,
-            "received_bytes": counts.received_bytes,
-            "sent_bytes": info.sent_bytes,
-            "waiting": app.pump.waiting,
-            "hub_lag_ms": info.hub_lag_ms,
-            "resident_mib": resident >> 20,
-            "descriptors": len(os.listdir("/proc/self/fd")),
-            "uptime_s": info.uptime_s,
-        },
-    )
+    fields = {
+        "online": app.operating.online(),
+        "rooms": len(app.registry.rooms),
+        "connections": info.connections,
+        "slow_readers": info.slow_readers,
+        "messages": info.messages,
+        "deliveries": info.deliveries,
+        "skipped": info.skipped,
+        "received_bytes": counts.received_bytes,
+        "sent_bytes": info.sent_bytes,
+        "waiting_effects": app.pump.waiting,
+        "hub_lag_ms": info.hub_lag_ms,
+        "resident_mib": resident >> 20,
+        "descriptors": len(os.listdir("/proc/self/fd")),
+        "uptime_s": info.uptime_s,
+    }
+    log.tell("statistics: " + " ".join(f"{name}=%({name})s" for name in fields), fields)

@@ -67,7 +67,7 @@ def test_sigusr1_logs_statistics_whatever_the_level_is_and_the_server_goes_on() 
         assert (told["online"], told["rooms"], told["connections"], told["messages"]) == (2, 1, 2, 1)
         assert told["resident_mib"] > 10
         assert told["descriptors"] > 3
-        assert told["message"].startswith("statistics: 2 users online in 1 rooms, 2 connections, ")
+        assert told["message"].startswith("statistics: online=2 rooms=1 connections=2 slow_readers=0 ")
         bob.does_not_see(FAREWELL.encode())
 
 
@@ -79,7 +79,7 @@ def test_sigusr1_is_answered_at_level_error_too(tmp_path: Path) -> None:
     wait_until(path.exists, "the socket is there")
     with server.join():
         server.process.send_signal(signal.SIGUSR1)
-        wait_until(lambda: " INFO statistics: 1 users online" in server.log, "there are statistics")
+        wait_until(lambda: " INFO statistics: online=1 " in server.log, "there are statistics")
     server.process.terminate()
     assert "listening" not in server.log
     assert ended(server) == 0
