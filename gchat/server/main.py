@@ -83,6 +83,8 @@ def _fault(error: Exception) -> str:
         return (
             "cannot start a thread: the limit of processes is reached; raise it (ulimit -u, or TasksMax= in the unit)"
         )
+    if isinstance(error, FileNotFoundError) and not error.filename:  # of getcwd
+        return "the current directory does not exist any more; change to another one"
     if isinstance(error, OSError) and error.errno:
         where = f"{error.filename}: " if error.filename else ""
         return f"{where}{os.strerror(error.errno).lower()}"

@@ -268,6 +268,20 @@ def test_too_few_descriptors_are_one_line_and_few_a_warning(tmp_path: Path) -> N
     assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] >= 64
 
 
+def test_a_path_in_a_directory_that_is_gone_is_one_line(tmp_path: Path) -> None:
+    gone = ["sh", "-ec", f'mkdir {tmp_path}/gone; cd {tmp_path}/gone; rmdir {tmp_path}/gone; exec "$@"', "sh"]
+    repository = str(Path(__file__).parents[2])
+    said = refused_twice(tmp_path, "./sock", "--no-admin", before=gone, PYTHONPATH=repository)
+    assert said == "the current directory does not exist any more; change to another one"
+
+
+@pytest.mark.parametrize("option", ["--config", "--db", "--admin", "--log-level", "--export", "--backup"])
+def test_a_word_that_is_not_utf8_is_one_line(tmp_path: Path, option: str) -> None:
+    done = run(tmp_path, "127.0.0.1", "0", option, "\udcff\udcfe")
+    assert done.returncode in (1, 2)
+    refusal(done, done.returncode)
+
+
 def test_what_a_user_may_not_do_is_told_by_its_cause(tmp_path: Path) -> None:
     powerless = [need("setpriv"), *POWERLESS[1:]]
     theirs = tmp_path / "theirs"
