@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import pytest
 
 from gchat.command import UsageError, address, split_address
@@ -68,3 +72,14 @@ def test_what_is_no_address_is_refused_with_what_was_expected(host: str, port: s
 def test_a_url_is_no_host() -> None:
     with pytest.raises(UsageError, match="looks like a URL; expected HOST, HOST:PORT or a path"):
         address("http://127.0.0.1:80", None, "gchat-server")
+
+
+@pytest.mark.parametrize("command", ["gchat.server.main", "gchat.client.main"])
+@pytest.mark.parametrize("option", ["--version", "--help"])
+def test_help_and_version_arrive_in_a_pipe(command: str, option: str) -> None:
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    done = subprocess.run(
+        [sys.executable, "-m", command, option], capture_output=True, text=True, env=environment, check=True
+    )
+    assert done.stdout.startswith(("gchat-", "usage: gchat-"))
+    assert done.stderr == ""
