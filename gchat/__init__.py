@@ -3,10 +3,10 @@
     bytes -> framing -> dialect -> command -> registry -> effects -> pump -> journal -> room log -> fan-out -> bytes
 
 protocol  bytes <-> values. Pure: knows no user, no room, no socket, no clock.
-chat      who is where, and who gets what. Pure: commands in, effects out; knows no dialect and no socket.
-journal   where messages rest and get their numbers. Knows no user and no connection.
-admin     the operator's window over HTTP. Knows the server by one interface, and no user's socket.
-server    the shell: gevent, sockets, signals, configuration. Knows how, never what or to whom.
+chat      users, nicks, rooms and their rules. Pure: commands in, effects out; knows no dialect and no socket.
+journal   stores messages and numbers them. Knows no user and no connection.
+admin     the admin endpoint over HTTP. Knows the server by one interface, and no user's socket.
+server    the shell: gevent, sockets, signals, configuration. Carries out what chat decides.
 client    gchat-client, and the library that bots use. Knows the protocol and nothing of the server.
 
 server -> admin -> chat, journal -> protocol, and client -> protocol; nothing points back (import-linter holds it).

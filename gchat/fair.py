@@ -1,10 +1,10 @@
-"""Fairness between greenlets: whoever works long lets everybody else have a turn in between."""
+"""Fairness between greenlets: a greenlet that works for long lets the others have a turn in between."""
 
 from __future__ import annotations
 
 from gevent.hub import get_hub
 
-# libev's EV_MAXPRI: an idle watcher of a lower priority would wait until nobody else has anything to do.
+# libev's EV_MAXPRI: an idle watcher of a lower priority would wait until all others are idle.
 _BEFORE_IO = 2
 
 

@@ -1,1 +1,1 @@
-"""The operator's window: an HTTP endpoint that tells who is online, and takes actions. Knows no socket of a user."""
+"""The admin endpoint: HTTP that shows the server's state and takes the operator's actions. Knows no user's socket."""

@@ -1,7 +1,9 @@
-"""Who may ask for what: decided by where a request comes from, what it calls us, and the token it shows. Pure.
+"""What a request may see and do: decided by its origin, the name that it calls us by, and its token. Pure.
 
-A page of somebody else's in the operator's browser must not get anything done or told (threats.md T38, T39): it cannot
-set our Host (DNS rebinding shows its own name), its Origin and Sec-Fetch-Site are not ours, and it has no token.
+A foreign page in the operator's browser gets nothing done and sees nothing (threats.md T38, T39): it cannot set our
+Host (DNS rebinding shows its own name), its Origin and Sec-Fetch-Site are not ours, and it has no token.
+
+A request without a token may come from anybody, on loopback too, because a reverse proxy makes everybody local.
 """
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Iterable
+from enum import IntEnum
 from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
 
@@ -17,26 +20,34 @@ from msgspec import Struct
 from gchat.admin.values import JSON, Problem
 from gchat.chat.limits import network_of
 
-#: What this machine is called by whoever is on it.
+#: The names of this machine for its own programs.
 LOCAL_NAMES = ("localhost", "127.0.0.1", "[::1]")
 
-#: So many wrong tokens in WINDOW_S from one address, and no token from there is looked at until the first is over.
+#: After so many wrong tokens from one address within WINDOW_S, the next wrong ones get 429. A right one never does.
 MAX_WRONG = 5
 WINDOW_S = 60.0
 
-#: Addresses whose wrong tokens are counted: over it, the one that is counted longest is forgotten.
+#: Addresses whose wrong tokens are counted; beyond it, the one counted longest is forgotten.
 MAX_COUNTED = 1024
 
 READING = frozenset(["GET", "HEAD", "OPTIONS"])
 
-#: The page's own files: they tell nothing, and without them nobody could enter the token.
+#: The page's own files hold no data, and without them nobody could enter a token.
 FREE = frozenset(["/", "/page.js", "/page.css"])
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
+class Scope(IntEnum):
+    """What a request may see and do; each includes the one before."""
+
+    NONE = 0  # users by nick, rooms, topics, counts, health
+    READ = 1  # also messages, addresses and bans
+    ALL = 2  # and change things
+
+
 class Asked(Struct, frozen=True):
-    """What of a request decides; a header that is not there is ""."""
+    """The parts of a request that decide; a missing header is ""."""
 
     method: str
     peer: str  # its address; "" on a Unix socket
@@ -51,31 +62,49 @@ class Asked(Struct, frozen=True):
 
 
 class Access:
-    """Decides. `token` is "" when there is none: then nobody is let in by one. `port` is None on a Unix socket."""
+    """Decides. A token of "" matches nothing. `port` is None on a Unix socket."""
 
-    def __init__(self, token: str, port: int | None, names: Iterable[str] = (), scheme: str = "http") -> None:
-        self._token = _hash(token) if token else None
+    def __init__(
+        self, token: str, port: int | None, names: Iterable[str] = (), scheme: str = "http", read_token: str = ""
+    ) -> None:
+        tokens = {Scope.ALL: token, Scope.READ: read_token}
+        self._tokens = {scope: _hash(secret) for scope, secret in tokens.items() if secret}
         self._port = port
         self._names = {name.lower() for name in (*LOCAL_NAMES, *names)}
         self._scheme = scheme
-        self._wrong: dict[str, list[float]] = {}  # by network: when a wrong token came
+        self._wrong: dict[str, list[float]] = {}  # by network: the times of wrong tokens
 
-    def check(self, asked: Asked, now: float) -> bool:
-        """Return whether the request shows the token. Raises Problem if it may not be answered; `now` in seconds."""
+    def check(self, asked: Asked, now: float) -> Scope:
+        """Return the scope of the request. Raises Problem if it may not be answered; `now` in seconds."""
         if not self._is_ours(asked):
-            raise Problem(421, "The Host header does not name this endpoint; ask for it by its address and port")
+            raise Problem(421, "The Host header does not name this endpoint; use its address and port")
         if asked.origin and asked.origin.lower() != f"{self._scheme}://{asked.host.lower()}":
-            raise Problem(403, "The Origin is another one: only this endpoint's own page may ask from a browser")
+            raise Problem(403, "Wrong Origin: from a browser, only this endpoint's own page may send requests")
         if asked.site not in ("", "none", "same-origin"):
-            raise Problem(403, "Another site sent this request: only this endpoint's own page may ask from a browser")
-        trusted = bool(asked.authorization)
-        if trusted:
-            self._check_token(asked, now)
-        elif asked.method not in READING or not (is_loopback(asked.peer) or asked.path in FREE):
-            self._demand_token(asked)
+            raise Problem(403, "Cross-site request: from a browser, only this endpoint's own page may send requests")
+        scope = self._scope_of(asked, now) if asked.authorization else Scope.NONE
+        if asked.method not in READING:
+            self.demand(scope, Scope.ALL, "Changing anything")
+        elif not (is_loopback(asked.peer) or asked.path in FREE):
+            self.demand(scope, Scope.READ, "A request from another machine")
         if asked.has_body and _media_type(asked.content_type) != JSON:
-            raise Problem(415, f"The body must be JSON: send it with Content-Type: {JSON}")
-        return trusted
+            raise Problem(415, f"The body must be JSON, sent with Content-Type: {JSON}")
+        return scope
+
+    def demand(self, scope: Scope, needed: Scope, what: str) -> None:
+        """Raise Problem unless `scope` suffices for `what`, as "Changing anything"."""
+        if scope >= needed:
+            return
+        if scope:
+            raise Problem(403, f"{what} needs the admin token; this is the read-only token")
+        token = "the admin token" if needed is Scope.ALL else "a token"
+        if needed > max(self._tokens, default=Scope.NONE):
+            raise Problem(403, f"{what} needs {token}, but the token file is empty")
+        raise Problem(
+            401,
+            f"{what} needs {token}; send the header Authorization: Bearer TOKEN with the content of the token file",
+            WWW_Authenticate="Bearer",
+        )
 
     def _is_ours(self, asked: Asked) -> bool:
         name, port = _split(asked.host.lower())
@@ -83,44 +112,44 @@ class Access:
             return False
         return self._port is None or (port or str(_DEFAULT_PORTS[self._scheme])) == str(self._port)
 
-    def _check_token(self, asked: Asked, now: float) -> None:
-        if self._token is None:
-            raise Problem(403, "There is no token here that would do: the token file is empty")
-        network = network_of(_unmapped(asked.peer)) if asked.peer else ""
-        recent = [at for at in self._wrong.get(network, ()) if now - at < WINDOW_S]
-        if len(recent) >= MAX_WRONG:
-            wait_s = int(recent[0] + WINDOW_S - now) + 1
-            raise Problem(
-                429, f"Too many wrong tokens came from your address; wait {wait_s} s", Retry_After=str(wait_s)
-            )
+    def _scope_of(self, asked: Asked, now: float) -> Scope:
+        """Return the scope of the token that the request shows. Raises Problem: it is wrong."""
+        if not self._tokens:
+            raise Problem(403, "No token is accepted here, because the token file is empty")
         scheme, _, token = asked.authorization.partition(" ")
-        if scheme.lower() == "bearer" and hmac.compare_digest(_hash(token.strip(" ")), self._token):
-            return
-        self._wrong.pop(network, None)
+        shown = _hash(token.strip(" "))
+        right = [scope for scope, known in self._tokens.items() if hmac.compare_digest(shown, known)]
+        if right and scheme.lower() == "bearer":
+            return max(right)
+        raise self._wrong_token(network_of(_unmapped(asked.peer)) if asked.peer else "", now)
+
+    def _wrong_token(self, network: str, now: float) -> Problem:
+        """Count a wrong token, and return the answer to it."""
+        recent = [at for at in self._wrong.pop(network, ()) if now - at < WINDOW_S]
+        if is_many := len(recent) >= MAX_WRONG:
+            wait_s = int(recent[0] + WINDOW_S - now) + 1
+        else:
+            recent.append(now)
         if len(self._wrong) >= MAX_COUNTED:
             del self._wrong[next(iter(self._wrong))]
-        self._wrong[network] = [*recent, now]
-        raise Problem(401, "That is not the token; it is in the token file", WWW_Authenticate="Bearer")
-
-    def _demand_token(self, asked: Asked) -> None:
-        what = "Changing anything" if asked.method not in READING else "Asking from another machine"
-        if self._token is None:
-            raise Problem(403, f"{what} needs a token, and there is none: the token file is empty")
-        raise Problem(
-            401,
-            f"{what} needs the token: Authorization: Bearer, and what the token file has",
-            WWW_Authenticate="Bearer",
-        )
+        self._wrong[network] = recent
+        if is_many:
+            return Problem(
+                429,
+                f"Wrong token, and too many wrong ones from your address; wait {wait_s} s",
+                Retry_After=str(wait_s),
+            )
+        return Problem(401, "Wrong token; the right one is in the token file", WWW_Authenticate="Bearer")
 
 
 @lru_cache(1024)
 def is_loopback(peer: str) -> bool:
-    """Return whether a peer is on this machine; "" is a Unix socket's."""
+    """Return whether a peer is on this machine; "" is the peer on a Unix socket."""
     return not peer or ip_address(_unmapped(peer)).is_loopback
 
 
 def _hash(token: str) -> bytes:
-    # Of equal length whatever is compared, and nothing to be learnt from the first difference.
+    # Hashes have the same length, and the place of their first difference tells nothing.
     return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
 
 

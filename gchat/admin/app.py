@@ -1,4 +1,4 @@
-"""The application: who may ask, the routes, and what every error looks like. falcon finds the route."""
+"""The application: access, the routes, and the form of every error. falcon finds the route."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from falcon import App, HTTPError, Request, Response
 from falcon.constants import COMBINED_METHODS
 from falcon.routing import BaseConverter
 
-from gchat.admin.access import Access, Asked
+from gchat.admin.access import Access, Asked, Scope
 from gchat.admin.changing import Announce, Bans, KickUser, OneBan, RoomMessages
 from gchat.admin.description import description
 from gchat.admin.events_stream import Streams
@@ -35,12 +35,12 @@ logger = logging.getLogger("gchat")
 
 BODY_S = 5.0  # from the end of the head to the end of the body
 
-#: What waits for the journal waits so long at most.
+#: An action that waits for the journal waits at most this long.
 ACTION_S = 5.0
 
 
 class Events(Reading):
-    """What happens, as it happens."""
+    """Events as they happen."""
 
     media_types = ("text/event-stream",)
 
@@ -48,34 +48,34 @@ class Events(Reading):
         self._streams = streams
 
     def on_get(self, req: Request, resp: Response, /, **_params: Any) -> None:
-        """Answer until one of both ends it."""
+        """Answer until either side ends it."""
         self.on_head(req, resp)
-        resp.stream = self._streams.open(req.env["gchat.socket"], req.context.trusted)
+        resp.stream = self._streams.open(req.env["gchat.socket"], req.context.scope)
 
     def on_head(self, _req: Request, resp: Response, /, **_params: Any) -> None:
         """Answer without a stream."""
         resp.content_type = self.media_types[0]
         resp.set_header("Connection", "close")
-        resp.set_header("X-Accel-Buffering", "no")  # or nginx keeps it for itself
+        resp.set_header("X-Accel-Buffering", "no")  # or nginx buffers it
 
 
 class Number(BaseConverter):
-    """A number in a path, as this endpoint writes them; falcon's own takes 1_0 for 10, and other scripts' digits."""
+    """A number in a path, in ASCII digits; falcon's own converter also accepts 1_0 and digits of other scripts."""
 
     def convert(self, value: str) -> int | None:
-        """Return it, None if it is none."""
+        """Return the number, None if `value` is none."""
         return int(value) if re.fullmatch("0|[1-9][0-9]{0,17}", value) else None
 
 
 class _Door:
-    """What comes before every route: who may ask, for what, and the body."""
+    """What comes before every route: access, the format of the answer, and the body."""
 
     def __init__(self, access: Access, clock: Callable[[], float]) -> None:
         self._access = access
         self._clock = clock
 
     def process_request(self, req: Request, _resp: Response) -> None:
-        """Refuse who may not ask."""
+        """Refuse a request that is not allowed."""
         environ = req.env
         asked = Asked(
             method=req.method,
@@ -85,21 +85,23 @@ class _Door:
             host=environ.get("HTTP_HOST", ""),
             origin=environ.get("HTTP_ORIGIN", ""),
             site=environ.get("HTTP_SEC_FETCH_SITE", ""),
-            authorization=environ.get("HTTP_AUTHORIZATION", ""),
+            authorization=environ.get("HTTP_AUTHORIZATION", ""),  # a Secret
             content_type=environ["CONTENT_TYPE"],
             has_body=environ["CONTENT_LENGTH"] != "0",
         )
-        req.context.trusted = self._access.check(asked, self._clock())
+        req.context.scope = self._access.check(asked, self._clock())
         if req.method not in COMBINED_METHODS:
-            raise Problem(501, "This method is not known here")
+            raise Problem(501, "Unknown method")
 
     def process_resource(self, req: Request, _resp: Response, resource: object, _params: dict[str, Any]) -> None:
-        """Refuse who wants another format than there is, and read the body."""
+        """Refuse a request for private or unavailable content, and read the body."""
         if req.method in ("GET", "HEAD"):
+            if isinstance(resource, Reading) and resource.private:
+                self._access.demand(req.context.scope, Scope.READ, resource.private)
             accept = req.env.get("HTTP_ACCEPT", "*/*")
             media_types = resource.media_types if isinstance(resource, Reading) else ()
             if media_types and accept != "*/*" and not any(map(req.client_accepts, media_types)):
-                raise Problem(406, f"This is {' or '.join(media_types)}, which the Accept header does not want")
+                raise Problem(406, f"The Accept header excludes {' and '.join(media_types)}, all that this path has")
         elif req.env["CONTENT_LENGTH"] != "0":
             req.context.body = _read_body(req)
         else:
@@ -107,7 +109,7 @@ class _Door:
 
 
 def make_app(operator: Operator, access: Access, clock: Callable[[], float] = time.monotonic) -> App[Any, Any]:
-    """Return the WSGI application. It needs what AdminServer puts into the environment."""
+    """Return the WSGI application. It needs the environment that AdminServer makes."""
     app = App(middleware=[_Door(access, clock)])
     app.router_options.converters["number"] = Number
     app.set_error_serializer(_serialize)
@@ -142,7 +144,9 @@ def _in_time(action: Callable[[], int]) -> int:
             return action()
     except gevent.Timeout:
         raise Problem(
-            503, f"It was not done in {ACTION_S:g} s, and may still be; look before you try again", Retry_After="5"
+            503,
+            f"Not confirmed within {ACTION_S:g} s, but it may still happen; check before you try again",
+            Retry_After="5",
         ) from None
 
 
@@ -151,9 +155,9 @@ def _read_body(req: Request) -> bytes:
         with gevent.Timeout(BODY_S):
             return req.env["wsgi.input"].read()  # type: ignore[no-any-return]
     except gevent.Timeout:
-        raise Problem(408, f"The body did not come in {BODY_S:g} s") from None
+        raise Problem(408, f"The body did not arrive within {BODY_S:g} s") from None
     except OSError:
-        raise Problem(400, "The body is shorter than its Content-Length says") from None
+        raise Problem(400, "The body is shorter than its Content-Length") from None
 
 
 def _answer_problem(_req: Request, resp: Response, problem: Problem, _params: dict[str, Any]) -> None:
@@ -164,17 +168,17 @@ def _answer_problem(_req: Request, resp: Response, problem: Problem, _params: di
 def _answer_crash(req: Request, resp: Response, error: Exception, params: dict[str, Any]) -> None:
     logger.error("admin: %s %s crashed", req.method, req.path, exc_info=error)
     resp.stream = None
-    _answer_problem(req, resp, Problem(500, "Something went wrong here; the server's log says what"), params)
+    _answer_problem(req, resp, Problem(500, "Internal error; the server's log has the details"), params)
 
 
 _DETAILS = {
-    404: "There is nothing at this path; / is the page, and /openapi.json lists what there is",
-    405: "This cannot be done with this path; the Allow header lists what can",
+    404: "Nothing at this path; / is the page, and /openapi.json lists all paths",
+    405: "This path does not support the method; the Allow header lists the methods that it does",
 }
 
 
 def _serialize(_req: Request, resp: Response, error: HTTPError) -> None:
-    """Make one of falcon's own errors look as ours."""
+    """Give falcon's own errors the form of ours."""
     status = error.status_code
-    problem = Problem(status, _DETAILS.get(status) or error.description or error.title or "It cannot be done")
+    problem = Problem(status, _DETAILS.get(status) or error.description or error.title or "The request failed")
     resp.content_type, resp.data = PROBLEM, problem.document()

@@ -1,4 +1,4 @@
-"""The routes that change something: announce, kick, ban, say. Whoever comes here has shown the token."""
+"""The routes that change something: announce, kick, ban, say. Requests that come here have the admin token."""
 
 from __future__ import annotations
 
@@ -17,40 +17,40 @@ Body = TypeVar("Body", bound=Struct)
 
 Text = Annotated[str, Meta(min_length=1, max_length=4000, description="one line")]
 Name = Annotated[str, Meta(min_length=1, max_length=100)]
-Reason = Annotated[str, Meta(max_length=400, description="told to whom it concerns")]
+Reason = Annotated[str, Meta(max_length=400, description="told to the users concerned")]
 
 
 class Announcement(Struct, frozen=True, forbid_unknown_fields=True):
-    """Something to tell everybody, in one room or in all."""
+    """An announcement to all members of one room, or of all rooms."""
 
     text: Text
-    room: Annotated[str, Meta(max_length=100, description="all rooms if it is empty")] = ""
+    room: Annotated[str, Meta(max_length=100, description="empty: all rooms")] = ""
 
 
 class Kick(Struct, frozen=True, forbid_unknown_fields=True):
-    """Why a user has to go."""
+    """The reason for a kick."""
 
     reason: Reason = ""
 
 
 class NewBan(Struct, frozen=True, forbid_unknown_fields=True):
-    """Who may not come in, and for how long."""
+    """A nick, an address or a network to ban, and for how long."""
 
     kind: Literal["nick", "address", "network"]
     value: Name
     reason: Reason = ""
-    for_s: Annotated[float, Meta(ge=0, le=10**10, description="seconds; 0: for ever")] = 0.0
+    for_s: Annotated[float, Meta(ge=0, le=10**10, description="seconds; 0: permanently")] = 0.0
 
 
 class Saying(Struct, frozen=True, forbid_unknown_fields=True, rename={"from_": "from"}):
-    """Something to say in a room, under a name that is marked as not a user's."""
+    """A message for a room; its sender is shown as "NAME (http)"."""
 
     from_: Name
     text: Text
 
 
 class Announce:
-    """Tells everybody something."""
+    """Sends announcements."""
 
     def __init__(self, operator: Operator) -> None:
         self._operator = operator
@@ -82,13 +82,15 @@ class KickUser:
 
 
 class Bans(Reading):
-    """Who may not come in."""
+    """The bans."""
+
+    private = "Reading bans"
 
     def __init__(self, operator: Operator) -> None:
         self._operator = operator
 
     def on_get(self, _req: Request, resp: Response, /, **_params: Any) -> None:
-        """Answer with all bans that have not ended."""
+        """Answer with all bans that are in force."""
         _put(resp, {"bans": self._operator.bans()})
 
     def on_post(self, req: Request, resp: Response) -> None:
@@ -118,14 +120,14 @@ class OneBan:
 
 
 class RoomMessages(Messages):
-    """What was said in a room, and saying more."""
+    """A room's messages, and saying more."""
 
     def __init__(self, operator: Operator, in_time: Callable[[Callable[[], int]], int]) -> None:
         super().__init__(operator)
         self._in_time = in_time
 
     def on_post(self, req: Request, resp: Response, room: str) -> None:
-        """Say something, and answer when it is kept."""
+        """Say something, and answer when it is stored."""
         asked = body_of(req, Saying)
         try:
             seq = self._in_time(lambda: self._operator.say(room, asked.from_, asked.text))
@@ -140,7 +142,7 @@ def body_of(req: Request, kind: type[Body]) -> Body:
     try:
         return msgspec.json.decode(body or b"{}", type=kind)
     except msgspec.ValidationError as error:
-        raise Problem(422, f"The body cannot be understood: {error}") from None
+        raise Problem(422, f"Invalid body: {error}") from None
     except (msgspec.DecodeError, UnicodeDecodeError):
         raise Problem(400, "The body is not JSON") from None
 

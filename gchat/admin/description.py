@@ -10,15 +10,25 @@ from msgspec import Struct
 
 import gchat
 from gchat.admin.changing import Announcement, Kick, NewBan, Saying
-from gchat.admin.operator import Ban, HistoryInfo, RoomInfo, ServerInfo, StoredMessage, UserInfo
+from gchat.admin.operator import (
+    MAX_STORED_ROOMS,
+    Ban,
+    HistoryInfo,
+    RoomInfo,
+    ServerInfo,
+    StoredMessage,
+    UserInfo,
+)
 from gchat.admin.values import JSON, PROBLEM
+from gchat.admin.visibility import Granted
 
 
 class Status(Struct):
-    """Everything at once."""
+    """The whole state of the server."""
 
     server: ServerInfo
     online: int
+    access: Granted
     users: list[UserInfo]
     rooms: list[RoomInfo]
     limits: dict[str, float]
@@ -26,53 +36,54 @@ class Status(Struct):
 
 
 class Users(Struct):
-    """Who is online."""
+    """The users online."""
 
     online: int
+    access: Granted
     users: list[UserInfo]
 
 
 class Rooms(Struct):
-    """The rooms with somebody in them."""
+    """The rooms with members or a history, largest first."""
 
     online: int
     rooms: list[RoomInfo]
 
 
 class Page(Struct):
-    """Messages of a room, the oldest first."""
+    """Messages of a room, oldest first."""
 
     room: str
     messages: list[StoredMessage]
 
 
 class Bans(Struct):
-    """Who may not come in."""
+    """The bans in force."""
 
     bans: list[Ban]
 
 
 class Told(Struct):
-    """How many were told."""
+    """The number of users told."""
 
     told: int
 
 
 class Kept(Struct):
-    """A message that is kept."""
+    """A stored message."""
 
     room: str
     seq: int
 
 
 class Health(Struct):
-    """How the server is, in one word."""
+    """The server's state in one word."""
 
     status: str
 
 
 class ProblemDetail(Struct):
-    """What was wrong with a request (RFC 9457)."""
+    """The reason why a request was refused (RFC 9457)."""
 
     type: str
     title: str
@@ -83,20 +94,33 @@ class ProblemDetail(Struct):
 _BODIES = [Announcement, Kick, NewBan, Saying]
 _ANSWERS = [Status, Users, Rooms, Page, Bans, Ban, Told, Kept, Health, ProblemDetail]
 
-#: What can be answered to anything.
+#: Possible answers to every request.
 _ALWAYS = (400, 401, 403, 408, 413, 414, 415, 421, 429, 431, 503)
+
+_ACCESS = (
+    "On this machine, a request without a token gets users by nick, rooms, topics, counts, metrics and health. "
+    "Messages, bans and the addresses of users with a nick need a token, and so does every request from another "
+    "machine. Changing anything needs the admin token."
+)
+_TOKENS = "the content of admin.token_file, or for reading alone of admin.read_token_file"
+_ADDRESSES = 'Without a token, the "address" of a user with a nick is empty.'
+_EVENTS = (
+    'The first event, "access", tells what the stream contains: without a token there are no "message" events, and the '
+    '"address" of a user with a nick is empty in "joined" events. "joined", "left" and "message" come as they happen, '
+    '"counters" once a second.'
+)
 
 _ROOM = {"name": "room", "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
 _AFTER = {
     "name": "after",
     "in": "query",
-    "description": "the number of the last message that is known",
+    "description": "the number of the last message already known",
     "schema": {"type": "integer", "minimum": 0, "maximum": 2**53, "default": 0},
 }
 _LIMIT = {
     "name": "limit",
     "in": "query",
-    "description": "how many at most",
+    "description": "the largest number of messages",
     "schema": {"type": "integer", "minimum": 1, "maximum": 1000, "default": 100},
 }
 
@@ -110,62 +134,76 @@ def description() -> bytes:
     """Return the document."""
     _, schemas = msgspec.json.schema_components([*_BODIES, *_ANSWERS], ref_template="#/components/schemas/{name}")
     paths: dict[str, dict[str, Any]] = {
-        "/status": _reads("Everything at once", Status),
-        "/users": _reads("Who is online", Users),
-        "/rooms": _reads("The rooms with somebody in them", Rooms),
-        "/healthz": _reads("Whether the server is alive", Health),
-        "/readyz": _reads("Whether the server can do its work", Health),
-        "/metrics": _reads("What Prometheus scrapes", "text/plain", "application/openmetrics-text"),
-        "/events": _reads("What happens, as it happens: server-sent events", "text/event-stream"),
+        "/status": _reads("Server, users, rooms, limits and history at once", Status, hint=_ADDRESSES),
+        "/users": _reads("Users online", Users, hint=_ADDRESSES),
+        "/rooms": _reads(
+            "Rooms with members or a history",
+            Rooms,
+            hint=f"Largest first. Of rooms without members, the newest {MAX_STORED_ROOMS} are listed.",
+        ),
+        "/healthz": _reads("Liveness", Health),
+        "/readyz": _reads("Readiness: whether messages can be stored", Health),
+        "/metrics": _reads("Metrics for Prometheus", "text/plain", "application/openmetrics-text"),
+        "/events": _reads("Server-sent events as they happen", "text/event-stream", hint=_EVENTS),
         "/openapi.json": _reads("This document", JSON),
         "/": _reads("The live page", "text/html", status=(404,)),
         "/page.js": _reads("The live page's script", "text/javascript", status=(404,)),
-        "/page.css": _reads("The live page's looks", "text/css", status=(404,)),
+        "/page.css": _reads("The live page's style sheet", "text/css", status=(404,)),
         "/rooms/{room}/messages": {
             "parameters": [_ROOM],
-            **_reads("What was said in a room", Page, parameters=[_AFTER, _LIMIT], status=(404,)),
-            "post": _changes("Say something, under a name that is marked as not a user's", Saying, 201, Kept, (409,)),
+            **_reads("Messages of a room", Page, parameters=[_AFTER, _LIMIT], status=(404,), private=True),
+            "post": _changes('Say something; the sender is shown as "NAME (http)"', Saying, 201, Kept, (409,)),
         },
-        "/announce": {"post": _changes("Tell everybody something", Announcement, 200, Told, (404,))},
+        "/announce": {"post": _changes("Announce something to one room or to all", Announcement, 200, Told, (404,))},
         "/users/{user}/kick": {
             "parameters": [_id("user")],
-            "post": _changes("Close a user's connection", Kick, 204, None, (404,)),
+            "post": _changes("Kick a user: close the connection", Kick, 204, None, (404,)),
         },
         "/bans": {
-            **_reads("Who may not come in", Bans),
-            "post": _changes("Keep somebody out", NewBan, 201, Ban, (409,)),
+            **_reads("Bans in force", Bans, private=True),
+            "post": _changes("Ban a nick, an address or a network", NewBan, 201, Ban, (409,)),
         },
         "/bans/{ban}": {"parameters": [_id("ban")], "delete": _changes("End a ban", None, 204, None, (404,))},
     }
     document = {
         "openapi": "3.1.0",
-        "info": {"title": "gchat's admin endpoint", "version": gchat.__version__},
+        "info": {"title": "gchat admin endpoint", "version": gchat.__version__, "description": _ACCESS},
         "paths": paths,
         "components": {
             "schemas": schemas,
             "responses": {
                 "Problem": {
-                    "description": "It cannot be done",
+                    "description": "The request was refused",
                     "content": {PROBLEM: {"schema": _ref(ProblemDetail)}},
                 }
             },
-            "securitySchemes": {"token": {"type": "http", "scheme": "bearer", "description": "what token_file has"}},
+            "securitySchemes": {"token": {"type": "http", "scheme": "bearer", "description": _TOKENS}},
         },
     }
     return msgspec.json.format(msgspec.json.encode(document)) + b"\n"
 
 
 def _reads(
-    summary: str, *answers: type[Struct] | str, parameters: list[Any] | None = None, status: tuple[int, ...] = ()
+    summary: str,
+    *answers: type[Struct] | str,
+    parameters: list[Any] | None = None,
+    status: tuple[int, ...] = (),
+    hint: str = "",
+    private: bool = False,
 ) -> dict[str, Any]:
-    """Return GET and HEAD of a path, which need the token from another machine only."""
-    common = {"summary": summary, "security": [{}, {"token": []}], "parameters": parameters or []}
+    """Return GET and HEAD of a path, which always need a token if it is private, else from another machine only."""
+    security: list[dict[str, list[str]]] = [{"token": []}] if private else [{}, {"token": []}]
+    common = {"summary": summary, "security": security, "parameters": parameters or []}
+    common |= {"description": hint} if hint else {}
     problems = _problems(406, *status)
     return {
         "get": {**common, "responses": {"200": _response(*answers), **problems}},
         "head": {
             **common,
-            "responses": {"200": _response(), **{code: {"description": "It cannot be done"} for code in problems}},
+            "responses": {
+                "200": _response(),
+                **{code: {"description": "The request was refused"} for code in problems},
+            },
         },
     }
 
@@ -177,7 +215,7 @@ def _changes(
     answer: type[Struct] | None,
     status: tuple[int, ...] = (),
 ) -> dict[str, Any]:
-    """Return an operation that needs the token."""
+    """Return an operation that needs the admin token."""
     operation: dict[str, Any] = {
         "summary": summary,
         "security": [{"token": []}],

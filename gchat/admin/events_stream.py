@@ -1,7 +1,7 @@
-"""What happens, as server-sent events: each encoded once for all who read, and nobody waited for.
+"""Events as they happen, server-sent: each is encoded once for all readers of a scope, and no reader is waited for.
 
 A stream is a bounded queue between the server, which only ever puts into it, and the greenlet of one HTTP connection.
-Who does not read loses the connection, and a browser comes back by itself.
+A reader that falls behind loses the connection, and a browser reconnects by itself.
 """
 
 from __future__ import annotations
@@ -15,36 +15,47 @@ import gevent
 from gevent.queue import Empty, Full, Queue
 from gevent.socket import wait_read
 
-from gchat.admin.operator import Happened, Message, Operator, ServerInfo
+from gchat.admin.access import Scope
+from gchat.admin.operator import Happened, Operator, ServerInfo
 from gchat.admin.values import Problem, json
+from gchat.admin.visibility import GRANTED, Granted, visible
 
 logger = logging.getLogger("gchat")
 
 #: Streams at a time.
 MAX_STREAMS = 16
 
-#: Events that wait for one reader; with more it is dropped. One turn of the chat may bring thousands.
+#: Events that wait for one reader; beyond it the reader is dropped. One turn of the chat may bring thousands.
 MAX_WAITING = 10_000
 
 COUNTERS_S = 1.0
 
-#: A comment after so long without anything else, so that whatever stands between does not think us dead.
+#: A comment after this long without anything else, so that no proxy takes the stream for dead.
 HEARTBEAT_S = 10.0
 
-#: A browser that lost us asks again after so long.
+#: A browser that lost the stream reconnects after this long.
 _RETRY = b"retry: 2000\n\n"
 
 _HEARTBEAT = b": still here\n\n"
 
 
 class Counters(ServerInfo, frozen=True, tag_field="type", tag="counters", kw_only=True):
-    """How the server is, once a second; `online` is how many users are."""
+    """The server's state, once a second; `online` counts the users online."""
 
     online: int
 
 
+class Access(Granted, frozen=True, tag_field="type", tag="access"):
+    """The first event: what the stream leaves out."""
+
+    @classmethod
+    def of(cls, scope: Scope) -> Access:
+        """Return the event for a scope."""
+        return cls(GRANTED[scope].scope, GRANTED[scope].note)
+
+
 class Streams:
-    """All streams: one subscription and one clock for them, while there are any."""
+    """All streams: one subscription and one clock for them while there are any."""
 
     def __init__(self, operator: Operator) -> None:
         self._operator = operator
@@ -52,15 +63,15 @@ class Streams:
         self._unsubscribe: Callable[[], None] | None = None
         self._clock: Any = None
 
-    def open(self, sock: Any, trusted: bool) -> Stream:
-        """Return a new stream, which ends with `sock`; messages are told on it if it is `trusted`. Raises Problem."""
+    def open(self, sock: Any, scope: Scope) -> Stream:
+        """Return a new stream, which ends with `sock` and holds what `scope` may see. Raises Problem."""
         if len(self._open) >= MAX_STREAMS:
             raise Problem(503, f"All {MAX_STREAMS} event streams are in use; close one, or wait", Retry_After="10")
-        first = _RETRY + self._counters()
+        first = _RETRY + _event(Access.of(scope)) + self._counters()
         if self._unsubscribe is None:
             self._unsubscribe = self._operator.subscribe(self._tell)
             self._clock = gevent.spawn(self._count)
-        stream = Stream(sock, trusted, self._closed)
+        stream = Stream(sock, scope, self._closed)
         self._open.add(stream)
         stream.put(first)
         return stream
@@ -73,13 +84,11 @@ class Streams:
             self._clock.kill(block=False)
 
     def _tell(self, happened: Happened) -> None:
-        private = isinstance(happened, Message)
-        readers = [stream for stream in self._open if stream.trusted or not private]
-        if not readers:
-            return
-        event = _event(happened)
-        for stream in readers:
-            stream.put(event)
+        for scope in {stream.scope for stream in self._open}:
+            if (shown := visible(happened, scope)) is not None:
+                event = _event(shown)
+                for stream in [each for each in self._open if each.scope == scope]:
+                    stream.put(event)
 
     def _count(self) -> None:
         while True:
@@ -87,7 +96,7 @@ class Streams:
             try:
                 counters = self._counters()
             except Exception:
-                logger.exception("admin: the counters crashed; they are tried again")
+                logger.exception("admin: the counters crashed; trying again")
                 continue
             for stream in list(self._open):
                 stream.put(counters)
@@ -99,10 +108,10 @@ class Streams:
 
 
 class Stream:
-    """One reader's events, as an iterator of bytes. It ends when its socket has anything to read: the end, mostly."""
+    """One reader's events, as an iterator of bytes. It ends when its socket becomes readable: at its end, mostly."""
 
-    def __init__(self, sock: Any, trusted: bool, closed: Callable[[Stream], None]) -> None:
-        self.trusted = trusted
+    def __init__(self, sock: Any, scope: Scope, closed: Callable[[Stream], None]) -> None:
+        self.scope = scope
         self._sock = sock
         self._closed = closed
         self._queue: Queue[bytes] = Queue(MAX_WAITING)
@@ -110,7 +119,7 @@ class Stream:
         self._watcher = gevent.spawn(self._watch, sock.fileno())
 
     def put(self, event: bytes) -> None:
-        """Take an event, or be dropped if too many wait. Never waits, never raises."""
+        """Queue an event, or drop the reader if too many wait. Never waits, never raises."""
         if self._over:
             return
         try:
@@ -122,7 +131,7 @@ class Stream:
         return self
 
     def __next__(self) -> bytes:
-        """Wait for what is next; all that waits comes at once."""
+        """Wait for the next events; all that are queued come together."""
         try:
             events = [self._queue.get(timeout=HEARTBEAT_S)]
         except Empty:
@@ -134,7 +143,7 @@ class Stream:
         return b"".join(events)
 
     def close(self) -> None:
-        """Be over; WSGI calls it, whatever happened."""
+        """End the stream; WSGI calls it, whatever happened."""
         self._closed(self)
         self._watcher.kill()  # before the socket is closed: the loop must not watch a descriptor that is gone
 
@@ -146,11 +155,11 @@ class Stream:
     def _drop(self) -> None:
         self._over = True
         try:
-            self._sock.shutdown(socket.SHUT_RDWR)  # whoever waits to send is told
+            self._sock.shutdown(socket.SHUT_RDWR)  # wakes the greenlet that waits to send
         except OSError:
             pass
 
 
-def _event(value: Happened | Counters) -> bytes:
+def _event(value: Happened | Counters | Access) -> bytes:
     kind = value.__struct_config__.tag
     return f"event: {kind}\n".encode() + b"data: " + json(value) + b"\n\n"

@@ -1,4 +1,4 @@
-"""What Prometheus is told: the operator's measures under the names, units and types of its conventions."""
+"""The operator's measures under the names, units and types of Prometheus' conventions."""
 
 from __future__ import annotations
 
@@ -21,34 +21,37 @@ from gchat.admin.operator import Histogram, Measures, Operator
 
 _COUNTERS = {
     "connections_opened": ("gchat_connections_opened", "Connections accepted since the start."),
-    "messages": ("gchat_messages", "Messages said, in all rooms."),
-    "deliveries": ("gchat_deliveries", "Messages delivered, one for each reader."),
-    "sent_bytes": ("gchat_sent_bytes", "Bytes that the kernel took for users."),
+    "messages": ("gchat_messages", "Messages said in all rooms."),
+    "deliveries": ("gchat_deliveries", "Messages delivered, counted once for each reader."),
+    "sent_bytes": ("gchat_sent_bytes", "Bytes sent to users."),
     "received_bytes": ("gchat_received_bytes", "Bytes received from users."),
-    "skipped_messages": ("gchat_skipped_messages", "Messages that slow readers missed, and were told about."),
-    "commit_failures": ("gchat_commit_failures", "Turns whose messages could not be stored, and were refused."),
-    "crashes": ("gchat_crashes", "Connections that were closed for a fault of the server; its log says which."),
+    "skipped_messages": ("gchat_skipped_messages", "Messages that slow readers missed and were told about."),
+    "commit_failures": (
+        "gchat_commit_failures",
+        "Batches of messages refused because they could not be stored.",
+    ),
+    "crashes": ("gchat_crashes", "Connections closed because of a fault in the server; its log has the details."),
 }
 
 _GAUGES = {
     "users_online": ("gchat_users_online", "Users online now."),
-    "rooms": ("gchat_rooms", "Rooms with somebody in them."),
+    "rooms": ("gchat_rooms", "Rooms with members."),
     "slow_readers": ("gchat_slow_readers", "Users whose kernel buffer is full now."),
-    "hub_lag_s": ("gchat_hub_lag_seconds", "How late the event loop was, at most, in the last second."),
+    "hub_lag_s": ("gchat_hub_lag_seconds", "Largest delay of the event loop in the last second."),
     "descriptors_open": ("gchat_descriptors_open", "File descriptors in use."),
-    "descriptors_max": ("gchat_descriptors_max", "File descriptors that the process may have."),
-    "room_log_bytes": ("gchat_room_log_bytes", "Bytes held for slow readers, in all rooms."),
-    "waiting_effects": ("gchat_waiting_effects", "What the pump has still to do."),
+    "descriptors_max": ("gchat_descriptors_max", "Limit of file descriptors."),
+    "room_log_bytes": ("gchat_room_log_bytes", "Bytes held for slow readers in all rooms."),
+    "waiting_effects": ("gchat_waiting_effects", "Effects queued in the pump."),
 }
 
 _HISTOGRAMS = {
-    "commit_s": ("gchat_commit_seconds", "Time to store one turn's messages."),
-    "fan_out_s": ("gchat_fan_out_seconds", "Time to send one turn's messages to all their readers."),
+    "commit_s": ("gchat_commit_seconds", "Time to store one batch of messages."),
+    "fan_out_s": ("gchat_fan_out_seconds", "Time to send one batch of messages to all readers."),
 }
 
 
 class GchatCollector(Collector):
-    """Asks the operator each time that it is asked itself: counting costs the chat nothing twice."""
+    """Asks the operator at each scrape, so that counting costs the chat nothing more."""
 
     def __init__(self, operator: Operator) -> None:
         self._operator = operator
@@ -56,7 +59,7 @@ class GchatCollector(Collector):
         self._started = _process_started()
 
     def describe(self) -> list[Metric]:
-        """Return nothing: the measures are not asked for to register."""
+        """Return nothing, so that registering asks for no measures."""
         return []
 
     def collect(self) -> Iterator[Metric]:
@@ -69,7 +72,7 @@ class GchatCollector(Collector):
             yield GaugeMetricFamily(name, help_, value=getattr(measures, field))
         for field, (name, help_) in _HISTOGRAMS.items():
             yield _histogram(name, help_, getattr(measures, field))
-        build = GaugeMetricFamily("gchat_build_info", "1, with the version that runs.", labels=["version"])
+        build = GaugeMetricFamily("gchat_build_info", "1, labelled with the version.", labels=["version"])
         build.add_metric([self._version], 1)
         yield build
         yield from self._process()
@@ -78,20 +81,20 @@ class GchatCollector(Collector):
         # Not prometheus-client's own collector: it lists /proc/self/fd, which holds the hub when there are thousands.
         usage = resource.getrusage(resource.RUSAGE_SELF)
         cpu_s = usage.ru_utime + usage.ru_stime
-        yield CounterMetricFamily("process_cpu_seconds", "Processor time of the server.", value=cpu_s)
-        yield GaugeMetricFamily("process_resident_memory_bytes", "Memory of the server.", value=_resident_bytes())
-        yield GaugeMetricFamily("process_start_time_seconds", "When the server started.", value=self._started)
+        yield CounterMetricFamily("process_cpu_seconds", "Processor time used by the server.", value=cpu_s)
+        yield GaugeMetricFamily("process_resident_memory_bytes", "Resident memory.", value=_resident_bytes())
+        yield GaugeMetricFamily("process_start_time_seconds", "Time of the start.", value=self._started)
 
 
 class Metrics:
-    """The registry, and what it says."""
+    """The registry and its exposition."""
 
     def __init__(self, operator: Operator) -> None:
         self._registry = CollectorRegistry()
         self._registry.register(GchatCollector(operator))
 
     def exposition(self, accept: str) -> tuple[bytes, str]:
-        """Return all metrics in the format that `accept` likes best, and its media type."""
+        """Return all metrics in the format that `accept` prefers, and its media type."""
         encode, media_type = choose_encoder(accept)
         return encode(self._registry), media_type
 

@@ -1,6 +1,6 @@
 """What the operator can see and do, as values and one interface; the server implements it, HTTP only shows it.
 
-Everything here is called in the server's own loop, and returns at once unless it says that it waits.
+Every method is called in the server's own loop, and returns at once unless it says that it waits.
 """
 
 from __future__ import annotations
@@ -12,9 +12,12 @@ from msgspec import Struct
 
 from gchat.protocol.errors import GchatError
 
+#: Rooms without members in one answer, the newest first.
+MAX_STORED_ROOMS = 500
+
 
 class NotPossible(GchatError):
-    """What the operator asked for cannot be done; the text says why."""
+    """The request cannot be carried out; the text says why."""
 
 
 # --- What is seen ----------------------------------------------------------------------------------------------------
@@ -28,30 +31,30 @@ class ServerInfo(Struct, frozen=True):
     address: str  # where the chat listens
     started: str  # RFC 3339
     uptime_s: float
-    messages: int  # said since the start
-    deliveries: int  # of messages to readers
+    messages: int  # since the start
+    deliveries: int  # messages, counted once for each reader
     sent_bytes: int
-    skipped: int  # messages that slow readers missed, and were told about
-    slow_readers: int  # whose kernel buffer is full now
-    hub_lag_ms: float  # how late the loop was, at most, in the last second
+    skipped: int  # messages that slow readers missed and were told about
+    slow_readers: int  # users whose kernel buffer is full now
+    hub_lag_ms: float  # the largest delay of the event loop in the last second
     connections: int
     max_connections: int
 
 
 class UserInfo(Struct, frozen=True):
-    """One user who is online."""
+    """A user online."""
 
     id: int
-    nick: str  # the address, for who has none
-    address: str
+    nick: str  # the address, if the user has no nick
+    address: str  # "" without a token, if the user has a nick
     room: str
     dialect: str  # "plain" or "rich"
     connected_s: float
-    idle_s: float  # since anything was received
+    idle_s: float  # since the last byte from the user
     messages: int
-    lag_bytes: int  # of what the user is still owed
-    skipped: int  # messages missed for reading too slowly
-    away: bool = False  # the connection is lost, and may come back
+    lag_bytes: int  # not yet sent to the user
+    skipped: int  # messages that the user missed by reading too slowly
+    away: bool = False  # the connection is lost, but the user may come back
 
 
 class RoomInfo(Struct, frozen=True):
@@ -59,27 +62,27 @@ class RoomInfo(Struct, frozen=True):
 
     name: str
     members: int
-    seq: int  # its last number
+    seq: int  # the number of its last message
     topic: str
 
 
 class HistoryInfo(Struct, frozen=True):
-    """Where messages rest."""
+    """The store of messages."""
 
     store: str  # "sqlite" or "memory"
     state: str  # "ok", or what is wrong
-    sync: str = ""  # "full": what anybody has seen survives a power cut; "normal": a crash; "": neither
+    sync: str = ""  # "full": shown messages survive a power cut; "normal": they survive a crash; "": neither
 
 
 class Ban(Struct, frozen=True):
-    """Who may not come in: a nick (and what looks like it), an address, or a network."""
+    """A ban of a nick (and of nicks that look like it), an address, or a network."""
 
     id: int
     kind: Literal["nick", "address", "network"]
     value: str
     reason: str
     created: str  # RFC 3339
-    until: str = ""  # RFC 3339; "" for ever
+    until: str = ""  # RFC 3339; "": permanent
 
 
 class StoredMessage(Struct, frozen=True, rename={"from_": "from"}):
@@ -96,7 +99,7 @@ class StoredMessage(Struct, frozen=True, rename={"from_": "from"}):
 
 
 class Happened(Struct, frozen=True, tag_field="type", tag=str.lower):
-    """Something that is told to the event streams as it happens."""
+    """An event for the event streams."""
 
 
 class Joined(Happened, frozen=True):
@@ -104,12 +107,12 @@ class Joined(Happened, frozen=True):
 
     user: int
     nick: str
-    address: str
+    address: str  # as in UserInfo
     room: str
 
 
 class Left(Happened, frozen=True):
-    """A user is gone from the server."""
+    """A user left the server."""
 
     user: int
     nick: str
@@ -117,7 +120,7 @@ class Left(Happened, frozen=True):
 
 
 class Message(Happened, frozen=True, rename={"from_": "from"}):
-    """Something was said: told only to who may read it."""
+    """Something was said; only streams with a token get it."""
 
     room: str
     seq: int
@@ -140,7 +143,7 @@ class Histogram(Struct, frozen=True):
 
 
 class Measures(Struct, frozen=True):
-    """What is counted since the start, and what is now."""
+    """Counts since the start, and the present state."""
 
     connections_opened: int
     connections_closed: dict[str, int]  # by reason
@@ -173,60 +176,66 @@ class Operator(Protocol):
         """Return how many users are online."""
 
     def users(self) -> Iterator[list[UserInfo]]:
-        """Return who is online, in pieces of some hundred, each made when it is asked for: the hub is not held."""
+        """Return the users online, some hundred at a time, each piece made on demand: the hub is not held."""
 
     def rooms(self) -> list[RoomInfo]:
-        """Return the rooms with somebody in them, the largest first."""
+        """Return the rooms with members, largest first, then at most MAX_STORED_ROOMS others with a history.
+
+        Waits, but not for long: while the disk is stuck, the others are those of the last answer.
+        """
 
     def messages(self, room: str, after: int, limit: int) -> Sequence[StoredMessage]:
-        """Return at most `limit` messages of the room after number `after`. Raises NotPossible: no such room."""
+        """Return at most `limit` messages of the room after number `after`. Waits. Raises NotPossible: no such room."""
 
     def limits(self) -> dict[str, float]:
         """Return the limits in force."""
 
     def history(self) -> HistoryInfo:
-        """Return where messages rest, and how that is."""
+        """Return the state of the store."""
 
     def not_ready(self) -> str:
-        """Return why the server cannot do its work now; "" if it can."""
+        """Return why the server cannot store messages now; "" if it can."""
 
     def measures(self) -> Measures:
-        """Return what is counted."""
+        """Return all measures."""
 
     def subscribe(self, tell: Tell) -> Unsubscribe:
-        """Have everything that happens told to `tell`, which must return at once, until the returned is called."""
+        """Call `tell` with every event, until the returned function is called; `tell` must return at once."""
 
     def announce(self, text: str, room: str) -> int:
-        """Tell everybody in the room, or with "" in all rooms; return how many that is. Raises NotPossible."""
+        """Announce to the room, or with "" to all rooms; return the number of their members.
+
+        Waits. Raises NotPossible.
+        """
 
     def kick(self, user: int, reason: str) -> None:
-        """Close the user's connection. Raises NotPossible: there is no such user."""
+        """Close the user's connection. Raises NotPossible: no such user."""
 
     def say(self, room: str, name: str, text: str) -> int:
-        """Say something in a room, under a name that no user can have; return its number, when it is kept. Waits.
+        """Say something in a room, under a name that no user can have; return its number once it is stored. Waits.
 
         Raises NotPossible.
         """
 
     def bans(self) -> Sequence[Ban]:
-        """Return the bans that have not ended."""
+        """Return the bans in force."""
 
     def ban(self, kind: str, value: str, reason: str, for_s: float) -> Ban:
-        """Ban for `for_s` seconds, 0 for ever, and close whom it concerns. Raises NotPossible: no such value."""
+        """Ban for `for_s` seconds, 0: permanently, and close matching connections. Raises NotPossible: bad value."""
 
     def unban(self, ban: int) -> None:
-        """End a ban. Raises NotPossible: there is none with this id."""
+        """End a ban. Raises NotPossible: no ban has this id."""
 
 
 class Tell(Protocol):
-    """Takes what happens."""
+    """Takes events."""
 
     def __call__(self, happened: Happened, /) -> None:
-        """Take it; never wait, never raise."""
+        """Take an event; never wait, never raise."""
 
 
 class Unsubscribe(Protocol):
     """Ends a subscription."""
 
     def __call__(self) -> None:
-        """Tell no more."""
+        """End it."""

@@ -1,11 +1,13 @@
-// The live page: asks the endpoint that served it, and nobody else. What came from users is only ever set as text.
+// The live page: sends requests to the endpoint that served it, and nowhere else. Text of users is only ever set as text.
 // It is one file, though long, because it is read as it is served: no build step, and one request.
 
-const CHART_MS = 300_000; // what the charts show
-const REFRESH_MS = 3_000; // between two looks at /status; /events says what happens in between
+const CHART_MS = 300_000; // shown by the charts, at most
+const REFRESH_MS = 3_000; // between two reads of /status; /events has what happens in between
 const RETRY_MS = 2_000; // before the next try, when there is no answer
-const SILENCE_MS = 10_000; // /events speaks every second: after so long without a word it is dead
+const SILENCE_MS = 10_000; // /events sends something every second: after this long without, it is dead
 const FEED_LINES = 100;
+const ROOM_LINES = 50; // shown first of a room’s messages, and added by "Show earlier"
+const ROOM_LINES_MAX = 1000; // in one answer of the endpoint
 
 const $ = (id) => document.getElementById(id);
 const numbers = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
@@ -13,7 +15,8 @@ const short = new Intl.NumberFormat("en", { notation: "compact", maximumFraction
 const collator = new Intl.Collator("en", { numeric: true });
 
 const seen = { server: null, users: new Map(), rooms: [], bans: [], history: null, at: 0, news: [], began: 0 };
-let token = ""; // here and nowhere else: not in storage, not in a URL
+let token = ""; // survives a reload in this tab’s session storage; never in a URL
+let scope = "none"; // what the server lets us see: "none" of the private parts, all ("read"), or also change ("all")
 let wake = () => {}; // ends the pause before the next try, or the stream, so that the page connects anew
 
 // --- Words ---------------------------------------------------------------------------------------------------------
@@ -21,6 +24,7 @@ let wake = () => {}; // ends the pause before the next try, or the stream, so th
 const count = (n) => (n < 1e6 ? numbers.format(n) : short.format(n));
 const rate = (n) => (n < 10 ? n.toFixed(1).replace(/\.0$/, "") : count(n));
 const clock = (at) => at.toLocaleTimeString("en-GB");
+const isToday = (at) => at.toDateString() === new Date().toDateString();
 const moment = (text) => new Date(text).toLocaleString("en-GB", { dateStyle: "medium", timeStyle: "short" });
 
 function bytes(n) {
@@ -75,10 +79,10 @@ function say(text) {
   say.timer = setTimeout(() => put($("said"), ""), 8000);
 }
 
-/** A table that is sorted by its headers, and shows so many rows; the row of an item stays the same element. */
+/** A table that is sorted by its headers and shows a limited number of rows; the row of an item stays the same element. */
 class Table {
-  constructor(id, { columns, actions = [], key, sort, step }) {
-    Object.assign(this, { columns, actions, key, sort, step, limit: step, rows: new Map() });
+  constructor(id, { columns, actions = [], key, sort, first, step }) {
+    Object.assign(this, { columns, actions, key, sort, step, limit: first, rows: new Map() });
     this.section = $(id);
     const table = this.section.querySelector("table");
     const head = make("tr", "", { role: "row" });
@@ -98,7 +102,7 @@ class Table {
   }
 
   header(column) {
-    const header = make("th", "", { role: "columnheader", scope: "col", class: column.number ? "number" : "" });
+    const header = make("th", "", { role: "columnheader", scope: "col", class: classes(column) });
     const button = header.appendChild(make("button", column.name, { type: "button" }));
     button.addEventListener("click", () => {
       const again = this.sort.column === column.name;
@@ -143,8 +147,9 @@ class Table {
     let row = this.rows.get(this.key(item));
     if (!row) this.rows.set(this.key(item), (row = this.makeRow()));
     row.item = item;
-    this.columns.forEach(({ text, value, mood }, i) => {
+    this.columns.forEach(({ text, value, mood, brief }, i) => {
       put(row.texts[i], String((text ?? value)(item)));
+      if (brief) row.texts[i].title = row.texts[i].textContent; // because what is shown of it may be cut
       if (mood) row.cells[i].dataset.mood = mood(item);
     });
     row.buttons.forEach((button, i) => button.setAttribute("aria-label", this.actions[i].label(item)));
@@ -156,10 +161,10 @@ class Table {
     row.texts = this.columns.map((column, i) => {
       const cell = row.appendChild(make(i ? "td" : "th", "", { role: i ? "cell" : "rowheader" }));
       cell.dataset.label = column.name;
-      cell.className = column.number ? "number" : `text ${column.name.toLowerCase()}`;
+      cell.className = `${classes(column)} ${column.brief ? "brief" : ""}`;
       if (!i) cell.scope = "row";
       if (!column.press) return cell.appendChild(make("bdi")); // a name in another direction turns nothing around it
-      const button = cell.appendChild(make("button", "", { type: "button", title: column.title }));
+      const button = cell.appendChild(make("button", "", { type: "button", class: "link", title: column.title ?? "" }));
       button.addEventListener("click", () => column.press(row.item));
       return button;
     });
@@ -175,7 +180,12 @@ class Table {
   }
 }
 
-/** The rate of a counter over the last minutes. */
+/** The classes of a column’s cells. */
+function classes({ name, number, secret }) {
+  return `${number ? "number" : `text ${name.toLowerCase()}`} ${secret ? "read" : ""}`;
+}
+
+/** The rate of a counter: since the page was opened, and over the last minutes at most. */
 class Chart {
   constructor(id, unit) {
     Object.assign(this, { tile: $(id), unit, id, points: [], last: null, x: null });
@@ -214,7 +224,9 @@ class Chart {
     const top = [1, 2, 5, 10].map((step) => step * scale).find((step) => step >= most);
     const now = known.at(-1);
     const pieces = [[]];
-    const x = (at) => (300 - ((this.last.at - at) * 300) / CHART_MS).toFixed(1);
+    const past = this.last.at - known[0].at;
+    this.shownMs = past > CHART_MS - 2000 ? CHART_MS : Math.max(past, 1000);
+    const x = (at) => (300 - ((this.last.at - at) * 300) / this.shownMs).toFixed(1);
     for (const { at, rate: value } of this.points) {
       if (value === null) pieces.push([]);
       else pieces.at(-1).push(`${x(at)},${(55 - (value / top) * 53).toFixed(1)}`);
@@ -223,27 +235,31 @@ class Chart {
     const ends = (piece) => [piece[0].split(",")[0], piece.at(-1).split(",")[0]];
     this.line.setAttribute("d", drawn.map((piece) => `M${piece.join("L")}`).join(""));
     this.area.setAttribute("d", drawn.map((p) => `M${ends(p)[0]},56L${p.join("L")}L${ends(p)[1]},56Z`).join(""));
-    put(this.top, `${count(top)}/s, 5 min`);
-    const words = `${rate(now.rate)} a second now, at most ${rate(most)} in the last 5 minutes`;
+    const period = span(Math.round(this.shownMs / 1000));
+    put(this.top, `${count(top)}/s, ${period}`);
+    const words = `${rate(now.rate)} per second now, at most ${rate(most)} in the last ${period}`;
     this.svg.setAttribute("aria-label", `${this.unit}: ${words}`);
-    const pointed = this.x !== null && known.find(({ at }) => at >= this.last.at - (1 - this.x) * CHART_MS);
+    const pointed = this.x !== null && known.find(({ at }) => at >= this.last.at - (1 - this.x) * this.shownMs);
     const then = pointed && `${rate(pointed.rate)}/s at ${clock(new Date(pointed.at))}`;
-    tile(this.id, `${rate(now.rate)}/s`, then || `${count(this.last.total)} in all`);
+    tile(this.id, `${rate(now.rate)}/s`, then || `${count(this.last.total)} in total`);
   }
 }
 
 // --- What is shown -------------------------------------------------------------------------------------------------
 
+const narrow = matchMedia("(max-width: 760px)").matches;
+
 const charts = { messages: new Chart("messages", "Messages"), deliveries: new Chart("deliveries", "Deliveries") };
 
 const users = new Table("users", {
   key: (user) => user.id,
-  step: matchMedia("(max-width: 760px)").matches ? 50 : 200,
-  sort: { column: "Lag", down: true }, // who is in trouble comes first
+  first: narrow ? 8 : 200,
+  step: narrow ? 40 : 200,
+  sort: { column: "Lag", down: true }, // users in trouble come first
   columns: [
     { name: "Nick", value: (user) => user.nick, mood: (user) => (user.nick === user.address ? "quiet" : "") },
-    { name: "Address", value: (user) => user.address },
-    { name: "Room", value: (user) => user.room },
+    { name: "Address", value: (user) => user.address, brief: true, secret: true },
+    { name: "Room", value: (user) => user.room, brief: true },
     { name: "Dialect", value: (user) => user.dialect },
     { name: "Idle", number: true, value: (user) => user.idle_s,
       text: (user) => (user.away ? "away" : span(user.idle_s)) },
@@ -261,26 +277,28 @@ const users = new Table("users", {
 
 const rooms = new Table("rooms", {
   key: (room) => room.name,
-  step: 12,
+  first: 5,
+  step: 24,
   sort: { column: "Members", down: true },
   columns: [
-    { name: "Room", value: (room) => room.name, title: "Show its users",
-      press: (room) => { $("filter").value = `room:${room.name}`; draw(); } },
-    { name: "Members", number: true, value: (room) => room.members, text: (room) => count(room.members) },
+    { name: "Room", value: (room) => room.name, brief: true, press: (room) => view.open(room) },
+    { name: "Members", number: true, value: (room) => room.members, text: (room) => count(room.members),
+      title: "Show its users", press: (room) => showUsersOf(room.name) },
     { name: "Last no.", number: true, value: (room) => room.seq, text: (room) => count(room.seq) },
-    { name: "Topic", value: (room) => room.topic },
+    { name: "Topic", value: (room) => room.topic, brief: true },
   ],
 });
 
 const bans = new Table("bans", {
   key: (ban) => ban.id,
-  step: 12,
+  first: 3,
+  step: 24,
   sort: { column: "Ends", down: false },
   columns: [
-    { name: "Who", value: (ban) => ban.value },
+    { name: "Banned", value: (ban) => ban.value },
     { name: "Kind", value: (ban) => ban.kind },
     { name: "Ends", value: (ban) => ban.until || "~", // which is behind every date
-      text: (ban) => (ban.until ? `until ${moment(ban.until)}` : "for ever") },
+      text: (ban) => (ban.until ? `until ${moment(ban.until)}` : "permanent") },
     { name: "Reason", value: (ban) => ban.reason },
   ],
   actions: [{ name: "Lift", label: (ban) => `Lift the ban of ${ban.value}`, press: (ban) => lift(ban) }],
@@ -294,7 +312,7 @@ function draw() {
   const shown = users.show(found);
   const part = shown < found.length ? `${count(shown)} shown of ` : "";
   put($("users").querySelector(".shown"), terms.length
-    ? `${part}${count(found.length)} that match, of ${count(all.length)}` : `${part}${count(all.length)}`);
+    ? `${part}${count(found.length)} of ${count(all.length)} match` : `${part}${count(all.length)}`);
   rooms.show(seen.rooms);
   put($("rooms").querySelector(".shown"), count(seen.rooms.length));
   bans.show(seen.bans);
@@ -302,6 +320,12 @@ function draw() {
   Object.values(charts).forEach((chart) => chart.draw());
   if (seen.server) drawServer(seen.server, seen.history);
   feed.draw();
+}
+
+function showUsersOf(room) {
+  $("filter").value = `room:${room}`;
+  draw();
+  $("users-title").scrollIntoView({ block: "nearest" });
 }
 
 function matches(user, term) {
@@ -316,11 +340,11 @@ function drawServer(server, history) {
   put($("name"), server.name || "gchat");
   put($("facts"), `${server.address} · gchat ${server.version} · up ${up}`);
   document.title = `${online} online · ${server.address} · gchat`;
-  tile("online", online, `of ${count(server.max_connections)} at most`);
+  tile("online", online, `maximum ${count(server.max_connections)}`);
   tile("slow", count(server.slow_readers), `${count(server.skipped)} skipped`, server.slow_readers ? "warn" : "");
   const lag = server.hub_lag_ms;
   tile("lag", `${lag.toFixed(lag < 10 ? 1 : 0)} ms`, "peak, last second", lag > 100 ? "bad" : lag > 10 ? "warn" : "");
-  const lasts = history.store === "memory" ? ", kept until it stops" : `, sync ${history.sync}`;
+  const lasts = history.store === "memory" ? ", lost on restart" : `, sync ${history.sync}`;
   tile("history", history.store, `${history.state}${lasts}`, history.state === "ok" ? "" : "bad");
 }
 
@@ -328,7 +352,12 @@ const feed = {
   waiting: [],
   add(kind, who, text) {
     this.waiting.push([new Date(), kind, who, text]);
-    if (this.waiting.length > FEED_LINES) this.waiting.shift(); // as many would push it out again
+    if (this.waiting.length > FEED_LINES) this.waiting.shift(); // newer lines would push it out anyway
+  },
+  /** Removes the messages, which a token has shown. */
+  forget() {
+    this.waiting = this.waiting.filter(([, what]) => what !== "message");
+    for (const line of $("activity").querySelectorAll(".message")) line.remove();
   },
   draw() {
     const list = $("activity").querySelector("ol");
@@ -343,7 +372,7 @@ const feed = {
 
 // --- What the server says ------------------------------------------------------------------------------------------
 
-/** An answer that is a refusal; its message is the sentence of the problem details. */
+/** A refusal; its message is the detail of the problem. */
 class Refused extends Error {
   constructor(status, message) {
     super(message);
@@ -365,21 +394,23 @@ async function ask(path, { method = "GET", body, bearer = token, signal } = {}) 
   throw new Refused(answer.status, problem.detail || problem.title || `The server answered ${answer.status}.`);
 }
 
-async function read(path) {
-  const answer = await ask(path);
+async function read(path, options = {}) {
+  const answer = await ask(path, options);
   return answer.json().catch(() => {
-    throw new Error("The server’s answer broke off.");
+    throw new Error("The server’s answer was cut off.");
   });
 }
 
-/** Looks at /status, and keeps what /events told while that was on its way. */
+/** Reads /status, and keeps what /events told meanwhile. */
 async function refresh() {
   const began = performance.now();
+  const bearer = token;
   const [status, banned] = await Promise.all([read("status"), token ? read("bans") : { bans: [] }]);
-  if (began < seen.began) return; // a later look was answered first
-  if (seen.server && seen.server.started !== status.server.started) say("The server was started anew.");
+  if (began < seen.began || bearer !== token) return; // there is a later answer, or will be
+  if (seen.server && seen.server.started !== status.server.started) say("The server was restarted.");
   else if ($("state").dataset.state === "gone" && seen.server) say("The server answers again.");
-  const { server, rooms: all, history } = status;
+  const { server, rooms: all, history, access } = status;
+  grant(access.scope);
   Object.assign(seen, { server, rooms: all, history, bans: banned.bans, at: began, began });
   seen.users = new Map(status.users.map((user) => [user.id, user]));
   seen.news = seen.news.filter(({ at }) => at >= began);
@@ -388,7 +419,7 @@ async function refresh() {
   draw();
 }
 
-/** Refreshes where nobody waits for it: that it fails is noticed by follow(). */
+/** Refreshes in the background: follow() notices failures. */
 function lookAgain() {
   return refresh().catch(() => {});
 }
@@ -407,7 +438,7 @@ const happened = {
   joined({ user: id, nick, address, room }) {
     const fresh = { idle_s: 0, messages: 0, lag_bytes: 0, skipped: 0, dialect: "" }; // until the next /status
     learn(id, { id, nick, address, room, ...fresh });
-    feed.add("joined", nick, `came to ${room}`);
+    feed.add("joined", nick, `joined ${room}`);
   },
   left({ user: id, nick, reason }) {
     learn(id, null);
@@ -430,7 +461,7 @@ function chart(server) {
   charts.deliveries.add(at, server.deliveries);
 }
 
-/** Follows /events until it ends. Not an EventSource: that cannot send a token, nor tell why it was refused. */
+/** Follows /events until it ends. An EventSource could not send a token, nor tell the reason of a refusal. */
 async function follow() {
   const stop = new AbortController();
   wake = () => {
@@ -474,9 +505,10 @@ function show(state, word, trouble = "") {
 }
 
 function lost(error) {
-  const since = seen.server ? ` What stands here is from ${clock(new Date(performance.timeOrigin + seen.at))}.` : "";
+  const since = seen.server ? ` This page shows the state at ${clock(new Date(performance.timeOrigin + seen.at))}.` : "";
   if (error.status === 401) {
-    const refused = token ? `The token is not accepted any more: ${error.message}` : error.message;
+    const refused = token ? `The token is no longer accepted: ${error.message}`
+      : "From another machine, everything on this page needs a token; press Unlock.";
     lock();
     show("locked", "Token needed", refused);
   } else if (error instanceof Refused) show("polled", "Not live", error.message);
@@ -485,7 +517,7 @@ function lost(error) {
 
 async function live() {
   for (;;) {
-    let pause = 100; // a stream that ends says nothing about the server: /status does, at once
+    let pause = 100; // the end of a stream says nothing about the server: /status does, at once
     try {
       await refresh();
       await follow();
@@ -502,7 +534,7 @@ async function live() {
 
 // --- Actions -------------------------------------------------------------------------------------------------------
 
-/** Opens a dialog with these values in its form; `send` takes what was entered, and returns what to say then. */
+/** Opens a dialog with these values in its form; `send` takes the entered ones, and returns the sentence for success. */
 function open(id, values, send) {
   const dialog = $(id);
   const form = dialog.querySelector("form");
@@ -526,7 +558,7 @@ function open(id, values, send) {
     }
     if (token) await lookAgain();
   };
-  // A token is not left in a field; told of late, when it is open again already, what is in it is new.
+  // A token is not left in a field; but if the dialog is open again by now, its content is new.
   dialog.onclose = () => dialog.open || form.reset();
   dialog.querySelector(".cancel").onclick = () => dialog.close();
   dialog.showModal();
@@ -535,19 +567,50 @@ function open(id, values, send) {
 function askToken() {
   open("token-dialog", {}, async (entered) => {
     const bearer = entered.token.trim();
-    if (!/^[!-~]+$/.test(bearer)) throw new Error("That is not the token: it is one word of ASCII.");
-    await ask("bans", { bearer });
+    if (!/^[!-~]+$/.test(bearer)) throw new Error("Not a token: a token is one word of ASCII.");
+    const { access } = await read("status", { bearer });
     token = bearer;
-    document.documentElement.classList.add("unlocked");
+    remember(token);
+    grant(access.scope);
     wake();
-    return "The actions are unlocked.";
+    return access.scope === "all" ? "Unlocked." : "Unlocked for reading.";
   });
 }
 
 function lock() {
   token = "";
+  remember("");
   seen.bans = [];
-  document.documentElement.classList.remove("unlocked");
+  view.close();
+  feed.forget();
+  grant("none");
+}
+
+/** Keeps the token for a reload of this tab; a browser that refuses storage asks for it again. */
+function remember(bearer) {
+  try {
+    if (bearer) sessionStorage.setItem("token", bearer);
+    else sessionStorage.removeItem("token");
+  } catch { /* refused */ }
+}
+
+function remembered() {
+  try {
+    return sessionStorage.getItem("token") ?? "";
+  } catch {
+    return "";
+  }
+}
+
+/** Shows the parts of the page that the scope allows, and says what the others need. */
+function grant(granted) {
+  scope = granted;
+  document.documentElement.classList.toggle("reads", scope !== "none");
+  document.documentElement.classList.toggle("acts", scope === "all");
+  $("access").hidden = scope === "all";
+  put($("access"), scope === "none"
+    ? "Messages, bans and the addresses of users with a nick are hidden; a token shows them."
+    : "The read-only token shows everything and changes nothing; the admin token unlocks actions.");
 }
 
 function askKick(user) {
@@ -563,7 +626,7 @@ function askBan(user) {
   const host = hostOf(user?.address ?? "");
   const known = { nick: user?.nick ?? "", address: host, network: host && networkOf(host) };
   form.elements.kind.onchange = () => { form.elements.value.value = known[form.elements.kind.value]; };
-  const kind = !user || user.nick === user.address ? "address" : "nick"; // who has no nick is called by the address
+  const kind = !user || user.nick === user.address ? "address" : "nick"; // a user without a nick is named by the address
   open("ban-dialog", { kind, value: known[kind] }, async ({ for_s: seconds, ...ban }) => {
     await ask("bans", { method: "POST", body: { ...ban, for_s: Number(seconds) } });
     return `${ban.value} is banned.`;
@@ -573,7 +636,7 @@ function askBan(user) {
 async function lift(ban) {
   try {
     await ask(`bans/${ban.id}`, { method: "DELETE" });
-    say(`${ban.value} may come in again.`);
+    say(`${ban.value} is no longer banned.`);
     await refresh();
   } catch (problem) {
     say(problem.message);
@@ -583,12 +646,78 @@ async function lift(ban) {
 function askAnnounce(room) {
   const choice = $("announce-dialog").querySelector("select");
   choice.replaceChildren(make("option", "all rooms", { value: "" }));
-  for (const { name } of seen.rooms) choice.append(make("option", name, { value: name }));
+  for (const { name } of seen.rooms.filter(({ members }) => members)) choice.append(make("option", name, { value: name }));
   open("announce-dialog", { room }, async ({ text, room: where }) => {
     await ask("announce", { method: "POST", body: where ? { text, room: where } : { text } });
     return `Announced to ${where || "all rooms"}.`;
   });
 }
+
+// --- A room’s messages ---------------------------------------------------------------------------------------------
+
+const view = {
+  name: "",
+  lines: ROOM_LINES,
+  dialog: $("room-dialog"),
+  part: (selector) => $("room-dialog").querySelector(selector),
+
+  open(room) {
+    Object.assign(this, { name: room.name, lines: ROOM_LINES });
+    put(this.part(".whom"), room.name);
+    this.part("ol").replaceChildren();
+    this.dialog.showModal();
+    this.load();
+  },
+
+  close() {
+    if (this.dialog.open) this.dialog.close();
+  },
+
+  /** Reads the last messages again; from where they end, the view stays at the end. */
+  async load() {
+    if (!this.dialog.open) return;
+    const { name, lines } = this;
+    const { seq, topic } = seen.rooms.find((room) => room.name === name) ?? { seq: 0, topic: "" };
+    put(this.part(".topic"), topic);
+    this.part("ol").hidden = this.part(".earlier").hidden = scope === "none";
+    this.part(".unlock").hidden = scope !== "none";
+    put(this.part(".hint"), scope === "none" ? "A token shows its messages." : "");
+    put(this.part(".error"), "");
+    if (scope === "none") return;
+    try {
+      const after = Math.max(0, seq - lines);
+      const page = await read(`rooms/${encodeURIComponent(name)}/messages?after=${after}&limit=${ROOM_LINES_MAX}`);
+      if (name === this.name && lines === this.lines) this.draw(page.messages, after > 0 && page.messages.length >= lines);
+    } catch (problem) {
+      put(this.part(".error"), problem.message);
+    }
+  },
+
+  draw(messages, hasEarlier) {
+    const list = this.part("ol");
+    const atEnd = list.scrollTop + list.clientHeight >= list.scrollHeight - 8;
+    list.replaceChildren(...messages.map((message) => this.line(message)));
+    this.part(".earlier").hidden = !hasEarlier || this.lines >= ROOM_LINES_MAX;
+    put(this.part(".hint"), messages.length ? "" : "No messages are kept.");
+    if (atEnd) list.scrollTop = list.scrollHeight;
+  },
+
+  line({ time, kind: what, from, text }) {
+    const line = make("li", "", { class: what });
+    const who = { said: `[${from}]`, acted: `* ${from}`, topic: `> ${from} set the topic:` }[what];
+    line.append(make("time", isToday(new Date(time)) ? clock(new Date(time)) : moment(time), { datetime: time }), " ", make("bdi", who, { class: "who" }), " ");
+    line.append(make("bdi", text));
+    return line;
+  },
+};
+
+view.part(".cancel").addEventListener("click", () => view.close());
+view.part(".members").addEventListener("click", () => { view.close(); showUsersOf(view.name); });
+view.part(".unlock").addEventListener("click", () => { view.close(); askToken(); });
+view.part(".earlier").addEventListener("click", () => {
+  view.lines = Math.min(view.lines + ROOM_LINES, ROOM_LINES_MAX);
+  view.load();
+});
 
 $("unlock").addEventListener("click", askToken);
 $("lock").addEventListener("click", () => { lock(); wake(); });
@@ -597,6 +726,7 @@ $("new-ban").addEventListener("click", () => askBan(null));
 $("try-now").addEventListener("click", () => wake());
 $("filter").addEventListener("input", draw);
 setInterval(() => {
-  if ($("state").dataset.state === "live") lookAgain();
+  if ($("state").dataset.state === "live") lookAgain().then(() => view.load());
 }, REFRESH_MS);
+token = remembered();
 live();

@@ -1,4 +1,4 @@
-"""The routes that tell: how the server is, who is online, what was said. They change nothing."""
+"""The routes that only read: the server's state, users online, rooms, messages."""
 
 from __future__ import annotations
 
@@ -10,13 +10,15 @@ import msgspec
 from falcon import Request, Response
 from msgspec import Meta, Struct
 
+from gchat.admin.access import Scope
 from gchat.admin.metrics import Metrics
 from gchat.admin.operator import NotPossible, Operator
 from gchat.admin.values import JSON, Problem, indented, json
+from gchat.admin.visibility import GRANTED, visible
 
 Query = TypeVar("Query", bound=Struct)
 
-#: Users in one piece of an answer: encoding them takes 1 ms at most, and then others have a turn.
+#: Users in one piece of an answer: encoding them takes at most 1 ms, and then others have a turn.
 PIECE = 100
 
 _PAGE_TYPES = {
@@ -29,7 +31,8 @@ _PAGE_TYPES = {
 class Reading:
     """A route that can be read. HEAD is GET without the body, which falcon leaves out."""
 
-    media_types: tuple[str, ...] = (JSON,)  # that it can answer with
+    media_types: tuple[str, ...] = (JSON,)  # of its answers
+    private = ""  # what reading it is called, if it needs a token
 
     def on_get(self, req: Request, resp: Response, /, **params: Any) -> None:
         """Answer."""
@@ -41,26 +44,31 @@ class Reading:
 
 
 class _InPieces(Reading):
-    """A long answer, made while it is sent: after each piece the server lets others have their turn (Handler.write)."""
+    """A long answer, made while it is sent: after each piece the server gives others a turn (Handler.write)."""
 
     def __init__(self, operator: Operator) -> None:
         self._operator = operator
 
-    def on_get(self, _req: Request, resp: Response, /, **_params: Any) -> None:
+    def on_get(self, req: Request, resp: Response, /, **_params: Any) -> None:
         """Answer in pieces."""
-        resp.content_type, resp.stream = JSON, self._pieces()
+        resp.content_type, resp.stream = JSON, self._pieces(req.context.scope)
 
-    def _pieces(self) -> Iterator[bytes]:
+    def _pieces(self, scope: Scope) -> Iterator[bytes]:
         raise NotImplementedError
+
+    def _users(self, scope: Scope) -> Iterator[bytes]:
+        """Return the scope, and the users as it may see them."""
+        yield b',\n  "access": ' + json(GRANTED[scope])
+        yield from _rows("users", ([visible(user, scope) for user in piece] for piece in self._operator.users()))
 
 
 class Status(_InPieces):
-    """Everything at once, users one a line."""
+    """Everything at once, one user per line."""
 
-    def _pieces(self) -> Iterator[bytes]:
+    def _pieces(self, scope: Scope) -> Iterator[bytes]:
         operator = self._operator
         yield b'{\n  "server": ' + _inner(operator.server()) + b',\n  "online": %d' % operator.online()
-        yield from _rows("users", operator.users())
+        yield from self._users(scope)
         yield from _rows("rooms", _in_pieces(operator.rooms()))
         yield (
             b',\n  "limits": ' + _inner(operator.limits()) + b',\n  "history": ' + _inner(operator.history()) + b"\n}\n"
@@ -68,18 +76,18 @@ class Status(_InPieces):
 
 
 class Users(_InPieces):
-    """Who is online."""
+    """The users online."""
 
-    def _pieces(self) -> Iterator[bytes]:
+    def _pieces(self, scope: Scope) -> Iterator[bytes]:
         yield b'{\n  "online": %d' % self._operator.online()
-        yield from _rows("users", self._operator.users())
+        yield from self._users(scope)
         yield b"\n}\n"
 
 
 class Rooms(_InPieces):
-    """The rooms with somebody in them."""
+    """The rooms with members or a history."""
 
-    def _pieces(self) -> Iterator[bytes]:
+    def _pieces(self, _scope: Scope) -> Iterator[bytes]:
         rooms = self._operator.rooms()
         yield b'{\n  "online": %d' % self._operator.online()
         yield from _rows("rooms", _in_pieces(rooms))
@@ -87,14 +95,16 @@ class Rooms(_InPieces):
 
 
 class MessagesQuery(Struct, frozen=True, forbid_unknown_fields=True):
-    """Which messages of a room: those after a number, the oldest first."""
+    """A part of a room's messages: those after a number, oldest first."""
 
-    after: Annotated[int, Meta(ge=0, le=2**53, description="the number of the last message that is known")] = 0
+    after: Annotated[int, Meta(ge=0, le=2**53, description="the number of the last message already known")] = 0
     limit: Annotated[int, Meta(ge=1, le=1000, description="how many at most")] = 100
 
 
 class Messages(Reading):
-    """What was said in a room."""
+    """A room's messages."""
+
+    private = "Reading messages"
 
     def __init__(self, operator: Operator) -> None:
         self._operator = operator
@@ -111,7 +121,7 @@ class Messages(Reading):
 
 
 class Healthz(Reading):
-    """Whether the server is alive: it is if it answers."""
+    """Whether the server is alive: it is, if it answers."""
 
     def on_get(self, _req: Request, resp: Response, /, **_params: Any) -> None:
         """Answer."""
@@ -119,7 +129,7 @@ class Healthz(Reading):
 
 
 class Readyz(Reading):
-    """Whether the server can do its work."""
+    """Whether the server can store messages."""
 
     def __init__(self, operator: Operator) -> None:
         self._operator = operator
@@ -132,7 +142,7 @@ class Readyz(Reading):
 
 
 class MetricsPage(Reading):
-    """What Prometheus scrapes, as text or as OpenMetrics."""
+    """The metrics for Prometheus, as text or as OpenMetrics."""
 
     media_types = ("text/plain", "application/openmetrics-text")
 
@@ -140,7 +150,7 @@ class MetricsPage(Reading):
         self._metrics = Metrics(operator)
 
     def on_get(self, req: Request, resp: Response, /, **_params: Any) -> None:
-        """Answer in the format that is liked best."""
+        """Answer in the preferred format."""
         resp.data, resp.content_type = self._metrics.exposition(req.accept)
 
 
@@ -156,7 +166,7 @@ class PageFile(Reading):
     def on_get(self, _req: Request, resp: Response, /, **_params: Any) -> None:
         """Answer with the file."""
         if self._content is None:
-            raise Problem(404, "This server was installed without its page; /status tells the same")
+            raise Problem(404, "This server was installed without its page; /status has the same data")
         resp.content_type, resp.data = self._content_type, self._content
 
 
@@ -176,7 +186,7 @@ def query_of(params: Mapping[str, Any], kind: type[Query]) -> Query:
     try:
         return msgspec.convert(params, kind, strict=False)
     except msgspec.ValidationError as error:
-        raise Problem(400, f"The query cannot be understood: {error}") from None
+        raise Problem(400, f"Invalid query: {error}") from None
 
 
 def _inner(value: Any) -> bytes:
@@ -190,7 +200,7 @@ def _in_pieces(values: Iterable[Any]) -> Iterator[list[Any]]:
 
 
 def _rows(name: str, pieces: Iterable[list[Any]]) -> Iterator[bytes]:
-    """Return a list of the document's, one value a line, in pieces."""
+    """Return one list of the document, one value per line, in pieces."""
     start = b',\n  "' + name.encode() + b'": ['
     begin = b"\n    "
     for piece in pieces:

@@ -1,6 +1,6 @@
-"""HTTP over sockets: gevent's pywsgi with a strict head, a deadline for everything, and a place for whoever is quick.
+"""HTTP over sockets: gevent's pywsgi with a strict head, a deadline for everything, and places for quick requests.
 
-What a peer sends slowly, or not at all, costs nobody else: a connection that waits for its next head makes room for a
+A slow or silent peer costs nobody else: a connection that waits for its next head makes room for a
 newcomer when all places are taken, and requests that take long never hold all of them.
 """
 
@@ -30,7 +30,7 @@ logger = logging.getLogger("gchat")
 #: Connections at a time.
 MAX_CONNECTIONS = 64
 
-#: Of them, with a request that is being answered: the rest is for those who ask for HEALTH, which takes no time.
+#: Of them, with a request that is being answered: the rest is for HEALTH, which takes no time.
 MAX_WORKING = 56
 HEALTH = frozenset(["/healthz", "/readyz"])
 
@@ -95,7 +95,7 @@ class Handler(WSGIHandler):
         return None if self.close_connection else True
 
     def _read_head(self) -> list[bytes]:
-        """Return the lines of the next head, without the empty one that ends it; none if there is none to come."""
+        """Return the lines of the next head, without the empty one that ends it; none at the end of the stream."""
         self.socket.settimeout(None)
         self.server.waiting[self] = None
         try:
@@ -113,7 +113,7 @@ class Handler(WSGIHandler):
             raise
         finally:
             self.server.waiting.pop(self, None)
-        raise Problem(408, f"The head of the request did not come in {HEAD_S:g} s")
+        raise Problem(408, f"The head of the request did not arrive within {HEAD_S:g} s")
 
     def _read_lines(self) -> list[bytes]:
         lines: list[bytes] = []
@@ -123,12 +123,12 @@ class Handler(WSGIHandler):
             if line == b"\r\n" and lines:
                 return lines
             if len(line) > MAX_LINE_BYTES and not lines:
-                raise Problem(414, f"The request line is too long: {MAX_LINE_BYTES:,} bytes at most are taken")
+                raise Problem(414, f"The request line is too long; at most {MAX_LINE_BYTES:,} bytes are accepted")
             left -= len(line)
             if left < 0 or len(line) > MAX_LINE_BYTES:
-                raise Problem(431, f"The head is too large: {MAX_HEAD_BYTES:,} bytes at most are taken")
+                raise Problem(431, f"The head is too large; at most {MAX_HEAD_BYTES:,} bytes are accepted")
             if not line.endswith(b"\n"):
-                return []  # the peer is gone, or has nothing more to ask
+                return []  # the peer is gone, or sends no more requests
             lines.append(line)
             if not line.endswith(b"\r\n"):
                 raise Problem(400, "A line of the head does not end with CR LF")
@@ -250,7 +250,7 @@ class Handler(WSGIHandler):
             logger.error("admin: a request crashed; it alone is closed", exc_info=(t, v, tb))
         if not self.response_length:
             try:
-                self.socket.sendall(_answer(Problem(500, "Something went wrong here; the server's log says what")))
+                self.socket.sendall(_answer(Problem(500, "Internal error; the server's log has the details")))
             except OSError:
                 pass
 
@@ -260,12 +260,12 @@ class AdminServer(WSGIServer):
 
     handler_class = Handler
 
-    # A newcomer who has to be made room for costs 0.4 ms: with 16 at a time, as in the chat, a crowd of slow heads held
+    # A newcomer that needs a place freed costs 0.4 ms: with 16 at a time, as in the chat, a crowd of slow heads held
     # the loop for up to 12 ms (measured), and with 2 for no longer than fan-out itself does.
     max_accept = 2
 
     def __init__(self, listener: socket.socket, application: Callable[..., Iterable[bytes]]) -> None:
-        # SERVER_NAME, for without it the address is looked up in the DNS at the start.
+        # SERVER_NAME, because without it the address is looked up in the DNS at the start.
         super().__init__(
             listener,
             application,
@@ -283,10 +283,10 @@ class AdminServer(WSGIServer):
         self._last_turn.set()
 
     def take_turn(self) -> None:
-        """Let the chat have its turn, and whoever works here and came before: one piece of work in a turn of the loop.
+        """Give the chat a turn, and each earlier request here: one piece of work in a turn of the loop.
 
-        With breathe() alone all who work would go on in the same turn: four who ask for the status of 5,000 users held
-        the loop for 18 ms (measured).
+        With breathe() alone all requests would go on in the same turn: four that asked for the status of 5,000 users
+        held the loop for 18 ms (measured).
         """
         before, self._last_turn = self._last_turn, (mine := Event())
         try:
@@ -311,7 +311,7 @@ class AdminServer(WSGIServer):
             return None
 
     def do_handle(self, *args: Any) -> None:
-        """Handle a connection in a greenlet of its own, if there is place, or place can be made."""
+        """Handle a connection in a greenlet of its own, if there is a place, or one can be freed."""
         sock, _ = args
         if len(self.open) >= MAX_CONNECTIONS and not self._make_room():
             try:
@@ -338,7 +338,7 @@ class AdminServer(WSGIServer):
             del self.waiting[handler]
             handler.evict(socket.SHUT_RD)
             return True
-        # These are answered at once: a request that is still here has a peer who does not read the answer.
+        # These are answered at once: if such a request is still here, its peer does not read the answer.
         if handler := next((handler for handler, path in self.working.items() if path in HEALTH), None):
             del self.working[handler]
             handler.evict(socket.SHUT_RDWR)
@@ -356,7 +356,7 @@ class AdminServer(WSGIServer):
         super().stop(timeout_s)
 
     def _pause(self, error: OSError) -> None:
-        """Accept nobody for a moment: there is no descriptor for them, and the loop would spin."""
+        """Accept no connection for a moment: there is no descriptor for it, and the loop would spin."""
         now = time.monotonic()
         if now - self._complained_at >= 60:
             self._complained_at = now
@@ -371,7 +371,7 @@ class AdminServer(WSGIServer):
 
 def _full() -> Problem:
     # Each time a new one: an exception keeps the frames of every place that it was raised at, and all that is in them.
-    return Problem(503, "All places are taken; try again in a moment", Retry_After="1")
+    return Problem(503, "Too many connections; try again in a moment", Retry_After="1")
 
 
 def _answer(problem: Problem) -> bytes:

@@ -1,24 +1,33 @@
-"""The token file: whoever can read it may change things. The token is never logged and never leaves this process."""
+"""A token file: anybody who can read it has its token. The token is never logged."""
 
 from __future__ import annotations
 
+import codecs
 import os
 import secrets
+import shlex
 import stat
+from typing import NoReturn
 
+from gchat.admin.values import Secret
 from gchat.protocol.errors import GchatError
 
-#: Random bytes in a new token, and the fewest characters that are taken for one: 128 bits in base 64.
+#: Random bytes in a new token, and the fewest characters of an accepted one: 128 bits in base 64.
 TOKEN_BYTES = 32
 MIN_LENGTH = 22
 
+MAX_LENGTH = 4096
+
 
 class TokenError(GchatError):
-    """The token file cannot be used: says which, and what to do."""
+    """The token file cannot be used; the text says which file, why, and what to do."""
 
 
-def load_or_make(path: str) -> tuple[str, bool]:
-    """Return the token in the file, and whether it was made now. "" is an empty file's. Raises TokenError."""
+def load_or_make(path: str) -> tuple[Secret, bool]:
+    """Return the token in the file, and whether the file was made now. The token of an empty file is "".
+
+    Raises TokenError.
+    """
     try:
         made = _make(path)
         return _load(path), made
@@ -28,7 +37,7 @@ def load_or_make(path: str) -> tuple[str, bool]:
 
 
 def _make(path: str) -> bool:
-    """Make the file if there is none, at once with all that is in it: nobody reads it half written, and empty."""
+    """Make the file if there is none, at once with its content, so that nobody reads an unfinished one."""
     if os.path.lexists(path):
         return False
     directory = os.path.dirname(os.path.abspath(path))
@@ -48,25 +57,29 @@ def _make(path: str) -> bool:
     return True
 
 
-def _load(path: str) -> str:
-    # A pipe is not waited for.
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+def _load(path: str) -> Secret:
+    """Return the token. First it must be a token file at all: advice for one does harm to any other file."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # a pipe is not waited for
     with os.fdopen(descriptor, "rb") as file:
         found = os.fstat(descriptor)
         if not stat.S_ISREG(found.st_mode):
-            raise TokenError(f"cannot use the token file {path}: it is not a file")
-        if found.st_mode & 0o077:
-            raise TokenError(
-                f"others may read or write the token file {path}: chmod 600 it, and change the token if they did"
-            )
-        token = file.read(4097).strip()
-    if not token:
-        return ""
-    if len(token) > 4096 or not all(0x21 <= byte <= 0x7E for byte in token):
-        raise TokenError(f"the token file {path} must hold one word of printable ASCII; remove it to have one made")
-    if len(token) < MIN_LENGTH:
+            _refuse(path, "it is not a regular file")
+        if found.st_uid not in (os.geteuid(), 0):  # root can read every file anyway
+            _refuse(path, "it belongs to another user")
+        token = file.read(MAX_LENGTH + 1).removeprefix(codecs.BOM_UTF8).strip()
+    if len(token) > MAX_LENGTH or not all(0x21 <= byte <= 0x7E for byte in token):
+        _refuse(path, "expected a single word of printable ASCII")
+    if 0 < len(token) < MIN_LENGTH:
+        _refuse(path, f"a token has at least {MIN_LENGTH} characters, not {len(token)}")
+    if found.st_mode & 0o077:
+        if found.st_uid != os.geteuid():
+            _refuse(path, "other users can read or write it")
         raise TokenError(
-            f"the token in {path} can be guessed: it has {len(token)} characters, {MIN_LENGTH} are needed; "
-            "remove the file to have one made"
+            f"other users can read or write the token file {path}; type chmod 600 {shlex.quote(path)}, and change the "
+            "token if they may know it"
         )
-    return token.decode()
+    return Secret(token.decode())
+
+
+def _refuse(path: str, reason: str) -> NoReturn:
+    raise TokenError(f"{path} is not a token file: {reason}; choose another path, and the file is created")

@@ -1,4 +1,4 @@
-"""Values as JSON, and errors as problem details (RFC 9457): everything that the endpoint says goes through here."""
+"""Values as JSON, errors as problem details (RFC 9457), and secrets that no repr shows."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "
     "frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 )
-#: On every answer, errors too: no page but ours runs or shows any of it, and nothing of it stays anywhere.
+#: On every answer, errors too: only our own page may run or show it, and nothing stores it.
 HEADERS = (
     ("Content-Security-Policy", _POLICY),
     ("X-Content-Type-Options", "nosniff"),
@@ -26,8 +26,17 @@ HEADERS = (
 )
 
 
+class Secret(str):
+    """A token, or a header with one: whatever it is part of, a repr does not show it."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "<secret>"
+
+
 class Problem(GchatError):
-    """A request that cannot be done: the status, and a sentence that says what to do instead."""
+    """A request that is refused: the status, and a sentence that says what to do instead."""
 
     def __init__(self, status: int, detail: str, **headers: str) -> None:
         super().__init__(detail)
@@ -42,10 +51,10 @@ class Problem(GchatError):
 
 
 def json(value: Any) -> bytes:
-    """Return a value as JSON in one line, fit for a terminal: every text in it is printable."""
+    """Return a value as JSON in one line, safe on a terminal: every text in it is printable."""
     try:
         encoded = msgspec.json.encode(value)
-        if encoded.isascii() and b"\\" not in encoded and b"\x7f" not in encoded:  # as nearly always: nothing to do
+        if encoded.isascii() and b"\\" not in encoded and b"\x7f" not in encoded:  # nearly always: nothing to do
             return encoded
     except UnicodeEncodeError:
         pass  # a lone surrogate, which is not printable either

@@ -1,1 +1,1 @@
-"""Who is where, and who gets what. Pure: commands go in with the time, effects come out; nothing here waits."""
+"""The users, nicks and rooms, and their rules. Pure: commands go in with the time, effects come out; nothing waits."""

@@ -1,4 +1,4 @@
-"""Who may not come in: bans of nicks, addresses and networks. Pure: the time is always given."""
+"""Bans of nicks, addresses and networks. Pure: the time is always given."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Kind = Literal["nick", "address", "network"]
 
 
 class Ban(Struct, frozen=True):
-    """One ban; times in seconds since the epoch, `until` 0 for ever."""
+    """One ban; times are in seconds since the epoch, and an `until` of 0 means for ever."""
 
     id: int
     kind: Kind
@@ -25,7 +25,7 @@ class Ban(Struct, frozen=True):
 
 
 class Bans:
-    """All bans that are in force; those that have ended are dropped by whoever calls `expire`."""
+    """All bans in force; `expire` drops those that have ended."""
 
     def __init__(self) -> None:
         self.all: dict[int, Ban] = {}
@@ -33,38 +33,38 @@ class Bans:
         self._networks: dict[IPv4Network | IPv6Network, Ban] = {}
 
     def make(self, kind: str, value: str, reason: str, now: float, for_s: float) -> Ban:
-        """Return a ban that is not yet in force. Raises Refusal if there can be no such one."""
+        """Return a ban that is not yet in force. Raises Refusal for a wrong kind or value."""
         if kind == "nick":
             value = text.nick(value, 100)
         elif kind in ("address", "network"):
             value = _network(kind, value)
         else:
-            raise Refusal(Code.BAD_COMMAND, f'There is no kind of ban "{kind}"; expected nick, address or network')
+            raise Refusal(Code.BAD_COMMAND, f'Unknown kind of ban "{kind}"; expected nick, address or network')
         until = now + for_s if for_s else 0.0
         return Ban(max(self.all, default=0) + 1, kind, value, reason, now, until)  # type: ignore[arg-type]
 
     def add(self, ban: Ban) -> None:
-        """Put a ban in force; it replaces one of the same."""
+        """Put a ban in force; it replaces a ban of the same value."""
         for other in [other for other in self.all.values() if (other.kind, other.value) == (ban.kind, ban.value)]:
             self.remove(other.id)
         self.all[ban.id] = ban
         self._index()
 
     def remove(self, ban: int) -> Ban | None:
-        """End a ban; return it, None if there is none with this id."""
+        """End a ban and return it, or None if there is no ban with this id."""
         found = self.all.pop(ban, None)
         self._index()
         return found
 
     def expire(self, now: float) -> bool:
-        """Drop what has ended; return whether anything has."""
+        """Drop the bans that have ended; return whether there were any."""
         ended = [ban.id for ban in self.all.values() if ban.until and ban.until <= now]
         for ban in ended:
             self.remove(ban)
         return bool(ended)
 
     def of_nick(self, keys: frozenset[str]) -> Ban | None:
-        """Return the ban of a nick with these keys (text.name_keys): what looks like a banned one is banned too."""
+        """Return the ban of a nick with these keys (text.name_keys): a lookalike of a banned nick is banned too."""
         if not self._nicks:
             return None
         return next((self._nicks[key] for key in keys if key in self._nicks), None)
@@ -89,9 +89,10 @@ def _network(kind: str, value: str) -> str:
     try:
         return str(_address(value)) if kind == "address" else str(ip_network(value, strict=False))
     except ValueError:
-        raise Refusal(
-            Code.BAD_NAME, f'"{text.printable(value)[:64]}" is no {kind}; expected one as {_EXAMPLES[kind]}'
-        ) from None
+        raise Refusal(Code.BAD_NAME, f'"{text.printable(value)[:64]}" is not {_KINDS[kind]}') from None
 
 
-_EXAMPLES = {"address": "203.0.113.7 or 2001:db8::7", "network": "203.0.113.0/24 or 2001:db8::/64"}
+_KINDS = {
+    "address": "an address; expected one like 203.0.113.7 or 2001:db8::7",
+    "network": "a network; expected one like 203.0.113.0/24 or 2001:db8::/64",
+}

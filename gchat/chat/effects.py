@@ -27,6 +27,7 @@ class CloseReason(StrEnum):
     ENDLESS = "endless"  # no newline
     SHUTDOWN = "shutdown"
     NO_HISTORY = "no_history"  # the room's history cannot be read now
+    PROBE = "probe"  # gone before it said a line or was announced: a port scan, a health check
     CRASHED = "crashed"  # our fault
     REPLACED = "replaced"  # its user has come back on another connection
     KICKED = "kicked"  # by the operator
@@ -47,6 +48,12 @@ class Publish(Struct, frozen=True, gc=False):
     session: int
     message: Message
     lineage: str = ""
+
+
+class Arrive(Struct, frozen=True, gc=False):
+    """The user of a session is here: it has said a line, opened in the rich dialect, or stayed long enough."""
+
+    session: int
 
 
 class Announce(Struct, frozen=True, gc=False):
@@ -127,7 +134,7 @@ class Forget(Struct, frozen=True, gc=False):
 
 
 class Remembered(Struct, frozen=True):
-    """Who and where a user is who may come back after the server has been started again."""
+    """The name and room of a user who may come back after a restart of the server."""
 
     name: str
     has_nick: bool
@@ -148,4 +155,6 @@ class Close(Struct, frozen=True, gc=False):
     reason: CloseReason
 
 
-Effect = Publish | Announce | Proclaim | Deliver | Transmit | Enter | Recall | Search | Forget | Remember | Close
+Effect = (
+    Publish | Arrive | Announce | Proclaim | Deliver | Transmit | Enter | Recall | Search | Forget | Remember | Close
+)

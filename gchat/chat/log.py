@@ -1,13 +1,13 @@
-"""The room log: what a room is told, encoded once, and a cursor into it for each reader. The heart of the fan-out.
+"""The room log: everything a room is told, encoded once, and a cursor for each reader. The heart of the fan-out.
 
-Bytes in, bytes out; knows no socket. Nobody has a queue of copies: to broadcast is to append once, a reader is a place
-in the log, and what the kernel does not take stays where it is. Memory is the ring, whoever reads or does not.
+Bytes in, bytes out; knows no socket. No reader has a queue of copies: to broadcast is to append once, a reader is a
+place in the log, and what the kernel does not take stays in the log. Slow readers cost no memory beyond the ring.
 
-A reader that has everything is *live*: it has no place of its own, and its next bytes are those of everybody who is
+A reader that has everything is *live*: it has no place of its own, and its next bytes are those of all that are
 live, the same object. One whose next bytes are its own (an answer, or a turn in which it spoke itself and does not hear
 itself) is *aside* for that turn, and served by itself. One whose kernel buffer is full is *behind*, and costs nothing
-until it can be written to again. Whoever falls off the ring finishes its half-sent line, is told which numbers it
-missed, and goes on at the live end.
+until it can be written to again. A reader that falls off the ring finishes its half-sent line, is told which numbers
+it missed, and goes on at the live end.
 
 Positions are bytes since the log began. A cursor's position is always at the beginning of a line.
 """
@@ -18,7 +18,7 @@ from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable
 
-# Own bytes that begin with it are telnet's, for the terminal and not for the eye: no prompt is finished before them.
+# Own bytes that begin with it are telnet commands: the user does not see them, so no newline goes before them.
 # (No text can: in UTF-8 there is no such byte.)
 _IAC = 255
 
@@ -41,7 +41,7 @@ class Chunk:
         self.end = start + len(data)
         self.seq = seq  # the number of the first message here, or of the next one if there is none
         self.pieces = pieces  # (position, next number there, whether each line has a number)
-        self.spans = spans  # session: (start, end) of what it does not hear, for it said that itself
+        self.spans = spans  # session: (start, end) of its own messages, which it is not sent
 
     def seq_at(self, position: int) -> int:
         """Return the number of the first message at or after `position`, which is the beginning of a line."""
@@ -63,10 +63,10 @@ class Chunk:
 
 
 class RoomLog:
-    """What one room is told, in one dialect: a ring of chunks, and everybody who reads it.
+    """What one room is told, in one dialect: a ring of chunks, and its readers.
 
     1. `append` in the order of the room; what a turn appended can be read once `seal` made a chunk of it.
-    2. At seal everybody who is live is owed exactly the chunk, and the shell must send it to each of them before
+    2. At seal every live reader is owed exactly the chunk, and the shell must send it to each of them before
        the next seal (those who become live later have read it by themselves).
     3. The ring holds at least the last chunk, and at most `capacity` bytes beside the oldest.
     """
@@ -77,7 +77,7 @@ class RoomLog:
         self.end = 0  # where the last chunk ends
         self.capacity = capacity
         self.encode_skip = encode_skip
-        self.live: dict[int, Cursor] = {}  # by descriptor: the fan-out needs nothing else of anybody
+        self.live: dict[int, Cursor] = {}  # by descriptor: the fan-out needs nothing else
         self.aside: dict[Cursor, None] = {}
         self.behind: dict[Cursor, None] = {}
         self._chunks: list[Chunk] = []
@@ -96,7 +96,7 @@ class RoomLog:
     def append(self, data: bytes, count: int, speaker: Cursor | None) -> None:
         """Append lines: one for each of `count` messages, or any number of them without a number if that is 0.
 
-        `speaker` is who said this, and does not hear it.
+        `speaker` said this, and does not hear it.
         """
         start, end = self.open_end, self.open_end + len(data)
         if speaker is not None and speaker.log is self:
@@ -122,7 +122,7 @@ class RoomLog:
         return data
 
     def trim(self) -> None:
-        """After a turn, when all who were aside were served: drop everything, if nobody is behind to need it."""
+        """After a turn, when all that were aside were served: drop everything, if no reader is behind."""
         if not self.behind:
             self._chunks.clear()
             self._starts.clear()
@@ -204,6 +204,7 @@ class Cursor:
         "_silent",
         "_unfinished",
         "descriptor",
+        "is_over",
         "log",
         "owed",
         "session",
@@ -214,12 +215,13 @@ class Cursor:
         self.session = session
         self.descriptor = descriptor  # where the shell sends to: nothing but a key here
         self.log: RoomLog | None = None
+        self.is_over = False  # whether nothing can be sent any more
         self.owed = 0  # bytes of its own lines, waiting for their turn
         self.skipped = 0  # messages that it was told it missed
         self._own: deque[tuple[int, bytes]] | None = None  # those lines, each with its position
         self._rest = b""  # what goes before anything else: an own line, or what is left of a half-sent one
         self._unfinished = False  # whether a prompt stands at the end of what was sent
-        self._silent = False  # whether what goes first is not for the eye
+        self._silent = False  # whether the user does not see what goes first
         self._position = 0
         self._seq = 0  # the number of the first message at or after the position
         self._next = 0  # the position after what was peeked
@@ -227,6 +229,8 @@ class Cursor:
 
     def follow(self, log: RoomLog) -> None:
         """Read `log` from where it ends now. The log before must have been left."""
+        if self.is_over:
+            return
         self.log = log
         self._position, self._seq = log.open_end, log.open_seq
         log.aside[self] = None
@@ -258,13 +262,23 @@ class Cursor:
 
     def tell(self, line: bytes) -> None:
         """Put an own line after all that the room was told until now."""
-        if not line:
+        if not line or self.is_over:
             return
         self.step_aside()
         if self._own is None:
             self._own = deque()
         self._own.append((self.log.open_end if self.log else 0, line))
         self.owed += len(line)
+
+    def end(self) -> None:
+        """Owe nothing any more, and take in nothing: whatever is sent does not arrive."""
+        if (log := self.log) is not None:
+            self.step_aside()
+            log.aside.pop(self, None)
+            log.behind.pop(self, None)
+            self.log = None
+        self.is_over = True
+        self._own, self._rest, self.owed = None, b"", 0
 
     @property
     def missed(self) -> int:
@@ -301,7 +315,7 @@ class Cursor:
             log.behind[self] = None
 
     def settle(self) -> None:
-        """Be live again, for there is nothing to peek.
+        """Be live again, because there is nothing to peek.
 
         But aside, if the next chunk is not all that it gets, or not with all in it: behind a prompt a new line comes
         first, and in the middle of a turn there may be own lines to come, and what it said itself.

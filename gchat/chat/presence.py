@@ -1,8 +1,8 @@
-"""Presence, gathered: who came, went or changed names in one room, told together when many did.
+"""Presence, gathered: users entering, leaving and renamed in one room, told together when they are many.
 
-A message costs its sender something, coming and going costs nothing and is told to everybody: a thousand joins would
-be a million deliveries. So a room is told of presence at most so often that it costs `MAX_DELIVERIES_PER_S`: a small
-room at once, a room of 500 every half second. A message waits for nothing, and what was gathered goes before it.
+Sending is limited, entering and leaving is not, and everybody is told of it: a thousand joins would be a million
+deliveries. So presence is told only as often as `MAX_DELIVERIES_PER_S` allows: in a small room at once, in a room of
+500 every half second. Messages do not wait, and the presence gathered so far is sent before them.
 """
 
 from __future__ import annotations
@@ -11,15 +11,15 @@ from msgspec import structs
 
 from gchat.protocol.events import Crowd, Entered, Left, Presence, Renamed
 
-#: Presence lines times members, a second, for each room.
+#: Presence lines times members, per second, in each room.
 MAX_DELIVERIES_PER_S = 1000
 
-#: Up to so many of a kind are told one by one.
+#: Up to this many of a kind are told one by one.
 MAX_TOLD_SINGLY = 3
 
 
 class PresenceGatherer:
-    """What one room has not been told yet."""
+    """The presence that one room has not been told yet."""
 
     __slots__ = ("_next_at", "_online", "_waiting")
 
@@ -29,7 +29,7 @@ class PresenceGatherer:
         self._online = 0
 
     def add(self, session: int, presence: Presence, members: int) -> None:
-        """Gather what happened to `session`, in the room that has so many `members` now."""
+        """Gather presence of `session`, in a room that now has `members` members."""
         self._waiting.append((session, presence))
         self._online = members
 
@@ -37,18 +37,18 @@ class PresenceGatherer:
         return bool(self._waiting)
 
     def wait_s(self, now: float) -> float:
-        """Return in how many seconds the room may be told, 0 for now."""
+        """Return in how many seconds the room may be told; 0 means now."""
         return max(0.0, self._next_at - now)
 
     def take(self, now: float) -> list[tuple[int, Presence]]:
-        """Return what the room is to be told, as (session that need not be told, 0 for none; presence) pairs."""
+        """Return what to tell the room, as pairs of the session to leave out (0: none) and the presence."""
         told = self._waiting
         self._waiting = []
         self._next_at = now + self._online / MAX_DELIVERIES_PER_S
         if len(told) <= MAX_TOLD_SINGLY:
             return told
         left = sum(isinstance(presence, Left) for _, presence in told)
-        # Told in two lines, the first counts those who were there before the others left.
+        # When it takes two lines, the first counts the users that leave in the second.
         return [
             *_together(Entered, told, self._online + left),
             *_together(Left, told, self._online),
@@ -59,7 +59,7 @@ class PresenceGatherer:
 def _together(
     kind: type[Entered | Left | Renamed], told: list[tuple[int, Presence]], online: int
 ) -> list[tuple[int, Presence]]:
-    """Return all of one kind as one, or singly if they are few: then the last of them sees `online`."""
+    """Return all of one kind as one, or one by one if they are few; the last of these has the count `online`."""
     same = [(session, presence) for session, presence in told if isinstance(presence, kind)]
     if len(same) > MAX_TOLD_SINGLY:
         return [(0, Crowd(kind, len(same), online))]

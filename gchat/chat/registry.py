@@ -1,7 +1,7 @@
 """The registry: every user, nick and room, shared by all connections. Pure, so one call is one step for everybody.
 
 Each method returns the effects of what happened, for the shell to carry out in order. What a user may ask for is in
-verbs; here are the few things that change who is where.
+verbs; here are the few operations that move users, name them and let them go.
 """
 
 from __future__ import annotations
@@ -10,10 +10,11 @@ from collections.abc import Mapping
 from itertools import count
 
 from gchat.chat import verbs
-from gchat.chat.bans import Ban, Bans
+from gchat.chat.bans import Bans
 from gchat.chat.effects import (
     MAY_RESUME,
     Announce,
+    Arrive,
     Close,
     CloseReason,
     Deliver,
@@ -24,6 +25,7 @@ from gchat.chat.effects import (
     Remembered,
 )
 from gchat.chat.limits import Limits
+from gchat.chat.names import Names
 from gchat.chat.room import Room
 from gchat.chat.session import Session
 from gchat.protocol import text
@@ -47,28 +49,26 @@ from gchat.protocol.wire import After, Opening
 #: Where everybody begins.
 LOBBY = "lobby"
 
-#: Nobody's nicks: the server's own names, and what a private message calls its reader.
-RESERVED = ("server", "admin", "you")
-
-_RESERVED_KEYS = frozenset[str]().union(*map(text.name_keys, RESERVED))
-
-
-#: Who has lost the connection may come back for so long, and nobody is told that they were gone.
+#: A user who has lost the connection may come back for so long, and nobody is told of it.
 AWAY_S = 15.0
 
-#: So many may be away; of more, who is away longest has left. A flood of connections must not be one of ghosts.
+#: So many may be away; of more, the one that is away longest has left. A flood of connections must not leave ghosts.
 MAX_AWAY = 5000
+
+#: What the older of two connections with one token is told.
+REPLACED = "You have connected again from elsewhere"
 
 
 class Registry:
-    """Who is where.
+    """All users, nicks and rooms.
 
     1. A session is in exactly one room, from connect() to leave().
-    2. No two sessions' names share a key (text.name_keys), nor one with a reserved name.
+    2. No two sessions' names share a key (see Names).
     3. A room with members exists; one without may, while there are fewer than `max_rooms`.
     4. A session that is away has no connection, and asks nothing; else it is as if it had one.
+    5. A session that is not announced is a member and is counted, but nobody is told that it comes or goes.
 
-    `now` is the wall clock in seconds since the epoch where something is dated, and any steady clock for away().
+    `now` is the wall clock in seconds since the epoch in execute(), and any steady clock elsewhere.
     """
 
     def __init__(self, limits: Limits) -> None:
@@ -76,58 +76,132 @@ class Registry:
         self.bans = Bans()
         self.sessions: dict[int, Session] = {}
         self.rooms: dict[str, Room] = {LOBBY: Room(LOBBY)}
-        self._named: dict[str, Session] = {}
+        self._names = Names(self.bans)
         self._by_lineage: dict[str, Session] = {}
         self._away: dict[Session, float] = {}  # until when, the first first
+        self._silent: dict[Session, float] = {}  # not announced yet, and when they will be
         self._ids = count(1)
 
-    def connect(self, address: str, opening: Opening | None = None, token: str = "") -> tuple[Session, list[Effect]]:
-        """Let the user at `address` in: into the lobby, or with an `opening` as that says.
+    def connect(
+        self,
+        address: str,
+        opening: Opening | None = None,
+        token: str = "",
+        *,
+        attempt: int = 0,
+        has_ended: bool = False,
+        now: float = 0.0,
+    ) -> tuple[Session, list[Effect]]:
+        """Let the user at `address` in: into the lobby, or with an `opening` as that says (see `open`).
 
-        `token` is a new secret, for who comes with an opening and has none; who comes with another session's token
-        takes that over. What of an opening cannot be is refused, after the greeting.
+        Without an opening the others learn of it at the first line, or after `announce_after_s`; `now` is of the clock
+        of `due`.
         """
-        opening = opening or Opening()
-        session = Session(next(self._ids), address, self.rooms[LOBBY], opening.token or token)
-        old = self._by_lineage.get(session.lineage)
-        effects = self._take_over(session, old) if old else []
-        if gone := self._named.get(address):  # it cannot be in use twice
-            effects += self.leave(gone, CloseReason.RESET)
-        self.sessions[session.id] = session
-        if session.lineage:
-            self._by_lineage[session.lineage] = session
-        if not session.has_nick:
-            self._named[address] = session
-        room, granted, is_there = self._grant(session, opening)
-        if old is None:
-            told = self._join(session, room)
-        elif room is not session.room:
-            told = [*self._part(session, old.name), *self._join(session, room)]
+        session = Session(next(self._ids), address, self.rooms[LOBBY], attempt)
+        if opening is not None:
+            return session, self.open(session, opening, token, has_ended=has_ended)
+        effects = self._seat(session)
+        effects.append(self._enter(session, self._greeting(session), None, None, self._ready(session)))
+        if self.limits.announce_after_s:
+            self._silent[session] = now + self.limits.announce_after_s
         else:
-            renamed = Renamed(old.name, session.name)
-            told = self._announce(room, session, renamed) if session.name != old.name else []
-        limits = self.limits
-        online, nick = len(self.sessions), session.name
-        greeting = Welcome(online, limits.motd, room.name, session.id, nick, session.token, limits.announced)
+            effects += self._appear(session)
+        return session, effects
+
+    def open(self, session: Session, opening: Opening, token: str, *, has_ended: bool = False) -> list[Effect]:
+        """Let a user speak the rich dialect: a new one, or one that was greeted in plain and has said nothing.
+
+        `token` is a new secret, for an opening without one; a user with another session's token takes that over. The
+        newest attempt wins: an older one raises Refusal. A peer that `has_ended` already takes nothing over from one
+        that is there: what it says is said, by its address. Parts of the opening that cannot be granted are refused
+        after the greeting.
+        """
+        session.own(opening.token or token)
+        session.is_brief = has_ended
+        old = self._by_lineage.get(session.lineage)
+        is_guest = old is not None and has_ended and old not in self._away
+        if old is not None and not is_guest and old.attempt > session.attempt:
+            raise Refusal(Code.REPLACED, REPLACED)
+        was = session.name if session.is_announced else ""
+        effects: list[Effect] = []
+        if old is None or is_guest:
+            effects += self._seat(session)
+        else:
+            effects += [*self._withdraw(session), *self._take_over(session, old)]
+            was = old.name
+        if not is_guest:
+            self._by_lineage[session.lineage] = session
+        room, granted, is_there = self._grant(session, opening)
+        told = self._place(session, room, was)
         after = opening.after if is_there else None
-        ready = Ready(limits.prompt) if session.token or limits.prompt else None
-        entered = self._enter(session, greeting, after, opening.replay, ready)
-        return session, [*effects, entered, *granted, *told, *self._remember(session)]
+        entered = self._enter(session, self._greeting(session), after, opening.replay, self._ready(session))
+        return [*effects, entered, *granted, *told, *self._remember(session)]
+
+    def _seat(self, session: Session) -> list[Effect]:
+        """Let a session be among those here, in its room; nobody is told."""
+        effects: list[Effect] = []
+        gone = self._names.holder(session.address)
+        if gone is not None and gone is not session:  # an address cannot be in use twice
+            effects = self.leave(gone, CloseReason.RESET)
+        self.sessions[session.id] = session
+        if not session.has_nick:
+            self._names.give(session, session.address, frozenset((session.address,)))
+        session.room.members[session.id] = session
+        self._silent.pop(session, None)
+        return effects
+
+    def _withdraw(self, session: Session) -> list[Effect]:
+        """Undo `_seat`, if it was ever done: a user who turns out to be another one, who is here already."""
+        if self.sessions.pop(session.id, None) is None:
+            return []
+        self._silent.pop(session, None)
+        self._names.release(session)
+        return self._part(session, session.name)
+
+    def _place(self, session: Session, room: Room, was: str) -> list[Effect]:
+        """Have the user in `room`, and tell the others; `was` is what they knew the user as, "" if they did not."""
+        if room is not session.room:
+            return [*self._part(session, was or session.name), *self._appear(session, room)]
+        if not session.is_announced:
+            return self._appear(session)
+        return [*self._arrive(session), *self._tell_renamed(session, was)]
+
+    def _appear(self, session: Session, room: Room | None = None) -> list[Effect]:
+        """Tell those in `room`, or where the user is already, that the user is here."""
+        self._silent.pop(session, None)
+        session.is_announced = True
+        return [*self._arrive(session), *self._enter_room(session, room or session.room)]
+
+    def _arrive(self, session: Session) -> list[Effect]:
+        if session.has_arrived:
+            return []
+        session.has_arrived = True
+        return [Arrive(session.id)]
+
+    def _greeting(self, session: Session) -> Welcome:
+        limits, online = self.limits, len(self.sessions)
+        return Welcome(
+            online, limits.motd, session.room.name, session.id, session.name, session.token, limits.announced
+        )
+
+    def _ready(self, session: Session) -> Ready | None:
+        return Ready(self.limits.prompt) if session.token or self.limits.prompt else None
 
     def execute(self, session: Session, command: Command, now: float) -> list[Effect]:
-        """Return the effects of what the user of `session` asks: a refusal is one too, and who is gone has none."""
+        """Return the effects of a command of `session`: a refusal is one too, and a user who has left has none."""
         if session.id not in self.sessions or session in self._away:
             return []
+        appeared = [] if session.is_announced else self._appear(session)
         try:
-            return verbs.HANDLERS[type(command)](self, session, command, now)
+            return appeared + verbs.HANDLERS[type(command)](self, session, command, now)
         except Refusal as refusal:
-            return [refused(session, refusal, getattr(command, "id", ""))]
+            return [*appeared, refused(session, refusal, getattr(command, "id", ""))]
 
     def disconnect(self, session: Session, reason: CloseReason, now: float, farewell: str = "") -> list[Effect]:
         """Let the connection of `session` go: the user may come back (see away), unless the reason is a goodbye."""
         if session.id not in self.sessions or session in self._away:
             return []
-        if not session.lineage or reason not in MAY_RESUME:
+        if not session.lineage or session.is_brief or reason not in MAY_RESUME:
             return self.leave(session, reason, farewell)
         self._away[session] = now + AWAY_S
         effects = _closed(session, reason, farewell)
@@ -135,9 +209,11 @@ class Registry:
             effects += self.leave(next(iter(self._away)), reason)
         return effects
 
-    def away(self, now: float) -> list[Effect]:
-        """Let those go who have been away for too long. `now` is of the same clock as in disconnect()."""
+    def due(self, now: float) -> list[Effect]:
+        """Return what has become due by `now`: silent users are announced, disconnected ones have left for good."""
         effects: list[Effect] = []
+        for session in [session for session, at in self._silent.items() if at <= now]:
+            effects += self._appear(session)
         for session in [session for session, until in self._away.items() if until <= now]:
             effects += self.leave(session, CloseReason.ENDED)
         return effects
@@ -151,11 +227,13 @@ class Registry:
         if self.sessions.pop(session.id, None) is None:
             return []
         self._away.pop(session, None)
-        self._by_lineage.pop(session.lineage, None)
-        session.seat.session = None
-        for key in session.keys:
-            del self._named[key]
-        forgotten: list[Effect] = [Remember(session.lineage, None)] if session.lineage else []
+        self._silent.pop(session, None)
+        session.seat.vacate()
+        self._names.release(session)
+        forgotten: list[Effect] = []
+        if session.lineage and self._by_lineage.get(session.lineage) is session:
+            del self._by_lineage[session.lineage]
+            forgotten.append(Remember(session.lineage, None))
         return _closed(session, reason, farewell) + self._part(session, session.name) + forgotten
 
     def leave_all(self, reason: CloseReason, farewell: str) -> list[Effect]:
@@ -163,7 +241,8 @@ class Registry:
         effects: list[Effect] = []
         for session in self.sessions.values():
             effects += _closed(session, reason, farewell)
-        for table in (self.sessions, self._named, self._by_lineage, self._away):
+        self._names.clear()
+        for table in (self.sessions, self._by_lineage, self._away, self._silent):
             table.clear()
         for room in self.rooms.values():
             room.members.clear()
@@ -172,9 +251,9 @@ class Registry:
     def move(self, session: Session, name: str, after: After | None = None, id_: str = "") -> list[Effect]:
         """Take the user into the room called `name`, which is made if need be. Raises Refusal."""
         if name == session.room.name:
-            raise Refusal(Code.BAD_COMMAND, f"You are in {name} already")
+            raise Refusal(Code.BAD_COMMAND, f"You are already in {name}")
         room, forgotten = self._open(name, session)
-        parted, joined = self._part(session, session.name), self._join(session, room)
+        parted, joined = self._part(session, session.name), self._enter_room(session, room)
         ready = Ready("") if session.token else None
         entered = self._enter(session, Joined(name, len(room.members), id=id_), after, None, ready)
         return [*parted, entered, *forgotten, *joined, *self._remember(session)]
@@ -182,60 +261,34 @@ class Registry:
     def rename(self, session: Session, nick: str, id_: str = "") -> list[Effect]:
         """Give the user this nick. Raises Refusal if it is no nick, or is or looks like somebody else's."""
         old = session.name
-        self._claim(session, nick)
+        self._names.claim(session, nick, self.limits.nick_max)
         named = Deliver(session.id, Named(session.name, id_))
         if session.name == old:
             return [named]
-        renamed = self._announce(session.room, session, Renamed(old, session.name))
-        return [named, *renamed, *self._remember(session)]
+        return [named, *self._tell_renamed(session, old), *self._remember(session)]
 
     def restore(self, remembered: Mapping[str, Remembered], now: float) -> None:
         """Let those be away who were here when the server ended, by lineage; `now` is of the clock of disconnect()."""
         for lineage, who in list(remembered.items())[:MAX_AWAY]:
             keys = text.name_keys(who.name) if who.has_nick else frozenset((who.name,))
-            if not keys.isdisjoint(self._named):
+            if not self._names.are_free(keys):
                 continue
             if who.room not in self.rooms and len(self.rooms) < self.limits.max_rooms:
                 self.rooms[who.room] = Room(who.room)
             session = Session(next(self._ids), who.name, self.rooms.get(who.room, self.rooms[LOBBY]))
-            session.lineage, session.has_nick, session.keys = lineage, who.has_nick, frozenset()
-            self._name(session, who.name, keys)
+            session.lineage, session.has_nick, session.is_announced = lineage, who.has_nick, True
+            self._names.give(session, who.name, keys)
             session.room.members[session.id] = self.sessions[session.id] = self._by_lineage[lineage] = session
             self._away[session] = now + AWAY_S
 
     def keep_topic(self, room: str, topic: TopicIs) -> None:
         """Know the room's topic: what its log says it is."""
         if kept := self.rooms.get(room):
-            kept.topic, kept.topic_by = topic.text, topic.name
+            kept.topic, kept.topic_by = topic.text, topic.name if topic.text else ""
 
     def find(self, name: str) -> Session:
         """Return the session of the user called `name`, in any case and width. Raises Refusal."""
-        key = text.folded(name)
-        session = self._named.get(key)
-        if session is None or text.folded(session.name) != key:
-            raise Refusal(Code.NO_SUCH_USER, f"Nobody here is called {text.printable(name)[:64]}; /who lists who is")
-        return session
-
-    def _claim(self, session: Session, nick: str) -> None:
-        nick = text.nick(nick, self.limits.nick_max)
-        keys = text.name_keys(nick)
-        if not keys.isdisjoint(_RESERVED_KEYS):
-            raise Refusal(Code.NAME_TAKEN, f"The nick {nick} is reserved, or looks like one that is; take another")
-        if ban := self.bans.of_nick(keys):
-            raise Refusal(Code.BANNED, f"The nick {nick} is banned here{because(ban)}; take another")
-        for key in keys:
-            holder = self._named.get(key, session)
-            if holder is not session:
-                what = "is taken" if text.folded(nick) == text.folded(holder.name) else f"looks like {holder.name}'s"
-                raise Refusal(Code.NAME_TAKEN, f"The nick {nick} {what}; take another")
-        self._name(session, nick, keys)
-        session.has_nick = True
-
-    def _name(self, session: Session, name: str, keys: frozenset[str]) -> None:
-        for key in session.keys:
-            del self._named[key]
-        self._named.update(dict.fromkeys(keys, session))
-        session.name, session.keys = name, keys
+        return self._names.find(name)
 
     def _take_over(self, session: Session, old: Session) -> list[Effect]:
         """Let `session` be where and who `old` was, which is closed; nobody else is told."""
@@ -243,14 +296,11 @@ class Registry:
         self._away.pop(old, None)
         session.inherit(old)
         session.room = old.room
-        session.room.members[session.id] = session
-        for key in old.keys:
-            del self._named[key]
+        self._names.release(old)
+        session.has_nick = old.has_nick
         if old.has_nick:
-            session.has_nick = True
-            session.keys = frozenset()
-            self._name(session, old.name, old.keys)
-        return _closed(old, CloseReason.REPLACED, "You have connected again from elsewhere")
+            self._names.give(session, old.name, old.keys)
+        return [*self._seat(session), *_closed(old, CloseReason.REPLACED, REPLACED)]
 
     def _grant(self, session: Session, opening: Opening) -> tuple[Room, list[Effect], bool]:
         """Give the user the nick that an opening asks for.
@@ -260,7 +310,7 @@ class Registry:
         room, effects = session.room, list[Effect]()
         try:
             if opening.nick:
-                self._claim(session, opening.nick)
+                self._names.claim(session, opening.nick, self.limits.nick_max)
         except Refusal as refusal:
             effects.append(refused(session, refusal))
         try:
@@ -272,11 +322,14 @@ class Registry:
             return room, effects, False
         return room, effects, True
 
-    def _join(self, session: Session, room: Room) -> list[Effect]:
-        """Make the user a member."""
+    def _enter_room(self, session: Session, room: Room) -> list[Effect]:
+        """Make the user a member, and tell the others."""
         session.room = room
         room.members[session.id] = session
         return self._announce(room, session, Entered(session.name, len(room.members)))
+
+    def _tell_renamed(self, session: Session, old: str) -> list[Effect]:
+        return self._announce(session.room, session, Renamed(old, session.name)) if old != session.name else []
 
     def _open(self, name: str, mover: Session) -> tuple[Room, list[Effect]]:
         """Return the room of this name, made if need be, and what becomes of others for it. Raises Refusal."""
@@ -285,7 +338,7 @@ class Registry:
             return room, []
         if len(self.rooms) >= self.limits.max_rooms and not self._spare_room(mover):
             most = self.limits.max_rooms
-            raise Refusal(Code.TOO_MANY_ROOMS, f"There are {most:,} rooms already; /rooms lists them")
+            raise Refusal(Code.TOO_MANY_ROOMS, f"Too many rooms: there are {most:,} already; /rooms lists them")
         forgotten: list[Effect] = []
         while len(self.rooms) >= self.limits.max_rooms and (spare := self._spare_room(mover)):
             del self.rooms[spare.name]
@@ -297,6 +350,8 @@ class Registry:
         """Take the user, whom the room knows as `name`, out of their room."""
         room = session.room
         del room.members[session.id]
+        if not session.is_announced:
+            return []
         return self._announce(room, session, Left(name, len(room.members)))
 
     def _enter(
@@ -313,7 +368,7 @@ class Registry:
         return Enter(session.id, room.name, greeting, replay, after, ready)
 
     def _remember(self, session: Session) -> list[Effect]:
-        if not session.lineage:
+        if self._by_lineage.get(session.lineage) is not session:
             return []
         return [Remember(session.lineage, Remembered(session.name, session.has_nick, session.room.name))]
 
@@ -329,11 +384,6 @@ class Registry:
             if room.name != LOBBY and room.members.keys() <= {leaver.id}:
                 return room
         return None
-
-
-def because(ban: Ban) -> str:
-    """Return the reason of a ban, as the end of a sentence."""
-    return f": {ban.reason}" if ban.reason else ""
 
 
 def refused(session: Session, refusal: Refusal, id_: str = "") -> Effect:

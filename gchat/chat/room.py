@@ -1,4 +1,4 @@
-"""One room: who is in it, and its topic."""
+"""One room: its members and its topic."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from gchat.chat.session import Session
 
 
 class Room:
-    """A room stays when its last member leaves, until its place is needed: its history may be wanted again."""
+    """A room stays when its last member leaves, until its place is needed, because its history may be wanted again."""
 
     __slots__ = ("members", "name", "topic", "topic_by")
 

@@ -11,23 +11,36 @@ if TYPE_CHECKING:
 
 
 class Seat:
-    """Where a user's session is found, also after another one has taken it over; None when the user has left."""
+    """Where a user's session is found, also after another one has taken it over.
 
-    __slots__ = ("session",)
+    When the user has left, `session` is None and `name` is their last name.
+    """
+
+    __slots__ = ("name", "session")
 
     def __init__(self, session: Session) -> None:
         self.session: Session | None = session
+        self.name = session.name
+
+    def vacate(self) -> None:
+        """Note that the user has left."""
+        if self.session is not None:
+            self.name, self.session = self.session.name, None
 
 
 class Session:
-    """One connected user: who they are, and where. Only the registry changes it."""
+    """One connected user: name and place. Only the registry changes it."""
 
     __slots__ = (
         "address",
+        "attempt",
         "bucket",
         "correspondent",
+        "has_arrived",
         "has_nick",
         "id",
+        "is_announced",
+        "is_brief",
         "keys",
         "lineage",
         "messages",
@@ -37,23 +50,32 @@ class Session:
         "token",
     )
 
-    def __init__(self, id_: int, address: str, room: Room, token: str = "") -> None:
+    def __init__(self, id_: int, address: str, room: Room, attempt: int = 0) -> None:
         self.id = id_
-        self.address = address  # host:port, as text; the name of who has no nick
+        self.attempt = attempt  # the number of its connection, in the order in which they were made
+        self.address = address  # host:port, as text; the name of a user without a nick
         self.name = address
         self.has_nick = False
         self.keys: frozenset[str] = frozenset((address,))  # see text.name_keys
         self.room = room
-        self.token = token  # with it the user takes this session over from another connection; "" if unknown
-        # Names all the sessions of one token, and gives it away to nobody; "" for who cannot come back.
-        self.lineage = sha256(token.encode()).hexdigest()[:32] if token else ""
+        self.token = ""  # with it the user takes this session over from another connection; "" if unknown
+        # Names all the sessions of one token without giving it away; "" for a user who cannot come back.
+        self.lineage = ""
+        self.has_arrived = False  # whether the shell was told so (see effects.Arrive)
+        self.is_announced = False  # whether the others know that this user is here
+        self.is_brief = False  # whether the peer had already ended when it opened: nobody comes back for this session
         self.seat = Seat(self)
-        self.correspondent: Seat | None = None  # who told us something last: whom /reply answers
+        self.correspondent: Seat | None = None  # the sender of the last private message: /reply answers it
         self.bucket: TokenBucket | None = None  # what the shell lets this user say
         self.messages = 0
+
+    def own(self, token: str) -> None:
+        """Let the user come back with this token."""
+        self.token = token
+        self.lineage = sha256(token.encode()).hexdigest()[:32]
 
     def inherit(self, old: Session) -> None:
         """Go on where `old` was."""
         self.correspondent, self.bucket, self.messages = old.correspondent, old.bucket, old.messages
-        self.seat = old.seat
+        self.seat, self.is_announced = old.seat, old.is_announced
         self.seat.session = self

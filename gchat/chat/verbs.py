@@ -1,4 +1,4 @@
-"""What each command does: one handler for each, in one table. A handler returns effects, or raises Refusal."""
+"""A handler for each command, in one table. A handler returns effects, or raises Refusal."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from gchat.chat.effects import CloseReason, Deliver, Effect, Publish, Recall, Search
 from gchat.chat.session import Session
-from gchat.protocol import commands, events, text
+from gchat.protocol import commands, events, sentences, text
 from gchat.protocol.errors import Code, LineTooLong, Refusal
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def _say(registry: Registry, session: Session, command: commands.Say, _now: floa
 
 
 def _say_each(registry: Registry, session: Session, command: commands.Say) -> list[Effect]:
-    """Say one text after the other, and refuse those that are too long."""
+    """Say the texts one by one, and refuse those that are too long."""
     effects: list[Effect] = []
     for text_, id_ in zip(command.texts, command.ids or ("",) * len(command.texts), strict=True):
         try:
@@ -45,9 +45,9 @@ def _say_each(registry: Registry, session: Session, command: commands.Say) -> li
 
 
 def _check_length(registry: Registry, session: Session, said: str) -> None:
-    """Raise LineTooLong for a text that is too long. A plain user's line was measured where it was received."""
+    """Raise LineTooLong for a text that is too long. Lines of the plain dialect are checked where they are received."""
     most = registry.limits.max_text_bytes
-    # UTF-8 takes at most four bytes for a character: few texts need to be looked at.
+    # UTF-8 takes at most four bytes for a character, so few texts need to be encoded.
     if session.token and 4 * len(said) > most and len(said.encode("utf-8", "surrogatepass")) > most:
         raise LineTooLong(most)
 
@@ -70,16 +70,16 @@ def _tell(registry: Registry, session: Session, command: commands.Tell, now: flo
 
 def _reply(registry: Registry, session: Session, command: commands.Reply, now: float) -> list[Effect]:
     if session.correspondent is None:
-        raise Refusal(Code.NO_SUCH_USER, "Nobody has sent you a private message yet; /msg NAME TEXT sends one")
+        raise Refusal(Code.NO_SUCH_USER, sentences.NOBODY_TO_ANSWER)
     reader = session.correspondent.session
     if reader is None:
-        raise Refusal(Code.NO_SUCH_USER, "Who sent you the last private message has left")
+        raise Refusal(Code.NO_SUCH_USER, f"{session.correspondent.name} has left")
     return _whisper(registry, session, reader, events.Told(session.name, command.text, now))
 
 
 def _whisper(registry: Registry, session: Session, reader: Session, told: events.Told, id_: str = "") -> list[Effect]:
     if registry.is_away(reader):
-        raise Refusal(Code.NO_SUCH_USER, f"That was not sent: {reader.name} has just lost the connection")
+        raise Refusal(Code.NO_SUCH_USER, f"Not sent: {reader.name} has just lost the connection")
     reader.correspondent = session.seat
     session.messages += 1
     return [Deliver(reader.id, told, sender=session.id, id=id_)]
@@ -95,20 +95,18 @@ def _join(registry: Registry, session: Session, command: commands.Join, _now: fl
 
 def _topic(_registry: Registry, session: Session, command: commands.Topic, _now: float) -> list[Effect]:
     room = session.room
-    if not command.text:
+    if command.text is None:
         return [Deliver(session.id, events.TopicIs(room.topic, room.topic_by, command.id))]
     if len(command.text) > MAX_TOPIC:
-        raise Refusal(
-            Code.BAD_COMMAND, f"That topic is too long: {len(command.text):,} characters, {MAX_TOPIC} at most"
-        )
+        raise Refusal(Code.BAD_COMMAND, f"Topic too long: {len(command.text):,} characters, the limit is {MAX_TOPIC}")
     published = _published(session, events.TopicSet(session.name, command.text, command.id))
     if command.id:
-        return [published]  # which acknowledges it
+        return [published]  # its acknowledgement is the answer
     return [published, Deliver(session.id, events.TopicIs(command.text, session.name))]
 
 
 def _who(registry: Registry, session: Session, command: commands.Who, _now: float) -> list[Effect]:
-    # Only the first names are looked at: a room of 15,000 must not hold everybody up, and nobody reads more.
+    # Only the first names are looked at, because a room of 15,000 must not delay everybody else.
     room = session.room
     names = tuple(member.name for member in islice(room.members.values(), registry.limits.who_max))
     return [Deliver(session.id, events.Users(room.name, names, len(room.members), session.name, command.id))]
@@ -129,9 +127,7 @@ def _history(registry: Registry, session: Session, command: commands.History, _n
 
 def _search(registry: Registry, session: Session, command: commands.Search, _now: float) -> list[Effect]:
     if len(command.text) > MAX_QUERY:
-        raise Refusal(
-            Code.BAD_COMMAND, f"That is too much to look for: {len(command.text):,} characters, {MAX_QUERY} at most"
-        )
+        raise Refusal(Code.BAD_COMMAND, f"Search too long: {len(command.text):,} characters, the limit is {MAX_QUERY}")
     most = registry.limits.page_max
     return [Search(session.id, session.room.name, command.text, min(command.limit or most, most), command.id)]
 
@@ -149,7 +145,7 @@ def _quit(registry: Registry, session: Session, _command: commands.Quit, _now: f
 
 
 def _mistake(_registry: Registry, session: Session, command: commands.Mistake, _now: float) -> list[Effect]:
-    # Raised, it would hold the frames that it went through, and they hold the command, and so itself: for ever.
+    # Raising it would make a reference cycle: the traceback holds frames, they hold the command, and that the error.
     refusal = command.refusal
     return [Deliver(session.id, events.Refused(refusal.code, refusal.message, command.id))]
 

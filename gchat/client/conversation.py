@@ -163,7 +163,7 @@ class Conversation:
         Raises LineTooLong: a server does not even read what is much too long, and could not say which it has refused.
         """
         limit = int(self.limits.get("max_line_bytes", USUAL_LINE_BYTES))
-        if len(getattr(request, "text", "").encode("utf-8", "surrogatepass")) > limit:
+        if len((getattr(request, "text", "") or "").encode("utf-8", "surrogatepass")) > limit:
             raise LineTooLong(limit)
         self._count += 1
         id_ = f"{self._prefix}-{self._count}"
@@ -284,7 +284,7 @@ class Conversation:
             case wire.Say() | wire.Act():
                 own: _Numbered = Sent(ack.id, ack.room, ack.seq, request.text, isinstance(request, wire.Act))
             case wire.Topic():
-                own = wire.TopicSet(room=ack.room, text=request.text, from_=self.nick, seq=ack.seq, id=ack.id)
+                own = wire.TopicSet(room=ack.room, text=request.text or "", from_=self.nick, seq=ack.seq, id=ack.id)
             case wire.Tell():
                 return [Delivered(ack.id, request.to, request.text)]
             case _:  # nothing that we know of; if it had a number, that will be missing, and a Gap says so

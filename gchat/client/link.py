@@ -128,8 +128,8 @@ class Link(Keeper):
         """Go to another room. If one was there before, what was said since then is told first."""
         return self.ask(wire.Join(room=room))
 
-    def topic(self, text: str = "") -> str:
-        """Set the room's topic; without a text, ask for it."""
+    def topic(self, text: str | None = None) -> str:
+        """Set the room's topic, or clear it with ""; without a text, ask for it."""
         return self.ask(wire.Topic(text=text))
 
     def who(self) -> str:

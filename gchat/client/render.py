@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from gchat.client.conversation import Back, Conversation, Delivered, Lost, NewLog, Notice, Sent
-from gchat.protocol import wire
+from gchat.protocol import sentences, wire
 from gchat.protocol.text import folded, printable
 
 Fragment = tuple[str, str]  # a style's name and a text, as prompt_toolkit has it
@@ -68,7 +68,7 @@ def lines(notice: Notice, chat: Conversation) -> list[Line]:
 
 def aside(text: str, style: str = "class:aside") -> Line:
     """Return a line that is no message: what the client itself says."""
-    return [(style, printable(f"> {text}"))]
+    return [(style, printable(sentences.SAYS + text))]
 
 
 def text_of(line: Line) -> str:
@@ -177,16 +177,11 @@ def _delivered(notice: Delivered, _chat: Conversation) -> list[Line]:
 
 def _topic(notice: wire.TopicSet, _chat: Conversation) -> list[Line]:
     if notice.seq:
-        return [[("", "* "), (nick_style(notice.from_), notice.from_), ("", f" set the topic: {notice.text}")]]
-    by = f" (set by {notice.from_})" if notice.from_ else ""
-    return _aside(f"The topic is: {notice.text}{by}" if notice.text else "There is no topic")
+        return _aside(sentences.topic_set(notice.from_, notice.text))
+    return _aside(sentences.topic_is(notice.text, notice.from_))
 
 
 # --- Everything else -------------------------------------------------------------------------------------------------
-
-
-def _users(count: int) -> str:
-    return f"({count:,} user{'' if count == 1 else 's'} online)"
 
 
 def _aside(*texts: str) -> list[Line]:
@@ -194,64 +189,58 @@ def _aside(*texts: str) -> list[Line]:
 
 
 def _welcome(notice: wire.Welcome, _chat: Conversation) -> list[Line]:
-    return _aside(f"Connected to the chat server {_users(notice.online)}", *notice.motd.splitlines())
+    return _aside(sentences.connected(notice.online), *notice.motd.splitlines())
 
 
 def _joined(notice: wire.Joined, _chat: Conversation) -> list[Line]:
-    return _aside(f"You are in {notice.room} now {_users(notice.online)}")
+    return _aside(sentences.joined(notice.room, notice.online))
 
 
 def _entered(notice: wire.Entered, _chat: Conversation) -> list[Line]:
-    who = f"New user {notice.who}" if notice.who else f"{notice.count:,} users"
-    return _aside(f"{who} entered {_users(notice.online)}")
+    if notice.who:
+        return _aside(sentences.entered(notice.who, notice.online))
+    return _aside(sentences.many_entered(notice.count, notice.online))
 
 
 def _left(notice: wire.Left, _chat: Conversation) -> list[Line]:
-    who = f"The user {notice.who}" if notice.who else f"{notice.count:,} users"
-    return [[("class:aside", f"< {who} left {_users(notice.online)}")]]
+    text = sentences.many_left(notice.count, notice.online)
+    if notice.who:
+        text = sentences.left(notice.who, notice.online)
+    return [[("class:aside", sentences.LEAVES + text)]]
 
 
 def _renamed(notice: wire.Renamed, _chat: Conversation) -> list[Line]:
     if not notice.who:
-        return [[("class:aside", f"* {notice.count:,} users took another name")]]
-    return [[("class:aside", f"* {notice.who} is now {notice.nick}")]]
+        return _aside(sentences.many_renamed(notice.count))
+    return _aside(sentences.renamed(notice.who, notice.nick))
 
 
 def _gap(notice: wire.Gap, _chat: Conversation) -> list[Line]:
-    first, last = notice.range_from, notice.range_to
-    count = last - first + 1
-    which = f"{first}-{last}" if count > 1 else f"{first}"
-    return _aside(f"… {count:,} message{'' if count == 1 else 's'} skipped ({which}), /history {first}")
+    return _aside(sentences.skipped(notice.range_from, notice.range_to))
 
 
 def _who(notice: wire.Users, _chat: Conversation) -> list[Line]:
-    names = ", ".join(f"{name} (you)" if name == notice.you else name for name in notice.users)
-    more = notice.total - len(notice.users)
-    return _aside(f"In {notice.room} {_users(notice.total)}: {names}" + (f", and {more:,} more" if more > 0 else ""))
+    return _aside(sentences.members(notice.room, notice.users, notice.total, notice.you))
 
 
 def _rooms(notice: wire.RoomList, chat: Conversation) -> list[Line]:
-    texts = []
-    for room in notice.rooms:
-        here = ", you are here" if room.name == chat.room else ""
-        texts.append(f"{room.name} {_users(room.members)}{here}" + (f": {room.topic}" if room.topic else ""))
-    more = notice.total - len(notice.rooms)
-    return _aside(*texts, *([f"… and {more:,} more"] if more > 0 else []))
+    rooms = [(room.name, room.members, room.topic) for room in notice.rooms]
+    return _aside(*sentences.rooms(rooms, notice.total, chat.room))
 
 
 def _page(notice: wire.Page, chat: Conversation) -> list[Line]:
     """Return what stands below a page; its messages have times of their own, see Timeline."""
     if not notice.events:
-        return _aside("There are no such messages")
+        return _aside(sentences.NO_MESSAGES)
     if notice.end or notice.events[-1].seq >= chat.seq:
         return []
-    return _aside(f"… there is more: /history {notice.events[-1].seq + 1}")
+    return _aside(sentences.more_history(notice.events[-1].seq + 1))
 
 
 def _found(notice: wire.Found, _chat: Conversation) -> list[Line]:
     if not notice.events:
-        return _aside("Nothing was found; words are looked for as a whole, and depl* finds deploy")
-    return [] if notice.end else _aside("… there may be older ones; with one more word it finds fewer")
+        return _aside(sentences.NOTHING_FOUND)
+    return [] if notice.end else _aside(sentences.OLDER_MAY_MATCH)
 
 
 def _number(event: wire.Said | wire.Acted | wire.TopicSet, page: wire.Page) -> str:
@@ -261,7 +250,7 @@ def _number(event: wire.Said | wire.Acted | wire.TopicSet, page: wire.Page) -> s
 
 def lost_text(notice: Lost) -> str:
     """Return what a person is told while there is no connection."""
-    return f"No connection ({notice.reason}); trying again until there is one"
+    return f"Connection lost ({notice.reason}); reconnecting"
 
 
 def _lost(notice: Lost, _chat: Conversation) -> list[Line]:
@@ -269,12 +258,11 @@ def _lost(notice: Lost, _chat: Conversation) -> list[Line]:
 
 
 def _new_log(notice: NewLog, _chat: Conversation) -> list[Line]:
-    return _aside(f"The history of {notice.room} begins anew: what was said while you were away may be missing")
+    return _aside(f"{notice.room} has a new history: messages from while you were away may be missing")
 
 
 def _slowed(notice: wire.Slowed, _chat: Conversation) -> list[Line]:
-    each = f"{notice.messages_per_s:g} line{'' if notice.messages_per_s == 1 else 's'}"
-    return _aside(f"You send faster than {each} a second: you are read more slowly, nothing is lost")
+    return _aside(sentences.slowed(notice.messages_per_s))
 
 
 _LINES: dict[type, Callable[[Any, Conversation], list[Line]]] = {
@@ -288,8 +276,8 @@ _LINES: dict[type, Callable[[Any, Conversation], list[Line]]] = {
     wire.Entered: _entered,
     wire.Left: _left,
     wire.Renamed: _renamed,
-    wire.Announced: lambda notice, _chat: [aside(f"Announcement: {notice.text}", "class:mention")],
-    wire.Named: lambda notice, _chat: _aside(f"You are {notice.nick} now"),
+    wire.Announced: lambda notice, _chat: [aside(sentences.announced(notice.text), "class:mention")],
+    wire.Named: lambda notice, _chat: _aside(sentences.named(notice.nick)),
     wire.Refused: lambda notice, _chat: [aside(notice.message, "class:refused")],
     wire.Slowed: _slowed,
     wire.Gap: _gap,

@@ -37,6 +37,14 @@ class Kept(Struct, frozen=True, gc=False):
     why_not: str = ""
 
 
+class KeptRoom(Struct, frozen=True, gc=False):
+    """A room with a history."""
+
+    name: str
+    last_seq: int
+    topic: str
+
+
 class Run(Protocol):
     """Calls a function on a native thread of its own, one call after the other; waits for it, and lets others go on."""
 
@@ -74,6 +82,15 @@ class Journal(Protocol):
 
         Waits if `start` is below at_hand(), and only then. Raises JournalError.
         """
+
+    def find(self, room: str, start: int, limit: int) -> list[Record] | None:
+        """Return what read() does, of any room, at hand or not; None if it has no history.
+
+        May wait. Raises JournalError.
+        """
+
+    def rooms(self, limit: int) -> list[KeptRoom]:
+        """Return at most `limit` rooms with a history, the newest first. May wait. Raises JournalError."""
 
     def search(self, room: str, text: str, limit: int) -> list[Record]:
         """Return the last `limit` messages that have all the words of `text` (see words), oldest first.

@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 
 from msgspec import Struct
 
-from gchat.journal.base import JournalError
+from gchat.journal.base import JournalError, KeptRoom
 from gchat.journal.rows import COLUMNS, SEQ_MASK, Row, contiguous, key_of, keys_of, record_of
 from gchat.journal.schema import SEQ_BITS, Damaged, connect, lock, migrate, reason
 from gchat.protocol.events import Numbered, Record
@@ -216,6 +216,15 @@ class Database:
         records = contiguous([record_of(row) for row in reversed(rows)])
         next_seq = records[-1].seq + 1 if records else first
         return StoredRoom(id_, first, next_seq, indexed, topic, topic_by, records)
+
+    def rooms(self, limit: int) -> list[KeptRoom]:
+        """Return the rooms that were made last."""
+        rows = self._reader.execute(
+            "SELECT name, topic, coalesce((SELECT max(key) & ? FROM messages WHERE "
+            "key BETWEEN rooms.id << ? AND (rooms.id << ?) | ?), first_seq - 1) FROM rooms ORDER BY id DESC LIMIT ?",
+            (SEQ_MASK, SEQ_BITS, SEQ_BITS, SEQ_MASK, limit),
+        ).fetchall()
+        return [KeptRoom(name, last_seq, topic) for name, topic, last_seq in rows]
 
     def read(self, room: int, start: int, stop: int, limit: int) -> list[Record]:
         """Return messages of a room from number `start` up to `stop`, without it, oldest first. Raises Damaged."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from itertools import count
+from itertools import count, islice
 
-from gchat.journal.base import Kept, Posting, Run
+from gchat.journal.base import Kept, KeptRoom, Posting, Run
 from gchat.journal.ids import Ids
 from gchat.journal.numbering import Numbering
 from gchat.journal.tail import Tail
@@ -66,6 +66,18 @@ class MemoryJournal:
     def read(self, room: str, start: int, limit: int) -> list[Record]:
         """See Journal.read."""
         return self._room(room).tail.read(start, limit)
+
+    def find(self, room: str, start: int, limit: int) -> list[Record] | None:
+        """See Journal.find."""
+        return self.read(room, start, limit) if room in self._rooms and self.next_seq(room) > 1 else None
+
+    def rooms(self, limit: int) -> list[KeptRoom]:
+        """See Journal.rooms."""
+        kept = ((name, room) for name, room in reversed(self._rooms.items()) if room.tail.next_seq > 1)
+        return [
+            KeptRoom(name, room.tail.next_seq - 1, room.topic.text if room.topic else "")
+            for name, room in islice(kept, limit)
+        ]
 
     def search(self, room: str, text: str, limit: int) -> list[Record]:
         """See Journal.search."""

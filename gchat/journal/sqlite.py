@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import TypeVar
 
-from gchat.journal.base import JournalError, Kept, Posting, Run
+from gchat.journal.base import JournalError, Kept, KeptRoom, Posting, Run
 from gchat.journal.database import Changes, Database, Doubt, StoredRoom
 from gchat.journal.ids import MAX_IDS, Ids
 from gchat.journal.numbering import Numbering, ids_of
@@ -247,6 +247,19 @@ class SqliteJournal:
         if start >= here.tail.first_seq:
             return here.tail.read(start, limit)
         return self._look(room, self._ask(lambda: self._database.read(here.id, start, here.tail.next_seq, limit)))
+
+    def find(self, room: str, start: int, limit: int) -> list[Record] | None:
+        """See Journal.find."""
+        if room in self._rooms and self._rooms[room].tail.next_seq > 1:
+            return self.read(room, start, limit)
+        found = self._ask(lambda: self._database.room(room, 1))
+        if found is None:
+            return None
+        return self._look(room, self._ask(lambda: self._database.read(found.id, start, found.next_seq, limit)))
+
+    def rooms(self, limit: int) -> list[KeptRoom]:
+        """See Journal.rooms."""
+        return self._ask(lambda: self._database.rooms(limit))
 
     def search(self, room: str, text: str, limit: int) -> list[Record]:
         """See Journal.search."""

@@ -1,4 +1,4 @@
-"""What a user can ask, as frozen values. How it is written on the wire is the dialects' matter, who may is chat's."""
+"""Requests of users, as frozen values. The dialects decide how they are written, chat decides what is allowed."""
 
 from __future__ import annotations
 
@@ -9,33 +9,33 @@ from gchat.protocol.wire import After
 
 
 class Asked(Struct, frozen=True, kw_only=True):
-    """What every command has: the asker's own id for it, if there is one, which comes back in the answer."""
+    """What every command has: an id chosen by the client, which comes back in the answer."""
 
     id: str = ""
 
 
 class Say(Struct, frozen=True, gc=False):
-    """Say lines to one's room; all the lines of one read together, for that is what makes them cheap."""
+    """Say lines to the room. All lines of one read are one command, which makes them cheap."""
 
     texts: tuple[str, ...]
     ids: tuple[str, ...] = ()  # of each; empty if none has one
 
 
 class Act(Asked, frozen=True):
-    """Tell one's room what one does: /me."""
+    """Tell the room of an action: /me."""
 
     text: str
 
 
 class Tell(Asked, frozen=True):
-    """Say something to one user only."""
+    """Send a private message."""
 
     to: str
     text: str
 
 
 class Reply(Struct, frozen=True):
-    """Tell something to who last told us something."""
+    """Answer the last private message."""
 
     text: str
 
@@ -47,30 +47,30 @@ class Nick(Asked, frozen=True):
 
 
 class Join(Asked, frozen=True):
-    """Leave one's room for another."""
+    """Move to another room."""
 
     room: str
-    after: After | None = None  # what was seen of it before
+    after: After | None = None  # the place up to which the user has seen it
 
 
 class Topic(Asked, frozen=True):
-    """Set the room's topic, or with an empty text ask for it."""
+    """Set the room's topic, clear it with an empty text, or ask for it without a text."""
 
-    text: str
+    text: str | None = None
 
 
 class Who(Asked, frozen=True):
-    """Ask who is in one's room."""
+    """Ask for the members of the room."""
 
 
 class Rooms(Asked, frozen=True):
-    """Ask which rooms there are."""
+    """Ask for the list of rooms."""
 
 
 class History(Asked, frozen=True):
-    """Ask for old messages of one's room, from number `start` on; below 0, from so many back.
+    """Ask for old messages of the room from number `start` on; a negative `start` counts back from the end.
 
-    With `before`, those before `start`, and the last ones of them if they are too many; 0 is the end.
+    With `before`, ask for the last ones before `start`; 0 is the end.
     """
 
     start: int
@@ -79,20 +79,20 @@ class History(Asked, frozen=True):
 
 
 class Search(Asked, frozen=True):
-    """Ask for old messages of one's room that have all these words."""
+    """Ask for old messages of the room with all of these words."""
 
     text: str
     limit: int = 0  # 0: as many as one answer holds
 
 
 class Ping(Struct, frozen=True):
-    """Ask for an answer, with the same text."""
+    """Ask for an answer with the same text."""
 
     text: str
 
 
 class Help(Struct, frozen=True):
-    """Ask what can be asked; of one command, or of all with an empty name."""
+    """Ask for help on one command, or on all with an empty name."""
 
     verb: str
 
@@ -102,7 +102,7 @@ class Quit(Struct, frozen=True):
 
 
 class Mistake(Asked, frozen=True):
-    """What a dialect could not understand: it stands among the commands so that it is answered in its place."""
+    """A line that a dialect could not understand: it is among the commands to be answered in order."""
 
     refusal: Refusal
 

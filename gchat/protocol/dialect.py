@@ -1,4 +1,4 @@
-"""What a dialect is: bytes to commands, events to bytes. Nothing but its own module knows how it looks."""
+"""The interface of a dialect: bytes to commands, events to bytes. Only its own module knows how it looks."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from gchat.protocol.events import Event
 
 
 class Dialect(Protocol):
-    """A way to write commands and events as lines. It has no state, and is hashable: room logs are kept for each."""
+    """A way to write commands and events as lines. It has no state; it is hashable, as a key of room logs."""
 
-    goodbye: bytes  # what says goodbye if it stands unterminated and alone for a while; b"" if nothing does
+    goodbye: bytes  # an unterminated rest that means goodbye; b"" if there is none
 
     def line_bytes(self, text_bytes: int) -> int:
-        """Return how long a line may be that has a text of so many bytes in it."""
+        """Return the length of the longest line with a text of so many bytes in it."""
 
     def decode(self, lines: Sequence[bytes]) -> list[Command]:
-        """Return what these whole lines ask, in their order; what cannot be understood is a Mistake in its place."""
+        """Return the commands in these whole lines, in order; a line that makes no sense is a Mistake in its place."""
 
     def encode(self, event: Event, room: str = "") -> bytes:
-        """Return `event` as whole lines, fit to be sent (text.printable); `room` is where it happens, if in one.
+        """Return `event` as whole lines, fit to be sent (text.printable); `room` is the room that it is about.
 
-        A message takes exactly as many lines as it has numbers: the room log counts what a reader missed by them.
+        A message takes exactly as many lines as it has numbers, because the room log counts skipped messages by lines.
         """

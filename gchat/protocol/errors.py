@@ -1,4 +1,4 @@
-"""What can go wrong, as classes: whose fault it is, a code for programs, and one line for people."""
+"""Errors as classes: whose fault each is, a code for programs, and one line for people."""
 
 from __future__ import annotations
 
@@ -17,14 +17,15 @@ class Code(StrEnum):
     NOT_READING = "not_reading"
     BANNED = "banned"
     NOT_KEPT = "not_kept"
+    REPLACED = "replaced"
 
 
 class GchatError(Exception):
-    """The root of every error that gchat raises on purpose; its text is one line for a person."""
+    """The base class of every error that gchat raises on purpose; its text is one line for people."""
 
 
 class Refusal(GchatError):
-    """A user asked for something that cannot be: not a fault of ours, and answered, never logged."""
+    """A user asked for something that is not possible. It is answered and never logged, because it is not our fault."""
 
     def __init__(self, code: Code, message: str) -> None:
         super().__init__(message)
@@ -33,11 +34,11 @@ class Refusal(GchatError):
 
 
 class LineTooLong(Refusal):
-    """A line passed the limit, told once a line; what follows, up to the next LF, is discarded."""
+    """A line is longer than the limit. It is reported once, and the rest of the line is discarded."""
 
     def __init__(self, limit: int) -> None:
-        super().__init__(Code.LINE_TOO_LONG, f"That line was not sent: it is longer than {limit:,} bytes")
+        super().__init__(Code.LINE_TOO_LONG, f"Not sent: the line is longer than {limit:,} bytes")
 
 
 class LineEndless(GchatError):
-    """The peer has sent so much without a newline that it is not talking lines: close it."""
+    """The peer has sent so much without a newline that it does not speak in lines; the connection is closed."""

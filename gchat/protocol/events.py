@@ -1,8 +1,8 @@
-"""What a room tells and what a user is told, as frozen values. How they look is the dialects' matter.
+"""What a room or one user is told, as frozen values. The dialects decide how they look.
 
 Three kinds: messages, which the journal numbers and keeps; presence, which rides the same stream without a number;
-and answers, which one user gets. Names are nicks, or `host:port` of who has none. No text in them is trusted: a
-dialect makes each fit for its wire.
+and answers, which one user gets. Names are nicks, or the `host:port` of a user without one. No text in them is trusted:
+a dialect makes each fit for its wire.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from gchat.protocol.errors import Code
 
 
 class Said(Struct, frozen=True, gc=False):
-    """Consecutive messages of one user: what one read brought, which is one message most of the time."""
+    """Consecutive messages of one user that came in one read; mostly it is one."""
 
     name: str
     texts: tuple[str, ...]
-    ids: tuple[str, ...] = ()  # of each, by who said it; empty if none has one
+    ids: tuple[str, ...] = ()  # of each, chosen by the sender; empty if none has one
 
     @property
     def count(self) -> int:
@@ -33,7 +33,7 @@ class Said(Struct, frozen=True, gc=False):
 
 
 class Acted(Struct, frozen=True, gc=False):
-    """What a user does."""
+    """An action of a user: /me."""
 
     name: str
     text: str
@@ -47,7 +47,7 @@ class Acted(Struct, frozen=True, gc=False):
 
 
 class TopicSet(Struct, frozen=True, gc=False):
-    """A user gave the room another topic."""
+    """A user set the room's topic, or cleared it if the text is ""."""
 
     name: str
     text: str
@@ -64,7 +64,7 @@ Message = Said | Acted | TopicSet
 
 
 class Record(Struct, frozen=True):
-    """A message as the journal keeps it: it has the numbers from `seq` to `seq + message.count - 1`."""
+    """A message as the journal stores it: it has the numbers from `seq` to `seq + message.count - 1`."""
 
     seq: int
     time: float  # seconds since the epoch, of the wall clock
@@ -72,7 +72,7 @@ class Record(Struct, frozen=True):
 
 
 class Numbered(Struct, frozen=True, gc=False):
-    """Where the message with an id stands; what is no message has no room, and the number 0."""
+    """The number of the message with an id. A request that is not a message has no room, and the number 0."""
 
     id: str
     room: str = ""
@@ -83,28 +83,28 @@ class Numbered(Struct, frozen=True, gc=False):
 
 
 class Entered(Struct, frozen=True):
-    """A user came into the room, which has `online` members now."""
+    """A user entered the room, which now has `online` members."""
 
     name: str
     online: int
 
 
 class Left(Struct, frozen=True):
-    """A user is gone from the room."""
+    """A user left the room."""
 
     name: str
     online: int
 
 
 class Renamed(Struct, frozen=True):
-    """A user goes by another name."""
+    """A user has a new name."""
 
     old: str
     new: str
 
 
 class Crowd(Struct, frozen=True):
-    """Many came, or went, or took other names, at once: all those of one kind together."""
+    """Many users entered, left or were renamed at once: all of one kind together."""
 
     kind: type[Entered | Left | Renamed]
     count: int
@@ -115,7 +115,7 @@ Presence = Entered | Left | Renamed | Crowd
 
 
 class Announced(Struct, frozen=True):
-    """The operator says something to a whole room: in its place in the stream, and not kept."""
+    """An announcement of the operator to a whole room: it has a place in the stream and is not stored."""
 
     text: str
 
@@ -124,7 +124,7 @@ class Announced(Struct, frozen=True):
 
 
 class Welcome(Struct, frozen=True):
-    """The greeting; `online` counts the whole server. The rest is for programs."""
+    """The greeting; `online` counts the users of the whole server. The rest is for programs."""
 
     online: int
     motd: str
@@ -138,14 +138,14 @@ class Welcome(Struct, frozen=True):
 
 
 class Ready(Struct, frozen=True):
-    """The user may type: what was owed on entering has been said, up to number `seq`."""
+    """The user may type: what was owed on entering has been sent, up to number `seq`."""
 
     prompt: str
     seq: int = 0
 
 
 class Joined(Struct, frozen=True):
-    """You moved to this room."""
+    """The user has moved to this room."""
 
     room: str
     online: int
@@ -155,7 +155,7 @@ class Joined(Struct, frozen=True):
 
 
 class TopicIs(Struct, frozen=True):
-    """The room's topic and who set it; both are empty where there is none."""
+    """The room's topic and the name of the user who set it; both are empty without a topic."""
 
     text: str
     name: str
@@ -168,13 +168,13 @@ class Page(Struct, frozen=True):
     records: tuple[Record, ...]
     next: int | None
     time: float  # now, by the wall clock: old messages of another day are shown with their date
-    asked: bool  # whether the user asked for it; who did not is not told that there is nothing
+    asked: bool  # whether the user asked for it; otherwise an empty page shows nothing
     id: str = ""
-    end: bool = True  # whether there are no more in the direction that was asked for
+    end: bool = True  # whether there are no more in the requested direction
 
 
 class Found(Struct, frozen=True):
-    """The last messages of the room that have the words that were asked for, oldest first."""
+    """The last messages of the room that match a search, oldest first."""
 
     records: tuple[Record, ...]
     more: bool  # whether there may be older ones
@@ -183,7 +183,7 @@ class Found(Struct, frozen=True):
 
 
 class Told(Struct, frozen=True):
-    """A user says something to you only."""
+    """A private message."""
 
     name: str
     text: str
@@ -191,20 +191,20 @@ class Told(Struct, frozen=True):
 
 
 class Acknowledged(Struct, frozen=True):
-    """What you asked with these ids is done."""
+    """The requests with these ids are done."""
 
     numbers: tuple[Numbered, ...]
 
 
 class Named(Struct, frozen=True):
-    """You go by this name now."""
+    """The user has this new name."""
 
     name: str
     id: str = ""
 
 
 class Users(Struct, frozen=True):
-    """Who is in the room: the first of `total` names, and your own."""
+    """The members of the room: the first of `total` names, and the reader's own."""
 
     room: str
     names: tuple[str, ...]
@@ -214,7 +214,7 @@ class Users(Struct, frozen=True):
 
 
 class RoomList(Struct, frozen=True):
-    """The largest rooms of `total`: name, members, topic; and the one that you are in."""
+    """The largest of `total` rooms: name, members, topic; and the room of the reader."""
 
     rooms: tuple[tuple[str, int, str], ...]
     total: int
@@ -229,13 +229,13 @@ class Pong(Struct, frozen=True):
 
 
 class HelpText(Struct, frozen=True):
-    """What can be asked, in the words of the reader's own dialect; of one command if `verb` is not empty."""
+    """Help in the reader's own dialect, on one command if `verb` is not empty."""
 
     verb: str
 
 
 class Refused(Struct, frozen=True):
-    """What you asked for was not done."""
+    """A request was not carried out."""
 
     code: Code
     message: str
@@ -243,20 +243,20 @@ class Refused(Struct, frozen=True):
 
 
 class Slowed(Struct, frozen=True):
-    """You send faster than is allowed, and are read more slowly."""
+    """The user sends faster than allowed, and is read more slowly."""
 
     messages_per_s: float
 
 
 class Skipped(Struct, frozen=True):
-    """You read too slowly: these messages, both included, were not sent to you."""
+    """The user reads too slowly: these messages, both included, were not sent."""
 
     first: int
     last: int
 
 
 class Closing(Struct, frozen=True):
-    """The connection is about to be closed, and why: in words, and for programs."""
+    """The connection is about to be closed: the reason for people, and a code for programs."""
 
     message: str
     code: str = ""

@@ -127,6 +127,10 @@ class LineDecoder:
         """Whether telnet's user pressed Ctrl+C between two lines."""
         return self._telnet is not None and self._telnet.interrupted
 
+    def untaken(self) -> bytes:
+        """Return what was fed and not taken: for another decoder, which goes on with it."""
+        return b"\n".join([*self._lines[self._taken :], self._partial])
+
     def replies(self) -> bytes:
         """Return what telnet's negotiation wants to have sent to the peer, once."""
         telnet = self._telnet

@@ -1,160 +1,75 @@
-"""The plain dialect: what `nc` and `telnet` see. The table of its commands is here, and /help is made from it.
+"""The plain dialect: what `nc` and `telnet` see. Commands are in slash, most sentences in `sentences`.
 
 > Connected to the chat server (2 users online)       greeting, answers, newcomers
 [alice] Hello                                          a message
 < The user bob left (1 user online)                    a departure
-* alice waves                                          what somebody does, or is called now
+* alice waves                                          an action; what the server says of users begins with >
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
-from msgspec import Struct
-
-from gchat.protocol import commands, events
+from gchat.protocol import commands, events, sentences, slash
 from gchat.protocol.errors import Code, Refusal
 from gchat.protocol.text import printable, printable_line, printable_lines
 
-#: So say the clients of old.
+#: What the first gchat clients send when they leave.
 goodbye = b"-1"
-
-#: Replayed by /history without an argument.
-HISTORY_LAST = 20
-
-#: Found by /search at most.
-SEARCH_LAST = 20
 
 # --- Bytes to commands -----------------------------------------------------------------------------------------------
 
+# A line that begins with one of these is simply said; all others are looked at.
+_SAID_AT_ONCE = frozenset(map(chr, range(0x21, 0x7F))) - {"/"}
 
-class Verb(Struct, frozen=True):
-    """A command as a user types it.
+# There may be a token in it, which must not be said to the room.
+_OPENING = re.compile(r"\s*GCHAT/\S*\s*\{")
+_REFUSED = commands.Mistake(Refusal(Code.BAD_COMMAND, sentences.LATE_OPENING))
 
-    `parse` gets what follows the name; where it raises ValueError, the user is shown the usage.
+
+def decode(lines: Sequence[bytes]) -> list[commands.Command]:
+    """Return what `lines` ask; see Dialect.decode.
+
+    Each invalid sequence of UTF-8 becomes one U+FFFD. Lines in which nothing is visible are dropped.
     """
-
-    name: str
-    parameters: str
-    help: str
-    parse: Callable[[str], commands.Command]
-
-    @property
-    def usage(self) -> str:
-        """How to type it."""
-        return f"/{self.name} {self.parameters}".rstrip()
-
-
-def _needed(text: str) -> str:
-    if not text:
-        raise ValueError("an argument is missing")
-    return text
-
-
-def _nothing(text: str) -> None:
-    if text:
-        raise ValueError("no argument is taken")
-
-
-def _tell(text: str) -> commands.Command:
-    to, _, said = text.partition(" ")
-    return commands.Tell(_needed(to), _needed(said.strip()))
-
-
-def _history(text: str) -> commands.Command:
-    if not text:
-        return commands.History(-HISTORY_LAST)
-    if not text.removeprefix("-").isdecimal() or len(text) > 18:
-        raise ValueError("a number is wanted")
-    return commands.History(int(text))
-
-
-def _search(text: str) -> commands.Command:
-    return commands.Search(_needed(text), SEARCH_LAST)
-
-
-def _who(text: str) -> commands.Command:
-    _nothing(text)
-    return commands.Who()
-
-
-def _rooms(text: str) -> commands.Command:
-    _nothing(text)
-    return commands.Rooms()
-
-
-def _quit(_text: str) -> commands.Command:
-    return commands.Quit()  # whatever follows: who says goodbye in more words is still leaving
-
-
-VERBS = {
-    verb.name: verb
-    for verb in (
-        Verb("help", "[COMMAND]", "what you can type", lambda text: commands.Help(text.removeprefix("/").lower())),
-        Verb("nick", "NAME", "take a name", lambda text: commands.Nick(_needed(text))),
-        Verb("who", "", "who is in this room", _who),
-        Verb("rooms", "", "which rooms there are", _rooms),
-        Verb("join", "ROOM", "go to another room, or make one", lambda text: commands.Join(_needed(text))),
-        Verb("me", "TEXT", "say what you do: * alice waves", lambda text: commands.Act(_needed(text))),
-        Verb("msg", "NAME TEXT", "say something to one user only", _tell),
-        Verb("reply", "TEXT", "answer who last sent you a /msg", lambda text: commands.Reply(_needed(text))),
-        Verb("topic", "[TEXT]", "show the room's topic, or set it", commands.Topic),
-        Verb("history", "[FROM | -COUNT]", "old messages: the last ones, or from number FROM on", _history),
-        Verb("search", "WORDS", "old messages with these words; depl* finds deploy", _search),
-        Verb("ping", "[TEXT]", "get an answer", commands.Ping),
-        Verb("quit", "", "leave", _quit),
-    )
-}
-
-
-# What a line begins with that may be blank or a command; every other line is simply said.
-_SPECIAL = frozenset(["", "/", *filter(str.isspace, map(chr, range(0x3001)))])
-
-
-def _command(line: str) -> commands.Command:
-    """Parse one line that begins with a slash, and not with two."""
-    name, _, rest = line[1:].partition(" ")
-    verb = VERBS.get(name.lower())
-    if verb is None:
-        name = printable(name)
-        name = f"{name[:20]}…" if len(name) > 20 else name
-        message = f"There is no command /{name}; /help lists them, and //{name} says it"
-        return commands.Mistake(Refusal(Code.BAD_COMMAND, message))
-    try:
-        return verb.parse(rest.strip())
-    except ValueError as error:
-        message = f"That was not done, for {error}; type {verb.usage}"
-        return commands.Mistake(Refusal(Code.BAD_COMMAND, message))
+    joined = b"\n".join(lines)
+    texts = joined.decode("utf-8", "replace").split("\n")
+    if _SAID_AT_ONCE.issuperset([text[:1] for text in texts]) and b"GCHAT/" not in joined:
+        return [commands.Say(tuple(texts))]
+    return _decode_mixed(texts)
 
 
 def _decode_mixed(texts: list[str]) -> list[commands.Command]:
-    """Do the same as decode, for lines some of which are blank or begin with a slash."""
+    """Do the same as decode for lines that include blank ones or commands."""
     found: list[commands.Command] = []
     said: list[str] = []
     for text in texts:
-        if text.startswith("/") and not text.startswith("//"):
+        command = _REFUSED if _OPENING.match(text) else slash.parse(text)
+        if isinstance(command, commands.Say):
+            said += command.texts
+        elif command is not None:
             if said:
                 found.append(commands.Say(tuple(said)))
                 said = []
-            found.append(_command(text))
-        elif text.strip():
-            said.append(text.removeprefix("/"))
+            found.append(command)
     if said:
         found.append(commands.Say(tuple(said)))
     return found
 
 
+def line_bytes(text_bytes: int) -> int:
+    """Return the longest line: it is a text and nothing else. See Dialect.line_bytes."""
+    return text_bytes
+
+
 # --- Events to bytes -------------------------------------------------------------------------------------------------
 
 
-def _users(count: int) -> str:
-    return f"({count:,} user{'' if count == 1 else 's'} online)"
-
-
 def _answer(*texts: str) -> bytes:
-    return b"".join(printable_line(f"> {text}") for text in texts)
+    return b"".join(printable_line(sentences.SAYS + text) for text in texts)
 
 
 def _said(event: events.Said) -> bytes:
@@ -166,7 +81,7 @@ def _acted(event: events.Acted) -> bytes:
 
 
 def _topic_set(event: events.TopicSet) -> bytes:
-    return printable_line(f"* {event.name} set the topic: {event.text}")
+    return _answer(sentences.topic_set(event.name, event.text))
 
 
 def _record(event: events.Record) -> bytes:
@@ -174,31 +89,31 @@ def _record(event: events.Record) -> bytes:
 
 
 def _entered(event: events.Entered) -> bytes:
-    return printable_line(f"> New user {event.name} entered {_users(event.online)}")
+    return _answer(sentences.entered(event.name, event.online))
 
 
 def _left(event: events.Left) -> bytes:
-    return printable_line(f"< The user {event.name} left {_users(event.online)}")
+    return printable_line(sentences.LEAVES + sentences.left(event.name, event.online))
 
 
 def _renamed(event: events.Renamed) -> bytes:
-    return printable_line(f"* {event.old} is now {event.new}")
+    return _answer(sentences.renamed(event.old, event.new))
 
 
 def _crowd(event: events.Crowd) -> bytes:
     if event.kind is events.Entered:
-        return printable_line(f"> {event.count:,} users entered {_users(event.online)}")
+        return _answer(sentences.many_entered(event.count, event.online))
     if event.kind is events.Left:
-        return printable_line(f"< {event.count:,} users left {_users(event.online)}")
-    return printable_line(f"* {event.count:,} users took another name")
+        return printable_line(sentences.LEAVES + sentences.many_left(event.count, event.online))
+    return _answer(sentences.many_renamed(event.count))
 
 
 def _announced(event: events.Announced) -> bytes:
-    return _answer(f"Announcement: {event.text}")
+    return _answer(sentences.announced(event.text))
 
 
 def _welcome(event: events.Welcome) -> bytes:
-    return _answer(f"Connected to the chat server {_users(event.online)}", *event.motd.splitlines())
+    return _answer(sentences.connected(event.online), *event.motd.splitlines())
 
 
 def _ready(event: events.Ready) -> bytes:
@@ -206,24 +121,24 @@ def _ready(event: events.Ready) -> bytes:
 
 
 def _joined(event: events.Joined) -> bytes:
-    return _answer(f"You are in {event.room} now {_users(event.online)}")
+    return _answer(sentences.joined(event.room, event.online))
 
 
 def _topic_is(event: events.TopicIs) -> bytes:
-    return _answer(f"The topic is: {event.text} (set by {event.name})" if event.text else "There is no topic")
+    return _answer(sentences.topic_is(event.text, event.name))
 
 
 def _page(event: events.Page) -> bytes:
     parts = _dated(event.records, event.time, numbered=False)
     if event.next is not None:
-        parts.append(_answer(f"… there is more: /history {event.next}"))
+        parts.append(_answer(sentences.more_history(event.next)))
     elif event.asked and not event.records:
-        parts.append(_answer("There are no such messages"))
+        parts.append(_answer(sentences.NO_MESSAGES))
     return b"".join(parts)
 
 
 def _dated(records: Sequence[events.Record], now: float, *, numbered: bool) -> list[bytes]:
-    """Return old messages, each with its time, perhaps its number, and with a line where the day changes."""
+    """Return old messages, each with its time (and its number, if `numbered`), and a line where the day changes."""
     parts = []
     day = datetime.fromtimestamp(now).date()
     for record in records:
@@ -238,10 +153,10 @@ def _dated(records: Sequence[events.Record], now: float, *, numbered: bool) -> l
 
 def _found(event: events.Found) -> bytes:
     if not event.records:
-        return _answer("Nothing was found; words are looked for as a whole, and depl* finds deploy")
+        return _answer(sentences.NOTHING_FOUND)
     parts = _dated(event.records, event.time, numbered=True)
     if event.more:
-        parts.append(_answer("… there may be older ones; with one more word it finds fewer"))
+        parts.append(_answer(sentences.OLDER_MAY_MATCH))
     return b"".join(parts)
 
 
@@ -250,26 +165,19 @@ def _told(event: events.Told) -> bytes:
 
 
 def _acknowledged(_event: events.Acknowledged) -> bytes:
-    return b""  # who types sees that it went
+    return b""  # the user has seen what they typed
 
 
 def _named(event: events.Named) -> bytes:
-    return _answer(f"You are {event.name} now")
+    return _answer(sentences.named(event.name))
 
 
 def _user_list(event: events.Users) -> bytes:
-    names = ", ".join(f"{name} (you)" if name == event.you else name for name in event.names)
-    more = event.total - len(event.names)
-    return _answer(f"In {event.room} {_users(event.total)}: {names}" + (f", and {more:,} more" if more else ""))
+    return _answer(sentences.members(event.room, event.names, event.total, event.you))
 
 
 def _room_list(event: events.RoomList) -> bytes:
-    lines = []
-    for name, members, topic in event.rooms:
-        here = ", you are here" if name == event.here else ""
-        lines.append(f"{name} {_users(members)}{here}" + (f": {topic}" if topic else ""))
-    more = event.total - len(event.rooms)
-    return _answer(*lines, *([f"… and {more:,} more"] if more else []))
+    return _answer(*sentences.rooms(event.rooms, event.total, event.here))
 
 
 def _pong(event: events.Pong) -> bytes:
@@ -277,14 +185,7 @@ def _pong(event: events.Pong) -> bytes:
 
 
 def _help(event: events.HelpText) -> bytes:
-    if event.verb in VERBS:
-        verb = VERBS[event.verb]
-        return _answer(f"{verb.usage}: {verb.help}")
-    if event.verb:
-        return _answer(f"There is no command /{event.verb[:20]}; /help lists them")
-    width = max(len(verb.usage) for verb in VERBS.values())
-    lines = [f"{verb.usage:<{width}}  {verb.help}" for verb in VERBS.values()]
-    return _answer(*lines, f"{'//TEXT':<{width}}  say a line that begins with a slash")
+    return _answer(*slash.help_lines(event.verb))
 
 
 def _refused(event: events.Refused) -> bytes:
@@ -292,14 +193,11 @@ def _refused(event: events.Refused) -> bytes:
 
 
 def _slowed(event: events.Slowed) -> bytes:
-    each = f"{event.messages_per_s:g} line{'' if event.messages_per_s == 1 else 's'}"
-    return _answer(f"You send faster than {each} a second: you are read more slowly, nothing is lost")
+    return _answer(sentences.slowed(event.messages_per_s))
 
 
 def _skipped(event: events.Skipped) -> bytes:
-    count = event.last - event.first + 1
-    which = f"{event.first}-{event.last}" if count > 1 else f"{event.first}"
-    return _answer(f"… {count} message{'' if count == 1 else 's'} skipped ({which}), /history {event.first}")
+    return _answer(sentences.skipped(event.first, event.last))
 
 
 def _closing(event: events.Closing) -> bytes:
@@ -337,21 +235,5 @@ _ENCODERS: dict[type, Callable[[Any], bytes]] = {
 
 
 def encode(event: events.Event, room: str = "") -> bytes:  # noqa: ARG001  # a plain user is in one room at a time
-    """Return `event` as lines; see Dialect.encode. Ready alone is not a line: the prompt waits for what is typed."""
+    """Return `event` as lines; see Dialect.encode. Only Ready is not a line: the user types behind the prompt."""
     return _ENCODERS[type(event)](event)
-
-
-def line_bytes(text_bytes: int) -> int:
-    """Return how long a line may be: a text, and nothing else. See Dialect.line_bytes."""
-    return text_bytes
-
-
-def decode(lines: Sequence[bytes]) -> list[commands.Command]:
-    """Return what `lines` ask; see Dialect.decode.
-
-    Each invalid sequence of UTF-8 becomes one U+FFFD, and blank lines nothing.
-    """
-    texts = b"\n".join(lines).decode("utf-8", "replace").split("\n")
-    if _SPECIAL.isdisjoint([text[:1] for text in texts]):
-        return [commands.Say(tuple(texts))]
-    return _decode_mixed(texts)

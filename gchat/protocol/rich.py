@@ -1,6 +1,6 @@
-"""The rich dialect: what gchat-client and bots speak. How its lines look is wire's; here they meet the core's values.
+"""The rich dialect: what gchat-client and bots speak. The lines are in wire; here they become the core's values.
 
-Whatever text goes out has been through `printable`, for it ends on somebody's terminal by `jq -r` too.
+Every text that goes out has been through `printable`, because `jq -r` shows it on a terminal too.
 """
 
 from __future__ import annotations
@@ -11,28 +11,28 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
-from gchat.protocol import commands, events, wire
+from gchat.protocol import commands, events, sentences, wire
 from gchat.protocol.errors import Code, Refusal
-from gchat.protocol.text import printable
+from gchat.protocol.text import is_blank, printable
 
 #: A program that leaves says quit.
 goodbye = b""
 
 
 def opening(heard: bytes) -> tuple[wire.Opening | None, bytes]:
-    """Return what the first bytes of a connection say, and what stands behind that; no opening is in plain.
+    """Return the opening that a connection begins with, and the bytes after it; no opening means the plain dialect.
 
-    Raises Refusal if it wants to speak this dialect, and does not.
+    Raises Refusal for an opening of this dialect that is invalid.
     """
     line, _, rest = heard.partition(b"\n")
     if not line.startswith(wire.ANY_OPENING):
         return None, heard
-    if not re.match(rb"GCHAT/1(?![\w.])", line):  # said to the room, it would give a secret away
-        raise Refusal(Code.BAD_COMMAND, "That is no opening that is known here: this server speaks GCHAT/1")
+    if not re.match(rb"GCHAT/1(?![\w.])", line):  # if it were relayed, the room would see a token
+        raise Refusal(Code.BAD_COMMAND, "Unknown protocol version: this server speaks GCHAT/1")
     try:
         return wire.opening(line), rest
     except ValueError as error:
-        raise Refusal(Code.BAD_COMMAND, f"That is no opening ({error})") from None
+        raise Refusal(Code.BAD_COMMAND, f"Not a valid opening: {error}") from None
 
 
 # --- Bytes to commands -----------------------------------------------------------------------------------------------
@@ -62,8 +62,14 @@ _DECODERS: dict[type, Callable[[Any], commands.Command]] = {
     wire.Quit: lambda _request: commands.Quit(),
 }
 
-# These need a text that is not blank.
+# These need a visible text. A topic may be empty, which clears it, but not invisible.
 _SPOKEN = (wire.Say, wire.Act, wire.Tell, wire.Search)
+
+
+def _is_blank(request: wire.AnyRequest) -> bool:
+    if isinstance(request, wire.Topic):
+        return bool(request.text) and is_blank(request.text or "")
+    return isinstance(request, _SPOKEN) and is_blank(request.text)
 
 
 def _say(said: list[wire.Say]) -> commands.Say:
@@ -72,12 +78,12 @@ def _say(said: list[wire.Say]) -> commands.Say:
 
 
 def line_bytes(text_bytes: int) -> int:
-    """Return how long a line may be: JSON may take six bytes for one. See Dialect.line_bytes."""
+    """Return the longest line: JSON takes up to six bytes for one byte of text. See Dialect.line_bytes."""
     return 6 * text_bytes + 1024
 
 
 def decode(lines: Sequence[bytes]) -> list[commands.Command]:
-    """Return what `lines` ask; see Dialect.decode. Blank lines are nothing."""
+    """Return what `lines` ask; see Dialect.decode. Blank lines are ignored."""
     found: list[commands.Command] = []
     said: list[wire.Say] = []
 
@@ -93,11 +99,11 @@ def decode(lines: Sequence[bytes]) -> list[commands.Command]:
             request = wire.request(line)
         except ValueError as error:
             close()
-            found.append(_mistake(f"That is no request ({error})", wire.request_id(line)))
+            found.append(_mistake(f"Not a valid request: {error}", wire.request_id(line)))
             continue
-        if isinstance(request, _SPOKEN) and not request.text.strip():
+        if _is_blank(request):
             close()
-            found.append(_mistake("That was not sent: it has no text", request.id))
+            found.append(_mistake(sentences.NO_TEXT, request.id))
         elif isinstance(request, wire.Say):
             said.append(request)
         else:
@@ -110,7 +116,7 @@ def decode(lines: Sequence[bytes]) -> list[commands.Command]:
 # --- Events to bytes -------------------------------------------------------------------------------------------------
 
 
-@lru_cache(8)  # the messages of one turn have one time
+@lru_cache(8)  # the messages of one turn have the same time
 def rfc3339(time: float) -> str:
     """Return a time, in seconds since the epoch, as `2026-11-22T12:03:04.567Z`."""
     return datetime.fromtimestamp(time, UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
@@ -233,6 +239,6 @@ _ENCODERS: dict[type, Callable[[Any, str], wire.Event | bytes]] = {
 
 
 def encode(event: events.Event, room: str = "") -> bytes:
-    """Return `event` as lines; see Dialect.encode. Help alone has no form here: nobody can ask for it."""
+    """Return `event` as lines; see Dialect.encode. Only HelpText has no form here, because no request asks for it."""
     encoded = _ENCODERS[type(event)](event, room)
     return encoded if isinstance(encoded, bytes) else wire.lines([encoded])

@@ -78,6 +78,27 @@ def printable(text: str) -> str:
     return text if text.isascii() else _MARK_RUN.sub(_thinned, text)
 
 
+# What shows nothing by itself though `printable` lets it out: joiners, direction marks, variation selectors, fillers.
+_SHOWS_NOTHING = dict.fromkeys([*range(0x200C, 0x2010), *range(0x180B, 0x180E), *range(0xFE00, 0xFE10)], " ")
+_SHOWS_NOTHING |= dict.fromkeys([*range(0xE0100, 0xE01F0), 0x115F, 0x1160, 0x17B4, 0x17B5, 0x2800, 0x3164, 0xFFA0], " ")
+
+
+def is_blank(text: str) -> bool:
+    """Return whether nothing in `text` can be seen."""
+    return not printable(text.strip()).translate(_SHOWS_NOTHING).strip()
+
+
+def split_word(text: str) -> tuple[str, str]:
+    """Return the first word of `text` and what follows it, without the white space around: of any kind."""
+    word, *rest = text.split(maxsplit=1) or [""]
+    return word, rest[0].rstrip() if rest else ""
+
+
+def is_command(text: str) -> bool:
+    """Return whether the first visible character is a slash, in either width."""
+    return text.lstrip("\ufeff\u200b ").lstrip()[:1] in ("/", "／")
+
+
 def printable_line(text: str) -> bytes:
     """Return `text` as one line to send: printable, UTF-8, ended by LF."""
     return printable(text).encode() + b"\n"

@@ -1,9 +1,9 @@
 """The lines of the rich dialect, as typed values: one JSON object each. One definition for the server and its clients.
 
 Rules, for both sides:
-1. A field that is not known is ignored; one that has its default may be left out.
-2. A type that is not known is refused by the server, and ignored by a client: `event` returns None for it.
-3. `seq` is per room and rises by one; `id` is the client's own, and comes back in the answer.
+1. An unknown field is ignored; a field with its default value may be left out.
+2. An unknown type is refused by the server and ignored by a client: `event` returns None for it.
+3. `seq` is per room and rises by one; `id` is chosen by the client, and comes back in the answer.
 """
 
 from __future__ import annotations
@@ -13,57 +13,57 @@ from typing import Annotated, Any, TypeVar
 import msgspec
 from msgspec import Meta, Struct
 
-#: What a client's first line begins with, of any version, and of ours. A JSON object may follow: an Opening.
+#: How a client's first line begins: in any version, and in this one. A JSON object may follow: an Opening.
 ANY_OPENING, OPENING = b"GCHAT/", b"GCHAT/1"
 
-#: Visible ASCII: it is shown to others, and stands in logs.
+#: Visible ASCII, because it is shown to other users and in logs.
 Id = Annotated[str, Meta(max_length=64, pattern=r"^[!-~]*\Z")]
 Seq = Annotated[int, Meta(ge=0)]
 
-#: Too short a token could be guessed, and it is worth a nick.
+#: A short token could be guessed, and with it a nick be taken.
 Token = Annotated[str, Meta(min_length=16, max_length=64, pattern=r"^[A-Za-z0-9_-]+\Z")]
 
 
 class After(Struct, frozen=True):
-    """A place in a room's log: everything after it is wanted. Another epoch is another log."""
+    """A place in a room's log, to be sent everything after it. Another epoch is another log."""
 
     epoch: str
     seq: Seq
 
 
 class Opening(Struct, frozen=True, omit_defaults=True):
-    """What a client says of itself in its first line."""
+    """What a client asks for in its first line."""
 
     nick: str = ""
     room: str = ""
-    token: Token | None = None  # from an earlier welcome: its nick is taken back, and its ghost closed
+    token: Token | None = None  # from an earlier welcome: its session is taken over
     after: After | None = None
-    replay: Annotated[int, Meta(ge=0, le=1000)] | None = None  # messages to begin with, if not `after` something
+    replay: Annotated[int, Meta(ge=0, le=1000)] | None = None  # old messages to send first, without `after`
 
 
 # --- From the client -------------------------------------------------------------------------------------------------
 
 
 class Request(Struct, frozen=True, omit_defaults=True, kw_only=True, tag_field="type", tag=str.lower):
-    """Something that a client asks."""
+    """A request of a client."""
 
     id: Id = ""
 
 
 class Say(Request, frozen=True):
-    """Say something in the room. With an id it is acknowledged, and the same id again is not said again."""
+    """Say something in the room. With an id it is acknowledged, and a repetition of the id is not said again."""
 
     text: str
 
 
 class Act(Request, frozen=True):
-    """The same, of what one does: /me."""
+    """The same for an action: /me."""
 
     text: str
 
 
 class Tell(Request, frozen=True):
-    """Say something to one user only."""
+    """Send a private message."""
 
     to: str
     text: str
@@ -76,24 +76,24 @@ class Nick(Request, frozen=True):
 
 
 class Join(Request, frozen=True):
-    """Go to another room."""
+    """Move to another room."""
 
     room: str
     after: After | None = None
 
 
 class Topic(Request, frozen=True):
-    """Set the room's topic; without a text, ask for it."""
+    """Set the room's topic, or clear it with an empty text; without a text, ask for it."""
 
-    text: str = ""
+    text: str | None = None
 
 
 class Who(Request, frozen=True):
-    """Ask who is in the room."""
+    """Ask for the members of the room."""
 
 
 class Rooms(Request, frozen=True):
-    """Ask which rooms there are."""
+    """Ask for the list of rooms."""
 
 
 class History(Request, frozen=True):
@@ -105,7 +105,7 @@ class History(Request, frozen=True):
 
 
 class Search(Request, frozen=True):
-    """Ask for old messages that have all these words: whole ones, in any case; `depl*` is what begins so."""
+    """Ask for old messages with all of these words: whole words in any case; `depl*` matches words that begin so."""
 
     text: str
     limit: Annotated[int, Meta(ge=1)] = 20
@@ -116,7 +116,7 @@ class Ping(Request, frozen=True):
 
 
 class Quit(Request, frozen=True):
-    """Leave for good: the others are told at once."""
+    """Leave for good: the other users are told at once."""
 
 
 AnyRequest = Say | Act | Tell | Nick | Join | Topic | Who | Rooms | History | Search | Ping | Quit
@@ -134,7 +134,7 @@ class Event(
     tag=str.lower,
     rename={"from_": "from", "range_from": "from", "range_to": "to"},
 ):
-    """Something that a client is told."""
+    """Something that the server tells a client."""
 
 
 class Welcome(Event, frozen=True):
@@ -143,11 +143,11 @@ class Welcome(Event, frozen=True):
     server: str
     session: str
     token: str
-    nick: str  # what one is called: the address, if one has no nick
+    nick: str  # or the address, of a user without a nick
     room: str
     epoch: str
-    seq: Seq  # the room's last number
-    online: int  # in the whole server
+    seq: Seq  # the last number in the room
+    online: int  # on the whole server
     limits: dict[str, int | float]
     motd: str = ""
 
@@ -163,7 +163,7 @@ class Joined(Event, frozen=True):
 
 
 class Live(Event, frozen=True):
-    """All that was missed has been told: what comes now is new."""
+    """Everything missed has been sent: what follows is new."""
 
     room: str
     seq: Seq
@@ -183,11 +183,11 @@ class Said(_Message, frozen=True):
 
 
 class Acted(_Message, frozen=True):
-    """What somebody does."""
+    """An action: /me."""
 
 
 class TopicSet(Event, frozen=True, tag="topic"):
-    """The room has another topic; or, without a seq, what the topic is."""
+    """With a seq: the topic was set, or cleared if the text is empty. Without one: what the topic is."""
 
     room: str
     text: str
@@ -213,15 +213,15 @@ class _Passage(Event, frozen=True):
 
 
 class Entered(_Passage, frozen=True):
-    """Somebody came into the room; many at once are only counted."""
+    """A user entered the room; of many at once there is only the count."""
 
 
 class Left(_Passage, frozen=True):
-    """Somebody is gone from the room."""
+    """A user left the room; of many at once there is only the count."""
 
 
 class Renamed(Event, frozen=True):
-    """Somebody in the room is called `nick` now."""
+    """A user in the room has the new name `nick`."""
 
     room: str
     who: str = ""
@@ -230,23 +230,23 @@ class Renamed(Event, frozen=True):
 
 
 class Announced(Event, frozen=True):
-    """The operator says something to the whole room."""
+    """An announcement of the operator to the whole room."""
 
     room: str
     text: str
 
 
 class Named(Event, frozen=True):
-    """You are called `nick` now."""
+    """You have the new name `nick`."""
 
     nick: str
     id: str = ""
 
 
 class Ack(Event, frozen=True):
-    """What you asked with this id is done: a message rests where it is kept, and has got this number in the room.
+    """The request with this id is done: a message is stored, and has this number in the room.
 
-    A private message has been handed over; if the connection of whom it is for breaks now, it may be lost.
+    A private message has been sent to its reader; if that connection breaks now, it may be lost.
     """
 
     id: str
@@ -255,7 +255,7 @@ class Ack(Event, frozen=True):
 
 
 class Refused(Event, frozen=True):
-    """What you asked was not done. `code` is for programs, `message` for people."""
+    """A request was refused. `code` is for programs, `message` for people."""
 
     code: str
     message: str
@@ -263,13 +263,13 @@ class Refused(Event, frozen=True):
 
 
 class Slowed(Event, frozen=True):
-    """You send faster than this, and are read more slowly; nothing is lost."""
+    """You send faster than this, so the server reads you more slowly; nothing is lost."""
 
     messages_per_s: float
 
 
 class Gap(Event, frozen=True):
-    """These messages, both included, cannot be told or were skipped, for you read too slowly."""
+    """The messages with these numbers, both included, were skipped because you read too slowly, or are not stored."""
 
     room: str
     range_from: Seq
@@ -277,7 +277,7 @@ class Gap(Event, frozen=True):
 
 
 class Users(Event, frozen=True):
-    """Who is in the room: the first of `total`."""
+    """The members of the room: the first of `total`."""
 
     room: str
     users: tuple[str, ...]
@@ -287,7 +287,7 @@ class Users(Event, frozen=True):
 
 
 class RoomInfo(Struct, frozen=True, omit_defaults=True):
-    """One room of many."""
+    """One room in the list."""
 
     name: str
     members: int
@@ -303,7 +303,7 @@ class RoomList(Event, frozen=True, tag="rooms"):
 
 
 class Page(Event, frozen=True):
-    """Old messages, oldest first. `end`: there are none beyond, in the direction that was asked for."""
+    """Old messages, oldest first. `end`: there are no more in the requested direction."""
 
     room: str
     events: tuple[Said | Acted | TopicSet, ...]
@@ -312,7 +312,7 @@ class Page(Event, frozen=True):
 
 
 class Found(Page, frozen=True):
-    """The last messages that have the words that were looked for."""
+    """The last messages that match a search."""
 
 
 class Pong(Event, frozen=True):
@@ -342,12 +342,12 @@ _opening_decoder = msgspec.json.Decoder(Opening)
 _request_decoder: msgspec.json.Decoder[AnyRequest] = msgspec.json.Decoder(AnyRequest)
 _event_decoder: msgspec.json.Decoder[AnyEvent] = msgspec.json.Decoder(AnyEvent)
 
-#: How every event is announced that this version knows.
+#: The types of all events that this version knows.
 EVENT_TYPES = frozenset(str(kind.__struct_config__.tag) for kind in AnyEvent.__args__)
 
 
 def lines(values: list[Any]) -> bytes:
-    """Return requests or events as a line each."""
+    """Return requests or events, each as a line."""
     return _encoder.encode_lines(values)
 
 
@@ -357,12 +357,12 @@ def opening_line(opening: Opening) -> bytes:
 
 
 def opening(text: bytes) -> Opening:
-    """Return what a client's first line says, which begins with OPENING. Raises ValueError."""
+    """Return the opening in a client's first line, which begins with OPENING. Raises ValueError."""
     return _decoded(_opening_decoder, text.removeprefix(OPENING).strip() or b"{}")
 
 
 def request(text: bytes) -> AnyRequest:
-    """Return what a line from a client asks. Raises ValueError."""
+    """Return the request in a line from a client. Raises ValueError."""
     return _decoded(_request_decoder, text)
 
 
@@ -375,7 +375,7 @@ _any_decoder = msgspec.json.Decoder(_Any)
 
 
 def _decoded(decoder: msgspec.json.Decoder[_T], text: bytes) -> _T:
-    """Return what `text` says. Raises ValueError; msgspec alone has another error for what is nested too deeply."""
+    """Return the value of `text`. Raises ValueError, also where msgspec raises RecursionError: for deep nesting."""
     try:
         return decoder.decode(text)
     except RecursionError:
@@ -383,7 +383,7 @@ def _decoded(decoder: msgspec.json.Decoder[_T], text: bytes) -> _T:
 
 
 def request_id(text: bytes) -> str:
-    """Return the id of a line that is no request, if it has one all the same: for the refusal."""
+    """Return the id in a line that is not a valid request, for the refusal."""
     try:
         return _decoded(_any_decoder, text).id
     except ValueError:
@@ -391,7 +391,7 @@ def request_id(text: bytes) -> str:
 
 
 def event(text: bytes) -> AnyEvent | None:
-    """Return what a line from the server tells; None for a type that is not known here. Raises ValueError."""
+    """Return the event in a line from the server, None for an unknown type. Raises ValueError."""
     try:
         return _decoded(_event_decoder, text)
     except msgspec.ValidationError:

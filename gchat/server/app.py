@@ -7,40 +7,37 @@ import socket
 import time
 from collections import Counter
 from collections.abc import Callable
+from logging import DEBUG, INFO
 from math import inf
 
 import gevent
 from gevent.event import Event
 
 from gchat.chat.effects import CloseReason
-from gchat.chat.limits import Admission, Limits
-from gchat.chat.registry import LOBBY, Registry, because
+from gchat.chat.limits import Limits
+from gchat.chat.registry import LOBBY, Registry
 from gchat.journal.base import JournalError
-from gchat.protocol import events, plain, rich
-from gchat.protocol.errors import Refusal
-from gchat.protocol.events import Closing, Refused
+from gchat.protocol import events, plain
 from gchat.server import log
 from gchat.server.check import admin_place
 from gchat.server.config import RELOADABLE, Config, changes
 from gchat.server.connection import FLUSH_S, Connection
+from gchat.server.door import FAREWELL, Door
 from gchat.server.keeping import open_journal, tidy, unusable
 from gchat.server.kernel import raise_descriptor_limit
 from gchat.server.listener import Listener, set_options, spelled
 from gchat.server.log import logger
-from gchat.server.opening import hear
-from gchat.server.operating import Operating, host_of
+from gchat.server.operating import Operating
 from gchat.server.output import Output
 from gchat.server.pump import Pump
 from gchat.server.state import note_bans, noted_bans, noted_sessions, path_of
 from gchat.server.window import Window
 
-#: Descriptors that connections never get: for the listener, files, the log, and whoever is told that it is full.
+#: Descriptors that connections never get: for the listener, files, the log, and newcomers that are turned away.
 KEPT_BACK = 64
 
 #: A server that has descriptors for fewer connections says so at the start, unless fewer are configured.
 FEW_CONNECTIONS = 100
-
-FAREWELL = "The server is shutting down"
 
 #: How often the watch looks for readers that make no progress and connections that do not end.
 WATCH_S = 0.25
@@ -75,7 +72,7 @@ class App:
         self.stopping = Event()
         self._stood_still_s = 0.0
         self._due_at = inf  # when the watch comes next
-        self._admission = Admission()
+        self._door = Door(self)
         self.descriptors = raise_descriptor_limit()
         self._socket = listener
         name = listener.getsockname()
@@ -84,8 +81,8 @@ class App:
         self._history_path = config.history.path or path_of("history.db", self.address)
         self.journal = open_journal(config, self._history_path)
         self._set_keeping()
-        self.pump = Pump(self.journal, config.limits.room_log_bytes, self._shown, self._opened)
-        self._listener = Listener(self._socket, self._handle, self._turned_away)
+        self.pump = Pump(self.journal, config.limits.room_log_bytes, self._shown, self._opened, self._arrived)
+        self._listener = Listener(self._socket, self._door.serve, self._door.refusal)
         self.operating = Operating(self)
         self._recover()
         self._window = self._make_window() if config.admin.enabled else None
@@ -93,7 +90,7 @@ class App:
     @property
     def connections(self) -> int:
         """How many connections there are."""
-        return self._admission.total
+        return self._door.admission.total
 
     @property
     def max_connections(self) -> int:
@@ -148,14 +145,21 @@ class App:
         log.set_level(self.config.log.level)
         set_options(self._socket, self.config.limits.send_buffer_bytes)
 
+    def _arrived(self, connection: Connection) -> None:
+        """Count and log a user whom the others learn of."""
+        logger.info("opened %d %s", connection.session.id, connection.peer.address)
+        self.pump.counts.opened += 1
+        self.operating.came(connection.session)
+
     def gone(self, connection: Connection) -> None:
         """Count a connection out, and log it: the last word on it."""
-        self._admission.leave(connection.network)
+        self._door.release(connection.peer)
         reason = connection.closing or CloseReason.CRASHED
         self.closed[reason] += 1
         session = connection.session
         self.pump.counts.skipped += connection.cursor.skipped
-        self.operating.went(session, reason)
+        if session.is_announced:
+            self.operating.went(session, reason)
         closed = {
             "session": session.id,
             "address": session.address,
@@ -164,70 +168,18 @@ class App:
             "messages": session.messages,
             "seconds": round(time.monotonic() - connection.opened_at, 1),
         }
-        logger.info("closed %(session)d %(address)s %(nick)s: %(reason)s, %(messages)d messages, %(seconds)s s", closed)
-
-    # --- Letting in ------------------------------------------------------------------------------------------------
-
-    def _turned_away(self, address: str, network: str) -> bytes | None:
-        """Return the line for who cannot be let in, None for who can."""
-        if ban := self.registry.bans.of_address(host_of(address)):
-            return self._turn_away(CloseReason.BANNED, f"You are banned here{because(ban)}")
-        if self._admission.total >= self.max_connections:
-            return self._turn_away(CloseReason.FULL, "The server is full; try again later")
-        per_ip = self.config.limits.connections_per_ip
-        if per_ip and network and self._admission.of(network) >= per_ip:
-            most = "only one connection" if per_ip == 1 else f"at most {per_ip:,} connections"
-            return self._turn_away(CloseReason.TOO_MANY, f"There may be {most} from one address; close another first")
-        self._admission.enter(network)
-        return None
-
-    def _turn_away(self, reason: CloseReason, message: str) -> bytes:
-        self.closed[reason] += 1
-        logger.info("turned away: %s", reason.value)
-        return plain.encode(Closing(message))
-
-    def _handle(self, sock: socket.socket, address: str, network: str) -> None:
-        """Serve one connection: the greenlet that StreamServer spawns."""
-        try:
-            met = self._meet(sock, address, network)
-        except OSError:  # gone before it was greeted
-            self.closed[CloseReason.RESET] += 1
-        except Exception:
-            logger.exception("a new connection crashed; it alone is closed")
-            self.closed[CloseReason.CRASHED] += 1
-        else:
-            if met is not None:
-                connection, heard = met
-                logger.info("opened %d %s", connection.session.id, address)
-                self.pump.counts.opened += 1
-                self.operating.came(connection.session)
-                connection.run(heard)
-                return
-        self._admission.leave(network)
-        sock.close()
-
-    def _meet(self, sock: socket.socket, address: str, network: str) -> tuple[Connection, bytes] | None:
-        """Hear who it is; return its connection and what it has said already, None if it was told why not."""
-        heard = hear(sock, self.config.server.greeting_delay_s, self.config.limits.max_line_bytes)
-        try:
-            opening, heard = rich.opening(heard)
-        except Refusal as refusal:
-            self.closed[CloseReason.FOREIGN] += 1
-            answers = (Refused(refusal.code, refusal.message), Closing("Goodbye", CloseReason.FOREIGN.value))
-            sock.send(b"".join([rich.encode(answer) for answer in answers]))
-            return None
-        if self.stopping.is_set():  # accepted before, heard after the others were said goodbye to
-            farewell = Closing(FAREWELL, CloseReason.SHUTDOWN.value)
-            sock.send(plain.encode(farewell) if opening is None else rich.encode(farewell))
-            return None
-        return Connection(self, sock, address, network, opening), heard
+        logger.log(
+            INFO if session.is_announced else DEBUG,
+            "closed %(session)d %(address)s %(nick)s: %(reason)s, %(messages)d messages, %(seconds)s s",
+            closed,
+        )
 
     # --- Watching and ending ---------------------------------------------------------------------------------------
 
     def _watch(self) -> None:
-        """Find who does not read and who does not end, and throw garbage away, for ever; a greenlet."""
-        # A full collection among thousands of users holds the hub for too long and finds nothing, for a connection that
-        # has ended leaves no cycles. So only what is new is looked at, and all of it when nobody is there to wait.
+        """Find peers that do not read and connections that do not end, and collect garbage, for ever; a greenlet."""
+        # A full collection among thousands of users holds the hub for too long and finds nothing, because a connection
+        # that has ended leaves no cycles. So only what is new is looked at, and all of it when nobody is there to wait.
         gc.freeze()
         gc.disable()
         to_look_at: list[Connection] = []
@@ -248,7 +200,7 @@ class App:
                 if connection.stalled(now, timeout_s):
                     connection.abort(CloseReason.STALLED)
             del to_look_at[-WATCHED_AT_ONCE:]
-            self.pump.submit(self.registry.away(self.awake()))
+            self.pump.submit(self.registry.due(self.awake()))
             if self.registry.bans.expire(time.time()):
                 note_bans(self.journal, self.registry.bans.all.values())
             for connection in list(self.closing):
@@ -261,7 +213,7 @@ class App:
         logger.info("stopping: %(online)d users online", {"online": len(self.registry.sessions)})
         self._listener.close()
         self.pump.submit(self.registry.leave_all(CloseReason.SHUTDOWN, FAREWELL))
-        while self._admission.total and time.monotonic() < ends_at:
+        while self.connections and time.monotonic() < ends_at:
             gevent.sleep(0.02)
         if self._window is not None:
             self._window.stop()
@@ -308,6 +260,7 @@ class App:
         self.limits.max_rooms = config.limits.max_rooms
         self.limits.nick_max = config.limits.nick_max
         self.limits.max_text_bytes = config.limits.max_line_bytes
+        self.limits.announce_after_s = config.server.announce_after_s
         self.limits.presence_quiet_above = config.limits.presence_quiet_above
         self.limits.replay_on_join = config.history.replay_on_join
         self.limits.motd = config.server.motd

@@ -61,10 +61,13 @@ def check_files(config: Config, history_path: str, token_path: str) -> list[str]
         raise StartError(str(unusable(history_path, JournalError(why))))
     if not config.admin.enabled:
         return []
-    why = _unusable_token(token_path)
-    if why and (config.admin.token_file or not is_own(config.admin.host)):
+    admin = config.admin
+    if admin.read_token_file and (why := _unusable_token(admin.read_token_file)):
         raise StartError(why)
-    return [f"the admin endpoint takes no actions: {why}"] if why else []
+    why = _unusable_token(token_path)
+    if why and (admin.token_file or not is_own(admin.host)):
+        raise StartError(why)
+    return [f"the admin endpoint has no admin token: {why}"] if why else []
 
 
 def _unusable_database(path: str) -> str:

@@ -85,12 +85,16 @@ class AdminSection(Struct, forbid_unknown_fields=True):
         str,
         Meta(description="the file of the admin token, created if missing; empty: in the state directory"),
     ] = ""
+    read_token_file: Annotated[
+        str,
+        Meta(description="the file of a read-only token (Prometheus, dashboards), created if missing; empty: none"),
+    ] = ""
     names: Annotated[
-        str, Meta(description="host names accepted in the Host header beside the address, separated by spaces")
+        str, Meta(description="host names accepted in the Host header besides the address, separated by spaces")
     ] = ""
     insecure: Annotated[
         bool,
-        Meta(description="allow a host that other machines can reach: the token crosses the network unencrypted"),
+        Meta(description="allow a host that other machines can reach: tokens cross the network unencrypted"),
     ] = False
 
 

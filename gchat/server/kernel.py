@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import resource
+import select
 import socket
 import struct
 import termios
@@ -11,6 +12,13 @@ import termios
 #: Capabilities, see linux/capability.h.
 CAP_CHOWN = 0
 CAP_NET_BIND_SERVICE = 10
+
+
+def has_ended(sock: socket.socket) -> bool:
+    """Return whether the peer has ended its stream, or the connection is broken; what it said may still be unread."""
+    poll = select.poll()
+    poll.register(sock, select.POLLRDHUP)
+    return bool(poll.poll(0))
 
 
 def in_kernel(sock: socket.socket) -> tuple[int, int]:

@@ -270,8 +270,16 @@ def _remove_stale(place: Place) -> None:
     raise StartError(f"cannot listen on {place}: another server listens there")
 
 
+class Peer(Struct, frozen=True):
+    """Where a connection comes from."""
+
+    address: str  # host:port, or unix:N
+    network: str  # counts together (limits.network_of); "" on a Unix socket
+    attempt: int  # which connection it is, in the order in which they were made
+
+
 class Listener(StreamServer):
-    """Accepts connections, and hands each as a plain socket, with its peer's address and network, to `handle`.
+    """Accepts connections, and hands each as a plain socket, with its peer, to `handle`.
 
     Sockets are plain ones that never block, because the fan-out sends on them without a greenlet (`_sock` of gevent's
     own would be the same thing, and is private).
@@ -283,15 +291,16 @@ class Listener(StreamServer):
     def __init__(
         self,
         listener: socket.socket,
-        handle: Callable[[socket.socket, str, str], None],
-        refusal: Callable[[str, str], bytes | None],
+        handle: Callable[[socket.socket, Peer], None],
+        refusal: Callable[[Peer], bytes | None],
     ) -> None:
-        super().__init__(listener, handle)  # type: ignore[arg-type]  # see do_read
-        self._refusal = refusal  # given the address and the network, returns the line to turn a connection away with
+        super().__init__(listener, handle)
+        self._refusal = refusal  # returns the line to turn a peer away with, None if it is admitted
+        self._attempts = count(1)
         self._unix_peers = count(1)
         self._complained_at = -60.0
 
-    def do_read(self) -> tuple[Any, ...] | None:  # type: ignore[override]  # it may have more than two items
+    def do_read(self) -> tuple[Any, ...] | None:  # type: ignore[override]  # a Peer is no address of gevent's
         """Accept one connection; None if there is none, or no descriptor for it."""
         try:
             sock, address = self.socket.accept()
@@ -303,18 +312,18 @@ class Listener(StreamServer):
                 return None
             raise
         if sock.family == socket.AF_UNIX:
-            return sock, f"unix:{next(self._unix_peers)}", ""
+            return sock, Peer(f"unix:{next(self._unix_peers)}", "", next(self._attempts))
         host = address[0]
         if sock.family == socket.AF_INET6:
             bare = IPv6Address(host.partition("%")[0])
             host = str(bare.ipv4_mapped or host)
-        return sock, spelled(host, address[1]), network_of(host)
+        return sock, Peer(spelled(host, address[1]), network_of(host), next(self._attempts))
 
     def do_handle(self, *args: Any) -> None:
         """Spawn the greenlet, or send the refusal and close."""
-        sock, address, network = args
+        sock, peer = args
         sock.setblocking(False)
-        line = self._refusal(address, network)
+        line = self._refusal(peer)
         if line is None:
             super().do_handle(*args)
             return

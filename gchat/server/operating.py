@@ -1,4 +1,4 @@
-"""The server as its operator sees it: gchat.admin's interface on a running App. Looks everywhere, holds nothing."""
+"""The server as its operator sees it: gchat.admin's interface on a running App."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import secrets
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Literal
 
 import gevent
@@ -17,12 +18,14 @@ from gchat.admin import operator as seen
 from gchat.admin.operator import NotPossible
 from gchat.chat.bans import Ban
 from gchat.chat.effects import CloseReason, Proclaim, Publish
-from gchat.chat.registry import because
+from gchat.chat.names import because
+from gchat.chat.room import Room
 from gchat.chat.session import Session
 from gchat.fair import breathe
-from gchat.journal.base import JournalError
+from gchat.journal.base import JournalError, KeptRoom
 from gchat.protocol import events, rich, text
 from gchat.protocol.errors import Refusal
+from gchat.server.door import host_of
 from gchat.server.log import logger
 from gchat.server.measures import BOUNDS_S, Distribution
 from gchat.server.state import note_bans
@@ -33,14 +36,17 @@ if TYPE_CHECKING:
 #: Users in one piece of the list: about 1 ms.
 USERS_AT_ONCE = 200
 
-#: Users looked at, between two turns of everybody else, for whom a ban concerns.
+#: Users that are compared with a new ban between two turns of everybody else.
 CONCERNED_AT_ONCE = 500
 
 #: Messages in one answer.
 MESSAGES_MAX = 1000
 
-#: How long something said may take to be kept.
+#: A message said over HTTP must be stored within this time.
 SAID_S = 5.0
+
+#: A list of rooms waits this long for the disk, and then has the stored rooms of the last answer.
+STORED_ROOMS_S = 0.5
 
 
 class Operating:
@@ -52,25 +58,27 @@ class Operating:
         self._started = rich.rfc3339(time.time())
         self._tells: list[seen.Tell] = []
         self._lags_s: deque[float] = deque([0.0], maxlen=4)  # of the loop, for a second
+        self._stored: list[KeptRoom] = []
+        self._looking: gevent.Greenlet[[], None] | None = None  # for the stored rooms
 
     # --- From the server -------------------------------------------------------------------------------------------
 
     def lagged(self, lag_s: float) -> None:
-        """Note by how much a timer of the loop was late."""
+        """Note the delay of a timer of the loop."""
         self._lags_s.append(max(0.0, lag_s))
 
     def came(self, session: Session) -> None:
-        """Tell who listens that a user is here."""
+        """Tell the event streams that a user is here."""
         if self._tells:
             self._tell(seen.Joined(session.id, session.name, session.address, session.room.name))
 
     def went(self, session: Session, reason: CloseReason) -> None:
-        """Tell who listens that a user's connection has ended."""
+        """Tell the event streams that a user's connection has ended."""
         if self._tells:
             self._tell(seen.Left(session.id, session.name, reason.value))
 
     def shown(self, room: str, event: events.Event) -> None:
-        """Tell who listens what was said."""
+        """Tell the event streams what was said."""
         if self._tells and isinstance(event, events.Record):
             for number, (_, said) in enumerate(_texts(event.message), event.seq):
                 self._tell(seen.Message(room, number, text.printable(event.message.name), text.printable(said)))
@@ -122,7 +130,7 @@ class Operating:
             room=session.room.name,
             dialect="rich" if session.lineage else "plain",
             connected_s=round(now - connection.opened_at, 1) if connection else 0.0,
-            idle_s=round(now - connection.heard_at, 1) if connection else 0.0,
+            idle_s=round(now - connection.reader.heard_at, 1) if connection else 0.0,
             messages=session.messages,
             lag_bytes=cursor.lag if cursor else 0,
             skipped=cursor.missed if cursor else 0,
@@ -131,28 +139,42 @@ class Operating:
 
     def rooms(self) -> list[seen.RoomInfo]:
         """See Operator.rooms."""
-        journal, rooms = self._app.journal, self._app.registry.rooms.values()
-        found = [
-            seen.RoomInfo(room.name, len(room.members), journal.next_seq(room.name) - 1, text.printable(room.topic))
-            for room in rooms
-            if room.members
-        ]
-        return sorted(found, key=lambda room: (-room.members, room.name))
+        found = {
+            room.name: seen.RoomInfo(room.name, 0, room.last_seq, text.printable(room.topic))
+            for room in self._stored_rooms()
+        }
+        journal = self._app.journal
+        for room in self._app.registry.rooms.values():
+            if not room.members:
+                continue
+            last, topic = journal.next_seq(room.name) - 1, text.printable(room.topic)
+            if not last and room.name in found:  # not yet read since the start: all of its members are away
+                last, topic = found[room.name].seq, found[room.name].topic
+            found[room.name] = seen.RoomInfo(room.name, len(room.members), last, topic)
+        return sorted(found.values(), key=lambda room: (-room.members, room.name))
+
+    def _stored_rooms(self) -> list[KeptRoom]:
+        """Return the rooms in the history, as of now or, while the disk is stuck, as of the last answer."""
+        if self._looking is None or self._looking.ready():
+            self._looking = gevent.spawn(self._look_at_rooms)
+        self._looking.join(STORED_ROOMS_S)
+        return self._stored
+
+    def _look_at_rooms(self) -> None:
+        with suppress(JournalError):  # it is in history() and not_ready()
+            self._stored = self._app.journal.rooms(seen.MAX_STORED_ROOMS)
 
     def messages(self, room: str, after: int, limit: int) -> Sequence[seen.StoredMessage]:
         """See Operator.messages."""
-        self._check_room(room)
-        journal = self._app.journal
-        start = max(1, after + 1)
-        limit = min(limit, MESSAGES_MAX)
         try:
-            journal.open((room,))
-            records = journal.read(room, start, limit)
+            records = self._app.journal.find(room, max(1, after + 1), min(limit, MESSAGES_MAX))
         except JournalError as error:
-            raise NotPossible(f"the history cannot be read: {error}") from None
+            raise NotPossible(f"Cannot read the history: {error}") from None
+        if records is None:
+            self._check_room(room)
         return [
             seen.StoredMessage(number, rich.rfc3339(record.time), kind, text.printable(record.message.name), said)
-            for record in records
+            for record in records or ()
             for number, (kind, said) in enumerate(
                 ((kind, text.printable(said)) for kind, said in _texts(record.message)), record.seq
             )
@@ -168,15 +190,15 @@ class Operating:
         section = self._app.config.history
         sync = section.sync if section.store == "sqlite" else ""
         journal = self._app.journal
-        damage = "not as it was written: " + ", ".join(journal.damage[:3]) if journal.damage else ""
+        damage = f"damaged: {', '.join(journal.damage[:3])}" if journal.damage else ""
         return seen.HistoryInfo(store=section.store, state=journal.trouble or damage or "ok", sync=sync)
 
     def not_ready(self) -> str:
         """See Operator.not_ready."""
         if self._app.stopping.is_set():
-            return "the server is shutting down"
+            return "The server is shutting down"
         trouble = self._app.journal.trouble
-        return f"nothing that is said can be kept: {trouble}" if trouble else ""
+        return f"Messages cannot be stored: {trouble}" if trouble else ""
 
     def measures(self) -> seen.Measures:
         """See Operator.measures."""
@@ -224,7 +246,7 @@ class Operating:
         self._check_text(message)
         registry = self._app.registry
         if room:
-            self._check_room(room)
+            self._revive(room)
         rooms = [registry.rooms[room]] if room else [each for each in registry.rooms.values() if each.members]
         self._app.pump.submit([Proclaim(each.name, events.Announced(message)) for each in rooms])
         logger.warning("announced to %s", room or "all rooms")
@@ -234,14 +256,14 @@ class Operating:
         """See Operator.kick."""
         session = self._app.registry.sessions.get(user)
         if session is None:
-            raise NotPossible(f"there is no user with the id {user}; GET /users lists them")
-        self._expel(session, CloseReason.KICKED, f"You were sent away{': ' if reason else ''}{reason}")
+            raise NotPossible(f"No user has the id {user}; GET /users lists the users")
+        self._expel(session, CloseReason.KICKED, f"You were kicked{': ' if reason else ''}{reason}")
         logger.warning("kicked %d %s", user, session.address)
 
     def say(self, room: str, name: str, message: str) -> int:
         """See Operator.say."""
-        self._check_room(room)
         self._check_text(message)
+        self._revive(room)
         try:
             name = f"{text.nick(name, self._app.limits.nick_max)} (http)"
         except Refusal as refusal:
@@ -254,11 +276,11 @@ class Operating:
         try:
             number = said.get(timeout=SAID_S)
         except gevent.Timeout:
-            raise NotPossible("it was not kept in time; whether it will be is not known") from None
+            raise NotPossible(f"Not confirmed within {SAID_S:g} s; the message may still be stored") from None
         finally:
             pump.receipts.pop(id_, None)
         if not number:
-            raise NotPossible("it was not said, for it cannot be kept now; GET /readyz tells why")
+            raise NotPossible("Not said, because messages cannot be stored now; GET /readyz tells why")
         return number
 
     def bans(self) -> Sequence[seen.Ban]:
@@ -286,32 +308,40 @@ class Operating:
         """See Operator.unban."""
         ended = self._app.registry.bans.remove(ban)
         if ended is None:
-            raise NotPossible(f"there is no ban with the id {ban}; GET /bans lists them")
+            raise NotPossible(f"No ban has the id {ban}; GET /bans lists the bans")
         note_bans(self._app.journal, self._app.registry.bans.all.values())
-        logger.warning("no longer banned: %s %s", ended.kind, ended.value)
+        logger.warning("unbanned %s %s", ended.kind, ended.value)
 
     def _expel(self, session: Session, reason: CloseReason, farewell: str) -> None:
         self._app.pump.submit(self._app.registry.leave(session, reason, farewell))
 
     def _check_room(self, room: str) -> None:
         if room not in self._app.registry.rooms:
-            raise NotPossible(f"there is no room {text.printable(room)[:64]}; GET /rooms lists them")
+            raise NotPossible(f"No such room: {text.printable(room)[:64]}; GET /rooms lists the rooms")
+
+    def _revive(self, room: str) -> None:
+        """Have a room in memory that may be only in the history. Waits. Raises NotPossible: none, or no space."""
+        registry = self._app.registry
+        try:
+            stored = room not in registry.rooms and self._app.journal.find(room, 1, 1) is not None
+        except JournalError as error:
+            raise NotPossible(f"Cannot read the history: {error}") from None
+        if stored and room not in registry.rooms:
+            if len(registry.rooms) >= self._app.limits.max_rooms:
+                raise NotPossible(f"All {len(registry.rooms):,} rooms are in use (limits.max_rooms); try again later")
+            registry.rooms[room] = Room(room)
+        self._check_room(room)
 
     def _check_text(self, message: str) -> None:
         most = self._app.limits.max_text_bytes
-        if not message.strip():
-            raise NotPossible("there is nothing to say in it; expected a text")
+        if text.is_blank(message):
+            raise NotPossible("The text is blank")
         if len(message.encode("utf-8", "surrogatepass")) > most:
-            raise NotPossible(f"it is too long; expected at most {most:,} bytes")
-
-
-def host_of(address: str) -> str:
-    """Return the host of an address as sessions have it; "" for a Unix socket's."""
-    return "" if address.startswith("unix:") else address.rpartition(":")[0]
+            raise NotPossible(f"The text is too long; at most {most:,} bytes are accepted")
 
 
 def _texts(message: events.Message) -> list[tuple[Literal["said", "acted", "topic"], str]]:
-    """Return what kind each of a record's messages is of, and its text."""
+    """Return the kind and the text of each of a record's messages."""
     if isinstance(message, events.Said):
         return [("said", said) for said in message.texts]
     return [("acted" if isinstance(message, events.Acted) else "topic", message.text)]

@@ -1,7 +1,8 @@
 """The pump: one greenlet that carries out effects, turn by turn: numbers and keeps messages, then shows them.
 
 Each turn takes everything that was asked since the last. The journal has it before anybody sees it. Only the pump moves
-cursors, beside the write watcher of who is behind; so a turn is consistent although it lets others in while it sends.
+cursors, beside the write watcher of a reader that is behind; so a turn is consistent although it lets others in while
+it sends.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from gevent.hub import get_hub
 
 from gchat.chat.effects import (
     Announce,
+    Arrive,
     Close,
     CloseReason,
     Deliver,
@@ -37,10 +39,11 @@ from gchat.journal.numbering import ids_of
 from gchat.protocol import events
 from gchat.protocol.errors import Code
 from gchat.protocol.events import Acknowledged, Announced, Numbered, Presence, Record, Refused
-from gchat.server.connection import MAX_OWED_BYTES, Connection
+from gchat.server.connection import Connection
 from gchat.server.fanout import FanOut
 from gchat.server.log import logger
 from gchat.server.measures import Counts
+from gchat.server.reader import MAX_OWED_BYTES
 from gchat.server.replay import Replay
 from gchat.server.state import note_session
 
@@ -58,7 +61,7 @@ HOLD_AT_REST_S = 0.0015
 #: A turn with some hundred readers.
 LONG_TURN_S = 0.002
 
-#: Effects waiting for the next turn; above, those who send are read more slowly.
+#: Effects waiting for the next turn; above, senders are read more slowly.
 MAX_WAITING = 4096
 
 #: The same, of bytes that were received: while the disk is slow, what is said gathers.
@@ -74,14 +77,16 @@ class Pump:
         room_log_bytes: int,
         show: Callable[[str, events.Event], None],
         opened: Callable[[str], None],
+        arrived: Callable[[Connection], None],
     ) -> None:
         self.connections: dict[int, Connection] = {}  # by session
         self.counts = Counts()
         self._journal = journal
         self.fan_out = FanOut(self.connections, room_log_bytes, self.counts)
-        # By id: who waits for the number of what no user says; 0 is that it could not be kept.
+        # By id: what takes the number of a message that no user says; 0 means that it was not stored.
         self.receipts: dict[str, Callable[[int], None]] = {}
         self._show = show  # gets everything that rooms are told, with the room
+        self._arrived = arrived  # gets each connection whose user the others learn of
         self._opened = opened  # gets each room that somebody enters, when the journal has it at hand
         self._told: Ids[None] = Ids()  # private messages
         self._presence: dict[str, PresenceGatherer] = {}  # of rooms that have been told lately, or have to be
@@ -95,10 +100,11 @@ class Pump:
         # Of one turn:
         self._kept: Iterator[Kept] = iter(())  # what became of each Publish
         self._heads: dict[str, int] = {}  # room: the number of its next message, where the turn stands
-        self._touched: dict[Connection, None] = {}  # who has own lines to get
+        self._touched: dict[Connection, None] = {}  # those with own lines to get
         self.replay = Replay(self, journal)
         self._carry_out: dict[type, Callable[[Any], None]] = {
             Publish: self._publish,
+            Arrive: self._arrive,
             Announce: self._announce,
             Proclaim: self._proclaim,
             Deliver: self._deliver,
@@ -132,7 +138,7 @@ class Pump:
 
     @property
     def crowded(self) -> bool:
-        """Whether so much waits that who sends should wait too."""
+        """Whether so much waits that senders should wait too."""
         gathered = self.counts.received_bytes - self._received_before
         return len(self._waiting) > MAX_WAITING or gathered > MAX_WAITING_BYTES
 
@@ -266,6 +272,10 @@ class Pump:
                 if receipt := self.receipts.pop(number.id, None):
                     receipt(number.seq)
 
+    def _arrive(self, effect: Arrive) -> None:
+        if (connection := self.connections.get(effect.session)) is not None:
+            self._arrived(connection)
+
     def _announce(self, effect: Announce) -> None:
         gatherer = self._presence.get(effect.room)
         if gatherer is None:
@@ -295,9 +305,9 @@ class Pump:
         if connection is None:
             return
         sender = self.connections.get(effect.sender)
-        if effect.sender and connection.cursor.owed > MAX_OWED_BYTES:
+        if effect.sender and (connection.cursor.is_over or connection.cursor.owed > MAX_OWED_BYTES):
             if sender is not None:
-                message = "That was not sent: who it is for does not read"
+                message = f"Not sent: {connection.session.name} does not read"
                 self.tell(sender, Refused(Code.NOT_READING, message, effect.id))
             return
         lineage = sender.session.lineage if sender is not None and effect.id else ""
@@ -318,7 +328,7 @@ class Pump:
             self._journal.open((effect.room,))
         except JournalError as error:
             why = self.replay.why_unreadable(error)
-            why_not = f"Goodbye: the history of {effect.room} cannot be read ({why}); come again later"
+            why_not = f"Goodbye: cannot read the history of {effect.room} ({why}); come back later"
         connection = self.connections.get(effect.session)
         if connection is None:
             return

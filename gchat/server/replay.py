@@ -1,6 +1,6 @@
-"""Replay: pages of old messages from the journal, for who enters a room, comes back to it, or asks.
+"""Replay: pages of old messages from the journal, for users that enter a room, come back to it, or ask.
 
-Who enters reads page by page, the next when the kernel has taken the one before, and delays nobody. Where the pages end
+A newcomer reads page by page, the next when the kernel has taken the one before, and delays nobody. Where the pages end
 the room log begins, in one step of the pump: no message is between them, and none in both.
 """
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 #: Text in one page: more is asked for with the next, or comes with it.
 PAGE_BYTES = 16384
 
-#: Messages in one page for who catches up.
+#: Messages in one page for a reader that catches up.
 PAGE_MESSAGES = 200
 
 #: So long a page is remembered, for others who want the same; and so many at most.
@@ -49,14 +49,16 @@ class Replay:
         self._pages: dict[tuple[Dialect, str, str, int, int], _Page] = {}  # by dialect, room, epoch, first, limit
         self._pages_until = 0.0
         self._complain_at = 0.0
-        self.hungry: dict[Connection, None] = {}  # who catches up, and has read the page before
+        self.hungry: dict[Connection, None] = {}  # readers that catch up, and have read the page before
 
     def enter(self, connection: Connection, effect: Enter) -> None:
-        """Greet who has entered a room, and begin with what it missed there."""
+        """Greet a user who has entered a room, and begin with what was missed there."""
         room = effect.room
+        if connection.cursor.is_over:
+            return
         head, epoch, after = self._pump.head(room), self._journal.epoch(room), effect.after
         self._pump.tell(connection, structs.replace(effect.greeting, epoch=epoch, seq=head - 1))
-        if (topic := self._journal.topic(room)) is not None:
+        if (topic := self._journal.topic(room)) is not None and topic.text:
             self._pump.tell(connection, topic)
         if after is not None and after.epoch == epoch and after.seq < head:
             start = after.seq + 1
@@ -66,7 +68,7 @@ class Replay:
         self._give_page(connection)
 
     def feed(self, until: float) -> None:
-        """Give those who catch up their next pages, until then: the others are many, and wait for the turn to end."""
+        """Give readers that catch up their next pages, until then: all others wait for the turn to end."""
         now = time.monotonic()
         if now > self._pages_until:
             self._pages.clear()
@@ -82,7 +84,7 @@ class Replay:
                     connection.abort(CloseReason.CRASHED)
 
     def go_on(self, connection: Connection) -> None:
-        """Give who catches up the next page, soon: it has read the one before."""
+        """Give a reader that catches up the next page, soon: it has read the one before."""
         self.hungry[connection] = None
         self._pump.wake()
 
@@ -121,12 +123,12 @@ class Replay:
     def why_unreadable(self, error: Exception) -> str:
         """Return why the history cannot be read, and log it; but for a room that was forgotten while it was read."""
         if isinstance(error, KeyError):
-            return "the room has ended"
+            return "the room is gone"
         now = time.monotonic()
         if now >= self._complain_at:
             self._complain_at = now + COMPLAINT_S
             crash = None if isinstance(error, JournalError) else error
-            logger.error("the history cannot be read: %s", error, exc_info=crash)
+            logger.error("cannot read the history: %s", error, exc_info=crash)
         return str(error) if isinstance(error, JournalError) else "something went wrong here"
 
     def _answer_later(self, connection: Connection, answer: Callable[[], Page | Found], id_: str) -> None:
@@ -138,8 +140,8 @@ class Replay:
         given: Page | Found | Refused
         try:
             given = answer()
-        except Exception as error:  # whatever it is: who asked must not wait for ever
-            why = f"The history cannot be read: {self.why_unreadable(error)}; try again later"
+        except Exception as error:  # whatever it is: the user must not wait for ever
+            why = f"Cannot read the history: {self.why_unreadable(error)}; try again later"
             given = Refused(Code.NOT_KEPT, why, id_)
         connection.asking = False
         self._pump.submit([Deliver(connection.session.id, given)])
@@ -156,7 +158,7 @@ class Replay:
         return Page(tuple(records), following, time.time(), asked=True, id=effect.id, end=end)
 
     def _give_page(self, connection: Connection) -> None:
-        """Give who catches up one page; who has them all is live from here on, without a seam."""
+        """Give a reader that catches up one page; after the last it is live, without a seam."""
         catch_up, room = connection.catch_up, connection.room
         if catch_up is None or catch_up.reading:
             return
@@ -165,7 +167,7 @@ class Replay:
             is_at_hand = catch_up.next >= at_hand
             stop = head if is_at_hand else at_hand
             limit = min(PAGE_MESSAGES, stop - catch_up.next)
-            # Who comes back after a restart wants what the others want.
+            # Users who come back after a restart want the same pages.
             key = (connection.dialect, room, self._journal.epoch(room), catch_up.next, limit)
             page = self._pages.get(key)
             if page is None:
@@ -202,8 +204,8 @@ class Replay:
         return connection.dialect.encode(page, connection.room), end if records else stop, missed
 
     def _read_page(self, connection: Connection, catch_up: CatchUp, limit: int) -> None:
-        """Read the next page for who catches up: a greenlet, for the disk may be slow."""
-        if connection.catch_up is not catch_up:  # who has left the room meanwhile
+        """Read the next page for a reader that catches up: a greenlet, because the disk may be slow."""
+        if connection.catch_up is not catch_up:  # the reader has left the room meanwhile
             return
         try:
             catch_up.page = self._journal.read(connection.room, catch_up.next, limit)

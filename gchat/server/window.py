@@ -1,6 +1,6 @@
-"""The operator's window, put together: the admin endpoint's socket, token, access and application.
+"""The admin endpoint put together: its socket, tokens, access and application.
 
-What can go wrong goes wrong at once: the socket is bound when it is made. What answers is loaded when the chat runs.
+Errors come at the start: the socket is bound when the object is made. The application is loaded once the chat runs.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from gevent.hub import get_hub
 from gchat.admin.access import Access
 from gchat.admin.operator import Operator
 from gchat.admin.token import TokenError, load_or_make
+from gchat.admin.values import Secret
 from gchat.server.config import AdminSection
 from gchat.server.listener import Place, StartError, bind, spelled
 from gchat.server.log import logger
@@ -23,10 +24,10 @@ from gchat.server.log import logger
 if TYPE_CHECKING:
     from gchat.admin.server import AdminServer
 
-#: How many may wait to be accepted.
+#: Connections that may wait to be accepted.
 LISTEN_BACKLOG = 1024
 
-#: When the server stops: how long a request that is being answered may take.
+#: When the server stops, a request that is being answered may take this long.
 STOP_S = 0.5
 
 
@@ -37,6 +38,7 @@ class Window:
         self._section = section
         check_reach(section, place)
         self._token = self._load_token(token_path)
+        self._read_token = self._load_read_token(section.read_token_file) if section.read_token_file else Secret()
         try:
             self.socket = bind(place, LISTEN_BACKLOG)
         except StartError as error:
@@ -45,16 +47,16 @@ class Window:
 
     @property
     def url(self) -> str:
-        """Where it can be opened."""
+        """The address of the page."""
         name = self.socket.getsockname()
         return name if isinstance(name, str) else f"http://{spelled(name[0], name[1])}/"
 
     def start(self, operator: Operator) -> None:
-        """Begin to answer, in a moment: until then who asks waits in the kernel."""
+        """Begin to answer, in a moment: until then requests wait in the kernel."""
         self._starting = gevent.spawn(self._start, operator)
 
     def _start(self, operator: Operator) -> None:
-        # Half as long as all the rest of the start, and on a native thread it holds nobody up.
+        # This takes half as long as the rest of the start, and on a native thread it holds nobody up.
         for module in ("gchat.admin.app", "gchat.admin.server"):
             get_hub().threadpool.apply(import_module, (module,))
         from gchat.admin.app import make_app  # noqa: PLC0415
@@ -64,47 +66,61 @@ class Window:
         name = self.socket.getsockname()
         port = None if isinstance(name, str) else name[1]
         names = [*self._section.names.split(), self._section.host]
-        self._server = AdminServer(self.socket, make_app(operator, Access(self._token, port, names)))
+        access = Access(self._token, port, names, read_token=self._read_token)
+        self._server = AdminServer(self.socket, make_app(operator, access))
         self._server.start()
 
     def stop(self) -> None:
-        """Answer what is being answered, and close everything."""
+        """Finish the requests that are being answered, and close everything."""
         self._starting.kill()
         if self._server is not None:
             self._server.stop(STOP_S)
         self.socket.close()
 
-    def _load_token(self, path: str) -> str:
+    def _load_token(self, path: str) -> Secret:
+        """Return the admin token. Raises StartError; without a token_file the endpoint starts all the same."""
         try:
             token, is_new = load_or_make(path)
         except TokenError as error:
             if self._section.token_file or not is_own(self._section.host):
                 raise StartError(str(error)) from None
-            logger.warning("the admin endpoint takes no actions: %s", error)
-            return ""
+            logger.warning("the admin endpoint has no admin token: %s", error)
+            return Secret()
         if not token and not is_own(self._section.host):
-            raise StartError(f"the admin endpoint is open to a network, and the token file {path} is empty")
+            raise StartError(f"the admin endpoint listens on a network, but the token file {path} is empty")
         if is_new:
-            logger.warning("the token for actions has been made: it is in %s", path)
+            logger.warning("created the admin token in %s", path)
+        return token
+
+    def _load_read_token(self, path: str) -> Secret:
+        """Return the read-only token. Raises StartError."""
+        try:
+            token, is_new = load_or_make(path)
+        except TokenError as error:
+            raise StartError(str(error)) from None
+        if token and token == self._token:
+            raise StartError("admin.read_token_file has the admin token; give it a file of its own")
+        if is_new:
+            logger.warning("created the read-only token in %s", path)
         return token
 
 
 def check_reach(section: AdminSection, place: Place) -> None:
-    """Refuse a place that other machines reach, unless the operator wants that. Raises StartError."""
+    """Refuse a place that other machines can reach, unless admin.insecure allows it. Raises StartError."""
     if not is_own(section.host) and not section.insecure:
         raise StartError(
-            f"other machines could reach the admin endpoint at {place}, and the admin token would cross the network "
-            "unencrypted; listen on 127.0.0.1, or set admin.insecure = true"
+            f"the admin endpoint would listen on a network at {place}, where its tokens are sent unencrypted; use "
+            "127.0.0.1, or set admin.insecure = true"
         )
 
 
 def elsewhere(error: StartError) -> StartError:
-    """Return the error of the admin endpoint's place, with what can be done."""
-    return StartError(f"the admin endpoint {error}; --admin HOST:PORT moves it, --no-admin leaves it out")
+    """Return the error of the admin endpoint's place, with what to type."""
+    return StartError(f"the admin endpoint {error}; --admin HOST:PORT moves it, --no-admin turns it off")
 
 
 def is_own(host: str) -> bool:
-    """Return whether only this machine's own programs can reach `host`."""
+    """Return whether only programs on this machine can reach `host`."""
     if "/" in host or host == "localhost":
         return True
     try:

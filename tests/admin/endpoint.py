@@ -147,19 +147,21 @@ class Endpoint:
         fields = {"Host": self.host, **{name.replace("_", "-"): value for name, value in headers.items()}}
         return f"{method} {path} HTTP/1.1\r\n" + "".join(f"{name}: {fields[name]}\r\n" for name in fields) + "\r\n"
 
-    def ask(self, method: str, path: str, body: object = None, *, trusted: bool = False, **headers: str) -> Answer:
-        """Ask on a new connection; a body that is not bytes is sent as JSON."""
+    def ask(
+        self, method: str, path: str, body: object = None, *, trusted: bool = False, token: str = "", **headers: str
+    ) -> Answer:
+        """Ask on a new connection, with `token` or if `trusted` the admin's; what is not bytes is sent as JSON."""
         data = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
         if body is not None:
             headers = {"Content_Type": "application/json", "Content_Length": str(len(data)), **headers}
-        if trusted:
-            headers = {"Authorization": f"Bearer {self.token}", **headers}
+        if token := token or (self.token if trusted else ""):
+            headers = {"Authorization": f"Bearer {token}", **headers}
         with self.connect() as connection:
             connection.sends(self.head(method, path, **headers).encode("latin-1") + data)
             return connection.answer(method)
 
-    def ask_get(self, path: str, accept: str = "*/*") -> Answer:
+    def ask_get(self, path: str, accept: str = "*/*", *, trusted: bool = False) -> Answer:
         """Ask for a path that is there."""
-        answer = self.ask("GET", path, Accept=accept)
+        answer = self.ask("GET", path, trusted=trusted, Accept=accept)
         assert answer.status == 200, answer
         return answer

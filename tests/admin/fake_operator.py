@@ -39,6 +39,7 @@ from gchat.admin.operator import (
 from gchat.admin.server import AdminServer
 
 TOKEN = "0123456789abcdefghijklmnopqrstuv"
+READ_TOKEN = "vutsrqponmlkjihgfedcba9876543210"
 
 NICKS = ["alice", "bob", "carol", "dave", "erin", "frank", "zoë", "Олег", "太郎", "mallory<script>"]
 TEXTS = ["hello", "deploy done", "does anybody know why it is slow?", "<b>bold</b> & co", "\x1b[31mred", "日本語 👋"]
@@ -255,7 +256,7 @@ def listen(host: str = "127.0.0.1", port: int = 0) -> socket.socket:
 def serve(operator: FakeOperator, listener: socket.socket, token: str = TOKEN) -> AdminServer:
     """Return a server that serves `operator`, not started."""
     name = listener.getsockname()
-    access = Access(token, name[1] if isinstance(name, tuple) else None)
+    access = Access(token, name[1] if isinstance(name, tuple) else None, read_token=READ_TOKEN if token else "")
     return AdminServer(listener, make_app(operator, access))
 
 

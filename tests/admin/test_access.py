@@ -1,4 +1,4 @@
-"""Who may: every combination of who asks, for what, in which way, with the status that must come of it."""
+"""Access: every combination of peer, request and token, with the status and the scope that must come of it."""
 
 from __future__ import annotations
 
@@ -6,17 +6,18 @@ from itertools import product
 
 import pytest
 
-from gchat.admin.access import MAX_COUNTED, MAX_WRONG, WINDOW_S, Access, Asked
-from gchat.admin.values import Problem
-from tests.admin.fake_operator import TOKEN
+from gchat.admin.access import MAX_COUNTED, MAX_WRONG, WINDOW_S, Access, Asked, Scope
+from gchat.admin.values import Problem, Secret
+from tests.admin.fake_operator import READ_TOKEN, TOKEN
 
 PORT = 8889
 HOST = f"127.0.0.1:{PORT}"
 RIGHT = f"Bearer {TOKEN}"
+READ = f"Bearer {READ_TOKEN}"
 
 
 def status_of(access: Access, asked: Asked, now: float = 0.0) -> int:
-    """Return the status of who is refused, 200 of who is not."""
+    """Return the status of the refusal, 200 if there is none."""
     try:
         access.check(asked, now)
     except Problem as refusal:
@@ -26,6 +27,7 @@ def status_of(access: Access, asked: Asked, now: float = 0.0) -> int:
     assert problem.status != 401 or problem.headers["WWW-Authenticate"] == "Bearer"
     assert problem.status != 429 or int(problem.headers["Retry-After"]) > 0
     assert TOKEN not in problem.detail
+    assert READ_TOKEN not in problem.detail
     return problem.status
 
 
@@ -88,9 +90,12 @@ def table() -> list[tuple[Asked, int]]:
     for peer, method, host in product(LOOPBACK, ("POST", "DELETE", "PUT", "PATCH"), RIGHT_HOSTS[:2]):
         rows.append((Asked(method=method, peer=peer, host=host), 401))
         rows.append((Asked(method=method, peer=peer, host=host, authorization=RIGHT), 200))
+        rows.append((Asked(method=method, peer=peer, host=host, authorization=READ), 403))
     for peer, method in product(ELSEWHERE, ("GET", "HEAD", "OPTIONS", "POST", "DELETE")):
         rows.append((Asked(method=method, peer=peer, host=HOST), 401))
         rows.append((Asked(method=method, peer=peer, host=HOST, authorization=RIGHT), 200))
+        status = 403 if method in ("POST", "DELETE") else 200
+        rows.append((Asked(method=method, peer=peer, host=HOST, authorization=READ), status))
     for host, (method, authorization) in product(WRONG_HOSTS, (("GET", ""), ("POST", RIGHT))):
         rows.append((Asked(method=method, peer="127.0.0.1", host=host, authorization=authorization), 421))
     for method, (authorization, status) in product(("GET", "POST"), WRONG_TOKENS.items()):
@@ -124,12 +129,12 @@ TABLE = table()
 
 
 def test_the_table_has_more_than_two_hundred_rows() -> None:
-    assert len({repr(asked) for asked, _ in TABLE}) > 200
+    assert len({asked for asked, _ in TABLE}) > 200
 
 
 @pytest.mark.parametrize(("asked", "status"), TABLE, ids=repr)
 def test_every_combination_has_its_status(asked: Asked, status: int) -> None:
-    assert status_of(Access(TOKEN, PORT, ["chat.example"]), asked) == status
+    assert status_of(Access(TOKEN, PORT, ["chat.example"], read_token=READ_TOKEN), asked) == status
 
 
 @pytest.mark.parametrize(
@@ -155,7 +160,7 @@ def test_the_host_is_a_name_of_ours_with_the_right_port(
     assert status_of(access, Asked("GET", "127.0.0.1", local=local, host=host)) == status
 
 
-def test_without_a_token_nobody_is_let_in_by_one_and_reading_on_this_machine_goes_on() -> None:
+def test_with_an_empty_token_file_no_token_is_accepted_and_reading_on_this_machine_goes_on() -> None:
     access = Access("", PORT)
     assert status_of(access, Asked("GET", "127.0.0.1", host=HOST)) == 200
     for authorization in ("", "Bearer ", "Bearer", "Bearer x"):
@@ -163,33 +168,60 @@ def test_without_a_token_nobody_is_let_in_by_one_and_reading_on_this_machine_goe
         assert status_of(access, Asked("GET", "192.0.2.7", host=HOST, authorization=authorization)) == 403
 
 
-def test_who_showed_the_token_is_trusted_and_who_did_not_is_not() -> None:
-    access = Access(TOKEN, PORT)
-    assert access.check(Asked("GET", "127.0.0.1", host=HOST, authorization=RIGHT), 0.0)
-    assert not access.check(Asked("GET", "127.0.0.1", host=HOST), 0.0)
+def test_the_scope_is_that_of_the_token() -> None:
+    access = Access(TOKEN, PORT, read_token=READ_TOKEN)
+    for authorization, scope in ((RIGHT, Scope.ALL), (READ, Scope.READ), ("", Scope.NONE)):
+        for peer in ("127.0.0.1", ""):
+            assert access.check(Asked("GET", peer, host=HOST, authorization=authorization), 0.0) is scope
+    assert access.check(Asked("GET", "192.0.2.7", host=HOST, authorization=READ), 0.0) is Scope.READ
 
 
-def test_after_five_wrong_tokens_even_the_right_one_waits_for_a_minute() -> None:
-    access = Access(TOKEN, PORT)
-    wrong = Asked("POST", "192.0.2.7", host=HOST, authorization="Bearer x")
-    right = Asked("POST", "192.0.2.7", host=HOST, authorization=RIGHT)
+def test_the_read_only_token_alone_reads_and_changes_nothing() -> None:
+    access = Access("", PORT, read_token=READ_TOKEN)
+    assert access.check(Asked("GET", "192.0.2.7", host=HOST, authorization=READ), 0.0) is Scope.READ
+    with pytest.raises(Problem, match="this is the read-only token"):
+        access.check(Asked("POST", "127.0.0.1", host=HOST, authorization=READ), 0.0)
+    with pytest.raises(Problem, match="needs the admin token, but the token file is empty"):
+        access.check(Asked("POST", "127.0.0.1", host=HOST), 0.0)
+
+
+def test_private_parts_are_demanded_of_the_scope() -> None:
+    access = Access(TOKEN, PORT, read_token=READ_TOKEN)
+    for scope in (Scope.READ, Scope.ALL):
+        access.demand(scope, Scope.READ, "Reading messages")
+    with pytest.raises(Problem, match="Reading messages needs a token; send the header Authorization: Bearer TOKEN"):
+        access.demand(Scope.NONE, Scope.READ, "Reading messages")
+
+
+@pytest.mark.parametrize("peer", ["192.0.2.7", "127.0.0.1", ""])
+def test_a_right_token_is_never_refused_whatever_was_tried_before(peer: str) -> None:
+    access = Access(TOKEN, PORT, read_token=READ_TOKEN)
+    wrong = Asked("POST", peer, host=HOST, authorization="Bearer x")
     assert [status_of(access, wrong, now) for now in range(MAX_WRONG)] == [401] * MAX_WRONG
-    assert status_of(access, wrong, 10) == 429
-    assert status_of(access, right, 20) == 429
-    assert status_of(access, right, WINDOW_S - 0.1) == 429
-    assert status_of(access, right, WINDOW_S) == 200
+    for now in (10, 20, WINDOW_S - 0.1):
+        assert status_of(access, wrong, now) == 429
+        assert status_of(access, Asked("POST", peer, host=HOST, authorization=RIGHT), now) == 200
+        assert status_of(access, Asked("GET", peer, host=HOST, authorization=READ), now) == 200
+    assert status_of(access, wrong, WINDOW_S) == 401
 
 
-def test_wrong_tokens_of_one_do_not_keep_out_another_nor_who_reads_without_one() -> None:
+def test_wrong_tokens_from_one_address_slow_down_no_other_and_no_reader_without_one() -> None:
     access = Access(TOKEN, PORT)
     for now in range(MAX_WRONG + 1):
         status_of(access, Asked("POST", "127.0.0.1", host=HOST, authorization="Bearer x"), now)
-    assert status_of(access, Asked("POST", "127.0.0.1", host=HOST, authorization=RIGHT), 6) == 429
+    assert status_of(access, Asked("POST", "127.0.0.1", host=HOST, authorization="Bearer x"), 6) == 429
     assert status_of(access, Asked("GET", "127.0.0.1", host=HOST), 6) == 200
-    assert status_of(access, Asked("POST", "192.0.2.7", host=HOST, authorization=RIGHT), 6) == 200
+    assert status_of(access, Asked("POST", "192.0.2.7", host=HOST, authorization="Bearer x"), 6) == 401
 
 
-def test_who_has_a_whole_ipv6_network_has_five_tries_all_the_same() -> None:
+def test_no_repr_shows_a_token() -> None:
+    asked = Asked("GET", "127.0.0.1", host=HOST, authorization=Secret(RIGHT))
+    access = Access(TOKEN, PORT, read_token=READ_TOKEN)
+    assert access.check(asked, 0.0) is Scope.ALL
+    assert TOKEN not in repr((asked, access, vars(access)))
+
+
+def test_a_whole_ipv6_network_has_five_tries_all_the_same() -> None:
     access = Access(TOKEN, PORT)
     statuses = [
         status_of(access, Asked("POST", f"2001:db8::{host}", host=HOST, authorization="Bearer x")) for host in range(7)

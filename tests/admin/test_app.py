@@ -11,7 +11,7 @@ import pytest
 
 from gchat.admin.operator import NotPossible
 from tests.admin.endpoint import Endpoint
-from tests.admin.fake_operator import FakeOperator
+from tests.admin.fake_operator import READ_TOKEN, TOKEN, FakeOperator
 
 
 @pytest.fixture
@@ -28,7 +28,9 @@ SECURITY = {
     "referrer-policy": "no-referrer",
 }
 
-READABLE = ["/status", "/users", "/rooms", "/rooms/lobby/messages", "/healthz", "/readyz", "/metrics", "/openapi.json"]
+OPEN = ["/status", "/users", "/rooms", "/healthz", "/readyz", "/metrics", "/openapi.json"]
+
+PRIVATE = ["/rooms/lobby/messages", "/bans"]
 
 CHANGES: list[tuple[str, str, object]] = [
     ("POST", "/announce", {"text": "maintenance at noon"}),
@@ -44,7 +46,7 @@ CHANGES: list[tuple[str, str, object]] = [
 
 def test_status_tells_everything_in_this_order(endpoint: Endpoint) -> None:
     status = endpoint.ask_get("/status").value
-    assert list(status) == ["server", "online", "users", "rooms", "limits", "history"]
+    assert list(status) == ["server", "online", "access", "users", "rooms", "limits", "history"]
     assert status["online"] == 3
     assert list(status["users"][0])[:4] == ["id", "nick", "address", "room"]
     assert [room["name"] for room in status["rooms"]] == ["lobby"]
@@ -87,15 +89,15 @@ def test_a_status_of_five_thousand_users_does_not_hold_the_hub() -> None:
 def test_history_is_told_in_pages(endpoint: Endpoint) -> None:
     for number in range(1, 31):
         endpoint.operator.says("alice", f"line {number}")
-    page = endpoint.ask_get("/rooms/lobby/messages?after=10&limit=5").value
+    page = endpoint.ask_get("/rooms/lobby/messages?after=10&limit=5", trusted=True).value
     assert page["room"] == "lobby"
     assert [message["seq"] for message in page["messages"]] == [11, 12, 13, 14, 15]
     assert page["messages"][0]["from"] == "alice"
-    assert len(endpoint.ask_get("/rooms/lobby/messages").value["messages"]) == 30
+    assert len(endpoint.ask_get("/rooms/lobby/messages", trusted=True).value["messages"]) == 30
 
 
 def test_a_room_that_is_not_there_is_not_found(endpoint: Endpoint) -> None:
-    answer = endpoint.ask("GET", "/rooms/nowhere/messages")
+    answer = endpoint.ask("GET", "/rooms/nowhere/messages", trusted=True)
     assert (answer.status, answer.detail) == (404, "There is no room nowhere")
 
 
@@ -103,7 +105,7 @@ def test_a_room_that_is_not_there_is_not_found(endpoint: Endpoint) -> None:
     "query", ["after=-1", "after=x", "limit=0", "limit=1001", "limt=5", "after=1&after=2", "after=1.5"]
 )
 def test_a_query_that_cannot_be_understood_is_refused(endpoint: Endpoint, query: str) -> None:
-    answer = endpoint.ask("GET", f"/rooms/lobby/messages?{query}")
+    answer = endpoint.ask("GET", f"/rooms/lobby/messages?{query}", trusted=True)
     assert answer.status == 400
     assert "query" in answer.detail
 
@@ -120,14 +122,14 @@ def test_nothing_that_users_say_can_do_anything_to_a_terminal(endpoint: Endpoint
     endpoint.operator.joins(nick="\x1b]0;owned\x07")
     endpoint.operator.says("\x9b31mmallory", "\x1b[2J \u202e gpj.exe \x00 zoë 太郎 👋")
     for path in ("/status", "/rooms/lobby/messages"):
-        answer = endpoint.ask_get(path)
+        answer = endpoint.ask_get(path, trusted=True)
         for text in (answer.body.decode(), json.dumps(answer.value, ensure_ascii=False)):
             assert not {char for char in text if (ord(char) < 32 and char != "\n") or 127 <= ord(char) < 160}
             assert "\u202e" not in text
     assert "zoë 太郎 👋" in answer.body.decode()
 
 
-@pytest.mark.parametrize("path", READABLE)
+@pytest.mark.parametrize("path", OPEN)
 def test_head_is_get_without_the_body(endpoint: Endpoint, path: str) -> None:
     get, head = endpoint.ask("GET", path), endpoint.ask("HEAD", path)
     assert head.status == get.status == 200
@@ -142,6 +144,97 @@ def test_a_head_of_what_never_ends_does_end(endpoint: Endpoint) -> None:
     answer = endpoint.ask("HEAD", "/events")
     assert (answer.status, answer.headers["content-type"]) == (200, "text/event-stream")
     assert endpoint.operator.tells == []
+
+
+# --- What is private -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", ["/status", "/users"])
+def test_without_a_token_the_address_of_a_user_with_a_nick_is_not_told(endpoint: Endpoint, path: str) -> None:
+    endpoint.operator.joins("alice")
+    nameless = endpoint.operator.joins("127.0.0.1:1029")
+    shown = {user["id"]: user for user in endpoint.ask_get(path).value["users"]}
+    for user in endpoint.operator.users_online.values():
+        told = shown[user.id]
+        assert told["address"] == (user.address if user.nick == user.address else "")
+        assert (told["nick"], told["room"], told["dialect"]) == (user.nick, user.room, user.dialect)
+    assert shown[nameless]["address"] == shown[nameless]["nick"]
+    for token in (READ_TOKEN, TOKEN):
+        users = endpoint.ask("GET", path, token=token).value["users"]
+        assert [user["address"] for user in users] == [user.address for user in endpoint.operator.users_online.values()]
+
+
+def test_from_another_machine_everything_needs_a_token_and_the_read_only_one_will_do(
+    endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gchat.admin.access.is_loopback", lambda peer: peer != "127.0.0.1")
+    for path in (*OPEN, *PRIVATE, "/events", "/nothing"):
+        assert "A request from another machine needs a token" in endpoint.ask("GET", path).detail
+        for claim in ("127.0.0.1", "for=127.0.0.1", "localhost"):
+            headers = {"X_Forwarded_For": claim, "X_Real_IP": claim, "Forwarded": claim}
+            assert endpoint.ask("GET", path, **headers).status == 401  # type: ignore[arg-type]
+    for path in ("/", "/page.js", "/page.css"):
+        assert endpoint.ask("GET", path).status == 200
+    for token in (READ_TOKEN, TOKEN):
+        for path in (*OPEN, *PRIVATE):
+            assert endpoint.ask("GET", path, token=token).status == 200
+    assert endpoint.ask("POST", "/announce", {"text": "x"}, token=READ_TOKEN).status == 403
+    assert endpoint.ask("POST", "/announce", {"text": "x"}, token=TOKEN).status == 200
+
+
+@pytest.mark.parametrize(
+    "header", ["X_Forwarded_For", "X_Real_IP", "Forwarded", "X_Forwarded_User", "X_Forwarded_Host"]
+)
+def test_what_a_proxy_or_a_client_says_about_itself_opens_nothing(endpoint: Endpoint, header: str) -> None:
+    for value in ("127.0.0.1", "for=127.0.0.1", "192.0.2.7", "admin", "localhost"):
+        assert endpoint.ask("GET", "/bans", **{header: value}).status == 401  # type: ignore[arg-type]
+        assert endpoint.ask("GET", "/status", **{header: value}).value["access"]["scope"] == "none"  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("path", PRIVATE)
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_messages_and_bans_need_a_token_and_the_read_only_one_will_do(
+    endpoint: Endpoint, method: str, path: str
+) -> None:
+    endpoint.operator.says("alice", "a secret")
+    endpoint.operator.ban("address", "192.0.2.7", "a secret", 0)
+    refused = endpoint.ask(method, path)
+    assert (refused.status, refused.headers["www-authenticate"]) == (401, "Bearer")
+    assert b"secret" not in refused.body
+    if method == "GET":
+        assert "needs a token; send the header Authorization: Bearer TOKEN" in refused.detail
+    for token in (READ_TOKEN, TOKEN):
+        answer = endpoint.ask(method, path, token=token)
+        assert answer.status == 200
+        assert (b"a secret" in answer.body) is (method == "GET")
+
+
+@pytest.mark.parametrize(("method", "path", "body"), CHANGES)
+def test_the_read_only_token_changes_nothing_and_the_answer_says_so(
+    endpoint: Endpoint, method: str, path: str, body: object
+) -> None:
+    answer = endpoint.ask(method, path, body, token=READ_TOKEN)
+    assert answer.status == 403
+    assert answer.detail == "Changing anything needs the admin token; this is the read-only token"
+    operator = endpoint.operator
+    assert [operator.announced, operator.kicked, operator.all_bans, operator.log["lobby"]] == [[], [], {}, []]
+
+
+@pytest.mark.parametrize("path", ["/status", "/users"])
+def test_an_answer_says_what_it_leaves_out(endpoint: Endpoint, path: str) -> None:
+    for token, scope in (("", "none"), (READ_TOKEN, "read"), (TOKEN, "all")):
+        access = endpoint.ask("GET", path, token=token).value["access"]
+        assert access["scope"] == scope
+        assert ("Authorization: Bearer TOKEN" in access["note"]) is (scope == "none")
+
+
+def test_a_token_does_not_come_into_the_log(endpoint: Endpoint, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("DEBUG", "gchat")
+    for authorization in (f"Bearer {READ_TOKEN}", f"Bearer {TOKEN}", f"Basic {TOKEN}", f"Bearer {TOKEN}x"):
+        endpoint.ask("GET", f"/status?token={TOKEN}", Authorization=authorization)
+    assert "GET /status HTTP/1.1: 200" in caplog.text
+    assert TOKEN not in caplog.text
+    assert READ_TOKEN not in caplog.text
 
 
 # --- The page --------------------------------------------------------------------------------------------------------
@@ -281,10 +374,13 @@ def test_a_body_must_be_said_to_be_json(endpoint: Endpoint) -> None:
     assert answer.status == 415
 
 
-def test_five_wrong_tokens_and_it_waits(endpoint: Endpoint) -> None:
+def test_after_five_wrong_tokens_wrong_ones_wait_and_right_ones_do_not(endpoint: Endpoint) -> None:
     statuses = [endpoint.ask("GET", "/status", Authorization="Bearer x").status for _ in range(6)]
     assert statuses == [401] * 5 + [429]
     assert endpoint.ask("GET", "/status").status == 200
+    assert endpoint.ask("GET", "/status", trusted=True).status == 200
+    assert endpoint.ask("GET", "/status", Authorization=f"Bearer {READ_TOKEN}").status == 200
+    assert "wait" in endpoint.ask("GET", "/status", Authorization="Bearer x").detail
 
 
 def test_no_answer_allows_another_origin(endpoint: Endpoint) -> None:
@@ -295,7 +391,7 @@ def test_no_answer_allows_another_origin(endpoint: Endpoint) -> None:
 
 
 def test_every_answer_has_the_headers_that_keep_a_browser_quiet(endpoint: Endpoint) -> None:
-    answers = [endpoint.ask("GET", path) for path in [*READABLE, "/", "/nothing"]]
+    answers = [endpoint.ask("GET", path) for path in [*OPEN, *PRIVATE, "/", "/nothing"]]
     answers += [endpoint.ask(method, path, body) for method, path, body in CHANGES]
     answers += [endpoint.ask("GET", "/status", Host="evil.example"), endpoint.ask("G{T", "/")]
     for answer in answers:
@@ -357,7 +453,8 @@ def test_whatever_crashes_the_next_request_is_answered(
             connection.sees_end()
     assert [record.levelname for record in caplog.records] == ["ERROR"]
     assert caplog.text.endswith("MemoryError\n")
-    assert endpoint.ask("GET", path if method == "GET" and path != "/events" else "/status").status == 200
+    again = path if method == "GET" and path != "/events" else "/status"
+    assert endpoint.ask("GET", again, trusted=True).status == 200
     assert endpoint.operator.tells == []
 
 
@@ -381,16 +478,16 @@ def test_a_ban_is_made_listed_and_ended(endpoint: Endpoint) -> None:
     wanted = {"kind": "network", "value": "192.0.2.0/24", "reason": "spam", "for_s": 3600}
     made = endpoint.ask("POST", "/bans", wanted, trusted=True)
     assert (made.status, made.headers["location"]) == (201, "/bans/1")
-    assert endpoint.ask_get("/bans").value == {"bans": [made.value]}
+    assert endpoint.ask_get("/bans", trusted=True).value == {"bans": [made.value]}
     assert endpoint.ask("DELETE", "/bans/1", trusted=True).status == 204
     assert endpoint.ask("DELETE", "/bans/1", trusted=True).status == 404
-    assert endpoint.ask_get("/bans").value == {"bans": []}
+    assert endpoint.ask_get("/bans", trusted=True).value == {"bans": []}
 
 
 def test_a_script_says_something_with_curl(endpoint: Endpoint) -> None:
     answer = endpoint.ask("POST", "/rooms/lobby/messages", {"from": "ci", "text": "deploy done"}, trusted=True)
     assert (answer.status, answer.value) == (201, {"room": "lobby", "seq": 1})
-    assert endpoint.ask_get("/rooms/lobby/messages").value["messages"][0]["text"] == "deploy done"
+    assert endpoint.ask_get("/rooms/lobby/messages", trusted=True).value["messages"][0]["text"] == "deploy done"
 
 
 def test_what_is_not_kept_in_time_is_neither_done_nor_not_done(
@@ -400,7 +497,7 @@ def test_what_is_not_kept_in_time_is_neither_done_nor_not_done(
     endpoint.operator.say_waits_s = 30
     answer = endpoint.ask("POST", "/rooms/lobby/messages", {"from": "ci", "text": "x"}, trusted=True)
     assert answer.status == 503
-    assert "may still be" in answer.detail
+    assert "may still happen" in answer.detail
 
 
 def test_a_refusal_of_the_journal_is_told(endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch) -> None:

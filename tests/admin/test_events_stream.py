@@ -1,4 +1,4 @@
-"""Server-sent events: what is told to whom, and that nobody who reads, or does not, is in anybody's way."""
+"""Server-sent events: what each scope gets, and that no reader, slow or fast, is in anybody's way."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from gchat.admin import events_stream
 from gchat.admin.events_stream import MAX_STREAMS
 from tests.admin.endpoint import Connection, Endpoint, wait_until
-from tests.admin.fake_operator import FakeOperator
+from tests.admin.fake_operator import READ_TOKEN, TOKEN, FakeOperator
 
 
 @pytest.fixture
@@ -24,11 +24,12 @@ def endpoint() -> Iterator[Endpoint]:
 class Events:
     """One stream, as a browser reads it."""
 
-    def __init__(self, endpoint: Endpoint, *, trusted: bool = False) -> None:
+    def __init__(self, endpoint: Endpoint, *, token: str = "") -> None:
         self.connection: Connection = endpoint.connect()
-        headers = {"Authorization": f"Bearer {endpoint.token}"} if trusted else {}
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
         self.connection.sends(endpoint.head("GET", "/events", Accept="text/event-stream", **headers))
         self.head = self.connection.sees(b"\r\n\r\n").decode()
+        self.access = self.next("access")  # is always first
 
     def __enter__(self) -> Self:
         return self
@@ -47,7 +48,18 @@ class Events:
                 return value
 
 
-def test_the_first_event_is_the_counters_and_they_come_every_second(endpoint: Endpoint) -> None:
+def test_the_first_event_says_what_the_stream_leaves_out(endpoint: Endpoint) -> None:
+    with endpoint.connect() as connection:
+        connection.sends(endpoint.head("GET", "/events"))
+        assert connection.sees(b"\n\n").endswith(b"retry: 2000\n\n")
+        assert connection.sees(b"\n").endswith(b"event: access\n")
+    for token, scope in (("", "none"), (READ_TOKEN, "read"), (TOKEN, "all")):
+        with Events(endpoint, token=token) as events:
+            assert events.access["scope"] == scope
+            assert ("Without a token, messages" in events.access["note"]) is (scope == "none")
+
+
+def test_the_counters_come_at_once_and_every_second(endpoint: Endpoint) -> None:
     with Events(endpoint) as events:
         first = events.next()
         assert (first["type"], first["online"], first["messages"]) == ("counters", 3, 0)
@@ -72,8 +84,9 @@ def test_who_comes_and_goes_is_told_as_it_happens(endpoint: Endpoint) -> None:
         assert events.next("left") == {"type": "left", "user": user, "nick": "dave", "reason": "reset"}
 
 
-def test_messages_are_told_to_who_has_the_token_and_to_nobody_else(endpoint: Endpoint) -> None:
-    with Events(endpoint, trusted=True) as trusted, Events(endpoint) as other:
+@pytest.mark.parametrize("token", [READ_TOKEN, TOKEN])
+def test_messages_are_told_with_a_token_and_not_without(endpoint: Endpoint, token: str) -> None:
+    with Events(endpoint, token=token) as trusted, Events(endpoint) as other:
         trusted.next()
         other.next()
         endpoint.operator.says("alice", "a secret\nof mine \x1b[2J")
@@ -82,6 +95,16 @@ def test_messages_are_told_to_who_has_the_token_and_to_nobody_else(endpoint: End
         assert (said["room"], said["seq"], said["from"]) == ("lobby", 1, "alice")
         assert said["text"] == "a secret\\x0aof mine \\x1b[2J"
         assert other.next()["type"] == "joined"
+
+
+def test_addresses_of_users_with_a_nick_are_told_with_a_token_and_not_without(endpoint: Endpoint) -> None:
+    with Events(endpoint, token=READ_TOKEN) as trusted, Events(endpoint) as other:
+        dave = endpoint.operator.joins("dave")
+        address = endpoint.operator.users_online[dave].address
+        assert trusted.next("joined")["address"] == address
+        assert other.next("joined")["address"] == ""
+        endpoint.operator.joins("127.0.0.1:1029")
+        assert other.next("joined")["address"] == "127.0.0.1:1029"
 
 
 def test_a_stream_needs_the_right_token_or_none(endpoint: Endpoint) -> None:
@@ -118,11 +141,11 @@ def test_there_are_only_so_many_streams_and_healthz_answers_beside_them(endpoint
     wait_until(lambda: not endpoint.operator.tells, "all are gone")
 
 
-def test_who_does_not_read_is_dropped_and_the_others_miss_nothing(
+def test_a_reader_that_stops_is_dropped_and_the_others_miss_nothing(
     endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(events_stream, "MAX_WAITING", 500)
-    with Events(endpoint, trusted=True) as stalled, Events(endpoint, trusted=True) as healthy:
+    with Events(endpoint, token=TOKEN) as stalled, Events(endpoint, token=TOKEN) as healthy:
         healthy.next()
         wanted = 0
         while len(endpoint.server.open) > 1:
@@ -164,7 +187,7 @@ def test_counters_that_fail_once_come_again(
 
 
 def test_text_that_is_no_unicode_is_told_all_the_same(endpoint: Endpoint) -> None:
-    with Events(endpoint, trusted=True) as events:
+    with Events(endpoint, token=TOKEN) as events:
         events.next()
         endpoint.operator.says("alice", "a\ud800b")
         assert events.next("message")["text"] == "a\ufffdb"

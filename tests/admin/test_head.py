@@ -74,3 +74,9 @@ def test_whatever_the_lines_are_the_outcome_is_a_head_or_a_problem(lines: list[b
     except Problem as problem:
         outcome = problem
     assert outcome.path.startswith("/") if isinstance(outcome, Head) else 400 <= outcome.status < 600
+
+
+def test_no_repr_of_a_head_shows_its_token() -> None:
+    head = parse([b"GET / HTTP/1.1\r\n", b"Host: x\r\n", b"Authorization: Bearer s3cret\r\n"])
+    assert head.fields["authorization"] == "Bearer s3cret"
+    assert "s3cret" not in repr(head)

@@ -25,6 +25,19 @@ def test_every_route_is_described_with_every_method_that_it_has() -> None:
             assert {method.upper() for method in item if method != "parameters"} == set(allowed), path
 
 
+def test_the_description_says_what_needs_which_token() -> None:
+    with Endpoint() as endpoint:
+        document = endpoint.ask_get("/openapi.json").value
+        for path, item in document["paths"].items():
+            concrete = path.replace("{room}", "lobby")
+            for method in {"get", "post", "delete"} & set(item):
+                if path != "/events":
+                    is_open = {} in item[method]["security"]
+                    assert is_open is (endpoint.ask(method.upper(), concrete).status != 401), (method, path)
+    assert 'without a token there are no "message" events' in document["paths"]["/events"]["get"]["description"]
+    assert "need a token" in document["info"]["description"]
+
+
 def test_every_reference_in_the_description_leads_somewhere() -> None:
     with Endpoint() as endpoint:
         document = endpoint.ask_get("/openapi.json").value

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -57,16 +59,58 @@ def test_a_file_that_others_can_read_or_write_is_refused(tmp_path: Path, mode: i
 
 
 def test_what_is_no_token_is_refused_and_not_shown(tmp_path: Path) -> None:
-    assert "can be guessed" in complaint(write(tmp_path / "token", b"secret"))
+    assert "at least 22 characters, not 6" in complaint(write(tmp_path / "token", b"secret"))
     assert "secret" not in complaint(write(tmp_path / "token", b"secret"))
     for content in (b"two words are not one token", "tökentökentökentöken".encode(), b"x" * 5000):
-        assert "one word" in complaint(write(tmp_path / "token", content))
+        assert "is not a token file" in complaint(write(tmp_path / "token", content))
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o644, 0o666])
+@pytest.mark.parametrize(
+    "content", [b"root:x:0:0:root:/root:/bin/bash\ndaemon:x:1:1::/:/bin/sh\n", b"myhost\n", b"\x7fELF\0", b"x" * 5000]
+)
+def test_the_advice_for_a_token_file_is_not_given_for_another_file(tmp_path: Path, content: bytes, mode: int) -> None:
+    text = complaint(write(tmp_path / "passwd", content, mode))
+    assert "is not a token file" in text
+    assert "chmod" not in text
+    assert "remove" not in text
+
+
+@pytest.mark.parametrize("content", [b"%s\n", b"%s\r\n", b" %s  \n\n", b"\xef\xbb\xbf%s\r\n", b"%s"])
+def test_what_an_editor_puts_around_the_token_is_not_part_of_it(tmp_path: Path, content: bytes) -> None:
+    assert load_or_make(str(write(tmp_path / "token", content % (b"x" * 40)))) == ("x" * 40, False)
+
+
+@pytest.mark.parametrize("path", ["/etc/passwd", "/etc/hostname", "/dev/null", "/proc/self/cmdline"])
+def test_a_file_of_the_system_is_not_a_token_file(path: str) -> None:
+    assert "chmod" not in complaint(Path(path))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+@pytest.mark.parametrize("mode", [0o600, 0o644])
+def test_a_file_of_another_user_is_not_a_token_file(tmp_path: Path, mode: int) -> None:
+    path = write(tmp_path / "token", b"x" * 40, mode)
+    os.chown(path, 1234, -1)
+    assert "is not a token file: it belongs to another user" in complaint(path)
+
+
+def test_the_advice_can_be_typed_as_it_stands(tmp_path: Path) -> None:
+    path = write(tmp_path / "my token", b"x" * 40, 0o644)
+    advice = re.search("type (chmod .*), and", complaint(path))
+    assert advice
+    subprocess.run(["/bin/sh", "-c", advice[1]], check=True)
+    assert load_or_make(str(path)) == ("x" * 40, False)
+
+
+def test_no_repr_shows_a_token(tmp_path: Path) -> None:
+    token, made = load_or_make(str(tmp_path / "token"))
+    assert repr((token, made)) == "(<secret>, True)"
 
 
 def test_what_is_no_file_is_refused_at_once(tmp_path: Path) -> None:
     assert "directory" in complaint(tmp_path)
     os.mkfifo(tmp_path / "pipe", 0o600)
-    assert "not a file" in complaint(tmp_path / "pipe")
+    assert "not a regular file" in complaint(tmp_path / "pipe")
     (tmp_path / "loop").symlink_to(tmp_path / "loop")
     assert "symbolic links" in complaint(tmp_path / "loop")
 

@@ -43,6 +43,7 @@ class Reader:
         self.behind = False  # whether a watcher waits for its wire
         self.room: Room | None = None
         self.due: list[Due] = []
+        self.got_at_the_end: bytes | None = None  # when its wire broke
 
     def flush(self, slice_bytes: int = 1 << 16) -> None:
         """Connection.flush."""
@@ -106,6 +107,9 @@ def lines_of(got: bytes) -> list[bytes]:
 
 def check(reader: Reader, *, lossy: bool) -> None:
     """Hold what a reader got, all of it, against what it was to get; where `lossy`, presence may be missing."""
+    if reader.got_at_the_end is not None:
+        assert reader.wire.got == reader.got_at_the_end, "nothing is sent on a wire that broke"
+        return
     due, late = deque(reader.due), deque[bytes]()
     for line in lines_of(reader.wire.got):
         if found := re.fullmatch(rb"SKIP (\w+) (\d+)-(\d+)\n", line):
@@ -245,6 +249,16 @@ class Chat(RuleBasedStateMachine):
     @rule(session=SESSIONS, takes=st.sampled_from((0, 3, 30, None)))
     def kernel_takes(self, session: int, takes: int | None) -> None:
         self.readers[session].wire.takes = takes
+
+    @rule(session=SESSIONS)
+    def breaks(self, session: int) -> None:
+        """Connection.end_writing: the reader goes on as a speaker, and is owed nothing."""
+        reader = self.readers[session]
+        reader.cursor.end()
+        reader.behind = False
+        reader.got_at_the_end = reader.wire.got
+        assert not reader.cursor.owed
+        assert not reader.cursor.lag
 
     @precondition(lambda self: not any(room.log.dirty for room in self.rooms.values()))
     @rule(session=SESSIONS, slice_bytes=st.integers(1, 50))

@@ -7,7 +7,19 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from gchat.chat.effects import Announce, Close, CloseReason, Deliver, Effect, Enter, Forget, Publish, Recall, Search
+from gchat.chat.effects import (
+    Announce,
+    Arrive,
+    Close,
+    CloseReason,
+    Deliver,
+    Effect,
+    Enter,
+    Forget,
+    Publish,
+    Recall,
+    Search,
+)
 from gchat.chat.limits import Limits
 from gchat.chat.registry import LOBBY, Registry
 from gchat.chat.session import Session
@@ -76,12 +88,13 @@ def entered(effects: list[Effect]) -> Enter:
 def test_a_newcomer_is_greeted_and_shown_the_room_and_a_prompt_and_announced() -> None:
     assert Talk(users=1, motd="Be kind").enters() == [
         Enter(2, LOBBY, welcome(2, 2, "Be kind"), replay=10, ready=events.Ready("[You] ")),
+        Arrive(2),
         Announce(LOBBY, 2, events.Entered(address(2), 2), 2),
     ]
 
 
 def test_without_a_prompt_and_a_replay_there_is_a_greeting_alone() -> None:
-    assert Talk(prompt="", replay_on_join=0).enters()[:-1] == [Enter(1, LOBBY, welcome(1, 1))]
+    assert Talk(prompt="", replay_on_join=0).enters()[:1] == [Enter(1, LOBBY, welcome(1, 1))]
 
 
 def test_who_leaves_is_closed_and_the_others_are_told() -> None:
@@ -148,8 +161,19 @@ def test_what_is_said_done_and_set_goes_to_the_room() -> None:
         Publish(LOBBY, 1, events.TopicSet(name, "tea")),
         Deliver(1, events.TopicIs("tea", name)),
     ]
-    assert talk.asks(1, commands.Topic("")) == [Deliver(1, events.TopicIs("tea", name))]
+    assert talk.asks(1, commands.Topic()) == [Deliver(1, events.TopicIs("tea", name))]
     assert talk.sessions[1].messages == 3
+
+
+def test_a_cleared_topic_is_nobodys() -> None:
+    talk = Talk(users=1)
+    talk.asks(1, commands.Topic("tea"))
+
+    assert talk.asks(1, commands.Topic("")) == [
+        Publish(LOBBY, 1, events.TopicSet(address(1), "")),
+        Deliver(1, events.TopicIs("", address(1))),
+    ]
+    assert talk.asks(1, commands.Topic()) == [Deliver(1, events.TopicIs("", ""))]
 
 
 def test_a_private_message_goes_to_its_reader_alone_in_any_case_and_width() -> None:
@@ -230,7 +254,7 @@ def test_a_question_is_answered(command: commands.Command, effect: Effect) -> No
 
 
 def test_a_search_for_too_much_is_refused_with_its_id() -> None:
-    message = "That is too much to look for: 1,201 characters, 200 at most"
+    message = "Search too long: 1,201 characters, the limit is 200"
 
     assert Talk(users=1).asks(1, commands.Search("x" * 1201, id="s")) == [
         Deliver(1, events.Refused(Code.BAD_COMMAND, message, "s"))
@@ -342,7 +366,7 @@ def test_a_room_keeps_its_topic_while_nobody_is_there() -> None:
     talk.asks(1, commands.Join("lobby"))
 
     talk.asks(1, commands.Join("dev"))
-    assert talk.asks(1, commands.Topic("")) == [Deliver(1, events.TopicIs("bugs", address(1)))]
+    assert talk.asks(1, commands.Topic()) == [Deliver(1, events.TopicIs("bugs", address(1)))]
 
 
 def test_for_a_room_too_many_the_oldest_empty_one_goes() -> None:
@@ -393,10 +417,13 @@ ROOMS = st.sampled_from(("lobby", "dev", "Dev", "#ops", "third", "fourth", "no r
 class Talking(RuleBasedStateMachine):
     """The model is where each user is, what each is called, and which rooms there are."""
 
-    @initialize(max_rooms=st.integers(1, 4), quiet=st.integers(0, 4))
-    def opens(self, max_rooms: int, quiet: int) -> None:
+    @initialize(max_rooms=st.integers(1, 4), quiet=st.integers(0, 4), wait_s=st.sampled_from((0.0, 5.0)))
+    def opens(self, max_rooms: int, quiet: int, wait_s: float) -> None:
         self.max_rooms = max_rooms
-        self.registry = Registry(Limits(max_rooms=max_rooms, presence_quiet_above=quiet))
+        self.registry = Registry(Limits(max_rooms=max_rooms, presence_quiet_above=quiet, announce_after_s=wait_s))
+        self.wait_s = wait_s
+        self.now = 0.0
+        self.silent: dict[int, float] = {}  # users whom the others do not know of, and when they will
         self.users: dict[int, Session] = {}
         self.names: dict[int, str] = {}
         self.places: dict[int, str] = {}
@@ -413,25 +440,58 @@ class Talking(RuleBasedStateMachine):
     def comes_or_goes(self, user: int) -> None:
         if user not in self.users:
             self.names[user] = f"127.0.0.1:{user}"
-            self.users[user], effects = self.registry.connect(self.names[user])
+            self.users[user], effects = self.registry.connect(self.names[user], now=self.now)
             self.places[user] = LOBBY
             greeting = entered(effects).greeting
             assert isinstance(greeting, events.Welcome)
             assert (greeting.session, greeting.online) == (self.users[user].id, len(self.users))
-            self._check_announced(effects, LOBBY)
+            if self.wait_s:
+                self.silent[user] = self.now + self.wait_s
+                assert effects == [entered(effects)]
+            else:
+                self._check_announced(effects, LOBBY)
         else:
             session, room = self.users.pop(user), self.places.pop(user)
             del self.names[user]
             effects = self.registry.leave(session, CloseReason.RESET)
             assert Close(session.id, CloseReason.RESET) in effects
-            self._check_announced(effects, room)
+            if self.silent.pop(user, None) is None:
+                self._check_announced(effects, room)
+            else:
+                assert effects == [Close(session.id, CloseReason.RESET)]
             assert self.registry.leave(session, CloseReason.RESET) == []
+
+    @rule(wait_s=st.sampled_from((1.0, 5.0)))
+    def time_passes(self, wait_s: float) -> None:
+        self.now += wait_s
+        due = [user for user, at in self.silent.items() if at <= self.now]
+        effects = self.registry.due(self.now)
+        assert [effect for effect in effects if isinstance(effect, Arrive)] == [
+            Arrive(self.users[user].id) for user in due
+        ]
+        for user in due:
+            del self.silent[user]
+        told = [effect for effect in effects if isinstance(effect, Announce)]
+        assert len(told) == sum(len(self._members(self.places[user])) <= self.quiet for user in due)
+
+    def _asks(self, user: int, command: commands.Command) -> list[Effect]:
+        """Return the effects of a command, without those of a first one, which are checked here."""
+        session = self.users[user]
+        effects = self.registry.execute(session, command, NOW)
+        if self.silent.pop(user, None) is None:
+            return effects
+        online = len(self._members(self.places[user]))
+        told = online <= self.quiet
+        presence = events.Entered(self.names[user], online)
+        expected = [Arrive(session.id), Announce(self.places[user], session.id, presence, online)]
+        assert effects[: 1 + told] == expected[: 1 + told]
+        return effects[1 + told :]
 
     @rule(user=USERS, text=st.sampled_from(("hello", "a")), act=st.booleans())
     def speaks(self, user: int, text: str, *, act: bool) -> None:
         if user in self.users:
             session, name = self.users[user], self.names[user]
-            (effect,) = self.registry.execute(session, commands.Act(text) if act else commands.Say((text,)), NOW)
+            (effect,) = self._asks(user, commands.Act(text) if act else commands.Say((text,)))
             message = events.Acted(name, text) if act else events.Said(name, (text,))
             assert effect == Publish(self.places[user], session.id, message)
 
@@ -440,7 +500,7 @@ class Talking(RuleBasedStateMachine):
         if user not in self.users:
             return
         session = self.users[user]
-        effects = self.registry.execute(session, commands.Nick(name), NOW)
+        effects = self._asks(user, commands.Nick(name))
         try:
             name = nick(name, 32)
         except Refusal:
@@ -461,7 +521,7 @@ class Talking(RuleBasedStateMachine):
             return
         session, before = self.users[user], self.places[user]
         existed = set(self.registry.rooms)
-        effects = self.registry.execute(session, commands.Join(room), NOW)
+        effects = self._asks(user, commands.Join(room))
         room = room.lower().removeprefix("#")
         if room == before:
             assert code(effects) is Code.BAD_COMMAND
@@ -486,7 +546,7 @@ class Talking(RuleBasedStateMachine):
         if user in self.users:
             name = self.names.get(to, name)
             found = [self.users[at].id for at, other in self.names.items() if folded(other) == folded(name)]
-            (effect,) = self.registry.execute(self.users[user], commands.Tell(name, "psst"), NOW)
+            (effect,) = self._asks(user, commands.Tell(name, "psst"))
             assert isinstance(effect, Deliver)
             if found:
                 assert effect == Deliver(found[0], events.Told(self.names[user], "psst", NOW), self.users[user].id)
@@ -496,7 +556,7 @@ class Talking(RuleBasedStateMachine):
     @rule(user=USERS)
     def asks_who_is_there(self, user: int) -> None:
         if user in self.users:
-            (effect,) = self.registry.execute(self.users[user], commands.Who(), NOW)
+            (effect,) = self._asks(user, commands.Who())
             assert isinstance(effect, Deliver)
             assert isinstance(effect.answer, events.Users)
             here = {self.names[member] for member in self._members(self.places[user])}

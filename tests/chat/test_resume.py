@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from gchat.chat import registry as module
-from gchat.chat.effects import Announce, Close, CloseReason, Deliver, Effect, Enter
+from gchat.chat.effects import Announce, Arrive, Close, CloseReason, Deliver, Effect, Enter, Remember
 from gchat.chat.limits import Limits, TokenBucket
 from gchat.chat.registry import AWAY_S, LOBBY, Registry
 from gchat.chat.session import Session
 from gchat.protocol import commands, events
-from gchat.protocol.errors import Code
+from gchat.protocol.errors import Code, Refusal
 from gchat.protocol.wire import After, Opening
 
 NOW = 1000.0
@@ -36,7 +36,7 @@ def announced(effects: list[Effect]) -> list[events.Presence]:
 def consistent(registry: Registry) -> bool:
     """Whether every table knows the same sessions."""
     members = {session for room in registry.rooms.values() for session in room.members.values()}
-    named = set(registry._named.values())
+    named = set(registry._names._holders.values())
     return members == named == set(registry.sessions.values()) and set(registry._away) <= members
 
 
@@ -63,11 +63,11 @@ def test_who_loses_the_connection_is_away_and_comes_back_unnoticed(registry: Reg
     assert registry.disconnect(old, CloseReason.RESET, NOW) == [Close(old.id, CloseReason.RESET)]
     assert registry.is_away(old)
     assert registry.execute(old, commands.Say(("x",)), NOW) == []
-    assert registry.away(NOW + AWAY_S - 0.1) == []
+    assert registry.due(NOW + AWAY_S - 0.1) == []
     session, effects = registry.connect("127.0.0.1:2", Opening(token=TOKEN))
     assert (session.name, session.room.name) == ("alice", "dev")
     assert announced(effects) == []
-    assert registry.away(NOW + 10 * AWAY_S) == []
+    assert registry.due(NOW + 10 * AWAY_S) == []
     assert consistent(registry)
 
 
@@ -75,7 +75,7 @@ def test_who_stays_away_has_left(registry: Registry) -> None:
     old, _ = comes(registry, 1, Opening(nick="alice"), TOKEN)
     registry.disconnect(old, CloseReason.ENDED, NOW)
 
-    assert announced(registry.away(NOW + AWAY_S)) == [events.Left("alice", 0)]
+    assert announced(registry.due(NOW + AWAY_S)) == [events.Left("alice", 0)]
     assert not registry.sessions
     session, effects = registry.connect("127.0.0.1:2", Opening(token=TOKEN, nick="alice"))
     assert announced(effects) == [events.Entered("alice", 1)]
@@ -191,7 +191,7 @@ def test_when_everybody_leaves_those_who_are_away_do_too(registry: Registry) -> 
     registry.disconnect(old, CloseReason.RESET, NOW)
     registry.leave_all(CloseReason.SHUTDOWN, "bye")
 
-    assert registry.away(NOW + AWAY_S) == []
+    assert registry.due(NOW + AWAY_S) == []
     assert consistent(registry)
 
 
@@ -217,3 +217,130 @@ def test_what_one_may_say_is_not_renewed_by_coming_back(registry: Registry) -> N
     old.bucket = TokenBucket(1, NOW)
 
     assert comes(registry, 2, Opening(token=TOKEN))[0].bucket is old.bucket
+
+
+# --- Two attempts with one token, and peers that have ended ----------------------------------------------------------
+
+
+def opens(
+    registry: Registry, port: int, attempt: int, *, has_ended: bool = False, nick: str = "", room: str = ""
+) -> tuple[Session, list[Effect]]:
+    return registry.connect(
+        f"127.0.0.1:{port}", Opening(token=TOKEN, nick=nick, room=room), attempt=attempt, has_ended=has_ended
+    )
+
+
+def test_the_newest_attempt_wins_in_whatever_order_they_are_heard(registry: Registry) -> None:
+    living, _ = opens(registry, 2, attempt=2, nick="alice")
+
+    with pytest.raises(Refusal) as refused:
+        opens(registry, 1, attempt=1)
+    assert refused.value.code is Code.REPLACED
+    assert registry.sessions == {living.id: living}
+    newest, effects = opens(registry, 3, attempt=3)
+    assert Close(living.id, CloseReason.REPLACED) in effects
+    assert newest.name == "alice"
+    assert consistent(registry)
+
+
+def test_an_older_attempt_that_was_greeted_in_plain_changes_nothing_when_it_opens(registry: Registry) -> None:
+    late, _ = registry.connect("127.0.0.1:1", attempt=1)
+    living, _ = opens(registry, 2, attempt=2, nick="alice")
+
+    with pytest.raises(Refusal):
+        registry.open(late, Opening(token=TOKEN), "t" * 16)
+    registry.leave(late, CloseReason.REPLACED)
+    assert registry.sessions == {living.id: living}
+    assert consistent(registry)
+
+
+def test_a_peer_that_has_ended_takes_nothing_over_from_one_that_is_there(registry: Registry) -> None:
+    owner, _ = opens(registry, 1, attempt=1, nick="alice")
+    guest, effects = opens(registry, 2, attempt=2, has_ended=True)
+
+    assert Close(owner.id, CloseReason.REPLACED) not in effects
+    assert (owner.name, guest.name, guest.lineage) == ("alice", "127.0.0.1:2", owner.lineage)
+    assert consistent(registry)
+    left = registry.disconnect(guest, CloseReason.ENDED, NOW)
+    assert announced(left) == [events.Left("127.0.0.1:2", 1)]
+    assert Remember(owner.lineage, None) not in left
+    again, effects = opens(registry, 3, attempt=3)
+    assert (again.name, announced(effects)) == ("alice", [])
+
+
+def test_a_peer_that_has_ended_leaves_no_ghost(registry: Registry) -> None:
+    brief, _ = opens(registry, 1, attempt=1, has_ended=True, nick="ci")
+
+    assert announced(registry.disconnect(brief, CloseReason.ENDED, NOW)) == [events.Left("ci", 0)]
+    assert not registry.sessions
+
+
+def test_a_peer_that_has_ended_is_its_own_ghost_of_before(registry: Registry) -> None:
+    away, _ = opens(registry, 1, attempt=1, nick="ci")
+    registry.disconnect(away, CloseReason.RESET, NOW)
+    brief, effects = opens(registry, 2, attempt=2, has_ended=True)
+
+    assert (brief.name, announced(effects)) == ("ci", [])
+    assert consistent(registry)
+
+
+# --- Openings that come after the greeting in plain ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("is_announced", [False, True])
+def test_a_late_opening_makes_a_rich_user_of_the_same_session(*, is_announced: bool) -> None:
+    registry = Registry(Limits(announce_after_s=1.0))
+    session, _ = registry.connect("127.0.0.1:1", now=0.0)
+    if is_announced:
+        assert announced(registry.due(1.0)) == [events.Entered("127.0.0.1:1", 1)]
+    effects = registry.open(session, Opening(nick="alice"), TOKEN)
+
+    told = events.Renamed("127.0.0.1:1", "alice") if is_announced else events.Entered("alice", 1)
+    assert announced(effects) == [told]
+    assert (Arrive(session.id) in effects) == (not is_announced)
+    (entered,) = [effect for effect in effects if isinstance(effect, Enter)]
+    assert isinstance(entered.greeting, events.Welcome)
+    assert (entered.greeting.nick, entered.greeting.token) == ("alice", TOKEN)
+    assert registry.due(100.0) == []
+    assert consistent(registry)
+
+
+@pytest.mark.parametrize("is_announced", [False, True])
+def test_a_late_opening_takes_its_ghost_back(*, is_announced: bool) -> None:
+    registry = Registry(Limits(announce_after_s=1.0))
+    ghost, _ = opens(registry, 1, attempt=1, nick="alice", room="dev")
+    session, _ = registry.connect("127.0.0.1:2", attempt=2, now=0.0)
+    if is_announced:
+        registry.due(1.0)
+    effects = registry.open(session, Opening(token=TOKEN), "t" * 16)
+
+    assert announced(effects) == ([events.Left("127.0.0.1:2", 0)] if is_announced else [])
+    assert (session.name, session.room.name) == ("alice", "dev")
+    assert Close(ghost.id, CloseReason.REPLACED) in effects
+    assert registry.sessions == {session.id: session}
+    assert consistent(registry)
+
+
+# --- Silence ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_silent_user_is_announced_in_time_or_at_the_first_command() -> None:
+    registry = Registry(Limits(announce_after_s=1.0))
+    first, effects = registry.connect("127.0.0.1:1", now=10.0)
+    second, _ = registry.connect("127.0.0.1:2", now=10.5)
+
+    assert announced(effects) == []
+    assert announced(registry.execute(second, commands.Who(), NOW)) == [events.Entered("127.0.0.1:2", 2)]
+    assert registry.due(10.9) == []
+    assert announced(registry.due(11.0)) == [events.Entered("127.0.0.1:1", 2)]
+    assert registry.due(100.0) == []
+    assert announced(registry.leave(first, CloseReason.ENDED)) == [events.Left("127.0.0.1:1", 1)]
+
+
+def test_nobody_is_told_of_a_user_who_was_never_announced() -> None:
+    registry = Registry(Limits(announce_after_s=1.0))
+    session, _ = registry.connect("127.0.0.1:1", now=0.0)
+
+    assert registry.leave(session, CloseReason.PROBE) == [Close(session.id, CloseReason.PROBE)]
+    assert registry.due(9.0) == []
+    assert consistent(registry)

@@ -141,7 +141,7 @@ def test_a_line_that_is_too_long_is_told_and_the_rest_is_said(server: Server) ->
         done = run(at(server, "--nick", "long"), stdin)
         assert done.returncode == 1
         assert done.stderr.decode().splitlines() == [
-            "gchat-client: That line was not sent: it is longer than 8,192 bytes",
+            "gchat-client: Not sent: the line is longer than 8,192 bytes",
             "gchat-client: a line was not sent: it is longer than 65,536 bytes",
         ]
         assert reader.sees("[long]") == "[long] short"
@@ -304,7 +304,7 @@ def test_a_server_that_comes_back_gets_what_was_said_meanwhile_once() -> None:
         server.stop()
         assert process.stderr
         assert line_of(process) == "> The server is shutting down"
-        assert process.stderr.readline().startswith(b"gchat-client: No connection (")
+        assert process.stderr.readline().startswith(b"gchat-client: Connection lost (")
         types(process, "said while it was away")
         with Server(port=port) as again:
             wait_until(lambda: "[keeper] said while it was away\n" in again.shown, "it is said")
@@ -318,7 +318,7 @@ def test_with_wait_it_waits_for_a_server(tmp_path: Path) -> None:
     path = str(tmp_path / "sock")
     with started([*COMMAND, path, "--wait", "--nick", "early"]) as process:
         assert process.stderr
-        assert process.stderr.readline().startswith(b"gchat-client: No connection (")
+        assert process.stderr.readline().startswith(b"gchat-client: Connection lost (")
         types(process, "first")
         stdin_of(process).close()
         with Server(path) as server:
@@ -362,7 +362,7 @@ def test_a_server_that_speaks_no_rich_dialect_is_one_line_with_a_hint() -> None:
 def test_in_plain_commands_are_the_servers_and_are_answered(server: Server) -> None:
     done = run(at(server, "--plain"), b"/nick plain\n/who\n")
     assert done.returncode == 0
-    assert b"> You are plain now\n> In lobby (" in done.stdout
+    assert b"> You are now plain\n> In lobby (" in done.stdout
     assert done.stderr == b""
 
 

@@ -346,10 +346,10 @@ def test_a_server_that_turns_us_away_says_why_and_may_be_tried_again() -> None:
 
 
 def test_an_opening_that_is_refused_fails_for_good() -> None:
-    refused = wire.lines([wire.Refused(code="bad_command", message="That is no opening")])
+    refused = wire.lines([wire.Refused(code="bad_command", message="Not a valid opening")])
     failed = fails(partial(say, data=refused))
 
-    assert failed.reason == "That is no opening"
+    assert failed.reason == "Not a valid opening"
     assert failed.final
 
 

@@ -191,7 +191,7 @@ def test_it_speaks_to_our_own_server_in_plain() -> None:
         with PlainLink("127.0.0.1", server.port) as link:
             assert hears(link, 1) == [Line("> Connected to the chat server (2 users online)")]
             link.say("/nick alice")
-            bob.sees("* ")
+            bob.sees_bytes(b" is now alice\n")
             link.say("hello")
             bob.sees("[alice] hello")
             bob.says("hello, alice")

@@ -58,18 +58,19 @@ LOOKS: list[tuple[Notice, list[str]]] = [
     (Sent("x-1", "dev", 1, "hello", False), ["#dev [alice] hello"]),
     (wire.Told(from_="bob", time="", text="psst"), ["[bob -> you] psst"]),
     (Delivered("x-1", "bob", "psst"), ["[you -> bob] psst"]),
-    (wire.TopicSet(room="lobby", text="of the day", from_="bob", seq=1), ["* bob set the topic: of the day"]),
+    (wire.TopicSet(room="lobby", text="of the day", from_="bob", seq=1), ["> bob set the topic: of the day"]),
     (wire.TopicSet(room="lobby", text="of the day", from_="bob"), ["> The topic is: of the day (set by bob)"]),
     (wire.TopicSet(room="lobby", text="of the day"), ["> The topic is: of the day"]),
     (wire.TopicSet(room="lobby", text=""), ["> There is no topic"]),
+    (wire.TopicSet(room="lobby", text="", from_="bob", seq=1), ["> bob cleared the topic"]),
     (wire.Entered(room="lobby", online=2, who="bob"), ["> New user bob entered (2 users online)"]),
     (wire.Entered(room="lobby", online=1057, count=57), ["> 57 users entered (1,057 users online)"]),
     (wire.Left(room="lobby", online=1, who="bob"), ["< The user bob left (1 user online)"]),
     (wire.Left(room="lobby", online=1000, count=57), ["< 57 users left (1,000 users online)"]),
-    (wire.Renamed(room="lobby", who="bob", nick="rob"), ["* bob is now rob"]),
-    (wire.Renamed(room="lobby", count=3), ["* 3 users took another name"]),
-    (wire.Named(nick="alice"), ["> You are alice now"]),
-    (wire.Joined(room="dev", epoch="e", seq=0, online=1), ["> You are in dev now (1 user online)"]),
+    (wire.Renamed(room="lobby", who="bob", nick="rob"), ["> bob is now rob"]),
+    (wire.Renamed(room="lobby", count=3), ["> 3 users changed their names"]),
+    (wire.Named(nick="alice"), ["> You are now alice"]),
+    (wire.Joined(room="dev", epoch="e", seq=0, online=1), ["> You are now in dev (1 user online)"]),
     (wire.Live(room="lobby", seq=1), []),
     (wire.Gap(room="lobby", range_from=1200, range_to=1611), ["> … 412 messages skipped (1200-1611), /history 1200"]),
     (wire.Gap(room="lobby", range_from=7, range_to=7), ["> … 1 message skipped (7), /history 7"]),
@@ -86,23 +87,23 @@ LOOKS: list[tuple[Notice, list[str]]] = [
     (wire.Page(room="lobby", events=(said("x", seq=1300),), end=False), []),
     (
         wire.Found(room="lobby", events=(said("x", seq=99),), end=False),
-        ["> … there may be older ones; with one more word it finds fewer"],
+        ["> … there may be older matches; add a word to narrow the search"],
     ),
     (
         wire.Found(room="lobby", events=(), end=True),
-        ["> Nothing was found; words are looked for as a whole, and depl* finds deploy"],
+        ["> Nothing found. Search matches whole words; depl* matches deploy"],
     ),
     (wire.Refused(code="name_taken", message="That name is taken"), ["> That name is taken"]),
     (
         wire.Slowed(messages_per_s=5),
-        ["> You send faster than 5 lines a second: you are read more slowly, nothing is lost"],
+        ["> You send faster than 5 lines a second: the server reads you more slowly, nothing is lost"],
     ),
     (wire.Closing(reason="The server is shutting down"), ["> The server is shutting down"]),
     (wire.Pong(id="x-1"), ["> pong"]),
-    (Lost("timed out", 1.0), ["> No connection (timed out); trying again until there is one"]),
+    (Lost("timed out", 1.0), ["> Connection lost (timed out); reconnecting"]),
     (Back(), ["> Connected again"]),
     (wire.Announced(room="lobby", text="Tea at five"), ["> Announcement: Tea at five"]),
-    (NewLog("lobby"), ["> The history of lobby begins anew: what was said while you were away may be missing"]),
+    (NewLog("lobby"), ["> lobby has a new history: messages from while you were away may be missing"]),
     (
         wire.Welcome(
             server="", session="", token="t" * 16, nick="a", room="r", epoch="", seq=0, online=2, limits={}, motd="a\nb"
@@ -275,7 +276,7 @@ def test_a_page_has_the_times_and_days_of_its_messages_and_leaves_the_talks_day_
 def test_what_was_found_has_numbers_and_the_lines_of_its_days_have_none(chat: Conversation) -> None:
     events = (said("old", time="2026-02-27T09:00:00Z", seq=9), said("older", time="2026-02-27T09:01:00Z", seq=11))
     found = wire.Found(room="lobby", events=events, end=False)
-    more = "> … there may be older ones; with one more word it finds fewer"
+    more = "> … there may be older matches; add a word to narrow the search"
     assert texts(Timeline(NOW).lines(found, chat, NOW)) == [
         "> Friday, 27 February 2026",
         "#9 11:00 [bob] old",
@@ -340,4 +341,4 @@ def test_the_token_is_worth_a_nick_and_is_not_printed() -> None:
 
 
 def test_no_connection_is_one_sentence() -> None:
-    assert lost_text(Lost("timed out", 1.5)) == "No connection (timed out); trying again until there is one"
+    assert lost_text(Lost("timed out", 1.5)) == "Connection lost (timed out); reconnecting"

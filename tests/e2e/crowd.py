@@ -24,7 +24,7 @@ _TOLD_OF_PRESENCE = {
     for kind, pattern in (
         ("entered", rb"> (?:New user \S+|([\d,]+) users) entered \("),
         ("left", rb"< (?:The user \S+|([\d,]+) users) left \("),
-        ("renamed", rb"\* (?:\S+ is now \S+|([\d,]+) users took another name)\n"),
+        ("renamed", rb"> (?:\S+ is now \S+|([\d,]+) users changed their names)\n"),
     )
 }
 

@@ -75,6 +75,7 @@ class Server:
         self.environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("GCHAT_")},
             "GCHAT_ADMIN_ENABLED": "false",  # but for those who ask for it: two servers cannot have its usual port
+            "GCHAT_SERVER_ANNOUNCE_AFTER_S": "0",  # but for tests of that: the rest would wait a second for each
             "XDG_STATE_HOME": self._directory.name,
             "GEVENT_MONITOR_THREAD_ENABLE": "true",
             "GEVENT_MAX_BLOCKING_TIME": str(MAX_BLOCKING_S),
@@ -157,11 +158,11 @@ class Server:
         user.sees_bytes(PROMPT)
         if nick:
             user.says(f"/nick {nick}")
-            user.sees(f"> You are {nick} now")
+            user.sees(f"> You are now {nick}")
             user.name = nick
         if room:
             user.says(f"/join {room}")
-            user.sees(f"> You are in {room} now")
+            user.sees(f"> You are now in {room}")
         return user
 
 

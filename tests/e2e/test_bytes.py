@@ -169,7 +169,7 @@ def test_will_is_answered_with_dont_and_wont_with_nothing(server: Server) -> Non
 def test_a_telnet_reply_puts_no_blank_line_before_what_comes_next(server: Server) -> None:
     """T6: the reply is not something shown; PuTTY negotiates as soon as it sees the prompt."""
     with server.join("negotiator") as user, server.join("talker") as talker:
-        user.sees("* ")
+        user.sees_bytes(b" is now talker\n")
         user.sends(b"\xff\xfd\x06")
         user.sees_bytes(b"\xff\xfc\x06")
         talker.says("after the reply")
@@ -354,7 +354,7 @@ def test_a_nick_that_looks_like_another_is_refused(held: str, tried: str) -> Non
         first.sees_end()
         second.sees("< The user")
         second.says("/nick " + held)
-        second.sees(f"> You are {held} now")
+        second.sees(f"> You are now {held}")
 
 
 @pytest.mark.parametrize("name", ["server", "admin", "Admin", "аdmin", "adrnin", "ｓｅｒｖｅｒ", "you", "***"])
@@ -383,13 +383,13 @@ def test_no_confusable_of_a_letter_makes_a_second_nick(server: Server) -> None:
     with server.join() as first, server.join() as second:
         for letter in letters:
             first.says(f"/nick za{letter}oz")
-            first.sees(f"> You are za{letter}oz now")
+            first.sees(f"> You are now za{letter}oz")
             likes = {str(like["c"]) for like in confusables.confusables_data.get(letter, ())}
             likes = {like for like in likes if not re.search(r"[\s/]", like) and like.casefold() != letter.casefold()}
             tried += len(likes)
             second.sends("".join(f"/nick za{like}oz\n" for like in sorted(likes)).encode() + b"/ping done\n")
             second.sees_bytes(b"> pong done\n")
-        taken = set(re.findall(r"> You are (\S+) now", second.received.decode()))
+        taken = set(re.findall(r"> You are now (\S+)", second.received.decode()))
     assert tried >= 1000
     assert taken == set()
 
@@ -619,6 +619,7 @@ def test_nothing_of_a_foreign_protocol_is_relayed(unix_server: Server, name: str
         assert messages(reader) == []
         assert b"evil" not in reader.received
         assert b"* " not in reader.received
+        assert b" is now " not in reader.received
 
 
 def test_a_stranger_who_is_turned_away_is_told_what_this_is(server: Server) -> None:

@@ -173,7 +173,7 @@ def test_peers_who_are_gone_without_a_word_are_gone_and_a_stopped_one_stays(wire
 
         wait_until(lambda: descriptors(server) <= before - 200, "their descriptors come back")
         canary.says("/nick ghost", "/who")
-        canary.sees("> You are ghost now")
+        canary.sees("> You are now ghost")
         assert "alive" in canary.sees("> In lobby (2 users online)")
         canary.says("still there?")
         alive.process.send_signal(signal.SIGCONT)
@@ -416,7 +416,7 @@ def test_who_moves_between_rooms_and_reads_slowly_hears_no_line_twice_or_of_anot
         room, moves = "lobby", 0
         heard: dict[str, list[int]] = {"lobby": [], "dev": []}
         for line in chat_of(wanderer):
-            if moved := re.match(r"> You are in (\w+) now", line):
+            if moved := re.match(r"> You are now in (\w+)", line):
                 room, moves = moved[1], moves + 1
             elif line.startswith("["):
                 assert line.endswith(f" {room} {'x' * 80}"), f"in {room}: {line}"
@@ -459,7 +459,7 @@ def test_an_address_with_enough_connections_is_told_so_and_another_is_let_in() -
         first.sees_bytes(PROMPT)
         second.sees_bytes(PROMPT)
         with server.connect(source="127.0.0.5") as third:
-            third.sees("> There may be at most 2 connections from one address")
+            third.sees("> Too many connections from your address: the limit is 2 connections")
             third.sees_end()
         with server.connect(source="127.0.0.6") as other:
             other.sees_bytes(PROMPT)

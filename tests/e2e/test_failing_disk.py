@@ -105,16 +105,16 @@ def test_a_disk_that_cannot_be_read_is_said_and_what_is_in_memory_is_told(restar
         with joins(server, "alice") as alice, server.join("dave") as dave:
             with fails(server, "pread64", "EIO"):
                 bob.says("/history 1", "/search x", "/history -1")
-                bob.sees("> The history cannot be read: ")
-                bob.sees("> The history cannot be read: ")
+                bob.sees("> Cannot read the history: ")
+                bob.sees("> Cannot read the history: ")
                 bob.sees_bytes(b"[bob] 200 xxx")
                 alice.says("new", "1")
                 assert alice.sees("refused", id="1")["code"] == "not_kept"
                 assert measured(operator, "gchat_commit_failures_total") >= 1
                 dave.says("/join unheard-of")
-                dave.sees("> Goodbye: the history of unheard-of cannot be read")
+                dave.sees("> Goodbye: cannot read the history of unheard-of")
                 dave.sees_end()
-            assert len(re.findall("the history cannot be read", server.log)) == 1
+            assert len(re.findall("cannot read the history", server.log)) == 1
             answers = []
 
             def is_kept() -> object:

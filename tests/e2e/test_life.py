@@ -293,13 +293,13 @@ def test_over_max_connections_a_newcomer_is_told_and_let_in_when_somebody_left()
 def test_over_max_rooms_a_new_room_is_refused_until_one_is_empty() -> None:
     with Server(limits_max_rooms=2) as server, server.join() as alice, server.join(room="dev") as bob:
         alice.says("/join third")
-        alice.sees("> There are 2 rooms already; /rooms lists them")
+        alice.sees("> Too many rooms: there are 2 already; /rooms lists them")
         alice.says("/who")
         alice.sees("> In lobby (1 user online)")
         bob.says("/join lobby")
-        bob.sees("> You are in lobby now (2 users online)")
+        bob.sees("> You are now in lobby (2 users online)")
         alice.says("/join third")
-        alice.sees("> You are in third now (1 user online)")
+        alice.sees("> You are now in third (1 user online)")
 
 
 def test_a_nick_over_nick_max_is_refused() -> None:
@@ -309,7 +309,7 @@ def test_a_nick_over_nick_max_is_refused() -> None:
         alice.says("/nick fоur")  # with a Cyrillic o
         alice.sees("> ")
         alice.says("/nick four")
-        alice.sees("> You are four now")
+        alice.sees("> You are now four")
 
 
 # --- Output ----------------------------------------------------------------------------------------------------------
@@ -319,14 +319,14 @@ def test_the_conversation_is_shown_on_stdout_as_the_room_sees_it() -> None:
     with Server() as server, server.join() as alice:
         address = alice.name
         alice.says("hello \x1b[31m", "/nick alice", "/me waves")
-        alice.sees("> You are alice now")
+        alice.sees("> You are now alice")
         with server.join(nick="bob", room="dev") as bob:
             bob.says("in dev")
             bob.says("/msg alice secret")
             alice.sees("[bob -> you] secret")
         wait_until(lambda: "#dev [bob] in dev\n" in server.shown, "the conversation is shown")
         shown = server.shown
-        for line in (f"[{address}] hello \\x1b[31m\n", f"* {address} is now alice\n", "* alice waves\n"):
+        for line in (f"[{address}] hello \\x1b[31m\n", f"> {address} is now alice\n", "* alice waves\n"):
             assert line in shown
         assert f"> New user {address} entered (1 user online)\n" in shown
         assert "secret" not in shown
@@ -383,7 +383,7 @@ def cycle(server: Server, count: int) -> None:
         for number, user in enumerate(users):
             user.sees_bytes(PROMPT)
             user.says(f"/nick n{first + number}", f"/join room{number % 5}", "hello", "/topic something")
-            user.sees("> You are in room")
+            user.sees("> You are now in room")
             (user.resets, user.closes, lambda user=user: user.says("/quit"))[number % 3]()
         for number, user in enumerate(users):
             if number % 3:

@@ -1,4 +1,4 @@
-"""The operator's window on a real server: who is online, as curl sees it, and actions, as users feel them."""
+"""The admin endpoint of a real server: who is online, as curl sees it, and actions, as users feel them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ README = (Path(__file__).parent.parent.parent / "README.md").read_text()
 @pytest.fixture
 def server() -> Iterator[Server]:
     with open_to_the_operator(limits_messages_per_s=0) as server:
-        wait_until(lambda: "admin page" in server.log, "the window is open")
+        wait_until(lambda: "admin page" in server.log, "the admin endpoint is up")
         yield server
 
 
@@ -117,6 +117,88 @@ def test_events_tell_who_comes_speaks_and_goes(server: Server, operator: Operato
     assert any("event: message" in line for line in heard)
 
 
+def test_without_a_token_nothing_private_is_told_as_through_a_proxy(server: Server, operator: Operator) -> None:
+    """nginx with `proxy_pass http://127.0.0.1:8889;` comes from this machine, whoever is behind it."""
+    anybody = operator.shows("")
+    operator.asks("POST", "/bans", kind="address", value="192.0.2.77", reason="")
+    with server.join("alice") as alice, joins(server, "bob") as bob, server.connect() as nameless:
+        alice.says("a secret")
+        bob.sees("said")
+        nameless.says("hello")
+        nameless.sees_bytes(b"[alice] a secret")
+        addresses = {user["nick"]: user["address"] for user in operator.asks("GET", "/users")["users"]}
+        for path in ("/status", "/users", "/rooms", "/metrics", "/openapi.json"):
+            told = json.dumps(anybody.asks("GET", path))
+            assert "a secret" not in told
+            assert "192.0.2.77" not in told
+            assert addresses["alice"] not in told
+            assert addresses["bob"] not in told
+        users = {user["nick"]: user for user in anybody.asks("GET", "/users")["users"]}
+        assert set(users) == set(addresses)
+        assert (users["alice"]["address"], users["alice"]["dialect"], users["bob"]["dialect"]) == ("", "plain", "rich")
+        for path in ("/rooms/lobby/messages", "/bans"):
+            assert "needs a token" in anybody.is_refused(401, "GET", path)
+
+
+def test_the_read_only_token_opens_everything_and_changes_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "read-token"
+    with open_to_the_operator(admin_read_token_file=path) as server:
+        wait_until(lambda: "admin page" in server.log, "the admin endpoint is up")
+        assert f"created the read-only token in {path}" in server.log
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+        operator = Operator(server)
+        reader = operator.shows(path.read_text().strip())
+        assert reader.token not in server.log
+        with server.join("alice") as alice:
+            alice.says("hello", "/ping")
+            alice.sees("> pong")
+            (user,) = reader.asks("GET", "/users")["users"]
+            assert user["address"].startswith("127.0.0.1:")
+            assert reader.asks("GET", "/rooms/lobby/messages")["messages"][0]["text"] == "hello"
+            assert reader.asks("GET", "/bans") == {"bans": []}
+            assert reader.asks("GET", "/status")["access"]["scope"] == "read"
+            for method, change in (("POST", "/announce"), ("POST", f"/users/{user['id']}/kick"), ("DELETE", "/bans/1")):
+                assert "this is the read-only token" in reader.is_refused(403, method, change)
+            assert operator.asks("POST", "/announce", text="still here")["told"] == 1
+            for _ in range(6):
+                reader.shows("wrong").is_refused(401 if _ < 5 else 429, "GET", "/status")
+            assert operator.asks("GET", "/status")["access"]["scope"] == "all"
+
+
+def test_rooms_with_a_history_are_listed_read_and_spoken_in_after_a_restart(tmp_path: Path) -> None:
+    state = {"XDG_STATE_HOME": str(tmp_path)}
+    with (
+        open_to_the_operator(environment=state) as server,
+        joins(server, "bob", room="dev") as bob,
+        joins(server, "carol", room="ops") as carol,
+    ):
+        for user in (bob, carol):
+            user.asks({"type": "topic", "id": "t", "text": "bugs"})
+            user.sees("ack", id="t")
+        bob.asks({"type": "quit"})
+        bob.sees("closing")
+        port = server.port
+    with open_to_the_operator(environment=state, port=port) as server, server.join("alice"):
+        wait_until(lambda: "admin page" in server.log, "the admin endpoint is up")
+        operator = Operator(server)
+        dev = {"name": "dev", "members": 0, "seq": 1, "topic": "bugs"}
+        for path in ("/rooms", "/status"):
+            rooms = operator.asks("GET", path)["rooms"]
+            ops = {"name": "ops", "members": 1, "seq": 1, "topic": "bugs"}  # carol is away, and may come back
+            assert rooms == [{"name": "lobby", "members": 1, "seq": 0, "topic": ""}, ops, dev]
+        (message,) = operator.asks("GET", "/rooms/dev/messages")["messages"]
+        assert (message["kind"], message["from"], message["text"]) == ("topic", "bob", "bugs")
+        assert operator.asks("GET", "/rooms/lobby/messages")["messages"] == []
+        assert "No such room: nowhere" in operator.is_refused(404, "GET", "/rooms/nowhere/messages")
+        assert operator.asks("POST", "/announce", text="nobody hears it", room="dev") == {"told": 0}
+        said = operator.asks("POST", "/rooms/dev/messages", **{"from": "ci", "text": "deploy done"})
+        assert said == {"room": "dev", "seq": 2}
+        operator.is_refused(409, "POST", "/rooms/nowhere/messages", **{"from": "ci", "text": "x"})
+        with RichUser(server, nick="dave", room="dev", replay=9) as dave:
+            assert dave.sees("said", seq=2)["from"] == "ci (http)"
+            assert operator.asks("GET", "/rooms")["rooms"][0] == dev | {"members": 1, "seq": 2}
+
+
 # --- Acting ----------------------------------------------------------------------------------------------------------
 
 
@@ -129,6 +211,9 @@ def test_an_announcement_reaches_a_room_or_everybody(server: Server, operator: O
         bob.sees("announced", text="In dev only")
         alice.does_not_see(b"In dev only")
         operator.is_refused(404, "POST", "/announce", text="x", room="nowhere")
+        for blank in (" ", "\u200b", "\u2800\u3164"):
+            assert "blank" in operator.is_refused(404, "POST", "/announce", text=blank)
+            assert "blank" in operator.is_refused(409, "POST", "/rooms/lobby/messages", **{"from": "ci", "text": blank})
 
 
 def test_a_script_speaks_under_a_name_that_no_user_can_have(server: Server, operator: Operator) -> None:
@@ -149,7 +234,7 @@ def test_who_is_kicked_is_told_why_and_the_others_that_they_left(server: Server,
     with server.join("alice") as alice, server.join("bob") as bob:
         users = {user["nick"]: user["id"] for user in operator.asks("GET", "/users")["users"]}
         operator.asks("POST", f"/users/{users['alice']}/kick", reason="rude")
-        alice.sees("> You were sent away: rude")
+        alice.sees("> You were kicked: rude")
         alice.sees_end()
         bob.sees("< The user alice left (1 user online)")
         assert "999" in operator.is_refused(404, "POST", "/users/999/kick", reason="x")
@@ -161,13 +246,13 @@ def test_a_client_that_was_kicked_does_not_come_back_by_itself(server: Server, o
         (user,) = operator.asks("GET", "/users")["users"]
         operator.asks("POST", f"/users/{user['id']}/kick", reason="")
         *_, last = chat
-        assert getattr(last, "reason", "") == "You were sent away"
+        assert getattr(last, "reason", "") == "You were kicked"
 
 
 def test_bans_hold_for_both_dialects_and_outlive_a_restart(tmp_path: Path) -> None:
     state = {"XDG_STATE_HOME": str(tmp_path)}
     with open_to_the_operator(environment=state) as server:
-        wait_until(lambda: "admin page" in server.log, "the window is open")
+        wait_until(lambda: "admin page" in server.log, "the admin endpoint is up")
         operator = Operator(server)
         with server.join("mallory") as mallory, joins(server, "alice") as alice:
             operator.asks("POST", "/bans", kind="nick", value="Mallory", reason="rude")
@@ -187,7 +272,7 @@ def test_bans_hold_for_both_dialects_and_outlive_a_restart(tmp_path: Path) -> No
             connect("127.0.0.1", server.port)
         port = server.port
     with open_to_the_operator(environment=state, port=port) as server:
-        wait_until(lambda: "admin page" in server.log, "the window is open")
+        wait_until(lambda: "admin page" in server.log, "the admin endpoint is up")
         operator = Operator(server)
         with server.connect() as nobody:
             nobody.sees("> You are banned here: all of you")
@@ -250,8 +335,25 @@ def test_an_admin_port_in_use_is_one_clear_line(operator: Operator) -> None:
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.splitlines()[-1] == (
         f"gchat-server: the admin endpoint cannot listen on {operator.at}: the port is in use; stop the program that "
-        "uses it, or choose another port; --admin HOST:PORT moves it, --no-admin leaves it out"
+        "uses it, or choose another port; --admin HOST:PORT moves it, --no-admin turns it off"
     )
+
+
+@pytest.mark.parametrize("path", ["/etc/passwd", "/etc/hostname", "/dev/null"])
+@pytest.mark.parametrize("key", ["TOKEN_FILE", "READ_TOKEN_FILE"])
+def test_another_file_is_not_a_token_file_and_no_advice_would_harm_it(key: str, path: str) -> None:
+    done = starts("--admin", "127.0.0.1:0", **{f"GCHAT_ADMIN_{key}": path})
+    assert done.returncode == 1
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith(f"gchat-server: {path} is not a token file: ")
+    assert "chmod" not in last
+
+
+def test_one_file_is_not_both_tokens(tmp_path: Path) -> None:
+    path = str(tmp_path / "token")
+    done = starts("--admin", "127.0.0.1:0", GCHAT_ADMIN_TOKEN_FILE=path, GCHAT_ADMIN_READ_TOKEN_FILE=path)
+    assert done.returncode == 1
+    assert "admin.read_token_file has the admin token" in done.stderr
 
 
 def test_an_admin_endpoint_that_is_open_to_a_network_is_refused_unless_one_insists() -> None:
@@ -259,7 +361,7 @@ def test_an_admin_endpoint_that_is_open_to_a_network_is_refused_unless_one_insis
     assert done.returncode == 1
     assert "admin.insecure = true" in done.stderr
     with open_to_the_operator(admin_host="0.0.0.0", admin_insecure="true") as server:
-        wait_until(lambda: "admin page" in server.log, "the window is open")
+        wait_until(lambda: "admin page" in server.log, "the admin endpoint is up")
 
 
 @pytest.mark.parametrize(

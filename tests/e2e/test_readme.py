@@ -37,7 +37,7 @@ def test_the_transcript_is_what_two_people_see() -> None:
     with Server(history_replay_on_join=0) as server, server.join() as left, server.join() as right:
         left.sees("> New user")
         right.says("/nick bob")
-        left.sees("* 127.0.0.1")
+        left.sees("> 127.0.0.1")
         left.says("hello")
         right.sees("[127.0.0.1")
         right.says("hi there")

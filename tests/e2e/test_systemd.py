@@ -89,8 +89,8 @@ def test_systemd_is_told_of_a_reload_and_of_its_end(tmp_path: Path) -> None:
             (time,) = [word for word in supervisor.hears("RELOADING=1") if word.startswith("MONOTONIC_USEC=")]
             assert time.removeprefix("MONOTONIC_USEC=").isdecimal()
             assert supervisor.next(DEADLINE_S) == ["READY=1"]
-        assert "server.motd is now second" in server.log
-        assert "configuration not reloaded" in server.log
+        wait_until(lambda: "server.motd is now second" in server.log, "it is logged")
+        wait_until(lambda: "configuration not reloaded" in server.log, "that it could not be is logged too")
 
 
 def test_the_watchdog_is_fed_while_the_pump_turns_and_no_longer(tmp_path: Path) -> None:

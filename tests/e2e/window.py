@@ -1,4 +1,4 @@
-"""Who asks a real server through its window."""
+"""A client of a real server's admin endpoint."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import re
 import urllib.error
 import urllib.request
+from copy import copy
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from tests.e2e.harness import DEADLINE_S, Server
 
 
 class Operator:
-    """Who has the token of a server, and asks."""
+    """Sends requests with a server's admin token."""
 
     def __init__(self, server: Server) -> None:
         found = re.search(r"admin page: http://(\S+)/", server.log)
@@ -28,13 +29,20 @@ class Operator:
     def asks(self, method: str, path: str, **body: Any) -> Any:
         """Return the answer; problems raise HTTPError."""
         request = urllib.request.Request(f"http://{self.at}{path}", method=method)
-        request.add_header("Authorization", f"Bearer {self.token}")
+        if self.token:
+            request.add_header("Authorization", f"Bearer {self.token}")
         if body:
             request.data = json.dumps(body).encode()
             request.add_header("Content-Type", "application/json")
         with urllib.request.urlopen(request, timeout=DEADLINE_S) as answer:
             text = answer.read()
             return json.loads(text) if text.startswith((b"{", b"[")) else text.decode()
+
+    def shows(self, token: str) -> Operator:
+        """Return the same client with another token; "": with none."""
+        other = copy(self)
+        other.token = token
+        return other
 
     def is_refused(self, code: int, method: str, path: str, **body: Any) -> str:
         """Fail unless it is, with this status; return the sentence that says why."""

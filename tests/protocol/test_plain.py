@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from gchat.protocol import commands, events, plain
 from gchat.protocol.errors import Code
-from gchat.protocol.plain import VERBS, decode, encode
+from gchat.protocol.plain import decode, encode
+from gchat.protocol.slash import SLASHES
 
 
 def command(line: str) -> commands.Command:
@@ -33,7 +34,7 @@ TYPED = [
     ("//nick is a command", commands.Say(("/nick is a command",))),
     ("//", commands.Say(("/",))),
     ("///", commands.Say(("//",))),
-    (" /nick bob", commands.Say((" /nick bob",))),
+    (" /nick bob", commands.Nick("bob")),
     ("/help", commands.Help("")),
     ("/help nick", commands.Help("nick")),
     ("/help /NICK", commands.Help("nick")),
@@ -50,8 +51,10 @@ TYPED = [
     ("/msg bob  /nick x", commands.Tell("bob", "/nick x")),
     ("/msg 127.0.0.1:5000 hi", commands.Tell("127.0.0.1:5000", "hi")),
     ("/reply yes", commands.Reply("yes")),
-    ("/topic", commands.Topic("")),
+    ("/topic", commands.Topic()),
     ("/topic tea and cake", commands.Topic("tea and cake")),
+    ("/topic -", commands.Topic("")),
+    ("/topic - tea", commands.Topic("- tea")),
     ("/history", commands.History(-20)),
     ("/history 1200", commands.History(1200)),
     ("/history -5", commands.History(-5)),
@@ -69,7 +72,9 @@ def test_a_line_asks_for_what_it_says(line: str, asked: commands.Command) -> Non
 
 
 def test_every_command_is_typed_in_these_tests() -> None:
-    assert {line[1:].split()[0].lower() for line, _ in TYPED if line.startswith("/") and line[1:2] != "/"} == set(VERBS)
+    assert {line[1:].split()[0].lower() for line, _ in TYPED if line.startswith("/") and line[1:2] != "/"} == set(
+        SLASHES
+    )
 
 
 @pytest.mark.parametrize("line", ["", " ", "\t", "   \t ", "\u00a0", "\u3000", "\x0b", "\x1c", "\u2028"])
@@ -112,7 +117,7 @@ def test_what_is_no_utf8_is_replaced_and_the_next_line_is_unharmed(line: bytes, 
     ("line", "name"), [("/dance", "dance"), ("/dance with me", "dance"), ("/", ""), ("/ nick", ""), ("/Who?", "Who?")]
 )
 def test_an_unknown_command_gets_one_line_with_a_hint_and_is_not_said(line: str, name: str) -> None:
-    assert _message(line) == f"There is no command /{name}; /help lists them, and //{name} says it"
+    assert _message(line) == f"Unknown command /{name}; type /help for the list, or //{name} to say it"
 
 
 def _message(line: str) -> str:
@@ -124,19 +129,26 @@ def _message(line: str) -> str:
 
 @pytest.mark.parametrize("line", ["/nick", "/join", "/me", "/msg", "/msg bob", "/msg bob ", "/reply", "/reply  "])
 def test_a_missing_argument_is_answered_with_the_usage(line: str) -> None:
-    usage = VERBS[line[1:].split(maxsplit=1)[0]].usage
+    usage = SLASHES[line[1:].split(maxsplit=1)[0]].usage
 
-    assert _message(line) == f"That was not done, for an argument is missing; type {usage}"
+    assert _message(line) == f"Missing argument. Usage: {usage}"
 
 
 @pytest.mark.parametrize("line", ["/who is there", "/rooms all"])
 def test_an_argument_too_many_is_answered_with_the_usage(line: str) -> None:
-    assert _message(line) == f"That was not done, for no argument is taken; type {line.split(maxsplit=1)[0]}"
+    assert _message(line) == f"Unexpected argument. Usage: {line.split(maxsplit=1)[0]}"
 
 
-@pytest.mark.parametrize("argument", ["x", "-", "--5", "1.5", "5-", "1e3", "+5", "²", "9" * 5000])
+@pytest.mark.parametrize("argument", ["x", "-", "--5", "1.5", "5-", "1e3", "+5", "²", "0", "-0", "000", "1 2"])
 def test_history_wants_a_number(argument: str) -> None:
-    assert "a number is wanted; type /history [FROM | -COUNT]" in _message(f"/history {argument}")
+    message = "Expected a number other than 0. Usage: /history [FROM | -COUNT]"
+
+    assert _message(f"/history {argument}") == message
+
+
+@pytest.mark.parametrize("argument", ["9" * 16, "-" + "9" * 16, "9" * 5000])
+def test_history_refuses_a_number_that_is_too_large(argument: str) -> None:
+    assert _message(f"/history {argument}") == "Number too large. Usage: /history [FROM | -COUNT]"
 
 
 def test_a_mistake_shows_a_long_or_evil_command_harmlessly() -> None:
@@ -179,26 +191,27 @@ TOLD: list[tuple[events.Event, str]] = [
     (events.Ready("[You] "), "[You] "),
     (events.Entered("127.0.0.1:51234", 2), "> New user 127.0.0.1:51234 entered (2 users online)\n"),
     (events.Left("127.0.0.1:51234", 1), "< The user 127.0.0.1:51234 left (1 user online)\n"),
-    (events.Renamed("127.0.0.1:51234", "alice"), "* 127.0.0.1:51234 is now alice\n"),
+    (events.Renamed("127.0.0.1:51234", "alice"), "> 127.0.0.1:51234 is now alice\n"),
     (events.Crowd(events.Entered, 57, 1057), "> 57 users entered (1,057 users online)\n"),
     (events.Crowd(events.Left, 1057, 1), "< 1,057 users left (1 user online)\n"),
-    (events.Crowd(events.Renamed, 12, 0), "* 12 users took another name\n"),
+    (events.Crowd(events.Renamed, 12, 0), "> 12 users changed their names\n"),
     (events.Said("127.0.0.1:51234", ("Hello",)), "[127.0.0.1:51234] Hello\n"),
     (events.Said("alice", ("one", "two", "drei ✓")), "[alice] one\n[alice] two\n[alice] drei ✓\n"),
     (events.Acted("alice", "waves"), "* alice waves\n"),
-    (events.TopicSet("alice", "tea"), "* alice set the topic: tea\n"),
+    (events.TopicSet("alice", "tea"), "> alice set the topic: tea\n"),
+    (events.TopicSet("alice", ""), "> alice cleared the topic\n"),
     (events.Record(7, NOW, events.Acted("alice", "waves")), "* alice waves\n"),
     (events.Acknowledged((events.Numbered("a-1", "lobby", 7),)), ""),
     (events.Announced("Tea at five"), "> Announcement: Tea at five\n"),
     (events.Told("alice", "psst", NOW), "[alice -> you] psst\n"),
     (events.Skipped(1200, 1611), "> … 412 messages skipped (1200-1611), /history 1200\n"),
     (events.Skipped(7, 7), "> … 1 message skipped (7), /history 7\n"),
-    (events.Joined("dev", 1), "> You are in dev now (1 user online)\n"),
+    (events.Joined("dev", 1), "> You are now in dev (1 user online)\n"),
     (
         events.Found((), more=False, time=NOW),
-        "> Nothing was found; words are looked for as a whole, and depl* finds deploy\n",
+        "> Nothing found. Search matches whole words; depl* matches deploy\n",
     ),
-    (events.Named("alice"), "> You are alice now\n"),
+    (events.Named("alice"), "> You are now alice\n"),
     (events.TopicIs("", ""), "> There is no topic\n"),
     (events.TopicIs("tea", "bob"), "> The topic is: tea (set by bob)\n"),
     (events.Users("dev", ("alice", "bob"), 2, "bob"), "> In dev (2 users online): alice, bob (you)\n"),
@@ -211,12 +224,15 @@ TOLD: list[tuple[events.Event, str]] = [
     (events.Pong(""), "> pong\n"),
     (events.Pong("a b"), "> pong a b\n"),
     (events.Refused(Code.BAD_COMMAND, "No."), "> No.\n"),
-    (events.Slowed(5), "> You send faster than 5 lines a second: you are read more slowly, nothing is lost\n"),
-    (events.Slowed(1), "> You send faster than 1 line a second: you are read more slowly, nothing is lost\n"),
-    (events.Slowed(0.5), "> You send faster than 0.5 lines a second: you are read more slowly, nothing is lost\n"),
+    (events.Slowed(5), "> You send faster than 5 lines a second: the server reads you more slowly, nothing is lost\n"),
+    (events.Slowed(1), "> You send faster than 1 line a second: the server reads you more slowly, nothing is lost\n"),
+    (
+        events.Slowed(0.5),
+        "> You send faster than 0.5 lines a second: the server reads you more slowly, nothing is lost\n",
+    ),
     (events.Closing("The server is shutting down"), "> The server is shutting down\n"),
     (events.HelpText("nick"), "> /nick NAME: take a name\n"),
-    (events.HelpText("dance"), "> There is no command /dance; /help lists them\n"),
+    (events.HelpText("dance"), "> Unknown command /dance; type /help for the list, or //dance to say it\n"),
     (events.Page((), None, NOW, asked=True), "> There are no such messages\n"),
     (events.Page((), None, NOW, asked=False), ""),
 ]
@@ -234,8 +250,8 @@ def test_every_event_is_shown_in_these_tests() -> None:
 def test_help_has_a_line_for_each_command_and_for_what_begins_with_a_slash() -> None:
     lines = shown(events.HelpText("")).splitlines()
 
-    assert len(lines) == len(VERBS) + 1
-    for line, verb in zip(lines, VERBS.values(), strict=False):
+    assert len(lines) == len(SLASHES) + 1
+    for line, verb in zip(lines, SLASHES.values(), strict=False):
         assert line.startswith(f"> {verb.usage} ")
         assert line.endswith(f"  {verb.help}")
         assert shown(events.HelpText(verb.name)) == f"> {verb.usage}: {verb.help}\n"
@@ -263,7 +279,7 @@ def test_old_messages_of_today_have_their_time() -> None:
     )
 
     assert shown(page) == (
-        "12:03 [alice] Hello\n12:03 [alice] all\n12:04 * bob waves\n12:04 * bob set the topic: tea\n"
+        "12:03 [alice] Hello\n12:03 [alice] all\n12:04 * bob waves\n12:04 > bob set the topic: tea\n"
     )
 
 
@@ -297,7 +313,7 @@ def test_what_was_found_has_its_numbers() -> None:
     clock = f"{datetime.fromtimestamp(NOW):%H:%M}"
     assert told == (
         f"#7 {clock} [alice] tea\n#8 {clock} [alice] cake\n"
-        "> … there may be older ones; with one more word it finds fewer\n"
+        "> … there may be older matches; add a word to narrow the search\n"
     )
 
 
@@ -311,7 +327,7 @@ def test_what_was_found_on_another_day_says_so_in_a_line_without_a_number() -> N
         "> Saturday, 1 August 2026\n"
         "#7 23:59 * alice drinks tea\n"
         "> Sunday, 2 August 2026\n"
-        "#9 00:01 * bob set the topic: tea\n"
+        "#9 00:01 > bob set the topic: tea\n"
     )
 
 

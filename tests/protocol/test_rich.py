@@ -29,7 +29,8 @@ ASKED = [
         commands.Join("dev", wire.After("e", 3)),
     ),
     ('{"type":"topic","text":"tea"}', commands.Topic("tea")),
-    ('{"type":"topic"}', commands.Topic("")),
+    ('{"type":"topic"}', commands.Topic()),
+    ('{"type":"topic","text":""}', commands.Topic("")),
     ('{"type":"who"}', commands.Who()),
     ('{"type":"rooms"}', commands.Rooms()),
     ('{"type":"history"}', commands.History(0, 100, before=True)),
@@ -69,6 +70,29 @@ def test_a_search_without_words_or_for_nothing_is_refused_with_its_id(line: byte
 
     assert isinstance(mistake, commands.Mistake)
     assert mistake.id == "s"
+
+
+INVISIBLE = ["\u200b", "\ufeff", "\u00ad", "\u2800", "\u3164", " \u3000\t", "\u115f\uffa0", "\u200d\u200e\ufe0f"]
+
+
+@pytest.mark.parametrize("text", INVISIBLE)
+@pytest.mark.parametrize("kind", ["say", "act", "tell", "topic", "search"])
+def test_a_text_in_which_nothing_is_visible_is_refused_with_its_id(kind: str, text: str) -> None:
+    line = json.dumps({"type": kind, "id": "i", "text": text, "to": "bob"}).encode()
+    (mistake,) = decode([line])
+
+    assert isinstance(mistake, commands.Mistake)
+    assert (mistake.refusal.message, mistake.id) == ("The text is empty", "i")
+
+
+def test_a_topic_is_asked_for_cleared_or_set() -> None:
+    lines = [b'{"type":"topic"}', b'{"type":"topic","text":null}', b'{"type":"topic","text":""}']
+
+    assert decode(lines) == [commands.Topic(None), commands.Topic(None), commands.Topic("")]
+    assert decode([wire.lines([wire.Topic(text="")]), wire.lines([wire.Topic()])]) == [
+        commands.Topic(""),
+        commands.Topic(None),
+    ]
 
 
 def test_every_request_has_its_command_here() -> None:

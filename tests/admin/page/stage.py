@@ -18,7 +18,8 @@ from typing import Any, Self
 import msgspec
 from gevent.fileobject import FileObject
 
-from gchat.admin.operator import HistoryInfo, RoomInfo, ServerInfo
+from gchat.admin import access
+from gchat.admin.operator import HistoryInfo, RoomInfo, ServerInfo, UserInfo
 from tests.admin.fake_operator import FakeOperator, listen, serve
 from tests.e2e.harness import DEADLINE_S
 
@@ -85,6 +86,14 @@ class Actor(FakeOperator):
         """Set attributes."""
         for name, value in values.items():
             setattr(self, name, value)
+
+    def is_far(self) -> None:
+        """Take everybody on 127.0.0.1 for another machine from now on."""
+        access.is_loopback = lambda peer: peer != "127.0.0.1"  # type: ignore[assignment]
+
+    def users_now(self) -> list[UserInfo]:
+        """Return the users online."""
+        return list(self.users_online.values())
 
     def crowd(self, count: int) -> None:
         """Have many come."""

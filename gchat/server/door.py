@@ -1,0 +1,221 @@
+"""The door: which peers are let in, and in which dialect. It admits, hears the first bytes, and hands over.
+
+There is no connection, and nobody hears of a peer, before it is known that it does not speak another protocol. A peer
+that says nothing for `greeting_delay_s` is greeted in plain; that is a courtesy and no verdict, because an opening of
+the rich dialect is taken as the first line whenever it comes (see reader).
+"""
+
+from __future__ import annotations
+
+import secrets
+import socket
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import gevent
+from gevent.hub import get_hub
+from msgspec import Struct
+
+from gchat.chat.effects import CloseReason
+from gchat.chat.limits import Admission
+from gchat.chat.names import because
+from gchat.protocol import foreign, plain, rich
+from gchat.protocol.errors import Code, Refusal
+from gchat.protocol.events import Closing, Refused
+from gchat.protocol.wire import ANY_OPENING
+from gchat.server.connection import Connection
+from gchat.server.kernel import has_ended
+from gchat.server.listener import Peer
+from gchat.server.log import logger
+
+if TYPE_CHECKING:
+    from gchat.server.app import App
+
+#: How long the first line of a peer that begins like a client of ours may take.
+OPENING_S = 5.0
+
+#: After the last word to a peer that is turned away: how long it may take to read it, before the socket is closed.
+LINGER_S = 0.5
+
+FAREWELL = "The server is shutting down"
+
+#: So many bytes without the end of a line are no opening of anything.
+MAX_START_BYTES = 8192
+
+_READ = 1
+
+
+class _Start(Struct):
+    """What was heard of a peer before anything was said to it."""
+
+    heard: bytes = b""
+    has_ended: bool = False  # whether nothing more will come
+
+
+class Door:
+    """Admits peers, and makes a connection of each that is to be served."""
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+        self.admission = Admission()
+
+    # --- Admission -------------------------------------------------------------------------------------------------
+
+    def refusal(self, peer: Peer) -> bytes | None:
+        """Return the line for a peer that cannot be let in; else count it in, and return None."""
+        app = self._app
+        if ban := app.registry.bans.of_address(host_of(peer.address)):
+            return self._turn_away(CloseReason.BANNED, f"You are banned here{because(ban)}")
+        if self.admission.total >= app.max_connections:
+            return self._turn_away(CloseReason.FULL, "The server is full; try again later")
+        per_ip = app.config.limits.connections_per_ip
+        if per_ip and peer.network and self.admission.of(peer.network) >= per_ip:
+            most = "one connection" if per_ip == 1 else f"{per_ip:,} connections"
+            why = f"Too many connections from your address: the limit is {most}; close another first"
+            return self._turn_away(CloseReason.TOO_MANY, why)
+        self.admission.enter(peer.network)
+        return None
+
+    def release(self, peer: Peer) -> None:
+        """Count a peer out that was counted in."""
+        self.admission.leave(peer.network)
+
+    def _turn_away(self, reason: CloseReason, message: str) -> bytes:
+        self._app.closed[reason] += 1
+        logger.info("turned away: %s", reason.value)
+        return plain.encode(Closing(message))
+
+    # --- The first bytes -------------------------------------------------------------------------------------------
+
+    def serve(self, sock: socket.socket, peer: Peer) -> None:
+        """Serve one peer: the greenlet that StreamServer spawns. Nothing that a peer does gets out as an error."""
+        try:
+            start = self._hear(sock)
+            connection = self._meet(sock, peer, start)
+        except OSError:  # gone before it was greeted
+            self._never_in(peer, CloseReason.PROBE)
+        except Exception:
+            logger.exception("a new connection crashed; it alone is closed")
+            self._never_in(peer, CloseReason.CRASHED)
+        else:
+            if connection is not None:
+                connection.reader.run(start.heard, has_ended=start.has_ended)
+                return
+        self.release(peer)
+        sock.close()
+
+    def _meet(self, sock: socket.socket, peer: Peer, start: _Start) -> Connection | None:
+        """Return the connection of a peer by what it said first; None if it was told why there is none."""
+        app = self._app
+        if start.has_ended and not start.heard:
+            self._never_in(peer, CloseReason.PROBE)
+            return None
+        if what := _foreign(start.heard):
+            self._never_in(peer, CloseReason.FOREIGN)
+            self._part(sock, plain.encode(Closing(foreign.farewell(what))))
+            return None
+        try:
+            opening, start.heard = rich.opening(start.heard)
+        except Refusal as refusal:
+            self._refuse(sock, peer, refusal, CloseReason.FOREIGN)
+            return None
+        if app.stopping.is_set():  # accepted before, heard after the others were said goodbye to
+            farewell = Closing(FAREWELL, CloseReason.SHUTDOWN.value)
+            self._part(sock, plain.encode(farewell) if opening is None else rich.encode(farewell))
+            return None
+        token = secrets.token_urlsafe(16) if opening else ""
+        try:
+            session, effects = app.registry.connect(
+                peer.address,
+                opening,
+                token,
+                attempt=peer.attempt,
+                has_ended=opening is not None and has_ended(sock),
+                now=app.awake(),
+            )
+        except Refusal as refusal:
+            self._refuse(sock, peer, refusal, CloseReason.REPLACED)
+            return None
+        connection = Connection(app, sock, peer, session, plain if opening is None else rich)
+        app.pump.connections[session.id] = connection
+        app.pump.submit(effects)
+        logger.debug("connected %d %s", session.id, peer.address)
+        return connection
+
+    def _refuse(self, sock: socket.socket, peer: Peer, refusal: Refusal, reason: CloseReason) -> None:
+        """Tell a client of ours why it cannot be let in."""
+        self._never_in(peer, reason)
+        answers = [Closing(refusal.message if refusal.code is Code.REPLACED else "Goodbye", reason.value)]
+        told = b"" if refusal.code is Code.REPLACED else rich.encode(Refused(refusal.code, refusal.message))
+        self._part(sock, told + b"".join(map(rich.encode, answers)))
+
+    def _never_in(self, peer: Peer, reason: CloseReason) -> None:
+        self._app.closed[reason] += 1
+        logger.debug("never in: %s: %s", peer.address, reason.value)
+
+    def _hear(self, sock: socket.socket) -> _Start:
+        """Return the first line of a peer, or as much of it as comes in time. Raises OSError.
+
+        An opening of ours is waited for longer than anything else.
+        """
+        start = _Start()
+        self._read(sock, start, self._app.config.server.greeting_delay_s)
+        if start.heard.startswith(ANY_OPENING):
+            self._read(sock, start, OPENING_S)
+        return start
+
+    def _read(self, sock: socket.socket, start: _Start, timeout_s: float) -> None:
+        watcher = get_hub().loop.io(sock.fileno(), _READ)
+        try:
+            with gevent.Timeout(timeout_s, False):  # type: ignore[arg-type]  # False: silent
+                while not _is_enough(start):
+                    get_hub().wait(watcher)
+                    _receive(sock, start)
+            # It may have come in time: where the loop was held up, it looks at its timers before its sockets.
+            with suppress(BlockingIOError):
+                while not _is_enough(start):
+                    _receive(sock, start)
+        finally:
+            watcher.close()
+
+    def _part(self, sock: socket.socket, last_words: bytes) -> None:
+        """Send a peer its last words, and let it read them: to close at once could throw them away."""
+        with suppress(OSError):
+            sock.send(last_words)
+            sock.shutdown(socket.SHUT_WR)
+            start = _Start()
+            watcher = get_hub().loop.io(sock.fileno(), _READ)
+            try:
+                with gevent.Timeout(LINGER_S, False):  # type: ignore[arg-type]  # False: silent
+                    while not start.has_ended:
+                        get_hub().wait(watcher)
+                        start.heard = b""
+                        _receive(sock, start)
+            finally:
+                watcher.close()
+
+
+def _receive(sock: socket.socket, start: _Start) -> None:
+    data = sock.recv(MAX_START_BYTES)
+    start.heard += data
+    start.has_ended = not data
+
+
+def _is_enough(start: _Start) -> bool:
+    heard = start.heard
+    if start.has_ended or len(heard) > MAX_START_BYTES or foreign.foreign_start(heard):
+        return True
+    return b"\n" in heard or (b"\r" in heard and not heard.startswith(ANY_OPENING))
+
+
+def _foreign(heard: bytes) -> str | None:
+    """Return which other protocol a peer opens with, None for chat."""
+    if what := foreign.foreign_start(heard):
+        return what
+    line, end, _ = heard.partition(b"\n")
+    return foreign.foreign(line.removesuffix(b"\r")) if end and not line.startswith(ANY_OPENING) else None
+
+
+def host_of(address: str) -> str:
+    """Return the host of an address as sessions have it; "" for a Unix socket's."""
+    return "" if address.startswith("unix:") else address.rpartition(":")[0]

@@ -1,0 +1,304 @@
+"""The reading half of a connection: bytes become commands, at the pace that the limits allow.
+
+One greenlet reads, frames, decodes and hands commands to the registry. It never writes, and it goes on to the end of
+the stream whatever becomes of writing: what a peer has said before it closed is carried out.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import gevent
+from gevent.event import Event
+from gevent.hub import get_hub
+
+from gchat.chat.effects import CloseReason, Deliver, Transmit
+from gchat.chat.limits import TokenBucket
+from gchat.chat.registry import refused
+from gchat.protocol import foreign, rich
+from gchat.protocol.commands import History, Join, Search
+from gchat.protocol.errors import Code, LineEndless, LineTooLong, Refusal
+from gchat.protocol.events import Slowed
+from gchat.protocol.framing import LineDecoder
+from gchat.protocol.wire import ANY_OPENING
+from gchat.server.kernel import has_ended as peer_has_ended
+from gchat.server.log import logger
+
+if TYPE_CHECKING:
+    from gchat.server.app import App
+    from gchat.server.connection import Connection
+
+READ_BYTES = 65536
+
+#: Lines handed to the registry at once; then everybody else has a turn.
+LINES_AT_ONCE = 512
+
+#: Commands whose answers may gather before it is seen whether they are read; /history may answer with 100 KiB.
+COMMANDS_AT_ONCE = 4
+
+#: Own lines waiting for a reader, in bytes: above, its commands are not read, and private messages to it are refused.
+MAX_OWED_BYTES = 65536
+
+#: What says goodbye unterminated (see Dialect.goodbye) is heard after this long.
+GOODBYE_S = 0.2
+
+_HELD_BACK_AFTER = (Join, History, Search)
+
+_READ = 1
+
+
+class Reader:
+    """Reads one connection; `run` is its greenlet."""
+
+    __slots__ = ("_app", "_bucket", "_connection", "_decoder", "_greenlet", "_heard", "_ready", "_watcher", "heard_at")
+
+    def __init__(self, app: App, connection: Connection) -> None:
+        self._app = app
+        self._connection = connection
+        self._watcher = get_hub().loop.io(connection.sock.fileno(), _READ)
+        self._decoder = self._new_decoder()
+        self._greenlet: Any = None
+        self._heard = connection.dialect is rich  # whether it is known what the peer speaks
+        self._ready: Event | None = None  # set when little enough is owed to read on
+        self.heard_at = connection.opened_at
+        session = connection.session
+        if session.bucket is None:
+            session.bucket = TokenBucket(app.config.limits.burst, self.heard_at)
+        self._bucket = session.bucket
+
+    def run(self, heard: bytes, *, has_ended: bool) -> None:
+        """Read until the end, then leave; `heard` was read already. Nothing that a peer does gets out as an error."""
+        connection = self._connection
+        self._greenlet = gevent.getcurrent()
+        farewell = ""
+        try:
+            reason = self._serve(heard, has_ended=has_ended)
+        except LineEndless as error:
+            reason, farewell = CloseReason.ENDLESS, f"Goodbye: {error}"
+        except OSError:
+            reason = CloseReason.RESET
+        except Exception:
+            logger.exception("connection %d crashed; it alone is closed", connection.session.id)
+            reason, farewell = CloseReason.CRASHED, "Something went wrong here; please connect again"
+        finally:
+            if connection.closing is None:
+                self._watcher.stop()  # or it would tell of the end again and again
+        if reason in (CloseReason.ENDED, CloseReason.RESET) and not connection.session.is_announced:
+            reason = CloseReason.PROBE
+        connection.leave(reason, farewell)
+
+    def go_on(self) -> None:
+        """Read on, if it was held back until less is owed."""
+        if self._ready is not None:
+            self._ready.set()
+            self._ready = None
+
+    def stop(self) -> None:
+        """Read no more."""
+        self._watcher.stop()
+        if self._greenlet is not None:
+            self._greenlet.kill(block=False)
+            self._greenlet = None  # it keeps the frames that it was killed in, and they keep us
+
+    def discard(self, ended: Callable[[], None]) -> None:
+        """Throw away what still comes, and call `ended` at the end of the stream."""
+
+        def receive() -> None:
+            try:
+                if self._connection.sock.recv(READ_BYTES):
+                    return
+            except BlockingIOError:
+                return
+            except OSError:
+                pass
+            ended()
+
+        self._watcher.start(receive)
+
+    def close(self) -> None:
+        """Let go of the descriptor, which is closed next."""
+        self._watcher.close()
+
+    # --- The greenlet ----------------------------------------------------------------------------------------------
+
+    def _serve(self, data: bytes, *, has_ended: bool) -> CloseReason:
+        connection, hub = self._connection, get_hub()
+        self._watcher.start(gevent.getcurrent().switch)
+        self._hold_back()
+        if data and self._heard and peer_has_ended(connection.sock):
+            # It said more without waiting for the welcome, and is gone: nobody knows this session's token.
+            connection.session.is_brief = True
+        while True:
+            if data and (reason := self._take_in(data)) is not None:
+                return reason
+            if has_ended:
+                return self._end_of_stream()
+            hub.switch()  # until the watcher switches back
+            data = connection.sock.recv(READ_BYTES)
+            has_ended = not data
+
+    def _take_in(self, data: bytes) -> CloseReason | None:
+        """Carry out what was received; return why the connection ends, None if it does not."""
+        connection, decoder = self._connection, self._decoder
+        self.heard_at = time.monotonic()
+        self._app.pump.counts.received_bytes += len(data)
+        if self._heard and (b"\n" in data or b"\r" in data):
+            connection.cursor.typed()
+        is_first_part = not decoder.rest
+        decoder.feed(data)
+        if replies := decoder.replies():
+            self._app.pump.submit([Transmit(connection.session.id, replies)])
+        if not self._hear():
+            return CloseReason.QUIT
+        rest = self._decoder.rest
+        # Old clients send their goodbye at once, in one piece; typed key by key it is text.
+        if is_first_part and rest and rest == connection.dialect.goodbye and self._says_goodbye():
+            return CloseReason.QUIT
+        if not self._heard and (what := foreign.foreign_start(rest)):
+            return self._turn_away(what)
+        return None
+
+    def _hear(self) -> bool:
+        """Carry out the lines that were fed; return whether the session goes on."""
+        app, connection = self._app, self._connection
+        session, pump, registry = connection.session, app.pump, app.registry
+        while self._decoder.waiting:
+            rate = app.config.limits.messages_per_s
+            limit = self._allowance(rate) if rate else LINES_AT_ONCE
+            try:
+                lines = self._decoder.take(limit if self._heard else 1)
+            except LineTooLong as refusal:
+                pump.submit([refused(session, refusal)])
+                self._spend(1, rate)
+                continue
+            if not lines:
+                break
+            if not self._heard and lines[0]:
+                if not self._meet(lines[0]):
+                    return False
+                if connection.dialect is rich:
+                    continue
+            self._spend(len(lines), rate)
+            for count, command in enumerate(connection.dialect.decode(lines), 1):
+                pump.submit(registry.execute(session, command, time.time()))
+                # What is said in a room comes after what was missed of it: acknowledged before, it would be a hole.
+                # And answers come in the order of what was asked, also if the disk has to be asked for them.
+                if not count % COMMANDS_AT_ONCE or type(command) in _HELD_BACK_AFTER:
+                    self._hold_back()
+            if session.id not in registry.sessions:
+                return False
+            if len(lines) == LINES_AT_ONCE or pump.crowded or connection.cursor.owed > MAX_OWED_BYTES:
+                self._hold_back()
+        return not self._decoder.interrupted
+
+    def _meet(self, line: bytes) -> bool:
+        """Know by the first line what the peer speaks; return whether the session goes on."""
+        self._heard = True
+        if line.startswith(ANY_OPENING):
+            return self._open(line)
+        if what := foreign.foreign(line):
+            self._turn_away(what)
+            return False
+        self._connection.cursor.typed()
+        return True
+
+    def _open(self, line: bytes) -> bool:
+        """Go over to the rich dialect: the opening has come after the greeting in plain, as over slow links."""
+        app, connection = self._app, self._connection
+        session, decoder = connection.session, self._decoder
+        connection.dialect = rich
+        self._decoder = self._new_decoder()
+        self._decoder.feed(decoder.untaken())
+        try:
+            opening, _ = rich.opening(line)
+            assert opening is not None
+            token = secrets.token_urlsafe(16)
+            effects = app.registry.open(session, opening, token, has_ended=peer_has_ended(connection.sock))
+        except Refusal as refusal:
+            if refusal.code is Code.REPLACED:
+                connection.leave(CloseReason.REPLACED, refusal.message)
+            else:
+                app.pump.submit([refused(session, refusal)])
+                connection.leave(CloseReason.FOREIGN, "Goodbye")
+            return False
+        app.pump.submit(effects)
+        self._bucket = session.bucket or self._bucket
+        self._hold_back()
+        return True
+
+    def _new_decoder(self) -> LineDecoder:
+        return LineDecoder(self._connection.dialect.line_bytes(self._app.config.limits.max_line_bytes))
+
+    # --- The pace --------------------------------------------------------------------------------------------------
+
+    def _allowance(self, rate: float) -> int:
+        """Return how many lines may be taken at once: at least one, which _spend then waits for."""
+        allowed = self._bucket.allowance(rate, self._app.config.limits.burst, time.monotonic())
+        return min(max(1, int(allowed)), LINES_AT_ONCE)
+
+    def _spend(self, lines: int, rate: float) -> None:
+        """Pay for lines, and wait if that made a debt: this is what reads a fast sender more slowly."""
+        if not rate:
+            return
+        self._bucket.spend(lines)
+        if debt_s := self._bucket.debt_s(rate):
+            if not self._bucket.told:
+                self._bucket.told = True
+                self._app.pump.submit([Deliver(self._connection.session.id, Slowed(rate))])
+            with self._not_reading():
+                gevent.sleep(debt_s)
+
+    def _hold_back(self) -> None:
+        """Let the others have a turn: wait until the pump has come to what was asked, and the answers are read.
+
+        And all that was missed, if a room was entered.
+        """
+        connection = self._connection
+        with self._not_reading():
+            self._app.pump.wait_carried_out()
+            while connection.cursor.owed > MAX_OWED_BYTES or connection.catch_up is not None or connection.asking:
+                self._ready = Event()
+                self._ready.wait()
+
+    def _says_goodbye(self) -> bool:
+        with self._not_reading(), gevent.Timeout(GOODBYE_S, False):  # type: ignore[arg-type]  # False: silent
+            get_hub().wait(self._watcher)
+            return False
+        return True
+
+    @contextmanager
+    def _not_reading(self) -> Iterator[None]:
+        """Wait for something else than the socket: its watcher must not switch to us in the meantime."""
+        self._watcher.stop()
+        yield
+        # What we waited for may come in the same turn of the loop as our end: a watcher of a closed descriptor aborts.
+        if self._connection.closing is None:
+            self._watcher.start(gevent.getcurrent().switch)
+
+    # --- The end ---------------------------------------------------------------------------------------------------
+
+    def _end_of_stream(self) -> CloseReason:
+        """Hear what stands unterminated before the end: a line too, or the goodbye of old; cut by a reset it is none.
+
+        After a reset Linux still hands out what had arrived, and then an end like any other if a send has met the
+        error first.
+        """
+        self._connection.peer_ended = True
+        if self._connection.cursor.is_over:
+            return CloseReason.RESET
+        rest = self._decoder.rest
+        if rest and rest == self._connection.dialect.goodbye:
+            return CloseReason.QUIT
+        if rest:
+            self._decoder.feed(b"\n")
+            if not self._hear():
+                return CloseReason.QUIT
+        return CloseReason.ENDED
+
+    def _turn_away(self, what: str) -> CloseReason:
+        self._connection.leave(CloseReason.FOREIGN, foreign.farewell(what))
+        return CloseReason.FOREIGN
