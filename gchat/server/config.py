@@ -228,8 +228,8 @@ def load(path: str | None, environment: Mapping[str, str], arguments: Mapping[tu
     return config
 
 
-def ignored(environment: Mapping[str, str]) -> list[str]:
-    """Return a line for each variable that is probably a misspelled setting, and one for all others called GCHAT_."""
+def ignored(environment: Mapping[str, str]) -> tuple[list[str], list[str]]:
+    """Return a warning for each variable that is probably a misspelled setting, and the names of the others."""
     misspelled, foreign = [], []
     known = [variable.removeprefix("GCHAT_") for variable in _VARIABLES]
     for name, value in environment.items():
@@ -241,10 +241,7 @@ def ignored(environment: Mapping[str, str]) -> list[str]:
             misspelled.append(f"unknown environment variable {name}, ignored; did you mean GCHAT_{meant}?")
         else:
             foreign.append(name)
-    if foreign:
-        more = f" and {len(foreign) - 20} more" if len(foreign) > 20 else ""
-        misspelled.append(f"environment variables that are not settings, ignored: {', '.join(foreign[:20])}{more}")
-    return misspelled
+    return misspelled, foreign
 
 
 def _is_link(name: str, value: str) -> bool:

@@ -131,7 +131,8 @@ def _stdout() -> Iterator[None]:
 def _check(config: Config) -> int:
     """Say whether the server could start."""
     check_places(config)
-    for warning in [*ignored(os.environ), *check_files(config, _history_path(config), _token_path(config))]:
+    misspelled, _ = ignored(os.environ)
+    for warning in [*misspelled, *check_files(config, _history_path(config), _token_path(config))]:
         _complain(warning, 0)
     with _stdout():
         print("The configuration is valid")
@@ -146,8 +147,7 @@ def _serve(config: Config, args: argparse.Namespace) -> int:
     conversation = None if args.quiet else Output(1, "… {count:,} lines of the conversation are missing here\n")
     is_interactive = any(os.isatty(descriptor) for descriptor in range(3))
     try:
-        for line in ignored(os.environ):
-            logger.warning("%(line)s", {"line": line})
+        _log_ignored()
         with bind(chat_place(config), config.server.listen_backlog) as listener:
             app = App(config, listener, conversation)
             ends_with_terminal = args.config is None and is_interactive
@@ -161,6 +161,14 @@ def _serve(config: Config, args: argparse.Namespace) -> int:
             if output is not None:
                 output.close(0.5)
     return 0
+
+
+def _log_ignored() -> None:
+    misspelled, foreign = ignored(os.environ)
+    for warning in misspelled:
+        logger.warning(warning)
+    if foreign:
+        logger.info("environment variables that are not settings, ignored: %(names)s", {"names": ", ".join(foreign)})
 
 
 def _history_path(config: Config) -> str:

@@ -143,9 +143,18 @@ def test_what_containers_set_is_named_once_in_the_log_and_what_was_meant_with_a_
         server.process.send_signal(signal.SIGUSR1)
         wait_until(lambda: "statistics" in server.log, "the signals are heard")
         log = server.log
+    assert log.count(" INFO environment variables that are not settings, ignored: ") == 1
     assert log.count("GCHAT_PORT, GCHAT_SERVICE_HOST, GCHAT_SERVER_PORT") == 1
     assert log.count("did you mean") == 1
     assert "WARNING unknown environment variable GCHAT_LIMITS_BRUST, ignored; did you mean GCHAT_LIMITS_BURST?" in log
+
+
+def test_a_check_warns_of_a_misspelled_variable(tmp_path: Path) -> None:
+    done = run(tmp_path, CHECK, "127.0.0.1", "0", GCHAT_LIMITS_BRUST="7", GCHAT_PORT="tcp://10.0.0.1:8888")
+    assert (done.returncode, done.stdout) == (0, "The configuration is valid\n")
+    assert done.stderr == (
+        "gchat-server: unknown environment variable GCHAT_LIMITS_BRUST, ignored; did you mean GCHAT_LIMITS_BURST?\n"
+    )
 
 
 def test_a_wrong_value_in_the_environment_stops_the_start(tmp_path: Path) -> None:
@@ -385,6 +394,7 @@ def test_a_check_looks_at_the_token_file(tmp_path: Path) -> None:
     assert "is not a directory" in refusal(
         run(tmp_path, CHECK, "127.0.0.1", "0", GCHAT_ADMIN_TOKEN_FILE=str(token / "token"))
     )
+    assert str(token) in refusal(run(tmp_path, CHECK, "127.0.0.1", "0", GCHAT_ADMIN_READ_TOKEN_FILE=str(token)))
     token.write_text("x" * 40)
     done = run(tmp_path, CHECK, "127.0.0.1", "0", GCHAT_ADMIN_TOKEN_FILE=str(token))
     assert (done.returncode, done.stderr) == (0, "")

@@ -95,7 +95,7 @@ def test_every_key_can_be_set_in_the_environment() -> None:
         name = f"GCHAT_{section}_{key}".upper()
         config = load(None, {name: value}, {})
         assert str(getattr(getattr(config, section), key)) == value
-        assert ignored({name: value}) == []
+        assert ignored({name: value}) == ([], [])
 
 
 #: What Kubernetes sets beside services called gchat, gchat-server and gchat-admin, and docker for links.
@@ -122,12 +122,9 @@ LINKS = {
 }
 
 
-def test_what_kubernetes_and_docker_set_is_ignored_and_named_in_one_line() -> None:
+def test_what_kubernetes_and_docker_set_is_ignored_and_named() -> None:
     assert load(None, LINKS, {}) == Config()
-    (line,) = ignored(LINKS)
-    assert "did you mean" not in line
-    for name in LINKS:
-        assert name in line
+    assert ignored(LINKS) == ([], list(LINKS))
 
 
 @pytest.mark.parametrize(
@@ -144,7 +141,8 @@ def test_what_kubernetes_and_docker_set_is_ignored_and_named_in_one_line() -> No
 )
 def test_a_misspelled_variable_is_ignored_and_named_with_what_was_probably_meant(name: str, meant: str) -> None:
     assert load(None, {name: "3"}, {}) == Config()
-    assert ignored({name: "3", "PATH": "x"}) == [f"unknown environment variable {name}, ignored; did you mean {meant}?"]
+    warning = f"unknown environment variable {name}, ignored; did you mean {meant}?"
+    assert ignored({name: "3", "PATH": "x"}) == ([warning], [])
 
 
 def test_a_file_may_begin_with_one_byte_order_mark(tmp_path: Path) -> None:
@@ -180,7 +178,7 @@ def test_other_variables_of_the_environment_are_none_of_ours() -> None:
         load(None, {"PATH": "x", "GCHATTER": "x", "XGCHAT_LIMITS_BURST": "2", "gchat_limits_burst": "2"}, {})
         == Config()
     )
-    assert ignored({"PATH": "x", "GCHATTER": "x", "XGCHAT_LIMITS_BURST": "2", "gchat_limits_burst": "2"}) == []
+    assert ignored({"PATH": "x", "GCHATTER": "x", "XGCHAT_LIMITS_BURST": "2", "gchat_limits_burst": "2"}) == ([], [])
 
 
 @pytest.mark.parametrize(
