@@ -13,7 +13,7 @@ import sys
 from typing import TYPE_CHECKING, NoReturn
 
 from gchat import __version__
-from gchat.command import Parser, UsageError, open_standard_descriptors
+from gchat.command import Parser, UsageError, address, open_standard_descriptors
 
 if TYPE_CHECKING:
     from gchat.client.link import Link
@@ -92,15 +92,13 @@ def _main(arguments: list[str]) -> int:
 
 
 def _address(args: argparse.Namespace) -> tuple[str, int]:
-    host = "127.0.0.1" if args.host is None else args.host
-    if not host:
-        raise UsageError("HOST is empty; expected an address, a name, or the path of a Unix socket")
-    if host.isdecimal() and args.port is None:
-        raise UsageError(f"HOST is {host}, which looks like a port; for that, type: gchat-client 127.0.0.1 {host}")
-    text = "8888" if args.port is None else args.port
+    host, port = address(args.host, args.port, "gchat-client")
+    if host == "":
+        raise UsageError("HOST is empty; expected an address, a host name, or the path of a Unix socket")
+    text = "8888" if port is None else port
     if not (text.isascii() and text.isdecimal() and len(text) <= 5 and 1 <= int(text) <= 65535):
         raise UsageError(f'PORT is "{text}"; expected a number from 1 to 65535')
-    return host, int(text)
+    return "127.0.0.1" if host is None else host, int(text)
 
 
 def _connected(args: argparse.Namespace, host: str, port: int, *, replay: int | None) -> Link | PlainLink:

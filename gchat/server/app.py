@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import gc
-import os
-import resource
 import socket
 import time
 from collections import Counter
 from collections.abc import Callable
-from contextlib import suppress
 from logging import DEBUG, INFO
 from math import inf
 
@@ -22,11 +19,13 @@ from gchat.chat.registry import LOBBY, Registry
 from gchat.journal.base import JournalError
 from gchat.protocol import events, plain
 from gchat.server import log
+from gchat.server.check import admin_place
 from gchat.server.config import RELOADABLE, Config, changes
 from gchat.server.connection import FLUSH_S, Connection
 from gchat.server.door import FAREWELL, Door
 from gchat.server.keeping import open_journal, tidy, unusable
-from gchat.server.listener import Listener, bind, set_options, spelled
+from gchat.server.kernel import raise_descriptor_limit
+from gchat.server.listener import Listener, set_options, spelled
 from gchat.server.log import logger
 from gchat.server.operating import Operating
 from gchat.server.output import Output
@@ -36,6 +35,9 @@ from gchat.server.window import Window
 
 #: Descriptors that connections never get: for the listener, files, the log, and newcomers that are turned away.
 KEPT_BACK = 64
+
+#: A server that has descriptors for fewer connections says so at the start, unless fewer are configured.
+FEW_CONNECTIONS = 100
 
 #: How often the watch looks for readers that make no progress and connections that do not end.
 WATCH_S = 0.25
@@ -49,7 +51,7 @@ WATCHED_AT_ONCE = 500
 #: How often it looks at each connection in stall_timeout_s: to look at a thousand more often costs 1 % of a busy core.
 LOOKS_IN_A_TIMEOUT = 10
 
-#: And as many more for the operator's window: its connections, and files that it reads.
+#: And as many more for the admin endpoint: its connections, and files that it reads.
 ADMIN_KEPT_BACK = 70
 
 #: After this long the process ends, whatever stands in the way.
@@ -59,7 +61,7 @@ STOP_S = 4.5
 class App:
     """A running server."""
 
-    def __init__(self, config: Config, conversation: Output | None) -> None:
+    def __init__(self, config: Config, listener: socket.socket, conversation: Output | None) -> None:
         self.config = config
         self.limits = Limits()
         self._set_limits()
@@ -71,9 +73,10 @@ class App:
         self._stood_still_s = 0.0
         self._due_at = inf  # when the watch comes next
         self._door = Door(self)
-        self.descriptors = _raise_descriptor_limit()
-        server = config.server
-        self._socket = bind(server.host, server.port, server.listen_backlog)
+        self.descriptors = raise_descriptor_limit()
+        self._socket = listener
+        name = listener.getsockname()
+        self.address = name if isinstance(name, str) else spelled(name[0], name[1])  # as people write it
         set_options(self._socket, config.limits.send_buffer_bytes)
         self._history_path = config.history.path or path_of("history.db", *self._place)
         self._other_history = "" if config.history.path else other_history(self._history_path)
@@ -91,12 +94,6 @@ class App:
         return self._door.admission.total
 
     @property
-    def address(self) -> str:
-        """Where the server listens, as people write it."""
-        name = self._socket.getsockname()
-        return name if isinstance(name, str) else spelled(name[0], name[1])
-
-    @property
     def _place(self) -> tuple[str, int]:
         """Host and port, or a Unix socket's path and 0."""
         name = self._socket.getsockname()
@@ -105,8 +102,11 @@ class App:
     @property
     def max_connections(self) -> int:
         """How many connections there may be; never so many that descriptors run out."""
-        possible = max(1, self.descriptors - KEPT_BACK - (ADMIN_KEPT_BACK if self._window else 0))
-        return min(self.config.server.max_connections or possible, possible)
+        return min(self.config.server.max_connections or self._possible_connections, self._possible_connections)
+
+    @property
+    def _possible_connections(self) -> int:
+        return max(1, self.descriptors - KEPT_BACK - (ADMIN_KEPT_BACK if self._window else 0))
 
     def awake(self) -> float:
         """Return a steady clock in seconds that stands still with the server: meanwhile nobody could come back."""
@@ -118,16 +118,24 @@ class App:
         gevent.spawn(self._watch)
         gevent.spawn(tidy, self.journal)
         self._listener.start()
-        logger.info("listening on %s, for up to %s connections", self.address, f"{self.max_connections:,}")
+        listening = {"address": self.address, "max_connections": self.max_connections}
+        logger.info("listening on %(address)s, for up to %(max_connections)s connections", listening)
+        if self._possible_connections < (self.config.server.max_connections or FEW_CONNECTIONS):
+            limits = {"max_connections": self.max_connections, "descriptors": self.descriptors}
+            logger.warning(
+                "few connections are possible (%(max_connections)d), because the limit of open files is "
+                "%(descriptors)d; raise it (ulimit -n, or LimitNOFILE= in the unit)",
+                limits,
+            )
         if self.config.history.store == "sqlite":
-            logger.info("history: %s (sync = %s)", self._history_path, self.config.history.sync)
+            history = {"path": self._history_path, "sync": self.config.history.sync}
+            logger.info("history: %(path)s (sync = %(sync)s)", history)
             if self._other_history:
-                logger.warning(
-                    "this is a new history; to continue that of another address, use --db %s", self._other_history
-                )
+                other = {"path": self._other_history}
+                logger.warning("this is a new history; to continue that of another address, use --db %(path)s", other)
         if self._window is not None:
             self._window.start(self.operating)
-            logger.info("admin page: %s", self._window.url)
+            logger.info("admin page: %(url)s", {"url": self._window.url})
         self.stopping.wait()
         self._drain()
 
@@ -137,11 +145,11 @@ class App:
             value = getattr(getattr(config, section), key)
             if (section, key) in RELOADABLE:
                 setattr(getattr(self.config, section), key, value)
-                logger.warning("configuration read again: %s.%s is %s now", section, key, value)
+                changed = {"setting": f"{section}.{key}", "value": value}
+                logger.warning("configuration reloaded: %(setting)s is now %(value)s", changed)
             else:
-                logger.warning(
-                    "configuration read again: %s.%s cannot change while running; restart for it", section, key
-                )
+                kept = {"setting": f"{section}.{key}"}
+                logger.warning("configuration reloaded: %(setting)s changes only with a restart", kept)
         self._set_limits()
         self._set_keeping()
         log.set_level(self.config.log.level)
@@ -162,15 +170,18 @@ class App:
         self.pump.counts.skipped += connection.cursor.skipped
         if session.is_announced:
             self.operating.went(session, reason)
+        closed = {
+            "session": session.id,
+            "address": session.address,
+            "nick": session.name if session.has_nick else "-",
+            "reason": reason.value,
+            "messages": session.messages,
+            "seconds": round(time.monotonic() - connection.opened_at, 1),
+        }
         logger.log(
             INFO if session.is_announced else DEBUG,
-            "closed %d %s %s: %s, %d messages, %.1f s",
-            session.id,
-            session.address,
-            session.name if session.has_nick else "-",
-            reason.value,
-            session.messages,
-            time.monotonic() - connection.opened_at,
+            "closed %(session)d %(address)s %(nick)s: %(reason)s, %(messages)d messages, %(seconds)s s",
+            closed,
         )
 
     # --- Watching and ending ---------------------------------------------------------------------------------------
@@ -209,28 +220,25 @@ class App:
     def _drain(self) -> None:
         """Stop accepting, say goodbye, let everybody have what they are owed, for FLUSH_S at most, and end."""
         ends_at = time.monotonic() + FLUSH_S + 0.5
-        logger.info("stopping: %d users online", len(self.registry.sessions))
+        logger.info("stopping: %(online)d users online", {"online": len(self.registry.sessions)})
         self._listener.close()
-        if self._socket.family == socket.AF_UNIX:
-            with suppress(OSError):  # somebody tidied up before us
-                os.unlink(self.config.server.host)
         self.pump.submit(self.registry.leave_all(CloseReason.SHUTDOWN, FAREWELL))
         while self.connections and time.monotonic() < ends_at:
             gevent.sleep(0.02)
         if self._window is not None:
             self._window.stop()
         reasons = ", ".join(f"{count:,} {reason.value}" for reason, count in sorted(self.closed.items()))
+        crashes = self.pump.counts.crashes + self.closed[CloseReason.CRASHED]
         logger.info(
-            "stopped: %s messages; connections: %s; crashes: %d",
-            f"{self.pump.counts.messages:,}",
-            reasons or "none",
-            self.pump.counts.crashes + self.closed[CloseReason.CRASHED],
+            "stopped: %(messages)s messages; connections: %(connections)s; crashes: %(crashes)d",
+            {"messages": self.pump.counts.messages, "connections": reasons or "none", "crashes": crashes},
         )
         self.journal.close()
 
     def _make_window(self) -> Window:
         section = self.config.admin
-        return Window(section, section.token_file or path_of("admin-token", *self._place))
+        token_path = section.token_file or path_of("admin-token", *self._place)
+        return Window(section, admin_place(self.config), token_path)
 
     def _shown(self, room: str, event: events.Event) -> None:
         if isinstance(event, events.Record) and isinstance(event.message, events.TopicSet):
@@ -282,14 +290,3 @@ def _shower(conversation: Output) -> Callable[[str, events.Event], None]:
         conversation.write(lines)
 
     return show
-
-
-def _raise_descriptor_limit() -> int:
-    """Take as many descriptors as are to be had without asking anybody; return how many that is."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != hard:
-        try:
-            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-        except (ValueError, OSError):
-            return soft
-    return hard if hard != resource.RLIM_INFINITY else 1 << 20

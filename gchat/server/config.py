@@ -1,14 +1,20 @@
 """The configuration: every key with its type, its bounds, its default and one sentence, in one place.
 
 Command line over environment (GCHAT_SECTION_KEY) over file over default. `--print-config` and config/gchat.toml are
-made from what stands here.
+made from these declarations.
 """
 
 from __future__ import annotations
 
+import codecs
+import difflib
+import errno
 import math
+import os
+import re
+import stat
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 import msgspec
@@ -21,99 +27,124 @@ class ConfigError(GchatError):
     """The configuration cannot be used: says which key, what it was, and what was expected."""
 
 
+#: A file mode as in chmod.
+_MODE = Meta(pattern="^(0?[0-7]{3})?$", title='an octal file mode in quotes, such as "0660"')
+
+
 class ServerSection(Struct, forbid_unknown_fields=True):
-    """Where the server listens, and how it greets."""
+    """The chat: where it listens, and how it greets."""
 
     host: Annotated[
-        str, Meta(min_length=1, description="an address or a name; :: is IPv6 and IPv4; with a / in it, a Unix socket")
+        str,
+        Meta(min_length=1, description="an address or a host name; :: is IPv6 and IPv4; with a slash: a Unix socket"),
     ] = "127.0.0.1"
     port: Annotated[int, Meta(ge=0, le=65535, description="the TCP port; 0 takes a free one")] = 8888
+    mode: Annotated[
+        str, _MODE, Meta(description='the file mode of the Unix socket, such as "0660"; empty: as the umask says')
+    ] = ""
+    group: Annotated[
+        str, Meta(description="the group of the Unix socket, by name or number; empty: the server's own")
+    ] = ""
     listen_backlog: Annotated[
-        int, Meta(ge=1, le=65535, description="how many may wait to be accepted (TCP's backlog)")
+        int, Meta(ge=1, le=65535, description="connections that may wait to be accepted (TCP's backlog)")
     ] = 4096
     max_connections: Annotated[
-        int, Meta(ge=0, description="more are told that the server is full; 0: as many as descriptors allow, less 64")
+        int,
+        Meta(ge=0, description="more connections are turned away; 0: as many as the limit of open files allows"),
     ] = 0
-    greeting_delay_s: Annotated[
-        float, Meta(ge=0, le=5, description="how long a silent newcomer may still turn out to be a gchat-client")
-    ] = 0.15
     announce_after_s: Annotated[
-        float, Meta(ge=0, le=3600, description="how long a silent newcomer waits before the room is told")
+        float, Meta(ge=0, le=3600, description="a newcomer that stays silent is announced to the room after so long")
     ] = 1.0
-    prompt: Annotated[str, Meta(max_length=80, description="what stands before a newcomer's first line")] = "[You] "
+    greeting_delay_s: Annotated[
+        float, Meta(ge=0, le=5, description="a silent connection is greeted after so long; gchat-client speaks first")
+    ] = 0.15
+    prompt: Annotated[str, Meta(max_length=80, description="the prompt after the greeting of the plain dialect")] = (
+        "[You] "
+    )
     motd: Annotated[str, Meta(max_length=4000, description="lines of welcome below the greeting")] = ""
 
 
 class AdminSection(Struct, forbid_unknown_fields=True):
-    """The admin endpoint: users online, metrics and actions over HTTP."""
+    """The admin endpoint: users online, metrics and actions, over HTTP."""
 
-    enabled: Annotated[bool, Meta(description="whether it is started")] = True
-    host: Annotated[str, Meta(min_length=1, description="an address or a name; with a / in it, a Unix socket")] = (
+    enabled: Annotated[bool, Meta(description="whether the admin endpoint is started")] = True
+    host: Annotated[str, Meta(min_length=1, description="an address or a host name; with a slash: a Unix socket")] = (
         "127.0.0.1"
     )
-    port: Annotated[int, Meta(ge=0, le=65535, description="the TCP port; 0 takes a free one")] = 8889
+    port: Annotated[
+        int,
+        Meta(ge=-1, le=65535, description="the TCP port; 0 takes a free one; -1: the port of the chat, plus 1"),
+    ] = -1
+    mode: Annotated[
+        str, _MODE, Meta(description='the file mode of the Unix socket, such as "0660"; empty: as the umask says')
+    ] = ""
+    group: Annotated[
+        str, Meta(description="the group of the Unix socket, by name or number; empty: the server's own")
+    ] = ""
     token_file: Annotated[
         str,
-        Meta(description="the file of the admin token, created if missing; empty: in the server's state directory"),
+        Meta(description="the file of the admin token, created if missing; empty: in the state directory"),
     ] = ""
     read_token_file: Annotated[
         str,
         Meta(description="the file of a read-only token (Prometheus, dashboards), created if missing; empty: none"),
     ] = ""
     names: Annotated[
-        str, Meta(description="names accepted in the Host header besides its address, separated by spaces")
+        str, Meta(description="host names accepted in the Host header besides the address, separated by spaces")
     ] = ""
     insecure: Annotated[
         bool,
-        Meta(description="whether tokens may cross a network unencrypted; required if host is not a loopback address"),
+        Meta(description="allow a host that other machines can reach: tokens cross the network unencrypted"),
     ] = False
 
 
 class LimitsSection(Struct, forbid_unknown_fields=True):
-    """How much is allowed."""
+    """Limits: how much a user, a room and the server may do."""
 
     max_line_bytes: Annotated[int, Meta(ge=16, le=65536, description="a longer line is refused")] = 8192
     messages_per_s: Annotated[
-        float, Meta(ge=0, description="who sends faster is read more slowly, and loses nothing; 0: no limit")
+        float, Meta(ge=0, description="a faster sender is read more slowly, and loses nothing; 0: no limit")
     ] = 5.0
-    burst: Annotated[int, Meta(ge=1, description="lines that may come at once before that")] = 40
+    burst: Annotated[int, Meta(ge=1, description="lines that may come at once before messages_per_s applies")] = 40
     connections_per_ip: Annotated[
-        int, Meta(ge=0, description="connections from one address (of IPv6, one /64); 0: no limit")
+        int, Meta(ge=0, description="connections from one address (of IPv6: one /64); 0: no limit")
     ] = 0
     room_log_bytes: Annotated[
-        int, Meta(ge=4096, le=2**30, description="what a slow reader may lag behind before messages are skipped")
+        int, Meta(ge=4096, le=2**30, description="a slow reader may lag this far behind before messages are skipped")
     ] = 1048576
     send_buffer_bytes: Annotated[
-        int, Meta(ge=4096, le=2**24, description="the kernel's send buffer for each connection (SO_SNDBUF)")
+        int, Meta(ge=4096, le=2**24, description="the kernel's send buffer of each connection (SO_SNDBUF)")
     ] = 65536
     stall_timeout_s: Annotated[
         float,
-        Meta(gt=0, le=86400, description="who reads next to nothing for so long, while something is owed, is closed"),
+        Meta(gt=0, le=86400, description="a reader that takes almost nothing for so long is closed"),
     ] = 60.0
     presence_quiet_above: Annotated[
-        int, Meta(ge=0, description="a room with more members is not told who enters and leaves")
+        int, Meta(ge=0, description="a room with more members is not told of users who enter and leave")
     ] = 500
     max_rooms: Annotated[int, Meta(ge=1, le=1000000, description="rooms at a time")] = 1000
     nick_max: Annotated[int, Meta(ge=1, le=100, description="characters in a nick")] = 32
 
 
 class HistorySection(Struct, forbid_unknown_fields=True):
-    """What is kept of what was said."""
+    """The history: what is stored of the conversation."""
 
     store: Annotated[
         Literal["sqlite", "memory"],
         Meta(
-            description='"sqlite": all of it, in a file; "memory": the last room_log_bytes of each room, until the end'
+            description='"sqlite": all of it, in a file; "memory": the last room_log_bytes of each room, until the stop'
         ),
     ] = "sqlite"
-    path: Annotated[str, Meta(description="that file, made if it is not there; empty: among the server's state")] = ""
+    path: Annotated[str, Meta(description="the database file, created if missing; empty: in the state directory")] = ""
     sync: Annotated[
         Literal["full", "normal"],
-        Meta(description='what anybody has seen survives a power cut ("full"), or a crash of the server ("normal")'),
+        Meta(description='every message that was shown survives a power cut ("full"), or a crash ("normal")'),
     ] = "full"
-    replay_on_join: Annotated[int, Meta(ge=0, le=100, description="messages shown to who enters a room")] = 10
-    keep_days: Annotated[float, Meta(ge=0, description="what is older is thrown away; 0: nothing is")] = 0.0
-    keep_messages: Annotated[int, Meta(ge=0, description="messages that are kept of each room; 0: all")] = 0
+    replay_on_join: Annotated[
+        int, Meta(ge=0, le=100, description="old messages that are shown to a user who enters a room")
+    ] = 10
+    keep_days: Annotated[float, Meta(ge=0, description="older messages are deleted; 0: never")] = 0.0
+    keep_messages: Annotated[int, Meta(ge=0, description="messages that are kept in each room; 0: all")] = 0
 
 
 class LogSection(Struct, forbid_unknown_fields=True):
@@ -126,7 +157,7 @@ class LogSection(Struct, forbid_unknown_fields=True):
 
 
 class Config(Struct, forbid_unknown_fields=True):
-    """All of it."""
+    """All settings."""
 
     server: ServerSection = field(default_factory=ServerSection)
     admin: AdminSection = field(default_factory=AdminSection)
@@ -134,13 +165,20 @@ class Config(Struct, forbid_unknown_fields=True):
     history: HistorySection = field(default_factory=HistorySection)
     log: LogSection = field(default_factory=LogSection)
 
+    @property
+    def admin_port(self) -> int:
+        """The port of the admin endpoint: beside a chat on a free port or on a Unix socket, a free one."""
+        if self.admin.port >= 0:
+            return self.admin.port
+        return 0 if "/" in self.server.host or not self.server.port else self.server.port + 1
 
-#: section, key: what can change while the server runs. The rest is part of sockets and buffers that exist already.
+
+#: (section, key): what can change while the server runs. The rest is part of sockets and buffers that exist already.
 RELOADABLE = frozenset(
     {
         ("server", "max_connections"),
-        ("server", "greeting_delay_s"),
         ("server", "announce_after_s"),
+        ("server", "greeting_delay_s"),
         ("server", "prompt"),
         ("server", "motd"),
         ("limits", "max_line_bytes"),
@@ -158,30 +196,65 @@ RELOADABLE = frozenset(
     }
 )
 
+#: section: key: its type and its bounds.
 _TYPES = {name: get_type_hints(section, include_extras=True) for name, section in get_type_hints(Config).items()}
+
+#: The environment variable of each (section, key).
+_VARIABLES = {f"GCHAT_{section}_{key}".upper(): (section, key) for section, keys in _TYPES.items() for key in keys}
+
+
+#: How alike a wrong name and the name that was probably meant are.
+_ALIKE = 0.8
 
 
 def load(path: str | None, environment: Mapping[str, str], arguments: Mapping[tuple[str, str], str]) -> Config:
     """Return the configuration; `arguments` maps (section, key) to what the command line says. Raises ConfigError.
 
-    An unreadable file raises OSError.
+    A file that cannot be read raises OSError. Variables that set nothing are in ignored().
     """
     config = Config()
     if path is not None:
         for section, key, value in _file_values(path):
             _set(config, section, key, value, where=f"{path}: {section}.{key}", strict=True)
-    for name in environment:
-        if name.startswith("GCHAT_"):
-            section, _, key = name.removeprefix("GCHAT_").lower().partition("_")
-            _set(config, section, key, environment[name], where=name, strict=False)
+    for name, value in environment.items():
+        if (place := _VARIABLES.get(name)) and not _is_link(name, value):
+            _set(config, *place, value, where=name, strict=False)
     for (section, key), text in arguments.items():
-        _set(config, section, key, text, where=key, strict=False)
+        _set(config, section, key, text, where=f"{section}.{key}", strict=False)
+    if config.history.path == ":memory:":  # as in SQLite
+        config.history.store, config.history.path = "memory", ""
+    if config.admin.enabled and "/" not in config.admin.host and config.admin_port > 65535:
+        raise ConfigError("the admin endpoint has no port after 65535; set admin.port, or type --no-admin")
     return config
 
 
+def ignored(environment: Mapping[str, str]) -> tuple[list[str], list[str]]:
+    """Return a warning for each variable that is probably a misspelled setting, and the names of the others."""
+    misspelled, foreign = [], []
+    known = [variable.removeprefix("GCHAT_") for variable in _VARIABLES]
+    for name, value in environment.items():
+        is_link = _is_link(name, value)
+        if not name.startswith("GCHAT_") or (name in _VARIABLES and not is_link):
+            continue
+        meant = "" if is_link else _meant(name.removeprefix("GCHAT_").upper(), known)
+        if meant:
+            misspelled.append(f"unknown environment variable {name}, ignored; did you mean GCHAT_{meant}?")
+        else:
+            foreign.append(name)
+    return misspelled, foreign
+
+
+def _is_link(name: str, value: str) -> bool:
+    """Return whether Kubernetes or docker has set this variable, to say where another container is.
+
+    Beside a service called gchat-server: GCHAT_SERVER_PORT=tcp://10.0.0.1:8888, GCHAT_SERVER_SERVICE_HOST=10.0.0.1.
+    """
+    return re.match("(tcp|udp|sctp)://", value) is not None or re.search("_SERVICE_(HOST|PORT)(_|$)", name) is not None
+
+
 def dump(config: Config) -> str:
-    """Return `config` as TOML, each key with what it means: what load() reads back as the same."""
-    parts = ["# gchat-server's configuration: every key, with its default unless you changed it.\n"]
+    """Return `config` as TOML, each key with its sentence; load() reads it back as the same."""
+    parts = ["# The configuration of gchat-server: every setting, with its default unless you changed it.\n"]
     for section, hints in _TYPES.items():
         values = getattr(config, section)
         parts.append(f"\n# {type(values).__doc__}\n[{section}]\n")
@@ -201,50 +274,74 @@ def changes(old: Config, new: Config) -> list[tuple[str, str]]:
 
 
 def _file_values(path: str) -> list[tuple[str, str, object]]:
-    with open(path, "rb") as file:
-        try:
-            table = tomllib.load(file)
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise ConfigError(f"{path}: not TOML: {error}") from None
-        except RecursionError:
-            raise ConfigError(f"{path}: not TOML for gchat: nested too deeply") from None
+    try:
+        table = tomllib.loads(_read(path).removeprefix(codecs.BOM_UTF8).decode())
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: not TOML: not UTF-8 at byte {error.start + 1}; save the file as UTF-8") from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path}: not TOML: {error}") from None
+    except RecursionError:
+        raise ConfigError(f"{path}: not TOML: nested too deeply") from None
     values = []
     for section, keys in table.items():
         if section not in _TYPES:
-            raise ConfigError(f"{path}: unknown section [{section}]; expected one of {', '.join(_TYPES)}")
+            raise ConfigError(f"{path}: unknown section [{section}]; {_expected_name(section, _TYPES, '[{}]')}")
         if not isinstance(keys, dict):
             raise ConfigError(f"{path}: {section} = {_shown(keys)}: expected a section, [{section}]")
-        values += [(section, key, value) for key, value in keys.items()]
+        for key, value in keys.items():
+            if key not in _TYPES[section]:
+                raise ConfigError(f"{path}: unknown key {section}.{key}; {_expected_key(section, key)}")
+            values.append((section, key, value))
     return values
 
 
+def _read(path: str) -> bytes:
+    """Return the content of a regular file: a FIFO would be waited for, a device may be endless. Raises OSError."""
+    kind = stat.S_IFMT(os.stat(path).st_mode)
+    if kind != stat.S_IFREG:
+        what = {stat.S_IFDIR: "a directory", stat.S_IFIFO: "a FIFO", stat.S_IFSOCK: "a socket"}.get(kind, "a device")
+        error = errno.EISDIR if kind == stat.S_IFDIR else errno.EINVAL
+        raise OSError(error, f"it is {what}; expected a regular file")
+    with open(path, "rb") as file:
+        return file.read()
+
+
+def _expected_key(section: str, key: str) -> str:
+    """Return what was probably meant by an unknown key, or which keys there are."""
+    elsewhere = [other for other, keys in _TYPES.items() if key in keys]
+    if elsewhere:
+        return f"did you mean {elsewhere[0]}.{key}?"
+    return _expected_name(key, _TYPES[section], section + ".{}")
+
+
+def _expected_name(name: str, known: Iterable[str], shown: str) -> str:
+    meant = _meant(name, known)
+    return f"did you mean {shown.format(meant)}?" if meant else f"expected one of {', '.join(known)}"
+
+
+def _meant(name: str, known: Iterable[str]) -> str:
+    """Return the known name that is most like this one; "" if none is."""
+    return next(iter(difflib.get_close_matches(name, list(known), 1, _ALIKE)), "")
+
+
 def _set(config: Config, section: str, key: str, value: object, *, where: str, strict: bool) -> None:
-    hints = _TYPES.get(section)
-    if hints is None:
-        raise ConfigError(f"{where}: there is no section {section}; expected one of {', '.join(_TYPES)}")
-    if key not in hints:
-        raise ConfigError(f"{where}: there is no key {section}.{key}; expected one of {', '.join(hints)}")
+    hint = _TYPES[section][key]
     try:
-        converted = msgspec.convert(value, hints[key], strict=strict)
+        converted = msgspec.convert(value, hint, strict=strict)
         _check_odd(value, converted)
     except ValueError:  # msgspec's is one too
-        raise ConfigError(f"{where} = {_shown(value)}: expected {_expected(hints[key])}") from None
+        raise ConfigError(f"{where} = {_shown(value)}: expected {_expected(hint)}") from None
     setattr(getattr(config, section), key, converted)
 
 
 def _check_odd(value: object, converted: object) -> None:
-    """Refuse what msgspec takes and nobody means: "1e3" as a whole number, "inf", bytes that are no text."""
-    if (
-        isinstance(converted, int)
-        and not isinstance(converted, bool)
-        and isinstance(value, str)
-        and not value.isdecimal()
-    ):
+    """Refuse what msgspec takes and nobody means: "1e3" as a whole number, "inf", NUL, bytes that are no text."""
+    if type(converted) is int and isinstance(value, str) and not value.removeprefix("-").isdecimal():
         raise ValueError(value)
     if isinstance(converted, float) and not math.isfinite(converted):
         raise ValueError(value)
-    if isinstance(converted, str):
-        converted.encode()
+    if isinstance(converted, str) and b"\0" in converted.encode():
+        raise ValueError(value)
 
 
 def _meta(hint: Any, name: str) -> Any:
@@ -254,6 +351,8 @@ def _meta(hint: Any, name: str) -> Any:
 
 def _expected(hint: Any) -> str:
     kind = get_args(hint)[0]
+    if _meta(hint, "title") is not None:
+        return str(_meta(hint, "title"))
     if get_origin(kind) is Literal:
         return " or ".join(f'"{choice}"' for choice in get_args(kind))
     low, high = _meta(hint, "ge"), _meta(hint, "le")

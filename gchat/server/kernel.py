@@ -1,12 +1,17 @@
-"""What the kernel knows of a connection and does not say by itself (Linux)."""
+"""Questions to the kernel (Linux): about a connection, the limits and the rights of this process."""
 
 from __future__ import annotations
 
 import fcntl
+import resource
 import select
 import socket
 import struct
 import termios
+
+#: Capabilities, see linux/capability.h.
+CAP_CHOWN = 0
+CAP_NET_BIND_SERVICE = 10
 
 
 def has_ended(sock: socket.socket) -> bool:
@@ -17,7 +22,7 @@ def has_ended(sock: socket.socket) -> bool:
 
 
 def in_kernel(sock: socket.socket) -> tuple[int, int]:
-    """Return how many bytes the kernel holds for the peer, and how many the peer has taken of all that were sent."""
+    """Return how many bytes the kernel holds for the peer, and how many of all that were sent the peer has taken."""
     try:
         held = int(struct.unpack("i", fcntl.ioctl(sock, termios.TIOCOUTQ, b"\0" * 4))[0])
         if not held or sock.family == socket.AF_UNIX:
@@ -26,3 +31,34 @@ def in_kernel(sock: socket.socket) -> tuple[int, int]:
         return held, struct.unpack_from("Q", info, 120)[0]  # tcpi_bytes_acked, see linux/tcp.h
     except (OSError, ValueError):  # ValueError: it is closed already
         return 0, 0
+
+
+def raise_descriptor_limit() -> int:
+    """Raise the limit of open files as far as the process may, and return it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        except (ValueError, OSError):
+            return soft
+    return hard if hard != resource.RLIM_INFINITY else 1 << 20
+
+
+def may_bind(port: int) -> bool:
+    """Return whether this process may listen on a port: low ones need a capability."""
+    try:
+        with open("/proc/sys/net/ipv4/ip_unprivileged_port_start") as file:
+            first = int(file.read())
+    except (OSError, ValueError):  # no /proc: bind will tell
+        return True
+    return not 0 < port < first or has_capability(CAP_NET_BIND_SERVICE)
+
+
+def has_capability(number: int) -> bool:
+    """Return whether this process has a capability, or may have it: without /proc nobody knows."""
+    try:
+        with open("/proc/self/status") as file:
+            effective = next(line for line in file if line.startswith("CapEff:"))
+    except OSError:
+        return True
+    return bool(int(effective.split()[1], 16) >> number & 1)

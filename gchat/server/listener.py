@@ -1,69 +1,183 @@
-"""The listening socket: where it is bound, and who is let in. gevent's StreamServer spawns a greenlet for each."""
+"""Listening sockets: where they are bound, what stands in the way, and how connections are accepted."""
 
 from __future__ import annotations
 
 import errno
+import grp
 import os
 import socket
 import stat
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from ipaddress import IPv6Address
 from itertools import count
-from typing import Any
+from typing import Any, ClassVar
 
 import gevent
 from gevent.server import StreamServer
 from msgspec import Struct
 
 from gchat.chat.limits import network_of
+from gchat.command import split_address
 from gchat.protocol.errors import GchatError
+from gchat.server.kernel import CAP_CHOWN, has_capability, may_bind
 from gchat.server.log import logger
 
-#: accept() fails for want of these; it is tried again after PAUSE_S. (trio's _highlevel_serve_listeners lists them.)
+#: accept() fails because these are used up (trio's _highlevel_serve_listeners has the list), and is tried again after
+#: PAUSE_S.
 _CAPACITY = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS)
 PAUSE_S = 0.1
 
 #: Keepalive: after so many idle seconds, every so many, given up after so many without an answer.
 KEEPALIVE_IDLE_S, KEEPALIVE_INTERVAL_S, KEEPALIVE_PROBES = 60, 10, 3
 
+#: The most that a path has in sockaddr_un, see unix(7).
+_PATH_MAX_BYTES = 107
+
 
 class StartError(GchatError):
-    """The machine does not let us start: the address is in use, or not ours, or not to be had."""
+    """The server cannot start on this machine: says why, and what to do."""
 
 
-def bind(host: str, port: int, backlog: int) -> socket.socket:
-    """Return a listening socket that does not block. A host with a slash is a Unix socket's path. Raises StartError."""
-    if "/" in host:
-        return _bind_unix(host, backlog)
-    name = host[1:-1] if host.startswith("[") and host.endswith("]") else host
-    where = spelled(name, port)
+class Place(Struct, frozen=True):
+    """Where to listen: an address and a port, or the path of a Unix socket, which has a slash in it."""
+
+    host: str
+    port: int
+    mode: str = ""  # of a Unix socket's file, octal; empty: as the umask says
+    group: str = ""  # of a Unix socket's file, a name or a number; empty: the process's own
+
+    def __str__(self) -> str:
+        return self.host if self.is_path else spelled(self._name, self.port)
+
+    @property
+    def is_path(self) -> bool:
+        """Whether it is a Unix socket."""
+        return "/" in self.host
+
+    @property
+    def _name(self) -> str:
+        return self.host[1:-1] if self.host.startswith("[") and self.host.endswith("]") else self.host
+
+    def check(self) -> None:
+        """Check the place without listening, and without leaving anything behind. Raises StartError."""
+        try:
+            if self.is_path:
+                _check_path(self)
+            elif not may_bind(self.port):
+                raise PermissionError(errno.EACCES, "")
+            else:
+                family, kind, protocol, _, address = self.resolved()
+                _bound((family, kind, protocol, "", (address[0], 0, *address[2:]))).close()  # on any free port
+        except OSError as error:
+            raise StartError(f"cannot listen on {self}: {_explained(error, self)}") from None
+
+    def resolved(self) -> Any:
+        """Return one address that the host has, as getaddrinfo does: an IPv4 one if there is one. Raises StartError.
+
+        So localhost is 127.0.0.1, where everybody looks for it, whatever order the resolver has.
+        """
+        try:
+            found = socket.getaddrinfo(self._name, self.port, type=socket.SOCK_STREAM)
+            return min(found, key=lambda each: each[0] != socket.AF_INET)
+        except (socket.gaierror, ValueError) as error:  # ValueError: no host can be called so
+            raise StartError(f"cannot listen on {self}: {self._unknown(error)}") from None
+
+    def _unknown(self, error: Exception) -> str:
+        host, port = split_address(self._name)
+        if port:
+            return f"the host is {host}, and the port is {port}: each has a setting of its own"
+        if isinstance(error, socket.gaierror) and error.errno != socket.EAI_NONAME:
+            return f'"{self.host}" cannot be looked up: {str(error.strerror).lower()}'
+        return f'"{self.host}" is not an address or a known host name'
+
+
+class UnixListener(socket.socket):
+    """A Unix socket that removes its file when it is closed, unless another server has put its own there."""
+
+    open: ClassVar[set[UnixListener]] = set()
+
+    _made: tuple[int, int] | None = None  # the device and the inode of the file, until it is removed
+
+    def __init__(self, place: Place) -> None:
+        super().__init__(socket.AF_UNIX)
+        self._path = os.path.abspath(place.host)
+        try:
+            _check_path(place)
+            if os.path.lexists(place.host):
+                _remove_stale(place)
+            self.bind(place.host)
+            found = os.stat(self._path)
+            self._made = found.st_dev, found.st_ino
+            self.open.add(self)
+            # Nobody can connect before listen(), so nobody connects while the permissions are still others.
+            if place.group:
+                os.chown(self._path, -1, _gid(place))
+            if place.mode:
+                os.chmod(self._path, int(place.mode, 8))
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Remove the file, and close."""
+        self.remove_file()
+        super().close()
+
+    def remove_file(self) -> None:
+        """Remove the file."""
+        made, self._made = self._made, None
+        self.open.discard(self)
+        if made is not None:
+            with suppress(OSError):  # it is gone already
+                found = os.stat(self._path)
+                if made == (found.st_dev, found.st_ino):
+                    os.unlink(self._path)
+
+
+def bind(place: Place, backlog: int) -> socket.socket:
+    """Return a listening socket that does not block. Raises StartError."""
     try:
-        found = socket.getaddrinfo(name, port, type=socket.SOCK_STREAM)
-    except (socket.gaierror, UnicodeError) as error:
-        raise StartError(f"cannot listen on {where}: {host} is no address and no known name ({error})") from None
-    family, kind, protocol, _, address = found[0]
+        listener = UnixListener(place) if place.is_path else _bound(place.resolved())
+        try:
+            listener.listen(backlog)
+        except OSError:
+            listener.close()
+            raise
+    except OSError as error:
+        raise StartError(f"cannot listen on {place}: {_explained(error, place)}") from None
+    listener.setblocking(False)
+    return listener
+
+
+def remove_files() -> None:
+    """Remove the files of all Unix sockets that are still open: the process ends without closing them."""
+    for listener in list(UnixListener.open):
+        listener.remove_file()
+
+
+def _bound(resolved: Any) -> socket.socket:
+    family, kind, protocol, _, address = resolved
     listener = socket.socket(family, kind, protocol)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
             listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
         listener.bind(address)
-        listener.listen(backlog)
-    except OSError as error:
+    except OSError:
         listener.close()
-        raise StartError(f"cannot listen on {where}: {_explained(error)}") from None
-    listener.setblocking(False)
+        raise
     return listener
 
 
 def set_options(listener: socket.socket, send_buffer_bytes: int) -> None:
-    """Set what every accepted socket inherits: it does not wait to send, takes little, and notices who is gone.
+    """Set what every accepted socket inherits: no delay, a small send buffer, and keepalive for peers that are gone.
 
-    Not TCP_USER_TIMEOUT: it resets peers who do read, but slowly (measured: 6 kB/s on a small window, after the
-    timeout), and keepalive then counts seconds, not probes. The watch in app looks for who takes nothing.
+    Not TCP_USER_TIMEOUT: it resets peers that read, but slowly (measured: 6 kB/s on a small window, after the
+    timeout), and keepalive then counts seconds, not probes. The watch in app finds peers that read nothing.
     """
-    # With the default the kernel takes up to 4 MiB for each reader that does not read (threats.md, section 0).
+    # With the default, the kernel takes up to 4 MiB for each reader that does not read (measured).
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer_bytes)
     if listener.family == socket.AF_UNIX:
         return
@@ -75,45 +189,89 @@ def set_options(listener: socket.socket, send_buffer_bytes: int) -> None:
 
 
 def spelled(host: str, port: int) -> str:
-    """Return an address as people write it: an IPv6 one in brackets."""
+    """Return an address and a port as people write them: an IPv6 address in brackets."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def _explained(error: OSError) -> str:
-    if error.errno == errno.EADDRINUSE:
-        return "it is in use; stop what uses it, or choose another port"
-    if error.errno == errno.EADDRNOTAVAIL:
-        return "that is not an address of this machine"
-    if error.errno == errno.EACCES:
-        return "not permitted; ports below 1024 are the system's, choose a higher one"
-    return os.strerror(error.errno).lower() if error.errno else str(error)
+def _explained(error: OSError, place: Place) -> str:
+    """Return why nobody can listen at a place, and what to do, for each error that can come."""
+    number = error.errno or 0
+    if place.is_path:
+        directory = os.path.dirname(os.path.abspath(place.host))
+        sentences = {
+            errno.EACCES: f"no permission to create a socket in {directory}; choose another directory",
+            errno.EPERM: f"no permission to replace or change a file in {directory}; choose another directory",
+            errno.ENOENT: f"the directory {directory} does not exist; create it, or choose another one",
+            errno.ENOTDIR: f"{directory} is not a directory; choose another one",
+            errno.EROFS: f"{directory} is on a read-only file system; choose another directory",
+            errno.ENOSPC: f"the disk of {directory} is full",
+            errno.ENAMETOOLONG: f"the path is too long; expected at most {_PATH_MAX_BYTES} bytes",
+            errno.EADDRINUSE: "another server has just created a socket there",
+            errno.EAFNOSUPPORT: "this machine has no Unix sockets",
+        }
+    else:
+        low = f"ports below 1024 are reserved for the system; choose a higher one than {place.port}"
+        sentences = {
+            errno.EACCES: low if place.port < 1024 else "the security policy of this machine does not permit it",
+            errno.EPERM: "the security policy of this machine does not permit it",
+            errno.EADDRINUSE: "the port is in use; stop the program that uses it, or choose another port",
+            errno.EADDRNOTAVAIL: "this is not an address of this machine"
+            + ("; with a port, an IPv6 address needs brackets: [::1]:9000" if ":" in place.host else ""),
+            errno.EAFNOSUPPORT: f"this machine has no IPv{6 if ':' in place.host else 4}; choose another address",
+            errno.ENOPROTOOPT: "this machine lacks a socket option that the server needs (IPV6_V6ONLY)",
+            errno.EINVAL: "a link-local address needs an interface, as in fe80::1%eth0",
+            errno.ENODEV: "this machine has no such interface",
+        }
+    sentences |= dict.fromkeys((errno.EMFILE, errno.ENFILE), "the limit of open files is reached; raise it (ulimit -n)")
+    return sentences.get(number) or (os.strerror(number).lower() if number else str(error))
 
 
-def _bind_unix(path: str, backlog: int) -> socket.socket:
-    listener = socket.socket(socket.AF_UNIX)
+def _check_path(place: Place) -> None:
+    """Raise StartError, or the OSError that bind would raise, if there can be no socket at a path."""
+    path = place.host
+    directory = os.path.dirname(os.path.abspath(path))
+    if len(os.fsencode(path)) > _PATH_MAX_BYTES:
+        raise OSError(errno.ENAMETOOLONG, "")
+    if not stat.S_ISDIR(os.stat(directory).st_mode):
+        raise OSError(errno.ENOTDIR, "")
+    if os.statvfs(directory).f_flag & os.ST_RDONLY:
+        raise OSError(errno.EROFS, "")
+    if not os.access(directory, os.W_OK | os.X_OK):
+        raise OSError(errno.EACCES, "")
+    if os.path.lexists(path) and not (os.path.exists(path) and stat.S_ISSOCK(os.stat(path).st_mode)):
+        raise StartError(f"cannot listen on {path}: the file exists, and it is not a socket")
+    if place.group:
+        _gid(place)
+
+
+def _gid(place: Place) -> int:
+    """Return the number of the socket's group. Raises StartError if it cannot be given to it."""
+    group = place.group
     try:
-        if os.path.exists(path):
-            _remove_stale(path)
-        listener.bind(path)
-        listener.listen(backlog)
-    except OSError as error:
-        listener.close()
-        raise StartError(f"cannot listen on {path}: {_explained(error)}") from None
-    listener.setblocking(False)
-    return listener
+        number = int(group) if group.isdecimal() else grp.getgrnam(group).gr_gid
+    except (KeyError, ValueError):
+        raise StartError(f"cannot listen on {place}: this machine has no group {group}") from None
+    if number not in (os.getegid(), *os.getgroups()) and not has_capability(CAP_CHOWN):
+        raise StartError(
+            f"cannot listen on {place}: the server's user is not in the group {group}; add it, or choose another group"
+        )
+    return number
 
 
-def _remove_stale(path: str) -> None:
-    """Remove the socket that a server that is gone has left behind. Raises StartError if it is anything else."""
-    if not stat.S_ISSOCK(os.stat(path).st_mode):
-        raise StartError(f"cannot listen on {path}: there is a file of that name, and it is no socket")
+def _remove_stale(place: Place) -> None:
+    """Remove the socket of a server that was killed. Raises StartError if a server listens there."""
     with socket.socket(socket.AF_UNIX) as probe:
+        probe.setblocking(False)
         try:
-            probe.connect(path)
+            probe.connect(place.host)
         except ConnectionRefusedError:
-            os.unlink(path)
+            os.unlink(place.host)
             return
-    raise StartError(f"cannot listen on {path}: another server listens there")
+        except BlockingIOError:  # it listens, and has enough to do
+            pass
+        except PermissionError:
+            raise StartError(f"cannot listen on {place}: the socket there belongs to another user") from None
+    raise StartError(f"cannot listen on {place}: another server listens there")
 
 
 class Peer(Struct, frozen=True):
@@ -127,11 +285,11 @@ class Peer(Struct, frozen=True):
 class Listener(StreamServer):
     """Accepts connections, and hands each as a plain socket, with its peer, to `handle`.
 
-    Sockets are plain ones that never block, for the fan-out sends on them without a greenlet (`_sock` of gevent's own
-    would be the same thing, and is private).
+    Sockets are plain ones that never block, because the fan-out sends on them without a greenlet (`_sock` of gevent's
+    own would be the same thing, and is private).
     """
 
-    # Of those who wait, at most so many are let in before the others have a turn (measured: p99 0.5 ms, not 2.7).
+    # At most so many connections are accepted before other greenlets have a turn (measured: p99 0.5 ms, not 2.7).
     max_accept = 16
 
     def __init__(
@@ -166,7 +324,7 @@ class Listener(StreamServer):
         return sock, Peer(spelled(host, address[1]), network_of(host), next(self._attempts))
 
     def do_handle(self, *args: Any) -> None:
-        """Spawn the greenlet, unless there is no place: then say so."""
+        """Spawn the greenlet, or send the refusal and close."""
         sock, peer = args
         sock.setblocking(False)
         line = self._refusal(peer)
@@ -184,11 +342,12 @@ class Listener(StreamServer):
         """Do nothing when the greenlet ends: the connection lives on until all that is owed to it is sent."""
 
     def _pause(self, error: OSError) -> None:
-        """Accept nobody for a moment: there is no descriptor for them, and the loop would spin."""
+        """Stop accepting for a moment: there is no descriptor for a connection, and the loop would spin."""
         now = time.monotonic()
         if now - self._complained_at >= 60:
             self._complained_at = now
-            logger.error("cannot accept connections: %s; trying again", os.strerror(error.errno or 0).lower())
+            reason = os.strerror(error.errno or 0).lower()
+            logger.error("cannot accept connections: %(reason)s; trying again", {"reason": reason})
         self.stop_accepting()
         gevent.spawn_later(PAUSE_S, self._go_on)
 

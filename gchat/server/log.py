@@ -1,9 +1,14 @@
-"""The log: one event is one line, whatever is in it, and nothing of what people say. A native thread writes it."""
+"""The log: each event is one line, and nothing of the conversation is in it. A native thread writes it.
+
+An event whose arguments have names has them as fields in JSON: logger.info("closed %(session)d", {"session": 7}).
+"""
 
 from __future__ import annotations
 
 import logging
-import time
+import os
+from collections.abc import Mapping
+from datetime import datetime
 
 import msgspec
 
@@ -12,26 +17,35 @@ from gchat.server.output import Output
 
 logger = logging.getLogger("gchat")
 
-#: Lines of one kind (one format string) a second; what is more is counted, and said in one line when it is over.
+#: Lines of one kind (one format string) a second; more are counted, and the next line of that kind tells how many.
 MAX_LINES_PER_S = 10
 
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 
+#: As syslog numbers them; journald reads them from the beginning of a line, see sd-daemon(3).
+_PRIORITIES = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 4, logging.ERROR: 3}
+
 
 class _OneLine(logging.Formatter):
-    """`2026-11-22T12:03:04.567 INFO text`, or one JSON object."""
+    """`2026-11-22T12:03:04.567+01:00 INFO text`, or one JSON object; for journald, its priority in place of both."""
 
-    def __init__(self, style: str) -> None:
+    def __init__(self, style: str, *, to_journal: bool) -> None:
         super().__init__()
         self._json = style == "json"
+        self._to_journal = to_journal
 
     def format(self, record: logging.LogRecord) -> str:
-        at = time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(record.created)) + f".{record.msecs:03.0f}"
         message = record.getMessage()
         if record.exc_info:
             message += " | " + " | ".join(self.formatException(record.exc_info).splitlines())
+        prefix = f"<{_PRIORITIES.get(record.levelno, 3)}>" if self._to_journal else ""
+        if self._to_journal and not self._json:
+            return prefix + printable(message)
+        at = datetime.fromtimestamp(record.created).astimezone().isoformat(timespec="milliseconds")
         if self._json:
-            return msgspec.json.encode({"time": at, "level": record.levelname.lower(), "message": message}).decode()
+            event = {"time": at, "level": record.levelname.lower(), "message": message}
+            fields = record.args if isinstance(record.args, Mapping) else {}
+            return prefix + msgspec.json.encode({**fields, **event}, enc_hook=str).decode()
         return f"{at} {record.levelname} {printable(message)}"
 
 
@@ -64,9 +78,9 @@ class _Handler(logging.Handler):
 
 
 def start(output: Output, level: str, style: str) -> None:
-    """Send the log to `output`; `level` and `style` as in the configuration."""
+    """Send the log to `output`, which writes to stderr; `level` and `style` as in the configuration."""
     handler = _Handler(output)
-    handler.setFormatter(_OneLine(style))
+    handler.setFormatter(_OneLine(style, to_journal=_is_journal(2)))
     logger.handlers[:] = [handler]
     logger.propagate = False
     set_level(level)
@@ -75,3 +89,17 @@ def start(output: Output, level: str, style: str) -> None:
 def set_level(level: str) -> None:
     """Log from this level on."""
     logger.setLevel(_LEVELS[level])
+
+
+def tell(message: str, fields: Mapping[str, object]) -> None:
+    """Log what the operator has asked for, whatever the level is."""
+    logger.handle(logger.makeRecord(logger.name, logging.INFO, "", 0, message, (fields,), None))
+
+
+def _is_journal(descriptor: int) -> bool:
+    """Return whether journald reads what is written to a descriptor, see systemd.exec(5), JOURNAL_STREAM."""
+    try:
+        found = os.fstat(descriptor)
+    except OSError:
+        return False
+    return os.environ.get("JOURNAL_STREAM") == f"{found.st_dev}:{found.st_ino}"

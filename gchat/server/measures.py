@@ -1,10 +1,10 @@
-"""Counting what the server does, at the cost of an addition: no labels, no locks, read by whoever wants to know."""
+"""Counts of what the server does, each at the cost of an addition: no labels and no locks."""
 
 from __future__ import annotations
 
 from bisect import bisect_left
 
-#: Seconds: from a fast turn in a small room to what people notice.
+#: Seconds: from a fast turn in a small room to a delay that people notice.
 BOUNDS_S = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
 
 
@@ -24,11 +24,11 @@ class Distribution:
 
 
 class Counts:
-    """What the pump and the connections have done since the start."""
+    """Counts of the pump and the connections since the start."""
 
     def __init__(self) -> None:
         self.messages = 0
-        self.deliveries = 0  # messages times those who read the room; what was skipped is among them
+        self.deliveries = 0  # messages times readers of the room; skipped messages are among them
         self.sent_bytes = 0
         self.received_bytes = 0
         self.skipped = 0  # by connections that have ended

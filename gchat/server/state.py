@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import pwd
-import socket
 from collections.abc import Iterable
 from glob import escape, glob
 from hashlib import sha256
@@ -19,7 +18,7 @@ import msgspec
 from gchat.chat.bans import Ban
 from gchat.chat.effects import Remembered
 from gchat.journal.base import Journal
-from gchat.server.listener import StartError
+from gchat.server.listener import Place, StartError
 
 #: The longest name of a server, so that the name of a file stays below 255 bytes.
 MAX_NAME = 180
@@ -46,11 +45,10 @@ def server_name(host: str, port: int) -> str:
 
 
 def _numeric(host: str, port: int) -> str:
-    """Return the address that a name stands for, chosen as the listener does; the name itself if it is unknown."""
-    host = host[1:-1] if host.startswith("[") and host.endswith("]") else host
+    """Return the address that a host stands for, as the listener finds it; the host itself if it is unknown."""
     try:
-        return str(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][4][0])
-    except (OSError, UnicodeError):
+        return str(Place(host, port).resolved()[4][0])
+    except StartError:
         return host
 
 

@@ -18,7 +18,7 @@ from gchat.admin.operator import Operator
 from gchat.admin.token import TokenError, load_or_make
 from gchat.admin.values import Secret
 from gchat.server.config import AdminSection
-from gchat.server.listener import StartError, bind, spelled
+from gchat.server.listener import Place, StartError, bind, spelled
 from gchat.server.log import logger
 
 if TYPE_CHECKING:
@@ -34,21 +34,15 @@ STOP_S = 0.5
 class Window:
     """A bound socket; then, from start() to stop(), the endpoint on it."""
 
-    def __init__(self, section: AdminSection, token_path: str) -> None:
+    def __init__(self, section: AdminSection, place: Place, token_path: str) -> None:
         self._section = section
-        if not _is_own(section.host) and not section.insecure:
-            raise StartError(
-                f"the admin endpoint would listen on a network at {spelled(section.host, section.port)}, where its "
-                "tokens are sent unencrypted; use 127.0.0.1, or set admin.insecure = true"
-            )
+        check_reach(section, place)
         self._token = self._load_token(token_path)
         self._read_token = self._load_read_token(section.read_token_file) if section.read_token_file else Secret()
         try:
-            self.socket = bind(section.host, section.port, LISTEN_BACKLOG)
+            self.socket = bind(place, LISTEN_BACKLOG)
         except StartError as error:
-            raise StartError(
-                f"the admin endpoint {error}; --admin HOST:PORT moves it, --no-admin turns it off"
-            ) from None
+            raise elsewhere(error) from None
         self._server: AdminServer | None = None
 
     @property
@@ -81,17 +75,18 @@ class Window:
         self._starting.kill()
         if self._server is not None:
             self._server.stop(STOP_S)
+        self.socket.close()
 
     def _load_token(self, path: str) -> Secret:
         """Return the admin token. Raises StartError; without a token_file the endpoint starts all the same."""
         try:
             token, is_new = load_or_make(path)
         except TokenError as error:
-            if self._section.token_file or not _is_own(self._section.host):
+            if self._section.token_file or not is_own(self._section.host):
                 raise StartError(str(error)) from None
             logger.warning("the admin endpoint has no admin token: %s", error)
             return Secret()
-        if not token and not _is_own(self._section.host):
+        if not token and not is_own(self._section.host):
             raise StartError(f"the admin endpoint listens on a network, but the token file {path} is empty")
         if is_new:
             logger.warning("created the admin token in %s", path)
@@ -110,7 +105,21 @@ class Window:
         return token
 
 
-def _is_own(host: str) -> bool:
+def check_reach(section: AdminSection, place: Place) -> None:
+    """Refuse a place that other machines can reach, unless admin.insecure allows it. Raises StartError."""
+    if not is_own(section.host) and not section.insecure:
+        raise StartError(
+            f"the admin endpoint would listen on a network at {place}, where its tokens are sent unencrypted; use "
+            "127.0.0.1, or set admin.insecure = true"
+        )
+
+
+def elsewhere(error: StartError) -> StartError:
+    """Return the error of the admin endpoint's place, with what to type."""
+    return StartError(f"the admin endpoint {error}; --admin HOST:PORT moves it, --no-admin turns it off")
+
+
+def is_own(host: str) -> bool:
     """Return whether only programs on this machine can reach `host`."""
     if "/" in host or host == "localhost":
         return True

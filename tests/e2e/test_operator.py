@@ -334,8 +334,8 @@ def test_an_admin_port_in_use_is_one_clear_line(operator: Operator) -> None:
     done = starts("--admin", operator.at)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.splitlines()[-1] == (
-        f"gchat-server: the admin endpoint cannot listen on {operator.at}: it is in use; stop what uses it, or choose "
-        "another port; --admin HOST:PORT moves it, --no-admin turns it off"
+        f"gchat-server: the admin endpoint cannot listen on {operator.at}: the port is in use; stop the program that "
+        "uses it, or choose another port; --admin HOST:PORT moves it, --no-admin turns it off"
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tomllib
 from pathlib import Path
 from typing import get_args, get_type_hints
@@ -10,7 +11,7 @@ import msgspec
 import pytest
 from msgspec import Meta
 
-from gchat.server.config import RELOADABLE, Config, ConfigError, changes, dump, load
+from gchat.server.config import RELOADABLE, Config, ConfigError, changes, dump, ignored, load
 
 SECTIONS = get_type_hints(Config)
 KEYS = [(section, key) for section, kind in SECTIONS.items() for key in get_type_hints(kind)]
@@ -90,8 +91,86 @@ def test_an_argument_is_stronger_than_the_environment_and_that_than_the_file(tmp
 def test_every_key_can_be_set_in_the_environment() -> None:
     defaults = Config()
     for section, key in KEYS:
-        value = str(getattr(getattr(defaults, section), key)) or "text"
-        load(None, {f"GCHAT_{section}_{key}".upper(): value}, {})
+        value = str(getattr(getattr(defaults, section), key)) or {"mode": "0660"}.get(key, "text")
+        name = f"GCHAT_{section}_{key}".upper()
+        config = load(None, {name: value}, {})
+        assert str(getattr(getattr(config, section), key)) == value
+        assert ignored({name: value}) == ([], [])
+
+
+#: What Kubernetes sets beside services called gchat, gchat-server and gchat-admin, and docker for links.
+LINKS = {
+    "GCHAT_PORT": "tcp://10.0.0.1:8888",
+    "GCHAT_SERVICE_HOST": "10.0.0.1",
+    "GCHAT_SERVICE_PORT": "8888",
+    "GCHAT_SERVICE_PORT_CHAT": "8888",
+    "GCHAT_PORT_8888_TCP": "tcp://10.0.0.1:8888",
+    "GCHAT_PORT_8888_TCP_PROTO": "tcp",
+    "GCHAT_PORT_8888_TCP_PORT": "8888",
+    "GCHAT_PORT_8888_TCP_ADDR": "10.0.0.1",
+    "GCHAT_SERVER_SERVICE_HOST": "10.0.0.1",
+    "GCHAT_SERVER_SERVICE_PORT": "8888",
+    "GCHAT_SERVER_PORT": "tcp://10.0.0.1:8888",
+    "GCHAT_SERVER_PORT_8888_TCP_PORT": "8888",
+    "GCHAT_SERVER_PORT_53_UDP_ADDR": "10.0.0.1",
+    "GCHAT_SERVER_SERVICE_PORT_HTTP": "80",  # a port with a name, as in gomods/athens#1038
+    "GCHAT_ADMIN_PORT": "tcp://[fd00::1]:8889",  # raystack/frontier#1332, in a cluster with IPv6
+    "GCHAT_ADMIN_SERVICE_PORT": "8889",
+    "GCHAT_LOG_SERVICE_HOST": "10.0.0.1",
+    "GCHAT_NAME": "/web/gchat",
+    "GCHAT_": "",
+}
+
+
+def test_what_kubernetes_and_docker_set_is_ignored_and_named() -> None:
+    assert load(None, LINKS, {}) == Config()
+    assert ignored(LINKS) == ([], list(LINKS))
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("GCHAT_LIMITS_BRUST", "GCHAT_LIMITS_BURST"),
+        ("GCHAT_LIMIT_BURST", "GCHAT_LIMITS_BURST"),
+        ("GCHAT_SERVERS_PORT", "GCHAT_SERVER_PORT"),
+        ("GCHAT_SERVER_PORTS", "GCHAT_SERVER_PORT"),
+        ("GCHAT_LOGLEVEL", "GCHAT_LOG_LEVEL"),
+        ("GCHAT_limits_burst", "GCHAT_LIMITS_BURST"),
+        ("GCHAT_HISTORY_KEEP_DAY", "GCHAT_HISTORY_KEEP_DAYS"),
+    ],
+)
+def test_a_misspelled_variable_is_ignored_and_named_with_what_was_probably_meant(name: str, meant: str) -> None:
+    assert load(None, {name: "3"}, {}) == Config()
+    warning = f"unknown environment variable {name}, ignored; did you mean {meant}?"
+    assert ignored({name: "3", "PATH": "x"}) == ([warning], [])
+
+
+def test_a_file_may_begin_with_one_byte_order_mark(tmp_path: Path) -> None:
+    assert load(write(tmp_path, b"\xef\xbb\xbf[limits]\nburst = 3\n"), {}, {}).limits.burst == 3
+    assert "not TOML" in complaint(write(tmp_path, b"\xef\xbb\xbf" * 2 + b"[limits]\n"))
+    assert "save the file as UTF-8" in complaint(write(tmp_path, "[limits]\n".encode("utf-16")))
+
+
+def test_the_admin_endpoint_is_beside_the_chat_unless_it_has_a_port_of_its_own() -> None:
+    def admin_port(*words: str) -> int:
+        names = (("server", "host"), ("server", "port"), ("admin", "port"))
+        return load(None, {}, dict(zip(names, words, strict=False))).admin_port
+
+    assert Config().admin_port == 8889
+    assert admin_port("::1", "9000") == 9001
+    assert admin_port("::1", "0") == 0
+    assert admin_port("./chat.sock") == 0
+    assert admin_port("::1", "9000", "1") == 1
+    assert admin_port("::1", "9000", "-1") == 9001
+    said = complaint(arguments={("server", "port"): "65535"})
+    assert said == "the admin endpoint has no port after 65535; set admin.port, or type --no-admin"
+    assert load(None, {"GCHAT_ADMIN_ENABLED": "false"}, {("server", "port"): "65535"}).server.port == 65535
+    assert load(None, {"GCHAT_ADMIN_HOST": "./admin.sock"}, {("server", "port"): "65535"}).server.port == 65535
+
+
+def test_a_history_in_memory_is_asked_for_as_in_sqlite_too() -> None:
+    config = load(None, {"GCHAT_HISTORY_PATH": ":memory:"}, {})
+    assert (config.history.store, config.history.path) == ("memory", "")
 
 
 def test_other_variables_of_the_environment_are_none_of_ours() -> None:
@@ -99,13 +178,21 @@ def test_other_variables_of_the_environment_are_none_of_ours() -> None:
         load(None, {"PATH": "x", "GCHATTER": "x", "XGCHAT_LIMITS_BURST": "2", "gchat_limits_burst": "2"}, {})
         == Config()
     )
+    assert ignored({"PATH": "x", "GCHATTER": "x", "XGCHAT_LIMITS_BURST": "2", "gchat_limits_burst": "2"}) == ([], [])
 
 
 @pytest.mark.parametrize(
     ("text", "parts"),
     [
-        ("[limits]\nbrust = 3\n", ["limits.brust", "no key", "burst"]),
-        ("[limit]\nburst = 3\n", ["[limit]", "unknown section", "limits"]),
+        ("[limits]\nbrust = 3\n", ["unknown key limits.brust", "did you mean limits.burst?"]),
+        ("[limits]\nfrobnicate = 3\n", ["unknown key limits.frobnicate", "expected one of max_line_bytes, "]),
+        ("[server]\nburst = 3\n", ["unknown key server.burst", "did you mean limits.burst?"]),
+        ("[limit]\nburst = 3\n", ["unknown section [limit]", "did you mean [limits]?"]),
+        ("[cheese]\nburst = 3\n", ["unknown section [cheese]", "expected one of server, admin, limits, history, log"]),
+        ("[server]\nmode = 432\n", ["server.mode = 432", 'an octal file mode in quotes, such as "0660"']),
+        ('[admin]\nmode = "rw"\n', ['admin.mode = "rw"', "an octal file mode"]),
+        ('[admin]\nmode = "0888"\n', ['admin.mode = "0888"', "an octal file mode"]),
+        ('[server]\nhost = "a\\u0000b"\n', ["server.host", "expected a text"]),
         ("burst = 3\n", ["burst", "section", "limits"]),
         ("limits = 3\n", ["limits = 3", "expected a section"]),
         ("[[limits]]\nburst = 3\n", ["limits", "expected a section"]),
@@ -157,10 +244,6 @@ def test_a_file_that_is_not_toml_is_an_error_of_its_own(tmp_path: Path, data: by
         ("GCHAT_LIMITS_BURST", "\udcff", ["expected a whole number"]),
         ("GCHAT_LIMITS_BURST", "x" * 5000, ["…", "expected a whole number"]),
         ("GCHAT_LIMITS_MESSAGES_PER_S", "nan", ['"nan"', "expected a number"]),
-        ("GCHAT_LIMITS_BRUST", "3", ["limits.brust", "burst"]),
-        ("GCHAT_LIMIT_BURST", "3", ["limit", "limits"]),
-        ("GCHAT_LIMITS", "3", ["limits", "expected"]),
-        ("GCHAT_", "3", ["expected"]),
         ("GCHAT_SERVER_HOST", "", ["expected a text", "not empty"]),
         ("GCHAT_SERVER_PORT", "70000", ['"70000"', "from 0 to 65535"]),
     ],
@@ -200,6 +283,10 @@ def test_a_file_that_cannot_be_read_is_the_callers_matter(tmp_path: Path) -> Non
         load(str(tmp_path / "none"), {}, {})
     with pytest.raises(IsADirectoryError):
         load(str(tmp_path), {}, {})
+    os.mkfifo(tmp_path / "fifo")
+    for path, kind in ((tmp_path / "fifo", "a FIFO"), (Path("/dev/zero"), "a device")):
+        with pytest.raises(OSError, match=kind):
+            load(str(path), {}, {})
 
 
 def test_changes_are_the_keys_that_differ() -> None:

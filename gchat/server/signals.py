@@ -1,0 +1,104 @@
+"""Signals: those that stop the server, make it reload its configuration, or ask it how it is."""
+
+from __future__ import annotations
+
+import gc
+import os
+import signal
+import time
+from collections.abc import Callable
+from typing import NoReturn
+
+import gevent
+from gevent.util import format_run_info
+
+from gchat.protocol.errors import GchatError
+from gchat.server import log, systemd
+from gchat.server.app import STOP_S, App
+from gchat.server.config import Config
+from gchat.server.listener import remove_files
+from gchat.server.log import logger
+from gchat.server.output import Output
+
+#: A second signal to stop ends the process at once, but not so soon: a supervisor and a terminal may both signal, and a
+#: key may bounce, and users still get the farewell.
+IMPATIENT_AFTER_S = 1.0
+
+
+def handle(app: App, errors: Output, load: Callable[[], Config], *, ends_with_terminal: bool) -> None:
+    """Handle signals from now on; `load` reads the configuration, raising GchatError."""
+    stop = _stopper(app)
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+    signal.signal(signal.SIGQUIT, lambda *_: errors.write(_stacks()))
+    gevent.signal_handler(signal.SIGUSR1, _tell_statistics, app)
+    if not ends_with_terminal:
+        gevent.signal_handler(signal.SIGHUP, _reload, app, load)
+    elif signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup
+        signal.signal(signal.SIGHUP, stop)
+
+
+def _stopper(app: App) -> Callable[[int, object], None]:
+    """Return the handler that stops the server; a plain one, not gevent's: it works even if a greenlet never yields."""
+    loop = gevent.get_hub().loop
+    began_at: list[float] = []
+
+    def stop(_signal: int, _frame: object) -> None:
+        now = time.monotonic()
+        if not began_at:
+            began_at.append(now)
+            signal.setitimer(signal.ITIMER_REAL, STOP_S)
+            loop.run_callback_threadsafe(app.stopping.set)
+        elif now - began_at[0] > IMPATIENT_AFTER_S:
+            _exit(130)
+
+    signal.signal(signal.SIGALRM, lambda *_: _exit(0))
+    return stop
+
+
+def _exit(code: int) -> NoReturn:
+    remove_files()
+    os._exit(code)
+
+
+def _reload(app: App, load: Callable[[], Config]) -> None:
+    systemd.reloading()
+    try:
+        app.reload(load())
+    except GchatError as error:
+        logger.error("configuration not reloaded: %(reason)s", {"reason": str(error)})
+    finally:  # until then systemd believes that it is being reloaded
+        systemd.notify("READY=1")
+
+
+def _stacks() -> bytes:
+    """Return what every greenlet and every native thread is doing."""
+    gc.unfreeze()  # what is frozen is not found
+    try:
+        lines: list[str] = format_run_info()  # type: ignore[assignment, func-returns-value]  # types-gevent is wrong
+    finally:
+        gc.freeze()
+    return "".join(f"{line}\n" for text in lines for line in text.splitlines()).encode("utf-8", "replace")
+
+
+def _tell_statistics(app: App) -> None:
+    info, counts = app.operating.server(), app.pump.counts
+    with open("/proc/self/statm") as file:
+        resident = int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    fields = {
+        "online": app.operating.online(),
+        "rooms": len(app.registry.rooms),
+        "connections": info.connections,
+        "slow_readers": info.slow_readers,
+        "messages": info.messages,
+        "deliveries": info.deliveries,
+        "skipped": info.skipped,
+        "received_bytes": counts.received_bytes,
+        "sent_bytes": info.sent_bytes,
+        "waiting_effects": app.pump.waiting,
+        "hub_lag_ms": info.hub_lag_ms,
+        "resident_mib": resident >> 20,
+        "descriptors": len(os.listdir("/proc/self/fd")),
+        "uptime_s": info.uptime_s,
+    }
+    log.tell("statistics: " + " ".join(f"{name}=%({name})s" for name in fields), fields)

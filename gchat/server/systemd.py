@@ -1,0 +1,70 @@
+"""What the server tells systemd (sd_notify): that it is ready, that it stops, and that it is alive.
+
+See sd_notify(3) and sd_watchdog_enabled(3). Without systemd nothing is sent.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from typing import TYPE_CHECKING
+
+from gchat.chat.effects import Transmit
+from gchat.server.log import logger
+
+if TYPE_CHECKING:
+    from gchat.server.app import App
+
+#: Signs of life in the time after which systemd believes that there is none.
+PINGS_IN_A_TIMEOUT = 3
+
+
+def notify(*assignments: str) -> None:
+    """Tell systemd about the state of the server: READY=1, STOPPING=1."""
+    path = os.environ.get("NOTIFY_SOCKET", "")
+    if not path.startswith(("/", "@")):
+        return
+    address = f"\0{path[1:]}" if path.startswith("@") else path  # @: no file, but a name in the kernel
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+            sock.setblocking(False)
+            sock.sendto("\n".join(assignments).encode(), address)
+    except OSError as error:
+        logger.warning("cannot notify systemd: %s", os.strerror(error.errno or 0).lower())
+
+
+def reloading() -> None:
+    """Tell that the configuration is being read; READY=1 is the end of that."""
+    notify("RELOADING=1", f"MONOTONIC_USEC={time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000}")
+
+
+def supervise(app: App) -> None:
+    """Tell that the server is ready, then that it is alive, until it stops; a greenlet.
+
+    It is alive while the loop comes back to this greenlet and the pump carries out what it is given.
+    """
+    _turn_pump(app)
+    notify("READY=1", f"STATUS=Listening on {app.address}")
+    while not app.stopping.wait(_interval_s()):
+        _turn_pump(app)
+        notify("WATCHDOG=1")
+    notify("STOPPING=1")
+
+
+def _turn_pump(app: App) -> None:
+    """Return when the pump has had a turn."""
+    app.pump.submit([Transmit(0, b"")])  # no session has this number
+    app.pump.wait_carried_out()
+
+
+def _interval_s() -> float | None:
+    """Return how long to wait between two signs of life; None: none is wanted."""
+    timeout_us = os.environ.get("WATCHDOG_USEC", "")
+    if (
+        not timeout_us.isdecimal()
+        or int(timeout_us) == 0
+        or os.environ.get("WATCHDOG_PID") not in (None, str(os.getpid()))
+    ):
+        return None
+    return int(timeout_us) / 1_000_000 / PINGS_IN_A_TIMEOUT

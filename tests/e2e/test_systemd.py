@@ -1,0 +1,246 @@
+"""The server under systemd: what it tells, what it writes for journald, and the unit in config/."""
+
+from __future__ import annotations
+
+import json
+import re
+import select
+import shlex
+import signal
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.harness import DEADLINE_S, Server, wait_until
+from tests.e2e.tools import need
+
+pytestmark = pytest.mark.usefixtures("all_speak_plain")
+
+HERE = Path(__file__).parent
+UNIT = HERE.parents[1] / "config" / "gchat.service"
+
+
+class Supervisor:
+    """What systemd hears on its socket."""
+
+    def __init__(self, address: str) -> None:
+        self._sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._sock.bind(address)
+        self.heard: list[list[str]] = []
+
+    def hears(self, assignment: str, deadline_s: float = DEADLINE_S) -> list[str]:
+        """Wait for a message with this assignment, after what was heard before; return all of it."""
+        while True:
+            message = self.next(deadline_s)
+            assert message is not None, f"not in time: {assignment}; heard: {self.heard}"
+            if assignment in message:
+                return message
+
+    def next(self, within_s: float) -> list[str] | None:
+        if not select.select([self._sock], [], [], within_s)[0]:
+            return None
+        self.heard.append(self._sock.recv(4096).decode().split("\n"))
+        return self.heard[-1]
+
+    def close(self) -> None:
+        self._sock.close()
+
+
+@contextmanager
+def supervised(
+    tmp_path: Path, *arguments: str, abstract: bool = False, script: Path | None = None, **variables: str
+) -> Iterator[tuple[Server, Supervisor]]:
+    name = f"gchat-test-{tmp_path.name}" if abstract else str(tmp_path / "notify")
+    supervisor = Supervisor(f"\0{name}" if abstract else name)
+    environment = {"NOTIFY_SOCKET": f"@{name}" if abstract else name, **variables}
+    try:
+        with Server("127.0.0.1", *arguments, environment=environment, script=script) as server:
+            yield server, supervisor
+    finally:
+        supervisor.close()
+
+
+# --- sd_notify -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("abstract", [False, True])
+def test_systemd_is_told_that_the_server_is_ready_and_that_it_stops(tmp_path: Path, *, abstract: bool) -> None:
+    with supervised(tmp_path, abstract=abstract) as (server, supervisor):
+        assert f"STATUS=Listening on 127.0.0.1:{server.port}" in supervisor.hears("READY=1")
+        with server.join("alice"):
+            server.process.send_signal(signal.SIGTERM)
+            supervisor.hears("STOPPING=1")
+            assert server.process.wait(DEADLINE_S) == 0
+    assert not any("WATCHDOG=1" in message for message in supervisor.heard)
+
+
+def test_systemd_is_told_of_a_reload_and_of_its_end(tmp_path: Path) -> None:
+    file = tmp_path / "gchat.toml"
+    file.write_text('[server]\nmotd = "first"\n')
+    with supervised(tmp_path, "--config", str(file)) as (server, supervisor):
+        supervisor.hears("READY=1")
+        for content in ('[server]\nmotd = "second"\n', "broken"):
+            file.write_text(content)
+            server.process.send_signal(signal.SIGHUP)
+            (time,) = [word for word in supervisor.hears("RELOADING=1") if word.startswith("MONOTONIC_USEC=")]
+            assert time.removeprefix("MONOTONIC_USEC=").isdecimal()
+            assert supervisor.next(DEADLINE_S) == ["READY=1"]
+        wait_until(lambda: "server.motd is now second" in server.log, "it is logged")
+        wait_until(lambda: "configuration not reloaded" in server.log, "that it could not be is logged too")
+
+
+def test_the_watchdog_is_fed_while_the_pump_turns_and_no_longer(tmp_path: Path) -> None:
+    script = HERE / "server_that_stands_still.py"
+    with supervised(tmp_path, "--memory", script=script, WATCHDOG_USEC="600000") as (server, supervisor):
+        with server.join("alice") as alice, server.join("bob") as bob:
+            for _ in range(3):
+                supervisor.hears("WATCHDOG=1", 5)
+            alice.says("hello")
+            bob.sees("[alice] hello")
+            supervisor.hears("WATCHDOG=1", 5)
+            alice.says("stand still")
+            wait_until(lambda: supervisor.next(2) is None, "it is silent for longer than systemd would wait")
+            server.process.send_signal(signal.SIGUSR1)
+            wait_until(lambda: "statistics: " in server.log, "the loop goes on")
+        server.process.kill()
+        server.process.wait()
+
+
+def test_a_watchdog_that_is_anothers_is_not_fed(tmp_path: Path) -> None:
+    with supervised(tmp_path, WATCHDOG_USEC="100000", WATCHDOG_PID="1") as (_, supervisor):
+        supervisor.hears("READY=1")
+        assert supervisor.next(1) is None
+
+
+@pytest.mark.parametrize("place", ["", "nonsense", "/nowhere/notify", "@nobody-listens-there"])
+def test_without_anybody_to_tell_the_server_runs_as_usual(place: str) -> None:
+    with Server(environment={"NOTIFY_SOCKET": place}) as server, server.join("alice") as alice:
+        alice.does_not_see(b"refused")
+        assert server.stop() == 0
+
+
+# --- journald --------------------------------------------------------------------------------------------------------
+
+
+def in_journal(log_format: str = "text") -> Server:
+    journal = 'JOURNAL_STREAM=$(stat -Lc %d:%i /proc/self/fd/2) exec "$@"'
+    return Server(before=["sh", "-c", journal, "sh"], log_format=log_format, log_level="debug")
+
+
+def test_journald_gets_priorities_and_no_second_timestamp() -> None:
+    with in_journal() as server:
+        with server.join("alice"):
+            pass
+        assert server.stop() == 0
+        lines = [line for line in server.log.splitlines() if line.startswith("<")]
+    assert re.match(r"<6>listening on 127\.0\.0\.1:\d+", lines[0])
+    assert re.match(r"<6>stopped: 0 messages", lines[-1])
+    assert all(re.match(r"<[3467]>[a-z]", line) for line in lines)
+
+
+def test_journald_gets_json_with_its_priority_in_front() -> None:
+    with in_journal("json") as server, server.join("alice"):
+        (line,) = [line for line in server.log.splitlines() if "listening on" in line]
+    assert line.startswith("<6>{")
+    assert json.loads(line[3:])["level"] == "info"
+
+
+def test_a_log_that_is_not_journalds_has_times_with_their_zone() -> None:
+    with Server(environment={"JOURNAL_STREAM": "8:1234", "TZ": "Asia/Kolkata"}) as server:
+        (line,) = [line for line in server.log.splitlines() if "listening on" in line]
+    assert re.match(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}\+05:30 INFO listening on 127\.0\.0\.1:", line)
+
+
+# --- The unit --------------------------------------------------------------------------------------------------------
+
+
+def settings_of(unit: Path) -> dict[str, list[str]]:
+    settings: dict[str, list[str]] = {}
+    for line in unit.read_text().splitlines():
+        if "=" in line and not line.startswith("#"):
+            name, _, value = line.partition("=")
+            settings.setdefault(name, []).append(value)
+    return settings
+
+
+def test_systemd_rates_the_unit_as_well_protected() -> None:
+    done = subprocess.run(
+        [need("systemd-analyze"), "security", "--offline=true", "--no-pager", "--threshold=30", str(UNIT)],
+        capture_output=True, text=True, timeout=DEADLINE_S, check=False,
+    )  # fmt: skip
+    found = re.search(r"Overall exposure level for gchat.service: ([\d.]+)", done.stdout)
+    assert found, done.stderr
+    assert float(found[1]) <= 3.0
+    assert done.returncode == 0
+
+
+def test_systemd_understands_every_line_of_the_unit(tmp_path: Path) -> None:
+    (tmp_path / "gchat.service").write_text(UNIT.read_text().replace("/opt/gchat/bin/gchat-server", "/bin/true"))
+    done = subprocess.run(
+        [need("systemd-analyze"), "verify", "--man=no", str(tmp_path / "gchat.service")],
+        capture_output=True, text=True, timeout=DEADLINE_S, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_the_command_of_the_unit_starts_and_its_comments_name_its_files(tmp_path: Path) -> None:
+    settings = settings_of(UNIT)
+    (command,) = settings["ExecStart"]
+    assert "--db /var/lib/gchat/history.db" in UNIT.read_text().split("[Unit]")[0]
+    words = shlex.split(command)
+    assert words[words.index("--db") + 1] == "/var/lib/gchat/history.db"
+    assert settings["StateDirectory"] == ["gchat"]
+    (tmp_path / "gchat.toml").write_bytes((UNIT.parent / "gchat.toml").read_bytes())
+    moved = [word.replace("/var/lib/gchat", str(tmp_path)).replace("/etc", str(tmp_path)) for word in words[1:]]
+    token = settings["Environment"][0].partition("=")[2].replace("/var/lib/gchat", str(tmp_path))
+    with Server("127.0.0.1", *moved, environment={"GCHAT_ADMIN_TOKEN_FILE": token}) as server, server.join("alice"):
+        assert f"history: {tmp_path}/history.db" in server.log
+
+
+def allowed_calls() -> set[str]:
+    """Return the system calls that the unit's filter lets through."""
+    groups: dict[str, set[str]] = {}
+    listed = subprocess.run(
+        [need("systemd-analyze"), "syscall-filter", "--no-pager"], capture_output=True, text=True, check=True
+    )
+    group = ""
+    for line in listed.stdout.splitlines():
+        name = line.strip()
+        if line.startswith("@"):
+            group = name
+        elif name and not name.startswith("#"):
+            groups.setdefault(group, set()).add(name)
+
+    def calls(name: str) -> set[str]:
+        if not name.startswith("@"):
+            return {name}
+        return set().union(*(calls(member) for member in groups[name]))
+
+    allowed: set[str] = set()
+    for words in settings_of(UNIT)["SystemCallFilter"]:
+        for name in words.removeprefix("~").split():
+            allowed = allowed - calls(name) if words.startswith("~") else allowed | calls(name)
+    return allowed
+
+
+def test_the_server_makes_no_call_that_the_unit_forbids(tmp_path: Path) -> None:
+    allowed, trace = allowed_calls(), tmp_path / "trace"
+    traced = [need("strace"), "-D", "-f", "-qq", "-o", str(trace), "-e", "signal=none"]
+    limited = ["sh", "-c", 'ulimit -n 4096; exec "$@"', "sh", *traced]  # LimitNOFILE= sets both limits, as this does
+    with Server(before=limited, environment={"GCHAT_ADMIN_ENABLED": "true"}) as server:
+        with server.join("alice") as alice, server.join("bob") as bob:
+            alice.says("hello", "/topic something", "/search hello")
+            bob.sees("[alice] hello")
+            page = re.search(r"admin page: (http://\S+)", server.log)
+            assert page
+            subprocess.run([need("curl"), "-sf", page[1] + "metrics"], check=True, stdout=subprocess.DEVNULL)
+        assert server.stop() == 0
+        wait_until(lambda: "exit_group(" in trace.read_text(errors="replace"), "the trace is complete")
+    made = {found[1] for found in re.finditer(r"^\d+ +(\w+)\(", trace.read_text(errors="replace"), re.MULTILINE)}
+    assert {"epoll_create1", "accept4", "fdatasync"} <= made
+    assert made - allowed == set()
+    assert not re.search(r"mmap\([^)]*PROT_WRITE\|PROT_EXEC", trace.read_text(errors="replace"))
