@@ -115,7 +115,7 @@ class Door:
         if after_bom(start.heard).startswith(ANY_OPENING):
             start.heard = after_bom(start.heard)
         elif isinstance(foreign := sniff(start.heard, ended=start.has_ended), Foreign):
-            self._never_in(peer, CloseReason.FOREIGN)
+            self._never_in(peer, CloseReason.FOREIGN, foreign.name)
             self._part(sock, foreign.answer)
             return None
         try:
@@ -153,9 +153,9 @@ class Door:
         told = b"" if refusal.code is Code.REPLACED else rich.encode(Refused(refusal.code, refusal.message))
         self._part(sock, told + b"".join(map(rich.encode, answers)))
 
-    def _never_in(self, peer: Peer, reason: CloseReason) -> None:
+    def _never_in(self, peer: Peer, reason: CloseReason, what: str = "") -> None:
         self._app.closed[reason] += 1
-        logger.debug("never in: %s: %s", peer.address, reason.value)
+        logger.debug("never in: %s: %s %s", peer.address, reason.value, what)
 
     def _hear(self, sock: socket.socket) -> _Start:
         """Return the first line of a peer, or as much of it as comes in time. Raises OSError.
