@@ -13,6 +13,8 @@ from typing import Annotated, Any, TypeVar
 import msgspec
 from msgspec import Meta, Struct
 
+from gchat.protocol.secret import HasToken
+
 #: What a client's first line begins with, of any version, and of ours. A JSON object may follow: an Opening.
 ANY_OPENING, OPENING = b"GCHAT/", b"GCHAT/1"
 
@@ -31,7 +33,7 @@ class After(Struct, frozen=True):
     seq: Seq
 
 
-class Opening(Struct, frozen=True, omit_defaults=True):
+class Opening(HasToken, Struct, frozen=True, omit_defaults=True):
     """What a client says of itself in its first line."""
 
     nick: str = ""
@@ -137,7 +139,7 @@ class Event(
     """Something that a client is told."""
 
 
-class Welcome(Event, frozen=True):
+class Welcome(HasToken, Event, frozen=True):
     """The answer to the opening."""
 
     server: str
