@@ -1,0 +1,139 @@
+"""Which thread and process a link belongs to, and what becomes of a link when either ends.
+
+A link's socket and greenlets live on the event loop of one thread. So:
+1. A link is used from the thread that connected it. From another thread, and in a forked child, it raises LinkMisused.
+2. A forked child closes its copy of each connection, without a word to the server: the parent goes on with it.
+3. At the end of the interpreter open links are closed, and what may not have been said is a warning.
+4. A thread that had no event loop before its first link has none after its last one: no descriptor and no thread is
+   left.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import threading
+import warnings
+from typing import Protocol
+from weakref import WeakSet
+
+import gevent
+from gevent._hub_local import get_hub_if_exists
+
+from gchat.protocol.errors import GchatError
+
+
+class LinkMisused(GchatError):
+    """A link was used where it cannot work; the text says which rule was broken."""
+
+
+class Unacknowledged(GchatError):
+    """The server has not acknowledged everything that was asked: nobody knows whether it was said."""
+
+    def __init__(self, address: str, texts: list[str]) -> None:
+        what = "1 message was" if len(texts) == 1 else f"{len(texts):,} messages were"
+        super().__init__(f"{what} not acknowledged by {address} and may not have been said")
+        self.texts = texts
+
+
+class Owned(Protocol):
+    """What is owned here: a link."""
+
+    address: str
+    ownership: Ownership
+
+    def close(self) -> None:
+        """Say what is owed and let go of everything. Raises Unacknowledged."""
+
+    def abandon(self) -> None:
+        """Let go of everything in a forked child, without waiting and without touching the connection."""
+
+    def unacknowledged(self) -> list[str]:
+        """Return what was asked and not answered."""
+
+
+class _Here(threading.local):
+    """This thread's own: its open links, and whether its event loop came with them."""
+
+    def __init__(self) -> None:
+        self.links: set[Owned] = set()
+        self.has_our_loop = False
+
+
+_here = _Here()
+_open: WeakSet[Owned] = WeakSet()
+
+
+class Ownership:
+    """The ownership of one link, by the thread and process that make it."""
+
+    def __init__(self) -> None:
+        self._pid = os.getpid()
+        self._links = _here.links
+        self._thread = threading.current_thread().name
+
+    def begin(self, link: Owned) -> None:
+        """Own the link from now on; call it before the event loop is needed."""
+        if not _here.links:
+            is_main = threading.current_thread() is threading.main_thread()
+            _here.has_our_loop = not is_main and get_hub_if_exists() is None
+        _here.links.add(link)
+        _open.add(link)
+
+    def end(self, link: Owned) -> None:
+        """Own it no more: everything of it is closed."""
+        _here.links.discard(link)
+        _open.discard(link)
+        if not _here.links and _here.has_our_loop and gevent.getcurrent().parent is None:
+            _here.has_our_loop = False
+            gevent.get_hub().destroy(destroy_loop=True)
+
+    @property
+    def is_inherited(self) -> bool:
+        """Whether this is a forked child of the process that connected."""
+        return self._pid != os.getpid()
+
+    @property
+    def is_here(self) -> bool:
+        """Whether this thread of this process is the owner."""
+        return self._links is _here.links and not self.is_inherited
+
+    def check(self) -> None:
+        """Raise LinkMisused unless this is the owner."""
+        if self.is_here:
+            return
+        if self.is_inherited:
+            raise LinkMisused("the connection belongs to the parent process: connect again after a fork")
+        raise LinkMisused(f'the link belongs to the thread "{self._thread}": use it there, or connect in this thread')
+
+    def check_can_wait(self) -> None:
+        """Raise LinkMisused where waiting would stop the event loop: in a signal handler that interrupts it."""
+        self.check()
+        if gevent.getcurrent() is get_hub_if_exists():
+            raise LinkMisused("a signal handler cannot wait for the server: say less there, or use stop() or close()")
+
+
+def _end_in_child() -> None:
+    mine = list(_here.links)
+    _here.links.clear()
+    _open.clear()
+    if mine:
+        gevent.reinit()
+    for link in mine:
+        link.abandon()
+
+
+def _end_with_interpreter() -> None:
+    for link in list(_open):
+        try:
+            link.ownership.check()
+            link.close()
+        except LinkMisused:  # of another thread, which nobody can ask any more
+            if texts := link.unacknowledged():
+                warnings.warn(str(Unacknowledged(link.address, texts)), RuntimeWarning, stacklevel=1)
+        except Unacknowledged as error:
+            warnings.warn(str(error), RuntimeWarning, stacklevel=1)
+
+
+os.register_at_fork(after_in_child=_end_in_child)
+atexit.register(_end_with_interpreter)
