@@ -12,7 +12,7 @@ from gevent.event import Event
 
 from gchat.client.conversation import Conversation, Notice
 from gchat.client.greeting import may_be_line_chat, shown
-from gchat.client.keeper import READ_BYTES, ConnectFailed, Keeper, raw
+from gchat.client.keeper import READ_BYTES, ConnectFailed, Keeper, NotGranted, raw
 from gchat.client.token_file import TokenFile
 from gchat.protocol import wire
 from gchat.protocol.errors import LineEndless, LineTooLong
@@ -33,7 +33,7 @@ FOR_GOOD = ("kicked", "banned")
 LINES_AT_ONCE = 512
 
 
-class Exchange(Keeper):
+class Exchange(Keeper[Notice]):
     """A conversation kept over connections. What is asked of `conversation` goes out with _push()."""
 
     #: A ping goes out so often, while no other is under way; the answer is the lag.
@@ -214,7 +214,7 @@ class Exchange(Keeper):
             self._answered.set()
             if denied := self.conversation.denied:
                 self._say_goodbye()
-                raise ConnectFailed(self.address, shown(denied.encode()), final=not self.conversation.was_granted)
+                raise NotGranted(self.address, shown(denied.encode()), final=not self.conversation.was_granted)
 
     def _is_for_good(self, closing: wire.Closing) -> bool:
         """Return whether there is no sense in another connection after `closing`."""

@@ -8,16 +8,18 @@ import os
 import random
 import socket as names  # its constants and errors; the sockets are gevent's
 import time
-from typing import Any, Self
+from typing import Any, Generic, Self, TypeVar
 
 import gevent
 from gevent import socket
 from gevent.event import Event
 
 from gchat.client.conversation import Lost
-from gchat.client.inbox import Inbox
+from gchat.client.inbox import Inbox, TimedOut
 from gchat.client.ownership import Ownership, Unacknowledged
 from gchat.protocol.errors import GchatError
+
+NoticeT = TypeVar("NoticeT")
 
 READ_BYTES = 65536
 
@@ -33,6 +35,13 @@ class ConnectFailed(GchatError, ConnectionError):
         self.reason = reason
         self.final = final
         self.is_plain = is_plain
+
+
+class NotGranted(ConnectFailed):
+    """The server has not granted the nick or the room, without which nothing is to be said."""
+
+    def __str__(self) -> str:
+        return self.reason
 
 
 class LinkClosed(GchatError):
@@ -114,7 +123,7 @@ def _connected(family: int, address: Any) -> socket.socket:
     return sock
 
 
-class Keeper:
+class Keeper(Generic[NoticeT]):
     """Keeps a connection: one greenlet that dials, reads, and dials again after a while. A dialect is a subclass.
 
     Iterating yields notices, and ends after close() or stop(), or when the server has refused for good. One greenlet
@@ -170,6 +179,22 @@ class Keeper:
 
     def __iter__(self) -> Self:
         return self
+
+    def __next__(self) -> NoticeT:
+        self.ownership.check_can_wait()
+        notice: NoticeT = self._inbox.get()
+        return notice
+
+    def next(self, timeout_s: float | None = None) -> NoticeT | None:
+        """Return the next notice, or None if there is none within `timeout_s`. Raises LinkClosed after the last."""
+        try:
+            self.ownership.check_can_wait()
+            notice: NoticeT = self._inbox.get(timeout_s)
+        except TimedOut:
+            return None
+        except StopIteration:
+            raise LinkClosed(f"the link to {self.address} is closed: there is nothing more to iterate") from None
+        return notice
 
     @property
     def over(self) -> bool:

@@ -11,7 +11,7 @@ import secrets
 import time
 from collections.abc import Callable
 
-from gchat.client.conversation import Conversation, Notice
+from gchat.client.conversation import Conversation
 from gchat.client.exchange import Exchange
 from gchat.client.inbox import TimedOut
 from gchat.client.keeper import LinkClosed
@@ -39,22 +39,6 @@ class Link(Exchange):
     ack_s = 2.0
 
     _signals: StopSignals | None = None
-
-    def __next__(self) -> Notice:
-        self.ownership.check_can_wait()
-        notice: Notice = self._inbox.get()
-        return notice
-
-    def next(self, timeout_s: float | None = None) -> Notice | None:
-        """Return the next notice, or None if there is none within `timeout_s`. Raises LinkClosed after the last."""
-        self.ownership.check_can_wait()
-        try:
-            notice: Notice = self._inbox.get(timeout_s)
-        except TimedOut:
-            return None
-        except StopIteration:
-            raise LinkClosed(f"the link to {self.address} is closed: there is nothing more to iterate") from None
-        return notice
 
     @property
     def nick(self) -> str:
