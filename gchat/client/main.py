@@ -27,7 +27,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="gchat-client",
         description="Talk in a chat room, on a terminal or in a pipe. In a pipe each line of stdin is a message. "
         "Nothing is said until --nick and --room are granted, and nothing is printed but errors, on stderr; --listen, "
-        "--json and --plain print what others say on stdout. The exit code is 0 if the server has acknowledged every line.",
+        "--json and --plain print what others say. The exit code is 0 if the server has acknowledged every line.",
         epilog="On a terminal, /help shows what you can type. A token in $XDG_STATE_HOME/gchat brings you back under "
         "your nick after a crash. NO_COLOR in the environment does the same as --no-color.",
         allow_abbrev=False,
