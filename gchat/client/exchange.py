@@ -90,8 +90,7 @@ class Exchange(Keeper[Notice]):
                     raise
                 data = b""
             if not data:
-                why = shown(self._plain[0]) if self._plain else "the server closed the connection"
-                raise ConnectFailed(self.address, why)
+                raise ConnectFailed(self.address, self._farewell() or "the server closed the connection")
             self._decoder.feed(data)
         if isinstance(event, wire.Refused):
             raise ConnectFailed(self.address, shown(event.message.encode()), final=True)
@@ -114,6 +113,12 @@ class Exchange(Keeper[Notice]):
             if lines[0].strip():
                 self._plain.append(lines[0])
         return None
+
+    def _farewell(self) -> str:
+        """Return why a server has closed, in its own words: what gchat says last, what any other server says first."""
+        if not self._plain:
+            return ""
+        return shown(self._plain[-1] if self._plain[-1].startswith(b"> ") else self._plain[0])
 
     def _unanswered(self) -> ConnectFailed:
         plain = self._plain or ([bytes(self._decoder.rest)] if self._sock and self._decoder.rest else [])

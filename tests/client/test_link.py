@@ -377,6 +377,11 @@ def test_plain_is_worth_a_try_only_where_lines_of_chat_may_be_spoken(
     assert "it said" in failed.reason or not said.strip(b"{}").isascii() or said.startswith(b"{")
 
 
+def test_a_server_that_greets_and_then_turns_us_away_says_why_at_last() -> None:
+    failed = fails(partial(say, data=b"> Connected to the chat server (1 user online)\n[You] \n> You are banned\n"))
+    assert (failed.reason, failed.final) == ("You are banned", False)
+
+
 def test_a_server_that_answers_in_http_and_closes_is_shown_as_it_is() -> None:
     failed = fails(partial(say, data=b"HTTP/1.1 400 Bad Request\r\n\r\n"))
     assert (failed.reason, failed.is_plain) == ("HTTP/1.1 400 Bad Request", False)
