@@ -31,7 +31,7 @@ class ConnectFailed(GchatError, ConnectionError):
     """There is no connection. `final`: another attempt would fail likewise. `is_plain`: a PlainLink might work."""
 
     def __init__(self, address: str, reason: str, *, final: bool = False, is_plain: bool = False) -> None:
-        super().__init__(f"connect fail: {address}: {reason}")
+        super().__init__(f"cannot connect to {address}: {reason}")
         self.reason = reason
         self.final = final
         self.is_plain = is_plain

@@ -31,13 +31,12 @@ class TokenFile:
         if self._lock < 0 and not self._take():
             return ""
         try:
-            descriptor = os.open(self.path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+            text = self._text()
         except FileNotFoundError:
             return ""
-        try:
-            text = os.read(descriptor, 100).decode("ascii", "replace").strip()
-        finally:
-            os.close(descriptor)
+        except OSError:
+            self.release()
+            raise
         self._kept = text if _TOKEN.fullmatch(text) else ""
         return self._kept
 
@@ -68,6 +67,13 @@ class TokenFile:
         if self._lock >= 0:
             os.close(self._lock)
             self._lock = -1
+
+    def _text(self) -> str:
+        descriptor = os.open(self.path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            return os.read(descriptor, 100).decode("ascii", "replace").strip()
+        finally:
+            os.close(descriptor)
 
     def _take(self) -> bool:
         os.makedirs(os.path.dirname(self.path) or ".", mode=0o700, exist_ok=True)

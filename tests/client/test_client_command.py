@@ -330,12 +330,12 @@ def test_a_server_that_is_not_there_is_one_line_and_exit_code_1() -> None:
         sock.bind(("127.0.0.1", 0))
         port = sock.getsockname()[1]
         done = run([*COMMAND, "127.0.0.1", str(port)])
-        assert_refused(done, 1, f"connect fail: 127.0.0.1:{port}: connection refused")
+        assert_refused(done, 1, f"cannot connect to 127.0.0.1:{port}: connection refused")
 
 
 @pytest.mark.parametrize("host", ["no such host", "a..b", "\x1b[2J", "x" * 300, "/nonexistent/socket"])
 def test_a_host_that_cannot_be_is_one_line_and_exit_code_1(host: str) -> None:
-    assert_refused(run([*COMMAND, host]), 1, "connect fail: ")
+    assert_refused(run([*COMMAND, host]), 1, "cannot connect to ")
 
 
 def test_a_server_that_comes_back_gets_what_was_said_meanwhile_once() -> None:
@@ -405,7 +405,7 @@ def test_a_server_that_is_no_chat_is_one_line_without_a_hint() -> None:
             with sock:
                 sock.sendall(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n")
             code, complaint = ended(process)
-    assert (code, complaint) == (1, f"gchat-client: connect fail: 127.0.0.1:{port}: HTTP/1.1 400 Bad Request\n")
+    assert (code, complaint) == (1, f"gchat-client: cannot connect to 127.0.0.1:{port}: HTTP/1.1 400 Bad Request\n")
 
 
 def test_an_address_with_its_port_is_one_argument(server: Server) -> None:

@@ -300,7 +300,7 @@ def test_a_refused_connection_is_one_line() -> None:
     with pytest.raises(ConnectFailed) as failed:
         connect("127.0.0.1", port)
 
-    assert str(failed.value) == f"connect fail: 127.0.0.1:{port}: connection refused"
+    assert str(failed.value) == f"cannot connect to 127.0.0.1:{port}: connection refused"
 
 
 @pytest.mark.parametrize(
@@ -315,7 +315,7 @@ def test_an_address_that_is_none_is_one_line(host: str, port: int, reason: str) 
     with pytest.raises(ConnectFailed) as failed:
         connect(host, port)
 
-    assert str(failed.value) == f"connect fail: {spelled(host, port)}: {reason}"
+    assert str(failed.value) == f"cannot connect to {spelled(host, port)}: {reason}"
 
 
 def fails(handler: Callable[[socket.socket], object]) -> ConnectFailed:
