@@ -26,8 +26,8 @@ MAX_LINE_BYTES = 8 * 1024 * 1024
 REPLACED = "replaced"
 REPLACED_AGAIN_S = 60.0
 
-#: Codes of a Closing after which no other connection is tried: the operator does not want this user.
-FOR_GOOD = ("kicked", "banned")
+#: Codes of a Closing after which no other connection is tried: the user has left, or the operator wants it so.
+FOR_GOOD = ("quit", "kicked", "banned")
 
 #: Lines heard at once.
 LINES_AT_ONCE = 512

@@ -116,7 +116,7 @@ class Peer:
             case wire.Ping():
                 self._tell(wire.Pong(id=request.id))
             case wire.Quit():
-                self._tell(wire.Closing(reason="Goodbye"))
+                self._tell(wire.Closing(reason="Goodbye", code="quit"))
                 self.leave()
 
     def _enter(self, opening: wire.Opening) -> None:

@@ -747,6 +747,18 @@ def test_a_server_that_says_nothing_takes_no_longer_than_the_timeout() -> None:
     assert isinstance(failed.value, ConnectionError)
 
 
+def test_a_program_that_asks_to_leave_has_left_and_does_not_come_back(server: FakeServer) -> None:
+    with connect("127.0.0.1", server.port) as chat:
+        seen = Listener(chat)
+        chat.say("bye")
+        chat.ask(wire.Quit())
+        seen.ends()
+        assert [type(notice) for notice in seen.notices] == [Welcome, Live, Sent, Closing]
+        with pytest.raises(LinkClosed):
+            chat.say("still here?")
+    assert server.accepted == 1
+
+
 # --- The nick, the room and the token --------------------------------------------------------------------------------
 
 
@@ -809,6 +821,19 @@ def test_with_a_suffix_the_first_free_nick_is_taken(server: FakeServer) -> None:
         assert chat.nick == "ci-3"
         chat.say("hi")
     assert [(said.from_, said.text) for said in server.chat.log] == [("ci-3", "hi")]
+
+
+def test_suffixes_do_not_pile_up_over_connections(server: FakeServer) -> None:
+    server.chat.taken |= {"ci", "ci-2"}
+    with connect("127.0.0.1", server.port, nick="ci", nick_suffix=True) as chat:
+        for number in range(3, 7):
+            assert chat.nick == f"ci-{number}"
+            server.chat.taken.add(chat.nick)
+            server.chat.lineages.clear()
+            server.cut()
+            wait_until(lambda: chat.nick == f"ci-{number + 1}" and chat.connected, "another one")  # noqa: B023
+        chat.say("hi")
+    assert server.chat.log[-1].from_ == "ci-7"
 
 
 def replace(server: FakeServer) -> None:

@@ -174,6 +174,33 @@ def test_a_forked_child_cannot_use_the_link_and_may_connect_itself_and_the_paren
         reader.sees("< The user parent left")
 
 
+def test_a_child_whose_event_loop_runs_at_once_takes_nothing_from_the_parent_and_finds_names(server: Server) -> None:
+    """The child would go on with the parent's greenlets, and its look-ups with threads that are not there."""
+    script = """
+os.register_at_fork(after_in_child=lambda: gevent.sleep(0.05))
+chat = connect("localhost", port, nick="names")
+pids = []
+for number in range(5):
+    pid = os.fork()
+    if not pid:
+        with connect("localhost", port, nick=f"named{number}") as own:
+            own.say(f"child {number}")
+        sys.exit(0)
+    pids.append(pid)
+    chat.say(f"parent {number}")
+    assert chat.wait_acked(20)
+    gevent.sleep(0.1)
+for pid in pids:
+    assert os.waitpid(pid, 0)[1] == 0
+"""
+    with server.join() as reader:
+        assert run(server, script) == (0, "", "")
+        wait_until(lambda: all(f"] child {number}\n" in server.shown for number in range(5)), "the children are heard")
+        for number in range(5):
+            reader.sees(f"[names] parent {number}")
+        assert reader.received.count(b"New user names ") == 1
+
+
 def test_a_child_that_does_nothing_with_the_link_does_not_end_it(server: Server) -> None:
     script = """
 import multiprocessing

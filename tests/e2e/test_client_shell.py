@@ -84,11 +84,17 @@ def test_in_the_background_it_goes_on_while_keys_are_typed_and_in_the_foreground
             wait_until(lambda: f"[ann] news {number}\n" in (tmp_path / "log").read_text(), "it is heard")  # noqa: B023
         state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
         assert state in "SR"
+        assert processor_s(pid) < 1.5, "it waits, and does not ask again and again"
         screen.says("fg")
         screen.says("from the foreground")
         assert ann.sees("[bg]") == "[bg] from the foreground"
         os.kill(pid, signal.SIGTERM)
         ann.sees("< The user bg left")
+
+
+def processor_s(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def pid_of(screen: Screen) -> int:
