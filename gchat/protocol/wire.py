@@ -10,8 +10,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, TypeVar
 
-import msgspec
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, ValidationError, json
 
 from gchat.protocol.secret import HasToken
 
@@ -338,11 +337,10 @@ AnyEvent = (
 # --- Lines -----------------------------------------------------------------------------------------------------------
 
 _T = TypeVar("_T")
-
-_encoder = msgspec.json.Encoder()
-_opening_decoder = msgspec.json.Decoder(Opening)
-_request_decoder: msgspec.json.Decoder[AnyRequest] = msgspec.json.Decoder(AnyRequest)
-_event_decoder: msgspec.json.Decoder[AnyEvent] = msgspec.json.Decoder(AnyEvent)
+_encoder = json.Encoder()
+_opening_decoder = json.Decoder(Opening)
+_request_decoder: json.Decoder[AnyRequest] = json.Decoder(AnyRequest)
+_event_decoder: json.Decoder[AnyEvent] = json.Decoder(AnyEvent)
 
 #: How every event is announced that this version knows.
 EVENT_TYPES = frozenset(str(kind.__struct_config__.tag) for kind in AnyEvent.__args__)
@@ -373,10 +371,10 @@ class _Any(Struct):
     id: Id = ""
 
 
-_any_decoder = msgspec.json.Decoder(_Any)
+_any_decoder = json.Decoder(_Any)
 
 
-def _decoded(decoder: msgspec.json.Decoder[_T], text: bytes) -> _T:
+def _decoded(decoder: json.Decoder[_T], text: bytes) -> _T:
     """Return what `text` says. Raises ValueError; msgspec alone has another error for what is nested too deeply."""
     try:
         return decoder.decode(text)
@@ -396,7 +394,7 @@ def event(text: bytes) -> AnyEvent | None:
     """Return what a line from the server tells; None for a type that is not known here. Raises ValueError."""
     try:
         return _decoded(_event_decoder, text)
-    except msgspec.ValidationError:
+    except ValidationError:
         if _decoded(_any_decoder, text).type not in EVENT_TYPES:
             return None
         raise
