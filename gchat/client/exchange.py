@@ -13,6 +13,7 @@ from gevent.event import Event
 from gchat.client.conversation import Conversation, Notice
 from gchat.client.greeting import may_be_line_chat, shown
 from gchat.client.keeper import READ_BYTES, ConnectFailed, Keeper, NotGranted, raw
+from gchat.client.place import Place
 from gchat.client.token_file import TokenFile
 from gchat.protocol import wire
 from gchat.protocol.errors import LineEndless, LineTooLong
@@ -56,6 +57,7 @@ class Exchange(Keeper[Notice]):
         self.lag_s: float | None = None  # how long the last ping took
         self.refused: wire.Refused | None = None  # the last refusal
         self._token_file = token_file
+        self._place = Place(conversation.position) if listen else None
         self._decoder = LineDecoder(MAX_LINE_BYTES)
         self._first: list[Notice] = []  # from the line that answers the opening
         self._plain: list[bytes] = []  # what the server said before that
@@ -179,6 +181,10 @@ class Exchange(Keeper[Notice]):
     def _refused(self, reason: str) -> None:
         self._answered.set()
         self._inbox.put(wire.Closing(reason=reason))
+
+    def _taken(self, notice: Notice) -> None:
+        if self._place:
+            self._place.take(notice)
 
     def _stalled(self) -> None:
         self._answered.set()

@@ -183,6 +183,7 @@ class Keeper(Generic[NoticeT]):
     def __next__(self) -> NoticeT:
         self.ownership.check_can_wait()
         notice: NoticeT = self._inbox.get()
+        self._taken(notice)
         return notice
 
     def next(self, timeout_s: float | None = None) -> NoticeT | None:
@@ -194,6 +195,7 @@ class Keeper(Generic[NoticeT]):
             return None
         except StopIteration:
             raise LinkClosed(f"the link to {self.address} is closed: there is nothing more to iterate") from None
+        self._taken(notice)
         return notice
 
     @property
@@ -308,6 +310,9 @@ class Keeper(Generic[NoticeT]):
 
     def _refused(self, reason: str) -> None:
         """Tell that the server has refused for good."""
+
+    def _taken(self, notice: NoticeT) -> None:
+        """Know that the program has taken `notice` from the iteration."""
 
     def _stalled(self) -> None:
         """Know that the reader waits for the iteration, or that there is none any more."""

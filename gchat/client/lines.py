@@ -63,7 +63,8 @@ def run(chat: Link | PlainLink, *, listen: bool, as_json: bool, is_typed: bool) 
     """
     pipes = _Pipes(chat, listen=listen, as_json=as_json, is_typed=is_typed)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        gevent.signal_handler(number, pipes.interrupt)
+        if signal.getsignal(number) is not signal.SIG_IGN:  # nohup, or a script that has put us into the background
+            gevent.signal_handler(number, pipes.interrupt)
     return pipes.run()
 
 
@@ -202,6 +203,8 @@ class _Pipes:
             except OSError as error:
                 if error.errno == errno.EIO and self._is_typed and _is_in_background():
                     continue
+                if error.errno in (errno.EIO, errno.EBADF):  # the terminal is gone, or nohup has made it write-only
+                    return
                 raise
             if not data:
                 return

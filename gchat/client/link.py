@@ -57,8 +57,13 @@ class Link(Exchange):
 
     @property
     def position(self) -> wire.After | None:
-        """The place in the room up to which everything was received: connect(after=…) goes on behind it."""
+        """The place in the room up to which everything was received."""
         return self.conversation.position
+
+    @property
+    def place(self) -> wire.After | None:
+        """The place in the room up to which everything was iterated: connect(after=…) goes on behind it."""
+        return self._place.after if self._place else self.position
 
     # --- Asking ----------------------------------------------------------------------------------------------------
 
@@ -196,8 +201,8 @@ def connect(
     `after`: none for a bot, or it would answer them; None is as many as the server likes. With `listen=False` nothing
     is kept to be iterated, for a program that only speaks.
 
-    Coming back: `token` and `after` are an earlier link's `token` and `position`: they bring back its nick, and what
-    was missed. A `token_file` keeps the token by itself.
+    Coming back: `token` and `after` are an earlier link's `token` and `place`: they bring back its nick, and what was
+    missed. A `token_file` keeps the token by itself.
 
     Without a server: ConnectFailed, an OSError, after `timeout_s` (connect_s) at most; with `wait` there is a link all
     the same, and Lost tells of each attempt. If the nick is taken or the room cannot be: Refused tells, and the link

@@ -11,13 +11,20 @@ from gchat.client.ownership import LinkMisused
 
 
 class StopSignals:
-    """Calls `stop` at the first SIGINT (Ctrl+C) or SIGTERM; the second one does what it did before."""
+    """Calls `stop` at the first SIGINT (Ctrl+C) or SIGTERM; the second one does what it did before.
+
+    A signal that is ignored, as SIGINT in the background of a script, stays ignored.
+    """
 
     def __init__(self, stop: Callable[[], object]) -> None:
         if threading.current_thread() is not threading.main_thread():
             raise LinkMisused("stop_on_signals works in the main thread only: Python handles signals there")
         self._stop = stop
-        self._before = {number: signal.signal(number, self._handle) for number in (signal.SIGINT, signal.SIGTERM)}
+        self._before = {
+            number: signal.signal(number, self._handle)
+            for number in (signal.SIGINT, signal.SIGTERM)
+            if signal.getsignal(number) is not signal.SIG_IGN
+        }
 
     def restore(self) -> None:
         """Handle signals as before."""

@@ -214,6 +214,16 @@ def test_without_stdin_it_connects_and_leaves(server: Server) -> None:
     assert (done.returncode, done.stderr) == (0, b"")
 
 
+def test_a_stdin_that_cannot_be_read_is_at_its_end(server: Server) -> None:
+    done = subprocess.run(
+        ["bash", "-c", 'exec "$@" 0>/dev/null', "bash", *at(server)],
+        capture_output=True,
+        timeout=DEADLINE_S,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
 def test_stdin_stays_as_it_is_for_the_next_program(server: Server) -> None:
     reader, writer = os.pipe()
     with closing(os.fdopen(reader)), os.fdopen(writer, "wb", buffering=0) as pipe:

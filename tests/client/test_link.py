@@ -20,6 +20,7 @@ from gchat.client import (
     Back,
     Closing,
     ConnectFailed,
+    Conversation,
     Delivered,
     Found,
     Gap,
@@ -538,7 +539,7 @@ def test_who_answers_everything_in_a_flood_is_told_what_was_skipped(server: Fake
 
 
 def test_an_inbox_that_is_full_and_in_a_hurry_stays_small() -> None:
-    link = Link("127.0.0.1", 1, conversation=None)  # type: ignore[arg-type]  # only its way to squeeze is wanted
+    link = Link("127.0.0.1", 1, Conversation("a"))
     inbox = link._inbox = Inbox(10, link._squeeze)
     with inbox.hurry():
         for seq in range(1, 1001):

@@ -92,6 +92,22 @@ def test_in_the_background_it_goes_on_while_keys_are_typed_and_in_the_foreground
         ann.sees("< The user bg left")
 
 
+def test_nohup_keeps_it_when_the_terminal_goes(server: Server, tmp_path: Path) -> None:
+    with server.join("eve", "nohup") as eve:
+        with shell(tmp_path) as screen:
+            screen.says(f"nohup {command(server, '--nick', 'stay', '--room', 'nohup', '--listen')} > log & echo pid=$!")
+            eve.sees("> New user stay")
+            wait_until(lambda: any(line.startswith("pid=") for line in screen.lines), "the shell goes on")
+            pid = next(int(line[4:]) for line in screen.lines if line.startswith("pid="))
+            screen.says("exit")
+        os.kill(pid, signal.SIGHUP)
+        eve.says("still there?")
+        wait_until(lambda: "[eve] still there?\n" in (tmp_path / "log").read_text(), "it is heard")
+        assert "stdin" not in (tmp_path / "log").read_text()
+        os.kill(pid, signal.SIGTERM)
+        eve.sees("< The user stay left")
+
+
 def processor_s(pid: int) -> float:
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
