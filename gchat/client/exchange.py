@@ -14,6 +14,7 @@ from gchat.client.conversation import Conversation, Notice
 from gchat.client.greeting import may_be_line_chat, shown
 from gchat.client.keeper import READ_BYTES, ConnectFailed, Keeper, NotGranted, raw
 from gchat.client.place import Place
+from gchat.client.place_file import PlaceFile
 from gchat.client.token_file import TokenFile
 from gchat.protocol import wire
 from gchat.protocol.errors import LineEndless, LineTooLong
@@ -51,12 +52,14 @@ class Exchange(Keeper[Notice]):
         *,
         listen: bool = True,
         token_file: TokenFile | None = None,
+        place_file: PlaceFile | None = None,
     ) -> None:
         super().__init__(host, port, listen=listen)
         self.conversation = conversation
         self.lag_s: float | None = None  # how long the last ping took
         self.refused: wire.Refused | None = None  # the last refusal
         self._token_file = token_file
+        self._place_file = place_file
         self._place = Place(conversation.position) if listen else None
         self._decoder = LineDecoder(MAX_LINE_BYTES)
         self._first: list[Notice] = []  # from the line that answers the opening
@@ -185,6 +188,10 @@ class Exchange(Keeper[Notice]):
     def _taken(self, notice: Notice) -> None:
         if self._place:
             self._place.take(notice)
+
+    def _dealt_with(self) -> None:
+        if self._place and self._place_file:
+            self._place_file.store(self._place.after)
 
     def _stalled(self) -> None:
         self._answered.set()

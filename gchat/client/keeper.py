@@ -182,6 +182,7 @@ class Keeper(Generic[NoticeT]):
 
     def __next__(self) -> NoticeT:
         self.ownership.check_can_wait()
+        self._dealt_with()
         notice: NoticeT = self._inbox.get()
         self._taken(notice)
         return notice
@@ -190,6 +191,7 @@ class Keeper(Generic[NoticeT]):
         """Return the next notice, or None if there is none within `timeout_s`. Raises LinkClosed after the last."""
         try:
             self.ownership.check_can_wait()
+            self._dealt_with()
             notice: NoticeT = self._inbox.get(timeout_s)
         except TimedOut:
             return None
@@ -313,6 +315,9 @@ class Keeper(Generic[NoticeT]):
 
     def _taken(self, notice: NoticeT) -> None:
         """Know that the program has taken `notice` from the iteration."""
+
+    def _dealt_with(self) -> None:
+        """Know that the program has dealt with everything that it has taken: it asks for more."""
 
     def _stalled(self) -> None:
         """Know that the reader waits for the iteration, or that there is none any more."""

@@ -15,6 +15,7 @@ from gchat.client.conversation import Conversation
 from gchat.client.exchange import Exchange
 from gchat.client.inbox import TimedOut
 from gchat.client.keeper import LinkClosed
+from gchat.client.place_file import PlaceFile
 from gchat.client.signals import StopSignals
 from gchat.client.token_file import TokenFile
 from gchat.protocol import wire
@@ -192,6 +193,7 @@ def connect(
     strict: bool = False,
     nick_suffix: bool = False,
     token_file: TokenFile | str | None = None,
+    place_file: str = "",
     stop_on_signals: bool = False,
     timeout_s: float | None = None,
 ) -> Link:
@@ -202,7 +204,8 @@ def connect(
     is kept to be iterated, for a program that only speaks.
 
     Coming back: `token` and `after` are an earlier link's `token` and `place`: they bring back its nick, and what was
-    missed. A `token_file` keeps the token by itself.
+    missed. A `token_file` keeps the token, a `place_file` the place: a program that is started again, even after it was
+    killed, gets every event that it has not dealt with, and only the last one of the others again.
 
     Without a server: ConnectFailed, an OSError, after `timeout_s` (connect_s) at most; with `wait` there is a link all
     the same, and Lost tells of each attempt. If the nick is taken or the room cannot be: Refused tells, and the link
@@ -212,17 +215,18 @@ def connect(
     With `stop_on_signals` the first Ctrl+C or SIGTERM ends the iteration, as if there were no more to come.
     """
     kept = TokenFile(token_file) if isinstance(token_file, str) else token_file
+    place = PlaceFile(place_file) if place_file else None
     conversation = Conversation(
         secrets.token_hex(4),
         nick=nick,
         room=room,
         token=token or (kept.load() if kept else ""),
-        after=after,
+        after=after or (place.load() if place else None),
         replay=replay,
         strict=strict,
         suffix=nick_suffix,
     )
-    link = Link(host, port, conversation, listen=listen, token_file=kept)
+    link = Link(host, port, conversation, listen=listen, token_file=kept, place_file=place)
     if timeout_s is not None:
         link.connect_s = timeout_s
     try:

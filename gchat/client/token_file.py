@@ -10,9 +10,10 @@ import fcntl
 import os
 import pwd
 import re
-import tempfile
 from contextlib import suppress
 from hashlib import sha256
+
+from gchat.client import whole_file
 
 #: What the server takes for a token; anything else is not sent.
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{16,64}")
@@ -45,14 +46,7 @@ class TokenFile:
         if self._lock < 0 or token == self._kept:
             return
         with suppress(OSError):
-            descriptor, path = tempfile.mkstemp(dir=os.path.dirname(self.path) or ".", prefix=".token-")  # 0600
-            try:
-                with open(descriptor, "w", encoding="ascii") as file:
-                    file.write(f"{token}\n")
-                os.replace(path, self.path)
-            except BaseException:
-                os.unlink(path)
-                raise
+            whole_file.replace(self.path, f"{token}\n".encode())
             self._kept = token
 
     def forget(self) -> None:

@@ -39,6 +39,7 @@ from gchat.client import (
 )
 from gchat.client.inbox import Inbox
 from gchat.client.keeper import dial, raw, spelled
+from gchat.client.place_file import PlaceFile
 from gchat.protocol import wire
 from tests.client.fake_server import FakeServer, Peer
 from tests.e2e.harness import DEADLINE_S
@@ -879,6 +880,31 @@ def test_a_token_file_keeps_the_user_and_is_for_one_at_a_time(server: FakeServer
     assert (tmp_path / "state" / "token").stat().st_mode & 0o777 == 0o600
     with connect("127.0.0.1", server.port, token_file=path) as again:
         assert (again.token, again.nick) == (token, "bot")
+
+
+def test_a_place_file_has_what_the_program_has_dealt_with(server: FakeServer, tmp_path: Path) -> None:
+    path = tmp_path / "place"
+
+    def kept() -> After | None:
+        return PlaceFile(str(path)).load()
+
+    assert kept() is None
+    with connect("127.0.0.1", server.port, place_file=str(path)) as chat:
+        for text in ("one", "two", "three"):
+            server.chat.speaks(text)
+        assert [type(chat.next(DEADLINE_S)) for _ in range(3)] == [Welcome, Live, Said]
+        assert kept() == After("epoch-0", 0)  # "one" is in hand
+        assert isinstance(chat.next(DEADLINE_S), Said)
+        assert kept() == After("epoch-0", 1)
+        chat.stop()
+        assert list(chat) == []
+        assert kept() == After("epoch-0", 2)
+    with connect("127.0.0.1", server.port, place_file=str(path)) as chat:
+        seen = Listener(chat)
+        seen.sees(Live)
+        assert seen.texts == ["three"]
+    path.write_text("no place")
+    assert kept() is None
 
 
 # --- Addresses -------------------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Self
 
 import pytest
@@ -29,9 +30,9 @@ def server() -> Iterator[Server]:
 class Script:
     """A script in a process of its own; it is ended with its `with` block."""
 
-    def __init__(self, server: Server, text: str) -> None:
+    def __init__(self, server: Server, text: str, *arguments: str) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-c", HEAD + text, str(server.port)],
+            [sys.executable, "-c", HEAD + text, str(server.port), *arguments],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             stdin=subprocess.PIPE,
@@ -306,6 +307,44 @@ print(len(failed), before, count())
         assert before.strip("()") == after.strip("()")
         assert reader.received.count(b"hi\n") <= 90
         wait_until(lambda: server.shown.count("] hi\n") >= 90, "all of them were heard")
+
+
+# --- Bots that are started again -------------------------------------------------------------------------------------
+
+SAVING = """
+files = {"token_file": sys.argv[2] + "/bot.token", "place_file": sys.argv[2] + "/bot.place"}
+with connect(port=port, nick=sys.argv[3], wait=True, **files) as chat:
+    for event in chat:
+        if isinstance(event, Said):
+            print(event.text, flush=True)
+        if isinstance(event, Told):
+            chat.tell(event.from_, f"you said {event.text}")
+"""
+
+
+def test_a_bot_that_saves_its_place_and_is_killed_misses_nothing(server: Server, tmp_path: Path) -> None:
+    heard: list[str] = []
+    with server.join("teller") as teller:
+        for round_ in range(4):
+            with Script(server, SAVING, str(tmp_path), "saver") as script:
+                if not round_:
+                    teller.sees("> New user saver")
+                teller.says(*(f"{round_}-{number}" for number in range(100)))
+                assert script.process.stdout
+                while not heard or heard[-1] != (f"{round_}-50" if round_ < 3 else "3-99"):
+                    heard.append(script.process.stdout.readline().rstrip("\n"))
+                    assert heard[-1], (heard, script.ends())
+                script.process.send_signal(signal.SIGKILL)
+    # The one that it was killed over may come twice, and no other.
+    assert len(heard) - len(set(heard)) <= 3
+    assert list(dict.fromkeys(heard)) == [f"{round_}-{number}" for round_ in range(4) for number in range(100)]
+
+
+def test_a_bot_answers_in_private(server: Server, tmp_path: Path) -> None:
+    with server.join("asker") as asker, Script(server, SAVING, str(tmp_path), "answerer"):
+        asker.sees("> New user answerer")
+        asker.says("/msg answerer psst")
+        asker.sees_bytes(b"you said psst\n")
 
 
 # --- Signals ---------------------------------------------------------------------------------------------------------
