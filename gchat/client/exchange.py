@@ -31,6 +31,12 @@ REPLACED_AGAIN_S = 60.0
 #: Codes of a Closing after which no other connection is tried: the user has left, or the operator wants it so.
 FOR_GOOD = ("quit", "kicked", "banned")
 
+#: Lines kept of what a server says in plain; above, and the last one.
+MAX_PLAIN = 50
+
+#: What others would have seen.
+SPOKEN = (wire.Say, wire.Act, wire.Tell, wire.Topic)
+
 #: Lines heard at once.
 LINES_AT_ONCE = 512
 
@@ -58,6 +64,7 @@ class Exchange(Keeper[Notice]):
         self.conversation = conversation
         self.lag_s: float | None = None  # how long the last ping took
         self.refused: wire.Refused | None = None  # the last refusal
+        self._untold: dict[str, str] = {}  # refusals of what was said, by id, until the iteration tells them
         self._token_file = token_file
         self._place_file = place_file
         self._place = Place(conversation.position) if listen else None
@@ -116,6 +123,7 @@ class Exchange(Keeper[Notice]):
             if isinstance(event, wire.Welcome | wire.Refused | wire.Closing):
                 return event
             if lines[0].strip():
+                self._plain[MAX_PLAIN:] = []
                 self._plain.append(lines[0])
         return None
 
@@ -185,9 +193,19 @@ class Exchange(Keeper[Notice]):
         self._answered.set()
         self._inbox.put(wire.Closing(reason=reason))
 
+    def unacknowledged(self) -> list[str]:
+        """See Keeper."""
+        return [request.text for request in self.conversation.pending.values() if isinstance(request, SPOKEN)]
+
+    def untold(self) -> list[str]:
+        """See Keeper."""
+        return list(self._untold.values())
+
     def _taken(self, notice: Notice) -> None:
         if self._place:
             self._place.take(notice)
+        if isinstance(notice, wire.Refused):
+            self._untold.pop(notice.id, None)
 
     def _dealt_with(self) -> None:
         if self._place and self._place_file:
@@ -221,7 +239,7 @@ class Exchange(Keeper[Notice]):
                 if event is None or (isinstance(event, wire.Pong) and self._ponged(event)):
                     continue
                 if isinstance(event, wire.Refused):
-                    self.refused = event
+                    self._note_refusal(event)
                 elif isinstance(event, wire.Closing):
                     self._why = event.reason
                     if event.code == REPLACED or event.code in FOR_GOOD:
@@ -233,6 +251,11 @@ class Exchange(Keeper[Notice]):
             if denied := self.conversation.denied:
                 self._say_goodbye()
                 raise NotGranted(self.address, shown(denied.encode()), final=not self.conversation.was_granted)
+
+    def _note_refusal(self, event: wire.Refused) -> None:
+        self.refused = event
+        if isinstance(self.conversation.pending.get(event.id), SPOKEN):
+            self._untold[event.id] = event.message
 
     def _is_for_good(self, closing: wire.Closing) -> bool:
         """Return whether there is no sense in another connection after `closing`."""

@@ -236,8 +236,10 @@ class Keeper(Generic[NoticeT]):
         """Say what is owed, say goodbye, and let go of everything. What has arrived can still be iterated.
 
         Takes `timeout_s` at most; without it, as long as the server goes on answering, up to close_s. Raises
-        Unacknowledged if that was not enough. A signal handler may call it: where it cannot wait, closing begins, and
-        the next close(), or the end of the `with` block or of the interpreter, waits for its end.
+        Unacknowledged, once, if that was not enough, or if something was refused and no iteration has told it.
+
+        A signal handler may call it: where it cannot wait, closing begins, and the next close(), or the end of the
+        `with` block or of the interpreter, waits for its end.
         """
         if self.ownership.is_inherited:
             return
@@ -256,9 +258,10 @@ class Keeper(Generic[NoticeT]):
             raise
         finally:
             self.ownership.end(self)
-        if (texts := self.unacknowledged()) and not self._is_reported:
+        texts, refusals = self.unacknowledged(), self.untold()
+        if (texts or refusals) and not self._is_reported:
             self._is_reported = True
-            raise Unacknowledged(self.address, texts)
+            raise Unacknowledged(self.address, texts, refusals)
 
     def abandon(self) -> None:
         """See ownership: let go of everything in a forked child."""
@@ -272,6 +275,10 @@ class Keeper(Generic[NoticeT]):
 
     def unacknowledged(self) -> list[str]:
         """Return what was said and not acknowledged, in order."""
+        return []
+
+    def untold(self) -> list[str]:
+        """Return why the server refused what was said, as far as no iteration has told it."""
         return []
 
     def _end(self, timeout_s: float) -> None:

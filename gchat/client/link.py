@@ -133,11 +133,6 @@ class Link(Exchange):
         self._wait_while(lambda: pending, timeout_s)
         return not pending
 
-    def unacknowledged(self) -> list[str]:
-        """See Keeper: what others would have seen."""
-        spoken = (wire.Say, wire.Act, wire.Tell, wire.Topic)
-        return [request.text for request in self.conversation.pending.values() if isinstance(request, spoken)]
-
     def _wait_while(self, is_unanswered: Callable[[], object], timeout_s: float | None = None) -> None:
         """Wait for what the server tells, until it is enough, or too late, or there will be no more."""
         ends_at = math.inf if timeout_s is None else time.monotonic() + timeout_s

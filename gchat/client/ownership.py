@@ -28,12 +28,21 @@ class LinkMisused(GchatError):
 
 
 class Unacknowledged(GchatError):
-    """The server has not acknowledged everything that was asked: nobody knows whether it was said."""
+    """Something that was said is not stored, or nobody knows: the server has refused it, or not answered in time."""
 
-    def __init__(self, address: str, texts: list[str]) -> None:
-        what = "1 message was" if len(texts) == 1 else f"{len(texts):,} messages were"
-        super().__init__(f"{what} not acknowledged by {address} and may not have been said")
-        self.texts = texts
+    def __init__(self, address: str, texts: list[str], refusals: list[str]) -> None:
+        parts = []
+        if texts:
+            parts.append(f"{_messages(len(texts))} not acknowledged by {address} and may not have been said")
+        if refusals:
+            parts.append(f"{_messages(len(refusals))} refused by {address}: {refusals[-1]}")
+        super().__init__("; ".join(parts))
+        self.texts = texts  # what was not acknowledged
+        self.refusals = refusals  # why what was refused was not said
+
+
+def _messages(count: int) -> str:
+    return "1 message was" if count == 1 else f"{count:,} messages were"
 
 
 class Owned(Protocol):
@@ -49,7 +58,10 @@ class Owned(Protocol):
         """Let go of everything in a forked child, without waiting and without touching the connection."""
 
     def unacknowledged(self) -> list[str]:
-        """Return what was asked and not answered."""
+        """Return what was said and not answered."""
+
+    def untold(self) -> list[str]:
+        """Return why the server refused what was said, if the program has not been told."""
 
 
 class _Here(threading.local):
@@ -129,8 +141,9 @@ def _end_with_interpreter() -> None:
             link.ownership.check()
             link.close()
         except LinkMisused:  # of another thread, which nobody can ask any more
-            if texts := link.unacknowledged():
-                warnings.warn(str(Unacknowledged(link.address, texts)), RuntimeWarning, stacklevel=1)
+            texts, refusals = link.unacknowledged(), link.untold()
+            if texts or refusals:
+                warnings.warn(str(Unacknowledged(link.address, texts, refusals)), RuntimeWarning, stacklevel=1)
         except Unacknowledged as error:
             warnings.warn(str(error), RuntimeWarning, stacklevel=1)
 

@@ -603,6 +603,22 @@ def test_close_does_not_wait_for_ever(monkeypatch: pytest.MonkeyPatch, server: F
     chats[0].close()  # it was told once
 
 
+def test_a_refusal_that_no_iteration_has_told_is_an_error_at_the_end(server: FakeServer) -> None:
+    def tell_nobody(*, listen: bool) -> Link:
+        with connect("127.0.0.1", server.port, listen=listen) as chat:
+            chat.tell("nobody", "psst")
+            assert chat.wait_acked(DEADLINE_S)
+            while listen and not isinstance(chat.next(), Refused):
+                pass
+        return chat
+
+    with pytest.raises(Unacknowledged) as error:
+        tell_nobody(listen=False)
+    assert str(error.value) == f"1 message was refused by 127.0.0.1:{server.port}: nobody is not here"
+    assert (error.value.texts, error.value.refusals) == ([], ["nobody is not here"])
+    tell_nobody(listen=True)
+
+
 def test_an_error_under_way_is_not_replaced_by_what_was_not_acknowledged(
     monkeypatch: pytest.MonkeyPatch, server: FakeServer
 ) -> None:

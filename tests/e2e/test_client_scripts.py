@@ -120,6 +120,12 @@ chat.say("one"); chat.say("two"); chat.who()
     assert "Traceback" not in error
 
 
+def test_a_script_whose_words_are_refused_warns_with_the_reason(server: Server) -> None:
+    code, _, error = run(server, 'chat = connect(port=port)\nchat.tell("nobody-here", "psst")')
+    assert code == 0
+    assert f"RuntimeWarning: 1 message was refused by 127.0.0.1:{server.port}: " in error
+
+
 def test_an_error_in_a_script_is_the_only_one_and_what_was_said_before_is_heard(server: Server) -> None:
     with server.join() as reader:
         code, _, error = run(
