@@ -14,7 +14,8 @@ conversation  what a client knows and has to do. Pure: events in, notices out. c
 keeper        dialling, waiting and dialling again, for any dialect; inbox: what was heard and not iterated yet.
 exchange      a conversation over a socket; link: what programs ask of it. greeting: servers of other kinds.
 plain_link    lines over a socket, for any line chat server.
-ownership     threads, forked processes, the end of the interpreter. signals, token_file: what their names say.
+ownership     threads, forked processes, the end of the interpreter; signals that end a bot.
+token_file    the same user after a restart; place, place_file: the same place. whole_file replaces a file.
 
 Iterating yields the server's events as typed values, and Sent, Delivered, Lost, Back, NewLog. Use a link from the
 thread that connected it; its greenlets may share it.

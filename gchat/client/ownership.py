@@ -15,10 +15,11 @@ import os
 import threading
 import warnings
 from typing import Protocol
-from weakref import WeakSet
+from weakref import WeakKeyDictionary
 
 import gevent
 from gevent._hub_local import get_hub_if_exists
+from gevent.hub import Hub
 
 from gchat.protocol.errors import GchatError
 
@@ -64,41 +65,44 @@ class Owned(Protocol):
         """Return why the server refused what was said, if the program has not been told."""
 
 
-class _Here(threading.local):
-    """This thread's own: its open links, and whether its event loop came with them."""
+class _Loop:
+    """What is known of one thread's event loop: its open links, and whether it came with them."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_ours: bool) -> None:
         self.links: set[Owned] = set()
-        self.has_our_loop = False
+        self.is_ours = is_ours
 
 
-_here = _Here()
-_open: WeakSet[Owned] = WeakSet()
+# A thread is known by its hub: with gevent's monkey-patching, threading's own identities are those of greenlets.
+_loops: WeakKeyDictionary[Hub, _Loop] = WeakKeyDictionary()
 
 
 class Ownership:
-    """The ownership of one link, by the thread and process that make it."""
+    """The ownership of one link, by the thread and process that connect it."""
 
     def __init__(self) -> None:
         self._pid = os.getpid()
-        self._links = _here.links
         self._thread = threading.current_thread().name
+        self._hub: Hub | None = None  # while the link is open
 
     def begin(self, link: Owned) -> None:
         """Own the link from now on; call it before the event loop is needed."""
-        if not _here.links:
-            is_main = threading.current_thread() is threading.main_thread()
-            _here.has_our_loop = not is_main and get_hub_if_exists() is None
-        _here.links.add(link)
-        _open.add(link)
+        was_there = get_hub_if_exists() is not None
+        self._hub = hub = gevent.get_hub()
+        if hub not in _loops:
+            _loops[hub] = _Loop(is_ours=not was_there and not hub.loop.default)  # the default one is the main thread's
+        _loops[hub].links.add(link)
 
     def end(self, link: Owned) -> None:
         """Own it no more: everything of it is closed."""
-        _here.links.discard(link)
-        _open.discard(link)
-        if not _here.links and _here.has_our_loop and gevent.getcurrent().parent is None:
-            _here.has_our_loop = False
-            gevent.get_hub().destroy(destroy_loop=True)
+        hub, self._hub = self._hub, None
+        loop = _loops.get(hub) if hub else None
+        if not hub or not loop:
+            return
+        loop.links.discard(link)
+        if not loop.links and loop.is_ours and gevent.getcurrent().parent is None:
+            del _loops[hub]
+            hub.destroy(destroy_loop=True)
 
     @property
     def is_inherited(self) -> bool:
@@ -107,8 +111,8 @@ class Ownership:
 
     @property
     def is_here(self) -> bool:
-        """Whether this thread of this process is the owner."""
-        return self._links is _here.links and not self.is_inherited
+        """Whether this thread of this process is the owner; of a closed link everyone is."""
+        return (self._hub is None or self._hub is get_hub_if_exists()) and not self.is_inherited
 
     def check(self) -> None:
         """Raise LinkMisused unless this is the owner."""
@@ -121,22 +125,23 @@ class Ownership:
     def check_can_wait(self) -> None:
         """Raise LinkMisused where waiting would stop the event loop: in a signal handler that interrupts it."""
         self.check()
-        if gevent.getcurrent() is get_hub_if_exists():
+        if self._hub is not None and gevent.getcurrent() is self._hub:
             raise LinkMisused("a signal handler cannot wait for the server: say less there, or use stop() or close()")
 
 
 def _end_in_child() -> None:
-    mine = list(_here.links)
-    _here.links.clear()
-    _open.clear()
-    if mine:
+    hub = get_hub_if_exists()
+    mine = _loops.get(hub) if hub else None
+    links = list(mine.links) if mine else []
+    _loops.clear()
+    if links:
         gevent.reinit()
-    for link in mine:
+    for link in links:
         link.abandon()
 
 
 def _end_with_interpreter() -> None:
-    for link in list(_open):
+    for link in [link for loop in list(_loops.values()) for link in loop.links]:
         try:
             link.ownership.check()
             link.close()

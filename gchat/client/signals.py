@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import threading
 from collections.abc import Callable
 from types import FrameType
 
@@ -17,14 +16,15 @@ class StopSignals:
     """
 
     def __init__(self, stop: Callable[[], object]) -> None:
-        if threading.current_thread() is not threading.main_thread():
-            raise LinkMisused("stop_on_signals works in the main thread only: Python handles signals there")
         self._stop = stop
-        self._before = {
-            number: signal.signal(number, self._handle)
-            for number in (signal.SIGINT, signal.SIGTERM)
-            if signal.getsignal(number) is not signal.SIG_IGN
-        }
+        try:
+            self._before = {
+                number: signal.signal(number, self._handle)
+                for number in (signal.SIGINT, signal.SIGTERM)
+                if signal.getsignal(number) is not signal.SIG_IGN
+            }
+        except ValueError:
+            raise LinkMisused("stop_on_signals works in the main thread only: Python handles signals there") from None
 
     def restore(self) -> None:
         """Handle signals as before."""

@@ -30,9 +30,9 @@ def server() -> Iterator[Server]:
 class Script:
     """A script in a process of its own; it is ended with its `with` block."""
 
-    def __init__(self, server: Server, text: str, *arguments: str) -> None:
+    def __init__(self, server: Server, text: str, *arguments: str, head: str = HEAD) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-c", HEAD + text, str(server.port), *arguments],
+            [sys.executable, "-c", head + text, str(server.port), *arguments],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             stdin=subprocess.PIPE,
@@ -56,8 +56,8 @@ class Script:
         return self.process.returncode, out, error
 
 
-def run(server: Server, script: str) -> tuple[int, str, str]:
-    with Script(server, script) as process:
+def run(server: Server, script: str, head: str = HEAD) -> tuple[int, str, str]:
+    with Script(server, script, head=head) as process:
         return process.ends()
 
 
@@ -281,6 +281,41 @@ asyncio.run(main())
         assert run(server, script) == (0, "", "")
         reader.sees("[coro] one")
         reader.sees("[coro] two")
+
+
+@pytest.mark.parametrize("first", [True, False], ids=["patched first", "patched later"])
+def test_with_gevents_patches_greenlets_share_a_link_and_threads_do_not(server: Server, first: bool) -> None:
+    patch = "from gevent import monkey; monkey.patch_all()"
+    script = f"""
+{"" if first else patch}
+chat = connect("localhost", port, nick="patched", wait=True, stop_on_signals=True)
+threading.Thread(target=chat.say, args=("from a thread that is a greenlet",)).start()
+gevent.spawn(chat.say, "from a greenlet").get()
+def misuse():
+    try:
+        chat.say("from a thread")
+    except LinkMisused as error:
+        return "misused"
+print(gevent.get_hub().threadpool.apply(misuse), flush=True)
+pid = os.fork()
+if not pid:
+    try:
+        chat.say("from the child")
+    except LinkMisused as error:
+        print("misused", flush=True)
+    os._exit(0)
+os.waitpid(pid, 0)
+time.sleep(0.1)
+chat.say("at last")
+"""
+    if first:
+        script = f"{patch}\n" + HEAD + script
+    with server.join() as reader:
+        code, out, error = run(server, script, head="" if first else HEAD)
+        assert (code, out, error) == (0, "misused\nmisused\n", "")
+        for text in ("from a thread that is a greenlet", "from a greenlet", "at last"):
+            reader.sees_bytes(b"[patched] " + text.encode() + b"\n")
+        assert b"from the child" not in reader.received
 
 
 def test_a_hundred_threads_that_connect_leave_no_descriptor_and_no_thread(server: Server) -> None:
