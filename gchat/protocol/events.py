@@ -10,6 +10,7 @@ from __future__ import annotations
 from msgspec import Struct
 
 from gchat.protocol.errors import Code
+from gchat.protocol.secret import HasToken
 
 # --- Messages --------------------------------------------------------------------------------------------------------
 
@@ -123,7 +124,7 @@ class Announced(Struct, frozen=True):
 # --- Answers ---------------------------------------------------------------------------------------------------------
 
 
-class Welcome(Struct, frozen=True):
+class Welcome(HasToken, Struct, frozen=True):
     """The greeting; `online` counts the users of the whole server. The rest is for programs."""
 
     online: int

@@ -225,7 +225,7 @@ def test_a_script_speaks_under_a_name_that_no_user_can_have(server: Server, oper
         assert alice.sees("[ci (http)]") == "[ci (http)] deploy \\x1b[31mdone"
         assert bob.sees("said", seq=2)["from"] == "ci (http)"
         alice.says("/nick ci (http)")
-        alice.sees("> A nick has letters")
+        alice.sees("> A nick cannot contain a space")
         with server.connect() as late:
             late.sees_bytes(b"[ci (http)] deploy")
 
