@@ -112,30 +112,34 @@ class Registry:
         """Let a user speak the rich dialect: a new one, or one that was greeted in plain and has said nothing.
 
         `token` is a new secret, for an opening without one; a user with another session's token takes that over. The
-        newest attempt wins: an older one raises Refusal. A peer that `has_ended` already takes nothing over from one
-        that is there: what it says is said, by its address. Parts of the opening that cannot be granted are refused
-        after the greeting.
+        newest attempt wins: an older one raises Refusal. A peer that `has_ended` takes nothing over and is not taken
+        over: what it says is said. Parts of the opening that cannot be granted are refused after the greeting.
         """
         session.own(opening.token or token)
         session.is_brief = has_ended
-        old = self._by_lineage.get(session.lineage)
-        is_guest = old is not None and has_ended and old not in self._away
-        if old is not None and not is_guest and old.attempt > session.attempt:
+        old = None if has_ended else self._by_lineage.get(session.lineage)
+        if old is not None and old.attempt > session.attempt:
             raise Refusal(Code.REPLACED, REPLACED)
         was = session.name if session.is_announced else ""
         effects: list[Effect] = []
-        if old is None or is_guest:
+        if old is None:
             effects += self._seat(session)
         else:
             effects += [*self._withdraw(session), *self._take_over(session, old)]
             was = old.name
-        if not is_guest:
+        if not has_ended:
             self._by_lineage[session.lineage] = session
         room, granted, is_there = self._grant(session, opening)
         told = self._place(session, room, was)
         after = opening.after if is_there else None
         entered = self._enter(session, self._greeting(session), after, opening.replay, self._ready(session))
         return [*effects, entered, *granted, *told, *self._remember(session)]
+
+    def forsake(self, session: Session) -> None:
+        """Let nobody come back for this session: its peer had ended before it could read the welcome."""
+        session.is_brief = True
+        if self._by_lineage.get(session.lineage) is session:
+            del self._by_lineage[session.lineage]
 
     def _seat(self, session: Session) -> list[Effect]:
         """Let a session be among those here, in its room; nobody is told."""

@@ -24,12 +24,13 @@ from gevent.socket import wait_read, wait_write
 
 from gchat.client import plain_link
 from gchat.client.conversation import Back, Lost, Notice
-from gchat.client.input import Action, Show, parse
+from gchat.client.input import Action, Show
 from gchat.client.keeper import ConnectFailed, LinkClosed, NotGranted
 from gchat.client.link import Link
 from gchat.client.ownership import Unacknowledged
 from gchat.client.plain_link import PlainLink, PlainNotice
 from gchat.client.render import json_text, lost_text, plain_text
+from gchat.client.typed import Typed
 from gchat.protocol import wire
 from gchat.protocol.errors import LineTooLong
 from gchat.protocol.text import printable
@@ -50,6 +51,9 @@ LAST_S = 3.0
 
 #: How often a program in the background of a terminal looks whether it is in the foreground now.
 BACKGROUND_S = 0.5
+
+#: Lines of a terminal that come within this time were pasted.
+PASTE_S = 0.03
 
 #: A server that acknowledges nothing has answered everything when it was silent for so long.
 SILENCE_S = 0.5
@@ -110,6 +114,7 @@ class _Pipes:
         # A server of another kind tells of errors in its own words only.
         self._prints = listen or as_json or is_typed or isinstance(chat, PlainLink)
         self._reply_to = ""
+        self._typed = Typed()
         self._output: Queue[bytes | None] = Queue(MAX_QUEUED)
         self._leave = Event()  # set when all is done, or at a signal
         self._interrupted = False
@@ -169,6 +174,7 @@ class _Pipes:
             for line in lines_of(self._chunks(), MAX_LINE_BYTES):
                 self._say(line)
             if isinstance(self._chat, Link):
+                self._ask_all(self._chat, *self._typed.end(self._reply_to))
                 self._chat.wait_acked()
             else:
                 self._wait_for_silence()
@@ -223,13 +229,23 @@ class _Pipes:
         if not text.strip():
             return
         self._unsaid = 1
-        if isinstance(self._chat, Link):
-            self._ask(self._chat, parse(text, self._reply_to) if self._is_typed else wire.Say(text=text))
+        if isinstance(self._chat, Link) and self._is_typed:
+            gevent.sleep(PASTE_S)  # the next line of a paste is there by then
+            is_last = not _ready(0, select.POLLIN)
+            self._ask_all(self._chat, *self._typed.take(text, self._reply_to, is_last=is_last))
+        elif isinstance(self._chat, Link):
+            self._ask(self._chat, wire.Say(text=text))
         else:
             while not self._chat.connected and not self._chat.over:
                 gevent.sleep(0.1)  # a plain link keeps nothing: a line waits here for a connection
             self._chat.say(text)
         self._unsaid = 0
+
+    def _ask_all(self, chat: Link, found: list[Action | None], told: str) -> None:
+        if told:
+            complain(told)
+        for action in found:
+            self._ask(chat, action)
 
     def _ask(self, chat: Link, action: Action | None) -> None:
         match action:

@@ -33,9 +33,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("host", nargs="?", metavar="HOST", help="address, name, or path of a Unix socket (127.0.0.1)")
     parser.add_argument("port", nargs="?", metavar="PORT", help="TCP port (8888); HOST:PORT works as well")
-    parser.add_argument("--nick", metavar="NAME", default="", help="take the nick NAME")
+    parser.add_argument("--nick", metavar="NAME", help="take the nick NAME")
     parser.add_argument("--nick-suffix", action="store_true", help="if NAME is taken, try NAME-2, NAME-3 and so on")
-    parser.add_argument("--room", metavar="ROOM", default="", help="start in ROOM")
+    parser.add_argument("--room", metavar="ROOM", help="start in ROOM")
     parser.add_argument("--forget", action="store_true", help="on a terminal: start as a new user, forget the token")
     parser.add_argument("--plain", action="store_true", help="speak lines of text, to servers of any kind")
     parser.add_argument("--wait", action="store_true", help="wait for a server that is not there yet")
@@ -82,6 +82,10 @@ def _main(arguments: list[str]) -> int:
     host, port = _address(args)
     if args.plain and (args.nick or args.room or args.json):
         raise UsageError("--nick, --room and --json do not work with --plain; send /nick NAME if the server knows it")
+    for option in ("--nick", "--room"):
+        if getattr(args, option[2:]) == "":  # a variable of a shell that is not set
+            raise UsageError(f"{option} is empty; expected a name")
+    args.nick, args.room = args.nick or "", args.room or ""
     if args.nick_suffix and not args.nick:
         raise UsageError("--nick-suffix needs a nick; expected --nick NAME --nick-suffix")
     is_typed = os.isatty(0)

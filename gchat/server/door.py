@@ -143,7 +143,6 @@ class Door:
         connection = Connection(app, sock, peer, session, plain if opening is None else rich)
         app.pump.connections[session.id] = connection
         app.pump.submit(effects)
-        logger.debug("connected %d %s", session.id, peer.address)
         return connection
 
     def _refuse(self, sock: socket.socket, peer: Peer, refusal: Refusal, reason: CloseReason) -> None:
@@ -155,7 +154,7 @@ class Door:
 
     def _never_in(self, peer: Peer, reason: CloseReason, what: str = "") -> None:
         self._app.closed[reason] += 1
-        logger.debug("never in: %s: %s %s", peer.address, reason.value, what)
+        logger.debug("not let in: %s: %s", peer.address, what or reason.value)
 
     def _hear(self, sock: socket.socket) -> _Start:
         """Return the first line of a peer, or as much of it as comes in time. Raises OSError.

@@ -144,7 +144,7 @@ class Reader:
         self._hold_back()
         if data and self._heard and peer_has_ended(connection.sock):
             # It said more without waiting for the welcome, and is gone: nobody knows this session's token.
-            connection.session.is_brief = True
+            self._app.registry.forsake(connection.session)
         while True:
             if data and (reason := self._take_in(data)) is not None:
                 return reason

@@ -275,13 +275,24 @@ def test_a_peer_that_has_ended_leaves_no_ghost(registry: Registry) -> None:
     assert not registry.sessions
 
 
-def test_a_peer_that_has_ended_is_its_own_ghost_of_before(registry: Registry) -> None:
-    away, _ = opens(registry, 1, attempt=1, nick="ci")
+def test_a_peer_that_has_ended_is_in_the_way_of_nobody(registry: Registry) -> None:
+    away, _ = opens(registry, 1, attempt=1, nick="alice")
     registry.disconnect(away, CloseReason.RESET, NOW)
-    brief, effects = opens(registry, 2, attempt=2, has_ended=True)
+    ended, _ = opens(registry, 3, attempt=3, has_ended=True)
+    living, effects = opens(registry, 2, attempt=2)  # heard after the one that came later and is gone
 
-    assert (brief.name, announced(effects)) == ("ci", [])
+    assert (ended.name, living.name) == ("127.0.0.1:3", "alice")
+    assert Close(ended.id, CloseReason.REPLACED) not in effects
     assert consistent(registry)
+
+
+def test_a_session_that_nobody_comes_back_for_is_forsaken(registry: Registry) -> None:
+    brief, _ = opens(registry, 1, attempt=1, nick="ci")
+    registry.forsake(brief)
+
+    assert announced(registry.disconnect(brief, CloseReason.ENDED, NOW)) == [events.Left("ci", 0)]
+    again, _ = opens(registry, 2, attempt=2, nick="ci")
+    assert again.name == "ci"
 
 
 # --- Openings that come after the greeting in plain ------------------------------------------------------------------

@@ -158,3 +158,25 @@ def test_two_terminals_are_two_users_and_forget_begins_anew(server: Server, tmp_
         first.says("new here")
         reader.sees_bytes(b"] new here\n")
         assert b"[one] new here" not in reader.received
+
+
+def test_lines_pasted_behind_a_private_message_are_private_or_not_sent(server: Server, tmp_path: Path) -> None:
+    (tmp_path / "pasted").write_text("secret1\nsecret2\n")
+    with (
+        server.join("ear") as ear,
+        server.join(room="pastes") as reader,
+        shell(tmp_path) as screen,
+    ):
+        screen.says(f"{command(server, '--nick', 'paster', '--room', 'pastes')} | tee log")
+        reader.sees("> New user paster")
+        for number, answer in enumerate(("n", "y"), 1):
+            screen.do("send-keys", "-l", "/msg ear ")
+            screen.do("load-buffer", str(tmp_path / "pasted"))
+            screen.do("paste-buffer")
+            asked = "Send 2 lines with /msg ear? (y/n)"
+            wait_until(lambda: sum(asked in line for line in screen.lines) == number, asked)  # noqa: B023
+            screen.says(answer)
+        ear.sees("[paster -> you] secret1")
+        ear.sees("[paster -> you] secret2")
+        assert ear.received.count(b"secret1") == 1
+        reader.does_not_see(b"secret")

@@ -260,6 +260,24 @@ def test_of_two_attempts_the_newest_wins_even_if_the_older_is_heard_later(server
             living.sees("pong", id="still-here")
 
 
+def test_a_dead_attempt_that_was_made_last_takes_nothing_from_the_living_one(server: Server) -> None:
+    for number in range(4):
+        token = f"{TOKEN}last{number}"
+        with RichUser(server, token=token, nick=f"m{number}") as gone:
+            gone.sees("live")
+        server.process.send_signal(signal.SIGSTOP)
+        try:
+            living = RichUser(server, token=token)
+            dead = RichUser(server, token=token)
+            dead.user.sock.close()
+        finally:
+            server.process.send_signal(signal.SIGCONT)
+        with living:
+            assert living.sees("welcome")["nick"] == f"m{number}"
+            living.asks({"type": "ping", "id": "still-here"})
+            living.sees("pong", id="still-here")
+
+
 def test_an_older_attempt_that_opens_later_is_told_that_it_was_replaced(server: Server) -> None:
     with server.connect() as older, RichUser(server, token=TOKEN, nick="twice") as newer:
         newer.sees("live")
