@@ -29,7 +29,7 @@ class Seat:
 
 
 class Session:
-    """One connected user: name and place. Only the registry changes it."""
+    """One connected user: name and place. Only the registry changes it; what is shown to the user the pump notes."""
 
     __slots__ = (
         "address",
@@ -65,9 +65,13 @@ class Session:
         self.is_announced = False  # whether the others know that this user is here
         self.is_brief = False  # whether the peer had already ended when it opened: nobody comes back for this session
         self.seat = Seat(self)
-        self.correspondent: Seat | None = None  # the sender of the last private message: /reply answers it
+        self.correspondent: Seat | None = None  # the sender of the last private message shown: /reply answers it
         self.bucket: TokenBucket | None = None  # what the shell lets this user say
         self.messages = 0
+
+    def told_by(self, seat: Seat) -> None:
+        """Note that a private message was shown to this user: /reply answers its sender."""
+        self.correspondent = seat
 
     def own(self, token: str) -> None:
         """Let the user come back with this token."""

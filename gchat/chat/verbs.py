@@ -6,6 +6,8 @@ from collections.abc import Callable
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from msgspec import structs
+
 from gchat.chat.effects import CloseReason, Deliver, Effect, Publish, Recall, Search
 from gchat.chat.session import Session
 from gchat.protocol import commands, events, sentences, text
@@ -65,7 +67,7 @@ def _published(session: Session, message: events.Message) -> Effect:
 def _tell(registry: Registry, session: Session, command: commands.Tell, now: float) -> list[Effect]:
     _check_length(registry, session, command.text)
     reader = registry.find(command.to)
-    return _whisper(registry, session, reader, events.Told(session.name, command.text, now), command.id)
+    return [_whisper(registry, session, reader, events.Told(session.name, command.text, now), command.id)]
 
 
 def _reply(registry: Registry, session: Session, command: commands.Reply, now: float) -> list[Effect]:
@@ -74,15 +76,15 @@ def _reply(registry: Registry, session: Session, command: commands.Reply, now: f
     reader = session.correspondent.session
     if reader is None:
         raise Refusal(Code.NO_SUCH_USER, f"{session.correspondent.name} has left")
-    return _whisper(registry, session, reader, events.Told(session.name, command.text, now))
+    whisper = _whisper(registry, session, reader, events.Told(session.name, command.text, now))
+    return [structs.replace(whisper, receipt=events.Replied(reader.name))]
 
 
-def _whisper(registry: Registry, session: Session, reader: Session, told: events.Told, id_: str = "") -> list[Effect]:
+def _whisper(registry: Registry, session: Session, reader: Session, told: events.Told, id_: str = "") -> Deliver:
     if registry.is_away(reader):
         raise Refusal(Code.NO_SUCH_USER, f"Not sent: {reader.name} has just lost the connection")
-    reader.correspondent = session.seat
     session.messages += 1
-    return [Deliver(reader.id, told, sender=session.id, id=id_)]
+    return Deliver(reader.id, told, sender=session.id, id=id_, seat=session.seat)
 
 
 def _nick(registry: Registry, session: Session, command: commands.Nick, _now: float) -> list[Effect]:

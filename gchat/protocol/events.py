@@ -190,6 +190,12 @@ class Told(Struct, frozen=True):
     time: float
 
 
+class Replied(Struct, frozen=True):
+    """The user's reply was shown to this user."""
+
+    name: str
+
+
 class Acknowledged(Struct, frozen=True):
     """The requests with these ids are done."""
 
@@ -270,6 +276,7 @@ Answer = (
     | Page
     | Found
     | Told
+    | Replied
     | Acknowledged
     | Named
     | Users

@@ -169,6 +169,10 @@ def _told(event: events.Told) -> bytes:
     return printable_line(f"[{event.name} -> you] {event.text}")
 
 
+def _replied(event: events.Replied) -> bytes:
+    return _answer(sentences.replied(event.name))
+
+
 def _acknowledged(_event: events.Acknowledged) -> bytes:
     return b""  # the user has seen what they typed
 
@@ -226,6 +230,7 @@ _ENCODERS: dict[type, Callable[[Any], bytes]] = {
     events.Page: _page,
     events.Found: _found,
     events.Told: _told,
+    events.Replied: _replied,
     events.Acknowledged: _acknowledged,
     events.Named: _named,
     events.Users: _user_list,

@@ -64,6 +64,11 @@ def named(nick: str) -> str:
     return f"You are now {nick}"
 
 
+def replied(name: str) -> str:
+    """Return the answer to a user whose reply has arrived."""
+    return f"Your reply went to {name}"
+
+
 def joined(room: str, online: int) -> str:
     """Return the answer to a user who has moved to a room."""
     return f"You are now in {room} {users(online)}"

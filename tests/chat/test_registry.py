@@ -46,13 +46,21 @@ class Talk:
         assert session.id == number
         return effects
 
-    def asks(self, number: int, command: commands.Command) -> list[Effect]:
+    def asks(self, number: int, command: commands.Command, *, shown: bool = True) -> list[Effect]:
         effects = self.registry.execute(self.sessions[number], command, NOW)
         for effect in effects:
             if isinstance(effect, Publish) and isinstance(effect.message, events.TopicSet):
                 topic = events.TopicIs(effect.message.text, effect.message.name)
                 self.registry.keep_topic(effect.room, topic)  # as the pump does, when it is kept
+            if isinstance(effect, Deliver) and effect.seat is not None and shown:
+                self.registry.sessions[effect.session].told_by(effect.seat)  # as the pump does, when it is shown
         return effects
+
+    def told(self, reader: int, sender: int, text: str, receipt: events.Answer | None = None) -> Effect:
+        """Return the effect by which `sender` tells `reader` something."""
+        session = self.sessions[sender]
+        told = events.Told(session.name, text, NOW)
+        return Deliver(reader, told, sender=sender, seat=session.seat, receipt=receipt)
 
     def leaves(self, number: int, reason: CloseReason = CloseReason.ENDED) -> list[Effect]:
         return self.registry.leave(self.sessions[number], reason)
@@ -181,13 +189,13 @@ def test_a_private_message_goes_to_its_reader_alone_in_any_case_and_width() -> N
     talk.asks(2, commands.Nick("Bob"))
 
     for to in ("Bob", "bob", "BOB", "ｂｏｂ"):
-        assert talk.asks(1, commands.Tell(to, "psst")) == [Deliver(2, events.Told(address(1), "psst", NOW), sender=1)]
+        assert talk.asks(1, commands.Tell(to, "psst")) == [talk.told(2, 1, "psst")]
 
 
 def test_a_private_message_finds_who_has_no_nick_by_address() -> None:
-    assert Talk(users=2).asks(1, commands.Tell(address(2), "hi")) == [
-        Deliver(2, events.Told(address(1), "hi", NOW), sender=1)
-    ]
+    talk = Talk(users=2)
+
+    assert talk.asks(1, commands.Tell(address(2), "hi")) == [talk.told(2, 1, "hi")]
 
 
 @pytest.mark.parametrize("to", ["nobody", "еvan", "", "evаn", "\x1b[31m", "x" * 8000])
@@ -205,9 +213,17 @@ def test_a_reply_goes_to_who_told_last_also_under_another_name_and_not_after_it_
     talk.asks(3, commands.Tell(address(1), "two"))
     talk.asks(3, commands.Nick("carol"))
 
-    assert talk.asks(1, commands.Reply("yes")) == [Deliver(3, events.Told(address(1), "yes", NOW), sender=1)]
+    assert talk.asks(1, commands.Reply("yes")) == [talk.told(3, 1, "yes", events.Replied("carol"))]
     talk.leaves(3)
     assert code(talk.asks(1, commands.Reply("yes"))) is Code.NO_SUCH_USER
+
+
+def test_a_reply_answers_what_was_shown_and_not_what_was_only_sent() -> None:
+    talk = Talk(users=3)
+    talk.asks(2, commands.Tell(address(1), "shown"))
+    talk.asks(3, commands.Tell(address(1), "refused, because the reader does not read"), shown=False)
+
+    assert talk.asks(1, commands.Reply("yes")) == [talk.told(2, 1, "yes", events.Replied(address(2)))]
 
 
 def test_a_mistake_is_answered_with_what_is_wrong_about_it() -> None:
@@ -549,7 +565,9 @@ class Talking(RuleBasedStateMachine):
             (effect,) = self._asks(user, commands.Tell(name, "psst"))
             assert isinstance(effect, Deliver)
             if found:
-                assert effect == Deliver(found[0], events.Told(self.names[user], "psst", NOW), self.users[user].id)
+                sender = self.users[user]
+                told = events.Told(self.names[user], "psst", NOW)
+                assert effect == Deliver(found[0], told, sender.id, seat=sender.seat)
             else:
                 assert code([effect]) is Code.NO_SUCH_USER
 

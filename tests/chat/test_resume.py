@@ -164,7 +164,7 @@ def test_a_place_in_another_room_is_no_place_here(registry: Registry) -> None:
 def test_what_one_was_told_is_answered_also_after_the_other_has_come_back(registry: Registry) -> None:
     alice, _ = comes(registry, 1, Opening(nick="alice"), TOKEN)
     bob, _ = comes(registry, 2)
-    registry.execute(alice, commands.Tell("127.0.0.1:2", "psst"), NOW)
+    bob.told_by(alice.seat)
     session, _ = comes(registry, 3, Opening(token=TOKEN))
 
     (effect,) = registry.execute(bob, commands.Reply("yes"), NOW)
@@ -198,7 +198,7 @@ def test_when_everybody_leaves_those_who_are_away_do_too(registry: Registry) -> 
 def test_a_user_who_was_told_something_holds_nobody_back_who_has_left(registry: Registry) -> None:
     alice, _ = comes(registry, 1, Opening(nick="alice"), TOKEN)
     bob, _ = comes(registry, 2)
-    registry.execute(alice, commands.Tell("127.0.0.1:2", "psst"), NOW)
+    bob.told_by(alice.seat)
     seat = alice.seat
     for port in range(3, 10):
         alice, _ = comes(registry, port, Opening(token=TOKEN))
