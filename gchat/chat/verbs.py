@@ -11,6 +11,7 @@ from msgspec import structs
 from gchat.chat.effects import CloseReason, Deliver, Effect, Publish, Recall, Search
 from gchat.chat.session import Session
 from gchat.protocol import commands, events, sentences, text
+from gchat.protocol.commands import Command
 from gchat.protocol.errors import Code, LineTooLong, Refusal
 
 if TYPE_CHECKING:
@@ -150,6 +151,29 @@ def _mistake(_registry: Registry, session: Session, command: commands.Mistake, _
     # Raising it would make a reference cycle: the traceback holds frames, they hold the command, and that the error.
     refusal = command.refusal
     return [Deliver(session.id, events.Refused(refusal.code, refusal.message, command.id))]
+
+
+#: What a command costs, in lines; what is not here costs one, the line that it is. Reading from the disk is dear.
+PRICES: dict[type, int] = {
+    commands.Nick: 2,
+    commands.Join: 3,
+    commands.Topic: 2,
+    commands.Rooms: 2,
+    commands.History: 3,
+    commands.Search: 5,
+}
+
+#: For so many members of the room one line more is paid for a nick or a room change, because all of them are told.
+MEMBERS_A_LINE = 100
+
+
+def surcharge(registry: Registry, session: Session, command: Command) -> int:
+    """Return what a command of `session` costs beyond the line that it is, in lines."""
+    extra = PRICES.get(type(command), 1) - 1
+    if isinstance(command, commands.Nick | commands.Join):
+        members = len(session.room.members)
+        extra += members // MEMBERS_A_LINE if members <= registry.limits.presence_quiet_above else 0
+    return extra
 
 
 HANDLERS: dict[type, Callable[[Registry, Session, Any, float], list[Effect]]] = {

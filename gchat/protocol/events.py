@@ -249,9 +249,14 @@ class Refused(Struct, frozen=True):
 
 
 class Slowed(Struct, frozen=True):
-    """The user sends faster than allowed, and is read more slowly."""
+    """The user sends faster than allowed, and is read more slowly: than so many messages, or so many bytes if not 0.
+
+    With `together` the limit is that of all users from the same network.
+    """
 
     messages_per_s: float
+    bytes_per_s: float = 0.0
+    together: bool = False
 
 
 class Skipped(Struct, frozen=True):

@@ -202,7 +202,7 @@ def _refused(event: events.Refused) -> bytes:
 
 
 def _slowed(event: events.Slowed) -> bytes:
-    return _answer(sentences.slowed(event.messages_per_s))
+    return _answer(sentences.slowed(event.messages_per_s, event.bytes_per_s, together=event.together))
 
 
 def _skipped(event: events.Skipped) -> bytes:

@@ -20,9 +20,10 @@ from gchat.chat.effects import (
     Recall,
     Search,
 )
-from gchat.chat.limits import Limits
+from gchat.chat.limits import Limits, Network
 from gchat.chat.registry import LOBBY, Registry
 from gchat.chat.session import Session
+from gchat.chat.verbs import surcharge
 from gchat.protocol import commands, events
 from gchat.protocol.errors import Code, Refusal
 from gchat.protocol.text import folded, name_keys, nick
@@ -39,9 +40,9 @@ class Talk:
         for _ in range(users):
             self.enters()
 
-    def enters(self) -> list[Effect]:
+    def enters(self, network: Network = Network()) -> list[Effect]:  # noqa: B008  # it is frozen
         number = len(self.sessions) + 1
-        session, effects = self.registry.connect(address(number))
+        session, effects = self.registry.connect(address(number), network=network)
         self.sessions[session.id] = session
         assert session.id == number
         return effects
@@ -404,6 +405,38 @@ def test_a_room_too_many_is_refused_when_somebody_is_in_each() -> None:
 
 
 # --- Quiet rooms -----------------------------------------------------------------------------------------------------
+
+
+def test_users_of_a_network_open_so_many_rooms_in_all_and_enter_as_many_as_they_like() -> None:
+    talk = Talk(users=1, rooms_per_network=2)
+    here, there = Network("203.0.113.7", is_exempt=False), Network("203.0.113.8", is_exempt=False)
+    for _ in range(3):
+        talk.enters(here)
+    talk.enters(there)
+    for number, room in ((1, "local"), (2, "one"), (3, "two")):
+        entered(talk.asks(number, commands.Join(room)))
+
+    assert code(talk.asks(4, commands.Join("three"))) is Code.TOO_MANY_ROOMS
+    entered(talk.asks(4, commands.Join("local")))
+    entered(talk.asks(3, commands.Join("instead-of-two")))
+    assert code(talk.asks(4, commands.Join("two"))) is Code.TOO_MANY_ROOMS, "it is empty: to enter it is to open it"
+    entered(talk.asks(4, commands.Join("lobby")))
+    entered(talk.asks(5, commands.Join("two")))
+    entered(talk.asks(4, commands.Join("two")))
+
+
+def test_a_command_costs_what_it_costs_the_others() -> None:
+    talk = Talk(users=250)
+
+    def costs(command: commands.Command) -> int:
+        return 1 + surcharge(talk.registry, talk.sessions[1], command)
+
+    assert [costs(command) for command in (commands.Say(("x",)), commands.Tell("x", "x"), commands.Ping(""))] == [1] * 3
+    assert 1 < costs(commands.History(1)) < costs(commands.Search("x"))
+    assert costs(commands.Nick("x")) == 2 + 2, "250 users are told"
+    assert costs(commands.Join("x")) == 3 + 2
+    talk.registry.limits.presence_quiet_above = 100
+    assert costs(commands.Nick("x")) == 2, "nobody is told"
 
 
 def test_a_room_above_the_limit_is_not_told_who_comes_goes_or_changes() -> None:
