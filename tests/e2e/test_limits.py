@@ -2,10 +2,205 @@
 
 from __future__ import annotations
 
+import signal
 import time
+from contextlib import ExitStack
+from pathlib import Path
 
-from tests.e2e.harness import Server
-from tests.e2e.rich_user import joins
+import pytest
+
+from tests.e2e.harness import PROMPT, Server, User
+from tests.e2e.rich_user import RichUser, joins
+
+HERE = "127.0.0.5"  # with limits_exempt="" each address is a network of its own
+
+
+def memory(server: Server) -> int:
+    """Return the bytes that the server's process has in memory."""
+    return int(Path(f"/proc/{server.pid}/statm").read_text().split()[1]) * 4096
+
+
+# --- The rate --------------------------------------------------------------------------------------------------------
+
+
+def test_reconnecting_does_not_lift_the_rate() -> None:
+    rate, burst, factor = 20, 10, 2
+    with (
+        Server(
+            limits_exempt="", limits_messages_per_s=rate, limits_burst=burst, limits_network_factor=factor
+        ) as server,
+        server.join("bob") as bob,
+        ExitStack() as users,
+    ):
+        began = time.monotonic()
+        for _ in range(60):
+            user = users.enter_context(server.connect(source=HERE))
+            user.sends(b"flood\n" * burst)
+            user.closes()
+        while time.monotonic() < began + 2:
+            bob.says("/ping x")
+            bob.sees("> pong x")
+            time.sleep(0.2)
+        heard = bob.received.count(b"] flood\n")
+        allowed = burst + (time.monotonic() - began) * rate * factor  # half of twice the burst is the burst
+
+        assert burst <= heard <= allowed + 60, "one line of each connection waits for its turn"
+        bob.does_not_see(b"You send")
+        user.sees("> Users from your address send faster than 40 lines a second: the server reads you more slowly")
+
+
+# Each line takes 8,000 bytes, and says little or nothing.
+LINES = {
+    "escapes": b"\x1b" * 8000 + b"\n",
+    "blanks": b" " * 8000 + b"\n",
+    "refused": b"x" * 9000 + b"\n",
+    "telnet": b"\xff\xf1" * 900 + b"\n" * 10 + b"\xff\xf1" * 900 + b"\xff\xf1" * 50 + b"\n" * 4000,
+    "commands": b"/ping " + b"x" * 8000 + b"\n",
+}
+
+
+@pytest.mark.parametrize("line", LINES.values(), ids=LINES.keys())
+def test_every_byte_is_paid_for(line: bytes) -> None:
+    with (
+        Server(limits_messages_per_s=1e6, limits_burst=10**6, limits_bytes_per_s=50_000, limits_bytes_burst=8000) as it,
+        it.join("evil") as evil,
+    ):
+        began = time.monotonic()
+        count = 100_000 // len(line)
+        evil.sends(line * count + b"/ping done\n")
+        evil.sees("> pong done")
+
+        assert time.monotonic() - began > (count * len(line) - 8000 - 16_384) / 50_000
+        assert evil.received.count(b"> You send faster than 50,000 bytes a second") == 1
+
+
+def test_without_a_rate_of_lines_there_is_no_other_rate_either() -> None:
+    with (
+        Server(limits_exempt="", limits_messages_per_s=0, limits_bytes_per_s=1, limits_bytes_burst=1) as server,
+        server.connect(source=HERE) as user,
+    ):
+        user.sends((b"x" * 1000 + b"\n") * 200 + b"/ping done\n")
+        user.sees("> pong done")
+        user.does_not_see(b"faster than")
+
+
+@pytest.mark.parametrize(
+    ("command", "price"), [("/search word", 5), ("/history 1", 3), ("/join {}", 3), ("/nick n{}", 2), ("/topic {}", 2)]
+)
+def test_a_command_is_paid_for_as_it_costs_the_others(command: str, price: int) -> None:
+    count, rate, burst = 20, 50, 10
+    with Server(limits_messages_per_s=rate, limits_burst=burst) as server, server.join() as user:
+        began = time.monotonic()
+        user.says(*[command.format(number) for number in range(count)], "/ping done")
+        user.sees("> pong done")
+
+        assert time.monotonic() - began > (count * price - burst - 1) / rate
+
+
+def test_many_short_lines_that_are_not_yet_due_take_little_memory() -> None:
+    with Server() as server, server.join("bob") as bob, ExitStack() as users:
+        before = memory(server)
+        flood = [users.enter_context(server.connect()) for _ in range(200)]
+        for user in flood:
+            user.sends(b"ab\n" * 21_000)
+        for user in flood:
+            user.sees("> You send faster than")
+        bob.says("/ping x")
+        bob.sees("> pong x")
+
+        assert memory(server) - before < 200 * 150_000, "as lines they take more than a megabyte for each connection"
+
+
+# --- After a stall ---------------------------------------------------------------------------------------------------
+
+
+def talks(user: User, lines_per_s: float, for_s: float) -> None:
+    """Say a line now and then."""
+    ends_at = time.monotonic() + for_s
+    while time.monotonic() < ends_at:
+        user.says("tick")
+        time.sleep(1 / lines_per_s)
+
+
+def test_a_writer_within_the_limit_is_not_slowed_down_because_the_server_stood_still() -> None:
+    with (
+        Server(limits_messages_per_s=10, limits_burst=5) as server,
+        server.join("bob") as bob,
+        server.join("alice") as alice,
+    ):
+        talks(alice, 8, 1)
+        server.process.send_signal(signal.SIGSTOP)
+        talks(alice, 8, 4)
+        server.process.send_signal(signal.SIGCONT)
+        talks(alice, 8, 1)
+        alice.says("fence")
+
+        bob.sees("[alice] fence")
+        alice.does_not_see(b"You send faster")
+
+
+def test_a_writer_within_the_limit_is_not_slowed_down_because_the_network_stood_still() -> None:
+    with (
+        Server(limits_messages_per_s=10, limits_burst=5) as server,
+        server.join("bob") as bob,
+        server.join("alice") as alice,
+    ):
+        talks(alice, 8, 1)
+        time.sleep(4)
+        alice.sends(b"late\n" * 32)
+        talks(alice, 8, 1)
+        alice.says("fence")
+
+        bob.sees("[alice] fence")
+        alice.does_not_see(b"You send faster")
+
+
+# --- Places ----------------------------------------------------------------------------------------------------------
+
+
+def test_one_address_does_not_take_all_places() -> None:
+    with Server(limits_exempt="", server_max_connections=300) as server, ExitStack() as users:
+        flood = [users.enter_context(server.connect(source=HERE)) for _ in range(300)]
+        for user in flood[200:]:
+            user.sees("> Too many connections from your address: the limit is 200 connections")
+            user.sees_end()
+
+        for source in ("127.0.0.6", "127.0.0.1"):
+            users.enter_context(server.connect(source=source)).sees_bytes(PROMPT)
+
+
+def test_one_address_does_not_take_all_rooms() -> None:
+    with Server(limits_exempt="", limits_max_rooms=60, limits_messages_per_s=0) as server, ExitStack() as users:
+        flood = [users.enter_context(server.connect(source=HERE)) for _ in range(60)]
+        for number, user in enumerate(flood):
+            user.says(f"/join room{number}", "/ping done")
+            user.sees("> pong done")
+
+        assert sum(b"> Too many rooms from your address: the limit is 50" in user.received for user in flood) == 10
+        other = users.enter_context(server.connect(source="127.0.0.6"))
+        other.says("/join mine")
+        other.sees("> You are now in mine")
+
+
+# --- Disconnected users ----------------------------------------------------------------------------------------------
+
+
+def test_quick_connections_do_not_drive_out_a_disconnected_user() -> None:
+    token = "0123456789abcdef-alice"
+    script = Path(__file__).with_name("server_few_away.py")
+    with Server(script=script) as server, server.join("bob") as bob:
+        alice = joins(server, "alice", token=token)
+        alice.user.resets()
+        for number in range(100):
+            with RichUser(server, token=f"0123456789abcdef-{number}") as ghost:
+                ghost.sees("welcome")
+        bob.says("/nick alice")
+        bob.sees("> The nick alice is taken")
+
+        with joins(server, token=token) as back:
+            assert back.events[0]["nick"] == "alice"
+        bob.does_not_see(b"The user alice left")
+
 
 # --- Replies go to the person who was read ---------------------------------------------------------------------------
 
