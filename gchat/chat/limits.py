@@ -69,8 +69,11 @@ class Allowance:
     def grow(self, rates: Rates, now: float) -> None:
         """Add what the time since the last call allows."""
         gap, self._at = now - self._at, now
-        self.lines = _grown(self.lines, gap, rates.messages_per_s, rates.burst)
-        self.bytes = _grown(self.bytes, gap, rates.bytes_per_s, rates.bytes_burst)
+        was_long = gap >= MIN_STALL_S
+        if was_long or self.lines < rates.burst:
+            self.lines = _grown(self.lines, gap, rates.messages_per_s, rates.burst)
+        if was_long or self.bytes < rates.bytes_burst:
+            self.bytes = _grown(self.bytes, gap, rates.bytes_per_s, rates.bytes_burst)
         if self.told and self.is_full(rates):
             self.told = False
 
@@ -80,6 +83,8 @@ class Allowance:
 
     def debt_s(self, rates: Rates) -> float:
         """Return in how many seconds the debt is paid."""
+        if self.lines >= 0 and self.bytes >= 0:
+            return 0.0
         lines_s = -self.lines / rates.messages_per_s if self.lines < 0 and rates.messages_per_s else 0.0
         bytes_s = -self.bytes / rates.bytes_per_s if self.bytes < 0 and rates.bytes_per_s else 0.0
         return max(lines_s, bytes_s)

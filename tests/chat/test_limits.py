@@ -249,3 +249,13 @@ def test_an_address_of_ipv6_is_counted_as_its_network(host: str, network: str) -
 
 def test_the_addresses_of_one_network_are_counted_together() -> None:
     assert all(a == b for a, b in pairwise(network_of(f"2001:db8::{n:x}") for n in range(1, 50)))
+
+
+def test_without_a_rate_of_bytes_lines_are_limited_all_the_same() -> None:
+    rates = Rates(5, 40)
+    allowance = Allowance(rates, 0.0)
+    allowance.lines, allowance.bytes = -5, -(10**9)
+
+    assert allowance.debt_s(rates) == 1
+    allowance.grow(rates, 100.0)
+    assert allowance.is_full(rates)
