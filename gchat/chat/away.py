@@ -1,4 +1,4 @@
-"""Disconnected users, who may come back for a while. There are only so many, and of too many the least goes first."""
+"""Disconnected users, who may come back for a while; and which of them is dropped when there are too many."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ MAX_AWAY = 5000
 class Away:
     """The sessions without a connection, and until when each is kept.
 
-    Of too many goes first the oldest without a nick and without a word, then the oldest from the network that has most:
-    so a flood from a few networks drives out nobody else.
+    When there are too many, the oldest one without a nick and without a word goes first, then the oldest one from the
+    network that has most: so a flood from a few networks drives out nobody else.
     """
 
     def __init__(self) -> None:

@@ -49,7 +49,7 @@ from gchat.protocol.wire import After, Opening
 #: Where everybody begins.
 LOBBY = "lobby"
 
-#: A user who has lost the connection may come back for so long, and nobody is told of it.
+#: For this long a user who has lost the connection may come back, and nobody is told of it.
 AWAY_S = 15.0
 
 #: A user without a nick who was here for less than this does not come back.
@@ -67,6 +67,7 @@ class Registry:
     3. A room with members exists; one without may, while there are fewer than `max_rooms`.
     4. A session that is away has no connection, and asks nothing; else it is as if it had one.
     5. A session that is not announced is a member and is counted, but nobody is told that it comes or goes.
+    6. Users of one network open at most `rooms_per_network` rooms, and at most `away_per_network` of them are away.
 
     `now` is the wall clock in seconds since the epoch in execute(), and any steady clock elsewhere.
     """
@@ -152,7 +153,7 @@ class Registry:
         return effects
 
     def _withdraw(self, session: Session) -> list[Effect]:
-        """Undo `_seat`, if it was ever done: a user who turns out to be another one, who is here already."""
+        """Undo `_seat`, if it was ever done: the user turns out to be one who is here already."""
         if self.sessions.pop(session.id, None) is None:
             return []
         self._silent.pop(session, None)
@@ -270,16 +271,16 @@ class Registry:
         return [named, *self._tell_renamed(session, old), *self._remember(session)]
 
     def restore(self, remembered: Mapping[str, Remembered], now: float) -> None:
-        """Let those be away who were here when the server ended, by lineage; `now` is of the clock of disconnect()."""
-        for lineage, who in list(remembered.items())[: away.MAX_AWAY]:
-            keys = text.name_keys(who.name) if who.has_nick else frozenset((who.name,))
+        """Let the users who were here when the server ended be away, by lineage; `now` is as in disconnect()."""
+        for lineage, user in list(remembered.items())[: away.MAX_AWAY]:
+            keys = text.name_keys(user.name) if user.has_nick else frozenset((user.name,))
             if not self._names.are_free(keys):
                 continue
-            if who.room not in self.rooms and len(self.rooms) < self.limits.max_rooms:
-                self.rooms[who.room] = Room(who.room)
-            session = Session(next(self._ids), who.name, self.rooms.get(who.room, self.rooms[LOBBY]))
-            session.lineage, session.has_nick, session.is_announced = lineage, who.has_nick, True
-            self._names.give(session, who.name, keys)
+            if user.room not in self.rooms and len(self.rooms) < self.limits.max_rooms:
+                self.rooms[user.room] = Room(user.room)
+            session = Session(next(self._ids), user.name, self.rooms.get(user.room, self.rooms[LOBBY]))
+            session.lineage, session.has_nick, session.is_announced = lineage, user.has_nick, True
+            self._names.give(session, user.name, keys)
             session.room.members[session.id] = self.sessions[session.id] = self._by_lineage[lineage] = session
             self._away.add(session, now + AWAY_S)
 
@@ -293,7 +294,7 @@ class Registry:
         return self._names.find(name)
 
     def _take_over(self, session: Session, old: Session) -> list[Effect]:
-        """Let `session` be where and who `old` was, which is closed; nobody else is told."""
+        """Give `session` the place and the name of `old`, which is closed; nobody else is told."""
         del self.sessions[old.id], old.room.members[old.id]
         self._away.discard(old)
         session.inherit(old)
@@ -360,7 +361,7 @@ class Registry:
         return [Remember(session.lineage, Remembered(session.name, session.has_nick, session.room.name))]
 
     def _announce(self, room: Room, session: Session, presence: Presence) -> list[Effect]:
-        """Tell a room who came, went, or changed; unless it is so large that nobody could follow."""
+        """Tell a room of a user who came, went or changed, unless it is so large that nobody could follow."""
         if len(room.members) > self.limits.presence_quiet_above:
             return []
         return [Announce(room.name, session.id, presence, len(room.members))]

@@ -38,7 +38,7 @@ def after_bom(start: bytes) -> bytes:
 
 
 def edited(line: bytes) -> bytes:
-    """Return `line` as whoever typed it sees it: BS and DEL have deleted a character, Ctrl+U all before it."""
+    """Return `line` as the user who typed it sees it: BS and DEL have deleted a character, Ctrl+U all before it."""
     line = line.rpartition(_DELETE_LINE)[2]
     if b"\x08" not in line and b"\x7f" not in line:
         return line

@@ -52,18 +52,21 @@ class ServerSection(Struct, forbid_unknown_fields=True):
     ] = 4096
     max_connections: Annotated[
         int,
-        Meta(ge=0, description="more connections are turned away; 0: as many as the limit of open files allows"),
+        Meta(
+            ge=0,
+            description="connections at a time; more are turned away; 0: as many as the limit of open files allows",
+        ),
     ] = 0
     announce_after_s: Annotated[
-        float, Meta(ge=0, le=3600, description="a newcomer that stays silent is announced to the room after so long")
+        float, Meta(ge=0, le=3600, description="seconds until a silent newcomer is announced to the room")
     ] = 1.0
     greeting_delay_s: Annotated[
-        float, Meta(ge=0, le=5, description="a silent connection is greeted after so long; gchat-client speaks first")
+        float, Meta(ge=0, le=5, description="seconds until a silent connection is greeted; gchat-client speaks first")
     ] = 0.15
     prompt: Annotated[str, Meta(max_length=80, description="the prompt after the greeting of the plain dialect")] = (
         "[You] "
     )
-    motd: Annotated[str, Meta(max_length=4000, description="lines of welcome below the greeting")] = ""
+    motd: Annotated[str, Meta(max_length=4000, description="the message of the day, shown below the greeting")] = ""
 
 
 class AdminSection(Struct, forbid_unknown_fields=True):
@@ -103,12 +106,19 @@ class AdminSection(Struct, forbid_unknown_fields=True):
 class LimitsSection(Struct, forbid_unknown_fields=True):
     """Limits: how much a user, a room and the server may do."""
 
-    max_line_bytes: Annotated[int, Meta(ge=16, le=65536, description="a longer line is refused")] = 8192
+    max_line_bytes: Annotated[int, Meta(ge=16, le=65536, description="bytes in a line; a longer one is refused")] = 8192
     messages_per_s: Annotated[
-        float, Meta(ge=0, description="a faster sender is read more slowly, and loses nothing; 0: no rate limit at all")
+        float,
+        Meta(
+            ge=0,
+            description="lines a second from one user; a faster sender is read more slowly and loses nothing; "
+            "0: no rate limit at all",
+        ),
     ] = 5.0
     burst: Annotated[int, Meta(ge=1, description="lines that may come at once before messages_per_s applies")] = 40
-    bytes_per_s: Annotated[float, Meta(ge=0, description="the same for bytes; 0: no limit")] = 16384.0
+    bytes_per_s: Annotated[
+        float, Meta(ge=0, description="bytes a second from one user, in the same way; 0: no limit")
+    ] = 16384.0
     bytes_burst: Annotated[int, Meta(ge=1, description="bytes that may come at once before bytes_per_s applies")] = (
         65536
     )
@@ -116,8 +126,8 @@ class LimitsSection(Struct, forbid_unknown_fields=True):
         float,
         Meta(
             ge=0,
-            description="all users from one network (an address, or an IPv6 /64) share so many times one user's rate, "
-            "and half as many times the burst; 0: no limit",
+            description="the users from one network (an address, or an IPv6 /64) together may send this many times "
+            "what one user may, and at once half as many times the burst; 0: no limit",
         ),
     ] = 4.0
     connections_per_ip: Annotated[
@@ -138,17 +148,17 @@ class LimitsSection(Struct, forbid_unknown_fields=True):
         Meta(description="networks without the limits of a network, separated by spaces; the rate of each user stays"),
     ] = "127.0.0.0/8 ::1"
     room_log_bytes: Annotated[
-        int, Meta(ge=4096, le=2**30, description="a slow reader may lag this far behind before messages are skipped")
+        int, Meta(ge=4096, le=2**30, description="bytes that a slow reader may lag behind before messages are skipped")
     ] = 1048576
     send_buffer_bytes: Annotated[
         int, Meta(ge=4096, le=2**24, description="the kernel's send buffer of each connection (SO_SNDBUF)")
     ] = 65536
     stall_timeout_s: Annotated[
         float,
-        Meta(gt=0, le=86400, description="a reader that takes almost nothing for so long is closed"),
+        Meta(gt=0, le=86400, description="seconds until a reader that takes almost nothing is closed"),
     ] = 60.0
     presence_quiet_above: Annotated[
-        int, Meta(ge=0, description="a room with more members is not told of users who enter and leave")
+        int, Meta(ge=0, description="members; a larger room is not told of users who enter and leave")
     ] = 500
     max_rooms: Annotated[int, Meta(ge=1, le=1000000, description="rooms at a time")] = 1000
     nick_max: Annotated[int, Meta(ge=1, le=100, description="characters in a nick")] = 32
@@ -175,9 +185,9 @@ class HistorySection(Struct, forbid_unknown_fields=True):
         Literal["full", "normal"],
         Meta(description='every message that was shown survives a power cut ("full"), or a crash ("normal")'),
     ] = "full"
-    replay_on_join: Annotated[
-        int, Meta(ge=0, le=100, description="old messages that are shown to a user who enters a room")
-    ] = 10
+    replay_on_join: Annotated[int, Meta(ge=0, le=100, description="old messages shown to a user who enters a room")] = (
+        10
+    )
     keep_days: Annotated[float, Meta(ge=0, description="older messages are deleted; 0: never")] = 0.0
     keep_messages: Annotated[int, Meta(ge=0, description="messages that are kept in each room; 0: all")] = 0
 

@@ -161,7 +161,7 @@ class Door:
 
     def _never_in(self, peer: Peer, reason: CloseReason) -> None:
         self._app.closed[reason] += 1
-        logger.debug("never in: %s: %s", peer.address, reason.value)
+        logger.debug("not admitted: %s: %s", peer.address, reason.value)
 
     def _hear(self, sock: socket.socket) -> _Start:
         """Return the first line of a peer, or as much of it as comes in time. Raises OSError.

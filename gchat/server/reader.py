@@ -89,7 +89,7 @@ class Reader:
             session.allowance = Allowance(app.limits.rates, self.heard_at)
         self._pace = Pace(app.limits, session.allowance, app.network_allowance(session.network))
         if self._heard:
-            self._pace.spend(PRICES[Join])  # an opening takes the user into a room
+            self._pace.spend(1)  # an opening is a line too; nobody waits for it, because many may come back at once
 
     def run(self, heard: bytes, *, has_ended: bool) -> None:
         """Read until the end, then leave; `heard` was read already. Nothing that a peer does gets out as an error."""
@@ -104,7 +104,7 @@ class Reader:
             reason = CloseReason.RESET
         except Exception:
             logger.exception("connection %d crashed; it alone is closed", connection.session.id)
-            reason, farewell = CloseReason.CRASHED, "Something went wrong here; please connect again"
+            reason, farewell = CloseReason.CRASHED, "Internal error; please connect again"
         finally:
             if connection.closing is None:
                 self._watcher.stop()  # or it would tell of the end again and again
@@ -254,7 +254,7 @@ class Reader:
             return False
         app.pump.submit(effects)
         self._pace.own = session.allowance or self._pace.own
-        self._pace.spend(PRICES[Join])
+        self._pace.spend(1)
         self._hold_back()
         return True
 

@@ -185,6 +185,17 @@ def test_one_address_does_not_take_all_rooms() -> None:
         other.sees("> You are now in mine")
 
 
+def test_an_office_that_loses_its_link_comes_back_all_at_once() -> None:
+    with Server(limits_exempt="") as server, server.join("bob") as bob, ExitStack() as users:
+        office = [users.enter_context(server.connect(source=HERE)) for _ in range(100)]
+        for user in office:
+            user.sends(b'GCHAT/1 {}\n{"type":"say","text":"we are back"}\n')
+        for user in office:
+            user.sees_bytes(b'"type":"welcome"')
+        for _ in office:
+            bob.sees_bytes(b"] we are back\n")
+
+
 # --- Disconnected users ----------------------------------------------------------------------------------------------
 
 

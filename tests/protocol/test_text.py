@@ -360,6 +360,7 @@ def test_a_name_of_letters_and_digits_is_a_nick_as_it_is(name: str) -> None:
     [
         "",
         " ",
+        "\u00a0",
         "a b",
         "a\u00a0",
         "a\tb",
@@ -464,6 +465,14 @@ def test_fullwidth_letters_become_ordinary_ones() -> None:
 @pytest.mark.parametrize(("name", "expected"), [("dev", "dev"), ("Dev", "dev"), ("#dev", "dev"), ("ＤＥＶ", "dev")])
 def test_a_room_is_the_same_in_any_case_and_width(name: str, expected: str) -> None:
     assert room(name) == expected
+
+
+@pytest.mark.parametrize("char", ["\u200c", "\u202e", "\x01", "\x02", "\u00ad", "\u3164"], ids=ascii)
+def test_no_room_is_told_apart_from_another_by_what_nobody_sees(char: str) -> None:
+    for name in (f"kill{char}", f"{char}kill", f"ki{char}ll"):
+        with pytest.raises(Refusal) as refused:
+            room(name)
+        assert refused.value.code is Code.BAD_NAME
 
 
 @pytest.mark.parametrize("name", ["", "#", "##dev", "a/b", "../../x", "a b", "a\0", "-x", "x" * (MAX_ROOM_NAME + 1)])
