@@ -132,6 +132,9 @@ class Door:
             farewell = Closing(FAREWELL, CloseReason.SHUTDOWN.value)
             self._part(sock, plain.encode(farewell) if opening is None else rich.encode(farewell))
             return None
+        network = self._network(peer)
+        if opening is not None:
+            self._pay(network)
         token = secrets.token_urlsafe(16) if opening else ""
         try:
             session, effects = app.registry.connect(
@@ -140,7 +143,7 @@ class Door:
                 token,
                 attempt=peer.attempt,
                 has_ended=opening is not None and has_ended(sock),
-                network=self._network(peer),
+                network=network,
                 now=app.awake(),
             )
         except Refusal as refusal:
@@ -151,6 +154,15 @@ class Door:
         app.pump.submit(effects)
         logger.debug("connected %d %s", session.id, peer.address)
         return connection
+
+    def _pay(self, network: Network) -> None:
+        """Pay for an opening, which takes a nick and enters a room: a line of the network, because the user is new."""
+        rates, now = self._app.limits.network_rates, time.monotonic()
+        allowance = self.admission.allowance(network, rates, now)
+        if allowance is not None:
+            allowance.grow(rates, now)
+            allowance.lines -= 1
+            gevent.sleep(allowance.debt_s(rates))
 
     def _refuse(self, sock: socket.socket, peer: Peer, refusal: Refusal, reason: CloseReason) -> None:
         """Tell a client of ours why it cannot be let in."""

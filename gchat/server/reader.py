@@ -88,8 +88,6 @@ class Reader:
         if session.allowance is None:
             session.allowance = Allowance(app.limits.rates, self.heard_at)
         self._pace = Pace(app.limits, session.allowance, app.network_allowance(session.network))
-        if self._heard:
-            self._pace.spend(1)  # an opening is a line too; nobody waits for it, because many may come back at once
 
     def run(self, heard: bytes, *, has_ended: bool) -> None:
         """Read until the end, then leave; `heard` was read already. Nothing that a peer does gets out as an error."""
@@ -205,12 +203,12 @@ class Reader:
                 continue
             if not lines:
                 break
+            self._spend(len(lines), rate)
             if not self._heard and lines[0]:
                 if not self._meet(lines[0]):
                     return False
                 if connection.dialect is rich:
                     continue
-            self._spend(len(lines), rate)
             for count, command in enumerate(connection.dialect.decode(lines), 1):
                 pump.submit(registry.execute(session, command, time.time()))
                 if type(command) in PRICES:
@@ -254,7 +252,6 @@ class Reader:
             return False
         app.pump.submit(effects)
         self._pace.own = session.allowance or self._pace.own
-        self._pace.spend(1)
         self._hold_back()
         return True
 

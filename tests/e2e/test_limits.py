@@ -185,6 +185,22 @@ def test_one_address_does_not_take_all_rooms() -> None:
         other.sees("> You are now in mine")
 
 
+def test_reconnecting_under_other_nicks_is_limited_like_changing_the_nick() -> None:
+    rate, burst, count = 20, 10, 40
+    with (
+        Server(limits_exempt="", limits_messages_per_s=rate, limits_burst=burst, limits_network_factor=1) as server,
+        server.join("bob") as bob,
+    ):
+        began = time.monotonic()
+        for number in range(count):
+            with server.connect(source=HERE) as user:
+                user.sends(b'GCHAT/1 {"nick":"evil%d"}\n' % number)
+                user.sees_bytes(b'"type":"welcome"')
+
+        assert time.monotonic() - began > (count - burst - 1) / rate
+        bob.sees(f"> New user evil{count - 1} entered")
+
+
 def test_an_office_that_loses_its_link_comes_back_all_at_once() -> None:
     with Server(limits_exempt="") as server, server.join("bob") as bob, ExitStack() as users:
         office = [users.enter_context(server.connect(source=HERE)) for _ in range(100)]
