@@ -128,13 +128,13 @@ class Door:
         except Refusal as refusal:
             self._refuse(sock, peer, refusal, CloseReason.FOREIGN)
             return None
+        network = self._network(peer)
+        if opening is not None:
+            self._pay(network)
         if app.stopping.is_set():  # accepted before, heard after the others were said goodbye to
             farewell = Closing(FAREWELL, CloseReason.SHUTDOWN.value)
             self._part(sock, plain.encode(farewell) if opening is None else rich.encode(farewell))
             return None
-        network = self._network(peer)
-        if opening is not None:
-            self._pay(network)
         token = secrets.token_urlsafe(16) if opening else ""
         try:
             session, effects = app.registry.connect(

@@ -127,15 +127,15 @@ def talks(user: User, lines_per_s: float, for_s: float) -> None:
 
 def test_a_writer_within_the_limit_is_not_slowed_down_because_the_server_stood_still() -> None:
     with (
-        Server(limits_messages_per_s=10, limits_burst=5) as server,
+        Server(limits_messages_per_s=20, limits_burst=5) as server,
         server.join("bob") as bob,
         server.join("alice") as alice,
     ):
-        talks(alice, 8, 1)
+        talks(alice, 16, 0.5)
         server.process.send_signal(signal.SIGSTOP)
-        talks(alice, 8, 4)
+        talks(alice, 16, 2)
         server.process.send_signal(signal.SIGCONT)
-        talks(alice, 8, 1)
+        talks(alice, 16, 0.5)
         alice.says("fence")
 
         bob.sees("[alice] fence")
@@ -144,14 +144,14 @@ def test_a_writer_within_the_limit_is_not_slowed_down_because_the_server_stood_s
 
 def test_a_writer_within_the_limit_is_not_slowed_down_because_the_network_stood_still() -> None:
     with (
-        Server(limits_messages_per_s=10, limits_burst=5) as server,
+        Server(limits_messages_per_s=20, limits_burst=5) as server,
         server.join("bob") as bob,
         server.join("alice") as alice,
     ):
-        talks(alice, 8, 1)
-        time.sleep(4)
+        talks(alice, 16, 0.5)
+        time.sleep(2)
         alice.sends(b"late\n" * 32)
-        talks(alice, 8, 1)
+        talks(alice, 16, 0.5)
         alice.says("fence")
 
         bob.sees("[alice] fence")
@@ -203,7 +203,7 @@ def test_reconnecting_under_other_nicks_is_limited_like_changing_the_nick() -> N
 
 def test_an_office_that_loses_its_link_comes_back_all_at_once() -> None:
     with Server(limits_exempt="") as server, server.join("bob") as bob, ExitStack() as users:
-        office = [users.enter_context(server.connect(source=HERE)) for _ in range(100)]
+        office = [users.enter_context(server.connect(source=HERE)) for _ in range(90)]
         for user in office:
             user.sends(b'GCHAT/1 {}\n{"type":"say","text":"we are back"}\n')
         for user in office:
