@@ -101,7 +101,12 @@ def printable(text: str) -> str:
         return text
     if (_UNSAFE_LETTER if text.isprintable() else _UNSAFE).search(text):
         text = text.translate(_SHOWN)
-    return text if text.isascii() else _MARK_RUN.sub(_thinned, _STRAY.sub("", text))
+    return text if text.isascii() else thinned(_STRAY.sub("", text))
+
+
+def thinned(text: str) -> str:
+    """Return `text` without the marks that no letter needs: they also make normalizing it slow."""
+    return _MARK_RUN.sub(_thinned, text)
 
 
 def is_blank(text: str) -> bool:
@@ -145,7 +150,7 @@ def _thinned(match: re.Match[str]) -> str:
     marks = 0
     for char in match[0]:
         category = unicodedata.category(char)
-        if category in ("Mn", "Me"):
+        if category in ("Mn", "Me") or unicodedata.combining(char):
             marks += 1
             if marks > MAX_COMBINING_MARKS:
                 continue
@@ -253,7 +258,7 @@ def _name(kind: str, profile: str, name: str, max_length: int) -> str:
 
 
 def _mark(char: str) -> str:
-    return "m" if unicodedata.category(char) in ("Mn", "Me") else " "
+    return "m" if unicodedata.category(char) in ("Mn", "Me") or unicodedata.combining(char) else " "
 
 
 def _looks_like_address(name: str) -> bool:
