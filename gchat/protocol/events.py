@@ -191,6 +191,12 @@ class Told(Struct, frozen=True):
     time: float
 
 
+class Replied(Struct, frozen=True):
+    """The user's reply was shown to this user."""
+
+    name: str
+
+
 class Acknowledged(Struct, frozen=True):
     """The requests with these ids are done."""
 
@@ -244,9 +250,14 @@ class Refused(Struct, frozen=True):
 
 
 class Slowed(Struct, frozen=True):
-    """The user sends faster than allowed, and is read more slowly."""
+    """The user sends faster than allowed, and is read more slowly: than so many messages, or so many bytes if not 0.
+
+    With `together` the limit is that of all users from the same network.
+    """
 
     messages_per_s: float
+    bytes_per_s: float = 0.0
+    together: bool = False
 
 
 class Skipped(Struct, frozen=True):
@@ -271,6 +282,7 @@ Answer = (
     | Page
     | Found
     | Told
+    | Replied
     | Acknowledged
     | Named
     | Users

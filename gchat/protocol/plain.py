@@ -175,6 +175,10 @@ def _told(event: events.Told) -> bytes:
     return printable_line(f"[{event.name} -> you] {event.text}")
 
 
+def _replied(event: events.Replied) -> bytes:
+    return _answer(sentences.replied(event.name))
+
+
 def _acknowledged(_event: events.Acknowledged) -> bytes:
     return b""  # the user has seen what they typed
 
@@ -204,7 +208,7 @@ def _refused(event: events.Refused) -> bytes:
 
 
 def _slowed(event: events.Slowed) -> bytes:
-    return _answer(sentences.slowed(event.messages_per_s))
+    return _answer(sentences.slowed(event.messages_per_s, event.bytes_per_s, together=event.together))
 
 
 def _skipped(event: events.Skipped) -> bytes:
@@ -232,6 +236,7 @@ _ENCODERS: dict[type, Callable[[Any], bytes]] = {
     events.Page: _page,
     events.Found: _found,
     events.Told: _told,
+    events.Replied: _replied,
     events.Acknowledged: _acknowledged,
     events.Named: _named,
     events.Users: _user_list,
