@@ -117,6 +117,11 @@ class Cursor:
         return log is not None and (log.live.get(descriptor) is self or log.speaking.get(descriptor) is self)
 
     @property
+    def keeps_up(self) -> bool:
+        """Whether it has taken everything that it was sent."""
+        return self.log is not None and self not in self.log.behind
+
+    @property
     def is_owed(self) -> bool:
         """Whether it has still to read what is sealed, and is not live."""
         return self.log is not None and self._position < self.log.end

@@ -83,8 +83,8 @@ class FanOut:
 
     def leave(self, connection: Connection, max_owed_bytes: int) -> None:
         """Let a connection read its room no more."""
-        if connection.cursor.lag and not connection.behind:
-            # It keeps up, and what it lacks is a chunk that has not come to it yet: that is not to become a skip.
+        if connection.cursor.lag and connection.cursor.keeps_up and not connection.behind:
+            # What it lacks is a chunk that has not come to it yet: that is not to become a skip.
             connection.cursor.step_aside()
             connection.flush()
         connection.cursor.leave(max_owed_bytes)

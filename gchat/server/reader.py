@@ -20,7 +20,7 @@ from gchat.chat.effects import CloseReason, Deliver, Transmit
 from gchat.chat.limits import TokenBucket
 from gchat.chat.registry import refused
 from gchat.protocol import foreign, rich
-from gchat.protocol.commands import History, Join, Search
+from gchat.protocol.commands import Act, History, Join, Say, Search
 from gchat.protocol.errors import Code, LineEndless, LineTooLong, Refusal
 from gchat.protocol.events import Slowed
 from gchat.protocol.framing import LineDecoder
@@ -48,13 +48,31 @@ GOODBYE_S = 0.2
 
 _HELD_BACK_AFTER = (Join, History, Search)
 
+# What everybody in a room is sent.
+_SPEAKING = (Say, Act)
+
+# Printable ASCII, and LF.
+_CLEAN = bytes((10, *range(0x20, 0x7F)))
+
 _READ = 1
 
 
 class Reader:
     """Reads one connection; `run` is its greenlet."""
 
-    __slots__ = ("_app", "_bucket", "_connection", "_decoder", "_greenlet", "_heard", "_ready", "_watcher", "heard_at")
+    __slots__ = (
+        "_app",
+        "_bucket",
+        "_connection",
+        "_decoder",
+        "_greenlet",
+        "_heard",
+        "_is_between_lines",
+        "_is_telnet",
+        "_ready",
+        "_watcher",
+        "heard_at",
+    )
 
     def __init__(self, app: App, connection: Connection) -> None:
         self._app = app
@@ -63,6 +81,8 @@ class Reader:
         self._decoder = self._new_decoder()
         self._greenlet: Any = None
         self._heard = connection.dialect is rich  # whether it is known what the peer speaks
+        self._is_telnet = False  # whether a byte came that may begin a telnet command
+        self._is_between_lines = False  # whether the decoder holds nothing of what came before, and need not be asked
         self._ready: Event | None = None  # set when little enough is owed to read on
         self.heard_at = connection.opened_at
         session = connection.session
@@ -146,9 +166,14 @@ class Reader:
         connection, decoder = self._connection, self._decoder
         self.heard_at = time.monotonic()
         self._app.pump.counts.received_bytes += len(data)
+        if self._is_between_lines and (lines := self._clean_lines(data)):
+            connection.cursor.typed()
+            return None if self._carry_out(lines) else CloseReason.QUIT
         if self._heard and (b"\n" in data or b"\r" in data):
             connection.cursor.typed()
         is_first_part = not decoder.rest
+        self._is_telnet = self._is_telnet or b"\xff" in data
+        self._is_between_lines = self._heard and not self._is_telnet and data.endswith(b"\n")
         decoder.feed(data)
         if replies := decoder.replies():
             self._app.pump.submit([Transmit(connection.session.id, replies)])
@@ -165,7 +190,7 @@ class Reader:
     def _hear(self) -> bool:
         """Carry out the lines that were fed; return whether the session goes on."""
         app, connection = self._app, self._connection
-        session, pump, registry = connection.session, app.pump, app.registry
+        session, pump = connection.session, app.pump
         while self._decoder.waiting:
             rate = app.config.limits.messages_per_s
             limit = self._allowance(rate) if rate else LINES_AT_ONCE
@@ -183,17 +208,47 @@ class Reader:
                 if connection.dialect is rich:
                     continue
             self._spend(len(lines), rate)
-            for count, command in enumerate(connection.dialect.decode(lines), 1):
-                pump.submit(registry.execute(session, command, time.time()))
-                # What is said in a room comes after what was missed of it: acknowledged before, it would be a hole.
-                # And answers come in the order of what was asked, also if the disk has to be asked for them.
-                if not count % COMMANDS_AT_ONCE or type(command) in _HELD_BACK_AFTER:
-                    self._hold_back()
-            if session.id not in registry.sessions:
+            if not self._carry_out(lines):
                 return False
-            if len(lines) == LINES_AT_ONCE or pump.crowded or connection.cursor.owed > MAX_OWED_BYTES:
-                self._hold_back()
         return not self._decoder.interrupted
+
+    def _carry_out(self, lines: list[bytes]) -> bool:
+        """Carry out these lines; return whether the session goes on."""
+        app, connection = self._app, self._connection
+        session, pump, registry = connection.session, app.pump, app.registry
+        speaks = False
+        for count, command in enumerate(connection.dialect.decode(lines), 1):
+            pump.submit(registry.execute(session, command, time.time()))
+            speaks = speaks or type(command) in _SPEAKING
+            # What is said in a room comes after what was missed of it: acknowledged before, it would be a hole.
+            # And answers come in the order of what was asked, also if the disk has to be asked for them.
+            if not count % COMMANDS_AT_ONCE or type(command) in _HELD_BACK_AFTER:
+                self._hold_back()
+        if session.id not in registry.sessions:
+            return False
+        if len(lines) == LINES_AT_ONCE or pump.crowded or connection.cursor.owed > MAX_OWED_BYTES:
+            self._hold_back()
+        while speaks and pump.fan_out.is_crowded(connection.room):
+            with self._not_reading():
+                pump.fan_out.wait_sent()
+        return True
+
+    def _clean_lines(self, data: bytes) -> list[bytes]:
+        """Return the lines of `data` if the decoder has nothing to do for them and the limits allow them now; else [].
+
+        Most of what comes is whole lines of printable ASCII, none of which can be too long.
+        """
+        limits = self._app.config.limits
+        if not data.endswith(b"\n") or len(data) > self._decoder.max_line_bytes or data.translate(None, _CLEAN):
+            return []
+        lines = data[:-1].split(b"\n")
+        if len(lines) > LINES_AT_ONCE:
+            return []
+        if limits.messages_per_s:
+            if len(lines) > self._bucket.allowance(limits.messages_per_s, limits.burst, self.heard_at):
+                return []
+            self._bucket.spend(len(lines))
+        return lines
 
     def _meet(self, line: bytes) -> bool:
         """Know by the first line what the peer speaks; return whether the session goes on."""

@@ -13,6 +13,7 @@ from typing import Protocol
 import gevent
 
 from gchat.fair import Breather
+from gchat.server.log import logger
 
 #: How long a slice holds the hub while nobody waits for it: a pause costs, see fanout.HOLD_S.
 SLICE_S = 0.004
@@ -46,7 +47,7 @@ class Spreader:
         self._is_running = False
 
     def add(self, job: Iterator[None]) -> None:
-        """Work off one more job. It must not raise."""
+        """Work off one more job."""
         self._jobs.append(job)
         if not self._is_running:
             self._is_running = True
@@ -69,7 +70,10 @@ class Spreader:
         until = time.monotonic() + (SHORT_SLICE_S if self._turns.turn_is_under_way else SLICE_S)
         while self._jobs:
             job = self._jobs.popleft()
-            for _ in job:
-                if time.monotonic() > until:
-                    self._jobs.append(job)
-                    return
+            try:
+                for _ in job:
+                    if time.monotonic() > until:
+                        self._jobs.append(job)
+                        return
+            except Exception:
+                logger.exception("a job of the spreader crashed")

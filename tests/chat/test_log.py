@@ -246,7 +246,7 @@ class Chat(RuleBasedStateMachine):
     @rule(session=SESSIONS, room=st.none() | ROOMS, limit=LIMITS)
     def moves_or_leaves(self, session: int, room: str | None, limit: int) -> None:
         reader = self.readers[session]
-        if reader.cursor.lag and not reader.behind:  # FanOut.leave
+        if reader.cursor.lag and reader.cursor.keeps_up and not reader.behind:  # FanOut.leave
             reader.cursor.step_aside()
             reader.flush()
         reader.cursor.leave(limit if self.lossy else self.capacity)
