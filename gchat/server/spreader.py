@@ -22,8 +22,8 @@ SLICE_S = 0.004
 #: it is read, until the commit is known to be done, and until it is sent.
 SHORT_SLICE_S = 0.001
 
-#: Between two slices, this many turns of the pump at most.
-TURNS_BETWEEN = 2
+#: Between two slices, the pump may take this many steps: begin a turn, or go on with one.
+STEPS_BETWEEN = 2
 
 
 class Turns(Protocol):
@@ -58,10 +58,10 @@ class Spreader:
         try:
             while self._jobs:
                 self._send_slice()
-                # Somebody's message or ping may have come meanwhile: it is read, and its turn goes first.
+                # Somebody's message or ping may have come meanwhile, or a commit be done: the pump goes first then.
                 breather.breathe_behind()
-                for _ in range(TURNS_BETWEEN):
-                    if turns.turn_is_due:
+                for _ in range(STEPS_BETWEEN):
+                    if turns.turn_is_due or turns.turn_is_under_way:
                         breather.breathe_behind()
         finally:
             self._is_running = False
