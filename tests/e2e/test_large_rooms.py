@@ -177,3 +177,79 @@ def test_a_flood_in_a_large_room_waits_for_its_readers_and_a_small_room_does_not
     assert found
     assert int(found[1]) <= 512 * 1024, "256 KiB, and what was read before that was known"
     assert exchanges >= 10
+
+
+def test_a_room_in_which_everybody_talks_at_once_holds_up_no_other() -> None:
+    # Reported of a server that sends each message to everybody in one go: 750 clients with a message each in 5 s.
+    with (
+        server_all_in_slices(write_s=0.001) as server,
+        server.join("carol", room="small") as carol,
+        server.join("dave", room="small") as dave,
+        ExitStack() as stack,
+    ):
+        members = [stack.enter_context(server.join()) for _ in range(60)]
+        for member in members:
+            member.says("first")
+        for member in members:
+            member.says("last")
+        exchanges = 0
+
+        def goes_on() -> bool:
+            nonlocal exchanges
+            carol.says(f"{exchanges}")
+            dave.sees(f"[carol] {exchanges}")
+            exchanges += 1
+            return all(member.received.count(b"] last\n") == len(members) - 1 for member in members)
+
+        wait_reading(Crowd(members), goes_on, "everybody hears everybody else")
+
+    assert exchanges >= 3
+    assert all(member.received.count(b"] first\n") == len(members) - 1 for member in members)
+
+
+def test_a_newcomer_with_the_descriptor_of_a_user_who_is_gone_hears_nothing_of_that_room() -> None:
+    # Reported of a server in which a descriptor was closed and accepted again while an event for it was under way.
+    with (
+        server_all_in_slices(write_s=0.004) as server,
+        server.join("speaker") as speaker,
+        ExitStack() as stack,
+    ):
+        users = [stack.enter_context(server.join()) for _ in range(40)]
+        speaker.says("hello")  # so that nobody stands behind a prompt
+        for user in users:
+            user.sees("[speaker] hello")
+        for number in range(5):
+            speaker.says(f"secret {number}")
+            users[0].sees(f"[speaker] secret {number}")
+            for user in users[20:]:  # the chunk has not come to them yet
+                user.resets()
+            newcomers = [stack.enter_context(server.connect()) for _ in range(20)]
+            for user in newcomers:
+                user.says("/join elsewhere", "/ping here")
+            for user in newcomers:
+                user.sees("> pong here")
+            speaker.says("/ping sent")
+            speaker.sees("> pong sent")
+            for user in newcomers:
+                user.does_not_see(b"secret")
+                assert b"secret" not in user.received
+                user.says("/join lobby", "/ping back")
+            for user in newcomers:
+                user.sees("> pong back")
+            users[20:] = newcomers
+
+
+def test_rooms_that_are_changed_in_one_packet_while_they_are_sent_are_all_entered_and_left() -> None:
+    # Reported of a chat: of two channels entered one after the other, the second was not found, the third was.
+    with server_all_in_slices(write_s=0.001) as server, server.join("speaker") as speaker, ExitStack() as stack:
+        users = [stack.enter_context(server.join()) for _ in range(20)]
+        for number in range(3):
+            speaker.says(f"line {number}")
+            for user in users:
+                user.says("/join sp1", "/join sp2", "in sp2", "/join lobby", f"/ping {number}")
+        for user in users:
+            for number in range(3):
+                user.sees("> You are now in sp1")
+                user.sees("> You are now in sp2")
+                user.sees("> You are now in lobby")
+                user.sees(f"> pong {number}")
