@@ -182,7 +182,7 @@ def test_a_flood_in_a_large_room_waits_for_its_readers_and_a_small_room_does_not
 def test_a_room_in_which_everybody_talks_at_once_holds_up_no_other() -> None:
     # Reported of a server that sends each message to everybody in one go: 750 clients with a message each in 5 s.
     with (
-        server_all_in_slices(write_s=0.001) as server,
+        server_all_in_slices(write_s=0.004) as server,
         server.join("carol", room="small") as carol,
         server.join("dave", room="small") as dave,
         ExitStack() as stack,
@@ -203,7 +203,7 @@ def test_a_room_in_which_everybody_talks_at_once_holds_up_no_other() -> None:
 
         wait_reading(Crowd(members), goes_on, "everybody hears everybody else")
 
-    assert exchanges >= 3
+    assert exchanges >= 3  # to send to all takes 240 ms, and that twice at least
     assert all(member.received.count(b"] first\n") == len(members) - 1 for member in members)
 
 
