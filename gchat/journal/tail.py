@@ -15,12 +15,13 @@ _RECORD_BYTES = 200
 class Tail:
     """The messages from `first_seq` up to `next_seq`, which is the number of the next."""
 
-    __slots__ = ("_size", "next_seq", "records")
+    __slots__ = ("_size", "_sizes", "next_seq", "records")
 
     def __init__(self, next_seq: int, records: Iterable[Record] = ()) -> None:
         self.next_seq = next_seq
         self.records = list(records)
-        self._size = sum(_size(record) for record in self.records)
+        self._sizes = [_size(record) for record in self.records]  # to sum up the texts once is enough
+        self._size = sum(self._sizes)
 
     @property
     def first_seq(self) -> int:
@@ -30,19 +31,27 @@ class Tail:
     def keep(self, record: Record, max_bytes: int) -> None:
         """Add the next one, and drop the oldest, but never it, until all is within `max_bytes`."""
         self.next_seq += record.message.count
+        size = _size(record)
         self.records.append(record)
-        self._size += _size(record)
+        self._sizes.append(size)
+        self._size += size
         drop = 0
         while self._size > max_bytes and drop < len(self.records) - 1:
-            self._size -= _size(self.records[drop])
+            self._size -= self._sizes[drop]
             drop += 1
-        if drop:
-            del self.records[:drop]
+        self._drop(drop)
 
     def drop_before(self, seq: int) -> None:
         """Drop what has a number below `seq`; a record that is partly above it stays."""
-        while self.records and self.records[0].seq + self.records[0].message.count <= seq:
-            self._size -= _size(self.records.pop(0))
+        drop = 0
+        while drop < len(self.records) and self.records[drop].seq + self.records[drop].message.count <= seq:
+            self._size -= self._sizes[drop]
+            drop += 1
+        self._drop(drop)
+
+    def _drop(self, count: int) -> None:
+        if count:
+            del self.records[:count], self._sizes[:count]
 
     def read(self, start: int, limit: int) -> list[Record]:
         """Return at most `limit` messages from number `start` on, oldest first, beginning later if that one is gone."""

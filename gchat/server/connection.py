@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from gevent.hub import get_hub
 
+from gchat.chat.cursor import Cursor
 from gchat.chat.effects import CloseReason
-from gchat.chat.log import Cursor
 from gchat.chat.session import Session
 from gchat.protocol.dialect import Dialect
 from gchat.protocol.events import Ready, Record

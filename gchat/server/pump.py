@@ -32,12 +32,12 @@ from gchat.chat.effects import (
     Transmit,
 )
 from gchat.chat.presence import PresenceGatherer
-from gchat.fair import breathe
+from gchat.fair import Breather
 from gchat.journal.base import Journal, JournalError
 from gchat.protocol import events
 from gchat.protocol.events import Announced, Presence, Record
 from gchat.server.connection import Connection
-from gchat.server.fanout import FanOut
+from gchat.server.fanout import HOLD_AT_REST_S, HOLD_S, FanOut
 from gchat.server.log import logger
 from gchat.server.measures import Counts
 from gchat.server.publication import Publication
@@ -47,14 +47,6 @@ from gchat.server.state import note_session
 
 #: Effects between two looks at the clock; the dearest is a page of history.
 EFFECTS_AT_ONCE = 4
-
-#: How long the fan-out holds the hub before others have a turn. Pauses are dear: a peer that has taken all meanwhile
-#: sleeps, and to wake it makes the next send cost more (measured, 900 readers: a pause every 2 ms takes a fifth).
-HOLD_S = 0.006
-
-#: The same for a turn that finds the pump at rest: then peers sleep anyway, and shorter is cheaper (measured, 50
-#: messages/s to 1,000 readers: a tenth of the CPU for each delivery).
-HOLD_AT_REST_S = 0.0015
 
 #: A turn with some hundred readers.
 LONG_TURN_S = 0.002
@@ -80,7 +72,7 @@ class Pump:
         self.connections: dict[int, Connection] = {}  # by session
         self.counts = Counts()
         self._journal = journal
-        self.fan_out = FanOut(self.connections, room_log_bytes, self.counts)
+        self.fan_out = FanOut(self.connections, room_log_bytes, self.counts, self)
         # By id: what takes the number of a message that no user says; 0 means that it was not stored.
         self.receipts: dict[str, Callable[[int], None]] = {}
         self._show = show  # gets everything that rooms are told, with the room
@@ -91,6 +83,8 @@ class Pump:
         self._received_before = 0  # bytes, when that was last taken
         self._greenlet: Any = None
         self._parked = False
+        self._breather = Breather()
+        self.turn_is_under_way = False
         self._hold_s = HOLD_AT_REST_S
         self._timer: Any = None
         self._carried_out: Event | None = None  # set when what is waiting now is carried out
@@ -127,6 +121,11 @@ class Pump:
         if self._parked:
             self._parked = False
             get_hub().loop.run_callback(self._greenlet.switch)
+
+    @property
+    def turn_is_due(self) -> bool:
+        """Whether there is something to do for a turn that has not begun."""
+        return bool(self._waiting) and not self.turn_is_under_way
 
     @property
     def waiting(self) -> int:
@@ -190,15 +189,17 @@ class Pump:
                 self._parked = True
                 hub.switch()
             began = time.monotonic()
+            self.turn_is_under_way = True
             try:
                 self._turn()
             except Exception:
                 self.crashed("a turn of the pump crashed")
+            self.turn_is_under_way = False
             # What others have said meanwhile is the next turn's. The loop comes back to us before it serves what it
             # found: after a long turn that is much, and worth another round (measured, 5,000 readers: a tenth).
-            breathe()
+            self._breather.breathe()
             if time.monotonic() - began > LONG_TURN_S:
-                breathe()
+                self._breather.breathe()
 
     def _turn(self) -> None:
         effects = self._take()
@@ -212,7 +213,7 @@ class Pump:
                 carried_out.set()
         self._tell_presence_due()
         touched, self._touched = self._touched, {}
-        self.fan_out.send(touched, self._hold_s)
+        self.fan_out.send(touched, self._hold_s, self._breather)
 
     def _take(self) -> list[Effect]:
         """Return what this turn is about, and leave the rest for the next."""
@@ -232,7 +233,7 @@ class Pump:
         until = time.monotonic() + self._hold_s
         for count, effect in enumerate(effects):
             if not count % EFFECTS_AT_ONCE and time.monotonic() > until:
-                breathe()
+                self._breather.breathe()
                 until = time.monotonic() + self._hold_s
             try:
                 carry_out[type(effect)](effect)

@@ -21,7 +21,7 @@ from gchat.chat.limits import Allowance, Pace
 from gchat.chat.registry import refused
 from gchat.chat.verbs import PRICES, surcharge
 from gchat.protocol import plain, rich
-from gchat.protocol.commands import History, Join, Search
+from gchat.protocol.commands import Act, History, Join, Say, Search
 from gchat.protocol.errors import Code, LineEndless, LineTooLong, Refusal
 from gchat.protocol.foreign import MORE, Foreign, sniff
 from gchat.protocol.framing import LineDecoder
@@ -55,6 +55,12 @@ GOODBYE_S = 0.2
 
 _HELD_BACK_AFTER = (Join, History, Search)
 
+# What everybody in a room is sent.
+_SPEAKING = (Say, Act)
+
+# Printable ASCII, and LF.
+_CLEAN = bytes((10, *range(0x20, 0x7F)))
+
 _READ = 1
 
 
@@ -67,6 +73,8 @@ class Reader:
         "_decoder",
         "_greenlet",
         "_heard",
+        "_is_between_lines",
+        "_is_telnet",
         "_pace",
         "_ready",
         "_start",
@@ -82,6 +90,8 @@ class Reader:
         self._greenlet: Any = None
         self._heard = connection.dialect is rich  # whether it is known what the peer speaks
         self._start = None if self._heard else b""  # what was received while it could still be a foreign protocol
+        self._is_telnet = False  # whether a byte came that may begin a telnet command
+        self._is_between_lines = False  # whether the decoder holds nothing of what came before, and need not be asked
         self._ready: Event | None = None  # set when little enough is owed to read on
         self.heard_at = connection.opened_at
         session = connection.session
@@ -168,6 +178,9 @@ class Reader:
         self._app.pump.counts.received_bytes += len(data)
         if self._app.limits.rates.messages_per_s:
             self._pace.received(len(data), self.heard_at)
+        if self._is_between_lines and (lines := self._clean_lines(data)):
+            connection.cursor.typed()
+            return None if self._carry_out(lines) else CloseReason.QUIT
         if self._start is not None:
             data = self._start + data
             if (verdict := sniff(data, ended=ended)) is MORE:
@@ -178,6 +191,8 @@ class Reader:
             self._start = None
         if self._heard and (b"\n" in data or b"\r" in data):
             connection.cursor.typed()
+        self._is_telnet = self._is_telnet or b"\xff" in data
+        self._is_between_lines = self._heard and not self._is_telnet and data.endswith(b"\n")
         decoder.feed(data)
         if replies := decoder.replies():
             self._app.pump.submit([Transmit(connection.session.id, replies)])
@@ -191,7 +206,7 @@ class Reader:
     def _hear(self) -> bool:
         """Carry out the lines that were fed; return whether the session goes on."""
         app, connection = self._app, self._connection
-        session, pump, registry = connection.session, app.pump, app.registry
+        session, pump = connection.session, app.pump
         while self._decoder.waiting:
             rate = app.config.limits.messages_per_s
             limit = self._allowance() if rate else LINES_AT_ONCE
@@ -209,19 +224,48 @@ class Reader:
                     return False
                 if connection.dialect is rich:
                     continue
-            for count, command in enumerate(connection.dialect.decode(lines), 1):
-                pump.submit(registry.execute(session, command, time.time()))
-                if type(command) in PRICES:
-                    self._spend(surcharge(registry, session, command), rate)
-                # What is said in a room comes after what was missed of it: acknowledged before, it would be a hole.
-                # And answers come in the order of what was asked, also if the disk has to be asked for them.
-                if not count % COMMANDS_AT_ONCE or type(command) in _HELD_BACK_AFTER:
-                    self._hold_back()
-            if session.id not in registry.sessions:
+            if not self._carry_out(lines):
                 return False
-            if len(lines) == LINES_AT_ONCE or pump.crowded or connection.cursor.owed > MAX_OWED_BYTES:
-                self._hold_back()
         return not self._decoder.interrupted
+
+    def _carry_out(self, lines: list[bytes]) -> bool:
+        """Carry out these lines; return whether the session goes on."""
+        app, connection = self._app, self._connection
+        session, pump, registry = connection.session, app.pump, app.registry
+        speaks = False
+        for count, command in enumerate(connection.dialect.decode(lines), 1):
+            pump.submit(registry.execute(session, command, time.time()))
+            if type(command) in PRICES:
+                self._spend(surcharge(registry, session, command), app.limits.rates.messages_per_s)
+            speaks = speaks or type(command) in _SPEAKING
+            # What is said in a room comes after what was missed of it: acknowledged before, it would be a hole.
+            # And answers come in the order of what was asked, also if the disk has to be asked for them.
+            if not count % COMMANDS_AT_ONCE or type(command) in _HELD_BACK_AFTER:
+                self._hold_back()
+        if session.id not in registry.sessions:
+            return False
+        if len(lines) == LINES_AT_ONCE or pump.crowded or connection.cursor.owed > MAX_OWED_BYTES:
+            self._hold_back()
+        while speaks and pump.fan_out.is_crowded(connection.room):
+            with self._not_reading():
+                pump.fan_out.wait_sent()
+        return True
+
+    def _clean_lines(self, data: bytes) -> list[bytes]:
+        """Return the lines of `data` if the decoder has nothing to do for them and the limits allow them now; else [].
+
+        Most of what comes is whole lines of printable ASCII, none of which can be too long.
+        """
+        if not data.endswith(b"\n") or len(data) > self._decoder.max_line_bytes or data.translate(None, _CLEAN):
+            return []
+        lines = data[:-1].split(b"\n")
+        if len(lines) > LINES_AT_ONCE:
+            return []
+        if self._app.limits.rates.messages_per_s:
+            if len(lines) > self._pace.lines(self.heard_at):
+                return []
+            self._pace.spend(len(lines))
+        return lines
 
     def _meet(self, line: bytes) -> bool:
         """Know by the first line what the peer speaks; return whether the session goes on."""

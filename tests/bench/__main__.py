@@ -15,7 +15,7 @@ from tests.bench.cases import Bench
 from tests.bench.run import HERE, Failure, Generator, compiler, descriptors
 
 NAMES = (
-    *("fanout", "small", "rich", "disk", "paced", "idle", "silent"),
+    *("fanout", "small", "limits", "rich", "disk", "paced", "idle", "silent"),
     *("start", "hold", "status", "stored", "window", "peers"),
 )
 
@@ -55,6 +55,7 @@ def _measure(bench: Bench, options: argparse.Namespace) -> None:
         "start": bench.start,
         "fanout": lambda: bench.fanout(options.sizes),
         "small": bench.small,
+        "limits": bench.limits,
         "rich": lambda: bench.rich([size for size in options.sizes if size <= 5000]),
         "disk": bench.disk,
         "paced": bench.paced,

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from tests.bench import alone, attacks
-from tests.bench.peers import GCHAT, GCHAT_FULL, GCHAT_NORMAL, GCHAT_RICH, GCHAT_WINDOW
-from tests.bench.run import Ask, Failure, Figure, Generator, Kind, Run, Server
+from tests.bench.peers import GCHAT, GCHAT_DEFAULT_LIMITS, GCHAT_FULL, GCHAT_NORMAL, GCHAT_RICH, GCHAT_WINDOW
+from tests.bench.run import Ask, Failure, Figure, Generator, Kind, Run, Server, p99
 from tests.bench.user import User
 
 #: Of 100 healthy readers at 50 lines of 1 kB a second, so long that the room log (1 MiB) has gone round.
@@ -19,14 +19,26 @@ SILENT_S = 30.0
 #: Lines in the room, and their bytes, when /history is asked for.
 HISTORY_LINES, HISTORY_BYTES = 500, 400
 
+#: What is asked ten times a second in a room of many, while others wait.
+HOLDS = (
+    ("nothing", ""),
+    ("/who", "/who\n"),
+    ("/history", "/history 1\n"),
+    ("/join, into the room", "/join elsewhere\n/join lobby\n"),
+    ("a line, to the room", "hello\n"),
+    ("100 lines, to the room", "hello\n" * 100),
+)
+
 
 @dataclass(slots=True)
 class Hold:
-    """How long another user's /ping took just after somebody asked for something, in a room of many."""
+    """How long the pings of a user in another room took while somebody asked for something, in a room of many."""
 
+    server: str
     asked: str
     members: int
     median_ms: float
+    p99_ms: float
     max_ms: float
 
 
@@ -62,6 +74,13 @@ class Bench:
     def small(self) -> None:
         """A small room in which all talk: here the cost of a line counts, not that of a delivery."""
         self._alternate("small", Ask(10, 10, seconds=self.seconds))
+
+    def limits(self) -> None:
+        """A small room and one of 900 with the default limits, at a pace that they allow; and without, at that pace."""
+        for size in (10, 20) if self.quick else (10, 900):
+            senders = min(10, size)
+            ask = Ask(size, senders, rate=4.0 * senders, seconds=self.seconds)
+            self._alternate("limits", ask, [GCHAT_DEFAULT_LIMITS, GCHAT])
 
     def rich(self, sizes: list[int]) -> None:
         """Peak fan-out to readers of the rich dialect, beside as many of the plain one."""
@@ -130,24 +149,28 @@ class Bench:
         self._keep_figures(alone.stored(quick=self.quick))
 
     def hold(self) -> None:
-        """How long others wait for what one user asks, in a room of many."""
+        """How long others wait for what one user asks, again and again, in a room of many."""
         members = self._most(100 if self.quick else 15000)
-        repeats = 5 if self.quick else 40
-        with Server(GCHAT, members) as server, User(server) as asker, User(server) as other:
-            other.asks("/join aside")
-            asker.sends("".join(f"{number:x<{HISTORY_BYTES}}\n" for number in range(HISTORY_LINES)))
-            asker.asks("")
-            with self._members(server, members):
-                for asked, before, commands in (
-                    ("nothing", "", ""),
-                    ("/who", "", "/who\n"),
-                    ("/history", "", "/history 1\n"),
-                    ("/join, into the room", "/join elsewhere", "/join lobby\n"),
-                    ("a line, to the room", "", "hello\n"),
-                ):
-                    waits = [_wait_ms(asker, other, before, commands) for _ in range(repeats)]
-                    self.holds.append(Hold(asked, members, statistics.median(waits), max(waits)))
-                    self._say(f"hold, {members} members: {asked}: {statistics.median(waits):.2f} ms")
+        for kind in (GCHAT, GCHAT_FULL):
+            with Server(kind, members) as server, User(server) as asker, User(server) as other:
+                other.asks("/join aside")
+                asker.sends("".join(f"{number:x<{HISTORY_BYTES}}\n" for number in range(HISTORY_LINES)))
+                asker.asks("")
+                with self._members(server, members):
+                    for asked, commands in HOLDS:
+                        waits = self._waits_ms(asker, commands, other)
+                        most = waits[-1]
+                        self.holds.append(Hold(kind.name, asked, members, statistics.median(waits), p99(waits), most))
+                        self._say(f"hold, {members} members: {kind.name}: {asked}: most {most:.2f} ms")
+
+    def _waits_ms(self, asker: User, commands: str, other: User) -> list[float]:
+        def act() -> None:
+            asker.drains()
+            asker.sends(commands)
+
+        waits = sorted(other.paced_ms(0.5 if self.quick else 10.0, act))
+        asker.asks("")
+        return waits
 
     # --- Parts -----------------------------------------------------------------------------------------------------
 
@@ -191,11 +214,3 @@ class Bench:
 
     def _say(self, text: str) -> None:
         print(text, file=sys.stderr, flush=True)
-
-
-def _wait_ms(asker: User, other: User, before: str, commands: str) -> float:
-    asker.asks(before)
-    asker.sends(commands)
-    wait_ms = other.waits_ms()
-    asker.asks("")
-    return wait_ms

@@ -19,6 +19,9 @@ GCHAT = Kind(
     environment={"GCHAT_LIMITS_MESSAGES_PER_S": "0"},
 )
 
+#: The same server, with the limits that it has if nobody sets any.
+GCHAT_DEFAULT_LIMITS = replace(GCHAT, name="gchat, default limits", environment={})
+
 #: The same server, all of whose users speak the rich dialect.
 GCHAT_RICH = replace(GCHAT, name="gchat, rich", mode="rich")
 

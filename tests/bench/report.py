@@ -18,21 +18,21 @@ Row = list[str]
 
 #: case, clients: what is compared with the limit, by which figure, what is wanted, and whether more is better.
 WANTED: list[tuple[str, int, str, str, float, bool]] = [
-    ("fanout", 100, "peak fan-out, 10 senders, 100 readers", "deliveries_per_s", 0.85, True),
-    ("fanout", 900, "peak fan-out, 10 senders, 900 readers", "deliveries_per_s", 1.0, True),
-    ("fanout", 5000, "peak fan-out, 10 senders, 5,000 readers", "deliveries_per_s", 1.0, True),
+    ("fanout", 100, "peak fan-out, 10 senders, 100 readers", "deliveries_per_s", 0.95, True),
+    ("fanout", 900, "peak fan-out, 10 senders, 900 readers", "deliveries_per_s", 1.05, True),
+    ("fanout", 5000, "peak fan-out, 10 senders, 5,000 readers", "deliveries_per_s", 1.05, True),
     ("fanout", 15000, "peak fan-out, 10 senders, 15,000 readers", "deliveries_per_s", 1.0, True),
-    ("all", 900, "peak fan-out, 900 senders of 900", "deliveries_per_s", 1.0, True),
-    ("small", 10, "small room, 10 clients, all talking", "deliveries_per_s", 0.6, True),
-    ("paced", 1000, "50 messages/s to 1,000 readers: CPU per delivery", "cpu_us_per_delivery", 1.10, False),
+    ("all", 900, "peak fan-out, 900 senders of 900", "deliveries_per_s", 0.9, True),
+    ("small", 10, "small room, 10 clients, all talking", "deliveries_per_s", 0.7, True),
+    ("paced", 1000, "50 messages/s to 1,000 readers: CPU per delivery", "cpu_us_per_delivery", 1.12, False),
     ("paced", 1000, "50 messages/s to 1,000 readers: p99", "p99_ms", 1.5, False),
 ]
 
 #: Deliveries to rich readers, of those to as many plain ones.
-RICH_WANTED = 0.8
+RICH_WANTED = 0.85
 
 #: Peak fan-out with history on disk, beside the limit; and what the disk may add to the latency.
-DISK_WANTED = {GCHAT_FULL.name: 0.5, GCHAT_NORMAL.name: 0.65}
+DISK_WANTED = {GCHAT_FULL.name: 0.85, GCHAT_NORMAL.name: 0.85}
 DISK_MORE_MS = 3.0
 
 UNITS: dict[str, Callable[[float], str]] = {
@@ -85,7 +85,7 @@ def machine() -> dict[str, str]:
 
 def markdown(bench: Bench, absent: list[str]) -> str:
     """The report as people read it."""
-    sections = (_wanted, _rich, _disk, _fanout, _silent, _stuck, _memory, _alone, _hold, _window)
+    sections = (_wanted, _rich, _disk, _fanout, _silent, _stuck, _memory, _alone, _hold, _limits, _window)
     parts = [_head(bench, absent), *(part for section in sections if (part := section(bench)))]
     return "\n\n".join(parts) + "\n"
 
@@ -320,14 +320,37 @@ def _alone(bench: Bench) -> str:
 
 def _hold(bench: Bench) -> str:
     rows = [
-        [hold.asked, f"{hold.members:,}", f"{hold.median_ms:.2f} ms", f"{hold.max_ms:.2f} ms"] for hold in bench.holds
+        [
+            *(hold.server, hold.asked, f"{hold.members:,}"),
+            *(f"{value:.2f} ms" for value in (hold.median_ms, hold.p99_ms, hold.max_ms)),
+        ]
+        for hold in bench.holds
     ]
     note = (
-        "Measured from outside: how long another user's `/ping` took when it was sent just after this was asked. So it "
-        "is what people notice: the time that the loop is held, and what is done for others first. “Nothing” is the "
-        "ping alone."
+        "Measured from outside: a user in another room sends a `/ping` every 10 ms, whatever becomes of the answers, "
+        "and each counts from when it was due. Meanwhile somebody asks this ten times a second in the room of many. "
+        "“Nothing” is the pings alone. Wanted: p99 at most 10 ms, most at most 25 ms."
     )
-    return _table("How long others wait for one", ["asked", "in a room of", "median", "most"], rows, note)
+    header = ["server", "asked", "in a room of", "median", "p99", "most"]
+    return _table("How long others wait for one", header, rows, note)
+
+
+def _limits(bench: Bench) -> str:
+    found: dict[tuple[int, str], list[Run]] = {}
+    for run in bench.runs:
+        if run.case == "limits" and not run.failure:
+            found.setdefault((run.ask.clients, run.server), []).append(run)
+    rows = [
+        [
+            *(server, f"{clients:,}"),
+            *(f"{median(runs, 'cpu_us_per_delivery') or 0:.2f} us", f"{median(runs, 'p99_ms') or 0:.2f} ms"),
+            f"{sum(run.missing + run.closed for run in runs):,}",
+        ]
+        for (clients, server), runs in found.items()
+    ]
+    header = ["server", "clients", "CPU for each delivery", "p99", "missing, closed"]
+    note = "Ten senders with 4 messages/s each, which the default limits allow. Wanted: as without limits."
+    return _table("With the default limits", header, rows, note)
 
 
 def _window(bench: Bench) -> str:

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from itertools import count
 
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 from msgspec import Struct
 
-from gchat.chat.log import Cursor, RoomLog
+from gchat.chat.chunk import Offer
+from gchat.chat.cursor import Cursor
+from gchat.chat.log import RoomLog
 
-# --- The shell, imitated: see server.pump and server.connection ------------------------------------------------------
+# --- The shell, imitated: see server.fanout and server.connection -----------------------------------------------------
 
 
 class Wire:
@@ -36,10 +38,10 @@ class Wire:
 class Reader:
     """A connection: its cursor, its wire, and what the model says that it must get."""
 
-    def __init__(self, session: int) -> None:
+    def __init__(self, session: int, descriptor: int = 0) -> None:
         self.session = session
         self.wire = Wire()
-        self.cursor = Cursor(session, session)
+        self.cursor = Cursor(session, descriptor or session)
         self.behind = False  # whether a watcher waits for its wire
         self.room: Room | None = None
         self.due: list[Due] = []
@@ -69,19 +71,40 @@ class Room:
     def skip(self, first: int, last: int) -> bytes:
         return f"SKIP {self.name} {first}-{last}\n".encode()
 
+    def send(self, readers: dict[int, Reader], batch: int = 64) -> Generator[None, None, None]:
+        """FanOut._send; `readers` are those with a socket, by descriptor."""
+        offer = self.log.seal()
+        return self._send(offer, readers, batch)
+
+    def _send(self, offer: Offer, readers: dict[int, Reader], batch: int) -> Generator[None, None, None]:
+        try:
+            yield from self._flush_aside(readers)
+            for data, descriptors in offer.batches(batch):
+                for descriptor in descriptors:
+                    reader = readers[descriptor]
+                    if (sent := reader.wire.send(data)) != len(data):
+                        cursor = self.log.live[descriptor]
+                        assert cursor is reader.cursor, "what a descriptor is sent is its reader's"
+                        cursor.fall_behind(len(data), sent)
+                        reader.behind = True
+                yield
+            yield from self._flush_aside(readers)
+        finally:
+            self.log.finish()
+
+    def _flush_aside(self, readers: dict[int, Reader]) -> Generator[None, None, None]:
+        for cursor in list(self.log.aside):
+            if cursor in self.log.aside and not readers[cursor.descriptor].behind:
+                readers[cursor.descriptor].flush()
+            yield
+
     def fan_out(self, readers: dict[int, Reader], breaths: Iterable[int] = ()) -> None:
-        """Pump._fan_out; before it and after each send, one of `breaths` who is behind finds its wire drained."""
+        """Send within the turn; before each step one of `breaths` that is behind finds its wire drained."""
         waking = iter(breaths)
         self._breathe(readers, waking)
-        if self.log.dirty:
-            data = self.log.seal()
-            for cursor in list(self.log.live.values()):
-                if (sent := readers[cursor.session].wire.send(data)) != len(data):
-                    cursor.fall_behind(data, sent)
-                    readers[cursor.session].behind = True
+        if self.log.dirty and self.log.offer is None:
+            for _ in self.send(readers, batch=1):
                 self._breathe(readers, waking)
-        for cursor in list(self.log.aside):
-            readers[cursor.session].flush()
 
     def _breathe(self, readers: dict[int, Reader], waking: Iterator[int]) -> None:
         reader = readers.get(next(waking, 0))
@@ -110,6 +133,7 @@ def check(reader: Reader, *, lossy: bool) -> None:
     if reader.got_at_the_end is not None:
         assert reader.wire.got == reader.got_at_the_end, "nothing is sent on a wire that broke"
         return
+    assert lossy or b"SKIP" not in reader.wire.got
     due, late = deque(reader.due), deque[bytes]()
     for line in lines_of(reader.wire.got):
         if found := re.fullmatch(rb"SKIP (\w+) (\d+)-(\d+)\n", line):
@@ -142,13 +166,24 @@ def _skip(due: deque[Due], late: deque[bytes], room: str, numbers: range) -> Non
 
 # --- Any interleaving ------------------------------------------------------------------------------------------------
 
+
+class Sockets(dict[int, Reader]):
+    """Who has which descriptor now, while a job is under way."""
+
+    def __init__(self, chat: Chat) -> None:
+        self.chat = chat
+
+    def __getitem__(self, descriptor: int) -> Reader:
+        return self.chat._sockets()[descriptor]
+
+
 SESSIONS = st.integers(1, 3)
 ROOMS = st.sampled_from("AB")
 LIMITS = st.sampled_from((0, 20, 60, 1000))
 
 
 class Chat(RuleBasedStateMachine):
-    """Rules do what effects do; the turn that they make ends with `turn`, as the pump's does."""
+    """Rules do what effects do; the turn that they make ends as the pump's does, or a job sends it in slices."""
 
     capacity = 1 << 20
     lossy = False
@@ -158,6 +193,8 @@ class Chat(RuleBasedStateMachine):
         self.rooms = {name: Room(name, self.capacity) for name in "AB"}
         self.readers = {session: Reader(session) for session in range(1, 4)}
         self.gone: list[Reader] = []
+        self.jobs: dict[str, Generator[None, None, None]] = {}
+        self.descriptors = count(10)
         self.texts = count(1)
         self.touched: dict[int, None] = {}
         for reader, take in zip(self.readers.values(), takes, strict=True):
@@ -209,13 +246,18 @@ class Chat(RuleBasedStateMachine):
     @rule(session=SESSIONS, room=st.none() | ROOMS, limit=LIMITS)
     def moves_or_leaves(self, session: int, room: str | None, limit: int) -> None:
         reader = self.readers[session]
+        if reader.cursor.lag and reader.cursor.keeps_up and not reader.behind:  # FanOut.leave
+            reader.cursor.step_aside()
+            reader.flush()
         reader.cursor.leave(limit if self.lossy else self.capacity)
         self._tell(reader, b"goodbye %d\n" % next(self.texts))
-        if not room:  # and another comes
+        if not room:
             reader.room = None
             reader.flush()
             self.gone.append(reader)
-            reader = self.readers[session] = Reader(session + 10 * len(self.gone))
+            # And another comes: with the same descriptor, if all is sent and the socket closed.
+            descriptor = next(self.descriptors) if reader.behind else reader.cursor.descriptor
+            reader = self.readers[session] = Reader(session + 10 * len(self.gone), descriptor)
             reader.wire.takes = 0
         self._follow(reader, self.rooms[room or "A"])
 
@@ -226,21 +268,62 @@ class Chat(RuleBasedStateMachine):
         self._turn(breaths, slice_bytes)
 
     def _turn(self, breaths: list[int], slice_bytes: int) -> None:
-        by_session = {reader.session: reader for reader in self.readers.values()}
-        waking = [self.readers[session].session for session in breaths]
+        waking = [self.readers[session].cursor.descriptor for session in breaths]
         for room in self.rooms.values():
-            room.fan_out(by_session, waking)
+            room.fan_out(self._sockets(), waking)
+        by_session = {reader.session: reader for reader in self.readers.values()}
         for session in self.touched:
             reader = by_session.get(session)
-            if reader and not reader.behind:
+            if reader and not reader.behind and not reader.cursor.is_live:
                 reader.flush(slice_bytes)
         self.touched.clear()
         for room in self.rooms.values():
-            size = sum(len(chunk.data) for chunk in room.log._chunks)
-            assert size < self.capacity + max((len(chunk.data) for chunk in room.log._chunks), default=0)
-            room.log.trim()
-            if not any(reader.behind and reader.room is room for reader in self.readers.values()):
-                assert not room.log._chunks
+            self._clear_up(room)
+
+    def _clear_up(self, room: Room) -> None:
+        chunks = room.log._chunks
+        assert sum(len(chunk.data) for chunk in chunks) < self.capacity + max(
+            (len(chunk.data) for chunk in chunks), default=0
+        )
+        room.log.trim()
+        if not any(reader.behind and reader.room is room for reader in self.readers.values()) and not room.log.offer:
+            assert not any(cursor.is_owed for cursor in room.log.aside)
+            assert not room.log._chunks
+
+    def _sockets(self) -> dict[int, Reader]:
+        return {reader.cursor.descriptor: reader for reader in self.readers.values()}
+
+    @rule(room=ROOMS, batch=st.integers(1, 3))
+    def a_large_room_is_begun(self, room: str, batch: int) -> None:
+        log = self.rooms[room].log
+        if log.dirty and log.offer is None:
+            self.jobs[room] = self._spread(self.rooms[room], batch)
+
+    def _spread(self, room: Room, batch: int) -> Generator[None, None, None]:
+        """FanOut._spread."""
+        sending = room.send(Sockets(self), batch)
+
+        def steps() -> Generator[None, None, None]:
+            yield from sending
+            while room.log.dirty:
+                yield from room.send(Sockets(self), batch)
+            self._clear_up(room)
+
+        return steps()
+
+    @rule(room=ROOMS, steps=st.integers(1, 4))
+    def a_slice_is_sent(self, room: str, steps: int) -> None:
+        for _ in range(steps):
+            if room in self.jobs and next(self.jobs[room], "over") == "over":
+                del self.jobs[room]
+
+    @rule(room=ROOMS)
+    def a_job_crashes(self, room: str) -> None:
+        if room in self.jobs:
+            next(self.jobs[room], None)  # one that has not begun ends nothing
+            self.jobs.pop(room).close()
+            for _ in self.rooms[room]._flush_aside(self._sockets()):
+                pass
 
     @rule(session=SESSIONS)
     def types(self, session: int) -> None:
@@ -260,13 +343,15 @@ class Chat(RuleBasedStateMachine):
         assert not reader.cursor.owed
         assert not reader.cursor.lag
 
-    @precondition(lambda self: not any(room.log.dirty for room in self.rooms.values()))
     @rule(session=SESSIONS, slice_bytes=st.integers(1, 50))
     def is_writable(self, session: int, slice_bytes: int) -> None:
         if self.readers[session].behind:
             self.readers[session].flush(slice_bytes)
 
     def _drain(self) -> None:
+        for job in self.jobs.values():
+            for _ in job:
+                pass
         self._turn([], 1 << 16)
         for reader in (*self.readers.values(), *self.gone):
             reader.wire.takes = None
@@ -313,7 +398,7 @@ def say(room: Room, line: bytes, speaker: Reader | None = None) -> None:
 def turn(room: Room, *readers: Reader) -> None:
     room.fan_out({reader.session: reader for reader in readers})
     for reader in readers:
-        if not reader.behind and reader.cursor.log is not room.log:
+        if not reader.behind and not reader.cursor.is_live:
             reader.flush()
     room.log.trim()
 
@@ -325,7 +410,7 @@ def test_everybody_but_its_speaker_hears_a_message() -> None:
     turn(room, alice, bob)
 
     assert (alice.wire.got, bob.wire.got) == (b"", b"hello\n")
-    assert alice.cursor in room.log.live.values(), "its own message is behind it"
+    assert alice.cursor in room.log.live.values()
 
 
 def test_readers_who_are_live_share_the_bytes_of_a_turn() -> None:
@@ -333,7 +418,8 @@ def test_readers_who_are_live_share_the_bytes_of_a_turn() -> None:
     line = b"one line, and a turn of it alone\n"
     say(room, line)
 
-    assert room.log.seal() is line
+    assert [*room.log.seal().batches(10)] == [(line, [1, 2])]
+    assert room.log._chunks[-1].data is line
 
 
 @pytest.mark.parametrize("sent", range(1, 12))
@@ -426,6 +512,187 @@ def test_who_catches_up_in_the_middle_of_a_turn_does_not_hear_itself() -> None:
 
     assert alice.wire.got == b"by bob\nown\n"
     assert bob.wire.got == b"by alice\n"
+
+
+# --- A chunk on its way ----------------------------------------------------------------------------------------------
+
+
+def begin(room: Room, *readers: Reader) -> Generator[None, None, None]:
+    """Begin to send what was said, one reader in each step, in the order of their numbers."""
+    return room.send({reader.cursor.descriptor: reader for reader in readers}, batch=1)
+
+
+def end(job: Iterable[None]) -> None:
+    for _ in job:
+        pass
+
+
+def test_a_speaker_stays_live_and_gets_a_chunk_without_its_own_lines() -> None:
+    alice, bob = Reader(1), Reader(2)
+    room = room_of(alice, bob)
+    say(room, b"one\n", bob)
+    say(room, b"two\n", alice)
+    say(room, b"three\n", bob)
+
+    assert not room.log.aside
+    assert [*room.log.seal().batches(10)] == [(b"two\n", [2]), (b"one\nthree\n", [1])]
+    room.log.finish()
+    assert room.log.live == {1: alice.cursor, 2: bob.cursor}
+
+
+def test_a_speaker_that_takes_only_a_part_gets_the_rest_without_its_own_lines() -> None:
+    alice, bob = Reader(1), Reader(2)
+    room = room_of(alice, bob)
+    alice.wire.takes = 6
+    for number in range(4):
+        say(room, b"by bob %d\n" % number, bob)
+        say(room, b"by alice %d\n" % number, alice)
+    turn(room, alice, bob)
+    alice.wire.takes = None
+    alice.flush()
+
+    assert alice.wire.got == b"".join(b"by bob %d\n" % number for number in range(4))
+
+
+def test_what_is_said_while_a_chunk_is_sent_is_the_next_chunk() -> None:
+    alice, bob = Reader(1), Reader(2)
+    room = room_of(alice, bob)
+    say(room, b"one\n")
+    job = begin(room, alice, bob)
+    next(job)
+    say(room, b"two\n")
+    assert (alice.wire.got, bob.wire.got) == (b"one\n", b"")
+    end(job)
+    end(begin(room, alice, bob))
+
+    assert alice.wire.got == bob.wire.got == b"one\ntwo\n"
+
+
+def test_a_reader_that_speaks_or_is_told_something_before_a_chunk_comes_to_it_gets_the_chunk_first() -> None:
+    alice, bob, carol = Reader(1), Reader(2), Reader(3)
+    room = room_of(alice, bob, carol)
+    say(room, b"one\n")
+    job = begin(room, alice, bob, carol)
+    next(job)
+    say(room, b"by bob\n", bob)
+    carol.cursor.tell(b"own\n")
+    carol.flush()
+    assert carol.wire.got == b"one\n", "its own line comes after what bob said"
+    end(job)
+    assert bob.wire.got == b"one\n"
+    end(begin(room, alice, bob, carol))
+
+    assert alice.wire.got == b"one\nby bob\n"
+    assert bob.wire.got == b"one\n"
+    assert carol.wire.got == b"one\nby bob\nown\n"
+
+
+def test_a_speaker_that_is_told_something_after_its_chunk_came_to_it_does_not_get_it_twice() -> None:
+    alice, bob = Reader(1), Reader(2)
+    room = room_of(alice, bob)
+    say(room, b"one\n")
+    say(room, b"by bob\n", bob)
+    job = begin(room, alice, bob)
+    next(job)
+    bob.cursor.tell(b"own\n")
+    bob.flush()
+    end(job)
+
+    assert bob.wire.got == b"one\nown\n"
+    assert alice.wire.got == b"one\nby bob\n"
+
+
+def test_a_reader_that_leaves_before_a_chunk_comes_to_it_takes_the_chunk_along() -> None:
+    alice, bob = Reader(1), Reader(2)
+    room = room_of(alice, bob)
+    say(room, b"one\n")
+    job = begin(room, alice, bob)
+    next(job)
+    bob.cursor.leave(1000)
+    bob.flush()
+    end(job)
+
+    assert bob.wire.got == b"one\n"
+
+
+@pytest.mark.parametrize("breaks", [False, True])
+def test_a_newcomer_with_the_descriptor_of_a_reader_that_left_is_not_sent_its_chunk(*, breaks: bool) -> None:
+    alice, bob, carol = Reader(1), Reader(2), Reader(3, descriptor=2)
+    room = room_of(alice, bob)
+    say(room, b"one\n")
+    job = begin(room, alice, bob)
+    next(job)
+    if breaks:
+        bob.cursor.end()
+    else:
+        bob.cursor.leave(1000)
+        bob.flush()
+    carol.cursor.follow(room.log)
+    carol.flush()
+    for _ in job:
+        assert not carol.wire.got
+    say(room, b"two\n")
+    end(begin(room, alice, carol))
+
+    assert carol.wire.got == b"two\n"
+
+
+def test_a_newcomer_is_not_sent_a_chunk_that_was_sealed_before_it_came() -> None:
+    alice, bob, carol = Reader(1), Reader(2), Reader(3)
+    room = room_of(alice, bob)
+    say(room, b"one\n")
+    job = begin(room, alice, bob, carol)
+    next(job)
+    carol.cursor.follow(room.log)
+    carol.flush()
+    carol.cursor.tell(b"own\n")
+    carol.flush()
+    end(job)
+
+    assert carol.wire.got == b"own\n"
+
+
+def test_when_sending_breaks_off_the_others_go_on_by_themselves() -> None:
+    alice, bob = Reader(1), Reader(2)
+    room = room_of(alice, bob)
+    say(room, b"one\n")
+    job = begin(room, alice, bob)
+    next(job)
+    job.close()
+    room.log.trim()
+    say(room, b"two\n")
+    turn(room, alice, bob)
+
+    assert alice.wire.got == bob.wire.got == b"one\ntwo\n"
+
+
+def test_a_reader_that_is_behind_when_it_enters_a_room_misses_nothing_there() -> None:
+    # It takes no more, for what it was owed of the room before: nobody flushes it until it does.
+    alice, bob = Reader(1), Reader(2)
+    first, second = room_of(bob), room_of(alice)
+    bob.wire.takes = 0
+    say(first, b"first\n")
+    turn(first, bob)
+    bob.cursor.leave(1000)
+    bob.cursor.follow(second.log)
+    say(second, b"second\n")
+    turn(second, alice, bob)
+    bob.wire.takes = None
+    bob.flush()
+
+    assert bob.wire.got == b"first\nsecond\n"
+
+
+def test_what_has_not_come_to_a_live_reader_yet_is_its_lag() -> None:
+    alice, bob = Reader(1), Reader(2)
+    room = room_of(alice, bob)
+    say(room, b"one\n")
+    job = begin(room, alice, bob)
+    next(job)
+    assert (alice.cursor.lag, bob.cursor.lag) == (0, 4)
+    end(job)
+
+    assert (alice.cursor.lag, bob.cursor.lag) == (0, 0)
 
 
 # --- Leaving ---------------------------------------------------------------------------------------------------------

@@ -7,8 +7,8 @@ from the write watcher only: when who asks is behind and reads again.
 from __future__ import annotations
 
 from gchat.chat import verbs
+from gchat.chat.cursor import Cursor
 from gchat.chat.effects import Effect
-from gchat.chat.log import Cursor
 from gchat.chat.registry import Registry
 from gchat.chat.session import Session
 from gchat.protocol import commands

@@ -1,0 +1,79 @@
+"""The spreader: a greenlet that sends in slices what would take long, so that turns of the pump run in between.
+
+Such a job is an iterator that sends a little with each step. Jobs go on round robin, a slice at a time.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Iterator
+from typing import Protocol
+
+import gevent
+
+from gchat.fair import Breather
+from gchat.server.log import logger
+
+#: How long a slice holds the hub while nobody waits for it: a pause costs, see fanout.HOLD_S.
+SLICE_S = 0.004
+
+#: The same while a turn of the pump is under way: a message that has to be stored waits for up to three slices, until
+#: it is read, until the commit is known to be done, and until it is sent.
+SHORT_SLICE_S = 0.001
+
+#: Between two slices, the pump may take this many steps: begin a turn, or go on with one.
+STEPS_BETWEEN = 2
+
+
+class Turns(Protocol):
+    """What the spreader knows of the pump."""
+
+    @property
+    def turn_is_due(self) -> bool:
+        """Whether there is something to do for a turn that has not begun."""
+
+    @property
+    def turn_is_under_way(self) -> bool:
+        """Whether a turn has begun and not ended: it waits for the disk, or lets others in."""
+
+
+class Spreader:
+    """Works off jobs beside the pump."""
+
+    def __init__(self, turns: Turns) -> None:
+        self._turns = turns
+        self._jobs: deque[Iterator[None]] = deque()
+        self._is_running = False
+
+    def add(self, job: Iterator[None]) -> None:
+        """Work off one more job."""
+        self._jobs.append(job)
+        if not self._is_running:
+            self._is_running = True
+            gevent.spawn(self._run)
+
+    def _run(self) -> None:
+        breather, turns = Breather(), self._turns
+        try:
+            while self._jobs:
+                self._send_slice()
+                # Somebody's message or ping may have come meanwhile, or a commit be done: the pump goes first then.
+                breather.breathe_behind()
+                for _ in range(STEPS_BETWEEN):
+                    if turns.turn_is_due or turns.turn_is_under_way:
+                        breather.breathe_behind()
+        finally:
+            self._is_running = False
+
+    def _send_slice(self) -> None:
+        until = time.monotonic() + (SHORT_SLICE_S if self._turns.turn_is_under_way else SLICE_S)
+        while self._jobs:
+            job = self._jobs.popleft()
+            try:
+                for _ in job:
+                    if time.monotonic() > until:
+                        self._jobs.append(job)
+                        return
+            except Exception:
+                logger.exception("a job of the spreader crashed")

@@ -1,0 +1,55 @@
+"""gchat-server that takes every room for a large one, sends to one reader at a time and takes 2 ms for each.
+
+The most that it ever gathered in an open turn is in its log, when a user asks with `/ping gathered`.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+
+from gchat.chat import verbs
+from gchat.chat.cursor import Cursor
+from gchat.chat.effects import Effect
+from gchat.chat.log import RoomLog
+from gchat.chat.registry import Registry
+from gchat.chat.session import Session
+from gchat.protocol import commands
+from gchat.server import fanout
+from gchat.server.log import logger
+from gchat.server.main import main
+
+WRITE_S = float(os.environ.get("TEST_WRITE_S", "0.002"))
+
+ping = verbs.HANDLERS[commands.Ping]
+append = RoomLog.append
+gathered = [0]
+
+
+class Slow:
+    """Stands for `os` there."""
+
+    @staticmethod
+    def write(descriptor: int, data: bytes) -> int:
+        time.sleep(WRITE_S)
+        return os.write(descriptor, data)
+
+
+def measured_append(log: RoomLog, data: bytes, count: int, speaker: Cursor | None) -> None:
+    append(log, data, count, speaker)
+    gathered.append(max(gathered.pop(), log.gathered))
+
+
+def ping_and_log(registry: Registry, session: Session, command: commands.Ping, now: float) -> list[Effect]:
+    if command.text == "gathered":
+        logger.info("gathered %d bytes", gathered[0])
+    return ping(registry, session, command, now)
+
+
+fanout.READERS_IN_A_TURN = 0
+fanout.SENDS_AT_ONCE = 1
+vars(fanout)["os"] = Slow
+verbs.HANDLERS[commands.Ping] = ping_and_log
+RoomLog.append = measured_append  # type: ignore[method-assign, assignment]
+
+main()
