@@ -9,6 +9,7 @@ from contextlib import closing, suppress
 
 from msgspec import Struct, structs
 
+from gchat.journal import mark
 from gchat.journal.base import JournalError
 from gchat.journal.database import Changes, Database
 from gchat.journal.file import connect_to_read
@@ -117,6 +118,7 @@ def salvage(path: str, copy: str) -> int:
             database.commit(Changes((), rows[at : at + _AT_ONCE], (), ()))
         database.close()
         os.rename(begun, copy)
+        os.unlink(begun + mark.SUFFIX)
     except (sqlite3.Error, OSError) as error:
         raise reason(error) from None
     return count

@@ -17,10 +17,11 @@ from gchat.protocol.events import Message, Numbered, Record, Said
 
 
 class Use(Struct, frozen=True, gc=False):
-    """What an id was used for: a digest of the content, and where that message is."""
+    """What an id was used for: a digest of the content, and where that message is. A private one has no room."""
 
     digest: int
-    number: Numbered
+    room: str = ""
+    seq: int = 0
 
 
 class Numbering:
@@ -53,12 +54,12 @@ class Numbering:
             if not id_:
                 said.append(at)
                 continue
-            use = Use(digest_of(type(message), room, text), Numbered(id_, room, seq + len(said)))
+            use = Use(digest_of(type(message), room, text), room, seq + len(said))
             earlier = self._use(posting.lineage, id_, use)
             if earlier is use:
                 said.append(at)
             if earlier.digest == use.digest:
-                numbers.append(earlier.number)
+                numbers.append(Numbered(id_, earlier.room, earlier.seq))
             else:
                 reused.append(id_)
         if not said:
@@ -67,11 +68,11 @@ class Numbering:
         return Kept(Record(seq, time, _only(message, said)), tuple(numbers), reused=tuple(reused))
 
     def _number_whisper(self, lineage: str, whisper: Whisper) -> Kept:
-        use = Use(digest_of(Whisper, whisper.to, whisper.text), Numbered(whisper.id))
+        use = Use(digest_of(Whisper, whisper.to, whisper.text))
         earlier = self._use(lineage, whisper.id, use)
         if earlier.digest != use.digest:
             return Kept(None, reused=(whisper.id,))
-        return Kept(None, (use.number,), is_first=earlier is use)
+        return Kept(None, (Numbered(whisper.id),), is_first=earlier is use)
 
     def _use(self, lineage: str, id_: str, use: Use) -> Use:
         """Return what an id was used for before, or this use if there is none."""
@@ -88,7 +89,7 @@ class Numbering:
     def used(self, *, is_stored: bool) -> list[tuple[str, str, Use]]:
         """Return the ids that are used now, as (lineage, id, use). Private messages do not depend on the disk."""
         fresh = self.fresh.items()
-        return [(lineage, id_, use) for (lineage, id_), use in fresh if is_stored or not use.number.room]
+        return [(lineage, id_, use) for (lineage, id_), use in fresh if is_stored or not use.room]
 
 
 def ids_of(message: Message | Whisper) -> tuple[str, ...]:

@@ -72,7 +72,11 @@ def open_journal(config: Config, path: str) -> Journal:
         database = Database(path, history.sync, secrets.token_hex(8), _boot())
     except JournalError as error:
         raise unusable(path, error) from None
-    return SqliteJournal(database, _Thread(), _Thread())
+    if database.replaced:
+        logger.warning(
+            "the history in %s is not continued: %s; its messages are there, in a new log", path, database.replaced
+        )
+    return SqliteJournal(database, _Thread(), _Thread(), _Thread())
 
 
 def unusable(path: str, error: JournalError) -> HistoryError:

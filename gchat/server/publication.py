@@ -40,7 +40,6 @@ class Publication:
         heads.clear()
         began = time.monotonic()
         try:
-            self._journal.open({posting.room for posting in batch if posting.room})
             kept = self._journal.append(batch, time.time())
         except JournalError as error:
             kept = [Kept(None, (), str(error))] * len(batch)

@@ -68,14 +68,13 @@ class File:
 
     def opens(self, sync: str = "full", epoch: str = "new", boot: str = "boot") -> SqliteJournal:
         self.database = FaultyDatabase(self.path, sync, epoch, boot)
-        self.journal = SqliteJournal(self.database, at_once, at_once)
+        self.journal = SqliteJournal(self.database, at_once, at_once, at_once)
         self.journal.open(["lobby", "dev"])
         return self.journal
 
     def crashes(self, **how: str) -> SqliteJournal:
         """Open what a killed server leaves: the lock goes with the process, nothing else happens."""
-        for connection in (self.database._reader, self.database._writer):
-            connection.interrupt()
+        self.database._writer.interrupt()
         os.close(self.database._lock)
         return self.opens(**how)
 
@@ -95,6 +94,9 @@ class File:
         outcome = self.journal.append([Posting("lobby", message, lineage)], NOW)[0]
         assert outcome.record is None
         return outcome.why_not
+
+    def finds(self, room: str, text: str, limit: int = 100) -> list[int]:
+        return [record.seq for record in self.journal.search(room, text, limit, lambda: 0.0)[0]]
 
     def tidies(self, now: float = NOW, steady: float = 0.0) -> None:
         while self.journal.tidy(now, steady):
@@ -348,17 +350,18 @@ def test_a_file_is_closed_when_what_is_being_read_has_been_read(tmp_path: Path) 
     """Closed under a thread that is reading, SQLite crashes."""
     rows = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n LIMIT 1000000) SELECT x FROM n"
     database = Database(str(tmp_path / "history.db"), "full", "new", "boot")
-    with ThreadPoolExecutor(1) as writing, ThreadPoolExecutor(1) as reading:
+    with ThreadPoolExecutor(1) as writing, ThreadPoolExecutor(1) as reading, ThreadPoolExecutor(1) as searching:
         journal = SqliteJournal(
             database,
             lambda function: writing.submit(function).result(),
             lambda function: reading.submit(function).result(),
+            lambda function: searching.submit(function).result(),
         )
         is_reading = threading.Event()
 
         def read() -> int:
             is_reading.set()
-            return len(database._reader.execute(rows).fetchall())
+            return len(database.reader._connection.execute(rows).fetchall())
 
         found = reading.submit(read)
         is_reading.wait()
@@ -563,10 +566,10 @@ def test_the_index_of_an_older_file_is_made_anew_bit_by_bit(tmp_path: Path, monk
     file = File(path)
     assert file.journal.epoch("lobby") == "epoch"
     file.tidies()
-    assert [record.seq for record in file.journal.search("lobby", "天気", 1000)] == list(range(3, 503))
+    assert file.finds("lobby", "天気", 1000) == list(range(3, 503))
     file.journal.limit(0, 100)
     file.tidies()
-    assert len(file.journal.search("lobby", "天気", 1000)) == 100
+    assert len(file.finds("lobby", "天気")) == 100
     file.database._writer.execute("INSERT INTO words (words, rank) VALUES ('integrity-check', 1)")
     file.journal.close()
 
@@ -584,7 +587,7 @@ def test_only_the_last_messages_of_each_room_are_kept(file: File) -> None:
     assert file.journal.first_seq("lobby") == 491
     assert file.texts() == [str(number) for number in range(491, 501)]
     assert file.texts("dev") == ["here"]
-    assert file.journal.search("lobby", "5", 10) == []
+    assert file.finds("lobby", "5") == []
     file.crashes()
     assert file.texts() == [str(number) for number in range(491, 501)]
 
@@ -649,7 +652,7 @@ def test_a_search_finds_words_in_any_case_and_accent_in_this_room_only(file: Fil
     file.says("deploy elsewhere", room="dev")
 
     def found(text: str) -> list[int]:
-        return [record.seq for record in file.journal.search("lobby", text, 10)]
+        return file.finds("lobby", text)
 
     assert found("deploy") == [1]
     assert found("DEPLOY*") == [1, 2]
@@ -666,12 +669,12 @@ def test_a_search_finds_what_is_in_the_index_while_the_disk_is_full(file: File) 
     file.says("more tea")
     file.database.fails_before = "SQLITE_FULL"
 
-    assert [record.seq for record in file.journal.search("lobby", "tea", 10)] == [1]
+    assert file.finds("lobby", "tea") == [1]
 
 
 def test_two_who_index_at_once_do_it_once(file: File) -> None:
     """As a search does in the middle of a step of tidying."""
-    waiting = [lambda: file.journal.search("lobby", "tea", 10)]
+    waiting = [lambda: file.finds("lobby", "tea")]
 
     def write(function: Callable[[], T], /) -> T:
         while waiting:
@@ -679,14 +682,14 @@ def test_two_who_index_at_once_do_it_once(file: File) -> None:
         return function()
 
     file.says(*["tea"] * 5)
-    file.journal._write = write
+    file.journal._disk._write = write
     file.tidies()
 
-    assert len(file.journal.search("lobby", "tea", 10)) == 5
+    assert len(file.finds("lobby", "tea")) == 5
     file.database._writer.execute("INSERT INTO words (words, rank) VALUES ('integrity-check', 1)")
 
 
 def test_the_last_that_are_found_come_oldest_first(file: File) -> None:
     file.says(*["tea"] * 20)
 
-    assert [record.seq for record in file.journal.search("lobby", "tea", 3)] == [18, 19, 20]
+    assert file.finds("lobby", "tea", 3) == [18, 19, 20]
