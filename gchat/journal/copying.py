@@ -116,6 +116,8 @@ def salvage(path: str, copy: str) -> int:
         database.commit(Changes([(id_, name) for name, id_ in names.items()], (), (), ()))
         for at in range(0, len(rows), _AT_ONCE):
             database.commit(Changes((), rows[at : at + _AT_ONCE], (), ()))
+        for reader in database.readers:
+            reader.close()
         database.close()
         os.rename(begun, copy)
         os.unlink(begun + mark.SUFFIX)

@@ -1,8 +1,8 @@
 """The database, as calls that each wait for the disk; so they are made on native threads, which know no event loop.
 
-Three connections, each used by one thread at a time: one writes, one reads rooms and old messages, and one searches. So
-neither a search nor an old page holds up new messages. The journal judges every sqlite3.Error that a call raises
-(problem.reason).
+Each of its four connections is used by one thread at a time: one writes, one loads rooms, one reads old messages, and
+one searches. So nothing that a user asks for holds up new messages. The journal judges every sqlite3.Error that a call
+raises (problem.reason).
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class Database:
             self._mark = Mark(self._path)
             self.epoch = self._begin(new_epoch, boot)
             # At once: later there might be another file.
-            self.reader, self.searcher = self._connect_reader(), self._connect_reader()
+            self._connect_readers()
             self._places = Places(self._path)
         except (sqlite3.Error, JournalError) as error:
             os.close(self._lock)
@@ -86,6 +86,13 @@ class Database:
         writer = connect(self._path, self._sync)
         writer.execute(f"PRAGMA wal_autocheckpoint = {MAX_LOG_PAGES}")
         return writer
+
+    def _connect_readers(self) -> None:
+        self.readers = self.loader, self.reader, self.searcher = (
+            self._connect_reader(),
+            self._connect_reader(),
+            self._connect_reader(),
+        )
 
     def _connect_reader(self) -> Reader:
         reader = connect(self._path, self._sync)
@@ -169,7 +176,7 @@ class Database:
         self._writer = self._connect()
         self.own = Reader(self._writer)
         if self._log_is_lost:
-            self.reader, self.searcher = self._connect_reader(), self._connect_reader()
+            self._connect_readers()
             self._places, self._log_is_lost = Places(self._path), False
         with self._transaction() as writer:
             for doubt in doubts:

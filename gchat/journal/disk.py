@@ -15,13 +15,11 @@ T = TypeVar("T")
 
 
 class Disk:
-    """Three threads. All calls wait, and raise JournalError."""
+    """Four threads. All calls wait, and raise JournalError."""
 
-    def __init__(self, database: Database, write: Run, read: Run, search: Run) -> None:
+    def __init__(self, database: Database, thread: Callable[[], Run]) -> None:
         self._database = database
-        self._write = write
-        self._read = read
-        self._search = search
+        self._write, self._load, self._read, self._search = thread(), thread(), thread(), thread()
 
     @property
     def epoch(self) -> str:
@@ -37,8 +35,12 @@ class Disk:
         """Ask on the thread that writes: for the pump, which waits behind nothing that a user asks."""
         return _asked(self._write, lambda: question(self._database))
 
+    def load(self, question: Callable[[Reader], T]) -> T:
+        """Ask on the thread that loads rooms."""
+        return _asked(self._load, lambda: question(self._database.loader))
+
     def read(self, question: Callable[[Reader], T]) -> T:
-        """Ask on the thread that reads rooms and old messages: each answer is short."""
+        """Ask on the thread that reads old messages."""
         return _asked(self._read, lambda: question(self._database.reader))
 
     def search(self, question: Callable[[Reader], T]) -> T:
@@ -47,6 +49,7 @@ class Disk:
 
     def close_readers(self) -> None:
         """Close the connections that do not write."""
+        self.load(Reader.close)
         self.read(Reader.close)
         self.search(Reader.close)
 

@@ -1,8 +1,8 @@
 """The SQLite journal: everything that was said, in one file. What anybody has seen is there.
 
 Here is what the event loop knows without waiting: the numbers, topics and last messages of the rooms that are loaded,
-and the ids that were used lately. The database does the rest, on three threads: one writes, one reads and one
-searches. The pump waits only for the one that writes. The threads are given: this module knows no event loop.
+and the ids that were used lately. The database does the rest, on threads: see disk. The pump waits only for the
+one that writes. `thread` makes a thread: this module knows no event loop.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ MAX_DAMAGE = 100
 class SqliteJournal:
     """Stores all messages; with limits, those that are neither too old nor too many."""
 
-    def __init__(self, database: Database, write: Run, read: Run, search: Run) -> None:
+    def __init__(self, database: Database, thread: Callable[[], Run]) -> None:
         self.trouble = ""
         self.damage: list[str] = []
-        self._disk = Disk(database, write, read, search)
+        self._disk = Disk(database, thread)
         self._next_room = database.own.next_room()
         self._rooms: dict[str, Loaded] = {}
         self._upkeep = Upkeep(self._disk, self._rooms)
@@ -61,7 +61,7 @@ class SqliteJournal:
         new = [name for name in rooms if name not in self._rooms]
         if not new:
             return
-        found = self._disk.read(lambda reader: [_found(reader, name) for name in new])
+        found = self._disk.load(lambda reader: [_found(reader, name) for name in new])
         for name, stored in zip(new, found, strict=True):
             if name not in self._rooms:  # else it was loaded meanwhile
                 self._load(name, stored)
@@ -191,7 +191,7 @@ class SqliteJournal:
 
     def notes(self, kind: str) -> dict[str, bytes]:
         """See Journal.notes."""
-        return self._disk.read(lambda reader: reader.notes(kind))
+        return self._disk.load(lambda reader: reader.notes(kind))
 
     def _know_lineages(self, batch: Sequence[Posting], time: float) -> dict[str, str]:
         """Load the ids of the lineages that use some for the first time in this run.

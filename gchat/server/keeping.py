@@ -73,10 +73,8 @@ def open_journal(config: Config, path: str) -> Journal:
     except JournalError as error:
         raise unusable(path, error) from None
     if database.replaced:
-        logger.warning(
-            "the history in %s is not continued: %s; its messages are there, in a new log", path, database.replaced
-        )
-    return SqliteJournal(database, _Thread(), _Thread(), _Thread())
+        logger.warning("the history in %s gets a new epoch: %s", path, database.replaced)
+    return SqliteJournal(database, _Thread)
 
 
 def unusable(path: str, error: JournalError) -> HistoryError:

@@ -22,7 +22,7 @@ def in_file(path: Path) -> SqliteJournal:
     def at_once(call: Callable[[], T], /) -> T:
         return call()
 
-    return SqliteJournal(Database(str(path), "NORMAL", "e", "b"), at_once, at_once, at_once)
+    return SqliteJournal(Database(str(path), "NORMAL", "e", "b"), lambda: at_once)
 
 
 @pytest.fixture(params=["memory", "sqlite"])
