@@ -7,7 +7,7 @@ from itertools import count, islice
 
 from gchat.journal.base import FOUND_SIZE, PAGE_SIZE, SEARCH_S, Kept, KeptRoom, Posting, Run
 from gchat.journal.ids import Ids
-from gchat.journal.numbering import Numbering, Use
+from gchat.journal.numbering import Numbering, Use, ids_of
 from gchat.journal.page import page
 from gchat.journal.tail import Tail
 from gchat.journal.words import matching
@@ -40,7 +40,8 @@ class MemoryJournal:
         self._epoch = epoch
         self._made = count()  # rooms: each has an epoch of its own, a room that was forgotten and comes again too
         self._rooms: dict[str, _Room] = {}
-        self._ids: Ids[tuple[str, Use]] = Ids()  # with the epoch of the room's log
+        self._epochs: set[str] = set()  # of these rooms
+        self._ids: Ids[tuple[str, Use]] = Ids()  # with the room's log, by its epoch
 
     def open(self, rooms: Iterable[str]) -> None:
         """See Journal.open."""
@@ -54,23 +55,22 @@ class MemoryJournal:
         self._ids.expire(time)
         numbering = Numbering(self.next_seq, self._known)
         kept = [numbering.number(posting, time) for posting in batch]
+        epochs: dict[tuple[str, str], str] = {}
         for posting, outcome in zip(batch, kept, strict=True):
             if record := outcome.record:
+                epochs |= {(posting.lineage, id_): self.epoch(posting.room) for id_ in ids_of(record.message)}
                 room = self._room(posting.room)
                 room.tail.keep(record, self.room_bytes)
                 if isinstance(record.message, TopicSet):
                     room.topic = TopicIs(record.message.text, record.message.name)
         for lineage, id_, use in numbering.used(is_stored=True):
-            self._ids.add(lineage, id_, (self._epoch_of(use), use), time)
+            self._ids.add(lineage, id_, (epochs.get((lineage, id_), ""), use), time)
         return kept
 
     def _known(self, lineage: str, id_: str) -> Use | None:
         """Return what an id was used for, unless the log that the message was in is gone."""
-        found = self._ids.get(lineage, id_)
-        return found[1] if found is not None and found[0] == self._epoch_of(found[1]) else None
-
-    def _epoch_of(self, use: Use) -> str:
-        return self._room(use.room).epoch if use.room else ""
+        epoch, use = self._ids.get(lineage, id_) or ("", None)
+        return use if not epoch or epoch in self._epochs else None
 
     def release(self, lineage: str, id_: str) -> None:
         """See Journal.release."""
@@ -128,7 +128,8 @@ class MemoryJournal:
 
     def forget(self, room: str) -> None:
         """See Journal.forget."""
-        self._rooms.pop(room, None)
+        if (gone := self._rooms.pop(room, None)) is not None:
+            self._epochs.discard(gone.epoch)
 
     def limit(self, keep_s: float, keep_messages: int) -> None:
         """See Journal.limit: a room's last `room_bytes` are too little to limit further."""
@@ -151,4 +152,5 @@ class MemoryJournal:
         room = self._rooms.get(name)
         if room is None:
             room = self._rooms[name] = _Room(f"{self._epoch}-{next(self._made)}")
+            self._epochs.add(room.epoch)
         return room

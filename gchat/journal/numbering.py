@@ -10,18 +10,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from zlib import crc32
 
-from msgspec import Struct
-
 from gchat.journal.base import Kept, Posting, Whisper
+from gchat.journal.schema import SEQ_BITS
 from gchat.protocol.events import Message, Numbered, Record, Said
 
+#: What an id was used for, in one integer, because half a million may be remembered: a digest of the content, which
+#: includes the room, and the number of the message in that room; 0 if it is a private one, which has none.
+Use = int
 
-class Use(Struct, frozen=True, gc=False):
-    """What an id was used for: a digest of the content, and where that message is. A private one has no room."""
 
-    digest: int
-    room: str = ""
-    seq: int = 0
+def use_of(digest: int, seq: int = 0) -> Use:
+    """Return what an id was used for."""
+    return digest << SEQ_BITS | seq
+
+
+def _seq_of(use: Use) -> int:
+    return use & ((1 << SEQ_BITS) - 1)
 
 
 class Numbering:
@@ -54,12 +58,12 @@ class Numbering:
             if not id_:
                 said.append(at)
                 continue
-            use = Use(digest_of(type(message), room, text), room, seq + len(said))
-            earlier = self._use(posting.lineage, id_, use)
-            if earlier is use:
+            use = use_of(digest_of(type(message), room, text), seq + len(said))
+            earlier, is_first = self._use(posting.lineage, id_, use)
+            if is_first:
                 said.append(at)
-            if earlier.digest == use.digest:
-                numbers.append(Numbered(id_, earlier.room, earlier.seq))
+            if _is_same(earlier, use):
+                numbers.append(Numbered(id_, room, _seq_of(earlier)))
             else:
                 reused.append(id_)
         if not said:
@@ -68,15 +72,21 @@ class Numbering:
         return Kept(Record(seq, time, _only(message, said)), tuple(numbers), reused=tuple(reused))
 
     def _number_whisper(self, lineage: str, whisper: Whisper) -> Kept:
-        use = Use(digest_of(Whisper, whisper.to, whisper.text))
-        earlier = self._use(lineage, whisper.id, use)
-        if earlier.digest != use.digest:
+        use = use_of(digest_of(Whisper, whisper.to, whisper.text))
+        earlier, is_first = self._use(lineage, whisper.id, use)
+        if not _is_same(earlier, use):
             return Kept(None, reused=(whisper.id,))
-        return Kept(None, (Numbered(whisper.id),), is_first=earlier is use)
+        return Kept(None, (Numbered(whisper.id),), is_first=is_first)
 
-    def _use(self, lineage: str, id_: str, use: Use) -> Use:
-        """Return what an id was used for before, or this use if there is none."""
-        return self._known(lineage, id_) or self.fresh.setdefault((lineage, id_), use)
+    def _use(self, lineage: str, id_: str, use: Use) -> tuple[Use, bool]:
+        """Return what an id was used for first, and whether that is this use."""
+        earlier = self._known(lineage, id_)
+        if earlier is None:
+            earlier = self.fresh.get((lineage, id_))
+        if earlier is not None:
+            return earlier, False
+        self.fresh[lineage, id_] = use
+        return use, True
 
     def refused(self, posting: Posting, outcome: Kept, why_not: str) -> Kept:
         """Return the outcome for a message when the batch was not stored: what was stored before is not affected."""
@@ -89,7 +99,7 @@ class Numbering:
     def used(self, *, is_stored: bool) -> list[tuple[str, str, Use]]:
         """Return the ids that are used now, as (lineage, id, use). Private messages do not depend on the disk."""
         fresh = self.fresh.items()
-        return [(lineage, id_, use) for (lineage, id_), use in fresh if is_stored or not use.room]
+        return [(lineage, id_, use) for (lineage, id_), use in fresh if is_stored or not _seq_of(use)]
 
 
 def ids_of(message: Message | Whisper) -> tuple[str, ...]:
@@ -97,6 +107,11 @@ def ids_of(message: Message | Whisper) -> tuple[str, ...]:
     if isinstance(message, Said):
         return message.ids
     return (message.id,) if message.id else ()
+
+
+def _is_same(one: Use, other: Use) -> bool:
+    """Return whether two uses are of the same content."""
+    return one >> SEQ_BITS == other >> SEQ_BITS
 
 
 def digest_of(kind: type, where: str, text: str) -> int:

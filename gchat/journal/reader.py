@@ -13,7 +13,7 @@ from contextlib import closing
 from msgspec import Struct
 
 from gchat.journal.base import KeptRoom, TooMuch
-from gchat.journal.numbering import Use, digest_of
+from gchat.journal.numbering import Use, digest_of, use_of
 from gchat.journal.page import page
 from gchat.journal.problem import Damaged
 from gchat.journal.retention import oldest
@@ -136,20 +136,16 @@ class Reader:
 
     def ids(self, lineage: str, since: float, most: int) -> list[tuple[str, Use]]:
         """Return what the ids of a lineage were used for `since` then, oldest first."""
+        deleted = self._connection.execute(
+            "SELECT id, digest, key FROM deleted WHERE lineage = ? AND time >= ?", (lineage, since)
+        ).fetchall()
         rows = self._connection.execute(
-            "SELECT m.id, r.name, m.key, m.kind, m.text FROM messages AS m JOIN rooms AS r ON r.id = m.key >> ? "
+            "SELECT m.id, m.kind, r.name, m.text, m.key FROM messages AS m JOIN rooms AS r ON r.id = m.key >> ? "
             "WHERE m.lineage = ? AND m.time >= ? ORDER BY m.time DESC LIMIT ?",
             (SEQ_BITS, lineage, since, most),
         ).fetchall()
-        deleted = self._connection.execute(
-            "SELECT d.id, r.name, d.key, d.digest FROM deleted AS d JOIN rooms AS r ON r.id = d.key >> ? "
-            "WHERE d.lineage = ? AND d.time >= ?",
-            (SEQ_BITS, lineage, since),
-        ).fetchall()
-        used = [(*row, digest) for *row, digest in deleted]
-        for *row, kind, text in reversed(rows):
-            used.append((*row, digest_of(kind_of(kind), row[1], text)))
-        return [(id_, Use(digest, room, key & SEQ_MASK)) for id_, room, key, digest in used]
+        stored = [(id_, digest_of(kind_of(kind), room, text), key) for id_, kind, room, text, key in reversed(rows)]
+        return [(id_, use_of(digest, key & SEQ_MASK)) for id_, digest, key in (*deleted, *stored)]
 
     def notes(self, kind: str) -> dict[str, bytes]:
         """Return all notes of a kind."""

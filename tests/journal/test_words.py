@@ -263,6 +263,19 @@ def test_each_word_of_a_query_is_looked_for_once() -> None:
     assert fts_query("aaa* AAA* b b aaa " * 20) == '"aaa"* "b" "aaa"'
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("@nasa", "#tag", "a=b", "foo&bar", "x\\y", "[br]", "why?", "50%", "<x>", "ünïcode@x", "IDOLM@STER", "sum= /"),
+        *("don't use agents", "--error-on-warnings", "Downloads/transcripts", "ubuntu 20.04", "grammar::fa"),
+    ],
+)
+def test_what_other_programs_stumbled_over_is_found_by_itself(index: Index, text: str) -> None:
+    assert finds(text, f"see {text} here")
+    assert finds(f'"{text}"', f"see {text} here")
+    assert index.found([f"see {text} here", "see"], text) == [1]
+
+
 @pytest.mark.parametrize("query", ["aaa* bbb* ccc* ddd*", "a*** ddd*! b-ccc* bbb* aaa* d-eee*"])
 def test_a_query_with_more_than_three_beginnings_is_too_much(query: str) -> None:
     for search in (fts_query, lambda text: matches([], text)):
