@@ -35,7 +35,7 @@ def exported(path: str, room: str) -> Iterator[Record]:
                 raise JournalError(
                     f"the room {room} has no history; rooms with one: {', '.join(names)}"
                     if names
-                    else "nothing was said yet"
+                    else "the history is empty"
                 )
             key, end = keys_of(found[0], 0)
             bounds = (key, end)

@@ -94,7 +94,7 @@ class Entrance:
             self._journal.open((room,))
         except Exception as error:
             why = self._replay.why_unreadable(error)
-            why_not = f"Goodbye: cannot read the history of {room} ({why}); come back later"
+            why_not = f"Goodbye: cannot read the history of {room} ({why}); try again later"
         waiting = [connection for connection in self._opening.pop(room) if self._waits_for(room, connection)]
         if room in self._forgotten:
             self._forgotten.discard(room)

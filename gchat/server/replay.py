@@ -138,15 +138,15 @@ class Replay:
         self._answer_later(connection, answer, effect.id)
 
     def why_unreadable(self, error: Exception) -> str:
-        """Return why the history cannot be read, and log it; but for a room that was forgotten while it was read."""
+        """Return why the history cannot be read, and log it, unless the room was removed meanwhile."""
         if isinstance(error, KeyError):
-            return "the room is gone"
+            return "the room was removed"
         now = time.monotonic()
         if now >= self._complain_at:
             self._complain_at = now + COMPLAINT_S
             crash = None if isinstance(error, JournalError) else error
             logger.error("cannot read the history: %s", error, exc_info=crash)
-        return str(error) if isinstance(error, JournalError) else "something went wrong here"
+        return str(error) if isinstance(error, JournalError) else "internal error"
 
     def _answer_later(self, connection: Connection, answer: Callable[[], Page | Found], id_: str) -> None:
         """Give an answer that the disk may have to be asked for: it may be slow, so a greenlet waits for it."""
