@@ -31,10 +31,11 @@ class _Lineage(Generic[T]):
     def __len__(self) -> int:
         return len(self.new) + len(self.old)
 
-    def age(self, now: float) -> None:
-        """Begin a generation if it is time."""
-        if len(self.new) >= MAX_IDS or now - self.since >= IDS_S:
-            self.old, self.new, self.since = self.new, {}, now
+    def age(self, now: float) -> int:
+        """Begin a generation; return how many ids that has dropped."""
+        dropped = len(self.old)
+        self.old, self.new, self.since = self.new, {}, now
+        return dropped
 
 
 class Ids(Generic[T]):
@@ -64,13 +65,13 @@ class Ids(Generic[T]):
         ids = self._lineages.get(lineage)
         if ids is None:
             ids = self._lineages[lineage] = _Lineage(now)
-        else:
+        elif now != ids.last:
             self._lineages.move_to_end(lineage)
-        self._count -= len(ids)
-        ids.age(now)
+        if len(ids.new) >= MAX_IDS or now - ids.since >= IDS_S:
+            self._count -= ids.age(now)
+        self._count += id_ not in ids.new
         ids.new[id_] = use
         ids.last = now
-        self._count += len(ids)
         while self._count > MAX_ALL_IDS and len(self._lineages) > 1:
             self._drop_first()
 

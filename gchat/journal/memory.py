@@ -7,7 +7,7 @@ from itertools import count, islice
 
 from gchat.journal.base import FOUND_SIZE, PAGE_SIZE, SEARCH_S, Kept, KeptRoom, Posting, Run
 from gchat.journal.ids import Ids
-from gchat.journal.numbering import Numbering, Use, ids_of
+from gchat.journal.numbering import Numbering, Use
 from gchat.journal.page import page
 from gchat.journal.tail import Tail
 from gchat.journal.words import matching
@@ -55,22 +55,20 @@ class MemoryJournal:
         self._ids.expire(time)
         numbering = Numbering(self.next_seq, self._known)
         kept = [numbering.number(posting, time) for posting in batch]
-        epochs: dict[tuple[str, str], str] = {}
         for posting, outcome in zip(batch, kept, strict=True):
             if record := outcome.record:
-                epochs |= {(posting.lineage, id_): self.epoch(posting.room) for id_ in ids_of(record.message)}
                 room = self._room(posting.room)
                 room.tail.keep(record, self.room_bytes)
                 if isinstance(record.message, TopicSet):
                     room.topic = TopicIs(record.message.text, record.message.name)
-        for lineage, id_, use in numbering.used(is_stored=True):
-            self._ids.add(lineage, id_, (epochs.get((lineage, id_), ""), use), time)
+        for lineage, id_, use, name in numbering.used(is_stored=True):
+            self._ids.add(lineage, id_, (self._room(name).epoch if name else "", use), time)
         return kept
 
     def _known(self, lineage: str, id_: str) -> Use | None:
         """Return what an id was used for, unless the log that the message was in is gone."""
-        epoch, use = self._ids.get(lineage, id_) or ("", None)
-        return use if not epoch or epoch in self._epochs else None
+        found = self._ids.get(lineage, id_)
+        return found[1] if found is not None and (not found[0] or found[0] in self._epochs) else None
 
     def release(self, lineage: str, id_: str) -> None:
         """See Journal.release."""

@@ -36,7 +36,8 @@ class Numbering:
 
     def __init__(self, next_seq: Callable[[str], int], known: Callable[[str, str], Use | None]) -> None:
         self.heads: dict[str, int] = {}  # the next number of each room in the batch, after it
-        self.fresh: dict[tuple[str, str], Use] = {}  # by (lineage, id): ids that this batch is the first to use
+        # By (lineage, id), of the ids that this batch is the first to use: for what, and in which room, "" for none.
+        self.fresh: dict[tuple[str, str], tuple[Use, str]] = {}
         self._next_seq = next_seq
         self._known = known
 
@@ -59,7 +60,7 @@ class Numbering:
                 said.append(at)
                 continue
             use = use_of(digest_of(type(message), room, text), seq + len(said))
-            earlier, is_first = self._use(posting.lineage, id_, use)
+            earlier, is_first = self._use(posting.lineage, id_, use, room)
             if is_first:
                 said.append(at)
             if _is_same(earlier, use):
@@ -73,19 +74,19 @@ class Numbering:
 
     def _number_whisper(self, lineage: str, whisper: Whisper) -> Kept:
         use = use_of(digest_of(Whisper, whisper.to, whisper.text))
-        earlier, is_first = self._use(lineage, whisper.id, use)
+        earlier, is_first = self._use(lineage, whisper.id, use, "")
         if not _is_same(earlier, use):
             return Kept(None, reused=(whisper.id,))
         return Kept(None, (Numbered(whisper.id),), is_first=is_first)
 
-    def _use(self, lineage: str, id_: str, use: Use) -> tuple[Use, bool]:
+    def _use(self, lineage: str, id_: str, use: Use, room: str) -> tuple[Use, bool]:
         """Return what an id was used for first, and whether that is this use."""
         earlier = self._known(lineage, id_)
-        if earlier is None:
-            earlier = self.fresh.get((lineage, id_))
         if earlier is not None:
             return earlier, False
-        self.fresh[lineage, id_] = use
+        if (fresh := self.fresh.get((lineage, id_))) is not None:
+            return fresh[0], False
+        self.fresh[lineage, id_] = use, room
         return use, True
 
     def refused(self, posting: Posting, outcome: Kept, why_not: str) -> Kept:
@@ -96,10 +97,10 @@ class Numbering:
         is_whole = outcome.record is None and len(numbers) == len(outcome.numbers)
         return Kept(None, numbers, "" if is_whole else why_not, outcome.reused)
 
-    def used(self, *, is_stored: bool) -> list[tuple[str, str, Use]]:
-        """Return the ids that are used now, as (lineage, id, use). Private messages do not depend on the disk."""
+    def used(self, *, is_stored: bool) -> list[tuple[str, str, Use, str]]:
+        """Return the ids that are used now: lineage, id, use, room. Private messages do not depend on the disk."""
         fresh = self.fresh.items()
-        return [(lineage, id_, use) for (lineage, id_), use in fresh if is_stored or not _seq_of(use)]
+        return [(lineage, id_, use, room) for (lineage, id_), (use, room) in fresh if is_stored or not room]
 
 
 def ids_of(message: Message | Whisper) -> tuple[str, ...]:

@@ -163,7 +163,7 @@ class SqliteJournal:
                 raise
             except JournalError as error:
                 why_not = str(error)
-        for lineage, id_, use in numbering.used(is_stored=not why_not):
+        for lineage, id_, use, _ in numbering.used(is_stored=not why_not):
             self._ids.add(lineage, id_, use, time)
         if why_not:
             return [numbering.refused(posting, outcome, why_not) for posting, outcome in zip(batch, kept, strict=True)]
