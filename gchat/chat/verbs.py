@@ -18,8 +18,11 @@ if TYPE_CHECKING:
     from gchat.chat.registry import Registry
 
 
-#: The longest topic, in characters: /rooms shows a hundred of them.
-MAX_TOPIC = 300
+#: The longest topic, in characters; and the longest that /rooms shows.
+MAX_TOPIC, MAX_LISTED_TOPIC = 300, 80
+
+#: Names and topics in one answer to /rooms, in bytes: what takes a line to ask must not bring a hundred thousand.
+MAX_ROOMS_BYTES = 12288
 
 #: The longest search, in characters.
 MAX_QUERY = 200
@@ -118,8 +121,14 @@ def _who(registry: Registry, session: Session, command: commands.Who, _now: floa
 def _rooms(registry: Registry, session: Session, command: commands.Rooms, _now: float) -> list[Effect]:
     rooms = [(room.name, len(room.members), room.topic) for room in registry.rooms.values() if room.members]
     rooms.sort(key=lambda room: (-room[1], room[0]))
-    shown = tuple(rooms[: registry.limits.who_max])
-    return [Deliver(session.id, events.RoomList(shown, len(rooms), session.room.name, command.id))]
+    shown, size = [], 0
+    for name, members, topic in rooms[: registry.limits.who_max]:
+        cut = topic if len(topic) <= MAX_LISTED_TOPIC else f"{topic[: MAX_LISTED_TOPIC - 1]}…"
+        size += len(f"{name}{cut}".encode("utf-8", "surrogatepass"))
+        if size > MAX_ROOMS_BYTES:
+            break
+        shown.append((name, members, cut))
+    return [Deliver(session.id, events.RoomList(tuple(shown), len(rooms), session.room.name, command.id))]
 
 
 def _history(registry: Registry, session: Session, command: commands.History, _now: float) -> list[Effect]:

@@ -12,9 +12,22 @@ from gchat.protocol.events import Message, Numbered, Record, TopicIs
 
 T = TypeVar("T")
 
+#: Text in one answer of read() and search(), in characters, and in one of find().
+PAGE_SIZE, FOUND_SIZE = 16384, 65536
+
+#: How long one search may take.
+SEARCH_S = 0.25
+
 
 class JournalError(GchatError):
     """Something cannot be stored now, or cannot be read. Its text gives the reason: "the disk is full"."""
+
+
+class TooMuch(JournalError):
+    """A search would take too long; the text says what to do."""
+
+    def __init__(self, text: str = "Too much to search; add a word") -> None:
+        super().__init__(text)
 
 
 class Whisper(Struct, frozen=True, gc=False):
@@ -85,27 +98,31 @@ class Journal(Protocol):
         """Why old messages are not deleted yet; "" if all is well."""
 
     def open(self, rooms: Iterable[str]) -> None:
-        """Load these rooms, which all calls below need. May wait. Raises JournalError: none of them is loaded."""
+        """Load these rooms, for the calls below. May wait. Raises JournalError: none of them is loaded."""
+
+    def is_open(self, room: str) -> bool:
+        """Return whether a room is loaded: open() would not wait."""
 
     def append(self, batch: Sequence[Posting], time: float) -> list[Kept]:
         """Store the new messages of this batch, in this order, all or none; return the outcome for each. May wait.
 
-        `time` is the wall clock's, in seconds since the epoch. A message whose id its lineage has used before is not
-        stored again: it has its old number if the content is the same, and is refused if it is not. How long ids are
-        remembered is up to the journal.
+        A room that is not loaded is loaded first. `time` is the wall clock's, in seconds since the epoch. A message
+        whose id its lineage has used before is not stored again: it has its old number if the content is the same, and
+        is refused if it is not. How long ids are remembered is up to the journal.
         """
 
     def release(self, lineage: str, id_: str) -> None:
         """Forget an id: the private message that it was used for could not be delivered."""
 
-    def read(self, room: str, start: int, limit: int) -> list[Record]:
+    def read(self, room: str, start: int, limit: int, *, last: bool = False) -> list[Record]:
         """Return at most `limit` messages from number `start` on, oldest first, beginning later if that one is gone.
 
-        Waits if `start` is below at_hand(), and only then. Raises JournalError.
+        If these have more text than PAGE_SIZE, the first of them are returned or, if so asked, the `last`; one at
+        least. Waits if `start` is below at_hand(), and only then. Raises JournalError.
         """
 
     def find(self, room: str, start: int, limit: int) -> list[Record] | None:
-        """Return what read() does, of any room, at hand or not; None if it has no history.
+        """Return what read() does, of any room, at hand or not, up to FOUND_SIZE; None if it has no history.
 
         May wait. Raises JournalError.
         """
@@ -113,10 +130,11 @@ class Journal(Protocol):
     def rooms(self, limit: int) -> list[KeptRoom]:
         """Return at most `limit` rooms with a history, the newest first. May wait. Raises JournalError."""
 
-    def search(self, room: str, text: str, limit: int) -> list[Record]:
-        """Return the last `limit` messages that have all the words of `text` (see words), oldest first.
+    def search(self, room: str, text: str, limit: int, steady: Callable[[], float]) -> tuple[list[Record], bool]:
+        """Return the last messages with all the words of `text` (see words), oldest first, and if there may be more.
 
-        May wait. Raises JournalError.
+        At most `limit`, and PAGE_SIZE of text. `steady` is a clock that nobody sets. May wait. Raises JournalError:
+        TooMuch if it takes longer than SEARCH_S, or would.
         """
 
     def epoch(self, room: str) -> str:

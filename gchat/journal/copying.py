@@ -9,6 +9,7 @@ from contextlib import closing, suppress
 
 from msgspec import Struct, structs
 
+from gchat.journal import mark
 from gchat.journal.base import JournalError
 from gchat.journal.database import Changes, Database
 from gchat.journal.file import connect_to_read
@@ -34,7 +35,7 @@ def exported(path: str, room: str) -> Iterator[Record]:
                 raise JournalError(
                     f"the room {room} has no history; rooms with one: {', '.join(names)}"
                     if names
-                    else "nothing was said yet"
+                    else "the history is empty"
                 )
             key, end = keys_of(found[0], 0)
             bounds = (key, end)
@@ -115,8 +116,11 @@ def salvage(path: str, copy: str) -> int:
         database.commit(Changes([(id_, name) for name, id_ in names.items()], (), (), ()))
         for at in range(0, len(rows), _AT_ONCE):
             database.commit(Changes((), rows[at : at + _AT_ONCE], (), ()))
+        for reader in database.readers:
+            reader.close()
         database.close()
         os.rename(begun, copy)
+        os.unlink(begun + mark.SUFFIX)
     except (sqlite3.Error, OSError) as error:
         raise reason(error) from None
     return count

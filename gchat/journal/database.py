@@ -1,7 +1,8 @@
 """The database, as calls that each wait for the disk; so they are made on native threads, which know no event loop.
 
-Two connections: one writes, and one reads, so that a search does not hold up new messages. Each is used by one thread
-at a time. The journal judges every sqlite3.Error that a call raises (problem.reason).
+Each of its four connections is used by one thread at a time: one writes, one loads rooms, one reads old messages, and
+one searches. So nothing that a user asks for holds up new messages. The journal judges every sqlite3.Error that a call
+raises (problem.reason).
 """
 
 from __future__ import annotations
@@ -13,33 +14,26 @@ from contextlib import contextmanager, suppress
 
 from msgspec import Struct
 
-from gchat.journal.base import JournalError, KeptRoom
+from gchat.journal.base import JournalError
 from gchat.journal.file import Places, connect, lock
-from gchat.journal.numbering import Use, digest_of
-from gchat.journal.problem import Damaged, Displaced, reason
-from gchat.journal.retention import Limits, oldest, prune
-from gchat.journal.rows import COLUMNS, SEQ_MASK, Row, contiguous, key_of, keys_of, kind_of, record_of
-from gchat.journal.schema import SEQ_BITS, migrate
-from gchat.protocol.events import Numbered, Record
+from gchat.journal.mark import Mark
+from gchat.journal.problem import Displaced, reason
+from gchat.journal.reader import Reader
+from gchat.journal.retention import Limits, prune
+from gchat.journal.rows import Row, key_of, keys_of
+from gchat.journal.schema import migrate
 
 #: Pages of the write-ahead log, of 4 KiB, after which a commit itself writes them to the file; tidy() comes before.
 MAX_LOG_PAGES = 8192
 
 
+# Not IGNORE: an id that another room has is a conflict.
+_NEW_ROOM = (
+    "INSERT INTO rooms (id, name) SELECT ?1, ?2 WHERE NOT EXISTS (SELECT 1 FROM rooms WHERE id = ?1 AND name = ?2)"
+)
+
 #: Connections that are not closed before the process ends.
 _LEFT_OPEN: list[sqlite3.Connection] = []
-
-
-class StoredRoom(Struct, frozen=True):
-    """A room as it is found on disk."""
-
-    id: int
-    first_seq: int
-    next_seq: int
-    indexed: int
-    topic: str
-    topic_by: str
-    tail: list[Record]
 
 
 class Changes(Struct, frozen=True):
@@ -77,10 +71,12 @@ class Database:
         self._lock = lock(self._path)
         try:
             self._writer = self._connect()
+            self.own = Reader(self._writer)  # for the thread that writes
             migrate(self._writer, new_epoch)
+            self._mark = Mark(self._path)
             self.epoch = self._begin(new_epoch, boot)
-            self._reader = self._connect_reader()
-            self.next_room = 1 + (self._reader.execute("SELECT max(id) FROM rooms").fetchone()[0] or 0)
+            # At once: later there might be another file.
+            self._connect_readers()
             self._places = Places(self._path)
         except (sqlite3.Error, JournalError) as error:
             os.close(self._lock)
@@ -91,23 +87,42 @@ class Database:
         writer.execute(f"PRAGMA wal_autocheckpoint = {MAX_LOG_PAGES}")
         return writer
 
-    def _connect_reader(self) -> sqlite3.Connection:
+    def _connect_readers(self) -> None:
+        self.readers = self.loader, self.reader, self.searcher = (
+            self._connect_reader(),
+            self._connect_reader(),
+            self._connect_reader(),
+        )
+
+    def _connect_reader(self) -> Reader:
         reader = connect(self._path, self._sync)
         reader.execute("PRAGMA query_only = 1")
-        return reader
+        return Reader(reader)
 
     def _begin(self, new_epoch: str, boot: str) -> str:
-        """Return the epoch: a new one if numbers may have been shown whose messages a power cut has taken."""
+        """Return the epoch: a new one if numbers may have been shown whose messages are not in the file.
+
+        A power cut has taken them, or the file is an older copy.
+        """
         facts = dict(self._writer.execute("SELECT name, value FROM facts"))
         epoch: str = facts["epoch"]
+        self._count = int(facts.get("count", 0))
+        is_last = epoch == new_epoch or self._mark.is_of(epoch, self._count)
+        self.replaced = "" if is_last else "it is an older copy, or another file, than the one that was in use here"
         with self._transaction() as writer:
-            if facts.get("unsynced", boot) != boot:
+            if facts.get("unsynced", boot) != boot or self.replaced:
                 epoch = new_epoch
                 writer.execute("UPDATE facts SET value = ? WHERE name = 'epoch'", (epoch,))
             writer.execute("DELETE FROM facts WHERE name = 'unsynced'")
             if self._sync == "normal":
                 writer.execute("INSERT INTO facts VALUES ('unsynced', ?)", (boot,))
+            self._rise(writer)
+        self._mark.set(epoch, self._count)
         return epoch
+
+    def _rise(self, writer: sqlite3.Connection) -> None:
+        self._count += 1
+        writer.execute("INSERT OR REPLACE INTO facts VALUES ('count', ?)", (str(self._count),))
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
@@ -133,7 +148,7 @@ class Database:
         self.check()
         with self._transaction() as writer:
             if changes.rooms:
-                writer.executemany("INSERT OR IGNORE INTO rooms (id, name) VALUES (?, ?)", changes.rooms)
+                writer.executemany(_NEW_ROOM, changes.rooms)
             if changes.rows:
                 writer.executemany("INSERT INTO messages VALUES (?, ?, ?, ?, ?, ?, ?, ?)", changes.rows)
             if changes.topics:
@@ -159,8 +174,9 @@ class Database:
         with suppress(sqlite3.Error):
             self._writer.close()
         self._writer = self._connect()
+        self.own = Reader(self._writer)
         if self._log_is_lost:
-            self._reader = self._connect_reader()
+            self._connect_readers()
             self._places, self._log_is_lost = Places(self._path), False
         with self._transaction() as writer:
             for doubt in doubts:
@@ -172,7 +188,7 @@ class Database:
         self._writer.execute("PRAGMA wal_checkpoint(FULL)")
 
     def has_lost_log(self) -> bool:
-        """Return whether the -wal or -shm file was removed or replaced; if so, repair() needs the reader closed."""
+        """Return whether the -wal or -shm file was removed or replaced; if so, repair() needs the readers closed."""
         try:
             self._places.check_log()
         except Displaced:
@@ -225,104 +241,21 @@ class Database:
         with self._transaction() as writer:
             return prune(writer, after, limits)
 
-    def oldest(self) -> float | None:
-        """Return the time of the oldest message, None if there is none."""
-        return oldest(self._reader)
-
-    # --- Reading -----------------------------------------------------------------------------------------------------
-
-    def room(self, name: str, tail: int) -> StoredRoom | None:
-        """Return what is known of a room, with its last `tail` messages; None if nothing was ever said there."""
-        found = self._reader.execute(
-            "SELECT id, first_seq, indexed, topic, topic_by FROM rooms WHERE name = ?", (name,)
-        ).fetchone()
-        if found is None:
-            return None
-        id_, first, indexed, topic, topic_by = found
-        # From the end of the table backwards: where a key is damaged, it is not where a search would look for it.
-        rows = self._reader.execute(
-            f"SELECT {COLUMNS} FROM messages WHERE key BETWEEN ? AND ? ORDER BY key DESC LIMIT ?",  # noqa: S608  # names of columns
-            (*keys_of(id_, 0), tail),
-        ).fetchall()
-        records = contiguous([record_of(row) for row in reversed(rows)])
-        next_seq = records[-1].seq + 1 if records else first
-        return StoredRoom(id_, first, next_seq, indexed, topic, topic_by, records)
-
-    def rooms(self, limit: int) -> list[KeptRoom]:
-        """Return the rooms that were made last."""
-        rows = self._reader.execute(
-            "SELECT name, topic, coalesce((SELECT max(key) & ? FROM messages WHERE "
-            "key BETWEEN rooms.id << ? AND (rooms.id << ?) | ?), first_seq - 1) FROM rooms ORDER BY id DESC LIMIT ?",
-            (SEQ_MASK, SEQ_BITS, SEQ_BITS, SEQ_MASK, limit),
-        ).fetchall()
-        return [KeptRoom(name, last_seq, topic) for name, topic, last_seq in rows]
-
-    def read(self, room: int, start: int, stop: int, limit: int) -> list[Record]:
-        """Return messages of a room from number `start` up to `stop`, without it, oldest first. Raises Damaged."""
-        rows = self._reader.execute(
-            f"SELECT {COLUMNS} FROM messages WHERE key BETWEEN ? AND ? ORDER BY key LIMIT ?",  # noqa: S608  # names of columns
-            (key_of(room, start), key_of(room, stop - 1), limit),
-        )
-        records = contiguous([record_of(row) for row in rows.fetchall()])
-        begin, end = (records[0].seq, records[-1].seq + 1) if records else (stop, stop)
-        missing = end if len(records) < limit and end < stop else 0
-        if begin > start:  # what is older may have been thrown away
-            (first,) = self._reader.execute("SELECT first_seq FROM rooms WHERE id = ?", (room,)).fetchone()
-            missing = max(start, first) if begin > max(start, first) else missing
-        if missing:
-            raise Damaged(f"the file is damaged (message {missing} is missing)")
-        return records
-
-    def search(self, room: int, query: str, limit: int) -> list[Record]:
-        """Return the last messages of a room that the index finds, oldest first."""
-        rows = self._reader.execute(
-            f"SELECT {COLUMNS} FROM words JOIN messages ON key = words.rowid "  # noqa: S608  # names of columns
-            "WHERE words MATCH ? AND words.rowid BETWEEN ? AND ? ORDER BY words.rowid DESC LIMIT ?",
-            (query, *keys_of(room, 0), limit),
-        ).fetchall()
-        return [record_of(row) for row in reversed(rows)]
-
-    def ids(self, lineage: str, since: float, most: int) -> list[Use]:
-        """Return what the ids of a lineage were used for `since` then, oldest first."""
-        rows = self._reader.execute(
-            "SELECT m.id, r.name, m.key, m.kind, m.text FROM messages AS m JOIN rooms AS r ON r.id = m.key >> ? "
-            "WHERE m.lineage = ? AND m.time >= ? ORDER BY m.time DESC LIMIT ?",
-            (SEQ_BITS, lineage, since, most),
-        ).fetchall()
-        deleted = self._reader.execute(
-            "SELECT d.id, r.name, d.key, d.digest FROM deleted AS d JOIN rooms AS r ON r.id = d.key >> ? "
-            "WHERE d.lineage = ? AND d.time >= ?",
-            (SEQ_BITS, lineage, since),
-        ).fetchall()
-        used = [(*row, digest) for *row, digest in deleted]
-        for *row, kind, text in reversed(rows):
-            used.append((*row, digest_of(kind_of(kind), row[1], text)))
-        return [Use(digest, Numbered(id_, room, key & SEQ_MASK)) for id_, room, key, digest in used]
-
-    def notes(self, kind: str) -> dict[str, bytes]:
-        """Return all notes of a kind."""
-        return dict(self._reader.execute("SELECT key, value FROM notes WHERE kind = ?", (kind,)))
-
-    def checkpoint(self) -> bool:
-        """Copy the write-ahead log into the file, as far as no other program reads it; return whether that was all.
-
-        Commits go on meanwhile.
-        """
-        _, pages, copied = self._reader.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
-        return bool(pages == copied)
-
-    def close_reader(self) -> None:
-        """Read no more. Before close(), on the thread that reads: closed under it, SQLite crashes."""
-        self._reader.close()
+    def set_mark(self) -> None:
+        """Say in the file, and beside it, how far it has come; see mark."""
+        with self._transaction() as writer:
+            self._rise(writer)
+        self._mark.set(self.epoch, self._count)
 
     def close(self) -> None:
-        """Copy all of the write-ahead log into the file, and close it for good."""
+        """Copy all of the write-ahead log into the file, and close it for good. The readers are closed before."""
         self._closed = True
         try:
             with self._transaction() as writer:
                 writer.execute("DELETE FROM facts WHERE name = 'unsynced'")
+                self._rise(writer)
+            self._mark.set(self.epoch, self._count)
         finally:
-            self._reader.close()
             try:
                 self._check_file()
             except Displaced:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import shlex
 import sqlite3
 import stat
 from urllib.parse import quote
 
 from gchat.journal.base import JournalError
-from gchat.journal.problem import NOT_OURS, Displaced, reason
+from gchat.journal.problem import NOT_OURS, Displaced, reason, user_name
 from gchat.journal.schema import APPLICATION_ID
 from gchat.journal.words import prepared
 
@@ -28,6 +29,8 @@ class Places:
 
     def __init__(self, path: str) -> None:
         self._path = path
+        for suffix in _LOG:  # SQLite gives them the mode of the database file, which others may be allowed to read
+            _protect(path + suffix)
         self._files = {suffix: _identity(path + suffix) for suffix in ("", *_LOG)}
 
     def check(self) -> None:
@@ -68,6 +71,27 @@ def _identity(path: str) -> tuple[int, int] | None:
     return found.st_dev, found.st_ino
 
 
+def _protect(path: str) -> None:
+    try:
+        os.chmod(path, 0o600)
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        raise reason(error) from None
+
+
+def _make_directory(path: str) -> None:
+    """Make a directory, and those above it, for nobody else. Raises OSError."""
+    if os.path.isdir(path):
+        return
+    _make_directory(os.path.dirname(path))
+    try:
+        os.mkdir(path, 0o700)
+    except FileExistsError:
+        if not os.path.isdir(path):
+            raise
+
+
 def lock(path: str) -> int:
     """Create the file if necessary, readable for nobody else; return a descriptor that keeps other servers out.
 
@@ -75,12 +99,16 @@ def lock(path: str) -> int:
     locks that SQLite has on it. Raises JournalError.
     """
     try:
-        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+        _make_directory(os.path.dirname(path))
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK, 0o600)
     except OSError as error:
         raise reason(error) from None
     try:
         _check_head(descriptor)
+        _check_owner(path, os.fstat(descriptor))
+        for suffix in _LOG:
+            if os.path.exists(path + suffix):
+                _check_owner(path + suffix, os.stat(path + suffix))
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except JournalError:
         os.close(descriptor)
@@ -101,6 +129,18 @@ def _check_head(descriptor: int) -> None:
     head = os.pread(descriptor, len(_MAGIC), 0)
     if head and head != _MAGIC:
         raise JournalError(NOT_OURS)
+
+
+def _check_owner(path: str, found: os.stat_result) -> None:
+    """Raise JournalError if another user owns a file, or may write to it: what is in it could be anybody's."""
+    name = os.path.basename(path)
+    if found.st_uid != os.geteuid():
+        raise JournalError(
+            f"{name} belongs to {user_name(found.st_uid)}, but the server runs as {user_name(os.geteuid())}"
+        )
+    if found.st_mode & 0o022:
+        mode = stat.S_IMODE(found.st_mode)
+        raise JournalError(f"other users may write to {name} (mode {mode:04o}); type chmod 600 {shlex.quote(path)}")
 
 
 def connect(path: str, sync: str) -> sqlite3.Connection:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import count, islice
 
-from gchat.journal.base import Kept, KeptRoom, Posting, Run
+from gchat.journal.base import FOUND_SIZE, PAGE_SIZE, SEARCH_S, Kept, KeptRoom, Posting, Run
 from gchat.journal.ids import Ids
 from gchat.journal.numbering import Numbering, Use
+from gchat.journal.page import page
 from gchat.journal.tail import Tail
 from gchat.journal.words import matching
 from gchat.protocol.events import Record, TopicIs, TopicSet
@@ -39,13 +40,19 @@ class MemoryJournal:
         self._epoch = epoch
         self._made = count()  # rooms: each has an epoch of its own, a room that was forgotten and comes again too
         self._rooms: dict[str, _Room] = {}
-        self._ids: Ids[tuple[str, Use]] = Ids()  # with the epoch of the room's log
+        self._epochs: set[str] = set()  # of these rooms
+        self._ids: Ids[tuple[str, Use]] = Ids()  # with the room's log, by its epoch
 
     def open(self, rooms: Iterable[str]) -> None:
         """See Journal.open."""
 
+    def is_open(self, room: str) -> bool:  # noqa: ARG002
+        """See Journal.is_open."""
+        return True
+
     def append(self, batch: Sequence[Posting], time: float) -> list[Kept]:
         """See Journal.append."""
+        self._ids.expire(time)
         numbering = Numbering(self.next_seq, self._known)
         kept = [numbering.number(posting, time) for posting in batch]
         for posting, outcome in zip(batch, kept, strict=True):
@@ -54,29 +61,28 @@ class MemoryJournal:
                 room.tail.keep(record, self.room_bytes)
                 if isinstance(record.message, TopicSet):
                     room.topic = TopicIs(record.message.text, record.message.name)
-        for lineage, id_, use in numbering.used(is_stored=True):
-            self._ids.add(lineage, id_, (self._epoch_of(use), use))
+        for lineage, id_, use, name in numbering.used(is_stored=True):
+            self._ids.add(lineage, id_, (self._room(name).epoch if name else "", use), time)
         return kept
 
     def _known(self, lineage: str, id_: str) -> Use | None:
         """Return what an id was used for, unless the log that the message was in is gone."""
         found = self._ids.get(lineage, id_)
-        return found[1] if found is not None and found[0] == self._epoch_of(found[1]) else None
-
-    def _epoch_of(self, use: Use) -> str:
-        return self._room(use.number.room).epoch if use.number.room else ""
+        return found[1] if found is not None and (not found[0] or found[0] in self._epochs) else None
 
     def release(self, lineage: str, id_: str) -> None:
         """See Journal.release."""
         self._ids.remove(lineage, id_)
 
-    def read(self, room: str, start: int, limit: int) -> list[Record]:
+    def read(self, room: str, start: int, limit: int, *, last: bool = False) -> list[Record]:
         """See Journal.read."""
-        return self._room(room).tail.read(start, limit)
+        return self._room(room).tail.read(start, limit, PAGE_SIZE, last=last)
 
     def find(self, room: str, start: int, limit: int) -> list[Record] | None:
         """See Journal.find."""
-        return self.read(room, start, limit) if room in self._rooms and self.next_seq(room) > 1 else None
+        if room not in self._rooms or self.next_seq(room) == 1:
+            return None
+        return self._room(room).tail.read(start, limit, FOUND_SIZE)
 
     def rooms(self, limit: int) -> list[KeptRoom]:
         """See Journal.rooms."""
@@ -86,10 +92,17 @@ class MemoryJournal:
             for name, room in islice(kept, limit)
         ]
 
-    def search(self, room: str, text: str, limit: int) -> list[Record]:
+    def search(self, room: str, text: str, limit: int, steady: Callable[[], float]) -> tuple[list[Record], bool]:
         """See Journal.search."""
         records = self._room(room).tail.records.copy()
-        return self._run(lambda: matching(records, text, limit))
+
+        def last() -> tuple[list[Record], bool]:
+            until = steady() + SEARCH_S
+            found = matching(records, text, lambda: steady() > until)
+            shown, is_cut = page(islice(found, limit), PAGE_SIZE)
+            return shown[::-1], is_cut or len(shown) == limit
+
+        return self._run(last)
 
     def epoch(self, room: str) -> str:
         """See Journal.epoch."""
@@ -113,7 +126,8 @@ class MemoryJournal:
 
     def forget(self, room: str) -> None:
         """See Journal.forget."""
-        self._rooms.pop(room, None)
+        if (gone := self._rooms.pop(room, None)) is not None:
+            self._epochs.discard(gone.epoch)
 
     def limit(self, keep_s: float, keep_messages: int) -> None:
         """See Journal.limit: a room's last `room_bytes` are too little to limit further."""
@@ -136,4 +150,5 @@ class MemoryJournal:
         room = self._rooms.get(name)
         if room is None:
             room = self._rooms[name] = _Room(f"{self._epoch}-{next(self._made)}")
+            self._epochs.add(room.epoch)
         return room

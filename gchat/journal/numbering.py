@@ -10,17 +10,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from zlib import crc32
 
-from msgspec import Struct
-
 from gchat.journal.base import Kept, Posting, Whisper
+from gchat.journal.schema import SEQ_BITS
 from gchat.protocol.events import Message, Numbered, Record, Said
 
+#: What an id was used for, in one integer, because half a million may be remembered: a digest of the content, which
+#: includes the room, and the number of the message in that room; 0 if it is a private one, which has none.
+Use = int
 
-class Use(Struct, frozen=True, gc=False):
-    """What an id was used for: a digest of the content, and where that message is."""
 
-    digest: int
-    number: Numbered
+def use_of(digest: int, seq: int = 0) -> Use:
+    """Return what an id was used for."""
+    return digest << SEQ_BITS | seq
+
+
+def _seq_of(use: Use) -> int:
+    return use & ((1 << SEQ_BITS) - 1)
 
 
 class Numbering:
@@ -31,7 +36,8 @@ class Numbering:
 
     def __init__(self, next_seq: Callable[[str], int], known: Callable[[str, str], Use | None]) -> None:
         self.heads: dict[str, int] = {}  # the next number of each room in the batch, after it
-        self.fresh: dict[tuple[str, str], Use] = {}  # by (lineage, id): ids that this batch is the first to use
+        # By (lineage, id), of the ids that this batch is the first to use: for what, and in which room, "" for none.
+        self.fresh: dict[tuple[str, str], tuple[Use, str]] = {}
         self._next_seq = next_seq
         self._known = known
 
@@ -53,12 +59,12 @@ class Numbering:
             if not id_:
                 said.append(at)
                 continue
-            use = Use(digest_of(type(message), room, text), Numbered(id_, room, seq + len(said)))
-            earlier = self._use(posting.lineage, id_, use)
-            if earlier is use:
+            use = use_of(digest_of(type(message), room, text), seq + len(said))
+            earlier, is_first = self._use(posting.lineage, id_, use, room)
+            if is_first:
                 said.append(at)
-            if earlier.digest == use.digest:
-                numbers.append(earlier.number)
+            if _is_same(earlier, use):
+                numbers.append(Numbered(id_, room, _seq_of(earlier)))
             else:
                 reused.append(id_)
         if not said:
@@ -67,15 +73,21 @@ class Numbering:
         return Kept(Record(seq, time, _only(message, said)), tuple(numbers), reused=tuple(reused))
 
     def _number_whisper(self, lineage: str, whisper: Whisper) -> Kept:
-        use = Use(digest_of(Whisper, whisper.to, whisper.text), Numbered(whisper.id))
-        earlier = self._use(lineage, whisper.id, use)
-        if earlier.digest != use.digest:
+        use = use_of(digest_of(Whisper, whisper.to, whisper.text))
+        earlier, is_first = self._use(lineage, whisper.id, use, "")
+        if not _is_same(earlier, use):
             return Kept(None, reused=(whisper.id,))
-        return Kept(None, (use.number,), is_first=earlier is use)
+        return Kept(None, (Numbered(whisper.id),), is_first=is_first)
 
-    def _use(self, lineage: str, id_: str, use: Use) -> Use:
-        """Return what an id was used for before, or this use if there is none."""
-        return self._known(lineage, id_) or self.fresh.setdefault((lineage, id_), use)
+    def _use(self, lineage: str, id_: str, use: Use, room: str) -> tuple[Use, bool]:
+        """Return what an id was used for first, and whether that is this use."""
+        earlier = self._known(lineage, id_)
+        if earlier is not None:
+            return earlier, False
+        if (fresh := self.fresh.get((lineage, id_))) is not None:
+            return fresh[0], False
+        self.fresh[lineage, id_] = use, room
+        return use, True
 
     def refused(self, posting: Posting, outcome: Kept, why_not: str) -> Kept:
         """Return the outcome for a message when the batch was not stored: what was stored before is not affected."""
@@ -85,10 +97,10 @@ class Numbering:
         is_whole = outcome.record is None and len(numbers) == len(outcome.numbers)
         return Kept(None, numbers, "" if is_whole else why_not, outcome.reused)
 
-    def used(self, *, is_stored: bool) -> list[tuple[str, str, Use]]:
-        """Return the ids that are used now, as (lineage, id, use). Private messages do not depend on the disk."""
+    def used(self, *, is_stored: bool) -> list[tuple[str, str, Use, str]]:
+        """Return the ids that are used now: lineage, id, use, room. Private messages do not depend on the disk."""
         fresh = self.fresh.items()
-        return [(lineage, id_, use) for (lineage, id_), use in fresh if is_stored or not use.number.room]
+        return [(lineage, id_, use, room) for (lineage, id_), (use, room) in fresh if is_stored or not room]
 
 
 def ids_of(message: Message | Whisper) -> tuple[str, ...]:
@@ -96,6 +108,11 @@ def ids_of(message: Message | Whisper) -> tuple[str, ...]:
     if isinstance(message, Said):
         return message.ids
     return (message.id,) if message.id else ()
+
+
+def _is_same(one: Use, other: Use) -> bool:
+    """Return whether two uses are of the same content."""
+    return one >> SEQ_BITS == other >> SEQ_BITS
 
 
 def digest_of(kind: type, where: str, text: str) -> int:

@@ -86,3 +86,11 @@ def _owner(path: object) -> str:
     except (OSError, KeyError):
         return ""
     return "" if owner == os.geteuid() else f"; {path} belongs to the user {name}: run this command as that user"
+
+
+def user_name(user: int) -> str:
+    """Return the name of a user, or the number if it has none."""
+    try:
+        return f"the user {pwd.getpwuid(user).pw_name}"
+    except KeyError:
+        return f"the user {user}"

@@ -1,91 +1,58 @@
 """The SQLite journal: everything that was said, in one file. What anybody has seen is there.
 
 Here is what the event loop knows without waiting: the numbers, topics and last messages of the rooms that are loaded,
-and the ids that were used lately. The database does the rest, on two threads, one for writing and one for reading. The
-threads are given: this module knows no event loop.
+and the ids that were used lately. The database does the rest, on threads: see disk. The pump waits only for the
+one that writes. `thread` makes a thread: this module knows no event loop.
 """
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from typing import TypeVar
 
-from gchat.journal.base import JournalError, Kept, KeptRoom, Posting, Run
-from gchat.journal.clock import WallClock
-from gchat.journal.database import Changes, Database, Doubt, StoredRoom
+from gchat.journal.base import FOUND_SIZE, PAGE_SIZE, SEARCH_S, JournalError, Kept, KeptRoom, Posting, Run
+from gchat.journal.database import Changes, Database, Doubt
+from gchat.journal.disk import Disk
 from gchat.journal.ids import IDS_S, MAX_IDS, Ids
+from gchat.journal.loaded import Loaded
 from gchat.journal.numbering import Numbering, Use, ids_of
-from gchat.journal.problem import Conflict, Damaged, reason
-from gchat.journal.retention import Limits
+from gchat.journal.problem import Conflict, Damaged
+from gchat.journal.reader import Reader, StoredRoom
 from gchat.journal.rows import LOST, Row, rows_of
-from gchat.journal.tail import Tail
+from gchat.journal.upkeep import STEPS_BEFORE_SEARCH, Upkeep
 from gchat.journal.words import fts_query
 from gchat.protocol.events import Record, TopicIs, TopicSet
 
 #: About so many bytes of each room's last messages are in memory; when it is loaded, so many messages.
 TAIL_BYTES, TAIL_MESSAGES = 131072, 100
 
-#: Messages in one step of tidying: 3 ms.
-STEP = 100
-
-#: Before a search, so many steps are made at most to have the newest words in the index.
-STEPS_BEFORE_SEARCH = 50
-
 #: More damage than that need not be told one by one.
 MAX_DAMAGE = 100
-
-#: How often all rooms are looked through for messages to delete.
-PRUNE_S = 60.0
-
-#: The write-ahead log is copied into the file after so many commits, or 20 times as many messages, and after so many
-#: seconds, so that a copy of the file alone is hardly older.
-CHECKPOINT_AFTER, CHECKPOINT_S = 300, 5.0
-
-#: How often it is checked that the file is where it was, when nothing is written.
-CHECK_S = 2.0
-
-T = TypeVar("T")
-
-
-class _Room:
-    """What is in memory of one room."""
-
-    __slots__ = ("first_seq", "id", "is_stored", "tail", "topic")
-
-    def __init__(self, id_: int, found: StoredRoom | None) -> None:
-        self.id = id_
-        self.is_stored = found is not None
-        self.first_seq = found.first_seq if found else 1
-        self.tail = Tail(found.next_seq, found.tail) if found else Tail(1)
-        self.topic = TopicIs(found.topic, found.topic_by) if found and found.topic else None
 
 
 class SqliteJournal:
     """Stores all messages; with limits, those that are neither too old nor too many."""
 
-    def __init__(self, database: Database, write: Run, read: Run) -> None:
-        self._keep_s = 0.0
-        self._keep_messages = 0
+    def __init__(self, database: Database, thread: Callable[[], Run]) -> None:
         self.trouble = ""
-        self.caution = ""
         self.damage: list[str] = []
-        self._database = database
-        self._write = write
-        self._read = read
-        self._next_room = database.next_room
-        self._rooms: dict[str, _Room] = {}
+        self._disk = Disk(database, thread)
+        self._next_room = database.own.next_room()
+        self._rooms: dict[str, Loaded] = {}
+        self._upkeep = Upkeep(self._disk, self._rooms)
         self._ids: Ids[Use] = Ids()
         self._notes: dict[tuple[str, str], bytes] = {}  # not yet written
-        self._doubts: dict[str, _Room] = {}  # rooms for which a commit failed, until the file is repaired
-        self._unindexed: dict[str, _Room] = {}
-        self._unchecked = 0  # commits since the log was copied into the file
-        self._checkpoint_at = 0.0  # these are times of the steady clock
-        self._check_at = 0.0
-        self._prune_at = 0.0
-        self._pruned = 0  # the room that was looked at last
-        self._clock = WallClock()
+        self._doubts: dict[str, Loaded] = {}  # rooms for which a commit failed, until the file is repaired
+
+    @property
+    def caution(self) -> str:
+        """See Journal.caution."""
+        return self._upkeep.caution
+
+    @property
+    def replaced(self) -> str:
+        """Why the epoch is a new one, if the file is not the one that was in use here."""
+        return self._disk.replaced
 
     # --- Rooms -------------------------------------------------------------------------------------------------------
 
@@ -94,23 +61,31 @@ class SqliteJournal:
         new = [name for name in rooms if name not in self._rooms]
         if not new:
             return
-        found = self._ask(lambda: [self._database.room(name, TAIL_MESSAGES) for name in new])
+        found = self._disk.load(lambda reader: [_found(reader, name) for name in new])
         for name, stored in zip(new, found, strict=True):
-            if name in self._rooms:  # loaded meanwhile
-                continue
-            if stored is None:
-                room = _Room(self._next_room, None)
-                self._next_room += 1
-            else:
-                self._look(name, stored.tail)
-                room = _Room(stored.id, stored)
-                if stored.indexed < stored.next_seq - 1:
-                    self._unindexed[name] = room
-            self._rooms[name] = room
+            if name not in self._rooms:  # else it was loaded meanwhile
+                self._load(name, stored)
+
+    def _load(self, name: str, stored: StoredRoom | None) -> None:
+        """Know what was found of a room."""
+        self._upkeep.unindexed.pop(name, None)
+        if stored is None:
+            room = Loaded(self._next_room, None)
+            self._next_room += 1
+        else:
+            self._look(name, stored.tail)
+            room = Loaded(stored.id, stored)
+            if stored.indexed < stored.next_seq - 1:
+                self._upkeep.unindexed[name] = None
+        self._rooms[name] = room
+
+    def is_open(self, room: str) -> bool:
+        """See Journal.is_open."""
+        return room in self._rooms
 
     def epoch(self, room: str) -> str:  # noqa: ARG002
         """See Journal.epoch: all rooms of a file have the same."""
-        return self._database.epoch
+        return self._disk.epoch
 
     def at_hand(self, room: str) -> int:
         """See Journal.at_hand."""
@@ -137,16 +112,46 @@ class SqliteJournal:
 
     def append(self, batch: Sequence[Posting], time: float) -> list[Kept]:
         """See Journal.append."""
+        self._ids.expire(time)
         # Messages of a lineage whose ids cannot be read may be stored already. Other users are not affected.
         unread = self._know_lineages(batch, time)
-        if not unread:
-            return self._append(batch, time)
-        kept = iter(self._append([posting for posting in batch if posting.lineage not in unread], time))
-        return [
-            Kept(None, (), why_not) if (why_not := unread.get(posting.lineage)) else next(kept) for posting in batch
-        ]
+        blocked = self._load_for_writing({posting.room for posting in batch} - self._rooms.keys() - {""})
 
-    def _append(self, batch: Sequence[Posting], time: float) -> list[Kept]:
+        def store(batch: Sequence[Posting]) -> list[Kept]:
+            return self._store(batch, time)
+
+        def store_or_reload(batch: Sequence[Posting]) -> list[Kept]:
+            try:
+                return store(batch)
+            except Conflict:  # another program has stored something that is in our way
+                blocked = self._load_for_writing({posting.room for posting in batch if posting.room})
+                return _all_but(batch, lambda posting: blocked.get(posting.room, ""), store)
+
+        def why_not(posting: Posting) -> str:
+            return unread.get(posting.lineage) or blocked.get(posting.room, "")
+
+        return _all_but(batch, why_not, store_or_reload)
+
+    def _load_for_writing(self, rooms: Iterable[str]) -> dict[str, str]:
+        """Load these rooms on the thread that writes, again if need be.
+
+        Return those that cannot be loaded, each with the reason.
+        """
+        blocked = dict[str, str]()
+        for name in rooms:
+            before = self._rooms.get(name)
+            try:
+                self._next_room = max(self._next_room, self._disk.write(lambda database: database.own.next_room()))
+                self._load(name, self._disk.write(lambda database, of=name: _found(database.own, of)))  # type: ignore[misc]
+            except JournalError as problem:
+                blocked[name] = str(problem)
+                continue
+            for seq in range(before.tail.next_seq, self._rooms[name].tail.next_seq) if before else ():
+                self._note_damage(f"message {seq} of {name} was stored by another program")
+        return blocked
+
+    def _store(self, batch: Sequence[Posting], time: float) -> list[Kept]:
+        """Give a batch its numbers, and store it. Raises Conflict: nothing was stored, and nothing else has changed."""
         numbering = Numbering(self.next_seq, self._ids.get)
         kept = [numbering.number(posting, time) for posting in batch]
         why_not = self.trouble
@@ -154,10 +159,12 @@ class SqliteJournal:
             self._doubts = {posting.room: self._rooms[posting.room] for posting in batch if posting.room}
             try:
                 self._commit(self._changes(batch, kept))
+            except Conflict:
+                raise
             except JournalError as error:
                 why_not = str(error)
-        for lineage, id_, use in numbering.used(is_stored=not why_not):
-            self._ids.add(lineage, id_, use)
+        for lineage, id_, use, _ in numbering.used(is_stored=not why_not):
+            self._ids.add(lineage, id_, use, time)
         if why_not:
             return [numbering.refused(posting, outcome, why_not) for posting, outcome in zip(batch, kept, strict=True)]
         for posting, outcome in zip(batch, kept, strict=True):
@@ -165,7 +172,7 @@ class SqliteJournal:
                 room = self._rooms[posting.room]
                 room.is_stored = True
                 room.tail.keep(record, TAIL_BYTES)
-                self._unindexed[posting.room] = room
+                self._upkeep.unindexed[posting.room] = None
                 if isinstance(record.message, TopicSet):
                     room.topic = TopicIs(record.message.text, record.message.name)
         return kept
@@ -176,7 +183,7 @@ class SqliteJournal:
 
     def limit(self, keep_s: float, keep_messages: int) -> None:
         """See Journal.limit."""
-        self._keep_s, self._keep_messages, self._prune_at = keep_s, keep_messages, 0.0
+        self._upkeep.limit(keep_s, keep_messages)
 
     def note(self, kind: str, key: str, value: bytes) -> None:
         """See Journal.note."""
@@ -184,7 +191,7 @@ class SqliteJournal:
 
     def notes(self, kind: str) -> dict[str, bytes]:
         """See Journal.notes."""
-        return self._ask(lambda: self._database.notes(kind))
+        return self._disk.load(lambda reader: reader.notes(kind))
 
     def _know_lineages(self, batch: Sequence[Posting], time: float) -> dict[str, str]:
         """Load the ids of the lineages that use some for the first time in this run.
@@ -196,18 +203,18 @@ class SqliteJournal:
             if self._ids.knows(lineage):
                 continue
             try:
-                found = self._ask(lambda of=lineage: self._database.ids(of, time - IDS_S, MAX_IDS))  # type: ignore[misc]
+                found = self._disk.write(lambda database, of=lineage: database.own.ids(of, time - IDS_S, MAX_IDS))  # type: ignore[misc]
             except JournalError as problem:
                 unread[lineage] = str(problem)
                 continue
-            for use in found:
-                self._ids.add(lineage, use.number.id, use)
+            for id_, use in found:
+                self._ids.add(lineage, id_, use, time)
         return unread
 
     def _changes(self, batch: Sequence[Posting], kept: Sequence[Kept]) -> Changes:
         rows: list[Row] = []
         topics: dict[int, tuple[str, str, int]] = {}
-        rooms: dict[str, _Room] = {}
+        rooms: dict[str, Loaded] = {}
         for posting, outcome in zip(batch, kept, strict=True):
             if (record := outcome.record) is not None:
                 room = rooms[posting.room] = self._rooms[posting.room]
@@ -226,16 +233,17 @@ class SqliteJournal:
         if not (changes.rows or changes.notes):
             return
         try:
-            self._ask(lambda: self._database.commit(changes), self._write)
+            self._disk.write(lambda database: database.commit(changes))
         except JournalError as problem:
             self._notes = {(kind, key): value for kind, key, value in changes.notes} | self._notes
-            if isinstance(problem, Conflict):
-                self._doubts = {}  # what is there is not what was refused
+            if isinstance(problem, Conflict):  # nothing was written, and what is there is not what was refused
+                self._doubts = {}
+                raise
             # At once, because nothing that is refused may be in the file. But it is tidy() that ends the trouble.
             self.trouble = self._repair() or str(problem)
             raise
         self._doubts = {}
-        self._unchecked += 1 + len(changes.rows) // 20
+        self._upkeep.committed(len(changes.rows))
 
     def _repair(self) -> str:
         """Take out of the file what was refused; return why it cannot be written to, "" if it can."""
@@ -244,9 +252,9 @@ class SqliteJournal:
             topic = room.topic or TopicIs("", "")
             doubts.append(Doubt(room.id, room.tail.next_seq, topic.text, topic.name))
         try:
-            if self._ask(self._database.has_lost_log, self._write):
-                self._ask(self._database.close_reader)
-            self._ask(lambda: self._database.repair(doubts), self._write)
+            if self._disk.write(Database.has_lost_log):
+                self._disk.close_readers()
+            self._disk.write(lambda database: database.repair(doubts))
         except JournalError as problem:
             return str(problem)
         self._doubts = {}
@@ -254,35 +262,50 @@ class SqliteJournal:
 
     # --- Reading -----------------------------------------------------------------------------------------------------
 
-    def read(self, room: str, start: int, limit: int) -> list[Record]:
+    def read(self, room: str, start: int, limit: int, *, last: bool = False) -> list[Record]:
         """See Journal.read."""
         here = self._rooms[room]
         if start >= here.tail.first_seq:
-            return here.tail.read(start, limit)
-        return self._look(room, self._ask(lambda: self._database.read(here.id, start, here.tail.next_seq, limit)))
+            return here.tail.read(start, limit, PAGE_SIZE, last=last)
+        span = (start, min(start + limit, here.tail.next_seq) if last else here.tail.next_seq)
+        return self._look(room, self._disk.read(lambda reader: reader.read(here.id, span, limit, PAGE_SIZE, last=last)))
 
     def find(self, room: str, start: int, limit: int) -> list[Record] | None:
         """See Journal.find."""
-        if room in self._rooms and self._rooms[room].tail.next_seq > 1:
-            return self.read(room, start, limit)
-        found = self._ask(lambda: self._database.room(room, 1))
-        if found is None:
-            return None
-        return self._look(room, self._ask(lambda: self._database.read(found.id, start, found.next_seq, limit)))
+        here = self._rooms.get(room)
+        if here is None or here.tail.next_seq == 1:
+            stored = self._disk.read(lambda reader: reader.room(room, 1, 0))
+            if stored is None:
+                return None
+            id_, next_seq = stored.id, stored.next_seq
+        elif start >= here.tail.first_seq:
+            return here.tail.read(start, limit, FOUND_SIZE)
+        else:
+            id_, next_seq = here.id, here.tail.next_seq
+        span = (start, next_seq)
+        return self._look(room, self._disk.read(lambda reader: reader.read(id_, span, limit, FOUND_SIZE)))
 
     def rooms(self, limit: int) -> list[KeptRoom]:
         """See Journal.rooms."""
-        return self._ask(lambda: self._database.rooms(limit))
+        return self._disk.read(lambda reader: reader.rooms(limit))
 
-    def search(self, room: str, text: str, limit: int) -> list[Record]:
+    def search(self, room: str, text: str, limit: int, steady: Callable[[], float]) -> tuple[list[Record], bool]:
         """See Journal.search."""
         here, query = self._rooms[room], fts_query(text)
+        if not query:
+            return [], False
         with suppress(JournalError):  # what is in the index already is found all the same
             for _ in range(STEPS_BEFORE_SEARCH):
-                if self.trouble or room not in self._unindexed:
+                if self.trouble or room not in self._upkeep.unindexed:
                     break
-                self._index(room)
-        return self._look(room, self._ask(lambda: self._database.search(here.id, query, limit))) if query else []
+                self._upkeep.index(room)
+
+        def last(reader: Reader) -> tuple[list[Record], bool]:
+            until = steady() + SEARCH_S
+            return reader.search(here.id, query, limit, PAGE_SIZE, lambda: steady() > until)
+
+        found, is_more = self._disk.search(last)
+        return self._look(room, found), is_more
 
     def _look(self, room: str, found: list[Record]) -> list[Record]:
         """Note what is damaged."""
@@ -295,85 +318,45 @@ class SqliteJournal:
         if what not in self.damage and len(self.damage) < MAX_DAMAGE:
             self.damage.append(what)
 
-    def _ask(self, question: Callable[[], T], run: Run | None = None) -> T:
-        """Ask the database, on the reading thread unless another is given. Raises JournalError."""
-        try:
-            return (run or self._read)(question)
-        except sqlite3.Error as error:
-            raise reason(error) from None
-
     # --- What is not urgent ------------------------------------------------------------------------------------------
 
     def tidy(self, now: float, steady: float) -> bool:
         """See Journal.tidy."""
-        self._clock.look(now, steady)
+        self._upkeep.look(now, steady)
         if self.trouble:
             self.trouble = self._repair()
             return False
         try:
             if self._notes:
                 self._commit(Changes((), (), (), self._take_notes()))
-            if steady >= self._check_at:
-                self._check_at = steady + CHECK_S
-                self._ask(self._database.check, self._write)
-            self._checkpoint(steady)
-            if self._unindexed:
-                self._index(next(iter(self._unindexed)))
-            return self._prune(now, steady) or bool(self._unindexed)
+            return self._upkeep.go_on(now, steady)
         except Damaged as problem:  # of the index, or of old messages: new ones can be stored all the same
             self._note_damage(str(problem))
-            self._unindexed.clear()
-            self._prune_at = steady + PRUNE_S
+            self._upkeep.give_up(steady)
         except JournalError as problem:
             self.trouble = str(problem)
         return False
-
-    def _checkpoint(self, steady: float) -> None:
-        """Copy the write-ahead log into the file if it is time."""
-        if not self._unchecked or (self._unchecked < CHECKPOINT_AFTER and steady < self._checkpoint_at):
-            return
-        self._checkpoint_at = steady + CHECKPOINT_S
-        self._unchecked = 0
-        if not self._ask(self._database.checkpoint):
-            self._unchecked = 1  # another program reads what was there before: again in a while
-
-    def _index(self, name: str) -> None:
-        """Put a few more messages of a room into the index of words."""
-        room = self._unindexed[name]
-        last = room.tail.next_seq - 1
-        indexed = self._ask(lambda: self._database.index(room.id, last, STEP), self._write)
-        self._unchecked += 1
-        if indexed >= room.tail.next_seq - 1:
-            self._unindexed.pop(name, None)
-
-    def _prune(self, now: float, steady: float) -> bool:
-        """Delete a few messages that are too old or too many; return whether there is more to look at."""
-        if steady < self._prune_at or not (self._keep_s or self._keep_messages):
-            return False
-        since = 0.0
-        if self._keep_s:
-            wanted = now - self._keep_s
-            since = self._clock.allows(wanted, lambda: self._ask(self._database.oldest))
-            self.caution = self._clock.caution(wanted, since)
-        after, limits = self._pruned, Limits(self._keep_messages, since, now, STEP)
-        found = self._ask(lambda: self._database.prune(after, limits), self._write)
-        if found is None:
-            self._pruned, self._prune_at = 0, steady + PRUNE_S
-            return False
-        self._unchecked += 1
-        id_, name, first_seq, more = found
-        if (room := self._rooms.get(name)) is not None:
-            room.first_seq = first_seq
-            room.tail.drop_before(first_seq)
-        if not more:
-            self._pruned = id_
-        return True
 
     def close(self) -> None:
         """See Journal.close."""
         with suppress(JournalError):
             self._commit(Changes((), (), (), self._take_notes()))
         with suppress(JournalError):
-            self._ask(self._database.close_reader)
+            self._disk.close_readers()
         with suppress(JournalError):
-            self._ask(self._database.close, self._write)
+            self._disk.write(Database.close)
+
+
+def _all_but(
+    batch: Sequence[Posting], why_not: Callable[[Posting], str], store: Callable[[Sequence[Posting]], list[Kept]]
+) -> list[Kept]:
+    """Store a batch but for the messages that are refused, each for its reason."""
+    reasons = [why_not(posting) for posting in batch]
+    if not any(reasons):
+        return store(batch)
+    kept = iter(store([posting for posting, reason in zip(batch, reasons, strict=True) if not reason]))
+    return [Kept(None, (), reason) if reason else next(kept) for reason in reasons]
+
+
+def _found(reader: Reader, room: str) -> StoredRoom | None:
+    return reader.room(room, TAIL_MESSAGES, TAIL_BYTES)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
-from itertools import islice
 
-from gchat.protocol.events import Record, Said
+from gchat.journal.page import page, singles
+from gchat.protocol.events import Record
 
 #: What a message takes in addition to its text, roughly: its Record and its place in the list.
 _RECORD_BYTES = 200
@@ -53,30 +53,31 @@ class Tail:
         if count:
             del self.records[:count], self._sizes[:count]
 
-    def read(self, start: int, limit: int) -> list[Record]:
-        """Return at most `limit` messages from number `start` on, oldest first, beginning later if that one is gone."""
-        if start >= self.next_seq:
+    def read(self, start: int, limit: int, max_size: int, *, last: bool = False) -> list[Record]:
+        """Return at most `limit` messages from number `start` on, oldest first, beginning later if that one is gone.
+
+        If these have more text than `max_size`, the first of them, or the `last`; one at least.
+        """
+        first = max(start, self.first_seq)
+        stop = min(first + limit, self.next_seq)
+        if first >= stop:
             return []
-        at = bisect_right(self.records, start, key=lambda record: record.seq)
-        found = []
-        for record in islice(self.records, max(0, at - 1), None):
-            if limit <= 0:
-                break
-            part = _part(record, start, limit)
-            found.append(part)
-            limit -= part.message.count
-        return found
+        begin = bisect_right(self.records, first, key=_seq) - 1
+        end = bisect_left(self.records, stop, key=_seq)
+        places = range(begin, end)
+        each = (
+            record
+            for at in (reversed(places) if last else places)
+            for record in singles(self.records[at], last_first=last)
+            if first <= record.seq < stop
+        )
+        found, _ = page(each, max_size)
+        return found[::-1] if last else found
+
+
+def _seq(record: Record) -> int:
+    return record.seq
 
 
 def _size(record: Record) -> int:
     return _RECORD_BYTES + record.message.size
-
-
-def _part(record: Record, start: int, limit: int) -> Record:
-    """Return of a record the at most `limit` messages from number `start` on."""
-    message = record.message
-    skip = max(0, start - record.seq)
-    if not isinstance(message, Said) or (not skip and message.count <= limit):
-        return record
-    part = slice(skip, skip + limit)
-    return Record(record.seq + skip, record.time, Said(message.name, message.texts[part], message.ids[part]))

@@ -15,14 +15,19 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 
+from gchat.journal.base import TooMuch
+from gchat.journal.page import singles
 from gchat.protocol.events import Record, Said
 from gchat.protocol.text import thinned
 
 #: A shorter beginning would be that of too many words to go through (measured, a million messages: 0.3 s).
 MIN_BEGINNING = 3
+
+#: Beginnings in one query: the index has no list of the messages of each, and makes it for every search.
+MAX_BEGINNINGS = 3
 
 #: Thai to Myanmar, Hangul, Khmer, Tai Le to Balinese, Chinese, Japanese, Yi, Javanese.
 _UNSPACED = re.compile(
@@ -84,37 +89,38 @@ _ASCII = {code: _compared(chr(code)) for code in range(128)}
 
 
 def fts_query(text: str) -> str:
-    """Return an FTS5 query for messages with all of these words; "" if there is none. Nothing in it is an operator."""
+    """Return an FTS5 query for messages with all of these words; "" if there is none. Nothing in it is an operator.
+
+    Raises TooMuch.
+    """
     return " ".join(f'"{" ".join(phrase)}"' + "*" * is_open for phrase, is_open in _wanted(text))
 
 
-def matching(records: Sequence[Record], text: str, limit: int) -> list[Record]:
-    """Return the last `limit` messages that have all of these words, oldest first, each as a record of its own."""
+def matching(records: Sequence[Record], text: str, is_late: Callable[[], bool]) -> Iterator[Record]:
+    """Return the messages that have all of these words, newest first, each as a record of its own.
+
+    Raises TooMuch, when it is late.
+    """
     wanted = [f" {' '.join(phrase)}" + ("" if is_open else " ") for phrase, is_open in _wanted(text)]
-    found: list[Record] = []
-    if not wanted:
-        return found
-    for record in reversed(records):
-        texts = record.message.texts if isinstance(record.message, Said) else (record.message.text,)
-        for at in reversed(range(len(texts))):
-            words = f" {' '.join(tokens(texts[at]))} "
+    for record in reversed(records) if wanted else ():
+        for single in singles(record, last_first=True):
+            if is_late():
+                raise TooMuch
+            message = single.message
+            words = f" {' '.join(tokens(message.texts[0] if isinstance(message, Said) else message.text))} "
             if all(phrase in words for phrase in wanted):
-                found.append(_single(record, at))
-                if len(found) == limit:
-                    return found[::-1]
-    return found[::-1]
+                yield single
 
 
-def _wanted(text: str) -> list[tuple[list[str], bool]]:
-    """Return the words of a query, each as its tokens, and whether the last of these is the beginning of others too."""
-    words = [(word, tokens(word)) for word in text.split()]
-    return [(phrase, word.endswith("*") and len(phrase[-1]) >= MIN_BEGINNING) for word, phrase in words if phrase]
+def _wanted(text: str) -> list[tuple[tuple[str, ...], bool]]:
+    """Return the words of a query, each once, as its tokens, and whether the last of these may go on.
 
-
-def _single(record: Record, at: int) -> Record:
-    """Return one message of a record as a record of its own."""
-    message = record.message
-    if not isinstance(message, Said):
-        return record
-    id_ = message.ids[at] if message.ids else ""
-    return Record(record.seq + at, record.time, Said(message.name, (message.texts[at],), (id_,) if id_ else ()))
+    Raises TooMuch.
+    """
+    words = [(word, tuple(tokens(word))) for word in text.split()]
+    wanted = dict.fromkeys(
+        (phrase, word.endswith("*") and len(phrase[-1]) >= MIN_BEGINNING) for word, phrase in words if phrase
+    )
+    if sum(is_open for _, is_open in wanted) > MAX_BEGINNINGS:
+        raise TooMuch(f"Too much to search: at most {MAX_BEGINNINGS} words may end in *")
+    return list(wanted)

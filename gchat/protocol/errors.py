@@ -19,6 +19,8 @@ class Code(StrEnum):
     NOT_KEPT = "not_kept"
     ID_REUSED = "id_reused"
     REPLACED = "replaced"
+    TOO_MUCH = "too_much"
+    NO_SUCH_PLACE = "no_such_place"
 
 
 class GchatError(Exception):

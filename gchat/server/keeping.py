@@ -1,4 +1,4 @@
-"""The journal that the configuration asks for, its native threads, and the greenlet that looks after it."""
+"""The journal that is configured, its native threads, and the greenlet that looks after it."""
 
 from __future__ import annotations
 
@@ -72,7 +72,9 @@ def open_journal(config: Config, path: str) -> Journal:
         database = Database(path, history.sync, secrets.token_hex(8), _boot())
     except JournalError as error:
         raise unusable(path, error) from None
-    return SqliteJournal(database, _Thread(), _Thread())
+    if database.replaced:
+        logger.warning("the history in %s gets a new epoch: %s", path, database.replaced)
+    return SqliteJournal(database, _Thread)
 
 
 def unusable(path: str, error: JournalError) -> HistoryError:
@@ -109,7 +111,7 @@ def tidy(journal: Journal) -> None:
         try:
             more = journal.tidy(time.time(), time.monotonic())
         except Exception:
-            logger.exception("upkeep of the history crashed; trying again")
+            logger.exception("maintenance of the history crashed; trying again")
         known = _say(journal.trouble, known)
         for what in journal.damage[told:]:
             logger.error("the history is damaged: %s", what)

@@ -20,7 +20,7 @@ from gchat.server.reader import MAX_OWED_BYTES
 if TYPE_CHECKING:
     from gchat.server.pump import Pump
 
-ID_REUSED = "Not done: this id was already used for another request. Use a new id for each request, for example a UUID"
+ID_REUSED = "Refused: this id was already used for another request. Use a new id for each request, for example a UUID"
 
 
 class Publication:
@@ -40,7 +40,6 @@ class Publication:
         heads.clear()
         began = time.monotonic()
         try:
-            self._journal.open({posting.room for posting in batch if posting.room})
             kept = self._journal.append(batch, time.time())
         except JournalError as error:
             kept = [Kept(None, (), str(error))] * len(batch)
@@ -138,5 +137,5 @@ def _why_not_delivered(reader: Connection | None) -> tuple[Code, str] | None:
     if reader is None:
         return Code.NO_SUCH_USER, "Not sent: the recipient has left"
     if reader.cursor.is_over or reader.cursor.owed > MAX_OWED_BYTES:
-        return Code.NOT_READING, f"Not sent: {reader.session.name} does not read"
+        return Code.NOT_READING, f"Not sent: {reader.session.name} is not reading"
     return None

@@ -19,7 +19,6 @@ from gchat.chat.effects import (
     Announce,
     Arrive,
     Close,
-    CloseReason,
     Deliver,
     Effect,
     Enter,
@@ -33,7 +32,7 @@ from gchat.chat.effects import (
 )
 from gchat.chat.presence import PresenceGatherer
 from gchat.fair import Breather
-from gchat.journal.base import Journal, JournalError
+from gchat.journal.base import Journal
 from gchat.protocol import events
 from gchat.protocol.events import Announced, Presence, Record
 from gchat.server.connection import Connection
@@ -77,7 +76,7 @@ class Pump:
         self.receipts: dict[str, Callable[[int], None]] = {}
         self._show = show  # gets everything that rooms are told, with the room
         self._arrived = arrived  # gets each connection whose user the others learn of
-        self._opened = opened  # gets each room that somebody enters, when the journal has it at hand
+        self.room_opened = opened  # gets each room that somebody enters, when the journal has it at hand
         self._presence: dict[str, PresenceGatherer] = {}  # of rooms that have been told lately, or have to be
         self._waiting: list[Effect] = []
         self._received_before = 0  # bytes, when that was last taken
@@ -153,6 +152,8 @@ class Pump:
 
     def transmit(self, connection: Connection, data: bytes) -> None:
         """Do the same with what is encoded already."""
+        if self.replay.entrance.hold(connection, data):
+            return
         connection.cursor.tell(data)
         self._touched[connection] = None
 
@@ -262,22 +263,12 @@ class Pump:
             self.transmit(connection, effect.data)
 
     def _enter(self, effect: Enter) -> None:
-        why_not = ""
-        try:
-            self._journal.open((effect.room,))
-        except JournalError as error:
-            why = self.replay.why_unreadable(error)
-            why_not = f"Goodbye: cannot read the history of {effect.room} ({why}); come back later"
         connection = self.connections.get(effect.session)
         if connection is None:
             return
         self.fan_out.leave(connection, MAX_OWED_BYTES)
         connection.room = effect.room
-        if why_not:
-            connection.leave(CloseReason.NO_HISTORY, why_not)
-        else:
-            self._opened(effect.room)
-            self.replay.enter(connection, effect)
+        self.replay.entrance.enter(connection, effect)
 
     def _recall(self, effect: Recall) -> None:
         connection = self.connections.get(effect.session)
@@ -291,6 +282,7 @@ class Pump:
 
     def _forget(self, effect: Forget) -> None:
         self._journal.forget(effect.room)
+        self.replay.entrance.forget(effect.room)
         self.fan_out.forget(effect.room)
 
     def _remember(self, effect: Remember) -> None:
@@ -300,6 +292,7 @@ class Pump:
         connection = self.connections.pop(effect.session, None)
         if connection is not None:
             self.fan_out.leave(connection, MAX_OWED_BYTES)
+            self.replay.entrance.leave(connection)
             connection.close(effect.reason)
             self._touched[connection] = None
 

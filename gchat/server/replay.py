@@ -1,7 +1,8 @@
 """Replay: pages of old messages from the journal, for users that enter a room, come back to it, or ask.
 
 A newcomer reads page by page, the next when the kernel has taken the one before, and delays nobody. Where the pages end
-the room log begins, in one step of the pump: no message is between them, and none in both.
+the room log begins, in one step of the pump: no message is between them, and none in both. Whatever the disk has to be
+asked for is waited for by a greenlet of its own, never by the pump.
 """
 
 from __future__ import annotations
@@ -11,30 +12,34 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import gevent
+from gevent.lock import BoundedSemaphore
 from msgspec import structs
 
 from gchat.chat.effects import CloseReason, Deliver, Enter, Recall, Search
-from gchat.journal.base import Journal, JournalError
+from gchat.journal.base import Journal, JournalError, TooMuch
 from gchat.protocol.dialect import Dialect
 from gchat.protocol.errors import Code
 from gchat.protocol.events import Found, Page, Record, Refused, Skipped
 from gchat.server.connection import CatchUp, Connection
+from gchat.server.entrance import Entrance
 from gchat.server.log import logger
 
 if TYPE_CHECKING:
     from gchat.server.pump import Pump
 
-#: Text in one page: more is asked for with the next, or comes with it.
-PAGE_BYTES = 16384
-
-#: Messages in one page for a reader that catches up.
+#: Messages in one page for a reader that catches up; the journal bounds its text.
 PAGE_MESSAGES = 200
 
 #: So long a page is remembered, for others who want the same; and so many at most.
 SHARED_S, MAX_SHARED = 2.0, 64
 
+#: Searches that are under way or wait for their turn. One session has no more than one.
+MAX_SEARCHES = 8
+
 #: Between two lines of the log that say that the history cannot be read.
 COMPLAINT_S = 60.0
+
+TOO_MANY_SEARCHES = "Too many searches at once; try again in a few seconds"
 
 #: A page as it is sent, the number after it, and what is missing before it.
 _Page = tuple[bytes, int, Skipped | None]
@@ -49,21 +54,26 @@ class Replay:
         self._pages: dict[tuple[Dialect, str, str, int, int], _Page] = {}  # by dialect, room, epoch, first, limit
         self._pages_until = 0.0
         self._complain_at = 0.0
+        self._searches = 0
+        self._search_turn = BoundedSemaphore(1)  # each search makes the index complete before: one at a time
         self.hungry: dict[Connection, None] = {}  # readers that catch up, and have read the page before
+        self.entrance = Entrance(pump, journal, self)
 
-    def enter(self, connection: Connection, effect: Enter) -> None:
-        """Greet a user who has entered a room, and begin with what was missed there."""
+    def begin(self, connection: Connection, effect: Enter) -> None:
+        """Greet a user who has entered a room, which the journal has open, and begin with what was missed there."""
         room = effect.room
-        if connection.cursor.is_over:
-            return
         head, epoch, after = self._pump.head(room), self._journal.epoch(room), effect.after
         self._pump.tell(connection, structs.replace(effect.greeting, epoch=epoch, seq=head - 1))
         if (topic := self._journal.topic(room)) is not None and topic.text:
             self._pump.tell(connection, topic)
-        if after is not None and after.epoch == epoch and after.seq < head:
+        is_here = after is not None and after.epoch == epoch
+        if after is not None and is_here and after.seq < head:
             start = after.seq + 1
         else:
             start = max(self._journal.first_seq(room), head - effect.replay)
+        if after is not None and is_here and after.seq >= head:
+            why = f"Cannot resume after message {after.seq} of {room}: its last message is number {head - 1}"
+            self._pump.tell(connection, Refused(Code.NO_SUCH_PLACE, why))
         connection.catch_up = CatchUp(start, effect.ready)
         self._give_page(connection)
 
@@ -78,7 +88,8 @@ class Replay:
             del self.hungry[connection]
             if connection.session.id in self._pump.connections:
                 try:
-                    self._give_page(connection)
+                    if not self.entrance.enter_opened(connection):
+                        self._give_page(connection)
                 except Exception:
                     logger.exception("connection %d crashed; it alone is closed", connection.session.id)
                     connection.abort(CloseReason.CRASHED)
@@ -101,8 +112,8 @@ class Replay:
             stop = min(start + limit, head)
 
         def answer() -> Page:
-            records = self._journal.read(room, start, stop - start) if stop > start else []
-            return self._recalled(records, effect, first, head)
+            records = self._journal.read(room, start, stop - start, last=effect.before) if stop > start else []
+            return _recalled(records, effect, first, head)
 
         if stop <= start or start >= self._journal.at_hand(room):
             self._pump.tell(connection, answer())
@@ -111,25 +122,31 @@ class Replay:
 
     def search(self, connection: Connection, effect: Search) -> None:
         """Give what is found, when it is."""
+        if self._searches >= MAX_SEARCHES:
+            self._pump.tell(connection, Refused(Code.TOO_MUCH, TOO_MANY_SEARCHES, effect.id))
+            return
+        self._searches += 1
 
         def answer() -> Found:
-            records = self._journal.search(effect.room, effect.text, effect.limit)
-            shown = _last_page(records, PAGE_BYTES)
-            more = len(shown) < len(records) or len(records) == effect.limit
-            return Found(tuple(shown), more, time.time(), effect.id)
+            try:
+                with self._search_turn:
+                    found, more = self._journal.search(effect.room, effect.text, effect.limit, time.monotonic)
+            finally:
+                self._searches -= 1
+            return Found(tuple(found), more, time.time(), effect.id)
 
         self._answer_later(connection, answer, effect.id)
 
     def why_unreadable(self, error: Exception) -> str:
-        """Return why the history cannot be read, and log it; but for a room that was forgotten while it was read."""
+        """Return why the history cannot be read, and log it, unless the room was removed meanwhile."""
         if isinstance(error, KeyError):
-            return "the room is gone"
+            return "the room was removed"
         now = time.monotonic()
         if now >= self._complain_at:
             self._complain_at = now + COMPLAINT_S
             crash = None if isinstance(error, JournalError) else error
             logger.error("cannot read the history: %s", error, exc_info=crash)
-        return str(error) if isinstance(error, JournalError) else "something went wrong here"
+        return str(error) if isinstance(error, JournalError) else "internal error"
 
     def _answer_later(self, connection: Connection, answer: Callable[[], Page | Found], id_: str) -> None:
         """Give an answer that the disk may have to be asked for: it may be slow, so a greenlet waits for it."""
@@ -140,22 +157,13 @@ class Replay:
         given: Page | Found | Refused
         try:
             given = answer()
+        except TooMuch as error:
+            given = Refused(Code.TOO_MUCH, str(error), id_)
         except Exception as error:  # whatever it is: the user must not wait for ever
             why = f"Cannot read the history: {self.why_unreadable(error)}; try again later"
             given = Refused(Code.NOT_KEPT, why, id_)
         connection.asking = False
         self._pump.submit([Deliver(connection.session.id, given)])
-
-    def _recalled(self, records: list[Record], effect: Recall, first: int, head: int) -> Page:
-        """Return the page of what was read; the room had the numbers from `first` up to `head` then."""
-        if effect.before:
-            records = _last_page(records, PAGE_BYTES)
-            following, end = None, not records or records[0].seq <= first
-        else:
-            records, last = _page(records, PAGE_BYTES)
-            end = not records or last >= head
-            following = None if end else last
-        return Page(tuple(records), following, time.time(), asked=True, id=effect.id, end=end)
 
     def _give_page(self, connection: Connection) -> None:
         """Give a reader that catches up one page; after the last it is live, without a seam."""
@@ -196,12 +204,11 @@ class Replay:
 
     def _made_page(self, connection: Connection, start: int, found: list[Record], stop: int) -> _Page:
         """Return the page from number `start` on, of what was found, or up to `stop` if that is nothing."""
-        records, end = _page(found, PAGE_BYTES)
-        # What is too old has gone, or the disk cannot be read.
-        first = records[0].seq if records else stop
+        # What is too old has been deleted, or the disk cannot be read.
+        first, end = (found[0].seq, _end(found)) if found else (stop, stop)
         missed = Skipped(start, first - 1) if first > start else None
-        page = Page(tuple(records), None, time.time(), asked=False)
-        return connection.dialect.encode(page, connection.room), end if records else stop, missed
+        page = Page(tuple(found), None, time.time(), asked=False)
+        return connection.dialect.encode(page, connection.room), end, missed
 
     def _read_page(self, connection: Connection, catch_up: CatchUp, limit: int) -> None:
         """Read the next page for a reader that catches up: a greenlet, because the disk may be slow."""
@@ -217,22 +224,16 @@ class Replay:
             self.go_on(connection)
 
 
-def _page(records: list[Record], max_bytes: int) -> tuple[list[Record], int]:
-    """Return the first of `records`, up to about `max_bytes` of text, and the number after them."""
-    size, end = 0, 0
-    for count, record in enumerate(records):
-        if size > max_bytes:
-            return records[:count], end
-        size += record.message.size
-        end = record.seq + record.message.count
-    return records, end
+def _recalled(records: list[Record], effect: Recall, first: int, head: int) -> Page:
+    """Return the page of what was read; the room had the numbers from `first` up to `head` then."""
+    if effect.before:
+        following, end = None, not records or records[0].seq <= first
+    else:
+        end = not records or _end(records) >= head
+        following = None if end else _end(records)
+    return Page(tuple(records), following, time.time(), asked=True, id=effect.id, end=end)
 
 
-def _last_page(records: list[Record], max_bytes: int) -> list[Record]:
-    """Return the last of `records`, up to about `max_bytes` of text."""
-    size = 0
-    for count, record in enumerate(reversed(records)):
-        if size > max_bytes:
-            return records[-count:]
-        size += record.message.size
-    return records
+def _end(records: list[Record]) -> int:
+    """Return the number after these messages."""
+    return records[-1].seq + records[-1].message.count

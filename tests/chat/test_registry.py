@@ -254,6 +254,22 @@ def test_rooms_are_listed_by_size_without_the_empty_ones() -> None:
     ]
 
 
+def test_a_list_of_rooms_is_bounded_and_long_topics_are_cut() -> None:
+    talk = Talk(users=101)
+    for number in range(1, 101):
+        talk.asks(number, commands.Join(f"room{number:03}"))
+        talk.asks(number, commands.Topic("\u00e9" * (300 if number % 2 else 80)))
+
+    (answer,) = talk.asks(101, commands.Rooms())
+
+    assert isinstance(answer, Deliver)
+    assert isinstance(answer.answer, events.RoomList)
+    rooms = answer.answer.rooms
+    assert (answer.answer.total, rooms[0]) == (101, ("lobby", 1, ""))
+    assert rooms[1:3] == (("room001", 1, "\u00e9" * 79 + "…"), ("room002", 1, "\u00e9" * 80))
+    assert 12288 - 200 < sum(len(f"{name}{topic}".encode()) for name, _, topic in rooms) <= 12288
+
+
 @pytest.mark.parametrize(
     ("command", "effect"),
     [

@@ -6,7 +6,7 @@ import os
 import re
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -175,3 +175,18 @@ def says_when_healed(server: Server, user: RichUser, seq: int) -> None:
     wait_until(lambda: "messages are stored again" in server.log, "it has healed")
     user.says("after", "after")
     assert user.sees("ack", id="after")["seq"] == seq
+
+
+def test_a_message_that_another_program_has_stored_is_in_nobody_s_way(restarted: Restarted) -> None:
+    with restarted.runs() as server, joins(server, "alice") as alice, server.join("bob") as bob:
+        alice.says("one", "1")
+        alice.sees("ack", id="1")
+        with closing(sqlite3.connect(restarted.path, isolation_level=None)) as other:
+            other.execute("INSERT INTO messages SELECT key + 1, time, kind, name, text, NULL, NULL, 0 FROM messages")
+        alice.says("two", "2")
+        assert alice.sees("ack", id="2")["seq"] == 3
+        bob.sees("[alice] two")
+        bob.says("/history 1", "/ping end")
+        bob.sees_bytes(b"this message is damaged and cannot be read\n")
+        bob.sees("> pong end")
+        wait_until(lambda: "the history is damaged: message 2 of lobby was stored by" in server.log, "it is logged")

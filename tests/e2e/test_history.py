@@ -163,6 +163,7 @@ def test_what_can_be_read_of_a_damaged_file_is_kept_beside_it(restarted: Restart
     assert restarted.path.read_bytes() == content
     salvaged = restarted.path.with_name(restarted.path.name + ".salvaged")
     assert str(salvaged) in done.stderr
+    assert not [path.name for path in salvaged.parent.iterdir() if path.name.startswith(f"{salvaged.name}.")]
     texts = [str(text) for (text,) in stored(salvaged, "SELECT text FROM messages ORDER BY key")]
     assert len(texts) > 950
     (lost,) = re.findall(r"^… (\d+) messages that were here cannot be read", "\n".join(texts), re.MULTILINE)

@@ -146,6 +146,107 @@ def test_a_copy_of_the_file_alone_is_the_chat_of_a_few_seconds_ago(restarted: Re
 # --- The clock -------------------------------------------------------------------------------------------------------
 
 
+def test_an_older_copy_that_is_put_back_is_a_new_log_to_who_comes_back(restarted: Restarted, tmp_path: Path) -> None:
+    path, copy = restarted.path, tmp_path / "older.db"
+    with restarted.runs() as server, joins(server, "alice") as alice:
+        alice.says("one", "1")
+        wait_until(lambda: alone(path, tmp_path) == ["one"], "the file has it")
+        shutil.copy(path, copy)
+        alice.says("two", "2")
+        alice.sees("ack", id="2")
+        wait_until(lambda: alone(path, tmp_path) == ["one", "two"], "the file has it")
+        welcome = alice.events[0]
+        kills(server)
+    for suffix in ("-wal", "-shm"):
+        Path(f"{path}{suffix}").unlink()
+    shutil.copy(copy, path)
+    after = {"epoch": welcome["epoch"], "seq": 2}
+    with restarted.runs() as server, joins(server, "bob", after=after) as bob:
+        assert bob.events[0]["epoch"] != welcome["epoch"]
+        assert [event["text"] for event in bob.events if event["type"] == "said"] == ["one"]
+        assert f"the history in {path} gets a new epoch: it is an older copy, or another file" in server.log
+
+
+def test_a_place_beyond_the_end_of_the_history_is_refused_and_what_there_is_is_shown(restarted: Restarted) -> None:
+    with restarted.runs() as server, joins(server, "alice") as alice:
+        alice.says("one", "1")
+        alice.sees("ack", id="1")
+        epoch = alice.events[0]["epoch"]
+        with RichUser(server, after={"epoch": epoch, "seq": 1}) as bob:
+            assert [event["type"] for event in bob.sees_up_to("live")] == ["welcome"]
+        for seq in (2, 10**9):
+            with RichUser(server, after={"epoch": epoch, "seq": seq}) as bob:
+                told = bob.sees_up_to("live")
+                assert [event["type"] for event in told] == ["welcome", "refused", "said"]
+                assert (told[0]["seq"], told[1]["code"]) == (1, "no_such_place")
+                assert told[1]["message"] == f"Cannot resume after message {seq} of lobby: its last message is number 1"
+
+
+# --- Whose files they are --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o022, 0o077])
+def test_files_and_directories_are_for_nobody_else_whatever_the_umask(tmp_path: Path, umask: int) -> None:
+    path = tmp_path / "new" / "deep" / "history.db"
+    before = os.umask(umask)
+    try:
+        with Server("127.0.0.1", "--db", str(path)) as server, server.join("alice") as alice:
+            alice.says("hello", "/ping end")
+            alice.sees("> pong end")
+            wait_until(lambda: len(list(path.parent.iterdir())) == 4, "all files are there")
+            found = {each: stat.S_IMODE(each.stat().st_mode) for each in path.parents[1].rglob("*")}
+            found[path.parents[1]] = stat.S_IMODE(path.parents[1].stat().st_mode)
+    finally:
+        os.umask(before)
+    assert {mode for each, mode in found.items() if each.suffix} == {0o600}
+    assert {mode for each, mode in found.items() if not each.suffix} == {0o700}
+    assert len(found) == 6
+
+
+def test_the_log_of_a_file_that_others_may_read_is_for_nobody_else(restarted: Restarted) -> None:
+    restarted.path.touch(0o644)
+    restarted.path.chmod(0o644)
+    with restarted.runs() as server, server.join("alice") as alice:
+        alice.says("hello", "/ping end")
+        alice.sees("> pong end")
+        for suffix in ("-wal", "-shm"):
+            assert stat.S_IMODE(Path(f"{restarted.path}{suffix}").stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize("suffix", ["", "-wal", "-shm"])
+def test_a_file_that_others_may_write_to_is_refused_with_what_to_type(restarted: Restarted, suffix: str) -> None:
+    with restarted.runs() as server:
+        kills(server)
+    path = Path(f"{restarted.path}{suffix}")
+    path.chmod(0o666)
+    done = runs("127.0.0.1", "0", "--no-admin", "--db", str(restarted.path))
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert f"other users may write to {path.name} (mode 0666); type chmod 600 {path}; use --db" in done.stderr
+    path.chmod(0o600)
+    with restarted.runs():
+        pass
+
+
+@pytest.mark.parametrize("suffix", ["", "-wal"])
+def test_a_file_of_another_user_is_refused_also_to_root(restarted: Restarted, suffix: str) -> None:
+    need_root()
+    with restarted.runs() as server:
+        kills(server)
+    path = Path(f"{restarted.path}{suffix}")
+    os.chown(path, NOBODY, NOBODY)
+    done = runs("127.0.0.1", "0", "--no-admin", "--db", str(restarted.path))
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert f"{path.name} belongs to the user nobody, but the server runs as the user root" in done.stderr
+
+
+def test_the_file_alone_is_a_history_before_anything_is_said(restarted: Restarted, tmp_path: Path) -> None:
+    with restarted.runs():
+        assert alone(restarted.path, tmp_path) == []
+
+
+# --- The clock -------------------------------------------------------------------------------------------------------
+
+
 def test_a_start_with_the_clock_years_ahead_does_not_delete_the_history(restarted: Restarted, tmp_path: Path) -> None:
     clock = Clock(tmp_path)
     with restarted.runs() as server, joins(server, "alice") as alice:
@@ -339,7 +440,7 @@ def test_an_export_leaves_nothing_that_keeps_the_server_out(shared: Path, tmp_pa
     assert runs("--db", str(path), "--backup", str(tmp_path / "copy.db")).returncode == 0
     assert [each.name for each in shared.iterdir() if each.stat().st_uid == NOBODY] == []
     if ends == "stopped":
-        assert [each.name for each in shared.iterdir()] == ["history.db"]
+        assert sorted(each.name for each in shared.iterdir()) == ["history.db", "history.db-mark"]
 
 
 def test_a_user_who_may_only_read_can_export_and_back_up_while_the_server_runs(shared: Path) -> None:

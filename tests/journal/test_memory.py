@@ -70,9 +70,25 @@ def test_what_was_said_is_read_as_it_was(journal: Journal) -> None:
     messages: list[Message] = [said("a", "b"), Acted("bob", "waves"), TopicSet("bob", "tea")]
     append(journal, [("lobby", message) for message in messages], 12.5)
 
-    assert journal.read("lobby", 1, 10) == [
-        Record(seq, 12.5, message) for seq, message in zip((1, 3, 4), messages, strict=True)
-    ]
+    each = [said("a"), said("b"), *messages[1:]]
+    assert journal.read("lobby", 1, 10) == [Record(seq, 12.5, message) for seq, message in enumerate(each, 1)]
+
+
+def test_a_page_is_bounded_by_its_text_and_has_one_message_at_least(journal: Journal) -> None:
+    append(journal, [("lobby", said(*("x" * 8000 for _ in range(5))))] * 2)
+    append(journal, [("lobby", said("y" * 20000))])
+
+    def read(start: int, limit: int, *, last: bool = False) -> list[int]:
+        return [record.seq for record in journal.read("lobby", start, limit, last=last)]
+
+    assert read(1, 100) == [1, 2]
+    assert read(4, 100) == [4, 5]
+    assert read(1, 10, last=True) == [9, 10]
+    assert read(3, 4, last=True) == [5, 6]
+    assert read(6, 1, last=True) == read(6, 1) == [6]
+    assert read(10, 100) == [10]
+    assert read(1, 100, last=True) == read(11, 100) == [11]
+    assert [record.seq for record in journal.find("lobby", 1, 100) or []] == list(range(1, 9))
 
 
 def test_reading_begins_and_ends_within_what_one_read_brought(journal: Journal) -> None:
@@ -208,11 +224,30 @@ def test_a_flood_of_ids_drives_out_its_own_first_and_memory_is_bounded(
 
     assert post(journal, ("quiet", "1"), lineage="quiet").record is None
     assert post(journal, ("x", "19"), lineage="loud").record is None
-    assert post(journal, ("x", "9"), lineage="loud").record is not None
+    for number in range(20, 30):
+        post(journal, ("x", str(number)), lineage="loud")
+    assert post(journal, ("x", "19"), lineage="loud").record is None
+    for number in range(30, 40):
+        post(journal, ("x", str(number)), lineage="loud")
+    assert post(journal, ("x", "19"), lineage="loud").record is not None
     for number in range(60):
         post(journal, ("x", "1"), lineage=f"one of many {number}")
     assert isinstance(journal, MemoryJournal)
-    assert len(journal._ids._found) <= 25
+    assert len(journal._ids) <= 25
+
+
+def test_an_id_is_remembered_for_ten_minutes_and_forgotten_within_twenty(journal: Journal) -> None:
+    def says(id_: str, time: float) -> bool:
+        return journal.append([Posting("lobby", Said("alice", ("x",), (id_,)), "a")], time)[0].record is not None
+
+    for minute in range(30):
+        assert says(f"at {minute}", 60.0 * minute)
+        assert not says(f"at {max(0, minute - 9)}", 60.0 * minute)
+    assert says("at 9", 60.0 * 30)
+    assert isinstance(journal, MemoryJournal)
+    assert len(journal._ids) <= 21
+    append(journal, [("lobby", said("a lineage that is silent is forgotten when others speak"))], 60.0 * 40)
+    assert len(journal._ids) == 0
 
 
 def test_a_room_that_comes_again_is_another_and_its_epoch_says_so(journal: Journal) -> None:

@@ -8,13 +8,15 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from itertools import count
 from pathlib import Path
 from typing import TypeVar
 
 import pytest
 
 from gchat.journal import schema
-from gchat.journal.base import JournalError, Kept, Posting, Whisper
+from gchat.journal.base import JournalError, Kept, Posting, Run, TooMuch, Whisper
 from gchat.journal.database import Changes, Database, Doubt
 from gchat.journal.rows import rows_of
 from gchat.journal.sqlite import TAIL_MESSAGES, SqliteJournal
@@ -68,14 +70,13 @@ class File:
 
     def opens(self, sync: str = "full", epoch: str = "new", boot: str = "boot") -> SqliteJournal:
         self.database = FaultyDatabase(self.path, sync, epoch, boot)
-        self.journal = SqliteJournal(self.database, at_once, at_once)
+        self.journal = SqliteJournal(self.database, lambda: at_once)
         self.journal.open(["lobby", "dev"])
         return self.journal
 
     def crashes(self, **how: str) -> SqliteJournal:
         """Open what a killed server leaves: the lock goes with the process, nothing else happens."""
-        for connection in (self.database._reader, self.database._writer):
-            connection.interrupt()
+        self.database._writer.interrupt()
         os.close(self.database._lock)
         return self.opens(**how)
 
@@ -95,6 +96,9 @@ class File:
         outcome = self.journal.append([Posting("lobby", message, lineage)], NOW)[0]
         assert outcome.record is None
         return outcome.why_not
+
+    def finds(self, room: str, text: str, limit: int = 100) -> list[int]:
+        return [record.seq for record in self.journal.search(room, text, limit, lambda: 0.0)[0]]
 
     def tidies(self, now: float = NOW, steady: float = 0.0) -> None:
         while self.journal.tidy(now, steady):
@@ -348,19 +352,22 @@ def test_a_file_is_closed_when_what_is_being_read_has_been_read(tmp_path: Path) 
     """Closed under a thread that is reading, SQLite crashes."""
     rows = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n LIMIT 1000000) SELECT x FROM n"
     database = Database(str(tmp_path / "history.db"), "full", "new", "boot")
-    with ThreadPoolExecutor(1) as writing, ThreadPoolExecutor(1) as reading:
-        journal = SqliteJournal(
-            database,
-            lambda function: writing.submit(function).result(),
-            lambda function: reading.submit(function).result(),
-        )
+    with ExitStack() as stack:
+        pools: list[ThreadPoolExecutor] = []
+
+        def thread() -> Run:
+            pool = stack.enter_context(ThreadPoolExecutor(1))
+            pools.append(pool)
+            return lambda function: pool.submit(function).result()
+
+        journal = SqliteJournal(database, thread)
         is_reading = threading.Event()
 
         def read() -> int:
             is_reading.set()
-            return len(database._reader.execute(rows).fetchall())
+            return len(database.reader._connection.execute(rows).fetchall())
 
-        found = reading.submit(read)
+        found = pools[2].submit(read)
         is_reading.wait()
         journal.close()
 
@@ -563,10 +570,10 @@ def test_the_index_of_an_older_file_is_made_anew_bit_by_bit(tmp_path: Path, monk
     file = File(path)
     assert file.journal.epoch("lobby") == "epoch"
     file.tidies()
-    assert [record.seq for record in file.journal.search("lobby", "天気", 1000)] == list(range(3, 503))
+    assert file.finds("lobby", "天気", 1000) == list(range(3, 503))
     file.journal.limit(0, 100)
     file.tidies()
-    assert len(file.journal.search("lobby", "天気", 1000)) == 100
+    assert len(file.finds("lobby", "天気")) == 100
     file.database._writer.execute("INSERT INTO words (words, rank) VALUES ('integrity-check', 1)")
     file.journal.close()
 
@@ -584,7 +591,7 @@ def test_only_the_last_messages_of_each_room_are_kept(file: File) -> None:
     assert file.journal.first_seq("lobby") == 491
     assert file.texts() == [str(number) for number in range(491, 501)]
     assert file.texts("dev") == ["here"]
-    assert file.journal.search("lobby", "5", 10) == []
+    assert file.finds("lobby", "5") == []
     file.crashes()
     assert file.texts() == [str(number) for number in range(491, 501)]
 
@@ -649,7 +656,7 @@ def test_a_search_finds_words_in_any_case_and_accent_in_this_room_only(file: Fil
     file.says("deploy elsewhere", room="dev")
 
     def found(text: str) -> list[int]:
-        return [record.seq for record in file.journal.search("lobby", text, 10)]
+        return file.finds("lobby", text)
 
     assert found("deploy") == [1]
     assert found("DEPLOY*") == [1, 2]
@@ -666,12 +673,12 @@ def test_a_search_finds_what_is_in_the_index_while_the_disk_is_full(file: File) 
     file.says("more tea")
     file.database.fails_before = "SQLITE_FULL"
 
-    assert [record.seq for record in file.journal.search("lobby", "tea", 10)] == [1]
+    assert file.finds("lobby", "tea") == [1]
 
 
 def test_two_who_index_at_once_do_it_once(file: File) -> None:
     """As a search does in the middle of a step of tidying."""
-    waiting = [lambda: file.journal.search("lobby", "tea", 10)]
+    waiting = [lambda: file.finds("lobby", "tea")]
 
     def write(function: Callable[[], T], /) -> T:
         while waiting:
@@ -679,14 +686,112 @@ def test_two_who_index_at_once_do_it_once(file: File) -> None:
         return function()
 
     file.says(*["tea"] * 5)
-    file.journal._write = write
+    file.journal._disk._write = write
     file.tidies()
 
-    assert len(file.journal.search("lobby", "tea", 10)) == 5
+    assert len(file.finds("lobby", "tea")) == 5
     file.database._writer.execute("INSERT INTO words (words, rank) VALUES ('integrity-check', 1)")
 
 
 def test_the_last_that_are_found_come_oldest_first(file: File) -> None:
     file.says(*["tea"] * 20)
 
-    assert [record.seq for record in file.journal.search("lobby", "tea", 3)] == [18, 19, 20]
+    assert file.finds("lobby", "tea", 3) == [18, 19, 20]
+
+
+@pytest.mark.parametrize("query", ["tea", "tea*", "cake tea* tea1*", "even odd"])
+def test_a_search_ends_when_it_is_late_and_the_next_is_none_the_worse(file: File, query: str) -> None:
+    file.says(*(f"tea{number:x} cake {'even' if number % 2 else 'odd'}" for number in range(2000)))
+    file.finds("lobby", "cake")
+    clock = count(0.0, 0.1)
+
+    with pytest.raises(TooMuch, match="Too much to search; add a word"):
+        file.journal.search("lobby", query, 100, lambda: next(clock))
+
+    assert not file.journal.trouble
+    assert file.finds("lobby", "cake") == list(range(1901, 2001))
+
+
+def test_what_is_found_is_bounded_by_its_text(file: File) -> None:
+    file.says(*["tea " + "x" * 8000] * 5)
+
+    found, is_more = file.journal.search("lobby", "tea", 100, lambda: 0.0)
+
+    assert ([record.seq for record in found], is_more) == ([4, 5], True)
+
+
+# --- What another program did ----------------------------------------------------------------------------------------
+
+
+def test_a_message_that_another_program_stored_is_in_nobody_s_way(file: File) -> None:
+    file.says("one")
+    file.says("here", room="dev")
+    _stores(file, 2, "by hand")
+
+    kept = file.journal.append([Posting("lobby", Said("alice", ("two",))), Posting("dev", Said("bob", ("x",)))], NOW)
+
+    assert [outcome.record.seq for outcome in kept if outcome.record] == [3, 2]
+    assert file.journal.damage == ["message 2 of lobby was stored by another program"]
+    assert not file.journal.trouble
+    assert file.texts() == ["one", "by hand", "two"]
+    file.crashes()
+    assert file.texts() == ["one", "by hand", "two"]
+
+
+def test_a_message_that_cannot_be_reached_is_named_and_other_rooms_go_on(file: File) -> None:
+    file.says("one")
+    _stores(file, 2, "by hand")
+    _stores(file, 5, "far away")
+
+    kept = file.journal.append([Posting("lobby", Said("alice", ("two",))), Posting("dev", Said("bob", ("x",)))], NOW)
+
+    assert [outcome.why_not for outcome in kept] == ["the file is damaged (message 5 comes after 2)", ""]
+    assert [record.seq for record in file.says("y", room="dev")] == [2]
+
+
+def test_a_room_that_another_program_made_with_our_number_stays_another(file: File) -> None:
+    file.database._writer.execute("INSERT INTO rooms (id, name) VALUES (1, 'other'), (2, 'more')")
+    file.says("hello")
+    file.says("here", room="dev")
+
+    assert file.texts() == ["hello"]
+    rows = file.database._writer.execute("SELECT id, name FROM rooms ORDER BY id").fetchall()
+    assert rows == [(1, "other"), (2, "more"), (3, "lobby"), (4, "dev")]
+
+
+def _stores(file: File, seq: int, text: str) -> None:
+    (row,) = rows_of(1, Record(seq, NOW, Said("mallory", (text,))), "")
+    file.database._writer.execute("INSERT INTO messages VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
+
+
+# --- An older copy ---------------------------------------------------------------------------------------------------
+
+
+def test_an_older_copy_that_is_put_back_is_another_log(file: File) -> None:
+    file.says("one")
+    file.stops()
+    shutil.copy(file.path, f"{file.path}.old")
+    epoch = file.journal.epoch("lobby")
+    file.says("two")
+    file.journal.close()
+    shutil.copy(f"{file.path}.old", file.path)
+    file.opens(epoch="after the copy")
+
+    assert file.journal.epoch("lobby") == "after the copy" != epoch
+    assert file.journal.replaced == "it is an older copy, or another file, than the one that was in use here"
+    assert file.texts() == ["one"]
+    file.crashes(epoch="never")
+    assert file.journal.epoch("lobby") == "after the copy"
+    assert file.journal.replaced == ""
+
+
+@pytest.mark.parametrize("mark", [None, b"", b"x", b"e \xff", b"1 2 3", b"\0" * 1000])
+def test_without_a_mark_that_can_be_read_nothing_is_claimed(file: File, mark: bytes | None) -> None:
+    file.journal.close()
+    if mark is None:
+        os.unlink(f"{file.path}-mark")
+    else:
+        Path(f"{file.path}-mark").write_bytes(mark)
+    file.opens(epoch="another")
+
+    assert (file.journal.epoch("lobby"), file.journal.replaced) == ("new", "")

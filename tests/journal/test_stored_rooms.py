@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
@@ -14,9 +15,14 @@ from gchat.journal.sqlite import SqliteJournal
 from gchat.protocol.events import Said, TopicSet
 from tests.journal.test_memory import numbered
 
+T = TypeVar("T")
+
 
 def in_file(path: Path) -> SqliteJournal:
-    return SqliteJournal(Database(str(path), "NORMAL", "e", "b"), lambda call: call(), lambda call: call())
+    def at_once(call: Callable[[], T], /) -> T:
+        return call()
+
+    return SqliteJournal(Database(str(path), "NORMAL", "e", "b"), lambda: at_once)
 
 
 @pytest.fixture(params=["memory", "sqlite"])

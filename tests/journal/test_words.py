@@ -11,6 +11,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from gchat.journal.base import TooMuch
 from gchat.journal.words import MIN_BEGINNING, fts_query, matching, prepared, tokens
 from gchat.protocol.events import Acted, Message, Record, Said, TopicSet
 
@@ -39,7 +40,10 @@ class Index:
     def found(self, texts: list[str], query: str) -> list[int]:
         """Return the numbers, from 1 on, of the texts that are found."""
         self._fill(texts)
-        asked = fts_query(query)
+        try:
+            asked = fts_query(query)
+        except TooMuch:
+            return []
         if not asked:
             return []
         rows = self._connection.execute("SELECT rowid FROM words WHERE words MATCH ? ORDER BY rowid", (asked,))
@@ -64,7 +68,14 @@ def index() -> Iterator[Index]:
 def found(texts: list[str], query: str) -> list[int]:
     """Return the same as Index.found, by the memory's way."""
     records = [Record(number, NOW, Said("alice", (text,))) for number, text in enumerate(texts, 1)]
-    return [record.seq for record in matching(records, query, 1000)]
+    try:
+        return [record.seq for record in matches(records, query)]
+    except TooMuch:
+        return []
+
+
+def matches(records: list[Record], query: str) -> list[Record]:
+    return list(matching(records, query, lambda: False))[::-1]
 
 
 def finds(query: str, text: str) -> bool:
@@ -218,7 +229,7 @@ def test_what_is_no_unicode_reaches_no_query() -> None:
 def test_only_the_texts_of_a_record_that_have_the_words_are_found_with_their_numbers_and_ids() -> None:
     record = Record(7, NOW, Said("alice", ("tea", "cake", "more tea"), ("a", "", "c")))
 
-    assert matching([record], "tea", 10) == [
+    assert matches([record], "tea") == [
         Record(7, NOW, Said("alice", ("tea",), ("a",))),
         Record(9, NOW, Said("alice", ("more tea",), ("c",))),
     ]
@@ -226,17 +237,51 @@ def test_only_the_texts_of_a_record_that_have_the_words_are_found_with_their_num
 
 @pytest.mark.parametrize("message", [Acted("alice", "drinks tea", "a"), TopicSet("alice", "Tea time")])
 def test_what_users_do_and_topics_are_found_too(message: Message) -> None:
-    assert matching([Record(3, NOW, message)], "tea", 10) == [Record(3, NOW, message)]
+    assert matches([Record(3, NOW, message)], "tea") == [Record(3, NOW, message)]
 
 
 def test_a_name_is_no_word_of_a_text() -> None:
-    assert not matching([Record(3, NOW, Said("alice", ("hello",)))], "alice", 10)
+    assert not matches([Record(3, NOW, Said("alice", ("hello",)))], "alice")
 
 
-def test_the_last_ones_are_found_if_there_are_too_many_oldest_first() -> None:
+def test_the_newest_are_found_first() -> None:
     records = [Record(number, NOW, Said("alice", ("tea", "tea"))) for number in range(1, 20, 2)]
 
-    assert [record.seq for record in matching(records, "tea", 3)] == [18, 19, 20]
+    found = matching(records, "tea", lambda: False)
+
+    assert [next(found).seq for _ in range(3)] == [20, 19, 18]
+
+
+def test_a_search_in_memory_ends_when_it_is_late() -> None:
+    looks = iter([False] * 5 + [True])
+    records = [Record(number, NOW, Said("alice", ("tea",))) for number in range(1, 20)]
+
+    with pytest.raises(TooMuch, match="Too much to search; add a word"):
+        list(matching(records, "coffee", lambda: next(looks)))
+
+
+def test_each_word_of_a_query_is_looked_for_once() -> None:
+    assert fts_query("aaa* AAA* b b aaa " * 20) == '"aaa"* "b" "aaa"'
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("@nasa", "#tag", "a=b", "foo&bar", "x\\y", "[br]", "why?", "50%", "<x>", "ünïcode@x", "IDOLM@STER", "sum= /"),
+        *("don't use agents", "--error-on-warnings", "Downloads/transcripts", "ubuntu 20.04", "grammar::fa"),
+    ],
+)
+def test_what_other_programs_stumbled_over_is_found_by_itself(index: Index, text: str) -> None:
+    assert finds(text, f"see {text} here")
+    assert finds(f'"{text}"', f"see {text} here")
+    assert index.found([f"see {text} here", "see"], text) == [1]
+
+
+@pytest.mark.parametrize("query", ["aaa* bbb* ccc* ddd*", "a*** ddd*! b-ccc* bbb* aaa* d-eee*"])
+def test_a_query_with_more_than_three_beginnings_is_too_much(query: str) -> None:
+    for search in (fts_query, lambda text: matches([], text)):
+        with pytest.raises(TooMuch, match=r"at most 3 words may end in \*"):
+            search(query)
 
 
 # --- The memory and the disk find the same ---------------------------------------------------------------------------
