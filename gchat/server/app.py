@@ -30,7 +30,7 @@ from gchat.server.log import logger
 from gchat.server.operating import Operating
 from gchat.server.output import Output
 from gchat.server.pump import Pump
-from gchat.server.state import note_bans, noted_bans, noted_sessions, other_history, path_of
+from gchat.server.state import history_path, note_bans, noted_bans, noted_sessions, other_history, token_path
 from gchat.server.window import Window
 
 #: Descriptors that connections never get: for the listener, files, the log, and newcomers that are turned away.
@@ -78,8 +78,9 @@ class App:
         name = listener.getsockname()
         self.address = name if isinstance(name, str) else spelled(name[0], name[1])  # as people write it
         set_options(self._socket, config.limits.send_buffer_bytes)
-        self._history_path = config.history.path or path_of("history.db", *self._place)
-        self._other_history = "" if config.history.path else other_history(self._history_path)
+        self._history_path = history_path(config, *self._place)
+        is_usual = self._history_path and not config.history.path
+        self._other_history = other_history(self._history_path) if is_usual else ""
         self.journal = open_journal(config, self._history_path)
         self._set_keeping()
         self.pump = Pump(self.journal, config.limits.room_log_bytes, self._shown, self._opened, self._arrived)
@@ -127,7 +128,7 @@ class App:
                 "%(descriptors)d; raise it (ulimit -n, or LimitNOFILE= in the unit)",
                 limits,
             )
-        if self.config.history.store == "sqlite":
+        if self._history_path:
             history = {"path": self._history_path, "sync": self.config.history.sync}
             logger.info("history: %(path)s (sync = %(sync)s)", history)
             if self._other_history:
@@ -236,9 +237,7 @@ class App:
         self.journal.close()
 
     def _make_window(self) -> Window:
-        section = self.config.admin
-        token_path = section.token_file or path_of("admin-token", *self._place)
-        return Window(section, admin_place(self.config), token_path)
+        return Window(self.config.admin, admin_place(self.config), token_path(self.config, *self._place))
 
     def _shown(self, room: str, event: events.Event) -> None:
         if isinstance(event, events.Record) and isinstance(event.message, events.TopicSet):

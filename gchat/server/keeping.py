@@ -20,7 +20,7 @@ from gchat.journal.problem import Damaged
 from gchat.journal.sqlite import SqliteJournal
 from gchat.protocol.errors import GchatError
 from gchat.server.config import Config
-from gchat.server.log import logger
+from gchat.server.log import log_fault, logger
 
 #: How often the journal is given time for what is not urgent.
 TIDY_S = 0.25
@@ -39,10 +39,11 @@ class HistoryError(GchatError):
 
 
 class _Thread:
-    """Implements gchat.journal.base.Run."""
+    """Implements gchat.journal.base.Run. The thread runs from the start on: later there may be none to be had."""
 
     def __init__(self) -> None:
         self._pool = ThreadPool(1)
+        self._pool.apply(int)
 
     def __call__(self, function: Callable[[], T], /) -> T:
         # gevent would report an error that comes out of the thread by itself on stderr.
@@ -68,11 +69,12 @@ def open_journal(config: Config, path: str) -> Journal:
     history = config.history
     if history.store == "memory" or path == IN_MEMORY:
         return MemoryJournal(config.limits.room_log_bytes, secrets.token_hex(8), _Thread())
+    write, read = _Thread(), _Thread()
     try:
         database = Database(path, history.sync, secrets.token_hex(8), _boot())
     except JournalError as error:
         raise unusable(path, error) from None
-    return SqliteJournal(database, _Thread(), _Thread())
+    return SqliteJournal(database, write, read)
 
 
 def unusable(path: str, error: JournalError) -> HistoryError:
@@ -108,8 +110,8 @@ def tidy(journal: Journal) -> None:
         more = False
         try:
             more = journal.tidy(time.time(), time.monotonic())
-        except Exception:
-            logger.exception("upkeep of the history crashed; trying again")
+        except Exception as error:
+            log_fault("upkeep of the history failed, trying again", error)
         known = _say(journal.trouble, known)
         for what in journal.damage[told:]:
             logger.error("the history is damaged: %s", what)

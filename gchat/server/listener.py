@@ -10,7 +10,7 @@ import stat
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from ipaddress import IPv6Address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from itertools import count
 from typing import Any, ClassVar
 
@@ -72,6 +72,17 @@ class Place(Struct, frozen=True):
                 _bound((family, kind, protocol, "", (address[0], 0, *address[2:]))).close()  # on any free port
         except OSError as error:
             raise StartError(f"cannot listen on {self}: {_explained(error, self)}") from None
+
+    def overlaps(self, other: Place) -> bool:
+        """Return whether the kernel would not let both be listened on. Raises StartError: an unknown host."""
+        if self.is_path or other.is_path:
+            return self.is_path and other.is_path and os.path.realpath(self.host) == os.path.realpath(other.host)
+        if not self.port or self.port != other.port:
+            return False
+        own, others = _ip(self), _ip(other)
+        return own == others or any(
+            one.is_unspecified and (one.version == 6 or two.version == 4) for one, two in ((own, others), (others, own))
+        )
 
     def resolved(self) -> Any:
         """Return one address that the host has, as getaddrinfo does: an IPv4 one if there is one. Raises StartError.
@@ -155,6 +166,12 @@ def remove_files() -> None:
     """Remove the files of all Unix sockets that are still open: the process ends without closing them."""
     for listener in list(UnixListener.open):
         listener.remove_file()
+
+
+def _ip(place: Place) -> IPv4Address | IPv6Address:
+    """Return the address of a place as the kernel sees it: ::ffff:127.0.0.1 is 127.0.0.1. Raises StartError."""
+    address = ip_address(place.resolved()[4][0])
+    return (address.ipv4_mapped or address) if isinstance(address, IPv6Address) else address
 
 
 def _bound(resolved: Any) -> socket.socket:
