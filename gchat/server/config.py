@@ -15,12 +15,13 @@ import re
 import stat
 import tomllib
 from collections.abc import Iterable, Mapping
-from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, get_args, get_type_hints
 
 import msgspec
 from msgspec import Meta, Struct, field
 
 from gchat.protocol.errors import GchatError
+from gchat.protocol.expectation import expected
 
 
 class ConfigError(GchatError):
@@ -284,6 +285,8 @@ def _file_values(path: str) -> list[tuple[str, str, object]]:
         raise ConfigError(f"{path}: not TOML: nested too deeply") from None
     values = []
     for section, keys in table.items():
+        if section not in _TYPES and not isinstance(keys, dict):
+            raise ConfigError(f"{path}: {section} = {_shown(keys)}: expected a section; {_expected_section(section)}")
         if section not in _TYPES:
             raise ConfigError(f"{path}: unknown section [{section}]; {_expected_name(section, _TYPES, '[{}]')}")
         if not isinstance(keys, dict):
@@ -314,6 +317,12 @@ def _expected_key(section: str, key: str) -> str:
     return _expected_name(key, _TYPES[section], section + ".{}")
 
 
+def _expected_section(key: str) -> str:
+    """Return in which section a key at the top of the file was probably meant to be."""
+    sections = [f"[{section}]" for section, keys in _TYPES.items() if key in keys]
+    return f"did you mean {key} in {' or '.join(sections)}?" if sections else f"there are {', '.join(_TYPES)}"
+
+
 def _expected_name(name: str, known: Iterable[str], shown: str) -> str:
     meant = _meant(name, known)
     return f"did you mean {shown.format(meant)}?" if meant else f"expected one of {', '.join(known)}"
@@ -328,42 +337,39 @@ def _set(config: Config, section: str, key: str, value: object, *, where: str, s
     hint = _TYPES[section][key]
     try:
         converted = msgspec.convert(value, hint, strict=strict)
-        _check_odd(value, converted)
+        odd = _odd(value, converted, hint)
     except ValueError:  # msgspec's is one too
-        raise ConfigError(f"{where} = {_shown(value)}: expected {_expected(hint)}") from None
+        odd = expected(hint)
+    if odd:
+        raise ConfigError(f"{where} = {_shown(value)}: expected {odd}")
     setattr(getattr(config, section), key, converted)
 
 
-def _check_odd(value: object, converted: object) -> None:
-    """Refuse what msgspec takes and nobody means: "1e3" as a whole number, "inf", NUL, bytes that are no text."""
+def _odd(value: object, converted: object, hint: Any) -> str:
+    """Return what was expected in place of what msgspec takes and nobody means; "" if it is all right.
+
+    "1e3" as a whole number, "inf", NUL, bytes that are no text.
+    """
     if type(converted) is int and isinstance(value, str) and not value.removeprefix("-").isdecimal():
-        raise ValueError(value)
+        return expected(hint)
     if isinstance(converted, float) and not math.isfinite(converted):
-        raise ValueError(value)
-    if isinstance(converted, str) and b"\0" in converted.encode():
-        raise ValueError(value)
+        return f"{expected(hint)}, and finite"
+    if isinstance(converted, str) and not _is_utf8(converted):
+        return "a text in UTF-8"
+    return "a text without the character NUL" if isinstance(converted, str) and "\0" in converted else ""
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _meta(hint: Any, name: str) -> Any:
     values = [getattr(meta, name) for meta in get_args(hint)[1:] if isinstance(meta, Meta)]
     return next((value for value in values if value is not None), None)
-
-
-def _expected(hint: Any) -> str:
-    kind = get_args(hint)[0]
-    if _meta(hint, "title") is not None:
-        return str(_meta(hint, "title"))
-    if get_origin(kind) is Literal:
-        return " or ".join(f'"{choice}"' for choice in get_args(kind))
-    low, high = _meta(hint, "ge"), _meta(hint, "le")
-    what = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}[kind]
-    if _meta(hint, "gt") is not None:
-        return f"{what} above {_meta(hint, 'gt')}" + (f", at most {high}" if high is not None else "")
-    if low is not None:
-        return f"{what} from {low} to {high}" if high is not None else f"{what} not below {low}"
-    if _meta(hint, "max_length") is not None:
-        return f"{what} of at most {_meta(hint, 'max_length'):,} characters"
-    return f"{what} that is not empty" if _meta(hint, "min_length") else what
 
 
 def _toml(value: object) -> str:

@@ -121,7 +121,7 @@ class Door:
         try:
             opening, start.heard = rich.opening(start.heard)
         except Refusal as refusal:
-            self._refuse(sock, peer, refusal, CloseReason.FOREIGN)
+            self._refuse(sock, peer, refusal, CloseReason.BAD_OPENING)
             return None
         if app.stopping.is_set():  # accepted before, heard after the others were said goodbye to
             farewell = Closing(FAREWELL, CloseReason.SHUTDOWN.value)
@@ -149,9 +149,8 @@ class Door:
     def _refuse(self, sock: socket.socket, peer: Peer, refusal: Refusal, reason: CloseReason) -> None:
         """Tell a client of ours why it cannot be let in."""
         self._never_in(peer, reason)
-        answers = [Closing(refusal.message if refusal.code is Code.REPLACED else "Goodbye", reason.value)]
-        told = b"" if refusal.code is Code.REPLACED else rich.encode(Refused(refusal.code, refusal.message))
-        self._part(sock, told + b"".join(map(rich.encode, answers)))
+        refused = b"" if refusal.code is Code.REPLACED else rich.encode(Refused(refusal.code, refusal.message))
+        self._part(sock, refused + rich.encode(Closing(refusal.message, reason.value)))
 
     def _never_in(self, peer: Peer, reason: CloseReason, what: str = "") -> None:
         self._app.closed[reason] += 1

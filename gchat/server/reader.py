@@ -237,7 +237,7 @@ class Reader:
                 connection.leave(CloseReason.REPLACED, refusal.message)
             else:
                 app.pump.submit([refused(session, refusal)])
-                connection.leave(CloseReason.FOREIGN, "Goodbye")
+                connection.leave(CloseReason.BAD_OPENING, refusal.message)
             return False
         app.pump.submit(effects)
         self._bucket = session.bucket or self._bucket
