@@ -120,7 +120,7 @@ class App:
         gevent.spawn(tidy, self.journal)
         self._listener.start()
         listening = {"address": self.address, "max_connections": self.max_connections}
-        logger.info("listening on %(address)s, for up to %(max_connections)s connections", listening)
+        logger.info("listening on %(address)s (max_connections = %(max_connections)d)", listening)
         if self._possible_connections < (self.config.server.max_connections or FEW_CONNECTIONS):
             limits = {"max_connections": self.max_connections, "descriptors": self.descriptors}
             logger.warning(
@@ -142,7 +142,10 @@ class App:
 
     def reload(self, config: Config) -> None:
         """Take over what of `config` can change while running, and log what cannot."""
-        for section, key in changes(self.config, config):
+        changed_settings = changes(self.config, config)
+        if not changed_settings:
+            logger.info("configuration reloaded: nothing has changed")
+        for section, key in changed_settings:
             value = getattr(getattr(config, section), key)
             if (section, key) in RELOADABLE:
                 setattr(getattr(self.config, section), key, value)
@@ -158,7 +161,8 @@ class App:
 
     def _arrived(self, connection: Connection) -> None:
         """Count and log a user whom the others learn of."""
-        logger.info("opened %d %s", connection.session.id, connection.peer.address)
+        opened = {"session": connection.session.id, "address": connection.peer.address}
+        logger.info("opened %(session)d %(address)s", opened)
         self.pump.counts.opened += 1
         self.operating.came(connection.session)
 
@@ -181,7 +185,7 @@ class App:
         }
         logger.log(
             INFO if session.is_announced else DEBUG,
-            "closed %(session)d %(address)s %(nick)s: %(reason)s, %(messages)d messages, %(seconds)s s",
+            "closed %(session)d %(address)s %(nick)s: %(reason)s; messages: %(messages)d, seconds: %(seconds)s",
             closed,
         )
 
@@ -221,7 +225,7 @@ class App:
     def _drain(self) -> None:
         """Stop accepting, say goodbye, let everybody have what they are owed, for FLUSH_S at most, and end."""
         ends_at = time.monotonic() + FLUSH_S + 0.5
-        logger.info("stopping: %(online)d users online", {"online": len(self.registry.sessions)})
+        logger.info("stopping: users online: %(online)d", {"online": len(self.registry.sessions)})
         self._listener.close()
         self.pump.submit(self.registry.leave_all(CloseReason.SHUTDOWN, FAREWELL))
         while self.connections and time.monotonic() < ends_at:
@@ -231,7 +235,7 @@ class App:
         reasons = ", ".join(f"{count:,} {reason.value}" for reason, count in sorted(self.closed.items()))
         crashes = self.pump.counts.crashes + self.closed[CloseReason.CRASHED]
         logger.info(
-            "stopped: %(messages)s messages; connections: %(connections)s; crashes: %(crashes)d",
+            "stopped: messages: %(messages)d; connections: %(connections)s; crashes: %(crashes)d",
             {"messages": self.pump.counts.messages, "connections": reasons or "none", "crashes": crashes},
         )
         self.journal.close()

@@ -67,14 +67,14 @@ class Door:
         """Return the line for a peer that cannot be let in; else count it in, and return None."""
         app = self._app
         if ban := app.registry.bans.of_address(host_of(peer.address)):
-            return self._turn_away(CloseReason.BANNED, f"You are banned here{because(ban)}")
+            return self._turn_away(peer, CloseReason.BANNED, f"You are banned here{because(ban)}")
         if self.admission.total >= app.max_connections:
-            return self._turn_away(CloseReason.FULL, "The server is full; try again later")
+            return self._turn_away(peer, CloseReason.FULL, "The server is full; try again later")
         per_ip = app.config.limits.connections_per_ip
         if per_ip and peer.network and self.admission.of(peer.network) >= per_ip:
             most = "one connection" if per_ip == 1 else f"{per_ip:,} connections"
             why = f"Too many connections from your address: the limit is {most}; close another first"
-            return self._turn_away(CloseReason.TOO_MANY, why)
+            return self._turn_away(peer, CloseReason.TOO_MANY, why)
         self.admission.enter(peer.network)
         return None
 
@@ -82,9 +82,9 @@ class Door:
         """Count a peer out that was counted in."""
         self.admission.leave(peer.network)
 
-    def _turn_away(self, reason: CloseReason, message: str) -> bytes:
+    def _turn_away(self, peer: Peer, reason: CloseReason, message: str) -> bytes:
         self._app.closed[reason] += 1
-        logger.info("turned away: %s", reason.value)
+        logger.info("turned away %(address)s: %(reason)s", {"address": peer.address, "reason": reason.value})
         return plain.encode(Closing(message))
 
     # --- The first bytes -------------------------------------------------------------------------------------------
@@ -143,7 +143,7 @@ class Door:
         connection = Connection(app, sock, peer, session, plain if opening is None else rich)
         app.pump.connections[session.id] = connection
         app.pump.submit(effects)
-        logger.debug("connected %d %s", session.id, peer.address)
+        logger.debug("connected %(session)d %(address)s", {"session": session.id, "address": peer.address})
         return connection
 
     def _refuse(self, sock: socket.socket, peer: Peer, refusal: Refusal, reason: CloseReason) -> None:
@@ -154,7 +154,8 @@ class Door:
 
     def _never_in(self, peer: Peer, reason: CloseReason, what: str = "") -> None:
         self._app.closed[reason] += 1
-        logger.debug("never in: %s: %s %s", peer.address, reason.value, what)
+        never_in = {"address": peer.address, "reason": reason.value, "protocol": what}
+        logger.debug("never in: %(address)s: %(reason)s %(protocol)s", never_in)
 
     def _hear(self, sock: socket.socket) -> _Start:
         """Return the first line of a peer, or as much of it as comes in time. Raises OSError.

@@ -114,10 +114,10 @@ def tidy(journal: Journal) -> None:
             log_fault("upkeep of the history failed, trying again", error)
         known = _say(journal.trouble, known)
         for what in journal.damage[told:]:
-            logger.error("the history is damaged: %s", what)
+            logger.error("the history is damaged: %(reason)s", {"reason": what})
         told = len(journal.damage)
         if journal.caution and journal.caution != caution:
-            logger.warning("not deleting all old messages yet: %s", journal.caution)
+            logger.warning("not deleting all old messages yet: %(reason)s", {"reason": journal.caution})
         caution = journal.caution
         gevent.sleep(REST * (time.monotonic() - began) if more else TIDY_S)
 
@@ -125,7 +125,7 @@ def tidy(journal: Journal) -> None:
 def _say(trouble: str, known: str) -> str:
     """Log the journal's trouble if it is new."""
     if trouble and trouble != known:
-        logger.error("messages cannot be stored and are refused: %s", trouble)
+        logger.error("messages cannot be stored and are refused: %(reason)s", {"reason": trouble})
     elif known and not trouble:
         logger.warning("messages are stored again")
     return trouble

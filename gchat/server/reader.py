@@ -95,7 +95,7 @@ class Reader:
         except OSError:
             reason = CloseReason.RESET
         except Exception:
-            logger.exception("connection %d crashed; it alone is closed", connection.session.id)
+            logger.exception("connection %(session)d crashed; it alone is closed", {"session": connection.session.id})
             reason, farewell = CloseReason.CRASHED, "Something went wrong here; please connect again"
         finally:
             if connection.closing is None:

@@ -91,12 +91,12 @@ class Window:
         except TokenError as error:
             if self._section.token_file or not is_own(self._section.host):
                 raise StartError(str(error)) from None
-            logger.warning("the admin endpoint has no admin token: %s", error)
+            logger.warning("the admin endpoint has no admin token: %(reason)s", {"reason": str(error)})
             return Secret()
         if not token and not is_own(self._section.host):
             raise no_token(path)
         if is_new:
-            logger.warning("created the admin token in %s", path)
+            logger.warning("created the admin token in %(path)s", {"path": path})
         return token
 
     def _load_read_token(self, path: str) -> Secret:
@@ -108,7 +108,7 @@ class Window:
         if token and token == self._token:
             raise same_token()
         if is_new:
-            logger.warning("created the read-only token in %s", path)
+            logger.warning("created the read-only token in %(path)s", {"path": path})
         return token
 
 

@@ -237,7 +237,10 @@ def test_a_history_in_memory_is_asked_for_as_in_sqlite(tmp_path: Path) -> None:
     [
         ("socket", "EAFNOSUPPORT", "cannot listen on [::1]:0: this machine has no IPv6; choose another address"),
         ("socket", "EMFILE", "cannot listen on [::1]:0: the limit of open files is reached; raise it (ulimit -n)"),
-        ("setsockopt", "ENOPROTOOPT", "cannot listen on [::1]:0: this machine lacks a socket option"),
+        ("setsockopt", "ENOPROTOOPT", "cannot listen on [::1]:0: this machine lacks the socket option SO_REUSEADDR"),
+        ("setsockopt", "ENOPROTOOPT:when=2+", "cannot listen on [::1]:0: this machine lacks the socket option IPV6_V"),
+        ("setsockopt", "ENOPROTOOPT:when=5+", "cannot set the socket option SO_SNDBUF: protocol not available"),
+        ("setsockopt", "ENOPROTOOPT:when=6+", "cannot set the socket option TCP_NODELAY: protocol not available"),
         ("bind", "EPERM", "cannot listen on [::1]:0: the security policy of this machine does not permit it"),
         ("bind", "EACCES", "cannot listen on [::1]:0: "),
         ("bind", "ENOBUFS", "cannot listen on [::1]:0: no buffer space available"),
@@ -436,6 +439,8 @@ def test_the_start_and_the_check_refuse_files_in_the_same_words_and_make_none(tm
     assert f"cannot store the history in {tmp_path}: it is a directory; " in refused("--db", str(tmp_path))
     assert "it is not a regular file" in refused("--db", "/dev/null")
     token = tmp_path / "token"
+    said = refused("--db", database, "--admin", "127.0.0.1:0", GCHAT_ADMIN_TOKEN_FILE=str(tmp_path))
+    assert said == f"{tmp_path} is not a token file: it is a directory; choose another path, and the file is created"
     token.write_text("short")
     token.chmod(0o600)
     said = refused("--db", database, "--admin", "127.0.0.1:0", GCHAT_ADMIN_TOKEN_FILE=str(token))
