@@ -28,6 +28,8 @@ _WORDS: dict[type, str] = {
     inspect.NoneType: "null",
     inspect.StructType: "an object",
     inspect.DictType: "an object",
+    inspect.ListType: "a list",
+    inspect.VarTupleType: "a list",
 }
 
 
@@ -92,7 +94,10 @@ def _tag(data: bytes) -> object:
 def _at(kind: inspect.Type, names: Sequence[str], tag: object) -> inspect.Type:
     """Return the type of a field of a field; of one that is unknown, that of any value."""
     for name in names:
-        kind = _fields(kind, tag).get(name, inspect.AnyType())
+        field, *places = name.split("[")
+        kind = _fields(kind, tag).get(field, inspect.AnyType())
+        for _ in places:
+            kind = getattr(_bare(kind), "item_type", inspect.AnyType())
     return kind
 
 

@@ -403,6 +403,7 @@ def test_a_check_finds_what_the_start_would(tmp_path: Path) -> None:
     ],
 )
 def test_the_chat_and_the_admin_endpoint_cannot_have_one_port(chat: str, admin: str, tmp_path: Path) -> None:
+    """manticoresoftware/manticoresearch#757: listeners of one server met, and the other one was blamed."""
     port = free_port()
     said = refused_twice(
         tmp_path, chat, str(port), "--admin", f"[{admin}]:{port}" if ":" in admin else f"{admin}:{port}"
@@ -466,8 +467,22 @@ def test_a_read_only_file_system_is_told_as_such(tmp_path: Path) -> None:
             assert ("read-only file system" if "new" in name else "the file system is read-only") in said
 
 
+def test_a_file_without_permissions_is_found_by_the_check_too(tmp_path: Path) -> None:
+    """elastic/logstash#5282: a test of the configuration said OK, and the start then failed."""
+    powerless = [need("setpriv"), *POWERLESS[1:]]
+    database, token = tmp_path / "history.db", tmp_path / "token"
+    for path in (database, token):
+        path.touch()
+        path.chmod(0)
+    said = refused_twice(tmp_path, "127.0.0.1", "0", "--no-admin", "--db", str(database), before=powerless)
+    assert said.startswith(f"cannot store the history in {database}: permission denied")
+    arguments = ["127.0.0.1", "0", "--memory", "--admin", "127.0.0.1:0"]
+    said = refused_twice(tmp_path, *arguments, before=powerless, GCHAT_ADMIN_TOKEN_FILE=str(token))
+    assert said == f"cannot use the token file {token}: permission denied"
+
+
 def test_a_user_without_a_home_needs_none_where_nothing_is_stored(tmp_path: Path) -> None:
-    """With docker run --user 4242 there is no entry in /etc/passwd, and HOME is / or unset."""
+    """nicolargo/glances#3207, Kozea/Radicale#1826: with docker run --user 4242 no entry in /etc/passwd."""
     if os.getuid():
         pytest.skip("only root can start a process of a user that does not exist")
     homeless = [need("setpriv"), "--ruid", "4242", "env", "-u", "HOME", "-u", "XDG_STATE_HOME"]

@@ -69,6 +69,12 @@ def test_one_of_several_structs(data: bytes, said: str) -> None:
     assert why(wire.AnyRequest, data) == said
 
 
+def test_a_field_in_a_list() -> None:
+    """msgspec/msgspec#264: the place is told as `$.files[0].content`."""
+    assert why(wire.AnyEvent, b'{"type":"rooms","rooms":[{"name":7}],"total":1}') == "rooms[0].name: expected a text"
+    assert why(wire.AnyEvent, b'{"type":"rooms","rooms":7,"total":1}') == "rooms: expected a list"
+
+
 def test_a_field_of_any_length_makes_a_short_sentence_and_no_value_is_in_it() -> None:
     assert len(why(Order, b'{"kind":"tea","%s":1}' % (b"x" * 10000))) < 100
     assert "hunter2" not in why(wire.Opening, b'{"token":"hunter2"}')
@@ -87,7 +93,8 @@ def test_a_field_of_any_length_makes_a_short_sentence_and_no_value_is_in_it() ->
         (Annotated[str, Meta(pattern="^x$", title="an x")], "an x"),
         (Literal["a", "b", "c"], '"a", "b" or "c"'),
         (Literal["a"], '"a"'),
-        (list[int], "another value"),
+        (list[int], "a list"),
+        (bytes, "another value"),
     ],
 )
 def test_a_type_in_words(kind: Any, words: str) -> None:
