@@ -166,7 +166,7 @@ def _answer_problem(_req: Request, resp: Response, problem: Problem, _params: di
 
 
 def _answer_crash(req: Request, resp: Response, error: Exception, params: dict[str, Any]) -> None:
-    logger.error("admin: %s %s crashed", req.method, req.path, exc_info=error)
+    logger.error("admin: %(method)s %(path)s crashed", {"method": req.method, "path": req.path}, exc_info=error)
     resp.stream = None
     _answer_problem(req, resp, Problem(500, "Internal error; the server's log has the details"), params)
 

@@ -12,6 +12,7 @@ from msgspec import Meta, Struct
 from gchat.admin.operator import NotPossible, Operator
 from gchat.admin.reading import Messages, Reading
 from gchat.admin.values import JSON, Problem, indented
+from gchat.protocol.expectation import explained
 
 Body = TypeVar("Body", bound=Struct)
 
@@ -142,9 +143,9 @@ def body_of(req: Request, kind: type[Body]) -> Body:
     try:
         return msgspec.json.decode(body or b"{}", type=kind)
     except msgspec.ValidationError as error:
-        raise Problem(422, f"Invalid body: {error}") from None
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        raise Problem(400, "The body is not JSON") from None
+        raise Problem(422, f"Invalid body; {explained(error, kind, body)}") from None
+    except (ValueError, RecursionError) as error:
+        raise Problem(400, f"Invalid body; {explained(error, kind, body)}") from None
 
 
 def _put(resp: Response, value: Any, status: int = 200) -> None:

@@ -15,6 +15,7 @@ from gchat.admin.metrics import Metrics
 from gchat.admin.operator import NotPossible, Operator
 from gchat.admin.values import JSON, Problem, indented, json
 from gchat.admin.visibility import GRANTED, visible
+from gchat.protocol.expectation import explained
 
 Query = TypeVar("Query", bound=Struct)
 
@@ -186,7 +187,7 @@ def query_of(params: Mapping[str, Any], kind: type[Query]) -> Query:
     try:
         return msgspec.convert(params, kind, strict=False)
     except msgspec.ValidationError as error:
-        raise Problem(400, f"Invalid query: {error}") from None
+        raise Problem(400, f"Invalid query; {explained(error, kind)}") from None
 
 
 def _inner(value: Any) -> bytes:

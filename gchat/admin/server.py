@@ -235,7 +235,8 @@ class Handler(WSGIHandler):
         """Log one line, at debug."""
         if logger.isEnabledFor(logging.DEBUG):
             line = self.head.line if self.head else "(no request)"
-            logger.debug("admin: %s %s: %s", self._peer or "unix", line, self.code)
+            asked = {"address": str(self._peer or "unix"), "request": line, "status": self.code}
+            logger.debug("admin: %(address)s %(request)s: %(status)s", asked)
 
     def log_error(self, msg: str, *args: object) -> None:
         """Log what a peer did wrong, at debug."""
@@ -360,7 +361,10 @@ class AdminServer(WSGIServer):
         now = time.monotonic()
         if now - self._complained_at >= 60:
             self._complained_at = now
-            logger.error("admin: cannot accept connections: %s; trying again", os.strerror(error.errno or 0).lower())
+            logger.error(
+                "admin: cannot accept connections: %(reason)s; trying again",
+                {"reason": os.strerror(error.errno or 0).lower()},
+            )
         self.stop_accepting()
         spawn_later(PAUSE_S, self._go_on)
 

@@ -59,6 +59,8 @@ def _make(path: str) -> bool:
 
 def _load(path: str) -> Secret:
     """Return the token. First it must be a token file at all: advice for one does harm to any other file."""
+    if os.path.isdir(path):
+        _refuse(path, "it is a directory")
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # a pipe is not waited for
     with os.fdopen(descriptor, "rb") as file:
         found = os.fstat(descriptor)

@@ -40,10 +40,10 @@ _SQLITE = (
 )
 
 _OS = {
-    errno.ENOENT: "there is no such file",
     errno.ENOSPC: "the disk is full",
     errno.EDQUOT: "the disk quota is used up",
     errno.EROFS: "the file system is read-only",
+    errno.ENOTDIR: "a part of the path is not a directory",
     errno.EISDIR: "it is a directory",
 }
 
@@ -71,7 +71,17 @@ def _of_system(error: OSError) -> str:
     number = error.errno or 0
     if number in (errno.EACCES, errno.EPERM):
         return f"permission denied{_owner(error.filename)}"
+    if number == errno.ENOENT:
+        return _missing(error.filename)
     return _OS.get(number) or os.strerror(number).lower()
+
+
+def _missing(path: object) -> str:
+    """Return what does not exist: the file, or already its directory."""
+    if not isinstance(path, str):
+        return "there is no such file"
+    directory = os.path.dirname(os.path.abspath(path))
+    return f"there is no file {path}" if os.path.isdir(directory) else f"the directory {directory} does not exist"
 
 
 def _owner(path: object) -> str:

@@ -32,7 +32,7 @@ def opening(heard: bytes) -> tuple[wire.Opening | None, bytes]:
     try:
         return wire.opening(line), rest
     except ValueError as error:
-        raise Refusal(Code.BAD_COMMAND, f"Not a valid opening: {error}") from None
+        raise Refusal(Code.BAD_COMMAND, f"Invalid opening; {error}") from None
 
 
 # --- Bytes to commands -----------------------------------------------------------------------------------------------
@@ -99,7 +99,7 @@ def decode(lines: Sequence[bytes]) -> list[commands.Command]:
             request = wire.request(line)
         except ValueError as error:
             close()
-            found.append(_mistake(f"Not a valid request: {error}", wire.request_id(line)))
+            found.append(_mistake(f"Invalid request; {error}", wire.request_id(line)))
             continue
         if _is_blank(request):
             close()

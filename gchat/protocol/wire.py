@@ -10,19 +10,19 @@ from __future__ import annotations
 
 from typing import Annotated, Any, TypeVar
 
-from msgspec import Meta, Struct, ValidationError, json
+from msgspec import Meta, Struct, json
 
+from gchat.protocol.expectation import explained
 from gchat.protocol.secret import HasToken
 
 #: How a client's first line begins: in any version, and in this one. A JSON object may follow: an Opening.
 ANY_OPENING, OPENING = b"GCHAT/", b"GCHAT/1"
 
 #: Visible ASCII, because it is shown to other users and in logs.
-Id = Annotated[str, Meta(max_length=64, pattern=r"^[!-~]*\Z")]
+Id = Annotated[str, Meta(max_length=64, pattern=r"^[!-~]*\Z", title="at most 64 visible ASCII characters")]
 Seq = Annotated[int, Meta(ge=0)]
-
 #: A short token could be guessed, and with it a nick be taken.
-Token = Annotated[str, Meta(min_length=16, max_length=64, pattern=r"^[A-Za-z0-9_-]+\Z")]
+Token = Annotated[str, Meta(min_length=16, max_length=64, pattern=r"^[A-Za-z0-9_-]+\Z", title="a welcome's token")]
 
 
 class After(Struct, frozen=True):
@@ -375,11 +375,11 @@ _any_decoder = json.Decoder(_Any)
 
 
 def _decoded(decoder: json.Decoder[_T], text: bytes) -> _T:
-    """Return the value of `text`. Raises ValueError, also where msgspec raises RecursionError: for deep nesting."""
+    """Return the value of `text`. Raises ValueError, in plain words."""
     try:
         return decoder.decode(text)
-    except RecursionError:
-        raise ValueError("JSON is nested too deeply") from None
+    except (ValueError, RecursionError) as error:
+        raise ValueError(explained(error, decoder.type, text)) from None
 
 
 def request_id(text: bytes) -> str:
@@ -394,7 +394,7 @@ def event(text: bytes) -> AnyEvent | None:
     """Return the event in a line from the server, None for an unknown type. Raises ValueError."""
     try:
         return _decoded(_event_decoder, text)
-    except ValidationError:
+    except ValueError:
         if _decoded(_any_decoder, text).type not in EVENT_TYPES:
             return None
         raise

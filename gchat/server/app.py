@@ -30,7 +30,7 @@ from gchat.server.log import logger
 from gchat.server.operating import Operating
 from gchat.server.output import Output
 from gchat.server.pump import Pump
-from gchat.server.state import note_bans, noted_bans, noted_sessions, other_history, path_of
+from gchat.server.state import history_path, note_bans, noted_bans, noted_sessions, other_history, token_path
 from gchat.server.window import Window
 
 #: Descriptors that connections never get: for the listener, files, the log, and newcomers that are turned away.
@@ -78,8 +78,9 @@ class App:
         name = listener.getsockname()
         self.address = name if isinstance(name, str) else spelled(name[0], name[1])  # as people write it
         set_options(self._socket, config.limits.send_buffer_bytes)
-        self._history_path = config.history.path or path_of("history.db", *self._place)
-        self._other_history = "" if config.history.path else other_history(self._history_path)
+        self._history_path = history_path(config, *self._place)
+        is_usual = self._history_path and not config.history.path
+        self._other_history = other_history(self._history_path) if is_usual else ""
         self.journal = open_journal(config, self._history_path)
         self._set_keeping()
         self.pump = Pump(self.journal, config.limits.room_log_bytes, self._shown, self._opened, self._arrived)
@@ -123,7 +124,7 @@ class App:
         gevent.spawn(tidy, self.journal)
         self._listener.start()
         listening = {"address": self.address, "max_connections": self.max_connections}
-        logger.info("listening on %(address)s, for up to %(max_connections)s connections", listening)
+        logger.info("listening on %(address)s (max_connections = %(max_connections)d)", listening)
         if self._possible_connections < (self.config.server.max_connections or FEW_CONNECTIONS):
             limits = {"max_connections": self.max_connections, "descriptors": self.descriptors}
             logger.warning(
@@ -131,7 +132,7 @@ class App:
                 "%(descriptors)d; raise it (ulimit -n, or LimitNOFILE= in the unit)",
                 limits,
             )
-        if self.config.history.store == "sqlite":
+        if self._history_path:
             history = {"path": self._history_path, "sync": self.config.history.sync}
             logger.info("history: %(path)s (sync = %(sync)s)", history)
             if self._other_history:
@@ -145,7 +146,10 @@ class App:
 
     def reload(self, config: Config) -> None:
         """Take over what of `config` can change while running, and log what cannot."""
-        for section, key in changes(self.config, config):
+        changed_settings = changes(self.config, config)
+        if not changed_settings:
+            logger.info("configuration reloaded: nothing has changed")
+        for section, key in changed_settings:
             value = getattr(getattr(config, section), key)
             if (section, key) in RELOADABLE:
                 setattr(getattr(self.config, section), key, value)
@@ -161,7 +165,8 @@ class App:
 
     def _arrived(self, connection: Connection) -> None:
         """Count and log a user whom the others learn of."""
-        logger.info("opened %d %s", connection.session.id, connection.peer.address)
+        opened = {"session": connection.session.id, "address": connection.peer.address}
+        logger.info("opened %(session)d %(address)s", opened)
         self.pump.counts.opened += 1
         self.operating.came(connection.session)
 
@@ -184,7 +189,7 @@ class App:
         }
         logger.log(
             INFO if session.is_announced else DEBUG,
-            "closed %(session)d %(address)s %(nick)s: %(reason)s, %(messages)d messages, %(seconds)s s",
+            "closed %(session)d %(address)s %(nick)s: %(reason)s; messages: %(messages)d, seconds: %(seconds)s",
             closed,
         )
 
@@ -224,7 +229,7 @@ class App:
     def _drain(self) -> None:
         """Stop accepting, say goodbye, let everybody have what they are owed, for FLUSH_S at most, and end."""
         ends_at = time.monotonic() + FLUSH_S + 0.5
-        logger.info("stopping: %(online)d users online", {"online": len(self.registry.sessions)})
+        logger.info("stopping: users online: %(online)d", {"online": len(self.registry.sessions)})
         self._listener.close()
         self.pump.submit(self.registry.leave_all(CloseReason.SHUTDOWN, FAREWELL))
         while self.connections and time.monotonic() < ends_at:
@@ -234,15 +239,13 @@ class App:
         reasons = ", ".join(f"{count:,} {reason.value}" for reason, count in sorted(self.closed.items()))
         crashes = self.pump.counts.crashes + self.closed[CloseReason.CRASHED]
         logger.info(
-            "stopped: %(messages)s messages; connections: %(connections)s; crashes: %(crashes)d",
+            "stopped: messages: %(messages)d; connections: %(connections)s; crashes: %(crashes)d",
             {"messages": self.pump.counts.messages, "connections": reasons or "none", "crashes": crashes},
         )
         self.journal.close()
 
     def _make_window(self) -> Window:
-        section = self.config.admin
-        token_path = section.token_file or path_of("admin-token", *self._place)
-        return Window(section, admin_place(self.config), token_path)
+        return Window(self.config.admin, admin_place(self.config), token_path(self.config, *self._place))
 
     def _shown(self, room: str, event: events.Event) -> None:
         if isinstance(event, events.Record) and isinstance(event.message, events.TopicSet):

@@ -1,29 +1,33 @@
 """The checks before a start, made without listening and without creating anything.
 
-The start checks the machine and the places first, so that it fails before it has created anything; its files it opens,
-which is the best check. `--check-config` checks the files too, although a server may be using them.
+The start makes them too, so that it fails before it has created anything, and in the same words as `--check-config`.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import struct
 
 from gchat.admin.token import TokenError, load_or_make
+from gchat.admin.values import Secret
 from gchat.journal.base import JournalError
+from gchat.journal.problem import NOT_OURS, reason
 from gchat.journal.schema import APPLICATION_ID, MIGRATIONS
 from gchat.server.config import Config
 from gchat.server.keeping import unusable
 from gchat.server.kernel import raise_descriptor_limit
 from gchat.server.listener import Place, StartError
-from gchat.server.window import check_reach, elsewhere, is_own
+from gchat.server.state import history_path, token_path
+from gchat.server.window import check_reach, elsewhere, is_own, no_token, same_token
 
 #: Descriptors: those that a server without connections has open, and some that it opens for a moment.
 MIN_DESCRIPTORS = 40
 
-#: The head of an SQLite file: its magic, user_version and application_id (sqlite.org/fileformat).
-_HEAD = struct.Struct(">16s44xI4xI")
+#: The head of an SQLite file: its magic, user_version, application_id, and how many entries the schema's first page has
+#: (sqlite.org/fileformat).
+_HEAD = struct.Struct(">16s44xI4xI31xH")
 
 
 def chat_place(config: Config) -> Place:
@@ -53,21 +57,31 @@ def check_places(config: Config) -> None:
             place.check()
         except StartError as error:
             raise elsewhere(error) from None
+        if place.overlaps(chat_place(config)):
+            raise elsewhere(StartError(f"cannot listen on {place}: the chat listens there"))
 
 
-def check_files(config: Config, history_path: str, token_path: str) -> list[str]:
+def check_files(config: Config) -> list[str]:
     """Return warnings. Raises StartError if the files keep the server from starting."""
-    if config.history.store == "sqlite" and (why := _unusable_database(history_path)):
-        raise StartError(str(unusable(history_path, JournalError(why))))
+    place = config.server.host, config.server.port
+    if (path := history_path(config, *place)) and (why := _unusable_database(path)):
+        raise StartError(str(unusable(path, JournalError(why))))
     if not config.admin.enabled:
         return []
-    admin = config.admin
-    if admin.read_token_file and (why := _unusable_token(admin.read_token_file)):
-        raise StartError(why)
-    why = _unusable_token(token_path)
-    if why and (admin.token_file or not is_own(admin.host)):
-        raise StartError(why)
-    return [f"the admin endpoint has no admin token: {why}"] if why else []
+    admin, path, warnings, token = config.admin, token_path(config, *place), [], None
+    try:
+        token = _token(path)
+    except StartError as error:
+        if admin.token_file or not is_own(admin.host):
+            raise
+        warnings.append(f"the admin endpoint has no admin token: {error}")
+    if token == Secret() and not is_own(admin.host):
+        raise no_token(path)
+    if admin.read_token_file:
+        read_token = _token(admin.read_token_file)
+        if (read_token and read_token == token) or os.path.realpath(admin.read_token_file) == os.path.realpath(path):
+            raise same_token()
+    return warnings
 
 
 def _unusable_database(path: str) -> str:
@@ -77,32 +91,40 @@ def _unusable_database(path: str) -> str:
     except (FileNotFoundError, NotADirectoryError):
         return _unusable_directory(path)
     except OSError as error:
-        return os.strerror(error.errno or 0).lower()
+        return str(reason(error))
     if not stat.S_ISREG(found.st_mode):
-        return "it is not a file"
-    if not os.access(path, os.R_OK | os.W_OK):
-        return "no permission to read and write the file"
-    with open(path, "rb") as file:
-        head = file.read(_HEAD.size)
-    if not head or os.path.exists(f"{path}-wal"):  # new, or its head may still be in the write-ahead log
-        return _unusable_directory(path)
-    magic, version, application = _HEAD.unpack(head.ljust(_HEAD.size, b"\0"))
-    if magic != b"SQLite format 3\0" or application != APPLICATION_ID:
-        return "it is not a gchat database"
+        return "it is a directory" if stat.S_ISDIR(found.st_mode) else "it is not a regular file"
+    try:
+        with open(path, "r+b") as file:
+            head = file.read(_HEAD.size)
+    except OSError as error:
+        return str(reason(error))
+    # An empty file is new, and the head of another may still be in the write-ahead log.
+    why = "" if not head or os.path.exists(f"{path}-wal") else _foreign(head)
+    return why or _unusable_directory(path)
+
+
+def _foreign(head: bytes) -> str:
+    """Return why this is not the head of a database of ours, or of one with nothing in it."""
+    magic, version, application, entries = _HEAD.unpack(head.ljust(_HEAD.size, b"\0"))
+    is_new = not application and not entries and len(head) == _HEAD.size
+    if magic != b"SQLite format 3\0" or (application != APPLICATION_ID and not is_new):
+        return NOT_OURS
     if version > len(MIGRATIONS):
         return f"a newer gchat has made it (version {version}; this one knows {len(MIGRATIONS)})"
-    return _unusable_directory(path)
-
-
-def _unusable_token(path: str) -> str:
-    if not os.path.lexists(path):
-        why = _unusable_directory(path)
-        return f"cannot create the token file {path}: {why}" if why else ""
-    try:
-        load_or_make(path)
-    except TokenError as error:
-        return str(error)
     return ""
+
+
+def _token(path: str) -> Secret | None:
+    """Return the token in a file; None if the start creates the file. Raises StartError."""
+    if not os.path.lexists(path):
+        if why := _unusable_directory(path):
+            raise StartError(f"cannot create the token file {path}: {why}")
+        return None
+    try:
+        return load_or_make(path)[0]
+    except TokenError as error:
+        raise StartError(str(error)) from None
 
 
 def _unusable_directory(path: str) -> str:
@@ -112,6 +134,20 @@ def _unusable_directory(path: str) -> str:
         directory = os.path.dirname(directory)
     if not os.path.isdir(directory):
         return f"{directory} is not a directory"
-    if os.statvfs(directory).f_flag & os.ST_RDONLY:
-        return f"{directory} is on a read-only file system"
-    return "" if os.access(directory, os.W_OK | os.X_OK) else f"no permission to write in {directory}"
+    try:
+        os.close(os.open(directory, os.O_TMPFILE | os.O_WRONLY | os.O_CLOEXEC, 0o600))  # a file without a name
+    except OSError as error:
+        number = error.errno or 0
+        sentences = {
+            errno.EACCES: f"no permission to write in {directory}",
+            errno.EPERM: f"no permission to write in {directory}",
+            errno.EROFS: f"{directory} is on a read-only file system",
+            errno.ENOSPC: f"the disk of {directory} is full",
+            errno.EDQUOT: f"the disk quota in {directory} is used up",
+        }
+        if number == errno.EOPNOTSUPP:  # NFS has no such files; nor have /proc and /sys, which have no space either
+            if not os.statvfs(directory).f_blocks:
+                return f"no files can be created in {directory}"
+            number = 0 if os.access(directory, os.W_OK | os.X_OK) else errno.EACCES
+        return sentences.get(number, os.strerror(number).lower() if number else "")
+    return ""

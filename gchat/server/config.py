@@ -334,6 +334,10 @@ def _file_values(path: str) -> list[tuple[str, str, object]]:
         raise ConfigError(f"{path}: not TOML: nested too deeply") from None
     found = []
     for section, keys in table.items():
+        if section not in _TYPES and not isinstance(keys, dict):
+            raise ConfigError(
+                f"{path}: {section} = {values.shown(keys)}: expected a section; {_expected_section(section)}"
+            )
         if section not in _TYPES:
             raise ConfigError(f"{path}: unknown section [{section}]; {_expected_name(section, _TYPES, '[{}]')}")
         if not isinstance(keys, dict):
@@ -364,6 +368,12 @@ def _expected_key(section: str, key: str) -> str:
     return _expected_name(key, _TYPES[section], section + ".{}")
 
 
+def _expected_section(key: str) -> str:
+    """Return in which section a key at the top of the file was probably meant to be."""
+    sections = [f"[{section}]" for section, keys in _TYPES.items() if key in keys]
+    return f"did you mean {key} in {' or '.join(sections)}?" if sections else f"there are {', '.join(_TYPES)}"
+
+
 def _expected_name(name: str, known: Iterable[str], shown: str) -> str:
     meant = _meant(name, known)
     return f"did you mean {shown.format(meant)}?" if meant else f"expected one of {', '.join(known)}"
@@ -378,6 +388,6 @@ def _set(config: Config, section: str, key: str, value: object, *, where: str, s
     hint = _TYPES[section][key]
     try:
         converted = values.converted(value, hint, strict=strict)
-    except ValueError:
-        raise ConfigError(f"{where} = {values.shown(value)}: expected {values.expected(hint)}") from None
+    except ValueError as error:
+        raise ConfigError(f"{where} = {values.shown(value)}: expected {error}") from None
     setattr(getattr(config, section), key, converted)

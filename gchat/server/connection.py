@@ -123,7 +123,7 @@ class Connection:
         except OSError:
             self.end_writing()
         except Exception:  # it must not take down the pump, nor the hub's callback
-            logger.exception("connection %d crashed; it alone is closed", self.session.id)
+            logger.exception("connection %(session)d crashed; it alone is closed", {"session": self.session.id})
             self.abort(CloseReason.CRASHED)
 
     def watch(self) -> None:

@@ -68,14 +68,14 @@ class Door:
         """Return the line for a peer that cannot be let in; else count it in, and return None."""
         app = self._app
         if ban := app.registry.bans.of_address(host_of(peer.address)):
-            return self._turn_away(CloseReason.BANNED, f"You are banned here{because(ban)}")
+            return self._turn_away(peer, CloseReason.BANNED, f"You are banned here{because(ban)}")
         if self.admission.total >= app.max_connections:
-            return self._turn_away(CloseReason.FULL, "The server is full; try again later")
+            return self._turn_away(peer, CloseReason.FULL, "The server is full; try again later")
         per_ip = app.config.limits.connections_per_ip
         if per_ip and self.admission.of(peer.network) >= per_ip and not self._network(peer).is_exempt:
             most = "one connection" if per_ip == 1 else f"{per_ip:,} connections"
             why = f"Too many connections from your address: the limit is {most}; close another one first"
-            return self._turn_away(CloseReason.TOO_MANY, why)
+            return self._turn_away(peer, CloseReason.TOO_MANY, why)
         self.admission.enter(peer.network)
         return None
 
@@ -87,9 +87,9 @@ class Door:
         host = host_of(peer.address)
         return Network(peer.network, not host or is_in(host, self._app.config.limits.exempt))
 
-    def _turn_away(self, reason: CloseReason, message: str) -> bytes:
+    def _turn_away(self, peer: Peer, reason: CloseReason, message: str) -> bytes:
         self._app.closed[reason] += 1
-        logger.info("turned away: %s", reason.value)
+        logger.info("turned away %(address)s: %(reason)s", {"address": peer.address, "reason": reason.value})
         return plain.encode(Closing(message))
 
     # --- The first bytes -------------------------------------------------------------------------------------------
@@ -126,7 +126,7 @@ class Door:
         try:
             opening, start.heard = rich.opening(start.heard)
         except Refusal as refusal:
-            self._refuse(sock, peer, refusal, CloseReason.FOREIGN)
+            self._refuse(sock, peer, refusal, CloseReason.BAD_OPENING)
             return None
         network = self._network(peer)
         if opening is not None:
@@ -166,13 +166,13 @@ class Door:
     def _refuse(self, sock: socket.socket, peer: Peer, refusal: Refusal, reason: CloseReason) -> None:
         """Tell a client of ours why it cannot be let in."""
         self._never_in(peer, reason)
-        answers = [Closing(refusal.message if refusal.code is Code.REPLACED else "Goodbye", reason.value)]
-        told = b"" if refusal.code is Code.REPLACED else rich.encode(Refused(refusal.code, refusal.message))
-        self._part(sock, told + b"".join(map(rich.encode, answers)))
+        refused = b"" if refusal.code is Code.REPLACED else rich.encode(Refused(refusal.code, refusal.message))
+        self._part(sock, refused + rich.encode(Closing(refusal.message, reason.value)))
 
     def _never_in(self, peer: Peer, reason: CloseReason, what: str = "") -> None:
         self._app.closed[reason] += 1
-        logger.debug("not admitted: %s: %s", peer.address, what or reason.value)
+        turned = {"address": peer.address, "reason": what or reason.value}
+        logger.debug("not admitted: %(address)s: %(reason)s", turned)
 
     def _hear(self, sock: socket.socket) -> _Start:
         """Return the first line of a peer, or as much of it as comes in time. Raises OSError.

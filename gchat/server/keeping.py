@@ -20,7 +20,7 @@ from gchat.journal.problem import Damaged
 from gchat.journal.sqlite import SqliteJournal
 from gchat.protocol.errors import GchatError
 from gchat.server.config import Config
-from gchat.server.log import logger
+from gchat.server.log import log_fault, logger
 
 #: How often the journal is given time for what is not urgent.
 TIDY_S = 0.25
@@ -39,10 +39,11 @@ class HistoryError(GchatError):
 
 
 class _Thread:
-    """Implements gchat.journal.base.Run."""
+    """Implements gchat.journal.base.Run. The thread runs from the start on: later there may be none to be had."""
 
     def __init__(self) -> None:
         self._pool = ThreadPool(1)
+        self._pool.apply(int)
 
     def __call__(self, function: Callable[[], T], /) -> T:
         # gevent would report an error that comes out of the thread by itself on stderr.
@@ -73,7 +74,8 @@ def open_journal(config: Config, path: str) -> Journal:
     except JournalError as error:
         raise unusable(path, error) from None
     if database.replaced:
-        logger.warning("the history in %s gets a new epoch: %s", path, database.replaced)
+        what = {"path": path, "reason": database.replaced}
+        logger.warning("the history in %(path)s gets a new epoch: %(reason)s", what)
     return SqliteJournal(database, _Thread)
 
 
@@ -110,14 +112,14 @@ def tidy(journal: Journal) -> None:
         more = False
         try:
             more = journal.tidy(time.time(), time.monotonic())
-        except Exception:
-            logger.exception("maintenance of the history crashed; trying again")
+        except Exception as error:
+            log_fault("maintenance of the history failed, trying again", error)
         known = _say(journal.trouble, known)
         for what in journal.damage[told:]:
-            logger.error("the history is damaged: %s", what)
+            logger.error("the history is damaged: %(reason)s", {"reason": what})
         told = len(journal.damage)
         if journal.caution and journal.caution != caution:
-            logger.warning("not deleting all old messages yet: %s", journal.caution)
+            logger.warning("not deleting all old messages yet: %(reason)s", {"reason": journal.caution})
         caution = journal.caution
         gevent.sleep(REST * (time.monotonic() - began) if more else TIDY_S)
 
@@ -125,7 +127,7 @@ def tidy(journal: Journal) -> None:
 def _say(trouble: str, known: str) -> str:
     """Log the journal's trouble if it is new."""
     if trouble and trouble != known:
-        logger.error("messages cannot be stored and are refused: %s", trouble)
+        logger.error("messages cannot be stored and are refused: %(reason)s", {"reason": trouble})
     elif known and not trouble:
         logger.warning("messages are stored again")
     return trouble

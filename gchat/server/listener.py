@@ -10,7 +10,7 @@ import stat
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from ipaddress import IPv6Address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from itertools import count
 from typing import Any, ClassVar
 
@@ -72,6 +72,17 @@ class Place(Struct, frozen=True):
                 _bound((family, kind, protocol, "", (address[0], 0, *address[2:]))).close()  # on any free port
         except OSError as error:
             raise StartError(f"cannot listen on {self}: {_explained(error, self)}") from None
+
+    def overlaps(self, other: Place) -> bool:
+        """Return whether the kernel would not let both be listened on. Raises StartError: an unknown host."""
+        if self.is_path or other.is_path:
+            return self.is_path and other.is_path and os.path.realpath(self.host) == os.path.realpath(other.host)
+        if not self.port or self.port != other.port:
+            return False
+        own, others = _ip(self), _ip(other)
+        return own == others or any(
+            one.is_unspecified and (one.version == 6 or two.version == 4) for one, two in ((own, others), (others, own))
+        )
 
     def resolved(self) -> Any:
         """Return one address that the host has, as getaddrinfo does: an IPv4 one if there is one. Raises StartError.
@@ -157,13 +168,19 @@ def remove_files() -> None:
         listener.remove_file()
 
 
+def _ip(place: Place) -> IPv4Address | IPv6Address:
+    """Return the address of a place as the kernel sees it: ::ffff:127.0.0.1 is 127.0.0.1. Raises StartError."""
+    address = ip_address(place.resolved()[4][0])
+    return (address.ipv4_mapped or address) if isinstance(address, IPv6Address) else address
+
+
 def _bound(resolved: Any) -> socket.socket:
     family, kind, protocol, _, address = resolved
     listener = socket.socket(family, kind, protocol)
     try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        _set(listener, socket.SOL_SOCKET, "SO_REUSEADDR", 1)
         if family == socket.AF_INET6:
-            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+            _set(listener, socket.IPPROTO_IPV6, "IPV6_V6ONLY", 0)
         listener.bind(address)
     except OSError:
         listener.close()
@@ -176,16 +193,29 @@ def set_options(listener: socket.socket, send_buffer_bytes: int) -> None:
 
     Not TCP_USER_TIMEOUT: it resets peers that read, but slowly (measured: 6 kB/s on a small window, after the
     timeout), and keepalive then counts seconds, not probes. The watch in app finds peers that read nothing.
+    Raises StartError.
     """
-    # With the default, the kernel takes up to 4 MiB for each reader that does not read (measured).
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer_bytes)
-    if listener.family == socket.AF_UNIX:
-        return
-    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, KEEPALIVE_IDLE_S)
-    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, KEEPALIVE_INTERVAL_S)
-    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, KEEPALIVE_PROBES)
+    try:
+        # With the default, the kernel takes up to 4 MiB for each reader that does not read (measured).
+        _set(listener, socket.SOL_SOCKET, "SO_SNDBUF", send_buffer_bytes)
+        if listener.family == socket.AF_UNIX:
+            return
+        _set(listener, socket.IPPROTO_TCP, "TCP_NODELAY", 1)
+        _set(listener, socket.SOL_SOCKET, "SO_KEEPALIVE", 1)
+        _set(listener, socket.IPPROTO_TCP, "TCP_KEEPIDLE", KEEPALIVE_IDLE_S)
+        _set(listener, socket.IPPROTO_TCP, "TCP_KEEPINTVL", KEEPALIVE_INTERVAL_S)
+        _set(listener, socket.IPPROTO_TCP, "TCP_KEEPCNT", KEEPALIVE_PROBES)
+    except OSError as error:
+        why = os.strerror(error.errno or 0).lower()
+        raise StartError(f"cannot set the socket option {error.filename}: {why}") from None
+
+
+def _set(listener: socket.socket, level: int, option: str, value: int) -> None:
+    """Set a socket option. The OSError that this raises has its name as the file name."""
+    try:
+        listener.setsockopt(level, getattr(socket, option), value)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, option) from None
 
 
 def spelled(host: str, port: int) -> str:
@@ -218,7 +248,7 @@ def _explained(error: OSError, place: Place) -> str:
             errno.EADDRNOTAVAIL: "this is not an address of this machine"
             + ("; with a port, an IPv6 address needs brackets: [::1]:9000" if ":" in place.host else ""),
             errno.EAFNOSUPPORT: f"this machine has no IPv{6 if ':' in place.host else 4}; choose another address",
-            errno.ENOPROTOOPT: "this machine lacks a socket option that the server needs (IPV6_V6ONLY)",
+            errno.ENOPROTOOPT: f"this machine lacks the socket option {error.filename}",
             errno.EINVAL: "a link-local address needs an interface, as in fe80::1%eth0",
             errno.ENODEV: "this machine has no such interface",
         }

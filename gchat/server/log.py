@@ -13,6 +13,7 @@ from datetime import datetime
 import msgspec
 
 from gchat.protocol.text import printable
+from gchat.server.fault import described, is_of_machine
 from gchat.server.output import Output
 
 logger = logging.getLogger("gchat")
@@ -94,6 +95,12 @@ def set_level(level: str) -> None:
 def tell(message: str, fields: Mapping[str, object]) -> None:
     """Log what the operator has asked for, whatever the level is."""
     logger.handle(logger.makeRecord(logger.name, logging.INFO, "", 0, message, (fields,), None))
+
+
+def log_fault(what: str, error: Exception) -> None:
+    """Log that something failed: with a traceback, unless the machine has refused something."""
+    exc_info = None if is_of_machine(error) else error
+    logger.error("%(what)s: %(reason)s", {"what": what, "reason": described(error)}, exc_info=exc_info)
 
 
 def _is_journal(descriptor: int) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
@@ -23,11 +22,25 @@ from gchat.server import log, signals, systemd
 from gchat.server.app import App
 from gchat.server.check import chat_place, check_files, check_places
 from gchat.server.config import Config, ConfigError, dump, ignored, load
+from gchat.server.fault import described
 from gchat.server.keeping import HistoryError
 from gchat.server.listener import StartError, bind
 from gchat.server.log import logger
 from gchat.server.output import Output
-from gchat.server.state import path_of
+from gchat.server.state import history_path
+
+_NEVER_EMPTY = {
+    "--config": "a file",
+    "--db": "a file",
+    "--backup": "a file",
+    "--export": "the name of a room",
+}
+
+_EXCLUSIVE = (
+    ("--db", "--memory"),
+    ("--admin", "--no-admin"),
+    ("--check-config", "--print-config", "--export", "--backup"),
+)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -73,24 +86,8 @@ def main() -> NoReturn:
     except KeyboardInterrupt:  # before our own handlers are there
         code = 130
     except Exception as error:
-        code = _complain(_fault(error), 1)
+        code = _complain(described(error), 1)
     os._exit(code)  # greenlets and daemon threads have nothing left to say
-
-
-def _fault(error: Exception) -> str:
-    """Return what to say of an error that nobody expected at its place."""
-    if isinstance(error, RuntimeError) and "new thread" in str(error):
-        return (
-            "cannot start a thread: the limit of processes is reached; raise it (ulimit -u, or TasksMax= in the unit)"
-        )
-    if isinstance(error, FileNotFoundError) and not error.filename:  # of getcwd
-        return "the current directory does not exist any more; change to another one"
-    if isinstance(error, OSError) and error.errno:
-        where = f"{error.filename}: " if error.filename else ""
-        return f"{where}{os.strerror(error.errno).lower()}"
-    frame = traceback.extract_tb(error.__traceback__)[-1]
-    where = f"{os.path.basename(frame.filename)}, line {frame.lineno}"
-    return f"internal error: {type(error).__name__}: {error} ({where}); please report it"
 
 
 def _complain(message: str, code: int) -> int:
@@ -102,6 +99,7 @@ def _complain(message: str, code: int) -> int:
 def _main(arguments: list[str]) -> int:
     with _stdout():
         args = _parser().parse_args(arguments)
+    _check_usage(args)
     config = _load(args)
     if args.check_config:
         return _check(config)
@@ -114,6 +112,20 @@ def _main(arguments: list[str]) -> int:
     if args.export is not None:
         return _export(config, args.export, in_json=args.json)
     return _serve(config, args)
+
+
+def _check_usage(args: argparse.Namespace) -> None:
+    """Raise UsageError if options are empty or do not go together."""
+    given = {f"--{name.replace('_', '-')}": value for name, value in vars(args).items() if value not in (None, False)}
+    for option, what in _NEVER_EMPTY.items():
+        if given.get(option) == "":
+            raise UsageError(f"{option} is empty; expected {what}")
+    for options in _EXCLUSIVE:
+        found = [option for option in options if option in given]
+        if len(found) > 1:
+            raise UsageError(f"{' and '.join(found)} exclude each other; type one of them")
+    if "--json" in given and "--export" not in given:
+        raise UsageError("--json goes with --export; type --export ROOM --json")
 
 
 @contextmanager
@@ -132,7 +144,7 @@ def _check(config: Config) -> int:
     """Say whether the server could start."""
     check_places(config)
     misspelled, _ = ignored(os.environ)
-    for warning in [*misspelled, *check_files(config, _history_path(config), _token_path(config))]:
+    for warning in [*misspelled, *check_files(config)]:
         _complain(warning, 0)
     with _stdout():
         print("The configuration is valid")
@@ -142,6 +154,7 @@ def _check(config: Config) -> int:
 def _serve(config: Config, args: argparse.Namespace) -> int:
     """Start the server, and return when it has stopped."""
     check_places(config)
+    check_files(config)
     errors = Output(2, "… {count:,} lines of the log are missing here\n")
     log.start(errors, config.log.level, config.log.format)
     conversation = None if args.quiet else Output(1, "… {count:,} lines of the conversation are missing here\n")
@@ -171,17 +184,17 @@ def _log_ignored() -> None:
         logger.info("environment variables that are not settings, ignored: %(names)s", {"names": ", ".join(foreign)})
 
 
-def _history_path(config: Config) -> str:
-    return config.history.path or path_of("history.db", config.server.host, config.server.port)
-
-
-def _token_path(config: Config) -> str:
-    return config.admin.token_file or path_of("admin-token", config.server.host, config.server.port)
+def _stored(config: Config, option: str) -> str:
+    """Return where the history is, for an option that reads it. Raises UsageError."""
+    path = history_path(config, config.server.host, config.server.port)
+    if not path:
+        raise UsageError(f"{option} needs a stored history, and this one is in memory only; use --db FILE")
+    return path
 
 
 def _backup(config: Config, copy: str) -> int:
     """Copy the history."""
-    path = _history_path(config)
+    path = _stored(config, "--backup")
     try:
         backup(path, copy)
     except (JournalError, OSError) as error:
@@ -194,7 +207,7 @@ def _backup(config: Config, copy: str) -> int:
 
 def _export(config: Config, room: str, *, in_json: bool) -> int:
     """Print a room's history."""
-    path = _history_path(config)
+    path = _stored(config, "--export")
     try:
         with _stdout():
             for record in exported(path, room):
@@ -209,10 +222,6 @@ def _export(config: Config, room: str, *, in_json: bool) -> int:
 
 
 def _load(args: argparse.Namespace) -> Config:
-    if args.memory and args.db:
-        raise UsageError("--db and --memory exclude each other; type one of them")
-    if args.db == "":
-        raise UsageError("--db is empty; expected a file")
     host, port = address(args.host, args.port, "gchat-server")
     given = {
         ("server", "host"): host,
@@ -230,8 +239,6 @@ def _load(args: argparse.Namespace) -> Config:
 
 
 def _admin(args: argparse.Namespace) -> dict[tuple[str, str], str | None]:
-    if args.no_admin and args.admin is not None:
-        raise UsageError("--admin and --no-admin exclude each other; type one of them")
     if args.no_admin:
         return {("admin", "enabled"): "false"}
     if args.admin is None:

@@ -249,7 +249,7 @@ class Operating:
             self._revive(room)
         rooms = [registry.rooms[room]] if room else [each for each in registry.rooms.values() if each.members]
         self._app.pump.submit([Proclaim(each.name, events.Announced(message)) for each in rooms])
-        logger.warning("announced to %s", room or "all rooms")
+        logger.warning("announced to %(room)s", {"room": room or "all rooms"})
         return sum(len(each.members) for each in rooms)
 
     def kick(self, user: int, reason: str) -> None:
@@ -258,7 +258,8 @@ class Operating:
         if session is None:
             raise NotPossible(f"No user has the id {user}; GET /users lists the users")
         self._expel(session, CloseReason.KICKED, f"You were kicked{': ' if reason else ''}{reason}")
-        logger.warning("kicked %d %s", user, session.address)
+        kicked = {"session": user, "address": session.address, "nick": session.name if session.has_nick else "-"}
+        logger.warning("kicked %(session)d %(address)s %(nick)s", kicked)
 
     def say(self, room: str, name: str, message: str) -> int:
         """See Operator.say."""
@@ -296,7 +297,7 @@ class Operating:
             raise NotPossible(refusal.message) from None
         registry.bans.add(ban)
         note_bans(self._app.journal, registry.bans.all.values())
-        logger.warning("banned %s %s", kind, ban.value)
+        logger.warning("banned %(kind)s %(value)s", {"kind": kind, "value": ban.value})
         for count, session in enumerate(list(registry.sessions.values()), 1):
             if registry.bans.of_nick(session.keys) is ban or registry.bans.of_address(host_of(session.address)) is ban:
                 self._expel(session, CloseReason.BANNED, f"You are banned here{because(ban)}")
@@ -310,7 +311,7 @@ class Operating:
         if ended is None:
             raise NotPossible(f"No ban has the id {ban}; GET /bans lists the bans")
         note_bans(self._app.journal, self._app.registry.bans.all.values())
-        logger.warning("unbanned %s %s", ended.kind, ended.value)
+        logger.warning("unbanned %(kind)s %(value)s", {"kind": ended.kind, "value": ended.value})
 
     def _expel(self, session: Session, reason: CloseReason, farewell: str) -> None:
         self._app.pump.submit(self._app.registry.leave(session, reason, farewell))

@@ -239,7 +239,7 @@ class Pump:
             try:
                 carry_out[type(effect)](effect)
             except Exception:
-                self.crashed("an effect crashed: %s", type(effect).__name__)
+                self.crashed("an effect crashed: %(effect)s", {"effect": type(effect).__name__})
         self.heads.clear()
 
     # --- Effects ---------------------------------------------------------------------------------------------------

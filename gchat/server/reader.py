@@ -111,7 +111,7 @@ class Reader:
         except OSError:
             reason = CloseReason.RESET
         except Exception:
-            logger.exception("connection %d crashed; it alone is closed", connection.session.id)
+            logger.exception("connection %(session)d crashed; it alone is closed", {"session": connection.session.id})
             reason, farewell = CloseReason.CRASHED, "Internal error; please connect again"
         finally:
             if connection.closing is None:
@@ -292,7 +292,7 @@ class Reader:
                 connection.leave(CloseReason.REPLACED, refusal.message)
             else:
                 app.pump.submit([refused(session, refusal)])
-                connection.leave(CloseReason.FOREIGN, "Goodbye")
+                connection.leave(CloseReason.BAD_OPENING, refusal.message)
             return False
         app.pump.submit(effects)
         self._pace.own = session.allowance or self._pace.own

@@ -91,7 +91,8 @@ class Replay:
                     if not self.entrance.enter_opened(connection):
                         self._give_page(connection)
                 except Exception:
-                    logger.exception("connection %d crashed; it alone is closed", connection.session.id)
+                    crashed = {"session": connection.session.id}
+                    logger.exception("connection %(session)d crashed; it alone is closed", crashed)
                     connection.abort(CloseReason.CRASHED)
 
     def go_on(self, connection: Connection) -> None:
@@ -145,7 +146,7 @@ class Replay:
         if now >= self._complain_at:
             self._complain_at = now + COMPLAINT_S
             crash = None if isinstance(error, JournalError) else error
-            logger.error("cannot read the history: %s", error, exc_info=crash)
+            logger.error("cannot read the history: %(reason)s", {"reason": str(error)}, exc_info=crash)
         return str(error) if isinstance(error, JournalError) else "internal error"
 
     def _answer_later(self, connection: Connection, answer: Callable[[], Page | Found], id_: str) -> None:

@@ -18,6 +18,7 @@ import msgspec
 from gchat.chat.bans import Ban
 from gchat.chat.effects import Remembered
 from gchat.journal.base import Journal
+from gchat.server.config import Config
 from gchat.server.listener import Place, StartError
 
 #: The longest name of a server, so that the name of a file stays below 255 bytes.
@@ -28,6 +29,18 @@ def path_of(name: str, host: str, port: int) -> str:
     """Return the path of the state file `name`, as history.db, of the server at this address. Raises StartError."""
     stem, dot, ending = name.partition(".")
     return os.path.join(_directory(), f"{stem}-{server_name(host, port)}{dot}{ending}")
+
+
+def history_path(config: Config, host: str, port: int) -> str:
+    """Return where the history of the server at this address is; "" if it is not stored. Raises StartError."""
+    if config.history.store == "memory":
+        return ""
+    return config.history.path or path_of("history.db", host, port)
+
+
+def token_path(config: Config, host: str, port: int) -> str:
+    """Return where the admin token of the server at this address is. Raises StartError."""
+    return config.admin.token_file or path_of("admin-token", host, port)
 
 
 def server_name(host: str, port: int) -> str:
@@ -77,7 +90,7 @@ def _home() -> str:
     if not os.path.isabs(home):
         raise StartError(
             "cannot tell where to store files: neither XDG_STATE_HOME nor HOME is an absolute path; "
-            "set one of them, or use --db FILE and admin.token_file"
+            "set one of them, or use --db FILE or --memory, and set admin.token_file or use --no-admin"
         )
     return home
 

@@ -31,7 +31,7 @@ def notify(*assignments: str) -> None:
             sock.setblocking(False)
             sock.sendto("\n".join(assignments).encode(), address)
     except OSError as error:
-        logger.warning("cannot notify systemd: %s", os.strerror(error.errno or 0).lower())
+        logger.warning("cannot notify systemd: %(reason)s", {"reason": os.strerror(error.errno or 0).lower()})
 
 
 def reloading() -> None:

@@ -19,7 +19,7 @@ from gchat.admin.token import TokenError, load_or_make
 from gchat.admin.values import Secret
 from gchat.server.config import AdminSection
 from gchat.server.listener import Place, StartError, bind, spelled
-from gchat.server.log import logger
+from gchat.server.log import log_fault, logger
 
 if TYPE_CHECKING:
     from gchat.admin.server import AdminServer
@@ -36,6 +36,7 @@ class Window:
 
     def __init__(self, section: AdminSection, place: Place, token_path: str) -> None:
         self._section = section
+        get_hub().threadpool.apply(int)  # which starts the thread that start() needs: later there may be none to be had
         check_reach(section, place)
         self._token = self._load_token(token_path)
         self._read_token = self._load_read_token(section.read_token_file) if section.read_token_file else Secret()
@@ -53,7 +54,13 @@ class Window:
 
     def start(self, operator: Operator) -> None:
         """Begin to answer, in a moment: until then requests wait in the kernel."""
-        self._starting = gevent.spawn(self._start, operator)
+        self._starting = gevent.spawn(self._try_to_start, operator)
+
+    def _try_to_start(self, operator: Operator) -> None:
+        try:
+            self._start(operator)
+        except Exception as error:
+            log_fault("cannot start the admin endpoint", error)
 
     def _start(self, operator: Operator) -> None:
         # This takes half as long as the rest of the start, and on a native thread it holds nobody up.
@@ -84,12 +91,12 @@ class Window:
         except TokenError as error:
             if self._section.token_file or not is_own(self._section.host):
                 raise StartError(str(error)) from None
-            logger.warning("the admin endpoint has no admin token: %s", error)
+            logger.warning("the admin endpoint has no admin token: %(reason)s", {"reason": str(error)})
             return Secret()
         if not token and not is_own(self._section.host):
-            raise StartError(f"the admin endpoint listens on a network, but the token file {path} is empty")
+            raise no_token(path)
         if is_new:
-            logger.warning("created the admin token in %s", path)
+            logger.warning("created the admin token in %(path)s", {"path": path})
         return token
 
     def _load_read_token(self, path: str) -> Secret:
@@ -99,9 +106,9 @@ class Window:
         except TokenError as error:
             raise StartError(str(error)) from None
         if token and token == self._token:
-            raise StartError("admin.read_token_file has the admin token; give it a file of its own")
+            raise same_token()
         if is_new:
-            logger.warning("created the read-only token in %s", path)
+            logger.warning("created the read-only token in %(path)s", {"path": path})
         return token
 
 
@@ -117,6 +124,16 @@ def check_reach(section: AdminSection, place: Place) -> None:
 def elsewhere(error: StartError) -> StartError:
     """Return the error of the admin endpoint's place, with what to type."""
     return StartError(f"the admin endpoint {error}; --admin HOST:PORT moves it, --no-admin turns it off")
+
+
+def no_token(path: str) -> StartError:
+    """Return the error of an endpoint on a network without an admin token."""
+    return StartError(f"the admin endpoint listens on a network, but the token file {path} is empty")
+
+
+def same_token() -> StartError:
+    """Return the error of a read-only token that is none."""
+    return StartError("admin.read_token_file has the admin token; give it a file of its own")
 
 
 def is_own(host: str) -> bool:

@@ -110,6 +110,25 @@ def test_a_query_that_cannot_be_understood_is_refused(endpoint: Endpoint, query:
     assert "query" in answer.detail
 
 
+@pytest.mark.parametrize(
+    ("asked", "body", "status", "why"),
+    [
+        ("/announce", b'{"text": ""}', 422, "body; text: expected a text of 1 to 4,000 characters"),
+        ("/announce", b'{"text": "x", "rom": "y"}', 422, "body; rom: unknown field; expected one of text, room"),
+        ("/bans", b'{"kind": "x", "value": "y"}', 422, 'body; kind: expected "address", "network" or "nick"'),
+        ("/bans", b'{"kind": "nick"}', 422, "body; value is missing: expected a text of 1 to 100 characters"),
+        ("/announce", b'{"text": ', 400, "body; not JSON: its end is missing"),
+        ("/rooms/lobby/messages?limit=0", None, 400, "query; limit: expected a whole number from 1 to 1000"),
+        ("/rooms/lobby/messages?limt=5", None, 400, "query; limt: unknown field; expected one of after, limit"),
+    ],
+)
+def test_what_is_not_valid_is_refused_in_plain_words(
+    endpoint: Endpoint, asked: str, body: bytes | None, status: int, why: str
+) -> None:
+    answer = endpoint.ask("POST" if body else "GET", asked, body, trusted=True)
+    assert (answer.status, answer.detail) == (status, f"Invalid {why}")
+
+
 def test_ready_is_what_the_operator_says(endpoint: Endpoint) -> None:
     assert endpoint.ask_get("/readyz").value == {"status": "ready"}
     endpoint.operator.reason_not_ready = "The disk is full"

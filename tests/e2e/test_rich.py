@@ -63,8 +63,33 @@ def test_an_opening_may_come_byte_by_byte_and_with_requests_behind_it(server: Se
 def test_an_opening_that_is_none_is_refused_with_the_reason(server: Server, opening: bytes) -> None:
     with server.connect() as user:
         user.sends(opening)
-        user.sees_bytes(b'{"type":"refused","code":"bad_command","message":"Not a valid opening: ')
+        user.sees_bytes(b'{"type":"refused","code":"bad_command","message":"Invalid opening; ')
+        user.sees_bytes(b'{"type":"closing","reason":"Invalid opening; ')
+        user.sees_bytes(b'"code":"bad_opening"}\n')
         user.sees_end()
+
+
+def test_a_late_opening_that_is_none_is_refused_with_the_reason_too(server: Server) -> None:
+    with server.join() as user:
+        user.sends(b'GCHAT/1 {"replay":-1}\n')
+        user.sees_bytes(b'"message":"Invalid opening; replay: expected a whole number from 0 to 1000 or null"}\n')
+        user.sees_bytes(b'{"type":"closing","reason":"Invalid opening; replay: ')
+        user.sees_end()
+
+
+@pytest.mark.parametrize(
+    ("request_", "why"),
+    [
+        (b'{"type":"tell","text":"hi"}', "to is missing: expected a text"),
+        (b'{"type":"history","limit":"x"}', "limit: expected a whole number not below 1"),
+        (rb'{"type":"say","text":"\ud800"}', r"not JSON: an escape such as \ud800 is half of a pair"),
+        (b"hello", "not JSON: invalid character (byte 0)"),
+    ],
+)
+def test_an_invalid_request_is_refused_in_plain_words(server: Server, request_: bytes, why: str) -> None:
+    with server.connect() as user:
+        user.sends(b"GCHAT/1\n" + request_ + b"\n")
+        user.sees_bytes(b'"message":' + json.dumps(f"Invalid request; {why}").encode())
 
 
 @pytest.mark.parametrize("version", [b"GCHAT/2 ", b"GCHAT/1.1 ", b"GCHAT/ "])

@@ -10,8 +10,9 @@ import socket
 import stat
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,9 @@ import pytest
 
 from gchat.journal.schema import APPLICATION_ID
 from tests.e2e.harness import DEADLINE_S, Server, free_port, wait_until
+from tests.e2e.test_failing_disk import possible_here
 from tests.e2e.tools import need
+from tests.faults import ReadOnly
 
 pytestmark = pytest.mark.usefixtures("all_speak_plain")
 
@@ -234,7 +237,10 @@ def test_a_history_in_memory_is_asked_for_as_in_sqlite(tmp_path: Path) -> None:
     [
         ("socket", "EAFNOSUPPORT", "cannot listen on [::1]:0: this machine has no IPv6; choose another address"),
         ("socket", "EMFILE", "cannot listen on [::1]:0: the limit of open files is reached; raise it (ulimit -n)"),
-        ("setsockopt", "ENOPROTOOPT", "cannot listen on [::1]:0: this machine lacks a socket option"),
+        ("setsockopt", "ENOPROTOOPT", "cannot listen on [::1]:0: this machine lacks the socket option SO_REUSEADDR"),
+        ("setsockopt", "ENOPROTOOPT:when=2+", "cannot listen on [::1]:0: this machine lacks the socket option IPV6_V"),
+        ("setsockopt", "ENOPROTOOPT:when=5+", "cannot set the socket option SO_SNDBUF: protocol not available"),
+        ("setsockopt", "ENOPROTOOPT:when=6+", "cannot set the socket option TCP_NODELAY: protocol not available"),
         ("bind", "EPERM", "cannot listen on [::1]:0: the security policy of this machine does not permit it"),
         ("bind", "EACCES", "cannot listen on [::1]:0: "),
         ("bind", "ENOBUFS", "cannot listen on [::1]:0: no buffer space available"),
@@ -256,12 +262,40 @@ def test_each_error_of_a_socket_has_its_own_line(tmp_path: Path, call: str, erro
     assert refusal(run(tmp_path, "::1", "0", "--no-admin", "--memory", before=injected)).startswith(said)
 
 
-def test_no_thread_is_one_line(tmp_path: Path) -> None:
-    injected = ["-e", "trace=clone,clone3", "-e", "inject=clone,clone3:error=EAGAIN"]
-    done = run(
-        tmp_path, "127.0.0.1", "0", "--no-admin", before=[need("strace"), "-D", "-f", "-o", "/dev/null", *injected]
-    )
-    assert refusal(done).startswith("cannot start a thread: the limit of processes is reached; raise it (ulimit -u")
+def without_threads(first: int) -> list[str]:
+    """Return what makes the kernel refuse threads from the `first` one on."""
+    call = "inject=clone,clone3:error=EAGAIN"
+    return [need("strace"), "-D", "-f", "-o", "/dev/null", "-e", "trace=clone,clone3", "-e", f"{call}:when={first}+"]
+
+
+def test_all_threads_that_the_server_needs_run_before_it_listens() -> None:
+    """Whichever is refused, the start fails with one line; a server that listens needs no more of them."""
+    for first in range(1, 20):
+        environment = {"GCHAT_ADMIN_ENABLED": "true", "GEVENT_MONITOR_THREAD_ENABLE": "false"}
+        server = Server("127.0.0.1", "--admin", "127.0.0.1:0", before=without_threads(first), environment=environment)
+        try:
+            server.__enter__()
+        except AssertionError:
+            assert server.process.wait(DEADLINE_S) == 1
+            assert server.log.startswith("gchat-server: cannot start a thread: the limit of processes is reached; ")
+            assert server.log.count("\n") == 1
+            server.__exit__(None, None, None)
+        else:
+            break
+    else:
+        pytest.fail("the server does not start")
+    assert first > 2
+    with ExitStack() as stack:
+        stack.push(server.__exit__)
+        wait_until(lambda: "admin page: " in server.log, "the page is announced")
+        page = re.search(r"admin page: (http://\S+)", server.log)
+        assert page
+        with urllib.request.urlopen(f"{page[1]}healthz", timeout=DEADLINE_S) as answer:
+            assert answer.status == 200
+        with server.join() as user:
+            user.says("hello", "/search hello")
+            user.sees_bytes(b"hello\n")
+        assert "thread" not in server.log
 
 
 def test_too_few_descriptors_are_one_line_and_few_a_warning(tmp_path: Path) -> None:
@@ -358,6 +392,113 @@ def test_a_check_finds_what_the_start_would(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("chat", "admin"),
+    [
+        ("127.0.0.1", "127.0.0.1"),
+        ("localhost", "127.0.0.1"),
+        ("::", "127.0.0.1"),
+        ("0.0.0.0", "127.0.0.1"),
+        ("::", "::1"),
+    ],
+)
+def test_the_chat_and_the_admin_endpoint_cannot_have_one_port(chat: str, admin: str, tmp_path: Path) -> None:
+    """manticoresoftware/manticoresearch#757: listeners of one server met, and the other one was blamed."""
+    port = free_port()
+    said = refused_twice(
+        tmp_path, chat, str(port), "--admin", f"[{admin}]:{port}" if ":" in admin else f"{admin}:{port}"
+    )
+    assert "the chat listens there; --admin HOST:PORT moves it, --no-admin turns it off" in said
+    assert made(tmp_path) == []
+
+
+def test_the_chat_and_the_admin_endpoint_may_have_one_port_on_two_addresses(tmp_path: Path) -> None:
+    for chat, admin in (("127.0.0.1", "127.0.0.2"), ("0.0.0.0", "[::1]")):
+        port = free_port()
+        assert run(tmp_path, CHECK, chat, str(port), "--admin", f"{admin}:{port}").returncode == 0
+        with Server(chat, "--admin", f"{admin}:{port}", port=port) as server:
+            wait_until(lambda: "admin page: " in server.log, "both listen")
+
+
+def test_the_chat_and_the_admin_endpoint_cannot_have_one_unix_socket(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path)
+    said = refused_twice(tmp_path, str(tmp_path / "sock"), "--admin", str(tmp_path / "link" / "sock"))
+    assert "the chat listens there" in said
+
+
+def test_the_start_and_the_check_refuse_files_in_the_same_words_and_make_none(tmp_path: Path) -> None:
+    def refused(*arguments: str, **environment: str) -> str:
+        before = made(tmp_path)
+        said = refused_twice(tmp_path / "state", "127.0.0.1", "0", *arguments, **environment)
+        assert made(tmp_path) == before
+        return said
+
+    database = str(tmp_path / "history.db")
+    assert "cannot store the history in /proc/x/y.db: no files can be created in /proc; " in refused(
+        "--db", "/proc/x/y.db"
+    )
+    assert f"cannot store the history in {tmp_path}: it is a directory; " in refused("--db", str(tmp_path))
+    assert "it is not a regular file" in refused("--db", "/dev/null")
+    token = tmp_path / "token"
+    said = refused("--db", database, "--admin", "127.0.0.1:0", GCHAT_ADMIN_TOKEN_FILE=str(tmp_path))
+    assert said == f"{tmp_path} is not a token file: it is a directory; choose another path, and the file is created"
+    token.write_text("short")
+    token.chmod(0o600)
+    said = refused("--db", database, "--admin", "127.0.0.1:0", GCHAT_ADMIN_TOKEN_FILE=str(token))
+    assert "a token has at least 22 characters" in said
+    token.write_text("")
+    insecure = {"GCHAT_ADMIN_INSECURE": "true", "GCHAT_ADMIN_TOKEN_FILE": str(token)}
+    said = refused("--db", database, "--admin", "0.0.0.0:0", **insecure)
+    assert said == f"the admin endpoint listens on a network, but the token file {token} is empty"
+    one = {"GCHAT_ADMIN_TOKEN_FILE": str(tmp_path / "one"), "GCHAT_ADMIN_READ_TOKEN_FILE": str(tmp_path / "one")}
+    said = refused("--db", database, "--admin", "127.0.0.1:0", **one)
+    assert said == "admin.read_token_file has the admin token; give it a file of its own"
+
+
+def test_a_read_only_file_system_is_told_as_such(tmp_path: Path) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    with Server("127.0.0.1", "--db", str(disk / "old.db")) as server, server.join() as user:
+        user.says("hello")
+        user.does_not_see(b"refused")
+    with possible_here(), ReadOnly(disk):
+        for name in ("old.db", "new.db", "none/new.db"):
+            said = refused_twice(tmp_path, "127.0.0.1", "0", "--no-admin", "--db", str(disk / name))
+            assert ("read-only file system" if "new" in name else "the file system is read-only") in said
+
+
+def test_a_file_without_permissions_is_found_by_the_check_too(tmp_path: Path) -> None:
+    """elastic/logstash#5282: a test of the configuration said OK, and the start then failed."""
+    powerless = [need("setpriv"), *POWERLESS[1:]]
+    database, token = tmp_path / "history.db", tmp_path / "token"
+    for path in (database, token):
+        path.touch()
+        path.chmod(0)
+    said = refused_twice(tmp_path, "127.0.0.1", "0", "--no-admin", "--db", str(database), before=powerless)
+    assert said.startswith(f"cannot store the history in {database}: permission denied")
+    arguments = ["127.0.0.1", "0", "--memory", "--admin", "127.0.0.1:0"]
+    said = refused_twice(tmp_path, *arguments, before=powerless, GCHAT_ADMIN_TOKEN_FILE=str(token))
+    assert said == f"cannot use the token file {token}: permission denied"
+
+
+def test_a_user_without_a_home_needs_none_where_nothing_is_stored(tmp_path: Path) -> None:
+    """nicolargo/glances#3207, Kozea/Radicale#1826: with docker run --user 4242 no entry in /etc/passwd."""
+    if os.getuid():
+        pytest.skip("only root can start a process of a user that does not exist")
+    homeless = [need("setpriv"), "--ruid", "4242", "env", "-u", "HOME", "-u", "XDG_STATE_HOME"]
+    nothing_stored = ["127.0.0.1", "0", "--memory", "--no-admin"]
+    done = run(tmp_path, CHECK, *nothing_stored, before=homeless)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "The configuration is valid\n", "")
+    with Server("127.0.0.1", "--memory", "--no-admin", before=homeless) as server, server.join():
+        pass
+    database = tmp_path / "history.db"
+    with Server("127.0.0.1", "--db", str(database), "--no-admin", before=homeless) as server, server.join():
+        pass
+    new = ["127.0.0.1", "0", "--db", str(tmp_path / "new.db")]
+    assert "cannot tell where to store files" in refused_twice(tmp_path, *new, before=homeless)
+    assert not (tmp_path / "new.db").exists()
+
+
 def test_a_check_looks_at_the_database_without_opening_it(tmp_path: Path) -> None:
     def checked(path: Path) -> str:
         return refusal(run(tmp_path, CHECK, "127.0.0.1", "0", "--db", str(path)))
@@ -373,7 +514,7 @@ def test_a_check_looks_at_the_database_without_opening_it(tmp_path: Path) -> Non
     before = made(tmp_path)
     assert f"cannot store the history in {text}: it is not a gchat database; use --db FILE" in checked(text)
     assert "it is not a gchat database" in checked(other)
-    assert "it is not a file" in checked(directory)
+    assert "it is a directory" in checked(directory)
     assert "a newer gchat has made it (version 99" in checked(newer)
     assert f"{text} is not a directory" in checked(text / "history.db")
     assert made(tmp_path) == before

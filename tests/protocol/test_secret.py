@@ -35,6 +35,6 @@ def test_the_wire_has_the_token() -> None:
 
 
 def test_a_token_of_the_wrong_form_is_not_in_the_error() -> None:
-    with pytest.raises(ValueError, match="Expected `str`") as error:
+    with pytest.raises(ValueError, match="token: expected a welcome's token") as error:
         wire.opening(b'GCHAT/1 {"token":"hunter2 hunter2 hunter2"}')
     assert "hunter2" not in str(error.value)

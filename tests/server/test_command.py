@@ -122,7 +122,6 @@ def test_a_missing_or_unreadable_file_is_one_line_and_exit_code_1(tmp_path: Path
     missing = str(tmp_path / "none.toml")
     assert_refused(run("--config", missing), 1, missing, "no such file")
     assert_refused(run("--config", str(tmp_path)), 1, str(tmp_path), "is a directory")
-    assert_refused(run("--config", ""), 1, "cannot read")
     assert_refused(run("--check-config", "--config", missing), 1, missing)
     if os.getuid():
         unreadable = tmp_path / "mine.toml"
@@ -149,6 +148,15 @@ def test_a_missing_or_unreadable_file_is_one_line_and_exit_code_1(tmp_path: Path
         (("--log-level", ""), ("level", "debug")),
         (("--log-level",), ("--log-level", "expected one argument")),
         (("--config",), ("--config", "expected one argument")),
+        (("--config", ""), ("--config is empty; expected a file",)),
+        (("--backup", ""), ("--backup is empty; expected a file",)),
+        (("--export", ""), ("--export is empty; expected the name of a room",)),
+        (("--json",), ("--json goes with --export; type --export ROOM --json",)),
+        (("--export", "lobby", "--backup", "x.db"), ("--export and --backup exclude each other; type one of them",)),
+        (("--check-config", "--print-config"), ("--check-config and --print-config exclude each other",)),
+        (("--export", "lobby", "--memory"), ("--export needs a stored history", "use --db FILE")),
+        (("--export", "lobby", "--db", ":memory:"), ("--export needs a stored history", "use --db FILE")),
+        (("--backup", "x.db", "--db", ":memory:"), ("--backup needs a stored history", "use --db FILE")),
         (("--bogus",), ("--bogus", "--help")),
         (("--conf", "x"), ("--conf",)),
         (("--quiet=yes",), ("--quiet",)),
@@ -168,6 +176,12 @@ def test_what_is_typed_wrongly_is_one_line_and_exit_code_2(arguments: tuple[str,
         ("[server]\nport = 70000\n", ("server.port", "70000", "from 0 to 65535")),
         ("[servers]\nport = 1\n", ("unknown section [servers]", "did you mean [server]?")),
         ("server: port\n", ("not TOML", "line 1")),
+        ("port = 3\n", ("port = 3: expected a section; did you mean port in [server] or [admin]?",)),
+        ("burst = 3\n", ("burst = 3: expected a section; did you mean burst in [limits]?",)),
+        ("cheese = 3\n", ("cheese = 3: expected a section; there are server, admin, limits, history, log",)),
+        ("server = 3\n", ("server = 3: expected a section, [server]",)),
+        ('[server]\nmotd = "a\\u0000b"\n', ("server.motd", "expected a text without the character NUL")),
+        ("[limits]\nmessages_per_s = inf\n", ("limits.messages_per_s", "expected a number not below 0, and finite")),
         ("[limits]\nnick_max = -1\n", ("limits.nick_max", "-1", "from 1 to 100")),
         ('[limits]\n"bu\\nrst\\u001b" = 1\n', ("unknown key limits.bu\\x0arst\\x1b",)),
     ],
@@ -195,6 +209,12 @@ def test_a_wrong_variable_is_one_line_and_exit_code_2(name: str, value: str, par
 def test_a_wrong_value_does_not_get_as_far_as_the_port() -> None:
     with Server() as server:
         assert_refused(run("127.0.0.1", str(server.port), GCHAT_LIMITS_BURST="0"), 2, "GCHAT_LIMITS_BURST")
+
+
+def test_a_history_that_the_configuration_keeps_in_memory_cannot_be_exported(tmp_path: Path) -> None:
+    path = tmp_path / "gchat.toml"
+    path.write_text('[history]\nstore = "memory"\n')
+    assert_refused(run("--config", str(path), "--export", "lobby"), 2, "--export needs a stored history")
 
 
 # --- Where settings come from ----------------------------------------------------------------------------------------
