@@ -78,6 +78,8 @@ def complain(message: str) -> None:
 
 def failure_text(failure: ConnectFailed) -> str:
     """Return what failed, with a hint where there is one."""
+    if failure.is_absent:
+        return f"{failure}; is the server running? Start it with gchat-server, or wait for it with --wait"
     return f"{failure}; try --plain" if failure.is_plain else str(failure)
 
 

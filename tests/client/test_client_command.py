@@ -340,7 +340,8 @@ def test_a_server_that_is_not_there_is_one_line_and_exit_code_1() -> None:
         sock.bind(("127.0.0.1", 0))
         port = sock.getsockname()[1]
         done = run([*COMMAND, "127.0.0.1", str(port)])
-        assert_refused(done, 1, f"cannot connect to 127.0.0.1:{port}: connection refused")
+        hint = "is the server running? Start it with gchat-server, or wait for it with --wait"
+        assert_refused(done, 1, f"cannot connect to 127.0.0.1:{port}: connection refused; {hint}")
 
 
 @pytest.mark.parametrize("host", ["no such host", "a..b", "\x1b[2J", "x" * 300, "/nonexistent/socket"])
