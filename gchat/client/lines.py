@@ -31,7 +31,8 @@ from gchat.client.ownership import Unacknowledged
 from gchat.client.plain_link import PlainLink, PlainNotice
 from gchat.client.render import json_text, lost_text, plain_text
 from gchat.protocol import wire
-from gchat.protocol.errors import LineTooLong
+from gchat.protocol.errors import Refusal
+from gchat.protocol.slash import without_commands
 from gchat.protocol.text import printable
 
 READ_BYTES = 65536
@@ -226,7 +227,11 @@ class _Pipes:
             return
         self._unsaid = 1
         if isinstance(self._chat, Link):
-            self._ask(self._chat, parse(text, self._reply_to) if self._is_typed else wire.Say(text=text))
+            try:
+                action = parse(text, self._reply_to) if self._is_typed else wire.Say(text=without_commands(text))
+                self._ask(self._chat, action)
+            except Refusal as refusal:
+                self._fail(refusal.message)
         else:
             while not self._chat.connected and not self._chat.over:
                 gevent.sleep(0.1)  # a plain link keeps nothing: a line waits here for a connection
@@ -245,10 +250,7 @@ class _Pipes:
             case None:
                 pass
             case _:
-                try:
-                    chat.ask(action)
-                except LineTooLong as refusal:
-                    self._fail(refusal.message)
+                chat.ask(action)
 
     def _wait_for_silence(self) -> None:
         ends_at = time.monotonic() + LAST_S

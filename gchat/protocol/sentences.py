@@ -110,7 +110,7 @@ def rooms(found: Sequence[tuple[str, int, str]], total: int, here: str) -> list[
 def slowed(messages_per_s: float) -> str:
     """Return the notice for a user who sends too fast."""
     each = f"{messages_per_s:g} line{'' if messages_per_s == 1 else 's'}"
-    return f"You send faster than {each} a second: the server reads you more slowly, nothing is lost"
+    return f"You send faster than {each} a second; your lines are delayed, none is lost"
 
 
 def skipped(first: int, last: int) -> str:
@@ -123,6 +123,11 @@ def skipped(first: int, last: int) -> str:
 def unknown_command(name: str) -> str:
     """Return that a command does not exist, and what to type."""
     return f"Unknown command /{name}; type /help for the list, or //{name} to say it"
+
+
+def not_a_place_for_commands(name: str) -> str:
+    """Return that a line of a pipe is a command and was not said, and what to write."""
+    return f"Not sent: /{name} is a command, and commands do not work in a pipe; to say the line, begin it with //"
 
 
 def usage(problem: str, how: str) -> str:
