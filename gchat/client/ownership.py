@@ -12,8 +12,10 @@ from __future__ import annotations
 
 import atexit
 import os
+import sys
 import threading
 import warnings
+from collections.abc import Callable
 from typing import Protocol
 from weakref import WeakKeyDictionary
 
@@ -91,7 +93,9 @@ class _ThreadEnd:
         self._hub = hub
         self._owner = os.getpid(), _native_id()
 
-    def __del__(self) -> None:
+    def __del__(self, is_finalizing: Callable[[], bool] = sys.is_finalizing) -> None:
+        if is_finalizing():  # see 3; the names of this module may be gone
+            return
         loop = _loops.get(self._hub)
         if not loop or not loop.links or self._owner != (os.getpid(), _native_id()):
             return
