@@ -264,7 +264,7 @@ const users = new Table("users", {
   step: narrow ? 40 : 200,
   sort: { column: "Lag", down: true }, // users in trouble come first
   columns: [
-    { name: "Nick", value: (user) => user.nick, mood: (user) => (user.nick === user.address ? "quiet" : "") },
+    { name: "Nick", value: (user) => user.nick, brief: true, mood: (user) => (user.nick === user.address ? "quiet" : "") },
     { name: "Address", value: (user) => user.address, brief: true, secret: true },
     { name: "Room", value: (user) => user.room, brief: true },
     { name: "Dialect", value: (user) => user.dialect },
