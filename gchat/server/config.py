@@ -40,7 +40,7 @@ class ServerSection(Struct, forbid_unknown_fields=True):
     ] = "127.0.0.1"
     port: Annotated[int, Meta(ge=0, le=65535, description="the TCP port; 0 takes a free one")] = 8888
     mode: Annotated[
-        str, _MODE, Meta(description='the file mode of the Unix socket, such as "0660"; empty: as the umask says')
+        str, _MODE, Meta(description='the file mode of the Unix socket, such as "0660"; empty: set by the umask')
     ] = ""
     group: Annotated[
         str, Meta(description="the group of the Unix socket, by name or number; empty: the server's own")
@@ -53,15 +53,15 @@ class ServerSection(Struct, forbid_unknown_fields=True):
         Meta(ge=0, description="more connections are turned away; 0: as many as the limit of open files allows"),
     ] = 0
     announce_after_s: Annotated[
-        float, Meta(ge=0, le=3600, description="a newcomer that stays silent is announced to the room after so long")
+        float, Meta(ge=0, le=3600, description="a newcomer that stays silent is announced to the room after this time")
     ] = 1.0
     greeting_delay_s: Annotated[
-        float, Meta(ge=0, le=5, description="a silent connection is greeted after so long; gchat-client speaks first")
+        float, Meta(ge=0, le=5, description="a silent connection is greeted after this time; gchat-client speaks first")
     ] = 0.15
     prompt: Annotated[str, Meta(max_length=80, description="the prompt after the greeting of the plain dialect")] = (
         "[You] "
     )
-    motd: Annotated[str, Meta(max_length=4000, description="lines of welcome below the greeting")] = ""
+    motd: Annotated[str, Meta(max_length=4000, description="lines of text below the greeting")] = ""
 
 
 class AdminSection(Struct, forbid_unknown_fields=True):
@@ -76,7 +76,7 @@ class AdminSection(Struct, forbid_unknown_fields=True):
         Meta(ge=-1, le=65535, description="the TCP port; 0 takes a free one; -1: the port of the chat, plus 1"),
     ] = -1
     mode: Annotated[
-        str, _MODE, Meta(description='the file mode of the Unix socket, such as "0660"; empty: as the umask says')
+        str, _MODE, Meta(description='the file mode of the Unix socket, such as "0660"; empty: set by the umask')
     ] = ""
     group: Annotated[
         str, Meta(description="the group of the Unix socket, by name or number; empty: the server's own")
@@ -103,7 +103,7 @@ class LimitsSection(Struct, forbid_unknown_fields=True):
 
     max_line_bytes: Annotated[int, Meta(ge=16, le=65536, description="a longer line is refused")] = 8192
     messages_per_s: Annotated[
-        float, Meta(ge=0, description="a faster sender is read more slowly, and loses nothing; 0: no limit")
+        float, Meta(ge=0, description="lines a second from one user; faster ones are delayed, not lost; 0: no limit")
     ] = 5.0
     burst: Annotated[int, Meta(ge=1, description="lines that may come at once before messages_per_s applies")] = 40
     connections_per_ip: Annotated[
@@ -117,13 +117,13 @@ class LimitsSection(Struct, forbid_unknown_fields=True):
     ] = 65536
     stall_timeout_s: Annotated[
         float,
-        Meta(gt=0, le=86400, description="a reader that takes almost nothing for so long is closed"),
+        Meta(gt=0, le=86400, description="a reader that takes almost nothing for this long is disconnected"),
     ] = 60.0
     presence_quiet_above: Annotated[
         int, Meta(ge=0, description="a room with more members is not told of users who enter and leave")
     ] = 500
-    max_rooms: Annotated[int, Meta(ge=1, le=1000000, description="rooms at a time")] = 1000
-    nick_max: Annotated[int, Meta(ge=1, le=100, description="characters in a nick")] = 32
+    max_rooms: Annotated[int, Meta(ge=1, le=1000000, description="the largest number of rooms")] = 1000
+    nick_max: Annotated[int, Meta(ge=1, le=100, description="the longest nick, in characters")] = 32
 
 
 class HistorySection(Struct, forbid_unknown_fields=True):
@@ -132,7 +132,7 @@ class HistorySection(Struct, forbid_unknown_fields=True):
     store: Annotated[
         Literal["sqlite", "memory"],
         Meta(
-            description='"sqlite": all of it, in a file; "memory": the last room_log_bytes of each room, until the stop'
+            description='"sqlite": all of it, in a file; "memory": the last room_log_bytes of each room, not on disk'
         ),
     ] = "sqlite"
     path: Annotated[str, Meta(description="the database file, created if missing; empty: in the state directory")] = ""
@@ -143,8 +143,8 @@ class HistorySection(Struct, forbid_unknown_fields=True):
     replay_on_join: Annotated[
         int, Meta(ge=0, le=100, description="old messages that are shown to a user who enters a room")
     ] = 10
-    keep_days: Annotated[float, Meta(ge=0, description="older messages are deleted; 0: never")] = 0.0
-    keep_messages: Annotated[int, Meta(ge=0, description="messages that are kept in each room; 0: all")] = 0
+    keep_days: Annotated[float, Meta(ge=0, description="messages older than this are deleted; 0: never")] = 0.0
+    keep_messages: Annotated[int, Meta(ge=0, description="messages kept in each room; 0: all")] = 0
 
 
 class LogSection(Struct, forbid_unknown_fields=True):
@@ -153,7 +153,7 @@ class LogSection(Struct, forbid_unknown_fields=True):
     level: Annotated[
         Literal["debug", "info", "warning", "error"], Meta(description="debug, info, warning or error")
     ] = "info"
-    format: Annotated[Literal["text", "json"], Meta(description="text, or json: one object a line")] = "text"
+    format: Annotated[Literal["text", "json"], Meta(description="text, or json: one object per line")] = "text"
 
 
 class Config(Struct, forbid_unknown_fields=True):
