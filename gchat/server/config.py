@@ -131,9 +131,7 @@ class HistorySection(Struct, forbid_unknown_fields=True):
 
     store: Annotated[
         Literal["sqlite", "memory"],
-        Meta(
-            description='"sqlite": all of it, in a file; "memory": the last room_log_bytes of each room, not on disk'
-        ),
+        Meta(description='"sqlite": all of it, in a file; "memory": the last room_log_bytes of each room, not on disk'),
     ] = "sqlite"
     path: Annotated[str, Meta(description="the database file, created if missing; empty: in the state directory")] = ""
     sync: Annotated[

@@ -75,6 +75,7 @@ def test_a_key_is_a_key(text: str, keys: list[str]) -> None:
         ("\x1b[13;5u", ["c-m"]),
         ("\x1b[13;3u", ["escape", "c-m"]),
         ("\x1b[27;5;13~", ["c-m"]),
+        ("ab\x1b[27;2;78~cd", ["a", "b", "N", "c", "d"]),
         ("\x1b[57414u", ["c-m"]),
         ("\x1b[99;5u", ["c-c"]),
         ("\x1b[99;69u", ["c-c"]),  # caps lock

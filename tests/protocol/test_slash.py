@@ -61,7 +61,8 @@ def test_two_slashes_say_one(line: str, text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "line", ["/usr/bin/ls", "/", "/whose is it", "/ who", " /etc/motd", "a /who", "/* a comment */", ""]
+    "line",
+    ["/usr/bin/ls", "/", "/whose is it", "/ who", "/ /msg foo bar", " /etc/motd", "a /who", "/* a comment */", ""],
 )
 def test_without_commands_a_line_that_names_none_of_them_is_said_as_it_is(line: str) -> None:
     assert without_commands(line) == line
