@@ -16,10 +16,12 @@ import sys
 import threading
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Protocol
 from weakref import WeakKeyDictionary
 
 import gevent
+from gevent import GreenletExit
 from gevent._hub_local import get_hub_if_exists, set_hub, set_loop
 from gevent.hub import Hub
 from gevent.monkey import get_original  # it patches nothing, it finds what a program has patched
@@ -138,6 +140,9 @@ class Ownership:
         if not loop.links and loop.is_ours and gevent.getcurrent().parent is None:
             del _loops[hub]
             hub.destroy(destroy_loop=True)
+            if not hub.dead:  # it has raised LoopExit, whose frames would keep it and the link for ever
+                with suppress(GreenletExit):
+                    hub.throw(GreenletExit)
 
     @property
     def is_inherited(self) -> bool:

@@ -15,7 +15,7 @@ import pytest
 from tests.e2e.harness import DEADLINE_S, Server, wait_until
 
 HEAD = """
-import asyncio, gevent, os, signal, sys, threading, time
+import asyncio, gc, gevent, os, signal, sys, threading, time
 from gchat.client import *
 port = int(sys.argv[1])
 """
@@ -342,6 +342,9 @@ ends_at = time.monotonic() + 10
 while count() != before and time.monotonic() < ends_at:
     time.sleep(0.05)
 print(len(failed), before, count())
+kept.clear()
+gc.collect()
+assert not [each for each in gc.get_objects() if isinstance(each, Link)], "links that nobody can reach are kept"
 with connect(port=port) as chat:
     while True:
         asked = chat.who()
