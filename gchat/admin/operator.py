@@ -85,12 +85,16 @@ class Ban(Struct, frozen=True):
     until: str = ""  # RFC 3339; "": permanent
 
 
+#: What a message is: said, an action (/me), or a new topic, which is empty if it was cleared.
+Kind = Literal["said", "acted", "topic"]
+
+
 class StoredMessage(Struct, frozen=True, rename={"from_": "from"}):
     """One message of a room's history."""
 
     seq: int
     time: str
-    kind: Literal["said", "acted", "topic"]
+    kind: Kind
     from_: str
     text: str
 
@@ -124,6 +128,7 @@ class Message(Happened, frozen=True, rename={"from_": "from"}):
 
     room: str
     seq: int
+    kind: Kind
     from_: str
     text: str
 

@@ -42,6 +42,13 @@ function span(seconds) {
   return `${Math.floor(s / 86400)} d ${Math.floor((s % 86400) / 3600)} h`;
 }
 
+/** What stands before a message’s text, as in the plain dialect. */
+function whoOf(kind, from, text) {
+  if (kind === "acted") return `* ${from}`;
+  if (kind === "topic") return text ? `> ${from} set the topic:` : `> ${from} cleared the topic`;
+  return `[${from}]`;
+}
+
 /** The host of "192.0.2.1:5" or "[2001:db8::1]:5". */
 const hostOf = (address) => address.replace(/^\[?(.*?)\]?:\d+$/, "$1");
 
@@ -257,7 +264,7 @@ const users = new Table("users", {
   step: narrow ? 40 : 200,
   sort: { column: "Lag", down: true }, // users in trouble come first
   columns: [
-    { name: "Nick", value: (user) => user.nick, mood: (user) => (user.nick === user.address ? "quiet" : "") },
+    { name: "Nick", value: (user) => user.nick, brief: true, mood: (user) => (user.nick === user.address ? "quiet" : "") },
     { name: "Address", value: (user) => user.address, brief: true, secret: true },
     { name: "Room", value: (user) => user.room, brief: true },
     { name: "Dialect", value: (user) => user.dialect },
@@ -350,8 +357,8 @@ function drawServer(server, history) {
 
 const feed = {
   waiting: [],
-  add(kind, who, text) {
-    this.waiting.push([new Date(), kind, who, text]);
+  add(kind, who, text, at = new Date()) {
+    this.waiting.push([at, kind, who, text]);
     if (this.waiting.length > FEED_LINES) this.waiting.shift(); // newer lines would push it out anyway
   },
   /** Removes the messages, which a token has shown. */
@@ -367,6 +374,54 @@ const feed = {
       list.prepend(line);
     }
     while (list.children.length > FEED_LINES) list.lastChild.remove();
+  },
+};
+
+/** The messages of Activity: each once and in order, also those said while the stream was being opened. */
+const talk = {
+  told: null, // the number of each room’s last message in Activity, or before it began; null without a token
+  latest: new Map(), // the number of the last message in the rooms that are being read
+
+  /** Begins with the messages after the last ones of these rooms. */
+  begin(all) {
+    this.told = new Map(all.map(({ name, seq }) => [name, seq]));
+  },
+
+  end() {
+    this.told = null;
+    feed.forget();
+  },
+
+  hear(message) {
+    const { room, seq } = message;
+    if (!this.told) return;
+    if (seq === (this.told.get(room) ?? 0) + 1) this.show(message);
+    else this.reach(room, seq);
+  },
+
+  /** Shows a room’s messages up to number `seq`: reads what no stream has told. */
+  async reach(room, seq) {
+    const { told } = this;
+    if (seq <= (told.get(room) ?? 0)) return;
+    const isReading = this.latest.has(room);
+    this.latest.set(room, Math.max(seq, this.latest.get(room) ?? 0));
+    if (isReading) return;
+    try {
+      for (let last; (last = this.latest.get(room)) > (told.get(room) ?? 0);) {
+        const after = Math.max(told.get(room) ?? 0, last - FEED_LINES);
+        const { messages } = await read(`rooms/${encodeURIComponent(room)}/messages?after=${after}&limit=${FEED_LINES}`);
+        if (told !== this.told) return; // it was locked meanwhile, or the server restarted
+        for (const message of messages) if (message.seq > (told.get(room) ?? 0)) this.show({ ...message, room });
+        told.set(room, Math.max(last, told.get(room) ?? 0));
+      }
+    } catch { /* the next /status has the room again */ } finally {
+      this.latest.delete(room);
+    }
+  },
+
+  show({ room, seq, kind, from, text, time }) {
+    this.told.set(room, seq);
+    feed.add("message", `${room} ${whoOf(kind, from, text)}`, text, time ? new Date(time) : new Date());
   },
 };
 
@@ -407,10 +462,15 @@ async function refresh() {
   const bearer = token;
   const [status, banned] = await Promise.all([read("status"), token ? read("bans") : { bans: [] }]);
   if (began < seen.began || bearer !== token) return; // there is a later answer, or will be
-  if (seen.server && seen.server.started !== status.server.started) say("The server was restarted.");
+  const isAnother = seen.server && seen.server.started !== status.server.started;
+  if (isAnother) say("The server was restarted.");
   else if ($("state").dataset.state === "gone" && seen.server) say("The server answers again.");
   const { server, rooms: all, history, access } = status;
   grant(access.scope);
+  if (scope !== "none") {
+    if (!talk.told || isAnother) talk.begin(all);
+    for (const { name, seq } of all) talk.reach(name, seq);
+  }
   Object.assign(seen, { server, rooms: all, history, bans: banned.bans, at: began, began });
   seen.users = new Map(status.users.map((user) => [user.id, user]));
   seen.news = seen.news.filter(({ at }) => at >= began);
@@ -444,9 +504,7 @@ const happened = {
     learn(id, null);
     feed.add("left", nick, `left: ${reason}`);
   },
-  message({ room, from, text }) {
-    feed.add("message", `${room} [${from}]`, text);
-  },
+  message: (message) => talk.hear(message),
   counters(counters) {
     seen.server = counters;
     seen.at = performance.now();
@@ -568,7 +626,8 @@ function askToken() {
   open("token-dialog", {}, async (entered) => {
     const bearer = entered.token.trim();
     if (!/^[!-~]+$/.test(bearer)) throw new Error("Not a token: a token is one word of ASCII.");
-    const { access } = await read("status", { bearer });
+    const { access, rooms: all } = await read("status", { bearer });
+    talk.begin(all);
     token = bearer;
     remember(token);
     grant(access.scope);
@@ -582,7 +641,7 @@ function lock() {
   remember("");
   seen.bans = [];
   view.close();
-  feed.forget();
+  talk.end();
   grant("none");
 }
 
@@ -704,9 +763,9 @@ const view = {
 
   line({ time, kind: what, from, text }) {
     const line = make("li", "", { class: what });
-    const who = { said: `[${from}]`, acted: `* ${from}`, topic: `> ${from} set the topic:` }[what];
-    line.append(make("time", isToday(new Date(time)) ? clock(new Date(time)) : moment(time), { datetime: time }), " ", make("bdi", who, { class: "who" }), " ");
-    line.append(make("bdi", text));
+    const at = new Date(time);
+    line.append(make("time", isToday(at) ? clock(at) : moment(time), { datetime: time }), " ");
+    line.append(make("bdi", whoOf(what, from, text), { class: "who" }), " ", make("bdi", text));
     return line;
   },
 };

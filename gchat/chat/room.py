@@ -11,13 +11,14 @@ from gchat.protocol.errors import Code, Refusal
 class Room:
     """A room stays when its last member leaves, until its place is needed, because its history may be wanted again."""
 
-    __slots__ = ("members", "name", "network", "topic", "topic_by")
+    __slots__ = ("members", "name", "network", "topic", "topic_by", "topic_wanted")
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.network = ""  # of the user who opened it
         self.members: dict[int, Session] = {}  # by session id, in the order in which they came
         self.topic = ""
+        self.topic_wanted = ""  # what a user has asked to set it to; the log has it a moment later
         self.topic_by = ""
 
     def is_empty_without(self, user: Session) -> bool:

@@ -105,6 +105,9 @@ def _topic(_registry: Registry, session: Session, command: commands.Topic, _now:
         return [Deliver(session.id, events.TopicIs(room.topic, room.topic_by, command.id))]
     if len(command.text) > MAX_TOPIC:
         raise Refusal(Code.BAD_COMMAND, f"Topic too long: {len(command.text):,} characters, the limit is {MAX_TOPIC}")
+    if not (command.text or room.topic or room.topic_wanted):  # there is nothing to clear
+        return [Deliver(session.id, events.TopicIs("", "", command.id))]
+    room.topic_wanted = command.text
     published = _published(session, events.TopicSet(session.name, command.text, command.id))
     if command.id:
         return [published]  # its acknowledgement is the answer

@@ -28,13 +28,19 @@ MAX_QUEUED = 1000
 
 
 class ConnectFailed(GchatError, ConnectionError):
-    """There is no connection. `final`: another attempt would fail likewise. `is_plain`: a PlainLink might work."""
+    """There is no connection. `final`: another attempt would fail likewise. `is_plain`: a PlainLink might work.
 
-    def __init__(self, address: str, reason: str, *, final: bool = False, is_plain: bool = False) -> None:
+    `is_absent`: no server listens there.
+    """
+
+    def __init__(
+        self, address: str, reason: str, *, final: bool = False, is_plain: bool = False, is_absent: bool = False
+    ) -> None:
         super().__init__(f"cannot connect to {address}: {reason}")
         self.reason = reason
         self.final = final
         self.is_plain = is_plain
+        self.is_absent = is_absent
 
 
 class NotGranted(ConnectFailed):
@@ -379,7 +385,8 @@ class Keeper(Generic[NoticeT]):
         except ConnectFailed:
             raise
         except (OSError, ValueError, OverflowError, RuntimeError) as error:
-            raise ConnectFailed(self.address, reason_of(error)) from None
+            is_absent = isinstance(error, ConnectionRefusedError | FileNotFoundError)
+            raise ConnectFailed(self.address, reason_of(error), is_absent=is_absent) from None
 
     def _hang_up(self) -> None:
         self._let_go()

@@ -1,7 +1,8 @@
 """Keys and pastes, parsed from the text that a terminal sends. Knows no screen, no descriptor and no clock.
 
 A terminal sends more than keys: answers to queries, focus events, sequences of other protocols. Whatever is not a key
-is swallowed, so that none of it ends up in a message.
+is swallowed, so that none of it ends up in a message. prompt_toolkit inserts the data of a key that nothing binds: so
+only a character has data, and a key such as Ctrl+F1 has none.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ _TYPED = re.compile(r"(?:\x1b[\r\n\t]|[^\r\n\t])*")  # Alt+Enter is not Enter
 #: Keys of the modern protocols: CSI code ; modifiers u, and CSI 27 ; modifiers ; code ~.
 _CSI_U = re.compile(r"\x1b\[(\d+)(?::\d*)*(?:;(\d*)(?::(\d+))?)?(?:;[\d:]*)?u\Z")
 _MODIFIED = re.compile(r"\x1b\[27;(\d+);(\d+)()~\Z")
-_SHIFT, _ALT, _CTRL = 1, 2, 4
+_SHIFT, _ALT, _CTRL, _SUPER_HYPER_META = 1, 2, 4, 8 | 16 | 32
 _KEY_RELEASED = "3"
 _NAMED_CODES = {8: "\x7f", 9: "\t", 10: "\r", 13: "\r", 27: "\x1b", 127: "\x7f", 57414: "\r"}
 _KEYPAD = dict(zip(range(57399, 57417), "0123456789./*-+\r=,", strict=True))
@@ -170,8 +171,8 @@ def _sequence(sequence: str) -> Iterator[KeyPress]:
     """Yield the keys of a sequence; none if it is not a key."""
     known = ANSI_SEQUENCES.get(sequence)
     if known is not None and known != Keys.BracketedPaste:
-        for at, key in enumerate(known if isinstance(known, tuple) else (known,)):
-            yield KeyPress(key, sequence if at == 0 else "")
+        for key in known if isinstance(known, tuple) else (known,):
+            yield KeyPress(key, "")
     elif found := _CSI_U.match(sequence):
         code, modifiers, event = found.groups(default="")
         if event != _KEY_RELEASED:
@@ -181,7 +182,7 @@ def _sequence(sequence: str) -> Iterator[KeyPress]:
 
 
 def _character(code: int, modifiers: int) -> Iterator[KeyPress]:
-    """Yield the keys that a traditional terminal would send for a character with modifiers."""
+    """Yield the keys that a traditional terminal would send for a character with modifiers; none if it has no such."""
     char = _NAMED_CODES.get(code) or _KEYPAD.get(code) or (chr(code) if _is_character(code) else "")
     if modifiers & _SHIFT and char == "\t":
         yield KeyPress(Keys.BackTab, "")
@@ -190,7 +191,9 @@ def _character(code: int, modifiers: int) -> Iterator[KeyPress]:
         char = char.upper()
     if modifiers & _CTRL and (char == " " or "@" <= char.upper() <= "_"):
         char = chr(ord(char.upper()) & 0x1F)
-    if char and modifiers & _ALT:
+    if modifiers & _SUPER_HYPER_META or (modifiers & _CTRL and char.isprintable()):
+        return
+    if modifiers & _ALT:
         yield from _key("\x1b")
     yield from _key(char)
 

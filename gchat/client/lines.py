@@ -32,7 +32,8 @@ from gchat.client.plain_link import PlainLink, PlainNotice
 from gchat.client.render import json_text, lost_text, plain_text
 from gchat.client.typed import Typed
 from gchat.protocol import wire
-from gchat.protocol.errors import LineTooLong
+from gchat.protocol.errors import Refusal
+from gchat.protocol.slash import without_commands
 from gchat.protocol.text import printable
 
 READ_BYTES = 65536
@@ -82,6 +83,8 @@ def complain(message: str) -> None:
 
 def failure_text(failure: ConnectFailed) -> str:
     """Return what failed, with a hint where there is one."""
+    if failure.is_absent:
+        return f"{failure}; is the server running? Start it with gchat-server, or wait for it with --wait"
     return f"{failure}; try --plain" if failure.is_plain else str(failure)
 
 
@@ -234,7 +237,10 @@ class _Pipes:
             is_last = not _ready(0, select.POLLIN)
             self._ask_all(self._chat, *self._typed.take(text, self._reply_to, is_last=is_last))
         elif isinstance(self._chat, Link):
-            self._ask(self._chat, wire.Say(text=text))
+            try:
+                self._ask(self._chat, wire.Say(text=without_commands(text)))
+            except Refusal as refusal:
+                self._fail(refusal.message)
         else:
             while not self._chat.connected and not self._chat.over:
                 gevent.sleep(0.1)  # a plain link keeps nothing: a line waits here for a connection
@@ -259,10 +265,7 @@ class _Pipes:
             case None:
                 pass
             case _:
-                try:
-                    chat.ask(action)
-                except LineTooLong as refusal:
-                    self._fail(refusal.message)
+                chat.ask(action)
 
     def _wait_for_silence(self) -> None:
         ends_at = time.monotonic() + LAST_S

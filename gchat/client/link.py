@@ -90,41 +90,43 @@ class Link(Exchange):
         """Say something in the room."""
         return self.ask(wire.Say(text=text), timeout_s)
 
-    def act(self, text: str) -> str:
+    def act(self, text: str, timeout_s: float | None = None) -> str:
         """Say what you do: /me."""
-        return self.ask(wire.Act(text=text))
+        return self.ask(wire.Act(text=text), timeout_s)
 
-    def tell(self, to: str, text: str) -> str:
+    def tell(self, to: str, text: str, timeout_s: float | None = None) -> str:
         """Say something to one user only."""
-        return self.ask(wire.Tell(to=to, text=text))
+        return self.ask(wire.Tell(to=to, text=text), timeout_s)
 
-    def take_nick(self, name: str) -> str:
+    def take_nick(self, name: str, timeout_s: float | None = None) -> str:
         """Ask to be called `name`: Named follows, or Refused."""
-        return self.ask(wire.Nick(nick=name))
+        return self.ask(wire.Nick(nick=name), timeout_s)
 
-    def join(self, room: str) -> str:
+    def join(self, room: str, timeout_s: float | None = None) -> str:
         """Go to another room. After a visit before, what was said since then is told first."""
-        return self.ask(wire.Join(room=room))
+        return self.ask(wire.Join(room=room), timeout_s)
 
-    def topic(self, text: str | None = None) -> str:
+    def topic(self, text: str | None = None, timeout_s: float | None = None) -> str:
         """Set the room's topic, or clear it with ""; without a text, ask for it."""
-        return self.ask(wire.Topic(text=text))
+        return self.ask(wire.Topic(text=text), timeout_s)
 
-    def who(self) -> str:
+    def who(self, timeout_s: float | None = None) -> str:
         """Ask who is in the room: Users follows."""
-        return self.ask(wire.Who())
+        return self.ask(wire.Who(), timeout_s)
 
-    def rooms(self) -> str:
+    def rooms(self, timeout_s: float | None = None) -> str:
         """Ask which rooms there are: RoomList follows."""
-        return self.ask(wire.Rooms())
+        return self.ask(wire.Rooms(), timeout_s)
 
-    def history(self, before: int | None = None, after: int | None = None, limit: int = 100) -> str:
+    def history(
+        self, before: int | None = None, after: int | None = None, limit: int = 100, timeout_s: float | None = None
+    ) -> str:
         """Ask for a Page of old messages: the last ones, those before a number, or those after one."""
-        return self.ask(wire.History(before=before, after=after, limit=limit))
+        return self.ask(wire.History(before=before, after=after, limit=limit), timeout_s)
 
-    def search(self, text: str, limit: int = 20) -> str:
+    def search(self, text: str, limit: int = 20, timeout_s: float | None = None) -> str:
         """Ask for old messages that have all these words: Found follows."""
-        return self.ask(wire.Search(text=text, limit=limit))
+        return self.ask(wire.Search(text=text, limit=limit), timeout_s)
 
     def wait_acked(self, timeout_s: float | None = None) -> bool:
         """Wait until everything that was asked is answered; return whether it is. `refused` is the last refusal."""

@@ -24,9 +24,10 @@ if TYPE_CHECKING:
 def _parser() -> argparse.ArgumentParser:
     parser = Parser(
         prog="gchat-client",
-        description="Talk in a chat room, on a terminal or in a pipe. In a pipe each line of stdin is a message. "
-        "Nothing is said until --nick and --room are granted, and nothing is printed but errors, on stderr; --listen, "
-        "--json and --plain print what others say. The exit code is 0 if the server has acknowledged every line.",
+        description="Talk in a chat room, on a terminal or in a pipe. In a pipe each line of stdin is a message; a "
+        "line that is a command, such as /who, is refused, and //who says /who. Nothing is said until --nick and "
+        "--room are granted, and nothing is printed but errors, on stderr; --listen, --json and --plain print what "
+        "others say. The exit code is 0 if the server has acknowledged every line.",
         epilog="On a terminal, /help shows what you can type. A token in $XDG_STATE_HOME/gchat brings you back under "
         "your nick after a crash. NO_COLOR in the environment does the same as --no-color.",
         allow_abbrev=False,
@@ -37,14 +38,14 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--nick-suffix", action="store_true", help="if NAME is taken, try NAME-2, NAME-3 and so on")
     parser.add_argument("--room", metavar="ROOM", help="start in ROOM")
     parser.add_argument("--forget", action="store_true", help="on a terminal: start as a new user, forget the token")
-    parser.add_argument("--plain", action="store_true", help="speak lines of text, to servers of any kind")
+    parser.add_argument("--plain", action="store_true", help="exchange lines of plain text, with any line-based server")
     parser.add_argument("--wait", action="store_true", help="wait for a server that is not there yet")
     parser.add_argument(
-        "--listen", action="store_true", help="in a pipe: print what is said, also after stdin has ended"
+        "--listen", action="store_true", help="in a pipe: print what others say, even after stdin has ended"
     )
-    parser.add_argument("--json", action="store_true", help="print events as JSON objects, one a line")
-    parser.add_argument("--no-color", action="store_true", help="no colours")
-    parser.add_argument("--vi", action="store_true", help="edit with the keys of vi")
+    parser.add_argument("--json", action="store_true", help="print events as JSON objects, one per line")
+    parser.add_argument("--no-color", action="store_true", help="do not use colours")
+    parser.add_argument("--vi", action="store_true", help="use vi's editing keys")
     parser.add_argument("--version", action="version", version=f"gchat-client {__version__}")
     return parser
 

@@ -4,22 +4,27 @@ A link's socket and greenlets live on the event loop of one thread. So:
 1. A link is used from the thread that connected it. From another thread, and in a forked child, it raises LinkMisused.
 2. A forked child closes its copy of each connection, without a word to the server: the parent goes on with it.
 3. At the end of the interpreter open links are closed, and what may not have been said is a warning.
-4. A thread that had no event loop before its first link has none after its last one: no descriptor and no thread is
-   left.
+4. At the end of a thread its open links are closed likewise. A thread that had no event loop before its first link has
+   none after its last one: no descriptor and no thread is left.
 """
 
 from __future__ import annotations
 
 import atexit
 import os
+import sys
 import threading
 import warnings
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Protocol
 from weakref import WeakKeyDictionary
 
 import gevent
-from gevent._hub_local import get_hub_if_exists
+from gevent import GreenletExit
+from gevent._hub_local import get_hub_if_exists, set_hub, set_loop
 from gevent.hub import Hub
+from gevent.monkey import get_original  # it patches nothing, it finds what a program has patched
 
 from gchat.protocol.errors import GchatError
 
@@ -52,7 +57,7 @@ class Owned(Protocol):
     address: str
     ownership: Ownership
 
-    def close(self) -> None:
+    def close(self, timeout_s: float | None = None) -> None:
         """Say what is owed and let go of everything. Raises Unacknowledged."""
 
     def abandon(self) -> None:
@@ -65,6 +70,12 @@ class Owned(Protocol):
         """Return why the server refused what was said, if the program has not been told."""
 
 
+#: How long the end of a thread may wait for each of its links.
+THREAD_END_S = 2.0
+
+_native_id = get_original("_thread", "get_native_id")
+
+
 class _Loop:
     """What is known of one thread's event loop: its open links, and whether it came with them."""
 
@@ -75,6 +86,31 @@ class _Loop:
 
 # A thread is known by its hub: with gevent's monkey-patching, threading's own identities are those of greenlets.
 _loops: WeakKeyDictionary[Hub, _Loop] = WeakKeyDictionary()
+
+
+class _ThreadEnd:
+    """Closes the links of a native thread at its end, when the interpreter drops the thread's local values."""
+
+    def __init__(self, hub: Hub) -> None:
+        self._hub = hub
+        self._owner = os.getpid(), _native_id()
+
+    def __del__(self, is_finalizing: Callable[[], bool] = sys.is_finalizing) -> None:
+        if is_finalizing():  # see 3; the names of this module may be gone
+            return
+        loop = _loops.get(self._hub)
+        if not loop or not loop.links or self._owner != (os.getpid(), _native_id()):
+            return
+        set_hub(self._hub)  # gevent's own local values may be gone already
+        set_loop(self._hub.loop)
+        for link in list(loop.links):
+            _close(link, THREAD_END_S)
+        set_hub(None)  # type: ignore[arg-type]
+        set_loop(None)  # type: ignore[arg-type]
+
+
+# Not threading's: with gevent's monkey-patching that one ends with a greenlet.
+_of_thread = get_original("_thread", "_local")()
 
 
 class Ownership:
@@ -90,6 +126,7 @@ class Ownership:
         was_there = get_hub_if_exists() is not None
         self._hub = hub = gevent.get_hub()
         if hub not in _loops:
+            _of_thread.end = _ThreadEnd(hub)
             _loops[hub] = _Loop(is_ours=not was_there and not hub.loop.default)  # the default one is the main thread's
         _loops[hub].links.add(link)
 
@@ -103,6 +140,9 @@ class Ownership:
         if not loop.links and loop.is_ours and gevent.getcurrent().parent is None:
             del _loops[hub]
             hub.destroy(destroy_loop=True)
+            if not hub.dead:  # it has raised LoopExit, whose frames would keep it and the link for ever
+                with suppress(GreenletExit):
+                    hub.throw(GreenletExit)
 
     @property
     def is_inherited(self) -> bool:
@@ -142,15 +182,20 @@ def _end_in_child() -> None:
 
 def _end_with_interpreter() -> None:
     for link in [link for loop in list(_loops.values()) for link in loop.links]:
-        try:
-            link.ownership.check()
-            link.close()
-        except LinkMisused:  # of another thread, which nobody can ask any more
-            texts, refusals = link.unacknowledged(), link.untold()
-            if texts or refusals:
-                warnings.warn(str(Unacknowledged(link.address, texts, refusals)), RuntimeWarning, stacklevel=1)
-        except Unacknowledged as error:
-            warnings.warn(str(error), RuntimeWarning, stacklevel=1)
+        _close(link)
+
+
+def _close(link: Owned, timeout_s: float | None = None) -> None:
+    """Close a link that the program has left open; what may not have been said is a warning."""
+    try:
+        link.ownership.check()
+        link.close(timeout_s)
+    except LinkMisused:  # of another thread, which nobody can ask any more
+        texts, refusals = link.unacknowledged(), link.untold()
+        if texts or refusals:
+            warnings.warn(str(Unacknowledged(link.address, texts, refusals)), RuntimeWarning, stacklevel=1)
+    except Unacknowledged as error:
+        warnings.warn(str(error), RuntimeWarning, stacklevel=1)
 
 
 os.register_at_fork(after_in_child=_end_in_child)

@@ -47,8 +47,18 @@ class PlainLink(Keeper[PlainNotice]):
     #: What stands unterminated for so long is a line: it waits for an answer.
     prompt_s = 0.2
 
-    def __init__(self, host: str = "127.0.0.1", port: int = 8888, *, wait: bool = False, listen: bool = True) -> None:
+    def __init__(
+        self,
+        host: str = "127.0.0.1",
+        port: int = 8888,
+        *,
+        wait: bool = False,
+        listen: bool = True,
+        timeout_s: float | None = None,
+    ) -> None:
         super().__init__(host, port, listen=listen)
+        if timeout_s is not None:
+            self.connect_s = timeout_s
         self._decoder = LineDecoder(MAX_LINE_BYTES)
         self._speaking = BoundedSemaphore()  # one greenlet at a time may write to a socket
         self._was_lost = False

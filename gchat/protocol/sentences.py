@@ -117,7 +117,7 @@ def slowed(messages_per_s: float, bytes_per_s: float = 0.0, *, together: bool = 
     lines = f"{messages_per_s:g} line{'' if messages_per_s == 1 else 's'}"
     each = f"{bytes_per_s:,.0f} bytes" if bytes_per_s else lines
     senders = "Users from your address send" if together else "You send"
-    return f"{senders} faster than {each} a second: the server reads you more slowly, nothing is lost"
+    return f"{senders} faster than {each} a second; your lines are delayed, none is lost"
 
 
 def skipped(first: int, last: int) -> str:
@@ -130,6 +130,11 @@ def skipped(first: int, last: int) -> str:
 def unknown_command(name: str) -> str:
     """Return that a command does not exist, and what to type."""
     return f"Unknown command /{name}; type /help for the list, or //{name} to say it"
+
+
+def not_a_place_for_commands(name: str) -> str:
+    """Return that a line of a pipe is a command and was not said, and what to write."""
+    return f"Not sent: /{name} is a command, and commands do not work in a pipe; to say the line, begin it with //"
 
 
 def usage(problem: str, how: str) -> str:

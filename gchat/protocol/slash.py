@@ -134,14 +134,39 @@ def parse(line: str) -> commands.Command | None:
     """
     if is_blank(line):
         return None
-    slash = _SLASH.search(line)
-    if slash is None or not is_blank(line[: slash.start()]):
+    behind = _behind_slash(line)
+    if behind is None:
         return commands.Say((line,))
-    line = line[slash.end() :]
-    if _SLASH.match(line):  # two slashes say one
-        return commands.Say((line,))
-    name, rest = _NAME_AND_REST.fullmatch(line).groups()  # type: ignore[union-attr]  # it matches any text
+    if _SLASH.match(behind):  # two slashes say one
+        return commands.Say((behind,))
+    name, rest = _name_and_rest(behind)
     return _parse_command(name, "" if is_blank(rest) else rest.strip())
+
+
+def without_commands(line: str) -> str:
+    """Return what a line says where no commands are carried out: its text, with one slash for two at its beginning.
+
+    Raises Refusal if the line is one of the commands: it may be private, or not meant to be said.
+    """
+    behind = _behind_slash(line)
+    if behind is None:
+        return line
+    if _SLASH.match(behind):
+        return behind
+    if found := SLASHES.get(_folded(_name_and_rest(behind)[0])):
+        raise Refusal(Code.BAD_COMMAND, sentences.not_a_place_for_commands(found.name))
+    return line
+
+
+def _behind_slash(line: str) -> str | None:
+    """Return what follows a slash that is the first visible character, None if it is not a slash."""
+    slash = _SLASH.search(line)
+    return None if slash is None or not is_blank(line[: slash.start()]) else line[slash.end() :]
+
+
+def _name_and_rest(behind: str) -> tuple[str, str]:
+    name, rest = _NAME_AND_REST.fullmatch(behind).groups()  # type: ignore[union-attr]  # it matches any text
+    return name, rest
 
 
 def _parse_command(name: str, arguments: str) -> commands.Command:

@@ -264,7 +264,7 @@ class Refused(Event, frozen=True):
 
 
 class Slowed(Event, frozen=True):
-    """You send faster than this, so the server reads you more slowly; nothing is lost."""
+    """You send faster than this, so your lines are delayed; none is lost."""
 
     messages_per_s: float
 

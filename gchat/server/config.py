@@ -42,7 +42,7 @@ class ServerSection(Struct, forbid_unknown_fields=True):
     ] = "127.0.0.1"
     port: Annotated[int, Meta(ge=0, le=65535, description="the TCP port; 0 takes a free one")] = 8888
     mode: Annotated[
-        str, _MODE, Meta(description='the file mode of the Unix socket, such as "0660"; empty: as the umask says')
+        str, _MODE, Meta(description='the file mode of the Unix socket, such as "0660"; empty: set by the umask')
     ] = ""
     group: Annotated[
         str, Meta(description="the group of the Unix socket, by name or number; empty: the server's own")
@@ -81,7 +81,7 @@ class AdminSection(Struct, forbid_unknown_fields=True):
         Meta(ge=-1, le=65535, description="the TCP port; 0 takes a free one; -1: the port of the chat, plus 1"),
     ] = -1
     mode: Annotated[
-        str, _MODE, Meta(description='the file mode of the Unix socket, such as "0660"; empty: as the umask says')
+        str, _MODE, Meta(description='the file mode of the Unix socket, such as "0660"; empty: set by the umask')
     ] = ""
     group: Annotated[
         str, Meta(description="the group of the Unix socket, by name or number; empty: the server's own")
@@ -111,8 +111,7 @@ class LimitsSection(Struct, forbid_unknown_fields=True):
         float,
         Meta(
             ge=0,
-            description="lines a second from one user; a faster sender is read more slowly and loses nothing; "
-            "0: no rate limit at all",
+            description="lines a second from one user; faster ones are delayed, not lost; 0: no rate limit at all",
         ),
     ] = 5.0
     burst: Annotated[int, Meta(ge=1, description="lines that may come at once before messages_per_s applies")] = 40
@@ -160,8 +159,8 @@ class LimitsSection(Struct, forbid_unknown_fields=True):
     presence_quiet_above: Annotated[
         int, Meta(ge=0, description="members; a larger room is not told of users who enter and leave")
     ] = 500
-    max_rooms: Annotated[int, Meta(ge=1, le=1000000, description="rooms at a time")] = 1000
-    nick_max: Annotated[int, Meta(ge=1, le=100, description="characters in a nick")] = 32
+    max_rooms: Annotated[int, Meta(ge=1, le=1000000, description="the largest number of rooms")] = 1000
+    nick_max: Annotated[int, Meta(ge=1, le=100, description="the longest nick, in characters")] = 32
 
     def rates(self) -> tuple[Rates, Rates]:
         """Return how fast a user may send, and all users of a network together."""
@@ -176,9 +175,7 @@ class HistorySection(Struct, forbid_unknown_fields=True):
 
     store: Annotated[
         Literal["sqlite", "memory"],
-        Meta(
-            description='"sqlite": all of it, in a file; "memory": the last room_log_bytes of each room, until the stop'
-        ),
+        Meta(description='"sqlite": all of it, in a file; "memory": the last room_log_bytes of each room, not on disk'),
     ] = "sqlite"
     path: Annotated[str, Meta(description="the database file, created if missing; empty: in the state directory")] = ""
     sync: Annotated[
@@ -198,7 +195,7 @@ class LogSection(Struct, forbid_unknown_fields=True):
     level: Annotated[
         Literal["debug", "info", "warning", "error"], Meta(description="debug, info, warning or error")
     ] = "info"
-    format: Annotated[Literal["text", "json"], Meta(description="text, or json: one object a line")] = "text"
+    format: Annotated[Literal["text", "json"], Meta(description="text, or json: one object per line")] = "text"
 
 
 class Config(Struct, forbid_unknown_fields=True):

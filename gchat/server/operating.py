@@ -8,7 +8,7 @@ import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import gevent
 from gevent.event import AsyncResult
@@ -80,8 +80,9 @@ class Operating:
     def shown(self, room: str, event: events.Event) -> None:
         """Tell the event streams what was said."""
         if self._tells and isinstance(event, events.Record):
-            for number, (_, said) in enumerate(_texts(event.message), event.seq):
-                self._tell(seen.Message(room, number, text.printable(event.message.name), text.printable(said)))
+            name = text.printable(event.message.name)
+            for number, (kind, said) in enumerate(_texts(event.message), event.seq):
+                self._tell(seen.Message(room, number, kind, name, text.printable(said)))
 
     def _tell(self, happened: seen.Happened) -> None:
         for tell in list(self._tells):
@@ -341,7 +342,7 @@ class Operating:
             raise NotPossible(f"The text is too long; at most {most:,} bytes are accepted")
 
 
-def _texts(message: events.Message) -> list[tuple[Literal["said", "acted", "topic"], str]]:
+def _texts(message: events.Message) -> list[tuple[seen.Kind, str]]:
     """Return the kind and the text of each of a record's messages."""
     if isinstance(message, events.Said):
         return [("said", said) for said in message.texts]

@@ -25,6 +25,7 @@ from gchat.admin.operator import (
     Histogram,
     HistoryInfo,
     Joined,
+    Kind,
     Left,
     Measures,
     Message,
@@ -96,13 +97,13 @@ class FakeOperator:
         self.closed[reason] = self.closed.get(reason, 0) + 1
         self._tell(Left(user=user, nick=gone.nick, reason=reason))
 
-    def says(self, nick: str, text: str, room: str = "lobby") -> int:
-        """Have something said."""
+    def says(self, nick: str, text: str, room: str = "lobby", kind: Kind = "said") -> int:
+        """Have something said, done or set."""
         seq = len(self.log[room]) + 1
         now = _rfc3339(time.time())
-        self.log[room].append(StoredMessage(seq=seq, time=now, kind="said", from_=nick, text=text))
+        self.log[room].append(StoredMessage(seq=seq, time=now, kind=kind, from_=nick, text=text))
         self.deliveries += len(self.users_online)
-        self._tell(Message(room=room, seq=seq, from_=nick, text=text))
+        self._tell(Message(room=room, seq=seq, kind=kind, from_=nick, text=text))
         return seq
 
     def changes(self, user: int, **fields: object) -> None:

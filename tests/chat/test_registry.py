@@ -185,6 +185,13 @@ def test_a_cleared_topic_is_nobodys() -> None:
     assert talk.asks(1, commands.Topic()) == [Deliver(1, events.TopicIs("", ""))]
 
 
+@pytest.mark.parametrize("id_", ["", "t1"])
+def test_clearing_a_topic_that_is_not_there_is_told_to_the_user_alone(id_: str) -> None:
+    talk = Talk(users=2)
+
+    assert talk.asks(1, commands.Topic("", id=id_)) == [Deliver(1, events.TopicIs("", "", id_))]
+
+
 def test_a_private_message_goes_to_its_reader_alone_in_any_case_and_width() -> None:
     talk = Talk(users=2)
     talk.asks(2, commands.Nick("Bob"))

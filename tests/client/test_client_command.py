@@ -111,10 +111,24 @@ def test_a_word_through_a_pipe_is_said_and_the_command_ends(server: Server) -> N
 
 def test_lines_are_said_as_they_are(server: Server) -> None:
     with server.join(room="asis") as reader:
-        stdin = "/who\n\n  \n//x\r\n-1\n grüße 世界 \nlast".encode()
+        stdin = "/usr/bin/ls\n\n  \n//x\r\n-1\n grüße 世界 \n//who\nlast".encode()
         assert run(at(server, "--nick", "raw", "--room", "asis"), stdin).returncode == 0
-        for line in ("/who", "//x", "-1", " grüße 世界 ", "last"):
+        for line in ("/usr/bin/ls", "/x", "-1", " grüße 世界 ", "/who", "last"):
             assert reader.sees("[raw]") == f"[raw] {line}"
+
+
+def test_a_command_in_a_pipe_is_refused_and_not_said(server: Server) -> None:
+    with server.join(room="piped") as reader:
+        done = run(at(server, "--nick", "piper", "--room", "piped"), b"one\n/msg bob secret\n  /WHO\ntwo\n")
+        assert done.returncode == 1
+        hint = "is a command, and commands do not work in a pipe; to say the line, begin it with //"
+        assert done.stderr.decode().splitlines() == [
+            f"gchat-client: Not sent: /msg {hint}",
+            f"gchat-client: Not sent: /who {hint}",
+        ]
+        for line in ("one", "two"):
+            assert reader.sees("[piper]") == f"[piper] {line}"
+        assert b"secret" not in reader.received
 
 
 def test_what_is_no_utf8_becomes_replacement_characters(server: Server) -> None:
@@ -340,7 +354,8 @@ def test_a_server_that_is_not_there_is_one_line_and_exit_code_1() -> None:
         sock.bind(("127.0.0.1", 0))
         port = sock.getsockname()[1]
         done = run([*COMMAND, "127.0.0.1", str(port)])
-        assert_refused(done, 1, f"cannot connect to 127.0.0.1:{port}: connection refused")
+        hint = "is the server running? Start it with gchat-server, or wait for it with --wait"
+        assert_refused(done, 1, f"cannot connect to 127.0.0.1:{port}: connection refused; {hint}")
 
 
 @pytest.mark.parametrize("host", ["no such host", "a..b", "\x1b[2J", "x" * 300, "/nonexistent/socket"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from prompt_toolkit.input.ansi_escape_sequences import ANSI_SEQUENCES
 from prompt_toolkit.keys import Keys
 
 from gchat.client.keys import ENTER_OF_BURST, HOLD_S, PASTE_KEY_S, PASTE_QUIET_S, QUICK_S, KeyParser
@@ -74,6 +75,7 @@ def test_a_key_is_a_key(text: str, keys: list[str]) -> None:
         ("\x1b[13;5u", ["c-m"]),
         ("\x1b[13;3u", ["escape", "c-m"]),
         ("\x1b[27;5;13~", ["c-m"]),
+        ("ab\x1b[27;2;78~cd", ["a", "b", "N", "c", "d"]),
         ("\x1b[57414u", ["c-m"]),
         ("\x1b[99;5u", ["c-c"]),
         ("\x1b[99;69u", ["c-c"]),  # caps lock
@@ -86,7 +88,11 @@ def test_a_key_is_a_key(text: str, keys: list[str]) -> None:
         ("\x1b[97;2u", ["A"]),
         ("\x1b[97;3u", ["escape", "a"]),
         ("\x1b[32;5u", ["c-@"]),
-        ("\x1b[1092;5u", ["ф"]),
+        ("\x1b[1092;5u", []),  # Ctrl and a letter that has no control character
+        ("\x1b[49;5u", []),
+        ("\x1b[27;6;49~", []),
+        ("\x1b[97;9u", []),  # Super+A
+        ("\x1b[97;33u", []),  # Meta+A
         ("\x1b[57400u", ["1"]),
         ("\x1b[57441u", []),
         ("\x1b[97;1:3u", []),
@@ -97,6 +103,11 @@ def test_a_key_is_a_key(text: str, keys: list[str]) -> None:
 )
 def test_a_key_of_a_modern_protocol_is_the_key_of_old(sequence: str, keys: list[str]) -> None:
     assert names(sequence) == keys
+
+
+@pytest.mark.parametrize("sequence", [each for each in ANSI_SEQUENCES if each[:2] in ("\x1b[", "\x1bO")])
+def test_a_key_that_is_no_character_has_nothing_to_insert(sequence: str) -> None:
+    assert all(data == "" for _, data in pressed(sequence))
 
 
 @pytest.mark.parametrize(

@@ -749,6 +749,20 @@ def test_each_call_that_may_wait_takes_a_timeout(server: FakeServer) -> None:
             chat.say(str(number))
         with pytest.raises(TimedOut, match="256 requests are not answered: that one was not sent"):
             chat.say("one more", timeout_s=0.01)
+        calls: list[Callable[[], str]] = [
+            lambda: chat.act("waves", timeout_s=0.01),
+            lambda: chat.tell("bob", "psst", timeout_s=0.01),
+            lambda: chat.take_nick("bob", timeout_s=0.01),
+            lambda: chat.join("dev", timeout_s=0.01),
+            lambda: chat.topic("new", timeout_s=0.01),
+            lambda: chat.who(timeout_s=0.01),
+            lambda: chat.rooms(timeout_s=0.01),
+            lambda: chat.history(timeout_s=0.01),
+            lambda: chat.search("word", timeout_s=0.01),
+        ]
+        for call in calls:
+            with pytest.raises(TimedOut):
+                call()
         assert not chat.wait_acked(0.01)
         with pytest.raises(Unacknowledged, match="256 messages"):
             chat.close(0.01)

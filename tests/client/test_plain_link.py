@@ -198,3 +198,16 @@ def test_it_speaks_to_our_own_server_in_plain() -> None:
             assert Line("[bob] hello, alice") in hears(link, 2)
         bob.sees("< The user alice left")
         bob.sock.close()
+
+
+def test_a_server_that_accepts_nobody_takes_no_longer_than_the_timeout() -> None:
+    with blocking.create_server(("127.0.0.1", 0), backlog=0) as full:
+        port = full.getsockname()[1]
+        waiting = [blocking.socket() for _ in range(3)]
+        for sock in waiting:
+            sock.setblocking(False)
+            sock.connect_ex(("127.0.0.1", port))
+        with pytest.raises(ConnectFailed, match="timed out"):
+            PlainLink("127.0.0.1", port, timeout_s=0.05)
+        for sock in waiting:
+            sock.close()

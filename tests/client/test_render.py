@@ -96,7 +96,7 @@ LOOKS: list[tuple[Notice, list[str]]] = [
     (wire.Refused(code="name_taken", message="That name is taken"), ["> That name is taken"]),
     (
         wire.Slowed(messages_per_s=5),
-        ["> You send faster than 5 lines a second: the server reads you more slowly, nothing is lost"],
+        ["> You send faster than 5 lines a second; your lines are delayed, none is lost"],
     ),
     (wire.Closing(reason="The server is shutting down"), ["> The server is shutting down"]),
     (wire.Pong(id="x-1"), ["> pong"]),

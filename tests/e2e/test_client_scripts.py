@@ -15,7 +15,7 @@ import pytest
 from tests.e2e.harness import DEADLINE_S, Server, wait_until
 
 HEAD = """
-import asyncio, gevent, os, signal, sys, threading, time
+import asyncio, gc, gevent, os, signal, sys, threading, time
 from gchat.client import *
 port = int(sys.argv[1])
 """
@@ -318,12 +318,16 @@ chat.say("at last")
         assert b"from the child" not in reader.received
 
 
-def test_a_hundred_threads_that_connect_leave_no_descriptor_and_no_thread(server: Server) -> None:
-    script = """
+@pytest.mark.parametrize("way", ["closed", "left open", "kept"])
+def test_a_hundred_threads_that_connect_leave_no_descriptor_and_no_thread(server: Server, way: str) -> None:
+    script = f"""
+kept = []
 def work(number):
     try:
-        with connect("localhost", 1 if number % 10 == 0 else port, nick=f"thread{number}") as chat:
-            chat.say("hi")
+        chat = connect("localhost", 1 if number % 10 == 0 else port, nick=f"thread{{number}}")
+        chat.say("hi")
+        if {way == "closed"}: chat.close()
+        if {way == "kept"}: kept.append(chat)
     except ConnectFailed:
         failed.append(number)
 failed = []
@@ -338,7 +342,16 @@ ends_at = time.monotonic() + 10
 while count() != before and time.monotonic() < ends_at:
     time.sleep(0.05)
 print(len(failed), before, count())
+kept.clear()
+gc.collect()
+assert not [each for each in gc.get_objects() if isinstance(each, Link)], "links that nobody can reach are kept"
+with connect(port=port) as chat:
+    while True:
+        asked = chat.who()
+        if next(event for event in chat if getattr(event, "id", "") == asked).total == 2:
+            break
 """
+    heard = server.shown.count("] hi\n")
     with server.join() as reader:
         code, out, error = run(server, script)
         assert (code, error) == (0, "")
@@ -347,7 +360,48 @@ print(len(failed), before, count())
         before, after = counts[0].strip().split(") (")
         assert before.strip("()") == after.strip("()")
         assert reader.received.count(b"hi\n") <= 90
-        wait_until(lambda: server.shown.count("] hi\n") >= 90, "all of them were heard")
+        wait_until(lambda: server.shown.count("] hi\n") >= heard + 90, "all of them were heard")
+
+
+def test_a_thread_that_ends_with_a_link_to_a_server_that_stands_still_warns_and_ends(server: Server) -> None:
+    script = """
+def work():
+    chat = connect(port=port, nick="stuck")
+    os.kill(int(sys.argv[2]), signal.SIGSTOP)
+    chat.say("perhaps")
+thread = threading.Thread(target=work)
+thread.start()
+thread.join()
+os.kill(int(sys.argv[2]), signal.SIGCONT)
+print("went on")
+"""
+    with Script(server, script, str(server.pid)) as process:
+        code, out, error = process.ends()
+    assert (code, out) == (0, "went on\n")
+    assert "RuntimeWarning: 1 message was not acknowledged by 127.0.0.1" in error
+    assert "Traceback" not in error
+
+
+def test_a_fork_while_another_thread_has_a_link_leaves_that_link_alone(server: Server) -> None:
+    script = """
+def work():
+    chat = connect(port=port, nick="worker")
+    ready.set()
+    forked.wait()
+    chat.say("after the fork")
+ready, forked = threading.Event(), threading.Event()
+thread = threading.Thread(target=work)
+thread.start()
+ready.wait()
+pid = os.fork()
+if not pid: os._exit(0)
+os.waitpid(pid, 0)
+forked.set()
+thread.join()
+"""
+    with server.join() as reader:
+        assert run(server, script) == (0, "", "")
+        reader.sees("[worker] after the fork")
 
 
 # --- Bots that are started again -------------------------------------------------------------------------------------

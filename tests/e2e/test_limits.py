@@ -46,7 +46,7 @@ def test_reconnecting_does_not_lift_the_rate() -> None:
 
         assert burst <= heard <= allowed + 60, "one line of each connection waits for its turn"
         bob.does_not_see(b"You send")
-        user.sees("> Users from your address send faster than 40 lines a second: the server reads you more slowly")
+        user.sees("> Users from your address send faster than 40 lines a second; your lines are delayed")
 
 
 # Each line takes 8,000 bytes, and says little or nothing.

@@ -74,6 +74,20 @@ def topic_is_gone(server: Server) -> None:
         assert "topic" not in rich.sees("rooms")["rooms"][0]
 
 
+def test_a_topic_that_is_not_there_is_not_cleared_again(server: Server) -> None:
+    with server.join("tom", "empty") as tom, joins(server, "eve", room="empty") as eve:
+        tom.says("/topic -", "/topic tea", "/topic -", "/topic -")
+        for answer in ("There is no topic", "The topic is: tea (set by tom)", "There is no topic", "There is no topic"):
+            tom.sees(f"> {answer}")
+        assert [eve.sees("topic")["text"] for _ in range(2)] == ["tea", ""]
+        eve.asks({"type": "topic", "id": "t", "text": ""})
+        assert eve.sees("topic", id="t")["text"] == ""
+        eve.asks({"type": "say", "id": "s", "text": "end"})
+        tom.sees("[eve] end")
+        assert b"cleared" not in tom.received
+        assert eve.sees("ack", id="s")["seq"] == 3
+
+
 def test_an_invisible_topic_is_refused_and_the_old_one_stays(server: Server) -> None:
     with server.join("tom", "still") as tom, joins(server, "eve", room="still") as eve:
         tom.says("/topic tea")

@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gchat.protocol import commands
-from gchat.protocol.slash import SLASHES, help_lines, parse
+from gchat.protocol.errors import Refusal
+from gchat.protocol.slash import SLASHES, help_lines, parse, without_commands
 from gchat.protocol.text import is_blank
 
 #: White space, and characters that nobody sees: byte order mark, zero-width space, joiners, direction marks, soft
@@ -56,6 +57,21 @@ def test_a_line_with_something_visible_before_the_slash_is_said_as_it_is(line: s
 )
 def test_two_slashes_say_one(line: str, text: str) -> None:
     assert parse(line) == commands.Say((text,))
+    assert without_commands(line) == text
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["/usr/bin/ls", "/", "/whose is it", "/ who", "/ /msg foo bar", " /etc/motd", "a /who", "/* a comment */", ""],
+)
+def test_without_commands_a_line_that_names_none_of_them_is_said_as_it_is(line: str) -> None:
+    assert without_commands(line) == line
+
+
+@pytest.mark.parametrize("line", ["/who", "/msg bob secret", " \ufeff/ME waves", "／nick 太郎", "/topic", "/quit now"])
+def test_without_commands_a_line_that_is_one_is_refused(line: str) -> None:
+    with pytest.raises(Refusal, match="is a command, and commands do not work in a pipe"):
+        without_commands(line)
 
 
 @pytest.mark.parametrize("line", ["/ nick bob", "/ /msg ear hunter2", "/\tmsg ear hunter2", "／　msg ear hunter2", "/"])

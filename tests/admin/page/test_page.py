@@ -85,6 +85,58 @@ def test_with_a_token_messages_are_seen(stage: Stage, page: Page) -> None:
     stage.does("joins", nick="alice")
     stage.does("says", nick="alice", text="hello")
     page.sees("lobby [alice] hello", "#activity")
+    stage.does("says", nick="alice", text="waves", kind="acted")
+    page.sees("lobby * alice waves", "#activity")
+    stage.does("says", nick="alice", text="tea", kind="topic")
+    page.sees("lobby > alice set the topic: tea", "#activity")
+    stage.does("says", nick="alice", text="", kind="topic")
+    page.sees("lobby > alice cleared the topic", "#activity")
+
+
+def said_in_activity(page: Page) -> list[str]:
+    return [line.split(" ", 1)[1] for line in page.text("#activity ol").splitlines() if "[alice]" in line]
+
+
+@pytest.mark.parametrize("room", ["lobby", "dev"])
+def test_what_is_said_right_after_unlocking_is_seen_once_and_in_order(stage: Stage, page: Page, room: str) -> None:
+    stage.does("joins", nick="alice", room=room)
+    stage.does("says", nick="alice", text="before", room=room)
+    unlock(page)
+    page.sees("Unlocked.", "#said")
+    for number in range(10):
+        stage.does("says", nick="alice", text=f"line {number}", room=room)
+    page.sees("line 9", "#activity")
+    page.sees("Live", "#state")
+    stage.does("says", nick="alice", text="last", room=room)
+    page.sees("last", "#activity")
+    lines = [f"{room} [alice] {text}" for text in ("last", *(f"line {number}" for number in range(9, -1, -1)))]
+    assert said_in_activity(page) == lines
+
+
+def test_what_is_said_while_the_stream_is_gone_is_seen_once_and_in_order(stage: Stage, page: Page) -> None:
+    unlocked(page)
+    stage.does("joins", nick="alice")
+    for number in range(3):
+        page.js("document.querySelector('#try-now').click()")
+        stage.does("says", nick="alice", text=f"line {number}")
+    page.sees("line 2", "#activity")
+    assert said_in_activity(page) == [f"lobby [alice] line {number}" for number in (2, 1, 0)]
+
+
+def test_an_address_in_place_of_a_nick_takes_one_line(browser: Browser, stage: Stage) -> None:
+    for address in ("127.0.0.1:51234", "192.168.178.123:51234", "[2001:db8:85a3:8d3:1319:8a2e:370:7348]:51234"):
+        user = stage.does("joins", room="a-room-with-a-long-name")
+        stage.does("changes", user=user, nick=address, address=address, lag_bytes=300_000, messages=1234, skipped=1234)
+    stage.does("joins", nick="bob")
+    with browser.opens(stage.url, width=1280) as page:
+        page.sees("Live", "#state")
+        unlocked(page)
+        page.waits(row("bob"))
+        heights = page.js("[...document.querySelectorAll('#users tbody tr')].map(row => row.offsetHeight)")
+        assert max(heights) < 1.5 * min(heights)
+        assert page.js("(box => box.scrollWidth <= box.clientWidth)(document.querySelector('#users'))")
+        titles = page.js("[...document.querySelectorAll('#users tbody th > *')].map(cell => cell.title)")
+        assert "[2001:db8:85a3:8d3:1319:8a2e:370:7348]:51234" in titles
 
 
 def test_rates_are_charted_and_told_in_words(stage: Stage, page: Page) -> None:
