@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from hashlib import sha256
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -72,6 +71,8 @@ class Session:
     def own(self, token: str) -> None:
         """Let the user come back with this token."""
         self.token = token
+        from hashlib import sha256  # noqa: PLC0415  # it loads OpenSSL: 3 MiB that plain users do not need
+
         self.lineage = sha256(token.encode()).hexdigest()[:32]
 
     def inherit(self, old: Session) -> None:

@@ -9,15 +9,17 @@ from collections import Counter
 from collections.abc import Callable
 from logging import DEBUG, INFO
 from math import inf
+from typing import TYPE_CHECKING
 
 import gevent
 from gevent.event import Event
+from gevent.hub import get_hub
 
 from gchat.chat.effects import CloseReason
 from gchat.chat.limits import Limits
 from gchat.chat.registry import LOBBY, Registry
 from gchat.journal.base import JournalError
-from gchat.protocol import events, plain
+from gchat.protocol import events, plain, text
 from gchat.server import log
 from gchat.server.check import admin_place
 from gchat.server.config import RELOADABLE, Config, changes
@@ -31,7 +33,9 @@ from gchat.server.operating import Operating
 from gchat.server.output import Output
 from gchat.server.pump import Pump
 from gchat.server.state import note_bans, noted_bans, noted_sessions, other_history, path_of
-from gchat.server.window import Window
+
+if TYPE_CHECKING:
+    from gchat.server.window import Window
 
 #: Descriptors that connections never get: for the listener, files, the log, and newcomers that are turned away.
 KEPT_BACK = 64
@@ -133,6 +137,7 @@ class App:
             if self._other_history:
                 other = {"path": self._other_history}
                 logger.warning("this is a new history; to continue that of another address, use --db %(path)s", other)
+        gevent.spawn(get_hub().threadpool.apply, text.load_tables)  # on a native thread: the first /nick needs them
         if self._window is not None:
             self._window.start(self.operating)
             logger.info("admin page: %(url)s", {"url": self._window.url})
@@ -236,6 +241,8 @@ class App:
         self.journal.close()
 
     def _make_window(self) -> Window:
+        from gchat.server.window import Window  # noqa: PLC0415
+
         section = self.config.admin
         token_path = section.token_file or path_of("admin-token", *self._place)
         return Window(section, admin_place(self.config), token_path)

@@ -6,18 +6,17 @@ which is the best check. `--check-config` checks the files too, although a serve
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import stat
 import struct
 
-from gchat.admin.token import TokenError, load_or_make
 from gchat.journal.base import JournalError
 from gchat.journal.schema import APPLICATION_ID, MIGRATIONS
-from gchat.server.config import Config
+from gchat.server.config import AdminSection, Config
 from gchat.server.keeping import unusable
 from gchat.server.kernel import raise_descriptor_limit
 from gchat.server.listener import Place, StartError
-from gchat.server.window import check_reach, elsewhere, is_own
 
 #: Descriptors: those that a server without connections has open, and some that it opens for a moment.
 MIN_DESCRIPTORS = 40
@@ -53,6 +52,30 @@ def check_places(config: Config) -> None:
             place.check()
         except StartError as error:
             raise elsewhere(error) from None
+
+
+def check_reach(section: AdminSection, place: Place) -> None:
+    """Refuse a place that other machines can reach, unless admin.insecure allows it. Raises StartError."""
+    if not is_own(section.host) and not section.insecure:
+        raise StartError(
+            f"the admin endpoint would listen on a network at {place}, where its tokens are sent unencrypted; use "
+            "127.0.0.1, or set admin.insecure = true"
+        )
+
+
+def elsewhere(error: StartError) -> StartError:
+    """Return the error of the admin endpoint's place, with what to type."""
+    return StartError(f"the admin endpoint {error}; --admin HOST:PORT moves it, --no-admin turns it off")
+
+
+def is_own(host: str) -> bool:
+    """Return whether only programs on this machine can reach `host`."""
+    if "/" in host or host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
 
 
 def check_files(config: Config, history_path: str, token_path: str) -> list[str]:
@@ -98,6 +121,8 @@ def _unusable_token(path: str) -> str:
     if not os.path.lexists(path):
         why = _unusable_directory(path)
         return f"cannot create the token file {path}: {why}" if why else ""
+    from gchat.admin.token import TokenError, load_or_make  # noqa: PLC0415
+
     try:
         load_or_make(path)
     except TokenError as error:

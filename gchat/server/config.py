@@ -7,13 +7,11 @@ made from these declarations.
 from __future__ import annotations
 
 import codecs
-import difflib
 import errno
 import math
 import os
 import re
 import stat
-import tomllib
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
@@ -274,6 +272,8 @@ def changes(old: Config, new: Config) -> list[tuple[str, str]]:
 
 
 def _file_values(path: str) -> list[tuple[str, str, object]]:
+    import tomllib  # noqa: PLC0415  # most servers have no file
+
     try:
         table = tomllib.loads(_read(path).removeprefix(codecs.BOM_UTF8).decode())
     except UnicodeDecodeError as error:
@@ -321,7 +321,9 @@ def _expected_name(name: str, known: Iterable[str], shown: str) -> str:
 
 def _meant(name: str, known: Iterable[str]) -> str:
     """Return the known name that is most like this one; "" if none is."""
-    return next(iter(difflib.get_close_matches(name, list(known), 1, _ALIKE)), "")
+    from difflib import get_close_matches  # noqa: PLC0415
+
+    return next(iter(get_close_matches(name, list(known), 1, _ALIKE)), "")
 
 
 def _set(config: Config, section: str, key: str, value: object, *, where: str, strict: bool) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 import time
 from collections.abc import Callable
 from typing import TypeVar
@@ -13,13 +12,13 @@ from gevent.threadpool import ThreadPool
 from msgspec import Struct
 
 from gchat.journal.base import Journal, JournalError
-from gchat.journal.copying import salvage
 from gchat.journal.database import Database
 from gchat.journal.memory import MemoryJournal
 from gchat.journal.problem import Damaged
 from gchat.journal.sqlite import SqliteJournal
 from gchat.protocol.errors import GchatError
 from gchat.server.config import Config
+from gchat.server.kernel import unguessable
 from gchat.server.log import logger
 
 #: How often the journal is given time for what is not urgent.
@@ -67,9 +66,9 @@ def open_journal(config: Config, path: str) -> Journal:
     """Return the journal; one on disk is in the file at `path`. Raises HistoryError."""
     history = config.history
     if history.store == "memory" or path == IN_MEMORY:
-        return MemoryJournal(config.limits.room_log_bytes, secrets.token_hex(8), _Thread())
+        return MemoryJournal(config.limits.room_log_bytes, unguessable(8), _Thread())
     try:
-        database = Database(path, history.sync, secrets.token_hex(8), _boot())
+        database = Database(path, history.sync, unguessable(8), _boot())
     except JournalError as error:
         raise unusable(path, error) from None
     return SqliteJournal(database, _Thread(), _Thread())
@@ -83,6 +82,8 @@ def unusable(path: str, error: JournalError) -> HistoryError:
     copy = f"{path}.salvaged"
     if os.path.exists(copy):
         return HistoryError(f"{what}; its readable messages are in {copy}: move that to {path}, or move both away")
+    from gchat.journal.copying import salvage  # noqa: PLC0415
+
     try:
         count = salvage(path, copy)
     except JournalError as none:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -26,6 +25,7 @@ from gchat.journal.base import JournalError, KeptRoom
 from gchat.protocol import events, rich, text
 from gchat.protocol.errors import Refusal
 from gchat.server.door import host_of
+from gchat.server.kernel import unguessable
 from gchat.server.log import logger
 from gchat.server.measures import BOUNDS_S, Distribution
 from gchat.server.state import note_bans
@@ -268,7 +268,7 @@ class Operating:
             name = f"{text.nick(name, self._app.limits.nick_max)} (http)"
         except Refusal as refusal:
             raise NotPossible(refusal.message) from None
-        id_ = f"http-{secrets.token_hex(8)}"
+        id_ = f"http-{unguessable(8)}"
         said: AsyncResult[int] = AsyncResult()
         pump = self._app.pump
         pump.receipts[id_] = said.set

@@ -25,6 +25,12 @@ from gchat.server.output import Output
 IMPATIENT_AFTER_S = 1.0
 
 
+def stand_by() -> None:
+    """Have signals that stop the server end it at once, without a trace of it in the file system, until handle()."""
+    signal.signal(signal.SIGTERM, lambda *_: _exit(0))
+    signal.signal(signal.SIGINT, lambda *_: _exit(130))
+
+
 def handle(app: App, errors: Output, load: Callable[[], Config], *, ends_with_terminal: bool) -> None:
     """Handle signals from now on; `load` reads the configuration, raising GchatError."""
     stop = _stopper(app)

@@ -6,17 +6,16 @@ Errors come at the start: the socket is bound when the object is made. The appli
 from __future__ import annotations
 
 import gc
-import ipaddress
 from importlib import import_module
 from typing import TYPE_CHECKING
 
 import gevent
 from gevent.hub import get_hub
 
-from gchat.admin.access import Access
 from gchat.admin.operator import Operator
 from gchat.admin.token import TokenError, load_or_make
 from gchat.admin.values import Secret
+from gchat.server.check import check_reach, elsewhere, is_own
 from gchat.server.config import AdminSection
 from gchat.server.listener import Place, StartError, bind, spelled
 from gchat.server.log import logger
@@ -59,6 +58,7 @@ class Window:
         # This takes half as long as the rest of the start, and on a native thread it holds nobody up.
         for module in ("gchat.admin.app", "gchat.admin.server"):
             get_hub().threadpool.apply(import_module, (module,))
+        from gchat.admin.access import Access  # noqa: PLC0415
         from gchat.admin.app import make_app  # noqa: PLC0415
         from gchat.admin.server import AdminServer  # noqa: PLC0415
 
@@ -103,27 +103,3 @@ class Window:
         if is_new:
             logger.warning("created the read-only token in %s", path)
         return token
-
-
-def check_reach(section: AdminSection, place: Place) -> None:
-    """Refuse a place that other machines can reach, unless admin.insecure allows it. Raises StartError."""
-    if not is_own(section.host) and not section.insecure:
-        raise StartError(
-            f"the admin endpoint would listen on a network at {place}, where its tokens are sent unencrypted; use "
-            "127.0.0.1, or set admin.insecure = true"
-        )
-
-
-def elsewhere(error: StartError) -> StartError:
-    """Return the error of the admin endpoint's place, with what to type."""
-    return StartError(f"the admin endpoint {error}; --admin HOST:PORT moves it, --no-admin turns it off")
-
-
-def is_own(host: str) -> bool:
-    """Return whether only programs on this machine can reach `host`."""
-    if "/" in host or host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False

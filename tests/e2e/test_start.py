@@ -437,3 +437,25 @@ def test_a_start_that_fails_leaves_no_socket_behind(tmp_path: Path) -> None:
         port = other.getsockname()[1]
         assert "the port is in use" in run(tmp_path, str(path), "--admin", f"127.0.0.1:{port}").stderr
     assert not path.exists()
+
+
+# --- What a start costs ----------------------------------------------------------------------------------------------
+
+
+def test_without_the_admin_endpoint_and_a_file_the_server_loads_nothing_for_them() -> None:
+    code = "import sys, gchat.server.command; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=DEADLINE_S)
+    loaded = set(done.stdout.split())
+    assert "gchat.server.app" in loaded
+    assert not loaded & {"falcon", "gchat.admin.access", "gchat.admin.token", "gchat.journal.copying", "tomllib"}
+    assert not loaded & {"hashlib", "secrets", "difflib", "ssl", "urllib.request"}
+
+
+def test_a_server_without_the_admin_endpoint_is_small(tmp_path: Path) -> None:
+    compiled = {"PYTHONPYCACHEPREFIX": str(tmp_path), "PYTHONDONTWRITEBYTECODE": "", "GEVENT_MONITOR_THREAD_ENABLE": ""}
+    with Server(environment=compiled):  # compiling takes memory, but only once
+        pass
+    with Server(environment=compiled) as server, server.join("alice"):  # by then the tables for nicks are loaded
+        status = Path(f"/proc/{server.pid}/status").read_text()
+        resident = int(status.partition("VmRSS:")[2].split()[0])
+        assert resident <= 33 * 1024, status
