@@ -164,6 +164,7 @@ class Measures(Struct, frozen=True):
     descriptors_max: int
     room_log_bytes: int  # held for slow readers, in all rooms
     waiting_effects: int  # the pump's queue
+    oldest_effect_s: float  # the age of the oldest effect that is not carried out yet
 
 
 class Operator(Protocol):
@@ -194,7 +195,7 @@ class Operator(Protocol):
         """Return the state of the store."""
 
     def not_ready(self) -> str:
-        """Return why the server cannot store messages now; "" if it can."""
+        """Return why the server cannot store and deliver messages now; "" if it can."""
 
     def measures(self) -> Measures:
         """Return all measures."""

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import gc
 import socket
 import time
 from collections import Counter
 from collections.abc import Callable
 from logging import DEBUG, INFO
-from math import inf
 from typing import TYPE_CHECKING
 
 import gevent
@@ -32,7 +30,8 @@ from gchat.server.log import logger
 from gchat.server.operating import Operating
 from gchat.server.output import Output
 from gchat.server.pump import Pump
-from gchat.server.state import note_bans, noted_bans, noted_sessions, other_history, path_of
+from gchat.server.state import noted_bans, noted_sessions, other_history, path_of
+from gchat.server.watch import Watch
 
 if TYPE_CHECKING:
     from gchat.server.window import Window
@@ -42,18 +41,6 @@ KEPT_BACK = 64
 
 #: A server that has descriptors for fewer connections says so at the start, unless fewer are configured.
 FEW_CONNECTIONS = 100
-
-#: How often the watch looks for readers that make no progress and connections that do not end.
-WATCH_S = 0.25
-
-#: If it comes later than that, the server stands still: it is stopped, or starved.
-STOOD_STILL_S = 1.0
-
-#: Connections that it looks at each time: 2 ms.
-WATCHED_AT_ONCE = 500
-
-#: How often it looks at each connection in stall_timeout_s: to look at a thousand more often costs 1 % of a busy core.
-LOOKS_IN_A_TIMEOUT = 10
 
 #: And as many more for the admin endpoint: its connections, and files that it reads.
 ADMIN_KEPT_BACK = 70
@@ -74,8 +61,7 @@ class App:
         self.closing: dict[Connection, None] = {}
         self.closed: Counter[CloseReason] = Counter()
         self.stopping = Event()
-        self._stood_still_s = 0.0
-        self._due_at = inf  # when the watch comes next
+        self.watch = Watch(self)
         self._door = Door(self)
         self.descriptors = raise_descriptor_limit()
         self._socket = listener
@@ -114,13 +100,13 @@ class App:
 
     def awake(self) -> float:
         """Return a steady clock in seconds that stands still with the server: meanwhile nobody could come back."""
-        return min(time.monotonic(), self._due_at + STOOD_STILL_S) - self._stood_still_s
+        return self.watch.awake()
 
     def run(self) -> None:
         """Serve until `stopping` is set, then drain."""
         gevent.spawn(self.pump.run)
-        gevent.spawn(self._watch)
-        gevent.spawn(tidy, self.journal)
+        gevent.spawn(self.watch.run)
+        gevent.spawn(tidy, self.journal, self.pump.counts)
         self._listener.start()
         listening = {"address": self.address, "max_connections": self.max_connections}
         logger.info("listening on %(address)s, for up to %(max_connections)s connections", listening)
@@ -189,38 +175,7 @@ class App:
             closed,
         )
 
-    # --- Watching and ending ---------------------------------------------------------------------------------------
-
-    def _watch(self) -> None:
-        """Find peers that do not read and connections that do not end, and collect garbage, for ever; a greenlet."""
-        # A full collection among thousands of users holds the hub for too long and finds nothing, because a connection
-        # that has ended leaves no cycles. So only what is new is looked at, and all of it when nobody is there to wait.
-        gc.freeze()
-        gc.disable()
-        to_look_at: list[Connection] = []
-        next_look_at = 0.0
-        self._due_at = time.monotonic() + WATCH_S
-        while True:
-            slept_at = time.monotonic()
-            gevent.sleep(WATCH_S)
-            now, timeout_s = time.monotonic(), self.config.limits.stall_timeout_s
-            self.operating.lagged(now - slept_at - WATCH_S)
-            self._stood_still_s += max(0.0, now - self._due_at - STOOD_STILL_S)
-            self._due_at = now + WATCH_S
-            gc.collect(0 if self.registry.sessions else 2)
-            if not to_look_at and now >= next_look_at:
-                next_look_at = now + timeout_s / LOOKS_IN_A_TIMEOUT
-                to_look_at = list(self.pump.connections.values())
-            for connection in to_look_at[-WATCHED_AT_ONCE:]:
-                if connection.stalled(now, timeout_s):
-                    connection.abort(CloseReason.STALLED)
-            del to_look_at[-WATCHED_AT_ONCE:]
-            self.pump.submit(self.registry.due(self.awake()))
-            if self.registry.bans.expire(time.time()):
-                note_bans(self.journal, self.registry.bans.all.values())
-            for connection in list(self.closing):
-                if now >= connection.deadline:
-                    connection.shut()
+    # --- Ending -----------------------------------------------------------------------------------------------------
 
     def _drain(self) -> None:
         """Stop accepting, say goodbye, let everybody have what they are owed, for FLUSH_S at most, and end."""

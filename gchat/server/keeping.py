@@ -20,9 +20,11 @@ from gchat.protocol.errors import GchatError
 from gchat.server.config import Config
 from gchat.server.kernel import unguessable
 from gchat.server.log import logger
+from gchat.server.measures import Counts
+from gchat.server.watch import Guard
 
-#: How often the journal is given time for what is not urgent.
-TIDY_S = 0.25
+#: How often the journal is given time for what is not urgent while users send something, and while nothing happens.
+TIDY_S, IDLE_S = 0.25, 1.0
 
 #: While there is more to do, each pause is so many times as long as the work: commits go first.
 REST = 4
@@ -100,17 +102,14 @@ def _boot() -> str:
         return ""
 
 
-def tidy(journal: Journal) -> None:
+def tidy(journal: Journal, counts: Counts) -> None:
     """Give the journal time for what is not urgent, for ever, and log its state; a greenlet."""
     known, caution, told = "", "", 0
+    guard, received_bytes = Guard(), 0
     while True:
         known = _say(journal.trouble, known)
         began = time.monotonic()
-        more = False
-        try:
-            more = journal.tidy(time.time(), time.monotonic())
-        except Exception:
-            logger.exception("upkeep of the history crashed; trying again")
+        more = guard("upkeep of the history", lambda: journal.tidy(time.time(), time.monotonic()))
         known = _say(journal.trouble, known)
         for what in journal.damage[told:]:
             logger.error("the history is damaged: %s", what)
@@ -118,7 +117,9 @@ def tidy(journal: Journal) -> None:
         if journal.caution and journal.caution != caution:
             logger.warning("not deleting all old messages yet: %s", journal.caution)
         caution = journal.caution
-        gevent.sleep(REST * (time.monotonic() - began) if more else TIDY_S)
+        is_idle = received_bytes == counts.received_bytes and not known
+        received_bytes = counts.received_bytes
+        gevent.sleep(REST * (time.monotonic() - began) if more else IDLE_S if is_idle else TIDY_S)
 
 
 def _say(trouble: str, known: str) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Literal
@@ -45,6 +44,9 @@ MESSAGES_MAX = 1000
 #: A message said over HTTP must be stored within this time.
 SAID_S = 5.0
 
+#: A pump or a loop that stands for so long is not ready.
+STANDS_S = 1.0
+
 #: A list of rooms waits this long for the disk, and then has the stored rooms of the last answer.
 STORED_ROOMS_S = 0.5
 
@@ -57,15 +59,10 @@ class Operating:
         self._started_at = time.monotonic()
         self._started = rich.rfc3339(time.time())
         self._tells: list[seen.Tell] = []
-        self._lags_s: deque[float] = deque([0.0], maxlen=4)  # of the loop, for a second
         self._stored: list[KeptRoom] = []
         self._looking: gevent.Greenlet[[], None] | None = None  # for the stored rooms
 
     # --- From the server -------------------------------------------------------------------------------------------
-
-    def lagged(self, lag_s: float) -> None:
-        """Note the delay of a timer of the loop."""
-        self._lags_s.append(max(0.0, lag_s))
 
     def came(self, session: Session) -> None:
         """Tell the event streams that a user is here."""
@@ -104,7 +101,7 @@ class Operating:
             sent_bytes=counts.sent_bytes,
             skipped=self._skipped(),
             slow_readers=sum(connection.behind for connection in connections),
-            hub_lag_ms=round(max(self._lags_s) * 1000, 2),
+            hub_lag_ms=round(app.watch.lag_s() * 1000, 2),
             connections=app.connections,
             max_connections=app.max_connections,
         )
@@ -197,8 +194,13 @@ class Operating:
         """See Operator.not_ready."""
         if self._app.stopping.is_set():
             return "The server is shutting down"
-        trouble = self._app.journal.trouble
-        return f"Messages cannot be stored: {trouble}" if trouble else ""
+        if trouble := self._app.journal.trouble:
+            return f"Messages cannot be stored: {trouble}"
+        if (waited_s := self._app.pump.oldest_s()) >= STANDS_S:
+            return f"Messages are held up: the oldest has waited for {waited_s:.1f} s"
+        if (lag_s := self._app.watch.lag_s()) >= STANDS_S:
+            return f"The event loop was held up for {lag_s:.1f} s"
+        return ""
 
     def measures(self) -> seen.Measures:
         """See Operator.measures."""
@@ -218,11 +220,12 @@ class Operating:
             crashes=counts.crashes + app.closed[CloseReason.CRASHED],
             commit_s=_histogram(counts.commit_s),
             fan_out_s=_histogram(counts.fan_out_s),
-            hub_lag_s=max(self._lags_s),
+            hub_lag_s=app.watch.lag_s(),
             descriptors_open=len(os.listdir("/proc/self/fd")),
             descriptors_max=app.descriptors,
             room_log_bytes=app.pump.fan_out.log_bytes,
             waiting_effects=app.pump.waiting,
+            oldest_effect_s=app.pump.oldest_s(),
         )
 
     def _skipped(self) -> int:

@@ -188,6 +188,7 @@ class FakeOperator:
             descriptors_max=20000,
             room_log_bytes=123456,
             waiting_effects=0,
+            oldest_effect_s=0.25,
         )
 
     def subscribe(self, tell: Tell) -> Unsubscribe:
