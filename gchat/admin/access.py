@@ -121,7 +121,7 @@ class Access:
         right = [scope for scope, known in self._tokens.items() if hmac.compare_digest(shown, known)]
         if right and scheme.lower() == "bearer":
             return max(right)
-        raise self._wrong_token(network_of(_unmapped(asked.peer)) if asked.peer else "", now)
+        raise self._wrong_token(network_of(unmapped(asked.peer)) if asked.peer else "", now)
 
     def _wrong_token(self, network: str, now: float) -> Problem:
         """Count a wrong token, and return the answer to it."""
@@ -145,7 +145,7 @@ class Access:
 @lru_cache(1024)
 def is_loopback(peer: str) -> bool:
     """Return whether a peer is on this machine; "" is the peer on a Unix socket."""
-    return not peer or ip_address(_unmapped(peer)).is_loopback
+    return not peer or ip_address(unmapped(peer)).is_loopback
 
 
 def _hash(token: str) -> bytes:
@@ -153,7 +153,7 @@ def _hash(token: str) -> bytes:
     return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
 
 
-def _unmapped(address: str) -> str:
+def unmapped(address: str) -> str:
     """Return an IPv4 address that came in an IPv6 one (::ffff:127.0.0.1) as itself; without a zone."""
     bare = address.partition("%")[0]
     if ":" not in bare:
@@ -162,7 +162,7 @@ def _unmapped(address: str) -> str:
 
 
 def _bracketed(address: str) -> str:
-    bare = _unmapped(address)
+    bare = unmapped(address)
     return f"[{bare}]" if ":" in bare else bare
 
 

@@ -50,7 +50,7 @@ class Events(Reading):
     def on_get(self, req: Request, resp: Response, /, **_params: Any) -> None:
         """Answer until either side ends it."""
         self.on_head(req, resp)
-        resp.stream = self._streams.open(req.env["gchat.socket"], req.context.scope)
+        resp.stream = self._streams.open(req.env["gchat.socket"], req.context.scope, req.env["REMOTE_ADDR"])
 
     def on_head(self, _req: Request, resp: Response, /, **_params: Any) -> None:
         """Answer without a stream."""

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 from falcon import Request, Response
 from msgspec import Meta, Struct
 
+from gchat.admin.access import Scope
 from gchat.admin.operator import NotPossible, Operator
-from gchat.admin.reading import Messages, Reading
+from gchat.admin.reading import LISTS_BYTES, InPieces, Lists, Messages
 from gchat.admin.values import JSON, Problem, indented
 
 Body = TypeVar("Body", bound=Struct)
@@ -81,17 +82,16 @@ class KickUser:
         resp.status = 204
 
 
-class Bans(Reading):
+class Bans(InPieces):
     """The bans."""
 
     private = "Reading bans"
 
-    def __init__(self, operator: Operator) -> None:
-        self._operator = operator
-
-    def on_get(self, _req: Request, resp: Response, /, **_params: Any) -> None:
-        """Answer with all bans that are in force."""
-        _put(resp, {"bans": self._operator.bans()})
+    def _pieces(self, _scope: Scope) -> Iterator[bytes]:
+        lists = Lists(LISTS_BYTES)
+        yield b"{"
+        yield from lists.rows("bans", self._operator.bans(), first=True)
+        yield lists.end()
 
     def on_post(self, req: Request, resp: Response) -> None:
         """Ban."""

@@ -1,11 +1,12 @@
 """What the operator can see and do, as values and one interface; the server implements it, HTTP only shows it.
 
-Every method is called in the server's own loop, and returns at once unless it says that it waits.
+Every method is called in the server's own loop, and returns at once unless it says that it waits. Texts are as users
+have written them: what shows them makes them printable.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal, Protocol
 
 from msgspec import Struct
@@ -179,14 +180,17 @@ class Operator(Protocol):
     def users(self) -> Iterator[list[UserInfo]]:
         """Return the users online, some hundred at a time, each piece made on demand: the hub is not held."""
 
-    def rooms(self) -> list[RoomInfo]:
+    def rooms(self) -> Iterable[RoomInfo]:
         """Return the rooms with members, largest first, then at most MAX_STORED_ROOMS others with a history.
 
         Waits, but not for long: while the disk is stuck, the others are those of the last answer.
         """
 
-    def messages(self, room: str, after: int, limit: int) -> Sequence[StoredMessage]:
-        """Return at most `limit` messages of the room after number `after`. Waits. Raises NotPossible: no such room."""
+    def messages(self, room: str, after: int, limit: int) -> Iterator[Sequence[StoredMessage]]:
+        """Return at most `limit` messages of the room after number `after`, some at a time, read on demand.
+
+        Waits, now and for each page. Raises NotPossible: no such room, or it cannot be read (any more).
+        """
 
     def limits(self) -> dict[str, float]:
         """Return the limits in force."""

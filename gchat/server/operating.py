@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from itertools import chain
 from typing import TYPE_CHECKING, Literal
 
 import gevent
@@ -24,7 +24,7 @@ from gchat.journal.base import JournalError, KeptRoom
 from gchat.protocol import events, rich, text
 from gchat.protocol.errors import Refusal
 from gchat.server.door import host_of
-from gchat.server.kernel import unguessable
+from gchat.server.kernel import open_descriptors, unguessable
 from gchat.server.log import logger
 from gchat.server.measures import BOUNDS_S, Distribution
 from gchat.server.state import note_bans
@@ -38,8 +38,8 @@ USERS_AT_ONCE = 200
 #: Users that are compared with a new ban between two turns of everybody else.
 CONCERNED_AT_ONCE = 500
 
-#: Messages in one answer.
-MESSAGES_MAX = 1000
+#: Messages that are read at a time, so that long ones take little memory.
+MESSAGES_AT_ONCE = 50
 
 #: A message said over HTTP must be stored within this time.
 SAID_S = 5.0
@@ -78,7 +78,7 @@ class Operating:
         """Tell the event streams what was said."""
         if self._tells and isinstance(event, events.Record):
             for number, (_, said) in enumerate(_texts(event.message), event.seq):
-                self._tell(seen.Message(room, number, text.printable(event.message.name), text.printable(said)))
+                self._tell(seen.Message(room, number, event.message.name, said))
 
     def _tell(self, happened: seen.Happened) -> None:
         for tell in list(self._tells):
@@ -134,21 +134,22 @@ class Operating:
             away=self._app.registry.is_away(session),
         )
 
-    def rooms(self) -> list[seen.RoomInfo]:
+    def rooms(self) -> Iterator[seen.RoomInfo]:
         """See Operator.rooms."""
-        found = {
-            room.name: seen.RoomInfo(room.name, 0, room.last_seq, text.printable(room.topic))
-            for room in self._stored_rooms()
-        }
-        journal = self._app.journal
-        for room in self._app.registry.rooms.values():
-            if not room.members:
-                continue
-            last, topic = journal.next_seq(room.name) - 1, text.printable(room.topic)
-            if not last and room.name in found:  # not yet read since the start: all of its members are away
-                last, topic = found[room.name].seq, found[room.name].topic
-            found[room.name] = seen.RoomInfo(room.name, len(room.members), last, topic)
-        return sorted(found.values(), key=lambda room: (-room.members, room.name))
+        stored = {room.name: room for room in self._stored_rooms()}
+        peopled = [room for room in self._app.registry.rooms.values() if room.members]
+        peopled.sort(key=lambda room: (-len(room.members), room.name))
+        others = sorted(stored.keys() - {room.name for room in peopled})
+        return chain(
+            (self._room(room, stored.get(room.name)) for room in peopled),
+            (seen.RoomInfo(name, 0, stored[name].last_seq, stored[name].topic) for name in others),
+        )
+
+    def _room(self, room: Room, stored: KeptRoom | None) -> seen.RoomInfo:
+        last, topic = self._app.journal.next_seq(room.name) - 1, room.topic
+        if not last and stored:  # not yet read since the start: all of its members are away
+            last, topic = stored.last_seq, stored.topic
+        return seen.RoomInfo(room.name, len(room.members), last, topic)
 
     def _stored_rooms(self) -> list[KeptRoom]:
         """Return the rooms in the history, as of now or, while the disk is stuck, as of the last answer."""
@@ -161,20 +162,31 @@ class Operating:
         with suppress(JournalError):  # it is in history() and not_ready()
             self._stored = self._app.journal.rooms(seen.MAX_STORED_ROOMS)
 
-    def messages(self, room: str, after: int, limit: int) -> Sequence[seen.StoredMessage]:
+    def messages(self, room: str, after: int, limit: int) -> Iterator[list[seen.StoredMessage]]:
         """See Operator.messages."""
+        first = self._find(room, after + 1, limit)
+        if first is None:
+            self._check_room(room)
+        return self._pages(room, first or [], limit)
+
+    def _pages(self, room: str, page: list[seen.StoredMessage], limit: int) -> Iterator[list[seen.StoredMessage]]:
+        while page:
+            yield page
+            limit -= len(page)
+            page = (self._find(room, page[-1].seq + 1, limit) or []) if limit > 0 else []
+
+    def _find(self, room: str, start: int, limit: int) -> list[seen.StoredMessage] | None:
+        """Return a page of the room's messages, None if it has no history. Waits. Raises NotPossible."""
         try:
-            records = self._app.journal.find(room, max(1, after + 1), min(limit, MESSAGES_MAX))
+            records = self._app.journal.find(room, start, min(limit, MESSAGES_AT_ONCE))
         except JournalError as error:
             raise NotPossible(f"Cannot read the history: {error}") from None
         if records is None:
-            self._check_room(room)
+            return None
         return [
-            seen.StoredMessage(number, rich.rfc3339(record.time), kind, text.printable(record.message.name), said)
-            for record in records or ()
-            for number, (kind, said) in enumerate(
-                ((kind, text.printable(said)) for kind, said in _texts(record.message)), record.seq
-            )
+            seen.StoredMessage(number, rich.rfc3339(record.time), kind, record.message.name, said)
+            for record in records
+            for number, (kind, said) in enumerate(_texts(record.message), record.seq)
         ]
 
     def limits(self) -> dict[str, float]:
@@ -221,7 +233,7 @@ class Operating:
             commit_s=_histogram(counts.commit_s),
             fan_out_s=_histogram(counts.fan_out_s),
             hub_lag_s=app.watch.lag_s(),
-            descriptors_open=len(os.listdir("/proc/self/fd")),
+            descriptors_open=open_descriptors(),
             descriptors_max=app.descriptors,
             room_log_bytes=app.pump.fan_out.log_bytes,
             waiting_effects=app.pump.waiting,
@@ -352,7 +364,7 @@ def _texts(message: events.Message) -> list[tuple[Literal["said", "acted", "topi
 
 def _shown(ban: Ban) -> seen.Ban:
     until = rich.rfc3339(ban.until) if ban.until else ""
-    return seen.Ban(ban.id, ban.kind, ban.value, text.printable(ban.reason), rich.rfc3339(ban.created), until)
+    return seen.Ban(ban.id, ban.kind, ban.value, ban.reason, rich.rfc3339(ban.created), until)
 
 
 def _histogram(distribution: Distribution) -> seen.Histogram:

@@ -16,6 +16,7 @@ from gchat.protocol.errors import GchatError
 from gchat.server import log, systemd
 from gchat.server.app import STOP_S, App
 from gchat.server.config import Config
+from gchat.server.kernel import open_descriptors
 from gchat.server.listener import remove_files
 from gchat.server.log import logger
 from gchat.server.output import Output
@@ -104,7 +105,7 @@ def _tell_statistics(app: App) -> None:
         "waiting_effects": app.pump.waiting,
         "hub_lag_ms": info.hub_lag_ms,
         "resident_mib": resident >> 20,
-        "descriptors": len(os.listdir("/proc/self/fd")),
+        "descriptors": open_descriptors(),
         "uptime_s": info.uptime_s,
     }
     log.tell("statistics: " + " ".join(f"{name}=%({name})s" for name in fields), fields)

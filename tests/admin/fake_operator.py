@@ -152,10 +152,11 @@ class FakeOperator:
             if count
         ]
 
-    def messages(self, room: str, after: int, limit: int) -> Sequence[StoredMessage]:
+    def messages(self, room: str, after: int, limit: int) -> Iterator[Sequence[StoredMessage]]:
         if room not in self.log:
             raise NotPossible(f"There is no room {room}")
-        return self.log[room][after : after + limit]
+        found = self.log[room][after : after + limit]
+        return (found[first : first + 50] for first in range(0, len(found), 50))
 
     def limits(self) -> dict[str, float]:
         return {"max_line_bytes": 8192, "messages_per_s": 5.0, "burst": 40, "room_log_bytes": 1048576}

@@ -7,6 +7,7 @@ import re
 import signal
 import time
 import urllib.error
+from typing import Any
 
 import pytest
 
@@ -69,3 +70,26 @@ def test_a_process_that_was_stopped_for_more_than_a_second_tells_how_long_its_lo
         wait_until(lambda: readiness(operator) == "ready", "it is ready again")
         alice.says("/ping still")
         alice.sees("> pong still")
+
+
+@pytest.mark.parametrize("store", ["sqlite", "memory"])
+def test_a_thousand_long_lines_are_read_over_http_while_others_talk(store: str) -> None:
+    line = "\x1b" * 8000
+    settings: dict[str, Any] = {"limits_messages_per_s": 0, "history_store": store, "limits_room_log_bytes": 1 << 24}
+    with open_to_the_operator(**settings) as server, server.join("alice") as alice, server.join("bob", "dev") as bob:
+        operator = Operator(server)
+        alice.says(*(f"{number} {line}" for number in range(1000)))
+        alice.says("/ping said")
+        alice.sees("> pong said")
+        seen: list[int] = []
+        after, answers = 0, 0
+        while after is not None:
+            page = operator.asks("GET", f"/rooms/lobby/messages?limit=1000&after={after}")
+            seen += [int(message["text"].partition(" ")[0]) for message in page["messages"]]
+            after = page.get("next")
+            answers += 1
+            bob.says(f"/ping {answers}")
+            bob.sees(f"> pong {answers}")
+        assert seen == list(range(1000))
+        assert answers > 20
+    # Server() fails the test if the loop was held for long.
