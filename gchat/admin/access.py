@@ -65,20 +65,30 @@ class Access:
     """Decides. A token of "" matches nothing. `port` is None on a Unix socket."""
 
     def __init__(
-        self, token: str, port: int | None, names: Iterable[str] = (), scheme: str = "http", read_token: str = ""
+        self,
+        token: str,
+        port: int | None,
+        names: Iterable[str] = (),
+        scheme: str = "http",
+        *,
+        read_token: str = "",
+        public_url: str = "",
     ) -> None:
         tokens = {Scope.ALL: token, Scope.READ: read_token}
         self._tokens = {scope: _hash(secret) for scope, secret in tokens.items() if secret}
         self._port = port
         self._names = {name.lower() for name in (*LOCAL_NAMES, *names)}
         self._scheme = scheme
+        # Behind a reverse proxy, the page's origin and its host; "" if it is not known.
+        self._public_scheme, _, rest = public_url.lower().partition("://")
+        self._public_host = _without_default_port(self._public_scheme, rest.partition("/")[0])
         self._wrong: dict[str, list[float]] = {}  # by network: the times of wrong tokens
 
     def check(self, asked: Asked, now: float) -> Scope:
         """Return the scope of the request. Raises Problem if it may not be answered; `now` in seconds."""
         if not self._is_ours(asked):
             raise Problem(421, "The Host header does not name this endpoint; use its address and port")
-        if asked.origin and asked.origin.lower() != f"{self._scheme}://{asked.host.lower()}":
+        if asked.origin and not self._is_our_page(asked):
             raise Problem(403, "Wrong Origin: from a browser, only this endpoint's own page may send requests")
         if asked.site not in ("", "none", "same-origin"):
             raise Problem(403, "Cross-site request: from a browser, only this endpoint's own page may send requests")
@@ -106,11 +116,24 @@ class Access:
             WWW_Authenticate="Bearer",
         )
 
+    def _is_our_page(self, asked: Asked) -> bool:
+        """Return whether the request comes from our own page: at the public URL, or at the name that it was sent to."""
+        origin, host = asked.origin.lower(), asked.host.lower()
+        if self._public_host and origin == f"{self._public_scheme}://{self._public_host}":
+            return True
+        return origin == f"{self._scheme}://{host}" and not self._is_public(host)
+
     def _is_ours(self, asked: Asked) -> bool:
-        name, port = _split(asked.host.lower())
+        host = asked.host.lower()
+        if self._is_public(host):
+            return True
+        name, port = _split(host)
         if name not in self._names and (not asked.local or name != _bracketed(asked.local)):
             return False
         return self._port is None or (port or str(_DEFAULT_PORTS[self._scheme])) == str(self._port)
+
+    def _is_public(self, host: str) -> bool:
+        return bool(self._public_host) and _without_default_port(self._public_scheme, host) == self._public_host
 
     def _scope_of(self, asked: Asked, now: float) -> Scope:
         """Return the scope of the token that the request shows. Raises Problem: it is wrong."""
@@ -146,6 +169,11 @@ class Access:
 def is_loopback(peer: str) -> bool:
     """Return whether a peer is on this machine; "" is the peer on a Unix socket."""
     return not peer or ip_address(unmapped(peer)).is_loopback
+
+
+def _without_default_port(scheme: str, host: str) -> str:
+    """Return a host as a browser writes it: without the port of its scheme."""
+    return host.removesuffix(f":{_DEFAULT_PORTS.get(scheme, '')}")
 
 
 def _hash(token: str) -> bytes:

@@ -162,9 +162,11 @@ def description() -> bytes:
         "/rooms/{room}/messages": {
             "parameters": [_ROOM],
             **_reads("Messages of a room", Page, parameters=[_AFTER, _LIMIT], status=(404,), private=True),
-            "post": _changes('Say something; the sender is shown as "NAME (http)"', Saying, 201, Kept, (409,)),
+            "post": _changes('Say something; the sender is shown as "NAME (http)"', Saying, 201, Kept, (404, 409)),
         },
-        "/announce": {"post": _changes("Announce something to one room or to all", Announcement, 200, Told, (404,))},
+        "/announce": {
+            "post": _changes("Announce something to one room or to all", Announcement, 200, Told, (404, 409))
+        },
         "/users/{user}/kick": {
             "parameters": [_id("user")],
             "post": _changes("Kick a user: close the connection", Kick, 204, None, (404,)),

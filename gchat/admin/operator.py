@@ -18,7 +18,19 @@ MAX_STORED_ROOMS = 500
 
 
 class NotPossible(GchatError):
-    """The request cannot be carried out; the text says why."""
+    """The request cannot be carried out as things are; the text says why."""
+
+
+class Missing(NotPossible):
+    """There is nothing by the name or number in the request."""
+
+
+class BadText(NotPossible):
+    """The text in the request cannot be said."""
+
+
+class Unavailable(NotPossible):
+    """The request may be possible later."""
 
 
 # --- What is seen ----------------------------------------------------------------------------------------------------
@@ -189,7 +201,7 @@ class Operator(Protocol):
     def messages(self, room: str, after: int, limit: int) -> Iterator[Sequence[StoredMessage]]:
         """Return at most `limit` messages of the room after number `after`, some at a time, read on demand.
 
-        Waits, now and for each page. Raises NotPossible: no such room, or it cannot be read (any more).
+        Waits, now and for each page. Raises Missing: no such room, and Unavailable: it cannot be read (any more).
         """
 
     def limits(self) -> dict[str, float]:
@@ -210,16 +222,16 @@ class Operator(Protocol):
     def announce(self, text: str, room: str) -> int:
         """Announce to the room, or with "" to all rooms; return the number of their members.
 
-        Waits. Raises NotPossible.
+        Waits. Raises BadText, Missing, NotPossible or Unavailable.
         """
 
     def kick(self, user: int, reason: str) -> None:
-        """Close the user's connection. Raises NotPossible: no such user."""
+        """Close the user's connection. Raises Missing: no such user."""
 
     def say(self, room: str, name: str, text: str) -> int:
         """Say something in a room, under a name that no user can have; return its number once it is stored. Waits.
 
-        Raises NotPossible.
+        Raises BadText, Missing, NotPossible or Unavailable.
         """
 
     def bans(self) -> Sequence[Ban]:
@@ -229,7 +241,7 @@ class Operator(Protocol):
         """Ban for `for_s` seconds, 0: permanently, and close matching connections. Raises NotPossible: bad value."""
 
     def unban(self, ban: int) -> None:
-        """End a ban. Raises NotPossible: no ban has this id."""
+        """End a ban. Raises Missing: no ban has this id."""
 
 
 class Tell(Protocol):

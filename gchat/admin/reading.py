@@ -115,10 +115,7 @@ class Messages(Reading):
     def on_get(self, req: Request, resp: Response, /, **params: Any) -> None:
         """Answer with a page of the room's history."""
         query, room = query_of(req.params, MessagesQuery), params["room"]
-        try:
-            pages = self._operator.messages(room, query.after, query.limit)
-        except NotPossible as error:
-            raise Problem(404, str(error)) from None
+        pages = self._operator.messages(room, query.after, query.limit)
         resp.content_type, resp.stream = JSON, _messages(room, pages, query.limit)
 
 

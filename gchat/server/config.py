@@ -87,6 +87,14 @@ class AdminSection(Struct, forbid_unknown_fields=True):
         str,
         Meta(description="the file of a read-only token (Prometheus, dashboards), created if missing; empty: none"),
     ] = ""
+    public_url: Annotated[
+        str,
+        Meta(
+            pattern=r"^(https?://[^/?#@\s]+(/[^?#\s]*)?)?$",
+            title='a URL such as "https://chat.example/admin"',
+            description="the URL of the page behind a reverse proxy; its host is accepted in Host and Origin",
+        ),
+    ] = ""
     names: Annotated[
         str, Meta(description="host names accepted in the Host header besides the address, separated by spaces")
     ] = ""

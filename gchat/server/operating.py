@@ -13,7 +13,7 @@ from gevent.event import AsyncResult
 
 from gchat import __version__
 from gchat.admin import operator as seen
-from gchat.admin.operator import NotPossible
+from gchat.admin.operator import BadText, Missing, NotPossible, Unavailable
 from gchat.chat.bans import Ban
 from gchat.chat.effects import CloseReason, Proclaim, Publish
 from gchat.chat.names import because
@@ -180,7 +180,7 @@ class Operating:
         try:
             records = self._app.journal.find(room, start, min(limit, MESSAGES_AT_ONCE))
         except JournalError as error:
-            raise NotPossible(f"Cannot read the history: {error}") from None
+            raise Unavailable(f"Cannot read the history: {error}") from None
         if records is None:
             return None
         return [
@@ -271,7 +271,7 @@ class Operating:
         """See Operator.kick."""
         session = self._app.registry.sessions.get(user)
         if session is None:
-            raise NotPossible(f"No user has the id {user}; GET /users lists the users")
+            raise Missing(f"No user has the id {user}; GET /users lists the users")
         self._expel(session, CloseReason.KICKED, f"You were kicked{': ' if reason else ''}{reason}")
         logger.warning("kicked %d %s", user, session.address)
 
@@ -291,11 +291,11 @@ class Operating:
         try:
             number = said.get(timeout=SAID_S)
         except gevent.Timeout:
-            raise NotPossible(f"Not confirmed within {SAID_S:g} s; the message may still be stored") from None
+            raise Unavailable(f"Not confirmed within {SAID_S:g} s; the message may still be stored") from None
         finally:
             pump.receipts.pop(id_, None)
         if not number:
-            raise NotPossible("Not said, because messages cannot be stored now; GET /readyz tells why")
+            raise Unavailable("Not said, because messages cannot be stored now; GET /readyz tells why")
         return number
 
     def bans(self) -> Sequence[seen.Ban]:
@@ -323,7 +323,7 @@ class Operating:
         """See Operator.unban."""
         ended = self._app.registry.bans.remove(ban)
         if ended is None:
-            raise NotPossible(f"No ban has the id {ban}; GET /bans lists the bans")
+            raise Missing(f"No ban has the id {ban}; GET /bans lists the bans")
         note_bans(self._app.journal, self._app.registry.bans.all.values())
         logger.warning("unbanned %s %s", ended.kind, ended.value)
 
@@ -332,15 +332,15 @@ class Operating:
 
     def _check_room(self, room: str) -> None:
         if room not in self._app.registry.rooms:
-            raise NotPossible(f"No such room: {text.printable(room)[:64]}; GET /rooms lists the rooms")
+            raise Missing(f"No such room: {text.printable(room)[:64]}; GET /rooms lists the rooms")
 
     def _revive(self, room: str) -> None:
-        """Have a room in memory that may be only in the history. Waits. Raises NotPossible: none, or no space."""
+        """Have a room in memory that may be only in the history. Waits. Raises Missing, NotPossible or Unavailable."""
         registry = self._app.registry
         try:
             stored = room not in registry.rooms and self._app.journal.find(room, 1, 1) is not None
         except JournalError as error:
-            raise NotPossible(f"Cannot read the history: {error}") from None
+            raise Unavailable(f"Cannot read the history: {error}") from None
         if stored and room not in registry.rooms:
             if len(registry.rooms) >= self._app.limits.max_rooms:
                 raise NotPossible(f"All {len(registry.rooms):,} rooms are in use (limits.max_rooms); try again later")
@@ -350,9 +350,9 @@ class Operating:
     def _check_text(self, message: str) -> None:
         most = self._app.limits.max_text_bytes
         if text.is_blank(message):
-            raise NotPossible("The text is blank")
+            raise BadText("The text is blank; expected something that can be seen")
         if len(message.encode("utf-8", "surrogatepass")) > most:
-            raise NotPossible(f"The text is too long; at most {most:,} bytes are accepted")
+            raise BadText(f"The text is too long; at most {most:,} bytes are accepted")
 
 
 def _texts(message: events.Message) -> list[tuple[Literal["said", "acted", "topic"], str]]:

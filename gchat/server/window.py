@@ -66,7 +66,7 @@ class Window:
         name = self.socket.getsockname()
         port = None if isinstance(name, str) else name[1]
         names = [*self._section.names.split(), self._section.host]
-        access = Access(self._token, port, names, read_token=self._read_token)
+        access = Access(self._token, port, names, read_token=self._read_token, public_url=self._section.public_url)
         self._server = AdminServer(self.socket, make_app(operator, access))
         self._server.start()
 

@@ -20,6 +20,7 @@ import gevent
 from gchat.admin.access import Access
 from gchat.admin.app import make_app
 from gchat.admin.operator import (
+    BadText,
     Ban,
     Happened,
     Histogram,
@@ -28,6 +29,7 @@ from gchat.admin.operator import (
     Left,
     Measures,
     Message,
+    Missing,
     NotPossible,
     RoomInfo,
     ServerInfo,
@@ -154,7 +156,7 @@ class FakeOperator:
 
     def messages(self, room: str, after: int, limit: int) -> Iterator[Sequence[StoredMessage]]:
         if room not in self.log:
-            raise NotPossible(f"There is no room {room}")
+            raise Missing(f"There is no room {room}")
         found = self.log[room][after : after + limit]
         return (found[first : first + 50] for first in range(0, len(found), 50))
 
@@ -197,21 +199,23 @@ class FakeOperator:
         return lambda: self.tells.remove(tell)
 
     def announce(self, text: str, room: str) -> int:
+        _check(text)
         if room and room not in self.log:
-            raise NotPossible(f"There is no room {room}")
+            raise Missing(f"There is no room {room}")
         self.announced.append((text, room))
         return sum(not room or user.room == room for user in self.users_online.values())
 
     def kick(self, user: int, reason: str) -> None:
         if user not in self.users_online:
-            raise NotPossible(f"There is no user {user}")
+            raise Missing(f"There is no user {user}")
         self.kicked.append((user, reason))
         self.leaves(user, "kicked")
 
     def say(self, room: str, name: str, text: str) -> int:
+        _check(text)
         gevent.sleep(self.say_waits_s)
         if room not in self.log:
-            raise NotPossible(f"There is no room {room}")
+            raise Missing(f"There is no room {room}")
         return self.says(name, text, room)
 
     def bans(self) -> Sequence[Ban]:
@@ -237,7 +241,12 @@ class FakeOperator:
 
     def unban(self, ban: int) -> None:
         if self.all_bans.pop(ban, None) is None:
-            raise NotPossible(f"There is no ban {ban}")
+            raise Missing(f"There is no ban {ban}")
+
+
+def _check(text: str) -> None:
+    if not text.strip():
+        raise BadText("The text is blank")
 
 
 def _rfc3339(at: float) -> str:
