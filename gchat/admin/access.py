@@ -79,14 +79,16 @@ class Access:
         self._port = port
         self._names = {name.lower() for name in (*LOCAL_NAMES, *names)}
         self._scheme = scheme
-        # Behind a reverse proxy, the page's origin and its host; "" if it is not known.
-        self._public_scheme, _, rest = public_url.lower().partition("://")
-        self._public_host = _without_default_port(self._public_scheme, rest.partition("/")[0])
+        # Behind a reverse proxy; "" if it is not known.
+        scheme, _, rest = public_url.lower().partition("://")
+        host = rest.partition("/")[0].removesuffix(f":{_DEFAULT_PORTS.get(scheme, '')}")  # as a browser sends it
+        self._public_name = _split(host)[0]
+        self._public_origin = f"{scheme}://{host}" if host else ""
         self._wrong: dict[str, list[float]] = {}  # by network: the times of wrong tokens
 
     def check(self, asked: Asked, now: float) -> Scope:
         """Return the scope of the request. Raises Problem if it may not be answered; `now` in seconds."""
-        if not self._is_ours(asked):
+        if not (self._is_direct(asked) or self._is_public(asked)):
             raise Problem(421, "The Host header does not name this endpoint; use its address and port")
         if asked.origin and not self._is_our_page(asked):
             raise Problem(403, "Wrong Origin: from a browser, only this endpoint's own page may send requests")
@@ -118,22 +120,22 @@ class Access:
 
     def _is_our_page(self, asked: Asked) -> bool:
         """Return whether the request comes from our own page: at the public URL, or at the name that it was sent to."""
-        origin, host = asked.origin.lower(), asked.host.lower()
-        if self._public_host and origin == f"{self._public_scheme}://{self._public_host}":
+        origin = asked.origin.lower()
+        if self._public_origin and origin == self._public_origin:
             return True
-        return origin == f"{self._scheme}://{host}" and not self._is_public(host)
+        return origin == f"{self._scheme}://{asked.host.lower()}" and self._is_direct(asked)
 
-    def _is_ours(self, asked: Asked) -> bool:
-        host = asked.host.lower()
-        if self._is_public(host):
-            return True
-        name, port = _split(host)
+    def _is_direct(self, asked: Asked) -> bool:
+        """Return whether the Host header names this endpoint itself."""
+        name, port = _split(asked.host.lower())
         if name not in self._names and (not asked.local or name != _bracketed(asked.local)):
             return False
         return self._port is None or (port or str(_DEFAULT_PORTS[self._scheme])) == str(self._port)
 
-    def _is_public(self, host: str) -> bool:
-        return bool(self._public_host) and _without_default_port(self._public_scheme, host) == self._public_host
+    def _is_public(self, asked: Asked) -> bool:
+        """Return whether the Host header names the public URL's host; its port may be lost or replaced on the way."""
+        name, port = _split(asked.host.lower())
+        return bool(self._public_name) and name == self._public_name and (not port or port.isdecimal())
 
     def _scope_of(self, asked: Asked, now: float) -> Scope:
         """Return the scope of the token that the request shows. Raises Problem: it is wrong."""
@@ -169,11 +171,6 @@ class Access:
 def is_loopback(peer: str) -> bool:
     """Return whether a peer is on this machine; "" is the peer on a Unix socket."""
     return not peer or ip_address(unmapped(peer)).is_loopback
-
-
-def _without_default_port(scheme: str, host: str) -> str:
-    """Return a host as a browser writes it: without the port of its scheme."""
-    return host.removesuffix(f":{_DEFAULT_PORTS.get(scheme, '')}")
 
 
 def _hash(token: str) -> bytes:

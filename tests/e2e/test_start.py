@@ -11,7 +11,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -275,6 +275,28 @@ def test_too_few_descriptors_are_one_line_and_few_a_warning(tmp_path: Path) -> N
     with Server(before=["sh", "-c", 'ulimit -n 300; exec "$@"', "sh"], server_max_connections=500) as server:
         assert "WARNING few connections are possible (236)" in server.log
     assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] >= 64
+
+
+@pytest.mark.parametrize(("descriptors", "places"), [(64, 1), (128, 64)])
+@pytest.mark.parametrize("admin", [False, True])
+def test_so_few_descriptors_leave_few_places_and_the_warning_says_how_many(
+    descriptors: int, places: int, admin: bool
+) -> None:
+    places = 1 if admin else places
+    limited = ["sh", "-c", f'ulimit -n {descriptors}; exec "$@"', "sh"]
+    with Server(before=limited, environment={"GCHAT_ADMIN_ENABLED": str(admin), "GCHAT_ADMIN_PORT": "0"}) as server:
+        wait_until(lambda: "few connections" in server.log, "the warning")
+        assert (
+            f"WARNING few connections are possible ({places}), because the limit of open files is {descriptors};"
+            in (server.log)
+        )
+        with server.join() as alice, ExitStack() as others:
+            for _ in range(places - 1):
+                others.enter_context(server.join())
+            with server.connect() as late:
+                late.sees("> The server is full")
+            alice.says("/ping still")
+            alice.sees("> pong still")
 
 
 def test_a_path_in_a_directory_that_is_gone_is_one_line(tmp_path: Path) -> None:
