@@ -98,8 +98,8 @@ def test_ctrl_c_while_a_command_is_being_loaded_leaves_no_traceback(command: str
     assert b"Traceback" not in said
 
 
-@pytest.mark.parametrize("number", [signal.SIGUSR1, signal.SIGQUIT])
-def test_a_server_that_is_asked_how_it_is_while_it_is_being_loaded_goes_on(number: signal.Signals) -> None:
+@pytest.mark.parametrize("number", [signal.SIGUSR1, signal.SIGQUIT, signal.SIGHUP])
+def test_a_server_that_is_asked_something_by_a_signal_while_it_is_being_loaded_goes_on(number: signal.Signals) -> None:
     with _loading("gchat.server.main", "gchat.protocol.errors", "--check-config", "--memory", "--no-admin") as process:
         process.send_signal(number)
         said, _ = process.communicate(timeout=60)
@@ -110,7 +110,10 @@ def test_a_server_that_is_asked_how_it_is_while_it_is_being_loaded_goes_on(numbe
 def _loading(command: str, loaded: str, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
     """Start a command, and wait until it has loaded this module: Python prints each at the end of its import."""
     with subprocess.Popen(
-        [sys.executable, "-X", "importtime", "-m", command, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        [sys.executable, "-X", "importtime", "-m", command, *arguments],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
     ) as process:
         try:
             assert process.stderr is not None

@@ -13,7 +13,9 @@ from gchat.early import expect_signals
 
 def main() -> NoReturn:
     """Run the command; the entry point in pyproject.toml."""
-    expect_signals(signal.SIGUSR1, signal.SIGQUIT)  # they ask a running server how it is
+    is_daemon = not any(os.isatty(descriptor) for descriptor in range(3))
+    # They ask a running server how it is, or to reload its configuration, unless a terminal has hung up.
+    expect_signals(signal.SIGUSR1, signal.SIGQUIT, *([signal.SIGHUP] if is_daemon else []))
     gc.disable()  # what is imported is no garbage, and to look for some in it takes a tenth of the start
     from gchat.server.command import run  # noqa: PLC0415
 

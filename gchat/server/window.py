@@ -52,7 +52,13 @@ class Window:
 
     def start(self, operator: Operator) -> None:
         """Begin to answer, in a moment: until then requests wait in the kernel."""
-        self._starting = gevent.spawn(self._start, operator)
+        self._starting = gevent.spawn(self._try_to_start, operator)
+
+    def _try_to_start(self, operator: Operator) -> None:
+        try:
+            self._start(operator)
+        except Exception:  # the chat goes on without it
+            logger.exception("the admin endpoint cannot be started")
 
     def _start(self, operator: Operator) -> None:
         # This takes half as long as the rest of the start, and on a native thread it holds nobody up.
@@ -62,7 +68,7 @@ class Window:
         from gchat.admin.app import make_app  # noqa: PLC0415
         from gchat.admin.server import AdminServer  # noqa: PLC0415
 
-        gc.freeze()  # as in App._watch: what has been loaded is never garbage
+        gc.freeze()  # as in Watch.run: what has been loaded is never garbage
         name = self.socket.getsockname()
         port = None if isinstance(name, str) else name[1]
         names = [*self._section.names.split(), self._section.host]
