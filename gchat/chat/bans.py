@@ -89,7 +89,7 @@ def _network(kind: str, value: str) -> str:
     try:
         return str(_address(value)) if kind == "address" else str(ip_network(value, strict=False))
     except ValueError:
-        raise Refusal(Code.BAD_NAME, f'"{text.printable(value)[:64]}" is not {_KINDS[kind]}') from None
+        raise Refusal(Code.BAD_NAME, f'"{text.printable(value[:64])}" is not {_KINDS[kind]}') from None
 
 
 _KINDS = {

@@ -10,6 +10,7 @@ from enum import StrEnum
 
 from msgspec import Struct
 
+from gchat.chat.session import Seat
 from gchat.protocol.events import Announced, Answer, Joined, Message, Presence, Ready, Welcome
 from gchat.protocol.wire import After
 
@@ -75,13 +76,16 @@ class Proclaim(Struct, frozen=True, gc=False):
 class Deliver(Struct, frozen=True, gc=False):
     """Something that one session gets; if it does not read what it gets, `sender` (0: nobody) is told so instead.
 
-    With an `id`, `sender` gets that acknowledged, or refused.
+    With an `id`, `sender` gets that acknowledged, or refused. A private message has the `seat` of its sender, to whom
+    the reader's next reply goes, and perhaps a `receipt` for the sender: both count only once it is really shown.
     """
 
     session: int
     answer: Answer
     sender: int = 0
     id: str = ""
+    seat: Seat | None = None
+    receipt: Answer | None = None
 
 
 class Transmit(Struct, frozen=True, gc=False):

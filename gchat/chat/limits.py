@@ -2,9 +2,29 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv6Address, ip_address
+from functools import lru_cache
+from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from itertools import islice
 
-from msgspec import Struct
+from msgspec import Struct, structs
+
+from gchat.protocol.events import Slowed
+
+
+class Rates(Struct, frozen=True):
+    """How fast somebody may send: so much at once, and so much a second after that. 0 a second means no limit."""
+
+    messages_per_s: float = 0.0
+    burst: float = 1.0
+    bytes_per_s: float = 0.0
+    bytes_burst: float = 1.0
+
+    def times(self, factor: float) -> Rates:
+        """Return what so many users may send together: bursts grow half as much, because they rarely coincide."""
+        bursts = max(1.0, factor / 2)
+        return Rates(
+            self.messages_per_s * factor, self.burst * bursts, self.bytes_per_s * factor, self.bytes_burst * bursts
+        )
 
 
 class Limits(Struct):
@@ -21,57 +41,188 @@ class Limits(Struct):
     motd: str = ""
     prompt: str = "[You] "
     announced: tuple[tuple[str, float], ...] = ()  # the limits that the shell enforces, for programs
+    rates: Rates = Rates()  # of each user
+    network_rates: Rates = Rates()  # of all users of one network together
+    rooms_per_network: int = 0  # rooms that users of one network hold open; 0: no limit
+    away_per_network: int = 0  # disconnected users of one network; 0: no limit
 
 
-class TokenBucket:
-    """Allows `burst` at once and `rate` a second after that. A rate of 0 allows everything."""
+#: Nothing was read for so long: the server or the network stood still, or the user was silent. What has gathered
+#: meanwhile is not fast sending. A longer silence is no stall.
+MIN_STALL_S, MAX_STALL_S = 1.0, 30.0
 
-    __slots__ = ("_at", "_tokens", "told")
 
-    def __init__(self, burst: float, now: float) -> None:
-        self._tokens = float(burst)
+class Allowance:
+    """The lines and bytes that a user, or all users of one network together, may send now; below zero is a debt.
+
+    It grows at the rate, up to the burst; after a stall it is larger by what could have been sent meanwhile.
+    """
+
+    __slots__ = ("_at", "bytes", "lines", "told")
+
+    def __init__(self, rates: Rates, now: float) -> None:
+        self.lines = rates.burst
+        self.bytes = rates.bytes_burst
         self._at = now
         self.told = False  # whether the user has been told of slowing down since it was last full
 
-    def allowance(self, rate: float, burst: float, now: float) -> float:
-        """Return how much is allowed now; a negative amount is a debt."""
-        self._tokens = min(burst, self._tokens + (now - self._at) * rate)
-        self._at = now
-        if self._tokens >= burst:
+    def grow(self, rates: Rates, now: float) -> None:
+        """Add what the time since the last call allows."""
+        gap, self._at = now - self._at, now
+        was_long = gap >= MIN_STALL_S
+        if was_long or self.lines < rates.burst:
+            self.lines = _grown(self.lines, gap, rates.messages_per_s, rates.burst)
+        if was_long or self.bytes < rates.bytes_burst:
+            self.bytes = _grown(self.bytes, gap, rates.bytes_per_s, rates.bytes_burst)
+        if self.told and self.is_full(rates):
             self.told = False
-        return self._tokens
 
-    def spend(self, amount: int) -> None:
-        """Take `amount` out; taking more than is left makes a debt."""
-        self._tokens -= amount
+    def is_full(self, rates: Rates) -> bool:
+        """Return whether nothing was spent lately."""
+        return self.lines >= rates.burst and self.bytes >= rates.bytes_burst
 
-    def debt_s(self, rate: float) -> float:
+    def debt_s(self, rates: Rates) -> float:
         """Return in how many seconds the debt is paid."""
-        return max(0.0, -self._tokens / rate)
+        if self.lines >= 0 and self.bytes >= 0:
+            return 0.0
+        lines_s = -self.lines / rates.messages_per_s if self.lines < 0 and rates.messages_per_s else 0.0
+        bytes_s = -self.bytes / rates.bytes_per_s if self.bytes < 0 and rates.bytes_per_s else 0.0
+        return max(lines_s, bytes_s)
 
 
-class Admission:
-    """Counts connections, in all and per address (an IPv6 /64 counts as one, because one owner has all of it)."""
+def _grown(amount: float, gap: float, rate: float, burst: float) -> float:
+    if not rate:
+        return burst
+    if MIN_STALL_S <= gap <= MAX_STALL_S:
+        return min(amount, burst) + gap * rate
+    return max(amount, min(burst, amount + gap * rate))
+
+
+class Pace:
+    """How fast one connection is read: as its user's allowance and its network's (None: no limit) say."""
+
+    __slots__ = ("_limits", "_network", "_told_of_network", "own")
+
+    def __init__(self, limits: Limits, own: Allowance, network: Allowance | None) -> None:
+        self._limits = limits
+        self._network = network
+        self._told_of_network = False
+        self.own = own
+
+    def lines(self, now: float) -> int:
+        """Return how many lines may be taken now: at least one, which is waited for then."""
+        self.grow(now)
+        own, network = self.own, self._network
+        return max(1, int(own.lines if network is None else min(own.lines, network.lines)))
+
+    def bytes(self, least: int, most: int) -> int:
+        """Return how many bytes may be read at once: little, where there is a debt already."""
+        limits, own, network = self._limits, self.own, self._network
+        if limits.rates.bytes_per_s:
+            most = min(most, int(own.bytes if network is None else min(own.bytes, network.bytes)))
+        return max(least, most)
+
+    def received(self, size: int, now: float) -> None:
+        """Pay for bytes, whatever they are."""
+        self.grow(now)
+        self.own.bytes -= size
+        if self._network is not None:
+            self._network.bytes -= size
+
+    def spend(self, lines: int) -> None:
+        """Pay for lines; to pay for more than is allowed makes a debt."""
+        self.own.lines -= lines
+        if self._network is not None:
+            self._network.lines -= lines
+
+    def debt_s(self) -> float:
+        """Return in how many seconds all debts are paid."""
+        own_s = self.own.debt_s(self._limits.rates)
+        return own_s if self._network is None else max(own_s, self._network.debt_s(self._limits.network_rates))
+
+    def grow(self, now: float) -> None:
+        """Add what the time allows."""
+        self.own.grow(self._limits.rates, now)
+        if self._network is not None:
+            self._network.grow(self._limits.network_rates, now)
+
+    def notice(self) -> Slowed | None:
+        """Return what to tell the user about the debt, None if the user knows it already."""
+        rates = self._limits.rates
+        if self.own.debt_s(rates):
+            was_told, self.own.told = self.own.told, True
+            return None if was_told else _slowed(self.own, rates)
+        was_told, self._told_of_network = self._told_of_network, True
+        if was_told or self._network is None:
+            return None
+        return structs.replace(_slowed(self._network, self._limits.network_rates), together=True)
+
+
+def _slowed(allowance: Allowance, rates: Rates) -> Slowed:
+    by_bytes = allowance.bytes < 0 and rates.bytes_per_s and allowance.lines >= 0
+    return Slowed(rates.messages_per_s, rates.bytes_per_s if by_bytes else 0.0)
+
+
+# --- Networks --------------------------------------------------------------------------------------------------------
+
+
+class Network(Struct, frozen=True):
+    """Where a user comes from: an address, or the /64 of an IPv6 address, because one owner has all of it."""
+
+    name: str = ""
+    is_exempt: bool = True  # whether it has neither a cap of places nor an allowance
+
+
+#: Networks that are looked at whenever a connection ends: those without one are forgotten faster than they come.
+FORGOTTEN_AT_ONCE = 4
+
+
+class Networks:
+    """Counts connections, in all and by network, and keeps what each network may send."""
 
     def __init__(self) -> None:
         self.total = 0
-        self._by_network: dict[str, int] = {}
+        self._connections: dict[str, int] = {}
+        self._allowances: dict[str, Allowance] = {}
+        self._left: dict[
+            str, None
+        ] = {}  # networks without a connection that have an allowance, in the order of leaving
 
     def of(self, network: str) -> int:
         """Return the number of connections from `network`."""
-        return self._by_network.get(network, 0)
+        return self._connections.get(network, 0)
+
+    def allowance(self, network: Network, rates: Rates, now: float) -> Allowance | None:
+        """Return what all users of a network may send together; None if there is no limit."""
+        if network.is_exempt or not rates.messages_per_s:
+            return None
+        if network.name not in self._allowances:
+            self._allowances[network.name] = Allowance(rates, now)
+        return self._allowances[network.name]
 
     def enter(self, network: str) -> None:
         """Count one more."""
         self.total += 1
-        self._by_network[network] = self.of(network) + 1
+        self._connections[network] = self.of(network) + 1
+        self._left.pop(network, None)
 
-    def leave(self, network: str) -> None:
-        """Count one less."""
+    def leave(self, network: str, rates: Rates, now: float) -> None:
+        """Count one less. What was spent is remembered until it would be allowed again."""
         self.total -= 1
-        self._by_network[network] -= 1
-        if not self._by_network[network]:
-            del self._by_network[network]
+        self._connections[network] -= 1
+        if not self._connections[network]:
+            del self._connections[network]
+            if network in self._allowances:
+                self._left[network] = None
+        self._forget(rates, now)
+
+    def _forget(self, rates: Rates, now: float) -> None:
+        for network in list(islice(self._left, FORGOTTEN_AT_ONCE)):
+            allowance = self._allowances[network]
+            allowance.grow(rates, now)
+            if not allowance.is_full(rates):
+                break
+            del self._allowances[network], self._left[network]
 
 
 def network_of(host: str) -> str:
@@ -80,3 +231,15 @@ def network_of(host: str) -> str:
     if isinstance(address, IPv6Address):
         return str(IPv6Address(int(address) >> 64 << 64)) + "/64"
     return str(address)
+
+
+@lru_cache(4)
+def networks_of(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
+    """Return the networks and addresses that stand in `text`, with spaces between. Raises ValueError."""
+    return tuple([ip_network(word) for word in text.split()])
+
+
+def is_in(host: str, networks: str) -> bool:
+    """Return whether `host` is in one of these networks."""
+    address = ip_address(host.strip("[]").partition("%")[0])
+    return any(address in network for network in networks_of(networks))

@@ -66,7 +66,7 @@ class Names:
         key = text.folded(name)
         session = self._holders.get(key)
         if session is None or text.folded(session.name) != key:
-            raise Refusal(Code.NO_SUCH_USER, f"No user named {text.printable(name)[:64]}; /who lists the users")
+            raise Refusal(Code.NO_SUCH_USER, f"No user named {text.printable(name[:64])}; /who lists the users")
         return session
 
     def clear(self) -> None:

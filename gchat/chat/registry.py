@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from itertools import count
 
-from gchat.chat import verbs
+from gchat.chat import away, verbs
+from gchat.chat.away import Away
 from gchat.chat.bans import Bans
 from gchat.chat.effects import (
     MAY_RESUME,
@@ -20,13 +21,12 @@ from gchat.chat.effects import (
     Deliver,
     Effect,
     Enter,
-    Forget,
     Remember,
     Remembered,
 )
-from gchat.chat.limits import Limits
+from gchat.chat.limits import Limits, Network
 from gchat.chat.names import Names
-from gchat.chat.room import Room
+from gchat.chat.room import Room, Rooms
 from gchat.chat.session import Session
 from gchat.protocol import text
 from gchat.protocol.commands import Command
@@ -49,11 +49,11 @@ from gchat.protocol.wire import After, Opening
 #: Where everybody begins.
 LOBBY = "lobby"
 
-#: A user who has lost the connection may come back for so long, and nobody is told of it.
+#: For this long a user who has lost the connection may come back, and nobody is told of it.
 AWAY_S = 15.0
 
-#: So many may be away; of more, the one that is away longest has left. A flood of connections must not leave ghosts.
-MAX_AWAY = 5000
+#: A user without a nick who was here for less than this does not come back.
+MIN_STAY_S = 1.0
 
 #: What the older of two connections with one token is told.
 REPLACED = "You have connected again from elsewhere"
@@ -67,6 +67,7 @@ class Registry:
     3. A room with members exists; one without may, while there are fewer than `max_rooms`.
     4. A session that is away has no connection, and asks nothing; else it is as if it had one.
     5. A session that is not announced is a member and is counted, but nobody is told that it comes or goes.
+    6. Users of one network open at most `rooms_per_network` rooms, and at most `away_per_network` of them are away.
 
     `now` is the wall clock in seconds since the epoch in execute(), and any steady clock elsewhere.
     """
@@ -75,10 +76,10 @@ class Registry:
         self.limits = limits
         self.bans = Bans()
         self.sessions: dict[int, Session] = {}
-        self.rooms: dict[str, Room] = {LOBBY: Room(LOBBY)}
+        self.rooms = Rooms(LOBBY)
         self._names = Names(self.bans)
         self._by_lineage: dict[str, Session] = {}
-        self._away: dict[Session, float] = {}  # until when, the first first
+        self._away = Away()
         self._silent: dict[Session, float] = {}  # not announced yet, and when they will be
         self._ids = count(1)
 
@@ -90,6 +91,7 @@ class Registry:
         *,
         attempt: int = 0,
         has_ended: bool = False,
+        network: Network = Network(),  # noqa: B008  # it is frozen
         now: float = 0.0,
     ) -> tuple[Session, list[Effect]]:
         """Let the user at `address` in: into the lobby, or with an `opening` as that says (see `open`).
@@ -97,7 +99,7 @@ class Registry:
         Without an opening the others learn of it at the first line, or after `announce_after_s`; `now` is of the clock
         of `due`.
         """
-        session = Session(next(self._ids), address, self.rooms[LOBBY], attempt)
+        session = Session(next(self._ids), address, self.rooms[LOBBY], attempt, network=network, since=now)
         if opening is not None:
             return session, self.open(session, opening, token, has_ended=has_ended)
         effects = self._seat(session)
@@ -112,30 +114,34 @@ class Registry:
         """Let a user speak the rich dialect: a new one, or one that was greeted in plain and has said nothing.
 
         `token` is a new secret, for an opening without one; a user with another session's token takes that over. The
-        newest attempt wins: an older one raises Refusal. A peer that `has_ended` already takes nothing over from one
-        that is there: what it says is said, by its address. Parts of the opening that cannot be granted are refused
-        after the greeting.
+        newest attempt wins: an older one raises Refusal. A peer that `has_ended` takes nothing over and is not taken
+        over: what it says is said. Parts of the opening that cannot be granted are refused after the greeting.
         """
         session.own(opening.token or token)
         session.is_brief = has_ended
-        old = self._by_lineage.get(session.lineage)
-        is_guest = old is not None and has_ended and old not in self._away
-        if old is not None and not is_guest and old.attempt > session.attempt:
+        old = None if has_ended else self._by_lineage.get(session.lineage)
+        if old is not None and old.attempt > session.attempt:
             raise Refusal(Code.REPLACED, REPLACED)
         was = session.name if session.is_announced else ""
         effects: list[Effect] = []
-        if old is None or is_guest:
+        if old is None:
             effects += self._seat(session)
         else:
             effects += [*self._withdraw(session), *self._take_over(session, old)]
             was = old.name
-        if not is_guest:
+        if not has_ended:
             self._by_lineage[session.lineage] = session
         room, granted, is_there = self._grant(session, opening)
         told = self._place(session, room, was)
         after = opening.after if is_there else None
         entered = self._enter(session, self._greeting(session), after, opening.replay, self._ready(session))
         return [*effects, entered, *granted, *told, *self._remember(session)]
+
+    def forsake(self, session: Session) -> None:
+        """Let nobody come back for this session: its peer had ended before it could read the welcome."""
+        session.is_brief = True
+        if self._by_lineage.get(session.lineage) is session:
+            del self._by_lineage[session.lineage]
 
     def _seat(self, session: Session) -> list[Effect]:
         """Let a session be among those here, in its room; nobody is told."""
@@ -151,7 +157,7 @@ class Registry:
         return effects
 
     def _withdraw(self, session: Session) -> list[Effect]:
-        """Undo `_seat`, if it was ever done: a user who turns out to be another one, who is here already."""
+        """Undo `_seat`, if it was ever done: the user turns out to be one who is here already."""
         if self.sessions.pop(session.id, None) is None:
             return []
         self._silent.pop(session, None)
@@ -201,12 +207,13 @@ class Registry:
         """Let the connection of `session` go: the user may come back (see away), unless the reason is a goodbye."""
         if session.id not in self.sessions or session in self._away:
             return []
-        if not session.lineage or session.is_brief or reason not in MAY_RESUME:
+        has_only_passed = not session.has_nick and now - session.since < MIN_STAY_S
+        if not session.lineage or session.is_brief or has_only_passed or reason not in MAY_RESUME:
             return self.leave(session, reason, farewell)
-        self._away[session] = now + AWAY_S
+        self._away.add(session, now + AWAY_S)
         effects = _closed(session, reason, farewell)
-        if len(self._away) > MAX_AWAY:
-            effects += self.leave(next(iter(self._away)), reason)
+        if surplus := self._away.surplus(session, self.limits.away_per_network):
+            effects += self.leave(surplus, CloseReason.ENDED)
         return effects
 
     def due(self, now: float) -> list[Effect]:
@@ -214,7 +221,7 @@ class Registry:
         effects: list[Effect] = []
         for session in [session for session, at in self._silent.items() if at <= now]:
             effects += self._appear(session)
-        for session in [session for session, until in self._away.items() if until <= now]:
+        for session in self._away.due(now):
             effects += self.leave(session, CloseReason.ENDED)
         return effects
 
@@ -226,7 +233,7 @@ class Registry:
         """Let the user go, for `reason`, with a last line if there is one. Leaving again has no effects."""
         if self.sessions.pop(session.id, None) is None:
             return []
-        self._away.pop(session, None)
+        self._away.discard(session)
         self._silent.pop(session, None)
         session.seat.vacate()
         self._names.release(session)
@@ -252,7 +259,7 @@ class Registry:
         """Take the user into the room called `name`, which is made if need be. Raises Refusal."""
         if name == session.room.name:
             raise Refusal(Code.BAD_COMMAND, f"You are already in {name}")
-        room, forgotten = self._open(name, session)
+        room, forgotten = self.rooms.open(name, session, self.limits)
         parted, joined = self._part(session, session.name), self._enter_room(session, room)
         ready = Ready("") if session.token else None
         entered = self._enter(session, Joined(name, len(room.members), id=id_), after, None, ready)
@@ -268,18 +275,18 @@ class Registry:
         return [named, *self._tell_renamed(session, old), *self._remember(session)]
 
     def restore(self, remembered: Mapping[str, Remembered], now: float) -> None:
-        """Let those be away who were here when the server ended, by lineage; `now` is of the clock of disconnect()."""
-        for lineage, who in list(remembered.items())[:MAX_AWAY]:
-            keys = text.name_keys(who.name) if who.has_nick else frozenset((who.name,))
+        """Let the users who were here when the server ended be away, by lineage; `now` is as in disconnect()."""
+        for lineage, user in list(remembered.items())[: away.MAX_AWAY]:
+            keys = text.name_keys(user.name) if user.has_nick else frozenset((user.name,))
             if not self._names.are_free(keys):
                 continue
-            if who.room not in self.rooms and len(self.rooms) < self.limits.max_rooms:
-                self.rooms[who.room] = Room(who.room)
-            session = Session(next(self._ids), who.name, self.rooms.get(who.room, self.rooms[LOBBY]))
-            session.lineage, session.has_nick, session.is_announced = lineage, who.has_nick, True
-            self._names.give(session, who.name, keys)
+            if user.room not in self.rooms and len(self.rooms) < self.limits.max_rooms:
+                self.rooms[user.room] = Room(user.room)
+            session = Session(next(self._ids), user.name, self.rooms.get(user.room, self.rooms[LOBBY]))
+            session.lineage, session.has_nick, session.is_announced = lineage, user.has_nick, True
+            self._names.give(session, user.name, keys)
             session.room.members[session.id] = self.sessions[session.id] = self._by_lineage[lineage] = session
-            self._away[session] = now + AWAY_S
+            self._away.add(session, now + AWAY_S)
 
     def keep_topic(self, room: str, topic: TopicIs) -> None:
         """Know the room's topic: what its log says it is."""
@@ -291,9 +298,9 @@ class Registry:
         return self._names.find(name)
 
     def _take_over(self, session: Session, old: Session) -> list[Effect]:
-        """Let `session` be where and who `old` was, which is closed; nobody else is told."""
+        """Give `session` the place and the name of `old`, which is closed; nobody else is told."""
         del self.sessions[old.id], old.room.members[old.id]
-        self._away.pop(old, None)
+        self._away.discard(old)
         session.inherit(old)
         session.room = old.room
         self._names.release(old)
@@ -315,7 +322,7 @@ class Registry:
             effects.append(refused(session, refusal))
         try:
             if opening.room:
-                room, forgotten = self._open(text.room(opening.room), session)
+                room, forgotten = self.rooms.open(text.room(opening.room), session, self.limits)
                 effects += forgotten
         except Refusal as refusal:
             effects.append(refused(session, refusal))
@@ -330,21 +337,6 @@ class Registry:
 
     def _tell_renamed(self, session: Session, old: str) -> list[Effect]:
         return self._announce(session.room, session, Renamed(old, session.name)) if old != session.name else []
-
-    def _open(self, name: str, mover: Session) -> tuple[Room, list[Effect]]:
-        """Return the room of this name, made if need be, and what becomes of others for it. Raises Refusal."""
-        room = self.rooms.get(name)
-        if room is not None:
-            return room, []
-        if len(self.rooms) >= self.limits.max_rooms and not self._spare_room(mover):
-            most = self.limits.max_rooms
-            raise Refusal(Code.TOO_MANY_ROOMS, f"Too many rooms: there are {most:,} already; /rooms lists them")
-        forgotten: list[Effect] = []
-        while len(self.rooms) >= self.limits.max_rooms and (spare := self._spare_room(mover)):
-            del self.rooms[spare.name]
-            forgotten.append(Forget(spare.name))
-        room = self.rooms[name] = Room(name)
-        return room, forgotten
 
     def _part(self, session: Session, name: str) -> list[Effect]:
         """Take the user, whom the room knows as `name`, out of their room."""
@@ -373,17 +365,10 @@ class Registry:
         return [Remember(session.lineage, Remembered(session.name, session.has_nick, session.room.name))]
 
     def _announce(self, room: Room, session: Session, presence: Presence) -> list[Effect]:
-        """Tell a room who came, went, or changed; unless it is so large that nobody could follow."""
+        """Tell a room of a user who came, went or changed, unless it is so large that nobody could follow."""
         if len(room.members) > self.limits.presence_quiet_above:
             return []
         return [Announce(room.name, session.id, presence, len(room.members))]
-
-    def _spare_room(self, leaver: Session) -> Room | None:
-        """Return the oldest room that is empty, or will be when `leaver` has left it; None if there is none."""
-        for room in self.rooms.values():
-            if room.name != LOBBY and room.members.keys() <= {leaver.id}:
-                return room
-        return None
 
 
 def refused(session: Session, refusal: Refusal, id_: str = "") -> Effect:

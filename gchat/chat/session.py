@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from gchat.chat.limits import Allowance, Network
+
 if TYPE_CHECKING:
-    from gchat.chat.limits import TokenBucket
     from gchat.chat.room import Room
 
 
@@ -28,12 +29,12 @@ class Seat:
 
 
 class Session:
-    """One connected user: name and place. Only the registry changes it."""
+    """One connected user: name and place. Only the registry changes it; what is shown to the user the pump notes."""
 
     __slots__ = (
         "address",
+        "allowance",
         "attempt",
-        "bucket",
         "correspondent",
         "has_arrived",
         "has_nick",
@@ -44,15 +45,28 @@ class Session:
         "lineage",
         "messages",
         "name",
+        "network",
         "room",
         "seat",
+        "since",
         "token",
     )
 
-    def __init__(self, id_: int, address: str, room: Room, attempt: int = 0) -> None:
+    def __init__(
+        self,
+        id_: int,
+        address: str,
+        room: Room,
+        attempt: int = 0,
+        *,
+        network: Network = Network(),  # noqa: B008  # it is frozen
+        since: float = 0.0,
+    ) -> None:
         self.id = id_
         self.attempt = attempt  # the number of its connection, in the order in which they were made
         self.address = address  # host:port, as text; the name of a user without a nick
+        self.network = network
+        self.since = since  # by the clock of Registry.due
         self.name = address
         self.has_nick = False
         self.keys: frozenset[str] = frozenset((address,))  # see text.name_keys
@@ -64,9 +78,13 @@ class Session:
         self.is_announced = False  # whether the others know that this user is here
         self.is_brief = False  # whether the peer had already ended when it opened: nobody comes back for this session
         self.seat = Seat(self)
-        self.correspondent: Seat | None = None  # the sender of the last private message: /reply answers it
-        self.bucket: TokenBucket | None = None  # what the shell lets this user say
+        self.correspondent: Seat | None = None  # the sender of the last private message shown: /reply answers it
+        self.allowance: Allowance | None = None  # what the shell lets this user send
         self.messages = 0
+
+    def told_by(self, seat: Seat) -> None:
+        """Note that a private message was shown to this user: /reply answers its sender."""
+        self.correspondent = seat
 
     def own(self, token: str) -> None:
         """Let the user come back with this token."""
@@ -77,6 +95,7 @@ class Session:
 
     def inherit(self, old: Session) -> None:
         """Go on where `old` was."""
-        self.correspondent, self.bucket, self.messages = old.correspondent, old.bucket, old.messages
+        self.correspondent, self.allowance, self.messages = old.correspondent, old.allowance, old.messages
+        self.since = old.since
         self.seat, self.is_announced = old.seat, old.is_announced
         self.seat.session = self

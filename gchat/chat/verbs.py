@@ -6,9 +6,12 @@ from collections.abc import Callable
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from msgspec import structs
+
 from gchat.chat.effects import CloseReason, Deliver, Effect, Publish, Recall, Search
 from gchat.chat.session import Session
 from gchat.protocol import commands, events, sentences, text
+from gchat.protocol.commands import Command
 from gchat.protocol.errors import Code, LineTooLong, Refusal
 
 if TYPE_CHECKING:
@@ -65,7 +68,7 @@ def _published(session: Session, message: events.Message) -> Effect:
 def _tell(registry: Registry, session: Session, command: commands.Tell, now: float) -> list[Effect]:
     _check_length(registry, session, command.text)
     reader = registry.find(command.to)
-    return _whisper(registry, session, reader, events.Told(session.name, command.text, now), command.id)
+    return [_whisper(registry, session, reader, events.Told(session.name, command.text, now), command.id)]
 
 
 def _reply(registry: Registry, session: Session, command: commands.Reply, now: float) -> list[Effect]:
@@ -74,15 +77,15 @@ def _reply(registry: Registry, session: Session, command: commands.Reply, now: f
     reader = session.correspondent.session
     if reader is None:
         raise Refusal(Code.NO_SUCH_USER, f"{session.correspondent.name} has left")
-    return _whisper(registry, session, reader, events.Told(session.name, command.text, now))
+    whisper = _whisper(registry, session, reader, events.Told(session.name, command.text, now))
+    return [structs.replace(whisper, receipt=events.Replied(reader.name))]
 
 
-def _whisper(registry: Registry, session: Session, reader: Session, told: events.Told, id_: str = "") -> list[Effect]:
+def _whisper(registry: Registry, session: Session, reader: Session, told: events.Told, id_: str = "") -> Deliver:
     if registry.is_away(reader):
         raise Refusal(Code.NO_SUCH_USER, f"Not sent: {reader.name} has just lost the connection")
-    reader.correspondent = session.seat
     session.messages += 1
-    return [Deliver(reader.id, told, sender=session.id, id=id_)]
+    return Deliver(reader.id, told, sender=session.id, id=id_, seat=session.seat)
 
 
 def _nick(registry: Registry, session: Session, command: commands.Nick, _now: float) -> list[Effect]:
@@ -148,6 +151,29 @@ def _mistake(_registry: Registry, session: Session, command: commands.Mistake, _
     # Raising it would make a reference cycle: the traceback holds frames, they hold the command, and that the error.
     refusal = command.refusal
     return [Deliver(session.id, events.Refused(refusal.code, refusal.message, command.id))]
+
+
+#: What a command costs, in lines; what is not here costs one, the line that it is. Reading from the disk is dear.
+PRICES: dict[type, int] = {
+    commands.Nick: 2,
+    commands.Join: 3,
+    commands.Topic: 2,
+    commands.Rooms: 2,
+    commands.History: 3,
+    commands.Search: 5,
+}
+
+#: For so many members of the room one line more is paid for a nick or a room change, because all of them are told.
+MEMBERS_A_LINE = 100
+
+
+def surcharge(registry: Registry, session: Session, command: Command) -> int:
+    """Return what a command of `session` costs beyond the line that it is, in lines."""
+    extra = PRICES.get(type(command), 1) - 1
+    if isinstance(command, commands.Nick | commands.Join):
+        members = len(session.room.members)
+        extra += members // MEMBERS_A_LINE if members <= registry.limits.presence_quiet_above else 0
+    return extra
 
 
 HANDLERS: dict[type, Callable[[Registry, Session, Any, float], list[Effect]]] = {

@@ -1,20 +1,24 @@
 """The client: what speaks to a gchat server, for people (gchat-client) and for bots.
 
-A bot in ten lines, which comes back by itself when the connection is lost, misses nothing and says nothing twice:
+A bot in ten lines, which waits for a server, comes back by itself when the connection is lost, misses nothing, says
+nothing twice, and ends quietly at Ctrl+C or SIGTERM:
 
     from gchat.client import Said, connect
 
-    with connect("127.0.0.1", 8888, nick="echo") as chat:
+    with connect("127.0.0.1", 8888, nick="echo", wait=True, stop_on_signals=True) as chat:
         for event in chat:
             if isinstance(event, Said) and event.text == "!ping":
                 chat.say(f"{event.from_}: pong")
 
-conversation  what a client knows and has to do. Pure: events in, notices out.
-keeper        dialling, waiting and dialling again, for any dialect.
-link          a conversation over a socket; plain_link: lines over a socket, for any line chat server.
+conversation  what a client knows and has to do. Pure: events in, notices out. claim: its nick and room.
+keeper        dialling, waiting and dialling again, for any dialect; inbox: what was heard and not iterated yet.
+exchange      a conversation over a socket; link: what programs ask of it. greeting: servers of other kinds.
+plain_link    lines over a socket, for any line chat server.
+ownership     threads, forked processes, the end of the interpreter; signals that end a bot.
+token_file    the same user after a restart; place, place_file: the same place. whole_file replaces a file.
 
-What is iterated are the server's events as typed values, and Sent, Delivered, Lost, Back, NewLog. Use it from
-greenlets of one thread.
+Iterating yields the server's events as typed values, and Sent, Delivered, Lost, Back, NewLog. Use a link from the
+thread that connected it; its greenlets may share it.
 """
 
 from importlib import import_module
@@ -22,8 +26,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from gchat.client.conversation import Back, Conversation, Delivered, Lost, NewLog, Notice, Sent
+    from gchat.client.inbox import TimedOut
     from gchat.client.keeper import ConnectFailed, LinkClosed
     from gchat.client.link import Link, connect
+    from gchat.client.ownership import LinkMisused, Unacknowledged
+    from gchat.client.plain_link import PlainLink
+    from gchat.client.token_file import TokenFile
+    from gchat.protocol.errors import GchatError, LineTooLong
     from gchat.protocol.wire import (
         Acted,
         After,
@@ -60,35 +69,53 @@ __all__ = [
     "Entered",
     "Found",
     "Gap",
+    "GchatError",
     "Joined",
     "Left",
+    "LineTooLong",
     "Link",
     "LinkClosed",
+    "LinkMisused",
     "Live",
     "Lost",
     "Named",
     "NewLog",
     "Notice",
     "Page",
+    "PlainLink",
     "Refused",
     "Renamed",
     "RoomList",
     "Said",
     "Sent",
     "Slowed",
+    "TimedOut",
+    "TokenFile",
     "Told",
     "TopicSet",
+    "Unacknowledged",
     "Users",
     "Welcome",
     "connect",
 ]
 
-_MODULES = ("conversation", "keeper", "link")
+_MODULES = (
+    "gchat.client.conversation",
+    "gchat.client.inbox",
+    "gchat.client.keeper",
+    "gchat.client.link",
+    "gchat.client.ownership",
+    "gchat.client.plain_link",
+    "gchat.client.token_file",
+    "gchat.protocol.errors",
+    "gchat.protocol.wire",
+)
 
 
-def __getattr__(name: str) -> Any:
-    """Import what is asked for when it is: gchat-client is ready for a signal before gevent is there (PEP 562)."""
-    if name not in __all__:
-        raise AttributeError(f"module {__name__} has no attribute {name}")
-    modules = [*(f"{__name__}.{module}" for module in _MODULES), "gchat.protocol.wire"]
-    return next(value for module in modules if (value := getattr(import_module(module), name, None)) is not None)
+if not TYPE_CHECKING:  # a name that is not exported is an error for a type checker
+
+    def __getattr__(name: str) -> Any:
+        """Import a name when it is used: gchat-client is ready for a signal before gevent is there (PEP 562)."""
+        if name not in __all__:
+            raise AttributeError(f"module {__name__} has no attribute {name}")
+        return next(value for module in _MODULES if (value := getattr(import_module(module), name, None)) is not None)

@@ -1,24 +1,28 @@
 """What a client knows and has to do, over any number of connections of one lineage. Pure: events in, notices out.
 
 The shell sends `opening()` on each new connection, gives every event to `hears`, sends what `outgoing` returns, and
-calls `lost` when the connection is gone. Rules, whatever is lost or repeated in between:
+calls `lost` when the connection is gone, and `remind` now and then. Rules, whatever is lost or repeated in between:
 1. Every numbered event of the room is shown once, in rising seq; a repeated one is dropped.
 2. Numbers that are missing are one Gap, whether the server explains them or not. Never silence.
 3. A request stays in `pending` until the server answers it, and is sent again, with its id, on the next connection.
    What other people say never ends a request: everybody sees our ids and may use them.
 4. An own message is shown at its place: as Sent when its ack comes, or as Said when the ack was lost and the replay
    brings it; then the ack that follows shows nothing more.
+5. What a Claim asks for is not in `pending`, and a refusal of it is not shown.
 """
 
 from __future__ import annotations
 
+from itertools import count
+
 from msgspec import Struct, structs
 
+from gchat.client.claim import Claim
 from gchat.protocol import wire
 from gchat.protocol.errors import LineTooLong
 from gchat.protocol.wire import After, AnyRequest
 
-#: What a server takes that has not told its limit yet.
+#: The limit of a server that has not told its own yet.
 USUAL_LINE_BYTES = 8192
 
 #: Names kept of who is in the room; the rest only counts.
@@ -26,7 +30,7 @@ MAX_MEMBERS = 10_000
 
 
 class Sent(Struct, frozen=True):
-    """Your message stands in the room, at this number, and rests where the server keeps it."""
+    """Your message has this number in the room, and the server has stored it."""
 
     id: str
     room: str
@@ -36,7 +40,7 @@ class Sent(Struct, frozen=True):
 
 
 class Delivered(Struct, frozen=True):
-    """Your private message has reached whom you told it."""
+    """Your private message has reached its reader."""
 
     id: str
     to: str
@@ -44,18 +48,18 @@ class Delivered(Struct, frozen=True):
 
 
 class Lost(Struct, frozen=True):
-    """There is no connection now; the next attempt is made in so many seconds."""
+    """The connection is lost; the next attempt is made in `retry_in_s` seconds."""
 
     reason: str
     retry_in_s: float
 
 
 class Back(Struct, frozen=True):
-    """There is a connection again; what was missed is told now."""
+    """There is a connection again; what was missed follows."""
 
 
 class NewLog(Struct, frozen=True):
-    """The room's log is another one than before: numbers begin anew, and what was said meanwhile may be missing."""
+    """The room has another log than before: numbers start again, and messages said meanwhile may be missing."""
 
     room: str
 
@@ -94,7 +98,10 @@ _Numbered = wire.Said | wire.Acted | wire.TopicSet | Sent
 
 
 class Conversation:
-    """One user's side of the chat. `prefix` begins the ids of its requests, and must be random: see rule 3."""
+    """One user's side of the chat. `prefix` begins the ids of its requests, and must be random: see rule 3.
+
+    `strict` and `suffix` are explained at Claim.
+    """
 
     def __init__(
         self,
@@ -105,23 +112,25 @@ class Conversation:
         token: str = "",
         after: After | None = None,
         replay: int | None = None,
+        strict: bool = False,
+        suffix: bool = False,
     ) -> None:
-        self.nick = nick  # what one is called: an address, if the nick that was asked for was not to be had
+        self.nick = nick  # what the user is called: an address, if the server has not granted the nick
         self.room = _room(room)
         self.token = token
         self.epoch = after.epoch if after else ""
         self.seq = after.seq if after else 0  # the last number seen in the room
-        self.online = 0  # how many are in the room; until anybody comes or goes, in the whole server
-        self.members: set[str] = set()  # who is known to be in the room; `who` asks for all
+        self.online = 0  # users in the room; until anybody comes or goes, in the whole server
+        self.members: set[str] = set()  # names known to be in the room; `who` asks for all of them
         self.limits: dict[str, int | float] = {}
         self.pending: dict[str, AnyRequest] = {}  # by id, in order: what the server has not answered yet
         self.connected = False  # whether everything missed has been told, and requests go out
         self._prefix = prefix
-        self._count = 0
-        self._wanted_nick = nick
+        self._numbers = count(1)  # of requests; a signal handler may make one in the middle of another
+        self._claim = Claim(nick, strict=strict, suffix=suffix)
         self._replay = replay
         self._placed = after is not None  # whether `seq` is known: whether a number after it can be missing
-        self._places: dict[str, After] = {}  # where one was in rooms that one has left
+        self._places: dict[str, After] = {}  # the place in each room that was left
         self._told: dict[str, list[int]] = {}  # numbers at which pending ids were Said: one is ours, if any
         self._unsent: list[AnyRequest] = []
         self._was_lost = False
@@ -131,12 +140,23 @@ class Conversation:
         """The place in the room up to which everything was seen; None before there is one."""
         return After(self.epoch, self.seq) if self._placed else None
 
+    @property
+    def denied(self) -> str:
+        """Why this connection is of no use: the server has not granted a nick or room that is required."""
+        return self._claim.denied
+
+    @property
+    def was_granted(self) -> bool:
+        """Whether nick and room were granted on any connection so far."""
+        return self._claim.was_granted
+
     # --- Connections -----------------------------------------------------------------------------------------------
 
     def opening(self) -> wire.Opening:
         """Return what a new connection begins with."""
+        self._claim.opens(self.room)
         return wire.Opening(
-            nick=self._wanted_nick,
+            nick=self._claim.nick,
             room=self.room,
             token=self.token or None,
             after=self.position,
@@ -155,6 +175,11 @@ class Conversation:
         requests, self._unsent = self._unsent, []
         return requests
 
+    def remind(self) -> None:
+        """Ask again for the nick, if it was taken."""
+        if self.connected and self._claim.is_owed and not self._claim.id:
+            self._ask_for(wire.Nick(nick=self._claim.nick))
+
     # --- Requests --------------------------------------------------------------------------------------------------
 
     def ask(self, request: AnyRequest) -> str:
@@ -165,8 +190,7 @@ class Conversation:
         limit = int(self.limits.get("max_line_bytes", USUAL_LINE_BYTES))
         if len((getattr(request, "text", "") or "").encode("utf-8", "surrogatepass")) > limit:
             raise LineTooLong(limit)
-        self._count += 1
-        id_ = f"{self._prefix}-{self._count}"
+        id_ = self._new_id()
         request = structs.replace(request, id=id_)
         if isinstance(request, wire.Join) and request.after is None:
             request = structs.replace(request, after=self._places.get(_room(request.room)))
@@ -181,7 +205,7 @@ class Conversation:
         return self.ask(wire.Say(text=text))
 
     def act(self, text: str) -> str:
-        """Say what one does."""
+        """Say what you do."""
         return self.ask(wire.Act(text=text))
 
     def tell(self, to: str, text: str) -> str:
@@ -193,6 +217,8 @@ class Conversation:
     def hears(self, event: wire.AnyEvent) -> list[Notice]:
         """Take in what the server tells, and return what the user is to be told, in order."""
         match event:
+            case wire.Refused():
+                return self._refused(event)
             case wire.Said() | wire.Acted():
                 return self._numbered(event)
             case wire.TopicSet() if event.seq:
@@ -204,41 +230,45 @@ class Conversation:
             case wire.Welcome():
                 return self._welcomed(event)
             case wire.Joined():
-                notices = [event, *self._enter(event.room, event.epoch, event.seq)]
-                self._end(event.id)
-                self.online = event.online
-                return notices
+                return self._joined(event)
             case wire.Live():
                 return self._goes_live(event)
             case wire.Gap():
                 return self._skip(event.room, event.range_from, event.range_to)
-            case wire.Refused() | wire.Page() | wire.TopicSet():
-                self._end(event.id)
             case wire.Named():
-                self.nick = self._wanted_nick = event.nick
-                self._end(event.id)
-            case wire.Users():
-                self.online = event.total
-                self.members = set(event.users[:MAX_MEMBERS])
-                self._end(event.id)
-            case wire.RoomList():
-                self._end(event.id)
+                self._named(event)
+            case wire.Users() | wire.RoomList() | wire.Page() | wire.TopicSet():
+                self._answered(event)
         return [event]
+
+    def _answered(self, event: wire.Users | wire.RoomList | wire.Page | wire.TopicSet) -> None:
+        self._end(event.id)
+        if isinstance(event, wire.Users):
+            self.online = event.total
+            self.members = set(event.users[:MAX_MEMBERS])
 
     def _welcomed(self, event: wire.Welcome) -> list[Notice]:
         self.token, self.nick, self.online, self.limits = event.token, event.nick, event.online, event.limits
+        self._claim.welcomed(event.nick)
         back: list[Notice] = [Back()] if self._was_lost else []
         self._was_lost = False
         return [*back, event, *self._enter(event.room, event.epoch, event.seq)]
 
+    def _joined(self, event: wire.Joined) -> list[Notice]:
+        self._end(event.id)
+        self.online = event.online
+        if event.id == self._claim.id:
+            self._claim.id = ""
+        return [event, *self._enter(event.room, event.epoch, event.seq)]
+
     def _enter(self, room: str, epoch: str, seq: int) -> list[Notice]:
-        """Be in `room`, whose last number is `seq`, from the place on that one was at there."""
+        """Be in `room`, whose last number is `seq`, and go on from the last place there."""
         place = self.position
-        if self.room not in ("", room):  # "": the place we were given is of the room that we are let into first
+        if self.room not in ("", room):  # "": the given place is in the room that the server chooses
             if place:
                 self._places[self.room] = place
             place = self._places.get(room)
-        # A log that ends before what we have seen is not the one that we saw, whatever it is called.
+        # A log that ends before what was seen is another one, whatever its epoch says.
         is_new = place is not None and (place.epoch != epoch or place.seq > seq)
         self._placed = place is not None and not is_new
         self.room, self.epoch, self.seq = room, epoch, place.seq if place and self._placed else 0
@@ -252,9 +282,48 @@ class Conversation:
         if not self._placed:
             self.seq, self._placed = event.seq, True
         if not self.connected:
-            self.connected = True
-            self._unsent = list(self.pending.values())
+            self._begin()
         return [*missing, event]
+
+    # --- Rule 5: the nick and the room -------------------------------------------------------------------------------
+
+    def _begin(self) -> None:
+        """Send what is pending, when everything that has to be granted first is granted."""
+        missing = self._claim.missing(self.nick, self.room)
+        if missing and self._claim.is_first:
+            self._ask_for(missing)
+        else:
+            self._go()
+
+    def _go(self) -> None:
+        self.connected = True
+        self._unsent += self.pending.values()
+
+    def _ask_for(self, request: wire.Nick | wire.Join) -> None:
+        self._claim.id = self._new_id()
+        self._unsent.append(structs.replace(request, id=self._claim.id))
+
+    def _named(self, event: wire.Named) -> None:
+        self._claim.named(event.nick, event.id)
+        self._end(event.id)
+        self.nick = event.nick
+        if event.id == self._claim.id:
+            self._claim.id = ""
+            if not self.connected:
+                self._begin()
+
+    def _refused(self, event: wire.Refused) -> list[Notice]:
+        if self._claim.is_first and not event.id:
+            return []  # of the opening's nick or room, which is asked for again
+        if not event.id or event.id != self._claim.id:
+            self._end(event.id)
+            return [event]
+        self._claim.id = ""
+        if instead := self._claim.refused(event):
+            self._ask_for(instead)
+        elif not self._claim.denied and not self.connected:
+            self._go()
+        return []
 
     # --- Numbers: rules 1, 2 and 4 -----------------------------------------------------------------------------------
 
@@ -287,11 +356,11 @@ class Conversation:
                 own = wire.TopicSet(room=ack.room, text=request.text or "", from_=self.nick, seq=ack.seq, id=ack.id)
             case wire.Tell():
                 return [Delivered(ack.id, request.to, request.text)]
-            case _:  # nothing that we know of; if it had a number, that will be missing, and a Gap says so
+            case _:  # nothing known here; if it had a number, that will be missing, and a Gap says so
                 return []
         if ack.room == self.room and (not self._placed or ack.seq > self.seq):
             return self._numbered(own)
-        # Its place has passed: in a replay that showed it, or in a Gap or in a room one has left, where nothing did.
+        # Its place has passed: in a replay that showed it, or in a Gap or in a room that was left, where nothing did.
         return [] if ack.seq in told else [own]
 
     # --- The rest ----------------------------------------------------------------------------------------------------
@@ -301,6 +370,8 @@ class Conversation:
             return []
         if not isinstance(event, wire.Entered):
             self.members.discard(event.who)
+            if event.who in ("", self._claim.nick):  # "": many at once, without their names
+                self.remind()
         name = event.nick if isinstance(event, wire.Renamed) else event.who
         if name and not isinstance(event, wire.Left) and len(self.members) < MAX_MEMBERS:
             self.members.add(name)
@@ -308,11 +379,14 @@ class Conversation:
             self.online = event.online
         return [event]
 
+    def _new_id(self) -> str:
+        return f"{self._prefix}-{next(self._numbers)}"
+
     def _end(self, id_: str) -> AnyRequest | None:
         self._told.pop(id_, None)
         return self.pending.pop(id_, None)
 
 
 def _room(name: str) -> str:
-    """Return a room's name as the server has it, or nearly: it tells us what it is."""
+    """Return a room's name as the server has it, or nearly: the server tells what it is."""
     return name.removeprefix("#").lower()

@@ -1,7 +1,7 @@
-"""The command `gchat-client`: arguments and exit codes. 0: said and done; 1: machine, net or server refused; 2: usage.
+"""The command `gchat-client`: arguments and exit codes. 0: done; 1: machine, network or server refused; 2: usage.
 
-The rest is imported when the arguments are understood, and before there is a connection: what is not a terminal does
-not pay for one, and a signal finds us ready.
+The rest is imported when the arguments are understood, and before there is a connection: between pipes nothing is
+loaded that only a terminal needs, and a signal is handled at any time.
 """
 
 from __future__ import annotations
@@ -21,24 +21,31 @@ from gchat.command import Parser, UsageError, address, open_standard_descriptors
 if TYPE_CHECKING:
     from gchat.client.link import Link
     from gchat.client.plain_link import PlainLink
+    from gchat.client.token_file import TokenFile
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = Parser(
         prog="gchat-client",
-        description="Talk in a chat room: on a terminal as a person, between pipes as a program. There each line of "
-        "stdin is a message, and what is said goes to stdout.",
-        epilog="On a terminal, /help shows what you can type. NO_COLOR in the environment does what --no-color does.",
+        description="Talk in a chat room, on a terminal or in a pipe. In a pipe each line of stdin is a message. "
+        "Nothing is said until --nick and --room are granted, and nothing is printed but errors, on stderr; --listen, "
+        "--json and --plain print what others say. The exit code is 0 if the server has acknowledged every line.",
+        epilog="On a terminal, /help shows what you can type. A token in $XDG_STATE_HOME/gchat brings you back under "
+        "your nick after a crash. NO_COLOR in the environment does the same as --no-color.",
         allow_abbrev=False,
     )
     parser.add_argument("host", nargs="?", metavar="HOST", help="address, name, or path of a Unix socket (127.0.0.1)")
-    parser.add_argument("port", nargs="?", metavar="PORT", help="TCP port (8888)")
-    parser.add_argument("--nick", metavar="NAME", default="", help="be called NAME")
-    parser.add_argument("--room", metavar="ROOM", default="", help="begin in ROOM")
-    parser.add_argument("--plain", action="store_true", help="speak lines of text, with servers of any kind")
+    parser.add_argument("port", nargs="?", metavar="PORT", help="TCP port (8888); HOST:PORT works as well")
+    parser.add_argument("--nick", metavar="NAME", help="take the nick NAME")
+    parser.add_argument("--nick-suffix", action="store_true", help="if NAME is taken, try NAME-2, NAME-3 and so on")
+    parser.add_argument("--room", metavar="ROOM", help="start in ROOM")
+    parser.add_argument("--forget", action="store_true", help="on a terminal: start as a new user, forget the token")
+    parser.add_argument("--plain", action="store_true", help="speak lines of text, to servers of any kind")
     parser.add_argument("--wait", action="store_true", help="wait for a server that is not there yet")
-    parser.add_argument("--listen", action="store_true", help="between pipes: go on when stdin has ended")
-    parser.add_argument("--json", action="store_true", help="show events as JSON objects, one a line")
+    parser.add_argument(
+        "--listen", action="store_true", help="in a pipe: print what is said, also after stdin has ended"
+    )
+    parser.add_argument("--json", action="store_true", help="print events as JSON objects, one a line")
     parser.add_argument("--no-color", action="store_true", help="no colours")
     parser.add_argument("--vi", action="store_true", help="edit with the keys of vi")
     parser.add_argument("--version", action="version", version=f"gchat-client {__version__}")
@@ -58,7 +65,7 @@ def main() -> NoReturn:
     except OSError as error:  # stdout is full, or the terminal is gone
         code = _complain(f"cannot write to stdout: {os.strerror(error.errno or 0).lower()}", 1)
     except Exception as error:
-        code = _complain(f"a fault of its own: {error!r}; please tell those who make it", 1)
+        code = _complain(f"internal error: {error!r}; please report it", 1)
     except SystemExit as done:  # --help, --version
         code = int(done.code or 0)
     os._exit(code)  # greenlets have nothing left to say
@@ -75,21 +82,27 @@ def _main(arguments: list[str]) -> int:
     args = _parser().parse_args(arguments)
     host, port = _address(args)
     if args.plain and (args.nick or args.room or args.json):
-        raise UsageError("--nick, --room and --json do not go with --plain; say /nick NAME where the server knows it")
-    is_person = os.isatty(0) and os.isatty(1) and not args.json
-    on_terminal = is_person and os.environ.get("TERM", "dumb") != "dumb"
+        raise UsageError("--nick, --room and --json do not work with --plain; send /nick NAME if the server knows it")
+    for option in ("--nick", "--room"):
+        if getattr(args, option[2:]) == "":  # a variable of a shell that is not set
+            raise UsageError(f"{option} is empty; expected a name")
+    args.nick, args.room = args.nick or "", args.room or ""
+    if args.nick_suffix and not args.nick:
+        raise UsageError("--nick-suffix needs a nick; expected --nick NAME --nick-suffix")
+    is_typed = os.isatty(0)
+    on_terminal = is_typed and os.isatty(1) and not args.json and os.environ.get("TERM", "dumb") != "dumb"
     if on_terminal:
         from gchat.client import terminal  # noqa: PLC0415
     from gchat.client import lines  # noqa: PLC0415
     from gchat.client.keeper import ConnectFailed  # noqa: PLC0415
 
     try:
-        chat = _connected(args, host, port, replay=None if on_terminal else 0)
+        chat = _connected(args, host, port, on_terminal=on_terminal, strict=not is_typed)
     except ConnectFailed as error:
-        return _complain(str(error), 1)
+        return _complain(lines.failure_text(error), 1)
     if on_terminal:
         return terminal.run(chat, colour=not args.no_color and not os.environ.get("NO_COLOR"), vi=args.vi)
-    return lines.run(chat, listen=args.listen, as_json=args.json, commands=is_person)
+    return lines.run(chat, listen=args.listen, as_json=args.json, is_typed=is_typed)
 
 
 def _address(args: argparse.Namespace) -> tuple[str, int]:
@@ -102,14 +115,39 @@ def _address(args: argparse.Namespace) -> tuple[str, int]:
     return "127.0.0.1" if host is None else host, int(text)
 
 
-def _connected(args: argparse.Namespace, host: str, port: int, *, replay: int | None) -> Link | PlainLink:
+def _connected(args: argparse.Namespace, host: str, port: int, *, on_terminal: bool, strict: bool) -> Link | PlainLink:
     if args.plain:
         from gchat.client.plain_link import PlainLink  # noqa: PLC0415
 
         return PlainLink(host, port, wait=args.wait)
     from gchat.client.link import connect  # noqa: PLC0415
 
-    return connect(host, port, nick=args.nick, room=args.room, replay=replay, wait=args.wait)
+    return connect(
+        host,
+        port,
+        nick=args.nick,
+        room=args.room,
+        replay=None if on_terminal else 0,
+        wait=args.wait,
+        strict=strict,
+        nick_suffix=args.nick_suffix,
+        token_file=_token_file(args, host, port) if on_terminal else None,
+    )
+
+
+def _token_file(args: argparse.Namespace, host: str, port: int) -> TokenFile | None:
+    """Return the file that makes a person who comes back the same user; None if there can be none."""
+    from gchat.client.keeper import spelled  # noqa: PLC0415
+    from gchat.client.token_file import own_token_file  # noqa: PLC0415
+
+    try:
+        file = own_token_file(spelled(host, port), args.nick)
+        if args.forget:
+            file.forget()
+        file.load()
+    except OSError:  # a read-only home, or none
+        return None
+    return file
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """A link to any line chat server: the classic select() chats, `ncat --chat`, gchat's own plain dialect.
 
-Such a server numbers nothing and acknowledges nothing: what is lost with a connection is lost.
+Such a server numbers nothing and acknowledges nothing: messages that are lost with a connection stay lost.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from gevent.lock import BoundedSemaphore
 from msgspec import Struct
 
 from gchat.client.conversation import Back, Lost
+from gchat.client.inbox import TimedOut
 from gchat.client.keeper import READ_BYTES, Keeper, LinkClosed
 from gchat.protocol.errors import LineEndless, LineTooLong
 from gchat.protocol.framing import LineDecoder
@@ -23,7 +24,7 @@ MAX_LINE_BYTES = 65536
 
 LINES_AT_ONCE = 512
 
-#: What servers write where one is to type: [You], >, and the like. It is a prompt if nothing follows, or the next line.
+#: What servers write where a person is to type: [You], >, and the like. It is a prompt if nothing or a line follows.
 _BARE_PROMPT = re.compile(r"(\[[^\[\]]{1,40}\]|[>$%#:?])? *")
 _PROMPT_AND_LINE = re.compile(r"\[You\] (?=[\[<>*])")
 
@@ -40,7 +41,7 @@ TOO_LONG = Line(f"… a line of more than {MAX_LINE_BYTES:,} bytes")
 PlainNotice = Line | Lost | Back
 
 
-class PlainLink(Keeper):
+class PlainLink(Keeper[PlainNotice]):
     """Lines out with say(), lines in by iterating, but for empty ones. Comes back by itself; ends after close()."""
 
     #: What stands unterminated for so long is a line: it waits for an answer.
@@ -53,27 +54,37 @@ class PlainLink(Keeper):
         self._was_lost = False
         self.start(wait=wait)
 
-    def __next__(self) -> PlainNotice:
-        notice: PlainNotice = self._inbox.get()
-        return notice
-
     @property
     def connected(self) -> bool:
         """Whether there is a connection."""
         return self._sock is not None
 
-    def say(self, text: str) -> None:
-        """Send `text` as a line. Waits while the server does not read. Raises LinkClosed, also while it is lost."""
-        with self._inbox.hurry(), self._speaking:
-            sock = self._sock
-            if self.over or sock is None:
-                raise LinkClosed(
-                    f"there is no connection to {self.address}: that line was not sent; say it again later"
-                )
-            try:
-                sock.sendall(text.encode(errors="replace") + b"\n")
-            except OSError:
-                raise LinkClosed(f"the connection to {self.address} was lost: that line may not have arrived") from None
+    def say(self, text: str, timeout_s: float | None = None) -> None:
+        """Send `text` as a line. Waits while the server does not read.
+
+        Raises LinkClosed, also while there is no connection; or TimedOut, and the connection is dropped, because half a
+        line may have been sent.
+        """
+        self.ownership.check_can_wait()
+        deadline = gevent.Timeout(timeout_s)
+        try:
+            with deadline, self._inbox.hurry(), self._speaking:
+                self._send(text.encode(errors="replace") + b"\n")
+        except gevent.Timeout as timeout:
+            if timeout is not deadline:
+                raise
+            if self._sock:
+                self._sock.shutdown(socket.SHUT_RDWR)  # the reader finds the end
+            raise TimedOut(f"{self.address} does not read: that line may not have arrived") from None
+
+    def _send(self, line: bytes) -> None:
+        sock = self._sock
+        if self.over or sock is None:
+            raise LinkClosed(f"there is no connection to {self.address}: that line was not sent; say it again later")
+        try:
+            sock.sendall(line)
+        except OSError:
+            raise LinkClosed(f"the connection to {self.address} was lost: that line may not have arrived") from None
 
     def _converse(self, sock: socket.socket) -> str:
         self._decoder = LineDecoder(MAX_LINE_BYTES)
@@ -105,7 +116,7 @@ class PlainLink(Keeper):
                     self._inbox.put(Line(text))
 
     def _part(self) -> None:
-        """Say goodbye as the clients of old do: two bytes, and the end of the stream."""
+        """Say goodbye as old clients do: two bytes, and the end of the stream."""
         if self._sock is None:
             return
         try:

@@ -6,6 +6,7 @@ import signal
 import time
 from collections import Counter
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
@@ -18,6 +19,7 @@ from gchat.client.conversation import Back, Delivered, Lost, Notice, Sent
 from gchat.client.input import Candidate, Show, complete
 from gchat.client.keeper import LinkClosed
 from gchat.client.link import Link
+from gchat.client.ownership import Unacknowledged
 from gchat.client.plain_link import PlainLink, PlainNotice
 from gchat.client.render import Line, Timeline, aside, is_for_me, lines, lost_text, shown_text
 from gchat.client.screen import Screen
@@ -49,12 +51,17 @@ def run(chat: Link | PlainLink, *, colour: bool, vi: bool) -> int:
         screen.run()
         failed = talk.ended
         talk.leave()
-        chat.close()
+        _close(chat)
         screen.finish([aside(talk.farewell())] if not failed else [])
     except OSError:  # the terminal is gone, and the user with it
-        chat.close()
+        _close(chat)
         return 0
     return int(failed)
+
+
+def _close(chat: Link | PlainLink) -> None:
+    with suppress(Unacknowledged):  # the farewell tells
+        chat.close()
 
 
 class _Connection:

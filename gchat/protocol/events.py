@@ -10,6 +10,7 @@ from __future__ import annotations
 from msgspec import Struct
 
 from gchat.protocol.errors import Code
+from gchat.protocol.secret import HasToken
 
 # --- Messages --------------------------------------------------------------------------------------------------------
 
@@ -123,7 +124,7 @@ class Announced(Struct, frozen=True):
 # --- Answers ---------------------------------------------------------------------------------------------------------
 
 
-class Welcome(Struct, frozen=True):
+class Welcome(HasToken, Struct, frozen=True):
     """The greeting; `online` counts the users of the whole server. The rest is for programs."""
 
     online: int
@@ -190,6 +191,12 @@ class Told(Struct, frozen=True):
     time: float
 
 
+class Replied(Struct, frozen=True):
+    """The user's reply was shown to this user."""
+
+    name: str
+
+
 class Acknowledged(Struct, frozen=True):
     """The requests with these ids are done."""
 
@@ -243,9 +250,14 @@ class Refused(Struct, frozen=True):
 
 
 class Slowed(Struct, frozen=True):
-    """The user sends faster than allowed, and is read more slowly."""
+    """The user sends faster than allowed, and is read more slowly: than so many messages, or so many bytes if not 0.
+
+    With `together` the limit is that of all users from the same network.
+    """
 
     messages_per_s: float
+    bytes_per_s: float = 0.0
+    together: bool = False
 
 
 class Skipped(Struct, frozen=True):
@@ -270,6 +282,7 @@ Answer = (
     | Page
     | Found
     | Told
+    | Replied
     | Acknowledged
     | Named
     | Users

@@ -38,7 +38,7 @@ def after_bom(start: bytes) -> bytes:
 
 
 def edited(line: bytes) -> bytes:
-    """Return `line` as whoever typed it sees it: BS and DEL have deleted a character, Ctrl+U all before it."""
+    """Return `line` as the user who typed it sees it: BS and DEL have deleted a character, Ctrl+U all before it."""
     line = line.rpartition(_DELETE_LINE)[2]
     if b"\x08" not in line and b"\x7f" not in line:
         return line
@@ -74,12 +74,11 @@ class LineDecoder:
         "_edits",
         "_endless",
         "_last_end",
-        "_lines",
         "_partial",
         "_suspect",
-        "_taken",
         "_telnet",
         "_typed",
+        "_whole",
         "max_line_bytes",
         "rest_at_once",
         "waiting",
@@ -88,14 +87,14 @@ class LineDecoder:
     def __init__(self, max_line_bytes: int, *, typed: bool = False) -> None:
         self.max_line_bytes = max_line_bytes
         self._typed = typed
-        self._lines: list[bytes] = []  # whole lines; those from index `_taken` on are not yet taken
-        self._taken = 0
+        # Whole lines that are not yet taken, with LF between them: lines of their own would take twenty times as much.
+        self._whole: bytes | None = None
         self.waiting = False  # whether take() has something to say
         self.rest_at_once = (
             False  # whether there is a rest that came in one feed: programs send so, typing users do not
         )
         self._suspect = False  # whether a line may be too long
-        self._edits = False  # whether a key that edits may be among the lines
+        self._edits = False  # whether a key that edits may be among the lines; where none are typed, a CR
         self._partial = b""
         self._at_start = True  # whether a BOM may still come
         self._last_end = b""  # where a line has just ended: its end, if another byte of it may come
@@ -117,7 +116,7 @@ class LineDecoder:
 
     def untaken(self) -> bytes:
         """Return what was fed and not taken: for another decoder, which goes on with it."""
-        return b"\n".join([*self._lines[self._taken :], self._partial])
+        return self._partial if self._whole is None else self._whole + b"\n" + self._partial
 
     def replies(self) -> bytes:
         """Return what telnet's negotiation wants to have sent to the peer, once."""
@@ -141,20 +140,18 @@ class LineDecoder:
             data = partial + data
         if self._at_start:
             data = self._without_bom(data)
-        lines = data.split(b"\n")
-        self._partial = lines.pop()
-        self.rest_at_once = bool(self._partial) and (not partial or bool(lines))
-        if self._discarded and lines:
-            del lines[0]
+        whole, end, self._partial = data.rpartition(b"\n")
+        self.rest_at_once = bool(self._partial) and (not partial or bool(end))
+        if self._discarded and end:
+            _, end, whole = whole.partition(b"\n")
             self._discarded = 0
         if self._typed:
             self._edits = b"\x7f" in data or b"\x08" in data or b"\x15" in data
-        elif b"\r" in data:
-            lines = [line.removesuffix(b"\r") for line in lines]
-        self._lines = lines
-        self._taken = 0
+        else:
+            self._edits = b"\r" in data
+        self._whole = whole if end else None
         self._suspect = len(data) > self.max_line_bytes
-        self.waiting = self._suspect or bool(lines) or self._endless
+        self.waiting = self._suspect or bool(end) or self._endless
 
     def _without_telnet(self, data: bytes) -> bytes:
         telnet = self._telnet = self._telnet or Telnet(self._partial or self._last_end, typed=self._typed)
@@ -189,21 +186,29 @@ class LineDecoder:
 
         Raises LineTooLong in the place of a line that is too long, LineEndless when the peer never ends one.
         """
-        lines = self._lines[self._taken : self._taken + limit]
+        whole = self._whole
+        lines = [] if whole is None else whole.split(b"\n", limit)
+        self._whole = lines.pop() if len(lines) > limit else None
+        if self._edits and not self._typed:
+            lines = [line.removesuffix(b"\r") for line in lines]
         if self._suspect:
             if not lines:
                 self._check_partial()
             good = next((i for i, line in enumerate(lines) if len(line) > self.max_line_bytes), len(lines))
             if lines and not good:
-                self._taken += 1
+                self._put_back(lines[1:])
                 raise LineTooLong(self.max_line_bytes)
+            self._put_back(lines[good:])
             lines = lines[:good]
             self._suspect = bool(lines)
         if not lines and self._endless:
             raise LineEndless(f"more than {MAX_COMMANDS:,} telnet commands without a newline")
-        self._taken += len(lines)
-        self.waiting = self._suspect or self._taken < len(self._lines) or self._endless
-        return [edited(line) for line in lines] if self._edits else lines
+        self.waiting = self._suspect or self._whole is not None or self._endless
+        return [edited(line) for line in lines] if self._edits and self._typed else lines
+
+    def _put_back(self, lines: list[bytes]) -> None:
+        if lines:
+            self._whole = b"\n".join(lines if self._whole is None else [*lines, self._whole])
 
     def _check_partial(self) -> None:
         if len(self._partial.removesuffix(b"\r")) <= self.max_line_bytes:

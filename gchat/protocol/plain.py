@@ -15,7 +15,7 @@ from typing import Any
 
 from gchat.protocol import commands, events, sentences, slash
 from gchat.protocol.errors import Code, Refusal
-from gchat.protocol.text import printable, printable_line, printable_lines
+from gchat.protocol.text import is_blank, printable, printable_line, printable_lines
 
 #: What the first gchat clients send when they leave.
 goodbye = b"-1"
@@ -26,7 +26,7 @@ goodbye = b"-1"
 _SAID_AT_ONCE = frozenset(map(chr, range(0x21, 0x7F))) - {"/"}
 
 # There may be a token in it, which must not be said to the room.
-_OPENING = re.compile(r"\s*GCHAT/\S*\s*\{")
+_OPENING = re.compile(r"GCHAT/\S*\s*\{", re.IGNORECASE)
 _REFUSED = commands.Mistake(Refusal(Code.BAD_COMMAND, sentences.LATE_OPENING))
 
 
@@ -37,7 +37,8 @@ def decode(lines: Sequence[bytes]) -> list[commands.Command]:
     """
     joined = b"\n".join(lines)
     texts = joined.decode("utf-8", "replace").split("\n")
-    if _SAID_AT_ONCE.issuperset([text[:1] for text in texts]) and b"GCHAT/" not in joined:
+    is_plain = _SAID_AT_ONCE.issuperset([text[:1] for text in texts])
+    if is_plain and b"GCHAT/" not in joined and b"gchat/" not in joined:
         return [commands.Say(tuple(texts))]
     return _decode_mixed(texts)
 
@@ -47,7 +48,7 @@ def _decode_mixed(texts: list[str]) -> list[commands.Command]:
     found: list[commands.Command] = []
     said: list[str] = []
     for text in texts:
-        command = _REFUSED if _OPENING.match(text) else slash.parse(text)
+        command = _REFUSED if _is_opening(text) else slash.parse(text)
         if isinstance(command, commands.Say):
             said += command.texts
         elif command is not None:
@@ -58,6 +59,11 @@ def _decode_mixed(texts: list[str]) -> list[commands.Command]:
     if said:
         found.append(commands.Say(tuple(said)))
     return found
+
+
+def _is_opening(text: str) -> bool:
+    found = _OPENING.search(text)
+    return found is not None and is_blank(text[: found.start()])
 
 
 def line_bytes(text_bytes: int) -> int:
@@ -169,6 +175,10 @@ def _told(event: events.Told) -> bytes:
     return printable_line(f"[{event.name} -> you] {event.text}")
 
 
+def _replied(event: events.Replied) -> bytes:
+    return _answer(sentences.replied(event.name))
+
+
 def _acknowledged(_event: events.Acknowledged) -> bytes:
     return b""  # the user has seen what they typed
 
@@ -198,7 +208,7 @@ def _refused(event: events.Refused) -> bytes:
 
 
 def _slowed(event: events.Slowed) -> bytes:
-    return _answer(sentences.slowed(event.messages_per_s))
+    return _answer(sentences.slowed(event.messages_per_s, event.bytes_per_s, together=event.together))
 
 
 def _skipped(event: events.Skipped) -> bytes:
@@ -226,6 +236,7 @@ _ENCODERS: dict[type, Callable[[Any], bytes]] = {
     events.Page: _page,
     events.Found: _found,
     events.Told: _told,
+    events.Replied: _replied,
     events.Acknowledged: _acknowledged,
     events.Named: _named,
     events.Users: _user_list,

@@ -239,6 +239,6 @@ _ENCODERS: dict[type, Callable[[Any, str], wire.Event | bytes]] = {
 
 
 def encode(event: events.Event, room: str = "") -> bytes:
-    """Return `event` as lines; see Dialect.encode. Only HelpText has no form here, because no request asks for it."""
+    """Return `event` as lines; see Dialect.encode. No request asks for HelpText and Replied, which have no form."""
     encoded = _ENCODERS[type(event)](event, room)
     return encoded if isinstance(encoded, bytes) else wire.lines([encoded])

@@ -64,6 +64,11 @@ def named(nick: str) -> str:
     return f"You are now {nick}"
 
 
+def replied(name: str) -> str:
+    """Return the answer to a user whose reply has arrived."""
+    return f"Your reply went to {name}"
+
+
 def joined(room: str, online: int) -> str:
     """Return the answer to a user who has moved to a room."""
     return f"You are now in {room} {users(online)}"
@@ -107,10 +112,12 @@ def rooms(found: Sequence[tuple[str, int, str]], total: int, here: str) -> list[
     return lines + ([f"… and {total - len(found):,} more"] if total > len(found) else [])
 
 
-def slowed(messages_per_s: float) -> str:
-    """Return the notice for a user who sends too fast."""
-    each = f"{messages_per_s:g} line{'' if messages_per_s == 1 else 's'}"
-    return f"You send faster than {each} a second: the server reads you more slowly, nothing is lost"
+def slowed(messages_per_s: float, bytes_per_s: float = 0.0, *, together: bool = False) -> str:
+    """Return the notice for a user who sends too fast, alone or together with others from the same address."""
+    lines = f"{messages_per_s:g} line{'' if messages_per_s == 1 else 's'}"
+    each = f"{bytes_per_s:,.0f} bytes" if bytes_per_s else lines
+    senders = "Users from your address send" if together else "You send"
+    return f"{senders} faster than {each} a second: the server reads you more slowly, nothing is lost"
 
 
 def skipped(first: int, last: int) -> str:

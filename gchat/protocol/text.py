@@ -26,7 +26,8 @@ _CLEAN_ASCII = bytes(range(0x20, 0x7F))
 def _unsafe() -> dict[int, str]:
     """Return what never goes out as it is, and what is shown for it ("" for nothing).
 
-    ZWJ, ZWNJ, LRM, RLM and variation selectors are not included: emoji, Persian and Hebrew need them.
+    ZWJ, ZWNJ, LRM, RLM and variation selectors are not included: emoji, Persian and Hebrew need them. Nor is what
+    belongs to the letter before it (_STRAY).
     """
     table = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0))}  # C0, DEL, C1
     table[0x00] = "␀"
@@ -37,11 +38,13 @@ def _unsafe() -> dict[int, str]:
         *(plane + low for plane in range(0, 0x110000, 0x10000) for low in (0xFFFE, 0xFFFF)),
     ]
     table |= dict.fromkeys([*noncharacters, *range(0xD800, 0xE000)], "\ufffd")  # and surrogates
-    invisible = [0xAD, 0x34F, 0x61C, 0x180E, 0x200B, 0xFEFF]  # soft hyphen, grapheme joiner, ALM, ZWSP, BOM
+    table[0x2800] = " "  # the blank Braille pattern
+    invisible = [0xAD, 0x34F, 0x61C, 0x200B, 0xFEFF]  # soft hyphen, grapheme joiner, ALM, ZWSP, BOM
     invisible += [*range(0x202A, 0x202F), *range(0x2060, 0x2070)]  # bidi embeddings, overrides, isolates; operators
     invisible += [*range(0xFFF0, 0xFFFC)]  # interlinear marks
-    invisible += [0x17B4, 0x17B5, 0x3164, 0xFFA0]  # Khmer vowels without a shape, Hangul fillers of old encodings
-    invisible += [*range(0x1BCA0, 0x1BCA4), *range(0x1D173, 0x1D17B)]  # how shorthand and music are set
+    invisible += [0x115F, 0x1160, 0x3164, 0xFFA0]  # Hangul fillers
+    invisible += [*range(0x13430, 0x13441), *range(0x1BCA0, 0x1BCA4)]  # how hieroglyphs and shorthand are set
+    invisible += [0x1D159, *range(0x1D173, 0x1D17B)]  # how music is set
     invisible += [*range(0xE0000, 0xE0100), *range(0xE01F0, 0xE1000)]  # tags, and the rest of plane 14's invisibles
     return table | dict.fromkeys(invisible, "")
 
@@ -62,12 +65,16 @@ _UNSAFE = re.compile(f"[{_ranges(_SHOWN)}]")
 # What str.isprintable, which is fast, takes for letters.
 _UNSAFE_LETTER = re.compile(f"[{_ranges(code for code in _SHOWN if chr(code).isprintable())}]")
 
+# Mongolian variation selectors and vowel separator, and Khmer vowels without a shape: they change the letter before
+# them, and without one only hide.
+_STRAY = re.compile(r"[\u180b-\u180f](?<![\u1820-\u18aa].)|[\u17b4\u17b5](?<![\u1780-\u17b3\u17b6-\u17d3].)")
+
 # What is let out, because text needs it, and shows nothing by itself: joiners, direction marks, variation selectors,
-# fillers, the blank Braille pattern, and how hieroglyphs and music are set.
-_UNSEEN = [*range(0x200C, 0x2010), *range(0x180B, 0x1810), *range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0)]
-_UNSEEN += [0x115F, 0x1160, 0x2800, *range(0x13430, 0x13441), 0x1D159]
+# and what belongs to Mongolian and Khmer letters.
+_UNSEEN = [*range(0x200C, 0x2010), *range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0)]
+_UNSEEN += [*range(0x180B, 0x1810), 0x17B4, 0x17B5]
 _SPACES = [code for code in range(0x3001) if chr(code).isspace()]
-_BLANKS = _ranges({*_SPACES, *_UNSEEN, *(code for code, shown in _SHOWN.items() if not shown)})
+_BLANKS = _ranges({*_SPACES, *_UNSEEN, *(code for code, shown in _SHOWN.items() if not shown.strip())})
 _VISIBLE = re.compile(f"[^{_BLANKS}]")
 
 #: So many blanks in a row are relayed to the plain dialect inside a text, and so many at its start, where code is
@@ -94,7 +101,12 @@ def printable(text: str) -> str:
         return text
     if (_UNSAFE_LETTER if text.isprintable() else _UNSAFE).search(text):
         text = text.translate(_SHOWN)
-    return text if text.isascii() else _MARK_RUN.sub(_thinned, text)
+    return text if text.isascii() else thinned(_STRAY.sub("", text))
+
+
+def thinned(text: str) -> str:
+    """Return `text` without the marks that no letter needs: they also make normalizing it slow."""
+    return _MARK_RUN.sub(_thinned, text)
 
 
 def is_blank(text: str) -> bool:
@@ -138,7 +150,7 @@ def _thinned(match: re.Match[str]) -> str:
     marks = 0
     for char in match[0]:
         category = unicodedata.category(char)
-        if category in ("Mn", "Me"):
+        if category in ("Mn", "Me") or unicodedata.combining(char):
             marks += 1
             if marks > MAX_COMBINING_MARKS:
                 continue
@@ -163,10 +175,27 @@ _SCRIPTS_TOGETHER = (
 #: The longest room name, in characters.
 MAX_ROOM_NAME = 32
 
+#: Marks on one letter of a name.
+MAX_MARKS_IN_NAME = 4
+
+#: No name is longer than this, however it is composed: what is longer is not normalized, because that takes time that
+#: grows with the square of the length (measured: 24,000 marks on a letter take two seconds).
+MAX_COMPARED = 400
+
+_BLANK = re.compile(f"[{_BLANKS}]")
+_MARKS_IN_NAME = re.compile(f"m{{{MAX_MARKS_IN_NAME + 1}}}")
+
+# An IPv4 address. What else looks like an address has a colon in it.
+_IPV4 = re.compile(r"\d+(\.\d+){3}")
+_DIGITS = str.maketrans("lo", "10")  # a skeleton has these letters in place of the digits
+
 
 def nick(name: str, max_length: int) -> str:
     """Return `name` as a nick: PRECIS UsernameCasePreserved (RFC 8265), and what gchat adds. Raises Refusal."""
-    return _name("nick", "UsernameCasePreserved", name, max_length)
+    name = _name("nick", "UsernameCasePreserved", name, max_length)
+    if _looks_like_address(name):
+        raise Refusal(Code.BAD_NAME, "A nick cannot look like an address; choose another")
+    return name
 
 
 def room(name: str) -> str:
@@ -184,11 +213,20 @@ def name_keys(name: str) -> frozenset[str]:
     let both Ian and ian in, because I looks like l and i does not.
     """
     plain = folded(name)
+    if len(name) > MAX_COMPARED:
+        return frozenset((plain,))
     return frozenset((plain, _skeleton(plain), folded(_skeleton(unicodedata.normalize("NFKC", name)))))
 
 
 def folded(name: str) -> str:
-    """Return `name` without its case and width: two that are equal then are the same name."""
+    """Return `name` without its case and width: two that are equal then are the same name.
+
+    What is too long to be a name stays as it is.
+    """
+    if name.isascii():
+        return name.lower()
+    if len(name) > MAX_COMPARED:
+        return name
     return unicodedata.normalize("NFC", unicodedata.normalize("NFKC", name).casefold())
 
 
@@ -212,7 +250,22 @@ def _name(kind: str, profile: str, name: str, max_length: int) -> str:
         )
     if len(scripts := _scripts(name)) > 1 and not any(scripts <= together for together in _SCRIPTS_TOGETHER):
         raise Refusal(Code.BAD_NAME, f"A {kind} cannot mix {' and '.join(sorted(s.title() for s in scripts))} letters")
+    if printable(name) != name or _BLANK.search(name):
+        raise Refusal(Code.BAD_NAME, f"A {kind} cannot contain invisible characters")
+    if _MARKS_IN_NAME.search("".join(map(_mark, name))):
+        raise Refusal(Code.BAD_NAME, f"A {kind} cannot have more than {MAX_MARKS_IN_NAME} marks on a letter")
     return name
+
+
+def _mark(char: str) -> str:
+    return "m" if unicodedata.category(char) in ("Mn", "Me") or unicodedata.combining(char) else " "
+
+
+def _looks_like_address(name: str) -> bool:
+    """Return whether `name` can be taken for host:port, for an address or for unix:N."""
+    skeleton = _skeleton(folded(name))
+    digits = "".join([str(unicodedata.decimal(char, char)) for char in skeleton.lower()])
+    return ":" in skeleton or _IPV4.fullmatch(digits.translate(_DIGITS)) is not None
 
 
 def _described(chars: str) -> str:

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any, TypeVar
 
-import msgspec
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, ValidationError, json
+
+from gchat.protocol.secret import HasToken
 
 #: How a client's first line begins: in any version, and in this one. A JSON object may follow: an Opening.
 ANY_OPENING, OPENING = b"GCHAT/", b"GCHAT/1"
@@ -31,7 +32,7 @@ class After(Struct, frozen=True):
     seq: Seq
 
 
-class Opening(Struct, frozen=True, omit_defaults=True):
+class Opening(HasToken, Struct, frozen=True, omit_defaults=True):
     """What a client asks for in its first line."""
 
     nick: str = ""
@@ -137,7 +138,7 @@ class Event(
     """Something that the server tells a client."""
 
 
-class Welcome(Event, frozen=True):
+class Welcome(HasToken, Event, frozen=True):
     """The answer to the opening."""
 
     server: str
@@ -336,11 +337,10 @@ AnyEvent = (
 # --- Lines -----------------------------------------------------------------------------------------------------------
 
 _T = TypeVar("_T")
-
-_encoder = msgspec.json.Encoder()
-_opening_decoder = msgspec.json.Decoder(Opening)
-_request_decoder: msgspec.json.Decoder[AnyRequest] = msgspec.json.Decoder(AnyRequest)
-_event_decoder: msgspec.json.Decoder[AnyEvent] = msgspec.json.Decoder(AnyEvent)
+_encoder = json.Encoder()
+_opening_decoder = json.Decoder(Opening)
+_request_decoder: json.Decoder[AnyRequest] = json.Decoder(AnyRequest)
+_event_decoder: json.Decoder[AnyEvent] = json.Decoder(AnyEvent)
 
 #: The types of all events that this version knows.
 EVENT_TYPES = frozenset(str(kind.__struct_config__.tag) for kind in AnyEvent.__args__)
@@ -371,10 +371,10 @@ class _Any(Struct):
     id: Id = ""
 
 
-_any_decoder = msgspec.json.Decoder(_Any)
+_any_decoder = json.Decoder(_Any)
 
 
-def _decoded(decoder: msgspec.json.Decoder[_T], text: bytes) -> _T:
+def _decoded(decoder: json.Decoder[_T], text: bytes) -> _T:
     """Return the value of `text`. Raises ValueError, also where msgspec raises RecursionError: for deep nesting."""
     try:
         return decoder.decode(text)
@@ -394,7 +394,7 @@ def event(text: bytes) -> AnyEvent | None:
     """Return the event in a line from the server, None for an unknown type. Raises ValueError."""
     try:
         return _decoded(_event_decoder, text)
-    except msgspec.ValidationError:
+    except ValidationError:
         if _decoded(_any_decoder, text).type not in EVENT_TYPES:
             return None
         raise

@@ -14,7 +14,7 @@ from gevent.event import Event
 from gevent.hub import get_hub
 
 from gchat.chat.effects import CloseReason
-from gchat.chat.limits import Limits
+from gchat.chat.limits import Allowance, Limits, Network
 from gchat.chat.registry import LOBBY, Registry
 from gchat.journal.base import JournalError
 from gchat.protocol import events, plain, text
@@ -101,6 +101,10 @@ class App:
     def awake(self) -> float:
         """Return a steady clock in seconds that stands still with the server: meanwhile nobody could come back."""
         return self.watch.awake()
+
+    def network_allowance(self, network: Network) -> Allowance | None:
+        """Return what all users of a network may send together; None if there is no limit."""
+        return self._door.admission.allowance(network, self.limits.network_rates, time.monotonic())
 
     def run(self) -> None:
         """Serve until `stopping` is set, then drain."""
@@ -231,6 +235,9 @@ class App:
         config = self.config
         self.limits.max_rooms = config.limits.max_rooms
         self.limits.nick_max = config.limits.nick_max
+        self.limits.rates, self.limits.network_rates = config.limits.rates()
+        self.limits.rooms_per_network = config.limits.rooms_per_network
+        self.limits.away_per_network = config.limits.connections_per_ip
         self.limits.max_text_bytes = config.limits.max_line_bytes
         self.limits.announce_after_s = config.server.announce_after_s
         self.limits.presence_quiet_above = config.limits.presence_quiet_above

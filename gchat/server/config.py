@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import codecs
 import errno
-import math
 import os
 import re
 import stat
 from collections.abc import Iterable, Mapping
-from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+from typing import Annotated, Literal, get_type_hints
 
-import msgspec
 from msgspec import Meta, Struct, field
 
+from gchat.chat.limits import Rates, networks_of
 from gchat.protocol.errors import GchatError
+from gchat.server import values
 
 
 class ConfigError(GchatError):
@@ -27,6 +27,8 @@ class ConfigError(GchatError):
 
 #: A file mode as in chmod.
 _MODE = Meta(pattern="^(0?[0-7]{3})?$", title='an octal file mode in quotes, such as "0660"')
+
+_NETWORKS = Meta(title='networks separated by spaces, such as "127.0.0.0/8 ::1"', extra={"check": networks_of})
 
 
 class ServerSection(Struct, forbid_unknown_fields=True):
@@ -48,18 +50,21 @@ class ServerSection(Struct, forbid_unknown_fields=True):
     ] = 4096
     max_connections: Annotated[
         int,
-        Meta(ge=0, description="more connections are turned away; 0: as many as the limit of open files allows"),
+        Meta(
+            ge=0,
+            description="connections at a time; more are turned away; 0: as many as the limit of open files allows",
+        ),
     ] = 0
     announce_after_s: Annotated[
-        float, Meta(ge=0, le=3600, description="a newcomer that stays silent is announced to the room after so long")
+        float, Meta(ge=0, le=3600, description="seconds until a silent newcomer is announced to the room")
     ] = 1.0
     greeting_delay_s: Annotated[
-        float, Meta(ge=0, le=5, description="a silent connection is greeted after so long; gchat-client speaks first")
+        float, Meta(ge=0, le=5, description="seconds until a silent connection is greeted; gchat-client speaks first")
     ] = 0.15
     prompt: Annotated[str, Meta(max_length=80, description="the prompt after the greeting of the plain dialect")] = (
         "[You] "
     )
-    motd: Annotated[str, Meta(max_length=4000, description="lines of welcome below the greeting")] = ""
+    motd: Annotated[str, Meta(max_length=4000, description="the message of the day, shown below the greeting")] = ""
 
 
 class AdminSection(Struct, forbid_unknown_fields=True):
@@ -107,29 +112,69 @@ class AdminSection(Struct, forbid_unknown_fields=True):
 class LimitsSection(Struct, forbid_unknown_fields=True):
     """Limits: how much a user, a room and the server may do."""
 
-    max_line_bytes: Annotated[int, Meta(ge=16, le=65536, description="a longer line is refused")] = 8192
+    max_line_bytes: Annotated[int, Meta(ge=16, le=65536, description="bytes in a line; a longer one is refused")] = 8192
     messages_per_s: Annotated[
-        float, Meta(ge=0, description="a faster sender is read more slowly, and loses nothing; 0: no limit")
+        float,
+        Meta(
+            ge=0,
+            description="lines a second from one user; a faster sender is read more slowly and loses nothing; "
+            "0: no rate limit at all",
+        ),
     ] = 5.0
     burst: Annotated[int, Meta(ge=1, description="lines that may come at once before messages_per_s applies")] = 40
+    bytes_per_s: Annotated[
+        float, Meta(ge=0, description="bytes a second from one user, in the same way; 0: no limit")
+    ] = 16384.0
+    bytes_burst: Annotated[int, Meta(ge=1, description="bytes that may come at once before bytes_per_s applies")] = (
+        65536
+    )
+    network_factor: Annotated[
+        float,
+        Meta(
+            ge=0,
+            description="the users from one network (an address, or an IPv6 /64) together may send this many times "
+            "what one user may, and at once half as many times the burst; 0: no limit",
+        ),
+    ] = 4.0
     connections_per_ip: Annotated[
-        int, Meta(ge=0, description="connections from one address (of IPv6: one /64); 0: no limit")
-    ] = 0
+        int,
+        Meta(
+            ge=0,
+            description="connections from one network, and disconnected users who may come back; an office may be "
+            "behind one address; 0: no limit",
+        ),
+    ] = 200
+    rooms_per_network: Annotated[
+        int,
+        Meta(ge=0, description="rooms in use that users from one network opened; 0: no limit"),
+    ] = 50
+    exempt: Annotated[
+        str,
+        _NETWORKS,
+        Meta(description="networks without the limits of a network, separated by spaces; the rate of each user stays"),
+    ] = "127.0.0.0/8 ::1"
     room_log_bytes: Annotated[
-        int, Meta(ge=4096, le=2**30, description="a slow reader may lag this far behind before messages are skipped")
+        int, Meta(ge=4096, le=2**30, description="bytes that a slow reader may lag behind before messages are skipped")
     ] = 1048576
     send_buffer_bytes: Annotated[
         int, Meta(ge=4096, le=2**24, description="the kernel's send buffer of each connection (SO_SNDBUF)")
     ] = 65536
     stall_timeout_s: Annotated[
         float,
-        Meta(gt=0, le=86400, description="a reader that takes almost nothing for so long is closed"),
+        Meta(gt=0, le=86400, description="seconds until a reader that takes almost nothing is closed"),
     ] = 60.0
     presence_quiet_above: Annotated[
-        int, Meta(ge=0, description="a room with more members is not told of users who enter and leave")
+        int, Meta(ge=0, description="members; a larger room is not told of users who enter and leave")
     ] = 500
     max_rooms: Annotated[int, Meta(ge=1, le=1000000, description="rooms at a time")] = 1000
     nick_max: Annotated[int, Meta(ge=1, le=100, description="characters in a nick")] = 32
+
+    def rates(self) -> tuple[Rates, Rates]:
+        """Return how fast a user may send, and all users of a network together."""
+        if not self.messages_per_s:
+            return Rates(), Rates()
+        own = Rates(self.messages_per_s, self.burst, self.bytes_per_s, self.bytes_burst)
+        return own, own.times(self.network_factor)
 
 
 class HistorySection(Struct, forbid_unknown_fields=True):
@@ -146,9 +191,9 @@ class HistorySection(Struct, forbid_unknown_fields=True):
         Literal["full", "normal"],
         Meta(description='every message that was shown survives a power cut ("full"), or a crash ("normal")'),
     ] = "full"
-    replay_on_join: Annotated[
-        int, Meta(ge=0, le=100, description="old messages that are shown to a user who enters a room")
-    ] = 10
+    replay_on_join: Annotated[int, Meta(ge=0, le=100, description="old messages shown to a user who enters a room")] = (
+        10
+    )
     keep_days: Annotated[float, Meta(ge=0, description="older messages are deleted; 0: never")] = 0.0
     keep_messages: Annotated[int, Meta(ge=0, description="messages that are kept in each room; 0: all")] = 0
 
@@ -190,7 +235,12 @@ RELOADABLE = frozenset(
         ("limits", "max_line_bytes"),
         ("limits", "messages_per_s"),
         ("limits", "burst"),
+        ("limits", "bytes_per_s"),
+        ("limits", "bytes_burst"),
+        ("limits", "network_factor"),
         ("limits", "connections_per_ip"),
+        ("limits", "rooms_per_network"),
+        ("limits", "exempt"),
         ("limits", "stall_timeout_s"),
         ("limits", "presence_quiet_above"),
         ("limits", "max_rooms"),
@@ -262,10 +312,10 @@ def dump(config: Config) -> str:
     """Return `config` as TOML, each key with its sentence; load() reads it back as the same."""
     parts = ["# The configuration of gchat-server: every setting, with its default unless you changed it.\n"]
     for section, hints in _TYPES.items():
-        values = getattr(config, section)
-        parts.append(f"\n# {type(values).__doc__}\n[{section}]\n")
+        settings = getattr(config, section)
+        parts.append(f"\n# {type(settings).__doc__}\n[{section}]\n")
         for key, hint in hints.items():
-            parts.append(f"{key} = {_toml(getattr(values, key))}  # {_meta(hint, 'description')}\n")
+            parts.append(f"{key} = {values.toml(getattr(settings, key))}  # {values.meta(hint, 'description')}\n")
     return "".join(parts)
 
 
@@ -290,17 +340,17 @@ def _file_values(path: str) -> list[tuple[str, str, object]]:
         raise ConfigError(f"{path}: not TOML: {error}") from None
     except RecursionError:
         raise ConfigError(f"{path}: not TOML: nested too deeply") from None
-    values = []
+    found = []
     for section, keys in table.items():
         if section not in _TYPES:
             raise ConfigError(f"{path}: unknown section [{section}]; {_expected_name(section, _TYPES, '[{}]')}")
         if not isinstance(keys, dict):
-            raise ConfigError(f"{path}: {section} = {_shown(keys)}: expected a section, [{section}]")
+            raise ConfigError(f"{path}: {section} = {values.shown(keys)}: expected a section, [{section}]")
         for key, value in keys.items():
             if key not in _TYPES[section]:
                 raise ConfigError(f"{path}: unknown key {section}.{key}; {_expected_key(section, key)}")
-            values.append((section, key, value))
-    return values
+            found.append((section, key, value))
+    return found
 
 
 def _read(path: str) -> bytes:
@@ -337,50 +387,7 @@ def _meant(name: str, known: Iterable[str]) -> str:
 def _set(config: Config, section: str, key: str, value: object, *, where: str, strict: bool) -> None:
     hint = _TYPES[section][key]
     try:
-        converted = msgspec.convert(value, hint, strict=strict)
-        _check_odd(value, converted)
-    except ValueError:  # msgspec's is one too
-        raise ConfigError(f"{where} = {_shown(value)}: expected {_expected(hint)}") from None
+        converted = values.converted(value, hint, strict=strict)
+    except ValueError:
+        raise ConfigError(f"{where} = {values.shown(value)}: expected {values.expected(hint)}") from None
     setattr(getattr(config, section), key, converted)
-
-
-def _check_odd(value: object, converted: object) -> None:
-    """Refuse what msgspec takes and nobody means: "1e3" as a whole number, "inf", NUL, bytes that are no text."""
-    if type(converted) is int and isinstance(value, str) and not value.removeprefix("-").isdecimal():
-        raise ValueError(value)
-    if isinstance(converted, float) and not math.isfinite(converted):
-        raise ValueError(value)
-    if isinstance(converted, str) and b"\0" in converted.encode():
-        raise ValueError(value)
-
-
-def _meta(hint: Any, name: str) -> Any:
-    values = [getattr(meta, name) for meta in get_args(hint)[1:] if isinstance(meta, Meta)]
-    return next((value for value in values if value is not None), None)
-
-
-def _expected(hint: Any) -> str:
-    kind = get_args(hint)[0]
-    if _meta(hint, "title") is not None:
-        return str(_meta(hint, "title"))
-    if get_origin(kind) is Literal:
-        return " or ".join(f'"{choice}"' for choice in get_args(kind))
-    low, high = _meta(hint, "ge"), _meta(hint, "le")
-    what = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}[kind]
-    if _meta(hint, "gt") is not None:
-        return f"{what} above {_meta(hint, 'gt')}" + (f", at most {high}" if high is not None else "")
-    if low is not None:
-        return f"{what} from {low} to {high}" if high is not None else f"{what} not below {low}"
-    if _meta(hint, "max_length") is not None:
-        return f"{what} of at most {_meta(hint, 'max_length'):,} characters"
-    return f"{what} that is not empty" if _meta(hint, "min_length") else what
-
-
-def _toml(value: object) -> str:
-    # A JSON string or boolean is a TOML one too, but for DEL, which no key of ours can want.
-    return msgspec.json.encode(value).decode() if isinstance(value, str | bool) else str(value)
-
-
-def _shown(value: object) -> str:
-    text = _toml(value.encode("utf-8", "replace").decode() if isinstance(value, str) else value)
-    return text if len(text) <= 60 else f"{text[:59]}…"

@@ -8,6 +8,7 @@ the rich dialect is taken as the first line whenever it comes (see reader).
 from __future__ import annotations
 
 import socket
+import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,7 @@ from gevent.hub import get_hub
 from msgspec import Struct
 
 from gchat.chat.effects import CloseReason
-from gchat.chat.limits import Admission
+from gchat.chat.limits import Network, Networks, is_in
 from gchat.chat.names import because
 from gchat.protocol import plain, rich
 from gchat.protocol.errors import Code, Refusal
@@ -58,7 +59,7 @@ class Door:
 
     def __init__(self, app: App) -> None:
         self._app = app
-        self.admission = Admission()
+        self.admission = Networks()
 
     # --- Admission -------------------------------------------------------------------------------------------------
 
@@ -70,16 +71,20 @@ class Door:
         if self.admission.total >= app.max_connections:
             return self._turn_away(CloseReason.FULL, "The server is full; try again later")
         per_ip = app.config.limits.connections_per_ip
-        if per_ip and peer.network and self.admission.of(peer.network) >= per_ip:
+        if per_ip and self.admission.of(peer.network) >= per_ip and not self._network(peer).is_exempt:
             most = "one connection" if per_ip == 1 else f"{per_ip:,} connections"
-            why = f"Too many connections from your address: the limit is {most}; close another first"
+            why = f"Too many connections from your address: the limit is {most}; close another one first"
             return self._turn_away(CloseReason.TOO_MANY, why)
         self.admission.enter(peer.network)
         return None
 
     def release(self, peer: Peer) -> None:
         """Count a peer out that was counted in."""
-        self.admission.leave(peer.network)
+        self.admission.leave(peer.network, self._app.limits.network_rates, time.monotonic())
+
+    def _network(self, peer: Peer) -> Network:
+        host = host_of(peer.address)
+        return Network(peer.network, not host or is_in(host, self._app.config.limits.exempt))
 
     def _turn_away(self, reason: CloseReason, message: str) -> bytes:
         self._app.closed[reason] += 1
@@ -114,7 +119,7 @@ class Door:
         if after_bom(start.heard).startswith(ANY_OPENING):
             start.heard = after_bom(start.heard)
         elif isinstance(foreign := sniff(start.heard, ended=start.has_ended), Foreign):
-            self._never_in(peer, CloseReason.FOREIGN)
+            self._never_in(peer, CloseReason.FOREIGN, foreign.name)
             self._part(sock, foreign.answer)
             return None
         try:
@@ -122,6 +127,9 @@ class Door:
         except Refusal as refusal:
             self._refuse(sock, peer, refusal, CloseReason.FOREIGN)
             return None
+        network = self._network(peer)
+        if opening is not None:
+            self._pay(network)
         if app.stopping.is_set():  # accepted before, heard after the others were said goodbye to
             farewell = Closing(FAREWELL, CloseReason.SHUTDOWN.value)
             self._part(sock, plain.encode(farewell) if opening is None else rich.encode(farewell))
@@ -134,6 +142,7 @@ class Door:
                 token,
                 attempt=peer.attempt,
                 has_ended=opening is not None and has_ended(sock),
+                network=network,
                 now=app.awake(),
             )
         except Refusal as refusal:
@@ -142,8 +151,16 @@ class Door:
         connection = Connection(app, sock, peer, session, plain if opening is None else rich)
         app.pump.connections[session.id] = connection
         app.pump.submit(effects)
-        logger.debug("connected %d %s", session.id, peer.address)
         return connection
+
+    def _pay(self, network: Network) -> None:
+        """Pay for an opening, which takes a nick and enters a room: a line of the network, because the user is new."""
+        rates, now = self._app.limits.network_rates, time.monotonic()
+        allowance = self.admission.allowance(network, rates, now)
+        if allowance is not None:
+            allowance.grow(rates, now)
+            allowance.lines -= 1
+            gevent.sleep(allowance.debt_s(rates))
 
     def _refuse(self, sock: socket.socket, peer: Peer, refusal: Refusal, reason: CloseReason) -> None:
         """Tell a client of ours why it cannot be let in."""
@@ -152,9 +169,9 @@ class Door:
         told = b"" if refusal.code is Code.REPLACED else rich.encode(Refused(refusal.code, refusal.message))
         self._part(sock, told + b"".join(map(rich.encode, answers)))
 
-    def _never_in(self, peer: Peer, reason: CloseReason) -> None:
+    def _never_in(self, peer: Peer, reason: CloseReason, what: str = "") -> None:
         self._app.closed[reason] += 1
-        logger.debug("never in: %s: %s", peer.address, reason.value)
+        logger.debug("not admitted: %s: %s", peer.address, what or reason.value)
 
     def _hear(self, sock: socket.socket) -> _Start:
         """Return the first line of a peer, or as much of it as comes in time. Raises OSError.

@@ -106,8 +106,12 @@ class Publication:
         else:
             assert reader is not None
             pump.tell(reader, effect.answer)
+            if effect.seat is not None:
+                reader.session.told_by(effect.seat)
             if kept is not None and sender is not None:
                 pump.tell(sender, Acknowledged((Numbered(effect.id),)))
+            if effect.receipt is not None and sender is not None:
+                pump.tell(sender, effect.receipt)
 
     def _answer_again(self, sender: Connection | None, id_: str, kept: Kept) -> None:
         if kept.reused:

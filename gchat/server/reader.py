@@ -16,12 +16,12 @@ from gevent.event import Event
 from gevent.hub import get_hub
 
 from gchat.chat.effects import CloseReason, Deliver, Transmit
-from gchat.chat.limits import TokenBucket
+from gchat.chat.limits import Allowance, Pace
 from gchat.chat.registry import refused
+from gchat.chat.verbs import PRICES, surcharge
 from gchat.protocol import plain, rich
 from gchat.protocol.commands import History, Join, Search
 from gchat.protocol.errors import Code, LineEndless, LineTooLong, Refusal
-from gchat.protocol.events import Slowed
 from gchat.protocol.foreign import MORE, Foreign, sniff
 from gchat.protocol.framing import LineDecoder
 from gchat.protocol.wire import ANY_OPENING
@@ -34,6 +34,12 @@ if TYPE_CHECKING:
     from gchat.server.connection import Connection
 
 READ_BYTES = 65536
+
+#: The same where a rate applies: what is read is kept until it is due, and is then only bytes.
+PACED_READ_BYTES = 16384
+
+#: So little is read at once from a peer that has sent too many bytes.
+MIN_READ_BYTES = 2048
 
 #: Lines handed to the registry at once; then everybody else has a turn.
 LINES_AT_ONCE = 512
@@ -57,11 +63,11 @@ class Reader:
 
     __slots__ = (
         "_app",
-        "_bucket",
         "_connection",
         "_decoder",
         "_greenlet",
         "_heard",
+        "_pace",
         "_ready",
         "_start",
         "_watcher",
@@ -79,9 +85,9 @@ class Reader:
         self._ready: Event | None = None  # set when little enough is owed to read on
         self.heard_at = connection.opened_at
         session = connection.session
-        if session.bucket is None:
-            session.bucket = TokenBucket(app.config.limits.burst, self.heard_at)
-        self._bucket = session.bucket
+        if session.allowance is None:
+            session.allowance = Allowance(app.limits.rates, self.heard_at)
+        self._pace = Pace(app.limits, session.allowance, app.network_allowance(session.network))
 
     def run(self, heard: bytes, *, has_ended: bool) -> None:
         """Read until the end, then leave; `heard` was read already. Nothing that a peer does gets out as an error."""
@@ -96,7 +102,7 @@ class Reader:
             reason = CloseReason.RESET
         except Exception:
             logger.exception("connection %d crashed; it alone is closed", connection.session.id)
-            reason, farewell = CloseReason.CRASHED, "Something went wrong here; please connect again"
+            reason, farewell = CloseReason.CRASHED, "Internal error; please connect again"
         finally:
             if connection.closing is None:
                 self._watcher.stop()  # or it would tell of the end again and again
@@ -144,14 +150,15 @@ class Reader:
         self._hold_back()
         if data and self._heard and peer_has_ended(connection.sock):
             # It said more without waiting for the welcome, and is gone: nobody knows this session's token.
-            connection.session.is_brief = True
+            self._app.registry.forsake(connection.session)
         while True:
             if data and (reason := self._take_in(data)) is not None:
                 return reason
             if has_ended:
                 return self._end_of_stream()
+            self._pay()
             hub.switch()  # until the watcher switches back
-            data = connection.sock.recv(READ_BYTES)
+            data = connection.sock.recv(self._read_bytes())
             has_ended = not data
 
     def _take_in(self, data: bytes, *, ended: bool = False) -> CloseReason | None:
@@ -159,6 +166,8 @@ class Reader:
         connection, decoder = self._connection, self._decoder
         self.heard_at = time.monotonic()
         self._app.pump.counts.received_bytes += len(data)
+        if self._app.limits.rates.messages_per_s:
+            self._pace.received(len(data), self.heard_at)
         if self._start is not None:
             data = self._start + data
             if (verdict := sniff(data, ended=ended)) is MORE:
@@ -185,7 +194,7 @@ class Reader:
         session, pump, registry = connection.session, app.pump, app.registry
         while self._decoder.waiting:
             rate = app.config.limits.messages_per_s
-            limit = self._allowance(rate) if rate else LINES_AT_ONCE
+            limit = self._allowance() if rate else LINES_AT_ONCE
             try:
                 lines = self._decoder.take(limit if self._heard else 1)
             except LineTooLong as refusal:
@@ -194,14 +203,16 @@ class Reader:
                 continue
             if not lines:
                 break
+            self._spend(len(lines), rate)
             if not self._heard and lines[0]:
                 if not self._meet(lines[0]):
                     return False
                 if connection.dialect is rich:
                     continue
-            self._spend(len(lines), rate)
             for count, command in enumerate(connection.dialect.decode(lines), 1):
                 pump.submit(registry.execute(session, command, time.time()))
+                if type(command) in PRICES:
+                    self._spend(surcharge(registry, session, command), rate)
                 # What is said in a room comes after what was missed of it: acknowledged before, it would be a hole.
                 # And answers come in the order of what was asked, also if the disk has to be asked for them.
                 if not count % COMMANDS_AT_ONCE or type(command) in _HELD_BACK_AFTER:
@@ -240,7 +251,7 @@ class Reader:
                 connection.leave(CloseReason.FOREIGN, "Goodbye")
             return False
         app.pump.submit(effects)
-        self._bucket = session.bucket or self._bucket
+        self._pace.own = session.allowance or self._pace.own
         self._hold_back()
         return True
 
@@ -250,22 +261,31 @@ class Reader:
 
     # --- The pace --------------------------------------------------------------------------------------------------
 
-    def _allowance(self, rate: float) -> int:
+    def _allowance(self) -> int:
         """Return how many lines may be taken at once: at least one, which _spend then waits for."""
-        allowed = self._bucket.allowance(rate, self._app.config.limits.burst, time.monotonic())
-        return min(max(1, int(allowed)), LINES_AT_ONCE)
+        return min(self._pace.lines(time.monotonic()), LINES_AT_ONCE)
+
+    def _read_bytes(self) -> int:
+        """Return how much to read at once."""
+        if not self._app.limits.rates.messages_per_s:
+            return READ_BYTES
+        return self._pace.bytes(MIN_READ_BYTES, PACED_READ_BYTES)
 
     def _spend(self, lines: int, rate: float) -> None:
         """Pay for lines, and wait if that made a debt: this is what reads a fast sender more slowly."""
-        if not rate:
-            return
-        self._bucket.spend(lines)
-        if debt_s := self._bucket.debt_s(rate):
-            if not self._bucket.told:
-                self._bucket.told = True
-                self._app.pump.submit([Deliver(self._connection.session.id, Slowed(rate))])
+        if rate:
+            self._pace.spend(lines)
+            self._pay()
+
+    def _pay(self) -> None:
+        """Wait until what was a debt now is paid, of lines or of bytes."""
+        pace = self._pace
+        if debt_s := pace.debt_s():
+            if (slowed := pace.notice()) is not None:
+                self._app.pump.submit([Deliver(self._connection.session.id, slowed)])
             with self._not_reading():
                 gevent.sleep(debt_s)
+            pace.grow(time.monotonic())
 
     def _hold_back(self) -> None:
         """Let the others have a turn: wait until the pump has come to what was asked, and the answers are read.

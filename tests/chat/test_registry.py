@@ -20,9 +20,10 @@ from gchat.chat.effects import (
     Recall,
     Search,
 )
-from gchat.chat.limits import Limits
+from gchat.chat.limits import Limits, Network
 from gchat.chat.registry import LOBBY, Registry
 from gchat.chat.session import Session
+from gchat.chat.verbs import surcharge
 from gchat.protocol import commands, events
 from gchat.protocol.errors import Code, Refusal
 from gchat.protocol.text import folded, name_keys, nick
@@ -39,20 +40,28 @@ class Talk:
         for _ in range(users):
             self.enters()
 
-    def enters(self) -> list[Effect]:
+    def enters(self, network: Network = Network()) -> list[Effect]:  # noqa: B008  # it is frozen
         number = len(self.sessions) + 1
-        session, effects = self.registry.connect(address(number))
+        session, effects = self.registry.connect(address(number), network=network)
         self.sessions[session.id] = session
         assert session.id == number
         return effects
 
-    def asks(self, number: int, command: commands.Command) -> list[Effect]:
+    def asks(self, number: int, command: commands.Command, *, shown: bool = True) -> list[Effect]:
         effects = self.registry.execute(self.sessions[number], command, NOW)
         for effect in effects:
             if isinstance(effect, Publish) and isinstance(effect.message, events.TopicSet):
                 topic = events.TopicIs(effect.message.text, effect.message.name)
                 self.registry.keep_topic(effect.room, topic)  # as the pump does, when it is kept
+            if isinstance(effect, Deliver) and effect.seat is not None and shown:
+                self.registry.sessions[effect.session].told_by(effect.seat)  # as the pump does, when it is shown
         return effects
+
+    def told(self, reader: int, sender: int, text: str, receipt: events.Answer | None = None) -> Effect:
+        """Return the effect by which `sender` tells `reader` something."""
+        session = self.sessions[sender]
+        told = events.Told(session.name, text, NOW)
+        return Deliver(reader, told, sender=sender, seat=session.seat, receipt=receipt)
 
     def leaves(self, number: int, reason: CloseReason = CloseReason.ENDED) -> list[Effect]:
         return self.registry.leave(self.sessions[number], reason)
@@ -181,13 +190,13 @@ def test_a_private_message_goes_to_its_reader_alone_in_any_case_and_width() -> N
     talk.asks(2, commands.Nick("Bob"))
 
     for to in ("Bob", "bob", "BOB", "ｂｏｂ"):
-        assert talk.asks(1, commands.Tell(to, "psst")) == [Deliver(2, events.Told(address(1), "psst", NOW), sender=1)]
+        assert talk.asks(1, commands.Tell(to, "psst")) == [talk.told(2, 1, "psst")]
 
 
 def test_a_private_message_finds_who_has_no_nick_by_address() -> None:
-    assert Talk(users=2).asks(1, commands.Tell(address(2), "hi")) == [
-        Deliver(2, events.Told(address(1), "hi", NOW), sender=1)
-    ]
+    talk = Talk(users=2)
+
+    assert talk.asks(1, commands.Tell(address(2), "hi")) == [talk.told(2, 1, "hi")]
 
 
 @pytest.mark.parametrize("to", ["nobody", "еvan", "", "evаn", "\x1b[31m", "x" * 8000])
@@ -205,9 +214,17 @@ def test_a_reply_goes_to_who_told_last_also_under_another_name_and_not_after_it_
     talk.asks(3, commands.Tell(address(1), "two"))
     talk.asks(3, commands.Nick("carol"))
 
-    assert talk.asks(1, commands.Reply("yes")) == [Deliver(3, events.Told(address(1), "yes", NOW), sender=1)]
+    assert talk.asks(1, commands.Reply("yes")) == [talk.told(3, 1, "yes", events.Replied("carol"))]
     talk.leaves(3)
     assert code(talk.asks(1, commands.Reply("yes"))) is Code.NO_SUCH_USER
+
+
+def test_a_reply_answers_what_was_shown_and_not_what_was_only_sent() -> None:
+    talk = Talk(users=3)
+    talk.asks(2, commands.Tell(address(1), "shown"))
+    talk.asks(3, commands.Tell(address(1), "refused, because the reader does not read"), shown=False)
+
+    assert talk.asks(1, commands.Reply("yes")) == [talk.told(2, 1, "yes", events.Replied(address(2)))]
 
 
 def test_a_mistake_is_answered_with_what_is_wrong_about_it() -> None:
@@ -390,6 +407,38 @@ def test_a_room_too_many_is_refused_when_somebody_is_in_each() -> None:
 # --- Quiet rooms -----------------------------------------------------------------------------------------------------
 
 
+def test_users_of_a_network_open_so_many_rooms_in_all_and_enter_as_many_as_they_like() -> None:
+    talk = Talk(users=1, rooms_per_network=2)
+    here, there = Network("203.0.113.7", is_exempt=False), Network("203.0.113.8", is_exempt=False)
+    for _ in range(3):
+        talk.enters(here)
+    talk.enters(there)
+    for number, room in ((1, "local"), (2, "one"), (3, "two")):
+        entered(talk.asks(number, commands.Join(room)))
+
+    assert code(talk.asks(4, commands.Join("three"))) is Code.TOO_MANY_ROOMS
+    entered(talk.asks(4, commands.Join("local")))
+    entered(talk.asks(3, commands.Join("instead-of-two")))
+    assert code(talk.asks(4, commands.Join("two"))) is Code.TOO_MANY_ROOMS, "it is empty: to enter it is to open it"
+    entered(talk.asks(4, commands.Join("lobby")))
+    entered(talk.asks(5, commands.Join("two")))
+    entered(talk.asks(4, commands.Join("two")))
+
+
+def test_a_command_costs_what_it_costs_the_others() -> None:
+    talk = Talk(users=250)
+
+    def costs(command: commands.Command) -> int:
+        return 1 + surcharge(talk.registry, talk.sessions[1], command)
+
+    assert [costs(command) for command in (commands.Say(("x",)), commands.Tell("x", "x"), commands.Ping(""))] == [1] * 3
+    assert 1 < costs(commands.History(1)) < costs(commands.Search("x"))
+    assert costs(commands.Nick("x")) == 2 + 2, "250 users are told"
+    assert costs(commands.Join("x")) == 3 + 2
+    talk.registry.limits.presence_quiet_above = 100
+    assert costs(commands.Nick("x")) == 2, "nobody is told"
+
+
 def test_a_room_above_the_limit_is_not_told_who_comes_goes_or_changes() -> None:
     def announced(effects: list[Effect]) -> bool:
         return any(isinstance(effect, Announce) for effect in effects)
@@ -549,7 +598,9 @@ class Talking(RuleBasedStateMachine):
             (effect,) = self._asks(user, commands.Tell(name, "psst"))
             assert isinstance(effect, Deliver)
             if found:
-                assert effect == Deliver(found[0], events.Told(self.names[user], "psst", NOW), self.users[user].id)
+                sender = self.users[user]
+                told = events.Told(self.names[user], "psst", NOW)
+                assert effect == Deliver(found[0], told, sender.id, seat=sender.seat)
             else:
                 assert code([effect]) is Code.NO_SUCH_USER
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from gchat.chat import registry as module
+from gchat.chat import away as module
 from gchat.chat.effects import Announce, Arrive, Close, CloseReason, Deliver, Effect, Enter, Remember
-from gchat.chat.limits import Limits, TokenBucket
+from gchat.chat.limits import Allowance, Limits, Network, Rates
 from gchat.chat.registry import AWAY_S, LOBBY, Registry
 from gchat.chat.session import Session
 from gchat.protocol import commands, events
@@ -164,7 +164,7 @@ def test_a_place_in_another_room_is_no_place_here(registry: Registry) -> None:
 def test_what_one_was_told_is_answered_also_after_the_other_has_come_back(registry: Registry) -> None:
     alice, _ = comes(registry, 1, Opening(nick="alice"), TOKEN)
     bob, _ = comes(registry, 2)
-    registry.execute(alice, commands.Tell("127.0.0.1:2", "psst"), NOW)
+    bob.told_by(alice.seat)
     session, _ = comes(registry, 3, Opening(token=TOKEN))
 
     (effect,) = registry.execute(bob, commands.Reply("yes"), NOW)
@@ -176,14 +176,79 @@ def test_what_one_was_told_is_answered_also_after_the_other_has_come_back(regist
     assert isinstance(effect.answer, events.Refused)
 
 
+# --- Of too many disconnected users ----------------------------------------------------------------------------------
+
+HERE, THERE = Network("203.0.113.7", is_exempt=False), Network("203.0.113.8", is_exempt=False)
+
+
+def goes_away(registry: Registry, port: int, network: Network, nick: str = "", *, stayed_s: float = 60.0) -> Session:
+    opening, address = Opening(nick=nick), f"127.0.0.1:{port}"
+    session, _ = registry.connect(address, opening, f"token-0123456789-{port}", network=network, now=NOW - stayed_s)
+    registry.disconnect(session, CloseReason.RESET, NOW)
+    return session
+
+
 def test_a_flood_of_ghosts_is_bounded(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MAX_AWAY", 3)
-    for port in range(1, 11):
-        session, _ = comes(registry, port, Opening(), f"token-0123456789-{port}")
-        registry.disconnect(session, CloseReason.RESET, NOW)
+    sessions = [goes_away(registry, port, HERE) for port in range(1, 11)]
 
-    assert sorted(session.id for session in registry.sessions.values()) == [8, 9, 10]
+    assert list(registry.sessions.values()) == sessions[-3:]
     assert consistent(registry)
+
+
+def test_users_without_a_nick_or_a_word_go_first(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MAX_AWAY", 3)
+    alice = goes_away(registry, 1, HERE, "alice")
+    talker, _ = registry.connect("127.0.0.1:2", Opening(), "token-0123456789-2", network=HERE)
+    registry.execute(talker, commands.Say(("hello",)), NOW)
+    registry.disconnect(talker, CloseReason.RESET, NOW)
+    ghosts = [goes_away(registry, port, THERE) for port in range(3, 10)]
+
+    assert set(registry.sessions.values()) == {alice, talker, ghosts[-1]}
+    assert consistent(registry)
+
+
+def test_then_go_those_from_the_network_that_has_most(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MAX_AWAY", 3)
+    alice = goes_away(registry, 1, HERE, "alice")
+    many = [goes_away(registry, port, THERE, f"evil{port}") for port in range(2, 10)]
+
+    assert list(registry.sessions.values()) == [alice, *many[-2:]]
+    assert consistent(registry)
+
+
+def test_a_network_has_only_so_many_and_an_exempt_one_as_many_as_there_are() -> None:
+    registry = Registry(Limits(away_per_network=2))
+    kept = [goes_away(registry, port, THERE, f"other{port}") for port in (1, 2)]
+    kept += [goes_away(registry, port, Network("127.0.0.1"), f"local{port}") for port in range(3, 9)]
+    first, second = (goes_away(registry, port, HERE, f"here{port}") for port in (11, 12))
+    ghost = goes_away(registry, 13, HERE)
+    assert ghost not in registry.sessions.values(), "without a nick it goes first, though it came last"
+    third = goes_away(registry, 14, HERE, "here14")
+
+    assert first not in registry.sessions.values()
+    assert set(registry.sessions.values()) == {*kept, second, third}
+    assert consistent(registry)
+
+
+@pytest.mark.parametrize(
+    ("nick", "stayed_s", "stays"), [("", 0.5, False), ("", 1.0, True), ("alice", 0.5, True)], ids=str
+)
+def test_a_user_without_a_nick_who_has_only_passed_does_not_come_back(
+    registry: Registry, nick: str, stayed_s: float, *, stays: bool
+) -> None:
+    session = goes_away(registry, 1, HERE, nick, stayed_s=stayed_s)
+
+    assert registry.is_away(session) is stays
+    assert consistent(registry)
+
+
+def test_coming_back_for_a_moment_does_not_make_a_user_one_who_has_only_passed(registry: Registry) -> None:
+    goes_away(registry, 1, HERE)
+    again, _ = registry.connect("127.0.0.1:2", Opening(token="token-0123456789-1"), network=HERE, now=NOW)
+    registry.disconnect(again, CloseReason.RESET, NOW)
+
+    assert registry.is_away(again)
 
 
 def test_when_everybody_leaves_those_who_are_away_do_too(registry: Registry) -> None:
@@ -198,7 +263,7 @@ def test_when_everybody_leaves_those_who_are_away_do_too(registry: Registry) -> 
 def test_a_user_who_was_told_something_holds_nobody_back_who_has_left(registry: Registry) -> None:
     alice, _ = comes(registry, 1, Opening(nick="alice"), TOKEN)
     bob, _ = comes(registry, 2)
-    registry.execute(alice, commands.Tell("127.0.0.1:2", "psst"), NOW)
+    bob.told_by(alice.seat)
     seat = alice.seat
     for port in range(3, 10):
         alice, _ = comes(registry, port, Opening(token=TOKEN))
@@ -214,9 +279,9 @@ def test_a_user_who_was_told_something_holds_nobody_back_who_has_left(registry: 
 
 def test_what_one_may_say_is_not_renewed_by_coming_back(registry: Registry) -> None:
     old, _ = comes(registry, 1, Opening(), TOKEN)
-    old.bucket = TokenBucket(1, NOW)
+    old.allowance = Allowance(Rates(), NOW)
 
-    assert comes(registry, 2, Opening(token=TOKEN))[0].bucket is old.bucket
+    assert comes(registry, 2, Opening(token=TOKEN))[0].allowance is old.allowance
 
 
 # --- Two attempts with one token, and peers that have ended ----------------------------------------------------------
@@ -275,13 +340,24 @@ def test_a_peer_that_has_ended_leaves_no_ghost(registry: Registry) -> None:
     assert not registry.sessions
 
 
-def test_a_peer_that_has_ended_is_its_own_ghost_of_before(registry: Registry) -> None:
-    away, _ = opens(registry, 1, attempt=1, nick="ci")
+def test_a_peer_that_has_ended_is_in_the_way_of_nobody(registry: Registry) -> None:
+    away, _ = opens(registry, 1, attempt=1, nick="alice")
     registry.disconnect(away, CloseReason.RESET, NOW)
-    brief, effects = opens(registry, 2, attempt=2, has_ended=True)
+    ended, _ = opens(registry, 3, attempt=3, has_ended=True)
+    living, effects = opens(registry, 2, attempt=2)  # heard after the one that came later and is gone
 
-    assert (brief.name, announced(effects)) == ("ci", [])
+    assert (ended.name, living.name) == ("127.0.0.1:3", "alice")
+    assert Close(ended.id, CloseReason.REPLACED) not in effects
     assert consistent(registry)
+
+
+def test_a_session_that_nobody_comes_back_for_is_forsaken(registry: Registry) -> None:
+    brief, _ = opens(registry, 1, attempt=1, nick="ci")
+    registry.forsake(brief)
+
+    assert announced(registry.disconnect(brief, CloseReason.ENDED, NOW)) == [events.Left("ci", 0)]
+    again, _ = opens(registry, 2, attempt=2, nick="ci")
+    assert again.name == "ci"
 
 
 # --- Openings that come after the greeting in plain ------------------------------------------------------------------

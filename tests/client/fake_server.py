@@ -38,6 +38,14 @@ class Chat:
         self.forgotten = 0  # of the log's beginning: it cannot be replayed
         self.peers: list[Peer] = []
         self.lineages: dict[str, Lineage] = {}
+        self.taken: set[str] = set()  # nicks of users who are not here otherwise
+        self.bad_rooms: set[str] = set()
+
+    def leaves(self, nick: str) -> None:
+        """Have the holder of a taken nick leave."""
+        self.taken.discard(nick)
+        for peer in self.peers:
+            peer.send(wire.lines([wire.Left(room="lobby", who=nick, online=1)]))
 
     def new_log(self) -> None:
         """Have another log from now on, as a server that was started again."""
@@ -94,9 +102,13 @@ class Peer:
             case wire.Tell():
                 self.lineage.told.append(request.text)
                 self._tell(wire.Ack(id=request.id))
+            case wire.Nick() if request.nick in self.chat.taken:
+                self._tell(_taken(request.nick, request.id))
             case wire.Nick():
                 self.lineage.nick = request.nick
-                self._tell(wire.Named(nick=request.nick))
+                self._tell(wire.Named(nick=request.nick, id=request.id))
+            case wire.Join():
+                self._tell(wire.Refused(code="bad_name", message="That is no room", id=request.id))
             case wire.Search():
                 has = tuple(said for said in self.chat.log if request.text in said.text)
                 last = has[-request.limit :]
@@ -104,13 +116,14 @@ class Peer:
             case wire.Ping():
                 self._tell(wire.Pong(id=request.id))
             case wire.Quit():
-                self._tell(wire.Closing(reason="Goodbye"))
+                self._tell(wire.Closing(reason="Goodbye", code="quit"))
                 self.leave()
 
     def _enter(self, opening: wire.Opening) -> None:
         chat = self.chat
         token = opening.token or TOKEN.format(len(chat.lineages))
-        self.lineage = chat.lineages.setdefault(token, Lineage(token, opening.nick or "127.0.0.1:5000"))
+        nick = "127.0.0.1:5000" if opening.nick in chat.taken else opening.nick or "127.0.0.1:5000"
+        self.lineage = chat.lineages.setdefault(token, Lineage(token, nick))
         last = len(chat.log)
         self._tell(
             wire.Welcome(
@@ -134,10 +147,18 @@ class Peer:
         for said in chat.log[after:]:
             self._tell(said)
         self._tell(wire.Live(room="lobby", seq=last))
+        if opening.nick in chat.taken:
+            self._tell(_taken(opening.nick))
+        if opening.room in chat.bad_rooms:
+            self._tell(wire.Refused(code="bad_name", message="That is no room"))
         chat.peers.append(self)
 
     def _tell(self, event: wire.Event) -> None:
         self.send(wire.lines([event]))
+
+
+def _taken(nick: str, id_: str = "") -> wire.Refused:
+    return wire.Refused(code="name_taken", message=f"The nick {nick} is taken", id=id_)
 
 
 class FakeServer:

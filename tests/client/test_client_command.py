@@ -162,11 +162,49 @@ def test_the_end_of_nothing_is_no_line() -> None:
 
 
 def test_a_refusal_is_told_on_stderr_and_by_the_exit_code(server: Server) -> None:
-    with server.join("taken"):
-        done = run(at(server, "--nick", "taken"), b"said all the same\n")
+    done = run(at(server, "--nick", "topical"), ("\u200b" * 3 + "\nfine\n").encode())
+    assert done.returncode in (0, 1)  # whether such a text is blank is the server's matter
+    assert done.stderr.count(b"\n") == done.returncode
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [(["--nick", "taken"], "taken"), (["--nick", "a b"], "nick"), (["--room", "a b"], "room name")],
+)
+@pytest.mark.parametrize("more", [[], ["--listen"], ["--json"], ["--wait"]])
+def test_nothing_is_said_if_nick_or_room_is_not_granted(
+    server: Server, arguments: list[str], more: list[str], complaint: str
+) -> None:
+    with server.join("taken") as reader:
+        done = run(at(server, *arguments, *more), b"secret\n")
+        reader.does_not_see(b"secret")
     assert done.returncode == 1
-    assert b"taken" in done.stderr
+    assert complaint in done.stderr.decode()
     assert done.stderr.count(b"\n") == 1
+    assert b"secret" not in server.shown.encode()
+
+
+def test_with_a_suffix_a_nick_that_is_taken_gets_a_number(server: Server) -> None:
+    with server.join("ci"), server.join("ci-2"), server.join() as reader:
+        assert run(at(server, "--nick", "ci", "--nick-suffix"), b"done\n").returncode == 0
+        reader.sees("[ci-3] done")
+
+
+def test_a_pipe_that_only_speaks_prints_nothing(server: Server) -> None:
+    with server.join("talker", "quiet") as talker, started(at(server, "--nick", "ci", "--room", "quiet")) as process:
+        talker.sees("> New user ci")
+        talker.says("a word", "/msg ci psst", "/topic tea")
+        types(process, "deployed")
+        talker.sees("[ci] deployed")
+        stdin_of(process).close()
+        assert process.stdout
+        assert process.stdout.read() == b""
+        assert ended(process) == (0, "")
+
+
+def test_json_prints_events_without_listen_too(server: Server) -> None:
+    done = run(at(server, "--json", "--nick", "acks"), b"hi\n")
+    assert [json.loads(line)["type"] for line in done.stdout.splitlines()][:3] == ["welcome", "live", "ack"]
 
 
 def test_without_stdin_it_connects_and_leaves(server: Server) -> None:
@@ -176,10 +214,20 @@ def test_without_stdin_it_connects_and_leaves(server: Server) -> None:
     assert (done.returncode, done.stderr) == (0, b"")
 
 
+def test_a_stdin_that_cannot_be_read_is_at_its_end(server: Server) -> None:
+    done = subprocess.run(
+        ["bash", "-c", 'exec "$@" 0>/dev/null', "bash", *at(server)],
+        capture_output=True,
+        timeout=DEADLINE_S,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
 def test_stdin_stays_as_it_is_for_the_next_program(server: Server) -> None:
     reader, writer = os.pipe()
     with closing(os.fdopen(reader)), os.fdopen(writer, "wb", buffering=0) as pipe:
-        with started(at(server), reader) as process:
+        with started(at(server, "--listen"), reader) as process:
             assert "Connected" in line_of(process)
             assert os.get_blocking(reader)
             process.send_signal(signal.SIGKILL)
@@ -192,7 +240,7 @@ def test_stdin_stays_as_it_is_for_the_next_program(server: Server) -> None:
 
 
 def test_what_others_say_goes_to_stdout_and_own_words_do_not(server: Server) -> None:
-    with started(at(server, "--nick", "both", "--room", "talk")) as process:
+    with started(at(server, "--nick", "both", "--room", "talk", "--listen")) as process:
         assert line_of(process).startswith("> Connected to the chat server (")
         with server.join("other", "talk") as other:
             types(process, "mine")
@@ -201,7 +249,7 @@ def test_what_others_say_goes_to_stdout_and_own_words_do_not(server: Server) -> 
             assert line_of(process) == "> New user other entered (2 users online)"
             shown = [line_of(process) for _ in range(3)]
             assert shown == ["[other] theirs", "* other waves", "[other -> you] psst"]
-        stdin_of(process).close()
+        process.send_signal(signal.SIGTERM)
         assert ended(process) == (0, "")
 
 
@@ -260,7 +308,10 @@ def test_what_was_given_is_said_even_if_nobody_reads_stdout(server: Server) -> N
 
 
 def test_a_slow_reader_of_stdout_does_not_keep_words_from_being_said(server: Server) -> None:
-    with server.join("loud", "slow") as loud, started(at(server, "--nick", "stuck", "--room", "slow")) as process:
+    with (
+        server.join("loud", "slow") as loud,
+        started(at(server, "--nick", "stuck", "--room", "slow", "--listen")) as process,
+    ):
         loud.sees("> New user stuck")
         text = "x" * 4000
         for number in range(200):  # more than a pipe takes, and nobody reads it
@@ -275,7 +326,7 @@ def test_a_slow_reader_of_stdout_does_not_keep_words_from_being_said(server: Ser
 def test_a_full_disk_under_stdout_is_one_line_and_exit_code_1(server: Server) -> None:
     if not os.path.exists("/dev/full"):
         pytest.skip("there is no /dev/full here")
-    with open("/dev/full", "wb") as full, started(at(server), subprocess.DEVNULL, full.fileno()) as process:
+    with open("/dev/full", "wb") as full, started(at(server, "--listen"), subprocess.DEVNULL, full.fileno()) as process:
         code, complaint = ended(process)
     assert code == 1
     assert complaint == "gchat-client: cannot write to stdout: no space left on device\n"
@@ -289,12 +340,12 @@ def test_a_server_that_is_not_there_is_one_line_and_exit_code_1() -> None:
         sock.bind(("127.0.0.1", 0))
         port = sock.getsockname()[1]
         done = run([*COMMAND, "127.0.0.1", str(port)])
-        assert_refused(done, 1, f"connect fail: 127.0.0.1:{port}: connection refused")
+        assert_refused(done, 1, f"cannot connect to 127.0.0.1:{port}: connection refused")
 
 
 @pytest.mark.parametrize("host", ["no such host", "a..b", "\x1b[2J", "x" * 300, "/nonexistent/socket"])
 def test_a_host_that_cannot_be_is_one_line_and_exit_code_1(host: str) -> None:
-    assert_refused(run([*COMMAND, host]), 1, "connect fail: ")
+    assert_refused(run([*COMMAND, host]), 1, "cannot connect to ")
 
 
 def test_a_server_that_comes_back_gets_what_was_said_meanwhile_once() -> None:
@@ -335,7 +386,7 @@ def test_a_unix_socket_is_a_host_with_a_slash(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_is_a_goodbye(server: Server, number: signal.Signals) -> None:
-    with server.join() as reader, started(at(server, "--nick", f"sig{number.name.lower()}")) as process:
+    with server.join() as reader, started(at(server, "--nick", f"sig{number.name.lower()}", "--listen")) as process:
         reader.sees("> New user sig")
         assert "Connected" in line_of(process)
         process.send_signal(number)
@@ -352,8 +403,26 @@ def test_a_server_that_speaks_no_rich_dialect_is_one_line_with_a_hint() -> None:
                 sock.sendall(b"> Connected to the chat server\n[You] ")
                 code, complaint = ended(process)
     assert code == 1
-    assert "--plain" in complaint
+    assert 'it said "Connected to the chat server"; try --plain' in complaint
     assert complaint.count("\n") == 1
+
+
+def test_a_server_that_is_no_chat_is_one_line_without_a_hint() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        with started([*COMMAND, "127.0.0.1", str(port)]) as process:
+            sock, _ = listener.accept()
+            with sock:
+                sock.sendall(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n")
+            code, complaint = ended(process)
+    assert (code, complaint) == (1, f"gchat-client: cannot connect to 127.0.0.1:{port}: HTTP/1.1 400 Bad Request\n")
+
+
+def test_an_address_with_its_port_is_one_argument(server: Server) -> None:
+    with server.join() as reader:
+        for host in (f"127.0.0.1:{server.port}", f"localhost:{server.port}"):
+            assert run([*COMMAND, host, "--nick", "oneword"], b"hi\n").returncode == 0
+            reader.sees("[oneword] hi")
 
 
 # --- Plain -----------------------------------------------------------------------------------------------------------
@@ -391,6 +460,8 @@ def test_in_plain_a_goodbye_is_no_message(server: Server) -> None:
         (("--nick",), ("--nick",)),
         (("--plain", "--json"), ("--plain",)),
         (("--plain", "--nick", "x"), ("--plain", "/nick")),
+        (("--nick-suffix",), ("--nick NAME --nick-suffix",)),
+        (("127.0.0.1:70000",), ('"70000"', "from 1 to 65535")),
         (("--nosuch\x1b[2J",), ("\\x1b",)),
     ],
 )
@@ -402,7 +473,17 @@ def test_it_says_its_version_and_what_it_can() -> None:
     assert run([*COMMAND, "--version"]).stdout.decode() == f"gchat-client {__version__}\n"
     shown = run([*COMMAND, "--help"])
     assert shown.returncode == 0
-    for option in ("--nick", "--room", "--plain", "--wait", "--listen", "--json", "--no-color", "--vi"):
+    for option in (
+        "--nick",
+        "--room",
+        "--plain",
+        "--wait",
+        "--listen",
+        "--json",
+        "--no-color",
+        "--vi",
+        "--nick-suffix",
+    ):
         assert option in shown.stdout.decode()
 
 

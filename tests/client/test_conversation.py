@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from copy import copy
+
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -76,6 +78,149 @@ def test_a_nick_that_was_taken_later_is_the_one_asked_for() -> None:
 
     assert alice.nick == alice.opening().nick == "carol"
     assert not alice.pending
+
+
+# --- The nick and the room -------------------------------------------------------------------------------------------
+
+ADDRESS = "127.0.0.1:5000"
+
+
+def taken(nick: str, id_: str = "") -> wire.Refused:
+    return wire.Refused(code="name_taken", message=f"{nick} is taken", id=id_)
+
+
+def left(who: str, count: int = 1) -> wire.Left:
+    return wire.Left(room="lobby", who=who, online=2, count=count)
+
+
+def asked(conversation: Conversation) -> tuple[str, str]:
+    """Return the one nick or room that is asked for now, and the request's id."""
+    (request,) = conversation.outgoing()
+    assert isinstance(request, wire.Nick | wire.Join)
+    return (request.nick if isinstance(request, wire.Nick) else request.room), request.id
+
+
+def nameless() -> Conversation:
+    alice = Conversation("a", nick="alice")
+    alice.opening()
+    assert hear(alice, welcome(nick=ADDRESS), live(0), taken("alice"))[-1] == taken("alice")
+    return alice
+
+
+@pytest.mark.parametrize("event", [left("alice"), left("", 9), wire.Renamed(room="lobby", who="alice", nick="al")])
+def test_a_nick_that_was_taken_is_asked_for_again_when_its_holder_is_gone(event: wire.Left | wire.Renamed) -> None:
+    alice = nameless()
+    assert hear(alice, left("bob")) == [left("bob")]
+    assert alice.outgoing() == []
+    hear(alice, event)
+    nick, id_ = asked(alice)
+    named = wire.Named(nick="alice", id=id_)
+
+    assert nick == "alice"
+    assert hear(alice, named) == [named]
+    assert alice.nick == "alice"
+    alice.remind()
+    assert alice.outgoing() == []
+
+
+def test_a_nick_that_is_still_taken_is_asked_for_once_a_reminder_and_quietly() -> None:
+    alice = nameless()
+    for _ in range(3):
+        alice.remind()
+        alice.remind()
+        nick, id_ = asked(alice)
+        assert nick == "alice"
+        assert hear(alice, taken("alice", id_)) == []
+    assert not alice.pending
+
+
+def test_a_nick_that_cannot_be_is_not_asked_for_again() -> None:
+    alice = nameless()
+    alice.remind()
+    _, id_ = asked(alice)
+    hear(alice, wire.Refused(code="banned", message="banned", id=id_))
+    alice.remind()
+    assert alice.outgoing() == []
+
+
+def test_a_user_who_took_another_nick_meanwhile_keeps_it() -> None:
+    alice = nameless()
+    hear(alice, wire.Named(nick="carol", id=alice.ask(wire.Nick(nick="carol"))))
+    alice.outgoing()
+    hear(alice, left("alice"))
+    assert alice.outgoing() == []
+
+
+def test_a_nick_that_the_server_spells_in_another_way_is_granted() -> None:
+    for wanted, given in [("alice", "alice"), ("ALICE", "alice"), ("ａｌｉｃｅ", "alice"), ("", ADDRESS)]:
+        alice = Conversation("a", nick=wanted, strict=True)
+        alice.opening()
+        hear(alice, welcome(nick=given), live(0))
+        assert alice.connected
+
+
+def test_a_strict_conversation_says_nothing_until_the_nick_is_granted_and_is_denied_otherwise() -> None:
+    alice = Conversation("a", nick="alice", strict=True)
+    alice.say("hi")
+    alice.opening()
+    assert hear(alice, welcome(nick=ADDRESS), live(0), taken("alice")) == [welcome(nick=ADDRESS), live(0)]
+    nick, id_ = asked(alice)
+    assert nick == "alice"
+    assert hear(alice, taken("alice", id_)) == []
+    assert alice.denied == "alice is taken"
+    assert not alice.connected
+    assert alice.outgoing() == []
+
+
+def test_a_strict_conversation_says_nothing_in_another_room() -> None:
+    alice = Conversation("a", room="a b", strict=True)
+    alice.say("hi")
+    alice.opening()
+    hear(alice, welcome(), live(0))
+    room, id_ = asked(alice)
+    assert room == "a b"
+    hear(alice, wire.Refused(code="bad_name", message="no room", id=id_))
+    assert alice.denied == "no room"
+    assert alice.outgoing() == []
+
+
+def test_a_strict_conversation_goes_on_in_a_room_that_is_granted_after_all() -> None:
+    alice = Conversation("a", room="dev", strict=True)
+    said_id = alice.say("hi")
+    alice.opening()
+    hear(alice, welcome(), live(0))
+    _, id_ = asked(alice)
+    hear(alice, wire.Joined(room="dev", epoch="d", seq=7, online=1, id=id_), live(7, room="dev"))
+    assert [request.id for request in alice.outgoing()] == [said_id]
+    assert alice.room == "dev"
+
+
+@pytest.mark.parametrize("strict", [True, False])
+def test_with_a_suffix_the_first_free_one_is_taken_before_anything_is_said(strict: bool) -> None:
+    ci = Conversation("a", nick="ci", strict=strict, suffix=True)
+    said_id = ci.say("hi")
+    ci.opening()
+    hear(ci, welcome(nick=ADDRESS), live(0), taken("ci"))
+    for expected in ("ci", "ci-2", "ci-3"):
+        nick, id_ = asked(ci)
+        assert nick == expected
+        if nick != "ci-3":
+            hear(ci, taken(nick, id_))
+    hear(ci, wire.Named(nick="ci-3", id=id_))
+    assert ci.nick == "ci-3"
+    assert [request.id for request in ci.outgoing()] == [said_id]
+    ci.lost()
+    assert ci.opening().nick == "ci-3"
+
+
+def test_suffixes_come_to_an_end() -> None:
+    ci = Conversation("a", nick="ci", strict=True, suffix=True)
+    ci.opening()
+    hear(ci, welcome(nick=ADDRESS), live(0))
+    while not ci.denied:
+        nick, id_ = asked(ci)
+        hear(ci, taken(nick, id_))
+    assert nick == "ci-99"
 
 
 def test_a_place_given_without_a_room_is_of_the_room_that_one_is_let_into() -> None:
@@ -440,7 +585,9 @@ class Cuts(RuleBasedStateMachine):
         """A third one, who sees all ids, and guesses those to come."""
         conversation = self.clients[who].conversation
         self.chat.speaks(
-            "MINE", "mallory", next(iter(conversation.pending), f"{conversation.nick}-{conversation._count + 1}")
+            "MINE",
+            "mallory",
+            next(iter(conversation.pending), f"{conversation.nick}-{next(copy(conversation._numbers))}"),
         )
 
     @precondition(lambda self: len(self.chat.log) > 3)

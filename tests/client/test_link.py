@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import select
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -12,12 +13,14 @@ from pathlib import Path
 import gevent
 import pytest
 from gevent import socket
+from gevent.event import Event
 
 from gchat.client import (
     After,
     Back,
     Closing,
     ConnectFailed,
+    Conversation,
     Delivered,
     Found,
     Gap,
@@ -29,12 +32,16 @@ from gchat.client import (
     Refused,
     Said,
     Sent,
+    TimedOut,
+    Unacknowledged,
     Welcome,
     connect,
 )
-from gchat.client.keeper import Inbox, dial, spelled
+from gchat.client.inbox import Inbox
+from gchat.client.keeper import dial, raw, spelled
+from gchat.client.place_file import PlaceFile
 from gchat.protocol import wire
-from tests.client.fake_server import FakeServer
+from tests.client.fake_server import FakeServer, Peer
 from tests.e2e.harness import DEADLINE_S
 
 
@@ -116,7 +123,7 @@ def test_a_bot_of_ten_lines_answers(server: FakeServer) -> None:
 def test_who_connects_is_welcome_at_once_and_shown_what_happens(server: FakeServer) -> None:
     with connect("127.0.0.1", server.port, nick="alice") as chat:
         assert chat.token
-        assert chat.conversation.nick == "alice"
+        assert chat.nick == "alice"
         seen = Listener(chat)
         said_id, told_id = chat.say("hi"), chat.tell("bob", "psst")
         refused_id = chat.tell("nobody", "hello?")
@@ -165,7 +172,7 @@ def test_a_bot_that_is_started_again_goes_on_where_it_was(server: FakeServer) ->
 
         assert position == After("epoch-0", 1)
         assert seen.texts == ["two"]
-        assert chat.conversation.nick == "bot"
+        assert chat.nick == "bot"
 
 
 def test_who_only_speaks_keeps_nothing(server: FakeServer) -> None:
@@ -295,7 +302,7 @@ def test_a_refused_connection_is_one_line() -> None:
     with pytest.raises(ConnectFailed) as failed:
         connect("127.0.0.1", port)
 
-    assert str(failed.value) == f"connect fail: 127.0.0.1:{port}: connection refused"
+    assert str(failed.value) == f"cannot connect to 127.0.0.1:{port}: connection refused"
 
 
 @pytest.mark.parametrize(
@@ -310,7 +317,7 @@ def test_an_address_that_is_none_is_one_line(host: str, port: int, reason: str) 
     with pytest.raises(ConnectFailed) as failed:
         connect(host, port)
 
-    assert str(failed.value) == f"connect fail: {spelled(host, port)}: {reason}"
+    assert str(failed.value) == f"cannot connect to {spelled(host, port)}: {reason}"
 
 
 def fails(handler: Callable[[socket.socket], object]) -> ConnectFailed:
@@ -331,11 +338,80 @@ def say(sock: socket.socket, data: bytes) -> None:
     sock.close()
 
 
-def test_a_server_of_another_dialect_fails_for_good_and_says_what_to_do() -> None:
+IN_PLAIN = 'the server does not speak the rich dialect; it said "Connected to the chat server (1 user online)"'
+
+
+def test_a_server_of_another_dialect_fails_for_good_and_what_it_said_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Link, "connect_s", 0.1)
     failed = fails(greet_in_plain)
 
-    assert failed.reason == "the server does not speak the rich dialect; try --plain"
+    assert failed.reason == IN_PLAIN
     assert failed.final
+    assert failed.is_plain
+
+
+@pytest.mark.parametrize(
+    ("said", "is_plain"),
+    [
+        (b"SSH-2.0-OpenSSH_9.2p1 Debian-2\r\n", False),
+        (b"220 mail.example ESMTP Postfix\r\n", False),
+        (b"* OK IMAP4rev1 ready\r\n", False),
+        (b":irc.example NOTICE * :*** Looking up your hostname\r\n", False),
+        (b"\x16\x03\x01\x02\x00", False),
+        (b"J\0\0\0\n8.0.34\0", False),
+        (b'{"type":"hello"}\n', False),
+        (b"<announce> 127.0.0.1 is connected as <user5>\n", True),
+        (b"Your name? ", True),
+        (b"[You] ", True),
+    ],
+)
+def test_plain_is_worth_a_try_only_where_lines_of_chat_may_be_spoken(
+    monkeypatch: pytest.MonkeyPatch, said: bytes, is_plain: bool
+) -> None:
+    monkeypatch.setattr(Link, "connect_s", 0.1)
+
+    def greet(sock: socket.socket) -> None:
+        sock.sendall(said)
+        hear(sock)
+
+    failed = fails(greet)
+    assert failed.is_plain is is_plain
+    assert "it said" in failed.reason or not said.strip(b"{}").isascii() or said.startswith(b"{")
+
+
+def test_a_server_that_greets_and_then_turns_us_away_says_why_at_last() -> None:
+    failed = fails(partial(say, data=b"> Connected to the chat server (1 user online)\n[You] \n> You are banned\n"))
+    assert (failed.reason, failed.final) == ("You are banned", False)
+
+
+def test_a_server_that_answers_in_http_and_closes_is_shown_as_it_is() -> None:
+    failed = fails(partial(say, data=b"HTTP/1.1 400 Bad Request\r\n\r\n"))
+    assert (failed.reason, failed.is_plain) == ("HTTP/1.1 400 Bad Request", False)
+
+
+def test_a_greeting_in_plain_before_the_welcome_is_passed_over(server: FakeServer) -> None:
+    def late(sock: socket.socket) -> None:
+        sock.sendall(b"> Connected to the chat server (2 users online)\n12:03 [bob] hi\n[You] \n[bob] {}\n")
+        gevent.sleep(0.05)
+        server._serve(sock)
+
+    with FakeServer(late) as slow, connect("127.0.0.1", slow.port, nick="alice") as chat:
+        chat.say("hi")
+        assert chat.wait_acked(DEADLINE_S)
+        seen = Listener(chat)
+        seen.sees(Sent)
+        assert [type(notice) for notice in seen.notices] == [Welcome, Live, Sent]
+
+
+def test_another_user_cannot_play_the_server_while_it_greets_in_plain(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lines of others have their name before them, and only a line that begins with a brace is an answer."""
+    monkeypatch.setattr(Link, "connect_s", 0.1)
+
+    def greet(sock: socket.socket) -> None:
+        sock.sendall(b'> Connected\n[mallory] {"type":"refused","code":"banned","message":"go away"}\n')
+        hear(sock)
+
+    assert fails(greet).reason.startswith("the server does not speak the rich dialect")
 
 
 def test_a_server_that_turns_us_away_says_why_and_may_be_tried_again() -> None:
@@ -380,12 +456,13 @@ def test_who_waits_is_told_of_each_attempt() -> None:
         assert not chat.connected
 
 
-def test_who_waits_for_a_server_of_another_dialect_is_told_and_it_ends() -> None:
+def test_who_waits_for_a_server_of_another_dialect_is_told_and_it_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Link, "connect_s", 0.1)
     with FakeServer(greet_in_plain) as server, connect("127.0.0.1", server.port, wait=True) as chat:
         seen = Listener(chat)
         seen.ends()
 
-        assert seen.notices == [Closing(reason="the server does not speak the rich dialect; try --plain")]
+        assert seen.notices == [Closing(reason=IN_PLAIN)]
         with pytest.raises(LinkClosed, match="connect again"):
             chat.say("anybody?")
 
@@ -463,7 +540,7 @@ def test_who_answers_everything_in_a_flood_is_told_what_was_skipped(server: Fake
 
 
 def test_an_inbox_that_is_full_and_in_a_hurry_stays_small() -> None:
-    link = Link("127.0.0.1", 1, conversation=None)  # type: ignore[arg-type]  # only its way to squeeze is wanted
+    link = Link("127.0.0.1", 1, Conversation("a"))
     inbox = link._inbox = Inbox(10, link._squeeze)
     with inbox.hurry():
         for seq in range(1, 1001):
@@ -507,13 +584,59 @@ def test_who_closes_at_once_says_goodbye_all_the_same(server: FakeServer) -> Non
 def test_close_does_not_wait_for_ever(monkeypatch: pytest.MonkeyPatch, server: FakeServer) -> None:
     monkeypatch.setattr(Link, "ack_s", 0.05)
     monkeypatch.setattr(Link, "goodbye_s", 0.05)
-    with connect("127.0.0.1", server.port) as chat:
-        wait_until(lambda: chat.connected, "live")
-        server.is_deaf = True
-        chat.say("is anybody there?")
+
+    def say_to_the_deaf() -> None:
+        with connect("127.0.0.1", server.port) as chat:
+            server.is_deaf = True
+            chat.say("is anybody there?")
+            chat.tell("bob", "psst")
+            chat.who()
+            chats.append(chat)
+
+    chats: list[Link] = []
+    with pytest.raises(Unacknowledged, match="2 messages were not acknowledged") as unacknowledged:
+        say_to_the_deaf()
     server.is_deaf = False
 
-    assert chat.conversation.pending
+    assert unacknowledged.value.texts == ["is anybody there?", "psst"]
+    assert chats[0].unacknowledged() == ["is anybody there?", "psst"]
+    chats[0].close()  # it was told once
+
+
+def test_a_refusal_that_no_iteration_has_told_is_an_error_at_the_end(server: FakeServer) -> None:
+    def tell_nobody(*, listen: bool) -> Link:
+        with connect("127.0.0.1", server.port, listen=listen) as chat:
+            chat.tell("nobody", "psst")
+            assert chat.wait_acked(DEADLINE_S)
+            while listen and not isinstance(chat.next(), Refused):
+                pass
+        return chat
+
+    with pytest.raises(Unacknowledged) as error:
+        tell_nobody(listen=False)
+    assert str(error.value) == f"1 message was refused by 127.0.0.1:{server.port}: nobody is not here"
+    assert (error.value.texts, error.value.refusals) == ([], ["nobody is not here"])
+    tell_nobody(listen=True)
+
+
+def test_an_error_under_way_is_not_replaced_by_what_was_not_acknowledged(
+    monkeypatch: pytest.MonkeyPatch, server: FakeServer
+) -> None:
+    monkeypatch.setattr(Link, "ack_s", 0.05)
+    monkeypatch.setattr(Link, "goodbye_s", 0.05)
+
+    def fail() -> None:
+        with connect("127.0.0.1", server.port) as chat:
+            server.is_deaf = True
+            chat.say("x")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError) as error:
+        fail()
+    server.is_deaf = False
+    assert error.value.__notes__ == [
+        f"1 message was not acknowledged by 127.0.0.1:{server.port} and may not have been said"
+    ]
 
 
 def test_close_while_the_consumer_waits_ends_the_iteration(server: FakeServer) -> None:
@@ -532,10 +655,9 @@ def test_close_while_dialling_and_while_waiting_to_dial(monkeypatch: pytest.Monk
     monkeypatch.setattr(Link, "ack_s", 0.05)
     monkeypatch.setattr(Link, "goodbye_s", 0.05)
     with FakeServer(hear) as server:
-        connect("127.0.0.1", server.port, wait=True).close()
-        silent = connect("127.0.0.1", server.port, wait=True)
+        silent = gevent.spawn(connect, "127.0.0.1", server.port, wait=True)
         wait_until(lambda: server.connections, "it waits for the welcome")
-        silent.close()
+        silent.kill()
     waiting = connect("127.0.0.1", refusing_port(), wait=True)
     assert isinstance(next(waiting), Lost)
     waiting.close()
@@ -546,6 +668,259 @@ def test_two_may_close_at_once(server: FakeServer) -> None:
     gevent.joinall([gevent.spawn(chat.close), gevent.spawn(chat.close)], raise_error=True)
 
     assert chat.over
+
+
+# --- Without the event loop, and with deadlines ----------------------------------------------------------------------
+
+
+def received(sock: socket.socket, deadline_s: float = DEADLINE_S) -> bytes:
+    """Return what comes to a server's socket, while no greenlet runs."""
+    blocking = raw(sock)
+    assert select.select([blocking], [], [], deadline_s)[0], "nothing was sent"
+    return blocking.recv(65536)
+
+
+@pytest.fixture
+def by_hand(server: FakeServer) -> Iterator[list[socket.socket]]:
+    """A server that lets a client in, and leaves the rest to the test."""
+    socks: list[socket.socket] = []
+    done = Event()
+
+    def let_in(sock: socket.socket) -> None:
+        peer = Peer(server.chat, sock.sendall)
+        while peer.lineage is None:
+            peer.feed(sock.recv(65536))
+        socks.append(sock)
+        done.wait()
+
+    server._handler = let_in
+    yield socks
+    done.set()
+
+
+def test_what_is_said_is_sent_at_once_even_if_no_greenlet_runs_after_it(
+    monkeypatch: pytest.MonkeyPatch, server: FakeServer, by_hand: list[socket.socket]
+) -> None:
+    monkeypatch.setattr(Link, "ack_s", 0.05)
+    monkeypatch.setattr(Link, "goodbye_s", 0.05)
+    chat = connect("127.0.0.1", server.port)
+    for text in ("one", "two"):
+        chat.say(text)
+        assert wire.request(received(by_hand[0]).splitlines()[-1]) == wire.Say(
+            id=list(chat.conversation.pending)[-1], text=text
+        )
+    with pytest.raises(Unacknowledged):
+        chat.close()
+
+
+def test_what_the_kernel_does_not_take_is_sent_in_order_by_and_by(server: FakeServer) -> None:
+    with connect("127.0.0.1", server.port) as chat:
+        assert chat._sock
+        chat._sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        server.is_deaf = True
+        for number in range(200):  # 1.6 MB
+            chat.say(f"{number} " + "x" * 8000)
+        assert chat._owed
+        server.is_deaf = False
+        assert chat.wait_acked(DEADLINE_S)
+    assert [said.text.split()[0] for said in server.chat.log] == [str(number) for number in range(200)]
+
+
+def test_a_program_that_holds_the_event_loop_for_long_is_not_lost(
+    monkeypatch: pytest.MonkeyPatch, server: FakeServer
+) -> None:
+    monkeypatch.setattr(Link, "ping_s", 0.2)
+    monkeypatch.setattr(Link, "answer_s", 0.2)
+    with connect("127.0.0.1", server.port) as chat:
+        for _ in range(3):
+            time.sleep(0.6)
+            gevent.sleep(0.05)
+            assert chat.connected
+    assert server.accepted == 1
+
+
+def test_each_call_that_may_wait_takes_a_timeout(server: FakeServer) -> None:
+    with connect("127.0.0.1", server.port, timeout_s=DEADLINE_S) as chat:
+        assert isinstance(chat.next(DEADLINE_S), Welcome)
+        assert isinstance(chat.next(DEADLINE_S), Live)
+        assert chat.next(0.01) is None
+        server.is_deaf = True
+        for number in range(256):
+            chat.say(str(number))
+        with pytest.raises(TimedOut, match="256 requests are not answered: that one was not sent"):
+            chat.say("one more", timeout_s=0.01)
+        assert not chat.wait_acked(0.01)
+        with pytest.raises(Unacknowledged, match="256 messages"):
+            chat.close(0.01)
+        with pytest.raises(LinkClosed):
+            chat.next()
+        server.is_deaf = False
+    assert issubclass(TimedOut, TimeoutError)
+
+
+def test_a_server_that_says_nothing_takes_no_longer_than_the_timeout() -> None:
+    with FakeServer(hear) as server, pytest.raises(ConnectFailed, match="no answer") as failed:
+        connect("127.0.0.1", server.port, timeout_s=0.05)
+    assert isinstance(failed.value, OSError)
+    assert isinstance(failed.value, ConnectionError)
+
+
+def test_a_program_that_asks_to_leave_has_left_and_does_not_come_back(server: FakeServer) -> None:
+    with connect("127.0.0.1", server.port) as chat:
+        seen = Listener(chat)
+        chat.say("bye")
+        chat.ask(wire.Quit())
+        seen.ends()
+        assert [type(notice) for notice in seen.notices] == [Welcome, Live, Sent, Closing]
+        with pytest.raises(LinkClosed):
+            chat.say("still here?")
+    assert server.accepted == 1
+
+
+# --- The nick, the room and the token --------------------------------------------------------------------------------
+
+
+def test_a_nick_that_was_taken_is_asked_for_again_now_and_then(
+    monkeypatch: pytest.MonkeyPatch, server: FakeServer
+) -> None:
+    monkeypatch.setattr(Link, "ping_s", 0.02)
+    server.chat.taken.add("alice")
+    with connect("127.0.0.1", server.port, nick="alice") as chat:
+        assert chat.nick == "127.0.0.1:5000"
+        gevent.sleep(0.1)
+        server.chat.taken.clear()
+        wait_until(lambda: chat.nick == "alice", "the nick")
+
+
+def test_a_nick_is_asked_for_again_when_its_holder_leaves(server: FakeServer) -> None:
+    server.chat.taken.add("alice")
+    with connect("127.0.0.1", server.port, nick="alice") as chat:
+        wait_until(lambda: server.chat.peers, "the peer")
+        server.chat.leaves("alice")
+        wait_until(lambda: chat.nick == "alice", "the nick")
+
+
+@pytest.mark.parametrize(
+    ("nick", "room", "reason"), [("taken", "", "The nick taken is taken"), ("", "a b", "That is no room")]
+)
+def test_a_strict_link_fails_if_nick_or_room_is_not_granted(
+    server: FakeServer, nick: str, room: str, reason: str
+) -> None:
+    server.chat.taken.add("taken")
+    server.chat.bad_rooms.add("a b")
+    with pytest.raises(ConnectFailed) as failed:
+        connect("127.0.0.1", server.port, nick=nick, room=room, strict=True)
+    assert (failed.value.reason, failed.value.final) == (reason, True)
+    wait_until(lambda: not server.chat.peers, "it has left")
+    assert b'"quit"' in server.heard
+
+
+def test_a_strict_link_that_had_its_nick_waits_for_it_on_coming_back(server: FakeServer) -> None:
+    with connect("127.0.0.1", server.port, nick="ci", strict=True) as chat:
+        seen = Listener(chat)
+        chat.say("one")
+        assert chat.wait_acked(DEADLINE_S)
+        server.chat.new_log()
+        server.chat.taken.add("ci")
+        server.cut()
+        chat.say("two")
+        seen.sees(Lost, 3)
+        assert not server.chat.log
+        assert "The nick ci is taken" in {notice.reason for notice in seen.notices if isinstance(notice, Lost)}
+        server.chat.taken.clear()
+        server.chat.lineages.clear()
+        assert chat.wait_acked(DEADLINE_S)
+    assert [(said.from_, said.text) for said in server.chat.log] == [("ci", "two")]
+
+
+def test_with_a_suffix_the_first_free_nick_is_taken(server: FakeServer) -> None:
+    server.chat.taken |= {"ci", "ci-2"}
+    with connect("127.0.0.1", server.port, nick="ci", strict=True, nick_suffix=True) as chat:
+        assert chat.nick == "ci-3"
+        chat.say("hi")
+    assert [(said.from_, said.text) for said in server.chat.log] == [("ci-3", "hi")]
+
+
+def test_suffixes_do_not_pile_up_over_connections(server: FakeServer) -> None:
+    server.chat.taken |= {"ci", "ci-2"}
+    with connect("127.0.0.1", server.port, nick="ci", nick_suffix=True) as chat:
+        for number in range(3, 7):
+            assert chat.nick == f"ci-{number}"
+            server.chat.taken.add(chat.nick)
+            server.chat.lineages.clear()
+            server.cut()
+            wait_until(lambda: chat.nick == f"ci-{number + 1}" and chat.connected, "another one")  # noqa: B023
+        chat.say("hi")
+    assert server.chat.log[-1].from_ == "ci-7"
+
+
+def replace(server: FakeServer) -> None:
+    peer = server.chat.peers[-1]
+    peer.send(wire.lines([wire.Closing(reason="You have connected again from elsewhere", code="replaced")]))
+    peer.leave()
+
+
+def test_a_link_that_was_replaced_connects_once_more_and_is_the_newest_then(server: FakeServer) -> None:
+    with connect("127.0.0.1", server.port, nick="alice") as chat:
+        seen = Listener(chat)
+        wait_until(lambda: server.chat.peers, "the peer")
+        chat.say("one")
+        replace(server)
+        seen.sees(Back)
+        chat.say("two")
+        assert chat.wait_acked(DEADLINE_S)
+        assert [type(notice) for notice in seen.notices].count(Lost) == 1
+        assert not any(isinstance(notice, Closing) for notice in seen.notices)
+    assert server.accepted == 2
+
+
+def test_a_link_that_is_replaced_again_ends(server: FakeServer) -> None:
+    with connect("127.0.0.1", server.port, nick="alice") as chat:
+        seen = Listener(chat)
+        wait_until(lambda: server.chat.peers, "the peer")
+        replace(server)
+        seen.sees(Live, 2)
+        wait_until(lambda: server.chat.peers, "the peer again")
+        replace(server)
+        seen.ends()
+        assert seen.notices[-1] == Closing(reason="You have connected again from elsewhere")
+        assert chat.over
+
+
+def test_a_token_file_keeps_the_user_and_is_for_one_at_a_time(server: FakeServer, tmp_path: Path) -> None:
+    path = str(tmp_path / "state" / "token")
+    with connect("127.0.0.1", server.port, nick="bot", token_file=path) as chat:
+        token = chat.token
+        with connect("127.0.0.1", server.port, token_file=path) as second:
+            assert second.token not in ("", token)
+    assert (tmp_path / "state" / "token").stat().st_mode & 0o777 == 0o600
+    with connect("127.0.0.1", server.port, token_file=path) as again:
+        assert (again.token, again.nick) == (token, "bot")
+
+
+def test_a_place_file_has_what_the_program_has_dealt_with(server: FakeServer, tmp_path: Path) -> None:
+    path = tmp_path / "place"
+
+    def kept() -> After | None:
+        return PlaceFile(str(path)).load()
+
+    assert kept() is None
+    with connect("127.0.0.1", server.port, place_file=str(path)) as chat:
+        for text in ("one", "two", "three"):
+            server.chat.speaks(text)
+        assert [type(chat.next(DEADLINE_S)) for _ in range(3)] == [Welcome, Live, Said]
+        assert kept() == After("epoch-0", 0)  # "one" is in hand
+        assert isinstance(chat.next(DEADLINE_S), Said)
+        assert kept() == After("epoch-0", 1)
+        chat.stop()
+        assert list(chat) == []
+        assert kept() == After("epoch-0", 2)
+    with connect("127.0.0.1", server.port, place_file=str(path)) as chat:
+        seen = Listener(chat)
+        seen.sees(Live)
+        assert seen.texts == ["three"]
+    path.write_text("no place")
+    assert kept() is None
 
 
 # --- Addresses -------------------------------------------------------------------------------------------------------

@@ -175,7 +175,7 @@ def test_no_connection_is_one_line() -> None:
     with blocking.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         port = sock.getsockname()[1]
-        with pytest.raises(ConnectFailed, match=re.escape(f"connect fail: 127.0.0.1:{port}: connection refused")):
+        with pytest.raises(ConnectFailed, match=re.escape(f"cannot connect to 127.0.0.1:{port}: connection refused")):
             PlainLink("127.0.0.1", port)
 
 

@@ -326,7 +326,9 @@ def test_each_line_of_the_log_is_one_event() -> None:
         # gevent's monitor, which the harness turns on, may warn once that psutil is not there: two lines of Python's.
         lines = [line for line in written if "MonitorWarning" not in line and "warnings.warn" not in line]
         for line in lines:
-            assert re.match(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3} (DEBUG|INFO|WARNING|ERROR) \S", line), line
+            assert re.match(
+                r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}[+-]\d\d:\d\d (DEBUG|INFO|WARNING|ERROR) \S", line
+            ), line
             assert len(line) < 400
         assert not any(re.match(r"\S+ INFO forged", line) for line in lines)
         assert [line.split()[2] for line in lines] == [

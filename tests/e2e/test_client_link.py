@@ -205,13 +205,47 @@ def test_who_leaves_has_said_everything() -> None:
             gevent.get_hub().threadpool.apply(reader.sees, (f"[hasty] {number}",))
 
 
-def test_who_has_the_token_ends_the_link_that_had_it_before() -> None:
+def test_of_two_links_with_one_token_one_is_left_and_the_other_has_ended() -> None:
     with Server() as server, gevent.Timeout(LIMIT_S):
         first = connect("127.0.0.1", server.port, nick="alice")
-        with connect("127.0.0.1", server.port, token=first.token) as second:
-            *_, last = first
-            assert second.conversation.nick == "alice"
-            assert getattr(last, "reason", "") == "You have connected again from elsewhere"
-            assert first.over
-        first.close()
+        second = connect("127.0.0.1", server.port, token=first.token)
+        listening = [gevent.spawn(list, link) for link in (first, second)]
+        until(lambda: first.over or second.over, "one has ended")
+        ended, left = (first, second) if first.over else (second, first)
+        until(lambda: left.connected, "the other is there")
+        last = listening[0 if ended is first else 1].get()[-1]
+        assert getattr(last, "reason", "") == "You have connected again from elsewhere"
+        left.say("still alice")
+        assert left.wait_acked(DEADLINE_S)
+        assert left.nick == "alice"
+        for link in (first, second):
+            link.close()
+        gevent.joinall(listening)
         wait_until(lambda: "quit" in server.log, "the goodbye is heard")
+
+
+def test_a_dead_connection_that_takes_over_a_living_one_does_not_end_it() -> None:
+    """A server that was stopped finds two connections with one token, the dead one first or second."""
+    with Server() as server, gevent.Timeout(LIMIT_S):
+        with connect("127.0.0.1", server.port, nick="alice") as alice:
+            listening = gevent.spawn(list, alice)
+            until(lambda: alice.connected, "live")
+            server.process.send_signal(signal.SIGSTOP)
+            with socket.create_connection(("127.0.0.1", server.port)) as dead:
+                dead.sendall(b'GCHAT/1 {"token":"%s"}\n' % alice.token.encode())
+            server.process.send_signal(signal.SIGCONT)
+            gevent.sleep(1)
+            alice.say("still here")
+            assert alice.wait_acked(DEADLINE_S)
+            assert alice.nick == "alice"
+        listening.get()
+
+
+def test_a_nick_that_was_in_use_is_taken_back_when_it_is_free() -> None:
+    with Server() as server, server.join("bob") as bob, gevent.Timeout(LIMIT_S):
+        with connect("127.0.0.1", server.port, nick="bob", listen=False) as chat:
+            assert chat.nick != "bob"
+            bob.says("/nick robert")
+            until(lambda: chat.nick == "bob", "it is bob")
+            chat.say("at last")
+        gevent.get_hub().threadpool.apply(lambda: bob.sees("[bob] at last"))

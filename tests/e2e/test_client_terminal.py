@@ -332,7 +332,7 @@ def test_a_server_that_is_not_there_leaves_the_terminal_as_it_was(tmp_path: Path
     with Server() as server:
         pass
     with Terminal(tmp_path, server) as screen:
-        screen.shows(f"gchat-client: connect fail: 127.0.0.1:{server.port}: connection refused")
+        screen.shows(f"gchat-client: cannot connect to 127.0.0.1:{server.port}: connection refused")
         screen.ended(1)
 
 

@@ -452,7 +452,7 @@ def test_a_flood_of_connections_is_answered_and_nobody_else_notices() -> None:
 def test_an_address_with_enough_connections_is_told_so_and_another_is_let_in() -> None:
     """T20. connections_per_ip counts those who are there now."""
     with (
-        Server(limits_connections_per_ip=2) as server,
+        Server(limits_connections_per_ip=2, limits_exempt="") as server,
         server.connect(source="127.0.0.5") as first,
         server.connect(source="127.0.0.5") as second,
     ):

@@ -227,7 +227,7 @@ def test_a_fault_in_a_command_closes_one_connection_and_nobody_else_notices() ->
     with Server(script=HERE / "server_that_crashes.py") as server, server.join() as alice, server.join() as bob:
         server.may_complain = True
         bob.says("/nick bob", "/ping crash", "never said")
-        bob.sees("> Something went wrong here; please connect again")
+        bob.sees("> Internal error; please connect again")
         bob.sees_end()
         alice.sees("< The user bob left (1 user online)")
         with server.join(nick="bob") as bob:

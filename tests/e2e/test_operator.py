@@ -299,7 +299,7 @@ def test_a_ban_of_one_address_leaves_the_others_alone(server: Server, operator: 
 
 def test_the_commands_of_the_readme_do_what_it_says(server: Server, operator: Operator) -> None:
     need("curl")
-    block = README[README.index("    token=$(cat") :].partition("\n\n")[0]
+    block = README[README.index("token=$(cat") :].partition("```")[0]
     script = re.sub(r"token=\S+ \S+\)", f"token={operator.token}", block.replace("127.0.0.1:8889", operator.at))
     with server.join("alice") as alice:
         subprocess.run([need("bash"), "-c", script], check=True, capture_output=True, timeout=DEADLINE_S)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 import unicodedata
 from collections.abc import Iterator
 
@@ -277,3 +278,15 @@ def test_a_text_is_found_by_some_of_its_own_words(index: Index, text: str, words
 def test_no_text_and_no_query_is_an_error(index: Index, text: str, query: str) -> None:
     found([text], query)
     index.found([text.encode(errors="replace").decode()], query)
+
+
+def test_a_tower_of_marks_is_prepared_as_fast_as_other_text() -> None:
+    def took_s(text: str) -> float:
+        began = time.perf_counter()
+        prepared(text)
+        return time.perf_counter() - began
+
+    usual_s = max(took_s("ж" * 100_000) for _ in range(3))
+    for one, other in (("\u0301", "\u0323"), ("\u302e", "\U0001d165")):
+        assert took_s("a" + one * 50_000 + other * 50_000) < 100 * usual_s, "normalized as it is: half a minute"
+    assert prepared("a" + "\u0301" * 50) == prepared("á")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Iterable, Iterator
 from itertools import pairwise
 
@@ -417,3 +418,33 @@ def test_a_hundred_thousand_newlines_in_one_packet_come_in_slices() -> None:
         sizes.append(len(lines))
     assert max(sizes) == 512
     assert sum(sizes) == 100_000
+
+
+def test_short_lines_that_wait_take_no_more_memory_than_their_bytes() -> None:
+    data = b"ab\n" * 5000
+    decoder = LineDecoder(8192, typed=True)
+    tracemalloc.start()
+    decoder.feed(data)
+    decoder.take(1)
+    held, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert held < 2 * len(data)
+    assert decoder.take(10_000) == [b"ab"] * 4999
+
+
+def test_lines_around_one_that_is_too_long_wait_in_their_order() -> None:
+    decoder = LineDecoder(16)
+    decoder.feed(b"a\nb\n" + b"x" * 17 + b"\nc\n" + b"y" * 17 + b"\nd\ne")
+
+    assert decoder.take(1) == [b"a"]
+    assert decoder.take(10) == [b"b"]
+    with pytest.raises(LineTooLong):
+        decoder.take(10)
+    assert decoder.take(10) == [b"c"]
+    with pytest.raises(LineTooLong):
+        decoder.take(10)
+    assert decoder.untaken() == b"d\ne"
+    assert decoder.take(10) == [b"d"]
+    assert not decoder.take(10)
+    assert decoder.rest == b"e"

@@ -138,6 +138,29 @@ def test_what_people_write_comes_through_as_it_is(text: str) -> None:
     assert printable_line(text) == text.encode() + b"\n"
 
 
+INVISIBLE_LETTERS = [
+    *"\u115f\u1160\u3164\uffa0\u180b\u180c\u180d\u180e\u180f\u17b4\u17b5\U00013430\U00013438\U0001d159",
+    *"\U0001bca0\U0001bca3\U0001d173\U0001d17a",
+]
+
+
+@pytest.mark.parametrize("char", INVISIBLE_LETTERS, ids=ascii)
+def test_an_invisible_letter_is_dropped(char: str) -> None:
+    assert printable(f"a{char}b{char}{char}") == "ab"
+    assert printable(char) == ""
+
+
+def test_a_blank_braille_pattern_is_a_space() -> None:
+    assert printable("⠁\u2800⠃") == "⠁ ⠃"
+
+
+@pytest.mark.parametrize("text", ["ᠠ\u180bᠨ", "ᠠ\u180f", "ᠨ\u180eᠠ", "ក\u17b4", "ក\u17b5ក"], ids=ascii)
+def test_what_changes_a_mongolian_or_khmer_letter_stays_behind_it_and_only_once(text: str) -> None:
+    assert printable(text) == text
+    invisible = next(char for char in text if char in INVISIBLE_LETTERS)
+    assert printable(text.replace(invisible, invisible * 3)) == text
+
+
 # --- Marks -----------------------------------------------------------------------------------------------------------
 
 JOINERS = ["", "\u200d", "\u200c", "\u200e", "\ufe0f", "\u200b", "\u034f", "\U000e0100"]
@@ -337,6 +360,7 @@ def test_a_name_of_letters_and_digits_is_a_nick_as_it_is(name: str) -> None:
     [
         "",
         " ",
+        "\u00a0",
         "a b",
         "a\u00a0",
         "a\tb",
@@ -376,6 +400,57 @@ def test_what_could_be_taken_for_something_else_is_no_nick(name: str) -> None:
     assert "\n" not in refused.value.message
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "127.0.0.1",
+        "l27.o.O.1",
+        "10.0.0.256",
+        "１２７.０.０.１",
+        "१२७.०.०.१",
+        "127.0.0.1\u02d051234",
+        "\u02d0\u02d01",
+        "unix\u02d03",
+        "l27\u02d01",
+    ],
+    ids=ascii,
+)
+def test_what_looks_like_an_address_is_no_nick(name: str) -> None:
+    with pytest.raises(Refusal) as refused:
+        nick(name, 32)
+    assert refused.value.code is Code.BAD_NAME
+
+
+@pytest.mark.parametrize("name", ["1.2.3", "v1.2.3.4", "a.b.c.d", "1.2.3.4.5", "unix3", "Ka\u02bbiulani"])
+def test_a_name_with_dots_or_an_apostrophe_is_a_nick(name: str) -> None:
+    assert nick(name, 32) == name
+
+
+@pytest.mark.parametrize("joiner", ["\u200d", "\u200c"], ids=ascii)
+def test_a_nick_has_no_invisible_joiner_not_even_where_the_script_has_one(joiner: str) -> None:
+    with pytest.raises(Refusal, match=r"nick cannot contain invisible characters"):
+        nick(f"क्{joiner}ष", 32)
+
+
+def test_a_letter_of_a_name_has_four_marks_at_most() -> None:
+    assert nick("b" + "\u0316" * 4 + "c" + "\u0316" * 4, 32)
+    with pytest.raises(Refusal, match="more than 4 marks"):
+        nick("b" + "\u0316" * 5, 32)
+    with pytest.raises(Refusal, match="more than 4 marks"):
+        room("b" + "\u0316" * 5)
+
+
+def test_what_is_too_long_to_be_a_name_is_not_normalized() -> None:
+    hostile = "a" + "\u0301" * 120_000 + "\u0323" * 120_000  # normalizing it takes minutes
+
+    assert folded(hostile) == hostile
+    assert name_keys(hostile) == {hostile}
+    with pytest.raises(Refusal, match="too long"):
+        nick(hostile, 32)
+    with pytest.raises(Refusal, match="too long"):
+        room(hostile)
+
+
 @pytest.mark.parametrize(("length", "limit"), [(1, 1), (32, 32), (5, 5)])
 def test_a_nick_is_as_long_as_the_limit_at_most(length: int, limit: int) -> None:
     assert nick("x" * length, limit) == "x" * length
@@ -390,6 +465,14 @@ def test_fullwidth_letters_become_ordinary_ones() -> None:
 @pytest.mark.parametrize(("name", "expected"), [("dev", "dev"), ("Dev", "dev"), ("#dev", "dev"), ("ＤＥＶ", "dev")])
 def test_a_room_is_the_same_in_any_case_and_width(name: str, expected: str) -> None:
     assert room(name) == expected
+
+
+@pytest.mark.parametrize("char", ["\u200c", "\u202e", "\x01", "\x02", "\u00ad", "\u3164"], ids=ascii)
+def test_no_room_is_told_apart_from_another_by_what_nobody_sees(char: str) -> None:
+    for name in (f"kill{char}", f"{char}kill", f"ki{char}ll"):
+        with pytest.raises(Refusal) as refused:
+            room(name)
+        assert refused.value.code is Code.BAD_NAME
 
 
 @pytest.mark.parametrize("name", ["", "#", "##dev", "a/b", "../../x", "a b", "a\0", "-x", "x" * (MAX_ROOM_NAME + 1)])

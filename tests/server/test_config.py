@@ -11,6 +11,7 @@ import msgspec
 import pytest
 from msgspec import Meta
 
+from gchat.chat.limits import Rates
 from gchat.server.config import RELOADABLE, Config, ConfigError, changes, dump, ignored, load
 
 SECTIONS = get_type_hints(Config)
@@ -205,6 +206,9 @@ def test_other_variables_of_the_environment_are_none_of_ours() -> None:
         ("[limits]\nburst = true\n", ["limits.burst = true", "expected a whole number"]),
         ("[limits]\nmessages_per_s = false\n", ["limits.messages_per_s = false", "expected a number not below 0"]),
         ("[limits]\nburst = 0\n", ["limits.burst = 0", "not below 1"]),
+        ('[limits]\nexempt = "localhost"\n', ['limits.exempt = "localhost"', "expected networks separated by spaces"]),
+        ('[limits]\nexempt = "10.0.0.1/8"\n', ['limits.exempt = "10.0.0.1/8"', '"127.0.0.0/8 ::1"']),
+        ("[limits]\nnetwork_factor = -1\n", ["limits.network_factor = -1", "expected a number not below 0"]),
         ("[limits]\nburst = []\n", ["limits.burst = []", "expected a whole number"]),
         ("[limits]\nburst = 2026-01-01\n", ["limits.burst = 2026-01-01", "expected a whole number"]),
         ("[limits]\nmessages_per_s = -1\n", ["limits.messages_per_s = -1", "expected a number not below 0"]),
@@ -325,3 +329,17 @@ def test_a_public_url_is_taken_as_it_is(url: str) -> None:
 def test_what_is_no_url_is_refused_with_an_example(url: str) -> None:
     with pytest.raises(ConfigError, match="expected a URL such as"):
         load(None, {"GCHAT_ADMIN_PUBLIC_URL": url}, {})
+
+
+def test_the_rates_of_a_network_follow_those_of_a_user() -> None:
+    own, network = Config().limits.rates()
+
+    assert (own.messages_per_s, own.burst, own.bytes_per_s, own.bytes_burst) == (5, 40, 16384, 65536)
+    assert (network.messages_per_s, network.burst) == (4 * 5, 2 * 40)
+    assert (network.bytes_per_s, network.bytes_burst) == (4 * 16384, 2 * 65536)
+
+
+def test_a_rate_of_zero_is_one_for_everything() -> None:
+    config = load(None, {"GCHAT_LIMITS_MESSAGES_PER_S": "0"}, {})
+
+    assert config.limits.rates() == (Rates(), Rates())

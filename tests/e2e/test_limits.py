@@ -1,0 +1,296 @@
+"""Limits that cannot be walked around: each test is an attack by users who have nothing but connections."""
+
+from __future__ import annotations
+
+import signal
+import time
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.harness import PROMPT, Server, User
+from tests.e2e.rich_user import RichUser, joins
+
+HERE = "127.0.0.5"  # with limits_exempt="" each address is a network of its own
+
+
+def memory(server: Server) -> int:
+    """Return the bytes that the server's process has in memory."""
+    return int(Path(f"/proc/{server.pid}/statm").read_text().split()[1]) * 4096
+
+
+# --- The rate --------------------------------------------------------------------------------------------------------
+
+
+def test_reconnecting_does_not_lift_the_rate() -> None:
+    rate, burst, factor = 20, 10, 2
+    with (
+        Server(
+            limits_exempt="", limits_messages_per_s=rate, limits_burst=burst, limits_network_factor=factor
+        ) as server,
+        server.join("bob") as bob,
+        ExitStack() as users,
+    ):
+        began = time.monotonic()
+        for _ in range(60):
+            user = users.enter_context(server.connect(source=HERE))
+            user.sends(b"flood\n" * burst)
+            user.closes()
+        while time.monotonic() < began + 2:
+            bob.says("/ping x")
+            bob.sees("> pong x")
+            time.sleep(0.2)
+        heard = bob.received.count(b"] flood\n")
+        allowed = burst + (time.monotonic() - began) * rate * factor  # half of twice the burst is the burst
+
+        assert burst <= heard <= allowed + 60, "one line of each connection waits for its turn"
+        bob.does_not_see(b"You send")
+        user.sees("> Users from your address send faster than 40 lines a second: the server reads you more slowly")
+
+
+# Each line takes 8,000 bytes, and says little or nothing.
+LINES = {
+    "escapes": b"\x1b" * 8000 + b"\n",
+    "blanks": b" " * 8000 + b"\n",
+    "refused": b"x" * 9000 + b"\n",
+    "telnet": b"\xff\xf1" * 900 + b"\n" * 10 + b"\xff\xf1" * 900 + b"\xff\xf1" * 50 + b"\n" * 4000,
+    "commands": b"/ping " + b"x" * 8000 + b"\n",
+}
+
+
+@pytest.mark.parametrize("line", LINES.values(), ids=LINES.keys())
+def test_every_byte_is_paid_for(line: bytes) -> None:
+    with Server(
+        limits_messages_per_s=1e6, limits_burst=10**6, limits_bytes_per_s=50_000, limits_bytes_burst=8000
+    ) as server:
+        began = time.monotonic()
+        evil = server.join("evil")
+        count = 100_000 // len(line)
+        evil.sends(line * count + b"/ping done\n")
+        evil.sees("> pong done")
+
+        assert time.monotonic() - began > (count * len(line) - 8000 - 16_384) / 50_000
+        assert b"> You send faster than 50,000 bytes a second" in evil.received
+        evil.sock.close()
+
+
+def test_without_a_rate_of_lines_there_is_no_other_rate_either() -> None:
+    with (
+        Server(limits_exempt="", limits_messages_per_s=0, limits_bytes_per_s=1, limits_bytes_burst=1) as server,
+        server.connect(source=HERE) as user,
+    ):
+        user.sends((b"x" * 1000 + b"\n") * 200 + b"/ping done\n")
+        user.sees("> pong done")
+        user.does_not_see(b"faster than")
+
+
+@pytest.mark.parametrize(
+    ("command", "price"), [("/search word", 5), ("/history 1", 3), ("/join {}", 3), ("/nick n{}", 2), ("/topic {}", 2)]
+)
+def test_a_command_is_paid_for_as_it_costs_the_others(command: str, price: int) -> None:
+    count, rate, burst = 20, 50, 10
+    with Server(limits_messages_per_s=rate, limits_burst=burst) as server:
+        began = time.monotonic()
+        user = server.join()
+        user.says(*[command.format(number) for number in range(count)], "/ping done")
+        user.sees("> pong done")
+
+        assert time.monotonic() - began > (count * price - burst - price) / rate
+        user.sock.close()
+
+
+def test_many_short_lines_that_are_not_yet_due_take_little_memory() -> None:
+    with Server() as server, server.join("bob") as bob, ExitStack() as users:
+        before = memory(server)
+        flood = [users.enter_context(server.connect()) for _ in range(200)]
+        for user in flood:
+            user.sends(b"ab\n" * 21_000)
+        for user in flood:
+            user.sees("> You send faster than")
+        bob.says("/ping x")
+        bob.sees("> pong x")
+
+        assert memory(server) - before < 200 * 150_000, "as lines they take more than a megabyte for each connection"
+
+
+# --- After a stall ---------------------------------------------------------------------------------------------------
+
+
+def talks(user: User, lines_per_s: float, for_s: float) -> None:
+    """Say a line now and then."""
+    ends_at = time.monotonic() + for_s
+    while time.monotonic() < ends_at:
+        user.says("tick")
+        time.sleep(1 / lines_per_s)
+
+
+def test_a_writer_within_the_limit_is_not_slowed_down_because_the_server_stood_still() -> None:
+    with (
+        Server(limits_messages_per_s=20, limits_burst=5) as server,
+        server.join("bob") as bob,
+        server.join("alice") as alice,
+    ):
+        talks(alice, 16, 0.5)
+        server.process.send_signal(signal.SIGSTOP)
+        talks(alice, 16, 2)
+        server.process.send_signal(signal.SIGCONT)
+        talks(alice, 16, 0.5)
+        alice.says("fence")
+
+        bob.sees("[alice] fence")
+        alice.does_not_see(b"You send faster")
+
+
+def test_a_writer_within_the_limit_is_not_slowed_down_because_the_network_stood_still() -> None:
+    with (
+        Server(limits_messages_per_s=20, limits_burst=5) as server,
+        server.join("bob") as bob,
+        server.join("alice") as alice,
+    ):
+        talks(alice, 16, 0.5)
+        time.sleep(2)
+        alice.sends(b"late\n" * 32)
+        talks(alice, 16, 0.5)
+        alice.says("fence")
+
+        bob.sees("[alice] fence")
+        alice.does_not_see(b"You send faster")
+
+
+# --- Places ----------------------------------------------------------------------------------------------------------
+
+
+def test_one_address_does_not_take_all_places() -> None:
+    with Server(limits_exempt="", server_max_connections=300) as server, ExitStack() as users:
+        flood = [users.enter_context(server.connect(source=HERE)) for _ in range(300)]
+        for user in flood[200:]:
+            user.sees("> Too many connections from your address: the limit is 200 connections")
+            user.sees_end()
+
+        for source in ("127.0.0.6", "127.0.0.1"):
+            users.enter_context(server.connect(source=source)).sees_bytes(PROMPT)
+
+
+def test_one_address_does_not_take_all_rooms() -> None:
+    with Server(limits_exempt="", limits_max_rooms=60, limits_messages_per_s=0) as server, ExitStack() as users:
+        flood = [users.enter_context(server.connect(source=HERE)) for _ in range(60)]
+        for number, user in enumerate(flood):
+            user.says(f"/join room{number}", "/ping done")
+            user.sees("> pong done")
+
+        assert sum(b"> Too many rooms from your address: the limit is 50" in user.received for user in flood) == 10
+        other = users.enter_context(server.connect(source="127.0.0.6"))
+        other.says("/join mine")
+        other.sees("> You are now in mine")
+
+
+def test_reconnecting_under_other_nicks_is_limited_like_changing_the_nick() -> None:
+    rate, burst, count = 20, 10, 40
+    with (
+        Server(limits_exempt="", limits_messages_per_s=rate, limits_burst=burst, limits_network_factor=1) as server,
+        server.join("bob") as bob,
+    ):
+        began = time.monotonic()
+        for number in range(count):
+            with server.connect(source=HERE) as user:
+                user.sends(b'GCHAT/1 {"nick":"evil%d"}\n' % number)
+                user.sees_bytes(b'"type":"welcome"')
+
+        assert time.monotonic() - began > (count - burst - 1) / rate
+        bob.sees(f"> New user evil{count - 1} entered")
+
+
+def test_an_office_that_loses_its_link_comes_back_all_at_once() -> None:
+    with Server(limits_exempt="") as server, server.join("bob") as bob, ExitStack() as users:
+        office = [users.enter_context(server.connect(source=HERE)) for _ in range(90)]
+        for user in office:
+            user.sends(b'GCHAT/1 {}\n{"type":"say","text":"we are back"}\n')
+        for user in office:
+            user.sees_bytes(b'"type":"welcome"')
+        for _ in office:
+            bob.sees_bytes(b"] we are back\n")
+
+
+# --- Disconnected users ----------------------------------------------------------------------------------------------
+
+
+def test_quick_connections_do_not_drive_out_a_disconnected_user() -> None:
+    token = "0123456789abcdef-alice"
+    script = Path(__file__).with_name("server_few_away.py")
+    with Server(script=script) as server, server.join("bob") as bob:
+        alice = joins(server, "alice", token=token)
+        alice.user.resets()
+        for number in range(100):
+            with RichUser(server, token=f"0123456789abcdef-{number}") as ghost:
+                ghost.sees("welcome")
+        bob.says("/nick alice")
+        bob.sees("> The nick alice is taken")
+
+        with joins(server, token=token) as back:
+            assert back.events[0]["nick"] == "alice"
+        bob.does_not_see(b"The user alice left")
+
+
+# --- Replies go to the person who was read ---------------------------------------------------------------------------
+
+
+def test_a_repeated_private_message_does_not_redirect_a_reply() -> None:
+    with Server() as server, server.join("bob") as bob, server.join("alice") as alice, joins(server, "mallory") as evil:
+        evil.asks({"type": "tell", "to": "bob", "text": "psst", "id": "1"})
+        evil.sees("ack", id="1")
+        bob.sees("[mallory -> you] psst")
+        alice.says("/msg bob lunch?")
+        bob.sees("[alice -> you] lunch?")
+        evil.asks({"type": "tell", "to": "bob", "text": "psst", "id": "1"})
+        evil.sees("ack", id="1")
+
+        bob.says("/reply yes")
+
+        alice.sees("[bob -> you] yes")
+        bob.sees("> Your reply went to alice")
+        evil.asks({"type": "ping", "id": "fence"})
+        assert not [event for event in evil.sees_up_to("pong", id="fence") if event["type"] == "told"]
+
+
+def test_a_private_message_that_is_refused_does_not_redirect_a_reply() -> None:
+    with (
+        Server(limits_messages_per_s=0) as server,
+        server.connect(receive_buffer=2048) as bob,
+        server.join("alice") as alice,
+        joins(server, "mallory") as evil,
+    ):
+        bob.says("/nick bob")
+        bob.sees("> You are now bob")
+        alice.says("/msg bob lunch?")
+        bob.sees("[alice -> you] lunch?")
+        for id_ in range(1000):  # bob reads nothing now, until one is refused for that
+            evil.asks({"type": "tell", "to": "bob", "text": "x" * 8000, "id": str(id_)})
+            if evil.sees_any("ack", "refused", id=str(id_))["type"] == "refused":
+                break
+        shown = id_
+        alice.says("/msg bob you there?")
+        alice.sees("> Not sent: bob does not read")
+        for _ in range(shown):
+            bob.sees("[mallory -> you]")
+
+        bob.says("/reply who are you?")
+
+        evil.sees("told", text="who are you?")
+        bob.sees("> Your reply went to mallory")
+
+
+# --- Names -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_recipient_of_many_thousand_marks_holds_nobody_up() -> None:
+    hostile = "a" + "\u0301" * 12_000 + "\u0323" * 12_000  # to normalize it takes a second
+    with Server(limits_messages_per_s=0) as server, server.join("ping") as other, joins(server, "mallory") as evil:
+        began = time.monotonic()
+        for id_ in range(20):
+            evil.user.sends(f'{{"type":"tell","to":"{hostile}","text":"x","id":"{id_}"}}\n'.encode())
+        for id_ in range(20):
+            other.says("/ping x")
+            other.sees("> pong x")
+            assert evil.sees("refused", id=str(id_), deadline_s=5)["code"] == "no_such_user"
+        assert time.monotonic() - began < 10
