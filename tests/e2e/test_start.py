@@ -10,6 +10,7 @@ import socket
 import stat
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -481,3 +482,20 @@ def test_a_server_without_the_admin_endpoint_is_small(tmp_path: Path) -> None:
         status = Path(f"/proc/{server.pid}/status").read_text()
         resident = int(status.partition("VmRSS:")[2].split()[0])
         assert resident <= 33 * 1024, status
+
+
+def test_a_server_whose_users_are_silent_wakes_at_most_five_times_a_second() -> None:
+    quiet = {"GEVENT_MONITOR_THREAD_ENABLE": "", "GCHAT_SERVER_ANNOUNCE_AFTER_S": "1"}
+    with Server(environment=quiet) as server, ExitStack() as users:
+        for number in range(20):
+            users.enter_context(server.join(f"user{number}"))
+        time.sleep(3)  # until everything that these users caused is done
+        before, began = switches(server), time.monotonic()
+        time.sleep(5)
+        assert switches(server) - before <= 5 * (time.monotonic() - began)
+
+
+def switches(server: Server) -> int:
+    """Return how often the threads of a server have slept so far."""
+    statuses = [path.read_text() for path in Path(f"/proc/{server.pid}/task").glob("*/status")]
+    return sum(int(status.partition("\nvoluntary_ctxt_switches:")[2].split()[0]) for status in statuses)
