@@ -49,14 +49,20 @@ def _written(file: FileIO, data: bytes) -> int:
 
 
 class Tracer:
-    """strace, making system calls of a process fail with an error while the context lasts. Raises NotHere."""
+    """strace, making system calls of a process fail with an error, or take long, while the context lasts.
 
-    def __init__(self, pid: int, calls: str, error: str = "EIO", processes: Any = subprocess) -> None:
+    Raises NotHere.
+    """
+
+    def __init__(
+        self, pid: int, calls: str, error: str = "EIO", processes: Any = subprocess, *, delay_s: float = 0.0
+    ) -> None:
         self._processes = processes
         program = shutil.which("strace")
         if program is None:
             raise NotHere("strace is not installed")
-        inject = ["-e", f"trace={calls}", "-e", f"inject={calls}:error={error}"]
+        effect = f"delay_enter={delay_s:g}s" if delay_s else f"error={error}"
+        inject = ["-e", f"trace={calls}", "-e", f"inject={calls}:{effect}"]
         self._command = [program, "-f", "-p", str(pid), "-o", "/dev/null", *inject]
 
     def __enter__(self) -> None:

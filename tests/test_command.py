@@ -1,10 +1,13 @@
-"""How an address is typed, for both commands."""
+"""How an address is typed, for both commands, and what signals do while they are being loaded."""
 
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -83,3 +86,38 @@ def test_help_and_version_arrive_in_a_pipe(command: str, option: str) -> None:
     )
     assert done.stdout.startswith(("gchat-", "usage: gchat-"))
     assert done.stderr == ""
+
+
+@pytest.mark.parametrize("command", ["gchat.server.main", "gchat.client.main"])
+@pytest.mark.parametrize("loaded", ["argparse", "gchat.command", "gevent._config"])
+def test_ctrl_c_while_a_command_is_being_loaded_leaves_no_traceback(command: str, loaded: str) -> None:
+    with _loading(command, loaded, "127.0.0.1", "1") as process:
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert b"Traceback" not in said
+
+
+@pytest.mark.parametrize("number", [signal.SIGUSR1, signal.SIGQUIT, signal.SIGHUP])
+def test_a_server_that_is_asked_something_by_a_signal_while_it_is_being_loaded_goes_on(number: signal.Signals) -> None:
+    with _loading("gchat.server.main", "gchat.protocol.errors", "--check-config", "--memory", "--no-admin") as process:
+        process.send_signal(number)
+        said, _ = process.communicate(timeout=60)
+    assert (process.returncode, said) == (0, b"The configuration is valid\n")
+
+
+@contextmanager
+def _loading(command: str, loaded: str, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
+    """Start a command, and wait until it has loaded this module: Python prints each at the end of its import."""
+    with subprocess.Popen(
+        [sys.executable, "-X", "importtime", "-m", command, *arguments],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        try:
+            assert process.stderr is not None
+            assert any(line.split(b"|")[-1].strip() == loaded.encode() for line in process.stderr)
+            yield process
+        finally:
+            process.kill()

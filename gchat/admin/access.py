@@ -65,20 +65,32 @@ class Access:
     """Decides. A token of "" matches nothing. `port` is None on a Unix socket."""
 
     def __init__(
-        self, token: str, port: int | None, names: Iterable[str] = (), scheme: str = "http", read_token: str = ""
+        self,
+        token: str,
+        port: int | None,
+        names: Iterable[str] = (),
+        scheme: str = "http",
+        *,
+        read_token: str = "",
+        public_url: str = "",
     ) -> None:
         tokens = {Scope.ALL: token, Scope.READ: read_token}
         self._tokens = {scope: _hash(secret) for scope, secret in tokens.items() if secret}
         self._port = port
         self._names = {name.lower() for name in (*LOCAL_NAMES, *names)}
         self._scheme = scheme
+        # Behind a reverse proxy; "" if it is not known.
+        scheme, _, rest = public_url.lower().partition("://")
+        host = rest.partition("/")[0].removesuffix(f":{_DEFAULT_PORTS.get(scheme, '')}")  # as a browser sends it
+        self._public_name = _split(host)[0]
+        self._public_origin = f"{scheme}://{host}" if host else ""
         self._wrong: dict[str, list[float]] = {}  # by network: the times of wrong tokens
 
     def check(self, asked: Asked, now: float) -> Scope:
         """Return the scope of the request. Raises Problem if it may not be answered; `now` in seconds."""
-        if not self._is_ours(asked):
+        if not (self._is_direct(asked) or self._is_public(asked)):
             raise Problem(421, "The Host header does not name this endpoint; use its address and port")
-        if asked.origin and asked.origin.lower() != f"{self._scheme}://{asked.host.lower()}":
+        if asked.origin and not self._is_our_page(asked):
             raise Problem(403, "Wrong Origin: from a browser, only this endpoint's own page may send requests")
         if asked.site not in ("", "none", "same-origin"):
             raise Problem(403, "Cross-site request: from a browser, only this endpoint's own page may send requests")
@@ -106,11 +118,24 @@ class Access:
             WWW_Authenticate="Bearer",
         )
 
-    def _is_ours(self, asked: Asked) -> bool:
+    def _is_our_page(self, asked: Asked) -> bool:
+        """Return whether the request comes from our own page: at the public URL, or at the name that it was sent to."""
+        origin = asked.origin.lower()
+        if self._public_origin and origin == self._public_origin:
+            return True
+        return origin == f"{self._scheme}://{asked.host.lower()}" and self._is_direct(asked)
+
+    def _is_direct(self, asked: Asked) -> bool:
+        """Return whether the Host header names this endpoint itself."""
         name, port = _split(asked.host.lower())
         if name not in self._names and (not asked.local or name != _bracketed(asked.local)):
             return False
         return self._port is None or (port or str(_DEFAULT_PORTS[self._scheme])) == str(self._port)
+
+    def _is_public(self, asked: Asked) -> bool:
+        """Return whether the Host header names the public URL's host; its port may be lost or replaced on the way."""
+        name, port = _split(asked.host.lower())
+        return bool(self._public_name) and name == self._public_name and (not port or port.isdecimal())
 
     def _scope_of(self, asked: Asked, now: float) -> Scope:
         """Return the scope of the token that the request shows. Raises Problem: it is wrong."""
@@ -121,7 +146,7 @@ class Access:
         right = [scope for scope, known in self._tokens.items() if hmac.compare_digest(shown, known)]
         if right and scheme.lower() == "bearer":
             return max(right)
-        raise self._wrong_token(network_of(_unmapped(asked.peer)) if asked.peer else "", now)
+        raise self._wrong_token(network_of(unmapped(asked.peer)) if asked.peer else "", now)
 
     def _wrong_token(self, network: str, now: float) -> Problem:
         """Count a wrong token, and return the answer to it."""
@@ -145,7 +170,7 @@ class Access:
 @lru_cache(1024)
 def is_loopback(peer: str) -> bool:
     """Return whether a peer is on this machine; "" is the peer on a Unix socket."""
-    return not peer or ip_address(_unmapped(peer)).is_loopback
+    return not peer or ip_address(unmapped(peer)).is_loopback
 
 
 def _hash(token: str) -> bytes:
@@ -153,7 +178,7 @@ def _hash(token: str) -> bytes:
     return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
 
 
-def _unmapped(address: str) -> str:
+def unmapped(address: str) -> str:
     """Return an IPv4 address that came in an IPv6 one (::ffff:127.0.0.1) as itself; without a zone."""
     bare = address.partition("%")[0]
     if ":" not in bare:
@@ -162,7 +187,7 @@ def _unmapped(address: str) -> str:
 
 
 def _bracketed(address: str) -> str:
-    bare = _unmapped(address)
+    bare = unmapped(address)
     return f"[{bare}]" if ":" in bare else bare
 
 

@@ -17,7 +17,7 @@ from gchat.admin.access import Access, Asked, Scope
 from gchat.admin.changing import Announce, Bans, KickUser, OneBan, RoomMessages
 from gchat.admin.description import description
 from gchat.admin.events_stream import Streams
-from gchat.admin.operator import Operator
+from gchat.admin.operator import BadText, Missing, NotPossible, Operator, Unavailable
 from gchat.admin.reading import (
     Document,
     Healthz,
@@ -50,7 +50,7 @@ class Events(Reading):
     def on_get(self, req: Request, resp: Response, /, **_params: Any) -> None:
         """Answer until either side ends it."""
         self.on_head(req, resp)
-        resp.stream = self._streams.open(req.env["gchat.socket"], req.context.scope)
+        resp.stream = self._streams.open(req.env["gchat.socket"], req.context.scope, req.env["REMOTE_ADDR"])
 
     def on_head(self, _req: Request, resp: Response, /, **_params: Any) -> None:
         """Answer without a stream."""
@@ -114,6 +114,7 @@ def make_app(operator: Operator, access: Access, clock: Callable[[], float] = ti
     app.router_options.converters["number"] = Number
     app.set_error_serializer(_serialize)
     app.add_error_handler(Problem, _answer_problem)
+    app.add_error_handler(NotPossible, _answer_not_possible)
     app.add_error_handler(Exception, _answer_crash)
     routes = {
         "/": PageFile("page.html"),
@@ -163,6 +164,14 @@ def _read_body(req: Request) -> bytes:
 def _answer_problem(_req: Request, resp: Response, problem: Problem, _params: dict[str, Any]) -> None:
     resp.status, resp.content_type, resp.data = problem.status, PROBLEM, problem.document()
     resp.set_headers(problem.headers)
+
+
+#: What the operator cannot do, as a status.
+_STATUSES = {Missing: 404, BadText: 422, NotPossible: 409, Unavailable: 503}
+
+
+def _answer_not_possible(req: Request, resp: Response, error: NotPossible, params: dict[str, Any]) -> None:
+    _answer_problem(req, resp, Problem(_STATUSES[type(error)], str(error)), params)
 
 
 def _answer_crash(req: Request, resp: Response, error: Exception, params: dict[str, Any]) -> None:

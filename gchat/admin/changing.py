@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 from falcon import Request, Response
 from msgspec import Meta, Struct
 
-from gchat.admin.operator import NotPossible, Operator
-from gchat.admin.reading import Messages, Reading
+from gchat.admin.access import Scope
+from gchat.admin.operator import Operator
+from gchat.admin.reading import LISTS_BYTES, InPieces, Lists, Messages
 from gchat.admin.values import JSON, Problem, indented
 from gchat.protocol.expectation import explained
 
 Body = TypeVar("Body", bound=Struct)
 
-Text = Annotated[str, Meta(min_length=1, max_length=4000, description="one line")]
+#: The operator refuses a blank text, in words of its own.
+Text = Annotated[
+    str,
+    Meta(min_length=1, max_length=4000, description="one line, not blank", extra_json_schema={"pattern": r"\S"}),
+]
 Name = Annotated[str, Meta(min_length=1, max_length=100)]
 Reason = Annotated[str, Meta(max_length=400, description="told to the users concerned")]
 
@@ -59,10 +64,7 @@ class Announce:
     def on_post(self, req: Request, resp: Response) -> None:
         """Announce."""
         asked = body_of(req, Announcement)
-        try:
-            told = self._operator.announce(asked.text, asked.room)
-        except NotPossible as error:
-            raise Problem(404, str(error)) from None
+        told = self._operator.announce(asked.text, asked.room)
         _put(resp, {"told": told})
 
 
@@ -75,32 +77,25 @@ class KickUser:
     def on_post(self, req: Request, resp: Response, user: int) -> None:
         """Kick."""
         asked = body_of(req, Kick)
-        try:
-            self._operator.kick(user, asked.reason)
-        except NotPossible as error:
-            raise Problem(404, str(error)) from None
+        self._operator.kick(user, asked.reason)
         resp.status = 204
 
 
-class Bans(Reading):
+class Bans(InPieces):
     """The bans."""
 
     private = "Reading bans"
 
-    def __init__(self, operator: Operator) -> None:
-        self._operator = operator
-
-    def on_get(self, _req: Request, resp: Response, /, **_params: Any) -> None:
-        """Answer with all bans that are in force."""
-        _put(resp, {"bans": self._operator.bans()})
+    def _pieces(self, _scope: Scope) -> Iterator[bytes]:
+        lists = Lists(LISTS_BYTES)
+        yield b"{"
+        yield from lists.rows("bans", self._operator.bans(), first=True)
+        yield lists.end()
 
     def on_post(self, req: Request, resp: Response) -> None:
         """Ban."""
         asked = body_of(req, NewBan)
-        try:
-            ban = self._operator.ban(asked.kind, asked.value, asked.reason, asked.for_s)
-        except NotPossible as error:
-            raise Problem(409, str(error)) from None
+        ban = self._operator.ban(asked.kind, asked.value, asked.reason, asked.for_s)
         _put(resp, ban, status=201)
         resp.location = f"/bans/{ban.id}"
 
@@ -113,10 +108,7 @@ class OneBan:
 
     def on_delete(self, _req: Request, resp: Response, ban: int) -> None:
         """End it."""
-        try:
-            self._operator.unban(ban)
-        except NotPossible as error:
-            raise Problem(404, str(error)) from None
+        self._operator.unban(ban)
         resp.status = 204
 
 
@@ -130,10 +122,7 @@ class RoomMessages(Messages):
     def on_post(self, req: Request, resp: Response, room: str) -> None:
         """Say something, and answer when it is stored."""
         asked = body_of(req, Saying)
-        try:
-            seq = self._in_time(lambda: self._operator.say(room, asked.from_, asked.text))
-        except NotPossible as error:
-            raise Problem(409, str(error)) from None
+        seq = self._in_time(lambda: self._operator.say(room, asked.from_, asked.text))
         _put(resp, {"room": room, "seq": seq}, status=201)
 
 

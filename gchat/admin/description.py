@@ -33,6 +33,7 @@ class Status(Struct):
     rooms: list[RoomInfo]
     limits: dict[str, float]
     history: HistoryInfo
+    truncated: bool = False
 
 
 class Users(Struct):
@@ -41,6 +42,7 @@ class Users(Struct):
     online: int
     access: Granted
     users: list[UserInfo]
+    truncated: bool = False
 
 
 class Rooms(Struct):
@@ -48,19 +50,23 @@ class Rooms(Struct):
 
     online: int
     rooms: list[RoomInfo]
+    truncated: bool = False
 
 
 class Page(Struct):
-    """Messages of a room, oldest first."""
+    """Messages of a room, oldest first. `next` is there if there may be more: ask for those after it."""
 
     room: str
     messages: list[StoredMessage]
+    next: int = 0
+    truncated: bool = False
 
 
 class Bans(Struct):
     """The bans in force."""
 
     bans: list[Ban]
+    truncated: bool = False
 
 
 class Told(Struct):
@@ -101,6 +107,10 @@ _ACCESS = (
     "On this machine, a request without a token gets users by nick, rooms, topics, counts, metrics and health. "
     "Messages, bans and the addresses of users with a nick need a token, and so does every request from another "
     "machine. Changing anything needs the admin token."
+)
+_SIZES = (
+    'Long lists are cut, and then the document has "truncated": true: messages at 1 MiB in one answer, all other lists '
+    "at 8 MiB."
 )
 _TOKENS = "the content of admin.token_file, or for reading alone of admin.read_token_file"
 _ADDRESSES = 'Without a token, the "address" of a user with a nick is empty.'
@@ -152,9 +162,11 @@ def description() -> bytes:
         "/rooms/{room}/messages": {
             "parameters": [_ROOM],
             **_reads("Messages of a room", Page, parameters=[_AFTER, _LIMIT], status=(404,), private=True),
-            "post": _changes('Say something; the sender is shown as "NAME (http)"', Saying, 201, Kept, (409,)),
+            "post": _changes('Say something; the sender is shown as "NAME (http)"', Saying, 201, Kept, (404, 409)),
         },
-        "/announce": {"post": _changes("Announce something to one room or to all", Announcement, 200, Told, (404,))},
+        "/announce": {
+            "post": _changes("Announce something to one room or to all", Announcement, 200, Told, (404, 409))
+        },
         "/users/{user}/kick": {
             "parameters": [_id("user")],
             "post": _changes("Kick a user: close the connection", Kick, 204, None, (404,)),
@@ -167,7 +179,7 @@ def description() -> bytes:
     }
     document = {
         "openapi": "3.1.0",
-        "info": {"title": "gchat admin endpoint", "version": gchat.__version__, "description": _ACCESS},
+        "info": {"title": "gchat admin endpoint", "version": gchat.__version__, "description": f"{_ACCESS} {_SIZES}"},
         "paths": paths,
         "components": {
             "schemas": schemas,

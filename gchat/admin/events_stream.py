@@ -15,15 +15,16 @@ import gevent
 from gevent.queue import Empty, Full, Queue
 from gevent.socket import wait_read
 
-from gchat.admin.access import Scope
+from gchat.admin.access import Scope, is_loopback, unmapped
 from gchat.admin.operator import Happened, Operator, ServerInfo
 from gchat.admin.values import Problem, json
 from gchat.admin.visibility import GRANTED, Granted, visible
+from gchat.chat.limits import network_of
 
 logger = logging.getLogger("gchat")
 
-#: Streams at a time.
-MAX_STREAMS = 16
+#: Streams at a time, and of them from one network; programs on this machine have no limit of their own.
+MAX_STREAMS, MAX_OF_NETWORK = 16, 4
 
 #: Events that wait for one reader; beyond it the reader is dropped. One turn of the chat may bring thousands.
 MAX_WAITING = 10_000
@@ -63,15 +64,22 @@ class Streams:
         self._unsubscribe: Callable[[], None] | None = None
         self._clock: Any = None
 
-    def open(self, sock: Any, scope: Scope) -> Stream:
+    def open(self, sock: Any, scope: Scope, peer: str) -> Stream:
         """Return a new stream, which ends with `sock` and holds what `scope` may see. Raises Problem."""
+        network = "" if is_loopback(peer) else network_of(unmapped(peer))
+        if network and sum(stream.network == network for stream in self._open) >= MAX_OF_NETWORK:
+            raise Problem(
+                429,
+                f"Your network has {MAX_OF_NETWORK} event streams, which is the limit; close one, or wait",
+                Retry_After="10",
+            )
         if len(self._open) >= MAX_STREAMS:
             raise Problem(503, f"All {MAX_STREAMS} event streams are in use; close one, or wait", Retry_After="10")
         first = _RETRY + _event(Access.of(scope)) + self._counters()
         if self._unsubscribe is None:
             self._unsubscribe = self._operator.subscribe(self._tell)
             self._clock = gevent.spawn(self._count)
-        stream = Stream(sock, scope, self._closed)
+        stream = Stream(sock, scope, network, self._closed)
         self._open.add(stream)
         stream.put(first)
         return stream
@@ -91,12 +99,15 @@ class Streams:
                     stream.put(event)
 
     def _count(self) -> None:
+        crashed = False
         while True:
             gevent.sleep(COUNTERS_S)
             try:
                 counters = self._counters()
             except Exception:
-                logger.exception("admin: the counters crashed; trying again")
+                if not crashed:
+                    logger.exception("admin: the counters crashed; trying again without another word")
+                crashed = True
                 continue
             for stream in list(self._open):
                 stream.put(counters)
@@ -110,8 +121,9 @@ class Streams:
 class Stream:
     """One reader's events, as an iterator of bytes. It ends when its socket becomes readable: at its end, mostly."""
 
-    def __init__(self, sock: Any, scope: Scope, closed: Callable[[Stream], None]) -> None:
+    def __init__(self, sock: Any, scope: Scope, network: str, closed: Callable[[Stream], None]) -> None:
         self.scope = scope
+        self.network = network  # of the reader; "" on this machine
         self._sock = sock
         self._closed = closed
         self._queue: Queue[bytes] = Queue(MAX_WAITING)

@@ -42,6 +42,7 @@ _GAUGES = {
     "descriptors_max": ("gchat_descriptors_max", "Limit of file descriptors."),
     "room_log_bytes": ("gchat_room_log_bytes", "Bytes held for slow readers in all rooms."),
     "waiting_effects": ("gchat_waiting_effects", "Effects queued in the pump."),
+    "oldest_effect_s": ("gchat_oldest_effect_seconds", "Age of the oldest effect that the pump has not carried out."),
 }
 
 _HISTOGRAMS = {

@@ -1,11 +1,12 @@
 """What the operator can see and do, as values and one interface; the server implements it, HTTP only shows it.
 
-Every method is called in the server's own loop, and returns at once unless it says that it waits.
+Every method is called in the server's own loop, and returns at once unless it says that it waits. Texts are as users
+have written them: what shows them makes them printable.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal, Protocol
 
 from msgspec import Struct
@@ -17,7 +18,19 @@ MAX_STORED_ROOMS = 500
 
 
 class NotPossible(GchatError):
-    """The request cannot be carried out; the text says why."""
+    """The request cannot be carried out as things are; the text says why."""
+
+
+class Missing(NotPossible):
+    """There is nothing by the name or number in the request."""
+
+
+class BadText(NotPossible):
+    """The text in the request cannot be said."""
+
+
+class Unavailable(NotPossible):
+    """The request may be possible later."""
 
 
 # --- What is seen ----------------------------------------------------------------------------------------------------
@@ -169,6 +182,7 @@ class Measures(Struct, frozen=True):
     descriptors_max: int
     room_log_bytes: int  # held for slow readers, in all rooms
     waiting_effects: int  # the pump's queue
+    oldest_effect_s: float  # the age of the oldest effect that is not carried out yet
 
 
 class Operator(Protocol):
@@ -183,14 +197,17 @@ class Operator(Protocol):
     def users(self) -> Iterator[list[UserInfo]]:
         """Return the users online, some hundred at a time, each piece made on demand: the hub is not held."""
 
-    def rooms(self) -> list[RoomInfo]:
+    def rooms(self) -> Iterable[RoomInfo]:
         """Return the rooms with members, largest first, then at most MAX_STORED_ROOMS others with a history.
 
         Waits, but not for long: while the disk is stuck, the others are those of the last answer.
         """
 
-    def messages(self, room: str, after: int, limit: int) -> Sequence[StoredMessage]:
-        """Return at most `limit` messages of the room after number `after`. Waits. Raises NotPossible: no such room."""
+    def messages(self, room: str, after: int, limit: int) -> Iterator[Sequence[StoredMessage]]:
+        """Return at most `limit` messages of the room after number `after`, some at a time, read on demand.
+
+        Waits, now and for each page. Raises Missing: no such room, and Unavailable: it cannot be read (any more).
+        """
 
     def limits(self) -> dict[str, float]:
         """Return the limits in force."""
@@ -199,7 +216,7 @@ class Operator(Protocol):
         """Return the state of the store."""
 
     def not_ready(self) -> str:
-        """Return why the server cannot store messages now; "" if it can."""
+        """Return why the server cannot store and deliver messages now; "" if it can."""
 
     def measures(self) -> Measures:
         """Return all measures."""
@@ -210,16 +227,16 @@ class Operator(Protocol):
     def announce(self, text: str, room: str) -> int:
         """Announce to the room, or with "" to all rooms; return the number of their members.
 
-        Waits. Raises NotPossible.
+        Waits. Raises BadText, Missing, NotPossible or Unavailable.
         """
 
     def kick(self, user: int, reason: str) -> None:
-        """Close the user's connection. Raises NotPossible: no such user."""
+        """Close the user's connection. Raises Missing: no such user."""
 
     def say(self, room: str, name: str, text: str) -> int:
         """Say something in a room, under a name that no user can have; return its number once it is stored. Waits.
 
-        Raises NotPossible.
+        Raises BadText, Missing, NotPossible or Unavailable.
         """
 
     def bans(self) -> Sequence[Ban]:
@@ -229,7 +246,7 @@ class Operator(Protocol):
         """Ban for `for_s` seconds, 0: permanently, and close matching connections. Raises NotPossible: bad value."""
 
     def unban(self, ban: int) -> None:
-        """End a ban. Raises NotPossible: no ban has this id."""
+        """End a ban. Raises Missing: no ban has this id."""
 
 
 class Tell(Protocol):

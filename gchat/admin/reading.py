@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from importlib import resources
 from typing import Annotated, Any, TypeVar
 
@@ -12,15 +12,18 @@ from msgspec import Meta, Struct
 
 from gchat.admin.access import Scope
 from gchat.admin.metrics import Metrics
-from gchat.admin.operator import NotPossible, Operator
+from gchat.admin.operator import NotPossible, Operator, StoredMessage
 from gchat.admin.values import JSON, Problem, indented, json
 from gchat.admin.visibility import GRANTED, visible
 from gchat.protocol.expectation import explained
 
 Query = TypeVar("Query", bound=Struct)
 
-#: Users in one piece of an answer: encoding them takes at most 1 ms, and then others have a turn.
-PIECE = 100
+#: About so much is encoded at a time, which takes at most a few ms, and then others have a turn.
+PIECE_BYTES = 16384
+
+#: Lists in an answer are cut at so many bytes: messages, and everything else, which are 20,000 users.
+MESSAGES_BYTES, LISTS_BYTES = 1 << 20, 8 << 20
 
 _PAGE_TYPES = {
     "html": "text/html; charset=utf-8",
@@ -44,7 +47,7 @@ class Reading:
         self.on_get(req, resp, **params)
 
 
-class _InPieces(Reading):
+class InPieces(Reading):
     """A long answer, made while it is sent: after each piece the server gives others a turn (Handler.write)."""
 
     def __init__(self, operator: Operator) -> None:
@@ -57,42 +60,42 @@ class _InPieces(Reading):
     def _pieces(self, scope: Scope) -> Iterator[bytes]:
         raise NotImplementedError
 
-    def _users(self, scope: Scope) -> Iterator[bytes]:
+    def _users(self, scope: Scope, lists: Lists) -> Iterator[bytes]:
         """Return the scope, and the users as it may see them."""
         yield b',\n  "access": ' + json(GRANTED[scope])
-        yield from _rows("users", ([visible(user, scope) for user in piece] for piece in self._operator.users()))
+        yield from lists.rows("users", (visible(user, scope) for piece in self._operator.users() for user in piece))
 
 
-class Status(_InPieces):
+class Status(InPieces):
     """Everything at once, one user per line."""
 
     def _pieces(self, scope: Scope) -> Iterator[bytes]:
-        operator = self._operator
+        operator, lists = self._operator, Lists(LISTS_BYTES)
         yield b'{\n  "server": ' + _inner(operator.server()) + b',\n  "online": %d' % operator.online()
-        yield from self._users(scope)
-        yield from _rows("rooms", _in_pieces(operator.rooms()))
-        yield (
-            b',\n  "limits": ' + _inner(operator.limits()) + b',\n  "history": ' + _inner(operator.history()) + b"\n}\n"
-        )
+        yield from self._users(scope, lists)
+        yield from lists.rows("rooms", operator.rooms())
+        yield b',\n  "limits": ' + _inner(operator.limits()) + b',\n  "history": ' + _inner(operator.history())
+        yield lists.end()
 
 
-class Users(_InPieces):
+class Users(InPieces):
     """The users online."""
 
     def _pieces(self, scope: Scope) -> Iterator[bytes]:
+        lists = Lists(LISTS_BYTES)
         yield b'{\n  "online": %d' % self._operator.online()
-        yield from self._users(scope)
-        yield b"\n}\n"
+        yield from self._users(scope, lists)
+        yield lists.end()
 
 
-class Rooms(_InPieces):
+class Rooms(InPieces):
     """The rooms with members or a history."""
 
     def _pieces(self, _scope: Scope) -> Iterator[bytes]:
-        rooms = self._operator.rooms()
+        rooms, lists = self._operator.rooms(), Lists(LISTS_BYTES)
         yield b'{\n  "online": %d' % self._operator.online()
-        yield from _rows("rooms", _in_pieces(rooms))
-        yield b"\n}\n"
+        yield from lists.rows("rooms", rooms)
+        yield lists.end()
 
 
 class MessagesQuery(Struct, frozen=True, forbid_unknown_fields=True):
@@ -103,7 +106,7 @@ class MessagesQuery(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Messages(Reading):
-    """A room's messages."""
+    """A room's messages. If there are, or may be, more of them than in the answer, it has the number to go on after."""
 
     private = "Reading messages"
 
@@ -113,12 +116,28 @@ class Messages(Reading):
     def on_get(self, req: Request, resp: Response, /, **params: Any) -> None:
         """Answer with a page of the room's history."""
         query, room = query_of(req.params, MessagesQuery), params["room"]
+        pages = self._operator.messages(room, query.after, query.limit)
+        resp.content_type, resp.stream = JSON, _messages(room, pages, query.limit)
+
+
+def _messages(room: str, pages: Iterator[Sequence[StoredMessage]], limit: int) -> Iterator[bytes]:
+    lists = Lists(MESSAGES_BYTES)
+    last = 0
+
+    def messages() -> Iterator[StoredMessage]:
+        nonlocal last
         try:
-            messages = self._operator.messages(room, query.after, query.limit)
-        except NotPossible as error:
-            raise Problem(404, str(error)) from None
-        rows = b"".join(_rows("messages", _in_pieces(messages)))
-        resp.content_type, resp.data = JSON, b'{\n  "room": ' + json(room) + rows + b"\n}\n"
+            for page in pages:
+                for message in page:
+                    yield message
+                    last = message.seq  # it is in the answer
+        except NotPossible:  # what was read before is the answer, and the next request tells why there is no more
+            lists.truncated = True
+
+    yield b'{\n  "room": ' + json(room)
+    yield from lists.rows("messages", messages())
+    more = lists.truncated or lists.count >= limit
+    yield (b',\n  "next": %d' % last if more and last else b"") + lists.end()
 
 
 class Healthz(Reading):
@@ -194,18 +213,32 @@ def _inner(value: Any) -> bytes:
     return indented(value).rstrip().replace(b"\n", b"\n  ")
 
 
-def _in_pieces(values: Iterable[Any]) -> Iterator[list[Any]]:
-    rows = list(values)
-    for start in range(0, len(rows), PIECE):
-        yield rows[start : start + PIECE]
+class Lists:
+    """The lists of one document, which together have at most so many bytes; at least one value is always there."""
 
+    def __init__(self, left: int) -> None:
+        self._left = left
+        self.count = 0  # values
+        self.truncated = False
 
-def _rows(name: str, pieces: Iterable[list[Any]]) -> Iterator[bytes]:
-    """Return one list of the document, one value per line, in pieces."""
-    start = b',\n  "' + name.encode() + b'": ['
-    begin = b"\n    "
-    for piece in pieces:
-        for at in range(0, len(piece), PIECE):
-            yield start + b",".join(begin + json(value) for value in piece[at : at + PIECE])
-            start = b","
-    yield b"\n  ]" if start == b"," else start + b"]"
+    def rows(self, name: str, values: Iterable[Any], *, first: bool = False) -> Iterator[bytes]:
+        """Return one list, one value per line, in pieces; the first of a document has nothing before it."""
+        piece, separator = (b"" if first else b",") + b'\n  "' + name.encode() + b'": [', b"\n    "
+        has_rows = False
+        for value in values:
+            row = json(value)
+            if self.count and len(row) > self._left:
+                self.truncated = True
+                break
+            self._left -= len(row)
+            self.count += 1
+            piece += separator + row
+            separator, has_rows = b",\n    ", True
+            if len(piece) >= PIECE_BYTES:
+                yield piece
+                piece = b""
+        yield piece + (b"\n  ]" if has_rows else b"]")
+
+    def end(self) -> bytes:
+        """Return the end of the document."""
+        return (b',\n  "truncated": true' if self.truncated else b"") + b"\n}\n"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import codecs
 import os
-import secrets
 import shlex
 import stat
 from typing import NoReturn
@@ -40,6 +39,8 @@ def _make(path: str) -> bool:
     """Make the file if there is none, at once with its content, so that nobody reads an unfinished one."""
     if os.path.lexists(path):
         return False
+    import secrets  # noqa: PLC0415  # it loads OpenSSL, and there is a token already at every start but the first
+
     directory = os.path.dirname(os.path.abspath(path))
     os.makedirs(directory, mode=0o700, exist_ok=True)
     draft = os.path.join(directory, f".token-{secrets.token_hex(8)}")

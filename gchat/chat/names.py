@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 from gchat.chat.bans import Ban, Bans
 from gchat.chat.session import Session
 from gchat.protocol import text
@@ -10,7 +12,10 @@ from gchat.protocol.errors import Code, Refusal
 #: Nobody's nicks: the server's own names, and what a private message calls its reader.
 RESERVED = ("server", "admin", "you")
 
-_RESERVED_KEYS = frozenset[str]().union(*map(text.name_keys, RESERVED))
+
+@cache
+def _reserved_keys() -> frozenset[str]:
+    return frozenset[str]().union(*map(text.name_keys, RESERVED))
 
 
 class Names:
@@ -24,7 +29,7 @@ class Names:
         """Give the session this nick. Raises Refusal if it is no nick, or is or looks like somebody else's."""
         nick = text.nick(nick, max_length)
         keys = text.name_keys(nick)
-        if not keys.isdisjoint(_RESERVED_KEYS):
+        if not keys.isdisjoint(_reserved_keys()):
             raise Refusal(Code.NAME_TAKEN, f"The nick {nick} is reserved, or looks like one that is; choose another")
         if ban := self._bans.of_nick(keys):
             raise Refusal(Code.BANNED, f"The nick {nick} is banned here{because(ban)}; choose another")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from gchat.chat.limits import Allowance, Network
@@ -90,6 +89,8 @@ class Session:
     def own(self, token: str) -> None:
         """Let the user come back with this token."""
         self.token = token
+        from hashlib import sha256  # noqa: PLC0415  # it loads OpenSSL: 3 MiB that plain users do not need
+
         self.lineage = sha256(token.encode()).hexdigest()[:32]
 
     def inherit(self, old: Session) -> None:

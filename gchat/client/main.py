@@ -6,14 +6,17 @@ loaded that only a terminal needs, and a signal is handled at any time.
 
 from __future__ import annotations
 
-import argparse
-import os
-import signal
-import sys
-from typing import TYPE_CHECKING, NoReturn
+from gchat.early import expect_signals
 
-from gchat import __version__
-from gchat.command import Parser, UsageError, address, open_standard_descriptors
+expect_signals()  # from the first import on: nothing but the command imports this module
+
+import argparse  # noqa: E402
+import os  # noqa: E402
+import sys  # noqa: E402
+from typing import TYPE_CHECKING, NoReturn  # noqa: E402
+
+from gchat import __version__  # noqa: E402
+from gchat.command import Parser, UsageError, address, open_standard_descriptors  # noqa: E402
 
 if TYPE_CHECKING:
     from gchat.client.link import Link
@@ -52,8 +55,6 @@ def _parser() -> argparse.ArgumentParser:
 
 def main() -> NoReturn:
     """Run the command; the entry point in pyproject.toml."""
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)  # until there is something to say goodbye to
     try:
         open_standard_descriptors()
         code = _main(sys.argv[1:])

@@ -291,6 +291,16 @@ def _skeleton(text: str) -> str:
     return unicodedata.normalize("NFD", text)
 
 
+def load_tables() -> None:
+    """Load what the rules for names need, 15 ms of work, instead of at the first name; on any thread."""
+    _prototypes()
+    _scripts_table()
+
+
+class _Neighbour(msgspec.Struct, gc=False):
+    c: str
+
+
 @cache
 def _prototypes() -> dict[str, str]:
     """Each confusable character's prototype.
@@ -298,10 +308,12 @@ def _prototypes() -> dict[str, str]:
     The library keeps Unicode's confusables.txt as a graph without direction: a character that is not a prototype has
     one neighbour, its prototype. Where two have only each other, either will do, because keys are only ever compared.
     """
+    # One entry after the other: all at once would hold the loop for 10 ms, even from another thread.
+    neighbours_of = msgspec.json.Decoder(list[_Neighbour]).decode
     only_neighbour = {
-        source.strip("\u200e"): str(homoglyphs[0]["c"]).strip("\u200e")
-        for source, homoglyphs in _table("confusables").items()
-        if len(homoglyphs) == 1
+        source.strip("\u200e"): neighbours[0].c.strip("\u200e")
+        for source, entry in _table("confusables", dict[str, msgspec.Raw]).items()
+        if len(neighbours := neighbours_of(entry)) == 1
     }
     return {
         source: neighbour
@@ -312,10 +324,10 @@ def _prototypes() -> dict[str, str]:
 
 @cache
 def _scripts_table() -> Any:
-    return _table("categories")
+    return _table("categories", Any)
 
 
-def _table(name: str) -> Any:
+def _table(name: str, kind: Any) -> Any:
     """Return one of the library's tables: its own modules load urllib for it, which takes as long as all of ours."""
     with open(os.path.join(os.path.dirname(confusable_homoglyphs.__file__), f"{name}.json"), "rb") as file:
-        return msgspec.json.decode(file.read())
+        return msgspec.json.decode(file.read(), type=kind)

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import gc
 import socket
 import time
 from collections import Counter
 from collections.abc import Callable
 from logging import DEBUG, INFO
-from math import inf
+from typing import TYPE_CHECKING
 
 import gevent
 from gevent.event import Event
+from gevent.hub import get_hub
 
 from gchat.chat.effects import CloseReason
 from gchat.chat.limits import Allowance, Limits, Network
 from gchat.chat.registry import LOBBY, Registry
 from gchat.journal.base import JournalError
-from gchat.protocol import events, plain
+from gchat.protocol import events, plain, text
 from gchat.server import log
 from gchat.server.check import admin_place
 from gchat.server.config import RELOADABLE, Config, changes
@@ -30,26 +30,17 @@ from gchat.server.log import logger
 from gchat.server.operating import Operating
 from gchat.server.output import Output
 from gchat.server.pump import Pump
-from gchat.server.state import history_path, note_bans, noted_bans, noted_sessions, other_history, token_path
-from gchat.server.window import Window
+from gchat.server.state import history_path, noted_bans, noted_sessions, other_history, token_path
+from gchat.server.watch import Watch
+
+if TYPE_CHECKING:
+    from gchat.server.window import Window
 
 #: Descriptors that connections never get: for the listener, files, the log, and newcomers that are turned away.
 KEPT_BACK = 64
 
 #: A server that has descriptors for fewer connections says so at the start, unless fewer are configured.
 FEW_CONNECTIONS = 100
-
-#: How often the watch looks for readers that make no progress and connections that do not end.
-WATCH_S = 0.25
-
-#: If it comes later than that, the server stands still: it is stopped, or starved.
-STOOD_STILL_S = 1.0
-
-#: Connections that it looks at each time: 2 ms.
-WATCHED_AT_ONCE = 500
-
-#: How often it looks at each connection in stall_timeout_s: to look at a thousand more often costs 1 % of a busy core.
-LOOKS_IN_A_TIMEOUT = 10
 
 #: And as many more for the admin endpoint: its connections, and files that it reads.
 ADMIN_KEPT_BACK = 70
@@ -70,8 +61,7 @@ class App:
         self.closing: dict[Connection, None] = {}
         self.closed: Counter[CloseReason] = Counter()
         self.stopping = Event()
-        self._stood_still_s = 0.0
-        self._due_at = inf  # when the watch comes next
+        self.watch = Watch(self)
         self._door = Door(self)
         self.descriptors = raise_descriptor_limit()
         self._socket = listener
@@ -111,7 +101,7 @@ class App:
 
     def awake(self) -> float:
         """Return a steady clock in seconds that stands still with the server: meanwhile nobody could come back."""
-        return min(time.monotonic(), self._due_at + STOOD_STILL_S) - self._stood_still_s
+        return self.watch.awake()
 
     def network_allowance(self, network: Network) -> Allowance | None:
         """Return what all users of a network may send together; None if there is no limit."""
@@ -120,8 +110,8 @@ class App:
     def run(self) -> None:
         """Serve until `stopping` is set, then drain."""
         gevent.spawn(self.pump.run)
-        gevent.spawn(self._watch)
-        gevent.spawn(tidy, self.journal)
+        gevent.spawn(self.watch.run)
+        gevent.spawn(tidy, self.journal, self.pump.counts)
         self._listener.start()
         listening = {"address": self.address, "max_connections": self.max_connections}
         logger.info("listening on %(address)s (max_connections = %(max_connections)d)", listening)
@@ -138,6 +128,7 @@ class App:
             if self._other_history:
                 other = {"path": self._other_history}
                 logger.warning("this is a new history; to continue that of another address, use --db %(path)s", other)
+        gevent.spawn(get_hub().threadpool.apply, text.load_tables)  # on a native thread: the first /nick needs them
         if self._window is not None:
             self._window.start(self.operating)
             logger.info("admin page: %(url)s", {"url": self._window.url})
@@ -193,38 +184,7 @@ class App:
             closed,
         )
 
-    # --- Watching and ending ---------------------------------------------------------------------------------------
-
-    def _watch(self) -> None:
-        """Find peers that do not read and connections that do not end, and collect garbage, for ever; a greenlet."""
-        # A full collection among thousands of users holds the hub for too long and finds nothing, because a connection
-        # that has ended leaves no cycles. So only what is new is looked at, and all of it when nobody is there to wait.
-        gc.freeze()
-        gc.disable()
-        to_look_at: list[Connection] = []
-        next_look_at = 0.0
-        self._due_at = time.monotonic() + WATCH_S
-        while True:
-            slept_at = time.monotonic()
-            gevent.sleep(WATCH_S)
-            now, timeout_s = time.monotonic(), self.config.limits.stall_timeout_s
-            self.operating.lagged(now - slept_at - WATCH_S)
-            self._stood_still_s += max(0.0, now - self._due_at - STOOD_STILL_S)
-            self._due_at = now + WATCH_S
-            gc.collect(0 if self.registry.sessions else 2)
-            if not to_look_at and now >= next_look_at:
-                next_look_at = now + timeout_s / LOOKS_IN_A_TIMEOUT
-                to_look_at = list(self.pump.connections.values())
-            for connection in to_look_at[-WATCHED_AT_ONCE:]:
-                if connection.stalled(now, timeout_s):
-                    connection.abort(CloseReason.STALLED)
-            del to_look_at[-WATCHED_AT_ONCE:]
-            self.pump.submit(self.registry.due(self.awake()))
-            if self.registry.bans.expire(time.time()):
-                note_bans(self.journal, self.registry.bans.all.values())
-            for connection in list(self.closing):
-                if now >= connection.deadline:
-                    connection.shut()
+    # --- Ending -----------------------------------------------------------------------------------------------------
 
     def _drain(self) -> None:
         """Stop accepting, say goodbye, let everybody have what they are owed, for FLUSH_S at most, and end."""
@@ -245,6 +205,8 @@ class App:
         self.journal.close()
 
     def _make_window(self) -> Window:
+        from gchat.server.window import Window  # noqa: PLC0415
+
         return Window(self.config.admin, admin_place(self.config), token_path(self.config, *self._place))
 
     def _shown(self, room: str, event: events.Event) -> None:

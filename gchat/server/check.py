@@ -6,21 +6,19 @@ The start makes them too, so that it fails before it has created anything, and i
 from __future__ import annotations
 
 import errno
+import ipaddress
 import os
 import stat
 import struct
 
-from gchat.admin.token import TokenError, load_or_make
-from gchat.admin.values import Secret
 from gchat.journal.base import JournalError
 from gchat.journal.problem import NOT_OURS, reason
 from gchat.journal.schema import APPLICATION_ID, MIGRATIONS
-from gchat.server.config import Config
+from gchat.server.config import AdminSection, Config
 from gchat.server.keeping import unusable
 from gchat.server.kernel import raise_descriptor_limit
 from gchat.server.listener import Place, StartError
 from gchat.server.state import history_path, token_path
-from gchat.server.window import check_reach, elsewhere, is_own, no_token, same_token
 
 #: Descriptors: those that a server without connections has open, and some that it opens for a moment.
 MIN_DESCRIPTORS = 40
@@ -61,6 +59,40 @@ def check_places(config: Config) -> None:
             raise elsewhere(StartError(f"cannot listen on {place}: the chat listens there"))
 
 
+def check_reach(section: AdminSection, place: Place) -> None:
+    """Refuse a place that other machines can reach, unless admin.insecure allows it. Raises StartError."""
+    if not is_own(section.host) and not section.insecure:
+        raise StartError(
+            f"the admin endpoint would listen on a network at {place}, where its tokens are sent unencrypted; use "
+            "127.0.0.1, or set admin.insecure = true"
+        )
+
+
+def elsewhere(error: StartError) -> StartError:
+    """Return the error of the admin endpoint's place, with what to type."""
+    return StartError(f"the admin endpoint {error}; --admin HOST:PORT moves it, --no-admin turns it off")
+
+
+def no_token(path: str) -> StartError:
+    """Return the error of an endpoint on a network without an admin token."""
+    return StartError(f"the admin endpoint listens on a network, but the token file {path} is empty")
+
+
+def same_token() -> StartError:
+    """Return the error of a read-only token that is none."""
+    return StartError("admin.read_token_file has the admin token; give it a file of its own")
+
+
+def is_own(host: str) -> bool:
+    """Return whether only programs on this machine can reach `host`."""
+    if "/" in host or host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
 def check_files(config: Config) -> list[str]:
     """Return warnings. Raises StartError if the files keep the server from starting."""
     place = config.server.host, config.server.port
@@ -75,7 +107,7 @@ def check_files(config: Config) -> list[str]:
         if admin.token_file or not is_own(admin.host):
             raise
         warnings.append(f"the admin endpoint has no admin token: {error}")
-    if token == Secret() and not is_own(admin.host):
+    if token == "" and not is_own(admin.host):
         raise no_token(path)
     if admin.read_token_file:
         read_token = _token(admin.read_token_file)
@@ -115,12 +147,14 @@ def _foreign(head: bytes) -> str:
     return ""
 
 
-def _token(path: str) -> Secret | None:
+def _token(path: str) -> str | None:
     """Return the token in a file; None if the start creates the file. Raises StartError."""
     if not os.path.lexists(path):
         if why := _unusable_directory(path):
             raise StartError(f"cannot create the token file {path}: {why}")
         return None
+    from gchat.admin.token import TokenError, load_or_make  # noqa: PLC0415  # not without an admin endpoint
+
     try:
         return load_or_make(path)[0]
     except TokenError as error:

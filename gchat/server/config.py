@@ -7,12 +7,10 @@ made from these declarations.
 from __future__ import annotations
 
 import codecs
-import difflib
 import errno
 import os
 import re
 import stat
-import tomllib
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Literal, get_type_hints
 
@@ -93,6 +91,14 @@ class AdminSection(Struct, forbid_unknown_fields=True):
     read_token_file: Annotated[
         str,
         Meta(description="the file of a read-only token (Prometheus, dashboards), created if missing; empty: none"),
+    ] = ""
+    public_url: Annotated[
+        str,
+        Meta(
+            pattern=r"^(https?://[^/?#@\s]+(/[^?#\s]*)?)?$",
+            title='a URL such as "https://chat.example/admin"',
+            description="the URL of the page behind a reverse proxy; its host is accepted in Host and Origin",
+        ),
     ] = ""
     names: Annotated[
         str, Meta(description="host names accepted in the Host header besides the address, separated by spaces")
@@ -321,6 +327,8 @@ def changes(old: Config, new: Config) -> list[tuple[str, str]]:
 
 
 def _file_values(path: str) -> list[tuple[str, str, object]]:
+    import tomllib  # noqa: PLC0415  # most servers have no file
+
     try:
         table = tomllib.loads(_read(path).removeprefix(codecs.BOM_UTF8).decode())
     except UnicodeDecodeError as error:
@@ -378,7 +386,9 @@ def _expected_name(name: str, known: Iterable[str], shown: str) -> str:
 
 def _meant(name: str, known: Iterable[str]) -> str:
     """Return the known name that is most like this one; "" if none is."""
-    return next(iter(difflib.get_close_matches(name, list(known), 1, _ALIKE)), "")
+    from difflib import get_close_matches  # noqa: PLC0415
+
+    return next(iter(get_close_matches(name, list(known), 1, _ALIKE)), "")
 
 
 def _set(config: Config, section: str, key: str, value: object, *, where: str, strict: bool) -> None:

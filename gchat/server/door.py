@@ -7,7 +7,6 @@ the rich dialect is taken as the first line whenever it comes (see reader).
 
 from __future__ import annotations
 
-import secrets
 import socket
 import time
 from contextlib import suppress
@@ -27,7 +26,7 @@ from gchat.protocol.foreign import MORE, Foreign, sniff
 from gchat.protocol.framing import after_bom
 from gchat.protocol.wire import ANY_OPENING
 from gchat.server.connection import Connection
-from gchat.server.kernel import has_ended
+from gchat.server.kernel import has_ended, unguessable
 from gchat.server.listener import Peer
 from gchat.server.log import logger
 
@@ -135,7 +134,7 @@ class Door:
             farewell = Closing(FAREWELL, CloseReason.SHUTDOWN.value)
             self._part(sock, plain.encode(farewell) if opening is None else rich.encode(farewell))
             return None
-        token = secrets.token_urlsafe(16) if opening else ""
+        token = unguessable(16) if opening else ""
         try:
             session, effects = app.registry.connect(
                 peer.address,

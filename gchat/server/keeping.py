@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 import time
 from collections.abc import Callable
 from typing import TypeVar
@@ -13,17 +12,19 @@ from gevent.threadpool import ThreadPool
 from msgspec import Struct
 
 from gchat.journal.base import Journal, JournalError
-from gchat.journal.copying import salvage
 from gchat.journal.database import Database
 from gchat.journal.memory import MemoryJournal
 from gchat.journal.problem import Damaged
 from gchat.journal.sqlite import SqliteJournal
 from gchat.protocol.errors import GchatError
 from gchat.server.config import Config
-from gchat.server.log import log_fault, logger
+from gchat.server.kernel import unguessable
+from gchat.server.log import logger
+from gchat.server.measures import Counts
+from gchat.server.watch import Guard
 
-#: How often the journal is given time for what is not urgent.
-TIDY_S = 0.25
+#: How often the journal is given time for what is not urgent while users send something, and while nothing happens.
+TIDY_S, IDLE_S = 0.25, 1.0
 
 #: While there is more to do, each pause is so many times as long as the work: commits go first.
 REST = 4
@@ -68,9 +69,9 @@ def open_journal(config: Config, path: str) -> Journal:
     """Return the journal; one on disk is in the file at `path`. Raises HistoryError."""
     history = config.history
     if history.store == "memory" or path == IN_MEMORY:
-        return MemoryJournal(config.limits.room_log_bytes, secrets.token_hex(8), _Thread())
+        return MemoryJournal(config.limits.room_log_bytes, unguessable(8), _Thread())
     try:
-        database = Database(path, history.sync, secrets.token_hex(8), _boot())
+        database = Database(path, history.sync, unguessable(8), _boot())
     except JournalError as error:
         raise unusable(path, error) from None
     if database.replaced:
@@ -87,6 +88,8 @@ def unusable(path: str, error: JournalError) -> HistoryError:
     copy = f"{path}.salvaged"
     if os.path.exists(copy):
         return HistoryError(f"{what}; its readable messages are in {copy}: move that to {path}, or move both away")
+    from gchat.journal.copying import salvage  # noqa: PLC0415
+
     try:
         count = salvage(path, copy)
     except JournalError as none:
@@ -103,17 +106,14 @@ def _boot() -> str:
         return ""
 
 
-def tidy(journal: Journal) -> None:
+def tidy(journal: Journal, counts: Counts) -> None:
     """Give the journal time for what is not urgent, for ever, and log its state; a greenlet."""
     known, caution, told = "", "", 0
+    guard, received_bytes = Guard(), 0
     while True:
         known = _say(journal.trouble, known)
         began = time.monotonic()
-        more = False
-        try:
-            more = journal.tidy(time.time(), time.monotonic())
-        except Exception as error:
-            log_fault("maintenance of the history failed, trying again", error)
+        more = guard("maintenance of the history", lambda: journal.tidy(time.time(), time.monotonic()))
         known = _say(journal.trouble, known)
         for what in journal.damage[told:]:
             logger.error("the history is damaged: %(reason)s", {"reason": what})
@@ -121,7 +121,9 @@ def tidy(journal: Journal) -> None:
         if journal.caution and journal.caution != caution:
             logger.warning("not deleting all old messages yet: %(reason)s", {"reason": journal.caution})
         caution = journal.caution
-        gevent.sleep(REST * (time.monotonic() - began) if more else TIDY_S)
+        is_idle = received_bytes == counts.received_bytes and not known
+        received_bytes = counts.received_bytes
+        gevent.sleep(REST * (time.monotonic() - began) if more else IDLE_S if is_idle else TIDY_S)
 
 
 def _say(trouble: str, known: str) -> str:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import secrets
 import time
-from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import gevent
@@ -15,7 +13,7 @@ from gevent.event import AsyncResult
 
 from gchat import __version__
 from gchat.admin import operator as seen
-from gchat.admin.operator import NotPossible
+from gchat.admin.operator import BadText, Missing, NotPossible, Unavailable
 from gchat.chat.bans import Ban
 from gchat.chat.effects import CloseReason, Proclaim, Publish
 from gchat.chat.names import because
@@ -26,6 +24,7 @@ from gchat.journal.base import JournalError, KeptRoom
 from gchat.protocol import events, rich, text
 from gchat.protocol.errors import Refusal
 from gchat.server.door import host_of
+from gchat.server.kernel import open_descriptors, unguessable
 from gchat.server.log import logger
 from gchat.server.measures import BOUNDS_S, Distribution
 from gchat.server.state import note_bans
@@ -39,11 +38,14 @@ USERS_AT_ONCE = 200
 #: Users that are compared with a new ban between two turns of everybody else.
 CONCERNED_AT_ONCE = 500
 
-#: Messages in one answer.
-MESSAGES_MAX = 1000
+#: Messages that are read at a time, so that long ones take little memory.
+MESSAGES_AT_ONCE = 50
 
 #: A message said over HTTP must be stored within this time.
 SAID_S = 5.0
+
+#: A pump or a loop that stands for so long is not ready.
+STANDS_S = 1.0
 
 #: A list of rooms waits this long for the disk, and then has the stored rooms of the last answer.
 STORED_ROOMS_S = 0.5
@@ -57,15 +59,10 @@ class Operating:
         self._started_at = time.monotonic()
         self._started = rich.rfc3339(time.time())
         self._tells: list[seen.Tell] = []
-        self._lags_s: deque[float] = deque([0.0], maxlen=4)  # of the loop, for a second
         self._stored: list[KeptRoom] = []
         self._looking: gevent.Greenlet[[], None] | None = None  # for the stored rooms
 
     # --- From the server -------------------------------------------------------------------------------------------
-
-    def lagged(self, lag_s: float) -> None:
-        """Note the delay of a timer of the loop."""
-        self._lags_s.append(max(0.0, lag_s))
 
     def came(self, session: Session) -> None:
         """Tell the event streams that a user is here."""
@@ -80,9 +77,8 @@ class Operating:
     def shown(self, room: str, event: events.Event) -> None:
         """Tell the event streams what was said."""
         if self._tells and isinstance(event, events.Record):
-            name = text.printable(event.message.name)
             for number, (kind, said) in enumerate(_texts(event.message), event.seq):
-                self._tell(seen.Message(room, number, kind, name, text.printable(said)))
+                self._tell(seen.Message(room, number, kind, event.message.name, said))
 
     def _tell(self, happened: seen.Happened) -> None:
         for tell in list(self._tells):
@@ -105,7 +101,7 @@ class Operating:
             sent_bytes=counts.sent_bytes,
             skipped=self._skipped(),
             slow_readers=sum(connection.behind for connection in connections),
-            hub_lag_ms=round(max(self._lags_s) * 1000, 2),
+            hub_lag_ms=round(app.watch.lag_s() * 1000, 2),
             connections=app.connections,
             max_connections=app.max_connections,
         )
@@ -138,21 +134,22 @@ class Operating:
             away=self._app.registry.is_away(session),
         )
 
-    def rooms(self) -> list[seen.RoomInfo]:
+    def rooms(self) -> Iterator[seen.RoomInfo]:
         """See Operator.rooms."""
-        found = {
-            room.name: seen.RoomInfo(room.name, 0, room.last_seq, text.printable(room.topic))
-            for room in self._stored_rooms()
-        }
-        journal = self._app.journal
-        for room in self._app.registry.rooms.values():
-            if not room.members:
-                continue
-            last, topic = journal.next_seq(room.name) - 1, text.printable(room.topic)
-            if not last and room.name in found:  # not yet read since the start: all of its members are away
-                last, topic = found[room.name].seq, found[room.name].topic
-            found[room.name] = seen.RoomInfo(room.name, len(room.members), last, topic)
-        return sorted(found.values(), key=lambda room: (-room.members, room.name))
+        stored = {room.name: room for room in self._stored_rooms()}
+        peopled = [room for room in self._app.registry.rooms.values() if room.members]
+        peopled.sort(key=lambda room: (-len(room.members), room.name))
+        others = sorted(stored.keys() - {room.name for room in peopled})
+        return chain(
+            (self._room(room, stored.get(room.name)) for room in peopled),
+            (seen.RoomInfo(name, 0, stored[name].last_seq, stored[name].topic) for name in others),
+        )
+
+    def _room(self, room: Room, stored: KeptRoom | None) -> seen.RoomInfo:
+        last, topic = self._app.journal.next_seq(room.name) - 1, room.topic
+        if not last and stored:  # not yet read since the start: all of its members are away
+            last, topic = stored.last_seq, stored.topic
+        return seen.RoomInfo(room.name, len(room.members), last, topic)
 
     def _stored_rooms(self) -> list[KeptRoom]:
         """Return the rooms in the history, as of now or, while the disk is stuck, as of the last answer."""
@@ -165,20 +162,31 @@ class Operating:
         with suppress(JournalError):  # it is in history() and not_ready()
             self._stored = self._app.journal.rooms(seen.MAX_STORED_ROOMS)
 
-    def messages(self, room: str, after: int, limit: int) -> Sequence[seen.StoredMessage]:
+    def messages(self, room: str, after: int, limit: int) -> Iterator[list[seen.StoredMessage]]:
         """See Operator.messages."""
-        try:
-            records = self._app.journal.find(room, max(1, after + 1), min(limit, MESSAGES_MAX))
-        except JournalError as error:
-            raise NotPossible(f"Cannot read the history: {error}") from None
-        if records is None:
+        first = self._find(room, after + 1, limit)
+        if first is None:
             self._check_room(room)
+        return self._pages(room, first or [], limit)
+
+    def _pages(self, room: str, page: list[seen.StoredMessage], limit: int) -> Iterator[list[seen.StoredMessage]]:
+        while page:
+            yield page
+            limit -= len(page)
+            page = (self._find(room, page[-1].seq + 1, limit) or []) if limit > 0 else []
+
+    def _find(self, room: str, start: int, limit: int) -> list[seen.StoredMessage] | None:
+        """Return a page of the room's messages, None if it has no history. Waits. Raises NotPossible."""
+        try:
+            records = self._app.journal.find(room, start, min(limit, MESSAGES_AT_ONCE))
+        except JournalError as error:
+            raise Unavailable(f"Cannot read the history: {error}") from None
+        if records is None:
+            return None
         return [
-            seen.StoredMessage(number, rich.rfc3339(record.time), kind, text.printable(record.message.name), said)
-            for record in records or ()
-            for number, (kind, said) in enumerate(
-                ((kind, text.printable(said)) for kind, said in _texts(record.message)), record.seq
-            )
+            seen.StoredMessage(number, rich.rfc3339(record.time), kind, record.message.name, said)
+            for record in records
+            for number, (kind, said) in enumerate(_texts(record.message), record.seq)
         ]
 
     def limits(self) -> dict[str, float]:
@@ -198,8 +206,13 @@ class Operating:
         """See Operator.not_ready."""
         if self._app.stopping.is_set():
             return "The server is shutting down"
-        trouble = self._app.journal.trouble
-        return f"Messages cannot be stored: {trouble}" if trouble else ""
+        if trouble := self._app.journal.trouble:
+            return f"Messages cannot be stored: {trouble}"
+        if (waited_s := self._app.pump.oldest_s()) >= STANDS_S:
+            return f"Messages are held up: the oldest has waited for {waited_s:.1f} s"
+        if (lag_s := self._app.watch.lag_s()) >= STANDS_S:
+            return f"The event loop was held up for {lag_s:.1f} s"
+        return ""
 
     def measures(self) -> seen.Measures:
         """See Operator.measures."""
@@ -219,11 +232,12 @@ class Operating:
             crashes=counts.crashes + app.closed[CloseReason.CRASHED],
             commit_s=_histogram(counts.commit_s),
             fan_out_s=_histogram(counts.fan_out_s),
-            hub_lag_s=max(self._lags_s),
-            descriptors_open=len(os.listdir("/proc/self/fd")),
+            hub_lag_s=app.watch.lag_s(),
+            descriptors_open=open_descriptors(),
             descriptors_max=app.descriptors,
             room_log_bytes=app.pump.fan_out.log_bytes,
             waiting_effects=app.pump.waiting,
+            oldest_effect_s=app.pump.oldest_s(),
         )
 
     def _skipped(self) -> int:
@@ -257,7 +271,7 @@ class Operating:
         """See Operator.kick."""
         session = self._app.registry.sessions.get(user)
         if session is None:
-            raise NotPossible(f"No user has the id {user}; GET /users lists the users")
+            raise Missing(f"No user has the id {user}; GET /users lists the users")
         self._expel(session, CloseReason.KICKED, f"You were kicked{': ' if reason else ''}{reason}")
         kicked = {"session": user, "address": session.address, "nick": session.name if session.has_nick else "-"}
         logger.warning("kicked %(session)d %(address)s %(nick)s", kicked)
@@ -270,7 +284,7 @@ class Operating:
             name = f"{text.nick(name, self._app.limits.nick_max)} (http)"
         except Refusal as refusal:
             raise NotPossible(refusal.message) from None
-        id_ = f"http-{secrets.token_hex(8)}"
+        id_ = f"http-{unguessable(8)}"
         said: AsyncResult[int] = AsyncResult()
         pump = self._app.pump
         pump.receipts[id_] = said.set
@@ -278,11 +292,11 @@ class Operating:
         try:
             number = said.get(timeout=SAID_S)
         except gevent.Timeout:
-            raise NotPossible(f"Not confirmed within {SAID_S:g} s; the message may still be stored") from None
+            raise Unavailable(f"Not confirmed within {SAID_S:g} s; the message may still be stored") from None
         finally:
             pump.receipts.pop(id_, None)
         if not number:
-            raise NotPossible("Not said, because messages cannot be stored now; GET /readyz tells why")
+            raise Unavailable("Not said, because messages cannot be stored now; GET /readyz tells why")
         return number
 
     def bans(self) -> Sequence[seen.Ban]:
@@ -310,7 +324,7 @@ class Operating:
         """See Operator.unban."""
         ended = self._app.registry.bans.remove(ban)
         if ended is None:
-            raise NotPossible(f"No ban has the id {ban}; GET /bans lists the bans")
+            raise Missing(f"No ban has the id {ban}; GET /bans lists the bans")
         note_bans(self._app.journal, self._app.registry.bans.all.values())
         logger.warning("unbanned %(kind)s %(value)s", {"kind": ended.kind, "value": ended.value})
 
@@ -319,15 +333,15 @@ class Operating:
 
     def _check_room(self, room: str) -> None:
         if room not in self._app.registry.rooms:
-            raise NotPossible(f"No such room: {text.printable(room)[:64]}; GET /rooms lists the rooms")
+            raise Missing(f"No such room: {text.printable(room)[:64]}; GET /rooms lists the rooms")
 
     def _revive(self, room: str) -> None:
-        """Have a room in memory that may be only in the history. Waits. Raises NotPossible: none, or no space."""
+        """Have a room in memory that may be only in the history. Waits. Raises Missing, NotPossible or Unavailable."""
         registry = self._app.registry
         try:
             stored = room not in registry.rooms and self._app.journal.find(room, 1, 1) is not None
         except JournalError as error:
-            raise NotPossible(f"Cannot read the history: {error}") from None
+            raise Unavailable(f"Cannot read the history: {error}") from None
         if stored and room not in registry.rooms:
             if len(registry.rooms) >= self._app.limits.max_rooms:
                 raise NotPossible(f"All {len(registry.rooms):,} rooms are in use (limits.max_rooms); try again later")
@@ -337,9 +351,9 @@ class Operating:
     def _check_text(self, message: str) -> None:
         most = self._app.limits.max_text_bytes
         if text.is_blank(message):
-            raise NotPossible("The text is blank")
+            raise BadText("The text is blank; expected something that can be seen")
         if len(message.encode("utf-8", "surrogatepass")) > most:
-            raise NotPossible(f"The text is too long; at most {most:,} bytes are accepted")
+            raise BadText(f"The text is too long; at most {most:,} bytes are accepted")
 
 
 def _texts(message: events.Message) -> list[tuple[seen.Kind, str]]:
@@ -351,7 +365,7 @@ def _texts(message: events.Message) -> list[tuple[seen.Kind, str]]:
 
 def _shown(ban: Ban) -> seen.Ban:
     until = rich.rfc3339(ban.until) if ban.until else ""
-    return seen.Ban(ban.id, ban.kind, ban.value, text.printable(ban.reason), rich.rfc3339(ban.created), until)
+    return seen.Ban(ban.id, ban.kind, ban.value, ban.reason, rich.rfc3339(ban.created), until)
 
 
 def _histogram(distribution: Distribution) -> seen.Histogram:

@@ -79,6 +79,8 @@ class Pump:
         self.room_opened = opened  # gets each room that somebody enters, when the journal has it at hand
         self._presence: dict[str, PresenceGatherer] = {}  # of rooms that have been told lately, or have to be
         self._waiting: list[Effect] = []
+        self._waiting_since = 0.0  # the oldest of them
+        self._turn_since: float | None = None  # the same of the effects of this turn, until they are carried out
         self._received_before = 0  # bytes, when that was last taken
         self._greenlet: Any = None
         self._parked = False
@@ -111,6 +113,8 @@ class Pump:
 
     def submit(self, effects: list[Effect]) -> None:
         """Have these effects carried out, after all that were submitted before."""
+        if not self._waiting:
+            self._waiting_since = time.monotonic()
         self._waiting += effects
         if self._parked:
             self.wake()
@@ -130,6 +134,13 @@ class Pump:
     def waiting(self) -> int:
         """How many effects wait for the next turn."""
         return len(self._waiting)
+
+    def oldest_s(self) -> float:
+        """Return the age of the oldest effect that is not carried out yet."""
+        since = self._turn_since
+        if since is None and self._waiting:
+            since = self._waiting_since
+        return 0.0 if since is None else time.monotonic() - since
 
     @property
     def crowded(self) -> bool:
@@ -196,6 +207,7 @@ class Pump:
             except Exception:
                 self.crashed("a turn of the pump crashed")
             self.turn_is_under_way = False
+            self._turn_since = None
             # What others have said meanwhile is the next turn's. The loop comes back to us before it serves what it
             # found: after a long turn that is much, and worth another round (measured, 5,000 readers: a tenth).
             self._breather.breathe()
@@ -219,6 +231,7 @@ class Pump:
     def _take(self) -> list[Effect]:
         """Return what this turn is about, and leave the rest for the next."""
         effects, self._waiting = self._waiting, []
+        self._turn_since = self._waiting_since if effects else None
         self._received_before = self.counts.received_bytes
         # A turn ends with a room: the journal gets all of a turn at once, and what is said after in a new room of that
         # name must not be forgotten with the old one.

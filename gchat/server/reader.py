@@ -6,7 +6,6 @@ the stream whatever becomes of writing: what a peer has said before it closed is
 
 from __future__ import annotations
 
-import secrets
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -27,6 +26,7 @@ from gchat.protocol.foreign import MORE, Foreign, sniff
 from gchat.protocol.framing import LineDecoder
 from gchat.protocol.wire import ANY_OPENING
 from gchat.server.kernel import has_ended as peer_has_ended
+from gchat.server.kernel import unguessable
 from gchat.server.log import logger
 
 if TYPE_CHECKING:
@@ -285,7 +285,7 @@ class Reader:
         try:
             opening, _ = rich.opening(line)
             assert opening is not None
-            token = secrets.token_urlsafe(16)
+            token = unguessable(16)
             effects = app.registry.open(session, opening, token, has_ended=peer_has_ended(connection.sock))
         except Refusal as refusal:
             if refusal.code is Code.REPLACED:

@@ -16,6 +16,7 @@ from gchat.protocol.errors import GchatError
 from gchat.server import log, systemd
 from gchat.server.app import STOP_S, App
 from gchat.server.config import Config
+from gchat.server.kernel import open_descriptors
 from gchat.server.listener import remove_files
 from gchat.server.log import logger
 from gchat.server.output import Output
@@ -23,6 +24,12 @@ from gchat.server.output import Output
 #: A second signal to stop ends the process at once, but not so soon: a supervisor and a terminal may both signal, and a
 #: key may bounce, and users still get the farewell.
 IMPATIENT_AFTER_S = 1.0
+
+
+def stand_by() -> None:
+    """Have signals that stop the server end it at once, without a trace of it in the file system, until handle()."""
+    signal.signal(signal.SIGTERM, lambda *_: _exit(0))
+    signal.signal(signal.SIGINT, lambda *_: _exit(130))
 
 
 def handle(app: App, errors: Output, load: Callable[[], Config], *, ends_with_terminal: bool) -> None:
@@ -98,7 +105,7 @@ def _tell_statistics(app: App) -> None:
         "waiting_effects": app.pump.waiting,
         "hub_lag_ms": info.hub_lag_ms,
         "resident_mib": resident >> 20,
-        "descriptors": len(os.listdir("/proc/self/fd")),
+        "descriptors": open_descriptors(),
         "uptime_s": info.uptime_s,
     }
     log.tell("statistics: " + " ".join(f"{name}=%({name})s" for name in fields), fields)

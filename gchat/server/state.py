@@ -10,7 +10,6 @@ import os
 import pwd
 from collections.abc import Iterable
 from glob import escape, glob
-from hashlib import sha256
 from urllib.parse import quote
 
 import msgspec
@@ -54,7 +53,11 @@ def server_name(host: str, port: int) -> str:
     else:
         # tar and scp would take a name with a colon for a file on another host.
         name = f"{quote(_numeric(host, port), safe=':').replace(':', '-')}_{port}"
-    return name if len(name) <= MAX_NAME else f"{name[: MAX_NAME - 64]}{sha256(name.encode()).hexdigest()}"
+    if len(name) <= MAX_NAME:
+        return name
+    from hashlib import sha256  # noqa: PLC0415  # it loads OpenSSL
+
+    return f"{name[: MAX_NAME - 64]}{sha256(name.encode()).hexdigest()}"
 
 
 def _numeric(host: str, port: int) -> str:

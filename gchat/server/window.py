@@ -6,17 +6,16 @@ Errors come at the start: the socket is bound when the object is made. The appli
 from __future__ import annotations
 
 import gc
-import ipaddress
 from importlib import import_module
 from typing import TYPE_CHECKING
 
 import gevent
 from gevent.hub import get_hub
 
-from gchat.admin.access import Access
 from gchat.admin.operator import Operator
 from gchat.admin.token import TokenError, load_or_make
 from gchat.admin.values import Secret
+from gchat.server.check import check_reach, elsewhere, is_own, no_token, same_token
 from gchat.server.config import AdminSection
 from gchat.server.listener import Place, StartError, bind, spelled
 from gchat.server.log import log_fault, logger
@@ -59,21 +58,22 @@ class Window:
     def _try_to_start(self, operator: Operator) -> None:
         try:
             self._start(operator)
-        except Exception as error:
+        except Exception as error:  # the chat goes on without it
             log_fault("cannot start the admin endpoint", error)
 
     def _start(self, operator: Operator) -> None:
         # This takes half as long as the rest of the start, and on a native thread it holds nobody up.
         for module in ("gchat.admin.app", "gchat.admin.server"):
             get_hub().threadpool.apply(import_module, (module,))
+        from gchat.admin.access import Access  # noqa: PLC0415
         from gchat.admin.app import make_app  # noqa: PLC0415
         from gchat.admin.server import AdminServer  # noqa: PLC0415
 
-        gc.freeze()  # as in App._watch: what has been loaded is never garbage
+        gc.freeze()  # as in Watch.run: what has been loaded is never garbage
         name = self.socket.getsockname()
         port = None if isinstance(name, str) else name[1]
         names = [*self._section.names.split(), self._section.host]
-        access = Access(self._token, port, names, read_token=self._read_token)
+        access = Access(self._token, port, names, read_token=self._read_token, public_url=self._section.public_url)
         self._server = AdminServer(self.socket, make_app(operator, access))
         self._server.start()
 
@@ -110,37 +110,3 @@ class Window:
         if is_new:
             logger.warning("created the read-only token in %(path)s", {"path": path})
         return token
-
-
-def check_reach(section: AdminSection, place: Place) -> None:
-    """Refuse a place that other machines can reach, unless admin.insecure allows it. Raises StartError."""
-    if not is_own(section.host) and not section.insecure:
-        raise StartError(
-            f"the admin endpoint would listen on a network at {place}, where its tokens are sent unencrypted; use "
-            "127.0.0.1, or set admin.insecure = true"
-        )
-
-
-def elsewhere(error: StartError) -> StartError:
-    """Return the error of the admin endpoint's place, with what to type."""
-    return StartError(f"the admin endpoint {error}; --admin HOST:PORT moves it, --no-admin turns it off")
-
-
-def no_token(path: str) -> StartError:
-    """Return the error of an endpoint on a network without an admin token."""
-    return StartError(f"the admin endpoint listens on a network, but the token file {path} is empty")
-
-
-def same_token() -> StartError:
-    """Return the error of a read-only token that is none."""
-    return StartError("admin.read_token_file has the admin token; give it a file of its own")
-
-
-def is_own(host: str) -> bool:
-    """Return whether only programs on this machine can reach `host`."""
-    if "/" in host or host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False

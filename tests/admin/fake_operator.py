@@ -20,6 +20,7 @@ import gevent
 from gchat.admin.access import Access
 from gchat.admin.app import make_app
 from gchat.admin.operator import (
+    BadText,
     Ban,
     Happened,
     Histogram,
@@ -29,6 +30,7 @@ from gchat.admin.operator import (
     Left,
     Measures,
     Message,
+    Missing,
     NotPossible,
     RoomInfo,
     ServerInfo,
@@ -153,10 +155,11 @@ class FakeOperator:
             if count
         ]
 
-    def messages(self, room: str, after: int, limit: int) -> Sequence[StoredMessage]:
+    def messages(self, room: str, after: int, limit: int) -> Iterator[Sequence[StoredMessage]]:
         if room not in self.log:
-            raise NotPossible(f"There is no room {room}")
-        return self.log[room][after : after + limit]
+            raise Missing(f"There is no room {room}")
+        found = self.log[room][after : after + limit]
+        return (found[first : first + 50] for first in range(0, len(found), 50))
 
     def limits(self) -> dict[str, float]:
         return {"max_line_bytes": 8192, "messages_per_s": 5.0, "burst": 40, "room_log_bytes": 1048576}
@@ -189,6 +192,7 @@ class FakeOperator:
             descriptors_max=20000,
             room_log_bytes=123456,
             waiting_effects=0,
+            oldest_effect_s=0.25,
         )
 
     def subscribe(self, tell: Tell) -> Unsubscribe:
@@ -196,21 +200,23 @@ class FakeOperator:
         return lambda: self.tells.remove(tell)
 
     def announce(self, text: str, room: str) -> int:
+        _check(text)
         if room and room not in self.log:
-            raise NotPossible(f"There is no room {room}")
+            raise Missing(f"There is no room {room}")
         self.announced.append((text, room))
         return sum(not room or user.room == room for user in self.users_online.values())
 
     def kick(self, user: int, reason: str) -> None:
         if user not in self.users_online:
-            raise NotPossible(f"There is no user {user}")
+            raise Missing(f"There is no user {user}")
         self.kicked.append((user, reason))
         self.leaves(user, "kicked")
 
     def say(self, room: str, name: str, text: str) -> int:
+        _check(text)
         gevent.sleep(self.say_waits_s)
         if room not in self.log:
-            raise NotPossible(f"There is no room {room}")
+            raise Missing(f"There is no room {room}")
         return self.says(name, text, room)
 
     def bans(self) -> Sequence[Ban]:
@@ -236,7 +242,12 @@ class FakeOperator:
 
     def unban(self, ban: int) -> None:
         if self.all_bans.pop(ban, None) is None:
-            raise NotPossible(f"There is no ban {ban}")
+            raise Missing(f"There is no ban {ban}")
+
+
+def _check(text: str) -> None:
+    if not text.strip():
+        raise BadText("The text is blank")
 
 
 def _rfc3339(at: float) -> str:

@@ -235,3 +235,58 @@ def test_the_table_of_wrong_tokens_does_not_grow_without_end() -> None:
         peer = f"10.0.{number // 256}.{number % 256}"
         status_of(access, Asked("POST", peer, host=HOST, authorization="Bearer x"))
     assert len(access._wrong) <= MAX_COUNTED
+
+
+@pytest.mark.parametrize(
+    "public_url", ["https://chat.example/admin", "https://CHAT.example:443", "https://chat.example"]
+)
+@pytest.mark.parametrize(
+    ("host", "origin", "status"),
+    [
+        ("chat.example", "https://chat.example", 200),  # the proxy passes the Host on
+        ("Chat.Example:443", "https://chat.example", 200),
+        (HOST, "https://chat.example", 200),  # the proxy sets its own
+        (HOST, f"http://{HOST}", 200),  # no proxy
+        ("chat.example", "", 200),
+        ("chat.example", "http://chat.example", 403),  # another origin, and perhaps another server
+        ("chat.example", "https://chat.example:8443", 403),
+        ("chat.example", "https://chat.example/x", 403),
+        ("chat.example", "null", 403),
+        ("chat.example", "https://evil.example", 403),
+        ("chat.example:8096", "https://chat.example", 200),  # the proxy adds a port of its own
+        ("chat.example:x", "", 421),
+        ("chat.example:443:443", "", 421),
+        ("chat.example/admin", "", 421),
+        ("evil.chat.example", "", 421),
+    ],
+)
+def test_behind_a_reverse_proxy_the_public_url_is_ours(public_url: str, host: str, origin: str, status: int) -> None:
+    access = Access(TOKEN, PORT, public_url=public_url)
+    asked = Asked(method="GET", peer="127.0.0.1", local="127.0.0.1", host=host, origin=origin)
+    assert status_of(access, asked) == status
+
+
+@pytest.mark.parametrize(
+    ("host", "origin", "status"),
+    [
+        ("chat.example:8443", "https://chat.example:8443", 200),
+        ("chat.example", "https://chat.example:8443", 200),  # nginx's $host is without the port
+        ("chat.example", "https://chat.example", 403),
+        ("chat.example:8443", "", 200),
+    ],
+)
+def test_a_proxy_on_another_port_may_drop_the_port_of_the_host(host: str, origin: str, status: int) -> None:
+    access = Access(TOKEN, PORT, public_url="https://chat.example:8443/admin/")
+    assert status_of(access, Asked(method="GET", peer="127.0.0.1", host=host, origin=origin)) == status
+
+
+def test_a_name_that_is_public_and_local_is_reached_in_both_ways() -> None:
+    access = Access(TOKEN, PORT, ["chat.example"], public_url="https://chat.example/admin")
+    for origin in (f"http://chat.example:{PORT}", "https://chat.example"):
+        asked = Asked(method="GET", peer="127.0.0.1", host=f"chat.example:{PORT}", origin=origin)
+        assert status_of(access, asked) == 200
+
+
+@pytest.mark.parametrize("origin", ["null", "://", "https://", "http://"])
+def test_without_a_public_url_no_odd_origin_is_ours(origin: str) -> None:
+    assert status_of(Access(TOKEN, PORT), Asked(method="GET", peer="127.0.0.1", host=HOST, origin=origin)) == 403

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import gevent
 import pytest
 
-from gchat.admin.operator import NotPossible
+from gchat.admin.operator import NotPossible, RoomInfo
 from tests.admin.endpoint import Endpoint
 from tests.admin.fake_operator import READ_TOKEN, TOKEN, FakeOperator
 
@@ -72,18 +73,27 @@ def test_lists_of_every_length_are_whole(users: int) -> None:
 
 def test_a_status_of_five_thousand_users_does_not_hold_the_hub() -> None:
     with Endpoint(FakeOperator(users=5000)) as endpoint:
-        gaps = []
+        with noting_turns() as turns:
+            assert endpoint.ask_get("/status").value["online"] == 5000
+        assert len(turns) > 20, "others have their turn between two pieces"
 
-        def watch() -> None:
-            while True:
-                began = time.perf_counter()
-                gevent.sleep(0.0001)
-                gaps.append(time.perf_counter() - began)
 
-        watcher = gevent.spawn(watch)
-        assert endpoint.ask_get("/status").value["online"] == 5000
+@contextmanager
+def noting_turns() -> Iterator[list[float]]:
+    """Note each turn that another greenlet has meanwhile, by how long it waited for it."""
+    turns: list[float] = []
+
+    def watch() -> None:
+        while True:
+            began = time.perf_counter()
+            gevent.sleep(0.0001)
+            turns.append(time.perf_counter() - began)
+
+    watcher = gevent.spawn(watch)
+    try:
+        yield turns
+    finally:
         watcher.kill()
-        assert len(gaps) > 20, "others have their turn between two pieces"
 
 
 def test_history_is_told_in_pages(endpoint: Endpoint) -> None:
@@ -94,6 +104,64 @@ def test_history_is_told_in_pages(endpoint: Endpoint) -> None:
     assert [message["seq"] for message in page["messages"]] == [11, 12, 13, 14, 15]
     assert page["messages"][0]["from"] == "alice"
     assert len(endpoint.ask_get("/rooms/lobby/messages", trusted=True).value["messages"]) == 30
+
+
+def test_messages_are_cut_by_bytes_and_the_answer_says_where_to_go_on(endpoint: Endpoint) -> None:
+    operator = endpoint.operator
+    sent = [f"{number} " + "\x1b" * 8000 for number in range(300)]
+    for text in sent:
+        operator.says("alice", text)
+    got: list[str] = []
+    path, answers = "/rooms/lobby/messages?limit=1000", 0
+    while path:
+        with noting_turns() as turns:
+            answer = endpoint.ask_get(path, trusted=True)
+        assert len(answer.body) < 1_100_000
+        assert len(turns) >= answer.value.get("truncated", False) * 10, "others have their turn between two pieces"
+        page = answer.value
+        got += [message["text"] for message in page["messages"]]
+        answers += 1
+        path = f"/rooms/lobby/messages?limit=1000&after={page['next']}" if page.get("truncated") else ""
+    assert got == [text.replace("\x1b", "\\x1b") for text in sent]
+    assert answers > 5
+    assert "next" not in page
+
+
+def test_a_message_that_is_longer_than_an_answer_comes_alone(endpoint: Endpoint) -> None:
+    operator = endpoint.operator
+    for text in ("x" * 2_000_000, "short"):
+        operator.says("alice", text)
+    page = endpoint.ask_get("/rooms/lobby/messages", trusted=True).value
+    assert ([len(message["text"]) for message in page["messages"]], page["next"]) == ([2_000_000], 1)
+    page = endpoint.ask_get("/rooms/lobby/messages?after=1", trusted=True).value
+    assert [message["text"] for message in page["messages"]] == ["short"]
+
+
+def test_a_page_that_is_full_says_where_the_next_one_begins(endpoint: Endpoint) -> None:
+    operator = endpoint.operator
+    for number in range(30):
+        operator.says("alice", str(number))
+    page = endpoint.ask_get("/rooms/lobby/messages?after=10&limit=5", trusted=True).value
+    assert (page["next"], "truncated" in page) == (15, False)
+    page = endpoint.ask_get("/rooms/lobby/messages?after=30", trusted=True).value
+    assert page == {"room": "lobby", "messages": []}
+
+
+@pytest.mark.parametrize(("path", "name"), [("/bans", "bans"), ("/rooms", "rooms"), ("/status", "rooms")])
+def test_every_long_list_is_made_in_pieces_and_cut_by_bytes(
+    endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch, path: str, name: str
+) -> None:
+    operator = endpoint.operator
+    monkeypatch.setattr(operator, "rooms", lambda: (RoomInfo(f"r{n}", 1, 1, "\x1b" * 8000) for n in range(2000)))
+    for _ in range(2000):
+        operator.ban("nick", "mallory", "\x1b" * 8000, 0)
+    with noting_turns() as turns:
+        answer = endpoint.ask_get(path, trusted=True)
+    assert 8_000_000 < len(answer.body) < 8_600_000
+    assert len(turns) > 20
+    assert answer.value["truncated"] is True
+    assert 200 < len(answer.value[name]) < 300
+    assert answer.body.endswith(b"}\n")
 
 
 def test_a_room_that_is_not_there_is_not_found(endpoint: Endpoint) -> None:
@@ -367,6 +435,9 @@ def test_changing_needs_the_token_and_is_refused_before_the_body_is_read(
         ("/announce", b"null", 422),
         ("/announce", {}, 422),
         ("/announce", {"text": ""}, 422),
+        ("/announce", {"text": " \t\u3000"}, 422),
+        ("/rooms/lobby/messages", {"from": "ci", "text": " "}, 422),
+        ("/rooms/lobby/messages", {"from": "ci", "text": "x" * 4001}, 422),
         ("/announce", {"text": 1}, 422),
         ("/announce", {"text": "x" * 4001}, 422),
         ("/announce", {"text": "x", "rom": "lobby"}, 422),
@@ -377,7 +448,7 @@ def test_changing_needs_the_token_and_is_refused_before_the_body_is_read(
         ("/bans", {"kind": "address", "value": "x"}, 409),
         ("/bans", {"kind": "nick", "value": "x", "for_s": -1}, 422),
         ("/bans", b'{"kind": "nick", "value": "x", "for_s": 1e400}', 422),
-        ("/rooms/nowhere/messages", {"from": "ci", "text": "x"}, 409),
+        ("/rooms/nowhere/messages", {"from": "ci", "text": "x"}, 404),
         ("/rooms/lobby/messages", {"from_": "ci", "text": "x"}, 422),
         ("/announce", b'{"text": "x", "room": ' + b"[" * 60000, 422),
     ],

@@ -8,9 +8,12 @@ from contextlib import ExitStack
 from typing import Any, Self
 
 import pytest
+from gevent import socket
 
 from gchat.admin import events_stream
-from gchat.admin.events_stream import MAX_STREAMS
+from gchat.admin.access import Scope
+from gchat.admin.events_stream import MAX_OF_NETWORK, MAX_STREAMS, Streams
+from gchat.admin.values import Problem
 from tests.admin.endpoint import Connection, Endpoint, wait_until
 from tests.admin.fake_operator import READ_TOKEN, TOKEN, FakeOperator
 
@@ -203,3 +206,27 @@ def test_a_server_that_cannot_tell_how_it_is_does_not_leave_a_stream_behind(capl
         with Events(endpoint) as events:
             events.next()
     assert "broken" in caplog.text
+
+
+def test_one_network_cannot_take_all_streams_and_this_machine_can() -> None:
+    streams = Streams(FakeOperator())
+    with ExitStack() as open_streams:
+
+        def opens(peer: str) -> None:
+            sock, _ = pair = socket.socketpair()
+            for end in pair:
+                open_streams.callback(end.close)
+            open_streams.callback(streams.open(sock, Scope.READ, peer).close)
+
+        for number in range(MAX_OF_NETWORK):
+            opens(f"2001:db8::{number}")  # one /64
+        with pytest.raises(Problem, match="Your network has 4 event streams, which is the limit") as refused:
+            opens("2001:db8::ffff")
+        assert refused.value.status == 429
+        opens("2001:db8:0:1::1")
+        opens("192.0.2.1")
+        for _ in range(MAX_STREAMS - MAX_OF_NETWORK - 2):
+            opens("::ffff:127.0.0.1")
+        with pytest.raises(Problem, match="All 16 event streams are in use") as refused:
+            opens("")
+        assert refused.value.status == 503

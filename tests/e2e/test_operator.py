@@ -193,7 +193,7 @@ def test_rooms_with_a_history_are_listed_read_and_spoken_in_after_a_restart(tmp_
         assert operator.asks("POST", "/announce", text="nobody hears it", room="dev") == {"told": 0}
         said = operator.asks("POST", "/rooms/dev/messages", **{"from": "ci", "text": "deploy done"})
         assert said == {"room": "dev", "seq": 2}
-        operator.is_refused(409, "POST", "/rooms/nowhere/messages", **{"from": "ci", "text": "x"})
+        operator.is_refused(404, "POST", "/rooms/nowhere/messages", **{"from": "ci", "text": "x"})
         with RichUser(server, nick="dave", room="dev", replay=9) as dave:
             assert dave.sees("said", seq=2)["from"] == "ci (http)"
             assert operator.asks("GET", "/rooms")["rooms"][0] == dev | {"members": 1, "seq": 2}
@@ -212,8 +212,8 @@ def test_an_announcement_reaches_a_room_or_everybody(server: Server, operator: O
         alice.does_not_see(b"In dev only")
         operator.is_refused(404, "POST", "/announce", text="x", room="nowhere")
         for blank in (" ", "\u200b", "\u2800\u3164"):
-            assert "blank" in operator.is_refused(404, "POST", "/announce", text=blank)
-            assert "blank" in operator.is_refused(409, "POST", "/rooms/lobby/messages", **{"from": "ci", "text": blank})
+            assert "blank" in operator.is_refused(422, "POST", "/announce", text=blank)
+            assert "blank" in operator.is_refused(422, "POST", "/rooms/lobby/messages", **{"from": "ci", "text": blank})
 
 
 def test_a_script_speaks_under_a_name_that_no_user_can_have(server: Server, operator: Operator) -> None:
@@ -425,3 +425,22 @@ def test_nothing_that_is_done_to_it_is_felt_in_the_chat(server: Server, operator
                 thread.join()
     assert said > 50
     assert len(answered) > 100
+
+
+def test_a_reverse_proxy_that_passes_its_own_name_on_reaches_the_page_and_its_actions() -> None:
+    with open_to_the_operator(admin_public_url="https://chat.example/admin") as server:
+        operator = Operator(server)
+        for host in ("chat.example", operator.at):
+            done = subprocess.run(
+                [
+                    *(need("curl"), "-s", "-w", "%{http_code}", "-d", '{"text": "hello"}'),
+                    *("-H", f"Host: {host}", "-H", "Origin: https://chat.example", "-H", "Sec-Fetch-Site: same-origin"),
+                    *("-H", "Content-Type: application/json", "-H", f"Authorization: Bearer {operator.token}"),
+                    f"http://{operator.at}/announce",
+                ],
+                capture_output=True,
+                text=True,
+                check=True,
+                timeout=DEADLINE_S,
+            )
+            assert done.stdout.endswith("200")

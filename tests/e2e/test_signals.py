@@ -89,7 +89,7 @@ def test_sigquit_dumps_the_stacks_of_all_greenlets_and_the_server_goes_on() -> N
     with Server() as server, server.join("alice") as alice, server.join() as bob:
         time.sleep(0.5)  # so that what was made at the start is frozen
         server.process.send_signal(signal.SIGQUIT)
-        greenlets = ("Pump.run", "App._watch", "tidy", "supervise")
+        greenlets = ("Pump.run", "Watch.run", "tidy", "supervise")
         wait_until(lambda: all(greenlet in server.log for greenlet in greenlets), "their stacks are there")
         for place in ("reader.py", "pump.py", "output.py"):
             assert place in server.log

@@ -10,6 +10,7 @@ import socket
 import stat
 import subprocess
 import sys
+import time
 import urllib.request
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
@@ -311,6 +312,28 @@ def test_too_few_descriptors_are_one_line_and_few_a_warning(tmp_path: Path) -> N
     assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] >= 64
 
 
+@pytest.mark.parametrize(("descriptors", "places"), [(64, 1), (128, 64)])
+@pytest.mark.parametrize("admin", [False, True])
+def test_so_few_descriptors_leave_few_places_and_the_warning_says_how_many(
+    descriptors: int, places: int, admin: bool
+) -> None:
+    places = 1 if admin else places
+    limited = ["sh", "-c", f'ulimit -n {descriptors}; exec "$@"', "sh"]
+    with Server(before=limited, environment={"GCHAT_ADMIN_ENABLED": str(admin), "GCHAT_ADMIN_PORT": "0"}) as server:
+        wait_until(lambda: "few connections" in server.log, "the warning")
+        assert (
+            f"WARNING few connections are possible ({places}), because the limit of open files is {descriptors};"
+            in (server.log)
+        )
+        with server.join() as alice, ExitStack() as others:
+            for _ in range(places - 1):
+                others.enter_context(server.join())
+            with server.connect() as late:
+                late.sees("> The server is full")
+            alice.says("/ping still")
+            alice.sees("> pong still")
+
+
 def test_a_path_in_a_directory_that_is_gone_is_one_line(tmp_path: Path) -> None:
     gone = ["sh", "-ec", f'mkdir {tmp_path}/gone; cd {tmp_path}/gone; rmdir {tmp_path}/gone; exec "$@"', "sh"]
     repository = str(Path(__file__).parents[2])
@@ -578,3 +601,42 @@ def test_a_start_that_fails_leaves_no_socket_behind(tmp_path: Path) -> None:
         port = other.getsockname()[1]
         assert "the port is in use" in run(tmp_path, str(path), "--admin", f"127.0.0.1:{port}").stderr
     assert not path.exists()
+
+
+# --- What a start costs ----------------------------------------------------------------------------------------------
+
+
+def test_without_the_admin_endpoint_and_a_file_the_server_loads_nothing_for_them() -> None:
+    code = "import sys, gchat.server.command; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=DEADLINE_S)
+    loaded = set(done.stdout.split())
+    assert "gchat.server.app" in loaded
+    assert not loaded & {"falcon", "gchat.admin.access", "gchat.admin.token", "gchat.journal.copying", "tomllib"}
+    assert not loaded & {"hashlib", "secrets", "difflib", "ssl", "urllib.request"}
+
+
+def test_a_server_without_the_admin_endpoint_is_small(tmp_path: Path) -> None:
+    compiled = {"PYTHONPYCACHEPREFIX": str(tmp_path), "PYTHONDONTWRITEBYTECODE": "", "GEVENT_MONITOR_THREAD_ENABLE": ""}
+    with Server(environment=compiled):  # compiling takes memory, but only once
+        pass
+    with Server(environment=compiled) as server, server.join("alice"):  # by then the tables for nicks are loaded
+        status = Path(f"/proc/{server.pid}/status").read_text()
+        resident = int(status.partition("VmRSS:")[2].split()[0])
+        assert resident <= 33 * 1024, status
+
+
+def test_a_server_whose_users_are_silent_wakes_at_most_five_times_a_second() -> None:
+    quiet = {"GEVENT_MONITOR_THREAD_ENABLE": "", "GCHAT_SERVER_ANNOUNCE_AFTER_S": "1"}
+    with Server(environment=quiet) as server, ExitStack() as users:
+        for number in range(20):
+            users.enter_context(server.join(f"user{number}"))
+        time.sleep(3)  # until everything that these users caused is done
+        before, began = switches(server), time.monotonic()
+        time.sleep(5)
+        assert switches(server) - before <= 5 * (time.monotonic() - began)
+
+
+def switches(server: Server) -> int:
+    """Return how often the threads of a server have slept so far."""
+    statuses = [path.read_text() for path in Path(f"/proc/{server.pid}/task").glob("*/status")]
+    return sum(int(status.partition("\nvoluntary_ctxt_switches:")[2].split()[0]) for status in statuses)

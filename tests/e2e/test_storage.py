@@ -30,8 +30,9 @@ NOBODY = 65534
 #: Another user may not be able to read our program, but once it runs it may be anybody's.
 AS_USER = """
 import encodings.idna, os, sys
-from gchat.server import main
-main._parser().format_help()  # which imports the rest
+import difflib, gchat.journal.copying
+from gchat.server import command, main, window
+command._parser().format_help()  # which imports the rest
 user = int(sys.argv.pop(1))
 os.setgroups([])
 os.setgid(65534)

@@ -12,13 +12,14 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.harness import DEADLINE_S, Server
+from tests.e2e.harness import DEADLINE_S, Server, wait_until
 
 
 class Operator:
     """Sends requests with a server's admin token."""
 
     def __init__(self, server: Server) -> None:
+        wait_until(lambda: "admin page: " in server.log, "the admin endpoint is up")
         found = re.search(r"admin page: http://(\S+)/", server.log)
         assert found
         self.at = found[1]

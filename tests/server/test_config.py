@@ -92,7 +92,10 @@ def test_an_argument_is_stronger_than_the_environment_and_that_than_the_file(tmp
 def test_every_key_can_be_set_in_the_environment() -> None:
     defaults = Config()
     for section, key in KEYS:
-        value = str(getattr(getattr(defaults, section), key)) or {"mode": "0660"}.get(key, "text")
+        value = str(getattr(getattr(defaults, section), key)) or {
+            "mode": "0660",
+            "public_url": "https://chat.example",
+        }.get(key, "text")
         name = f"GCHAT_{section}_{key}".upper()
         config = load(None, {name: value}, {})
         assert str(getattr(getattr(config, section), key)) == value
@@ -313,6 +316,19 @@ def test_each_key_has_a_description_and_a_default_within_its_bounds(section: str
     assert any(meta.description for meta in metas)
     value = getattr(getattr(Config(), section), key)
     assert msgspec.convert(value, hint) == value
+
+
+@pytest.mark.parametrize("url", ["", "https://chat.example", "http://[::1]:8080/a/b", "https://chat.example:8443/"])
+def test_a_public_url_is_taken_as_it_is(url: str) -> None:
+    assert load(None, {"GCHAT_ADMIN_PUBLIC_URL": url}, {}).admin.public_url == url
+
+
+@pytest.mark.parametrize(
+    "url", ["chat.example", "ftp://chat.example", "https://", "https://a@b", "https://a/?b", "//a"]
+)
+def test_what_is_no_url_is_refused_with_an_example(url: str) -> None:
+    with pytest.raises(ConfigError, match="expected a URL such as"):
+        load(None, {"GCHAT_ADMIN_PUBLIC_URL": url}, {})
 
 
 def test_the_rates_of_a_network_follow_those_of_a_user() -> None:
