@@ -42,6 +42,9 @@ _LETTER_LIKE = (0, 7, 9)
 #: Punctuation that keyboards and phones put in place of what is meant.
 _SAME = {**dict.fromkeys("‘’ʼ´`", "'"), **dict.fromkeys("‐‑‒–—―−", "-")}
 
+#: What a sentence has around its words; a query has it by habit.
+_AROUND = ".,;:!?…()[]{}<>¿¡。、，！？"
+
 _IGNORED = frozenset('*"“”„«»')
 
 
@@ -117,7 +120,7 @@ def _wanted(text: str) -> list[tuple[tuple[str, ...], bool]]:
 
     Raises TooMuch.
     """
-    words = [(word, tuple(tokens(word))) for word in text.split()]
+    words = [(word, tuple(tokens(word.strip(_AROUND)) or tokens(word))) for word in text.split()]
     wanted = dict.fromkeys(
         (phrase, word.endswith("*") and len(phrase[-1]) >= MIN_BEGINNING) for word, phrase in words if phrase
     )

@@ -335,3 +335,11 @@ def test_a_tower_of_marks_is_prepared_as_fast_as_other_text() -> None:
     for one, other in (("\u0301", "\u0323"), ("\u302e", "\U0001d165")):
         assert took_s("a" + one * 50_000 + other * 50_000) < 100 * usual_s, "normalized as it is: half a minute"
     assert prepared("a" + "\u0301" * 50) == prepared("á")
+
+
+@pytest.mark.parametrize("query", ["deploy.", "deploy!", "(deploy)", "deploy, done?", "¿deploy?"])
+def test_the_punctuation_of_a_sentence_around_a_word_is_not_searched(query: str) -> None:
+    record = Record(1, 0.0, Said("alice", ("deploy done",)))
+
+    assert list(matching([record], query, lambda: False))
+    assert not list(matching([record], "deploy+", lambda: False))
