@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import gevent
 from gevent.event import Event
-from gevent.hub import get_hub
+from gevent.threadpool import ThreadPool
 
 from gchat.chat.effects import CloseReason
 from gchat.chat.limits import Allowance, Limits, Network
@@ -76,6 +76,9 @@ class App:
         self.pump = Pump(self.journal, config.limits.room_log_bytes, self._shown, self._opened, self._arrived)
         self._listener = Listener(self._socket, self._door.serve, self._door.refusal)
         self.operating = Operating(self)
+        # A native thread for what is loaded when the server listens; started now, because later there may be none.
+        self._loader = ThreadPool(1)
+        self._loader.apply(int)
         self._recover()
         self._window = self._make_window() if config.admin.enabled else None
 
@@ -128,9 +131,9 @@ class App:
             if self._other_history:
                 other = {"path": self._other_history}
                 logger.warning("this is a new history; to continue that of another address, use --db %(path)s", other)
-        gevent.spawn(get_hub().threadpool.apply, text.load_tables)  # on a native thread: the first /nick needs them
+        gevent.spawn(self._loader.apply, text.load_tables)  # the first /nick needs them
         if self._window is not None:
-            self._window.start(self.operating)
+            self._window.start(self.operating, self._loader)
             logger.info("admin page: %(url)s", {"url": self._window.url})
         self.stopping.wait()
         self._drain()

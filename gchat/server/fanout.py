@@ -143,7 +143,7 @@ class FanOut:
                 yield from self._send(log, offer)
             except Exception:
                 self._counts.crashes += 1
-                logger.exception("sending to room %s crashed; its readers are served one by one", room)
+                logger.exception("sending to room %(room)s crashed; its readers are served one by one", {"room": room})
                 yield from self._flush_aside(log)
             self._counts.fan_out_s.observe(time.monotonic() - began)
             if self._sent is not None:

@@ -56,7 +56,8 @@ class Guard:
             kind = (part, type(error))
             if kind not in self._logged:
                 self._logged.add(kind)
-                logger.exception("%s crashed; the server goes on and will not log this again", part)
+                crashed = {"part": part}
+                logger.exception("%(part)s crashed; the server goes on and will not log this again", crashed)
             return None
 
 

@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 import gevent
-from gevent.hub import get_hub
+from gevent.threadpool import ThreadPool
 
 from gchat.admin.operator import Operator
 from gchat.admin.token import TokenError, load_or_make
@@ -35,7 +35,6 @@ class Window:
 
     def __init__(self, section: AdminSection, place: Place, token_path: str) -> None:
         self._section = section
-        get_hub().threadpool.apply(int)  # which starts the thread that start() needs: later there may be none to be had
         check_reach(section, place)
         self._token = self._load_token(token_path)
         self._read_token = self._load_read_token(section.read_token_file) if section.read_token_file else Secret()
@@ -51,20 +50,20 @@ class Window:
         name = self.socket.getsockname()
         return name if isinstance(name, str) else f"http://{spelled(name[0], name[1])}/"
 
-    def start(self, operator: Operator) -> None:
-        """Begin to answer, in a moment: until then requests wait in the kernel."""
-        self._starting = gevent.spawn(self._try_to_start, operator)
+    def start(self, operator: Operator, loader: ThreadPool) -> None:
+        """Begin to answer, when `loader` has loaded what answers: until then requests wait in the kernel."""
+        self._starting = gevent.spawn(self._try_to_start, operator, loader)
 
-    def _try_to_start(self, operator: Operator) -> None:
+    def _try_to_start(self, operator: Operator, loader: ThreadPool) -> None:
         try:
-            self._start(operator)
+            self._start(operator, loader)
         except Exception as error:  # the chat goes on without it
             log_fault("cannot start the admin endpoint", error)
 
-    def _start(self, operator: Operator) -> None:
+    def _start(self, operator: Operator, loader: ThreadPool) -> None:
         # This takes half as long as the rest of the start, and on a native thread it holds nobody up.
         for module in ("gchat.admin.app", "gchat.admin.server"):
-            get_hub().threadpool.apply(import_module, (module,))
+            loader.apply(import_module, (module,))
         from gchat.admin.access import Access  # noqa: PLC0415
         from gchat.admin.app import make_app  # noqa: PLC0415
         from gchat.admin.server import AdminServer  # noqa: PLC0415

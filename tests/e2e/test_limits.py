@@ -270,7 +270,7 @@ def test_a_private_message_that_is_refused_does_not_redirect_a_reply() -> None:
                 break
         shown = id_
         alice.says("/msg bob you there?")
-        alice.sees("> Not sent: bob does not read")
+        alice.sees("> Not sent: bob is not reading")
         for _ in range(shown):
             bob.sees("[mallory -> you]")
 

@@ -125,7 +125,7 @@ def test_the_upkeep_of_the_history_goes_on_after_an_error(
         wait_until(lambda: len(asked) >= 3, "it goes on")
     finally:
         running.kill()
-    assert [record.getMessage().partition(" crashed")[0] for record in caplog.records] == ["upkeep of the history"]
+    assert [record.getMessage().partition(" crashed")[0] for record in caplog.records] == ["maintenance of the history"]
 
 
 def test_a_guard_returns_what_its_function_returns() -> None:
