@@ -17,6 +17,7 @@ from gevent.event import Event
 from gchat.client.conversation import Lost
 from gchat.client.inbox import Inbox, TimedOut
 from gchat.client.ownership import Ownership, Unacknowledged
+from gchat.command import split_address
 from gchat.protocol.errors import GchatError
 
 NoticeT = TypeVar("NoticeT")
@@ -154,6 +155,9 @@ class Keeper(Generic[NoticeT]):
     close_s = 60.0
 
     def __init__(self, host: str, port: int, *, listen: bool = True) -> None:
+        name, number = split_address(host)
+        if number and number.isdecimal():
+            host, port = name, int(number)
         self.address = spelled(host, port)
         self.ownership = Ownership()
         self.failure: ConnectFailed | None = None  # why the server has refused for good

@@ -196,9 +196,9 @@ def connect(
 ) -> Link:
     """Return a link to a server, to be used with `with`, or to be closed.
 
-    `host` may be a Unix socket's path, with a slash in it. `replay` is how many old messages are told if there is no
-    `after`: none for a bot, or it would answer them; None is as many as the server likes. With `listen=False` nothing
-    is kept to be iterated, for a program that only speaks.
+    `host` may be HOST:PORT, or a Unix socket's path, with a slash in it. `replay` is how many old messages are told if
+    there is no `after`: none for a bot, or it would answer them; None is as many as the server likes. With
+    `listen=False` nothing is kept to be iterated, for a program that only speaks.
 
     Coming back: `token` and `after` are an earlier link's `token` and `place`: they bring back its nick, and what was
     missed. A `token_file` keeps the token, a `place_file` the place: a program that is started again, even after it was

@@ -966,3 +966,10 @@ def test_the_second_address_of_a_name_is_tried_too(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
 
     dial("two.example", 1).close()
+
+
+def test_a_host_may_have_its_port_with_it(server: FakeServer) -> None:
+    with connect(f"127.0.0.1:{server.port}", nick="alice") as chat:
+        assert chat.address == f"127.0.0.1:{server.port}"
+    with pytest.raises(ConnectFailed, match=r"cannot connect to \[::1\]:1: "):
+        connect("[::1]:1")
