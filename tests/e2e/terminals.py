@@ -13,7 +13,10 @@ COMMAND = [sys.executable, "-m", "gchat.client.main"]
 
 
 class Terminal(Screen):
-    """gchat-client in a terminal of tmux, started by a shell that says how it ended and how it left the terminal."""
+    """gchat-client in a terminal of tmux, started by a shell that says how it ended and how it left the terminal.
+
+    The shell outlives Ctrl+C, because a test may hold that key down for longer than the client lives.
+    """
 
     def __init__(
         self, directory: Path, server: Server, *arguments: str, room: str = "lobby", **environment: str
@@ -21,8 +24,8 @@ class Terminal(Screen):
         self._room = room
         self._directory = directory
         client = shlex.join([*COMMAND, server.host, str(server.port), *arguments])
-        script = f"stty -a > before; (echo $BASHPID > pid; exec {client}); echo code $?; "
-        script += "stty -a > after.new; mv after.new after; exec sleep 1000"
+        script = f"trap : INT; stty -a > before; (echo $BASHPID > pid; exec {client}); echo code $?; "
+        script += "stty -a > after.new; mv after.new after; while :; do sleep 1000; done"
         environment = {"HOME": str(directory), "PYTHONPATH": str(Path(__file__).parents[2]), **environment}
         super().__init__(directory, "bash", "-c", script, environment=environment)
 
