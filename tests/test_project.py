@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from gchat.protocol.slash import SLASHES
+from gchat.dialects.slash import SLASHES
 from gchat.server.config import Config, dump, load
 
 TOP = Path(__file__).parent.parent

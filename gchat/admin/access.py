@@ -17,7 +17,7 @@ from ipaddress import IPv6Address, ip_address
 
 from msgspec import Struct
 
-from gchat.admin.values import JSON, Problem
+from gchat.admin.responses import JSON, Problem
 from gchat.chat.limits import network_of
 
 #: The names of this machine for its own programs.

@@ -17,7 +17,7 @@ from prometheus_client.core import (
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
-from gchat.admin.operator import Histogram, Measures, Operator
+from gchat.admin.backend import Histogram, Measures, Operator
 
 _COUNTERS = {
     "connections_opened": ("gchat_connections_opened", "Connections accepted since the start."),

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Struct
 
 from gchat.admin.access import Scope
-from gchat.admin.operator import Joined, Message, UserInfo
+from gchat.admin.backend import Joined, Message, UserInfo
 
 Seen = TypeVar("Seen", bound=Struct)
 

@@ -11,8 +11,8 @@ from enum import StrEnum
 from msgspec import Struct
 
 from gchat.chat.session import Seat
-from gchat.protocol.events import Announced, Answer, Joined, Message, Presence, Ready, Welcome
-from gchat.protocol.wire import After
+from gchat.model.events import Announced, Answer, Joined, Message, Presence, Ready, Welcome
+from gchat.model.hello import ResumePoint
 
 
 class CloseReason(StrEnum):
@@ -107,7 +107,7 @@ class Enter(Struct, frozen=True, gc=False):
     room: str
     greeting: Welcome | Joined
     replay: int = 0
-    after: After | None = None
+    after: ResumePoint | None = None
     ready: Ready | None = None
 
 

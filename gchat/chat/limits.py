@@ -8,7 +8,7 @@ from itertools import islice
 
 from msgspec import Struct, structs
 
-from gchat.protocol.events import Slowed
+from gchat.model.events import Slowed
 
 
 class Rates(Struct, frozen=True):

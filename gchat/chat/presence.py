@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from msgspec import structs
 
-from gchat.protocol.events import Crowd, Entered, Left, Presence, Renamed
+from gchat.model.events import Crowd, Entered, Left, Presence, Renamed
 
 #: Presence lines times members, per second, in each room.
 MAX_DELIVERIES_PER_S = 1000

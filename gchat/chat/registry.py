@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from itertools import count
 
-from gchat.chat import away, verbs
-from gchat.chat.away import Away
+from gchat.chat import disconnected, handlers
 from gchat.chat.bans import Bans
+from gchat.chat.disconnected import Away
 from gchat.chat.effects import (
     MAY_RESUME,
     Announce,
@@ -25,13 +25,13 @@ from gchat.chat.effects import (
     Remembered,
 )
 from gchat.chat.limits import Limits, Network
-from gchat.chat.names import Names
+from gchat.chat.nicks import Names
 from gchat.chat.room import Room, Rooms
 from gchat.chat.session import Session
-from gchat.protocol import text
-from gchat.protocol.commands import Command
-from gchat.protocol.errors import Code, Refusal
-from gchat.protocol.events import (
+from gchat.model import names
+from gchat.model.commands import Command
+from gchat.model.errors import Code, Refusal
+from gchat.model.events import (
     Closing,
     Entered,
     Joined,
@@ -44,7 +44,7 @@ from gchat.protocol.events import (
     TopicIs,
     Welcome,
 )
-from gchat.protocol.wire import After, Opening
+from gchat.model.hello import Hello, ResumePoint
 
 #: Where everybody begins.
 LOBBY = "lobby"
@@ -86,7 +86,7 @@ class Registry:
     def connect(
         self,
         address: str,
-        opening: Opening | None = None,
+        opening: Hello | None = None,
         token: str = "",
         *,
         attempt: int = 0,
@@ -110,7 +110,7 @@ class Registry:
             effects += self._appear(session)
         return session, effects
 
-    def open(self, session: Session, opening: Opening, token: str, *, has_ended: bool = False) -> list[Effect]:
+    def open(self, session: Session, opening: Hello, token: str, *, has_ended: bool = False) -> list[Effect]:
         """Let a user speak the rich dialect: a new one, or one that was greeted in plain and has said nothing.
 
         `token` is a new secret, for an opening without one; a user with another session's token takes that over. The
@@ -199,7 +199,7 @@ class Registry:
             return []
         appeared = [] if session.is_announced else self._appear(session)
         try:
-            return appeared + verbs.HANDLERS[type(command)](self, session, command, now)
+            return appeared + handlers.HANDLERS[type(command)](self, session, command, now)
         except Refusal as refusal:
             return [*appeared, refused(session, refusal, getattr(command, "id", ""))]
 
@@ -255,7 +255,7 @@ class Registry:
             room.members.clear()
         return effects
 
-    def move(self, session: Session, name: str, after: After | None = None, id_: str = "") -> list[Effect]:
+    def move(self, session: Session, name: str, after: ResumePoint | None = None, id_: str = "") -> list[Effect]:
         """Take the user into the room called `name`, which is made if need be. Raises Refusal."""
         if name == session.room.name:
             raise Refusal(Code.BAD_COMMAND, f"You are already in {name}")
@@ -276,8 +276,8 @@ class Registry:
 
     def restore(self, remembered: Mapping[str, Remembered], now: float) -> None:
         """Let the users who were here when the server ended be away, by lineage; `now` is as in disconnect()."""
-        for lineage, user in list(remembered.items())[: away.MAX_AWAY]:
-            keys = text.name_keys(user.name) if user.has_nick else frozenset((user.name,))
+        for lineage, user in list(remembered.items())[: disconnected.MAX_AWAY]:
+            keys = names.name_keys(user.name) if user.has_nick else frozenset((user.name,))
             if not self._names.are_free(keys):
                 continue
             if user.room not in self.rooms and len(self.rooms) < self.limits.max_rooms:
@@ -309,7 +309,7 @@ class Registry:
             self._names.give(session, old.name, old.keys)
         return [*self._seat(session), *_closed(old, CloseReason.REPLACED, REPLACED)]
 
-    def _grant(self, session: Session, opening: Opening) -> tuple[Room, list[Effect], bool]:
+    def _grant(self, session: Session, opening: Hello) -> tuple[Room, list[Effect], bool]:
         """Give the user the nick that an opening asks for.
 
         Return the room that it asks for, what is refused, and whether it is that room.
@@ -322,7 +322,7 @@ class Registry:
             effects.append(refused(session, refusal))
         try:
             if opening.room:
-                room, forgotten = self.rooms.open(text.room(opening.room), session, self.limits)
+                room, forgotten = self.rooms.open(names.room(opening.room), session, self.limits)
                 effects += forgotten
         except Refusal as refusal:
             effects.append(refused(session, refusal))
@@ -350,7 +350,7 @@ class Registry:
         self,
         session: Session,
         greeting: Welcome | Joined,
-        after: After | None,
+        after: ResumePoint | None,
         replay: int | None,
         ready: Ready | None,
     ) -> Effect:

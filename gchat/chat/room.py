@@ -5,7 +5,7 @@ from __future__ import annotations
 from gchat.chat.effects import Effect, Forget
 from gchat.chat.limits import Limits
 from gchat.chat.session import Session
-from gchat.protocol.errors import Code, Refusal
+from gchat.model.errors import Code, Refusal
 
 
 class Room:

@@ -27,15 +27,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from gchat.client.conversation import Back, Conversation, Delivered, Lost, NewLog, Notice, Sent
     from gchat.client.inbox import TimedOut
-    from gchat.client.keeper import ConnectFailed, LinkClosed
     from gchat.client.link import Link, connect
     from gchat.client.ownership import LinkMisused, Unacknowledged
     from gchat.client.plain_link import PlainLink
+    from gchat.client.reconnect import ConnectFailed, LinkClosed
     from gchat.client.token_file import TokenFile
-    from gchat.protocol.errors import GchatError, LineTooLong
-    from gchat.protocol.wire import (
+    from gchat.dialects.rich_json import (
         Acted,
-        After,
         Announced,
         Closing,
         Entered,
@@ -56,10 +54,11 @@ if TYPE_CHECKING:
         Users,
         Welcome,
     )
+    from gchat.model.errors import GchatError, LineTooLong
+    from gchat.model.hello import ResumePoint
 
 __all__ = [
     "Acted",
-    "After",
     "Announced",
     "Back",
     "Closing",
@@ -85,6 +84,7 @@ __all__ = [
     "PlainLink",
     "Refused",
     "Renamed",
+    "ResumePoint",
     "RoomList",
     "Said",
     "Sent",
@@ -102,13 +102,14 @@ __all__ = [
 _MODULES = (
     "gchat.client.conversation",
     "gchat.client.inbox",
-    "gchat.client.keeper",
+    "gchat.client.reconnect",
     "gchat.client.link",
     "gchat.client.ownership",
     "gchat.client.plain_link",
     "gchat.client.token_file",
-    "gchat.protocol.errors",
-    "gchat.protocol.wire",
+    "gchat.model.errors",
+    "gchat.model.hello",
+    "gchat.dialects.rich_json",
 )
 
 

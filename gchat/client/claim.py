@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from gchat.protocol import wire
-from gchat.protocol.errors import Code
+from gchat.dialects import rich_json
+from gchat.model.errors import Code
 
 #: alice-2, alice-3 and so on are tried up to this number.
 MAX_SUFFIX = 99
@@ -38,12 +38,12 @@ class Claim:
         """Know which nick the server has given."""
         self.is_owed = not _is_same(self.nick, nick)
 
-    def missing(self, nick: str, room: str) -> wire.Nick | wire.Join | None:
+    def missing(self, nick: str, room: str) -> rich_json.Nick | rich_json.Join | None:
         """Return what to ask for now, being called `nick` in `room`; None if everything is granted."""
         if not _is_same(self.nick, nick):
-            return wire.Nick(nick=self.nick)
+            return rich_json.Nick(nick=self.nick)
         if not _is_same(self.room, room):
-            return wire.Join(room=self.room)
+            return rich_json.Join(room=self.room)
         self.was_granted = True
         return None
 
@@ -53,13 +53,13 @@ class Claim:
             self._stem = nick
         self.nick, self.is_owed = nick, False
 
-    def refused(self, refusal: wire.Refused) -> wire.Nick | None:
+    def refused(self, refusal: rich_json.Refused) -> rich_json.Nick | None:
         """Take the refusal of what was asked for; return what to ask for instead."""
         is_taken = refusal.code == Code.NAME_TAKEN
         if is_taken and self._suffix and self._number < MAX_SUFFIX:
             self._number += 1
             self.nick = f"{self._stem}-{self._number}"
-            return wire.Nick(nick=self.nick)
+            return rich_json.Nick(nick=self.nick)
         self.is_owed = is_taken
         self.nick = self._stem
         if self._strict:
@@ -70,6 +70,6 @@ class Claim:
 def _is_same(wanted: str, given: str) -> bool:
     if not wanted or wanted == given:
         return True
-    from gchat.protocol.text import folded  # noqa: PLC0415  # Unicode's tables: most clients never need them
+    from gchat.model.names import folded  # noqa: PLC0415  # Unicode's tables: most clients never need them
 
     return folded(wanted.removeprefix("#")) == folded(given)

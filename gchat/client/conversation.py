@@ -18,9 +18,10 @@ from itertools import count
 from msgspec import Struct, structs
 
 from gchat.client.claim import Claim
-from gchat.protocol import wire
-from gchat.protocol.errors import LineTooLong
-from gchat.protocol.wire import After, AnyRequest
+from gchat.dialects import rich_json
+from gchat.dialects.rich_json import AnyRequest
+from gchat.model.errors import LineTooLong
+from gchat.model.hello import Hello, ResumePoint
 
 #: The limit of a server that has not told its own yet.
 USUAL_LINE_BYTES = 8192
@@ -66,27 +67,27 @@ class NewLog(Struct, frozen=True):
 
 #: What a user is told: the server's events, without Ack, and what the conversation makes of them.
 Notice = (
-    wire.Welcome
-    | wire.Joined
-    | wire.Live
-    | wire.Said
-    | wire.Acted
-    | wire.TopicSet
-    | wire.Told
-    | wire.Entered
-    | wire.Left
-    | wire.Renamed
-    | wire.Announced
-    | wire.Named
-    | wire.Refused
-    | wire.Slowed
-    | wire.Gap
-    | wire.Users
-    | wire.RoomList
-    | wire.Page
-    | wire.Found
-    | wire.Pong
-    | wire.Closing
+    rich_json.Welcome
+    | rich_json.Joined
+    | rich_json.Live
+    | rich_json.Said
+    | rich_json.Acted
+    | rich_json.TopicSet
+    | rich_json.Told
+    | rich_json.Entered
+    | rich_json.Left
+    | rich_json.Renamed
+    | rich_json.Announced
+    | rich_json.Named
+    | rich_json.Refused
+    | rich_json.Slowed
+    | rich_json.Gap
+    | rich_json.Users
+    | rich_json.RoomList
+    | rich_json.Page
+    | rich_json.Found
+    | rich_json.Pong
+    | rich_json.Closing
     | Sent
     | Delivered
     | Lost
@@ -94,7 +95,7 @@ Notice = (
     | NewLog
 )
 
-_Numbered = wire.Said | wire.Acted | wire.TopicSet | Sent
+_Numbered = rich_json.Said | rich_json.Acted | rich_json.TopicSet | Sent
 
 
 class Conversation:
@@ -110,7 +111,7 @@ class Conversation:
         nick: str = "",
         room: str = "",
         token: str = "",
-        after: After | None = None,
+        after: ResumePoint | None = None,
         replay: int | None = None,
         strict: bool = False,
         suffix: bool = False,
@@ -130,15 +131,15 @@ class Conversation:
         self._claim = Claim(nick, strict=strict, suffix=suffix)
         self._replay = replay
         self._placed = after is not None  # whether `seq` is known: whether a number after it can be missing
-        self._places: dict[str, After] = {}  # the place in each room that was left
+        self._places: dict[str, ResumePoint] = {}  # the place in each room that was left
         self._told: dict[str, list[int]] = {}  # numbers at which pending ids were Said: one is ours, if any
         self._unsent: list[AnyRequest] = []
         self._was_lost = False
 
     @property
-    def position(self) -> After | None:
+    def position(self) -> ResumePoint | None:
         """The place in the room up to which everything was seen; None before there is one."""
-        return After(self.epoch, self.seq) if self._placed else None
+        return ResumePoint(self.epoch, self.seq) if self._placed else None
 
     @property
     def denied(self) -> str:
@@ -152,10 +153,10 @@ class Conversation:
 
     # --- Connections -----------------------------------------------------------------------------------------------
 
-    def opening(self) -> wire.Opening:
+    def opening(self) -> Hello:
         """Return what a new connection begins with."""
         self._claim.opens(self.room)
-        return wire.Opening(
+        return Hello(
             nick=self._claim.nick,
             room=self.room,
             token=self.token or None,
@@ -178,7 +179,7 @@ class Conversation:
     def remind(self) -> None:
         """Ask again for the nick, if it was taken."""
         if self.connected and self._claim.is_owed and not self._claim.id:
-            self._ask_for(wire.Nick(nick=self._claim.nick))
+            self._ask_for(rich_json.Nick(nick=self._claim.nick))
 
     # --- Requests --------------------------------------------------------------------------------------------------
 
@@ -192,9 +193,9 @@ class Conversation:
             raise LineTooLong(limit)
         id_ = self._new_id()
         request = structs.replace(request, id=id_)
-        if isinstance(request, wire.Join) and request.after is None:
+        if isinstance(request, rich_json.Join) and request.after is None:
             request = structs.replace(request, after=self._places.get(_room(request.room)))
-        if not isinstance(request, wire.Ping | wire.Quit):  # these mean this connection, and no other
+        if not isinstance(request, rich_json.Ping | rich_json.Quit):  # these mean this connection, and no other
             self.pending[id_] = request
         if self.connected:
             self._unsent.append(request)
@@ -202,59 +203,59 @@ class Conversation:
 
     def say(self, text: str) -> str:
         """Say something in the room."""
-        return self.ask(wire.Say(text=text))
+        return self.ask(rich_json.Say(text=text))
 
     def act(self, text: str) -> str:
         """Say what you do."""
-        return self.ask(wire.Act(text=text))
+        return self.ask(rich_json.Act(text=text))
 
     def tell(self, to: str, text: str) -> str:
         """Say something to one user only."""
-        return self.ask(wire.Tell(to=to, text=text))
+        return self.ask(rich_json.Tell(to=to, text=text))
 
     # --- Events ----------------------------------------------------------------------------------------------------
 
-    def hears(self, event: wire.AnyEvent) -> list[Notice]:
+    def hears(self, event: rich_json.AnyEvent) -> list[Notice]:
         """Take in what the server tells, and return what the user is to be told, in order."""
         match event:
-            case wire.Refused():
+            case rich_json.Refused():
                 return self._refused(event)
-            case wire.Said() | wire.Acted():
+            case rich_json.Said() | rich_json.Acted():
                 return self._numbered(event)
-            case wire.TopicSet() if event.seq:
+            case rich_json.TopicSet() if event.seq:
                 return self._numbered(event)
-            case wire.Ack():
+            case rich_json.Ack():
                 return self._acked(event)
-            case wire.Entered() | wire.Left() | wire.Renamed():
+            case rich_json.Entered() | rich_json.Left() | rich_json.Renamed():
                 return self._presence(event)
-            case wire.Welcome():
+            case rich_json.Welcome():
                 return self._welcomed(event)
-            case wire.Joined():
+            case rich_json.Joined():
                 return self._joined(event)
-            case wire.Live():
+            case rich_json.Live():
                 return self._goes_live(event)
-            case wire.Gap():
+            case rich_json.Gap():
                 return self._skip(event.room, event.range_from, event.range_to)
-            case wire.Named():
+            case rich_json.Named():
                 self._named(event)
-            case wire.Users() | wire.RoomList() | wire.Page() | wire.TopicSet():
+            case rich_json.Users() | rich_json.RoomList() | rich_json.Page() | rich_json.TopicSet():
                 self._answered(event)
         return [event]
 
-    def _answered(self, event: wire.Users | wire.RoomList | wire.Page | wire.TopicSet) -> None:
+    def _answered(self, event: rich_json.Users | rich_json.RoomList | rich_json.Page | rich_json.TopicSet) -> None:
         self._end(event.id)
-        if isinstance(event, wire.Users):
+        if isinstance(event, rich_json.Users):
             self.online = event.total
             self.members = set(event.users[:MAX_MEMBERS])
 
-    def _welcomed(self, event: wire.Welcome) -> list[Notice]:
+    def _welcomed(self, event: rich_json.Welcome) -> list[Notice]:
         self.token, self.nick, self.online, self.limits = event.token, event.nick, event.online, event.limits
         self._claim.welcomed(event.nick)
         back: list[Notice] = [Back()] if self._was_lost else []
         self._was_lost = False
         return [*back, event, *self._enter(event.room, event.epoch, event.seq)]
 
-    def _joined(self, event: wire.Joined) -> list[Notice]:
+    def _joined(self, event: rich_json.Joined) -> list[Notice]:
         self._end(event.id)
         self.online = event.online
         if event.id == self._claim.id:
@@ -275,7 +276,7 @@ class Conversation:
         self.members.clear()
         return [NewLog(room)] if is_new else []
 
-    def _goes_live(self, event: wire.Live) -> list[Notice]:
+    def _goes_live(self, event: rich_json.Live) -> list[Notice]:
         if event.room != self.room:
             return []
         missing = self._skip(event.room, self.seq + 1, event.seq) if self._placed else []
@@ -299,11 +300,11 @@ class Conversation:
         self.connected = True
         self._unsent += self.pending.values()
 
-    def _ask_for(self, request: wire.Nick | wire.Join) -> None:
+    def _ask_for(self, request: rich_json.Nick | rich_json.Join) -> None:
         self._claim.id = self._new_id()
         self._unsent.append(structs.replace(request, id=self._claim.id))
 
-    def _named(self, event: wire.Named) -> None:
+    def _named(self, event: rich_json.Named) -> None:
         self._claim.named(event.nick, event.id)
         self._end(event.id)
         self.nick = event.nick
@@ -312,7 +313,7 @@ class Conversation:
             if not self.connected:
                 self._begin()
 
-    def _refused(self, event: wire.Refused) -> list[Notice]:
+    def _refused(self, event: rich_json.Refused) -> list[Notice]:
         if self._claim.is_first and not event.id:
             return []  # of the opening's nick or room, which is asked for again
         if not event.id or event.id != self._claim.id:
@@ -344,17 +345,19 @@ class Conversation:
         if self._placed:
             first = self.seq + 1
         self.seq, self._placed = last, True
-        return [wire.Gap(room=room, range_from=first, range_to=last)]
+        return [rich_json.Gap(room=room, range_from=first, range_to=last)]
 
-    def _acked(self, ack: wire.Ack) -> list[Notice]:
+    def _acked(self, ack: rich_json.Ack) -> list[Notice]:
         told = self._told.get(ack.id, [])
         request = self._end(ack.id)
         match request:
-            case wire.Say() | wire.Act():
-                own: _Numbered = Sent(ack.id, ack.room, ack.seq, request.text, isinstance(request, wire.Act))
-            case wire.Topic():
-                own = wire.TopicSet(room=ack.room, text=request.text or "", from_=self.nick, seq=ack.seq, id=ack.id)
-            case wire.Tell():
+            case rich_json.Say() | rich_json.Act():
+                own: _Numbered = Sent(ack.id, ack.room, ack.seq, request.text, isinstance(request, rich_json.Act))
+            case rich_json.Topic():
+                own = rich_json.TopicSet(
+                    room=ack.room, text=request.text or "", from_=self.nick, seq=ack.seq, id=ack.id
+                )
+            case rich_json.Tell():
                 return [Delivered(ack.id, request.to, request.text)]
             case _:  # nothing known here; if it had a number, that will be missing, and a Gap says so
                 return []
@@ -365,17 +368,17 @@ class Conversation:
 
     # --- The rest ----------------------------------------------------------------------------------------------------
 
-    def _presence(self, event: wire.Entered | wire.Left | wire.Renamed) -> list[Notice]:
+    def _presence(self, event: rich_json.Entered | rich_json.Left | rich_json.Renamed) -> list[Notice]:
         if event.room != self.room:
             return []
-        if not isinstance(event, wire.Entered):
+        if not isinstance(event, rich_json.Entered):
             self.members.discard(event.who)
             if event.who in ("", self._claim.nick):  # "": many at once, without their names
                 self.remind()
-        name = event.nick if isinstance(event, wire.Renamed) else event.who
-        if name and not isinstance(event, wire.Left) and len(self.members) < MAX_MEMBERS:
+        name = event.nick if isinstance(event, rich_json.Renamed) else event.who
+        if name and not isinstance(event, rich_json.Left) and len(self.members) < MAX_MEMBERS:
             self.members.add(name)
-        if not isinstance(event, wire.Renamed):
+        if not isinstance(event, rich_json.Renamed):
             self.online = event.online
         return [event]
 

@@ -11,14 +11,14 @@ from gevent import socket
 from gevent.event import Event
 
 from gchat.client.conversation import Conversation, Notice
-from gchat.client.greeting import may_be_line_chat, shown
-from gchat.client.keeper import READ_BYTES, ConnectFailed, Keeper, NotGranted, raw
+from gchat.client.foreign_server import may_be_line_chat, shown
 from gchat.client.place import Place
 from gchat.client.place_file import PlaceFile
+from gchat.client.reconnect import READ_BYTES, ConnectFailed, Keeper, NotGranted, raw
 from gchat.client.token_file import TokenFile
-from gchat.protocol import wire
-from gchat.protocol.errors import LineEndless, LineTooLong
-from gchat.protocol.framing import LineDecoder
+from gchat.dialects import rich_json
+from gchat.dialects.lines import LineDecoder
+from gchat.model.errors import LineEndless, LineTooLong
 
 #: A line of the server: its longest is a page of history, 100 messages of 8 KiB, and what JSON makes of them.
 MAX_LINE_BYTES = 8 * 1024 * 1024
@@ -35,7 +35,7 @@ FOR_GOOD = ("quit", "kicked", "banned")
 MAX_PLAIN = 50
 
 #: What others would have seen.
-SPOKEN = (wire.Say, wire.Act, wire.Tell, wire.Topic)
+SPOKEN = (rich_json.Say, rich_json.Act, rich_json.Tell, rich_json.Topic)
 
 #: Lines heard at once.
 LINES_AT_ONCE = 512
@@ -63,7 +63,7 @@ class Exchange(Keeper[Notice]):
         super().__init__(host, port, listen=listen)
         self.conversation = conversation
         self.lag_s: float | None = None  # how long the last ping took
-        self.refused: wire.Refused | None = None  # the last refusal
+        self.refused: rich_json.Refused | None = None  # the last refusal
         self._untold: dict[str, str] = {}  # refusals of what was said, by id, until the iteration tells them
         self._token_file = token_file
         self._place_file = place_file
@@ -91,7 +91,7 @@ class Exchange(Keeper[Notice]):
         self._decoder = LineDecoder(MAX_LINE_BYTES)
         self._plain = []
         self._why = ""
-        opening = wire.opening_line(self.conversation.opening())
+        opening = rich_json.opening_line(self.conversation.opening())
         with suppress(OSError):  # it may have said why, and closed, without hearing us
             sock.sendall(opening)
         while (event := self._next_answer()) is None:
@@ -104,15 +104,15 @@ class Exchange(Keeper[Notice]):
             if not data:
                 raise ConnectFailed(self.address, self._farewell() or "the server closed the connection")
             self._decoder.feed(data)
-        if isinstance(event, wire.Refused):
+        if isinstance(event, rich_json.Refused):
             raise ConnectFailed(self.address, shown(event.message.encode()), final=True)
-        if isinstance(event, wire.Closing):
+        if isinstance(event, rich_json.Closing):
             raise ConnectFailed(self.address, shown(event.reason.encode()), final=self._is_for_good(event))
         self._first = self.conversation.hears(event)
         if self._token_file:
             self._token_file.store(self.conversation.token)
 
-    def _next_answer(self) -> wire.Welcome | wire.Refused | wire.Closing | None:
+    def _next_answer(self) -> rich_json.Welcome | rich_json.Refused | rich_json.Closing | None:
         """Return the answer to the opening, if it has come.
 
         A server that greets before it has heard the opening does so in plain, up to a prompt; lines of others may
@@ -120,7 +120,7 @@ class Exchange(Keeper[Notice]):
         """
         while lines := self._take(1):
             event = _understood(lines[0]) if lines[0].startswith(b"{") else None
-            if isinstance(event, wire.Welcome | wire.Refused | wire.Closing):
+            if isinstance(event, rich_json.Welcome | rich_json.Refused | rich_json.Closing):
                 return event
             if lines[0].strip():
                 self._plain[MAX_PLAIN:] = []
@@ -191,7 +191,7 @@ class Exchange(Keeper[Notice]):
 
     def _refused(self, reason: str) -> None:
         self._answered.set()
-        self._inbox.put(wire.Closing(reason=reason))
+        self._inbox.put(rich_json.Closing(reason=reason))
 
     def unacknowledged(self) -> list[str]:
         """See Keeper."""
@@ -204,7 +204,7 @@ class Exchange(Keeper[Notice]):
     def _taken(self, notice: Notice) -> None:
         if self._place:
             self._place.take(notice)
-        if isinstance(notice, wire.Refused):
+        if isinstance(notice, rich_json.Refused):
             self._untold.pop(notice.id, None)
 
     def _dealt_with(self) -> None:
@@ -217,17 +217,21 @@ class Exchange(Keeper[Notice]):
     def _squeeze(self, last: Notice, notice: Notice) -> list[Notice]:
         """Skip, as the server does: numbered events become a Gap, presence nothing; answers stay."""
         match notice:
-            case wire.Entered() | wire.Left() | wire.Renamed():
+            case rich_json.Entered() | rich_json.Left() | rich_json.Renamed():
                 return [last]
-            case wire.Gap(room=room, range_from=first, range_to=end):
+            case rich_json.Gap(room=room, range_from=first, range_to=end):
                 pass
-            case wire.Said(room=room, seq=end) | wire.Acted(room=room, seq=end) | wire.TopicSet(room=room, seq=end):
+            case (
+                rich_json.Said(room=room, seq=end)
+                | rich_json.Acted(room=room, seq=end)
+                | rich_json.TopicSet(room=room, seq=end)
+            ):
                 first = end
             case _:
                 return [last, notice]
-        if isinstance(last, wire.Gap) and (last.room, last.range_to) == (room, first - 1):
-            return [wire.Gap(room=room, range_from=last.range_from, range_to=end)]
-        return [last, wire.Gap(room=room, range_from=first, range_to=end)]
+        if isinstance(last, rich_json.Gap) and (last.room, last.range_to) == (room, first - 1):
+            return [rich_json.Gap(room=room, range_from=last.range_from, range_to=end)]
+        return [last, rich_json.Gap(room=room, range_from=first, range_to=end)]
 
     # --- Reading and writing ---------------------------------------------------------------------------------------
 
@@ -236,11 +240,11 @@ class Exchange(Keeper[Notice]):
         while lines := self._take(LINES_AT_ONCE):
             for line in lines:
                 event = _understood(line)
-                if event is None or (isinstance(event, wire.Pong) and self._ponged(event)):
+                if event is None or (isinstance(event, rich_json.Pong) and self._ponged(event)):
                     continue
-                if isinstance(event, wire.Refused):
+                if isinstance(event, rich_json.Refused):
                     self._note_refusal(event)
-                elif isinstance(event, wire.Closing):
+                elif isinstance(event, rich_json.Closing):
                     self._why = event.reason
                     if event.code == REPLACED or event.code in FOR_GOOD:
                         raise ConnectFailed(self.address, shown(event.reason.encode()), final=self._is_for_good(event))
@@ -252,12 +256,12 @@ class Exchange(Keeper[Notice]):
                 self._say_goodbye()
                 raise NotGranted(self.address, shown(denied.encode()), final=not self.conversation.was_granted)
 
-    def _note_refusal(self, event: wire.Refused) -> None:
+    def _note_refusal(self, event: rich_json.Refused) -> None:
         self.refused = event
         if isinstance(self.conversation.pending.get(event.id), SPOKEN):
             self._untold[event.id] = event.message
 
-    def _is_for_good(self, closing: wire.Closing) -> bool:
+    def _is_for_good(self, closing: rich_json.Closing) -> bool:
         """Return whether there is no sense in another connection after `closing`."""
         if closing.code != REPLACED:
             return closing.code in FOR_GOOD
@@ -268,7 +272,7 @@ class Exchange(Keeper[Notice]):
         """Leave at once, where nothing else was ever sent."""
         if self._sock:
             with suppress(OSError):
-                self._sock.sendall(wire.lines([wire.Quit()]))
+                self._sock.sendall(rich_json.lines([rich_json.Quit()]))
 
     def _take(self, limit: int) -> list[bytes]:
         while True:
@@ -279,7 +283,7 @@ class Exchange(Keeper[Notice]):
             except LineEndless as error:
                 raise ConnectFailed(self.address, f"the server sent {error}") from None
 
-    def _ponged(self, pong: wire.Pong) -> bool:
+    def _ponged(self, pong: rich_json.Pong) -> bool:
         if pong.id != self._ping_id:
             return False
         self.lag_s = time.monotonic() - self._pinged_at
@@ -293,7 +297,7 @@ class Exchange(Keeper[Notice]):
             return
         self._is_pushing = True
         try:
-            self._owed += wire.lines(list(self.conversation.outgoing()))
+            self._owed += rich_json.lines(list(self.conversation.outgoing()))
             if self._owed and self._sock:
                 del self._owed[: raw(self._sock).send(self._owed)]
         except BlockingIOError:
@@ -321,14 +325,14 @@ class Exchange(Keeper[Notice]):
                 next_ping_at = now + self.ping_s
                 self.conversation.remind()
                 self._pinged_at = now
-                self._ping_id = self.conversation.ask(wire.Ping())
+                self._ping_id = self.conversation.ask(rich_json.Ping())
             else:
                 self._to_write.wait(max(next_ping_at - now, 0.0) or self.ping_s)
 
 
-def _understood(line: bytes) -> wire.AnyEvent | None:
+def _understood(line: bytes) -> rich_json.AnyEvent | None:
     """Return what a line tells, None if it is not known here: whatever had a number will be missing."""
     try:
-        return wire.event(line)
+        return rich_json.event(line)
     except ValueError:
         return None

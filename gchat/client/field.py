@@ -13,8 +13,8 @@ from prompt_toolkit.layout.processors import BeforeInput
 from prompt_toolkit.widgets import SearchToolbar
 
 from gchat.client.canvas import Canvas, ClusterCells
+from gchat.client.completion import Candidate
 from gchat.client.history_file import history
-from gchat.client.input import Candidate
 from gchat.client.layout import boundary
 
 #: A longer draft is scrolled: a terminal that becomes narrower breaks its rows, and must still have room for them.

@@ -10,7 +10,7 @@ from typing import Any
 
 from gevent.event import Event
 
-from gchat.protocol.errors import GchatError
+from gchat.model.errors import GchatError
 
 
 class TimedOut(GchatError, TimeoutError):

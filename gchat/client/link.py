@@ -14,11 +14,12 @@ from collections.abc import Callable
 from gchat.client.conversation import Conversation
 from gchat.client.exchange import Exchange
 from gchat.client.inbox import TimedOut
-from gchat.client.keeper import LinkClosed
 from gchat.client.place_file import PlaceFile
+from gchat.client.reconnect import LinkClosed
 from gchat.client.signals import StopSignals
 from gchat.client.token_file import TokenFile
-from gchat.protocol import wire
+from gchat.dialects import rich_json
+from gchat.model.hello import ResumePoint
 
 #: Requests that may wait for an answer; above, a call that makes another one waits.
 MAX_PENDING = 256
@@ -57,18 +58,18 @@ class Link(Exchange):
         return self.conversation.token
 
     @property
-    def position(self) -> wire.After | None:
+    def position(self) -> ResumePoint | None:
         """The place in the room up to which everything was received."""
         return self.conversation.position
 
     @property
-    def place(self) -> wire.After | None:
+    def place(self) -> ResumePoint | None:
         """The place in the room up to which everything was iterated: connect(after=…) goes on behind it."""
         return self._place.after if self._place else self.position
 
     # --- Asking ----------------------------------------------------------------------------------------------------
 
-    def ask(self, request: wire.AnyRequest, timeout_s: float | None = None) -> str:
+    def ask(self, request: rich_json.AnyRequest, timeout_s: float | None = None) -> str:
         """Send a request, now or when there is a connection. Returns its id, as all of these do.
 
         Waits while MAX_PENDING others are not answered: raises TimedOut if that takes longer than `timeout_s`. Raises
@@ -88,45 +89,45 @@ class Link(Exchange):
 
     def say(self, text: str, timeout_s: float | None = None) -> str:
         """Say something in the room."""
-        return self.ask(wire.Say(text=text), timeout_s)
+        return self.ask(rich_json.Say(text=text), timeout_s)
 
     def act(self, text: str, timeout_s: float | None = None) -> str:
         """Say what you do: /me."""
-        return self.ask(wire.Act(text=text), timeout_s)
+        return self.ask(rich_json.Act(text=text), timeout_s)
 
     def tell(self, to: str, text: str, timeout_s: float | None = None) -> str:
         """Say something to one user only."""
-        return self.ask(wire.Tell(to=to, text=text), timeout_s)
+        return self.ask(rich_json.Tell(to=to, text=text), timeout_s)
 
     def take_nick(self, name: str, timeout_s: float | None = None) -> str:
         """Ask to be called `name`: Named follows, or Refused."""
-        return self.ask(wire.Nick(nick=name), timeout_s)
+        return self.ask(rich_json.Nick(nick=name), timeout_s)
 
     def join(self, room: str, timeout_s: float | None = None) -> str:
         """Go to another room. After a visit before, what was said since then is told first."""
-        return self.ask(wire.Join(room=room), timeout_s)
+        return self.ask(rich_json.Join(room=room), timeout_s)
 
     def topic(self, text: str | None = None, timeout_s: float | None = None) -> str:
         """Set the room's topic, or clear it with ""; without a text, ask for it."""
-        return self.ask(wire.Topic(text=text), timeout_s)
+        return self.ask(rich_json.Topic(text=text), timeout_s)
 
     def who(self, timeout_s: float | None = None) -> str:
         """Ask who is in the room: Users follows."""
-        return self.ask(wire.Who(), timeout_s)
+        return self.ask(rich_json.Who(), timeout_s)
 
     def rooms(self, timeout_s: float | None = None) -> str:
         """Ask which rooms there are: RoomList follows."""
-        return self.ask(wire.Rooms(), timeout_s)
+        return self.ask(rich_json.Rooms(), timeout_s)
 
     def history(
         self, before: int | None = None, after: int | None = None, limit: int = 100, timeout_s: float | None = None
     ) -> str:
         """Ask for a Page of old messages: the last ones, those before a number, or those after one."""
-        return self.ask(wire.History(before=before, after=after, limit=limit), timeout_s)
+        return self.ask(rich_json.History(before=before, after=after, limit=limit), timeout_s)
 
     def search(self, text: str, limit: int = 20, timeout_s: float | None = None) -> str:
         """Ask for old messages that have all these words: Found follows."""
-        return self.ask(wire.Search(text=text, limit=limit), timeout_s)
+        return self.ask(rich_json.Search(text=text, limit=limit), timeout_s)
 
     def wait_acked(self, timeout_s: float | None = None) -> bool:
         """Wait until everything that was asked is answered; return whether it is. `refused` is the last refusal."""
@@ -172,7 +173,7 @@ class Link(Exchange):
         while len(pending) < before:  # as long as answers come
             before = len(pending)
             self._wait_while(lambda: pending or (self._sock and not self.connected), self.ack_s)
-        self.conversation.ask(wire.Quit())
+        self.conversation.ask(rich_json.Quit())
         self._push()
 
 
@@ -183,7 +184,7 @@ def connect(
     nick: str = "",
     room: str = "",
     token: str = "",
-    after: wire.After | None = None,
+    after: ResumePoint | None = None,
     replay: int | None = 0,
     wait: bool = False,
     listen: bool = True,

@@ -6,7 +6,7 @@ loaded that only a terminal needs, and a signal is handled at any time.
 
 from __future__ import annotations
 
-from gchat.early import expect_signals
+from gchat.early_signals import expect_signals
 
 expect_signals()  # from the first import on: nothing but the command imports this module
 
@@ -16,7 +16,7 @@ import sys  # noqa: E402
 from typing import TYPE_CHECKING, NoReturn  # noqa: E402
 
 from gchat import __version__  # noqa: E402
-from gchat.command import Parser, UsageError, address, open_standard_descriptors  # noqa: E402
+from gchat.cli import Parser, UsageError, address, open_standard_descriptors  # noqa: E402
 
 if TYPE_CHECKING:
     from gchat.client.link import Link
@@ -73,7 +73,7 @@ def main() -> NoReturn:
 
 
 def _complain(message: str, code: int) -> int:
-    from gchat.client.lines import complain  # noqa: PLC0415
+    from gchat.client.pipe import complain  # noqa: PLC0415
 
     complain(message)
     return code
@@ -94,16 +94,16 @@ def _main(arguments: list[str]) -> int:
     on_terminal = is_typed and os.isatty(1) and not args.json and os.environ.get("TERM", "dumb") != "dumb"
     if on_terminal:
         from gchat.client import terminal  # noqa: PLC0415
-    from gchat.client import lines  # noqa: PLC0415
-    from gchat.client.keeper import ConnectFailed  # noqa: PLC0415
+    from gchat.client import pipe  # noqa: PLC0415
+    from gchat.client.reconnect import ConnectFailed  # noqa: PLC0415
 
     try:
         chat = _connected(args, host, port, on_terminal=on_terminal, strict=not is_typed)
     except ConnectFailed as error:
-        return _complain(lines.failure_text(error), 1)
+        return _complain(pipe.failure_text(error), 1)
     if on_terminal:
         return terminal.run(chat, colour=not args.no_color and not os.environ.get("NO_COLOR"), vi=args.vi)
-    return lines.run(chat, listen=args.listen, as_json=args.json, is_typed=is_typed)
+    return pipe.run(chat, listen=args.listen, as_json=args.json, is_typed=is_typed)
 
 
 def _address(args: argparse.Namespace) -> tuple[str, int]:
@@ -138,7 +138,7 @@ def _connected(args: argparse.Namespace, host: str, port: int, *, on_terminal: b
 
 def _token_file(args: argparse.Namespace, host: str, port: int) -> TokenFile | None:
     """Return the file that makes a person who comes back the same user; None if there can be none."""
-    from gchat.client.keeper import spelled  # noqa: PLC0415
+    from gchat.client.reconnect import spelled  # noqa: PLC0415
     from gchat.client.token_file import own_token_file  # noqa: PLC0415
 
     try:

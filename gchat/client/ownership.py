@@ -26,7 +26,7 @@ from gevent._hub_local import get_hub_if_exists, set_hub, set_loop
 from gevent.hub import Hub
 from gevent.monkey import get_original  # it patches nothing, it finds what a program has patched
 
-from gchat.protocol.errors import GchatError
+from gchat.model.errors import GchatError
 
 
 class LinkMisused(GchatError):

@@ -3,28 +3,28 @@
 from __future__ import annotations
 
 from gchat.client.conversation import Notice, Sent
-from gchat.protocol import wire
-from gchat.protocol.wire import After
+from gchat.dialects import rich_json
+from gchat.model.hello import ResumePoint
 
 
 class Place:
     """The last number that was taken from the iteration, in the room that the program is in then."""
 
-    def __init__(self, after: After | None) -> None:
+    def __init__(self, after: ResumePoint | None) -> None:
         self.after = after
         self._epoch = after.epoch if after else ""
 
     def take(self, notice: Notice) -> None:
         """Follow what was taken from the iteration."""
         match notice:
-            case wire.Welcome():
+            case rich_json.Welcome():
                 if notice.epoch != self._epoch:
                     self._begin(notice.epoch)
-            case wire.Joined():
+            case rich_json.Joined():
                 self._begin(notice.epoch)
-            case wire.Said() | wire.Acted() | wire.TopicSet() | Sent() | wire.Live():
+            case rich_json.Said() | rich_json.Acted() | rich_json.TopicSet() | Sent() | rich_json.Live():
                 self._reach(notice.seq)
-            case wire.Gap():
+            case rich_json.Gap():
                 self._reach(notice.range_to)
 
     def _begin(self, epoch: str) -> None:
@@ -33,4 +33,4 @@ class Place:
     def _reach(self, seq: int) -> None:
         """Go on to `seq`; an own message may be told late, and the answer to a question for the topic has none."""
         if self._epoch and (self.after is None or seq > self.after.seq):
-            self.after = After(self._epoch, seq)
+            self.after = ResumePoint(self._epoch, seq)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
-from gchat.client import whole_file
-from gchat.protocol.wire import After
+from gchat.client import atomic_file
+from gchat.model.hello import ResumePoint
 
 
 class PlaceFile:
@@ -13,19 +13,19 @@ class PlaceFile:
 
     def __init__(self, path: str) -> None:
         self._path = path
-        self._kept: After | None = None
+        self._kept: ResumePoint | None = None
 
-    def load(self) -> After | None:
+    def load(self) -> ResumePoint | None:
         """Return the place in the file; None if there is no file, or no place in it. Raises OSError."""
         try:
             with open(self._path, "rb") as file:
-                self._kept = msgspec.json.decode(file.read(1000), type=After)
+                self._kept = msgspec.json.decode(file.read(1000), type=ResumePoint)
         except (FileNotFoundError, msgspec.MsgspecError, ValueError):
             return None
         return self._kept
 
-    def store(self, place: After | None) -> None:
+    def store(self, place: ResumePoint | None) -> None:
         """Keep `place`. Raises OSError: without it the program would do things again."""
         if place and place != self._kept:
-            whole_file.replace(self._path, msgspec.json.encode(place))
+            atomic_file.replace(self._path, msgspec.json.encode(place))
             self._kept = place

@@ -14,10 +14,10 @@ from msgspec import Struct
 
 from gchat.client.conversation import Back, Lost
 from gchat.client.inbox import TimedOut
-from gchat.client.keeper import READ_BYTES, Keeper, LinkClosed
-from gchat.protocol.errors import LineEndless, LineTooLong
-from gchat.protocol.framing import LineDecoder
-from gchat.protocol.text import printable
+from gchat.client.reconnect import READ_BYTES, Keeper, LinkClosed
+from gchat.dialects.lines import LineDecoder
+from gchat.model.errors import LineEndless, LineTooLong
+from gchat.model.text import printable
 
 #: A longer line is not shown.
 MAX_LINE_BYTES = 65536

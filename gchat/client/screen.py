@@ -32,12 +32,12 @@ from prompt_toolkit.styles import Style
 from prompt_toolkit.widgets import SearchToolbar
 
 from gchat.client.canvas import Canvas
+from gchat.client.completion import Candidate, lines_of
 from gchat.client.drawing import Drawing
 from gchat.client.field import Field
-from gchat.client.input import Candidate, lines_of
 from gchat.client.job_control import JobControl
+from gchat.client.key_parser import ENTER_OF_BURST
 from gchat.client.keyboard import Keyboard
-from gchat.client.keys import ENTER_OF_BURST
 from gchat.client.layout import wrapped
 from gchat.client.render import STYLES, Line
 

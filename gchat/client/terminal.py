@@ -14,18 +14,18 @@ import gevent
 from gevent.queue import Queue
 
 from gchat.client import plain_link
-from gchat.client.batch import actions, expanded, question
+from gchat.client.completion import Candidate, Show, complete
 from gchat.client.conversation import Back, Delivered, Lost, Notice, Sent
-from gchat.client.input import Candidate, Show, complete
-from gchat.client.keeper import LinkClosed
 from gchat.client.link import Link
 from gchat.client.ownership import Unacknowledged
+from gchat.client.paste import actions, expanded, question
 from gchat.client.plain_link import PlainLink, PlainNotice
+from gchat.client.reconnect import LinkClosed
 from gchat.client.render import Line, Timeline, aside, is_for_me, lines, lost_text, shown_text
 from gchat.client.screen import Screen
-from gchat.protocol import wire
-from gchat.protocol.errors import LineTooLong
-from gchat.protocol.text import printable
+from gchat.dialects import rich_json
+from gchat.model.errors import LineTooLong
+from gchat.model.text import printable
 
 #: A connection that is restored sooner is hardly missed: only the toolbar mentions it.
 LOST_TOLD_S = 2.0
@@ -146,7 +146,7 @@ class _RichTalk(_Talk):
         self._chat = chat
         self._me = chat.conversation
         self._timeline = Timeline(_now())
-        self._outbox: Queue[wire.AnyRequest] = Queue()
+        self._outbox: Queue[rich_json.AnyRequest] = Queue()
         self._asked_at: dict[str, float] = {}
         self._hidden: Counter[type] = Counter()  # answers to come that the user did not ask for
         self._greeted = False
@@ -178,7 +178,7 @@ class _RichTalk(_Talk):
             match action:
                 case Show():
                     self._screen.show(aside(text) for text in action.lines)
-                case wire.Quit():
+                case rich_json.Quit():
                     self._screen.leave()
                 case None:
                     pass
@@ -199,13 +199,13 @@ class _RichTalk(_Talk):
         except LinkClosed:
             pass
 
-    def _ask(self, request: wire.AnyRequest) -> None:
+    def _ask(self, request: rich_json.AnyRequest) -> None:
         try:
             request_id = self._chat.ask(request)
         except LineTooLong as refusal:
             self._screen.show([aside(refusal.message, "class:refused")])
             return
-        if isinstance(request, wire.Say | wire.Act | wire.Tell | wire.Ping):
+        if isinstance(request, rich_json.Say | rich_json.Act | rich_json.Tell | rich_json.Ping):
             self._asked_at[request_id] = time.monotonic()
             gevent.spawn_later(MARKED_S, self._screen.refresh)
 
@@ -218,34 +218,34 @@ class _RichTalk(_Talk):
                 return
             case Back() if not self._connection.back() or not self._greeted:
                 return
-            case wire.Welcome():
+            case rich_json.Welcome():
                 self._welcome(notice)
                 return
-            case wire.Live():
+            case rich_json.Live():
                 self._live()
                 return
-            case wire.Pong():
+            case rich_json.Pong():
                 self._ponged(notice)
                 return
-            case wire.Users() | wire.RoomList() if self._hidden[type(notice)]:
+            case rich_json.Users() | rich_json.RoomList() if self._hidden[type(notice)]:
                 self._hidden[type(notice)] -= 1
-                if isinstance(notice, wire.RoomList):
+                if isinstance(notice, rich_json.RoomList):
                     self._rooms |= {room.name for room in notice.rooms}
                 self._screen.refresh()
                 return
             case Sent() | Delivered():
                 self._asked_at.pop(notice.id, None)
-            case wire.Joined():
+            case rich_json.Joined():
                 self._old = True
                 self._rooms.add(notice.room)
-            case wire.Told():
+            case rich_json.Told():
                 self._reply_to = notice.from_
-            case wire.Said() | wire.Acted():
+            case rich_json.Said() | rich_json.Acted():
                 self._speakers.add(notice.from_)
         shown = self._timeline.lines(notice, self._me, _now())
         self._screen.show(shown, bell=not self._old and is_for_me(notice, self._me))
 
-    def _welcome(self, notice: wire.Welcome) -> None:
+    def _welcome(self, notice: rich_json.Welcome) -> None:
         self._rooms.add(notice.room)
         if self._greeted:
             return
@@ -257,12 +257,12 @@ class _RichTalk(_Talk):
     def _live(self) -> None:
         """Ask for what the toolbar and the completion need."""
         self._old = False
-        self._hidden.update((wire.Users, wire.RoomList))
-        self._outbox.put(wire.Who())
-        self._outbox.put(wire.Rooms())
+        self._hidden.update((rich_json.Users, rich_json.RoomList))
+        self._outbox.put(rich_json.Who())
+        self._outbox.put(rich_json.Rooms())
         self._screen.refresh()
 
-    def _ponged(self, notice: wire.Pong) -> None:
+    def _ponged(self, notice: rich_json.Pong) -> None:
         if asked_at := self._asked_at.pop(notice.id, None):
             self._screen.show([aside(f"Round trip: {_milliseconds(time.monotonic() - asked_at)}")])
 
@@ -362,11 +362,11 @@ def _now() -> datetime:
 def _words(request: Any) -> str:
     """Return the text of a request as it would be typed, "" if it has none."""
     match request:
-        case wire.Say():
+        case rich_json.Say():
             return request.text
-        case wire.Act():
+        case rich_json.Act():
             return f"/me {request.text}"
-        case wire.Tell():
+        case rich_json.Tell():
             return f"/msg {request.to} {request.text}"
     return ""
 

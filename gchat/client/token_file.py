@@ -13,7 +13,7 @@ import re
 from contextlib import suppress
 from hashlib import sha256
 
-from gchat.client import whole_file
+from gchat.client import atomic_file
 
 #: What the server takes for a token; anything else is not sent.
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{16,64}")
@@ -46,7 +46,7 @@ class TokenFile:
         if self._lock < 0 or token == self._kept:
             return
         with suppress(OSError):
-            whole_file.replace(self.path, f"{token}\n".encode())
+            atomic_file.replace(self.path, f"{token}\n".encode())
             self._kept = token
 
     def forget(self) -> None:

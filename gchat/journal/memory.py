@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from itertools import count, islice
 
-from gchat.journal.base import FOUND_SIZE, PAGE_SIZE, SEARCH_S, Kept, KeptRoom, Posting, Run
-from gchat.journal.ids import Ids
+from gchat.journal.journal import FOUND_SIZE, PAGE_SIZE, SEARCH_S, Kept, KeptRoom, Posting, Run
 from gchat.journal.numbering import Numbering, Use
 from gchat.journal.page import page
-from gchat.journal.tail import Tail
-from gchat.journal.words import matching
-from gchat.protocol.events import Record, TopicIs, TopicSet
+from gchat.journal.recent import Tail
+from gchat.journal.search import matching
+from gchat.journal.used_ids import Ids
+from gchat.model.events import Record, TopicIs, TopicSet
 
 
 class _Room:

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from zlib import crc32
 
-from gchat.journal.base import Kept, Posting, Whisper
-from gchat.journal.schema import SEQ_BITS
-from gchat.protocol.events import Message, Numbered, Record, Said
+from gchat.journal.journal import Kept, Posting, Whisper
+from gchat.journal.sqlite.schema import SEQ_BITS
+from gchat.model.events import Message, Numbered, Record, Said
 
 #: What an id was used for, in one integer, because half a million may be remembered: a digest of the content, which
 #: includes the room, and the number of the message in that room; 0 if it is a private one, which has none.

@@ -16,25 +16,26 @@ from gevent.threadpool import ThreadPool
 from gchat.chat.effects import CloseReason
 from gchat.chat.limits import Allowance, Limits, Network
 from gchat.chat.registry import LOBBY, Registry
-from gchat.journal.base import JournalError
-from gchat.protocol import events, plain, text
-from gchat.server import log
-from gchat.server.check import admin_place
+from gchat.dialects import plain
+from gchat.journal.journal import JournalError
+from gchat.model import events, names
+from gchat.server import logs
+from gchat.server.admin_backend import Operating
 from gchat.server.config import RELOADABLE, Config, changes
 from gchat.server.connection import FLUSH_S, Connection
 from gchat.server.door import FAREWELL, Door
-from gchat.server.keeping import open_journal, tidy, unusable
-from gchat.server.kernel import raise_descriptor_limit
+from gchat.server.history import open_journal, tidy, unusable
+from gchat.server.linux import raise_descriptor_limit
 from gchat.server.listener import Listener, set_options, spelled
-from gchat.server.log import logger
-from gchat.server.operating import Operating
-from gchat.server.output import Output
+from gchat.server.logs import logger
 from gchat.server.pump import Pump
-from gchat.server.state import history_path, noted_bans, noted_sessions, other_history, token_path
+from gchat.server.start_checks import admin_place
+from gchat.server.state_files import history_path, noted_bans, noted_sessions, other_history, token_path
+from gchat.server.stdout import Output
 from gchat.server.watch import Watch
 
 if TYPE_CHECKING:
-    from gchat.server.window import Window
+    from gchat.server.admin_endpoint import Window
 
 #: Descriptors that connections never get: for the listener, files, the log, and newcomers that are turned away.
 KEPT_BACK = 64
@@ -131,7 +132,7 @@ class App:
             if self._other_history:
                 other = {"path": self._other_history}
                 logger.warning("this is a new history; to continue that of another address, use --db %(path)s", other)
-        gevent.spawn(self._loader.apply, text.load_tables)  # the first /nick needs them
+        gevent.spawn(self._loader.apply, names.load_tables)  # the first /nick needs them
         if self._window is not None:
             self._window.start(self.operating, self._loader)
             logger.info("admin page: %(url)s", {"url": self._window.url})
@@ -154,7 +155,7 @@ class App:
                 logger.warning("configuration reloaded: %(setting)s changes only with a restart", kept)
         self._set_limits()
         self._set_keeping()
-        log.set_level(self.config.log.level)
+        logs.set_level(self.config.log.level)
         set_options(self._socket, self.config.limits.send_buffer_bytes)
 
     def _arrived(self, connection: Connection) -> None:
@@ -208,7 +209,7 @@ class App:
         self.journal.close()
 
     def _make_window(self) -> Window:
-        from gchat.server.window import Window  # noqa: PLC0415
+        from gchat.server.admin_endpoint import Window  # noqa: PLC0415
 
         return Window(self.config.admin, admin_place(self.config), token_path(self.config, *self._place))
 

@@ -17,8 +17,8 @@ from typing import Annotated, Literal, get_type_hints
 from msgspec import Meta, Struct, field
 
 from gchat.chat.limits import Rates, networks_of
-from gchat.protocol.errors import GchatError
-from gchat.server import values
+from gchat.model.errors import GchatError
+from gchat.server import setting_values as values
 
 
 class ConfigError(GchatError):

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 from gevent.hub import get_hub
 
-from gchat.chat.cursor import Cursor
 from gchat.chat.effects import CloseReason
 from gchat.chat.session import Session
-from gchat.protocol.dialect import Dialect
-from gchat.protocol.events import Ready, Record
-from gchat.server.kernel import in_kernel
+from gchat.dialects.dialect import Dialect
+from gchat.model.events import Ready, Record
+from gchat.roomlog.cursor import Cursor
+from gchat.server.linux import in_kernel
 from gchat.server.listener import Peer
-from gchat.server.log import logger
+from gchat.server.logs import logger
 from gchat.server.reader import MAX_OWED_BYTES, Reader
 
 if TYPE_CHECKING:

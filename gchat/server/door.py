@@ -18,17 +18,17 @@ from msgspec import Struct
 
 from gchat.chat.effects import CloseReason
 from gchat.chat.limits import Network, Networks, is_in
-from gchat.chat.names import because
-from gchat.protocol import plain, rich
-from gchat.protocol.errors import Code, Refusal
-from gchat.protocol.events import Closing, Refused
-from gchat.protocol.foreign import MORE, Foreign, sniff
-from gchat.protocol.framing import after_bom
-from gchat.protocol.wire import ANY_OPENING
+from gchat.chat.nicks import because
+from gchat.dialects import plain, rich
+from gchat.dialects.lines import after_bom
+from gchat.dialects.rich_json import ANY_OPENING
+from gchat.dialects.sniff import MORE, Foreign, sniff
+from gchat.model.errors import Code, Refusal
+from gchat.model.events import Closing, Refused
 from gchat.server.connection import Connection
-from gchat.server.kernel import has_ended, unguessable
+from gchat.server.linux import has_ended, unguessable
 from gchat.server.listener import Peer
-from gchat.server.log import logger
+from gchat.server.logs import logger
 
 if TYPE_CHECKING:
     from gchat.server.app import App

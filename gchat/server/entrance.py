@@ -8,7 +8,7 @@ import gevent
 from msgspec import Struct
 
 from gchat.chat.effects import CloseReason, Enter
-from gchat.journal.base import Journal
+from gchat.journal.journal import Journal
 from gchat.server.connection import CatchUp, Connection
 
 if TYPE_CHECKING:

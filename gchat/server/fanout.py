@@ -14,16 +14,16 @@ from operator import itemgetter
 
 from gevent.event import Event
 
-from gchat.chat.chunk import Offer
-from gchat.chat.cursor import Cursor
-from gchat.chat.log import RoomLog
-from gchat.fair import Breather
-from gchat.protocol.dialect import Dialect
-from gchat.protocol.events import Announced, Presence, Record, Skipped
+from gchat.breather import Breather
+from gchat.dialects.dialect import Dialect
+from gchat.model.events import Announced, Presence, Record, Skipped
+from gchat.roomlog.chunk import Offer
+from gchat.roomlog.cursor import Cursor
+from gchat.roomlog.log import RoomLog
 from gchat.server.connection import Connection
-from gchat.server.log import logger
-from gchat.server.measures import Counts
+from gchat.server.logs import logger
 from gchat.server.spreader import Spreader, Turns
+from gchat.server.stats import Counts
 
 #: How long the fan-out holds the hub before others have a turn. Pauses are dear: a peer that has taken all meanwhile
 #: sleeps, and to wake it makes the next send cost more (measured, 900 readers: a pause every 2 ms takes a fifth).

@@ -19,10 +19,10 @@ from gevent.server import StreamServer
 from msgspec import Struct
 
 from gchat.chat.limits import network_of
-from gchat.command import split_address
-from gchat.protocol.errors import GchatError
-from gchat.server.kernel import CAP_CHOWN, has_capability, may_bind
-from gchat.server.log import logger
+from gchat.cli import split_address
+from gchat.model.errors import GchatError
+from gchat.server.linux import CAP_CHOWN, has_capability, may_bind
+from gchat.server.logs import logger
 
 #: accept() fails because these are used up (trio's _highlevel_serve_listeners has the list), and is tried again after
 #: PAUSE_S.

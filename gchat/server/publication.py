@@ -10,10 +10,10 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from gchat.chat.effects import Deliver, Effect, Publish
-from gchat.journal.base import Journal, JournalError, Kept, Posting, Whisper
+from gchat.journal.journal import Journal, JournalError, Kept, Posting, Whisper
 from gchat.journal.numbering import ids_of
-from gchat.protocol.errors import Code
-from gchat.protocol.events import Acknowledged, Message, Numbered, Refused, Told
+from gchat.model.errors import Code
+from gchat.model.events import Acknowledged, Message, Numbered, Refused, Told
 from gchat.server.connection import Connection
 from gchat.server.reader import MAX_OWED_BYTES
 

@@ -15,6 +15,7 @@ from gevent import getcurrent
 from gevent.event import Event
 from gevent.hub import get_hub
 
+from gchat.breather import Breather
 from gchat.chat.effects import (
     Announce,
     Arrive,
@@ -31,18 +32,17 @@ from gchat.chat.effects import (
     Transmit,
 )
 from gchat.chat.presence import PresenceGatherer
-from gchat.fair import Breather
-from gchat.journal.base import Journal
-from gchat.protocol import events
-from gchat.protocol.events import Announced, Presence, Record
+from gchat.journal.journal import Journal
+from gchat.model import events
+from gchat.model.events import Announced, Presence, Record
 from gchat.server.connection import Connection
 from gchat.server.fanout import HOLD_AT_REST_S, HOLD_S, FanOut
-from gchat.server.log import logger
-from gchat.server.measures import Counts
+from gchat.server.logs import logger
 from gchat.server.publication import Publication
 from gchat.server.reader import MAX_OWED_BYTES
 from gchat.server.replay import Replay
-from gchat.server.state import note_session
+from gchat.server.state_files import note_session
+from gchat.server.stats import Counts
 
 #: Effects between two looks at the clock; the dearest is a page of history.
 EFFECTS_AT_ONCE = 4

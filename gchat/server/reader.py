@@ -16,18 +16,18 @@ from gevent.event import Event
 from gevent.hub import get_hub
 
 from gchat.chat.effects import CloseReason, Deliver, Transmit
+from gchat.chat.handlers import PRICES, surcharge
 from gchat.chat.limits import Allowance, Pace
 from gchat.chat.registry import refused
-from gchat.chat.verbs import PRICES, surcharge
-from gchat.protocol import plain, rich
-from gchat.protocol.commands import Act, History, Join, Say, Search
-from gchat.protocol.errors import Code, LineEndless, LineTooLong, Refusal
-from gchat.protocol.foreign import MORE, Foreign, sniff
-from gchat.protocol.framing import LineDecoder
-from gchat.protocol.wire import ANY_OPENING
-from gchat.server.kernel import has_ended as peer_has_ended
-from gchat.server.kernel import unguessable
-from gchat.server.log import logger
+from gchat.dialects import plain, rich
+from gchat.dialects.lines import LineDecoder
+from gchat.dialects.rich_json import ANY_OPENING
+from gchat.dialects.sniff import MORE, Foreign, sniff
+from gchat.model.commands import Act, History, Join, Say, Search
+from gchat.model.errors import Code, LineEndless, LineTooLong, Refusal
+from gchat.server.linux import has_ended as peer_has_ended
+from gchat.server.linux import unguessable
+from gchat.server.logs import logger
 
 if TYPE_CHECKING:
     from gchat.server.app import App

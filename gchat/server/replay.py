@@ -16,13 +16,13 @@ from gevent.lock import BoundedSemaphore
 from msgspec import structs
 
 from gchat.chat.effects import CloseReason, Deliver, Enter, Recall, Search
-from gchat.journal.base import Journal, JournalError, TooMuch
-from gchat.protocol.dialect import Dialect
-from gchat.protocol.errors import Code
-from gchat.protocol.events import Found, Page, Record, Refused, Skipped
+from gchat.dialects.dialect import Dialect
+from gchat.journal.journal import Journal, JournalError, TooMuch
+from gchat.model.errors import Code
+from gchat.model.events import Found, Page, Record, Refused, Skipped
 from gchat.server.connection import CatchUp, Connection
 from gchat.server.entrance import Entrance
-from gchat.server.log import logger
+from gchat.server.logs import logger
 
 if TYPE_CHECKING:
     from gchat.server.pump import Pump

@@ -12,14 +12,14 @@ from typing import NoReturn
 import gevent
 from gevent.util import format_run_info
 
-from gchat.protocol.errors import GchatError
-from gchat.server import log, systemd
+from gchat.model.errors import GchatError
+from gchat.server import logs, systemd
 from gchat.server.app import STOP_S, App
 from gchat.server.config import Config
-from gchat.server.kernel import open_descriptors
+from gchat.server.linux import open_descriptors
 from gchat.server.listener import remove_files
-from gchat.server.log import logger
-from gchat.server.output import Output
+from gchat.server.logs import logger
+from gchat.server.stdout import Output
 
 #: A second signal to stop ends the process at once, but not so soon: a supervisor and a terminal may both signal, and a
 #: key may bounce, and users still get the farewell.
@@ -108,4 +108,4 @@ def _tell_statistics(app: App) -> None:
         "descriptors": open_descriptors(),
         "uptime_s": info.uptime_s,
     }
-    log.tell("statistics: " + " ".join(f"{name}=%({name})s" for name in fields), fields)
+    logs.tell("statistics: " + " ".join(f"{name}=%({name})s" for name in fields), fields)

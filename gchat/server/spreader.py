@@ -12,8 +12,8 @@ from typing import Protocol
 
 import gevent
 
-from gchat.fair import Breather
-from gchat.server.log import logger
+from gchat.breather import Breather
+from gchat.server.logs import logger
 
 #: How long a slice holds the hub while nobody waits for it: a pause costs, see fanout.HOLD_S.
 SLICE_S = 0.004

@@ -11,7 +11,7 @@ import time
 from typing import TYPE_CHECKING
 
 from gchat.chat.effects import Transmit
-from gchat.server.log import logger
+from gchat.server.logs import logger
 
 if TYPE_CHECKING:
     from gchat.server.app import App

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, TypeVar
 import gevent
 
 from gchat.chat.effects import CloseReason
-from gchat.server.log import logger
-from gchat.server.state import note_bans
+from gchat.server.logs import logger
+from gchat.server.state_files import note_bans
 
 if TYPE_CHECKING:
     from gchat.server.app import App

@@ -15,7 +15,7 @@ from typing import Any, Self
 import gevent
 from gevent import socket
 
-from tests.admin.fake_operator import TOKEN, FakeOperator, listen, serve
+from tests.admin.fake_backend import TOKEN, FakeOperator, listen, serve
 
 DEADLINE_S = 20.0
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from itertools import count
 
 from gchat.admin.access import WINDOW_S, Access
-from gchat.admin.app import make_app
-from gchat.admin.server import AdminServer
-from tests.admin.fake_operator import TOKEN, FakeOperator, listen
+from gchat.admin.http_server import AdminServer
+from gchat.admin.routes import make_app
+from tests.admin.fake_backend import TOKEN, FakeOperator, listen
 
 if __name__ == "__main__":
     listener = listen()

@@ -7,8 +7,8 @@ from itertools import product
 import pytest
 
 from gchat.admin.access import MAX_COUNTED, MAX_WRONG, WINDOW_S, Access, Asked, Scope
-from gchat.admin.values import Problem, Secret
-from tests.admin.fake_operator import READ_TOKEN, TOKEN
+from gchat.admin.responses import Problem, Secret
+from tests.admin.fake_backend import READ_TOKEN, TOKEN
 
 PORT = 8889
 HOST = f"127.0.0.1:{PORT}"

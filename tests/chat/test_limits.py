@@ -19,7 +19,7 @@ from gchat.chat.limits import (
     is_in,
     network_of,
 )
-from gchat.protocol.events import Slowed
+from gchat.model.events import Slowed
 
 RATES = Rates(messages_per_s=5, burst=40, bytes_per_s=1000, bytes_burst=8000)
 

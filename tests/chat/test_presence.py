@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gchat.chat.presence import MAX_DELIVERIES_PER_S, MAX_TOLD_SINGLY, PresenceGatherer
-from gchat.protocol.events import Crowd, Entered, Left, Presence, Renamed
+from gchat.model.events import Crowd, Entered, Left, Presence, Renamed
 
 
 def gathered(*happened: tuple[int, Presence]) -> PresenceGatherer:

@@ -20,13 +20,13 @@ from gchat.chat.effects import (
     Recall,
     Search,
 )
+from gchat.chat.handlers import surcharge
 from gchat.chat.limits import Limits, Network
 from gchat.chat.registry import LOBBY, Registry
 from gchat.chat.session import Session
-from gchat.chat.verbs import surcharge
-from gchat.protocol import commands, events
-from gchat.protocol.errors import Code, Refusal
-from gchat.protocol.text import folded, name_keys, nick
+from gchat.model import commands, events
+from gchat.model.errors import Code, Refusal
+from gchat.model.names import folded, name_keys, nick
 
 NOW = 1_800_000_000.0  # by the wall clock
 

@@ -10,33 +10,33 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from gchat.client.conversation import Back, Conversation, Delivered, NewLog, Notice, Sent
-from gchat.protocol import wire
-from gchat.protocol.errors import LineTooLong
-from gchat.protocol.wire import After
+from gchat.dialects import rich_json
+from gchat.model.errors import LineTooLong
+from gchat.model.hello import Hello, ResumePoint
 from tests.client.fake_server import TIME, Chat, Peer
 
 TOKEN = "0123456789abcdef"
 
 
-def welcome(seq: int = 0, epoch: str = "e", room: str = "lobby", nick: str = "alice") -> wire.Welcome:
-    return wire.Welcome(
+def welcome(seq: int = 0, epoch: str = "e", room: str = "lobby", nick: str = "alice") -> rich_json.Welcome:
+    return rich_json.Welcome(
         server="s", session="1", token=TOKEN, nick=nick, room=room, epoch=epoch, seq=seq, online=3, limits={}
     )
 
 
-def said(seq: int, text: str = "", id_: str = "", from_: str = "bob", room: str = "lobby") -> wire.Said:
-    return wire.Said(room=room, seq=seq, time=TIME, from_=from_, text=text or f"text {seq}", id=id_)
+def said(seq: int, text: str = "", id_: str = "", from_: str = "bob", room: str = "lobby") -> rich_json.Said:
+    return rich_json.Said(room=room, seq=seq, time=TIME, from_=from_, text=text or f"text {seq}", id=id_)
 
 
-def live(seq: int, room: str = "lobby") -> wire.Live:
-    return wire.Live(room=room, seq=seq)
+def live(seq: int, room: str = "lobby") -> rich_json.Live:
+    return rich_json.Live(room=room, seq=seq)
 
 
-def gap(first: int, last: int) -> wire.Gap:
-    return wire.Gap(room="lobby", range_from=first, range_to=last)
+def gap(first: int, last: int) -> rich_json.Gap:
+    return rich_json.Gap(room="lobby", range_from=first, range_to=last)
 
 
-def hear(conversation: Conversation, *events: wire.AnyEvent) -> list[Notice]:
+def hear(conversation: Conversation, *events: rich_json.AnyEvent) -> list[Notice]:
     return [notice for event in events for notice in conversation.hears(event)]
 
 
@@ -50,9 +50,7 @@ def alice_live_at(seq: int) -> Conversation:
 
 
 def test_the_first_opening_says_who_one_wants_to_be() -> None:
-    assert Conversation("a", nick="alice", room="dev", replay=5).opening() == wire.Opening(
-        nick="alice", room="dev", replay=5
-    )
+    assert Conversation("a", nick="alice", room="dev", replay=5).opening() == Hello(nick="alice", room="dev", replay=5)
 
 
 def test_the_next_opening_goes_on_behind_what_was_seen() -> None:
@@ -60,12 +58,12 @@ def test_the_next_opening_goes_on_behind_what_was_seen() -> None:
     hear(alice, said(5))
     alice.lost()
 
-    assert alice.opening() == wire.Opening(nick="alice", room="lobby", token=TOKEN, after=After("e", 5))
+    assert alice.opening() == Hello(nick="alice", room="lobby", token=TOKEN, after=ResumePoint("e", 5))
 
 
 def test_a_nick_that_was_not_to_be_had_is_asked_for_again_and_no_address_ever() -> None:
     alice = Conversation("a", nick="alice")
-    hear(alice, welcome(nick="127.0.0.1:5000"), wire.Refused(code="name_taken", message="alice is taken"), live(0))
+    hear(alice, welcome(nick="127.0.0.1:5000"), rich_json.Refused(code="name_taken", message="alice is taken"), live(0))
     alice.lost()
 
     assert alice.nick == "127.0.0.1:5000"
@@ -74,7 +72,7 @@ def test_a_nick_that_was_not_to_be_had_is_asked_for_again_and_no_address_ever() 
 
 def test_a_nick_that_was_taken_later_is_the_one_asked_for() -> None:
     alice = alice_live_at(0)
-    hear(alice, wire.Named(nick="carol", id=alice.ask(wire.Nick(nick="carol"))))
+    hear(alice, rich_json.Named(nick="carol", id=alice.ask(rich_json.Nick(nick="carol"))))
 
     assert alice.nick == alice.opening().nick == "carol"
     assert not alice.pending
@@ -85,19 +83,19 @@ def test_a_nick_that_was_taken_later_is_the_one_asked_for() -> None:
 ADDRESS = "127.0.0.1:5000"
 
 
-def taken(nick: str, id_: str = "") -> wire.Refused:
-    return wire.Refused(code="name_taken", message=f"{nick} is taken", id=id_)
+def taken(nick: str, id_: str = "") -> rich_json.Refused:
+    return rich_json.Refused(code="name_taken", message=f"{nick} is taken", id=id_)
 
 
-def left(who: str, count: int = 1) -> wire.Left:
-    return wire.Left(room="lobby", who=who, online=2, count=count)
+def left(who: str, count: int = 1) -> rich_json.Left:
+    return rich_json.Left(room="lobby", who=who, online=2, count=count)
 
 
 def asked(conversation: Conversation) -> tuple[str, str]:
     """Return the one nick or room that is asked for now, and the request's id."""
     (request,) = conversation.outgoing()
-    assert isinstance(request, wire.Nick | wire.Join)
-    return (request.nick if isinstance(request, wire.Nick) else request.room), request.id
+    assert isinstance(request, rich_json.Nick | rich_json.Join)
+    return (request.nick if isinstance(request, rich_json.Nick) else request.room), request.id
 
 
 def nameless() -> Conversation:
@@ -107,14 +105,16 @@ def nameless() -> Conversation:
     return alice
 
 
-@pytest.mark.parametrize("event", [left("alice"), left("", 9), wire.Renamed(room="lobby", who="alice", nick="al")])
-def test_a_nick_that_was_taken_is_asked_for_again_when_its_holder_is_gone(event: wire.Left | wire.Renamed) -> None:
+@pytest.mark.parametrize("event", [left("alice"), left("", 9), rich_json.Renamed(room="lobby", who="alice", nick="al")])
+def test_a_nick_that_was_taken_is_asked_for_again_when_its_holder_is_gone(
+    event: rich_json.Left | rich_json.Renamed,
+) -> None:
     alice = nameless()
     assert hear(alice, left("bob")) == [left("bob")]
     assert alice.outgoing() == []
     hear(alice, event)
     nick, id_ = asked(alice)
-    named = wire.Named(nick="alice", id=id_)
+    named = rich_json.Named(nick="alice", id=id_)
 
     assert nick == "alice"
     assert hear(alice, named) == [named]
@@ -138,14 +138,14 @@ def test_a_nick_that_cannot_be_is_not_asked_for_again() -> None:
     alice = nameless()
     alice.remind()
     _, id_ = asked(alice)
-    hear(alice, wire.Refused(code="banned", message="banned", id=id_))
+    hear(alice, rich_json.Refused(code="banned", message="banned", id=id_))
     alice.remind()
     assert alice.outgoing() == []
 
 
 def test_a_user_who_took_another_nick_meanwhile_keeps_it() -> None:
     alice = nameless()
-    hear(alice, wire.Named(nick="carol", id=alice.ask(wire.Nick(nick="carol"))))
+    hear(alice, rich_json.Named(nick="carol", id=alice.ask(rich_json.Nick(nick="carol"))))
     alice.outgoing()
     hear(alice, left("alice"))
     assert alice.outgoing() == []
@@ -179,7 +179,7 @@ def test_a_strict_conversation_says_nothing_in_another_room() -> None:
     hear(alice, welcome(), live(0))
     room, id_ = asked(alice)
     assert room == "a b"
-    hear(alice, wire.Refused(code="bad_name", message="no room", id=id_))
+    hear(alice, rich_json.Refused(code="bad_name", message="no room", id=id_))
     assert alice.denied == "no room"
     assert alice.outgoing() == []
 
@@ -190,7 +190,7 @@ def test_a_strict_conversation_goes_on_in_a_room_that_is_granted_after_all() -> 
     alice.opening()
     hear(alice, welcome(), live(0))
     _, id_ = asked(alice)
-    hear(alice, wire.Joined(room="dev", epoch="d", seq=7, online=1, id=id_), live(7, room="dev"))
+    hear(alice, rich_json.Joined(room="dev", epoch="d", seq=7, online=1, id=id_), live(7, room="dev"))
     assert [request.id for request in alice.outgoing()] == [said_id]
     assert alice.room == "dev"
 
@@ -206,7 +206,7 @@ def test_with_a_suffix_the_first_free_one_is_taken_before_anything_is_said(stric
         assert nick == expected
         if nick != "ci-3":
             hear(ci, taken(nick, id_))
-    hear(ci, wire.Named(nick="ci-3", id=id_))
+    hear(ci, rich_json.Named(nick="ci-3", id=id_))
     assert ci.nick == "ci-3"
     assert [request.id for request in ci.outgoing()] == [said_id]
     ci.lost()
@@ -224,7 +224,7 @@ def test_suffixes_come_to_an_end() -> None:
 
 
 def test_a_place_given_without_a_room_is_of_the_room_that_one_is_let_into() -> None:
-    bot = Conversation("a", token=TOKEN, after=After("e", 7))
+    bot = Conversation("a", token=TOKEN, after=ResumePoint("e", 7))
 
     assert hear(bot, welcome(9), said(8), said(9), live(9)) == [welcome(9), said(8), said(9), live(9)]
 
@@ -258,7 +258,10 @@ def test_a_hole_before_an_ack_becomes_a_gap() -> None:
     alice = alice_live_at(4)
     id_ = alice.say("hi")
 
-    assert hear(alice, wire.Ack(id=id_, room="lobby", seq=6)) == [gap(5, 5), Sent(id_, "lobby", 6, "hi", action=False)]
+    assert hear(alice, rich_json.Ack(id=id_, room="lobby", seq=6)) == [
+        gap(5, 5),
+        Sent(id_, "lobby", 6, "hi", action=False),
+    ]
 
 
 def test_a_hole_before_live_becomes_a_gap() -> None:
@@ -278,7 +281,7 @@ def test_a_hole_before_live_becomes_a_gap() -> None:
         (gap(9, 8), []),
     ],
 )
-def test_a_gap_is_told_for_what_is_missing_and_nothing_else(told: wire.Gap, shown: list[Notice]) -> None:
+def test_a_gap_is_told_for_what_is_missing_and_nothing_else(told: rich_json.Gap, shown: list[Notice]) -> None:
     alice = alice_live_at(4)
 
     assert hear(alice, told) == shown
@@ -288,8 +291,8 @@ def test_a_gap_is_told_for_what_is_missing_and_nothing_else(told: wire.Gap, show
 def test_what_was_said_in_another_room_is_not_shown() -> None:
     alice = alice_live_at(4)
 
-    assert hear(alice, said(5, room="dev"), live(9, room="dev"), wire.Entered(room="dev", online=9, who="x")) == []
-    assert alice.position == After("e", 4)
+    assert hear(alice, said(5, room="dev"), live(9, room="dev"), rich_json.Entered(room="dev", online=9, who="x")) == []
+    assert alice.position == ResumePoint("e", 4)
 
 
 def test_another_log_is_told_and_its_numbers_begin_anew() -> None:
@@ -298,7 +301,7 @@ def test_another_log_is_told_and_its_numbers_begin_anew() -> None:
     again = welcome(2, "other")
 
     assert hear(alice, again, said(1), said(2), live(2)) == [Back(), again, NewLog("lobby"), said(1), said(2), live(2)]
-    assert alice.position == After("other", 2)
+    assert alice.position == ResumePoint("other", 2)
 
 
 def test_a_log_that_ends_before_what_was_seen_is_another_one() -> None:
@@ -319,9 +322,9 @@ def test_an_own_message_is_shown_where_its_ack_comes() -> None:
     assert hear(
         alice,
         said(5),
-        wire.Ack(id=said_id, room="lobby", seq=6),
+        rich_json.Ack(id=said_id, room="lobby", seq=6),
         said(7),
-        wire.Ack(id=done_id, room="lobby", seq=8),
+        rich_json.Ack(id=done_id, room="lobby", seq=8),
     ) == [
         said(5),
         Sent(said_id, "lobby", 6, "hi", action=False),
@@ -333,10 +336,10 @@ def test_an_own_message_is_shown_where_its_ack_comes() -> None:
 
 def test_an_own_topic_is_shown_as_what_others_see() -> None:
     alice = alice_live_at(4)
-    id_ = alice.ask(wire.Topic(text="cats"))
+    id_ = alice.ask(rich_json.Topic(text="cats"))
 
-    assert hear(alice, wire.Ack(id=id_, room="lobby", seq=5)) == [
-        wire.TopicSet(room="lobby", text="cats", from_="alice", seq=5, id=id_)
+    assert hear(alice, rich_json.Ack(id=id_, room="lobby", seq=5)) == [
+        rich_json.TopicSet(room="lobby", text="cats", from_="alice", seq=5, id=id_)
     ]
 
 
@@ -355,11 +358,11 @@ def test_what_is_not_acked_goes_out_again_on_the_next_connection() -> None:
     alice = alice_live_at(4)
     acked, lost = alice.say("one"), alice.say("two")
     alice.outgoing()
-    hear(alice, wire.Ack(id=acked, room="lobby", seq=5))
+    hear(alice, rich_json.Ack(id=acked, room="lobby", seq=5))
     alice.lost()
     hear(alice, welcome(5), live(5))
 
-    assert alice.outgoing() == [wire.Say(id=lost, text="two")]
+    assert alice.outgoing() == [rich_json.Say(id=lost, text="two")]
 
 
 def test_a_message_that_the_replay_brings_is_not_shown_again_when_its_ack_comes() -> None:
@@ -370,7 +373,7 @@ def test_a_message_that_the_replay_brings_is_not_shown_again_when_its_ack_comes(
 
     assert hear(alice, welcome(5), own, live(5)) == [Back(), welcome(5), own, live(5)]
     assert list(alice.pending) == [id_]
-    assert hear(alice, wire.Ack(id=id_, room="lobby", seq=5)) == []
+    assert hear(alice, rich_json.Ack(id=id_, room="lobby", seq=5)) == []
     assert not alice.pending
 
 
@@ -378,7 +381,7 @@ def test_a_message_that_fell_into_a_gap_is_shown_when_its_ack_comes() -> None:
     alice = alice_live_at(4)
     id_ = alice.say("hi")
 
-    assert hear(alice, gap(5, 9), wire.Ack(id=id_, room="lobby", seq=7)) == [
+    assert hear(alice, gap(5, 9), rich_json.Ack(id=id_, room="lobby", seq=7)) == [
         gap(5, 9),
         Sent(id_, "lobby", 7, "hi", action=False),
     ]
@@ -392,7 +395,7 @@ def test_who_copies_our_id_does_not_make_us_believe_that_ours_was_acked() -> Non
 
     assert hear(alice, copied) == [copied]
     assert list(alice.pending) == [id_]
-    assert hear(alice, wire.Ack(id=id_, room="lobby", seq=6)) == [Sent(id_, "lobby", 6, "hi", action=False)]
+    assert hear(alice, rich_json.Ack(id=id_, room="lobby", seq=6)) == [Sent(id_, "lobby", 6, "hi", action=False)]
 
 
 def test_who_copies_our_id_does_not_make_us_show_our_message_twice() -> None:
@@ -400,14 +403,14 @@ def test_who_copies_our_id_does_not_make_us_show_our_message_twice() -> None:
     id_ = alice.say("hi")
     alice.lost()
     own, copied = said(5, "hi", id_, from_="alice"), said(6, "HI", id_, from_="mallory")
-    shown = hear(alice, welcome(6), own, copied, live(6), wire.Ack(id=id_, room="lobby", seq=5))
+    shown = hear(alice, welcome(6), own, copied, live(6), rich_json.Ack(id=id_, room="lobby", seq=5))
 
     assert shown == [Back(), welcome(6), own, copied, live(6)]
 
 
 def test_a_refusal_ends_a_request() -> None:
     alice = alice_live_at(4)
-    refused = wire.Refused(code="no_such_user", message="bob is not here", id=alice.tell("bob", "hi"))
+    refused = rich_json.Refused(code="no_such_user", message="bob is not here", id=alice.tell("bob", "hi"))
 
     assert hear(alice, refused) == [refused]
     assert not alice.pending
@@ -417,31 +420,31 @@ def test_a_private_message_is_told_to_be_delivered() -> None:
     alice = alice_live_at(4)
     id_ = alice.tell("bob", "psst")
 
-    assert hear(alice, wire.Ack(id=id_)) == [Delivered(id_, "bob", "psst")]
+    assert hear(alice, rich_json.Ack(id=id_)) == [Delivered(id_, "bob", "psst")]
 
 
 def test_an_ack_of_nothing_that_was_asked_is_nothing_and_leaves_a_gap() -> None:
     alice = alice_live_at(4)
 
-    assert hear(alice, wire.Ack(id="b-1", room="lobby", seq=5), said(6)) == [gap(5, 5), said(6)]
+    assert hear(alice, rich_json.Ack(id="b-1", room="lobby", seq=5), said(6)) == [gap(5, 5), said(6)]
 
 
 def test_questions_are_over_with_their_answers() -> None:
     alice = alice_live_at(4)
-    topic_id, who_id, rooms_id = alice.ask(wire.Topic()), alice.ask(wire.Who()), alice.ask(wire.Rooms())
-    page_id, found_id = alice.ask(wire.History()), alice.ask(wire.Search(text="tea"))
-    alice.ask(wire.Topic(text="cats"))
-    alice.ask(wire.Ping())
-    answers: list[wire.AnyEvent] = [
-        wire.TopicSet(room="lobby", text="dogs", id=topic_id),
-        wire.Users(room="lobby", users=("alice", "bob"), total=2, you="alice", id=who_id),
-        wire.RoomList(rooms=(), total=0, id=rooms_id),
-        wire.Page(room="lobby", events=(), end=True, id=page_id),
-        wire.Found(room="lobby", events=(said(3),), end=True, id=found_id),
+    topic_id, who_id, rooms_id = alice.ask(rich_json.Topic()), alice.ask(rich_json.Who()), alice.ask(rich_json.Rooms())
+    page_id, found_id = alice.ask(rich_json.History()), alice.ask(rich_json.Search(text="tea"))
+    alice.ask(rich_json.Topic(text="cats"))
+    alice.ask(rich_json.Ping())
+    answers: list[rich_json.AnyEvent] = [
+        rich_json.TopicSet(room="lobby", text="dogs", id=topic_id),
+        rich_json.Users(room="lobby", users=("alice", "bob"), total=2, you="alice", id=who_id),
+        rich_json.RoomList(rooms=(), total=0, id=rooms_id),
+        rich_json.Page(room="lobby", events=(), end=True, id=page_id),
+        rich_json.Found(room="lobby", events=(said(3),), end=True, id=found_id),
     ]
 
     assert hear(alice, *answers) == answers
-    assert [type(request) for request in alice.pending.values()] == [wire.Topic]
+    assert [type(request) for request in alice.pending.values()] == [rich_json.Topic]
     assert alice.members == {"alice", "bob"}
 
 
@@ -450,14 +453,14 @@ def test_questions_are_over_with_their_answers() -> None:
 
 def test_who_comes_back_to_a_room_goes_on_behind_what_was_seen_there() -> None:
     alice = alice_live_at(4)
-    id_ = alice.ask(wire.Join(room="dev"))
-    joined = wire.Joined(room="dev", epoch="d", seq=70, online=1, id=id_)
+    id_ = alice.ask(rich_json.Join(room="dev"))
+    joined = rich_json.Joined(room="dev", epoch="d", seq=70, online=1, id=id_)
     hear(alice, joined, said(70, room="dev"), live(70, room="dev"))
     alice.outgoing()
-    id_ = alice.ask(wire.Join(room="lobby"))
-    joined = wire.Joined(room="lobby", epoch="e", seq=6, online=2, id=id_)
+    id_ = alice.ask(rich_json.Join(room="lobby"))
+    joined = rich_json.Joined(room="lobby", epoch="e", seq=6, online=2, id=id_)
 
-    assert alice.outgoing() == [wire.Join(id=id_, room="lobby", after=After("e", 4))]
+    assert alice.outgoing() == [rich_json.Join(id=id_, room="lobby", after=ResumePoint("e", 4))]
     assert hear(alice, joined, said(4), said(5), said(6), live(6)) == [joined, said(5), said(6), live(6)]
     assert (alice.room, alice.online, alice.pending) == ("lobby", 2, {})
 
@@ -466,11 +469,11 @@ def test_who_is_in_the_room_is_known_as_far_as_it_was_told() -> None:
     alice = alice_live_at(4)
     hear(
         alice,
-        wire.Entered(room="lobby", online=5, who="bob"),
-        wire.Entered(room="lobby", online=6, who="carol"),
-        wire.Renamed(room="lobby", who="bob", nick="rob"),
-        wire.Left(room="lobby", online=5, who="carol"),
-        wire.Entered(room="lobby", online=90, count=85),
+        rich_json.Entered(room="lobby", online=5, who="bob"),
+        rich_json.Entered(room="lobby", online=6, who="carol"),
+        rich_json.Renamed(room="lobby", who="bob", nick="rob"),
+        rich_json.Left(room="lobby", online=5, who="carol"),
+        rich_json.Entered(room="lobby", online=90, count=85),
     )
 
     assert alice.members == {"rob"}
@@ -495,13 +498,13 @@ class Client:
     def connect(self) -> None:
         self.peer = Peer(self.chat, self._take)
         self._rest = b""
-        self.up = wire.opening_line(self.conversation.opening())
+        self.up = rich_json.opening_line(self.conversation.opening())
 
     def _take(self, data: bytes) -> None:
         self.down += data
 
     def send(self) -> None:
-        self.up += wire.lines(list(self.conversation.outgoing()))
+        self.up += rich_json.lines(list(self.conversation.outgoing()))
 
     def carry_up(self, size: int) -> None:
         assert self.peer
@@ -512,7 +515,7 @@ class Client:
         data, self.down = self._rest + self.down[:size], self.down[size:]
         *lines, self._rest = data.split(b"\n")
         for line in lines:
-            event = wire.event(line)
+            event = rich_json.event(line)
             assert event
             self.shown += self.conversation.hears(event)
 
@@ -532,7 +535,7 @@ class Client:
 
     @property
     def numbers(self) -> list[int]:
-        return [notice.seq for notice in self.shown if isinstance(notice, wire.Said | Sent)]
+        return [notice.seq for notice in self.shown if isinstance(notice, rich_json.Said | Sent)]
 
 
 class Cuts(RuleBasedStateMachine):
@@ -600,7 +603,7 @@ class Cuts(RuleBasedStateMachine):
     def numbers_rise_without_a_hole(self) -> None:
         for client in self.clients:
             assert client.numbers == list(range(1, len(client.numbers) + 1))
-            assert not [notice for notice in client.shown if isinstance(notice, wire.Gap | NewLog)]
+            assert not [notice for notice in client.shown if isinstance(notice, rich_json.Gap | NewLog)]
 
     def teardown(self) -> None:
         for _ in range(2):  # what the second says while it catches up is for the first

@@ -16,7 +16,6 @@ from gevent import socket
 from gevent.event import Event
 
 from gchat.client import (
-    After,
     Back,
     Closing,
     ConnectFailed,
@@ -30,6 +29,7 @@ from gchat.client import (
     Lost,
     Notice,
     Refused,
+    ResumePoint,
     Said,
     Sent,
     TimedOut,
@@ -38,9 +38,9 @@ from gchat.client import (
     connect,
 )
 from gchat.client.inbox import Inbox
-from gchat.client.keeper import dial, raw, spelled
 from gchat.client.place_file import PlaceFile
-from gchat.protocol import wire
+from gchat.client.reconnect import dial, raw, spelled
+from gchat.dialects import rich_json
 from tests.client.fake_server import FakeServer, Peer
 from tests.e2e.harness import DEADLINE_S
 
@@ -170,7 +170,7 @@ def test_a_bot_that_is_started_again_goes_on_where_it_was(server: FakeServer) ->
         seen = Listener(chat)
         seen.sees(Live)
 
-        assert position == After("epoch-0", 1)
+        assert position == ResumePoint("epoch-0", 1)
         assert seen.texts == ["two"]
         assert chat.nick == "bot"
 
@@ -422,7 +422,7 @@ def test_a_server_that_turns_us_away_says_why_and_may_be_tried_again() -> None:
 
 
 def test_an_opening_that_is_refused_fails_for_good() -> None:
-    refused = wire.lines([wire.Refused(code="bad_command", message="Not a valid opening")])
+    refused = rich_json.lines([rich_json.Refused(code="bad_command", message="Not a valid opening")])
     failed = fails(partial(say, data=refused))
 
     assert failed.reason == "Not a valid opening"
@@ -545,7 +545,7 @@ def test_an_inbox_that_is_full_and_in_a_hurry_stays_small() -> None:
     with inbox.hurry():
         for seq in range(1, 1001):
             inbox.put(Said(room="lobby", seq=seq, time="", from_="a", text="b"))
-            inbox.put(wire.Entered(room="lobby", online=1, who="c"))
+            inbox.put(rich_json.Entered(room="lobby", online=1, who="c"))
             if seq == 500:
                 inbox.put(Sent("id", "lobby", 0, "mine", action=False))
     inbox.end()
@@ -568,7 +568,7 @@ def test_close_waits_for_acks_and_says_goodbye(server: FakeServer) -> None:
             chat.say(str(number))
 
     assert len(server.chat.log) == 50
-    assert isinstance(wire.request(server.heard.splitlines()[-1]), wire.Quit)
+    assert isinstance(rich_json.request(server.heard.splitlines()[-1]), rich_json.Quit)
     assert not server.chat.peers
     with pytest.raises(LinkClosed):
         chat.say("too late")
@@ -578,7 +578,7 @@ def test_close_waits_for_acks_and_says_goodbye(server: FakeServer) -> None:
 def test_who_closes_at_once_says_goodbye_all_the_same(server: FakeServer) -> None:
     connect("127.0.0.1", server.port).close()
 
-    assert isinstance(wire.request(server.heard.splitlines()[-1]), wire.Quit)
+    assert isinstance(rich_json.request(server.heard.splitlines()[-1]), rich_json.Quit)
 
 
 def test_close_does_not_wait_for_ever(monkeypatch: pytest.MonkeyPatch, server: FakeServer) -> None:
@@ -706,7 +706,7 @@ def test_what_is_said_is_sent_at_once_even_if_no_greenlet_runs_after_it(
     chat = connect("127.0.0.1", server.port)
     for text in ("one", "two"):
         chat.say(text)
-        assert wire.request(received(by_hand[0]).splitlines()[-1]) == wire.Say(
+        assert rich_json.request(received(by_hand[0]).splitlines()[-1]) == rich_json.Say(
             id=list(chat.conversation.pending)[-1], text=text
         )
     with pytest.raises(Unacknowledged):
@@ -783,7 +783,7 @@ def test_a_program_that_asks_to_leave_has_left_and_does_not_come_back(server: Fa
     with connect("127.0.0.1", server.port) as chat:
         seen = Listener(chat)
         chat.say("bye")
-        chat.ask(wire.Quit())
+        chat.ask(rich_json.Quit())
         seen.ends()
         assert [type(notice) for notice in seen.notices] == [Welcome, Live, Sent, Closing]
         with pytest.raises(LinkClosed):
@@ -870,7 +870,7 @@ def test_suffixes_do_not_pile_up_over_connections(server: FakeServer) -> None:
 
 def replace(server: FakeServer) -> None:
     peer = server.chat.peers[-1]
-    peer.send(wire.lines([wire.Closing(reason="You have connected again from elsewhere", code="replaced")]))
+    peer.send(rich_json.lines([rich_json.Closing(reason="You have connected again from elsewhere", code="replaced")]))
     peer.leave()
 
 
@@ -915,7 +915,7 @@ def test_a_token_file_keeps_the_user_and_is_for_one_at_a_time(server: FakeServer
 def test_a_place_file_has_what_the_program_has_dealt_with(server: FakeServer, tmp_path: Path) -> None:
     path = tmp_path / "place"
 
-    def kept() -> After | None:
+    def kept() -> ResumePoint | None:
         return PlaceFile(str(path)).load()
 
     assert kept() is None
@@ -923,12 +923,12 @@ def test_a_place_file_has_what_the_program_has_dealt_with(server: FakeServer, tm
         for text in ("one", "two", "three"):
             server.chat.speaks(text)
         assert [type(chat.next(DEADLINE_S)) for _ in range(3)] == [Welcome, Live, Said]
-        assert kept() == After("epoch-0", 0)  # "one" is in hand
+        assert kept() == ResumePoint("epoch-0", 0)  # "one" is in hand
         assert isinstance(chat.next(DEADLINE_S), Said)
-        assert kept() == After("epoch-0", 1)
+        assert kept() == ResumePoint("epoch-0", 1)
         chat.stop()
         assert list(chat) == []
-        assert kept() == After("epoch-0", 2)
+        assert kept() == ResumePoint("epoch-0", 2)
     with connect("127.0.0.1", server.port, place_file=str(path)) as chat:
         seen = Listener(chat)
         seen.sees(Live)

@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from gchat.journal.schema import APPLICATION_ID
+from gchat.journal.sqlite.schema import APPLICATION_ID
 from tests.e2e.harness import DEADLINE_S, Server, free_port, wait_until
 from tests.e2e.test_failing_disk import possible_here
 from tests.e2e.tools import need
@@ -607,11 +607,17 @@ def test_a_start_that_fails_leaves_no_socket_behind(tmp_path: Path) -> None:
 
 
 def test_without_the_admin_endpoint_and_a_file_the_server_loads_nothing_for_them() -> None:
-    code = "import sys, gchat.server.command; print(*sys.modules)"
+    code = "import sys, gchat.server.cli; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=DEADLINE_S)
     loaded = set(done.stdout.split())
     assert "gchat.server.app" in loaded
-    assert not loaded & {"falcon", "gchat.admin.access", "gchat.admin.token", "gchat.journal.copying", "tomllib"}
+    assert not loaded & {
+        "falcon",
+        "gchat.admin.access",
+        "gchat.admin.token_file",
+        "gchat.journal.sqlite.backup",
+        "tomllib",
+    }
     assert not loaded & {"hashlib", "secrets", "difflib", "ssl", "urllib.request"}
 
 

@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gchat.journal import ids
-from gchat.journal.base import Journal, Kept, Posting, Whisper
-from gchat.journal.database import Changes
+from gchat.journal import used_ids
+from gchat.journal.journal import Journal, Kept, Posting, Whisper
 from gchat.journal.memory import MemoryJournal
-from gchat.journal.rows import rows_of
-from gchat.protocol.events import Acted, Message, Numbered, Record, Said, TopicSet
+from gchat.journal.sqlite.database import Changes
+from gchat.journal.sqlite.rows import rows_of
+from gchat.model.events import Acted, Message, Numbered, Record, Said, TopicSet
 
 
 def said(*texts: str) -> Said:
@@ -216,8 +216,8 @@ def test_actions_and_topics_have_ids_too(journal: Journal) -> None:
 def test_a_flood_of_ids_drives_out_its_own_first_and_memory_is_bounded(
     journal: Journal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ids, "MAX_IDS", 10)
-    monkeypatch.setattr(ids, "MAX_ALL_IDS", 25)
+    monkeypatch.setattr(used_ids, "MAX_IDS", 10)
+    monkeypatch.setattr(used_ids, "MAX_ALL_IDS", 25)
     post(journal, ("quiet", "1"), lineage="quiet")
     for number in range(20):
         post(journal, ("x", str(number)), lineage="loud")

@@ -12,8 +12,8 @@ import pytest
 
 from gchat.chat.effects import CloseReason
 from gchat.server import watch
-from gchat.server.keeping import tidy
-from gchat.server.measures import Counts
+from gchat.server.history import tidy
+from gchat.server.stats import Counts
 from gchat.server.watch import Guard, Watch
 from tests.admin.endpoint import wait_until
 
@@ -118,7 +118,7 @@ def test_the_upkeep_of_the_history_goes_on_after_an_error(
         asked.append(steady)
         raise KeyError("a fault")
 
-    monkeypatch.setattr("gchat.server.keeping.IDLE_S", 0.01)
+    monkeypatch.setattr("gchat.server.history.IDLE_S", 0.01)
     journal = SimpleNamespace(trouble="", damage=[], caution="", tidy=faulty)
     running = gevent.spawn(tidy, cast("Any", journal), Counts())
     try:

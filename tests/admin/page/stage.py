@@ -19,8 +19,8 @@ import msgspec
 from gevent.fileobject import FileObject
 
 from gchat.admin import access
-from gchat.admin.operator import HistoryInfo, RoomInfo, ServerInfo, UserInfo
-from tests.admin.fake_operator import FakeOperator, listen, serve
+from gchat.admin.backend import HistoryInfo, RoomInfo, ServerInfo, UserInfo
+from tests.admin.fake_backend import FakeOperator, listen, serve
 from tests.e2e.harness import DEADLINE_S
 
 

@@ -1,0 +1,119 @@
+"""What a person types, as what is asked of the server. The commands are those of gchat.dialects.slash.
+
+Pure: what was typed goes in, a value comes out; sending and showing it is the terminal's matter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from msgspec import Struct
+
+from gchat.dialects import rich_json, slash
+from gchat.dialects.slash import SLASHES, Word
+from gchat.model import commands, sentences
+from gchat.model.text import is_blank
+
+#: Messages asked for by /history with a number to start from.
+HISTORY_LIMIT = 100
+
+#: More lines than this at once are sent only after a question: a paste is a mistake more often than not.
+MANY_LINES = 5
+
+
+class Show(Struct, frozen=True):
+    """Lines for the person who typed; the server is not asked anything."""
+
+    lines: tuple[str, ...]
+
+
+Action = rich_json.AnyRequest | Show
+
+_TAB_HELP = "Tab completes commands, nicks and rooms"
+
+
+def _history(command: commands.History, _reply_to: str) -> Action:
+    if command.start < 0:
+        return rich_json.History(limit=-command.start)
+    return rich_json.History(after=command.start - 1, limit=HISTORY_LIMIT)
+
+
+def _reply(command: commands.Reply, reply_to: str) -> Action:
+    return rich_json.Tell(to=reply_to, text=command.text) if reply_to else Show((sentences.NOBODY_TO_ANSWER,))
+
+
+def _help(command: commands.Help, _reply_to: str) -> Action:
+    lines = slash.help_lines(command.verb)
+    return Show((*lines, _TAB_HELP) if not command.verb else tuple(lines))
+
+
+_ACTIONS: dict[type, Callable[[Any, str], Action]] = {
+    commands.Say: lambda command, _: rich_json.Say(text=command.texts[0]),
+    commands.Act: lambda command, _: rich_json.Act(text=command.text),
+    commands.Tell: lambda command, _: rich_json.Tell(to=command.to, text=command.text),
+    commands.Reply: _reply,
+    commands.Nick: lambda command, _: rich_json.Nick(nick=command.nick),
+    commands.Join: lambda command, _: rich_json.Join(room=command.room),
+    commands.Topic: lambda command, _: rich_json.Topic(text=command.text),
+    commands.Who: lambda _command, _: rich_json.Who(),
+    commands.Rooms: lambda _command, _: rich_json.Rooms(),
+    commands.History: _history,
+    commands.Search: lambda command, _: rich_json.Search(text=command.text, limit=command.limit),
+    commands.Ping: lambda _command, _: rich_json.Ping(),
+    commands.Help: _help,
+    commands.Quit: lambda _command, _: rich_json.Quit(),
+    commands.Mistake: lambda command, _: Show((command.refusal.message,)),
+}
+
+
+def parse(text: str, reply_to: str = "") -> Action | None:
+    """Return what one typed line asks, None if it is blank. `reply_to` sent the last private message."""
+    command = slash.parse(text)
+    return None if command is None else _ACTIONS[type(command)](command, reply_to)
+
+
+def lines_of(text: str) -> list[str]:
+    """Return the lines of what was typed or pasted that are not blank."""
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    return [line for line in lines if not is_blank(line)]
+
+
+# --- Completion ------------------------------------------------------------------------------------------------------
+
+
+class Candidate(Struct, frozen=True):
+    """What the last word could become: `text` in place of the last `length` characters."""
+
+    text: str
+    length: int
+    help: str = ""
+
+
+def complete(before: str, nicks: Iterable[str], rooms: Iterable[str]) -> Iterator[Candidate]:
+    """Return how the text before the cursor could go on; nicks anywhere, commands and rooms where they belong."""
+    words = before.split(" ")
+    last = words[-1]
+    command = words[0][1:].lower() if before.startswith("/") and not before.startswith("//") else None
+    if command is not None and len(words) == 1:
+        return (
+            Candidate(f"/{found.name}{' ' if found.parameters else ''}", len(last), found.help)
+            for found in SLASHES.values()
+            if found.name.startswith(command)
+        )
+    first = SLASHES[command].first if command in SLASHES and len(words) == 2 else Word.NOTHING
+    if first is Word.COMMAND:
+        return _matching(last, SLASHES, "")
+    if first is Word.ROOM:
+        return _matching(last, rooms, "")
+    if first is Word.NICK:
+        return _matching(last, nicks, " ")
+    if not last:
+        return iter(())
+    return _matching(last, nicks, ": " if len(words) == 1 else " ")
+
+
+def _matching(start: str, names: Iterable[str], end: str) -> Iterator[Candidate]:
+    folded = start.casefold()
+    found = {name for name in names if name.casefold().startswith(folded)}
+    return (Candidate(name + end, len(start)) for name in sorted(found, key=str.casefold))

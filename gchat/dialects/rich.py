@@ -1,0 +1,246 @@
+"""The rich dialect: what gchat-client and bots speak. The lines are in wire; here they become the core's values.
+
+Every text that goes out has been through `printable`, because `jq -r` shows it on a terminal too.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any
+
+from gchat.dialects import rich_json
+from gchat.model import commands, events, sentences
+from gchat.model.errors import Code, Refusal
+from gchat.model.hello import Hello
+from gchat.model.text import is_blank, printable
+
+#: A program that leaves says quit.
+goodbye = b""
+
+
+def opening(heard: bytes) -> tuple[Hello | None, bytes]:
+    """Return the opening that a connection begins with, and the bytes after it; no opening means the plain dialect.
+
+    Raises Refusal for an opening of this dialect that is invalid.
+    """
+    line, _, rest = heard.partition(b"\n")
+    if not line.startswith(rich_json.ANY_OPENING):
+        return None, heard
+    if not re.match(rb"GCHAT/1(?![\w.])", line):  # if it were relayed, the room would see a token
+        raise Refusal(Code.BAD_COMMAND, "Unknown protocol version: this server speaks GCHAT/1")
+    try:
+        return rich_json.opening(line), rest
+    except ValueError as error:
+        raise Refusal(Code.BAD_COMMAND, f"Invalid opening; {error}") from None
+
+
+# --- Bytes to commands -----------------------------------------------------------------------------------------------
+
+
+def _mistake(message: str, id_: str) -> commands.Mistake:
+    return commands.Mistake(Refusal(Code.BAD_COMMAND, message), id=id_)
+
+
+def _history(request: rich_json.History) -> commands.History:
+    if request.after is not None:
+        return commands.History(request.after + 1, request.limit, id=request.id)
+    return commands.History(request.before or 0, request.limit, before=True, id=request.id)
+
+
+_DECODERS: dict[type, Callable[[Any], commands.Command]] = {
+    rich_json.Act: lambda request: commands.Act(request.text, id=request.id),
+    rich_json.Tell: lambda request: commands.Tell(request.to, request.text, id=request.id),
+    rich_json.Nick: lambda request: commands.Nick(request.nick, id=request.id),
+    rich_json.Join: lambda request: commands.Join(request.room, request.after, id=request.id),
+    rich_json.Topic: lambda request: commands.Topic(request.text, id=request.id),
+    rich_json.Who: lambda request: commands.Who(id=request.id),
+    rich_json.Rooms: lambda request: commands.Rooms(id=request.id),
+    rich_json.History: _history,
+    rich_json.Search: lambda request: commands.Search(request.text, request.limit, id=request.id),
+    rich_json.Ping: lambda request: commands.Ping(request.id),
+    rich_json.Quit: lambda _request: commands.Quit(),
+}
+
+# These need a visible text. A topic may be empty, which clears it, but not invisible.
+_SPOKEN = (rich_json.Say, rich_json.Act, rich_json.Tell, rich_json.Search)
+
+
+def _is_blank(request: rich_json.AnyRequest) -> bool:
+    if isinstance(request, rich_json.Topic):
+        return bool(request.text) and is_blank(request.text or "")
+    return isinstance(request, _SPOKEN) and is_blank(request.text)
+
+
+def _say(said: list[rich_json.Say]) -> commands.Say:
+    ids = tuple([request.id for request in said])
+    return commands.Say(tuple([request.text for request in said]), ids if any(ids) else ())
+
+
+def line_bytes(text_bytes: int) -> int:
+    """Return the longest line: JSON takes up to six bytes for one byte of text. See Dialect.line_bytes."""
+    return 6 * text_bytes + 1024
+
+
+def decode(lines: Sequence[bytes]) -> list[commands.Command]:
+    """Return what `lines` ask; see Dialect.decode. Blank lines are ignored."""
+    found: list[commands.Command] = []
+    said: list[rich_json.Say] = []
+
+    def close() -> None:
+        if said:
+            found.append(_say(said))
+            said.clear()
+
+    for line in lines:
+        if not line.strip():
+            continue
+        try:
+            request = rich_json.request(line)
+        except ValueError as error:
+            close()
+            found.append(_mistake(f"Invalid request; {error}", rich_json.request_id(line)))
+            continue
+        if _is_blank(request):
+            close()
+            found.append(_mistake(sentences.NO_TEXT, request.id))
+        elif isinstance(request, rich_json.Say):
+            said.append(request)
+        else:
+            close()
+            found.append(_DECODERS[type(request)](request))
+    close()
+    return found
+
+
+# --- Events to bytes -------------------------------------------------------------------------------------------------
+
+
+@lru_cache(8)  # the messages of one turn have the same time
+def rfc3339(time: float) -> str:
+    """Return a time, in seconds since the epoch, as `2026-11-22T12:03:04.567Z`."""
+    return datetime.fromtimestamp(time, UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
+
+
+def _messages(record: events.Record, room: str) -> list[rich_json.Said | rich_json.Acted | rich_json.TopicSet]:
+    """Return a record's messages, one for each of its numbers."""
+    message, time = record.message, rfc3339(record.time)
+    name = printable(message.name)
+    if isinstance(message, events.Said):
+        ids = message.ids or ("",) * message.count
+        return [
+            rich_json.Said(room=room, seq=seq, time=time, from_=name, text=printable(text), id=id_)
+            for seq, (text, id_) in enumerate(zip(message.texts, ids, strict=True), record.seq)
+        ]
+    kind = rich_json.Acted if isinstance(message, events.Acted) else rich_json.TopicSet
+    return [kind(room=room, seq=record.seq, time=time, from_=name, text=printable(message.text), id=message.id)]
+
+
+def _record(event: events.Record, room: str) -> bytes:
+    return rich_json.lines(_messages(event, room))
+
+
+def _page(event: events.Page, room: str) -> bytes:
+    told = [message for record in event.records for message in _messages(record, room)]
+    if not event.asked:
+        return rich_json.lines(told)
+    return rich_json.lines([rich_json.Page(room=room, events=tuple(told), end=event.end, id=event.id)])
+
+
+def _found(event: events.Found, room: str) -> rich_json.Event:
+    told = tuple(message for record in event.records for message in _messages(record, room))
+    return rich_json.Found(room=room, events=told, end=not event.more, id=event.id)
+
+
+def _entered(event: events.Entered, room: str) -> rich_json.Event:
+    return rich_json.Entered(room=room, who=printable(event.name), online=event.online)
+
+
+def _left(event: events.Left, room: str) -> rich_json.Event:
+    return rich_json.Left(room=room, who=printable(event.name), online=event.online)
+
+
+def _renamed(event: events.Renamed, room: str) -> rich_json.Event:
+    return rich_json.Renamed(room=room, who=printable(event.old), nick=printable(event.new))
+
+
+def _crowd(event: events.Crowd, room: str) -> rich_json.Event:
+    if event.kind is events.Renamed:
+        return rich_json.Renamed(room=room, count=event.count)
+    kind = rich_json.Entered if event.kind is events.Entered else rich_json.Left
+    return kind(room=room, count=event.count, online=event.online)
+
+
+def _welcome(event: events.Welcome, _room: str) -> rich_json.Event:
+    return rich_json.Welcome(
+        server="gchat",
+        session=str(event.session),
+        token=event.token,
+        nick=printable(event.nick),
+        room=event.room,
+        epoch=event.epoch,
+        seq=event.seq,
+        online=event.online,
+        limits=dict(event.limits),
+        motd="\n".join(map(printable, event.motd.splitlines())),
+    )
+
+
+def _joined(event: events.Joined, _room: str) -> rich_json.Event:
+    return rich_json.Joined(room=event.room, epoch=event.epoch, seq=event.seq, online=event.online, id=event.id)
+
+
+def _users(event: events.Users, _room: str) -> rich_json.Event:
+    names = tuple(map(printable, event.names))
+    return rich_json.Users(room=event.room, users=names, total=event.total, you=event.you, id=event.id)
+
+
+def _room_list(event: events.RoomList, _room: str) -> rich_json.Event:
+    rooms = tuple(rich_json.RoomInfo(name, members, printable(topic)) for name, members, topic in event.rooms)
+    return rich_json.RoomList(rooms=rooms, total=event.total, id=event.id)
+
+
+def _acknowledged(event: events.Acknowledged, _room: str) -> bytes:
+    return rich_json.lines([rich_json.Ack(id=number.id, room=number.room, seq=number.seq) for number in event.numbers])
+
+
+def _refused(event: events.Refused, _room: str) -> rich_json.Event:
+    return rich_json.Refused(code=event.code.value, message=printable(event.message), id=event.id)
+
+
+_ENCODERS: dict[type, Callable[[Any, str], rich_json.Event | bytes]] = {
+    events.Record: _record,
+    events.Page: _page,
+    events.Found: _found,
+    events.Entered: _entered,
+    events.Left: _left,
+    events.Renamed: _renamed,
+    events.Crowd: _crowd,
+    events.Announced: lambda event, room: rich_json.Announced(room=room, text=printable(event.text)),
+    events.Welcome: _welcome,
+    events.Ready: lambda event, room: rich_json.Live(room=room, seq=event.seq),
+    events.Joined: _joined,
+    events.TopicIs: lambda event, room: rich_json.TopicSet(
+        room=room, text=printable(event.text), from_=printable(event.name), id=event.id
+    ),
+    events.Told: lambda event, _room: rich_json.Told(
+        from_=printable(event.name), time=rfc3339(event.time), text=printable(event.text)
+    ),
+    events.Acknowledged: _acknowledged,
+    events.Named: lambda event, _room: rich_json.Named(nick=event.name, id=event.id),
+    events.Users: _users,
+    events.RoomList: _room_list,
+    events.Pong: lambda event, _room: rich_json.Pong(id=event.text),
+    events.Refused: _refused,
+    events.Slowed: lambda event, _room: rich_json.Slowed(messages_per_s=event.messages_per_s),
+    events.Skipped: lambda event, room: rich_json.Gap(room=room, range_from=event.first, range_to=event.last),
+    events.Closing: lambda event, _room: rich_json.Closing(reason=printable(event.message), code=event.code),
+}
+
+
+def encode(event: events.Event, room: str = "") -> bytes:
+    """Return `event` as lines; see Dialect.encode. No request asks for HelpText and Replied, which have no form."""
+    encoded = _ENCODERS[type(event)](event, room)
+    return encoded if isinstance(encoded, bytes) else rich_json.lines([encoded])

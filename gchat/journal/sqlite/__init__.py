@@ -1,0 +1,1 @@
+"""The SQLite journal: everything that was said, in one file."""
