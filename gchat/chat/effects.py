@@ -11,7 +11,7 @@ from enum import StrEnum
 from msgspec import Struct
 
 from gchat.chat.session import Seat
-from gchat.model.events import Announced, Answer, Joined, Message, Presence, Ready, Welcome
+from gchat.model.events import Announced, Answer, Joined, Message, Movement, Ready, Welcome
 from gchat.model.hello import ResumePoint
 
 
@@ -58,16 +58,16 @@ class Arrive(Struct, frozen=True, gc=False):
     session: int
 
 
-class Announce(Struct, frozen=True, gc=False):
+class Presence(Struct, frozen=True, gc=False):
     """Presence to a room of so many `members`: all but `session` are told, soon, perhaps together with others."""
 
     room: str
     session: int
-    presence: Presence
+    presence: Movement
     members: int
 
 
-class Proclaim(Struct, frozen=True, gc=False):
+class Announce(Struct, frozen=True, gc=False):
     """Something that everybody in a room gets, and that is not kept."""
 
     room: str
@@ -89,7 +89,7 @@ class Deliver(Struct, frozen=True, gc=False):
     receipt: Answer | None = None
 
 
-class Transmit(Struct, frozen=True, gc=False):
+class SendRaw(Struct, frozen=True, gc=False):
     """Bytes for the session's terminal program, not for its user: telnet's answers."""
 
     session: int
@@ -111,7 +111,7 @@ class Enter(Struct, frozen=True, gc=False):
     ready: Ready | None = None
 
 
-class Recall(Struct, frozen=True, gc=False):
+class ReadHistory(Struct, frozen=True, gc=False):
     """The session gets up to `limit` old messages of the room, as commands.History says."""
 
     session: int
@@ -132,13 +132,13 @@ class Search(Struct, frozen=True, gc=False):
     id: str = ""
 
 
-class Forget(Struct, frozen=True, gc=False):
+class DropRoom(Struct, frozen=True, gc=False):
     """The room is gone: what is kept of it may go."""
 
     room: str
 
 
-class Remembered(Struct, frozen=True):
+class SavedSession(Struct, frozen=True):
     """The name and room of a user who may come back after a restart of the server."""
 
     name: str
@@ -146,11 +146,11 @@ class Remembered(Struct, frozen=True):
     room: str
 
 
-class Remember(Struct, frozen=True, gc=False):
+class SaveSession(Struct, frozen=True, gc=False):
     """To be known after a restart: where the user of this lineage is, or that they have left."""
 
     lineage: str
-    who: Remembered | None
+    who: SavedSession | None
 
 
 class Close(Struct, frozen=True, gc=False):
@@ -161,5 +161,16 @@ class Close(Struct, frozen=True, gc=False):
 
 
 Effect = (
-    Publish | Arrive | Announce | Proclaim | Deliver | Transmit | Enter | Recall | Search | Forget | Remember | Close
+    Publish
+    | Arrive
+    | Presence
+    | Announce
+    | Deliver
+    | SendRaw
+    | Enter
+    | ReadHistory
+    | Search
+    | DropRoom
+    | SaveSession
+    | Close
 )

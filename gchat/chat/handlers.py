@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import structs
 
-from gchat.chat.effects import CloseReason, Deliver, Effect, Publish, Recall, Search
+from gchat.chat.effects import CloseReason, Deliver, Effect, Publish, ReadHistory, Search
 from gchat.chat.session import Session
 from gchat.model import commands, events, names, sentences
 from gchat.model.commands import Command
@@ -85,7 +85,7 @@ def _reply(registry: Registry, session: Session, command: commands.Reply, now: f
 
 
 def _whisper(registry: Registry, session: Session, reader: Session, told: events.Told, id_: str = "") -> Deliver:
-    if registry.is_away(reader):
+    if registry.is_disconnected(reader):
         raise Refusal(Code.NO_SUCH_USER, f"Not sent: {reader.name} has just lost the connection")
     session.messages += 1
     return Deliver(reader.id, told, sender=session.id, id=id_, seat=session.seat)
@@ -137,7 +137,7 @@ def _rooms(registry: Registry, session: Session, command: commands.Rooms, _now: 
 def _history(registry: Registry, session: Session, command: commands.History, _now: float) -> list[Effect]:
     most = registry.limits.page_max
     limit = min(command.limit or most, most)
-    return [Recall(session.id, session.room.name, command.start, limit, command.before, command.id)]
+    return [ReadHistory(session.id, session.room.name, command.start, limit, command.before, command.id)]
 
 
 def _search(registry: Registry, session: Session, command: commands.Search, _now: float) -> list[Effect]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from msgspec import structs
 
-from gchat.model.events import Crowd, Entered, Left, Presence, Renamed
+from gchat.model.events import Crowd, Entered, Left, Movement, Renamed
 
 #: Presence lines times members, per second, in each room.
 MAX_DELIVERIES_PER_S = 1000
@@ -24,11 +24,11 @@ class PresenceGatherer:
     __slots__ = ("_next_at", "_online", "_waiting")
 
     def __init__(self) -> None:
-        self._waiting: list[tuple[int, Presence]] = []  # (session, what happened)
+        self._waiting: list[tuple[int, Movement]] = []  # (session, what happened)
         self._next_at = 0.0
         self._online = 0
 
-    def add(self, session: int, presence: Presence, members: int) -> None:
+    def add(self, session: int, presence: Movement, members: int) -> None:
         """Gather presence of `session`, in a room that now has `members` members."""
         self._waiting.append((session, presence))
         self._online = members
@@ -40,7 +40,7 @@ class PresenceGatherer:
         """Return in how many seconds the room may be told; 0 means now."""
         return max(0.0, self._next_at - now)
 
-    def take(self, now: float) -> list[tuple[int, Presence]]:
+    def take(self, now: float) -> list[tuple[int, Movement]]:
         """Return what to tell the room, as pairs of the session to leave out (0: none) and the presence."""
         told = self._waiting
         self._waiting = []
@@ -57,8 +57,8 @@ class PresenceGatherer:
 
 
 def _together(
-    kind: type[Entered | Left | Renamed], told: list[tuple[int, Presence]], online: int
-) -> list[tuple[int, Presence]]:
+    kind: type[Entered | Left | Renamed], told: list[tuple[int, Movement]], online: int
+) -> list[tuple[int, Movement]]:
     """Return all of one kind as one, or one by one if they are few; the last of these has the count `online`."""
     same = [(session, presence) for session, presence in told if isinstance(presence, kind)]
     if len(same) > MAX_TOLD_SINGLY:
@@ -70,5 +70,5 @@ def _together(
     ]
 
 
-def _recounted(presence: Presence, online: int) -> Presence:
+def _recounted(presence: Movement, online: int) -> Movement:
     return presence if isinstance(presence, Renamed) else structs.replace(presence, online=online)

@@ -14,15 +14,15 @@ from gchat.chat.bans import Bans
 from gchat.chat.disconnected import Away
 from gchat.chat.effects import (
     MAY_RESUME,
-    Announce,
     Arrive,
     Close,
     CloseReason,
     Deliver,
     Effect,
     Enter,
-    Remember,
-    Remembered,
+    Presence,
+    SavedSession,
+    SaveSession,
 )
 from gchat.chat.limits import Limits, Network
 from gchat.chat.nicks import Names
@@ -36,8 +36,8 @@ from gchat.model.events import (
     Entered,
     Joined,
     Left,
+    Movement,
     Named,
-    Presence,
     Ready,
     Refused,
     Renamed,
@@ -225,7 +225,7 @@ class Registry:
             effects += self.leave(session, CloseReason.ENDED)
         return effects
 
-    def is_away(self, session: Session) -> bool:
+    def is_disconnected(self, session: Session) -> bool:
         """Return whether the user has lost the connection, and may be about to come back."""
         return session in self._away
 
@@ -240,7 +240,7 @@ class Registry:
         forgotten: list[Effect] = []
         if session.lineage and self._by_lineage.get(session.lineage) is session:
             del self._by_lineage[session.lineage]
-            forgotten.append(Remember(session.lineage, None))
+            forgotten.append(SaveSession(session.lineage, None))
         return _closed(session, reason, farewell) + self._part(session, session.name) + forgotten
 
     def leave_all(self, reason: CloseReason, farewell: str) -> list[Effect]:
@@ -274,7 +274,7 @@ class Registry:
             return [named]
         return [named, *self._tell_renamed(session, old), *self._remember(session)]
 
-    def restore(self, remembered: Mapping[str, Remembered], now: float) -> None:
+    def restore(self, remembered: Mapping[str, SavedSession], now: float) -> None:
         """Let the users who were here when the server ended be away, by lineage; `now` is as in disconnect()."""
         for lineage, user in list(remembered.items())[: disconnected.MAX_AWAY]:
             keys = names.name_keys(user.name) if user.has_nick else frozenset((user.name,))
@@ -362,13 +362,13 @@ class Registry:
     def _remember(self, session: Session) -> list[Effect]:
         if self._by_lineage.get(session.lineage) is not session:
             return []
-        return [Remember(session.lineage, Remembered(session.name, session.has_nick, session.room.name))]
+        return [SaveSession(session.lineage, SavedSession(session.name, session.has_nick, session.room.name))]
 
-    def _announce(self, room: Room, session: Session, presence: Presence) -> list[Effect]:
+    def _announce(self, room: Room, session: Session, presence: Movement) -> list[Effect]:
         """Tell a room of a user who came, went or changed, unless it is so large that nobody could follow."""
         if len(room.members) > self.limits.presence_quiet_above:
             return []
-        return [Announce(room.name, session.id, presence, len(room.members))]
+        return [Presence(room.name, session.id, presence, len(room.members))]
 
 
 def refused(session: Session, refusal: Refusal, id_: str = "") -> Effect:

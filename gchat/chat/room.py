@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gchat.chat.effects import Effect, Forget
+from gchat.chat.effects import DropRoom, Effect
 from gchat.chat.limits import Limits
 from gchat.chat.session import Session
 from gchat.model.errors import Code, Refusal
@@ -63,7 +63,7 @@ class Rooms(dict[str, Room]):
         forgotten: list[Effect] = []
         while len(self) >= most and (spare := self._spare(user)):
             del self[spare.name]
-            forgotten.append(Forget(spare.name))
+            forgotten.append(DropRoom(spare.name))
         return forgotten
 
     def _spare(self, user: Session) -> Room | None:

@@ -32,28 +32,26 @@ if TYPE_CHECKING:
     from gchat.client.plain_link import PlainLink
     from gchat.client.reconnect import ConnectFailed, LinkClosed
     from gchat.client.token_file import TokenFile
-    from gchat.dialects.rich_json import (
-        Acted,
-        Announced,
-        Closing,
-        Entered,
-        Found,
-        Gap,
-        Joined,
-        Left,
-        Live,
-        Named,
-        Page,
-        Refused,
-        Renamed,
-        RoomList,
-        Said,
-        Slowed,
-        Told,
-        TopicSet,
-        Users,
-        Welcome,
-    )
+    from gchat.dialects.rich_events import ActedEvent as Acted
+    from gchat.dialects.rich_events import AnnouncedEvent as Announced
+    from gchat.dialects.rich_events import ClosingEvent as Closing
+    from gchat.dialects.rich_events import EnteredEvent as Entered
+    from gchat.dialects.rich_events import FoundEvent as Found
+    from gchat.dialects.rich_events import GapEvent as Gap
+    from gchat.dialects.rich_events import JoinedEvent as Joined
+    from gchat.dialects.rich_events import LeftEvent as Left
+    from gchat.dialects.rich_events import LiveEvent as Live
+    from gchat.dialects.rich_events import NamedEvent as Named
+    from gchat.dialects.rich_events import PageEvent as Page
+    from gchat.dialects.rich_events import RefusedEvent as Refused
+    from gchat.dialects.rich_events import RenamedEvent as Renamed
+    from gchat.dialects.rich_events import RoomListEvent as RoomList
+    from gchat.dialects.rich_events import SaidEvent as Said
+    from gchat.dialects.rich_events import SlowedEvent as Slowed
+    from gchat.dialects.rich_events import ToldEvent as Told
+    from gchat.dialects.rich_events import TopicSetEvent as TopicSet
+    from gchat.dialects.rich_events import UsersEvent as Users
+    from gchat.dialects.rich_events import WelcomeEvent as Welcome
     from gchat.model.errors import GchatError, LineTooLong
     from gchat.model.hello import ResumePoint
 
@@ -109,7 +107,7 @@ _MODULES = (
     "gchat.client.token_file",
     "gchat.model.errors",
     "gchat.model.hello",
-    "gchat.dialects.rich_json",
+    "gchat.dialects.rich_events",
 )
 
 
@@ -119,4 +117,6 @@ if not TYPE_CHECKING:  # a name that is not exported is an error for a type chec
         """Import a name when it is used: gchat-client is ready for a signal before gevent is there (PEP 562)."""
         if name not in __all__:
             raise AttributeError(f"module {__name__} has no attribute {name}")
-        return next(value for module in _MODULES if (value := getattr(import_module(module), name, None)) is not None)
+        # A bot's author reads what the server tells by its short name: Said is SaidEvent.
+        found = (getattr(import_module(module), each, None) for module in _MODULES for each in (name, f"{name}Event"))
+        return next(value for value in found if value is not None)

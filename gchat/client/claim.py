@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from gchat.dialects import rich_json
+from gchat.dialects.rich_events import RefusedEvent
+from gchat.dialects.rich_requests import JoinRequest, NickRequest
 from gchat.model.errors import Code
 
 #: alice-2, alice-3 and so on are tried up to this number.
@@ -38,12 +39,12 @@ class Claim:
         """Know which nick the server has given."""
         self.is_owed = not _is_same(self.nick, nick)
 
-    def missing(self, nick: str, room: str) -> rich_json.Nick | rich_json.Join | None:
+    def missing(self, nick: str, room: str) -> NickRequest | JoinRequest | None:
         """Return what to ask for now, being called `nick` in `room`; None if everything is granted."""
         if not _is_same(self.nick, nick):
-            return rich_json.Nick(nick=self.nick)
+            return NickRequest(nick=self.nick)
         if not _is_same(self.room, room):
-            return rich_json.Join(room=self.room)
+            return JoinRequest(room=self.room)
         self.was_granted = True
         return None
 
@@ -53,13 +54,13 @@ class Claim:
             self._stem = nick
         self.nick, self.is_owed = nick, False
 
-    def refused(self, refusal: rich_json.Refused) -> rich_json.Nick | None:
+    def refused(self, refusal: RefusedEvent) -> NickRequest | None:
         """Take the refusal of what was asked for; return what to ask for instead."""
         is_taken = refusal.code == Code.NAME_TAKEN
         if is_taken and self._suffix and self._number < MAX_SUFFIX:
             self._number += 1
             self.nick = f"{self._stem}-{self._number}"
-            return rich_json.Nick(nick=self.nick)
+            return NickRequest(nick=self.nick)
         self.is_owed = is_taken
         self.nick = self._stem
         if self._strict:

@@ -10,7 +10,22 @@ from typing import Any
 
 from msgspec import Struct
 
-from gchat.dialects import rich_json, slash
+from gchat.dialects import slash
+from gchat.dialects.rich_requests import (
+    ActRequest,
+    AnyRequest,
+    HistoryRequest,
+    JoinRequest,
+    NickRequest,
+    PingRequest,
+    QuitRequest,
+    RoomsRequest,
+    SayRequest,
+    SearchRequest,
+    TellRequest,
+    TopicRequest,
+    WhoRequest,
+)
 from gchat.dialects.slash import SLASHES, Word
 from gchat.model import commands, sentences
 from gchat.model.text import is_blank
@@ -28,19 +43,19 @@ class Show(Struct, frozen=True):
     lines: tuple[str, ...]
 
 
-Action = rich_json.AnyRequest | Show
+Action = AnyRequest | Show
 
 _TAB_HELP = "Tab completes commands, nicks and rooms"
 
 
 def _history(command: commands.History, _reply_to: str) -> Action:
     if command.start < 0:
-        return rich_json.History(limit=-command.start)
-    return rich_json.History(after=command.start - 1, limit=HISTORY_LIMIT)
+        return HistoryRequest(limit=-command.start)
+    return HistoryRequest(after=command.start - 1, limit=HISTORY_LIMIT)
 
 
 def _reply(command: commands.Reply, reply_to: str) -> Action:
-    return rich_json.Tell(to=reply_to, text=command.text) if reply_to else Show((sentences.NOBODY_TO_ANSWER,))
+    return TellRequest(to=reply_to, text=command.text) if reply_to else Show((sentences.NOBODY_TO_ANSWER,))
 
 
 def _help(command: commands.Help, _reply_to: str) -> Action:
@@ -49,20 +64,20 @@ def _help(command: commands.Help, _reply_to: str) -> Action:
 
 
 _ACTIONS: dict[type, Callable[[Any, str], Action]] = {
-    commands.Say: lambda command, _: rich_json.Say(text=command.texts[0]),
-    commands.Act: lambda command, _: rich_json.Act(text=command.text),
-    commands.Tell: lambda command, _: rich_json.Tell(to=command.to, text=command.text),
+    commands.Say: lambda command, _: SayRequest(text=command.texts[0]),
+    commands.Act: lambda command, _: ActRequest(text=command.text),
+    commands.Tell: lambda command, _: TellRequest(to=command.to, text=command.text),
     commands.Reply: _reply,
-    commands.Nick: lambda command, _: rich_json.Nick(nick=command.nick),
-    commands.Join: lambda command, _: rich_json.Join(room=command.room),
-    commands.Topic: lambda command, _: rich_json.Topic(text=command.text),
-    commands.Who: lambda _command, _: rich_json.Who(),
-    commands.Rooms: lambda _command, _: rich_json.Rooms(),
+    commands.Nick: lambda command, _: NickRequest(nick=command.nick),
+    commands.Join: lambda command, _: JoinRequest(room=command.room),
+    commands.Topic: lambda command, _: TopicRequest(text=command.text),
+    commands.Who: lambda _command, _: WhoRequest(),
+    commands.Rooms: lambda _command, _: RoomsRequest(),
     commands.History: _history,
-    commands.Search: lambda command, _: rich_json.Search(text=command.text, limit=command.limit),
-    commands.Ping: lambda _command, _: rich_json.Ping(),
+    commands.Search: lambda command, _: SearchRequest(text=command.text, limit=command.limit),
+    commands.Ping: lambda _command, _: PingRequest(),
     commands.Help: _help,
-    commands.Quit: lambda _command, _: rich_json.Quit(),
+    commands.Quit: lambda _command, _: QuitRequest(),
     commands.Mistake: lambda command, _: Show((command.refusal.message,)),
 }
 

@@ -18,8 +18,42 @@ from itertools import count
 from msgspec import Struct, structs
 
 from gchat.client.claim import Claim
-from gchat.dialects import rich_json
-from gchat.dialects.rich_json import AnyRequest
+from gchat.dialects.rich_events import (
+    AckEvent,
+    ActedEvent,
+    AnnouncedEvent,
+    AnyEvent,
+    ClosingEvent,
+    EnteredEvent,
+    FoundEvent,
+    GapEvent,
+    JoinedEvent,
+    LeftEvent,
+    LiveEvent,
+    NamedEvent,
+    PageEvent,
+    PongEvent,
+    RefusedEvent,
+    RenamedEvent,
+    RoomListEvent,
+    SaidEvent,
+    SlowedEvent,
+    ToldEvent,
+    TopicSetEvent,
+    UsersEvent,
+    WelcomeEvent,
+)
+from gchat.dialects.rich_requests import (
+    ActRequest,
+    AnyRequest,
+    JoinRequest,
+    NickRequest,
+    PingRequest,
+    QuitRequest,
+    SayRequest,
+    TellRequest,
+    TopicRequest,
+)
 from gchat.model.errors import LineTooLong
 from gchat.model.hello import Hello, ResumePoint
 
@@ -67,27 +101,27 @@ class NewLog(Struct, frozen=True):
 
 #: What a user is told: the server's events, without Ack, and what the conversation makes of them.
 Notice = (
-    rich_json.Welcome
-    | rich_json.Joined
-    | rich_json.Live
-    | rich_json.Said
-    | rich_json.Acted
-    | rich_json.TopicSet
-    | rich_json.Told
-    | rich_json.Entered
-    | rich_json.Left
-    | rich_json.Renamed
-    | rich_json.Announced
-    | rich_json.Named
-    | rich_json.Refused
-    | rich_json.Slowed
-    | rich_json.Gap
-    | rich_json.Users
-    | rich_json.RoomList
-    | rich_json.Page
-    | rich_json.Found
-    | rich_json.Pong
-    | rich_json.Closing
+    WelcomeEvent
+    | JoinedEvent
+    | LiveEvent
+    | SaidEvent
+    | ActedEvent
+    | TopicSetEvent
+    | ToldEvent
+    | EnteredEvent
+    | LeftEvent
+    | RenamedEvent
+    | AnnouncedEvent
+    | NamedEvent
+    | RefusedEvent
+    | SlowedEvent
+    | GapEvent
+    | UsersEvent
+    | RoomListEvent
+    | PageEvent
+    | FoundEvent
+    | PongEvent
+    | ClosingEvent
     | Sent
     | Delivered
     | Lost
@@ -95,7 +129,7 @@ Notice = (
     | NewLog
 )
 
-_Numbered = rich_json.Said | rich_json.Acted | rich_json.TopicSet | Sent
+_Numbered = SaidEvent | ActedEvent | TopicSetEvent | Sent
 
 
 class Conversation:
@@ -179,7 +213,7 @@ class Conversation:
     def remind(self) -> None:
         """Ask again for the nick, if it was taken."""
         if self.connected and self._claim.is_owed and not self._claim.id:
-            self._ask_for(rich_json.Nick(nick=self._claim.nick))
+            self._ask_for(NickRequest(nick=self._claim.nick))
 
     # --- Requests --------------------------------------------------------------------------------------------------
 
@@ -193,9 +227,9 @@ class Conversation:
             raise LineTooLong(limit)
         id_ = self._new_id()
         request = structs.replace(request, id=id_)
-        if isinstance(request, rich_json.Join) and request.after is None:
+        if isinstance(request, JoinRequest) and request.after is None:
             request = structs.replace(request, after=self._places.get(_room(request.room)))
-        if not isinstance(request, rich_json.Ping | rich_json.Quit):  # these mean this connection, and no other
+        if not isinstance(request, PingRequest | QuitRequest):  # these mean this connection, and no other
             self.pending[id_] = request
         if self.connected:
             self._unsent.append(request)
@@ -203,59 +237,59 @@ class Conversation:
 
     def say(self, text: str) -> str:
         """Say something in the room."""
-        return self.ask(rich_json.Say(text=text))
+        return self.ask(SayRequest(text=text))
 
     def act(self, text: str) -> str:
         """Say what you do."""
-        return self.ask(rich_json.Act(text=text))
+        return self.ask(ActRequest(text=text))
 
     def tell(self, to: str, text: str) -> str:
         """Say something to one user only."""
-        return self.ask(rich_json.Tell(to=to, text=text))
+        return self.ask(TellRequest(to=to, text=text))
 
     # --- Events ----------------------------------------------------------------------------------------------------
 
-    def hears(self, event: rich_json.AnyEvent) -> list[Notice]:
+    def hears(self, event: AnyEvent) -> list[Notice]:
         """Take in what the server tells, and return what the user is to be told, in order."""
         match event:
-            case rich_json.Refused():
+            case RefusedEvent():
                 return self._refused(event)
-            case rich_json.Said() | rich_json.Acted():
+            case SaidEvent() | ActedEvent():
                 return self._numbered(event)
-            case rich_json.TopicSet() if event.seq:
+            case TopicSetEvent() if event.seq:
                 return self._numbered(event)
-            case rich_json.Ack():
+            case AckEvent():
                 return self._acked(event)
-            case rich_json.Entered() | rich_json.Left() | rich_json.Renamed():
+            case EnteredEvent() | LeftEvent() | RenamedEvent():
                 return self._presence(event)
-            case rich_json.Welcome():
+            case WelcomeEvent():
                 return self._welcomed(event)
-            case rich_json.Joined():
+            case JoinedEvent():
                 return self._joined(event)
-            case rich_json.Live():
+            case LiveEvent():
                 return self._goes_live(event)
-            case rich_json.Gap():
+            case GapEvent():
                 return self._skip(event.room, event.range_from, event.range_to)
-            case rich_json.Named():
+            case NamedEvent():
                 self._named(event)
-            case rich_json.Users() | rich_json.RoomList() | rich_json.Page() | rich_json.TopicSet():
+            case UsersEvent() | RoomListEvent() | PageEvent() | TopicSetEvent():
                 self._answered(event)
         return [event]
 
-    def _answered(self, event: rich_json.Users | rich_json.RoomList | rich_json.Page | rich_json.TopicSet) -> None:
+    def _answered(self, event: UsersEvent | RoomListEvent | PageEvent | TopicSetEvent) -> None:
         self._end(event.id)
-        if isinstance(event, rich_json.Users):
+        if isinstance(event, UsersEvent):
             self.online = event.total
             self.members = set(event.users[:MAX_MEMBERS])
 
-    def _welcomed(self, event: rich_json.Welcome) -> list[Notice]:
+    def _welcomed(self, event: WelcomeEvent) -> list[Notice]:
         self.token, self.nick, self.online, self.limits = event.token, event.nick, event.online, event.limits
         self._claim.welcomed(event.nick)
         back: list[Notice] = [Back()] if self._was_lost else []
         self._was_lost = False
         return [*back, event, *self._enter(event.room, event.epoch, event.seq)]
 
-    def _joined(self, event: rich_json.Joined) -> list[Notice]:
+    def _joined(self, event: JoinedEvent) -> list[Notice]:
         self._end(event.id)
         self.online = event.online
         if event.id == self._claim.id:
@@ -276,7 +310,7 @@ class Conversation:
         self.members.clear()
         return [NewLog(room)] if is_new else []
 
-    def _goes_live(self, event: rich_json.Live) -> list[Notice]:
+    def _goes_live(self, event: LiveEvent) -> list[Notice]:
         if event.room != self.room:
             return []
         missing = self._skip(event.room, self.seq + 1, event.seq) if self._placed else []
@@ -300,11 +334,11 @@ class Conversation:
         self.connected = True
         self._unsent += self.pending.values()
 
-    def _ask_for(self, request: rich_json.Nick | rich_json.Join) -> None:
+    def _ask_for(self, request: NickRequest | JoinRequest) -> None:
         self._claim.id = self._new_id()
         self._unsent.append(structs.replace(request, id=self._claim.id))
 
-    def _named(self, event: rich_json.Named) -> None:
+    def _named(self, event: NamedEvent) -> None:
         self._claim.named(event.nick, event.id)
         self._end(event.id)
         self.nick = event.nick
@@ -313,7 +347,7 @@ class Conversation:
             if not self.connected:
                 self._begin()
 
-    def _refused(self, event: rich_json.Refused) -> list[Notice]:
+    def _refused(self, event: RefusedEvent) -> list[Notice]:
         if self._claim.is_first and not event.id:
             return []  # of the opening's nick or room, which is asked for again
         if not event.id or event.id != self._claim.id:
@@ -345,19 +379,17 @@ class Conversation:
         if self._placed:
             first = self.seq + 1
         self.seq, self._placed = last, True
-        return [rich_json.Gap(room=room, range_from=first, range_to=last)]
+        return [GapEvent(room=room, range_from=first, range_to=last)]
 
-    def _acked(self, ack: rich_json.Ack) -> list[Notice]:
+    def _acked(self, ack: AckEvent) -> list[Notice]:
         told = self._told.get(ack.id, [])
         request = self._end(ack.id)
         match request:
-            case rich_json.Say() | rich_json.Act():
-                own: _Numbered = Sent(ack.id, ack.room, ack.seq, request.text, isinstance(request, rich_json.Act))
-            case rich_json.Topic():
-                own = rich_json.TopicSet(
-                    room=ack.room, text=request.text or "", from_=self.nick, seq=ack.seq, id=ack.id
-                )
-            case rich_json.Tell():
+            case SayRequest() | ActRequest():
+                own: _Numbered = Sent(ack.id, ack.room, ack.seq, request.text, isinstance(request, ActRequest))
+            case TopicRequest():
+                own = TopicSetEvent(room=ack.room, text=request.text or "", from_=self.nick, seq=ack.seq, id=ack.id)
+            case TellRequest():
                 return [Delivered(ack.id, request.to, request.text)]
             case _:  # nothing known here; if it had a number, that will be missing, and a Gap says so
                 return []
@@ -368,17 +400,17 @@ class Conversation:
 
     # --- The rest ----------------------------------------------------------------------------------------------------
 
-    def _presence(self, event: rich_json.Entered | rich_json.Left | rich_json.Renamed) -> list[Notice]:
+    def _presence(self, event: EnteredEvent | LeftEvent | RenamedEvent) -> list[Notice]:
         if event.room != self.room:
             return []
-        if not isinstance(event, rich_json.Entered):
+        if not isinstance(event, EnteredEvent):
             self.members.discard(event.who)
             if event.who in ("", self._claim.nick):  # "": many at once, without their names
                 self.remind()
-        name = event.nick if isinstance(event, rich_json.Renamed) else event.who
-        if name and not isinstance(event, rich_json.Left) and len(self.members) < MAX_MEMBERS:
+        name = event.nick if isinstance(event, RenamedEvent) else event.who
+        if name and not isinstance(event, LeftEvent) and len(self.members) < MAX_MEMBERS:
             self.members.add(name)
-        if not isinstance(event, rich_json.Renamed):
+        if not isinstance(event, RenamedEvent):
             self.online = event.online
         return [event]
 

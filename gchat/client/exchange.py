@@ -18,6 +18,21 @@ from gchat.client.reconnect import READ_BYTES, ConnectFailed, Keeper, NotGranted
 from gchat.client.token_file import TokenFile
 from gchat.dialects import rich_json
 from gchat.dialects.lines import LineDecoder
+from gchat.dialects.rich_events import (
+    ActedEvent,
+    AnyEvent,
+    ClosingEvent,
+    EnteredEvent,
+    GapEvent,
+    LeftEvent,
+    PongEvent,
+    RefusedEvent,
+    RenamedEvent,
+    SaidEvent,
+    TopicSetEvent,
+    WelcomeEvent,
+)
+from gchat.dialects.rich_requests import ActRequest, PingRequest, QuitRequest, SayRequest, TellRequest, TopicRequest
 from gchat.model.errors import LineEndless, LineTooLong
 
 #: A line of the server: its longest is a page of history, 100 messages of 8 KiB, and what JSON makes of them.
@@ -35,7 +50,7 @@ FOR_GOOD = ("quit", "kicked", "banned")
 MAX_PLAIN = 50
 
 #: What others would have seen.
-SPOKEN = (rich_json.Say, rich_json.Act, rich_json.Tell, rich_json.Topic)
+SPOKEN = (SayRequest, ActRequest, TellRequest, TopicRequest)
 
 #: Lines heard at once.
 LINES_AT_ONCE = 512
@@ -63,7 +78,7 @@ class Exchange(Keeper[Notice]):
         super().__init__(host, port, listen=listen)
         self.conversation = conversation
         self.lag_s: float | None = None  # how long the last ping took
-        self.refused: rich_json.Refused | None = None  # the last refusal
+        self.refused: RefusedEvent | None = None  # the last refusal
         self._untold: dict[str, str] = {}  # refusals of what was said, by id, until the iteration tells them
         self._token_file = token_file
         self._place_file = place_file
@@ -104,15 +119,15 @@ class Exchange(Keeper[Notice]):
             if not data:
                 raise ConnectFailed(self.address, self._farewell() or "the server closed the connection")
             self._decoder.feed(data)
-        if isinstance(event, rich_json.Refused):
+        if isinstance(event, RefusedEvent):
             raise ConnectFailed(self.address, shown(event.message.encode()), final=True)
-        if isinstance(event, rich_json.Closing):
+        if isinstance(event, ClosingEvent):
             raise ConnectFailed(self.address, shown(event.reason.encode()), final=self._is_for_good(event))
         self._first = self.conversation.hears(event)
         if self._token_file:
             self._token_file.store(self.conversation.token)
 
-    def _next_answer(self) -> rich_json.Welcome | rich_json.Refused | rich_json.Closing | None:
+    def _next_answer(self) -> WelcomeEvent | RefusedEvent | ClosingEvent | None:
         """Return the answer to the opening, if it has come.
 
         A server that greets before it has heard the opening does so in plain, up to a prompt; lines of others may
@@ -120,7 +135,7 @@ class Exchange(Keeper[Notice]):
         """
         while lines := self._take(1):
             event = _understood(lines[0]) if lines[0].startswith(b"{") else None
-            if isinstance(event, rich_json.Welcome | rich_json.Refused | rich_json.Closing):
+            if isinstance(event, WelcomeEvent | RefusedEvent | ClosingEvent):
                 return event
             if lines[0].strip():
                 self._plain[MAX_PLAIN:] = []
@@ -191,7 +206,7 @@ class Exchange(Keeper[Notice]):
 
     def _refused(self, reason: str) -> None:
         self._answered.set()
-        self._inbox.put(rich_json.Closing(reason=reason))
+        self._inbox.put(ClosingEvent(reason=reason))
 
     def unacknowledged(self) -> list[str]:
         """See Keeper."""
@@ -204,7 +219,7 @@ class Exchange(Keeper[Notice]):
     def _taken(self, notice: Notice) -> None:
         if self._place:
             self._place.take(notice)
-        if isinstance(notice, rich_json.Refused):
+        if isinstance(notice, RefusedEvent):
             self._untold.pop(notice.id, None)
 
     def _dealt_with(self) -> None:
@@ -217,21 +232,17 @@ class Exchange(Keeper[Notice]):
     def _squeeze(self, last: Notice, notice: Notice) -> list[Notice]:
         """Skip, as the server does: numbered events become a Gap, presence nothing; answers stay."""
         match notice:
-            case rich_json.Entered() | rich_json.Left() | rich_json.Renamed():
+            case EnteredEvent() | LeftEvent() | RenamedEvent():
                 return [last]
-            case rich_json.Gap(room=room, range_from=first, range_to=end):
+            case GapEvent(room=room, range_from=first, range_to=end):
                 pass
-            case (
-                rich_json.Said(room=room, seq=end)
-                | rich_json.Acted(room=room, seq=end)
-                | rich_json.TopicSet(room=room, seq=end)
-            ):
+            case SaidEvent(room=room, seq=end) | ActedEvent(room=room, seq=end) | TopicSetEvent(room=room, seq=end):
                 first = end
             case _:
                 return [last, notice]
-        if isinstance(last, rich_json.Gap) and (last.room, last.range_to) == (room, first - 1):
-            return [rich_json.Gap(room=room, range_from=last.range_from, range_to=end)]
-        return [last, rich_json.Gap(room=room, range_from=first, range_to=end)]
+        if isinstance(last, GapEvent) and (last.room, last.range_to) == (room, first - 1):
+            return [GapEvent(room=room, range_from=last.range_from, range_to=end)]
+        return [last, GapEvent(room=room, range_from=first, range_to=end)]
 
     # --- Reading and writing ---------------------------------------------------------------------------------------
 
@@ -240,11 +251,11 @@ class Exchange(Keeper[Notice]):
         while lines := self._take(LINES_AT_ONCE):
             for line in lines:
                 event = _understood(line)
-                if event is None or (isinstance(event, rich_json.Pong) and self._ponged(event)):
+                if event is None or (isinstance(event, PongEvent) and self._ponged(event)):
                     continue
-                if isinstance(event, rich_json.Refused):
+                if isinstance(event, RefusedEvent):
                     self._note_refusal(event)
-                elif isinstance(event, rich_json.Closing):
+                elif isinstance(event, ClosingEvent):
                     self._why = event.reason
                     if event.code == REPLACED or event.code in FOR_GOOD:
                         raise ConnectFailed(self.address, shown(event.reason.encode()), final=self._is_for_good(event))
@@ -256,12 +267,12 @@ class Exchange(Keeper[Notice]):
                 self._say_goodbye()
                 raise NotGranted(self.address, shown(denied.encode()), final=not self.conversation.was_granted)
 
-    def _note_refusal(self, event: rich_json.Refused) -> None:
+    def _note_refusal(self, event: RefusedEvent) -> None:
         self.refused = event
         if isinstance(self.conversation.pending.get(event.id), SPOKEN):
             self._untold[event.id] = event.message
 
-    def _is_for_good(self, closing: rich_json.Closing) -> bool:
+    def _is_for_good(self, closing: ClosingEvent) -> bool:
         """Return whether there is no sense in another connection after `closing`."""
         if closing.code != REPLACED:
             return closing.code in FOR_GOOD
@@ -272,7 +283,7 @@ class Exchange(Keeper[Notice]):
         """Leave at once, where nothing else was ever sent."""
         if self._sock:
             with suppress(OSError):
-                self._sock.sendall(rich_json.lines([rich_json.Quit()]))
+                self._sock.sendall(rich_json.lines([QuitRequest()]))
 
     def _take(self, limit: int) -> list[bytes]:
         while True:
@@ -283,7 +294,7 @@ class Exchange(Keeper[Notice]):
             except LineEndless as error:
                 raise ConnectFailed(self.address, f"the server sent {error}") from None
 
-    def _ponged(self, pong: rich_json.Pong) -> bool:
+    def _ponged(self, pong: PongEvent) -> bool:
         if pong.id != self._ping_id:
             return False
         self.lag_s = time.monotonic() - self._pinged_at
@@ -325,12 +336,12 @@ class Exchange(Keeper[Notice]):
                 next_ping_at = now + self.ping_s
                 self.conversation.remind()
                 self._pinged_at = now
-                self._ping_id = self.conversation.ask(rich_json.Ping())
+                self._ping_id = self.conversation.ask(PingRequest())
             else:
                 self._to_write.wait(max(next_ping_at - now, 0.0) or self.ping_s)
 
 
-def _understood(line: bytes) -> rich_json.AnyEvent | None:
+def _understood(line: bytes) -> AnyEvent | None:
     """Return what a line tells, None if it is not known here: whatever had a number will be missing."""
     try:
         return rich_json.event(line)

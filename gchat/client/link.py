@@ -18,7 +18,20 @@ from gchat.client.place_file import PlaceFile
 from gchat.client.reconnect import LinkClosed
 from gchat.client.signals import StopSignals
 from gchat.client.token_file import TokenFile
-from gchat.dialects import rich_json
+from gchat.dialects.rich_requests import (
+    ActRequest,
+    AnyRequest,
+    HistoryRequest,
+    JoinRequest,
+    NickRequest,
+    QuitRequest,
+    RoomsRequest,
+    SayRequest,
+    SearchRequest,
+    TellRequest,
+    TopicRequest,
+    WhoRequest,
+)
 from gchat.model.hello import ResumePoint
 
 #: Requests that may wait for an answer; above, a call that makes another one waits.
@@ -69,7 +82,7 @@ class Link(Exchange):
 
     # --- Asking ----------------------------------------------------------------------------------------------------
 
-    def ask(self, request: rich_json.AnyRequest, timeout_s: float | None = None) -> str:
+    def ask(self, request: AnyRequest, timeout_s: float | None = None) -> str:
         """Send a request, now or when there is a connection. Returns its id, as all of these do.
 
         Waits while MAX_PENDING others are not answered: raises TimedOut if that takes longer than `timeout_s`. Raises
@@ -89,45 +102,45 @@ class Link(Exchange):
 
     def say(self, text: str, timeout_s: float | None = None) -> str:
         """Say something in the room."""
-        return self.ask(rich_json.Say(text=text), timeout_s)
+        return self.ask(SayRequest(text=text), timeout_s)
 
     def act(self, text: str, timeout_s: float | None = None) -> str:
         """Say what you do: /me."""
-        return self.ask(rich_json.Act(text=text), timeout_s)
+        return self.ask(ActRequest(text=text), timeout_s)
 
     def tell(self, to: str, text: str, timeout_s: float | None = None) -> str:
         """Say something to one user only."""
-        return self.ask(rich_json.Tell(to=to, text=text), timeout_s)
+        return self.ask(TellRequest(to=to, text=text), timeout_s)
 
     def take_nick(self, name: str, timeout_s: float | None = None) -> str:
         """Ask to be called `name`: Named follows, or Refused."""
-        return self.ask(rich_json.Nick(nick=name), timeout_s)
+        return self.ask(NickRequest(nick=name), timeout_s)
 
     def join(self, room: str, timeout_s: float | None = None) -> str:
         """Go to another room. After a visit before, what was said since then is told first."""
-        return self.ask(rich_json.Join(room=room), timeout_s)
+        return self.ask(JoinRequest(room=room), timeout_s)
 
     def topic(self, text: str | None = None, timeout_s: float | None = None) -> str:
         """Set the room's topic, or clear it with ""; without a text, ask for it."""
-        return self.ask(rich_json.Topic(text=text), timeout_s)
+        return self.ask(TopicRequest(text=text), timeout_s)
 
     def who(self, timeout_s: float | None = None) -> str:
         """Ask who is in the room: Users follows."""
-        return self.ask(rich_json.Who(), timeout_s)
+        return self.ask(WhoRequest(), timeout_s)
 
     def rooms(self, timeout_s: float | None = None) -> str:
         """Ask which rooms there are: RoomList follows."""
-        return self.ask(rich_json.Rooms(), timeout_s)
+        return self.ask(RoomsRequest(), timeout_s)
 
     def history(
         self, before: int | None = None, after: int | None = None, limit: int = 100, timeout_s: float | None = None
     ) -> str:
         """Ask for a Page of old messages: the last ones, those before a number, or those after one."""
-        return self.ask(rich_json.History(before=before, after=after, limit=limit), timeout_s)
+        return self.ask(HistoryRequest(before=before, after=after, limit=limit), timeout_s)
 
     def search(self, text: str, limit: int = 20, timeout_s: float | None = None) -> str:
         """Ask for old messages that have all these words: Found follows."""
-        return self.ask(rich_json.Search(text=text, limit=limit), timeout_s)
+        return self.ask(SearchRequest(text=text, limit=limit), timeout_s)
 
     def wait_acked(self, timeout_s: float | None = None) -> bool:
         """Wait until everything that was asked is answered; return whether it is. `refused` is the last refusal."""
@@ -173,7 +186,7 @@ class Link(Exchange):
         while len(pending) < before:  # as long as answers come
             before = len(pending)
             self._wait_while(lambda: pending or (self._sock and not self.connected), self.ack_s)
-        self.conversation.ask(rich_json.Quit())
+        self.conversation.ask(QuitRequest())
         self._push()
 
 

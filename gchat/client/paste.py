@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from gchat.client.completion import MANY_LINES, Action, parse
-from gchat.dialects import rich_json, slash
+from gchat.dialects import slash
+from gchat.dialects.rich_requests import SayRequest
 from gchat.model import commands
 from gchat.model.text import is_blank, printable
 
@@ -34,7 +35,7 @@ def question(lines: list[str], *, unread: bool = False, runs: bool = False) -> s
 def actions(lines: list[str], reply_to: str) -> list[Action | None]:
     """Return the requests for `lines`: one line may be a command, several are text."""
     if len(lines) > 1 and not _spoken(lines)[0]:
-        return [rich_json.Say(text=line) for line in lines]
+        return [SayRequest(text=line) for line in lines]
     return [parse(line, reply_to) for line in expanded(lines)]
 
 

@@ -31,7 +31,8 @@ from gchat.client.paste_check import Typed
 from gchat.client.plain_link import PlainLink, PlainNotice
 from gchat.client.reconnect import ConnectFailed, LinkClosed, NotGranted
 from gchat.client.render import json_text, lost_text, plain_text
-from gchat.dialects import rich_json
+from gchat.dialects.rich_events import ClosingEvent, RefusedEvent, ToldEvent, WelcomeEvent
+from gchat.dialects.rich_requests import QuitRequest, SayRequest
 from gchat.dialects.slash import without_commands
 from gchat.model.errors import Refusal
 from gchat.model.text import printable
@@ -238,7 +239,7 @@ class _Pipes:
             self._ask_all(self._chat, *self._typed.take(text, self._reply_to, is_last=is_last))
         elif isinstance(self._chat, Link):
             try:
-                self._ask(self._chat, rich_json.Say(text=without_commands(text)))
+                self._ask(self._chat, SayRequest(text=without_commands(text)))
             except Refusal as refusal:
                 self._fail(refusal.message)
         else:
@@ -260,7 +261,7 @@ class _Pipes:
                     complain(line)
             case Show(shown):
                 self._output.put("".join(f"> {line}\n" for line in shown).encode())
-            case rich_json.Quit():
+            case QuitRequest():
                 self.interrupt()
             case None:
                 pass
@@ -286,11 +287,11 @@ class _Pipes:
                 case Back():
                     complain("connected")
                     self._lost = False
-                case rich_json.Told():
+                case ToldEvent():
                     self._reply_to = notice.from_
-                case rich_json.Refused():
+                case RefusedEvent():
                     self._fail(notice.message)
-                case rich_json.Closing():
+                case ClosingEvent():
                     reason = notice.reason
             if self._prints and (text := self._text(notice)):
                 self._output.put(text.encode("utf-8", "replace"))
@@ -308,7 +309,7 @@ class _Pipes:
             return ""
         if self._as_json:
             return json_text(notice)
-        if isinstance(notice, rich_json.Welcome):
+        if isinstance(notice, WelcomeEvent):
             if self._greeted:
                 return ""
             self._greeted = True

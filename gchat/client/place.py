@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 from gchat.client.conversation import Notice, Sent
-from gchat.dialects import rich_json
+from gchat.dialects.rich_events import (
+    ActedEvent,
+    GapEvent,
+    JoinedEvent,
+    LiveEvent,
+    SaidEvent,
+    TopicSetEvent,
+    WelcomeEvent,
+)
 from gchat.model.hello import ResumePoint
 
 
@@ -17,14 +25,14 @@ class Place:
     def take(self, notice: Notice) -> None:
         """Follow what was taken from the iteration."""
         match notice:
-            case rich_json.Welcome():
+            case WelcomeEvent():
                 if notice.epoch != self._epoch:
                     self._begin(notice.epoch)
-            case rich_json.Joined():
+            case JoinedEvent():
                 self._begin(notice.epoch)
-            case rich_json.Said() | rich_json.Acted() | rich_json.TopicSet() | Sent() | rich_json.Live():
+            case SaidEvent() | ActedEvent() | TopicSetEvent() | Sent() | LiveEvent():
                 self._reach(notice.seq)
-            case rich_json.Gap():
+            case GapEvent():
                 self._reach(notice.range_to)
 
     def _begin(self, epoch: str) -> None:

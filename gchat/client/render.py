@@ -15,7 +15,31 @@ from typing import Any
 import msgspec
 
 from gchat.client.conversation import Back, Conversation, Delivered, Lost, NewLog, Notice, Sent
-from gchat.dialects import rich_json
+from gchat.dialects.rich_events import (
+    AckEvent,
+    ActedEvent,
+    AnnouncedEvent,
+    ClosingEvent,
+    EnteredEvent,
+    FoundEvent,
+    GapEvent,
+    JoinedEvent,
+    LeftEvent,
+    LiveEvent,
+    NamedEvent,
+    PageEvent,
+    PongEvent,
+    RefusedEvent,
+    RenamedEvent,
+    RichEvent,
+    RoomListEvent,
+    SaidEvent,
+    SlowedEvent,
+    ToldEvent,
+    TopicSetEvent,
+    UsersEvent,
+    WelcomeEvent,
+)
 from gchat.model import sentences
 from gchat.model.names import folded
 from gchat.model.text import printable
@@ -106,7 +130,7 @@ class Timeline:
 
     def lines(self, notice: Notice, chat: Conversation, now: datetime) -> list[Line]:
         """Return how `notice` looks, with its time."""
-        if not isinstance(notice, rich_json.Page):
+        if not isinstance(notice, PageEvent):
             return self.stamped(lines(notice, chat), local_time(notice, now))
         page = Timeline(now)  # old messages lie in days of their own
         shown: list[Line] = []
@@ -147,9 +171,9 @@ def _mention(nick: str) -> re.Pattern[str]:
 
 def is_for_me(notice: Notice, chat: Conversation) -> bool:
     """Return whether it is said to this user: told privately, or with their nick in it."""
-    if isinstance(notice, rich_json.Said | rich_json.Acted):
+    if isinstance(notice, SaidEvent | ActedEvent):
         return notice.from_ != chat.nick and mentions(notice.text, chat.nick)
-    return isinstance(notice, rich_json.Told)
+    return isinstance(notice, ToldEvent)
 
 
 def _marked(text: str, nick: str) -> Line:
@@ -178,7 +202,7 @@ def _sent(notice: Sent, chat: Conversation) -> list[Line]:
     return [elsewhere + line for line in _said_by(chat.nick, notice.text, chat, action=notice.action)]
 
 
-def _told(notice: rich_json.Told, chat: Conversation) -> list[Line]:
+def _told(notice: ToldEvent, chat: Conversation) -> list[Line]:
     return [[("class:private", f"[{notice.from_} -> you] "), *_marked(notice.text, chat.nick)]]
 
 
@@ -186,7 +210,7 @@ def _delivered(notice: Delivered, _chat: Conversation) -> list[Line]:
     return [[("class:private", f"[you -> {notice.to}] "), ("", notice.text)]]
 
 
-def _topic(notice: rich_json.TopicSet, _chat: Conversation) -> list[Line]:
+def _topic(notice: TopicSetEvent, _chat: Conversation) -> list[Line]:
     if notice.seq:
         return _aside(sentences.topic_set(notice.from_, notice.text))
     return _aside(sentences.topic_is(notice.text, notice.from_))
@@ -199,47 +223,47 @@ def _aside(*texts: str) -> list[Line]:
     return [aside(text) for text in texts]
 
 
-def _welcome(notice: rich_json.Welcome, _chat: Conversation) -> list[Line]:
+def _welcome(notice: WelcomeEvent, _chat: Conversation) -> list[Line]:
     return _aside(sentences.connected(notice.online), *notice.motd.splitlines())
 
 
-def _joined(notice: rich_json.Joined, _chat: Conversation) -> list[Line]:
+def _joined(notice: JoinedEvent, _chat: Conversation) -> list[Line]:
     return _aside(sentences.joined(notice.room, notice.online))
 
 
-def _entered(notice: rich_json.Entered, _chat: Conversation) -> list[Line]:
+def _entered(notice: EnteredEvent, _chat: Conversation) -> list[Line]:
     if notice.who:
         return _aside(sentences.entered(notice.who, notice.online))
     return _aside(sentences.many_entered(notice.count, notice.online))
 
 
-def _left(notice: rich_json.Left, _chat: Conversation) -> list[Line]:
+def _left(notice: LeftEvent, _chat: Conversation) -> list[Line]:
     text = sentences.many_left(notice.count, notice.online)
     if notice.who:
         text = sentences.left(notice.who, notice.online)
     return [[("class:aside", sentences.LEAVES + text)]]
 
 
-def _renamed(notice: rich_json.Renamed, _chat: Conversation) -> list[Line]:
+def _renamed(notice: RenamedEvent, _chat: Conversation) -> list[Line]:
     if not notice.who:
         return _aside(sentences.many_renamed(notice.count))
     return _aside(sentences.renamed(notice.who, notice.nick))
 
 
-def _gap(notice: rich_json.Gap, _chat: Conversation) -> list[Line]:
+def _gap(notice: GapEvent, _chat: Conversation) -> list[Line]:
     return _aside(sentences.skipped(notice.range_from, notice.range_to))
 
 
-def _who(notice: rich_json.Users, _chat: Conversation) -> list[Line]:
+def _who(notice: UsersEvent, _chat: Conversation) -> list[Line]:
     return _aside(sentences.members(notice.room, notice.users, notice.total, notice.you))
 
 
-def _rooms(notice: rich_json.RoomList, chat: Conversation) -> list[Line]:
+def _rooms(notice: RoomListEvent, chat: Conversation) -> list[Line]:
     rooms = [(room.name, room.members, room.topic) for room in notice.rooms]
     return _aside(*sentences.rooms(rooms, notice.total, chat.room))
 
 
-def _page(notice: rich_json.Page, chat: Conversation) -> list[Line]:
+def _page(notice: PageEvent, chat: Conversation) -> list[Line]:
     """Return what stands below a page; its messages have times of their own, see Timeline."""
     if not notice.events:
         return _aside(sentences.NO_MESSAGES)
@@ -248,15 +272,15 @@ def _page(notice: rich_json.Page, chat: Conversation) -> list[Line]:
     return _aside(sentences.more_history(notice.events[-1].seq + 1))
 
 
-def _found(notice: rich_json.Found, _chat: Conversation) -> list[Line]:
+def _found(notice: FoundEvent, _chat: Conversation) -> list[Line]:
     if not notice.events:
         return _aside(sentences.NOTHING_FOUND)
     return [] if notice.end else _aside(sentences.OLDER_MAY_MATCH)
 
 
-def _number(event: rich_json.Said | rich_json.Acted | rich_json.TopicSet, page: rich_json.Page) -> str:
+def _number(event: SaidEvent | ActedEvent | TopicSetEvent, page: PageEvent) -> str:
     """Return what stands before a message of a page: of what was found its number, to go there with /history."""
-    return f"#{event.seq} " if isinstance(page, rich_json.Found) else ""
+    return f"#{event.seq} " if isinstance(page, FoundEvent) else ""
 
 
 def lost_text(notice: Lost) -> str:
@@ -272,32 +296,32 @@ def _new_log(notice: NewLog, _chat: Conversation) -> list[Line]:
     return _aside(f"{notice.room} has a new history: messages from while you were away may be missing")
 
 
-def _slowed(notice: rich_json.Slowed, _chat: Conversation) -> list[Line]:
+def _slowed(notice: SlowedEvent, _chat: Conversation) -> list[Line]:
     return _aside(sentences.slowed(notice.messages_per_s))
 
 
 _LINES: dict[type, Callable[[Any, Conversation], list[Line]]] = {
-    rich_json.Welcome: _welcome,
-    rich_json.Joined: _joined,
-    rich_json.Live: lambda _notice, _chat: [],
-    rich_json.Said: lambda notice, chat: _said_by(notice.from_, notice.text, chat),
-    rich_json.Acted: lambda notice, chat: _said_by(notice.from_, notice.text, chat, action=True),
-    rich_json.TopicSet: _topic,
-    rich_json.Told: _told,
-    rich_json.Entered: _entered,
-    rich_json.Left: _left,
-    rich_json.Renamed: _renamed,
-    rich_json.Announced: lambda notice, _chat: [aside(sentences.announced(notice.text), "class:mention")],
-    rich_json.Named: lambda notice, _chat: _aside(sentences.named(notice.nick)),
-    rich_json.Refused: lambda notice, _chat: [aside(notice.message, "class:refused")],
-    rich_json.Slowed: _slowed,
-    rich_json.Gap: _gap,
-    rich_json.Users: _who,
-    rich_json.RoomList: _rooms,
-    rich_json.Page: _page,
-    rich_json.Found: _found,
-    rich_json.Pong: lambda _notice, _chat: _aside("pong"),
-    rich_json.Closing: lambda notice, _chat: _aside(notice.reason),
+    WelcomeEvent: _welcome,
+    JoinedEvent: _joined,
+    LiveEvent: lambda _notice, _chat: [],
+    SaidEvent: lambda notice, chat: _said_by(notice.from_, notice.text, chat),
+    ActedEvent: lambda notice, chat: _said_by(notice.from_, notice.text, chat, action=True),
+    TopicSetEvent: _topic,
+    ToldEvent: _told,
+    EnteredEvent: _entered,
+    LeftEvent: _left,
+    RenamedEvent: _renamed,
+    AnnouncedEvent: lambda notice, _chat: [aside(sentences.announced(notice.text), "class:mention")],
+    NamedEvent: lambda notice, _chat: _aside(sentences.named(notice.nick)),
+    RefusedEvent: lambda notice, _chat: [aside(notice.message, "class:refused")],
+    SlowedEvent: _slowed,
+    GapEvent: _gap,
+    UsersEvent: _who,
+    RoomListEvent: _rooms,
+    PageEvent: _page,
+    FoundEvent: _found,
+    PongEvent: lambda _notice, _chat: _aside("pong"),
+    ClosingEvent: lambda notice, _chat: _aside(notice.reason),
     Sent: _sent,
     Delivered: _delivered,
     Lost: _lost,
@@ -315,7 +339,7 @@ def plain_text(notice: Notice, chat: Conversation) -> str:
     if isinstance(notice, Sent | Delivered | Lost | Back):
         return ""
     shown = []
-    if isinstance(notice, rich_json.Page):
+    if isinstance(notice, PageEvent):
         shown = [
             [("class:time", _number(event, notice)), *line] for event in notice.events for line in lines(event, chat)
         ]
@@ -328,13 +352,13 @@ def json_text(notice: Notice) -> str:
     The token is left out, for it is worth a nick, and what is not printable is escaped: it may be a terminal that
     shows the output.
     """
-    event: rich_json.Event
+    event: RichEvent
     match notice:
         case Sent():
-            event = rich_json.Ack(id=notice.id, room=notice.room, seq=notice.seq)
+            event = AckEvent(id=notice.id, room=notice.room, seq=notice.seq)
         case Delivered():
-            event = rich_json.Ack(id=notice.id)
-        case rich_json.Welcome():
+            event = AckEvent(id=notice.id)
+        case WelcomeEvent():
             event = msgspec.structs.replace(notice, token="")
         case Lost() | Back() | NewLog():
             return ""

@@ -23,7 +23,27 @@ from gchat.client.plain_link import PlainLink, PlainNotice
 from gchat.client.reconnect import LinkClosed
 from gchat.client.render import Line, Timeline, aside, is_for_me, lines, lost_text, shown_text
 from gchat.client.screen import Screen
-from gchat.dialects import rich_json
+from gchat.dialects.rich_events import (
+    ActedEvent,
+    JoinedEvent,
+    LiveEvent,
+    PongEvent,
+    RoomListEvent,
+    SaidEvent,
+    ToldEvent,
+    UsersEvent,
+    WelcomeEvent,
+)
+from gchat.dialects.rich_requests import (
+    ActRequest,
+    AnyRequest,
+    PingRequest,
+    QuitRequest,
+    RoomsRequest,
+    SayRequest,
+    TellRequest,
+    WhoRequest,
+)
 from gchat.model.errors import LineTooLong
 from gchat.model.text import printable
 
@@ -146,7 +166,7 @@ class _RichTalk(_Talk):
         self._chat = chat
         self._me = chat.conversation
         self._timeline = Timeline(_now())
-        self._outbox: Queue[rich_json.AnyRequest] = Queue()
+        self._outbox: Queue[AnyRequest] = Queue()
         self._asked_at: dict[str, float] = {}
         self._hidden: Counter[type] = Counter()  # answers to come that the user did not ask for
         self._greeted = False
@@ -178,7 +198,7 @@ class _RichTalk(_Talk):
             match action:
                 case Show():
                     self._screen.show(aside(text) for text in action.lines)
-                case rich_json.Quit():
+                case QuitRequest():
                     self._screen.leave()
                 case None:
                     pass
@@ -199,13 +219,13 @@ class _RichTalk(_Talk):
         except LinkClosed:
             pass
 
-    def _ask(self, request: rich_json.AnyRequest) -> None:
+    def _ask(self, request: AnyRequest) -> None:
         try:
             request_id = self._chat.ask(request)
         except LineTooLong as refusal:
             self._screen.show([aside(refusal.message, "class:refused")])
             return
-        if isinstance(request, rich_json.Say | rich_json.Act | rich_json.Tell | rich_json.Ping):
+        if isinstance(request, SayRequest | ActRequest | TellRequest | PingRequest):
             self._asked_at[request_id] = time.monotonic()
             gevent.spawn_later(MARKED_S, self._screen.refresh)
 
@@ -218,34 +238,34 @@ class _RichTalk(_Talk):
                 return
             case Back() if not self._connection.back() or not self._greeted:
                 return
-            case rich_json.Welcome():
+            case WelcomeEvent():
                 self._welcome(notice)
                 return
-            case rich_json.Live():
+            case LiveEvent():
                 self._live()
                 return
-            case rich_json.Pong():
+            case PongEvent():
                 self._ponged(notice)
                 return
-            case rich_json.Users() | rich_json.RoomList() if self._hidden[type(notice)]:
+            case UsersEvent() | RoomListEvent() if self._hidden[type(notice)]:
                 self._hidden[type(notice)] -= 1
-                if isinstance(notice, rich_json.RoomList):
+                if isinstance(notice, RoomListEvent):
                     self._rooms |= {room.name for room in notice.rooms}
                 self._screen.refresh()
                 return
             case Sent() | Delivered():
                 self._asked_at.pop(notice.id, None)
-            case rich_json.Joined():
+            case JoinedEvent():
                 self._old = True
                 self._rooms.add(notice.room)
-            case rich_json.Told():
+            case ToldEvent():
                 self._reply_to = notice.from_
-            case rich_json.Said() | rich_json.Acted():
+            case SaidEvent() | ActedEvent():
                 self._speakers.add(notice.from_)
         shown = self._timeline.lines(notice, self._me, _now())
         self._screen.show(shown, bell=not self._old and is_for_me(notice, self._me))
 
-    def _welcome(self, notice: rich_json.Welcome) -> None:
+    def _welcome(self, notice: WelcomeEvent) -> None:
         self._rooms.add(notice.room)
         if self._greeted:
             return
@@ -257,12 +277,12 @@ class _RichTalk(_Talk):
     def _live(self) -> None:
         """Ask for what the toolbar and the completion need."""
         self._old = False
-        self._hidden.update((rich_json.Users, rich_json.RoomList))
-        self._outbox.put(rich_json.Who())
-        self._outbox.put(rich_json.Rooms())
+        self._hidden.update((UsersEvent, RoomListEvent))
+        self._outbox.put(WhoRequest())
+        self._outbox.put(RoomsRequest())
         self._screen.refresh()
 
-    def _ponged(self, notice: rich_json.Pong) -> None:
+    def _ponged(self, notice: PongEvent) -> None:
         if asked_at := self._asked_at.pop(notice.id, None):
             self._screen.show([aside(f"Round trip: {_milliseconds(time.monotonic() - asked_at)}")])
 
@@ -362,11 +382,11 @@ def _now() -> datetime:
 def _words(request: Any) -> str:
     """Return the text of a request as it would be typed, "" if it has none."""
     match request:
-        case rich_json.Say():
+        case SayRequest():
             return request.text
-        case rich_json.Act():
+        case ActRequest():
             return f"/me {request.text}"
-        case rich_json.Tell():
+        case TellRequest():
             return f"/msg {request.to} {request.text}"
     return ""
 

@@ -12,6 +12,47 @@ from functools import lru_cache
 from typing import Any
 
 from gchat.dialects import rich_json
+from gchat.dialects.rich_events import (
+    AckEvent,
+    ActedEvent,
+    AnnouncedEvent,
+    ClosingEvent,
+    EnteredEvent,
+    FoundEvent,
+    GapEvent,
+    JoinedEvent,
+    LeftEvent,
+    LiveEvent,
+    NamedEvent,
+    PageEvent,
+    PongEvent,
+    RefusedEvent,
+    RenamedEvent,
+    RichEvent,
+    RoomInfo,
+    RoomListEvent,
+    SaidEvent,
+    SlowedEvent,
+    ToldEvent,
+    TopicSetEvent,
+    UsersEvent,
+    WelcomeEvent,
+)
+from gchat.dialects.rich_requests import (
+    ActRequest,
+    AnyRequest,
+    HistoryRequest,
+    JoinRequest,
+    NickRequest,
+    PingRequest,
+    QuitRequest,
+    RoomsRequest,
+    SayRequest,
+    SearchRequest,
+    TellRequest,
+    TopicRequest,
+    WhoRequest,
+)
 from gchat.model import commands, events, sentences
 from gchat.model.errors import Code, Refusal
 from gchat.model.hello import Hello
@@ -44,37 +85,37 @@ def _mistake(message: str, id_: str) -> commands.Mistake:
     return commands.Mistake(Refusal(Code.BAD_COMMAND, message), id=id_)
 
 
-def _history(request: rich_json.History) -> commands.History:
+def _history(request: HistoryRequest) -> commands.History:
     if request.after is not None:
         return commands.History(request.after + 1, request.limit, id=request.id)
     return commands.History(request.before or 0, request.limit, before=True, id=request.id)
 
 
 _DECODERS: dict[type, Callable[[Any], commands.Command]] = {
-    rich_json.Act: lambda request: commands.Act(request.text, id=request.id),
-    rich_json.Tell: lambda request: commands.Tell(request.to, request.text, id=request.id),
-    rich_json.Nick: lambda request: commands.Nick(request.nick, id=request.id),
-    rich_json.Join: lambda request: commands.Join(request.room, request.after, id=request.id),
-    rich_json.Topic: lambda request: commands.Topic(request.text, id=request.id),
-    rich_json.Who: lambda request: commands.Who(id=request.id),
-    rich_json.Rooms: lambda request: commands.Rooms(id=request.id),
-    rich_json.History: _history,
-    rich_json.Search: lambda request: commands.Search(request.text, request.limit, id=request.id),
-    rich_json.Ping: lambda request: commands.Ping(request.id),
-    rich_json.Quit: lambda _request: commands.Quit(),
+    ActRequest: lambda request: commands.Act(request.text, id=request.id),
+    TellRequest: lambda request: commands.Tell(request.to, request.text, id=request.id),
+    NickRequest: lambda request: commands.Nick(request.nick, id=request.id),
+    JoinRequest: lambda request: commands.Join(request.room, request.after, id=request.id),
+    TopicRequest: lambda request: commands.Topic(request.text, id=request.id),
+    WhoRequest: lambda request: commands.Who(id=request.id),
+    RoomsRequest: lambda request: commands.Rooms(id=request.id),
+    HistoryRequest: _history,
+    SearchRequest: lambda request: commands.Search(request.text, request.limit, id=request.id),
+    PingRequest: lambda request: commands.Ping(request.id),
+    QuitRequest: lambda _request: commands.Quit(),
 }
 
 # These need a visible text. A topic may be empty, which clears it, but not invisible.
-_SPOKEN = (rich_json.Say, rich_json.Act, rich_json.Tell, rich_json.Search)
+_SPOKEN = (SayRequest, ActRequest, TellRequest, SearchRequest)
 
 
-def _is_blank(request: rich_json.AnyRequest) -> bool:
-    if isinstance(request, rich_json.Topic):
+def _is_blank(request: AnyRequest) -> bool:
+    if isinstance(request, TopicRequest):
         return bool(request.text) and is_blank(request.text or "")
     return isinstance(request, _SPOKEN) and is_blank(request.text)
 
 
-def _say(said: list[rich_json.Say]) -> commands.Say:
+def _say(said: list[SayRequest]) -> commands.Say:
     ids = tuple([request.id for request in said])
     return commands.Say(tuple([request.text for request in said]), ids if any(ids) else ())
 
@@ -87,7 +128,7 @@ def line_bytes(text_bytes: int) -> int:
 def decode(lines: Sequence[bytes]) -> list[commands.Command]:
     """Return what `lines` ask; see Dialect.decode. Blank lines are ignored."""
     found: list[commands.Command] = []
-    said: list[rich_json.Say] = []
+    said: list[SayRequest] = []
 
     def close() -> None:
         if said:
@@ -106,7 +147,7 @@ def decode(lines: Sequence[bytes]) -> list[commands.Command]:
         if _is_blank(request):
             close()
             found.append(_mistake(sentences.NO_TEXT, request.id))
-        elif isinstance(request, rich_json.Say):
+        elif isinstance(request, SayRequest):
             said.append(request)
         else:
             close()
@@ -124,17 +165,17 @@ def rfc3339(time: float) -> str:
     return datetime.fromtimestamp(time, UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
 
 
-def _messages(record: events.Record, room: str) -> list[rich_json.Said | rich_json.Acted | rich_json.TopicSet]:
+def _messages(record: events.Record, room: str) -> list[SaidEvent | ActedEvent | TopicSetEvent]:
     """Return a record's messages, one for each of its numbers."""
     message, time = record.message, rfc3339(record.time)
     name = printable(message.name)
     if isinstance(message, events.Said):
         ids = message.ids or ("",) * message.count
         return [
-            rich_json.Said(room=room, seq=seq, time=time, from_=name, text=printable(text), id=id_)
+            SaidEvent(room=room, seq=seq, time=time, from_=name, text=printable(text), id=id_)
             for seq, (text, id_) in enumerate(zip(message.texts, ids, strict=True), record.seq)
         ]
-    kind = rich_json.Acted if isinstance(message, events.Acted) else rich_json.TopicSet
+    kind = ActedEvent if isinstance(message, events.Acted) else TopicSetEvent
     return [kind(room=room, seq=record.seq, time=time, from_=name, text=printable(message.text), id=message.id)]
 
 
@@ -146,35 +187,35 @@ def _page(event: events.Page, room: str) -> bytes:
     told = [message for record in event.records for message in _messages(record, room)]
     if not event.asked:
         return rich_json.lines(told)
-    return rich_json.lines([rich_json.Page(room=room, events=tuple(told), end=event.end, id=event.id)])
+    return rich_json.lines([PageEvent(room=room, events=tuple(told), end=event.end, id=event.id)])
 
 
-def _found(event: events.Found, room: str) -> rich_json.Event:
+def _found(event: events.Found, room: str) -> RichEvent:
     told = tuple(message for record in event.records for message in _messages(record, room))
-    return rich_json.Found(room=room, events=told, end=not event.more, id=event.id)
+    return FoundEvent(room=room, events=told, end=not event.more, id=event.id)
 
 
-def _entered(event: events.Entered, room: str) -> rich_json.Event:
-    return rich_json.Entered(room=room, who=printable(event.name), online=event.online)
+def _entered(event: events.Entered, room: str) -> RichEvent:
+    return EnteredEvent(room=room, who=printable(event.name), online=event.online)
 
 
-def _left(event: events.Left, room: str) -> rich_json.Event:
-    return rich_json.Left(room=room, who=printable(event.name), online=event.online)
+def _left(event: events.Left, room: str) -> RichEvent:
+    return LeftEvent(room=room, who=printable(event.name), online=event.online)
 
 
-def _renamed(event: events.Renamed, room: str) -> rich_json.Event:
-    return rich_json.Renamed(room=room, who=printable(event.old), nick=printable(event.new))
+def _renamed(event: events.Renamed, room: str) -> RichEvent:
+    return RenamedEvent(room=room, who=printable(event.old), nick=printable(event.new))
 
 
-def _crowd(event: events.Crowd, room: str) -> rich_json.Event:
+def _crowd(event: events.Crowd, room: str) -> RichEvent:
     if event.kind is events.Renamed:
-        return rich_json.Renamed(room=room, count=event.count)
-    kind = rich_json.Entered if event.kind is events.Entered else rich_json.Left
+        return RenamedEvent(room=room, count=event.count)
+    kind = EnteredEvent if event.kind is events.Entered else LeftEvent
     return kind(room=room, count=event.count, online=event.online)
 
 
-def _welcome(event: events.Welcome, _room: str) -> rich_json.Event:
-    return rich_json.Welcome(
+def _welcome(event: events.Welcome, _room: str) -> RichEvent:
+    return WelcomeEvent(
         server="gchat",
         session=str(event.session),
         token=event.token,
@@ -188,29 +229,29 @@ def _welcome(event: events.Welcome, _room: str) -> rich_json.Event:
     )
 
 
-def _joined(event: events.Joined, _room: str) -> rich_json.Event:
-    return rich_json.Joined(room=event.room, epoch=event.epoch, seq=event.seq, online=event.online, id=event.id)
+def _joined(event: events.Joined, _room: str) -> RichEvent:
+    return JoinedEvent(room=event.room, epoch=event.epoch, seq=event.seq, online=event.online, id=event.id)
 
 
-def _users(event: events.Users, _room: str) -> rich_json.Event:
+def _users(event: events.Users, _room: str) -> RichEvent:
     names = tuple(map(printable, event.names))
-    return rich_json.Users(room=event.room, users=names, total=event.total, you=event.you, id=event.id)
+    return UsersEvent(room=event.room, users=names, total=event.total, you=event.you, id=event.id)
 
 
-def _room_list(event: events.RoomList, _room: str) -> rich_json.Event:
-    rooms = tuple(rich_json.RoomInfo(name, members, printable(topic)) for name, members, topic in event.rooms)
-    return rich_json.RoomList(rooms=rooms, total=event.total, id=event.id)
+def _room_list(event: events.RoomList, _room: str) -> RichEvent:
+    rooms = tuple(RoomInfo(name, members, printable(topic)) for name, members, topic in event.rooms)
+    return RoomListEvent(rooms=rooms, total=event.total, id=event.id)
 
 
 def _acknowledged(event: events.Acknowledged, _room: str) -> bytes:
-    return rich_json.lines([rich_json.Ack(id=number.id, room=number.room, seq=number.seq) for number in event.numbers])
+    return rich_json.lines([AckEvent(id=number.id, room=number.room, seq=number.seq) for number in event.numbers])
 
 
-def _refused(event: events.Refused, _room: str) -> rich_json.Event:
-    return rich_json.Refused(code=event.code.value, message=printable(event.message), id=event.id)
+def _refused(event: events.Refused, _room: str) -> RichEvent:
+    return RefusedEvent(code=event.code.value, message=printable(event.message), id=event.id)
 
 
-_ENCODERS: dict[type, Callable[[Any, str], rich_json.Event | bytes]] = {
+_ENCODERS: dict[type, Callable[[Any, str], RichEvent | bytes]] = {
     events.Record: _record,
     events.Page: _page,
     events.Found: _found,
@@ -218,25 +259,25 @@ _ENCODERS: dict[type, Callable[[Any, str], rich_json.Event | bytes]] = {
     events.Left: _left,
     events.Renamed: _renamed,
     events.Crowd: _crowd,
-    events.Announced: lambda event, room: rich_json.Announced(room=room, text=printable(event.text)),
+    events.Announced: lambda event, room: AnnouncedEvent(room=room, text=printable(event.text)),
     events.Welcome: _welcome,
-    events.Ready: lambda event, room: rich_json.Live(room=room, seq=event.seq),
+    events.Ready: lambda event, room: LiveEvent(room=room, seq=event.seq),
     events.Joined: _joined,
-    events.TopicIs: lambda event, room: rich_json.TopicSet(
+    events.TopicIs: lambda event, room: TopicSetEvent(
         room=room, text=printable(event.text), from_=printable(event.name), id=event.id
     ),
-    events.Told: lambda event, _room: rich_json.Told(
+    events.Told: lambda event, _room: ToldEvent(
         from_=printable(event.name), time=rfc3339(event.time), text=printable(event.text)
     ),
     events.Acknowledged: _acknowledged,
-    events.Named: lambda event, _room: rich_json.Named(nick=event.name, id=event.id),
+    events.Named: lambda event, _room: NamedEvent(nick=event.name, id=event.id),
     events.Users: _users,
     events.RoomList: _room_list,
-    events.Pong: lambda event, _room: rich_json.Pong(id=event.text),
+    events.Pong: lambda event, _room: PongEvent(id=event.text),
     events.Refused: _refused,
-    events.Slowed: lambda event, _room: rich_json.Slowed(messages_per_s=event.messages_per_s),
-    events.Skipped: lambda event, room: rich_json.Gap(room=room, range_from=event.first, range_to=event.last),
-    events.Closing: lambda event, _room: rich_json.Closing(reason=printable(event.message), code=event.code),
+    events.Slowed: lambda event, _room: SlowedEvent(messages_per_s=event.messages_per_s),
+    events.Skipped: lambda event, room: GapEvent(room=room, range_from=event.first, range_to=event.last),
+    events.Closing: lambda event, _room: ClosingEvent(reason=printable(event.message), code=event.code),
 }
 
 

@@ -112,7 +112,7 @@ class Crowd(Struct, frozen=True):
     online: int
 
 
-Presence = Entered | Left | Renamed | Crowd
+Movement = Entered | Left | Renamed | Crowd
 
 
 class Announced(Struct, frozen=True):
@@ -295,4 +295,4 @@ Answer = (
     | Closing
 )
 
-Event = Message | Record | Presence | Announced | Answer
+Event = Message | Record | Movement | Announced | Answer

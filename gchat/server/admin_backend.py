@@ -16,7 +16,7 @@ from gchat.admin import backend as seen
 from gchat.admin.backend import BadText, Missing, NotPossible, Unavailable
 from gchat.breather import breathe
 from gchat.chat.bans import Ban
-from gchat.chat.effects import CloseReason, Proclaim, Publish
+from gchat.chat.effects import Announce, CloseReason, Publish
 from gchat.chat.nicks import because
 from gchat.chat.room import Room
 from gchat.chat.session import Session
@@ -132,7 +132,7 @@ class Operating:
             messages=session.messages,
             lag_bytes=cursor.lag if cursor else 0,
             skipped=cursor.missed if cursor else 0,
-            away=self._app.registry.is_away(session),
+            away=self._app.registry.is_disconnected(session),
         )
 
     def rooms(self) -> Iterator[seen.RoomInfo]:
@@ -264,7 +264,7 @@ class Operating:
         if room:
             self._revive(room)
         rooms = [registry.rooms[room]] if room else [each for each in registry.rooms.values() if each.members]
-        self._app.pump.submit([Proclaim(each.name, events.Announced(message)) for each in rooms])
+        self._app.pump.submit([Announce(each.name, events.Announced(message)) for each in rooms])
         logger.warning("announced to %(room)s", {"room": room or "all rooms"})
         return sum(len(each.members) for each in rooms)
 

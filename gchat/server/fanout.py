@@ -16,7 +16,7 @@ from gevent.event import Event
 
 from gchat.breather import Breather
 from gchat.dialects.dialect import Dialect
-from gchat.model.events import Announced, Presence, Record, Skipped
+from gchat.model.events import Announced, Movement, Record, Skipped
 from gchat.roomlog.chunk import Offer
 from gchat.roomlog.cursor import Cursor
 from gchat.roomlog.log import RoomLog
@@ -74,7 +74,7 @@ class FanOut:
             log = logs[dialect] = RoomLog(seq, self._room_log_bytes, skip)
         return log
 
-    def append(self, room: str, event: Record | Presence | Announced, count: int, speaker: Connection | None) -> None:
+    def append(self, room: str, event: Record | Movement | Announced, count: int, speaker: Connection | None) -> None:
         """Append what happened in a room, and has `count` numbers, to each of its logs; `speaker` does not hear it."""
         cursor = speaker.cursor if speaker else None
         for dialect, log in self._logs.get(room, {}).items():

@@ -21,20 +21,20 @@ from gchat.chat.effects import (
     Arrive,
     Close,
     Deliver,
+    DropRoom,
     Effect,
     Enter,
-    Forget,
-    Proclaim,
+    Presence,
     Publish,
-    Recall,
-    Remember,
+    ReadHistory,
+    SaveSession,
     Search,
-    Transmit,
+    SendRaw,
 )
 from gchat.chat.presence import PresenceGatherer
 from gchat.journal.journal import Journal
 from gchat.model import events
-from gchat.model.events import Announced, Presence, Record
+from gchat.model.events import Announced, Movement, Record
 from gchat.server.connection import Connection
 from gchat.server.fanout import HOLD_AT_REST_S, HOLD_S, FanOut
 from gchat.server.logs import logger
@@ -97,15 +97,15 @@ class Pump:
         self._carry_out: dict[type, Callable[[Any], None]] = {
             Publish: self._publication.publish,
             Arrive: self._arrive,
-            Announce: self._announce,
-            Proclaim: self._proclaim,
+            Presence: self._announce,
+            Announce: self._proclaim,
             Deliver: self._publication.deliver,
-            Transmit: self._transmit,
+            SendRaw: self._transmit,
             Enter: self._enter,
-            Recall: self._recall,
+            ReadHistory: self._recall,
             Search: self._search,
-            Forget: self._forget,
-            Remember: self._remember,
+            DropRoom: self._forget,
+            SaveSession: self._remember,
             Close: self._close,
         }
 
@@ -172,7 +172,7 @@ class Pump:
         """Return the number of the room's next message, where the turn stands."""
         return self.heads.get(room) or self._journal.next_seq(room)
 
-    def append(self, room: str, event: Record | Presence | Announced, count: int, speaker: Connection | None) -> None:
+    def append(self, room: str, event: Record | Movement | Announced, count: int, speaker: Connection | None) -> None:
         """Show something to a room: it has `count` numbers, and `speaker` does not get it."""
         self.fan_out.append(room, event, count, speaker)
         self._show(room, event)
@@ -236,7 +236,7 @@ class Pump:
         # A turn ends with a room: the journal gets all of a turn at once, and what is said after in a new room of that
         # name must not be forgotten with the old one.
         for count, effect in enumerate(effects, 1):
-            if type(effect) is Forget and count < len(effects):
+            if type(effect) is DropRoom and count < len(effects):
                 effects, self._waiting = effects[:count], effects[count:]
                 break
         return effects
@@ -261,16 +261,16 @@ class Pump:
         if (connection := self.connections.get(effect.session)) is not None:
             self._arrived(connection)
 
-    def _announce(self, effect: Announce) -> None:
+    def _announce(self, effect: Presence) -> None:
         gatherer = self._presence.get(effect.room)
         if gatherer is None:
             gatherer = self._presence[effect.room] = PresenceGatherer()
         gatherer.add(effect.session, effect.presence, effect.members)
 
-    def _proclaim(self, effect: Proclaim) -> None:
+    def _proclaim(self, effect: Announce) -> None:
         self.append(effect.room, effect.announced, 0, None)
 
-    def _transmit(self, effect: Transmit) -> None:
+    def _transmit(self, effect: SendRaw) -> None:
         connection = self.connections.get(effect.session)
         if connection is not None:
             self.transmit(connection, effect.data)
@@ -283,7 +283,7 @@ class Pump:
         connection.room = effect.room
         self.replay.entrance.enter(connection, effect)
 
-    def _recall(self, effect: Recall) -> None:
+    def _recall(self, effect: ReadHistory) -> None:
         connection = self.connections.get(effect.session)
         if connection is not None:
             self.replay.recall(connection, effect)
@@ -293,12 +293,12 @@ class Pump:
         if connection is not None:
             self.replay.search(connection, effect)
 
-    def _forget(self, effect: Forget) -> None:
+    def _forget(self, effect: DropRoom) -> None:
         self._journal.forget(effect.room)
         self.replay.entrance.forget(effect.room)
         self.fan_out.forget(effect.room)
 
-    def _remember(self, effect: Remember) -> None:
+    def _remember(self, effect: SaveSession) -> None:
         note_session(self._journal, effect.lineage, effect.who)
 
     def _close(self, effect: Close) -> None:

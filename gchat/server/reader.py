@@ -15,7 +15,7 @@ import gevent
 from gevent.event import Event
 from gevent.hub import get_hub
 
-from gchat.chat.effects import CloseReason, Deliver, Transmit
+from gchat.chat.effects import CloseReason, Deliver, SendRaw
 from gchat.chat.handlers import PRICES, surcharge
 from gchat.chat.limits import Allowance, Pace
 from gchat.chat.registry import refused
@@ -195,7 +195,7 @@ class Reader:
         self._is_between_lines = self._heard and not self._is_telnet and data.endswith(b"\n")
         decoder.feed(data)
         if replies := decoder.replies():
-            self._app.pump.submit([Transmit(connection.session.id, replies)])
+            self._app.pump.submit([SendRaw(connection.session.id, replies)])
         if not self._hear():
             return CloseReason.QUIT
         # Old clients send their goodbye at once, in one piece; typed key by key it is text.
@@ -384,5 +384,5 @@ class Reader:
         return CloseReason.ENDED
 
     def _turn_away(self, foreign: Foreign) -> CloseReason:
-        self._app.pump.submit([Transmit(self._connection.session.id, foreign.answer)])
+        self._app.pump.submit([SendRaw(self._connection.session.id, foreign.answer)])
         return CloseReason.FOREIGN

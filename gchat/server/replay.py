@@ -15,7 +15,7 @@ import gevent
 from gevent.lock import BoundedSemaphore
 from msgspec import structs
 
-from gchat.chat.effects import CloseReason, Deliver, Enter, Recall, Search
+from gchat.chat.effects import CloseReason, Deliver, Enter, ReadHistory, Search
 from gchat.dialects.dialect import Dialect
 from gchat.journal.journal import Journal, JournalError, TooMuch
 from gchat.model.errors import Code
@@ -100,7 +100,7 @@ class Replay:
         self.hungry[connection] = None
         self._pump.wake()
 
-    def recall(self, connection: Connection, effect: Recall) -> None:
+    def recall(self, connection: Connection, effect: ReadHistory) -> None:
         """Give one page of what was asked for."""
         # What this turn says later stands in the journal already, and comes with the room's stream.
         room, limit = effect.room, effect.limit
@@ -225,7 +225,7 @@ class Replay:
             self.go_on(connection)
 
 
-def _recalled(records: list[Record], effect: Recall, first: int, head: int) -> Page:
+def _recalled(records: list[Record], effect: ReadHistory, first: int, head: int) -> Page:
     """Return the page of what was read; the room had the numbers from `first` up to `head` then."""
     if effect.before:
         following, end = None, not records or records[0].seq <= first

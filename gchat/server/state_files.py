@@ -15,7 +15,7 @@ from urllib.parse import quote
 import msgspec
 
 from gchat.chat.bans import Ban
-from gchat.chat.effects import Remembered
+from gchat.chat.effects import SavedSession
 from gchat.journal.journal import Journal
 from gchat.server.config import Config
 from gchat.server.listener import Place, StartError
@@ -108,12 +108,12 @@ def noted_bans(journal: Journal) -> list[Ban]:
     return msgspec.json.decode(journal.notes("bans").get("all", b"[]"), type=list[Ban])
 
 
-def note_session(journal: Journal, lineage: str, who: Remembered | None) -> None:
+def note_session(journal: Journal, lineage: str, who: SavedSession | None) -> None:
     """Store where a user is, soon, or that the user has left."""
     journal.note("session", lineage, msgspec.json.encode(who) if who else b"")
 
 
-def noted_sessions(journal: Journal) -> dict[str, Remembered]:
+def noted_sessions(journal: Journal) -> dict[str, SavedSession]:
     """Return the users who were online when the run before ended, by lineage. Raises JournalError."""
     notes = journal.notes("session")
-    return {lineage: msgspec.json.decode(note, type=Remembered) for lineage, note in notes.items()}
+    return {lineage: msgspec.json.decode(note, type=SavedSession) for lineage, note in notes.items()}

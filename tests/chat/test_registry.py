@@ -8,16 +8,16 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from gchat.chat.effects import (
-    Announce,
     Arrive,
     Close,
     CloseReason,
     Deliver,
+    DropRoom,
     Effect,
     Enter,
-    Forget,
+    Presence,
     Publish,
-    Recall,
+    ReadHistory,
     Search,
 )
 from gchat.chat.handlers import surcharge
@@ -98,7 +98,7 @@ def test_a_newcomer_is_greeted_and_shown_the_room_and_a_prompt_and_announced() -
     assert Talk(users=1, motd="Be kind").enters() == [
         Enter(2, LOBBY, welcome(2, 2, "Be kind"), replay=10, ready=events.Ready("[You] ")),
         Arrive(2),
-        Announce(LOBBY, 2, events.Entered(address(2), 2), 2),
+        Presence(LOBBY, 2, events.Entered(address(2), 2), 2),
     ]
 
 
@@ -109,19 +109,19 @@ def test_without_a_prompt_and_a_replay_there_is_a_greeting_alone() -> None:
 def test_who_leaves_is_closed_and_the_others_are_told() -> None:
     talk = Talk(users=3)
 
-    assert talk.leaves(2) == [Close(2, CloseReason.ENDED), Announce(LOBBY, 2, events.Left(address(2), 2), 2)]
+    assert talk.leaves(2) == [Close(2, CloseReason.ENDED), Presence(LOBBY, 2, events.Left(address(2), 2), 2)]
 
 
 def test_who_quits_is_told_goodbye_first() -> None:
     assert Talk(users=2).asks(1, commands.Quit()) == [
         Deliver(1, events.Closing("Goodbye", "quit")),
         Close(1, CloseReason.QUIT),
-        Announce(LOBBY, 1, events.Left(address(1), 1), 1),
+        Presence(LOBBY, 1, events.Left(address(1), 1), 1),
     ]
 
 
 def test_that_the_last_one_left_is_told_to_the_operator() -> None:
-    left = Announce(LOBBY, 1, events.Left(address(1), 0), 0)
+    left = Presence(LOBBY, 1, events.Left(address(1), 0), 0)
 
     assert Talk(users=1).leaves(1) == [Close(1, CloseReason.ENDED), left]
 
@@ -282,8 +282,8 @@ def test_a_list_of_rooms_is_bounded_and_long_topics_are_cut() -> None:
     [
         (commands.Ping("x"), Deliver(1, events.Pong("x"))),
         (commands.Help("nick"), Deliver(1, events.HelpText("nick"))),
-        (commands.History(-20), Recall(1, LOBBY, -20, 100)),
-        (commands.History(1200), Recall(1, LOBBY, 1200, 100)),
+        (commands.History(-20), ReadHistory(1, LOBBY, -20, 100)),
+        (commands.History(1200), ReadHistory(1, LOBBY, 1200, 100)),
         (commands.Search("tea", 20, id="s"), Search(1, LOBBY, "tea", 20, "s")),
         (commands.Search("tea"), Search(1, LOBBY, "tea", 100)),
         (commands.Search("x" * 200, 5000), Search(1, LOBBY, "x" * 200, 100)),
@@ -307,7 +307,7 @@ def test_a_search_for_too_much_is_refused_with_its_id() -> None:
 def test_a_nick_is_told_to_its_owner_and_to_the_room() -> None:
     assert Talk(users=2).asks(1, commands.Nick("alice")) == [
         Deliver(1, events.Named("alice")),
-        Announce(LOBBY, 1, events.Renamed(address(1), "alice"), 2),
+        Presence(LOBBY, 1, events.Renamed(address(1), "alice"), 2),
     ]
 
 
@@ -324,7 +324,7 @@ def test_the_case_of_ones_own_nick_can_change_and_change_back() -> None:
     for name in ("alice", "Alice", "ALICE", "alice"):
         assert talk.asks(1, commands.Nick(name)) == [
             Deliver(1, events.Named(name)),
-            Announce(LOBBY, 1, events.Renamed(old, name), 2),
+            Presence(LOBBY, 1, events.Renamed(old, name), 2),
         ]
         old = name
     assert code(talk.asks(2, commands.Nick("ALICE"))) is Code.NAME_TAKEN
@@ -385,9 +385,9 @@ def test_who_moves_is_announced_here_and_there_and_shown_the_new_room() -> None:
     talk.asks(2, commands.Topic("bugs"))
 
     assert talk.asks(1, commands.Join("#Dev")) == [
-        Announce(LOBBY, 1, events.Left(address(1), 1), 1),
+        Presence(LOBBY, 1, events.Left(address(1), 1), 1),
         Enter(1, "dev", events.Joined("dev", 2), replay=10),
-        Announce("dev", 1, events.Entered(address(1), 2), 2),
+        Presence("dev", 1, events.Entered(address(1), 2), 2),
     ]
 
 
@@ -414,7 +414,7 @@ def test_for_a_room_too_many_the_oldest_empty_one_goes() -> None:
     for room in ("old", "new", "lobby"):
         talk.asks(1, commands.Join(room))
 
-    assert Forget("old") in talk.asks(1, commands.Join("third"))
+    assert DropRoom("old") in talk.asks(1, commands.Join("third"))
     assert set(talk.registry.rooms) == {LOBBY, "new", "third"}
 
 
@@ -464,7 +464,7 @@ def test_a_command_costs_what_it_costs_the_others() -> None:
 
 def test_a_room_above_the_limit_is_not_told_who_comes_goes_or_changes() -> None:
     def announced(effects: list[Effect]) -> bool:
-        return any(isinstance(effect, Announce) for effect in effects)
+        return any(isinstance(effect, Presence) for effect in effects)
 
     talk = Talk(users=2, presence_quiet_above=3)
 
@@ -505,7 +505,7 @@ class Talking(RuleBasedStateMachine):
         return {user for user, place in self.places.items() if place == room}
 
     def _check_announced(self, effects: list[Effect], room: str) -> None:
-        told = [effect for effect in effects if isinstance(effect, Announce) and effect.room == room]
+        told = [effect for effect in effects if isinstance(effect, Presence) and effect.room == room]
         assert len(told) == (len(self._members(room)) <= self.quiet)
 
     @rule(user=USERS)
@@ -543,7 +543,7 @@ class Talking(RuleBasedStateMachine):
         ]
         for user in due:
             del self.silent[user]
-        told = [effect for effect in effects if isinstance(effect, Announce)]
+        told = [effect for effect in effects if isinstance(effect, Presence)]
         assert len(told) == sum(len(self._members(self.places[user])) <= self.quiet for user in due)
 
     def _asks(self, user: int, command: commands.Command) -> list[Effect]:
@@ -555,7 +555,7 @@ class Talking(RuleBasedStateMachine):
         online = len(self._members(self.places[user]))
         told = online <= self.quiet
         presence = events.Entered(self.names[user], online)
-        expected = [Arrive(session.id), Announce(self.places[user], session.id, presence, online)]
+        expected = [Arrive(session.id), Presence(self.places[user], session.id, presence, online)]
         assert effects[: 1 + told] == expected[: 1 + told]
         return effects[1 + told :]
 
@@ -608,7 +608,7 @@ class Talking(RuleBasedStateMachine):
             self.places[user] = room
             assert entered(effects).session == session.id
             assert entered(effects).greeting == events.Joined(room, len(self._members(room)))
-            forgotten = {effect.room for effect in effects if isinstance(effect, Forget)}
+            forgotten = {effect.room for effect in effects if isinstance(effect, DropRoom)}
             assert set(self.registry.rooms) == (existed | {room}) - forgotten
             self._check_announced(effects, before)
             self._check_announced(effects, room)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gchat.chat import disconnected as module
-from gchat.chat.effects import Announce, Arrive, Close, CloseReason, Deliver, Effect, Enter, Remember
+from gchat.chat.effects import Arrive, Close, CloseReason, Deliver, Effect, Enter, Presence, SaveSession
 from gchat.chat.limits import Allowance, Limits, Network, Rates
 from gchat.chat.registry import AWAY_S, LOBBY, Registry
 from gchat.chat.session import Session
@@ -29,8 +29,8 @@ def comes(registry: Registry, port: int, opening: Hello | None = None, token: st
     return session, entered
 
 
-def announced(effects: list[Effect]) -> list[events.Presence]:
-    return [effect.presence for effect in effects if isinstance(effect, Announce)]
+def announced(effects: list[Effect]) -> list[events.Movement]:
+    return [effect.presence for effect in effects if isinstance(effect, Presence)]
 
 
 def consistent(registry: Registry) -> bool:
@@ -61,7 +61,7 @@ def test_who_loses_the_connection_is_away_and_comes_back_unnoticed(registry: Reg
     old, _ = comes(registry, 1, Hello(nick="alice", room="dev"), TOKEN)
 
     assert registry.disconnect(old, CloseReason.RESET, NOW) == [Close(old.id, CloseReason.RESET)]
-    assert registry.is_away(old)
+    assert registry.is_disconnected(old)
     assert registry.execute(old, commands.Say(("x",)), NOW) == []
     assert registry.due(NOW + AWAY_S - 0.1) == []
     session, effects = registry.connect("127.0.0.1:2", Hello(token=TOKEN))
@@ -239,7 +239,7 @@ def test_a_user_without_a_nick_who_has_only_passed_does_not_come_back(
 ) -> None:
     session = goes_away(registry, 1, HERE, nick, stayed_s=stayed_s)
 
-    assert registry.is_away(session) is stays
+    assert registry.is_disconnected(session) is stays
     assert consistent(registry)
 
 
@@ -248,7 +248,7 @@ def test_coming_back_for_a_moment_does_not_make_a_user_one_who_has_only_passed(r
     again, _ = registry.connect("127.0.0.1:2", Hello(token="token-0123456789-1"), network=HERE, now=NOW)
     registry.disconnect(again, CloseReason.RESET, NOW)
 
-    assert registry.is_away(again)
+    assert registry.is_disconnected(again)
 
 
 def test_when_everybody_leaves_those_who_are_away_do_too(registry: Registry) -> None:
@@ -328,7 +328,7 @@ def test_a_peer_that_has_ended_takes_nothing_over_from_one_that_is_there(registr
     assert consistent(registry)
     left = registry.disconnect(guest, CloseReason.ENDED, NOW)
     assert announced(left) == [events.Left("127.0.0.1:2", 1)]
-    assert Remember(owner.lineage, None) not in left
+    assert SaveSession(owner.lineage, None) not in left
     again, effects = opens(registry, 3, attempt=3)
     assert (again.name, announced(effects)) == ("alice", [])
 

@@ -14,6 +14,30 @@ from gevent.lock import BoundedSemaphore
 from gevent.server import StreamServer
 
 from gchat.dialects import rich_json
+from gchat.dialects.rich_events import (
+    AckEvent,
+    ActedEvent,
+    ClosingEvent,
+    FoundEvent,
+    GapEvent,
+    LeftEvent,
+    LiveEvent,
+    NamedEvent,
+    PongEvent,
+    RefusedEvent,
+    RichEvent,
+    SaidEvent,
+    WelcomeEvent,
+)
+from gchat.dialects.rich_requests import (
+    JoinRequest,
+    NickRequest,
+    PingRequest,
+    QuitRequest,
+    SayRequest,
+    SearchRequest,
+    TellRequest,
+)
 from gchat.model.hello import Hello
 
 TIME = "2026-11-22T12:00:00.000Z"
@@ -35,7 +59,7 @@ class Chat:
 
     def __init__(self) -> None:
         self.epoch = "epoch-0"
-        self.log: list[rich_json.Said | rich_json.Acted] = []
+        self.log: list[SaidEvent | ActedEvent] = []
         self.forgotten = 0  # of the log's beginning: it cannot be replayed
         self.peers: list[Peer] = []
         self.lineages: dict[str, Lineage] = {}
@@ -46,7 +70,7 @@ class Chat:
         """Have the holder of a taken nick leave."""
         self.taken.discard(nick)
         for peer in self.peers:
-            peer.send(rich_json.lines([rich_json.Left(room="lobby", who=nick, online=1)]))
+            peer.send(rich_json.lines([LeftEvent(room="lobby", who=nick, online=1)]))
 
     def new_log(self) -> None:
         """Have another log from now on, as a server that was started again."""
@@ -57,7 +81,7 @@ class Chat:
 
     def speaks(self, text: str, nick: str = "somebody", id_: str = "", but: Peer | None = None) -> int:
         """Have a message said to everybody but `but`; return its number."""
-        said = rich_json.Said(room="lobby", seq=len(self.log) + 1, time=TIME, from_=nick, text=text, id=id_)
+        said = SaidEvent(room="lobby", seq=len(self.log) + 1, time=TIME, from_=nick, text=text, id=id_)
         self.log.append(said)
         for peer in self.peers:
             if peer is not but:
@@ -94,30 +118,30 @@ class Peer:
             return
         request, numbers = rich_json.request(line), self.lineage.numbers
         match request:
-            case rich_json.Say():
+            case SayRequest():
                 if request.id not in numbers:
                     numbers[request.id] = self.chat.speaks(request.text, self.lineage.nick, request.id, but=self)
-                self._tell(rich_json.Ack(id=request.id, room="lobby", seq=numbers[request.id]))
-            case rich_json.Tell(to="nobody"):
-                self._tell(rich_json.Refused(code="no_such_user", message="nobody is not here", id=request.id))
-            case rich_json.Tell():
+                self._tell(AckEvent(id=request.id, room="lobby", seq=numbers[request.id]))
+            case TellRequest(to="nobody"):
+                self._tell(RefusedEvent(code="no_such_user", message="nobody is not here", id=request.id))
+            case TellRequest():
                 self.lineage.told.append(request.text)
-                self._tell(rich_json.Ack(id=request.id))
-            case rich_json.Nick() if request.nick in self.chat.taken:
+                self._tell(AckEvent(id=request.id))
+            case NickRequest() if request.nick in self.chat.taken:
                 self._tell(_taken(request.nick, request.id))
-            case rich_json.Nick():
+            case NickRequest():
                 self.lineage.nick = request.nick
-                self._tell(rich_json.Named(nick=request.nick, id=request.id))
-            case rich_json.Join():
-                self._tell(rich_json.Refused(code="bad_name", message="That is no room", id=request.id))
-            case rich_json.Search():
+                self._tell(NamedEvent(nick=request.nick, id=request.id))
+            case JoinRequest():
+                self._tell(RefusedEvent(code="bad_name", message="That is no room", id=request.id))
+            case SearchRequest():
                 has = tuple(said for said in self.chat.log if request.text in said.text)
                 last = has[-request.limit :]
-                self._tell(rich_json.Found(room="lobby", events=last, end=last == has, id=request.id))
-            case rich_json.Ping():
-                self._tell(rich_json.Pong(id=request.id))
-            case rich_json.Quit():
-                self._tell(rich_json.Closing(reason="Goodbye", code="quit"))
+                self._tell(FoundEvent(room="lobby", events=last, end=last == has, id=request.id))
+            case PingRequest():
+                self._tell(PongEvent(id=request.id))
+            case QuitRequest():
+                self._tell(ClosingEvent(reason="Goodbye", code="quit"))
                 self.leave()
 
     def _enter(self, opening: Hello) -> None:
@@ -127,7 +151,7 @@ class Peer:
         self.lineage = chat.lineages.setdefault(token, Lineage(token, nick))
         last = len(chat.log)
         self._tell(
-            rich_json.Welcome(
+            WelcomeEvent(
                 server="fake",
                 session="1",
                 token=token,
@@ -143,23 +167,23 @@ class Peer:
         if opening.after and opening.after.epoch == chat.epoch:
             after = opening.after.seq
         if after < chat.forgotten:
-            self._tell(rich_json.Gap(room="lobby", range_from=after + 1, range_to=chat.forgotten))
+            self._tell(GapEvent(room="lobby", range_from=after + 1, range_to=chat.forgotten))
             after = chat.forgotten
         for said in chat.log[after:]:
             self._tell(said)
-        self._tell(rich_json.Live(room="lobby", seq=last))
+        self._tell(LiveEvent(room="lobby", seq=last))
         if opening.nick in chat.taken:
             self._tell(_taken(opening.nick))
         if opening.room in chat.bad_rooms:
-            self._tell(rich_json.Refused(code="bad_name", message="That is no room"))
+            self._tell(RefusedEvent(code="bad_name", message="That is no room"))
         chat.peers.append(self)
 
-    def _tell(self, event: rich_json.Event) -> None:
+    def _tell(self, event: RichEvent) -> None:
         self.send(rich_json.lines([event]))
 
 
-def _taken(nick: str, id_: str = "") -> rich_json.Refused:
-    return rich_json.Refused(code="name_taken", message=f"The nick {nick} is taken", id=id_)
+def _taken(nick: str, id_: str = "") -> RefusedEvent:
+    return RefusedEvent(code="name_taken", message=f"The nick {nick} is taken", id=id_)
 
 
 class FakeServer:

@@ -5,7 +5,21 @@ from __future__ import annotations
 import pytest
 
 from gchat.client.completion import Show, complete, lines_of, parse
-from gchat.dialects import rich_json
+from gchat.dialects.rich_requests import (
+    ActRequest,
+    AnyRequest,
+    HistoryRequest,
+    JoinRequest,
+    NickRequest,
+    PingRequest,
+    QuitRequest,
+    RoomsRequest,
+    SayRequest,
+    SearchRequest,
+    TellRequest,
+    TopicRequest,
+    WhoRequest,
+)
 from gchat.dialects.slash import SLASHES
 
 
@@ -22,7 +36,7 @@ def shown(text: str, reply_to: str = "") -> str:
 
 @pytest.mark.parametrize("text", ["hello", " hello ", "a /nick b", "-1", "grüße 世界", "[x] y", "#1"])
 def test_a_line_is_a_message_as_it_is(text: str) -> None:
-    assert parse(text) == rich_json.Say(text=text)
+    assert parse(text) == SayRequest(text=text)
 
 
 @pytest.mark.parametrize("text", ["", " ", "\t", "\u3000"])
@@ -31,9 +45,9 @@ def test_a_blank_line_is_nothing(text: str) -> None:
 
 
 def test_two_slashes_say_one() -> None:
-    assert parse("//etc/passwd") == rich_json.Say(text="/etc/passwd")
-    assert parse("//") == rich_json.Say(text="/")
-    assert parse("///") == rich_json.Say(text="//")
+    assert parse("//etc/passwd") == SayRequest(text="/etc/passwd")
+    assert parse("//") == SayRequest(text="/")
+    assert parse("///") == SayRequest(text="//")
 
 
 # --- Commands --------------------------------------------------------------------------------------------------------
@@ -42,32 +56,32 @@ def test_two_slashes_say_one() -> None:
 @pytest.mark.parametrize(
     ("text", "request_"),
     [
-        ("/nick alice", rich_json.Nick(nick="alice")),
-        ("/NICK  alice ", rich_json.Nick(nick="alice")),
-        ("/who", rich_json.Who()),
-        ("/rooms ", rich_json.Rooms()),
-        ("/join dev", rich_json.Join(room="dev")),
-        ("/me waves  twice", rich_json.Act(text="waves  twice")),
-        ("/msg bob  psst, you", rich_json.Tell(to="bob", text="psst, you")),
-        ("/topic", rich_json.Topic()),
-        ("/topic of the day", rich_json.Topic(text="of the day")),
-        ("/topic -", rich_json.Topic(text="")),
-        ("/ping", rich_json.Ping()),
-        ("/quit", rich_json.Quit()),
-        ("/quit for today", rich_json.Quit()),
-        ("/history", rich_json.History(limit=20)),
-        ("/history 1200", rich_json.History(after=1199, limit=100)),
-        ("/history 1", rich_json.History(after=0, limit=100)),
-        ("/history -5", rich_json.History(limit=5)),
-        ("/search tea cak*", rich_json.Search(text="tea cak*")),
+        ("/nick alice", NickRequest(nick="alice")),
+        ("/NICK  alice ", NickRequest(nick="alice")),
+        ("/who", WhoRequest()),
+        ("/rooms ", RoomsRequest()),
+        ("/join dev", JoinRequest(room="dev")),
+        ("/me waves  twice", ActRequest(text="waves  twice")),
+        ("/msg bob  psst, you", TellRequest(to="bob", text="psst, you")),
+        ("/topic", TopicRequest()),
+        ("/topic of the day", TopicRequest(text="of the day")),
+        ("/topic -", TopicRequest(text="")),
+        ("/ping", PingRequest()),
+        ("/quit", QuitRequest()),
+        ("/quit for today", QuitRequest()),
+        ("/history", HistoryRequest(limit=20)),
+        ("/history 1200", HistoryRequest(after=1199, limit=100)),
+        ("/history 1", HistoryRequest(after=0, limit=100)),
+        ("/history -5", HistoryRequest(limit=5)),
+        ("/search tea cak*", SearchRequest(text="tea cak*")),
     ],
 )
-def test_a_command_asks(text: str, request_: rich_json.AnyRequest) -> None:
+def test_a_command_asks(text: str, request_: AnyRequest) -> None:
     assert parse(text) == request_
 
 
 def test_a_reply_goes_to_who_told_us_something() -> None:
-    assert parse("/reply yes", "127.0.0.1:5000") == rich_json.Tell(to="127.0.0.1:5000", text="yes")
+    assert parse("/reply yes", "127.0.0.1:5000") == TellRequest(to="127.0.0.1:5000", text="yes")
     assert shown("/reply yes") == "Nobody has sent you a private message yet; /msg NAME TEXT sends one"
     assert "/reply TEXT" in shown("/reply", "bob")
 

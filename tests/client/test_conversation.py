@@ -11,6 +11,36 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from gchat.client.conversation import Back, Conversation, Delivered, NewLog, Notice, Sent
 from gchat.dialects import rich_json
+from gchat.dialects.rich_events import (
+    AckEvent,
+    AnyEvent,
+    EnteredEvent,
+    FoundEvent,
+    GapEvent,
+    JoinedEvent,
+    LeftEvent,
+    LiveEvent,
+    NamedEvent,
+    PageEvent,
+    RefusedEvent,
+    RenamedEvent,
+    RoomListEvent,
+    SaidEvent,
+    TopicSetEvent,
+    UsersEvent,
+    WelcomeEvent,
+)
+from gchat.dialects.rich_requests import (
+    HistoryRequest,
+    JoinRequest,
+    NickRequest,
+    PingRequest,
+    RoomsRequest,
+    SayRequest,
+    SearchRequest,
+    TopicRequest,
+    WhoRequest,
+)
 from gchat.model.errors import LineTooLong
 from gchat.model.hello import Hello, ResumePoint
 from tests.client.fake_server import TIME, Chat, Peer
@@ -18,25 +48,25 @@ from tests.client.fake_server import TIME, Chat, Peer
 TOKEN = "0123456789abcdef"
 
 
-def welcome(seq: int = 0, epoch: str = "e", room: str = "lobby", nick: str = "alice") -> rich_json.Welcome:
-    return rich_json.Welcome(
+def welcome(seq: int = 0, epoch: str = "e", room: str = "lobby", nick: str = "alice") -> WelcomeEvent:
+    return WelcomeEvent(
         server="s", session="1", token=TOKEN, nick=nick, room=room, epoch=epoch, seq=seq, online=3, limits={}
     )
 
 
-def said(seq: int, text: str = "", id_: str = "", from_: str = "bob", room: str = "lobby") -> rich_json.Said:
-    return rich_json.Said(room=room, seq=seq, time=TIME, from_=from_, text=text or f"text {seq}", id=id_)
+def said(seq: int, text: str = "", id_: str = "", from_: str = "bob", room: str = "lobby") -> SaidEvent:
+    return SaidEvent(room=room, seq=seq, time=TIME, from_=from_, text=text or f"text {seq}", id=id_)
 
 
-def live(seq: int, room: str = "lobby") -> rich_json.Live:
-    return rich_json.Live(room=room, seq=seq)
+def live(seq: int, room: str = "lobby") -> LiveEvent:
+    return LiveEvent(room=room, seq=seq)
 
 
-def gap(first: int, last: int) -> rich_json.Gap:
-    return rich_json.Gap(room="lobby", range_from=first, range_to=last)
+def gap(first: int, last: int) -> GapEvent:
+    return GapEvent(room="lobby", range_from=first, range_to=last)
 
 
-def hear(conversation: Conversation, *events: rich_json.AnyEvent) -> list[Notice]:
+def hear(conversation: Conversation, *events: AnyEvent) -> list[Notice]:
     return [notice for event in events for notice in conversation.hears(event)]
 
 
@@ -63,7 +93,12 @@ def test_the_next_opening_goes_on_behind_what_was_seen() -> None:
 
 def test_a_nick_that_was_not_to_be_had_is_asked_for_again_and_no_address_ever() -> None:
     alice = Conversation("a", nick="alice")
-    hear(alice, welcome(nick="127.0.0.1:5000"), rich_json.Refused(code="name_taken", message="alice is taken"), live(0))
+    hear(
+        alice,
+        welcome(nick="127.0.0.1:5000"),
+        RefusedEvent(code="name_taken", message="alice is taken"),
+        live(0),
+    )
     alice.lost()
 
     assert alice.nick == "127.0.0.1:5000"
@@ -72,7 +107,7 @@ def test_a_nick_that_was_not_to_be_had_is_asked_for_again_and_no_address_ever() 
 
 def test_a_nick_that_was_taken_later_is_the_one_asked_for() -> None:
     alice = alice_live_at(0)
-    hear(alice, rich_json.Named(nick="carol", id=alice.ask(rich_json.Nick(nick="carol"))))
+    hear(alice, NamedEvent(nick="carol", id=alice.ask(NickRequest(nick="carol"))))
 
     assert alice.nick == alice.opening().nick == "carol"
     assert not alice.pending
@@ -83,19 +118,19 @@ def test_a_nick_that_was_taken_later_is_the_one_asked_for() -> None:
 ADDRESS = "127.0.0.1:5000"
 
 
-def taken(nick: str, id_: str = "") -> rich_json.Refused:
-    return rich_json.Refused(code="name_taken", message=f"{nick} is taken", id=id_)
+def taken(nick: str, id_: str = "") -> RefusedEvent:
+    return RefusedEvent(code="name_taken", message=f"{nick} is taken", id=id_)
 
 
-def left(who: str, count: int = 1) -> rich_json.Left:
-    return rich_json.Left(room="lobby", who=who, online=2, count=count)
+def left(who: str, count: int = 1) -> LeftEvent:
+    return LeftEvent(room="lobby", who=who, online=2, count=count)
 
 
 def asked(conversation: Conversation) -> tuple[str, str]:
     """Return the one nick or room that is asked for now, and the request's id."""
     (request,) = conversation.outgoing()
-    assert isinstance(request, rich_json.Nick | rich_json.Join)
-    return (request.nick if isinstance(request, rich_json.Nick) else request.room), request.id
+    assert isinstance(request, NickRequest | JoinRequest)
+    return (request.nick if isinstance(request, NickRequest) else request.room), request.id
 
 
 def nameless() -> Conversation:
@@ -105,16 +140,16 @@ def nameless() -> Conversation:
     return alice
 
 
-@pytest.mark.parametrize("event", [left("alice"), left("", 9), rich_json.Renamed(room="lobby", who="alice", nick="al")])
+@pytest.mark.parametrize("event", [left("alice"), left("", 9), RenamedEvent(room="lobby", who="alice", nick="al")])
 def test_a_nick_that_was_taken_is_asked_for_again_when_its_holder_is_gone(
-    event: rich_json.Left | rich_json.Renamed,
+    event: LeftEvent | RenamedEvent,
 ) -> None:
     alice = nameless()
     assert hear(alice, left("bob")) == [left("bob")]
     assert alice.outgoing() == []
     hear(alice, event)
     nick, id_ = asked(alice)
-    named = rich_json.Named(nick="alice", id=id_)
+    named = NamedEvent(nick="alice", id=id_)
 
     assert nick == "alice"
     assert hear(alice, named) == [named]
@@ -138,14 +173,14 @@ def test_a_nick_that_cannot_be_is_not_asked_for_again() -> None:
     alice = nameless()
     alice.remind()
     _, id_ = asked(alice)
-    hear(alice, rich_json.Refused(code="banned", message="banned", id=id_))
+    hear(alice, RefusedEvent(code="banned", message="banned", id=id_))
     alice.remind()
     assert alice.outgoing() == []
 
 
 def test_a_user_who_took_another_nick_meanwhile_keeps_it() -> None:
     alice = nameless()
-    hear(alice, rich_json.Named(nick="carol", id=alice.ask(rich_json.Nick(nick="carol"))))
+    hear(alice, NamedEvent(nick="carol", id=alice.ask(NickRequest(nick="carol"))))
     alice.outgoing()
     hear(alice, left("alice"))
     assert alice.outgoing() == []
@@ -179,7 +214,7 @@ def test_a_strict_conversation_says_nothing_in_another_room() -> None:
     hear(alice, welcome(), live(0))
     room, id_ = asked(alice)
     assert room == "a b"
-    hear(alice, rich_json.Refused(code="bad_name", message="no room", id=id_))
+    hear(alice, RefusedEvent(code="bad_name", message="no room", id=id_))
     assert alice.denied == "no room"
     assert alice.outgoing() == []
 
@@ -190,7 +225,7 @@ def test_a_strict_conversation_goes_on_in_a_room_that_is_granted_after_all() -> 
     alice.opening()
     hear(alice, welcome(), live(0))
     _, id_ = asked(alice)
-    hear(alice, rich_json.Joined(room="dev", epoch="d", seq=7, online=1, id=id_), live(7, room="dev"))
+    hear(alice, JoinedEvent(room="dev", epoch="d", seq=7, online=1, id=id_), live(7, room="dev"))
     assert [request.id for request in alice.outgoing()] == [said_id]
     assert alice.room == "dev"
 
@@ -206,7 +241,7 @@ def test_with_a_suffix_the_first_free_one_is_taken_before_anything_is_said(stric
         assert nick == expected
         if nick != "ci-3":
             hear(ci, taken(nick, id_))
-    hear(ci, rich_json.Named(nick="ci-3", id=id_))
+    hear(ci, NamedEvent(nick="ci-3", id=id_))
     assert ci.nick == "ci-3"
     assert [request.id for request in ci.outgoing()] == [said_id]
     ci.lost()
@@ -258,7 +293,7 @@ def test_a_hole_before_an_ack_becomes_a_gap() -> None:
     alice = alice_live_at(4)
     id_ = alice.say("hi")
 
-    assert hear(alice, rich_json.Ack(id=id_, room="lobby", seq=6)) == [
+    assert hear(alice, AckEvent(id=id_, room="lobby", seq=6)) == [
         gap(5, 5),
         Sent(id_, "lobby", 6, "hi", action=False),
     ]
@@ -281,7 +316,7 @@ def test_a_hole_before_live_becomes_a_gap() -> None:
         (gap(9, 8), []),
     ],
 )
-def test_a_gap_is_told_for_what_is_missing_and_nothing_else(told: rich_json.Gap, shown: list[Notice]) -> None:
+def test_a_gap_is_told_for_what_is_missing_and_nothing_else(told: GapEvent, shown: list[Notice]) -> None:
     alice = alice_live_at(4)
 
     assert hear(alice, told) == shown
@@ -291,7 +326,7 @@ def test_a_gap_is_told_for_what_is_missing_and_nothing_else(told: rich_json.Gap,
 def test_what_was_said_in_another_room_is_not_shown() -> None:
     alice = alice_live_at(4)
 
-    assert hear(alice, said(5, room="dev"), live(9, room="dev"), rich_json.Entered(room="dev", online=9, who="x")) == []
+    assert hear(alice, said(5, room="dev"), live(9, room="dev"), EnteredEvent(room="dev", online=9, who="x")) == []
     assert alice.position == ResumePoint("e", 4)
 
 
@@ -322,9 +357,9 @@ def test_an_own_message_is_shown_where_its_ack_comes() -> None:
     assert hear(
         alice,
         said(5),
-        rich_json.Ack(id=said_id, room="lobby", seq=6),
+        AckEvent(id=said_id, room="lobby", seq=6),
         said(7),
-        rich_json.Ack(id=done_id, room="lobby", seq=8),
+        AckEvent(id=done_id, room="lobby", seq=8),
     ) == [
         said(5),
         Sent(said_id, "lobby", 6, "hi", action=False),
@@ -336,10 +371,10 @@ def test_an_own_message_is_shown_where_its_ack_comes() -> None:
 
 def test_an_own_topic_is_shown_as_what_others_see() -> None:
     alice = alice_live_at(4)
-    id_ = alice.ask(rich_json.Topic(text="cats"))
+    id_ = alice.ask(TopicRequest(text="cats"))
 
-    assert hear(alice, rich_json.Ack(id=id_, room="lobby", seq=5)) == [
-        rich_json.TopicSet(room="lobby", text="cats", from_="alice", seq=5, id=id_)
+    assert hear(alice, AckEvent(id=id_, room="lobby", seq=5)) == [
+        TopicSetEvent(room="lobby", text="cats", from_="alice", seq=5, id=id_)
     ]
 
 
@@ -358,11 +393,11 @@ def test_what_is_not_acked_goes_out_again_on_the_next_connection() -> None:
     alice = alice_live_at(4)
     acked, lost = alice.say("one"), alice.say("two")
     alice.outgoing()
-    hear(alice, rich_json.Ack(id=acked, room="lobby", seq=5))
+    hear(alice, AckEvent(id=acked, room="lobby", seq=5))
     alice.lost()
     hear(alice, welcome(5), live(5))
 
-    assert alice.outgoing() == [rich_json.Say(id=lost, text="two")]
+    assert alice.outgoing() == [SayRequest(id=lost, text="two")]
 
 
 def test_a_message_that_the_replay_brings_is_not_shown_again_when_its_ack_comes() -> None:
@@ -373,7 +408,7 @@ def test_a_message_that_the_replay_brings_is_not_shown_again_when_its_ack_comes(
 
     assert hear(alice, welcome(5), own, live(5)) == [Back(), welcome(5), own, live(5)]
     assert list(alice.pending) == [id_]
-    assert hear(alice, rich_json.Ack(id=id_, room="lobby", seq=5)) == []
+    assert hear(alice, AckEvent(id=id_, room="lobby", seq=5)) == []
     assert not alice.pending
 
 
@@ -381,7 +416,7 @@ def test_a_message_that_fell_into_a_gap_is_shown_when_its_ack_comes() -> None:
     alice = alice_live_at(4)
     id_ = alice.say("hi")
 
-    assert hear(alice, gap(5, 9), rich_json.Ack(id=id_, room="lobby", seq=7)) == [
+    assert hear(alice, gap(5, 9), AckEvent(id=id_, room="lobby", seq=7)) == [
         gap(5, 9),
         Sent(id_, "lobby", 7, "hi", action=False),
     ]
@@ -395,7 +430,7 @@ def test_who_copies_our_id_does_not_make_us_believe_that_ours_was_acked() -> Non
 
     assert hear(alice, copied) == [copied]
     assert list(alice.pending) == [id_]
-    assert hear(alice, rich_json.Ack(id=id_, room="lobby", seq=6)) == [Sent(id_, "lobby", 6, "hi", action=False)]
+    assert hear(alice, AckEvent(id=id_, room="lobby", seq=6)) == [Sent(id_, "lobby", 6, "hi", action=False)]
 
 
 def test_who_copies_our_id_does_not_make_us_show_our_message_twice() -> None:
@@ -403,14 +438,14 @@ def test_who_copies_our_id_does_not_make_us_show_our_message_twice() -> None:
     id_ = alice.say("hi")
     alice.lost()
     own, copied = said(5, "hi", id_, from_="alice"), said(6, "HI", id_, from_="mallory")
-    shown = hear(alice, welcome(6), own, copied, live(6), rich_json.Ack(id=id_, room="lobby", seq=5))
+    shown = hear(alice, welcome(6), own, copied, live(6), AckEvent(id=id_, room="lobby", seq=5))
 
     assert shown == [Back(), welcome(6), own, copied, live(6)]
 
 
 def test_a_refusal_ends_a_request() -> None:
     alice = alice_live_at(4)
-    refused = rich_json.Refused(code="no_such_user", message="bob is not here", id=alice.tell("bob", "hi"))
+    refused = RefusedEvent(code="no_such_user", message="bob is not here", id=alice.tell("bob", "hi"))
 
     assert hear(alice, refused) == [refused]
     assert not alice.pending
@@ -420,31 +455,35 @@ def test_a_private_message_is_told_to_be_delivered() -> None:
     alice = alice_live_at(4)
     id_ = alice.tell("bob", "psst")
 
-    assert hear(alice, rich_json.Ack(id=id_)) == [Delivered(id_, "bob", "psst")]
+    assert hear(alice, AckEvent(id=id_)) == [Delivered(id_, "bob", "psst")]
 
 
 def test_an_ack_of_nothing_that_was_asked_is_nothing_and_leaves_a_gap() -> None:
     alice = alice_live_at(4)
 
-    assert hear(alice, rich_json.Ack(id="b-1", room="lobby", seq=5), said(6)) == [gap(5, 5), said(6)]
+    assert hear(alice, AckEvent(id="b-1", room="lobby", seq=5), said(6)) == [gap(5, 5), said(6)]
 
 
 def test_questions_are_over_with_their_answers() -> None:
     alice = alice_live_at(4)
-    topic_id, who_id, rooms_id = alice.ask(rich_json.Topic()), alice.ask(rich_json.Who()), alice.ask(rich_json.Rooms())
-    page_id, found_id = alice.ask(rich_json.History()), alice.ask(rich_json.Search(text="tea"))
-    alice.ask(rich_json.Topic(text="cats"))
-    alice.ask(rich_json.Ping())
-    answers: list[rich_json.AnyEvent] = [
-        rich_json.TopicSet(room="lobby", text="dogs", id=topic_id),
-        rich_json.Users(room="lobby", users=("alice", "bob"), total=2, you="alice", id=who_id),
-        rich_json.RoomList(rooms=(), total=0, id=rooms_id),
-        rich_json.Page(room="lobby", events=(), end=True, id=page_id),
-        rich_json.Found(room="lobby", events=(said(3),), end=True, id=found_id),
+    topic_id, who_id, rooms_id = (
+        alice.ask(TopicRequest()),
+        alice.ask(WhoRequest()),
+        alice.ask(RoomsRequest()),
+    )
+    page_id, found_id = alice.ask(HistoryRequest()), alice.ask(SearchRequest(text="tea"))
+    alice.ask(TopicRequest(text="cats"))
+    alice.ask(PingRequest())
+    answers: list[AnyEvent] = [
+        TopicSetEvent(room="lobby", text="dogs", id=topic_id),
+        UsersEvent(room="lobby", users=("alice", "bob"), total=2, you="alice", id=who_id),
+        RoomListEvent(rooms=(), total=0, id=rooms_id),
+        PageEvent(room="lobby", events=(), end=True, id=page_id),
+        FoundEvent(room="lobby", events=(said(3),), end=True, id=found_id),
     ]
 
     assert hear(alice, *answers) == answers
-    assert [type(request) for request in alice.pending.values()] == [rich_json.Topic]
+    assert [type(request) for request in alice.pending.values()] == [TopicRequest]
     assert alice.members == {"alice", "bob"}
 
 
@@ -453,14 +492,14 @@ def test_questions_are_over_with_their_answers() -> None:
 
 def test_who_comes_back_to_a_room_goes_on_behind_what_was_seen_there() -> None:
     alice = alice_live_at(4)
-    id_ = alice.ask(rich_json.Join(room="dev"))
-    joined = rich_json.Joined(room="dev", epoch="d", seq=70, online=1, id=id_)
+    id_ = alice.ask(JoinRequest(room="dev"))
+    joined = JoinedEvent(room="dev", epoch="d", seq=70, online=1, id=id_)
     hear(alice, joined, said(70, room="dev"), live(70, room="dev"))
     alice.outgoing()
-    id_ = alice.ask(rich_json.Join(room="lobby"))
-    joined = rich_json.Joined(room="lobby", epoch="e", seq=6, online=2, id=id_)
+    id_ = alice.ask(JoinRequest(room="lobby"))
+    joined = JoinedEvent(room="lobby", epoch="e", seq=6, online=2, id=id_)
 
-    assert alice.outgoing() == [rich_json.Join(id=id_, room="lobby", after=ResumePoint("e", 4))]
+    assert alice.outgoing() == [JoinRequest(id=id_, room="lobby", after=ResumePoint("e", 4))]
     assert hear(alice, joined, said(4), said(5), said(6), live(6)) == [joined, said(5), said(6), live(6)]
     assert (alice.room, alice.online, alice.pending) == ("lobby", 2, {})
 
@@ -469,11 +508,11 @@ def test_who_is_in_the_room_is_known_as_far_as_it_was_told() -> None:
     alice = alice_live_at(4)
     hear(
         alice,
-        rich_json.Entered(room="lobby", online=5, who="bob"),
-        rich_json.Entered(room="lobby", online=6, who="carol"),
-        rich_json.Renamed(room="lobby", who="bob", nick="rob"),
-        rich_json.Left(room="lobby", online=5, who="carol"),
-        rich_json.Entered(room="lobby", online=90, count=85),
+        EnteredEvent(room="lobby", online=5, who="bob"),
+        EnteredEvent(room="lobby", online=6, who="carol"),
+        RenamedEvent(room="lobby", who="bob", nick="rob"),
+        LeftEvent(room="lobby", online=5, who="carol"),
+        EnteredEvent(room="lobby", online=90, count=85),
     )
 
     assert alice.members == {"rob"}
@@ -535,7 +574,7 @@ class Client:
 
     @property
     def numbers(self) -> list[int]:
-        return [notice.seq for notice in self.shown if isinstance(notice, rich_json.Said | Sent)]
+        return [notice.seq for notice in self.shown if isinstance(notice, SaidEvent | Sent)]
 
 
 class Cuts(RuleBasedStateMachine):
@@ -603,7 +642,7 @@ class Cuts(RuleBasedStateMachine):
     def numbers_rise_without_a_hole(self) -> None:
         for client in self.clients:
             assert client.numbers == list(range(1, len(client.numbers) + 1))
-            assert not [notice for notice in client.shown if isinstance(notice, rich_json.Gap | NewLog)]
+            assert not [notice for notice in client.shown if isinstance(notice, GapEvent | NewLog)]
 
     def teardown(self) -> None:
         for _ in range(2):  # what the second says while it catches up is for the first

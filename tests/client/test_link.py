@@ -41,6 +41,8 @@ from gchat.client.inbox import Inbox
 from gchat.client.place_file import PlaceFile
 from gchat.client.reconnect import dial, raw, spelled
 from gchat.dialects import rich_json
+from gchat.dialects.rich_events import ClosingEvent, EnteredEvent, RefusedEvent
+from gchat.dialects.rich_requests import QuitRequest, SayRequest
 from tests.client.fake_server import FakeServer, Peer
 from tests.e2e.harness import DEADLINE_S
 
@@ -422,7 +424,7 @@ def test_a_server_that_turns_us_away_says_why_and_may_be_tried_again() -> None:
 
 
 def test_an_opening_that_is_refused_fails_for_good() -> None:
-    refused = rich_json.lines([rich_json.Refused(code="bad_command", message="Not a valid opening")])
+    refused = rich_json.lines([RefusedEvent(code="bad_command", message="Not a valid opening")])
     failed = fails(partial(say, data=refused))
 
     assert failed.reason == "Not a valid opening"
@@ -545,7 +547,7 @@ def test_an_inbox_that_is_full_and_in_a_hurry_stays_small() -> None:
     with inbox.hurry():
         for seq in range(1, 1001):
             inbox.put(Said(room="lobby", seq=seq, time="", from_="a", text="b"))
-            inbox.put(rich_json.Entered(room="lobby", online=1, who="c"))
+            inbox.put(EnteredEvent(room="lobby", online=1, who="c"))
             if seq == 500:
                 inbox.put(Sent("id", "lobby", 0, "mine", action=False))
     inbox.end()
@@ -568,7 +570,7 @@ def test_close_waits_for_acks_and_says_goodbye(server: FakeServer) -> None:
             chat.say(str(number))
 
     assert len(server.chat.log) == 50
-    assert isinstance(rich_json.request(server.heard.splitlines()[-1]), rich_json.Quit)
+    assert isinstance(rich_json.request(server.heard.splitlines()[-1]), QuitRequest)
     assert not server.chat.peers
     with pytest.raises(LinkClosed):
         chat.say("too late")
@@ -578,7 +580,7 @@ def test_close_waits_for_acks_and_says_goodbye(server: FakeServer) -> None:
 def test_who_closes_at_once_says_goodbye_all_the_same(server: FakeServer) -> None:
     connect("127.0.0.1", server.port).close()
 
-    assert isinstance(rich_json.request(server.heard.splitlines()[-1]), rich_json.Quit)
+    assert isinstance(rich_json.request(server.heard.splitlines()[-1]), QuitRequest)
 
 
 def test_close_does_not_wait_for_ever(monkeypatch: pytest.MonkeyPatch, server: FakeServer) -> None:
@@ -706,7 +708,7 @@ def test_what_is_said_is_sent_at_once_even_if_no_greenlet_runs_after_it(
     chat = connect("127.0.0.1", server.port)
     for text in ("one", "two"):
         chat.say(text)
-        assert rich_json.request(received(by_hand[0]).splitlines()[-1]) == rich_json.Say(
+        assert rich_json.request(received(by_hand[0]).splitlines()[-1]) == SayRequest(
             id=list(chat.conversation.pending)[-1], text=text
         )
     with pytest.raises(Unacknowledged):
@@ -783,7 +785,7 @@ def test_a_program_that_asks_to_leave_has_left_and_does_not_come_back(server: Fa
     with connect("127.0.0.1", server.port) as chat:
         seen = Listener(chat)
         chat.say("bye")
-        chat.ask(rich_json.Quit())
+        chat.ask(QuitRequest())
         seen.ends()
         assert [type(notice) for notice in seen.notices] == [Welcome, Live, Sent, Closing]
         with pytest.raises(LinkClosed):
@@ -870,7 +872,7 @@ def test_suffixes_do_not_pile_up_over_connections(server: FakeServer) -> None:
 
 def replace(server: FakeServer) -> None:
     peer = server.chat.peers[-1]
-    peer.send(rich_json.lines([rich_json.Closing(reason="You have connected again from elsewhere", code="replaced")]))
+    peer.send(rich_json.lines([ClosingEvent(reason="You have connected again from elsewhere", code="replaced")]))
     peer.leave()
 
 

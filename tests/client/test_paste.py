@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gchat.client.paste import actions, expanded, question
-from gchat.dialects import rich_json
+from gchat.dialects.rich_requests import SayRequest, TellRequest
 
 
 @pytest.mark.parametrize("line", ["hello", "/msg ear x", "/nosuch"])
@@ -20,7 +20,7 @@ def test_a_few_lines_are_asked_for_only_if_nobody_has_seen_them() -> None:
     assert question(lines) == ""
     assert question(lines, unread=True) == "Send these 2 lines? (y/n)"
     assert question(["line"] * 6) == "Send these 6 lines? (y/n)"
-    assert actions(lines, "") == [rich_json.Say(text="one"), rich_json.Say(text="two")]
+    assert actions(lines, "") == [SayRequest(text="one"), SayRequest(text="two")]
 
 
 @pytest.mark.parametrize(
@@ -42,10 +42,10 @@ def test_a_command_that_says_something_is_repeated_for_each_line(first: str, hea
 def test_a_command_without_a_text_takes_the_next_lines() -> None:
     assert question(["/msg ear ", "two"]) == "Send 1 line with /msg ear? (y/n)"
     assert actions(["/msg ear", "two", "three"], "") == [
-        rich_json.Tell(to="ear", text="two"),
-        rich_json.Tell(to="ear", text="three"),
+        TellRequest(to="ear", text="two"),
+        TellRequest(to="ear", text="three"),
     ]
-    assert actions(["/reply", "two"], "bob") == [rich_json.Tell(to="bob", text="two")]
+    assert actions(["/reply", "two"], "bob") == [TellRequest(to="bob", text="two")]
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_a_command_without_a_text_takes_the_next_lines() -> None:
 def test_other_commands_among_lines_are_asked_for_and_said(lines: list[str]) -> None:
     assert question(lines) == "Send these 2 lines as text, without running the commands in them? (y/n)"
     assert question(lines, runs=True) == "Send these 2 lines and run the commands in them? (y/n)"
-    assert actions(lines, "") == [rich_json.Say(text=line) for line in lines]
+    assert actions(lines, "") == [SayRequest(text=line) for line in lines]
 
 
 def test_two_slashes_are_no_command() -> None:

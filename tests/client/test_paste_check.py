@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from gchat.client.paste_check import NOT_SENT, Typed
-from gchat.dialects import rich_json
+from gchat.dialects.rich_requests import SayRequest, TellRequest, WhoRequest
 
 
 def test_a_line_by_itself_is_what_it_is() -> None:
     typed = Typed()
 
-    assert typed.take("hello", "", is_last=True) == ([rich_json.Say(text="hello")], "")
-    assert typed.take("/who", "", is_last=True) == ([rich_json.Who()], "")
+    assert typed.take("hello", "", is_last=True) == ([SayRequest(text="hello")], "")
+    assert typed.take("/who", "", is_last=True) == ([WhoRequest()], "")
 
 
 def test_lines_behind_a_private_message_ask_and_are_private() -> None:
@@ -18,7 +18,7 @@ def test_lines_behind_a_private_message_ask_and_are_private() -> None:
 
     assert typed.take("/msg ear secret1", "", is_last=False) == ([], "")
     assert typed.take("secret2", "", is_last=True) == ([], "Send 2 lines with /msg ear? (y/n)")
-    told = [rich_json.Tell(to="ear", text="secret1"), rich_json.Tell(to="ear", text="secret2")]
+    told = [TellRequest(to="ear", text="secret1"), TellRequest(to="ear", text="secret2")]
     assert typed.take("y", "", is_last=True) == (told, "")
 
 
@@ -28,7 +28,7 @@ def test_any_other_answer_sends_nothing() -> None:
     typed.take("secret2", "", is_last=True)
 
     assert typed.take("what?", "", is_last=True) == ([], NOT_SENT)
-    assert typed.take("hello", "", is_last=True) == ([rich_json.Say(text="hello")], "")
+    assert typed.take("hello", "", is_last=True) == ([SayRequest(text="hello")], "")
 
 
 def test_the_end_of_stdin_answers_nothing() -> None:
@@ -38,5 +38,5 @@ def test_the_end_of_stdin_answers_nothing() -> None:
 
     assert typed.end("") == ([], NOT_SENT)
     typed.take("last", "", is_last=False)
-    assert typed.end("") == ([rich_json.Say(text="last")], "")
+    assert typed.end("") == ([SayRequest(text="last")], "")
     assert typed.end("") == ([], "")

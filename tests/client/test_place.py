@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gchat.client.conversation import Notice, Sent
 from gchat.client.place import Place
-from gchat.dialects import rich_json
+from gchat.dialects.rich_events import JoinedEvent, TopicSetEvent
 from gchat.model.hello import ResumePoint
 from tests.client.test_conversation import gap, live, said, welcome
 
@@ -28,7 +28,7 @@ def test_the_place_is_the_last_number_that_was_taken() -> None:
 def test_the_place_does_not_go_back() -> None:
     own = Sent("id", "lobby", 3, "x", action=False)
     assert place(welcome(4), live(4), own) == ResumePoint("e", 4)
-    assert place(welcome(4), live(4), rich_json.TopicSet(room="lobby", text="tea")) == ResumePoint("e", 4)
+    assert place(welcome(4), live(4), TopicSetEvent(room="lobby", text="tea")) == ResumePoint("e", 4)
 
 
 def test_a_place_that_was_given_stands_until_there_is_another() -> None:
@@ -40,6 +40,6 @@ def test_a_place_that_was_given_stands_until_there_is_another() -> None:
 def test_another_log_and_another_room_have_places_of_their_own() -> None:
     assert place(welcome(4, "new"), after=ResumePoint("e", 9)) is None
     assert place(welcome(4, "new"), live(4), after=ResumePoint("e", 9)) == ResumePoint("new", 4)
-    joined = rich_json.Joined(room="dev", epoch="d", seq=7, online=1)
+    joined = JoinedEvent(room="dev", epoch="d", seq=7, online=1)
     assert place(welcome(4), live(4), joined) is None
     assert place(welcome(4), live(4), joined, live(7, room="dev")) == ResumePoint("d", 7)

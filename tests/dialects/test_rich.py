@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from gchat.dialects import rich, rich_json
 from gchat.dialects.rich import decode, encode
+from gchat.dialects.rich_requests import AnyRequest, TopicRequest
 from gchat.model import commands, events
 from gchat.model.errors import Code, Refusal
 from gchat.model.hello import Hello, ResumePoint
@@ -91,7 +92,7 @@ def test_a_topic_is_asked_for_cleared_or_set() -> None:
     lines = [b'{"type":"topic"}', b'{"type":"topic","text":null}', b'{"type":"topic","text":""}']
 
     assert decode(lines) == [commands.Topic(None), commands.Topic(None), commands.Topic("")]
-    assert decode([rich_json.lines([rich_json.Topic(text="")]), rich_json.lines([rich_json.Topic()])]) == [
+    assert decode([rich_json.lines([TopicRequest(text="")]), rich_json.lines([TopicRequest()])]) == [
         commands.Topic(""),
         commands.Topic(None),
     ]
@@ -100,7 +101,7 @@ def test_a_topic_is_asked_for_cleared_or_set() -> None:
 def test_every_request_has_its_command_here() -> None:
     kinds = {json.loads(line)["type"] for line, _ in ASKED}
 
-    assert kinds == {str(kind.__struct_config__.tag) for kind in rich_json.AnyRequest.__args__}
+    assert kinds == {str(kind.__struct_config__.tag) for kind in AnyRequest.__args__}
 
 
 @settings(max_examples=300, deadline=None)

@@ -8,7 +8,8 @@ import msgspec
 import pytest
 from msgspec import Meta, Struct
 
-from gchat.dialects import rich_json
+from gchat.dialects.rich_events import AnyEvent
+from gchat.dialects.rich_requests import AnyRequest
 from gchat.model.expectation import expected, explained
 from gchat.model.hello import Hello
 
@@ -67,21 +68,19 @@ def test_a_struct(data: bytes, said: str) -> None:
     ],
 )
 def test_one_of_several_structs(data: bytes, said: str) -> None:
-    assert why(rich_json.AnyRequest, data) == said
+    assert why(AnyRequest, data) == said
 
 
 def test_a_field_in_a_list() -> None:
     """msgspec/msgspec#264: the place is told as `$.files[0].content`."""
-    assert (
-        why(rich_json.AnyEvent, b'{"type":"rooms","rooms":[{"name":7}],"total":1}') == "rooms[0].name: expected a text"
-    )
-    assert why(rich_json.AnyEvent, b'{"type":"rooms","rooms":7,"total":1}') == "rooms: expected a list"
+    assert why(AnyEvent, b'{"type":"rooms","rooms":[{"name":7}],"total":1}') == "rooms[0].name: expected a text"
+    assert why(AnyEvent, b'{"type":"rooms","rooms":7,"total":1}') == "rooms: expected a list"
 
 
 def test_a_field_of_any_length_makes_a_short_sentence_and_no_value_is_in_it() -> None:
     assert len(why(Order, b'{"kind":"tea","%s":1}' % (b"x" * 10000))) < 100
     assert "hunter2" not in why(Hello, b'{"token":"hunter2"}')
-    assert "hunter2" not in why(rich_json.AnyRequest, b'{"type":"hunter2"}')
+    assert "hunter2" not in why(AnyRequest, b'{"type":"hunter2"}')
 
 
 @pytest.mark.parametrize(

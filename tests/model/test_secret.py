@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gchat.dialects import rich_json
+from gchat.dialects.rich_events import WelcomeEvent
 from gchat.model import events
 from gchat.model.hello import Hello
 
@@ -12,7 +13,7 @@ TOKEN = "0123456789abcdef-secret"
 
 VALUES = [
     Hello(nick="alice", token=TOKEN),
-    rich_json.Welcome(
+    WelcomeEvent(
         server="s", session="1", token=TOKEN, nick="alice", room="lobby", epoch="e", seq=0, online=1, limits={}
     ),
     events.Welcome(online=1, motd="", room="lobby", session=1, nick="alice", token=TOKEN),
