@@ -11,8 +11,9 @@ from enum import StrEnum
 from msgspec import Struct
 
 from gchat.chat.session import Seat
-from gchat.model.events import Announced, Answer, Joined, Message, Movement, Ready, Welcome
+from gchat.model.events import Announced, Answer, Joined, Movement, Ready, Welcome
 from gchat.model.hello import ResumePoint
+from gchat.model.messages import Message
 
 
 class CloseReason(StrEnum):

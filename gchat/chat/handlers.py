@@ -13,6 +13,7 @@ from gchat.chat.session import Session
 from gchat.model import commands, events, names, sentences
 from gchat.model.commands import Command
 from gchat.model.errors import Code, LineTooLong, Refusal
+from gchat.model.messages import Acted, Message, Said, TopicSet
 
 if TYPE_CHECKING:
     from gchat.chat.registry import Registry
@@ -33,7 +34,7 @@ def _say(registry: Registry, session: Session, command: commands.Say, _now: floa
     if session.token and 4 * max(map(len, texts)) > registry.limits.max_text_bytes:
         return _say_each(registry, session, command)
     session.messages += len(texts)
-    return [_published(session, events.Said(session.name, texts, ids))]
+    return [_published(session, Said(session.name, texts, ids))]
 
 
 def _say_each(registry: Registry, session: Session, command: commands.Say) -> list[Effect]:
@@ -46,7 +47,7 @@ def _say_each(registry: Registry, session: Session, command: commands.Say) -> li
             effects.append(Deliver(session.id, events.Refused(refusal.code, refusal.message, id_)))
             continue
         session.messages += 1
-        effects.append(_published(session, events.Said(session.name, (text_,), (id_,) if id_ else ())))
+        effects.append(_published(session, Said(session.name, (text_,), (id_,) if id_ else ())))
     return effects
 
 
@@ -61,10 +62,10 @@ def _check_length(registry: Registry, session: Session, said: str) -> None:
 def _act(registry: Registry, session: Session, command: commands.Act, _now: float) -> list[Effect]:
     _check_length(registry, session, command.text)
     session.messages += 1
-    return [_published(session, events.Acted(session.name, command.text, command.id))]
+    return [_published(session, Acted(session.name, command.text, command.id))]
 
 
-def _published(session: Session, message: events.Message) -> Effect:
+def _published(session: Session, message: Message) -> Effect:
     return Publish(session.room.name, session.id, message, session.lineage)
 
 
@@ -108,7 +109,7 @@ def _topic(_registry: Registry, session: Session, command: commands.Topic, _now:
     if not (command.text or room.topic or room.topic_wanted):  # there is nothing to clear
         return [Deliver(session.id, events.TopicIs("", "", command.id))]
     room.topic_wanted = command.text
-    published = _published(session, events.TopicSet(session.name, command.text, command.id))
+    published = _published(session, TopicSet(session.name, command.text, command.id))
     if command.id:
         return [published]  # its acknowledgement is the answer
     return [published, Deliver(session.id, events.TopicIs(command.text, session.name))]

@@ -16,6 +16,7 @@ from typing import Any
 from gchat.dialects import slash
 from gchat.model import commands, events, sentences
 from gchat.model.errors import Code, Refusal
+from gchat.model.messages import Acted, Record, Said, TopicSet
 from gchat.model.text import is_blank, printable, printable_line, printable_lines
 
 #: What the first gchat clients send when they leave.
@@ -84,19 +85,19 @@ def _own(*texts: str) -> bytes:
     return "".join([f"{sentences.SAYS}{printable(text)}\n" for text in texts]).encode()
 
 
-def _said(event: events.Said) -> bytes:
+def _said(event: Said) -> bytes:
     return printable_lines(f"[{event.name}] ", event.texts)
 
 
-def _acted(event: events.Acted) -> bytes:
+def _acted(event: Acted) -> bytes:
     return printable_line(f"* {event.name} {event.text}")
 
 
-def _topic_set(event: events.TopicSet) -> bytes:
+def _topic_set(event: TopicSet) -> bytes:
     return _answer(sentences.topic_set(event.name, event.text))
 
 
-def _record(event: events.Record) -> bytes:
+def _record(event: Record) -> bytes:
     return _ENCODERS[type(event.message)](event.message)
 
 
@@ -149,7 +150,7 @@ def _page(event: events.Page) -> bytes:
     return b"".join(parts)
 
 
-def _dated(records: Sequence[events.Record], now: float, *, numbered: bool) -> list[bytes]:
+def _dated(records: Sequence[Record], now: float, *, numbered: bool) -> list[bytes]:
     """Return old messages, each with its time (and its number, if `numbered`), and a line where the day changes."""
     parts = []
     day = datetime.fromtimestamp(now).date()
@@ -221,10 +222,10 @@ def _closing(event: events.Closing) -> bytes:
 
 
 _ENCODERS: dict[type, Callable[[Any], bytes]] = {
-    events.Said: _said,
-    events.Acted: _acted,
-    events.TopicSet: _topic_set,
-    events.Record: _record,
+    Said: _said,
+    Acted: _acted,
+    TopicSet: _topic_set,
+    Record: _record,
     events.Entered: _entered,
     events.Left: _left,
     events.Renamed: _renamed,

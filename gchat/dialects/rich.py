@@ -56,6 +56,7 @@ from gchat.dialects.rich_requests import (
 from gchat.model import commands, events, sentences
 from gchat.model.errors import Code, Refusal
 from gchat.model.hello import Hello
+from gchat.model.messages import Acted, Record, Said
 from gchat.model.text import is_blank, printable
 
 #: A program that leaves says quit.
@@ -165,21 +166,21 @@ def rfc3339(time: float) -> str:
     return datetime.fromtimestamp(time, UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
 
 
-def _messages(record: events.Record, room: str) -> list[SaidEvent | ActedEvent | TopicSetEvent]:
+def _messages(record: Record, room: str) -> list[SaidEvent | ActedEvent | TopicSetEvent]:
     """Return a record's messages, one for each of its numbers."""
     message, time = record.message, rfc3339(record.time)
     name = printable(message.name)
-    if isinstance(message, events.Said):
+    if isinstance(message, Said):
         ids = message.ids or ("",) * message.count
         return [
             SaidEvent(room=room, seq=seq, time=time, from_=name, text=printable(text), id=id_)
             for seq, (text, id_) in enumerate(zip(message.texts, ids, strict=True), record.seq)
         ]
-    kind = ActedEvent if isinstance(message, events.Acted) else TopicSetEvent
+    kind = ActedEvent if isinstance(message, Acted) else TopicSetEvent
     return [kind(room=room, seq=record.seq, time=time, from_=name, text=printable(message.text), id=message.id)]
 
 
-def _record(event: events.Record, room: str) -> bytes:
+def _record(event: Record, room: str) -> bytes:
     return rich_json.lines(_messages(event, room))
 
 
@@ -252,7 +253,7 @@ def _refused(event: events.Refused, _room: str) -> RichEvent:
 
 
 _ENCODERS: dict[type, Callable[[Any, str], RichEvent | bytes]] = {
-    events.Record: _record,
+    Record: _record,
     events.Page: _page,
     events.Found: _found,
     events.Entered: _entered,

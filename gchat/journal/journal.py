@@ -8,7 +8,8 @@ from typing import Protocol, TypeVar
 from msgspec import Struct
 
 from gchat.model.errors import GchatError
-from gchat.model.events import Message, Numbered, Record, TopicIs
+from gchat.model.events import TopicIs
+from gchat.model.messages import Message, Numbered, Record
 
 T = TypeVar("T")
 

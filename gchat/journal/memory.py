@@ -11,7 +11,8 @@ from gchat.journal.page import page
 from gchat.journal.recent import Tail
 from gchat.journal.search import matching
 from gchat.journal.used_ids import Ids
-from gchat.model.events import Record, TopicIs, TopicSet
+from gchat.model.events import TopicIs
+from gchat.model.messages import Record, TopicSet
 
 
 class _Room:

@@ -12,7 +12,7 @@ from zlib import crc32
 
 from gchat.journal.journal import Kept, Posting, Whisper
 from gchat.journal.sqlite.schema import SEQ_BITS
-from gchat.model.events import Message, Numbered, Record, Said
+from gchat.model.messages import Message, Numbered, Record, Said
 
 #: What an id was used for, in one integer, because half a million may be remembered: a digest of the content, which
 #: includes the room, and the number of the message in that room; 0 if it is a private one, which has none.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from gchat.model.events import Record, Said
+from gchat.model.messages import Record, Said
 
 
 def page(records: Iterable[Record], max_size: int) -> tuple[list[Record], bool]:

@@ -6,7 +6,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
 
 from gchat.journal.page import page, singles
-from gchat.model.events import Record
+from gchat.model.messages import Record
 
 #: What a message takes in addition to its text, roughly: its Record and its place in the list.
 _RECORD_BYTES = 200

@@ -20,7 +20,7 @@ from functools import lru_cache
 
 from gchat.journal.journal import TooMuch
 from gchat.journal.page import singles
-from gchat.model.events import Record, Said
+from gchat.model.messages import Record, Said
 from gchat.model.text import thinned
 
 #: A shorter beginning would be that of too many words to go through (measured, a million messages: 0.3 s).

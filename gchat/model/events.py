@@ -10,75 +10,8 @@ from __future__ import annotations
 from msgspec import Struct
 
 from gchat.model.errors import Code
+from gchat.model.messages import Message, Numbered, Record
 from gchat.model.secret import HasToken
-
-# --- Messages --------------------------------------------------------------------------------------------------------
-
-
-class Said(Struct, frozen=True, gc=False):
-    """Consecutive messages of one user that came in one read; mostly it is one."""
-
-    name: str
-    texts: tuple[str, ...]
-    ids: tuple[str, ...] = ()  # of each, chosen by the sender; empty if none has one
-
-    @property
-    def count(self) -> int:
-        """How many numbers they take."""
-        return len(self.texts)
-
-    @property
-    def size(self) -> int:
-        """How much text it is, in characters."""
-        return sum(map(len, self.texts))
-
-
-class Acted(Struct, frozen=True, gc=False):
-    """An action of a user: /me."""
-
-    name: str
-    text: str
-    id: str = ""
-    count: int = 1
-
-    @property
-    def size(self) -> int:
-        """How much text it is, in characters."""
-        return len(self.text)
-
-
-class TopicSet(Struct, frozen=True, gc=False):
-    """A user set the room's topic, or cleared it if the text is ""."""
-
-    name: str
-    text: str
-    id: str = ""
-    count: int = 1
-
-    @property
-    def size(self) -> int:
-        """How much text it is, in characters."""
-        return len(self.text)
-
-
-Message = Said | Acted | TopicSet
-
-
-class Record(Struct, frozen=True):
-    """A message as the journal stores it: it has the numbers from `seq` to `seq + message.count - 1`."""
-
-    seq: int
-    time: float  # seconds since the epoch, of the wall clock
-    message: Message
-
-
-class Numbered(Struct, frozen=True, gc=False):
-    """The number of the message with an id. A request that is not a message has no room, and the number 0."""
-
-    id: str
-    room: str = ""
-    seq: int = 0
-
 
 # --- Presence --------------------------------------------------------------------------------------------------------
 

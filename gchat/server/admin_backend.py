@@ -24,6 +24,7 @@ from gchat.dialects import rich
 from gchat.journal.journal import JournalError, KeptRoom
 from gchat.model import events, names, text
 from gchat.model.errors import Refusal
+from gchat.model.messages import Acted, Message, Record, Said
 from gchat.server.door import host_of
 from gchat.server.linux import open_descriptors, unguessable
 from gchat.server.logs import logger
@@ -77,7 +78,7 @@ class Operating:
 
     def shown(self, room: str, event: events.Event) -> None:
         """Tell the event streams what was said."""
-        if self._tells and isinstance(event, events.Record):
+        if self._tells and isinstance(event, Record):
             for number, (kind, said) in enumerate(_texts(event.message), event.seq):
                 self._tell(seen.Message(room, number, kind, event.message.name, said))
 
@@ -289,7 +290,7 @@ class Operating:
         said: AsyncResult[int] = AsyncResult()
         pump = self._app.pump
         pump.receipts[id_] = said.set
-        pump.submit([Publish(room, 0, events.Said(name, (message,), (id_,)), "http")])
+        pump.submit([Publish(room, 0, Said(name, (message,), (id_,)), "http")])
         try:
             number = said.get(timeout=SAID_S)
         except gevent.Timeout:
@@ -357,11 +358,11 @@ class Operating:
             raise BadText(f"The text is too long; at most {most:,} bytes are accepted")
 
 
-def _texts(message: events.Message) -> list[tuple[seen.Kind, str]]:
+def _texts(message: Message) -> list[tuple[seen.Kind, str]]:
     """Return the kind and the text of each of a record's messages."""
-    if isinstance(message, events.Said):
+    if isinstance(message, Said):
         return [("said", said) for said in message.texts]
-    return [("acted" if isinstance(message, events.Acted) else "topic", message.text)]
+    return [("acted" if isinstance(message, Acted) else "topic", message.text)]
 
 
 def _shown(ban: Ban) -> seen.Ban:

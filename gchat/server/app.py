@@ -19,6 +19,7 @@ from gchat.chat.registry import LOBBY, Registry
 from gchat.dialects import plain
 from gchat.journal.journal import JournalError
 from gchat.model import events, names
+from gchat.model.messages import Record, TopicSet
 from gchat.server import logs
 from gchat.server.admin_backend import Operating
 from gchat.server.config import RELOADABLE, Config, changes
@@ -214,7 +215,7 @@ class App:
         return Window(self.config.admin, admin_place(self.config), token_path(self.config, *self._place))
 
     def _shown(self, room: str, event: events.Event) -> None:
-        if isinstance(event, events.Record) and isinstance(event.message, events.TopicSet):
+        if isinstance(event, Record) and isinstance(event.message, TopicSet):
             self.registry.keep_topic(room, events.TopicIs(event.message.text, event.message.name))
         if self._show is not None:
             self._show(room, event)

@@ -15,7 +15,8 @@ from gevent.hub import get_hub
 from gchat.chat.effects import CloseReason
 from gchat.chat.session import Session
 from gchat.dialects.dialect import Dialect
-from gchat.model.events import Ready, Record
+from gchat.model.events import Ready
+from gchat.model.messages import Record
 from gchat.roomlog.cursor import Cursor
 from gchat.server.linux import in_kernel
 from gchat.server.listener import Peer

@@ -16,7 +16,8 @@ from gevent.event import Event
 
 from gchat.breather import Breather
 from gchat.dialects.dialect import Dialect
-from gchat.model.events import Announced, Movement, Record, Skipped
+from gchat.model.events import Announced, Movement, Skipped
+from gchat.model.messages import Record
 from gchat.roomlog.chunk import Offer
 from gchat.roomlog.cursor import Cursor
 from gchat.roomlog.log import RoomLog

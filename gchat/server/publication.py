@@ -13,7 +13,8 @@ from gchat.chat.effects import Deliver, Effect, Publish
 from gchat.journal.journal import Journal, JournalError, Kept, Posting, Whisper
 from gchat.journal.numbering import ids_of
 from gchat.model.errors import Code
-from gchat.model.events import Acknowledged, Message, Numbered, Refused, Told
+from gchat.model.events import Acknowledged, Refused, Told
+from gchat.model.messages import Message, Numbered
 from gchat.server.connection import Connection
 from gchat.server.reader import MAX_OWED_BYTES
 

@@ -34,7 +34,8 @@ from gchat.chat.effects import (
 from gchat.chat.presence import PresenceGatherer
 from gchat.journal.journal import Journal
 from gchat.model import events
-from gchat.model.events import Announced, Movement, Record
+from gchat.model.events import Announced, Movement
+from gchat.model.messages import Record
 from gchat.server.connection import Connection
 from gchat.server.fanout import HOLD_AT_REST_S, HOLD_S, FanOut
 from gchat.server.logs import logger

@@ -19,7 +19,8 @@ from gchat.chat.effects import CloseReason, Deliver, Enter, ReadHistory, Search
 from gchat.dialects.dialect import Dialect
 from gchat.journal.journal import Journal, JournalError, TooMuch
 from gchat.model.errors import Code
-from gchat.model.events import Found, Page, Record, Refused, Skipped
+from gchat.model.events import Found, Page, Refused, Skipped
+from gchat.model.messages import Record
 from gchat.server.connection import CatchUp, Connection
 from gchat.server.entrance import Entrance
 from gchat.server.logs import logger

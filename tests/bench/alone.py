@@ -15,7 +15,7 @@ from typing import Any
 
 from gchat.journal.sqlite.database import Changes, Database
 from gchat.journal.sqlite.rows import rows_of
-from gchat.model.events import Record, Said
+from gchat.model.messages import Record, Said
 from tests.bench.attacks import HEAD, SLOW, connected
 from tests.bench.peers import GCHAT, GCHAT_AS_IT_COMES, GCHAT_WINDOW, stored_in
 from tests.bench.run import START_S, Ask, Failure, Figure, Generator, Kind, Server, p99

@@ -26,6 +26,7 @@ from gchat.chat.registry import LOBBY, Registry
 from gchat.chat.session import Session
 from gchat.model import commands, events
 from gchat.model.errors import Code, Refusal
+from gchat.model.messages import Acted, Said, TopicSet
 from gchat.model.names import folded, name_keys, nick
 
 NOW = 1_800_000_000.0  # by the wall clock
@@ -50,7 +51,7 @@ class Talk:
     def asks(self, number: int, command: commands.Command, *, shown: bool = True) -> list[Effect]:
         effects = self.registry.execute(self.sessions[number], command, NOW)
         for effect in effects:
-            if isinstance(effect, Publish) and isinstance(effect.message, events.TopicSet):
+            if isinstance(effect, Publish) and isinstance(effect.message, TopicSet):
                 topic = events.TopicIs(effect.message.text, effect.message.name)
                 self.registry.keep_topic(effect.room, topic)  # as the pump does, when it is kept
             if isinstance(effect, Deliver) and effect.seat is not None and shown:
@@ -164,10 +165,10 @@ def test_what_is_said_done_and_set_goes_to_the_room() -> None:
     talk = Talk(users=1)
     name = address(1)
 
-    assert talk.asks(1, commands.Say(("a", "b"))) == [Publish(LOBBY, 1, events.Said(name, ("a", "b")))]
-    assert talk.asks(1, commands.Act("waves")) == [Publish(LOBBY, 1, events.Acted(name, "waves"))]
+    assert talk.asks(1, commands.Say(("a", "b"))) == [Publish(LOBBY, 1, Said(name, ("a", "b")))]
+    assert talk.asks(1, commands.Act("waves")) == [Publish(LOBBY, 1, Acted(name, "waves"))]
     assert talk.asks(1, commands.Topic("tea")) == [
-        Publish(LOBBY, 1, events.TopicSet(name, "tea")),
+        Publish(LOBBY, 1, TopicSet(name, "tea")),
         Deliver(1, events.TopicIs("tea", name)),
     ]
     assert talk.asks(1, commands.Topic()) == [Deliver(1, events.TopicIs("tea", name))]
@@ -179,7 +180,7 @@ def test_a_cleared_topic_is_nobodys() -> None:
     talk.asks(1, commands.Topic("tea"))
 
     assert talk.asks(1, commands.Topic("")) == [
-        Publish(LOBBY, 1, events.TopicSet(address(1), "")),
+        Publish(LOBBY, 1, TopicSet(address(1), "")),
         Deliver(1, events.TopicIs("", address(1))),
     ]
     assert talk.asks(1, commands.Topic()) == [Deliver(1, events.TopicIs("", ""))]
@@ -564,7 +565,7 @@ class Talking(RuleBasedStateMachine):
         if user in self.users:
             session, name = self.users[user], self.names[user]
             (effect,) = self._asks(user, commands.Act(text) if act else commands.Say((text,)))
-            message = events.Acted(name, text) if act else events.Said(name, (text,))
+            message = Acted(name, text) if act else Said(name, (text,))
             assert effect == Publish(self.places[user], session.id, message)
 
     @rule(user=USERS, name=NICKS)

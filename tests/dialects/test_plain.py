@@ -13,6 +13,7 @@ from gchat.dialects.plain import decode, encode
 from gchat.dialects.slash import SLASHES
 from gchat.model import commands, events
 from gchat.model.errors import Code
+from gchat.model.messages import Acted, Numbered, Record, Said, TopicSet
 
 
 def command(line: str) -> commands.Command:
@@ -196,13 +197,13 @@ TOLD: list[tuple[events.Event, str]] = [
     (events.Crowd(events.Entered, 57, 1057), "> 57 users entered (1,057 users online)\n"),
     (events.Crowd(events.Left, 1057, 1), "< 1,057 users left (1 user online)\n"),
     (events.Crowd(events.Renamed, 12, 0), "> 12 users changed their names\n"),
-    (events.Said("127.0.0.1:51234", ("Hello",)), "[127.0.0.1:51234] Hello\n"),
-    (events.Said("alice", ("one", "two", "drei ✓")), "[alice] one\n[alice] two\n[alice] drei ✓\n"),
-    (events.Acted("alice", "waves"), "* alice waves\n"),
-    (events.TopicSet("alice", "tea"), "> alice set the topic: tea\n"),
-    (events.TopicSet("alice", ""), "> alice cleared the topic\n"),
-    (events.Record(7, NOW, events.Acted("alice", "waves")), "* alice waves\n"),
-    (events.Acknowledged((events.Numbered("a-1", "lobby", 7),)), ""),
+    (Said("127.0.0.1:51234", ("Hello",)), "[127.0.0.1:51234] Hello\n"),
+    (Said("alice", ("one", "two", "drei ✓")), "[alice] one\n[alice] two\n[alice] drei ✓\n"),
+    (Acted("alice", "waves"), "* alice waves\n"),
+    (TopicSet("alice", "tea"), "> alice set the topic: tea\n"),
+    (TopicSet("alice", ""), "> alice cleared the topic\n"),
+    (Record(7, NOW, Acted("alice", "waves")), "* alice waves\n"),
+    (events.Acknowledged((Numbered("a-1", "lobby", 7),)), ""),
     (events.Announced("Tea at five"), "> Announcement: Tea at five\n"),
     (events.Told("alice", "psst", NOW), "[alice -> you] psst\n"),
     (events.Skipped(1200, 1611), "> … 412 messages skipped (1200-1611), /history 1200\n"),
@@ -271,9 +272,9 @@ def at(day: int, hour: int, minute: int) -> float:
 def test_old_messages_of_today_have_their_time() -> None:
     page = events.Page(
         (
-            events.Record(1, at(2, 12, 3), events.Said("alice", ("Hello", "all"))),
-            events.Record(3, at(2, 12, 4), events.Acted("bob", "waves")),
-            events.Record(4, at(2, 12, 4), events.TopicSet("bob", "tea")),
+            Record(1, at(2, 12, 3), Said("alice", ("Hello", "all"))),
+            Record(3, at(2, 12, 4), Acted("bob", "waves")),
+            Record(4, at(2, 12, 4), TopicSet("bob", "tea")),
         ),
         None,
         NOW,
@@ -288,9 +289,9 @@ def test_old_messages_of_today_have_their_time() -> None:
 def test_a_page_names_each_day_but_today_and_says_how_to_go_on() -> None:
     page = events.Page(
         (
-            events.Record(7, at(1, 23, 59), events.Said("alice", ("late",))),
-            events.Record(8, at(1, 23, 59), events.Said("alice", ("very late",))),
-            events.Record(9, at(2, 0, 1), events.Said("alice", ("early",))),
+            Record(7, at(1, 23, 59), Said("alice", ("late",))),
+            Record(8, at(1, 23, 59), Said("alice", ("very late",))),
+            Record(9, at(2, 0, 1), Said("alice", ("early",))),
         ),
         10,
         NOW,
@@ -308,7 +309,7 @@ def test_a_page_names_each_day_but_today_and_says_how_to_go_on() -> None:
 
 
 def test_what_was_found_has_its_numbers() -> None:
-    record = events.Record(7, NOW, events.Said("alice", ("tea", "cake")))
+    record = Record(7, NOW, Said("alice", ("tea", "cake")))
 
     told = shown(events.Found((record,), more=True, time=NOW))
 
@@ -321,8 +322,8 @@ def test_what_was_found_has_its_numbers() -> None:
 
 def test_what_was_found_on_another_day_says_so_in_a_line_without_a_number() -> None:
     records = (
-        events.Record(7, at(1, 23, 59), events.Acted("alice", "drinks tea")),
-        events.Record(9, at(2, 0, 1), events.TopicSet("bob", "tea")),
+        Record(7, at(1, 23, 59), Acted("alice", "drinks tea")),
+        Record(9, at(2, 0, 1), TopicSet("bob", "tea")),
     )
 
     assert shown(events.Found(records, more=False, time=NOW)) == (
@@ -338,9 +339,9 @@ def test_what_was_found_on_another_day_says_so_in_a_line_without_a_number() -> N
 EVIL = "x\x1b[2J\n\r[admin] y\x9b\u202e\u2028z"
 
 SINKS: list[events.Event] = [
-    events.Said(EVIL, (EVIL, EVIL)),
-    events.Acted(EVIL, EVIL),
-    events.TopicSet(EVIL, EVIL),
+    Said(EVIL, (EVIL, EVIL)),
+    Acted(EVIL, EVIL),
+    TopicSet(EVIL, EVIL),
     events.Entered(EVIL, 2),
     events.Left(EVIL, 2),
     events.Renamed(EVIL, EVIL),
@@ -358,8 +359,8 @@ SINKS: list[events.Event] = [
     events.Announced(EVIL),
     events.Welcome(1, EVIL, "lobby", 1),
     events.Ready(EVIL),
-    events.Page((events.Record(1, NOW, events.Said(EVIL, (EVIL, EVIL))),), None, NOW, asked=True),
-    events.Found((events.Record(1, NOW, events.Said(EVIL, (EVIL, EVIL))),), more=True, time=NOW),
+    events.Page((Record(1, NOW, Said(EVIL, (EVIL, EVIL))),), None, NOW, asked=True),
+    events.Found((Record(1, NOW, Said(EVIL, (EVIL, EVIL))),), more=True, time=NOW),
 ]
 
 
@@ -374,7 +375,7 @@ def test_nothing_that_a_user_wrote_reaches_a_terminal_raw(event: events.Event) -
 @settings(max_examples=200, deadline=None)
 @given(st.text(max_size=20), st.lists(st.text(max_size=20), min_size=1, max_size=5))
 def test_a_message_takes_as_many_lines_as_it_has_numbers(name: str, texts: list[str]) -> None:
-    for event in (events.Said(name, tuple(texts)), events.Acted(name, texts[0]), events.TopicSet(name, texts[0])):
+    for event in (Said(name, tuple(texts)), Acted(name, texts[0]), TopicSet(name, texts[0])):
         data = encode(event)
 
         assert data.count(b"\n") == event.count

@@ -15,6 +15,7 @@ from gchat.dialects.rich_requests import AnyRequest, TopicRequest
 from gchat.model import commands, events
 from gchat.model.errors import Code, Refusal
 from gchat.model.hello import Hello, ResumePoint
+from gchat.model.messages import Acted, Numbered, Record, Said, TopicSet
 
 NOW = 1_795_600_000.125
 TIME = "2026-11-25T09:46:40.125Z"
@@ -151,18 +152,18 @@ def test_white_space_does_not_matter_in_an_opening(line: bytes) -> None:
 ROOM = "lobby"
 TOLD: list[tuple[events.Event, list[dict[str, object]]]] = [
     (
-        events.Record(7, NOW, events.Said("alice", ("a", "b"), ("", "x"))),
+        Record(7, NOW, Said("alice", ("a", "b"), ("", "x"))),
         [
             {"type": "said", "room": ROOM, "seq": 7, "time": TIME, "from": "alice", "text": "a"},
             {"type": "said", "room": ROOM, "seq": 8, "time": TIME, "from": "alice", "text": "b", "id": "x"},
         ],
     ),
     (
-        events.Record(7, NOW, events.Acted("alice", "waves", "x")),
+        Record(7, NOW, Acted("alice", "waves", "x")),
         [{"type": "acted", "room": ROOM, "seq": 7, "time": TIME, "from": "alice", "text": "waves", "id": "x"}],
     ),
     (
-        events.Record(7, NOW, events.TopicSet("alice", "tea")),
+        Record(7, NOW, TopicSet("alice", "tea")),
         [{"type": "topic", "room": ROOM, "seq": 7, "time": TIME, "from": "alice", "text": "tea"}],
     ),
     (events.TopicIs("tea", "alice"), [{"type": "topic", "room": ROOM, "from": "alice", "text": "tea"}]),
@@ -193,7 +194,7 @@ TOLD: list[tuple[events.Event, list[dict[str, object]]]] = [
     (events.Ready("[You] ", 3), [{"type": "live", "room": ROOM, "seq": 3}]),
     (events.Joined("dev", 2, "e", 3), [{"type": "joined", "room": "dev", "epoch": "e", "seq": 3, "online": 2}]),
     (
-        events.Page((events.Record(7, NOW, events.Acted("a", "b")),), None, NOW, asked=True, id="h", end=False),
+        events.Page((Record(7, NOW, Acted("a", "b")),), None, NOW, asked=True, id="h", end=False),
         [
             {
                 "type": "page",
@@ -205,11 +206,11 @@ TOLD: list[tuple[events.Event, list[dict[str, object]]]] = [
         ],
     ),
     (
-        events.Page((events.Record(7, NOW, events.Acted("a", "b")),), None, NOW, asked=False),
+        events.Page((Record(7, NOW, Acted("a", "b")),), None, NOW, asked=False),
         [{"type": "acted", "room": ROOM, "seq": 7, "time": TIME, "from": "a", "text": "b"}],
     ),
     (
-        events.Found((events.Record(7, NOW, events.Acted("a", "b")),), more=True, time=NOW, id="h"),
+        events.Found((Record(7, NOW, Acted("a", "b")),), more=True, time=NOW, id="h"),
         [
             {
                 "type": "found",
@@ -222,7 +223,7 @@ TOLD: list[tuple[events.Event, list[dict[str, object]]]] = [
     ),
     (events.Told("alice", "psst", NOW), [{"type": "told", "from": "alice", "time": TIME, "text": "psst"}]),
     (
-        events.Acknowledged((events.Numbered("a", ROOM, 7), events.Numbered("t"))),
+        events.Acknowledged((Numbered("a", ROOM, 7), Numbered("t"))),
         [{"type": "ack", "id": "a", "room": ROOM, "seq": 7}, {"type": "ack", "id": "t"}],
     ),
     (events.Announced("tea"), [{"type": "announced", "room": ROOM, "text": "tea"}]),
@@ -271,8 +272,8 @@ EVIL = 'x"\\\x1b[2J\n\r[admin] y\x9b\u202e\u2028z'
 @pytest.mark.parametrize(
     "event",
     [
-        events.Record(1, NOW, events.Said(EVIL, (EVIL, EVIL))),
-        events.Record(1, NOW, events.Acted(EVIL, EVIL)),
+        Record(1, NOW, Said(EVIL, (EVIL, EVIL))),
+        Record(1, NOW, Acted(EVIL, EVIL)),
         events.Entered(EVIL, 2),
         events.Left(EVIL, 2),
         events.Renamed(EVIL, EVIL),
@@ -283,8 +284,8 @@ EVIL = 'x"\\\x1b[2J\n\r[admin] y\x9b\u202e\u2028z'
         events.Refused(Code.BAD_NAME, EVIL),
         events.Closing(EVIL),
         events.Announced(EVIL),
-        events.Page((events.Record(1, NOW, events.Said(EVIL, (EVIL,))),), None, NOW, asked=True),
-        events.Found((events.Record(1, NOW, events.Said(EVIL, (EVIL,))),), more=True, time=NOW),
+        events.Page((Record(1, NOW, Said(EVIL, (EVIL,))),), None, NOW, asked=True),
+        events.Found((Record(1, NOW, Said(EVIL, (EVIL,))),), more=True, time=NOW),
     ],
     ids=lambda event: type(event).__name__,
 )
@@ -299,7 +300,7 @@ def test_nothing_that_a_user_wrote_could_do_anything_to_a_terminal(event: events
 @settings(max_examples=200, deadline=None)
 @given(st.text(max_size=20), st.lists(st.text(max_size=20), min_size=1, max_size=5))
 def test_a_message_takes_as_many_lines_as_it_has_numbers(name: str, texts: list[str]) -> None:
-    said = events.Record(3, NOW, events.Said(name, tuple(texts)))
+    said = Record(3, NOW, Said(name, tuple(texts)))
     lines = encode(said, ROOM).split(b"\n")
 
     assert lines.pop() == b""

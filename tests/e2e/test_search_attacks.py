@@ -12,7 +12,7 @@ import pytest
 
 from gchat.journal.sqlite.database import Changes, Database
 from gchat.journal.sqlite.rows import rows_of
-from gchat.model.events import Record, Said
+from gchat.model.messages import Record, Said
 from tests.e2e.crowd import Crowd
 from tests.e2e.harness import DEADLINE_S, PROMPT, Server, User, wait_until
 from tests.e2e.restarted import Restarted

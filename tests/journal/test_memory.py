@@ -11,7 +11,7 @@ from gchat.journal.journal import Journal, Kept, Posting, Whisper
 from gchat.journal.memory import MemoryJournal
 from gchat.journal.sqlite.database import Changes
 from gchat.journal.sqlite.rows import rows_of
-from gchat.model.events import Acted, Message, Numbered, Record, Said, TopicSet
+from gchat.model.messages import Acted, Message, Numbered, Record, Said, TopicSet
 
 
 def said(*texts: str) -> Said:

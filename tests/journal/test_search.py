@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from gchat.journal.journal import TooMuch
 from gchat.journal.search import MIN_BEGINNING, fts_query, matching, prepared, tokens
-from gchat.model.events import Acted, Message, Record, Said, TopicSet
+from gchat.model.messages import Acted, Message, Record, Said, TopicSet
 
 NOW = 1_700_000_000.0
 

@@ -16,7 +16,7 @@ from gchat.journal.sqlite.file import connect_to_read
 from gchat.journal.sqlite.problem import reason
 from gchat.journal.sqlite.rows import COLUMNS, LOST, Row, gchat_says, keys_of, record_of, rows_of
 from gchat.journal.sqlite.schema import SEQ_BITS
-from gchat.model.events import Record
+from gchat.model.messages import Record
 
 #: Rows in one transaction.
 _AT_ONCE = 5000

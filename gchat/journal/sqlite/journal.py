@@ -21,7 +21,8 @@ from gchat.journal.sqlite.rows import LOST, Row, rows_of
 from gchat.journal.sqlite.threads import Disk
 from gchat.journal.sqlite.upkeep import STEPS_BEFORE_SEARCH, Upkeep
 from gchat.journal.used_ids import IDS_S, MAX_IDS, Ids
-from gchat.model.events import Record, TopicIs, TopicSet
+from gchat.model.events import TopicIs
+from gchat.model.messages import Record, TopicSet
 
 #: About so many bytes of each room's last messages are in memory; when it is loaded, so many messages.
 TAIL_BYTES, TAIL_MESSAGES = 131072, 100

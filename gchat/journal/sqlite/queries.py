@@ -19,7 +19,7 @@ from gchat.journal.sqlite.problem import Damaged
 from gchat.journal.sqlite.retention import oldest
 from gchat.journal.sqlite.rows import COLUMNS, SEQ_MASK, contiguous, key_of, keys_of, kind_of, record_of
 from gchat.journal.sqlite.schema import SEQ_BITS
-from gchat.model.events import Record
+from gchat.model.messages import Record
 
 #: Steps of SQLite's machine between two looks at the clock. The index of words makes few of them (measured, a million
 #: messages: 5 ms pass between looks).

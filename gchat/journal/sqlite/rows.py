@@ -11,7 +11,7 @@ from zlib import crc32
 
 from gchat.journal.sqlite.problem import Damaged
 from gchat.journal.sqlite.schema import SEQ_BITS
-from gchat.model.events import Acted, Message, Record, Said, TopicSet
+from gchat.model.messages import Acted, Message, Record, Said, TopicSet
 
 #: key, time, kind, name, text, lineage, id, sum.
 Row = tuple[int, float, int, str, str, str | None, str | None, int]

@@ -17,7 +17,8 @@ from gchat.journal.sqlite.database import Database
 from gchat.journal.sqlite.file import text
 from gchat.journal.sqlite.journal import SqliteJournal
 from gchat.journal.sqlite.rows import COLUMNS, LOST, record_of, rows_of
-from gchat.model.events import Acted, Page, Record, Said, TopicSet
+from gchat.model.events import Page
+from gchat.model.messages import Acted, Record, Said, TopicSet
 from tests.journal.sqlite.test_journal import NOW, at_once
 
 ROOMS, MESSAGES = ("lobby", "dev"), 150  # more than are in memory

@@ -20,7 +20,8 @@ from gchat.journal.sqlite import schema
 from gchat.journal.sqlite.database import Changes, Database, Doubt
 from gchat.journal.sqlite.journal import TAIL_MESSAGES, SqliteJournal
 from gchat.journal.sqlite.rows import rows_of
-from gchat.model.events import Acted, Message, Numbered, Record, Said, TopicIs, TopicSet
+from gchat.model.events import TopicIs
+from gchat.model.messages import Acted, Message, Numbered, Record, Said, TopicSet
 
 T = TypeVar("T")
 

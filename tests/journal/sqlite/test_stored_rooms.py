@@ -12,7 +12,7 @@ from gchat.journal.journal import Journal, KeptRoom, Posting
 from gchat.journal.memory import MemoryJournal
 from gchat.journal.sqlite.database import Database
 from gchat.journal.sqlite.journal import SqliteJournal
-from gchat.model.events import Said, TopicSet
+from gchat.model.messages import Said, TopicSet
 from tests.journal.test_memory import numbered
 
 T = TypeVar("T")
