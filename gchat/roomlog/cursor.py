@@ -41,9 +41,10 @@ class Cursor:
         "skipped",
     )
 
-    def __init__(self, session: int, descriptor: int) -> None:
+    def __init__(self, session: int, descriptor: int | None) -> None:
         self.session = session
-        self.descriptor = descriptor  # where the shell sends to: nothing but a key here
+        # Where the shell may write the chunks of a log to: nothing but a key here. A reader without one is never live.
+        self.descriptor = -1 if descriptor is None else descriptor
         self.log: RoomLog | None = None
         self.is_over = False  # whether nothing can be sent any more
         self.owed = 0  # bytes of its own lines, waiting for their turn
@@ -175,13 +176,13 @@ class Cursor:
         """Be live again, because there is nothing to peek.
 
         But aside, if the next chunk is not what comes next: a new line does behind a prompt, an own line in the open
-        turn has its place in that chunk, and a newcomer hears only the end of it.
+        turn has its place in that chunk, and a newcomer hears only the end of it. Always aside without a descriptor.
         """
         log = self.log
         if log is None:
             return
         log.behind.pop(self, None)
-        if self._unfinished or self._own or self._position > log.end:
+        if self.descriptor < 0 or self._unfinished or self._own or self._position > log.end:
             log.aside[self] = None
             return
         log.aside.pop(self, None)

@@ -6,10 +6,10 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from itertools import chain
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import gevent
-from gevent.event import AsyncResult
+from gevent.event import AsyncResult, Event
 
 from gchat import __version__
 from gchat.admin import backend as seen
@@ -17,22 +17,26 @@ from gchat.admin.backend import BadText, Missing, NotPossible, Unavailable
 from gchat.breather import breathe
 from gchat.chat.bans import Ban
 from gchat.chat.effects import Announce, CloseReason, Publish
+from gchat.chat.limits import Limits
 from gchat.chat.nicks import because
+from gchat.chat.registry import Registry
 from gchat.chat.room import Room
 from gchat.chat.session import Session
 from gchat.dialects import rich
-from gchat.journal.journal import JournalError, KeptRoom
+from gchat.journal.journal import Journal, JournalError, KeptRoom
 from gchat.model import events, names, text
 from gchat.model.errors import Refusal
 from gchat.model.messages import Acted, Message, Record, Said
+from gchat.server.capacity import Capacity
+from gchat.server.config import Config
 from gchat.server.door import host_of
 from gchat.server.linux import open_descriptors, unguessable
 from gchat.server.logs import logger
+from gchat.server.pump import Pump
+from gchat.server.roster import Roster
 from gchat.server.state_files import note_bans
 from gchat.server.stats import BOUNDS_S, Distribution
-
-if TYPE_CHECKING:
-    from gchat.server.app import App
+from gchat.server.watch import Watch
 
 #: Users in one piece of the list: about 1 ms.
 USERS_AT_ONCE = 200
@@ -53,10 +57,33 @@ STANDS_S = 1.0
 STORED_ROOMS_S = 0.5
 
 
+class OperatedServer(Protocol):
+    """What the operator sees of the server, and acts on."""
+
+    address: str
+    capacity: Capacity
+    config: Config
+    journal: Journal
+    limits: Limits
+    pump: Pump
+    registry: Registry
+    roster: Roster
+    stopping: Event
+    watch: Watch
+
+    @property
+    def connections(self) -> int:
+        """How many connections there are."""
+
+    @property
+    def max_connections(self) -> int:
+        """How many there may be."""
+
+
 class Operating:
     """Implements gchat.admin.backend.Operator."""
 
-    def __init__(self, app: App) -> None:
+    def __init__(self, app: OperatedServer) -> None:
         self._app = app
         self._started_at = time.monotonic()
         self._started = rich.rfc3339(time.time())
@@ -91,7 +118,6 @@ class Operating:
     def server(self) -> seen.ServerInfo:
         """See Operator.server."""
         app, counts = self._app, self._app.pump.counts
-        connections = list(app.pump.connections.values())
         return seen.ServerInfo(
             name="gchat",
             version=__version__,
@@ -102,7 +128,7 @@ class Operating:
             deliveries=counts.deliveries,
             sent_bytes=counts.sent_bytes,
             skipped=self._skipped(),
-            slow_readers=sum(connection.behind for connection in connections),
+            slow_readers=sum(connection.writer.is_blocked for connection in app.roster.by_session.values()),
             hub_lag_ms=round(app.watch.lag_s() * 1000, 2),
             connections=app.connections,
             max_connections=app.max_connections,
@@ -120,8 +146,8 @@ class Operating:
             yield [self._user(session, now) for session in sessions[first : first + USERS_AT_ONCE]]
 
     def _user(self, session: Session, now: float) -> seen.UserInfo:
-        connection = self._app.pump.connections.get(session.id)
-        cursor = connection.cursor if connection else None
+        connection = self._app.roster.by_session.get(session.id)
+        cursor = connection.writer.cursor if connection else None
         return seen.UserInfo(
             id=session.id,
             nick=session.name,
@@ -221,7 +247,7 @@ class Operating:
         app, counts = self._app, self._app.pump.counts
         return seen.Measures(
             connections_opened=counts.opened,
-            connections_closed={reason.value: app.closed[reason] for reason in CloseReason},
+            connections_closed={reason.value: app.roster.reasons[reason] for reason in CloseReason},
             users_online=self.online(),
             rooms=sum(bool(room.members) for room in app.registry.rooms.values()),
             messages=counts.messages,
@@ -229,22 +255,22 @@ class Operating:
             sent_bytes=counts.sent_bytes,
             received_bytes=counts.received_bytes,
             skipped_messages=self._skipped(),
-            slow_readers=sum(connection.behind for connection in app.pump.connections.values()),
+            slow_readers=sum(connection.writer.is_blocked for connection in app.roster.by_session.values()),
             commit_failures=counts.commit_failures,
-            crashes=counts.crashes + app.closed[CloseReason.CRASHED],
+            crashes=counts.crashes + app.roster.reasons[CloseReason.CRASHED],
             commit_s=_histogram(counts.commit_s),
             fan_out_s=_histogram(counts.fan_out_s),
             hub_lag_s=app.watch.lag_s(),
             descriptors_open=open_descriptors(),
-            descriptors_max=app.descriptors,
+            descriptors_max=app.capacity.descriptors,
             room_log_bytes=app.pump.fan_out.log_bytes,
             waiting_effects=app.pump.waiting,
             oldest_effect_s=app.pump.oldest_s(),
         )
 
     def _skipped(self) -> int:
-        pump = self._app.pump
-        return pump.counts.skipped + sum(connection.cursor.missed for connection in pump.connections.values())
+        gone, connections = self._app.pump.counts.skipped, self._app.roster.by_session.values()
+        return gone + sum(connection.writer.cursor.missed for connection in connections)
 
     def subscribe(self, tell: seen.Tell) -> seen.Unsubscribe:
         """See Operator.subscribe."""

@@ -6,8 +6,8 @@ Errors come at the start: the socket is bound when the object is made. The appli
 from __future__ import annotations
 
 import gc
+from collections.abc import Callable
 from importlib import import_module
-from typing import TYPE_CHECKING
 
 import gevent
 from gevent.threadpool import ThreadPool
@@ -16,12 +16,10 @@ from gchat.admin.backend import Operator
 from gchat.admin.responses import Secret
 from gchat.admin.token_file import TokenError, load_or_make
 from gchat.server.config import AdminSection
+from gchat.server.faults import log_fault
 from gchat.server.listener import Place, StartError, bind, spelled
-from gchat.server.logs import log_fault, logger
+from gchat.server.logs import logger
 from gchat.server.start_checks import check_reach, elsewhere, is_own, no_token, same_token
-
-if TYPE_CHECKING:
-    from gchat.admin.http_server import AdminServer
 
 #: Connections that may wait to be accepted.
 LISTEN_BACKLOG = 1024
@@ -42,7 +40,7 @@ class Window:
             self.socket = bind(place, LISTEN_BACKLOG)
         except StartError as error:
             raise elsewhere(error) from None
-        self._server: AdminServer | None = None
+        self._stop: Callable[[float], None] | None = None  # the HTTP server, when it runs
 
     @property
     def url(self) -> str:
@@ -73,14 +71,15 @@ class Window:
         port = None if isinstance(name, str) else name[1]
         names = [*self._section.names.split(), self._section.host]
         access = Access(self._token, port, names, read_token=self._read_token, public_url=self._section.public_url)
-        self._server = AdminServer(self.socket, make_app(operator, access))
-        self._server.start()
+        server = AdminServer(self.socket, make_app(operator, access))
+        server.start()
+        self._stop = server.stop
 
     def stop(self) -> None:
         """Finish the requests that are being answered, and close everything."""
         self._starting.kill()
-        if self._server is not None:
-            self._server.stop(STOP_S)
+        if self._stop is not None:
+            self._stop(STOP_S)
         self.socket.close()
 
     def _load_token(self, path: str) -> Secret:

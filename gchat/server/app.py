@@ -4,10 +4,6 @@ from __future__ import annotations
 
 import socket
 import time
-from collections import Counter
-from collections.abc import Callable
-from logging import DEBUG, INFO
-from typing import TYPE_CHECKING
 
 import gevent
 from gevent.event import Event
@@ -16,73 +12,64 @@ from gevent.threadpool import ThreadPool
 from gchat.chat.effects import CloseReason
 from gchat.chat.limits import Allowance, Limits, Network
 from gchat.chat.registry import LOBBY, Registry
-from gchat.dialects import plain
 from gchat.journal.journal import JournalError
 from gchat.model import events, names
 from gchat.model.messages import Record, TopicSet
-from gchat.server import logs
 from gchat.server.admin_backend import Operating
-from gchat.server.config import RELOADABLE, Config, changes
-from gchat.server.connection import FLUSH_S, Connection
+from gchat.server.admin_endpoint import Window
+from gchat.server.capacity import Capacity
+from gchat.server.config import Config
+from gchat.server.connection import FLUSH_S
 from gchat.server.door import FAREWELL, Door
 from gchat.server.history import open_journal, tidy, unusable
-from gchat.server.linux import raise_descriptor_limit
-from gchat.server.listener import Listener, set_options, spelled
+from gchat.server.listener import Listener, bound_place, set_options
 from gchat.server.logs import logger
 from gchat.server.pump import Pump
+from gchat.server.reload import apply
+from gchat.server.roster import Roster
 from gchat.server.start_checks import admin_place
 from gchat.server.state_files import history_path, noted_bans, noted_sessions, other_history, token_path
-from gchat.server.stdout import Output
+from gchat.server.stats import Counts
+from gchat.server.transcript import Transcript
 from gchat.server.watch import Watch
-
-if TYPE_CHECKING:
-    from gchat.server.admin_endpoint import Window
-
-#: Descriptors that connections never get: for the listener, files, the log, and newcomers that are turned away.
-KEPT_BACK = 64
-
-#: A server that has descriptors for fewer connections says so at the start, unless fewer are configured.
-FEW_CONNECTIONS = 100
-
-#: And as many more for the admin endpoint: its connections, and files that it reads.
-ADMIN_KEPT_BACK = 70
 
 #: After this long the process ends, whatever stands in the way.
 STOP_S = 4.5
 
 
 class App:
-    """A running server."""
+    """A running server. Its parts see of it what their Protocols of it say."""
 
-    def __init__(self, config: Config, listener: socket.socket, conversation: Output | None) -> None:
+    def __init__(self, config: Config, listener: socket.socket, transcript: Transcript | None) -> None:
         self.config = config
         self.limits = Limits()
-        self._set_limits()
         self.registry = Registry(self.limits)
-        self._show = _shower(conversation) if conversation else None
-        self.closing: dict[Connection, None] = {}
-        self.closed: Counter[CloseReason] = Counter()
+        self.counts = Counts()
         self.stopping = Event()
+        self.capacity = Capacity(has_admin=config.admin.enabled)
+        self.operating = Operating(self)
         self.watch = Watch(self)
         self._door = Door(self)
-        self.descriptors = raise_descriptor_limit()
-        self._socket = listener
-        name = listener.getsockname()
-        self.address = name if isinstance(name, str) else spelled(name[0], name[1])  # as people write it
-        set_options(self._socket, config.limits.send_buffer_bytes)
-        self._history_path = history_path(config, *self._place)
+        self.roster = Roster(self.counts, self.operating, self._door.release)
+        self._transcript = transcript
+        place = bound_place(listener)
+        self.address = str(place)
+        set_options(listener, config.limits.send_buffer_bytes)
+        self._history_path = history_path(config, place.host, place.port)
         is_usual = self._history_path and not config.history.path
         self._other_history = other_history(self._history_path) if is_usual else ""
         self.journal = open_journal(config, self._history_path)
-        self._set_keeping()
-        self.pump = Pump(self.journal, config.limits.room_log_bytes, self._shown, self._opened, self._arrived)
-        self._listener = Listener(self._socket, self._door.serve, self._door.refusal)
-        self.operating = Operating(self)
+        self.listener = listener
+        apply(self)
+        self.pump = self.effects = Pump(self, self.journal, config.limits.room_log_bytes)
+        self.rooms, self.catch_ups = self.pump.fan_out, self.pump.replay
+        self._accepting = Listener(listener, self._door.serve, self._door.admit)
         # A native thread for what is loaded when the server listens; started now, because later there may be none.
         self._loader = ThreadPool(1)
         self._loader.apply(int)
         self._recover()
-        self._window = self._make_window() if config.admin.enabled else None
+        tokens = token_path(config, place.host, place.port) if config.admin.enabled else ""
+        self._window = Window(config.admin, admin_place(config), tokens) if config.admin.enabled else None
 
     @property
     def connections(self) -> int:
@@ -90,19 +77,9 @@ class App:
         return self._door.admission.total
 
     @property
-    def _place(self) -> tuple[str, int]:
-        """Host and port, or a Unix socket's path and 0."""
-        name = self._socket.getsockname()
-        return (name, 0) if isinstance(name, str) else (name[0], name[1])
-
-    @property
     def max_connections(self) -> int:
         """How many connections there may be; never so many that descriptors run out."""
-        return min(self.config.server.max_connections or self._possible_connections, self._possible_connections)
-
-    @property
-    def _possible_connections(self) -> int:
-        return max(1, self.descriptors - KEPT_BACK - (ADMIN_KEPT_BACK if self._window else 0))
+        return self.capacity.connections(self.config.server.max_connections)
 
     def awake(self) -> float:
         """Return a steady clock in seconds that stands still with the server: meanwhile nobody could come back."""
@@ -110,29 +87,15 @@ class App:
 
     def network_allowance(self, network: Network) -> Allowance | None:
         """Return what all users of a network may send together; None if there is no limit."""
-        return self._door.admission.allowance(network, self.limits.network_rates, time.monotonic())
+        return self._door.network_allowance(network)
 
     def run(self) -> None:
         """Serve until `stopping` is set, then drain."""
         gevent.spawn(self.pump.run)
         gevent.spawn(self.watch.run)
-        gevent.spawn(tidy, self.journal, self.pump.counts)
-        self._listener.start()
-        listening = {"address": self.address, "max_connections": self.max_connections}
-        logger.info("listening on %(address)s (max_connections = %(max_connections)d)", listening)
-        if self._possible_connections < (self.config.server.max_connections or FEW_CONNECTIONS):
-            limits = {"max_connections": self.max_connections, "descriptors": self.descriptors}
-            logger.warning(
-                "few connections are possible (%(max_connections)d), because the limit of open files is "
-                "%(descriptors)d; raise it (ulimit -n, or LimitNOFILE= in the unit)",
-                limits,
-            )
-        if self._history_path:
-            history = {"path": self._history_path, "sync": self.config.history.sync}
-            logger.info("history: %(path)s (sync = %(sync)s)", history)
-            if self._other_history:
-                other = {"path": self._other_history}
-                logger.warning("this is a new history; to continue that of another address, use --db %(path)s", other)
+        gevent.spawn(tidy, self.journal, self.counts)
+        self._accepting.start()
+        self._log_start()
         gevent.spawn(self._loader.apply, names.load_tables)  # the first /nick needs them
         if self._window is not None:
             self._window.start(self.operating, self._loader)
@@ -140,86 +103,48 @@ class App:
         self.stopping.wait()
         self._drain()
 
-    def reload(self, config: Config) -> None:
-        """Take over what of `config` can change while running, and log what cannot."""
-        changed_settings = changes(self.config, config)
-        if not changed_settings:
-            logger.info("configuration reloaded: nothing has changed")
-        for section, key in changed_settings:
-            value = getattr(getattr(config, section), key)
-            if (section, key) in RELOADABLE:
-                setattr(getattr(self.config, section), key, value)
-                changed = {"setting": f"{section}.{key}", "value": value}
-                logger.warning("configuration reloaded: %(setting)s is now %(value)s", changed)
-            else:
-                kept = {"setting": f"{section}.{key}"}
-                logger.warning("configuration reloaded: %(setting)s changes only with a restart", kept)
-        self._set_limits()
-        self._set_keeping()
-        logs.set_level(self.config.log.level)
-        set_options(self._socket, self.config.limits.send_buffer_bytes)
-
-    def _arrived(self, connection: Connection) -> None:
-        """Count and log a user whom the others learn of."""
-        opened = {"session": connection.session.id, "address": connection.peer.address}
-        logger.info("opened %(session)d %(address)s", opened)
-        self.pump.counts.opened += 1
-        self.operating.came(connection.session)
-
-    def gone(self, connection: Connection) -> None:
-        """Count a connection out, and log it: the last word on it."""
-        self._door.release(connection.peer)
-        reason = connection.closing or CloseReason.CRASHED
-        self.closed[reason] += 1
-        session = connection.session
-        self.pump.counts.skipped += connection.cursor.skipped
-        if session.is_announced:
-            self.operating.went(session, reason)
-        closed = {
-            "session": session.id,
-            "address": session.address,
-            "nick": session.name if session.has_nick else "-",
-            "reason": reason.value,
-            "messages": session.messages,
-            "seconds": round(time.monotonic() - connection.opened_at, 1),
-        }
-        logger.log(
-            INFO if session.is_announced else DEBUG,
-            "closed %(session)d %(address)s %(nick)s: %(reason)s; messages: %(messages)d, seconds: %(seconds)s",
-            closed,
-        )
-
-    # --- Ending -----------------------------------------------------------------------------------------------------
+    def _log_start(self) -> None:
+        listening = {"address": self.address, "max_connections": self.max_connections}
+        logger.info("listening on %(address)s (max_connections = %(max_connections)d)", listening)
+        self.capacity.log_shortage(self.config.server.max_connections)
+        if self._history_path:
+            history = {"path": self._history_path, "sync": self.config.history.sync}
+            logger.info("history: %(path)s (sync = %(sync)s)", history)
+            if self._other_history:
+                other = {"path": self._other_history}
+                logger.warning("this is a new history; to continue that of another address, use --db %(path)s", other)
 
     def _drain(self) -> None:
         """Stop accepting, say goodbye, let everybody have what they are owed, for FLUSH_S at most, and end."""
         ends_at = time.monotonic() + FLUSH_S + 0.5
         logger.info("stopping: users online: %(online)d", {"online": len(self.registry.sessions)})
-        self._listener.close()
+        self._accepting.close()
         self.pump.submit(self.registry.leave_all(CloseReason.SHUTDOWN, FAREWELL))
         while self.connections and time.monotonic() < ends_at:
             gevent.sleep(0.02)
         if self._window is not None:
             self._window.stop()
-        reasons = ", ".join(f"{count:,} {reason.value}" for reason, count in sorted(self.closed.items()))
-        crashes = self.pump.counts.crashes + self.closed[CloseReason.CRASHED]
+        crashes = self.counts.crashes + self.roster.reasons[CloseReason.CRASHED]
         logger.info(
             "stopped: messages: %(messages)d; connections: %(connections)s; crashes: %(crashes)d",
-            {"messages": self.pump.counts.messages, "connections": reasons or "none", "crashes": crashes},
+            {"messages": self.counts.messages, "connections": self.roster.summary(), "crashes": crashes},
         )
         self.journal.close()
 
-    def _make_window(self) -> Window:
-        from gchat.server.admin_endpoint import Window  # noqa: PLC0415
+    # --- For the pump ------------------------------------------------------------------------------------------------
 
-        return Window(self.config.admin, admin_place(self.config), token_path(self.config, *self._place))
-
-    def _shown(self, room: str, event: events.Event) -> None:
+    def shown(self, room: str, event: events.Event) -> None:
+        """Show what a room was told to the operator."""
         if isinstance(event, Record) and isinstance(event.message, TopicSet):
             self.registry.keep_topic(room, events.TopicIs(event.message.text, event.message.name))
-        if self._show is not None:
-            self._show(room, event)
+        if self._transcript is not None:
+            self._transcript.show(room, event)
         self.operating.shown(room, event)
+
+    def room_opened(self, room: str) -> None:
+        """Have the topic of a room that the journal has at hand now."""
+        if (topic := self.journal.topic(room)) is not None:
+            self.registry.keep_topic(room, topic)
 
     def _recover(self) -> None:
         """Know what the run before knew, and have the lobby at hand. Raises HistoryError."""
@@ -230,40 +155,3 @@ class App:
             self.journal.open((LOBBY,))
         except JournalError as error:
             raise unusable(self._history_path, error) from None
-
-    def _opened(self, room: str) -> None:
-        if (topic := self.journal.topic(room)) is not None:
-            self.registry.keep_topic(room, topic)
-
-    def _set_keeping(self) -> None:
-        history = self.config.history
-        self.journal.limit(history.keep_days * 86400, history.keep_messages)
-
-    def _set_limits(self) -> None:
-        config = self.config
-        self.limits.max_rooms = config.limits.max_rooms
-        self.limits.nick_max = config.limits.nick_max
-        self.limits.rates, self.limits.network_rates = config.limits.rates()
-        self.limits.rooms_per_network = config.limits.rooms_per_network
-        self.limits.away_per_network = config.limits.connections_per_ip
-        self.limits.max_text_bytes = config.limits.max_line_bytes
-        self.limits.announce_after_s = config.server.announce_after_s
-        self.limits.presence_quiet_above = config.limits.presence_quiet_above
-        self.limits.replay_on_join = config.history.replay_on_join
-        self.limits.motd = config.server.motd
-        self.limits.prompt = config.server.prompt
-        announced = ("max_line_bytes", "messages_per_s", "burst", "nick_max")
-        self.limits.announced = tuple((name, getattr(config.limits, name)) for name in announced)
-
-
-def _shower(conversation: Output) -> Callable[[str, events.Event], None]:
-    """Return what shows the conversation to the operator: the lobby's lines as they are, others behind their room."""
-
-    def show(room: str, event: events.Event) -> None:
-        lines = plain.encode(event)
-        if room != LOBBY:
-            prefix = f"#{room} ".encode()
-            lines = b"".join(prefix + line for line in lines.splitlines(keepends=True))
-        conversation.write(lines)
-
-    return show

@@ -26,6 +26,7 @@ from gchat.server.machine_errors import described
 from gchat.server.start_checks import chat_place, check_files, check_places
 from gchat.server.state_files import history_path
 from gchat.server.stdout import Output
+from gchat.server.transcript import Transcript
 
 _NEVER_EMPTY = {
     "--config": "a file",
@@ -158,7 +159,7 @@ def _serve(config: Config, args: argparse.Namespace) -> int:
     try:
         _log_ignored()
         with bind(chat_place(config), config.server.listen_backlog) as listener:
-            app = App(config, listener, conversation)
+            app = App(config, listener, Transcript(conversation) if conversation else None)
             ends_with_terminal = args.config is None and is_interactive
             signals.handle(app, errors, lambda: _load(args), ends_with_terminal=ends_with_terminal)
             gevent.spawn(systemd.supervise, app)

@@ -1,33 +1,29 @@
-"""One connection: a peer's socket, its session, and the writing half: everything that the peer is still owed.
+"""One connection: what joins its two halves, the reader and the writer, and owns the end of both.
 
-The reading half is reader's. What goes out is the cursor's, and it is the pump that sends, and a watcher where the
-kernel took no more. An error of writing ends the writing alone: what the peer had said before is still read.
+    life       what goes on                                                                   next
+    OPEN       what the peer says is carried out, and what it is owed goes out                CLOSING
+    CLOSING    the session is over, and nothing is read; what is owed goes out, for FLUSH_S   PARTING, CLOSED
+    PARTING    all is sent, and the peer knows; it has LINGER_S to close its side too         CLOSED
+    CLOSED     the transport is closed, and the connection counted out                        none
+
+An error of one half does not end the other: a peer that can be sent nothing is read to the end of what it said.
 """
 
 from __future__ import annotations
 
-import socket
 import time
-from typing import TYPE_CHECKING, Any
-
-from gevent.hub import get_hub
+from enum import Enum, auto
+from typing import Protocol
 
 from gchat.chat.effects import CloseReason
 from gchat.chat.session import Session
 from gchat.dialects.dialect import Dialect
-from gchat.model.events import Ready
-from gchat.model.messages import Record
-from gchat.roomlog.cursor import Cursor
-from gchat.server.linux import in_kernel
+from gchat.server.interfaces import ReaderServer
 from gchat.server.listener import Peer
 from gchat.server.logs import logger
-from gchat.server.reader import MAX_OWED_BYTES, Reader
-
-if TYPE_CHECKING:
-    from gchat.server.app import App
-
-#: Bytes offered to the kernel at once for a peer that is behind.
-SLICE_BYTES = 65536
+from gchat.server.reader import Reader
+from gchat.server.transport import Transport
+from gchat.server.writer import Awaited, Writer
 
 #: From the end of a session to the end of its connection, at most.
 FLUSH_S = 2.0
@@ -35,183 +31,170 @@ FLUSH_S = 2.0
 #: Of that, waiting for the peer to close too, when everything is sent: closing first could throw our last line away.
 LINGER_S = 0.5
 
-#: Less than this taken in `stall_timeout_s` is not reading.
-MIN_PROGRESS_BYTES = 1024
-
 # After these nothing can be sent, or nobody would read it.
 _AT_ONCE = (CloseReason.RESET, CloseReason.STALLED)
 
-_WRITE = 2
+
+class Life(Enum):
+    """What goes on in a connection; see the table above."""
+
+    OPEN = auto()
+    CLOSING = auto()
+    PARTING = auto()
+    CLOSED = auto()
 
 
-class CatchUp:
-    """What a newcomer to a room has still to be shown before it is live: from number `next` on, then `ready`."""
+#: The table above, for `_set_life`.
+NEXT_LIVES = {
+    Life.OPEN: {Life.CLOSING},
+    Life.CLOSING: {Life.PARTING, Life.CLOSED},
+    Life.PARTING: {Life.CLOSED},
+    Life.CLOSED: set[Life](),
+}
 
-    __slots__ = ("next", "page", "reading", "ready")
 
-    def __init__(self, next_: int, ready: Ready | None) -> None:
-        self.next = next_
-        self.ready = ready
-        self.reading = False  # whether the next page is being read from the disk
-        self.page: list[Record] | None = None  # what was read
+class Attendance(Protocol):
+    """What is told how connections end."""
+
+    def closing(self, connection: Connection) -> None:
+        """Note that a session is over, and the connection to be closed by its deadline."""
+
+    def closed(self, connection: Connection) -> None:
+        """Note that a connection has come to its end."""
+
+
+class CatchUps(Protocol):
+    """What gives readers the pages that they missed."""
+
+    def go_on(self, connection: Connection) -> None:
+        """Give this one the next page, soon: it has taken the one before."""
+
+
+class ConnectionServer(ReaderServer, Protocol):
+    """What a connection needs of the server."""
+
+    @property
+    def roster(self) -> Attendance:
+        """Where connections are counted."""
+
+    @property
+    def catch_ups(self) -> CatchUps:
+        """Where pages of what was missed come from."""
 
 
 class Connection:
     """What the server has of one peer. Called by the pump, the watch and the reader's greenlet."""
 
     __slots__ = (
-        "_mark",
-        "_mark_at",
-        "_writer",
-        "app",
-        "asking",
-        "catch_up",
-        "closing",
-        "cursor",
+        "_server",
         "deadline",
         "dialect",
+        "life",
         "opened_at",
         "peer",
-        "peer_ended",
         "reader",
+        "reason",
         "room",
         "session",
-        "sock",
+        "transport",
+        "writer",
     )
 
-    def __init__(self, app: App, sock: socket.socket, peer: Peer, session: Session, dialect: Dialect) -> None:
-        self.app = app
-        self.sock = sock
+    def __init__(
+        self, server: ConnectionServer, transport: Transport, peer: Peer, session: Session, dialect: Dialect
+    ) -> None:
+        self._server = server
+        self.transport = transport
         self.peer = peer
         self.session = session
         self.dialect = dialect
         self.opened_at = time.monotonic()
         self.room = ""  # whose log the cursor follows, when it has caught up
-        self.catch_up: CatchUp | None = None
-        self.asking = False  # whether what was asked for is being read from the disk
-        self.closing: CloseReason | None = None
+        self.life = Life.OPEN
+        self.reason = CloseReason.CRASHED  # why the session is over, when it is
         self.deadline = 0.0
-        self.peer_ended = False  # whether the peer has closed its side
-        self._writer: Any = None  # a watcher, while the kernel takes no more
-        self._mark = 0  # bytes that the peer had taken
-        self._mark_at = 0.0  # at this time, which is when it last made progress
-        self.cursor = Cursor(session.id, sock.fileno())
-        self.reader = Reader(app, self)
-
-    def leave(self, reason: CloseReason, farewell: str = "") -> None:
-        """Let the session end, with a last line if there is one."""
-        app = self.app
-        app.pump.submit(app.registry.disconnect(self.session, reason, app.awake(), farewell))
-
-    # --- Writing: the pump, and the write watcher's callback in the hub -----------------------------------------------
-
-    def flush(self) -> None:
-        """Send what is owed, as far as the kernel takes it. Never waits, never raises."""
-        cursor = self.cursor
-        try:
-            while data := cursor.peek(SLICE_BYTES):
-                try:
-                    sent = self.sock.send(data)
-                except BlockingIOError:
-                    sent = 0
-                cursor.took(sent)
-                self.app.pump.counts.sent_bytes += sent
-                if sent < len(data):
-                    cursor.stall()
-                    self.watch()
-                    return
-            self._caught_up()
-        except OSError:
-            self.end_writing()
-        except Exception:  # it must not take down the pump, nor the hub's callback
-            logger.exception("connection %(session)d crashed; it alone is closed", {"session": self.session.id})
-            self.abort(CloseReason.CRASHED)
-
-    def watch(self) -> None:
-        """Go on sending when the kernel takes more."""
-        if self._writer is None:
-            self._writer = get_hub().loop.io(self.sock.fileno(), _WRITE)
-            self._writer.start(self.flush)
+        self.writer = Writer(session.id, transport, server.counts, self)
+        self.reader = Reader(server, self)
 
     @property
-    def behind(self) -> bool:
-        """Whether the kernel takes no more now; the watcher goes on when it does."""
-        return self._writer is not None
+    def is_open(self) -> bool:
+        """Whether the session goes on."""
+        return self.life is Life.OPEN
 
-    def end_writing(self) -> None:
-        """Owe the peer nothing any more, because nothing arrives. What it had said before is still read."""
-        self._unwatch()
-        self.cursor.end()
-        self.catch_up = None
-        if self.closing is not None:
-            self.shut()
-        else:
-            self.reader.go_on()
+    def disconnect(self, reason: CloseReason, farewell: str = "") -> None:
+        """Have the session ended, with a last line if there is one."""
+        server = self._server
+        server.effects.submit(server.registry.disconnect(self.session, reason, server.awake(), farewell))
 
-    def _caught_up(self) -> None:
-        self.cursor.settle()
-        self._unwatch()
+    # --- What the writer tells ---------------------------------------------------------------------------------------
+
+    def caught_up(self) -> None:
+        """See WriterOwner.caught_up."""
         self.reader.go_on()
-        if self.closing is not None:
-            self._end()
-        elif self.catch_up is not None:
-            self.app.pump.replay.go_on(self)
+        if self.life is Life.CLOSING:
+            self._part()
+        elif self.writer.awaited is Awaited.DELIVERY:
+            self._server.catch_ups.go_on(self)
 
-    def _unwatch(self) -> None:
-        if self._writer is not None:
-            self._writer.close()
-            self._writer = None
+    def writing_broke(self) -> None:
+        """See WriterOwner.writing_broke."""
+        if self.life is Life.OPEN:
+            self.reader.go_on()
+        else:
+            self.shut()
 
-    def stalled(self, now: float, timeout_s: float) -> bool:
-        """Return whether the kernel has held bytes for `timeout_s` of which the peer has taken next to none."""
-        held, taken = in_kernel(self.sock)
-        if not held or not self._mark_at or taken - self._mark >= MIN_PROGRESS_BYTES:
-            self._mark, self._mark_at = taken, now
-        return now - self._mark_at >= timeout_s
+    def crashed(self) -> None:
+        """See WriterOwner.crashed."""
+        logger.exception("connection %(session)d crashed; it alone is closed", {"session": self.session.id})
+        self.abort(CloseReason.CRASHED)
 
-    # --- The end ---------------------------------------------------------------------------------------------------
+    # --- The end -----------------------------------------------------------------------------------------------------
 
     def close(self, reason: CloseReason) -> None:
         """End this connection: the session is over, what is owed goes out first, for FLUSH_S at most."""
-        if self.closing is not None:
+        if self.life is not Life.OPEN:
             return
-        self.closing = reason
+        self._set_life(Life.CLOSING)
+        self.reason = reason
         self.deadline = time.monotonic() + FLUSH_S
-        self.app.closing[self] = None
-        self.cursor.leave(MAX_OWED_BYTES)
+        self._server.roster.closing(self)
+        self.writer.detach()
         self.reader.stop()
-        if reason in _AT_ONCE or self.cursor.is_over:
+        if reason in _AT_ONCE or self.writer.is_broken:
             self.shut()
 
     def abort(self, reason: CloseReason) -> None:
         """End the session now, and send nothing more."""
-        self._unwatch()
-        if self.closing is not None:
-            self.shut()
+        self.writer.unblock()
+        if self.life is Life.OPEN:
+            self.disconnect(reason)
         else:
-            self.leave(reason)
+            self.shut()
 
-    def _end(self) -> None:
+    def _part(self) -> None:
         """Everything is sent: say so, and read what the peer still sends until it closes too."""
-        if self.peer_ended:
+        if self.reader.has_ended:
             self.shut()
             return
         try:
-            self.sock.shutdown(socket.SHUT_WR)
+            self.transport.shutdown()
         except OSError:
             self.shut()
             return
+        self._set_life(Life.PARTING)
         self.deadline = min(self.deadline, time.monotonic() + LINGER_S)
         self.reader.discard(self.shut)
 
     def shut(self) -> None:
-        """Close the socket. The last thing that happens to a connection."""
-        if self.sock.fileno() < 0:
+        """Close the transport. The last thing that happens to a connection."""
+        if self.life is Life.CLOSED:
             return
-        # The fan-out writes to descriptors: the next connection with this one would be sent our room.
-        assert self.cursor.log is None
-        self._unwatch()
+        self._set_life(Life.CLOSED)
+        self.writer.close()
         self.reader.close()
-        self.sock.close()
-        self.app.closing.pop(self, None)
-        self.app.gone(self)
+        self.transport.close()
+        self._server.roster.closed(self)
+
+    def _set_life(self, life: Life) -> None:
+        assert life in NEXT_LIVES[self.life], (self.life, life)
+        self.life = life

@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import socket
 import time
+from collections.abc import Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import gevent
 from gevent.hub import get_hub
 from msgspec import Struct
 
 from gchat.chat.effects import CloseReason
-from gchat.chat.limits import Network, Networks, is_in
+from gchat.chat.limits import Allowance, Network, Networks, is_in
 from gchat.chat.nicks import because
 from gchat.dialects import plain, rich
 from gchat.dialects.lines import after_bom
@@ -25,13 +26,13 @@ from gchat.dialects.rich_json import ANY_OPENING
 from gchat.dialects.sniff import MORE, Foreign, sniff
 from gchat.model.errors import Code, Refusal
 from gchat.model.events import Closing, Refused
-from gchat.server.connection import Connection
-from gchat.server.linux import has_ended, unguessable
+from gchat.server.config import Config
+from gchat.server.connection import Connection, ConnectionServer
+from gchat.server.linux import unguessable
 from gchat.server.listener import Peer
 from gchat.server.logs import logger
-
-if TYPE_CHECKING:
-    from gchat.server.app import App
+from gchat.server.roster import Roster
+from gchat.server.transport import SocketTransport, Transport
 
 #: How long the first line of a peer that begins like a client of ours may take.
 OPENING_S = 5.0
@@ -44,8 +45,6 @@ FAREWELL = "The server is shutting down"
 #: So many bytes without the end of a line are no opening of anything.
 MAX_START_BYTES = 8192
 
-_READ = 1
-
 
 class _Start(Struct):
     """What was heard of a peer before anything was said to it."""
@@ -54,23 +53,37 @@ class _Start(Struct):
     has_ended: bool = False  # whether nothing more will come
 
 
+class DoorServer(ConnectionServer, Protocol):
+    """What the door needs of the server."""
+
+    config: Config
+
+    @property
+    def roster(self) -> Roster:
+        """Where connections are counted, and those that are turned away."""
+
+    @property
+    def max_connections(self) -> int:
+        """How many connections there may be."""
+
+
 class Door:
     """Admits peers, and makes a connection of each that is to be served."""
 
-    def __init__(self, app: App) -> None:
-        self._app = app
+    def __init__(self, server: DoorServer) -> None:
+        self._server = server
         self.admission = Networks()
 
     # --- Admission -------------------------------------------------------------------------------------------------
 
-    def refusal(self, peer: Peer) -> bytes | None:
-        """Return the line for a peer that cannot be let in; else count it in, and return None."""
-        app = self._app
-        if ban := app.registry.bans.of_address(host_of(peer.address)):
+    def admit(self, peer: Peer) -> bytes | None:
+        """Count a peer in that may come in; else return the line that says why it may not."""
+        server = self._server
+        if ban := server.registry.bans.of_address(host_of(peer.address)):
             return self._turn_away(peer, CloseReason.BANNED, f"You are banned here{because(ban)}")
-        if self.admission.total >= app.max_connections:
+        if self.admission.total >= server.max_connections:
             return self._turn_away(peer, CloseReason.FULL, "The server is full; try again later")
-        per_ip = app.config.limits.connections_per_ip
+        per_ip = server.config.limits.connections_per_ip
         if per_ip and self.admission.of(peer.network) >= per_ip and not self._network(peer).is_exempt:
             most = "one connection" if per_ip == 1 else f"{per_ip:,} connections"
             why = f"Too many connections from your address: the limit is {most}; close another one first"
@@ -78,145 +91,142 @@ class Door:
         self.admission.enter(peer.network)
         return None
 
+    def network_allowance(self, network: Network) -> Allowance | None:
+        """Return what all users of a network may send together; None if there is no limit."""
+        return self.admission.allowance(network, self._server.limits.network_rates, time.monotonic())
+
     def release(self, peer: Peer) -> None:
         """Count a peer out that was counted in."""
-        self.admission.leave(peer.network, self._app.limits.network_rates, time.monotonic())
+        self.admission.leave(peer.network, self._server.limits.network_rates, time.monotonic())
 
     def _network(self, peer: Peer) -> Network:
         host = host_of(peer.address)
-        return Network(peer.network, not host or is_in(host, self._app.config.limits.exempt))
+        return Network(peer.network, not host or is_in(host, self._server.config.limits.exempt))
 
     def _turn_away(self, peer: Peer, reason: CloseReason, message: str) -> bytes:
-        self._app.closed[reason] += 1
-        logger.info("turned away %(address)s: %(reason)s", {"address": peer.address, "reason": reason.value})
+        self._server.roster.turned_away(peer, reason)
         return plain.encode(Closing(message))
 
     # --- The first bytes -------------------------------------------------------------------------------------------
 
     def serve(self, sock: socket.socket, peer: Peer) -> None:
         """Serve one peer: the greenlet that StreamServer spawns. Nothing that a peer does gets out as an error."""
+        roster, transport = self._server.roster, SocketTransport(sock)
         try:
-            start = self._hear(sock)
-            connection = self._meet(sock, peer, start)
+            start = self._hear(transport)
+            connection = self._meet(transport, peer, start)
         except OSError:  # gone before it was greeted
-            self._never_in(peer, CloseReason.PROBE)
+            roster.never_in(peer, CloseReason.PROBE)
         except Exception:
             logger.exception("a new connection crashed; it alone is closed")
-            self._never_in(peer, CloseReason.CRASHED)
+            roster.never_in(peer, CloseReason.CRASHED)
         else:
             if connection is not None:
                 connection.reader.run(start.heard, has_ended=start.has_ended)
                 return
         self.release(peer)
-        sock.close()
+        transport.close()
 
-    def _meet(self, sock: socket.socket, peer: Peer, start: _Start) -> Connection | None:
+    def _meet(self, transport: Transport, peer: Peer, start: _Start) -> Connection | None:
         """Return the connection of a peer by what it said first; None if it was told why there is none."""
-        app = self._app
+        server = self._server
         if start.has_ended and not start.heard:
-            self._never_in(peer, CloseReason.PROBE)
+            server.roster.never_in(peer, CloseReason.PROBE)
             return None
         if after_bom(start.heard).startswith(ANY_OPENING):
             start.heard = after_bom(start.heard)
         elif isinstance(foreign := sniff(start.heard, ended=start.has_ended), Foreign):
-            self._never_in(peer, CloseReason.FOREIGN, foreign.name)
-            self._part(sock, foreign.answer)
+            server.roster.never_in(peer, CloseReason.FOREIGN, foreign.name)
+            _part(transport, foreign.answer)
             return None
         try:
             opening, start.heard = rich.opening(start.heard)
         except Refusal as refusal:
-            self._refuse(sock, peer, refusal, CloseReason.BAD_OPENING)
+            self._refuse(transport, peer, refusal, CloseReason.BAD_OPENING)
             return None
         network = self._network(peer)
         if opening is not None:
             self._pay(network)
-        if app.stopping.is_set():  # accepted before, heard after the others were said goodbye to
+        if server.stopping.is_set():  # accepted before, heard after the others were said goodbye to
             farewell = Closing(FAREWELL, CloseReason.SHUTDOWN.value)
-            self._part(sock, plain.encode(farewell) if opening is None else rich.encode(farewell))
+            _part(transport, plain.encode(farewell) if opening is None else rich.encode(farewell))
             return None
         token = unguessable(16) if opening else ""
         try:
-            session, effects = app.registry.connect(
+            session, effects = server.registry.connect(
                 peer.address,
                 opening,
                 token,
                 attempt=peer.attempt,
-                has_ended=opening is not None and has_ended(sock),
+                has_ended=opening is not None and transport.has_ended(),
                 network=network,
-                now=app.awake(),
+                now=server.awake(),
             )
         except Refusal as refusal:
-            self._refuse(sock, peer, refusal, CloseReason.REPLACED)
+            self._refuse(transport, peer, refusal, CloseReason.REPLACED)
             return None
-        connection = Connection(app, sock, peer, session, plain if opening is None else rich)
-        app.pump.connections[session.id] = connection
-        app.pump.submit(effects)
+        connection = Connection(server, transport, peer, session, plain if opening is None else rich)
+        server.roster.by_session[session.id] = connection
+        server.effects.submit(effects)
         return connection
 
     def _pay(self, network: Network) -> None:
         """Pay for an opening, which takes a nick and enters a room: a line of the network, because the user is new."""
-        rates, now = self._app.limits.network_rates, time.monotonic()
-        allowance = self.admission.allowance(network, rates, now)
+        rates, allowance = self._server.limits.network_rates, self.network_allowance(network)
         if allowance is not None:
-            allowance.grow(rates, now)
+            allowance.grow(rates, time.monotonic())
             allowance.lines -= 1
             gevent.sleep(allowance.debt_s(rates))
 
-    def _refuse(self, sock: socket.socket, peer: Peer, refusal: Refusal, reason: CloseReason) -> None:
+    def _refuse(self, transport: Transport, peer: Peer, refusal: Refusal, reason: CloseReason) -> None:
         """Tell a client of ours why it cannot be let in."""
-        self._never_in(peer, reason)
+        self._server.roster.never_in(peer, reason)
         refused = b"" if refusal.code is Code.REPLACED else rich.encode(Refused(refusal.code, refusal.message))
-        self._part(sock, refused + rich.encode(Closing(refusal.message, reason.value)))
+        _part(transport, refused + rich.encode(Closing(refusal.message, reason.value)))
 
-    def _never_in(self, peer: Peer, reason: CloseReason, what: str = "") -> None:
-        self._app.closed[reason] += 1
-        turned = {"address": peer.address, "reason": what or reason.value}
-        logger.debug("not admitted: %(address)s: %(reason)s", turned)
-
-    def _hear(self, sock: socket.socket) -> _Start:
+    def _hear(self, transport: Transport) -> _Start:
         """Return the first line of a peer, or as much of it as comes in time. Raises OSError.
 
         An opening of ours is waited for longer than anything else.
         """
         start = _Start()
-        self._read(sock, start, self._app.config.server.greeting_delay_s)
+        _receive(transport, start, _is_enough, self._server.config.server.greeting_delay_s)
         if after_bom(start.heard).startswith(ANY_OPENING):
-            self._read(sock, start, OPENING_S)
+            _receive(transport, start, _is_enough, OPENING_S)
         return start
 
-    def _read(self, sock: socket.socket, start: _Start, timeout_s: float) -> None:
-        watcher = get_hub().loop.io(sock.fileno(), _READ)
-        try:
-            with gevent.Timeout(timeout_s, False):  # type: ignore[arg-type]  # False: silent
-                while not _is_enough(start):
-                    get_hub().wait(watcher)
-                    _receive(sock, start)
-            # It may have come in time: where the loop was held up, it looks at its timers before its sockets.
+
+def _part(transport: Transport, last_words: bytes) -> None:
+    """Send a peer its last words, and let it read them: to close at once could throw them away."""
+
+    def is_over(start: _Start) -> bool:
+        start.heard = b""
+        return start.has_ended
+
+    with suppress(OSError):
+        transport.send(last_words)
+        transport.shutdown()
+        _receive(transport, _Start(), is_over, LINGER_S)
+
+
+def _receive(transport: Transport, start: _Start, is_enough: Callable[[_Start], bool], timeout_s: float) -> None:
+    """Add to `start` what the peer says, until that is enough or the time is over. Raises OSError."""
+    watcher = transport.readable()
+    try:
+        with gevent.Timeout(timeout_s, False):  # type: ignore[arg-type]  # False: silent
+            while not is_enough(start):
+                get_hub().wait(watcher)
+                _hear_more(transport, start)
+        # It may have come in time: where the loop was held up, it looks at its timers before its sockets.
+        if not is_enough(start):
             with suppress(BlockingIOError):
-                while not _is_enough(start):
-                    _receive(sock, start)
-        finally:
-            watcher.close()
-
-    def _part(self, sock: socket.socket, last_words: bytes) -> None:
-        """Send a peer its last words, and let it read them: to close at once could throw them away."""
-        with suppress(OSError):
-            sock.send(last_words)
-            sock.shutdown(socket.SHUT_WR)
-            start = _Start()
-            watcher = get_hub().loop.io(sock.fileno(), _READ)
-            try:
-                with gevent.Timeout(LINGER_S, False):  # type: ignore[arg-type]  # False: silent
-                    while not start.has_ended:
-                        get_hub().wait(watcher)
-                        start.heard = b""
-                        _receive(sock, start)
-            finally:
-                watcher.close()
+                _hear_more(transport, start)
+    finally:
+        watcher.close()
 
 
-def _receive(sock: socket.socket, start: _Start) -> None:
-    data = sock.recv(MAX_START_BYTES)
+def _hear_more(transport: Transport, start: _Start) -> None:
+    data = transport.receive(MAX_START_BYTES)
     start.heard += data
     start.has_ended = not data
 

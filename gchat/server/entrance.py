@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import gevent
 from msgspec import Struct
 
 from gchat.chat.effects import CloseReason, Enter
 from gchat.journal.journal import Journal
-from gchat.server.connection import CatchUp, Connection
-
-if TYPE_CHECKING:
-    from gchat.server.pump import Pump
-    from gchat.server.replay import Replay
+from gchat.server.connection import Connection
+from gchat.server.replay import Replay
+from gchat.server.writer import Awaited, CatchUp
 
 
 class _Entry(Struct, eq=False):
@@ -25,10 +23,20 @@ class _Entry(Struct, eq=False):
     why_not: str = ""
 
 
+class EntranceTurn(Protocol):
+    """What the entrance needs of a turn of the pump."""
+
+    def transmit(self, connection: Connection, data: bytes) -> None:
+        """Give this connection lines, after all that its room was told until now."""
+
+    def room_opened(self, room: str) -> None:
+        """Note that the journal has a room at hand that somebody enters."""
+
+
 class Entrance:
     """The part of the pump that lets users into rooms, one greenlet for each room that is loaded."""
 
-    def __init__(self, pump: Pump, journal: Journal, replay: Replay) -> None:
+    def __init__(self, pump: EntranceTurn, journal: Journal, replay: Replay) -> None:
         self._pump = pump
         self._journal = journal
         self._replay = replay
@@ -38,13 +46,13 @@ class Entrance:
 
     def enter(self, connection: Connection, effect: Enter) -> None:
         """Let a user into a room, now or when it is loaded."""
-        if connection.cursor.is_over:
+        if connection.writer.is_broken:
             return
         if self._journal.is_open(effect.room):
             self._let_in(connection, effect)
             return
-        catch_up = connection.catch_up = CatchUp(0, None)
-        catch_up.reading = True  # what the user says next is not read before they are in
+        catch_up = CatchUp()
+        connection.writer.wait_for(Awaited.ROOM, catch_up)  # what the user says next is not read before they are in
         held = self._entries[connection].held if connection in self._entries else []
         self._entries[connection] = _Entry(effect, catch_up, held)
         if (waiting := self._opening.get(effect.room)) is not None:
@@ -60,8 +68,8 @@ class Entrance:
         entry.held.append(data)
         return True
 
-    def leave(self, connection: Connection) -> None:
-        """Let a user go who is waiting here, with what they were told."""
+    def release(self, connection: Connection) -> None:
+        """Wait no longer with a user who may be waiting here; what they were told goes out."""
         if (entry := self._entries.pop(connection, None)) is not None:
             self._tell_held(connection, entry)
 
@@ -70,22 +78,21 @@ class Entrance:
         if room in self._opening:
             self._forgotten.add(room)
 
-    def enter_opened(self, connection: Connection) -> bool:
-        """Let a user in whose room is loaded now; return False if the user was not waiting here."""
-        entry = self._entries.get(connection)
-        if entry is None or connection.catch_up is not entry.catch_up:
-            return False
+    def enter_opened(self, connection: Connection) -> None:
+        """Let a user in whose room is loaded now."""
+        entry, writer = self._entries.get(connection), connection.writer
+        if entry is None or writer.catch_up is not entry.catch_up:
+            return
         if entry.why_not:
-            self.leave(connection)
-            connection.catch_up = None
-            connection.leave(CloseReason.NO_HISTORY, entry.why_not)
+            self.release(connection)
+            writer.wait_for(Awaited.NOTHING)
+            connection.disconnect(CloseReason.NO_HISTORY, entry.why_not)
         elif self._journal.is_open(entry.effect.room):
             del self._entries[connection]
             self._let_in(connection, entry.effect)
             self._tell_held(connection, entry)
         else:  # it was given up in the meantime
             self.enter(connection, entry.effect)
-        return True
 
     def _open(self, room: str) -> None:
         """Have the journal load a room: a greenlet, because the disk may be slow."""

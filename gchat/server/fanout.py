@@ -11,6 +11,7 @@ import os
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from operator import itemgetter
+from typing import Protocol
 
 from gevent.event import Event
 
@@ -21,10 +22,10 @@ from gchat.model.messages import Record
 from gchat.roomlog.chunk import Offer
 from gchat.roomlog.cursor import Cursor
 from gchat.roomlog.log import RoomLog
-from gchat.server.connection import Connection
 from gchat.server.logs import logger
 from gchat.server.spreader import Spreader, Turns
 from gchat.server.stats import Counts
+from gchat.server.writer import Writer
 
 #: How long the fan-out holds the hub before others have a turn. Pauses are dear: a peer that has taken all meanwhile
 #: sleeps, and to wake it makes the next send cost more (measured, 900 readers: a pause every 2 ms takes a fifth).
@@ -44,11 +45,19 @@ READERS_IN_A_TURN = 1000
 MAX_GATHERED_BYTES = 1 << 18
 
 
+class RoomReader(Protocol):
+    """A connection, of which the fan-out knows one half."""
+
+    @property
+    def writer(self) -> Writer:
+        """The half that is sent to."""
+
+
 class FanOut:
     """The logs of each room, one for each dialect that is read there, and their readers."""
 
     def __init__(
-        self, connections: Mapping[int, Connection], room_log_bytes: int, counts: Counts, turns: Turns
+        self, connections: Mapping[int, RoomReader], room_log_bytes: int, counts: Counts, turns: Turns
     ) -> None:
         self._connections = connections  # by session
         self._room_log_bytes = room_log_bytes
@@ -75,21 +84,22 @@ class FanOut:
             log = logs[dialect] = RoomLog(seq, self._room_log_bytes, skip)
         return log
 
-    def append(self, room: str, event: Record | Movement | Announced, count: int, speaker: Connection | None) -> None:
+    def append(self, room: str, event: Record | Movement | Announced, count: int, speaker: Writer | None) -> None:
         """Append what happened in a room, and has `count` numbers, to each of its logs; `speaker` does not hear it."""
         cursor = speaker.cursor if speaker else None
         for dialect, log in self._logs.get(room, {}).items():
             log.append(dialect.encode(event, room), count, cursor)
         self._changed[room] = None
 
-    def leave(self, connection: Connection, max_owed_bytes: int) -> None:
-        """Let a connection read its room no more."""
-        if connection.cursor.lag and connection.cursor.keeps_up and not connection.behind:
+    def detach(self, room: str, writer: Writer) -> None:
+        """Have a writer follow this room no more."""
+        cursor = writer.cursor
+        if cursor.lag and cursor.keeps_up and not writer.is_blocked:
             # What it lacks is a chunk that has not come to it yet: that is not to become a skip.
-            connection.cursor.step_aside()
-            connection.flush()
-        connection.cursor.leave(max_owed_bytes)
-        self._changed[connection.room] = None
+            cursor.step_aside()
+            writer.flush()
+        writer.detach()
+        self._changed[room] = None
 
     def forget(self, room: str) -> None:
         """Drop the logs of a room that no longer exists."""
@@ -106,7 +116,7 @@ class FanOut:
             self._sent = Event()
         self._sent.wait()
 
-    def send(self, touched: Iterable[Connection], hold_s: float, breather: Breather) -> None:
+    def send(self, touched: Iterable[Writer], hold_s: float, breather: Breather) -> None:
         """Send what this turn appended, and to those touched what they alone are owed; end the turn.
 
         The hub is held for `hold_s` at a time.
@@ -190,24 +200,25 @@ class FanOut:
         connection = self._connections.get(cursor.session) if cursor else None
         if connection is None:
             return
+        writer = connection.writer
         if sent < 0:
-            connection.end_writing()
+            writer.end()
         else:
-            connection.cursor.fall_behind(size, sent)
-            connection.watch()
+            writer.cursor.fall_behind(size, sent)
+            writer.block()
 
     def _flush_aside(self, log: RoomLog) -> Iterator[None]:
         for cursor in list(log.aside):
             connection = self._connections.get(cursor.session)
-            if connection is not None and not connection.behind and cursor in log.aside:
-                connection.flush()
+            if connection is not None and not connection.writer.is_blocked and cursor in log.aside:
+                connection.writer.flush()
             yield
 
-    def _flush(self, connections: Iterable[Connection]) -> Iterator[None]:
+    def _flush(self, writers: Iterable[Writer]) -> Iterator[None]:
         """Send each what it alone is owed; one whose kernel buffer is full has a watcher for that."""
-        for connection in connections:
-            if not connection.behind and not connection.cursor.is_live:
-                connection.flush()
+        for writer in writers:
+            if not writer.is_blocked and not writer.cursor.is_live:
+                writer.flush()
             yield
 
     def _clear_up(self, room: str) -> None:

@@ -18,10 +18,10 @@ from gchat.journal.sqlite.journal import SqliteJournal
 from gchat.journal.sqlite.problem import Damaged
 from gchat.model.errors import GchatError
 from gchat.server.config import Config
+from gchat.server.faults import Guard
 from gchat.server.linux import unguessable
 from gchat.server.logs import logger
 from gchat.server.stats import Counts
-from gchat.server.watch import Guard
 
 #: How often the journal is given time for what is not urgent while users send something, and while nothing happens.
 TIDY_S, IDLE_S = 0.25, 1.0

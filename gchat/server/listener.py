@@ -162,6 +162,12 @@ def bind(place: Place, backlog: int) -> socket.socket:
     return listener
 
 
+def bound_place(listener: socket.socket) -> Place:
+    """Return where a socket listens."""
+    name = listener.getsockname()
+    return Place(name, 0) if isinstance(name, str) else Place(name[0], name[1])
+
+
 def remove_files() -> None:
     """Remove the files of all Unix sockets that are still open: the process ends without closing them."""
     for listener in list(UnixListener.open):
@@ -192,7 +198,7 @@ def set_options(listener: socket.socket, send_buffer_bytes: int) -> None:
     """Set what every accepted socket inherits: no delay, a small send buffer, and keepalive for peers that are gone.
 
     Not TCP_USER_TIMEOUT: it resets peers that read, but slowly (measured: 6 kB/s on a small window, after the
-    timeout), and keepalive then counts seconds, not probes. The watch in app finds peers that read nothing.
+    timeout), and keepalive then counts seconds, not probes. The watch finds peers that read nothing.
     Raises StartError.
     """
     try:
@@ -326,10 +332,10 @@ class Listener(StreamServer):
         self,
         listener: socket.socket,
         handle: Callable[[socket.socket, Peer], None],
-        refusal: Callable[[Peer], bytes | None],
+        admit: Callable[[Peer], bytes | None],
     ) -> None:
         super().__init__(listener, handle)
-        self._refusal = refusal  # returns the line to turn a peer away with, None if it is admitted
+        self._admit = admit  # returns the line to turn a peer away with, None if it is admitted
         self._attempts = count(1)
         self._unix_peers = count(1)
         self._complained_at = -60.0
@@ -357,7 +363,7 @@ class Listener(StreamServer):
         """Spawn the greenlet, or send the refusal and close."""
         sock, peer = args
         sock.setblocking(False)
-        line = self._refusal(peer)
+        line = self._admit(peer)
         if line is None:
             super().do_handle(*args)
             return

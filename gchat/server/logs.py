@@ -13,7 +13,6 @@ from datetime import datetime
 import msgspec
 
 from gchat.model.text import printable
-from gchat.server.machine_errors import described, is_of_machine
 from gchat.server.stdout import Output
 
 logger = logging.getLogger("gchat")
@@ -95,12 +94,6 @@ def set_level(level: str) -> None:
 def tell(message: str, fields: Mapping[str, object]) -> None:
     """Log what the operator has asked for, whatever the level is."""
     logger.handle(logger.makeRecord(logger.name, logging.INFO, "", 0, message, (fields,), None))
-
-
-def log_fault(what: str, error: Exception) -> None:
-    """Log that something failed: with a traceback, unless the machine has refused something."""
-    exc_info = None if is_of_machine(error) else error
-    logger.error("%(what)s: %(reason)s", {"what": what, "reason": described(error)}, exc_info=exc_info)
 
 
 def _is_journal(descriptor: int) -> bool:

@@ -6,28 +6,49 @@ Private messages are here too, because their ids belong to the same space as tho
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Protocol
 
 from gchat.chat.effects import Deliver, Effect, Publish
 from gchat.journal.journal import Journal, JournalError, Kept, Posting, Whisper
 from gchat.journal.numbering import ids_of
 from gchat.model.errors import Code
-from gchat.model.events import Acknowledged, Refused, Told
-from gchat.model.messages import Message, Numbered
+from gchat.model.events import Acknowledged, Answer, Refused, Told
+from gchat.model.messages import Message, Numbered, Record
 from gchat.server.connection import Connection
-from gchat.server.reader import MAX_OWED_BYTES
-
-if TYPE_CHECKING:
-    from gchat.server.pump import Pump
+from gchat.server.stats import Counts
 
 ID_REUSED = "Refused: this id was already used for another request. Use a new id for each request, for example a UUID"
+
+
+class PublicationTurn(Protocol):
+    """What the publication needs of a turn of the pump."""
+
+    counts: Counts
+    heads: dict[str, int]  # room: the number of its next message, where the turn stands
+    receipts: dict[str, Callable[[int], None]]
+
+    @property
+    def connections(self) -> Mapping[int, Connection]:
+        """The connections that have a session, by its id."""
+
+    def tell(self, connection: Connection, answer: Answer) -> None:
+        """Give this connection an answer, after all that its room was told until now."""
+
+    def tell_presence(self, room: str) -> None:
+        """Tell a room now who entered and left it, if there is anything to tell."""
+
+    def append(self, room: str, event: Record, count: int, speaker: Connection | None) -> None:
+        """Show something to a room: it has `count` numbers, and `speaker` does not get it."""
+
+    def crashed(self, what: str, *details: object) -> None:
+        """Count and log an error of ours, from where it is caught."""
 
 
 class Publication:
     """What one turn of the pump publishes: first commit(), then publish() and deliver() for the effects in order."""
 
-    def __init__(self, pump: Pump, journal: Journal) -> None:
+    def __init__(self, pump: PublicationTurn, journal: Journal) -> None:
         self._pump = pump
         self._journal = journal
         self._kept: Iterator[Kept] = iter(())  # the outcome for each posting of this turn
@@ -137,6 +158,6 @@ class Publication:
 def _why_not_delivered(reader: Connection | None) -> tuple[Code, str] | None:
     if reader is None:
         return Code.NO_SUCH_USER, "Not sent: the recipient has left"
-    if reader.cursor.is_over or reader.cursor.owed > MAX_OWED_BYTES:
+    if not reader.writer.takes_messages:
         return Code.NOT_READING, f"Not sent: {reader.session.name} is not reading"
     return None

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 from gevent import getcurrent
 from gevent.event import Event
@@ -32,18 +32,22 @@ from gchat.chat.effects import (
     SendRaw,
 )
 from gchat.chat.presence import PresenceGatherer
+from gchat.dialects.dialect import Dialect
 from gchat.journal.journal import Journal
 from gchat.model import events
 from gchat.model.events import Announced, Movement
 from gchat.model.messages import Record
+from gchat.roomlog.log import RoomLog
 from gchat.server.connection import Connection
+from gchat.server.entrance import Entrance
 from gchat.server.fanout import HOLD_AT_REST_S, HOLD_S, FanOut
 from gchat.server.logs import logger
 from gchat.server.publication import Publication
-from gchat.server.reader import MAX_OWED_BYTES
 from gchat.server.replay import Replay
+from gchat.server.roster import Roster
 from gchat.server.state_files import note_session
 from gchat.server.stats import Counts
+from gchat.server.writer import Writer
 
 #: Effects between two looks at the clock; the dearest is a page of history.
 EFFECTS_AT_ONCE = 4
@@ -58,26 +62,33 @@ MAX_WAITING = 4096
 MAX_WAITING_BYTES = 1 << 20
 
 
+class PumpServer(Protocol):
+    """What the pump needs of the server."""
+
+    counts: Counts
+
+    @property
+    def roster(self) -> Roster:
+        """Where connections are looked up, and users announced."""
+
+    def shown(self, room: str, event: events.Event) -> None:
+        """Note what a room was told."""
+
+    def room_opened(self, room: str) -> None:
+        """Note that the journal has a room at hand that somebody enters."""
+
+
 class Pump:
     """Carries out effects in their order."""
 
-    def __init__(
-        self,
-        journal: Journal,
-        room_log_bytes: int,
-        show: Callable[[str, events.Event], None],
-        opened: Callable[[str], None],
-        arrived: Callable[[Connection], None],
-    ) -> None:
-        self.connections: dict[int, Connection] = {}  # by session
-        self.counts = Counts()
+    def __init__(self, server: PumpServer, journal: Journal, room_log_bytes: int) -> None:
+        self._server = server
+        self.connections = server.roster.by_session  # those whose session goes on
+        self.counts = server.counts
         self._journal = journal
         self.fan_out = FanOut(self.connections, room_log_bytes, self.counts, self)
         # By id: what takes the number of a message that no user says; 0 means that it was not stored.
         self.receipts: dict[str, Callable[[int], None]] = {}
-        self._show = show  # gets everything that rooms are told, with the room
-        self._arrived = arrived  # gets each connection whose user the others learn of
-        self.room_opened = opened  # gets each room that somebody enters, when the journal has it at hand
         self._presence: dict[str, PresenceGatherer] = {}  # of rooms that have been told lately, or have to be
         self._waiting: list[Effect] = []
         self._waiting_since = 0.0  # the oldest of them
@@ -92,8 +103,9 @@ class Pump:
         self._carried_out: Event | None = None  # set when what is waiting now is carried out
         # Of one turn:
         self.heads: dict[str, int] = {}  # room: the number of its next message, where the turn stands
-        self._touched: dict[Connection, None] = {}  # those with own lines to get
+        self._touched: dict[Writer, None] = {}  # those with own lines to get
         self.replay = Replay(self, journal)
+        self._entrance = Entrance(self, journal, self.replay)
         self._publication = Publication(self, journal)
         self._carry_out: dict[type, Callable[[Any], None]] = {
             Publish: self._publication.publish,
@@ -164,19 +176,27 @@ class Pump:
 
     def transmit(self, connection: Connection, data: bytes) -> None:
         """Do the same with what is encoded already."""
-        if self.replay.entrance.hold(connection, data):
+        if self._entrance.hold(connection, data):
             return
-        connection.cursor.tell(data)
-        self._touched[connection] = None
+        connection.writer.cursor.tell(data)
+        self._touched[connection.writer] = None
 
     def head(self, room: str) -> int:
         """Return the number of the room's next message, where the turn stands."""
         return self.heads.get(room) or self._journal.next_seq(room)
 
+    def room_log(self, room: str, dialect: Dialect, seq: int) -> RoomLog:
+        """Return the room's log in this dialect, made if nobody reads it yet: then `seq` is the next number in it."""
+        return self.fan_out.log(room, dialect, seq)
+
+    def room_opened(self, room: str) -> None:
+        """Note that the journal has a room at hand that somebody enters."""
+        self._server.room_opened(room)
+
     def append(self, room: str, event: Record | Movement | Announced, count: int, speaker: Connection | None) -> None:
         """Show something to a room: it has `count` numbers, and `speaker` does not get it."""
-        self.fan_out.append(room, event, count, speaker)
-        self._show(room, event)
+        self.fan_out.append(room, event, count, speaker.writer if speaker else None)
+        self._server.shown(room, event)
 
     def tell_presence(self, room: str) -> None:
         """Tell a room now who entered and left it, if there is anything to tell."""
@@ -220,7 +240,7 @@ class Pump:
         carried_out, self._carried_out = (None, self._carried_out) if self._waiting else (self._carried_out, None)
         try:
             self._carry_out_all(effects)
-            self.replay.feed(time.monotonic() + HOLD_AT_REST_S)
+            self.replay.feed(time.monotonic() + HOLD_AT_REST_S, self._entrance.enter_opened)
         finally:
             self.heads.clear()
             if carried_out is not None:
@@ -260,7 +280,7 @@ class Pump:
 
     def _arrive(self, effect: Arrive) -> None:
         if (connection := self.connections.get(effect.session)) is not None:
-            self._arrived(connection)
+            self._server.roster.arrived(connection)
 
     def _announce(self, effect: Presence) -> None:
         gatherer = self._presence.get(effect.room)
@@ -280,9 +300,9 @@ class Pump:
         connection = self.connections.get(effect.session)
         if connection is None:
             return
-        self.fan_out.leave(connection, MAX_OWED_BYTES)
+        self.fan_out.detach(connection.room, connection.writer)
         connection.room = effect.room
-        self.replay.entrance.enter(connection, effect)
+        self._entrance.enter(connection, effect)
 
     def _recall(self, effect: ReadHistory) -> None:
         connection = self.connections.get(effect.session)
@@ -296,7 +316,7 @@ class Pump:
 
     def _forget(self, effect: DropRoom) -> None:
         self._journal.forget(effect.room)
-        self.replay.entrance.forget(effect.room)
+        self._entrance.forget(effect.room)
         self.fan_out.forget(effect.room)
 
     def _remember(self, effect: SaveSession) -> None:
@@ -305,10 +325,10 @@ class Pump:
     def _close(self, effect: Close) -> None:
         connection = self.connections.pop(effect.session, None)
         if connection is not None:
-            self.fan_out.leave(connection, MAX_OWED_BYTES)
-            self.replay.entrance.leave(connection)
+            self.fan_out.detach(connection.room, connection.writer)
+            self._entrance.release(connection)
             connection.close(effect.reason)
-            self._touched[connection] = None
+            self._touched[connection.writer] = None
 
     # --- Presence --------------------------------------------------------------------------------------------------
 

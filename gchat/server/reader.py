@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import gevent
 from gevent.event import Event
@@ -25,13 +25,9 @@ from gchat.dialects.rich_json import ANY_OPENING
 from gchat.dialects.sniff import MORE, Foreign, sniff
 from gchat.model.commands import Act, History, Join, Say, Search
 from gchat.model.errors import Code, LineEndless, LineTooLong, Refusal
-from gchat.server.linux import has_ended as peer_has_ended
+from gchat.server.interfaces import ReaderOwner, ReaderServer
 from gchat.server.linux import unguessable
 from gchat.server.logs import logger
-
-if TYPE_CHECKING:
-    from gchat.server.app import App
-    from gchat.server.connection import Connection
 
 READ_BYTES = 65536
 
@@ -47,9 +43,6 @@ LINES_AT_ONCE = 512
 #: Commands whose answers may gather before it is seen whether they are read; /history may answer with 100 KiB.
 COMMANDS_AT_ONCE = 4
 
-#: Own lines waiting for a reader, in bytes: above, its commands are not read, and private messages to it are refused.
-MAX_OWED_BYTES = 65536
-
 #: What says goodbye unterminated (see Dialect.goodbye) is heard after this long.
 GOODBYE_S = 0.2
 
@@ -61,14 +54,11 @@ _SPEAKING = (Say, Act)
 # Printable ASCII, and LF.
 _CLEAN = bytes((10, *range(0x20, 0x7F)))
 
-_READ = 1
-
 
 class Reader:
     """Reads one connection; `run` is its greenlet."""
 
     __slots__ = (
-        "_app",
         "_connection",
         "_decoder",
         "_greenlet",
@@ -77,15 +67,17 @@ class Reader:
         "_is_telnet",
         "_pace",
         "_ready",
+        "_server",
         "_start",
         "_watcher",
+        "has_ended",
         "heard_at",
     )
 
-    def __init__(self, app: App, connection: Connection) -> None:
-        self._app = app
+    def __init__(self, server: ReaderServer, connection: ReaderOwner) -> None:
+        self._server = server
         self._connection = connection
-        self._watcher = get_hub().loop.io(connection.sock.fileno(), _READ)
+        self._watcher = connection.transport.readable()
         self._decoder = self._new_decoder()
         self._greenlet: Any = None
         self._heard = connection.dialect is rich  # whether it is known what the peer speaks
@@ -93,11 +85,12 @@ class Reader:
         self._is_telnet = False  # whether a byte came that may begin a telnet command
         self._is_between_lines = False  # whether the decoder holds nothing of what came before, and need not be asked
         self._ready: Event | None = None  # set when little enough is owed to read on
+        self.has_ended = False  # whether the peer has closed its side
         self.heard_at = connection.opened_at
         session = connection.session
         if session.allowance is None:
-            session.allowance = Allowance(app.limits.rates, self.heard_at)
-        self._pace = Pace(app.limits, session.allowance, app.network_allowance(session.network))
+            session.allowance = Allowance(server.limits.rates, self.heard_at)
+        self._pace = Pace(server.limits, session.allowance, server.network_allowance(session.network))
 
     def run(self, heard: bytes, *, has_ended: bool) -> None:
         """Read until the end, then leave; `heard` was read already. Nothing that a peer does gets out as an error."""
@@ -114,11 +107,11 @@ class Reader:
             logger.exception("connection %(session)d crashed; it alone is closed", {"session": connection.session.id})
             reason, farewell = CloseReason.CRASHED, "Internal error; please connect again"
         finally:
-            if connection.closing is None:
+            if connection.is_open:
                 self._watcher.stop()  # or it would tell of the end again and again
         if reason in (CloseReason.ENDED, CloseReason.RESET) and not connection.session.is_announced:
             reason = CloseReason.PROBE
-        connection.leave(reason, farewell)
+        connection.disconnect(reason, farewell)
 
     def go_on(self) -> None:
         """Read on, if it was held back until less is owed."""
@@ -138,7 +131,7 @@ class Reader:
 
         def receive() -> None:
             try:
-                if self._connection.sock.recv(READ_BYTES):
+                if self._connection.transport.receive(READ_BYTES):
                     return
             except BlockingIOError:
                 return
@@ -158,9 +151,9 @@ class Reader:
         connection, hub = self._connection, get_hub()
         self._watcher.start(gevent.getcurrent().switch)
         self._hold_back()
-        if data and self._heard and peer_has_ended(connection.sock):
+        if data and self._heard and connection.transport.has_ended():
             # It said more without waiting for the welcome, and is gone: nobody knows this session's token.
-            self._app.registry.forsake(connection.session)
+            self._server.registry.forsake(connection.session)
         while True:
             if data and (reason := self._take_in(data)) is not None:
                 return reason
@@ -168,18 +161,18 @@ class Reader:
                 return self._end_of_stream()
             self._pay()
             hub.switch()  # until the watcher switches back
-            data = connection.sock.recv(self._read_bytes())
+            data = connection.transport.receive(self._read_bytes())
             has_ended = not data
 
     def _take_in(self, data: bytes, *, ended: bool = False) -> CloseReason | None:
         """Carry out what was received; return why the connection ends, None if it does not."""
         connection, decoder = self._connection, self._decoder
         self.heard_at = time.monotonic()
-        self._app.pump.counts.received_bytes += len(data)
-        if self._app.limits.rates.messages_per_s:
+        self._server.counts.received_bytes += len(data)
+        if self._server.limits.rates.messages_per_s:
             self._pace.received(len(data), self.heard_at)
         if self._is_between_lines and (lines := self._clean_lines(data)):
-            connection.cursor.typed()
+            connection.writer.cursor.typed()
             return None if self._carry_out(lines) else CloseReason.QUIT
         if self._start is not None:
             data = self._start + data
@@ -190,12 +183,12 @@ class Reader:
                 return self._turn_away(verdict)
             self._start = None
         if self._heard and (b"\n" in data or b"\r" in data):
-            connection.cursor.typed()
+            connection.writer.cursor.typed()
         self._is_telnet = self._is_telnet or b"\xff" in data
         self._is_between_lines = self._heard and not self._is_telnet and data.endswith(b"\n")
         decoder.feed(data)
         if replies := decoder.replies():
-            self._app.pump.submit([SendRaw(connection.session.id, replies)])
+            self._server.effects.submit([SendRaw(connection.session.id, replies)])
         if not self._hear():
             return CloseReason.QUIT
         # Old clients send their goodbye at once, in one piece; typed key by key it is text.
@@ -205,20 +198,19 @@ class Reader:
 
     def _hear(self) -> bool:
         """Carry out the lines that were fed; return whether the session goes on."""
-        app, connection = self._app, self._connection
-        session, pump = connection.session, app.pump
+        server, connection = self._server, self._connection
+        session, effects = connection.session, server.effects
         while self._decoder.waiting:
-            rate = app.config.limits.messages_per_s
-            limit = self._allowance() if rate else LINES_AT_ONCE
+            limit = self._allowance() if server.limits.rates.messages_per_s else LINES_AT_ONCE
             try:
                 lines = self._decoder.take(limit if self._heard else 1)
             except LineTooLong as refusal:
-                pump.submit([refused(session, refusal)])
-                self._spend(1, rate)
+                effects.submit([refused(session, refusal)])
+                self._spend(1)
                 continue
             if not lines:
                 break
-            self._spend(len(lines), rate)
+            self._spend(len(lines))
             if not self._heard and lines[0]:
                 if not self._meet(lines[0]):
                     return False
@@ -230,13 +222,13 @@ class Reader:
 
     def _carry_out(self, lines: list[bytes]) -> bool:
         """Carry out these lines; return whether the session goes on."""
-        app, connection = self._app, self._connection
-        session, pump, registry = connection.session, app.pump, app.registry
+        server, connection = self._server, self._connection
+        session, effects, registry = connection.session, server.effects, server.registry
         speaks = False
         for count, command in enumerate(connection.dialect.decode(lines), 1):
-            pump.submit(registry.execute(session, command, time.time()))
+            effects.submit(registry.execute(session, command, time.time()))
             if type(command) in PRICES:
-                self._spend(surcharge(registry, session, command), app.limits.rates.messages_per_s)
+                self._spend(surcharge(registry, session, command))
             speaks = speaks or type(command) in _SPEAKING
             # What is said in a room comes after what was missed of it: acknowledged before, it would be a hole.
             # And answers come in the order of what was asked, also if the disk has to be asked for them.
@@ -244,11 +236,11 @@ class Reader:
                 self._hold_back()
         if session.id not in registry.sessions:
             return False
-        if len(lines) == LINES_AT_ONCE or pump.crowded or connection.cursor.owed > MAX_OWED_BYTES:
+        if len(lines) == LINES_AT_ONCE or effects.crowded or connection.writer.holds_reading_up:
             self._hold_back()
-        while speaks and pump.fan_out.is_crowded(connection.room):
+        while speaks and server.rooms.is_crowded(connection.room):
             with self._not_reading():
-                pump.fan_out.wait_sent()
+                server.rooms.wait_sent()
         return True
 
     def _clean_lines(self, data: bytes) -> list[bytes]:
@@ -261,7 +253,7 @@ class Reader:
         lines = data[:-1].split(b"\n")
         if len(lines) > LINES_AT_ONCE:
             return []
-        if self._app.limits.rates.messages_per_s:
+        if self._server.limits.rates.messages_per_s:
             if len(lines) > self._pace.lines(self.heard_at):
                 return []
             self._pace.spend(len(lines))
@@ -272,12 +264,12 @@ class Reader:
         self._heard = True
         if line.startswith(ANY_OPENING):
             return self._open(line)
-        self._connection.cursor.typed()
+        self._connection.writer.cursor.typed()
         return True
 
     def _open(self, line: bytes) -> bool:
         """Go over to the rich dialect: the opening has come after the greeting in plain, as over slow links."""
-        app, connection = self._app, self._connection
+        server, connection = self._server, self._connection
         session, decoder = connection.session, self._decoder
         connection.dialect = rich
         self._decoder = self._new_decoder()
@@ -286,22 +278,22 @@ class Reader:
             opening, _ = rich.opening(line)
             assert opening is not None
             token = unguessable(16)
-            effects = app.registry.open(session, opening, token, has_ended=peer_has_ended(connection.sock))
+            opened = server.registry.open(session, opening, token, has_ended=connection.transport.has_ended())
         except Refusal as refusal:
             if refusal.code is Code.REPLACED:
-                connection.leave(CloseReason.REPLACED, refusal.message)
+                connection.disconnect(CloseReason.REPLACED, refusal.message)
             else:
-                app.pump.submit([refused(session, refusal)])
-                connection.leave(CloseReason.BAD_OPENING, refusal.message)
+                server.effects.submit([refused(session, refusal)])
+                connection.disconnect(CloseReason.BAD_OPENING, refusal.message)
             return False
-        app.pump.submit(effects)
+        server.effects.submit(opened)
         self._pace.own = session.allowance or self._pace.own
         self._hold_back()
         return True
 
     def _new_decoder(self) -> LineDecoder:
         dialect = self._connection.dialect
-        return LineDecoder(dialect.line_bytes(self._app.config.limits.max_line_bytes), typed=dialect is plain)
+        return LineDecoder(dialect.line_bytes(self._server.limits.max_text_bytes), typed=dialect is plain)
 
     # --- The pace --------------------------------------------------------------------------------------------------
 
@@ -311,13 +303,13 @@ class Reader:
 
     def _read_bytes(self) -> int:
         """Return how much to read at once."""
-        if not self._app.limits.rates.messages_per_s:
+        if not self._server.limits.rates.messages_per_s:
             return READ_BYTES
         return self._pace.bytes(MIN_READ_BYTES, PACED_READ_BYTES)
 
-    def _spend(self, lines: int, rate: float) -> None:
+    def _spend(self, lines: int) -> None:
         """Pay for lines, and wait if that made a debt: this is what reads a fast sender more slowly."""
-        if rate:
+        if self._server.limits.rates.messages_per_s:
             self._pace.spend(lines)
             self._pay()
 
@@ -326,7 +318,7 @@ class Reader:
         pace = self._pace
         if debt_s := pace.debt_s():
             if (slowed := pace.notice()) is not None:
-                self._app.pump.submit([Deliver(self._connection.session.id, slowed)])
+                self._server.effects.submit([Deliver(self._connection.session.id, slowed)])
             with self._not_reading():
                 gevent.sleep(debt_s)
             pace.grow(time.monotonic())
@@ -338,8 +330,8 @@ class Reader:
         """
         connection = self._connection
         with self._not_reading():
-            self._app.pump.wait_carried_out()
-            while connection.cursor.owed > MAX_OWED_BYTES or connection.catch_up is not None or connection.asking:
+            self._server.effects.wait_carried_out()
+            while connection.writer.holds_reading_up:
                 self._ready = Event()
                 self._ready.wait()
 
@@ -359,7 +351,7 @@ class Reader:
         self._watcher.stop()
         yield
         # What we waited for may come in the same turn of the loop as our end: a watcher of a closed descriptor aborts.
-        if self._connection.closing is None:
+        if self._connection.is_open:
             self._watcher.start(gevent.getcurrent().switch)
 
     # --- The end ---------------------------------------------------------------------------------------------------
@@ -370,8 +362,8 @@ class Reader:
         After a reset Linux still hands out what had arrived, and then an end like any other if a send has met the
         error first.
         """
-        self._connection.peer_ended = True
-        if self._connection.cursor.is_over:
+        self.has_ended = True
+        if self._connection.writer.is_broken:
             return CloseReason.RESET
         if self._start and (reason := self._take_in(b"", ended=True)) is not None:
             return reason
@@ -384,5 +376,5 @@ class Reader:
         return CloseReason.ENDED
 
     def _turn_away(self, foreign: Foreign) -> CloseReason:
-        self._app.pump.submit([SendRaw(self._connection.session.id, foreign.answer)])
+        self._server.effects.submit([SendRaw(self._connection.session.id, foreign.answer)])
         return CloseReason.FOREIGN

@@ -8,25 +8,23 @@ asked for is waited for by a greenlet of its own, never by the pump.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from typing import Protocol
 
 import gevent
 from gevent.lock import BoundedSemaphore
 from msgspec import structs
 
-from gchat.chat.effects import CloseReason, Deliver, Enter, ReadHistory, Search
+from gchat.chat.effects import Deliver, Effect, Enter, ReadHistory, Search
 from gchat.dialects.dialect import Dialect
 from gchat.journal.journal import Journal, JournalError, TooMuch
 from gchat.model.errors import Code
-from gchat.model.events import Found, Page, Refused, Skipped
+from gchat.model.events import Answer, Found, Page, Refused, Skipped
 from gchat.model.messages import Record
-from gchat.server.connection import CatchUp, Connection
-from gchat.server.entrance import Entrance
+from gchat.roomlog.log import RoomLog
+from gchat.server.connection import Connection
 from gchat.server.logs import logger
-
-if TYPE_CHECKING:
-    from gchat.server.pump import Pump
+from gchat.server.writer import Awaited, CatchUp
 
 #: Messages in one page for a reader that catches up; the journal bounds its text.
 PAGE_MESSAGES = 200
@@ -46,10 +44,36 @@ TOO_MANY_SEARCHES = "Too many searches at once; try again in a few seconds"
 _Page = tuple[bytes, int, Skipped | None]
 
 
+class ReplayTurn(Protocol):
+    """What the replay needs of a turn of the pump."""
+
+    @property
+    def connections(self) -> Mapping[int, Connection]:
+        """The connections that have a session, by its id."""
+
+    def tell(self, connection: Connection, answer: Answer) -> None:
+        """Give this connection an answer, after all that its room was told until now."""
+
+    def transmit(self, connection: Connection, data: bytes) -> None:
+        """Do the same with what is encoded already."""
+
+    def head(self, room: str) -> int:
+        """Return the number of the room's next message, where the turn stands."""
+
+    def room_log(self, room: str, dialect: Dialect, seq: int) -> RoomLog:
+        """Return the room's log in this dialect, made if nobody reads it yet: then `seq` is the next number in it."""
+
+    def submit(self, effects: list[Effect]) -> None:
+        """Have these effects carried out, after all that were submitted before."""
+
+    def wake(self) -> None:
+        """Have a turn soon."""
+
+
 class Replay:
     """The part of the pump that reads the journal."""
 
-    def __init__(self, pump: Pump, journal: Journal) -> None:
+    def __init__(self, pump: ReplayTurn, journal: Journal) -> None:
         self._pump = pump
         self._journal = journal
         self._pages: dict[tuple[Dialect, str, str, int, int], _Page] = {}  # by dialect, room, epoch, first, limit
@@ -58,7 +82,6 @@ class Replay:
         self._searches = 0
         self._search_turn = BoundedSemaphore(1)  # each search makes the index complete before: one at a time
         self.hungry: dict[Connection, None] = {}  # readers that catch up, and have read the page before
-        self.entrance = Entrance(pump, journal, self)
 
     def begin(self, connection: Connection, effect: Enter) -> None:
         """Greet a user who has entered a room, which the journal has open, and begin with what was missed there."""
@@ -75,11 +98,15 @@ class Replay:
         if after is not None and is_here and after.seq >= head:
             why = f"Cannot resume after message {after.seq} of {room}: its last message is number {head - 1}"
             self._pump.tell(connection, Refused(Code.NO_SUCH_PLACE, why))
-        connection.catch_up = CatchUp(start, effect.ready)
+        if not connection.writer.is_broken:
+            connection.writer.wait_for(Awaited.DELIVERY, CatchUp(start, effect.ready))
         self._give_page(connection)
 
-    def feed(self, until: float) -> None:
-        """Give readers that catch up their next pages, until then: all others wait for the turn to end."""
+    def feed(self, until: float, enter: Callable[[Connection], None]) -> None:
+        """Give readers that catch up their next pages, until then: all others wait for the turn to end.
+
+        Those that wait for a room which is loaded now `enter` it.
+        """
         now = time.monotonic()
         if now > self._pages_until:
             self._pages.clear()
@@ -89,12 +116,12 @@ class Replay:
             del self.hungry[connection]
             if connection.session.id in self._pump.connections:
                 try:
-                    if not self.entrance.enter_opened(connection):
+                    if connection.writer.awaited is Awaited.ROOM:
+                        enter(connection)
+                    else:
                         self._give_page(connection)
                 except Exception:
-                    crashed = {"session": connection.session.id}
-                    logger.exception("connection %(session)d crashed; it alone is closed", crashed)
-                    connection.abort(CloseReason.CRASHED)
+                    connection.crashed()
 
     def go_on(self, connection: Connection) -> None:
         """Give a reader that catches up the next page, soon: it has read the one before."""
@@ -152,7 +179,7 @@ class Replay:
 
     def _answer_later(self, connection: Connection, answer: Callable[[], Page | Found], id_: str) -> None:
         """Give an answer that the disk may have to be asked for: it may be slow, so a greenlet waits for it."""
-        connection.asking = True
+        connection.writer.wait_for(Awaited.ANSWER)
         gevent.spawn(self._answer, connection, answer, id_)
 
     def _answer(self, connection: Connection, answer: Callable[[], Page | Found], id_: str) -> None:
@@ -164,13 +191,15 @@ class Replay:
         except Exception as error:  # whatever it is: the user must not wait for ever
             why = f"Cannot read the history: {self.why_unreadable(error)}; try again later"
             given = Refused(Code.NOT_KEPT, why, id_)
-        connection.asking = False
+        if connection.writer.awaited is Awaited.ANSWER:
+            connection.writer.wait_for(Awaited.NOTHING)
         self._pump.submit([Deliver(connection.session.id, given)])
 
     def _give_page(self, connection: Connection) -> None:
         """Give a reader that catches up one page; after the last it is live, without a seam."""
-        catch_up, room = connection.catch_up, connection.room
-        if catch_up is None or catch_up.reading:
+        writer, room = connection.writer, connection.room
+        catch_up = writer.catch_up
+        if catch_up is None or writer.awaited is not Awaited.DELIVERY:
             return
         head, at_hand = self._pump.head(room), self._journal.at_hand(room)
         if catch_up.next < head:
@@ -183,7 +212,7 @@ class Replay:
             if page is None:
                 found, catch_up.page = catch_up.page, None
                 if found is None and not is_at_hand:
-                    catch_up.reading = True
+                    writer.wait_for(Awaited.PAGE)
                     gevent.spawn(self._read_page, connection, catch_up, limit)
                     return
                 if found is None:
@@ -197,11 +226,11 @@ class Replay:
                 self._pump.tell(connection, missed)
             self._pump.transmit(connection, data)
         if catch_up.next >= head:
-            connection.catch_up = None
-            connection.cursor.follow(self._pump.fan_out.log(room, connection.dialect, head))
+            writer.wait_for(Awaited.NOTHING)
+            writer.cursor.follow(self._pump.room_log(room, connection.dialect, head))
             if catch_up.ready is not None:
                 self._pump.tell(connection, structs.replace(catch_up.ready, seq=head - 1))
-        elif not connection.cursor.owed:  # what was told had no bytes
+        elif not writer.cursor.owed:  # what was told had no bytes
             self.go_on(connection)
 
     def _made_page(self, connection: Connection, start: int, found: list[Record], stop: int) -> _Page:
@@ -214,15 +243,15 @@ class Replay:
 
     def _read_page(self, connection: Connection, catch_up: CatchUp, limit: int) -> None:
         """Read the next page for a reader that catches up: a greenlet, because the disk may be slow."""
-        if connection.catch_up is not catch_up:  # the reader has left the room meanwhile
+        if connection.writer.catch_up is not catch_up:  # the reader has left the room meanwhile
             return
         try:
             catch_up.page = self._journal.read(connection.room, catch_up.next, limit)
         except Exception as error:  # likewise
             self.why_unreadable(error)
             catch_up.page = []
-        catch_up.reading = False
-        if connection.catch_up is catch_up:
+        if connection.writer.catch_up is catch_up:
+            connection.writer.wait_for(Awaited.DELIVERY)
             self.go_on(connection)
 
 

@@ -8,16 +8,27 @@ from __future__ import annotations
 import os
 import socket
 import time
-from typing import TYPE_CHECKING
+from typing import Protocol
+
+from gevent.event import Event
 
 from gchat.chat.effects import SendRaw
+from gchat.server.interfaces import EffectQueue
 from gchat.server.logs import logger
-
-if TYPE_CHECKING:
-    from gchat.server.app import App
 
 #: Signs of life in the time after which systemd believes that there is none.
 PINGS_IN_A_TIMEOUT = 3
+
+
+class SupervisedServer(Protocol):
+    """What systemd is told about."""
+
+    address: str
+    stopping: Event
+
+    @property
+    def effects(self) -> EffectQueue:
+        """What has to go on for the server to be alive."""
 
 
 def notify(*assignments: str) -> None:
@@ -39,23 +50,23 @@ def reloading() -> None:
     notify("RELOADING=1", f"MONOTONIC_USEC={time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000}")
 
 
-def supervise(app: App) -> None:
+def supervise(server: SupervisedServer) -> None:
     """Tell that the server is ready, then that it is alive, until it stops; a greenlet.
 
     It is alive while the loop comes back to this greenlet and the pump carries out what it is given.
     """
-    _turn_pump(app)
-    notify("READY=1", f"STATUS=Listening on {app.address}")
-    while not app.stopping.wait(_interval_s()):
-        _turn_pump(app)
+    _turn_pump(server)
+    notify("READY=1", f"STATUS=Listening on {server.address}")
+    while not server.stopping.wait(_interval_s()):
+        _turn_pump(server)
         notify("WATCHDOG=1")
     notify("STOPPING=1")
 
 
-def _turn_pump(app: App) -> None:
+def _turn_pump(server: SupervisedServer) -> None:
     """Return when the pump has had a turn."""
-    app.pump.submit([SendRaw(0, b"")])  # no session has this number
-    app.pump.wait_carried_out()
+    server.effects.submit([SendRaw(0, b"")])  # no session has this number
+    server.effects.wait_carried_out()
 
 
 def _interval_s() -> float | None:

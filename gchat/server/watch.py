@@ -9,22 +9,22 @@ from __future__ import annotations
 import gc
 import time
 from collections import deque
-from collections.abc import Callable
 from functools import partial
 from math import inf
-from typing import TYPE_CHECKING, TypeVar
+from typing import Protocol
 
 import gevent
 
 from gchat.chat.effects import CloseReason
-from gchat.server.logs import logger
+from gchat.chat.registry import Registry
+from gchat.journal.journal import Journal
+from gchat.server.config import Config
+from gchat.server.connection import Connection
+from gchat.server.faults import Guard
+from gchat.server.interfaces import EffectQueue
+from gchat.server.roster import Roster
 from gchat.server.state_files import note_bans
-
-if TYPE_CHECKING:
-    from gchat.server.app import App
-    from gchat.server.connection import Connection
-
-T = TypeVar("T")
+from gchat.server.stats import Counts
 
 #: How often the watch looks while users send something or a connection is ending, and while nothing happens.
 WATCH_S, IDLE_S = 0.25, 1.0
@@ -42,30 +42,25 @@ LOOKS_IN_A_TIMEOUT = 10
 LAG_WINDOW_S = 1.0
 
 
-class Guard:
-    """Runs the parts of a greenlet that goes on for ever: an error of one is logged once, and ends nothing."""
+class WatchServer(Protocol):
+    """What the watch needs of the server."""
 
-    def __init__(self) -> None:
-        self._logged: set[tuple[str, type[Exception]]] = set()
+    config: Config
+    registry: Registry
+    counts: Counts
+    journal: Journal
+    roster: Roster
 
-    def __call__(self, part: str, function: Callable[[], T]) -> T | None:
-        """Return what the function returns, None if it fails; `part` names it in the log."""
-        try:
-            return function()
-        except Exception as error:  # whatever it is, the other parts go on
-            kind = (part, type(error))
-            if kind not in self._logged:
-                self._logged.add(kind)
-                crashed = {"part": part}
-                logger.exception("%(part)s crashed; the server goes on and will not log this again", crashed)
-            return None
+    @property
+    def effects(self) -> EffectQueue:
+        """What carries out what has become due."""
 
 
 class Watch:
     """Looks at everything, for ever; a greenlet runs run()."""
 
-    def __init__(self, app: App) -> None:
-        self._app = app
+    def __init__(self, server: WatchServer) -> None:
+        self._server = server
         self._guard = Guard()
         self._due_at = inf  # when it comes next
         self._stood_still_s = 0.0
@@ -105,10 +100,10 @@ class Watch:
 
     def _pause_s(self) -> float:
         """Return how long nothing can become due, but not less than WATCH_S."""
-        received, self._received_bytes = self._received_bytes, self._app.pump.counts.received_bytes
-        if received != self._received_bytes or self._app.closing or self._to_look_at:
+        received, self._received_bytes = self._received_bytes, self._server.counts.received_bytes
+        if received != self._received_bytes or self._server.roster.ending or self._to_look_at:
             return WATCH_S
-        config = self._app.config
+        config = self._server.config
         soonest_s = min(config.server.announce_after_s, config.limits.stall_timeout_s / LOOKS_IN_A_TIMEOUT)
         return max(WATCH_S, min(IDLE_S, soonest_s))
 
@@ -121,34 +116,34 @@ class Watch:
         self._due_at = inf
 
     def _collect_garbage(self) -> None:
-        gc.collect(0 if self._app.registry.sessions else 2)
+        gc.collect(0 if self._server.registry.sessions else 2)
 
     def _look_for_stalled(self) -> None:
-        now, timeout_s = time.monotonic(), self._app.config.limits.stall_timeout_s
+        now, timeout_s = time.monotonic(), self._server.config.limits.stall_timeout_s
         if not self._to_look_at and now >= self._next_look_at:
             self._next_look_at = now + timeout_s / LOOKS_IN_A_TIMEOUT
-            self._to_look_at = list(self._app.pump.connections.values())
+            self._to_look_at = list(self._server.roster.by_session.values())
         looked_at = self._to_look_at[-WATCHED_AT_ONCE:]
         del self._to_look_at[-WATCHED_AT_ONCE:]
         for connection in looked_at:
             self._guard("looking at a reader", partial(_look_at, connection, now, timeout_s))
 
     def _look_for_due(self) -> None:
-        if effects := self._app.registry.due(self.awake()):
-            self._app.pump.submit(effects)
+        if effects := self._server.registry.due(self.awake()):
+            self._server.effects.submit(effects)
 
     def _end_bans(self) -> None:
-        bans = self._app.registry.bans
+        bans = self._server.registry.bans
         if bans.expire(time.time()):
-            note_bans(self._app.journal, bans.all.values())
+            note_bans(self._server.journal, bans.all.values())
 
     def _end_connections(self) -> None:
         now = time.monotonic()
-        for connection in list(self._app.closing):
+        for connection in list(self._server.roster.ending):
             if now >= connection.deadline:
                 self._guard("ending a connection", connection.shut)
 
 
 def _look_at(connection: Connection, now: float, timeout_s: float) -> None:
-    if connection.stalled(now, timeout_s):
+    if connection.writer.stalled(now, timeout_s):
         connection.abort(CloseReason.STALLED)

@@ -12,9 +12,10 @@ import pytest
 
 from gchat.chat.effects import CloseReason
 from gchat.server import watch
+from gchat.server.faults import Guard
 from gchat.server.history import tidy
 from gchat.server.stats import Counts
-from gchat.server.watch import Guard, Watch
+from gchat.server.watch import Watch
 from tests.admin.endpoint import wait_until
 
 
@@ -27,12 +28,13 @@ class Server:
         self.shut: list[str] = []
         self.counts = Counts()
         self.connections: dict[int, Any] = {}
-        self.pump = SimpleNamespace(counts=self.counts, connections=self.connections, submit=lambda _effects: None)
+        self.closing: dict[Any, None] = {}
+        self.roster = SimpleNamespace(by_session=self.connections, ending=self.closing)
+        self.effects = SimpleNamespace(submit=lambda _effects: None)
         self.registry = SimpleNamespace(sessions={}, due=self.due, bans=SimpleNamespace(expire=lambda _now: False))
         self.config = SimpleNamespace(
             server=SimpleNamespace(announce_after_s=announce_after_s), limits=SimpleNamespace(stall_timeout_s=60.0)
         )
-        self.closing: dict[Any, None] = {}
 
     def due(self, _now: float) -> list[Any]:
         self.asked += 1
@@ -53,8 +55,11 @@ def test_an_error_in_one_part_of_the_watch_is_logged_once_and_ends_nothing(caplo
         raise ValueError("a fault")
 
     server = Server()
-    first = SimpleNamespace(stalled=lambda *_: True, abort=server.aborted.append, deadline=0.0, shut=faulty)
-    faults = SimpleNamespace(stalled=lambda *_: faulty(), deadline=0.0, shut=lambda: server.shut.append("second"))
+    stalled = SimpleNamespace(stalled=lambda *_: True)
+    first = SimpleNamespace(writer=stalled, abort=server.aborted.append, deadline=0.0, shut=faulty)
+    faults = SimpleNamespace(
+        writer=SimpleNamespace(stalled=lambda *_: faulty()), deadline=0.0, shut=lambda: server.shut.append("second")
+    )
     server.connections.update({1: first, 2: faults})
     server.closing.update({Hashable(first): None, Hashable(faults): None})
     looking = gevent.spawn(server.watch().run)

@@ -1,0 +1,84 @@
+"""What the reading half of a connection needs of the server, and of the connection: so it can be tested alone.
+
+The server is App. What other parts need of each other stands beside them, as their own Protocols.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from gevent.event import Event
+
+from gchat.chat.effects import CloseReason, Effect
+from gchat.chat.limits import Allowance, Limits, Network
+from gchat.chat.registry import Registry
+from gchat.chat.session import Session
+from gchat.dialects.dialect import Dialect
+from gchat.server.stats import Counts
+from gchat.server.transport import Transport
+from gchat.server.writer import Writer
+
+
+class EffectQueue(Protocol):
+    """What carries effects out, in their order."""
+
+    @property
+    def crowded(self) -> bool:
+        """Whether so much waits that senders should wait too."""
+
+    def submit(self, effects: list[Effect]) -> None:
+        """Have these effects carried out, after all that were submitted before."""
+
+    def wait_carried_out(self) -> None:
+        """Wait until everything that was submitted until now is carried out."""
+
+
+class Rooms(Protocol):
+    """What knows how far rooms are with sending."""
+
+    def is_crowded(self, room: str) -> bool:
+        """Return whether so much gathers in a large room that its speakers should wait."""
+
+    def wait_sent(self) -> None:
+        """Wait until something is sent to a large room."""
+
+
+class ReaderServer(Protocol):
+    """What a reader needs of the server."""
+
+    limits: Limits
+    registry: Registry
+    counts: Counts
+    stopping: Event
+
+    @property
+    def effects(self) -> EffectQueue:
+        """Where commands go."""
+
+    @property
+    def rooms(self) -> Rooms:
+        """Where the rooms are that hold their speakers up."""
+
+    def awake(self) -> float:
+        """Return a steady clock in seconds that stands still with the server."""
+
+    def network_allowance(self, network: Network) -> Allowance | None:
+        """Return what all users of a network may send together; None if there is no limit."""
+
+
+class ReaderOwner(Protocol):
+    """The connection of a reader."""
+
+    session: Session
+    transport: Transport
+    writer: Writer
+    dialect: Dialect
+    room: str
+    opened_at: float
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the session goes on."""
+
+    def disconnect(self, reason: CloseReason, farewell: str = "") -> None:
+        """Have the session ended, with a last line if there is one."""

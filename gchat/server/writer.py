@@ -1,0 +1,226 @@
+"""The writing half of a connection: all that one user is still owed, and how far it has gone out.
+
+Two things can keep a user waiting, and each is a state. Whether bytes go out:
+
+    flow       what is owed                                                          next
+    OPEN       goes out with the turn of the pump that tells it                      BLOCKED, BROKEN
+    BLOCKED    waits until the kernel takes more: a watcher goes on then             OPEN, BROKEN
+    BROKEN     is nothing any more, because nothing arrives                          none
+
+And what the user asked for that is still to come:
+
+    awaited    what is to come                                                       next
+    NOTHING    nothing: the user is live, or in no room yet                          ROOM, DELIVERY, ANSWER
+    ROOM       the history of the room being entered, which the journal loads        ROOM, DELIVERY, NOTHING
+    PAGE       the next messages that were missed, which are read from the disk      ROOM, DELIVERY, NOTHING
+    DELIVERY   the rest of them, when the kernel has taken the page before           ROOM, PAGE, DELIVERY, NOTHING
+    ANSWER     what was searched for or looked up, which is read from the disk       ROOM, DELIVERY, NOTHING
+
+What goes out is the cursor's. It is the pump that sends, and the watcher. An error of writing ends the writing alone:
+the reading half does not hear of it, and what the peer had said before is still read.
+"""
+
+from __future__ import annotations
+
+from enum import Enum, auto
+from typing import Protocol
+
+from gchat.model.events import Ready
+from gchat.model.messages import Record
+from gchat.roomlog.cursor import Cursor
+from gchat.server.stats import Counts
+from gchat.server.transport import Transport, Watcher
+
+#: Bytes offered to the kernel at once for a peer that is behind.
+SLICE_BYTES = 65536
+
+#: Own lines waiting for a reader, in bytes: above, its commands are not read, and private messages to it are refused.
+MAX_OWED_BYTES = 65536
+
+#: Less than this taken in `stall_timeout_s` is not reading.
+MIN_PROGRESS_BYTES = 1024
+
+
+class Flow(Enum):
+    """Whether bytes go out; see the table above."""
+
+    OPEN = auto()
+    BLOCKED = auto()
+    BROKEN = auto()
+
+
+class Awaited(Enum):
+    """What the user asked for that is still to come; see the table above."""
+
+    NOTHING = auto()
+    ROOM = auto()
+    PAGE = auto()
+    DELIVERY = auto()
+    ANSWER = auto()
+
+
+#: The tables above, for `_set_flow` and `wait_for`.
+NEXT_FLOWS = {
+    Flow.OPEN: {Flow.BLOCKED, Flow.BROKEN},
+    Flow.BLOCKED: {Flow.OPEN, Flow.BROKEN},
+    Flow.BROKEN: set[Flow](),
+}
+NEXT_AWAITED = {
+    Awaited.NOTHING: {Awaited.ROOM, Awaited.DELIVERY, Awaited.ANSWER},
+    Awaited.ROOM: {Awaited.ROOM, Awaited.DELIVERY, Awaited.NOTHING},
+    Awaited.PAGE: {Awaited.ROOM, Awaited.DELIVERY, Awaited.NOTHING},
+    Awaited.DELIVERY: {Awaited.ROOM, Awaited.PAGE, Awaited.DELIVERY, Awaited.NOTHING},
+    Awaited.ANSWER: {Awaited.ROOM, Awaited.DELIVERY, Awaited.NOTHING},
+}
+
+
+class CatchUp:
+    """What a newcomer to a room has still to be shown before it is live: from number `next` on, then `ready`."""
+
+    __slots__ = ("next", "page", "ready")
+
+    def __init__(self, next_: int = 0, ready: Ready | None = None) -> None:
+        self.next = next_
+        self.ready = ready
+        self.page: list[Record] | None = None  # what was read
+
+
+class WriterOwner(Protocol):
+    """What a writer tells of itself; it is called by the pump, and in the hub."""
+
+    def caught_up(self) -> None:
+        """Go on: everything is sent."""
+
+    def writing_broke(self) -> None:
+        """Go on without: nothing can be sent any more."""
+
+    def crashed(self) -> None:
+        """Log the error of ours that is being handled, and close this connection, but no other."""
+
+
+class Writer:
+    """Sends what one user is owed."""
+
+    __slots__ = (
+        "_counts",
+        "_mark",
+        "_mark_at",
+        "_owner",
+        "_transport",
+        "_watcher",
+        "awaited",
+        "catch_up",
+        "cursor",
+        "flow",
+    )
+
+    def __init__(self, session: int, transport: Transport, counts: Counts, owner: WriterOwner) -> None:
+        self._transport = transport
+        self._counts = counts
+        self._owner = owner
+        self._watcher: Watcher | None = None  # while blocked
+        self._mark = 0  # bytes that the peer had taken
+        self._mark_at = 0.0  # at this time, which is when it last made progress
+        self.cursor = Cursor(session, transport.descriptor)
+        self.flow = Flow.OPEN
+        self.awaited = Awaited.NOTHING
+        self.catch_up: CatchUp | None = None  # while a room, a page or its delivery is awaited
+
+    # --- Sending: the pump, and the watcher's callback in the hub -----------------------------------------------------
+
+    def flush(self) -> None:
+        """Send what is owed, as far as the kernel takes it. Never waits, never raises."""
+        cursor = self.cursor
+        try:
+            while data := cursor.peek(SLICE_BYTES):
+                sent = self._transport.send(data)
+                cursor.took(sent)
+                self._counts.sent_bytes += sent
+                if sent < len(data):
+                    cursor.stall()
+                    self.block()
+                    return
+            cursor.settle()
+            self.unblock()
+            self._owner.caught_up()
+        except OSError:
+            self.end()
+        except Exception:  # it must not take down the pump, nor the hub's callback
+            self._owner.crashed()
+
+    def block(self) -> None:
+        """Send no more before the kernel takes it: it has just taken less than all."""
+        if self.flow is Flow.OPEN:
+            self._set_flow(Flow.BLOCKED)
+            self._watcher = self._transport.writable()
+            self._watcher.start(self.flush)
+
+    def unblock(self) -> None:
+        """Send again with the next turn, or never: the watcher goes on no more."""
+        if self.flow is Flow.BLOCKED:
+            self._set_flow(Flow.OPEN)
+
+    @property
+    def is_blocked(self) -> bool:
+        """Whether the kernel takes no more now; the watcher goes on when it does."""
+        return self.flow is Flow.BLOCKED
+
+    @property
+    def is_broken(self) -> bool:
+        """Whether nothing can be sent any more."""
+        return self.flow is Flow.BROKEN
+
+    @property
+    def takes_messages(self) -> bool:
+        """Whether the user reads what it is told: a private message to it is not refused."""
+        return self.flow is not Flow.BROKEN and self.cursor.owed <= MAX_OWED_BYTES
+
+    @property
+    def holds_reading_up(self) -> bool:
+        """Whether so much is still to come that the next command is not read."""
+        return self.cursor.owed > MAX_OWED_BYTES or self.awaited is not Awaited.NOTHING
+
+    def end(self) -> None:
+        """Owe the user nothing any more, because nothing arrives."""
+        if self.flow is not Flow.BROKEN:
+            self._set_flow(Flow.BROKEN)
+        self.cursor.end()
+        if self.catch_up is not None:
+            self.wait_for(Awaited.NOTHING)
+        self._owner.writing_broke()
+
+    def detach(self) -> None:
+        """Follow the room no more. What is owed of it goes out, or is one skip."""
+        self.cursor.leave(MAX_OWED_BYTES)
+
+    def close(self) -> None:
+        """Let go of the transport, which is closed next."""
+        # The fan-out writes to descriptors: the next connection with this one would be sent our room.
+        assert self.cursor.log is None
+        if self.flow is not Flow.BROKEN:
+            self._set_flow(Flow.BROKEN)
+
+    def stalled(self, now: float, timeout_s: float) -> bool:
+        """Return whether the kernel has held bytes for `timeout_s` of which the peer has taken next to none."""
+        held, taken = self._transport.in_kernel()
+        if not held or not self._mark_at or taken - self._mark >= MIN_PROGRESS_BYTES:
+            self._mark, self._mark_at = taken, now
+        return now - self._mark_at >= timeout_s
+
+    def _set_flow(self, flow: Flow) -> None:
+        assert flow in NEXT_FLOWS[self.flow], (self.flow, flow)
+        self.flow = flow
+        if self._watcher is not None:
+            self._watcher.close()
+            self._watcher = None
+
+    # --- Waiting: the pump, and what reads for it ---------------------------------------------------------------------
+
+    def wait_for(self, awaited: Awaited, catch_up: CatchUp | None = None) -> None:
+        """Note what is to come now, and if a room is entered, what was missed there."""
+        assert awaited in NEXT_AWAITED[self.awaited], (self.awaited, awaited)
+        self.awaited = awaited
+        if awaited is Awaited.NOTHING:
+            self.catch_up = None
+        elif catch_up is not None:
+            self.catch_up = catch_up
