@@ -33,6 +33,9 @@ from gchat.server.stats import Counts
 from gchat.server.transcript import Transcript
 from gchat.server.watch import Watch
 
+#: What was received before the end is said within this time.
+HEAR_OUT_S = 0.5
+
 #: After this long the process ends, whatever stands in the way.
 STOP_S = 4.5
 
@@ -119,6 +122,7 @@ class App:
         ends_at = time.monotonic() + FLUSH_S + 0.5
         logger.info("stopping: users online: %(online)d", {"online": len(self.registry.sessions)})
         self._accepting.close()
+        self._hear_out()
         self.pump.submit(self.registry.leave_all(CloseReason.SHUTDOWN, FAREWELL))
         while self.connections and time.monotonic() < ends_at:
             gevent.sleep(0.02)
@@ -130,6 +134,15 @@ class App:
             {"messages": self.counts.messages, "connections": self.roster.summary(), "crashes": crashes},
         )
         self.journal.close()
+
+    def _hear_out(self) -> None:
+        """Let be said what was received of users who are read slowly: nobody has to wait any more."""
+        until = time.monotonic() + HEAR_OUT_S
+        gevent.sleep(0)  # those that wait go on with the line that was taken already
+        while any(connection.reader.has_lines for connection in self.roster.by_session.values()):
+            if time.monotonic() > until:
+                break
+            gevent.sleep(0.01)
 
     # --- For the pump ------------------------------------------------------------------------------------------------
 

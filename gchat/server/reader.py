@@ -119,6 +119,11 @@ class Reader:
             self._ready.set()
             self._ready = None
 
+    @property
+    def has_lines(self) -> bool:
+        """Whether lines were received that are still to be carried out."""
+        return self._decoder.waiting
+
     def stop(self) -> None:
         """Read no more."""
         self._watcher.stop()
@@ -201,7 +206,7 @@ class Reader:
         server, connection = self._server, self._connection
         session, effects = connection.session, server.effects
         while self._decoder.waiting:
-            limit = self._allowance() if server.limits.rates.messages_per_s else LINES_AT_ONCE
+            limit = self._allowance()
             try:
                 lines = self._decoder.take(limit if self._heard else 1)
             except LineTooLong as refusal:
@@ -299,6 +304,8 @@ class Reader:
 
     def _allowance(self) -> int:
         """Return how many lines may be taken at once: at least one, which _spend then waits for."""
+        if not self._server.limits.rates.messages_per_s or self._server.stopping.is_set():
+            return LINES_AT_ONCE
         return min(self._pace.lines(time.monotonic()), LINES_AT_ONCE)
 
     def _read_bytes(self) -> int:
@@ -314,13 +321,13 @@ class Reader:
             self._pay()
 
     def _pay(self) -> None:
-        """Wait until what was a debt now is paid, of lines or of bytes."""
+        """Wait until what was a debt now is paid, of lines or of bytes; when the server stops, it is remitted."""
         pace = self._pace
         if debt_s := pace.debt_s():
             if (slowed := pace.notice()) is not None:
                 self._server.effects.submit([Deliver(self._connection.session.id, slowed)])
             with self._not_reading():
-                gevent.sleep(debt_s)
+                self._server.stopping.wait(debt_s)
             pace.grow(time.monotonic())
 
     def _hold_back(self) -> None:

@@ -49,6 +49,22 @@ def test_reconnecting_does_not_lift_the_rate() -> None:
         user.sees("> Users from your address send faster than 40 lines a second; your lines are delayed")
 
 
+def test_what_was_received_of_a_slowed_down_sender_is_said_before_the_server_stops() -> None:
+    with (
+        Server(limits_messages_per_s=1, limits_burst=5) as server,
+        server.join("alice") as alice,
+        server.join("bob") as bob,
+    ):
+        alice.says(*[f"line {number}" for number in range(100)])
+        alice.sees("> You send faster than")
+        assert server.stop() == 0
+        bob.sees_end()
+        heard = bob.received.splitlines()
+
+        assert [line for line in heard if b"] line " in line] == [b"[alice] line %d" % number for number in range(100)]
+        assert heard[-1] == b"> The server is shutting down"
+
+
 # Each line takes 8,000 bytes, and says little or nothing.
 LINES = {
     "escapes": b"\x1b" * 8000 + b"\n",
