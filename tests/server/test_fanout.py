@@ -1,0 +1,169 @@
+"""The fan-out alone: logs, and readers on socketpairs; no pump, no registry."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from gchat.breather import Breather
+from gchat.dialects import plain, rich
+from gchat.dialects.dialect import Dialect
+from gchat.model.events import Announced
+from gchat.server import fanout
+from gchat.server.fanout import FanOut
+from gchat.server.stats import Counts
+from gchat.server.transport import SocketTransport, Transport
+from gchat.server.writer import Writer
+from tests.server.stage import Ciphered, pair, wait_until
+
+
+class Idle:
+    """A pump that has nothing to do."""
+
+    turn_is_due = turn_is_under_way = False
+
+
+class Reader:
+    """A connection, as far as the fan-out knows it; and its peer."""
+
+    def __init__(self, session: int, transport: Callable[[socket.socket], Transport]) -> None:
+        ours, self.peer = pair()
+        self.transport = transport(ours)
+        self.broke = False
+        self.writer = Writer(session, self.transport, Counts(), self)
+        self.received = b""
+
+    def caught_up(self) -> None:
+        pass
+
+    def writing_broke(self) -> None:
+        self.broke = True
+
+    def crashed(self) -> None:
+        raise AssertionError
+
+    def reads(self) -> list[str]:
+        try:
+            while data := self.peer.recv(65536):
+                self.received += data
+        except BlockingIOError:
+            pass
+        return self.received.decode().splitlines()
+
+
+class Room:
+    """A room called lobby, and turns of a pump that has only that to do."""
+
+    def __init__(self, room_log_bytes: int = 1 << 20) -> None:
+        self.readers: dict[int, Reader] = {}
+        self.counts = Counts()
+        self.fan_out = FanOut(self.readers, room_log_bytes, self.counts, Idle())
+        self._breather = Breather()
+        self._touched: list[Writer] = []
+
+    def enters(
+        self, dialect: Dialect = plain, transport: Callable[[socket.socket], Transport] = SocketTransport
+    ) -> Reader:
+        reader = Reader(len(self.readers) + 1, transport)
+        self.readers[reader.writer.cursor.session] = reader
+        reader.writer.cursor.follow(self.fan_out.log("lobby", dialect, 1))
+        self._touched.append(reader.writer)
+        self.turn()
+        return reader
+
+    def turn(self, *texts: str, speaker: Reader | None = None) -> None:
+        for text in texts:
+            self.fan_out.append("lobby", Announced(text), 0, speaker.writer if speaker else None)
+        touched, self._touched = self._touched, []
+        self.fan_out.send(touched, fanout.HOLD_S, self._breather)
+
+    def ends(self) -> None:
+        for reader in self.readers.values():
+            self.fan_out.detach("lobby", reader.writer)
+            reader.writer.close()
+            reader.transport.close()
+            reader.peer.close()
+
+
+@pytest.fixture
+def room() -> Iterator[Room]:
+    room = Room()
+    yield room
+    room.ends()
+
+
+def test_everybody_gets_what_a_turn_told_in_their_dialect_but_its_speaker(room: Room) -> None:
+    alice, bob, bot = room.enters(), room.enters(), room.enters(rich)
+    room.turn("one", "two", speaker=alice)
+    room.turn("three")
+
+    assert alice.reads() == plain.encode(Announced("three")).decode().splitlines()
+    assert bob.reads() == [plain.encode(Announced(text)).decode().strip() for text in ("one", "two", "three")]
+    assert bot.reads() == [rich.encode(Announced(text), "lobby").decode().strip() for text in ("one", "two", "three")]
+
+
+def test_a_reader_that_is_slow_delays_nobody_and_goes_on_when_it_reads(room: Room) -> None:
+    slow, quick = room.enters(), room.enters()
+    texts = [f"{number:03}" + "x" * 500 for number in range(200)]
+    for text in texts:
+        room.turn(text)
+        assert quick.reads()[-1].endswith(text)
+    assert slow.writer.is_blocked
+    wait_until(lambda: len(slow.reads()) == 200, "everything")
+
+    assert slow.reads() == quick.reads()
+    assert not slow.writer.is_blocked
+    room.turn("live again")
+    assert slow.reads()[-1] == quick.reads()[-1]
+
+
+def test_a_reader_whose_peer_is_gone_ends_alone(room: Room) -> None:
+    alice, bob = room.enters(), room.enters()
+    alice.peer.close()
+    room.turn("one")
+    room.turn("two")
+
+    assert alice.broke
+    assert alice.writer.is_broken
+    assert len(bob.reads()) == 2
+
+
+def test_a_reader_without_a_descriptor_gets_each_chunk_once_and_through_its_transport(room: Room) -> None:
+    alice, carol = room.enters(), room.enters(transport=Ciphered)
+    for number in range(20):
+        room.turn(f"line {number}", speaker=carol if number % 5 == 0 else None)
+    received = carol.peer.recv(65536)
+
+    # What was written past the transport would be readable.
+    assert b"line" not in received
+    heard = bytes(byte ^ 0x55 for byte in received).decode().splitlines()
+    assert heard == [line for number, line in enumerate(alice.reads()) if number % 5]
+    assert not carol.writer.cursor.is_live
+
+
+def test_a_large_room_is_sent_in_slices_and_what_is_said_meanwhile_comes_after(
+    room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fanout, "READERS_IN_A_TURN", 2)
+    readers = [*[room.enters() for _ in range(5)], room.enters(transport=Ciphered)]
+    room.turn("one")
+    room.turn("two", speaker=readers[0])
+    room.turn("three")
+    readers.pop()
+    wait_until(lambda: len(readers[0].reads()) == 2 and all(len(one.reads()) == 3 for one in readers[1:]), "all")
+
+    assert [line.split()[-1] for line in readers[1].reads()] == ["one", "two", "three"]
+    assert [line.split()[-1] for line in readers[0].reads()] == ["one", "three"]
+
+
+def test_a_log_that_nobody_reads_is_dropped(room: Room) -> None:
+    alice = room.enters()
+    room.turn("one")
+    room.fan_out.detach("lobby", alice.writer)
+    room.turn("two")
+
+    assert room.fan_out.log_bytes == 0
+    assert alice.writer.cursor.log is None
+    assert len(alice.reads()) == 1
