@@ -16,7 +16,6 @@ from gchat.journal.journal import JournalError
 from gchat.model import events, names
 from gchat.model.messages import Record, TopicSet
 from gchat.server.admin_backend import Operating
-from gchat.server.admin_endpoint import Window
 from gchat.server.capacity import Capacity
 from gchat.server.config import Config
 from gchat.server.connection import FLUSH_S
@@ -71,8 +70,11 @@ class App:
         self._loader = ThreadPool(1)
         self._loader.apply(int)
         self._recover()
-        tokens = token_path(config, place.host, place.port) if config.admin.enabled else ""
-        self._window = Window(config.admin, admin_place(config), tokens) if config.admin.enabled else None
+        self._window = None
+        if config.admin.enabled:
+            from gchat.server.admin_endpoint import Window  # noqa: PLC0415  # others need nothing of what it loads
+
+            self._window = Window(config.admin, admin_place(config), token_path(config, place.host, place.port))
 
     @property
     def connections(self) -> int:
@@ -139,9 +141,7 @@ class App:
         """Let be said what was received of users who are read slowly: nobody has to wait any more."""
         until = time.monotonic() + HEAR_OUT_S
         gevent.sleep(0)  # those that wait go on with the line that was taken already
-        while any(connection.reader.has_lines for connection in self.roster.by_session.values()):
-            if time.monotonic() > until:
-                break
+        while self.roster.has_lines and time.monotonic() < until:
             gevent.sleep(0.01)
 
     # --- For the pump ------------------------------------------------------------------------------------------------

@@ -37,6 +37,11 @@ class Roster:
         self.ending: dict[Connection, None] = {}  # the others
         self.reasons: Counter[CloseReason] = Counter()  # why connections have ended, and peers were not let in
 
+    @property
+    def has_lines(self) -> bool:
+        """Whether something was received that is still to be carried out."""
+        return any(connection.reader.has_lines for connection in self.by_session.values())
+
     def arrived(self, connection: Connection) -> None:
         """Count and log a user whom the others learn of."""
         session = connection.session
