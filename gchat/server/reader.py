@@ -28,6 +28,7 @@ from gchat.model.errors import Code, LineEndless, LineTooLong, Refusal
 from gchat.server.interfaces import ReaderOwner, ReaderServer
 from gchat.server.linux import unguessable
 from gchat.server.logs import logger
+from gchat.server.writer import MAX_OWED_BYTES
 
 READ_BYTES = 65536
 
@@ -241,7 +242,7 @@ class Reader:
                 self._hold_back()
         if session.id not in registry.sessions:
             return False
-        if len(lines) == LINES_AT_ONCE or effects.crowded or connection.writer.holds_reading_up:
+        if len(lines) == LINES_AT_ONCE or effects.crowded or connection.writer.cursor.owed > MAX_OWED_BYTES:
             self._hold_back()
         while speaks and server.rooms.is_crowded(connection.room):
             with self._not_reading():

@@ -74,7 +74,7 @@ class Ciphered:
         self.has_ended, self.in_kernel = self._plain.has_ended, self._plain.in_kernel
         self.shutdown, self.close = self._plain.shutdown, self._plain.close
 
-    def receive(self, size: int) -> bytes:
+    def receive(self, size: int, /) -> bytes:
         return self._plain.receive(size).translate(CIPHER)
 
     def send(self, data: bytes) -> int:
