@@ -147,7 +147,7 @@ class Operating:
 
     def _user(self, session: Session, now: float) -> seen.UserInfo:
         connection = self._app.roster.by_session.get(session.id)
-        cursor = connection.writer.cursor if connection else None
+        cursor = connection.cursor if connection else None
         return seen.UserInfo(
             id=session.id,
             nick=session.name,
@@ -270,7 +270,7 @@ class Operating:
 
     def _skipped(self) -> int:
         gone, connections = self._app.pump.counts.skipped, self._app.roster.by_session.values()
-        return gone + sum(connection.writer.cursor.missed for connection in connections)
+        return gone + sum(connection.cursor.missed for connection in connections)
 
     def subscribe(self, tell: seen.Tell) -> seen.Unsubscribe:
         """See Operator.subscribe."""

@@ -84,11 +84,10 @@ class FanOut:
             log = logs[dialect] = RoomLog(seq, self._room_log_bytes, skip)
         return log
 
-    def append(self, room: str, event: Record | Movement | Announced, count: int, speaker: Writer | None) -> None:
+    def append(self, room: str, event: Record | Movement | Announced, count: int, speaker: Cursor | None) -> None:
         """Append what happened in a room, and has `count` numbers, to each of its logs; `speaker` does not hear it."""
-        cursor = speaker.cursor if speaker else None
         for dialect, log in self._logs.get(room, {}).items():
-            log.append(dialect.encode(event, room), count, cursor)
+            log.append(dialect.encode(event, room), count, speaker)
         self._changed[room] = None
 
     def detach(self, room: str, writer: Writer) -> None:

@@ -14,6 +14,7 @@ from gchat.chat.limits import Allowance, Limits, Network
 from gchat.chat.registry import Registry
 from gchat.chat.session import Session
 from gchat.dialects.dialect import Dialect
+from gchat.roomlog.cursor import Cursor
 from gchat.server.stats import Counts
 from gchat.server.transport import Transport
 from gchat.server.writer import Writer
@@ -72,6 +73,7 @@ class ReaderOwner(Protocol):
     session: Session
     transport: Transport
     writer: Writer
+    cursor: Cursor  # the writer's
     dialect: Dialect
     room: str
     opened_at: float

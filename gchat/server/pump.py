@@ -178,7 +178,7 @@ class Pump:
         """Do the same with what is encoded already."""
         if self._entrance.hold(connection, data):
             return
-        connection.writer.cursor.tell(data)
+        connection.cursor.tell(data)
         self._touched[connection.writer] = None
 
     def head(self, room: str) -> int:
@@ -195,7 +195,7 @@ class Pump:
 
     def append(self, room: str, event: Record | Movement | Announced, count: int, speaker: Connection | None) -> None:
         """Show something to a room: it has `count` numbers, and `speaker` does not get it."""
-        self.fan_out.append(room, event, count, speaker.writer if speaker else None)
+        self.fan_out.append(room, event, count, speaker.cursor if speaker else None)
         self._server.shown(room, event)
 
     def tell_presence(self, room: str) -> None:

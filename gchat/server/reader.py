@@ -155,6 +155,7 @@ class Reader:
 
     def _serve(self, data: bytes, *, has_ended: bool) -> CloseReason:
         connection, hub = self._connection, get_hub()
+        receive = connection.transport.receive
         self._watcher.start(gevent.getcurrent().switch)
         self._hold_back()
         if data and self._heard and connection.transport.has_ended():
@@ -167,7 +168,7 @@ class Reader:
                 return self._end_of_stream()
             self._pay()
             hub.switch()  # until the watcher switches back
-            data = connection.transport.receive(self._read_bytes())
+            data = receive(self._read_bytes())
             has_ended = not data
 
     def _take_in(self, data: bytes, *, ended: bool = False) -> CloseReason | None:
@@ -178,7 +179,7 @@ class Reader:
         if self._server.limits.rates.messages_per_s:
             self._pace.received(len(data), self.heard_at)
         if self._is_between_lines and (lines := self._clean_lines(data)):
-            connection.writer.cursor.typed()
+            connection.cursor.typed()
             return None if self._carry_out(lines) else CloseReason.QUIT
         if self._start is not None:
             data = self._start + data
@@ -189,7 +190,7 @@ class Reader:
                 return self._turn_away(verdict)
             self._start = None
         if self._heard and (b"\n" in data or b"\r" in data):
-            connection.writer.cursor.typed()
+            connection.cursor.typed()
         self._is_telnet = self._is_telnet or b"\xff" in data
         self._is_between_lines = self._heard and not self._is_telnet and data.endswith(b"\n")
         decoder.feed(data)
@@ -242,7 +243,7 @@ class Reader:
                 self._hold_back()
         if session.id not in registry.sessions:
             return False
-        if len(lines) == LINES_AT_ONCE or effects.crowded or connection.writer.cursor.owed > MAX_OWED_BYTES:
+        if len(lines) == LINES_AT_ONCE or effects.crowded or connection.cursor.owed > MAX_OWED_BYTES:
             self._hold_back()
         while speaks and server.rooms.is_crowded(connection.room):
             with self._not_reading():
@@ -270,7 +271,7 @@ class Reader:
         self._heard = True
         if line.startswith(ANY_OPENING):
             return self._open(line)
-        self._connection.writer.cursor.typed()
+        self._connection.cursor.typed()
         return True
 
     def _open(self, line: bytes) -> bool:

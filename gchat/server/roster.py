@@ -59,7 +59,7 @@ class Roster:
         self._release(connection.peer)
         session, reason = connection.session, connection.reason
         self.reasons[reason] += 1
-        self._counts.skipped += connection.writer.cursor.skipped
+        self._counts.skipped += connection.cursor.skipped
         if session.is_announced:
             self._onlooker.went(session, reason)
         fields = {

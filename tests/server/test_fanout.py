@@ -75,7 +75,7 @@ class Room:
 
     def turn(self, *texts: str, speaker: Reader | None = None) -> None:
         for text in texts:
-            self.fan_out.append("lobby", Announced(text), 0, speaker.writer if speaker else None)
+            self.fan_out.append("lobby", Announced(text), 0, speaker.writer.cursor if speaker else None)
         touched, self._touched = self._touched, []
         self.fan_out.send(touched, fanout.HOLD_S, self._breather)
 

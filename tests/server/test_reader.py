@@ -76,6 +76,7 @@ class Owner:
         ours, self.peer = pair()
         self.transport: Transport = SocketTransport(ours)
         self.writer = Writer(self.session.id, self.transport, self.server.counts, self)
+        self.cursor = self.writer.cursor
         self.dialect: Dialect = plain
         self.room = "lobby"
         self.opened_at = time.monotonic()
