@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
-from itertools import islice
-
 from msgspec import Struct, structs
 
 from gchat.model.events import Slowed
@@ -43,8 +39,10 @@ class Limits(Struct):
     announced: tuple[tuple[str, float], ...] = ()  # the limits that the shell enforces, for programs
     rates: Rates = Rates()  # of each user
     network_rates: Rates = Rates()  # of all users of one network together
-    rooms_per_network: int = 0  # rooms that users of one network hold open; 0: no limit
-    away_per_network: int = 0  # disconnected users of one network; 0: no limit
+    # Of one network together; None means no limit.
+    rooms_per_network: int | None = None  # rooms that its users hold open
+    connections_per_network: int | None = None  # its connections, and likewise its disconnected users
+    exempt: str = ""  # networks to which none of these applies, with spaces between
 
 
 #: Nothing was read for so long: the server or the network stood still, or the user was silent. What has gathered
@@ -161,85 +159,3 @@ class Pace:
 def _slowed(allowance: Allowance, rates: Rates) -> Slowed:
     by_bytes = allowance.bytes < 0 and rates.bytes_per_s and allowance.lines >= 0
     return Slowed(rates.messages_per_s, rates.bytes_per_s if by_bytes else 0.0)
-
-
-# --- Networks --------------------------------------------------------------------------------------------------------
-
-
-class Network(Struct, frozen=True):
-    """Where a user comes from: an address, or the /64 of an IPv6 address, because one owner has all of it."""
-
-    name: str = ""
-    is_exempt: bool = True  # whether it has neither a cap of places nor an allowance
-
-
-#: Networks that are looked at whenever a connection ends: those without one are forgotten faster than they come.
-FORGOTTEN_AT_ONCE = 4
-
-
-class Networks:
-    """Counts connections, in all and by network, and keeps what each network may send."""
-
-    def __init__(self) -> None:
-        self.total = 0
-        self._connections: dict[str, int] = {}
-        self._allowances: dict[str, Allowance] = {}
-        self._left: dict[
-            str, None
-        ] = {}  # networks without a connection that have an allowance, in the order of leaving
-
-    def of(self, network: str) -> int:
-        """Return the number of connections from `network`."""
-        return self._connections.get(network, 0)
-
-    def allowance(self, network: Network, rates: Rates, now: float) -> Allowance | None:
-        """Return what all users of a network may send together; None if there is no limit."""
-        if network.is_exempt or not rates.messages_per_s:
-            return None
-        if network.name not in self._allowances:
-            self._allowances[network.name] = Allowance(rates, now)
-        return self._allowances[network.name]
-
-    def enter(self, network: str) -> None:
-        """Count one more."""
-        self.total += 1
-        self._connections[network] = self.of(network) + 1
-        self._left.pop(network, None)
-
-    def leave(self, network: str, rates: Rates, now: float) -> None:
-        """Count one less. What was spent is remembered until it would be allowed again."""
-        self.total -= 1
-        self._connections[network] -= 1
-        if not self._connections[network]:
-            del self._connections[network]
-            if network in self._allowances:
-                self._left[network] = None
-        self._forget(rates, now)
-
-    def _forget(self, rates: Rates, now: float) -> None:
-        for network in list(islice(self._left, FORGOTTEN_AT_ONCE)):
-            allowance = self._allowances[network]
-            allowance.grow(rates, now)
-            if not allowance.is_full(rates):
-                break
-            del self._allowances[network], self._left[network]
-
-
-def network_of(host: str) -> str:
-    """Return what connections from `host` count against: the address itself, or the /64 of an IPv6 address."""
-    address = ip_address(host.partition("%")[0])
-    if isinstance(address, IPv6Address):
-        return str(IPv6Address(int(address) >> 64 << 64)) + "/64"
-    return str(address)
-
-
-@lru_cache(4)
-def networks_of(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
-    """Return the networks and addresses that stand in `text`, with spaces between. Raises ValueError."""
-    return tuple([ip_network(word) for word in text.split()])
-
-
-def is_in(host: str, networks: str) -> bool:
-    """Return whether `host` is in one of these networks."""
-    address = ip_address(host.strip("[]").partition("%")[0])
-    return any(address in network for network in networks_of(networks))

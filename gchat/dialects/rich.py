@@ -88,8 +88,8 @@ def _mistake(message: str, id_: str) -> commands.Mistake:
 
 def _history(request: HistoryRequest) -> commands.History:
     if request.after is not None:
-        return commands.History(request.after + 1, request.limit, id=request.id)
-    return commands.History(request.before or 0, request.limit, before=True, id=request.id)
+        return commands.History(commands.From(request.after + 1), request.limit, id=request.id)
+    return commands.History(commands.Before(request.before), request.limit, id=request.id)
 
 
 _DECODERS: dict[type, Callable[[Any], commands.Command]] = {

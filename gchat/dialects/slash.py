@@ -85,13 +85,14 @@ def _topic(text: str) -> commands.Command:
 
 def _history(text: str) -> commands.Command:
     if not text:
-        return commands.History(-HISTORY_LAST)
+        return commands.History(commands.Last(HISTORY_LAST))
     digits = text.removeprefix("-")
     if not (digits.isascii() and digits.isdecimal()) or not digits.strip("0"):
         raise ValueError("Expected a number other than 0")
     if len(digits) > _MAX_DIGITS:
         raise ValueError("Number too large")
-    return commands.History(int(text))
+    number = int(digits)
+    return commands.History(commands.Last(number) if text != digits else commands.From(number))
 
 
 SLASHES = {

@@ -20,8 +20,9 @@ from gchat.chat.effects import (
     ReadHistory,
     Search,
 )
-from gchat.chat.handlers import surcharge
-from gchat.chat.limits import Limits, Network
+from gchat.chat.handlers import execute, surcharge
+from gchat.chat.limits import Limits
+from gchat.chat.networks import Network
 from gchat.chat.registry import LOBBY, Registry
 from gchat.chat.session import Session
 from gchat.model import commands, events
@@ -49,7 +50,7 @@ class Talk:
         return effects
 
     def asks(self, number: int, command: commands.Command, *, shown: bool = True) -> list[Effect]:
-        effects = self.registry.execute(self.sessions[number], command, NOW)
+        effects = execute(self.registry, self.sessions[number], command, NOW)
         for effect in effects:
             if isinstance(effect, Publish) and isinstance(effect.message, TopicSet):
                 topic = events.TopicIs(effect.message.text, effect.message.name)
@@ -138,7 +139,7 @@ def test_leaving_twice_has_no_effects() -> None:
 def test_everybody_can_be_sent_away_and_their_leaving_has_no_effects_then() -> None:
     talk = Talk(users=2)
 
-    assert talk.registry.leave_all(CloseReason.SHUTDOWN, "Bye") == [
+    assert talk.registry.close_all(CloseReason.SHUTDOWN, "Bye") == [
         Deliver(1, events.Closing("Bye", "shutdown")),
         Close(1, CloseReason.SHUTDOWN),
         Deliver(2, events.Closing("Bye", "shutdown")),
@@ -283,8 +284,8 @@ def test_a_list_of_rooms_is_bounded_and_long_topics_are_cut() -> None:
     [
         (commands.Ping("x"), Deliver(1, events.Pong("x"))),
         (commands.Help("nick"), Deliver(1, events.HelpText("nick"))),
-        (commands.History(-20), ReadHistory(1, LOBBY, -20, 100)),
-        (commands.History(1200), ReadHistory(1, LOBBY, 1200, 100)),
+        (commands.History(commands.Last(20)), ReadHistory(1, LOBBY, commands.Last(20), 100)),
+        (commands.History(commands.From(1200)), ReadHistory(1, LOBBY, commands.From(1200), 100)),
         (commands.Search("tea", 20, id="s"), Search(1, LOBBY, "tea", 20, "s")),
         (commands.Search("tea"), Search(1, LOBBY, "tea", 100)),
         (commands.Search("x" * 200, 5000), Search(1, LOBBY, "x" * 200, 100)),
@@ -456,7 +457,7 @@ def test_a_command_costs_what_it_costs_the_others() -> None:
         return 1 + surcharge(talk.registry, talk.sessions[1], command)
 
     assert [costs(command) for command in (commands.Say(("x",)), commands.Tell("x", "x"), commands.Ping(""))] == [1] * 3
-    assert 1 < costs(commands.History(1)) < costs(commands.Search("x"))
+    assert 1 < costs(commands.History(commands.From(1))) < costs(commands.Search("x"))
     assert costs(commands.Nick("x")) == 2 + 2, "250 users are told"
     assert costs(commands.Join("x")) == 3 + 2
     talk.registry.limits.presence_quiet_above = 100
@@ -550,7 +551,7 @@ class Talking(RuleBasedStateMachine):
     def _asks(self, user: int, command: commands.Command) -> list[Effect]:
         """Return the effects of a command, without those of a first one, which are checked here."""
         session = self.users[user]
-        effects = self.registry.execute(session, command, NOW)
+        effects = execute(self.registry, session, command, NOW)
         if self.silent.pop(user, None) is None:
             return effects
         online = len(self._members(self.places[user]))
