@@ -1,4 +1,4 @@
-"""Limits, and the counting against them. Pure: the time is always given."""
+"""The limits of the core, and the pace at which a connection may send. Pure: the time is always given."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from gchat.model.events import Slowed
 
 
 class Rates(Struct, frozen=True):
-    """How fast somebody may send: so much at once, and so much a second after that. 0 a second means no limit."""
+    """How fast a user may send: a burst at once, then so much a second. A rate of 0 means no limit."""
 
     messages_per_s: float = 0.0
     burst: float = 1.0
@@ -16,7 +16,7 @@ class Rates(Struct, frozen=True):
     bytes_burst: float = 1.0
 
     def times(self, factor: float) -> Rates:
-        """Return what so many users may send together: bursts grow half as much, because they rarely coincide."""
+        """Return what `factor` users may send together: bursts grow half as much, because they rarely coincide."""
         bursts = max(1.0, factor / 2)
         return Rates(
             self.messages_per_s * factor, self.burst * bursts, self.bytes_per_s * factor, self.bytes_burst * bursts
@@ -39,14 +39,13 @@ class Limits(Struct):
     announced: tuple[tuple[str, float], ...] = ()  # the limits that the shell enforces, for programs
     rates: Rates = Rates()  # of each user
     network_rates: Rates = Rates()  # of all users of one network together
-    # Of one network together; None means no limit.
-    rooms_per_network: int | None = None  # rooms that its users hold open
-    connections_per_network: int | None = None  # its connections, and likewise its disconnected users
-    exempt: str = ""  # networks to which none of these applies, with spaces between
+    rooms_per_network: int | None = None  # rooms that users of one network hold open; None means no limit
+    connections_per_network: int | None = None  # connections, and as many disconnected users; None means no limit
+    exempt: str = ""  # the networks without these limits, separated by spaces
 
 
-#: Nothing was read for so long: the server or the network stood still, or the user was silent. What has gathered
-#: meanwhile is not fast sending. A longer silence is no stall.
+#: A time between these bounds in which nothing was read may be a stall of the server or the network: what has gathered
+#: meanwhile was not sent too fast. A longer one is silence.
 MIN_STALL_S, MAX_STALL_S = 1.0, 30.0
 
 
@@ -62,7 +61,7 @@ class Allowance:
         self.lines = rates.burst
         self.bytes = rates.bytes_burst
         self._at = now
-        self.told = False  # whether the user has been told of slowing down since it was last full
+        self.told = False  # whether the user was told of being slowed since this was last full
 
     def grow(self, rates: Rates, now: float) -> None:
         """Add what the time since the last call allows."""
@@ -76,11 +75,11 @@ class Allowance:
             self.told = False
 
     def is_full(self, rates: Rates) -> bool:
-        """Return whether nothing was spent lately."""
+        """Return whether all that was spent has been earned again."""
         return self.lines >= rates.burst and self.bytes >= rates.bytes_burst
 
     def debt_s(self, rates: Rates) -> float:
-        """Return in how many seconds the debt is paid."""
+        """Return the seconds until the debt is paid."""
         if self.lines >= 0 and self.bytes >= 0:
             return 0.0
         lines_s = -self.lines / rates.messages_per_s if self.lines < 0 and rates.messages_per_s else 0.0
@@ -97,7 +96,7 @@ def _grown(amount: float, gap: float, rate: float, burst: float) -> float:
 
 
 class Pace:
-    """How fast one connection is read: as its user's allowance and its network's (None: no limit) say."""
+    """How fast one connection is read, by the allowances of its user and of its network, if that has one."""
 
     __slots__ = ("_limits", "_network", "_told_of_network", "own")
 
@@ -108,44 +107,44 @@ class Pace:
         self.own = own
 
     def lines(self, now: float) -> int:
-        """Return how many lines may be taken now: at least one, which is waited for then."""
+        """Return how many lines may be taken now: at least one, whose debt is waited for afterwards."""
         self.grow(now)
         own, network = self.own, self._network
         return max(1, int(own.lines if network is None else min(own.lines, network.lines)))
 
     def bytes(self, least: int, most: int) -> int:
-        """Return how many bytes may be read at once: little, where there is a debt already."""
+        """Return how many bytes to read at once, between these bounds: few while there is a debt."""
         limits, own, network = self._limits, self.own, self._network
         if limits.rates.bytes_per_s:
             most = min(most, int(own.bytes if network is None else min(own.bytes, network.bytes)))
         return max(least, most)
 
     def received(self, size: int, now: float) -> None:
-        """Pay for bytes, whatever they are."""
+        """Pay for received bytes, whatever they are."""
         self.grow(now)
         self.own.bytes -= size
         if self._network is not None:
             self._network.bytes -= size
 
     def spend(self, lines: int) -> None:
-        """Pay for lines; to pay for more than is allowed makes a debt."""
+        """Pay for lines; paying for more than is allowed makes a debt."""
         self.own.lines -= lines
         if self._network is not None:
             self._network.lines -= lines
 
     def debt_s(self) -> float:
-        """Return in how many seconds all debts are paid."""
+        """Return the seconds until all debts are paid."""
         own_s = self.own.debt_s(self._limits.rates)
         return own_s if self._network is None else max(own_s, self._network.debt_s(self._limits.network_rates))
 
     def grow(self, now: float) -> None:
-        """Add what the time allows."""
+        """Add what the time since the last call allows."""
         self.own.grow(self._limits.rates, now)
         if self._network is not None:
             self._network.grow(self._limits.network_rates, now)
 
     def notice(self) -> Slowed | None:
-        """Return what to tell the user about the debt, None if the user knows it already."""
+        """Return the notice of a debt for the user, None if the user was told already."""
         rates = self._limits.rates
         if self.own.debt_s(rates):
             was_told, self.own.told = self.own.told, True
@@ -158,4 +157,4 @@ class Pace:
 
 def _slowed(allowance: Allowance, rates: Rates) -> Slowed:
     by_bytes = allowance.bytes < 0 and rates.bytes_per_s and allowance.lines >= 0
-    return Slowed(rates.messages_per_s, rates.bytes_per_s if by_bytes else 0.0)
+    return Slowed(rates.messages_per_s, rates.bytes_per_s if by_bytes else None)

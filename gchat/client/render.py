@@ -297,7 +297,7 @@ def _new_log(notice: NewLog, _chat: Conversation) -> list[Line]:
 
 
 def _slowed(notice: SlowedEvent, _chat: Conversation) -> list[Line]:
-    return _aside(sentences.slowed(notice.messages_per_s))
+    return _aside(sentences.slowed(notice.messages_per_s, notice.bytes_per_s, together=notice.together))
 
 
 _LINES: dict[type, Callable[[Any, Conversation], list[Line]]] = {

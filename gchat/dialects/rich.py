@@ -276,7 +276,9 @@ _ENCODERS: dict[type, Callable[[Any, str], RichEvent | bytes]] = {
     events.RoomList: _room_list,
     events.Pong: lambda event, _room: PongEvent(id=event.text),
     events.Refused: _refused,
-    events.Slowed: lambda event, _room: SlowedEvent(messages_per_s=event.messages_per_s),
+    events.Slowed: lambda event, _room: SlowedEvent(
+        messages_per_s=event.messages_per_s, bytes_per_s=event.bytes_per_s, together=event.together
+    ),
     events.Skipped: lambda event, room: GapEvent(room=room, range_from=event.first, range_to=event.last),
     events.Closing: lambda event, _room: ClosingEvent(reason=printable(event.message), code=event.code),
 }

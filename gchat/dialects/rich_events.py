@@ -150,9 +150,15 @@ class RefusedEvent(RichEvent, frozen=True):
 
 
 class SlowedEvent(RichEvent, frozen=True):
-    """You send faster than this, so your lines are delayed; none is lost."""
+    """You send faster than a limit, so your lines are delayed; none is lost.
+
+    The limit is the one of bytes if `bytes_per_s` is there, else the one of messages; with `together` it is that of all
+    users from your address.
+    """
 
     messages_per_s: float
+    bytes_per_s: float | None = None
+    together: bool = False
 
 
 class GapEvent(RichEvent, frozen=True):

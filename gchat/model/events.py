@@ -183,13 +183,14 @@ class Refused(Struct, frozen=True):
 
 
 class Slowed(Struct, frozen=True):
-    """The user sends faster than allowed, and is read more slowly: than so many messages, or so many bytes if not 0.
+    """The user sends faster than a limit, and is read more slowly.
 
-    With `together` the limit is that of all users from the same network.
+    The limit is `bytes_per_s` if there is one, else `messages_per_s`; with `together` it is that of all users from the
+    same network.
     """
 
     messages_per_s: float
-    bytes_per_s: float = 0.0
+    bytes_per_s: float | None = None
     together: bool = False
 
 

@@ -127,6 +127,10 @@ LOOKS: list[tuple[Notice, list[str]]] = [
         SlowedEvent(messages_per_s=5),
         ["> You send faster than 5 lines a second; your lines are delayed, none is lost"],
     ),
+    (
+        SlowedEvent(messages_per_s=5, bytes_per_s=2000, together=True),
+        ["> Users from your address send faster than 2,000 bytes a second; your lines are delayed, none is lost"],
+    ),
     (ClosingEvent(reason="The server is shutting down"), ["> The server is shutting down"]),
     (PongEvent(id="x-1"), ["> pong"]),
     (Lost("timed out", 1.0), ["> Connection lost (timed out); reconnecting"]),

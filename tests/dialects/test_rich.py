@@ -248,6 +248,10 @@ TOLD: list[tuple[events.Event, list[dict[str, object]]]] = [
         [{"type": "refused", "code": "bad_name", "message": "No", "id": "r"}],
     ),
     (events.Slowed(5), [{"type": "slowed", "messages_per_s": 5.0}]),
+    (
+        events.Slowed(5, bytes_per_s=2000, together=True),
+        [{"type": "slowed", "messages_per_s": 5.0, "bytes_per_s": 2000.0, "together": True}],
+    ),
     (events.Skipped(3, 9), [{"type": "gap", "room": ROOM, "from": 3, "to": 9}]),
     (events.Closing("Goodbye", "quit"), [{"type": "closing", "reason": "Goodbye", "code": "quit"}]),
 ]
