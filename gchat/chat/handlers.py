@@ -93,7 +93,7 @@ def _reply(registry: Registry, session: Session, command: commands.Reply, now: f
     if reader is None:
         raise Refusal(Code.NO_SUCH_USER, f"{session.correspondent.name} has left")
     whisper = _whisper(registry, session, reader, events.Told(session.name, command.text, now))
-    return [structs.replace(whisper, receipt=events.Replied(reader.name))]
+    return [structs.replace(whisper, receipt=events.Done(sentences.replied(reader.name)))]
 
 
 def _whisper(registry: Registry, session: Session, reader: Session, told: events.Told, id_: str = "") -> Deliver:

@@ -77,7 +77,7 @@ class Registry:
     def connect(
         self,
         address: str,
-        opening: Hello | None = None,
+        hello: Hello | None = None,
         token: str = "",
         *,
         attempt: int = 0,
@@ -85,13 +85,13 @@ class Registry:
         network: Network = Network(),  # noqa: B008  # it is frozen
         now: float = 0.0,
     ) -> tuple[Session, list[Effect]]:
-        """Let in the user at `address`: into the lobby, or as an `opening` says (see `open`).
+        """Let in the user at `address`: into the lobby, or as its `hello` says (see `open`).
 
-        A user without an opening is announced at the first line, or after `announce_after_s`.
+        A user without a hello is announced at the first line, or after `announce_after_s`.
         """
         session = Session(next(self._ids), address, self.rooms[LOBBY], attempt, network=network, since=now)
-        if opening is not None:
-            return session, self.open(session, opening, token, has_ended=has_ended)
+        if hello is not None:
+            return session, self.open(session, hello, token, has_ended=has_ended)
         effects = self._add(session)
         effects.append(greeting.welcomed(session, len(self.sessions), self.limits))
         if self.limits.announce_after_s:
@@ -100,15 +100,14 @@ class Registry:
             effects += self.announce(session)
         return session, effects
 
-    def open(self, session: Session, opening: Hello, token: str, *, has_ended: bool = False) -> list[Effect]:
-        """Grant an opening to a session: a new one, or one that was greeted without and has said nothing yet.
+    def open(self, session: Session, hello: Hello, token: str, *, has_ended: bool = False) -> list[Effect]:
+        """Grant what the hello of a session asks: a new one, or one that was greeted and has said nothing yet.
 
-        `token` is a new secret, for an opening without one; an opening with another session's token takes that session
-        over. The newest attempt wins: an older one raises Refusal. A peer that `has_ended` takes nothing over and is
-        not taken over, but what it says is said. Parts of the opening that cannot be granted are refused after the
-        greeting.
+        `token` is a new secret, for a hello without one; a hello with another session's token takes that session over.
+        The newest attempt wins: an older one raises Refusal. A peer that `has_ended` takes nothing over and is not
+        taken over, but what it says is said. Parts of the hello that cannot be granted are refused after the greeting.
         """
-        session.own(opening.token or token)
+        session.own(hello.token or token)
         session.is_brief = has_ended
         old = None if has_ended else self._lineages.newest(session.lineage)
         if old is not None and old.attempt > session.attempt:
@@ -121,10 +120,10 @@ class Registry:
             was = old.name
         if not has_ended:
             self._lineages.add(session)
-        room, granted, is_there = self._grant(session, opening)
+        room, granted, is_there = self._grant(session, hello)
         told = self._place(session, room, was)
-        after = opening.after if is_there else None
-        welcomed = greeting.welcomed(session, len(self.sessions), self.limits, after, opening.replay)
+        after = hello.after if is_there else None
+        welcomed = greeting.welcomed(session, len(self.sessions), self.limits, after, hello.replay)
         return [*effects, welcomed, *granted, *told, *self._lineages.saved(session)]
 
     def forsake(self, session: Session) -> None:
@@ -268,20 +267,20 @@ class Registry:
             self._names.give(session, old.name, old.keys)
         return [*self._add(session), *closed(old.id, CloseReason.REPLACED, REPLACED)]
 
-    def _grant(self, session: Session, opening: Hello) -> tuple[Room, list[Effect], bool]:
-        """Give the user the nick that an opening asks for.
+    def _grant(self, session: Session, hello: Hello) -> tuple[Room, list[Effect], bool]:
+        """Give the user the nick that a hello asks for.
 
         Return the room to enter, the effects of what is refused, and whether it is the room that was asked for.
         """
         room, effects = session.room, list[Effect]()
         try:
-            if opening.nick:
-                self._names.claim(session, opening.nick, self.limits.nick_max)
+            if hello.nick:
+                self._names.claim(session, hello.nick, self.limits.nick_max)
         except Refusal as refusal:
             effects.append(refused(session.id, refusal))
         try:
-            if opening.room:
-                room, dropped = self.rooms.open(names.room(opening.room), session, self.limits)
+            if hello.room:
+                room, dropped = self.rooms.open(names.room(hello.room), session, self.limits)
                 effects += dropped
         except Refusal as refusal:
             effects.append(refused(session.id, refusal))

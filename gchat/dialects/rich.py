@@ -17,6 +17,7 @@ from gchat.dialects.rich_events import (
     ActedEvent,
     AnnouncedEvent,
     ClosingEvent,
+    DoneEvent,
     EnteredEvent,
     FoundEvent,
     GapEvent,
@@ -271,6 +272,7 @@ _ENCODERS: dict[type, Callable[[Any, str], RichEvent | bytes]] = {
         from_=printable(event.name), time=rfc3339(event.time), text=printable(event.text)
     ),
     events.Acknowledged: _acknowledged,
+    events.Done: lambda event, _room: DoneEvent(message=printable(event.message), id=event.id),
     events.Named: lambda event, _room: NamedEvent(nick=event.name, id=event.id),
     events.Users: _users,
     events.RoomList: _room_list,
@@ -285,6 +287,6 @@ _ENCODERS: dict[type, Callable[[Any, str], RichEvent | bytes]] = {
 
 
 def encode(event: events.Event, room: str = "") -> bytes:
-    """Return `event` as lines; see Dialect.encode. No request asks for HelpText and Replied, which have no form."""
+    """Return `event` as lines; see Dialect.encode. No request asks for HelpText, which has no form."""
     encoded = _ENCODERS[type(event)](event, room)
     return encoded if isinstance(encoded, bytes) else rich_json.lines([encoded])

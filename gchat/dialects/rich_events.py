@@ -141,6 +141,13 @@ class AckEvent(RichEvent, frozen=True):
     seq: Seq = 0
 
 
+class DoneEvent(RichEvent, frozen=True):
+    """The answer to a request that has no answer of its own: what was done, as a sentence for people."""
+
+    message: str
+    id: str = ""
+
+
 class RefusedEvent(RichEvent, frozen=True):
     """A request was refused. `code` is for programs, `message` for people."""
 
@@ -235,6 +242,7 @@ AnyEvent = (
     | AnnouncedEvent
     | NamedEvent
     | AckEvent
+    | DoneEvent
     | RefusedEvent
     | SlowedEvent
     | GapEvent

@@ -124,10 +124,11 @@ class Told(Struct, frozen=True):
     time: float
 
 
-class Replied(Struct, frozen=True):
-    """The user's reply was shown to this user."""
+class Done(Struct, frozen=True):
+    """A request was carried out, which the message says in a sentence. Most requests have an answer of their own."""
 
-    name: str
+    message: str
+    id: str = ""
 
 
 class Acknowledged(Struct, frozen=True):
@@ -216,7 +217,7 @@ Answer = (
     | Page
     | Found
     | Told
-    | Replied
+    | Done
     | Acknowledged
     | Named
     | Users

@@ -223,7 +223,7 @@ def test_a_reply_goes_to_who_told_last_also_under_another_name_and_not_after_it_
     talk.asks(3, commands.Tell(address(1), "two"))
     talk.asks(3, commands.Nick("carol"))
 
-    assert talk.asks(1, commands.Reply("yes")) == [talk.told(3, 1, "yes", events.Replied("carol"))]
+    assert talk.asks(1, commands.Reply("yes")) == [talk.told(3, 1, "yes", events.Done("Your reply went to carol"))]
     talk.leaves(3)
     assert code(talk.asks(1, commands.Reply("yes"))) is Code.NO_SUCH_USER
 
@@ -233,7 +233,9 @@ def test_a_reply_answers_what_was_shown_and_not_what_was_only_sent() -> None:
     talk.asks(2, commands.Tell(address(1), "shown"))
     talk.asks(3, commands.Tell(address(1), "refused, because the reader does not read"), shown=False)
 
-    assert talk.asks(1, commands.Reply("yes")) == [talk.told(2, 1, "yes", events.Replied(address(2)))]
+    assert talk.asks(1, commands.Reply("yes")) == [
+        talk.told(2, 1, "yes", events.Done(f"Your reply went to {address(2)}"))
+    ]
 
 
 def test_a_mistake_is_answered_with_what_is_wrong_about_it() -> None:

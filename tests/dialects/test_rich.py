@@ -247,6 +247,7 @@ TOLD: list[tuple[events.Event, list[dict[str, object]]]] = [
         events.Refused(Code.BAD_NAME, "No", "r"),
         [{"type": "refused", "code": "bad_name", "message": "No", "id": "r"}],
     ),
+    (events.Done("You are here", "d"), [{"type": "done", "message": "You are here", "id": "d"}]),
     (events.Slowed(5), [{"type": "slowed", "messages_per_s": 5.0}]),
     (
         events.Slowed(5, bytes_per_s=2000, together=True),
