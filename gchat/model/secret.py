@@ -1,4 +1,4 @@
-"""Values with a secret in them: what such a value shows of itself."""
+"""Values with a secret in them that is never shown."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 
 class HasToken:
-    """Mixed into a Struct with a `token`, which is worth a nick: no repr shows it, and so no log and no traceback."""
+    """Keeps the `token` of a Struct, which is worth a nick, out of its repr, and so out of logs and tracebacks."""
 
     __slots__ = ()
 
