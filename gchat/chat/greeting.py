@@ -17,15 +17,12 @@ def welcomed(
     The user is sent the messages `after` a place, or the last `replay`; None means as many as usual.
     """
     welcome = Welcome(online, limits.motd, session.room.name, session.id, session.name, session.token, limits.announced)
-    ready = Ready(limits.prompt) if session.token or limits.prompt else None
     replay = limits.replay_on_join if replay is None else replay
-    return Enter(session.id, session.room.name, welcome, replay, after, ready)
+    return Enter(session.id, session.room.name, welcome, replay, after, Ready(limits.prompt))
 
 
 def joined(session: Session, limits: Limits, after: ResumePoint | None, id_: str) -> Effect:
     """Return the effect by which a session that is here already enters another room; `id_` is that of the request."""
     room = session.room
-    ready = Ready("") if session.token else None
-    return Enter(
-        session.id, room.name, Joined(room.name, len(room.members), id=id_), limits.replay_on_join, after, ready
-    )
+    answer = Joined(room.name, len(room.members), id=id_)
+    return Enter(session.id, room.name, answer, limits.replay_on_join, after, Ready(""))

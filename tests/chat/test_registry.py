@@ -98,14 +98,16 @@ def entered(effects: list[Effect]) -> Enter:
 
 def test_a_newcomer_is_greeted_and_shown_the_room_and_a_prompt_and_announced() -> None:
     assert Talk(users=1, motd="Be kind").enters() == [
-        Enter(2, LOBBY, welcome(2, 2, "Be kind"), replay=10, ready=events.Ready("[You] ")),
+        Enter(2, LOBBY, welcome(2, 2, "Be kind"), replay=10, after=None, ready=events.Ready("[You] ")),
         Arrive(2),
         Presence(LOBBY, 2, events.Entered(address(2), 2), 2),
     ]
 
 
 def test_without_a_prompt_and_a_replay_there_is_a_greeting_alone() -> None:
-    assert Talk(prompt="", replay_on_join=0).enters()[:1] == [Enter(1, LOBBY, welcome(1, 1))]
+    alone = Enter(1, LOBBY, welcome(1, 1), replay=0, after=None, ready=events.Ready(""))
+
+    assert Talk(prompt="", replay_on_join=0).enters()[:1] == [alone]
 
 
 def test_who_leaves_is_closed_and_the_others_are_told() -> None:
@@ -390,7 +392,7 @@ def test_who_moves_is_announced_here_and_there_and_shown_the_new_room() -> None:
 
     assert talk.asks(1, commands.Join("#Dev")) == [
         Presence(LOBBY, 1, events.Left(address(1), 1), 1),
-        Enter(1, "dev", events.Joined("dev", 2), replay=10),
+        Enter(1, "dev", events.Joined("dev", 2), replay=10, after=None, ready=events.Ready("")),
         Presence("dev", 1, events.Entered(address(1), 2), 2),
     ]
 
