@@ -111,9 +111,9 @@ class Enter(Struct, frozen=True, gc=False):
     session: int
     room: str
     greeting: Welcome | Joined
-    replay: int
-    after: ResumePoint | None
-    ready: Ready
+    replay: int = 0
+    after: ResumePoint | None = None
+    ready: Ready = Ready("")
 
 
 class ReadHistory(Struct, frozen=True, gc=False):
