@@ -1,7 +1,7 @@
 """Text: what may be shown on a user's terminal. Knows nothing of rooms and users.
 
 `printable` is the one function that decides what may go out. Every dialect, the conversation on stdout and the log
-send nothing that has not been through it (threats.md T5, T7, T8, T10).
+send nothing that has not been through it (docs/threats.md, T5, T7, T8, T10).
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ MAX_BLANKS, MAX_INDENT = 8, 16
 _TOO_MANY_SPACES = " " * (MAX_BLANKS + 1)
 _BLANK_RUN = re.compile(f"[{_BLANKS}]{{{MAX_BLANKS + 1},}}")
 
-#: Marks on one base character before the rest is dropped; real orthographies need four at most (threats.md T8).
+#: Marks on one base character before the rest is dropped; real orthographies need four at most (docs/threats.md, T8).
 MAX_COMBINING_MARKS = 8
 
 # Longer runs of characters that are neither letters, digits, spaces nor ASCII: only these can have too many marks.
