@@ -1,4 +1,4 @@
-"""Values with a secret in them that is never shown."""
+"""Values with a secret in them: what such a value shows of itself."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 
 class HasToken:
-    """Keeps the `token` of a Struct, which is worth a nick, out of its repr, and so out of logs and tracebacks."""
+    """Mixed into a Struct with a `token`, which is worth a nick: no repr shows it, and so no log and no traceback."""
 
     __slots__ = ()
 
