@@ -15,10 +15,10 @@ from gchat import __version__
 from gchat.admin import backend as seen
 from gchat.admin.backend import BadText, Missing, NotPossible, Unavailable
 from gchat.breather import breathe
-from gchat.chat.bans import Ban
+from gchat.chat.bans import Ban, because
 from gchat.chat.effects import Announce, CloseReason, Publish
 from gchat.chat.limits import Limits
-from gchat.chat.nicks import because
+from gchat.chat.networks import host_of
 from gchat.chat.registry import Registry
 from gchat.chat.room import Room
 from gchat.chat.session import Session
@@ -29,7 +29,6 @@ from gchat.model.errors import Refusal
 from gchat.model.messages import Acted, Message, Record, Said
 from gchat.server.capacity import Capacity
 from gchat.server.config import Config
-from gchat.server.door import host_of
 from gchat.server.linux import open_descriptors, unguessable
 from gchat.server.logs import logger
 from gchat.server.pump import Pump
@@ -175,7 +174,7 @@ class Operating:
 
     def _room(self, room: Room, stored: KeptRoom | None) -> seen.RoomInfo:
         last, topic = self._app.journal.next_seq(room.name) - 1, room.topic
-        if not last and stored:  # not yet read since the start: all of its members are away
+        if not last and stored:  # not yet read since the start: all of its members are disconnected
             last, topic = stored.last_seq, stored.topic
         return seen.RoomInfo(room.name, len(room.members), last, topic)
 
@@ -316,7 +315,7 @@ class Operating:
         said: AsyncResult[int] = AsyncResult()
         pump = self._app.pump
         pump.receipts[id_] = said.set
-        pump.submit([Publish(room, 0, Said(name, (message,), (id_,)), "http")])
+        pump.submit([Publish(room, None, Said(name, (message,), (id_,)), "http")])
         try:
             number = said.get(timeout=SAID_S)
         except gevent.Timeout:

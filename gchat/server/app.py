@@ -10,7 +10,8 @@ from gevent.event import Event
 from gevent.threadpool import ThreadPool
 
 from gchat.chat.effects import CloseReason
-from gchat.chat.limits import Allowance, Limits, Network
+from gchat.chat.limits import Allowance, Limits
+from gchat.chat.networks import Network
 from gchat.chat.registry import LOBBY, Registry
 from gchat.journal.journal import JournalError
 from gchat.model import events, names
@@ -125,7 +126,7 @@ class App:
         logger.info("stopping: users online: %(online)d", {"online": len(self.registry.sessions)})
         self._accepting.close()
         self._hear_out()
-        self.pump.submit(self.registry.leave_all(CloseReason.SHUTDOWN, FAREWELL))
+        self.pump.submit(self.registry.close_all(CloseReason.SHUTDOWN, FAREWELL))
         while self.connections and time.monotonic() < ends_at:
             gevent.sleep(0.02)
         if self._window is not None:

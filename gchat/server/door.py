@@ -17,9 +17,10 @@ import gevent
 from gevent.hub import get_hub
 from msgspec import Struct
 
+from gchat.chat.admission import Admission
 from gchat.chat.effects import CloseReason
-from gchat.chat.limits import Allowance, Network, Networks, is_in
-from gchat.chat.nicks import because
+from gchat.chat.limits import Allowance
+from gchat.chat.networks import Network
 from gchat.dialects import plain, rich
 from gchat.dialects.lines import after_bom
 from gchat.dialects.rich_json import ANY_OPENING
@@ -72,40 +73,25 @@ class Door:
 
     def __init__(self, server: DoorServer) -> None:
         self._server = server
-        self.admission = Networks()
+        self.admission = Admission(server.registry.bans, server.limits)
 
     # --- Admission -------------------------------------------------------------------------------------------------
 
     def admit(self, peer: Peer) -> bytes | None:
         """Count a peer in that may come in; else return the line that says why it may not."""
-        server = self._server
-        if ban := server.registry.bans.of_address(host_of(peer.address)):
-            return self._turn_away(peer, CloseReason.BANNED, f"You are banned here{because(ban)}")
-        if self.admission.total >= server.max_connections:
-            return self._turn_away(peer, CloseReason.FULL, "The server is full; try again later")
-        per_ip = server.config.limits.connections_per_ip
-        if per_ip and self.admission.of(peer.network) >= per_ip and not self._network(peer).is_exempt:
-            most = "one connection" if per_ip == 1 else f"{per_ip:,} connections"
-            why = f"Too many connections from your address: the limit is {most}; close another one first"
-            return self._turn_away(peer, CloseReason.TOO_MANY, why)
-        self.admission.enter(peer.network)
-        return None
+        turned_away = self.admission.admit(peer.address, peer.network, self._server.max_connections)
+        if turned_away is None:
+            return None
+        self._server.roster.turned_away(peer, turned_away.reason)
+        return plain.encode(Closing(turned_away.message))
 
     def network_allowance(self, network: Network) -> Allowance | None:
         """Return what all users of a network may send together; None if there is no limit."""
-        return self.admission.allowance(network, self._server.limits.network_rates, time.monotonic())
+        return self.admission.allowance(network, time.monotonic())
 
     def release(self, peer: Peer) -> None:
         """Count a peer out that was counted in."""
-        self.admission.leave(peer.network, self._server.limits.network_rates, time.monotonic())
-
-    def _network(self, peer: Peer) -> Network:
-        host = host_of(peer.address)
-        return Network(peer.network, not host or is_in(host, self._server.config.limits.exempt))
-
-    def _turn_away(self, peer: Peer, reason: CloseReason, message: str) -> bytes:
-        self._server.roster.turned_away(peer, reason)
-        return plain.encode(Closing(message))
+        self.admission.release(peer.network, time.monotonic())
 
     # --- The first bytes -------------------------------------------------------------------------------------------
 
@@ -144,7 +130,7 @@ class Door:
         except Refusal as refusal:
             self._refuse(transport, peer, refusal, CloseReason.BAD_OPENING)
             return None
-        network = self._network(peer)
+        network = self.admission.network(peer.address, peer.network)
         if opening is not None:
             self._pay(network)
         if server.stopping.is_set():  # accepted before, heard after the others were said goodbye to
@@ -237,8 +223,3 @@ def _is_enough(start: _Start) -> bool:
     if after_bom(start.heard).startswith(ANY_OPENING):
         return b"\n" in start.heard
     return sniff(start.heard) is not MORE
-
-
-def host_of(address: str) -> str:
-    """Return the host of an address as sessions have it; "" for a Unix socket's."""
-    return "" if address.startswith("unix:") else address.rpartition(":")[0]

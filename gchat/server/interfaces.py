@@ -10,7 +10,8 @@ from typing import Protocol
 from gevent.event import Event
 
 from gchat.chat.effects import CloseReason, Effect
-from gchat.chat.limits import Allowance, Limits, Network
+from gchat.chat.limits import Allowance, Limits
+from gchat.chat.networks import Network
 from gchat.chat.registry import Registry
 from gchat.chat.session import Session
 from gchat.dialects.dialect import Dialect

@@ -15,10 +15,9 @@ import gevent
 from gevent.event import Event
 from gevent.hub import get_hub
 
-from gchat.chat.effects import CloseReason, Deliver, SendRaw
-from gchat.chat.handlers import PRICES, surcharge
+from gchat.chat.effects import CloseReason, Deliver, SendRaw, refused
+from gchat.chat.handlers import PRICES, execute, surcharge
 from gchat.chat.limits import Allowance, Pace
-from gchat.chat.registry import refused
 from gchat.dialects import plain, rich
 from gchat.dialects.lines import LineDecoder
 from gchat.dialects.rich_json import ANY_OPENING
@@ -212,7 +211,7 @@ class Reader:
             try:
                 lines = self._decoder.take(limit if self._heard else 1)
             except LineTooLong as refusal:
-                effects.submit([refused(session, refusal)])
+                effects.submit([refused(session.id, refusal)])
                 self._spend(1)
                 continue
             if not lines:
@@ -233,7 +232,7 @@ class Reader:
         session, effects, registry = connection.session, server.effects, server.registry
         speaks = False
         for count, command in enumerate(connection.dialect.decode(lines), 1):
-            effects.submit(registry.execute(session, command, time.time()))
+            effects.submit(execute(registry, session, command, time.time()))
             if type(command) in PRICES:
                 self._spend(surcharge(registry, session, command))
             speaks = speaks or type(command) in _SPEAKING
@@ -290,7 +289,7 @@ class Reader:
             if refusal.code is Code.REPLACED:
                 connection.disconnect(CloseReason.REPLACED, refusal.message)
             else:
-                server.effects.submit([refused(session, refusal)])
+                server.effects.submit([refused(session.id, refusal)])
                 connection.disconnect(CloseReason.BAD_OPENING, refusal.message)
             return False
         server.effects.submit(opened)

@@ -28,8 +28,9 @@ def apply(server: Reloadable) -> None:
     limits.max_rooms = config.limits.max_rooms
     limits.nick_max = config.limits.nick_max
     limits.rates, limits.network_rates = config.limits.rates()
-    limits.rooms_per_network = config.limits.rooms_per_network
-    limits.away_per_network = config.limits.connections_per_ip
+    limits.rooms_per_network = config.limits.rooms_per_network or None
+    limits.connections_per_network = config.limits.connections_per_ip or None
+    limits.exempt = config.limits.exempt
     limits.max_text_bytes = config.limits.max_line_bytes
     limits.announce_after_s = config.server.announce_after_s
     limits.presence_quiet_above = config.limits.presence_quiet_above

@@ -20,7 +20,8 @@ import gevent
 from gevent.event import Event
 
 from gchat.chat.effects import CloseReason
-from gchat.chat.limits import Allowance, Limits, Network
+from gchat.chat.limits import Allowance, Limits
+from gchat.chat.networks import Network
 from gchat.chat.registry import LOBBY, Registry
 from gchat.chat.session import Session
 from gchat.dialects import plain, rich

@@ -12,7 +12,8 @@ import pytest
 from gevent.event import Event
 
 from gchat.chat.effects import Close, CloseReason, Effect, Publish
-from gchat.chat.limits import Allowance, Limits, Network, Rates
+from gchat.chat.limits import Allowance, Limits, Rates
+from gchat.chat.networks import Network
 from gchat.chat.registry import Registry
 from gchat.dialects import plain
 from gchat.dialects.dialect import Dialect
@@ -212,7 +213,7 @@ def test_a_fault_ends_this_connection(owner: Owner, monkeypatch: pytest.MonkeyPa
     def faulty(*_: object) -> None:
         raise ValueError("a fault that was asked for")
 
-    monkeypatch.setattr(Registry, "execute", faulty)
+    monkeypatch.setattr("gchat.server.reader.execute", faulty)
     owner.peer.sendall(b"one\n")
     wait_until(lambda: owner.ended, "the end")
 
