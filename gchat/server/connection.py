@@ -167,7 +167,7 @@ class Connection:
 
     def abort(self, reason: CloseReason) -> None:
         """End the session now, and send nothing more."""
-        self.writer.unblock()
+        self.writer.go_on()
         if self.life is Life.OPEN:
             self.disconnect(reason)
         else:

@@ -93,7 +93,7 @@ class FanOut:
     def detach(self, room: str, writer: Writer) -> None:
         """Have a writer follow this room no more."""
         cursor = writer.cursor
-        if cursor.lag and cursor.keeps_up and not writer.is_blocked:
+        if cursor.lag and cursor.keeps_up and not writer.is_behind:
             # What it lacks is a chunk that has not come to it yet: that is not to become a skip.
             cursor.step_aside()
             writer.flush()
@@ -204,19 +204,19 @@ class FanOut:
             writer.end()
         else:
             writer.cursor.fall_behind(size, sent)
-            writer.block()
+            writer.fall_behind()
 
     def _flush_aside(self, log: RoomLog) -> Iterator[None]:
         for cursor in list(log.aside):
             connection = self._connections.get(cursor.session)
-            if connection is not None and not connection.writer.is_blocked and cursor in log.aside:
+            if connection is not None and not connection.writer.is_behind and cursor in log.aside:
                 connection.writer.flush()
             yield
 
     def _flush(self, writers: Iterable[Writer]) -> Iterator[None]:
         """Send each what it alone is owed; one whose kernel buffer is full has a watcher for that."""
         for writer in writers:
-            if not writer.is_blocked and not writer.cursor.is_live:
+            if not writer.is_behind and not writer.cursor.is_live:
                 writer.flush()
             yield
 

@@ -3,8 +3,8 @@
 Two things can keep a user waiting, and each is a state. Whether bytes go out:
 
     flow       what is owed                                                          next
-    OPEN       goes out with the turn of the pump that tells it                      BLOCKED, BROKEN
-    BLOCKED    waits until the kernel takes more: a watcher goes on then             OPEN, BROKEN
+    OPEN       goes out with the turn of the pump that tells it                      BEHIND, BROKEN
+    BEHIND     waits until the kernel takes more: a watcher goes on then             OPEN, BROKEN
     BROKEN     is nothing any more, because nothing arrives                          none
 
 And what the user asked for that is still to come:
@@ -45,7 +45,7 @@ class Flow(Enum):
     """Whether bytes go out; see the table above."""
 
     OPEN = auto()
-    BLOCKED = auto()
+    BEHIND = auto()
     BROKEN = auto()
 
 
@@ -61,8 +61,8 @@ class Awaited(Enum):
 
 #: The tables above, for `_set_flow` and `wait_for`.
 NEXT_FLOWS = {
-    Flow.OPEN: {Flow.BLOCKED, Flow.BROKEN},
-    Flow.BLOCKED: {Flow.OPEN, Flow.BROKEN},
+    Flow.OPEN: {Flow.BEHIND, Flow.BROKEN},
+    Flow.BEHIND: {Flow.OPEN, Flow.BROKEN},
     Flow.BROKEN: set[Flow](),
 }
 NEXT_AWAITED = {
@@ -118,7 +118,7 @@ class Writer:
         self._transport = transport
         self._counts = counts
         self._owner = owner
-        self._watcher: Watcher | None = None  # while blocked
+        self._watcher: Watcher | None = None  # while behind
         self._mark = 0  # bytes that the peer had taken
         self._mark_at = 0.0  # at this time, which is when it last made progress
         self.cursor = Cursor(session, transport.descriptor)
@@ -138,32 +138,32 @@ class Writer:
                 self._counts.sent_bytes += sent
                 if sent < len(data):
                     cursor.stall()
-                    self.block()
+                    self.fall_behind()
                     return
             cursor.settle()
-            self.unblock()
+            self.go_on()
             self._owner.caught_up()
         except OSError:
             self.end()
         except Exception:  # it must not take down the pump, nor the hub's callback
             self._owner.crashed()
 
-    def block(self) -> None:
+    def fall_behind(self) -> None:
         """Send no more before the kernel takes it: it has just taken less than all."""
         if self.flow is Flow.OPEN:
-            self._set_flow(Flow.BLOCKED)
+            self._set_flow(Flow.BEHIND)
             self._watcher = self._transport.writable()
             self._watcher.start(self.flush)
 
-    def unblock(self) -> None:
+    def go_on(self) -> None:
         """Send again with the next turn, or never: the watcher goes on no more."""
-        if self.flow is Flow.BLOCKED:
+        if self.flow is Flow.BEHIND:
             self._set_flow(Flow.OPEN)
 
     @property
-    def is_blocked(self) -> bool:
+    def is_behind(self) -> bool:
         """Whether the kernel takes no more now; the watcher goes on when it does."""
-        return self.flow is Flow.BLOCKED
+        return self.flow is Flow.BEHIND
 
     @property
     def is_broken(self) -> bool:

@@ -17,7 +17,7 @@ from gchat.roomlog.chunk import Offer
 from gchat.roomlog.cursor import Cursor
 from gchat.roomlog.log import RoomLog
 
-# --- The shell, imitated: see server.fanout and server.connection -----------------------------------------------------
+# --- The shell, imitated: see server.fanout and server.writer ---------------------------------------------------------
 
 
 class Wire:
@@ -48,7 +48,7 @@ class Reader:
         self.got_at_the_end: bytes | None = None  # when its wire broke
 
     def flush(self, slice_bytes: int = 1 << 16) -> None:
-        """Connection.flush."""
+        """Writer.flush."""
         while data := self.cursor.peek(slice_bytes):
             sent = self.wire.send(data)
             self.cursor.took(sent)

@@ -63,7 +63,7 @@ def test_a_peer_that_does_not_read_its_end_is_closed_by_the_watch() -> None:
             alice.says("x" * 5000)
             alice.transcript()
         connection = bob.connection
-        assert connection.writer.is_blocked
+        assert connection.writer.is_behind
         connection.disconnect(CloseReason.KICKED, "You were kicked")
         wait_until(lambda: connection.life is Life.CLOSING, "the session is over")
 

@@ -146,7 +146,7 @@ def test_a_slow_reader_is_told_what_it_missed_and_nobody_waits_for_it(journal: J
         for number in range(300):
             alice.says(f"{number:03}" + "x" * 400)
             carol.sees(f"[alice] {number:03}" + "x" * 400)
-        assert bob.connection.writer.is_blocked
+        assert bob.connection.writer.is_behind
         heard = bob.transcript()
         seen = [line for line in heard if line.startswith("[alice]")]
         skipped = [line for line in heard if "messages skipped" in line]

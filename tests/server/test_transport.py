@@ -98,11 +98,11 @@ def test_a_reader_without_a_descriptor_that_is_slow_goes_on_where_it_stopped() -
         for line in lines:
             alice.says(line)
             alice.transcript()
-        assert carol.connection.writer.is_blocked
+        assert carol.connection.writer.is_behind
 
         carol.sees(f"[alice] {lines[0]}")
         assert [line for line in carol.transcript() if line[0] == "["] == [f"[alice] {line}" for line in lines[1:]]
-        assert not carol.connection.writer.is_blocked
+        assert not carol.connection.writer.is_behind
 
 
 def test_a_reader_without_a_descriptor_that_falls_off_the_ring_is_told_what_it_missed() -> None:

@@ -77,7 +77,7 @@ def test_what_the_kernel_does_not_take_goes_out_when_it_does(side: Side) -> None
     side.writer.cursor.tell(line)
     side.writer.cursor.tell(b"then\n")
     side.writer.flush()
-    assert side.writer.is_blocked
+    assert side.writer.is_behind
     assert side.owner.told == []
 
     received = b""
