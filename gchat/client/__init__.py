@@ -25,13 +25,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from gchat.client.conversation import Back, Conversation, Delivered, Lost, NewLog, Notice, Sent
-    from gchat.client.inbox import TimedOut
-    from gchat.client.link import Link, connect
-    from gchat.client.ownership import LinkMisused, Unacknowledged
-    from gchat.client.plain_link import PlainLink
-    from gchat.client.reconnect import ConnectFailed, LinkClosed
-    from gchat.client.token_file import TokenFile
+    from gchat.client.conversation.conversation import Back, Conversation, Delivered, Lost, NewLog, Notice, Sent
+    from gchat.client.files.token_file import TokenFile
+    from gchat.client.link.inbox import TimedOut
+    from gchat.client.link.link import Link, connect
+    from gchat.client.link.ownership import LinkMisused, Unacknowledged
+    from gchat.client.link.plain_link import PlainLink
+    from gchat.client.link.reconnect import ConnectFailed, LinkClosed
     from gchat.dialects.rich_events import ActedEvent as Acted
     from gchat.dialects.rich_events import AnnouncedEvent as Announced
     from gchat.dialects.rich_events import ClosingEvent as Closing
@@ -98,13 +98,13 @@ __all__ = [
 ]
 
 _MODULES = (
-    "gchat.client.conversation",
-    "gchat.client.inbox",
-    "gchat.client.reconnect",
-    "gchat.client.link",
-    "gchat.client.ownership",
-    "gchat.client.plain_link",
-    "gchat.client.token_file",
+    "gchat.client.conversation.conversation",
+    "gchat.client.link.inbox",
+    "gchat.client.link.reconnect",
+    "gchat.client.link.link",
+    "gchat.client.link.ownership",
+    "gchat.client.link.plain_link",
+    "gchat.client.files.token_file",
     "gchat.model.errors",
     "gchat.model.hello",
     "gchat.dialects.rich_events",

@@ -22,14 +22,14 @@ from gevent.event import Event
 from gevent.queue import Queue
 from gevent.socket import wait_read, wait_write
 
-from gchat.client import plain_link
 from gchat.client.completion import Action, Show
-from gchat.client.conversation import Back, Lost, Notice
-from gchat.client.link import Link
-from gchat.client.ownership import Unacknowledged
+from gchat.client.conversation.conversation import Back, Lost, Notice
+from gchat.client.link import plain_link
+from gchat.client.link.link import Link
+from gchat.client.link.ownership import Unacknowledged
+from gchat.client.link.plain_link import PlainLink, PlainNotice
+from gchat.client.link.reconnect import ConnectFailed, LinkClosed, NotGranted
 from gchat.client.paste_check import Typed
-from gchat.client.plain_link import PlainLink, PlainNotice
-from gchat.client.reconnect import ConnectFailed, LinkClosed, NotGranted
 from gchat.client.render import json_text, lost_text, plain_text
 from gchat.dialects.rich_events import ClosingEvent, RefusedEvent, ToldEvent, WelcomeEvent
 from gchat.dialects.rich_requests import QuitRequest, SayRequest

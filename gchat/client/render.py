@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from gchat.client.conversation import Back, Conversation, Delivered, Lost, NewLog, Notice, Sent
+from gchat.client.conversation.conversation import Back, Conversation, Delivered, Lost, NewLog, Notice, Sent
 from gchat.dialects.rich_events import (
     AckEvent,
     ActedEvent,

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from gchat.client.conversation import Back, Conversation, Delivered, Lost, NewLog, Notice, Sent
+from gchat.client.conversation.conversation import Back, Conversation, Delivered, Lost, NewLog, Notice, Sent
 from gchat.client.render import (
     GREY,
     NICK_COLOURS,

@@ -13,16 +13,16 @@ from typing import Any
 import gevent
 from gevent.queue import Queue
 
-from gchat.client import plain_link
 from gchat.client.completion import Candidate, Show, complete
-from gchat.client.conversation import Back, Delivered, Lost, Notice, Sent
-from gchat.client.link import Link
-from gchat.client.ownership import Unacknowledged
+from gchat.client.conversation.conversation import Back, Delivered, Lost, Notice, Sent
+from gchat.client.link import plain_link
+from gchat.client.link.link import Link
+from gchat.client.link.ownership import Unacknowledged
+from gchat.client.link.plain_link import PlainLink, PlainNotice
+from gchat.client.link.reconnect import LinkClosed
 from gchat.client.paste import actions, expanded, question
-from gchat.client.plain_link import PlainLink, PlainNotice
-from gchat.client.reconnect import LinkClosed
 from gchat.client.render import Line, Timeline, aside, is_for_me, lines, lost_text, shown_text
-from gchat.client.screen import Screen
+from gchat.client.terminal.screen import Screen
 from gchat.dialects.rich_events import (
     ActedEvent,
     JoinedEvent,

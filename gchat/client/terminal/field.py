@@ -12,10 +12,10 @@ from prompt_toolkit.layout import BufferControl, Dimension, Window
 from prompt_toolkit.layout.processors import BeforeInput
 from prompt_toolkit.widgets import SearchToolbar
 
-from gchat.client.canvas import Canvas, ClusterCells
 from gchat.client.completion import Candidate
-from gchat.client.history_file import history
-from gchat.client.layout import boundary
+from gchat.client.terminal.canvas import Canvas, ClusterCells
+from gchat.client.terminal.history_file import history
+from gchat.client.terminal.layout import boundary
 
 #: A longer draft is scrolled: a terminal that becomes narrower breaks its rows, and must still have room for them.
 MAX_ROWS = 10

@@ -15,9 +15,9 @@ from gevent import socket
 from gevent.event import Event
 
 from gchat.cli import split_address
-from gchat.client.conversation import Lost
-from gchat.client.inbox import Inbox, TimedOut
-from gchat.client.ownership import Ownership, Unacknowledged
+from gchat.client.conversation.conversation import Lost
+from gchat.client.link.inbox import Inbox, TimedOut
+from gchat.client.link.ownership import Ownership, Unacknowledged
 from gchat.model.errors import GchatError
 
 NoticeT = TypeVar("NoticeT")

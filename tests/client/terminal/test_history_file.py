@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gchat.client.history_file import KEPT_ENTRIES, MAX_ENTRY_CHARS, SLACK_ENTRIES, BoundedHistory, history
+from gchat.client.terminal.history_file import KEPT_ENTRIES, MAX_ENTRY_CHARS, SLACK_ENTRIES, BoundedHistory, history
 
 
 def loaded(path: Path) -> list[str]:

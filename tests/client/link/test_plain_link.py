@@ -12,7 +12,7 @@ from gevent import socket
 from gevent.queue import Queue
 
 from gchat.client import Back, ConnectFailed, LinkClosed, Lost
-from gchat.client.plain_link import SKIPPED, TOO_LONG, Line, PlainLink, PlainNotice
+from gchat.client.link.plain_link import SKIPPED, TOO_LONG, Line, PlainLink, PlainNotice
 from tests.client.fake_server import FakeServer
 from tests.e2e.harness import DEADLINE_S, Server
 

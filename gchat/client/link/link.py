@@ -11,13 +11,13 @@ import secrets
 import time
 from collections.abc import Callable
 
-from gchat.client.conversation import Conversation
-from gchat.client.exchange import Exchange
-from gchat.client.inbox import TimedOut
-from gchat.client.place_file import PlaceFile
-from gchat.client.reconnect import LinkClosed
-from gchat.client.signals import StopSignals
-from gchat.client.token_file import TokenFile
+from gchat.client.conversation.conversation import Conversation
+from gchat.client.files.place_file import PlaceFile
+from gchat.client.files.token_file import TokenFile
+from gchat.client.link.exchange import Exchange
+from gchat.client.link.inbox import TimedOut
+from gchat.client.link.reconnect import LinkClosed
+from gchat.client.link.stop_signals import StopSignals
 from gchat.dialects.rich_requests import (
     ActRequest,
     AnyRequest,

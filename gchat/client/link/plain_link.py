@@ -12,9 +12,9 @@ from gevent import socket
 from gevent.lock import BoundedSemaphore
 from msgspec import Struct
 
-from gchat.client.conversation import Back, Lost
-from gchat.client.inbox import TimedOut
-from gchat.client.reconnect import READ_BYTES, Keeper, LinkClosed
+from gchat.client.conversation.conversation import Back, Lost
+from gchat.client.link.inbox import TimedOut
+from gchat.client.link.reconnect import READ_BYTES, Keeper, LinkClosed
 from gchat.dialects.lines import LineDecoder
 from gchat.model.errors import LineEndless, LineTooLong
 from gchat.model.text import printable

@@ -10,12 +10,12 @@ import gevent
 from gevent import socket
 from gevent.event import Event
 
-from gchat.client.conversation import Conversation, Notice
-from gchat.client.foreign_server import may_be_line_chat, shown
-from gchat.client.place import Place
-from gchat.client.place_file import PlaceFile
-from gchat.client.reconnect import READ_BYTES, ConnectFailed, Keeper, NotGranted, raw
-from gchat.client.token_file import TokenFile
+from gchat.client.conversation.conversation import Conversation, Notice
+from gchat.client.conversation.progress import Place
+from gchat.client.files.place_file import PlaceFile
+from gchat.client.files.token_file import TokenFile
+from gchat.client.link.foreign_server import may_be_line_chat, shown
+from gchat.client.link.reconnect import READ_BYTES, ConnectFailed, Keeper, NotGranted, raw
 from gchat.dialects import rich_json
 from gchat.dialects.lines import LineDecoder
 from gchat.dialects.rich_events import (

@@ -18,7 +18,7 @@ from prompt_toolkit.output.vt100 import Vt100_Output
 from prompt_toolkit.utils import get_cwidth
 from wcwidth import wcswidth
 
-from gchat.client.layout import clusters
+from gchat.client.terminal.layout import clusters
 
 #: Characters that nobody types stand for clusters of one column and of two.
 _NARROW = range(0xF0000, 0xFFFFE)  # private use

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gchat.client.layout import boundary, clusters, columns, wrapped
 from gchat.client.render import Line, text_of
+from gchat.client.terminal.layout import boundary, clusters, columns, wrapped
 
 FAMILY = "👨‍👩‍👧‍👦"
 

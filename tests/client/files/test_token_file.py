@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from gchat.client.token_file import TokenFile, own_token_file
+from gchat.client.files.token_file import TokenFile, own_token_file
 
 TOKEN = "0123456789abcdef-XYZ"
 
@@ -47,10 +47,8 @@ def test_a_file_in_use_is_left_alone(tmp_path: Path) -> None:
 
 def test_a_program_that_is_killed_leaves_the_file_free(tmp_path: Path) -> None:
     path = str(tmp_path / "token")
-    script = (
-        "import os, sys, signal; from gchat.client.token_file import TokenFile; f = TokenFile(sys.argv[1]); f.load(); "
-    )
-    script += f"f.store({TOKEN!r}); os.kill(os.getpid(), signal.SIGKILL)"
+    script = "import os, sys, signal; from gchat.client.files.token_file import TokenFile; "
+    script += f"f = TokenFile(sys.argv[1]); f.load(); f.store({TOKEN!r}); os.kill(os.getpid(), signal.SIGKILL)"
     subprocess.run([sys.executable, "-c", script, path], check=False)
     file = TokenFile(path)
     assert file.load() == TOKEN

@@ -17,7 +17,7 @@ from itertools import count
 
 from msgspec import Struct, structs
 
-from gchat.client.claim import Claim
+from gchat.client.conversation.claim import Claim
 from gchat.dialects.rich_events import (
     AckEvent,
     ActedEvent,

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from prompt_toolkit.input.ansi_escape_sequences import ANSI_SEQUENCES
 from prompt_toolkit.keys import Keys
 
-from gchat.client.key_parser import ENTER_OF_BURST, HOLD_S, PASTE_KEY_S, PASTE_QUIET_S, QUICK_S, KeyParser
+from gchat.client.terminal.key_parser import ENTER_OF_BURST, HOLD_S, PASTE_KEY_S, PASTE_QUIET_S, QUICK_S, KeyParser
 
 Pressed = list[tuple[str, str]]
 

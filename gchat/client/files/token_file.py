@@ -13,7 +13,7 @@ import re
 from contextlib import suppress
 from hashlib import sha256
 
-from gchat.client import atomic_file
+from gchat.client.files import atomic_file
 
 #: What the server takes for a token; anything else is not sent.
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{16,64}")

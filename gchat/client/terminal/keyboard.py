@@ -12,7 +12,7 @@ from prompt_toolkit.input.posix_utils import PosixStdinReader
 from prompt_toolkit.input.vt100 import Vt100Input, raw_mode
 from prompt_toolkit.key_binding.key_processor import KeyPress
 
-from gchat.client.key_parser import KeyParser
+from gchat.client.terminal.key_parser import KeyParser
 
 _READ_BYTES = 65536
 

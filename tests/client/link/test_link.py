@@ -37,9 +37,9 @@ from gchat.client import (
     Welcome,
     connect,
 )
-from gchat.client.inbox import Inbox
-from gchat.client.place_file import PlaceFile
-from gchat.client.reconnect import dial, raw, spelled
+from gchat.client.files.place_file import PlaceFile
+from gchat.client.link.inbox import Inbox
+from gchat.client.link.reconnect import dial, raw, spelled
 from gchat.dialects import rich_json
 from gchat.dialects.rich_events import ClosingEvent, EnteredEvent, RefusedEvent
 from gchat.dialects.rich_requests import QuitRequest, SayRequest

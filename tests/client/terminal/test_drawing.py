@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from prompt_toolkit.data_structures import Point
 
-from gchat.client.drawing import breaks_rows, rows_above
+from gchat.client.terminal.drawing import breaks_rows, rows_above
 
 
 @pytest.mark.parametrize(

@@ -31,15 +31,15 @@ from prompt_toolkit.renderer import print_formatted_text
 from prompt_toolkit.styles import Style
 from prompt_toolkit.widgets import SearchToolbar
 
-from gchat.client.canvas import Canvas
 from gchat.client.completion import Candidate, lines_of
-from gchat.client.drawing import Drawing
-from gchat.client.field import Field
-from gchat.client.job_control import JobControl
-from gchat.client.key_parser import ENTER_OF_BURST
-from gchat.client.keyboard import Keyboard
-from gchat.client.layout import wrapped
 from gchat.client.render import STYLES, Line
+from gchat.client.terminal.canvas import Canvas
+from gchat.client.terminal.drawing import Drawing
+from gchat.client.terminal.field import Field
+from gchat.client.terminal.job_control import JobControl
+from gchat.client.terminal.key_parser import ENTER_OF_BURST
+from gchat.client.terminal.keyboard import Keyboard
+from gchat.client.terminal.layout import wrapped
 
 #: Rows printed in one turn of the loop; keys are read between turns.
 ROWS_AT_ONCE = 300

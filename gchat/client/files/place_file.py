@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from gchat.client import atomic_file
+from gchat.client.files import atomic_file
 from gchat.model.hello import ResumePoint
 
 

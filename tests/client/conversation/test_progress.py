@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from gchat.client.conversation import Notice, Sent
-from gchat.client.place import Place
+from gchat.client.conversation.conversation import Notice, Sent
+from gchat.client.conversation.progress import Place
 from gchat.dialects.rich_events import JoinedEvent, TopicSetEvent
 from gchat.model.hello import ResumePoint
-from tests.client.test_conversation import gap, live, said, welcome
+from tests.client.conversation.test_conversation import gap, live, said, welcome
 
 
 def place(*notices: Notice, after: ResumePoint | None = None) -> ResumePoint | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gchat.client.conversation import Notice, Sent
+from gchat.client.conversation.conversation import Notice, Sent
 from gchat.dialects.rich_events import (
     ActedEvent,
     GapEvent,
