@@ -25,7 +25,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from gchat.client.conversation.conversation import Back, Conversation, Delivered, Lost, NewLog, Notice, Sent
+    from gchat.client.conversation.conversation import Conversation
+    from gchat.client.conversation.notices import Back, Delivered, Lost, NewLog, Notice, Sent
     from gchat.client.files.token_file import TokenFile
     from gchat.client.link.inbox import TimedOut
     from gchat.client.link.link import Link, connect
@@ -99,6 +100,7 @@ __all__ = [
 
 _MODULES = (
     "gchat.client.conversation.conversation",
+    "gchat.client.conversation.notices",
     "gchat.client.link.inbox",
     "gchat.client.link.reconnect",
     "gchat.client.link.link",

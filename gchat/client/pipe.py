@@ -23,7 +23,7 @@ from gevent.queue import Queue
 from gevent.socket import wait_read, wait_write
 
 from gchat.client.completion import Action, Show
-from gchat.client.conversation.conversation import Back, Lost, Notice
+from gchat.client.conversation.notices import Back, Lost, Notice
 from gchat.client.link import plain_link
 from gchat.client.link.link import Link
 from gchat.client.link.ownership import Unacknowledged

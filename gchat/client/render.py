@@ -14,7 +14,8 @@ from typing import Any
 
 import msgspec
 
-from gchat.client.conversation.conversation import Back, Conversation, Delivered, Lost, NewLog, Notice, Sent
+from gchat.client.conversation.conversation import Conversation
+from gchat.client.conversation.notices import Back, Delivered, Lost, NewLog, Notice, Sent
 from gchat.dialects.rich_events import (
     AckEvent,
     ActedEvent,

@@ -2,7 +2,7 @@
 
 The shell sends `opening()` on each new connection, gives every event to `hears`, sends what `outgoing` returns, and
 calls `lost` when the connection is gone, and `remind` now and then. Rules, whatever is lost or repeated in between:
-1. Every numbered event of the room is shown once, in rising seq; a repeated one is dropped.
+1. Every numbered event of the room is shown once, in rising seq; a repeated one is dropped: see SeenNumbers.
 2. Numbers that are missing are one Gap, whether the server explains them or not. Never silence.
 3. A request stays in `pending` until the server answers it, and is sent again, with its id, on the next connection.
    What other people say never ends a request: everybody sees our ids and may use them.
@@ -15,30 +15,26 @@ from __future__ import annotations
 
 from itertools import count
 
-from msgspec import Struct, structs
+from msgspec import structs
 
 from gchat.client.conversation.claim import Claim
+from gchat.client.conversation.notices import Back, Delivered, NewLog, Notice, NumberedNotice, Sent
+from gchat.client.conversation.seen_numbers import SeenNumbers
 from gchat.dialects.rich_events import (
     AckEvent,
     ActedEvent,
-    AnnouncedEvent,
     AnyEvent,
-    ClosingEvent,
     EnteredEvent,
-    FoundEvent,
     GapEvent,
     JoinedEvent,
     LeftEvent,
     LiveEvent,
     NamedEvent,
     PageEvent,
-    PongEvent,
     RefusedEvent,
     RenamedEvent,
     RoomListEvent,
     SaidEvent,
-    SlowedEvent,
-    ToldEvent,
     TopicSetEvent,
     UsersEvent,
     WelcomeEvent,
@@ -64,74 +60,6 @@ USUAL_LINE_BYTES = 8192
 MAX_MEMBERS = 10_000
 
 
-class Sent(Struct, frozen=True):
-    """Your message has this number in the room, and the server has stored it."""
-
-    id: str
-    room: str
-    seq: int
-    text: str
-    action: bool
-
-
-class Delivered(Struct, frozen=True):
-    """Your private message has reached its reader."""
-
-    id: str
-    to: str
-    text: str
-
-
-class Lost(Struct, frozen=True):
-    """The connection is lost; the next attempt is made in `retry_in_s` seconds."""
-
-    reason: str
-    retry_in_s: float
-
-
-class Back(Struct, frozen=True):
-    """There is a connection again; what was missed follows."""
-
-
-class NewLog(Struct, frozen=True):
-    """The room has another log than before: numbers start again, and messages said meanwhile may be missing."""
-
-    room: str
-
-
-#: What a user is told: the server's events, without Ack, and what the conversation makes of them.
-Notice = (
-    WelcomeEvent
-    | JoinedEvent
-    | LiveEvent
-    | SaidEvent
-    | ActedEvent
-    | TopicSetEvent
-    | ToldEvent
-    | EnteredEvent
-    | LeftEvent
-    | RenamedEvent
-    | AnnouncedEvent
-    | NamedEvent
-    | RefusedEvent
-    | SlowedEvent
-    | GapEvent
-    | UsersEvent
-    | RoomListEvent
-    | PageEvent
-    | FoundEvent
-    | PongEvent
-    | ClosingEvent
-    | Sent
-    | Delivered
-    | Lost
-    | Back
-    | NewLog
-)
-
-_Numbered = SaidEvent | ActedEvent | TopicSetEvent | Sent
-
-
 class Conversation:
     """One user's side of the chat. `prefix` begins the ids of its requests, and must be random: see rule 3.
 
@@ -151,10 +79,7 @@ class Conversation:
         suffix: bool = False,
     ) -> None:
         self.nick = nick  # what the user is called: an address, if the server has not granted the nick
-        self.room = _room(room)
         self.token = token
-        self.epoch = after.epoch if after else ""
-        self.seq = after.seq if after else 0  # the last number seen in the room
         self.online = 0  # users in the room; until anybody comes or goes, in the whole server
         self.members: set[str] = set()  # names known to be in the room; `who` asks for all of them
         self.limits: dict[str, int | float] = {}
@@ -164,16 +89,25 @@ class Conversation:
         self._numbers = count(1)  # of requests; a signal handler may make one in the middle of another
         self._claim = Claim(nick, strict=strict, suffix=suffix)
         self._replay = replay
-        self._placed = after is not None  # whether `seq` is known: whether a number after it can be missing
-        self._places: dict[str, ResumePoint] = {}  # the place in each room that was left
+        self._seen = SeenNumbers(_room(room), after)
         self._told: dict[str, list[int]] = {}  # numbers at which pending ids were Said: one is ours, if any
         self._unsent: list[AnyRequest] = []
         self._was_lost = False
 
     @property
+    def room(self) -> str:
+        """The room that the user is in, or asks for; "" before the server has chosen one."""
+        return self._seen.room
+
+    @property
+    def seq(self) -> int:
+        """The last number seen in the room."""
+        return self._seen.seq
+
+    @property
     def position(self) -> ResumePoint | None:
         """The place in the room up to which everything was seen; None before there is one."""
-        return ResumePoint(self.epoch, self.seq) if self._placed else None
+        return self._seen.place
 
     @property
     def denied(self) -> str:
@@ -228,7 +162,7 @@ class Conversation:
         id_ = self._new_id()
         request = structs.replace(request, id=id_)
         if isinstance(request, JoinRequest) and request.after is None:
-            request = structs.replace(request, after=self._places.get(_room(request.room)))
+            request = structs.replace(request, after=self._seen.place_in(_room(request.room)))
         if not isinstance(request, PingRequest | QuitRequest):  # these mean this connection, and no other
             self.pending[id_] = request
         if self.connected:
@@ -269,7 +203,7 @@ class Conversation:
             case LiveEvent():
                 return self._goes_live(event)
             case GapEvent():
-                return self._skip(event.room, event.range_from, event.range_to)
+                return self._seen.skip(event.room, event.range_from, event.range_to)
             case NamedEvent():
                 self._named(event)
             case UsersEvent() | RoomListEvent() | PageEvent() | TopicSetEvent():
@@ -297,25 +231,13 @@ class Conversation:
         return [event, *self._enter(event.room, event.epoch, event.seq)]
 
     def _enter(self, room: str, epoch: str, seq: int) -> list[Notice]:
-        """Be in `room`, whose last number is `seq`, and go on from the last place there."""
-        place = self.position
-        if self.room not in ("", room):  # "": the given place is in the room that the server chooses
-            if place:
-                self._places[self.room] = place
-            place = self._places.get(room)
-        # A log that ends before what was seen is another one, whatever its epoch says.
-        is_new = place is not None and (place.epoch != epoch or place.seq > seq)
-        self._placed = place is not None and not is_new
-        self.room, self.epoch, self.seq = room, epoch, place.seq if place and self._placed else 0
         self.members.clear()
-        return [NewLog(room)] if is_new else []
+        return [NewLog(room)] if self._seen.enter(room, epoch, seq) else []
 
     def _goes_live(self, event: LiveEvent) -> list[Notice]:
         if event.room != self.room:
             return []
-        missing = self._skip(event.room, self.seq + 1, event.seq) if self._placed else []
-        if not self._placed:
-            self.seq, self._placed = event.seq, True
+        missing = self._seen.reach(event.room, event.seq)
         if not self.connected:
             self._begin()
         return [*missing, event]
@@ -360,40 +282,28 @@ class Conversation:
             self._go()
         return []
 
-    # --- Numbers: rules 1, 2 and 4 -----------------------------------------------------------------------------------
+    # --- Own messages: rule 4 ----------------------------------------------------------------------------------------
 
-    def _numbered(self, event: _Numbered) -> list[Notice]:
-        """Show what has a number, once, behind a Gap if numbers before it are missing."""
-        if event.room != self.room or (self._placed and event.seq <= self.seq):
-            return []
-        missing = self._skip(event.room, self.seq + 1, event.seq - 1) if self._placed else []
-        self.seq, self._placed = event.seq, True
-        if event.id in self.pending:
-            self._told.setdefault(event.id, []).append(event.seq)
-        return [*missing, event]
-
-    def _skip(self, room: str, first: int, last: int) -> list[Notice]:
-        """Go on behind `last`, and show one Gap for what of it was not seen yet."""
-        if room != self.room or last < first or (self._placed and last <= self.seq):
-            return []
-        if self._placed:
-            first = self.seq + 1
-        self.seq, self._placed = last, True
-        return [GapEvent(room=room, range_from=first, range_to=last)]
+    def _numbered(self, notice: NumberedNotice) -> list[Notice]:
+        """Show what has a number, and remember the number of what may be an own message."""
+        shown = self._seen.take(notice)
+        if shown and notice.id in self.pending:
+            self._told.setdefault(notice.id, []).append(notice.seq)
+        return shown
 
     def _acked(self, ack: AckEvent) -> list[Notice]:
         told = self._told.get(ack.id, [])
         request = self._end(ack.id)
         match request:
             case SayRequest() | ActRequest():
-                own: _Numbered = Sent(ack.id, ack.room, ack.seq, request.text, isinstance(request, ActRequest))
+                own: NumberedNotice = Sent(ack.id, ack.room, ack.seq, request.text, isinstance(request, ActRequest))
             case TopicRequest():
                 own = TopicSetEvent(room=ack.room, text=request.text or "", from_=self.nick, seq=ack.seq, id=ack.id)
             case TellRequest():
                 return [Delivered(ack.id, request.to, request.text)]
             case _:  # nothing known here; if it had a number, that will be missing, and a Gap says so
                 return []
-        if ack.room == self.room and (not self._placed or ack.seq > self.seq):
+        if self._seen.is_ahead(ack.room, ack.seq):
             return self._numbered(own)
         # Its place has passed: in a replay that showed it, or in a Gap or in a room that was left, where nothing did.
         return [] if ack.seq in told else [own]

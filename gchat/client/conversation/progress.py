@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gchat.client.conversation.conversation import Notice, Sent
+from gchat.client.conversation.notices import Notice, Sent
 from gchat.dialects.rich_events import (
     ActedEvent,
     GapEvent,
@@ -15,7 +15,7 @@ from gchat.dialects.rich_events import (
 from gchat.model.hello import ResumePoint
 
 
-class Place:
+class Progress:
     """The last number that was taken from the iteration, in the room that the program is in then."""
 
     def __init__(self, after: ResumePoint | None) -> None:

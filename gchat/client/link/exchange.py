@@ -10,8 +10,9 @@ import gevent
 from gevent import socket
 from gevent.event import Event
 
-from gchat.client.conversation.conversation import Conversation, Notice
-from gchat.client.conversation.progress import Place
+from gchat.client.conversation.conversation import Conversation
+from gchat.client.conversation.notices import Notice
+from gchat.client.conversation.progress import Progress
 from gchat.client.files.place_file import PlaceFile
 from gchat.client.files.token_file import TokenFile
 from gchat.client.link.foreign_server import may_be_line_chat, shown
@@ -82,7 +83,7 @@ class Exchange(Keeper[Notice]):
         self._untold: dict[str, str] = {}  # refusals of what was said, by id, until the iteration tells them
         self._token_file = token_file
         self._place_file = place_file
-        self._place = Place(conversation.position) if listen else None
+        self._progress = Progress(conversation.position) if listen else None
         self._decoder = LineDecoder(MAX_LINE_BYTES)
         self._first: list[Notice] = []  # from the line that answers the opening
         self._plain: list[bytes] = []  # what the server said before that
@@ -217,14 +218,14 @@ class Exchange(Keeper[Notice]):
         return list(self._untold.values())
 
     def _taken(self, notice: Notice) -> None:
-        if self._place:
-            self._place.take(notice)
+        if self._progress:
+            self._progress.take(notice)
         if isinstance(notice, RefusedEvent):
             self._untold.pop(notice.id, None)
 
     def _dealt_with(self) -> None:
-        if self._place and self._place_file:
-            self._place_file.store(self._place.after)
+        if self._progress and self._place_file:
+            self._place_file.store(self._progress.after)
 
     def _stalled(self) -> None:
         self._answered.set()

@@ -78,7 +78,7 @@ class Link(Exchange):
     @property
     def place(self) -> ResumePoint | None:
         """The place in the room up to which everything was iterated: connect(after=…) goes on behind it."""
-        return self._place.after if self._place else self.position
+        return self._progress.after if self._progress else self.position
 
     # --- Asking ----------------------------------------------------------------------------------------------------
 

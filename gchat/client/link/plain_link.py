@@ -12,7 +12,7 @@ from gevent import socket
 from gevent.lock import BoundedSemaphore
 from msgspec import Struct
 
-from gchat.client.conversation.conversation import Back, Lost
+from gchat.client.conversation.notices import Back, Lost
 from gchat.client.link.inbox import TimedOut
 from gchat.client.link.reconnect import READ_BYTES, Keeper, LinkClosed
 from gchat.dialects.lines import LineDecoder

@@ -15,7 +15,7 @@ from gevent import socket
 from gevent.event import Event
 
 from gchat.cli import split_address
-from gchat.client.conversation.conversation import Lost
+from gchat.client.conversation.notices import Lost
 from gchat.client.link.inbox import Inbox, TimedOut
 from gchat.client.link.ownership import Ownership, Unacknowledged
 from gchat.model.errors import GchatError

@@ -14,7 +14,7 @@ import gevent
 from gevent.queue import Queue
 
 from gchat.client.completion import Candidate, Show, complete
-from gchat.client.conversation.conversation import Back, Delivered, Lost, Notice, Sent
+from gchat.client.conversation.notices import Back, Delivered, Lost, Notice, Sent
 from gchat.client.link import plain_link
 from gchat.client.link.link import Link
 from gchat.client.link.ownership import Unacknowledged

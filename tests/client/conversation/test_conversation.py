@@ -9,7 +9,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from gchat.client.conversation.conversation import Back, Conversation, Delivered, NewLog, Notice, Sent
+from gchat.client.conversation.conversation import Conversation
+from gchat.client.conversation.notices import Back, Delivered, NewLog, Notice, Sent
 from gchat.dialects import rich_json
 from gchat.dialects.rich_events import (
     AckEvent,

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from gchat.client.conversation.conversation import Notice, Sent
-from gchat.client.conversation.progress import Place
+from gchat.client.conversation.notices import Notice, Sent
+from gchat.client.conversation.progress import Progress
 from gchat.dialects.rich_events import JoinedEvent, TopicSetEvent
 from gchat.model.hello import ResumePoint
 from tests.client.conversation.test_conversation import gap, live, said, welcome
 
 
 def place(*notices: Notice, after: ResumePoint | None = None) -> ResumePoint | None:
-    taken = Place(after)
+    taken = Progress(after)
     for notice in notices:
         taken.take(notice)
     return taken.after
