@@ -28,11 +28,9 @@ if TYPE_CHECKING:
     from gchat.client.conversation.conversation import Conversation
     from gchat.client.conversation.notices import Back, Delivered, Lost, NewLog, Notice, Sent
     from gchat.client.files.token_file import TokenFile
-    from gchat.client.link.inbox import TimedOut
+    from gchat.client.link.errors import ConnectFailed, LinkClosed, LinkMisused, TimedOut, Unacknowledged
     from gchat.client.link.link import Link, connect
-    from gchat.client.link.ownership import LinkMisused, Unacknowledged
     from gchat.client.link.plain_link import PlainLink
-    from gchat.client.link.reconnect import ConnectFailed, LinkClosed
     from gchat.dialects.rich_events import ActedEvent as Acted
     from gchat.dialects.rich_events import AnnouncedEvent as Announced
     from gchat.dialects.rich_events import ClosingEvent as Closing
@@ -101,10 +99,8 @@ __all__ = [
 _MODULES = (
     "gchat.client.conversation.conversation",
     "gchat.client.conversation.notices",
-    "gchat.client.link.inbox",
-    "gchat.client.link.reconnect",
+    "gchat.client.link.errors",
     "gchat.client.link.link",
-    "gchat.client.link.ownership",
     "gchat.client.link.plain_link",
     "gchat.client.files.token_file",
     "gchat.model.errors",

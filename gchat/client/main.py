@@ -95,7 +95,7 @@ def _main(arguments: list[str]) -> int:
     if on_terminal:
         from gchat.client.terminal import terminal  # noqa: PLC0415
     from gchat.client import pipe  # noqa: PLC0415
-    from gchat.client.link.reconnect import ConnectFailed  # noqa: PLC0415
+    from gchat.client.link.errors import ConnectFailed  # noqa: PLC0415
 
     try:
         chat = _connected(args, host, port, on_terminal=on_terminal, strict=not is_typed)
@@ -139,7 +139,7 @@ def _connected(args: argparse.Namespace, host: str, port: int, *, on_terminal: b
 def _token_file(args: argparse.Namespace, host: str, port: int) -> TokenFile | None:
     """Return the file that makes a person who comes back the same user; None if there can be none."""
     from gchat.client.files.token_file import own_token_file  # noqa: PLC0415
-    from gchat.client.link.reconnect import spelled  # noqa: PLC0415
+    from gchat.client.link.dial import spelled  # noqa: PLC0415
 
     try:
         file = own_token_file(spelled(host, port), args.nick)

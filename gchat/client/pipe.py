@@ -24,11 +24,9 @@ from gevent.socket import wait_read, wait_write
 
 from gchat.client.completion import Action, Show
 from gchat.client.conversation.notices import Back, Lost, Notice
-from gchat.client.link import plain_link
+from gchat.client.link.errors import ConnectFailed, LinkClosed, NotGranted, Unacknowledged
 from gchat.client.link.link import Link
-from gchat.client.link.ownership import Unacknowledged
-from gchat.client.link.plain_link import PlainLink, PlainNotice
-from gchat.client.link.reconnect import ConnectFailed, LinkClosed, NotGranted
+from gchat.client.link.plain_link import PlainLine, PlainLink, PlainNotice
 from gchat.client.paste_check import Typed
 from gchat.client.render import json_text, lost_text, plain_text
 from gchat.dialects.rich_events import ClosingEvent, RefusedEvent, ToldEvent, WelcomeEvent
@@ -303,7 +301,7 @@ class _Pipes:
             self._leave.set()
 
     def _text(self, notice: Notice | PlainNotice) -> str:
-        if isinstance(notice, plain_link.Line):
+        if isinstance(notice, PlainLine):
             return f"{printable(notice.text)}\n"
         if not isinstance(self._chat, Link):
             return ""

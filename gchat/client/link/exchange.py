@@ -15,8 +15,10 @@ from gchat.client.conversation.notices import Notice
 from gchat.client.conversation.progress import Progress
 from gchat.client.files.place_file import PlaceFile
 from gchat.client.files.token_file import TokenFile
+from gchat.client.link.dial import raw
+from gchat.client.link.errors import ConnectFailed, NotGranted
 from gchat.client.link.foreign_server import may_be_line_chat, shown
-from gchat.client.link.reconnect import READ_BYTES, ConnectFailed, Keeper, NotGranted, raw
+from gchat.client.link.reconnect import READ_BYTES, ReconnectingLink
 from gchat.dialects import rich_json
 from gchat.dialects.lines import LineDecoder
 from gchat.dialects.rich_events import (
@@ -57,7 +59,7 @@ SPOKEN = (SayRequest, ActRequest, TellRequest, TopicRequest)
 LINES_AT_ONCE = 512
 
 
-class Exchange(Keeper[Notice]):
+class Exchange(ReconnectingLink[Notice]):
     """A conversation kept over connections. What is asked of `conversation` goes out with _push()."""
 
     #: A ping goes out so often, while no other is under way; the answer is the lag.
@@ -75,8 +77,9 @@ class Exchange(Keeper[Notice]):
         listen: bool = True,
         token_file: TokenFile | None = None,
         place_file: PlaceFile | None = None,
+        timeout_s: float | None = None,
     ) -> None:
-        super().__init__(host, port, listen=listen)
+        super().__init__(host, port, listen=listen, timeout_s=timeout_s)
         self.conversation = conversation
         self.lag_s: float | None = None  # how long the last ping took
         self.refused: RefusedEvent | None = None  # the last refusal
@@ -210,11 +213,11 @@ class Exchange(Keeper[Notice]):
         self._inbox.put(ClosingEvent(reason=reason))
 
     def unacknowledged(self) -> list[str]:
-        """See Keeper."""
+        """See ReconnectingLink."""
         return [request.text or "" for request in self.conversation.pending.values() if isinstance(request, SPOKEN)]
 
     def untold(self) -> list[str]:
-        """See Keeper."""
+        """See ReconnectingLink."""
         return list(self._untold.values())
 
     def _taken(self, notice: Notice) -> None:

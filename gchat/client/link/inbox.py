@@ -10,11 +10,7 @@ from typing import Any
 
 from gevent.event import Event
 
-from gchat.model.errors import GchatError
-
-
-class TimedOut(GchatError, TimeoutError):
-    """A call took longer than its timeout_s."""
+from gchat.client.link.errors import TimedOut
 
 
 class Inbox:

@@ -14,9 +14,8 @@ from collections.abc import Callable
 from gchat.client.conversation.conversation import Conversation
 from gchat.client.files.place_file import PlaceFile
 from gchat.client.files.token_file import TokenFile
+from gchat.client.link.errors import LinkClosed, TimedOut
 from gchat.client.link.exchange import Exchange
-from gchat.client.link.inbox import TimedOut
-from gchat.client.link.reconnect import LinkClosed
 from gchat.client.link.stop_signals import StopSignals
 from gchat.dialects.rich_requests import (
     ActRequest,
@@ -161,19 +160,25 @@ class Link(Exchange):
                 self._answered.clear()
                 self._answered.wait(None if left_s == math.inf else left_s)
 
-    def stop_on_signals(self) -> None:
-        """Have the first SIGINT (Ctrl+C) or SIGTERM call stop(), until close()."""
-        self._signals = StopSignals(self.stop)
+    def start(self, *, wait: bool, stop_on_signals: bool = False) -> None:
+        """See ReconnectingLink. With `stop_on_signals` the first SIGINT (Ctrl+C) or SIGTERM calls stop()."""
+        try:
+            if stop_on_signals:
+                self._signals = StopSignals(self.stop)
+            super().start(wait=wait)
+        except BaseException:
+            self._release()
+            raise
 
     def close(self, timeout_s: float | None = None) -> None:
-        """See Keeper."""
+        """See ReconnectingLink."""
         try:
             super().close(timeout_s)
         finally:
             if self._closer is not None and self._closer.ready():
-                self.let_go()
+                self._release()
 
-    def let_go(self) -> None:
+    def _release(self) -> None:
         """Give back the signals and the token file."""
         if self._signals:
             self._signals.restore()
@@ -225,26 +230,18 @@ def connect(
 
     With `stop_on_signals` the first Ctrl+C or SIGTERM ends the iteration, as if there were no more to come.
     """
-    kept = TokenFile(token_file) if isinstance(token_file, str) else token_file
-    place = PlaceFile(place_file) if place_file else None
+    tokens = TokenFile(token_file) if isinstance(token_file, str) else token_file
+    places = PlaceFile(place_file) if place_file else None
     conversation = Conversation(
         secrets.token_hex(4),
         nick=nick,
         room=room,
-        token=token or (kept.load() if kept else ""),
-        after=after or (place.load() if place else None),
+        token=token or (tokens.load() if tokens else ""),
+        after=after or (places.load() if places else None),
         replay=replay,
         strict=strict,
         suffix=nick_suffix,
     )
-    link = Link(host, port, conversation, listen=listen, token_file=kept, place_file=place)
-    if timeout_s is not None:
-        link.connect_s = timeout_s
-    try:
-        if stop_on_signals:
-            link.stop_on_signals()
-        link.start(wait=wait)
-    except BaseException:
-        link.let_go()
-        raise
+    link = Link(host, port, conversation, listen=listen, token_file=tokens, place_file=places, timeout_s=timeout_s)
+    link.start(wait=wait, stop_on_signals=stop_on_signals)
     return link

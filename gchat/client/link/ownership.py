@@ -26,29 +26,7 @@ from gevent._hub_local import get_hub_if_exists, set_hub, set_loop
 from gevent.hub import Hub
 from gevent.monkey import get_original  # it patches nothing, it finds what a program has patched
 
-from gchat.model.errors import GchatError
-
-
-class LinkMisused(GchatError):
-    """A link was used where it cannot work; the text says which rule was broken."""
-
-
-class Unacknowledged(GchatError):
-    """Something that was said is not stored, or nobody knows: the server has refused it, or not answered in time."""
-
-    def __init__(self, address: str, texts: list[str], refusals: list[str]) -> None:
-        parts = []
-        if texts:
-            parts.append(f"{_messages(len(texts))} not acknowledged by {address} and may not have been said")
-        if refusals:
-            parts.append(f"{_messages(len(refusals))} refused by {address}: {refusals[-1]}")
-        super().__init__("; ".join(parts))
-        self.texts = texts  # what was not acknowledged
-        self.refusals = refusals  # why what was refused was not said
-
-
-def _messages(count: int) -> str:
-    return "1 message was" if count == 1 else f"{count:,} messages were"
+from gchat.client.link.errors import LinkMisused, Unacknowledged
 
 
 class Owned(Protocol):

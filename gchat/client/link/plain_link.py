@@ -13,8 +13,8 @@ from gevent.lock import BoundedSemaphore
 from msgspec import Struct
 
 from gchat.client.conversation.notices import Back, Lost
-from gchat.client.link.inbox import TimedOut
-from gchat.client.link.reconnect import READ_BYTES, Keeper, LinkClosed
+from gchat.client.link.errors import LinkClosed, TimedOut
+from gchat.client.link.reconnect import READ_BYTES, ReconnectingLink
 from gchat.dialects.lines import LineDecoder
 from gchat.model.errors import LineEndless, LineTooLong
 from gchat.model.text import printable
@@ -29,19 +29,19 @@ _BARE_PROMPT = re.compile(r"(\[[^\[\]]{1,40}\]|[>$%#:?])? *")
 _PROMPT_AND_LINE = re.compile(r"\[You\] (?=[\[<>*])")
 
 
-class Line(Struct, frozen=True):
+class PlainLine(Struct, frozen=True):
     """What the server has sent: one line, fit to be shown."""
 
     text: str
 
 
-SKIPPED = Line("… lines skipped")
-TOO_LONG = Line(f"… a line of more than {MAX_LINE_BYTES:,} bytes")
+SKIPPED = PlainLine("… lines skipped")
+TOO_LONG = PlainLine(f"… a line of more than {MAX_LINE_BYTES:,} bytes")
 
-PlainNotice = Line | Lost | Back
+PlainNotice = PlainLine | Lost | Back
 
 
-class PlainLink(Keeper[PlainNotice]):
+class PlainLink(ReconnectingLink[PlainNotice]):
     """Lines out with say(), lines in by iterating, but for empty ones. Comes back by itself; ends after close()."""
 
     #: What stands unterminated for so long is a line: it waits for an answer.
@@ -56,9 +56,7 @@ class PlainLink(Keeper[PlainNotice]):
         listen: bool = True,
         timeout_s: float | None = None,
     ) -> None:
-        super().__init__(host, port, listen=listen)
-        if timeout_s is not None:
-            self.connect_s = timeout_s
+        super().__init__(host, port, listen=listen, timeout_s=timeout_s)
         self._decoder = LineDecoder(MAX_LINE_BYTES)
         self._speaking = BoundedSemaphore()  # one greenlet at a time may write to a socket
         self._was_lost = False
@@ -123,7 +121,7 @@ class PlainLink(Keeper[PlainNotice]):
                 text = printable(line.decode(errors="replace").strip("\r"))  # some return to the margin first
                 text = _PROMPT_AND_LINE.sub("", text, count=1)
                 if not _BARE_PROMPT.fullmatch(text):
-                    self._inbox.put(Line(text))
+                    self._inbox.put(PlainLine(text))
 
     def _part(self) -> None:
         """Say goodbye as old clients do: two bytes, and the end of the stream."""
@@ -140,6 +138,6 @@ class PlainLink(Keeper[PlainNotice]):
         self._was_lost = True
 
     def _squeeze(self, last: PlainNotice, notice: PlainNotice) -> list[PlainNotice]:
-        if not isinstance(notice, Line):
+        if not isinstance(notice, PlainLine):
             return [last, notice]
         return [SKIPPED] if last == SKIPPED else [last, SKIPPED]

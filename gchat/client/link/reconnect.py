@@ -1,12 +1,8 @@
-"""Keeping a connection to a server, whatever its dialect: dialling, reading, waiting, dialling again, letting go."""
+"""A link that comes back, whatever its dialect: dialling, reading, waiting, dialling again, and closing at last."""
 
 from __future__ import annotations
 
-import errno
 import math
-import os
-import random
-import socket as names  # its constants and errors; the sockets are gevent's
 import time
 from typing import Any, Generic, Self, TypeVar
 
@@ -16,9 +12,11 @@ from gevent.event import Event
 
 from gchat.cli import split_address
 from gchat.client.conversation.notices import Lost
-from gchat.client.link.inbox import Inbox, TimedOut
-from gchat.client.link.ownership import Ownership, Unacknowledged
-from gchat.model.errors import GchatError
+from gchat.client.link.backoff import Backoff
+from gchat.client.link.dial import dial, raw, reason_of, spelled
+from gchat.client.link.errors import ConnectFailed, LinkClosed, TimedOut, Unacknowledged
+from gchat.client.link.inbox import Inbox
+from gchat.client.link.ownership import Ownership
 
 NoticeT = TypeVar("NoticeT")
 
@@ -28,110 +26,8 @@ READ_BYTES = 65536
 MAX_QUEUED = 1000
 
 
-class ConnectFailed(GchatError, ConnectionError):
-    """There is no connection. `final`: another attempt would fail likewise. `is_plain`: a PlainLink might work.
-
-    `is_absent`: no server listens there.
-    """
-
-    def __init__(
-        self, address: str, reason: str, *, final: bool = False, is_plain: bool = False, is_absent: bool = False
-    ) -> None:
-        super().__init__(f"cannot connect to {address}: {reason}")
-        self.reason = reason
-        self.final = final
-        self.is_plain = is_plain
-        self.is_absent = is_absent
-
-
-class NotGranted(ConnectFailed):
-    """The server has not granted the nick or the room, without which nothing is to be said."""
-
-    def __str__(self) -> str:
-        return self.reason
-
-
-class LinkClosed(GchatError):
-    """The link was closed, by this side or for good by the server: nothing can be said on it."""
-
-
-def spelled(host: str, port: int) -> str:
-    """Return an address as people write it."""
-    if "/" in host:
-        return host
-    host = host.strip("[]")
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-
-
-def reason_of(error: Exception) -> str:
-    """Return why a connection failed or ended, in plain words."""
-    match error:
-        case names.gaierror(errno=names.EAI_AGAIN):
-            return "the host name cannot be looked up now"
-        case names.gaierror() | UnicodeError():
-            return "no such host"
-        case TimeoutError():
-            return str(error) or "timed out"
-        case OSError(errno=errno.ECONNRESET | errno.EPIPE):
-            return "the connection was reset"
-        case OSError(errno=int(number)):
-            return os.strerror(number).lower()
-    return str(error)
-
-
-def raw(sock: socket.socket) -> names.socket:
-    """Return the socket beneath gevent's, which never waits."""
-    found: names.socket = sock._sock  # type: ignore[attr-defined]  # noqa: SLF001
-    return found
-
-
-def dial(host: str, port: int) -> socket.socket:
-    """Return a connection to `host`: a name, an address, [an IPv6 address], or with a slash in it a Unix socket's path.
-
-    Each address that the name has is tried. Raises OSError, ValueError, OverflowError, or RuntimeError if no thread can
-    be started to look up a name.
-    """
-    if "/" in host:
-        return _connected(socket.AF_UNIX, host)
-    try:
-        host.encode("idna")
-    except UnicodeError:  # in gevent's native thread it would be a traceback
-        raise names.gaierror(names.EAI_NONAME, "no such host") from None
-    last_error: OSError = OSError(errno.EADDRNOTAVAIL, "no address")
-    for family, address in _addresses(host.strip("[]"), port):
-        try:
-            sock = _connected(family, address)
-        except OSError as error:
-            last_error = error
-            continue
-        sock.setsockopt(names.IPPROTO_TCP, names.TCP_NODELAY, 1)
-        sock.setsockopt(names.SOL_SOCKET, names.SO_KEEPALIVE, 1)
-        for option, value in ((names.TCP_KEEPIDLE, 60), (names.TCP_KEEPINTVL, 10), (names.TCP_KEEPCNT, 3)):
-            sock.setsockopt(names.IPPROTO_TCP, option, value)
-        return sock
-    raise last_error
-
-
-def _addresses(host: str, port: int) -> list[tuple[int, Any]]:
-    try:  # an address needs no native thread, which a look-up has, and which cannot start when the interpreter ends
-        found = names.getaddrinfo(host, port, type=names.SOCK_STREAM, flags=names.AI_NUMERICHOST)
-    except names.gaierror:
-        found = socket.getaddrinfo(host, port, type=names.SOCK_STREAM)
-    return [(family, address) for family, _, _, _, address in found]
-
-
-def _connected(family: int, address: Any) -> socket.socket:
-    sock = socket.socket(family, names.SOCK_STREAM)
-    try:
-        sock.connect(address)
-    except BaseException:  # a deadline or the end of the greenlet, too
-        sock.close()
-        raise
-    return sock
-
-
-class Keeper(Generic[NoticeT]):
-    """Keeps a connection: one greenlet that dials, reads, and dials again after a while. A dialect is a subclass.
+class ReconnectingLink(Generic[NoticeT]):
+    """One connection after another: a greenlet dials, reads, and dials again after a while. A dialect is a subclass.
 
     Iterating yields notices, and ends after close() or stop(), or when the server has refused for good. One greenlet
     may iterate while others speak, all of them in one thread: see ownership.
@@ -140,12 +36,9 @@ class Keeper(Generic[NoticeT]):
     #: How long an attempt may take, with the server's first answer.
     connect_s = 5.0
 
-    #: How long to wait before another attempt: at first, and at most; each time twice as long and up to half more, so
-    #: that the clients of a server that was started again do not all come at once.
+    #: See Backoff.
     retry_min_s = 0.2
     retry_max_s = 10.0
-
-    #: A connection that has lasted so long was a good one: after it the waiting begins anew.
     steady_s = 5.0
 
     #: How long the server may take to answer the goodbye.
@@ -154,13 +47,15 @@ class Keeper(Generic[NoticeT]):
     #: How long close() may take, while the server goes on answering.
     close_s = 60.0
 
-    def __init__(self, host: str, port: int, *, listen: bool = True) -> None:
+    def __init__(self, host: str, port: int, *, listen: bool = True, timeout_s: float | None = None) -> None:
         name, number = split_address(host)
         if number and number.isdecimal():
             host, port = name, int(number)
         self.address = spelled(host, port)
         self.ownership = Ownership()
         self.failure: ConnectFailed | None = None  # why the server has refused for good
+        if timeout_s is not None:
+            self.connect_s = timeout_s
         self._host = host
         self._port = port
         self._sock: socket.socket | None = None
@@ -225,7 +120,7 @@ class Keeper(Generic[NoticeT]):
             self._hang_up()
             self.ownership.end(self)
             raise
-        self._greenlet = gevent.spawn(self._keep)
+        self._greenlet = gevent.spawn(self._run)
         try:
             self._settle()
         except BaseException:
@@ -307,7 +202,7 @@ class Keeper(Generic[NoticeT]):
     # --- What a dialect does ---------------------------------------------------------------------------------------
 
     def _greet(self, sock: socket.socket) -> None:
-        """Begin a new connection. Raises ConnectFailed; anything else that goes wrong is the keeper's matter."""
+        """Begin a new connection. Raises ConnectFailed; anything else that goes wrong is handled here."""
 
     def _unanswered(self) -> ConnectFailed:
         """Return what failed when an attempt took too long."""
@@ -344,8 +239,8 @@ class Keeper(Generic[NoticeT]):
 
     # --- The greenlet ----------------------------------------------------------------------------------------------
 
-    def _keep(self) -> None:
-        retry_s = self.retry_min_s
+    def _run(self) -> None:
+        backoff = Backoff(self.retry_min_s, self.retry_max_s, self.steady_s)
         try:
             while self._sock or not self._closing.is_set():  # a link that is closed at once says goodbye all the same
                 began_at = math.inf
@@ -365,10 +260,7 @@ class Keeper(Generic[NoticeT]):
                     self._hang_up()
                 if self._closing.is_set():
                     return
-                if time.monotonic() - began_at >= self.steady_s:
-                    retry_s = self.retry_min_s
-                wait_s = min(retry_s * random.uniform(1, 1.5), self.retry_max_s)  # noqa: S311  # jitter is no secret
-                retry_s = min(retry_s * 2, self.retry_max_s)
+                wait_s = backoff.wait_s(time.monotonic() - began_at)
                 self._losses += 1
                 self._inbox.put(Lost(why, wait_s))
                 self._closing.wait(wait_s)

@@ -6,7 +6,7 @@ import signal
 from collections.abc import Callable
 from types import FrameType
 
-from gchat.client.link.ownership import LinkMisused
+from gchat.client.link.errors import LinkMisused
 
 
 class StopSignals:

@@ -15,11 +15,9 @@ from gevent.queue import Queue
 
 from gchat.client.completion import Candidate, Show, complete
 from gchat.client.conversation.notices import Back, Delivered, Lost, Notice, Sent
-from gchat.client.link import plain_link
+from gchat.client.link.errors import LinkClosed, Unacknowledged
 from gchat.client.link.link import Link
-from gchat.client.link.ownership import Unacknowledged
-from gchat.client.link.plain_link import PlainLink, PlainNotice
-from gchat.client.link.reconnect import LinkClosed
+from gchat.client.link.plain_link import PlainLine, PlainLink, PlainNotice
 from gchat.client.paste import actions, expanded, question
 from gchat.client.render import Line, Timeline, aside, is_for_me, lines, lost_text, shown_text
 from gchat.client.terminal.screen import Screen
@@ -355,7 +353,7 @@ class _PlainTalk(_Talk):
             case Back():
                 if self._connection.back():
                     self._screen.show([aside("Connected again")])
-            case plain_link.Line():
+            case PlainLine():
                 self._screen.show([[("", shown_text(notice.text))]])
 
     def prompt(self) -> Line:

@@ -38,8 +38,8 @@ from gchat.client import (
     connect,
 )
 from gchat.client.files.place_file import PlaceFile
+from gchat.client.link.dial import dial, raw, spelled
 from gchat.client.link.inbox import Inbox
-from gchat.client.link.reconnect import dial, raw, spelled
 from gchat.dialects import rich_json
 from gchat.dialects.rich_events import ClosingEvent, EnteredEvent, RefusedEvent
 from gchat.dialects.rich_requests import QuitRequest, SayRequest

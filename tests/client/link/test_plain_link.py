@@ -12,7 +12,7 @@ from gevent import socket
 from gevent.queue import Queue
 
 from gchat.client import Back, ConnectFailed, LinkClosed, Lost
-from gchat.client.link.plain_link import SKIPPED, TOO_LONG, Line, PlainLink, PlainNotice
+from gchat.client.link.plain_link import SKIPPED, TOO_LONG, PlainLine, PlainLink, PlainNotice
 from tests.client.fake_server import FakeServer
 from tests.e2e.harness import DEADLINE_S, Server
 
@@ -64,22 +64,22 @@ def wait_until(predicate: Callable[[], object]) -> None:
 def test_lines_come_as_they_are_said_and_fit_to_be_shown(old: OldServer, link: PlainLink) -> None:
     old.socks.get().sendall("\r<('127.0.0.1', 5000)> hello\nciao, é\r\n\n\x1b[2J\xff\n".encode())
 
-    assert hears(link, 3) == [Line("<('127.0.0.1', 5000)> hello"), Line("ciao, é"), Line("\\x1b[2Jÿ")]
+    assert hears(link, 3) == [PlainLine("<('127.0.0.1', 5000)> hello"), PlainLine("ciao, é"), PlainLine("\\x1b[2Jÿ")]
 
 
 def test_bytes_that_are_no_utf8_and_telnet_are_no_harm(old: OldServer, link: PlainLink) -> None:
     old.socks.get().sendall(b"caf\xe9\n\xff\xfd\x06next\n")
 
-    assert hears(link, 2) == [Line("caf\ufffd"), Line("next")]
+    assert hears(link, 2) == [PlainLine("caf\ufffd"), PlainLine("next")]
 
 
 def test_what_waits_unterminated_is_a_line(old: OldServer, link: PlainLink) -> None:
     sock = old.socks.get()
     sock.sendall(b"Your name? ")
 
-    assert hears(link, 1) == [Line("Your name? ")]
+    assert hears(link, 1) == [PlainLine("Your name? ")]
     sock.sendall(b"Welcome, bob\n")
-    assert hears(link, 1) == [Line("Welcome, bob")]
+    assert hears(link, 1) == [PlainLine("Welcome, bob")]
 
 
 @pytest.mark.parametrize("prompt", [b"[You] ", b"[You]", b"> ", b"$ "])
@@ -90,19 +90,19 @@ def test_a_bare_prompt_is_nothing(old: OldServer, link: PlainLink, prompt: bytes
     wait_until(lambda: not link._decoder.rest)
     sock.sendall(b"[bob] hi\n")
 
-    assert hears(link, 1) == [Line("[bob] hi")]
+    assert hears(link, 1) == [PlainLine("[bob] hi")]
 
 
 def test_a_prompt_is_taken_off_the_line_that_follows_it(old: OldServer, link: PlainLink) -> None:
     old.socks.get().sendall(b"[You] [bob] hi\n[You] hi\n")
 
-    assert hears(link, 2) == [Line("[bob] hi"), Line("[You] hi")]
+    assert hears(link, 2) == [PlainLine("[bob] hi"), PlainLine("[You] hi")]
 
 
 def test_a_line_that_is_too_long_is_told_of(old: OldServer, link: PlainLink) -> None:
     old.socks.get().sendall(b"x" * 70_000 + b"\nhi\n")
 
-    assert hears(link, 2) == [TOO_LONG, Line("hi")]
+    assert hears(link, 2) == [TOO_LONG, PlainLine("hi")]
 
 
 def test_a_server_that_never_ends_a_line_is_lost(old: OldServer, link: PlainLink) -> None:
@@ -119,7 +119,7 @@ def test_a_last_line_without_an_end_is_a_line_too_and_then_it_comes_back(old: Ol
     sock.shutdown(socket.SHUT_WR)
     told = hears(link, 3)
 
-    assert [told[0], told[2]] == [Line("bye"), Back()]
+    assert [told[0], told[2]] == [PlainLine("bye"), Back()]
     assert isinstance(told[1], Lost)
     assert told[1].reason == "the server closed the connection"
 
@@ -180,8 +180,8 @@ def test_no_connection_is_one_line() -> None:
 
 
 def test_who_answers_everything_and_reads_too_slowly_is_told_that_lines_are_skipped(link: PlainLink) -> None:
-    assert link._squeeze(Line("a"), Line("b")) == [Line("a"), SKIPPED]
-    assert link._squeeze(SKIPPED, Line("c")) == [SKIPPED]
+    assert link._squeeze(PlainLine("a"), PlainLine("b")) == [PlainLine("a"), SKIPPED]
+    assert link._squeeze(SKIPPED, PlainLine("c")) == [SKIPPED]
     assert link._squeeze(SKIPPED, Back()) == [SKIPPED, Back()]
 
 
@@ -189,13 +189,13 @@ def test_it_speaks_to_our_own_server_in_plain() -> None:
     with Server() as server:
         bob = server.join("bob")
         with PlainLink("127.0.0.1", server.port) as link:
-            assert hears(link, 1) == [Line("> Connected to the chat server (2 users online)")]
+            assert hears(link, 1) == [PlainLine("> Connected to the chat server (2 users online)")]
             link.say("/nick alice")
             bob.sees_bytes(b" is now alice\n")
             link.say("hello")
             bob.sees("[alice] hello")
             bob.says("hello, alice")
-            assert Line("[bob] hello, alice") in hears(link, 2)
+            assert PlainLine("[bob] hello, alice") in hears(link, 2)
         bob.sees("< The user alice left")
         bob.sock.close()
 
