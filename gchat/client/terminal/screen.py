@@ -31,7 +31,8 @@ from prompt_toolkit.renderer import print_formatted_text
 from prompt_toolkit.styles import Style
 from prompt_toolkit.widgets import SearchToolbar
 
-from gchat.client.completion import Candidate, lines_of
+from gchat.client.completion import Candidate
+from gchat.client.paste import visible_lines
 from gchat.client.render import STYLES, Line
 from gchat.client.terminal.canvas import Canvas
 from gchat.client.terminal.drawing import Drawing
@@ -227,13 +228,13 @@ class Screen:
 
     def _enter(self, *, unread: bool) -> None:
         """Send the draft, or ask first."""
-        lines = lines_of(self._draft.text)
+        lines = visible_lines(self._draft.text)
         self._question = self._talk.question(lines, unread=unread) if lines else ""
         if not self._question:
             self._send()
 
     def _send(self) -> None:
-        lines, self._question = lines_of(self._draft.text), ""
+        lines, self._question = visible_lines(self._draft.text), ""
         self._draft.reset(append_to_history=True)
         if lines:
             self._talk.typed(lines)

@@ -13,7 +13,8 @@ from typing import Any
 import gevent
 from gevent.queue import Queue
 
-from gchat.client.completion import Candidate, Show, complete
+from gchat.client.action import Show
+from gchat.client.completion import Candidate, complete
 from gchat.client.conversation.notices import Back, Delivered, Lost, Notice, Sent
 from gchat.client.link.errors import LinkClosed, Unacknowledged
 from gchat.client.link.link import Link
