@@ -24,6 +24,7 @@ from gevent.socket import wait_read, wait_write
 
 from gchat.client.action import Action, Show
 from gchat.client.conversation.notices import Back, Lost, Notice
+from gchat.client.link.dial import CLOSED_BY_SERVER
 from gchat.client.link.errors import ConnectFailed, LinkClosed, NotGranted, Unacknowledged
 from gchat.client.link.link import Link
 from gchat.client.link.plain_link import PlainLine, PlainLink, PlainNotice
@@ -274,7 +275,7 @@ class _Pipes:
     # --- The link --------------------------------------------------------------------------------------------------
 
     def _hear(self) -> None:
-        reason = "the server closed the connection"
+        reason = CLOSED_BY_SERVER
         for notice in self._chat:
             self._heard_at = time.monotonic()
             match notice:

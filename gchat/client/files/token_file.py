@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import fcntl
 import os
-import pwd
 import re
 from contextlib import suppress
 from hashlib import sha256
 
 from gchat.client.files import atomic_file
+from gchat.state_directory import state_directory
 
 #: What the server takes for a token; anything else is not sent.
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{16,64}")
@@ -89,18 +89,4 @@ def own_token_file(address: str, nick: str) -> TokenFile:
     where = os.path.abspath(address) if "/" in address else address.lower()
     name = re.sub(r"[^0-9A-Za-z.-]+", "_", f"{where}-{nick}").strip("_-")[:80]
     distinct = sha256(f"{where}\0{nick}".encode("utf-8", "surrogatepass")).hexdigest()[:16]
-    return TokenFile(os.path.join(_state_home(), "gchat", f"client-{name}-{distinct}.token"))
-
-
-def _state_home() -> str:
-    """Return where programs keep their state: the XDG rules, by which a relative path is no path."""
-    home = os.environ.get("XDG_STATE_HOME", "")
-    if os.path.isabs(home):
-        return home
-    home = os.environ.get("HOME", "")
-    if not os.path.isabs(home):
-        try:
-            home = pwd.getpwuid(os.getuid()).pw_dir
-        except KeyError:
-            raise FileNotFoundError("this user has no home directory") from None
-    return os.path.join(home, ".local", "state")
+    return TokenFile(os.path.join(state_directory(), f"client-{name}-{distinct}.token"))

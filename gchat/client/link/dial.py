@@ -9,6 +9,9 @@ from typing import Any
 
 from gevent import socket
 
+#: Why a connection ended that nothing else is known of.
+CLOSED_BY_SERVER = "the server closed the connection"
+
 
 def spelled(host: str, port: int) -> str:
     """Return an address as people write it."""

@@ -15,7 +15,7 @@ from gchat.client.conversation.notices import Notice
 from gchat.client.conversation.progress import Progress
 from gchat.client.files.place_file import PlaceFile
 from gchat.client.files.token_file import TokenFile
-from gchat.client.link.dial import raw
+from gchat.client.link.dial import CLOSED_BY_SERVER, raw
 from gchat.client.link.errors import ConnectFailed, NotGranted
 from gchat.client.link.foreign_server import may_be_line_chat, shown
 from gchat.client.link.reconnect import READ_BYTES, ReconnectingLink
@@ -121,7 +121,7 @@ class Exchange(ReconnectingLink[Notice]):
                     raise
                 data = b""
             if not data:
-                raise ConnectFailed(self.address, self._farewell() or "the server closed the connection")
+                raise ConnectFailed(self.address, self._farewell() or CLOSED_BY_SERVER)
             self._decoder.feed(data)
         if isinstance(event, RefusedEvent):
             raise ConnectFailed(self.address, shown(event.message.encode()), final=True)
@@ -184,7 +184,7 @@ class Exchange(ReconnectingLink[Notice]):
                 gevent.sleep(0)  # there is more, and recv would let nobody else have a turn
         if data is None:
             return f"nothing was heard for {silence_s:g} s"
-        return self._why or "the server closed the connection"
+        return self._why or CLOSED_BY_SERVER
 
     def _receive(self, sock: socket.socket, silence_s: float) -> bytes | None:
         """Return what the server sends, b"" for the end, None after so long a silence.

@@ -13,6 +13,7 @@ from gevent.lock import BoundedSemaphore
 from msgspec import Struct
 
 from gchat.client.conversation.notices import Back, Lost
+from gchat.client.link.dial import CLOSED_BY_SERVER
 from gchat.client.link.errors import LinkClosed, TimedOut
 from gchat.client.link.reconnect import READ_BYTES, ReconnectingLink
 from gchat.dialects.lines import LineDecoder
@@ -106,7 +107,7 @@ class PlainLink(ReconnectingLink[PlainNotice]):
             except LineEndless as error:
                 return f"the server sent {error}"
             if not data:
-                return "the server closed the connection"
+                return CLOSED_BY_SERVER
 
     def _hear(self, data: bytes) -> None:
         """Take in what was received: b"" is the end, which ends a line too."""

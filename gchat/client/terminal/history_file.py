@@ -12,6 +12,8 @@ from pathlib import Path
 
 from prompt_toolkit.history import FileHistory, History, InMemoryHistory
 
+from gchat.state_directory import state_directory
+
 #: How many entries the file keeps, and how many more it may have before the oldest are dropped.
 KEPT_ENTRIES = 1000
 SLACK_ENTRIES = 200
@@ -69,14 +71,13 @@ class BoundedHistory(FileHistory):
 def history() -> History:
     """Return the history in the state directory; one without a file if there can be none."""
     try:
-        state = Path(os.environ.get("XDG_STATE_HOME") or "~/.local/state").expanduser()
-        path = state / "gchat" / "history"
+        path = Path(state_directory(), "history")
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             usable = stat.S_ISREG(os.fstat(descriptor).st_mode)
         finally:
             os.close(descriptor)
-    except (OSError, RuntimeError, ValueError):  # there is no home, it is read-only, a NUL stands in its name
+    except OSError:  # there is no home, or it is read-only
         return InMemoryHistory()
     return BoundedHistory(path) if usable else InMemoryHistory()

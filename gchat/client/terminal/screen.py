@@ -58,7 +58,7 @@ SEQUENCE_S = 0.2
 class Talk(Protocol):
     """Takes what is typed, and provides the rest of the screen. Its texts must be printable."""
 
-    def typed(self, texts: list[str]) -> None:
+    def take(self, texts: list[str]) -> None:
         """Take lines that were typed, or pasted at once."""
 
     def question(self, texts: list[str], *, unread: bool) -> str:
@@ -237,7 +237,7 @@ class Screen:
         lines, self._question = visible_lines(self._draft.text), ""
         self._draft.reset(append_to_history=True)
         if lines:
-            self._talk.typed(lines)
+            self._talk.take(lines)
 
     def _keep(self) -> None:
         """Keep the draft as it is: the answer is no."""
