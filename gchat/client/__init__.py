@@ -22,7 +22,7 @@ completion    Tab. Pure.
 paste         several lines at once: the question before they are sent; paste_check asks it in a pipe. Pure.
 
 Nothing here knows the server, or what `model` and `dialects` know already: a new command needs no line in this package.
-A command whose answer is a new event needs one in conversation/notices and one in render.
+An event of a new kind needs one in render.
 
 Iterating yields the server's events as typed values, and Sent, Delivered, Lost, Back, NewLog. Use a link from the
 thread that connected it; its greenlets may share it.

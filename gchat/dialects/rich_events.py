@@ -215,7 +215,8 @@ class ClosingEvent(RichEvent, frozen=True):
     code: str = ""
 
 
-AnyEvent = (
+#: What a user is told as it comes. Of an Ack a client makes what it knows of the request.
+UserEvent = (
     WelcomeEvent
     | JoinedEvent
     | LiveEvent
@@ -228,7 +229,6 @@ AnyEvent = (
     | RenamedEvent
     | AnnouncedEvent
     | NamedEvent
-    | AckEvent
     | RefusedEvent
     | SlowedEvent
     | GapEvent
@@ -239,3 +239,5 @@ AnyEvent = (
     | PongEvent
     | ClosingEvent
 )
+
+AnyEvent = UserEvent | AckEvent

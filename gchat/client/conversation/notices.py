@@ -4,29 +4,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from gchat.dialects.rich_events import (
-    ActedEvent,
-    AnnouncedEvent,
-    ClosingEvent,
-    EnteredEvent,
-    FoundEvent,
-    GapEvent,
-    JoinedEvent,
-    LeftEvent,
-    LiveEvent,
-    NamedEvent,
-    PageEvent,
-    PongEvent,
-    RefusedEvent,
-    RenamedEvent,
-    RoomListEvent,
-    SaidEvent,
-    SlowedEvent,
-    ToldEvent,
-    TopicSetEvent,
-    UsersEvent,
-    WelcomeEvent,
-)
+from gchat.dialects.rich_events import ActedEvent, SaidEvent, TopicSetEvent, UserEvent
 
 
 class Sent(Struct, frozen=True):
@@ -67,29 +45,5 @@ class NewLog(Struct, frozen=True):
 #: What has a number in the room.
 NumberedNotice = SaidEvent | ActedEvent | TopicSetEvent | Sent
 
-#: Everything: of the server's events all but Ack, which becomes Sent or Delivered.
-Notice = (
-    NumberedNotice
-    | WelcomeEvent
-    | JoinedEvent
-    | LiveEvent
-    | ToldEvent
-    | EnteredEvent
-    | LeftEvent
-    | RenamedEvent
-    | AnnouncedEvent
-    | NamedEvent
-    | RefusedEvent
-    | SlowedEvent
-    | GapEvent
-    | UsersEvent
-    | RoomListEvent
-    | PageEvent
-    | FoundEvent
-    | PongEvent
-    | ClosingEvent
-    | Delivered
-    | Lost
-    | Back
-    | NewLog
-)
+#: Everything that a user is told: the server's events but Ack, which becomes Sent or Delivered, and these.
+Notice = UserEvent | Sent | Delivered | Lost | Back | NewLog
