@@ -133,9 +133,9 @@ def command_of(request: AnyRequest) -> commands.Command:
     """Return the command that `request` is. Not of a SayRequest: several of them are one Say, see rich.decode."""
     match request:
         case HistoryRequest(after=None):
-            return commands.History(request.before or 0, request.limit, before=True, id=request.id)
+            return commands.History(commands.Before(request.before), request.limit, id=request.id)
         case HistoryRequest(after=int(seq)):
-            return commands.History(seq + 1, request.limit, id=request.id)
+            return commands.History(commands.From(seq + 1), request.limit, id=request.id)
         case PingRequest():
             return commands.Ping(request.id)
         case QuitRequest():
@@ -148,10 +148,12 @@ def request_of(command: commands.Command) -> AnyRequest:
     match command:
         case commands.Say():
             return SayRequest(text=command.texts[0])
-        case commands.History(start) if start < 0:
-            return HistoryRequest(limit=-start)
-        case commands.History(start):
-            return HistoryRequest(after=start - 1)
+        case commands.History(commands.Last(count)):
+            return HistoryRequest(limit=count)
+        case commands.History(commands.From(seq)):
+            return HistoryRequest(after=seq - 1)
+        case commands.History(commands.Before(seq)):
+            return HistoryRequest(before=seq)
         case commands.Ping():
             return PingRequest()
         case commands.Quit():

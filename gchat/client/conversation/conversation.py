@@ -24,6 +24,7 @@ from gchat.dialects.rich_events import (
     AckEvent,
     ActedEvent,
     AnyEvent,
+    DoneEvent,
     EnteredEvent,
     GapEvent,
     JoinedEvent,
@@ -206,11 +207,11 @@ class Conversation:
                 return self._seen.skip(event.room, event.range_from, event.range_to)
             case NamedEvent():
                 self._named(event)
-            case UsersEvent() | RoomListEvent() | PageEvent() | TopicSetEvent():
+            case UsersEvent() | RoomListEvent() | PageEvent() | TopicSetEvent() | DoneEvent():
                 self._answered(event)
         return [event]
 
-    def _answered(self, event: UsersEvent | RoomListEvent | PageEvent | TopicSetEvent) -> None:
+    def _answered(self, event: UsersEvent | RoomListEvent | PageEvent | TopicSetEvent | DoneEvent) -> None:
         self._end(event.id)
         if isinstance(event, UsersEvent):
             self.online = event.total

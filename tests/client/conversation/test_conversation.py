@@ -15,6 +15,7 @@ from gchat.dialects import rich_json
 from gchat.dialects.rich_events import (
     AckEvent,
     AnyEvent,
+    DoneEvent,
     EnteredEvent,
     FoundEvent,
     GapEvent,
@@ -463,6 +464,13 @@ def test_an_ack_of_nothing_that_was_asked_is_nothing_and_leaves_a_gap() -> None:
     alice = alice_live_at(4)
 
     assert hear(alice, AckEvent(id="b-1", room="lobby", seq=5), said(6)) == [gap(5, 5), said(6)]
+
+
+def test_a_request_is_over_when_it_is_done() -> None:
+    alice = Conversation("a")
+    done = DoneEvent(message="You are away", id=alice.ask(WhoRequest()))
+    assert alice.hears(done) == [done]
+    assert alice.pending == {}
 
 
 def test_questions_are_over_with_their_answers() -> None:
