@@ -132,10 +132,10 @@ class Journal(Protocol):
         """Return at most `limit` rooms with a history, the newest first. May wait. Raises JournalError."""
 
     def search(self, room: str, text: str, limit: int, steady: Callable[[], float]) -> tuple[list[Record], bool]:
-        """Return the last messages with all the words of `text` (see words), oldest first, and if there may be more.
+        """Return the last messages with all the words of `text`, oldest first, and whether there may be more.
 
-        At most `limit`, and PAGE_SIZE of text. `steady` is a clock that nobody sets. May wait. Raises JournalError:
-        TooMuch if it takes longer than SEARCH_S, or would.
+        What a word is: see search_tokens. At most `limit`, and PAGE_SIZE of text. `steady` is a clock that nobody sets.
+        May wait. Raises JournalError: TooMuch if it takes longer than SEARCH_S, or would.
         """
 
     def epoch(self, room: str) -> str:

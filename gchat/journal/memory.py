@@ -7,9 +7,9 @@ from itertools import count, islice
 
 from gchat.journal.journal import FOUND_SIZE, PAGE_SIZE, SEARCH_S, Kept, KeptRoom, Posting, Run
 from gchat.journal.numbering import Numbering, Use
-from gchat.journal.page import page
-from gchat.journal.recent import Tail
-from gchat.journal.search import matching
+from gchat.journal.paging import page
+from gchat.journal.recent_messages import Tail
+from gchat.journal.search_tokens import matching
 from gchat.journal.used_ids import Ids
 from gchat.model.events import TopicIs
 from gchat.model.messages import Record, TopicSet

@@ -11,8 +11,10 @@ from collections.abc import Callable
 from zlib import crc32
 
 from gchat.journal.journal import Kept, Posting, Whisper
-from gchat.journal.sqlite.schema import SEQ_BITS
 from gchat.model.messages import Message, Numbered, Record, Said
+
+#: The bits of a message's number. (A database has them in its keys; so this never changes.)
+SEQ_BITS = 36
 
 #: What an id was used for, in one integer, because half a million may be remembered: a digest of the content, which
 #: includes the room, and the number of the message in that room; 0 if it is a private one, which has none.

@@ -14,8 +14,8 @@ from msgspec import Struct
 from gchat.journal.journal import Journal, JournalError
 from gchat.journal.memory import MemoryJournal
 from gchat.journal.sqlite.database import Database
+from gchat.journal.sqlite.errors import Damaged
 from gchat.journal.sqlite.journal import SqliteJournal
-from gchat.journal.sqlite.problem import Damaged
 from gchat.model.errors import GchatError
 from gchat.server.config import Config
 from gchat.server.linux import unguessable

@@ -2,7 +2,7 @@
 
 Each of its four connections is used by one thread at a time: one writes, one loads rooms, one reads old messages, and
 one searches. So nothing that a user asks for holds up new messages. The journal judges every sqlite3.Error that a call
-raises (problem.reason).
+raises (errors.reason).
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from contextlib import contextmanager, suppress
 from msgspec import Struct
 
 from gchat.journal.journal import JournalError
+from gchat.journal.sqlite.errors import Displaced, reason
 from gchat.journal.sqlite.file import Places, connect, lock
-from gchat.journal.sqlite.mark import Mark
-from gchat.journal.sqlite.problem import Displaced, reason
+from gchat.journal.sqlite.high_water_mark import Mark
 from gchat.journal.sqlite.queries import Reader
 from gchat.journal.sqlite.retention import Limits, prune
 from gchat.journal.sqlite.rows import Row, key_of, keys_of
@@ -242,7 +242,7 @@ class Database:
             return prune(writer, after, limits)
 
     def set_mark(self) -> None:
-        """Say in the file, and beside it, how far it has come; see mark."""
+        """Say in the file, and beside it, how far it has come; see high_water_mark."""
         with self._transaction() as writer:
             self._rise(writer)
         self._mark.set(self.epoch, self._count)

@@ -1,8 +1,8 @@
 """The SQLite journal: everything that was said, in one file. What anybody has seen is there.
 
 Here is what the event loop knows without waiting: the numbers, topics and last messages of the rooms that are loaded,
-and the ids that were used lately. The database does the rest, on threads: see disk. The pump waits only for the
-one that writes. `thread` makes a thread: this module knows no event loop.
+and the ids that were used lately. The database does the rest, on threads of its own (database_threads). The pump waits
+only for the one that writes. `thread` makes a thread: this module knows no event loop.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from contextlib import suppress
 
 from gchat.journal.journal import FOUND_SIZE, PAGE_SIZE, SEARCH_S, JournalError, Kept, KeptRoom, Posting, Run
 from gchat.journal.numbering import Numbering, Use, ids_of
-from gchat.journal.search import fts_query
+from gchat.journal.search_tokens import fts_query
 from gchat.journal.sqlite.database import Changes, Database, Doubt
+from gchat.journal.sqlite.database_threads import Disk
+from gchat.journal.sqlite.errors import Conflict, Damaged
 from gchat.journal.sqlite.loaded_room import Loaded
-from gchat.journal.sqlite.problem import Conflict, Damaged
 from gchat.journal.sqlite.queries import Reader, StoredRoom
 from gchat.journal.sqlite.rows import LOST, Row, rows_of
-from gchat.journal.sqlite.threads import Disk
 from gchat.journal.sqlite.upkeep import STEPS_BEFORE_SEARCH, Upkeep
 from gchat.journal.used_ids import IDS_S, MAX_IDS, Ids
 from gchat.model.events import TopicIs

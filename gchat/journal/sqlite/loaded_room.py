@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gchat.journal.recent import Tail
+from gchat.journal.recent_messages import Tail
 from gchat.journal.sqlite.queries import StoredRoom
 from gchat.model.events import TopicIs
 

@@ -1,6 +1,6 @@
 """What the database is asked, as calls that each wait for the disk; and the connection that they are asked on.
 
-A connection is used by one thread at a time. A call raises sqlite3.Error, which the journal judges (problem.reason), or
+A connection is used by one thread at a time. A call raises sqlite3.Error, which the journal judges (errors.reason), or
 JournalError.
 """
 
@@ -13,12 +13,11 @@ from contextlib import closing
 from msgspec import Struct
 
 from gchat.journal.journal import KeptRoom, TooMuch
-from gchat.journal.numbering import Use, digest_of, use_of
-from gchat.journal.page import page
-from gchat.journal.sqlite.problem import Damaged
+from gchat.journal.numbering import SEQ_BITS, Use, digest_of, use_of
+from gchat.journal.paging import page
+from gchat.journal.sqlite.errors import Damaged
 from gchat.journal.sqlite.retention import oldest
 from gchat.journal.sqlite.rows import COLUMNS, SEQ_MASK, contiguous, key_of, keys_of, kind_of, record_of
-from gchat.journal.sqlite.schema import SEQ_BITS
 from gchat.model.messages import Record
 
 #: Steps of SQLite's machine between two looks at the clock. The index of words makes few of them (measured, a million

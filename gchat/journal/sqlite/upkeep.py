@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from gchat.journal.sqlite.database import Database
+from gchat.journal.sqlite.database_threads import Disk
 from gchat.journal.sqlite.loaded_room import Loaded
 from gchat.journal.sqlite.queries import Reader
 from gchat.journal.sqlite.retention import Limits
-from gchat.journal.sqlite.threads import Disk
 from gchat.journal.sqlite.wall_clock import WallClock
 
 #: Messages in one step: 3 ms.

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from gchat.journal.journal import Run
 from gchat.journal.sqlite.database import Database
-from gchat.journal.sqlite.problem import reason
+from gchat.journal.sqlite.errors import reason
 from gchat.journal.sqlite.queries import Reader
 
 T = TypeVar("T")
