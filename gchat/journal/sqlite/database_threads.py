@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Callable
 from typing import TypeVar
 
-from gchat.journal.journal import Run
+from gchat.journal.native_thread import Run
 from gchat.journal.sqlite.database import Database
 from gchat.journal.sqlite.errors import reason
 from gchat.journal.sqlite.queries import Reader

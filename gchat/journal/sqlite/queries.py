@@ -12,9 +12,9 @@ from contextlib import closing
 
 from msgspec import Struct
 
-from gchat.journal.journal import KeptRoom, TooMuch
 from gchat.journal.numbering import SEQ_BITS, Use, digest_of, use_of
 from gchat.journal.paging import page
+from gchat.journal.parts import KeptRoom, TooMuch
 from gchat.journal.sqlite.errors import Damaged
 from gchat.journal.sqlite.retention import oldest
 from gchat.journal.sqlite.rows import COLUMNS, SEQ_MASK, contiguous, key_of, keys_of, kind_of, record_of

@@ -46,7 +46,7 @@ class Upkeep:
         self._clock = WallClock()
 
     def limit(self, keep_s: float, keep_messages: int) -> None:
-        """See Journal.limit."""
+        """See Retention.limit."""
         self._keep_s, self._keep_messages, self._prune_at = keep_s, keep_messages, 0.0
 
     def committed(self, messages: int) -> None:

@@ -15,7 +15,9 @@ from typing import TypeVar
 
 import pytest
 
-from gchat.journal.journal import JournalError, Kept, Posting, Run, TooMuch, Whisper
+from gchat.journal.journal import JournalError, Outcome, Posting, Whisper
+from gchat.journal.native_thread import Run
+from gchat.journal.parts import TooMuch
 from gchat.journal.sqlite import schema
 from gchat.journal.sqlite.database import Changes, Database, Doubt
 from gchat.journal.sqlite.journal import TAIL_MESSAGES, SqliteJournal
@@ -179,7 +181,7 @@ def test_an_id_is_not_used_for_something_else_after_a_restart(file: File, room: 
     file.crashes()
     (kept,) = file.journal.append([Posting(room, message, "alices")], NOW)
 
-    assert kept == Kept(None, reused=("1",))
+    assert kept == Outcome(None, reused=("1",))
     assert file.texts() == ["a"]
     assert file.texts("dev") == []
 
