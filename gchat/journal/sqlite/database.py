@@ -12,6 +12,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 
+import msgspec
 from msgspec import Struct
 
 from gchat.journal.journal import JournalError
@@ -22,6 +23,7 @@ from gchat.journal.sqlite.queries import Reader
 from gchat.journal.sqlite.retention import Limits, prune
 from gchat.journal.sqlite.rows import Row, key_of, keys_of
 from gchat.journal.sqlite.schema import migrate
+from gchat.journal.sqlite.wall_clock import Grant
 
 #: Pages of the write-ahead log, of 4 KiB, after which a commit itself writes them to the file; tidy() comes before.
 MAX_LOG_PAGES = 8192
@@ -240,6 +242,15 @@ class Database:
         """Delete the oldest messages of one room; see retention.prune."""
         with self._transaction() as writer:
             return prune(writer, after, limits)
+
+    def set_grant(self, grant: Grant | None) -> None:
+        """Store what may be deleted while the clock is in doubt, for the next run; None if it is not."""
+        with self._transaction() as writer:
+            if grant is None:
+                writer.execute("DELETE FROM facts WHERE name = 'grant'")
+            else:
+                value = msgspec.json.encode(grant).decode()
+                writer.execute("INSERT OR REPLACE INTO facts VALUES ('grant', ?)", (value,))
 
     def set_mark(self) -> None:
         """Say in the file, and beside it, how far it has come; see high_water_mark."""

@@ -42,7 +42,7 @@ class SqliteJournal:
         self._disk = Disk(database, thread)
         self._next_room = database.own.next_room()
         self._rooms: dict[str, Loaded] = {}
-        self._upkeep = Upkeep(self._disk, self._rooms)
+        self._upkeep = Upkeep(self._disk, self._rooms, database.own.grant())
         self._ids: Ids[Use] = Ids()
         self._notes: dict[tuple[str, str], bytes] = {}  # not yet written
         self._doubts: dict[str, Loaded] = {}  # rooms for which a commit failed, until the file is repaired

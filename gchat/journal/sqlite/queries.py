@@ -10,6 +10,7 @@ import sqlite3
 from collections.abc import Callable
 from contextlib import closing
 
+import msgspec
 from msgspec import Struct
 
 from gchat.journal.numbering import SEQ_BITS, Use, digest_of, use_of
@@ -18,6 +19,7 @@ from gchat.journal.parts import KeptRoom, TooMuch
 from gchat.journal.sqlite.errors import Damaged
 from gchat.journal.sqlite.retention import oldest
 from gchat.journal.sqlite.rows import COLUMNS, SEQ_MASK, contiguous, key_of, keys_of, kind_of, record_of
+from gchat.journal.sqlite.wall_clock import Grant
 from gchat.model.messages import Record
 
 #: Steps of SQLite's machine between two looks at the clock. The index of words makes few of them (measured, a million
@@ -149,6 +151,14 @@ class Reader:
     def notes(self, kind: str) -> dict[str, bytes]:
         """Return all notes of a kind."""
         return dict(self._connection.execute("SELECT key, value FROM notes WHERE kind = ?", (kind,)))
+
+    def grant(self) -> Grant | None:
+        """Return what may be deleted while the clock is in doubt, as an earlier run left it."""
+        found = self._connection.execute("SELECT value FROM facts WHERE name = 'grant'").fetchone()
+        try:
+            return msgspec.json.decode(found[0], type=Grant) if found else None
+        except (msgspec.DecodeError, TypeError):  # damaged, so there is another
+            return None
 
     def oldest(self) -> float | None:
         """Return the time of the oldest message, None if there is none."""
