@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import count, islice
 
 from gchat.journal.journal import PAGE_SIZE, Arrival, Outcome, Posting
-from gchat.journal.native_thread import Run
+from gchat.journal.native_thread import NativeThread
 from gchat.journal.numbering import Numbering, Use
 from gchat.journal.paging import page
 from gchat.journal.parts import FOUND_SIZE, SEARCH_S, KeptRoom
 from gchat.journal.recent_messages import Tail
 from gchat.journal.search_tokens import matching
-from gchat.journal.used_ids import Ids
+from gchat.journal.used_ids import UsedIds
 from gchat.model.events import TopicIs
 from gchat.model.messages import Record, TopicSet
 
@@ -34,14 +34,14 @@ class MemoryJournal:
     `epoch` is a name that no other journal has. Searching a whole room takes a while, and is left to `run`.
     """
 
-    def __init__(self, room_bytes: int, epoch: str, run: Run) -> None:
+    def __init__(self, room_bytes: int, epoch: str, run: NativeThread) -> None:
         self.room_bytes = room_bytes
         self._run = run
         self._epoch = epoch
         self._made = count()  # rooms: each has an epoch of its own, a room that was forgotten and comes again too
         self._rooms: dict[str, _Room] = {}
         self._epochs: set[str] = set()  # of these rooms
-        self._ids: Ids[tuple[str, Use]] = Ids()  # with the room's log, by its epoch
+        self._ids: UsedIds[tuple[str, Use]] = UsedIds()  # with the room's log, by its epoch
 
     def open(self, rooms: Iterable[str]) -> None:
         """See Journal.open."""

@@ -8,7 +8,7 @@ from typing import Protocol, TypeVar
 T = TypeVar("T")
 
 
-class Run(Protocol):
+class NativeThread(Protocol):
     """Calls a function on a native thread of its own, one call after the other, and lets other greenlets run."""
 
     def __call__(self, function: Callable[[], T], /) -> T:

@@ -41,7 +41,7 @@ class HistoryError(GchatError):
 
 
 class _Thread:
-    """Implements native_thread.Run. The thread runs from the start on: later there may be none to be had."""
+    """Implements native_thread.NativeThread. The thread runs from the start on: later there may be none to be had."""
 
     def __init__(self) -> None:
         self._pool = ThreadPool(1)

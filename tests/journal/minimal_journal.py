@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from gchat.journal.journal import PAGE_SIZE, Arrival, Outcome, Posting
 from gchat.journal.numbering import Numbering, Use
 from gchat.journal.paging import page, singles
-from gchat.journal.used_ids import Ids
+from gchat.journal.used_ids import UsedIds
 from gchat.model.events import TopicIs
 from gchat.model.messages import Record, TopicSet
 
@@ -19,7 +19,7 @@ class MinimalJournal:
 
     def __init__(self) -> None:
         self._records: dict[str, list[Record]] = {}
-        self._ids: Ids[Use] = Ids()
+        self._ids: UsedIds[Use] = UsedIds()
 
     def open(self, rooms: Iterable[str]) -> None:
         """See Journal.open."""

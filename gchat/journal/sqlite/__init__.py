@@ -15,5 +15,5 @@
     errors            what is wrong with a file, in words
     backup            export, backup, and what can be read of a damaged file
 
-Nothing here knows an event loop: the server gives it threads, each as a native_thread.Run.
+Nothing here knows an event loop: the server gives it threads, each as a native_thread.NativeThread.
 """

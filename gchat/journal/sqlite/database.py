@@ -18,7 +18,7 @@ from msgspec import Struct
 from gchat.journal.journal import JournalError
 from gchat.journal.sqlite.errors import Displaced, reason
 from gchat.journal.sqlite.file import Places, connect, lock
-from gchat.journal.sqlite.high_water_mark import Mark
+from gchat.journal.sqlite.high_water_mark import HighWaterMark
 from gchat.journal.sqlite.queries import Reader
 from gchat.journal.sqlite.retention import Limits, prune
 from gchat.journal.sqlite.rows import Row, key_of, keys_of
@@ -75,7 +75,7 @@ class Database:
             self._writer = self._connect()
             self.own = Reader(self._writer)  # for the thread that writes
             migrate(self._writer, new_epoch)
-            self._mark = Mark(self._path)
+            self._mark = HighWaterMark(self._path)
             self.epoch = self._begin(new_epoch, boot)
             # At once: later there might be another file.
             self._connect_readers()

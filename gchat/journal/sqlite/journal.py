@@ -11,18 +11,18 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 
 from gchat.journal.journal import PAGE_SIZE, Arrival, JournalError, Outcome, Posting
-from gchat.journal.native_thread import Run
+from gchat.journal.native_thread import NativeThread
 from gchat.journal.numbering import Numbering, Use, ids_of
 from gchat.journal.parts import FOUND_SIZE, SEARCH_S, KeptRoom
 from gchat.journal.search_tokens import fts_query
 from gchat.journal.sqlite.database import Changes, Database, Doubt
-from gchat.journal.sqlite.database_threads import Disk
+from gchat.journal.sqlite.database_threads import DatabaseThreads
 from gchat.journal.sqlite.errors import Conflict, Damaged
-from gchat.journal.sqlite.loaded_room import Loaded
+from gchat.journal.sqlite.loaded_room import LoadedRoom
 from gchat.journal.sqlite.queries import Reader, StoredRoom
 from gchat.journal.sqlite.rows import LOST, Row, rows_of
 from gchat.journal.sqlite.upkeep import STEPS_BEFORE_SEARCH, Upkeep
-from gchat.journal.used_ids import IDS_S, MAX_IDS, Ids
+from gchat.journal.used_ids import IDS_S, MAX_IDS, UsedIds
 from gchat.model.events import TopicIs
 from gchat.model.messages import Record, TopicSet
 
@@ -36,16 +36,16 @@ MAX_DAMAGE = 100
 class SqliteJournal:
     """Stores all messages; with limits, those that are neither too old nor too many."""
 
-    def __init__(self, database: Database, thread: Callable[[], Run]) -> None:
+    def __init__(self, database: Database, thread: Callable[[], NativeThread]) -> None:
         self.trouble = ""
         self.damage: list[str] = []
-        self._disk = Disk(database, thread)
+        self._disk = DatabaseThreads(database, thread)
         self._next_room = database.own.next_room()
-        self._rooms: dict[str, Loaded] = {}
+        self._rooms: dict[str, LoadedRoom] = {}
         self._upkeep = Upkeep(self._disk, self._rooms, database.own.grant())
-        self._ids: Ids[Use] = Ids()
+        self._ids: UsedIds[Use] = UsedIds()
         self._notes: dict[tuple[str, str], bytes] = {}  # not yet written
-        self._doubts: dict[str, Loaded] = {}  # rooms for which a commit failed, until the file is repaired
+        self._doubts: dict[str, LoadedRoom] = {}  # rooms for which a commit failed, until the file is repaired
 
     @property
     def caution(self) -> str:
@@ -73,11 +73,11 @@ class SqliteJournal:
         """Know what was found of a room."""
         self._upkeep.unindexed.pop(name, None)
         if stored is None:
-            room = Loaded(self._next_room, None)
+            room = LoadedRoom(self._next_room, None)
             self._next_room += 1
         else:
             self._look(name, stored.tail)
-            room = Loaded(stored.id, stored)
+            room = LoadedRoom(stored.id, stored)
             if stored.indexed < stored.next_seq - 1:
                 self._upkeep.unindexed[name] = None
         self._rooms[name] = room
@@ -225,7 +225,7 @@ class SqliteJournal:
     def _changes(self, batch: Sequence[Posting], outcomes: Sequence[Outcome]) -> Changes:
         rows: list[Row] = []
         topics: dict[int, tuple[str, str, int]] = {}
-        rooms: dict[str, Loaded] = {}
+        rooms: dict[str, LoadedRoom] = {}
         for posting, outcome in zip(batch, outcomes, strict=True):
             if (record := outcome.record) is not None:
                 room = rooms[posting.room] = self._rooms[posting.room]

@@ -7,7 +7,7 @@ from gchat.journal.sqlite.queries import StoredRoom
 from gchat.model.events import TopicIs
 
 
-class Loaded:
+class LoadedRoom:
     """A room that is loaded: its last messages, and what else is known without asking the database."""
 
     __slots__ = ("first_seq", "id", "is_stored", "tail", "topic")

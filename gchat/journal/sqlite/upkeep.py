@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from gchat.journal.sqlite.database import Database
-from gchat.journal.sqlite.database_threads import Disk
-from gchat.journal.sqlite.loaded_room import Loaded
+from gchat.journal.sqlite.database_threads import DatabaseThreads
+from gchat.journal.sqlite.loaded_room import LoadedRoom
 from gchat.journal.sqlite.queries import Reader
 from gchat.journal.sqlite.retention import Limits
 from gchat.journal.sqlite.wall_clock import Grant, WallClock
@@ -31,7 +31,7 @@ CHECK_S = 2.0
 class Upkeep:
     """The work that is not urgent. All calls may wait, and raise JournalError. `steady` is a clock that nobody sets."""
 
-    def __init__(self, disk: Disk, rooms: Mapping[str, Loaded], grant: Grant | None) -> None:
+    def __init__(self, disk: DatabaseThreads, rooms: Mapping[str, LoadedRoom], grant: Grant | None) -> None:
         self.caution = ""  # why old messages are not deleted yet
         self.unindexed: dict[str, None] = {}  # rooms with messages whose words are not in the index
         self._disk = disk

@@ -16,7 +16,7 @@ from typing import TypeVar
 import pytest
 
 from gchat.journal.journal import JournalError, Outcome, Posting, Whisper
-from gchat.journal.native_thread import Run
+from gchat.journal.native_thread import NativeThread
 from gchat.journal.parts import TooMuch
 from gchat.journal.sqlite import schema
 from gchat.journal.sqlite.database import Changes, Database, Doubt
@@ -358,7 +358,7 @@ def test_a_file_is_closed_when_what_is_being_read_has_been_read(tmp_path: Path) 
     with ExitStack() as stack:
         pools: list[ThreadPoolExecutor] = []
 
-        def thread() -> Run:
+        def thread() -> NativeThread:
             pool = stack.enter_context(ThreadPoolExecutor(1))
             pools.append(pool)
             return lambda function: pool.submit(function).result()
