@@ -25,29 +25,24 @@ from gchat.server.stats import Counts
 ID_REUSED = "Refused: this id was already used for another request. Use a new id for each request, for example a UUID"
 
 
-class Stage(Protocol):
-    """Where a publication shows messages and gives answers: the pump."""
+class PublicationTurn(Protocol):
+    """What the publication needs of a turn of the pump."""
+
+    counts: Counts
+    receipts: dict[str, Callable[[int | None], None]]
 
     @property
     def connections(self) -> Mapping[int, Connection]:
-        """The connections, by session."""
-
-    @property
-    def counts(self) -> Counts:
-        """What is counted."""
-
-    @property
-    def receipts(self) -> dict[str, Callable[[int | None], None]]:
-        """By id: what takes the number of a message that no user says; None if it was not stored."""
+        """The connections that have a session, by its id."""
 
     def tell(self, connection: Connection, answer: Answer) -> None:
         """Give this connection an answer, after all that its room was told until now."""
 
-    def append(self, room: str, event: Record, count: int, speaker: Connection | None) -> None:
-        """Show a record to a room: it has `count` numbers, and `speaker` does not get it."""
-
     def tell_presence(self, room: str) -> None:
         """Tell a room now who entered and left it, if there is anything to tell."""
+
+    def append(self, room: str, event: Record, count: int, speaker: Connection | None) -> None:
+        """Show something to a room: it has `count` numbers, and `speaker` does not get it."""
 
     def crashed(self, what: str, *details: object) -> None:
         """Count and log an error of ours, from where it is caught."""
@@ -59,9 +54,9 @@ class Publication:
     `unanswered` counts the postings whose outcome has not arrived yet.
     """
 
-    def __init__(self, stage: Stage, journal: Journal) -> None:
+    def __init__(self, pump: PublicationTurn, journal: Journal) -> None:
         self.unanswered = 0
-        self._stage = stage
+        self._pump = pump
         self._journal = journal
         self._outcomes: Iterator[Outcome | None] = iter(())  # for each posting of this turn
         # By room, of this turn: the number of the first message that is not shown yet. The journal has them all.
@@ -82,7 +77,7 @@ class Publication:
         batch = [posting for effect in effects if (posting := self._posting(effect)) is not None]
         if not batch:
             return
-        counts = self._stage.counts
+        counts = self._pump.counts
         began = time.monotonic()
         outcomes: Sequence[Outcome | None]
         try:
@@ -90,7 +85,7 @@ class Publication:
         except JournalError as error:
             outcomes = [Outcome(None, (), str(error))] * len(batch)
         except Exception:
-            self._stage.crashed("the journal crashed; the messages of this turn are refused")
+            self._pump.crashed("the journal crashed; the messages of this turn are refused")
             outcomes = [Outcome(None, (), "internal error")] * len(batch)
         counts.commit_s.observe(time.monotonic() - began)
         self._outcomes = iter(outcomes)
@@ -109,7 +104,7 @@ class Publication:
             return Posting(effect.room, effect.message, effect.lineage, effect)
         if not (isinstance(effect, Deliver) and effect.id and effect.sender):
             return None
-        sender, reader = self._stage.connections.get(effect.sender), self._stage.connections.get(effect.session)
+        sender, reader = self._pump.connections.get(effect.sender), self._pump.connections.get(effect.session)
         to = reader.session.name if reader is not None else ""
         text = effect.answer.text if isinstance(effect.answer, Told) else ""
         lineage = sender.session.lineage if sender is not None else ""
@@ -133,22 +128,22 @@ class Publication:
 
     def _show(self, room: str, outcome: Outcome, effect: Publish | None) -> None:
         """Show what is new to a room, and answer the sender, if this process has it."""
-        stage, record = self._stage, outcome.record
-        speaker = stage.connections.get(effect.session) if effect is not None else None
+        pump, record = self._pump, outcome.record
+        speaker = pump.connections.get(effect.session) if effect is not None else None
         if record is not None:
-            stage.tell_presence(room)
+            pump.tell_presence(room)
             count = record.message.count
             self._heads[room] = record.seq + count
-            stage.counts.messages += count
-            stage.append(room, record, count, speaker)
+            pump.counts.messages += count
+            pump.append(room, record, count, speaker)
         elif outcome.why_not and effect is not None:
             self._refuse_unstored(speaker, effect.message, outcome)
         if outcome.numbers and speaker is not None:
             # At this place in the sender's stream: here the others see the message itself.
-            stage.tell(speaker, Acknowledged(outcome.numbers))
-        elif stage.receipts:
+            pump.tell(speaker, Acknowledged(outcome.numbers))
+        elif pump.receipts:
             for number in outcome.numbers:
-                if receipt := stage.receipts.pop(number.id, None):
+                if receipt := pump.receipts.pop(number.id, None):
                     receipt(number.seq)
         for id_ in outcome.reused:
             self._refuse(speaker, Code.ID_REUSED, ID_REUSED, id_)
@@ -161,13 +156,13 @@ class Publication:
             self._deliver(effect, outcome)
 
     def _deliver(self, effect: Deliver, outcome: Outcome | None) -> None:
-        stage = self._stage
-        reader = stage.connections.get(effect.session)
+        pump = self._pump
+        reader = pump.connections.get(effect.session)
         if not effect.sender:
             if reader is not None:
-                stage.tell(reader, effect.answer)
+                pump.tell(reader, effect.answer)
             return
-        sender = stage.connections.get(effect.sender)
+        sender = pump.connections.get(effect.sender)
         if outcome is not None and not outcome.is_first:
             self._answer_again(sender, effect.id, outcome)
         elif refusal := _why_not_delivered(reader):
@@ -176,13 +171,13 @@ class Publication:
                 self._journal.release(sender.session.lineage, effect.id)
         else:
             assert reader is not None
-            stage.tell(reader, effect.answer)
+            pump.tell(reader, effect.answer)
             if effect.seat is not None:
                 reader.session.told_by(effect.seat)
             if outcome is not None and sender is not None:
-                stage.tell(sender, Acknowledged((Numbered(effect.id),)))
+                pump.tell(sender, Acknowledged((Numbered(effect.id),)))
             if effect.receipt is not None and sender is not None:
-                stage.tell(sender, effect.receipt)
+                pump.tell(sender, effect.receipt)
 
     def _answer_again(self, sender: Connection | None, id_: str, outcome: Outcome) -> None:
         if outcome.reused:
@@ -190,7 +185,7 @@ class Publication:
         elif outcome.why_not:
             self._refuse(sender, Code.NOT_KEPT, f"Not sent: {outcome.why_not}. Try again later", id_)
         elif sender is not None:
-            self._stage.tell(sender, Acknowledged(outcome.numbers))
+            self._pump.tell(sender, Acknowledged(outcome.numbers))
 
     def _refuse_unstored(self, speaker: Connection | None, message: Message, outcome: Outcome) -> None:
         answered = {number.id for number in outcome.numbers}.union(outcome.reused)
@@ -200,8 +195,8 @@ class Publication:
 
     def _refuse(self, sender: Connection | None, code: Code, message: str, id_: str) -> None:
         if sender is not None:
-            self._stage.tell(sender, Refused(code, message, id_))
-        elif receipt := self._stage.receipts.pop(id_, None):
+            self._pump.tell(sender, Refused(code, message, id_))
+        elif receipt := self._pump.receipts.pop(id_, None):
             receipt(None)
 
 
