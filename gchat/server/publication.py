@@ -102,7 +102,7 @@ class Publication:
     def _posting(self, effect: Effect | Arrival) -> Posting | None:
         if isinstance(effect, Publish):
             return Posting(effect.room, effect.message, effect.lineage, effect)
-        if not (isinstance(effect, Deliver) and effect.id and effect.sender):
+        if not (isinstance(effect, Deliver) and effect.id and effect.sender is not None):
             return None
         sender, reader = self._pump.connections.get(effect.sender), self._pump.connections.get(effect.session)
         to = reader.session.name if reader is not None else ""
@@ -129,7 +129,7 @@ class Publication:
     def _show(self, room: str, outcome: Outcome, effect: Publish | None) -> None:
         """Show what is new to a room, and answer the sender, if this process has it."""
         pump, record = self._pump, outcome.record
-        speaker = pump.connections.get(effect.session) if effect is not None else None
+        speaker = None if effect is None or effect.session is None else pump.connections.get(effect.session)
         if record is not None:
             pump.tell_presence(room)
             count = record.message.count
@@ -150,7 +150,7 @@ class Publication:
 
     def deliver(self, effect: Deliver) -> None:
         """Give one user an answer, or a private message; then its sender is answered too."""
-        if not (effect.id and effect.sender):
+        if not effect.id or effect.sender is None:
             self._deliver(effect, None)
         elif (outcome := next(self._outcomes)) is not None:
             self._deliver(effect, outcome)
@@ -158,7 +158,7 @@ class Publication:
     def _deliver(self, effect: Deliver, outcome: Outcome | None) -> None:
         pump = self._pump
         reader = pump.connections.get(effect.session)
-        if not effect.sender:
+        if effect.sender is None:
             if reader is not None:
                 pump.tell(reader, effect.answer)
             return

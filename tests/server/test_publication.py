@@ -59,7 +59,7 @@ class Process:
     def next_shown(self) -> int:
         return self.shown[-1][0] + len(self.shown[-1][1]) if self.shown else 1
 
-    def says(self, *texts: str, ids: tuple[str, ...] = (), session: int = 1) -> None:
+    def says(self, *texts: str, ids: tuple[str, ...] = (), session: int | None = 1) -> None:
         self.submit([Publish("lobby", session, Said("alice", texts, ids), "lineage")])
 
     def whispers(self, text: str, id_: str) -> None:
@@ -225,7 +225,7 @@ def test_a_receipt_gets_the_number_of_what_no_user_said_or_learns_that_there_is_
     process = Process(Full())
     numbers: list[int | None] = []
     process.receipts["http-1"] = numbers.append
-    process.says("deploy done", ids=("http-1",), session=0)
+    process.says("deploy done", ids=("http-1",), session=None)
     process.turn()
 
     assert numbers == [None if fails else 1]
