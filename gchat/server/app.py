@@ -19,6 +19,7 @@ from gchat.chat.networks import Network
 from gchat.chat.registry import LOBBY, Registry
 from gchat.dialects import plain
 from gchat.journal.journal import JournalError
+from gchat.journal.parts import parts_of
 from gchat.model import events, names
 from gchat.model.messages import Record, TopicSet
 from gchat.server import logs
@@ -31,8 +32,9 @@ from gchat.server.linux import raise_descriptor_limit
 from gchat.server.listener import Listener, set_options, spelled
 from gchat.server.logs import logger
 from gchat.server.pump import Pump
+from gchat.server.saved_state import noted_bans, noted_sessions
 from gchat.server.start_checks import admin_place
-from gchat.server.state_files import history_path, noted_bans, noted_sessions, other_history, token_path
+from gchat.server.state_files import history_path, other_history, token_path
 from gchat.server.stdout import Output
 from gchat.server.watch import Watch
 
@@ -75,8 +77,10 @@ class App:
         is_usual = self._history_path and not config.history.path
         self._other_history = other_history(self._history_path) if is_usual else ""
         self.journal = open_journal(config, self._history_path)
+        self.parts = parts_of(self.journal)
         self._set_keeping()
-        self.pump = Pump(self.journal, config.limits.room_log_bytes, self._shown, self._opened, self._arrived)
+        self.pump = Pump(self.parts, config.limits.room_log_bytes, self._shown, self._opened, self._arrived)
+        self.journal.follow(self.pump.submit)
         self._listener = Listener(self._socket, self._door.serve, self._door.refusal)
         self.operating = Operating(self)
         # A native thread for what is loaded when the server listens; started now, because later there may be none.
@@ -117,7 +121,7 @@ class App:
         """Serve until `stopping` is set, then drain."""
         gevent.spawn(self.pump.run)
         gevent.spawn(self.watch.run)
-        gevent.spawn(tidy, self.journal, self.pump.counts)
+        gevent.spawn(tidy, self.parts, self.pump.counts)
         self._listener.start()
         listening = {"address": self.address, "max_connections": self.max_connections}
         logger.info("listening on %(address)s (max_connections = %(max_connections)d)", listening)
@@ -225,9 +229,9 @@ class App:
     def _recover(self) -> None:
         """Know what the run before knew, and have the lobby at hand. Raises HistoryError."""
         try:
-            for ban in noted_bans(self.journal):
+            for ban in noted_bans(self.parts.notes):
                 self.registry.bans.add(ban)
-            self.registry.restore(noted_sessions(self.journal), self.awake())
+            self.registry.restore(noted_sessions(self.parts.notes), self.awake())
             self.journal.open((LOBBY,))
         except JournalError as error:
             raise unusable(self._history_path, error) from None
@@ -238,7 +242,7 @@ class App:
 
     def _set_keeping(self) -> None:
         history = self.config.history
-        self.journal.limit(history.keep_days * 86400, history.keep_messages)
+        self.parts.retention.limit(history.keep_days * 86400, history.keep_messages)
 
     def _set_limits(self) -> None:
         config = self.config

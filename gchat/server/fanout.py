@@ -78,8 +78,9 @@ class FanOut:
     def append(self, room: str, event: Record | Movement | Announced, count: int, speaker: Connection | None) -> None:
         """Append what happened in a room, and has `count` numbers, to each of its logs; `speaker` does not hear it."""
         cursor = speaker.cursor if speaker else None
+        seq = event.seq if isinstance(event, Record) else None
         for dialect, log in self._logs.get(room, {}).items():
-            log.append(dialect.encode(event, room), count, cursor)
+            log.append(dialect.encode(event, room), count, cursor, seq)
         self._changed[room] = None
 
     def leave(self, connection: Connection, max_owed_bytes: int) -> None:

@@ -8,7 +8,7 @@ it sends.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from gevent import getcurrent
@@ -32,7 +32,8 @@ from gchat.chat.effects import (
     SendRaw,
 )
 from gchat.chat.presence import PresenceGatherer
-from gchat.journal.journal import Journal
+from gchat.journal.journal import Arrival
+from gchat.journal.parts import Parts
 from gchat.model import events
 from gchat.model.events import Announced, Movement
 from gchat.model.messages import Record
@@ -42,7 +43,7 @@ from gchat.server.logs import logger
 from gchat.server.publication import Publication
 from gchat.server.reader import MAX_OWED_BYTES
 from gchat.server.replay import Replay
-from gchat.server.state_files import note_session
+from gchat.server.saved_state import note_session
 from gchat.server.stats import Counts
 
 #: Effects between two looks at the clock; the dearest is a page of history.
@@ -63,7 +64,7 @@ class Pump:
 
     def __init__(
         self,
-        journal: Journal,
+        parts: Parts,
         room_log_bytes: int,
         show: Callable[[str, events.Event], None],
         opened: Callable[[str], None],
@@ -71,15 +72,16 @@ class Pump:
     ) -> None:
         self.connections: dict[int, Connection] = {}  # by session
         self.counts = Counts()
-        self._journal = journal
+        self._journal = journal = parts.log
+        self._notes = parts.notes
         self.fan_out = FanOut(self.connections, room_log_bytes, self.counts, self)
-        # By id: what takes the number of a message that no user says; 0 means that it was not stored.
-        self.receipts: dict[str, Callable[[int], None]] = {}
+        # By id: what takes the number of a message that no user says; None means that it was not stored.
+        self.receipts: dict[str, Callable[[int | None], None]] = {}
         self._show = show  # gets everything that rooms are told, with the room
         self._arrived = arrived  # gets each connection whose user the others learn of
         self.room_opened = opened  # gets each room that somebody enters, when the journal has it at hand
         self._presence: dict[str, PresenceGatherer] = {}  # of rooms that have been told lately, or have to be
-        self._waiting: list[Effect] = []
+        self._waiting: list[Effect | Arrival] = []
         self._waiting_since = 0.0  # the oldest of them
         self._turn_since: float | None = None  # the same of the effects of this turn, until they are carried out
         self._received_before = 0  # bytes, when that was last taken
@@ -91,12 +93,12 @@ class Pump:
         self._timer: Any = None
         self._carried_out: Event | None = None  # set when what is waiting now is carried out
         # Of one turn:
-        self.heads: dict[str, int] = {}  # room: the number of its next message, where the turn stands
         self._touched: dict[Connection, None] = {}  # those with own lines to get
-        self.replay = Replay(self, journal)
+        self.replay = Replay(self, journal, parts.search)
         self._publication = Publication(self, journal)
         self._carry_out: dict[type, Callable[[Any], None]] = {
             Publish: self._publication.publish,
+            Arrival: self._publication.arrive,
             Arrive: self._arrive,
             Presence: self._announce,
             Announce: self._proclaim,
@@ -112,7 +114,7 @@ class Pump:
 
     # --- For everybody ---------------------------------------------------------------------------------------------
 
-    def submit(self, effects: list[Effect]) -> None:
+    def submit(self, effects: Sequence[Effect | Arrival]) -> None:
         """Have these effects carried out, after all that were submitted before."""
         if not self._waiting:
             self._waiting_since = time.monotonic()
@@ -147,7 +149,7 @@ class Pump:
     def crowded(self) -> bool:
         """Whether so much waits that senders should wait too."""
         gathered = self.counts.received_bytes - self._received_before
-        return len(self._waiting) > MAX_WAITING or gathered > MAX_WAITING_BYTES
+        return len(self._waiting) + self._publication.unanswered > MAX_WAITING or gathered > MAX_WAITING_BYTES
 
     def wait_carried_out(self) -> None:
         """Wait until everything that was submitted until now is carried out."""
@@ -171,7 +173,7 @@ class Pump:
 
     def head(self, room: str) -> int:
         """Return the number of the room's next message, where the turn stands."""
-        return self.heads.get(room) or self._journal.next_seq(room)
+        return self._publication.head(room)
 
     def append(self, room: str, event: Record | Movement | Announced, count: int, speaker: Connection | None) -> None:
         """Show something to a room: it has `count` numbers, and `speaker` does not get it."""
@@ -222,14 +224,13 @@ class Pump:
             self._carry_out_all(effects)
             self.replay.feed(time.monotonic() + HOLD_AT_REST_S)
         finally:
-            self.heads.clear()
             if carried_out is not None:
                 carried_out.set()
         self._tell_presence_due()
         touched, self._touched = self._touched, {}
         self.fan_out.send(touched, self._hold_s, self._breather)
 
-    def _take(self) -> list[Effect]:
+    def _take(self) -> list[Effect | Arrival]:
         """Return what this turn is about, and leave the rest for the next."""
         effects, self._waiting = self._waiting, []
         self._turn_since = self._waiting_since if effects else None
@@ -242,7 +243,7 @@ class Pump:
                 break
         return effects
 
-    def _carry_out_all(self, effects: list[Effect]) -> None:
+    def _carry_out_all(self, effects: list[Effect | Arrival]) -> None:
         self._publication.commit(effects)
         carry_out = self._carry_out
         until = time.monotonic() + self._hold_s
@@ -254,7 +255,7 @@ class Pump:
                 carry_out[type(effect)](effect)
             except Exception:
                 self.crashed("an effect crashed: %(effect)s", {"effect": type(effect).__name__})
-        self.heads.clear()
+        self._publication.end()
 
     # --- Effects ---------------------------------------------------------------------------------------------------
 
@@ -300,7 +301,7 @@ class Pump:
         self.fan_out.forget(effect.room)
 
     def _remember(self, effect: SaveSession) -> None:
-        note_session(self._journal, effect.lineage, effect.who)
+        note_session(self._notes, effect.lineage, effect.who)
 
     def _close(self, effect: Close) -> None:
         connection = self.connections.pop(effect.session, None)

@@ -18,7 +18,7 @@ import gevent
 
 from gchat.chat.effects import CloseReason
 from gchat.server.logs import logger
-from gchat.server.state_files import note_bans
+from gchat.server.saved_state import note_bans
 
 if TYPE_CHECKING:
     from gchat.server.app import App
@@ -140,7 +140,7 @@ class Watch:
     def _end_bans(self) -> None:
         bans = self._app.registry.bans
         if bans.expire(time.time()):
-            note_bans(self._app.journal, bans.all.values())
+            note_bans(self._app.parts.notes, bans.all.values())
 
     def _end_connections(self) -> None:
         now = time.monotonic()
