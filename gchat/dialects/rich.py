@@ -220,7 +220,7 @@ def _room_list(event: events.RoomList, _room: str) -> RichEvent:
 
 
 def _acknowledged(event: events.Acknowledged, _room: str) -> bytes:
-    return rich_json.lines([AckEvent(id=number.id, room=number.room, seq=number.seq) for number in event.numbers])
+    return rich_json.lines([AckEvent(id=number.id, room=number.room, seq=number.seq or 0) for number in event.numbers])
 
 
 def _refused(event: events.Refused, _room: str) -> RichEvent:

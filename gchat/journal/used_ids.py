@@ -38,7 +38,7 @@ class _Lineage(Generic[T]):
         return dropped
 
 
-class Ids(Generic[T]):
+class UsedIds(Generic[T]):
     """Remembers what the ids of each lineage were used for. `now` is always the same clock's."""
 
     def __init__(self) -> None:

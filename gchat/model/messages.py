@@ -63,8 +63,8 @@ class Record(Struct, frozen=True):
 
 
 class Numbered(Struct, frozen=True, gc=False):
-    """The number of the message with an id. A request that is not a message has no room, and the number 0."""
+    """The number of the message with an id. A request that is not a message has no room and no number."""
 
     id: str
     room: str = ""
-    seq: int = 0
+    seq: int | None = None

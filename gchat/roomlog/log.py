@@ -81,11 +81,13 @@ class RoomLog:
         """How many bytes the open turn has."""
         return self.open_end - self.end
 
-    def append(self, data: bytes, count: int, speaker: Cursor | None) -> None:
+    def append(self, data: bytes, count: int, speaker: Cursor | None, seq: int | None = None) -> None:
         """Append lines: one for each of `count` messages, or any number of them without a number if that is 0.
 
-        `speaker` said this, and does not hear it.
+        `speaker` said this, and does not hear it. The first message has the number `seq`; without it, the next.
         """
+        if seq is not None:
+            self.open_seq = seq
         start, end = self.open_end, self.open_end + len(data)
         if speaker is not None and speaker.log is self:
             self._speaks(speaker)

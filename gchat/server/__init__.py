@@ -23,7 +23,7 @@ Around it:
     app            composes all this, runs it, and drains it
     reload         settings taken over by a running server
     signals, systemd, watch, capacity, linux           what the machine tells and is asked
-    history, state_files                               the journal that is configured, and where files are
+    history, saved_state, state_files                  the journal that is configured, what it saves, where files are
     logs, faults, machine_errors, stdout, transcript   what the operator reads
     stats          counts of what happens
     admin_backend, admin_endpoint                      what gchat.admin serves

@@ -23,7 +23,8 @@ from gchat.chat.registry import Registry
 from gchat.chat.room import Room
 from gchat.chat.session import Session
 from gchat.dialects import rich
-from gchat.journal.journal import Journal, JournalError, KeptRoom
+from gchat.journal.journal import Journal, JournalError
+from gchat.journal.parts import KeptRoom, Parts
 from gchat.model import events, names, text
 from gchat.model.errors import Refusal
 from gchat.model.messages import Acted, Message, Record, Said
@@ -33,7 +34,7 @@ from gchat.server.linux import open_descriptors, unguessable
 from gchat.server.logs import logger
 from gchat.server.pump import Pump
 from gchat.server.roster import Roster
-from gchat.server.state_files import note_bans
+from gchat.server.saved_state import note_bans
 from gchat.server.stats import BOUNDS_S, Distribution
 from gchat.server.watch import Watch
 
@@ -64,6 +65,7 @@ class OperatedServer(Protocol):
     config: Config
     journal: Journal
     limits: Limits
+    parts: Parts
     pump: Pump
     registry: Registry
     roster: Roster
@@ -187,7 +189,7 @@ class Operating:
 
     def _look_at_rooms(self) -> None:
         with suppress(JournalError):  # it is in history() and not_ready()
-            self._stored = self._app.journal.rooms(seen.MAX_STORED_ROOMS)
+            self._stored = self._app.parts.catalogue.rooms(seen.MAX_STORED_ROOMS)
 
     def messages(self, room: str, after: int, limit: int) -> Iterator[list[seen.StoredMessage]]:
         """See Operator.messages."""
@@ -205,7 +207,7 @@ class Operating:
     def _find(self, room: str, start: int, limit: int) -> list[seen.StoredMessage] | None:
         """Return a page of the room's messages, None if it has no history. Waits. Raises NotPossible."""
         try:
-            records = self._app.journal.find(room, start, min(limit, MESSAGES_AT_ONCE))
+            records = self._app.parts.catalogue.find(room, start, min(limit, MESSAGES_AT_ONCE))
         except JournalError as error:
             raise Unavailable(f"Cannot read the history: {error}") from None
         if records is None:
@@ -225,15 +227,15 @@ class Operating:
         """See Operator.history."""
         section = self._app.config.history
         sync = section.sync if section.store == "sqlite" else ""
-        journal = self._app.journal
-        damage = f"damaged: {', '.join(journal.damage[:3])}" if journal.damage else ""
-        return seen.HistoryInfo(store=section.store, state=journal.trouble or damage or "ok", sync=sync)
+        condition = self._app.parts.condition
+        damage = f"damaged: {', '.join(condition.damage[:3])}" if condition.damage else ""
+        return seen.HistoryInfo(store=section.store, state=condition.trouble or damage or "ok", sync=sync)
 
     def not_ready(self) -> str:
         """See Operator.not_ready."""
         if self._app.stopping.is_set():
             return "The server is shutting down"
-        if trouble := self._app.journal.trouble:
+        if trouble := self._app.parts.condition.trouble:
             return f"Messages cannot be stored: {trouble}"
         if (waited_s := self._app.pump.oldest_s()) >= STANDS_S:
             return f"Messages are held up: the oldest has waited for {waited_s:.1f} s"
@@ -296,8 +298,7 @@ class Operating:
 
     def kick(self, user: int, reason: str) -> None:
         """See Operator.kick."""
-        session = self._app.registry.sessions.get(user)
-        if session is None:
+        if (session := self._app.registry.sessions.get(user)) is None:
             raise Missing(f"No user has the id {user}; GET /users lists the users")
         self._expel(session, CloseReason.KICKED, f"You were kicked{': ' if reason else ''}{reason}")
         kicked = {"session": user, "address": session.address, "nick": session.name if session.has_nick else "-"}
@@ -312,7 +313,7 @@ class Operating:
         except Refusal as refusal:
             raise NotPossible(refusal.message) from None
         id_ = f"http-{unguessable(8)}"
-        said: AsyncResult[int] = AsyncResult()
+        said: AsyncResult[int | None] = AsyncResult()
         pump = self._app.pump
         pump.receipts[id_] = said.set
         pump.submit([Publish(room, None, Said(name, (message,), (id_,)), "http")])
@@ -338,7 +339,7 @@ class Operating:
         except Refusal as refusal:
             raise NotPossible(refusal.message) from None
         registry.bans.add(ban)
-        note_bans(self._app.journal, registry.bans.all.values())
+        note_bans(self._app.parts.notes, registry.bans.all.values())
         logger.warning("banned %(kind)s %(value)s", {"kind": kind, "value": ban.value})
         for count, session in enumerate(list(registry.sessions.values()), 1):
             if registry.bans.of_nick(session.keys) is ban or registry.bans.of_address(host_of(session.address)) is ban:
@@ -352,7 +353,7 @@ class Operating:
         ended = self._app.registry.bans.remove(ban)
         if ended is None:
             raise Missing(f"No ban has the id {ban}; GET /bans lists the bans")
-        note_bans(self._app.journal, self._app.registry.bans.all.values())
+        note_bans(self._app.parts.notes, self._app.registry.bans.all.values())
         logger.warning("unbanned %(kind)s %(value)s", {"kind": ended.kind, "value": ended.value})
 
     def _expel(self, session: Session, reason: CloseReason, farewell: str) -> None:
@@ -366,7 +367,7 @@ class Operating:
         """Have a room in memory that may be only in the history. Waits. Raises Missing, NotPossible or Unavailable."""
         registry = self._app.registry
         try:
-            stored = room not in registry.rooms and self._app.journal.find(room, 1, 1) is not None
+            stored = room not in registry.rooms and self._app.parts.catalogue.find(room, 1, 1) is not None
         except JournalError as error:
             raise Unavailable(f"Cannot read the history: {error}") from None
         if stored and room not in registry.rooms:

@@ -14,6 +14,7 @@ from gchat.chat.limits import Allowance, Limits
 from gchat.chat.networks import Network
 from gchat.chat.registry import LOBBY, Registry
 from gchat.journal.journal import JournalError
+from gchat.journal.parts import parts_of
 from gchat.model import events, names
 from gchat.model.messages import Record, TopicSet
 from gchat.server.admin_backend import Operating
@@ -27,8 +28,9 @@ from gchat.server.logs import logger
 from gchat.server.pump import Pump
 from gchat.server.reload import apply
 from gchat.server.roster import Roster
+from gchat.server.saved_state import noted_bans, noted_sessions
 from gchat.server.start_checks import admin_place
-from gchat.server.state_files import history_path, noted_bans, noted_sessions, other_history, token_path
+from gchat.server.state_files import history_path, other_history, token_path
 from gchat.server.stats import Counts
 from gchat.server.transcript import Transcript
 from gchat.server.watch import Watch
@@ -62,9 +64,11 @@ class App:
         is_usual = self._history_path and not config.history.path
         self._other_history = other_history(self._history_path) if is_usual else ""
         self.journal = open_journal(config, self._history_path)
+        self.parts = parts_of(self.journal)
         self.listener = listener
         apply(self)
-        self.pump = self.effects = Pump(self, self.journal, config.limits.room_log_bytes)
+        self.pump = self.effects = Pump(self, self.parts, config.limits.room_log_bytes)
+        self.journal.follow(self.pump.submit)
         self.rooms, self.catch_ups = self.pump.fan_out, self.pump.replay
         self._accepting = Listener(listener, self._door.serve, self._door.admit)
         # A native thread for what is loaded when the server listens; started now, because later there may be none.
@@ -99,7 +103,7 @@ class App:
         """Serve until `stopping` is set, then drain."""
         gevent.spawn(self.pump.run)
         gevent.spawn(self.watch.run)
-        gevent.spawn(tidy, self.journal, self.counts)
+        gevent.spawn(tidy, self.parts, self.counts)
         self._accepting.start()
         self._log_start()
         gevent.spawn(self._loader.apply, names.load_tables)  # the first /nick needs them
@@ -125,7 +129,7 @@ class App:
         ends_at = time.monotonic() + FLUSH_S + 0.5
         logger.info("stopping: users online: %(online)d", {"online": len(self.registry.sessions)})
         self._accepting.close()
-        self._hear_out()
+        self.roster.wait_heard(HEAR_OUT_S)
         self.pump.submit(self.registry.close_all(CloseReason.SHUTDOWN, FAREWELL))
         while self.connections and time.monotonic() < ends_at:
             gevent.sleep(0.02)
@@ -137,13 +141,6 @@ class App:
             {"messages": self.counts.messages, "connections": self.roster.summary(), "crashes": crashes},
         )
         self.journal.close()
-
-    def _hear_out(self) -> None:
-        """Let be said what was received of users who are read slowly: nobody has to wait any more."""
-        until = time.monotonic() + HEAR_OUT_S
-        gevent.sleep(0)  # those that wait go on with the line that was taken already
-        while self.roster.has_lines and time.monotonic() < until:
-            gevent.sleep(0.01)
 
     # --- For the pump ------------------------------------------------------------------------------------------------
 
@@ -163,9 +160,9 @@ class App:
     def _recover(self) -> None:
         """Know what the run before knew, and have the lobby at hand. Raises HistoryError."""
         try:
-            for ban in noted_bans(self.journal):
+            for ban in noted_bans(self.parts.notes):
                 self.registry.bans.add(ban)
-            self.registry.restore(noted_sessions(self.journal), self.awake())
+            self.registry.restore(noted_sessions(self.parts.notes), self.awake())
             self.journal.open((LOBBY,))
         except JournalError as error:
             raise unusable(self._history_path, error) from None

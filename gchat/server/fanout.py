@@ -86,8 +86,9 @@ class FanOut:
 
     def append(self, room: str, event: Record | Movement | Announced, count: int, speaker: Cursor | None) -> None:
         """Append what happened in a room, and has `count` numbers, to each of its logs; `speaker` does not hear it."""
+        seq = event.seq if isinstance(event, Record) else None
         for dialect, log in self._logs.get(room, {}).items():
-            log.append(dialect.encode(event, room), count, speaker)
+            log.append(dialect.encode(event, room), count, speaker, seq)
         self._changed[room] = None
 
     def detach(self, room: str, writer: Writer) -> None:

@@ -13,9 +13,10 @@ from msgspec import Struct
 
 from gchat.journal.journal import Journal, JournalError
 from gchat.journal.memory import MemoryJournal
+from gchat.journal.parts import Parts
 from gchat.journal.sqlite.database import Database
+from gchat.journal.sqlite.errors import Damaged
 from gchat.journal.sqlite.journal import SqliteJournal
-from gchat.journal.sqlite.problem import Damaged
 from gchat.model.errors import GchatError
 from gchat.server.config import Config
 from gchat.server.faults import Guard
@@ -40,7 +41,7 @@ class HistoryError(GchatError):
 
 
 class _Thread:
-    """Implements gchat.journal.journal.Run. The thread runs from the start on: later there may be none to be had."""
+    """Implements native_thread.NativeThread. The thread runs from the start on: later there may be none to be had."""
 
     def __init__(self) -> None:
         self._pool = ThreadPool(1)
@@ -106,21 +107,22 @@ def _boot() -> str:
         return ""
 
 
-def tidy(journal: Journal, counts: Counts) -> None:
+def tidy(parts: Parts, counts: Counts) -> None:
     """Give the journal time for what is not urgent, for ever, and log its state; a greenlet."""
+    maintenance, condition, retention = parts.maintenance, parts.condition, parts.retention
     known, caution, told = "", "", 0
     guard, received_bytes = Guard(), 0
     while True:
-        known = _say(journal.trouble, known)
+        known = _say(condition.trouble, known)
         began = time.monotonic()
-        more = guard("maintenance of the history", lambda: journal.tidy(time.time(), time.monotonic()))
-        known = _say(journal.trouble, known)
-        for what in journal.damage[told:]:
+        more = guard("maintenance of the history", lambda: maintenance.tidy(time.time(), time.monotonic()))
+        known = _say(condition.trouble, known)
+        for what in condition.damage[told:]:
             logger.error("the history is damaged: %(reason)s", {"reason": what})
-        told = len(journal.damage)
-        if journal.caution and journal.caution != caution:
-            logger.warning("not deleting all old messages yet: %(reason)s", {"reason": journal.caution})
-        caution = journal.caution
+        told = len(condition.damage)
+        if retention.caution and retention.caution != caution:
+            logger.warning("not deleting all old messages yet: %(reason)s", {"reason": retention.caution})
+        caution = retention.caution
         is_idle = received_bytes == counts.received_bytes and not known
         received_bytes = counts.received_bytes
         gevent.sleep(REST * (time.monotonic() - began) if more else IDLE_S if is_idle else TIDY_S)

@@ -8,7 +8,7 @@ it sends.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from gevent import getcurrent
@@ -33,7 +33,8 @@ from gchat.chat.effects import (
 )
 from gchat.chat.presence import PresenceGatherer
 from gchat.dialects.dialect import Dialect
-from gchat.journal.journal import Journal
+from gchat.journal.journal import Arrival
+from gchat.journal.parts import Parts
 from gchat.model import events
 from gchat.model.events import Announced, Movement
 from gchat.model.messages import Record
@@ -45,7 +46,7 @@ from gchat.server.logs import logger
 from gchat.server.publication import Publication
 from gchat.server.replay import Replay
 from gchat.server.roster import Roster
-from gchat.server.state_files import note_session
+from gchat.server.saved_state import note_session
 from gchat.server.stats import Counts
 from gchat.server.writer import Writer
 
@@ -81,16 +82,17 @@ class PumpServer(Protocol):
 class Pump:
     """Carries out effects in their order."""
 
-    def __init__(self, server: PumpServer, journal: Journal, room_log_bytes: int) -> None:
+    def __init__(self, server: PumpServer, parts: Parts, room_log_bytes: int) -> None:
         self._server = server
         self.connections = server.roster.by_session  # those whose session goes on
         self.counts = server.counts
-        self._journal = journal
+        self._journal = journal = parts.log
+        self._notes = parts.notes
         self.fan_out = FanOut(self.connections, room_log_bytes, self.counts, self)
-        # By id: what takes the number of a message that no user says; 0 means that it was not stored.
-        self.receipts: dict[str, Callable[[int], None]] = {}
+        # By id: what takes the number of a message that no user says; None means that it was not stored.
+        self.receipts: dict[str, Callable[[int | None], None]] = {}
         self._presence: dict[str, PresenceGatherer] = {}  # of rooms that have been told lately, or have to be
-        self._waiting: list[Effect] = []
+        self._waiting: list[Effect | Arrival] = []
         self._waiting_since = 0.0  # the oldest of them
         self._turn_since: float | None = None  # the same of the effects of this turn, until they are carried out
         self._received_before = 0  # bytes, when that was last taken
@@ -102,13 +104,13 @@ class Pump:
         self._timer: Any = None
         self._carried_out: Event | None = None  # set when what is waiting now is carried out
         # Of one turn:
-        self.heads: dict[str, int] = {}  # room: the number of its next message, where the turn stands
         self._touched: dict[Writer, None] = {}  # those with own lines to get
-        self.replay = Replay(self, journal)
+        self.replay = Replay(self, journal, parts.search)
         self._entrance = Entrance(self, journal, self.replay)
         self._publication = Publication(self, journal)
         self._carry_out: dict[type, Callable[[Any], None]] = {
             Publish: self._publication.publish,
+            Arrival: self._publication.arrive,
             Arrive: self._arrive,
             Presence: self._announce,
             Announce: self._proclaim,
@@ -124,7 +126,7 @@ class Pump:
 
     # --- For everybody ---------------------------------------------------------------------------------------------
 
-    def submit(self, effects: list[Effect]) -> None:
+    def submit(self, effects: Sequence[Effect | Arrival]) -> None:
         """Have these effects carried out, after all that were submitted before."""
         if not self._waiting:
             self._waiting_since = time.monotonic()
@@ -159,7 +161,7 @@ class Pump:
     def crowded(self) -> bool:
         """Whether so much waits that senders should wait too."""
         gathered = self.counts.received_bytes - self._received_before
-        return len(self._waiting) > MAX_WAITING or gathered > MAX_WAITING_BYTES
+        return len(self._waiting) + self._publication.unanswered > MAX_WAITING or gathered > MAX_WAITING_BYTES
 
     def wait_carried_out(self) -> None:
         """Wait until everything that was submitted until now is carried out."""
@@ -183,7 +185,7 @@ class Pump:
 
     def head(self, room: str) -> int:
         """Return the number of the room's next message, where the turn stands."""
-        return self.heads.get(room) or self._journal.next_seq(room)
+        return self._publication.head(room)
 
     def room_log(self, room: str, dialect: Dialect, seq: int) -> RoomLog:
         """Return the room's log in this dialect, made if nobody reads it yet: then `seq` is the next number in it."""
@@ -242,14 +244,13 @@ class Pump:
             self._carry_out_all(effects)
             self.replay.feed(time.monotonic() + HOLD_AT_REST_S, self._entrance.enter_opened)
         finally:
-            self.heads.clear()
             if carried_out is not None:
                 carried_out.set()
         self._tell_presence_due()
         touched, self._touched = self._touched, {}
         self.fan_out.send(touched, self._hold_s, self._breather)
 
-    def _take(self) -> list[Effect]:
+    def _take(self) -> list[Effect | Arrival]:
         """Return what this turn is about, and leave the rest for the next."""
         effects, self._waiting = self._waiting, []
         self._turn_since = self._waiting_since if effects else None
@@ -262,7 +263,7 @@ class Pump:
                 break
         return effects
 
-    def _carry_out_all(self, effects: list[Effect]) -> None:
+    def _carry_out_all(self, effects: list[Effect | Arrival]) -> None:
         self._publication.commit(effects)
         carry_out = self._carry_out
         until = time.monotonic() + self._hold_s
@@ -274,7 +275,7 @@ class Pump:
                 carry_out[type(effect)](effect)
             except Exception:
                 self.crashed("an effect crashed: %(effect)s", {"effect": type(effect).__name__})
-        self.heads.clear()
+        self._publication.end()
 
     # --- Effects ---------------------------------------------------------------------------------------------------
 
@@ -320,7 +321,7 @@ class Pump:
         self.fan_out.forget(effect.room)
 
     def _remember(self, effect: SaveSession) -> None:
-        note_session(self._journal, effect.lineage, effect.who)
+        note_session(self._notes, effect.lineage, effect.who)
 
     def _close(self, effect: Close) -> None:
         connection = self.connections.pop(effect.session, None)

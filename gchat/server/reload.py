@@ -6,7 +6,7 @@ import socket
 from typing import Protocol
 
 from gchat.chat.limits import Limits
-from gchat.journal.journal import Journal
+from gchat.journal.parts import Parts
 from gchat.server import logs
 from gchat.server.config import RELOADABLE, Config, changes
 from gchat.server.listener import set_options
@@ -18,7 +18,7 @@ class Reloadable(Protocol):
 
     config: Config
     limits: Limits
-    journal: Journal
+    parts: Parts
     listener: socket.socket
 
 
@@ -39,7 +39,7 @@ def apply(server: Reloadable) -> None:
     limits.prompt = config.server.prompt
     announced = ("max_line_bytes", "messages_per_s", "burst", "nick_max")
     limits.announced = tuple((name, getattr(config.limits, name)) for name in announced)
-    server.journal.limit(config.history.keep_days * 86400, config.history.keep_messages)
+    server.parts.retention.limit(config.history.keep_days * 86400, config.history.keep_messages)
 
 
 def reload(server: Reloadable, config: Config) -> None:

@@ -17,7 +17,8 @@ from msgspec import structs
 
 from gchat.chat.effects import Deliver, Effect, Enter, ReadHistory, Search
 from gchat.dialects.dialect import Dialect
-from gchat.journal.journal import Journal, JournalError, TooMuch
+from gchat.journal.journal import Journal, JournalError
+from gchat.journal.parts import MessageSearch, SearchRefused
 from gchat.model.commands import Before, From, Last
 from gchat.model.errors import Code
 from gchat.model.events import Answer, Found, Page, Refused, Skipped
@@ -74,9 +75,10 @@ class ReplayTurn(Protocol):
 class Replay:
     """The part of the pump that reads the journal."""
 
-    def __init__(self, pump: ReplayTurn, journal: Journal) -> None:
+    def __init__(self, pump: ReplayTurn, journal: Journal, message_search: MessageSearch) -> None:
         self._pump = pump
         self._journal = journal
+        self._message_search = message_search
         self._pages: dict[tuple[Dialect, str, str, int, int], _Page] = {}  # by dialect, room, epoch, first, limit
         self._pages_until = 0.0
         self._complain_at = 0.0
@@ -164,7 +166,7 @@ class Replay:
         def answer() -> Found:
             try:
                 with self._search_turn:
-                    found, more = self._journal.search(effect.room, effect.text, effect.limit, time.monotonic)
+                    found, more = self._message_search.search(effect.room, effect.text, effect.limit, time.monotonic)
             finally:
                 self._searches -= 1
             return Found(tuple(found), more, time.time(), effect.id)
@@ -191,7 +193,7 @@ class Replay:
         given: Page | Found | Refused
         try:
             given = answer()
-        except TooMuch as error:
+        except SearchRefused as error:
             given = Refused(Code.TOO_MUCH, str(error), id_)
         except Exception as error:  # whatever it is: the user must not wait for ever
             why = f"Cannot read the history: {self.why_unreadable(error)}; try again later"

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from logging import DEBUG, INFO
 from typing import Protocol
 
+import gevent
+
 from gchat.chat.effects import CloseReason
 from gchat.chat.session import Session
 from gchat.server.connection import Connection
@@ -37,10 +39,12 @@ class Roster:
         self.ending: dict[Connection, None] = {}  # the others
         self.reasons: Counter[CloseReason] = Counter()  # why connections have ended, and peers were not let in
 
-    @property
-    def has_lines(self) -> bool:
-        """Whether something was received that is still to be carried out."""
-        return any(connection.reader.has_lines for connection in self.by_session.values())
+    def wait_heard(self, timeout_s: float) -> None:
+        """Wait until all that was received is carried out: when the server stops, no user is read slowly any more."""
+        until = time.monotonic() + timeout_s
+        gevent.sleep(0)  # readers that wait go on with the line that they have taken already
+        while any(connection.reader.has_lines for connection in self.by_session.values()) and time.monotonic() < until:
+            gevent.sleep(0.01)
 
     def arrived(self, connection: Connection) -> None:
         """Count and log a user whom the others learn of."""

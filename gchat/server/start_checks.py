@@ -12,7 +12,7 @@ import stat
 import struct
 
 from gchat.journal.journal import JournalError
-from gchat.journal.sqlite.problem import NOT_OURS, reason
+from gchat.journal.sqlite.errors import NOT_OURS, reason
 from gchat.journal.sqlite.schema import APPLICATION_ID, MIGRATIONS
 from gchat.server.config import AdminSection, Config
 from gchat.server.history import unusable

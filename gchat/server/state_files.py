@@ -1,21 +1,15 @@
-"""What a server stores in addition to messages: where its files are, its bans, and the sessions that may resume.
+"""Where the files of a server are: its history, and the token of its admin endpoint.
 
-The files of a server are named by its address, always in the same way: the server, its export and its backup find the
+They are named by its address, always in the same way: the server, its export and its backup find the
 same file, and two servers that can run at the same time never share one.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
 from glob import escape, glob
 from urllib.parse import quote
 
-import msgspec
-
-from gchat.chat.bans import Ban
-from gchat.chat.effects import SavedSession
-from gchat.journal.journal import Journal
 from gchat.server.config import Config
 from gchat.server.listener import Place, StartError
 from gchat.state_directory import state_directory
@@ -84,24 +78,3 @@ def _directory() -> str:
             "cannot tell where to store files: neither XDG_STATE_HOME nor HOME is an absolute path; "
             "set one of them, or use --db FILE or --memory, and set admin.token_file or use --no-admin"
         ) from None
-
-
-def note_bans(journal: Journal, bans: Iterable[Ban]) -> None:
-    """Store the bans, soon."""
-    journal.note("bans", "all", msgspec.json.encode(list(bans)))
-
-
-def noted_bans(journal: Journal) -> list[Ban]:
-    """Return the bans of the run before. Raises JournalError."""
-    return msgspec.json.decode(journal.notes("bans").get("all", b"[]"), type=list[Ban])
-
-
-def note_session(journal: Journal, lineage: str, who: SavedSession | None) -> None:
-    """Store where a user is, soon, or that the user has left."""
-    journal.note("session", lineage, msgspec.json.encode(who) if who else b"")
-
-
-def noted_sessions(journal: Journal) -> dict[str, SavedSession]:
-    """Return the users who were online when the run before ended, by lineage. Raises JournalError."""
-    notes = journal.notes("session")
-    return {lineage: msgspec.json.decode(note, type=SavedSession) for lineage, note in notes.items()}

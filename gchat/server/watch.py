@@ -17,13 +17,13 @@ import gevent
 
 from gchat.chat.effects import CloseReason
 from gchat.chat.registry import Registry
-from gchat.journal.journal import Journal
+from gchat.journal.parts import Parts
 from gchat.server.config import Config
 from gchat.server.connection import Connection
 from gchat.server.faults import Guard
 from gchat.server.interfaces import EffectQueue
 from gchat.server.roster import Roster
-from gchat.server.state_files import note_bans
+from gchat.server.saved_state import note_bans
 from gchat.server.stats import Counts
 
 #: How often the watch looks while users send something or a connection is ending, and while nothing happens.
@@ -48,7 +48,7 @@ class WatchServer(Protocol):
     config: Config
     registry: Registry
     counts: Counts
-    journal: Journal
+    parts: Parts
     roster: Roster
 
     @property
@@ -135,7 +135,7 @@ class Watch:
     def _end_bans(self) -> None:
         bans = self._server.registry.bans
         if bans.expire(time.time()):
-            note_bans(self._server.journal, bans.all.values())
+            note_bans(self._server.parts.notes, bans.all.values())
 
     def _end_connections(self) -> None:
         now = time.monotonic()

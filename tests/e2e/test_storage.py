@@ -32,7 +32,7 @@ AS_USER = """
 import encodings.idna, os, sys
 import difflib, gchat.journal.sqlite.backup
 from gchat.server import admin_endpoint, cli, main
-command._parser().format_help()  # which imports the rest
+cli._parser().format_help()  # which imports the rest
 user = int(sys.argv.pop(1))
 os.setgroups([])
 os.setgid(65534)

@@ -27,6 +27,7 @@ from gchat.chat.session import Session
 from gchat.dialects import plain, rich
 from gchat.journal.journal import Journal
 from gchat.journal.memory import MemoryJournal
+from gchat.journal.parts import parts_of
 from gchat.model.events import Event as RoomEvent
 from gchat.model.hello import Hello
 from gchat.server.connection import Connection
@@ -156,7 +157,7 @@ class Stage:
         self.told: list[tuple[str, RoomEvent]] = []
         self.roster = Roster(self.counts, self, self.released.append)
         self.journal: Journal = journal or MemoryJournal(1 << 20, "epoch", lambda function: function())
-        self.pump = self.effects = Pump(self, self.journal, room_log_bytes)
+        self.pump = self.effects = Pump(self, parts_of(self.journal), room_log_bytes)
         self.rooms, self.catch_ups = self.pump.fan_out, self.pump.replay
         self._greenlets: list[Any] = []
         self._users: list[User] = []

@@ -11,7 +11,8 @@ import pytest
 from gevent.event import Event
 
 from gchat.chat.room import Room
-from gchat.journal.journal import JournalError, KeptRoom
+from gchat.journal.journal import JournalError
+from gchat.journal.parts import KeptRoom
 from gchat.server import admin_backend
 from gchat.server.admin_backend import Operating
 
@@ -48,7 +49,9 @@ def server(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> Operating:
     lobby = Room("lobby")
     lobby.members[1] = cast("Any", object())
     registry = SimpleNamespace(rooms={"lobby": lobby, "empty": Room("empty")}, sessions={})
-    return Operating(cast("Any", SimpleNamespace(journal=journal, registry=registry)))
+    return Operating(
+        cast("Any", SimpleNamespace(journal=journal, parts=SimpleNamespace(catalogue=journal), registry=registry))
+    )
 
 
 def names(server: Operating) -> list[str]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from gchat.chat.effects import Announce, Deliver
-from gchat.journal.journal import JournalError, Kept, Posting
+from gchat.journal.journal import JournalError, Outcome, Posting
 from gchat.journal.memory import MemoryJournal
 from gchat.model.errors import Code
 from gchat.model.events import Announced, Refused
@@ -24,7 +24,7 @@ class Journal(MemoryJournal):
         self.fails: Exception | None = None
         self.batches: list[list[str]] = []
 
-    def append(self, batch: Sequence[Posting], time: float) -> list[Kept]:
+    def append(self, batch: Sequence[Posting], time: float) -> list[Outcome]:
         if self.fails is not None:
             raise self.fails
         self.batches.append(

@@ -124,8 +124,12 @@ def test_the_upkeep_of_the_history_goes_on_after_an_error(
         raise KeyError("a fault")
 
     monkeypatch.setattr("gchat.server.history.IDLE_S", 0.01)
-    journal = SimpleNamespace(trouble="", damage=[], caution="", tidy=faulty)
-    running = gevent.spawn(tidy, cast("Any", journal), Counts())
+    parts = SimpleNamespace(
+        maintenance=SimpleNamespace(tidy=faulty),
+        condition=SimpleNamespace(trouble="", damage=[]),
+        retention=SimpleNamespace(caution=""),
+    )
+    running = gevent.spawn(tidy, cast("Any", parts), Counts())
     try:
         wait_until(lambda: len(asked) >= 3, "it goes on")
     finally:

@@ -10,12 +10,12 @@ from contextlib import closing, suppress
 from msgspec import Struct, structs
 
 from gchat.journal.journal import JournalError
-from gchat.journal.sqlite import mark
+from gchat.journal.numbering import SEQ_BITS
+from gchat.journal.sqlite import high_water_mark
 from gchat.journal.sqlite.database import Changes, Database
+from gchat.journal.sqlite.errors import reason
 from gchat.journal.sqlite.file import connect_to_read
-from gchat.journal.sqlite.problem import reason
 from gchat.journal.sqlite.rows import COLUMNS, LOST, Row, gchat_says, keys_of, record_of, rows_of
-from gchat.journal.sqlite.schema import SEQ_BITS
 from gchat.model.messages import Record
 
 #: Rows in one transaction.
@@ -120,7 +120,7 @@ def salvage(path: str, copy: str) -> int:
             reader.close()
         database.close()
         os.rename(begun, copy)
-        os.unlink(begun + mark.SUFFIX)
+        os.unlink(begun + high_water_mark.SUFFIX)
     except (sqlite3.Error, OSError) as error:
         raise reason(error) from None
     return count

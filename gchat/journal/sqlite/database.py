@@ -2,7 +2,7 @@
 
 Each of its four connections is used by one thread at a time: one writes, one loads rooms, one reads old messages, and
 one searches. So nothing that a user asks for holds up new messages. The journal judges every sqlite3.Error that a call
-raises (problem.reason).
+raises (errors.reason).
 """
 
 from __future__ import annotations
@@ -12,16 +12,18 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 
+import msgspec
 from msgspec import Struct
 
 from gchat.journal.journal import JournalError
+from gchat.journal.sqlite.errors import Displaced, reason
 from gchat.journal.sqlite.file import Places, connect, lock
-from gchat.journal.sqlite.mark import Mark
-from gchat.journal.sqlite.problem import Displaced, reason
+from gchat.journal.sqlite.high_water_mark import HighWaterMark
 from gchat.journal.sqlite.queries import Reader
 from gchat.journal.sqlite.retention import Limits, prune
 from gchat.journal.sqlite.rows import Row, key_of, keys_of
 from gchat.journal.sqlite.schema import migrate
+from gchat.journal.sqlite.wall_clock import Grant
 
 #: Pages of the write-ahead log, of 4 KiB, after which a commit itself writes them to the file; tidy() comes before.
 MAX_LOG_PAGES = 8192
@@ -73,7 +75,7 @@ class Database:
             self._writer = self._connect()
             self.own = Reader(self._writer)  # for the thread that writes
             migrate(self._writer, new_epoch)
-            self._mark = Mark(self._path)
+            self._mark = HighWaterMark(self._path)
             self.epoch = self._begin(new_epoch, boot)
             # At once: later there might be another file.
             self._connect_readers()
@@ -241,8 +243,17 @@ class Database:
         with self._transaction() as writer:
             return prune(writer, after, limits)
 
+    def set_grant(self, grant: Grant | None) -> None:
+        """Store what may be deleted while the clock is in doubt, for the next run; None if it is not."""
+        with self._transaction() as writer:
+            if grant is None:
+                writer.execute("DELETE FROM facts WHERE name = 'grant'")
+            else:
+                value = msgspec.json.encode(grant).decode()
+                writer.execute("INSERT OR REPLACE INTO facts VALUES ('grant', ?)", (value,))
+
     def set_mark(self) -> None:
-        """Say in the file, and beside it, how far it has come; see mark."""
+        """Say in the file, and beside it, how far it has come; see high_water_mark."""
         with self._transaction() as writer:
             self._rise(writer)
         self._mark.set(self.epoch, self._count)

@@ -11,8 +11,8 @@ import stat
 from urllib.parse import quote
 
 from gchat.journal.journal import JournalError
-from gchat.journal.search import prepared
-from gchat.journal.sqlite.problem import NOT_OURS, Displaced, reason, user_name
+from gchat.journal.search_tokens import prepared
+from gchat.journal.sqlite.errors import NOT_OURS, Displaced, reason, user_name
 from gchat.journal.sqlite.schema import APPLICATION_ID
 
 _MAGIC = b"SQLite format 3\0"

@@ -1,8 +1,8 @@
 """The SQLite journal: everything that was said, in one file. What anybody has seen is there.
 
 Here is what the event loop knows without waiting: the numbers, topics and last messages of the rooms that are loaded,
-and the ids that were used lately. The database does the rest, on threads: see disk. The pump waits only for the
-one that writes. `thread` makes a thread: this module knows no event loop.
+and the ids that were used lately. The database does the rest, on threads of its own (database_threads). The pump waits
+only for the one that writes. `thread` makes a thread: this module knows no event loop.
 """
 
 from __future__ import annotations
@@ -10,17 +10,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 
-from gchat.journal.journal import FOUND_SIZE, PAGE_SIZE, SEARCH_S, JournalError, Kept, KeptRoom, Posting, Run
+from gchat.journal.journal import PAGE_SIZE, Arrival, JournalError, Outcome, Posting
+from gchat.journal.native_thread import NativeThread
 from gchat.journal.numbering import Numbering, Use, ids_of
-from gchat.journal.search import fts_query
+from gchat.journal.parts import FOUND_SIZE, SEARCH_S, KeptRoom
+from gchat.journal.search_tokens import fts_query
 from gchat.journal.sqlite.database import Changes, Database, Doubt
-from gchat.journal.sqlite.loaded_room import Loaded
-from gchat.journal.sqlite.problem import Conflict, Damaged
+from gchat.journal.sqlite.database_threads import DatabaseThreads
+from gchat.journal.sqlite.errors import Conflict, Damaged
+from gchat.journal.sqlite.loaded_room import LoadedRoom
 from gchat.journal.sqlite.queries import Reader, StoredRoom
 from gchat.journal.sqlite.rows import LOST, Row, rows_of
-from gchat.journal.sqlite.threads import Disk
 from gchat.journal.sqlite.upkeep import STEPS_BEFORE_SEARCH, Upkeep
-from gchat.journal.used_ids import IDS_S, MAX_IDS, Ids
+from gchat.journal.used_ids import IDS_S, MAX_IDS, UsedIds
 from gchat.model.events import TopicIs
 from gchat.model.messages import Record, TopicSet
 
@@ -34,20 +36,20 @@ MAX_DAMAGE = 100
 class SqliteJournal:
     """Stores all messages; with limits, those that are neither too old nor too many."""
 
-    def __init__(self, database: Database, thread: Callable[[], Run]) -> None:
+    def __init__(self, database: Database, thread: Callable[[], NativeThread]) -> None:
         self.trouble = ""
         self.damage: list[str] = []
-        self._disk = Disk(database, thread)
+        self._disk = DatabaseThreads(database, thread)
         self._next_room = database.own.next_room()
-        self._rooms: dict[str, Loaded] = {}
-        self._upkeep = Upkeep(self._disk, self._rooms)
-        self._ids: Ids[Use] = Ids()
+        self._rooms: dict[str, LoadedRoom] = {}
+        self._upkeep = Upkeep(self._disk, self._rooms, database.own.grant())
+        self._ids: UsedIds[Use] = UsedIds()
         self._notes: dict[tuple[str, str], bytes] = {}  # not yet written
-        self._doubts: dict[str, Loaded] = {}  # rooms for which a commit failed, until the file is repaired
+        self._doubts: dict[str, LoadedRoom] = {}  # rooms for which a commit failed, until the file is repaired
 
     @property
     def caution(self) -> str:
-        """See Journal.caution."""
+        """See Retention.caution."""
         return self._upkeep.caution
 
     @property
@@ -71,11 +73,11 @@ class SqliteJournal:
         """Know what was found of a room."""
         self._upkeep.unindexed.pop(name, None)
         if stored is None:
-            room = Loaded(self._next_room, None)
+            room = LoadedRoom(self._next_room, None)
             self._next_room += 1
         else:
             self._look(name, stored.tail)
-            room = Loaded(stored.id, stored)
+            room = LoadedRoom(stored.id, stored)
             if stored.indexed < stored.next_seq - 1:
                 self._upkeep.unindexed[name] = None
         self._rooms[name] = room
@@ -111,17 +113,17 @@ class SqliteJournal:
 
     # --- Writing -----------------------------------------------------------------------------------------------------
 
-    def append(self, batch: Sequence[Posting], time: float) -> list[Kept]:
+    def append(self, batch: Sequence[Posting], time: float) -> list[Outcome]:
         """See Journal.append."""
         self._ids.expire(time)
         # Messages of a lineage whose ids cannot be read may be stored already. Other users are not affected.
         unread = self._know_lineages(batch, time)
         blocked = self._load_for_writing({posting.room for posting in batch} - self._rooms.keys() - {""})
 
-        def store(batch: Sequence[Posting]) -> list[Kept]:
+        def store(batch: Sequence[Posting]) -> list[Outcome]:
             return self._store(batch, time)
 
-        def store_or_reload(batch: Sequence[Posting]) -> list[Kept]:
+        def store_or_reload(batch: Sequence[Posting]) -> list[Outcome]:
             try:
                 return store(batch)
             except Conflict:  # another program has stored something that is in our way
@@ -151,15 +153,15 @@ class SqliteJournal:
                 self._note_damage(f"message {seq} of {name} was stored by another program")
         return blocked
 
-    def _store(self, batch: Sequence[Posting], time: float) -> list[Kept]:
+    def _store(self, batch: Sequence[Posting], time: float) -> list[Outcome]:
         """Give a batch its numbers, and store it. Raises Conflict: nothing was stored, and nothing else has changed."""
         numbering = Numbering(self.next_seq, self._ids.get)
-        kept = [numbering.number(posting, time) for posting in batch]
+        outcomes = [numbering.number(posting, time) for posting in batch]
         why_not = self.trouble
         if not why_not:
             self._doubts = {posting.room: self._rooms[posting.room] for posting in batch if posting.room}
             try:
-                self._commit(self._changes(batch, kept))
+                self._commit(self._changes(batch, outcomes))
             except Conflict:
                 raise
             except JournalError as error:
@@ -167,8 +169,10 @@ class SqliteJournal:
         for lineage, id_, use, _ in numbering.used(is_stored=not why_not):
             self._ids.add(lineage, id_, use, time)
         if why_not:
-            return [numbering.refused(posting, outcome, why_not) for posting, outcome in zip(batch, kept, strict=True)]
-        for posting, outcome in zip(batch, kept, strict=True):
+            return [
+                numbering.refused(posting, outcome, why_not) for posting, outcome in zip(batch, outcomes, strict=True)
+            ]
+        for posting, outcome in zip(batch, outcomes, strict=True):
             if (record := outcome.record) is not None:
                 room = self._rooms[posting.room]
                 room.is_stored = True
@@ -176,22 +180,28 @@ class SqliteJournal:
                 self._upkeep.unindexed[posting.room] = None
                 if isinstance(record.message, TopicSet):
                     room.topic = TopicIs(record.message.text, record.message.name)
-        return kept
+        return outcomes
+
+    def follow(self, deliver: Callable[[Sequence[Arrival]], None]) -> None:
+        """See Journal.follow: nobody else may append; what somebody did all the same is damage."""
+
+    def accept(self, arrival: Arrival) -> None:
+        """See Journal.accept."""
 
     def release(self, lineage: str, id_: str) -> None:
         """See Journal.release."""
         self._ids.remove(lineage, id_)
 
     def limit(self, keep_s: float, keep_messages: int) -> None:
-        """See Journal.limit."""
+        """See Retention.limit."""
         self._upkeep.limit(keep_s, keep_messages)
 
     def note(self, kind: str, key: str, value: bytes) -> None:
-        """See Journal.note."""
+        """See Notes.note."""
         self._notes[kind, key] = value
 
     def notes(self, kind: str) -> dict[str, bytes]:
-        """See Journal.notes."""
+        """See Notes.notes."""
         return self._disk.load(lambda reader: reader.notes(kind))
 
     def _know_lineages(self, batch: Sequence[Posting], time: float) -> dict[str, str]:
@@ -212,11 +222,11 @@ class SqliteJournal:
                 self._ids.add(lineage, id_, use, time)
         return unread
 
-    def _changes(self, batch: Sequence[Posting], kept: Sequence[Kept]) -> Changes:
+    def _changes(self, batch: Sequence[Posting], outcomes: Sequence[Outcome]) -> Changes:
         rows: list[Row] = []
         topics: dict[int, tuple[str, str, int]] = {}
-        rooms: dict[str, Loaded] = {}
-        for posting, outcome in zip(batch, kept, strict=True):
+        rooms: dict[str, LoadedRoom] = {}
+        for posting, outcome in zip(batch, outcomes, strict=True):
             if (record := outcome.record) is not None:
                 room = rooms[posting.room] = self._rooms[posting.room]
                 rows += rows_of(room.id, record, posting.lineage)
@@ -266,13 +276,14 @@ class SqliteJournal:
     def read(self, room: str, start: int, limit: int, *, last: bool = False) -> list[Record]:
         """See Journal.read."""
         here = self._rooms[room]
+        start = max(start, here.first_seq)
         if start >= here.tail.first_seq:
             return here.tail.read(start, limit, PAGE_SIZE, last=last)
         span = (start, min(start + limit, here.tail.next_seq) if last else here.tail.next_seq)
         return self._look(room, self._disk.read(lambda reader: reader.read(here.id, span, limit, PAGE_SIZE, last=last)))
 
     def find(self, room: str, start: int, limit: int) -> list[Record] | None:
-        """See Journal.find."""
+        """See Catalogue.find."""
         here = self._rooms.get(room)
         if here is None or here.tail.next_seq == 1:
             stored = self._disk.read(lambda reader: reader.room(room, 1, 0))
@@ -287,11 +298,11 @@ class SqliteJournal:
         return self._look(room, self._disk.read(lambda reader: reader.read(id_, span, limit, FOUND_SIZE)))
 
     def rooms(self, limit: int) -> list[KeptRoom]:
-        """See Journal.rooms."""
+        """See Catalogue.rooms."""
         return self._disk.read(lambda reader: reader.rooms(limit))
 
     def search(self, room: str, text: str, limit: int, steady: Callable[[], float]) -> tuple[list[Record], bool]:
-        """See Journal.search."""
+        """See MessageSearch.search."""
         here, query = self._rooms[room], fts_query(text)
         if not query:
             return [], False
@@ -322,7 +333,7 @@ class SqliteJournal:
     # --- What is not urgent ------------------------------------------------------------------------------------------
 
     def tidy(self, now: float, steady: float) -> bool:
-        """See Journal.tidy."""
+        """See Maintenance.tidy."""
         self._upkeep.look(now, steady)
         if self.trouble:
             self.trouble = self._repair()
@@ -349,14 +360,14 @@ class SqliteJournal:
 
 
 def _all_but(
-    batch: Sequence[Posting], why_not: Callable[[Posting], str], store: Callable[[Sequence[Posting]], list[Kept]]
-) -> list[Kept]:
+    batch: Sequence[Posting], why_not: Callable[[Posting], str], store: Callable[[Sequence[Posting]], list[Outcome]]
+) -> list[Outcome]:
     """Store a batch but for the messages that are refused, each for its reason."""
     reasons = [why_not(posting) for posting in batch]
     if not any(reasons):
         return store(batch)
-    kept = iter(store([posting for posting, reason in zip(batch, reasons, strict=True) if not reason]))
-    return [Kept(None, (), reason) if reason else next(kept) for reason in reasons]
+    stored = iter(store([posting for posting, reason in zip(batch, reasons, strict=True) if not reason]))
+    return [Outcome(None, (), reason) if reason else next(stored) for reason in reasons]
 
 
 def _found(reader: Reader, room: str) -> StoredRoom | None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from gchat.journal.recent import Tail
+from gchat.journal.recent_messages import Tail
 from gchat.journal.sqlite.queries import StoredRoom
 from gchat.model.events import TopicIs
 
 
-class Loaded:
+class LoadedRoom:
     """A room that is loaded: its last messages, and what else is known without asking the database."""
 
     __slots__ = ("first_seq", "id", "is_stored", "tail", "topic")

@@ -1,6 +1,6 @@
 """What the database is asked, as calls that each wait for the disk; and the connection that they are asked on.
 
-A connection is used by one thread at a time. A call raises sqlite3.Error, which the journal judges (problem.reason), or
+A connection is used by one thread at a time. A call raises sqlite3.Error, which the journal judges (errors.reason), or
 JournalError.
 """
 
@@ -10,15 +10,16 @@ import sqlite3
 from collections.abc import Callable
 from contextlib import closing
 
+import msgspec
 from msgspec import Struct
 
-from gchat.journal.journal import KeptRoom, TooMuch
-from gchat.journal.numbering import Use, digest_of, use_of
-from gchat.journal.page import page
-from gchat.journal.sqlite.problem import Damaged
+from gchat.journal.numbering import SEQ_BITS, Use, digest_of, use_of
+from gchat.journal.paging import page
+from gchat.journal.parts import KeptRoom, TooMuch
+from gchat.journal.sqlite.errors import Damaged
 from gchat.journal.sqlite.retention import oldest
 from gchat.journal.sqlite.rows import COLUMNS, SEQ_MASK, contiguous, key_of, keys_of, kind_of, record_of
-from gchat.journal.sqlite.schema import SEQ_BITS
+from gchat.journal.sqlite.wall_clock import Grant
 from gchat.model.messages import Record
 
 #: Steps of SQLite's machine between two looks at the clock. The index of words makes few of them (measured, a million
@@ -150,6 +151,14 @@ class Reader:
     def notes(self, kind: str) -> dict[str, bytes]:
         """Return all notes of a kind."""
         return dict(self._connection.execute("SELECT key, value FROM notes WHERE kind = ?", (kind,)))
+
+    def grant(self) -> Grant | None:
+        """Return what may be deleted while the clock is in doubt, as an earlier run left it."""
+        found = self._connection.execute("SELECT value FROM facts WHERE name = 'grant'").fetchone()
+        try:
+            return msgspec.json.decode(found[0], type=Grant) if found else None
+        except (msgspec.DecodeError, TypeError):  # damaged, so there is another
+            return None
 
     def oldest(self) -> float | None:
         """Return the time of the oldest message, None if there is none."""

@@ -1,4 +1,4 @@
-"""Deleting messages that are too old or too many. How far the clock is believed is decided in clock.py."""
+"""Deleting messages that are too old or too many. How far the clock is believed is decided in wall_clock.py."""
 
 from __future__ import annotations
 

@@ -9,8 +9,8 @@ from itertools import pairwise
 from typing import Any
 from zlib import crc32
 
-from gchat.journal.sqlite.problem import Damaged
-from gchat.journal.sqlite.schema import SEQ_BITS
+from gchat.journal.numbering import SEQ_BITS
+from gchat.journal.sqlite.errors import Damaged
 from gchat.model.messages import Acted, Message, Record, Said, TopicSet
 
 #: key, time, kind, name, text, lineage, id, sum.

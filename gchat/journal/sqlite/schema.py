@@ -11,9 +11,6 @@ from contextlib import suppress
 
 from gchat.journal.journal import JournalError
 
-#: Bits of a key that are a message's number.
-SEQ_BITS = 36
-
 #: Says in the file's head that it is ours: "gcht".
 APPLICATION_ID = 0x67636874
 
@@ -51,7 +48,7 @@ MIGRATIONS = (
         tokenize = "unicode61 remove_diacritics 2"
     );
     """,
-    # The index is of tokens that words.py makes. It is rebuilt in the background; `indexed` says how far.
+    # The index is of tokens that search_tokens.py makes. It is rebuilt in the background; `indexed` says how far.
     """
     DROP TABLE words;
     CREATE VIRTUAL TABLE words USING fts5 (text, content = '', tokenize = 'ascii');

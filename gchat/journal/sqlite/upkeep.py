@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from gchat.journal.sqlite.database import Database
-from gchat.journal.sqlite.loaded_room import Loaded
+from gchat.journal.sqlite.database_threads import DatabaseThreads
+from gchat.journal.sqlite.loaded_room import LoadedRoom
 from gchat.journal.sqlite.queries import Reader
 from gchat.journal.sqlite.retention import Limits
-from gchat.journal.sqlite.threads import Disk
-from gchat.journal.sqlite.wall_clock import WallClock
+from gchat.journal.sqlite.wall_clock import Grant, WallClock
 
 #: Messages in one step: 3 ms.
 STEP = 100
@@ -31,7 +31,7 @@ CHECK_S = 2.0
 class Upkeep:
     """The work that is not urgent. All calls may wait, and raise JournalError. `steady` is a clock that nobody sets."""
 
-    def __init__(self, disk: Disk, rooms: Mapping[str, Loaded]) -> None:
+    def __init__(self, disk: DatabaseThreads, rooms: Mapping[str, LoadedRoom], grant: Grant | None) -> None:
         self.caution = ""  # why old messages are not deleted yet
         self.unindexed: dict[str, None] = {}  # rooms with messages whose words are not in the index
         self._disk = disk
@@ -43,10 +43,11 @@ class Upkeep:
         self._check_at = 0.0
         self._prune_at = 0.0
         self._pruned = 0  # the room that was looked at last
-        self._clock = WallClock()
+        self._clock = WallClock(grant)
+        self._stored_grant = grant
 
     def limit(self, keep_s: float, keep_messages: int) -> None:
-        """See Journal.limit."""
+        """See Retention.limit."""
         self._keep_s, self._keep_messages, self._prune_at = keep_s, keep_messages, 0.0
 
     def committed(self, messages: int) -> None:
@@ -103,6 +104,7 @@ class Upkeep:
             wanted = now - self._keep_s
             since = self._clock.allows(wanted, lambda: self._disk.read(Reader.oldest))
             self.caution = self._clock.caution(wanted, since)
+            self._store_grant()
         after, limits = self._pruned, Limits(self._keep_messages, since, now, STEP)
         found = self._disk.write(lambda database: database.prune(after, limits))
         if found is None:
@@ -116,3 +118,11 @@ class Upkeep:
         if not more:
             self._pruned = id_
         return True
+
+    def _store_grant(self) -> None:
+        """Store the clock's grant before anything is deleted because of it, and how much time has passed, roughly."""
+        new, old = self._clock.grant, self._stored_grant
+        if new == old or (new and old and new.oldest == old.oldest and new.passed_s < old.passed_s + PRUNE_S):
+            return
+        self._disk.write(lambda database: database.set_grant(new))
+        self._stored_grant = new

@@ -15,7 +15,9 @@ from typing import TypeVar
 
 import pytest
 
-from gchat.journal.journal import JournalError, Kept, Posting, Run, TooMuch, Whisper
+from gchat.journal.journal import JournalError, Outcome, Posting, Whisper
+from gchat.journal.native_thread import NativeThread
+from gchat.journal.parts import TooMuch
 from gchat.journal.sqlite import schema
 from gchat.journal.sqlite.database import Changes, Database, Doubt
 from gchat.journal.sqlite.journal import TAIL_MESSAGES, SqliteJournal
@@ -179,7 +181,7 @@ def test_an_id_is_not_used_for_something_else_after_a_restart(file: File, room: 
     file.crashes()
     (kept,) = file.journal.append([Posting(room, message, "alices")], NOW)
 
-    assert kept == Kept(None, reused=("1",))
+    assert kept == Outcome(None, reused=("1",))
     assert file.texts() == ["a"]
     assert file.texts("dev") == []
 
@@ -356,7 +358,7 @@ def test_a_file_is_closed_when_what_is_being_read_has_been_read(tmp_path: Path) 
     with ExitStack() as stack:
         pools: list[ThreadPoolExecutor] = []
 
-        def thread() -> Run:
+        def thread() -> NativeThread:
             pool = stack.enter_context(ThreadPoolExecutor(1))
             pools.append(pool)
             return lambda function: pool.submit(function).result()
@@ -619,10 +621,31 @@ def test_a_clock_that_is_years_ahead_deletes_a_day_s_share_and_says_so(file: Fil
         assert file.texts()[0] == first  # only what was not more than a day newer than the oldest is gone
         assert "2033-11-11" in file.journal.caution
     file.tidies(NOW + 30 * DAY, 3700.0)  # the clock is corrected
-    assert file.texts()[0] == "day 3"
+    assert file.texts()[0] == "day 2"
     for steady in (3700.0 + DAY, 3700.0 + DAY + 61):
         file.tidies(NOW + 30 * DAY + steady - 3700, steady)
     assert file.texts()[0] == "day 25"
+    assert file.journal.caution == ""
+
+
+@pytest.mark.parametrize("is_corrected", [False, True])
+def test_starts_with_a_clock_that_is_years_ahead_delete_one_day_s_share_in_all(file: File, is_corrected: bool) -> None:
+    for day in range(10):
+        file.says(f"day {day}", time=NOW + day * DAY)
+    for start in range(9):
+        file.journal.limit(9 * DAY, 0)
+        file.tidies(NOW + 3650 * DAY, 1000.0 * start)
+        file.tidies(NOW + 3650 * DAY + 61, 1000.0 * start + 61)
+        assert file.texts()[0] == "day 2"
+        assert file.journal.caution
+        if is_corrected:
+            file.tidies(NOW + 10 * DAY, 1000.0 * start + 200)
+        file.crashes()
+
+    file.journal.limit(9 * DAY, 0)
+    for hour in range(25):
+        file.tidies(NOW + 11 * DAY + hour * 3600.0, hour * 3600.0)
+    assert file.texts()[0] == "day 3"
     assert file.journal.caution == ""
 
 

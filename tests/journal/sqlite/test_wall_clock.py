@@ -51,6 +51,27 @@ def test_a_clock_that_is_set_has_to_run_for_another_day() -> None:
     assert allowed(clock, NOW + 9 * YEAR_S, oldest) == oldest + DAY_S + DAY_S - 2
 
 
+def test_what_was_granted_in_one_run_is_not_granted_again_in_the_next() -> None:
+    grant, oldest = None, NOW - YEAR_S
+    for run in range(5):
+        clock = WallClock(grant)
+        clock.look(NOW, 0.0)
+        assert allowed(clock, NOW, oldest) == NOW - YEAR_S + DAY_S + 600 * run
+        clock.look(NOW + 600, 600.0)
+        oldest = allowed(clock, NOW, oldest)  # what is older is deleted now
+        grant = clock.grant
+
+
+def test_a_grant_that_stands_in_the_way_of_nothing_ends_after_an_hour() -> None:
+    clock = WallClock()
+    clock.look(NOW, 0.0)
+    assert allowed(clock, NOW - WEEK_S, NOW - WEEK_S) == NOW - WEEK_S
+    assert clock.grant is not None
+    clock.look(NOW + 3600, 3600.0)
+    assert allowed(clock, NOW - WEEK_S, NOW - WEEK_S) == NOW - WEEK_S
+    assert clock.grant is None
+
+
 def test_a_clock_that_is_slowly_corrected_was_not_set() -> None:
     clock = WallClock()
     for minute in range(24 * 60 + 1):

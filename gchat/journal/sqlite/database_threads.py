@@ -6,18 +6,18 @@ import sqlite3
 from collections.abc import Callable
 from typing import TypeVar
 
-from gchat.journal.journal import Run
+from gchat.journal.native_thread import NativeThread
 from gchat.journal.sqlite.database import Database
-from gchat.journal.sqlite.problem import reason
+from gchat.journal.sqlite.errors import reason
 from gchat.journal.sqlite.queries import Reader
 
 T = TypeVar("T")
 
 
-class Disk:
+class DatabaseThreads:
     """Four threads. All calls wait, and raise JournalError."""
 
-    def __init__(self, database: Database, thread: Callable[[], Run]) -> None:
+    def __init__(self, database: Database, thread: Callable[[], NativeThread]) -> None:
         self._database = database
         self._write, self._load, self._read, self._search = thread(), thread(), thread(), thread()
 
@@ -54,7 +54,7 @@ class Disk:
         self.search(Reader.close)
 
 
-def _asked(run: Run, question: Callable[[], T]) -> T:
+def _asked(run: NativeThread, question: Callable[[], T]) -> T:
     try:
         return run(question)
     except sqlite3.Error as error:

@@ -18,8 +18,8 @@ import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 
-from gchat.journal.journal import TooMuch
-from gchat.journal.page import singles
+from gchat.journal.paging import singles
+from gchat.journal.parts import TooMuch
 from gchat.model.messages import Record, Said
 from gchat.model.text import thinned
 

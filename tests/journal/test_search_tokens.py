@@ -11,8 +11,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from gchat.journal.journal import TooMuch
-from gchat.journal.search import MIN_BEGINNING, fts_query, matching, prepared, tokens
+from gchat.journal.parts import TooMuch
+from gchat.journal.search_tokens import MIN_BEGINNING, fts_query, matching, prepared, tokens
 from gchat.model.messages import Acted, Message, Record, Said, TopicSet
 
 NOW = 1_700_000_000.0

@@ -12,7 +12,7 @@ from contextlib import suppress
 SUFFIX = "-mark"
 
 
-class Mark:
+class HighWaterMark:
     """The mark of the database at `path`: its epoch, and a count that only rises, which the database has too."""
 
     def __init__(self, path: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
 
-from gchat.journal.page import page, singles
+from gchat.journal.paging import page, singles
 from gchat.model.messages import Record
 
 #: What a message takes in addition to its text, roughly: its Record and its place in the list.

@@ -8,14 +8,17 @@ from typing import TypeVar
 
 import pytest
 
-from gchat.journal.journal import Journal, KeptRoom, Posting
+from gchat.journal.journal import Posting
 from gchat.journal.memory import MemoryJournal
+from gchat.journal.parts import KeptRoom
 from gchat.journal.sqlite.database import Database
 from gchat.journal.sqlite.journal import SqliteJournal
 from gchat.model.messages import Said, TopicSet
-from tests.journal.test_memory import numbered
+from tests.journal.test_contract import numbered
 
 T = TypeVar("T")
+
+Listed = MemoryJournal | SqliteJournal
 
 
 def in_file(path: Path) -> SqliteJournal:
@@ -26,28 +29,30 @@ def in_file(path: Path) -> SqliteJournal:
 
 
 @pytest.fixture(params=["memory", "sqlite"])
-def journal(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Journal]:
-    made: Journal
+def journal(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Listed]:
+    made: Listed
     made = MemoryJournal(1 << 20, "e", lambda call: call()) if request.param == "memory" else in_file(tmp_path / "db")
     yield made
     made.close()
 
 
-def fill(journal: Journal, *rooms: str, messages: int = 3) -> None:
+def fill(journal: Listed, *rooms: str, messages: int = 3) -> None:
     for room in rooms:
         journal.open((room,))
         for number in range(1, messages + 1):
             journal.append([Posting(room, Said("alice", (f"{room} {number}",)))], 1_700_000_000.0)
 
 
-def test_rooms_with_a_history_are_listed_newest_first_and_as_many_as_wanted(journal: Journal) -> None:
+def test_rooms_with_a_history_are_listed_newest_first_and_as_many_as_wanted(
+    journal: Listed,
+) -> None:
     fill(journal, "lobby", "dev", "ops")
     journal.append([Posting("dev", TopicSet("alice", "bugs"))], 1_700_000_000.0)
     assert journal.rooms(9) == [KeptRoom("ops", 3, ""), KeptRoom("dev", 4, "bugs"), KeptRoom("lobby", 3, "")]
     assert [room.name for room in journal.rooms(2)] == ["ops", "dev"]
 
 
-def test_a_room_without_a_message_has_no_history(journal: Journal) -> None:
+def test_a_room_without_a_message_has_no_history(journal: Listed) -> None:
     journal.open(("dev",))
     assert journal.next_seq("dev") == 1
     assert journal.epoch("dev")
@@ -56,7 +61,7 @@ def test_a_room_without_a_message_has_no_history(journal: Journal) -> None:
     assert journal.find("nowhere", 1, 9) is None
 
 
-def test_messages_of_a_room_are_found_from_any_number_on(journal: Journal) -> None:
+def test_messages_of_a_room_are_found_from_any_number_on(journal: Listed) -> None:
     fill(journal, "dev", messages=10)
     for start, limit, numbers in ((1, 3, [1, 2, 3]), (8, 9, [8, 9, 10]), (11, 9, []), (500, 9, [])):
         found = journal.find("dev", start, limit)
