@@ -26,7 +26,7 @@ class CloseReason(StrEnum):
     FULL = "full"  # max_connections
     TOO_MANY = "too_many"  # connections_per_ip
     FOREIGN = "foreign"  # not chat
-    BAD_OPENING = "bad_opening"  # of the rich dialect, and invalid
+    BAD_HELLO = "bad_opening"  # an invalid one
     ENDLESS = "endless"  # no newline
     SHUTDOWN = "shutdown"
     NO_HISTORY = "no_history"  # the room's history cannot be read now
@@ -109,7 +109,7 @@ class Enter(Struct, frozen=True, gc=False):
     greeting: Welcome | Joined
     replay: int = 0
     after: ResumePoint | None = None
-    ready: Ready | None = None
+    ready: Ready = Ready("")
 
 
 class ReadHistory(Struct, frozen=True, gc=False):

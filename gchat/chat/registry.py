@@ -103,7 +103,7 @@ class Registry:
         if opening is not None:
             return session, self.open(session, opening, token, has_ended=has_ended)
         effects = self._seat(session)
-        effects.append(self._enter(session, self._greeting(session), None, None, self._ready(session)))
+        effects.append(self._enter(session, self._greeting(session), None, None, self._ready()))
         if self.limits.announce_after_s:
             self._silent[session] = now + self.limits.announce_after_s
         else:
@@ -134,7 +134,7 @@ class Registry:
         room, granted, is_there = self._grant(session, opening)
         told = self._place(session, room, was)
         after = opening.after if is_there else None
-        entered = self._enter(session, self._greeting(session), after, opening.replay, self._ready(session))
+        entered = self._enter(session, self._greeting(session), after, opening.replay, self._ready())
         return [*effects, entered, *granted, *told, *self._remember(session)]
 
     def forsake(self, session: Session) -> None:
@@ -190,8 +190,8 @@ class Registry:
             online, limits.motd, session.room.name, session.id, session.name, session.token, limits.announced
         )
 
-    def _ready(self, session: Session) -> Ready | None:
-        return Ready(self.limits.prompt) if session.token or self.limits.prompt else None
+    def _ready(self) -> Ready:
+        return Ready(self.limits.prompt)
 
     def execute(self, session: Session, command: Command, now: float) -> list[Effect]:
         """Return the effects of a command of `session`: a refusal is one too, and a user who has left has none."""
@@ -261,8 +261,7 @@ class Registry:
             raise Refusal(Code.BAD_COMMAND, f"You are already in {name}")
         room, forgotten = self.rooms.open(name, session, self.limits)
         parted, joined = self._part(session, session.name), self._enter_room(session, room)
-        ready = Ready("") if session.token else None
-        entered = self._enter(session, Joined(name, len(room.members), id=id_), after, None, ready)
+        entered = self._enter(session, Joined(name, len(room.members), id=id_), after, None, Ready(""))
         return [*parted, entered, *forgotten, *joined, *self._remember(session)]
 
     def rename(self, session: Session, nick: str, id_: str = "") -> list[Effect]:
@@ -352,7 +351,7 @@ class Registry:
         greeting: Welcome | Joined,
         after: ResumePoint | None,
         replay: int | None,
-        ready: Ready | None,
+        ready: Ready,
     ) -> Effect:
         """Return what the user gets of the room that they have joined."""
         room = session.room

@@ -14,13 +14,24 @@ from datetime import datetime
 from typing import Any
 
 from gchat.dialects import slash
+from gchat.dialects.command_decoder import CommandDecoder
+from gchat.dialects.dialect import Goodbye, LateHello, Traits
+from gchat.dialects.lines import LineDecoder
+from gchat.dialects.rich_json import ANY_HELLO
+from gchat.dialects.sniff import MORE, Foreign, sniff
 from gchat.model import commands, events, sentences
+from gchat.model.audience import Me, OwnLines, Where
 from gchat.model.errors import Code, Refusal
 from gchat.model.messages import Acted, Record, Said, TopicSet
 from gchat.model.text import is_blank, printable, printable_line, printable_lines
 
-#: What the first gchat clients send when they leave.
-goodbye = b"-1"
+traits = Traits("plain")
+
+# What the first gchat clients send when they leave, unterminated.
+_GOODBYE = b"-1"
+
+# What goes before that which is shown behind a prompt.
+_NEW_LINE = b"\n"
 
 # --- Bytes to commands -----------------------------------------------------------------------------------------------
 
@@ -28,12 +39,69 @@ goodbye = b"-1"
 _SAID_AT_ONCE = frozenset(map(chr, range(0x21, 0x7F))) - {"/"}
 
 # There may be a token in it, which must not be said to the room.
-_OPENING = re.compile(r"GCHAT/\S*\s*\{", re.IGNORECASE)
-_REFUSED = commands.Mistake(Refusal(Code.BAD_COMMAND, sentences.LATE_OPENING))
+_HELLO = re.compile(r"GCHAT/\S*\s*\{", re.IGNORECASE)
+_REFUSED = commands.Mistake(Refusal(Code.BAD_COMMAND, sentences.LATE_HELLO))
+
+
+class PlainDecoder(CommandDecoder):
+    """A decoder that knows other protocols and dialects by the first line, and the goodbye of old."""
+
+    __slots__ = ("_has_first_line", "_start")
+
+    def __init__(self, max_text_bytes: int) -> None:
+        super().__init__(LineDecoder(max_text_bytes, typed=True), decode)
+        self._start: bytes | None = b""  # what was fed while it could still be a foreign protocol
+        self._has_first_line = False  # whether a line has come that is not blank
+
+    def feed(self, data: bytes) -> None:
+        """See Decoder.feed. Old clients send their goodbye at once, in one piece; typed key by key it is text."""
+        if self._start is None or (data := self._judged(data)):
+            super().feed(data)
+            self.may_be_goodbye = self._lines.rest_at_once and self._lines.rest == _GOODBYE
+
+    def end(self) -> None:
+        """See Decoder.end."""
+        if self._start and (data := self._judged(b"", ended=True)):
+            super().feed(data + b"\n")
+        elif self._lines.rest == _GOODBYE:
+            self.outcome = Goodbye()
+        else:
+            super().end()
+
+    def take(self, limit: int) -> tuple[int, list[commands.Command]]:
+        """See Decoder.take. The hello of another dialect may come after the greeting, as over slow links."""
+        if self._has_first_line:
+            return super().take(limit)
+        lines = self._lines.take(1)
+        self.waiting = self._lines.waiting
+        if lines and lines[0].startswith(ANY_HELLO):
+            self.outcome = LateHello(lines[0] + b"\n" + self._lines.untaken())
+            self.waiting = False
+            return 1, []
+        self._has_first_line = any(lines)
+        return len(lines), decode(lines)
+
+    def _judged(self, data: bytes, *, ended: bool = False) -> bytes:
+        """Return all that was fed if it is chat; b"" while that cannot be told yet, and when it is not."""
+        assert self._start is not None
+        data = self._start + data
+        verdict = sniff(data, ended=ended)
+        self._start = data if verdict is MORE else None
+        if isinstance(verdict, Foreign):
+            self.outcome = verdict
+        return b"" if verdict else data
+
+
+decoder = PlainDecoder
+
+
+def hello(start: bytes) -> tuple[None, bytes]:
+    """Return that there is none; see Dialect.hello."""
+    return None, start
 
 
 def decode(lines: Sequence[bytes]) -> list[commands.Command]:
-    """Return what `lines` ask; see Dialect.decode.
+    """Return what `lines` ask.
 
     Each invalid sequence of UTF-8 becomes one U+FFFD. Lines in which nothing is visible are dropped.
     """
@@ -50,7 +118,7 @@ def _decode_mixed(texts: list[str]) -> list[commands.Command]:
     found: list[commands.Command] = []
     said: list[str] = []
     for text in texts:
-        command = _REFUSED if _is_opening(text) else slash.parse(text)
+        command = _REFUSED if _is_hello(text) else slash.parse(text)
         if isinstance(command, commands.Say):
             said += command.texts
         elif command is not None:
@@ -63,14 +131,9 @@ def _decode_mixed(texts: list[str]) -> list[commands.Command]:
     return found
 
 
-def _is_opening(text: str) -> bool:
-    found = _OPENING.search(text)
+def _is_hello(text: str) -> bool:
+    found = _HELLO.search(text)
     return found is not None and is_blank(text[: found.start()])
-
-
-def line_bytes(text_bytes: int) -> int:
-    """Return the longest line: it is a text and nothing else. See Dialect.line_bytes."""
-    return text_bytes
 
 
 # --- Events to bytes -------------------------------------------------------------------------------------------------
@@ -252,6 +315,11 @@ _ENCODERS: dict[type, Callable[[Any], bytes]] = {
 }
 
 
-def encode(event: events.Event, room: str = "") -> bytes:  # noqa: ARG001  # a plain user is in one room at a time
+def encode(event: events.Event, where: Where = Where()) -> bytes:  # noqa: ARG001, B008  # a user is in one room
     """Return `event` as lines; see Dialect.encode. Only Ready is not a line: the user types behind the prompt."""
     return _ENCODERS[type(event)](event)
+
+
+def answer(event: events.Answer, me: Me) -> OwnLines:  # noqa: ARG001  # likewise
+    """Return `event` for one reader; see Dialect.answer."""
+    return OwnLines(encode(event), then=_NEW_LINE if isinstance(event, events.Ready) else b"")

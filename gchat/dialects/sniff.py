@@ -8,7 +8,7 @@ Rules:
 2. Ordinary words need more than themselves to be taken for a protocol: a first line may well be "GET some sleep".
 3. Binary protocols send no line, so they are known by their first bytes. Nothing else waits for more than the first
    line that is not blank, or MAX_START_BYTES.
-4. The opening of the rich dialect is none of these; where it opens nothing, the plain dialect refuses it.
+4. The hello of the rich dialect is none of these; where it is not the first line, the plain dialect refuses it.
 """
 
 from __future__ import annotations
