@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from gchat.dialects import plain, rich
 from gchat.dialects.dialect import Dialect
-from gchat.dialects.lines import after_bom
-from gchat.dialects.rich_json import ANY_HELLO
+from gchat.dialects.sniff import greets_in
+
+DIALECTS: dict[str, Dialect] = {dialect.traits.name: dialect for dialect in (plain, rich)}
 
 
 def spoken(start: bytes) -> Dialect:
-    """Return the dialect of a stream that starts so, and is not foreign: without any sign that is the plain one."""
-    return rich if after_bom(start).startswith(ANY_HELLO) else plain
+    """Return the dialect of a stream that starts so, and is not foreign: without a hello it is the plain one."""
+    return DIALECTS[greets_in(start) or plain.traits.name]

@@ -22,6 +22,7 @@ class Traits(Struct, frozen=True):
 
     name: str  # for the operator
     has_hello: bool = False  # whether a peer says who it is before it is let in
+    is_typed: bool = False  # whether what a user sends stands on the same screen: Enter begins a new line there
     one_line_each: bool = True  # whether each message is one line; else the messages of a record are encoded one by one
 
 

@@ -17,15 +17,14 @@ from gchat.dialects import slash
 from gchat.dialects.command_decoder import CommandDecoder
 from gchat.dialects.dialect import Goodbye, LateHello, Traits
 from gchat.dialects.lines import LineDecoder
-from gchat.dialects.rich_json import ANY_HELLO
-from gchat.dialects.sniff import MORE, Foreign, sniff
+from gchat.dialects.sniff import MORE, Foreign, greets_in, sniff
 from gchat.model import commands, events, sentences
 from gchat.model.audience import Me, OwnLines, Where
 from gchat.model.errors import Code, Refusal
 from gchat.model.messages import Acted, Record, Said, TopicSet
 from gchat.model.text import is_blank, printable, printable_line, printable_lines
 
-traits = Traits("plain")
+traits = Traits("plain", is_typed=True)
 
 # What the first gchat clients send when they leave, unterminated.
 _GOODBYE = b"-1"
@@ -74,7 +73,7 @@ class PlainDecoder(CommandDecoder):
             return super().take(limit)
         lines = self._lines.take(1)
         self.waiting = self._lines.waiting
-        if lines and lines[0].startswith(ANY_HELLO):
+        if lines and greets_in(lines[0]):
             self.outcome = LateHello(lines[0] + b"\n" + self._lines.untaken())
             self.waiting = False
             return 1, []

@@ -20,6 +20,10 @@ from typing import Final, Literal
 from msgspec import Struct
 
 from gchat.dialects.lines import after_bom
+from gchat.dialects.rich_json import ANY_HELLO
+
+#: How the hello of each dialect begins that has one, and the name of the dialect.
+HELLOS = {ANY_HELLO: "rich"}
 
 #: A first line that is longer is judged by so many bytes of it.
 MAX_START_BYTES = 512
@@ -44,6 +48,12 @@ class Undecided(Enum):
 MORE: Final = Undecided.MORE
 
 Verdict = Foreign | Literal[Undecided.MORE] | None
+
+
+def greets_in(start: bytes) -> str:
+    """Return the name of the dialect whose hello a stream starts with; "" if it is none."""
+    start = after_bom(start)
+    return next((name for hello, name in HELLOS.items() if start.startswith(hello)), "")
 
 
 def sniff(start: bytes, *, ended: bool = False) -> Verdict:

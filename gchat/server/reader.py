@@ -184,7 +184,7 @@ class Reader:
                 app.pump.submit([refused(connection.session, refusal)])
                 self._spend(1, rate)
                 continue
-            if decoder.outcome is None:
+            if connection.dialect.traits.is_typed and decoder.outcome is None:
                 connection.cursor.typed()
             self._spend(lines, rate)
             if not self._carry_out(asked, lines):
