@@ -15,7 +15,7 @@ from typing import Any
 
 from gchat.dialects import slash
 from gchat.dialects.command_decoder import CommandDecoder
-from gchat.dialects.dialect import Goodbye, LateHello, Traits
+from gchat.dialects.dialect import LateHello, Traits
 from gchat.dialects.lines import LineDecoder
 from gchat.dialects.sniff import MORE, Foreign, greets_in, sniff
 from gchat.model import commands, events, sentences
@@ -43,52 +43,48 @@ _REFUSED = commands.Mistake(Refusal(Code.BAD_COMMAND, sentences.LATE_HELLO))
 
 
 class PlainDecoder(CommandDecoder):
-    """A decoder that knows other protocols and dialects by the first line, and the goodbye of old."""
+    """A decoder that knows other protocols and dialects by the first line.
 
-    __slots__ = ("_has_first_line", "_start")
+    A hello may come after the greeting, as over slow links.
+    """
+
+    __slots__ = ("_start",)
 
     def __init__(self, max_text_bytes: int) -> None:
-        super().__init__(LineDecoder(max_text_bytes, typed=True), decode)
+        super().__init__(LineDecoder(max_text_bytes, typed=True), decode, _GOODBYE)
+        self._is_new = True
         self._start: bytes | None = b""  # what was fed while it could still be a foreign protocol
-        self._has_first_line = False  # whether a line has come that is not blank
-
-    def feed(self, data: bytes) -> None:
-        """See Decoder.feed. Old clients send their goodbye at once, in one piece; typed key by key it is text."""
-        if self._start is None or (data := self._judged(data)):
-            super().feed(data)
-            self.may_be_goodbye = self._lines.rest_at_once and self._lines.rest == _GOODBYE
 
     def end(self) -> None:
         """See Decoder.end."""
-        if self._start and (data := self._judged(b"", ended=True)):
-            super().feed(data + b"\n")
-        elif self._lines.rest == _GOODBYE:
-            self.outcome = Goodbye()
-        else:
+        if not self._start:
             super().end()
+        elif not self._is_foreign(start := self._start, ended=True):
+            self.feed(start + b"\n")  # what is unterminated becomes a line, and where nothing is, one more is blank
 
-    def take(self, limit: int) -> tuple[int, list[commands.Command]]:
-        """See Decoder.take. The hello of another dialect may come after the greeting, as over slow links."""
-        if self._has_first_line:
-            return super().take(limit)
+    def _judged(self, data: bytes) -> bytes:
+        if self._start is None:
+            return data
+        data = self._start + data
+        return b"" if self._is_foreign(data, ended=False) else data
+
+    def _is_foreign(self, data: bytes, *, ended: bool) -> bool:
+        """Return whether the stream that starts so is not chat, or that cannot be told yet."""
+        verdict = sniff(data, ended=ended)
+        self._start = data if verdict is MORE else None
+        if isinstance(verdict, Foreign):
+            self.outcome = verdict
+        return verdict is not None
+
+    def _take_first(self) -> tuple[int, list[commands.Command]]:
         lines = self._lines.take(1)
         self.waiting = self._lines.waiting
         if lines and greets_in(lines[0]):
             self.outcome = LateHello(lines[0] + b"\n" + self._lines.untaken())
             self.waiting = False
             return 1, []
-        self._has_first_line = any(lines)
+        self._is_new = not any(lines)
         return len(lines), decode(lines)
-
-    def _judged(self, data: bytes, *, ended: bool = False) -> bytes:
-        """Return all that was fed if it is chat; b"" while that cannot be told yet, and when it is not."""
-        assert self._start is not None
-        data = self._start + data
-        verdict = sniff(data, ended=ended)
-        self._start = data if verdict is MORE else None
-        if isinstance(verdict, Foreign):
-            self.outcome = verdict
-        return b"" if verdict else data
 
 
 decoder = PlainDecoder
