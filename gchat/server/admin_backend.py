@@ -15,9 +15,9 @@ from gchat import __version__
 from gchat.admin import backend as seen
 from gchat.admin.backend import BadText, Missing, NotPossible, Unavailable
 from gchat.breather import breathe
-from gchat.chat.bans import Ban
+from gchat.chat.bans import Ban, because
 from gchat.chat.effects import Announce, CloseReason, Publish
-from gchat.chat.nicks import because
+from gchat.chat.networks import host_of
 from gchat.chat.room import Room
 from gchat.chat.session import Session
 from gchat.dialects import rich
@@ -25,7 +25,6 @@ from gchat.journal.journal import JournalError, KeptRoom
 from gchat.model import events, names, text
 from gchat.model.errors import Refusal
 from gchat.model.messages import Acted, Message, Record, Said
-from gchat.server.door import host_of
 from gchat.server.linux import open_descriptors, unguessable
 from gchat.server.logs import logger
 from gchat.server.state_files import note_bans
@@ -150,7 +149,7 @@ class Operating:
 
     def _room(self, room: Room, stored: KeptRoom | None) -> seen.RoomInfo:
         last, topic = self._app.journal.next_seq(room.name) - 1, room.topic
-        if not last and stored:  # not yet read since the start: all of its members are away
+        if not last and stored:  # not yet read since the start: all of its members are disconnected
             last, topic = stored.last_seq, stored.topic
         return seen.RoomInfo(room.name, len(room.members), last, topic)
 
@@ -291,7 +290,7 @@ class Operating:
         said: AsyncResult[int] = AsyncResult()
         pump = self._app.pump
         pump.receipts[id_] = said.set
-        pump.submit([Publish(room, 0, Said(name, (message,), (id_,)), "http")])
+        pump.submit([Publish(room, None, Said(name, (message,), (id_,)), "http")])
         try:
             number = said.get(timeout=SAID_S)
         except gevent.Timeout:

@@ -14,7 +14,8 @@ from gevent.event import Event
 from gevent.threadpool import ThreadPool
 
 from gchat.chat.effects import CloseReason
-from gchat.chat.limits import Allowance, Limits, Network
+from gchat.chat.limits import Allowance, Limits
+from gchat.chat.networks import Network
 from gchat.chat.registry import LOBBY, Registry
 from gchat.dialects import plain
 from gchat.journal.journal import JournalError
@@ -110,7 +111,7 @@ class App:
 
     def network_allowance(self, network: Network) -> Allowance | None:
         """Return what all users of a network may send together; None if there is no limit."""
-        return self._door.admission.allowance(network, self.limits.network_rates, time.monotonic())
+        return self._door.admission.allowance(network, time.monotonic())
 
     def run(self) -> None:
         """Serve until `stopping` is set, then drain."""
@@ -196,7 +197,7 @@ class App:
         ends_at = time.monotonic() + FLUSH_S + 0.5
         logger.info("stopping: users online: %(online)d", {"online": len(self.registry.sessions)})
         self._listener.close()
-        self.pump.submit(self.registry.leave_all(CloseReason.SHUTDOWN, FAREWELL))
+        self.pump.submit(self.registry.close_all(CloseReason.SHUTDOWN, FAREWELL))
         while self.connections and time.monotonic() < ends_at:
             gevent.sleep(0.02)
         if self._window is not None:
@@ -244,8 +245,9 @@ class App:
         self.limits.max_rooms = config.limits.max_rooms
         self.limits.nick_max = config.limits.nick_max
         self.limits.rates, self.limits.network_rates = config.limits.rates()
-        self.limits.rooms_per_network = config.limits.rooms_per_network
-        self.limits.away_per_network = config.limits.connections_per_ip
+        self.limits.rooms_per_network = config.limits.rooms_per_network or None
+        self.limits.connections_per_network = config.limits.connections_per_ip or None
+        self.limits.exempt = config.limits.exempt
         self.limits.max_text_bytes = config.limits.max_line_bytes
         self.limits.announce_after_s = config.server.announce_after_s
         self.limits.presence_quiet_above = config.limits.presence_quiet_above

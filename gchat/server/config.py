@@ -16,7 +16,8 @@ from typing import Annotated, Literal, get_type_hints
 
 from msgspec import Meta, Struct, field
 
-from gchat.chat.limits import Rates, networks_of
+from gchat.chat.limits import Rates
+from gchat.chat.networks import networks_of
 from gchat.model.errors import GchatError
 from gchat.server import setting_values as values
 

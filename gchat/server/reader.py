@@ -15,10 +15,9 @@ import gevent
 from gevent.event import Event
 from gevent.hub import get_hub
 
-from gchat.chat.effects import CloseReason, Deliver, SendRaw
-from gchat.chat.handlers import PRICES, surcharge
+from gchat.chat.effects import CloseReason, Deliver, SendRaw, refused
+from gchat.chat.handlers import PRICES, execute, surcharge
 from gchat.chat.limits import Allowance, Pace
-from gchat.chat.registry import refused
 from gchat.dialects.choice import spoken
 from gchat.dialects.dialect import Decoder, LateHello, Outcome
 from gchat.dialects.sniff import Foreign
@@ -181,7 +180,7 @@ class Reader:
             try:
                 lines, asked = decoder.take(self._allowance() if rate else LINES_AT_ONCE)
             except LineTooLong as refusal:
-                app.pump.submit([refused(connection.session, refusal)])
+                app.pump.submit([refused(connection.session.id, refusal)])
                 self._spend(1, rate)
                 continue
             if connection.dialect.traits.is_typed and decoder.outcome is None:
@@ -197,7 +196,7 @@ class Reader:
         session, pump, registry = connection.session, app.pump, app.registry
         speaks = False
         for count, command in enumerate(asked, 1):
-            pump.submit(registry.execute(session, command, time.time()))
+            pump.submit(execute(registry, session, command, time.time()))
             if type(command) in PRICES:
                 self._spend(surcharge(registry, session, command), app.limits.rates.messages_per_s)
             speaks = speaks or type(command) in _SPEAKING
@@ -237,7 +236,7 @@ class Reader:
             if refusal.code is Code.REPLACED:
                 connection.leave(CloseReason.REPLACED, refusal.message)
                 return CloseReason.REPLACED
-            app.pump.submit([refused(session, refusal)])
+            app.pump.submit([refused(session.id, refusal)])
             connection.leave(CloseReason.BAD_HELLO, refusal.message)
             return CloseReason.BAD_HELLO
         app.pump.submit(effects)
