@@ -127,7 +127,8 @@ class Operating:
             nick=session.name,
             address=session.address,
             room=session.room.name,
-            dialect="rich" if session.lineage else "plain",
+            # A user without a connection is about to come back, which is something that the rich dialect has.
+            dialect=(connection.dialect if connection else rich).traits.name,
             connected_s=round(now - connection.opened_at, 1) if connection else 0.0,
             idle_s=round(now - connection.reader.heard_at, 1) if connection else 0.0,
             messages=session.messages,

@@ -15,6 +15,7 @@ from gevent.hub import get_hub
 from gchat.chat.effects import CloseReason
 from gchat.chat.session import Session
 from gchat.dialects.dialect import Dialect
+from gchat.model.audience import Where
 from gchat.model.events import Ready
 from gchat.model.messages import Record
 from gchat.roomlog.cursor import Cursor
@@ -74,9 +75,9 @@ class Connection:
         "peer",
         "peer_ended",
         "reader",
-        "room",
         "session",
         "sock",
+        "where",
     )
 
     def __init__(self, app: App, sock: socket.socket, peer: Peer, session: Session, dialect: Dialect) -> None:
@@ -86,7 +87,7 @@ class Connection:
         self.session = session
         self.dialect = dialect
         self.opened_at = time.monotonic()
-        self.room = ""  # whose log the cursor follows, when it has caught up
+        self.where = Where()  # whose log the cursor follows, when it has caught up
         self.catch_up: CatchUp | None = None
         self.asking = False  # whether what was asked for is being read from the disk
         self.closing: CloseReason | None = None
@@ -97,6 +98,11 @@ class Connection:
         self._mark_at = 0.0  # at this time, which is when it last made progress
         self.cursor = Cursor(session.id, sock.fileno())
         self.reader = Reader(app, self)
+
+    @property
+    def room(self) -> str:
+        """The name of the room."""
+        return self.where.room
 
     def leave(self, reason: CloseReason, farewell: str = "") -> None:
         """Let the session end, with a last line if there is one."""

@@ -35,6 +35,7 @@ from gchat.chat.presence import PresenceGatherer
 from gchat.journal.journal import Arrival
 from gchat.journal.parts import Parts
 from gchat.model import events
+from gchat.model.audience import Me, OwnLines, Where
 from gchat.model.events import Announced, Movement
 from gchat.model.messages import Record
 from gchat.server.connection import Connection
@@ -162,13 +163,13 @@ class Pump:
 
     def tell(self, connection: Connection, answer: events.Answer) -> None:
         """Give this connection an answer, after all that its room was told until now."""
-        self.transmit(connection, connection.dialect.encode(answer, connection.room))
+        self.transmit(connection, connection.dialect.answer(answer, Me(connection.session.name, connection.where)))
 
-    def transmit(self, connection: Connection, data: bytes) -> None:
+    def transmit(self, connection: Connection, lines: OwnLines) -> None:
         """Do the same with what is encoded already."""
-        if self.replay.entrance.hold(connection, data):
+        if self.replay.entrance.hold(connection, lines):
             return
-        connection.cursor.tell(data)
+        connection.cursor.tell(lines)
         self._touched[connection] = None
 
     def head(self, room: str) -> int:
@@ -275,14 +276,14 @@ class Pump:
     def _transmit(self, effect: SendRaw) -> None:
         connection = self.connections.get(effect.session)
         if connection is not None:
-            self.transmit(connection, effect.data)
+            self.transmit(connection, OwnLines(effect.data, is_seen=False))
 
     def _enter(self, effect: Enter) -> None:
         connection = self.connections.get(effect.session)
         if connection is None:
             return
         self.fan_out.leave(connection, MAX_OWED_BYTES)
-        connection.room = effect.room
+        connection.where = Where(effect.room)
         self.replay.entrance.enter(connection, effect)
 
     def _recall(self, effect: ReadHistory) -> None:
