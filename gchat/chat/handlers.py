@@ -13,7 +13,7 @@ from gchat.chat.registry import Registry
 from gchat.chat.session import Session
 from gchat.model import commands, events, names, sentences
 from gchat.model.commands import Command
-from gchat.model.errors import Code, LineTooLong, Refusal
+from gchat.model.errors import Code, Refusal
 from gchat.model.messages import Acted, Message, Said, TopicSet
 
 #: The longest topic, in characters; and the longest that /rooms shows.
@@ -40,38 +40,12 @@ def execute(registry: Registry, session: Session, command: Command, now: float) 
         return [*announced, refused(session.id, refusal, getattr(command, "id", ""))]
 
 
-def _say(registry: Registry, session: Session, command: commands.Say, _now: float) -> list[Effect]:
-    texts, ids = command.texts, command.ids
-    if session.token and 4 * max(map(len, texts)) > registry.limits.max_text_bytes:
-        return _say_each(registry, session, command)
-    session.messages += len(texts)
-    return [_published(session, Said(session.name, texts, ids))]
+def _say(_registry: Registry, session: Session, command: commands.Say, _now: float) -> list[Effect]:
+    session.messages += len(command.texts)
+    return [_published(session, Said(session.name, command.texts, command.ids))]
 
 
-def _say_each(registry: Registry, session: Session, command: commands.Say) -> list[Effect]:
-    """Say the texts one by one, and refuse those that are too long."""
-    effects: list[Effect] = []
-    for text_, id_ in zip(command.texts, command.ids or ("",) * len(command.texts), strict=True):
-        try:
-            _check_length(registry, session, text_)
-        except Refusal as refusal:
-            effects.append(refused(session.id, refusal, id_))
-            continue
-        session.messages += 1
-        effects.append(_published(session, Said(session.name, (text_,), (id_,) if id_ else ())))
-    return effects
-
-
-def _check_length(registry: Registry, session: Session, said: str) -> None:
-    """Raise LineTooLong for a text that is too long. Lines of the plain dialect are checked where they are received."""
-    most = registry.limits.max_text_bytes
-    # UTF-8 takes at most four bytes for a character, so few texts need to be encoded.
-    if session.token and 4 * len(said) > most and len(said.encode("utf-8", "surrogatepass")) > most:
-        raise LineTooLong(most)
-
-
-def _act(registry: Registry, session: Session, command: commands.Act, _now: float) -> list[Effect]:
-    _check_length(registry, session, command.text)
+def _act(_registry: Registry, session: Session, command: commands.Act, _now: float) -> list[Effect]:
     session.messages += 1
     return [_published(session, Acted(session.name, command.text, command.id))]
 
@@ -81,7 +55,6 @@ def _published(session: Session, message: Message) -> Effect:
 
 
 def _tell(registry: Registry, session: Session, command: commands.Tell, now: float) -> list[Effect]:
-    _check_length(registry, session, command.text)
     reader = registry.find(command.to)
     return [_whisper(registry, session, reader, events.Told(session.name, command.text, now), command.id)]
 

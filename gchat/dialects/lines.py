@@ -65,6 +65,10 @@ def _extends(char: str) -> bool:
     return unicodedata.category(char) in ("Mn", "Me") or "\U0001f3fb" <= char <= "\U0001f3ff"  # marks, skin tones
 
 
+# Printable ASCII, and LF.
+_CLEAN = bytes((10, *range(0x20, 0x7F)))
+
+
 class LineDecoder:
     """Bytes in (`feed`), lines out (`take`), the unfinished rest at the end of the stream (`rest`)."""
 
@@ -73,14 +77,15 @@ class LineDecoder:
         "_discarded",
         "_edits",
         "_endless",
+        "_is_between_lines",
         "_last_end",
         "_partial",
         "_suspect",
-        "_telnet",
         "_typed",
         "_whole",
         "max_line_bytes",
         "rest_at_once",
+        "telnet",
         "waiting",
     )
 
@@ -97,10 +102,11 @@ class LineDecoder:
         self._edits = False  # whether a key that edits may be among the lines
         self._partial = b""
         self._at_start = True  # whether a BOM may still come
+        self._is_between_lines = False  # whether nothing of what came before matters to what comes next
         self._last_end = b""  # where a line has just ended: its end, if another byte of it may come
         self._endless = False  # whether telnet commands came without end
         self._discarded = 0  # bytes thrown away of an unfinished line that is too long
-        self._telnet: Telnet | None = None
+        self.telnet: Telnet | None = None  # from the first of its commands on
 
     @property
     def rest(self) -> bytes:
@@ -112,7 +118,7 @@ class LineDecoder:
     @property
     def interrupted(self) -> bool:
         """Whether telnet's user pressed Ctrl+C between two lines."""
-        return self._telnet is not None and self._telnet.interrupted
+        return self.telnet is not None and self.telnet.interrupted
 
     def untaken(self) -> bytes:
         """Return what was fed and not taken: for another decoder, which goes on with it."""
@@ -120,7 +126,7 @@ class LineDecoder:
 
     def replies(self) -> bytes:
         """Return what telnet's negotiation wants to have sent to the peer, once."""
-        telnet = self._telnet
+        telnet = self.telnet
         if telnet is None or not telnet.replies:
             return b""
         replies, telnet.replies = telnet.replies, b""
@@ -128,7 +134,16 @@ class LineDecoder:
 
     def feed(self, data: bytes) -> None:
         """Add what was received. Every line fed before must have been taken: that is what bounds the memory."""
-        if b"\xff" in data or self._telnet:
+        # Most of what comes is whole lines of printable ASCII.
+        if (
+            self._is_between_lines
+            and data.endswith(b"\n")
+            and len(data) <= self.max_line_bytes
+            and not data.translate(None, _CLEAN)
+        ):
+            self._whole, self._last_end, self._edits, self.waiting = data[:-1], b"\n", False, True
+            return
+        if b"\xff" in data or self.telnet:
             data = self._without_telnet(data)
             if not data:
                 self.waiting = self._endless
@@ -151,10 +166,11 @@ class LineDecoder:
             whole = whole.replace(b"\r\n", b"\n").removesuffix(b"\r")
         self._whole = whole if end else None
         self._suspect = len(data) > self.max_line_bytes
+        self._is_between_lines = not (self._partial or self._at_start or self.telnet or self._last_end.endswith(b"\r"))
         self.waiting = self._suspect or bool(end) or self._endless
 
     def _without_telnet(self, data: bytes) -> bytes:
-        telnet = self._telnet = self._telnet or Telnet(self._partial or self._last_end, typed=self._typed)
+        telnet = self.telnet = self.telnet or Telnet(self._partial or self._last_end, typed=self._typed)
         data = telnet.filter(data)
         self._endless = telnet.endless
         return data

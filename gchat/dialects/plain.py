@@ -14,13 +14,23 @@ from datetime import datetime
 from typing import Any
 
 from gchat.dialects import slash
+from gchat.dialects.command_decoder import CommandDecoder
+from gchat.dialects.dialect import LateHello, Traits
+from gchat.dialects.lines import LineDecoder
+from gchat.dialects.sniff import MORE, Foreign, greets_in, sniff
 from gchat.model import commands, events, sentences
+from gchat.model.audience import Me, OwnLines, Where
 from gchat.model.errors import Code, Refusal
 from gchat.model.messages import Acted, Record, Said, TopicSet
 from gchat.model.text import is_blank, printable, printable_line, printable_lines
 
-#: What the first gchat clients send when they leave.
-goodbye = b"-1"
+traits = Traits("plain", is_typed=True)
+
+# What the first gchat clients send when they leave, unterminated.
+_GOODBYE = b"-1"
+
+# What goes before that which is shown behind a prompt.
+_NEW_LINE = b"\n"
 
 # --- Bytes to commands -----------------------------------------------------------------------------------------------
 
@@ -28,12 +38,65 @@ goodbye = b"-1"
 _SAID_AT_ONCE = frozenset(map(chr, range(0x21, 0x7F))) - {"/"}
 
 # There may be a token in it, which must not be said to the room.
-_OPENING = re.compile(r"GCHAT/\S*\s*\{", re.IGNORECASE)
-_REFUSED = commands.Mistake(Refusal(Code.BAD_COMMAND, sentences.LATE_OPENING))
+_HELLO = re.compile(r"GCHAT/\S*\s*\{", re.IGNORECASE)
+_REFUSED = commands.Mistake(Refusal(Code.BAD_COMMAND, sentences.LATE_HELLO))
+
+
+class PlainDecoder(CommandDecoder):
+    """A decoder that knows other protocols and dialects by the first line.
+
+    A hello may come after the greeting, as over slow links.
+    """
+
+    __slots__ = ("_start",)
+
+    def __init__(self, max_text_bytes: int) -> None:
+        super().__init__(LineDecoder(max_text_bytes, typed=True), decode, _GOODBYE)
+        self._is_new = True
+        self._start: bytes | None = b""  # what was fed while it could still be a foreign protocol
+
+    def end(self) -> None:
+        """See Decoder.end."""
+        if not self._start:
+            super().end()
+        elif not self._is_foreign(start := self._start, ended=True):
+            self.feed(start + b"\n")  # what is unterminated becomes a line, and where nothing is, one more is blank
+
+    def _judged(self, data: bytes) -> bytes:
+        if self._start is None:
+            return data
+        data = self._start + data
+        return b"" if self._is_foreign(data, ended=False) else data
+
+    def _is_foreign(self, data: bytes, *, ended: bool) -> bool:
+        """Return whether the stream that starts so is not chat, or that cannot be told yet."""
+        verdict = sniff(data, ended=ended)
+        self._start = data if verdict is MORE else None
+        if isinstance(verdict, Foreign):
+            self.outcome = verdict
+        return verdict is not None
+
+    def _take_first(self) -> tuple[int, list[commands.Command]]:
+        lines = self._lines.take(1)
+        self.waiting = self._lines.waiting
+        if lines and greets_in(lines[0]):
+            self.outcome = LateHello(lines[0] + b"\n" + self._lines.untaken())
+            self.waiting = False
+            return 1, []
+        self._is_new = not any(lines)
+        return len(lines), decode(lines)
+
+
+decoder = PlainDecoder
+
+
+def hello(start: bytes) -> tuple[None, bytes]:
+    """Return that there is none; see Dialect.hello."""
+    return None, start
 
 
 def decode(lines: Sequence[bytes]) -> list[commands.Command]:
-    """Return what `lines` ask; see Dialect.decode.
+    """Return what `lines` ask.
 
     Each invalid sequence of UTF-8 becomes one U+FFFD. Lines in which nothing is visible are dropped.
     """
@@ -50,7 +113,7 @@ def _decode_mixed(texts: list[str]) -> list[commands.Command]:
     found: list[commands.Command] = []
     said: list[str] = []
     for text in texts:
-        command = _REFUSED if _is_opening(text) else slash.parse(text)
+        command = _REFUSED if _is_hello(text) else slash.parse(text)
         if isinstance(command, commands.Say):
             said += command.texts
         elif command is not None:
@@ -63,14 +126,9 @@ def _decode_mixed(texts: list[str]) -> list[commands.Command]:
     return found
 
 
-def _is_opening(text: str) -> bool:
-    found = _OPENING.search(text)
+def _is_hello(text: str) -> bool:
+    found = _HELLO.search(text)
     return found is not None and is_blank(text[: found.start()])
-
-
-def line_bytes(text_bytes: int) -> int:
-    """Return the longest line: it is a text and nothing else. See Dialect.line_bytes."""
-    return text_bytes
 
 
 # --- Events to bytes -------------------------------------------------------------------------------------------------
@@ -252,6 +310,11 @@ _ENCODERS: dict[type, Callable[[Any], bytes]] = {
 }
 
 
-def encode(event: events.Event, room: str = "") -> bytes:  # noqa: ARG001  # a plain user is in one room at a time
+def encode(event: events.Event, where: Where = Where()) -> bytes:  # noqa: ARG001, B008  # a user is in one room
     """Return `event` as lines; see Dialect.encode. Only Ready is not a line: the user types behind the prompt."""
     return _ENCODERS[type(event)](event)
+
+
+def answer(event: events.Answer, me: Me) -> OwnLines:  # noqa: ARG001  # likewise
+    """Return `event` for one reader; see Dialect.answer."""
+    return OwnLines(encode(event), then=_NEW_LINE if isinstance(event, events.Ready) else b"")

@@ -12,6 +12,9 @@ from functools import lru_cache
 from typing import Any
 
 from gchat.dialects import rich_json
+from gchat.dialects.command_decoder import CommandDecoder
+from gchat.dialects.dialect import Traits
+from gchat.dialects.lines import LineDecoder, after_bom
 from gchat.dialects.rich_events import (
     AckEvent,
     ActedEvent,
@@ -39,6 +42,7 @@ from gchat.dialects.rich_events import (
     UsersEvent,
     WelcomeEvent,
 )
+from gchat.dialects.rich_json import ANY_HELLO
 from gchat.dialects.rich_requests import (
     ActRequest,
     AnyRequest,
@@ -49,32 +53,34 @@ from gchat.dialects.rich_requests import (
     command_of,
 )
 from gchat.model import commands, events, sentences
-from gchat.model.errors import Code, Refusal
+from gchat.model.audience import Me, OwnLines, Where
+from gchat.model.errors import Code, LineTooLong, Refusal
 from gchat.model.hello import Hello
 from gchat.model.messages import Acted, Record, Said
 from gchat.model.text import is_blank, printable
 
-#: A program that leaves says quit.
-goodbye = b""
+traits = Traits("rich", has_hello=True)
 
 
-def opening(heard: bytes) -> tuple[Hello | None, bytes]:
-    """Return the opening that a connection begins with, and the bytes after it; no opening means the plain dialect.
-
-    Raises Refusal for an opening of this dialect that is invalid.
-    """
-    line, _, rest = heard.partition(b"\n")
-    if not line.startswith(rich_json.ANY_OPENING):
-        return None, heard
+def hello(start: bytes) -> tuple[Hello | None, bytes]:
+    """Return the hello in the first line, and the bytes after it; see Dialect.hello."""
+    line, _, rest = after_bom(start).partition(b"\n")
+    if not line.startswith(ANY_HELLO):
+        return None, start
     if not re.match(rb"GCHAT/1(?![\w.])", line):  # if it were relayed, the room would see a token
         raise Refusal(Code.BAD_COMMAND, "Unknown protocol version: this server speaks GCHAT/1")
     try:
-        return rich_json.opening(line), rest
+        return rich_json.hello(line), rest
     except ValueError as error:
         raise Refusal(Code.BAD_COMMAND, f"Invalid opening; {error}") from None
 
 
 # --- Bytes to commands -----------------------------------------------------------------------------------------------
+
+
+def decoder(max_text_bytes: int) -> CommandDecoder:
+    """Return a decoder of requests; see Dialect.decoder. JSON takes up to six bytes for one byte of text."""
+    return CommandDecoder(LineDecoder(6 * max_text_bytes + 1024), lambda lines: decode(lines, max_text_bytes))
 
 
 def _mistake(message: str, id_: str) -> commands.Mistake:
@@ -83,6 +89,9 @@ def _mistake(message: str, id_: str) -> commands.Mistake:
 
 # These need a visible text. A topic may be empty, which clears it, but not invisible.
 _SPOKEN = (SayRequest, ActRequest, TellRequest, SearchRequest)
+
+# These have a text that is sent to others. Names, topics and searches have limits of their own.
+_SENT = (SayRequest, ActRequest, TellRequest)
 
 
 def _is_blank(request: AnyRequest) -> bool:
@@ -96,13 +105,12 @@ def _say(said: list[SayRequest]) -> commands.Say:
     return commands.Say(tuple([request.text for request in said]), ids if any(ids) else ())
 
 
-def line_bytes(text_bytes: int) -> int:
-    """Return the longest line: JSON takes up to six bytes for one byte of text. See Dialect.line_bytes."""
-    return 6 * text_bytes + 1024
+def _is_too_long(request: AnyRequest, max_text_bytes: int) -> bool:
+    return isinstance(request, _SENT) and len(request.text.encode("utf-8", "surrogatepass")) > max_text_bytes
 
 
-def decode(lines: Sequence[bytes]) -> list[commands.Command]:
-    """Return what `lines` ask; see Dialect.decode. Blank lines are ignored."""
+def decode(lines: Sequence[bytes], max_text_bytes: int) -> list[commands.Command]:
+    """Return what `lines` ask. Blank lines are ignored; a text that is too long is a Mistake."""
     found: list[commands.Command] = []
     said: list[SayRequest] = []
 
@@ -123,6 +131,9 @@ def decode(lines: Sequence[bytes]) -> list[commands.Command]:
         if _is_blank(request):
             close()
             found.append(_mistake(sentences.NO_TEXT, request.id))
+        elif len(line) > max_text_bytes and _is_too_long(request, max_text_bytes):  # no text is longer than its JSON
+            close()
+            found.append(commands.Mistake(LineTooLong(max_text_bytes), id=request.id))
         elif isinstance(request, SayRequest):
             said.append(request)
         else:
@@ -260,7 +271,12 @@ _ENCODERS: dict[type, Callable[[Any, str], RichEvent | bytes]] = {
 }
 
 
-def encode(event: events.Event, room: str = "") -> bytes:
+def encode(event: events.Event, where: Where = Where()) -> bytes:  # noqa: B008  # it is frozen
     """Return `event` as lines; see Dialect.encode. No request asks for HelpText, which has no form."""
-    encoded = _ENCODERS[type(event)](event, room)
+    encoded = _ENCODERS[type(event)](event, where.room)
     return encoded if isinstance(encoded, bytes) else rich_json.lines([encoded])
+
+
+def answer(event: events.Answer, me: Me) -> OwnLines:
+    """Return `event` for one reader; see Dialect.answer."""
+    return OwnLines(encode(event, me.where))

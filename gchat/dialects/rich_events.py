@@ -25,7 +25,7 @@ class RichEvent(
 
 
 class WelcomeEvent(HasToken, RichEvent, frozen=True):
-    """The answer to the opening."""
+    """The answer to the hello."""
 
     server: str
     session: str

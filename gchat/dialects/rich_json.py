@@ -17,12 +17,12 @@ from gchat.dialects.rich_requests import AnyRequest, Id
 from gchat.model.expectation import explained
 from gchat.model.hello import Hello
 
-#: How a client's first line begins: in any version, and in this one. A JSON object may follow: an Opening.
-ANY_OPENING, OPENING = b"GCHAT/", b"GCHAT/1"
+#: How a client's first line begins: in any version, and in this one. A JSON object may follow: a Hello.
+ANY_HELLO, HELLO = b"GCHAT/", b"GCHAT/1"
 
 _T = TypeVar("_T")
 _encoder = json.Encoder()
-_opening_decoder = json.Decoder(Hello)
+_hello_decoder = json.Decoder(Hello)
 _request_decoder: json.Decoder[AnyRequest] = json.Decoder(AnyRequest)
 _event_decoder: json.Decoder[AnyEvent] = json.Decoder(AnyEvent)
 
@@ -35,14 +35,14 @@ def lines(values: list[Any]) -> bytes:
     return _encoder.encode_lines(values)
 
 
-def opening_line(opening: Hello) -> bytes:
+def hello_line(hello: Hello) -> bytes:
     """Return a client's first line."""
-    return OPENING + b" " + lines([opening])
+    return HELLO + b" " + lines([hello])
 
 
-def opening(text: bytes) -> Hello:
-    """Return the opening in a client's first line, which begins with OPENING. Raises ValueError."""
-    return _decoded(_opening_decoder, text.removeprefix(OPENING).strip() or b"{}")
+def hello(text: bytes) -> Hello:
+    """Return the hello in a client's first line, which begins with HELLO. Raises ValueError."""
+    return _decoded(_hello_decoder, text.removeprefix(HELLO).strip() or b"{}")
 
 
 def request(text: bytes) -> AnyRequest:

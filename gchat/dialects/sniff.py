@@ -8,7 +8,7 @@ Rules:
 2. Ordinary words need more than themselves to be taken for a protocol: a first line may well be "GET some sleep".
 3. Binary protocols send no line, so they are known by their first bytes. Nothing else waits for more than the first
    line that is not blank, or MAX_START_BYTES.
-4. The opening of the rich dialect is none of these; where it opens nothing, the plain dialect refuses it.
+4. The hello of the rich dialect is none of these; where it is not the first line, the plain dialect refuses it.
 """
 
 from __future__ import annotations
@@ -20,6 +20,10 @@ from typing import Final, Literal
 from msgspec import Struct
 
 from gchat.dialects.lines import after_bom
+from gchat.dialects.rich_json import ANY_HELLO
+
+#: How the hello of each dialect begins that has one, and the name of the dialect.
+HELLOS = {ANY_HELLO: "rich"}
 
 #: A first line that is longer is judged by so many bytes of it.
 MAX_START_BYTES = 512
@@ -44,6 +48,12 @@ class Undecided(Enum):
 MORE: Final = Undecided.MORE
 
 Verdict = Foreign | Literal[Undecided.MORE] | None
+
+
+def greets_in(start: bytes) -> str:
+    """Return the name of the dialect whose hello a stream starts with; "" if it is none."""
+    start = after_bom(start)
+    return next((name for hello, name in HELLOS.items() if start.startswith(hello)), "")
 
 
 def sniff(start: bytes, *, ended: bool = False) -> Verdict:

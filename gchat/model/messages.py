@@ -61,6 +61,17 @@ class Record(Struct, frozen=True):
     time: float  # seconds since the epoch, of the wall clock
     message: Message
 
+    def each(self) -> list[Record]:
+        """Return the same as records of one message each."""
+        message = self.message
+        if not isinstance(message, Said):
+            return [self]
+        ids = message.ids or ("",) * message.count
+        return [
+            Record(seq, self.time, Said(message.name, (text,), (id_,) if id_ else ()))
+            for seq, (text, id_) in enumerate(zip(message.texts, ids, strict=True), self.seq)
+        ]
+
 
 class Numbered(Struct, frozen=True, gc=False):
     """The number of the message with an id. A request that is not a message has no room and no number."""

@@ -4,9 +4,17 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping
+from operator import itemgetter
+
+#: What was appended at once: its position, the number of its first message or of the next one, how many it has. Several
+#: messages are one line each. One, or none, is any number of lines, or bytes that have no lines at all.
+Piece = tuple[int, int, int]
 
 # Above every descriptor.
 _ALL = 1 << 62
+
+_LF = 10
+_POSITION = itemgetter(0)
 
 
 class Chunk:
@@ -19,20 +27,34 @@ class Chunk:
         data: bytes,
         start: int,
         seq: int,
-        pieces: list[tuple[int, int, bool]],
+        pieces: list[Piece],
         spans: dict[int, list[tuple[int, int]]],
     ) -> None:
         self.data = data
         self.start = start
         self.end = start + len(data)
         self.seq = seq  # the number of the first message here, or of the next one if there is none
-        self.pieces = pieces  # (position, next number there, whether each line has a number)
+        self.pieces = pieces
         self.spans = spans  # session: (start, end) of its own messages, which it is not sent
 
     def seq_at(self, position: int) -> int:
-        """Return the number of the first message at or after `position`, which is the beginning of a line."""
-        start, seq, numbered = self.pieces[bisect_right(self.pieces, position, key=lambda piece: piece[0]) - 1]
-        return seq + self.data.count(b"\n", start - self.start, position - self.start) if numbered else seq
+        """Return the number of the first message at or after `position`, which is where a message begins."""
+        start, seq, count = self.pieces[self._piece_at(position)]
+        return seq + self.data.count(b"\n", start - self.start, position - self.start) if count > 1 else seq
+
+    def end_of_message(self, position: int) -> int:
+        """Return where the message ends that `position` is in, or the line without a number; itself if in none."""
+        index = self._piece_at(position)
+        start, _, count = self.pieces[index]
+        at = position - self.start
+        if position == start or (count > 1 and self.data[at - 1] == _LF):
+            return position
+        if count > 1:
+            return self.data.index(b"\n", at) + 1 + self.start
+        return self.pieces[index + 1][0] if index + 1 < len(self.pieces) else self.end
+
+    def _piece_at(self, position: int) -> int:
+        return bisect_right(self.pieces, position, key=_POSITION) - 1
 
     def without_own(self, session: int) -> bytes:
         """Return all that `session` hears of this chunk."""

@@ -1,20 +1,57 @@
 """The cursor of one reader: its place in a room log, and its own lines, each in its place among the room's.
 
-A reader that has everything is *live*: it has no place of its own, and its next bytes are those of all that are
-live, the same object. One whose next bytes are its own is *aside*, and served by itself. One whose kernel buffer is
-full is *behind*, and costs nothing until it can be written to again. A reader that falls off the ring finishes its
-half-sent line, is told which numbers it missed, and goes on at the live end. The table of all states is in log.
+A reader is in one of the states below, and its place among the readers of the log is the state: nothing else says it.
+One that falls off the ring finishes its half-sent message, is told which numbers it missed, and goes on at the live
+end, in the same state.
 """
 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Mapping
+from enum import Enum
 
+from gchat.model.audience import OwnLines
 from gchat.roomlog.log import RoomLog
 
-# Own bytes that begin with it are telnet commands: the user does not see them, so no newline goes before them.
-# (No text can: in UTF-8 there is no such byte.)
-_IAC = 255
+
+class State(Enum):
+    """What a reader is sent next."""
+
+    LIVE = "the last chunk, if that has not come to it yet; then the next: the same bytes as all; it has no position"
+    SPEAKING = "the next chunk without its own messages, some of which are in the open turn already"
+    ASIDE = "what its cursor finds, because own lines, or what goes before a line, come before the next chunk"
+    BEHIND = "what its cursor finds, when the kernel takes more; until then it costs nothing"
+    GONE = "nothing of this log; the offer does not come to it"
+
+
+_Change = tuple[State, State]
+
+_STEP_ASIDE = {(State.LIVE, State.ASIDE), (State.SPEAKING, State.ASIDE)}
+_GO: set[_Change] = {(state, State.GONE) for state in State if state is not State.GONE}
+
+#: Which states a step changes into which; in all others a reader stays as it is. Steps are methods, of the cursor
+#: or of the log, and what is not here changes nothing.
+TRANSITIONS: Mapping[str, set[_Change]] = {
+    "follow": {(State.GONE, State.ASIDE)},
+    # The reader speaks: it is live still if the last chunk has come to it, else aside, at the start of that chunk.
+    "append": {(State.LIVE, State.SPEAKING), (State.LIVE, State.ASIDE)},
+    # It is told an own line: at the end of the last chunk, or at the start of it if that has not come to it.
+    "tell": _STEP_ASIDE,
+    "step_aside": _STEP_ASIDE,
+    # The chunk goes to a speaker in part.
+    "seal": {(State.SPEAKING, State.LIVE)},
+    # Sending broke off before it came to the reader.
+    "finish": {(State.LIVE, State.ASIDE)},
+    # The kernel takes no more.
+    "fall_behind": {(State.LIVE, State.BEHIND)},
+    "stall": {(State.ASIDE, State.BEHIND)},
+    # It has read all that is sealed: it is aside only if something is to come before the next chunk.
+    "settle": {(old, new) for old in (State.ASIDE, State.BEHIND) for new in (State.LIVE, State.SPEAKING)}
+    | {(State.BEHIND, State.ASIDE)},
+    "leave": _GO,
+    "end": _GO,
+}
 
 
 class Cursor:
@@ -25,14 +62,15 @@ class Cursor:
     """
 
     __slots__ = (
+        "_before",
+        "_is_seen",
         "_next",
         "_own",
         "_peeked",
         "_position",
         "_rest",
         "_seq",
-        "_silent",
-        "_unfinished",
+        "_then",
         "descriptor",
         "is_over",
         "log",
@@ -49,10 +87,10 @@ class Cursor:
         self.is_over = False  # whether nothing can be sent any more
         self.owed = 0  # bytes of its own lines, waiting for their turn
         self.skipped = 0  # messages that it was told it missed
-        self._own: deque[tuple[int, bytes]] | None = None  # those lines, each with its position
-        self._rest = b""  # what goes before anything else: an own line, or what is left of a half-sent one
-        self._unfinished = False  # whether a prompt stands at the end of what was sent
-        self._silent = False  # whether the user does not see what goes first
+        self._own: deque[tuple[int, OwnLines]] | None = None  # those lines, each with its position
+        self._rest = b""  # what goes before anything else: own lines, or what is left of a half-sent message
+        self._is_seen, self._then = True, b""  # of the rest: see OwnLines
+        self._before = b""  # what goes before that which is seen next
         self._position = 0
         self._seq = 0  # the number of the first message at or after the position
         self._next = 0  # the position after what was peeked
@@ -73,33 +111,33 @@ class Cursor:
             return
         self.step_aside()
         position, owed, own = self._position, 0, self._own or deque()
-        lines: list[bytes] = []
+        lines: list[OwnLines] = []
         kept = position >= log.start
-        for at, line in (*own, (log.open_end, b"")):
+        for at, line in (*own, (log.open_end, OwnLines(b""))):
             if kept and at > position:
-                lines.append(log.heard(position, at, self.session))
-                owed += len(lines[-1])
+                lines.append(OwnLines(log.heard(position, at, self.session)))
+                owed += len(lines[-1].data)
                 position = at
             lines.append(line)
         if not kept or owed > limit:
-            missed = self._skip(log, log.open_seq)
+            missed = OwnLines(self._skip(log, log.open_seq))
             before = [line for at, line in own if at <= self._position]
             lines = [*before, missed, *(line for at, line in own if at > self._position)]
-        self._own = deque((0, line) for line in lines if line)
-        self.owed = sum(map(len, lines))
+        self._own = deque((0, line) for line in lines if line.data)
+        self.owed = sum(len(line.data) for line in lines)
         log.aside.pop(self, None)
         log.behind.pop(self, None)
         self.log = None
 
-    def tell(self, line: bytes) -> None:
-        """Put an own line after all that the room was told until now."""
-        if not line or self.is_over:
+    def tell(self, line: OwnLines) -> None:
+        """Put own lines after all that the room was told until now."""
+        if not line.data or self.is_over:
             return
         self.step_aside()
         if self._own is None:
             self._own = deque()
         self._own.append((self.log.open_end if self.log else 0, line))
-        self.owed += len(line)
+        self.owed += len(line.data)
 
     def end(self) -> None:
         """Owe nothing any more, and take in nothing: whatever is sent does not arrive."""
@@ -110,6 +148,18 @@ class Cursor:
             self.log = None
         self.is_over = True
         self._own, self._rest, self.owed = None, b"", 0
+
+    @property
+    def state(self) -> State:
+        """Where the reader stands in its log."""
+        log = self.log
+        if log is None:
+            return State.GONE
+        if self in log.behind:
+            return State.BEHIND
+        if self in log.aside:
+            return State.ASIDE
+        return State.SPEAKING if log.speaking.get(self.descriptor) is self else State.LIVE
 
     @property
     def is_live(self) -> bool:
@@ -148,8 +198,8 @@ class Cursor:
         return self.owed + len(self._rest) + behind
 
     def typed(self) -> None:
-        """Note that the user pressed Enter: the line with the prompt is finished."""
-        self._unfinished = False
+        """Note that the user has begun a new line: nothing needs to go before what is seen next."""
+        self._before = b""
 
     def step_aside(self) -> None:
         """Be live no more: what comes next is served to this cursor by itself."""
@@ -164,7 +214,7 @@ class Cursor:
             log.aside[self] = None
 
     def fall_behind(self, size: int, sent: int) -> None:
-        """Be behind: live until now, it took only `sent` of the `size` bytes that it hears of the last chunk."""
+        """Note that the kernel took only `sent` of the `size` bytes that this live reader hears of the last chunk."""
         log = self.log
         if log is not None and log.offer is not None and log.live.pop(self.descriptor, None) is not None:
             chunk = log.offer.chunk
@@ -175,14 +225,14 @@ class Cursor:
     def settle(self) -> None:
         """Be live again, because there is nothing to peek.
 
-        But aside, if the next chunk is not what comes next: a new line does behind a prompt, an own line in the open
-        turn has its place in that chunk, and a newcomer hears only the end of it. Always aside without a descriptor.
+        But aside, if the next chunk is not what comes next: something goes before it, an own line in the open turn has
+        its place in it, and a newcomer hears only the end of it. Without a descriptor it is always aside.
         """
         log = self.log
         if log is None:
             return
         log.behind.pop(self, None)
-        if self.descriptor < 0 or self._unfinished or self._own or self._position > log.end:
+        if self.descriptor < 0 or self._before or self._own or self._position > log.end:
             log.aside[self] = None
             return
         log.aside.pop(self, None)
@@ -202,9 +252,9 @@ class Cursor:
     def peek(self, limit: int) -> bytes:
         """Return what is to be sent next, about `limit` bytes of it; b"" if there is nothing."""
         data = self._peek(limit)
-        if self._unfinished and data and not (self._rest and self._silent):
-            self._unfinished = False
-            self._rest = data = b"\n" + self._rest
+        if self._before and data and self._is_seen:
+            self._rest = data = self._before + self._rest
+            self._before = b""
         return data
 
     def took(self, sent: int) -> None:
@@ -212,8 +262,9 @@ class Cursor:
         rest = self._rest
         if rest:
             self._rest = rest[sent:]
-            if not self._rest and not self._silent:
-                self._unfinished = not rest.endswith(b"\n")
+            if not self._rest:
+                self._before = self._then or self._before
+                self._is_seen, self._then = True, b""
             return
         log = self.log
         assert log is not None
@@ -234,8 +285,8 @@ class Cursor:
         while True:
             own, log = self._own, self.log
             if not self._rest and own and (log is None or own[0][0] <= self._position):
-                self._rest = own.popleft()[1]
-                self._silent = self._rest[0] == _IAC
+                line = own.popleft()[1]
+                self._rest, self._is_seen, self._then = line.data, line.is_seen, line.then
                 self.owed -= len(self._rest)
             if self._rest:
                 return self._rest

@@ -4,38 +4,35 @@ Bytes in, bytes out; knows no socket. No reader has a queue of copies: to broadc
 cursor in the log, and what the kernel does not take stays in the log. Slow readers cost no memory beyond the ring.
 
 The turn that is open gathers what is appended; `seal` makes a chunk of it, which the shell then offers to its readers.
-That may take longer than a turn of the pump, and meanwhile the next turn is open. A reader is in one of these states:
+That may take longer than a turn of the pump, and meanwhile the next turn is open. What state a reader is in, and what
+changes it, stands at the head of cursor.
 
-    state      where               what it is sent next
-    live       live                the last chunk, if that has not come to it yet; then the next; it has no position
-    speaking   speaking            the next chunk without its own messages, some of which are in the open turn already
-    aside      aside               what its cursor finds: own lines, or a new line behind a prompt, come before the next
-    behind     behind              what its cursor finds, when the kernel takes more
-    gone       nowhere             nothing of this log
-
-    step                                       from                       to
-    seal                                       speaking                   live, and the chunk goes to it in part
-    speaks, the last chunk has come to it      live                       speaking
-    speaks, or is told an own line             live                       aside, at the start of the chunk it lacks
-    is told an own line                        live, speaking             aside, at the end of the last chunk
-    has read all, and nothing is in between    aside, behind              live, or speaking if it has spoken
-    the kernel takes no more                   live, aside                behind
-    reads a position that the ring has lost    aside, behind              the same, at the end, with a skip notice
-    leaves, or its connection breaks           any                        gone, and the offer does not come to it
-
-Positions are bytes since the log began. A cursor's position is always at the beginning of a line.
+Positions are bytes since the log began. A cursor's position is always where a message begins, or a line without a
+number. How many bytes or lines a message takes is the dialect's affair: numbers are counted by where messages begin.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import Protocol
 
-from gchat.roomlog.chunk import Chunk, Offer
+from gchat.roomlog.chunk import Chunk, Offer, Piece
 
-if TYPE_CHECKING:
-    from gchat.roomlog.cursor import Cursor
+
+class Reader(Protocol):
+    """What the log needs to know of a cursor."""
+
+    session: int
+    descriptor: int
+    log: RoomLog | None
+
+    @property
+    def is_owed(self) -> bool:
+        """See Cursor.is_owed."""
+
+    def step_aside(self) -> None:
+        """See Cursor.step_aside."""
 
 
 class RoomLog:
@@ -53,17 +50,17 @@ class RoomLog:
         self.end = 0  # where the last chunk ends
         self.capacity = capacity
         self.encode_skip = encode_skip
-        self.live: dict[int, Cursor] = {}  # by descriptor: the fan-out needs nothing else
-        self.speaking: dict[int, Cursor] = {}  # the same
-        self.aside: dict[Cursor, None] = {}
-        self.behind: dict[Cursor, None] = {}
+        self.live: dict[int, Reader] = {}  # by descriptor: the fan-out needs nothing else
+        self.speaking: dict[int, Reader] = {}  # the same
+        self.aside: dict[Reader, None] = {}
+        self.behind: dict[Reader, None] = {}
         self.offer: Offer | None = None  # of the last chunk, while it is sent
         self._chunks: list[Chunk] = []
         self._starts: list[int] = []  # of the chunks, for bisection
         self._open: list[bytes] = []  # the pieces of the turn that is not yet sealed
         self.open_end = 0  # where the turn that is not yet sealed ends
         self.open_seq = seq
-        self._pieces: list[tuple[int, int, bool]] = []
+        self._pieces: list[Piece] = []
         self._spans: dict[int, list[tuple[int, int]]] = {}
 
     @property
@@ -81,13 +78,19 @@ class RoomLog:
         """How many bytes the open turn has."""
         return self.open_end - self.end
 
-    def append(self, data: bytes, count: int, speaker: Cursor | None, seq: int | None = None) -> None:
-        """Append lines: one for each of `count` messages, or any number of them without a number if that is 0.
+    def append(self, data: bytes, count: int, speaker: Reader | None, seq: int | None = None) -> None:
+        """Append the bytes of `count` messages: if these are several, one line for each (see chunk.Piece).
 
         `speaker` said this, and does not hear it. The first message has the number `seq`; without it, the next.
+        Messages without bytes have numbers all the same.
         """
         if seq is not None:
             self.open_seq = seq
+        if not data:
+            self.open_seq += count
+            if not self._open:
+                self.seq = self.open_seq
+            return
         start, end = self.open_end, self.open_end + len(data)
         if speaker is not None and speaker.log is self:
             self._speaks(speaker)
@@ -95,7 +98,7 @@ class RoomLog:
             if spans and spans[-1][1] == start:
                 start = spans.pop()[0]
             spans.append((start, end))
-        self._pieces.append((self.open_end, self.open_seq, count > 0))
+        self._pieces.append((self.open_end, self.open_seq, count))
         self._open.append(data)
         self.open_end = end
         self.open_seq += count
@@ -168,17 +171,15 @@ class RoomLog:
     def locate(self, position: int, taken: int, session: int) -> tuple[int, bytes]:
         """Return where `session` is when it took `taken` bytes of what it hears from `position` on.
 
-        That is the beginning of the next line, and the bytes of the line before it that it did not take.
+        That is where the next message begins, and the bytes of the message before it that it did not take.
         """
         while True:
             chunk = self._chunk_at(position)
             for start, end in chunk.heard_by(session, position, chunk.end):
                 if taken < end - start:
-                    at = start + taken - chunk.start
-                    if not at or chunk.data[at - 1] == 10:  # LF
-                        return at + chunk.start, b""
-                    line_end = chunk.data.index(b"\n", at) + 1
-                    return line_end + chunk.start, chunk.data[at:line_end]
+                    at = start + taken
+                    message_end = chunk.end_of_message(at)
+                    return message_end, chunk.data[at - chunk.start : message_end - chunk.start]
                 taken -= end - start
             position = chunk.end
             if not taken:
@@ -197,7 +198,7 @@ class RoomLog:
         runs = turn.heard_by(session, max(position, self.end), stop)
         return data + b"".join(turn.data[start - turn.start : end - turn.start] for start, end in runs)
 
-    def _speaks(self, speaker: Cursor) -> None:
+    def _speaks(self, speaker: Reader) -> None:
         descriptor = speaker.descriptor
         if self.live.get(descriptor) is speaker:
             if self.owes(descriptor):

@@ -154,7 +154,8 @@ class Operating:
             nick=session.name,
             address=session.address,
             room=session.room.name,
-            dialect="rich" if session.lineage else "plain",
+            # A user without a connection is about to come back, which is something that the rich dialect has.
+            dialect=(connection.dialect if connection else rich).traits.name,
             connected_s=round(now - connection.opened_at, 1) if connection else 0.0,
             idle_s=round(now - connection.reader.heard_at, 1) if connection else 0.0,
             messages=session.messages,
@@ -350,8 +351,7 @@ class Operating:
 
     def unban(self, ban: int) -> None:
         """See Operator.unban."""
-        ended = self._app.registry.bans.remove(ban)
-        if ended is None:
+        if (ended := self._app.registry.bans.remove(ban)) is None:
             raise Missing(f"No ban has the id {ban}; GET /bans lists the bans")
         note_bans(self._app.parts.notes, self._app.registry.bans.all.values())
         logger.warning("unbanned %(kind)s %(value)s", {"kind": ended.kind, "value": ended.value})

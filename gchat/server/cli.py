@@ -15,6 +15,7 @@ from gchat import __version__
 from gchat.cli import Parser, UsageError, address, open_standard_descriptors, split_address, waiting_stdout
 from gchat.dialects import plain, rich
 from gchat.journal.journal import JournalError
+from gchat.model.audience import Where
 from gchat.model.text import printable
 from gchat.server import logs, signals, systemd
 from gchat.server.app import App
@@ -213,7 +214,7 @@ def _export(config: Config, room: str, *, in_json: bool) -> int:
         with _stdout():
             for record in exported(path, room):
                 if in_json:
-                    sys.stdout.buffer.write(rich.encode(record, room))
+                    sys.stdout.buffer.write(rich.encode(record, Where(room)))
                 else:
                     at = datetime.fromtimestamp(record.time)
                     sys.stdout.buffer.write(f"{at:%Y-%m-%d %H:%M:%S} ".encode() + plain.encode(record))

@@ -18,6 +18,7 @@ from typing import Protocol
 from gchat.chat.effects import CloseReason
 from gchat.chat.session import Session
 from gchat.dialects.dialect import Dialect
+from gchat.model.audience import Where
 from gchat.server.interfaces import ReaderServer
 from gchat.server.listener import Peer
 from gchat.server.logs import logger
@@ -95,9 +96,9 @@ class Connection:
         "peer",
         "reader",
         "reason",
-        "room",
         "session",
         "transport",
+        "where",
         "writer",
     )
 
@@ -110,13 +111,18 @@ class Connection:
         self.session = session
         self.dialect = dialect
         self.opened_at = time.monotonic()
-        self.room = ""  # whose log the cursor follows, when it has caught up
+        self.where = Where()  # whose log the cursor follows, when it has caught up
         self.life = Life.OPEN
         self.reason = CloseReason.CRASHED  # why the session is over, when it is
         self.deadline = 0.0
         self.writer = Writer(session.id, transport, server.counts, self)
         self.cursor = self.writer.cursor  # at hand, because what is not touched for a line costs nothing (900 speakers)
         self.reader = Reader(server, self)
+
+    @property
+    def room(self) -> str:
+        """The name of the room."""
+        return self.where.room
 
     @property
     def is_open(self) -> bool:

@@ -1,8 +1,8 @@
 """The door: which peers are let in, and in which dialect. It admits, hears the first bytes, and hands over.
 
 There is no connection, and nobody hears of a peer, before it is known that it does not speak another protocol. A peer
-that says nothing for `greeting_delay_s` is greeted in plain; that is a courtesy and no verdict, because an opening of
-the rich dialect is taken as the first line whenever it comes (see reader).
+that says nothing for `greeting_delay_s` is greeted in plain; that is a courtesy and no verdict, because the hello of
+another dialect is taken as the first line whenever it comes (see reader).
 """
 
 from __future__ import annotations
@@ -21,12 +21,13 @@ from gchat.chat.admission import Admission
 from gchat.chat.effects import CloseReason
 from gchat.chat.limits import Allowance
 from gchat.chat.networks import Network
-from gchat.dialects import plain, rich
-from gchat.dialects.lines import after_bom
-from gchat.dialects.rich_json import ANY_OPENING
+from gchat.dialects import plain
+from gchat.dialects.choice import spoken
+from gchat.dialects.dialect import Dialect
 from gchat.dialects.sniff import MORE, Foreign, sniff
+from gchat.model.audience import Me
 from gchat.model.errors import Code, Refusal
-from gchat.model.events import Closing, Refused
+from gchat.model.events import Answer, Closing, Refused
 from gchat.server.config import Config
 from gchat.server.connection import Connection, ConnectionServer
 from gchat.server.linux import unguessable
@@ -35,15 +36,15 @@ from gchat.server.logs import logger
 from gchat.server.roster import Roster
 from gchat.server.transport import SocketTransport, Transport
 
-#: How long the first line of a peer that begins like a client of ours may take.
-OPENING_S = 5.0
+#: How long the first line of a peer that begins with a hello may take.
+HELLO_S = 5.0
 
 #: After the last word to a peer that is turned away: how long it may take to read it, before the socket is closed.
 LINGER_S = 0.5
 
 FAREWELL = "The server is shutting down"
 
-#: So many bytes without the end of a line are no opening of anything.
+#: So many bytes without the end of a line are no hello of anything.
 MAX_START_BYTES = 8192
 
 
@@ -83,7 +84,7 @@ class Door:
         if turned_away is None:
             return None
         self._server.roster.turned_away(peer, turned_away.reason)
-        return plain.encode(Closing(turned_away.message))
+        return _said(plain, Closing(turned_away.message))
 
     def network_allowance(self, network: Network) -> Allowance | None:
         """Return what all users of a network may send together; None if there is no limit."""
@@ -119,66 +120,66 @@ class Door:
         if start.has_ended and not start.heard:
             server.roster.never_in(peer, CloseReason.PROBE)
             return None
-        if after_bom(start.heard).startswith(ANY_OPENING):
-            start.heard = after_bom(start.heard)
-        elif isinstance(foreign := sniff(start.heard, ended=start.has_ended), Foreign):
-            server.roster.never_in(peer, CloseReason.FOREIGN, foreign.name)
+        dialect = spoken(start.heard)
+        if not dialect.traits.has_hello and isinstance(foreign := sniff(start.heard, ended=start.has_ended), Foreign):
+            self._server.roster.never_in(peer, CloseReason.FOREIGN, foreign.name)
             _part(transport, foreign.answer)
             return None
         try:
-            opening, start.heard = rich.opening(start.heard)
+            hello, start.heard = dialect.hello(start.heard)
         except Refusal as refusal:
-            self._refuse(transport, peer, refusal, CloseReason.BAD_OPENING)
+            self._refuse(transport, peer, dialect, refusal, CloseReason.BAD_HELLO)
             return None
         network = self.admission.network(peer.address, peer.network)
-        if opening is not None:
+        if hello is not None:
             self._pay(network)
         if server.stopping.is_set():  # accepted before, heard after the others were said goodbye to
-            farewell = Closing(FAREWELL, CloseReason.SHUTDOWN.value)
-            _part(transport, plain.encode(farewell) if opening is None else rich.encode(farewell))
+            _part(transport, _said(dialect, Closing(FAREWELL, CloseReason.SHUTDOWN.value)))
             return None
-        token = unguessable(16) if opening else ""
+        token = unguessable(16) if hello else ""
         try:
             session, effects = server.registry.connect(
                 peer.address,
-                opening,
+                hello,
                 token,
                 attempt=peer.attempt,
-                has_ended=opening is not None and transport.has_ended(),
+                has_ended=hello is not None and transport.has_ended(),
                 network=network,
                 now=server.awake(),
             )
         except Refusal as refusal:
-            self._refuse(transport, peer, refusal, CloseReason.REPLACED)
+            self._refuse(transport, peer, dialect, refusal, CloseReason.REPLACED)
             return None
-        connection = Connection(server, transport, peer, session, plain if opening is None else rich)
+        connection = Connection(server, transport, peer, session, dialect)
         server.roster.by_session[session.id] = connection
         server.effects.submit(effects)
         return connection
 
     def _pay(self, network: Network) -> None:
-        """Pay for an opening, which takes a nick and enters a room: a line of the network, because the user is new."""
+        """Pay for a hello, which takes a nick and enters a room: a line of the network, because the user is new."""
         rates, allowance = self._server.limits.network_rates, self.network_allowance(network)
         if allowance is not None:
             allowance.grow(rates, time.monotonic())
             allowance.lines -= 1
             gevent.sleep(allowance.debt_s(rates))
 
-    def _refuse(self, transport: Transport, peer: Peer, refusal: Refusal, reason: CloseReason) -> None:
-        """Tell a client of ours why it cannot be let in."""
+    def _refuse(
+        self, transport: Transport, peer: Peer, dialect: Dialect, refusal: Refusal, reason: CloseReason
+    ) -> None:
+        """Tell a peer why its hello does not let it in."""
         self._server.roster.never_in(peer, reason)
-        refused = b"" if refusal.code is Code.REPLACED else rich.encode(Refused(refusal.code, refusal.message))
-        _part(transport, refused + rich.encode(Closing(refusal.message, reason.value)))
+        refused = b"" if refusal.code is Code.REPLACED else _said(dialect, Refused(refusal.code, refusal.message))
+        _part(transport, refused + _said(dialect, Closing(refusal.message, reason.value)))
 
     def _hear(self, transport: Transport) -> _Start:
         """Return the first line of a peer, or as much of it as comes in time. Raises OSError.
 
-        An opening of ours is waited for longer than anything else.
+        A hello is waited for longer than anything else.
         """
         start = _Start()
         _receive(transport, start, _is_enough, self._server.config.server.greeting_delay_s)
-        if after_bom(start.heard).startswith(ANY_OPENING):
-            _receive(transport, start, _is_enough, OPENING_S)
+        if spoken(start.heard).traits.has_hello:
+            _receive(transport, start, _is_enough, HELLO_S)
         return start
 
 
@@ -211,6 +212,11 @@ def _receive(transport: Transport, start: _Start, is_enough: Callable[[_Start], 
         watcher.close()
 
 
+def _said(dialect: Dialect, answer: Answer) -> bytes:
+    """Return what a peer is told that is not let in."""
+    return dialect.answer(answer, Me()).data
+
+
 def _hear_more(transport: Transport, start: _Start) -> None:
     data = transport.receive(MAX_START_BYTES)
     start.heard += data
@@ -220,6 +226,6 @@ def _hear_more(transport: Transport, start: _Start) -> None:
 def _is_enough(start: _Start) -> bool:
     if start.has_ended or len(start.heard) > MAX_START_BYTES:
         return True
-    if after_bom(start.heard).startswith(ANY_OPENING):
+    if spoken(start.heard).traits.has_hello:
         return b"\n" in start.heard
     return sniff(start.heard) is not MORE

@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from gchat.chat.effects import CloseReason, Enter
 from gchat.journal.journal import Journal
+from gchat.model.audience import OwnLines
 from gchat.server.connection import Connection
 from gchat.server.replay import Replay
 from gchat.server.writer import Awaited, CatchUp
@@ -19,14 +20,14 @@ class _Entry(Struct, eq=False):
 
     effect: Enter
     catch_up: CatchUp  # for as long as it is the connection's, the user waits
-    held: list[bytes]  # what the user was told meanwhile, for after the greeting
+    held: list[OwnLines]  # what the user was told meanwhile, for after the greeting
     why_not: str = ""
 
 
 class EntranceTurn(Protocol):
     """What the entrance needs of a turn of the pump."""
 
-    def transmit(self, connection: Connection, data: bytes) -> None:
+    def transmit(self, connection: Connection, lines: OwnLines) -> None:
         """Give this connection lines, after all that its room was told until now."""
 
     def room_opened(self, room: str) -> None:
@@ -61,11 +62,11 @@ class Entrance:
             self._opening[effect.room] = [connection]
             gevent.spawn(self._open, effect.room)
 
-    def hold(self, connection: Connection, data: bytes) -> bool:
+    def hold(self, connection: Connection, lines: OwnLines) -> bool:
         """Keep what a user is told before the greeting; return False if the user is not waiting here."""
         if (entry := self._entries.get(connection)) is None:
             return False
-        entry.held.append(data)
+        entry.held.append(lines)
         return True
 
     def release(self, connection: Connection) -> None:
@@ -120,5 +121,5 @@ class Entrance:
         self._replay.begin(connection, effect)
 
     def _tell_held(self, connection: Connection, entry: _Entry) -> None:
-        for data in entry.held:
-            self._pump.transmit(connection, data)
+        for lines in entry.held:
+            self._pump.transmit(connection, lines)

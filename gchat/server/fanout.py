@@ -17,11 +17,11 @@ from gevent.event import Event
 
 from gchat.breather import Breather
 from gchat.dialects.dialect import Dialect
+from gchat.model.audience import Where
 from gchat.model.events import Announced, Movement, Skipped
 from gchat.model.messages import Record
 from gchat.roomlog.chunk import Offer
-from gchat.roomlog.cursor import Cursor
-from gchat.roomlog.log import RoomLog
+from gchat.roomlog.log import Reader, RoomLog
 from gchat.server.logs import logger
 from gchat.server.spreader import Spreader, Turns
 from gchat.server.stats import Counts
@@ -63,6 +63,7 @@ class FanOut:
         self._room_log_bytes = room_log_bytes
         self._counts = counts
         self._logs: dict[str, dict[Dialect, RoomLog]] = {}
+        self._where: dict[str, Where] = {}  # of each room with logs
         self._changed: dict[str, None] = {}  # rooms, in this turn
         self._spreader = Spreader(turns)
         self._sent: Event | None = None  # set when a chunk is sent to a large room
@@ -72,23 +73,29 @@ class FanOut:
         """How many bytes all the logs hold, for readers that are behind."""
         return sum(log.end - log.start for logs in self._logs.values() for log in logs.values())
 
-    def log(self, room: str, dialect: Dialect, seq: int) -> RoomLog:
+    def log(self, where: Where, dialect: Dialect, seq: int) -> RoomLog:
         """Return the room's log in this dialect, made if nobody reads it yet: then `seq` is the next number in it."""
-        logs = self._logs.setdefault(room, {})
+        self._where[where.room] = where
+        logs = self._logs.setdefault(where.room, {})
         log = logs.get(dialect)
         if log is None:
 
             def skip(first: int, last: int) -> bytes:
-                return dialect.encode(Skipped(first, last), room)
+                return dialect.encode(Skipped(first, last), where)
 
             log = logs[dialect] = RoomLog(seq, self._room_log_bytes, skip)
         return log
 
-    def append(self, room: str, event: Record | Movement | Announced, count: int, speaker: Cursor | None) -> None:
+    def append(self, room: str, event: Record | Movement | Announced, count: int, speaker: Reader | None) -> None:
         """Append what happened in a room, and has `count` numbers, to each of its logs; `speaker` does not hear it."""
         seq = event.seq if isinstance(event, Record) else None
         for dialect, log in self._logs.get(room, {}).items():
-            log.append(dialect.encode(event, room), count, speaker, seq)
+            where = self._where[room]
+            if count <= 1 or dialect.traits.one_line_each:
+                log.append(dialect.encode(event, where), count, speaker, seq)
+            elif isinstance(event, Record):
+                for one in event.each():
+                    log.append(dialect.encode(one, where), 1, speaker, one.seq)
         self._changed[room] = None
 
     def detach(self, room: str, writer: Writer) -> None:
@@ -104,6 +111,7 @@ class FanOut:
     def forget(self, room: str) -> None:
         """Drop the logs of a room that no longer exists."""
         self._logs.pop(room, None)
+        self._where.pop(room, None)
 
     def is_crowded(self, room: str) -> bool:
         """Return whether so much gathers in a large room that its speakers should wait."""
@@ -195,7 +203,7 @@ class FanOut:
         finally:
             log.finish()
 
-    def _falls_behind(self, cursor: Cursor | None, size: int, sent: int) -> None:
+    def _falls_behind(self, cursor: Reader | None, size: int, sent: int) -> None:
         self._counts.sent_bytes -= size - max(sent, 0)
         connection = self._connections.get(cursor.session) if cursor else None
         if connection is None:
@@ -229,7 +237,7 @@ class FanOut:
             if not (log.readers or log.dirty or log.offer):
                 del logs[dialect]
         if not logs:
-            self._logs.pop(room, None)
+            self.forget(room)
 
 
 def _work(job: Iterator[None], hold_s: float, breather: Breather) -> None:

@@ -76,8 +76,11 @@ class ReaderOwner(Protocol):
     writer: Writer
     cursor: Cursor  # the writer's
     dialect: Dialect
-    room: str
     opened_at: float
+
+    @property
+    def room(self) -> str:
+        """The name of the room that the user is in."""
 
     @property
     def is_open(self) -> bool:

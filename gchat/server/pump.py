@@ -36,6 +36,7 @@ from gchat.dialects.dialect import Dialect
 from gchat.journal.journal import Arrival
 from gchat.journal.parts import Parts
 from gchat.model import events
+from gchat.model.audience import Me, OwnLines, Where
 from gchat.model.events import Announced, Movement
 from gchat.model.messages import Record
 from gchat.roomlog.log import RoomLog
@@ -174,22 +175,22 @@ class Pump:
 
     def tell(self, connection: Connection, answer: events.Answer) -> None:
         """Give this connection an answer, after all that its room was told until now."""
-        self.transmit(connection, connection.dialect.encode(answer, connection.room))
+        self.transmit(connection, connection.dialect.answer(answer, Me(connection.session.name, connection.where)))
 
-    def transmit(self, connection: Connection, data: bytes) -> None:
+    def transmit(self, connection: Connection, lines: OwnLines) -> None:
         """Do the same with what is encoded already."""
-        if self._entrance.hold(connection, data):
+        if self._entrance.hold(connection, lines):
             return
-        connection.cursor.tell(data)
+        connection.cursor.tell(lines)
         self._touched[connection.writer] = None
 
     def head(self, room: str) -> int:
         """Return the number of the room's next message, where the turn stands."""
         return self._publication.head(room)
 
-    def room_log(self, room: str, dialect: Dialect, seq: int) -> RoomLog:
+    def room_log(self, where: Where, dialect: Dialect, seq: int) -> RoomLog:
         """Return the room's log in this dialect, made if nobody reads it yet: then `seq` is the next number in it."""
-        return self.fan_out.log(room, dialect, seq)
+        return self.fan_out.log(where, dialect, seq)
 
     def room_opened(self, room: str) -> None:
         """Note that the journal has a room at hand that somebody enters."""
@@ -295,14 +296,14 @@ class Pump:
     def _transmit(self, effect: SendRaw) -> None:
         connection = self.connections.get(effect.session)
         if connection is not None:
-            self.transmit(connection, effect.data)
+            self.transmit(connection, OwnLines(effect.data, is_seen=False))
 
     def _enter(self, effect: Enter) -> None:
         connection = self.connections.get(effect.session)
         if connection is None:
             return
         self.fan_out.detach(connection.room, connection.writer)
-        connection.room = effect.room
+        connection.where = Where(effect.room)
         self._entrance.enter(connection, effect)
 
     def _recall(self, effect: ReadHistory) -> None:

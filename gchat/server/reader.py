@@ -18,11 +18,10 @@ from gevent.hub import get_hub
 from gchat.chat.effects import CloseReason, Deliver, SendRaw, refused
 from gchat.chat.handlers import PRICES, execute, surcharge
 from gchat.chat.limits import Allowance, Pace
-from gchat.dialects import plain, rich
-from gchat.dialects.lines import LineDecoder
-from gchat.dialects.rich_json import ANY_OPENING
-from gchat.dialects.sniff import MORE, Foreign, sniff
-from gchat.model.commands import Act, History, Join, Say, Search
+from gchat.dialects.choice import spoken
+from gchat.dialects.dialect import Decoder, LateHello, Outcome
+from gchat.dialects.sniff import Foreign
+from gchat.model.commands import Act, Command, History, Join, Say, Search
 from gchat.model.errors import Code, LineEndless, LineTooLong, Refusal
 from gchat.server.interfaces import ReaderOwner, ReaderServer
 from gchat.server.linux import unguessable
@@ -43,16 +42,13 @@ LINES_AT_ONCE = 512
 #: Commands whose answers may gather before it is seen whether they are read; /history may answer with 100 KiB.
 COMMANDS_AT_ONCE = 4
 
-#: What says goodbye unterminated (see Dialect.goodbye) is heard after this long.
+#: What may be a goodbye (see Decoder.may_be_goodbye) is one after this long.
 GOODBYE_S = 0.2
 
 _HELD_BACK_AFTER = (Join, History, Search)
 
 # What everybody in a room is sent.
 _SPEAKING = (Say, Act)
-
-# Printable ASCII, and LF.
-_CLEAN = bytes((10, *range(0x20, 0x7F)))
 
 
 class Reader:
@@ -62,13 +58,9 @@ class Reader:
         "_connection",
         "_decoder",
         "_greenlet",
-        "_heard",
-        "_is_between_lines",
-        "_is_telnet",
         "_pace",
         "_ready",
         "_server",
-        "_start",
         "_watcher",
         "has_ended",
         "heard_at",
@@ -80,10 +72,6 @@ class Reader:
         self._watcher = connection.transport.readable()
         self._decoder = self._new_decoder()
         self._greenlet: Any = None
-        self._heard = connection.dialect is rich  # whether it is known what the peer speaks
-        self._start = None if self._heard else b""  # what was received while it could still be a foreign protocol
-        self._is_telnet = False  # whether a byte came that may begin a telnet command
-        self._is_between_lines = False  # whether the decoder holds nothing of what came before, and need not be asked
         self._ready: Event | None = None  # set when little enough is owed to read on
         self.has_ended = False  # whether the peer has closed its side
         self.heard_at = connection.opened_at
@@ -157,7 +145,7 @@ class Reader:
         receive = connection.transport.receive
         self._watcher.start(gevent.getcurrent().switch)
         self._hold_back()
-        if data and self._heard and connection.transport.has_ended():
+        if data and connection.session.lineage and connection.transport.has_ended():
             # It said more without waiting for the welcome, and is gone: nobody knows this session's token.
             self._server.registry.forsake(connection.session)
         while True:
@@ -170,68 +158,43 @@ class Reader:
             data = receive(self._read_bytes())
             has_ended = not data
 
-    def _take_in(self, data: bytes, *, ended: bool = False) -> CloseReason | None:
+    def _take_in(self, data: bytes) -> CloseReason | None:
         """Carry out what was received; return why the connection ends, None if it does not."""
-        connection, decoder = self._connection, self._decoder
+        decoder = self._decoder
         self.heard_at = time.monotonic()
         self._server.counts.received_bytes += len(data)
         if self._server.limits.rates.messages_per_s:
             self._pace.received(len(data), self.heard_at)
-        if self._is_between_lines and (lines := self._clean_lines(data)):
-            connection.cursor.typed()
-            return None if self._carry_out(lines) else CloseReason.QUIT
-        if self._start is not None:
-            data = self._start + data
-            if (verdict := sniff(data, ended=ended)) is MORE:
-                self._start = data
-                return None
-            if isinstance(verdict, Foreign):
-                return self._turn_away(verdict)
-            self._start = None
-        if self._heard and (b"\n" in data or b"\r" in data):
-            connection.cursor.typed()
-        self._is_telnet = self._is_telnet or b"\xff" in data
-        self._is_between_lines = self._heard and not self._is_telnet and data.endswith(b"\n")
         decoder.feed(data)
-        if replies := decoder.replies():
-            self._server.effects.submit([SendRaw(connection.session.id, replies)])
-        if not self._hear():
-            return CloseReason.QUIT
-        # Old clients send their goodbye at once, in one piece; typed key by key it is text.
-        if self._decoder.rest_at_once and self._has_goodbye() and self._says_goodbye():
-            return CloseReason.QUIT
-        return None
+        if decoder.replies:
+            self._server.effects.submit([SendRaw(self._connection.session.id, decoder.replies)])
+        if (reason := self._hear()) is not None:
+            return reason
+        return CloseReason.QUIT if self._decoder.may_be_goodbye and self._says_goodbye() else None
 
-    def _hear(self) -> bool:
-        """Carry out the lines that were fed; return whether the session goes on."""
-        server, connection = self._server, self._connection
-        session, effects = connection.session, server.effects
-        while self._decoder.waiting:
-            limit = self._allowance()
+    def _hear(self) -> CloseReason | None:
+        """Carry out what was fed; return why the connection ends, None if it does not."""
+        server, connection, decoder = self._server, self._connection, self._decoder
+        while decoder.waiting:
             try:
-                lines = self._decoder.take(limit if self._heard else 1)
+                lines, asked = decoder.take(self._allowance())
             except LineTooLong as refusal:
-                effects.submit([refused(session.id, refusal)])
+                server.effects.submit([refused(connection.session.id, refusal)])
                 self._spend(1)
                 continue
-            if not lines:
-                break
-            self._spend(len(lines))
-            if not self._heard and lines[0]:
-                if not self._meet(lines[0]):
-                    return False
-                if connection.dialect is rich:
-                    continue
-            if not self._carry_out(lines):
-                return False
-        return not self._decoder.interrupted
+            if connection.dialect.traits.is_typed and decoder.outcome is None:
+                connection.cursor.typed()
+            self._spend(lines)
+            if not self._carry_out(asked, lines):
+                return CloseReason.QUIT
+        return None if decoder.outcome is None else self._conclude(decoder.outcome)
 
-    def _carry_out(self, lines: list[bytes]) -> bool:
-        """Carry out these lines; return whether the session goes on."""
+    def _carry_out(self, asked: list[Command], lines: int) -> bool:
+        """Carry out what was asked in so many lines; return whether the session goes on."""
         server, connection = self._server, self._connection
         session, effects, registry = connection.session, server.effects, server.registry
         speaks = False
-        for count, command in enumerate(connection.dialect.decode(lines), 1):
+        for count, command in enumerate(asked, 1):
             effects.submit(execute(registry, session, command, time.time()))
             if type(command) in PRICES:
                 self._spend(surcharge(registry, session, command))
@@ -242,64 +205,48 @@ class Reader:
                 self._hold_back()
         if session.id not in registry.sessions:
             return False
-        if len(lines) == LINES_AT_ONCE or effects.crowded or connection.cursor.owed > MAX_OWED_BYTES:
+        if lines == LINES_AT_ONCE or effects.crowded or connection.cursor.owed > MAX_OWED_BYTES:
             self._hold_back()
         while speaks and server.rooms.is_crowded(connection.room):
             with self._not_reading():
                 server.rooms.wait_sent()
         return True
 
-    def _clean_lines(self, data: bytes) -> list[bytes]:
-        """Return the lines of `data` if the decoder has nothing to do for them and the limits allow them now; else [].
+    def _conclude(self, outcome: Outcome) -> CloseReason | None:
+        """Do what follows when the decoder has nothing more to say; return why the connection ends, or None."""
+        if isinstance(outcome, LateHello):
+            return self._meet(outcome.heard)
+        if isinstance(outcome, Foreign):
+            self._server.effects.submit([SendRaw(self._connection.session.id, outcome.answer)])
+            return CloseReason.FOREIGN
+        return CloseReason.QUIT
 
-        Most of what comes is whole lines of printable ASCII, none of which can be too long.
-        """
-        if not data.endswith(b"\n") or len(data) > self._decoder.max_line_bytes or data.translate(None, _CLEAN):
-            return []
-        lines = data[:-1].split(b"\n")
-        if len(lines) > LINES_AT_ONCE:
-            return []
-        if self._server.limits.rates.messages_per_s:
-            if len(lines) > self._pace.lines(self.heard_at):
-                return []
-            self._pace.spend(len(lines))
-        return lines
-
-    def _meet(self, line: bytes) -> bool:
-        """Know by the first line what the peer speaks; return whether the session goes on."""
-        self._heard = True
-        if line.startswith(ANY_OPENING):
-            return self._open(line)
-        self._connection.cursor.typed()
-        return True
-
-    def _open(self, line: bytes) -> bool:
-        """Go over to the rich dialect: the opening has come after the greeting in plain, as over slow links."""
+    def _meet(self, heard: bytes) -> CloseReason | None:
+        """Go over to the dialect of a hello that came after the greeting; return why the connection ends, or None."""
         server, connection = self._server, self._connection
-        session, decoder = connection.session, self._decoder
-        connection.dialect = rich
-        self._decoder = self._new_decoder()
-        self._decoder.feed(decoder.untaken())
+        session = connection.session
+        connection.dialect = spoken(heard)
         try:
-            opening, _ = rich.opening(line)
-            assert opening is not None
+            hello, rest = connection.dialect.hello(heard)
+            assert hello is not None
             token = unguessable(16)
-            opened = server.registry.open(session, opening, token, has_ended=connection.transport.has_ended())
+            opened = server.registry.open(session, hello, token, has_ended=connection.transport.has_ended())
         except Refusal as refusal:
             if refusal.code is Code.REPLACED:
                 connection.disconnect(CloseReason.REPLACED, refusal.message)
-            else:
-                server.effects.submit([refused(session.id, refusal)])
-                connection.disconnect(CloseReason.BAD_OPENING, refusal.message)
-            return False
+                return CloseReason.REPLACED
+            server.effects.submit([refused(session.id, refusal)])
+            connection.disconnect(CloseReason.BAD_HELLO, refusal.message)
+            return CloseReason.BAD_HELLO
         server.effects.submit(opened)
         self._pace.own = session.allowance or self._pace.own
         self._hold_back()
-        return True
+        self._decoder = self._new_decoder()
+        self._decoder.feed(rest)
+        return self._hear()
 
-    def _new_decoder(self) -> LineDecoder:
-        dialect = self._connection.dialect
-        return LineDecoder(dialect.line_bytes(self._server.limits.max_text_bytes), typed=dialect is plain)
+    def _new_decoder(self) -> Decoder:
+        return self._connection.dialect.decoder(self._server.limits.max_text_bytes)
 
     # --- The pace --------------------------------------------------------------------------------------------------
 
@@ -343,10 +290,6 @@ class Reader:
                 self._ready = Event()
                 self._ready.wait()
 
-    def _has_goodbye(self) -> bool:
-        goodbye = self._connection.dialect.goodbye
-        return bool(goodbye) and self._decoder.rest == goodbye
-
     def _says_goodbye(self) -> bool:
         with self._not_reading(), gevent.Timeout(GOODBYE_S, False):  # type: ignore[arg-type]  # False: silent
             get_hub().wait(self._watcher)
@@ -373,16 +316,5 @@ class Reader:
         self.has_ended = True
         if self._connection.writer.is_broken:
             return CloseReason.RESET
-        if self._start and (reason := self._take_in(b"", ended=True)) is not None:
-            return reason
-        if self._has_goodbye():
-            return CloseReason.QUIT
-        if self._decoder.rest:
-            self._decoder.feed(b"\n")
-            if not self._hear():
-                return CloseReason.QUIT
-        return CloseReason.ENDED
-
-    def _turn_away(self, foreign: Foreign) -> CloseReason:
-        self._server.effects.submit([SendRaw(self._connection.session.id, foreign.answer)])
-        return CloseReason.FOREIGN
+        self._decoder.end()
+        return self._hear() or CloseReason.ENDED

@@ -19,6 +19,7 @@ from gchat.chat.effects import Deliver, Effect, Enter, ReadHistory, Search
 from gchat.dialects.dialect import Dialect
 from gchat.journal.journal import Journal, JournalError
 from gchat.journal.parts import MessageSearch, SearchRefused
+from gchat.model.audience import OwnLines, Where
 from gchat.model.commands import Before, From, Last
 from gchat.model.errors import Code
 from gchat.model.events import Answer, Found, Page, Refused, Skipped
@@ -56,13 +57,13 @@ class ReplayTurn(Protocol):
     def tell(self, connection: Connection, answer: Answer) -> None:
         """Give this connection an answer, after all that its room was told until now."""
 
-    def transmit(self, connection: Connection, data: bytes) -> None:
+    def transmit(self, connection: Connection, lines: OwnLines) -> None:
         """Do the same with what is encoded already."""
 
     def head(self, room: str) -> int:
         """Return the number of the room's next message, where the turn stands."""
 
-    def room_log(self, room: str, dialect: Dialect, seq: int) -> RoomLog:
+    def room_log(self, where: Where, dialect: Dialect, seq: int) -> RoomLog:
         """Return the room's log in this dialect, made if nobody reads it yet: then `seq` is the next number in it."""
 
     def submit(self, effects: list[Effect]) -> None:
@@ -79,7 +80,7 @@ class Replay:
         self._pump = pump
         self._journal = journal
         self._message_search = message_search
-        self._pages: dict[tuple[Dialect, str, str, int, int], _Page] = {}  # by dialect, room, epoch, first, limit
+        self._pages: dict[tuple[Dialect, Where, int, int], _Page] = {}  # by dialect, room, first, limit
         self._pages_until = 0.0
         self._complain_at = 0.0
         self._searches = 0
@@ -90,6 +91,7 @@ class Replay:
         """Greet a user who has entered a room, which the journal has open, and begin with what was missed there."""
         room = effect.room
         head, epoch, after = self._pump.head(room), self._journal.epoch(room), effect.after
+        connection.where = Where(room, epoch)
         self._pump.tell(connection, structs.replace(effect.greeting, epoch=epoch, seq=head - 1))
         if (topic := self._journal.topic(room)) is not None and topic.text:
             self._pump.tell(connection, topic)
@@ -214,7 +216,7 @@ class Replay:
             stop = head if is_at_hand else at_hand
             limit = min(PAGE_MESSAGES, stop - catch_up.next)
             # Users who come back after a restart want the same pages.
-            key = (connection.dialect, room, self._journal.epoch(room), catch_up.next, limit)
+            key = (connection.dialect, connection.where, catch_up.next, limit)
             page = self._pages.get(key)
             if page is None:
                 found, catch_up.page = catch_up.page, None
@@ -231,10 +233,10 @@ class Replay:
             data, catch_up.next, missed = page
             if missed is not None:
                 self._pump.tell(connection, missed)
-            self._pump.transmit(connection, data)
+            self._pump.transmit(connection, OwnLines(data))
         if catch_up.next >= head:
             writer.wait_for(Awaited.NOTHING)
-            writer.cursor.follow(self._pump.room_log(room, connection.dialect, head))
+            writer.cursor.follow(self._pump.room_log(connection.where, connection.dialect, head))
             if catch_up.ready is not None:
                 self._pump.tell(connection, structs.replace(catch_up.ready, seq=head - 1))
         elif not writer.cursor.owed:  # what was told had no bytes
@@ -246,7 +248,7 @@ class Replay:
         first, end = (found[0].seq, _end(found)) if found else (stop, stop)
         missed = Skipped(start, first - 1) if first > start else None
         page = Page(tuple(found), None, time.time(), asked=False)
-        return connection.dialect.encode(page, connection.room), end, missed
+        return connection.dialect.encode(page, connection.where), end, missed
 
     def _read_page(self, connection: Connection, catch_up: CatchUp, limit: int) -> None:
         """Read the next page for a reader that catches up: a greenlet, because the disk may be slow."""

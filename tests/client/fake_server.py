@@ -114,7 +114,7 @@ class Peer:
 
     def _hear(self, line: bytes) -> None:
         if self.lineage is None:
-            self._enter(rich_json.opening(line))
+            self._enter(rich_json.hello(line))
             return
         request, numbers = rich_json.request(line), self.lineage.numbers
         match request:

@@ -10,15 +10,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gchat.dialects import rich, rich_json
-from gchat.dialects.rich import decode, encode
+from gchat.dialects.rich import encode
 from gchat.dialects.rich_requests import AnyRequest, TopicRequest
 from gchat.model import commands, events
+from gchat.model.audience import Where
 from gchat.model.errors import Code, Refusal
 from gchat.model.hello import Hello, ResumePoint
 from gchat.model.messages import Acted, Numbered, Record, Said, TopicSet
 
 NOW = 1_795_600_000.125
 TIME = "2026-11-25T09:46:40.125Z"
+
+
+def decode(lines: list[bytes]) -> list[commands.Command]:
+    return rich.decode(lines, 8192)
+
 
 ASKED = [
     ('{"type":"say","text":"hello"}', commands.Say(("hello",))),
@@ -76,6 +82,20 @@ def test_a_search_without_words_or_for_nothing_is_refused_with_its_id(line: byte
     assert mistake.id == "s"
 
 
+@pytest.mark.parametrize("kind", ["say", "act", "tell"])
+@pytest.mark.parametrize("text", ["x" * 11, "é" * 6, "\U0001f600" * 3])
+def test_a_text_that_is_too_long_is_refused_with_its_id_and_the_others_are_said(kind: str, text: str) -> None:
+    def line(said: str, *, is_ascii: bool) -> bytes:
+        return json.dumps({"type": kind, "id": "i", "text": said, "to": "bob"}, ensure_ascii=is_ascii).encode()
+
+    for is_ascii in (True, False):
+        before, mistake, after = rich.decode([line(said, is_ascii=is_ascii) for said in ("a", text, "é" * 5)], 10)
+
+        assert isinstance(mistake, commands.Mistake)
+        assert (mistake.refusal.code, mistake.id) == (Code.LINE_TOO_LONG, "i")
+        assert type(before) is type(after) is not commands.Mistake
+
+
 INVISIBLE = ["\u200b", "\ufeff", "\u00ad", "\u2800", "\u3164", " \u3000\t", "\u115f\uffa0", "\u200d\u200e\ufe0f"]
 
 
@@ -110,7 +130,7 @@ def test_every_request_has_its_command_here() -> None:
 def test_no_bytes_are_an_error(line: bytes) -> None:
     decode([line])
     with contextlib.suppress(Refusal):
-        rich.opening(rich_json.OPENING + b" " + line)
+        rich.hello(rich_json.HELLO + b" " + line)
 
 
 NESTED = b"[" * 5000 + b"]" * 5000
@@ -128,25 +148,25 @@ def test_what_is_nested_too_deeply_is_refused(line: bytes) -> None:
     with pytest.raises(ValueError, match="nested too deeply"):
         rich_json.event(line)
     with pytest.raises(Refusal, match="nested too deeply"):
-        rich.opening(rich_json.OPENING + b" " + line)
+        rich.hello(rich_json.HELLO + b" " + line)
 
 
 def test_an_opening_is_told_from_what_stands_behind_it() -> None:
-    assert rich.opening(b'GCHAT/1 {"nick":"a"}\nrest\n') == (Hello(nick="a"), b"rest\n")
-    assert rich.opening(b"GCHAT/1\r\n") == (Hello(), b"")
+    assert rich.hello(b'GCHAT/1 {"nick":"a"}\nrest\n') == (Hello(nick="a"), b"rest\n")
+    assert rich.hello(b"GCHAT/1\r\n") == (Hello(), b"")
     for plain in (b"", b"hello\n", b"GCHAT\n", b"gchat/1\n", b"\nGCHAT/1\n"):
-        assert rich.opening(plain) == (None, plain)
+        assert rich.hello(plain) == (None, plain)
 
 
 @pytest.mark.parametrize("line", [b"GCHAT/2 {}", b"GCHAT/10", b"GCHAT/1.1 {}", b"GCHAT/", b"GCHAT/x"])
 def test_another_version_is_refused_and_told_which_one_is_spoken_here(line: bytes) -> None:
     with pytest.raises(Refusal, match="this server speaks GCHAT/1"):
-        rich.opening(line + b"\n")
+        rich.hello(line + b"\n")
 
 
 @pytest.mark.parametrize("line", [b'GCHAT/1{"nick":"a"}', b'GCHAT/1\t{"nick":"a"}', b'GCHAT/1  {"nick":"a"} \r'])
 def test_white_space_does_not_matter_in_an_opening(line: bytes) -> None:
-    assert rich.opening(line + b"\n") == (Hello(nick="a"), b"")
+    assert rich.hello(line + b"\n") == (Hello(nick="a"), b"")
 
 
 ROOM = "lobby"
@@ -260,7 +280,7 @@ TOLD: list[tuple[events.Event, list[dict[str, object]]]] = [
 
 @pytest.mark.parametrize(("event", "lines"), TOLD, ids=lambda value: type(value).__name__)
 def test_an_event_looks_like(event: events.Event, lines: list[dict[str, object]]) -> None:
-    data = encode(event, ROOM)
+    data = encode(event, Where(ROOM))
 
     assert [json.loads(line) for line in data.splitlines()] == lines
     assert all(rich_json.event(line) is not None for line in data.splitlines()), "a client understands it"
@@ -295,7 +315,7 @@ EVIL = 'x"\\\x1b[2J\n\r[admin] y\x9b\u202e\u2028z'
     ids=lambda event: type(event).__name__,
 )
 def test_nothing_that_a_user_wrote_could_do_anything_to_a_terminal(event: events.Event) -> None:
-    for line in encode(event, ROOM).splitlines():
+    for line in encode(event, Where(ROOM)).splitlines():
         shown = json.dumps(json.loads(line), ensure_ascii=False)
         assert not set(shown) & set("\x1b\r\n\x9b\u202e\u2028")
         assert "\\u00" not in shown
@@ -306,7 +326,7 @@ def test_nothing_that_a_user_wrote_could_do_anything_to_a_terminal(event: events
 @given(st.text(max_size=20), st.lists(st.text(max_size=20), min_size=1, max_size=5))
 def test_a_message_takes_as_many_lines_as_it_has_numbers(name: str, texts: list[str]) -> None:
     said = Record(3, NOW, Said(name, tuple(texts)))
-    lines = encode(said, ROOM).split(b"\n")
+    lines = encode(said, Where(ROOM)).split(b"\n")
 
     assert lines.pop() == b""
     assert [json.loads(line)["seq"] for line in lines] == list(range(3, 3 + len(texts)))

@@ -40,7 +40,9 @@ def test_the_server_carries_out_what_was_typed(line: str) -> None:
     command = slash.parse(line)
     assert command is not None
 
-    assert rich.decode([rich_json.lines([request_of(command)])]) == [commands.Ping("") if line == "/ping" else command]
+    assert rich.decode([rich_json.lines([request_of(command)])], 8192) == [
+        commands.Ping("") if line == "/ping" else command
+    ]
 
 
 def test_every_request_is_a_command_but_to_say_something() -> None:

@@ -33,11 +33,11 @@ def test_a_token_that_is_not_there_is_not_hidden() -> None:
 
 
 def test_the_wire_has_the_token() -> None:
-    opening = Hello(token=TOKEN)
-    assert rich_json.opening(rich_json.opening_line(opening)) == opening
+    hello = Hello(token=TOKEN)
+    assert rich_json.hello(rich_json.hello_line(hello)) == hello
 
 
 def test_a_token_of_the_wrong_form_is_not_in_the_error() -> None:
     with pytest.raises(ValueError, match="token: expected a welcome's token") as error:
-        rich_json.opening(b'GCHAT/1 {"token":"hunter2 hunter2 hunter2"}')
+        rich_json.hello(b'GCHAT/1 {"token":"hunter2 hunter2 hunter2"}')
     assert "hunter2" not in str(error.value)

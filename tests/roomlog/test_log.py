@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from itertools import count
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -13,9 +14,43 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 from msgspec import Struct
 
+from gchat.model.audience import OwnLines
 from gchat.roomlog.chunk import Offer
-from gchat.roomlog.cursor import Cursor
+from gchat.roomlog.cursor import TRANSITIONS, Cursor
 from gchat.roomlog.log import RoomLog
+
+# --- The table of states: each step of a cursor or a log is held against it ------------------------------------------
+
+
+def held_to_the_table(step: str, method: Callable[..., Any], cursors: Callable[[Any], list[Cursor]]) -> Any:
+    """Return `method` of a cursor or a log, which fails if it changes a state that the table does not let it change."""
+
+    def checked(self: Any, *args: Any) -> Any:
+        before = [(cursor, cursor.state) for cursor in cursors(self)]
+        result = method(self, *args)
+        for cursor, state in before:
+            change = (state, cursor.state)
+            assert change[0] is change[1] or change in TRANSITIONS.get(step, ()), f"{step} made {change}"
+        return result
+
+    return checked
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _every_step_is_held_to_the_table() -> Iterator[None]:
+    def itself(cursor: Cursor) -> list[Cursor]:
+        return [cursor]
+
+    def readers(log: RoomLog) -> list[Any]:
+        return [*log.live.values(), *log.speaking.values(), *log.aside, *log.behind]
+
+    with pytest.MonkeyPatch.context() as patched:
+        for step in (*TRANSITIONS, "peek", "took", "typed", "read", "trim"):
+            kind: Any = Cursor if hasattr(Cursor, step) else RoomLog
+            cursors: Any = itself if kind is Cursor else readers
+            patched.setattr(kind, step, held_to_the_table(step, getattr(kind, step), cursors))
+        yield
+
 
 # --- The shell, imitated: see server.fanout and server.writer ---------------------------------------------------------
 
@@ -46,6 +81,9 @@ class Reader:
         self.room: Room | None = None
         self.due: list[Due] = []
         self.got_at_the_end: bytes | None = None  # when its wire broke
+
+    def tell(self, line: bytes, then: bytes = b"") -> None:
+        self.cursor.tell(OwnLines(line, then=then))
 
     def flush(self, slice_bytes: int = 1 << 16) -> None:
         """Writer.flush."""
@@ -124,8 +162,8 @@ class Due(Struct, frozen=True):
 
 
 def lines_of(got: bytes) -> list[bytes]:
-    """Split at LF, and after a prompt, together with the LF that separates it from what came before Enter."""
-    return [line for line in re.split(rb"(?<=\n)|(?<=>)\n?", got) if line]
+    """Split at LF, if the message does not go on, and after a prompt, with the LF that goes before the next."""
+    return [line for line in re.split(rb"(?<=\n)(?! )|(?<=>)\n?", got) if line]
 
 
 def check(reader: Reader, *, lossy: bool) -> None:
@@ -217,7 +255,7 @@ class Chat(RuleBasedStateMachine):
             room.seq += numbered
 
     def _tell(self, reader: Reader, line: bytes) -> None:
-        reader.cursor.tell(line)
+        reader.tell(line, then=b"\n" if line.endswith(b">") else b"")
         reader.due.append(Due(line, own=True))
         self.touched[reader.session] = None
 
@@ -233,6 +271,19 @@ class Chat(RuleBasedStateMachine):
             reader,
             numbered=True,
         )
+
+    @rule(session=SESSIONS, lines=st.integers(2, 3))
+    def says_several_lines_in_one_message(self, session: int, lines: int) -> None:
+        reader = self.readers[session]
+        assert reader.room
+        message = b"m%d by %d\n" % (next(self.texts), session) + b" and more\n" * (lines - 1)
+        self._append(reader.room, [message], reader, numbered=True)
+
+    @rule(room=ROOMS)
+    def nothing_is_shown_of_a_message(self, room: str) -> None:
+        log, before = self.rooms[room].log, self.rooms[room].log.open_end
+        log.append(b"", 0, None)
+        assert log.open_end == before
 
     @rule(room=ROOMS, session=st.none() | SESSIONS, numbered=st.booleans())
     def hears_of_presence_or_of_who_has_gone_already(self, room: str, session: int | None, *, numbered: bool) -> None:
@@ -460,6 +511,39 @@ def test_what_is_missed_is_counted_before_it_is_told_and_what_is_owed_is_known()
     assert (reader.cursor.missed, reader.cursor.skipped, reader.cursor.lag) == (9, 9, 0)
 
 
+@pytest.mark.parametrize("message", [b"one,\n in three\n lines\n", b"a frame without a newline"])
+@pytest.mark.parametrize("sent", range(1, 25))
+def test_a_message_of_any_number_of_lines_has_one_number_and_is_finished(message: bytes, sent: int) -> None:
+    reader = Reader(1)
+    room = room_of(reader, capacity=10)
+    reader.wire.takes = sent
+    for _ in range(9):
+        room.log.append(message, 1, None)
+        turn(room, reader)
+    reader.wire.takes = None
+    reader.flush()
+
+    whole = 1 + (sent - 1) // len(message)
+    assert reader.wire.got == message * whole + b"SKIP A %d-9\n" % (whole + 1)
+    assert reader.cursor.skipped == 9 - whole
+
+
+def test_a_message_without_bytes_has_a_number() -> None:
+    live, slow = Reader(1), Reader(2)
+    room = room_of(live, slow, capacity=5)
+    slow.wire.takes = 0
+    for number in range(5):
+        say(room, b"number %d\n" % number)
+        room.log.append(b"", 1, live.cursor)
+        turn(room, live, slow)
+    slow.wire.takes = None
+    slow.flush()
+
+    assert (room.log.seq, room.log.open_seq) == (11, 11)
+    assert not room.log.dirty
+    assert slow.wire.got == b"SKIP A 1-10\n"
+
+
 def test_who_missed_presence_alone_is_told_of_no_skip() -> None:
     reader = Reader(1)
     room = room_of(reader, capacity=5)
@@ -477,7 +561,7 @@ def test_an_own_line_stands_where_it_was_told_among_the_messages() -> None:
     reader = Reader(1)
     room = room_of(reader)
     say(room, b"before\n")
-    reader.cursor.tell(b"own\n")
+    reader.tell(b"own\n")
     say(room, b"after\n")
     turn(room, reader)
 
@@ -489,7 +573,7 @@ def test_a_newcomer_hears_nothing_of_what_the_turn_said_before_it_came() -> None
     room = room_of(alice)
     say(room, b"before\n")
     bob.cursor.follow(room.log)
-    bob.cursor.tell(b"welcome\n")
+    bob.tell(b"welcome\n")
     say(room, b"after\n")
     turn(room, alice, bob)
 
@@ -505,7 +589,7 @@ def test_who_catches_up_in_the_middle_of_a_turn_does_not_hear_itself() -> None:
     say(room, b"by bob\n", bob)
     turn(room, alice, bob)
     say(room, b"by alice\n", alice)
-    alice.cursor.tell(b"own\n")
+    alice.tell(b"own\n")
     alice.wire.takes = None
     alice.flush()
     turn(room, alice, bob)
@@ -575,7 +659,7 @@ def test_a_reader_that_speaks_or_is_told_something_before_a_chunk_comes_to_it_ge
     job = begin(room, alice, bob, carol)
     next(job)
     say(room, b"by bob\n", bob)
-    carol.cursor.tell(b"own\n")
+    carol.tell(b"own\n")
     carol.flush()
     assert carol.wire.got == b"one\n", "its own line comes after what bob said"
     end(job)
@@ -594,7 +678,7 @@ def test_a_speaker_that_is_told_something_after_its_chunk_came_to_it_does_not_ge
     say(room, b"by bob\n", bob)
     job = begin(room, alice, bob)
     next(job)
-    bob.cursor.tell(b"own\n")
+    bob.tell(b"own\n")
     bob.flush()
     end(job)
 
@@ -645,7 +729,7 @@ def test_a_newcomer_is_not_sent_a_chunk_that_was_sealed_before_it_came() -> None
     next(job)
     carol.cursor.follow(room.log)
     carol.flush()
-    carol.cursor.tell(b"own\n")
+    carol.tell(b"own\n")
     carol.flush()
     end(job)
 
@@ -706,7 +790,7 @@ def test_who_leaves_gets_what_it_was_owed() -> None:
     turn(room, reader)
     say(room, b"three\n")
     reader.cursor.leave(1000)
-    reader.cursor.tell(b"goodbye\n")
+    reader.tell(b"goodbye\n")
     reader.wire.takes = None
     reader.flush()
 
@@ -722,7 +806,7 @@ def test_who_leaves_and_is_owed_too_much_is_told_how_much_it_misses() -> None:
     turn(room, reader)
     say(room, b"three\n")
     reader.cursor.leave(5)
-    reader.cursor.tell(b"goodbye\n")
+    reader.tell(b"goodbye\n")
     reader.wire.takes = None
     reader.flush()
 
@@ -734,7 +818,7 @@ def test_who_said_much_and_leaves_is_not_told_that_it_missed_its_own_messages() 
     room = room_of(reader)
     say(room, b"m" * 99 + b"\n", reader)
     reader.cursor.leave(50)
-    reader.cursor.tell(b"goodbye\n")
+    reader.tell(b"goodbye\n")
     reader.flush()
 
     assert reader.wire.got == b"goodbye\n"
@@ -744,7 +828,7 @@ def test_what_who_leaves_was_told_stays_in_its_place_among_the_messages() -> Non
     reader = Reader(1)
     room = room_of(reader)
     say(room, b"one\n")
-    reader.cursor.tell(b"own\n")
+    reader.tell(b"own\n")
     say(room, b"two\n")
     reader.cursor.leave(1000)
     reader.flush()
@@ -759,7 +843,7 @@ def test_what_is_owed_of_the_room_before_comes_before_what_is_owed_of_the_next()
     say(first, b"first\n")
     reader.cursor.leave(1000)
     reader.cursor.follow(second.log)
-    reader.cursor.tell(b"moved\n")
+    reader.tell(b"moved\n")
     say(second, b"second\n")
     reader.cursor.leave(1000)
     reader.wire.takes = None
@@ -775,7 +859,7 @@ def test_a_skip_on_leaving_comes_after_what_was_owed_of_the_room_before() -> Non
     say(first, b"first\n")
     reader.cursor.leave(1000)
     reader.cursor.follow(second.log)
-    reader.cursor.tell(b"moved\n")
+    reader.tell(b"moved\n")
     say(second, b"second\n")
     reader.cursor.leave(0)
     reader.wire.takes = None
@@ -790,7 +874,7 @@ def test_a_skip_on_leaving_comes_after_what_was_owed_of_the_room_before() -> Non
 def prompted() -> tuple[Room, Reader]:
     reader = Reader(1)
     room = room_of(reader)
-    reader.cursor.tell(b"[You] ")
+    reader.tell(b"[You] ", then=b"\n")
     reader.flush()
     assert reader.wire.got == b"[You] "
     return room, reader
@@ -807,7 +891,7 @@ def test_what_is_shown_after_a_prompt_begins_a_line() -> None:
 
 def test_an_answer_after_a_prompt_begins_a_line() -> None:
     _, reader = prompted()
-    reader.cursor.tell(b"answer\n")
+    reader.tell(b"answer\n")
     reader.flush()
 
     assert reader.wire.got == b"[You] \nanswer\n"
@@ -824,7 +908,7 @@ def test_who_pressed_enter_has_finished_the_line_of_the_prompt() -> None:
 
 def test_two_prompts_stand_on_two_lines() -> None:
     _, reader = prompted()
-    reader.cursor.tell(b"[You] ")
+    reader.tell(b"[You] ", then=b"\n")
     reader.flush()
 
     assert reader.wire.got == b"[You] \n[You] "
@@ -835,7 +919,7 @@ def test_a_prompt_that_was_cut_is_finished_and_then_its_line(sent: int) -> None:
     reader = Reader(1)
     room = room_of(reader)
     reader.wire.takes = sent
-    reader.cursor.tell(b"[You] ")
+    reader.tell(b"[You] ", then=b"\n")
     say(room, b"one\n")
     turn(room, reader)
     reader.wire.takes = None
@@ -861,7 +945,7 @@ def test_the_new_line_after_a_prompt_is_not_lost_when_nothing_is_taken() -> None
 def test_a_telnet_refusal_behind_a_prompt_begins_no_line_wherever_it_is_cut(sent: int) -> None:
     room, reader = prompted()
     reader.wire.takes = sent
-    reader.cursor.tell(b"\xff\xfc\x06")
+    reader.cursor.tell(OwnLines(b"\xff\xfc\x06", is_seen=False))
     reader.flush()
     reader.wire.takes = None
     reader.flush()

@@ -10,6 +10,7 @@ import pytest
 from gchat.breather import Breather
 from gchat.dialects import plain, rich
 from gchat.dialects.dialect import Dialect
+from gchat.model.audience import Where
 from gchat.model.events import Announced
 from gchat.server import fanout
 from gchat.server.fanout import FanOut
@@ -68,7 +69,7 @@ class Room:
     ) -> Reader:
         reader = Reader(len(self.readers) + 1, transport)
         self.readers[reader.writer.cursor.session] = reader
-        reader.writer.cursor.follow(self.fan_out.log("lobby", dialect, 1))
+        reader.writer.cursor.follow(self.fan_out.log(Where("lobby"), dialect, 1))
         self._touched.append(reader.writer)
         self.turn()
         return reader
@@ -101,7 +102,9 @@ def test_everybody_gets_what_a_turn_told_in_their_dialect_but_its_speaker(room: 
 
     assert alice.reads() == plain.encode(Announced("three")).decode().splitlines()
     assert bob.reads() == [plain.encode(Announced(text)).decode().strip() for text in ("one", "two", "three")]
-    assert bot.reads() == [rich.encode(Announced(text), "lobby").decode().strip() for text in ("one", "two", "three")]
+    assert bot.reads() == [
+        rich.encode(Announced(text), Where("lobby")).decode().strip() for text in ("one", "two", "three")
+    ]
 
 
 def test_a_reader_that_is_slow_delays_nobody_and_goes_on_when_it_reads(room: Room) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from gchat.model.audience import OwnLines
 from gchat.roomlog.log import RoomLog
 from gchat.server import writer as module
 from gchat.server.stats import Counts
@@ -62,8 +63,8 @@ def side() -> Iterator[Side]:
 
 
 def test_what_is_owed_goes_out_and_the_owner_hears_of_it(side: Side) -> None:
-    side.writer.cursor.tell(b"one\n")
-    side.writer.cursor.tell(b"two\n")
+    side.writer.cursor.tell(OwnLines(b"one\n"))
+    side.writer.cursor.tell(OwnLines(b"two\n"))
     side.writer.flush()
 
     assert side.read() == b"one\ntwo\n"
@@ -74,8 +75,8 @@ def test_what_is_owed_goes_out_and_the_owner_hears_of_it(side: Side) -> None:
 
 def test_what_the_kernel_does_not_take_goes_out_when_it_does(side: Side) -> None:
     line = b"x" * 99_999 + b"\n"
-    side.writer.cursor.tell(line)
-    side.writer.cursor.tell(b"then\n")
+    side.writer.cursor.tell(OwnLines(line))
+    side.writer.cursor.tell(OwnLines(b"then\n"))
     side.writer.flush()
     assert side.writer.is_behind
     assert side.owner.told == []
@@ -95,9 +96,9 @@ def test_what_the_kernel_does_not_take_goes_out_when_it_does(side: Side) -> None
 def test_nothing_is_owed_when_the_peer_is_gone(side: Side) -> None:
     side.writer.wait_for(Awaited.DELIVERY, CatchUp(7))
     side.peer.close()
-    side.writer.cursor.tell(b"one\n")
+    side.writer.cursor.tell(OwnLines(b"one\n"))
     side.writer.flush()
-    side.writer.cursor.tell(b"two\n")
+    side.writer.cursor.tell(OwnLines(b"two\n"))
 
     assert side.owner.told == ["broke"]
     assert side.writer.is_broken
@@ -117,7 +118,7 @@ def test_an_answer_that_is_awaited_outlasts_the_end_of_writing(side: Side) -> No
 
 def test_a_user_that_is_owed_too_much_is_not_sent_messages(side: Side) -> None:
     assert side.writer.takes_messages
-    side.writer.cursor.tell(b"x" * MAX_OWED_BYTES + b"\n")
+    side.writer.cursor.tell(OwnLines(b"x" * MAX_OWED_BYTES + b"\n"))
     assert not side.writer.takes_messages
     assert side.writer.holds_reading_up
 
@@ -127,7 +128,7 @@ def test_a_fault_is_told_and_goes_no_further(side: Side, monkeypatch: pytest.Mon
         raise ValueError("a fault that was asked for")
 
     monkeypatch.setattr(SocketTransport, "send", faulty)
-    side.writer.cursor.tell(b"one\n")
+    side.writer.cursor.tell(OwnLines(b"one\n"))
     side.writer.flush()
 
     assert side.owner.told == ["crashed"]

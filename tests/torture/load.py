@@ -74,7 +74,7 @@ class Rich(Peer):
     def opening(self) -> bytes:
         """Come back to where one was."""
         after = self._after(self.room)
-        return rich_json.opening_line(Hello(nick=self.name, room=self.room, token=self._token, after=after, replay=0))
+        return rich_json.hello_line(Hello(nick=self.name, room=self.room, token=self._token, after=after, replay=0))
 
     def hears(self, data: bytes) -> None:
         """Have each event checked."""

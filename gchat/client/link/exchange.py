@@ -110,7 +110,7 @@ class Exchange(ReconnectingLink[Notice]):
         self._decoder = LineDecoder(MAX_LINE_BYTES)
         self._plain = []
         self._why = ""
-        opening = rich_json.opening_line(self.conversation.opening())
+        opening = rich_json.hello_line(self.conversation.opening())
         with suppress(OSError):  # it may have said why, and closed, without hearing us
             sock.sendall(opening)
         while (event := self._next_answer()) is None:

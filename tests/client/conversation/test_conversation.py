@@ -546,7 +546,7 @@ class Client:
     def connect(self) -> None:
         self.peer = Peer(self.chat, self._take)
         self._rest = b""
-        self.up = rich_json.opening_line(self.conversation.opening())
+        self.up = rich_json.hello_line(self.conversation.opening())
 
     def _take(self, data: bytes) -> None:
         self.down += data
