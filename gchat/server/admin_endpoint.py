@@ -15,9 +15,9 @@ from gevent.threadpool import ThreadPool
 from gchat.admin.backend import Operator
 from gchat.admin.responses import Secret
 from gchat.admin.token_file import TokenError, load_or_make
-from gchat.server.config import AdminSection
 from gchat.server.listener import Place, StartError, bind, spelled
 from gchat.server.logs import log_fault, logger
+from gchat.server.settings import AdminSection
 from gchat.server.start_checks import check_reach, elsewhere, is_own, no_token, same_token
 
 if TYPE_CHECKING:

@@ -20,9 +20,8 @@ from gchat.dialects import plain
 from gchat.journal.journal import JournalError
 from gchat.model import events, names
 from gchat.model.messages import Record, TopicSet
-from gchat.server import logs
+from gchat.server import reload
 from gchat.server.admin_backend import Operating
-from gchat.server.config import RELOADABLE, Config, changes
 from gchat.server.connection import FLUSH_S, Connection
 from gchat.server.door import FAREWELL, Door
 from gchat.server.history import open_journal, tidy, unusable
@@ -30,6 +29,7 @@ from gchat.server.linux import raise_descriptor_limit
 from gchat.server.listener import Listener, set_options, spelled
 from gchat.server.logs import logger
 from gchat.server.pump import Pump
+from gchat.server.settings import Config
 from gchat.server.start_checks import admin_place
 from gchat.server.state_files import history_path, noted_bans, noted_sessions, other_history, token_path
 from gchat.server.stdout import Output
@@ -57,7 +57,6 @@ class App:
     def __init__(self, config: Config, listener: socket.socket, conversation: Output | None) -> None:
         self.config = config
         self.limits = Limits()
-        self._set_limits()
         self.registry = Registry(self.limits)
         self._show = _shower(conversation) if conversation else None
         self.closing: dict[Connection, None] = {}
@@ -74,7 +73,7 @@ class App:
         is_usual = self._history_path and not config.history.path
         self._other_history = other_history(self._history_path) if is_usual else ""
         self.journal = open_journal(config, self._history_path)
-        self._set_keeping()
+        reload.apply(self)
         self.pump = Pump(self.journal, config.limits.room_log_bytes, self._shown, self._opened, self._arrived)
         self._listener = Listener(self._socket, self._door.serve, self._door.refusal)
         self.operating = Operating(self)
@@ -139,25 +138,6 @@ class App:
             logger.info("admin page: %(url)s", {"url": self._window.url})
         self.stopping.wait()
         self._drain()
-
-    def reload(self, config: Config) -> None:
-        """Take over what of `config` can change while running, and log what cannot."""
-        changed_settings = changes(self.config, config)
-        if not changed_settings:
-            logger.info("configuration reloaded: nothing has changed")
-        for section, key in changed_settings:
-            value = getattr(getattr(config, section), key)
-            if (section, key) in RELOADABLE:
-                setattr(getattr(self.config, section), key, value)
-                changed = {"setting": f"{section}.{key}", "value": value}
-                logger.warning("configuration reloaded: %(setting)s is now %(value)s", changed)
-            else:
-                kept = {"setting": f"{section}.{key}"}
-                logger.warning("configuration reloaded: %(setting)s changes only with a restart", kept)
-        self._set_limits()
-        self._set_keeping()
-        logs.set_level(self.config.log.level)
-        set_options(self._socket, self.config.limits.send_buffer_bytes)
 
     def _arrived(self, connection: Connection) -> None:
         """Count and log a user whom the others learn of."""
@@ -234,26 +214,6 @@ class App:
     def _opened(self, room: str) -> None:
         if (topic := self.journal.topic(room)) is not None:
             self.registry.keep_topic(room, topic)
-
-    def _set_keeping(self) -> None:
-        history = self.config.history
-        self.journal.limit(history.keep_days * 86400, history.keep_messages)
-
-    def _set_limits(self) -> None:
-        config = self.config
-        self.limits.max_rooms = config.limits.max_rooms
-        self.limits.nick_max = config.limits.nick_max
-        self.limits.rates, self.limits.network_rates = config.limits.rates()
-        self.limits.rooms_per_network = config.limits.rooms_per_network
-        self.limits.away_per_network = config.limits.connections_per_ip
-        self.limits.max_text_bytes = config.limits.max_line_bytes
-        self.limits.announce_after_s = config.server.announce_after_s
-        self.limits.presence_quiet_above = config.limits.presence_quiet_above
-        self.limits.replay_on_join = config.history.replay_on_join
-        self.limits.motd = config.server.motd
-        self.limits.prompt = config.server.prompt
-        announced = ("max_line_bytes", "messages_per_s", "burst", "nick_max")
-        self.limits.announced = tuple((name, getattr(config.limits, name)) for name in announced)
 
 
 def _shower(conversation: Output) -> Callable[[str, events.Event], None]:

@@ -17,9 +17,9 @@ from gchat.journal.sqlite.database import Database
 from gchat.journal.sqlite.journal import SqliteJournal
 from gchat.journal.sqlite.problem import Damaged
 from gchat.model.errors import GchatError
-from gchat.server.config import Config
 from gchat.server.linux import unguessable
 from gchat.server.logs import logger
+from gchat.server.settings import Config
 from gchat.server.stats import Counts
 from gchat.server.watch import Guard
 

@@ -15,10 +15,11 @@ from gevent.util import format_run_info
 from gchat.model.errors import GchatError
 from gchat.server import logs, systemd
 from gchat.server.app import STOP_S, App
-from gchat.server.config import Config
 from gchat.server.linux import open_descriptors
 from gchat.server.listener import remove_files
 from gchat.server.logs import logger
+from gchat.server.reload import reload
+from gchat.server.settings import Config
 from gchat.server.stdout import Output
 
 #: A second signal to stop ends the process at once, but not so soon: a supervisor and a terminal may both signal, and a
@@ -71,7 +72,7 @@ def _exit(code: int) -> NoReturn:
 def _reload(app: App, load: Callable[[], Config]) -> None:
     systemd.reloading()
     try:
-        app.reload(load())
+        reload(app, load())
     except GchatError as error:
         logger.error("configuration not reloaded: %(reason)s", {"reason": str(error)})
     finally:  # until then systemd believes that it is being reloaded

@@ -17,8 +17,8 @@ import msgspec
 from gchat.chat.bans import Ban
 from gchat.chat.effects import SavedSession
 from gchat.journal.journal import Journal
-from gchat.server.config import Config
 from gchat.server.listener import Place, StartError
+from gchat.server.settings import Config
 
 #: The longest name of a server, so that the name of a file stays below 255 bytes.
 MAX_NAME = 180
