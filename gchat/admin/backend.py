@@ -160,29 +160,14 @@ class Histogram(Struct, frozen=True):
     sum: float
 
 
-class Measures(Struct, frozen=True):
-    """Counts since the start, and the present state."""
+class Measure(Struct, frozen=True):
+    """A number as Prometheus has it. The value of one with a label is a number for each value of the label."""
 
-    connections_opened: int
-    connections_closed: dict[str, int]  # by reason
-    users_online: int
-    rooms: int
-    messages: int
-    deliveries: int
-    sent_bytes: int
-    received_bytes: int
-    skipped_messages: int
-    slow_readers: int
-    commit_failures: int
-    crashes: int
-    commit_s: Histogram  # of one turn's messages to the journal
-    fan_out_s: Histogram  # of one turn's messages to all readers
-    hub_lag_s: float
-    descriptors_open: int
-    descriptors_max: int
-    room_log_bytes: int  # held for slow readers, in all rooms
-    waiting_effects: int  # the pump's queue
-    oldest_effect_s: float  # the age of the oldest effect that is not carried out yet
+    name: str  # without the _total of a counter
+    help: str
+    kind: Literal["counter", "gauge", "histogram"]
+    value: float | dict[str, float] | Histogram
+    label: str = ""
 
 
 class Operator(Protocol):
@@ -218,8 +203,8 @@ class Operator(Protocol):
     def not_ready(self) -> str:
         """Return why the server cannot store and deliver messages now; "" if it can."""
 
-    def measures(self) -> Measures:
-        """Return all measures."""
+    def measures(self) -> Iterable[Measure]:
+        """Return all numbers for Prometheus: counts since the start, and the present state."""
 
     def subscribe(self, tell: Tell) -> Unsubscribe:
         """Call `tell` with every event, until the returned function is called; `tell` must return at once."""

@@ -25,11 +25,15 @@ from gchat.journal.journal import JournalError, KeptRoom
 from gchat.model import events, names, text
 from gchat.model.errors import Refusal
 from gchat.model.messages import Acted, Message, Record, Said
+from gchat.server.connection import SENT_BYTES
+from gchat.server.counters import measures
 from gchat.server.door import host_of
-from gchat.server.linux import open_descriptors, unguessable
+from gchat.server.fanout import DELIVERIES
+from gchat.server.gauges import gauges, skipped, slow_readers
+from gchat.server.linux import unguessable
 from gchat.server.logs import logger
+from gchat.server.publication import MESSAGES
 from gchat.server.state_files import note_bans
-from gchat.server.stats import BOUNDS_S, Distribution
 
 if TYPE_CHECKING:
     from gchat.server.app import App
@@ -90,19 +94,18 @@ class Operating:
 
     def server(self) -> seen.ServerInfo:
         """See Operator.server."""
-        app, counts = self._app, self._app.pump.counts
-        connections = list(app.pump.connections.values())
+        app = self._app
         return seen.ServerInfo(
             name="gchat",
             version=__version__,
             address=app.address,
             started=self._started,
             uptime_s=round(time.monotonic() - self._started_at, 1),
-            messages=counts.messages,
-            deliveries=counts.deliveries,
-            sent_bytes=counts.sent_bytes,
-            skipped=self._skipped(),
-            slow_readers=sum(connection.behind for connection in connections),
+            messages=MESSAGES.value,
+            deliveries=DELIVERIES.value,
+            sent_bytes=SENT_BYTES.value,
+            skipped=skipped(app),
+            slow_readers=slow_readers(app),
             hub_lag_ms=round(app.watch.lag_s() * 1000, 2),
             connections=app.connections,
             max_connections=app.max_connections,
@@ -216,35 +219,9 @@ class Operating:
             return f"The event loop was held up for {lag_s:.1f} s"
         return ""
 
-    def measures(self) -> seen.Measures:
+    def measures(self) -> list[seen.Measure]:
         """See Operator.measures."""
-        app, counts = self._app, self._app.pump.counts
-        return seen.Measures(
-            connections_opened=counts.opened,
-            connections_closed={reason.value: app.closed[reason] for reason in CloseReason},
-            users_online=self.online(),
-            rooms=sum(bool(room.members) for room in app.registry.rooms.values()),
-            messages=counts.messages,
-            deliveries=counts.deliveries,
-            sent_bytes=counts.sent_bytes,
-            received_bytes=counts.received_bytes,
-            skipped_messages=self._skipped(),
-            slow_readers=sum(connection.behind for connection in app.pump.connections.values()),
-            commit_failures=counts.commit_failures,
-            crashes=counts.crashes + app.closed[CloseReason.CRASHED],
-            commit_s=_histogram(counts.commit_s),
-            fan_out_s=_histogram(counts.fan_out_s),
-            hub_lag_s=app.watch.lag_s(),
-            descriptors_open=open_descriptors(),
-            descriptors_max=app.descriptors,
-            room_log_bytes=app.pump.fan_out.log_bytes,
-            waiting_effects=app.pump.waiting,
-            oldest_effect_s=app.pump.oldest_s(),
-        )
-
-    def _skipped(self) -> int:
-        pump = self._app.pump
-        return pump.counts.skipped + sum(connection.cursor.missed for connection in pump.connections.values())
+        return [*measures(), *gauges(self._app)]
 
     def subscribe(self, tell: seen.Tell) -> seen.Unsubscribe:
         """See Operator.subscribe."""
@@ -368,7 +345,3 @@ def _texts(message: Message) -> list[tuple[seen.Kind, str]]:
 def _shown(ban: Ban) -> seen.Ban:
     until = rich.rfc3339(ban.until) if ban.until else ""
     return seen.Ban(ban.id, ban.kind, ban.value, ban.reason, rich.rfc3339(ban.created), until)
-
-
-def _histogram(distribution: Distribution) -> seen.Histogram:
-    return seen.Histogram(BOUNDS_S, tuple(distribution.counts), distribution.sum)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 import time
-from collections import Counter
 from collections.abc import Callable
 from logging import DEBUG, INFO
 from typing import TYPE_CHECKING
@@ -23,11 +22,13 @@ from gchat.model.messages import Record, TopicSet
 from gchat.server import reload
 from gchat.server.admin_backend import Operating
 from gchat.server.connection import FLUSH_S, Connection
+from gchat.server.counters import CLOSED, CRASHES, Counter, count_closed
 from gchat.server.door import FAREWELL, Door
 from gchat.server.history import open_journal, tidy, unusable
 from gchat.server.linux import raise_descriptor_limit
 from gchat.server.listener import Listener, set_options, spelled
 from gchat.server.logs import logger
+from gchat.server.publication import MESSAGES
 from gchat.server.pump import Pump
 from gchat.server.settings import Config
 from gchat.server.start_checks import admin_place
@@ -37,6 +38,8 @@ from gchat.server.watch import Watch
 
 if TYPE_CHECKING:
     from gchat.server.admin_endpoint import Window
+
+OPENED = Counter("gchat_connections_opened", "Connections accepted since the start.")
 
 #: Descriptors that connections never get: for the listener, files, the log, and newcomers that are turned away.
 KEPT_BACK = 64
@@ -60,7 +63,7 @@ class App:
         self.registry = Registry(self.limits)
         self._show = _shower(conversation) if conversation else None
         self.closing: dict[Connection, None] = {}
-        self.closed: Counter[CloseReason] = Counter()
+        self.skipped = 0  # messages that slow readers missed whose connections have ended
         self.stopping = Event()
         self.watch = Watch(self)
         self._door = Door(self)
@@ -115,7 +118,7 @@ class App:
         """Serve until `stopping` is set, then drain."""
         gevent.spawn(self.pump.run)
         gevent.spawn(self.watch.run)
-        gevent.spawn(tidy, self.journal, self.pump.counts)
+        gevent.spawn(tidy, self.journal)
         self._listener.start()
         listening = {"address": self.address, "max_connections": self.max_connections}
         logger.info("listening on %(address)s (max_connections = %(max_connections)d)", listening)
@@ -143,16 +146,16 @@ class App:
         """Count and log a user whom the others learn of."""
         opened = {"session": connection.session.id, "address": connection.peer.address}
         logger.info("opened %(session)d %(address)s", opened)
-        self.pump.counts.opened += 1
+        OPENED.value += 1
         self.operating.came(connection.session)
 
     def gone(self, connection: Connection) -> None:
         """Count a connection out, and log it: the last word on it."""
         self._door.release(connection.peer)
         reason = connection.closing or CloseReason.CRASHED
-        self.closed[reason] += 1
+        count_closed(reason)
         session = connection.session
-        self.pump.counts.skipped += connection.cursor.skipped
+        self.skipped += connection.cursor.skipped
         if session.is_announced:
             self.operating.went(session, reason)
         closed = {
@@ -181,11 +184,10 @@ class App:
             gevent.sleep(0.02)
         if self._window is not None:
             self._window.stop()
-        reasons = ", ".join(f"{count:,} {reason.value}" for reason, count in sorted(self.closed.items()))
-        crashes = self.pump.counts.crashes + self.closed[CloseReason.CRASHED]
+        reasons = ", ".join(f"{count:,} {reason}" for reason, count in sorted(CLOSED.values.items()) if count)
         logger.info(
             "stopped: messages: %(messages)d; connections: %(connections)s; crashes: %(crashes)d",
-            {"messages": self.pump.counts.messages, "connections": reasons or "none", "crashes": crashes},
+            {"messages": MESSAGES.value, "connections": reasons or "none", "crashes": CRASHES.value},
         )
         self.journal.close()
 

@@ -18,6 +18,7 @@ from gchat.dialects.dialect import Dialect
 from gchat.model.events import Ready
 from gchat.model.messages import Record
 from gchat.roomlog.cursor import Cursor
+from gchat.server.counters import Counter
 from gchat.server.linux import in_kernel
 from gchat.server.listener import Peer
 from gchat.server.logs import logger
@@ -25,6 +26,8 @@ from gchat.server.reader import MAX_OWED_BYTES, Reader
 
 if TYPE_CHECKING:
     from gchat.server.app import App
+
+SENT_BYTES = Counter("gchat_sent_bytes", "Bytes sent to users.")
 
 #: Bytes offered to the kernel at once for a peer that is behind.
 SLICE_BYTES = 65536
@@ -115,7 +118,7 @@ class Connection:
                 except BlockingIOError:
                     sent = 0
                 cursor.took(sent)
-                self.app.pump.counts.sent_bytes += sent
+                SENT_BYTES.value += sent
                 if sent < len(data):
                     cursor.stall()
                     self.watch()

@@ -25,7 +25,9 @@ from gchat.dialects.rich_json import ANY_OPENING
 from gchat.dialects.sniff import MORE, Foreign, sniff
 from gchat.model.errors import Code, Refusal
 from gchat.model.events import Closing, Refused
+from gchat.server.answer import encoded
 from gchat.server.connection import Connection
+from gchat.server.counters import count_closed
 from gchat.server.linux import has_ended, unguessable
 from gchat.server.listener import Peer
 from gchat.server.logs import logger
@@ -87,7 +89,7 @@ class Door:
         return Network(peer.network, not host or is_in(host, self._app.config.limits.exempt))
 
     def _turn_away(self, peer: Peer, reason: CloseReason, message: str) -> bytes:
-        self._app.closed[reason] += 1
+        count_closed(reason)
         logger.info("turned away %(address)s: %(reason)s", {"address": peer.address, "reason": reason.value})
         return plain.encode(Closing(message))
 
@@ -165,11 +167,11 @@ class Door:
     def _refuse(self, sock: socket.socket, peer: Peer, refusal: Refusal, reason: CloseReason) -> None:
         """Tell a client of ours why it cannot be let in."""
         self._never_in(peer, reason)
-        refused = b"" if refusal.code is Code.REPLACED else rich.encode(Refused(refusal.code, refusal.message))
+        refused = b"" if refusal.code is Code.REPLACED else encoded(rich, Refused(refusal.code, refusal.message))
         self._part(sock, refused + rich.encode(Closing(refusal.message, reason.value)))
 
     def _never_in(self, peer: Peer, reason: CloseReason, what: str = "") -> None:
-        self._app.closed[reason] += 1
+        count_closed(reason)
         turned = {"address": peer.address, "reason": what or reason.value}
         logger.debug("not admitted: %(address)s: %(reason)s", turned)
 

@@ -19,8 +19,8 @@ from gchat.journal.sqlite.problem import Damaged
 from gchat.model.errors import GchatError
 from gchat.server.linux import unguessable
 from gchat.server.logs import logger
+from gchat.server.reader import RECEIVED_BYTES
 from gchat.server.settings import Config
-from gchat.server.stats import Counts
 from gchat.server.watch import Guard
 
 #: How often the journal is given time for what is not urgent while users send something, and while nothing happens.
@@ -106,7 +106,7 @@ def _boot() -> str:
         return ""
 
 
-def tidy(journal: Journal, counts: Counts) -> None:
+def tidy(journal: Journal) -> None:
     """Give the journal time for what is not urgent, for ever, and log its state; a greenlet."""
     known, caution, told = "", "", 0
     guard, received_bytes = Guard(), 0
@@ -121,8 +121,8 @@ def tidy(journal: Journal, counts: Counts) -> None:
         if journal.caution and journal.caution != caution:
             logger.warning("not deleting all old messages yet: %(reason)s", {"reason": journal.caution})
         caution = journal.caution
-        is_idle = received_bytes == counts.received_bytes and not known
-        received_bytes = counts.received_bytes
+        is_idle = received_bytes == RECEIVED_BYTES.value and not known
+        received_bytes = RECEIVED_BYTES.value
         gevent.sleep(REST * (time.monotonic() - began) if more else IDLE_S if is_idle else TIDY_S)
 
 

@@ -16,10 +16,15 @@ from gchat.model.errors import Code
 from gchat.model.events import Acknowledged, Refused, Told
 from gchat.model.messages import Message, Numbered
 from gchat.server.connection import Connection
+from gchat.server.counters import Counter, Distribution
 from gchat.server.reader import MAX_OWED_BYTES
 
 if TYPE_CHECKING:
     from gchat.server.pump import Pump
+
+MESSAGES = Counter("gchat_messages", "Messages said in all rooms.")
+COMMIT_FAILURES = Counter("gchat_commit_failures", "Batches of messages refused because they could not be stored.")
+COMMIT_S = Distribution("gchat_commit_seconds", "Time to store one batch of messages.")
 
 ID_REUSED = "Refused: this id was already used for another request. Use a new id for each request, for example a UUID"
 
@@ -37,7 +42,7 @@ class Publication:
         batch = [posting for effect in effects if (posting := self._posting(effect)) is not None]
         if not batch:
             return
-        counts, heads = self._pump.counts, self._pump.heads
+        heads = self._pump.heads
         heads.clear()
         began = time.monotonic()
         try:
@@ -47,8 +52,8 @@ class Publication:
         except Exception:
             self._pump.crashed("the journal crashed; the messages of this turn are refused")
             kept = [Kept(None, (), "internal error")] * len(batch)
-        counts.commit_failures += any(outcome.why_not for outcome in kept)
-        counts.commit_s.observe(time.monotonic() - began)
+        COMMIT_FAILURES.value += any(outcome.why_not for outcome in kept)
+        COMMIT_S.observe(time.monotonic() - began)
         self._kept = iter(kept)
         for posting, outcome in zip(batch, kept, strict=True):
             if outcome.record is not None:
@@ -73,7 +78,7 @@ class Publication:
             pump.tell_presence(room)
             count = record.message.count
             pump.heads[room] += count
-            pump.counts.messages += count
+            MESSAGES.value += count
             pump.append(room, record, count, speaker)
         elif kept.why_not:
             self._refuse_unstored(speaker, effect.message, kept)

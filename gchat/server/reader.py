@@ -25,6 +25,7 @@ from gchat.dialects.rich_json import ANY_OPENING
 from gchat.dialects.sniff import MORE, Foreign, sniff
 from gchat.model.commands import Act, History, Join, Say, Search
 from gchat.model.errors import Code, LineEndless, LineTooLong, Refusal
+from gchat.server.counters import Counter
 from gchat.server.linux import has_ended as peer_has_ended
 from gchat.server.linux import unguessable
 from gchat.server.logs import logger
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
     from gchat.server.connection import Connection
 
 READ_BYTES = 65536
+
+RECEIVED_BYTES = Counter("gchat_received_bytes", "Bytes received from users.")
 
 #: The same where a rate applies: what is read is kept until it is due, and is then only bytes.
 PACED_READ_BYTES = 16384
@@ -175,7 +178,7 @@ class Reader:
         """Carry out what was received; return why the connection ends, None if it does not."""
         connection, decoder = self._connection, self._decoder
         self.heard_at = time.monotonic()
-        self._app.pump.counts.received_bytes += len(data)
+        RECEIVED_BYTES.value += len(data)
         if self._app.limits.rates.messages_per_s:
             self._pace.received(len(data), self.heard_at)
         if self._is_between_lines and (lines := self._clean_lines(data)):

@@ -18,6 +18,7 @@ from gchat.server.app import STOP_S, App
 from gchat.server.linux import open_descriptors
 from gchat.server.listener import remove_files
 from gchat.server.logs import logger
+from gchat.server.reader import RECEIVED_BYTES
 from gchat.server.reload import reload
 from gchat.server.settings import Config
 from gchat.server.stdout import Output
@@ -90,7 +91,7 @@ def _stacks() -> bytes:
 
 
 def _tell_statistics(app: App) -> None:
-    info, counts = app.operating.server(), app.pump.counts
+    info = app.operating.server()
     with open("/proc/self/statm") as file:
         resident = int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
     fields = {
@@ -101,7 +102,7 @@ def _tell_statistics(app: App) -> None:
         "messages": info.messages,
         "deliveries": info.deliveries,
         "skipped": info.skipped,
-        "received_bytes": counts.received_bytes,
+        "received_bytes": RECEIVED_BYTES.value,
         "sent_bytes": info.sent_bytes,
         "waiting_effects": app.pump.waiting,
         "hub_lag_ms": info.hub_lag_ms,

@@ -27,7 +27,7 @@ from gchat.admin.backend import (
     Joined,
     Kind,
     Left,
-    Measures,
+    Measure,
     Message,
     Missing,
     NotPossible,
@@ -170,30 +170,17 @@ class FakeOperator:
     def not_ready(self) -> str:
         return self.reason_not_ready
 
-    def measures(self) -> Measures:
+    def measures(self) -> list[Measure]:
         histogram = Histogram(bounds=(0.0001, 0.001, 0.01, 0.1), counts=(10, 20, 3, 1, 0), sum=0.05)
-        return Measures(
-            connections_opened=self.opened,
-            connections_closed=self.closed,
-            users_online=self.online(),
-            rooms=len(self.rooms()),
-            messages=sum(map(len, self.log.values())),
-            deliveries=self.deliveries,
-            sent_bytes=self.deliveries * 80,
-            received_bytes=4000,
-            skipped_messages=self.skipped,
-            slow_readers=0,
-            commit_failures=0,
-            crashes=0,
-            commit_s=histogram,
-            fan_out_s=histogram,
-            hub_lag_s=self.hub_lag_ms / 1000,
-            descriptors_open=40,
-            descriptors_max=20000,
-            room_log_bytes=123456,
-            waiting_effects=0,
-            oldest_effect_s=0.25,
-        )
+        closed = cast("dict[str, float]", self.closed)
+        return [
+            Measure("gchat_connections_opened", "Connections accepted.", "counter", self.opened),
+            Measure("gchat_connections_closed", "Connections closed, by reason.", "counter", closed, "reason"),
+            Measure("gchat_messages", "Messages said in all rooms.", "counter", sum(map(len, self.log.values()))),
+            Measure("gchat_users_online", "Users online now.", "gauge", self.online()),
+            Measure("gchat_hub_lag_seconds", "Largest delay of the event loop.", "gauge", self.hub_lag_ms / 1000),
+            Measure("gchat_fan_out_seconds", "Time to send.", "histogram", histogram),
+        ]
 
     def subscribe(self, tell: Tell) -> Unsubscribe:
         self.tells.append(tell)

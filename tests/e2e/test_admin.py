@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from gchat.client import ConnectFailed, connect
 from tests.e2e.admin_client import Operator, open_to_the_operator
@@ -79,6 +80,28 @@ def test_a_slow_reader_is_seen_with_what_it_lags_behind_and_has_missed(operator:
             assert slow.sock.recv(1 << 20)
         metrics = operator.asks("GET", "/metrics")
         assert float(re.search(r"^gchat_skipped_messages_total (\S+)", metrics, re.MULTILINE)[1]) > 0  # type: ignore[index]
+
+
+def test_every_metric_in_an_alert_is_one_that_the_server_tells(operator: Operator) -> None:
+    families = text_string_to_metric_families(operator.asks("GET", "/metrics"))
+    told = {sample.name for family in families for sample in family.samples}
+    alerts = (Path(__file__).parents[2] / "config" / "alerts.yml").read_text()
+    asked = set(re.findall(r"\b(?:gchat|process)_\w+", alerts))
+    assert len(asked) > 5
+    assert asked <= told
+
+
+def test_refusals_are_counted_by_their_codes(operator: Operator, server: Server) -> None:
+    def refused(code: str) -> int:
+        families = text_string_to_metric_families(operator.asks("GET", "/metrics"))
+        (refusals,) = (family for family in families if family.name == "gchat_refusals")
+        return int(next(sample.value for sample in refusals.samples if sample.labels["code"] == code))
+
+    before = refused("bad_name"), refused("bad_command")
+    with server.join("alice") as alice:
+        alice.says("/nick <>", "/frobnicate", "/frobnicate", "/ping")
+        alice.sees("> pong")
+    assert (refused("bad_name"), refused("bad_command")) == (before[0] + 1, before[1] + 2)
 
 
 def test_curl_needs_no_more_than_the_address(server: Server, operator: Operator) -> None:
