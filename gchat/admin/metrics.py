@@ -17,15 +17,15 @@ from prometheus_client.core import (
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
-from gchat.admin.backend import Histogram, Measure, Operator
+from gchat.admin.backend import Backend, Histogram, Measure
 
 
 class GchatCollector(Collector):
-    """Asks the operator at each scrape, so that counting costs the chat nothing more."""
+    """Asks the backend at each scrape, so that counting costs the chat nothing more."""
 
-    def __init__(self, operator: Operator) -> None:
-        self._operator = operator
-        self._version = operator.server().version
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+        self._version = backend.server().version
         self._started = _process_started()
 
     def describe(self) -> list[Metric]:
@@ -34,7 +34,7 @@ class GchatCollector(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Return all metrics."""
-        yield from map(_family, self._operator.measures())
+        yield from map(_family, self._backend.measures())
         build = GaugeMetricFamily("gchat_build_info", "1, labelled with the version.", labels=["version"])
         build.add_metric([self._version], 1)
         yield build
@@ -52,9 +52,9 @@ class GchatCollector(Collector):
 class Metrics:
     """The registry and its exposition."""
 
-    def __init__(self, operator: Operator) -> None:
+    def __init__(self, backend: Backend) -> None:
         self._registry = CollectorRegistry()
-        self._registry.register(GchatCollector(operator))
+        self._registry.register(GchatCollector(backend))
 
     def exposition(self, accept: str) -> tuple[bytes, str]:
         """Return all metrics in the format that `accept` prefers, and its media type."""

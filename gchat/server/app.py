@@ -20,7 +20,7 @@ from gchat.journal.journal import JournalError
 from gchat.model import events, names
 from gchat.model.messages import Record, TopicSet
 from gchat.server import reload
-from gchat.server.admin_backend import Operating
+from gchat.server.admin_backend import AdminBackend
 from gchat.server.connection import FLUSH_S, Connection
 from gchat.server.counters import CLOSED, CRASHES, Counter, count_closed
 from gchat.server.door import FAREWELL, Door
@@ -37,7 +37,7 @@ from gchat.server.stdout import Output
 from gchat.server.watch import Watch
 
 if TYPE_CHECKING:
-    from gchat.server.admin_endpoint import Window
+    from gchat.server.admin_endpoint import AdminEndpoint
 
 OPENED = Counter("gchat_connections_opened", "Connections accepted since the start.")
 
@@ -79,12 +79,12 @@ class App:
         reload.apply(self)
         self.pump = Pump(self.journal, config.limits.room_log_bytes, self._shown, self._opened, self._arrived)
         self._listener = Listener(self._socket, self._door.serve, self._door.refusal)
-        self.operating = Operating(self)
+        self.admin = AdminBackend(self)
         # A native thread for what is loaded when the server listens; started now, because later there may be none.
         self._loader = ThreadPool(1)
         self._loader.apply(int)
         self._recover()
-        self._window = self._make_window() if config.admin.enabled else None
+        self._admin_endpoint = self._make_admin_endpoint() if config.admin.enabled else None
 
     @property
     def connections(self) -> int:
@@ -104,7 +104,7 @@ class App:
 
     @property
     def _possible_connections(self) -> int:
-        return max(1, self.descriptors - KEPT_BACK - (ADMIN_KEPT_BACK if self._window else 0))
+        return max(1, self.descriptors - KEPT_BACK - (ADMIN_KEPT_BACK if self._admin_endpoint else 0))
 
     def awake(self) -> float:
         """Return a steady clock in seconds that stands still with the server: meanwhile nobody could come back."""
@@ -136,9 +136,9 @@ class App:
                 other = {"path": self._other_history}
                 logger.warning("this is a new history; to continue that of another address, use --db %(path)s", other)
         gevent.spawn(self._loader.apply, names.load_tables)  # the first /nick needs them
-        if self._window is not None:
-            self._window.start(self.operating, self._loader)
-            logger.info("admin page: %(url)s", {"url": self._window.url})
+        if self._admin_endpoint is not None:
+            self._admin_endpoint.start(self.admin, self._loader)
+            logger.info("admin page: %(url)s", {"url": self._admin_endpoint.url})
         self.stopping.wait()
         self._drain()
 
@@ -147,7 +147,7 @@ class App:
         opened = {"session": connection.session.id, "address": connection.peer.address}
         logger.info("opened %(session)d %(address)s", opened)
         OPENED.value += 1
-        self.operating.came(connection.session)
+        self.admin.came(connection.session)
 
     def gone(self, connection: Connection) -> None:
         """Count a connection out, and log it: the last word on it."""
@@ -157,7 +157,7 @@ class App:
         session = connection.session
         self.skipped += connection.cursor.skipped
         if session.is_announced:
-            self.operating.went(session, reason)
+            self.admin.went(session, reason)
         closed = {
             "session": session.id,
             "address": session.address,
@@ -182,8 +182,8 @@ class App:
         self.pump.submit(self.registry.leave_all(CloseReason.SHUTDOWN, FAREWELL))
         while self.connections and time.monotonic() < ends_at:
             gevent.sleep(0.02)
-        if self._window is not None:
-            self._window.stop()
+        if self._admin_endpoint is not None:
+            self._admin_endpoint.stop()
         reasons = ", ".join(f"{count:,} {reason}" for reason, count in sorted(CLOSED.values.items()) if count)
         logger.info(
             "stopped: messages: %(messages)d; connections: %(connections)s; crashes: %(crashes)d",
@@ -191,17 +191,17 @@ class App:
         )
         self.journal.close()
 
-    def _make_window(self) -> Window:
-        from gchat.server.admin_endpoint import Window  # noqa: PLC0415
+    def _make_admin_endpoint(self) -> AdminEndpoint:
+        from gchat.server.admin_endpoint import AdminEndpoint  # noqa: PLC0415
 
-        return Window(self.config.admin, admin_place(self.config), token_path(self.config, *self._place))
+        return AdminEndpoint(self.config.admin, admin_place(self.config), token_path(self.config, *self._place))
 
     def _shown(self, room: str, event: events.Event) -> None:
         if isinstance(event, Record) and isinstance(event.message, TopicSet):
             self.registry.keep_topic(room, events.TopicIs(event.message.text, event.message.name))
         if self._show is not None:
             self._show(room, event)
-        self.operating.shown(room, event)
+        self.admin.shown(room, event)
 
     def _recover(self) -> None:
         """Know what the run before knew, and have the lobby at hand. Raises HistoryError."""

@@ -101,6 +101,21 @@ class Connection:
         self.cursor = Cursor(session.id, sock.fileno())
         self.reader = Reader(app, self)
 
+    @property
+    def heard_at(self) -> float:
+        """When the last byte came."""
+        return self.reader.heard_at
+
+    @property
+    def lag_bytes(self) -> int:
+        """How many bytes of its room are not sent yet."""
+        return self.cursor.lag
+
+    @property
+    def skipped(self) -> int:
+        """How many messages it missed."""
+        return self.cursor.missed
+
     def leave(self, reason: CloseReason, farewell: str = "") -> None:
         """Let the session end, with a last line if there is one."""
         app = self.app

@@ -91,11 +91,11 @@ def _stacks() -> bytes:
 
 
 def _tell_statistics(app: App) -> None:
-    info = app.operating.server()
+    info = app.admin.server()
     with open("/proc/self/statm") as file:
         resident = int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
     fields = {
-        "online": app.operating.online(),
+        "online": app.admin.online(),
         "rooms": len(app.registry.rooms),
         "connections": info.connections,
         "slow_readers": info.slow_readers,

@@ -49,7 +49,10 @@ def test_the_status_tells_who_is_online_and_how_they_are(server: Server, operato
         carol.user.resets()
         bob.asks({"type": "topic", "id": "t", "text": "bugs"})
         bob.sees("ack", id="t")
-        wait_until(lambda: any(user["away"] for user in operator.asks("GET", "/users")["users"]), "carol is away")
+        wait_until(
+            lambda: any(user["disconnected"] for user in operator.asks("GET", "/users")["users"]),
+            "carol is disconnected",
+        )
         status = operator.asks("GET", "/status")
 
         users = {user["nick"]: user for user in status["users"]}
@@ -207,7 +210,7 @@ def test_rooms_with_a_history_are_listed_read_and_spoken_in_after_a_restart(tmp_
         dev = {"name": "dev", "members": 0, "seq": 1, "topic": "bugs"}
         for path in ("/rooms", "/status"):
             rooms = operator.asks("GET", path)["rooms"]
-            ops = {"name": "ops", "members": 1, "seq": 1, "topic": "bugs"}  # carol is away, and may come back
+            ops = {"name": "ops", "members": 1, "seq": 1, "topic": "bugs"}  # carol is disconnected, and may come back
             assert rooms == [{"name": "lobby", "members": 1, "seq": 0, "topic": ""}, ops, dev]
         (message,) = operator.asks("GET", "/rooms/dev/messages")["messages"]
         assert (message["kind"], message["from"], message["text"]) == ("topic", "bob", "bugs")
