@@ -1,7 +1,7 @@
 """What a request may see and do: decided by its origin, the name that it calls us by, and its token. Pure.
 
-A foreign page in the operator's browser gets nothing done and sees nothing (threats.md T38, T39): it cannot set our
-Host (DNS rebinding shows its own name), its Origin and Sec-Fetch-Site are not ours, and it has no token.
+A foreign page in the operator's browser gets nothing done and sees nothing (docs/threats.md T38, T39): it cannot set
+our Host (DNS rebinding shows its own name), its Origin and Sec-Fetch-Site are not ours, and it has no token.
 
 A request without a token may come from anybody, on loopback too, because a reverse proxy makes everybody local.
 """

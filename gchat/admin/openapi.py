@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Struct
 
 import gchat
-from gchat.admin.action_routes import Announcement, Kick, NewBan, Saying
+from gchat.admin.action_resources import Announcement, Kick, NewBan, Saying
 from gchat.admin.backend import MAX_STORED_ROOMS, BanInfo
 from gchat.admin.documents import (
     BansDocument,
@@ -21,7 +21,7 @@ from gchat.admin.documents import (
     ToldDocument,
     UsersDocument,
 )
-from gchat.admin.read_routes import MessagesQuery
+from gchat.admin.read_resources import MessagesQuery
 from gchat.admin.responses import JSON, PROBLEM, ProblemDetail
 
 _BODIES = [Announcement, Kick, NewBan, Saying]

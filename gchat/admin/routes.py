@@ -14,11 +14,11 @@ from falcon.constants import COMBINED_METHODS
 from falcon.routing import BaseConverter
 
 from gchat.admin.access import Access, AccessRequest, Scope
-from gchat.admin.action_routes import AnnounceResource, BanResource, BansResource, KickResource, RoomResource
+from gchat.admin.action_resources import AnnounceResource, BanResource, BansResource, KickResource, RoomResource
 from gchat.admin.backend import Backend, BadText, Missing, NotPossible, Unavailable
 from gchat.admin.documents import RoomsDocument, StatusDocument, UsersDocument
 from gchat.admin.openapi import description
-from gchat.admin.read_routes import (
+from gchat.admin.read_resources import (
     FixedResource,
     HealthResource,
     LongResource,

@@ -1,4 +1,4 @@
-"""The routes that change something: announce, kick, ban, say. Requests that come here have the admin token."""
+"""The resources that change something: announce, kick, ban, say. Requests that come here have the admin token."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from msgspec import Meta, Struct
 
 from gchat.admin.backend import Backend
 from gchat.admin.documents import BansDocument, StoredDocument, ToldDocument
-from gchat.admin.read_routes import LongResource, MessagesResource
+from gchat.admin.read_resources import LongResource, MessagesResource
 from gchat.admin.responses import JSON, Problem, indented
 from gchat.model.expectation import explained
 
