@@ -15,10 +15,10 @@ _AFTER_IO = -2
 
 
 def breathe() -> None:
-    """Let every socket that is ready be served once, then go on.
+    """Let the loop serve every ready socket once, then go on.
 
     gevent.sleep(0) does not do that: what it schedules runs before the loop looks at its sockets again, fifty times or
-    5 ms long (gevent's _run_callbacks). An idle watcher makes the loop poll without waiting, and comes once a turn.
+    5 ms long (gevent's _run_callbacks). An idle watcher makes the loop poll without waiting, and runs once a turn.
     """
     hub = get_hub()
     watcher = hub.loop.idle(priority=_BEFORE_IO)
@@ -29,7 +29,7 @@ def breathe() -> None:
 
 
 class Breather:
-    """Does the same for one greenlet that breathes often, and keeps its watchers."""
+    """Does the same for one greenlet that breathes often, and keeps the watchers for it."""
 
     __slots__ = ("_after", "_before")
 
@@ -39,11 +39,11 @@ class Breather:
         self._after = loop.timer(0, priority=_AFTER_IO)
 
     def breathe(self) -> None:
-        """Let every socket that is ready be served once, then go on: before those that the loop has found meanwhile."""
+        """Let every ready socket be served once, then go on before those that the loop has found meanwhile."""
         _wait(self._before)
 
     def breathe_behind(self) -> None:
-        """Do the same, and let those that the loop has found meanwhile go first, and timers.
+        """Do the same, but go on after those that the loop has found meanwhile, and after timers.
 
         A timer that is due at once is never put off while sockets are busy, unlike an idle watcher of that priority.
         """

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import io
 import os
-import select  # noqa: TID251  # before there is a loop, or on a native thread
+import select  # noqa: TID251  # used before there is a loop, or on a native thread
 import sys
 from typing import TYPE_CHECKING, NoReturn
 
@@ -20,7 +20,7 @@ class UsageError(GchatError):
 
 
 class Parser(argparse.ArgumentParser):
-    """Raises UsageError with one line that says what was expected, where argparse prints its usage and exits."""
+    """A parser that raises UsageError, with one line, where argparse prints its usage and exits."""
 
     def error(self, message: str) -> NoReturn:
         """See ArgumentParser.error."""
@@ -103,7 +103,7 @@ def address(host: str | None, port: str | None, prog: str) -> tuple[str | None, 
 
 
 def open_standard_descriptors() -> None:
-    """Open what of stdin, stdout and stderr is closed: else a socket would get its number, and our output."""
+    """Open those of stdin, stdout and stderr that are closed: else a socket would get the number, and our output."""
     while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
         pass
     os.close(descriptor)

@@ -18,7 +18,7 @@ from ipaddress import IPv6Address, ip_address
 from msgspec import Struct
 
 from gchat.admin.responses import JSON, Problem
-from gchat.chat.limits import network_of
+from gchat.chat.networks import network_of
 
 #: The names of this machine for its own programs.
 LOCAL_NAMES = ("localhost", "127.0.0.1", "[::1]")

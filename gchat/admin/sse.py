@@ -19,7 +19,7 @@ from gchat.admin.access import Scope, is_loopback, unmapped
 from gchat.admin.backend import Backend, Happened, ServerInfo
 from gchat.admin.responses import Problem, json
 from gchat.admin.visibility import GRANTED, Granted, visible
-from gchat.chat.limits import network_of
+from gchat.chat.networks import network_of
 
 logger = logging.getLogger("gchat")
 

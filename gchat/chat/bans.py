@@ -83,6 +83,11 @@ class Bans:
         self._networks = {ip_network(ban.value): ban for ban in self.all.values() if ban.kind != "nick"}
 
 
+def because(ban: Ban) -> str:
+    """Return the reason of a ban, as the end of a sentence."""
+    return f": {ban.reason}" if ban.reason else ""
+
+
 def _address(host: str) -> IPv4Address | IPv6Address:
     return ip_address(host.strip("[]").partition("%")[0])
 

@@ -1,4 +1,4 @@
-"""Disconnected users, who may come back for a while; and which of them is dropped when there are too many."""
+"""Disconnected sessions, whose users may come back for a while, and the choice of which to drop when they are many."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from itertools import chain
 
 from gchat.chat.session import Session
 
-#: So many may be away, in all. A flood of connections must not leave ghosts.
-MAX_AWAY = 5000
+#: The most sessions that are kept, of all networks. A flood of connections must not leave ghosts.
+MAX_DISCONNECTED = 5000
 
 
-class Away:
+class Disconnected:
     """The sessions without a connection, and until when each is kept.
 
-    When there are too many, the oldest one without a nick and without a word goes first, then the oldest one from the
-    network that has most: so a flood from a few networks drives out nobody else.
+    When there are too many, the oldest one without a nick and without a message is dropped first, then the oldest one
+    from the network that has most: a flood from a few networks drives out nobody else.
     """
 
     def __init__(self) -> None:
-        self._until: dict[Session, float] = {}  # the first first
-        self._idle: dict[Session, None] = {}  # of these, those without a nick and without a word
+        self._until: dict[Session, float] = {}  # the earliest first
+        self._idle: dict[Session, None] = {}  # of these, those without a nick and without a message
         self._by_network: dict[str, dict[Session, None]] = {}
 
     def __contains__(self, session: Session) -> bool:
@@ -30,14 +30,14 @@ class Away:
         return iter(self._until)
 
     def add(self, session: Session, until: float) -> None:
-        """Keep a session until then."""
+        """Keep a session until this time."""
         self._until[session] = until
         self._by_network.setdefault(session.network.name, {})[session] = None
         if not session.has_nick and not session.messages:
             self._idle[session] = None
 
     def discard(self, session: Session) -> None:
-        """Keep a session no longer, if it is kept."""
+        """Stop keeping a session, if it is kept."""
         if self._until.pop(session, None) is None:
             return
         self._idle.pop(session, None)
@@ -47,20 +47,23 @@ class Away:
             del self._by_network[name]
 
     def clear(self) -> None:
-        """Keep none."""
+        """Stop keeping all sessions."""
         for table in (self._until, self._idle, self._by_network):
             table.clear()
 
     def due(self, now: float) -> list[Session]:
-        """Return the sessions that have been kept long enough."""
+        """Return the sessions whose time has come."""
         return [session for session, until in self._until.items() if until <= now]
 
-    def surplus(self, newest: Session, per_network: int) -> Session | None:
-        """Return a session that must go because `newest` came, if there is one; a `per_network` of 0 is no limit."""
+    def surplus(self, newest: Session, per_network: int | None) -> Session | None:
+        """Return the session to drop because `newest` was added, None if all can stay.
+
+        A network that is not exempt has at most `per_network`; None means no limit.
+        """
         group = self._by_network[newest.network.name]
-        if per_network and not newest.network.is_exempt and len(group) > per_network:
+        if per_network is not None and not newest.network.is_exempt and len(group) > per_network:
             return next(chain((session for session in group if session in self._idle), group))
-        if len(self._until) > MAX_AWAY:
+        if len(self._until) > MAX_DISCONNECTED:
             most = max(self._by_network, key=lambda name: len(self._by_network[name]))
             return next(chain(self._idle, self._by_network[most]))
         return None

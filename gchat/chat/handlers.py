@@ -1,32 +1,43 @@
-"""A handler for each command, in one table. A handler returns effects, or raises Refusal."""
+"""What users may ask for: a handler for each command, in one table. A handler returns effects, or raises Refusal."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from msgspec import structs
 
-from gchat.chat.effects import CloseReason, Deliver, Effect, Publish, ReadHistory, Search
+from gchat.chat.effects import CloseReason, Deliver, Effect, Publish, ReadHistory, Search, refused
+from gchat.chat.registry import Registry
 from gchat.chat.session import Session
 from gchat.model import commands, events, names, sentences
 from gchat.model.commands import Command
 from gchat.model.errors import Code, LineTooLong, Refusal
 from gchat.model.messages import Acted, Message, Said, TopicSet
 
-if TYPE_CHECKING:
-    from gchat.chat.registry import Registry
-
-
 #: The longest topic, in characters; and the longest that /rooms shows.
 MAX_TOPIC, MAX_LISTED_TOPIC = 300, 80
 
-#: Names and topics in one answer to /rooms, in bytes: what takes a line to ask must not bring a hundred thousand.
+#: Names and topics in one answer to /rooms, in bytes: a short question must not have an answer of 100 kB.
 MAX_ROOMS_BYTES = 12288
 
 #: The longest search, in characters.
 MAX_QUERY = 200
+
+
+def execute(registry: Registry, session: Session, command: Command, now: float) -> list[Effect]:
+    """Return the effects of a command of `session`; `now` is the wall clock, in seconds since the epoch.
+
+    A refusal is an effect too. A session that has left or lost its connection asks nothing.
+    """
+    if not registry.is_connected(session):
+        return []
+    announced = registry.announce(session)
+    try:
+        return announced + HANDLERS[type(command)](registry, session, command, now)
+    except Refusal as refusal:
+        return [*announced, refused(session.id, refusal, getattr(command, "id", ""))]
 
 
 def _say(registry: Registry, session: Session, command: commands.Say, _now: float) -> list[Effect]:
@@ -44,7 +55,7 @@ def _say_each(registry: Registry, session: Session, command: commands.Say) -> li
         try:
             _check_length(registry, session, text_)
         except Refusal as refusal:
-            effects.append(Deliver(session.id, events.Refused(refusal.code, refusal.message, id_)))
+            effects.append(refused(session.id, refusal, id_))
             continue
         session.messages += 1
         effects.append(_published(session, Said(session.name, (text_,), (id_,) if id_ else ())))
@@ -82,7 +93,7 @@ def _reply(registry: Registry, session: Session, command: commands.Reply, now: f
     if reader is None:
         raise Refusal(Code.NO_SUCH_USER, f"{session.correspondent.name} has left")
     whisper = _whisper(registry, session, reader, events.Told(session.name, command.text, now))
-    return [structs.replace(whisper, receipt=events.Replied(reader.name))]
+    return [structs.replace(whisper, receipt=events.Done(sentences.replied(reader.name)))]
 
 
 def _whisper(registry: Registry, session: Session, reader: Session, told: events.Told, id_: str = "") -> Deliver:
@@ -136,16 +147,20 @@ def _rooms(registry: Registry, session: Session, command: commands.Rooms, _now: 
 
 
 def _history(registry: Registry, session: Session, command: commands.History, _now: float) -> list[Effect]:
-    most = registry.limits.page_max
-    limit = min(command.limit or most, most)
-    return [ReadHistory(session.id, session.room.name, command.start, limit, command.before, command.id)]
+    limit = _page_limit(registry, command.limit)
+    return [ReadHistory(session.id, session.room.name, command.excerpt, limit, command.id)]
 
 
 def _search(registry: Registry, session: Session, command: commands.Search, _now: float) -> list[Effect]:
     if len(command.text) > MAX_QUERY:
         raise Refusal(Code.BAD_COMMAND, f"Search too long: {len(command.text):,} characters, the limit is {MAX_QUERY}")
+    limit = _page_limit(registry, command.limit)
+    return [Search(session.id, session.room.name, command.text, limit, command.id)]
+
+
+def _page_limit(registry: Registry, wanted: int | None) -> int:
     most = registry.limits.page_max
-    return [Search(session.id, session.room.name, command.text, min(command.limit or most, most), command.id)]
+    return most if wanted is None else min(wanted, most)
 
 
 def _ping(_registry: Registry, session: Session, command: commands.Ping, _now: float) -> list[Effect]:
@@ -162,11 +177,10 @@ def _quit(registry: Registry, session: Session, _command: commands.Quit, _now: f
 
 def _mistake(_registry: Registry, session: Session, command: commands.Mistake, _now: float) -> list[Effect]:
     # Raising it would make a reference cycle: the traceback holds frames, they hold the command, and that the error.
-    refusal = command.refusal
-    return [Deliver(session.id, events.Refused(refusal.code, refusal.message, command.id))]
+    return [refused(session.id, command.refusal, command.id)]
 
 
-#: What a command costs, in lines; what is not here costs one, the line that it is. Reading from the disk is dear.
+#: The price of a command in lines; any other costs one, the line that it is. Reading from the disk is dear.
 PRICES: dict[type, int] = {
     commands.Nick: 2,
     commands.Join: 3,
@@ -176,12 +190,12 @@ PRICES: dict[type, int] = {
     commands.Search: 5,
 }
 
-#: For so many members of the room one line more is paid for a nick or a room change, because all of them are told.
+#: A change of nick or room costs one line more for each so many members of the room, because all of them are told.
 MEMBERS_A_LINE = 100
 
 
 def surcharge(registry: Registry, session: Session, command: Command) -> int:
-    """Return what a command of `session` costs beyond the line that it is, in lines."""
+    """Return the price of a command of `session` beyond the line that it is, in lines."""
     extra = PRICES.get(type(command), 1) - 1
     if isinstance(command, commands.Nick | commands.Join):
         members = len(session.room.members)

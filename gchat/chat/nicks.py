@@ -1,15 +1,15 @@
-"""Names: which session is called what. No two share a key (names.name_keys), nor has anybody a reserved name."""
+"""Nicks: which session is called what. No two share a key (names.name_keys), and nobody has a reserved name."""
 
 from __future__ import annotations
 
 from functools import cache
 
-from gchat.chat.bans import Ban, Bans
+from gchat.chat.bans import Bans, because
 from gchat.chat.session import Session
 from gchat.model import names, text
 from gchat.model.errors import Code, Refusal
 
-#: Nobody's nicks: the server's own names, and what a private message calls its reader.
+#: Names that nobody may take: the server's own, and the one by which a private message calls its reader.
 RESERVED = ("server", "admin", "you")
 
 
@@ -42,13 +42,13 @@ class Names:
         session.has_nick = True
 
     def give(self, session: Session, name: str, keys: frozenset[str]) -> None:
-        """Let the session be called `name`, whose keys are free, and no longer what it was called before."""
+        """Name the session `name`, whose keys must be free, and free its old name."""
         self.release(session)
         self._holders.update(dict.fromkeys(keys, session))
         session.name, session.keys = name, keys
 
     def release(self, session: Session) -> None:
-        """Free the session's name, which it keeps for what is still said of it."""
+        """Free the session's name; the session keeps it as text, for what is still to be said of it."""
         for key in session.keys:
             if self._holders.get(key) is session:
                 del self._holders[key]
@@ -72,8 +72,3 @@ class Names:
     def clear(self) -> None:
         """Free all names."""
         self._holders.clear()
-
-
-def because(ban: Ban) -> str:
-    """Return the reason of a ban, as the end of a sentence."""
-    return f": {ban.reason}" if ban.reason else ""

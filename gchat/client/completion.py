@@ -49,9 +49,13 @@ _TAB_HELP = "Tab completes commands, nicks and rooms"
 
 
 def _history(command: commands.History, _reply_to: str) -> Action:
-    if command.start < 0:
-        return HistoryRequest(limit=-command.start)
-    return HistoryRequest(after=command.start - 1, limit=HISTORY_LIMIT)
+    match command.excerpt:
+        case commands.Last(count):
+            return HistoryRequest(limit=count)
+        case commands.From(seq):
+            return HistoryRequest(after=seq - 1, limit=HISTORY_LIMIT)
+        case commands.Before(seq):
+            return HistoryRequest(before=seq, limit=HISTORY_LIMIT)
 
 
 def _reply(command: commands.Reply, reply_to: str) -> Action:

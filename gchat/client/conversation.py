@@ -24,6 +24,7 @@ from gchat.dialects.rich_events import (
     AnnouncedEvent,
     AnyEvent,
     ClosingEvent,
+    DoneEvent,
     EnteredEvent,
     FoundEvent,
     GapEvent,
@@ -113,6 +114,7 @@ Notice = (
     | RenamedEvent
     | AnnouncedEvent
     | NamedEvent
+    | DoneEvent
     | RefusedEvent
     | SlowedEvent
     | GapEvent

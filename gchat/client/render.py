@@ -20,6 +20,7 @@ from gchat.dialects.rich_events import (
     ActedEvent,
     AnnouncedEvent,
     ClosingEvent,
+    DoneEvent,
     EnteredEvent,
     FoundEvent,
     GapEvent,
@@ -297,7 +298,7 @@ def _new_log(notice: NewLog, _chat: Conversation) -> list[Line]:
 
 
 def _slowed(notice: SlowedEvent, _chat: Conversation) -> list[Line]:
-    return _aside(sentences.slowed(notice.messages_per_s))
+    return _aside(sentences.slowed(notice.messages_per_s, notice.bytes_per_s, together=notice.together))
 
 
 _LINES: dict[type, Callable[[Any, Conversation], list[Line]]] = {
@@ -312,6 +313,7 @@ _LINES: dict[type, Callable[[Any, Conversation], list[Line]]] = {
     LeftEvent: _left,
     RenamedEvent: _renamed,
     AnnouncedEvent: lambda notice, _chat: [aside(sentences.announced(notice.text), "class:mention")],
+    DoneEvent: lambda notice, _chat: _aside(notice.message),
     NamedEvent: lambda notice, _chat: _aside(sentences.named(notice.nick)),
     RefusedEvent: lambda notice, _chat: [aside(notice.message, "class:refused")],
     SlowedEvent: _slowed,

@@ -177,8 +177,8 @@ def _told(event: events.Told) -> bytes:
     return printable_line(f"[{event.name} -> you] {event.text}")
 
 
-def _replied(event: events.Replied) -> bytes:
-    return _answer(sentences.replied(event.name))
+def _done(event: events.Done) -> bytes:
+    return _answer(event.message)
 
 
 def _acknowledged(_event: events.Acknowledged) -> bytes:
@@ -238,7 +238,7 @@ _ENCODERS: dict[type, Callable[[Any], bytes]] = {
     events.Page: _page,
     events.Found: _found,
     events.Told: _told,
-    events.Replied: _replied,
+    events.Done: _done,
     events.Acknowledged: _acknowledged,
     events.Named: _named,
     events.Users: _user_list,

@@ -17,6 +17,7 @@ from gchat.dialects.rich_events import (
     ActedEvent,
     AnnouncedEvent,
     ClosingEvent,
+    DoneEvent,
     EnteredEvent,
     FoundEvent,
     GapEvent,
@@ -88,8 +89,8 @@ def _mistake(message: str, id_: str) -> commands.Mistake:
 
 def _history(request: HistoryRequest) -> commands.History:
     if request.after is not None:
-        return commands.History(request.after + 1, request.limit, id=request.id)
-    return commands.History(request.before or 0, request.limit, before=True, id=request.id)
+        return commands.History(commands.From(request.after + 1), request.limit, id=request.id)
+    return commands.History(commands.Before(request.before), request.limit, id=request.id)
 
 
 _DECODERS: dict[type, Callable[[Any], commands.Command]] = {
@@ -271,18 +272,21 @@ _ENCODERS: dict[type, Callable[[Any, str], RichEvent | bytes]] = {
         from_=printable(event.name), time=rfc3339(event.time), text=printable(event.text)
     ),
     events.Acknowledged: _acknowledged,
+    events.Done: lambda event, _room: DoneEvent(message=printable(event.message), id=event.id),
     events.Named: lambda event, _room: NamedEvent(nick=event.name, id=event.id),
     events.Users: _users,
     events.RoomList: _room_list,
     events.Pong: lambda event, _room: PongEvent(id=event.text),
     events.Refused: _refused,
-    events.Slowed: lambda event, _room: SlowedEvent(messages_per_s=event.messages_per_s),
+    events.Slowed: lambda event, _room: SlowedEvent(
+        messages_per_s=event.messages_per_s, bytes_per_s=event.bytes_per_s, together=event.together
+    ),
     events.Skipped: lambda event, room: GapEvent(room=room, range_from=event.first, range_to=event.last),
     events.Closing: lambda event, _room: ClosingEvent(reason=printable(event.message), code=event.code),
 }
 
 
 def encode(event: events.Event, room: str = "") -> bytes:
-    """Return `event` as lines; see Dialect.encode. No request asks for HelpText and Replied, which have no form."""
+    """Return `event` as lines; see Dialect.encode. No request asks for HelpText, which has no form."""
     encoded = _ENCODERS[type(event)](event, room)
     return encoded if isinstance(encoded, bytes) else rich_json.lines([encoded])

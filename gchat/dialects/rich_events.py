@@ -141,6 +141,13 @@ class AckEvent(RichEvent, frozen=True):
     seq: Seq = 0
 
 
+class DoneEvent(RichEvent, frozen=True):
+    """The answer to a request that has no answer of its own: what was done, as a sentence for people."""
+
+    message: str
+    id: str = ""
+
+
 class RefusedEvent(RichEvent, frozen=True):
     """A request was refused. `code` is for programs, `message` for people."""
 
@@ -150,9 +157,15 @@ class RefusedEvent(RichEvent, frozen=True):
 
 
 class SlowedEvent(RichEvent, frozen=True):
-    """You send faster than this, so your lines are delayed; none is lost."""
+    """You send faster than a limit, so your lines are delayed; none is lost.
+
+    The limit is the one of bytes if `bytes_per_s` is there, else the one of messages; with `together` it is that of all
+    users from your address.
+    """
 
     messages_per_s: float
+    bytes_per_s: float | None = None
+    together: bool = False
 
 
 class GapEvent(RichEvent, frozen=True):
@@ -229,6 +242,7 @@ AnyEvent = (
     | AnnouncedEvent
     | NamedEvent
     | AckEvent
+    | DoneEvent
     | RefusedEvent
     | SlowedEvent
     | GapEvent

@@ -25,12 +25,12 @@ _NAME_AND_REST = re.compile(r"(\S*)(.*)", re.DOTALL)
 #: Messages shown by /history without an argument, and found by /search at most.
 HISTORY_LAST, SEARCH_LAST = 20, 20
 
-# A 64-bit integer holds any number with so many digits, in every program that it passes through.
+# The most digits of a number: a 64-bit integer or a double holds any of that length, in every program on its way.
 _MAX_DIGITS = 15
 
 
 class Word(Enum):
-    """What the first argument of a command names, for completion."""
+    """What the first argument of a command is, for completion."""
 
     NOTHING = auto()
     NICK = auto()
@@ -41,7 +41,7 @@ class Word(Enum):
 class Slash(Struct, frozen=True):
     """One command: its name, arguments and help.
 
-    `parse` gets what follows the name, without white space around it: "" if nothing visible follows. If it raises
+    `parse` gets the text after the name, without surrounding white space; "" if nothing in it is visible. If it raises
     ValueError, the user is shown the text of the error and the usage.
     """
 
@@ -53,7 +53,7 @@ class Slash(Struct, frozen=True):
 
     @property
     def usage(self) -> str:
-        """How to type it."""
+        """The name and the parameters, as they are typed."""
         return f"/{self.name} {self.parameters}".rstrip()
 
 
@@ -85,13 +85,14 @@ def _topic(text: str) -> commands.Command:
 
 def _history(text: str) -> commands.Command:
     if not text:
-        return commands.History(-HISTORY_LAST)
+        return commands.History(commands.Last(HISTORY_LAST))
     digits = text.removeprefix("-")
     if not (digits.isascii() and digits.isdecimal()) or not digits.strip("0"):
         raise ValueError("Expected a number other than 0")
     if len(digits) > _MAX_DIGITS:
         raise ValueError("Number too large")
-    return commands.History(int(text))
+    number = int(digits)
+    return commands.History(commands.Last(number) if text != digits else commands.From(number))
 
 
 SLASHES = {

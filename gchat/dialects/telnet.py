@@ -1,10 +1,10 @@
-"""Telnet: its commands are taken out of a stream (RFC 854, 855), and its proposals are answered.
+"""Telnet (RFC 854, 855): removes its commands from a stream, and answers its proposals.
 
 Rules, which hold however the bytes are split over packets:
 1. In a stream that is typed each option is answered once per direction, so that no peer can make the server talk.
    TIMING-MARK (RFC 860) is answered again after more text: telnet shows nothing after Ctrl+C until it has that answer.
-2. BINARY (RFC 856) is agreed to, everything else is refused. The first command shows that the peer is telnet: it is
-   asked to send BINARY. The server does not offer to send BINARY itself: telnet's screen would need CR LF then.
+2. BINARY (RFC 856) is agreed to, everything else is refused. The first command shows that the peer is telnet, which
+   is then asked to send BINARY. The server does not offer to send BINARY itself: telnet's screen would need CR LF then.
 3. Without BINARY, telnet mistakes some bytes of letters for control keys: the 0x83 in the letter U+0443 is Ctrl+C with
    its eighth bit set, and IAC IP is what arrives. Inside an unfinished UTF-8 sequence a command is the byte it was.
 4. Ctrl+C (IP) between two lines is a wish to leave, because telnet has no other way to say so; in a line it is only
@@ -17,10 +17,10 @@ from __future__ import annotations
 
 import re
 
-#: An unfinished subnegotiation is text again after this many bytes (threats.md T6); real ones are under 100.
+#: An unfinished subnegotiation longer than this is text after all (docs/threats.md, T6); real ones are under 100.
 MAX_SUBNEGOTIATION_BYTES = 512
 
-#: More commands than this without a line come from no telnet: a chat needs a handful.
+#: The most commands without a line. A telnet sends a handful.
 MAX_COMMANDS = 1000
 
 _IAC, _DONT, _DO, _WONT, _WILL = 255, 254, 253, 252, 251
@@ -45,8 +45,8 @@ _KEYS = {_EC: b"\x08", _EL: b"\x15"}
 # The answers to a proposal: refused, agreed.
 _ANSWERS = {_DO: (_WONT, _WILL), _WILL: (_DONT, _DO)}
 
-# Text, and the command behind it. What follows an IAC and is no command is text: a user's text has that byte in it, and
-# its line may end there.
+# Text, and the command behind it. An IAC that no command follows is text: a user's text may contain that byte, even at
+# the end of a line.
 _TEXT_AND_COMMAND = re.compile(
     rb"(?s)((?:[^\xff]++|\xff[\x00-\xeb\xff])*+)(?:\xff(?:([\xfb-\xfe].)|(\xfa)|([\xec-\xf9])))?"
 )
@@ -55,7 +55,7 @@ _UNFINISHED_LETTER = re.compile(rb"(?:[\xc2-\xf4]|[\xe0-\xf4][\x80-\xbf]|[\xf0-\
 
 
 class Telnet:
-    """Takes telnet's commands out of a stream; used from the first IAC on. `before` is the text just before it."""
+    """A filter for a stream, from its first IAC on; `before` is the text just before that."""
 
     __slots__ = ("_answered", "_commands", "_tail", "_typed", "_unfinished", "interrupted", "replies")
 
@@ -70,11 +70,11 @@ class Telnet:
 
     @property
     def endless(self) -> bool:
-        """Whether the peer has sent so many commands without a line that it is not talking lines."""
+        """Whether the peer has sent more than MAX_COMMANDS without a line."""
         return self._commands > MAX_COMMANDS
 
     def filter(self, data: bytes) -> bytes:
-        """Return `data` without telnet commands; answers to send gather in `replies`."""
+        """Return `data` without telnet commands; the answers to them gather in `replies`."""
         data = self._unfinished + data
         self._unfinished = b""
         texts = []
@@ -110,7 +110,7 @@ class Telnet:
         return run
 
     def _carry_out(self, command: int) -> bytes:
-        """Return the text that `command` stands for, mostly none."""
+        """Return the text that `command` stands for, which most have none of."""
         if command in _LETTER_BYTES and _UNFINISHED_LETTER.search(self._tail):
             self._ask()
             return self._text(_LETTER_BYTES[command])
@@ -141,7 +141,7 @@ class Telnet:
 
     @staticmethod
     def _end_of_subnegotiation(data: bytes, start: int) -> int:
-        """Return where it ends that starts here; beyond the end of `data` if more of it must come."""
+        """Return the end of the subnegotiation that starts here; beyond the end of `data` if more of it must come."""
         most = start + MAX_SUBNEGOTIATION_BYTES
         ended = _SUBNEGOTIATION.match(data, start, most)
         return ended.end() if ended else most if most <= len(data) else len(data) + 1

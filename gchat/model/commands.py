@@ -1,4 +1,4 @@
-"""Requests of users, as frozen values. The dialects decide how they are written, chat decides what is allowed."""
+"""Commands: what users ask, as frozen values. A dialect decides how one is written, chat what it does."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from gchat.model.hello import ResumePoint
 
 
 class Asked(Struct, frozen=True, kw_only=True):
-    """What every command has: an id chosen by the client, which comes back in the answer."""
+    """A command with an id, chosen by the client, that comes back in the answer."""
 
     id: str = ""
 
@@ -18,11 +18,11 @@ class Say(Struct, frozen=True, gc=False):
     """Say lines to the room. All lines of one read are one command, which makes them cheap."""
 
     texts: tuple[str, ...]
-    ids: tuple[str, ...] = ()  # of each; empty if none has one
+    ids: tuple[str, ...] = ()  # one for each text; empty if none has an id
 
 
 class Act(Asked, frozen=True):
-    """Tell the room of an action: /me."""
+    """Describe an action to the room: /me."""
 
     text: str
 
@@ -50,7 +50,7 @@ class Join(Asked, frozen=True):
     """Move to another room."""
 
     room: str
-    after: ResumePoint | None = None  # the place up to which the user has seen it
+    after: ResumePoint | None = None  # up to where the user has read it before
 
 
 class Topic(Asked, frozen=True):
@@ -67,22 +67,40 @@ class Rooms(Asked, frozen=True):
     """Ask for the list of rooms."""
 
 
+class Last(Struct, frozen=True):
+    """The last `count` messages of a room, beginning with the first of these."""
+
+    count: int
+
+
+class From(Struct, frozen=True):
+    """The messages of a room from number `seq` on."""
+
+    seq: int
+
+
+class Before(Struct, frozen=True):
+    """The messages of a room that end before number `seq`, or with the last one if that is None."""
+
+    seq: int | None = None
+
+
+#: Which old messages a page shows: the first of Last and From, the last of Before, if it cannot hold them all.
+Excerpt = Last | From | Before
+
+
 class History(Asked, frozen=True):
-    """Ask for old messages of the room from number `start` on; a negative `start` counts back from the end.
+    """Ask for a page of the room's old messages."""
 
-    With `before`, ask for the last ones before `start`; 0 is the end.
-    """
-
-    start: int
-    limit: int = 0  # 0: as many as one answer holds
-    before: bool = False
+    excerpt: Excerpt
+    limit: int | None = None  # None: as many as one answer holds
 
 
 class Search(Asked, frozen=True):
-    """Ask for old messages of the room with all of these words."""
+    """Ask for old messages of the room that contain all of these words."""
 
     text: str
-    limit: int = 0  # 0: as many as one answer holds
+    limit: int | None = None  # likewise
 
 
 class Ping(Struct, frozen=True):
@@ -102,7 +120,7 @@ class Quit(Struct, frozen=True):
 
 
 class Mistake(Asked, frozen=True):
-    """A line that a dialect could not understand: it is among the commands to be answered in order."""
+    """A line that the dialect could not understand, kept among the commands so that it is answered in its turn."""
 
     refusal: Refusal
 

@@ -124,10 +124,11 @@ class Told(Struct, frozen=True):
     time: float
 
 
-class Replied(Struct, frozen=True):
-    """The user's reply was shown to this user."""
+class Done(Struct, frozen=True):
+    """A request was carried out, which the message says in a sentence. Most requests have an answer of their own."""
 
-    name: str
+    message: str
+    id: str = ""
 
 
 class Acknowledged(Struct, frozen=True):
@@ -183,13 +184,14 @@ class Refused(Struct, frozen=True):
 
 
 class Slowed(Struct, frozen=True):
-    """The user sends faster than allowed, and is read more slowly: than so many messages, or so many bytes if not 0.
+    """The user sends faster than a limit, and is read more slowly.
 
-    With `together` the limit is that of all users from the same network.
+    The limit is `bytes_per_s` if there is one, else `messages_per_s`; with `together` it is that of all users from the
+    same network.
     """
 
     messages_per_s: float
-    bytes_per_s: float = 0.0
+    bytes_per_s: float | None = None
     together: bool = False
 
 
@@ -215,7 +217,7 @@ Answer = (
     | Page
     | Found
     | Told
-    | Replied
+    | Done
     | Acknowledged
     | Named
     | Users

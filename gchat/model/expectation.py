@@ -1,7 +1,7 @@
-"""What was expected of a value, in plain words, made from its type. Pure.
+"""What was expected of a value, in plain words that are made from its type. Pure.
 
-It is what users, scripts and operators are told when their JSON or their settings are not valid. The values themselves
-are never in it: they may be secrets.
+Users, scripts and operators are told so when their JSON or their settings are not valid. The value itself is never
+shown, because it may be a secret.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 from msgspec import inspect
 
-#: The names of fields are cut to so many characters.
+#: Names of fields are cut to this many characters.
 _MAX_NAME = 40
 
 #: The first half of a surrogate pair, as an escape, without the second.
@@ -34,7 +34,7 @@ _WORDS: dict[type, str] = {
 
 
 def expected(kind: Any) -> str:
-    """Return what values of a type are: "a whole number from 0 to 65535". A Meta with a title says it itself."""
+    """Return what a type describes, as "a whole number from 0 to 65535"; the title of a Meta is used as it is."""
     return _words(_type_of(kind))
 
 
@@ -60,7 +60,7 @@ def explained(error: Exception, kind: Any, data: bytes = b"") -> str:
 
 
 def _malformed(error: Exception, data: bytes) -> str:
-    """Return why the JSON is none."""
+    """Return why the data is not JSON."""
     if isinstance(error, RecursionError):
         return "the JSON is nested too deeply"
     if isinstance(error, UnicodeDecodeError):
@@ -92,7 +92,7 @@ def _tag(data: bytes) -> object:
 
 
 def _at(kind: inspect.Type, names: Sequence[str], tag: object) -> inspect.Type:
-    """Return the type of a field of a field; of one that is unknown, that of any value."""
+    """Return the type of a nested field; of an unknown one, the type of any value."""
     for name in names:
         field, *places = name.split("[")
         kind = _fields(kind, tag).get(field, inspect.AnyType())
@@ -102,7 +102,7 @@ def _at(kind: inspect.Type, names: Sequence[str], tag: object) -> inspect.Type:
 
 
 def _fields(kind: inspect.Type, tag: object) -> dict[str, inspect.Type]:
-    """Return the types of all fields of the struct that was meant, and of the field that tells which one that is."""
+    """Return the types of all fields of the struct that was meant, including the one that tells structs apart."""
     kind = _bare(kind)
     structs = [each for each in map(_bare, _members(kind)) if isinstance(each, inspect.StructType)]
     tags = tuple(each.tag for each in structs if each.tag is not None)

@@ -14,12 +14,12 @@ class Said(Struct, frozen=True, gc=False):
 
     @property
     def count(self) -> int:
-        """How many numbers they take."""
+        """How many numbers the messages take."""
         return len(self.texts)
 
     @property
     def size(self) -> int:
-        """How much text it is, in characters."""
+        """The length of the text, in characters."""
         return sum(map(len, self.texts))
 
 
@@ -33,7 +33,7 @@ class Acted(Struct, frozen=True, gc=False):
 
     @property
     def size(self) -> int:
-        """How much text it is, in characters."""
+        """The length of the text, in characters."""
         return len(self.text)
 
 
@@ -47,7 +47,7 @@ class TopicSet(Struct, frozen=True, gc=False):
 
     @property
     def size(self) -> int:
-        """How much text it is, in characters."""
+        """The length of the text, in characters."""
         return len(self.text)
 
 

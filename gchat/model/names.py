@@ -32,19 +32,19 @@ MAX_ROOM_NAME = 32
 #: Marks on one letter of a name.
 MAX_MARKS_IN_NAME = 4
 
-#: No name is longer than this, however it is composed: what is longer is not normalized, because that takes time that
-#: grows with the square of the length (measured: 24,000 marks on a letter take two seconds).
+#: The longest text that is compared as a name, in characters. A longer one is not normalized, because that takes time
+#: that grows with the square of the length (measured: 24,000 marks on a letter take two seconds).
 MAX_COMPARED = 400
 
 _MARKS_IN_NAME = re.compile(f"m{{{MAX_MARKS_IN_NAME + 1}}}")
 
-# An IPv4 address. What else looks like an address has a colon in it.
+# An IPv4 address; any other address has a colon in it.
 _IPV4 = re.compile(r"\d+(\.\d+){3}")
 _DIGITS = str.maketrans("lo", "10")  # a skeleton has these letters in place of the digits
 
 
 def nick(name: str, max_length: int) -> str:
-    """Return `name` as a nick: PRECIS UsernameCasePreserved (RFC 8265), and what gchat adds. Raises Refusal."""
+    """Return `name` as a nick: PRECIS UsernameCasePreserved (RFC 8265) with gchat's restrictions. Raises Refusal."""
     name = _name("nick", "UsernameCasePreserved", name, max_length)
     if _looks_like_address(name):
         raise Refusal(Code.BAD_NAME, "A nick cannot look like an address; choose another")
@@ -62,8 +62,8 @@ def room(name: str) -> str:
 def name_keys(name: str) -> frozenset[str]:
     """Return the keys of `name`: two names that share one are the same name, or could be taken for each other.
 
-    One is the name without case and width, one the skeleton of UTS 39, section 4, without case. The second alone would
-    let both Ian and ian in, because I looks like l and i does not.
+    One key is the name without case and width, the others are skeletons (UTS 39, section 4) without case. Skeletons
+    alone would admit both Ian and ian, because I looks like l and i does not.
     """
     plain = folded(name)
     if len(name) > MAX_COMPARED:
@@ -72,9 +72,9 @@ def name_keys(name: str) -> frozenset[str]:
 
 
 def folded(name: str) -> str:
-    """Return `name` without its case and width: two that are equal then are the same name.
+    """Return `name` without its case and width: two texts that are equal then are the same name.
 
-    What is too long to be a name stays as it is.
+    A text that is too long for a name is returned as it is.
     """
     if name.isascii():
         return name.lower()
@@ -96,7 +96,7 @@ def _name(kind: str, profile: str, name: str, max_length: int) -> str:
     except UnicodeEncodeError as error:
         bad_part = error.object[error.start : error.end]
         raise Refusal(Code.BAD_NAME, f"A {kind} cannot contain {_described(bad_part)}") from None
-    # Width mapping and normalization may have made a reserved character, or more of them, of an innocent one.
+    # Width mapping and normalization may have turned a harmless character into a reserved one, or into several.
     if len(name) > max_length or _RESERVED_CHARS.search(name) or (not name[0].isalnum() and name[0] != "_"):
         raise Refusal(
             Code.BAD_NAME, f"A {kind} begins with a letter or a digit and consists of letters, digits, - _ and ."
@@ -145,7 +145,7 @@ def _skeleton(text: str) -> str:
 
 
 def load_tables() -> None:
-    """Load what the rules for names need, 15 ms of work, instead of at the first name; on any thread."""
+    """Load the tables that the rules for names need, which takes 15 ms, before the first name. Safe on any thread."""
     _prototypes()
     _scripts_table()
 
@@ -156,12 +156,12 @@ class _Neighbour(msgspec.Struct, gc=False):
 
 @cache
 def _prototypes() -> dict[str, str]:
-    """Each confusable character's prototype.
+    """Return the prototype of each confusable character.
 
     The library keeps Unicode's confusables.txt as a graph without direction: a character that is not a prototype has
     one neighbour, its prototype. Where two have only each other, either will do, because keys are only ever compared.
     """
-    # One entry after the other: all at once would hold the loop for 10 ms, even from another thread.
+    # Entries are decoded one by one: all at once would hold the interpreter, and with it the loop, for 10 ms.
     neighbours_of = msgspec.json.Decoder(list[_Neighbour]).decode
     only_neighbour = {
         source.strip("\u200e"): neighbours[0].c.strip("\u200e")
@@ -181,6 +181,6 @@ def _scripts_table() -> Any:
 
 
 def _table(name: str, kind: Any) -> Any:
-    """Return one of the library's tables: its own modules load urllib for it, which takes as long as all of ours."""
+    """Return one of the library's tables. Its own modules load urllib, which takes as long as loading all of gchat."""
     with open(os.path.join(os.path.dirname(confusable_homoglyphs.__file__), f"{name}.json"), "rb") as file:
         return msgspec.json.decode(file.read(), type=kind)

@@ -112,7 +112,7 @@ def rooms(found: Sequence[tuple[str, int, str]], total: int, here: str) -> list[
     return lines + ([f"… and {total - len(found):,} more"] if total > len(found) else [])
 
 
-def slowed(messages_per_s: float, bytes_per_s: float = 0.0, *, together: bool = False) -> str:
+def slowed(messages_per_s: float, bytes_per_s: float | None = None, *, together: bool = False) -> str:
     """Return the notice for a user who sends too fast, alone or together with others from the same address."""
     lines = f"{messages_per_s:g} line{'' if messages_per_s == 1 else 's'}"
     each = f"{bytes_per_s:,.0f} bytes" if bytes_per_s else lines

@@ -1,7 +1,7 @@
 """Text: what may be shown on a user's terminal. Knows nothing of rooms and users.
 
 `printable` is the one function that decides what may go out. Every dialect, the conversation on stdout and the log
-send nothing that has not been through it (threats.md T5, T7, T8, T10).
+send nothing that has not been through it (docs/threats.md, T5, T7, T8, T10).
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ _CLEAN_ASCII = bytes(range(0x20, 0x7F))
 
 
 def _unsafe() -> dict[int, str]:
-    """Return what never goes out as it is, and what is shown for it ("" for nothing).
+    """Return the characters that never go out as they are, each with its replacement, which may be empty.
 
-    ZWJ, ZWNJ, LRM, RLM and variation selectors are not included: emoji, Persian and Hebrew need them. Nor is what
-    belongs to the letter before it (_STRAY).
+    ZWJ, ZWNJ, LRM, RLM and variation selectors are not included: emoji, Persian and Hebrew need them. Nor are
+    characters that change the letter before them (_STRAY).
     """
     table = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0))}  # C0, DEL, C1
     table[0x00] = "␀"
@@ -33,8 +33,8 @@ def _unsafe() -> dict[int, str]:
     invisible += [*range(0x202A, 0x202F), *range(0x2060, 0x2070)]  # bidi embeddings, overrides, isolates; operators
     invisible += [*range(0xFFF0, 0xFFFC)]  # interlinear marks
     invisible += [0x115F, 0x1160, 0x3164, 0xFFA0]  # Hangul fillers
-    invisible += [*range(0x13430, 0x13441), *range(0x1BCA0, 0x1BCA4)]  # how hieroglyphs and shorthand are set
-    invisible += [0x1D159, *range(0x1D173, 0x1D17B)]  # how music is set
+    invisible += [*range(0x13430, 0x13441), *range(0x1BCA0, 0x1BCA4)]  # format controls of hieroglyphs and shorthand
+    invisible += [0x1D159, *range(0x1D173, 0x1D17B)]  # format controls of music
     invisible += [*range(0xE0000, 0xE0100), *range(0xE01F0, 0xE1000)]  # tags, and the rest of plane 14's invisibles
     return table | dict.fromkeys(invisible, "")
 
@@ -52,15 +52,15 @@ def _ranges(codes: Iterable[int]) -> str:
 
 _SHOWN = _unsafe()
 _UNSAFE = re.compile(f"[{_ranges(_SHOWN)}]")
-# What str.isprintable, which is fast, takes for letters.
+# Those of them that str.isprintable, which is fast, accepts.
 _UNSAFE_LETTER = re.compile(f"[{_ranges(code for code in _SHOWN if chr(code).isprintable())}]")
 
 # Mongolian variation selectors and vowel separator, and Khmer vowels without a shape: they change the letter before
-# them, and without one only hide.
+# them; without one they only hide.
 _STRAY = re.compile(r"[\u180b-\u180f](?<![\u1820-\u18aa].)|[\u17b4\u17b5](?<![\u1780-\u17b3\u17b6-\u17d3].)")
 
-# What is let out, because text needs it, and shows nothing by itself: joiners, direction marks, variation selectors,
-# and what belongs to Mongolian and Khmer letters.
+# Characters that go out, because text needs them, and show nothing by themselves: joiners, direction marks, variation
+# selectors, and those that change Mongolian and Khmer letters.
 _UNSEEN = [*range(0x200C, 0x2010), *range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0)]
 _UNSEEN += [*range(0x180B, 0x1810), 0x17B4, 0x17B5]
 _SPACES = [code for code in range(0x3001) if chr(code).isspace()]
@@ -68,25 +68,25 @@ _BLANKS = _ranges({*_SPACES, *_UNSEEN, *(code for code, shown in _SHOWN.items() 
 BLANK = re.compile(f"[{_BLANKS}]")
 _VISIBLE = re.compile(f"[^{_BLANKS}]")
 
-#: So many blanks in a row are relayed to the plain dialect inside a text, and so many at its start, where code is
-#: indented. More would push what follows to the next row of somebody's terminal, where it looks like another line.
+#: The most blanks in a row that the plain dialect relays inside a text, and at its start, where code is indented. More
+#: would push the rest of it to the next row of a terminal, where it looks like another line.
 MAX_BLANKS, MAX_INDENT = 8, 16
 
 _TOO_MANY_SPACES = " " * (MAX_BLANKS + 1)
 _BLANK_RUN = re.compile(f"[{_BLANKS}]{{{MAX_BLANKS + 1},}}")
 
-#: Marks on one base character before the rest is dropped; real orthographies need four at most (threats.md T8).
+#: Marks on one base character before the rest is dropped; real orthographies need four at most (docs/threats.md, T8).
 MAX_COMBINING_MARKS = 8
 
-# Longer runs than that of what is neither a letter, a digit, a space nor ASCII: only there can too many marks stand.
+# Longer runs of characters that are neither letters, digits, spaces nor ASCII: only these can have too many marks.
 _MARK_RUN = re.compile(rf"[^\w\s\x00-\x7f]{{{MAX_COMBINING_MARKS + 1},}}")
 
 
 def printable(text: str) -> str:
     r"""Return `text` fit to be shown: one line, no control, no invisible formatting, no tower of combining marks.
 
-    What would do something to a terminal is shown instead (ESC as ``\x1b``, NUL as ``␀``), what cannot be seen and
-    reorders or hides other text is dropped, a noncharacter becomes U+FFFD.
+    Characters that would act on a terminal are shown instead (ESC as ``\x1b``, NUL as ``␀``), invisible ones that
+    reorder or hide other text are dropped, and a noncharacter becomes U+FFFD.
     """
     if text.isascii() and text.isprintable():
         return text
@@ -96,7 +96,7 @@ def printable(text: str) -> str:
 
 
 def thinned(text: str) -> str:
-    """Return `text` without the marks that no letter needs: they also make normalizing it slow."""
+    """Return `text` without the marks that no letter needs, which also make normalizing slow."""
     return _MARK_RUN.sub(_thinned, text)
 
 
@@ -106,7 +106,7 @@ def is_blank(text: str) -> bool:
 
 
 def split_word(text: str) -> tuple[str, str]:
-    """Return the first word of `text` and what follows it, without the white space around: of any kind."""
+    """Return the first word of `text` and the rest of it, without surrounding white space of any kind."""
     word, *rest = text.split(maxsplit=1) or [""]
     return word, rest[0].rstrip() if rest else ""
 

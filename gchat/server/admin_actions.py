@@ -11,9 +11,9 @@ from gevent.event import AsyncResult
 
 from gchat.admin.backend import BadText, BanInfo, Missing, NotPossible, Unavailable
 from gchat.breather import breathe
-from gchat.chat.bans import Ban
+from gchat.chat.bans import Ban, because
 from gchat.chat.effects import Announce, CloseReason, Publish
-from gchat.chat.nicks import because
+from gchat.chat.networks import host_of
 from gchat.chat.room import Room
 from gchat.chat.session import Session
 from gchat.dialects import rich
@@ -21,7 +21,6 @@ from gchat.journal.journal import JournalError
 from gchat.model import events, names, text
 from gchat.model.errors import Refusal
 from gchat.model.messages import Said
-from gchat.server.door import host_of
 from gchat.server.linux import unguessable
 from gchat.server.logs import logger
 from gchat.server.state_files import note_bans
@@ -74,7 +73,7 @@ class AdminActions:
         said: AsyncResult[int] = AsyncResult()
         pump = self._app.pump
         pump.receipts[id_] = said.set
-        pump.submit([Publish(room, 0, Said(name, (message,), (id_,)), "http")])
+        pump.submit([Publish(room, None, Said(name, (message,), (id_,)), "http")])
         try:
             number = said.get(timeout=SAID_S)
         except gevent.Timeout:

@@ -126,7 +126,7 @@ class AdminBackend(AdminActions):
 
     def _room(self, room: Room, stored: KeptRoom | None) -> seen.RoomSummary:
         last, topic = self._app.journal.next_seq(room.name) - 1, room.topic
-        if not last and stored:  # not yet read since the start: all of its members are away
+        if not last and stored:  # not yet read since the start: all of its members are disconnected
             last, topic = stored.last_seq, stored.topic
         return seen.RoomSummary(room.name, len(room.members), last, topic)
 

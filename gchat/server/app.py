@@ -13,7 +13,8 @@ from gevent.event import Event
 from gevent.threadpool import ThreadPool
 
 from gchat.chat.effects import CloseReason
-from gchat.chat.limits import Allowance, Limits, Network
+from gchat.chat.limits import Allowance, Limits
+from gchat.chat.networks import Network
 from gchat.chat.registry import LOBBY, Registry
 from gchat.dialects import plain
 from gchat.journal.journal import JournalError
@@ -112,7 +113,7 @@ class App:
 
     def network_allowance(self, network: Network) -> Allowance | None:
         """Return what all users of a network may send together; None if there is no limit."""
-        return self._door.admission.allowance(network, self.limits.network_rates, time.monotonic())
+        return self._door.admission.allowance(network, time.monotonic())
 
     def run(self) -> None:
         """Serve until `stopping` is set, then drain."""
@@ -179,7 +180,7 @@ class App:
         ends_at = time.monotonic() + FLUSH_S + 0.5
         logger.info("stopping: users online: %(online)d", {"online": len(self.registry.sessions)})
         self._listener.close()
-        self.pump.submit(self.registry.leave_all(CloseReason.SHUTDOWN, FAREWELL))
+        self.pump.submit(self.registry.close_all(CloseReason.SHUTDOWN, FAREWELL))
         while self.connections and time.monotonic() < ends_at:
             gevent.sleep(0.02)
         if self._admin_endpoint is not None:

@@ -16,9 +16,9 @@ import gevent
 from gevent.hub import get_hub
 from msgspec import Struct
 
+from gchat.chat.admission import Admission
 from gchat.chat.effects import CloseReason
-from gchat.chat.limits import Network, Networks, is_in
-from gchat.chat.nicks import because
+from gchat.chat.networks import Network
 from gchat.dialects import plain, rich
 from gchat.dialects.lines import after_bom
 from gchat.dialects.rich_json import ANY_OPENING
@@ -61,37 +61,24 @@ class Door:
 
     def __init__(self, app: App) -> None:
         self._app = app
-        self.admission = Networks()
+        self.admission = Admission(app.registry.bans, app.limits)
 
     # --- Admission -------------------------------------------------------------------------------------------------
 
     def refusal(self, peer: Peer) -> bytes | None:
         """Return the line for a peer that cannot be let in; else count it in, and return None."""
-        app = self._app
-        if ban := app.registry.bans.of_address(host_of(peer.address)):
-            return self._turn_away(peer, CloseReason.BANNED, f"You are banned here{because(ban)}")
-        if self.admission.total >= app.max_connections:
-            return self._turn_away(peer, CloseReason.FULL, "The server is full; try again later")
-        per_ip = app.config.limits.connections_per_ip
-        if per_ip and self.admission.of(peer.network) >= per_ip and not self._network(peer).is_exempt:
-            most = "one connection" if per_ip == 1 else f"{per_ip:,} connections"
-            why = f"Too many connections from your address: the limit is {most}; close another one first"
-            return self._turn_away(peer, CloseReason.TOO_MANY, why)
-        self.admission.enter(peer.network)
-        return None
+        turned_away = self.admission.admit(peer.address, peer.network, self._app.max_connections)
+        if turned_away is None:
+            return None
+        count_closed(turned_away.reason)
+        logger.info(
+            "turned away %(address)s: %(reason)s", {"address": peer.address, "reason": turned_away.reason.value}
+        )
+        return plain.encode(Closing(turned_away.message))
 
     def release(self, peer: Peer) -> None:
         """Count a peer out that was counted in."""
-        self.admission.leave(peer.network, self._app.limits.network_rates, time.monotonic())
-
-    def _network(self, peer: Peer) -> Network:
-        host = host_of(peer.address)
-        return Network(peer.network, not host or is_in(host, self._app.config.limits.exempt))
-
-    def _turn_away(self, peer: Peer, reason: CloseReason, message: str) -> bytes:
-        count_closed(reason)
-        logger.info("turned away %(address)s: %(reason)s", {"address": peer.address, "reason": reason.value})
-        return plain.encode(Closing(message))
+        self.admission.release(peer.network, time.monotonic())
 
     # --- The first bytes -------------------------------------------------------------------------------------------
 
@@ -129,7 +116,7 @@ class Door:
         except Refusal as refusal:
             self._refuse(sock, peer, refusal, CloseReason.BAD_OPENING)
             return None
-        network = self._network(peer)
+        network = self.admission.network(peer.address, peer.network)
         if opening is not None:
             self._pay(network)
         if app.stopping.is_set():  # accepted before, heard after the others were said goodbye to
@@ -158,7 +145,7 @@ class Door:
     def _pay(self, network: Network) -> None:
         """Pay for an opening, which takes a nick and enters a room: a line of the network, because the user is new."""
         rates, now = self._app.limits.network_rates, time.monotonic()
-        allowance = self.admission.allowance(network, rates, now)
+        allowance = self.admission.allowance(network, now)
         if allowance is not None:
             allowance.grow(rates, now)
             allowance.lines -= 1
@@ -229,8 +216,3 @@ def _is_enough(start: _Start) -> bool:
     if after_bom(start.heard).startswith(ANY_OPENING):
         return b"\n" in start.heard
     return sniff(start.heard) is not MORE
-
-
-def host_of(address: str) -> str:
-    """Return the host of an address as sessions have it; "" for a Unix socket's."""
-    return "" if address.startswith("unix:") else address.rpartition(":")[0]

@@ -16,21 +16,21 @@ CAP_NET_BIND_SERVICE = 10
 
 
 def has_ended(sock: socket.socket) -> bool:
-    """Return whether the peer has ended its stream, or the connection is broken; what it said may still be unread."""
+    """Return whether the peer has ended its stream, or the connection is broken; data may still be unread."""
     poll = select.poll()
     poll.register(sock, select.POLLRDHUP)
     return bool(poll.poll(0))
 
 
 def in_kernel(sock: socket.socket) -> tuple[int, int]:
-    """Return how many bytes the kernel holds for the peer, and how many of all that were sent the peer has taken."""
+    """Return how many bytes the kernel holds for the peer, and how many the peer has acknowledged in all."""
     try:
         held = int(struct.unpack("i", fcntl.ioctl(sock, termios.TIOCOUTQ, b"\0" * 4))[0])
         if not held or sock.family == socket.AF_UNIX:
             return held, -held
         info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 128)
         return held, struct.unpack_from("Q", info, 120)[0]  # tcpi_bytes_acked, see linux/tcp.h
-    except (OSError, ValueError):  # ValueError: it is closed already
+    except (OSError, ValueError):  # ValueError: the socket is closed already
         return 0, 0
 
 
@@ -52,7 +52,7 @@ def raise_descriptor_limit() -> int:
 
 def open_descriptors() -> int:
     """Return how many descriptors this process has open."""
-    # Since Linux 6.2 this is the size of the directory; to list thousands holds the loop for 10 ms.
+    # Since Linux 6.2 this is the size of the directory; listing thousands would hold the loop for 10 ms.
     return os.stat("/proc/self/fd").st_size or len(os.listdir("/proc/self/fd"))
 
 
@@ -67,7 +67,7 @@ def may_bind(port: int) -> bool:
 
 
 def has_capability(number: int) -> bool:
-    """Return whether this process has a capability, or may have it: without /proc nobody knows."""
+    """Return whether this process has a capability; True if there is no /proc to tell."""
     try:
         with open("/proc/self/status") as file:
             effective = next(line for line in file if line.startswith("CapEff:"))

@@ -18,7 +18,7 @@ import gevent
 from gevent.server import StreamServer
 from msgspec import Struct
 
-from gchat.chat.limits import network_of
+from gchat.chat.networks import network_of
 from gchat.model.errors import GchatError
 from gchat.server.linux import CAP_CHOWN, has_capability, may_bind
 from gchat.server.logs import logger
@@ -304,7 +304,7 @@ class Peer(Struct, frozen=True):
     """Where a connection comes from."""
 
     address: str  # host:port, or unix:N
-    network: str  # counts together (limits.network_of); "" on a Unix socket
+    network: str  # counts together (networks.network_of); "" on a Unix socket
     attempt: int  # which connection it is, in the order in which they were made
 
 

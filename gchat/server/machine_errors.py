@@ -1,4 +1,4 @@
-"""What to say of an error that nobody expected at its place: one line that names the cause, and what to do."""
+"""Descriptions of unexpected errors: one line that names the cause and what to do."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ NO_THREAD = "cannot start a thread: the limit of processes is reached; raise it 
 
 
 def is_of_machine(error: Exception) -> bool:
-    """Return whether the machine has refused something, so that a traceback would tell nothing."""
+    """Return whether the machine refused something: a traceback would not help."""
     return isinstance(error, OSError | MemoryError | GchatError) or _is_no_thread(error)
 
 
 def described(error: Exception) -> str:
-    """Return what went wrong."""
+    """Return the description of an error."""
     if isinstance(error, GchatError):
         return str(error)
     if _is_no_thread(error):

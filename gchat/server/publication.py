@@ -62,7 +62,7 @@ class Publication:
     def _posting(self, effect: Effect) -> Posting | None:
         if isinstance(effect, Publish):
             return Posting(effect.room, effect.message, effect.lineage)
-        if not (isinstance(effect, Deliver) and effect.id and effect.sender):
+        if not (isinstance(effect, Deliver) and effect.id and effect.sender is not None):
             return None
         sender, reader = self._pump.connections.get(effect.sender), self._pump.connections.get(effect.session)
         to = reader.session.name if reader is not None else ""
@@ -72,7 +72,7 @@ class Publication:
     def publish(self, effect: Publish) -> None:
         """Show a message to its room, and answer its sender."""
         kept, room, pump = next(self._kept), effect.room, self._pump
-        speaker = pump.connections.get(effect.session)
+        speaker = None if effect.session is None else pump.connections.get(effect.session)
         record = kept.record
         if record is not None:
             pump.tell_presence(room)
@@ -94,10 +94,10 @@ class Publication:
 
     def deliver(self, effect: Deliver) -> None:
         """Give one user an answer, or a private message; then its sender is answered too."""
-        kept = next(self._kept) if effect.id and effect.sender else None
+        kept = next(self._kept) if effect.id and effect.sender is not None else None
         pump = self._pump
         reader = pump.connections.get(effect.session)
-        if not effect.sender:
+        if effect.sender is None:
             if reader is not None:
                 pump.tell(reader, effect.answer)
             return

@@ -338,4 +338,4 @@ class Pump:
 
     def _tell_presence(self, room: str, now: float) -> None:
         for session, presence in self._presence[room].take(now):
-            self.append(room, presence, 0, self.connections.get(session))
+            self.append(room, presence, 0, None if session is None else self.connections.get(session))

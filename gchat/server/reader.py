@@ -15,10 +15,9 @@ import gevent
 from gevent.event import Event
 from gevent.hub import get_hub
 
-from gchat.chat.effects import CloseReason, Deliver, SendRaw
-from gchat.chat.handlers import PRICES, surcharge
+from gchat.chat.effects import CloseReason, Deliver, SendRaw, refused
+from gchat.chat.handlers import PRICES, execute, surcharge
 from gchat.chat.limits import Allowance, Pace
-from gchat.chat.registry import refused
 from gchat.dialects import plain, rich
 from gchat.dialects.lines import LineDecoder
 from gchat.dialects.rich_json import ANY_OPENING
@@ -216,7 +215,7 @@ class Reader:
             try:
                 lines = self._decoder.take(limit if self._heard else 1)
             except LineTooLong as refusal:
-                pump.submit([refused(session, refusal)])
+                pump.submit([refused(session.id, refusal)])
                 self._spend(1, rate)
                 continue
             if not lines:
@@ -237,7 +236,7 @@ class Reader:
         session, pump, registry = connection.session, app.pump, app.registry
         speaks = False
         for count, command in enumerate(connection.dialect.decode(lines), 1):
-            pump.submit(registry.execute(session, command, time.time()))
+            pump.submit(execute(registry, session, command, time.time()))
             if type(command) in PRICES:
                 self._spend(surcharge(registry, session, command), app.limits.rates.messages_per_s)
             speaks = speaks or type(command) in _SPEAKING
@@ -294,7 +293,7 @@ class Reader:
             if refusal.code is Code.REPLACED:
                 connection.leave(CloseReason.REPLACED, refusal.message)
             else:
-                app.pump.submit([refused(session, refusal)])
+                app.pump.submit([refused(session.id, refusal)])
                 connection.leave(CloseReason.BAD_OPENING, refusal.message)
             return False
         app.pump.submit(effects)

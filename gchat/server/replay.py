@@ -18,6 +18,7 @@ from msgspec import structs
 from gchat.chat.effects import CloseReason, Deliver, Enter, ReadHistory, Search
 from gchat.dialects.dialect import Dialect
 from gchat.journal.journal import Journal, JournalError, TooMuch
+from gchat.model.commands import Before, From, Last
 from gchat.model.errors import Code
 from gchat.model.events import Found, Page, Refused, Skipped
 from gchat.model.messages import Record
@@ -106,15 +107,19 @@ class Replay:
         # What this turn says later stands in the journal already, and comes with the room's stream.
         room, limit = effect.room, effect.limit
         head, first = self._pump.head(room), self._journal.first_seq(room)
-        if effect.before:
-            stop = min(effect.start or head, head)
-            start = max(first, stop - limit)
-        else:
-            start = max(1, effect.start if effect.start >= 0 else head + effect.start)
-            stop = min(start + limit, head)
+        match effect.excerpt:
+            case Before(seq):
+                stop = head if seq is None else min(seq, head)
+                start = max(first, stop - limit)
+            case From(seq):
+                start, stop = seq, min(seq + limit, head)
+            case Last(count):
+                start = max(1, head - count)
+                stop = min(start + limit, head)
+        is_last = isinstance(effect.excerpt, Before)
 
         def answer() -> Page:
-            records = self._journal.read(room, start, stop - start, last=effect.before) if stop > start else []
+            records = self._journal.read(room, start, stop - start, last=is_last) if stop > start else []
             return _recalled(records, effect, first, head)
 
         if stop <= start or start >= self._journal.at_hand(room):
@@ -228,7 +233,7 @@ class Replay:
 
 def _recalled(records: list[Record], effect: ReadHistory, first: int, head: int) -> Page:
     """Return the page of what was read; the room had the numbers from `first` up to `head` then."""
-    if effect.before:
+    if isinstance(effect.excerpt, Before):
         following, end = None, not records or records[0].seq <= first
     else:
         end = not records or _end(records) >= head

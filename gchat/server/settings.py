@@ -11,7 +11,8 @@ from typing import Annotated, Any, Literal, Protocol, cast, get_args, get_type_h
 
 from msgspec import Meta, Struct, field
 
-from gchat.chat.limits import Limits, Rates, networks_of
+from gchat.chat.limits import Limits, Rates
+from gchat.chat.networks import networks_of
 from gchat.cli import split_address
 from gchat.journal.journal import Journal
 from gchat.server import logs
@@ -47,6 +48,15 @@ def core_as(name: str) -> Applied:
 
     def apply(server: Configured, section: Any, key: str, /) -> None:
         setattr(server.limits, name, getattr(section, key))
+
+    return apply
+
+
+def core_unless_0(name: str) -> Applied:
+    """Return a function that sets the limit called `name` in the core, where None is no limit."""
+
+    def apply(server: Configured, section: Any, key: str, /) -> None:
+        setattr(server.limits, name, getattr(section, key) or None)
 
     return apply
 
@@ -220,16 +230,19 @@ class LimitsSection(Struct, forbid_unknown_fields=True):
             description="connections from one network, and disconnected users who may come back; an office may be "
             "behind one address; 0: no limit",
         ),
-        core_as("away_per_network"),
+        core_unless_0("connections_per_network"),
     ] = 200
     rooms_per_network: Annotated[
-        int, Meta(ge=0, description="rooms in use that users from one network opened; 0: no limit"), core, TOLD
+        int,
+        Meta(ge=0, description="rooms in use that users from one network opened; 0: no limit"),
+        core_unless_0("rooms_per_network"),
+        TOLD,
     ] = 50
     exempt: Annotated[
         str,
         _NETWORKS,
         Meta(description="networks without the limits of a network, separated by spaces; the rate of each user stays"),
-        live,
+        core,
     ] = "127.0.0.0/8 ::1"
     room_log_bytes: Annotated[
         int, Meta(ge=4096, le=2**30, description="bytes that a slow reader may lag behind before messages are skipped")

@@ -1,6 +1,6 @@
-"""Output to a descriptor that may be slow, stuck, full or closed: a native thread writes, nobody waits.
+"""Output to a descriptor that may be slow, stuck, full or closed: a native thread writes, and callers never wait.
 
-Every line that is not written is counted, and the count stands in its place as soon as the descriptor takes anything.
+Lines that cannot be written are counted, and the count is written in their place as soon as the descriptor takes it.
 """
 
 from __future__ import annotations
@@ -11,23 +11,23 @@ from threading import Thread
 
 from gchat.cli import write_some
 
-#: What waits to be written; lines that come when there is more are dropped and counted.
+#: The most bytes that wait to be written; more lines are dropped and counted.
 MAX_WAITING_BYTES = 1 << 20
 
-#: While lines are missing: how often it is tried to say so, even if nothing new comes.
+#: The time between attempts to write the count of missing lines while nothing new comes.
 RETRY_S = 1.0
 
-#: Nobody will ever read this descriptor again. Any other error may pass: a disk that is full, a terminal that hung up.
+#: Errors after which nothing can be written any more. All others may pass, as of a full disk or a hung-up terminal.
 _GONE = (errno.EPIPE, errno.EBADF)
 
 
 class Output:
-    """Writes lines in the order in which they came. A closed pipe ends it quietly."""
+    """Writes lines in order. A closed pipe ends it without an error."""
 
     def __init__(self, fd: int, lost: str) -> None:
         self._fd = fd
-        self._lost = lost  # the line in place of those that are missing, with {count} in it
-        # Lines; the number of lines that were dropped at this place; None: the end.
+        self._lost = lost  # the line in place of missing ones, with {count} in it
+        # Lines, the number of lines that were dropped at this place, or None at the end.
         self._waiting: SimpleQueue[bytes | int | None] = SimpleQueue()
         self._taken_in = 0  # bytes, counted by the caller
         self._given_out = 0  # bytes, counted by the thread
@@ -47,7 +47,7 @@ class Output:
         self._waiting.put(lines)
 
     def close(self, timeout_s: float) -> None:
-        """Write what waits, for at most `timeout_s`."""
+        """Write the lines that wait, for at most `timeout_s`, and end."""
         self._tell_dropped()
         self._waiting.put(None)
         self._thread.join(timeout_s)
@@ -76,7 +76,7 @@ class Output:
             pass  # _GONE
 
     def _take(self) -> list[bytes | int | None]:
-        """Return all that waits; while lines are missing, nothing after a moment."""
+        """Wait for items and return all of them; while lines are missing, return none after RETRY_S."""
         taken: list[bytes | int | None] = []
         try:
             taken.append(self._waiting.get(timeout=RETRY_S if self._missing else None))
@@ -87,7 +87,7 @@ class Output:
         return taken
 
     def _put(self, lines: bytes) -> None:
-        """Write lines, behind a word on those that are missing before them; count those that cannot be written."""
+        """Write lines, after a notice of those missing before them; count the lines that cannot be written."""
         self._given_out += len(lines)
         if self._missing:
             notice = ("\n" if self._torn else "") + self._lost.format(count=self._missing)
@@ -98,7 +98,7 @@ class Output:
         self._missing = self._write(lines).count(b"\n")
 
     def _write(self, data: bytes) -> bytes:
-        """Write `data`; return the rest of it that cannot be written now. Raises OSError if nothing ever can."""
+        """Write `data`; return the rest that cannot be written now. Raises OSError if nothing ever can."""
         while data:
             try:
                 count = write_some(self._fd, data)

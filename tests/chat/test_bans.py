@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gchat.chat.bans import Bans
+from gchat.chat.handlers import execute
 from gchat.chat.limits import Limits
 from gchat.chat.registry import Registry
 from gchat.model import commands, events
@@ -86,7 +87,7 @@ def test_a_banned_nick_is_refused_with_the_reason_to_whoever_wants_it() -> None:
     registry = Registry(Limits())
     registry.bans.add(registry.bans.make("nick", "mallory", "rude", NOW, 0))
     session, _ = registry.connect("127.0.0.1:1", Hello(nick="mallory"), "t" * 22)
-    (effect,) = registry.execute(session, commands.Nick("Mallory"), NOW)
+    (effect,) = execute(registry, session, commands.Nick("Mallory"), NOW)
 
     assert session.name == "127.0.0.1:1"
     answer = getattr(effect, "answer", None)

@@ -28,7 +28,7 @@ def test_few_are_told_one_by_one_in_their_order() -> None:
 def test_many_who_enter_become_one_line_for_everybody() -> None:
     gatherer = gathered(*((n, Entered(f"u{n}", 1000 + n)) for n in range(1, 58)))
 
-    assert gatherer.take(0.0) == [(0, Crowd(Entered, 57, 1057))]
+    assert gatherer.take(0.0) == [(None, Crowd(Entered, 57, 1057))]
 
 
 def test_each_kind_has_a_line_of_its_own_and_the_numbers_follow_from_each_other() -> None:
@@ -37,7 +37,7 @@ def test_each_kind_has_a_line_of_its_own_and_the_numbers_follow_from_each_other(
 
     told = gathered(*entered, *left).take(0.0)
 
-    assert told == [(0, Crowd(Entered, 4, 14)), (0, Crowd(Left, 4, 10))]
+    assert told == [(None, Crowd(Entered, 4, 14)), (None, Crowd(Left, 4, 10))]
 
 
 def test_one_of_a_kind_among_many_is_named_and_does_not_hear_of_itself() -> None:
@@ -45,7 +45,7 @@ def test_one_of_a_kind_among_many_is_named_and_does_not_hear_of_itself() -> None
 
     told = gathered(*entered, (9, Left("v", 13)), (8, Renamed("w", "x"))).take(0.0)
 
-    assert told == [(0, Crowd(Entered, 4, 14)), (9, Left("v", 13)), (8, Renamed("w", "x"))]
+    assert told == [(None, Crowd(Entered, 4, 14)), (9, Left("v", 13)), (8, Renamed("w", "x"))]
 
 
 def test_few_of_a_kind_among_many_are_named_with_numbers_that_follow_from_each_other() -> None:

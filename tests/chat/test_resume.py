@@ -6,8 +6,10 @@ import pytest
 
 from gchat.chat import disconnected as module
 from gchat.chat.effects import Arrive, Close, CloseReason, Deliver, Effect, Enter, Presence, SaveSession
-from gchat.chat.limits import Allowance, Limits, Network, Rates
-from gchat.chat.registry import AWAY_S, LOBBY, Registry
+from gchat.chat.handlers import execute
+from gchat.chat.limits import Allowance, Limits, Rates
+from gchat.chat.networks import Network
+from gchat.chat.registry import LOBBY, RECONNECT_GRACE_S, Registry
 from gchat.chat.session import Session
 from gchat.model import commands, events
 from gchat.model.errors import Code, Refusal
@@ -37,7 +39,7 @@ def consistent(registry: Registry) -> bool:
     """Whether every table knows the same sessions."""
     members = {session for room in registry.rooms.values() for session in room.members.values()}
     named = set(registry._names._holders.values())
-    return members == named == set(registry.sessions.values()) and set(registry._away) <= members
+    return members == named == set(registry.sessions.values()) and set(registry._disconnected) <= members
 
 
 def test_who_opens_gets_the_nick_the_room_and_a_token_that_stays_the_same(registry: Registry) -> None:
@@ -62,12 +64,12 @@ def test_who_loses_the_connection_is_away_and_comes_back_unnoticed(registry: Reg
 
     assert registry.disconnect(old, CloseReason.RESET, NOW) == [Close(old.id, CloseReason.RESET)]
     assert registry.is_disconnected(old)
-    assert registry.execute(old, commands.Say(("x",)), NOW) == []
-    assert registry.due(NOW + AWAY_S - 0.1) == []
+    assert execute(registry, old, commands.Say(("x",)), NOW) == []
+    assert registry.due(NOW + RECONNECT_GRACE_S - 0.1) == []
     session, effects = registry.connect("127.0.0.1:2", Hello(token=TOKEN))
     assert (session.name, session.room.name) == ("alice", "dev")
     assert announced(effects) == []
-    assert registry.due(NOW + 10 * AWAY_S) == []
+    assert registry.due(NOW + 10 * RECONNECT_GRACE_S) == []
     assert consistent(registry)
 
 
@@ -75,7 +77,7 @@ def test_who_stays_away_has_left(registry: Registry) -> None:
     old, _ = comes(registry, 1, Hello(nick="alice"), TOKEN)
     registry.disconnect(old, CloseReason.ENDED, NOW)
 
-    assert announced(registry.due(NOW + AWAY_S)) == [events.Left("alice", 0)]
+    assert announced(registry.due(NOW + RECONNECT_GRACE_S)) == [events.Left("alice", 0)]
     assert not registry.sessions
     session, effects = registry.connect("127.0.0.1:2", Hello(token=TOKEN, nick="alice"))
     assert announced(effects) == [events.Entered("alice", 1)]
@@ -102,7 +104,7 @@ def test_a_ghost_is_closed_when_its_user_comes_back(registry: Registry) -> None:
 
     assert Close(old.id, CloseReason.REPLACED) in effects
     assert announced(effects) == []
-    assert registry.execute(old, commands.Say(("from the ghost",)), NOW) == []
+    assert execute(registry, old, commands.Say(("from the ghost",)), NOW) == []
     assert registry.disconnect(old, CloseReason.REPLACED, NOW) == []
     assert registry.sessions == {session.id: session}
     assert consistent(registry)
@@ -167,11 +169,11 @@ def test_what_one_was_told_is_answered_also_after_the_other_has_come_back(regist
     bob.told_by(alice.seat)
     session, _ = comes(registry, 3, Hello(token=TOKEN))
 
-    (effect,) = registry.execute(bob, commands.Reply("yes"), NOW)
+    (effect,) = execute(registry, bob, commands.Reply("yes"), NOW)
     assert isinstance(effect, Deliver)
     assert effect.session == session.id
     registry.disconnect(session, CloseReason.RESET, NOW)
-    (effect,) = registry.execute(bob, commands.Reply("there?"), NOW)
+    (effect,) = execute(registry, bob, commands.Reply("there?"), NOW)
     assert isinstance(effect, Deliver)
     assert isinstance(effect.answer, events.Refused)
 
@@ -189,7 +191,7 @@ def goes_away(registry: Registry, port: int, network: Network, nick: str = "", *
 
 
 def test_a_flood_of_ghosts_is_bounded(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MAX_AWAY", 3)
+    monkeypatch.setattr(module, "MAX_DISCONNECTED", 3)
     sessions = [goes_away(registry, port, HERE) for port in range(1, 11)]
 
     assert list(registry.sessions.values()) == sessions[-3:]
@@ -197,10 +199,10 @@ def test_a_flood_of_ghosts_is_bounded(registry: Registry, monkeypatch: pytest.Mo
 
 
 def test_users_without_a_nick_or_a_word_go_first(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MAX_AWAY", 3)
+    monkeypatch.setattr(module, "MAX_DISCONNECTED", 3)
     alice = goes_away(registry, 1, HERE, "alice")
     talker, _ = registry.connect("127.0.0.1:2", Hello(), "token-0123456789-2", network=HERE)
-    registry.execute(talker, commands.Say(("hello",)), NOW)
+    execute(registry, talker, commands.Say(("hello",)), NOW)
     registry.disconnect(talker, CloseReason.RESET, NOW)
     ghosts = [goes_away(registry, port, THERE) for port in range(3, 10)]
 
@@ -209,7 +211,7 @@ def test_users_without_a_nick_or_a_word_go_first(registry: Registry, monkeypatch
 
 
 def test_then_go_those_from_the_network_that_has_most(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MAX_AWAY", 3)
+    monkeypatch.setattr(module, "MAX_DISCONNECTED", 3)
     alice = goes_away(registry, 1, HERE, "alice")
     many = [goes_away(registry, port, THERE, f"evil{port}") for port in range(2, 10)]
 
@@ -218,7 +220,7 @@ def test_then_go_those_from_the_network_that_has_most(registry: Registry, monkey
 
 
 def test_a_network_has_only_so_many_and_an_exempt_one_as_many_as_there_are() -> None:
-    registry = Registry(Limits(away_per_network=2))
+    registry = Registry(Limits(connections_per_network=2))
     kept = [goes_away(registry, port, THERE, f"other{port}") for port in (1, 2)]
     kept += [goes_away(registry, port, Network("127.0.0.1"), f"local{port}") for port in range(3, 9)]
     first, second = (goes_away(registry, port, HERE, f"here{port}") for port in (11, 12))
@@ -254,9 +256,9 @@ def test_coming_back_for_a_moment_does_not_make_a_user_one_who_has_only_passed(r
 def test_when_everybody_leaves_those_who_are_away_do_too(registry: Registry) -> None:
     old, _ = comes(registry, 1, Hello(nick="alice"), TOKEN)
     registry.disconnect(old, CloseReason.RESET, NOW)
-    registry.leave_all(CloseReason.SHUTDOWN, "bye")
+    registry.close_all(CloseReason.SHUTDOWN, "bye")
 
-    assert registry.due(NOW + AWAY_S) == []
+    assert registry.due(NOW + RECONNECT_GRACE_S) == []
     assert consistent(registry)
 
 
@@ -270,7 +272,7 @@ def test_a_user_who_was_told_something_holds_nobody_back_who_has_left(registry: 
     assert bob.correspondent is seat
     registry.leave(alice, CloseReason.QUIT)
 
-    (effect,) = registry.execute(bob, commands.Reply("still there?"), NOW)
+    (effect,) = execute(registry, bob, commands.Reply("still there?"), NOW)
     assert isinstance(effect, Deliver)
     assert isinstance(effect.answer, events.Refused)
     assert bob.correspondent is not None
@@ -406,7 +408,7 @@ def test_a_silent_user_is_announced_in_time_or_at_the_first_command() -> None:
     second, _ = registry.connect("127.0.0.1:2", now=10.5)
 
     assert announced(effects) == []
-    assert announced(registry.execute(second, commands.Who(), NOW)) == [events.Entered("127.0.0.1:2", 2)]
+    assert announced(execute(registry, second, commands.Who(), NOW)) == [events.Entered("127.0.0.1:2", 2)]
     assert registry.due(10.9) == []
     assert announced(registry.due(11.0)) == [events.Entered("127.0.0.1:1", 2)]
     assert registry.due(100.0) == []

@@ -31,6 +31,7 @@ from gchat.dialects.rich_events import (
     ActedEvent,
     AnnouncedEvent,
     ClosingEvent,
+    DoneEvent,
     EnteredEvent,
     FoundEvent,
     GapEvent,
@@ -95,6 +96,7 @@ LOOKS: list[tuple[Notice, list[str]]] = [
     (LeftEvent(room="lobby", online=1000, count=57), ["< 57 users left (1,000 users online)"]),
     (RenamedEvent(room="lobby", who="bob", nick="rob"), ["> bob is now rob"]),
     (RenamedEvent(room="lobby", count=3), ["> 3 users changed their names"]),
+    (DoneEvent(message="You are here"), ["> You are here"]),
     (NamedEvent(nick="alice"), ["> You are now alice"]),
     (JoinedEvent(room="dev", epoch="e", seq=0, online=1), ["> You are now in dev (1 user online)"]),
     (LiveEvent(room="lobby", seq=1), []),
@@ -126,6 +128,10 @@ LOOKS: list[tuple[Notice, list[str]]] = [
     (
         SlowedEvent(messages_per_s=5),
         ["> You send faster than 5 lines a second; your lines are delayed, none is lost"],
+    ),
+    (
+        SlowedEvent(messages_per_s=5, bytes_per_s=2000, together=True),
+        ["> Users from your address send faster than 2,000 bytes a second; your lines are delayed, none is lost"],
     ),
     (ClosingEvent(reason="The server is shutting down"), ["> The server is shutting down"]),
     (PongEvent(id="x-1"), ["> pong"]),

@@ -130,7 +130,7 @@ def test_an_argument_in_which_nothing_is_visible_is_missing(command: str, blank:
 @pytest.mark.parametrize("blank", ["", *BLANKS])
 def test_a_command_without_arguments_takes_an_invisible_one_for_none(blank: str) -> None:
     assert parse(f"/who {blank}") == commands.Who()
-    assert parse(f"/history {blank}") == commands.History(-20)
+    assert parse(f"/history {blank}") == commands.History(commands.Last(20))
     assert parse(f"/topic {blank}") == commands.Topic()
     assert parse(f"/help {blank}") == commands.Help("")
 
@@ -142,9 +142,17 @@ def test_a_minus_clears_the_topic_and_nothing_else_does() -> None:
         assert parse(f"/topic {text}") == commands.Topic(text)
 
 
-@pytest.mark.parametrize(("typed", "start"), [("1", 1), ("007", 7), ("-5", -5), ("9" * 15, 10**15 - 1)])
-def test_history_begins_at_a_number_or_so_many_messages_back(typed: str, start: int) -> None:
-    assert parse(f"/history {typed}") == commands.History(start)
+@pytest.mark.parametrize(
+    ("typed", "excerpt"),
+    [
+        ("1", commands.From(1)),
+        ("007", commands.From(7)),
+        ("-5", commands.Last(5)),
+        ("9" * 15, commands.From(10**15 - 1)),
+    ],
+)
+def test_history_begins_at_a_number_or_so_many_messages_back(typed: str, excerpt: commands.Excerpt) -> None:
+    assert parse(f"/history {typed}") == commands.History(excerpt)
 
 
 @pytest.mark.parametrize("typed", ["0", "-0", "x", "-", "--1", "1.5", "+5", "²", "٣", "1 2"])

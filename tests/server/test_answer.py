@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from gchat.dialects import plain
 from gchat.model.errors import Code
-from gchat.model.events import Refused, Replied
+from gchat.model.events import Named, Refused
 from gchat.server.answer import REFUSALS, encoded
 
 
 def test_a_refusal_is_counted_by_its_code_and_another_answer_is_not() -> None:
     before = dict(REFUSALS.values)
     assert encoded(plain, Refused(Code.BAD_NAME, "No")) == b"> No\n"
-    encoded(plain, Replied("bob"))
+    encoded(plain, Named("bob"))
     assert REFUSALS.values == before | {"bad_name": before["bad_name"] + 1}

@@ -41,7 +41,7 @@ def test_at_the_start_every_setting_is_applied() -> None:
     server = Server()
     server.config = changed(server__motd="Hello", limits__connections_per_ip=3, history__keep_days=2)
     apply(server)
-    assert (server.limits.motd, server.limits.away_per_network) == ("Hello", 3)
+    assert (server.limits.motd, server.limits.connections_per_network) == ("Hello", 3)
     assert server.limits.rates.messages_per_s == 5
     assert server.messages.kept == (2 * 86400, 0)
     assert ("burst", 40) in server.limits.announced

@@ -3,6 +3,6 @@
 from gchat.chat import disconnected
 from gchat.server.main import main
 
-disconnected.MAX_AWAY = 20
+disconnected.MAX_DISCONNECTED = 20
 
 main()
