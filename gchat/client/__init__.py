@@ -10,12 +10,19 @@ nothing twice, and ends quietly at Ctrl+C or SIGTERM:
             if isinstance(event, Said) and event.text == "!ping":
                 chat.say(f"{event.from_}: pong")
 
-conversation  what a client knows and has to do. Pure: events in, notices out. claim: its nick and room.
-keeper        dialling, waiting and dialling again, for any dialect; inbox: what was heard and not iterated yet.
-exchange      a conversation over a socket; link: what programs ask of it. greeting: servers of other kinds.
-plain_link    lines over a socket, for any line chat server.
-ownership     threads, forked processes, the end of the interpreter; signals that end a bot.
-token_file    the same user after a restart; place, place_file: the same place. whole_file replaces a file.
+main          the command gchat-client: its arguments, and which of the rest it loads.
+pipe          the chat between pipes: stdin is said, what is heard goes to stdout.
+terminal/     the chat on a terminal: the screen, the keys, the draft. With prompt_toolkit, so loaded only there.
+conversation/ what a client knows and has to do, whatever happens to its connections. Pure: events in, notices out.
+link/         a conversation over sockets: dialling, reconnecting with a back-off, closing; what a program asks of it.
+files/        the token that brings the same user back, and the place to go on from.
+render        how each notice looks, as lines of styled text; the sentences are those of gchat.model. Pure.
+action        what a line that a person enters asks: the commands are those of gchat.dialects.slash. Pure.
+completion    Tab. Pure.
+paste         several lines at once: the question before they are sent; paste_check asks it in a pipe. Pure.
+
+Nothing here knows the server, or what `model` and `dialects` know already: a new command needs no line in this package.
+An event of a new kind needs one in render.
 
 Iterating yields the server's events as typed values, and Sent, Delivered, Lost, Back, NewLog. Use a link from the
 thread that connected it; its greenlets may share it.
@@ -25,13 +32,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from gchat.client.conversation import Back, Conversation, Delivered, Lost, NewLog, Notice, Sent
-    from gchat.client.inbox import TimedOut
-    from gchat.client.link import Link, connect
-    from gchat.client.ownership import LinkMisused, Unacknowledged
-    from gchat.client.plain_link import PlainLink
-    from gchat.client.reconnect import ConnectFailed, LinkClosed
-    from gchat.client.token_file import TokenFile
+    from gchat.client.conversation.conversation import Conversation
+    from gchat.client.conversation.notices import Back, Delivered, Lost, NewLog, Notice, Sent
+    from gchat.client.files.token_file import TokenFile
+    from gchat.client.link.errors import ConnectFailed, LinkClosed, LinkMisused, TimedOut, Unacknowledged
+    from gchat.client.link.link import Link, connect
+    from gchat.client.link.plain_link import PlainLink
     from gchat.dialects.rich_events import ActedEvent as Acted
     from gchat.dialects.rich_events import AnnouncedEvent as Announced
     from gchat.dialects.rich_events import ClosingEvent as Closing
@@ -98,13 +104,12 @@ __all__ = [
 ]
 
 _MODULES = (
-    "gchat.client.conversation",
-    "gchat.client.inbox",
-    "gchat.client.reconnect",
-    "gchat.client.link",
-    "gchat.client.ownership",
-    "gchat.client.plain_link",
-    "gchat.client.token_file",
+    "gchat.client.conversation.conversation",
+    "gchat.client.conversation.notices",
+    "gchat.client.link.errors",
+    "gchat.client.link.link",
+    "gchat.client.link.plain_link",
+    "gchat.client.files.token_file",
     "gchat.model.errors",
     "gchat.model.hello",
     "gchat.dialects.rich_events",

@@ -19,9 +19,9 @@ from gchat import __version__  # noqa: E402
 from gchat.cli import Parser, UsageError, address, open_standard_descriptors  # noqa: E402
 
 if TYPE_CHECKING:
-    from gchat.client.link import Link
-    from gchat.client.plain_link import PlainLink
-    from gchat.client.token_file import TokenFile
+    from gchat.client.files.token_file import TokenFile
+    from gchat.client.link.link import Link
+    from gchat.client.link.plain_link import PlainLink
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -93,9 +93,9 @@ def _main(arguments: list[str]) -> int:
     is_typed = os.isatty(0)
     on_terminal = is_typed and os.isatty(1) and not args.json and os.environ.get("TERM", "dumb") != "dumb"
     if on_terminal:
-        from gchat.client import terminal  # noqa: PLC0415
+        from gchat.client.terminal import terminal  # noqa: PLC0415
     from gchat.client import pipe  # noqa: PLC0415
-    from gchat.client.reconnect import ConnectFailed  # noqa: PLC0415
+    from gchat.client.link.errors import ConnectFailed  # noqa: PLC0415
 
     try:
         chat = _connected(args, host, port, on_terminal=on_terminal, strict=not is_typed)
@@ -118,10 +118,10 @@ def _address(args: argparse.Namespace) -> tuple[str, int]:
 
 def _connected(args: argparse.Namespace, host: str, port: int, *, on_terminal: bool, strict: bool) -> Link | PlainLink:
     if args.plain:
-        from gchat.client.plain_link import PlainLink  # noqa: PLC0415
+        from gchat.client.link.plain_link import PlainLink  # noqa: PLC0415
 
         return PlainLink(host, port, wait=args.wait)
-    from gchat.client.link import connect  # noqa: PLC0415
+    from gchat.client.link.link import connect  # noqa: PLC0415
 
     return connect(
         host,
@@ -138,8 +138,8 @@ def _connected(args: argparse.Namespace, host: str, port: int, *, on_terminal: b
 
 def _token_file(args: argparse.Namespace, host: str, port: int) -> TokenFile | None:
     """Return the file that makes a person who comes back the same user; None if there can be none."""
-    from gchat.client.reconnect import spelled  # noqa: PLC0415
-    from gchat.client.token_file import own_token_file  # noqa: PLC0415
+    from gchat.client.files.token_file import own_token_file  # noqa: PLC0415
+    from gchat.client.link.dial import spelled  # noqa: PLC0415
 
     try:
         file = own_token_file(spelled(host, port), args.nick)

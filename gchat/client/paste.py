@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from gchat.client.completion import MANY_LINES, Action, parse
+from gchat.client.action import Action, action_of
 from gchat.dialects import slash
 from gchat.dialects.rich_requests import SayRequest
 from gchat.model import commands
 from gchat.model.text import is_blank, printable
+
+#: More lines than this at once are sent only after a question: a paste is a mistake more often than not.
+MANY_LINES = 5
+
+
+def visible_lines(text: str) -> list[str]:
+    """Return the lines of a draft or a paste in which something is visible."""
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    return [line for line in lines if not is_blank(line)]
 
 
 def expanded(lines: list[str]) -> list[str]:
@@ -36,7 +45,7 @@ def actions(lines: list[str], reply_to: str) -> list[Action | None]:
     """Return the requests for `lines`: one line may be a command, several are text."""
     if len(lines) > 1 and not _spoken(lines)[0]:
         return [SayRequest(text=line) for line in lines]
-    return [parse(line, reply_to) for line in expanded(lines)]
+    return [action_of(line, reply_to) for line in expanded(lines)]
 
 
 def _is_command(line: str) -> bool:

@@ -5,14 +5,14 @@ Pure. Which lines came together is for the caller to say.
 
 from __future__ import annotations
 
-from gchat.client.completion import Action
+from gchat.client.action import Action
 from gchat.client.paste import actions, question
 
 NOT_SENT = "not sent"
 
 
-class Typed:
-    """What was typed and is not yet asked of the server: lines of a paste, or lines that wait for an answer."""
+class PasteCheck:
+    """Lines that are not asked of the server yet: those of a paste so far, or those that wait for an answer."""
 
     def __init__(self) -> None:
         self._lines: list[str] = []

@@ -22,14 +22,13 @@ from gevent.event import Event
 from gevent.queue import Queue
 from gevent.socket import wait_read, wait_write
 
-from gchat.client import plain_link
-from gchat.client.completion import Action, Show
-from gchat.client.conversation import Back, Lost, Notice
-from gchat.client.link import Link
-from gchat.client.ownership import Unacknowledged
-from gchat.client.paste_check import Typed
-from gchat.client.plain_link import PlainLink, PlainNotice
-from gchat.client.reconnect import ConnectFailed, LinkClosed, NotGranted
+from gchat.client.action import Action, Show
+from gchat.client.conversation.notices import Back, Lost, Notice
+from gchat.client.link.dial import CLOSED_BY_SERVER
+from gchat.client.link.errors import ConnectFailed, LinkClosed, NotGranted, Unacknowledged
+from gchat.client.link.link import Link
+from gchat.client.link.plain_link import PlainLine, PlainLink, PlainNotice
+from gchat.client.paste_check import PasteCheck
 from gchat.client.render import json_text, lost_text, plain_text
 from gchat.dialects.rich_events import ClosingEvent, RefusedEvent, ToldEvent, WelcomeEvent
 from gchat.dialects.rich_requests import QuitRequest, SayRequest
@@ -118,7 +117,7 @@ class _Pipes:
         # A server of another kind tells of errors in its own words only.
         self._prints = listen or as_json or is_typed or isinstance(chat, PlainLink)
         self._reply_to = ""
-        self._typed = Typed()
+        self._paste_check = PasteCheck()
         self._output: Queue[bytes | None] = Queue(MAX_QUEUED)
         self._leave = Event()  # set when all is done, or at a signal
         self._interrupted = False
@@ -178,7 +177,7 @@ class _Pipes:
             for line in lines_of(self._chunks(), MAX_LINE_BYTES):
                 self._say(line)
             if isinstance(self._chat, Link):
-                self._ask_all(self._chat, *self._typed.end(self._reply_to))
+                self._ask_all(self._chat, *self._paste_check.end(self._reply_to))
                 self._chat.wait_acked()
             else:
                 self._wait_for_silence()
@@ -236,7 +235,7 @@ class _Pipes:
         if isinstance(self._chat, Link) and self._is_typed:
             gevent.sleep(PASTE_S)  # the next line of a paste is there by then
             is_last = not _ready(0, select.POLLIN)
-            self._ask_all(self._chat, *self._typed.take(text, self._reply_to, is_last=is_last))
+            self._ask_all(self._chat, *self._paste_check.take(text, self._reply_to, is_last=is_last))
         elif isinstance(self._chat, Link):
             try:
                 self._ask(self._chat, SayRequest(text=without_commands(text)))
@@ -276,7 +275,7 @@ class _Pipes:
     # --- The link --------------------------------------------------------------------------------------------------
 
     def _hear(self) -> None:
-        reason = "the server closed the connection"
+        reason = CLOSED_BY_SERVER
         for notice in self._chat:
             self._heard_at = time.monotonic()
             match notice:
@@ -303,7 +302,7 @@ class _Pipes:
             self._leave.set()
 
     def _text(self, notice: Notice | PlainNotice) -> str:
-        if isinstance(notice, plain_link.Line):
+        if isinstance(notice, PlainLine):
             return f"{printable(notice.text)}\n"
         if not isinstance(self._chat, Link):
             return ""

@@ -9,12 +9,13 @@ from __future__ import annotations
 import re
 import zlib
 from collections.abc import Callable, Iterable
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any
 
 import msgspec
 
-from gchat.client.conversation import Back, Conversation, Delivered, Lost, NewLog, Notice, Sent
+from gchat.client.conversation.conversation import Conversation
+from gchat.client.conversation.notices import Back, Delivered, Lost, NewLog, Notice, Sent
 from gchat.dialects.rich_events import (
     AckEvent,
     ActedEvent,
@@ -145,12 +146,8 @@ class Timeline:
         found = [[stamp, *line] for line in shown]
         if found and at.date() != self._day:
             self._day = at.date()
-            found.insert(0, aside(_spoken(self._day)))
+            found.insert(0, aside(sentences.new_day(self._day)))
         return found
-
-
-def _spoken(day: date) -> str:
-    return f"{day:%A}, {day.day} {day:%B} {day.year}"
 
 
 # --- Messages --------------------------------------------------------------------------------------------------------
@@ -284,6 +281,9 @@ def _number(event: SaidEvent | ActedEvent | TopicSetEvent, page: PageEvent) -> s
     return f"#{event.seq} " if isinstance(page, FoundEvent) else ""
 
 
+BACK_TEXT = "Connected again"
+
+
 def lost_text(notice: Lost) -> str:
     """Return what a person is told while there is no connection."""
     return f"Connection lost ({notice.reason}); reconnecting"
@@ -322,12 +322,12 @@ _LINES: dict[type, Callable[[Any, Conversation], list[Line]]] = {
     RoomListEvent: _rooms,
     PageEvent: _page,
     FoundEvent: _found,
-    PongEvent: lambda _notice, _chat: _aside("pong"),
+    PongEvent: lambda _notice, _chat: _aside(sentences.pong("")),
     ClosingEvent: lambda notice, _chat: _aside(notice.reason),
     Sent: _sent,
     Delivered: _delivered,
     Lost: _lost,
-    Back: lambda _notice, _chat: _aside("Connected again"),
+    Back: lambda _notice, _chat: _aside(BACK_TEXT),
     NewLog: _new_log,
 }
 

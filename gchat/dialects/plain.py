@@ -158,7 +158,7 @@ def _dated(records: Sequence[Record], now: float, *, numbered: bool) -> list[byt
         at = datetime.fromtimestamp(record.time)
         if at.date() != day:
             day = at.date()
-            parts.append(_answer(f"{at:%A}, {at.day} {at:%B %Y}"))
+            parts.append(_answer(sentences.new_day(day)))
         for seq, line in enumerate(encode(record.message).splitlines(keepends=True), record.seq):
             parts.append((f"#{seq} {at:%H:%M} " if numbered else f"{at:%H:%M} ").encode() + line)
     return parts
@@ -198,7 +198,7 @@ def _room_list(event: events.RoomList) -> bytes:
 
 
 def _pong(event: events.Pong) -> bytes:
-    return _answer(f"pong {event.text}".rstrip())
+    return _answer(sentences.pong(event.text))
 
 
 def _help(event: events.HelpText) -> bytes:

@@ -42,17 +42,11 @@ from gchat.dialects.rich_events import (
 from gchat.dialects.rich_requests import (
     ActRequest,
     AnyRequest,
-    HistoryRequest,
-    JoinRequest,
-    NickRequest,
-    PingRequest,
-    QuitRequest,
-    RoomsRequest,
     SayRequest,
     SearchRequest,
     TellRequest,
     TopicRequest,
-    WhoRequest,
+    command_of,
 )
 from gchat.model import commands, events, sentences
 from gchat.model.errors import Code, Refusal
@@ -86,26 +80,6 @@ def opening(heard: bytes) -> tuple[Hello | None, bytes]:
 def _mistake(message: str, id_: str) -> commands.Mistake:
     return commands.Mistake(Refusal(Code.BAD_COMMAND, message), id=id_)
 
-
-def _history(request: HistoryRequest) -> commands.History:
-    if request.after is not None:
-        return commands.History(commands.From(request.after + 1), request.limit, id=request.id)
-    return commands.History(commands.Before(request.before), request.limit, id=request.id)
-
-
-_DECODERS: dict[type, Callable[[Any], commands.Command]] = {
-    ActRequest: lambda request: commands.Act(request.text, id=request.id),
-    TellRequest: lambda request: commands.Tell(request.to, request.text, id=request.id),
-    NickRequest: lambda request: commands.Nick(request.nick, id=request.id),
-    JoinRequest: lambda request: commands.Join(request.room, request.after, id=request.id),
-    TopicRequest: lambda request: commands.Topic(request.text, id=request.id),
-    WhoRequest: lambda request: commands.Who(id=request.id),
-    RoomsRequest: lambda request: commands.Rooms(id=request.id),
-    HistoryRequest: _history,
-    SearchRequest: lambda request: commands.Search(request.text, request.limit, id=request.id),
-    PingRequest: lambda request: commands.Ping(request.id),
-    QuitRequest: lambda _request: commands.Quit(),
-}
 
 # These need a visible text. A topic may be empty, which clears it, but not invisible.
 _SPOKEN = (SayRequest, ActRequest, TellRequest, SearchRequest)
@@ -153,7 +127,7 @@ def decode(lines: Sequence[bytes]) -> list[commands.Command]:
             said.append(request)
         else:
             close()
-            found.append(_DECODERS[type(request)](request))
+            found.append(command_of(request))
     close()
     return found
 

@@ -228,7 +228,8 @@ class ClosingEvent(RichEvent, frozen=True):
     code: str = ""
 
 
-AnyEvent = (
+#: What a user is told as it comes. Of an Ack a client makes what it knows of the request.
+UserEvent = (
     WelcomeEvent
     | JoinedEvent
     | LiveEvent
@@ -241,7 +242,6 @@ AnyEvent = (
     | RenamedEvent
     | AnnouncedEvent
     | NamedEvent
-    | AckEvent
     | DoneEvent
     | RefusedEvent
     | SlowedEvent
@@ -253,3 +253,5 @@ AnyEvent = (
     | PongEvent
     | ClosingEvent
 )
+
+AnyEvent = UserEvent | AckEvent

@@ -6,6 +6,7 @@ Pure. Names and texts in them are not yet printable: the code that sends or show
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import date
 
 #: Lines from the server begin with these marks, which no user can type. Actions of users begin with `*`.
 SAYS, LEAVES = "> ", "< "
@@ -94,6 +95,16 @@ def topic_is(text: str, by: str) -> str:
 def more_history(seq: int) -> str:
     """Return that the history goes on after a page, and what to type."""
     return f"… there is more: /history {seq}"
+
+
+def pong(text: str) -> str:
+    """Return the answer to a ping."""
+    return f"pong {text}".rstrip()
+
+
+def new_day(day: date) -> str:
+    """Return what stands between messages of different days."""
+    return f"{day:%A}, {day.day} {day:%B} {day.year}"
 
 
 def members(room: str, names: Sequence[str], total: int, you: str) -> str:

@@ -7,7 +7,6 @@ same file, and two servers that can run at the same time never share one.
 from __future__ import annotations
 
 import os
-import pwd
 from collections.abc import Iterable
 from glob import escape, glob
 from urllib.parse import quote
@@ -19,6 +18,7 @@ from gchat.chat.effects import SavedSession
 from gchat.journal.journal import Journal
 from gchat.server.listener import Place, StartError
 from gchat.server.settings import Config
+from gchat.state_directory import state_directory
 
 #: The longest name of a server, so that the name of a file stays below 255 bytes.
 MAX_NAME = 180
@@ -76,26 +76,14 @@ def other_history(path: str) -> str:
 
 
 def _directory() -> str:
-    """Return the directory of all state files, by the XDG rules: a relative path is ignored."""
-    state = os.environ.get("XDG_STATE_HOME", "")
-    if not os.path.isabs(state):
-        state = os.path.join(_home(), ".local", "state")
-    return os.path.join(state, "gchat")
-
-
-def _home() -> str:
-    home = os.environ.get("HOME", "")
-    if not os.path.isabs(home):
-        try:
-            home = pwd.getpwuid(os.getuid()).pw_dir
-        except KeyError:  # a container that runs as any user
-            home = ""
-    if not os.path.isabs(home):
+    """Return the directory of all state files. Raises StartError."""
+    try:
+        return state_directory()
+    except FileNotFoundError:
         raise StartError(
             "cannot tell where to store files: neither XDG_STATE_HOME nor HOME is an absolute path; "
             "set one of them, or use --db FILE or --memory, and set admin.token_file or use --no-admin"
-        )
-    return home
+        ) from None
 
 
 def note_bans(journal: Journal, bans: Iterable[Ban]) -> None:

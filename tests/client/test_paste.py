@@ -4,8 +4,23 @@ from __future__ import annotations
 
 import pytest
 
-from gchat.client.paste import actions, expanded, question
+from gchat.client.paste import actions, expanded, question, visible_lines
 from gchat.dialects.rich_requests import SayRequest, TellRequest
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        ("one", ["one"]),
+        ("one\ntwo\n", ["one", "two"]),
+        ("one\r\ntwo\rthree", ["one", "two", "three"]),
+        ("\n\n  \n one \n\n", [" one "]),
+        ("a\x0bb\u2028c", ["a\x0bb\u2028c"]),
+        ("", []),
+    ],
+)
+def test_a_paste_is_its_lines_without_the_blank_ones(text: str, lines: list[str]) -> None:
+    assert visible_lines(text) == lines
 
 
 @pytest.mark.parametrize("line", ["hello", "/msg ear x", "/nosuch"])

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from gchat.client.paste_check import NOT_SENT, Typed
+from gchat.client.paste_check import NOT_SENT, PasteCheck
 from gchat.dialects.rich_requests import SayRequest, TellRequest, WhoRequest
 
 
 def test_a_line_by_itself_is_what_it_is() -> None:
-    typed = Typed()
+    typed = PasteCheck()
 
     assert typed.take("hello", "", is_last=True) == ([SayRequest(text="hello")], "")
     assert typed.take("/who", "", is_last=True) == ([WhoRequest()], "")
 
 
 def test_lines_behind_a_private_message_ask_and_are_private() -> None:
-    typed = Typed()
+    typed = PasteCheck()
 
     assert typed.take("/msg ear secret1", "", is_last=False) == ([], "")
     assert typed.take("secret2", "", is_last=True) == ([], "Send 2 lines with /msg ear? (y/n)")
@@ -23,7 +23,7 @@ def test_lines_behind_a_private_message_ask_and_are_private() -> None:
 
 
 def test_any_other_answer_sends_nothing() -> None:
-    typed = Typed()
+    typed = PasteCheck()
     typed.take("/msg ear secret1", "", is_last=False)
     typed.take("secret2", "", is_last=True)
 
@@ -32,7 +32,7 @@ def test_any_other_answer_sends_nothing() -> None:
 
 
 def test_the_end_of_stdin_answers_nothing() -> None:
-    typed = Typed()
+    typed = PasteCheck()
     typed.take("/msg ear secret1", "", is_last=False)
     typed.take("secret2", "", is_last=False)
 

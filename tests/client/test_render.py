@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from gchat.client.conversation import Back, Conversation, Delivered, Lost, NewLog, Notice, Sent
+from gchat.client.conversation.conversation import Conversation
+from gchat.client.conversation.notices import Back, Delivered, Lost, NewLog, Notice, Sent
 from gchat.client.render import (
     GREY,
     NICK_COLOURS,
@@ -52,6 +53,7 @@ from gchat.dialects.rich_events import (
     UsersEvent,
     WelcomeEvent,
 )
+from gchat.model.hello import ResumePoint
 
 HERE = timezone(timedelta(hours=2))
 NOW = datetime(2026, 3, 1, 12, 30, tzinfo=HERE)
@@ -60,9 +62,7 @@ NOW = datetime(2026, 3, 1, 12, 30, tzinfo=HERE)
 @pytest.fixture
 def chat() -> Conversation:
     """Alice's, in the lobby."""
-    found = Conversation("x", nick="alice", room="lobby")
-    found.seq = 1300
-    return found
+    return Conversation("x", nick="alice", room="lobby", after=ResumePoint("e", 1300))
 
 
 def said(text: str, by: str = "bob", seq: int = 1, time: str = "2026-03-01T10:03:00.000Z") -> SaidEvent:
