@@ -19,6 +19,7 @@ from gchat.model.audience import Where
 from gchat.model.events import Ready
 from gchat.model.messages import Record
 from gchat.roomlog.cursor import Cursor
+from gchat.server.counters import Counter
 from gchat.server.linux import in_kernel
 from gchat.server.listener import Peer
 from gchat.server.logs import logger
@@ -26,6 +27,8 @@ from gchat.server.reader import MAX_OWED_BYTES, Reader
 
 if TYPE_CHECKING:
     from gchat.server.app import App
+
+SENT_BYTES = Counter("gchat_sent_bytes", "Bytes sent to users.")
 
 #: Bytes offered to the kernel at once for a peer that is behind.
 SLICE_BYTES = 65536
@@ -104,6 +107,26 @@ class Connection:
         """The name of the room."""
         return self.where.room
 
+    @property
+    def dialect_name(self) -> str:
+        """What the peer speaks."""
+        return self.dialect.traits.name
+
+    @property
+    def heard_at(self) -> float:
+        """When the last byte came."""
+        return self.reader.heard_at
+
+    @property
+    def lag_bytes(self) -> int:
+        """How many bytes of its room are not sent yet."""
+        return self.cursor.lag
+
+    @property
+    def skipped(self) -> int:
+        """How many messages it missed."""
+        return self.cursor.missed
+
     def leave(self, reason: CloseReason, farewell: str = "") -> None:
         """Let the session end, with a last line if there is one."""
         app = self.app
@@ -121,7 +144,7 @@ class Connection:
                 except BlockingIOError:
                     sent = 0
                 cursor.took(sent)
-                self.app.pump.counts.sent_bytes += sent
+                SENT_BYTES.value += sent
                 if sent < len(data):
                     cursor.stall()
                     self.watch()

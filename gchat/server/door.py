@@ -26,7 +26,9 @@ from gchat.dialects.sniff import MORE, Foreign, sniff
 from gchat.model.audience import Me
 from gchat.model.errors import Code, Refusal
 from gchat.model.events import Answer, Closing, Refused
+from gchat.server.answer import encoded
 from gchat.server.connection import Connection
+from gchat.server.counters import count_closed
 from gchat.server.linux import has_ended, unguessable
 from gchat.server.listener import Peer
 from gchat.server.logs import logger
@@ -69,7 +71,7 @@ class Door:
         turned_away = self.admission.admit(peer.address, peer.network, self._app.max_connections)
         if turned_away is None:
             return None
-        self._app.closed[turned_away.reason] += 1
+        count_closed(turned_away.reason)
         logger.info(
             "turned away %(address)s: %(reason)s", {"address": peer.address, "reason": turned_away.reason.value}
         )
@@ -155,7 +157,7 @@ class Door:
         self._part(sock, refused + _said(dialect, Closing(refusal.message, reason.value)))
 
     def _never_in(self, peer: Peer, reason: CloseReason, what: str = "") -> None:
-        self._app.closed[reason] += 1
+        count_closed(reason)
         turned = {"address": peer.address, "reason": what or reason.value}
         logger.debug("not admitted: %(address)s: %(reason)s", turned)
 
@@ -203,7 +205,7 @@ class Door:
 
 def _said(dialect: Dialect, answer: Answer) -> bytes:
     """Return what a peer is told that is not let in."""
-    return dialect.answer(answer, Me()).data
+    return encoded(dialect, answer, Me()).data
 
 
 def _receive(sock: socket.socket, start: _Start) -> None:

@@ -38,14 +38,15 @@ from gchat.model import events
 from gchat.model.audience import Me, OwnLines, Where
 from gchat.model.events import Announced, Movement
 from gchat.model.messages import Record
+from gchat.server.answer import encoded
 from gchat.server.connection import Connection
+from gchat.server.counters import CRASHES
 from gchat.server.fanout import HOLD_AT_REST_S, HOLD_S, FanOut
 from gchat.server.logs import logger
 from gchat.server.publication import Publication
-from gchat.server.reader import MAX_OWED_BYTES
+from gchat.server.reader import MAX_OWED_BYTES, RECEIVED_BYTES
 from gchat.server.replay import Replay
 from gchat.server.saved_state import note_session
-from gchat.server.stats import Counts
 
 #: Effects between two looks at the clock; the dearest is a page of history.
 EFFECTS_AT_ONCE = 4
@@ -72,10 +73,9 @@ class Pump:
         arrived: Callable[[Connection], None],
     ) -> None:
         self.connections: dict[int, Connection] = {}  # by session
-        self.counts = Counts()
         self._journal = journal = parts.log
         self._notes = parts.notes
-        self.fan_out = FanOut(self.connections, room_log_bytes, self.counts, self)
+        self.fan_out = FanOut(self.connections, room_log_bytes, self)
         # By id: what takes the number of a message that no user says; None means that it was not stored.
         self.receipts: dict[str, Callable[[int | None], None]] = {}
         self._show = show  # gets everything that rooms are told, with the room
@@ -149,7 +149,7 @@ class Pump:
     @property
     def crowded(self) -> bool:
         """Whether so much waits that senders should wait too."""
-        gathered = self.counts.received_bytes - self._received_before
+        gathered = RECEIVED_BYTES.value - self._received_before
         return len(self._waiting) + self._publication.unanswered > MAX_WAITING or gathered > MAX_WAITING_BYTES
 
     def wait_carried_out(self) -> None:
@@ -163,7 +163,7 @@ class Pump:
 
     def tell(self, connection: Connection, answer: events.Answer) -> None:
         """Give this connection an answer, after all that its room was told until now."""
-        self.transmit(connection, connection.dialect.answer(answer, Me(connection.session.name, connection.where)))
+        self.transmit(connection, encoded(connection.dialect, answer, Me(connection.session.name, connection.where)))
 
     def transmit(self, connection: Connection, lines: OwnLines) -> None:
         """Do the same with what is encoded already."""
@@ -188,7 +188,7 @@ class Pump:
 
     def crashed(self, what: str, *details: object) -> None:
         """Count and log an error of ours, from where it is caught."""
-        self.counts.crashes += 1
+        CRASHES.value += 1
         logger.exception(what, *details)
 
     # --- The greenlet ----------------------------------------------------------------------------------------------
@@ -235,7 +235,7 @@ class Pump:
         """Return what this turn is about, and leave the rest for the next."""
         effects, self._waiting = self._waiting, []
         self._turn_since = self._waiting_since if effects else None
-        self._received_before = self.counts.received_bytes
+        self._received_before = RECEIVED_BYTES.value
         # A turn ends with a room: the journal gets all of a turn at once, and what is said after in a new room of that
         # name must not be forgotten with the old one.
         for count, effect in enumerate(effects, 1):
