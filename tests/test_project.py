@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from gchat.dialects.slash import SLASHES
-from gchat.server.config import Config, dump, load
+from gchat.server.config import dump, load
+from gchat.server.settings import Config
 
 TOP = Path(__file__).parent.parent
 README = (TOP / "README.md").read_text()

@@ -7,10 +7,11 @@ have written them: what shows them makes them printable.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Literal, Protocol
+from typing import Literal, Protocol, Self
 
 from msgspec import Struct
 
+from gchat.chat.session import Session
 from gchat.model.errors import GchatError
 
 #: Rooms without members in one answer, the newest first.
@@ -54,8 +55,32 @@ class ServerInfo(Struct, frozen=True):
     max_connections: int
 
 
+class UserConnection(Protocol):
+    """A user's connection, as far as the endpoint shows it. Times are of a steady clock, in seconds."""
+
+    @property
+    def opened_at(self) -> float:
+        """When it was opened."""
+
+    @property
+    def dialect_name(self) -> str:
+        """What the user speaks."""
+
+    @property
+    def heard_at(self) -> float:
+        """When the last byte came from the user."""
+
+    @property
+    def lag_bytes(self) -> int:
+        """Bytes not yet sent to the user."""
+
+    @property
+    def skipped(self) -> int:
+        """Messages that the user missed by reading too slowly."""
+
+
 class UserInfo(Struct, frozen=True):
-    """A user online."""
+    """A user online. A new field is a line here, and its value one in `of`."""
 
     id: int
     nick: str  # the address, if the user has no nick
@@ -67,10 +92,27 @@ class UserInfo(Struct, frozen=True):
     messages: int
     lag_bytes: int  # not yet sent to the user
     skipped: int  # messages that the user missed by reading too slowly
-    away: bool = False  # the connection is lost, but the user may come back
+    disconnected: bool = False  # the connection is lost, but the user may come back
+
+    @classmethod
+    def of(cls, session: Session, connection: UserConnection | None, now: float, *, disconnected: bool) -> Self:
+        """Return a user as of `now`, which is of the connection's clock; without a connection it has just come."""
+        return cls(
+            id=session.id,
+            nick=session.name,
+            address=session.address,
+            room=session.room.name,
+            dialect=connection.dialect_name if connection else "rich",  # a plain user without one has left
+            connected_s=round(now - connection.opened_at, 1) if connection else 0.0,
+            idle_s=round(now - connection.heard_at, 1) if connection else 0.0,
+            messages=session.messages,
+            lag_bytes=connection.lag_bytes if connection else 0,
+            skipped=connection.skipped if connection else 0,
+            disconnected=disconnected,
+        )
 
 
-class RoomInfo(Struct, frozen=True):
+class RoomSummary(Struct, frozen=True):
     """One room."""
 
     name: str
@@ -87,7 +129,7 @@ class HistoryInfo(Struct, frozen=True):
     sync: str = ""  # "full": shown messages survive a power cut; "normal": they survive a crash; "": neither
 
 
-class Ban(Struct, frozen=True):
+class BanInfo(Struct, frozen=True):
     """A ban of a nick (and of nicks that look like it), an address, or a network."""
 
     id: int
@@ -115,11 +157,11 @@ class StoredMessage(Struct, frozen=True, rename={"from_": "from"}):
 # --- What happens ----------------------------------------------------------------------------------------------------
 
 
-class Happened(Struct, frozen=True, tag_field="type", tag=str.lower):
+class Happened(Struct, frozen=True, tag_field="type"):
     """An event for the event streams."""
 
 
-class Joined(Happened, frozen=True):
+class UserJoined(Happened, frozen=True, tag="joined"):
     """A user came to the server."""
 
     user: int
@@ -128,7 +170,7 @@ class Joined(Happened, frozen=True):
     room: str
 
 
-class Left(Happened, frozen=True):
+class UserLeft(Happened, frozen=True, tag="left"):
     """A user left the server."""
 
     user: int
@@ -136,7 +178,7 @@ class Left(Happened, frozen=True):
     reason: str
 
 
-class Message(Happened, frozen=True, rename={"from_": "from"}):
+class RoomMessage(Happened, frozen=True, tag="message", rename={"from_": "from"}):
     """Something was said; only streams with a token get it."""
 
     room: str
@@ -160,32 +202,17 @@ class Histogram(Struct, frozen=True):
     sum: float
 
 
-class Measures(Struct, frozen=True):
-    """Counts since the start, and the present state."""
+class Measure(Struct, frozen=True):
+    """A number as Prometheus has it. The value of one with a label is a number for each value of the label."""
 
-    connections_opened: int
-    connections_closed: dict[str, int]  # by reason
-    users_online: int
-    rooms: int
-    messages: int
-    deliveries: int
-    sent_bytes: int
-    received_bytes: int
-    skipped_messages: int
-    slow_readers: int
-    commit_failures: int
-    crashes: int
-    commit_s: Histogram  # of one turn's messages to the journal
-    fan_out_s: Histogram  # of one turn's messages to all readers
-    hub_lag_s: float
-    descriptors_open: int
-    descriptors_max: int
-    room_log_bytes: int  # held for slow readers, in all rooms
-    waiting_effects: int  # the pump's queue
-    oldest_effect_s: float  # the age of the oldest effect that is not carried out yet
+    name: str  # without the _total of a counter
+    help: str
+    kind: Literal["counter", "gauge", "histogram"]
+    value: float | dict[str, float] | Histogram
+    label: str = ""
 
 
-class Operator(Protocol):
+class Backend(Protocol):
     """The server, as its operator sees it."""
 
     def server(self) -> ServerInfo:
@@ -197,7 +224,7 @@ class Operator(Protocol):
     def users(self) -> Iterator[list[UserInfo]]:
         """Return the users online, some hundred at a time, each piece made on demand: the hub is not held."""
 
-    def rooms(self) -> Iterable[RoomInfo]:
+    def rooms(self) -> Iterable[RoomSummary]:
         """Return the rooms with members, largest first, then at most MAX_STORED_ROOMS others with a history.
 
         Waits, but not for long: while the disk is stuck, the others are those of the last answer.
@@ -218,11 +245,11 @@ class Operator(Protocol):
     def not_ready(self) -> str:
         """Return why the server cannot store and deliver messages now; "" if it can."""
 
-    def measures(self) -> Measures:
-        """Return all measures."""
+    def measures(self) -> Iterable[Measure]:
+        """Return all numbers for Prometheus: counts since the start, and the present state."""
 
-    def subscribe(self, tell: Tell) -> Unsubscribe:
-        """Call `tell` with every event, until the returned function is called; `tell` must return at once."""
+    def subscribe(self, subscriber: Subscriber) -> Unsubscribe:
+        """Call `subscriber` with every event until the returned function is called; it must return at once."""
 
     def announce(self, text: str, room: str) -> int:
         """Announce to the room, or with "" to all rooms; return the number of their members.
@@ -239,17 +266,17 @@ class Operator(Protocol):
         Raises BadText, Missing, NotPossible or Unavailable.
         """
 
-    def bans(self) -> Sequence[Ban]:
+    def bans(self) -> Sequence[BanInfo]:
         """Return the bans in force."""
 
-    def ban(self, kind: str, value: str, reason: str, for_s: float) -> Ban:
+    def ban(self, kind: str, value: str, reason: str, for_s: float) -> BanInfo:
         """Ban for `for_s` seconds, 0: permanently, and close matching connections. Raises NotPossible: bad value."""
 
     def unban(self, ban: int) -> None:
         """End a ban. Raises Missing: no ban has this id."""
 
 
-class Tell(Protocol):
+class Subscriber(Protocol):
     """Takes events."""
 
     def __call__(self, happened: Happened, /) -> None:

@@ -9,96 +9,26 @@ import msgspec
 from msgspec import Struct
 
 import gchat
-from gchat.admin.action_routes import Announcement, Kick, NewBan, Saying
-from gchat.admin.backend import (
-    MAX_STORED_ROOMS,
-    Ban,
-    HistoryInfo,
-    RoomInfo,
-    ServerInfo,
-    StoredMessage,
-    UserInfo,
+from gchat.admin.action_resources import Announcement, Kick, NewBan, Saying
+from gchat.admin.backend import MAX_STORED_ROOMS, BanInfo
+from gchat.admin.documents import (
+    BansDocument,
+    HealthDocument,
+    MessagesDocument,
+    RoomsDocument,
+    StatusDocument,
+    StoredDocument,
+    ToldDocument,
+    UsersDocument,
 )
-from gchat.admin.responses import JSON, PROBLEM
-from gchat.admin.visibility import Granted
-
-
-class Status(Struct):
-    """The whole state of the server."""
-
-    server: ServerInfo
-    online: int
-    access: Granted
-    users: list[UserInfo]
-    rooms: list[RoomInfo]
-    limits: dict[str, float]
-    history: HistoryInfo
-    truncated: bool = False
-
-
-class Users(Struct):
-    """The users online."""
-
-    online: int
-    access: Granted
-    users: list[UserInfo]
-    truncated: bool = False
-
-
-class Rooms(Struct):
-    """The rooms with members or a history, largest first."""
-
-    online: int
-    rooms: list[RoomInfo]
-    truncated: bool = False
-
-
-class Page(Struct):
-    """Messages of a room, oldest first. `next` is there if there may be more: ask for those after it."""
-
-    room: str
-    messages: list[StoredMessage]
-    next: int = 0
-    truncated: bool = False
-
-
-class Bans(Struct):
-    """The bans in force."""
-
-    bans: list[Ban]
-    truncated: bool = False
-
-
-class Told(Struct):
-    """The number of users told."""
-
-    told: int
-
-
-class Kept(Struct):
-    """A stored message."""
-
-    room: str
-    seq: int
-
-
-class Health(Struct):
-    """The server's state in one word."""
-
-    status: str
-
-
-class ProblemDetail(Struct):
-    """The reason why a request was refused (RFC 9457)."""
-
-    type: str
-    title: str
-    status: int
-    detail: str
-
+from gchat.admin.read_resources import MessagesQuery
+from gchat.admin.responses import JSON, PROBLEM, ProblemDetail
 
 _BODIES = [Announcement, Kick, NewBan, Saying]
-_ANSWERS = [Status, Users, Rooms, Page, Bans, Ban, Told, Kept, Health, ProblemDetail]
+_ANSWERS = [
+    *(StatusDocument, UsersDocument, RoomsDocument, MessagesDocument, BansDocument, BanInfo),
+    *(ToldDocument, StoredDocument, HealthDocument, ProblemDetail),
+]
 
 #: Possible answers to every request.
 _ALWAYS = (400, 401, 403, 408, 413, 414, 415, 421, 429, 431, 503)
@@ -121,18 +51,15 @@ _EVENTS = (
 )
 
 _ROOM = {"name": "room", "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
-_AFTER = {
-    "name": "after",
-    "in": "query",
-    "description": "the number of the last message already known",
-    "schema": {"type": "integer", "minimum": 0, "maximum": 2**53, "default": 0},
-}
-_LIMIT = {
-    "name": "limit",
-    "in": "query",
-    "description": "the largest number of messages",
-    "schema": {"type": "integer", "minimum": 1, "maximum": 1000, "default": 100},
-}
+
+
+def _query(kind: type[Struct]) -> list[dict[str, Any]]:
+    """Return the parameters of a query, each a field of a struct."""
+    components = msgspec.json.schema(kind)["$defs"][kind.__name__]["properties"]
+    return [
+        {"name": name, "in": "query", "description": rest.pop("description"), "schema": rest}
+        for name, rest in components.items()
+    ]
 
 
 def _id(name: str) -> dict[str, Any]:
@@ -143,44 +70,10 @@ def _id(name: str) -> dict[str, Any]:
 def description() -> bytes:
     """Return the document."""
     _, schemas = msgspec.json.schema_components([*_BODIES, *_ANSWERS], ref_template="#/components/schemas/{name}")
-    paths: dict[str, dict[str, Any]] = {
-        "/status": _reads("Server, users, rooms, limits and history at once", Status, hint=_ADDRESSES),
-        "/users": _reads("Users online", Users, hint=_ADDRESSES),
-        "/rooms": _reads(
-            "Rooms with members or a history",
-            Rooms,
-            hint=f"Largest first. Of rooms without members, the newest {MAX_STORED_ROOMS} are listed.",
-        ),
-        "/healthz": _reads("Liveness", Health),
-        "/readyz": _reads("Readiness: whether messages can be stored", Health),
-        "/metrics": _reads("Metrics for Prometheus", "text/plain", "application/openmetrics-text"),
-        "/events": _reads("Server-sent events as they happen", "text/event-stream", hint=_EVENTS),
-        "/openapi.json": _reads("This document", JSON),
-        "/": _reads("The live page", "text/html", status=(404,)),
-        "/page.js": _reads("The live page's script", "text/javascript", status=(404,)),
-        "/page.css": _reads("The live page's style sheet", "text/css", status=(404,)),
-        "/rooms/{room}/messages": {
-            "parameters": [_ROOM],
-            **_reads("Messages of a room", Page, parameters=[_AFTER, _LIMIT], status=(404,), private=True),
-            "post": _changes('Say something; the sender is shown as "NAME (http)"', Saying, 201, Kept, (404, 409)),
-        },
-        "/announce": {
-            "post": _changes("Announce something to one room or to all", Announcement, 200, Told, (404, 409))
-        },
-        "/users/{user}/kick": {
-            "parameters": [_id("user")],
-            "post": _changes("Kick a user: close the connection", Kick, 204, None, (404,)),
-        },
-        "/bans": {
-            **_reads("Bans in force", Bans, private=True),
-            "post": _changes("Ban a nick, an address or a network", NewBan, 201, Ban, (409,)),
-        },
-        "/bans/{ban}": {"parameters": [_id("ban")], "delete": _changes("End a ban", None, 204, None, (404,))},
-    }
     document = {
         "openapi": "3.1.0",
         "info": {"title": "gchat admin endpoint", "version": gchat.__version__, "description": f"{_ACCESS} {_SIZES}"},
-        "paths": paths,
+        "paths": _paths(),
         "components": {
             "schemas": schemas,
             "responses": {
@@ -193,6 +86,48 @@ def description() -> bytes:
         },
     }
     return msgspec.json.format(msgspec.json.encode(document)) + b"\n"
+
+
+def _paths() -> dict[str, dict[str, Any]]:
+    """Return what each path can be asked, and what it answers."""
+    return {
+        "/status": _reads("Server, users, rooms, limits and history at once", StatusDocument, hint=_ADDRESSES),
+        "/users": _reads("Users online", UsersDocument, hint=_ADDRESSES),
+        "/rooms": _reads(
+            "Rooms with members or a history",
+            RoomsDocument,
+            hint=f"Largest first. Of rooms without members, the newest {MAX_STORED_ROOMS} are listed.",
+        ),
+        "/healthz": _reads("Liveness", HealthDocument),
+        "/readyz": _reads("Readiness: whether messages can be stored", HealthDocument),
+        "/metrics": _reads("Metrics for Prometheus", "text/plain", "application/openmetrics-text"),
+        "/events": _reads("Server-sent events as they happen", "text/event-stream", hint=_EVENTS),
+        "/openapi.json": _reads("This document", JSON),
+        "/": _reads("The live page", "text/html", status=(404,)),
+        "/page.js": _reads("The live page's script", "text/javascript", status=(404,)),
+        "/page.css": _reads("The live page's style sheet", "text/css", status=(404,)),
+        "/rooms/{room}/messages": {
+            "parameters": [_ROOM],
+            **_reads(
+                "Messages of a room", MessagesDocument, parameters=_query(MessagesQuery), status=(404,), private=True
+            ),
+            "post": _changes(
+                'Say something; the sender is shown as "NAME (http)"', Saying, 201, StoredDocument, (404, 409)
+            ),
+        },
+        "/announce": {
+            "post": _changes("Announce something to one room or to all", Announcement, 200, ToldDocument, (404, 409))
+        },
+        "/users/{user}/kick": {
+            "parameters": [_id("user")],
+            "post": _changes("Kick a user: close the connection", Kick, 204, None, (404,)),
+        },
+        "/bans": {
+            **_reads("Bans in force", BansDocument, private=True),
+            "post": _changes("Ban a nick, an address or a network", NewBan, 201, BanInfo, (409,)),
+        },
+        "/bans/{ban}": {"parameters": [_id("ban")], "delete": _changes("End a ban", None, 204, None, (404,))},
+    }
 
 
 def _reads(

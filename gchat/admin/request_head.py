@@ -9,7 +9,8 @@ import re
 
 from msgspec import Struct
 
-from gchat.admin.responses import Problem, Secret
+from gchat.admin.responses import Problem
+from gchat.model.secret import Secret
 
 MAX_LINE_BYTES = 8192
 MAX_HEAD_BYTES = 16384

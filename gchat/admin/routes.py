@@ -13,20 +13,19 @@ from falcon import App, HTTPError, Request, Response
 from falcon.constants import COMBINED_METHODS
 from falcon.routing import BaseConverter
 
-from gchat.admin.access import Access, Asked, Scope
-from gchat.admin.action_routes import Announce, Bans, KickUser, OneBan, RoomMessages
-from gchat.admin.backend import BadText, Missing, NotPossible, Operator, Unavailable
+from gchat.admin.access import Access, AccessRequest, Scope
+from gchat.admin.action_resources import AnnounceResource, BanResource, BansResource, KickResource, RoomResource
+from gchat.admin.backend import Backend, BadText, Missing, NotPossible, Unavailable
+from gchat.admin.documents import RoomsDocument, StatusDocument, UsersDocument
 from gchat.admin.openapi import description
-from gchat.admin.read_routes import (
-    Document,
-    Healthz,
-    MetricsPage,
-    PageFile,
-    Reading,
-    Readyz,
-    Rooms,
-    Status,
-    Users,
+from gchat.admin.read_resources import (
+    FixedResource,
+    HealthResource,
+    LongResource,
+    MetricsResource,
+    PageFileResource,
+    ReadinessResource,
+    ReadResource,
 )
 from gchat.admin.responses import PROBLEM, Problem
 from gchat.admin.sse import Streams
@@ -39,7 +38,7 @@ BODY_S = 5.0  # from the end of the head to the end of the body
 ACTION_S = 5.0
 
 
-class Events(Reading):
+class EventsResource(ReadResource):
     """Events as they happen."""
 
     media_types = ("text/event-stream",)
@@ -67,7 +66,7 @@ class Number(BaseConverter):
         return int(value) if re.fullmatch("0|[1-9][0-9]{0,17}", value) else None
 
 
-class _Door:
+class _Gate:
     """What comes before every route: access, the format of the answer, and the body."""
 
     def __init__(self, access: Access, clock: Callable[[], float]) -> None:
@@ -77,7 +76,7 @@ class _Door:
     def process_request(self, req: Request, _resp: Response) -> None:
         """Refuse a request that is not allowed."""
         environ = req.env
-        asked = Asked(
+        asked = AccessRequest(
             method=req.method,
             path=req.path,
             peer=environ["REMOTE_ADDR"],
@@ -96,10 +95,10 @@ class _Door:
     def process_resource(self, req: Request, _resp: Response, resource: object, _params: dict[str, Any]) -> None:
         """Refuse a request for private or unavailable content, and read the body."""
         if req.method in ("GET", "HEAD"):
-            if isinstance(resource, Reading) and resource.private:
+            if isinstance(resource, ReadResource) and resource.private:
                 self._access.demand(req.context.scope, Scope.READ, resource.private)
             accept = req.env.get("HTTP_ACCEPT", "*/*")
-            media_types = resource.media_types if isinstance(resource, Reading) else ()
+            media_types = resource.media_types if isinstance(resource, ReadResource) else ()
             if media_types and accept != "*/*" and not any(map(req.client_accepts, media_types)):
                 raise Problem(406, f"The Accept header excludes {' and '.join(media_types)}, all that this path has")
         elif req.env["CONTENT_LENGTH"] != "0":
@@ -108,31 +107,31 @@ class _Door:
             req.context.body = b""
 
 
-def make_app(operator: Operator, access: Access, clock: Callable[[], float] = time.monotonic) -> App[Any, Any]:
+def make_app(backend: Backend, access: Access, clock: Callable[[], float] = time.monotonic) -> App[Any, Any]:
     """Return the WSGI application. It needs the environment that AdminServer makes."""
-    app = App(middleware=[_Door(access, clock)])
+    app = App(middleware=[_Gate(access, clock)])
     app.router_options.converters["number"] = Number
     app.set_error_serializer(_serialize)
     app.add_error_handler(Problem, _answer_problem)
     app.add_error_handler(NotPossible, _answer_not_possible)
     app.add_error_handler(Exception, _answer_crash)
     routes = {
-        "/": PageFile("page.html"),
-        "/page.js": PageFile("page.js"),
-        "/page.css": PageFile("page.css"),
-        "/status": Status(operator),
-        "/users": Users(operator),
-        "/users/{user:number}/kick": KickUser(operator),
-        "/rooms": Rooms(operator),
-        "/rooms/{room}/messages": RoomMessages(operator, _in_time),
-        "/healthz": Healthz(),
-        "/readyz": Readyz(operator),
-        "/metrics": MetricsPage(operator),
-        "/events": Events(Streams(operator)),
-        "/openapi.json": Document(description),
-        "/announce": Announce(operator),
-        "/bans": Bans(operator),
-        "/bans/{ban:number}": OneBan(operator),
+        "/": PageFileResource("page.html"),
+        "/page.js": PageFileResource("page.js"),
+        "/page.css": PageFileResource("page.css"),
+        "/status": LongResource(backend, StatusDocument),
+        "/users": LongResource(backend, UsersDocument),
+        "/users/{user:number}/kick": KickResource(backend),
+        "/rooms": LongResource(backend, RoomsDocument),
+        "/rooms/{room}/messages": RoomResource(backend, _in_time),
+        "/healthz": HealthResource(),
+        "/readyz": ReadinessResource(backend),
+        "/metrics": MetricsResource(backend),
+        "/events": EventsResource(Streams(backend)),
+        "/openapi.json": FixedResource(description),
+        "/announce": AnnounceResource(backend),
+        "/bans": BansResource(backend),
+        "/bans/{ban:number}": BanResource(backend),
     }
     for path, resource in routes.items():
         app.add_route(path, resource)
@@ -166,7 +165,7 @@ def _answer_problem(_req: Request, resp: Response, problem: Problem, _params: di
     resp.set_headers(problem.headers)
 
 
-#: What the operator cannot do, as a status.
+#: What the backend cannot do, as a status.
 _STATUSES = {Missing: 404, BadText: 422, NotPossible: 409, Unavailable: 503}
 
 

@@ -16,7 +16,7 @@ from gevent.queue import Empty, Full, Queue
 from gevent.socket import wait_read
 
 from gchat.admin.access import Scope, is_loopback, unmapped
-from gchat.admin.backend import Happened, Operator, ServerInfo
+from gchat.admin.backend import Backend, Happened, ServerInfo
 from gchat.admin.responses import Problem, json
 from gchat.admin.visibility import GRANTED, Granted, visible
 from gchat.chat.networks import network_of
@@ -40,17 +40,17 @@ _RETRY = b"retry: 2000\n\n"
 _HEARTBEAT = b": still here\n\n"
 
 
-class Counters(ServerInfo, frozen=True, tag_field="type", tag="counters", kw_only=True):
+class CountersEvent(ServerInfo, frozen=True, tag_field="type", tag="counters", kw_only=True):
     """The server's state, once a second; `online` counts the users online."""
 
     online: int
 
 
-class Access(Granted, frozen=True, tag_field="type", tag="access"):
+class AccessEvent(Granted, frozen=True, tag_field="type", tag="access"):
     """The first event: what the stream leaves out."""
 
     @classmethod
-    def of(cls, scope: Scope) -> Access:
+    def of(cls, scope: Scope) -> AccessEvent:
         """Return the event for a scope."""
         return cls(GRANTED[scope].scope, GRANTED[scope].note)
 
@@ -58,8 +58,8 @@ class Access(Granted, frozen=True, tag_field="type", tag="access"):
 class Streams:
     """All streams: one subscription and one clock for them while there are any."""
 
-    def __init__(self, operator: Operator) -> None:
-        self._operator = operator
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
         self._open: set[Stream] = set()
         self._unsubscribe: Callable[[], None] | None = None
         self._clock: Any = None
@@ -75,9 +75,9 @@ class Streams:
             )
         if len(self._open) >= MAX_STREAMS:
             raise Problem(503, f"All {MAX_STREAMS} event streams are in use; close one, or wait", Retry_After="10")
-        first = _RETRY + _event(Access.of(scope)) + self._counters()
+        first = _RETRY + _event(AccessEvent.of(scope)) + self._counters()
         if self._unsubscribe is None:
-            self._unsubscribe = self._operator.subscribe(self._tell)
+            self._unsubscribe = self._backend.subscribe(self._tell)
             self._clock = gevent.spawn(self._count)
         stream = Stream(sock, scope, network, self._closed)
         self._open.add(stream)
@@ -113,9 +113,9 @@ class Streams:
                 stream.put(counters)
 
     def _counters(self) -> bytes:
-        info = self._operator.server()
+        info = self._backend.server()
         fields = {name: getattr(info, name) for name in info.__struct_fields__}
-        return _event(Counters(online=self._operator.online(), **fields))
+        return _event(CountersEvent(online=self._backend.online(), **fields))
 
 
 class Stream:
@@ -172,6 +172,6 @@ class Stream:
             pass
 
 
-def _event(value: Happened | Counters | Access) -> bytes:
+def _event(value: Happened | CountersEvent | AccessEvent) -> bytes:
     kind = value.__struct_config__.tag
     return f"event: {kind}\n".encode() + b"data: " + json(value) + b"\n\n"

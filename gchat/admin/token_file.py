@@ -8,8 +8,8 @@ import shlex
 import stat
 from typing import NoReturn
 
-from gchat.admin.responses import Secret
 from gchat.model.errors import GchatError
+from gchat.model.secret import Secret
 
 #: Random bytes in a new token, and the fewest characters of an accepted one: 128 bits in base 64.
 TOKEN_BYTES = 32

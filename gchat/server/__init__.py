@@ -11,6 +11,7 @@ From the first byte of a peer to the last byte to everybody else:
     interfaces     what the reading half needs of the server and its connection
     roster         which connections there are, and why others have ended
     pump           effects, carried out turn by turn
+    answer         an answer in the dialect of its reader
     publication    the part of a turn that stores messages and answers their senders
     fanout         room logs, and what a turn appended to them, sent to all readers
     spreader       large rooms, sent in slices between turns
@@ -19,14 +20,16 @@ From the first byte of a peer to the last byte to everybody else:
 
 Around it:
 
-    main, cli, start_checks, config, setting_values    the command, and its settings
+    main, cli, start_checks                            the command
+    settings, config, setting_values                   what can be set, and where it is read from
     app            composes all this, runs it, and drains it
     reload         settings taken over by a running server
     signals, systemd, watch, capacity, linux           what the machine tells and is asked
     history, saved_state, state_files                  the journal that is configured, what it saves, where files are
     logs, faults, machine_errors, stdout, transcript   what the operator reads
-    stats          counts of what happens
-    admin_backend, admin_endpoint                      what gchat.admin serves
+    counters, gauges                                   what is counted, and what is looked up
+    admin_backend, admin_actions, admin_endpoint       what gchat.admin serves
+    operated_server                                    what these see of the server
 
 Modules know each other by small Protocols that stand beside the code that needs them (ReplayTurn in replay), and none
 imports one that imports it, not for its types either. App satisfies those that are called ...Server.

@@ -1,54 +1,39 @@
-"""The server as its operator sees it: gchat.admin's interface on a running App."""
+"""The server as the admin endpoint shows it: the implementation of gchat.admin.backend on a running App."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import suppress
 from itertools import chain
-from typing import Protocol
 
 import gevent
-from gevent.event import AsyncResult, Event
+import msgspec
 
 from gchat import __version__
 from gchat.admin import backend as seen
-from gchat.admin.backend import BadText, Missing, NotPossible, Unavailable
-from gchat.breather import breathe
-from gchat.chat.bans import Ban, because
-from gchat.chat.effects import Announce, CloseReason, Publish
-from gchat.chat.limits import Limits
-from gchat.chat.networks import host_of
-from gchat.chat.registry import Registry
+from gchat.admin.backend import Unavailable
+from gchat.chat.effects import CloseReason
 from gchat.chat.room import Room
 from gchat.chat.session import Session
 from gchat.dialects import rich
-from gchat.journal.journal import Journal, JournalError
-from gchat.journal.parts import KeptRoom, Parts
-from gchat.model import events, names, text
-from gchat.model.errors import Refusal
+from gchat.journal.journal import JournalError
+from gchat.journal.parts import KeptRoom
+from gchat.model import events
 from gchat.model.messages import Acted, Message, Record, Said
-from gchat.server.capacity import Capacity
-from gchat.server.config import Config
-from gchat.server.linux import open_descriptors, unguessable
-from gchat.server.logs import logger
-from gchat.server.pump import Pump
-from gchat.server.roster import Roster
-from gchat.server.saved_state import note_bans
-from gchat.server.stats import BOUNDS_S, Distribution
-from gchat.server.watch import Watch
+from gchat.server.admin_actions import AdminActions
+from gchat.server.counters import measures
+from gchat.server.fanout import DELIVERIES
+from gchat.server.gauges import gauges, skipped, slow_readers
+from gchat.server.operated_server import OperatedServer
+from gchat.server.publication import MESSAGES
+from gchat.server.writer import SENT_BYTES
 
 #: Users in one piece of the list: about 1 ms.
 USERS_AT_ONCE = 200
 
-#: Users that are compared with a new ban between two turns of everybody else.
-CONCERNED_AT_ONCE = 500
-
 #: Messages that are read at a time, so that long ones take little memory.
 MESSAGES_AT_ONCE = 50
-
-#: A message said over HTTP must be stored within this time.
-SAID_S = 5.0
 
 #: A pump or a loop that stands for so long is not ready.
 STANDS_S = 1.0
@@ -57,38 +42,14 @@ STANDS_S = 1.0
 STORED_ROOMS_S = 0.5
 
 
-class OperatedServer(Protocol):
-    """What the operator sees of the server, and acts on."""
-
-    address: str
-    capacity: Capacity
-    config: Config
-    journal: Journal
-    limits: Limits
-    parts: Parts
-    pump: Pump
-    registry: Registry
-    roster: Roster
-    stopping: Event
-    watch: Watch
-
-    @property
-    def connections(self) -> int:
-        """How many connections there are."""
-
-    @property
-    def max_connections(self) -> int:
-        """How many there may be."""
-
-
-class Operating:
-    """Implements gchat.admin.backend.Operator."""
+class AdminBackend(AdminActions):
+    """Implements gchat.admin.backend.Backend."""
 
     def __init__(self, app: OperatedServer) -> None:
-        self._app = app
+        super().__init__(app)
         self._started_at = time.monotonic()
         self._started = rich.rfc3339(time.time())
-        self._tells: list[seen.Tell] = []
+        self._subscribers: list[seen.Subscriber] = []
         self._stored: list[KeptRoom] = []
         self._looking: gevent.Greenlet[[], None] | None = None  # for the stored rooms
 
@@ -96,90 +57,76 @@ class Operating:
 
     def came(self, session: Session) -> None:
         """Tell the event streams that a user is here."""
-        if self._tells:
-            self._tell(seen.Joined(session.id, session.name, session.address, session.room.name))
+        if self._subscribers:
+            self._tell(seen.UserJoined(session.id, session.name, session.address, session.room.name))
 
     def went(self, session: Session, reason: CloseReason) -> None:
         """Tell the event streams that a user's connection has ended."""
-        if self._tells:
-            self._tell(seen.Left(session.id, session.name, reason.value))
+        if self._subscribers:
+            self._tell(seen.UserLeft(session.id, session.name, reason.value))
 
     def shown(self, room: str, event: events.Event) -> None:
         """Tell the event streams what was said."""
-        if self._tells and isinstance(event, Record):
+        if self._subscribers and isinstance(event, Record):
             for number, (kind, said) in enumerate(_texts(event.message), event.seq):
-                self._tell(seen.Message(room, number, kind, event.message.name, said))
+                self._tell(seen.RoomMessage(room, number, kind, event.message.name, said))
 
     def _tell(self, happened: seen.Happened) -> None:
-        for tell in list(self._tells):
-            tell(happened)
+        for subscriber in list(self._subscribers):
+            subscriber(happened)
 
     # --- What is seen ----------------------------------------------------------------------------------------------
 
     def server(self) -> seen.ServerInfo:
-        """See Operator.server."""
-        app, counts = self._app, self._app.pump.counts
+        """See Backend.server."""
+        app = self._app
         return seen.ServerInfo(
             name="gchat",
             version=__version__,
             address=app.address,
             started=self._started,
             uptime_s=round(time.monotonic() - self._started_at, 1),
-            messages=counts.messages,
-            deliveries=counts.deliveries,
-            sent_bytes=counts.sent_bytes,
-            skipped=self._skipped(),
-            slow_readers=sum(connection.writer.is_behind for connection in app.roster.by_session.values()),
+            messages=MESSAGES.value,
+            deliveries=DELIVERIES.value,
+            sent_bytes=SENT_BYTES.value,
+            skipped=skipped(app),
+            slow_readers=slow_readers(app),
             hub_lag_ms=round(app.watch.lag_s() * 1000, 2),
             connections=app.connections,
             max_connections=app.max_connections,
         )
 
     def online(self) -> int:
-        """See Operator.online."""
+        """See Backend.online."""
         return len(self._app.registry.sessions)
 
     def users(self) -> Iterator[list[seen.UserInfo]]:
-        """See Operator.users."""
+        """See Backend.users."""
         sessions = list(self._app.registry.sessions.values())
         for first in range(0, len(sessions), USERS_AT_ONCE):
             now = time.monotonic()
             yield [self._user(session, now) for session in sessions[first : first + USERS_AT_ONCE]]
 
     def _user(self, session: Session, now: float) -> seen.UserInfo:
-        connection = self._app.roster.by_session.get(session.id)
-        cursor = connection.cursor if connection else None
-        return seen.UserInfo(
-            id=session.id,
-            nick=session.name,
-            address=session.address,
-            room=session.room.name,
-            # A user without a connection is about to come back, which is something that the rich dialect has.
-            dialect=(connection.dialect if connection else rich).traits.name,
-            connected_s=round(now - connection.opened_at, 1) if connection else 0.0,
-            idle_s=round(now - connection.reader.heard_at, 1) if connection else 0.0,
-            messages=session.messages,
-            lag_bytes=cursor.lag if cursor else 0,
-            skipped=cursor.missed if cursor else 0,
-            away=self._app.registry.is_disconnected(session),
-        )
+        registry, connection = self._app.registry, self._app.roster.by_session.get(session.id)
+        return seen.UserInfo.of(session, connection, now, disconnected=registry.is_disconnected(session))
 
-    def rooms(self) -> Iterator[seen.RoomInfo]:
-        """See Operator.rooms."""
+    def rooms(self) -> Iterator[seen.RoomSummary]:
+        """See Backend.rooms."""
         stored = {room.name: room for room in self._stored_rooms()}
         peopled = [room for room in self._app.registry.rooms.values() if room.members]
         peopled.sort(key=lambda room: (-len(room.members), room.name))
         others = sorted(stored.keys() - {room.name for room in peopled})
         return chain(
             (self._room(room, stored.get(room.name)) for room in peopled),
-            (seen.RoomInfo(name, 0, stored[name].last_seq, stored[name].topic) for name in others),
+            (seen.RoomSummary(name, 0, stored[name].last_seq, stored[name].topic) for name in others),
         )
 
-    def _room(self, room: Room, stored: KeptRoom | None) -> seen.RoomInfo:
+    def _room(self, room: Room, stored: KeptRoom | None) -> seen.RoomSummary:
         last, topic = self._app.journal.next_seq(room.name) - 1, room.topic
         if not last and stored:  # not yet read since the start: all of its members are disconnected
             last, topic = stored.last_seq, stored.topic
-        return seen.RoomInfo(room.name, len(room.members), last, topic)
+        return seen.RoomSummary(room.name, len(room.members), last, topic)
 
     def _stored_rooms(self) -> list[KeptRoom]:
         """Return the rooms in the history, as of now or, while the disk is stuck, as of the last answer."""
@@ -193,10 +140,10 @@ class Operating:
             self._stored = self._app.parts.catalogue.rooms(seen.MAX_STORED_ROOMS)
 
     def messages(self, room: str, after: int, limit: int) -> Iterator[list[seen.StoredMessage]]:
-        """See Operator.messages."""
+        """See Backend.messages."""
         first = self._find(room, after + 1, limit)
         if first is None:
-            self._check_room(room)
+            self.check_room(room)
         return self._pages(room, first or [], limit)
 
     def _pages(self, room: str, page: list[seen.StoredMessage], limit: int) -> Iterator[list[seen.StoredMessage]]:
@@ -220,12 +167,12 @@ class Operating:
         ]
 
     def limits(self) -> dict[str, float]:
-        """See Operator.limits."""
-        section = self._app.config.limits
-        return {name: getattr(section, name) for name in section.__struct_fields__}
+        """See Backend.limits."""
+        section = msgspec.structs.asdict(self._app.config.limits)
+        return {name: limit for name, limit in section.items() if isinstance(limit, int | float)}
 
     def history(self) -> seen.HistoryInfo:
-        """See Operator.history."""
+        """See Backend.history."""
         section = self._app.config.history
         sync = section.sync if section.store == "sqlite" else ""
         condition = self._app.parts.condition
@@ -233,7 +180,7 @@ class Operating:
         return seen.HistoryInfo(store=section.store, state=condition.trouble or damage or "ok", sync=sync)
 
     def not_ready(self) -> str:
-        """See Operator.not_ready."""
+        """See Backend.not_ready."""
         if self._app.stopping.is_set():
             return "The server is shutting down"
         if trouble := self._app.parts.condition.trouble:
@@ -244,144 +191,19 @@ class Operating:
             return f"The event loop was held up for {lag_s:.1f} s"
         return ""
 
-    def measures(self) -> seen.Measures:
-        """See Operator.measures."""
-        app, counts = self._app, self._app.pump.counts
-        return seen.Measures(
-            connections_opened=counts.opened,
-            connections_closed={reason.value: app.roster.reasons[reason] for reason in CloseReason},
-            users_online=self.online(),
-            rooms=sum(bool(room.members) for room in app.registry.rooms.values()),
-            messages=counts.messages,
-            deliveries=counts.deliveries,
-            sent_bytes=counts.sent_bytes,
-            received_bytes=counts.received_bytes,
-            skipped_messages=self._skipped(),
-            slow_readers=sum(connection.writer.is_behind for connection in app.roster.by_session.values()),
-            commit_failures=counts.commit_failures,
-            crashes=counts.crashes + app.roster.reasons[CloseReason.CRASHED],
-            commit_s=_histogram(counts.commit_s),
-            fan_out_s=_histogram(counts.fan_out_s),
-            hub_lag_s=app.watch.lag_s(),
-            descriptors_open=open_descriptors(),
-            descriptors_max=app.capacity.descriptors,
-            room_log_bytes=app.pump.fan_out.log_bytes,
-            waiting_effects=app.pump.waiting,
-            oldest_effect_s=app.pump.oldest_s(),
-        )
+    def measures(self) -> list[seen.Measure]:
+        """See Backend.measures."""
+        return [*measures(), *gauges(self._app)]
 
-    def _skipped(self) -> int:
-        gone, connections = self._app.pump.counts.skipped, self._app.roster.by_session.values()
-        return gone + sum(connection.cursor.missed for connection in connections)
-
-    def subscribe(self, tell: seen.Tell) -> seen.Unsubscribe:
-        """See Operator.subscribe."""
-        self._tells.append(tell)
+    def subscribe(self, subscriber: seen.Subscriber) -> seen.Unsubscribe:
+        """See Backend.subscribe."""
+        self._subscribers.append(subscriber)
 
         def unsubscribe() -> None:
-            if tell in self._tells:
-                self._tells.remove(tell)
+            if subscriber in self._subscribers:
+                self._subscribers.remove(subscriber)
 
         return unsubscribe
-
-    # --- Actions ---------------------------------------------------------------------------------------------------
-
-    def announce(self, message: str, room: str) -> int:
-        """See Operator.announce."""
-        self._check_text(message)
-        registry = self._app.registry
-        if room:
-            self._revive(room)
-        rooms = [registry.rooms[room]] if room else [each for each in registry.rooms.values() if each.members]
-        self._app.pump.submit([Announce(each.name, events.Announced(message)) for each in rooms])
-        logger.warning("announced to %(room)s", {"room": room or "all rooms"})
-        return sum(len(each.members) for each in rooms)
-
-    def kick(self, user: int, reason: str) -> None:
-        """See Operator.kick."""
-        if (session := self._app.registry.sessions.get(user)) is None:
-            raise Missing(f"No user has the id {user}; GET /users lists the users")
-        self._expel(session, CloseReason.KICKED, f"You were kicked{': ' if reason else ''}{reason}")
-        kicked = {"session": user, "address": session.address, "nick": session.name if session.has_nick else "-"}
-        logger.warning("kicked %(session)d %(address)s %(nick)s", kicked)
-
-    def say(self, room: str, name: str, message: str) -> int:
-        """See Operator.say."""
-        self._check_text(message)
-        self._revive(room)
-        try:
-            name = f"{names.nick(name, self._app.limits.nick_max)} (http)"
-        except Refusal as refusal:
-            raise NotPossible(refusal.message) from None
-        id_ = f"http-{unguessable(8)}"
-        said: AsyncResult[int | None] = AsyncResult()
-        pump = self._app.pump
-        pump.receipts[id_] = said.set
-        pump.submit([Publish(room, None, Said(name, (message,), (id_,)), "http")])
-        try:
-            number = said.get(timeout=SAID_S)
-        except gevent.Timeout:
-            raise Unavailable(f"Not confirmed within {SAID_S:g} s; the message may still be stored") from None
-        finally:
-            pump.receipts.pop(id_, None)
-        if not number:
-            raise Unavailable("Not said, because messages cannot be stored now; GET /readyz tells why")
-        return number
-
-    def bans(self) -> Sequence[seen.Ban]:
-        """See Operator.bans."""
-        return [_shown(ban) for ban in self._app.registry.bans.all.values()]
-
-    def ban(self, kind: str, value: str, reason: str, for_s: float) -> seen.Ban:
-        """See Operator.ban."""
-        registry = self._app.registry
-        try:
-            ban = registry.bans.make(kind, value, reason, time.time(), for_s)
-        except Refusal as refusal:
-            raise NotPossible(refusal.message) from None
-        registry.bans.add(ban)
-        note_bans(self._app.parts.notes, registry.bans.all.values())
-        logger.warning("banned %(kind)s %(value)s", {"kind": kind, "value": ban.value})
-        for count, session in enumerate(list(registry.sessions.values()), 1):
-            if registry.bans.of_nick(session.keys) is ban or registry.bans.of_address(host_of(session.address)) is ban:
-                self._expel(session, CloseReason.BANNED, f"You are banned here{because(ban)}")
-            if not count % CONCERNED_AT_ONCE:
-                breathe()
-        return _shown(ban)
-
-    def unban(self, ban: int) -> None:
-        """See Operator.unban."""
-        if (ended := self._app.registry.bans.remove(ban)) is None:
-            raise Missing(f"No ban has the id {ban}; GET /bans lists the bans")
-        note_bans(self._app.parts.notes, self._app.registry.bans.all.values())
-        logger.warning("unbanned %(kind)s %(value)s", {"kind": ended.kind, "value": ended.value})
-
-    def _expel(self, session: Session, reason: CloseReason, farewell: str) -> None:
-        self._app.pump.submit(self._app.registry.leave(session, reason, farewell))
-
-    def _check_room(self, room: str) -> None:
-        if room not in self._app.registry.rooms:
-            raise Missing(f"No such room: {text.printable(room)[:64]}; GET /rooms lists the rooms")
-
-    def _revive(self, room: str) -> None:
-        """Have a room in memory that may be only in the history. Waits. Raises Missing, NotPossible or Unavailable."""
-        registry = self._app.registry
-        try:
-            stored = room not in registry.rooms and self._app.parts.catalogue.find(room, 1, 1) is not None
-        except JournalError as error:
-            raise Unavailable(f"Cannot read the history: {error}") from None
-        if stored and room not in registry.rooms:
-            if len(registry.rooms) >= self._app.limits.max_rooms:
-                raise NotPossible(f"All {len(registry.rooms):,} rooms are in use (limits.max_rooms); try again later")
-            registry.rooms[room] = Room(room)
-        self._check_room(room)
-
-    def _check_text(self, message: str) -> None:
-        most = self._app.limits.max_text_bytes
-        if text.is_blank(message):
-            raise BadText("The text is blank; expected something that can be seen")
-        if len(message.encode("utf-8", "surrogatepass")) > most:
-            raise BadText(f"The text is too long; at most {most:,} bytes are accepted")
 
 
 def _texts(message: Message) -> list[tuple[seen.Kind, str]]:
@@ -389,12 +211,3 @@ def _texts(message: Message) -> list[tuple[seen.Kind, str]]:
     if isinstance(message, Said):
         return [("said", said) for said in message.texts]
     return [("acted" if isinstance(message, Acted) else "topic", message.text)]
-
-
-def _shown(ban: Ban) -> seen.Ban:
-    until = rich.rfc3339(ban.until) if ban.until else ""
-    return seen.Ban(ban.id, ban.kind, ban.value, ban.reason, rich.rfc3339(ban.created), until)
-
-
-def _histogram(distribution: Distribution) -> seen.Histogram:
-    return seen.Histogram(BOUNDS_S, tuple(distribution.counts), distribution.sum)

@@ -12,13 +12,13 @@ from importlib import import_module
 import gevent
 from gevent.threadpool import ThreadPool
 
-from gchat.admin.backend import Operator
-from gchat.admin.responses import Secret
+from gchat.admin.backend import Backend
 from gchat.admin.token_file import TokenError, load_or_make
-from gchat.server.config import AdminSection
+from gchat.model.secret import Secret
 from gchat.server.faults import log_fault
 from gchat.server.listener import Place, StartError, bind, spelled
 from gchat.server.logs import logger
+from gchat.server.settings import AdminSection
 from gchat.server.start_checks import check_reach, elsewhere, is_own, no_token, same_token
 
 #: Connections that may wait to be accepted.
@@ -28,7 +28,7 @@ LISTEN_BACKLOG = 1024
 STOP_S = 0.5
 
 
-class Window:
+class AdminEndpoint:
     """A bound socket; then, from start() to stop(), the endpoint on it."""
 
     def __init__(self, section: AdminSection, place: Place, token_path: str) -> None:
@@ -40,7 +40,7 @@ class Window:
             self.socket = bind(place, LISTEN_BACKLOG)
         except StartError as error:
             raise elsewhere(error) from None
-        self._stop: Callable[[float], None] | None = None  # the HTTP server, when it runs
+        self._stop: Callable[[float], None] | None = None  # of the HTTP server, when it runs
 
     @property
     def url(self) -> str:
@@ -48,17 +48,17 @@ class Window:
         name = self.socket.getsockname()
         return name if isinstance(name, str) else f"http://{spelled(name[0], name[1])}/"
 
-    def start(self, operator: Operator, loader: ThreadPool) -> None:
+    def start(self, backend: Backend, loader: ThreadPool) -> None:
         """Begin to answer, when `loader` has loaded what answers: until then requests wait in the kernel."""
-        self._starting = gevent.spawn(self._try_to_start, operator, loader)
+        self._starting = gevent.spawn(self._try_to_start, backend, loader)
 
-    def _try_to_start(self, operator: Operator, loader: ThreadPool) -> None:
+    def _try_to_start(self, backend: Backend, loader: ThreadPool) -> None:
         try:
-            self._start(operator, loader)
+            self._start(backend, loader)
         except Exception as error:  # the chat goes on without it
             log_fault("cannot start the admin endpoint", error)
 
-    def _start(self, operator: Operator, loader: ThreadPool) -> None:
+    def _start(self, backend: Backend, loader: ThreadPool) -> None:
         # This takes half as long as the rest of the start, and on a native thread it holds nobody up.
         for module in ("gchat.admin.routes", "gchat.admin.http_server"):
             loader.apply(import_module, (module,))
@@ -71,7 +71,7 @@ class Window:
         port = None if isinstance(name, str) else name[1]
         names = [*self._section.names.split(), self._section.host]
         access = Access(self._token, port, names, read_token=self._read_token, public_url=self._section.public_url)
-        server = AdminServer(self.socket, make_app(operator, access))
+        server = AdminServer(self.socket, make_app(backend, access))
         server.start()
         self._stop = server.stop
 

@@ -17,21 +17,22 @@ from gchat.journal.journal import JournalError
 from gchat.journal.parts import parts_of
 from gchat.model import events, names
 from gchat.model.messages import Record, TopicSet
-from gchat.server.admin_backend import Operating
+from gchat.server.admin_backend import AdminBackend
 from gchat.server.capacity import Capacity
-from gchat.server.config import Config
 from gchat.server.connection import FLUSH_S
+from gchat.server.counters import CRASHES
 from gchat.server.door import FAREWELL, Door
 from gchat.server.history import open_journal, tidy, unusable
 from gchat.server.listener import Listener, bound_place, set_options
 from gchat.server.logs import logger
+from gchat.server.publication import MESSAGES
 from gchat.server.pump import Pump
 from gchat.server.reload import apply
 from gchat.server.roster import Roster
 from gchat.server.saved_state import noted_bans, noted_sessions
+from gchat.server.settings import Config
 from gchat.server.start_checks import admin_place
 from gchat.server.state_files import history_path, other_history, token_path
-from gchat.server.stats import Counts
 from gchat.server.transcript import Transcript
 from gchat.server.watch import Watch
 
@@ -49,13 +50,12 @@ class App:
         self.config = config
         self.limits = Limits()
         self.registry = Registry(self.limits)
-        self.counts = Counts()
         self.stopping = Event()
         self.capacity = Capacity(has_admin=config.admin.enabled)
-        self.operating = Operating(self)
+        self.admin = AdminBackend(self)
         self.watch = Watch(self)
         self._door = Door(self)
-        self.roster = Roster(self.counts, self.operating, self._door.release)
+        self.roster = Roster(self.admin, self._door.release)
         self._transcript = transcript
         place = bound_place(listener)
         self.address = str(place)
@@ -65,7 +65,6 @@ class App:
         self._other_history = other_history(self._history_path) if is_usual else ""
         self.journal = open_journal(config, self._history_path)
         self.parts = parts_of(self.journal)
-        self.listener = listener
         apply(self)
         self.pump = self.effects = Pump(self, self.parts, config.limits.room_log_bytes)
         self.journal.follow(self.pump.submit)
@@ -75,11 +74,13 @@ class App:
         self._loader = ThreadPool(1)
         self._loader.apply(int)
         self._recover()
-        self._window = None
+        self._admin_endpoint = None
         if config.admin.enabled:
-            from gchat.server.admin_endpoint import Window  # noqa: PLC0415  # others need nothing of what it loads
+            from gchat.server.admin_endpoint import AdminEndpoint  # noqa: PLC0415  # others need nothing of what it loads
 
-            self._window = Window(config.admin, admin_place(config), token_path(config, place.host, place.port))
+            token = token_path(config, place.host, place.port)
+
+            self._admin_endpoint = AdminEndpoint(config.admin, admin_place(config), token)
 
     @property
     def connections(self) -> int:
@@ -103,13 +104,13 @@ class App:
         """Serve until `stopping` is set, then drain."""
         gevent.spawn(self.pump.run)
         gevent.spawn(self.watch.run)
-        gevent.spawn(tidy, self.parts, self.counts)
+        gevent.spawn(tidy, self.parts)
         self._accepting.start()
         self._log_start()
         gevent.spawn(self._loader.apply, names.load_tables)  # the first /nick needs them
-        if self._window is not None:
-            self._window.start(self.operating, self._loader)
-            logger.info("admin page: %(url)s", {"url": self._window.url})
+        if self._admin_endpoint is not None:
+            self._admin_endpoint.start(self.admin, self._loader)
+            logger.info("admin page: %(url)s", {"url": self._admin_endpoint.url})
         self.stopping.wait()
         self._drain()
 
@@ -133,12 +134,11 @@ class App:
         self.pump.submit(self.registry.close_all(CloseReason.SHUTDOWN, FAREWELL))
         while self.connections and time.monotonic() < ends_at:
             gevent.sleep(0.02)
-        if self._window is not None:
-            self._window.stop()
-        crashes = self.counts.crashes + self.roster.reasons[CloseReason.CRASHED]
+        if self._admin_endpoint is not None:
+            self._admin_endpoint.stop()
         logger.info(
             "stopped: messages: %(messages)d; connections: %(connections)s; crashes: %(crashes)d",
-            {"messages": self.counts.messages, "connections": self.roster.summary(), "crashes": crashes},
+            {"messages": MESSAGES.value, "connections": self.roster.summary(), "crashes": CRASHES.value},
         )
         self.journal.close()
 
@@ -150,7 +150,7 @@ class App:
             self.registry.keep_topic(room, events.TopicIs(event.message.text, event.message.name))
         if self._transcript is not None:
             self._transcript.show(room, event)
-        self.operating.shown(room, event)
+        self.admin.shown(room, event)
 
     def room_opened(self, room: str) -> None:
         """Have the topic of a room that the journal has at hand now."""

@@ -19,11 +19,12 @@ from gchat.model.audience import Where
 from gchat.model.text import printable
 from gchat.server import logs, signals, systemd
 from gchat.server.app import App
-from gchat.server.config import Config, ConfigError, dump, ignored, load
+from gchat.server.config import ConfigError, dump, ignored, load
 from gchat.server.history import HistoryError
 from gchat.server.listener import StartError, bind
 from gchat.server.logs import logger
 from gchat.server.machine_errors import described
+from gchat.server.settings import Config
 from gchat.server.start_checks import chat_place, check_files, check_places
 from gchat.server.state_files import history_path
 from gchat.server.stdout import Output

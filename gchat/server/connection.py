@@ -115,7 +115,7 @@ class Connection:
         self.life = Life.OPEN
         self.reason = CloseReason.CRASHED  # why the session is over, when it is
         self.deadline = 0.0
-        self.writer = Writer(session.id, transport, server.counts, self)
+        self.writer = Writer(session.id, transport, self)
         self.cursor = self.writer.cursor  # at hand, because what is not touched for a line costs nothing (900 speakers)
         self.reader = Reader(server, self)
 
@@ -123,6 +123,26 @@ class Connection:
     def room(self) -> str:
         """The name of the room."""
         return self.where.room
+
+    @property
+    def dialect_name(self) -> str:
+        """What the peer speaks."""
+        return self.dialect.traits.name
+
+    @property
+    def heard_at(self) -> float:
+        """When the last byte came."""
+        return self.reader.heard_at
+
+    @property
+    def lag_bytes(self) -> int:
+        """How many bytes of its room are not sent yet."""
+        return self.cursor.lag
+
+    @property
+    def skipped(self) -> int:
+        """How many messages it missed."""
+        return self.cursor.missed
 
     @property
     def is_open(self) -> bool:

@@ -28,12 +28,13 @@ from gchat.dialects.sniff import MORE, Foreign, sniff
 from gchat.model.audience import Me
 from gchat.model.errors import Code, Refusal
 from gchat.model.events import Answer, Closing, Refused
-from gchat.server.config import Config
+from gchat.server.answer import encoded
 from gchat.server.connection import Connection, ConnectionServer
 from gchat.server.linux import unguessable
 from gchat.server.listener import Peer
 from gchat.server.logs import logger
 from gchat.server.roster import Roster
+from gchat.server.settings import Config
 from gchat.server.transport import SocketTransport, Transport
 
 #: How long the first line of a peer that begins with a hello may take.
@@ -214,7 +215,7 @@ def _receive(transport: Transport, start: _Start, is_enough: Callable[[_Start], 
 
 def _said(dialect: Dialect, answer: Answer) -> bytes:
     """Return what a peer is told that is not let in."""
-    return dialect.answer(answer, Me()).data
+    return encoded(dialect, answer, Me()).data
 
 
 def _hear_more(transport: Transport, start: _Start) -> None:

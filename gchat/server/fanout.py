@@ -22,10 +22,13 @@ from gchat.model.events import Announced, Movement, Skipped
 from gchat.model.messages import Record
 from gchat.roomlog.chunk import Offer
 from gchat.roomlog.log import Reader, RoomLog
+from gchat.server.counters import CRASHES, Counter, Distribution
 from gchat.server.logs import logger
 from gchat.server.spreader import Spreader, Turns
-from gchat.server.stats import Counts
-from gchat.server.writer import Writer
+from gchat.server.writer import SENT_BYTES, Writer
+
+DELIVERIES = Counter("gchat_deliveries", "Messages delivered, counted once for each reader.")
+FAN_OUT_S = Distribution("gchat_fan_out_seconds", "Time to send one batch of messages to all readers.")
 
 #: How long the fan-out holds the hub before others have a turn. Pauses are dear: a peer that has taken all meanwhile
 #: sleeps, and to wake it makes the next send cost more (measured, 900 readers: a pause every 2 ms takes a fifth).
@@ -56,12 +59,9 @@ class RoomReader(Protocol):
 class FanOut:
     """The logs of each room, one for each dialect that is read there, and their readers."""
 
-    def __init__(
-        self, connections: Mapping[int, RoomReader], room_log_bytes: int, counts: Counts, turns: Turns
-    ) -> None:
+    def __init__(self, connections: Mapping[int, RoomReader], room_log_bytes: int, turns: Turns) -> None:
         self._connections = connections  # by session
         self._room_log_bytes = room_log_bytes
-        self._counts = counts
         self._logs: dict[str, dict[Dialect, RoomLog]] = {}
         self._where: dict[str, Where] = {}  # of each room with logs
         self._changed: dict[str, None] = {}  # rooms, in this turn
@@ -135,7 +135,7 @@ class FanOut:
             _work(self._send(log, log.seal()), hold_s, breather)
         _work(self._flush(touched), hold_s, breather)
         if changed:
-            self._counts.fan_out_s.observe(time.monotonic() - began)
+            FAN_OUT_S.observe(time.monotonic() - began)
         for room in changed:
             self._clear_up(room)
 
@@ -161,10 +161,10 @@ class FanOut:
             try:
                 yield from self._send(log, offer)
             except Exception:
-                self._counts.crashes += 1
+                CRASHES.value += 1
                 logger.exception("sending to room %(room)s crashed; its readers are served one by one", {"room": room})
                 yield from self._flush_aside(log)
-            self._counts.fan_out_s.observe(time.monotonic() - began)
+            FAN_OUT_S.observe(time.monotonic() - began)
             if self._sent is not None:
                 self._sent.set()
                 self._sent = None
@@ -179,13 +179,13 @@ class FanOut:
         Between two steps readers come, speak, are told something, fall behind and leave; their cursors see to it that
         each gets the chunk once.
         """
-        write, counts = os.write, self._counts
-        counts.deliveries += (log.seq - offer.chunk.seq) * log.readers
+        write = os.write
+        DELIVERIES.value += (log.seq - offer.chunk.seq) * log.readers
         try:
             yield from self._flush_aside(log)
             for data, descriptors in offer.batches(SENDS_AT_ONCE):
                 size = len(data)
-                counts.sent_bytes += size * len(descriptors)
+                SENT_BYTES.value += size * len(descriptors)
                 # The loop that decides what gchat costs: nothing here but the system call. By descriptor: a socket's
                 # own send() would touch two objects more, which the last call has driven out of the cache (measured,
                 # a thousand readers: 0.4 us of 9). All are open: a connection leaves its log before its socket closes.
@@ -204,7 +204,7 @@ class FanOut:
             log.finish()
 
     def _falls_behind(self, cursor: Reader | None, size: int, sent: int) -> None:
-        self._counts.sent_bytes -= size - max(sent, 0)
+        SENT_BYTES.value -= size - max(sent, 0)
         connection = self._connections.get(cursor.session) if cursor else None
         if connection is None:
             return

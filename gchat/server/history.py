@@ -18,11 +18,11 @@ from gchat.journal.sqlite.database import Database
 from gchat.journal.sqlite.errors import Damaged
 from gchat.journal.sqlite.journal import SqliteJournal
 from gchat.model.errors import GchatError
-from gchat.server.config import Config
 from gchat.server.faults import Guard
 from gchat.server.linux import unguessable
 from gchat.server.logs import logger
-from gchat.server.stats import Counts
+from gchat.server.reader import RECEIVED_BYTES
+from gchat.server.settings import Config
 
 #: How often the journal is given time for what is not urgent while users send something, and while nothing happens.
 TIDY_S, IDLE_S = 0.25, 1.0
@@ -107,7 +107,7 @@ def _boot() -> str:
         return ""
 
 
-def tidy(parts: Parts, counts: Counts) -> None:
+def tidy(parts: Parts) -> None:
     """Give the journal time for what is not urgent, for ever, and log its state; a greenlet."""
     maintenance, condition, retention = parts.maintenance, parts.condition, parts.retention
     known, caution, told = "", "", 0
@@ -123,8 +123,8 @@ def tidy(parts: Parts, counts: Counts) -> None:
         if retention.caution and retention.caution != caution:
             logger.warning("not deleting all old messages yet: %(reason)s", {"reason": retention.caution})
         caution = retention.caution
-        is_idle = received_bytes == counts.received_bytes and not known
-        received_bytes = counts.received_bytes
+        is_idle = received_bytes == RECEIVED_BYTES.value and not known
+        received_bytes = RECEIVED_BYTES.value
         gevent.sleep(REST * (time.monotonic() - began) if more else IDLE_S if is_idle else TIDY_S)
 
 

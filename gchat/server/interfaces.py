@@ -16,7 +16,6 @@ from gchat.chat.registry import Registry
 from gchat.chat.session import Session
 from gchat.dialects.dialect import Dialect
 from gchat.roomlog.cursor import Cursor
-from gchat.server.stats import Counts
 from gchat.server.transport import Transport
 from gchat.server.writer import Writer
 
@@ -50,7 +49,6 @@ class ReaderServer(Protocol):
 
     limits: Limits
     registry: Registry
-    counts: Counts
     stopping: Event
 
     @property

@@ -19,7 +19,6 @@ from gevent.server import StreamServer
 from msgspec import Struct
 
 from gchat.chat.networks import network_of
-from gchat.cli import split_address
 from gchat.model.errors import GchatError
 from gchat.server.linux import CAP_CHOWN, has_capability, may_bind
 from gchat.server.logs import logger
@@ -96,9 +95,6 @@ class Place(Struct, frozen=True):
             raise StartError(f"cannot listen on {self}: {self._unknown(error)}") from None
 
     def _unknown(self, error: Exception) -> str:
-        host, port = split_address(self._name)
-        if port:
-            return f"the host is {host}, and the port is {port}: each has a setting of its own"
         if isinstance(error, socket.gaierror) and error.errno != socket.EAI_NONAME:
             return f'"{self.host}" cannot be looked up: {str(error.strerror).lower()}'
         return f'"{self.host}" is not an address or a known host name'

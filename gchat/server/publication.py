@@ -19,7 +19,11 @@ from gchat.model.errors import Code
 from gchat.model.events import Acknowledged, Answer, Refused, Told
 from gchat.model.messages import Message, Numbered, Record
 from gchat.server.connection import Connection
-from gchat.server.stats import Counts
+from gchat.server.counters import Counter, Distribution
+
+MESSAGES = Counter("gchat_messages", "Messages said in all rooms.")
+COMMIT_FAILURES = Counter("gchat_commit_failures", "Batches of messages refused because they could not be stored.")
+COMMIT_S = Distribution("gchat_commit_seconds", "Time to store one batch of messages.")
 
 ID_REUSED = "Refused: this id was already used for another request. Use a new id for each request, for example a UUID"
 
@@ -27,7 +31,6 @@ ID_REUSED = "Refused: this id was already used for another request. Use a new id
 class PublicationTurn(Protocol):
     """What the publication needs of a turn of the pump."""
 
-    counts: Counts
     receipts: dict[str, Callable[[int | None], None]]
 
     @property
@@ -76,7 +79,6 @@ class Publication:
         batch = [posting for effect in effects if (posting := self._posting(effect)) is not None]
         if not batch:
             return
-        counts = self._pump.counts
         began = time.monotonic()
         outcomes: Sequence[Outcome | None]
         try:
@@ -86,7 +88,7 @@ class Publication:
         except Exception:
             self._pump.crashed("the journal crashed; the messages of this turn are refused")
             outcomes = [Outcome(None, (), "internal error")] * len(batch)
-        counts.commit_s.observe(time.monotonic() - began)
+        COMMIT_S.observe(time.monotonic() - began)
         self._outcomes = iter(outcomes)
         has_failed = False
         for posting, outcome in zip(batch, outcomes, strict=True):
@@ -96,7 +98,7 @@ class Publication:
                 heads.setdefault(posting.room, outcome.record.seq)
             elif outcome.why_not:
                 has_failed = True
-        counts.commit_failures += has_failed
+        COMMIT_FAILURES.value += has_failed
 
     def _posting(self, effect: Effect | Arrival) -> Posting | None:
         if isinstance(effect, Publish):
@@ -133,7 +135,7 @@ class Publication:
             pump.tell_presence(room)
             count = record.message.count
             self._heads[room] = record.seq + count
-            pump.counts.messages += count
+            MESSAGES.value += count
             pump.append(room, record, count, speaker)
         elif outcome.why_not and effect is not None:
             self._refuse_unstored(speaker, effect.message, outcome)

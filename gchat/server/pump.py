@@ -40,15 +40,17 @@ from gchat.model.audience import Me, OwnLines, Where
 from gchat.model.events import Announced, Movement
 from gchat.model.messages import Record
 from gchat.roomlog.log import RoomLog
+from gchat.server.answer import encoded
 from gchat.server.connection import Connection
+from gchat.server.counters import CRASHES
 from gchat.server.entrance import Entrance
 from gchat.server.fanout import HOLD_AT_REST_S, HOLD_S, FanOut
 from gchat.server.logs import logger
 from gchat.server.publication import Publication
+from gchat.server.reader import RECEIVED_BYTES
 from gchat.server.replay import Replay
 from gchat.server.roster import Roster
 from gchat.server.saved_state import note_session
-from gchat.server.stats import Counts
 from gchat.server.writer import Writer
 
 #: Effects between two looks at the clock; the dearest is a page of history.
@@ -67,8 +69,6 @@ MAX_WAITING_BYTES = 1 << 20
 class PumpServer(Protocol):
     """What the pump needs of the server."""
 
-    counts: Counts
-
     @property
     def roster(self) -> Roster:
         """Where connections are looked up, and users announced."""
@@ -86,10 +86,9 @@ class Pump:
     def __init__(self, server: PumpServer, parts: Parts, room_log_bytes: int) -> None:
         self._server = server
         self.connections = server.roster.by_session  # those whose session goes on
-        self.counts = server.counts
         self._journal = journal = parts.log
         self._notes = parts.notes
-        self.fan_out = FanOut(self.connections, room_log_bytes, self.counts, self)
+        self.fan_out = FanOut(self.connections, room_log_bytes, self)
         # By id: what takes the number of a message that no user says; None means that it was not stored.
         self.receipts: dict[str, Callable[[int | None], None]] = {}
         self._presence: dict[str, PresenceGatherer] = {}  # of rooms that have been told lately, or have to be
@@ -161,7 +160,7 @@ class Pump:
     @property
     def crowded(self) -> bool:
         """Whether so much waits that senders should wait too."""
-        gathered = self.counts.received_bytes - self._received_before
+        gathered = RECEIVED_BYTES.value - self._received_before
         return len(self._waiting) + self._publication.unanswered > MAX_WAITING or gathered > MAX_WAITING_BYTES
 
     def wait_carried_out(self) -> None:
@@ -175,7 +174,7 @@ class Pump:
 
     def tell(self, connection: Connection, answer: events.Answer) -> None:
         """Give this connection an answer, after all that its room was told until now."""
-        self.transmit(connection, connection.dialect.answer(answer, Me(connection.session.name, connection.where)))
+        self.transmit(connection, encoded(connection.dialect, answer, Me(connection.session.name, connection.where)))
 
     def transmit(self, connection: Connection, lines: OwnLines) -> None:
         """Do the same with what is encoded already."""
@@ -208,7 +207,7 @@ class Pump:
 
     def crashed(self, what: str, *details: object) -> None:
         """Count and log an error of ours, from where it is caught."""
-        self.counts.crashes += 1
+        CRASHES.value += 1
         logger.exception(what, *details)
 
     # --- The greenlet ----------------------------------------------------------------------------------------------
@@ -255,7 +254,7 @@ class Pump:
         """Return what this turn is about, and leave the rest for the next."""
         effects, self._waiting = self._waiting, []
         self._turn_since = self._waiting_since if effects else None
-        self._received_before = self.counts.received_bytes
+        self._received_before = RECEIVED_BYTES.value
         # A turn ends with a room: the journal gets all of a turn at once, and what is said after in a new room of that
         # name must not be forgotten with the old one.
         for count, effect in enumerate(effects, 1):

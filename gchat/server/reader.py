@@ -23,12 +23,15 @@ from gchat.dialects.dialect import Decoder, LateHello, Outcome
 from gchat.dialects.sniff import Foreign
 from gchat.model.commands import Act, Command, History, Join, Say, Search
 from gchat.model.errors import Code, LineEndless, LineTooLong, Refusal
+from gchat.server.counters import Counter
 from gchat.server.interfaces import ReaderOwner, ReaderServer
 from gchat.server.linux import unguessable
 from gchat.server.logs import logger
 from gchat.server.writer import MAX_OWED_BYTES
 
 READ_BYTES = 65536
+
+RECEIVED_BYTES = Counter("gchat_received_bytes", "Bytes received from users.")
 
 #: The same where a rate applies: what is read is kept until it is due, and is then only bytes.
 PACED_READ_BYTES = 16384
@@ -162,7 +165,7 @@ class Reader:
         """Carry out what was received; return why the connection ends, None if it does not."""
         decoder = self._decoder
         self.heard_at = time.monotonic()
-        self._server.counts.received_bytes += len(data)
+        RECEIVED_BYTES.value += len(data)
         if self._server.limits.rates.messages_per_s:
             self._pace.received(len(data), self.heard_at)
         decoder.feed(data)

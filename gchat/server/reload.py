@@ -2,44 +2,26 @@
 
 from __future__ import annotations
 
-import socket
 from typing import Protocol
 
-from gchat.chat.limits import Limits
-from gchat.journal.parts import Parts
-from gchat.server import logs
-from gchat.server.config import RELOADABLE, Config, changes
-from gchat.server.listener import set_options
+from gchat.server.config import changes
 from gchat.server.logs import logger
+from gchat.server.settings import ROWS, Config, Configured, applied_by, told
 
 
-class Reloadable(Protocol):
-    """A running server, and its settings, which the code that uses them reads there."""
+class Reloadable(Configured, Protocol):
+    """A running server and its settings, which the code that uses them reads there."""
 
     config: Config
-    limits: Limits
-    parts: Parts
-    listener: socket.socket
 
 
 def apply(server: Reloadable) -> None:
     """Apply every setting; to apply one again changes nothing."""
-    config, limits = server.config, server.limits
-    limits.max_rooms = config.limits.max_rooms
-    limits.nick_max = config.limits.nick_max
-    limits.rates, limits.network_rates = config.limits.rates()
-    limits.rooms_per_network = config.limits.rooms_per_network or None
-    limits.connections_per_network = config.limits.connections_per_ip or None
-    limits.exempt = config.limits.exempt
-    limits.max_text_bytes = config.limits.max_line_bytes
-    limits.announce_after_s = config.server.announce_after_s
-    limits.presence_quiet_above = config.limits.presence_quiet_above
-    limits.replay_on_join = config.history.replay_on_join
-    limits.motd = config.server.motd
-    limits.prompt = config.server.prompt
-    announced = ("max_line_bytes", "messages_per_s", "burst", "nick_max")
-    limits.announced = tuple((name, getattr(config.limits, name)) for name in announced)
-    server.parts.retention.limit(config.history.keep_days * 86400, config.history.keep_messages)
+    for section, rows in ROWS.items():
+        for key in rows:
+            if (apply_setting := applied_by(section, key)) is not None:
+                apply_setting(server, getattr(server.config, section), key)
+    server.limits.announced = told(server.config)
 
 
 def reload(server: Reloadable, config: Config) -> None:
@@ -48,14 +30,11 @@ def reload(server: Reloadable, config: Config) -> None:
     if not changed_settings:
         logger.info("configuration reloaded: nothing has changed")
     for section, key in changed_settings:
+        setting = f"{section}.{key}"
+        if applied_by(section, key) is None:
+            logger.warning("configuration reloaded: %(setting)s changes only with a restart", {"setting": setting})
+            continue
         value = getattr(getattr(config, section), key)
-        if (section, key) in RELOADABLE:
-            setattr(getattr(server.config, section), key, value)
-            changed = {"setting": f"{section}.{key}", "value": value}
-            logger.warning("configuration reloaded: %(setting)s is now %(value)s", changed)
-        else:
-            kept = {"setting": f"{section}.{key}"}
-            logger.warning("configuration reloaded: %(setting)s changes only with a restart", kept)
+        setattr(getattr(server.config, section), key, value)
+        logger.warning("configuration reloaded: %(setting)s is now %(value)s", {"setting": setting, "value": value})
     apply(server)
-    logs.set_level(server.config.log.level)
-    set_options(server.listener, server.config.limits.send_buffer_bytes)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Callable
 from logging import DEBUG, INFO
 from typing import Protocol
@@ -13,9 +12,11 @@ import gevent
 from gchat.chat.effects import CloseReason
 from gchat.chat.session import Session
 from gchat.server.connection import Connection
+from gchat.server.counters import CLOSED, Counter, count_closed
 from gchat.server.listener import Peer
 from gchat.server.logs import logger
-from gchat.server.stats import Counts
+
+OPENED = Counter("gchat_connections_opened", "Connections accepted since the start.")
 
 
 class Onlooker(Protocol):
@@ -31,13 +32,12 @@ class Onlooker(Protocol):
 class Roster:
     """Implements connection.Attendance."""
 
-    def __init__(self, counts: Counts, onlooker: Onlooker, release: Callable[[Peer], None]) -> None:
-        self._counts = counts
+    def __init__(self, onlooker: Onlooker, release: Callable[[Peer], None]) -> None:
         self._onlooker = onlooker
         self._release = release  # counts a peer out that the door has counted in
         self.by_session: dict[int, Connection] = {}  # those whose session goes on
         self.ending: dict[Connection, None] = {}  # the others
-        self.reasons: Counter[CloseReason] = Counter()  # why connections have ended, and peers were not let in
+        self.skipped = 0  # messages that slow readers missed whose connections have ended
 
     def wait_heard(self, timeout_s: float) -> None:
         """Wait until all that was received is carried out: when the server stops, no user is read slowly any more."""
@@ -50,7 +50,7 @@ class Roster:
         """Count and log a user whom the others learn of."""
         session = connection.session
         logger.info("opened %(session)d %(address)s", {"session": session.id, "address": connection.peer.address})
-        self._counts.opened += 1
+        OPENED.value += 1
         self._onlooker.came(session)
 
     def closing(self, connection: Connection) -> None:
@@ -62,8 +62,8 @@ class Roster:
         self.ending.pop(connection, None)
         self._release(connection.peer)
         session, reason = connection.session, connection.reason
-        self.reasons[reason] += 1
-        self._counts.skipped += connection.cursor.skipped
+        count_closed(reason)
+        self.skipped += connection.cursor.skipped
         if session.is_announced:
             self._onlooker.went(session, reason)
         fields = {
@@ -82,14 +82,14 @@ class Roster:
 
     def turned_away(self, peer: Peer, reason: CloseReason) -> None:
         """Count and log a peer that there is no place for."""
-        self.reasons[reason] += 1
+        count_closed(reason)
         logger.info("turned away %(address)s: %(reason)s", {"address": peer.address, "reason": reason.value})
 
     def never_in(self, peer: Peer, reason: CloseReason, what: str = "") -> None:
         """Count a peer that did not get as far as a session; `what` it was is in the log instead of the reason."""
-        self.reasons[reason] += 1
+        count_closed(reason)
         logger.debug("not admitted: %(address)s: %(reason)s", {"address": peer.address, "reason": what or reason.value})
 
     def summary(self) -> str:
         """Return how many connections have ended, by reason."""
-        return ", ".join(f"{count:,} {reason.value}" for reason, count in sorted(self.reasons.items())) or "none"
+        return ", ".join(f"{count:,} {reason}" for reason, count in sorted(CLOSED.values.items()) if count) or "none"

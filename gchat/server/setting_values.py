@@ -15,10 +15,10 @@ def converted(value: object, hint: Any, *, strict: bool) -> Any:
     """Return `value` as the type of a setting, within its bounds. Raises ValueError, which says what was expected."""
     try:
         found = msgspec.convert(value, hint, strict=strict)
-        if extra := meta(hint, "extra"):
-            extra["check"](found)
     except ValueError:  # msgspec's is one too
         raise ValueError(expected(hint)) from None
+    if extra := meta(hint, "extra"):
+        extra["check"](found)
     if odd := _odd(value, found, hint):
         raise ValueError(odd)
     return found

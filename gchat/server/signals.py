@@ -15,11 +15,12 @@ from gevent.util import format_run_info
 from gchat.model.errors import GchatError
 from gchat.server import logs, systemd
 from gchat.server.app import STOP_S, App
-from gchat.server.config import Config
 from gchat.server.linux import open_descriptors
 from gchat.server.listener import remove_files
 from gchat.server.logs import logger
+from gchat.server.reader import RECEIVED_BYTES
 from gchat.server.reload import reload
+from gchat.server.settings import Config
 from gchat.server.stdout import Output
 
 #: A second signal to stop ends the process at once, but not so soon: a supervisor and a terminal may both signal, and a
@@ -90,18 +91,18 @@ def _stacks() -> bytes:
 
 
 def _tell_statistics(app: App) -> None:
-    info, counts = app.operating.server(), app.counts
+    info = app.admin.server()
     with open("/proc/self/statm") as file:
         resident = int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
     fields = {
-        "online": app.operating.online(),
+        "online": app.admin.online(),
         "rooms": len(app.registry.rooms),
         "connections": info.connections,
         "slow_readers": info.slow_readers,
         "messages": info.messages,
         "deliveries": info.deliveries,
         "skipped": info.skipped,
-        "received_bytes": counts.received_bytes,
+        "received_bytes": RECEIVED_BYTES.value,
         "sent_bytes": info.sent_bytes,
         "waiting_effects": app.pump.waiting,
         "hub_lag_ms": info.hub_lag_ms,

@@ -14,10 +14,10 @@ import struct
 from gchat.journal.journal import JournalError
 from gchat.journal.sqlite.errors import NOT_OURS, reason
 from gchat.journal.sqlite.schema import APPLICATION_ID, MIGRATIONS
-from gchat.server.config import AdminSection, Config
 from gchat.server.history import unusable
 from gchat.server.linux import raise_descriptor_limit
 from gchat.server.listener import Place, StartError
+from gchat.server.settings import AdminSection, Config
 from gchat.server.state_files import history_path, token_path
 
 #: Descriptors: those that a server without connections has open, and some that it opens for a moment.

@@ -10,8 +10,8 @@ import os
 from glob import escape, glob
 from urllib.parse import quote
 
-from gchat.server.config import Config
 from gchat.server.listener import Place, StartError
+from gchat.server.settings import Config
 from gchat.state_directory import state_directory
 
 #: The longest name of a server, so that the name of a file stays below 255 bytes.

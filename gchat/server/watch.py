@@ -18,13 +18,13 @@ import gevent
 from gchat.chat.effects import CloseReason
 from gchat.chat.registry import Registry
 from gchat.journal.parts import Parts
-from gchat.server.config import Config
 from gchat.server.connection import Connection
 from gchat.server.faults import Guard
 from gchat.server.interfaces import EffectQueue
+from gchat.server.reader import RECEIVED_BYTES
 from gchat.server.roster import Roster
 from gchat.server.saved_state import note_bans
-from gchat.server.stats import Counts
+from gchat.server.settings import Config
 
 #: How often the watch looks while users send something or a connection is ending, and while nothing happens.
 WATCH_S, IDLE_S = 0.25, 1.0
@@ -47,7 +47,6 @@ class WatchServer(Protocol):
 
     config: Config
     registry: Registry
-    counts: Counts
     parts: Parts
     roster: Roster
 
@@ -67,7 +66,7 @@ class Watch:
         self._lags: deque[tuple[float, float]] = deque()  # of the loop: when, and how long
         self._to_look_at: list[Connection] = []
         self._next_look_at = 0.0
-        self._received_bytes = 0  # when it looked last
+        self._received_bytes = RECEIVED_BYTES.value  # when it looked last
 
     def awake(self) -> float:
         """Return a steady clock in seconds that stands still with the server: meanwhile nobody could come back."""
@@ -100,7 +99,7 @@ class Watch:
 
     def _pause_s(self) -> float:
         """Return how long nothing can become due, but not less than WATCH_S."""
-        received, self._received_bytes = self._received_bytes, self._server.counts.received_bytes
+        received, self._received_bytes = self._received_bytes, RECEIVED_BYTES.value
         if received != self._received_bytes or self._server.roster.ending or self._to_look_at:
             return WATCH_S
         config = self._server.config

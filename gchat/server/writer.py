@@ -28,8 +28,10 @@ from typing import Protocol
 from gchat.model.events import Ready
 from gchat.model.messages import Record
 from gchat.roomlog.cursor import Cursor
-from gchat.server.stats import Counts
+from gchat.server.counters import Counter
 from gchat.server.transport import Transport, Watcher
+
+SENT_BYTES = Counter("gchat_sent_bytes", "Bytes sent to users.")
 
 #: Bytes offered to the kernel at once for a peer that is behind.
 SLICE_BYTES = 65536
@@ -102,7 +104,6 @@ class Writer:
     """Sends what one user is owed."""
 
     __slots__ = (
-        "_counts",
         "_mark",
         "_mark_at",
         "_owner",
@@ -114,9 +115,8 @@ class Writer:
         "flow",
     )
 
-    def __init__(self, session: int, transport: Transport, counts: Counts, owner: WriterOwner) -> None:
+    def __init__(self, session: int, transport: Transport, owner: WriterOwner) -> None:
         self._transport = transport
-        self._counts = counts
         self._owner = owner
         self._watcher: Watcher | None = None  # while behind
         self._mark = 0  # bytes that the peer had taken
@@ -135,7 +135,7 @@ class Writer:
             while data := cursor.peek(SLICE_BYTES):
                 sent = self._transport.send(data)
                 cursor.took(sent)
-                self._counts.sent_bytes += sent
+                SENT_BYTES.value += sent
                 if sent < len(data):
                     cursor.stall()
                     self.fall_behind()

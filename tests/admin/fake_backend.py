@@ -20,23 +20,23 @@ import gevent
 from gchat.admin.access import Access
 from gchat.admin.backend import (
     BadText,
-    Ban,
+    BanInfo,
     Happened,
     Histogram,
     HistoryInfo,
-    Joined,
     Kind,
-    Left,
-    Measures,
-    Message,
+    Measure,
     Missing,
     NotPossible,
-    RoomInfo,
+    RoomMessage,
+    RoomSummary,
     ServerInfo,
     StoredMessage,
-    Tell,
+    Subscriber,
     Unsubscribe,
     UserInfo,
+    UserJoined,
+    UserLeft,
 )
 from gchat.admin.http_server import AdminServer
 from gchat.admin.routes import make_app
@@ -48,14 +48,14 @@ NICKS = ["alice", "bob", "carol", "dave", "erin", "frank", "zoë", "Олег", "
 TEXTS = ["hello", "deploy done", "does anybody know why it is slow?", "<b>bold</b> & co", "\x1b[31mred", "日本語 👋"]
 
 
-class FakeOperator:
+class FakeBackend:
     """All in memory; time is counted from its making."""
 
     def __init__(self, users: int = 3) -> None:
         self.users_online: dict[int, UserInfo] = {}
         self.log: dict[str, list[StoredMessage]] = {"lobby": [], "dev": []}
-        self.all_bans: dict[int, Ban] = {}
-        self.tells: list[Tell] = []
+        self.all_bans: dict[int, BanInfo] = {}
+        self.tells: list[Subscriber] = []
         self.announced: list[tuple[str, str]] = []
         self.kicked: list[tuple[int, str]] = []
         self.reason_not_ready = ""
@@ -90,14 +90,14 @@ class FakeOperator:
             lag_bytes=lag_bytes,
             skipped=0,
         )
-        self._tell(Joined(user=id_, nick=nick, address=address, room=room))
+        self._tell(UserJoined(user=id_, nick=nick, address=address, room=room))
         return id_
 
     def leaves(self, user: int, reason: str = "quit") -> None:
         """Have somebody go."""
         gone = self.users_online.pop(user)
         self.closed[reason] = self.closed.get(reason, 0) + 1
-        self._tell(Left(user=user, nick=gone.nick, reason=reason))
+        self._tell(UserLeft(user=user, nick=gone.nick, reason=reason))
 
     def says(self, nick: str, text: str, room: str = "lobby", kind: Kind = "said") -> int:
         """Have something said, done or set."""
@@ -105,7 +105,7 @@ class FakeOperator:
         now = _rfc3339(time.time())
         self.log[room].append(StoredMessage(seq=seq, time=now, kind=kind, from_=nick, text=text))
         self.deliveries += len(self.users_online)
-        self._tell(Message(room=room, seq=seq, kind=kind, from_=nick, text=text))
+        self._tell(RoomMessage(room=room, seq=seq, kind=kind, from_=nick, text=text))
         return seq
 
     def changes(self, user: int, **fields: object) -> None:
@@ -147,10 +147,10 @@ class FakeOperator:
         for start in range(0, len(everybody), 300):
             yield everybody[start : start + 300]
 
-    def rooms(self) -> list[RoomInfo]:
+    def rooms(self) -> list[RoomSummary]:
         members = {name: sum(user.room == name for user in self.users_online.values()) for name in self.log}
         return [
-            RoomInfo(name=name, members=count, seq=len(self.log[name]), topic=f"all about {name}")
+            RoomSummary(name=name, members=count, seq=len(self.log[name]), topic=f"all about {name}")
             for name, count in sorted(members.items(), key=lambda item: -item[1])
             if count
         ]
@@ -170,32 +170,19 @@ class FakeOperator:
     def not_ready(self) -> str:
         return self.reason_not_ready
 
-    def measures(self) -> Measures:
+    def measures(self) -> list[Measure]:
         histogram = Histogram(bounds=(0.0001, 0.001, 0.01, 0.1), counts=(10, 20, 3, 1, 0), sum=0.05)
-        return Measures(
-            connections_opened=self.opened,
-            connections_closed=self.closed,
-            users_online=self.online(),
-            rooms=len(self.rooms()),
-            messages=sum(map(len, self.log.values())),
-            deliveries=self.deliveries,
-            sent_bytes=self.deliveries * 80,
-            received_bytes=4000,
-            skipped_messages=self.skipped,
-            slow_readers=0,
-            commit_failures=0,
-            crashes=0,
-            commit_s=histogram,
-            fan_out_s=histogram,
-            hub_lag_s=self.hub_lag_ms / 1000,
-            descriptors_open=40,
-            descriptors_max=20000,
-            room_log_bytes=123456,
-            waiting_effects=0,
-            oldest_effect_s=0.25,
-        )
+        closed = cast("dict[str, float]", self.closed)
+        return [
+            Measure("gchat_connections_opened", "Connections accepted.", "counter", self.opened),
+            Measure("gchat_connections_closed", "Connections closed, by reason.", "counter", closed, "reason"),
+            Measure("gchat_messages", "Messages said in all rooms.", "counter", sum(map(len, self.log.values()))),
+            Measure("gchat_users_online", "Users online now.", "gauge", self.online()),
+            Measure("gchat_hub_lag_seconds", "Largest delay of the event loop.", "gauge", self.hub_lag_ms / 1000),
+            Measure("gchat_fan_out_seconds", "Time to send.", "histogram", histogram),
+        ]
 
-    def subscribe(self, tell: Tell) -> Unsubscribe:
+    def subscribe(self, tell: Subscriber) -> Unsubscribe:
         self.tells.append(tell)
         return lambda: self.tells.remove(tell)
 
@@ -219,17 +206,17 @@ class FakeOperator:
             raise Missing(f"There is no room {room}")
         return self.says(name, text, room)
 
-    def bans(self) -> Sequence[Ban]:
+    def bans(self) -> Sequence[BanInfo]:
         return list(self.all_bans.values())
 
-    def ban(self, kind: str, value: str, reason: str, for_s: float) -> Ban:
+    def ban(self, kind: str, value: str, reason: str, for_s: float) -> BanInfo:
         try:
             if kind != "nick":
                 (ip_address if kind == "address" else ip_network)(value)
         except ValueError as error:
             raise NotPossible(f"That is no {kind}: {error}") from None
         now = time.time()
-        ban = Ban(
+        ban = BanInfo(
             id=len(self.all_bans) + 1,
             kind=cast("Literal['nick', 'address', 'network']", kind),
             value=value,
@@ -265,35 +252,35 @@ def listen(host: str = "127.0.0.1", port: int = 0) -> socket.socket:
     return listener
 
 
-def serve(operator: FakeOperator, listener: socket.socket, token: str = TOKEN) -> AdminServer:
-    """Return a server that serves `operator`, not started."""
+def serve(backend: FakeBackend, listener: socket.socket, token: str = TOKEN) -> AdminServer:
+    """Return a server that serves `backend`, not started."""
     name = listener.getsockname()
     access = Access(token, name[1] if isinstance(name, tuple) else None, read_token=READ_TOKEN if token else "")
-    return AdminServer(listener, make_app(operator, access))
+    return AdminServer(listener, make_app(backend, access))
 
 
-def live(operator: FakeOperator) -> None:
+def live(backend: FakeBackend) -> None:
     """Have things happen, for ever."""
     chance = random.Random(1)
     lags: dict[int, int] = {}
     while True:
         gevent.sleep(chance.expovariate(3))
-        users = list(operator.users_online)
+        users = list(backend.users_online)
         if chance.random() < 0.1 and len(users) < 40:
-            operator.joins(room=chance.choice(["lobby", "lobby", "dev"]))
+            backend.joins(room=chance.choice(["lobby", "lobby", "dev"]))
         elif chance.random() < 0.05 and len(users) > 3:
-            operator.leaves(chance.choice(users), chance.choice(["quit", "reset"]))
+            backend.leaves(chance.choice(users), chance.choice(["quit", "reset"]))
         elif users:
-            speaker = operator.users_online[chance.choice(users)]
-            operator.says(speaker.nick, chance.choice(TEXTS), speaker.room)
-            operator.changes(speaker.id, messages=speaker.messages + 1, idle_s=0.0)
+            speaker = backend.users_online[chance.choice(users)]
+            backend.says(speaker.nick, chance.choice(TEXTS), speaker.room)
+            backend.changes(speaker.id, messages=speaker.messages + 1, idle_s=0.0)
         if users and chance.random() < 0.1:
             lags[chance.choice(users)] = chance.randrange(1, 2_000_000)
-        operator.hub_lag_ms = round(chance.expovariate(1), 2)
-        for id_, user in list(operator.users_online.items()):
+        backend.hub_lag_ms = round(chance.expovariate(1), 2)
+        for id_, user in list(backend.users_online.items()):
             lag = lags.pop(id_, 0) if chance.random() < 0.2 else user.lag_bytes
             skipped = user.skipped + (30 if lag > 1_000_000 else 0)
-            operator.changes(
+            backend.changes(
                 id_,
                 connected_s=round(user.connected_s + 0.3, 1),
                 idle_s=round(user.idle_s + 0.3, 1),
@@ -303,7 +290,7 @@ def live(operator: FakeOperator) -> None:
 
 
 if __name__ == "__main__":
-    fake = FakeOperator(users=int(sys.argv[3]) if len(sys.argv) > 3 else 8)
+    fake = FakeBackend(users=int(sys.argv[3]) if len(sys.argv) > 3 else 8)
     server = serve(fake, listen(port=int(sys.argv[1])), sys.argv[2] if len(sys.argv) > 2 else TOKEN)
     server.start()
     print(f"http://127.0.0.1:{server.address[1]}/ with the token {sys.argv[2] if len(sys.argv) > 2 else TOKEN}")

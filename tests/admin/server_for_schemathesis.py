@@ -7,13 +7,13 @@ from itertools import count
 from gchat.admin.access import WINDOW_S, Access
 from gchat.admin.http_server import AdminServer
 from gchat.admin.routes import make_app
-from tests.admin.fake_backend import TOKEN, FakeOperator, listen
+from tests.admin.fake_backend import TOKEN, FakeBackend, listen
 
 if __name__ == "__main__":
     listener = listen()
     port = listener.getsockname()[1]
     minutes = count()
-    app = make_app(FakeOperator(), Access(TOKEN, port), lambda: next(minutes) * WINDOW_S)
+    app = make_app(FakeBackend(), Access(TOKEN, port), lambda: next(minutes) * WINDOW_S)
     server = AdminServer(listener, app)
     server.start()
     print(port, flush=True)

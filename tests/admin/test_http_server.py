@@ -20,7 +20,7 @@ from gchat.admin import http_server as server_module
 from gchat.admin.backend import UserInfo
 from gchat.admin.http_server import MAX_CONNECTIONS, MAX_WORKING, AdminServer, Handler
 from tests.admin.endpoint import Connection, Endpoint, wait_until
-from tests.admin.fake_backend import FakeOperator
+from tests.admin.fake_backend import FakeBackend
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def say(endpoint: Endpoint) -> str:
-    """Return a request that takes as long as the operator has it take."""
+    """Return a request that takes as long as the backend has it take."""
     body = '{"from":"ci","text":"x"}'
     fields = {"Content_Type": "application/json", "Content_Length": str(len(body))}
     return endpoint.head("POST", "/rooms/lobby/messages", Authorization=f"Bearer {endpoint.token}", **fields) + body
@@ -82,10 +82,10 @@ def test_however_many_are_answered_there_is_one_piece_of_work_in_a_turn_of_the_l
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     turn, made = count(), list[int]()
-    with Endpoint(FakeOperator(users=2000)) as endpoint, ExitStack() as stack:
+    with Endpoint(FakeBackend(users=2000)) as endpoint, ExitStack() as stack:
         watcher = gevent.get_hub().loop.check()
         stack.callback(watcher.close)
-        users = endpoint.operator.users
+        users = endpoint.backend.users
 
         def noted() -> Iterator[list[UserInfo]]:
             for piece in users():
@@ -94,7 +94,7 @@ def test_however_many_are_answered_there_is_one_piece_of_work_in_a_turn_of_the_l
 
         now = [0]
         watcher.start(lambda: now.__setitem__(0, next(turn)))
-        monkeypatch.setattr(endpoint.operator, "users", noted)
+        monkeypatch.setattr(endpoint.backend, "users", noted)
         crowd = [stack.enter_context(endpoint.connect()) for _ in range(8)]
         for connection in crowd:
             connection.sends(endpoint.head("GET", "/status"))
@@ -198,12 +198,12 @@ def test_a_body_that_is_cut_short_is_no_body(endpoint: Endpoint) -> None:
         connection.sends(head + '{"text":"x"}')
         connection.sock.shutdown(1)
         assert connection.answer().status == 400
-    assert endpoint.operator.announced == []
+    assert endpoint.backend.announced == []
 
 
 @pytest.mark.usefixtures("quick")
 def test_who_does_not_read_the_answer_is_cut_off() -> None:
-    with Endpoint(FakeOperator(users=50_000)) as endpoint, endpoint.connect() as connection:
+    with Endpoint(FakeBackend(users=50_000)) as endpoint, endpoint.connect() as connection:
         connection.sends(endpoint.head("GET", "/status"))
         wait_until(lambda: endpoint.server.working, "the answer begins")
         wait_until(lambda: not endpoint.server.open, "it is given up")
@@ -264,7 +264,7 @@ def test_an_idle_connection_makes_room_without_a_word(endpoint: Endpoint) -> Non
 
 
 def test_requests_that_take_long_leave_places_for_healthz(endpoint: Endpoint) -> None:
-    endpoint.operator.say_waits_s = 30
+    endpoint.backend.say_waits_s = 30
     with ExitStack() as stack:
         for _ in range(MAX_WORKING):
             stack.enter_context(endpoint.connect()).sends(say(endpoint))
@@ -308,7 +308,7 @@ def test_stopping_ends_who_waits_at_once_and_lets_an_answer_finish() -> None:
         idle.answer()
         stream.sends(endpoint.head("GET", "/events"))
         stream.sees(b"event: counters")
-        endpoint.operator.say_waits_s = 0.2
+        endpoint.backend.say_waits_s = 0.2
         busy.sends(say(endpoint))
         wait_until(lambda: len(endpoint.server.working) == 2, "both work")
         began = time.monotonic()
@@ -318,12 +318,12 @@ def test_stopping_ends_who_waits_at_once_and_lets_an_answer_finish() -> None:
         assert stream.sees_end().endswith(b"0\r\n\r\n")
         answer = busy.answer()
         assert (answer.status, answer.headers["connection"]) == (201, "close")
-        assert endpoint.operator.tells == []
+        assert endpoint.backend.tells == []
 
 
 def test_stopping_does_not_wait_longer_than_it_is_told() -> None:
     with Endpoint() as endpoint, endpoint.connect() as busy:
-        endpoint.operator.say_waits_s = 60
+        endpoint.backend.say_waits_s = 60
         busy.sends(say(endpoint))
         wait_until(lambda: endpoint.server.working, "it works")
         began = time.monotonic()
@@ -335,7 +335,8 @@ def test_stopping_does_not_wait_longer_than_it_is_told() -> None:
 def test_an_application_that_crashes_in_the_middle_of_an_answer_closes_this_connection_only(
     endpoint: Endpoint, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(endpoint.operator, "limits", lambda: 1 / 0)
+    users = list(endpoint.backend.users_online.values()) * 300
+    monkeypatch.setattr(endpoint.backend, "users", lambda: (users if part else [1 // 0] for part in (1, 0)))
     with endpoint.connect() as connection:
         connection.sends(endpoint.head("GET", "/status"))
         assert connection.sees_end().startswith(b"HTTP/1.1 200")

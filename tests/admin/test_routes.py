@@ -10,9 +10,9 @@ from contextlib import contextmanager
 import gevent
 import pytest
 
-from gchat.admin.backend import NotPossible, RoomInfo
+from gchat.admin.backend import NotPossible, RoomSummary
 from tests.admin.endpoint import Endpoint
-from tests.admin.fake_backend import READ_TOKEN, TOKEN, FakeOperator
+from tests.admin.fake_backend import READ_TOKEN, TOKEN, FakeBackend
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ CHANGES: list[tuple[str, str, object]] = [
 
 def test_status_tells_everything_in_this_order(endpoint: Endpoint) -> None:
     status = endpoint.ask_get("/status").value
-    assert list(status) == ["server", "online", "access", "users", "rooms", "limits", "history"]
+    assert list(status) == ["server", "online", "access", "users", "rooms", "limits", "history", "counters"]
     assert status["online"] == 3
     assert list(status["users"][0])[:4] == ["id", "nick", "address", "room"]
     assert [room["name"] for room in status["rooms"]] == ["lobby"]
@@ -63,7 +63,7 @@ def test_status_is_pleasant_to_read_without_jq(endpoint: Endpoint) -> None:
 
 @pytest.mark.parametrize("users", [0, 1, 99, 100, 101, 300, 301])
 def test_lists_of_every_length_are_whole(users: int) -> None:
-    with Endpoint(FakeOperator(users)) as endpoint:
+    with Endpoint(FakeBackend(users)) as endpoint:
         for path in ("/status", "/users"):
             assert [user["id"] for user in endpoint.ask_get(path).value["users"]] == list(range(1, users + 1))
         assert endpoint.ask_get("/rooms").value["rooms"] == (
@@ -72,7 +72,7 @@ def test_lists_of_every_length_are_whole(users: int) -> None:
 
 
 def test_a_status_of_five_thousand_users_does_not_hold_the_hub() -> None:
-    with Endpoint(FakeOperator(users=5000)) as endpoint:
+    with Endpoint(FakeBackend(users=5000)) as endpoint:
         with noting_turns() as turns:
             assert endpoint.ask_get("/status").value["online"] == 5000
         assert len(turns) > 20, "others have their turn between two pieces"
@@ -98,7 +98,7 @@ def noting_turns() -> Iterator[list[float]]:
 
 def test_history_is_told_in_pages(endpoint: Endpoint) -> None:
     for number in range(1, 31):
-        endpoint.operator.says("alice", f"line {number}")
+        endpoint.backend.says("alice", f"line {number}")
     page = endpoint.ask_get("/rooms/lobby/messages?after=10&limit=5", trusted=True).value
     assert page["room"] == "lobby"
     assert [message["seq"] for message in page["messages"]] == [11, 12, 13, 14, 15]
@@ -107,10 +107,10 @@ def test_history_is_told_in_pages(endpoint: Endpoint) -> None:
 
 
 def test_messages_are_cut_by_bytes_and_the_answer_says_where_to_go_on(endpoint: Endpoint) -> None:
-    operator = endpoint.operator
+    backend = endpoint.backend
     sent = [f"{number} " + "\x1b" * 8000 for number in range(300)]
     for text in sent:
-        operator.says("alice", text)
+        backend.says("alice", text)
     got: list[str] = []
     path, answers = "/rooms/lobby/messages?limit=1000", 0
     while path:
@@ -128,9 +128,9 @@ def test_messages_are_cut_by_bytes_and_the_answer_says_where_to_go_on(endpoint: 
 
 
 def test_a_message_that_is_longer_than_an_answer_comes_alone(endpoint: Endpoint) -> None:
-    operator = endpoint.operator
+    backend = endpoint.backend
     for text in ("x" * 2_000_000, "short"):
-        operator.says("alice", text)
+        backend.says("alice", text)
     page = endpoint.ask_get("/rooms/lobby/messages", trusted=True).value
     assert ([len(message["text"]) for message in page["messages"]], page["next"]) == ([2_000_000], 1)
     page = endpoint.ask_get("/rooms/lobby/messages?after=1", trusted=True).value
@@ -138,9 +138,9 @@ def test_a_message_that_is_longer_than_an_answer_comes_alone(endpoint: Endpoint)
 
 
 def test_a_page_that_is_full_says_where_the_next_one_begins(endpoint: Endpoint) -> None:
-    operator = endpoint.operator
+    backend = endpoint.backend
     for number in range(30):
-        operator.says("alice", str(number))
+        backend.says("alice", str(number))
     page = endpoint.ask_get("/rooms/lobby/messages?after=10&limit=5", trusted=True).value
     assert (page["next"], "truncated" in page) == (15, False)
     page = endpoint.ask_get("/rooms/lobby/messages?after=30", trusted=True).value
@@ -151,10 +151,10 @@ def test_a_page_that_is_full_says_where_the_next_one_begins(endpoint: Endpoint) 
 def test_every_long_list_is_made_in_pieces_and_cut_by_bytes(
     endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch, path: str, name: str
 ) -> None:
-    operator = endpoint.operator
-    monkeypatch.setattr(operator, "rooms", lambda: (RoomInfo(f"r{n}", 1, 1, "\x1b" * 8000) for n in range(2000)))
+    backend = endpoint.backend
+    monkeypatch.setattr(backend, "rooms", lambda: (RoomSummary(f"r{n}", 1, 1, "\x1b" * 8000) for n in range(2000)))
     for _ in range(2000):
-        operator.ban("nick", "mallory", "\x1b" * 8000, 0)
+        backend.ban("nick", "mallory", "\x1b" * 8000, 0)
     with noting_turns() as turns:
         answer = endpoint.ask_get(path, trusted=True)
     assert 8_000_000 < len(answer.body) < 8_600_000
@@ -197,17 +197,17 @@ def test_what_is_not_valid_is_refused_in_plain_words(
     assert (answer.status, answer.detail) == (status, f"Invalid {why}")
 
 
-def test_ready_is_what_the_operator_says(endpoint: Endpoint) -> None:
+def test_ready_is_what_the_backend_says(endpoint: Endpoint) -> None:
     assert endpoint.ask_get("/readyz").value == {"status": "ready"}
-    endpoint.operator.reason_not_ready = "The disk is full"
+    endpoint.backend.reason_not_ready = "The disk is full"
     answer = endpoint.ask("GET", "/readyz")
     assert (answer.status, answer.detail) == (503, "The disk is full")
     assert endpoint.ask_get("/healthz").value == {"status": "ok"}
 
 
 def test_nothing_that_users_say_can_do_anything_to_a_terminal(endpoint: Endpoint) -> None:
-    endpoint.operator.joins(nick="\x1b]0;owned\x07")
-    endpoint.operator.says("\x9b31mmallory", "\x1b[2J \u202e gpj.exe \x00 zoë 太郎 👋")
+    endpoint.backend.joins(nick="\x1b]0;owned\x07")
+    endpoint.backend.says("\x9b31mmallory", "\x1b[2J \u202e gpj.exe \x00 zoë 太郎 👋")
     for path in ("/status", "/rooms/lobby/messages"):
         answer = endpoint.ask_get(path, trusted=True)
         for text in (answer.body.decode(), json.dumps(answer.value, ensure_ascii=False)):
@@ -230,7 +230,7 @@ def test_head_is_get_without_the_body(endpoint: Endpoint, path: str) -> None:
 def test_a_head_of_what_never_ends_does_end(endpoint: Endpoint) -> None:
     answer = endpoint.ask("HEAD", "/events")
     assert (answer.status, answer.headers["content-type"]) == (200, "text/event-stream")
-    assert endpoint.operator.tells == []
+    assert endpoint.backend.tells == []
 
 
 # --- What is private -------------------------------------------------------------------------------------------------
@@ -238,17 +238,17 @@ def test_a_head_of_what_never_ends_does_end(endpoint: Endpoint) -> None:
 
 @pytest.mark.parametrize("path", ["/status", "/users"])
 def test_without_a_token_the_address_of_a_user_with_a_nick_is_not_told(endpoint: Endpoint, path: str) -> None:
-    endpoint.operator.joins("alice")
-    nameless = endpoint.operator.joins("127.0.0.1:1029")
+    endpoint.backend.joins("alice")
+    nameless = endpoint.backend.joins("127.0.0.1:1029")
     shown = {user["id"]: user for user in endpoint.ask_get(path).value["users"]}
-    for user in endpoint.operator.users_online.values():
+    for user in endpoint.backend.users_online.values():
         told = shown[user.id]
         assert told["address"] == (user.address if user.nick == user.address else "")
         assert (told["nick"], told["room"], told["dialect"]) == (user.nick, user.room, user.dialect)
     assert shown[nameless]["address"] == shown[nameless]["nick"]
     for token in (READ_TOKEN, TOKEN):
         users = endpoint.ask("GET", path, token=token).value["users"]
-        assert [user["address"] for user in users] == [user.address for user in endpoint.operator.users_online.values()]
+        assert [user["address"] for user in users] == [user.address for user in endpoint.backend.users_online.values()]
 
 
 def test_from_another_machine_everything_needs_a_token_and_the_read_only_one_will_do(
@@ -283,8 +283,8 @@ def test_what_a_proxy_or_a_client_says_about_itself_opens_nothing(endpoint: Endp
 def test_messages_and_bans_need_a_token_and_the_read_only_one_will_do(
     endpoint: Endpoint, method: str, path: str
 ) -> None:
-    endpoint.operator.says("alice", "a secret")
-    endpoint.operator.ban("address", "192.0.2.7", "a secret", 0)
+    endpoint.backend.says("alice", "a secret")
+    endpoint.backend.ban("address", "192.0.2.7", "a secret", 0)
     refused = endpoint.ask(method, path)
     assert (refused.status, refused.headers["www-authenticate"]) == (401, "Bearer")
     assert b"secret" not in refused.body
@@ -303,8 +303,8 @@ def test_the_read_only_token_changes_nothing_and_the_answer_says_so(
     answer = endpoint.ask(method, path, body, token=READ_TOKEN)
     assert answer.status == 403
     assert answer.detail == "Changing anything needs the admin token; this is the read-only token"
-    operator = endpoint.operator
-    assert [operator.announced, operator.kicked, operator.all_bans, operator.log["lobby"]] == [[], [], {}, []]
+    backend = endpoint.backend
+    assert [backend.announced, backend.kicked, backend.all_bans, backend.log["lobby"]] == [[], [], {}, []]
 
 
 @pytest.mark.parametrize("path", ["/status", "/users"])
@@ -418,8 +418,8 @@ def test_changing_needs_the_token_and_is_refused_before_the_body_is_read(
     with endpoint.connect() as connection:
         connection.sends(endpoint.head(method, path, **headers))
         assert connection.answer().status == 401
-    assert not endpoint.operator.announced
-    assert not endpoint.operator.kicked
+    assert not endpoint.backend.announced
+    assert not endpoint.backend.kicked
 
 
 @pytest.mark.parametrize(
@@ -492,7 +492,7 @@ def test_every_answer_has_the_headers_that_keep_a_browser_quiet(endpoint: Endpoi
 def test_a_crash_is_a_problem_without_a_word_of_what_happened_and_is_logged(
     endpoint: Endpoint, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(endpoint.operator, "announce", lambda *_: 1 / 0)
+    monkeypatch.setattr(endpoint.backend, "announce", lambda *_: 1 / 0)
     answer = endpoint.ask("POST", "/announce", {"text": "a secret"}, trusted=True)
     assert answer.status == 500
     assert "ZeroDivision" not in answer.detail
@@ -533,7 +533,7 @@ def test_whatever_crashes_the_next_request_is_answered(
         raise MemoryError
 
     with monkeypatch.context() as patch:
-        patch.setattr(endpoint.operator, broken, crash)
+        patch.setattr(endpoint.backend, broken, crash)
         with endpoint.connect() as connection:
             data = b"" if body is None else json.dumps(body).encode()
             fields = {"Authorization": f"Bearer {endpoint.token}", "Connection": "close"}
@@ -545,7 +545,7 @@ def test_whatever_crashes_the_next_request_is_answered(
     assert caplog.text.endswith("MemoryError\n")
     again = path if method == "GET" and path != "/events" else "/status"
     assert endpoint.ask("GET", again, trusted=True).status == 200
-    assert endpoint.operator.tells == []
+    assert endpoint.backend.tells == []
 
 
 # --- Changing --------------------------------------------------------------------------------------------------------
@@ -554,13 +554,13 @@ def test_whatever_crashes_the_next_request_is_answered(
 def test_announcing_tells_how_many_were_told(endpoint: Endpoint) -> None:
     assert endpoint.ask("POST", "/announce", {"text": "noon"}, trusted=True).value == {"told": 3}
     endpoint.ask("POST", "/announce", {"text": "dev only", "room": "dev"}, trusted=True)
-    assert endpoint.operator.announced == [("noon", ""), ("dev only", "dev")]
+    assert endpoint.backend.announced == [("noon", ""), ("dev only", "dev")]
 
 
 def test_kicking_closes_a_user_with_a_reason_and_without_one(endpoint: Endpoint) -> None:
     assert endpoint.ask("POST", "/users/1/kick", {"reason": "spam"}, trusted=True).status == 204
     assert endpoint.ask("POST", "/users/2/kick", trusted=True).status == 204
-    assert endpoint.operator.kicked == [(1, "spam"), (2, "")]
+    assert endpoint.backend.kicked == [(1, "spam"), (2, "")]
     assert endpoint.ask("POST", "/users/1/kick", {}, trusted=True).status == 404
 
 
@@ -584,7 +584,7 @@ def test_what_is_not_kept_in_time_is_neither_done_nor_not_done(
     endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("gchat.admin.routes.ACTION_S", 0.05)
-    endpoint.operator.say_waits_s = 30
+    endpoint.backend.say_waits_s = 30
     answer = endpoint.ask("POST", "/rooms/lobby/messages", {"from": "ci", "text": "x"}, trusted=True)
     assert answer.status == 503
     assert "may still happen" in answer.detail
@@ -594,6 +594,6 @@ def test_a_refusal_of_the_journal_is_told(endpoint: Endpoint, monkeypatch: pytes
     def full(room: str, name: str, text: str) -> int:
         raise NotPossible("The disk is full: the room takes no messages now")
 
-    monkeypatch.setattr(endpoint.operator, "say", full)
+    monkeypatch.setattr(endpoint.backend, "say", full)
     answer = endpoint.ask("POST", "/rooms/lobby/messages", {"from": "ci", "text": "x"}, trusted=True)
     assert (answer.status, answer.detail) == (409, "The disk is full: the room takes no messages now")

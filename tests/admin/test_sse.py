@@ -15,7 +15,7 @@ from gchat.admin.access import Scope
 from gchat.admin.responses import Problem
 from gchat.admin.sse import MAX_OF_NETWORK, MAX_STREAMS, Streams
 from tests.admin.endpoint import Connection, Endpoint, wait_until
-from tests.admin.fake_backend import READ_TOKEN, TOKEN, FakeOperator
+from tests.admin.fake_backend import READ_TOKEN, TOKEN, FakeBackend
 
 
 @pytest.fixture
@@ -66,7 +66,7 @@ def test_the_counters_come_at_once_and_every_second(endpoint: Endpoint) -> None:
     with Events(endpoint) as events:
         first = events.next()
         assert (first["type"], first["online"], first["messages"]) == ("counters", 3, 0)
-        endpoint.operator.joins("dave")
+        endpoint.backend.joins("dave")
         assert events.next("counters")["online"] == 4
     assert "content-type: text/event-stream\r\n" in events.head
     assert "x-accel-buffering: no\r\n" in events.head
@@ -75,7 +75,7 @@ def test_the_counters_come_at_once_and_every_second(endpoint: Endpoint) -> None:
 def test_who_comes_and_goes_is_told_as_it_happens(endpoint: Endpoint) -> None:
     with Events(endpoint) as events:
         events.next()
-        user = endpoint.operator.joins("dave", room="dev")
+        user = endpoint.backend.joins("dave", room="dev")
         assert events.next("joined") | {"address": ""} == {
             "type": "joined",
             "user": user,
@@ -83,7 +83,7 @@ def test_who_comes_and_goes_is_told_as_it_happens(endpoint: Endpoint) -> None:
             "address": "",
             "room": "dev",
         }
-        endpoint.operator.leaves(user, "reset")
+        endpoint.backend.leaves(user, "reset")
         assert events.next("left") == {"type": "left", "user": user, "nick": "dave", "reason": "reset"}
 
 
@@ -92,8 +92,8 @@ def test_messages_are_told_with_a_token_and_not_without(endpoint: Endpoint, toke
     with Events(endpoint, token=token) as trusted, Events(endpoint) as other:
         trusted.next()
         other.next()
-        endpoint.operator.says("alice", "a secret\nof mine \x1b[2J")
-        endpoint.operator.joins("dave")
+        endpoint.backend.says("alice", "a secret\nof mine \x1b[2J")
+        endpoint.backend.joins("dave")
         said = trusted.next("message")
         assert (said["room"], said["seq"], said["from"]) == ("lobby", 1, "alice")
         assert said["text"] == "a secret\\x0aof mine \\x1b[2J"
@@ -102,11 +102,11 @@ def test_messages_are_told_with_a_token_and_not_without(endpoint: Endpoint, toke
 
 def test_addresses_of_users_with_a_nick_are_told_with_a_token_and_not_without(endpoint: Endpoint) -> None:
     with Events(endpoint, token=READ_TOKEN) as trusted, Events(endpoint) as other:
-        dave = endpoint.operator.joins("dave")
-        address = endpoint.operator.users_online[dave].address
+        dave = endpoint.backend.joins("dave")
+        address = endpoint.backend.users_online[dave].address
         assert trusted.next("joined")["address"] == address
         assert other.next("joined")["address"] == ""
-        endpoint.operator.joins("127.0.0.1:1029")
+        endpoint.backend.joins("127.0.0.1:1029")
         assert other.next("joined")["address"] == "127.0.0.1:1029"
 
 
@@ -126,8 +126,8 @@ def test_a_client_that_is_gone_is_noticed_at_once(endpoint: Endpoint, monkeypatc
     monkeypatch.setattr(sse, "COUNTERS_S", 1000)
     with Events(endpoint) as events:
         events.next()
-        assert len(endpoint.operator.tells) == 1
-    wait_until(lambda: not endpoint.operator.tells and not endpoint.server.open, "nothing is left of it")
+        assert len(endpoint.backend.tells) == 1
+    wait_until(lambda: not endpoint.backend.tells and not endpoint.server.open, "nothing is left of it")
 
 
 def test_there_are_only_so_many_streams_and_healthz_answers_beside_them(endpoint: Endpoint) -> None:
@@ -136,12 +136,12 @@ def test_there_are_only_so_many_streams_and_healthz_answers_beside_them(endpoint
         answer = endpoint.ask("GET", "/events")
         assert (answer.status, answer.headers["retry-after"]) == (503, "10")
         endpoint.ask_get("/healthz")
-        assert len(endpoint.operator.tells) == 1, "one subscription for all"
+        assert len(endpoint.backend.tells) == 1, "one subscription for all"
         streams[0].connection.sock.close()
         wait_until(lambda: len(endpoint.server.open) == MAX_STREAMS - 1, "it is gone")
         with Events(endpoint) as another:
             another.next()
-    wait_until(lambda: not endpoint.operator.tells, "all are gone")
+    wait_until(lambda: not endpoint.backend.tells, "all are gone")
 
 
 def test_a_reader_that_stops_is_dropped_and_the_others_miss_nothing(
@@ -153,7 +153,7 @@ def test_a_reader_that_stops_is_dropped_and_the_others_miss_nothing(
         wanted = 0
         while len(endpoint.server.open) > 1:
             for _ in range(100):
-                wanted = endpoint.operator.says("alice", "x" * 3000)
+                wanted = endpoint.backend.says("alice", "x" * 3000)
             while healthy.next("message")["seq"] < wanted:
                 pass
             assert wanted < 100_000, "it is never dropped"
@@ -172,7 +172,7 @@ def test_a_thousand_streams_one_after_the_other_leave_nothing(endpoint: Endpoint
         with Events(endpoint) as events:
             events.next()
     wait_until(lambda: not endpoint.server.open, "all are gone")
-    assert endpoint.operator.tells == []
+    assert endpoint.backend.tells == []
 
 
 def test_counters_that_fail_once_come_again(
@@ -181,10 +181,10 @@ def test_counters_that_fail_once_come_again(
     monkeypatch.setattr(sse, "COUNTERS_S", 0.01)
     with Events(endpoint) as events:
         events.next("counters")
-        endpoint.operator.fault = RuntimeError("broken")
+        endpoint.backend.fault = RuntimeError("broken")
         wait_until(lambda: "broken" in caplog.text, "it is logged")
-        endpoint.operator.fault = None
-        endpoint.operator.joins()
+        endpoint.backend.fault = None
+        endpoint.backend.joins()
         while events.next("counters")["online"] < 4:
             pass
 
@@ -192,24 +192,24 @@ def test_counters_that_fail_once_come_again(
 def test_text_that_is_no_unicode_is_told_all_the_same(endpoint: Endpoint) -> None:
     with Events(endpoint, token=TOKEN) as events:
         events.next()
-        endpoint.operator.says("alice", "a\ud800b")
+        endpoint.backend.says("alice", "a\ud800b")
         assert events.next("message")["text"] == "a\ufffdb"
 
 
 def test_a_server_that_cannot_tell_how_it_is_does_not_leave_a_stream_behind(caplog: pytest.LogCaptureFixture) -> None:
-    operator = FakeOperator()
-    with Endpoint(operator) as endpoint:
-        operator.fault = RuntimeError("broken")
+    backend = FakeBackend()
+    with Endpoint(backend) as endpoint:
+        backend.fault = RuntimeError("broken")
         for _ in range(MAX_STREAMS + 1):
             assert endpoint.ask("GET", "/events").status == 500
-        operator.fault = None
+        backend.fault = None
         with Events(endpoint) as events:
             events.next()
     assert "broken" in caplog.text
 
 
 def test_one_network_cannot_take_all_streams_and_this_machine_can() -> None:
-    streams = Streams(FakeOperator())
+    streams = Streams(FakeBackend())
     with ExitStack() as open_streams:
 
         def opens(peer: str) -> None:

@@ -104,7 +104,7 @@ def test_the_advice_can_be_typed_as_it_stands(tmp_path: Path) -> None:
 
 def test_no_repr_shows_a_token(tmp_path: Path) -> None:
     token, made = load_or_make(str(tmp_path / "token"))
-    assert repr((token, made)) == "(<secret>, True)"
+    assert repr((token, made)) == "('…', True)"
 
 
 def test_what_is_no_file_is_refused_at_once(tmp_path: Path) -> None:

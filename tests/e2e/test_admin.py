@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from gchat.client import ConnectFailed, connect
 from tests.e2e.admin_client import Operator, open_to_the_operator
@@ -48,7 +49,10 @@ def test_the_status_tells_who_is_online_and_how_they_are(server: Server, operato
         carol.user.resets()
         bob.asks({"type": "topic", "id": "t", "text": "bugs"})
         bob.sees("ack", id="t")
-        wait_until(lambda: any(user["away"] for user in operator.asks("GET", "/users")["users"]), "carol is away")
+        wait_until(
+            lambda: any(user["disconnected"] for user in operator.asks("GET", "/users")["users"]),
+            "carol is disconnected",
+        )
         status = operator.asks("GET", "/status")
 
         users = {user["nick"]: user for user in status["users"]}
@@ -79,6 +83,28 @@ def test_a_slow_reader_is_seen_with_what_it_lags_behind_and_has_missed(operator:
             assert slow.sock.recv(1 << 20)
         metrics = operator.asks("GET", "/metrics")
         assert float(re.search(r"^gchat_skipped_messages_total (\S+)", metrics, re.MULTILINE)[1]) > 0  # type: ignore[index]
+
+
+def test_every_metric_in_an_alert_is_one_that_the_server_tells(operator: Operator) -> None:
+    families = text_string_to_metric_families(operator.asks("GET", "/metrics"))
+    told = {sample.name for family in families for sample in family.samples}
+    alerts = (Path(__file__).parents[2] / "config" / "alerts.yml").read_text()
+    asked = set(re.findall(r"\b(?:gchat|process)_\w+", alerts))
+    assert len(asked) > 5
+    assert asked <= told
+
+
+def test_refusals_are_counted_by_their_codes(operator: Operator, server: Server) -> None:
+    def refused(code: str) -> int:
+        families = text_string_to_metric_families(operator.asks("GET", "/metrics"))
+        (refusals,) = (family for family in families if family.name == "gchat_refusals")
+        return int(next(sample.value for sample in refusals.samples if sample.labels["code"] == code))
+
+    before = refused("bad_name"), refused("bad_command")
+    with server.join("alice") as alice:
+        alice.says("/nick <>", "/frobnicate", "/frobnicate", "/ping")
+        alice.sees("> pong")
+    assert (refused("bad_name"), refused("bad_command")) == (before[0] + 1, before[1] + 2)
 
 
 def test_curl_needs_no_more_than_the_address(server: Server, operator: Operator) -> None:
@@ -184,7 +210,7 @@ def test_rooms_with_a_history_are_listed_read_and_spoken_in_after_a_restart(tmp_
         dev = {"name": "dev", "members": 0, "seq": 1, "topic": "bugs"}
         for path in ("/rooms", "/status"):
             rooms = operator.asks("GET", path)["rooms"]
-            ops = {"name": "ops", "members": 1, "seq": 1, "topic": "bugs"}  # carol is away, and may come back
+            ops = {"name": "ops", "members": 1, "seq": 1, "topic": "bugs"}  # carol is disconnected, and may come back
             assert rooms == [{"name": "lobby", "members": 1, "seq": 0, "topic": ""}, ops, dev]
         (message,) = operator.asks("GET", "/rooms/dev/messages")["messages"]
         assert (message["kind"], message["from"], message["text"]) == ("topic", "bob", "bugs")

@@ -128,8 +128,10 @@ def test_an_ipv6_address_with_a_port_and_no_brackets_is_told_where_brackets_go(t
 
 
 def test_a_host_in_the_file_that_has_its_port_with_it_is_told_where_the_port_goes(tmp_path: Path) -> None:
-    said = refused_twice(tmp_path, GCHAT_SERVER_HOST="127.0.0.1:9000")
-    assert "the host is 127.0.0.1, and the port is 9000: each has a setting of its own" in said
+    for variable in ("GCHAT_SERVER_HOST", "GCHAT_ADMIN_HOST"):
+        said = refusal(run(tmp_path, CHECK, **{variable: "127.0.0.1:9000"}), 2)
+        why = "expected a host alone, because the port has a setting of its own"
+        assert said == f'{variable} = "127.0.0.1:9000": {why}'
 
 
 # --- The configuration -----------------------------------------------------------------------------------------------

@@ -31,10 +31,10 @@ from gchat.journal.parts import parts_of
 from gchat.model.events import Event as RoomEvent
 from gchat.model.hello import Hello
 from gchat.server.connection import Connection
+from gchat.server.counters import CLOSED, CRASHES
 from gchat.server.listener import Peer
 from gchat.server.pump import Pump
 from gchat.server.roster import Roster
-from gchat.server.stats import Counts
 from gchat.server.transport import SocketTransport, Transport
 
 #: For whatever a user waits for. A test that passes never waits so long.
@@ -151,11 +151,11 @@ class Stage:
     def __init__(self, journal: Journal | None = None, room_log_bytes: int = 1 << 20, **limits: Any) -> None:
         self.limits = Limits(prompt="", **limits)
         self.registry = Registry(self.limits)
-        self.counts = Counts()
+        self._crashes, self._closed = CRASHES.value, dict(CLOSED.values)
         self.stopping = Event()
         self.released: list[Peer] = []
         self.told: list[tuple[str, RoomEvent]] = []
-        self.roster = Roster(self.counts, self, self.released.append)
+        self.roster = Roster(self, self.released.append)
         self.journal: Journal = journal or MemoryJournal(1 << 20, "epoch", lambda function: function())
         self.pump = self.effects = Pump(self, parts_of(self.journal), room_log_bytes)
         self.rooms, self.catch_ups = self.pump.fan_out, self.pump.replay
@@ -176,7 +176,22 @@ class Stage:
         finally:
             gevent.killall(self._greenlets)
         if kind is None:
-            assert self.counts.crashes == 0
+            assert self.crashes == 0
+
+    @property
+    def crashes(self) -> int:
+        """How many faults there were since the beginning, or since they were forgiven."""
+        return CRASHES.value - self._crashes
+
+    def forgives(self) -> None:
+        """Begin to count faults anew, because these were asked for."""
+        self._crashes = CRASHES.value
+
+    @property
+    def closed(self) -> dict[CloseReason, int]:
+        """How many connections have ended since the beginning, by reason."""
+        counts = {reason: CLOSED.values[reason] - self._closed[reason] for reason in CloseReason}
+        return {reason: count for reason, count in counts.items() if count}
 
     def shut(self) -> bool:
         """Close what has had its time, as the watch does; return whether nothing is left."""

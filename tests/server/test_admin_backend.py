@@ -14,7 +14,7 @@ from gchat.chat.room import Room
 from gchat.journal.journal import JournalError
 from gchat.journal.parts import KeptRoom
 from gchat.server import admin_backend
-from gchat.server.admin_backend import Operating
+from gchat.server.admin_backend import AdminBackend
 
 
 class Journal:
@@ -44,25 +44,24 @@ def journal() -> Journal:
 
 
 @pytest.fixture
-def server(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> Operating:
+def server(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> AdminBackend:
     monkeypatch.setattr(admin_backend, "STORED_ROOMS_S", 0.05)
     lobby = Room("lobby")
     lobby.members[1] = cast("Any", object())
     registry = SimpleNamespace(rooms={"lobby": lobby, "empty": Room("empty")}, sessions={})
-    return Operating(
-        cast("Any", SimpleNamespace(journal=journal, parts=SimpleNamespace(catalogue=journal), registry=registry))
-    )
+    app = SimpleNamespace(journal=journal, parts=SimpleNamespace(catalogue=journal), registry=registry)
+    return AdminBackend(cast("Any", app))
 
 
-def names(server: Operating) -> list[str]:
+def names(server: AdminBackend) -> list[str]:
     return [room.name for room in server.rooms()]
 
 
-def test_rooms_with_members_come_first_and_those_with_a_history_follow(server: Operating) -> None:
+def test_rooms_with_members_come_first_and_those_with_a_history_follow(server: AdminBackend) -> None:
     assert [(room.name, room.members, room.seq) for room in server.rooms()] == [("lobby", 1, 7), ("stored1", 0, 1)]
 
 
-def test_a_stuck_disk_delays_the_list_a_moment_and_is_asked_once(server: Operating, journal: Journal) -> None:
+def test_a_stuck_disk_delays_the_list_a_moment_and_is_asked_once(server: AdminBackend, journal: Journal) -> None:
     assert names(server) == ["lobby", "stored1"]
     journal.disk.clear()
     began = time.monotonic()
@@ -75,7 +74,7 @@ def test_a_stuck_disk_delays_the_list_a_moment_and_is_asked_once(server: Operati
     assert "stored2" in names(server)
 
 
-def test_a_history_that_cannot_be_read_leaves_the_last_list(server: Operating, journal: Journal) -> None:
+def test_a_history_that_cannot_be_read_leaves_the_last_list(server: AdminBackend, journal: Journal) -> None:
     assert names(server) == ["lobby", "stored1"]
     journal.fails = True
     assert names(server) == ["lobby", "stored1"]

@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 
 from gchat import __version__
-from gchat.server.config import Config, dump, load
+from gchat.server.config import dump, load
+from gchat.server.settings import Config
 from tests.e2e.harness import DEADLINE_S, Server, wait_until
 
 COMMAND = [sys.executable, "-m", "gchat.server.main"]

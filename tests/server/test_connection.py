@@ -25,7 +25,7 @@ def test_what_is_owed_goes_out_before_the_end() -> None:
         wait_until(lambda: connection.life is Life.PARTING, "everything is sent")
         bob.leaves()
         wait_until(lambda: connection.life is Life.CLOSED, "it is closed when the peer closes too")
-        assert stage.roster.reasons == {CloseReason.QUIT: 1}
+        assert stage.closed == {CloseReason.QUIT: 1}
         assert stage.released == [connection.peer]
 
 
@@ -38,7 +38,7 @@ def test_a_peer_that_has_ended_is_closed_as_soon_as_everything_is_sent() -> None
 
         assert b"bob" in bob.received
         assert bob.connection.life is Life.CLOSED
-        assert stage.roster.reasons == {CloseReason.ENDED: 1}
+        assert stage.closed == {CloseReason.ENDED: 1}
 
 
 def test_what_was_said_before_a_reset_is_heard_although_nothing_can_be_sent() -> None:
@@ -53,7 +53,7 @@ def test_what_was_said_before_a_reset_is_heard_although_nothing_can_be_sent() ->
         alice.sees("< The user bob left (1 user online)")
 
         assert bob.connection.life is Life.CLOSED
-        assert stage.roster.reasons == {CloseReason.RESET: 1}
+        assert stage.closed == {CloseReason.RESET: 1}
 
 
 def test_a_peer_that_does_not_read_its_end_is_closed_by_the_watch() -> None:
@@ -92,7 +92,7 @@ def test_a_connection_is_closed_once() -> None:
         bob.connection.shut()
         bob.connection.close(CloseReason.KICKED)
 
-        assert stage.roster.reasons == {CloseReason.RESET: 1}
+        assert stage.closed == {CloseReason.RESET: 1}
 
 
 @pytest.mark.parametrize("life", Life)

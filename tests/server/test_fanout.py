@@ -14,7 +14,6 @@ from gchat.model.audience import Where
 from gchat.model.events import Announced
 from gchat.server import fanout
 from gchat.server.fanout import FanOut
-from gchat.server.stats import Counts
 from gchat.server.transport import SocketTransport, Transport
 from gchat.server.writer import Writer
 from tests.server.stage import Ciphered, pair, wait_until
@@ -33,7 +32,7 @@ class Reader:
         ours, self.peer = pair()
         self.transport = transport(ours)
         self.broke = False
-        self.writer = Writer(session, self.transport, Counts(), self)
+        self.writer = Writer(session, self.transport, self)
         self.received = b""
 
     def caught_up(self) -> None:
@@ -59,8 +58,7 @@ class Room:
 
     def __init__(self, room_log_bytes: int = 1 << 20) -> None:
         self.readers: dict[int, Reader] = {}
-        self.counts = Counts()
-        self.fan_out = FanOut(self.readers, room_log_bytes, self.counts, Idle())
+        self.fan_out = FanOut(self.readers, room_log_bytes, Idle())
         self._breather = Breather()
         self._touched: list[Writer] = []
 

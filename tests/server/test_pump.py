@@ -51,7 +51,6 @@ def test_a_message_goes_to_everybody_but_its_sender_and_is_stored_before(journal
         assert journal.batches[0] == ["hello"]
         shown = [event for room, event in stage.told if room == LOBBY and isinstance(event, Record)]
         assert [record.seq for record in shown] == [1, 2]
-        assert stage.counts.messages == 2
 
 
 def test_what_one_turn_says_is_one_batch(journal: Journal) -> None:
@@ -78,7 +77,6 @@ def test_what_cannot_be_stored_is_refused_and_nobody_sees_it(journal: Journal) -
         bob.sees("[alice] found")
 
         assert b"lost" not in bob.received
-        assert stage.counts.commit_failures == 1
 
 
 def test_a_journal_that_crashes_refuses_the_messages_of_that_turn(journal: Journal) -> None:
@@ -91,8 +89,8 @@ def test_a_journal_that_crashes_refuses_the_messages_of_that_turn(journal: Journ
         alice.says("found")
         bob.sees("[alice] found")
 
-        assert stage.counts.crashes == 1
-        stage.counts.crashes = 0
+        assert stage.crashes == 1
+        stage.forgives()
 
 
 def test_an_ack_comes_where_the_others_see_the_message(journal: Journal) -> None:
@@ -127,8 +125,8 @@ def test_an_effect_that_crashes_is_counted_and_the_rest_of_the_turn_is_carried_o
         stage.pump.submit([Announce(LOBBY, Announced("lost")), Deliver(session, refused)])
         bob.sees("> the last")
 
-        assert stage.counts.crashes == 1
-        stage.counts.crashes = 0
+        assert stage.crashes == 1
+        stage.forgives()
 
 
 def test_a_private_message_to_a_user_that_does_not_read_is_refused(journal: Journal) -> None:

@@ -18,8 +18,7 @@ from gchat.chat.registry import Registry
 from gchat.dialects import plain
 from gchat.dialects.dialect import Dialect
 from gchat.model.messages import Said
-from gchat.server.reader import Reader
-from gchat.server.stats import Counts
+from gchat.server.reader import RECEIVED_BYTES, Reader
 from gchat.server.transport import SocketTransport, Transport
 from gchat.server.writer import Awaited, Writer
 from tests.server.stage import pair, wait_until
@@ -56,7 +55,6 @@ class Server:
     def __init__(self, rates: Rates) -> None:
         self.limits = Limits(rates=rates)
         self.registry = Registry(self.limits)
-        self.counts = Counts()
         self.stopping = Event()
         self.effects = Queue()
         self.rooms = Quiet()
@@ -76,7 +74,7 @@ class Owner:
         self.session, _ = self.server.registry.connect("127.0.0.1:1")
         ours, self.peer = pair()
         self.transport: Transport = SocketTransport(ours)
-        self.writer = Writer(self.session.id, self.transport, self.server.counts, self)
+        self.writer = Writer(self.session.id, self.transport, self)
         self.cursor = self.writer.cursor
         self.dialect: Dialect = plain
         self.room = "lobby"
@@ -130,11 +128,12 @@ def slowed() -> Iterator[Owner]:
 
 
 def test_lines_become_messages_in_their_order_however_they_are_cut(owner: Owner) -> None:
+    before = RECEIVED_BYTES.value
     for piece in (b"on", b"e\ntw", b"o\nthree\n"):
         owner.peer.sendall(piece)
         gevent.sleep(0.01)
     owner.hears("one", "two", "three")
-    assert owner.server.counts.received_bytes == 14
+    assert RECEIVED_BYTES.value - before == 14
     assert not owner.ended
 
 

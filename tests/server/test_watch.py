@@ -14,7 +14,7 @@ from gchat.chat.effects import CloseReason
 from gchat.server import watch
 from gchat.server.faults import Guard
 from gchat.server.history import tidy
-from gchat.server.stats import Counts
+from gchat.server.reader import RECEIVED_BYTES
 from gchat.server.watch import Watch
 from tests.admin.endpoint import wait_until
 
@@ -26,7 +26,6 @@ class Server:
         self.asked = 0
         self.aborted: list[CloseReason] = []
         self.shut: list[str] = []
-        self.counts = Counts()
         self.connections: dict[int, Any] = {}
         self.closing: dict[Any, None] = {}
         self.roster = SimpleNamespace(by_session=self.connections, ending=self.closing)
@@ -89,7 +88,7 @@ def test_the_watch_comes_once_a_second_unless_something_may_become_due(announce_
     server = Server(announce_after_s)
     looking = server.watch()
     assert looking._pause_s() == pause_s
-    server.counts.received_bytes += 1
+    RECEIVED_BYTES.value += 1
     assert looking._pause_s() == 0.25
     assert looking._pause_s() == pause_s
     server.closing[object()] = None
@@ -129,7 +128,7 @@ def test_the_upkeep_of_the_history_goes_on_after_an_error(
         condition=SimpleNamespace(trouble="", damage=[]),
         retention=SimpleNamespace(caution=""),
     )
-    running = gevent.spawn(tidy, cast("Any", parts), Counts())
+    running = gevent.spawn(tidy, cast("Any", parts))
     try:
         wait_until(lambda: len(asked) >= 3, "it goes on")
     finally:

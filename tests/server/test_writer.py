@@ -10,9 +10,8 @@ import pytest
 from gchat.model.audience import OwnLines
 from gchat.roomlog.log import RoomLog
 from gchat.server import writer as module
-from gchat.server.stats import Counts
 from gchat.server.transport import SocketTransport
-from gchat.server.writer import MAX_OWED_BYTES, NEXT_AWAITED, NEXT_FLOWS, Awaited, CatchUp, Flow, Writer
+from gchat.server.writer import MAX_OWED_BYTES, NEXT_AWAITED, NEXT_FLOWS, SENT_BYTES, Awaited, CatchUp, Flow, Writer
 from tests.server.stage import pair, wait_until
 
 
@@ -38,9 +37,13 @@ class Side:
     def __init__(self) -> None:
         ours, self.peer = pair()
         self.owner = Owner()
-        self.counts = Counts()
+        self._sent_before = SENT_BYTES.value
         self.transport = SocketTransport(ours)
-        self.writer = Writer(1, self.transport, self.counts, self.owner)
+        self.writer = Writer(1, self.transport, self.owner)
+
+    @property
+    def sent_bytes(self) -> int:
+        return SENT_BYTES.value - self._sent_before
 
     def read(self) -> bytes:
         received = b""
@@ -69,7 +72,7 @@ def test_what_is_owed_goes_out_and_the_owner_hears_of_it(side: Side) -> None:
 
     assert side.read() == b"one\ntwo\n"
     assert side.owner.told == ["caught up"]
-    assert side.counts.sent_bytes == 8
+    assert side.sent_bytes == 8
     assert side.writer.flow is Flow.OPEN
 
 

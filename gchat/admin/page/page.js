@@ -269,7 +269,7 @@ const users = new Table("users", {
     { name: "Room", value: (user) => user.room, brief: true },
     { name: "Dialect", value: (user) => user.dialect },
     { name: "Idle", number: true, value: (user) => user.idle_s,
-      text: (user) => (user.away ? "away" : span(user.idle_s)) },
+      text: (user) => (user.disconnected ? "disconnected" : span(user.idle_s)) },
     { name: "Messages", number: true, value: (user) => user.messages, text: (user) => count(user.messages) },
     { name: "Lag", number: true, value: (user) => user.lag_bytes, text: (user) => bytes(user.lag_bytes),
       mood: (user) => (user.lag_bytes > 65536 ? "warn" : "") },

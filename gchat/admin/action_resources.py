@@ -1,23 +1,23 @@
-"""The routes that change something: announce, kick, ban, say. Requests that come here have the admin token."""
+"""The resources that change something: announce, kick, ban, say. Requests that come here have the admin token."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 from falcon import Request, Response
 from msgspec import Meta, Struct
 
-from gchat.admin.access import Scope
-from gchat.admin.backend import Operator
-from gchat.admin.read_routes import LISTS_BYTES, InPieces, Lists, Messages
+from gchat.admin.backend import Backend
+from gchat.admin.documents import BansDocument, StoredDocument, ToldDocument
+from gchat.admin.read_resources import LongResource, MessagesResource
 from gchat.admin.responses import JSON, Problem, indented
 from gchat.model.expectation import explained
 
 Body = TypeVar("Body", bound=Struct)
 
-#: The operator refuses a blank text, in words of its own.
+#: The backend refuses a blank text, in words of its own.
 Text = Annotated[
     str,
     Meta(min_length=1, max_length=4000, description="one line, not blank", extra_json_schema={"pattern": r"\S"}),
@@ -55,75 +55,72 @@ class Saying(Struct, frozen=True, forbid_unknown_fields=True, rename={"from_": "
     text: Text
 
 
-class Announce:
+class AnnounceResource:
     """Sends announcements."""
 
-    def __init__(self, operator: Operator) -> None:
-        self._operator = operator
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
 
     def on_post(self, req: Request, resp: Response) -> None:
         """Announce."""
         asked = body_of(req, Announcement)
-        told = self._operator.announce(asked.text, asked.room)
-        _put(resp, {"told": told})
+        told = self._backend.announce(asked.text, asked.room)
+        _put(resp, ToldDocument(told))
 
 
-class KickUser:
+class KickResource:
     """Closes a user's connection."""
 
-    def __init__(self, operator: Operator) -> None:
-        self._operator = operator
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
 
     def on_post(self, req: Request, resp: Response, user: int) -> None:
         """Kick."""
         asked = body_of(req, Kick)
-        self._operator.kick(user, asked.reason)
+        self._backend.kick(user, asked.reason)
         resp.status = 204
 
 
-class Bans(InPieces):
+class BansResource(LongResource):
     """The bans."""
 
     private = "Reading bans"
 
-    def _pieces(self, _scope: Scope) -> Iterator[bytes]:
-        lists = Lists(LISTS_BYTES)
-        yield b"{"
-        yield from lists.rows("bans", self._operator.bans(), first=True)
-        yield lists.end()
+    def __init__(self, backend: Backend) -> None:
+        super().__init__(backend, BansDocument)
 
     def on_post(self, req: Request, resp: Response) -> None:
         """Ban."""
         asked = body_of(req, NewBan)
-        ban = self._operator.ban(asked.kind, asked.value, asked.reason, asked.for_s)
+        ban = self._backend.ban(asked.kind, asked.value, asked.reason, asked.for_s)
         _put(resp, ban, status=201)
         resp.location = f"/bans/{ban.id}"
 
 
-class OneBan:
+class BanResource:
     """One ban."""
 
-    def __init__(self, operator: Operator) -> None:
-        self._operator = operator
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
 
     def on_delete(self, _req: Request, resp: Response, ban: int) -> None:
         """End it."""
-        self._operator.unban(ban)
+        self._backend.unban(ban)
         resp.status = 204
 
 
-class RoomMessages(Messages):
+class RoomResource(MessagesResource):
     """A room's messages, and saying more."""
 
-    def __init__(self, operator: Operator, in_time: Callable[[Callable[[], int]], int]) -> None:
-        super().__init__(operator)
+    def __init__(self, backend: Backend, in_time: Callable[[Callable[[], int]], int]) -> None:
+        super().__init__(backend)
         self._in_time = in_time
 
     def on_post(self, req: Request, resp: Response, room: str) -> None:
         """Say something, and answer when it is stored."""
         asked = body_of(req, Saying)
-        seq = self._in_time(lambda: self._operator.say(room, asked.from_, asked.text))
-        _put(resp, {"room": room, "seq": seq}, status=201)
+        seq = self._in_time(lambda: self._backend.say(room, asked.from_, asked.text))
+        _put(resp, StoredDocument(room, seq), status=201)
 
 
 def body_of(req: Request, kind: type[Body]) -> Body:

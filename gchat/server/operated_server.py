@@ -1,0 +1,41 @@
+"""What the admin endpoint's side of the server sees of it, and acts on: an interface that App has."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from gevent.event import Event
+
+from gchat.chat.limits import Limits
+from gchat.chat.registry import Registry
+from gchat.journal.journal import Journal
+from gchat.journal.parts import Parts
+from gchat.server.capacity import Capacity
+from gchat.server.pump import Pump
+from gchat.server.roster import Roster
+from gchat.server.settings import Config
+from gchat.server.watch import Watch
+
+
+class OperatedServer(Protocol):
+    """A running server, as its operator sees it."""
+
+    address: str
+    capacity: Capacity
+    config: Config
+    journal: Journal
+    limits: Limits
+    parts: Parts
+    pump: Pump
+    registry: Registry
+    roster: Roster
+    stopping: Event
+    watch: Watch
+
+    @property
+    def connections(self) -> int:
+        """How many connections there are."""
+
+    @property
+    def max_connections(self) -> int:
+        """How many there may be."""
