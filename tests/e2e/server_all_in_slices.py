@@ -35,7 +35,7 @@ class Slow:
         return os.write(descriptor, data)
 
 
-def measured_append(log: RoomLog, data: bytes, count: int, speaker: Cursor | None, seq: int | None) -> None:
+def measured_append(log: RoomLog, data: bytes, count: int, speaker: Cursor | None, seq: int | None = None) -> None:
     append(log, data, count, speaker, seq)
     gathered.append(max(gathered.pop(), log.gathered))
 
