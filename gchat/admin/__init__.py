@@ -1,6 +1,7 @@
 """The admin endpoint: HTTP that shows the server's state and takes the operator's actions. It knows no user's socket.
 
-backend           what the server gives: the interface, its values (UserInfo, ...), events and errors
+backend           what the server gives: the interface and its errors
+json_fields       the fields of what is shown: of a user, a room, a message, an event, a counter
 documents         what is answered: each document is one struct, from which its JSON and its OpenAPI schema are made
 responses         values as JSON, whole or made while they are sent, and errors as problem details
 read_resources    the resources that only read;  action_resources: those that change something

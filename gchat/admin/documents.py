@@ -12,17 +12,8 @@ from typing import Self, TypeVar, cast
 from msgspec import Struct
 
 from gchat.admin.access import Scope
-from gchat.admin.backend import (
-    Backend,
-    BanInfo,
-    Histogram,
-    HistoryInfo,
-    NotPossible,
-    RoomSummary,
-    ServerInfo,
-    StoredMessage,
-    UserInfo,
-)
+from gchat.admin.backend import Backend, NotPossible
+from gchat.admin.json_fields import BanInfo, Histogram, HistoryInfo, RoomSummary, ServerInfo, StoredMessage, UserInfo
 from gchat.admin.visibility import GRANTED, Granted, visible
 
 T = TypeVar("T")

@@ -17,7 +17,8 @@ from prometheus_client.core import (
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
-from gchat.admin.backend import Backend, Histogram, Measure
+from gchat.admin.backend import Backend
+from gchat.admin.json_fields import Histogram, Measure
 
 
 class GchatCollector(Collector):

@@ -10,7 +10,7 @@ from msgspec import Struct
 
 import gchat
 from gchat.admin.action_resources import Announcement, Kick, NewBan, Saying
-from gchat.admin.backend import MAX_STORED_ROOMS, BanInfo
+from gchat.admin.backend import MAX_STORED_ROOMS
 from gchat.admin.documents import (
     BansDocument,
     HealthDocument,
@@ -21,6 +21,7 @@ from gchat.admin.documents import (
     ToldDocument,
     UsersDocument,
 )
+from gchat.admin.json_fields import BanInfo
 from gchat.admin.read_resources import MessagesQuery
 from gchat.admin.responses import JSON, PROBLEM, ProblemDetail
 

@@ -16,7 +16,8 @@ from gevent.queue import Empty, Full, Queue
 from gevent.socket import wait_read
 
 from gchat.admin.access import Scope, is_loopback, unmapped
-from gchat.admin.backend import Backend, Happened, ServerInfo
+from gchat.admin.backend import Backend
+from gchat.admin.json_fields import Happened, ServerInfo
 from gchat.admin.responses import Problem, json
 from gchat.admin.visibility import GRANTED, Granted, visible
 from gchat.chat.networks import network_of

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Struct
 
 from gchat.admin.access import Scope
-from gchat.admin.backend import RoomMessage, UserInfo, UserJoined
+from gchat.admin.json_fields import RoomMessage, UserInfo, UserJoined
 
 Seen = TypeVar("Seen", bound=Struct)
 

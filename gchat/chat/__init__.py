@@ -9,7 +9,7 @@ effects       what the core asks of the shell, and why a connection ends
 session       one user; and a reference to one that outlives a reconnection
 room, rooms   one room; all of them, and the limits on opening more
 nicks         which session is called what
-greeting      what a user gets first in a room
+entry         what a user gets on entering a room
 presence      users entering, leaving and renamed, told together when they are many
 disconnected  users who may come back, and which to drop when they are too many
 lineages      which session a token takes over

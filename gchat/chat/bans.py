@@ -7,7 +7,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from gchat.model import names, text
+from gchat.model import lookalikes, names, text
 from gchat.model.errors import Code, Refusal
 
 Kind = Literal["nick", "address", "network"]
@@ -64,7 +64,7 @@ class Bans:
         return bool(ended)
 
     def of_nick(self, keys: frozenset[str]) -> Ban | None:
-        """Return the ban of a nick with these keys (names.name_keys): a lookalike of a banned nick is banned too."""
+        """Return the ban of a nick with these keys (lookalikes.name_keys): lookalikes are banned too."""
         if not self._nicks:
             return None
         return next((self._nicks[key] for key in keys if key in self._nicks), None)
@@ -78,7 +78,7 @@ class Bans:
 
     def _index(self) -> None:
         self._nicks = {
-            key: ban for ban in self.all.values() if ban.kind == "nick" for key in names.name_keys(ban.value)
+            key: ban for ban in self.all.values() if ban.kind == "nick" for key in lookalikes.name_keys(ban.value)
         }
         self._networks = {ip_network(ban.value): ban for ban in self.all.values() if ban.kind != "nick"}
 

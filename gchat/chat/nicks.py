@@ -1,4 +1,4 @@
-"""Nicks: which session is called what. No two share a key (names.name_keys), and nobody has a reserved name."""
+"""Nicks: which session is called what. No two share a key (name_keys), and nobody has a reserved name."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from gchat.chat.bans import Bans, because
 from gchat.chat.session import Session
 from gchat.model import names, text
 from gchat.model.errors import Code, Refusal
+from gchat.model.lookalikes import folded, name_keys
 
 #: Names that nobody may take: the server's own, and the one by which a private message calls its reader.
 RESERVED = ("server", "admin", "you")
@@ -15,7 +16,7 @@ RESERVED = ("server", "admin", "you")
 
 @cache
 def _reserved_keys() -> frozenset[str]:
-    return frozenset[str]().union(*map(names.name_keys, RESERVED))
+    return frozenset[str]().union(*map(name_keys, RESERVED))
 
 
 class Names:
@@ -28,7 +29,7 @@ class Names:
     def claim(self, session: Session, nick: str, max_length: int) -> None:
         """Give the session this nick. Raises Refusal if it is no nick, or is or looks like somebody else's."""
         nick = names.nick(nick, max_length)
-        keys = names.name_keys(nick)
+        keys = name_keys(nick)
         if not keys.isdisjoint(_reserved_keys()):
             raise Refusal(Code.NAME_TAKEN, f"The nick {nick} is reserved, or looks like one that is; choose another")
         if ban := self._bans.of_nick(keys):
@@ -36,7 +37,7 @@ class Names:
         for key in keys:
             holder = self._holders.get(key, session)
             if holder is not session:
-                what = "is taken" if names.folded(nick) == names.folded(holder.name) else f"looks like {holder.name}'s"
+                what = "is taken" if folded(nick) == folded(holder.name) else f"looks like {holder.name}'s"
                 raise Refusal(Code.NAME_TAKEN, f"The nick {nick} {what}; choose another")
         self.give(session, nick, keys)
         session.has_nick = True
@@ -63,9 +64,9 @@ class Names:
 
     def find(self, name: str) -> Session:
         """Return the session that is called `name`, in any case and width. Raises Refusal."""
-        key = names.folded(name)
+        key = folded(name)
         session = self._holders.get(key)
-        if session is None or names.folded(session.name) != key:
+        if session is None or folded(session.name) != key:
             raise Refusal(Code.NO_SUCH_USER, f"No user named {text.printable(name[:64])}; /who lists the users")
         return session
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from itertools import count
 
-from gchat.chat import disconnected, greeting, presence
+from gchat.chat import disconnected, entry, presence
 from gchat.chat.bans import Bans
 from gchat.chat.disconnected import Disconnected
 from gchat.chat.effects import (
@@ -29,7 +29,7 @@ from gchat.chat.nicks import Names
 from gchat.chat.room import Room
 from gchat.chat.rooms import Rooms
 from gchat.chat.session import Session
-from gchat.model import names
+from gchat.model import lookalikes, names
 from gchat.model.errors import Code, Refusal
 from gchat.model.events import Entered, Left, Movement, Named, Renamed, TopicIs
 from gchat.model.hello import Hello, ResumePoint
@@ -93,7 +93,7 @@ class Registry:
         if hello is not None:
             return session, self.open(session, hello, token, has_ended=has_ended)
         effects = self._add(session)
-        effects.append(greeting.welcomed(session, len(self.sessions), self.limits))
+        effects.append(entry.welcomed(session, len(self.sessions), self.limits))
         if self.limits.announce_after_s:
             self._unannounced[session] = now + self.limits.announce_after_s
         else:
@@ -123,7 +123,7 @@ class Registry:
         room, granted, is_there = self._grant(session, hello)
         told = self._place(session, room, was)
         after = hello.after if is_there else None
-        welcomed = greeting.welcomed(session, len(self.sessions), self.limits, after, hello.replay)
+        welcomed = entry.welcomed(session, len(self.sessions), self.limits, after, hello.replay)
         return [*effects, welcomed, *granted, *told, *self._lineages.saved(session)]
 
     def forsake(self, session: Session) -> None:
@@ -138,7 +138,7 @@ class Registry:
     def restore(self, saved: Mapping[str, SavedSession], now: float) -> None:
         """Add the users of the run before as disconnected sessions, by lineage."""
         for lineage, user in list(saved.items())[: disconnected.MAX_DISCONNECTED]:
-            keys = names.name_keys(user.name) if user.has_nick else frozenset((user.name,))
+            keys = lookalikes.name_keys(user.name) if user.has_nick else frozenset((user.name,))
             if not self._names.are_free(keys):
                 continue
             if user.room not in self.rooms and len(self.rooms) < self.limits.max_rooms:
@@ -170,7 +170,7 @@ class Registry:
             raise Refusal(Code.BAD_COMMAND, f"You are already in {name}")
         room, dropped = self.rooms.open(name, session, self.limits)
         left, entered = self._leave_room(session, session.name), self._enter_room(session, room)
-        joined = greeting.joined(session, self.limits, after, id_)
+        joined = entry.joined(session, self.limits, after, id_)
         return [*left, joined, *dropped, *entered, *self._lineages.saved(session)]
 
     def rename(self, session: Session, nick: str, id_: str = "") -> list[Effect]:

@@ -66,7 +66,7 @@ class Session:
         self.since = since  # by the clock of Registry.due
         self.name = address
         self.has_nick = False
-        self.keys: frozenset[str] = frozenset((address,))  # see names.name_keys
+        self.keys: frozenset[str] = frozenset((address,))  # see lookalikes.name_keys
         self.room = room
         self.token = ""  # takes this session over from another connection; "" if the peer has none
         self.lineage = ""  # names all sessions of one token (see lineages); "" for a user who cannot come back

@@ -43,7 +43,7 @@ from gchat.dialects.rich_events import (
     WelcomeEvent,
 )
 from gchat.model import sentences
-from gchat.model.names import folded
+from gchat.model.lookalikes import folded
 from gchat.model.text import printable
 
 Fragment = tuple[str, str]  # a style's name and a text, as prompt_toolkit has it

@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from gchat.model import commands, sentences
 from gchat.model.errors import Code, Refusal
-from gchat.model.names import folded
+from gchat.model.lookalikes import folded
 from gchat.model.text import is_blank, printable, split_word
 
 # In either width: input methods for Chinese and Japanese type the full-width slash.

@@ -7,7 +7,8 @@
     audience     whom a dialect writes for: a room, or one reader
     errors       refusals: a code for programs, a message for people
 
-    names        nicks and rooms: which are allowed, which look alike
+    names        nicks and rooms: which are allowed
+    lookalikes   which names are the same, or could be taken for each other
     text         what may go out to a terminal
     sentences    what people read, one table for server and client
     expectation  what was expected in a value that is wrong

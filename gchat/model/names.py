@@ -1,19 +1,14 @@
-"""Names: what may be a nick or the name of a room, and which names are the same or could be taken for each other."""
+"""Names: what may be a nick or the name of a room."""
 
 from __future__ import annotations
 
-import os
 import re
 import unicodedata
-from bisect import bisect_right
-from functools import cache
-from typing import Any
 
-import confusable_homoglyphs
-import msgspec
 from precis_i18n import get_profile
 
 from gchat.model.errors import Code, Refusal
+from gchat.model.lookalikes import folded, scripts, skeleton
 from gchat.model.text import BLANK, printable
 
 # Characters with a meaning in gchat's own lines, in addresses, in commands or in file names.
@@ -31,10 +26,6 @@ MAX_ROOM_NAME = 32
 
 #: Marks on one letter of a name.
 MAX_MARKS_IN_NAME = 4
-
-#: The longest text that is compared as a name, in characters. A longer one is not normalized, because that takes time
-#: that grows with the square of the length (measured: 24,000 marks on a letter take two seconds).
-MAX_COMPARED = 400
 
 _MARKS_IN_NAME = re.compile(f"m{{{MAX_MARKS_IN_NAME + 1}}}")
 
@@ -59,30 +50,6 @@ def room(name: str) -> str:
     return _name("room name", "UsernameCaseMapped", name.removeprefix("#"), MAX_ROOM_NAME)
 
 
-def name_keys(name: str) -> frozenset[str]:
-    """Return the keys of `name`: two names that share one are the same name, or could be taken for each other.
-
-    One key is the name without case and width, the others are skeletons (UTS 39, section 4) without case. Skeletons
-    alone would admit both Ian and ian, because I looks like l and i does not.
-    """
-    plain = folded(name)
-    if len(name) > MAX_COMPARED:
-        return frozenset((plain,))
-    return frozenset((plain, _skeleton(plain), folded(_skeleton(unicodedata.normalize("NFKC", name)))))
-
-
-def folded(name: str) -> str:
-    """Return `name` without its case and width: two texts that are equal then are the same name.
-
-    A text that is too long for a name is returned as it is.
-    """
-    if name.isascii():
-        return name.lower()
-    if len(name) > MAX_COMPARED:
-        return name
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFKC", name).casefold())
-
-
 def _name(kind: str, profile: str, name: str, max_length: int) -> str:
     if not name:
         raise Refusal(Code.BAD_NAME, f"The {kind} is empty")
@@ -101,8 +68,8 @@ def _name(kind: str, profile: str, name: str, max_length: int) -> str:
         raise Refusal(
             Code.BAD_NAME, f"A {kind} begins with a letter or a digit and consists of letters, digits, - _ and ."
         )
-    if len(scripts := _scripts(name)) > 1 and not any(scripts <= together for together in _SCRIPTS_TOGETHER):
-        raise Refusal(Code.BAD_NAME, f"A {kind} cannot mix {' and '.join(sorted(s.title() for s in scripts))} letters")
+    if len(found := scripts(name)) > 1 and not any(found <= together for together in _SCRIPTS_TOGETHER):
+        raise Refusal(Code.BAD_NAME, f"A {kind} cannot mix {' and '.join(sorted(s.title() for s in found))} letters")
     if printable(name) != name or BLANK.search(name):
         raise Refusal(Code.BAD_NAME, f"A {kind} cannot contain invisible characters")
     if _MARKS_IN_NAME.search("".join(map(_mark, name))):
@@ -116,71 +83,11 @@ def _mark(char: str) -> str:
 
 def _looks_like_address(name: str) -> bool:
     """Return whether `name` can be taken for host:port, for an address or for unix:N."""
-    skeleton = _skeleton(folded(name))
-    digits = "".join([str(unicodedata.decimal(char, char)) for char in skeleton.lower()])
-    return ":" in skeleton or _IPV4.fullmatch(digits.translate(_DIGITS)) is not None
+    shape = skeleton(folded(name))
+    digits = "".join([str(unicodedata.decimal(char, char)) for char in shape.lower()])
+    return ":" in shape or _IPV4.fullmatch(digits.translate(_DIGITS)) is not None
 
 
 def _described(chars: str) -> str:
     names = [unicodedata.name(char, f"U+{ord(char):04X}").lower() for char in chars[:1]]
     return names[0] if names else "that"
-
-
-def _scripts(name: str) -> set[str]:
-    return {_script(ord(char)) for char in name} - {"COMMON", "INHERITED"}
-
-
-def _script(code: int) -> str:
-    table = _scripts_table()
-    ranges = table["code_points_ranges"]  # first, last, script, category; in order
-    _, last, script, _ = ranges[bisect_right(ranges, code, key=lambda found: found[0]) - 1]
-    return str(table["iso_15924_aliases"][script]) if code <= last else "UNKNOWN"
-
-
-def _skeleton(text: str) -> str:
-    """UTS 39, section 4: NFD, each character by its prototype, NFD."""
-    prototypes = _prototypes()
-    text = "".join(prototypes.get(char, char) for char in unicodedata.normalize("NFD", text))
-    return unicodedata.normalize("NFD", text)
-
-
-def load_tables() -> None:
-    """Load the tables that the rules for names need, which takes 15 ms, before the first name. Safe on any thread."""
-    _prototypes()
-    _scripts_table()
-
-
-class _Neighbour(msgspec.Struct, gc=False):
-    c: str
-
-
-@cache
-def _prototypes() -> dict[str, str]:
-    """Return the prototype of each confusable character.
-
-    The library keeps Unicode's confusables.txt as a graph without direction: a character that is not a prototype has
-    one neighbour, its prototype. Where two have only each other, either will do, because keys are only ever compared.
-    """
-    # Entries are decoded one by one: all at once would hold the interpreter, and with it the loop, for 10 ms.
-    neighbours_of = msgspec.json.Decoder(list[_Neighbour]).decode
-    only_neighbour = {
-        source.strip("\u200e"): neighbours[0].c.strip("\u200e")
-        for source, entry in _table("confusables", dict[str, msgspec.Raw]).items()
-        if len(neighbours := neighbours_of(entry)) == 1
-    }
-    return {
-        source: neighbour
-        for source, neighbour in only_neighbour.items()
-        if len(source) == 1 and (only_neighbour.get(neighbour) != source or len(neighbour) > 1 or neighbour < source)
-    }
-
-
-@cache
-def _scripts_table() -> Any:
-    return _table("categories", Any)
-
-
-def _table(name: str, kind: Any) -> Any:
-    """Return one of the library's tables. Its own modules load urllib, which takes as long as loading all of gchat."""
-    with open(os.path.join(os.path.dirname(confusable_homoglyphs.__file__), f"{name}.json"), "rb") as file:
-        return msgspec.json.decode(file.read(), type=kind)

@@ -8,7 +8,7 @@ From the first byte of a peer to the last byte to everybody else:
     connection     what joins the two halves, and owns the end of both
     reader         the reading half: bytes become commands, at the pace that the limits allow
     writer         the writing half: all that one user is still owed, in named states
-    interfaces     what the reading half needs of the server and its connection
+    reader_interfaces  what the reading half needs of the server and its connection
     roster         which connections there are, and why others have ended
     pump           effects, carried out turn by turn
     answer         an answer in the dialect of its reader
@@ -16,7 +16,7 @@ From the first byte of a peer to the last byte to everybody else:
     fanout         room logs, and what a turn appended to them, sent to all readers
     spreader       large rooms, sent in slices between turns
     replay         pages of old messages, for users that enter, come back, search or ask
-    entrance       users who enter a room that is yet to be loaded
+    room_loading   users who enter a room that is yet to be loaded
 
 Around it:
 

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 import gevent
 from gevent.event import AsyncResult
 
-from gchat.admin.backend import BadText, BanInfo, Missing, NotPossible, Unavailable
+from gchat.admin.backend import BadText, Missing, NotPossible, Unavailable
+from gchat.admin.json_fields import BanInfo
 from gchat.breather import breathe
 from gchat.chat.bans import Ban, because
 from gchat.chat.effects import Announce, CloseReason, Publish

@@ -13,6 +13,19 @@ import msgspec
 from gchat import __version__
 from gchat.admin import backend as seen
 from gchat.admin.backend import Unavailable
+from gchat.admin.json_fields import (
+    Happened,
+    HistoryInfo,
+    Kind,
+    Measure,
+    RoomMessage,
+    RoomSummary,
+    ServerInfo,
+    StoredMessage,
+    UserInfo,
+    UserJoined,
+    UserLeft,
+)
 from gchat.chat.effects import CloseReason
 from gchat.chat.room import Room
 from gchat.chat.session import Session
@@ -58,29 +71,29 @@ class AdminBackend(AdminActions):
     def came(self, session: Session) -> None:
         """Tell the event streams that a user is here."""
         if self._subscribers:
-            self._tell(seen.UserJoined(session.id, session.name, session.address, session.room.name))
+            self._tell(UserJoined(session.id, session.name, session.address, session.room.name))
 
     def went(self, session: Session, reason: CloseReason) -> None:
         """Tell the event streams that a user's connection has ended."""
         if self._subscribers:
-            self._tell(seen.UserLeft(session.id, session.name, reason.value))
+            self._tell(UserLeft(session.id, session.name, reason.value))
 
     def shown(self, room: str, event: events.Event) -> None:
         """Tell the event streams what was said."""
         if self._subscribers and isinstance(event, Record):
             for number, (kind, said) in enumerate(_texts(event.message), event.seq):
-                self._tell(seen.RoomMessage(room, number, kind, event.message.name, said))
+                self._tell(RoomMessage(room, number, kind, event.message.name, said))
 
-    def _tell(self, happened: seen.Happened) -> None:
+    def _tell(self, happened: Happened) -> None:
         for subscriber in list(self._subscribers):
             subscriber(happened)
 
     # --- What is seen ----------------------------------------------------------------------------------------------
 
-    def server(self) -> seen.ServerInfo:
+    def server(self) -> ServerInfo:
         """See Backend.server."""
         app = self._app
-        return seen.ServerInfo(
+        return ServerInfo(
             name="gchat",
             version=__version__,
             address=app.address,
@@ -100,18 +113,18 @@ class AdminBackend(AdminActions):
         """See Backend.online."""
         return len(self._app.registry.sessions)
 
-    def users(self) -> Iterator[list[seen.UserInfo]]:
+    def users(self) -> Iterator[list[UserInfo]]:
         """See Backend.users."""
         sessions = list(self._app.registry.sessions.values())
         for first in range(0, len(sessions), USERS_AT_ONCE):
             now = time.monotonic()
             yield [self._user(session, now) for session in sessions[first : first + USERS_AT_ONCE]]
 
-    def _user(self, session: Session, now: float) -> seen.UserInfo:
+    def _user(self, session: Session, now: float) -> UserInfo:
         registry, connection = self._app.registry, self._app.roster.by_session.get(session.id)
-        return seen.UserInfo.of(session, connection, now, disconnected=registry.is_disconnected(session))
+        return UserInfo.of(session, connection, now, disconnected=registry.is_disconnected(session))
 
-    def rooms(self) -> Iterator[seen.RoomSummary]:
+    def rooms(self) -> Iterator[RoomSummary]:
         """See Backend.rooms."""
         stored = {room.name: room for room in self._stored_rooms()}
         peopled = [room for room in self._app.registry.rooms.values() if room.members]
@@ -119,14 +132,14 @@ class AdminBackend(AdminActions):
         others = sorted(stored.keys() - {room.name for room in peopled})
         return chain(
             (self._room(room, stored.get(room.name)) for room in peopled),
-            (seen.RoomSummary(name, 0, stored[name].last_seq, stored[name].topic) for name in others),
+            (RoomSummary(name, 0, stored[name].last_seq, stored[name].topic) for name in others),
         )
 
-    def _room(self, room: Room, stored: KeptRoom | None) -> seen.RoomSummary:
+    def _room(self, room: Room, stored: KeptRoom | None) -> RoomSummary:
         last, topic = self._app.journal.next_seq(room.name) - 1, room.topic
         if not last and stored:  # not yet read since the start: all of its members are disconnected
             last, topic = stored.last_seq, stored.topic
-        return seen.RoomSummary(room.name, len(room.members), last, topic)
+        return RoomSummary(room.name, len(room.members), last, topic)
 
     def _stored_rooms(self) -> list[KeptRoom]:
         """Return the rooms in the history, as of now or, while the disk is stuck, as of the last answer."""
@@ -139,20 +152,20 @@ class AdminBackend(AdminActions):
         with suppress(JournalError):  # it is in history() and not_ready()
             self._stored = self._app.parts.catalogue.rooms(seen.MAX_STORED_ROOMS)
 
-    def messages(self, room: str, after: int, limit: int) -> Iterator[list[seen.StoredMessage]]:
+    def messages(self, room: str, after: int, limit: int) -> Iterator[list[StoredMessage]]:
         """See Backend.messages."""
         first = self._find(room, after + 1, limit)
         if first is None:
             self.check_room(room)
         return self._pages(room, first or [], limit)
 
-    def _pages(self, room: str, page: list[seen.StoredMessage], limit: int) -> Iterator[list[seen.StoredMessage]]:
+    def _pages(self, room: str, page: list[StoredMessage], limit: int) -> Iterator[list[StoredMessage]]:
         while page:
             yield page
             limit -= len(page)
             page = (self._find(room, page[-1].seq + 1, limit) or []) if limit > 0 else []
 
-    def _find(self, room: str, start: int, limit: int) -> list[seen.StoredMessage] | None:
+    def _find(self, room: str, start: int, limit: int) -> list[StoredMessage] | None:
         """Return a page of the room's messages, None if it has no history. Waits. Raises NotPossible."""
         try:
             records = self._app.parts.catalogue.find(room, start, min(limit, MESSAGES_AT_ONCE))
@@ -161,7 +174,7 @@ class AdminBackend(AdminActions):
         if records is None:
             return None
         return [
-            seen.StoredMessage(number, rich.rfc3339(record.time), kind, record.message.name, said)
+            StoredMessage(number, rich.rfc3339(record.time), kind, record.message.name, said)
             for record in records
             for number, (kind, said) in enumerate(_texts(record.message), record.seq)
         ]
@@ -171,13 +184,13 @@ class AdminBackend(AdminActions):
         section = msgspec.structs.asdict(self._app.config.limits)
         return {name: limit for name, limit in section.items() if isinstance(limit, int | float)}
 
-    def history(self) -> seen.HistoryInfo:
+    def history(self) -> HistoryInfo:
         """See Backend.history."""
         section = self._app.config.history
         sync = section.sync if section.store == "sqlite" else ""
         condition = self._app.parts.condition
         damage = f"damaged: {', '.join(condition.damage[:3])}" if condition.damage else ""
-        return seen.HistoryInfo(store=section.store, state=condition.trouble or damage or "ok", sync=sync)
+        return HistoryInfo(store=section.store, state=condition.trouble or damage or "ok", sync=sync)
 
     def not_ready(self) -> str:
         """See Backend.not_ready."""
@@ -191,7 +204,7 @@ class AdminBackend(AdminActions):
             return f"The event loop was held up for {lag_s:.1f} s"
         return ""
 
-    def measures(self) -> list[seen.Measure]:
+    def measures(self) -> list[Measure]:
         """See Backend.measures."""
         return [*measures(), *gauges(self._app)]
 
@@ -206,7 +219,7 @@ class AdminBackend(AdminActions):
         return unsubscribe
 
 
-def _texts(message: Message) -> list[tuple[seen.Kind, str]]:
+def _texts(message: Message) -> list[tuple[Kind, str]]:
     """Return the kind and the text of each of a record's messages."""
     if isinstance(message, Said):
         return [("said", said) for said in message.texts]

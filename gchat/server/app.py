@@ -15,7 +15,7 @@ from gchat.chat.networks import Network
 from gchat.chat.registry import LOBBY, Registry
 from gchat.journal.journal import JournalError
 from gchat.journal.parts import parts_of
-from gchat.model import events, names
+from gchat.model import events, lookalikes
 from gchat.model.messages import Record, TopicSet
 from gchat.server.admin_backend import AdminBackend
 from gchat.server.capacity import Capacity
@@ -107,7 +107,7 @@ class App:
         gevent.spawn(tidy, self.parts)
         self._accepting.start()
         self._log_start()
-        gevent.spawn(self._loader.apply, names.load_tables)  # the first /nick needs them
+        gevent.spawn(self._loader.apply, lookalikes.load_tables)  # the first /nick needs them
         if self._admin_endpoint is not None:
             self._admin_endpoint.start(self.admin, self._loader)
             logger.info("admin page: %(url)s", {"url": self._admin_endpoint.url})

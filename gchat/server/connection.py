@@ -19,10 +19,10 @@ from gchat.chat.effects import CloseReason
 from gchat.chat.session import Session
 from gchat.dialects.dialect import Dialect
 from gchat.model.audience import Where
-from gchat.server.interfaces import ReaderServer
 from gchat.server.listener import Peer
 from gchat.server.logs import logger
 from gchat.server.reader import Reader
+from gchat.server.reader_interfaces import ReaderServer
 from gchat.server.transport import Transport
 from gchat.server.writer import Awaited, Writer
 

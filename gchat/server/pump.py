@@ -43,12 +43,12 @@ from gchat.roomlog.log import RoomLog
 from gchat.server.answer import encoded
 from gchat.server.connection import Connection
 from gchat.server.counters import CRASHES
-from gchat.server.entrance import Entrance
 from gchat.server.fanout import HOLD_AT_REST_S, HOLD_S, FanOut
 from gchat.server.logs import logger
 from gchat.server.publication import Publication
 from gchat.server.reader import RECEIVED_BYTES
 from gchat.server.replay import Replay
+from gchat.server.room_loading import RoomLoading
 from gchat.server.roster import Roster
 from gchat.server.saved_state import note_session
 from gchat.server.writer import Writer
@@ -106,7 +106,7 @@ class Pump:
         # Of one turn:
         self._touched: dict[Writer, None] = {}  # those with own lines to get
         self.replay = Replay(self, journal, parts.search)
-        self._entrance = Entrance(self, journal, self.replay)
+        self._room_loading = RoomLoading(self, journal, self.replay)
         self._publication = Publication(self, journal)
         self._carry_out: dict[type, Callable[[Any], None]] = {
             Publish: self._publication.publish,
@@ -178,7 +178,7 @@ class Pump:
 
     def transmit(self, connection: Connection, lines: OwnLines) -> None:
         """Do the same with what is encoded already."""
-        if self._entrance.hold(connection, lines):
+        if self._room_loading.hold(connection, lines):
             return
         connection.cursor.tell(lines)
         self._touched[connection.writer] = None
@@ -242,7 +242,7 @@ class Pump:
         carried_out, self._carried_out = (None, self._carried_out) if self._waiting else (self._carried_out, None)
         try:
             self._carry_out_all(effects)
-            self.replay.feed(time.monotonic() + HOLD_AT_REST_S, self._entrance.enter_opened)
+            self.replay.feed(time.monotonic() + HOLD_AT_REST_S, self._room_loading.enter_opened)
         finally:
             if carried_out is not None:
                 carried_out.set()
@@ -303,7 +303,7 @@ class Pump:
             return
         self.fan_out.detach(connection.room, connection.writer)
         connection.where = Where(effect.room)
-        self._entrance.enter(connection, effect)
+        self._room_loading.enter(connection, effect)
 
     def _recall(self, effect: ReadHistory) -> None:
         connection = self.connections.get(effect.session)
@@ -317,7 +317,7 @@ class Pump:
 
     def _forget(self, effect: DropRoom) -> None:
         self._journal.forget(effect.room)
-        self._entrance.forget(effect.room)
+        self._room_loading.forget(effect.room)
         self.fan_out.forget(effect.room)
 
     def _remember(self, effect: SaveSession) -> None:
@@ -327,7 +327,7 @@ class Pump:
         connection = self.connections.pop(effect.session, None)
         if connection is not None:
             self.fan_out.detach(connection.room, connection.writer)
-            self._entrance.release(connection)
+            self._room_loading.release(connection)
             connection.close(effect.reason)
             self._touched[connection.writer] = None
 

@@ -24,9 +24,9 @@ from gchat.dialects.sniff import Foreign
 from gchat.model.commands import Act, Command, History, Join, Say, Search
 from gchat.model.errors import Code, LineEndless, LineTooLong, Refusal
 from gchat.server.counters import Counter
-from gchat.server.interfaces import ReaderOwner, ReaderServer
 from gchat.server.linux import unguessable
 from gchat.server.logs import logger
+from gchat.server.reader_interfaces import ReaderOwner, ReaderServer
 from gchat.server.writer import MAX_OWED_BYTES
 
 READ_BYTES = 65536

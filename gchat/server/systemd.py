@@ -13,8 +13,8 @@ from typing import Protocol
 from gevent.event import Event
 
 from gchat.chat.effects import SendRaw
-from gchat.server.interfaces import EffectQueue
 from gchat.server.logs import logger
+from gchat.server.reader_interfaces import EffectQueue
 
 #: Signs of life in the time after which systemd believes that there is none.
 PINGS_IN_A_TIMEOUT = 3

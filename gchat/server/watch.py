@@ -20,8 +20,8 @@ from gchat.chat.registry import Registry
 from gchat.journal.parts import Parts
 from gchat.server.connection import Connection
 from gchat.server.faults import Guard
-from gchat.server.interfaces import EffectQueue
 from gchat.server.reader import RECEIVED_BYTES
+from gchat.server.reader_interfaces import EffectQueue
 from gchat.server.roster import Roster
 from gchat.server.saved_state import note_bans
 from gchat.server.settings import Config

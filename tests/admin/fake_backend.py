@@ -18,27 +18,23 @@ from typing import Literal, cast
 import gevent
 
 from gchat.admin.access import Access
-from gchat.admin.backend import (
-    BadText,
+from gchat.admin.backend import BadText, Missing, NotPossible, Subscriber, Unsubscribe
+from gchat.admin.http_server import AdminServer
+from gchat.admin.json_fields import (
     BanInfo,
     Happened,
     Histogram,
     HistoryInfo,
     Kind,
     Measure,
-    Missing,
-    NotPossible,
     RoomMessage,
     RoomSummary,
     ServerInfo,
     StoredMessage,
-    Subscriber,
-    Unsubscribe,
     UserInfo,
     UserJoined,
     UserLeft,
 )
-from gchat.admin.http_server import AdminServer
 from gchat.admin.routes import make_app
 
 TOKEN = "0123456789abcdefghijklmnopqrstuv"

@@ -10,7 +10,8 @@ from contextlib import contextmanager
 import gevent
 import pytest
 
-from gchat.admin.backend import NotPossible, RoomSummary
+from gchat.admin.backend import NotPossible
+from gchat.admin.json_fields import RoomSummary
 from tests.admin.endpoint import Endpoint
 from tests.admin.fake_backend import READ_TOKEN, TOKEN, FakeBackend
 

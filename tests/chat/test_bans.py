@@ -11,7 +11,7 @@ from gchat.chat.registry import Registry
 from gchat.model import commands, events
 from gchat.model.errors import Code, Refusal
 from gchat.model.hello import Hello
-from gchat.model.names import name_keys
+from gchat.model.lookalikes import name_keys
 
 NOW = 1000.0
 

@@ -25,8 +25,9 @@ from gchat.chat.registry import LOBBY, Registry
 from gchat.chat.session import Session
 from gchat.model import commands, events
 from gchat.model.errors import Code, Refusal
+from gchat.model.lookalikes import folded, name_keys
 from gchat.model.messages import Acted, Said
-from gchat.model.names import folded, name_keys, nick
+from gchat.model.names import nick
 from tests.chat.talk import NOW, Talk, address, code, entered, welcome
 
 # --- Coming and going ------------------------------------------------------------------------------------------------

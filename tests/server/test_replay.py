@@ -1,4 +1,4 @@
-"""Replay and entrance alone, with a disk that answers when the test says so."""
+"""Replay and the loading of rooms alone, with a disk that answers when the test says so."""
 
 from __future__ import annotations
 
@@ -164,7 +164,7 @@ def test_a_user_that_leaves_while_a_room_is_loaded_is_forgotten() -> None:
         journal.disk.set()
         gevent.sleep(0.02)
 
-        assert not stage.pump._entrance._entries
+        assert not stage.pump._room_loading._entries
 
 
 def test_so_many_searches_at_a_time_and_the_next_is_refused() -> None:

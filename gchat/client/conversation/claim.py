@@ -71,6 +71,6 @@ class Claim:
 def _is_same(wanted: str, given: str) -> bool:
     if not wanted or wanted == given:
         return True
-    from gchat.model.names import folded  # noqa: PLC0415  # Unicode's tables: most clients never need them
+    from gchat.model.lookalikes import folded  # noqa: PLC0415  # Unicode's tables: most clients never need them
 
     return folded(wanted.removeprefix("#")) == folded(given)

@@ -1,4 +1,4 @@
-"""The greeting: what a user gets first in a room, before its messages."""
+"""Entry: what a user gets on entering a room, before its messages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The entrance: users who enter a room that the journal has yet to load wait here, and hold nobody else up."""
+"""Rooms that the journal has yet to load: users who enter one wait here, and hold nobody else up."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from gchat.server.writer import Awaited, CatchUp
 
 
 class _Entry(Struct, eq=False):
-    """A user at the entrance."""
+    """A user who waits for a room."""
 
     effect: Enter
     catch_up: CatchUp  # for as long as it is the connection's, the user waits
@@ -24,8 +24,8 @@ class _Entry(Struct, eq=False):
     why_not: str = ""
 
 
-class EntranceTurn(Protocol):
-    """What the entrance needs of a turn of the pump."""
+class LoadingTurn(Protocol):
+    """What is needed of a turn of the pump."""
 
     def transmit(self, connection: Connection, lines: OwnLines) -> None:
         """Give this connection lines, after all that its room was told until now."""
@@ -34,10 +34,10 @@ class EntranceTurn(Protocol):
         """Note that the journal has a room at hand that somebody enters."""
 
 
-class Entrance:
+class RoomLoading:
     """The part of the pump that lets users into rooms, one greenlet for each room that is loaded."""
 
-    def __init__(self, pump: EntranceTurn, journal: Journal, replay: Replay) -> None:
+    def __init__(self, pump: LoadingTurn, journal: Journal, replay: Replay) -> None:
         self._pump = pump
         self._journal = journal
         self._replay = replay
