@@ -21,7 +21,7 @@ from gevent.event import Event
 from gevent.pool import Pool
 from gevent.pywsgi import Input, WSGIHandler, WSGIServer
 
-from gchat.admin.request_head import MAX_HEAD_BYTES, MAX_LINE_BYTES, Head, parse
+from gchat.admin.request_head import MAX_HEAD_BYTES, MAX_LINE_BYTES, RequestHead, parse
 from gchat.admin.responses import HEADERS, PROBLEM, Problem
 from gchat.breather import breathe
 
@@ -53,7 +53,7 @@ class Handler(WSGIHandler):
 
     def __init__(self, sock: Any, address: Any, server: AdminServer) -> None:
         super().__init__(sock, address, server)
-        self.head: Head | None = None
+        self.head: RequestHead | None = None
         self.evicted = False
         self._requests = 0
         self._held: bytearray | None = None  # of an answer, until there is enough to send
@@ -141,7 +141,7 @@ class Handler(WSGIHandler):
         except OSError:
             pass  # the peer was quicker
 
-    def _environ(self, head: Head) -> dict[str, Any]:
+    def _environ(self, head: RequestHead) -> dict[str, Any]:
         environ = self.server.get_environ()
         for name, value in head.fields.items():
             if "_" not in name:  # X_Y would be taken for X-Y

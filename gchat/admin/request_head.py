@@ -37,7 +37,7 @@ _SINGLE = frozenset(
 )
 
 
-class Head(Struct, frozen=True):
+class RequestHead(Struct, frozen=True):
     """A request without its body."""
 
     method: str
@@ -55,7 +55,7 @@ class Head(Struct, frozen=True):
         return f"{self.method} {self.path} {self.version}"
 
 
-def parse(lines: list[bytes]) -> Head:
+def parse(lines: list[bytes]) -> RequestHead:
     """Return the head in `lines`, each with its end, the empty one left out. Raises Problem."""
     matched = _REQUEST_LINE.fullmatch(lines[0])
     if not matched:
@@ -73,7 +73,7 @@ def parse(lines: list[bytes]) -> Head:
         raise Problem(417, "Unsupported Expect header; only 100-continue is supported")
     path, _, query = target.partition("?")
     connection = {word.strip() for word in fields.get("connection", "").lower().split(",")}
-    return Head(
+    return RequestHead(
         method=method,
         path=path,
         query=query,

@@ -10,7 +10,7 @@ from gchat.journal.native_thread import NativeThread
 from gchat.journal.numbering import Numbering, Use
 from gchat.journal.paging import page
 from gchat.journal.parts import FOUND_SIZE, SEARCH_S, KeptRoom
-from gchat.journal.recent_messages import Tail
+from gchat.journal.recent_messages import RecentMessages
 from gchat.journal.search_tokens import matching
 from gchat.journal.used_ids import UsedIds
 from gchat.model.events import TopicIs
@@ -20,11 +20,11 @@ from gchat.model.messages import Record, TopicSet
 class _Room:
     """What is stored of one room."""
 
-    __slots__ = ("epoch", "tail", "topic")
+    __slots__ = ("epoch", "recent", "topic")
 
     def __init__(self, epoch: str) -> None:
         self.epoch = epoch
-        self.tail = Tail(1)
+        self.recent = RecentMessages(1)
         self.topic: TopicIs | None = None
 
 
@@ -58,7 +58,7 @@ class MemoryJournal:
         for posting, outcome in zip(batch, outcomes, strict=True):
             if record := outcome.record:
                 room = self._room(posting.room)
-                room.tail.keep(record, self.room_bytes)
+                room.recent.keep(record, self.room_bytes)
                 if isinstance(record.message, TopicSet):
                     room.topic = TopicIs(record.message.text, record.message.name)
         for lineage, id_, use, name in numbering.used(is_stored=True):
@@ -82,25 +82,25 @@ class MemoryJournal:
 
     def read(self, room: str, start: int, limit: int, *, last: bool = False) -> list[Record]:
         """See Journal.read."""
-        return self._room(room).tail.read(start, limit, PAGE_SIZE, last=last)
+        return self._room(room).recent.read(start, limit, PAGE_SIZE, last=last)
 
     def find(self, room: str, start: int, limit: int) -> list[Record] | None:
         """See Catalogue.find."""
         if room not in self._rooms or self.next_seq(room) == 1:
             return None
-        return self._room(room).tail.read(start, limit, FOUND_SIZE)
+        return self._room(room).recent.read(start, limit, FOUND_SIZE)
 
     def rooms(self, limit: int) -> list[KeptRoom]:
         """See Catalogue.rooms."""
-        kept = ((name, room) for name, room in reversed(self._rooms.items()) if room.tail.next_seq > 1)
+        kept = ((name, room) for name, room in reversed(self._rooms.items()) if room.recent.next_seq > 1)
         return [
-            KeptRoom(name, room.tail.next_seq - 1, room.topic.text if room.topic else "")
+            KeptRoom(name, room.recent.next_seq - 1, room.topic.text if room.topic else "")
             for name, room in islice(kept, limit)
         ]
 
     def search(self, room: str, text: str, limit: int, steady: Callable[[], float]) -> tuple[list[Record], bool]:
         """See MessageSearch.search."""
-        records = self._room(room).tail.records.copy()
+        records = self._room(room).recent.records.copy()
 
         def last() -> tuple[list[Record], bool]:
             until = steady() + SEARCH_S
@@ -120,11 +120,11 @@ class MemoryJournal:
 
     def first_seq(self, room: str) -> int:
         """See Journal.first_seq."""
-        return self._room(room).tail.first_seq
+        return self._room(room).recent.first_seq
 
     def next_seq(self, room: str) -> int:
         """See Journal.next_seq."""
-        return self._room(room).tail.next_seq
+        return self._room(room).recent.next_seq
 
     def topic(self, room: str) -> TopicIs | None:
         """See Journal.topic."""

@@ -13,7 +13,7 @@ from gchat.model.messages import Record
 _RECORD_BYTES = 200
 
 
-class Tail:
+class RecentMessages:
     """The messages from `first_seq` up to `next_seq`, which is the number of the next."""
 
     __slots__ = ("_size", "_sizes", "next_seq", "records")

@@ -34,8 +34,8 @@ class EffectQueue(Protocol):
         """Wait until everything that was submitted until now is carried out."""
 
 
-class Rooms(Protocol):
-    """What knows how far rooms are with sending."""
+class SendingProgress(Protocol):
+    """How far large rooms are with sending."""
 
     def is_crowded(self, room: str) -> bool:
         """Return whether so much gathers in a large room that its speakers should wait."""
@@ -56,8 +56,8 @@ class ReaderServer(Protocol):
         """Where commands go."""
 
     @property
-    def rooms(self) -> Rooms:
-        """Where the rooms are that hold their speakers up."""
+    def rooms(self) -> SendingProgress:
+        """The rooms that hold their speakers up."""
 
     def awake(self) -> float:
         """Return a steady clock in seconds that stands still with the server."""

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gchat.admin.request_head import MAX_BODY_BYTES, Head, parse
+from gchat.admin.request_head import MAX_BODY_BYTES, RequestHead, parse
 from gchat.admin.responses import Problem
 from tests.admin.endpoint import Endpoint
 
@@ -37,7 +37,7 @@ def test_a_head_is_the_same_value_whatever_the_case_of_names_and_the_space_aroun
     head = parse(
         [b"POST /a%20b?x=1&y HTTP/1.1\r\n", b"HOST:localhost\r\n", b"x:\t 1 2 \t\r\n", b"Content-Length: 7\r\n"]
     )
-    assert head == Head(
+    assert head == RequestHead(
         method="POST",
         path="/a%20b",
         query="x=1&y",
@@ -55,7 +55,7 @@ def test_lists_may_come_in_more_than_one_header() -> None:
 
 
 def test_the_largest_body_is_taken_and_one_byte_more_is_not() -> None:
-    def length(number: int) -> Head:
+    def length(number: int) -> RequestHead:
         return parse([b"POST / HTTP/1.1\r\n", b"Host: x\r\n", b"Content-Length: %d\r\n" % number])
 
     assert length(MAX_BODY_BYTES).body_bytes == MAX_BODY_BYTES
@@ -70,10 +70,10 @@ def test_the_log_gets_the_request_line_without_the_query() -> None:
 @given(st.lists(st.binary(max_size=80), min_size=1, max_size=10))
 def test_whatever_the_lines_are_the_outcome_is_a_head_or_a_problem(lines: list[bytes]) -> None:
     try:
-        outcome: Head | Problem = parse(lines)
+        outcome: RequestHead | Problem = parse(lines)
     except Problem as problem:
         outcome = problem
-    assert outcome.path.startswith("/") if isinstance(outcome, Head) else 400 <= outcome.status < 600
+    assert outcome.path.startswith("/") if isinstance(outcome, RequestHead) else 400 <= outcome.status < 600
 
 
 def test_no_repr_of_a_head_shows_its_token() -> None:

@@ -19,8 +19,8 @@ from gchat.journal.journal import JournalError
 from gchat.journal.sqlite.errors import Displaced, reason
 from gchat.journal.sqlite.file import Places, connect, lock
 from gchat.journal.sqlite.high_water_mark import HighWaterMark
-from gchat.journal.sqlite.queries import Reader
-from gchat.journal.sqlite.retention import Limits, prune
+from gchat.journal.sqlite.queries import Queries
+from gchat.journal.sqlite.retention import RetentionLimits, prune
 from gchat.journal.sqlite.rows import Row, key_of, keys_of
 from gchat.journal.sqlite.schema import migrate
 from gchat.journal.sqlite.wall_clock import Grant
@@ -73,7 +73,7 @@ class Database:
         self._lock = lock(self._path)
         try:
             self._writer = self._connect()
-            self.own = Reader(self._writer)  # for the thread that writes
+            self.own = Queries(self._writer)  # for the thread that writes
             migrate(self._writer, new_epoch)
             self._mark = HighWaterMark(self._path)
             self.epoch = self._begin(new_epoch, boot)
@@ -96,10 +96,10 @@ class Database:
             self._connect_reader(),
         )
 
-    def _connect_reader(self) -> Reader:
+    def _connect_reader(self) -> Queries:
         reader = connect(self._path, self._sync)
         reader.execute("PRAGMA query_only = 1")
-        return Reader(reader)
+        return Queries(reader)
 
     def _begin(self, new_epoch: str, boot: str) -> str:
         """Return the epoch: a new one if numbers may have been shown whose messages are not in the file.
@@ -176,7 +176,7 @@ class Database:
         with suppress(sqlite3.Error):
             self._writer.close()
         self._writer = self._connect()
-        self.own = Reader(self._writer)
+        self.own = Queries(self._writer)
         if self._log_is_lost:
             self._connect_readers()
             self._places, self._log_is_lost = Places(self._path), False
@@ -238,7 +238,7 @@ class Database:
             writer.execute("UPDATE rooms SET indexed = ? WHERE id = ?", (last, room))
             return last
 
-    def prune(self, after: int, limits: Limits) -> tuple[int, str, int, bool] | None:
+    def prune(self, after: int, limits: RetentionLimits) -> tuple[int, str, int, bool] | None:
         """Delete the oldest messages of one room; see retention.prune."""
         with self._transaction() as writer:
             return prune(writer, after, limits)

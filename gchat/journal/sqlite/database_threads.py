@@ -9,7 +9,7 @@ from typing import TypeVar
 from gchat.journal.native_thread import NativeThread
 from gchat.journal.sqlite.database import Database
 from gchat.journal.sqlite.errors import reason
-from gchat.journal.sqlite.queries import Reader
+from gchat.journal.sqlite.queries import Queries
 
 T = TypeVar("T")
 
@@ -35,23 +35,23 @@ class DatabaseThreads:
         """Ask on the thread that writes: for the pump, which waits behind nothing that a user asks."""
         return _asked(self._write, lambda: question(self._database))
 
-    def load(self, question: Callable[[Reader], T]) -> T:
+    def load(self, question: Callable[[Queries], T]) -> T:
         """Ask on the thread that loads rooms."""
         return _asked(self._load, lambda: question(self._database.loader))
 
-    def read(self, question: Callable[[Reader], T]) -> T:
+    def read(self, question: Callable[[Queries], T]) -> T:
         """Ask on the thread that reads old messages."""
         return _asked(self._read, lambda: question(self._database.reader))
 
-    def search(self, question: Callable[[Reader], T]) -> T:
+    def search(self, question: Callable[[Queries], T]) -> T:
         """Ask on the thread that searches, and does what may take as long."""
         return _asked(self._search, lambda: question(self._database.searcher))
 
     def close_readers(self) -> None:
         """Close the connections that do not write."""
-        self.load(Reader.close)
-        self.read(Reader.close)
-        self.search(Reader.close)
+        self.load(Queries.close)
+        self.read(Queries.close)
+        self.search(Queries.close)
 
 
 def _asked(run: NativeThread, question: Callable[[], T]) -> T:

@@ -19,7 +19,7 @@ from gchat.journal.sqlite.database import Changes, Database, Doubt
 from gchat.journal.sqlite.database_threads import DatabaseThreads
 from gchat.journal.sqlite.errors import Conflict, Damaged
 from gchat.journal.sqlite.loaded_room import LoadedRoom
-from gchat.journal.sqlite.queries import Reader, StoredRoom
+from gchat.journal.sqlite.queries import Queries, StoredRoom
 from gchat.journal.sqlite.rows import LOST, Row, rows_of
 from gchat.journal.sqlite.upkeep import STEPS_BEFORE_SEARCH, Upkeep
 from gchat.journal.used_ids import IDS_S, MAX_IDS, UsedIds
@@ -27,7 +27,7 @@ from gchat.model.events import TopicIs
 from gchat.model.messages import Record, TopicSet
 
 #: About so many bytes of each room's last messages are in memory; when it is loaded, so many messages.
-TAIL_BYTES, TAIL_MESSAGES = 131072, 100
+RECENT_BYTES, RECENT_MESSAGES = 131072, 100
 
 #: More damage than that need not be told one by one.
 MAX_DAMAGE = 100
@@ -76,7 +76,7 @@ class SqliteJournal:
             room = LoadedRoom(self._next_room, None)
             self._next_room += 1
         else:
-            self._look(name, stored.tail)
+            self._look(name, stored.recent)
             room = LoadedRoom(stored.id, stored)
             if stored.indexed < stored.next_seq - 1:
                 self._upkeep.unindexed[name] = None
@@ -92,7 +92,7 @@ class SqliteJournal:
 
     def at_hand(self, room: str) -> int:
         """See Journal.at_hand."""
-        return self._rooms[room].tail.first_seq
+        return self._rooms[room].recent.first_seq
 
     def first_seq(self, room: str) -> int:
         """See Journal.first_seq."""
@@ -101,7 +101,7 @@ class SqliteJournal:
     def next_seq(self, room: str) -> int:
         """See Journal.next_seq."""
         here = self._rooms.get(room)
-        return here.tail.next_seq if here else 1
+        return here.recent.next_seq if here else 1
 
     def topic(self, room: str) -> TopicIs | None:
         """See Journal.topic."""
@@ -149,7 +149,7 @@ class SqliteJournal:
             except JournalError as problem:
                 blocked[name] = str(problem)
                 continue
-            for seq in range(before.tail.next_seq, self._rooms[name].tail.next_seq) if before else ():
+            for seq in range(before.recent.next_seq, self._rooms[name].recent.next_seq) if before else ():
                 self._note_damage(f"message {seq} of {name} was stored by another program")
         return blocked
 
@@ -176,7 +176,7 @@ class SqliteJournal:
             if (record := outcome.record) is not None:
                 room = self._rooms[posting.room]
                 room.is_stored = True
-                room.tail.keep(record, TAIL_BYTES)
+                room.recent.keep(record, RECENT_BYTES)
                 self._upkeep.unindexed[posting.room] = None
                 if isinstance(record.message, TopicSet):
                     room.topic = TopicIs(record.message.text, record.message.name)
@@ -261,7 +261,7 @@ class SqliteJournal:
         doubts = []
         for room in self._doubts.values():
             topic = room.topic or TopicIs("", "")
-            doubts.append(Doubt(room.id, room.tail.next_seq, topic.text, topic.name))
+            doubts.append(Doubt(room.id, room.recent.next_seq, topic.text, topic.name))
         try:
             if self._disk.write(Database.has_lost_log):
                 self._disk.close_readers()
@@ -277,23 +277,23 @@ class SqliteJournal:
         """See Journal.read."""
         here = self._rooms[room]
         start = max(start, here.first_seq)
-        if start >= here.tail.first_seq:
-            return here.tail.read(start, limit, PAGE_SIZE, last=last)
-        span = (start, min(start + limit, here.tail.next_seq) if last else here.tail.next_seq)
+        if start >= here.recent.first_seq:
+            return here.recent.read(start, limit, PAGE_SIZE, last=last)
+        span = (start, min(start + limit, here.recent.next_seq) if last else here.recent.next_seq)
         return self._look(room, self._disk.read(lambda reader: reader.read(here.id, span, limit, PAGE_SIZE, last=last)))
 
     def find(self, room: str, start: int, limit: int) -> list[Record] | None:
         """See Catalogue.find."""
         here = self._rooms.get(room)
-        if here is None or here.tail.next_seq == 1:
+        if here is None or here.recent.next_seq == 1:
             stored = self._disk.read(lambda reader: reader.room(room, 1, 0))
             if stored is None:
                 return None
             id_, next_seq = stored.id, stored.next_seq
-        elif start >= here.tail.first_seq:
-            return here.tail.read(start, limit, FOUND_SIZE)
+        elif start >= here.recent.first_seq:
+            return here.recent.read(start, limit, FOUND_SIZE)
         else:
-            id_, next_seq = here.id, here.tail.next_seq
+            id_, next_seq = here.id, here.recent.next_seq
         span = (start, next_seq)
         return self._look(room, self._disk.read(lambda reader: reader.read(id_, span, limit, FOUND_SIZE)))
 
@@ -312,7 +312,7 @@ class SqliteJournal:
                     break
                 self._upkeep.index(room)
 
-        def last(reader: Reader) -> tuple[list[Record], bool]:
+        def last(reader: Queries) -> tuple[list[Record], bool]:
             until = steady() + SEARCH_S
             return reader.search(here.id, query, limit, PAGE_SIZE, lambda: steady() > until)
 
@@ -370,5 +370,5 @@ def _all_but(
     return [Outcome(None, (), reason) if reason else next(stored) for reason in reasons]
 
 
-def _found(reader: Reader, room: str) -> StoredRoom | None:
-    return reader.room(room, TAIL_MESSAGES, TAIL_BYTES)
+def _found(reader: Queries, room: str) -> StoredRoom | None:
+    return reader.room(room, RECENT_MESSAGES, RECENT_BYTES)

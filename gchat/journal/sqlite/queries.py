@@ -36,10 +36,10 @@ class StoredRoom(Struct, frozen=True):
     indexed: int
     topic: str
     topic_by: str
-    tail: list[Record]
+    recent: list[Record]
 
 
-class Reader:
+class Queries:
     """A connection, for what is asked on it."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:

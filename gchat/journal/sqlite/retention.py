@@ -25,7 +25,7 @@ def oldest(reader: sqlite3.Connection) -> float | None:
     return min((time for time in times if time is not None), default=None)
 
 
-class Limits(Struct, frozen=True):
+class RetentionLimits(Struct, frozen=True):
     """What stays: the last `keep` messages of each room (0: all), and those said `since` then (0.0: all)."""
 
     keep: int
@@ -34,7 +34,7 @@ class Limits(Struct, frozen=True):
     at_once: int  # the most to delete in one step
 
 
-def prune(writer: sqlite3.Connection, after: int, limits: Limits) -> tuple[int, str, int, bool] | None:
+def prune(writer: sqlite3.Connection, after: int, limits: RetentionLimits) -> tuple[int, str, int, bool] | None:
     """Delete the oldest messages of the room that follows the one with the id `after`.
 
     Return the room's id and name, the number of its oldest message now, and whether there is more to delete; None if
@@ -70,7 +70,7 @@ def _next_seq(writer: sqlite3.Connection, room: int, first: int) -> int:
     return first if last[0] is None else (last[0] & SEQ_MASK) + 1
 
 
-def _end_of_old(writer: sqlite3.Connection, room: int, first: int, limits: Limits) -> int:
+def _end_of_old(writer: sqlite3.Connection, room: int, first: int, limits: RetentionLimits) -> int:
     """Return the number after the oldest messages that were said before `since`, as many as one step deletes at most.
 
     A message from the future, said while the clock was wrong, is as old as those after it. A damaged time is old.

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from gchat.journal.sqlite.database import Database
 from gchat.journal.sqlite.database_threads import DatabaseThreads
 from gchat.journal.sqlite.loaded_room import LoadedRoom
-from gchat.journal.sqlite.queries import Reader
-from gchat.journal.sqlite.retention import Limits
+from gchat.journal.sqlite.queries import Queries
+from gchat.journal.sqlite.retention import RetentionLimits
 from gchat.journal.sqlite.wall_clock import Grant, WallClock
 
 #: Messages in one step: 3 ms.
@@ -79,10 +79,10 @@ class Upkeep:
         if room is None:  # the rest follows when it is loaded again
             self.unindexed.pop(name, None)
             return
-        last = room.tail.next_seq - 1
+        last = room.recent.next_seq - 1
         indexed = self._disk.write(lambda database: database.index(room.id, last, STEP))
         self._unchecked += 1
-        if indexed >= room.tail.next_seq - 1:
+        if indexed >= room.recent.next_seq - 1:
             self.unindexed.pop(name, None)
 
     def _checkpoint(self, steady: float) -> None:
@@ -92,7 +92,7 @@ class Upkeep:
         self._checkpoint_at = steady + CHECKPOINT_S
         self._unchecked = 0
         self._disk.write(Database.set_mark)
-        if not self._disk.search(Reader.checkpoint):
+        if not self._disk.search(Queries.checkpoint):
             self._unchecked = 1  # another program reads what was there before: again in a while
 
     def _prune(self, now: float, steady: float) -> bool:
@@ -102,10 +102,10 @@ class Upkeep:
         since = 0.0
         if self._keep_s:
             wanted = now - self._keep_s
-            since = self._clock.allows(wanted, lambda: self._disk.read(Reader.oldest))
+            since = self._clock.allows(wanted, lambda: self._disk.read(Queries.oldest))
             self.caution = self._clock.caution(wanted, since)
             self._store_grant()
-        after, limits = self._pruned, Limits(self._keep_messages, since, now, STEP)
+        after, limits = self._pruned, RetentionLimits(self._keep_messages, since, now, STEP)
         found = self._disk.write(lambda database: database.prune(after, limits))
         if found is None:
             self._pruned, self._prune_at = 0, steady + PRUNE_S
@@ -114,7 +114,7 @@ class Upkeep:
         id_, name, first_seq, more = found
         if (room := self._rooms.get(name)) is not None:
             room.first_seq = first_seq
-            room.tail.drop_before(first_seq)
+            room.recent.drop_before(first_seq)
         if not more:
             self._pruned = id_
         return True

@@ -20,7 +20,7 @@ from gchat.journal.native_thread import NativeThread
 from gchat.journal.parts import TooMuch
 from gchat.journal.sqlite import schema
 from gchat.journal.sqlite.database import Changes, Database, Doubt
-from gchat.journal.sqlite.journal import TAIL_MESSAGES, SqliteJournal
+from gchat.journal.sqlite.journal import RECENT_MESSAGES, SqliteJournal
 from gchat.journal.sqlite.rows import rows_of
 from gchat.model.events import TopicIs
 from gchat.model.messages import Acted, Message, Numbered, Record, Said, TopicSet
@@ -254,7 +254,7 @@ def test_a_long_history_is_read_from_the_file_and_from_memory_with_no_seam(file:
     file.says("301")
     at_hand = file.journal.at_hand("lobby")
 
-    assert at_hand == 301 - TAIL_MESSAGES
+    assert at_hand == 301 - RECENT_MESSAGES
     assert file.texts() == [str(number) for number in range(1, 302)]
     for start in (1, at_hand - 1, at_hand, at_hand + 1, 301):
         assert file.texts(start=start, limit=1) == [str(start)]
