@@ -11,6 +11,12 @@ admin     the admin endpoint over HTTP. Knows the server by one interface, and n
 server    the shell: gevent, sockets, signals, configuration. Carries out what chat decides.
 client    gchat-client, and the library that bots use. Knows the dialects and nothing of the server.
 
+cli              what both commands share: arguments, exit codes, errors of one line
+early_signals    signals while a command loads
+state_directory  where the files of this machine's user are
+breather         a turn of the loop for others, in the server and its admin endpoint
+accept_pause     a pause where there is no descriptor for a connection, in both
+
 server -> admin -> chat, roomlog, journal, dialects -> model, and client -> dialects -> model; nothing points back
 (import-linter holds it). docs/design.md has the reasons.
 """

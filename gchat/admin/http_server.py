@@ -8,19 +8,18 @@ from __future__ import annotations
 
 import errno
 import logging
-import os
 import socket
-import time
 from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import unquote
 
-from gevent import Timeout, spawn_later
+from gevent import Timeout
 from gevent.event import Event
 from gevent.pool import Pool
 from gevent.pywsgi import Input, WSGIHandler, WSGIServer
 
+from gchat.accept_pause import AcceptPause
 from gchat.admin.request_head import MAX_HEAD_BYTES, MAX_LINE_BYTES, RequestHead, parse
 from gchat.admin.responses import HEADERS, PROBLEM, Problem
 from gchat.breather import breathe
@@ -38,10 +37,6 @@ HEAD_S = 5.0  # from the first byte of a request, or the connection, to the end 
 IDLE_S = 15.0  # between two requests
 SEND_S = 10.0  # for each piece of an answer
 LINGER_S = 0.5  # for what is still coming of a request that was answered before its end
-
-#: accept() fails for want of these; it is tried again after PAUSE_S.
-_CAPACITY = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS)
-PAUSE_S = 0.1
 
 _EVERY_ANSWER = [(name.encode(), value.encode()) for name, value in HEADERS]
 
@@ -279,7 +274,7 @@ class AdminServer(WSGIServer):
         self.open: set[Any] = set()  # sockets
         self.waiting: dict[Handler, None] = {}  # for a head, the one that waits longest first
         self.working: dict[Handler, str] = {}  # the paths of requests that are being answered, the oldest first
-        self._complained_at = -60.0
+        self._pause = AcceptPause(self, "admin: cannot accept connections: %(reason)s; trying again")
         self._last_turn = Event()
         self._last_turn.set()
 
@@ -305,10 +300,8 @@ class AdminServer(WSGIServer):
         try:
             return super().do_read()
         except OSError as error:
-            if error.errno not in (*_CAPACITY, errno.ECONNABORTED):
+            if error.errno != errno.ECONNABORTED and not self._pause.begins(error):
                 raise
-            if error.errno in _CAPACITY:
-                self._pause(error)
             return None
 
     def do_handle(self, *args: Any) -> None:
@@ -355,22 +348,6 @@ class AdminServer(WSGIServer):
             except OSError:
                 pass
         super().stop(timeout_s)
-
-    def _pause(self, error: OSError) -> None:
-        """Accept no connection for a moment: there is no descriptor for it, and the loop would spin."""
-        now = time.monotonic()
-        if now - self._complained_at >= 60:
-            self._complained_at = now
-            logger.error(
-                "admin: cannot accept connections: %(reason)s; trying again",
-                {"reason": os.strerror(error.errno or 0).lower()},
-            )
-        self.stop_accepting()
-        spawn_later(PAUSE_S, self._go_on)
-
-    def _go_on(self) -> None:
-        if not self.closed:
-            self.start_accepting()
 
 
 def _full() -> Problem:

@@ -7,26 +7,19 @@ import grp
 import os
 import socket
 import stat
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from itertools import count
 from typing import Any, ClassVar
 
-import gevent
 from gevent.server import StreamServer
 from msgspec import Struct
 
+from gchat.accept_pause import AcceptPause
 from gchat.chat.networks import network_of
 from gchat.model.errors import GchatError
 from gchat.server.linux import CAP_CHOWN, has_capability, may_bind
-from gchat.server.logs import logger
-
-#: accept() fails because these are used up (trio's _highlevel_serve_listeners has the list), and is tried again after
-#: PAUSE_S.
-_CAPACITY = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS)
-PAUSE_S = 0.1
 
 #: Keepalive: after so many idle seconds, every so many, given up after so many without an answer.
 KEEPALIVE_IDLE_S, KEEPALIVE_INTERVAL_S, KEEPALIVE_PROBES = 60, 10, 3
@@ -334,7 +327,7 @@ class Listener(StreamServer):
         self._admit = admit  # returns the line to turn a peer away with, None if it is admitted
         self._attempts = count(1)
         self._unix_peers = count(1)
-        self._complained_at = -60.0
+        self._pause = AcceptPause(self, "cannot accept connections: %(reason)s; trying again")
 
     def do_read(self) -> tuple[Any, ...] | None:  # type: ignore[override]  # a Peer is no address of gevent's
         """Accept one connection; None if there is none, or no descriptor for it."""
@@ -343,10 +336,9 @@ class Listener(StreamServer):
         except (BlockingIOError, ConnectionAbortedError):
             return None
         except OSError as error:
-            if error.errno in _CAPACITY:
-                self._pause(error)
-                return None
-            raise
+            if not self._pause.begins(error):
+                raise
+            return None
         if sock.family == socket.AF_UNIX:
             return sock, Peer(f"unix:{next(self._unix_peers)}", "", next(self._attempts))
         host = address[0]
@@ -372,17 +364,3 @@ class Listener(StreamServer):
 
     def do_close(self, *_args: Any) -> None:
         """Do nothing when the greenlet ends: the connection lives on until all that is owed to it is sent."""
-
-    def _pause(self, error: OSError) -> None:
-        """Stop accepting for a moment: there is no descriptor for a connection, and the loop would spin."""
-        now = time.monotonic()
-        if now - self._complained_at >= 60:
-            self._complained_at = now
-            reason = os.strerror(error.errno or 0).lower()
-            logger.error("cannot accept connections: %(reason)s; trying again", {"reason": reason})
-        self.stop_accepting()
-        gevent.spawn_later(PAUSE_S, self._go_on)
-
-    def _go_on(self) -> None:
-        if not self.closed:
-            self.start_accepting()
