@@ -23,32 +23,26 @@ class Said(Struct, frozen=True, gc=False):
         return sum(map(len, self.texts))
 
 
-class Acted(Struct, frozen=True, gc=False):
+class _OneText(Struct, frozen=True, gc=False):
+    """A message that is one text with one number."""
+
+    name: str
+    text: str
+    id: str = ""
+    count: int = 1
+
+    @property
+    def size(self) -> int:
+        """The length of the text, in characters."""
+        return len(self.text)
+
+
+class Acted(_OneText, frozen=True, gc=False):
     """An action of a user: /me."""
 
-    name: str
-    text: str
-    id: str = ""
-    count: int = 1
 
-    @property
-    def size(self) -> int:
-        """The length of the text, in characters."""
-        return len(self.text)
-
-
-class TopicSet(Struct, frozen=True, gc=False):
+class TopicSet(_OneText, frozen=True, gc=False):
     """A user set the room's topic, or cleared it if the text is ""."""
-
-    name: str
-    text: str
-    id: str = ""
-    count: int = 1
-
-    @property
-    def size(self) -> int:
-        """The length of the text, in characters."""
-        return len(self.text)
 
 
 Message = Said | Acted | TopicSet

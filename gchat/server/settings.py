@@ -100,8 +100,15 @@ _HOST = Meta(extra={"check": _is_host})
 
 _NETWORKS = Meta(extra={"check": _is_networks})
 
-#: A file mode as in chmod.
-_MODE = Meta(pattern="^(0?[0-7]{3})?$", title='an octal file mode in quotes, such as "0660"')
+# The access to a Unix socket: its mode as in chmod, and its group.
+_SocketMode = Annotated[
+    str,
+    Meta(pattern="^(0?[0-7]{3})?$", title='an octal file mode in quotes, such as "0660"'),
+    Meta(description='the file mode of the Unix socket, such as "0660"; empty: set by the umask'),
+]
+_SocketGroup = Annotated[
+    str, Meta(description="the group of the Unix socket, by name or number; empty: the server's own")
+]
 
 # --- The table -------------------------------------------------------------------------------------------------------
 
@@ -115,12 +122,8 @@ class ServerSection(Struct, forbid_unknown_fields=True):
         Meta(min_length=1, description="an address or a host name; :: is IPv6 and IPv4; with a slash: a Unix socket"),
     ] = "127.0.0.1"
     port: Annotated[int, Meta(ge=0, le=65535, description="the TCP port; 0 takes a free one")] = 8888
-    mode: Annotated[
-        str, _MODE, Meta(description='the file mode of the Unix socket, such as "0660"; empty: set by the umask')
-    ] = ""
-    group: Annotated[
-        str, Meta(description="the group of the Unix socket, by name or number; empty: the server's own")
-    ] = ""
+    mode: _SocketMode = ""
+    group: _SocketGroup = ""
     listen_backlog: Annotated[
         int, Meta(ge=1, le=65535, description="connections that may wait to be accepted (TCP's backlog)")
     ] = 4096
@@ -158,12 +161,8 @@ class AdminSection(Struct, forbid_unknown_fields=True):
     port: Annotated[
         int, Meta(ge=-1, le=65535, description="the TCP port; 0 takes a free one; -1: the port of the chat, plus 1")
     ] = -1
-    mode: Annotated[
-        str, _MODE, Meta(description='the file mode of the Unix socket, such as "0660"; empty: set by the umask')
-    ] = ""
-    group: Annotated[
-        str, Meta(description="the group of the Unix socket, by name or number; empty: the server's own")
-    ] = ""
+    mode: _SocketMode = ""
+    group: _SocketGroup = ""
     token_file: Annotated[
         str, Meta(description="the file of the admin token, created if missing; empty: in the state directory")
     ] = ""
