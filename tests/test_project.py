@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Collection, Iterator
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -60,6 +61,51 @@ def test_no_module_is_too_long_to_read() -> None:
     lengths = {path: len(path.read_text().splitlines()) for path in TOP.glob("gchat/**/*.py")}
 
     assert not {str(path): length for path, length in lengths.items() if length > 400}
+
+
+def test_no_function_is_too_long_to_read() -> None:
+    functions = (
+        (f"{name}.{node.name}", node.end_lineno - node.lineno + 1)
+        for name, path in modules().items()
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.end_lineno
+    )
+
+    assert not {name: lines for name, lines in functions if lines > 60}
+
+
+def test_the_composition_only_composes() -> None:
+    assert len((TOP / "gchat" / "server" / "app.py").read_text().splitlines()) <= 170
+
+
+# Each is a command of the core and its effect, or an interface and what implements it.
+_CLASS_NAMES_WITH_TWO_MEANINGS = {"Reader", "Rooms", "Search"}
+
+
+def test_a_class_name_means_one_thing() -> None:
+    names = Counter(
+        node.name
+        for path in TOP.glob("gchat/**/*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ClassDef)
+    )
+
+    assert {name for name, count in names.items() if count > 1} == _CLASS_NAMES_WITH_TWO_MEANINGS
+
+
+# An entry of a map: names at the start of a line and two spaces, or a name and a colon behind another entry.
+_ENTRY = re.compile(r"^ *(\w+/?(?:, \w+/?)*)  |; +(\w+/?): ", re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    "package", [path.parent for path in TOP.glob("gchat/**/__init__.py")], ids=lambda path: str(path.relative_to(TOP))
+)
+def test_the_map_of_a_package_has_each_of_its_modules_once(package: Path) -> None:
+    text = ast.get_docstring(ast.parse((package / "__init__.py").read_text())) or ""
+    mapped = [name.rstrip("/") for line, behind in _ENTRY.findall(text) for name in (line or behind).split(", ")]
+    found = {path.stem for path in package.glob("*.py")} | {path.name for path in package.iterdir() if path.is_dir()}
+
+    assert sorted(mapped) == sorted(found - {"__init__", "__pycache__"})
 
 
 def modules() -> dict[str, Path]:

@@ -10,16 +10,16 @@ nothing twice, and ends quietly at Ctrl+C or SIGTERM:
             if isinstance(event, Said) and event.text == "!ping":
                 chat.say(f"{event.from_}: pong")
 
-main          the command gchat-client: its arguments, and which of the rest it loads.
-pipe          the chat between pipes: stdin is said, what is heard goes to stdout.
-terminal/     the chat on a terminal: the screen, the keys, the draft. With prompt_toolkit, so loaded only there.
-conversation/ what a client knows and has to do, whatever happens to its connections. Pure: events in, notices out.
-link/         a conversation over sockets: dialling, reconnecting with a back-off, closing; what a program asks of it.
-files/        the token that brings the same user back, and the place to go on from.
-render        how each notice looks, as lines of styled text; the sentences are those of gchat.model. Pure.
-action        what a line that a person enters asks: the commands are those of gchat.dialects.slash. Pure.
-completion    Tab. Pure.
-paste         several lines at once: the question before they are sent; paste_check asks it in a pipe. Pure.
+main           the command gchat-client: its arguments, and which of the rest it loads.
+pipe           the chat between pipes: stdin is said, what is heard goes to stdout.
+terminal/      the chat on a terminal: the screen, the keys, the draft. With prompt_toolkit, so loaded only there.
+conversation/  what a client knows and has to do, whatever happens to its connections. Pure: events in, notices out.
+link/          a conversation over sockets: dialling, reconnecting with a back-off, closing; what a program asks of it.
+files/         the token that brings the same user back, and the place to go on from.
+render         how each notice looks, as lines of styled text; the sentences are those of gchat.model. Pure.
+action         what a line that a person enters asks: the commands are those of gchat.dialects.slash. Pure.
+completion     Tab. Pure.
+paste          several lines at once: the question before they are sent; paste_check: the same in a pipe. Pure.
 
 Nothing here knows the server, or what `model` and `dialects` know already: a new command needs no line in this package.
 An event of a new kind needs one in render.

@@ -11,7 +11,8 @@
     plain            the plain dialect: nc and telnet
     slash            its commands, one table: names, arguments, help, what Tab completes
     rich             the rich dialect: gchat-client and bots
-    rich_json        its lines, as JSON; rich_requests and rich_events: what stands in them
+    rich_json        its lines, as JSON
+    rich_requests, rich_events                         what stands in them
 
 Nothing but its own module knows how a dialect looks, and nothing here knows what a command does or who gets an event.
 

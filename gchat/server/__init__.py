@@ -36,7 +36,7 @@ imports one that imports it, not for its types either. App satisfies those that 
 
 Which greenlet runs what, and what it may wait for. Whatever is not named there it must not wait for.
 
-    greenlet                       runs                                   may wait for
+    a greenlet                     runs                                   may wait for
     the hub                        the listener's accept, the watchers    nothing
                                    of writers, timers, signals
     one for each connection        the door, then its reader              its peer's bytes, its pace, the pump, its own
