@@ -84,6 +84,14 @@ def split_address(text: str) -> tuple[str, str | None]:
     return host, port
 
 
+def spelled(host: str, port: int) -> str:
+    """Return an address as people write it: HOST:PORT, [IPV6]:PORT or a path."""
+    if "/" in host:
+        return host
+    host = host.strip("[]")
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
 def address(host: str | None, port: str | None, prog: str) -> tuple[str | None, str | None]:
     """Return the host and the port that HOST and PORT of the command line name. Raises UsageError."""
     if host is None:

@@ -16,7 +16,7 @@ import sys  # noqa: E402
 from typing import TYPE_CHECKING, NoReturn  # noqa: E402
 
 from gchat import __version__  # noqa: E402
-from gchat.cli import Parser, UsageError, address, open_standard_descriptors  # noqa: E402
+from gchat.cli import Parser, UsageError, address, open_standard_descriptors, spelled  # noqa: E402
 
 if TYPE_CHECKING:
     from gchat.client.files.token_file import TokenFile
@@ -139,7 +139,6 @@ def _connected(args: argparse.Namespace, host: str, port: int, *, on_terminal: b
 def _token_file(args: argparse.Namespace, host: str, port: int) -> TokenFile | None:
     """Return the file that makes a person who comes back the same user; None if there can be none."""
     from gchat.client.files.token_file import own_token_file  # noqa: PLC0415
-    from gchat.client.link.dial import spelled  # noqa: PLC0415
 
     try:
         file = own_token_file(spelled(host, port), args.nick)

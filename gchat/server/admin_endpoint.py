@@ -14,9 +14,10 @@ from gevent.threadpool import ThreadPool
 
 from gchat.admin.backend import Backend
 from gchat.admin.token_file import TokenError, load_or_make
+from gchat.cli import spelled
 from gchat.model.secret import Secret
 from gchat.server.faults import log_fault
-from gchat.server.listener import Place, StartError, bind, spelled
+from gchat.server.listener import Place, StartError, bind
 from gchat.server.logs import logger
 from gchat.server.settings import AdminSection
 from gchat.server.start_checks import check_reach, elsewhere, is_own, no_token, same_token

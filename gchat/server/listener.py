@@ -18,6 +18,7 @@ from msgspec import Struct
 
 from gchat.accept_pause import AcceptPause
 from gchat.chat.networks import network_of
+from gchat.cli import spelled
 from gchat.model.errors import GchatError
 from gchat.server.linux import CAP_CHOWN, has_capability, may_bind
 
@@ -41,7 +42,7 @@ class Place(Struct, frozen=True):
     group: str = ""  # of a Unix socket's file, a name or a number; empty: the process's own
 
     def __str__(self) -> str:
-        return self.host if self.is_path else spelled(self._name, self.port)
+        return spelled(self.host, self.port)
 
     @property
     def is_path(self) -> bool:
@@ -211,11 +212,6 @@ def _set(listener: socket.socket, level: int, option: str, value: int) -> None:
         listener.setsockopt(level, getattr(socket, option), value)
     except OSError as error:
         raise OSError(error.errno, error.strerror, option) from None
-
-
-def spelled(host: str, port: int) -> str:
-    """Return an address and a port as people write them: an IPv6 address in brackets."""
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def _explained(error: OSError, place: Place) -> str:

@@ -13,14 +13,6 @@ from gevent import socket
 CLOSED_BY_SERVER = "the server closed the connection"
 
 
-def spelled(host: str, port: int) -> str:
-    """Return an address as people write it."""
-    if "/" in host:
-        return host
-    host = host.strip("[]")
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-
-
 def reason_of(error: Exception) -> str:
     """Return why a connection failed or ended, in plain words."""
     match error:

@@ -10,10 +10,10 @@ import gevent
 from gevent import socket
 from gevent.event import Event
 
-from gchat.cli import split_address
+from gchat.cli import spelled, split_address
 from gchat.client.conversation.notices import Lost
 from gchat.client.link.backoff import Backoff
-from gchat.client.link.dial import dial, raw, reason_of, spelled
+from gchat.client.link.dial import dial, raw, reason_of
 from gchat.client.link.errors import ConnectFailed, LinkClosed, TimedOut, Unacknowledged
 from gchat.client.link.inbox import Inbox
 from gchat.client.link.ownership import Ownership

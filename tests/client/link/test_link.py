@@ -15,6 +15,7 @@ import pytest
 from gevent import socket
 from gevent.event import Event
 
+from gchat.cli import spelled
 from gchat.client import (
     Back,
     Closing,
@@ -38,7 +39,7 @@ from gchat.client import (
     connect,
 )
 from gchat.client.files.place_file import PlaceFile
-from gchat.client.link.dial import dial, raw, spelled
+from gchat.client.link.dial import dial, raw
 from gchat.client.link.inbox import Inbox
 from gchat.dialects import rich_json
 from gchat.dialects.rich_events import ClosingEvent, EnteredEvent, RefusedEvent
