@@ -62,7 +62,7 @@ class AccessRequest(Struct, frozen=True):
 
 
 class Access:
-    """Decides. A token of "" matches nothing. `port` is None on a Unix socket."""
+    """The rules of one endpoint. A token of "" matches nothing. `port` is None on a Unix socket."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""The documents that the endpoint answers with: their JSON and their OpenAPI schemas are made from these structs.
+"""The documents that are the answers of the endpoint: their JSON and their OpenAPI schemas are made from these structs.
 
 A new field is a line here, with its value in `of`. A list may be an iterator: it is made while the answer is sent,
 field by field (responses.streamed), so a field behind it can tell how it ended. A field with its default is left out.

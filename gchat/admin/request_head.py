@@ -1,6 +1,6 @@
 """The head of a request: bytes in, a value or a Problem out. Strict (RFC 9112): an ambiguous head is refused.
 
-pywsgi's own parser takes doubled lengths, bare LF, spaces before a colon and more (notes on CWE-444); it is not used.
+pywsgi's own parser is not used: it takes doubled lengths, bare LF, spaces before a colon and more (threats.md, T36).
 """
 
 from __future__ import annotations

@@ -136,7 +136,7 @@ class Registry:
         return [] if session.is_announced else self._appear(session, session.room)
 
     def restore(self, saved: Mapping[str, SavedSession], now: float) -> None:
-        """Add the users of the run before as disconnected sessions, by lineage."""
+        """Add the users of the previous run as disconnected sessions, by lineage."""
         for lineage, user in list(saved.items())[: disconnected.MAX_DISCONNECTED]:
             keys = lookalikes.name_keys(user.name) if user.has_nick else frozenset((user.name,))
             if not self._names.are_free(keys):

@@ -1,4 +1,4 @@
-"""What a line that a person enters asks: a request to the server, or lines to show. Pure.
+"""The action that a typed line stands for: a request to the server, or lines to show. Pure.
 
 The commands are those of gchat.dialects.slash; sending and showing is for the terminal and the pipe.
 """

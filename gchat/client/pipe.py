@@ -150,7 +150,7 @@ class _Pipes:
         return int(self._failed)
 
     def interrupt(self) -> None:
-        """Leave soon; the second time at once."""
+        """End soon; the second time at once."""
         if self._interrupted:
             os._exit(130)
         self._interrupted = True

@@ -1,4 +1,4 @@
-"""What a user is told, as lines of styled text: for a terminal with colours, or as plain text for a pipe.
+"""Notices as lines of styled text: for a terminal with colours, or as plain text for a pipe.
 
 Pure. The lines look as in the plain dialect, so that people with `nc` and with gchat-client speak of the same thing.
 Everything that is shown passes through `lines`, which lets no character out that is not `printable`.

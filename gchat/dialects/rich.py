@@ -1,5 +1,6 @@
-"""The rich dialect: what gchat-client and bots speak. The lines are in wire; here they become the core's values.
+"""The rich dialect: what gchat-client and bots speak.
 
+Its lines are in rich_requests and rich_events; here they become the core's values, and the core's values lines.
 Every text that goes out has been through `printable`, because `jq -r` shows it on a terminal too.
 """
 

@@ -1,4 +1,4 @@
-"""Notes: what is small and has to be known in the next run, as bans and the sessions that may resume.
+"""Notes: small values that the next run needs, such as bans and the sessions that may resume.
 
 Each kind of note is one NoteKind, which says of what type its values are. They are defined where these types are known.
 """
@@ -20,7 +20,7 @@ class Notes(Protocol):
         """Store a note for the next run, soon; b"" deletes it."""
 
     def notes(self, kind: str) -> dict[str, bytes]:
-        """Return the notes of this kind that the run before left, by key. May wait. Raises JournalError."""
+        """Return the notes of this kind that the previous run stored, by key. May wait. Raises JournalError."""
 
 
 class NoteKind(Generic[T]):
@@ -35,5 +35,5 @@ class NoteKind(Generic[T]):
         notes.note(self._name, key, b"" if value is None else msgspec.json.encode(value))
 
     def load(self, notes: Notes) -> dict[str, T]:
-        """Return the values of the run before, by key. May wait. Raises JournalError."""
+        """Return the values of the previous run, by key. May wait. Raises JournalError."""
         return {key: msgspec.json.decode(note, type=self._type) for key, note in notes.notes(self._name).items()}

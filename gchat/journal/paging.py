@@ -1,4 +1,4 @@
-"""What is read of the history at once: so many messages that neither reading nor encoding them holds anybody up."""
+"""Pages: pieces of the history so short that neither reading nor encoding one holds anybody up."""
 
 from __future__ import annotations
 

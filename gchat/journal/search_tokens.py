@@ -1,4 +1,4 @@
-"""What a search finds: words, in any case, with or without accents; `depl*` finds all words that begin like that.
+"""Search: words are found in any case, with or without accents; `depl*` finds all words that begin like that.
 
 A text is cut into tokens here, and both journals compare these: the one on disk has its index made of them.
 

@@ -1,11 +1,11 @@
-"""What each id was used for, so that a request repeated because its answer was lost is not carried out twice."""
+"""Used ids, so that a request which is repeated because its answer was lost is not carried out twice."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
 from typing import Generic, TypeVar
 
-#: Ids are remembered for at least so long, unless MAX_IDS newer ones came. (The promise of DESIGN.md, section 3.)
+#: Ids are remembered for at least so long, unless MAX_IDS newer ones came. (Promise 4 in docs/design.md.)
 IDS_S = 600.0
 
 #: How many ids of one lineage are remembered at least, and how many of all lineages at most.

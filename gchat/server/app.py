@@ -158,7 +158,7 @@ class App:
             self.registry.keep_topic(room, topic)
 
     def _recover(self) -> None:
-        """Know what the run before knew, and have the lobby at hand. Raises HistoryError."""
+        """Restore what the previous run stored, and load the lobby. Raises HistoryError."""
         try:
             for ban in noted_bans(self.parts.notes):
                 self.registry.bans.add(ban)

@@ -80,7 +80,7 @@ class Door:
     # --- Admission -------------------------------------------------------------------------------------------------
 
     def admit(self, peer: Peer) -> bytes | None:
-        """Count a peer in that may come in; else return the line that says why it may not."""
+        """Count an admitted peer in and return None; else return the line that says why it is turned away."""
         turned_away = self.admission.admit(peer.address, peer.network, self._server.max_connections)
         if turned_away is None:
             return None

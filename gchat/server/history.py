@@ -99,7 +99,7 @@ def unusable(path: str, error: JournalError) -> HistoryError:
 
 
 def _boot() -> str:
-    """Return what names this run of the machine."""
+    """Return an id of this boot of the machine."""
     try:
         with open("/proc/sys/kernel/random/boot_id") as file:
             return file.read().strip()

@@ -1,4 +1,4 @@
-"""Questions to the kernel (Linux): about a connection, the limits and the rights of this process; random numbers."""
+"""Linux: socket counters, the descriptors and capabilities of this process, random numbers."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def has_ended(sock: socket.socket) -> bool:
 
 
 def in_kernel(sock: socket.socket) -> tuple[int, int]:
-    """Return how many bytes the kernel holds for the peer, and how many the peer has acknowledged in all."""
+    """Return the socket counters: unsent bytes, and the bytes that the peer has acknowledged in all."""
     try:
         held = int(struct.unpack("i", fcntl.ioctl(sock, termios.TIOCOUTQ, b"\0" * 4))[0])
         if not held or sock.family == socket.AF_UNIX:

@@ -84,7 +84,7 @@ class Reader:
         self._pace = Pace(server.limits, session.allowance, server.network_allowance(session.network))
 
     def run(self, heard: bytes, *, has_ended: bool) -> None:
-        """Read until the end, then leave; `heard` was read already. Nothing that a peer does gets out as an error."""
+        """Read until the end, then close; `heard` was read already. Nothing that a peer does gets out as an error."""
         connection = self._connection
         self._greenlet = gevent.getcurrent()
         farewell = ""

@@ -1,4 +1,4 @@
-"""What a server knows of its run before, beside messages: its bans, and the sessions that may resume.
+"""What outlives a run of the server beside messages: its bans, and the sessions that may resume.
 
 These are notes in the journal. Another kind (accounts, modes) is one more NoteKind here.
 """
@@ -23,7 +23,7 @@ def note_bans(notes: Notes, bans: Iterable[Ban]) -> None:
 
 
 def noted_bans(notes: Notes) -> list[Ban]:
-    """Return the bans of the run before. Raises JournalError."""
+    """Return the bans of the previous run. Raises JournalError."""
     return _BANS.load(notes).get(_ALL, [])
 
 
@@ -33,5 +33,5 @@ def note_session(notes: Notes, lineage: str, session: SavedSession | None) -> No
 
 
 def noted_sessions(notes: Notes) -> dict[str, SavedSession]:
-    """Return the users who were online when the run before ended, by lineage. Raises JournalError."""
+    """Return the users who were online when the previous run ended, by lineage. Raises JournalError."""
     return _SESSIONS.load(notes)

@@ -35,7 +35,7 @@ class Applied(Protocol):
 
 
 def live(_server: Configured, _section: Any, _key: str, /) -> None:
-    """Nothing to do, because the code that uses the setting reads it anew each time."""
+    """Do nothing, because the code that uses the setting reads it anew each time."""
 
 
 def core(server: Configured, section: Any, key: str, /) -> None:

@@ -39,7 +39,7 @@ class Turns(Protocol):
 
 
 class Spreader:
-    """Runs jobs beside the pump."""
+    """The jobs that run beside the pump."""
 
     def __init__(self, turns: Turns) -> None:
         self._turns = turns

@@ -1,7 +1,7 @@
 """The watch: a greenlet that looks after what no event tells of, and knows how late the loop is.
 
-It finds readers that make no progress, users who have been silent or away for long enough, connections that do not
-end and bans that are over, and it collects garbage.
+It finds readers that make no progress, users who have been silent or disconnected for long enough, connections that do
+not end and bans that are over, and it collects garbage.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class WatchServer(Protocol):
 
 
 class Watch:
-    """Looks at everything, for ever; a greenlet runs run()."""
+    """The checks that are made again and again; a greenlet runs run()."""
 
     def __init__(self, server: WatchServer) -> None:
         self._server = server
@@ -91,7 +91,7 @@ class Watch:
             for part, function in (
                 ("collecting garbage", self._collect_garbage),
                 ("looking for readers that are stuck", self._look_for_stalled),
-                ("looking for silent and away users", self._look_for_due),
+                ("looking for silent and disconnected users", self._look_for_due),
                 ("ending bans", self._end_bans),
                 ("ending connections", self._end_connections),
             ):

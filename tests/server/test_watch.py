@@ -71,7 +71,7 @@ def test_an_error_in_one_part_of_the_watch_is_logged_once_and_ends_nothing(caplo
     logged = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
     assert [line.partition(" crashed")[0] for line in logged] == [
         "looking at a reader",
-        "looking for silent and away users",
+        "looking for silent and disconnected users",
         "ending a connection",
     ]
 

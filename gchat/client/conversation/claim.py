@@ -36,7 +36,7 @@ class Claim:
         self.room, self.id, self.denied, self._number = room, "", "", 1
 
     def welcomed(self, nick: str) -> None:
-        """Know which nick the server has given."""
+        """Note the nick that the server has given."""
         self.is_owed = not _is_same(self.nick, nick)
 
     def missing(self, nick: str, room: str) -> NickRequest | JoinRequest | None:
@@ -49,7 +49,7 @@ class Claim:
         return None
 
     def named(self, nick: str, id_: str) -> None:
-        """Know that the server has renamed the user, on request `id_`: this is the nick to keep."""
+        """Note that the server has renamed the user, on request `id_`: this is the nick to keep."""
         if id_ != self.id:  # the user asked for it, not the claim
             self._stem = nick
         self.nick, self.is_owed = nick, False

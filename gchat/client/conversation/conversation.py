@@ -1,4 +1,4 @@
-"""What a client knows and has to do, over any number of connections of one lineage. Pure: events in, notices out.
+"""One user's conversation, over any number of connections of one lineage. Pure: events in, notices out.
 
 The shell sends `opening()` on each new connection, gives every event to `hears`, sends what `outgoing` returns, and
 calls `lost` when the connection is gone, and `remind` now and then. Rules, whatever is lost or repeated in between:
@@ -134,7 +134,7 @@ class Conversation:
         )
 
     def lost(self) -> None:
-        """Know that the connection is gone. What is pending will be sent again on the next one, when it is live."""
+        """Note that the connection is gone. What is pending will be sent again on the next one, when it is live."""
         self.connected = False
         self._was_lost = True
         self._unsent = []

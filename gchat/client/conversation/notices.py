@@ -1,4 +1,4 @@
-"""What a user is told: the server's events, and what a conversation makes of them. Pure."""
+"""Notices: what a user is told, which is the server's events and what a conversation makes of them. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How far a program has come in what a link tells: where to go on when it is started again. Pure."""
+"""The progress of a program in what a link tells: where to go on when it is started again. Pure."""
 
 from __future__ import annotations
 

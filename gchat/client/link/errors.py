@@ -1,4 +1,4 @@
-"""What goes wrong with a link, as exceptions."""
+"""The exceptions of a link."""
 
 from __future__ import annotations
 

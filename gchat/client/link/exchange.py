@@ -1,4 +1,4 @@
-"""How a conversation goes on over one connection after another: the greeting, hearing, and sending without waiting."""
+"""The exchange of one conversation over a series of connections: the greeting, hearing, sending without waiting."""
 
 from __future__ import annotations
 
@@ -284,7 +284,7 @@ class Exchange(ReconnectingLink[Notice]):
         return self._replaced_at - before < REPLACED_AGAIN_S
 
     def _say_goodbye(self) -> None:
-        """Leave at once, where nothing else was ever sent."""
+        """Ask to quit at once, where nothing else was ever sent."""
         if self._sock:
             with suppress(OSError):
                 self._sock.sendall(rich_json.lines([QuitRequest()]))

@@ -1,4 +1,4 @@
-"""What a server of another kind says first: how it is shown, and whether it may be a line chat."""
+"""The first line of a server of another kind: how it is shown, and whether it may be a line chat's."""
 
 from __future__ import annotations
 

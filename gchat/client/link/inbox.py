@@ -1,4 +1,4 @@
-"""What a link has heard and the iteration has not taken yet."""
+"""The inbox: notices that a link has heard and the iteration has not taken yet."""
 
 from __future__ import annotations
 

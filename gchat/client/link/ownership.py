@@ -1,4 +1,4 @@
-"""Which thread and process a link belongs to, and what becomes of a link when either ends.
+"""The thread and the process that own a link, and what becomes of the link when either ends.
 
 A link's socket and greenlets live on the event loop of one thread. So:
 1. A link is used from the thread that connected it. From another thread, and in a forked child, it raises LinkMisused.
@@ -30,7 +30,7 @@ from gchat.client.link.errors import LinkMisused, Unacknowledged
 
 
 class Owned(Protocol):
-    """What is owned here: a link."""
+    """A link, as its ownership sees it."""
 
     address: str
     ownership: Ownership

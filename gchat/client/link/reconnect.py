@@ -226,13 +226,13 @@ class ReconnectingLink(Generic[NoticeT]):
         """Tell that the server has refused for good."""
 
     def _taken(self, notice: NoticeT) -> None:
-        """Know that the program has taken `notice` from the iteration."""
+        """Note that the program has taken `notice` from the iteration."""
 
     def _dealt_with(self) -> None:
-        """Know that the program has dealt with everything that it has taken: it asks for more."""
+        """Note that the program has dealt with everything that it has taken: it asks for more."""
 
     def _stalled(self) -> None:
-        """Know that the reader waits for the iteration, or that there is none any more."""
+        """Note that the reader waits for the iteration, or that there is none any more."""
 
     def _squeeze(self, last: Any, notice: Any) -> list[Any]:
         return [last, notice]

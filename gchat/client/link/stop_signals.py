@@ -1,4 +1,4 @@
-"""Signals that end a bot's iteration, so that it leaves as if it had come to its end."""
+"""Signals that end a bot's iteration, as if there were no more to come."""
 
 from __future__ import annotations
 

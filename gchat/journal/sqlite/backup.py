@@ -1,4 +1,4 @@
-"""Reading a database file that a server may be using: one room, a copy, what is left of a damaged file."""
+"""Export, backup and salvage of a database file that a server may be using."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The database, as calls that each wait for the disk; so they are made on native threads, which know no event loop.
+"""The database file while it is open. Calls wait for the disk, so they are made on native threads.
 
 Each of its four connections is used by one thread at a time: one writes, one loads rooms, one reads old messages, and
 one searches. So nothing that a user asks for holds up new messages. The journal judges every sqlite3.Error that a call

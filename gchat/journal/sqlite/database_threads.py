@@ -1,4 +1,4 @@
-"""The database behind its threads: each of its connections is used by one of them, and each question says by which."""
+"""The threads of the database: each of its connections is used by one of them, and each call says by which."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is wrong with a database file, in words: one line for each error that can occur."""
+"""Errors of a database file, each as one line that says what is wrong."""
 
 from __future__ import annotations
 

@@ -70,7 +70,7 @@ class SqliteJournal:
                 self._load(name, stored)
 
     def _load(self, name: str, stored: StoredRoom | None) -> None:
-        """Know what was found of a room."""
+        """Take a room that was found into memory."""
         self._upkeep.unindexed.pop(name, None)
         if stored is None:
             room = LoadedRoom(self._next_room, None)
@@ -240,7 +240,7 @@ class SqliteJournal:
         return [(kind, key, value) for (kind, key), value in notes.items()]
 
     def _commit(self, changes: Changes) -> None:
-        """Write this. Raises JournalError: nothing of it is written, and nothing else is until tidy() has healed."""
+        """Write these changes. Raises JournalError: none is written, nor is anything until tidy() has healed."""
         if not (changes.rows or changes.notes):
             return
         try:

@@ -1,4 +1,4 @@
-"""What is in memory of one room of the database."""
+"""The part of a room that is in memory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the database is asked, as calls that each wait for the disk; and the connection that they are asked on.
+"""Queries of the database: each call waits for the disk.
 
 A connection is used by one thread at a time. A call raises sqlite3.Error, which the journal judges (errors.reason), or
 JournalError.
@@ -40,7 +40,7 @@ class StoredRoom(Struct, frozen=True):
 
 
 class Queries:
-    """A connection, for what is asked on it."""
+    """The queries of one connection."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection

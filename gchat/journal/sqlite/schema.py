@@ -1,4 +1,4 @@
-"""What is in the database file, and how an older one is brought up to date.
+"""The schema of the database file, and the steps that bring an older file up to date.
 
 A message's key is its room's number followed by its own: a room is one range of keys, in order, in the table and in the
 index of words alike. A message takes its text and some twenty bytes.

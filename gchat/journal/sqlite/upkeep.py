@@ -1,4 +1,4 @@
-"""What the SQLite journal does a little at a time, between messages: the index of words, checkpoints, old messages."""
+"""Upkeep of the SQLite journal, a little at a time between messages: the index of words, checkpoints, old messages."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class Upkeep:
         return self._prune(now, steady) or bool(self.unindexed)
 
     def give_up(self, steady: float) -> None:
-        """Leave the index, and old messages for a while, because the file is damaged there."""
+        """Stop indexing, and deleting for PRUNE_S, because the file is damaged there."""
         self.unindexed.clear()
         self._prune_at = steady + PRUNE_S
 

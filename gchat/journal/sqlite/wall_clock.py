@@ -39,7 +39,7 @@ class Grant(Struct, frozen=True):
 
 
 class WallClock:
-    """The wall clock as the journal has seen it in this run; `grant` is what the run before has left, if anything."""
+    """The wall clock as the journal has seen it in this run; `grant` is what the previous run stored, if anything."""
 
     def __init__(self, grant: Grant | None = None) -> None:
         self.grant = grant  # None while nothing is in doubt
