@@ -11,7 +11,7 @@ MAX_SUFFIX = 99
 
 
 class Claim:
-    """What an opening asks for. A server answers every opening with a welcome, even one whose nick is taken.
+    """The nick and the room that a hello asks for. A server answers each with a welcome, even if the nick is taken.
 
     1. `strict`: no request goes out before nick and room are granted. If they are not, `denied` says why.
     2. `suffix`: if the nick is taken, nick-2, nick-3 and so on are asked for, before any other request goes out.
@@ -19,8 +19,8 @@ class Claim:
     """
 
     def __init__(self, nick: str, *, strict: bool, suffix: bool) -> None:
-        self.nick = nick  # what the next opening asks for
-        self.room = ""  # what the last opening asked for
+        self.nick = nick  # what the next hello asks for
+        self.room = ""  # what the last hello asked for
         self.denied = ""
         self.was_granted = False
         self.is_owed = False  # whether the nick was taken, so that it is to be asked for again
@@ -32,7 +32,7 @@ class Claim:
         self._number = 1
 
     def opens(self, room: str) -> None:
-        """Begin on a new connection, whose opening asks for `room`."""
+        """Begin on a new connection, whose hello asks for `room`."""
         self.room, self.id, self.denied, self._number = room, "", "", 1
 
     def welcomed(self, nick: str) -> None:

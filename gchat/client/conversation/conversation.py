@@ -1,6 +1,6 @@
 """One user's conversation, over any number of connections of one lineage. Pure: events in, notices out.
 
-The shell sends `opening()` on each new connection, gives every event to `hears`, sends what `outgoing` returns, and
+The shell sends `hello()` on each new connection, gives every event to `hears`, sends what `outgoing` returns, and
 calls `lost` when the connection is gone, and `remind` now and then. Rules, whatever is lost or repeated in between:
 1. Every numbered event of the room is shown once, in rising seq; a repeated one is dropped: see SeenNumbers.
 2. Numbers that are missing are one Gap, whether the server explains them or not. Never silence.
@@ -122,7 +122,7 @@ class Conversation:
 
     # --- Connections -----------------------------------------------------------------------------------------------
 
-    def opening(self) -> Hello:
+    def hello(self) -> Hello:
         """Return what a new connection begins with."""
         self._claim.opens(self.room)
         return Hello(
@@ -272,7 +272,7 @@ class Conversation:
 
     def _refused(self, event: RefusedEvent) -> list[Notice]:
         if self._claim.is_first and not event.id:
-            return []  # of the opening's nick or room, which is asked for again
+            return []  # of the hello's nick or room, which is asked for again
         if not event.id or event.id != self._claim.id:
             self._end(event.id)
             return [event]

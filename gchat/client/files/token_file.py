@@ -24,12 +24,12 @@ class TokenFile:
 
     def __init__(self, path: str) -> None:
         self.path = path
-        self._lock = -1  # a descriptor, while the file is ours
+        self._lock: int | None = None  # a descriptor, while the file is ours
         self._kept = ""
 
     def load(self) -> str:
         """Lock the file and return the token in it, "" if there is none, or another program uses it. Raises OSError."""
-        if self._lock < 0 and not self._take():
+        if self._lock is None and not self._take():
             return ""
         try:
             text = self._text()
@@ -43,7 +43,7 @@ class TokenFile:
 
     def store(self, token: str) -> None:
         """Keep `token`, if the file is locked by load(). An error costs only the token: the chat goes on."""
-        if self._lock < 0 or token == self._kept:
+        if self._lock is None or token == self._kept:
             return
         with suppress(OSError):
             atomic_file.replace(self.path, f"{token}\n".encode())
@@ -51,16 +51,16 @@ class TokenFile:
 
     def forget(self) -> None:
         """Throw the token away, unless another program uses it."""
-        if self._lock >= 0 or self._take():
+        if self._lock is not None or self._take():
             with suppress(FileNotFoundError):
                 os.unlink(self.path)
             self._kept = ""
 
     def release(self) -> None:
         """Let another program use the file."""
-        if self._lock >= 0:
+        if self._lock is not None:
             os.close(self._lock)
-            self._lock = -1
+            self._lock = None
 
     def _text(self) -> str:
         descriptor = os.open(self.path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)

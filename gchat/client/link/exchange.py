@@ -88,7 +88,7 @@ class Exchange(ReconnectingLink[Notice]):
         self._place_file = place_file
         self._progress = Progress(conversation.position) if listen else None
         self._decoder = LineDecoder(MAX_LINE_BYTES)
-        self._first: list[Notice] = []  # from the line that answers the opening
+        self._first: list[Notice] = []  # from the line that answers the hello
         self._plain: list[bytes] = []  # what the server said before that
         self._why = ""  # the server's reason for closing
         self._replaced_at = -math.inf
@@ -110,9 +110,9 @@ class Exchange(ReconnectingLink[Notice]):
         self._decoder = LineDecoder(MAX_LINE_BYTES)
         self._plain = []
         self._why = ""
-        opening = rich_json.hello_line(self.conversation.opening())
+        hello = rich_json.hello_line(self.conversation.hello())
         with suppress(OSError):  # it may have said why, and closed, without hearing us
-            sock.sendall(opening)
+            sock.sendall(hello)
         while (event := self._next_answer()) is None:
             try:
                 data = sock.recv(READ_BYTES)
@@ -132,9 +132,9 @@ class Exchange(ReconnectingLink[Notice]):
             self._token_file.store(self.conversation.token)
 
     def _next_answer(self) -> WelcomeEvent | RefusedEvent | ClosingEvent | None:
-        """Return the answer to the opening, if it has come.
+        """Return the answer to the hello, if it has come.
 
-        A server that greets before it has heard the opening does so in plain, up to a prompt; lines of others may
+        A server that greets before it has heard the hello does so in plain, up to a prompt; lines of others may
         follow. None of them begins with a brace.
         """
         while lines := self._take(1):

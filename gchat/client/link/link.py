@@ -43,7 +43,7 @@ class Link(Exchange):
     1. Whatever is asked is kept until the server has answered it, over any number of connections: nothing is lost, and
        nothing is said twice.
     2. Iterating ends after close(); and when the server has refused for good, behind one Closing with the reason: it
-       does not speak the rich dialect, refuses the opening, or closed for a reason that is FOR_GOOD. After everything
+       does not speak the rich dialect, refuses the hello, or closed for a reason that is FOR_GOOD. After everything
        else another connection is tried. A server that has sent a welcome once is believed to speak it for ever.
     3. An iteration that is too slow makes the server skip, and is told by a Gap. While a request waits because of
        MAX_PENDING, skipping is done here.

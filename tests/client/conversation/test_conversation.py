@@ -82,7 +82,7 @@ def alice_live_at(seq: int) -> Conversation:
 
 
 def test_the_first_opening_says_who_one_wants_to_be() -> None:
-    assert Conversation("a", nick="alice", room="dev", replay=5).opening() == Hello(nick="alice", room="dev", replay=5)
+    assert Conversation("a", nick="alice", room="dev", replay=5).hello() == Hello(nick="alice", room="dev", replay=5)
 
 
 def test_the_next_opening_goes_on_behind_what_was_seen() -> None:
@@ -90,7 +90,7 @@ def test_the_next_opening_goes_on_behind_what_was_seen() -> None:
     hear(alice, said(5))
     alice.lost()
 
-    assert alice.opening() == Hello(nick="alice", room="lobby", token=TOKEN, after=ResumePoint("e", 5))
+    assert alice.hello() == Hello(nick="alice", room="lobby", token=TOKEN, after=ResumePoint("e", 5))
 
 
 def test_a_nick_that_was_not_to_be_had_is_asked_for_again_and_no_address_ever() -> None:
@@ -104,14 +104,14 @@ def test_a_nick_that_was_not_to_be_had_is_asked_for_again_and_no_address_ever() 
     alice.lost()
 
     assert alice.nick == "127.0.0.1:5000"
-    assert alice.opening().nick == "alice"
+    assert alice.hello().nick == "alice"
 
 
 def test_a_nick_that_was_taken_later_is_the_one_asked_for() -> None:
     alice = alice_live_at(0)
     hear(alice, NamedEvent(nick="carol", id=alice.ask(NickRequest(nick="carol"))))
 
-    assert alice.nick == alice.opening().nick == "carol"
+    assert alice.nick == alice.hello().nick == "carol"
     assert not alice.pending
 
 
@@ -137,7 +137,7 @@ def asked(conversation: Conversation) -> tuple[str, str]:
 
 def nameless() -> Conversation:
     alice = Conversation("a", nick="alice")
-    alice.opening()
+    alice.hello()
     assert hear(alice, welcome(nick=ADDRESS), live(0), taken("alice"))[-1] == taken("alice")
     return alice
 
@@ -191,7 +191,7 @@ def test_a_user_who_took_another_nick_meanwhile_keeps_it() -> None:
 def test_a_nick_that_the_server_spells_in_another_way_is_granted() -> None:
     for wanted, given in [("alice", "alice"), ("ALICE", "alice"), ("ａｌｉｃｅ", "alice"), ("", ADDRESS)]:
         alice = Conversation("a", nick=wanted, strict=True)
-        alice.opening()
+        alice.hello()
         hear(alice, welcome(nick=given), live(0))
         assert alice.connected
 
@@ -199,7 +199,7 @@ def test_a_nick_that_the_server_spells_in_another_way_is_granted() -> None:
 def test_a_strict_conversation_says_nothing_until_the_nick_is_granted_and_is_denied_otherwise() -> None:
     alice = Conversation("a", nick="alice", strict=True)
     alice.say("hi")
-    alice.opening()
+    alice.hello()
     assert hear(alice, welcome(nick=ADDRESS), live(0), taken("alice")) == [welcome(nick=ADDRESS), live(0)]
     nick, id_ = asked(alice)
     assert nick == "alice"
@@ -212,7 +212,7 @@ def test_a_strict_conversation_says_nothing_until_the_nick_is_granted_and_is_den
 def test_a_strict_conversation_says_nothing_in_another_room() -> None:
     alice = Conversation("a", room="a b", strict=True)
     alice.say("hi")
-    alice.opening()
+    alice.hello()
     hear(alice, welcome(), live(0))
     room, id_ = asked(alice)
     assert room == "a b"
@@ -224,7 +224,7 @@ def test_a_strict_conversation_says_nothing_in_another_room() -> None:
 def test_a_strict_conversation_goes_on_in_a_room_that_is_granted_after_all() -> None:
     alice = Conversation("a", room="dev", strict=True)
     said_id = alice.say("hi")
-    alice.opening()
+    alice.hello()
     hear(alice, welcome(), live(0))
     _, id_ = asked(alice)
     hear(alice, JoinedEvent(room="dev", epoch="d", seq=7, online=1, id=id_), live(7, room="dev"))
@@ -236,7 +236,7 @@ def test_a_strict_conversation_goes_on_in_a_room_that_is_granted_after_all() -> 
 def test_with_a_suffix_the_first_free_one_is_taken_before_anything_is_said(strict: bool) -> None:
     ci = Conversation("a", nick="ci", strict=strict, suffix=True)
     said_id = ci.say("hi")
-    ci.opening()
+    ci.hello()
     hear(ci, welcome(nick=ADDRESS), live(0), taken("ci"))
     for expected in ("ci", "ci-2", "ci-3"):
         nick, id_ = asked(ci)
@@ -247,12 +247,12 @@ def test_with_a_suffix_the_first_free_one_is_taken_before_anything_is_said(stric
     assert ci.nick == "ci-3"
     assert [request.id for request in ci.outgoing()] == [said_id]
     ci.lost()
-    assert ci.opening().nick == "ci-3"
+    assert ci.hello().nick == "ci-3"
 
 
 def test_suffixes_come_to_an_end() -> None:
     ci = Conversation("a", nick="ci", strict=True, suffix=True)
-    ci.opening()
+    ci.hello()
     hear(ci, welcome(nick=ADDRESS), live(0))
     while not ci.denied:
         nick, id_ = asked(ci)
@@ -546,7 +546,7 @@ class Client:
     def connect(self) -> None:
         self.peer = Peer(self.chat, self._take)
         self._rest = b""
-        self.up = rich_json.hello_line(self.conversation.opening())
+        self.up = rich_json.hello_line(self.conversation.hello())
 
     def _take(self, data: bytes) -> None:
         self.down += data
