@@ -13,7 +13,7 @@ sse               event streams;  metrics: the formats of Prometheus;  openapi: 
 token_file        the files of the tokens
 page/             the live page
 
-A new field of GET /users is a line and its value in backend.UserInfo. A new counter is declared in the server, beside
-the code that counts, and comes to /metrics and /status by itself (gchat.server.counters). A new path is a resource, a
-line in routes, and one in openapi. Nothing here knows gevent but http_server, routes and sse.
+A new field of GET /users is a line and its value in json_fields.UserInfo. A new counter is declared in the server,
+beside the code that counts, and comes to /metrics and /status by itself (gchat.server.counters). A new path is a
+resource, a line in routes, and one in openapi. Nothing here knows gevent but http_server, routes and sse.
 """

@@ -47,7 +47,7 @@ Which greenlet runs what, and what it may wait for. Whatever is not named there 
     one for each page, answer      a read of the journal                  the disk
     or room that is loaded
     the watch                      stalled readers, silent users, bans    its own sleep
-    the upkeep of the history      Journal.tidy                           the disk
+    the upkeep of the history      Maintenance.tidy                       the disk
     the supervision of systemd     signs of life                          the pump
     one for each HTTP request      gchat.admin                            its peer, the disk, a message that it says
 

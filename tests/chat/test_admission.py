@@ -1,4 +1,4 @@
-"""Who is let in and who is turned away, and what a network has used, with the time given."""
+"""Admission: which peers are let in and which are turned away, and what a network has used, with the time given."""
 
 from __future__ import annotations
 

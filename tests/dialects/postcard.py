@@ -1,7 +1,7 @@
 """A third dialect, to show that one is only a module: postcards. A card is lines of any number, then one with a dot.
 
 A peer says who it is first: `CARD/1 alice`. The decoder has a state, the card so far. A message takes several lines.
-Who comes and goes is not shown. Answers are addressed to their reader.
+Users who come and go are not shown. Answers are addressed to their reader.
 """
 
 from __future__ import annotations

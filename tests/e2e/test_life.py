@@ -103,7 +103,7 @@ def test_a_server_that_is_flooded_with_connections_says_goodbye_to_whoever_it_gr
             stopped.set()
             flooding.result()
         for user in crowd.users:
-            # Who was still shaking hands when the listener went is told by nobody: the kernel answers what it sends.
+            # A peer still shaking hands when the listener went is told by nobody: the kernel answers what it sends.
             if not readable(user.sock):
                 with contextlib.suppress(OSError):
                     user.sends(b"\n")

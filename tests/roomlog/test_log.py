@@ -206,7 +206,7 @@ def _skip(due: deque[Due], late: deque[bytes], room: str, numbers: range) -> Non
 
 
 class Sockets(dict[int, Reader]):
-    """Who has which descriptor now, while a job is under way."""
+    """The readers by descriptor as of now, while a job is under way."""
 
     def __init__(self, chat: Chat) -> None:
         self.chat = chat

@@ -46,7 +46,7 @@ SLEEP_S, SLEEP_EVERY = 2.0, 100
 #: What a slow reader lets the kernel have for it.
 SLOW_BUFFER = 8192
 
-#: Who wanders goes to another room about once in so many reads.
+#: A user who wanders goes to another room about once in so many reads.
 WANDER_EVERY = 300
 
 _MESSAGE = re.compile(rb" s(\d+)-(\d+)$", re.MULTILINE)
@@ -55,7 +55,7 @@ _decoder: msgspec.json.Decoder[AnyEvent] = msgspec.json.Decoder(AnyEvent)
 
 
 class Rich(Peer):
-    """Who speaks the rich dialect, and reads: all that a sender does too. Some wander from room to room."""
+    """A reader of the rich dialect, which a sender is too. Some wander from room to room."""
 
     def __init__(self, world: World, name: str, rooms: Sequence[str], *, slow: bool = False) -> None:
         super().__init__(world, name, rooms[0], receive_buffer=SLOW_BUFFER if slow else 0)
@@ -166,7 +166,7 @@ class Rich(Peer):
 
 
 class Sender(Rich):
-    """Who says one message after the other, WINDOW of them at a time, until enough are acknowledged."""
+    """A sender that says one message after the other, WINDOW of them at a time, until enough are acknowledged."""
 
     def __init__(self, world: World, number: int, room: str) -> None:
         super().__init__(world, f"s{number:02}", [room])
@@ -253,7 +253,7 @@ class Sender(Rich):
 
 
 class Plain(Peer):
-    """Who speaks no dialect: joins anew each time, and knows no numbers. What it sees is looked up in the end."""
+    """A user of the plain dialect: joins anew each time, and knows no numbers. What it sees is looked up in the end."""
 
     def __init__(self, world: World, name: str, room: str) -> None:
         super().__init__(world, name, room)

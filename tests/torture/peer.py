@@ -14,7 +14,7 @@ from gevent import socket
 
 from tests.torture.oracle import Findings, Kind, Texts
 
-#: Who finds nobody listening tries again within so long.
+#: A user who finds nobody listening tries again within so long.
 RETRY_S = 0.1
 
 #: To connect, on this machine, takes no time; unless the server's queue is full.

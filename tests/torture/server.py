@@ -16,7 +16,7 @@ from tests.e2e.harness import free_port
 #: A server listens within this, and ends within this: it gives itself 5 s.
 START_S, STOP_S = 30.0, 10.0
 
-#: Who lags behind further than this is told so; the usual megabyte would take the slow readers minutes.
+#: A reader that lags further behind is told so; the usual megabyte would take the slow readers minutes.
 ROOM_LOG_BYTES = 131072
 
 
