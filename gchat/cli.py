@@ -1,4 +1,4 @@
-"""What both commands have in common: their arguments, how an address is typed, and the standard descriptors."""
+"""The parts of a command that server and client share: arguments, how an address is typed, standard descriptors."""
 
 from __future__ import annotations
 

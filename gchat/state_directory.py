@@ -1,4 +1,4 @@
-"""Where gchat keeps what outlives a program: the server's history and sessions, the client's tokens and drafts."""
+"""The directory of what outlives a program: the server's history and sessions, the client's tokens and drafts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a request may see and do: decided by its origin, the name that it calls us by, and its token. Pure.
+"""Access: the origin of a request, the name that it calls us by and its token decide what it may see and do. Pure.
 
 A foreign page in the operator's browser gets nothing done and sees nothing (docs/threats.md T38, T39): it cannot set
 our Host (DNS rebinding shows its own name), its Origin and Sec-Fetch-Site are not ours, and it has no token.
@@ -39,7 +39,7 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 class Scope(IntEnum):
-    """What a request may see and do; each includes the one before."""
+    """The rights of a request: what it may see and do. Each includes the one before."""
 
     NONE = 0  # users by nick, rooms, topics, counts, health
     READ = 1  # also messages, addresses and bans

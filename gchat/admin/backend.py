@@ -1,4 +1,4 @@
-"""What the operator can see and do, as one interface; the server implements it, HTTP only shows it.
+"""The backend: what the operator can see and do, as one interface. The server implements it, HTTP only shows it.
 
 Every method is called in the server's own loop, and returns at once unless it says that it waits. Texts are as users
 have written them: what shows them makes them printable.

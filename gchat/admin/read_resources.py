@@ -80,7 +80,7 @@ class MessagesResource(ReadResource):
 
 
 class HealthResource(ReadResource):
-    """Whether the server is alive: it is, if it answers."""
+    """Liveness: a server that answers is alive."""
 
     def on_get(self, _req: Request, resp: Response, /, **_params: Any) -> None:
         """Answer."""
@@ -88,7 +88,7 @@ class HealthResource(ReadResource):
 
 
 class ReadinessResource(ReadResource):
-    """Whether the server can store messages."""
+    """Readiness: whether the server can store messages."""
 
     def __init__(self, backend: Backend) -> None:
         self._backend = backend

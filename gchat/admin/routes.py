@@ -67,7 +67,7 @@ class Number(BaseConverter):
 
 
 class _Gate:
-    """What comes before every route: access, the format of the answer, and the body."""
+    """The gate before every route: access, the format of the answer, and the body."""
 
     def __init__(self, access: Access, clock: Callable[[], float]) -> None:
         self._access = access

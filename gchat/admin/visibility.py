@@ -1,4 +1,4 @@
-"""What a scope may see of a value: the one place that knows what is private. Pure."""
+"""Visibility: the one place that knows which parts of a value are private, and which scope may see them. Pure."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Word = Literal["none", "read", "all"]
 
 
 class Granted(Struct, frozen=True):
-    """What the request may see: "none" of the private parts, all of them ("read"), or also change things ("all")."""
+    """The scope of a request: "none" of the private parts, all of them ("read"), or also changing things ("all")."""
 
     scope: Word
     note: str

@@ -1,4 +1,4 @@
-"""What the core asks of the shell, as values. The shell carries them out in exactly their order.
+"""Effects: what the core asks of the shell, as values. The shell carries them out in exactly their order.
 
 That order keeps the promises cheaply: what is published before an Enter reaches the newcomer as history only, and
 what is delivered between two messages stands between them on the wire.

@@ -1,4 +1,4 @@
-"""What users may ask for: a handler for each command, in one table. A handler returns effects, or raises Refusal."""
+"""Handlers of commands, one for each, in one table. A handler returns effects, or raises Refusal."""
 
 from __future__ import annotations
 

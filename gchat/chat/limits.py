@@ -8,7 +8,7 @@ from gchat.model.events import Slowed
 
 
 class Rates(Struct, frozen=True):
-    """How fast a user may send: a burst at once, then so much a second. A rate of 0 means no limit."""
+    """The rates at which a user may send: a burst at once, then so much a second. A rate of 0 means no limit."""
 
     messages_per_s: float = 0.0
     burst: float = 1.0
@@ -96,7 +96,7 @@ def _grown(amount: float, gap: float, rate: float, burst: float) -> float:
 
 
 class Pace:
-    """How fast one connection is read, by the allowances of its user and of its network, if that has one."""
+    """The pace at which one connection is read, by the allowances of its user and, if it has one, of its network."""
 
     __slots__ = ("_limits", "_network", "_told_of_network", "own")
 

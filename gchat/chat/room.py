@@ -8,7 +8,7 @@ from gchat.chat.networks import Network
 
 
 class Member(Protocol):
-    """What a room knows of a session in it."""
+    """A session, as far as the room that it is in knows it."""
 
     id: int
     name: str

@@ -13,7 +13,7 @@ from gchat.dialects.slash import SLASHES, Word
 
 
 class Candidate(Struct, frozen=True):
-    """What the last word could become: `text` in place of the last `length` characters."""
+    """One way to go on: `text` in place of the last `length` characters."""
 
     text: str
     length: int

@@ -294,7 +294,7 @@ def _lost(notice: Lost, _chat: Conversation) -> list[Line]:
 
 
 def _new_log(notice: NewLog, _chat: Conversation) -> list[Line]:
-    return _aside(f"{notice.room} has a new history: messages from while you were away may be missing")
+    return _aside(f"{notice.room} has a new history: messages from while you were disconnected may be missing")
 
 
 def _slowed(notice: SlowedEvent, _chat: Conversation) -> list[Line]:

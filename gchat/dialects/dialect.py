@@ -18,7 +18,7 @@ RoomEvent = Record | Movement | Announced | Skipped | Page
 
 
 class Traits(Struct, frozen=True):
-    """What others have to know of a dialect; all else that differs is in its decoder and in what it writes."""
+    """The traits of a dialect that others have to know; all else is in its decoder and in what it writes."""
 
     name: str  # for the operator
     has_hello: bool = False  # whether a peer says who it is before it is let in

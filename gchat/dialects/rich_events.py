@@ -1,4 +1,4 @@
-"""What the server tells a client of the rich dialect, as typed values: a JSON object each. One definition for both."""
+"""Events of the rich dialect: what the server tells a client, one JSON object each. One definition for both sides."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a client of the rich dialect asks, as typed values: one JSON object each. One definition for both sides.
+"""Requests of the rich dialect: what a client asks, one JSON object each. One definition for both sides.
 
 A request is a command on the wire: `command_of` is the server's way from one to the other, `request_of` a client's.
 """

@@ -30,7 +30,7 @@ _MAX_DIGITS = 15
 
 
 class Word(Enum):
-    """What the first argument of a command is, for completion."""
+    """The kind of the first argument of a command, for completion."""
 
     NOTHING = auto()
     NICK = auto()

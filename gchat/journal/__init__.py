@@ -1,4 +1,4 @@
-"""Where messages are stored and get their numbers, and what else outlives a run of the server.
+"""The journal: it stores messages and gives them their numbers, and keeps what else outlives a run of the server.
 
     journal          the interface: one log for each room; append, arrivals, read, and where a room stands
     parts            what a journal may have in addition: search, catalogue, retention, maintenance, condition

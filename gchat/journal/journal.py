@@ -47,7 +47,7 @@ class Posting(Struct, frozen=True, gc=False):
 
 
 class Outcome(Struct, frozen=True, gc=False):
-    """What became of a posting: the part of it that is new, as a record, and the numbers of all its ids.
+    """The outcome of a posting: the part of it that is new, as a record, and the numbers of all its ids.
 
     There is no record if nothing was new, or if the new part could not be stored; then `why_not` is the reason: "the
     disk is full".

@@ -18,7 +18,7 @@ from gchat.model.messages import Record, TopicSet
 
 
 class _Room:
-    """What is stored of one room."""
+    """One room: its last messages and its topic."""
 
     __slots__ = ("epoch", "recent", "topic")
 

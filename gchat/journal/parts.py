@@ -92,7 +92,7 @@ class Maintenance(Protocol):
 
 @runtime_checkable
 class Condition(Protocol):
-    """How a journal is that something can go wrong with."""
+    """The condition of a journal that something can go wrong with."""
 
     @property
     def trouble(self) -> str:

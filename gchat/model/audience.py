@@ -20,7 +20,7 @@ class Me(Struct, frozen=True, gc=False):
 
 
 class OwnLines(Struct, frozen=True, gc=False):
-    """What one reader alone is sent, as bytes."""
+    """Lines for one reader alone, as bytes."""
 
     data: bytes
     is_seen: bool = True  # whether it is shown to a user; what programs say to each other is not

@@ -1,4 +1,4 @@
-"""What a room or one user is told, as frozen values. The dialects decide how they look.
+"""Events: what a room or one user is told, as frozen values. The dialects decide how they look.
 
 Three kinds: messages, which the journal numbers and keeps; presence, which rides the same stream without a number;
 and answers, which one user gets. Names are nicks, or the `host:port` of a user without one. No text in them is trusted:

@@ -1,4 +1,4 @@
-"""What was expected of a value, in plain words that are made from its type. Pure.
+"""Expectations of a value, in plain words that are made from its type. Pure.
 
 Users, scripts and operators are told so when their JSON or their settings are not valid. The value itself is never
 shown, because it may be a secret.

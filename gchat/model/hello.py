@@ -21,7 +21,7 @@ class ResumePoint(Struct, frozen=True):
 
 
 class Hello(HasToken, Struct, frozen=True, omit_defaults=True):
-    """What a client asks for in its first line."""
+    """The first line of a client, which says what it asks for."""
 
     nick: str = ""
     room: str = ""

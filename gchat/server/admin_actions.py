@@ -1,4 +1,4 @@
-"""What an operator does over HTTP: announcements, kicks, bans and messages, on a running App."""
+"""Actions of an operator over HTTP: announcements, kicks, bans and messages, on a running App."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How many connections this process has descriptors for."""
+"""The capacity of this process: how many connections it has descriptors for."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the command `gchat-server` does: arguments and exit codes. 0: done; 1: the machine refused; 2: wrong usage."""
+"""The command `gchat-server`: arguments and exit codes. 0: done; 1: the machine refused; 2: wrong usage."""
 
 from __future__ import annotations
 

@@ -59,7 +59,7 @@ class CounterBy:
 
 
 class Distribution:
-    """How often values fell where: `counts[i]` of them were at most `BOUNDS_S[i]` and above the bound before."""
+    """A distribution of values: `counts[i]` of them were at most `BOUNDS_S[i]` and above the bound before."""
 
     __slots__ = ("counts", "help", "name", "sum")
 

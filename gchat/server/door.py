@@ -50,7 +50,7 @@ MAX_START_BYTES = 8192
 
 
 class _Start(Struct):
-    """What was heard of a peer before anything was said to it."""
+    """The start of a stream: what was heard of a peer before anything was said to it."""
 
     heard: bytes = b""
     has_ended: bool = False  # whether nothing more will come

@@ -34,7 +34,7 @@ class StartError(GchatError):
 
 
 class Place(Struct, frozen=True):
-    """Where to listen: an address and a port, or the path of a Unix socket, which has a slash in it."""
+    """A place to listen: an address and a port, or the path of a Unix socket, which has a slash in it."""
 
     host: str
     port: int
@@ -296,7 +296,7 @@ def _remove_stale(place: Place) -> None:
 
 
 class Peer(Struct, frozen=True):
-    """Where a connection comes from."""
+    """The origin of a connection."""
 
     address: str  # host:port, or unix:N
     network: str  # counts together (networks.network_of); "" on a Unix socket

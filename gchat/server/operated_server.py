@@ -1,4 +1,4 @@
-"""What the admin endpoint's side of the server sees of it, and acts on: an interface that App has."""
+"""The server as the admin endpoint's side of it sees it, and acts on it: an interface that App has."""
 
 from __future__ import annotations
 

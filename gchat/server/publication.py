@@ -51,7 +51,7 @@ class PublicationTurn(Protocol):
 
 
 class Publication:
-    """What one turn of the pump publishes: first commit(), then publish(), deliver() and arrive() in order, then end().
+    """The publishing of a turn: first commit(), then publish(), deliver() and arrive() in order, then end().
 
     `unanswered` counts the postings whose outcome has not arrived yet.
     """

@@ -1,4 +1,4 @@
-"""What the reading half of a connection needs of the server, and of the connection: so it can be tested alone.
+"""Interfaces of the server and of the connection that the reading half needs: so it can be tested alone.
 
 The server is App. What other parts need of each other stands beside them, as their own Protocols.
 """
@@ -21,7 +21,7 @@ from gchat.server.writer import Writer
 
 
 class EffectQueue(Protocol):
-    """What carries effects out, in their order."""
+    """The queue of effects, which are carried out in their order."""
 
     @property
     def crowded(self) -> bool:
@@ -35,7 +35,7 @@ class EffectQueue(Protocol):
 
 
 class SendingProgress(Protocol):
-    """How far large rooms are with sending."""
+    """The progress of sending in large rooms."""
 
     def is_crowded(self, room: str) -> bool:
         """Return whether so much gathers in a large room that its speakers should wait."""

@@ -20,7 +20,7 @@ OPENED = Counter("gchat_connections_opened", "Connections accepted since the sta
 
 
 class Onlooker(Protocol):
-    """What is told of users who come and go."""
+    """An observer of users who come and go."""
 
     def came(self, session: Session) -> None:
         """Note that a user is here."""

@@ -1,4 +1,4 @@
-"""Where the files of a server are: its history, and the token of its admin endpoint.
+"""State files of a server: its history, and the token of its admin endpoint.
 
 They are named by its address, always in the same way: the server, its export and its backup find the
 same file, and two servers that can run at the same time never share one.

@@ -1,4 +1,4 @@
-"""What the server tells systemd (sd_notify): that it is ready, that it stops, and that it is alive.
+"""Notifications of systemd (sd_notify): the server is ready, stops, is alive.
 
 See sd_notify(3) and sd_watchdog_enabled(3). Without systemd nothing is sent.
 """
@@ -21,7 +21,7 @@ PINGS_IN_A_TIMEOUT = 3
 
 
 class SupervisedServer(Protocol):
-    """What systemd is told about."""
+    """The server, as far as systemd is told about it."""
 
     address: str
     stopping: Event

@@ -138,7 +138,7 @@ LOOKS: list[tuple[Notice, list[str]]] = [
     (Lost("timed out", 1.0), ["> Connection lost (timed out); reconnecting"]),
     (Back(), ["> Connected again"]),
     (AnnouncedEvent(room="lobby", text="Tea at five"), ["> Announcement: Tea at five"]),
-    (NewLog("lobby"), ["> lobby has a new history: messages from while you were away may be missing"]),
+    (NewLog("lobby"), ["> lobby has a new history: messages from while you were disconnected may be missing"]),
     (
         WelcomeEvent(
             server="", session="", token="t" * 16, nick="a", room="r", epoch="", seq=0, online=2, limits={}, motd="a\nb"

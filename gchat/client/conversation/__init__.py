@@ -1,4 +1,4 @@
-"""What a client knows and has to do, whatever happens to its connections. Pure: it knows no socket and no clock.
+"""The conversation of a client, whatever happens to its connections. Pure: it knows no socket and no clock.
 
 conversation  one user's side of the chat: events in, notices out.
 claim         the nick and the room that were asked for, until both are granted.

@@ -1,4 +1,4 @@
-"""How long a client waits before it dials again. Pure but for chance."""
+"""The back-off: how long a client waits before it dials again. Pure but for chance."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ _native_id = get_original("_thread", "get_native_id")
 
 
 class _Loop:
-    """What is known of one thread's event loop: its open links, and whether it came with them."""
+    """The event loop of one thread: its open links, and whether it came with them."""
 
     def __init__(self, *, is_ours: bool) -> None:
         self.links: set[Owned] = set()

@@ -31,7 +31,7 @@ _PROMPT_AND_LINE = re.compile(r"\[You\] (?=[\[<>*])")
 
 
 class PlainLine(Struct, frozen=True):
-    """What the server has sent: one line, fit to be shown."""
+    """One line from the server, fit to be shown."""
 
     text: str
 

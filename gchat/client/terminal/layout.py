@@ -1,4 +1,4 @@
-"""How wide text is, and where it breaks into the rows of a terminal. Pure.
+"""Layout: how wide text is, and where it breaks into the rows of a terminal. Pure.
 
 Terminals disagree about the width of some characters. `columns` is the most that any of them takes, so a row that is
 broken here is never broken again by the terminal.

@@ -39,7 +39,7 @@ _LEFT_OPEN: list[sqlite3.Connection] = []
 
 
 class Changes(Struct, frozen=True):
-    """What one transaction writes."""
+    """The changes that one transaction writes."""
 
     rooms: Sequence[tuple[int, str]]  # id, name
     rows: Sequence[Row]
@@ -51,7 +51,7 @@ class Changes(Struct, frozen=True):
 
 
 class Doubt(Struct, frozen=True):
-    """What is known of a room for which a commit failed: whatever else is in the file was refused."""
+    """A room for which a commit failed, as far as it is known: whatever else is in the file was refused."""
 
     room: int
     next_seq: int

@@ -21,7 +21,7 @@ _LOG = ("-wal", "-shm")
 
 
 class Places:
-    """Where the files of an open database were.
+    """The places of the files of an open database, when it was opened.
 
     SQLite goes on with the files that it has open when they are moved, removed or replaced; what is written then is
     lost at the end.

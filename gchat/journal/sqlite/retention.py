@@ -26,7 +26,7 @@ def oldest(reader: sqlite3.Connection) -> float | None:
 
 
 class RetentionLimits(Struct, frozen=True):
-    """What is not deleted: the last `keep` messages of each room (0: all), and those said `since` then (0.0: all)."""
+    """The messages that stay: the last `keep` of each room (0: all), and those said `since` then (0.0: all)."""
 
     keep: int
     since: float

@@ -1,4 +1,4 @@
-"""How far the wall clock is believed when it says that messages are old enough to be deleted.
+"""The wall clock, and how far it is believed when it says that messages are old enough to be deleted.
 
 The rule: messages are deleted by age without limit only after the clock has run steadily for a day. Until then at most
 one day's worth is deleted: messages up to a day newer than the oldest one, and as much more as time has passed. A
@@ -27,7 +27,7 @@ TOLERANCE_S = 60.0
 
 
 class Grant(Struct, frozen=True):
-    """What may be deleted although the clock is in doubt: a day's worth, and as much as time has passed since."""
+    """A permission to delete although the clock is in doubt: a day's worth, and as much as time has passed since."""
 
     oldest: float  # the time of the oldest message when it was made
     passed_s: float = 0.0  # of steady time, in all runs until now
