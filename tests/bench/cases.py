@@ -137,7 +137,7 @@ class Bench:
                 self._keep(self.generator.measure("window", GCHAT_WINDOW, ask, attack))
 
     def start(self) -> None:
-        """From the start of the process to the first bytes of the greeting."""
+        """From the start of the process until it listens and greets."""
         self._keep_figures(alone.starts(quick=self.quick))
 
     def status(self) -> None:

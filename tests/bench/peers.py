@@ -74,6 +74,8 @@ GCHAT_WINDOW = replace(
 
 OBVIOUS = Kind("sendall loop", lambda port, _directory, _clients: [sys.executable, str(HERE / "obvious.py"), str(port)])
 
+BARE = Kind("bare StreamServer", lambda port, _directory, _clients: [sys.executable, str(HERE / "bare.py"), str(port)])
+
 _NGIRCD = """\
 [Global]
 Name = irc.bench.test

@@ -285,7 +285,8 @@ def _alone(bench: Bench) -> str:
         wanted = f"{'≥' if figure.more else '≤'} {figure.wanted:,g} {figure.unit}"
         rows.append([figure.what, judged, least, most, wanted, "yes" if figure.reached else "**no**"])
     note = (
-        "A start is from the start of the process to the first bytes of the greeting, before which the server waits "
-        "0.15 s for somebody who speaks rich. What is measured is the median where nothing else is said."
+        "A start is from that of the process until somebody can connect, or until the first bytes of the greeting; in "
+        "plain those wait 0.15 s for somebody who speaks rich. A bare server is a gevent StreamServer that greets at "
+        "once, started just before. What is measured is the median where nothing else is said."
     )
     return table("By itself", ["", "measured", "least", "most", "wanted", "reached"], rows, note)
