@@ -47,6 +47,7 @@ def main() -> int:
         for run in bench.runs
         if run.server == peers.GCHAT.name and (run.failure or run.missing or run.closed)
     ]
+    lost += [f"{one.attack}: {one.failure}" for one in bench.attacked if one.failure]
     for what in lost:
         print(f"gchat: {what}", file=sys.stderr)
     return 1 if lost else 0
