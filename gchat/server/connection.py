@@ -201,7 +201,7 @@ class Connection:
             self.shut()
             return
         self.deadline = min(self.deadline, time.monotonic() + LINGER_S)
-        self.reader.discard(self.shut)
+        self.reader.discard(self.sock, self.shut)
 
     def shut(self) -> None:
         """Close the socket. The last thing that happens to a connection."""

@@ -6,6 +6,7 @@ the stream whatever becomes of writing: what a peer has said before it closed is
 
 from __future__ import annotations
 
+import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -116,6 +117,8 @@ class Reader:
         finally:
             if connection.closing is None:
                 self._watcher.stop()  # or it would tell of the end again and again
+            # A cycle of the two would stay for as long as anybody is here: the watch collects only what is new.
+            del self._connection
         if reason in (CloseReason.ENDED, CloseReason.RESET) and not connection.session.is_announced:
             reason = CloseReason.PROBE
         connection.leave(reason, farewell)
@@ -133,12 +136,12 @@ class Reader:
             self._greenlet.kill(block=False)
             self._greenlet = None  # it keeps the frames that it was killed in, and they keep us
 
-    def discard(self, ended: Callable[[], None]) -> None:
-        """Throw away what still comes, and call `ended` at the end of the stream."""
+    def discard(self, sock: socket.socket, ended: Callable[[], None]) -> None:
+        """Throw away what still comes on `sock`, and call `ended` at the end of the stream."""
 
         def receive() -> None:
             try:
-                if self._connection.sock.recv(READ_BYTES):
+                if sock.recv(READ_BYTES):
                     return
             except BlockingIOError:
                 return
