@@ -23,7 +23,7 @@ from tests.bench.tables import table
 #: Seconds from one sample to the next, and how many there are at least.
 SAMPLE_S, SAMPLES = 15.0, 10
 
-#: What is not measured, because it grows to its size then: two minutes of ten, and as much of less.
+#: What is not judged, because everything grows to its size then: two minutes of ten, and as much of less.
 WARM_UP = 0.2
 
 #: What the resident memory may grow by in a minute; and descriptors and objects in all, as a share.
@@ -183,7 +183,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.bench.soak", description=__doc__, allow_abbrev=False)
     parser.add_argument("--minutes", type=float, default=10.0, metavar="M", help="how long (10)")
     parser.add_argument("--users", type=int, default=500, metavar="N", help="how many (500)")
+    parser.add_argument("--warm-up", type=float, metavar="M", help="minutes that are not judged (a fifth of all)")
     options = parser.parse_args()
+    warm_up = options.minutes * WARM_UP if options.warm_up is None else options.warm_up
     descriptors()
     os.sched_setaffinity(0, {LOAD_CORE})
     with Server(COUNTED, options.users) as server:
@@ -195,7 +197,7 @@ def main() -> int:
             print(f"after {dict(soak.people.counts)}: {failure}", file=sys.stderr)
             return 1
     print(f"# {options.users} users, one in {RICH} speaks rich, in {ROOMS} rooms, history on disk and synced\n")
-    print(report(soak.samples, options.minutes * WARM_UP))
+    print(report(soak.samples, warm_up))
     counts = soak.people.counts
     print("\n" + ", ".join(f"{name}: {many:,}" for name, many in sorted({**counts, **metrics}.items()) if many))
     lost = sum(counts[loss] for loss in LOSSES) + metrics["crashes"]
