@@ -1,15 +1,18 @@
 """gchat: a chat room that starts with one command and that people join with what their machine already has.
 
-    bytes -> framing -> dialect -> command -> registry -> effects -> pump -> journal -> room log -> fan-out -> bytes
+    bytes -> door -> dialect -> command -> registry -> effects -> pump -> journal -> room log -> fan-out -> bytes
 
-protocol  bytes <-> values. Pure: knows no user, no room, no socket, no clock.
-chat      users, nicks, rooms and their rules. Pure: commands in, effects out; knows no dialect and no socket.
-journal   stores messages and numbers them. Knows no user and no connection.
+model     the values that everything else speaks of: commands, messages, events; names, text, sentences. Pure.
+dialects  bytes to commands, events to bytes: plain, rich; what a peer's first line says that it speaks. Pure.
+chat      users, nicks, rooms and their rules: commands in, effects out. Pure; knows no dialect and no socket.
+roomlog   what a room is told, encoded once, and how far each reader is in it. Pure; bytes in, bytes out.
+journal   numbers messages and keeps them: in memory, in an SQLite file. Knows no user and no connection.
 admin     the admin endpoint over HTTP. Knows the server by one interface, and no user's socket.
 server    the shell: gevent, sockets, signals, configuration. Carries out what chat decides.
-client    gchat-client, and the library that bots use. Knows the protocol and nothing of the server.
+client    gchat-client, and the library that bots use. Knows the dialects and nothing of the server.
 
-server -> admin -> chat, journal -> protocol, and client -> protocol; nothing points back (import-linter holds it).
+server -> admin -> chat, roomlog, journal, dialects -> model, and client -> dialects -> model; nothing points back
+(import-linter holds it). docs/design.md has the reasons.
 """
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

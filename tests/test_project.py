@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Collection, Iterator
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
 
-from gchat.protocol.slash import SLASHES
-from gchat.server.config import Config, dump, load
+from gchat.dialects.slash import SLASHES
+from gchat.server.config import dump, load
+from gchat.server.settings import Config
 
 TOP = Path(__file__).parent.parent
 README = (TOP / "README.md").read_text()
@@ -56,6 +60,33 @@ def test_no_module_is_too_long_to_read() -> None:
     lengths = {path: len(path.read_text().splitlines()) for path in TOP.glob("gchat/**/*.py")}
 
     assert not {str(path): length for path, length in lengths.items() if length > 400}
+
+
+def modules() -> dict[str, Path]:
+    """Return the file of each module of gchat, by the module's name."""
+    names = {path.relative_to(TOP).with_suffix(""): path for path in TOP.glob("gchat/**/*.py")}
+    return {".".join(name.parts).removesuffix(".__init__"): path for name, path in names.items()}
+
+
+def imported(path: Path, known: Collection[str]) -> Iterator[str]:
+    """Return the modules that a file imports, whether at its head, in a function or for the types alone."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom):
+            parts = [f"{node.module}.{alias.name}" for alias in node.names]
+            yield from (part if part in known else str(node.module) for part in parts)
+        elif isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+
+
+@pytest.mark.parametrize("package", ["model", "dialects", "chat", "journal", "admin", "client"])
+def test_no_import_cycle(package: str) -> None:
+    found = {name: path for name, path in modules().items() if name.startswith(f"gchat.{package}.")}
+    graph = {name: set(imported(path, found)) & set(found) for name, path in found.items()}
+
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        pytest.fail(" -> ".join(error.args[1]))
 
 
 # A sentence with a bare "who" for a subject, as in "Who reads too slowly is told".

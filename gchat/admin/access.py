@@ -1,7 +1,7 @@
 """What a request may see and do: decided by its origin, the name that it calls us by, and its token. Pure.
 
-A foreign page in the operator's browser gets nothing done and sees nothing (threats.md T38, T39): it cannot set our
-Host (DNS rebinding shows its own name), its Origin and Sec-Fetch-Site are not ours, and it has no token.
+A foreign page in the operator's browser gets nothing done and sees nothing (docs/threats.md T38, T39): it cannot set
+our Host (DNS rebinding shows its own name), its Origin and Sec-Fetch-Site are not ours, and it has no token.
 
 A request without a token may come from anybody, on loopback too, because a reverse proxy makes everybody local.
 """
@@ -17,8 +17,8 @@ from ipaddress import IPv6Address, ip_address
 
 from msgspec import Struct
 
-from gchat.admin.values import JSON, Problem
-from gchat.chat.limits import network_of
+from gchat.admin.responses import JSON, Problem
+from gchat.chat.networks import network_of
 
 #: The names of this machine for its own programs.
 LOCAL_NAMES = ("localhost", "127.0.0.1", "[::1]")
@@ -46,7 +46,7 @@ class Scope(IntEnum):
     ALL = 2  # and change things
 
 
-class Asked(Struct, frozen=True):
+class AccessRequest(Struct, frozen=True):
     """The parts of a request that decide; a missing header is ""."""
 
     method: str
@@ -86,7 +86,7 @@ class Access:
         self._public_origin = f"{scheme}://{host}" if host else ""
         self._wrong: dict[str, list[float]] = {}  # by network: the times of wrong tokens
 
-    def check(self, asked: Asked, now: float) -> Scope:
+    def check(self, asked: AccessRequest, now: float) -> Scope:
         """Return the scope of the request. Raises Problem if it may not be answered; `now` in seconds."""
         if not (self._is_direct(asked) or self._is_public(asked)):
             raise Problem(421, "The Host header does not name this endpoint; use its address and port")
@@ -118,26 +118,26 @@ class Access:
             WWW_Authenticate="Bearer",
         )
 
-    def _is_our_page(self, asked: Asked) -> bool:
+    def _is_our_page(self, asked: AccessRequest) -> bool:
         """Return whether the request comes from our own page: at the public URL, or at the name that it was sent to."""
         origin = asked.origin.lower()
         if self._public_origin and origin == self._public_origin:
             return True
         return origin == f"{self._scheme}://{asked.host.lower()}" and self._is_direct(asked)
 
-    def _is_direct(self, asked: Asked) -> bool:
+    def _is_direct(self, asked: AccessRequest) -> bool:
         """Return whether the Host header names this endpoint itself."""
         name, port = _split(asked.host.lower())
         if name not in self._names and (not asked.local or name != _bracketed(asked.local)):
             return False
         return self._port is None or (port or str(_DEFAULT_PORTS[self._scheme])) == str(self._port)
 
-    def _is_public(self, asked: Asked) -> bool:
+    def _is_public(self, asked: AccessRequest) -> bool:
         """Return whether the Host header names the public URL's host; its port may be lost or replaced on the way."""
         name, port = _split(asked.host.lower())
         return bool(self._public_name) and name == self._public_name and (not port or port.isdecimal())
 
-    def _scope_of(self, asked: Asked, now: float) -> Scope:
+    def _scope_of(self, asked: AccessRequest, now: float) -> Scope:
         """Return the scope of the token that the request shows. Raises Problem: it is wrong."""
         if not self._tokens:
             raise Problem(403, "No token is accepted here, because the token file is empty")

@@ -1,4 +1,4 @@
-"""The operator's measures under the names, units and types of Prometheus' conventions."""
+"""The numbers of the server in the formats of Prometheus; what they are is for the server to say."""
 
 from __future__ import annotations
 
@@ -17,46 +17,15 @@ from prometheus_client.core import (
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
-from gchat.admin.operator import Histogram, Measures, Operator
-
-_COUNTERS = {
-    "connections_opened": ("gchat_connections_opened", "Connections accepted since the start."),
-    "messages": ("gchat_messages", "Messages said in all rooms."),
-    "deliveries": ("gchat_deliveries", "Messages delivered, counted once for each reader."),
-    "sent_bytes": ("gchat_sent_bytes", "Bytes sent to users."),
-    "received_bytes": ("gchat_received_bytes", "Bytes received from users."),
-    "skipped_messages": ("gchat_skipped_messages", "Messages that slow readers missed and were told about."),
-    "commit_failures": (
-        "gchat_commit_failures",
-        "Batches of messages refused because they could not be stored.",
-    ),
-    "crashes": ("gchat_crashes", "Connections closed because of a fault in the server; its log has the details."),
-}
-
-_GAUGES = {
-    "users_online": ("gchat_users_online", "Users online now."),
-    "rooms": ("gchat_rooms", "Rooms with members."),
-    "slow_readers": ("gchat_slow_readers", "Users whose kernel buffer is full now."),
-    "hub_lag_s": ("gchat_hub_lag_seconds", "Largest delay of the event loop in the last second."),
-    "descriptors_open": ("gchat_descriptors_open", "File descriptors in use."),
-    "descriptors_max": ("gchat_descriptors_max", "Limit of file descriptors."),
-    "room_log_bytes": ("gchat_room_log_bytes", "Bytes held for slow readers in all rooms."),
-    "waiting_effects": ("gchat_waiting_effects", "Effects queued in the pump."),
-    "oldest_effect_s": ("gchat_oldest_effect_seconds", "Age of the oldest effect that the pump has not carried out."),
-}
-
-_HISTOGRAMS = {
-    "commit_s": ("gchat_commit_seconds", "Time to store one batch of messages."),
-    "fan_out_s": ("gchat_fan_out_seconds", "Time to send one batch of messages to all readers."),
-}
+from gchat.admin.backend import Backend, Histogram, Measure
 
 
 class GchatCollector(Collector):
-    """Asks the operator at each scrape, so that counting costs the chat nothing more."""
+    """Asks the backend at each scrape, so that counting costs the chat nothing more."""
 
-    def __init__(self, operator: Operator) -> None:
-        self._operator = operator
-        self._version = operator.server().version
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+        self._version = backend.server().version
         self._started = _process_started()
 
     def describe(self) -> list[Metric]:
@@ -65,14 +34,7 @@ class GchatCollector(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Return all metrics."""
-        measures = self._operator.measures()
-        for field, (name, help_) in _COUNTERS.items():
-            yield CounterMetricFamily(name, help_, value=getattr(measures, field))
-        yield _closed(measures)
-        for field, (name, help_) in _GAUGES.items():
-            yield GaugeMetricFamily(name, help_, value=getattr(measures, field))
-        for field, (name, help_) in _HISTOGRAMS.items():
-            yield _histogram(name, help_, getattr(measures, field))
+        yield from map(_family, self._backend.measures())
         build = GaugeMetricFamily("gchat_build_info", "1, labelled with the version.", labels=["version"])
         build.add_metric([self._version], 1)
         yield build
@@ -90,9 +52,9 @@ class GchatCollector(Collector):
 class Metrics:
     """The registry and its exposition."""
 
-    def __init__(self, operator: Operator) -> None:
+    def __init__(self, backend: Backend) -> None:
         self._registry = CollectorRegistry()
-        self._registry.register(GchatCollector(operator))
+        self._registry.register(GchatCollector(backend))
 
     def exposition(self, accept: str) -> tuple[bytes, str]:
         """Return all metrics in the format that `accept` prefers, and its media type."""
@@ -100,19 +62,17 @@ class Metrics:
         return encode(self._registry), media_type
 
 
-def _closed(measures: Measures) -> Metric:
-    closed = CounterMetricFamily(
-        "gchat_connections_closed", "Connections closed since the start, by reason.", labels=["reason"]
-    )
-    for reason, count in sorted(measures.connections_closed.items()):
-        closed.add_metric([reason], count)
-    return closed
-
-
-def _histogram(name: str, help_: str, histogram: Histogram) -> Metric:
-    bounds = [*(str(float(bound)) for bound in histogram.bounds), "+Inf"]
-    buckets = list(zip(bounds, accumulate(map(float, histogram.counts)), strict=True))
-    return HistogramMetricFamily(name, help_, buckets=buckets, sum_value=histogram.sum)
+def _family(measure: Measure) -> Metric:
+    name, help_, value = measure.name, measure.help, measure.value
+    if isinstance(value, Histogram):
+        bounds = [*(str(float(bound)) for bound in value.bounds), "+Inf"]
+        buckets = list(zip(bounds, accumulate(map(float, value.counts)), strict=True))
+        return HistogramMetricFamily(name, help_, buckets=buckets, sum_value=value.sum)
+    kind = CounterMetricFamily if measure.kind == "counter" else GaugeMetricFamily
+    family: CounterMetricFamily | GaugeMetricFamily = kind(name, help_, labels=[measure.label] if measure.label else [])
+    for label, number in sorted(value.items()) if isinstance(value, dict) else [("", value)]:
+        family.add_metric([label] if measure.label else [], number)
+    return family
 
 
 def _resident_bytes() -> int:

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Struct
 
 from gchat.admin.access import Scope
-from gchat.admin.operator import Joined, Message, UserInfo
+from gchat.admin.backend import RoomMessage, UserInfo, UserJoined
 
 Seen = TypeVar("Seen", bound=Struct)
 
@@ -36,9 +36,9 @@ def visible(value: Seen, scope: Scope) -> Seen | None:
     """Return `value` without its private parts, unless `scope` may see them; None if all of it is private."""
     if scope >= Scope.READ:
         return value
-    if isinstance(value, Message):
+    if isinstance(value, RoomMessage):
         return None
     # The name of a user without a nick is the address: to hide one and show the other makes no sense.
-    if isinstance(value, UserInfo | Joined) and value.nick != value.address:
+    if isinstance(value, UserInfo | UserJoined) and value.nick != value.address:
         return msgspec.structs.replace(value, address="")
     return value

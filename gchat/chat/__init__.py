@@ -1,1 +1,22 @@
-"""The users, nicks and rooms, and their rules. Pure: commands go in with the time, effects come out; nothing waits."""
+"""The chat itself: who is where, and who gets what. Pure: a command goes in with the time, effects come out.
+
+Nothing here waits, reads a clock, or knows a socket, the journal, or how a dialect looks. One call is one step for
+everybody, so nothing needs a lock.
+
+registry      all users, nicks and rooms: coming, moving, naming and going
+handlers      what each command does, and what it costs
+effects       what the core asks of the shell, and why a connection ends
+session       one user; and a reference to one that outlives a reconnection
+room, rooms   one room; all of them, and the limits on opening more
+nicks         which session is called what
+greeting      what a user gets first in a room
+presence      users entering, leaving and renamed, told together when they are many
+disconnected  users who may come back, and which to drop when they are too many
+lineages      which session a token takes over
+admission     which peers are let in: bans, places, networks
+bans          nicks, addresses and networks that are not let in
+networks      which addresses count as one network
+limits        the limits of the core, and the pace at which a connection may send
+
+One more command is a handler and a row of the table in handlers; what it looks like is told in gchat.dialects.
+"""

@@ -7,8 +7,8 @@ from typing import Literal
 
 from msgspec import Struct
 
-from gchat.protocol import text
-from gchat.protocol.errors import Code, Refusal
+from gchat.model import names, text
+from gchat.model.errors import Code, Refusal
 
 Kind = Literal["nick", "address", "network"]
 
@@ -35,7 +35,7 @@ class Bans:
     def make(self, kind: str, value: str, reason: str, now: float, for_s: float) -> Ban:
         """Return a ban that is not yet in force. Raises Refusal for a wrong kind or value."""
         if kind == "nick":
-            value = text.nick(value, 100)
+            value = names.nick(value, 100)
         elif kind in ("address", "network"):
             value = _network(kind, value)
         else:
@@ -64,7 +64,7 @@ class Bans:
         return bool(ended)
 
     def of_nick(self, keys: frozenset[str]) -> Ban | None:
-        """Return the ban of a nick with these keys (text.name_keys): a lookalike of a banned nick is banned too."""
+        """Return the ban of a nick with these keys (names.name_keys): a lookalike of a banned nick is banned too."""
         if not self._nicks:
             return None
         return next((self._nicks[key] for key in keys if key in self._nicks), None)
@@ -77,8 +77,15 @@ class Bans:
         return next((ban for network, ban in self._networks.items() if address in network), None)
 
     def _index(self) -> None:
-        self._nicks = {key: ban for ban in self.all.values() if ban.kind == "nick" for key in text.name_keys(ban.value)}
+        self._nicks = {
+            key: ban for ban in self.all.values() if ban.kind == "nick" for key in names.name_keys(ban.value)
+        }
         self._networks = {ip_network(ban.value): ban for ban in self.all.values() if ban.kind != "nick"}
+
+
+def because(ban: Ban) -> str:
+    """Return the reason of a ban, as the end of a sentence."""
+    return f": {ban.reason}" if ban.reason else ""
 
 
 def _address(host: str) -> IPv4Address | IPv6Address:

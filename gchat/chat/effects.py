@@ -1,7 +1,7 @@
 """What the core asks of the shell, as values. The shell carries them out in exactly their order.
 
-That order is what makes promises cheap: whatever is published before an Enter is the newcomer's as history only,
-whatever is delivered between two messages stands between them on the wire.
+That order keeps the promises cheaply: what is published before an Enter reaches the newcomer as history only, and
+what is delivered between two messages stands between them on the wire.
 """
 
 from __future__ import annotations
@@ -11,8 +11,11 @@ from enum import StrEnum
 from msgspec import Struct
 
 from gchat.chat.session import Seat
-from gchat.protocol.events import Announced, Answer, Joined, Message, Presence, Ready, Welcome
-from gchat.protocol.wire import After
+from gchat.model.commands import Excerpt
+from gchat.model.errors import Refusal
+from gchat.model.events import Announced, Answer, Closing, Joined, Movement, Ready, Refused, Welcome
+from gchat.model.hello import ResumePoint
+from gchat.model.messages import Message
 
 
 class CloseReason(StrEnum):
@@ -25,105 +28,106 @@ class CloseReason(StrEnum):
     FULL = "full"  # max_connections
     TOO_MANY = "too_many"  # connections_per_ip
     FOREIGN = "foreign"  # not chat
-    BAD_OPENING = "bad_opening"  # of the rich dialect, and invalid
+    BAD_HELLO = "bad_opening"  # an invalid one
     ENDLESS = "endless"  # no newline
     SHUTDOWN = "shutdown"
     NO_HISTORY = "no_history"  # the room's history cannot be read now
     PROBE = "probe"  # gone before it said a line or was announced: a port scan, a health check
-    CRASHED = "crashed"  # our fault
+    CRASHED = "crashed"  # a fault of the server
     REPLACED = "replaced"  # its user has come back on another connection
     KICKED = "kicked"  # by the operator
     BANNED = "banned"
 
 
-#: After these the user may be about to come back: a lost line is no goodbye.
+#: After these the user may be about to come back, because a lost connection is no goodbye.
 MAY_RESUME = frozenset({CloseReason.ENDED, CloseReason.RESET, CloseReason.STALLED, CloseReason.CRASHED})
 
 
 class Publish(Struct, frozen=True, gc=False):
-    """A message to a room: the journal gives it its number, then everybody there but `session` gets it.
+    """A message to a room: the journal numbers it, then everybody there but its sender, `session`, gets it.
 
-    With ids, `session` gets them acknowledged at that place instead, and what `lineage` has said already is not said.
+    The sender gets the ids in it acknowledged at that place; what its `lineage` has said already is not said again. A
+    message that no user says, as one of the admin endpoint, has no sender.
     """
 
     room: str
-    session: int
+    session: int | None
     message: Message
     lineage: str = ""
 
 
 class Arrive(Struct, frozen=True, gc=False):
-    """The user of a session is here: it has said a line, opened in the rich dialect, or stayed long enough."""
+    """A user has arrived: said a line, opened in the rich dialect, or stayed long enough."""
 
     session: int
 
 
-class Announce(Struct, frozen=True, gc=False):
-    """Presence to a room of so many `members`: all but `session` are told, soon, perhaps together with others."""
+class Presence(Struct, frozen=True, gc=False):
+    """A change of presence in a room that now has `members`: all but `session` are told, soon, perhaps with others."""
 
     room: str
     session: int
-    presence: Presence
+    presence: Movement
     members: int
 
 
-class Proclaim(Struct, frozen=True, gc=False):
-    """Something that everybody in a room gets, and that is not kept."""
+class Announce(Struct, frozen=True, gc=False):
+    """An announcement that everybody in a room gets, and that is not stored."""
 
     room: str
     announced: Announced
 
 
 class Deliver(Struct, frozen=True, gc=False):
-    """Something that one session gets; if it does not read what it gets, `sender` (0: nobody) is told so instead.
+    """An answer to one session, or a private message from the session `sender`.
 
-    With an `id`, `sender` gets that acknowledged, or refused. A private message has the `seat` of its sender, to whom
-    the reader's next reply goes, and perhaps a `receipt` for the sender: both count only once it is really shown.
+    The sender of a private message is told if its reader does not read. With an `id`, the sender gets that
+    acknowledged or refused. `seat` is the sender's, to whom the reader's next reply goes, and `receipt` is for the
+    sender: both count only once the message is really shown.
     """
 
     session: int
     answer: Answer
-    sender: int = 0
+    sender: int | None = None
     id: str = ""
     seat: Seat | None = None
     receipt: Answer | None = None
 
 
-class Transmit(Struct, frozen=True, gc=False):
-    """Bytes for the session's terminal program, not for its user: telnet's answers."""
+class SendRaw(Struct, frozen=True, gc=False):
+    """Bytes for the program at the other end, not for its user: telnet's negotiation."""
 
     session: int
     data: bytes
 
 
 class Enter(Struct, frozen=True, gc=False):
-    """From here on the session gets what this room is told, and no other's.
+    """The session reads this room from here on, and no other.
 
-    It gets the greeting first, with the place of the room's log filled in, and the topic, then what it missed `after`,
-    or if that is unknown the last `replay` messages, then `ready`.
+    It gets the greeting first, with the place of the room's log filled in, then the topic, then the messages `after` a
+    place, or if that is unknown the last `replay` messages, then `ready`.
     """
 
     session: int
     room: str
     greeting: Welcome | Joined
     replay: int = 0
-    after: After | None = None
-    ready: Ready | None = None
+    after: ResumePoint | None = None
+    ready: Ready = Ready("")
 
 
-class Recall(Struct, frozen=True, gc=False):
-    """The session gets up to `limit` old messages of the room, as commands.History says."""
+class ReadHistory(Struct, frozen=True, gc=False):
+    """The session gets a page of the room's old messages: of this excerpt, `limit` at most."""
 
     session: int
     room: str
-    start: int
+    excerpt: Excerpt
     limit: int
-    before: bool = False
     id: str = ""
 
 
 class Search(Struct, frozen=True, gc=False):
-    """The session gets the last messages of the room, `limit` at most, that have all the words of a text."""
+    """The session gets the last messages of the room, `limit` at most, that contain all words of a text."""
 
     session: int
     room: str
@@ -132,13 +136,13 @@ class Search(Struct, frozen=True, gc=False):
     id: str = ""
 
 
-class Forget(Struct, frozen=True, gc=False):
-    """The room is gone: what is kept of it may go."""
+class DropRoom(Struct, frozen=True, gc=False):
+    """The room no longer exists: drop what is held in memory for it."""
 
     room: str
 
 
-class Remembered(Struct, frozen=True):
+class SavedSession(Struct, frozen=True):
     """The name and room of a user who may come back after a restart of the server."""
 
     name: str
@@ -146,20 +150,42 @@ class Remembered(Struct, frozen=True):
     room: str
 
 
-class Remember(Struct, frozen=True, gc=False):
-    """To be known after a restart: where the user of this lineage is, or that they have left."""
+class SaveSession(Struct, frozen=True, gc=False):
+    """Store for the next run where the user of this lineage is, or with None that the user has left."""
 
     lineage: str
-    who: Remembered | None
+    who: SavedSession | None
 
 
 class Close(Struct, frozen=True, gc=False):
-    """The session is over: once everything owed to it is sent, or a while has passed, its connection is closed."""
+    """The session is over: its connection is closed once everything owed to it is sent, or a while has passed."""
 
     session: int
     reason: CloseReason
 
 
 Effect = (
-    Publish | Arrive | Announce | Proclaim | Deliver | Transmit | Enter | Recall | Search | Forget | Remember | Close
+    Publish
+    | Arrive
+    | Presence
+    | Announce
+    | Deliver
+    | SendRaw
+    | Enter
+    | ReadHistory
+    | Search
+    | DropRoom
+    | SaveSession
+    | Close
 )
+
+
+def refused(session: int, refusal: Refusal, id_: str = "") -> Effect:
+    """Return the effect that tells the user of a session why the request with this id was refused."""
+    return Deliver(session, Refused(refusal.code, refusal.message, id_))
+
+
+def closed(session: int, reason: CloseReason, farewell: str = "") -> list[Effect]:
+    """Return the effects that close the connection of a session, with a last line if there is one."""
+    farewells: list[Effect] = [Deliver(session, Closing(farewell, reason.value))] if farewell else []
+    return [*farewells, Close(session, reason)]

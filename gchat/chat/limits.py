@@ -1,18 +1,14 @@
-"""Limits, and the counting against them. Pure: the time is always given."""
+"""The limits of the core, and the pace at which a connection may send. Pure: the time is always given."""
 
 from __future__ import annotations
 
-from functools import lru_cache
-from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
-from itertools import islice
-
 from msgspec import Struct, structs
 
-from gchat.protocol.events import Slowed
+from gchat.model.events import Slowed
 
 
 class Rates(Struct, frozen=True):
-    """How fast somebody may send: so much at once, and so much a second after that. 0 a second means no limit."""
+    """How fast a user may send: a burst at once, then so much a second. A rate of 0 means no limit."""
 
     messages_per_s: float = 0.0
     burst: float = 1.0
@@ -20,7 +16,7 @@ class Rates(Struct, frozen=True):
     bytes_burst: float = 1.0
 
     def times(self, factor: float) -> Rates:
-        """Return what so many users may send together: bursts grow half as much, because they rarely coincide."""
+        """Return what `factor` users may send together: bursts grow half as much, because they rarely coincide."""
         bursts = max(1.0, factor / 2)
         return Rates(
             self.messages_per_s * factor, self.burst * bursts, self.bytes_per_s * factor, self.bytes_burst * bursts
@@ -43,12 +39,13 @@ class Limits(Struct):
     announced: tuple[tuple[str, float], ...] = ()  # the limits that the shell enforces, for programs
     rates: Rates = Rates()  # of each user
     network_rates: Rates = Rates()  # of all users of one network together
-    rooms_per_network: int = 0  # rooms that users of one network hold open; 0: no limit
-    away_per_network: int = 0  # disconnected users of one network; 0: no limit
+    rooms_per_network: int | None = None  # rooms that users of one network hold open; None means no limit
+    connections_per_network: int | None = None  # connections, and as many disconnected users; None means no limit
+    exempt: str = ""  # the networks without these limits, separated by spaces
 
 
-#: Nothing was read for so long: the server or the network stood still, or the user was silent. What has gathered
-#: meanwhile is not fast sending. A longer silence is no stall.
+#: A time between these bounds in which nothing was read may be a stall of the server or the network: what has gathered
+#: meanwhile was not sent too fast. A longer one is silence.
 MIN_STALL_S, MAX_STALL_S = 1.0, 30.0
 
 
@@ -64,7 +61,7 @@ class Allowance:
         self.lines = rates.burst
         self.bytes = rates.bytes_burst
         self._at = now
-        self.told = False  # whether the user has been told of slowing down since it was last full
+        self.told = False  # whether the user was told of being slowed since this was last full
 
     def grow(self, rates: Rates, now: float) -> None:
         """Add what the time since the last call allows."""
@@ -78,11 +75,11 @@ class Allowance:
             self.told = False
 
     def is_full(self, rates: Rates) -> bool:
-        """Return whether nothing was spent lately."""
+        """Return whether all that was spent has been earned again."""
         return self.lines >= rates.burst and self.bytes >= rates.bytes_burst
 
     def debt_s(self, rates: Rates) -> float:
-        """Return in how many seconds the debt is paid."""
+        """Return the seconds until the debt is paid."""
         if self.lines >= 0 and self.bytes >= 0:
             return 0.0
         lines_s = -self.lines / rates.messages_per_s if self.lines < 0 and rates.messages_per_s else 0.0
@@ -99,7 +96,7 @@ def _grown(amount: float, gap: float, rate: float, burst: float) -> float:
 
 
 class Pace:
-    """How fast one connection is read: as its user's allowance and its network's (None: no limit) say."""
+    """How fast one connection is read, by the allowances of its user and of its network, if that has one."""
 
     __slots__ = ("_limits", "_network", "_told_of_network", "own")
 
@@ -110,44 +107,44 @@ class Pace:
         self.own = own
 
     def lines(self, now: float) -> int:
-        """Return how many lines may be taken now: at least one, which is waited for then."""
+        """Return how many lines may be taken now: at least one, whose debt is waited for afterwards."""
         self.grow(now)
         own, network = self.own, self._network
         return max(1, int(own.lines if network is None else min(own.lines, network.lines)))
 
     def bytes(self, least: int, most: int) -> int:
-        """Return how many bytes may be read at once: little, where there is a debt already."""
+        """Return how many bytes to read at once, between these bounds: few while there is a debt."""
         limits, own, network = self._limits, self.own, self._network
         if limits.rates.bytes_per_s:
             most = min(most, int(own.bytes if network is None else min(own.bytes, network.bytes)))
         return max(least, most)
 
     def received(self, size: int, now: float) -> None:
-        """Pay for bytes, whatever they are."""
+        """Pay for received bytes, whatever they are."""
         self.grow(now)
         self.own.bytes -= size
         if self._network is not None:
             self._network.bytes -= size
 
     def spend(self, lines: int) -> None:
-        """Pay for lines; to pay for more than is allowed makes a debt."""
+        """Pay for lines; paying for more than is allowed makes a debt."""
         self.own.lines -= lines
         if self._network is not None:
             self._network.lines -= lines
 
     def debt_s(self) -> float:
-        """Return in how many seconds all debts are paid."""
+        """Return the seconds until all debts are paid."""
         own_s = self.own.debt_s(self._limits.rates)
         return own_s if self._network is None else max(own_s, self._network.debt_s(self._limits.network_rates))
 
     def grow(self, now: float) -> None:
-        """Add what the time allows."""
+        """Add what the time since the last call allows."""
         self.own.grow(self._limits.rates, now)
         if self._network is not None:
             self._network.grow(self._limits.network_rates, now)
 
     def notice(self) -> Slowed | None:
-        """Return what to tell the user about the debt, None if the user knows it already."""
+        """Return the notice of a debt for the user, None if the user was told already."""
         rates = self._limits.rates
         if self.own.debt_s(rates):
             was_told, self.own.told = self.own.told, True
@@ -160,86 +157,4 @@ class Pace:
 
 def _slowed(allowance: Allowance, rates: Rates) -> Slowed:
     by_bytes = allowance.bytes < 0 and rates.bytes_per_s and allowance.lines >= 0
-    return Slowed(rates.messages_per_s, rates.bytes_per_s if by_bytes else 0.0)
-
-
-# --- Networks --------------------------------------------------------------------------------------------------------
-
-
-class Network(Struct, frozen=True):
-    """Where a user comes from: an address, or the /64 of an IPv6 address, because one owner has all of it."""
-
-    name: str = ""
-    is_exempt: bool = True  # whether it has neither a cap of places nor an allowance
-
-
-#: Networks that are looked at whenever a connection ends: those without one are forgotten faster than they come.
-FORGOTTEN_AT_ONCE = 4
-
-
-class Networks:
-    """Counts connections, in all and by network, and keeps what each network may send."""
-
-    def __init__(self) -> None:
-        self.total = 0
-        self._connections: dict[str, int] = {}
-        self._allowances: dict[str, Allowance] = {}
-        self._left: dict[
-            str, None
-        ] = {}  # networks without a connection that have an allowance, in the order of leaving
-
-    def of(self, network: str) -> int:
-        """Return the number of connections from `network`."""
-        return self._connections.get(network, 0)
-
-    def allowance(self, network: Network, rates: Rates, now: float) -> Allowance | None:
-        """Return what all users of a network may send together; None if there is no limit."""
-        if network.is_exempt or not rates.messages_per_s:
-            return None
-        if network.name not in self._allowances:
-            self._allowances[network.name] = Allowance(rates, now)
-        return self._allowances[network.name]
-
-    def enter(self, network: str) -> None:
-        """Count one more."""
-        self.total += 1
-        self._connections[network] = self.of(network) + 1
-        self._left.pop(network, None)
-
-    def leave(self, network: str, rates: Rates, now: float) -> None:
-        """Count one less. What was spent is remembered until it would be allowed again."""
-        self.total -= 1
-        self._connections[network] -= 1
-        if not self._connections[network]:
-            del self._connections[network]
-            if network in self._allowances:
-                self._left[network] = None
-        self._forget(rates, now)
-
-    def _forget(self, rates: Rates, now: float) -> None:
-        for network in list(islice(self._left, FORGOTTEN_AT_ONCE)):
-            allowance = self._allowances[network]
-            allowance.grow(rates, now)
-            if not allowance.is_full(rates):
-                break
-            del self._allowances[network], self._left[network]
-
-
-def network_of(host: str) -> str:
-    """Return what connections from `host` count against: the address itself, or the /64 of an IPv6 address."""
-    address = ip_address(host.partition("%")[0])
-    if isinstance(address, IPv6Address):
-        return str(IPv6Address(int(address) >> 64 << 64)) + "/64"
-    return str(address)
-
-
-@lru_cache(4)
-def networks_of(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
-    """Return the networks and addresses that stand in `text`, with spaces between. Raises ValueError."""
-    return tuple([ip_network(word) for word in text.split()])
-
-
-def is_in(host: str, networks: str) -> bool:
-    """Return whether `host` is in one of these networks."""
-    address = ip_address(host.strip("[]").partition("%")[0])
-    return any(address in network for network in networks_of(networks))
+    return Slowed(rates.messages_per_s, rates.bytes_per_s if by_bytes else None)

@@ -1,21 +1,34 @@
-"""Presence, gathered: users entering, leaving and renamed in one room, told together when they are many.
+"""Presence: users entering, leaving and renamed, and when a room is told of it; of many users together.
 
-Sending is limited, entering and leaving is not, and everybody is told of it: a thousand joins would be a million
-deliveries. So presence is told only as often as `MAX_DELIVERIES_PER_S` allows: in a small room at once, in a room of
-500 every half second. Messages do not wait, and the presence gathered so far is sent before them.
+Messages are limited, entering and leaving is not, and everybody is told of it: a thousand joins would be a million
+deliveries. Therefore a room is told only as often as `MAX_DELIVERIES_PER_S` allows: a small one at once, one of 500
+members every half second, a very large one never. Messages do not wait, and what was gathered is sent before them.
 """
 
 from __future__ import annotations
 
 from msgspec import structs
 
-from gchat.protocol.events import Crowd, Entered, Left, Presence, Renamed
+from gchat.chat.effects import Effect, Presence
+from gchat.chat.limits import Limits
+from gchat.chat.room import Room
+from gchat.chat.session import Session
+from gchat.model.events import Crowd, Entered, Left, Movement, Renamed
 
 #: Presence lines times members, per second, in each room.
 MAX_DELIVERIES_PER_S = 1000
 
 #: Up to this many of a kind are told one by one.
 MAX_TOLD_SINGLY = 3
+
+#: A movement, and the session that is not told of it, which is None where the movement is of many users.
+Gathered = tuple[int | None, Movement]
+
+
+def told(room: Room, session: Session, movement: Movement, limits: Limits) -> list[Effect]:
+    """Return the effects by which the others in a room learn what `session` did, none if it is too large for that."""
+    members = len(room.members)
+    return [] if members > limits.presence_quiet_above else [Presence(room.name, session.id, movement, members)]
 
 
 class PresenceGatherer:
@@ -24,12 +37,12 @@ class PresenceGatherer:
     __slots__ = ("_next_at", "_online", "_waiting")
 
     def __init__(self) -> None:
-        self._waiting: list[tuple[int, Presence]] = []  # (session, what happened)
+        self._waiting: list[Gathered] = []
         self._next_at = 0.0
         self._online = 0
 
-    def add(self, session: int, presence: Presence, members: int) -> None:
-        """Gather presence of `session`, in a room that now has `members` members."""
+    def add(self, session: int, presence: Movement, members: int) -> None:
+        """Gather a movement of `session`, in a room that now has `members`."""
         self._waiting.append((session, presence))
         self._online = members
 
@@ -37,32 +50,29 @@ class PresenceGatherer:
         return bool(self._waiting)
 
     def wait_s(self, now: float) -> float:
-        """Return in how many seconds the room may be told; 0 means now."""
+        """Return the seconds until the room may be told; 0 means now."""
         return max(0.0, self._next_at - now)
 
-    def take(self, now: float) -> list[tuple[int, Presence]]:
-        """Return what to tell the room, as pairs of the session to leave out (0: none) and the presence."""
-        told = self._waiting
-        self._waiting = []
+    def take(self, now: float) -> list[Gathered]:
+        """Return what to tell the room now."""
+        gathered, self._waiting = self._waiting, []
         self._next_at = now + self._online / MAX_DELIVERIES_PER_S
-        if len(told) <= MAX_TOLD_SINGLY:
-            return told
-        left = sum(isinstance(presence, Left) for _, presence in told)
+        if len(gathered) <= MAX_TOLD_SINGLY:
+            return gathered
+        left = sum(isinstance(presence, Left) for _, presence in gathered)
         # When it takes two lines, the first counts the users that leave in the second.
         return [
-            *_together(Entered, told, self._online + left),
-            *_together(Left, told, self._online),
-            *_together(Renamed, told, self._online),
+            *_together(Entered, gathered, self._online + left),
+            *_together(Left, gathered, self._online),
+            *_together(Renamed, gathered, self._online),
         ]
 
 
-def _together(
-    kind: type[Entered | Left | Renamed], told: list[tuple[int, Presence]], online: int
-) -> list[tuple[int, Presence]]:
+def _together(kind: type[Entered | Left | Renamed], gathered: list[Gathered], online: int) -> list[Gathered]:
     """Return all of one kind as one, or one by one if they are few; the last of these has the count `online`."""
-    same = [(session, presence) for session, presence in told if isinstance(presence, kind)]
+    same = [(session, presence) for session, presence in gathered if isinstance(presence, kind)]
     if len(same) > MAX_TOLD_SINGLY:
-        return [(0, Crowd(kind, len(same), online))]
+        return [(None, Crowd(kind, len(same), online))]
     step = 1 if kind is Left else -1
     return [
         (session, _recounted(presence, online + step * after))
@@ -70,5 +80,5 @@ def _together(
     ]
 
 
-def _recounted(presence: Presence, online: int) -> Presence:
+def _recounted(presence: Movement, online: int) -> Movement:
     return presence if isinstance(presence, Renamed) else structs.replace(presence, online=online)

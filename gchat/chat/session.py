@@ -1,17 +1,14 @@
-"""The state of one connected user."""
+"""A session: the state of one user, with a connection or briefly without."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from gchat.chat.limits import Allowance, Network
-
-if TYPE_CHECKING:
-    from gchat.chat.room import Room
+from gchat.chat.limits import Allowance
+from gchat.chat.networks import Network
+from gchat.chat.room import Room
 
 
 class Seat:
-    """Where a user's session is found, also after another one has taken it over.
+    """A reference to a user, which outlives the sessions that take each other over.
 
     When the user has left, `session` is None and `name` is their last name.
     """
@@ -29,7 +26,7 @@ class Seat:
 
 
 class Session:
-    """One connected user: name and place. Only the registry changes it; what is shown to the user the pump notes."""
+    """One user: name, room, and what is known of the peer. The shell changes nothing but what says so below."""
 
     __slots__ = (
         "address",
@@ -69,32 +66,31 @@ class Session:
         self.since = since  # by the clock of Registry.due
         self.name = address
         self.has_nick = False
-        self.keys: frozenset[str] = frozenset((address,))  # see text.name_keys
+        self.keys: frozenset[str] = frozenset((address,))  # see names.name_keys
         self.room = room
-        self.token = ""  # with it the user takes this session over from another connection; "" if unknown
-        # Names all the sessions of one token without giving it away; "" for a user who cannot come back.
-        self.lineage = ""
-        self.has_arrived = False  # whether the shell was told so (see effects.Arrive)
+        self.token = ""  # takes this session over from another connection; "" if the peer has none
+        self.lineage = ""  # names all sessions of one token (see lineages); "" for a user who cannot come back
+        self.has_arrived = False  # whether the shell was told of this user (see effects.Arrive)
         self.is_announced = False  # whether the others know that this user is here
-        self.is_brief = False  # whether the peer had already ended when it opened: nobody comes back for this session
+        self.is_brief = False  # whether the peer ended before it could read a token: the session cannot be taken over
         self.seat = Seat(self)
         self.correspondent: Seat | None = None  # the sender of the last private message shown: /reply answers it
-        self.allowance: Allowance | None = None  # what the shell lets this user send
+        self.allowance: Allowance | None = None  # what this user may send; the shell keeps it here
         self.messages = 0
 
     def told_by(self, seat: Seat) -> None:
-        """Note that a private message was shown to this user: /reply answers its sender."""
+        """Note that a private message was shown to this user, whose /reply answers its sender. Called by the shell."""
         self.correspondent = seat
 
     def own(self, token: str) -> None:
-        """Let the user come back with this token."""
+        """Let this token take the session over."""
         self.token = token
         from hashlib import sha256  # noqa: PLC0415  # it loads OpenSSL: 3 MiB that plain users do not need
 
         self.lineage = sha256(token.encode()).hexdigest()[:32]
 
     def inherit(self, old: Session) -> None:
-        """Go on where `old` was."""
+        """Continue the session `old`, of the same user."""
         self.correspondent, self.allowance, self.messages = old.correspondent, old.allowance, old.messages
         self.since = old.since
         self.seat, self.is_announced = old.seat, old.is_announced

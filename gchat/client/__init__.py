@@ -10,12 +10,19 @@ nothing twice, and ends quietly at Ctrl+C or SIGTERM:
             if isinstance(event, Said) and event.text == "!ping":
                 chat.say(f"{event.from_}: pong")
 
-conversation  what a client knows and has to do. Pure: events in, notices out. claim: its nick and room.
-keeper        dialling, waiting and dialling again, for any dialect; inbox: what was heard and not iterated yet.
-exchange      a conversation over a socket; link: what programs ask of it. greeting: servers of other kinds.
-plain_link    lines over a socket, for any line chat server.
-ownership     threads, forked processes, the end of the interpreter; signals that end a bot.
-token_file    the same user after a restart; place, place_file: the same place. whole_file replaces a file.
+main          the command gchat-client: its arguments, and which of the rest it loads.
+pipe          the chat between pipes: stdin is said, what is heard goes to stdout.
+terminal/     the chat on a terminal: the screen, the keys, the draft. With prompt_toolkit, so loaded only there.
+conversation/ what a client knows and has to do, whatever happens to its connections. Pure: events in, notices out.
+link/         a conversation over sockets: dialling, reconnecting with a back-off, closing; what a program asks of it.
+files/        the token that brings the same user back, and the place to go on from.
+render        how each notice looks, as lines of styled text; the sentences are those of gchat.model. Pure.
+action        what a line that a person enters asks: the commands are those of gchat.dialects.slash. Pure.
+completion    Tab. Pure.
+paste         several lines at once: the question before they are sent; paste_check asks it in a pipe. Pure.
+
+Nothing here knows the server, or what `model` and `dialects` know already: a new command needs no line in this package.
+An event of a new kind needs one in render.
 
 Iterating yields the server's events as typed values, and Sent, Delivered, Lost, Back, NewLog. Use a link from the
 thread that connected it; its greenlets may share it.
@@ -25,41 +32,37 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from gchat.client.conversation import Back, Conversation, Delivered, Lost, NewLog, Notice, Sent
-    from gchat.client.inbox import TimedOut
-    from gchat.client.keeper import ConnectFailed, LinkClosed
-    from gchat.client.link import Link, connect
-    from gchat.client.ownership import LinkMisused, Unacknowledged
-    from gchat.client.plain_link import PlainLink
-    from gchat.client.token_file import TokenFile
-    from gchat.protocol.errors import GchatError, LineTooLong
-    from gchat.protocol.wire import (
-        Acted,
-        After,
-        Announced,
-        Closing,
-        Entered,
-        Found,
-        Gap,
-        Joined,
-        Left,
-        Live,
-        Named,
-        Page,
-        Refused,
-        Renamed,
-        RoomList,
-        Said,
-        Slowed,
-        Told,
-        TopicSet,
-        Users,
-        Welcome,
-    )
+    from gchat.client.conversation.conversation import Conversation
+    from gchat.client.conversation.notices import Back, Delivered, Lost, NewLog, Notice, Sent
+    from gchat.client.files.token_file import TokenFile
+    from gchat.client.link.errors import ConnectFailed, LinkClosed, LinkMisused, TimedOut, Unacknowledged
+    from gchat.client.link.link import Link, connect
+    from gchat.client.link.plain_link import PlainLink
+    from gchat.dialects.rich_events import ActedEvent as Acted
+    from gchat.dialects.rich_events import AnnouncedEvent as Announced
+    from gchat.dialects.rich_events import ClosingEvent as Closing
+    from gchat.dialects.rich_events import EnteredEvent as Entered
+    from gchat.dialects.rich_events import FoundEvent as Found
+    from gchat.dialects.rich_events import GapEvent as Gap
+    from gchat.dialects.rich_events import JoinedEvent as Joined
+    from gchat.dialects.rich_events import LeftEvent as Left
+    from gchat.dialects.rich_events import LiveEvent as Live
+    from gchat.dialects.rich_events import NamedEvent as Named
+    from gchat.dialects.rich_events import PageEvent as Page
+    from gchat.dialects.rich_events import RefusedEvent as Refused
+    from gchat.dialects.rich_events import RenamedEvent as Renamed
+    from gchat.dialects.rich_events import RoomListEvent as RoomList
+    from gchat.dialects.rich_events import SaidEvent as Said
+    from gchat.dialects.rich_events import SlowedEvent as Slowed
+    from gchat.dialects.rich_events import ToldEvent as Told
+    from gchat.dialects.rich_events import TopicSetEvent as TopicSet
+    from gchat.dialects.rich_events import UsersEvent as Users
+    from gchat.dialects.rich_events import WelcomeEvent as Welcome
+    from gchat.model.errors import GchatError, LineTooLong
+    from gchat.model.hello import ResumePoint
 
 __all__ = [
     "Acted",
-    "After",
     "Announced",
     "Back",
     "Closing",
@@ -85,6 +88,7 @@ __all__ = [
     "PlainLink",
     "Refused",
     "Renamed",
+    "ResumePoint",
     "RoomList",
     "Said",
     "Sent",
@@ -100,15 +104,15 @@ __all__ = [
 ]
 
 _MODULES = (
-    "gchat.client.conversation",
-    "gchat.client.inbox",
-    "gchat.client.keeper",
-    "gchat.client.link",
-    "gchat.client.ownership",
-    "gchat.client.plain_link",
-    "gchat.client.token_file",
-    "gchat.protocol.errors",
-    "gchat.protocol.wire",
+    "gchat.client.conversation.conversation",
+    "gchat.client.conversation.notices",
+    "gchat.client.link.errors",
+    "gchat.client.link.link",
+    "gchat.client.link.plain_link",
+    "gchat.client.files.token_file",
+    "gchat.model.errors",
+    "gchat.model.hello",
+    "gchat.dialects.rich_events",
 )
 
 
@@ -118,4 +122,6 @@ if not TYPE_CHECKING:  # a name that is not exported is an error for a type chec
         """Import a name when it is used: gchat-client is ready for a signal before gevent is there (PEP 562)."""
         if name not in __all__:
             raise AttributeError(f"module {__name__} has no attribute {name}")
-        return next(value for module in _MODULES if (value := getattr(import_module(module), name, None)) is not None)
+        # A bot's author reads what the server tells by its short name: Said is SaidEvent.
+        found = (getattr(import_module(module), each, None) for module in _MODULES for each in (name, f"{name}Event"))
+        return next(value for value in found if value is not None)

@@ -6,7 +6,7 @@ loaded that only a terminal needs, and a signal is handled at any time.
 
 from __future__ import annotations
 
-from gchat.early import expect_signals
+from gchat.early_signals import expect_signals
 
 expect_signals()  # from the first import on: nothing but the command imports this module
 
@@ -16,12 +16,12 @@ import sys  # noqa: E402
 from typing import TYPE_CHECKING, NoReturn  # noqa: E402
 
 from gchat import __version__  # noqa: E402
-from gchat.command import Parser, UsageError, address, open_standard_descriptors  # noqa: E402
+from gchat.cli import Parser, UsageError, address, open_standard_descriptors  # noqa: E402
 
 if TYPE_CHECKING:
-    from gchat.client.link import Link
-    from gchat.client.plain_link import PlainLink
-    from gchat.client.token_file import TokenFile
+    from gchat.client.files.token_file import TokenFile
+    from gchat.client.link.link import Link
+    from gchat.client.link.plain_link import PlainLink
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -73,7 +73,7 @@ def main() -> NoReturn:
 
 
 def _complain(message: str, code: int) -> int:
-    from gchat.client.lines import complain  # noqa: PLC0415
+    from gchat.client.pipe import complain  # noqa: PLC0415
 
     complain(message)
     return code
@@ -93,17 +93,17 @@ def _main(arguments: list[str]) -> int:
     is_typed = os.isatty(0)
     on_terminal = is_typed and os.isatty(1) and not args.json and os.environ.get("TERM", "dumb") != "dumb"
     if on_terminal:
-        from gchat.client import terminal  # noqa: PLC0415
-    from gchat.client import lines  # noqa: PLC0415
-    from gchat.client.keeper import ConnectFailed  # noqa: PLC0415
+        from gchat.client.terminal import terminal  # noqa: PLC0415
+    from gchat.client import pipe  # noqa: PLC0415
+    from gchat.client.link.errors import ConnectFailed  # noqa: PLC0415
 
     try:
         chat = _connected(args, host, port, on_terminal=on_terminal, strict=not is_typed)
     except ConnectFailed as error:
-        return _complain(lines.failure_text(error), 1)
+        return _complain(pipe.failure_text(error), 1)
     if on_terminal:
         return terminal.run(chat, colour=not args.no_color and not os.environ.get("NO_COLOR"), vi=args.vi)
-    return lines.run(chat, listen=args.listen, as_json=args.json, is_typed=is_typed)
+    return pipe.run(chat, listen=args.listen, as_json=args.json, is_typed=is_typed)
 
 
 def _address(args: argparse.Namespace) -> tuple[str, int]:
@@ -118,10 +118,10 @@ def _address(args: argparse.Namespace) -> tuple[str, int]:
 
 def _connected(args: argparse.Namespace, host: str, port: int, *, on_terminal: bool, strict: bool) -> Link | PlainLink:
     if args.plain:
-        from gchat.client.plain_link import PlainLink  # noqa: PLC0415
+        from gchat.client.link.plain_link import PlainLink  # noqa: PLC0415
 
         return PlainLink(host, port, wait=args.wait)
-    from gchat.client.link import connect  # noqa: PLC0415
+    from gchat.client.link.link import connect  # noqa: PLC0415
 
     return connect(
         host,
@@ -138,8 +138,8 @@ def _connected(args: argparse.Namespace, host: str, port: int, *, on_terminal: b
 
 def _token_file(args: argparse.Namespace, host: str, port: int) -> TokenFile | None:
     """Return the file that makes a person who comes back the same user; None if there can be none."""
-    from gchat.client.keeper import spelled  # noqa: PLC0415
-    from gchat.client.token_file import own_token_file  # noqa: PLC0415
+    from gchat.client.files.token_file import own_token_file  # noqa: PLC0415
+    from gchat.client.link.dial import spelled  # noqa: PLC0415
 
     try:
         file = own_token_file(spelled(host, port), args.nick)

@@ -9,14 +9,42 @@ from __future__ import annotations
 import re
 import zlib
 from collections.abc import Callable, Iterable
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any
 
 import msgspec
 
-from gchat.client.conversation import Back, Conversation, Delivered, Lost, NewLog, Notice, Sent
-from gchat.protocol import sentences, wire
-from gchat.protocol.text import folded, printable
+from gchat.client.conversation.conversation import Conversation
+from gchat.client.conversation.notices import Back, Delivered, Lost, NewLog, Notice, Sent
+from gchat.dialects.rich_events import (
+    AckEvent,
+    ActedEvent,
+    AnnouncedEvent,
+    ClosingEvent,
+    DoneEvent,
+    EnteredEvent,
+    FoundEvent,
+    GapEvent,
+    JoinedEvent,
+    LeftEvent,
+    LiveEvent,
+    NamedEvent,
+    PageEvent,
+    PongEvent,
+    RefusedEvent,
+    RenamedEvent,
+    RichEvent,
+    RoomListEvent,
+    SaidEvent,
+    SlowedEvent,
+    ToldEvent,
+    TopicSetEvent,
+    UsersEvent,
+    WelcomeEvent,
+)
+from gchat.model import sentences
+from gchat.model.names import folded
+from gchat.model.text import printable
 
 Fragment = tuple[str, str]  # a style's name and a text, as prompt_toolkit has it
 Line = list[Fragment]
@@ -104,7 +132,7 @@ class Timeline:
 
     def lines(self, notice: Notice, chat: Conversation, now: datetime) -> list[Line]:
         """Return how `notice` looks, with its time."""
-        if not isinstance(notice, wire.Page):
+        if not isinstance(notice, PageEvent):
             return self.stamped(lines(notice, chat), local_time(notice, now))
         page = Timeline(now)  # old messages lie in days of their own
         shown: list[Line] = []
@@ -118,12 +146,8 @@ class Timeline:
         found = [[stamp, *line] for line in shown]
         if found and at.date() != self._day:
             self._day = at.date()
-            found.insert(0, aside(_spoken(self._day)))
+            found.insert(0, aside(sentences.new_day(self._day)))
         return found
-
-
-def _spoken(day: date) -> str:
-    return f"{day:%A}, {day.day} {day:%B} {day.year}"
 
 
 # --- Messages --------------------------------------------------------------------------------------------------------
@@ -145,9 +169,9 @@ def _mention(nick: str) -> re.Pattern[str]:
 
 def is_for_me(notice: Notice, chat: Conversation) -> bool:
     """Return whether it is said to this user: told privately, or with their nick in it."""
-    if isinstance(notice, wire.Said | wire.Acted):
+    if isinstance(notice, SaidEvent | ActedEvent):
         return notice.from_ != chat.nick and mentions(notice.text, chat.nick)
-    return isinstance(notice, wire.Told)
+    return isinstance(notice, ToldEvent)
 
 
 def _marked(text: str, nick: str) -> Line:
@@ -176,7 +200,7 @@ def _sent(notice: Sent, chat: Conversation) -> list[Line]:
     return [elsewhere + line for line in _said_by(chat.nick, notice.text, chat, action=notice.action)]
 
 
-def _told(notice: wire.Told, chat: Conversation) -> list[Line]:
+def _told(notice: ToldEvent, chat: Conversation) -> list[Line]:
     return [[("class:private", f"[{notice.from_} -> you] "), *_marked(notice.text, chat.nick)]]
 
 
@@ -184,7 +208,7 @@ def _delivered(notice: Delivered, _chat: Conversation) -> list[Line]:
     return [[("class:private", f"[you -> {notice.to}] "), ("", notice.text)]]
 
 
-def _topic(notice: wire.TopicSet, _chat: Conversation) -> list[Line]:
+def _topic(notice: TopicSetEvent, _chat: Conversation) -> list[Line]:
     if notice.seq:
         return _aside(sentences.topic_set(notice.from_, notice.text))
     return _aside(sentences.topic_is(notice.text, notice.from_))
@@ -197,47 +221,47 @@ def _aside(*texts: str) -> list[Line]:
     return [aside(text) for text in texts]
 
 
-def _welcome(notice: wire.Welcome, _chat: Conversation) -> list[Line]:
+def _welcome(notice: WelcomeEvent, _chat: Conversation) -> list[Line]:
     return _aside(sentences.connected(notice.online), *notice.motd.splitlines())
 
 
-def _joined(notice: wire.Joined, _chat: Conversation) -> list[Line]:
+def _joined(notice: JoinedEvent, _chat: Conversation) -> list[Line]:
     return _aside(sentences.joined(notice.room, notice.online))
 
 
-def _entered(notice: wire.Entered, _chat: Conversation) -> list[Line]:
+def _entered(notice: EnteredEvent, _chat: Conversation) -> list[Line]:
     if notice.who:
         return _aside(sentences.entered(notice.who, notice.online))
     return _aside(sentences.many_entered(notice.count, notice.online))
 
 
-def _left(notice: wire.Left, _chat: Conversation) -> list[Line]:
+def _left(notice: LeftEvent, _chat: Conversation) -> list[Line]:
     text = sentences.many_left(notice.count, notice.online)
     if notice.who:
         text = sentences.left(notice.who, notice.online)
     return [[("class:aside", sentences.LEAVES + text)]]
 
 
-def _renamed(notice: wire.Renamed, _chat: Conversation) -> list[Line]:
+def _renamed(notice: RenamedEvent, _chat: Conversation) -> list[Line]:
     if not notice.who:
         return _aside(sentences.many_renamed(notice.count))
     return _aside(sentences.renamed(notice.who, notice.nick))
 
 
-def _gap(notice: wire.Gap, _chat: Conversation) -> list[Line]:
+def _gap(notice: GapEvent, _chat: Conversation) -> list[Line]:
     return _aside(sentences.skipped(notice.range_from, notice.range_to))
 
 
-def _who(notice: wire.Users, _chat: Conversation) -> list[Line]:
+def _who(notice: UsersEvent, _chat: Conversation) -> list[Line]:
     return _aside(sentences.members(notice.room, notice.users, notice.total, notice.you))
 
 
-def _rooms(notice: wire.RoomList, chat: Conversation) -> list[Line]:
+def _rooms(notice: RoomListEvent, chat: Conversation) -> list[Line]:
     rooms = [(room.name, room.members, room.topic) for room in notice.rooms]
     return _aside(*sentences.rooms(rooms, notice.total, chat.room))
 
 
-def _page(notice: wire.Page, chat: Conversation) -> list[Line]:
+def _page(notice: PageEvent, chat: Conversation) -> list[Line]:
     """Return what stands below a page; its messages have times of their own, see Timeline."""
     if not notice.events:
         return _aside(sentences.NO_MESSAGES)
@@ -246,15 +270,18 @@ def _page(notice: wire.Page, chat: Conversation) -> list[Line]:
     return _aside(sentences.more_history(notice.events[-1].seq + 1))
 
 
-def _found(notice: wire.Found, _chat: Conversation) -> list[Line]:
+def _found(notice: FoundEvent, _chat: Conversation) -> list[Line]:
     if not notice.events:
         return _aside(sentences.NOTHING_FOUND)
     return [] if notice.end else _aside(sentences.OLDER_MAY_MATCH)
 
 
-def _number(event: wire.Said | wire.Acted | wire.TopicSet, page: wire.Page) -> str:
+def _number(event: SaidEvent | ActedEvent | TopicSetEvent, page: PageEvent) -> str:
     """Return what stands before a message of a page: of what was found its number, to go there with /history."""
-    return f"#{event.seq} " if isinstance(page, wire.Found) else ""
+    return f"#{event.seq} " if isinstance(page, FoundEvent) else ""
+
+
+BACK_TEXT = "Connected again"
 
 
 def lost_text(notice: Lost) -> str:
@@ -270,36 +297,37 @@ def _new_log(notice: NewLog, _chat: Conversation) -> list[Line]:
     return _aside(f"{notice.room} has a new history: messages from while you were away may be missing")
 
 
-def _slowed(notice: wire.Slowed, _chat: Conversation) -> list[Line]:
-    return _aside(sentences.slowed(notice.messages_per_s))
+def _slowed(notice: SlowedEvent, _chat: Conversation) -> list[Line]:
+    return _aside(sentences.slowed(notice.messages_per_s, notice.bytes_per_s, together=notice.together))
 
 
 _LINES: dict[type, Callable[[Any, Conversation], list[Line]]] = {
-    wire.Welcome: _welcome,
-    wire.Joined: _joined,
-    wire.Live: lambda _notice, _chat: [],
-    wire.Said: lambda notice, chat: _said_by(notice.from_, notice.text, chat),
-    wire.Acted: lambda notice, chat: _said_by(notice.from_, notice.text, chat, action=True),
-    wire.TopicSet: _topic,
-    wire.Told: _told,
-    wire.Entered: _entered,
-    wire.Left: _left,
-    wire.Renamed: _renamed,
-    wire.Announced: lambda notice, _chat: [aside(sentences.announced(notice.text), "class:mention")],
-    wire.Named: lambda notice, _chat: _aside(sentences.named(notice.nick)),
-    wire.Refused: lambda notice, _chat: [aside(notice.message, "class:refused")],
-    wire.Slowed: _slowed,
-    wire.Gap: _gap,
-    wire.Users: _who,
-    wire.RoomList: _rooms,
-    wire.Page: _page,
-    wire.Found: _found,
-    wire.Pong: lambda _notice, _chat: _aside("pong"),
-    wire.Closing: lambda notice, _chat: _aside(notice.reason),
+    WelcomeEvent: _welcome,
+    JoinedEvent: _joined,
+    LiveEvent: lambda _notice, _chat: [],
+    SaidEvent: lambda notice, chat: _said_by(notice.from_, notice.text, chat),
+    ActedEvent: lambda notice, chat: _said_by(notice.from_, notice.text, chat, action=True),
+    TopicSetEvent: _topic,
+    ToldEvent: _told,
+    EnteredEvent: _entered,
+    LeftEvent: _left,
+    RenamedEvent: _renamed,
+    AnnouncedEvent: lambda notice, _chat: [aside(sentences.announced(notice.text), "class:mention")],
+    DoneEvent: lambda notice, _chat: _aside(notice.message),
+    NamedEvent: lambda notice, _chat: _aside(sentences.named(notice.nick)),
+    RefusedEvent: lambda notice, _chat: [aside(notice.message, "class:refused")],
+    SlowedEvent: _slowed,
+    GapEvent: _gap,
+    UsersEvent: _who,
+    RoomListEvent: _rooms,
+    PageEvent: _page,
+    FoundEvent: _found,
+    PongEvent: lambda _notice, _chat: _aside(sentences.pong("")),
+    ClosingEvent: lambda notice, _chat: _aside(notice.reason),
     Sent: _sent,
     Delivered: _delivered,
     Lost: _lost,
-    Back: lambda _notice, _chat: _aside("Connected again"),
+    Back: lambda _notice, _chat: _aside(BACK_TEXT),
     NewLog: _new_log,
 }
 
@@ -313,7 +341,7 @@ def plain_text(notice: Notice, chat: Conversation) -> str:
     if isinstance(notice, Sent | Delivered | Lost | Back):
         return ""
     shown = []
-    if isinstance(notice, wire.Page):
+    if isinstance(notice, PageEvent):
         shown = [
             [("class:time", _number(event, notice)), *line] for event in notice.events for line in lines(event, chat)
         ]
@@ -326,13 +354,13 @@ def json_text(notice: Notice) -> str:
     The token is left out, for it is worth a nick, and what is not printable is escaped: it may be a terminal that
     shows the output.
     """
-    event: wire.Event
+    event: RichEvent
     match notice:
         case Sent():
-            event = wire.Ack(id=notice.id, room=notice.room, seq=notice.seq)
+            event = AckEvent(id=notice.id, room=notice.room, seq=notice.seq)
         case Delivered():
-            event = wire.Ack(id=notice.id)
-        case wire.Welcome():
+            event = AckEvent(id=notice.id)
+        case WelcomeEvent():
             event = msgspec.structs.replace(notice, token="")
         case Lost() | Back() | NewLog():
             return ""

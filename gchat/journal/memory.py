@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from itertools import count, islice
 
-from gchat.journal.base import FOUND_SIZE, PAGE_SIZE, SEARCH_S, Kept, KeptRoom, Posting, Run
-from gchat.journal.ids import Ids
+from gchat.journal.journal import PAGE_SIZE, Arrival, Outcome, Posting
+from gchat.journal.native_thread import NativeThread
 from gchat.journal.numbering import Numbering, Use
-from gchat.journal.page import page
-from gchat.journal.tail import Tail
-from gchat.journal.words import matching
-from gchat.protocol.events import Record, TopicIs, TopicSet
+from gchat.journal.paging import page
+from gchat.journal.parts import FOUND_SIZE, SEARCH_S, KeptRoom
+from gchat.journal.recent_messages import Tail
+from gchat.journal.search_tokens import matching
+from gchat.journal.used_ids import UsedIds
+from gchat.model.events import TopicIs
+from gchat.model.messages import Record, TopicSet
 
 
 class _Room:
@@ -31,17 +34,14 @@ class MemoryJournal:
     `epoch` is a name that no other journal has. Searching a whole room takes a while, and is left to `run`.
     """
 
-    trouble = caution = ""
-    damage: Sequence[str] = ()
-
-    def __init__(self, room_bytes: int, epoch: str, run: Run) -> None:
+    def __init__(self, room_bytes: int, epoch: str, run: NativeThread) -> None:
         self.room_bytes = room_bytes
         self._run = run
         self._epoch = epoch
         self._made = count()  # rooms: each has an epoch of its own, a room that was forgotten and comes again too
         self._rooms: dict[str, _Room] = {}
         self._epochs: set[str] = set()  # of these rooms
-        self._ids: Ids[tuple[str, Use]] = Ids()  # with the room's log, by its epoch
+        self._ids: UsedIds[tuple[str, Use]] = UsedIds()  # with the room's log, by its epoch
 
     def open(self, rooms: Iterable[str]) -> None:
         """See Journal.open."""
@@ -50,12 +50,12 @@ class MemoryJournal:
         """See Journal.is_open."""
         return True
 
-    def append(self, batch: Sequence[Posting], time: float) -> list[Kept]:
+    def append(self, batch: Sequence[Posting], time: float) -> list[Outcome]:
         """See Journal.append."""
         self._ids.expire(time)
         numbering = Numbering(self.next_seq, self._known)
-        kept = [numbering.number(posting, time) for posting in batch]
-        for posting, outcome in zip(batch, kept, strict=True):
+        outcomes = [numbering.number(posting, time) for posting in batch]
+        for posting, outcome in zip(batch, outcomes, strict=True):
             if record := outcome.record:
                 room = self._room(posting.room)
                 room.tail.keep(record, self.room_bytes)
@@ -63,7 +63,7 @@ class MemoryJournal:
                     room.topic = TopicIs(record.message.text, record.message.name)
         for lineage, id_, use, name in numbering.used(is_stored=True):
             self._ids.add(lineage, id_, (self._room(name).epoch if name else "", use), time)
-        return kept
+        return outcomes
 
     def _known(self, lineage: str, id_: str) -> Use | None:
         """Return what an id was used for, unless the log that the message was in is gone."""
@@ -74,18 +74,24 @@ class MemoryJournal:
         """See Journal.release."""
         self._ids.remove(lineage, id_)
 
+    def follow(self, deliver: Callable[[Sequence[Arrival]], None]) -> None:
+        """See Journal.follow: nobody else appends."""
+
+    def accept(self, arrival: Arrival) -> None:
+        """See Journal.accept."""
+
     def read(self, room: str, start: int, limit: int, *, last: bool = False) -> list[Record]:
         """See Journal.read."""
         return self._room(room).tail.read(start, limit, PAGE_SIZE, last=last)
 
     def find(self, room: str, start: int, limit: int) -> list[Record] | None:
-        """See Journal.find."""
+        """See Catalogue.find."""
         if room not in self._rooms or self.next_seq(room) == 1:
             return None
         return self._room(room).tail.read(start, limit, FOUND_SIZE)
 
     def rooms(self, limit: int) -> list[KeptRoom]:
-        """See Journal.rooms."""
+        """See Catalogue.rooms."""
         kept = ((name, room) for name, room in reversed(self._rooms.items()) if room.tail.next_seq > 1)
         return [
             KeptRoom(name, room.tail.next_seq - 1, room.topic.text if room.topic else "")
@@ -93,7 +99,7 @@ class MemoryJournal:
         ]
 
     def search(self, room: str, text: str, limit: int, steady: Callable[[], float]) -> tuple[list[Record], bool]:
-        """See Journal.search."""
+        """See MessageSearch.search."""
         records = self._room(room).tail.records.copy()
 
         def last() -> tuple[list[Record], bool]:
@@ -128,20 +134,6 @@ class MemoryJournal:
         """See Journal.forget."""
         if (gone := self._rooms.pop(room, None)) is not None:
             self._epochs.discard(gone.epoch)
-
-    def limit(self, keep_s: float, keep_messages: int) -> None:
-        """See Journal.limit: a room's last `room_bytes` are too little to limit further."""
-
-    def note(self, kind: str, key: str, value: bytes) -> None:
-        """See Journal.note: there is no next run."""
-
-    def notes(self, kind: str) -> dict[str, bytes]:  # noqa: ARG002
-        """See Journal.notes."""
-        return {}
-
-    def tidy(self, now: float, steady: float) -> bool:  # noqa: ARG002
-        """See Journal.tidy."""
-        return False
 
     def close(self) -> None:
         """See Journal.close."""

@@ -10,9 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from zlib import crc32
 
-from gchat.journal.base import Kept, Posting, Whisper
-from gchat.journal.schema import SEQ_BITS
-from gchat.protocol.events import Message, Numbered, Record, Said
+from gchat.journal.journal import Outcome, Posting, Whisper
+from gchat.model.messages import Message, Numbered, Record, Said
+
+#: The bits of a message's number. (A database has them in its keys; so this never changes.)
+SEQ_BITS = 36
 
 #: What an id was used for, in one integer, because half a million may be remembered: a digest of the content, which
 #: includes the room, and the number of the message in that room; 0 if it is a private one, which has none.
@@ -41,7 +43,7 @@ class Numbering:
         self._next_seq = next_seq
         self._known = known
 
-    def number(self, posting: Posting, time: float) -> Kept:
+    def number(self, posting: Posting, time: float) -> Outcome:
         """Return the outcome for the next message of the batch."""
         room, message = posting.room, posting.message
         if isinstance(message, Whisper):
@@ -50,7 +52,7 @@ class Numbering:
         ids = ids_of(message)
         if not ids:
             self.heads[room] = seq + message.count
-            return Kept(Record(seq, time, message))
+            return Outcome(Record(seq, time, message))
         texts = message.texts if isinstance(message, Said) else (message.text,)
         numbers: list[Numbered] = []
         reused: list[str] = []
@@ -68,16 +70,16 @@ class Numbering:
             else:
                 reused.append(id_)
         if not said:
-            return Kept(None, tuple(numbers), reused=tuple(reused))
+            return Outcome(None, tuple(numbers), reused=tuple(reused))
         self.heads[room] = seq + len(said)
-        return Kept(Record(seq, time, _only(message, said)), tuple(numbers), reused=tuple(reused))
+        return Outcome(Record(seq, time, _only(message, said)), tuple(numbers), reused=tuple(reused))
 
-    def _number_whisper(self, lineage: str, whisper: Whisper) -> Kept:
+    def _number_whisper(self, lineage: str, whisper: Whisper) -> Outcome:
         use = use_of(digest_of(Whisper, whisper.to, whisper.text))
         earlier, is_first = self._use(lineage, whisper.id, use, "")
         if not _is_same(earlier, use):
-            return Kept(None, reused=(whisper.id,))
-        return Kept(None, (Numbered(whisper.id),), is_first=is_first)
+            return Outcome(None, reused=(whisper.id,))
+        return Outcome(None, (Numbered(whisper.id),), is_first=is_first)
 
     def _use(self, lineage: str, id_: str, use: Use, room: str) -> tuple[Use, bool]:
         """Return what an id was used for first, and whether that is this use."""
@@ -89,13 +91,13 @@ class Numbering:
         self.fresh[lineage, id_] = use, room
         return use, True
 
-    def refused(self, posting: Posting, outcome: Kept, why_not: str) -> Kept:
+    def refused(self, posting: Posting, outcome: Outcome, why_not: str) -> Outcome:
         """Return the outcome for a message when the batch was not stored: what was stored before is not affected."""
         if isinstance(posting.message, Whisper):
             return outcome
         numbers = tuple(number for number in outcome.numbers if (posting.lineage, number.id) not in self.fresh)
         is_whole = outcome.record is None and len(numbers) == len(outcome.numbers)
-        return Kept(None, numbers, "" if is_whole else why_not, outcome.reused)
+        return Outcome(None, numbers, "" if is_whole else why_not, outcome.reused)
 
     def used(self, *, is_stored: bool) -> list[tuple[str, str, Use, str]]:
         """Return the ids that are used now: lineage, id, use, room. Private messages do not depend on the disk."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 import time
-from collections import Counter
 from collections.abc import Callable
 from logging import DEBUG, INFO
 from typing import TYPE_CHECKING
@@ -14,27 +13,36 @@ from gevent.event import Event
 from gevent.threadpool import ThreadPool
 
 from gchat.chat.effects import CloseReason
-from gchat.chat.limits import Allowance, Limits, Network
+from gchat.chat.limits import Allowance, Limits
+from gchat.chat.networks import Network
 from gchat.chat.registry import LOBBY, Registry
-from gchat.journal.base import JournalError
-from gchat.protocol import events, plain, text
-from gchat.server import log
-from gchat.server.check import admin_place
-from gchat.server.config import RELOADABLE, Config, changes
+from gchat.dialects import plain
+from gchat.journal.journal import JournalError
+from gchat.journal.parts import parts_of
+from gchat.model import events, names
+from gchat.model.messages import Record, TopicSet
+from gchat.server import reload
+from gchat.server.admin_backend import AdminBackend
 from gchat.server.connection import FLUSH_S, Connection
+from gchat.server.counters import CLOSED, CRASHES, Counter, count_closed
 from gchat.server.door import FAREWELL, Door
-from gchat.server.keeping import open_journal, tidy, unusable
-from gchat.server.kernel import raise_descriptor_limit
+from gchat.server.history import open_journal, tidy, unusable
+from gchat.server.linux import raise_descriptor_limit
 from gchat.server.listener import Listener, set_options, spelled
-from gchat.server.log import logger
-from gchat.server.operating import Operating
-from gchat.server.output import Output
+from gchat.server.logs import logger
+from gchat.server.publication import MESSAGES
 from gchat.server.pump import Pump
-from gchat.server.state import history_path, noted_bans, noted_sessions, other_history, token_path
+from gchat.server.saved_state import noted_bans, noted_sessions
+from gchat.server.settings import Config
+from gchat.server.start_checks import admin_place
+from gchat.server.state_files import history_path, other_history, token_path
+from gchat.server.stdout import Output
 from gchat.server.watch import Watch
 
 if TYPE_CHECKING:
-    from gchat.server.window import Window
+    from gchat.server.admin_endpoint import AdminEndpoint
+
+OPENED = Counter("gchat_connections_opened", "Connections accepted since the start.")
 
 #: Descriptors that connections never get: for the listener, files, the log, and newcomers that are turned away.
 KEPT_BACK = 64
@@ -55,11 +63,10 @@ class App:
     def __init__(self, config: Config, listener: socket.socket, conversation: Output | None) -> None:
         self.config = config
         self.limits = Limits()
-        self._set_limits()
         self.registry = Registry(self.limits)
         self._show = _shower(conversation) if conversation else None
         self.closing: dict[Connection, None] = {}
-        self.closed: Counter[CloseReason] = Counter()
+        self.skipped = 0  # messages that slow readers missed whose connections have ended
         self.stopping = Event()
         self.watch = Watch(self)
         self._door = Door(self)
@@ -72,15 +79,17 @@ class App:
         is_usual = self._history_path and not config.history.path
         self._other_history = other_history(self._history_path) if is_usual else ""
         self.journal = open_journal(config, self._history_path)
-        self._set_keeping()
-        self.pump = Pump(self.journal, config.limits.room_log_bytes, self._shown, self._opened, self._arrived)
+        self.parts = parts_of(self.journal)
+        reload.apply(self)
+        self.pump = Pump(self.parts, config.limits.room_log_bytes, self._shown, self._opened, self._arrived)
+        self.journal.follow(self.pump.submit)
         self._listener = Listener(self._socket, self._door.serve, self._door.refusal)
-        self.operating = Operating(self)
+        self.admin = AdminBackend(self)
         # A native thread for what is loaded when the server listens; started now, because later there may be none.
         self._loader = ThreadPool(1)
         self._loader.apply(int)
         self._recover()
-        self._window = self._make_window() if config.admin.enabled else None
+        self._admin_endpoint = self._make_admin_endpoint() if config.admin.enabled else None
 
     @property
     def connections(self) -> int:
@@ -100,7 +109,7 @@ class App:
 
     @property
     def _possible_connections(self) -> int:
-        return max(1, self.descriptors - KEPT_BACK - (ADMIN_KEPT_BACK if self._window else 0))
+        return max(1, self.descriptors - KEPT_BACK - (ADMIN_KEPT_BACK if self._admin_endpoint else 0))
 
     def awake(self) -> float:
         """Return a steady clock in seconds that stands still with the server: meanwhile nobody could come back."""
@@ -108,13 +117,13 @@ class App:
 
     def network_allowance(self, network: Network) -> Allowance | None:
         """Return what all users of a network may send together; None if there is no limit."""
-        return self._door.admission.allowance(network, self.limits.network_rates, time.monotonic())
+        return self._door.admission.allowance(network, time.monotonic())
 
     def run(self) -> None:
         """Serve until `stopping` is set, then drain."""
         gevent.spawn(self.pump.run)
         gevent.spawn(self.watch.run)
-        gevent.spawn(tidy, self.journal, self.pump.counts)
+        gevent.spawn(tidy, self.parts)
         self._listener.start()
         listening = {"address": self.address, "max_connections": self.max_connections}
         logger.info("listening on %(address)s (max_connections = %(max_connections)d)", listening)
@@ -131,48 +140,29 @@ class App:
             if self._other_history:
                 other = {"path": self._other_history}
                 logger.warning("this is a new history; to continue that of another address, use --db %(path)s", other)
-        gevent.spawn(self._loader.apply, text.load_tables)  # the first /nick needs them
-        if self._window is not None:
-            self._window.start(self.operating, self._loader)
-            logger.info("admin page: %(url)s", {"url": self._window.url})
+        gevent.spawn(self._loader.apply, names.load_tables)  # the first /nick needs them
+        if self._admin_endpoint is not None:
+            self._admin_endpoint.start(self.admin, self._loader)
+            logger.info("admin page: %(url)s", {"url": self._admin_endpoint.url})
         self.stopping.wait()
         self._drain()
-
-    def reload(self, config: Config) -> None:
-        """Take over what of `config` can change while running, and log what cannot."""
-        changed_settings = changes(self.config, config)
-        if not changed_settings:
-            logger.info("configuration reloaded: nothing has changed")
-        for section, key in changed_settings:
-            value = getattr(getattr(config, section), key)
-            if (section, key) in RELOADABLE:
-                setattr(getattr(self.config, section), key, value)
-                changed = {"setting": f"{section}.{key}", "value": value}
-                logger.warning("configuration reloaded: %(setting)s is now %(value)s", changed)
-            else:
-                kept = {"setting": f"{section}.{key}"}
-                logger.warning("configuration reloaded: %(setting)s changes only with a restart", kept)
-        self._set_limits()
-        self._set_keeping()
-        log.set_level(self.config.log.level)
-        set_options(self._socket, self.config.limits.send_buffer_bytes)
 
     def _arrived(self, connection: Connection) -> None:
         """Count and log a user whom the others learn of."""
         opened = {"session": connection.session.id, "address": connection.peer.address}
         logger.info("opened %(session)d %(address)s", opened)
-        self.pump.counts.opened += 1
-        self.operating.came(connection.session)
+        OPENED.value += 1
+        self.admin.came(connection.session)
 
     def gone(self, connection: Connection) -> None:
         """Count a connection out, and log it: the last word on it."""
         self._door.release(connection.peer)
         reason = connection.closing or CloseReason.CRASHED
-        self.closed[reason] += 1
+        count_closed(reason)
         session = connection.session
-        self.pump.counts.skipped += connection.cursor.skipped
+        self.skipped += connection.cursor.skipped
         if session.is_announced:
-            self.operating.went(session, reason)
+            self.admin.went(session, reason)
         closed = {
             "session": session.id,
             "address": session.address,
@@ -194,37 +184,36 @@ class App:
         ends_at = time.monotonic() + FLUSH_S + 0.5
         logger.info("stopping: users online: %(online)d", {"online": len(self.registry.sessions)})
         self._listener.close()
-        self.pump.submit(self.registry.leave_all(CloseReason.SHUTDOWN, FAREWELL))
+        self.pump.submit(self.registry.close_all(CloseReason.SHUTDOWN, FAREWELL))
         while self.connections and time.monotonic() < ends_at:
             gevent.sleep(0.02)
-        if self._window is not None:
-            self._window.stop()
-        reasons = ", ".join(f"{count:,} {reason.value}" for reason, count in sorted(self.closed.items()))
-        crashes = self.pump.counts.crashes + self.closed[CloseReason.CRASHED]
+        if self._admin_endpoint is not None:
+            self._admin_endpoint.stop()
+        reasons = ", ".join(f"{count:,} {reason}" for reason, count in sorted(CLOSED.values.items()) if count)
         logger.info(
             "stopped: messages: %(messages)d; connections: %(connections)s; crashes: %(crashes)d",
-            {"messages": self.pump.counts.messages, "connections": reasons or "none", "crashes": crashes},
+            {"messages": MESSAGES.value, "connections": reasons or "none", "crashes": CRASHES.value},
         )
         self.journal.close()
 
-    def _make_window(self) -> Window:
-        from gchat.server.window import Window  # noqa: PLC0415
+    def _make_admin_endpoint(self) -> AdminEndpoint:
+        from gchat.server.admin_endpoint import AdminEndpoint  # noqa: PLC0415
 
-        return Window(self.config.admin, admin_place(self.config), token_path(self.config, *self._place))
+        return AdminEndpoint(self.config.admin, admin_place(self.config), token_path(self.config, *self._place))
 
     def _shown(self, room: str, event: events.Event) -> None:
-        if isinstance(event, events.Record) and isinstance(event.message, events.TopicSet):
+        if isinstance(event, Record) and isinstance(event.message, TopicSet):
             self.registry.keep_topic(room, events.TopicIs(event.message.text, event.message.name))
         if self._show is not None:
             self._show(room, event)
-        self.operating.shown(room, event)
+        self.admin.shown(room, event)
 
     def _recover(self) -> None:
         """Know what the run before knew, and have the lobby at hand. Raises HistoryError."""
         try:
-            for ban in noted_bans(self.journal):
+            for ban in noted_bans(self.parts.notes):
                 self.registry.bans.add(ban)
-            self.registry.restore(noted_sessions(self.journal), self.awake())
+            self.registry.restore(noted_sessions(self.parts.notes), self.awake())
             self.journal.open((LOBBY,))
         except JournalError as error:
             raise unusable(self._history_path, error) from None
@@ -232,26 +221,6 @@ class App:
     def _opened(self, room: str) -> None:
         if (topic := self.journal.topic(room)) is not None:
             self.registry.keep_topic(room, topic)
-
-    def _set_keeping(self) -> None:
-        history = self.config.history
-        self.journal.limit(history.keep_days * 86400, history.keep_messages)
-
-    def _set_limits(self) -> None:
-        config = self.config
-        self.limits.max_rooms = config.limits.max_rooms
-        self.limits.nick_max = config.limits.nick_max
-        self.limits.rates, self.limits.network_rates = config.limits.rates()
-        self.limits.rooms_per_network = config.limits.rooms_per_network
-        self.limits.away_per_network = config.limits.connections_per_ip
-        self.limits.max_text_bytes = config.limits.max_line_bytes
-        self.limits.announce_after_s = config.server.announce_after_s
-        self.limits.presence_quiet_above = config.limits.presence_quiet_above
-        self.limits.replay_on_join = config.history.replay_on_join
-        self.limits.motd = config.server.motd
-        self.limits.prompt = config.server.prompt
-        announced = ("max_line_bytes", "messages_per_s", "burst", "nick_max")
-        self.limits.announced = tuple((name, getattr(config.limits, name)) for name in announced)
 
 
 def _shower(conversation: Output) -> Callable[[str, events.Event], None]:

@@ -12,18 +12,23 @@ from typing import TYPE_CHECKING, Any
 
 from gevent.hub import get_hub
 
-from gchat.chat.cursor import Cursor
 from gchat.chat.effects import CloseReason
 from gchat.chat.session import Session
-from gchat.protocol.dialect import Dialect
-from gchat.protocol.events import Ready, Record
-from gchat.server.kernel import in_kernel
+from gchat.dialects.dialect import Dialect
+from gchat.model.audience import Where
+from gchat.model.events import Ready
+from gchat.model.messages import Record
+from gchat.roomlog.cursor import Cursor
+from gchat.server.counters import Counter
+from gchat.server.linux import in_kernel
 from gchat.server.listener import Peer
-from gchat.server.log import logger
+from gchat.server.logs import logger
 from gchat.server.reader import MAX_OWED_BYTES, Reader
 
 if TYPE_CHECKING:
     from gchat.server.app import App
+
+SENT_BYTES = Counter("gchat_sent_bytes", "Bytes sent to users.")
 
 #: Bytes offered to the kernel at once for a peer that is behind.
 SLICE_BYTES = 65536
@@ -73,9 +78,9 @@ class Connection:
         "peer",
         "peer_ended",
         "reader",
-        "room",
         "session",
         "sock",
+        "where",
     )
 
     def __init__(self, app: App, sock: socket.socket, peer: Peer, session: Session, dialect: Dialect) -> None:
@@ -85,7 +90,7 @@ class Connection:
         self.session = session
         self.dialect = dialect
         self.opened_at = time.monotonic()
-        self.room = ""  # whose log the cursor follows, when it has caught up
+        self.where = Where()  # whose log the cursor follows, when it has caught up
         self.catch_up: CatchUp | None = None
         self.asking = False  # whether what was asked for is being read from the disk
         self.closing: CloseReason | None = None
@@ -96,6 +101,31 @@ class Connection:
         self._mark_at = 0.0  # at this time, which is when it last made progress
         self.cursor = Cursor(session.id, sock.fileno())
         self.reader = Reader(app, self)
+
+    @property
+    def room(self) -> str:
+        """The name of the room."""
+        return self.where.room
+
+    @property
+    def dialect_name(self) -> str:
+        """What the peer speaks."""
+        return self.dialect.traits.name
+
+    @property
+    def heard_at(self) -> float:
+        """When the last byte came."""
+        return self.reader.heard_at
+
+    @property
+    def lag_bytes(self) -> int:
+        """How many bytes of its room are not sent yet."""
+        return self.cursor.lag
+
+    @property
+    def skipped(self) -> int:
+        """How many messages it missed."""
+        return self.cursor.missed
 
     def leave(self, reason: CloseReason, farewell: str = "") -> None:
         """Let the session end, with a last line if there is one."""
@@ -114,7 +144,7 @@ class Connection:
                 except BlockingIOError:
                     sent = 0
                 cursor.took(sent)
-                self.app.pump.counts.sent_bytes += sent
+                SENT_BYTES.value += sent
                 if sent < len(data):
                     cursor.stall()
                     self.watch()

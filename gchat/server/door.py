@@ -1,8 +1,8 @@
 """The door: which peers are let in, and in which dialect. It admits, hears the first bytes, and hands over.
 
 There is no connection, and nobody hears of a peer, before it is known that it does not speak another protocol. A peer
-that says nothing for `greeting_delay_s` is greeted in plain; that is a courtesy and no verdict, because an opening of
-the rich dialect is taken as the first line whenever it comes (see reader).
+that says nothing for `greeting_delay_s` is greeted in plain; that is a courtesy and no verdict, because the hello of
+another dialect is taken as the first line whenever it comes (see reader).
 """
 
 from __future__ import annotations
@@ -16,32 +16,35 @@ import gevent
 from gevent.hub import get_hub
 from msgspec import Struct
 
+from gchat.chat.admission import Admission
 from gchat.chat.effects import CloseReason
-from gchat.chat.limits import Network, Networks, is_in
-from gchat.chat.names import because
-from gchat.protocol import plain, rich
-from gchat.protocol.errors import Code, Refusal
-from gchat.protocol.events import Closing, Refused
-from gchat.protocol.foreign import MORE, Foreign, sniff
-from gchat.protocol.framing import after_bom
-from gchat.protocol.wire import ANY_OPENING
+from gchat.chat.networks import Network
+from gchat.dialects import plain
+from gchat.dialects.choice import spoken
+from gchat.dialects.dialect import Dialect
+from gchat.dialects.sniff import MORE, Foreign, sniff
+from gchat.model.audience import Me
+from gchat.model.errors import Code, Refusal
+from gchat.model.events import Answer, Closing, Refused
+from gchat.server.answer import encoded
 from gchat.server.connection import Connection
-from gchat.server.kernel import has_ended, unguessable
+from gchat.server.counters import count_closed
+from gchat.server.linux import has_ended, unguessable
 from gchat.server.listener import Peer
-from gchat.server.log import logger
+from gchat.server.logs import logger
 
 if TYPE_CHECKING:
     from gchat.server.app import App
 
-#: How long the first line of a peer that begins like a client of ours may take.
-OPENING_S = 5.0
+#: How long the first line of a peer that begins with a hello may take.
+HELLO_S = 5.0
 
 #: After the last word to a peer that is turned away: how long it may take to read it, before the socket is closed.
 LINGER_S = 0.5
 
 FAREWELL = "The server is shutting down"
 
-#: So many bytes without the end of a line are no opening of anything.
+#: So many bytes without the end of a line are no hello of anything.
 MAX_START_BYTES = 8192
 
 _READ = 1
@@ -59,37 +62,24 @@ class Door:
 
     def __init__(self, app: App) -> None:
         self._app = app
-        self.admission = Networks()
+        self.admission = Admission(app.registry.bans, app.limits)
 
     # --- Admission -------------------------------------------------------------------------------------------------
 
     def refusal(self, peer: Peer) -> bytes | None:
         """Return the line for a peer that cannot be let in; else count it in, and return None."""
-        app = self._app
-        if ban := app.registry.bans.of_address(host_of(peer.address)):
-            return self._turn_away(peer, CloseReason.BANNED, f"You are banned here{because(ban)}")
-        if self.admission.total >= app.max_connections:
-            return self._turn_away(peer, CloseReason.FULL, "The server is full; try again later")
-        per_ip = app.config.limits.connections_per_ip
-        if per_ip and self.admission.of(peer.network) >= per_ip and not self._network(peer).is_exempt:
-            most = "one connection" if per_ip == 1 else f"{per_ip:,} connections"
-            why = f"Too many connections from your address: the limit is {most}; close another one first"
-            return self._turn_away(peer, CloseReason.TOO_MANY, why)
-        self.admission.enter(peer.network)
-        return None
+        turned_away = self.admission.admit(peer.address, peer.network, self._app.max_connections)
+        if turned_away is None:
+            return None
+        count_closed(turned_away.reason)
+        logger.info(
+            "turned away %(address)s: %(reason)s", {"address": peer.address, "reason": turned_away.reason.value}
+        )
+        return _said(plain, Closing(turned_away.message))
 
     def release(self, peer: Peer) -> None:
         """Count a peer out that was counted in."""
-        self.admission.leave(peer.network, self._app.limits.network_rates, time.monotonic())
-
-    def _network(self, peer: Peer) -> Network:
-        host = host_of(peer.address)
-        return Network(peer.network, not host or is_in(host, self._app.config.limits.exempt))
-
-    def _turn_away(self, peer: Peer, reason: CloseReason, message: str) -> bytes:
-        self._app.closed[reason] += 1
-        logger.info("turned away %(address)s: %(reason)s", {"address": peer.address, "reason": reason.value})
-        return plain.encode(Closing(message))
+        self.admission.release(peer.network, time.monotonic())
 
     # --- The first bytes -------------------------------------------------------------------------------------------
 
@@ -116,72 +106,70 @@ class Door:
         if start.has_ended and not start.heard:
             self._never_in(peer, CloseReason.PROBE)
             return None
-        if after_bom(start.heard).startswith(ANY_OPENING):
-            start.heard = after_bom(start.heard)
-        elif isinstance(foreign := sniff(start.heard, ended=start.has_ended), Foreign):
+        dialect = spoken(start.heard)
+        if not dialect.traits.has_hello and isinstance(foreign := sniff(start.heard, ended=start.has_ended), Foreign):
             self._never_in(peer, CloseReason.FOREIGN, foreign.name)
             self._part(sock, foreign.answer)
             return None
         try:
-            opening, start.heard = rich.opening(start.heard)
+            hello, start.heard = dialect.hello(start.heard)
         except Refusal as refusal:
-            self._refuse(sock, peer, refusal, CloseReason.BAD_OPENING)
+            self._refuse(sock, peer, dialect, refusal, CloseReason.BAD_HELLO)
             return None
-        network = self._network(peer)
-        if opening is not None:
+        network = self.admission.network(peer.address, peer.network)
+        if hello is not None:
             self._pay(network)
         if app.stopping.is_set():  # accepted before, heard after the others were said goodbye to
-            farewell = Closing(FAREWELL, CloseReason.SHUTDOWN.value)
-            self._part(sock, plain.encode(farewell) if opening is None else rich.encode(farewell))
+            self._part(sock, _said(dialect, Closing(FAREWELL, CloseReason.SHUTDOWN.value)))
             return None
-        token = unguessable(16) if opening else ""
+        token = unguessable(16) if hello else ""
         try:
             session, effects = app.registry.connect(
                 peer.address,
-                opening,
+                hello,
                 token,
                 attempt=peer.attempt,
-                has_ended=opening is not None and has_ended(sock),
+                has_ended=hello is not None and has_ended(sock),
                 network=network,
                 now=app.awake(),
             )
         except Refusal as refusal:
-            self._refuse(sock, peer, refusal, CloseReason.REPLACED)
+            self._refuse(sock, peer, dialect, refusal, CloseReason.REPLACED)
             return None
-        connection = Connection(app, sock, peer, session, plain if opening is None else rich)
+        connection = Connection(app, sock, peer, session, dialect)
         app.pump.connections[session.id] = connection
         app.pump.submit(effects)
         return connection
 
     def _pay(self, network: Network) -> None:
-        """Pay for an opening, which takes a nick and enters a room: a line of the network, because the user is new."""
+        """Pay for a hello, which takes a nick and enters a room: a line of the network, because the user is new."""
         rates, now = self._app.limits.network_rates, time.monotonic()
-        allowance = self.admission.allowance(network, rates, now)
+        allowance = self.admission.allowance(network, now)
         if allowance is not None:
             allowance.grow(rates, now)
             allowance.lines -= 1
             gevent.sleep(allowance.debt_s(rates))
 
-    def _refuse(self, sock: socket.socket, peer: Peer, refusal: Refusal, reason: CloseReason) -> None:
-        """Tell a client of ours why it cannot be let in."""
+    def _refuse(self, sock: socket.socket, peer: Peer, dialect: Dialect, refusal: Refusal, reason: CloseReason) -> None:
+        """Tell a peer why its hello does not let it in."""
         self._never_in(peer, reason)
-        refused = b"" if refusal.code is Code.REPLACED else rich.encode(Refused(refusal.code, refusal.message))
-        self._part(sock, refused + rich.encode(Closing(refusal.message, reason.value)))
+        refused = b"" if refusal.code is Code.REPLACED else _said(dialect, Refused(refusal.code, refusal.message))
+        self._part(sock, refused + _said(dialect, Closing(refusal.message, reason.value)))
 
     def _never_in(self, peer: Peer, reason: CloseReason, what: str = "") -> None:
-        self._app.closed[reason] += 1
+        count_closed(reason)
         turned = {"address": peer.address, "reason": what or reason.value}
         logger.debug("not admitted: %(address)s: %(reason)s", turned)
 
     def _hear(self, sock: socket.socket) -> _Start:
         """Return the first line of a peer, or as much of it as comes in time. Raises OSError.
 
-        An opening of ours is waited for longer than anything else.
+        A hello is waited for longer than anything else.
         """
         start = _Start()
         self._read(sock, start, self._app.config.server.greeting_delay_s)
-        if after_bom(start.heard).startswith(ANY_OPENING):
-            self._read(sock, start, OPENING_S)
+        if spoken(start.heard).traits.has_hello:
+            self._read(sock, start, HELLO_S)
         return start
 
     def _read(self, sock: socket.socket, start: _Start, timeout_s: float) -> None:
@@ -215,6 +203,11 @@ class Door:
                 watcher.close()
 
 
+def _said(dialect: Dialect, answer: Answer) -> bytes:
+    """Return what a peer is told that is not let in."""
+    return encoded(dialect, answer, Me()).data
+
+
 def _receive(sock: socket.socket, start: _Start) -> None:
     data = sock.recv(MAX_START_BYTES)
     start.heard += data
@@ -224,11 +217,6 @@ def _receive(sock: socket.socket, start: _Start) -> None:
 def _is_enough(start: _Start) -> bool:
     if start.has_ended or len(start.heard) > MAX_START_BYTES:
         return True
-    if after_bom(start.heard).startswith(ANY_OPENING):
+    if spoken(start.heard).traits.has_hello:
         return b"\n" in start.heard
     return sniff(start.heard) is not MORE
-
-
-def host_of(address: str) -> str:
-    """Return the host of an address as sessions have it; "" for a Unix socket's."""
-    return "" if address.startswith("unix:") else address.rpartition(":")[0]

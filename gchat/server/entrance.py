@@ -8,7 +8,8 @@ import gevent
 from msgspec import Struct
 
 from gchat.chat.effects import CloseReason, Enter
-from gchat.journal.base import Journal
+from gchat.journal.journal import Journal
+from gchat.model.audience import OwnLines
 from gchat.server.connection import CatchUp, Connection
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ class _Entry(Struct, eq=False):
 
     effect: Enter
     catch_up: CatchUp  # for as long as it is the connection's, the user waits
-    held: list[bytes]  # what the user was told meanwhile, for after the greeting
+    held: list[OwnLines]  # what the user was told meanwhile, for after the greeting
     why_not: str = ""
 
 
@@ -53,11 +54,11 @@ class Entrance:
             self._opening[effect.room] = [connection]
             gevent.spawn(self._open, effect.room)
 
-    def hold(self, connection: Connection, data: bytes) -> bool:
+    def hold(self, connection: Connection, lines: OwnLines) -> bool:
         """Keep what a user is told before the greeting; return False if the user is not waiting here."""
         if (entry := self._entries.get(connection)) is None:
             return False
-        entry.held.append(data)
+        entry.held.append(lines)
         return True
 
     def leave(self, connection: Connection) -> None:
@@ -113,5 +114,5 @@ class Entrance:
         self._replay.begin(connection, effect)
 
     def _tell_held(self, connection: Connection, entry: _Entry) -> None:
-        for data in entry.held:
-            self._pump.transmit(connection, data)
+        for lines in entry.held:
+            self._pump.transmit(connection, lines)

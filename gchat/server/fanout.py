@@ -14,16 +14,20 @@ from operator import itemgetter
 
 from gevent.event import Event
 
-from gchat.chat.chunk import Offer
-from gchat.chat.cursor import Cursor
-from gchat.chat.log import RoomLog
-from gchat.fair import Breather
-from gchat.protocol.dialect import Dialect
-from gchat.protocol.events import Announced, Presence, Record, Skipped
-from gchat.server.connection import Connection
-from gchat.server.log import logger
-from gchat.server.measures import Counts
+from gchat.breather import Breather
+from gchat.dialects.dialect import Dialect
+from gchat.model.audience import Where
+from gchat.model.events import Announced, Movement, Skipped
+from gchat.model.messages import Record
+from gchat.roomlog.chunk import Offer
+from gchat.roomlog.log import Reader, RoomLog
+from gchat.server.connection import SENT_BYTES, Connection
+from gchat.server.counters import CRASHES, Counter, Distribution
+from gchat.server.logs import logger
 from gchat.server.spreader import Spreader, Turns
+
+DELIVERIES = Counter("gchat_deliveries", "Messages delivered, counted once for each reader.")
+FAN_OUT_S = Distribution("gchat_fan_out_seconds", "Time to send one batch of messages to all readers.")
 
 #: How long the fan-out holds the hub before others have a turn. Pauses are dear: a peer that has taken all meanwhile
 #: sleeps, and to wake it makes the next send cost more (measured, 900 readers: a pause every 2 ms takes a fifth).
@@ -46,13 +50,11 @@ MAX_GATHERED_BYTES = 1 << 18
 class FanOut:
     """The logs of each room, one for each dialect that is read there, and their readers."""
 
-    def __init__(
-        self, connections: Mapping[int, Connection], room_log_bytes: int, counts: Counts, turns: Turns
-    ) -> None:
+    def __init__(self, connections: Mapping[int, Connection], room_log_bytes: int, turns: Turns) -> None:
         self._connections = connections  # by session
         self._room_log_bytes = room_log_bytes
-        self._counts = counts
         self._logs: dict[str, dict[Dialect, RoomLog]] = {}
+        self._where: dict[str, Where] = {}  # of each room with logs
         self._changed: dict[str, None] = {}  # rooms, in this turn
         self._spreader = Spreader(turns)
         self._sent: Event | None = None  # set when a chunk is sent to a large room
@@ -62,23 +64,30 @@ class FanOut:
         """How many bytes all the logs hold, for readers that are behind."""
         return sum(log.end - log.start for logs in self._logs.values() for log in logs.values())
 
-    def log(self, room: str, dialect: Dialect, seq: int) -> RoomLog:
+    def log(self, where: Where, dialect: Dialect, seq: int) -> RoomLog:
         """Return the room's log in this dialect, made if nobody reads it yet: then `seq` is the next number in it."""
-        logs = self._logs.setdefault(room, {})
+        self._where[where.room] = where
+        logs = self._logs.setdefault(where.room, {})
         log = logs.get(dialect)
         if log is None:
 
             def skip(first: int, last: int) -> bytes:
-                return dialect.encode(Skipped(first, last), room)
+                return dialect.encode(Skipped(first, last), where)
 
             log = logs[dialect] = RoomLog(seq, self._room_log_bytes, skip)
         return log
 
-    def append(self, room: str, event: Record | Presence | Announced, count: int, speaker: Connection | None) -> None:
+    def append(self, room: str, event: Record | Movement | Announced, count: int, speaker: Connection | None) -> None:
         """Append what happened in a room, and has `count` numbers, to each of its logs; `speaker` does not hear it."""
         cursor = speaker.cursor if speaker else None
+        seq = event.seq if isinstance(event, Record) else None
         for dialect, log in self._logs.get(room, {}).items():
-            log.append(dialect.encode(event, room), count, cursor)
+            where = self._where[room]
+            if count <= 1 or dialect.traits.one_line_each:
+                log.append(dialect.encode(event, where), count, cursor, seq)
+            elif isinstance(event, Record):
+                for one in event.each():
+                    log.append(dialect.encode(one, where), 1, cursor, one.seq)
         self._changed[room] = None
 
     def leave(self, connection: Connection, max_owed_bytes: int) -> None:
@@ -93,6 +102,7 @@ class FanOut:
     def forget(self, room: str) -> None:
         """Drop the logs of a room that no longer exists."""
         self._logs.pop(room, None)
+        self._where.pop(room, None)
 
     def is_crowded(self, room: str) -> bool:
         """Return whether so much gathers in a large room that its speakers should wait."""
@@ -116,7 +126,7 @@ class FanOut:
             _work(self._send(log, log.seal()), hold_s, breather)
         _work(self._flush(touched), hold_s, breather)
         if changed:
-            self._counts.fan_out_s.observe(time.monotonic() - began)
+            FAN_OUT_S.observe(time.monotonic() - began)
         for room in changed:
             self._clear_up(room)
 
@@ -142,10 +152,10 @@ class FanOut:
             try:
                 yield from self._send(log, offer)
             except Exception:
-                self._counts.crashes += 1
+                CRASHES.value += 1
                 logger.exception("sending to room %(room)s crashed; its readers are served one by one", {"room": room})
                 yield from self._flush_aside(log)
-            self._counts.fan_out_s.observe(time.monotonic() - began)
+            FAN_OUT_S.observe(time.monotonic() - began)
             if self._sent is not None:
                 self._sent.set()
                 self._sent = None
@@ -160,13 +170,13 @@ class FanOut:
         Between two steps readers come, speak, are told something, fall behind and leave; their cursors see to it that
         each gets the chunk once.
         """
-        write, counts = os.write, self._counts
-        counts.deliveries += (log.seq - offer.chunk.seq) * log.readers
+        write = os.write
+        DELIVERIES.value += (log.seq - offer.chunk.seq) * log.readers
         try:
             yield from self._flush_aside(log)
             for data, descriptors in offer.batches(SENDS_AT_ONCE):
                 size = len(data)
-                counts.sent_bytes += size * len(descriptors)
+                SENT_BYTES.value += size * len(descriptors)
                 # The loop that decides what gchat costs: nothing here but the system call. By descriptor: a socket's
                 # own send() would touch two objects more, which the last call has driven out of the cache (measured,
                 # a thousand readers: 0.4 us of 9). All are open: a connection leaves its log before its socket closes.
@@ -184,8 +194,8 @@ class FanOut:
         finally:
             log.finish()
 
-    def _falls_behind(self, cursor: Cursor | None, size: int, sent: int) -> None:
-        self._counts.sent_bytes -= size - max(sent, 0)
+    def _falls_behind(self, cursor: Reader | None, size: int, sent: int) -> None:
+        SENT_BYTES.value -= size - max(sent, 0)
         connection = self._connections.get(cursor.session) if cursor else None
         if connection is None:
             return
@@ -217,7 +227,7 @@ class FanOut:
             if not (log.readers or log.dirty or log.offer):
                 del logs[dialect]
         if not logs:
-            self._logs.pop(room, None)
+            self.forget(room)
 
 
 def _work(job: Iterator[None], hold_s: float, breather: Breather) -> None:

@@ -18,11 +18,10 @@ import gevent
 from gevent.server import StreamServer
 from msgspec import Struct
 
-from gchat.chat.limits import network_of
-from gchat.command import split_address
-from gchat.protocol.errors import GchatError
-from gchat.server.kernel import CAP_CHOWN, has_capability, may_bind
-from gchat.server.log import logger
+from gchat.chat.networks import network_of
+from gchat.model.errors import GchatError
+from gchat.server.linux import CAP_CHOWN, has_capability, may_bind
+from gchat.server.logs import logger
 
 #: accept() fails because these are used up (trio's _highlevel_serve_listeners has the list), and is tried again after
 #: PAUSE_S.
@@ -96,9 +95,6 @@ class Place(Struct, frozen=True):
             raise StartError(f"cannot listen on {self}: {self._unknown(error)}") from None
 
     def _unknown(self, error: Exception) -> str:
-        host, port = split_address(self._name)
-        if port:
-            return f"the host is {host}, and the port is {port}: each has a setting of its own"
         if isinstance(error, socket.gaierror) and error.errno != socket.EAI_NONAME:
             return f'"{self.host}" cannot be looked up: {str(error.strerror).lower()}'
         return f'"{self.host}" is not an address or a known host name'
@@ -308,7 +304,7 @@ class Peer(Struct, frozen=True):
     """Where a connection comes from."""
 
     address: str  # host:port, or unix:N
-    network: str  # counts together (limits.network_of); "" on a Unix socket
+    network: str  # counts together (networks.network_of); "" on a Unix socket
     attempt: int  # which connection it is, in the order in which they were made
 
 

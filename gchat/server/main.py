@@ -8,7 +8,7 @@ import signal
 import sys
 from typing import NoReturn
 
-from gchat.early import expect_signals
+from gchat.early_signals import expect_signals
 
 
 def main() -> NoReturn:
@@ -17,7 +17,7 @@ def main() -> NoReturn:
     # They ask a running server how it is, or to reload its configuration, unless a terminal has hung up.
     expect_signals(signal.SIGUSR1, signal.SIGQUIT, *([signal.SIGHUP] if is_daemon else []))
     gc.disable()  # what is imported is no garbage, and to look for some in it takes a tenth of the start
-    from gchat.server.command import run  # noqa: PLC0415
+    from gchat.server.cli import run  # noqa: PLC0415
 
     gc.freeze()
     gc.enable()

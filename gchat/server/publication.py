@@ -1,136 +1,205 @@
 """The part of the pump that writes: messages are stored before anybody sees them, and their senders get the answers.
 
-Private messages are here too, because their ids belong to the same space as those of what is stored.
+What is shown is what arrives from the journal. In one process that is the outcome which append() returns, shown at the
+place of the effect that asked for it; from a journal that other processes append to, records and outcomes come later,
+as arrivals, and have their place where they come. Private messages are here too, because their ids belong to the same
+space as those of what is stored.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Protocol
 
 from gchat.chat.effects import Deliver, Effect, Publish
-from gchat.journal.base import Journal, JournalError, Kept, Posting, Whisper
+from gchat.journal.journal import Arrival, Journal, JournalError, Outcome, Posting, Whisper
 from gchat.journal.numbering import ids_of
-from gchat.protocol.errors import Code
-from gchat.protocol.events import Acknowledged, Message, Numbered, Refused, Told
+from gchat.model.errors import Code
+from gchat.model.events import Acknowledged, Answer, Refused, Told
+from gchat.model.messages import Message, Numbered, Record
 from gchat.server.connection import Connection
+from gchat.server.counters import Counter, Distribution
 from gchat.server.reader import MAX_OWED_BYTES
 
-if TYPE_CHECKING:
-    from gchat.server.pump import Pump
+MESSAGES = Counter("gchat_messages", "Messages said in all rooms.")
+COMMIT_FAILURES = Counter("gchat_commit_failures", "Batches of messages refused because they could not be stored.")
+COMMIT_S = Distribution("gchat_commit_seconds", "Time to store one batch of messages.")
 
 ID_REUSED = "Refused: this id was already used for another request. Use a new id for each request, for example a UUID"
 
 
-class Publication:
-    """What one turn of the pump publishes: first commit(), then publish() and deliver() for the effects in order."""
+class PublicationTurn(Protocol):
+    """What the publication needs of a turn of the pump."""
 
-    def __init__(self, pump: Pump, journal: Journal) -> None:
+    receipts: dict[str, Callable[[int | None], None]]
+
+    @property
+    def connections(self) -> Mapping[int, Connection]:
+        """The connections that have a session, by its id."""
+
+    def tell(self, connection: Connection, answer: Answer) -> None:
+        """Give this connection an answer, after all that its room was told until now."""
+
+    def tell_presence(self, room: str) -> None:
+        """Tell a room now who entered and left it, if there is anything to tell."""
+
+    def append(self, room: str, event: Record, count: int, speaker: Connection | None) -> None:
+        """Show something to a room: it has `count` numbers, and `speaker` does not get it."""
+
+    def crashed(self, what: str, *details: object) -> None:
+        """Count and log an error of ours, from where it is caught."""
+
+
+class Publication:
+    """What one turn of the pump publishes: first commit(), then publish(), deliver() and arrive() in order, then end().
+
+    `unanswered` counts the postings whose outcome has not arrived yet.
+    """
+
+    def __init__(self, pump: PublicationTurn, journal: Journal) -> None:
+        self.unanswered = 0
         self._pump = pump
         self._journal = journal
-        self._kept: Iterator[Kept] = iter(())  # the outcome for each posting of this turn
+        self._outcomes: Iterator[Outcome | None] = iter(())  # for each posting of this turn
+        # By room, of this turn: the number of the first message that is not shown yet. The journal has them all.
+        self._heads: dict[str, int] = {}
 
-    def commit(self, effects: Sequence[Effect]) -> None:
+    def head(self, room: str) -> int:
+        """Return the number of the room's next message, where the turn stands."""
+        return self._heads.get(room) or self._journal.next_seq(room)
+
+    def end(self) -> None:
+        """End the turn: everything that the journal has counted as said is shown."""
+        self._heads.clear()
+
+    def commit(self, effects: Sequence[Effect | Arrival]) -> None:
         """Have the journal store everything that these effects say, or find out why it cannot."""
+        heads = self._heads
+        heads.clear()
         batch = [posting for effect in effects if (posting := self._posting(effect)) is not None]
         if not batch:
             return
-        counts, heads = self._pump.counts, self._pump.heads
-        heads.clear()
         began = time.monotonic()
+        outcomes: Sequence[Outcome | None]
         try:
-            kept = self._journal.append(batch, time.time())
+            outcomes = self._journal.append(batch, time.time())
         except JournalError as error:
-            kept = [Kept(None, (), str(error))] * len(batch)
+            outcomes = [Outcome(None, (), str(error))] * len(batch)
         except Exception:
             self._pump.crashed("the journal crashed; the messages of this turn are refused")
-            kept = [Kept(None, (), "internal error")] * len(batch)
-        counts.commit_failures += any(outcome.why_not for outcome in kept)
-        counts.commit_s.observe(time.monotonic() - began)
-        self._kept = iter(kept)
-        for posting, outcome in zip(batch, kept, strict=True):
-            if outcome.record is not None:
+            outcomes = [Outcome(None, (), "internal error")] * len(batch)
+        COMMIT_S.observe(time.monotonic() - began)
+        self._outcomes = iter(outcomes)
+        has_failed = False
+        for posting, outcome in zip(batch, outcomes, strict=True):
+            if outcome is None:
+                self.unanswered += 1
+            elif outcome.record is not None:
                 heads.setdefault(posting.room, outcome.record.seq)
+            elif outcome.why_not:
+                has_failed = True
+        COMMIT_FAILURES.value += has_failed
 
-    def _posting(self, effect: Effect) -> Posting | None:
+    def _posting(self, effect: Effect | Arrival) -> Posting | None:
         if isinstance(effect, Publish):
-            return Posting(effect.room, effect.message, effect.lineage)
-        if not (isinstance(effect, Deliver) and effect.id and effect.sender):
+            return Posting(effect.room, effect.message, effect.lineage, effect)
+        if not (isinstance(effect, Deliver) and effect.id and effect.sender is not None):
             return None
         sender, reader = self._pump.connections.get(effect.sender), self._pump.connections.get(effect.session)
         to = reader.session.name if reader is not None else ""
         text = effect.answer.text if isinstance(effect.answer, Told) else ""
-        return Posting("", Whisper(to, text, effect.id), sender.session.lineage if sender is not None else "")
+        lineage = sender.session.lineage if sender is not None else ""
+        return Posting("", Whisper(to, text, effect.id), lineage, effect)
 
     def publish(self, effect: Publish) -> None:
-        """Show a message to its room, and answer its sender."""
-        kept, room, pump = next(self._kept), effect.room, self._pump
-        speaker = pump.connections.get(effect.session)
-        record = kept.record
+        """Show a message to its room, and answer its sender, unless its outcome arrives later."""
+        if (outcome := next(self._outcomes)) is not None:
+            self._show(effect.room, outcome, effect)
+
+    def arrive(self, arrival: Arrival) -> None:
+        """Do what is left of publish() or deliver() for what arrives; another process's message is only shown."""
+        cause, outcome = arrival.cause, arrival.outcome
+        self.unanswered -= cause is not None
+        if outcome.record is not None:
+            self._journal.accept(arrival)
+        if isinstance(cause, Deliver):
+            self._deliver(cause, outcome)
+        else:
+            self._show(arrival.room, outcome, cause if isinstance(cause, Publish) else None)
+
+    def _show(self, room: str, outcome: Outcome, effect: Publish | None) -> None:
+        """Show what is new to a room, and answer the sender, if this process has it."""
+        pump, record = self._pump, outcome.record
+        speaker = None if effect is None or effect.session is None else pump.connections.get(effect.session)
         if record is not None:
             pump.tell_presence(room)
             count = record.message.count
-            pump.heads[room] += count
-            pump.counts.messages += count
+            self._heads[room] = record.seq + count
+            MESSAGES.value += count
             pump.append(room, record, count, speaker)
-        elif kept.why_not:
-            self._refuse_unstored(speaker, effect.message, kept)
-        if kept.numbers and speaker is not None:
+        elif outcome.why_not and effect is not None:
+            self._refuse_unstored(speaker, effect.message, outcome)
+        if outcome.numbers and speaker is not None:
             # At this place in the sender's stream: here the others see the message itself.
-            pump.tell(speaker, Acknowledged(kept.numbers))
+            pump.tell(speaker, Acknowledged(outcome.numbers))
         elif pump.receipts:
-            for number in kept.numbers:
+            for number in outcome.numbers:
                 if receipt := pump.receipts.pop(number.id, None):
                     receipt(number.seq)
-        for id_ in kept.reused:
+        for id_ in outcome.reused:
             self._refuse(speaker, Code.ID_REUSED, ID_REUSED, id_)
 
     def deliver(self, effect: Deliver) -> None:
         """Give one user an answer, or a private message; then its sender is answered too."""
-        kept = next(self._kept) if effect.id and effect.sender else None
+        if not effect.id or effect.sender is None:
+            self._deliver(effect, None)
+        elif (outcome := next(self._outcomes)) is not None:
+            self._deliver(effect, outcome)
+
+    def _deliver(self, effect: Deliver, outcome: Outcome | None) -> None:
         pump = self._pump
         reader = pump.connections.get(effect.session)
-        if not effect.sender:
+        if effect.sender is None:
             if reader is not None:
                 pump.tell(reader, effect.answer)
             return
         sender = pump.connections.get(effect.sender)
-        if kept is not None and not kept.is_first:
-            self._answer_again(sender, effect.id, kept)
+        if outcome is not None and not outcome.is_first:
+            self._answer_again(sender, effect.id, outcome)
         elif refusal := _why_not_delivered(reader):
             self._refuse(sender, *refusal, effect.id)
-            if kept is not None and sender is not None:
+            if outcome is not None and sender is not None:
                 self._journal.release(sender.session.lineage, effect.id)
         else:
             assert reader is not None
             pump.tell(reader, effect.answer)
             if effect.seat is not None:
                 reader.session.told_by(effect.seat)
-            if kept is not None and sender is not None:
+            if outcome is not None and sender is not None:
                 pump.tell(sender, Acknowledged((Numbered(effect.id),)))
             if effect.receipt is not None and sender is not None:
                 pump.tell(sender, effect.receipt)
 
-    def _answer_again(self, sender: Connection | None, id_: str, kept: Kept) -> None:
-        if kept.reused:
+    def _answer_again(self, sender: Connection | None, id_: str, outcome: Outcome) -> None:
+        if outcome.reused:
             self._refuse(sender, Code.ID_REUSED, ID_REUSED, id_)
-        elif kept.why_not:
-            self._refuse(sender, Code.NOT_KEPT, f"Not sent: {kept.why_not}. Try again later", id_)
+        elif outcome.why_not:
+            self._refuse(sender, Code.NOT_KEPT, f"Not sent: {outcome.why_not}. Try again later", id_)
         elif sender is not None:
-            self._pump.tell(sender, Acknowledged(kept.numbers))
+            self._pump.tell(sender, Acknowledged(outcome.numbers))
 
-    def _refuse_unstored(self, speaker: Connection | None, message: Message, kept: Kept) -> None:
-        answered = {number.id for number in kept.numbers}.union(kept.reused)
+    def _refuse_unstored(self, speaker: Connection | None, message: Message, outcome: Outcome) -> None:
+        answered = {number.id for number in outcome.numbers}.union(outcome.reused)
         for id_ in ids_of(message) or ("",):
             if not id_ or id_ not in answered:
-                self._refuse(speaker, Code.NOT_KEPT, f"Not sent: {kept.why_not}. Try again later", id_)
+                self._refuse(speaker, Code.NOT_KEPT, f"Not sent: {outcome.why_not}. Try again later", id_)
 
     def _refuse(self, sender: Connection | None, code: Code, message: str, id_: str) -> None:
         if sender is not None:
             self._pump.tell(sender, Refused(code, message, id_))
         elif receipt := self._pump.receipts.pop(id_, None):
-            receipt(0)
+            receipt(None)
 
 
 def _why_not_delivered(reader: Connection | None) -> tuple[Code, str] | None:

@@ -8,41 +8,45 @@ it sends.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from gevent import getcurrent
 from gevent.event import Event
 from gevent.hub import get_hub
 
+from gchat.breather import Breather
 from gchat.chat.effects import (
     Announce,
     Arrive,
     Close,
     Deliver,
+    DropRoom,
     Effect,
     Enter,
-    Forget,
-    Proclaim,
+    Presence,
     Publish,
-    Recall,
-    Remember,
+    ReadHistory,
+    SaveSession,
     Search,
-    Transmit,
+    SendRaw,
 )
 from gchat.chat.presence import PresenceGatherer
-from gchat.fair import Breather
-from gchat.journal.base import Journal
-from gchat.protocol import events
-from gchat.protocol.events import Announced, Presence, Record
+from gchat.journal.journal import Arrival
+from gchat.journal.parts import Parts
+from gchat.model import events
+from gchat.model.audience import Me, OwnLines, Where
+from gchat.model.events import Announced, Movement
+from gchat.model.messages import Record
+from gchat.server.answer import encoded
 from gchat.server.connection import Connection
+from gchat.server.counters import CRASHES
 from gchat.server.fanout import HOLD_AT_REST_S, HOLD_S, FanOut
-from gchat.server.log import logger
-from gchat.server.measures import Counts
+from gchat.server.logs import logger
 from gchat.server.publication import Publication
-from gchat.server.reader import MAX_OWED_BYTES
+from gchat.server.reader import MAX_OWED_BYTES, RECEIVED_BYTES
 from gchat.server.replay import Replay
-from gchat.server.state import note_session
+from gchat.server.saved_state import note_session
 
 #: Effects between two looks at the clock; the dearest is a page of history.
 EFFECTS_AT_ONCE = 4
@@ -62,23 +66,23 @@ class Pump:
 
     def __init__(
         self,
-        journal: Journal,
+        parts: Parts,
         room_log_bytes: int,
         show: Callable[[str, events.Event], None],
         opened: Callable[[str], None],
         arrived: Callable[[Connection], None],
     ) -> None:
         self.connections: dict[int, Connection] = {}  # by session
-        self.counts = Counts()
-        self._journal = journal
-        self.fan_out = FanOut(self.connections, room_log_bytes, self.counts, self)
-        # By id: what takes the number of a message that no user says; 0 means that it was not stored.
-        self.receipts: dict[str, Callable[[int], None]] = {}
+        self._journal = journal = parts.log
+        self._notes = parts.notes
+        self.fan_out = FanOut(self.connections, room_log_bytes, self)
+        # By id: what takes the number of a message that no user says; None means that it was not stored.
+        self.receipts: dict[str, Callable[[int | None], None]] = {}
         self._show = show  # gets everything that rooms are told, with the room
         self._arrived = arrived  # gets each connection whose user the others learn of
         self.room_opened = opened  # gets each room that somebody enters, when the journal has it at hand
         self._presence: dict[str, PresenceGatherer] = {}  # of rooms that have been told lately, or have to be
-        self._waiting: list[Effect] = []
+        self._waiting: list[Effect | Arrival] = []
         self._waiting_since = 0.0  # the oldest of them
         self._turn_since: float | None = None  # the same of the effects of this turn, until they are carried out
         self._received_before = 0  # bytes, when that was last taken
@@ -90,28 +94,28 @@ class Pump:
         self._timer: Any = None
         self._carried_out: Event | None = None  # set when what is waiting now is carried out
         # Of one turn:
-        self.heads: dict[str, int] = {}  # room: the number of its next message, where the turn stands
         self._touched: dict[Connection, None] = {}  # those with own lines to get
-        self.replay = Replay(self, journal)
+        self.replay = Replay(self, journal, parts.search)
         self._publication = Publication(self, journal)
         self._carry_out: dict[type, Callable[[Any], None]] = {
             Publish: self._publication.publish,
+            Arrival: self._publication.arrive,
             Arrive: self._arrive,
-            Announce: self._announce,
-            Proclaim: self._proclaim,
+            Presence: self._announce,
+            Announce: self._proclaim,
             Deliver: self._publication.deliver,
-            Transmit: self._transmit,
+            SendRaw: self._transmit,
             Enter: self._enter,
-            Recall: self._recall,
+            ReadHistory: self._recall,
             Search: self._search,
-            Forget: self._forget,
-            Remember: self._remember,
+            DropRoom: self._forget,
+            SaveSession: self._remember,
             Close: self._close,
         }
 
     # --- For everybody ---------------------------------------------------------------------------------------------
 
-    def submit(self, effects: list[Effect]) -> None:
+    def submit(self, effects: Sequence[Effect | Arrival]) -> None:
         """Have these effects carried out, after all that were submitted before."""
         if not self._waiting:
             self._waiting_since = time.monotonic()
@@ -145,8 +149,8 @@ class Pump:
     @property
     def crowded(self) -> bool:
         """Whether so much waits that senders should wait too."""
-        gathered = self.counts.received_bytes - self._received_before
-        return len(self._waiting) > MAX_WAITING or gathered > MAX_WAITING_BYTES
+        gathered = RECEIVED_BYTES.value - self._received_before
+        return len(self._waiting) + self._publication.unanswered > MAX_WAITING or gathered > MAX_WAITING_BYTES
 
     def wait_carried_out(self) -> None:
         """Wait until everything that was submitted until now is carried out."""
@@ -159,20 +163,20 @@ class Pump:
 
     def tell(self, connection: Connection, answer: events.Answer) -> None:
         """Give this connection an answer, after all that its room was told until now."""
-        self.transmit(connection, connection.dialect.encode(answer, connection.room))
+        self.transmit(connection, encoded(connection.dialect, answer, Me(connection.session.name, connection.where)))
 
-    def transmit(self, connection: Connection, data: bytes) -> None:
+    def transmit(self, connection: Connection, lines: OwnLines) -> None:
         """Do the same with what is encoded already."""
-        if self.replay.entrance.hold(connection, data):
+        if self.replay.entrance.hold(connection, lines):
             return
-        connection.cursor.tell(data)
+        connection.cursor.tell(lines)
         self._touched[connection] = None
 
     def head(self, room: str) -> int:
         """Return the number of the room's next message, where the turn stands."""
-        return self.heads.get(room) or self._journal.next_seq(room)
+        return self._publication.head(room)
 
-    def append(self, room: str, event: Record | Presence | Announced, count: int, speaker: Connection | None) -> None:
+    def append(self, room: str, event: Record | Movement | Announced, count: int, speaker: Connection | None) -> None:
         """Show something to a room: it has `count` numbers, and `speaker` does not get it."""
         self.fan_out.append(room, event, count, speaker)
         self._show(room, event)
@@ -184,7 +188,7 @@ class Pump:
 
     def crashed(self, what: str, *details: object) -> None:
         """Count and log an error of ours, from where it is caught."""
-        self.counts.crashes += 1
+        CRASHES.value += 1
         logger.exception(what, *details)
 
     # --- The greenlet ----------------------------------------------------------------------------------------------
@@ -221,27 +225,26 @@ class Pump:
             self._carry_out_all(effects)
             self.replay.feed(time.monotonic() + HOLD_AT_REST_S)
         finally:
-            self.heads.clear()
             if carried_out is not None:
                 carried_out.set()
         self._tell_presence_due()
         touched, self._touched = self._touched, {}
         self.fan_out.send(touched, self._hold_s, self._breather)
 
-    def _take(self) -> list[Effect]:
+    def _take(self) -> list[Effect | Arrival]:
         """Return what this turn is about, and leave the rest for the next."""
         effects, self._waiting = self._waiting, []
         self._turn_since = self._waiting_since if effects else None
-        self._received_before = self.counts.received_bytes
+        self._received_before = RECEIVED_BYTES.value
         # A turn ends with a room: the journal gets all of a turn at once, and what is said after in a new room of that
         # name must not be forgotten with the old one.
         for count, effect in enumerate(effects, 1):
-            if type(effect) is Forget and count < len(effects):
+            if type(effect) is DropRoom and count < len(effects):
                 effects, self._waiting = effects[:count], effects[count:]
                 break
         return effects
 
-    def _carry_out_all(self, effects: list[Effect]) -> None:
+    def _carry_out_all(self, effects: list[Effect | Arrival]) -> None:
         self._publication.commit(effects)
         carry_out = self._carry_out
         until = time.monotonic() + self._hold_s
@@ -253,7 +256,7 @@ class Pump:
                 carry_out[type(effect)](effect)
             except Exception:
                 self.crashed("an effect crashed: %(effect)s", {"effect": type(effect).__name__})
-        self.heads.clear()
+        self._publication.end()
 
     # --- Effects ---------------------------------------------------------------------------------------------------
 
@@ -261,29 +264,29 @@ class Pump:
         if (connection := self.connections.get(effect.session)) is not None:
             self._arrived(connection)
 
-    def _announce(self, effect: Announce) -> None:
+    def _announce(self, effect: Presence) -> None:
         gatherer = self._presence.get(effect.room)
         if gatherer is None:
             gatherer = self._presence[effect.room] = PresenceGatherer()
         gatherer.add(effect.session, effect.presence, effect.members)
 
-    def _proclaim(self, effect: Proclaim) -> None:
+    def _proclaim(self, effect: Announce) -> None:
         self.append(effect.room, effect.announced, 0, None)
 
-    def _transmit(self, effect: Transmit) -> None:
+    def _transmit(self, effect: SendRaw) -> None:
         connection = self.connections.get(effect.session)
         if connection is not None:
-            self.transmit(connection, effect.data)
+            self.transmit(connection, OwnLines(effect.data, is_seen=False))
 
     def _enter(self, effect: Enter) -> None:
         connection = self.connections.get(effect.session)
         if connection is None:
             return
         self.fan_out.leave(connection, MAX_OWED_BYTES)
-        connection.room = effect.room
+        connection.where = Where(effect.room)
         self.replay.entrance.enter(connection, effect)
 
-    def _recall(self, effect: Recall) -> None:
+    def _recall(self, effect: ReadHistory) -> None:
         connection = self.connections.get(effect.session)
         if connection is not None:
             self.replay.recall(connection, effect)
@@ -293,13 +296,13 @@ class Pump:
         if connection is not None:
             self.replay.search(connection, effect)
 
-    def _forget(self, effect: Forget) -> None:
+    def _forget(self, effect: DropRoom) -> None:
         self._journal.forget(effect.room)
         self.replay.entrance.forget(effect.room)
         self.fan_out.forget(effect.room)
 
-    def _remember(self, effect: Remember) -> None:
-        note_session(self._journal, effect.lineage, effect.who)
+    def _remember(self, effect: SaveSession) -> None:
+        note_session(self._notes, effect.lineage, effect.who)
 
     def _close(self, effect: Close) -> None:
         connection = self.connections.pop(effect.session, None)
@@ -337,4 +340,4 @@ class Pump:
 
     def _tell_presence(self, room: str, now: float) -> None:
         for session, presence in self._presence[room].take(now):
-            self.append(room, presence, 0, self.connections.get(session))
+            self.append(room, presence, 0, None if session is None else self.connections.get(session))

@@ -16,25 +16,26 @@ import gevent
 from gevent.event import Event
 from gevent.hub import get_hub
 
-from gchat.chat.effects import CloseReason, Deliver, Transmit
+from gchat.chat.effects import CloseReason, Deliver, SendRaw, refused
+from gchat.chat.handlers import PRICES, execute, surcharge
 from gchat.chat.limits import Allowance, Pace
-from gchat.chat.registry import refused
-from gchat.chat.verbs import PRICES, surcharge
-from gchat.protocol import plain, rich
-from gchat.protocol.commands import Act, History, Join, Say, Search
-from gchat.protocol.errors import Code, LineEndless, LineTooLong, Refusal
-from gchat.protocol.foreign import MORE, Foreign, sniff
-from gchat.protocol.framing import LineDecoder
-from gchat.protocol.wire import ANY_OPENING
-from gchat.server.kernel import has_ended as peer_has_ended
-from gchat.server.kernel import unguessable
-from gchat.server.log import logger
+from gchat.dialects.choice import spoken
+from gchat.dialects.dialect import Decoder, LateHello, Outcome
+from gchat.dialects.sniff import Foreign
+from gchat.model.commands import Act, Command, History, Join, Say, Search
+from gchat.model.errors import Code, LineEndless, LineTooLong, Refusal
+from gchat.server.counters import Counter
+from gchat.server.linux import has_ended as peer_has_ended
+from gchat.server.linux import unguessable
+from gchat.server.logs import logger
 
 if TYPE_CHECKING:
     from gchat.server.app import App
     from gchat.server.connection import Connection
 
 READ_BYTES = 65536
+
+RECEIVED_BYTES = Counter("gchat_received_bytes", "Bytes received from users.")
 
 #: The same where a rate applies: what is read is kept until it is due, and is then only bytes.
 PACED_READ_BYTES = 16384
@@ -51,16 +52,13 @@ COMMANDS_AT_ONCE = 4
 #: Own lines waiting for a reader, in bytes: above, its commands are not read, and private messages to it are refused.
 MAX_OWED_BYTES = 65536
 
-#: What says goodbye unterminated (see Dialect.goodbye) is heard after this long.
+#: What may be a goodbye (see Decoder.may_be_goodbye) is one after this long.
 GOODBYE_S = 0.2
 
 _HELD_BACK_AFTER = (Join, History, Search)
 
 # What everybody in a room is sent.
 _SPEAKING = (Say, Act)
-
-# Printable ASCII, and LF.
-_CLEAN = bytes((10, *range(0x20, 0x7F)))
 
 _READ = 1
 
@@ -73,12 +71,8 @@ class Reader:
         "_connection",
         "_decoder",
         "_greenlet",
-        "_heard",
-        "_is_between_lines",
-        "_is_telnet",
         "_pace",
         "_ready",
-        "_start",
         "_watcher",
         "heard_at",
     )
@@ -89,10 +83,6 @@ class Reader:
         self._watcher = get_hub().loop.io(connection.sock.fileno(), _READ)
         self._decoder = self._new_decoder()
         self._greenlet: Any = None
-        self._heard = connection.dialect is rich  # whether it is known what the peer speaks
-        self._start = None if self._heard else b""  # what was received while it could still be a foreign protocol
-        self._is_telnet = False  # whether a byte came that may begin a telnet command
-        self._is_between_lines = False  # whether the decoder holds nothing of what came before, and need not be asked
         self._ready: Event | None = None  # set when little enough is owed to read on
         self.heard_at = connection.opened_at
         session = connection.session
@@ -161,7 +151,7 @@ class Reader:
         connection, hub = self._connection, get_hub()
         self._watcher.start(gevent.getcurrent().switch)
         self._hold_back()
-        if data and self._heard and peer_has_ended(connection.sock):
+        if data and connection.session.lineage and peer_has_ended(connection.sock):
             # It said more without waiting for the welcome, and is gone: nobody knows this session's token.
             self._app.registry.forsake(connection.session)
         while True:
@@ -174,70 +164,45 @@ class Reader:
             data = connection.sock.recv(self._read_bytes())
             has_ended = not data
 
-    def _take_in(self, data: bytes, *, ended: bool = False) -> CloseReason | None:
+    def _take_in(self, data: bytes) -> CloseReason | None:
         """Carry out what was received; return why the connection ends, None if it does not."""
-        connection, decoder = self._connection, self._decoder
+        decoder = self._decoder
         self.heard_at = time.monotonic()
-        self._app.pump.counts.received_bytes += len(data)
+        RECEIVED_BYTES.value += len(data)
         if self._app.limits.rates.messages_per_s:
             self._pace.received(len(data), self.heard_at)
-        if self._is_between_lines and (lines := self._clean_lines(data)):
-            connection.cursor.typed()
-            return None if self._carry_out(lines) else CloseReason.QUIT
-        if self._start is not None:
-            data = self._start + data
-            if (verdict := sniff(data, ended=ended)) is MORE:
-                self._start = data
-                return None
-            if isinstance(verdict, Foreign):
-                return self._turn_away(verdict)
-            self._start = None
-        if self._heard and (b"\n" in data or b"\r" in data):
-            connection.cursor.typed()
-        self._is_telnet = self._is_telnet or b"\xff" in data
-        self._is_between_lines = self._heard and not self._is_telnet and data.endswith(b"\n")
         decoder.feed(data)
-        if replies := decoder.replies():
-            self._app.pump.submit([Transmit(connection.session.id, replies)])
-        if not self._hear():
-            return CloseReason.QUIT
-        # Old clients send their goodbye at once, in one piece; typed key by key it is text.
-        if self._decoder.rest_at_once and self._has_goodbye() and self._says_goodbye():
-            return CloseReason.QUIT
-        return None
+        if decoder.replies:
+            self._app.pump.submit([SendRaw(self._connection.session.id, decoder.replies)])
+        if (reason := self._hear()) is not None:
+            return reason
+        return CloseReason.QUIT if self._decoder.may_be_goodbye and self._says_goodbye() else None
 
-    def _hear(self) -> bool:
-        """Carry out the lines that were fed; return whether the session goes on."""
-        app, connection = self._app, self._connection
-        session, pump = connection.session, app.pump
-        while self._decoder.waiting:
+    def _hear(self) -> CloseReason | None:
+        """Carry out what was fed; return why the connection ends, None if it does not."""
+        app, connection, decoder = self._app, self._connection, self._decoder
+        while decoder.waiting:
             rate = app.config.limits.messages_per_s
-            limit = self._allowance() if rate else LINES_AT_ONCE
             try:
-                lines = self._decoder.take(limit if self._heard else 1)
+                lines, asked = decoder.take(self._allowance() if rate else LINES_AT_ONCE)
             except LineTooLong as refusal:
-                pump.submit([refused(session, refusal)])
+                app.pump.submit([refused(connection.session.id, refusal)])
                 self._spend(1, rate)
                 continue
-            if not lines:
-                break
-            self._spend(len(lines), rate)
-            if not self._heard and lines[0]:
-                if not self._meet(lines[0]):
-                    return False
-                if connection.dialect is rich:
-                    continue
-            if not self._carry_out(lines):
-                return False
-        return not self._decoder.interrupted
+            if connection.dialect.traits.is_typed and decoder.outcome is None:
+                connection.cursor.typed()
+            self._spend(lines, rate)
+            if not self._carry_out(asked, lines):
+                return CloseReason.QUIT
+        return None if decoder.outcome is None else self._conclude(decoder.outcome)
 
-    def _carry_out(self, lines: list[bytes]) -> bool:
-        """Carry out these lines; return whether the session goes on."""
+    def _carry_out(self, asked: list[Command], lines: int) -> bool:
+        """Carry out what was asked in so many lines; return whether the session goes on."""
         app, connection = self._app, self._connection
         session, pump, registry = connection.session, app.pump, app.registry
         speaks = False
-        for count, command in enumerate(connection.dialect.decode(lines), 1):
-            pump.submit(registry.execute(session, command, time.time()))
+        for count, command in enumerate(asked, 1):
+            pump.submit(execute(registry, session, command, time.time()))
             if type(command) in PRICES:
                 self._spend(surcharge(registry, session, command), app.limits.rates.messages_per_s)
             speaks = speaks or type(command) in _SPEAKING
@@ -247,64 +212,48 @@ class Reader:
                 self._hold_back()
         if session.id not in registry.sessions:
             return False
-        if len(lines) == LINES_AT_ONCE or pump.crowded or connection.cursor.owed > MAX_OWED_BYTES:
+        if lines == LINES_AT_ONCE or pump.crowded or connection.cursor.owed > MAX_OWED_BYTES:
             self._hold_back()
         while speaks and pump.fan_out.is_crowded(connection.room):
             with self._not_reading():
                 pump.fan_out.wait_sent()
         return True
 
-    def _clean_lines(self, data: bytes) -> list[bytes]:
-        """Return the lines of `data` if the decoder has nothing to do for them and the limits allow them now; else [].
+    def _conclude(self, outcome: Outcome) -> CloseReason | None:
+        """Do what follows when the decoder has nothing more to say; return why the connection ends, or None."""
+        if isinstance(outcome, LateHello):
+            return self._meet(outcome.heard)
+        if isinstance(outcome, Foreign):
+            self._app.pump.submit([SendRaw(self._connection.session.id, outcome.answer)])
+            return CloseReason.FOREIGN
+        return CloseReason.QUIT
 
-        Most of what comes is whole lines of printable ASCII, none of which can be too long.
-        """
-        if not data.endswith(b"\n") or len(data) > self._decoder.max_line_bytes or data.translate(None, _CLEAN):
-            return []
-        lines = data[:-1].split(b"\n")
-        if len(lines) > LINES_AT_ONCE:
-            return []
-        if self._app.limits.rates.messages_per_s:
-            if len(lines) > self._pace.lines(self.heard_at):
-                return []
-            self._pace.spend(len(lines))
-        return lines
-
-    def _meet(self, line: bytes) -> bool:
-        """Know by the first line what the peer speaks; return whether the session goes on."""
-        self._heard = True
-        if line.startswith(ANY_OPENING):
-            return self._open(line)
-        self._connection.cursor.typed()
-        return True
-
-    def _open(self, line: bytes) -> bool:
-        """Go over to the rich dialect: the opening has come after the greeting in plain, as over slow links."""
+    def _meet(self, heard: bytes) -> CloseReason | None:
+        """Go over to the dialect of a hello that came after the greeting; return why the connection ends, or None."""
         app, connection = self._app, self._connection
-        session, decoder = connection.session, self._decoder
-        connection.dialect = rich
-        self._decoder = self._new_decoder()
-        self._decoder.feed(decoder.untaken())
+        session = connection.session
+        connection.dialect = spoken(heard)
         try:
-            opening, _ = rich.opening(line)
-            assert opening is not None
+            hello, rest = connection.dialect.hello(heard)
+            assert hello is not None
             token = unguessable(16)
-            effects = app.registry.open(session, opening, token, has_ended=peer_has_ended(connection.sock))
+            effects = app.registry.open(session, hello, token, has_ended=peer_has_ended(connection.sock))
         except Refusal as refusal:
             if refusal.code is Code.REPLACED:
                 connection.leave(CloseReason.REPLACED, refusal.message)
-            else:
-                app.pump.submit([refused(session, refusal)])
-                connection.leave(CloseReason.BAD_OPENING, refusal.message)
-            return False
+                return CloseReason.REPLACED
+            app.pump.submit([refused(session.id, refusal)])
+            connection.leave(CloseReason.BAD_HELLO, refusal.message)
+            return CloseReason.BAD_HELLO
         app.pump.submit(effects)
         self._pace.own = session.allowance or self._pace.own
         self._hold_back()
-        return True
+        self._decoder = self._new_decoder()
+        self._decoder.feed(rest)
+        return self._hear()
 
-    def _new_decoder(self) -> LineDecoder:
-        dialect = self._connection.dialect
-        return LineDecoder(dialect.line_bytes(self._app.config.limits.max_line_bytes), typed=dialect is plain)
+    def _new_decoder(self) -> Decoder:
+        return self._connection.dialect.decoder(self._app.config.limits.max_line_bytes)
 
     # --- The pace --------------------------------------------------------------------------------------------------
 
@@ -346,10 +295,6 @@ class Reader:
                 self._ready = Event()
                 self._ready.wait()
 
-    def _has_goodbye(self) -> bool:
-        goodbye = self._connection.dialect.goodbye
-        return bool(goodbye) and self._decoder.rest == goodbye
-
     def _says_goodbye(self) -> bool:
         with self._not_reading(), gevent.Timeout(GOODBYE_S, False):  # type: ignore[arg-type]  # False: silent
             get_hub().wait(self._watcher)
@@ -376,16 +321,5 @@ class Reader:
         self._connection.peer_ended = True
         if self._connection.cursor.is_over:
             return CloseReason.RESET
-        if self._start and (reason := self._take_in(b"", ended=True)) is not None:
-            return reason
-        if self._has_goodbye():
-            return CloseReason.QUIT
-        if self._decoder.rest:
-            self._decoder.feed(b"\n")
-            if not self._hear():
-                return CloseReason.QUIT
-        return CloseReason.ENDED
-
-    def _turn_away(self, foreign: Foreign) -> CloseReason:
-        self._app.pump.submit([Transmit(self._connection.session.id, foreign.answer)])
-        return CloseReason.FOREIGN
+        self._decoder.end()
+        return self._hear() or CloseReason.ENDED

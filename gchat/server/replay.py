@@ -15,14 +15,18 @@ import gevent
 from gevent.lock import BoundedSemaphore
 from msgspec import structs
 
-from gchat.chat.effects import CloseReason, Deliver, Enter, Recall, Search
-from gchat.journal.base import Journal, JournalError, TooMuch
-from gchat.protocol.dialect import Dialect
-from gchat.protocol.errors import Code
-from gchat.protocol.events import Found, Page, Record, Refused, Skipped
+from gchat.chat.effects import CloseReason, Deliver, Enter, ReadHistory, Search
+from gchat.dialects.dialect import Dialect
+from gchat.journal.journal import Journal, JournalError
+from gchat.journal.parts import MessageSearch, SearchRefused
+from gchat.model.audience import OwnLines, Where
+from gchat.model.commands import Before, From, Last
+from gchat.model.errors import Code
+from gchat.model.events import Found, Page, Refused, Skipped
+from gchat.model.messages import Record
 from gchat.server.connection import CatchUp, Connection
 from gchat.server.entrance import Entrance
-from gchat.server.log import logger
+from gchat.server.logs import logger
 
 if TYPE_CHECKING:
     from gchat.server.pump import Pump
@@ -48,10 +52,11 @@ _Page = tuple[bytes, int, Skipped | None]
 class Replay:
     """The part of the pump that reads the journal."""
 
-    def __init__(self, pump: Pump, journal: Journal) -> None:
+    def __init__(self, pump: Pump, journal: Journal, message_search: MessageSearch) -> None:
         self._pump = pump
         self._journal = journal
-        self._pages: dict[tuple[Dialect, str, str, int, int], _Page] = {}  # by dialect, room, epoch, first, limit
+        self._message_search = message_search
+        self._pages: dict[tuple[Dialect, Where, int, int], _Page] = {}  # by dialect, room, first, limit
         self._pages_until = 0.0
         self._complain_at = 0.0
         self._searches = 0
@@ -63,6 +68,7 @@ class Replay:
         """Greet a user who has entered a room, which the journal has open, and begin with what was missed there."""
         room = effect.room
         head, epoch, after = self._pump.head(room), self._journal.epoch(room), effect.after
+        connection.where = Where(room, epoch)
         self._pump.tell(connection, structs.replace(effect.greeting, epoch=epoch, seq=head - 1))
         if (topic := self._journal.topic(room)) is not None and topic.text:
             self._pump.tell(connection, topic)
@@ -100,20 +106,24 @@ class Replay:
         self.hungry[connection] = None
         self._pump.wake()
 
-    def recall(self, connection: Connection, effect: Recall) -> None:
+    def recall(self, connection: Connection, effect: ReadHistory) -> None:
         """Give one page of what was asked for."""
         # What this turn says later stands in the journal already, and comes with the room's stream.
         room, limit = effect.room, effect.limit
         head, first = self._pump.head(room), self._journal.first_seq(room)
-        if effect.before:
-            stop = min(effect.start or head, head)
-            start = max(first, stop - limit)
-        else:
-            start = max(1, effect.start if effect.start >= 0 else head + effect.start)
-            stop = min(start + limit, head)
+        match effect.excerpt:
+            case Before(seq):
+                stop = head if seq is None else min(seq, head)
+                start = max(first, stop - limit)
+            case From(seq):
+                start, stop = seq, min(seq + limit, head)
+            case Last(count):
+                start = max(1, head - count)
+                stop = min(start + limit, head)
+        is_last = isinstance(effect.excerpt, Before)
 
         def answer() -> Page:
-            records = self._journal.read(room, start, stop - start, last=effect.before) if stop > start else []
+            records = self._journal.read(room, start, stop - start, last=is_last) if stop > start else []
             return _recalled(records, effect, first, head)
 
         if stop <= start or start >= self._journal.at_hand(room):
@@ -131,7 +141,7 @@ class Replay:
         def answer() -> Found:
             try:
                 with self._search_turn:
-                    found, more = self._journal.search(effect.room, effect.text, effect.limit, time.monotonic)
+                    found, more = self._message_search.search(effect.room, effect.text, effect.limit, time.monotonic)
             finally:
                 self._searches -= 1
             return Found(tuple(found), more, time.time(), effect.id)
@@ -158,7 +168,7 @@ class Replay:
         given: Page | Found | Refused
         try:
             given = answer()
-        except TooMuch as error:
+        except SearchRefused as error:
             given = Refused(Code.TOO_MUCH, str(error), id_)
         except Exception as error:  # whatever it is: the user must not wait for ever
             why = f"Cannot read the history: {self.why_unreadable(error)}; try again later"
@@ -177,7 +187,7 @@ class Replay:
             stop = head if is_at_hand else at_hand
             limit = min(PAGE_MESSAGES, stop - catch_up.next)
             # Users who come back after a restart want the same pages.
-            key = (connection.dialect, room, self._journal.epoch(room), catch_up.next, limit)
+            key = (connection.dialect, connection.where, catch_up.next, limit)
             page = self._pages.get(key)
             if page is None:
                 found, catch_up.page = catch_up.page, None
@@ -194,10 +204,10 @@ class Replay:
             data, catch_up.next, missed = page
             if missed is not None:
                 self._pump.tell(connection, missed)
-            self._pump.transmit(connection, data)
+            self._pump.transmit(connection, OwnLines(data))
         if catch_up.next >= head:
             connection.catch_up = None
-            connection.cursor.follow(self._pump.fan_out.log(room, connection.dialect, head))
+            connection.cursor.follow(self._pump.fan_out.log(connection.where, connection.dialect, head))
             if catch_up.ready is not None:
                 self._pump.tell(connection, structs.replace(catch_up.ready, seq=head - 1))
         elif not connection.cursor.owed:  # what was told had no bytes
@@ -209,7 +219,7 @@ class Replay:
         first, end = (found[0].seq, _end(found)) if found else (stop, stop)
         missed = Skipped(start, first - 1) if first > start else None
         page = Page(tuple(found), None, time.time(), asked=False)
-        return connection.dialect.encode(page, connection.room), end, missed
+        return connection.dialect.encode(page, connection.where), end, missed
 
     def _read_page(self, connection: Connection, catch_up: CatchUp, limit: int) -> None:
         """Read the next page for a reader that catches up: a greenlet, because the disk may be slow."""
@@ -225,9 +235,9 @@ class Replay:
             self.go_on(connection)
 
 
-def _recalled(records: list[Record], effect: Recall, first: int, head: int) -> Page:
+def _recalled(records: list[Record], effect: ReadHistory, first: int, head: int) -> Page:
     """Return the page of what was read; the room had the numbers from `first` up to `head` then."""
-    if effect.before:
+    if isinstance(effect.excerpt, Before):
         following, end = None, not records or records[0].seq <= first
     else:
         end = not records or _end(records) >= head

@@ -12,14 +12,16 @@ from typing import NoReturn
 import gevent
 from gevent.util import format_run_info
 
-from gchat.protocol.errors import GchatError
-from gchat.server import log, systemd
+from gchat.model.errors import GchatError
+from gchat.server import logs, systemd
 from gchat.server.app import STOP_S, App
-from gchat.server.config import Config
-from gchat.server.kernel import open_descriptors
+from gchat.server.linux import open_descriptors
 from gchat.server.listener import remove_files
-from gchat.server.log import logger
-from gchat.server.output import Output
+from gchat.server.logs import logger
+from gchat.server.reader import RECEIVED_BYTES
+from gchat.server.reload import reload
+from gchat.server.settings import Config
+from gchat.server.stdout import Output
 
 #: A second signal to stop ends the process at once, but not so soon: a supervisor and a terminal may both signal, and a
 #: key may bounce, and users still get the farewell.
@@ -71,7 +73,7 @@ def _exit(code: int) -> NoReturn:
 def _reload(app: App, load: Callable[[], Config]) -> None:
     systemd.reloading()
     try:
-        app.reload(load())
+        reload(app, load())
     except GchatError as error:
         logger.error("configuration not reloaded: %(reason)s", {"reason": str(error)})
     finally:  # until then systemd believes that it is being reloaded
@@ -89,18 +91,18 @@ def _stacks() -> bytes:
 
 
 def _tell_statistics(app: App) -> None:
-    info, counts = app.operating.server(), app.pump.counts
+    info = app.admin.server()
     with open("/proc/self/statm") as file:
         resident = int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
     fields = {
-        "online": app.operating.online(),
+        "online": app.admin.online(),
         "rooms": len(app.registry.rooms),
         "connections": info.connections,
         "slow_readers": info.slow_readers,
         "messages": info.messages,
         "deliveries": info.deliveries,
         "skipped": info.skipped,
-        "received_bytes": counts.received_bytes,
+        "received_bytes": RECEIVED_BYTES.value,
         "sent_bytes": info.sent_bytes,
         "waiting_effects": app.pump.waiting,
         "hub_lag_ms": info.hub_lag_ms,
@@ -108,4 +110,4 @@ def _tell_statistics(app: App) -> None:
         "descriptors": open_descriptors(),
         "uptime_s": info.uptime_s,
     }
-    log.tell("statistics: " + " ".join(f"{name}=%({name})s" for name in fields), fields)
+    logs.tell("statistics: " + " ".join(f"{name}=%({name})s" for name in fields), fields)

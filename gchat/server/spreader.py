@@ -1,6 +1,6 @@
-"""The spreader: a greenlet that sends in slices what would take long, so that turns of the pump run in between.
+"""The spreader: a greenlet that does long jobs of sending in slices, so that turns of the pump run in between.
 
-Such a job is an iterator that sends a little with each step. Jobs go on round robin, a slice at a time.
+A job is an iterator that sends a little with each step. Jobs take turns, a slice each.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from typing import Protocol
 
 import gevent
 
-from gchat.fair import Breather
-from gchat.server.log import logger
+from gchat.breather import Breather
+from gchat.server.logs import logger
 
-#: How long a slice holds the hub while nobody waits for it: a pause costs, see fanout.HOLD_S.
+#: How long a slice holds the hub while nothing waits for it. A pause costs, see fanout.HOLD_S.
 SLICE_S = 0.004
 
 #: The same while a turn of the pump is under way: a message that has to be stored waits for up to three slices, until
@@ -27,7 +27,7 @@ STEPS_BETWEEN = 2
 
 
 class Turns(Protocol):
-    """What the spreader knows of the pump."""
+    """What the spreader needs of the pump."""
 
     @property
     def turn_is_due(self) -> bool:
@@ -39,7 +39,7 @@ class Turns(Protocol):
 
 
 class Spreader:
-    """Works off jobs beside the pump."""
+    """Runs jobs beside the pump."""
 
     def __init__(self, turns: Turns) -> None:
         self._turns = turns
@@ -47,7 +47,7 @@ class Spreader:
         self._is_running = False
 
     def add(self, job: Iterator[None]) -> None:
-        """Work off one more job."""
+        """Run one more job, beside those that are running."""
         self._jobs.append(job)
         if not self._is_running:
             self._is_running = True
@@ -58,7 +58,7 @@ class Spreader:
         try:
             while self._jobs:
                 self._send_slice()
-                # Somebody's message or ping may have come meanwhile, or a commit be done: the pump goes first then.
+                # A message or a ping may have come meanwhile, or a commit ended: then the pump goes first.
                 breather.breathe_behind()
                 for _ in range(STEPS_BETWEEN):
                     if turns.turn_is_due or turns.turn_is_under_way:

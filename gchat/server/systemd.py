@@ -10,8 +10,8 @@ import socket
 import time
 from typing import TYPE_CHECKING
 
-from gchat.chat.effects import Transmit
-from gchat.server.log import logger
+from gchat.chat.effects import SendRaw
+from gchat.server.logs import logger
 
 if TYPE_CHECKING:
     from gchat.server.app import App
@@ -54,7 +54,7 @@ def supervise(app: App) -> None:
 
 def _turn_pump(app: App) -> None:
     """Return when the pump has had a turn."""
-    app.pump.submit([Transmit(0, b"")])  # no session has this number
+    app.pump.submit([SendRaw(0, b"")])  # no session has this number
     app.pump.wait_carried_out()
 
 

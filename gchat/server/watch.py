@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, TypeVar
 import gevent
 
 from gchat.chat.effects import CloseReason
-from gchat.server.log import logger
-from gchat.server.state import note_bans
+from gchat.server.logs import logger
+from gchat.server.reader import RECEIVED_BYTES
+from gchat.server.saved_state import note_bans
 
 if TYPE_CHECKING:
     from gchat.server.app import App
@@ -72,7 +73,7 @@ class Watch:
         self._lags: deque[tuple[float, float]] = deque()  # of the loop: when, and how long
         self._to_look_at: list[Connection] = []
         self._next_look_at = 0.0
-        self._received_bytes = 0  # when it looked last
+        self._received_bytes = RECEIVED_BYTES.value  # when it looked last
 
     def awake(self) -> float:
         """Return a steady clock in seconds that stands still with the server: meanwhile nobody could come back."""
@@ -105,7 +106,7 @@ class Watch:
 
     def _pause_s(self) -> float:
         """Return how long nothing can become due, but not less than WATCH_S."""
-        received, self._received_bytes = self._received_bytes, self._app.pump.counts.received_bytes
+        received, self._received_bytes = self._received_bytes, RECEIVED_BYTES.value
         if received != self._received_bytes or self._app.closing or self._to_look_at:
             return WATCH_S
         config = self._app.config
@@ -140,7 +141,7 @@ class Watch:
     def _end_bans(self) -> None:
         bans = self._app.registry.bans
         if bans.expire(time.time()):
-            note_bans(self._app.journal, bans.all.values())
+            note_bans(self._app.parts.notes, bans.all.values())
 
     def _end_connections(self) -> None:
         now = time.monotonic()

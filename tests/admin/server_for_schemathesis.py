@@ -5,15 +5,15 @@ from __future__ import annotations
 from itertools import count
 
 from gchat.admin.access import WINDOW_S, Access
-from gchat.admin.app import make_app
-from gchat.admin.server import AdminServer
-from tests.admin.fake_operator import TOKEN, FakeOperator, listen
+from gchat.admin.http_server import AdminServer
+from gchat.admin.routes import make_app
+from tests.admin.fake_backend import TOKEN, FakeBackend, listen
 
 if __name__ == "__main__":
     listener = listen()
     port = listener.getsockname()[1]
     minutes = count()
-    app = make_app(FakeOperator(), Access(TOKEN, port), lambda: next(minutes) * WINDOW_S)
+    app = make_app(FakeBackend(), Access(TOKEN, port), lambda: next(minutes) * WINDOW_S)
     server = AdminServer(listener, app)
     server.start()
     print(port, flush=True)

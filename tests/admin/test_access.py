@@ -6,9 +6,10 @@ from itertools import product
 
 import pytest
 
-from gchat.admin.access import MAX_COUNTED, MAX_WRONG, WINDOW_S, Access, Asked, Scope
-from gchat.admin.values import Problem, Secret
-from tests.admin.fake_operator import READ_TOKEN, TOKEN
+from gchat.admin.access import MAX_COUNTED, MAX_WRONG, WINDOW_S, Access, AccessRequest, Scope
+from gchat.admin.responses import Problem
+from gchat.model.secret import Secret
+from tests.admin.fake_backend import READ_TOKEN, TOKEN
 
 PORT = 8889
 HOST = f"127.0.0.1:{PORT}"
@@ -16,7 +17,7 @@ RIGHT = f"Bearer {TOKEN}"
 READ = f"Bearer {READ_TOKEN}"
 
 
-def status_of(access: Access, asked: Asked, now: float = 0.0) -> int:
+def status_of(access: Access, asked: AccessRequest, now: float = 0.0) -> int:
     """Return the status of the refusal, 200 if there is none."""
     try:
         access.check(asked, now)
@@ -77,35 +78,37 @@ FOREIGN_ORIGINS = [
 ]
 
 
-def table() -> list[tuple[Asked, int]]:
+def table() -> list[tuple[AccessRequest, int]]:
     """Return what is asked, and the status that must come of it."""
-    rows: list[tuple[Asked, int]] = []
+    rows: list[tuple[AccessRequest, int]] = []
     for peer, path in product(ELSEWHERE, ("/", "/page.js", "/page.css")):
-        rows.append((Asked(method="GET", peer=peer, host=HOST, path=path), 200))
-        rows.append((Asked(method="POST", peer=peer, host=HOST, path=path), 401))
-        rows.append((Asked(method="GET", peer=peer, host="evil.example", path=path), 421))
-        rows.append((Asked(method="GET", peer=peer, host=HOST, path=path + "x"), 401))
+        rows.append((AccessRequest(method="GET", peer=peer, host=HOST, path=path), 200))
+        rows.append((AccessRequest(method="POST", peer=peer, host=HOST, path=path), 401))
+        rows.append((AccessRequest(method="GET", peer=peer, host="evil.example", path=path), 421))
+        rows.append((AccessRequest(method="GET", peer=peer, host=HOST, path=path + "x"), 401))
     for peer, method, host in product(LOOPBACK, ("GET", "HEAD", "OPTIONS"), RIGHT_HOSTS):
-        rows.append((Asked(method=method, peer=peer, host=host), 200))
+        rows.append((AccessRequest(method=method, peer=peer, host=host), 200))
     for peer, method, host in product(LOOPBACK, ("POST", "DELETE", "PUT", "PATCH"), RIGHT_HOSTS[:2]):
-        rows.append((Asked(method=method, peer=peer, host=host), 401))
-        rows.append((Asked(method=method, peer=peer, host=host, authorization=RIGHT), 200))
-        rows.append((Asked(method=method, peer=peer, host=host, authorization=READ), 403))
+        rows.append((AccessRequest(method=method, peer=peer, host=host), 401))
+        rows.append((AccessRequest(method=method, peer=peer, host=host, authorization=RIGHT), 200))
+        rows.append((AccessRequest(method=method, peer=peer, host=host, authorization=READ), 403))
     for peer, method in product(ELSEWHERE, ("GET", "HEAD", "OPTIONS", "POST", "DELETE")):
-        rows.append((Asked(method=method, peer=peer, host=HOST), 401))
-        rows.append((Asked(method=method, peer=peer, host=HOST, authorization=RIGHT), 200))
+        rows.append((AccessRequest(method=method, peer=peer, host=HOST), 401))
+        rows.append((AccessRequest(method=method, peer=peer, host=HOST, authorization=RIGHT), 200))
         status = 403 if method in ("POST", "DELETE") else 200
-        rows.append((Asked(method=method, peer=peer, host=HOST, authorization=READ), status))
+        rows.append((AccessRequest(method=method, peer=peer, host=HOST, authorization=READ), status))
     for host, (method, authorization) in product(WRONG_HOSTS, (("GET", ""), ("POST", RIGHT))):
-        rows.append((Asked(method=method, peer="127.0.0.1", host=host, authorization=authorization), 421))
+        rows.append((AccessRequest(method=method, peer="127.0.0.1", host=host, authorization=authorization), 421))
     for method, (authorization, status) in product(("GET", "POST"), WRONG_TOKENS.items()):
-        rows.append((Asked(method=method, peer="127.0.0.1", host=HOST, authorization=authorization), status))
+        rows.append((AccessRequest(method=method, peer="127.0.0.1", host=HOST, authorization=authorization), status))
     for method, origin in product(("GET", "POST", "DELETE"), FOREIGN_ORIGINS):
-        rows.append((Asked(method=method, peer="127.0.0.1", host=HOST, origin=origin, authorization=RIGHT), 403))
+        rows.append(
+            (AccessRequest(method=method, peer="127.0.0.1", host=HOST, origin=origin, authorization=RIGHT), 403)
+        )
     for method, site in product(("GET", "POST"), ("cross-site", "same-site", "Same-Origin", "x")):
-        rows.append((Asked(method=method, peer="127.0.0.1", host=HOST, site=site, authorization=RIGHT), 403))
+        rows.append((AccessRequest(method=method, peer="127.0.0.1", host=HOST, site=site, authorization=RIGHT), 403))
     for origin, site in product(("", f"http://{HOST}", f"HTTP://{HOST}"), ("", "none", "same-origin")):
-        rows.append((Asked(method="GET", peer="127.0.0.1", host=HOST, origin=origin, site=site), 200))
+        rows.append((AccessRequest(method="GET", peer="127.0.0.1", host=HOST, origin=origin, site=site), 200))
     for content_type, status in {
         "": 415,
         "text/plain": 415,
@@ -119,9 +122,11 @@ def table() -> list[tuple[Asked, int]]:
         "application/json;charset=UTF-8": 200,
         'application/json; charset="utf-8"': 200,
     }.items():
-        asked = Asked("POST", "127.0.0.1", host=HOST, authorization=RIGHT, content_type=content_type, has_body=True)
+        asked = AccessRequest(
+            "POST", "127.0.0.1", host=HOST, authorization=RIGHT, content_type=content_type, has_body=True
+        )
         rows.append((asked, status))
-        rows.append((Asked("POST", "127.0.0.1", host=HOST, content_type=content_type, has_body=True), 401))
+        rows.append((AccessRequest("POST", "127.0.0.1", host=HOST, content_type=content_type, has_body=True), 401))
     return rows
 
 
@@ -133,7 +138,7 @@ def test_the_table_has_more_than_two_hundred_rows() -> None:
 
 
 @pytest.mark.parametrize(("asked", "status"), TABLE, ids=repr)
-def test_every_combination_has_its_status(asked: Asked, status: int) -> None:
+def test_every_combination_has_its_status(asked: AccessRequest, status: int) -> None:
     assert status_of(Access(TOKEN, PORT, ["chat.example"], read_token=READ_TOKEN), asked) == status
 
 
@@ -157,32 +162,32 @@ def test_the_host_is_a_name_of_ours_with_the_right_port(
     host: str, local: str, port: int | None, scheme: str, status: int
 ) -> None:
     access = Access(TOKEN, port, scheme=scheme)
-    assert status_of(access, Asked("GET", "127.0.0.1", local=local, host=host)) == status
+    assert status_of(access, AccessRequest("GET", "127.0.0.1", local=local, host=host)) == status
 
 
 def test_with_an_empty_token_file_no_token_is_accepted_and_reading_on_this_machine_goes_on() -> None:
     access = Access("", PORT)
-    assert status_of(access, Asked("GET", "127.0.0.1", host=HOST)) == 200
+    assert status_of(access, AccessRequest("GET", "127.0.0.1", host=HOST)) == 200
     for authorization in ("", "Bearer ", "Bearer", "Bearer x"):
-        assert status_of(access, Asked("POST", "127.0.0.1", host=HOST, authorization=authorization)) == 403
-        assert status_of(access, Asked("GET", "192.0.2.7", host=HOST, authorization=authorization)) == 403
+        assert status_of(access, AccessRequest("POST", "127.0.0.1", host=HOST, authorization=authorization)) == 403
+        assert status_of(access, AccessRequest("GET", "192.0.2.7", host=HOST, authorization=authorization)) == 403
 
 
 def test_the_scope_is_that_of_the_token() -> None:
     access = Access(TOKEN, PORT, read_token=READ_TOKEN)
     for authorization, scope in ((RIGHT, Scope.ALL), (READ, Scope.READ), ("", Scope.NONE)):
         for peer in ("127.0.0.1", ""):
-            assert access.check(Asked("GET", peer, host=HOST, authorization=authorization), 0.0) is scope
-    assert access.check(Asked("GET", "192.0.2.7", host=HOST, authorization=READ), 0.0) is Scope.READ
+            assert access.check(AccessRequest("GET", peer, host=HOST, authorization=authorization), 0.0) is scope
+    assert access.check(AccessRequest("GET", "192.0.2.7", host=HOST, authorization=READ), 0.0) is Scope.READ
 
 
 def test_the_read_only_token_alone_reads_and_changes_nothing() -> None:
     access = Access("", PORT, read_token=READ_TOKEN)
-    assert access.check(Asked("GET", "192.0.2.7", host=HOST, authorization=READ), 0.0) is Scope.READ
+    assert access.check(AccessRequest("GET", "192.0.2.7", host=HOST, authorization=READ), 0.0) is Scope.READ
     with pytest.raises(Problem, match="this is the read-only token"):
-        access.check(Asked("POST", "127.0.0.1", host=HOST, authorization=READ), 0.0)
+        access.check(AccessRequest("POST", "127.0.0.1", host=HOST, authorization=READ), 0.0)
     with pytest.raises(Problem, match="needs the admin token, but the token file is empty"):
-        access.check(Asked("POST", "127.0.0.1", host=HOST), 0.0)
+        access.check(AccessRequest("POST", "127.0.0.1", host=HOST), 0.0)
 
 
 def test_private_parts_are_demanded_of_the_scope() -> None:
@@ -196,26 +201,26 @@ def test_private_parts_are_demanded_of_the_scope() -> None:
 @pytest.mark.parametrize("peer", ["192.0.2.7", "127.0.0.1", ""])
 def test_a_right_token_is_never_refused_whatever_was_tried_before(peer: str) -> None:
     access = Access(TOKEN, PORT, read_token=READ_TOKEN)
-    wrong = Asked("POST", peer, host=HOST, authorization="Bearer x")
+    wrong = AccessRequest("POST", peer, host=HOST, authorization="Bearer x")
     assert [status_of(access, wrong, now) for now in range(MAX_WRONG)] == [401] * MAX_WRONG
     for now in (10, 20, WINDOW_S - 0.1):
         assert status_of(access, wrong, now) == 429
-        assert status_of(access, Asked("POST", peer, host=HOST, authorization=RIGHT), now) == 200
-        assert status_of(access, Asked("GET", peer, host=HOST, authorization=READ), now) == 200
+        assert status_of(access, AccessRequest("POST", peer, host=HOST, authorization=RIGHT), now) == 200
+        assert status_of(access, AccessRequest("GET", peer, host=HOST, authorization=READ), now) == 200
     assert status_of(access, wrong, WINDOW_S) == 401
 
 
 def test_wrong_tokens_from_one_address_slow_down_no_other_and_no_reader_without_one() -> None:
     access = Access(TOKEN, PORT)
     for now in range(MAX_WRONG + 1):
-        status_of(access, Asked("POST", "127.0.0.1", host=HOST, authorization="Bearer x"), now)
-    assert status_of(access, Asked("POST", "127.0.0.1", host=HOST, authorization="Bearer x"), 6) == 429
-    assert status_of(access, Asked("GET", "127.0.0.1", host=HOST), 6) == 200
-    assert status_of(access, Asked("POST", "192.0.2.7", host=HOST, authorization="Bearer x"), 6) == 401
+        status_of(access, AccessRequest("POST", "127.0.0.1", host=HOST, authorization="Bearer x"), now)
+    assert status_of(access, AccessRequest("POST", "127.0.0.1", host=HOST, authorization="Bearer x"), 6) == 429
+    assert status_of(access, AccessRequest("GET", "127.0.0.1", host=HOST), 6) == 200
+    assert status_of(access, AccessRequest("POST", "192.0.2.7", host=HOST, authorization="Bearer x"), 6) == 401
 
 
 def test_no_repr_shows_a_token() -> None:
-    asked = Asked("GET", "127.0.0.1", host=HOST, authorization=Secret(RIGHT))
+    asked = AccessRequest("GET", "127.0.0.1", host=HOST, authorization=Secret(RIGHT))
     access = Access(TOKEN, PORT, read_token=READ_TOKEN)
     assert access.check(asked, 0.0) is Scope.ALL
     assert TOKEN not in repr((asked, access, vars(access)))
@@ -224,7 +229,8 @@ def test_no_repr_shows_a_token() -> None:
 def test_a_whole_ipv6_network_has_five_tries_all_the_same() -> None:
     access = Access(TOKEN, PORT)
     statuses = [
-        status_of(access, Asked("POST", f"2001:db8::{host}", host=HOST, authorization="Bearer x")) for host in range(7)
+        status_of(access, AccessRequest("POST", f"2001:db8::{host}", host=HOST, authorization="Bearer x"))
+        for host in range(7)
     ]
     assert statuses == [401] * 5 + [429] * 2
 
@@ -233,7 +239,7 @@ def test_the_table_of_wrong_tokens_does_not_grow_without_end() -> None:
     access = Access(TOKEN, PORT)
     for number in range(3 * MAX_COUNTED):
         peer = f"10.0.{number // 256}.{number % 256}"
-        status_of(access, Asked("POST", peer, host=HOST, authorization="Bearer x"))
+        status_of(access, AccessRequest("POST", peer, host=HOST, authorization="Bearer x"))
     assert len(access._wrong) <= MAX_COUNTED
 
 
@@ -262,7 +268,7 @@ def test_the_table_of_wrong_tokens_does_not_grow_without_end() -> None:
 )
 def test_behind_a_reverse_proxy_the_public_url_is_ours(public_url: str, host: str, origin: str, status: int) -> None:
     access = Access(TOKEN, PORT, public_url=public_url)
-    asked = Asked(method="GET", peer="127.0.0.1", local="127.0.0.1", host=host, origin=origin)
+    asked = AccessRequest(method="GET", peer="127.0.0.1", local="127.0.0.1", host=host, origin=origin)
     assert status_of(access, asked) == status
 
 
@@ -277,16 +283,18 @@ def test_behind_a_reverse_proxy_the_public_url_is_ours(public_url: str, host: st
 )
 def test_a_proxy_on_another_port_may_drop_the_port_of_the_host(host: str, origin: str, status: int) -> None:
     access = Access(TOKEN, PORT, public_url="https://chat.example:8443/admin/")
-    assert status_of(access, Asked(method="GET", peer="127.0.0.1", host=host, origin=origin)) == status
+    assert status_of(access, AccessRequest(method="GET", peer="127.0.0.1", host=host, origin=origin)) == status
 
 
 def test_a_name_that_is_public_and_local_is_reached_in_both_ways() -> None:
     access = Access(TOKEN, PORT, ["chat.example"], public_url="https://chat.example/admin")
     for origin in (f"http://chat.example:{PORT}", "https://chat.example"):
-        asked = Asked(method="GET", peer="127.0.0.1", host=f"chat.example:{PORT}", origin=origin)
+        asked = AccessRequest(method="GET", peer="127.0.0.1", host=f"chat.example:{PORT}", origin=origin)
         assert status_of(access, asked) == 200
 
 
 @pytest.mark.parametrize("origin", ["null", "://", "https://", "http://"])
 def test_without_a_public_url_no_odd_origin_is_ours(origin: str) -> None:
-    assert status_of(Access(TOKEN, PORT), Asked(method="GET", peer="127.0.0.1", host=HOST, origin=origin)) == 403
+    assert (
+        status_of(Access(TOKEN, PORT), AccessRequest(method="GET", peer="127.0.0.1", host=HOST, origin=origin)) == 403
+    )

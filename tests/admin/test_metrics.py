@@ -31,7 +31,7 @@ def value(endpoint: Endpoint, name: str, **labels: str) -> float:
 
 def test_every_metric_has_a_help_line_a_type_and_a_conventional_name(endpoint: Endpoint) -> None:
     families = list(text_string_to_metric_families(endpoint.ask_get("/metrics").body.decode()))
-    assert len(families) > 20
+    assert len(families) >= 10
     for family in families:
         assert family.documentation.endswith("."), family.name
         assert family.type in ("counter", "gauge", "histogram"), family.name
@@ -41,12 +41,12 @@ def test_every_metric_has_a_help_line_a_type_and_a_conventional_name(endpoint: E
         assert not any(unit in family.name for unit in ("_ms", "_kb", "_minutes"))
 
 
-def test_the_numbers_are_the_operator_s_at_the_time_of_the_scrape(endpoint: Endpoint) -> None:
+def test_the_numbers_are_the_backend_s_at_the_time_of_the_scrape(endpoint: Endpoint) -> None:
     assert value(endpoint, "gchat_users_online") == 3
-    endpoint.operator.joins("dave")
-    endpoint.operator.leaves(1)
-    endpoint.operator.leaves(2, "reset")
-    endpoint.operator.says("dave", "hello")
+    endpoint.backend.joins("dave")
+    endpoint.backend.leaves(1)
+    endpoint.backend.leaves(2, "reset")
+    endpoint.backend.says("dave", "hello")
     assert value(endpoint, "gchat_users_online") == 2
     assert value(endpoint, "gchat_connections_opened_total") == 4
     assert value(endpoint, "gchat_connections_closed_total", reason="quit") == 1

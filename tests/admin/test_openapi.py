@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from tests.admin.endpoint import Endpoint
-from tests.admin.fake_operator import TOKEN
+from tests.admin.fake_backend import TOKEN
 
 ROOT = Path(__file__).parents[2]
 

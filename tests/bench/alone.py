@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gchat.journal.database import Changes, Database
-from gchat.journal.rows import rows_of
-from gchat.protocol.events import Record, Said
+from gchat.journal.sqlite.database import Changes, Database
+from gchat.journal.sqlite.rows import rows_of
+from gchat.model.messages import Record, Said
 from tests.bench.attacks import HEAD, SLOW, connected
 from tests.bench.peers import BARE, GCHAT, GCHAT_AS_IT_COMES, GCHAT_WINDOW, stored_in
 from tests.bench.run import START_S, Ask, Failure, Figure, Generator, Kind, Server, p99

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import count
 
-from gchat.protocol import wire
+from msgspec import json
 
 ROOMS = 5
 
@@ -117,7 +117,8 @@ class People:
             text = " ".join(self._random.choices(WORDS, k=self._random.choice((2, 5, 10, 30))))
             self.counts["lines said"] += 1
             if person.is_rich:
-                self._send(person, wire.lines([wire.Say(text=text, id=f"{person.name}-{next(self._ids)}")]))
+                say = {"type": "say", "text": text, "id": f"{person.name}-{next(self._ids)}"}
+                self._send(person, json.encode(say) + b"\n")
             else:
                 self._send(person, f"{text}\n".encode())
 
@@ -172,11 +173,13 @@ class People:
         self._poll.register(person.sock, select.POLLIN)
         if not person.is_rich:
             self._send(person, f"/nick {person.name}\n/join {person.room}\n/ping here\n".encode())
-        elif person.token:
-            after = wire.After(person.epoch, person.seq)
-            self._send(person, wire.opening_line(wire.Opening(room=person.room, token=person.token, after=after)))
+            return
+        hello: dict[str, object] = {"room": person.room}
+        if person.token:
+            hello |= {"token": person.token, "after": {"epoch": person.epoch, "seq": person.seq}}
         else:
-            self._send(person, wire.opening_line(wire.Opening(nick=person.name, room=person.room, replay=0)))
+            hello |= {"nick": person.name, "replay": 0}
+        self._send(person, b"GCHAT/1 " + json.encode(hello) + b"\n")
 
     def _close(self, person: Person) -> None:
         assert person.sock is not None
@@ -203,22 +206,22 @@ class People:
             self._hear(person, line)
 
     def _hear(self, person: Person, line: bytes) -> None:
-        match wire.event(line):
-            case wire.Welcome() as welcome:
+        match json.decode(line):
+            case {"type": "welcome", "token": token, "epoch": epoch, "seq": seq}:
                 if not person.token:
-                    person.epoch, person.seq = welcome.epoch, welcome.seq
-                elif person.epoch != welcome.epoch:
+                    person.epoch, person.seq = epoch, seq
+                elif person.epoch != epoch:
                     self.counts["other epochs"] += 1
-                person.token = welcome.token
-            case wire.Live():
+                person.token = token
+            case {"type": "live"}:
                 person.is_here = True
-            case wire.Said(seq=seq) | wire.Ack(seq=seq):
+            case {"type": "said" | "ack", "seq": seq}:
                 self.counts["lines heard"] += 1
                 self.counts["holes"] += seq > person.seq + 1
                 self.counts["repetitions"] += seq <= person.seq
                 person.seq = seq
-            case wire.Gap(range_to=last):
+            case {"type": "gap", "to": last}:
                 self.counts["told of gaps"] += 1
                 person.seq = last
-            case wire.Refused(code=code):
+            case {"type": "refused", "code": code}:
                 self.counts[f"refused: {code}"] += 1

@@ -5,12 +5,13 @@ from __future__ import annotations
 import pytest
 
 from gchat.chat.bans import Bans
+from gchat.chat.handlers import execute
 from gchat.chat.limits import Limits
 from gchat.chat.registry import Registry
-from gchat.protocol import commands, events
-from gchat.protocol.errors import Code, Refusal
-from gchat.protocol.text import name_keys
-from gchat.protocol.wire import Opening
+from gchat.model import commands, events
+from gchat.model.errors import Code, Refusal
+from gchat.model.hello import Hello
+from gchat.model.names import name_keys
 
 NOW = 1000.0
 
@@ -85,8 +86,8 @@ def test_a_ban_is_replaced_by_another_of_the_same_and_removed_by_its_id(bans: Ba
 def test_a_banned_nick_is_refused_with_the_reason_to_whoever_wants_it() -> None:
     registry = Registry(Limits())
     registry.bans.add(registry.bans.make("nick", "mallory", "rude", NOW, 0))
-    session, _ = registry.connect("127.0.0.1:1", Opening(nick="mallory"), "t" * 22)
-    (effect,) = registry.execute(session, commands.Nick("Mallory"), NOW)
+    session, _ = registry.connect("127.0.0.1:1", Hello(nick="mallory"), "t" * 22)
+    (effect,) = execute(registry, session, commands.Nick("Mallory"), NOW)
 
     assert session.name == "127.0.0.1:1"
     answer = getattr(effect, "answer", None)

@@ -1,8 +1,6 @@
-"""The token bucket and the counting of connections, with the time given."""
+"""The token bucket, with the time given."""
 
 from __future__ import annotations
-
-from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -12,14 +10,10 @@ from gchat.chat.limits import (
     MAX_STALL_S,
     Allowance,
     Limits,
-    Network,
-    Networks,
     Pace,
     Rates,
-    is_in,
-    network_of,
 )
-from gchat.protocol.events import Slowed
+from gchat.model.events import Slowed
 
 RATES = Rates(messages_per_s=5, burst=40, bytes_per_s=1000, bytes_burst=8000)
 
@@ -173,82 +167,6 @@ def test_a_rate_of_zero_switches_off_every_price() -> None:
 
     assert pace.debt_s() == 0
     assert pace.bytes(10, 5000) == 5000
-
-
-# --- Networks --------------------------------------------------------------------------------------------------------
-
-
-def test_what_a_network_spent_is_remembered_after_its_last_connection_until_it_is_allowed_again() -> None:
-    networks, here, rates = Networks(), Network("203.0.113.7", is_exempt=False), RATES
-    networks.enter(here.name)
-    allowance = networks.allowance(here, rates, 0.0)
-    assert allowance is not None
-    allowance.lines = -5
-    networks.leave(here.name, rates, 0.0)
-    networks.enter(here.name)
-
-    assert networks.allowance(here, rates, 0.0) is allowance
-    networks.leave(here.name, rates, 0.0)
-    networks.enter("other")
-    networks.leave("other", rates, 20.0)
-    assert not networks._allowances, "the table would grow for ever"
-    assert not networks._left
-
-
-def test_an_exempt_network_has_no_allowance_and_neither_has_any_without_a_rate() -> None:
-    assert Networks().allowance(Network("127.0.0.1"), RATES, 0.0) is None
-    assert Networks().allowance(Network("203.0.113.7", is_exempt=False), Rates(), 0.0) is None
-
-
-@pytest.mark.parametrize(
-    ("host", "expected"),
-    [
-        ("127.0.0.1", True),
-        ("127.9.9.9", True),
-        ("[::1]", True),
-        ("[fe80::1%eth0]", True),
-        ("128.0.0.1", False),
-        ("[::2]", False),
-        ("10.0.0.1", False),
-    ],
-)
-def test_a_host_is_found_in_a_list_of_networks(host: str, *, expected: bool) -> None:
-    assert is_in(host, "127.0.0.0/8 ::1  fe80::/10") is expected
-
-
-def test_no_host_is_in_an_empty_list() -> None:
-    assert not is_in("127.0.0.1", "")
-
-
-def test_connections_are_counted_by_network_and_forgotten_when_they_end() -> None:
-    admission = Networks()
-    for network in ("a", "b", "a"):
-        admission.enter(network)
-
-    assert (admission.total, admission.of("a"), admission.of("b"), admission.of("c")) == (3, 2, 1, 0)
-    for network in ("a", "b", "a"):
-        admission.leave(network, RATES, 0.0)
-    assert (admission.total, admission.of("a"), admission.of("b")) == (0, 0, 0)
-    assert not admission._connections, "the table would grow for ever"
-
-
-@pytest.mark.parametrize(
-    ("host", "network"),
-    [
-        ("127.0.0.1", "127.0.0.1"),
-        ("10.1.2.3", "10.1.2.3"),
-        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
-        ("2001:db8:1:2::", "2001:db8:1:2::/64"),
-        ("::1", "::/64"),
-        ("fe80::1%eth0", "fe80::/64"),
-    ],
-)
-def test_an_address_of_ipv6_is_counted_as_its_network(host: str, network: str) -> None:
-    assert network_of(host) == network
-
-
-def test_the_addresses_of_one_network_are_counted_together() -> None:
-    assert all(a == b for a, b in pairwise(network_of(f"2001:db8::{n:x}") for n in range(1, 50)))
 
 
 def test_without_a_rate_of_bytes_lines_are_limited_all_the_same() -> None:

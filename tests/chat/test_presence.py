@@ -7,10 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gchat.chat.presence import MAX_DELIVERIES_PER_S, MAX_TOLD_SINGLY, PresenceGatherer
-from gchat.protocol.events import Crowd, Entered, Left, Presence, Renamed
+from gchat.model.events import Crowd, Entered, Left, Movement, Renamed
 
 
-def gathered(*happened: tuple[int, Presence]) -> PresenceGatherer:
+def gathered(*happened: tuple[int, Movement]) -> PresenceGatherer:
     gatherer = PresenceGatherer()
     members = 0
     for session, presence in happened:
@@ -20,7 +20,7 @@ def gathered(*happened: tuple[int, Presence]) -> PresenceGatherer:
 
 
 def test_few_are_told_one_by_one_in_their_order() -> None:
-    happened: list[tuple[int, Presence]] = [(1, Entered("a", 2)), (2, Left("b", 1)), (1, Renamed("a", "c"))]
+    happened: list[tuple[int, Movement]] = [(1, Entered("a", 2)), (2, Left("b", 1)), (1, Renamed("a", "c"))]
 
     assert gathered(*happened).take(0.0) == happened
 
@@ -28,7 +28,7 @@ def test_few_are_told_one_by_one_in_their_order() -> None:
 def test_many_who_enter_become_one_line_for_everybody() -> None:
     gatherer = gathered(*((n, Entered(f"u{n}", 1000 + n)) for n in range(1, 58)))
 
-    assert gatherer.take(0.0) == [(0, Crowd(Entered, 57, 1057))]
+    assert gatherer.take(0.0) == [(None, Crowd(Entered, 57, 1057))]
 
 
 def test_each_kind_has_a_line_of_its_own_and_the_numbers_follow_from_each_other() -> None:
@@ -37,7 +37,7 @@ def test_each_kind_has_a_line_of_its_own_and_the_numbers_follow_from_each_other(
 
     told = gathered(*entered, *left).take(0.0)
 
-    assert told == [(0, Crowd(Entered, 4, 14)), (0, Crowd(Left, 4, 10))]
+    assert told == [(None, Crowd(Entered, 4, 14)), (None, Crowd(Left, 4, 10))]
 
 
 def test_one_of_a_kind_among_many_is_named_and_does_not_hear_of_itself() -> None:
@@ -45,11 +45,11 @@ def test_one_of_a_kind_among_many_is_named_and_does_not_hear_of_itself() -> None
 
     told = gathered(*entered, (9, Left("v", 13)), (8, Renamed("w", "x"))).take(0.0)
 
-    assert told == [(0, Crowd(Entered, 4, 14)), (9, Left("v", 13)), (8, Renamed("w", "x"))]
+    assert told == [(None, Crowd(Entered, 4, 14)), (9, Left("v", 13)), (8, Renamed("w", "x"))]
 
 
 def test_few_of_a_kind_among_many_are_named_with_numbers_that_follow_from_each_other() -> None:
-    happened: list[tuple[int, Presence]] = [
+    happened: list[tuple[int, Movement]] = [
         (1, Entered("a", 8)),
         (2, Left("b", 7)),
         (3, Entered("c", 8)),
@@ -118,5 +118,5 @@ def test_nobody_is_forgotten_and_the_last_number_online_is_the_true_one(
     assert len(told) <= 3 * MAX_TOLD_SINGLY
 
 
-def _kind(presence: Presence) -> type:
+def _kind(presence: Movement) -> type:
     return presence.kind if isinstance(presence, Crowd) else type(presence)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from gchat.chat import away as module
-from gchat.chat.effects import Announce, Arrive, Close, CloseReason, Deliver, Effect, Enter, Remember
-from gchat.chat.limits import Allowance, Limits, Network, Rates
-from gchat.chat.registry import AWAY_S, LOBBY, Registry
+from gchat.chat import disconnected as module
+from gchat.chat.effects import Arrive, Close, CloseReason, Deliver, Effect, Enter, Presence, SaveSession
+from gchat.chat.handlers import execute
+from gchat.chat.limits import Allowance, Limits, Rates
+from gchat.chat.networks import Network
+from gchat.chat.registry import LOBBY, RECONNECT_GRACE_S, Registry
 from gchat.chat.session import Session
-from gchat.protocol import commands, events
-from gchat.protocol.errors import Code, Refusal
-from gchat.protocol.wire import After, Opening
+from gchat.model import commands, events
+from gchat.model.errors import Code, Refusal
+from gchat.model.hello import Hello, ResumePoint
 
 NOW = 1000.0
 TOKEN = "0123456789abcdef"
@@ -22,69 +24,69 @@ def registry() -> Registry:
     return Registry(Limits(max_rooms=3))
 
 
-def comes(registry: Registry, port: int, opening: Opening | None = None, token: str = "") -> tuple[Session, Enter]:
+def comes(registry: Registry, port: int, opening: Hello | None = None, token: str = "") -> tuple[Session, Enter]:
     session, effects = registry.connect(f"127.0.0.1:{port}", opening, token)
     (entered,) = [effect for effect in effects if isinstance(effect, Enter)]
     assert entered.session == session.id
     return session, entered
 
 
-def announced(effects: list[Effect]) -> list[events.Presence]:
-    return [effect.presence for effect in effects if isinstance(effect, Announce)]
+def announced(effects: list[Effect]) -> list[events.Movement]:
+    return [effect.presence for effect in effects if isinstance(effect, Presence)]
 
 
 def consistent(registry: Registry) -> bool:
     """Whether every table knows the same sessions."""
     members = {session for room in registry.rooms.values() for session in room.members.values()}
     named = set(registry._names._holders.values())
-    return members == named == set(registry.sessions.values()) and set(registry._away) <= members
+    return members == named == set(registry.sessions.values()) and set(registry._disconnected) <= members
 
 
 def test_who_opens_gets_the_nick_the_room_and_a_token_that_stays_the_same(registry: Registry) -> None:
-    session, entered = comes(registry, 1, Opening(nick="alice", room="#Dev", replay=7), TOKEN)
+    session, entered = comes(registry, 1, Hello(nick="alice", room="#Dev", replay=7), TOKEN)
 
     assert (session.name, session.room.name, session.token) == ("alice", "dev", TOKEN)
     assert isinstance(entered.greeting, events.Welcome)
     assert (entered.greeting.nick, entered.greeting.room, entered.greeting.token) == ("alice", "dev", TOKEN)
     assert (entered.room, entered.replay) == ("dev", 7)
-    again, _ = comes(registry, 2, Opening(token=TOKEN), "another-new-token")
+    again, _ = comes(registry, 2, Hello(token=TOKEN), "another-new-token")
     assert (again.token, again.lineage) == (TOKEN, session.lineage)
 
 
 def test_a_token_that_nobody_has_is_taken_as_it_is_for_it_may_be_of_a_server_before(registry: Registry) -> None:
-    session, _ = comes(registry, 1, Opening(token=TOKEN, nick="alice"), "new-token-0123456789")
+    session, _ = comes(registry, 1, Hello(token=TOKEN, nick="alice"), "new-token-0123456789")
 
     assert (session.token, session.name) == (TOKEN, "alice")
 
 
 def test_who_loses_the_connection_is_away_and_comes_back_unnoticed(registry: Registry) -> None:
-    old, _ = comes(registry, 1, Opening(nick="alice", room="dev"), TOKEN)
+    old, _ = comes(registry, 1, Hello(nick="alice", room="dev"), TOKEN)
 
     assert registry.disconnect(old, CloseReason.RESET, NOW) == [Close(old.id, CloseReason.RESET)]
-    assert registry.is_away(old)
-    assert registry.execute(old, commands.Say(("x",)), NOW) == []
-    assert registry.due(NOW + AWAY_S - 0.1) == []
-    session, effects = registry.connect("127.0.0.1:2", Opening(token=TOKEN))
+    assert registry.is_disconnected(old)
+    assert execute(registry, old, commands.Say(("x",)), NOW) == []
+    assert registry.due(NOW + RECONNECT_GRACE_S - 0.1) == []
+    session, effects = registry.connect("127.0.0.1:2", Hello(token=TOKEN))
     assert (session.name, session.room.name) == ("alice", "dev")
     assert announced(effects) == []
-    assert registry.due(NOW + 10 * AWAY_S) == []
+    assert registry.due(NOW + 10 * RECONNECT_GRACE_S) == []
     assert consistent(registry)
 
 
 def test_who_stays_away_has_left(registry: Registry) -> None:
-    old, _ = comes(registry, 1, Opening(nick="alice"), TOKEN)
+    old, _ = comes(registry, 1, Hello(nick="alice"), TOKEN)
     registry.disconnect(old, CloseReason.ENDED, NOW)
 
-    assert announced(registry.due(NOW + AWAY_S)) == [events.Left("alice", 0)]
+    assert announced(registry.due(NOW + RECONNECT_GRACE_S)) == [events.Left("alice", 0)]
     assert not registry.sessions
-    session, effects = registry.connect("127.0.0.1:2", Opening(token=TOKEN, nick="alice"))
+    session, effects = registry.connect("127.0.0.1:2", Hello(token=TOKEN, nick="alice"))
     assert announced(effects) == [events.Entered("alice", 1)]
     assert session.name == "alice"
 
 
 @pytest.mark.parametrize("reason", [CloseReason.QUIT, CloseReason.ENDLESS, CloseReason.FOREIGN])
 def test_a_goodbye_is_told_at_once(registry: Registry, reason: CloseReason) -> None:
-    old, _ = comes(registry, 1, Opening(nick="alice"), TOKEN)
+    old, _ = comes(registry, 1, Hello(nick="alice"), TOKEN)
 
     assert announced(registry.disconnect(old, reason, NOW)) == [events.Left("alice", 0)]
     assert not registry.sessions
@@ -97,20 +99,20 @@ def test_a_plain_user_who_loses_the_connection_has_left(registry: Registry) -> N
 
 
 def test_a_ghost_is_closed_when_its_user_comes_back(registry: Registry) -> None:
-    old, _ = comes(registry, 1, Opening(nick="alice"), TOKEN)
-    session, effects = registry.connect("127.0.0.1:2", Opening(token=TOKEN))
+    old, _ = comes(registry, 1, Hello(nick="alice"), TOKEN)
+    session, effects = registry.connect("127.0.0.1:2", Hello(token=TOKEN))
 
     assert Close(old.id, CloseReason.REPLACED) in effects
     assert announced(effects) == []
-    assert registry.execute(old, commands.Say(("from the ghost",)), NOW) == []
+    assert execute(registry, old, commands.Say(("from the ghost",)), NOW) == []
     assert registry.disconnect(old, CloseReason.REPLACED, NOW) == []
     assert registry.sessions == {session.id: session}
     assert consistent(registry)
 
 
 def test_who_has_no_nick_is_called_by_the_new_address_and_the_room_is_told(registry: Registry) -> None:
-    comes(registry, 1, Opening(), TOKEN)
-    session, effects = registry.connect("127.0.0.1:2", Opening(token=TOKEN))
+    comes(registry, 1, Hello(), TOKEN)
+    session, effects = registry.connect("127.0.0.1:2", Hello(token=TOKEN))
 
     assert session.name == "127.0.0.1:2"
     assert announced(effects) == [events.Renamed("127.0.0.1:1", "127.0.0.1:2")]
@@ -118,9 +120,9 @@ def test_who_has_no_nick_is_called_by_the_new_address_and_the_room_is_told(regis
 
 
 def test_who_comes_back_from_the_same_address_is_not_somebody_else(registry: Registry) -> None:
-    old, _ = comes(registry, 1, Opening(), TOKEN)
+    old, _ = comes(registry, 1, Hello(), TOKEN)
     registry.disconnect(old, CloseReason.RESET, NOW)
-    session, effects = registry.connect("127.0.0.1:1", Opening(token=TOKEN))
+    session, effects = registry.connect("127.0.0.1:1", Hello(token=TOKEN))
 
     assert announced(effects) == []
     assert registry.sessions == {session.id: session}
@@ -128,19 +130,19 @@ def test_who_comes_back_from_the_same_address_is_not_somebody_else(registry: Reg
 
 
 def test_who_comes_back_may_ask_for_another_nick_and_another_room(registry: Registry) -> None:
-    comes(registry, 1, Opening(nick="alice"), TOKEN)
-    session, effects = registry.connect("127.0.0.1:2", Opening(token=TOKEN, nick="alicia", room="dev"))
+    comes(registry, 1, Hello(nick="alice"), TOKEN)
+    session, effects = registry.connect("127.0.0.1:2", Hello(token=TOKEN, nick="alicia", room="dev"))
 
     assert (session.name, session.room.name) == ("alicia", "dev")
     assert announced(effects) == [events.Left("alice", 0), events.Entered("alicia", 1)]
-    _, effects = registry.connect("127.0.0.1:3", Opening(token=TOKEN, nick="alix"))
+    _, effects = registry.connect("127.0.0.1:3", Hello(token=TOKEN, nick="alix"))
     assert announced(effects) == [events.Renamed("alicia", "alix")]
     assert consistent(registry)
 
 
 def test_a_nick_that_is_taken_and_a_room_that_is_none_are_refused_and_the_rest_stands(registry: Registry) -> None:
-    comes(registry, 1, Opening(nick="alice"), TOKEN)
-    session, effects = registry.connect("127.0.0.1:2", Opening(nick="ALICE", room="a b"), "other-token-0123456789")
+    comes(registry, 1, Hello(nick="alice"), TOKEN)
+    session, effects = registry.connect("127.0.0.1:2", Hello(nick="ALICE", room="a b"), "other-token-0123456789")
     codes = [
         effect.answer.code
         for effect in effects
@@ -153,25 +155,25 @@ def test_a_nick_that_is_taken_and_a_room_that_is_none_are_refused_and_the_rest_s
 
 
 def test_a_place_in_another_room_is_no_place_here(registry: Registry) -> None:
-    place = After("epoch", 7)
+    place = ResumePoint("epoch", 7)
 
-    assert comes(registry, 1, Opening(after=place), TOKEN)[1].after == place
-    assert comes(registry, 2, Opening(room="dev", after=place), "t" * 16)[1].after == place
-    assert comes(registry, 3, Opening(room="#DEV", after=place), "v" * 16)[1].after == place
-    assert comes(registry, 4, Opening(room="no room", after=place), "u" * 16)[1].after is None
+    assert comes(registry, 1, Hello(after=place), TOKEN)[1].after == place
+    assert comes(registry, 2, Hello(room="dev", after=place), "t" * 16)[1].after == place
+    assert comes(registry, 3, Hello(room="#DEV", after=place), "v" * 16)[1].after == place
+    assert comes(registry, 4, Hello(room="no room", after=place), "u" * 16)[1].after is None
 
 
 def test_what_one_was_told_is_answered_also_after_the_other_has_come_back(registry: Registry) -> None:
-    alice, _ = comes(registry, 1, Opening(nick="alice"), TOKEN)
+    alice, _ = comes(registry, 1, Hello(nick="alice"), TOKEN)
     bob, _ = comes(registry, 2)
     bob.told_by(alice.seat)
-    session, _ = comes(registry, 3, Opening(token=TOKEN))
+    session, _ = comes(registry, 3, Hello(token=TOKEN))
 
-    (effect,) = registry.execute(bob, commands.Reply("yes"), NOW)
+    (effect,) = execute(registry, bob, commands.Reply("yes"), NOW)
     assert isinstance(effect, Deliver)
     assert effect.session == session.id
     registry.disconnect(session, CloseReason.RESET, NOW)
-    (effect,) = registry.execute(bob, commands.Reply("there?"), NOW)
+    (effect,) = execute(registry, bob, commands.Reply("there?"), NOW)
     assert isinstance(effect, Deliver)
     assert isinstance(effect.answer, events.Refused)
 
@@ -182,14 +184,14 @@ HERE, THERE = Network("203.0.113.7", is_exempt=False), Network("203.0.113.8", is
 
 
 def goes_away(registry: Registry, port: int, network: Network, nick: str = "", *, stayed_s: float = 60.0) -> Session:
-    opening, address = Opening(nick=nick), f"127.0.0.1:{port}"
+    opening, address = Hello(nick=nick), f"127.0.0.1:{port}"
     session, _ = registry.connect(address, opening, f"token-0123456789-{port}", network=network, now=NOW - stayed_s)
     registry.disconnect(session, CloseReason.RESET, NOW)
     return session
 
 
 def test_a_flood_of_ghosts_is_bounded(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MAX_AWAY", 3)
+    monkeypatch.setattr(module, "MAX_DISCONNECTED", 3)
     sessions = [goes_away(registry, port, HERE) for port in range(1, 11)]
 
     assert list(registry.sessions.values()) == sessions[-3:]
@@ -197,10 +199,10 @@ def test_a_flood_of_ghosts_is_bounded(registry: Registry, monkeypatch: pytest.Mo
 
 
 def test_users_without_a_nick_or_a_word_go_first(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MAX_AWAY", 3)
+    monkeypatch.setattr(module, "MAX_DISCONNECTED", 3)
     alice = goes_away(registry, 1, HERE, "alice")
-    talker, _ = registry.connect("127.0.0.1:2", Opening(), "token-0123456789-2", network=HERE)
-    registry.execute(talker, commands.Say(("hello",)), NOW)
+    talker, _ = registry.connect("127.0.0.1:2", Hello(), "token-0123456789-2", network=HERE)
+    execute(registry, talker, commands.Say(("hello",)), NOW)
     registry.disconnect(talker, CloseReason.RESET, NOW)
     ghosts = [goes_away(registry, port, THERE) for port in range(3, 10)]
 
@@ -209,7 +211,7 @@ def test_users_without_a_nick_or_a_word_go_first(registry: Registry, monkeypatch
 
 
 def test_then_go_those_from_the_network_that_has_most(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MAX_AWAY", 3)
+    monkeypatch.setattr(module, "MAX_DISCONNECTED", 3)
     alice = goes_away(registry, 1, HERE, "alice")
     many = [goes_away(registry, port, THERE, f"evil{port}") for port in range(2, 10)]
 
@@ -218,7 +220,7 @@ def test_then_go_those_from_the_network_that_has_most(registry: Registry, monkey
 
 
 def test_a_network_has_only_so_many_and_an_exempt_one_as_many_as_there_are() -> None:
-    registry = Registry(Limits(away_per_network=2))
+    registry = Registry(Limits(connections_per_network=2))
     kept = [goes_away(registry, port, THERE, f"other{port}") for port in (1, 2)]
     kept += [goes_away(registry, port, Network("127.0.0.1"), f"local{port}") for port in range(3, 9)]
     first, second = (goes_away(registry, port, HERE, f"here{port}") for port in (11, 12))
@@ -239,38 +241,38 @@ def test_a_user_without_a_nick_who_has_only_passed_does_not_come_back(
 ) -> None:
     session = goes_away(registry, 1, HERE, nick, stayed_s=stayed_s)
 
-    assert registry.is_away(session) is stays
+    assert registry.is_disconnected(session) is stays
     assert consistent(registry)
 
 
 def test_coming_back_for_a_moment_does_not_make_a_user_one_who_has_only_passed(registry: Registry) -> None:
     goes_away(registry, 1, HERE)
-    again, _ = registry.connect("127.0.0.1:2", Opening(token="token-0123456789-1"), network=HERE, now=NOW)
+    again, _ = registry.connect("127.0.0.1:2", Hello(token="token-0123456789-1"), network=HERE, now=NOW)
     registry.disconnect(again, CloseReason.RESET, NOW)
 
-    assert registry.is_away(again)
+    assert registry.is_disconnected(again)
 
 
 def test_when_everybody_leaves_those_who_are_away_do_too(registry: Registry) -> None:
-    old, _ = comes(registry, 1, Opening(nick="alice"), TOKEN)
+    old, _ = comes(registry, 1, Hello(nick="alice"), TOKEN)
     registry.disconnect(old, CloseReason.RESET, NOW)
-    registry.leave_all(CloseReason.SHUTDOWN, "bye")
+    registry.close_all(CloseReason.SHUTDOWN, "bye")
 
-    assert registry.due(NOW + AWAY_S) == []
+    assert registry.due(NOW + RECONNECT_GRACE_S) == []
     assert consistent(registry)
 
 
 def test_a_user_who_was_told_something_holds_nobody_back_who_has_left(registry: Registry) -> None:
-    alice, _ = comes(registry, 1, Opening(nick="alice"), TOKEN)
+    alice, _ = comes(registry, 1, Hello(nick="alice"), TOKEN)
     bob, _ = comes(registry, 2)
     bob.told_by(alice.seat)
     seat = alice.seat
     for port in range(3, 10):
-        alice, _ = comes(registry, port, Opening(token=TOKEN))
+        alice, _ = comes(registry, port, Hello(token=TOKEN))
     assert bob.correspondent is seat
     registry.leave(alice, CloseReason.QUIT)
 
-    (effect,) = registry.execute(bob, commands.Reply("still there?"), NOW)
+    (effect,) = execute(registry, bob, commands.Reply("still there?"), NOW)
     assert isinstance(effect, Deliver)
     assert isinstance(effect.answer, events.Refused)
     assert bob.correspondent is not None
@@ -278,10 +280,10 @@ def test_a_user_who_was_told_something_holds_nobody_back_who_has_left(registry: 
 
 
 def test_what_one_may_say_is_not_renewed_by_coming_back(registry: Registry) -> None:
-    old, _ = comes(registry, 1, Opening(), TOKEN)
+    old, _ = comes(registry, 1, Hello(), TOKEN)
     old.allowance = Allowance(Rates(), NOW)
 
-    assert comes(registry, 2, Opening(token=TOKEN))[0].allowance is old.allowance
+    assert comes(registry, 2, Hello(token=TOKEN))[0].allowance is old.allowance
 
 
 # --- Two attempts with one token, and peers that have ended ----------------------------------------------------------
@@ -291,7 +293,7 @@ def opens(
     registry: Registry, port: int, attempt: int, *, has_ended: bool = False, nick: str = "", room: str = ""
 ) -> tuple[Session, list[Effect]]:
     return registry.connect(
-        f"127.0.0.1:{port}", Opening(token=TOKEN, nick=nick, room=room), attempt=attempt, has_ended=has_ended
+        f"127.0.0.1:{port}", Hello(token=TOKEN, nick=nick, room=room), attempt=attempt, has_ended=has_ended
     )
 
 
@@ -313,7 +315,7 @@ def test_an_older_attempt_that_was_greeted_in_plain_changes_nothing_when_it_open
     living, _ = opens(registry, 2, attempt=2, nick="alice")
 
     with pytest.raises(Refusal):
-        registry.open(late, Opening(token=TOKEN), "t" * 16)
+        registry.open(late, Hello(token=TOKEN), "t" * 16)
     registry.leave(late, CloseReason.REPLACED)
     assert registry.sessions == {living.id: living}
     assert consistent(registry)
@@ -328,7 +330,7 @@ def test_a_peer_that_has_ended_takes_nothing_over_from_one_that_is_there(registr
     assert consistent(registry)
     left = registry.disconnect(guest, CloseReason.ENDED, NOW)
     assert announced(left) == [events.Left("127.0.0.1:2", 1)]
-    assert Remember(owner.lineage, None) not in left
+    assert SaveSession(owner.lineage, None) not in left
     again, effects = opens(registry, 3, attempt=3)
     assert (again.name, announced(effects)) == ("alice", [])
 
@@ -369,7 +371,7 @@ def test_a_late_opening_makes_a_rich_user_of_the_same_session(*, is_announced: b
     session, _ = registry.connect("127.0.0.1:1", now=0.0)
     if is_announced:
         assert announced(registry.due(1.0)) == [events.Entered("127.0.0.1:1", 1)]
-    effects = registry.open(session, Opening(nick="alice"), TOKEN)
+    effects = registry.open(session, Hello(nick="alice"), TOKEN)
 
     told = events.Renamed("127.0.0.1:1", "alice") if is_announced else events.Entered("alice", 1)
     assert announced(effects) == [told]
@@ -388,7 +390,7 @@ def test_a_late_opening_takes_its_ghost_back(*, is_announced: bool) -> None:
     session, _ = registry.connect("127.0.0.1:2", attempt=2, now=0.0)
     if is_announced:
         registry.due(1.0)
-    effects = registry.open(session, Opening(token=TOKEN), "t" * 16)
+    effects = registry.open(session, Hello(token=TOKEN), "t" * 16)
 
     assert announced(effects) == ([events.Left("127.0.0.1:2", 0)] if is_announced else [])
     assert (session.name, session.room.name) == ("alice", "dev")
@@ -406,7 +408,7 @@ def test_a_silent_user_is_announced_in_time_or_at_the_first_command() -> None:
     second, _ = registry.connect("127.0.0.1:2", now=10.5)
 
     assert announced(effects) == []
-    assert announced(registry.execute(second, commands.Who(), NOW)) == [events.Entered("127.0.0.1:2", 2)]
+    assert announced(execute(registry, second, commands.Who(), NOW)) == [events.Entered("127.0.0.1:2", 2)]
     assert registry.due(10.9) == []
     assert announced(registry.due(11.0)) == [events.Entered("127.0.0.1:1", 2)]
     assert registry.due(100.0) == []

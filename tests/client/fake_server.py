@@ -13,7 +13,32 @@ from gevent import socket
 from gevent.lock import BoundedSemaphore
 from gevent.server import StreamServer
 
-from gchat.protocol import wire
+from gchat.dialects import rich_json
+from gchat.dialects.rich_events import (
+    AckEvent,
+    ActedEvent,
+    ClosingEvent,
+    FoundEvent,
+    GapEvent,
+    LeftEvent,
+    LiveEvent,
+    NamedEvent,
+    PongEvent,
+    RefusedEvent,
+    RichEvent,
+    SaidEvent,
+    WelcomeEvent,
+)
+from gchat.dialects.rich_requests import (
+    JoinRequest,
+    NickRequest,
+    PingRequest,
+    QuitRequest,
+    SayRequest,
+    SearchRequest,
+    TellRequest,
+)
+from gchat.model.hello import Hello
 
 TIME = "2026-11-22T12:00:00.000Z"
 TOKEN = "0123456789abcdef-{}"
@@ -34,7 +59,7 @@ class Chat:
 
     def __init__(self) -> None:
         self.epoch = "epoch-0"
-        self.log: list[wire.Said | wire.Acted] = []
+        self.log: list[SaidEvent | ActedEvent] = []
         self.forgotten = 0  # of the log's beginning: it cannot be replayed
         self.peers: list[Peer] = []
         self.lineages: dict[str, Lineage] = {}
@@ -45,7 +70,7 @@ class Chat:
         """Have the holder of a taken nick leave."""
         self.taken.discard(nick)
         for peer in self.peers:
-            peer.send(wire.lines([wire.Left(room="lobby", who=nick, online=1)]))
+            peer.send(rich_json.lines([LeftEvent(room="lobby", who=nick, online=1)]))
 
     def new_log(self) -> None:
         """Have another log from now on, as a server that was started again."""
@@ -56,11 +81,11 @@ class Chat:
 
     def speaks(self, text: str, nick: str = "somebody", id_: str = "", but: Peer | None = None) -> int:
         """Have a message said to everybody but `but`; return its number."""
-        said = wire.Said(room="lobby", seq=len(self.log) + 1, time=TIME, from_=nick, text=text, id=id_)
+        said = SaidEvent(room="lobby", seq=len(self.log) + 1, time=TIME, from_=nick, text=text, id=id_)
         self.log.append(said)
         for peer in self.peers:
             if peer is not but:
-                peer.send(wire.lines([said]))
+                peer.send(rich_json.lines([said]))
         return said.seq
 
 
@@ -89,44 +114,44 @@ class Peer:
 
     def _hear(self, line: bytes) -> None:
         if self.lineage is None:
-            self._enter(wire.opening(line))
+            self._enter(rich_json.hello(line))
             return
-        request, numbers = wire.request(line), self.lineage.numbers
+        request, numbers = rich_json.request(line), self.lineage.numbers
         match request:
-            case wire.Say():
+            case SayRequest():
                 if request.id not in numbers:
                     numbers[request.id] = self.chat.speaks(request.text, self.lineage.nick, request.id, but=self)
-                self._tell(wire.Ack(id=request.id, room="lobby", seq=numbers[request.id]))
-            case wire.Tell(to="nobody"):
-                self._tell(wire.Refused(code="no_such_user", message="nobody is not here", id=request.id))
-            case wire.Tell():
+                self._tell(AckEvent(id=request.id, room="lobby", seq=numbers[request.id]))
+            case TellRequest(to="nobody"):
+                self._tell(RefusedEvent(code="no_such_user", message="nobody is not here", id=request.id))
+            case TellRequest():
                 self.lineage.told.append(request.text)
-                self._tell(wire.Ack(id=request.id))
-            case wire.Nick() if request.nick in self.chat.taken:
+                self._tell(AckEvent(id=request.id))
+            case NickRequest() if request.nick in self.chat.taken:
                 self._tell(_taken(request.nick, request.id))
-            case wire.Nick():
+            case NickRequest():
                 self.lineage.nick = request.nick
-                self._tell(wire.Named(nick=request.nick, id=request.id))
-            case wire.Join():
-                self._tell(wire.Refused(code="bad_name", message="That is no room", id=request.id))
-            case wire.Search():
+                self._tell(NamedEvent(nick=request.nick, id=request.id))
+            case JoinRequest():
+                self._tell(RefusedEvent(code="bad_name", message="That is no room", id=request.id))
+            case SearchRequest():
                 has = tuple(said for said in self.chat.log if request.text in said.text)
                 last = has[-request.limit :]
-                self._tell(wire.Found(room="lobby", events=last, end=last == has, id=request.id))
-            case wire.Ping():
-                self._tell(wire.Pong(id=request.id))
-            case wire.Quit():
-                self._tell(wire.Closing(reason="Goodbye", code="quit"))
+                self._tell(FoundEvent(room="lobby", events=last, end=last == has, id=request.id))
+            case PingRequest():
+                self._tell(PongEvent(id=request.id))
+            case QuitRequest():
+                self._tell(ClosingEvent(reason="Goodbye", code="quit"))
                 self.leave()
 
-    def _enter(self, opening: wire.Opening) -> None:
+    def _enter(self, opening: Hello) -> None:
         chat = self.chat
         token = opening.token or TOKEN.format(len(chat.lineages))
         nick = "127.0.0.1:5000" if opening.nick in chat.taken else opening.nick or "127.0.0.1:5000"
         self.lineage = chat.lineages.setdefault(token, Lineage(token, nick))
         last = len(chat.log)
         self._tell(
-            wire.Welcome(
+            WelcomeEvent(
                 server="fake",
                 session="1",
                 token=token,
@@ -142,23 +167,23 @@ class Peer:
         if opening.after and opening.after.epoch == chat.epoch:
             after = opening.after.seq
         if after < chat.forgotten:
-            self._tell(wire.Gap(room="lobby", range_from=after + 1, range_to=chat.forgotten))
+            self._tell(GapEvent(room="lobby", range_from=after + 1, range_to=chat.forgotten))
             after = chat.forgotten
         for said in chat.log[after:]:
             self._tell(said)
-        self._tell(wire.Live(room="lobby", seq=last))
+        self._tell(LiveEvent(room="lobby", seq=last))
         if opening.nick in chat.taken:
             self._tell(_taken(opening.nick))
         if opening.room in chat.bad_rooms:
-            self._tell(wire.Refused(code="bad_name", message="That is no room"))
+            self._tell(RefusedEvent(code="bad_name", message="That is no room"))
         chat.peers.append(self)
 
-    def _tell(self, event: wire.Event) -> None:
-        self.send(wire.lines([event]))
+    def _tell(self, event: RichEvent) -> None:
+        self.send(rich_json.lines([event]))
 
 
-def _taken(nick: str, id_: str = "") -> wire.Refused:
-    return wire.Refused(code="name_taken", message=f"The nick {nick} is taken", id=id_)
+def _taken(nick: str, id_: str = "") -> RefusedEvent:
+    return RefusedEvent(code="name_taken", message=f"The nick {nick} is taken", id=id_)
 
 
 class FakeServer:

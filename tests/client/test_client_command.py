@@ -16,7 +16,7 @@ from typing import IO
 import pytest
 
 from gchat import __version__
-from gchat.client.lines import lines_of
+from gchat.client.pipe import lines_of
 from tests.e2e.harness import DEADLINE_S, Server, wait_until
 
 COMMAND = [sys.executable, "-m", "gchat.client.main"]

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from gchat.client.conversation import Back, Conversation, Delivered, Lost, NewLog, Notice, Sent
+from gchat.client.conversation.conversation import Conversation
+from gchat.client.conversation.notices import Back, Delivered, Lost, NewLog, Notice, Sent
 from gchat.client.render import (
     GREY,
     NICK_COLOURS,
@@ -27,7 +28,32 @@ from gchat.client.render import (
     plain_text,
     text_of,
 )
-from gchat.protocol import wire
+from gchat.dialects.rich_events import (
+    ActedEvent,
+    AnnouncedEvent,
+    ClosingEvent,
+    DoneEvent,
+    EnteredEvent,
+    FoundEvent,
+    GapEvent,
+    JoinedEvent,
+    LeftEvent,
+    LiveEvent,
+    NamedEvent,
+    PageEvent,
+    PongEvent,
+    RefusedEvent,
+    RenamedEvent,
+    RoomInfo,
+    RoomListEvent,
+    SaidEvent,
+    SlowedEvent,
+    ToldEvent,
+    TopicSetEvent,
+    UsersEvent,
+    WelcomeEvent,
+)
+from gchat.model.hello import ResumePoint
 
 HERE = timezone(timedelta(hours=2))
 NOW = datetime(2026, 3, 1, 12, 30, tzinfo=HERE)
@@ -36,13 +62,11 @@ NOW = datetime(2026, 3, 1, 12, 30, tzinfo=HERE)
 @pytest.fixture
 def chat() -> Conversation:
     """Alice's, in the lobby."""
-    found = Conversation("x", nick="alice", room="lobby")
-    found.seq = 1300
-    return found
+    return Conversation("x", nick="alice", room="lobby", after=ResumePoint("e", 1300))
 
 
-def said(text: str, by: str = "bob", seq: int = 1, time: str = "2026-03-01T10:03:00.000Z") -> wire.Said:
-    return wire.Said(room="lobby", seq=seq, time=time, from_=by, text=text)
+def said(text: str, by: str = "bob", seq: int = 1, time: str = "2026-03-01T10:03:00.000Z") -> SaidEvent:
+    return SaidEvent(room="lobby", seq=seq, time=time, from_=by, text=text)
 
 
 def texts(shown: list[Line]) -> list[str]:
@@ -52,60 +76,71 @@ def texts(shown: list[Line]) -> list[str]:
 LOOKS: list[tuple[Notice, list[str]]] = [
     (said("hello"), ["[bob] hello"]),
     (said("hello", "127.0.0.1:5000"), ["[127.0.0.1:5000] hello"]),
-    (wire.Acted(room="lobby", seq=1, time="", from_="bob", text="waves"), ["* bob waves"]),
+    (ActedEvent(room="lobby", seq=1, time="", from_="bob", text="waves"), ["* bob waves"]),
     (Sent("x-1", "lobby", 1, "hello", False), ["[alice] hello"]),
     (Sent("x-1", "lobby", 1, "waves", True), ["* alice waves"]),
     (Sent("x-1", "dev", 1, "hello", False), ["#dev [alice] hello"]),
-    (wire.Told(from_="bob", time="", text="psst"), ["[bob -> you] psst"]),
+    (ToldEvent(from_="bob", time="", text="psst"), ["[bob -> you] psst"]),
     (Delivered("x-1", "bob", "psst"), ["[you -> bob] psst"]),
-    (wire.TopicSet(room="lobby", text="of the day", from_="bob", seq=1), ["> bob set the topic: of the day"]),
-    (wire.TopicSet(room="lobby", text="of the day", from_="bob"), ["> The topic is: of the day (set by bob)"]),
-    (wire.TopicSet(room="lobby", text="of the day"), ["> The topic is: of the day"]),
-    (wire.TopicSet(room="lobby", text=""), ["> There is no topic"]),
-    (wire.TopicSet(room="lobby", text="", from_="bob", seq=1), ["> bob cleared the topic"]),
-    (wire.Entered(room="lobby", online=2, who="bob"), ["> New user bob entered (2 users online)"]),
-    (wire.Entered(room="lobby", online=1057, count=57), ["> 57 users entered (1,057 users online)"]),
-    (wire.Left(room="lobby", online=1, who="bob"), ["< The user bob left (1 user online)"]),
-    (wire.Left(room="lobby", online=1000, count=57), ["< 57 users left (1,000 users online)"]),
-    (wire.Renamed(room="lobby", who="bob", nick="rob"), ["> bob is now rob"]),
-    (wire.Renamed(room="lobby", count=3), ["> 3 users changed their names"]),
-    (wire.Named(nick="alice"), ["> You are now alice"]),
-    (wire.Joined(room="dev", epoch="e", seq=0, online=1), ["> You are now in dev (1 user online)"]),
-    (wire.Live(room="lobby", seq=1), []),
-    (wire.Gap(room="lobby", range_from=1200, range_to=1611), ["> … 412 messages skipped (1200-1611), /history 1200"]),
-    (wire.Gap(room="lobby", range_from=7, range_to=7), ["> … 1 message skipped (7), /history 7"]),
+    (TopicSetEvent(room="lobby", text="of the day", from_="bob", seq=1), ["> bob set the topic: of the day"]),
     (
-        wire.Users(room="lobby", users=("bob", "alice"), total=5, you="alice"),
+        TopicSetEvent(room="lobby", text="of the day", from_="bob"),
+        ["> The topic is: of the day (set by bob)"],
+    ),
+    (TopicSetEvent(room="lobby", text="of the day"), ["> The topic is: of the day"]),
+    (TopicSetEvent(room="lobby", text=""), ["> There is no topic"]),
+    (TopicSetEvent(room="lobby", text="", from_="bob", seq=1), ["> bob cleared the topic"]),
+    (EnteredEvent(room="lobby", online=2, who="bob"), ["> New user bob entered (2 users online)"]),
+    (EnteredEvent(room="lobby", online=1057, count=57), ["> 57 users entered (1,057 users online)"]),
+    (LeftEvent(room="lobby", online=1, who="bob"), ["< The user bob left (1 user online)"]),
+    (LeftEvent(room="lobby", online=1000, count=57), ["< 57 users left (1,000 users online)"]),
+    (RenamedEvent(room="lobby", who="bob", nick="rob"), ["> bob is now rob"]),
+    (RenamedEvent(room="lobby", count=3), ["> 3 users changed their names"]),
+    (DoneEvent(message="You are here"), ["> You are here"]),
+    (NamedEvent(nick="alice"), ["> You are now alice"]),
+    (JoinedEvent(room="dev", epoch="e", seq=0, online=1), ["> You are now in dev (1 user online)"]),
+    (LiveEvent(room="lobby", seq=1), []),
+    (
+        GapEvent(room="lobby", range_from=1200, range_to=1611),
+        ["> … 412 messages skipped (1200-1611), /history 1200"],
+    ),
+    (GapEvent(room="lobby", range_from=7, range_to=7), ["> … 1 message skipped (7), /history 7"]),
+    (
+        UsersEvent(room="lobby", users=("bob", "alice"), total=5, you="alice"),
         ["> In lobby (5 users online): bob, alice (you), and 3 more"],
     ),
     (
-        wire.RoomList(rooms=(wire.RoomInfo("lobby", 2, "hi"), wire.RoomInfo("dev", 1)), total=3),
+        RoomListEvent(rooms=(RoomInfo("lobby", 2, "hi"), RoomInfo("dev", 1)), total=3),
         ["> lobby (2 users online), you are here: hi", "> dev (1 user online)", "> … and 1 more"],
     ),
-    (wire.Page(room="lobby", events=(), end=True), ["> There are no such messages"]),
-    (wire.Page(room="lobby", events=(said("x", seq=99),), end=False), ["> … there is more: /history 100"]),
-    (wire.Page(room="lobby", events=(said("x", seq=1300),), end=False), []),
+    (PageEvent(room="lobby", events=(), end=True), ["> There are no such messages"]),
+    (PageEvent(room="lobby", events=(said("x", seq=99),), end=False), ["> … there is more: /history 100"]),
+    (PageEvent(room="lobby", events=(said("x", seq=1300),), end=False), []),
     (
-        wire.Found(room="lobby", events=(said("x", seq=99),), end=False),
+        FoundEvent(room="lobby", events=(said("x", seq=99),), end=False),
         ["> … there may be older matches; add a word to narrow the search"],
     ),
     (
-        wire.Found(room="lobby", events=(), end=True),
+        FoundEvent(room="lobby", events=(), end=True),
         ["> Nothing found. Search matches whole words; depl* matches deploy"],
     ),
-    (wire.Refused(code="name_taken", message="That name is taken"), ["> That name is taken"]),
+    (RefusedEvent(code="name_taken", message="That name is taken"), ["> That name is taken"]),
     (
-        wire.Slowed(messages_per_s=5),
+        SlowedEvent(messages_per_s=5),
         ["> You send faster than 5 lines a second; your lines are delayed, none is lost"],
     ),
-    (wire.Closing(reason="The server is shutting down"), ["> The server is shutting down"]),
-    (wire.Pong(id="x-1"), ["> pong"]),
+    (
+        SlowedEvent(messages_per_s=5, bytes_per_s=2000, together=True),
+        ["> Users from your address send faster than 2,000 bytes a second; your lines are delayed, none is lost"],
+    ),
+    (ClosingEvent(reason="The server is shutting down"), ["> The server is shutting down"]),
+    (PongEvent(id="x-1"), ["> pong"]),
     (Lost("timed out", 1.0), ["> Connection lost (timed out); reconnecting"]),
     (Back(), ["> Connected again"]),
-    (wire.Announced(room="lobby", text="Tea at five"), ["> Announcement: Tea at five"]),
+    (AnnouncedEvent(room="lobby", text="Tea at five"), ["> Announcement: Tea at five"]),
     (NewLog("lobby"), ["> lobby has a new history: messages from while you were away may be missing"]),
     (
-        wire.Welcome(
+        WelcomeEvent(
             server="", session="", token="t" * 16, nick="a", room="r", epoch="", seq=0, online=2, limits={}, motd="a\nb"
         ),
         ["> Connected to the chat server (2 users online)", "> a", "> b"],
@@ -132,16 +167,16 @@ EVIL = "\x1b[2J\x1b]0;title\x07\r\n\x9b2J\u202eevil\u2028\t"
     "notice",
     [
         said(EVIL, EVIL),
-        wire.Acted(room=EVIL, seq=1, time=EVIL, from_=EVIL, text=EVIL),
+        ActedEvent(room=EVIL, seq=1, time=EVIL, from_=EVIL, text=EVIL),
         Sent(EVIL, EVIL, 1, EVIL, False),
-        wire.Told(from_=EVIL, time="", text=EVIL),
+        ToldEvent(from_=EVIL, time="", text=EVIL),
         Delivered(EVIL, EVIL, EVIL),
-        wire.TopicSet(room=EVIL, text=EVIL, from_=EVIL, seq=1),
-        wire.Entered(room=EVIL, online=1, who=EVIL),
-        wire.Users(room=EVIL, users=(EVIL,), total=1, you=EVIL),
-        wire.RoomList(rooms=(wire.RoomInfo(EVIL, 1, EVIL),), total=1),
-        wire.Refused(code=EVIL, message=EVIL),
-        wire.Closing(reason=EVIL),
+        TopicSetEvent(room=EVIL, text=EVIL, from_=EVIL, seq=1),
+        EnteredEvent(room=EVIL, online=1, who=EVIL),
+        UsersEvent(room=EVIL, users=(EVIL,), total=1, you=EVIL),
+        RoomListEvent(rooms=(RoomInfo(EVIL, 1, EVIL),), total=1),
+        RefusedEvent(code=EVIL, message=EVIL),
+        ClosingEvent(reason=EVIL),
         Lost(EVIL, 1),
     ],
     ids=lambda notice: type(notice).__name__,
@@ -216,7 +251,7 @@ def test_a_mention_is_highlighted(chat: Conversation) -> None:
 
 def test_what_is_for_me_is_what_others_say_to_me(chat: Conversation) -> None:
     assert is_for_me(said("hi alice"), chat)
-    assert is_for_me(wire.Told(from_="bob", time="", text="psst"), chat)
+    assert is_for_me(ToldEvent(from_="bob", time="", text="psst"), chat)
     assert not is_for_me(said("hi bob"), chat)
     assert not is_for_me(said("alice am I", "alice"), chat)
     assert not is_for_me(Sent("x-1", "lobby", 1, "alice", False), chat)
@@ -224,8 +259,8 @@ def test_what_is_for_me_is_what_others_say_to_me(chat: Conversation) -> None:
 
 def test_own_messages_private_ones_and_refusals_look_distinct(chat: Conversation) -> None:
     own = lines(Sent("x-1", "lobby", 1, "hello", False), chat)[0]
-    private = lines(wire.Told(from_="bob", time="", text="psst"), chat)[0]
-    refused = lines(wire.Refused(code="", message="no"), chat)[0]
+    private = lines(ToldEvent(from_="bob", time="", text="psst"), chat)[0]
+    refused = lines(RefusedEvent(code="", message="no"), chat)[0]
     assert ("class:own", "alice") in own
     assert ("class:private", "[bob -> you] ") in private
     assert refused == [("class:refused", "> no")]
@@ -259,12 +294,12 @@ def test_a_new_day_is_a_line_of_its_own(chat: Conversation) -> None:
 
 def test_what_shows_nothing_shows_no_day_either(chat: Conversation) -> None:
     timeline = Timeline(NOW)
-    assert timeline.lines(wire.Live(room="lobby", seq=1), chat, NOW + timedelta(days=1)) == []
+    assert timeline.lines(LiveEvent(room="lobby", seq=1), chat, NOW + timedelta(days=1)) == []
 
 
 def test_a_page_has_the_times_and_days_of_its_messages_and_leaves_the_talks_day_alone(chat: Conversation) -> None:
     timeline = Timeline(NOW)
-    page = wire.Page(room="lobby", events=(said("old", time="2026-02-27T09:00:00Z", seq=9),), end=False)
+    page = PageEvent(room="lobby", events=(said("old", time="2026-02-27T09:00:00Z", seq=9),), end=False)
     assert texts(timeline.lines(page, chat, NOW)) == [
         "> Friday, 27 February 2026",
         "11:00 [bob] old",
@@ -275,7 +310,7 @@ def test_a_page_has_the_times_and_days_of_its_messages_and_leaves_the_talks_day_
 
 def test_what_was_found_has_numbers_and_the_lines_of_its_days_have_none(chat: Conversation) -> None:
     events = (said("old", time="2026-02-27T09:00:00Z", seq=9), said("older", time="2026-02-27T09:01:00Z", seq=11))
-    found = wire.Found(room="lobby", events=events, end=False)
+    found = FoundEvent(room="lobby", events=events, end=False)
     more = "> … there may be older matches; add a word to narrow the search"
     assert texts(Timeline(NOW).lines(found, chat, NOW)) == [
         "> Friday, 27 February 2026",
@@ -291,7 +326,7 @@ def test_what_was_found_has_numbers_and_the_lines_of_its_days_have_none(chat: Co
 
 def test_a_pipe_gets_lines_without_times_and_colours(chat: Conversation) -> None:
     assert plain_text(said("hello alice"), chat) == "[bob] hello alice\n"
-    page = wire.Page(room="lobby", events=(said("one"), said("two")), end=True)
+    page = PageEvent(room="lobby", events=(said("one"), said("two")), end=True)
     assert plain_text(page, chat) == "[bob] one\n[bob] two\n"
 
 

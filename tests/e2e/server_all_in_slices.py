@@ -8,20 +8,20 @@ from __future__ import annotations
 import os
 import time
 
-from gchat.chat import verbs
-from gchat.chat.cursor import Cursor
+from gchat.chat import handlers
 from gchat.chat.effects import Effect
-from gchat.chat.log import RoomLog
 from gchat.chat.registry import Registry
 from gchat.chat.session import Session
-from gchat.protocol import commands
+from gchat.model import commands
+from gchat.roomlog.cursor import Cursor
+from gchat.roomlog.log import RoomLog
 from gchat.server import fanout
-from gchat.server.log import logger
+from gchat.server.logs import logger
 from gchat.server.main import main
 
 WRITE_S = float(os.environ.get("TEST_WRITE_S", "0.002"))
 
-ping = verbs.HANDLERS[commands.Ping]
+ping = handlers.HANDLERS[commands.Ping]
 append = RoomLog.append
 gathered = [0]
 
@@ -35,8 +35,8 @@ class Slow:
         return os.write(descriptor, data)
 
 
-def measured_append(log: RoomLog, data: bytes, count: int, speaker: Cursor | None) -> None:
-    append(log, data, count, speaker)
+def measured_append(log: RoomLog, data: bytes, count: int, speaker: Cursor | None, seq: int | None = None) -> None:
+    append(log, data, count, speaker, seq)
     gathered.append(max(gathered.pop(), log.gathered))
 
 
@@ -49,7 +49,7 @@ def ping_and_log(registry: Registry, session: Session, command: commands.Ping, n
 fanout.READERS_IN_A_TURN = 0
 fanout.SENDS_AT_ONCE = 1
 vars(fanout)["os"] = Slow
-verbs.HANDLERS[commands.Ping] = ping_and_log
+handlers.HANDLERS[commands.Ping] = ping_and_log
 RoomLog.append = measured_append  # type: ignore[method-assign, assignment]
 
 main()

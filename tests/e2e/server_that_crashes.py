@@ -6,15 +6,15 @@ from the write watcher only: when who asks is behind and reads again.
 
 from __future__ import annotations
 
-from gchat.chat import verbs
-from gchat.chat.cursor import Cursor
+from gchat.chat import handlers
 from gchat.chat.effects import Effect
 from gchat.chat.registry import Registry
 from gchat.chat.session import Session
-from gchat.protocol import commands
+from gchat.model import commands
+from gchat.roomlog.cursor import Cursor
 from gchat.server.main import main
 
-ping = verbs.HANDLERS[commands.Ping]
+ping = handlers.HANDLERS[commands.Ping]
 peek = Cursor.peek
 cursed: dict[int, str] = {}
 
@@ -34,7 +34,7 @@ def peek_or_crash(cursor: Cursor, limit: int) -> bytes:
     return peek(cursor, limit)
 
 
-verbs.HANDLERS[commands.Ping] = ping_or_crash
+handlers.HANDLERS[commands.Ping] = ping_or_crash
 Cursor.peek = peek_or_crash  # type: ignore[method-assign, assignment]
 
 main()

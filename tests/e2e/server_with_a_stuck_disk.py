@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from gchat.journal.reader import Reader
+from gchat.journal.sqlite.queries import Reader
 from gchat.server.main import main
 
 DIRECTORY = Path(os.environ["STUCK"])

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from gchat.client.history_file import KEPT_ENTRIES
+from gchat.client.terminal.history_file import KEPT_ENTRIES
 from tests.e2e.harness import Server, wait_until
 from tests.e2e.terminals import Terminal, client
 

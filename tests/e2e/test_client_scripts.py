@@ -297,13 +297,16 @@ def misuse():
     except LinkMisused as error:
         return "misused"
 print(gevent.get_hub().threadpool.apply(misuse), flush=True)
+ready, go = os.pipe()
 pid = os.fork()
 if not pid:
+    os.read(ready, 1)  # gevent never hears of a child that ends before its parent has returned from fork
     try:
         chat.say("from the child")
     except LinkMisused as error:
         print("misused", flush=True)
     os._exit(0)
+os.write(go, b"x")
 os.waitpid(pid, 0)
 time.sleep(0.1)
 chat.say("at last")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from gchat.client.screen import CLEARED_S
+from gchat.client.terminal.screen import CLEARED_S
 from tests.e2e.harness import Server, wait_until
 from tests.e2e.terminals import Terminal, client
 

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.e2e.admin_client import Operator
 from tests.e2e.harness import Server, User, wait_until
 from tests.e2e.restarted import Restarted, kills, stored
 from tests.e2e.rich_user import RichUser, joins
 from tests.e2e.tools import need
-from tests.e2e.window import Operator
 from tests.faults import SYNCS, Ballast, Disk, NotHere, Tracer
 
 

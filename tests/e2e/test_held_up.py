@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
+from tests.e2e.admin_client import Operator, open_to_the_operator
 from tests.e2e.harness import Server, wait_until
 from tests.e2e.rich_user import joins
 from tests.e2e.tools import need
-from tests.e2e.window import Operator, open_to_the_operator
 from tests.faults import SYNCS, NotHere, Tracer
 
 

@@ -14,10 +14,10 @@ from typing import Any
 
 import pytest
 
+from tests.e2e.admin_client import Operator
 from tests.e2e.harness import DEADLINE_S, PROMPT, Server, wait_until
 from tests.e2e.restarted import Restarted, kills, stored
 from tests.e2e.rich_user import RichUser, joins
-from tests.e2e.window import Operator
 
 
 def starts(path: Path) -> subprocess.CompletedProcess[str]:

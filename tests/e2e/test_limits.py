@@ -217,7 +217,7 @@ def test_an_office_that_loses_its_link_comes_back_all_at_once() -> None:
 
 def test_quick_connections_do_not_drive_out_a_disconnected_user() -> None:
     token = "0123456789abcdef-alice"
-    script = Path(__file__).with_name("server_few_away.py")
+    script = Path(__file__).with_name("server_few_disconnected.py")
     with Server(script=script) as server, server.join("bob") as bob:
         alice = joins(server, "alice", token=token)
         alice.user.resets()

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from gchat.protocol.slash import SLASHES
+from gchat.dialects.slash import SLASHES
 from tests.e2e.harness import DEADLINE_S, Server, User, wait_until
 from tests.e2e.tools import Screen, need
 

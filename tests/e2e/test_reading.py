@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from gchat.protocol import sentences
+from gchat.model import sentences
 from tests.e2e.harness import Server
 
 #: Reads one after the other, and what is said of each. Most are clean, and each is next to one that is not.

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from gchat.protocol import wire
+from gchat.dialects.rich_events import AnyEvent
+from gchat.dialects.rich_requests import AnyRequest
 from tests.e2e.harness import Server, wait_until
 from tests.e2e.tools import need
 
@@ -96,7 +97,7 @@ def test_the_bots_answer_and_do_not_answer_what_is_old(
 
 def test_the_table_of_the_rich_dialect_has_every_type_and_every_field() -> None:
     table = README[README.index("| a client asks") :].partition("\n\n")[0] + "slowed"
-    kinds = [*wire.AnyRequest.__args__, *wire.AnyEvent.__args__]
+    kinds = [*AnyRequest.__args__, *AnyEvent.__args__]
 
     assert {str(kind.__struct_config__.tag) for kind in kinds} <= set(re.findall(r"\w+", table))
 

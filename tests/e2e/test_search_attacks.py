@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from gchat.journal.database import Changes, Database
-from gchat.journal.rows import rows_of
-from gchat.protocol.events import Record, Said
+from gchat.journal.sqlite.database import Changes, Database
+from gchat.journal.sqlite.rows import rows_of
+from gchat.model.messages import Record, Said
 from tests.e2e.crowd import Crowd
 from tests.e2e.harness import DEADLINE_S, PROMPT, Server, User, wait_until
 from tests.e2e.restarted import Restarted

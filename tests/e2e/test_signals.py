@@ -91,7 +91,7 @@ def test_sigquit_dumps_the_stacks_of_all_greenlets_and_the_server_goes_on() -> N
         server.process.send_signal(signal.SIGQUIT)
         greenlets = ("Pump.run", "Watch.run", "tidy", "supervise")
         wait_until(lambda: all(greenlet in server.log for greenlet in greenlets), "their stacks are there")
-        for place in ("reader.py", "pump.py", "output.py"):
+        for place in ("reader.py", "pump.py", "stdout.py"):
             assert place in server.log
         alice.says("hello")
         bob.sees("[alice] hello")

@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from gchat.journal.schema import APPLICATION_ID
+from gchat.journal.sqlite.schema import APPLICATION_ID
 from tests.e2e.harness import DEADLINE_S, Server, free_port, wait_until
 from tests.e2e.test_failing_disk import possible_here
 from tests.e2e.tools import need
@@ -128,8 +128,10 @@ def test_an_ipv6_address_with_a_port_and_no_brackets_is_told_where_brackets_go(t
 
 
 def test_a_host_in_the_file_that_has_its_port_with_it_is_told_where_the_port_goes(tmp_path: Path) -> None:
-    said = refused_twice(tmp_path, GCHAT_SERVER_HOST="127.0.0.1:9000")
-    assert "the host is 127.0.0.1, and the port is 9000: each has a setting of its own" in said
+    for variable in ("GCHAT_SERVER_HOST", "GCHAT_ADMIN_HOST"):
+        said = refusal(run(tmp_path, CHECK, **{variable: "127.0.0.1:9000"}), 2)
+        why = "expected a host alone, because the port has a setting of its own"
+        assert said == f'{variable} = "127.0.0.1:9000": {why}'
 
 
 # --- The configuration -----------------------------------------------------------------------------------------------
@@ -607,11 +609,17 @@ def test_a_start_that_fails_leaves_no_socket_behind(tmp_path: Path) -> None:
 
 
 def test_without_the_admin_endpoint_and_a_file_the_server_loads_nothing_for_them() -> None:
-    code = "import sys, gchat.server.command; print(*sys.modules)"
+    code = "import sys, gchat.server.cli; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=DEADLINE_S)
     loaded = set(done.stdout.split())
     assert "gchat.server.app" in loaded
-    assert not loaded & {"falcon", "gchat.admin.access", "gchat.admin.token", "gchat.journal.copying", "tomllib"}
+    assert not loaded & {
+        "falcon",
+        "gchat.admin.access",
+        "gchat.admin.token_file",
+        "gchat.journal.sqlite.backup",
+        "tomllib",
+    }
     assert not loaded & {"hashlib", "secrets", "difflib", "ssl", "urllib.request"}
 
 

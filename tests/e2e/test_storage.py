@@ -16,12 +16,12 @@ from typing import Any
 
 import pytest
 
+from tests.e2e.admin_client import Operator
 from tests.e2e.harness import DEADLINE_S, Server, free_port, wait_until
 from tests.e2e.restarted import Restarted, kills, stored
 from tests.e2e.rich_user import RichUser, joins
 from tests.e2e.test_failing_disk import possible_here
 from tests.e2e.test_time import YEAR_S, Clock
-from tests.e2e.window import Operator
 from tests.faults import NotHere, ReadOnly
 
 NOBODY = 65534
@@ -30,9 +30,9 @@ NOBODY = 65534
 #: Another user may not be able to read our program, but once it runs it may be anybody's.
 AS_USER = """
 import encodings.idna, os, sys
-import difflib, gchat.journal.copying
-from gchat.server import command, main, window
-command._parser().format_help()  # which imports the rest
+import difflib, gchat.journal.sqlite.backup
+from gchat.server import admin_endpoint, cli, main
+cli._parser().format_help()  # which imports the rest
 user = int(sys.argv.pop(1))
 os.setgroups([])
 os.setgid(65534)

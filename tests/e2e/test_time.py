@@ -76,7 +76,7 @@ def test_a_clock_that_is_set_disturbs_nobody(tmp_path: Path, store: tuple[str, .
 
 def test_who_comes_back_while_the_server_stands_still_was_never_gone() -> None:
     with (
-        Server(script=HERE / "server_away_3s.py") as server,
+        Server(script=HERE / "server_grace_3s.py") as server,
         joins(server, "alice") as alice,
         joins(server, "bob") as bob,
     ):

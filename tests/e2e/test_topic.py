@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from gchat.client import connect
-from gchat.protocol import wire
+from gchat.dialects.rich_events import TopicSetEvent
 from tests.e2e.harness import PROMPT, Server
 from tests.e2e.restarted import Restarted, kills
 from tests.e2e.rich_user import joins
@@ -29,7 +29,7 @@ def clears_with_nc(server: Server) -> None:
 def clears_with_the_library(server: Server) -> None:
     with connect("127.0.0.1", server.port, nick="alice") as chat:
         chat.topic("")
-        next(event for event in chat if isinstance(event, wire.TopicSet) and not event.text)
+        next(event for event in chat if isinstance(event, TopicSetEvent) and not event.text)
 
 
 def clears_with_json(server: Server) -> None:

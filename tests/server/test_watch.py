@@ -12,8 +12,8 @@ import pytest
 
 from gchat.chat.effects import CloseReason
 from gchat.server import watch
-from gchat.server.keeping import tidy
-from gchat.server.measures import Counts
+from gchat.server.history import tidy
+from gchat.server.reader import RECEIVED_BYTES
 from gchat.server.watch import Guard, Watch
 from tests.admin.endpoint import wait_until
 
@@ -25,9 +25,8 @@ class Server:
         self.asked = 0
         self.aborted: list[CloseReason] = []
         self.shut: list[str] = []
-        self.counts = Counts()
         self.connections: dict[int, Any] = {}
-        self.pump = SimpleNamespace(counts=self.counts, connections=self.connections, submit=lambda _effects: None)
+        self.pump = SimpleNamespace(connections=self.connections, submit=lambda _effects: None)
         self.registry = SimpleNamespace(sessions={}, due=self.due, bans=SimpleNamespace(expire=lambda _now: False))
         self.config = SimpleNamespace(
             server=SimpleNamespace(announce_after_s=announce_after_s), limits=SimpleNamespace(stall_timeout_s=60.0)
@@ -84,7 +83,7 @@ def test_the_watch_comes_once_a_second_unless_something_may_become_due(announce_
     server = Server(announce_after_s)
     looking = server.watch()
     assert looking._pause_s() == pause_s
-    server.counts.received_bytes += 1
+    RECEIVED_BYTES.value += 1
     assert looking._pause_s() == 0.25
     assert looking._pause_s() == pause_s
     server.closing[object()] = None
@@ -118,9 +117,13 @@ def test_the_upkeep_of_the_history_goes_on_after_an_error(
         asked.append(steady)
         raise KeyError("a fault")
 
-    monkeypatch.setattr("gchat.server.keeping.IDLE_S", 0.01)
-    journal = SimpleNamespace(trouble="", damage=[], caution="", tidy=faulty)
-    running = gevent.spawn(tidy, cast("Any", journal), Counts())
+    monkeypatch.setattr("gchat.server.history.IDLE_S", 0.01)
+    parts = SimpleNamespace(
+        maintenance=SimpleNamespace(tidy=faulty),
+        condition=SimpleNamespace(trouble="", damage=[]),
+        retention=SimpleNamespace(caution=""),
+    )
+    running = gevent.spawn(tidy, cast("Any", parts))
     try:
         wait_until(lambda: len(asked) >= 3, "it goes on")
     finally:

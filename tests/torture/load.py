@@ -13,7 +13,21 @@ from collections.abc import Iterator, Sequence
 import gevent
 import msgspec
 
-from gchat.protocol import wire
+from gchat.dialects import rich_json
+from gchat.dialects.rich_events import (
+    AckEvent,
+    ActedEvent,
+    AnyEvent,
+    ClosingEvent,
+    GapEvent,
+    JoinedEvent,
+    LiveEvent,
+    RefusedEvent,
+    SaidEvent,
+    WelcomeEvent,
+)
+from gchat.dialects.rich_requests import ActRequest, JoinRequest, SayRequest
+from gchat.model.hello import Hello, ResumePoint
 from tests.torture.oracle import Kind, Said, View, text_of
 from tests.torture.peer import Peer, World
 
@@ -37,7 +51,7 @@ WANDER_EVERY = 300
 
 _MESSAGE = re.compile(rb" s(\d+)-(\d+)$", re.MULTILINE)
 
-_decoder: msgspec.json.Decoder[wire.AnyEvent] = msgspec.json.Decoder(wire.AnyEvent)
+_decoder: msgspec.json.Decoder[AnyEvent] = msgspec.json.Decoder(AnyEvent)
 
 
 class Rich(Peer):
@@ -48,7 +62,7 @@ class Rich(Peer):
         self.slow = slow
         self.views: dict[str, View] = {}  # by room
         self._rooms = rooms
-        self._asked: wire.After | None = None  # after what it has asked to be told, of the room that it goes to
+        self._asked: ResumePoint | None = None  # after what it has asked to be told, of the room that it goes to
         self._token: str | None = None
         self._live = False
 
@@ -60,7 +74,7 @@ class Rich(Peer):
     def opening(self) -> bytes:
         """Come back to where one was."""
         after = self._after(self.room)
-        return wire.opening_line(wire.Opening(nick=self.name, room=self.room, token=self._token, after=after, replay=0))
+        return rich_json.hello_line(Hello(nick=self.name, room=self.room, token=self._token, after=after, replay=0))
 
     def hears(self, data: bytes) -> None:
         """Have each event checked."""
@@ -71,7 +85,7 @@ class Rich(Peer):
             raise ConnectionError from None
         view = self.view
         for event in events:
-            if isinstance(event, wire.Said | wire.Acted):
+            if isinstance(event, SaidEvent | ActedEvent):
                 if view is None or event.room != self.room:
                     self._unexpected(f"is told {event.text} of {event.room}")
                     continue
@@ -91,38 +105,38 @@ class Rich(Peer):
         if self._live and len(self._rooms) > 1 and self.world.random.random() < 1 / WANDER_EVERY:
             room = self.world.random.choice([room for room in self._rooms if room != self.room])
             self._live = False
-            self.sends(wire.lines([wire.Join(room=room, after=self._after(room))]))
+            self.sends(rich_json.lines([JoinRequest(room=room, after=self._after(room))]))
 
-    def _after(self, room: str) -> wire.After | None:
+    def _after(self, room: str) -> ResumePoint | None:
         """Return what it has been told of a room, which is nothing at first: then it wants all."""
         last = self.views[room].last if room in self.views else 0
-        self._asked = wire.After(self.world.epoch, last) if self.world.epoch else None
+        self._asked = ResumePoint(self.world.epoch, last) if self.world.epoch else None
         return self._asked
 
-    def _hears_of(self, event: wire.AnyEvent) -> None:
+    def _hears_of(self, event: AnyEvent) -> None:
         match event:
-            case wire.Welcome():
+            case WelcomeEvent():
                 self._token = event.token
                 self._enters(event)
-            case wire.Joined():
+            case JoinedEvent():
                 self._enters(event)
-            case wire.Live():
+            case LiveEvent():
                 self._live = True
                 self.goes_live()
-            case wire.Gap() if self.view is not None and event.room == self.room:
+            case GapEvent() if self.view is not None and event.room == self.room:
                 self.view.skips(event.range_from, event.range_to)
-            case wire.Ack():
+            case AckEvent():
                 self.acknowledged(event)
-            case wire.Refused():
+            case RefusedEvent():
                 self.world.refusals[event.code] += 1
                 self.refused(event)
-            case wire.Closing():
+            case ClosingEvent():
                 self.world.closings[event.code] += 1
 
-    def _enters(self, entered: wire.Welcome | wire.Joined) -> None:
+    def _enters(self, entered: WelcomeEvent | JoinedEvent) -> None:
         """Be in a room, from the number on that one had come to there."""
         self.world.see_epoch(self.name, entered.epoch)
-        if entered.room not in self._rooms or (isinstance(entered, wire.Welcome) and entered.room != self.room):
+        if entered.room not in self._rooms or (isinstance(entered, WelcomeEvent) and entered.room != self.room):
             self._unexpected(f"is taken to {entered.room}")
         self.room = entered.room
         view = self.view
@@ -139,11 +153,11 @@ class Rich(Peer):
     def goes_live(self) -> None:
         """Take it that what was missed has been told."""
 
-    def acknowledged(self, ack: wire.Ack) -> None:
+    def acknowledged(self, ack: AckEvent) -> None:
         """Take an acknowledgement: a reader says nothing."""
         self._unexpected(f"has said nothing, and gets {ack}")
 
-    def refused(self, refused: wire.Refused) -> None:
+    def refused(self, refused: RefusedEvent) -> None:
         """Take a refusal, of a nick: its ghost may still have it."""
 
     def breaks(self) -> None:
@@ -195,7 +209,7 @@ class Sender(Rich):
             gevent.sleep(REFUSED_S)
         self.go_on()
 
-    def acknowledged(self, ack: wire.Ack) -> None:
+    def acknowledged(self, ack: AckEvent) -> None:
         """Note where the message stands."""
         number = self._number(ack)
         if not number or self.view is None or ack.room != self.room:
@@ -207,7 +221,7 @@ class Sender(Rich):
         self.said.acknowledge(number, ack.seq, self.world.findings)
         self.view.acknowledged(ack.seq, text_of(self.said.sender, number))
 
-    def refused(self, refused: wire.Refused) -> None:
+    def refused(self, refused: RefusedEvent) -> None:
         """Say it again later if its number is odd: the others must never be seen."""
         if not refused.id:
             return
@@ -222,7 +236,7 @@ class Sender(Rich):
         if number % 2:
             self._refused.append(number)
 
-    def _number(self, answer: wire.Ack | wire.Refused) -> int:
+    def _number(self, answer: AckEvent | RefusedEvent) -> int:
         """Return the number of the message that was answered, 0 if it has not said such a one."""
         number = int(answer.id) if answer.id.isdecimal() else 0
         return number if number < len(self.said.seqs) else 0
@@ -234,8 +248,8 @@ class Sender(Rich):
         super().breaks()
 
     def _line(self, number: int) -> bytes:
-        kind = wire.Say if number % ACT_EVERY else wire.Act
-        return wire.lines([kind(id=str(number), text=text_of(self.said.sender, number))])
+        kind = SayRequest if number % ACT_EVERY else ActRequest
+        return rich_json.lines([kind(id=str(number), text=text_of(self.said.sender, number))])
 
 
 class Plain(Peer):

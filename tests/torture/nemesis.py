@@ -18,7 +18,7 @@ KINDS = ("kill", "term", "cut", "full", "fsync")
 
 #: A killed server is away for so long, at most; and one kill in so many comes so soon after the one before, while all
 #: come back.
-AWAY_S, SOON_EVERY, SOON_S = 0.3, 5, 0.5
+DOWN_S, SOON_EVERY, SOON_S = 0.3, 5, 0.5
 
 #: One server in so many is killed at birth, too: before it listens, for that takes about so long.
 AT_BIRTH_EVERY, BIRTH_S = 3, 0.5
@@ -90,7 +90,7 @@ class Nemesis:
 
     def _start_again(self) -> None:
         self.kills += 1
-        self._sleep(AWAY_S)
+        self._sleep(DOWN_S)
         if self.kills % AT_BIRTH_EVERY == 0:
             self._server.launch()
             self._sleep(BIRTH_S)

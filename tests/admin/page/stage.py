@@ -4,7 +4,7 @@
         alice = stage.does("joins", nick="alice")
         stage.does("leaves", user=alice, reason="quit")
 
-`does` calls a method of the operator there, `knows` reads one of its attributes. `python -m tests.admin.page.stage`
+`does` calls a method of the backend there, `knows` reads one of its attributes. `python -m tests.admin.page.stage`
 is the process: a question a line, an answer a line.
 """
 
@@ -19,8 +19,8 @@ import msgspec
 from gevent.fileobject import FileObject
 
 from gchat.admin import access
-from gchat.admin.operator import HistoryInfo, RoomInfo, ServerInfo, UserInfo
-from tests.admin.fake_operator import FakeOperator, listen, serve
+from gchat.admin.backend import HistoryInfo, RoomSummary, ServerInfo, UserInfo
+from tests.admin.fake_backend import FakeBackend, listen, serve
 from tests.e2e.harness import DEADLINE_S
 
 
@@ -58,11 +58,11 @@ class Stage:
         return f"http://127.0.0.1:{self.port}/"
 
     def does(self, method: str, **arguments: object) -> Any:
-        """Call a method of the operator, return what it returns."""
+        """Call a method of the backend, return what it returns."""
         return self._ask({"does": method, "with": arguments})
 
     def knows(self, attribute: str) -> Any:
-        """Return an attribute of the operator."""
+        """Return an attribute of the backend."""
         return self._ask({"knows": attribute})
 
     def _ask(self, question: object) -> Any:
@@ -73,8 +73,8 @@ class Stage:
         return json.loads(self.process.stdout.readline())
 
 
-class Actor(FakeOperator):
-    """An operator with hostile corners: every text that the page shows can be set."""
+class Actor(FakeBackend):
+    """A backend with hostile corners: every text that the page shows can be set."""
 
     def __init__(self) -> None:
         super().__init__(users=0)
@@ -114,7 +114,7 @@ class Actor(FakeOperator):
         """Return the state that was set."""
         return HistoryInfo(store="memory", state=self.state)
 
-    def rooms(self) -> list[RoomInfo]:
+    def rooms(self) -> list[RoomSummary]:
         """Return the rooms with the topics that were set."""
         return [msgspec.structs.replace(room, topic=self.topics.get(room.name, "")) for room in super().rooms()]
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.admin.fake_operator import READ_TOKEN, TOKEN
+from tests.admin.fake_backend import READ_TOKEN, TOKEN
 from tests.admin.page.browser import Browser, Page
 from tests.admin.page.payloads import PAYLOADS
 from tests.admin.page.stage import Stage
@@ -422,7 +422,7 @@ def test_what_users_write_is_never_run_and_asks_for_nothing(browser: Browser, st
 
 
 def test_the_files_have_nothing_inline_and_name_nobody_else() -> None:
-    files = resources.files("gchat.admin")
+    files = resources.files("gchat.admin").joinpath("page")
     html = files.joinpath("page.html").read_text()
     assert not re.search(r"<style|\sstyle=|\son\w+=|javascript:|<script(?![^>]*\ssrc=)", html)
     for name in ("page.html", "page.css", "page.js"):

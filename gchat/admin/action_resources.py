@@ -1,0 +1,138 @@
+"""The resources that change something: announce, kick, ban, say. Requests that come here have the admin token."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Any, Literal, TypeVar
+
+import msgspec
+from falcon import Request, Response
+from msgspec import Meta, Struct
+
+from gchat.admin.backend import Backend
+from gchat.admin.documents import BansDocument, StoredDocument, ToldDocument
+from gchat.admin.read_resources import LongResource, MessagesResource
+from gchat.admin.responses import JSON, Problem, indented
+from gchat.model.expectation import explained
+
+Body = TypeVar("Body", bound=Struct)
+
+#: The backend refuses a blank text, in words of its own.
+Text = Annotated[
+    str,
+    Meta(min_length=1, max_length=4000, description="one line, not blank", extra_json_schema={"pattern": r"\S"}),
+]
+Name = Annotated[str, Meta(min_length=1, max_length=100)]
+Reason = Annotated[str, Meta(max_length=400, description="told to the users concerned")]
+
+
+class Announcement(Struct, frozen=True, forbid_unknown_fields=True):
+    """An announcement to all members of one room, or of all rooms."""
+
+    text: Text
+    room: Annotated[str, Meta(max_length=100, description="empty: all rooms")] = ""
+
+
+class Kick(Struct, frozen=True, forbid_unknown_fields=True):
+    """The reason for a kick."""
+
+    reason: Reason = ""
+
+
+class NewBan(Struct, frozen=True, forbid_unknown_fields=True):
+    """A nick, an address or a network to ban, and for how long."""
+
+    kind: Literal["nick", "address", "network"]
+    value: Name
+    reason: Reason = ""
+    for_s: Annotated[float, Meta(ge=0, le=10**10, description="seconds; 0: permanently")] = 0.0
+
+
+class Saying(Struct, frozen=True, forbid_unknown_fields=True, rename={"from_": "from"}):
+    """A message for a room; its sender is shown as "NAME (http)"."""
+
+    from_: Name
+    text: Text
+
+
+class AnnounceResource:
+    """Sends announcements."""
+
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+
+    def on_post(self, req: Request, resp: Response) -> None:
+        """Announce."""
+        asked = body_of(req, Announcement)
+        told = self._backend.announce(asked.text, asked.room)
+        _put(resp, ToldDocument(told))
+
+
+class KickResource:
+    """Closes a user's connection."""
+
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+
+    def on_post(self, req: Request, resp: Response, user: int) -> None:
+        """Kick."""
+        asked = body_of(req, Kick)
+        self._backend.kick(user, asked.reason)
+        resp.status = 204
+
+
+class BansResource(LongResource):
+    """The bans."""
+
+    private = "Reading bans"
+
+    def __init__(self, backend: Backend) -> None:
+        super().__init__(backend, BansDocument)
+
+    def on_post(self, req: Request, resp: Response) -> None:
+        """Ban."""
+        asked = body_of(req, NewBan)
+        ban = self._backend.ban(asked.kind, asked.value, asked.reason, asked.for_s)
+        _put(resp, ban, status=201)
+        resp.location = f"/bans/{ban.id}"
+
+
+class BanResource:
+    """One ban."""
+
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+
+    def on_delete(self, _req: Request, resp: Response, ban: int) -> None:
+        """End it."""
+        self._backend.unban(ban)
+        resp.status = 204
+
+
+class RoomResource(MessagesResource):
+    """A room's messages, and saying more."""
+
+    def __init__(self, backend: Backend, in_time: Callable[[Callable[[], int]], int]) -> None:
+        super().__init__(backend)
+        self._in_time = in_time
+
+    def on_post(self, req: Request, resp: Response, room: str) -> None:
+        """Say something, and answer when it is stored."""
+        asked = body_of(req, Saying)
+        seq = self._in_time(lambda: self._backend.say(room, asked.from_, asked.text))
+        _put(resp, StoredDocument(room, seq), status=201)
+
+
+def body_of(req: Request, kind: type[Body]) -> Body:
+    """Return the body of a request as a value. Raises Problem."""
+    body: bytes = req.context.body
+    try:
+        return msgspec.json.decode(body or b"{}", type=kind)
+    except msgspec.ValidationError as error:
+        raise Problem(422, f"Invalid body; {explained(error, kind, body)}") from None
+    except (ValueError, RecursionError) as error:
+        raise Problem(400, f"Invalid body; {explained(error, kind, body)}") from None
+
+
+def _put(resp: Response, value: Any, status: int = 200) -> None:
+    resp.status, resp.content_type, resp.data = status, JSON, indented(value)

@@ -1,0 +1,290 @@
+"""What the operator can see and do, as values and one interface; the server implements it, HTTP only shows it.
+
+Every method is called in the server's own loop, and returns at once unless it says that it waits. Texts are as users
+have written them: what shows them makes them printable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Literal, Protocol, Self
+
+from msgspec import Struct
+
+from gchat.chat.session import Session
+from gchat.model.errors import GchatError
+
+#: Rooms without members in one answer, the newest first.
+MAX_STORED_ROOMS = 500
+
+
+class NotPossible(GchatError):
+    """The request cannot be carried out as things are; the text says why."""
+
+
+class Missing(NotPossible):
+    """There is nothing by the name or number in the request."""
+
+
+class BadText(NotPossible):
+    """The text in the request cannot be said."""
+
+
+class Unavailable(NotPossible):
+    """The request may be possible later."""
+
+
+# --- What is seen ----------------------------------------------------------------------------------------------------
+
+
+class ServerInfo(Struct, frozen=True):
+    """The server itself."""
+
+    name: str
+    version: str
+    address: str  # where the chat listens
+    started: str  # RFC 3339
+    uptime_s: float
+    messages: int  # since the start
+    deliveries: int  # messages, counted once for each reader
+    sent_bytes: int
+    skipped: int  # messages that slow readers missed and were told about
+    slow_readers: int  # users whose kernel buffer is full now
+    hub_lag_ms: float  # the largest delay of the event loop in the last second
+    connections: int
+    max_connections: int
+
+
+class UserConnection(Protocol):
+    """A user's connection, as far as the endpoint shows it. Times are of a steady clock, in seconds."""
+
+    @property
+    def opened_at(self) -> float:
+        """When it was opened."""
+
+    @property
+    def dialect_name(self) -> str:
+        """What the user speaks."""
+
+    @property
+    def heard_at(self) -> float:
+        """When the last byte came from the user."""
+
+    @property
+    def lag_bytes(self) -> int:
+        """Bytes not yet sent to the user."""
+
+    @property
+    def skipped(self) -> int:
+        """Messages that the user missed by reading too slowly."""
+
+
+class UserInfo(Struct, frozen=True):
+    """A user online. A new field is a line here, and its value one in `of`."""
+
+    id: int
+    nick: str  # the address, if the user has no nick
+    address: str  # "" without a token, if the user has a nick
+    room: str
+    dialect: str  # "plain" or "rich"
+    connected_s: float
+    idle_s: float  # since the last byte from the user
+    messages: int
+    lag_bytes: int  # not yet sent to the user
+    skipped: int  # messages that the user missed by reading too slowly
+    disconnected: bool = False  # the connection is lost, but the user may come back
+
+    @classmethod
+    def of(cls, session: Session, connection: UserConnection | None, now: float, *, disconnected: bool) -> Self:
+        """Return a user as of `now`, which is of the connection's clock; without a connection it has just come."""
+        return cls(
+            id=session.id,
+            nick=session.name,
+            address=session.address,
+            room=session.room.name,
+            dialect=connection.dialect_name if connection else "rich",  # a plain user without one has left
+            connected_s=round(now - connection.opened_at, 1) if connection else 0.0,
+            idle_s=round(now - connection.heard_at, 1) if connection else 0.0,
+            messages=session.messages,
+            lag_bytes=connection.lag_bytes if connection else 0,
+            skipped=connection.skipped if connection else 0,
+            disconnected=disconnected,
+        )
+
+
+class RoomSummary(Struct, frozen=True):
+    """One room."""
+
+    name: str
+    members: int
+    seq: int  # the number of its last message
+    topic: str
+
+
+class HistoryInfo(Struct, frozen=True):
+    """The store of messages."""
+
+    store: str  # "sqlite" or "memory"
+    state: str  # "ok", or what is wrong
+    sync: str = ""  # "full": shown messages survive a power cut; "normal": they survive a crash; "": neither
+
+
+class BanInfo(Struct, frozen=True):
+    """A ban of a nick (and of nicks that look like it), an address, or a network."""
+
+    id: int
+    kind: Literal["nick", "address", "network"]
+    value: str
+    reason: str
+    created: str  # RFC 3339
+    until: str = ""  # RFC 3339; "": permanent
+
+
+#: What a message is: said, an action (/me), or a new topic, which is empty if it was cleared.
+Kind = Literal["said", "acted", "topic"]
+
+
+class StoredMessage(Struct, frozen=True, rename={"from_": "from"}):
+    """One message of a room's history."""
+
+    seq: int
+    time: str
+    kind: Kind
+    from_: str
+    text: str
+
+
+# --- What happens ----------------------------------------------------------------------------------------------------
+
+
+class Happened(Struct, frozen=True, tag_field="type"):
+    """An event for the event streams."""
+
+
+class UserJoined(Happened, frozen=True, tag="joined"):
+    """A user came to the server."""
+
+    user: int
+    nick: str
+    address: str  # as in UserInfo
+    room: str
+
+
+class UserLeft(Happened, frozen=True, tag="left"):
+    """A user left the server."""
+
+    user: int
+    nick: str
+    reason: str
+
+
+class RoomMessage(Happened, frozen=True, tag="message", rename={"from_": "from"}):
+    """Something was said; only streams with a token get it."""
+
+    room: str
+    seq: int
+    kind: Kind
+    from_: str
+    text: str
+
+
+# --- Measures --------------------------------------------------------------------------------------------------------
+
+
+class Histogram(Struct, frozen=True):
+    """A distribution: `counts[i]` observations were at most `bounds[i]`, and not at most the bound before.
+
+    There is one count more than bounds.
+    """
+
+    bounds: tuple[float, ...]
+    counts: tuple[int, ...]
+    sum: float
+
+
+class Measure(Struct, frozen=True):
+    """A number as Prometheus has it. The value of one with a label is a number for each value of the label."""
+
+    name: str  # without the _total of a counter
+    help: str
+    kind: Literal["counter", "gauge", "histogram"]
+    value: float | dict[str, float] | Histogram
+    label: str = ""
+
+
+class Backend(Protocol):
+    """The server, as its operator sees it."""
+
+    def server(self) -> ServerInfo:
+        """Return how the server is."""
+
+    def online(self) -> int:
+        """Return how many users are online."""
+
+    def users(self) -> Iterator[list[UserInfo]]:
+        """Return the users online, some hundred at a time, each piece made on demand: the hub is not held."""
+
+    def rooms(self) -> Iterable[RoomSummary]:
+        """Return the rooms with members, largest first, then at most MAX_STORED_ROOMS others with a history.
+
+        Waits, but not for long: while the disk is stuck, the others are those of the last answer.
+        """
+
+    def messages(self, room: str, after: int, limit: int) -> Iterator[Sequence[StoredMessage]]:
+        """Return at most `limit` messages of the room after number `after`, some at a time, read on demand.
+
+        Waits, now and for each page. Raises Missing: no such room, and Unavailable: it cannot be read (any more).
+        """
+
+    def limits(self) -> dict[str, float]:
+        """Return the limits in force."""
+
+    def history(self) -> HistoryInfo:
+        """Return the state of the store."""
+
+    def not_ready(self) -> str:
+        """Return why the server cannot store and deliver messages now; "" if it can."""
+
+    def measures(self) -> Iterable[Measure]:
+        """Return all numbers for Prometheus: counts since the start, and the present state."""
+
+    def subscribe(self, subscriber: Subscriber) -> Unsubscribe:
+        """Call `subscriber` with every event until the returned function is called; it must return at once."""
+
+    def announce(self, text: str, room: str) -> int:
+        """Announce to the room, or with "" to all rooms; return the number of their members.
+
+        Waits. Raises BadText, Missing, NotPossible or Unavailable.
+        """
+
+    def kick(self, user: int, reason: str) -> None:
+        """Close the user's connection. Raises Missing: no such user."""
+
+    def say(self, room: str, name: str, text: str) -> int:
+        """Say something in a room, under a name that no user can have; return its number once it is stored. Waits.
+
+        Raises BadText, Missing, NotPossible or Unavailable.
+        """
+
+    def bans(self) -> Sequence[BanInfo]:
+        """Return the bans in force."""
+
+    def ban(self, kind: str, value: str, reason: str, for_s: float) -> BanInfo:
+        """Ban for `for_s` seconds, 0: permanently, and close matching connections. Raises NotPossible: bad value."""
+
+    def unban(self, ban: int) -> None:
+        """End a ban. Raises Missing: no ban has this id."""
+
+
+class Subscriber(Protocol):
+    """Takes events."""
+
+    def __call__(self, happened: Happened, /) -> None:
+        """Take an event; never wait, never raise."""
+
+
+class Unsubscribe(Protocol):
+    """Ends a subscription."""
+
+    def __call__(self) -> None:
+        """End it."""

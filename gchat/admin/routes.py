@@ -1,0 +1,192 @@
+"""The application: access, the routes, and the form of every error. falcon finds the route."""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+from collections.abc import Callable
+from typing import Any
+
+import gevent
+from falcon import App, HTTPError, Request, Response
+from falcon.constants import COMBINED_METHODS
+from falcon.routing import BaseConverter
+
+from gchat.admin.access import Access, AccessRequest, Scope
+from gchat.admin.action_resources import AnnounceResource, BanResource, BansResource, KickResource, RoomResource
+from gchat.admin.backend import Backend, BadText, Missing, NotPossible, Unavailable
+from gchat.admin.documents import RoomsDocument, StatusDocument, UsersDocument
+from gchat.admin.openapi import description
+from gchat.admin.read_resources import (
+    FixedResource,
+    HealthResource,
+    LongResource,
+    MetricsResource,
+    PageFileResource,
+    ReadinessResource,
+    ReadResource,
+)
+from gchat.admin.responses import PROBLEM, Problem
+from gchat.admin.sse import Streams
+
+logger = logging.getLogger("gchat")
+
+BODY_S = 5.0  # from the end of the head to the end of the body
+
+#: An action that waits for the journal waits at most this long.
+ACTION_S = 5.0
+
+
+class EventsResource(ReadResource):
+    """Events as they happen."""
+
+    media_types = ("text/event-stream",)
+
+    def __init__(self, streams: Streams) -> None:
+        self._streams = streams
+
+    def on_get(self, req: Request, resp: Response, /, **_params: Any) -> None:
+        """Answer until either side ends it."""
+        self.on_head(req, resp)
+        resp.stream = self._streams.open(req.env["gchat.socket"], req.context.scope, req.env["REMOTE_ADDR"])
+
+    def on_head(self, _req: Request, resp: Response, /, **_params: Any) -> None:
+        """Answer without a stream."""
+        resp.content_type = self.media_types[0]
+        resp.set_header("Connection", "close")
+        resp.set_header("X-Accel-Buffering", "no")  # or nginx buffers it
+
+
+class Number(BaseConverter):
+    """A number in a path, in ASCII digits; falcon's own converter also accepts 1_0 and digits of other scripts."""
+
+    def convert(self, value: str) -> int | None:
+        """Return the number, None if `value` is none."""
+        return int(value) if re.fullmatch("0|[1-9][0-9]{0,17}", value) else None
+
+
+class _Gate:
+    """What comes before every route: access, the format of the answer, and the body."""
+
+    def __init__(self, access: Access, clock: Callable[[], float]) -> None:
+        self._access = access
+        self._clock = clock
+
+    def process_request(self, req: Request, _resp: Response) -> None:
+        """Refuse a request that is not allowed."""
+        environ = req.env
+        asked = AccessRequest(
+            method=req.method,
+            path=req.path,
+            peer=environ["REMOTE_ADDR"],
+            local=environ["gchat.local"],
+            host=environ.get("HTTP_HOST", ""),
+            origin=environ.get("HTTP_ORIGIN", ""),
+            site=environ.get("HTTP_SEC_FETCH_SITE", ""),
+            authorization=environ.get("HTTP_AUTHORIZATION", ""),  # a Secret
+            content_type=environ["CONTENT_TYPE"],
+            has_body=environ["CONTENT_LENGTH"] != "0",
+        )
+        req.context.scope = self._access.check(asked, self._clock())
+        if req.method not in COMBINED_METHODS:
+            raise Problem(501, "Unknown method")
+
+    def process_resource(self, req: Request, _resp: Response, resource: object, _params: dict[str, Any]) -> None:
+        """Refuse a request for private or unavailable content, and read the body."""
+        if req.method in ("GET", "HEAD"):
+            if isinstance(resource, ReadResource) and resource.private:
+                self._access.demand(req.context.scope, Scope.READ, resource.private)
+            accept = req.env.get("HTTP_ACCEPT", "*/*")
+            media_types = resource.media_types if isinstance(resource, ReadResource) else ()
+            if media_types and accept != "*/*" and not any(map(req.client_accepts, media_types)):
+                raise Problem(406, f"The Accept header excludes {' and '.join(media_types)}, all that this path has")
+        elif req.env["CONTENT_LENGTH"] != "0":
+            req.context.body = _read_body(req)
+        else:
+            req.context.body = b""
+
+
+def make_app(backend: Backend, access: Access, clock: Callable[[], float] = time.monotonic) -> App[Any, Any]:
+    """Return the WSGI application. It needs the environment that AdminServer makes."""
+    app = App(middleware=[_Gate(access, clock)])
+    app.router_options.converters["number"] = Number
+    app.set_error_serializer(_serialize)
+    app.add_error_handler(Problem, _answer_problem)
+    app.add_error_handler(NotPossible, _answer_not_possible)
+    app.add_error_handler(Exception, _answer_crash)
+    routes = {
+        "/": PageFileResource("page.html"),
+        "/page.js": PageFileResource("page.js"),
+        "/page.css": PageFileResource("page.css"),
+        "/status": LongResource(backend, StatusDocument),
+        "/users": LongResource(backend, UsersDocument),
+        "/users/{user:number}/kick": KickResource(backend),
+        "/rooms": LongResource(backend, RoomsDocument),
+        "/rooms/{room}/messages": RoomResource(backend, _in_time),
+        "/healthz": HealthResource(),
+        "/readyz": ReadinessResource(backend),
+        "/metrics": MetricsResource(backend),
+        "/events": EventsResource(Streams(backend)),
+        "/openapi.json": FixedResource(description),
+        "/announce": AnnounceResource(backend),
+        "/bans": BansResource(backend),
+        "/bans/{ban:number}": BanResource(backend),
+    }
+    for path, resource in routes.items():
+        app.add_route(path, resource)
+    return app
+
+
+def _in_time(action: Callable[[], int]) -> int:
+    try:
+        with gevent.Timeout(ACTION_S):
+            return action()
+    except gevent.Timeout:
+        raise Problem(
+            503,
+            f"Not confirmed within {ACTION_S:g} s, but it may still happen; check before you try again",
+            Retry_After="5",
+        ) from None
+
+
+def _read_body(req: Request) -> bytes:
+    try:
+        with gevent.Timeout(BODY_S):
+            return req.env["wsgi.input"].read()  # type: ignore[no-any-return]
+    except gevent.Timeout:
+        raise Problem(408, f"The body did not arrive within {BODY_S:g} s") from None
+    except OSError:
+        raise Problem(400, "The body is shorter than its Content-Length") from None
+
+
+def _answer_problem(_req: Request, resp: Response, problem: Problem, _params: dict[str, Any]) -> None:
+    resp.status, resp.content_type, resp.data = problem.status, PROBLEM, problem.document()
+    resp.set_headers(problem.headers)
+
+
+#: What the backend cannot do, as a status.
+_STATUSES = {Missing: 404, BadText: 422, NotPossible: 409, Unavailable: 503}
+
+
+def _answer_not_possible(req: Request, resp: Response, error: NotPossible, params: dict[str, Any]) -> None:
+    _answer_problem(req, resp, Problem(_STATUSES[type(error)], str(error)), params)
+
+
+def _answer_crash(req: Request, resp: Response, error: Exception, params: dict[str, Any]) -> None:
+    logger.error("admin: %(method)s %(path)s crashed", {"method": req.method, "path": req.path}, exc_info=error)
+    resp.stream = None
+    _answer_problem(req, resp, Problem(500, "Internal error; the server's log has the details"), params)
+
+
+_DETAILS = {
+    404: "Nothing at this path; / is the page, and /openapi.json lists all paths",
+    405: "This path does not support the method; the Allow header lists the methods that it does",
+}
+
+
+def _serialize(_req: Request, resp: Response, error: HTTPError) -> None:
+    """Give falcon's own errors the form of ours."""
+    status = error.status_code
+    problem = Problem(status, _DETAILS.get(status) or error.description or error.title or "The request failed")
+    resp.content_type, resp.data = PROBLEM, problem.document()

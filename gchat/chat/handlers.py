@@ -1,0 +1,195 @@
+"""What users may ask for: a handler for each command, in one table. A handler returns effects, or raises Refusal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import islice
+from typing import Any
+
+from msgspec import structs
+
+from gchat.chat.effects import CloseReason, Deliver, Effect, Publish, ReadHistory, Search, refused
+from gchat.chat.registry import Registry
+from gchat.chat.session import Session
+from gchat.model import commands, events, names, sentences
+from gchat.model.commands import Command
+from gchat.model.errors import Code, Refusal
+from gchat.model.messages import Acted, Message, Said, TopicSet
+
+#: The longest topic, in characters; and the longest that /rooms shows.
+MAX_TOPIC, MAX_LISTED_TOPIC = 300, 80
+
+#: Names and topics in one answer to /rooms, in bytes: a short question must not have an answer of 100 kB.
+MAX_ROOMS_BYTES = 12288
+
+#: The longest search, in characters.
+MAX_QUERY = 200
+
+
+def execute(registry: Registry, session: Session, command: Command, now: float) -> list[Effect]:
+    """Return the effects of a command of `session`; `now` is the wall clock, in seconds since the epoch.
+
+    A refusal is an effect too. A session that has left or lost its connection asks nothing.
+    """
+    if not registry.is_connected(session):
+        return []
+    announced = registry.announce(session)
+    try:
+        return announced + HANDLERS[type(command)](registry, session, command, now)
+    except Refusal as refusal:
+        return [*announced, refused(session.id, refusal, getattr(command, "id", ""))]
+
+
+def _say(_registry: Registry, session: Session, command: commands.Say, _now: float) -> list[Effect]:
+    session.messages += len(command.texts)
+    return [_published(session, Said(session.name, command.texts, command.ids))]
+
+
+def _act(_registry: Registry, session: Session, command: commands.Act, _now: float) -> list[Effect]:
+    session.messages += 1
+    return [_published(session, Acted(session.name, command.text, command.id))]
+
+
+def _published(session: Session, message: Message) -> Effect:
+    return Publish(session.room.name, session.id, message, session.lineage)
+
+
+def _tell(registry: Registry, session: Session, command: commands.Tell, now: float) -> list[Effect]:
+    reader = registry.find(command.to)
+    return [_whisper(registry, session, reader, events.Told(session.name, command.text, now), command.id)]
+
+
+def _reply(registry: Registry, session: Session, command: commands.Reply, now: float) -> list[Effect]:
+    if session.correspondent is None:
+        raise Refusal(Code.NO_SUCH_USER, sentences.NOBODY_TO_ANSWER)
+    reader = session.correspondent.session
+    if reader is None:
+        raise Refusal(Code.NO_SUCH_USER, f"{session.correspondent.name} has left")
+    whisper = _whisper(registry, session, reader, events.Told(session.name, command.text, now))
+    return [structs.replace(whisper, receipt=events.Done(sentences.replied(reader.name)))]
+
+
+def _whisper(registry: Registry, session: Session, reader: Session, told: events.Told, id_: str = "") -> Deliver:
+    if registry.is_disconnected(reader):
+        raise Refusal(Code.NO_SUCH_USER, f"Not sent: {reader.name} has just lost the connection")
+    session.messages += 1
+    return Deliver(reader.id, told, sender=session.id, id=id_, seat=session.seat)
+
+
+def _nick(registry: Registry, session: Session, command: commands.Nick, _now: float) -> list[Effect]:
+    return registry.rename(session, command.nick, command.id)
+
+
+def _join(registry: Registry, session: Session, command: commands.Join, _now: float) -> list[Effect]:
+    return registry.move(session, names.room(command.room), command.after, command.id)
+
+
+def _topic(_registry: Registry, session: Session, command: commands.Topic, _now: float) -> list[Effect]:
+    room = session.room
+    if command.text is None:
+        return [Deliver(session.id, events.TopicIs(room.topic, room.topic_by, command.id))]
+    if len(command.text) > MAX_TOPIC:
+        raise Refusal(Code.BAD_COMMAND, f"Topic too long: {len(command.text):,} characters, the limit is {MAX_TOPIC}")
+    if not (command.text or room.topic or room.topic_wanted):  # there is nothing to clear
+        return [Deliver(session.id, events.TopicIs("", "", command.id))]
+    room.topic_wanted = command.text
+    published = _published(session, TopicSet(session.name, command.text, command.id))
+    if command.id:
+        return [published]  # its acknowledgement is the answer
+    return [published, Deliver(session.id, events.TopicIs(command.text, session.name))]
+
+
+def _who(registry: Registry, session: Session, command: commands.Who, _now: float) -> list[Effect]:
+    # Only the first names are looked at, because a room of 15,000 must not delay everybody else.
+    room = session.room
+    names = tuple(member.name for member in islice(room.members.values(), registry.limits.who_max))
+    return [Deliver(session.id, events.Users(room.name, names, len(room.members), session.name, command.id))]
+
+
+def _rooms(registry: Registry, session: Session, command: commands.Rooms, _now: float) -> list[Effect]:
+    rooms = [(room.name, len(room.members), room.topic) for room in registry.rooms.values() if room.members]
+    rooms.sort(key=lambda room: (-room[1], room[0]))
+    shown, size = [], 0
+    for name, members, topic in rooms[: registry.limits.who_max]:
+        cut = topic if len(topic) <= MAX_LISTED_TOPIC else f"{topic[: MAX_LISTED_TOPIC - 1]}…"
+        size += len(f"{name}{cut}".encode("utf-8", "surrogatepass"))
+        if size > MAX_ROOMS_BYTES:
+            break
+        shown.append((name, members, cut))
+    return [Deliver(session.id, events.RoomList(tuple(shown), len(rooms), session.room.name, command.id))]
+
+
+def _history(registry: Registry, session: Session, command: commands.History, _now: float) -> list[Effect]:
+    limit = _page_limit(registry, command.limit)
+    return [ReadHistory(session.id, session.room.name, command.excerpt, limit, command.id)]
+
+
+def _search(registry: Registry, session: Session, command: commands.Search, _now: float) -> list[Effect]:
+    if len(command.text) > MAX_QUERY:
+        raise Refusal(Code.BAD_COMMAND, f"Search too long: {len(command.text):,} characters, the limit is {MAX_QUERY}")
+    limit = _page_limit(registry, command.limit)
+    return [Search(session.id, session.room.name, command.text, limit, command.id)]
+
+
+def _page_limit(registry: Registry, wanted: int | None) -> int:
+    most = registry.limits.page_max
+    return most if wanted is None else min(wanted, most)
+
+
+def _ping(_registry: Registry, session: Session, command: commands.Ping, _now: float) -> list[Effect]:
+    return [Deliver(session.id, events.Pong(command.text))]
+
+
+def _help(_registry: Registry, session: Session, command: commands.Help, _now: float) -> list[Effect]:
+    return [Deliver(session.id, events.HelpText(command.verb))]
+
+
+def _quit(registry: Registry, session: Session, _command: commands.Quit, _now: float) -> list[Effect]:
+    return registry.leave(session, CloseReason.QUIT, "Goodbye")
+
+
+def _mistake(_registry: Registry, session: Session, command: commands.Mistake, _now: float) -> list[Effect]:
+    # Raising it would make a reference cycle: the traceback holds frames, they hold the command, and that the error.
+    return [refused(session.id, command.refusal, command.id)]
+
+
+#: The price of a command in lines; any other costs one, the line that it is. Reading from the disk is dear.
+PRICES: dict[type, int] = {
+    commands.Nick: 2,
+    commands.Join: 3,
+    commands.Topic: 2,
+    commands.Rooms: 2,
+    commands.History: 3,
+    commands.Search: 5,
+}
+
+#: A change of nick or room costs one line more for each so many members of the room, because all of them are told.
+MEMBERS_A_LINE = 100
+
+
+def surcharge(registry: Registry, session: Session, command: Command) -> int:
+    """Return the price of a command of `session` beyond the line that it is, in lines."""
+    extra = PRICES.get(type(command), 1) - 1
+    if isinstance(command, commands.Nick | commands.Join):
+        members = len(session.room.members)
+        extra += members // MEMBERS_A_LINE if members <= registry.limits.presence_quiet_above else 0
+    return extra
+
+
+HANDLERS: dict[type, Callable[[Registry, Session, Any, float], list[Effect]]] = {
+    commands.Say: _say,
+    commands.Act: _act,
+    commands.Tell: _tell,
+    commands.Reply: _reply,
+    commands.Nick: _nick,
+    commands.Join: _join,
+    commands.Topic: _topic,
+    commands.Who: _who,
+    commands.Rooms: _rooms,
+    commands.History: _history,
+    commands.Search: _search,
+    commands.Ping: _ping,
+    commands.Help: _help,
+    commands.Quit: _quit,
+    commands.Mistake: _mistake,
+}

@@ -1,0 +1,74 @@
+"""Nicks: which session is called what. No two share a key (names.name_keys), and nobody has a reserved name."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from gchat.chat.bans import Bans, because
+from gchat.chat.session import Session
+from gchat.model import names, text
+from gchat.model.errors import Code, Refusal
+
+#: Names that nobody may take: the server's own, and the one by which a private message calls its reader.
+RESERVED = ("server", "admin", "you")
+
+
+@cache
+def _reserved_keys() -> frozenset[str]:
+    return frozenset[str]().union(*map(names.name_keys, RESERVED))
+
+
+class Names:
+    """The names in use; a session without a nick is called by its address."""
+
+    def __init__(self, bans: Bans) -> None:
+        self._bans = bans
+        self._holders: dict[str, Session] = {}  # by key
+
+    def claim(self, session: Session, nick: str, max_length: int) -> None:
+        """Give the session this nick. Raises Refusal if it is no nick, or is or looks like somebody else's."""
+        nick = names.nick(nick, max_length)
+        keys = names.name_keys(nick)
+        if not keys.isdisjoint(_reserved_keys()):
+            raise Refusal(Code.NAME_TAKEN, f"The nick {nick} is reserved, or looks like one that is; choose another")
+        if ban := self._bans.of_nick(keys):
+            raise Refusal(Code.BANNED, f"The nick {nick} is banned here{because(ban)}; choose another")
+        for key in keys:
+            holder = self._holders.get(key, session)
+            if holder is not session:
+                what = "is taken" if names.folded(nick) == names.folded(holder.name) else f"looks like {holder.name}'s"
+                raise Refusal(Code.NAME_TAKEN, f"The nick {nick} {what}; choose another")
+        self.give(session, nick, keys)
+        session.has_nick = True
+
+    def give(self, session: Session, name: str, keys: frozenset[str]) -> None:
+        """Name the session `name`, whose keys must be free, and free its old name."""
+        self.release(session)
+        self._holders.update(dict.fromkeys(keys, session))
+        session.name, session.keys = name, keys
+
+    def release(self, session: Session) -> None:
+        """Free the session's name; the session keeps it as text, for what is still to be said of it."""
+        for key in session.keys:
+            if self._holders.get(key) is session:
+                del self._holders[key]
+
+    def holder(self, key: str) -> Session | None:
+        """Return the session that has this key."""
+        return self._holders.get(key)
+
+    def are_free(self, keys: frozenset[str]) -> bool:
+        """Return whether nobody has any of these keys."""
+        return keys.isdisjoint(self._holders)
+
+    def find(self, name: str) -> Session:
+        """Return the session that is called `name`, in any case and width. Raises Refusal."""
+        key = names.folded(name)
+        session = self._holders.get(key)
+        if session is None or names.folded(session.name) != key:
+            raise Refusal(Code.NO_SUCH_USER, f"No user named {text.printable(name[:64])}; /who lists the users")
+        return session
+
+    def clear(self) -> None:
+        """Free all names."""
+        self._holders.clear()

@@ -1,0 +1,38 @@
+"""What a line that a person enters asks: a request to the server, or lines to show. Pure.
+
+The commands are those of gchat.dialects.slash; sending and showing is for the terminal and the pipe.
+"""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from gchat.dialects import slash
+from gchat.dialects.rich_requests import AnyRequest, TellRequest, request_of
+from gchat.model import commands, sentences
+
+_TAB_HELP = "Tab completes commands, nicks and rooms"
+
+
+class Show(Struct, frozen=True):
+    """Lines for the person at the keyboard; the server is not asked anything."""
+
+    lines: tuple[str, ...]
+
+
+Action = AnyRequest | Show
+
+
+def action_of(line: str, reply_to: str = "") -> Action | None:
+    """Return what a line asks, None if it is blank. `reply_to` is the sender of the last private message."""
+    match slash.parse(line):
+        case None:
+            return None
+        case commands.Reply(text):
+            return TellRequest(to=reply_to, text=text) if reply_to else Show((sentences.NOBODY_TO_ANSWER,))
+        case commands.Help(name):
+            return Show((*slash.help_lines(name), *([] if name else [_TAB_HELP])))
+        case commands.Mistake(refusal):
+            return Show((refusal.message,))
+        case command:
+            return request_of(command)

@@ -1,0 +1,49 @@
+"""Tab: how the text before the cursor could go on. Pure.
+
+What an argument names, and so what it is completed with, is in the table of gchat.dialects.slash.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from msgspec import Struct
+
+from gchat.dialects.slash import SLASHES, Word
+
+
+class Candidate(Struct, frozen=True):
+    """What the last word could become: `text` in place of the last `length` characters."""
+
+    text: str
+    length: int
+    help: str = ""
+
+
+def complete(before: str, nicks: Iterable[str], rooms: Iterable[str]) -> Iterator[Candidate]:
+    """Return how the text before the cursor could go on; nicks anywhere, commands and rooms where they belong."""
+    words = before.split(" ")
+    last = words[-1]
+    command = words[0][1:].lower() if before.startswith("/") and not before.startswith("//") else None
+    if command is not None and len(words) == 1:
+        return (
+            Candidate(f"/{found.name}{' ' if found.parameters else ''}", len(last), found.help)
+            for found in SLASHES.values()
+            if found.name.startswith(command)
+        )
+    first = SLASHES[command].first if command in SLASHES and len(words) == 2 else Word.NOTHING
+    if first is Word.COMMAND:
+        return _matching(last, SLASHES, "")
+    if first is Word.ROOM:
+        return _matching(last, rooms, "")
+    if first is Word.NICK:
+        return _matching(last, nicks, " ")
+    if not last:
+        return iter(())
+    return _matching(last, nicks, ": " if len(words) == 1 else " ")
+
+
+def _matching(start: str, names: Iterable[str], end: str) -> Iterator[Candidate]:
+    folded = start.casefold()
+    found = {name for name in names if name.casefold().startswith(folded)}
+    return (Candidate(name + end, len(start)) for name in sorted(found, key=str.casefold))

@@ -1,0 +1,8 @@
+"""What a client knows and has to do, whatever happens to its connections. Pure: it knows no socket and no clock.
+
+conversation  one user's side of the chat: events in, notices out.
+claim         the nick and the room that were asked for, until both are granted.
+notices       what a user is told: the server's events, and Sent, Delivered, Lost, Back, NewLog.
+seen_numbers  up to which number each room was seen: no number twice, none missing without a Gap.
+progress      how far a program has come in what it was told.
+"""

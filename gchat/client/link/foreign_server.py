@@ -1,0 +1,30 @@
+"""What a server of another kind says first: how it is shown, and whether it may be a line chat."""
+
+from __future__ import annotations
+
+import re
+
+#: So much of a server's first line is shown.
+MAX_SHOWN = 120
+
+# What the servers of other protocols say first: a status code (SMTP, FTP, NNTP), HTTP, SSH, POP3, IMAP, IRC and so on.
+_NO_CHAT = re.compile(rb"\d{3}[ -]|HTTP/|SSH-|\+OK|\* OK|-ERR|-NOAUTH|:\S+ \S+ |ERROR :|RFB |@RSYNCD|AMQP|<\?xml|<!|\{")
+
+
+def shown(line: bytes) -> str:
+    """Return a peer's line fit for an error's message."""
+    from gchat.model.text import printable  # noqa: PLC0415  # Unicode's tables: most links never need them
+
+    text = printable(line.decode(errors="replace").strip().removeprefix("> "))
+    return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}…"
+
+
+def may_be_line_chat(line: bytes) -> bool:
+    """Return whether a server that said `line`, and waits, may be a chat of lines: then a PlainLink is worth a try."""
+    if _NO_CHAT.match(line):
+        return False
+    try:
+        text = line.decode()
+    except UnicodeDecodeError:
+        return False
+    return text.replace("\r", "").replace("\t", "").isprintable()

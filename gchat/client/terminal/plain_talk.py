@@ -1,0 +1,69 @@
+"""A server of any kind on a screen: lines go out as they are entered, and are shown as they come."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from gevent.queue import Queue
+
+from gchat.client.completion import Candidate
+from gchat.client.conversation.notices import Back, Lost
+from gchat.client.link.errors import LinkClosed
+from gchat.client.link.plain_link import PlainLine, PlainLink, PlainNotice
+from gchat.client.paste import expanded, question
+from gchat.client.render import BACK_TEXT, Line, aside, shown_text
+from gchat.client.terminal.talk import LinkTalk
+from gchat.model.text import printable
+
+
+class PlainTalk(LinkTalk):
+    """A server of any kind on a screen: lines are sent as typed, and shown as received."""
+
+    def __init__(self, chat: PlainLink) -> None:
+        super().__init__(chat)
+        self._chat = chat
+        self._outbox: Queue[str] = Queue()
+
+    def take(self, texts: list[str]) -> None:
+        """Send lines, among them commands of the server."""
+        for text in expanded(texts):
+            self._screen.show([[*self.prompt(), ("", shown_text(text))]])
+            self._outbox.put(text)
+
+    def question(self, texts: list[str], *, unread: bool) -> str:
+        """Return the question before these lines are sent, "" if none is needed."""
+        return question(texts, unread=unread, runs=True)
+
+    def _send(self) -> None:
+        while not self._chat.over:
+            try:
+                self._chat.say(self._outbox.get())
+            except LinkClosed as error:
+                self._screen.show([aside(str(error), "class:refused")])
+
+    def _hear(self, notice: PlainNotice) -> None:
+        match notice:
+            case Lost():
+                self._connection.lost(notice)
+            case Back():
+                if self._connection.back():
+                    self._screen.show([aside(BACK_TEXT)])
+            case PlainLine():
+                self._screen.show([[("", shown_text(notice.text))]])
+
+    @property
+    def name(self) -> str:
+        """See LinkTalk."""
+        return "You"
+
+    def waiting(self) -> list[Line]:
+        """Return nothing: such a server sends no acks."""
+        return []
+
+    def toolbar(self) -> Line:
+        """Return the address of the server."""
+        return self._connection.bar() or [("class:toolbar", f" {printable(self._chat.address)} │ plain ")]
+
+    def candidates(self, before: str) -> Iterable[Candidate]:  # noqa: ARG002
+        """Return nothing: the members are not known."""
+        return ()

@@ -1,0 +1,234 @@
+"""A conversation with a gchat server on a screen: what the user enters goes to the link, what it hears is shown."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any
+
+import gevent
+from gevent.queue import Queue
+
+from gchat.client.action import Show
+from gchat.client.completion import Candidate, complete
+from gchat.client.conversation.notices import Back, Delivered, Lost, Notice, Sent
+from gchat.client.link.errors import LinkClosed
+from gchat.client.link.link import Link
+from gchat.client.paste import actions, question
+from gchat.client.render import Line, Timeline, aside, is_for_me, lines
+from gchat.client.terminal.talk import LinkTalk, local_now
+from gchat.dialects.rich_events import (
+    ActedEvent,
+    JoinedEvent,
+    LiveEvent,
+    PongEvent,
+    RoomListEvent,
+    SaidEvent,
+    ToldEvent,
+    UsersEvent,
+    WelcomeEvent,
+)
+from gchat.dialects.rich_requests import (
+    ActRequest,
+    AnyRequest,
+    PingRequest,
+    QuitRequest,
+    RoomsRequest,
+    SayRequest,
+    TellRequest,
+    WhoRequest,
+)
+from gchat.model.errors import LineTooLong
+from gchat.model.text import printable
+
+#: A message of the user's own is shown as pending when its ack takes longer; most come at once.
+MARKED_S = 0.25
+
+#: How long the client waits for the acks of the last messages when it ends.
+LAST_S = 1.0
+
+#: Pending messages that are shown; the rest are counted.
+MAX_WAITING_LINES = 5
+
+
+class RichTalk(LinkTalk):
+    """A conversation on a screen."""
+
+    def __init__(self, chat: Link) -> None:
+        super().__init__(chat)
+        self._chat = chat
+        self._me = chat.conversation
+        self._timeline = Timeline(local_now())
+        self._outbox: Queue[AnyRequest] = Queue()
+        self._asked_at: dict[str, float] = {}
+        self._hidden: Counter[type] = Counter()  # answers to come that the user did not ask for
+        self._greeted = False
+        self._old = False  # whether events are replayed, not live
+        self._reply_to = ""
+        self._rooms: set[str] = set()
+        self._speakers: set[str] = set()
+
+    def leave(self) -> None:
+        """Wait for the acks of the last messages."""
+        gevent.sleep(0)  # what was typed last goes out now
+        if self._chat.connected:
+            self._chat.wait_acked(LAST_S)
+
+    def farewell(self) -> str:
+        """Return which messages may be lost; usually none are."""
+        unanswered = [*self._me.pending.values(), *self._outbox.queue]
+        unsent = [text for request in unanswered if (text := _words(request))]
+        if not unsent:
+            return super().farewell()
+        what = "Your last message" if len(unsent) == 1 else f"Your last {len(unsent):,} messages"
+        return f"{what} may not have been sent: {unsent[0]}" + (" …" if len(unsent) > 1 else "")
+
+    # --- Input: on the loop, where nothing may block -----------------------------------------------------------------
+
+    def take(self, texts: list[str]) -> None:
+        """Carry out what was typed."""
+        for action in actions(texts, self._reply_to):
+            match action:
+                case Show():
+                    self._screen.show(aside(text) for text in action.lines)
+                case QuitRequest():
+                    self._screen.leave()
+                case None:
+                    pass
+                case _:
+                    self._outbox.put(action)
+
+    def question(self, texts: list[str], *, unread: bool) -> str:
+        """Return the question before these lines are sent, "" if none is needed."""
+        return question(texts, unread=unread)
+
+    def _send(self) -> None:
+        """Send requests; this greenlet may wait."""
+        try:
+            while True:
+                request = self._outbox.peek()
+                self._ask(request)
+                self._outbox.get()
+        except LinkClosed:
+            pass
+
+    def _ask(self, request: AnyRequest) -> None:
+        try:
+            request_id = self._chat.ask(request)
+        except LineTooLong as refusal:
+            self._screen.show([aside(refusal.message, "class:refused")])
+            return
+        if isinstance(request, SayRequest | ActRequest | TellRequest | PingRequest):
+            self._asked_at[request_id] = time.monotonic()
+            gevent.spawn_later(MARKED_S, self._screen.refresh)
+
+    # --- Events ------------------------------------------------------------------------------------------------------
+
+    def _hear(self, notice: Notice) -> None:
+        match notice:
+            case Lost():
+                self._connection.lost(notice)
+                return
+            case Back() if not self._connection.back() or not self._greeted:
+                return
+            case WelcomeEvent():
+                self._welcome(notice)
+                return
+            case LiveEvent():
+                self._live()
+                return
+            case PongEvent():
+                self._ponged(notice)
+                return
+            case UsersEvent() | RoomListEvent() if self._hidden[type(notice)]:
+                self._hidden[type(notice)] -= 1
+                if isinstance(notice, RoomListEvent):
+                    self._rooms |= {room.name for room in notice.rooms}
+                self._screen.refresh()
+                return
+            case Sent() | Delivered():
+                self._asked_at.pop(notice.id, None)
+            case JoinedEvent():
+                self._old = True
+                self._rooms.add(notice.room)
+            case ToldEvent():
+                self._reply_to = notice.from_
+            case SaidEvent() | ActedEvent():
+                self._speakers.add(notice.from_)
+        shown = self._timeline.lines(notice, self._me, local_now())
+        self._screen.show(shown, bell=not self._old and is_for_me(notice, self._me))
+
+    def _welcome(self, notice: WelcomeEvent) -> None:
+        self._rooms.add(notice.room)
+        if self._greeted:
+            return
+        self._greeted = self._old = True
+        shown = lines(notice, self._me)
+        shown.append(aside(f"You are {notice.nick} in {notice.room}; type /help for the commands"))
+        self._screen.show(self._timeline.stamped(shown, local_now()))
+
+    def _live(self) -> None:
+        """Ask for what the toolbar and the completion need."""
+        self._old = False
+        self._hidden.update((UsersEvent, RoomListEvent))
+        self._outbox.put(WhoRequest())
+        self._outbox.put(RoomsRequest())
+        self._screen.refresh()
+
+    def _ponged(self, notice: PongEvent) -> None:
+        if asked_at := self._asked_at.pop(notice.id, None):
+            self._screen.show([aside(f"Round trip: {_milliseconds(time.monotonic() - asked_at)}")])
+
+    # --- The rest of the screen --------------------------------------------------------------------------------------
+
+    @property
+    def name(self) -> str:
+        """See LinkTalk."""
+        return self._me.nick
+
+    def waiting(self) -> list[Line]:
+        """Return the messages that are not acked yet."""
+        before = time.monotonic() - MARKED_S
+        requests = [
+            request for request in self._me.pending.values() if self._asked_at.get(request.id, before) <= before
+        ]
+        if requests:  # or the outbox has only what is about to be asked
+            requests += self._outbox.queue
+        texts = [printable(text) for request in requests if (text := _words(request))]
+        shown = [[("class:pending", f"⋯ {text}")] for text in texts[-MAX_WAITING_LINES:]]
+        if len(texts) > MAX_WAITING_LINES:
+            shown.insert(0, [("class:pending", f"⋯ {len(texts) - MAX_WAITING_LINES:,} more")])
+        return shown
+
+    def toolbar(self) -> Line:
+        """Return the room, the number of users, and the connection."""
+        if lost := self._connection.bar():
+            return lost
+        if not self._chat.connected:
+            return [("class:toolbar", " connecting… ")]
+        lag_s = self._chat.lag_s
+        parts = [self._me.room, f"{self._me.online:,} online", self._me.nick, self._chat.address]
+        parts += [f"lag {_milliseconds(lag_s)}"] if lag_s is not None else []
+        return [("class:toolbar", printable(f" {' │ '.join(parts)} "))]
+
+    def candidates(self, before: str) -> Iterable[Candidate]:
+        """Return how the text before the cursor could go on."""
+        nicks = (self._me.members | self._speakers) - {self._me.nick}
+        return complete(before, map(printable, nicks), map(printable, self._rooms))
+
+
+def _words(request: Any) -> str:
+    """Return the text of a request as it would be typed, "" if it has none."""
+    match request:
+        case SayRequest():
+            return request.text
+        case ActRequest():
+            return f"/me {request.text}"
+        case TellRequest():
+            return f"/msg {request.to} {request.text}"
+    return ""
+
+
+def _milliseconds(seconds: float) -> str:
+    return f"{seconds * 1000:.{0 if seconds >= 0.01 else 1}f} ms"

@@ -1,0 +1,321 @@
+"""A terminal with an input line at the bottom and the conversation above it. Knows nothing of chat.
+
+prompt_toolkit runs on an asyncio loop over gevent's selector, in the main greenlet; lines to show come from others. The
+terminal stays raw while lines are printed above the prompt, and is never asked where its cursor is: a draft survives a
+flood, no key is lost, and nothing flickers over a slow connection.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from typing import Any, Protocol
+
+from gevent.selectors import GeventSelector
+from prompt_toolkit.enums import EditingMode
+from prompt_toolkit.filters import Condition, Filter, has_completions, has_focus
+from prompt_toolkit.formatted_text import StyleAndTextTuples
+from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
+from prompt_toolkit.keys import Keys
+from prompt_toolkit.layout import ConditionalContainer, Dimension, Float, FloatContainer, HSplit, Layout, Window
+from prompt_toolkit.layout.controls import FormattedTextControl
+from prompt_toolkit.layout.menus import CompletionsMenu
+from prompt_toolkit.output.color_depth import ColorDepth
+from prompt_toolkit.output.vt100 import Vt100_Output
+from prompt_toolkit.renderer import print_formatted_text
+from prompt_toolkit.styles import Style
+from prompt_toolkit.widgets import SearchToolbar
+
+from gchat.client.completion import Candidate
+from gchat.client.paste import visible_lines
+from gchat.client.render import STYLES, Line
+from gchat.client.terminal.canvas import Canvas
+from gchat.client.terminal.drawing import Drawing
+from gchat.client.terminal.field import Field
+from gchat.client.terminal.job_control import JobControl
+from gchat.client.terminal.key_parser import ENTER_OF_BURST
+from gchat.client.terminal.keyboard import Keyboard
+from gchat.client.terminal.layout import wrapped
+
+#: Rows printed in one turn of the loop; keys are read between turns.
+ROWS_AT_ONCE = 300
+
+#: Rows for the menu of completions.
+MENU_ROWS = 8
+
+#: How long after Ctrl+C has cleared a draft another Ctrl+C does not leave.
+CLEARED_S = 1.0
+
+#: How long a terminal may take to send the rest of a sequence; a key that begins like one is known only then.
+SEQUENCE_S = 0.2
+
+
+class Talk(Protocol):
+    """Takes what is typed, and provides the rest of the screen. Its texts must be printable."""
+
+    def take(self, texts: list[str]) -> None:
+        """Take lines that were typed, or pasted at once."""
+
+    def question(self, texts: list[str], *, unread: bool) -> str:
+        """Return the question before these lines are sent, "" if none; `unread` if the user has not seen them."""
+
+    def prompt(self) -> Line:
+        """Return what is shown before the draft."""
+
+    def waiting(self) -> list[Line]:
+        """Return the lines right above the prompt, which are not part of the conversation yet."""
+
+    def toolbar(self) -> Line:
+        """Return the lowest line."""
+
+    def candidates(self, before: str) -> Iterable[Candidate]:
+        """Return how the text before the cursor could go on."""
+
+
+class Screen:
+    """The terminal during a chat. `show`, `refresh` and `leave` may be called from any greenlet, at any time."""
+
+    def __init__(self, talk: Talk, *, colour: bool, vi: bool) -> None:
+        self._talk = talk
+        self._loop = asyncio.SelectorEventLoop(GeventSelector())
+        self._lines: deque[Line] = deque()  # still to be printed
+        self._bell = False
+        self._scheduled = False
+        self._leaving = False
+        self._failure: BaseException | None = None
+        self._question = ""  # whether to send the draft
+        self._cleared_at = float("-inf")
+        self._resumed = False  # after a stop that was asked for, SIGCONT brings nothing new
+        self._style = Style.from_dict(STYLES)
+        self._depth = None if colour else ColorDepth.DEPTH_1_BIT
+        self._output = Vt100_Output.from_pty(sys.stdout, term=os.environ.get("TERM"))  # for whole lines
+        self._canvas = Canvas.on_stdout()
+        self._keyboard = Keyboard(sys.stdin)
+        self._job = JobControl(self.suspend, self.resume)
+        self._search = SearchToolbar(ignore_case=True)
+        self._field = Field(self._canvas, self._search, lambda: [*talk.prompt()], talk.candidates)
+        self._draft = self._field.draft
+        self._app = Drawing(
+            self._layout(),
+            style=self._style,
+            color_depth=self._depth,
+            include_default_pygments_style=False,
+            key_bindings=self._bindings(),
+            editing_mode=EditingMode.VI if vi else EditingMode.EMACS,
+            erase_when_done=True,
+            max_render_postpone_time=None,  # or there would be no prompt for so long below what was just printed
+            refresh_interval=1,
+            terminal_size_polling_interval=None,
+            input=self._keyboard,
+            output=self._canvas,
+        )
+        self._app.ttimeoutlen = SEQUENCE_S
+
+    def run(self) -> None:
+        """Run until `leave` is called. Raises OSError if the terminal is gone."""
+        asyncio.set_event_loop(self._loop)
+        self._loop.set_exception_handler(self._failed)
+        try:
+            self._canvas.to_bottom()
+            self._schedule()
+            running = self._app.run_async(handle_sigint=False, set_exception_handler=False)
+            with suppress(EOFError):  # the terminal has hung up
+                self._loop.run_until_complete(running)
+        finally:
+            asyncio.set_event_loop(None)
+            self._loop.close()
+        if self._failure is not None:
+            raise self._failure
+
+    def _failed(self, _loop: object, context: dict[str, Any]) -> None:
+        """End `run` with an error that nobody awaited: prompt_toolkit would show it, and wait for a key, for ever.
+
+        On a terminal that is gone, showing it fails too, again and again: 22 GB in half an hour (measured).
+        """
+        self._failure = self._failure or context.get("exception") or RuntimeError(context["message"])
+        if self._app.is_running and not self._app.is_done:
+            self._app.exit()
+
+    def finish(self, lines: Iterable[Line]) -> None:
+        """Print the lines that are left, and these, after `run`."""
+        self._lines.extend(lines)
+        while self._lines:
+            self._print(ROWS_AT_ONCE)
+
+    def show(self, lines: Iterable[Line], *, bell: bool = False) -> None:
+        """Print lines above the prompt, soon."""
+        self._lines.extend(lines)
+        self._bell = self._bell or bell
+        self._schedule()
+
+    def refresh(self) -> None:
+        """Draw the prompt and its surroundings again, soon."""
+        self._schedule()
+
+    def leave(self) -> None:
+        """End `run`."""
+        self._leaving = True
+        self._schedule()
+
+    def suspend(self) -> None:
+        """Give the terminal back to the shell and stop, until the shell has the client go on."""
+        self._loop.call_soon_threadsafe(self._suspend)
+
+    def resume(self) -> None:
+        """Take the terminal again, which may have been used by others since the process was stopped."""
+        self._loop.call_soon_threadsafe(self._resume)
+
+    # --- On the loop -------------------------------------------------------------------------------------------------
+
+    def _schedule(self) -> None:
+        if not self._scheduled and not self._loop.is_closed():
+            self._scheduled = True
+            self._loop.call_soon_threadsafe(self._turn)
+
+    def _turn(self) -> None:
+        self._scheduled = False
+        if not self._app.is_running or self._app.is_done:
+            return
+        if self._leaving:
+            self._app.exit()
+            return
+        if wait_s := self._app.unsettled_s:
+            self._loop.call_later(wait_s, self._schedule)
+            return
+        if self._lines:
+            self._app.erase()
+            self._print(ROWS_AT_ONCE)
+        if self._lines:
+            self._schedule()
+        self._app.invalidate()
+
+    def _print(self, count: int) -> None:
+        """Print the next lines, about `count` rows of them. The cursor must be where nothing is drawn."""
+        width = self._output.get_size().columns
+        rows: list[Line] = []
+        while self._lines and len(rows) < count:
+            rows += wrapped(self._lines.popleft(), width)
+        fragments: StyleAndTextTuples = [fragment for row in rows for fragment in (*row, ("", "\n"))]
+        if self._bell:
+            self._bell = False
+            self._output.bell()
+        print_formatted_text(self._output, fragments, self._style, color_depth=self._depth)
+
+    def _suspend(self) -> None:
+        if not self._app.is_running:
+            return
+        self._app.erase()
+        with self._keyboard.cooked_mode():
+            self._job.stop()
+        self._canvas.to_bottom()
+        self._resumed = True
+        self._app.invalidate()
+
+    def _resume(self) -> None:
+        if self._app.is_running and not self._resumed:  # it was stopped without being asked
+            self._keyboard.make_raw()
+            self._app.erase()
+            self._canvas.to_bottom()
+            self._app.invalidate()
+        self._resumed = False
+
+    # --- Input -------------------------------------------------------------------------------------------------------
+
+    def _enter(self, *, unread: bool) -> None:
+        """Send the draft, or ask first."""
+        lines = visible_lines(self._draft.text)
+        self._question = self._talk.question(lines, unread=unread) if lines else ""
+        if not self._question:
+            self._send()
+
+    def _send(self) -> None:
+        lines, self._question = visible_lines(self._draft.text), ""
+        self._draft.reset(append_to_history=True)
+        if lines:
+            self._talk.take(lines)
+
+    def _keep(self) -> None:
+        """Keep the draft as it is: the answer is no."""
+        self._question = ""
+
+    def _clear(self) -> None:
+        """Clear the draft; Up brings it back."""
+        self._cleared_at = time.monotonic()
+        self._draft.reset(append_to_history=True)
+
+    def _interrupt(self) -> None:
+        if time.monotonic() - self._cleared_at >= CLEARED_S:
+            self.leave()
+
+    def _bindings(self) -> KeyBindings:
+        bindings = KeyBindings()
+        asked = Condition(lambda: bool(self._question))
+        typing = has_focus(self._draft) & ~asked
+        empty = Condition(lambda: not self._draft.text)
+
+        def on(*keys: str, filter: Filter, eager: bool = False) -> Callable[[Callable[[], None]], None]:  # noqa: A002
+            def bind(action: Callable[[], None]) -> None:
+                bindings.add(*keys, filter=filter, eager=eager)(lambda _: action())
+
+            return bind
+
+        on("enter", filter=typing)(lambda: self._enter(unread=False))
+        on(ENTER_OF_BURST, filter=typing)(lambda: self._enter(unread=True))
+        on("escape", "enter", filter=typing)(lambda: self._draft.insert_text("\n"))
+        on("escape", filter=typing & has_completions, eager=True)(self._draft.cancel_completion)
+        on("c-c", filter=typing & ~empty)(self._clear)
+        on("c-c", filter=typing & empty)(self._interrupt)
+        on("c-d", filter=typing & empty)(self.leave)
+        on("c-z", filter=~asked)(self._job.ask_to_stop)
+
+        on("<any>", filter=asked)(lambda: None)
+        for key in ("y", "Y"):
+            on(key, filter=asked)(self._send)
+        for key in ("n", "N", "escape", "c-c", "c-d"):
+            on(key, filter=asked, eager=True)(self._keep)
+
+        @bindings.add(Keys.BracketedPaste, filter=asked)
+        def _(event: KeyPressEvent) -> None:  # more of the same paste
+            self._draft.insert_text(event.data.replace("\r\n", "\n").replace("\r", "\n"))
+            self._enter(unread=True)
+
+        return bindings
+
+    # --- Layout ------------------------------------------------------------------------------------------------------
+
+    def _layout(self) -> Layout:
+        def waiting() -> StyleAndTextTuples:
+            fragments: StyleAndTextTuples = []
+            for line in self._talk.waiting():
+                fragments += [*line, ("", "\n")]
+            return self._canvas.drawn(fragments[:-1])
+
+        def waiting_rows() -> Dimension:
+            rows = len(self._talk.waiting())
+            return Dimension(min=0, preferred=rows, max=rows)
+
+        def question() -> StyleAndTextTuples:
+            return self._canvas.drawn([("class:question", self._question)])
+
+        def toolbar() -> StyleAndTextTuples:
+            return self._canvas.drawn([*self._talk.toolbar()])
+
+        text = FormattedTextControl(question)
+        asked = Window(text, height=Dimension(min=1), dont_extend_height=True, wrap_lines=True)
+        rows = HSplit(
+            [
+                Window(FormattedTextControl(waiting), height=waiting_rows, dont_extend_height=True),
+                ConditionalContainer(asked, Condition(lambda: bool(self._question))),
+                self._field.window,
+                self._search,
+                ConditionalContainer(Window(height=Dimension(0, MENU_ROWS, preferred=MENU_ROWS)), has_completions),
+                Window(FormattedTextControl(toolbar), height=1),
+            ]
+        )
+        menu = Float(CompletionsMenu(max_height=MENU_ROWS, scroll_offset=1), xcursor=True, ycursor=True)
+        return Layout(FloatContainer(rows, floats=[menu]), focused_element=self._field.window)

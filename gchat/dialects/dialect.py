@@ -1,0 +1,92 @@
+"""The interface of a dialect: bytes to commands, events to bytes. Only its own module knows how it looks."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from msgspec import Struct
+
+from gchat.dialects.sniff import Foreign
+from gchat.model.audience import Me, OwnLines, Where
+from gchat.model.commands import Command
+from gchat.model.events import Announced, Answer, Movement, Page, Skipped
+from gchat.model.hello import Hello
+from gchat.model.messages import Record
+
+#: What all who read a room are told, in its log or on their way to it.
+RoomEvent = Record | Movement | Announced | Skipped | Page
+
+
+class Traits(Struct, frozen=True):
+    """What others have to know of a dialect; all else that differs is in its decoder and in what it writes."""
+
+    name: str  # for the operator
+    has_hello: bool = False  # whether a peer says who it is before it is let in
+    is_typed: bool = False  # whether what a user sends stands on the same screen: Enter begins a new line there
+    one_line_each: bool = True  # whether each message is one line; else the messages of a record are encoded one by one
+
+
+class LateHello(Struct, frozen=True):
+    """A peer that was greeted begins with the hello of another dialect: what it has sent, from there on."""
+
+    heard: bytes
+
+
+class Goodbye(Struct, frozen=True):
+    """A peer has said that it leaves, in another way than by a command."""
+
+
+Outcome = Foreign | LateHello | Goodbye
+
+
+class Decoder(Protocol):
+    """Turns what one peer sends into commands, as fast as it is asked to. It has the state of the connection.
+
+    The reader's loop is: `feed`, send `replies`, `take` while `waiting`, look at `outcome`; at the end of the stream
+    `end`, and the same again.
+    """
+
+    waiting: bool  # whether take() has something to say
+    replies: bytes  # what the peer's program is to be answered after what was fed last
+    may_be_goodbye: bool  # whether what stands unterminated is a Goodbye if nothing follows it for a moment
+    outcome: Outcome | None  # why this decoder has nothing more to say, when everything is taken
+
+    def feed(self, data: bytes) -> None:
+        """Add what was received. Everything that was fed before must have been taken: that bounds the memory."""
+
+    def end(self) -> None:
+        """Note that no more will come: what stands unterminated is heard too."""
+
+    def take(self, limit: int) -> tuple[int, list[Command]]:
+        """Return the commands in the next lines, in order, and how many lines that were: at most `limit`.
+
+        What makes no sense is a Mistake in its place. Raises LineTooLong in the place of a line that is too long, and
+        LineEndless when the peer never ends one.
+        """
+
+
+class Dialect(Protocol):
+    """A way to write commands and events. It has no state; it is hashable, as a key of room logs. A module can be one.
+
+    Everything that it writes is fit to be sent (text.printable).
+    """
+
+    traits: Traits
+
+    def hello(self, start: bytes) -> tuple[Hello | None, bytes]:
+        """Return the hello that a stream starts with, if the dialect has one, and the bytes after it.
+
+        Raises Refusal for one that is invalid.
+        """
+
+    def decoder(self, max_text_bytes: int) -> Decoder:
+        """Return a decoder for a new connection, which refuses texts that are longer."""
+
+    def encode(self, event: RoomEvent, where: Where) -> bytes:
+        """Return `event` for all readers of a room log: they share these bytes. b"" if it is not shown here.
+
+        A reader may be cut off and told of a skip between two messages, never in one.
+        """
+
+    def answer(self, event: Answer, me: Me) -> OwnLines:
+        """Return `event` for one reader."""

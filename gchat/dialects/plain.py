@@ -1,0 +1,320 @@
+"""The plain dialect: what `nc` and `telnet` see. Commands are in slash, most sentences in `sentences`.
+
+> Connected to the chat server (2 users online)       greeting, answers, newcomers
+[alice] Hello                                          a message
+< The user bob left (1 user online)                    a departure
+* alice waves                                          an action; what the server says of users begins with >
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any
+
+from gchat.dialects import slash
+from gchat.dialects.command_decoder import CommandDecoder
+from gchat.dialects.dialect import LateHello, Traits
+from gchat.dialects.lines import LineDecoder
+from gchat.dialects.sniff import MORE, Foreign, greets_in, sniff
+from gchat.model import commands, events, sentences
+from gchat.model.audience import Me, OwnLines, Where
+from gchat.model.errors import Code, Refusal
+from gchat.model.messages import Acted, Record, Said, TopicSet
+from gchat.model.text import is_blank, printable, printable_line, printable_lines
+
+traits = Traits("plain", is_typed=True)
+
+# What the first gchat clients send when they leave, unterminated.
+_GOODBYE = b"-1"
+
+# What goes before that which is shown behind a prompt.
+_NEW_LINE = b"\n"
+
+# --- Bytes to commands -----------------------------------------------------------------------------------------------
+
+# A line that begins with one of these is simply said; all others are looked at.
+_SAID_AT_ONCE = frozenset(map(chr, range(0x21, 0x7F))) - {"/"}
+
+# There may be a token in it, which must not be said to the room.
+_HELLO = re.compile(r"GCHAT/\S*\s*\{", re.IGNORECASE)
+_REFUSED = commands.Mistake(Refusal(Code.BAD_COMMAND, sentences.LATE_HELLO))
+
+
+class PlainDecoder(CommandDecoder):
+    """A decoder that knows other protocols and dialects by the first line.
+
+    A hello may come after the greeting, as over slow links.
+    """
+
+    __slots__ = ("_start",)
+
+    def __init__(self, max_text_bytes: int) -> None:
+        super().__init__(LineDecoder(max_text_bytes, typed=True), decode, _GOODBYE)
+        self._is_new = True
+        self._start: bytes | None = b""  # what was fed while it could still be a foreign protocol
+
+    def end(self) -> None:
+        """See Decoder.end."""
+        if not self._start:
+            super().end()
+        elif not self._is_foreign(start := self._start, ended=True):
+            self.feed(start + b"\n")  # what is unterminated becomes a line, and where nothing is, one more is blank
+
+    def _judged(self, data: bytes) -> bytes:
+        if self._start is None:
+            return data
+        data = self._start + data
+        return b"" if self._is_foreign(data, ended=False) else data
+
+    def _is_foreign(self, data: bytes, *, ended: bool) -> bool:
+        """Return whether the stream that starts so is not chat, or that cannot be told yet."""
+        verdict = sniff(data, ended=ended)
+        self._start = data if verdict is MORE else None
+        if isinstance(verdict, Foreign):
+            self.outcome = verdict
+        return verdict is not None
+
+    def _take_first(self) -> tuple[int, list[commands.Command]]:
+        lines = self._lines.take(1)
+        self.waiting = self._lines.waiting
+        if lines and greets_in(lines[0]):
+            self.outcome = LateHello(lines[0] + b"\n" + self._lines.untaken())
+            self.waiting = False
+            return 1, []
+        self._is_new = not any(lines)
+        return len(lines), decode(lines)
+
+
+decoder = PlainDecoder
+
+
+def hello(start: bytes) -> tuple[None, bytes]:
+    """Return that there is none; see Dialect.hello."""
+    return None, start
+
+
+def decode(lines: Sequence[bytes]) -> list[commands.Command]:
+    """Return what `lines` ask.
+
+    Each invalid sequence of UTF-8 becomes one U+FFFD. Lines in which nothing is visible are dropped.
+    """
+    joined = b"\n".join(lines)
+    texts = joined.decode("utf-8", "replace").split("\n")
+    is_plain = _SAID_AT_ONCE.issuperset([text[:1] for text in texts])
+    if is_plain and b"GCHAT/" not in joined and b"gchat/" not in joined:
+        return [commands.Say(tuple(texts))]
+    return _decode_mixed(texts)
+
+
+def _decode_mixed(texts: list[str]) -> list[commands.Command]:
+    """Do the same as decode for lines that include blank ones or commands."""
+    found: list[commands.Command] = []
+    said: list[str] = []
+    for text in texts:
+        command = _REFUSED if _is_hello(text) else slash.parse(text)
+        if isinstance(command, commands.Say):
+            said += command.texts
+        elif command is not None:
+            if said:
+                found.append(commands.Say(tuple(said)))
+                said = []
+            found.append(command)
+    if said:
+        found.append(commands.Say(tuple(said)))
+    return found
+
+
+def _is_hello(text: str) -> bool:
+    found = _HELLO.search(text)
+    return found is not None and is_blank(text[: found.start()])
+
+
+# --- Events to bytes -------------------------------------------------------------------------------------------------
+
+
+def _answer(*texts: str) -> bytes:
+    return b"".join(printable_line(sentences.SAYS + text) for text in texts)
+
+
+def _own(*texts: str) -> bytes:
+    """Do the same for the operator's text and ours, which may be laid out in columns."""
+    return "".join([f"{sentences.SAYS}{printable(text)}\n" for text in texts]).encode()
+
+
+def _said(event: Said) -> bytes:
+    return printable_lines(f"[{event.name}] ", event.texts)
+
+
+def _acted(event: Acted) -> bytes:
+    return printable_line(f"* {event.name} {event.text}")
+
+
+def _topic_set(event: TopicSet) -> bytes:
+    return _answer(sentences.topic_set(event.name, event.text))
+
+
+def _record(event: Record) -> bytes:
+    return _ENCODERS[type(event.message)](event.message)
+
+
+def _entered(event: events.Entered) -> bytes:
+    return _answer(sentences.entered(event.name, event.online))
+
+
+def _left(event: events.Left) -> bytes:
+    return printable_line(sentences.LEAVES + sentences.left(event.name, event.online))
+
+
+def _renamed(event: events.Renamed) -> bytes:
+    return _answer(sentences.renamed(event.old, event.new))
+
+
+def _crowd(event: events.Crowd) -> bytes:
+    if event.kind is events.Entered:
+        return _answer(sentences.many_entered(event.count, event.online))
+    if event.kind is events.Left:
+        return printable_line(sentences.LEAVES + sentences.many_left(event.count, event.online))
+    return _answer(sentences.many_renamed(event.count))
+
+
+def _announced(event: events.Announced) -> bytes:
+    return _answer(sentences.announced(event.text))
+
+
+def _welcome(event: events.Welcome) -> bytes:
+    return _own(sentences.connected(event.online), *event.motd.splitlines())
+
+
+def _ready(event: events.Ready) -> bytes:
+    return printable(event.prompt).encode()
+
+
+def _joined(event: events.Joined) -> bytes:
+    return _answer(sentences.joined(event.room, event.online))
+
+
+def _topic_is(event: events.TopicIs) -> bytes:
+    return _answer(sentences.topic_is(event.text, event.name))
+
+
+def _page(event: events.Page) -> bytes:
+    parts = _dated(event.records, event.time, numbered=False)
+    if event.next is not None:
+        parts.append(_answer(sentences.more_history(event.next)))
+    elif event.asked and not event.records:
+        parts.append(_answer(sentences.NO_MESSAGES))
+    return b"".join(parts)
+
+
+def _dated(records: Sequence[Record], now: float, *, numbered: bool) -> list[bytes]:
+    """Return old messages, each with its time (and its number, if `numbered`), and a line where the day changes."""
+    parts = []
+    day = datetime.fromtimestamp(now).date()
+    for record in records:
+        at = datetime.fromtimestamp(record.time)
+        if at.date() != day:
+            day = at.date()
+            parts.append(_answer(sentences.new_day(day)))
+        for seq, line in enumerate(encode(record.message).splitlines(keepends=True), record.seq):
+            parts.append((f"#{seq} {at:%H:%M} " if numbered else f"{at:%H:%M} ").encode() + line)
+    return parts
+
+
+def _found(event: events.Found) -> bytes:
+    if not event.records:
+        return _answer(sentences.NOTHING_FOUND)
+    parts = _dated(event.records, event.time, numbered=True)
+    if event.more:
+        parts.append(_answer(sentences.OLDER_MAY_MATCH))
+    return b"".join(parts)
+
+
+def _told(event: events.Told) -> bytes:
+    return printable_line(f"[{event.name} -> you] {event.text}")
+
+
+def _done(event: events.Done) -> bytes:
+    return _answer(event.message)
+
+
+def _acknowledged(_event: events.Acknowledged) -> bytes:
+    return b""  # the user has seen what they typed
+
+
+def _named(event: events.Named) -> bytes:
+    return _answer(sentences.named(event.name))
+
+
+def _user_list(event: events.Users) -> bytes:
+    return _answer(sentences.members(event.room, event.names, event.total, event.you))
+
+
+def _room_list(event: events.RoomList) -> bytes:
+    return _answer(*sentences.rooms(event.rooms, event.total, event.here))
+
+
+def _pong(event: events.Pong) -> bytes:
+    return _answer(sentences.pong(event.text))
+
+
+def _help(event: events.HelpText) -> bytes:
+    return _own(*slash.help_lines(event.verb))
+
+
+def _refused(event: events.Refused) -> bytes:
+    return _answer(event.message)
+
+
+def _slowed(event: events.Slowed) -> bytes:
+    return _answer(sentences.slowed(event.messages_per_s, event.bytes_per_s, together=event.together))
+
+
+def _skipped(event: events.Skipped) -> bytes:
+    return _answer(sentences.skipped(event.first, event.last))
+
+
+def _closing(event: events.Closing) -> bytes:
+    return _answer(event.message)
+
+
+_ENCODERS: dict[type, Callable[[Any], bytes]] = {
+    Said: _said,
+    Acted: _acted,
+    TopicSet: _topic_set,
+    Record: _record,
+    events.Entered: _entered,
+    events.Left: _left,
+    events.Renamed: _renamed,
+    events.Crowd: _crowd,
+    events.Announced: _announced,
+    events.Welcome: _welcome,
+    events.Ready: _ready,
+    events.Joined: _joined,
+    events.TopicIs: _topic_is,
+    events.Page: _page,
+    events.Found: _found,
+    events.Told: _told,
+    events.Done: _done,
+    events.Acknowledged: _acknowledged,
+    events.Named: _named,
+    events.Users: _user_list,
+    events.RoomList: _room_list,
+    events.Pong: _pong,
+    events.HelpText: _help,
+    events.Refused: _refused,
+    events.Slowed: _slowed,
+    events.Skipped: _skipped,
+    events.Closing: _closing,
+}
+
+
+def encode(event: events.Event, where: Where = Where()) -> bytes:  # noqa: ARG001, B008  # a user is in one room
+    """Return `event` as lines; see Dialect.encode. Only Ready is not a line: the user types behind the prompt."""
+    return _ENCODERS[type(event)](event)
+
+
+def answer(event: events.Answer, me: Me) -> OwnLines:  # noqa: ARG001  # likewise
+    """Return `event` for one reader; see Dialect.answer."""
+    return OwnLines(encode(event), then=_NEW_LINE if isinstance(event, events.Ready) else b"")

@@ -1,0 +1,282 @@
+"""The rich dialect: what gchat-client and bots speak. The lines are in wire; here they become the core's values.
+
+Every text that goes out has been through `printable`, because `jq -r` shows it on a terminal too.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any
+
+from gchat.dialects import rich_json
+from gchat.dialects.command_decoder import CommandDecoder
+from gchat.dialects.dialect import Traits
+from gchat.dialects.lines import LineDecoder, after_bom
+from gchat.dialects.rich_events import (
+    AckEvent,
+    ActedEvent,
+    AnnouncedEvent,
+    ClosingEvent,
+    DoneEvent,
+    EnteredEvent,
+    FoundEvent,
+    GapEvent,
+    JoinedEvent,
+    LeftEvent,
+    LiveEvent,
+    NamedEvent,
+    PageEvent,
+    PongEvent,
+    RefusedEvent,
+    RenamedEvent,
+    RichEvent,
+    RoomInfo,
+    RoomListEvent,
+    SaidEvent,
+    SlowedEvent,
+    ToldEvent,
+    TopicSetEvent,
+    UsersEvent,
+    WelcomeEvent,
+)
+from gchat.dialects.rich_json import ANY_HELLO
+from gchat.dialects.rich_requests import (
+    ActRequest,
+    AnyRequest,
+    SayRequest,
+    SearchRequest,
+    TellRequest,
+    TopicRequest,
+    command_of,
+)
+from gchat.model import commands, events, sentences
+from gchat.model.audience import Me, OwnLines, Where
+from gchat.model.errors import Code, LineTooLong, Refusal
+from gchat.model.hello import Hello
+from gchat.model.messages import Acted, Record, Said
+from gchat.model.text import is_blank, printable
+
+traits = Traits("rich", has_hello=True)
+
+
+def hello(start: bytes) -> tuple[Hello | None, bytes]:
+    """Return the hello in the first line, and the bytes after it; see Dialect.hello."""
+    line, _, rest = after_bom(start).partition(b"\n")
+    if not line.startswith(ANY_HELLO):
+        return None, start
+    if not re.match(rb"GCHAT/1(?![\w.])", line):  # if it were relayed, the room would see a token
+        raise Refusal(Code.BAD_COMMAND, "Unknown protocol version: this server speaks GCHAT/1")
+    try:
+        return rich_json.hello(line), rest
+    except ValueError as error:
+        raise Refusal(Code.BAD_COMMAND, f"Invalid opening; {error}") from None
+
+
+# --- Bytes to commands -----------------------------------------------------------------------------------------------
+
+
+def decoder(max_text_bytes: int) -> CommandDecoder:
+    """Return a decoder of requests; see Dialect.decoder. JSON takes up to six bytes for one byte of text."""
+    return CommandDecoder(LineDecoder(6 * max_text_bytes + 1024), lambda lines: decode(lines, max_text_bytes))
+
+
+def _mistake(message: str, id_: str) -> commands.Mistake:
+    return commands.Mistake(Refusal(Code.BAD_COMMAND, message), id=id_)
+
+
+# These need a visible text. A topic may be empty, which clears it, but not invisible.
+_SPOKEN = (SayRequest, ActRequest, TellRequest, SearchRequest)
+
+# These have a text that is sent to others. Names, topics and searches have limits of their own.
+_SENT = (SayRequest, ActRequest, TellRequest)
+
+
+def _is_blank(request: AnyRequest) -> bool:
+    if isinstance(request, TopicRequest):
+        return bool(request.text) and is_blank(request.text or "")
+    return isinstance(request, _SPOKEN) and is_blank(request.text)
+
+
+def _say(said: list[SayRequest]) -> commands.Say:
+    ids = tuple([request.id for request in said])
+    return commands.Say(tuple([request.text for request in said]), ids if any(ids) else ())
+
+
+def _is_too_long(request: AnyRequest, max_text_bytes: int) -> bool:
+    return isinstance(request, _SENT) and len(request.text.encode("utf-8", "surrogatepass")) > max_text_bytes
+
+
+def decode(lines: Sequence[bytes], max_text_bytes: int) -> list[commands.Command]:
+    """Return what `lines` ask. Blank lines are ignored; a text that is too long is a Mistake."""
+    found: list[commands.Command] = []
+    said: list[SayRequest] = []
+
+    def close() -> None:
+        if said:
+            found.append(_say(said))
+            said.clear()
+
+    for line in lines:
+        if not line.strip():
+            continue
+        try:
+            request = rich_json.request(line)
+        except ValueError as error:
+            close()
+            found.append(_mistake(f"Invalid request; {error}", rich_json.request_id(line)))
+            continue
+        if _is_blank(request):
+            close()
+            found.append(_mistake(sentences.NO_TEXT, request.id))
+        elif len(line) > max_text_bytes and _is_too_long(request, max_text_bytes):  # no text is longer than its JSON
+            close()
+            found.append(commands.Mistake(LineTooLong(max_text_bytes), id=request.id))
+        elif isinstance(request, SayRequest):
+            said.append(request)
+        else:
+            close()
+            found.append(command_of(request))
+    close()
+    return found
+
+
+# --- Events to bytes -------------------------------------------------------------------------------------------------
+
+
+@lru_cache(8)  # the messages of one turn have the same time
+def rfc3339(time: float) -> str:
+    """Return a time, in seconds since the epoch, as `2026-11-22T12:03:04.567Z`."""
+    return datetime.fromtimestamp(time, UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
+
+
+def _messages(record: Record, room: str) -> list[SaidEvent | ActedEvent | TopicSetEvent]:
+    """Return a record's messages, one for each of its numbers."""
+    message, time = record.message, rfc3339(record.time)
+    name = printable(message.name)
+    if isinstance(message, Said):
+        ids = message.ids or ("",) * message.count
+        return [
+            SaidEvent(room=room, seq=seq, time=time, from_=name, text=printable(text), id=id_)
+            for seq, (text, id_) in enumerate(zip(message.texts, ids, strict=True), record.seq)
+        ]
+    kind = ActedEvent if isinstance(message, Acted) else TopicSetEvent
+    return [kind(room=room, seq=record.seq, time=time, from_=name, text=printable(message.text), id=message.id)]
+
+
+def _record(event: Record, room: str) -> bytes:
+    return rich_json.lines(_messages(event, room))
+
+
+def _page(event: events.Page, room: str) -> bytes:
+    told = [message for record in event.records for message in _messages(record, room)]
+    if not event.asked:
+        return rich_json.lines(told)
+    return rich_json.lines([PageEvent(room=room, events=tuple(told), end=event.end, id=event.id)])
+
+
+def _found(event: events.Found, room: str) -> RichEvent:
+    told = tuple(message for record in event.records for message in _messages(record, room))
+    return FoundEvent(room=room, events=told, end=not event.more, id=event.id)
+
+
+def _entered(event: events.Entered, room: str) -> RichEvent:
+    return EnteredEvent(room=room, who=printable(event.name), online=event.online)
+
+
+def _left(event: events.Left, room: str) -> RichEvent:
+    return LeftEvent(room=room, who=printable(event.name), online=event.online)
+
+
+def _renamed(event: events.Renamed, room: str) -> RichEvent:
+    return RenamedEvent(room=room, who=printable(event.old), nick=printable(event.new))
+
+
+def _crowd(event: events.Crowd, room: str) -> RichEvent:
+    if event.kind is events.Renamed:
+        return RenamedEvent(room=room, count=event.count)
+    kind = EnteredEvent if event.kind is events.Entered else LeftEvent
+    return kind(room=room, count=event.count, online=event.online)
+
+
+def _welcome(event: events.Welcome, _room: str) -> RichEvent:
+    return WelcomeEvent(
+        server="gchat",
+        session=str(event.session),
+        token=event.token,
+        nick=printable(event.nick),
+        room=event.room,
+        epoch=event.epoch,
+        seq=event.seq,
+        online=event.online,
+        limits=dict(event.limits),
+        motd="\n".join(map(printable, event.motd.splitlines())),
+    )
+
+
+def _joined(event: events.Joined, _room: str) -> RichEvent:
+    return JoinedEvent(room=event.room, epoch=event.epoch, seq=event.seq, online=event.online, id=event.id)
+
+
+def _users(event: events.Users, _room: str) -> RichEvent:
+    names = tuple(map(printable, event.names))
+    return UsersEvent(room=event.room, users=names, total=event.total, you=event.you, id=event.id)
+
+
+def _room_list(event: events.RoomList, _room: str) -> RichEvent:
+    rooms = tuple(RoomInfo(name, members, printable(topic)) for name, members, topic in event.rooms)
+    return RoomListEvent(rooms=rooms, total=event.total, id=event.id)
+
+
+def _acknowledged(event: events.Acknowledged, _room: str) -> bytes:
+    return rich_json.lines([AckEvent(id=number.id, room=number.room, seq=number.seq or 0) for number in event.numbers])
+
+
+def _refused(event: events.Refused, _room: str) -> RichEvent:
+    return RefusedEvent(code=event.code.value, message=printable(event.message), id=event.id)
+
+
+_ENCODERS: dict[type, Callable[[Any, str], RichEvent | bytes]] = {
+    Record: _record,
+    events.Page: _page,
+    events.Found: _found,
+    events.Entered: _entered,
+    events.Left: _left,
+    events.Renamed: _renamed,
+    events.Crowd: _crowd,
+    events.Announced: lambda event, room: AnnouncedEvent(room=room, text=printable(event.text)),
+    events.Welcome: _welcome,
+    events.Ready: lambda event, room: LiveEvent(room=room, seq=event.seq),
+    events.Joined: _joined,
+    events.TopicIs: lambda event, room: TopicSetEvent(
+        room=room, text=printable(event.text), from_=printable(event.name), id=event.id
+    ),
+    events.Told: lambda event, _room: ToldEvent(
+        from_=printable(event.name), time=rfc3339(event.time), text=printable(event.text)
+    ),
+    events.Acknowledged: _acknowledged,
+    events.Done: lambda event, _room: DoneEvent(message=printable(event.message), id=event.id),
+    events.Named: lambda event, _room: NamedEvent(nick=event.name, id=event.id),
+    events.Users: _users,
+    events.RoomList: _room_list,
+    events.Pong: lambda event, _room: PongEvent(id=event.text),
+    events.Refused: _refused,
+    events.Slowed: lambda event, _room: SlowedEvent(
+        messages_per_s=event.messages_per_s, bytes_per_s=event.bytes_per_s, together=event.together
+    ),
+    events.Skipped: lambda event, room: GapEvent(room=room, range_from=event.first, range_to=event.last),
+    events.Closing: lambda event, _room: ClosingEvent(reason=printable(event.message), code=event.code),
+}
+
+
+def encode(event: events.Event, where: Where = Where()) -> bytes:  # noqa: B008  # it is frozen
+    """Return `event` as lines; see Dialect.encode. No request asks for HelpText, which has no form."""
+    encoded = _ENCODERS[type(event)](event, where.room)
+    return encoded if isinstance(encoded, bytes) else rich_json.lines([encoded])
+
+
+def answer(event: events.Answer, me: Me) -> OwnLines:
+    """Return `event` for one reader; see Dialect.answer."""
+    return OwnLines(encode(event, me.where))

@@ -1,0 +1,167 @@
+"""What a client of the rich dialect asks, as typed values: one JSON object each. One definition for both sides.
+
+A request is a command on the wire: `command_of` is the server's way from one to the other, `request_of` a client's.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, TypeVar
+
+from msgspec import Meta, Struct
+
+from gchat.model import commands
+from gchat.model.hello import ResumePoint, Seq
+
+#: Visible ASCII, because it is shown to other users and in logs.
+Id = Annotated[str, Meta(max_length=64, pattern=r"^[!-~]*\Z", title="at most 64 visible ASCII characters")]
+
+
+def _request_type(name: str) -> str:
+    return name.removesuffix("Request").lower()
+
+
+class RichRequest(Struct, frozen=True, omit_defaults=True, kw_only=True, tag_field="type", tag=_request_type):
+    """A request of a client."""
+
+    id: Id = ""
+
+
+class SayRequest(RichRequest, frozen=True):
+    """Say something in the room. With an id it is acknowledged, and a repetition of the id is not said again."""
+
+    text: str
+
+
+class ActRequest(RichRequest, frozen=True):
+    """The same for an action: /me."""
+
+    text: str
+
+
+class TellRequest(RichRequest, frozen=True):
+    """Send a private message."""
+
+    to: str
+    text: str
+
+
+class NickRequest(RichRequest, frozen=True):
+    """Take a nick."""
+
+    nick: str
+
+
+class JoinRequest(RichRequest, frozen=True):
+    """Move to another room."""
+
+    room: str
+    after: ResumePoint | None = None
+
+
+class TopicRequest(RichRequest, frozen=True):
+    """Set the room's topic, or clear it with an empty text; without a text, ask for it."""
+
+    text: str | None = None
+
+
+class WhoRequest(RichRequest, frozen=True):
+    """Ask for the members of the room."""
+
+
+class RoomsRequest(RichRequest, frozen=True):
+    """Ask for the list of rooms."""
+
+
+class HistoryRequest(RichRequest, frozen=True):
+    """Ask for a page of old messages: the last ones, those before a number, or those after one."""
+
+    before: Annotated[int, Meta(ge=1)] | None = None
+    after: Seq | None = None
+    limit: Annotated[int, Meta(ge=1)] = 100
+
+
+class SearchRequest(RichRequest, frozen=True):
+    """Ask for old messages with all of these words: whole words in any case; `depl*` matches words that begin so."""
+
+    text: str
+    limit: Annotated[int, Meta(ge=1)] = 20
+
+
+class PingRequest(RichRequest, frozen=True):
+    """Ask for a pong."""
+
+
+class QuitRequest(RichRequest, frozen=True):
+    """Leave for good: the other users are told at once."""
+
+
+AnyRequest = (
+    SayRequest
+    | ActRequest
+    | TellRequest
+    | NickRequest
+    | JoinRequest
+    | TopicRequest
+    | WhoRequest
+    | RoomsRequest
+    | HistoryRequest
+    | SearchRequest
+    | PingRequest
+    | QuitRequest
+)
+
+
+# --- Requests and commands -------------------------------------------------------------------------------------------
+
+#: The commands that have the fields of their requests.
+_REQUESTS: dict[type[commands.Command], type[AnyRequest]] = {
+    commands.Act: ActRequest,
+    commands.Tell: TellRequest,
+    commands.Nick: NickRequest,
+    commands.Join: JoinRequest,
+    commands.Topic: TopicRequest,
+    commands.Who: WhoRequest,
+    commands.Rooms: RoomsRequest,
+    commands.Search: SearchRequest,
+}
+_COMMANDS = {request: command for command, request in _REQUESTS.items()}
+
+_T = TypeVar("_T", bound=Struct)
+
+
+def command_of(request: AnyRequest) -> commands.Command:
+    """Return the command that `request` is. Not of a SayRequest: several of them are one Say, see rich.decode."""
+    match request:
+        case HistoryRequest(after=None):
+            return commands.History(commands.Before(request.before), request.limit, id=request.id)
+        case HistoryRequest(after=int(seq)):
+            return commands.History(commands.From(seq + 1), request.limit, id=request.id)
+        case PingRequest():
+            return commands.Ping(request.id)
+        case QuitRequest():
+            return commands.Quit()
+    return _alike(request, _COMMANDS[type(request)])
+
+
+def request_of(command: commands.Command) -> AnyRequest:
+    """Return the request that a command is. No request is a Reply, Help or a Mistake: a client sees to these."""
+    match command:
+        case commands.Say():
+            return SayRequest(text=command.texts[0])
+        case commands.History(commands.Last(count)):
+            return HistoryRequest(limit=count)
+        case commands.History(commands.From(seq)):
+            return HistoryRequest(after=seq - 1)
+        case commands.History(commands.Before(seq)):
+            return HistoryRequest(before=seq)
+        case commands.Ping():
+            return PingRequest()
+        case commands.Quit():
+            return QuitRequest()
+    return _alike(command, _REQUESTS[type(command)])
+
+
+def _alike(source: Struct, kind: type[_T]) -> _T:
+    """Return a `kind` with the fields of `source`; a field that is None there has its default."""
+    names = kind.__struct_fields__
+    return kind(**{name: value for name in names if (value := getattr(source, name)) is not None})

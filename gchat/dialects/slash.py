@@ -1,0 +1,207 @@
+"""Commands as people type them: one table of names, arguments and help, for the plain dialect and for gchat-client.
+
+`parse` turns one typed line into a command of the core. The server carries the command out; gchat-client turns it into
+a request. /help and Tab completion are made from the same table.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from enum import Enum, auto
+
+from msgspec import Struct
+
+from gchat.model import commands, sentences
+from gchat.model.errors import Code, Refusal
+from gchat.model.names import folded
+from gchat.model.text import is_blank, printable, split_word
+
+# In either width: input methods for Chinese and Japanese type the full-width slash.
+_SLASH = re.compile("[/／]")
+# The name of a command, directly behind its slash, and what follows it.
+_NAME_AND_REST = re.compile(r"(\S*)(.*)", re.DOTALL)
+
+#: Messages shown by /history without an argument, and found by /search at most.
+HISTORY_LAST, SEARCH_LAST = 20, 20
+
+# The most digits of a number: a 64-bit integer or a double holds any of that length, in every program on its way.
+_MAX_DIGITS = 15
+
+
+class Word(Enum):
+    """What the first argument of a command is, for completion."""
+
+    NOTHING = auto()
+    NICK = auto()
+    ROOM = auto()
+    COMMAND = auto()
+
+
+class Slash(Struct, frozen=True):
+    """One command: its name, arguments and help.
+
+    `parse` gets the text after the name, without surrounding white space; "" if nothing in it is visible. If it raises
+    ValueError, the user is shown the text of the error and the usage.
+    """
+
+    name: str
+    parameters: str
+    help: str
+    parse: Callable[[str], commands.Command]
+    first: Word = Word.NOTHING
+
+    @property
+    def usage(self) -> str:
+        """The name and the parameters, as they are typed."""
+        return f"/{self.name} {self.parameters}".rstrip()
+
+
+def _needed(text: str) -> str:
+    if is_blank(text):
+        raise ValueError("Missing argument")
+    return text
+
+
+def _alone(command: commands.Command) -> Callable[[str], commands.Command]:
+    """Return a parser for a command without arguments."""
+
+    def parse(text: str) -> commands.Command:
+        if text:
+            raise ValueError("Unexpected argument")
+        return command
+
+    return parse
+
+
+def _tell(text: str) -> commands.Command:
+    to, said = split_word(text)
+    return commands.Tell(_needed(to), _needed(said))
+
+
+def _topic(text: str) -> commands.Command:
+    return commands.Topic(text="" if text == "-" else text) if text else commands.Topic()
+
+
+def _history(text: str) -> commands.Command:
+    if not text:
+        return commands.History(commands.Last(HISTORY_LAST))
+    digits = text.removeprefix("-")
+    if not (digits.isascii() and digits.isdecimal()) or not digits.strip("0"):
+        raise ValueError("Expected a number other than 0")
+    if len(digits) > _MAX_DIGITS:
+        raise ValueError("Number too large")
+    number = int(digits)
+    return commands.History(commands.Last(number) if text != digits else commands.From(number))
+
+
+SLASHES = {
+    slash.name: slash
+    for slash in (
+        Slash(
+            "help",
+            "[COMMAND]",
+            "show what you can type",
+            lambda text: commands.Help(_folded(text.lstrip("/／"))),
+            Word.COMMAND,
+        ),
+        Slash("nick", "NAME", "take a name", lambda text: commands.Nick(_needed(text))),
+        Slash("who", "", "show who is in this room", _alone(commands.Who())),
+        Slash("rooms", "", "list the rooms", _alone(commands.Rooms())),
+        Slash(
+            "join", "ROOM", "move to another room, or create it", lambda text: commands.Join(_needed(text)), Word.ROOM
+        ),
+        Slash("me", "TEXT", "say what you do: * alice waves", lambda text: commands.Act(_needed(text))),
+        Slash("msg", "NAME TEXT", "send a private message", _tell, Word.NICK),
+        Slash("reply", "TEXT", "answer the last private message", lambda text: commands.Reply(_needed(text))),
+        Slash("topic", "[TEXT | -]", "show the room's topic, set it, or clear it", _topic),
+        Slash("history", "[FROM | -COUNT]", "show the last messages, or those from number FROM on", _history),
+        Slash(
+            "search",
+            "WORDS",
+            "find messages with these words; depl* matches deploy",
+            lambda text: commands.Search(_needed(text), SEARCH_LAST),
+        ),
+        Slash("ping", "[TEXT]", "get an answer", commands.Ping),
+        # Arguments do not matter: a user who says goodbye in more words leaves too.
+        Slash("quit", "", "leave", lambda _text: commands.Quit()),
+    )
+}
+
+
+def parse(line: str) -> commands.Command | None:
+    """Return what one typed line asks, None if nothing in it is visible. A line that makes no sense is a Mistake.
+
+    A line is a command if the first visible character is a slash.
+    """
+    if is_blank(line):
+        return None
+    behind = _behind_slash(line)
+    if behind is None:
+        return commands.Say((line,))
+    if _SLASH.match(behind):  # two slashes say one
+        return commands.Say((behind,))
+    name, rest = _name_and_rest(behind)
+    return _parse_command(name, "" if is_blank(rest) else rest.strip())
+
+
+def without_commands(line: str) -> str:
+    """Return what a line says where no commands are carried out: its text, with one slash for two at its beginning.
+
+    Raises Refusal if the line is one of the commands: it may be private, or not meant to be said.
+    """
+    behind = _behind_slash(line)
+    if behind is None:
+        return line
+    if _SLASH.match(behind):
+        return behind
+    if found := SLASHES.get(_folded(_name_and_rest(behind)[0])):
+        raise Refusal(Code.BAD_COMMAND, sentences.not_a_place_for_commands(found.name))
+    return line
+
+
+def _behind_slash(line: str) -> str | None:
+    """Return what follows a slash that is the first visible character, None if it is not a slash."""
+    slash = _SLASH.search(line)
+    return None if slash is None or not is_blank(line[: slash.start()]) else line[slash.end() :]
+
+
+def _name_and_rest(behind: str) -> tuple[str, str]:
+    name, rest = _NAME_AND_REST.fullmatch(behind).groups()  # type: ignore[union-attr]  # it matches any text
+    return name, rest
+
+
+def _parse_command(name: str, arguments: str) -> commands.Command:
+    found = SLASHES.get(_folded(name))
+    if found is None:
+        return _mistake(sentences.unknown_command(_short(name)))
+    try:
+        return found.parse(arguments)
+    except ValueError as error:
+        return _mistake(sentences.usage(str(error), found.usage))
+
+
+def help_lines(name: str) -> list[str]:
+    """Return the help on one command, or on all of them if `name` is ""."""
+    if slash := SLASHES.get(name):
+        return [f"{slash.usage}: {slash.help}"]
+    if name:
+        return [sentences.unknown_command(_short(name))]
+    rows = [(slash.usage, slash.help) for slash in SLASHES.values()]
+    rows.append(("//TEXT", "say a line that begins with a slash"))
+    width = max(len(usage) for usage, _ in rows)
+    return [f"{usage:<{width}}  {text}" for usage, text in rows]
+
+
+def _folded(name: str) -> str:
+    """Return the name of a command in lower case and half width, without what is invisible."""
+    return folded(printable(name))
+
+
+def _mistake(message: str) -> commands.Mistake:
+    return commands.Mistake(Refusal(Code.BAD_COMMAND, message))
+
+
+def _short(name: str) -> str:
+    name = printable(name)
+    return f"{name[:20]}…" if len(name) > 20 else name

@@ -1,0 +1,83 @@
+"""The last messages of a room, in memory."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable
+
+from gchat.journal.paging import page, singles
+from gchat.model.messages import Record
+
+#: What a message takes in addition to its text, roughly: its Record and its place in the list.
+_RECORD_BYTES = 200
+
+
+class Tail:
+    """The messages from `first_seq` up to `next_seq`, which is the number of the next."""
+
+    __slots__ = ("_size", "_sizes", "next_seq", "records")
+
+    def __init__(self, next_seq: int, records: Iterable[Record] = ()) -> None:
+        self.next_seq = next_seq
+        self.records = list(records)
+        self._sizes = [_size(record) for record in self.records]  # to sum up the texts once is enough
+        self._size = sum(self._sizes)
+
+    @property
+    def first_seq(self) -> int:
+        """The number of the oldest message, or of the next if there is none."""
+        return self.records[0].seq if self.records else self.next_seq
+
+    def keep(self, record: Record, max_bytes: int) -> None:
+        """Add the next one, and drop the oldest, but never it, until all is within `max_bytes`."""
+        self.next_seq += record.message.count
+        size = _size(record)
+        self.records.append(record)
+        self._sizes.append(size)
+        self._size += size
+        drop = 0
+        while self._size > max_bytes and drop < len(self.records) - 1:
+            self._size -= self._sizes[drop]
+            drop += 1
+        self._drop(drop)
+
+    def drop_before(self, seq: int) -> None:
+        """Drop what has a number below `seq`; a record that is partly above it stays."""
+        drop = 0
+        while drop < len(self.records) and self.records[drop].seq + self.records[drop].message.count <= seq:
+            self._size -= self._sizes[drop]
+            drop += 1
+        self._drop(drop)
+
+    def _drop(self, count: int) -> None:
+        if count:
+            del self.records[:count], self._sizes[:count]
+
+    def read(self, start: int, limit: int, max_size: int, *, last: bool = False) -> list[Record]:
+        """Return at most `limit` messages from number `start` on, oldest first, beginning later if that one is gone.
+
+        If these have more text than `max_size`, the first of them, or the `last`; one at least.
+        """
+        first = max(start, self.first_seq)
+        stop = min(first + limit, self.next_seq)
+        if first >= stop:
+            return []
+        begin = bisect_right(self.records, first, key=_seq) - 1
+        end = bisect_left(self.records, stop, key=_seq)
+        places = range(begin, end)
+        each = (
+            record
+            for at in (reversed(places) if last else places)
+            for record in singles(self.records[at], last_first=last)
+            if first <= record.seq < stop
+        )
+        found, _ = page(each, max_size)
+        return found[::-1] if last else found
+
+
+def _seq(record: Record) -> int:
+    return record.seq
+
+
+def _size(record: Record) -> int:
+    return _RECORD_BYTES + record.message.size

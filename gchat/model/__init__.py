@@ -1,0 +1,17 @@
+"""The values that everything else speaks of, and what people read. Pure, and imports nothing of gchat.
+
+    messages     what the journal numbers and keeps
+    commands     what users ask
+    events       what a room or one user is told
+    hello        what a client asks for first, and the place in a log to resume from
+    audience     whom a dialect writes for: a room, or one reader
+    errors       refusals: a code for programs, a message for people
+
+    names        nicks and rooms: which are allowed, which look alike
+    text         what may go out to a terminal
+    sentences    what people read, one table for server and client
+    expectation  what was expected in a value that is wrong
+    secret       values that do not show their token
+
+A value is frozen, and knows neither how it looks nor what comes of it.
+"""

@@ -1,0 +1,128 @@
+"""Commands: what users ask, as frozen values. A dialect decides how one is written, chat what it does."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from gchat.model.errors import Refusal
+from gchat.model.hello import ResumePoint
+
+
+class Asked(Struct, frozen=True, kw_only=True):
+    """A command with an id, chosen by the client, that comes back in the answer."""
+
+    id: str = ""
+
+
+class Say(Struct, frozen=True, gc=False):
+    """Say lines to the room. All lines of one read are one command, which makes them cheap."""
+
+    texts: tuple[str, ...]
+    ids: tuple[str, ...] = ()  # one for each text; empty if none has an id
+
+
+class Act(Asked, frozen=True):
+    """Describe an action to the room: /me."""
+
+    text: str
+
+
+class Tell(Asked, frozen=True):
+    """Send a private message."""
+
+    to: str
+    text: str
+
+
+class Reply(Struct, frozen=True):
+    """Answer the last private message."""
+
+    text: str
+
+
+class Nick(Asked, frozen=True):
+    """Take a nick."""
+
+    nick: str
+
+
+class Join(Asked, frozen=True):
+    """Move to another room."""
+
+    room: str
+    after: ResumePoint | None = None  # up to where the user has read it before
+
+
+class Topic(Asked, frozen=True):
+    """Set the room's topic, clear it with an empty text, or ask for it without a text."""
+
+    text: str | None = None
+
+
+class Who(Asked, frozen=True):
+    """Ask for the members of the room."""
+
+
+class Rooms(Asked, frozen=True):
+    """Ask for the list of rooms."""
+
+
+class Last(Struct, frozen=True):
+    """The last `count` messages of a room, beginning with the first of these."""
+
+    count: int
+
+
+class From(Struct, frozen=True):
+    """The messages of a room from number `seq` on."""
+
+    seq: int
+
+
+class Before(Struct, frozen=True):
+    """The messages of a room that end before number `seq`, or with the last one if that is None."""
+
+    seq: int | None = None
+
+
+#: Which old messages a page shows: the first of Last and From, the last of Before, if it cannot hold them all.
+Excerpt = Last | From | Before
+
+
+class History(Asked, frozen=True):
+    """Ask for a page of the room's old messages."""
+
+    excerpt: Excerpt
+    limit: int | None = None  # None: as many as one answer holds
+
+
+class Search(Asked, frozen=True):
+    """Ask for old messages of the room that contain all of these words."""
+
+    text: str
+    limit: int | None = None  # likewise
+
+
+class Ping(Struct, frozen=True):
+    """Ask for an answer with the same text."""
+
+    text: str
+
+
+class Help(Struct, frozen=True):
+    """Ask for help on one command, or on all with an empty name."""
+
+    verb: str
+
+
+class Quit(Struct, frozen=True):
+    """Leave."""
+
+
+class Mistake(Asked, frozen=True):
+    """A line that the dialect could not understand, kept among the commands so that it is answered in its turn."""
+
+    refusal: Refusal
+
+
+Command = Say | Act | Tell | Reply | Nick | Join | Topic | Who | Rooms | History | Search | Ping | Help | Quit | Mistake

@@ -1,0 +1,233 @@
+"""What a room or one user is told, as frozen values. The dialects decide how they look.
+
+Three kinds: messages, which the journal numbers and keeps; presence, which rides the same stream without a number;
+and answers, which one user gets. Names are nicks, or the `host:port` of a user without one. No text in them is trusted:
+a dialect makes each fit for its wire.
+"""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from gchat.model.errors import Code
+from gchat.model.messages import Message, Numbered, Record
+from gchat.model.secret import HasToken
+
+# --- Presence --------------------------------------------------------------------------------------------------------
+
+
+class Entered(Struct, frozen=True):
+    """A user entered the room, which now has `online` members."""
+
+    name: str
+    online: int
+
+
+class Left(Struct, frozen=True):
+    """A user left the room."""
+
+    name: str
+    online: int
+
+
+class Renamed(Struct, frozen=True):
+    """A user has a new name."""
+
+    old: str
+    new: str
+
+
+class Crowd(Struct, frozen=True):
+    """Many users entered, left or were renamed at once: all of one kind together."""
+
+    kind: type[Entered | Left | Renamed]
+    count: int
+    online: int
+
+
+Movement = Entered | Left | Renamed | Crowd
+
+
+class Announced(Struct, frozen=True):
+    """An announcement of the operator to a whole room: it has a place in the stream and is not stored."""
+
+    text: str
+
+
+# --- Answers ---------------------------------------------------------------------------------------------------------
+
+
+class Welcome(HasToken, Struct, frozen=True):
+    """The greeting; `online` counts the users of the whole server. The rest is for programs."""
+
+    online: int
+    motd: str
+    room: str
+    session: int
+    nick: str = ""
+    token: str = ""
+    limits: tuple[tuple[str, float], ...] = ()
+    epoch: str = ""  # of the room's log, and its last number: the pump knows them
+    seq: int = 0
+
+
+class Ready(Struct, frozen=True):
+    """The user may type: what was owed on entering has been sent, up to number `seq`."""
+
+    prompt: str
+    seq: int = 0
+
+
+class Joined(Struct, frozen=True):
+    """The user has moved to this room."""
+
+    room: str
+    online: int
+    epoch: str = ""
+    seq: int = 0
+    id: str = ""
+
+
+class TopicIs(Struct, frozen=True):
+    """The room's topic and the name of the user who set it; both are empty without a topic."""
+
+    text: str
+    name: str
+    id: str = ""
+
+
+class Page(Struct, frozen=True):
+    """Old messages, oldest first. `next` is the number to ask for to go on, None at the end."""
+
+    records: tuple[Record, ...]
+    next: int | None
+    time: float  # now, by the wall clock: old messages of another day are shown with their date
+    asked: bool  # whether the user asked for it; otherwise an empty page shows nothing
+    id: str = ""
+    end: bool = True  # whether there are no more in the requested direction
+
+
+class Found(Struct, frozen=True):
+    """The last messages of the room that match a search, oldest first."""
+
+    records: tuple[Record, ...]
+    more: bool  # whether there may be older ones
+    time: float  # now, by the wall clock
+    id: str = ""
+
+
+class Told(Struct, frozen=True):
+    """A private message."""
+
+    name: str
+    text: str
+    time: float
+
+
+class Done(Struct, frozen=True):
+    """A request was carried out, which the message says in a sentence. Most requests have an answer of their own."""
+
+    message: str
+    id: str = ""
+
+
+class Acknowledged(Struct, frozen=True):
+    """The requests with these ids are done."""
+
+    numbers: tuple[Numbered, ...]
+
+
+class Named(Struct, frozen=True):
+    """The user has this new name."""
+
+    name: str
+    id: str = ""
+
+
+class Users(Struct, frozen=True):
+    """The members of the room: the first of `total` names, and the reader's own."""
+
+    room: str
+    names: tuple[str, ...]
+    total: int
+    you: str
+    id: str = ""
+
+
+class RoomList(Struct, frozen=True):
+    """The largest of `total` rooms: name, members, topic; and the room of the reader."""
+
+    rooms: tuple[tuple[str, int, str], ...]
+    total: int
+    here: str
+    id: str = ""
+
+
+class Pong(Struct, frozen=True):
+    """The answer to a ping."""
+
+    text: str
+
+
+class HelpText(Struct, frozen=True):
+    """Help in the reader's own dialect, on one command if `verb` is not empty."""
+
+    verb: str
+
+
+class Refused(Struct, frozen=True):
+    """A request was not carried out."""
+
+    code: Code
+    message: str
+    id: str = ""
+
+
+class Slowed(Struct, frozen=True):
+    """The user sends faster than a limit, and is read more slowly.
+
+    The limit is `bytes_per_s` if there is one, else `messages_per_s`; with `together` it is that of all users from the
+    same network.
+    """
+
+    messages_per_s: float
+    bytes_per_s: float | None = None
+    together: bool = False
+
+
+class Skipped(Struct, frozen=True):
+    """The user reads too slowly: these messages, both included, were not sent."""
+
+    first: int
+    last: int
+
+
+class Closing(Struct, frozen=True):
+    """The connection is about to be closed: the reason for people, and a code for programs."""
+
+    message: str
+    code: str = ""
+
+
+Answer = (
+    Welcome
+    | Ready
+    | Joined
+    | TopicIs
+    | Page
+    | Found
+    | Told
+    | Done
+    | Acknowledged
+    | Named
+    | Users
+    | RoomList
+    | Pong
+    | HelpText
+    | Refused
+    | Slowed
+    | Skipped
+    | Closing
+)
+
+Event = Message | Record | Movement | Announced | Answer

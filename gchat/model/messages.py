@@ -1,0 +1,81 @@
+"""Messages: what the journal numbers and keeps, as frozen values."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+
+class Said(Struct, frozen=True, gc=False):
+    """Consecutive messages of one user that came in one read; mostly it is one."""
+
+    name: str
+    texts: tuple[str, ...]
+    ids: tuple[str, ...] = ()  # of each, chosen by the sender; empty if none has one
+
+    @property
+    def count(self) -> int:
+        """How many numbers the messages take."""
+        return len(self.texts)
+
+    @property
+    def size(self) -> int:
+        """The length of the text, in characters."""
+        return sum(map(len, self.texts))
+
+
+class Acted(Struct, frozen=True, gc=False):
+    """An action of a user: /me."""
+
+    name: str
+    text: str
+    id: str = ""
+    count: int = 1
+
+    @property
+    def size(self) -> int:
+        """The length of the text, in characters."""
+        return len(self.text)
+
+
+class TopicSet(Struct, frozen=True, gc=False):
+    """A user set the room's topic, or cleared it if the text is ""."""
+
+    name: str
+    text: str
+    id: str = ""
+    count: int = 1
+
+    @property
+    def size(self) -> int:
+        """The length of the text, in characters."""
+        return len(self.text)
+
+
+Message = Said | Acted | TopicSet
+
+
+class Record(Struct, frozen=True):
+    """A message as the journal stores it: it has the numbers from `seq` to `seq + message.count - 1`."""
+
+    seq: int
+    time: float  # seconds since the epoch, of the wall clock
+    message: Message
+
+    def each(self) -> list[Record]:
+        """Return the same as records of one message each."""
+        message = self.message
+        if not isinstance(message, Said):
+            return [self]
+        ids = message.ids or ("",) * message.count
+        return [
+            Record(seq, self.time, Said(message.name, (text,), (id_,) if id_ else ()))
+            for seq, (text, id_) in enumerate(zip(message.texts, ids, strict=True), self.seq)
+        ]
+
+
+class Numbered(Struct, frozen=True, gc=False):
+    """The number of the message with an id. A request that is not a message has no room and no number."""
+
+    id: str
+    room: str = ""
+    seq: int | None = None

@@ -1,0 +1,29 @@
+"""Secrets: what they and the values with one in them show of themselves."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+
+class Secret(str):
+    """A token, or a header with one: whatever it is part of, no repr shows it, and so no log and no traceback."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "'…'"
+
+
+class HasToken:
+    """Mixed into a Struct whose `token` is a secret. The field is a plain str, because msgspec encodes nothing else."""
+
+    __slots__ = ()
+
+    __struct_fields__: ClassVar[tuple[str, ...]]
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in self.__rich_repr__())})"
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        shown = {name: getattr(self, name) for name in self.__struct_fields__}
+        return list((shown | {"token": Secret(shown["token"])} if shown["token"] else shown).items())

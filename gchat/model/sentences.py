@@ -1,0 +1,153 @@
+"""The sentences that both the plain dialect and gchat-client show: each stands here once, without the mark before it.
+
+Pure. Names and texts in them are not yet printable: the code that sends or shows a sentence makes all of it so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+
+#: Lines from the server begin with these marks, which no user can type. Actions of users begin with `*`.
+SAYS, LEAVES = "> ", "< "
+
+NO_TOPIC = "There is no topic"
+NO_MESSAGES = "There are no such messages"
+NOTHING_FOUND = "Nothing found. Search matches whole words; depl* matches deploy"
+OLDER_MAY_MATCH = "… there may be older matches; add a word to narrow the search"
+NOBODY_TO_ANSWER = "Nobody has sent you a private message yet; /msg NAME TEXT sends one"
+NO_TEXT = "The text is empty"
+LATE_HELLO = "Not sent: the opening of the rich dialect must be the first line"
+
+
+def users(count: int) -> str:
+    """Return `(3 users online)`."""
+    return f"({count:,} user{'' if count == 1 else 's'} online)"
+
+
+def connected(online: int) -> str:
+    """Return the greeting."""
+    return f"Connected to the chat server {users(online)}"
+
+
+def entered(name: str, online: int) -> str:
+    """Return that one user has entered a room."""
+    return f"New user {name} entered {users(online)}"
+
+
+def left(name: str, online: int) -> str:
+    """Return that one user has left a room."""
+    return f"The user {name} left {users(online)}"
+
+
+def renamed(old: str, new: str) -> str:
+    """Return that a user has a new name."""
+    return f"{old} is now {new}"
+
+
+def many_entered(count: int, online: int) -> str:
+    """Return that several users have entered a room."""
+    return f"{count:,} users entered {users(online)}"
+
+
+def many_left(count: int, online: int) -> str:
+    """Return that several users have left a room."""
+    return f"{count:,} users left {users(online)}"
+
+
+def many_renamed(count: int) -> str:
+    """Return that several users have new names."""
+    return f"{count:,} users changed their names"
+
+
+def named(nick: str) -> str:
+    """Return the answer to a user who has taken a nick."""
+    return f"You are now {nick}"
+
+
+def replied(name: str) -> str:
+    """Return the answer to a user whose reply has arrived."""
+    return f"Your reply went to {name}"
+
+
+def joined(room: str, online: int) -> str:
+    """Return the answer to a user who has moved to a room."""
+    return f"You are now in {room} {users(online)}"
+
+
+def announced(text: str) -> str:
+    """Return an announcement of the operator."""
+    return f"Announcement: {text}"
+
+
+def topic_set(name: str, text: str) -> str:
+    """Return that a user has set the room's topic, or cleared it."""
+    return f"{name} set the topic: {text}" if text else f"{name} cleared the topic"
+
+
+def topic_is(text: str, by: str) -> str:
+    """Return what the topic is; `by` is "" if the user who set it is unknown."""
+    if not text:
+        return NO_TOPIC
+    return f"The topic is: {text}" + (f" (set by {by})" if by else "")
+
+
+def more_history(seq: int) -> str:
+    """Return that the history goes on after a page, and what to type."""
+    return f"… there is more: /history {seq}"
+
+
+def pong(text: str) -> str:
+    """Return the answer to a ping."""
+    return f"pong {text}".rstrip()
+
+
+def new_day(day: date) -> str:
+    """Return what stands between messages of different days."""
+    return f"{day:%A}, {day.day} {day:%B} {day.year}"
+
+
+def members(room: str, names: Sequence[str], total: int, you: str) -> str:
+    """Return the members of a room: the first of `total` names."""
+    listed = ", ".join(f"{name} (you)" if name == you else name for name in names)
+    more = total - len(names)
+    return f"In {room} {users(total)}: {listed}" + (f", and {more:,} more" if more > 0 else "")
+
+
+def rooms(found: Sequence[tuple[str, int, str]], total: int, here: str) -> list[str]:
+    """Return a line for each room (name, members, topic), and one with the number of rooms not listed."""
+    lines = []
+    for name, count, topic in found:
+        you = ", you are here" if name == here else ""
+        lines.append(f"{name} {users(count)}{you}" + (f": {topic}" if topic else ""))
+    return lines + ([f"… and {total - len(found):,} more"] if total > len(found) else [])
+
+
+def slowed(messages_per_s: float, bytes_per_s: float | None = None, *, together: bool = False) -> str:
+    """Return the notice for a user who sends too fast, alone or together with others from the same address."""
+    lines = f"{messages_per_s:g} line{'' if messages_per_s == 1 else 's'}"
+    each = f"{bytes_per_s:,.0f} bytes" if bytes_per_s else lines
+    senders = "Users from your address send" if together else "You send"
+    return f"{senders} faster than {each} a second; your lines are delayed, none is lost"
+
+
+def skipped(first: int, last: int) -> str:
+    """Return which messages a slow reader has missed, from `first` to `last` inclusive."""
+    count = last - first + 1
+    which = f"{first}-{last}" if count > 1 else f"{first}"
+    return f"… {count:,} message{'' if count == 1 else 's'} skipped ({which}), /history {first}"
+
+
+def unknown_command(name: str) -> str:
+    """Return that a command does not exist, and what to type."""
+    return f"Unknown command /{name}; type /help for the list, or //{name} to say it"
+
+
+def not_a_place_for_commands(name: str) -> str:
+    """Return that a line of a pipe is a command and was not said, and what to write."""
+    return f"Not sent: /{name} is a command, and commands do not work in a pipe; to say the line, begin it with //"
+
+
+def usage(problem: str, how: str) -> str:
+    """Return what is wrong with the arguments of a command, and its usage."""
+    return f"{problem}. Usage: {how}"

@@ -1,0 +1,124 @@
+"""Chunks: what a room is told in one turn, encoded once, and the offer of a chunk to all that are to get it."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Mapping
+from operator import itemgetter
+
+#: What was appended at once: its position, the number of its first message or of the next one, how many it has. Several
+#: messages are one line each. One, or none, is any number of lines, or bytes that have no lines at all.
+Piece = tuple[int, int, int]
+
+# Above every descriptor.
+_ALL = 1 << 62
+
+_LF = 10
+_POSITION = itemgetter(0)
+
+
+class Chunk:
+    """The bytes of one turn."""
+
+    __slots__ = ("data", "end", "pieces", "seq", "spans", "start")
+
+    def __init__(
+        self,
+        data: bytes,
+        start: int,
+        seq: int,
+        pieces: list[Piece],
+        spans: dict[int, list[tuple[int, int]]],
+    ) -> None:
+        self.data = data
+        self.start = start
+        self.end = start + len(data)
+        self.seq = seq  # the number of the first message here, or of the next one if there is none
+        self.pieces = pieces
+        self.spans = spans  # session: (start, end) of its own messages, which it is not sent
+
+    def seq_at(self, position: int) -> int:
+        """Return the number of the first message at or after `position`, which is where a message begins."""
+        start, seq, count = self.pieces[self._piece_at(position)]
+        return seq + self.data.count(b"\n", start - self.start, position - self.start) if count > 1 else seq
+
+    def end_of_message(self, position: int) -> int:
+        """Return where the message ends that `position` is in, or the line without a number; itself if in none."""
+        index = self._piece_at(position)
+        start, _, count = self.pieces[index]
+        at = position - self.start
+        if position == start or (count > 1 and self.data[at - 1] == _LF):
+            return position
+        if count > 1:
+            return self.data.index(b"\n", at) + 1 + self.start
+        return self.pieces[index + 1][0] if index + 1 < len(self.pieces) else self.end
+
+    def _piece_at(self, position: int) -> int:
+        return bisect_right(self.pieces, position, key=_POSITION) - 1
+
+    def without_own(self, session: int) -> bytes:
+        """Return all that `session` hears of this chunk."""
+        start = self.start
+        return b"".join([self.data[a - start : b - start] for a, b in self.heard_by(session, start, self.end)])
+
+    def heard_by(self, session: int, start: int, end: int) -> list[tuple[int, int]]:
+        """Return what `session` hears between two positions of this chunk, as (start, end) pairs."""
+        runs = []
+        for own_start, own_end in self.spans.get(session, ()):
+            if own_start >= end:
+                break
+            if own_start > start:
+                runs.append((start, own_start))
+            start = max(start, own_end)
+        if start < end:
+            runs.append((start, end))
+        return runs
+
+
+class Offer:
+    """The last chunk of a log, while it is sent: which of the live readers it is still to be sent to.
+
+    It goes from the lowest descriptor to the highest, so that to know whether a reader has had its turn costs nothing
+    where it counts, in the loop that sends. Set apart are descriptors that it does not come to: of speakers, to whom it
+    goes in part, and of readers that have read the chunk, or will, by themselves. A descriptor stays apart until the
+    chunk is sent, also if it is closed meanwhile, and its number comes again.
+    """
+
+    __slots__ = ("_apart", "_below", "_listeners", "_speakers", "chunk")
+
+    def __init__(self, chunk: Chunk, listeners: Iterable[int], speakers: Mapping[int, int]) -> None:
+        self.chunk = chunk
+        self._listeners = sorted(listeners)
+        self._speakers = speakers  # descriptor: session
+        self._below = 0  # listeners below have had their turn
+        self._apart: set[int] = set()
+
+    def owes(self, descriptor: int) -> bool:
+        """Return whether a live reader has not yet had its turn."""
+        return descriptor >= self._below and descriptor not in self._apart
+
+    def set_apart(self, descriptor: int) -> None:
+        """Do not come to this descriptor any more."""
+        self._apart.add(descriptor)
+
+    def batches(self, size: int) -> Iterator[tuple[bytes, list[int]]]:
+        """Return what is to be sent, and to which descriptors, at most `size`: then these have had their turn."""
+        chunk = self.chunk
+        for descriptor, session in self._speakers.items():
+            if self.owes(descriptor):
+                self._apart.add(descriptor)
+                if data := chunk.without_own(session):
+                    yield data, [descriptor]
+        listeners = self._listeners
+        for first in range(0, len(listeners), size):
+            batch = listeners[first : first + size]
+            self._below = batch[-1] + 1
+            if self._apart:
+                batch = [descriptor for descriptor in batch if descriptor not in self._apart]
+            yield chunk.data, batch
+        self._below = _ALL
+
+    @property
+    def is_over(self) -> bool:
+        """Whether all have had their turn."""
+        return self._below == _ALL

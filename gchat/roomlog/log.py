@@ -1,0 +1,216 @@
+"""The room log: everything a room is told, encoded once. The heart of the fan-out.
+
+Bytes in, bytes out; knows no socket. No reader has a queue of copies: to broadcast is to append once, a reader is a
+cursor in the log, and what the kernel does not take stays in the log. Slow readers cost no memory beyond the ring.
+
+The turn that is open gathers what is appended; `seal` makes a chunk of it, which the shell then offers to its readers.
+That may take longer than a turn of the pump, and meanwhile the next turn is open. What state a reader is in, and what
+changes it, stands at the head of cursor.
+
+Positions are bytes since the log began. A cursor's position is always where a message begins, or a line without a
+number. How many bytes or lines a message takes is the dialect's affair: numbers are counted by where messages begin.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable
+from typing import Protocol
+
+from gchat.roomlog.chunk import Chunk, Offer, Piece
+
+
+class Reader(Protocol):
+    """What the log needs to know of a cursor."""
+
+    session: int
+    descriptor: int
+    log: RoomLog | None
+
+    @property
+    def is_owed(self) -> bool:
+        """See Cursor.is_owed."""
+
+    def step_aside(self) -> None:
+        """See Cursor.step_aside."""
+
+
+class RoomLog:
+    """What one room is told, in one dialect: a ring of chunks, and its readers.
+
+    1. `append` in the order of the room; what a turn appended can be read once `seal` made a chunk of it.
+    2. At seal every live reader is owed exactly the chunk. The shell sends it to all that the offer names, and ends the
+       offer with `finish` before the next seal. Readers that become live meanwhile have read it by themselves.
+    3. The ring holds at least the last chunk, and at most `capacity` bytes beside the oldest.
+    """
+
+    def __init__(self, seq: int, capacity: int, encode_skip: Callable[[int, int], bytes]) -> None:
+        self.seq = seq  # the number of the next message after `end`
+        self.start = 0  # where the ring begins
+        self.end = 0  # where the last chunk ends
+        self.capacity = capacity
+        self.encode_skip = encode_skip
+        self.live: dict[int, Reader] = {}  # by descriptor: the fan-out needs nothing else
+        self.speaking: dict[int, Reader] = {}  # the same
+        self.aside: dict[Reader, None] = {}
+        self.behind: dict[Reader, None] = {}
+        self.offer: Offer | None = None  # of the last chunk, while it is sent
+        self._chunks: list[Chunk] = []
+        self._starts: list[int] = []  # of the chunks, for bisection
+        self._open: list[bytes] = []  # the pieces of the turn that is not yet sealed
+        self.open_end = 0  # where the turn that is not yet sealed ends
+        self.open_seq = seq
+        self._pieces: list[Piece] = []
+        self._spans: dict[int, list[tuple[int, int]]] = {}
+
+    @property
+    def dirty(self) -> bool:
+        """Whether there is something to seal."""
+        return bool(self._open)
+
+    @property
+    def readers(self) -> int:
+        """How many cursors follow this log."""
+        return len(self.live) + len(self.speaking) + len(self.aside) + len(self.behind)
+
+    @property
+    def gathered(self) -> int:
+        """How many bytes the open turn has."""
+        return self.open_end - self.end
+
+    def append(self, data: bytes, count: int, speaker: Reader | None, seq: int | None = None) -> None:
+        """Append the bytes of `count` messages: if these are several, one line for each (see chunk.Piece).
+
+        `speaker` said this, and does not hear it. The first message has the number `seq`; without it, the next.
+        Messages without bytes have numbers all the same.
+        """
+        if seq is not None:
+            self.open_seq = seq
+        if not data:
+            self.open_seq += count
+            if not self._open:
+                self.seq = self.open_seq
+            return
+        start, end = self.open_end, self.open_end + len(data)
+        if speaker is not None and speaker.log is self:
+            self._speaks(speaker)
+            spans = self._spans.setdefault(speaker.session, [])
+            if spans and spans[-1][1] == start:
+                start = spans.pop()[0]
+            spans.append((start, end))
+        self._pieces.append((self.open_end, self.open_seq, count))
+        self._open.append(data)
+        self.open_end = end
+        self.open_seq += count
+
+    def seal(self) -> Offer:
+        """Make a chunk of what was appended, and offer it to all that are live."""
+        assert self.offer is None
+        data = self._open[0] if len(self._open) == 1 else b"".join(self._open)
+        chunk = Chunk(data, self.end, self.seq, self._pieces, self._spans)
+        speakers = {descriptor: cursor.session for descriptor, cursor in self.speaking.items()}
+        self.offer = Offer(chunk, self.live, speakers)
+        self.live |= self.speaking
+        self.speaking.clear()
+        self._chunks.append(chunk)
+        self._starts.append(self.end)
+        self.end, self.seq = self.open_end, self.open_seq
+        self._open, self._pieces, self._spans = [], [], {}
+        while len(self._chunks) > 1 and self.end - self._chunks[0].end >= self.capacity:
+            self._drop_first()
+        return self.offer
+
+    def finish(self) -> None:
+        """End the offer. Live readers that it has not come to, because sending broke off, go on by themselves."""
+        if self.offer is not None and not self.offer.is_over:
+            for descriptor, cursor in list(self.live.items()):
+                if self.owes(descriptor):
+                    cursor.step_aside()
+        self.offer = None
+
+    def owes(self, descriptor: int) -> bool:
+        """Return whether the last chunk has not yet come to this live reader."""
+        return self.offer is not None and self.offer.owes(descriptor)
+
+    def set_apart(self, descriptor: int) -> tuple[int, int]:
+        """Send nothing more to this descriptor, live until now; return the position and number that it has reached."""
+        offer = self.offer
+        if offer is None or not offer.owes(descriptor):
+            return self.end, self.seq
+        offer.set_apart(descriptor)
+        return offer.chunk.start, offer.chunk.seq
+
+    def has_spoken(self, session: int) -> bool:
+        """Return whether `session` said something in the open turn."""
+        return session in self._spans
+
+    def trim(self) -> None:
+        """After a turn, when those aside were served: drop everything, if no reader needs it."""
+        if not self.behind and self.offer is None and not any(cursor.is_owed for cursor in self.aside):
+            self._chunks.clear()
+            self._starts.clear()
+            self.start = self.end
+
+    def read(self, position: int, stop: int, limit: int, session: int) -> tuple[bytes, int]:
+        """Return what `session` hears between two positions, and up to where: whole chunks, about `limit` bytes."""
+        parts: list[bytes] = []
+        size = 0
+        while position < stop and (not size or size < limit):
+            chunk = self._chunk_at(position)
+            end = min(stop, chunk.end)
+            if position == chunk.start and end == chunk.end and session not in chunk.spans:
+                parts.append(chunk.data)
+                size += end - position
+            else:
+                for run_start, run_end in chunk.heard_by(session, position, end):
+                    parts.append(chunk.data[run_start - chunk.start : run_end - chunk.start])
+                    size += run_end - run_start
+            position = end
+        return parts[0] if len(parts) == 1 else b"".join(parts), position
+
+    def locate(self, position: int, taken: int, session: int) -> tuple[int, bytes]:
+        """Return where `session` is when it took `taken` bytes of what it hears from `position` on.
+
+        That is where the next message begins, and the bytes of the message before it that it did not take.
+        """
+        while True:
+            chunk = self._chunk_at(position)
+            for start, end in chunk.heard_by(session, position, chunk.end):
+                if taken < end - start:
+                    at = start + taken
+                    message_end = chunk.end_of_message(at)
+                    return message_end, chunk.data[at - chunk.start : message_end - chunk.start]
+                taken -= end - start
+            position = chunk.end
+            if not taken:
+                return position, b""
+
+    def seq_at(self, position: int) -> int:
+        """Return the number of the first message at or after a position that the ring still has."""
+        return self.seq if position >= self.end else self._chunk_at(position).seq_at(position)
+
+    def heard(self, position: int, stop: int, session: int) -> bytes:
+        """Return what `session` hears between two positions, also of the turn that is not yet sealed."""
+        data, position = self.read(position, min(stop, self.end), self.end - self.start + 1, session)
+        if stop <= self.end:
+            return data
+        turn = Chunk(b"".join(self._open), self.end, self.seq, self._pieces, self._spans)
+        runs = turn.heard_by(session, max(position, self.end), stop)
+        return data + b"".join(turn.data[start - turn.start : end - turn.start] for start, end in runs)
+
+    def _speaks(self, speaker: Reader) -> None:
+        descriptor = speaker.descriptor
+        if self.live.get(descriptor) is speaker:
+            if self.owes(descriptor):
+                speaker.step_aside()
+            else:
+                self.speaking[descriptor] = self.live.pop(descriptor)
+
+    def _chunk_at(self, position: int) -> Chunk:
+        starts = self._starts
+        last = len(starts) - 1
+        return self._chunks[last if starts[last] <= position else bisect_right(starts, position) - 1]
+
+    def _drop_first(self) -> None:
+        self.start = self._chunks[0].end
+        del self._chunks[0], self._starts[0]

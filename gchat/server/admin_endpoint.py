@@ -1,0 +1,111 @@
+"""The admin endpoint put together: its socket, tokens, access and application.
+
+Errors come at the start: the socket is bound when the object is made. The application is loaded once the chat runs.
+"""
+
+from __future__ import annotations
+
+import gc
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+import gevent
+from gevent.threadpool import ThreadPool
+
+from gchat.admin.backend import Backend
+from gchat.admin.token_file import TokenError, load_or_make
+from gchat.model.secret import Secret
+from gchat.server.listener import Place, StartError, bind, spelled
+from gchat.server.logs import log_fault, logger
+from gchat.server.settings import AdminSection
+from gchat.server.start_checks import check_reach, elsewhere, is_own, no_token, same_token
+
+if TYPE_CHECKING:
+    from gchat.admin.http_server import AdminServer
+
+#: Connections that may wait to be accepted.
+LISTEN_BACKLOG = 1024
+
+#: When the server stops, a request that is being answered may take this long.
+STOP_S = 0.5
+
+
+class AdminEndpoint:
+    """A bound socket; then, from start() to stop(), the endpoint on it."""
+
+    def __init__(self, section: AdminSection, place: Place, token_path: str) -> None:
+        self._section = section
+        check_reach(section, place)
+        self._token = self._load_token(token_path)
+        self._read_token = self._load_read_token(section.read_token_file) if section.read_token_file else Secret()
+        try:
+            self.socket = bind(place, LISTEN_BACKLOG)
+        except StartError as error:
+            raise elsewhere(error) from None
+        self._server: AdminServer | None = None
+
+    @property
+    def url(self) -> str:
+        """The address of the page."""
+        name = self.socket.getsockname()
+        return name if isinstance(name, str) else f"http://{spelled(name[0], name[1])}/"
+
+    def start(self, backend: Backend, loader: ThreadPool) -> None:
+        """Begin to answer, when `loader` has loaded what answers: until then requests wait in the kernel."""
+        self._starting = gevent.spawn(self._try_to_start, backend, loader)
+
+    def _try_to_start(self, backend: Backend, loader: ThreadPool) -> None:
+        try:
+            self._start(backend, loader)
+        except Exception as error:  # the chat goes on without it
+            log_fault("cannot start the admin endpoint", error)
+
+    def _start(self, backend: Backend, loader: ThreadPool) -> None:
+        # This takes half as long as the rest of the start, and on a native thread it holds nobody up.
+        for module in ("gchat.admin.routes", "gchat.admin.http_server"):
+            loader.apply(import_module, (module,))
+        from gchat.admin.access import Access  # noqa: PLC0415
+        from gchat.admin.http_server import AdminServer  # noqa: PLC0415
+        from gchat.admin.routes import make_app  # noqa: PLC0415
+
+        gc.freeze()  # as in Watch.run: what has been loaded is never garbage
+        name = self.socket.getsockname()
+        port = None if isinstance(name, str) else name[1]
+        names = [*self._section.names.split(), self._section.host]
+        access = Access(self._token, port, names, read_token=self._read_token, public_url=self._section.public_url)
+        self._server = AdminServer(self.socket, make_app(backend, access))
+        self._server.start()
+
+    def stop(self) -> None:
+        """Finish the requests that are being answered, and close everything."""
+        self._starting.kill()
+        if self._server is not None:
+            self._server.stop(STOP_S)
+        self.socket.close()
+
+    def _load_token(self, path: str) -> Secret:
+        """Return the admin token. Raises StartError; without a token_file the endpoint starts all the same."""
+        try:
+            token, is_new = load_or_make(path)
+        except TokenError as error:
+            if self._section.token_file or not is_own(self._section.host):
+                raise StartError(str(error)) from None
+            logger.warning("the admin endpoint has no admin token: %(reason)s", {"reason": str(error)})
+            return Secret()
+        if not token and not is_own(self._section.host):
+            raise no_token(path)
+        if is_new:
+            logger.warning("created the admin token in %(path)s", {"path": path})
+        return token
+
+    def _load_read_token(self, path: str) -> Secret:
+        """Return the read-only token. Raises StartError."""
+        try:
+            token, is_new = load_or_make(path)
+        except TokenError as error:
+            raise StartError(str(error)) from None
+        if token and token == self._token:
+            raise same_token()
+        if is_new:
+            logger.warning("created the read-only token in %(path)s", {"path": path})
+        return token

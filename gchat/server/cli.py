@@ -1,0 +1,251 @@
+"""What the command `gchat-server` does: arguments and exit codes. 0: done; 1: the machine refused; 2: wrong usage."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import datetime
+
+import gevent
+
+from gchat import __version__
+from gchat.cli import Parser, UsageError, address, open_standard_descriptors, split_address, waiting_stdout
+from gchat.dialects import plain, rich
+from gchat.journal.journal import JournalError
+from gchat.model.audience import Where
+from gchat.model.text import printable
+from gchat.server import logs, signals, systemd
+from gchat.server.app import App
+from gchat.server.config import ConfigError, dump, ignored, load
+from gchat.server.history import HistoryError
+from gchat.server.listener import StartError, bind
+from gchat.server.logs import logger
+from gchat.server.machine_errors import described
+from gchat.server.settings import Config
+from gchat.server.start_checks import chat_place, check_files, check_places
+from gchat.server.state_files import history_path
+from gchat.server.stdout import Output
+
+_NEVER_EMPTY = {
+    "--config": "a file",
+    "--db": "a file",
+    "--backup": "a file",
+    "--export": "the name of a room",
+}
+
+_EXCLUSIVE = (
+    ("--db", "--memory"),
+    ("--admin", "--no-admin"),
+    ("--check-config", "--print-config", "--export", "--backup"),
+)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = Parser(
+        prog="gchat-server",
+        description="A chat room that people join with nc, telnet or gchat-client.",
+        epilog="Every setting of the configuration file can be set in the environment too: GCHAT_LIMITS_BURST=100. "
+        "SIGTERM and SIGINT stop the server, SIGHUP reloads the configuration, SIGUSR1 logs statistics, SIGQUIT dumps "
+        "the stacks.",
+        allow_abbrev=False,
+    )
+    option = parser.add_argument
+    option("host", nargs="?", metavar="HOST", help="address, host name, HOST:PORT or path of a Unix socket (127.0.0.1)")
+    option("port", nargs="?", metavar="PORT", help="TCP port (8888)")
+    option("--config", metavar="FILE", help="read the configuration from FILE (TOML)")
+    option("--admin", metavar="HOST:PORT", help="address of the admin endpoint (127.0.0.1, the port of the chat + 1)")
+    option("--no-admin", action="store_true", help="do not start the admin endpoint")
+    option("--db", metavar="FILE", help="store the history in FILE, created if missing (in the state directory)")
+    option("--memory", action="store_true", help="keep the history in memory only")
+    option("--quiet", action="store_true", help="do not show the conversation on stdout")
+    option("--log-level", metavar="L", help="debug, info, warning or error")
+    option("--check-config", action="store_true", help="check the configuration and what it needs, and exit")
+    option("--print-config", action="store_true", help="print the configuration in force, and exit")
+    option("--export", metavar="ROOM", help="print the history of ROOM, and exit; the server may be running")
+    option("--backup", metavar="FILE", help="copy the history into FILE, and exit; the server may be running")
+    option("--json", action="store_true", help="with --export: one JSON object a line")
+    option("--version", action="version", version=f"gchat-server {__version__}")
+    return parser
+
+
+def run(arguments: list[str]) -> int:
+    """Run the command with these arguments, and return its exit code."""
+    open_standard_descriptors()
+    sys.stdout = waiting_stdout()
+    try:
+        return _run(arguments)
+    except (UsageError, ConfigError) as error:
+        return _complain(str(error), 2)
+    except StartError as error:
+        return _complain(str(error), 1)
+    except SystemExit as done:  # --help, --version
+        return int(done.code or 0)
+    except Exception as error:
+        return _complain(described(error), 1)
+
+
+def _complain(message: str, code: int) -> int:
+    with suppress(OSError):
+        print(f"gchat-server: {printable(message)}", file=sys.stderr, flush=True)
+    return code
+
+
+def _run(arguments: list[str]) -> int:
+    with _stdout():
+        args = _parser().parse_args(arguments)
+    _check_usage(args)
+    config = _load(args)
+    if args.check_config:
+        return _check(config)
+    if args.print_config:
+        with _stdout():
+            print(dump(config), end="")
+        return 0
+    if args.backup is not None:
+        return _backup(config, args.backup)
+    if args.export is not None:
+        return _export(config, args.export, in_json=args.json)
+    return _serve(config, args)
+
+
+def _check_usage(args: argparse.Namespace) -> None:
+    """Raise UsageError if options are empty or do not go together."""
+    given = {f"--{name.replace('_', '-')}": value for name, value in vars(args).items() if value not in (None, False)}
+    for option, what in _NEVER_EMPTY.items():
+        if given.get(option) == "":
+            raise UsageError(f"{option} is empty; expected {what}")
+    for options in _EXCLUSIVE:
+        found = [option for option in options if option in given]
+        if len(found) > 1:
+            raise UsageError(f"{' and '.join(found)} exclude each other; type one of them")
+    if "--json" in given and "--export" not in given:
+        raise UsageError("--json goes with --export; type --export ROOM --json")
+
+
+@contextmanager
+def _stdout() -> Iterator[None]:
+    """Print inside. Raises StartError if that cannot be, or SystemExit if the reader has seen enough."""
+    try:
+        yield
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise SystemExit(0) from None
+    except OSError as error:
+        raise StartError(f"cannot write to stdout: {os.strerror(error.errno or 0).lower()}") from None
+
+
+def _check(config: Config) -> int:
+    """Say whether the server could start."""
+    check_places(config)
+    misspelled, _ = ignored(os.environ)
+    for warning in [*misspelled, *check_files(config)]:
+        _complain(warning, 0)
+    with _stdout():
+        print("The configuration is valid")
+    return 0
+
+
+def _serve(config: Config, args: argparse.Namespace) -> int:
+    """Start the server, and return when it has stopped."""
+    signals.stand_by()
+    check_places(config)
+    check_files(config)
+    errors = Output(2, "… {count:,} lines of the log are missing here\n")
+    logs.start(errors, config.log.level, config.log.format)
+    conversation = None if args.quiet else Output(1, "… {count:,} lines of the conversation are missing here\n")
+    is_interactive = any(os.isatty(descriptor) for descriptor in range(3))
+    try:
+        _log_ignored()
+        with bind(chat_place(config), config.server.listen_backlog) as listener:
+            app = App(config, listener, conversation)
+            ends_with_terminal = args.config is None and is_interactive
+            signals.handle(app, errors, lambda: _load(args), ends_with_terminal=ends_with_terminal)
+            gevent.spawn(systemd.supervise, app)
+            app.run()
+    except HistoryError as error:
+        raise StartError(str(error)) from None
+    finally:
+        for output in (conversation, errors):
+            if output is not None:
+                output.close(0.5)
+    return 0
+
+
+def _log_ignored() -> None:
+    misspelled, foreign = ignored(os.environ)
+    for warning in misspelled:
+        logger.warning(warning)
+    if foreign:
+        logger.info("environment variables that are not settings, ignored: %(names)s", {"names": ", ".join(foreign)})
+
+
+def _stored(config: Config, option: str) -> str:
+    """Return where the history is, for an option that reads it. Raises UsageError."""
+    path = history_path(config, config.server.host, config.server.port)
+    if not path:
+        raise UsageError(f"{option} needs a stored history, and this one is in memory only; use --db FILE")
+    return path
+
+
+def _backup(config: Config, copy: str) -> int:
+    """Copy the history."""
+    from gchat.journal.sqlite.backup import backup  # noqa: PLC0415
+
+    path = _stored(config, "--backup")
+    try:
+        backup(path, copy)
+    except (JournalError, OSError) as error:
+        why = os.strerror(error.errno or 0).lower() if isinstance(error, OSError) else str(error)
+        raise StartError(f"cannot copy {path} to {copy}: {why}") from None
+    with _stdout():
+        print(f"copied {path} to {copy}")
+    return 0
+
+
+def _export(config: Config, room: str, *, in_json: bool) -> int:
+    """Print a room's history."""
+    from gchat.journal.sqlite.backup import exported  # noqa: PLC0415
+
+    path = _stored(config, "--export")
+    try:
+        with _stdout():
+            for record in exported(path, room):
+                if in_json:
+                    sys.stdout.buffer.write(rich.encode(record, Where(room)))
+                else:
+                    at = datetime.fromtimestamp(record.time)
+                    sys.stdout.buffer.write(f"{at:%Y-%m-%d %H:%M:%S} ".encode() + plain.encode(record))
+    except JournalError as error:
+        raise StartError(f"cannot export from {path}: {error}") from None
+    return 0
+
+
+def _load(args: argparse.Namespace) -> Config:
+    host, port = address(args.host, args.port, "gchat-server")
+    given = {
+        ("server", "host"): host,
+        ("server", "port"): port,
+        **_admin(args),
+        ("history", "store"): "memory" if args.memory else "sqlite" if args.db else None,
+        ("history", "path"): args.db,
+        ("log", "level"): args.log_level,
+    }
+    try:
+        return load(args.config, os.environ, {place: text for place, text in given.items() if text is not None})
+    except OSError as error:
+        why = error.strerror or str(error)
+        raise StartError(f"cannot read {args.config}: {why[:1].lower()}{why[1:]}") from None
+
+
+def _admin(args: argparse.Namespace) -> dict[tuple[str, str], str | None]:
+    if args.no_admin:
+        return {("admin", "enabled"): "false"}
+    if args.admin is None:
+        return {}
+    host, port = split_address(args.admin)
+    if not host or port == "" or host.isdecimal():
+        raise UsageError(f'--admin is "{args.admin}"; expected HOST:PORT, HOST or the path of a Unix socket')
+    return {("admin", "enabled"): "true", ("admin", "host"): host, ("admin", "port"): port}

@@ -1,0 +1,137 @@
+"""The journal that is configured, its native threads, and the greenlet that looks after it."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+import gevent
+from gevent.threadpool import ThreadPool
+from msgspec import Struct
+
+from gchat.journal.journal import Journal, JournalError
+from gchat.journal.memory import MemoryJournal
+from gchat.journal.parts import Parts
+from gchat.journal.sqlite.database import Database
+from gchat.journal.sqlite.errors import Damaged
+from gchat.journal.sqlite.journal import SqliteJournal
+from gchat.model.errors import GchatError
+from gchat.server.linux import unguessable
+from gchat.server.logs import logger
+from gchat.server.reader import RECEIVED_BYTES
+from gchat.server.settings import Config
+from gchat.server.watch import Guard
+
+#: How often the journal is given time for what is not urgent while users send something, and while nothing happens.
+TIDY_S, IDLE_S = 0.25, 1.0
+
+#: While there is more to do, each pause is so many times as long as the work: commits go first.
+REST = 4
+
+#: SQLite's own name for a database without a file.
+IN_MEMORY = ":memory:"
+
+T = TypeVar("T")
+
+
+class HistoryError(GchatError):
+    """The journal cannot be opened: says where, why, and what to do."""
+
+
+class _Thread:
+    """Implements native_thread.NativeThread. The thread runs from the start on: later there may be none to be had."""
+
+    def __init__(self) -> None:
+        self._pool = ThreadPool(1)
+        self._pool.apply(int)
+
+    def __call__(self, function: Callable[[], T], /) -> T:
+        # gevent would report an error that comes out of the thread by itself on stderr.
+        found: T | _Failed = self._pool.apply(_tried, (function,))
+        if isinstance(found, _Failed):
+            raise found.error
+        return found
+
+
+class _Failed(Struct):
+    error: Exception
+
+
+def _tried(function: Callable[[], T]) -> T | _Failed:
+    try:
+        return function()
+    except Exception as error:
+        return _Failed(error)
+
+
+def open_journal(config: Config, path: str) -> Journal:
+    """Return the journal; one on disk is in the file at `path`. Raises HistoryError."""
+    history = config.history
+    if history.store == "memory" or path == IN_MEMORY:
+        return MemoryJournal(config.limits.room_log_bytes, unguessable(8), _Thread())
+    try:
+        database = Database(path, history.sync, unguessable(8), _boot())
+    except JournalError as error:
+        raise unusable(path, error) from None
+    if database.replaced:
+        what = {"path": path, "reason": database.replaced}
+        logger.warning("the history in %(path)s gets a new epoch: %(reason)s", what)
+    return SqliteJournal(database, _Thread)
+
+
+def unusable(path: str, error: JournalError) -> HistoryError:
+    """Return why a file cannot be used; the readable messages of a damaged one are written into a file next to it."""
+    what = f"cannot store the history in {path}: {error}"
+    if not isinstance(error, Damaged):
+        return HistoryError(f"{what}; use --db FILE to store it elsewhere, or --memory not to store it")
+    copy = f"{path}.salvaged"
+    if os.path.exists(copy):
+        return HistoryError(f"{what}; its readable messages are in {copy}: move that to {path}, or move both away")
+    from gchat.journal.sqlite.backup import salvage  # noqa: PLC0415
+
+    try:
+        count = salvage(path, copy)
+    except JournalError as none:
+        return HistoryError(f"{what}, and nothing can be recovered ({none}); move it away to start a new history")
+    return HistoryError(f"{what}; recovered {count:,} messages into {copy}: move that to {path}, or move both away")
+
+
+def _boot() -> str:
+    """Return what names this run of the machine."""
+    try:
+        with open("/proc/sys/kernel/random/boot_id") as file:
+            return file.read().strip()
+    except OSError:
+        return ""
+
+
+def tidy(parts: Parts) -> None:
+    """Give the journal time for what is not urgent, for ever, and log its state; a greenlet."""
+    maintenance, condition, retention = parts.maintenance, parts.condition, parts.retention
+    known, caution, told = "", "", 0
+    guard, received_bytes = Guard(), 0
+    while True:
+        known = _say(condition.trouble, known)
+        began = time.monotonic()
+        more = guard("maintenance of the history", lambda: maintenance.tidy(time.time(), time.monotonic()))
+        known = _say(condition.trouble, known)
+        for what in condition.damage[told:]:
+            logger.error("the history is damaged: %(reason)s", {"reason": what})
+        told = len(condition.damage)
+        if retention.caution and retention.caution != caution:
+            logger.warning("not deleting all old messages yet: %(reason)s", {"reason": retention.caution})
+        caution = retention.caution
+        is_idle = received_bytes == RECEIVED_BYTES.value and not known
+        received_bytes = RECEIVED_BYTES.value
+        gevent.sleep(REST * (time.monotonic() - began) if more else IDLE_S if is_idle else TIDY_S)
+
+
+def _say(trouble: str, known: str) -> str:
+    """Log the journal's trouble if it is new."""
+    if trouble and trouble != known:
+        logger.error("messages cannot be stored and are refused: %(reason)s", {"reason": trouble})
+    elif known and not trouble:
+        logger.warning("messages are stored again")
+    return trouble

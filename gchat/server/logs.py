@@ -1,0 +1,112 @@
+"""The log: each event is one line, and nothing of the conversation is in it. A native thread writes it.
+
+An event whose arguments have names has them as fields in JSON: logger.info("closed %(session)d", {"session": 7}).
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Mapping
+from datetime import datetime
+
+import msgspec
+
+from gchat.model.text import printable
+from gchat.server.machine_errors import described, is_of_machine
+from gchat.server.stdout import Output
+
+logger = logging.getLogger("gchat")
+
+#: Lines of one kind (one format string) a second; more are counted, and the next line of that kind tells how many.
+MAX_LINES_PER_S = 10
+
+_LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
+
+#: As syslog numbers them; journald reads them from the beginning of a line, see sd-daemon(3).
+_PRIORITIES = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 4, logging.ERROR: 3}
+
+
+class _OneLine(logging.Formatter):
+    """`2026-11-22T12:03:04.567+01:00 INFO text`, or one JSON object; for journald, its priority in place of both."""
+
+    def __init__(self, style: str, *, to_journal: bool) -> None:
+        super().__init__()
+        self._json = style == "json"
+        self._to_journal = to_journal
+
+    def format(self, record: logging.LogRecord) -> str:
+        message = record.getMessage()
+        if record.exc_info:
+            message += " | " + " | ".join(self.formatException(record.exc_info).splitlines())
+        prefix = f"<{_PRIORITIES.get(record.levelno, 3)}>" if self._to_journal else ""
+        if self._to_journal and not self._json:
+            return prefix + printable(message)
+        at = datetime.fromtimestamp(record.created).astimezone().isoformat(timespec="milliseconds")
+        if self._json:
+            event = {"time": at, "level": record.levelname.lower(), "message": message}
+            fields = record.args if isinstance(record.args, Mapping) else {}
+            return prefix + msgspec.json.encode({**fields, **event}, enc_hook=str).decode()
+        return f"{at} {record.levelname} {printable(message)}"
+
+
+class _Sparing(logging.Filter):
+    """Lets MAX_LINES_PER_S lines of each kind through: ten thousand connections a second must not be a log of that."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._kinds: dict[object, tuple[int, int]] = {}  # kind: (a second, how many lines in it)
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        kind, now = record.msg, int(record.created)
+        second, lines = self._kinds.get(kind, (now, 0))
+        if second != now:
+            if lines > MAX_LINES_PER_S:
+                record.msg = f"{kind} (and {lines - MAX_LINES_PER_S:,} more such lines before)"
+            lines = 0
+        self._kinds[kind] = (now, lines + 1)
+        return lines < MAX_LINES_PER_S
+
+
+class _Handler(logging.Handler):
+    def __init__(self, output: Output) -> None:
+        super().__init__()
+        self._output = output
+        self.addFilter(_Sparing())
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._output.write(self.format(record).encode("utf-8", "replace") + b"\n")
+
+
+def start(output: Output, level: str, style: str) -> None:
+    """Send the log to `output`, which writes to stderr; `level` and `style` as in the configuration."""
+    handler = _Handler(output)
+    handler.setFormatter(_OneLine(style, to_journal=_is_journal(2)))
+    logger.handlers[:] = [handler]
+    logger.propagate = False
+    set_level(level)
+
+
+def set_level(level: str) -> None:
+    """Log from this level on."""
+    logger.setLevel(_LEVELS[level])
+
+
+def tell(message: str, fields: Mapping[str, object]) -> None:
+    """Log what the operator has asked for, whatever the level is."""
+    logger.handle(logger.makeRecord(logger.name, logging.INFO, "", 0, message, (fields,), None))
+
+
+def log_fault(what: str, error: Exception) -> None:
+    """Log that something failed: with a traceback, unless the machine has refused something."""
+    exc_info = None if is_of_machine(error) else error
+    logger.error("%(what)s: %(reason)s", {"what": what, "reason": described(error)}, exc_info=exc_info)
+
+
+def _is_journal(descriptor: int) -> bool:
+    """Return whether journald reads what is written to a descriptor, see systemd.exec(5), JOURNAL_STREAM."""
+    try:
+        found = os.fstat(descriptor)
+    except OSError:
+        return False
+    return os.environ.get("JOURNAL_STREAM") == f"{found.st_dev}:{found.st_ino}"

@@ -1,0 +1,331 @@
+"""The settings: each is one row with its type, bounds, sentence, what applies it to a running server, and default.
+
+A row is `key: Annotated[type, Meta(bounds, description), applied by, TOLD] = default`. A setting without a function
+that applies it changes only with a restart, because it is part of sockets and buffers that exist already. The
+environment, config/gchat.toml, `--print-config`, a reload (SIGHUP) and a welcome's `limits` follow from these rows.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Protocol, cast, get_args, get_type_hints
+
+from msgspec import Meta, Struct, field
+
+from gchat.chat.limits import Limits, Rates
+from gchat.chat.networks import networks_of
+from gchat.cli import split_address
+from gchat.journal.parts import Parts
+from gchat.server import logs
+
+# --- What applies a setting ------------------------------------------------------------------------------------------
+
+
+class Configured(Protocol):
+    """The parts of a running server that settings are applied to."""
+
+    limits: Limits
+    parts: Parts
+
+
+class Applied(Protocol):
+    """A function that applies a setting, at the start and after each change of it."""
+
+    def __call__(self, server: Configured, section: Any, key: str, /) -> None:
+        """Apply `section.key`."""
+
+
+def live(_server: Configured, _section: Any, _key: str, /) -> None:
+    """Nothing to do, because the code that uses the setting reads it anew each time."""
+
+
+def core(server: Configured, section: Any, key: str, /) -> None:
+    """Set the limit of the same name in the core."""
+    setattr(server.limits, key, getattr(section, key))
+
+
+def core_as(name: str) -> Applied:
+    """Return a function that sets the limit called `name` in the core."""
+
+    def apply(server: Configured, section: Any, key: str, /) -> None:
+        setattr(server.limits, name, getattr(section, key))
+
+    return apply
+
+
+def core_unless_0(name: str) -> Applied:
+    """Return a function that sets the limit called `name` in the core, where None is no limit."""
+
+    def apply(server: Configured, section: Any, key: str, /) -> None:
+        setattr(server.limits, name, getattr(section, key) or None)
+
+    return apply
+
+
+def rates(server: Configured, section: LimitsSection, _key: str, /) -> None:
+    """Set how fast users may send."""
+    server.limits.rates, server.limits.network_rates = section.rates()
+
+
+def retention(server: Configured, section: HistorySection, _key: str, /) -> None:
+    """Set which messages the journal deletes."""
+    server.parts.retention.limit(section.keep_days * 86400, section.keep_messages)
+
+
+def log_level(_server: Configured, section: LogSection, _key: str, /) -> None:
+    """Set what is logged."""
+    logs.set_level(section.level)
+
+
+#: In a row: programs are told the limit, in the `limits` of a welcome.
+TOLD = "told"
+
+# --- Bounds that several settings have -------------------------------------------------------------------------------
+
+
+def _is_host(text: str) -> None:
+    """Raise ValueError for a host with a port."""
+    if split_address(text)[1] is not None:
+        raise ValueError("a host alone, because the port has a setting of its own")
+
+
+def _is_networks(text: str) -> None:
+    """Raise ValueError for anything but networks."""
+    try:
+        networks_of(text)
+    except ValueError:
+        raise ValueError('networks separated by spaces, such as "127.0.0.0/8 ::1"') from None
+
+
+_HOST = Meta(extra={"check": _is_host})
+
+_NETWORKS = Meta(extra={"check": _is_networks})
+
+#: A file mode as in chmod.
+_MODE = Meta(pattern="^(0?[0-7]{3})?$", title='an octal file mode in quotes, such as "0660"')
+
+# --- The table -------------------------------------------------------------------------------------------------------
+
+
+class ServerSection(Struct, forbid_unknown_fields=True):
+    """The chat: where it listens, and how it greets."""
+
+    host: Annotated[
+        str,
+        _HOST,
+        Meta(min_length=1, description="an address or a host name; :: is IPv6 and IPv4; with a slash: a Unix socket"),
+    ] = "127.0.0.1"
+    port: Annotated[int, Meta(ge=0, le=65535, description="the TCP port; 0 takes a free one")] = 8888
+    mode: Annotated[
+        str, _MODE, Meta(description='the file mode of the Unix socket, such as "0660"; empty: set by the umask')
+    ] = ""
+    group: Annotated[
+        str, Meta(description="the group of the Unix socket, by name or number; empty: the server's own")
+    ] = ""
+    listen_backlog: Annotated[
+        int, Meta(ge=1, le=65535, description="connections that may wait to be accepted (TCP's backlog)")
+    ] = 4096
+    max_connections: Annotated[
+        int,
+        Meta(
+            ge=0,
+            description="connections at a time; more are turned away; 0: as many as the limit of open files allows",
+        ),
+        live,
+    ] = 0
+    announce_after_s: Annotated[
+        float, Meta(ge=0, le=3600, description="seconds until a silent newcomer is announced to the room"), core
+    ] = 1.0
+    greeting_delay_s: Annotated[
+        float,
+        Meta(ge=0, le=5, description="seconds until a silent connection is greeted; gchat-client speaks first"),
+        live,
+    ] = 0.15
+    prompt: Annotated[
+        str, Meta(max_length=80, description="the prompt after the greeting of the plain dialect"), core
+    ] = "[You] "
+    motd: Annotated[
+        str, Meta(max_length=4000, description="the message of the day, shown below the greeting"), core
+    ] = ""
+
+
+class AdminSection(Struct, forbid_unknown_fields=True):
+    """The admin endpoint: users online, metrics and actions, over HTTP."""
+
+    enabled: Annotated[bool, Meta(description="whether the admin endpoint is started")] = True
+    host: Annotated[
+        str, _HOST, Meta(min_length=1, description="an address or a host name; with a slash: a Unix socket")
+    ] = "127.0.0.1"
+    port: Annotated[
+        int, Meta(ge=-1, le=65535, description="the TCP port; 0 takes a free one; -1: the port of the chat, plus 1")
+    ] = -1
+    mode: Annotated[
+        str, _MODE, Meta(description='the file mode of the Unix socket, such as "0660"; empty: set by the umask')
+    ] = ""
+    group: Annotated[
+        str, Meta(description="the group of the Unix socket, by name or number; empty: the server's own")
+    ] = ""
+    token_file: Annotated[
+        str, Meta(description="the file of the admin token, created if missing; empty: in the state directory")
+    ] = ""
+    read_token_file: Annotated[
+        str, Meta(description="the file of a read-only token (Prometheus, dashboards), created if missing; empty: none")
+    ] = ""
+    public_url: Annotated[
+        str,
+        Meta(
+            pattern=r"^(https?://[^/?#@\s]+(/[^?#\s]*)?)?$",
+            title='a URL such as "https://chat.example/admin"',
+            description="the URL of the page behind a reverse proxy; its host is accepted in Host and Origin",
+        ),
+    ] = ""
+    names: Annotated[
+        str, Meta(description="host names accepted in the Host header besides the address, separated by spaces")
+    ] = ""
+    insecure: Annotated[
+        bool, Meta(description="allow a host that other machines can reach: tokens cross the network unencrypted")
+    ] = False
+
+
+class LimitsSection(Struct, forbid_unknown_fields=True):
+    """Limits: how much a user, a room and the server may do."""
+
+    max_line_bytes: Annotated[
+        int,
+        Meta(ge=16, le=65536, description="bytes in a line; a longer one is refused"),
+        core_as("max_text_bytes"),
+        TOLD,
+    ] = 8192
+    messages_per_s: Annotated[
+        float,
+        Meta(
+            ge=0,
+            description="lines a second from one user; faster ones are delayed, not lost; 0: no rate limit at all",
+        ),
+        rates,
+        TOLD,
+    ] = 5.0
+    burst: Annotated[
+        int, Meta(ge=1, description="lines that may come at once before messages_per_s applies"), rates, TOLD
+    ] = 40
+    bytes_per_s: Annotated[
+        float, Meta(ge=0, description="bytes a second from one user, in the same way; 0: no limit"), rates, TOLD
+    ] = 16384.0
+    bytes_burst: Annotated[
+        int, Meta(ge=1, description="bytes that may come at once before bytes_per_s applies"), rates, TOLD
+    ] = 65536
+    network_factor: Annotated[
+        float,
+        Meta(
+            ge=0,
+            description="the users from one network (an address, or an IPv6 /64) together may send this many times "
+            "what one user may, and at once half as many times the burst; 0: no limit",
+        ),
+        rates,
+        TOLD,
+    ] = 4.0
+    connections_per_ip: Annotated[
+        int,
+        Meta(
+            ge=0,
+            description="connections from one network, and disconnected users who may come back; an office may be "
+            "behind one address; 0: no limit",
+        ),
+        core_unless_0("connections_per_network"),
+    ] = 200
+    rooms_per_network: Annotated[
+        int,
+        Meta(ge=0, description="rooms in use that users from one network opened; 0: no limit"),
+        core_unless_0("rooms_per_network"),
+        TOLD,
+    ] = 50
+    exempt: Annotated[
+        str,
+        _NETWORKS,
+        Meta(description="networks without the limits of a network, separated by spaces; the rate of each user stays"),
+        core,
+    ] = "127.0.0.0/8 ::1"
+    room_log_bytes: Annotated[
+        int, Meta(ge=4096, le=2**30, description="bytes that a slow reader may lag behind before messages are skipped")
+    ] = 1048576
+    send_buffer_bytes: Annotated[
+        int, Meta(ge=4096, le=2**24, description="the kernel's send buffer of each connection (SO_SNDBUF)")
+    ] = 65536
+    stall_timeout_s: Annotated[
+        float, Meta(gt=0, le=86400, description="seconds until a reader that takes almost nothing is closed"), live
+    ] = 60.0
+    presence_quiet_above: Annotated[
+        int, Meta(ge=0, description="members; a larger room is not told of users who enter and leave"), core
+    ] = 500
+    max_rooms: Annotated[int, Meta(ge=1, le=1000000, description="the largest number of rooms"), core] = 1000
+    nick_max: Annotated[int, Meta(ge=1, le=100, description="the longest nick, in characters"), core, TOLD] = 32
+
+    def rates(self) -> tuple[Rates, Rates]:
+        """Return how fast a user may send, and all users of a network together."""
+        if not self.messages_per_s:
+            return Rates(), Rates()
+        own = Rates(self.messages_per_s, self.burst, self.bytes_per_s, self.bytes_burst)
+        return own, own.times(self.network_factor)
+
+
+class HistorySection(Struct, forbid_unknown_fields=True):
+    """The history: what is stored of the conversation."""
+
+    store: Annotated[
+        Literal["sqlite", "memory"],
+        Meta(description='"sqlite": all of it, in a file; "memory": the last room_log_bytes of each room, not on disk'),
+    ] = "sqlite"
+    path: Annotated[str, Meta(description="the database file, created if missing; empty: in the state directory")] = ""
+    sync: Annotated[
+        Literal["full", "normal"],
+        Meta(description='every message that was shown survives a power cut ("full"), or a crash ("normal")'),
+    ] = "full"
+    replay_on_join: Annotated[
+        int, Meta(ge=0, le=100, description="old messages shown to a user who enters a room"), core
+    ] = 10
+    keep_days: Annotated[float, Meta(ge=0, description="older messages are deleted; 0: never"), retention] = 0.0
+    keep_messages: Annotated[int, Meta(ge=0, description="messages that are kept in each room; 0: all"), retention] = 0
+
+
+class LogSection(Struct, forbid_unknown_fields=True):
+    """The log, on stderr."""
+
+    level: Annotated[
+        Literal["debug", "info", "warning", "error"], Meta(description="debug, info, warning or error"), log_level
+    ] = "info"
+    format: Annotated[Literal["text", "json"], Meta(description="text, or json: one object per line")] = "text"
+
+
+class Config(Struct, forbid_unknown_fields=True):
+    """All settings."""
+
+    server: ServerSection = field(default_factory=ServerSection)
+    admin: AdminSection = field(default_factory=AdminSection)
+    limits: LimitsSection = field(default_factory=LimitsSection)
+    history: HistorySection = field(default_factory=HistorySection)
+    log: LogSection = field(default_factory=LogSection)
+
+    @property
+    def admin_port(self) -> int:
+        """The port of the admin endpoint: beside a chat on a free port or on a Unix socket, a free one."""
+        if self.admin.port >= 0:
+            return self.admin.port
+        return 0 if "/" in self.server.host or not self.server.port else self.server.port + 1
+
+
+#: section: key: its type and the rest of its row.
+ROWS = {name: get_type_hints(section, include_extras=True) for name, section in get_type_hints(Config).items()}
+
+
+def applied_by(section: str, key: str) -> Applied | None:
+    """Return the function that applies a setting; None if it changes only with a restart."""
+    return cast("Applied | None", next(filter(callable, get_args(ROWS[section][key])[1:]), None))
+
+
+def told(config: Config) -> tuple[tuple[str, float], ...]:
+    """Return the limits that programs are told."""
+    return tuple(
+        (key, getattr(getattr(config, section), key))
+        for section, rows in ROWS.items()
+        for key, row in rows.items()
+        if TOLD in get_args(row)
+    )

@@ -1,0 +1,80 @@
+"""Where the files of a server are: its history, and the token of its admin endpoint.
+
+They are named by its address, always in the same way: the server, its export and its backup find the
+same file, and two servers that can run at the same time never share one.
+"""
+
+from __future__ import annotations
+
+import os
+from glob import escape, glob
+from urllib.parse import quote
+
+from gchat.server.listener import Place, StartError
+from gchat.server.settings import Config
+from gchat.state_directory import state_directory
+
+#: The longest name of a server, so that the name of a file stays below 255 bytes.
+MAX_NAME = 180
+
+
+def path_of(name: str, host: str, port: int) -> str:
+    """Return the path of the state file `name`, as history.db, of the server at this address. Raises StartError."""
+    stem, dot, ending = name.partition(".")
+    return os.path.join(_directory(), f"{stem}-{server_name(host, port)}{dot}{ending}")
+
+
+def history_path(config: Config, host: str, port: int) -> str:
+    """Return where the history of the server at this address is; "" if it is not stored. Raises StartError."""
+    if config.history.store == "memory":
+        return ""
+    return config.history.path or path_of("history.db", host, port)
+
+
+def token_path(config: Config, host: str, port: int) -> str:
+    """Return where the admin token of the server at this address is. Raises StartError."""
+    return config.admin.token_file or path_of("admin-token", host, port)
+
+
+def server_name(host: str, port: int) -> str:
+    """Return the name of the server at this address, however that is written; two addresses have two names.
+
+    127.0.0.1_8888, --1_8888 for [::1]:8888, and _run_gchat_chat.sock for the Unix socket /run/gchat/chat.sock.
+    """
+    if "/" in host:
+        parts = os.path.realpath(host).split("/")
+        name = "_".join(quote(part, safe="").replace("_", "%5F") for part in parts)
+    else:
+        # tar and scp would take a name with a colon for a file on another host.
+        name = f"{quote(_numeric(host, port), safe=':').replace(':', '-')}_{port}"
+    if len(name) <= MAX_NAME:
+        return name
+    from hashlib import sha256  # noqa: PLC0415  # it loads OpenSSL
+
+    return f"{name[: MAX_NAME - 64]}{sha256(name.encode()).hexdigest()}"
+
+
+def _numeric(host: str, port: int) -> str:
+    """Return the address that a host stands for, as the listener finds it; the host itself if it is unknown."""
+    try:
+        return str(Place(host, port).resolved()[4][0])
+    except StartError:
+        return host
+
+
+def other_history(path: str) -> str:
+    """Return the newest history of another address in the same directory; "" if there is none, or this one exists."""
+    directory, name = os.path.split(path)
+    others = [] if os.path.exists(path) else glob(f"{escape(directory)}/{name.partition('-')[0]}-*.db")
+    return max(others, key=os.path.getmtime, default="")
+
+
+def _directory() -> str:
+    """Return the directory of all state files. Raises StartError."""
+    try:
+        return state_directory()
+    except FileNotFoundError:
+        raise StartError(
+            "cannot tell where to store files: neither XDG_STATE_HOME nor HOME is an absolute path; "
+            "set one of them, or use --db FILE or --memory, and set admin.token_file or use --no-admin"
+        ) from None

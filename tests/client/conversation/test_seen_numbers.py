@@ -1,0 +1,54 @@
+"""What of a room was seen: each number once, and nothing missing without a word."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gchat.client.conversation.notices import Notice
+from gchat.client.conversation.seen_numbers import SeenNumbers
+from gchat.dialects.rich_events import GapEvent
+from gchat.model.hello import ResumePoint
+from tests.client.conversation.test_conversation import said
+
+
+def numbers(notices: list[Notice]) -> list[int]:
+    """Return the numbers that `notices` account for, in order."""
+    told: list[int] = []
+    for notice in notices:
+        if isinstance(notice, GapEvent):
+            told += range(notice.range_from, notice.range_to + 1)
+        else:
+            told.append(getattr(notice, "seq", 0))
+    return told
+
+
+seqs = st.integers(1, 30)
+steps = st.lists(seqs | st.tuples(seqs, seqs))
+
+
+@given(steps)
+def test_every_number_from_the_first_on_is_told_once_in_order(steps: list[int | tuple[int, int]]) -> None:
+    seen = SeenNumbers("lobby", None)
+    told: list[int] = []
+    for step in steps:
+        told += numbers(seen.take(said(step)) if isinstance(step, int) else seen.skip("lobby", *step))
+    assert told == list(range(told[0], told[-1] + 1)) if told else not seen.place
+
+
+def test_a_room_that_was_left_is_entered_again_where_it_was_left() -> None:
+    seen = SeenNumbers("", None)
+    assert not seen.enter("lobby", "e", 4)
+    assert numbers(seen.take(said(4))) == [4]
+    assert not seen.enter("dev", "d", 9)
+    assert seen.place is None
+    assert seen.place_in("lobby") == ResumePoint("e", 4)
+    assert not seen.enter("lobby", "e", 7)
+    assert numbers(seen.take(said(7))) == [5, 6, 7]
+
+
+def test_a_log_of_another_epoch_or_one_that_is_too_short_is_another_log() -> None:
+    place = ResumePoint("e", 4)
+    assert not SeenNumbers("lobby", place).enter("lobby", "e", 4)
+    assert SeenNumbers("lobby", place).enter("lobby", "e", 3)
+    assert SeenNumbers("lobby", place).enter("lobby", "f", 4)

@@ -1,0 +1,79 @@
+"""Rows that fit the terminal, whatever it thinks of the width of a character."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gchat.client.render import Line, text_of
+from gchat.client.terminal.layout import boundary, clusters, columns, wrapped
+
+FAMILY = "👨‍👩‍👧‍👦"
+
+
+def rows(text: str, width: int) -> list[str]:
+    return [text_of(row) for row in wrapped([("", text)], width)]
+
+
+@pytest.mark.parametrize(
+    ("text", "indent"),
+    [
+        ("12:03 [bob] ", 12),
+        ("12:03 [bob -> you] ", 19),
+        ("#7 12:03 * ", 11),
+        ("12:03 #dev [bob] ", 17),
+        ("12:03 > ", 8),
+        ("[bob] ", 6),
+        ("12:03 [世界] ", 13),
+        ("", 2),
+    ],
+)
+def test_rows_are_indented_under_the_words(text: str, indent: int) -> None:
+    first, *rest = rows(text + "word " * 20, 40)
+    assert first.startswith(text)
+    assert rest
+    assert all(row.startswith(" " * indent + "word") for row in rest)
+
+
+def test_a_row_ends_at_a_space_if_there_is_one() -> None:
+    assert rows("[bob] one two three", 13) == ["[bob] one two", "      three"]
+    assert rows("[bob] one two  three", 14) == ["[bob] one two ", "      three"]
+    assert rows("[bob] " + "x" * 20, 16) == ["[bob] " + "x" * 10, "      " + "x" * 10]
+
+
+def test_a_line_that_fits_is_as_it_is() -> None:
+    line: Line = [("a", "[bob] "), ("b", "hi")]
+    assert wrapped(line, 8) == [line]
+    assert wrapped([], 8) == [[]]
+
+
+def test_styles_survive() -> None:
+    line: Line = [("time", "12:03 "), ("", "["), ("nick", "bob"), ("", "] one "), ("mention", "two"), ("", " three")]
+    assert wrapped(line, 22) == [
+        [("time", "12:03 "), ("", "["), ("nick", "bob"), ("", "] one "), ("mention", "two")],
+        [("", " " * 11), ("", "three")],
+    ]
+
+
+@pytest.mark.parametrize(("cluster", "width"), [("a", 1), ("é", 1), ("世", 2), ("e\u0301", 1), ("❤️", 2), (FAMILY, 8)])
+def test_a_width_is_the_widest_that_a_terminal_may_take(cluster: str, width: int) -> None:
+    assert columns(cluster) == width
+
+
+@given(st.text(st.sampled_from(["a", " ", "世", "\u0301", *FAMILY, "🇩", "🇪", "]", "[", "\u3000"])), st.integers(1, 40))
+def test_nothing_is_too_wide_or_lost_and_nothing_but_the_first_row_begins_at_the_left(text: str, width: int) -> None:
+    found = rows(f"[b] {text}", width)
+    for row in found:
+        assert sum(map(columns, clusters(row))) <= width or len(clusters(row.strip())) <= 1
+    assert all(row.startswith(" ") for row in found[1:]) or width < 2
+    assert "".join(found).replace(" ", "") == f"[b] {text}".replace(" ", "")
+
+
+def test_a_place_in_the_middle_of_a_cluster_is_left() -> None:
+    text = f"a\n{FAMILY}b"
+    inside = range(3, 2 + len(FAMILY))
+    assert {boundary(text, at, forward=False) for at in inside} == {2}
+    assert {boundary(text, at, forward=True) for at in inside} == {2 + len(FAMILY)}
+    for at in (0, 1, 2, 2 + len(FAMILY), len(text)):
+        assert boundary(text, at, forward=True) == boundary(text, at, forward=False) == at

@@ -1,0 +1,339 @@
+"""The rich dialect: what each line asks, and how everything that is told looks."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gchat.dialects import rich, rich_json
+from gchat.dialects.rich import encode
+from gchat.dialects.rich_requests import AnyRequest, TopicRequest
+from gchat.model import commands, events
+from gchat.model.audience import Where
+from gchat.model.errors import Code, Refusal
+from gchat.model.hello import Hello, ResumePoint
+from gchat.model.messages import Acted, Numbered, Record, Said, TopicSet
+
+NOW = 1_795_600_000.125
+TIME = "2026-11-25T09:46:40.125Z"
+
+
+def decode(lines: list[bytes]) -> list[commands.Command]:
+    return rich.decode(lines, 8192)
+
+
+ASKED = [
+    ('{"type":"say","text":"hello"}', commands.Say(("hello",))),
+    ('{"type":"say","text":"hello","id":"1"}', commands.Say(("hello",), ("1",))),
+    ('{"type":"say","text":"/nick x"}', commands.Say(("/nick x",))),
+    ('{"type":"act","text":"waves","id":"1"}', commands.Act("waves", id="1")),
+    ('{"type":"tell","to":"bob","text":"psst"}', commands.Tell("bob", "psst")),
+    ('{"type":"nick","nick":"alice","new field":1}', commands.Nick("alice")),
+    ('{"type":"join","room":"dev"}', commands.Join("dev")),
+    (
+        '{"type":"join","room":"dev","after":{"epoch":"e","seq":3}}',
+        commands.Join("dev", ResumePoint("e", 3)),
+    ),
+    ('{"type":"topic","text":"tea"}', commands.Topic("tea")),
+    ('{"type":"topic"}', commands.Topic()),
+    ('{"type":"topic","text":""}', commands.Topic("")),
+    ('{"type":"who"}', commands.Who()),
+    ('{"type":"rooms"}', commands.Rooms()),
+    ('{"type":"history"}', commands.History(commands.Before(), 100)),
+    ('{"type":"history","before":30,"limit":5}', commands.History(commands.Before(30), 5)),
+    ('{"type":"history","after":30,"limit":5}', commands.History(commands.From(31), 5)),
+    ('{"type":"search","text":"tea"}', commands.Search("tea", 20)),
+    ('{"type":"search","text":"tea cak*","limit":5,"id":"s"}', commands.Search("tea cak*", 5, id="s")),
+    ('{"type":"ping","id":"p"}', commands.Ping("p")),
+    ('{"type":"quit"}', commands.Quit()),
+]
+
+
+@pytest.mark.parametrize(("line", "command"), ASKED)
+def test_a_line_asks(line: str, command: commands.Command) -> None:
+    assert decode([line.encode()]) == [command]
+
+
+def test_consecutive_messages_are_taken_together_and_keep_their_order_and_ids() -> None:
+    lines = [
+        b'{"type":"say","text":"a"}',
+        b"  ",
+        b'{"type":"say","text":"b","id":"2"}',
+        b"nope",
+        b'{"type":"say","text":"c"}',
+        b'{"type":"who"}',
+    ]
+    first, mistake, *rest = decode(lines)
+
+    assert first == commands.Say(("a", "b"), ("", "2"))
+    assert isinstance(mistake, commands.Mistake)
+    assert rest == [commands.Say(("c",)), commands.Who()]
+
+
+@pytest.mark.parametrize("line", [b'"text":" \\t"', b'"text":""', b'"text":"tea","limit":0', b'"limit":5', b'"text":7'])
+def test_a_search_without_words_or_for_nothing_is_refused_with_its_id(line: bytes) -> None:
+    (mistake,) = decode([b'{"type":"search","id":"s",' + line + b"}"])
+
+    assert isinstance(mistake, commands.Mistake)
+    assert mistake.id == "s"
+
+
+@pytest.mark.parametrize("kind", ["say", "act", "tell"])
+@pytest.mark.parametrize("text", ["x" * 11, "é" * 6, "\U0001f600" * 3])
+def test_a_text_that_is_too_long_is_refused_with_its_id_and_the_others_are_said(kind: str, text: str) -> None:
+    def line(said: str, *, is_ascii: bool) -> bytes:
+        return json.dumps({"type": kind, "id": "i", "text": said, "to": "bob"}, ensure_ascii=is_ascii).encode()
+
+    for is_ascii in (True, False):
+        before, mistake, after = rich.decode([line(said, is_ascii=is_ascii) for said in ("a", text, "é" * 5)], 10)
+
+        assert isinstance(mistake, commands.Mistake)
+        assert (mistake.refusal.code, mistake.id) == (Code.LINE_TOO_LONG, "i")
+        assert type(before) is type(after) is not commands.Mistake
+
+
+INVISIBLE = ["\u200b", "\ufeff", "\u00ad", "\u2800", "\u3164", " \u3000\t", "\u115f\uffa0", "\u200d\u200e\ufe0f"]
+
+
+@pytest.mark.parametrize("text", INVISIBLE)
+@pytest.mark.parametrize("kind", ["say", "act", "tell", "topic", "search"])
+def test_a_text_in_which_nothing_is_visible_is_refused_with_its_id(kind: str, text: str) -> None:
+    line = json.dumps({"type": kind, "id": "i", "text": text, "to": "bob"}).encode()
+    (mistake,) = decode([line])
+
+    assert isinstance(mistake, commands.Mistake)
+    assert (mistake.refusal.message, mistake.id) == ("The text is empty", "i")
+
+
+def test_a_topic_is_asked_for_cleared_or_set() -> None:
+    lines = [b'{"type":"topic"}', b'{"type":"topic","text":null}', b'{"type":"topic","text":""}']
+
+    assert decode(lines) == [commands.Topic(None), commands.Topic(None), commands.Topic("")]
+    assert decode([rich_json.lines([TopicRequest(text="")]), rich_json.lines([TopicRequest()])]) == [
+        commands.Topic(""),
+        commands.Topic(None),
+    ]
+
+
+def test_every_request_has_its_command_here() -> None:
+    kinds = {json.loads(line)["type"] for line, _ in ASKED}
+
+    assert kinds == {str(kind.__struct_config__.tag) for kind in AnyRequest.__args__}
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.binary(max_size=60))
+def test_no_bytes_are_an_error(line: bytes) -> None:
+    decode([line])
+    with contextlib.suppress(Refusal):
+        rich.hello(rich_json.HELLO + b" " + line)
+
+
+NESTED = b"[" * 5000 + b"]" * 5000
+
+
+@pytest.mark.parametrize(
+    "line",
+    [b'{"type":"say","text":"x","y":' + NESTED + b"}", b'{"y":' + NESTED + b',"type":"dance","id":"q"}'],
+    ids=["behind", "before"],
+)
+def test_what_is_nested_too_deeply_is_refused(line: bytes) -> None:
+    (mistake,) = decode([line])
+
+    assert isinstance(mistake, commands.Mistake)
+    with pytest.raises(ValueError, match="nested too deeply"):
+        rich_json.event(line)
+    with pytest.raises(Refusal, match="nested too deeply"):
+        rich.hello(rich_json.HELLO + b" " + line)
+
+
+def test_an_opening_is_told_from_what_stands_behind_it() -> None:
+    assert rich.hello(b'GCHAT/1 {"nick":"a"}\nrest\n') == (Hello(nick="a"), b"rest\n")
+    assert rich.hello(b"GCHAT/1\r\n") == (Hello(), b"")
+    for plain in (b"", b"hello\n", b"GCHAT\n", b"gchat/1\n", b"\nGCHAT/1\n"):
+        assert rich.hello(plain) == (None, plain)
+
+
+@pytest.mark.parametrize("line", [b"GCHAT/2 {}", b"GCHAT/10", b"GCHAT/1.1 {}", b"GCHAT/", b"GCHAT/x"])
+def test_another_version_is_refused_and_told_which_one_is_spoken_here(line: bytes) -> None:
+    with pytest.raises(Refusal, match="this server speaks GCHAT/1"):
+        rich.hello(line + b"\n")
+
+
+@pytest.mark.parametrize("line", [b'GCHAT/1{"nick":"a"}', b'GCHAT/1\t{"nick":"a"}', b'GCHAT/1  {"nick":"a"} \r'])
+def test_white_space_does_not_matter_in_an_opening(line: bytes) -> None:
+    assert rich.hello(line + b"\n") == (Hello(nick="a"), b"")
+
+
+ROOM = "lobby"
+TOLD: list[tuple[events.Event, list[dict[str, object]]]] = [
+    (
+        Record(7, NOW, Said("alice", ("a", "b"), ("", "x"))),
+        [
+            {"type": "said", "room": ROOM, "seq": 7, "time": TIME, "from": "alice", "text": "a"},
+            {"type": "said", "room": ROOM, "seq": 8, "time": TIME, "from": "alice", "text": "b", "id": "x"},
+        ],
+    ),
+    (
+        Record(7, NOW, Acted("alice", "waves", "x")),
+        [{"type": "acted", "room": ROOM, "seq": 7, "time": TIME, "from": "alice", "text": "waves", "id": "x"}],
+    ),
+    (
+        Record(7, NOW, TopicSet("alice", "tea")),
+        [{"type": "topic", "room": ROOM, "seq": 7, "time": TIME, "from": "alice", "text": "tea"}],
+    ),
+    (events.TopicIs("tea", "alice"), [{"type": "topic", "room": ROOM, "from": "alice", "text": "tea"}]),
+    (events.Entered("bob", 2), [{"type": "entered", "room": ROOM, "who": "bob", "online": 2}]),
+    (events.Left("bob", 1), [{"type": "left", "room": ROOM, "who": "bob", "online": 1}]),
+    (events.Renamed("bob", "rob"), [{"type": "renamed", "room": ROOM, "who": "bob", "nick": "rob"}]),
+    (events.Crowd(events.Entered, 57, 60), [{"type": "entered", "room": ROOM, "count": 57, "online": 60}]),
+    (events.Crowd(events.Left, 57, 3), [{"type": "left", "room": ROOM, "count": 57, "online": 3}]),
+    (events.Crowd(events.Renamed, 57, 3), [{"type": "renamed", "room": ROOM, "count": 57}]),
+    (
+        events.Welcome(2, "Be\nkind", ROOM, 5, "alice", "t", (("burst", 40.0),), "e", 3),
+        [
+            {
+                "type": "welcome",
+                "server": "gchat",
+                "session": "5",
+                "token": "t",
+                "nick": "alice",
+                "room": ROOM,
+                "epoch": "e",
+                "seq": 3,
+                "online": 2,
+                "limits": {"burst": 40.0},
+                "motd": "Be\nkind",
+            }
+        ],
+    ),
+    (events.Ready("[You] ", 3), [{"type": "live", "room": ROOM, "seq": 3}]),
+    (events.Joined("dev", 2, "e", 3), [{"type": "joined", "room": "dev", "epoch": "e", "seq": 3, "online": 2}]),
+    (
+        events.Page((Record(7, NOW, Acted("a", "b")),), None, NOW, asked=True, id="h", end=False),
+        [
+            {
+                "type": "page",
+                "room": ROOM,
+                "end": False,
+                "id": "h",
+                "events": [{"type": "acted", "room": ROOM, "seq": 7, "time": TIME, "from": "a", "text": "b"}],
+            }
+        ],
+    ),
+    (
+        events.Page((Record(7, NOW, Acted("a", "b")),), None, NOW, asked=False),
+        [{"type": "acted", "room": ROOM, "seq": 7, "time": TIME, "from": "a", "text": "b"}],
+    ),
+    (
+        events.Found((Record(7, NOW, Acted("a", "b")),), more=True, time=NOW, id="h"),
+        [
+            {
+                "type": "found",
+                "room": ROOM,
+                "end": False,
+                "id": "h",
+                "events": [{"type": "acted", "room": ROOM, "seq": 7, "time": TIME, "from": "a", "text": "b"}],
+            }
+        ],
+    ),
+    (events.Told("alice", "psst", NOW), [{"type": "told", "from": "alice", "time": TIME, "text": "psst"}]),
+    (
+        events.Acknowledged((Numbered("a", ROOM, 7), Numbered("t"))),
+        [{"type": "ack", "id": "a", "room": ROOM, "seq": 7}, {"type": "ack", "id": "t"}],
+    ),
+    (events.Announced("tea"), [{"type": "announced", "room": ROOM, "text": "tea"}]),
+    (events.Named("alice"), [{"type": "named", "nick": "alice"}]),
+    (
+        events.Users(ROOM, ("a", "b"), 3, "a"),
+        [{"type": "users", "room": ROOM, "users": ["a", "b"], "total": 3, "you": "a"}],
+    ),
+    (
+        events.RoomList((("dev", 2, "bugs"), ("x", 1, "")), 2, ROOM),
+        [
+            {
+                "type": "rooms",
+                "total": 2,
+                "rooms": [{"name": "dev", "members": 2, "topic": "bugs"}, {"name": "x", "members": 1}],
+            }
+        ],
+    ),
+    (events.Pong("p"), [{"type": "pong", "id": "p"}]),
+    (
+        events.Refused(Code.BAD_NAME, "No", "r"),
+        [{"type": "refused", "code": "bad_name", "message": "No", "id": "r"}],
+    ),
+    (events.Done("You are here", "d"), [{"type": "done", "message": "You are here", "id": "d"}]),
+    (events.Slowed(5), [{"type": "slowed", "messages_per_s": 5.0}]),
+    (
+        events.Slowed(5, bytes_per_s=2000, together=True),
+        [{"type": "slowed", "messages_per_s": 5.0, "bytes_per_s": 2000.0, "together": True}],
+    ),
+    (events.Skipped(3, 9), [{"type": "gap", "room": ROOM, "from": 3, "to": 9}]),
+    (events.Closing("Goodbye", "quit"), [{"type": "closing", "reason": "Goodbye", "code": "quit"}]),
+]
+
+
+@pytest.mark.parametrize(("event", "lines"), TOLD, ids=lambda value: type(value).__name__)
+def test_an_event_looks_like(event: events.Event, lines: list[dict[str, object]]) -> None:
+    data = encode(event, Where(ROOM))
+
+    assert [json.loads(line) for line in data.splitlines()] == lines
+    assert all(rich_json.event(line) is not None for line in data.splitlines()), "a client understands it"
+
+
+def test_every_event_that_a_rich_user_can_get_is_shown_here_and_every_line_that_clients_know() -> None:
+    assert {type(event) for event, _ in TOLD} == set(rich._ENCODERS)
+    assert {line["type"] for _, lines in TOLD for line in lines} == rich_json.EVENT_TYPES
+
+
+EVIL = 'x"\\\x1b[2J\n\r[admin] y\x9b\u202e\u2028z'
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        Record(1, NOW, Said(EVIL, (EVIL, EVIL))),
+        Record(1, NOW, Acted(EVIL, EVIL)),
+        events.Entered(EVIL, 2),
+        events.Left(EVIL, 2),
+        events.Renamed(EVIL, EVIL),
+        events.TopicIs(EVIL, EVIL),
+        events.Told(EVIL, EVIL, NOW),
+        events.Users(ROOM, (EVIL,), 1, "a"),
+        events.RoomList(((ROOM, 1, EVIL),), 1, ROOM),
+        events.Refused(Code.BAD_NAME, EVIL),
+        events.Closing(EVIL),
+        events.Announced(EVIL),
+        events.Page((Record(1, NOW, Said(EVIL, (EVIL,))),), None, NOW, asked=True),
+        events.Found((Record(1, NOW, Said(EVIL, (EVIL,))),), more=True, time=NOW),
+    ],
+    ids=lambda event: type(event).__name__,
+)
+def test_nothing_that_a_user_wrote_could_do_anything_to_a_terminal(event: events.Event) -> None:
+    for line in encode(event, Where(ROOM)).splitlines():
+        shown = json.dumps(json.loads(line), ensure_ascii=False)
+        assert not set(shown) & set("\x1b\r\n\x9b\u202e\u2028")
+        assert "\\u00" not in shown
+        assert "\\n" not in shown
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.text(max_size=20), st.lists(st.text(max_size=20), min_size=1, max_size=5))
+def test_a_message_takes_as_many_lines_as_it_has_numbers(name: str, texts: list[str]) -> None:
+    said = Record(3, NOW, Said(name, tuple(texts)))
+    lines = encode(said, Where(ROOM)).split(b"\n")
+
+    assert lines.pop() == b""
+    assert [json.loads(line)["seq"] for line in lines] == list(range(3, 3 + len(texts)))
+
+
+def test_a_type_that_is_not_known_is_nothing_and_a_known_one_that_is_wrong_is_an_error() -> None:
+    assert rich_json.event(b'{"type":"of tomorrow","x":1}') is None
+    for wrong in (b'{"type":"said"}', b"nope", b"[]", b"7"):
+        with pytest.raises(ValueError, match=r"\w"):
+            rich_json.event(wrong)

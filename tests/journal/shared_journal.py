@@ -1,0 +1,66 @@
+"""A journal that several processes append to, without the processes: outcomes arrive when the engine has its turn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from gchat.journal.journal import Arrival, Outcome, Posting
+from tests.journal.minimal_journal import MinimalJournal
+
+
+class Engine:
+    """What the journals of all processes share: it numbers what they append, and each hears of all, in one order."""
+
+    def __init__(self) -> None:
+        self.log = MinimalJournal()
+        self._journals: list[SharedJournal] = []
+        self._waiting: list[tuple[SharedJournal, Sequence[Posting], float]] = []
+
+    def journal(self) -> SharedJournal:
+        """Return the journal of one more process."""
+        self._journals.append(SharedJournal(self))
+        return self._journals[-1]
+
+    def put(self, journal: SharedJournal, batch: Sequence[Posting], time: float) -> None:
+        """Take what one process appends."""
+        self._waiting.append((journal, batch, time))
+
+    def turn(self) -> None:
+        """Number all that was put, and let everybody know."""
+        waiting, self._waiting = self._waiting, []
+        for author, batch, time in waiting:
+            outcomes = self.log.append(batch, time)
+            for journal in self._journals:
+                heard = zip(batch, outcomes, strict=True)
+                arrivals = [_arrival(posting, outcome, is_own=journal is author) for posting, outcome in heard]
+                journal.deliver([arrival for arrival in arrivals if arrival is not None])
+
+
+class SharedJournal(MinimalJournal):
+    """The journal of one process: it has what that process has accepted, not all that the engine has."""
+
+    def __init__(self, engine: Engine) -> None:
+        super().__init__()
+        self._engine = engine
+        self.deliver: Callable[[Sequence[Arrival]], None] = lambda _arrivals: None
+
+    def append(self, batch: Sequence[Posting], time: float) -> Sequence[Outcome | None]:
+        """See Journal.append."""
+        self._engine.put(self, batch, time)
+        return [None] * len(batch)
+
+    def release(self, lineage: str, id_: str) -> None:
+        """See Journal.release."""
+        self._engine.log.release(lineage, id_)
+
+    def follow(self, deliver: Callable[[Sequence[Arrival]], None]) -> None:
+        """See Journal.follow."""
+        self.deliver = deliver
+
+
+def _arrival(posting: Posting, outcome: Outcome | None, *, is_own: bool) -> Arrival | None:
+    """Return what a process hears of a posting: of another's only what is new in the room."""
+    assert outcome is not None
+    if is_own:
+        return Arrival(posting.room, outcome, posting.cause)
+    return Arrival(posting.room, Outcome(outcome.record)) if outcome.record is not None else None

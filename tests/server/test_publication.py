@@ -1,0 +1,276 @@
+"""What is said and what arrives: one order for every process, an answer for each request, and no gap or repeat."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gchat.chat.effects import Deliver, Effect, Publish
+from gchat.journal.journal import Arrival, Journal, JournalError, Outcome
+from gchat.journal.memory import MemoryJournal
+from gchat.model.errors import Code
+from gchat.model.events import Acknowledged, Answer, Refused, Told
+from gchat.model.messages import Numbered, Record, Said, TopicSet
+from gchat.server.publication import COMMIT_FAILURES, Publication
+from tests.journal.minimal_journal import MinimalJournal
+from tests.journal.shared_journal import Engine
+
+
+class Process:
+    """A pump that writes down what it shows and tells, with one user in session 1 and another in session 2."""
+
+    def __init__(self, journal: Journal) -> None:
+        self.connections: dict[int, Any] = {session: _connection(session) for session in (1, 2)}
+        self.receipts: dict[str, Callable[[int | None], None]] = {}
+        self.shown: list[tuple[int, tuple[str, ...], bool]] = []  # number, texts, and whether a user of ours said it
+        self.told: list[tuple[int, Answer]] = []  # by session
+        self.crashes = 0
+        self.journal = journal
+        self.publication = Publication(cast("Any", self), journal)
+        self._waiting: list[Effect | Arrival] = []
+        journal.follow(self.submit)
+
+    def submit(self, effects: Sequence[Effect | Arrival]) -> None:
+        self._waiting += effects
+
+    def turn(self) -> None:
+        effects, self._waiting = self._waiting, []
+        self.publication.commit(effects)
+        for effect in effects:
+            # Nobody who comes in now may miss anything, or see it twice.
+            assert self.publication.head("lobby") == self.next_shown
+            if isinstance(effect, Publish):
+                self.publication.publish(effect)
+            elif isinstance(effect, Deliver):
+                self.publication.deliver(effect)
+            elif isinstance(effect, Arrival):
+                self.publication.arrive(effect)
+        self.publication.end()
+        assert self.publication.head("lobby") == self.next_shown
+
+    @property
+    def next_shown(self) -> int:
+        return self.shown[-1][0] + len(self.shown[-1][1]) if self.shown else 1
+
+    def says(self, *texts: str, ids: tuple[str, ...] = (), session: int | None = 1) -> None:
+        self.submit([Publish("lobby", session, Said("alice", texts, ids), "lineage")])
+
+    def whispers(self, text: str, id_: str) -> None:
+        self.submit([Deliver(2, Told("alice", text, 0.0), 1, id_)])
+
+    def answers(self, session: int = 1) -> list[Answer]:
+        return [answer for to, answer in self.told if to == session]
+
+    # --- What a publication asks of it ---
+
+    def append(self, room: str, event: Record, count: int, speaker: Any) -> None:
+        assert room == "lobby"
+        assert event.seq == self.next_shown
+        message = event.message
+        texts = message.texts if isinstance(message, Said) else (message.text,)
+        assert len(texts) == count
+        self.shown.append((event.seq, texts, speaker is not None))
+
+    def tell(self, connection: Any, answer: Answer) -> None:
+        self.told.append((connection.session.id, answer))
+
+    def tell_presence(self, room: str) -> None:
+        pass
+
+    def crashed(self, _what: str, *_details: object) -> None:
+        self.crashes += 1
+
+
+def _connection(session: int) -> Any:
+    return SimpleNamespace(
+        session=SimpleNamespace(id=session, name=f"user {session}", lineage="lineage"),
+        cursor=SimpleNamespace(is_over=False, owed=0),
+    )
+
+
+def ack(id_: str, seq: int) -> Acknowledged:
+    return Acknowledged((Numbered(id_, "lobby", seq),))
+
+
+def test_what_one_process_says_is_shown_and_acknowledged_in_its_turn() -> None:
+    process = Process(MinimalJournal())
+    process.says("a", "b", ids=("1", "2"))
+    process.says("c", ids=("3",))
+    process.turn()
+
+    assert process.shown == [(1, ("a", "b"), True), (3, ("c",), True)]
+    assert process.answers() == [Acknowledged((Numbered("1", "lobby", 1), Numbered("2", "lobby", 2))), ack("3", 3)]
+    assert process.publication.unanswered == 0
+
+
+def test_nothing_is_shown_or_acknowledged_before_it_arrives() -> None:
+    engine = Engine()
+    process = Process(engine.journal())
+    process.says("a", ids=("1",))
+    process.turn()
+    assert (process.shown, process.told, process.publication.unanswered) == ([], [], 1)
+
+    engine.turn()
+    process.turn()
+    assert process.shown == [(1, ("a",), True)]
+    assert process.answers() == [ack("1", 1)]
+    assert process.publication.unanswered == 0
+
+
+def test_records_of_another_process_are_shown_between_ours_and_acknowledged_to_nobody() -> None:
+    engine = Engine()
+    here, there = Process(engine.journal()), Process(engine.journal())
+    here.says("a", ids=("1",))
+    here.turn()
+    there.says("b", ids=("2",))
+    there.turn()
+    here.says("c", ids=("3",))
+    here.turn()
+    engine.turn()
+    here.says("d", ids=("4",))  # appended in the same turn in which the others arrive
+    here.turn()
+    engine.turn()
+    for process in (here, there):
+        process.turn()
+
+    assert here.shown == [(1, ("a",), True), (2, ("b",), False), (3, ("c",), True), (4, ("d",), True)]
+    assert there.shown == [(number, texts, not is_own) for number, texts, is_own in here.shown]
+    assert here.answers() == [ack("1", 1), ack("3", 3), ack("4", 4)]
+    assert there.answers() == [ack("2", 2)]
+
+
+def test_a_message_that_is_repeated_to_another_process_is_said_once_and_has_its_number() -> None:
+    engine = Engine()
+    here, there = Process(engine.journal()), Process(engine.journal())
+    here.says("a", ids=("1",))
+    here.turn()
+    there.says("a", ids=("1",))
+    there.turn()
+    engine.turn()
+    here.turn()
+    there.turn()
+
+    assert [number for number, _, _ in here.shown] == [number for number, _, _ in there.shown] == [1]
+    assert here.answers() == there.answers() == [ack("1", 1)]
+
+
+def test_a_sender_that_left_before_its_message_arrived_holds_nothing_up() -> None:
+    engine = Engine()
+    process = Process(engine.journal())
+    process.says("a", ids=("1",))
+    process.turn()
+    del process.connections[1]
+    engine.turn()
+    process.turn()
+
+    assert process.shown == [(1, ("a",), False)]
+    assert process.told == []
+
+
+def test_a_private_message_is_given_when_its_id_is_known_to_be_new() -> None:
+    engine = Engine()
+    process = Process(engine.journal())
+    process.whispers("psst", "1")
+    process.whispers("psst", "1")
+    process.turn()
+    assert process.told == []
+
+    engine.turn()
+    process.turn()
+    assert process.answers(2) == [Told("alice", "psst", 0.0)]
+    assert process.answers(1) == [Acknowledged((Numbered("1"),))] * 2
+
+
+def test_a_message_that_an_arrival_refuses_is_refused_to_its_sender_only() -> None:
+    engine = Engine()
+    process = Process(engine.journal())
+    process.says("a", ids=("1",))
+    process.turn()
+    (_, (posting,), _) = engine._waiting[0]
+    process.submit([Arrival("lobby", Outcome(None, why_not="the engine is full"), posting.cause)])
+    process.turn()
+
+    assert process.shown == []
+    assert process.answers() == [Refused(Code.NOT_KEPT, "Not sent: the engine is full. Try again later", "1")]
+
+
+def test_a_journal_that_cannot_append_refuses_all_of_the_turn() -> None:
+    class Broken(MinimalJournal):
+        def append(self, *_: object) -> Any:
+            raise JournalError("the disk is full")
+
+    failures = COMMIT_FAILURES.value
+    process = Process(Broken())
+    process.says("a", ids=("1",))
+    process.says("b", ids=("2",))
+    process.turn()
+
+    assert [answer.id for answer in process.answers() if isinstance(answer, Refused)] == ["1", "2"]
+    assert COMMIT_FAILURES.value == failures + 1
+    assert process.publication.unanswered == 0
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_receipt_gets_the_number_of_what_no_user_said_or_learns_that_there_is_none(fails: bool) -> None:
+    class Full(MinimalJournal):
+        def append(self, batch: Sequence[Any], time: float) -> Sequence[Outcome | None]:
+            return [Outcome(None, why_not="full")] * len(batch) if fails else super().append(batch, time)
+
+    process = Process(Full())
+    numbers: list[int | None] = []
+    process.receipts["http-1"] = numbers.append
+    process.says("deploy done", ids=("http-1",), session=None)
+    process.turn()
+
+    assert numbers == [None if fails else 1]
+    assert not process.receipts
+
+
+STEPS = st.sampled_from(["here says", "there says", "here turns", "there turns", "engine turns"])
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(STEPS, max_size=60))
+def test_in_any_interleaving_all_processes_show_the_same_log_and_each_answers_its_own(steps: list[str]) -> None:
+    engine = Engine()
+    processes = {"here": Process(engine.journal()), "there": Process(engine.journal())}
+    said: dict[str, list[str]] = {"here": [], "there": []}
+    for count, step in enumerate(steps):
+        name, verb = step.split()
+        if name == "engine":
+            engine.turn()
+        elif verb == "says":
+            texts = tuple(f"{name} {count}.{index}" for index in range(1 + count % 3))
+            said[name] += texts
+            processes[name].says(*texts, ids=texts)
+        else:
+            processes[name].turn()
+    for process in processes.values():
+        process.turn()
+    engine.turn()
+    for process in processes.values():
+        process.turn()
+
+    logs = [[text for _, texts, _ in process.shown for text in texts] for process in processes.values()]
+    assert logs[0] == logs[1]
+    for name, process in processes.items():
+        assert [text for text in logs[0] if text.startswith(name)] == said[name]
+        acks = [number for answer in process.answers() for number in cast("Acknowledged", answer).numbers]
+        assert [(number.id, number.seq) for number in acks] == [(text, logs[0].index(text) + 1) for text in said[name]]
+        assert process.publication.unanswered == process.crashes == 0
+
+
+def test_a_topic_and_what_is_said_around_it_have_their_places_in_the_turn() -> None:
+    process = Process(MemoryJournal(1 << 20, "e", lambda function: function()))
+    process.says("a")
+    process.submit([Publish("lobby", 1, TopicSet("alice", "tea", "1"), "lineage")])
+    process.says("b")
+    process.turn()
+
+    assert [(number, texts) for number, texts, _ in process.shown] == [(1, ("a",)), (2, ("tea",)), (3, ("b",))]
+    assert process.answers() == [ack("1", 2)]

@@ -1,0 +1,74 @@
+"""The settings: what each row of the table says, and what follows from it."""
+
+from __future__ import annotations
+
+from typing import Any, get_args
+
+import msgspec
+import pytest
+from msgspec import Meta
+
+from gchat.chat.limits import Limits, Rates
+from gchat.server import settings
+from gchat.server.config import load
+from gchat.server.settings import ROWS, Config, applied_by, told
+
+KEYS = [(section, key) for section, rows in ROWS.items() for key in rows]
+
+
+@pytest.mark.parametrize(("section", "key"), KEYS)
+def test_each_key_has_a_description_and_a_default_within_its_bounds(section: str, key: str) -> None:
+    hint = ROWS[section][key]
+    metas = [meta for meta in get_args(hint)[1:] if isinstance(meta, Meta)]
+    assert any(meta.description for meta in metas)
+    value = getattr(getattr(Config(), section), key)
+    assert msgspec.convert(value, hint) == value
+
+
+def test_a_setting_of_sockets_and_buffers_changes_only_with_a_restart() -> None:
+    restart = {f"{section}.{key}" for section, key in KEYS if applied_by(section, key) is None}
+    assert {key for key in restart if not key.startswith("admin.")} == {
+        *("server.host", "server.port", "server.mode", "server.group", "server.listen_backlog"),
+        *("limits.room_log_bytes", "limits.send_buffer_bytes"),
+        *("history.store", "history.path", "history.sync", "log.format"),
+    }
+
+
+def test_every_limit_of_the_core_that_an_operator_can_set_is_set_by_a_row() -> None:
+    class Server:
+        limits = Limits()
+        parts: Any = None
+
+    names = set(Limits.__struct_fields__)
+    limits = Server.limits
+    unset = object()
+    for name in names:
+        setattr(limits, name, unset)
+    for section, key in KEYS:
+        if (apply := applied_by(section, key)) not in (None, settings.retention, settings.log_level):
+            assert apply is not None
+            apply(Server(), getattr(Config(), section), key)
+    assert set(limits.__struct_fields__) == names
+    assert {name for name in names if getattr(limits, name) is unset} == {"who_max", "page_max", "announced"}
+
+
+def test_programs_are_told_the_limits_that_concern_them() -> None:
+    config = Config()
+    config.limits.burst = 7
+    limits = dict(told(config))
+    assert (limits["burst"], limits["max_line_bytes"], limits["bytes_per_s"]) == (7, 8192, 16384)
+    assert "exempt" not in limits
+
+
+def test_the_rates_of_a_network_follow_those_of_a_user() -> None:
+    own, network = Config().limits.rates()
+
+    assert (own.messages_per_s, own.burst, own.bytes_per_s, own.bytes_burst) == (5, 40, 16384, 65536)
+    assert (network.messages_per_s, network.burst) == (4 * 5, 2 * 40)
+    assert (network.bytes_per_s, network.bytes_burst) == (4 * 16384, 2 * 65536)
+
+
+def test_a_rate_of_zero_is_one_for_everything() -> None:
+    config = load(None, {"GCHAT_LIMITS_MESSAGES_PER_S": "0"}, {})
+
+    assert config.limits.rates() == (Rates(), Rates())
