@@ -242,7 +242,8 @@ def _fill(path: Path, count: int) -> None:
             text = f"message number {seq} of the {' and the '.join(words)} for word{seq % 100} in here"
             rows += rows_of(1, Record(seq, 1.7e9 + seq, Said(f"user{seq % 40}", (text,))), "")
         database.commit(Changes((), rows, (), ()))
-        database.index(1, count, STEP)
+    while database.index(1, count, STEP) < count:
+        pass
     database.close()
 
 
