@@ -46,6 +46,10 @@ MIN_READ_BYTES = 2048
 #: Lines handed to the registry at once; then everybody else has a turn.
 LINES_AT_ONCE = 512
 
+#: What a line costs a turn of the pump, as much as so many bytes of it; and what is so little that it never waits for
+#: the next turn: users who say much wait for each other, and users who say little for nobody.
+LINE_WEIGHT, LITTLE = 256, 2048
+
 #: Commands whose answers may gather before it is seen whether they are read; /history may answer with 100 KiB.
 COMMANDS_AT_ONCE = 4
 
@@ -73,6 +77,7 @@ class Reader:
         "_greenlet",
         "_pace",
         "_ready",
+        "_size",
         "_watcher",
         "heard_at",
     )
@@ -88,6 +93,7 @@ class Reader:
         session = connection.session
         if session.allowance is None:
             session.allowance = Allowance(app.limits.rates, self.heard_at)
+        self._size = 0  # bytes of the last read that no turn has got
         self._pace = Pace(app.limits, session.allowance, app.network_allowance(session.network))
 
     def run(self, heard: bytes, *, has_ended: bool) -> None:
@@ -168,7 +174,8 @@ class Reader:
         """Carry out what was received; return why the connection ends, None if it does not."""
         decoder = self._decoder
         self.heard_at = time.monotonic()
-        RECEIVED_BYTES.value += len(data)
+        self._size = len(data)
+        RECEIVED_BYTES.value += self._size
         if self._app.limits.rates.messages_per_s:
             self._pace.received(len(data), self.heard_at)
         decoder.feed(data)
@@ -192,9 +199,20 @@ class Reader:
             if connection.dialect.traits.is_typed and decoder.outcome is None:
                 connection.cursor.typed()
             self._spend(lines, rate)
+            self._join_turn(lines)
             if not self._carry_out(asked, lines):
                 return CloseReason.QUIT
         return None if decoder.outcome is None else self._conclude(decoder.outcome)
+
+    def _join_turn(self, lines: int) -> None:
+        """Wait, if this is much, for a turn of the pump in which there is room for it."""
+        pump, weight = self._app.pump, self._size + LINE_WEIGHT * lines
+        self._size = 0
+        if weight > LITTLE:
+            while pump.is_full:
+                with self._not_reading():
+                    pump.wait_carried_out()
+        pump.gathered += weight
 
     def _carry_out(self, asked: list[Command], lines: int) -> bool:
         """Carry out what was asked in so many lines; return whether the session goes on."""
