@@ -211,7 +211,7 @@ class Connection:
             return
         self._set_life(Life.PARTING)
         self.deadline = min(self.deadline, time.monotonic() + LINGER_S)
-        self.reader.discard(self.shut)
+        self.reader.discard(self.transport, self.shut)
 
     def shut(self) -> None:
         """Close the transport. The last thing that happens to a connection."""

@@ -66,6 +66,10 @@ MAX_WAITING = 4096
 MAX_WAITING_BYTES = 1 << 20
 
 
+#: What a turn takes of users who say much, in bytes; a line counts too, see reader. That is 128 short lines.
+FULL_TURN = 1 << 15
+
+
 class PumpServer(Protocol):
     """What the pump needs of the server."""
 
@@ -96,6 +100,7 @@ class Pump:
         self._waiting_since = 0.0  # the oldest of them
         self._turn_since: float | None = None  # the same of the effects of this turn, until they are carried out
         self._received_before = 0  # bytes, when that was last taken
+        self.gathered = 0  # the weight of what users have said for the next turn
         self._greenlet: Any = None
         self._parked = False
         self._breather = Breather()
@@ -162,6 +167,11 @@ class Pump:
         """Whether so much waits that senders should wait too."""
         gathered = RECEIVED_BYTES.value - self._received_before
         return len(self._waiting) + self._publication.unanswered > MAX_WAITING or gathered > MAX_WAITING_BYTES
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the next turn takes no more of users who say much: it would be long, and all would wait for it."""
+        return self.gathered > FULL_TURN and bool(self._waiting)
 
     def wait_carried_out(self) -> None:
         """Wait until everything that was submitted until now is carried out."""
@@ -255,6 +265,7 @@ class Pump:
         effects, self._waiting = self._waiting, []
         self._turn_since = self._waiting_since if effects else None
         self._received_before = RECEIVED_BYTES.value
+        self.gathered = 0
         # A turn ends with a room: the journal gets all of a turn at once, and what is said after in a new room of that
         # name must not be forgotten with the old one.
         for count, effect in enumerate(effects, 1):

@@ -27,6 +27,7 @@ from gchat.server.counters import Counter
 from gchat.server.linux import unguessable
 from gchat.server.logs import logger
 from gchat.server.reader_interfaces import ReaderOwner, ReaderServer
+from gchat.server.transport import Transport
 from gchat.server.writer import MAX_OWED_BYTES
 
 READ_BYTES = 65536
@@ -41,6 +42,10 @@ MIN_READ_BYTES = 2048
 
 #: Lines handed to the registry at once; then everybody else has a turn.
 LINES_AT_ONCE = 512
+
+#: What a line costs a turn of the pump, as much as so many bytes of it; and what is so little that it never waits for
+#: the next turn: users who say much wait for each other, and users who say little for nobody.
+LINE_WEIGHT, LITTLE = 256, 2048
 
 #: Commands whose answers may gather before it is seen whether they are read; /history may answer with 100 KiB.
 COMMANDS_AT_ONCE = 4
@@ -64,6 +69,7 @@ class Reader:
         "_pace",
         "_ready",
         "_server",
+        "_size",
         "_watcher",
         "has_ended",
         "heard_at",
@@ -81,6 +87,7 @@ class Reader:
         session = connection.session
         if session.allowance is None:
             session.allowance = Allowance(server.limits.rates, self.heard_at)
+        self._size = 0  # bytes of the last read that no turn has got
         self._pace = Pace(server.limits, session.allowance, server.network_allowance(session.network))
 
     def run(self, heard: bytes, *, has_ended: bool) -> None:
@@ -100,6 +107,8 @@ class Reader:
         finally:
             if connection.is_open:
                 self._watcher.stop()  # or it would tell of the end again and again
+            # A cycle of the two would stay for as long as anybody is here: the watch collects only what is new.
+            del self._connection
         if reason in (CloseReason.ENDED, CloseReason.RESET) and not connection.session.is_announced:
             reason = CloseReason.PROBE
         connection.disconnect(reason, farewell)
@@ -122,12 +131,12 @@ class Reader:
             self._greenlet.kill(block=False)
             self._greenlet = None  # it keeps the frames that it was killed in, and they keep us
 
-    def discard(self, ended: Callable[[], None]) -> None:
-        """Throw away what still comes, and call `ended` at the end of the stream."""
+    def discard(self, transport: Transport, ended: Callable[[], None]) -> None:
+        """Throw away what still comes on `transport`, and call `ended` at the end of the stream."""
 
         def receive() -> None:
             try:
-                if self._connection.transport.receive(READ_BYTES):
+                if transport.receive(READ_BYTES):
                     return
             except BlockingIOError:
                 return
@@ -165,7 +174,8 @@ class Reader:
         """Carry out what was received; return why the connection ends, None if it does not."""
         decoder = self._decoder
         self.heard_at = time.monotonic()
-        RECEIVED_BYTES.value += len(data)
+        self._size = len(data)
+        RECEIVED_BYTES.value += self._size
         if self._server.limits.rates.messages_per_s:
             self._pace.received(len(data), self.heard_at)
         decoder.feed(data)
@@ -188,9 +198,20 @@ class Reader:
             if connection.dialect.traits.is_typed and decoder.outcome is None:
                 connection.cursor.typed()
             self._spend(lines)
+            self._join_turn(lines)
             if not self._carry_out(asked, lines):
                 return CloseReason.QUIT
         return None if decoder.outcome is None else self._conclude(decoder.outcome)
+
+    def _join_turn(self, lines: int) -> None:
+        """Wait, if this is much, for a turn of the pump in which there is room for it."""
+        effects, weight = self._server.effects, self._size + LINE_WEIGHT * lines
+        self._size = 0
+        if weight > LITTLE:
+            while effects.is_full:
+                with self._not_reading():
+                    effects.wait_carried_out()
+        effects.gathered += weight
 
     def _carry_out(self, asked: list[Command], lines: int) -> bool:
         """Carry out what was asked in so many lines; return whether the session goes on."""

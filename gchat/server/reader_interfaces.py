@@ -23,6 +23,12 @@ from gchat.server.writer import Writer
 class EffectQueue(Protocol):
     """The queue of effects, which are carried out in their order."""
 
+    gathered: int  # the weight of what users have said for the next turn
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the next turn takes no more of users who say much."""
+
     @property
     def crowded(self) -> bool:
         """Whether so much waits that senders should wait too."""

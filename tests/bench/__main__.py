@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import tempfile
 from collections.abc import Callable
@@ -12,17 +13,18 @@ import msgspec
 
 from tests.bench import peers, plot, report
 from tests.bench.cases import Bench
-from tests.bench.run import HERE, Failure, Generator, compiler, descriptors
+from tests.bench.run import HERE, LOAD_CORE, Failure, Generator, compiler, descriptors
 
 NAMES = (
     *("fanout", "small", "limits", "rich", "disk", "paced", "idle", "silent"),
-    *("start", "hold", "status", "stored", "window", "peers"),
+    *("start", "hold", "attacks", "status", "stored", "window", "peers"),
 )
 
 
 def main() -> int:
     """Measure, write the report, and return 1 if gchat lost anything."""
     options = _options()
+    os.sched_setaffinity(0, {LOAD_CORE})  # the server has its core to itself
     with tempfile.TemporaryDirectory(prefix="gchat-bench-") as directory:
         bench = Bench(
             Generator(Path(directory), 0.3 if options.quick else 0.7),
@@ -45,6 +47,7 @@ def main() -> int:
         for run in bench.runs
         if run.server == peers.GCHAT.name and (run.failure or run.missing or run.closed)
     ]
+    lost += [f"{one.attack}: {one.failure}" for one in bench.attacked if one.failure]
     for what in lost:
         print(f"gchat: {what}", file=sys.stderr)
     return 1 if lost else 0
@@ -62,6 +65,7 @@ def _measure(bench: Bench, options: argparse.Namespace) -> None:
         "idle": bench.idle,
         "silent": bench.silent,
         "hold": bench.hold,
+        "attacks": bench.attacks,
         "status": bench.status,
         "stored": bench.stored,
         "window": bench.window,

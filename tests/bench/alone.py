@@ -10,6 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,14 @@ from gchat.journal.sqlite.database import Changes, Database
 from gchat.journal.sqlite.rows import rows_of
 from gchat.model.messages import Record, Said
 from tests.bench.attacks import HEAD, SLOW, connected
-from tests.bench.peers import GCHAT, GCHAT_AS_IT_COMES, GCHAT_WINDOW, stored_in
+from tests.bench.peers import BARE, GCHAT, GCHAT_AS_IT_COMES, GCHAT_WINDOW, stored_in
 from tests.bench.run import START_S, Ask, Failure, Figure, Generator, Kind, Server, p99
 from tests.bench.user import User
+
+OPENING = b"GCHAT/1 {}\n"
+
+#: What is loaded after listening is loaded by then.
+SETTLE_S = 1.0
 
 HEALTHZ = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
 LAST_PIECE = b"0\r\n\r\n"
@@ -33,10 +39,25 @@ ASKING = 4
 
 
 def starts(*, quick: bool) -> Iterator[Figure]:
-    """From the start of the process to the first bytes of the greeting."""
-    count = 3 if quick else 9
-    yield Figure("start, history in memory, no window", "s", _starts_s(GCHAT, count), 0.5)
-    yield Figure("start as it comes: a new file, and the window", "s", _starts_s(GCHAT_AS_IT_COMES, count), 0.5)
+    """From the start of the process until somebody can connect, and until the first bytes of the greeting.
+
+    Each beside the same of a bare server, started just before.
+    """
+    settle_s = 0.0 if quick else SETTLE_S
+    for kind, name in ((GCHAT, "history in memory, no window"), (GCHAT_AS_IT_COMES, "as it comes")):
+        rounds = [
+            (_started(BARE), _started(kind, settle_s=settle_s), _started(kind, OPENING))
+            for _ in range(2 if quick else 9)
+        ]
+        yield Figure(f"start, {name}: listens", "s", [plain.listens_s for _, plain, _ in rounds], 0.25)
+        yield Figure(f"start, {name}: greets in plain", "s", [plain.greets_s for _, plain, _ in rounds], 0.40)
+        yield Figure(f"start, {name}: greets in rich", "s", [rich.greets_s for _, _, rich in rounds], 0.25)
+        listens = [plain.listens_s / bare.listens_s for bare, plain, _ in rounds]
+        yield Figure(f"start, {name}: listens, beside a bare server", "x", listens, 1.5)
+        greets = [plain.greets_s / bare.greets_s for bare, plain, _ in rounds]
+        yield Figure(f"start, {name}: greets in plain, beside a bare server", "x", greets, 1.55)
+        if kind is GCHAT:
+            yield Figure(f"start, {name}: resident", "MiB", [plain.mib for _, plain, _ in rounds], 33)
 
 
 def window(generator: Generator, members: int, *, quick: bool) -> Iterator[Figure]:
@@ -68,7 +89,8 @@ def stored(*, quick: bool) -> Iterator[Figure]:
         path = Path(directory) / "history.db"
         _fill(path, count)
         kind = stored_in(path)
-        yield Figure(f"start with {count:,} messages stored", "s", _starts_s(kind, 3 if quick else 9), 1.0)
+        starts = [_started(kind).greets_s for _ in range(3 if quick else 9)]
+        yield Figure(f"start with {count:,} messages stored", "s", starts, 0.6)
         with Server(kind, 10) as server, User(server) as asker, User(server) as other:
             for what in ("castle", "word7", "deploy castle tea", "the*", "wor*", "castle nowhere"):
                 waits = [_found_ms(asker, what) for _ in range(3 if quick else 20)]
@@ -84,17 +106,28 @@ def stored(*, quick: bool) -> Iterator[Figure]:
 # --- Starts ----------------------------------------------------------------------------------------------------------
 
 
-def _starts_s(kind: Kind, count: int) -> list[float]:
-    found = []
-    for _ in range(count):
-        server = Server(kind, 1)
-        try:
-            with server.connect() as sock:
-                sock.recv(1)
-                found.append(time.monotonic() - server.started_at)
-        finally:
-            server.__exit__()
-    return found
+@dataclass(frozen=True, slots=True)
+class Started:
+    """When a server listened and greeted, from the start of the process on, and what was resident in the end."""
+
+    listens_s: float
+    greets_s: float
+    mib: float
+
+
+def _started(kind: Kind, opening: bytes = b"", settle_s: float = 0.0) -> Started:
+    """Start a server, and send the opening to it as soon as it listens."""
+    server = Server(kind, 1)
+    try:
+        with server.connect() as sock:
+            listens_s = time.monotonic() - server.started_at
+            sock.sendall(opening)
+            sock.recv(1)
+            greets_s = time.monotonic() - server.started_at
+            time.sleep(settle_s)
+            return Started(listens_s, greets_s, server.rss_kib() / 1024)
+    finally:
+        server.__exit__()
 
 
 # --- The window ------------------------------------------------------------------------------------------------------
@@ -209,7 +242,8 @@ def _fill(path: Path, count: int) -> None:
             text = f"message number {seq} of the {' and the '.join(words)} for word{seq % 100} in here"
             rows += rows_of(1, Record(seq, 1.7e9 + seq, Said(f"user{seq % 40}", (text,))), "")
         database.commit(Changes((), rows, (), ()))
-        database.index(1, count, STEP)
+    while database.index(1, count, STEP) < count:
+        pass
     database.close()
 
 

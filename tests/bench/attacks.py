@@ -1,18 +1,253 @@
-"""Attacks on the operator's window while the chat is measured: `python attacks.py KIND SOCKET SECONDS`."""
+"""Attacks on a server while others are measured: `python attacks.py NAME PORT DIRECTORY PID SECONDS SHARE`.
+
+Each prepares itself, prints "ready", and goes on until SECONDS after its start. A share below 1 is a smaller attack.
+It has a low priority, because it shares its core with those who measure.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import itertools
+import os
 import resource
 import select
+import signal
 import socket
 import sys
 import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
 
 HEAD = b"GET /status HTTP/1.1\r\nHost: localhost\r\n"
 
-#: Connections that an attack keeps open at a time.
+#: Connections to the operator's window that an attack keeps open at a time.
 SLOW, STREAMS, ASKING = 1000, 100, 4
+
+#: Connections of an attack to the chat, at most, and those from one address: a network's cap is above.
+MOST_CONNECTIONS, FROM_ONE_ADDRESS = 20_000, 190
+
+#: What is said before an attack that asks for it: so many lines, by so many users, of so many bytes.
+LINES, SPEAKERS, LINE_BYTES = 1000, 40, 8000
+
+#: A user of the default limits has a burst of 40 lines: what comes in so long a stop is more.
+STOP_S = 15.0
+
+#: Users whose lines waited for the stop to end are not late any more when that is so long ago.
+AFTER_STOP_S = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The server, how long it is attacked, and with which share of the full force."""
+
+    port: int
+    directory: Path  # the server's state, and the socket of its window
+    pid: int
+    ends_at: float
+    share: float
+
+    @property
+    def window(self) -> str:
+        """The path of the window's socket."""
+        return str(self.directory / "admin")
+
+    def token(self) -> str:
+        """The admin token."""
+        (path,) = self.directory.glob("gchat/admin-token-*")
+        return path.read_text().strip()
+
+    def of(self, count: int) -> int:
+        """Return the share of so many things."""
+        return max(2, round(count * self.share))
+
+
+def ready() -> None:
+    """Say that the attack begins."""
+    print("ready", flush=True)
+
+
+# --- On the chat -----------------------------------------------------------------------------------------------------
+
+#: Makes what one connection sends, piece by piece.
+Stream = Callable[[], Iterable[bytes]]
+
+
+@dataclass(slots=True)
+class _Member:
+    stream: Stream
+    source: str
+    sock: socket.socket
+    pieces: Iterator[bytes]
+    rest: bytes = b""
+    heard: bytes = b""  # the end of it
+    has_met: bool = False  # the mark that is waited for
+
+
+@dataclass(slots=True)
+class Crowd:
+    """Connections that send as fast as they are read, and throw away what they hear; a closed one comes again."""
+
+    target: Target
+    _members: dict[int, _Member] = field(default_factory=dict)
+    _poll: select.poll = field(default_factory=select.poll)
+    _opened: int = 0
+
+    def add(self, count: int, stream: Stream) -> None:
+        """Open so many more."""
+        for _ in range(count):
+            self._open(stream, f"127.0.0.{2 + self._opened // FROM_ONE_ADDRESS % 250}")
+
+    def run(self, mark: bytes = b"") -> None:
+        """Go on until the attack's time is over, or until each member has heard `mark`."""
+        for member in self._members.values():
+            member.has_met = False
+        while time.monotonic() < self.target.ends_at:
+            for descriptor, events in self._poll.poll(100):
+                member = self._members[descriptor]
+                try:
+                    if events & select.POLLOUT:
+                        self._send(member)
+                    if events & ~select.POLLOUT:
+                        self._hear(member, mark)
+                except OSError:
+                    self._come_again(descriptor)
+            if mark and all(member.has_met for member in self._members.values()):
+                return
+
+    def _open(self, stream: Stream, source: str) -> None:
+        self._opened += 1
+        if self._opened > MOST_CONNECTIONS:
+            return
+        sock = socket.create_connection(("127.0.0.1", self.target.port), 10, (source, 0))
+        sock.setblocking(False)
+        self._members[sock.fileno()] = _Member(stream, source, sock, iter(stream()))
+        self._poll.register(sock, select.POLLIN | select.POLLOUT)
+
+    def _send(self, member: _Member) -> None:
+        with contextlib.suppress(BlockingIOError):
+            while piece := member.rest or next(member.pieces, b""):
+                member.rest = piece
+                member.rest = piece[member.sock.send(piece) :]
+            self._poll.modify(member.sock, select.POLLIN)
+
+    def _hear(self, member: _Member, mark: bytes) -> None:
+        data = member.sock.recv(1 << 18)
+        if not data:
+            raise OSError
+        if mark:
+            member.has_met = member.has_met or mark in member.heard + data
+            member.heard = (member.heard + data)[-len(mark) :]
+
+    def _come_again(self, descriptor: int) -> None:
+        self._poll.unregister(descriptor)
+        member = self._members.pop(descriptor)
+        member.sock.close()
+        self._open(member.stream, member.source)
+
+
+def _flood(count: int, stream: Stream) -> Callable[[Target], None]:
+    """Return an attack: so many connections, each of which sends this."""
+
+    def attack(target: Target) -> None:
+        ready()
+        crowd = Crowd(target)
+        crowd.add(target.of(count), stream)
+        crowd.run()
+
+    return attack
+
+
+def _filled(target: Target, line: Callable[[int], bytes]) -> Crowd:
+    """Have users say in the lobby, as fast as they may, so many long lines; return them."""
+    crowd = Crowd(target)
+    count = target.of(LINES)
+    for first in range(SPEAKERS):
+
+        def lines(first: int = first) -> Iterator[bytes]:
+            for number in range(first, count, SPEAKERS):
+                yield line(number)
+            yield b"/ping filled\n"
+
+        crowd.add(1, lines)
+    crowd.run(b"> pong filled\n")
+    return crowd
+
+
+def _words(number: int) -> bytes:
+    """Return a line of words that are in no other line, all of which begin alike."""
+    count = LINE_BYTES // len(b"aaa00000 ")
+    return b" ".join(b"aaa%05x" % word for word in range(number * count, (number + 1) * count)) + b"\n"
+
+
+def searches(target: Target) -> None:
+    """Searches of many beginnings among many words, while others enter rooms that did not exist."""
+    crowd = _filled(target, _words)
+    ready()
+    many = [b"/search " + b"aaa* " * 39, b"/search aaa* aaa1* aaa2*", b"/search aaa0* aaa3* aaa4*"]
+    crowd.add(target.of(SPEAKERS), lambda: (line + b"\n" for line in itertools.cycle(many)))
+    for user in range(target.of(SPEAKERS)):
+
+        def moves(user: int = user) -> Iterator[bytes]:
+            return (b"/join brandnew%d-%d\n" % (user, number) for number in itertools.count())
+
+        crowd.add(1, moves)
+    crowd.run()
+
+
+def rooms(target: Target) -> None:
+    """Lists of a hundred rooms, all of which have long topics."""
+    crowd = Crowd(target)
+    topic = "\N{GRINNING FACE}".encode() * 300
+    for number in range(target.of(100)):
+        opening = b"/join room%d\n/topic %s\n/ping filled\n" % (number, topic)
+        crowd.add(1, lambda opening=opening: [opening])  # type: ignore[misc]
+    crowd.run(b"> pong filled\n")
+    ready()
+    crowd.add(target.of(40), lambda: itertools.repeat(b"/rooms\n"))
+    crowd.run()
+
+
+def pages(target: Target) -> None:
+    """The longest page of a room's messages over HTTP, again and again on kept connections."""
+    with_token = f"Authorization: Bearer {target.token()}\r\n".encode()
+    crowd = _filled(target, lambda number: b"%d " % number + b"x" * LINE_BYTES + b"\n")
+    ready()
+    _requests(target, b"GET /rooms/lobby/messages?after=0&limit=1000 HTTP/1.1\r\nHost: localhost\r\n" + with_token)
+    del crowd  # its users have stayed until here
+
+
+def stops(target: Target) -> None:
+    """The process stands still for a while. What counts is how late users are afterwards."""
+    os.kill(target.pid, signal.SIGSTOP)
+    time.sleep(STOP_S * target.share)
+    os.kill(target.pid, signal.SIGCONT)
+    time.sleep(AFTER_STOP_S)
+    ready()
+    time.sleep(max(0.0, target.ends_at - time.monotonic()))
+
+
+_TELL = b'{"type":"tell","to":"a%s%s","text":"psst","id":"1"}\n' % (
+    "\N{COMBINING ACUTE ACCENT}".encode() * 12_000,
+    "\N{COMBINING DOT BELOW}".encode() * 12_000,
+)
+
+#: As many bytes and as many lines as the default limits allow.
+_LINE = b"x" * 3200 + b"\n"
+
+CHAT: dict[str, Callable[[Target], None]] = {
+    "searches": searches,
+    "tells": _flood(SPEAKERS, lambda: itertools.chain([b"GCHAT/1 {}\n"], itertools.repeat(_TELL))),
+    "telnet": _flood(4, lambda: itertools.repeat(b"\xff\xf1" * 4096)),
+    "short lines": _flood(1000, lambda: [b"ab\n" * 21_845]),
+    "escapes": _flood(25, lambda: [(b"\x1b" * LINE_BYTES + b"\n") * 40]),
+    "pushes": _flood(400, lambda: itertools.repeat(_LINE)),
+    "rooms": rooms,
+    "pages": pages,
+    "stops": stops,
+}
+
+# --- On the operator's window ----------------------------------------------------------------------------------------
 
 
 def connected(path: str) -> socket.socket | None:
@@ -27,12 +262,13 @@ def connected(path: str) -> socket.socket | None:
     return sock
 
 
-def slow_heads(path: str, ends_at: float) -> None:
+def slow_heads(target: Target) -> None:
     """A thousand heads that come at a byte a second, for ever: whoever is thrown out comes again."""
+    ready()
     crowd: list[socket.socket] = []
-    while time.monotonic() < ends_at:
+    while time.monotonic() < target.ends_at:
         began = time.monotonic()
-        while len(crowd) < SLOW and (sock := connected(path)):
+        while len(crowd) < SLOW and (sock := connected(target.window)):
             crowd.append(sock)
         for sock in list(crowd):
             try:
@@ -43,57 +279,81 @@ def slow_heads(path: str, ends_at: float) -> None:
         time.sleep(max(0.0, began + 1 - time.monotonic()))
 
 
-def requests(path: str, ends_at: float) -> None:
+def requests(target: Target) -> None:
     """The dearest request, again and again on kept connections."""
+    ready()
+    _requests(target, HEAD)
+
+
+def _requests(target: Target, head: bytes) -> None:
     poll = select.poll()
-    crowd = {sock.fileno(): sock for _ in range(ASKING) if (sock := connected(path))}
-    for descriptor, sock in crowd.items():
-        poll.register(descriptor, select.POLLIN)
-        sock.send(HEAD + b"\r\n")
-    while time.monotonic() < ends_at:
+    crowd: dict[int, socket.socket] = {}
+    while time.monotonic() < target.ends_at:
+        while len(crowd) < ASKING and (sock := connected(target.window)):
+            crowd[sock.fileno()] = sock
+            poll.register(sock, select.POLLIN)
+            sock.send(head + b"\r\n")
         for descriptor, _ in poll.poll(100):
             sock = crowd[descriptor]
-            if sock.recv(1 << 20).endswith(b"0\r\n\r\n"):
-                with contextlib.suppress(OSError):
-                    sock.send(HEAD + b"\r\n")
+            try:
+                data = sock.recv(1 << 20)
+                if data.endswith(b"0\r\n\r\n"):
+                    sock.send(head + b"\r\n")
+            except OSError:
+                data = b""
+            if not data:  # after so many requests, or a refusal
+                poll.unregister(descriptor)
+                crowd.pop(descriptor).close()
 
 
-def malformed(path: str, ends_at: float) -> None:
+def malformed(target: Target) -> None:
     """What is no HTTP, on a new connection each time."""
-    while time.monotonic() < ends_at:
-        if sock := connected(path):
+    ready()
+    while time.monotonic() < target.ends_at:
+        if sock := connected(target.window):
             with sock, contextlib.suppress(OSError):
                 sock.sendall(b"\x00\xffGET /status\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n" * 50)
                 sock.recv(4096)
 
 
-def huge(path: str, ends_at: float) -> None:
+def huge(target: Target) -> None:
     """Heads and bodies that are as long as it takes."""
+    ready()
     body = (
         b"POST /announce HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 60000\r\n\r\n"
     )
-    while time.monotonic() < ends_at:
+    while time.monotonic() < target.ends_at:
         for data in (HEAD + b"X: " + b"x" * (1 << 20), body + b"x" * 60000):
-            if sock := connected(path):
+            if sock := connected(target.window):
                 with sock, contextlib.suppress(OSError):
                     sock.sendall(data)
                     sock.recv(4096)
 
 
-def streams(path: str, ends_at: float) -> None:
+def streams(target: Target) -> None:
     """Event streams that nobody reads, more than there may be."""
+    ready()
     crowd: list[socket.socket] = []
-    while time.monotonic() < ends_at:
-        while len(crowd) < STREAMS and (sock := connected(path)):
+    while time.monotonic() < target.ends_at:
+        while len(crowd) < STREAMS and (sock := connected(target.window)):
             with contextlib.suppress(OSError):
                 sock.send(b"GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n")
             crowd.append(sock)
         time.sleep(0.5)
 
 
-KINDS = {"slow heads": slow_heads, "requests": requests, "malformed": malformed, "huge": huge, "streams": streams}
+WINDOW: dict[str, Callable[[Target], None]] = {
+    "slow heads": slow_heads,
+    "requests": requests,
+    "malformed": malformed,
+    "huge": huge,
+    "streams": streams,
+}
 
 if __name__ == "__main__":
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    KINDS[sys.argv[1]](sys.argv[2], time.monotonic() + float(sys.argv[3]))
+    os.nice(19)
+    name, port, directory, pid, seconds, share = sys.argv[1:]
+    ends_at = time.monotonic() + float(seconds)
+    (CHAT | WINDOW)[name](Target(int(port), Path(directory), int(pid), ends_at, float(share)))

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from tests.bench import alone, attacks
+from tests.bench import alone, attacks, canary
 from tests.bench.peers import GCHAT, GCHAT_DEFAULT_LIMITS, GCHAT_FULL, GCHAT_NORMAL, GCHAT_RICH, GCHAT_WINDOW
 from tests.bench.run import Ask, Failure, Figure, Generator, Kind, Run, Server, p99
 from tests.bench.user import User
@@ -56,6 +56,7 @@ class Bench:
     runs: list[Run] = field(default_factory=list)
     figures: list[Figure] = field(default_factory=list)
     holds: list[Hold] = field(default_factory=list)
+    attacked: list[canary.Attacked] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)  # of cases that could not be measured at all
 
     def fanout(self, sizes: list[int]) -> None:
@@ -132,11 +133,11 @@ class Bench:
         """The chat while somebody does to the operator's window what he can; and the same without."""
         ask = Ask(20 if self.quick else 100, rate=50, seconds=self.seconds)
         for _ in range(self.rounds):
-            for attack in ("", *(("requests",) if self.quick else attacks.KINDS)):
+            for attack in ("", *(("requests",) if self.quick else attacks.WINDOW)):
                 self._keep(self.generator.measure("window", GCHAT_WINDOW, ask, attack))
 
     def start(self) -> None:
-        """From the start of the process to the first bytes of the greeting."""
+        """From the start of the process until it listens and greets."""
         self._keep_figures(alone.starts(quick=self.quick))
 
     def status(self) -> None:
@@ -171,6 +172,16 @@ class Bench:
         waits = sorted(other.paced_ms(0.5 if self.quick else 10.0, act))
         asker.asks("")
         return waits
+
+    def attacks(self) -> None:
+        """How long a small room waits while others do their worst, beside how long it waits without them."""
+        seconds, share = (0.5, 0.05) if self.quick else (10.0, 1.0)
+        for _ in range(self.rounds):
+            for attack, kind in canary.CASES:
+                found = canary.measure(attack, kind, seconds, share)
+                self.attacked.append(found)
+                figures = found.failure or f"{found.more_ms:+.1f} ms of p99, most {found.most_mib:.0f} MiB"
+                self._say(f"attacks: {found.server}: {attack}: {figures}")
 
     # --- Parts -----------------------------------------------------------------------------------------------------
 

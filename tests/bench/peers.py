@@ -54,6 +54,12 @@ GCHAT_AS_IT_COMES = replace(
     command=lambda port, directory, _clients: [
         *(sys.executable, "-m", "gchat.server.main", "127.0.0.1", str(port), "--admin", str(directory / "admin")),
     ],
+    environment={},
+)
+
+#: The same server, for which users on this machine are like all others: each address is a network with its limits.
+GCHAT_FOR_STRANGERS = replace(
+    GCHAT_AS_IT_COMES, name="gchat, loopback not exempt", environment={"GCHAT_LIMITS_EXEMPT": ""}
 )
 
 #: The same server, with the operator's window on a Unix socket in its directory.
@@ -67,6 +73,8 @@ GCHAT_WINDOW = replace(
 )
 
 OBVIOUS = Kind("sendall loop", lambda port, _directory, _clients: [sys.executable, str(HERE / "obvious.py"), str(port)])
+
+BARE = Kind("bare StreamServer", lambda port, _directory, _clients: [sys.executable, str(HERE / "bare.py"), str(port)])
 
 _NGIRCD = """\
 [Global]

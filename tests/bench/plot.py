@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from html import escape
 
 from tests.bench.peers import GCHAT
-from tests.bench.report import groups, median, rate
 from tests.bench.run import Run
+from tests.bench.tables import groups, median, rate
 
 WIDTH, HEIGHT = 860, 470
 LEFT, RIGHT, TOP, BOTTOM = 70, 190, 78, 56

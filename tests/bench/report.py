@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import os
 import platform
-import statistics
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from tests.bench import disturbances
 from tests.bench.cases import Bench
 from tests.bench.peers import GCHAT, GCHAT_FULL, GCHAT_NORMAL, GCHAT_RICH
 from tests.bench.run import LOAD_CORE, SERVER_CORE, Figure, Run
-
-Row = list[str]
+from tests.bench.tables import Row, groups, median, rate, table
 
 #: case, clients: what is compared with the limit, by which figure, what is wanted, and whether more is better.
 WANTED: list[tuple[str, int, str, str, float, bool]] = [
@@ -42,20 +41,6 @@ UNITS: dict[str, Callable[[float], str]] = {
 }
 
 
-def rate(value: float) -> str:
-    """A number of things a second, as people say it: 5.3 M, 87 k."""
-    for size, unit in ((1e6, "M"), (1e3, "k")):
-        if value >= size:
-            return f"{value / size:.{0 if value >= 100 * size else 1 if value >= 10 * size else 2}f} {unit}"
-    return f"{value:.0f}"
-
-
-def median(runs: Iterable[Run], figure: str) -> float | None:
-    """The median of a figure of those of `runs` that came to one."""
-    values = [getattr(run, figure) for run in runs if not run.failure]
-    return statistics.median(values) if values else None
-
-
 def raw(bench: Bench) -> dict[str, Any]:
     """Everything measured, for JSON."""
     return {
@@ -64,6 +49,7 @@ def raw(bench: Bench) -> dict[str, Any]:
         "runs": bench.runs,
         "figures": [_raw_figure(figure) for figure in bench.figures],
         "holds": bench.holds,
+        "attacked": bench.attacked,
     }
 
 
@@ -85,7 +71,10 @@ def machine() -> dict[str, str]:
 
 def markdown(bench: Bench, absent: list[str]) -> str:
     """The report as people read it."""
-    sections = (_wanted, _rich, _disk, _fanout, _silent, _stuck, _memory, _alone, _hold, _limits, _window)
+    sections = (
+        *(_wanted, _rich, _disk, _fanout, _silent, _stuck, _memory, _alone),
+        *(disturbances.hold, disturbances.attacks, disturbances.limits, disturbances.window),
+    )
     parts = [_head(bench, absent), *(part for section in sections if (part := section(bench)))]
     return "\n\n".join(parts) + "\n"
 
@@ -111,22 +100,6 @@ def _head(bench: Bench, absent: list[str]) -> str:
     return "# gchat measured\n\n" + "\n".join(notes)
 
 
-def _table(title: str, head: Row, rows: list[Row], note: str = "") -> str:
-    if not rows:
-        return ""
-    lines = [f"| {' | '.join(row)} |" for row in (head, ["---", *["---:"] * (len(head) - 1)], *rows)]
-    return f"## {title}\n\n" + (f"{note}\n\n" if note else "") + "\n".join(lines)
-
-
-def groups(runs: Iterable[Run]) -> Iterator[tuple[str, int, list[Run]]]:
-    """The runs of one server and one size together, by size."""
-    found: dict[tuple[int, int, str], list[Run]] = {}
-    for run in runs:
-        found.setdefault((run.ask.clients, run.ask.silent, run.server), []).append(run)
-    for (clients, _, server), together in sorted(found.items(), key=lambda item: item[0][:2]):
-        yield server, clients, together
-
-
 def _wanted(bench: Bench) -> str:
     rows = []
     for case, clients, what, figure, bound, more in WANTED:
@@ -139,7 +112,7 @@ def _wanted(bench: Bench) -> str:
         shown = UNITS[figure]
         wanted = f"{'≥' if more else '≤'} {bound:.2f}"
         rows.append([what, shown(ours), shown(limit), f"{ours / limit:.2f}", wanted, "yes" if met else "**no**"])
-    return _table("Against the limit", ["", "gchat", "limit", "ratio", "wanted", "reached"], rows)
+    return table("Against the limit", ["", "gchat", "limit", "ratio", "wanted", "reached"], rows)
 
 
 def _rich(bench: Bench) -> str:
@@ -154,7 +127,7 @@ def _rich(bench: Bench) -> str:
             ratio = [f"{rich / plain:.2f}", f"≥ {RICH_WANTED:.2f}", met]
             rows.append([f"{size:,}", f"{rate(rich)}/s", f"{rate(plain)}/s", *ratio])
     note = "Peak fan-out, 10 senders, when all speak the rich dialect, beside the plain one. A rich line is longer."
-    return _table("The rich dialect", ["readers", "rich", "plain", "ratio", "wanted", "reached"], rows, note)
+    return table("The rich dialect", ["readers", "rich", "plain", "ratio", "wanted", "reached"], rows, note)
 
 
 def _disk(bench: Bench) -> str:
@@ -181,7 +154,7 @@ def _disk(bench: Bench) -> str:
         "Peak fan-out with history in a file beside the limit, which keeps nothing; and what the file adds to the "
         "latency of history in memory, at a quiet pace. Full: synced before it is shown."
     )
-    return _table("On disk", ["readers", "server", "figure", "beside", "wanted", "reached"], rows, note)
+    return table("On disk", ["readers", "server", "figure", "beside", "wanted", "reached"], rows, note)
 
 
 def _fanout(bench: Bench) -> str:
@@ -208,7 +181,7 @@ def _fanout(bench: Bench) -> str:
         "delivered, and the reader was told how many. Missing: not delivered when nothing more came, and nobody said "
         "so. Load CPU near 100 %: the load generator was the bottleneck. Every server has one core."
     )
-    return _table("Fan-out", head, rows, note)
+    return table("Fan-out", head, rows, note)
 
 
 def _figures(runs: list[Run]) -> Row:
@@ -253,7 +226,7 @@ def _silent(bench: Bench) -> str:
         "messages that come, and those that they are told they missed, add up to all that was said. Kernel: both ends "
         "of all connections."
     )
-    return _table("Readers that do not read", head, rows, note)
+    return table("Readers that do not read", head, rows, note)
 
 
 def _stuck(bench: Bench) -> str:
@@ -283,7 +256,7 @@ def _stuck(bench: Bench) -> str:
         f"Beside {healthy} healthy readers, of whom 10 send as fast as they may: 64 lines are on their way. Skipped "
         "and missing are those of the healthy. A server that delivers 0 waits for the one."
     )
-    return _table("One reader that does not read, at full speed", head, rows, note)
+    return table("One reader that does not read, at full speed", head, rows, note)
 
 
 def _fate(run: Run) -> str:
@@ -299,7 +272,7 @@ def _memory(bench: Bench) -> str:
     for server, clients, runs in groups(run for run in bench.runs if run.case == "idle"):
         each = median(runs, "kib_per_connection")
         rows.append([server, f"{clients:,}", runs[0].failure if each is None else f"{each:.1f} KiB"])
-    return _table("Memory", ["server", "idle connections", "RSS each"], rows, "Wanted of gchat, with 5,000: ≤ 12 KiB.")
+    return table("Memory", ["server", "idle connections", "RSS each"], rows, "Wanted of gchat, with 5,000: ≤ 12 KiB.")
 
 
 def _alone(bench: Bench) -> str:
@@ -312,63 +285,8 @@ def _alone(bench: Bench) -> str:
         wanted = f"{'≥' if figure.more else '≤'} {figure.wanted:,g} {figure.unit}"
         rows.append([figure.what, judged, least, most, wanted, "yes" if figure.reached else "**no**"])
     note = (
-        "A start is from the start of the process to the first bytes of the greeting, before which the server waits "
-        "0.15 s for somebody who speaks rich. What is measured is the median where nothing else is said."
+        "A start is from that of the process until somebody can connect, or until the first bytes of the greeting; in "
+        "plain those wait 0.15 s for somebody who speaks rich. A bare server is a gevent StreamServer that greets at "
+        "once, started just before. What is measured is the median where nothing else is said."
     )
-    return _table("By itself", ["", "measured", "least", "most", "wanted", "reached"], rows, note)
-
-
-def _hold(bench: Bench) -> str:
-    rows = [
-        [
-            *(hold.server, hold.asked, f"{hold.members:,}"),
-            *(f"{value:.2f} ms" for value in (hold.median_ms, hold.p99_ms, hold.max_ms)),
-        ]
-        for hold in bench.holds
-    ]
-    note = (
-        "Measured from outside: a user in another room sends a `/ping` every 10 ms, whatever becomes of the answers, "
-        "and each counts from when it was due. Meanwhile somebody asks this ten times a second in the room of many. "
-        "“Nothing” is the pings alone. Wanted: p99 at most 10 ms, most at most 25 ms."
-    )
-    header = ["server", "asked", "in a room of", "median", "p99", "most"]
-    return _table("How long others wait for one", header, rows, note)
-
-
-def _limits(bench: Bench) -> str:
-    found: dict[tuple[int, str], list[Run]] = {}
-    for run in bench.runs:
-        if run.case == "limits" and not run.failure:
-            found.setdefault((run.ask.clients, run.server), []).append(run)
-    rows = [
-        [
-            *(server, f"{clients:,}"),
-            *(f"{median(runs, 'cpu_us_per_delivery') or 0:.2f} us", f"{median(runs, 'p99_ms') or 0:.2f} ms"),
-            f"{sum(run.missing + run.closed for run in runs):,}",
-        ]
-        for (clients, server), runs in found.items()
-    ]
-    header = ["server", "clients", "CPU for each delivery", "p99", "missing, closed"]
-    note = "Ten senders with 4 messages/s each, which the default limits allow. Wanted: as without limits."
-    return _table("With the default limits", header, rows, note)
-
-
-def _window(bench: Bench) -> str:
-    found: dict[str, list[Run]] = {}
-    for run in bench.runs:
-        if run.case == "window" and not run.failure:
-            found.setdefault(run.attack, []).append(run)
-    calm = median(found.get("", []), "p99_ms")
-    rows = []
-    for attack, runs in found.items():
-        p50, p99 = (median(runs, name) or 0.0 for name in ("p50_ms", "p99_ms"))
-        lost = f"{sum(run.missing + run.closed for run in runs):,}"
-        rows.append([attack or "none", f"{p50:.2f} ms", f"{p99:.2f} ms", f"{p99 / calm:.2f}" if calm else "", lost])
-    note = (
-        "50 messages/s to 100 readers, while one program on the load's core does this to the operator's window: a "
-        "thousand heads at a byte a second; /status without a pause on four connections; no HTTP at all; heads and "
-        "bodies without an end; event streams that nobody reads. Wanted: at most 2 times the p99 without."
-    )
-    return _table(
-        "The operator's window under attack", ["attack", "p50", "p99", "ratio", "missing, closed"], rows, note
-    )
+    return table("By itself", ["", "measured", "least", "most", "wanted", "reached"], rows, note)

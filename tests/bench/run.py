@@ -15,7 +15,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -25,6 +25,9 @@ TOP = HERE.parent.parent
 
 #: A server must accept its first connection within this.
 START_S = 15.0
+
+#: An attack must be under way within this.
+PREPARATION_S = 60.0
 
 _CORES = sorted(os.sched_getaffinity(0))
 SERVER_CORE, LOAD_CORE = _CORES[0], _CORES[1 % len(_CORES)]
@@ -140,11 +143,11 @@ def start(command: list[str], core: int, **options: Any) -> subprocess.Popen[str
         os.sched_setaffinity(0, mine)
 
 
-def connect(port: int, ends_at: float, alive: Callable[[], bool]) -> socket.socket:
-    """Connect as soon as somebody listens. Raises Failure."""
+def connect(port: int, ends_at: float, alive: Callable[[], bool], source: str = "") -> socket.socket:
+    """Connect as soon as somebody listens, from the address `source` if it is given. Raises Failure."""
     while alive() and time.monotonic() < ends_at:
         try:
-            return socket.create_connection(("127.0.0.1", port), timeout=START_S)
+            return socket.create_connection(("127.0.0.1", port), START_S, (source, 0) if source else None)
         except ConnectionRefusedError:
             time.sleep(0.001)
     raise Failure("did not start")
@@ -186,9 +189,9 @@ class Server:
         self.process.wait()
         self._directory.cleanup()
 
-    def connect(self) -> socket.socket:
-        """Connect, waiting for the server to listen if need be."""
-        return connect(self.port, self.started_at + START_S, lambda: self.process.poll() is None)
+    def connect(self, source: str = "") -> socket.socket:
+        """Connect, waiting for the server to listen if need be; `source` is the local address, as 127.0.0.7."""
+        return connect(self.port, self.started_at + START_S, lambda: self.process.poll() is None, source)
 
     def cpu_s(self) -> float:
         """The CPU time used so far."""
@@ -213,6 +216,21 @@ def _read(path: str) -> str:
         return Path(path).read_text()
     except OSError:
         raise Failure("the server ended") from None
+
+
+@contextmanager
+def attacked(server: Server, attack: str, seconds: float, share: float = 1.0) -> Iterator[subprocess.Popen[str]]:
+    """Attack a server (see attacks.py) for the time of the context; `seconds` of it count, the rest is preparation."""
+    where = [str(server.port), str(server.directory), str(server.process.pid)]
+    command = [sys.executable, str(HERE / "attacks.py"), attack, *where, str(seconds + PREPARATION_S), str(share)]
+    process = start(command, LOAD_CORE, stdout=subprocess.PIPE)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+        if process.stdout is not None:
+            process.stdout.close()
 
 
 class Generator:
@@ -247,19 +265,6 @@ class Generator:
                 if pipe is not None:
                     pipe.close()
 
-    @contextmanager
-    def _attacked(self, server: Server, attack: str, seconds: float) -> Iterator[None]:
-        if not attack:
-            yield
-            return
-        command = [sys.executable, str(HERE / "attacks.py"), attack, str(server.directory / "admin")]
-        process = start([*command, str(seconds + 60)], LOAD_CORE)
-        try:
-            yield
-        finally:
-            process.kill()
-            process.wait()
-
     def _phases(self, process: subprocess.Popen[str], allowed_s: float) -> Iterator[dict[str, Any]]:
         assert process.stdout is not None
         assert process.stderr is not None
@@ -275,7 +280,9 @@ class Generator:
         """Measure one run of one server, in a new process, perhaps under an attack. A failure is a result too."""
         run = Run(case, kind.name, ask, attack=attack)
         try:
-            with Server(kind, ask.clients + ask.silent) as server, self._attacked(server, attack, ask.seconds):
+            with Server(kind, ask.clients + ask.silent) as server, ExitStack() as stack:
+                if attack:
+                    stack.enter_context(attacked(server, attack, ask.seconds))
                 try:
                     self._measure(server, run)
                 except Failure as failure:

@@ -7,22 +7,51 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tests.bench.__main__ import NAMES
+from tests.bench.attacks import CHAT
 from tests.bench.run import TOP, compiler
+
+#: It takes as long as all the others together.
+ATTACKS = "attacks"
+
+
+def measured(tmp_path: Path, *names: str) -> dict[str, Any]:
+    """Return the results of these cases."""
+    command = [sys.executable, "-m", "tests.bench", "--quick", "--only", ",".join(names), "--out", str(tmp_path)]
+    done = subprocess.run(command, cwd=TOP, capture_output=True, text=True, check=False, timeout=115)
+    assert done.returncode == 0, done.stderr
+    return dict(json.loads((tmp_path / "results.json").read_text()))
 
 
 @pytest.mark.skipif(
     compiler() is None and os.environ.get("CI") != "true", reason="no C compiler for the load generator"
 )
 def test_the_quick_benchmark_runs_and_gchat_loses_nothing(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "tests.bench", "--quick", "--out", str(tmp_path)]
-    done = subprocess.run(command, cwd=TOP, capture_output=True, text=True, check=False, timeout=115)
-    assert done.returncode == 0, done.stderr
-    results = json.loads((tmp_path / "results.json").read_text())
+    results = measured(tmp_path, *(name for name in NAMES if name != ATTACKS))
     ours = [run for run in results["runs"] if run["server"] == "gchat"]
     assert {run["case"] for run in ours} >= {"fanout", "all", "small", "rich", "paced", "idle", "silent", "stuck"}
     assert not [run for run in ours if run["failure"] or run["missing"] or run["closed"]]
+    assert sum("beside a bare server" in figure["what"] for figure in results["figures"]) == 4
     assert "| gchat |" in (tmp_path / "results.md").read_text()
     assert (tmp_path / "fanout.svg").read_text().endswith("</svg>\n")
+
+
+def test_a_small_room_talks_on_under_each_attack_and_loses_nothing(tmp_path: Path) -> None:
+    attacked = measured(tmp_path, ATTACKS)["attacked"]
+    assert {one["attack"] for one in attacked} == set(CHAT)
+    assert not [one for one in attacked if one["failure"] or not one["calm"] or not one["under"]]
+    report = (tmp_path / "results.md").read_text()
+    assert all(f"| {attack} | gchat as it comes |" in report for attack in CHAT)
+
+
+def test_a_short_evening_loses_nothing_and_says_what_the_server_holds() -> None:
+    command = [sys.executable, "-m", "tests.bench.soak", "--minutes", "0.1", "--users", "40"]
+    done = subprocess.run(command, cwd=TOP, capture_output=True, text=True, check=False, timeout=115)
+    assert done.returncode == 0, done.stdout + done.stderr
+    for name in ("RSS, slope", "descriptors, growth", "objects, growth"):
+        assert f"| {name} | " in done.stdout
+    assert "Lost or crashed: 0. Exit code of the server: 0.\n" in done.stdout

@@ -25,6 +25,9 @@ from tests.server.stage import pair, wait_until
 
 
 class Queue:
+    gathered = 0
+    is_full = False
+
     """Keeps effects, and carries none out."""
 
     crowded = False

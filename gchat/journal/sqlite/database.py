@@ -21,13 +21,15 @@ from gchat.journal.sqlite.file import Places, connect, lock
 from gchat.journal.sqlite.high_water_mark import HighWaterMark
 from gchat.journal.sqlite.queries import Queries
 from gchat.journal.sqlite.retention import RetentionLimits, prune
-from gchat.journal.sqlite.rows import Row, key_of, keys_of
+from gchat.journal.sqlite.rows import SEQ_MASK, Row, key_of, keys_of
 from gchat.journal.sqlite.schema import migrate
 from gchat.journal.sqlite.wall_clock import Grant
 
 #: Pages of the write-ahead log, of 4 KiB, after which a commit itself writes them to the file; tidy() comes before.
 MAX_LOG_PAGES = 8192
 
+#: Text that is put into the index at once: 4 ms where every word is a new one, and 12 when the index tidies up too.
+INDEXED_BYTES = 65536
 
 # Not IGNORE: an id that another room has is a conflict.
 _NEW_ROOM = (
@@ -221,6 +223,7 @@ class Database:
     def index(self, room: int, last: int, most: int) -> int:
         """Put the words of the next messages up to number `last`, `most` at most, into the index; return up to which.
 
+        These are fewer if they are long: a commit may be waiting.
         How far the index goes is read here, one call after the other: two callers must not index the same messages.
         """
         with self._transaction() as writer:
@@ -230,6 +233,7 @@ class Database:
             last = min(last, first + most - 1)
             if last < first:
                 return int(indexed)
+            last = self._last_at_once(room, first, last)
             writer.execute(
                 "INSERT INTO words (rowid, text) "
                 "SELECT key, prepared(CAST(text AS BLOB)) FROM messages WHERE key BETWEEN ? AND ?",
@@ -237,6 +241,18 @@ class Database:
             )
             writer.execute("UPDATE rooms SET indexed = ? WHERE id = ?", (last, room))
             return last
+
+    def _last_at_once(self, room: int, first: int, last: int) -> int:
+        """Return up to which message the texts are of INDEXED_BYTES together; that of the first at least."""
+        size = 0
+        query = "SELECT key, length(CAST(text AS BLOB)) FROM messages WHERE key BETWEEN ? AND ? ORDER BY key"
+        for count, (key, length) in enumerate(
+            self._writer.execute(query, (key_of(room, first), key_of(room, last))).fetchall()
+        ):
+            size += length or 0  # a damaged row may have no text
+            if count and size > INDEXED_BYTES:
+                return int(key & SEQ_MASK) - 1
+        return last
 
     def prune(self, after: int, limits: RetentionLimits) -> tuple[int, str, int, bool] | None:
         """Delete the oldest messages of one room; see retention.prune."""

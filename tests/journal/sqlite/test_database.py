@@ -1,0 +1,25 @@
+"""The database: how much one call does."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from gchat.journal.sqlite.database import INDEXED_BYTES, Changes, Database
+from gchat.journal.sqlite.rows import rows_of
+from gchat.model.messages import Record, Said
+
+
+def test_long_messages_are_indexed_a_few_at_a_time_and_none_is_left_out(tmp_path: Path) -> None:
+    database = Database(str(tmp_path / "history.db"), "normal", "epoch", "")
+    texts = ["x" * 8000] * 20 + ["tea"] * 50 + ["x" * (INDEXED_BYTES + 1)] * 2
+    rows = [row for seq, text in enumerate(texts, 1) for row in rows_of(1, Record(seq, 1.7e9, Said("a", (text,))), "")]
+    database.commit(Changes([(1, "lobby")], rows, (), ()))
+
+    steps = [0]
+    while steps[-1] < len(texts):
+        steps.append(database.index(1, len(texts), 100))
+
+    assert steps == [0, 8, 16, 70, 71, 72]
+    for reader in database.readers:
+        reader.close()
+    database.close()
