@@ -36,11 +36,14 @@ def alice(server: Server) -> Iterator[User]:
         yield user
 
 
-def speaks_and_closes(server: Server, data: bytes, path: str = "") -> str:
-    """Connect, send all of it and close at once, as a script's last lines do; return from where."""
+def speaks_and_closes(server: Server, data: bytes, path: str = "", *, together: bool = False) -> str:
+    """Connect, send all of it and close at once, as a script's last lines do; return from where.
+
+    With `together` the end is in the same packet: the server never sees the one without the other.
+    """
     with socket.socket(socket.AF_UNIX if path else socket.AF_INET) as sock:
         sock.connect(path or ("127.0.0.1", server.port))
-        sock.sendall(data)
+        sock.sendall(data, socket.MSG_MORE if together else 0)
         return "" if path else "{}:{}".format(*sock.getsockname())
 
 
@@ -292,7 +295,7 @@ def test_a_peer_that_has_ended_takes_nothing_over_but_is_heard(server: Server, a
     with RichUser(server, token=TOKEN, nick="owner") as owner:
         owner.sees("live")
         say = b'{"type":"say","id":"7","text":"by a script"}\n'
-        speaks_and_closes(server, b'GCHAT/1 {"token":"%s"}\n' % TOKEN.encode() + say)
+        speaks_and_closes(server, b'GCHAT/1 {"token":"%s"}\n' % TOKEN.encode() + say, together=True)
         alice.sees_bytes(b"] by a script\n")
         owner.asks({"type": "ping", "id": "still-here"})
         owner.sees("pong", id="still-here")
