@@ -66,8 +66,8 @@ MAX_WAITING = 4096
 MAX_WAITING_BYTES = 1 << 20
 
 
-#: What a turn takes of users who say much, in bytes; a line counts too, see reader. That is 128 short lines.
-FULL_TURN = 1 << 15
+#: What a turn takes of users who say much, in bytes; a line counts too, see reader. That is 96 short lines.
+FULL_TURN = 3 << 15
 
 
 class PumpServer(Protocol):

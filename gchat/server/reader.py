@@ -45,7 +45,7 @@ LINES_AT_ONCE = 512
 
 #: What a line costs a turn of the pump, as much as so many bytes of it; and what is so little that it never waits for
 #: the next turn: users who say much wait for each other, and users who say little for nobody.
-LINE_WEIGHT, LITTLE = 256, 2048
+LINE_WEIGHT, LITTLE = 1024, 8192
 
 #: Commands whose answers may gather before it is seen whether they are read; /history may answer with 100 KiB.
 COMMANDS_AT_ONCE = 4
