@@ -180,7 +180,7 @@ class Pump:
         """Do the same with what is encoded already."""
         if self._room_loading.hold(connection, lines):
             return
-        connection.cursor.tell(lines)
+        connection.log_reader.tell(lines)
         self._touched[connection.writer] = None
 
     def head(self, room: str) -> int:
@@ -197,7 +197,7 @@ class Pump:
 
     def append(self, room: str, event: Record | Movement | Announced, count: int, speaker: Connection | None) -> None:
         """Show something to a room: it has `count` numbers, and `speaker` does not get it."""
-        self.fan_out.append(room, event, count, speaker.cursor if speaker else None)
+        self.fan_out.append(room, event, count, speaker.log_reader if speaker else None)
         self._server.shown(room, event)
 
     def tell_presence(self, room: str) -> None:

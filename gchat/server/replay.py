@@ -236,10 +236,10 @@ class Replay:
             self._pump.transmit(connection, OwnLines(data))
         if catch_up.next >= head:
             writer.wait_for(Awaited.NOTHING)
-            writer.cursor.follow(self._pump.room_log(connection.where, connection.dialect, head))
+            writer.log_reader.follow(self._pump.room_log(connection.where, connection.dialect, head))
             if catch_up.ready is not None:
                 self._pump.tell(connection, structs.replace(catch_up.ready, seq=head - 1))
-        elif not writer.cursor.owed:  # what was told had no bytes
+        elif not writer.log_reader.owed:  # what was told had no bytes
             self.go_on(connection)
 
     def _made_page(self, connection: Connection, start: int, found: list[Record], stop: int) -> _Page:

@@ -16,8 +16,8 @@ And what the user asked for that is still to come:
     DELIVERY   the rest of them, when the kernel has taken the page before           ROOM, PAGE, DELIVERY, NOTHING
     ANSWER     what was searched for or looked up, which is read from the disk       ROOM, DELIVERY, NOTHING
 
-What goes out is the cursor's. It is the pump that sends, and the watcher. An error of writing ends the writing alone:
-the reading half does not hear of it, and what the peer had said before is still read.
+What goes out is the log reader's. It is the pump that sends, and the watcher. An error of writing ends the writing
+alone: the reading half does not hear of it, and what the peer had said before is still read.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ from typing import Protocol
 
 from gchat.model.events import Ready
 from gchat.model.messages import Record
-from gchat.roomlog.cursor import Cursor
+from gchat.roomlog.log import RoomLog
+from gchat.roomlog.reader import Reader
 from gchat.server.counters import Counter
 from gchat.server.transport import Transport, Watcher
 
@@ -111,8 +112,8 @@ class Writer:
         "_watcher",
         "awaited",
         "catch_up",
-        "cursor",
         "flow",
+        "log_reader",
     )
 
     def __init__(self, session: int, transport: Transport, owner: WriterOwner) -> None:
@@ -121,7 +122,7 @@ class Writer:
         self._watcher: Watcher | None = None  # while behind
         self._mark = 0  # bytes that the peer had taken
         self._mark_at = 0.0  # at this time, which is when it last made progress
-        self.cursor = Cursor(session, transport.descriptor)
+        self.log_reader = Reader(session, transport.descriptor)
         self.flow = Flow.OPEN
         self.awaited = Awaited.NOTHING
         self.catch_up: CatchUp | None = None  # while a room, a page or its delivery is awaited
@@ -130,17 +131,17 @@ class Writer:
 
     def flush(self) -> None:
         """Send what is owed, as far as the kernel takes it. Never waits, never raises."""
-        cursor = self.cursor
+        reader = self.log_reader
         try:
-            while data := cursor.peek(SLICE_BYTES):
+            while data := reader.peek(SLICE_BYTES):
                 sent = self._transport.send(data)
-                cursor.took(sent)
+                reader.took(sent)
                 SENT_BYTES.value += sent
                 if sent < len(data):
-                    cursor.stall()
+                    reader.stall()
                     self.fall_behind()
                     return
-            cursor.settle()
+            reader.settle()
             self.go_on()
             self._owner.caught_up()
         except OSError:
@@ -173,30 +174,40 @@ class Writer:
     @property
     def takes_messages(self) -> bool:
         """Whether the user reads what it is told: a private message to it is not refused."""
-        return self.flow is not Flow.BROKEN and self.cursor.owed <= MAX_OWED_BYTES
+        return self.flow is not Flow.BROKEN and self.log_reader.owed <= MAX_OWED_BYTES
 
     @property
     def holds_reading_up(self) -> bool:
         """Whether so much is still to come that the next command is not read."""
-        return self.cursor.owed > MAX_OWED_BYTES or self.awaited is not Awaited.NOTHING
+        return self.log_reader.owed > MAX_OWED_BYTES or self.awaited is not Awaited.NOTHING
 
     def end(self) -> None:
         """Owe the user nothing any more, because nothing arrives."""
         if self.flow is not Flow.BROKEN:
             self._set_flow(Flow.BROKEN)
-        self.cursor.end()
+        self.log_reader.end()
         if self.catch_up is not None:
             self.wait_for(Awaited.NOTHING)
         self._owner.writing_broke()
 
-    def detach(self) -> None:
-        """Follow the room no more. What is owed of it goes out, or is one skip."""
-        self.cursor.leave(MAX_OWED_BYTES)
+    def leave(self, log: RoomLog) -> None:
+        """Follow a log no more. What is owed of it goes out, or is one skip."""
+        cursor = self.log_reader.cursor_in(log)
+        if cursor is not None and cursor.lag and not self.log_reader.is_behind:
+            # What it lacks is a chunk that has not come to it yet: that is not to become a skip.
+            cursor.step_aside()
+            self.flush()
+        self.log_reader.leave(log, MAX_OWED_BYTES)
+
+    def leave_all(self) -> None:
+        """Follow no log any more."""
+        for cursor in self.log_reader.cursors:
+            self.leave(cursor.log)
 
     def close(self) -> None:
         """Let go of the transport, which is closed next."""
-        # The fan-out writes to descriptors: the next connection with this one would be sent our room.
-        assert self.cursor.log is None
+        # The fan-out writes to descriptors: the next connection with this one would be sent our rooms.
+        assert not self.log_reader.cursors
         if self.flow is not Flow.BROKEN:
             self._set_flow(Flow.BROKEN)
 

@@ -75,7 +75,7 @@ class Owner:
         ours, self.peer = pair()
         self.transport: Transport = SocketTransport(ours)
         self.writer = Writer(self.session.id, self.transport, self)
-        self.cursor = self.writer.cursor
+        self.log_reader = self.writer.log_reader
         self.dialect: Dialect = plain
         self.room = "lobby"
         self.opened_at = time.monotonic()

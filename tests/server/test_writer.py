@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from gchat.model.audience import OwnLines
-from gchat.roomlog.log import RoomLog
+from gchat.roomlog.log import RoomLog, Ticks
 from gchat.server import writer as module
 from gchat.server.transport import SocketTransport
 from gchat.server.writer import MAX_OWED_BYTES, NEXT_AWAITED, NEXT_FLOWS, SENT_BYTES, Awaited, CatchUp, Flow, Writer
@@ -59,15 +59,15 @@ class Side:
 def side() -> Iterator[Side]:
     side = Side()
     yield side
-    side.writer.cursor.end()
+    side.writer.log_reader.end()
     side.writer.close()
     side.transport.close()
     side.peer.close()
 
 
 def test_what_is_owed_goes_out_and_the_owner_hears_of_it(side: Side) -> None:
-    side.writer.cursor.tell(OwnLines(b"one\n"))
-    side.writer.cursor.tell(OwnLines(b"two\n"))
+    side.writer.log_reader.tell(OwnLines(b"one\n"))
+    side.writer.log_reader.tell(OwnLines(b"two\n"))
     side.writer.flush()
 
     assert side.read() == b"one\ntwo\n"
@@ -78,8 +78,8 @@ def test_what_is_owed_goes_out_and_the_owner_hears_of_it(side: Side) -> None:
 
 def test_what_the_kernel_does_not_take_goes_out_when_it_does(side: Side) -> None:
     line = b"x" * 99_999 + b"\n"
-    side.writer.cursor.tell(OwnLines(line))
-    side.writer.cursor.tell(OwnLines(b"then\n"))
+    side.writer.log_reader.tell(OwnLines(line))
+    side.writer.log_reader.tell(OwnLines(b"then\n"))
     side.writer.flush()
     assert side.writer.is_behind
     assert side.owner.told == []
@@ -99,14 +99,14 @@ def test_what_the_kernel_does_not_take_goes_out_when_it_does(side: Side) -> None
 def test_nothing_is_owed_when_the_peer_is_gone(side: Side) -> None:
     side.writer.wait_for(Awaited.DELIVERY, CatchUp(7))
     side.peer.close()
-    side.writer.cursor.tell(OwnLines(b"one\n"))
+    side.writer.log_reader.tell(OwnLines(b"one\n"))
     side.writer.flush()
-    side.writer.cursor.tell(OwnLines(b"two\n"))
+    side.writer.log_reader.tell(OwnLines(b"two\n"))
 
     assert side.owner.told == ["broke"]
     assert side.writer.is_broken
     assert not side.writer.takes_messages
-    assert side.writer.cursor.owed == 0
+    assert side.writer.log_reader.owed == 0
     assert side.writer.catch_up is None
     assert not side.writer.holds_reading_up
 
@@ -121,7 +121,7 @@ def test_an_answer_that_is_awaited_outlasts_the_end_of_writing(side: Side) -> No
 
 def test_a_user_that_is_owed_too_much_is_not_sent_messages(side: Side) -> None:
     assert side.writer.takes_messages
-    side.writer.cursor.tell(OwnLines(b"x" * MAX_OWED_BYTES + b"\n"))
+    side.writer.log_reader.tell(OwnLines(b"x" * MAX_OWED_BYTES + b"\n"))
     assert not side.writer.takes_messages
     assert side.writer.holds_reading_up
 
@@ -131,7 +131,7 @@ def test_a_fault_is_told_and_goes_no_further(side: Side, monkeypatch: pytest.Mon
         raise ValueError("a fault that was asked for")
 
     monkeypatch.setattr(SocketTransport, "send", faulty)
-    side.writer.cursor.tell(OwnLines(b"one\n"))
+    side.writer.log_reader.tell(OwnLines(b"one\n"))
     side.writer.flush()
 
     assert side.owner.told == ["crashed"]
@@ -159,7 +159,7 @@ def test_a_peer_that_is_owed_nothing_is_never_stalled(side: Side) -> None:
 
 
 def test_a_writer_is_not_closed_while_it_follows_a_room(side: Side) -> None:
-    side.writer.cursor.follow(RoomLog(1, 1 << 16, lambda _first, _last: b""))
+    side.writer.log_reader.follow(RoomLog(1, 1 << 16, lambda _first, _last: b"", Ticks()))
     with pytest.raises(AssertionError):
         side.writer.close()
 
