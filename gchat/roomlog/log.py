@@ -63,7 +63,10 @@ class RoomLog:
     3. The ring holds at least the last chunk, and at most `capacity` bytes beside the oldest.
     """
 
-    def __init__(self, seq: int, capacity: int, encode_skip: Callable[[int, int], bytes], ticks: Ticks) -> None:
+    def __init__(
+        self, room: str, seq: int, capacity: int, encode_skip: Callable[[int, int], bytes], ticks: Ticks
+    ) -> None:
+        self.room = room  # its name, for whoever has the log only
         self.ticks = ticks  # of all logs that one reader may follow
         self.tick = 0  # of the last append to this one
         self.seq = seq  # the number of the next message after `end`

@@ -85,7 +85,7 @@ class FanOut:
             def skip(first: int, last: int) -> bytes:
                 return dialect.encode(Skipped(first, last), where)
 
-            log = logs[dialect] = RoomLog(seq, self._room_log_bytes, skip, self._ticks)
+            log = logs[dialect] = RoomLog(where.room, seq, self._room_log_bytes, skip, self._ticks)
         return log
 
     def append(self, room: str, event: Record | Movement | Announced, count: int, speaker: Reader | None) -> None:
@@ -100,11 +100,21 @@ class FanOut:
                     log.append(dialect.encode(one, where), 1, speaker, one.seq)
         self._changed[room] = None
 
-    def detach(self, room: str, writer: Writer) -> None:
+    def where(self, room: str) -> Where:
+        """Return the room with its epoch, as far as somebody reads it."""
+        return self._where.get(room) or Where(room)
+
+    def leave(self, room: str, writer: Writer) -> None:
         """Have a writer follow this room no more."""
-        for log in self._logs.get(room, {}).values():
-            writer.leave(log)
+        for cursor in writer.log_reader.cursors:
+            if cursor.log.room == room:
+                writer.leave(cursor.log)
         self._changed[room] = None
+
+    def leave_all(self, writer: Writer) -> None:
+        """Have a writer follow no room any more."""
+        for cursor in writer.log_reader.cursors:
+            self.leave(cursor.log.room, writer)
 
     def forget(self, room: str) -> None:
         """Drop the logs of a room that no longer exists."""

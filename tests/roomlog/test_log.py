@@ -118,7 +118,7 @@ class Room:
     def __init__(self, name: str, capacity: int) -> None:
         self.name = name
         self.seq = 1
-        self.log = RoomLog(1, capacity, self.skip, TICKS)
+        self.log = RoomLog(name, 1, capacity, self.skip, TICKS)
 
     def skip(self, first: int, last: int) -> bytes:
         return f"SKIP {self.name} {first}-{last}\n".encode()

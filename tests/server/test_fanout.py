@@ -80,7 +80,7 @@ class Room:
 
     def ends(self) -> None:
         for reader in self.readers.values():
-            self.fan_out.detach("lobby", reader.writer)
+            self.fan_out.leave("lobby", reader.writer)
             reader.writer.close()
             reader.transport.close()
             reader.peer.close()
@@ -162,7 +162,7 @@ def test_a_large_room_is_sent_in_slices_and_what_is_said_meanwhile_comes_after(
 def test_a_log_that_nobody_reads_is_dropped(room: Room) -> None:
     alice = room.enters()
     room.turn("one")
-    room.fan_out.detach("lobby", alice.writer)
+    room.fan_out.leave("lobby", alice.writer)
     room.turn("two")
 
     assert room.fan_out.log_bytes == 0
