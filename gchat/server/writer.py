@@ -100,6 +100,19 @@ class WriterOwner(Protocol):
         """Log the error of ours that is being handled, and close this connection, but no other."""
 
 
+class _Nobody:
+    """The owner of a writer whose connection is closed."""
+
+    def caught_up(self) -> None:
+        """Do nothing."""
+
+    def writing_broke(self) -> None:
+        """Do nothing."""
+
+    def crashed(self) -> None:
+        """Do nothing."""
+
+
 class Writer:
     """Sends what one user is owed."""
 
@@ -199,6 +212,8 @@ class Writer:
         assert self.cursor.log is None
         if self.flow is not Flow.BROKEN:
             self._set_flow(Flow.BROKEN)
+        # A cycle of the two would stay for as long as anybody is here: the watch collects only what is new.
+        self._owner = _Nobody()
 
     def stalled(self, now: float, timeout_s: float) -> bool:
         """Return whether the kernel has held bytes for `timeout_s` of which the peer has taken next to none."""

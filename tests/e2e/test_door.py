@@ -166,6 +166,7 @@ STRANGERS = {
 
 @pytest.mark.parametrize("what", STRANGERS)
 def test_a_stranger_is_never_seen_by_anybody(server: Server, alice: User, what: str) -> None:
+    logged = len(server.log)  # another peer may have had the same port before
     names = [speaks_and_closes(server, STRANGERS[what]) for _ in range(5)]
     with server.connect() as stranger:
         names.append(stranger.name)
@@ -175,7 +176,7 @@ def test_a_stranger_is_never_seen_by_anybody(server: Server, alice: User, what: 
     alice.does_not_see(b"entered")
     time.sleep(0.1)
     alice.does_not_see(b"left")
-    assert not [name for name in names if name in server.log]
+    assert not [name for name in names if name in server.log[logged:]]
 
 
 def test_a_port_check_with_nc_is_not_seen(server: Server, alice: User) -> None:
