@@ -65,7 +65,6 @@ MAX_WAITING = 4096
 #: The same, of bytes that were received: while the disk is slow, what is said gathers.
 MAX_WAITING_BYTES = 1 << 20
 
-
 #: What a turn takes of users who say much, in bytes; a line counts too, see reader. That is 96 short lines.
 FULL_TURN = 3 << 15
 
@@ -117,15 +116,15 @@ class Pump:
             Publish: self._publication.publish,
             Arrival: self._publication.arrive,
             Arrive: self._arrive,
-            Presence: self._announce,
-            Announce: self._proclaim,
+            Presence: self._gather_presence,
+            Announce: self._announce,
             Deliver: self._publication.deliver,
-            SendRaw: self._transmit,
+            SendRaw: self._send_raw,
             Enter: self._enter,
-            ReadHistory: self._recall,
+            ReadHistory: self._read_history,
             Search: self._search,
-            DropRoom: self._forget,
-            SaveSession: self._remember,
+            DropRoom: self._drop_room,
+            SaveSession: self._save_session,
             Close: self._close,
         }
 
@@ -294,16 +293,16 @@ class Pump:
         if (connection := self.connections.get(effect.session)) is not None:
             self._server.roster.arrived(connection)
 
-    def _announce(self, effect: Presence) -> None:
+    def _gather_presence(self, effect: Presence) -> None:
         gatherer = self._presence.get(effect.room)
         if gatherer is None:
             gatherer = self._presence[effect.room] = PresenceGatherer()
         gatherer.add(effect.session, effect.presence, effect.members)
 
-    def _proclaim(self, effect: Announce) -> None:
+    def _announce(self, effect: Announce) -> None:
         self.append(effect.room, effect.announced, 0, None)
 
-    def _transmit(self, effect: SendRaw) -> None:
+    def _send_raw(self, effect: SendRaw) -> None:
         connection = self.connections.get(effect.session)
         if connection is not None:
             self.transmit(connection, OwnLines(effect.data, is_seen=False))
@@ -316,7 +315,7 @@ class Pump:
         connection.where = Where(effect.room)
         self._room_loading.enter(connection, effect)
 
-    def _recall(self, effect: ReadHistory) -> None:
+    def _read_history(self, effect: ReadHistory) -> None:
         connection = self.connections.get(effect.session)
         if connection is not None:
             self.replay.recall(connection, effect)
@@ -326,12 +325,12 @@ class Pump:
         if connection is not None:
             self.replay.search(connection, effect)
 
-    def _forget(self, effect: DropRoom) -> None:
+    def _drop_room(self, effect: DropRoom) -> None:
         self._journal.forget(effect.room)
         self._room_loading.forget(effect.room)
         self.fan_out.forget(effect.room)
 
-    def _remember(self, effect: SaveSession) -> None:
+    def _save_session(self, effect: SaveSession) -> None:
         note_session(self._notes, effect.lineage, effect.who)
 
     def _close(self, effect: Close) -> None:

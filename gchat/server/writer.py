@@ -113,6 +113,9 @@ class _Nobody:
         """Do nothing."""
 
 
+_NOBODY = _Nobody()
+
+
 class Writer:
     """Sends what one user is owed."""
 
@@ -130,7 +133,7 @@ class Writer:
 
     def __init__(self, session: int, transport: Transport, owner: WriterOwner) -> None:
         self._transport = transport
-        self._owner = owner
+        self._owner: WriterOwner = owner
         self._watcher: Watcher | None = None  # while behind
         self._mark = 0  # bytes that the peer had taken
         self._mark_at = 0.0  # at this time, which is when it last made progress
@@ -213,7 +216,7 @@ class Writer:
         if self.flow is not Flow.BROKEN:
             self._set_flow(Flow.BROKEN)
         # A cycle of the two would stay for as long as anybody is here: the watch collects only what is new.
-        self._owner = _Nobody()
+        self._owner = _NOBODY
 
     def stalled(self, now: float, timeout_s: float) -> bool:
         """Return whether the kernel has held bytes for `timeout_s` of which the peer has taken next to none."""
