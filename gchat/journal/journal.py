@@ -102,7 +102,8 @@ class Journal(Protocol):
     def follow(self, deliver: Callable[[Sequence[Arrival]], None]) -> None:
         """Have everything that arrives from now on delivered. A journal of one process never does.
 
-        `deliver` does not wait, and accepts nothing before it returns.
+        `deliver` does not wait, and accepts nothing before it returns. A record that is delivered again, as engines do
+        that deliver at least once, is neither accepted nor shown again.
         """
 
     def accept(self, arrival: Arrival) -> None:

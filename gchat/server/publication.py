@@ -12,12 +12,15 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Protocol
 
+from msgspec import structs
+
 from gchat.chat.effects import Deliver, Effect, Publish
 from gchat.journal.journal import Arrival, Journal, JournalError, Outcome, Posting, Whisper
 from gchat.journal.numbering import ids_of
 from gchat.model.errors import Code
 from gchat.model.events import Acknowledged, Answer, Refused, Told
 from gchat.model.messages import Message, Numbered, Record
+from gchat.server.answer import REFUSALS
 from gchat.server.connection import Connection
 from gchat.server.counters import Counter, Distribution
 
@@ -121,7 +124,10 @@ class Publication:
         cause, outcome = arrival.cause, arrival.outcome
         self.unanswered -= cause is not None
         if outcome.record is not None:
-            self._journal.accept(arrival)
+            if outcome.record.seq < self.head(arrival.room):  # delivered again: it was shown
+                outcome = structs.replace(outcome, record=None)
+            else:
+                self._journal.accept(arrival)
         if isinstance(cause, Deliver):
             self._deliver(cause, outcome)
         else:
@@ -198,6 +204,7 @@ class Publication:
         if sender is not None:
             self._pump.tell(sender, Refused(code, message, id_))
         elif receipt := self._pump.receipts.pop(id_, None):
+            REFUSALS.add(code)  # what users are refused is counted where it is encoded
             receipt(None)
 
 
