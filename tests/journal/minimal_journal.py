@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from gchat.journal.journal import PAGE_SIZE, Arrival, Batch, Outcome, Posting
 from gchat.journal.numbering import Numbering, Use
-from gchat.journal.paging import page, singles
+from gchat.journal.paging import page
 from gchat.journal.used_ids import UsedIds
 from gchat.model.events import TopicIs
 from gchat.model.messages import Record, TopicSet
@@ -86,4 +86,4 @@ class MinimalJournal:
 
     def _keep(self, room: str, outcome: Outcome) -> None:
         if outcome.record is not None:
-            self._records.setdefault(room, []).extend(singles(outcome.record))
+            self._records.setdefault(room, []).extend(outcome.record.each())
