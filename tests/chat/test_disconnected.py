@@ -45,6 +45,7 @@ def test_of_a_network_with_too_many_the_oldest_without_nick_and_message_goes_fir
         found.discard(session)
     last = gone(5, nick=True)
     found.add(last, 30.0)
+    assert found.surplus(last, 3) is None
     assert found.surplus(last, 2) is named
 
 
@@ -69,6 +70,17 @@ def test_when_all_are_too_many_the_network_with_most_loses_its_oldest(monkeypatc
     idle = gone(5, "a")
     found.add(idle, 30.0)
     assert found.surplus(idle, None) is idle
+    found.discard(idle)
+    found.add(gone(6, "b", nick=True), 30.0)
+    assert found.surplus(newest, None) is flood[0]
+
+
+def test_nothing_is_left_of_what_is_kept_no_longer() -> None:
+    sessions = [gone(1), gone(2, nick=True), gone(3, "b")]
+    found = kept(*sessions)
+    for session in sessions:
+        found.discard(session)
+    assert not any(vars(found).values())
 
 
 def test_nothing_is_left_of_what_was_cleared() -> None:
