@@ -69,6 +69,11 @@ def test_a_user_may_write_its_own_nick_otherwise(talk: Talk) -> None:
         assert paul.name == nick
 
 
+@pytest.mark.parametrize("nick", ["", "two words", "x" * 33, "127.0.0.1:1", "<>", "\x1b[31m"])
+def test_what_is_no_nick_is_none(talk: Talk, nick: str) -> None:
+    assert talk.refuses(talk.comes(1), nick).code is Code.BAD_NAME
+
+
 @pytest.mark.parametrize("nick", ["server", "Admin", "YOU", "ｙou"])
 def test_a_reserved_nick_is_refused(talk: Talk, nick: str) -> None:
     assert talk.refuses(talk.comes(1), nick).code is Code.NAME_TAKEN

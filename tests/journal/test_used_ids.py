@@ -30,11 +30,11 @@ def test_an_id_is_remembered_until_as_many_newer_ones_have_come_as_are_promised(
 
 
 def test_an_id_is_remembered_for_as_long_as_is_promised_and_not_for_ever(ids: UsedIds[str]) -> None:
-    ids.add("ann", "old", "said", 0.0)
-    ids.add("ann", "new", "said", IDS_S - 1)
-    ids.add("ann", "newer", "said", IDS_S)
+    ids.add("ann", "old", "said", 500.0)
+    ids.add("ann", "new", "said", 500 + IDS_S - 1)
+    ids.add("ann", "newer", "said", 500 + IDS_S)
     assert ids.get("ann", "old") == ids.get("ann", "new") == "said"
-    ids.add("ann", "newest", "said", 2 * IDS_S)
+    ids.add("ann", "newest", "said", 500 + 2 * IDS_S)
     assert ids.get("ann", "old") is ids.get("ann", "new") is None
     assert ids.get("ann", "newer") == "said"
     assert len(ids) == 2
@@ -51,14 +51,15 @@ def test_a_lineage_that_was_silent_for_so_long_is_forgotten_and_no_other(ids: Us
 
 
 def test_when_they_are_too_many_the_lineage_that_was_silent_for_longest_is_forgotten(ids: UsedIds[str]) -> None:
-    for number, name in enumerate(("ann", "bob")):
-        for id_ in "abc":
-            ids.add(name, id_, "said", float(number))
+    for name, number, id_ in (("ann", 0, "a"), ("ann", 0, "b"), ("bob", 1, "a"), ("bob", 1, "b"), ("bob", 1, "c")):
+        ids.add(name, id_, "said", float(number))
     ids.add("ann", "a", "said", 2.0)  # counts once, and it is bob now who was silent for longest
     for id_ in "abc":
         ids.add("cid", id_, "said", 3.0)
+    assert (ids.knows("bob"), len(ids)) == (True, 8)
+    ids.add("cid", "d", "said", 3.0)
     assert [ids.knows(name) for name in ("ann", "bob", "cid")] == [True, False, True]
-    assert len(ids) == 7
+    assert len(ids) == 6
 
 
 def test_the_last_lineage_is_never_forgotten_for_being_too_large(

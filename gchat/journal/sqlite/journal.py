@@ -34,15 +34,18 @@ MAX_DAMAGE = 100
 
 
 class SqliteJournal:
-    """Stores all messages; with limits, those that are neither too old nor too many."""
+    """Stores all messages; with limits, those that are neither too old nor too many.
+
+    Raises JournalError if the file cannot be read.
+    """
 
     def __init__(self, database: Database, thread: Callable[[], NativeThread]) -> None:
         self.trouble = ""
         self.damage: list[str] = []
         self._disk = DatabaseThreads(database, thread)
-        self._next_room = database.own.next_room()
+        self._next_room = self._disk.write(lambda database: database.own.next_room())
         self._rooms: dict[str, LoadedRoom] = {}
-        self._upkeep = Upkeep(self._disk, self._rooms, database.own.grant())
+        self._upkeep = Upkeep(self._disk, self._rooms, self._disk.write(lambda database: database.own.grant()))
         self._ids: UsedIds[Use] = UsedIds()
         self._notes: dict[tuple[str, str], bytes] = {}  # not yet written
         self._doubts: dict[str, LoadedRoom] = {}  # rooms for which a commit failed, until the file is repaired
