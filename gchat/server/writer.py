@@ -4,7 +4,7 @@ Two things can keep a user waiting, and each is a state. Whether bytes go out:
 
     flow       what is owed                                                          next
     OPEN       goes out with the turn of the pump that tells it                      BEHIND, BROKEN
-    BEHIND     waits until the kernel takes more: a watcher goes on then             OPEN, BROKEN
+    BEHIND     waits until the kernel takes more: a watcher tells, and it goes on    OPEN, BROKEN
     BROKEN     is nothing any more, because nothing arrives                          none
 
 And what the user asked for that is still to come:
@@ -16,7 +16,8 @@ And what the user asked for that is still to come:
     DELIVERY   the rest of them, when the kernel has taken the page before           ROOM, PAGE, DELIVERY, NOTHING
     ANSWER     what was searched for or looked up, which is read from the disk       ROOM, DELIVERY, NOTHING
 
-What goes out is the cursor's. It is the pump that sends, and the watcher. An error of writing ends the writing alone:
+What goes out is the cursor's. It is the pump that sends, and the spreader to those that are behind: a thousand peers
+may begin to read in the same round of the loop, and each is sent much. An error of writing ends the writing alone:
 the reading half does not hear of it, and what the peer had said before is still read.
 """
 
@@ -88,7 +89,10 @@ class CatchUp:
 
 
 class WriterOwner(Protocol):
-    """What a writer tells of itself; it is called by the pump, and in the hub."""
+    """What a writer tells of itself; it is called by the pump, the spreader, and in the hub."""
+
+    def takes_more(self) -> None:
+        """Have flush called soon: the kernel takes more. In the hub."""
 
     def caught_up(self) -> None:
         """Go on: everything is sent."""
@@ -102,6 +106,9 @@ class WriterOwner(Protocol):
 
 class _Nobody:
     """The owner of a writer whose connection is closed."""
+
+    def takes_more(self) -> None:
+        """Do nothing."""
 
     def caught_up(self) -> None:
         """Do nothing."""
@@ -142,7 +149,7 @@ class Writer:
         self.awaited = Awaited.NOTHING
         self.catch_up: CatchUp | None = None  # while a room, a page or its delivery is awaited
 
-    # --- Sending: the pump, and the watcher's callback in the hub -----------------------------------------------------
+    # --- Sending: the pump, and the spreader ------------------------------------------------------------------------
 
     def flush(self) -> None:
         """Send what is owed, as far as the kernel takes it. Never waits, never raises."""
@@ -161,7 +168,7 @@ class Writer:
             self._owner.caught_up()
         except OSError:
             self.end()
-        except Exception:  # it must not take down the pump, nor the hub's callback
+        except Exception:  # it must not take down the pump
             self._owner.crashed()
 
     def fall_behind(self) -> None:
@@ -169,7 +176,13 @@ class Writer:
         if self.flow is Flow.OPEN:
             self._set_flow(Flow.BEHIND)
             self._watcher = self._transport.writable()
-            self._watcher.start(self.flush)
+        assert self._watcher is not None
+        self._watcher.start(self._takes_more)
+
+    def _takes_more(self) -> None:
+        assert self._watcher is not None
+        self._watcher.stop()  # until flush has been called
+        self._owner.takes_more()
 
     def go_on(self) -> None:
         """Send again with the next turn, or never: the watcher goes on no more."""
@@ -178,7 +191,7 @@ class Writer:
 
     @property
     def is_behind(self) -> bool:
-        """Whether the kernel takes no more now; the watcher goes on when it does."""
+        """Whether the kernel took no more; the watcher tells when it does."""
         return self.flow is Flow.BEHIND
 
     @property
