@@ -6,15 +6,21 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping
 from operator import itemgetter
 
-#: What was appended at once: its position, the number of its first message or of the next one, how many it has. Several
-#: messages are one line each. One, or none, is any number of lines, or bytes that have no lines at all.
-Piece = tuple[int, int, int]
+#: What was appended at once: its position, the number of its first message or of the next one, how many it has, and its
+#: tick. Several messages are one line each. One, or none, is any number of lines, or bytes that have no lines at all.
+Piece = tuple[int, int, int, int]
 
 # Above every descriptor.
 _ALL = 1 << 62
 
 _LF = 10
-_POSITION = itemgetter(0)
+_POSITION, _TICK = itemgetter(0), itemgetter(3)
+
+
+def place_of(tick: int, pieces: list[Piece], end: int) -> int:
+    """Return where the first of `pieces` begins that has a later tick; without one, `end`."""
+    index = bisect_right(pieces, tick, key=_TICK)
+    return pieces[index][0] if index < len(pieces) else end
 
 
 class Chunk:
@@ -39,13 +45,17 @@ class Chunk:
 
     def seq_at(self, position: int) -> int:
         """Return the number of the first message at or after `position`, which is where a message begins."""
-        start, seq, count = self.pieces[self._piece_at(position)]
+        start, seq, count, _ = self.pieces[self._piece_at(position)]
         return seq + self.data.count(b"\n", start - self.start, position - self.start) if count > 1 else seq
+
+    def tick_at(self, position: int) -> int:
+        """Return the tick of the piece that `position` is in."""
+        return self.pieces[self._piece_at(position)][3]
 
     def end_of_message(self, position: int) -> int:
         """Return where the message ends that `position` is in, or the line without a number; itself if in none."""
         index = self._piece_at(position)
-        start, _, count = self.pieces[index]
+        start, _, count, _ = self.pieces[index]
         at = position - self.start
         if position == start or (count > 1 and self.data[at - 1] == _LF):
             return position
