@@ -962,6 +962,32 @@ def test_who_leaves_one_of_its_rooms_gets_what_it_was_owed_of_that_in_its_place(
     assert not first.log.readers
 
 
+def test_what_is_owed_of_a_room_that_was_left_comes_before_what_the_others_are_told_later() -> None:
+    reader = Peer(1)
+    first, second = two_rooms(reader)
+    say(first, b"one\n")
+    reader.log_reader.leave(first.log, 1000)
+    say(second, b"two\n")
+    turn(second, reader)
+
+    assert reader.wire.got == b"one\ntwo\n"
+
+
+def test_what_is_owed_of_a_room_comes_before_what_is_missed_of_it_after_coming_back() -> None:
+    reader = Peer(1)
+    first, _ = two_rooms(reader, capacity=10)
+    reader.wire.takes = 0
+    say(first, b"one\n")
+    turn(first, reader)
+    reader.log_reader.leave(first.log, 1000)
+    reader.log_reader.follow(first.log)
+    for number in range(9):
+        say(first, b"number %d\n" % number)
+        turn(first, reader)
+
+    assert catch_up(reader) == b"one\nSKIP A 2-10\n"
+
+
 # --- Leaving ---------------------------------------------------------------------------------------------------------
 
 
