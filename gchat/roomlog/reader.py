@@ -17,6 +17,9 @@ from gchat.model.audience import OwnLines
 from gchat.roomlog.cursor import Cursor
 from gchat.roomlog.log import RoomLog
 
+# More is not copied to save a system call.
+_COPIED_BYTES = 8192
+
 # Above every tick.
 _NEVER = 1 << 62
 
@@ -307,11 +310,13 @@ class Reader:
         for told in chain(own, _LAST):
             place, line = self._place(told, cursor), told[3]
             if position < place and position < log.end:
+                if parts and size + min(place, log.end) - position > _COPIED_BYTES:
+                    break
                 data, position = log.read(position, min(place, log.end), limit - size, self.session)
                 parts.append(data)
                 peeked.append((cursor, position, len(data)))
                 size += len(data)
-            if position < place or size >= limit or line.then or not line.is_seen:
+            if position < place or size >= min(limit, _COPIED_BYTES) or line.then or not line.is_seen:
                 break
             parts.append(line.data)
             peeked.append((None, 0, len(line.data)))
