@@ -68,21 +68,42 @@ class Chunk:
 
     def without_own(self, session: int) -> bytes:
         """Return all that `session` hears of this chunk."""
-        start = self.start
-        return b"".join([self.data[a - start : b - start] for a, b in self.heard_by(session, start, self.end)])
+        parts: list[bytes] = []
+        self.hear(parts, session, self.start, self.end)
+        return b"".join(parts)
 
-    def heard_by(self, session: int, start: int, end: int) -> list[tuple[int, int]]:
-        """Return what `session` hears between two positions of this chunk, as (start, end) pairs."""
-        runs = []
-        for own_start, own_end in self.spans.get(session, ()):
+    def hear(self, parts: list[bytes], session: int, start: int, end: int) -> int:
+        """Add to `parts` what `session` hears between two positions of this chunk; return how many bytes that is."""
+        data, offset, spans = self.data, self.start, self.spans.get(session)
+        if spans is None:
+            parts.append(data if end - start == len(data) else data[start - offset : end - offset])
+            return end - start
+        size = 0
+        for own_start, own_end in spans:
             if own_start >= end:
                 break
             if own_start > start:
-                runs.append((start, own_start))
-            start = max(start, own_end)
+                parts.append(data[start - offset : own_start - offset])
+                size += own_start - start
+                start = own_end
+            elif own_end > start:
+                start = own_end
         if start < end:
-            runs.append((start, end))
-        return runs
+            parts.append(data[start - offset : end - offset])
+            size += end - start
+        return size
+
+    def locate(self, session: int, start: int, taken: int) -> tuple[int, int]:
+        """Return where `session` is when it took `taken` bytes of what it hears from `start` on.
+
+        And how many of them it took after the end of this chunk.
+        """
+        for own_start, own_end in (*self.spans.get(session, ()), (self.end, self.end)):
+            if taken < own_start - start:
+                return start + taken, 0
+            taken -= max(0, own_start - start)
+            start = max(start, own_end)
+        return start, taken
 
 
 class Offer:

@@ -66,7 +66,8 @@ class Cursor:
         self.descriptor = descriptor
         self.log = log
         self.position = log.open_end
-        self.seq = log.open_seq  # the number of the first message at or after the position
+        # At rest, which is when nobody is sending to it: the number of the first message at or after the position.
+        self.seq = log.open_seq
         self._since = log.ticks.now  # what has this tick or an earlier one is not for it
 
     @property
@@ -110,15 +111,16 @@ class Cursor:
         """Return up to where it is to read before an own line with this tick; not beyond its position: nothing."""
         return self.log.place_of(tick) if tick > self._since else self.position
 
-    def move(self, position: int) -> None:
-        """Be at this position, which the ring still has."""
-        self.position, self.seq = position, self.log.seq_at(position)
-
     def take(self, taken: int) -> bytes:
         """Move behind the message in which `taken` bytes of what it hears end; return the rest of that message."""
-        position, rest = self.log.locate(self.position, taken, self.session)
-        self.move(position)
+        self.position, rest = self.log.locate(self.position, taken, self.session)
         return rest
+
+    def rest(self) -> None:
+        """Note the number at its position, which the ring may lose now."""
+        log = self.log
+        if log.start <= self.position <= log.end:
+            self.seq = log.seq_at(self.position)
 
     def jump(self) -> None:
         """Be at the live end."""
@@ -137,6 +139,7 @@ class Cursor:
     def stall(self) -> None:
         """Be behind."""
         self.step_aside()
+        self.rest()
         self.log.aside.pop(self, None)
         self.log.behind[self] = None
 
@@ -151,6 +154,7 @@ class Cursor:
             return
         if waits or self.position > log.end:
             log.aside[self] = None
+            self.rest()
         elif log.has_spoken(self.session):
             log.speaking[self.descriptor] = self
         else:

@@ -182,22 +182,19 @@ class RoomLog:
             self._starts.clear()
             self.start = self.end
 
-    def read(self, position: int, stop: int, limit: int, session: int) -> tuple[bytes, int]:
-        """Return what `session` hears between two positions, and up to where: whole chunks, about `limit` bytes."""
-        parts: list[bytes] = []
+    def read(self, parts: list[bytes], position: int, stop: int, limit: int, session: int) -> tuple[int, int]:
+        """Add to `parts` what `session` hears between two positions: whole chunks, about `limit` bytes.
+
+        Return up to where, and how many bytes that is.
+        """
         size = 0
         while position < stop and (not size or size < limit):
             chunk = self._chunk_at(position)
-            end = min(stop, chunk.end)
-            if position == chunk.start and end == chunk.end and session not in chunk.spans:
-                parts.append(chunk.data)
-                size += end - position
-            else:
-                for run_start, run_end in chunk.heard_by(session, position, end):
-                    parts.append(chunk.data[run_start - chunk.start : run_end - chunk.start])
-                    size += run_end - run_start
-            position = end
-        return parts[0] if len(parts) == 1 else b"".join(parts), position
+            if chunk.end >= stop:
+                return stop, size + chunk.hear(parts, session, position, stop)
+            size += chunk.hear(parts, session, position, chunk.end)
+            position = chunk.end
+        return position, size
 
     def locate(self, position: int, taken: int, session: int) -> tuple[int, bytes]:
         """Return where `session` is when it took `taken` bytes of what it hears from `position` on.
@@ -206,13 +203,10 @@ class RoomLog:
         """
         while True:
             chunk = self._chunk_at(position)
-            for start, end in chunk.heard_by(session, position, chunk.end):
-                if taken < end - start:
-                    at = start + taken
-                    message_end = chunk.end_of_message(at)
-                    return message_end, chunk.data[at - chunk.start : message_end - chunk.start]
-                taken -= end - start
-            position = chunk.end
+            position, taken = chunk.locate(session, position, taken)
+            if position < chunk.end:
+                message_end = chunk.end_of_message(position)
+                return message_end, chunk.data[position - chunk.start : message_end - chunk.start]
             if not taken:
                 return position, b""
 
@@ -235,12 +229,12 @@ class RoomLog:
 
     def heard(self, position: int, stop: int, session: int) -> bytes:
         """Return what `session` hears between two positions, also of the turn that is not yet sealed."""
-        data, position = self.read(position, min(stop, self.end), self.end - self.start + 1, session)
-        if stop <= self.end:
-            return data
-        turn = Chunk(b"".join(self._open), self.end, self.seq, self._pieces, self._spans)
-        runs = turn.heard_by(session, max(position, self.end), stop)
-        return data + b"".join(turn.data[start - turn.start : end - turn.start] for start, end in runs)
+        parts: list[bytes] = []
+        position, _ = self.read(parts, position, min(stop, self.end), self.end - self.start + 1, session)
+        if stop > self.end:
+            turn = Chunk(b"".join(self._open), self.end, self.seq, self._pieces, self._spans)
+            turn.hear(parts, session, max(position, self.end), stop)
+        return b"".join(parts)
 
     def _speaks(self, cursor: LogCursor) -> None:
         descriptor = cursor.descriptor

@@ -8,10 +8,8 @@ own line is to come, the reader is live nowhere, and what it is sent is merged b
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Sequence
 from heapq import heapify, heappop, heapreplace
-from itertools import chain
 
 from gchat.model.audience import OwnLines
 from gchat.roomlog.cursor import Cursor
@@ -28,9 +26,6 @@ _Own = tuple[int, RoomLog | None, int, OwnLines]
 
 #: What a cursor found, the position after it, and its size; or without a cursor, own lines.
 _Peeked = tuple[Cursor | None, int, int]
-
-# After all own lines comes what is left of the log.
-_LAST: tuple[_Own] = ((_NEVER, None, 0, OwnLines(b"", is_seen=False)),)
 
 
 class Reader:
@@ -65,7 +60,7 @@ class Reader:
         self.is_over = False  # whether nothing can be sent any more
         self.owed = 0  # bytes of its own lines, waiting for their turn
         self.skipped = 0  # messages that it was told it missed
-        self._own: deque[_Own] | None = None  # those lines
+        self._own: list[_Own] = []  # those lines
         self._rest = b""  # what goes before anything else: own lines, or what is left of a half-sent message
         self._is_seen, self._then = True, b""  # of the rest: see OwnLines
         self._before = b""  # what goes before that which is seen next
@@ -95,7 +90,7 @@ class Reader:
             return
         cursor.leave()
         self.cursors = tuple(other for other in self.cursors if other is not cursor)
-        position, owed, own = cursor.position, 0, self._own or ()
+        position, owed, own = cursor.position, 0, self._own
         lines: list[_Own] = []
         kept = position >= log.start
         last: _Own = (log.ticks.now, log, log.open_end, OwnLines(b""))
@@ -109,8 +104,10 @@ class Reader:
         if not kept or owed > limit:
             before = sum(self._place(told, cursor) <= cursor.position for told in own)
             lines = [*own, last]
+            if kept:
+                cursor.rest()
             lines.insert(before, (lines[before][0], None, 0, OwnLines(self._skip(cursor, log.open_seq))))
-        self._own = deque(told for told in lines if told[3].data) or None
+        self._own = [told for told in lines if told[3].data]
         self.owed = sum(len(told[3].data) for told in lines)
         if self._own:
             self._step_aside()
@@ -121,12 +118,15 @@ class Reader:
             cursor.leave()
         self.cursors = ()
         self.is_over = True
-        self._own, self._rest, self.owed = None, b"", 0
+        self._own, self._rest, self.owed = [], b"", 0
 
     @property
     def is_live(self) -> bool:
         """Whether it follows logs, and all of them offer it what comes next."""
-        return bool(self.cursors) and all(cursor.is_live for cursor in self.cursors)
+        for cursor in self.cursors:
+            if not cursor.is_live:
+                return False
+        return bool(self.cursors)
 
     @property
     def lag(self) -> int:
@@ -144,11 +144,10 @@ class Reader:
         """Put own lines after all that the rooms were told until now."""
         if not line.data or self.is_over:
             return
-        self._step_aside()
-        if self._own is None:
-            self._own = deque()
-        if self.cursors:
-            log = self.cursors[0].log
+        if cursors := self.cursors:
+            for cursor in cursors:
+                cursor.step_aside()
+            log = cursors[0].log
             self._own.append((log.ticks.now, log, log.open_end, line))
         else:  # what it follows later comes after
             self._own.append((0, None, 0, line))
@@ -214,27 +213,31 @@ class Reader:
             return
         peeked, self._peeked = self._peeked, ()
         for cursor, position, size in peeked:
-            if cursor is None:
-                if not sent:
-                    return
-                self._next_own_lines()
-                self._rest = self._rest[sent:]
-            elif sent >= size:
-                cursor.move(position)
-            else:
-                self._rest = cursor.take(sent)
             if sent < size:
+                if cursor is not None:
+                    self._rest = cursor.take(sent)
+                elif sent:
+                    self._next_own_lines()
+                    self._rest = self._rest[sent:]
                 return
+            if cursor is None:
+                del self._own[0]
+                self.owed -= size
+            else:
+                cursor.position = position
             sent -= size
 
     def _peek(self, limit: int) -> bytes:
         while not self._rest:
-            own = self._own
-            if own is not None and len(self.cursors) == 1 and not self._before:
-                if data := self._run(own, self.cursors[0], limit):
+            own, cursors = self._own, self.cursors
+            if len(cursors) == 1 and not self._before:
+                cursor = cursors[0]
+                if cursor.position >= cursor.log.end and not own:
+                    return b""
+                if data := self._run(cursor, limit):
                     return data
                 self.took(0)  # all of it was its own
-            ready, is_next = self._ready(own)
+            ready, is_next = self._ready()
             if self._rest:
                 break
             if ready:
@@ -248,18 +251,19 @@ class Reader:
                 return b""
         return self._rest
 
-    def _ready(self, own: deque[_Own] | None) -> tuple[list[tuple[Cursor, int]], bool]:
+    def _ready(self) -> tuple[list[tuple[Cursor, int]], bool]:
         """Return which cursors have something to read before the next own line, and up to where.
 
         And whether that line comes next: not if what comes before it is in an open turn. Cursors that fell off their
         rings go on at the live end, and what is to be sent first is their notices.
         """
         ready: list[tuple[Cursor, int]] = []
-        is_next = own is not None
+        own = self._own
+        is_next = bool(own)
         for cursor in self.cursors:
             log = cursor.log
             stop = self._place(own[0], cursor) if own else log.end
-            if cursor.position >= stop or (own is None and cursor.is_live):
+            if cursor.position >= stop or (not own and cursor.is_live):
                 continue
             if cursor.position < log.start:
                 self._rest += self._skip(cursor, log.seq)
@@ -277,13 +281,9 @@ class Reader:
         return place if log is cursor.log else cursor.stop_before(tick)
 
     def _next_own_lines(self) -> None:
-        own = self._own
-        assert own is not None
-        line = own.popleft()[3]
+        line = self._own.pop(0)[3]
         self._rest, self._is_seen, self._then = line.data, line.is_seen, line.then
         self.owed -= len(self._rest)
-        if not own:
-            self._own = None  # an empty deque takes 0.6 KiB
 
     def _skip(self, cursor: Cursor, seq: int) -> bytes:
         """Return the line for the messages before number `seq` that were not sent; b"" if there are none."""
@@ -295,32 +295,38 @@ class Reader:
     def _read(self, ready: list[tuple[Cursor, int]], limit: int) -> bytes:
         """Return what the cursor hears up to its stop, about `limit` bytes, and note where it is then."""
         cursor, stop = ready[0]
-        data, position = cursor.log.read(cursor.position, stop, limit, self.session)
-        self._peeked = ((cursor, position, len(data)),)
-        return data
+        parts: list[bytes] = []
+        position, size = cursor.log.read(parts, cursor.position, stop, limit, self.session)
+        self._peeked = ((cursor, position, size),)
+        return b"".join(parts)
 
-    def _run(self, own: deque[_Own], cursor: Cursor, limit: int) -> bytes:
+    def _run(self, cursor: Cursor, limit: int) -> bytes:
         """Do the same for a reader of one log, with its own lines between: one system call instead of three."""
-        log, position = cursor.log, cursor.position
+        log, position, session = cursor.log, cursor.position, self.session
         parts: list[bytes] = []
         peeked: list[_Peeked] = []
         size = 0
         if position < log.start:
             return b""  # first it is told what it missed
-        for told in chain(own, _LAST):
-            place, line = self._place(told, cursor), told[3]
-            if position < place and position < log.end:
-                if parts and size + min(place, log.end) - position > _COPIED_BYTES:
-                    break
-                data, position = log.read(position, min(place, log.end), limit - size, self.session)
-                parts.append(data)
-                peeked.append((cursor, position, len(data)))
-                size += len(data)
-            if position < place or size >= min(limit, _COPIED_BYTES) or line.then or not line.is_seen:
+        stop = log.end
+        for tick, home, place, line in self._own:
+            if home is not log:
+                place = cursor.stop_before(tick)
+            if place > stop:
+                break
+            if position < place and not (parts and size + place - position > _COPIED_BYTES):
+                position, more = log.read(parts, position, place, limit - size, session)
+                peeked.append((cursor, position, more))
+                size += more
+            if position < place or size >= _COPIED_BYTES or line.then:
+                stop = position
                 break
             parts.append(line.data)
             peeked.append((None, 0, len(line.data)))
             size += len(line.data)
+        if position < stop and not (parts and size + stop - position > _COPIED_BYTES):
+            position, more = log.read(parts, position, stop, limit - size, session)
+            peeked.append((cursor, position, more))
         self._peeked = peeked
         return b"".join(parts)
 
@@ -338,10 +344,9 @@ class Reader:
             _, position, stop, index = heap[0]
             cursor, log = ready[index][0], ready[index][0].log
             until = min((tick for tick, *_ in heap[1:3]), default=_NEVER)
-            data, position = log.read(position, min(stop, log.place_of(until)), limit - size, self.session)
-            parts.append(data)
-            peeked.append((cursor, position, len(data)))
-            size += len(data)
+            position, more = log.read(parts, position, min(stop, log.place_of(until)), limit - size, self.session)
+            peeked.append((cursor, position, more))
+            size += more
             if position < stop:
                 heapreplace(heap, (log.tick_at(position), position, stop, index))
             else:
