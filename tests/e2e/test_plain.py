@@ -459,7 +459,7 @@ def test_a_line_that_is_too_long_is_told_and_the_next_is_heard(server: Server) -
 
 def test_who_sends_too_fast_is_told_once_and_loses_nothing() -> None:
     with (
-        Server(limits_messages_per_s=20, limits_burst=40) as server  # full again after two seconds, and told again,
+        Server(limits_messages_per_s=20, limits_burst=40) as server,  # only after two seconds is one told again
         server.join() as reader,
         server.join() as user,
     ):
