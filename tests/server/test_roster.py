@@ -43,7 +43,7 @@ def connection(*, is_announced: bool = True, nick: str = "alice", skipped: int =
         peer=PEER,
         reason=CloseReason.QUIT,
         opened_at=0.0,
-        cursor=SimpleNamespace(skipped=skipped),
+        log_reader=SimpleNamespace(skipped=skipped),
         reader=SimpleNamespace(has_lines=True),
     )
 
