@@ -9,7 +9,7 @@ import pytest
 from gchat.journal.memory import MemoryJournal
 from gchat.server.writer import Awaited
 from tests.server.stage import Stage, User, wait_until
-from tests.server.test_replay import Journal
+from tests.server.test_replay import Journal, awaits
 
 
 class Rooms(Journal):
@@ -34,7 +34,7 @@ class Rooms(Journal):
 
 def waits(user: User, room: str) -> None:
     user.says(f"/join {room}")
-    wait_until(lambda: user.connection.writer.awaited is Awaited.ROOM, f"{room} is being loaded")
+    wait_until(lambda: awaits(user, Awaited.ROOM), f"{room} is being loaded")
 
 
 @pytest.mark.parametrize("fails", [False, True])
