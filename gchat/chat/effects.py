@@ -10,6 +10,7 @@ from enum import StrEnum
 
 from msgspec import Struct
 
+from gchat.chat.room_modes import Modes
 from gchat.chat.session import Seat
 from gchat.model.commands import Excerpt
 from gchat.model.errors import Refusal
@@ -157,6 +158,13 @@ class SaveSession(Struct, frozen=True, gc=False):
     who: SavedSession | None
 
 
+class SaveModes(Struct, frozen=True, gc=False):
+    """Store the modes of a room for the next run, or with None that they are the usual ones."""
+
+    room: str
+    modes: Modes | None
+
+
 class Close(Struct, frozen=True, gc=False):
     """The session is over: its connection is closed once everything owed to it is sent, or a while has passed."""
 
@@ -176,6 +184,7 @@ Effect = (
     | Search
     | DropRoom
     | SaveSession
+    | SaveModes
     | Close
 )
 

@@ -31,8 +31,8 @@ _Ranks = Annotated[
 class Modes(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     """The modes of one room, as they outlive its members and a restart.
 
-    `ranks` are those of users who can prove that they are the same: by lineage, as the letters of modes. (When there
-    are accounts, their names can stand there too.)
+    `ranks` are those of users who can prove that they are the same: by lineage, as the letters of modes. A nick proves
+    nothing, because anybody can take it whose it is no more. (An account will, so its name can stand there too.)
     """
 
     flags: Annotated[str, Meta(pattern=r"^i?m?n?s?t?\Z")] = "n"
@@ -42,6 +42,7 @@ class Modes(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True)
     exceptions: Masks = ()
     invitations: Masks = ()
     ranks: _Ranks = {}
+    network: Annotated[str, Meta(max_length=64)] = ""  # its cloak: where the room was opened from
 
     def has(self, flag: str) -> bool:
         """Return whether the mode with this letter is on."""

@@ -1,6 +1,6 @@
-"""What outlives a run of the server beside messages: its bans, and the sessions that may resume.
+"""What outlives a run of the server beside messages: bans, sessions that may resume, the modes of rooms.
 
-These are notes in the journal. Another kind (accounts, modes) is one more NoteKind here.
+These are notes in the journal. Another kind (accounts) is one more NoteKind here.
 """
 
 from __future__ import annotations
@@ -9,10 +9,14 @@ from collections.abc import Iterable
 
 from gchat.chat.bans import Ban
 from gchat.chat.effects import SavedSession
+from gchat.chat.room_modes import CLOSED, Modes
 from gchat.journal.notes import NoteKind, Notes
+from gchat.server.linux import unguessable
 
 _BANS = NoteKind("bans", list[Ban])  # all of them under one key
 _SESSIONS = NoteKind("session", SavedSession)  # by lineage
+_MODES = NoteKind("modes", Modes)  # by room
+_CLOAK_SECRET = NoteKind("cloak", str)
 
 _ALL = "all"
 
@@ -35,3 +39,25 @@ def note_session(notes: Notes, lineage: str, session: SavedSession | None) -> No
 def noted_sessions(notes: Notes) -> dict[str, SavedSession]:
     """Return the users who were online when the previous run ended, by lineage. Raises JournalError."""
     return _SESSIONS.load(notes)
+
+
+def note_modes(notes: Notes, room: str, modes: Modes | None) -> None:
+    """Store the modes of a room, soon, or with None that they are the usual ones."""
+    _MODES.put(notes, room, modes)
+
+
+def noted_modes(notes: Notes) -> dict[str, Modes]:
+    """Return the modes of rooms, by room. Raises JournalError.
+
+    A room whose note says what no modes can be is closed: opened to everybody it would show what was to be hidden.
+    """
+    return _MODES.load(notes, CLOSED)
+
+
+def cloak_secret(notes: Notes) -> bytes:
+    """Return the secret with which addresses are cloaked, made if there is none yet. Raises JournalError."""
+    secret = _CLOAK_SECRET.load(notes).get(_ALL, "")
+    if not secret:
+        secret = unguessable(16)
+        _CLOAK_SECRET.put(notes, _ALL, secret)
+    return secret.encode()
