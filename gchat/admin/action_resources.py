@@ -33,7 +33,7 @@ class Announcement(Struct, frozen=True, forbid_unknown_fields=True):
     room: Annotated[str, Meta(max_length=100, description="empty: all rooms")] = ""
 
 
-class Kick(Struct, frozen=True, forbid_unknown_fields=True):
+class Kicking(Struct, frozen=True, forbid_unknown_fields=True):
     """The reason for a kick."""
 
     reason: Reason = ""
@@ -76,7 +76,7 @@ class KickResource:
 
     def on_post(self, req: Request, resp: Response, user: int) -> None:
         """Kick."""
-        asked = body_of(req, Kick)
+        asked = body_of(req, Kicking)
         self._backend.kick(user, asked.reason)
         resp.status = 204
 

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Struct
 
 import gchat
-from gchat.admin.action_resources import Announcement, Kick, NewBan, Saying
+from gchat.admin.action_resources import Announcement, Kicking, NewBan, Saying
 from gchat.admin.backend import MAX_STORED_ROOMS
 from gchat.admin.documents import (
     BansDocument,
@@ -25,7 +25,7 @@ from gchat.admin.json_fields import BanInfo
 from gchat.admin.read_resources import MessagesQuery
 from gchat.admin.responses import JSON, PROBLEM, ProblemDetail
 
-_BODIES = [Announcement, Kick, NewBan, Saying]
+_BODIES = [Announcement, Kicking, NewBan, Saying]
 _ANSWERS = [
     *(StatusDocument, UsersDocument, RoomsDocument, MessagesDocument, BansDocument, BanInfo),
     *(ToldDocument, StoredDocument, HealthDocument, ProblemDetail),
@@ -121,7 +121,7 @@ def _paths() -> dict[str, dict[str, Any]]:
         },
         "/users/{user}/kick": {
             "parameters": [_id("user")],
-            "post": _changes("Kick a user: close the connection", Kick, 204, None, (404,)),
+            "post": _changes("Kick a user: close the connection", Kicking, 204, None, (404,)),
         },
         "/bans": {
             **_reads("Bans in force", BansDocument, private=True),

@@ -14,7 +14,7 @@ from gchat.chat.room_modes import Modes
 from gchat.chat.session import Seat
 from gchat.model.commands import Excerpt
 from gchat.model.errors import Refusal
-from gchat.model.events import Announced, Answer, Closing, Joined, Movement, Ready, Refused, Welcome
+from gchat.model.events import Answer, Closing, Joined, Movement, Ready, Refused, RoomNotice, Welcome
 from gchat.model.hello import ResumePoint
 from gchat.model.messages import Message
 
@@ -73,10 +73,11 @@ class Presence(Struct, frozen=True, gc=False):
 
 
 class Announce(Struct, frozen=True, gc=False):
-    """An announcement that everybody in a room gets, and that is not stored."""
+    """A notice that everybody in a room but `session` gets at this place, and that is not stored."""
 
     room: str
-    announced: Announced
+    notice: RoomNotice
+    session: int | None = None
 
 
 class Deliver(Struct, frozen=True, gc=False):

@@ -56,6 +56,7 @@ class JoinRequest(RichRequest, frozen=True):
 
     room: str
     after: ResumePoint | None = None
+    key: str = ""
 
 
 class TopicRequest(RichRequest, frozen=True):
@@ -70,6 +71,25 @@ class WhoRequest(RichRequest, frozen=True):
 
 class RoomsRequest(RichRequest, frozen=True):
     """Ask for the list of rooms."""
+
+
+class KickRequest(RichRequest, frozen=True):
+    """Put a user out of the room."""
+
+    name: str
+    reason: str = ""
+
+
+class InviteRequest(RichRequest, frozen=True):
+    """Invite a user to the room, which lets them in."""
+
+    name: str
+
+
+class ModeRequest(RichRequest, frozen=True):
+    """Change the room's modes or ranks, as `+k KEY`, `-l`, `+b MASK`, `+o NAME`; without a change, ask for them."""
+
+    change: str = ""
 
 
 class HistoryRequest(RichRequest, frozen=True):
@@ -104,6 +124,9 @@ AnyRequest = (
     | TopicRequest
     | WhoRequest
     | RoomsRequest
+    | KickRequest
+    | InviteRequest
+    | ModeRequest
     | HistoryRequest
     | SearchRequest
     | PingRequest
@@ -122,6 +145,9 @@ _REQUESTS: dict[type[commands.Command], type[AnyRequest]] = {
     commands.Topic: TopicRequest,
     commands.Who: WhoRequest,
     commands.Rooms: RoomsRequest,
+    commands.Kick: KickRequest,
+    commands.Invite: InviteRequest,
+    commands.Mode: ModeRequest,
     commands.Search: SearchRequest,
 }
 _COMMANDS = {request: command for command, request in _REQUESTS.items()}

@@ -51,6 +51,7 @@ class Join(Asked, frozen=True):
 
     room: str
     after: ResumePoint | None = None  # up to where the user has read it before
+    key: str = ""  # if the room needs one
 
 
 class Topic(Asked, frozen=True):
@@ -65,6 +66,25 @@ class Who(Asked, frozen=True):
 
 class Rooms(Asked, frozen=True):
     """Ask for the list of rooms."""
+
+
+class Kick(Asked, frozen=True):
+    """Put a user out of the room."""
+
+    name: str
+    reason: str = ""
+
+
+class Invite(Asked, frozen=True):
+    """Invite a user to the room, which lets them in."""
+
+    name: str
+
+
+class Mode(Asked, frozen=True):
+    """Change the room's modes or ranks, or ask for them with an empty text; see model.modes."""
+
+    change: str = ""
 
 
 class Last(Struct, frozen=True):
@@ -125,4 +145,23 @@ class Mistake(Asked, frozen=True):
     refusal: Refusal
 
 
-Command = Say | Act | Tell | Reply | Nick | Join | Topic | Who | Rooms | History | Search | Ping | Help | Quit | Mistake
+Command = (
+    Say
+    | Act
+    | Tell
+    | Reply
+    | Nick
+    | Join
+    | Topic
+    | Who
+    | Rooms
+    | Kick
+    | Invite
+    | Mode
+    | History
+    | Search
+    | Ping
+    | Help
+    | Quit
+    | Mistake
+)
