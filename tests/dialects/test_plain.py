@@ -227,8 +227,8 @@ TOLD: list[tuple[events.Event, str]] = [
     (events.Kicked("dev", "bob", "alice", "spam", 2), "< alice put bob out of dev (2 users online): spam\n"),
     (events.Kicked("dev", "bob", "alice", "", 1), "< alice put bob out of dev (1 user online)\n"),
     (
-        events.ModesAre("dev", "+lm 20", "tea", ("alice",), ("carol",)),
-        "> Modes of dev: +lm 20 (limit of users, moderated)\n> The key is: tea\n> Operators: alice\n> With a voice: carol\n",
+        events.ModesAre("dev", "+l 20", "tea", ("alice",), ("carol",)),
+        "> Modes of dev: +l 20 (limit of users)\n> The key is: tea\n> Operators: alice\n> With a voice: carol\n",
     ),
     (events.ModesAre("dev", "+"), "> Modes of dev: +\n"),
     (events.ListIs("dev", "b", ("bob!*@*",)), "> These are banned from dev:\n> bob!*@*\n"),
