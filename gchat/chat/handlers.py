@@ -8,6 +8,7 @@ from typing import Any
 
 from msgspec import structs
 
+from gchat.chat import moderation, room_modes, standing
 from gchat.chat.effects import CloseReason, Deliver, Effect, Publish, ReadHistory, Search, refused
 from gchat.chat.registry import Registry
 from gchat.chat.session import Session
@@ -37,17 +38,27 @@ def execute(registry: Registry, session: Session, command: Command, now: float) 
     try:
         return announced + HANDLERS[type(command)](registry, session, command, now)
     except Refusal as refusal:
-        return [*announced, refused(session.id, refusal, getattr(command, "id", ""))]
+        ids = getattr(command, "ids", ()) or (getattr(command, "id", ""),)
+        return [*announced, *(refused(session.id, refusal, id_) for id_ in ids)]
 
 
-def _say(_registry: Registry, session: Session, command: commands.Say, _now: float) -> list[Effect]:
+def _say(registry: Registry, session: Session, command: commands.Say, _now: float) -> list[Effect]:
+    _check_may_speak(registry, session)
     session.messages += len(command.texts)
     return [_published(session, Said(session.name, command.texts, command.ids))]
 
 
-def _act(_registry: Registry, session: Session, command: commands.Act, _now: float) -> list[Effect]:
+def _act(registry: Registry, session: Session, command: commands.Act, _now: float) -> list[Effect]:
+    _check_may_speak(registry, session)
     session.messages += 1
     return [_published(session, Acted(session.name, command.text, command.id))]
+
+
+def _check_may_speak(registry: Registry, session: Session) -> None:
+    room = session.room
+    moderation.allowed(
+        room_modes.may_speak(room.name, registry.rooms.modes[room.name], standing.asking(registry.rooms, room, session))
+    )
 
 
 def _published(session: Session, message: Message) -> Effect:
@@ -81,13 +92,15 @@ def _nick(registry: Registry, session: Session, command: commands.Nick, _now: fl
 
 
 def _join(registry: Registry, session: Session, command: commands.Join, _now: float) -> list[Effect]:
-    return registry.move(session, names.room(command.room), command.after, command.id)
+    return registry.move(session, names.room(command.room), command.after, command.id, command.key)
 
 
-def _topic(_registry: Registry, session: Session, command: commands.Topic, _now: float) -> list[Effect]:
+def _topic(registry: Registry, session: Session, command: commands.Topic, _now: float) -> list[Effect]:
     room = session.room
     if command.text is None:
         return [Deliver(session.id, events.TopicIs(room.topic, room.topic_by, command.id), room=room.name)]
+    modes, asking = registry.rooms.modes[room.name], standing.asking(registry.rooms, room, session)
+    moderation.allowed(room_modes.may_set_topic(room.name, modes, asking))
     if len(command.text) > MAX_TOPIC:
         raise Refusal(Code.BAD_COMMAND, f"Topic too long: {len(command.text):,} characters, the limit is {MAX_TOPIC}")
     if not (command.text or room.topic or room.topic_wanted):  # there is nothing to clear
@@ -108,7 +121,12 @@ def _who(registry: Registry, session: Session, command: commands.Who, _now: floa
 
 
 def _rooms(registry: Registry, session: Session, command: commands.Rooms, _now: float) -> list[Effect]:
-    rooms = [(room.name, len(room.members), room.topic) for room in registry.rooms.values() if room.members]
+    modes = registry.rooms.modes
+    rooms = [
+        (room.name, len(room.members), room.topic)
+        for room in registry.rooms.values()
+        if room.members and room_modes.is_seen(modes[room.name], is_member=session.id in room.members)
+    ]
     rooms.sort(key=lambda room: (-room[1], room[0]))
     shown, size = [], 0
     for name, members, topic in rooms[: registry.limits.who_max]:
@@ -160,18 +178,21 @@ PRICES: dict[type, int] = {
     commands.Join: 3,
     commands.Topic: 2,
     commands.Rooms: 2,
+    commands.Kick: 2,
+    commands.Invite: 2,
+    commands.Mode: 2,
     commands.History: 3,
     commands.Search: 5,
 }
 
-#: A change of nick or room costs one line more for each so many members of the room, because all of them are told.
+#: What a whole room is told costs one line more for each so many of its members: a change of nick, of room, of modes.
 MEMBERS_A_LINE = 100
 
 
 def surcharge(registry: Registry, session: Session, command: Command) -> int:
     """Return the price of a command of `session` beyond the line that it is, in lines."""
     extra = PRICES.get(type(command), 1) - 1
-    if isinstance(command, commands.Nick | commands.Join):
+    if isinstance(command, commands.Nick | commands.Join | commands.Kick | commands.Mode):
         members = len(session.room.members)
         extra += members // MEMBERS_A_LINE if members <= registry.limits.presence_quiet_above else 0
     return extra
@@ -187,6 +208,9 @@ HANDLERS: dict[type, Callable[[Registry, Session, Any, float], list[Effect]]] = 
     commands.Topic: _topic,
     commands.Who: _who,
     commands.Rooms: _rooms,
+    commands.Kick: moderation.kick,
+    commands.Invite: moderation.invite,
+    commands.Mode: moderation.mode,
     commands.History: _history,
     commands.Search: _search,
     commands.Ping: _ping,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from itertools import count
 
-from gchat.chat import disconnected, entry, presence
+from gchat.chat import disconnected, entry, presence, standing
 from gchat.chat.bans import Bans
 from gchat.chat.disconnected import Disconnected
 from gchat.chat.effects import (
@@ -150,6 +150,7 @@ class Registry:
             session.lineage, session.has_nick, session.is_announced = lineage, user.has_nick, True
             self._names.give(session, user.name, keys)
             session.room.members[session.id] = self.sessions[session.id] = session
+            standing.restored(self.rooms, session.room, session)
             self._lineages.add(session)
             self._disconnected.add(session, now + RECONNECT_GRACE_S)
 
@@ -167,15 +168,26 @@ class Registry:
         """Return the session of the user called `name`, in any case and width. Raises Refusal."""
         return self._names.find(name)
 
-    def move(self, session: Session, name: str, after: ResumePoint | None = None, id_: str = "") -> list[Effect]:
+    def move(
+        self, session: Session, name: str, after: ResumePoint | None = None, id_: str = "", key: str = ""
+    ) -> list[Effect]:
         """Move the user to the room `name`, which is made if need be. Raises Refusal."""
         if name == session.room.name:
             raise Refusal(Code.BAD_COMMAND, f"You are already in {name}")
+        standing.check_entry(self.rooms, name, session, key)
         room, dropped = self.rooms.open(name, session, self.limits)
         left = [*self._leave_room(session, session.name), Leave(session.id, session.room.name)]
         entered = self._enter_room(session, room)
         joined = entry.joined(session, self.limits, after, id_)
         return [*left, joined, *dropped, *entered, *self._lineages.saved(session)]
+
+    def put_out(self, session: Session, room: Room) -> list[Effect]:
+        """Remove the user from a room, which is told by other effects."""
+        del room.members[session.id]
+        room.ranks.pop(session.seat, None)
+        lobby = self.rooms[LOBBY]
+        joined = entry.joined(session, self.limits, None, "")
+        return [Leave(session.id, room.name), joined, *self._enter_room(session, lobby)]
 
     def rename(self, session: Session, nick: str, id_: str = "") -> list[Effect]:
         """Give the user this nick. Raises Refusal if it is no nick, or is or looks like somebody else's."""
@@ -284,7 +296,10 @@ class Registry:
             effects.append(refused(session.id, refusal))
         try:
             if hello.room:
-                room, dropped = self.rooms.open(names.room(hello.room), session, self.limits)
+                name = names.room(hello.room)
+                if name != room.name:
+                    standing.check_entry(self.rooms, name, session, hello.key)
+                room, dropped = self.rooms.open(name, session, self.limits)
                 effects += dropped
         except Refusal as refusal:
             effects.append(refused(session.id, refusal))
@@ -315,12 +330,14 @@ class Registry:
         """Make the user a member, and tell the others."""
         session.room = room
         room.members[session.id] = session
-        return self._tell(room, session, Entered(session.name, len(room.members)))
+        told = self._tell(room, session, Entered(session.name, len(room.members)))
+        return [*told, *standing.entered(self.rooms, room, session)]
 
     def _leave_room(self, session: Session, name: str) -> list[Effect]:
         """Remove the user, whom the room knows as `name`, from their room."""
         room = session.room
         del room.members[session.id]
+        room.ranks.pop(session.seat, None)
         return self._tell(room, session, Left(name, len(room.members))) if session.is_announced else []
 
     def _tell_renamed(self, session: Session, old: str) -> list[Effect]:

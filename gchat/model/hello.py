@@ -25,6 +25,7 @@ class Hello(HasToken, Struct, frozen=True, omit_defaults=True):
 
     nick: str = ""
     room: str = ""
+    key: str = ""  # of the room, if it needs one
     token: Token | None = None  # from an earlier welcome: its session is taken over
     after: ResumePoint | None = None
     replay: Annotated[int, Meta(ge=0, le=1000)] | None = None  # old messages to send first, without `after`
