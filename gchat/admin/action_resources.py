@@ -109,6 +109,18 @@ class BanResource:
         resp.status = 204
 
 
+class RoomModesResource:
+    """The modes of a room."""
+
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+
+    def on_delete(self, _req: Request, resp: Response, room: str) -> None:
+        """Reset them, because nobody may be left who can open a room."""
+        self._backend.reset_modes(room)
+        resp.status = 204
+
+
 class RoomResource(MessagesResource):
     """A room's messages, and saying more."""
 

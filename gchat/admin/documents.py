@@ -49,7 +49,7 @@ class StatusDocument(LongDocument):
             online=backend.online(),
             access=GRANTED[scope],
             users=_users(backend, scope),
-            rooms=_listed(backend.rooms()),
+            rooms=_rooms(backend, scope),
             limits=backend.limits(),
             history=backend.history(),
             counters={
@@ -82,9 +82,9 @@ class RoomsDocument(LongDocument):
     truncated: bool = False
 
     @classmethod
-    def of(cls, backend: Backend, scope: Scope) -> Self:  # noqa: ARG003  # rooms are seen by everybody
+    def of(cls, backend: Backend, scope: Scope) -> Self:
         """See LongDocument.of."""
-        return cls(backend.online(), _listed(backend.rooms()))
+        return cls(backend.online(), _rooms(backend, scope))
 
 
 class BansDocument(LongDocument):
@@ -149,7 +149,13 @@ class HealthDocument(Struct):
 
 
 def _users(backend: Backend, scope: Scope) -> list[UserInfo]:
-    return _listed(visible(user, scope) for piece in backend.users() for user in piece)
+    is_secret = backend.is_secret
+    return _listed(visible(user, scope, is_secret) for piece in backend.users() for user in piece)
+
+
+def _rooms(backend: Backend, scope: Scope) -> list[RoomSummary]:
+    seen = (visible(room, scope, backend.is_secret) for room in backend.rooms())
+    return _listed(room for room in seen if room is not None)
 
 
 def _listed(values: Iterable[T | None]) -> list[T]:

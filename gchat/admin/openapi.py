@@ -36,8 +36,8 @@ _ALWAYS = (400, 401, 403, 408, 413, 414, 415, 421, 429, 431, 503)
 
 _ACCESS = (
     "On this machine, a request without a token gets users by nick, rooms, topics, counts, metrics and health. "
-    "Messages, bans and the addresses of users with a nick need a token, and so does every request from another "
-    "machine. Changing anything needs the admin token."
+    "Messages, bans, secret rooms and the addresses of users with a nick need a token, and so does every request from "
+    "another machine. Changing anything needs the admin token."
 )
 _SIZES = (
     'Long lists are cut, and then the document has "truncated": true: messages at 1 MiB in one answer, all other lists '
@@ -114,6 +114,12 @@ def _paths() -> dict[str, dict[str, Any]]:
             ),
             "post": _changes(
                 'Say something; the sender is shown as "NAME (http)"', Saying, 201, StoredDocument, (404, 409)
+            ),
+        },
+        "/rooms/{room}/modes": {
+            "parameters": [_ROOM],
+            "delete": _changes(
+                "Reset a room's modes: as in a new room, nobody has a rank until it is empty", None, 204, None, (404,)
             ),
         },
         "/announce": {

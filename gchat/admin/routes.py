@@ -14,7 +14,14 @@ from falcon.constants import COMBINED_METHODS
 from falcon.routing import BaseConverter
 
 from gchat.admin.access import Access, AccessRequest, Scope
-from gchat.admin.action_resources import AnnounceResource, BanResource, BansResource, KickResource, RoomResource
+from gchat.admin.action_resources import (
+    AnnounceResource,
+    BanResource,
+    BansResource,
+    KickResource,
+    RoomModesResource,
+    RoomResource,
+)
 from gchat.admin.backend import Backend, BadText, Missing, NotPossible, Unavailable
 from gchat.admin.documents import RoomsDocument, StatusDocument, UsersDocument
 from gchat.admin.openapi import description
@@ -123,6 +130,7 @@ def make_app(backend: Backend, access: Access, clock: Callable[[], float] = time
         "/users": LongResource(backend, UsersDocument),
         "/users/{user:number}/kick": KickResource(backend),
         "/rooms": LongResource(backend, RoomsDocument),
+        "/rooms/{room}/modes": RoomModesResource(backend),
         "/rooms/{room}/messages": RoomResource(backend, _in_time),
         "/healthz": HealthResource(),
         "/readyz": ReadinessResource(backend),

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal, TypeVar, get_args
 
 import msgspec
 from msgspec import Struct
 
 from gchat.admin.access import Scope
-from gchat.admin.json_fields import RoomMessage, UserInfo, UserJoined
+from gchat.admin.json_fields import RoomMessage, RoomSummary, UserInfo, UserJoined
 
 Seen = TypeVar("Seen", bound=Struct)
 
@@ -23,7 +24,7 @@ class Granted(Struct, frozen=True):
 
 
 _NOTES = {
-    Scope.NONE: "Without a token, messages, bans and the addresses of users with a nick are left out; "
+    Scope.NONE: "Without a token, messages, bans, secret rooms and the addresses of users with a nick are left out; "
     "send the header Authorization: Bearer TOKEN to get them",
     Scope.READ: "The read-only token shows everything and changes nothing",
     Scope.ALL: "The admin token shows and changes everything",
@@ -32,13 +33,18 @@ _NOTES = {
 GRANTED = {scope: Granted(word, _NOTES[scope]) for scope, word in zip(Scope, get_args(Word), strict=True)}
 
 
-def visible(value: Seen, scope: Scope) -> Seen | None:
-    """Return `value` without its private parts, unless `scope` may see them; None if all of it is private."""
+def visible(value: Seen, scope: Scope, is_secret: Callable[[str], bool]) -> Seen | None:
+    """Return `value` without its private parts, unless `scope` may see them; None if all of it is private.
+
+    `is_secret` tells of a room whether only its members know that it exists.
+    """
     if scope >= Scope.READ:
         return value
-    if isinstance(value, RoomMessage):
+    if isinstance(value, RoomMessage) or (isinstance(value, RoomSummary) and is_secret(value.name)):
         return None
-    # The name of a user without a nick is the address: to hide one and show the other makes no sense.
-    if isinstance(value, UserInfo | UserJoined) and value.nick != value.address:
-        return msgspec.structs.replace(value, address="")
+    if isinstance(value, UserInfo | UserJoined):
+        # The name of a user without a nick is the address: to hide one and show the other makes no sense.
+        hidden = {"address": ""} if value.nick != value.address else {}
+        hidden |= {"room": ""} if is_secret(value.room) else {}
+        return msgspec.structs.replace(value, **hidden) if hidden else value
     return value

@@ -13,7 +13,7 @@ from gchat.chat.room import Room
 from gchat.chat.room_modes import USUAL, Asking, Modes
 from gchat.chat.rooms import Rooms
 from gchat.chat.session import Session
-from gchat.model.events import ModeSet
+from gchat.model.events import Announced, ModeSet
 from gchat.model.modes import OPERATOR, Change
 
 
@@ -69,6 +69,15 @@ def give(rooms: Rooms, room: Room, user: Session, rank: str) -> list[Effect]:
     if not user.lineage or user.is_brief:
         return []
     return keep(rooms, room, room_modes.ranked(rooms.modes[room.name], user.lineage, rank))
+
+
+def reset(rooms: Rooms, name: str) -> list[Effect]:
+    """Give a room the modes of a new one, in which nobody has a rank; return the effects of it."""
+    told: list[Effect] = []
+    if (room := rooms.get(name)) is not None:
+        room.ranks.clear()
+        told = [Announce(name, Announced(f"The modes and ranks of {name} were reset"))]
+    return [*rooms.modes.keep(name, USUAL), *told]
 
 
 def keep(rooms: Rooms, room: Room, modes: Modes) -> list[Effect]:
