@@ -185,9 +185,8 @@ class Registry:
         """Remove the user from a room, which is told by other effects."""
         del room.members[session.id]
         room.ranks.pop(session.seat, None)
-        lobby = self.rooms[LOBBY]
-        joined = entry.joined(session, self.limits, None, "")
-        return [Leave(session.id, room.name), joined, *self._enter_room(session, lobby)]
+        entered = self._enter_room(session, self.rooms[LOBBY])
+        return [Leave(session.id, room.name), entry.joined(session, self.limits, None, ""), *entered]
 
     def rename(self, session: Session, nick: str, id_: str = "") -> list[Effect]:
         """Give the user this nick. Raises Refusal if it is no nick, or is or looks like somebody else's."""
