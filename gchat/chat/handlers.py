@@ -43,22 +43,15 @@ def execute(registry: Registry, session: Session, command: Command, now: float) 
 
 
 def _say(registry: Registry, session: Session, command: commands.Say, _now: float) -> list[Effect]:
-    _check_may_speak(registry, session)
+    standing.check_speech(registry.rooms, session.room, session)
     session.messages += len(command.texts)
     return [_published(session, Said(session.name, command.texts, command.ids))]
 
 
 def _act(registry: Registry, session: Session, command: commands.Act, _now: float) -> list[Effect]:
-    _check_may_speak(registry, session)
+    standing.check_speech(registry.rooms, session.room, session)
     session.messages += 1
     return [_published(session, Acted(session.name, command.text, command.id))]
-
-
-def _check_may_speak(registry: Registry, session: Session) -> None:
-    room = session.room
-    moderation.allowed(
-        room_modes.may_speak(room.name, registry.rooms.modes[room.name], standing.asking(registry.rooms, room, session))
-    )
 
 
 def _published(session: Session, message: Message) -> Effect:

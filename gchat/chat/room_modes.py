@@ -54,6 +54,11 @@ class Modes(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True)
         return found
 
     @property
+    def silences(self) -> bool:
+        """Whether there can be members who may not speak: it is asked before each message, and rarely so."""
+        return bool(self.bans) or "m" in self.flags
+
+    @property
     def has_operators(self) -> bool:
         """Whether there are operators who can come back."""
         return any(OPERATOR in rank for rank in self.ranks.values())

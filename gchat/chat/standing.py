@@ -37,6 +37,15 @@ def check_entry(rooms: Rooms, name: str, user: Session, key: str) -> None:
         raise refusal
 
 
+def check_speech(rooms: Rooms, room: Room, user: Session) -> None:
+    """Raise Refusal if a user may not speak in a room. It is asked before each message, and quick where all may."""
+    modes = rooms.modes.get(room.name)
+    if user.id in room.members and (modes is None or not modes.silences):
+        return
+    if refusal := room_modes.may_speak(room.name, modes or USUAL, asking(rooms, room, user)):
+        raise refusal
+
+
 def entered(rooms: Rooms, room: Room, user: Session) -> list[Effect]:
     """Give a user who has just become a member the rank that they have there, and tell everybody.
 
