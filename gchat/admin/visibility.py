@@ -44,7 +44,8 @@ def visible(value: Seen, scope: Scope, is_secret: Callable[[str], bool]) -> Seen
         return None
     if isinstance(value, UserInfo | UserJoined):
         # The name of a user without a nick is the address: to hide one and show the other makes no sense.
-        hidden = {"address": ""} if value.nick != value.address else {}
-        hidden |= {"room": ""} if is_secret(value.room) else {}
-        return msgspec.structs.replace(value, **hidden) if hidden else value
+        address = "" if value.nick != value.address else value.address
+        value = msgspec.structs.replace(value, address=address, room="" if is_secret(value.room) else value.room)
+    if isinstance(value, UserInfo):
+        value = msgspec.structs.replace(value, rooms=tuple(room for room in value.rooms if not is_secret(room)))
     return value

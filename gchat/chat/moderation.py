@@ -15,7 +15,7 @@ from gchat.model.errors import Code, Refusal
 from gchat.model.messages import Numbered
 from gchat.model.modes import OPERATOR, VOICE, Change, Takes
 
-#: The longest reason of a kick, in characters.
+#: The longest reason for leaving, or of a kick, in characters.
 MAX_REASON = 200
 
 #: Invitations to one room that wait for their users; the oldest makes room for one more.
@@ -25,15 +25,17 @@ MAX_INVITED = 64
 MAX_NAMED = 50
 
 
-def allowed(refusal: Refusal | None) -> None:
-    """Raise the refusal, if there is one."""
-    if refusal is not None:
-        raise refusal
+def checked_reason(reason: str) -> str:
+    """Return the reason for leaving or of a kick. Raises Refusal if it is too long."""
+    if len(reason) > MAX_REASON:
+        why = f"Reason too long: {len(reason):,} characters, the limit is {MAX_REASON}"
+        raise Refusal(Code.BAD_COMMAND, why)
+    return reason
 
 
 def mode(registry: Registry, session: Session, command: commands.Mode, _now: float) -> list[Effect]:
     """Change the modes and ranks of a room, all as asked or nothing; or tell them."""
-    room = session.room
+    room = standing.room_of(session, command.room)
     asking = standing.asking(registry.rooms, room, session)
     if not command.change.strip():
         return [Deliver(session.id, _told(registry, room, asking, command.id), room=room.name)]
@@ -46,29 +48,27 @@ def mode(registry: Registry, session: Session, command: commands.Mode, _now: flo
     changes = tuple(change for change in changes if not change.is_question)
     if not changes:
         return answers
-    allowed(room_modes.may_change(room.name, asking))
+    room_modes.allowed(room_modes.may_change(room.name, asking))
     return [*_change(registry, session, room, changes, command.id), *answers]
 
 
 def kick(registry: Registry, session: Session, command: commands.Kick, _now: float) -> list[Effect]:
     """Put a member out of a room."""
-    room = session.room
-    allowed(room_modes.may_change(room.name, standing.asking(registry.rooms, room, session)))
-    if len(command.reason) > MAX_REASON:
-        why = f"Reason too long: {len(command.reason):,} characters, the limit is {MAX_REASON}"
-        raise Refusal(Code.BAD_COMMAND, why)
+    room = standing.room_of(session, command.room)
+    room_modes.allowed(room_modes.may_change(room.name, standing.asking(registry.rooms, room, session)))
+    reason = checked_reason(command.reason)
     member = _member(registry, room, command.name)
     ranked = standing.give(registry.rooms, room, member, "")
     left = registry.put_out(member, room)
-    kicked = events.Kicked(room.name, member.name, session.name, command.reason, len(room.members))
+    kicked = events.Kicked(room.name, member.name, session.name, reason, len(room.members))
     told: list[Effect] = [Announce(room.name, kicked, member.id), Deliver(member.id, kicked, room=room.name)]
     return [*told, *left, *ranked, *_done(session, command.id)]
 
 
 def invite(registry: Registry, session: Session, command: commands.Invite, _now: float) -> list[Effect]:
     """Invite a user to a room, which lets them in once."""
-    room, rooms = session.room, registry.rooms
-    allowed(room_modes.may_invite(room.name, rooms.modes[room.name], standing.asking(rooms, room, session)))
+    room, rooms = standing.room_of(session, command.room), registry.rooms
+    room_modes.allowed(room_modes.may_invite(room.name, rooms.modes[room.name], standing.asking(rooms, room, session)))
     guest = registry.find(command.name)
     if guest.id in room.members:
         raise Refusal(Code.BAD_COMMAND, f"{guest.name} is in {room.name} already")
@@ -127,7 +127,7 @@ def _member(registry: Registry, room: Room, name: str) -> Session:
 def _told(registry: Registry, room: Room, asking: Asking, id_: str) -> events.ModesAre:
     found = registry.rooms.modes[room.name]
     named = {
-        letter: tuple(seat.current_name for seat, rank in room.ranks.items() if letter in rank)[:MAX_NAMED]
+        letter: tuple(seat.known_as for seat, rank in room.ranks.items() if letter in rank)[:MAX_NAMED]
         for letter in (OPERATOR, VOICE)
     }
     key = found.key if asking.is_operator else ""

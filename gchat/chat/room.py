@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from gchat.chat.networks import Network
-
 
 class KnownUser(Protocol):
     """A seat, as far as a room knows it: a user, over all sessions that take each other over."""
 
     @property
-    def current_name(self) -> str:
+    def known_as(self) -> str:
         """The user's name."""
 
 
@@ -20,7 +18,6 @@ class Member(Protocol):
 
     id: int
     name: str
-    network: Network
 
 
 class Room:
@@ -37,7 +34,3 @@ class Room:
         self.topic = ""
         self.topic_wanted = ""  # what a user has asked to set it to; the log has it a moment later
         self.topic_by = ""
-
-    def is_empty_without(self, user: Member) -> bool:
-        """Return whether the room has no members, or only `user`, who is about to leave."""
-        return self.members.keys() <= {user.id}

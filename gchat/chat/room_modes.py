@@ -163,9 +163,15 @@ def is_seen(modes: Modes, *, is_member: bool) -> bool:
     return is_member or not modes.has("s")
 
 
+def allowed(refusal: Refusal | None) -> None:
+    """Raise the refusal, if there is one."""
+    if refusal is not None:
+        raise refusal
+
+
 def not_in(room: str) -> Refusal:
     """Return the refusal of what only members of a room may do; it does not say whether there is such a room."""
-    return Refusal(Code.NOT_IN_ROOM, f"You are not in {room}; /join {room} enters it")
+    return Refusal(Code.NOT_IN_ROOM, f"You are not in {room}; enter it first (/join {room})")
 
 
 def _is_banned(modes: Modes, asking: Asking) -> bool:

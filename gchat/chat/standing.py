@@ -13,6 +13,8 @@ from gchat.chat.room import Room
 from gchat.chat.room_modes import USUAL, Asking, Modes
 from gchat.chat.rooms import Rooms
 from gchat.chat.session import Session
+from gchat.model import names, sentences
+from gchat.model.errors import Code, Refusal
 from gchat.model.events import Announced, ModeSet
 from gchat.model.modes import OPERATOR, Change
 
@@ -31,19 +33,35 @@ def check_entry(rooms: Rooms, name: str, user: Session, key: str) -> None:
         return
     room = rooms.get(name) or Room(name)
     is_invited = user.seat in room.invited
-    if refusal := room_modes.may_enter(
-        name, modes, asking(rooms, room, user), len(room.members), key, is_invited=is_invited
-    ):
-        raise refusal
+    who = asking(rooms, room, user)
+    room_modes.allowed(room_modes.may_enter(name, modes, who, len(room.members), key, is_invited=is_invited))
 
 
-def check_speech(rooms: Rooms, room: Room, user: Session) -> None:
-    """Raise Refusal if a user may not speak in a room. It is asked before each message, and quick where all may."""
+def room_of(user: Session, name: str) -> Room:
+    """Return the room of this name that the user is in, or the current one for "". Raises Refusal."""
+    room = user.rooms.get(name) if name else user.current
+    if room is None and name:
+        name = names.room(name)
+        room = user.rooms.get(name)
+    if room is None:
+        raise room_modes.not_in(name) if name else Refusal(Code.NOT_IN_ROOM, sentences.IN_NO_ROOM)
+    return room
+
+
+def room_to_speak_in(rooms: Rooms, user: Session, name: str) -> Room:
+    """Return the same if the user may speak there; some rooms may be spoken to from outside. Raises Refusal."""
+    outside = names.room(name) if name and name not in user.rooms else ""
+    room = rooms.get(outside) or room_of(user, name)
+    room_modes.allowed(why_silent(rooms, room, user))
+    return room
+
+
+def why_silent(rooms: Rooms, room: Room, user: Session) -> Refusal | None:
+    """Return why a user may not speak in a room. It is asked before each message, and quick where all may."""
     modes = rooms.modes.get(room.name)
     if user.id in room.members and (modes is None or not modes.silences):
-        return
-    if refusal := room_modes.may_speak(room.name, modes or USUAL, asking(rooms, room, user)):
-        raise refusal
+        return None
+    return room_modes.may_speak(room.name, modes or USUAL, asking(rooms, room, user))
 
 
 def entered(rooms: Rooms, room: Room, user: Session) -> list[Effect]:

@@ -83,7 +83,7 @@ def _join(text: str) -> commands.Command:
     room, key = split_word(_needed(text))
     if len(key.split()) > 1:
         raise ValueError("Unexpected argument")
-    return commands.Join(room, key=key)
+    return commands.Join(room, key=key, leave="current")
 
 
 def _kick(text: str) -> commands.Command:
@@ -126,6 +126,13 @@ SLASHES = {
         Slash("who", "", "show who is in this room", _alone(commands.Who())),
         Slash("rooms", "", "list the rooms", _alone(commands.Rooms())),
         Slash("join", "ROOM [KEY]", "move to another room, or create it", _join, Word.ROOM),
+        Slash(
+            "part",
+            "[ROOM]",
+            "leave the room, and be in none until you join one",
+            lambda text: commands.Part(room=text),
+            Word.ROOM,
+        ),
         Slash("me", "TEXT", "say what you do: * alice waves", lambda text: commands.Act(_needed(text))),
         Slash("msg", "NAME TEXT", "send a private message", _tell, Word.NICK),
         Slash("reply", "TEXT", "answer the last private message", lambda text: commands.Reply(_needed(text))),

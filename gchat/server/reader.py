@@ -15,19 +15,20 @@ import gevent
 from gevent.event import Event
 from gevent.hub import get_hub
 
-from gchat.chat.effects import CloseReason, Deliver, SendRaw, refused
+from gchat.chat.effects import CloseReason, Deliver, Publish, SendRaw, refused
 from gchat.chat.handlers import PRICES, execute, surcharge
 from gchat.chat.limits import Allowance, Pace
 from gchat.dialects.choice import spoken
 from gchat.dialects.dialect import Decoder, LateHello, Outcome
 from gchat.dialects.sniff import Foreign
-from gchat.model.commands import Act, Command, History, Join, Say, Search
+from gchat.model.commands import Command, History, Join, Search
 from gchat.model.errors import Code, LineEndless, LineTooLong, Refusal
 from gchat.server.counters import Counter
 from gchat.server.linux import unguessable
 from gchat.server.logs import logger
 from gchat.server.reader_interfaces import ReaderOwner, ReaderServer
 from gchat.server.transport import Transport
+from gchat.server.turn_share import LINE_WEIGHT
 from gchat.server.writer import MAX_OWED_BYTES
 
 READ_BYTES = 65536
@@ -43,9 +44,9 @@ MIN_READ_BYTES = 2048
 #: Lines handed to the registry at once; then everybody else has a turn.
 LINES_AT_ONCE = 512
 
-#: What a line costs a turn of the pump, as much as so many bytes of it; and what is so little that it never waits for
-#: the next turn: users who say much wait for each other, and users who say little for nobody.
-LINE_WEIGHT, LITTLE = 1024, 8192
+#: What is so little that it never waits for another turn of the pump, in bytes and lines as TurnShare counts them:
+#: users who say much wait for each other, and users who say little for nobody.
+LITTLE = 8192
 
 #: Commands whose answers may gather before it is seen whether they are read; /history may answer with 100 KiB.
 COMMANDS_AT_ONCE = 4
@@ -54,9 +55,6 @@ COMMANDS_AT_ONCE = 4
 GOODBYE_S = 0.2
 
 _HELD_BACK_AFTER = (Join, History, Search)
-
-# What everybody in a room is sent.
-_SPEAKING = (Say, Act)
 
 
 class Reader:
@@ -204,25 +202,28 @@ class Reader:
         return None if decoder.outcome is None else self._conclude(decoder.outcome)
 
     def _join_turn(self, lines: int) -> None:
-        """Wait, if this is much, for a turn of the pump in which there is room for it."""
-        effects, weight = self._server.effects, self._size + LINE_WEIGHT * lines
+        """Wait, if this user says much, for a turn of the pump in which there is room for it."""
+        share, weight = self._server.effects.share, self._size + LINE_WEIGHT * lines
         self._size = 0
-        if weight > LITTLE:
-            while effects.is_full:
-                with self._not_reading():
-                    effects.wait_carried_out()
-        effects.gathered += weight
+        if share.is_full and (weight > LITTLE or self._pace.is_spent):
+            with self._not_reading():
+                share.wait(weight)
+        else:
+            share.take(weight)
 
     def _carry_out(self, asked: list[Command], lines: int) -> bool:
         """Carry out what was asked in so many lines; return whether the session goes on."""
         server, connection = self._server, self._connection
         session, effects, registry = connection.session, server.effects, server.registry
-        speaks = False
         for count, command in enumerate(asked, 1):
-            effects.submit(execute(registry, session, command, time.time()))
+            carried_out = execute(registry, session, command, time.time())
+            effects.submit(carried_out)
             if type(command) in PRICES:
                 self._spend(surcharge(registry, session, command))
-            speaks = speaks or type(command) in _SPEAKING
+            for effect in carried_out:
+                while type(effect) is Publish and server.rooms.is_crowded(effect.room):
+                    with self._not_reading():
+                        server.rooms.wait_sent()
             # What is said in a room comes after what was missed of it: acknowledged before, it would be a hole.
             # And answers come in the order of what was asked, also if the disk has to be asked for them.
             if not count % COMMANDS_AT_ONCE or type(command) in _HELD_BACK_AFTER:
@@ -231,9 +232,6 @@ class Reader:
             return False
         if lines == LINES_AT_ONCE or effects.crowded or connection.log_reader.owed > MAX_OWED_BYTES:
             self._hold_back()
-        while speaks and server.rooms.is_crowded(connection.room):
-            with self._not_reading():
-                server.rooms.wait_sent()
         return True
 
     def _conclude(self, outcome: Outcome) -> CloseReason | None:

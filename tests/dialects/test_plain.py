@@ -14,6 +14,7 @@ from gchat.dialects.slash import SLASHES
 from gchat.model import commands, events
 from gchat.model.audience import Me
 from gchat.model.errors import Code
+from gchat.model.events import RoomListed
 from gchat.model.messages import Acted, Numbered, Record, Said, TopicSet
 from gchat.model.modes import LETTERS, Change, Takes, parse
 
@@ -49,8 +50,8 @@ TYPED = [
     ("/who", commands.Who()),
     ("/who ", commands.Who()),
     ("/rooms", commands.Rooms()),
-    ("/join dev", commands.Join("dev")),
-    ("/join dev tea", commands.Join("dev", key="tea")),
+    ("/join dev", commands.Join("dev", leave="current")),
+    ("/join dev tea", commands.Join("dev", key="tea", leave="current")),
     ("/kick bob", commands.Kick("bob")),
     ("/kick bob too loud", commands.Kick("bob", "too loud")),
     ("/invite bob", commands.Invite("bob")),
@@ -60,6 +61,8 @@ TYPED = [
     ("/deop bob", commands.Mode("-o bob")),
     ("/voice bob", commands.Mode("+v bob")),
     ("/devoice bob", commands.Mode("-v bob")),
+    ("/part", commands.Part()),
+    ("/part dev", commands.Part(room="dev")),
     ("/me waves  twice", commands.Act("waves  twice")),
     ("/msg bob psst, you", commands.Tell("bob", "psst, you")),
     ("/msg bob  /nick x", commands.Tell("bob", "/nick x")),
@@ -236,7 +239,9 @@ TOLD: list[tuple[events.Event, str]] = [
     (events.Invited("dev", "alice"), "> alice invites you to dev; /join dev goes there\n"),
     (events.Skipped(1200, 1611), "> … 412 messages skipped (1200-1611), /history 1200\n"),
     (events.Skipped(7, 7), "> … 1 message skipped (7), /history 7\n"),
+    (events.Left("bob", 1, "tea"), "< The user bob left (1 user online): tea\n"),
     (events.Joined("dev", 1), "> You are now in dev (1 user online)\n"),
+    (events.Parted("dev"), "> You have left dev; /join ROOM enters another, or this one again\n"),
     (
         events.Found((), more=False, time=NOW),
         "> Nothing found. Search matches whole words; depl* matches deploy\n",
@@ -247,10 +252,13 @@ TOLD: list[tuple[events.Event, str]] = [
     (events.Users("dev", ("alice", "bob"), 2, "bob"), "> In dev (2 users online): alice, bob (you)\n"),
     (events.Users("dev", ("a", "b"), 1502, "z"), "> In dev (1,502 users online): a, b, and 1,500 more\n"),
     (
-        events.RoomList((("lobby", 3, ""), ("dev", 1, "tea")), 2, "dev"),
+        events.RoomList((RoomListed("lobby", 3, "", here=False), RoomListed("dev", 1, "tea", here=True)), 2),
         "> lobby (3 users online)\n> dev (1 user online), you are here: tea\n",
     ),
-    (events.RoomList((("lobby", 3, ""),), 1002, "x"), "> lobby (3 users online)\n> … and 1,001 more\n"),
+    (
+        events.RoomList((RoomListed("lobby", 3, "", here=False),), 1002),
+        "> lobby (3 users online)\n> … and 1,001 more\n",
+    ),
     (events.Pong(""), "> pong\n"),
     (events.Pong("a b"), "> pong a b\n"),
     (events.Done("Your reply went to bob"), "> Your reply went to bob\n"),
@@ -388,7 +396,8 @@ SINKS: list[events.Event] = [
     Acted(EVIL, EVIL),
     TopicSet(EVIL, EVIL),
     events.Entered(EVIL, 2),
-    events.Left(EVIL, 2),
+    events.Left(EVIL, 2, EVIL),
+    events.Parted(EVIL),
     events.Renamed(EVIL, EVIL),
     events.Joined(EVIL, 2),
     events.Named(EVIL),
@@ -396,7 +405,7 @@ SINKS: list[events.Event] = [
     events.Done(EVIL),
     events.TopicIs(EVIL, EVIL),
     events.Users(EVIL, (EVIL, EVIL), 2, EVIL),
-    events.RoomList(((EVIL, 2, EVIL),), 1, EVIL),
+    events.RoomList((RoomListed(EVIL, 2, EVIL, here=True),), 1),
     events.Pong(EVIL),
     events.HelpText(EVIL),
     events.Refused(Code.BAD_NAME, EVIL),

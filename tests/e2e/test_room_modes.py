@@ -72,6 +72,8 @@ def test_a_kicked_user_is_told_how_to_come_back_and_does(room: str, alice: User,
     bob.sees(f"> /join {room} comes back")
     alice.says("who hears this?")
     bob.does_not_see(b"who hears this?")
+    bob.says("hello?")
+    bob.sees("> You are in no room; /join ROOM enters one")
     bob.says(f"/join {room}")
     bob.sees(f"> You are now in {room} (2 users online)")
 
@@ -136,6 +138,23 @@ def test_a_bot_keeps_order_in_the_rich_dialect(server: Server, room: str) -> Non
         assert eve.sees("refused", id="j")["code"] == "banned"
 
 
+def test_a_room_may_hear_users_who_are_not_in_it(server: Server, room: str, alice: User) -> None:
+    with joins(server, f"eve-{room}") as eve:
+        say = {"type": "say", "room": room, "text": "a word from outside"}
+        eve.asks({**say, "id": "1"})
+        assert eve.sees("refused", id="1")["code"] == "not_in_room"
+        alice.says("/mode -n")
+        alice.sees(f"> alice-{room} opened {room} to messages from outside")
+        eve.asks({**say, "id": "2"}, {"type": "history", "room": room, "id": "3"})
+        eve.sees("ack", id="2", room=room)
+        assert eve.sees("refused", id="3")["code"] == "not_in_room"
+        alice.sees(f"[eve-{room}] a word from outside")
+        alice.says("/mode +m")
+        alice.sees(f"> alice-{room} made {room} moderated")
+        eve.asks({**say, "id": "4"})
+        assert eve.sees("refused", id="4")["code"] == "moderated"
+
+
 # --- By attack -------------------------------------------------------------------------------------------------------
 
 #: Each closed room, and what an outsider is told who wants to enter it.
@@ -166,15 +185,27 @@ def test_an_outsider_does_not_enter_a_closed_room(server: Server, room: str, ali
         ):
             mallory.asks({**request, "id": "r"})
             mallory.sees("refused", id="r")
-        for request in ({"type": "history"}, {"type": "search", "text": "plans"}, {"type": "who"}):
-            mallory.asks({**request, "id": "h"})
-            told = mallory.sees_any("page", "found", "users", "refused", id="h")
-            assert "secret plans" not in str(told)
-            assert f"alice-{room}" not in str(told) or told.get("room") != room
+        for request in (
+            {"type": "say", "text": "I am here"},
+            {"type": "act", "text": "is here"},
+            {"type": "topic", "text": "mine"},
+            {"type": "topic"},
+            {"type": "mode"},
+            {"type": "mode", "change": "+b"},
+            {"type": "kick", "name": f"alice-{room}"},
+            {"type": "history"},
+            {"type": "search", "text": "plans"},
+            {"type": "who"},
+            {"type": "part"},
+        ):
+            mallory.asks({**request, "room": room, "id": "h"})
+            assert mallory.sees("refused", id="h")["code"] == "not_in_room"
         assert "secret plans" not in str(mallory.events)
-    with RichUser(server, token=token, nick=f"mallory-{room}", room=room) as again:
+    wanted = [{"room": room, "after": {"epoch": "x", "seq": 0}}, {"room": "lobby"}]
+    with RichUser(server, token=token, nick=f"mallory-{room}", rooms=wanted) as again:
         assert again.sees("refused")["code"] == code, "by a resume"
-    alice.does_not_see(b"New user")
+        assert not [event for event in again.events if event.get("room") == room]
+    alice.does_not_see(b"mallory")
 
 
 @pytest.mark.parametrize("mode", ["+m", "+t", "+b mallory*"])
