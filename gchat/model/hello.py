@@ -47,3 +47,8 @@ class Hello(HasToken, Struct, frozen=True, omit_defaults=True):
         if not self.room:
             return self.rooms
         return *(self.rooms or ()), WantedRoom(self.room, self.after)
+
+    @property
+    def entries(self) -> int:
+        """How many rooms it may enter: what it costs, in lines."""
+        return max(1, len(self.wanted or ()))
