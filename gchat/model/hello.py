@@ -49,3 +49,8 @@ class Hello(HasToken, Struct, frozen=True, omit_defaults=True):
         if not self.room:
             return self.rooms
         return *(self.rooms or ()), WantedRoom(self.room, self.after, self.key)
+
+    @property
+    def entries(self) -> int:
+        """How many rooms it may enter: what it costs, in lines."""
+        return max(1, len(self.wanted or ()))

@@ -262,6 +262,7 @@ class Reader:
             return CloseReason.BAD_HELLO
         server.effects.submit(opened)
         self._pace.own = session.allowance or self._pace.own
+        self._spend(hello.entries - 1)
         self._hold_back()
         self._decoder = self._new_decoder()
         self._decoder.feed(rest)
