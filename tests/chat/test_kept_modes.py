@@ -1,4 +1,4 @@
-"""The modes of all rooms: what is stored, and that a flood of rooms with modes drives out nobody else's."""
+"""The modes of all rooms: what is stored, and that a flood of rooms with modes drives out nobody else's (T62)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Masks: whom they name, and that no mask is slow."""
+"""Masks: whom they name, and that no mask is slow (T61 to T63)."""
 
 from __future__ import annotations
 

@@ -128,7 +128,18 @@ def test_a_rank_outlives_the_session_of_a_user_with_a_token_and_nobody_gets_it_b
     assert house.operators() == ["alice"]
 
 
-def test_an_empty_room_is_not_taken_over_while_its_operator_may_come_back(house: House) -> None:
+def test_an_empty_room_in_which_nothing_was_set_belongs_to_the_next_user_too(house: House) -> None:
+    for name in ("alice", "bob", "carol"):
+        house.asks(name, commands.Join("lobby", leave="current"))
+    house.asks("bob", commands.Join("dev", leave="current"))
+    assert house.operators() == ["bob"]
+
+    house.asks("alice", commands.Join("dev", leave="current"))
+    assert house.operators() == ["bob", "alice"]
+
+
+def test_an_empty_room_is_not_taken_over_while_the_operator_who_set_its_modes_may_come_back(house: House) -> None:
+    house.asks("alice", commands.Mode("+t"))
     for name in ("alice", "bob", "carol"):
         house.asks(name, commands.Join("lobby", leave="current"))
     house.asks("bob", commands.Join("dev", leave="current"))
