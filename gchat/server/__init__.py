@@ -21,7 +21,7 @@ From the first byte of a peer to the last byte to everybody else:
 
 Around it:
 
-    main, cli, start_checks                            the command
+    __main__, main, cli, start_checks                  the command
     settings, config, setting_values                   what can be set, and where it is read from
     app            composes all this, runs it, and drains it
     reload         settings taken over by a running server
