@@ -8,6 +8,7 @@ from typing import Any
 
 from msgspec import structs
 
+from gchat.chat import moderation, room_modes, standing
 from gchat.chat.effects import CloseReason, Deliver, Effect, ListRooms, Publish, ReadHistory, Search, refused
 from gchat.chat.registry import Registry
 from gchat.chat.room import Room
@@ -15,6 +16,7 @@ from gchat.chat.session import Session
 from gchat.model import commands, events, names, sentences
 from gchat.model.commands import Command
 from gchat.model.errors import Code, Refusal
+from gchat.model.hello import WantedRoom
 from gchat.model.messages import Acted, Message, Said, TopicSet
 
 #: The longest topic, in characters; and the longest that /rooms shows.
@@ -25,9 +27,6 @@ MAX_ROOMS_BYTES = 12288
 
 #: The longest search, in characters.
 MAX_QUERY = 200
-
-#: The longest reason for leaving, in characters.
-MAX_REASON = 200
 
 
 def execute(registry: Registry, session: Session, command: Command, now: float) -> list[Effect]:
@@ -45,26 +44,14 @@ def execute(registry: Registry, session: Session, command: Command, now: float) 
         return [*announced, *(refused(session.id, refusal, id_) for id_ in dict.fromkeys(ids))]
 
 
-def room_of(session: Session, name: str) -> Room:
-    """Return the room of this name that the user is in, or the current one for "". Raises Refusal."""
-    room = session.rooms.get(name) if name else session.current
-    if room is None and name:
-        name = names.room(name)
-        room = session.rooms.get(name)
-    if room is None:
-        why = f"You are not in {name}; enter it first (/join {name})" if name else sentences.IN_NO_ROOM
-        raise Refusal(Code.NOT_IN_ROOM, why)
-    return room
-
-
-def _say(_registry: Registry, session: Session, command: commands.Say, _now: float) -> list[Effect]:
-    room = room_of(session, command.room)
+def _say(registry: Registry, session: Session, command: commands.Say, _now: float) -> list[Effect]:
+    room = standing.room_to_speak_in(registry.rooms, session, command.room)
     session.messages += len(command.texts)
     return [_published(session, room, Said(session.name, command.texts, command.ids))]
 
 
-def _act(_registry: Registry, session: Session, command: commands.Act, _now: float) -> list[Effect]:
-    room = room_of(session, command.room)
+def _act(registry: Registry, session: Session, command: commands.Act, _now: float) -> list[Effect]:
+    room = standing.room_to_speak_in(registry.rooms, session, command.room)
     session.messages += 1
     return [_published(session, room, Acted(session.name, command.text, command.id))]
 
@@ -100,22 +87,24 @@ def _nick(registry: Registry, session: Session, command: commands.Nick, _now: fl
 
 
 def _join(registry: Registry, session: Session, command: commands.Join, _now: float) -> list[Effect]:
-    leaves = command.leave == "current"
-    return registry.join(session, names.room(command.room), command.after, command.id, leaves=leaves)
+    wanted = WantedRoom(names.room(command.room), command.after, command.key)
+    return registry.join(session, wanted, command.id, leaves=command.leave == "current")
 
 
 def _part(registry: Registry, session: Session, command: commands.Part, _now: float) -> list[Effect]:
-    room = room_of(session, command.room)
-    if len(command.reason) > MAX_REASON:
-        why = f"Reason too long: {len(command.reason):,} characters, the limit is {MAX_REASON}"
-        raise Refusal(Code.BAD_COMMAND, why)
-    return registry.part(session, room, command.reason, command.id)
+    room = standing.room_of(session, command.room)
+    reason = moderation.checked_reason(command.reason)
+    if reason and standing.why_silent(registry.rooms, room, session):
+        reason = ""  # it would be the last word of a user who may not speak
+    return registry.part(session, room, reason, command.id)
 
 
-def _topic(_registry: Registry, session: Session, command: commands.Topic, _now: float) -> list[Effect]:
-    room = room_of(session, command.room)
+def _topic(registry: Registry, session: Session, command: commands.Topic, _now: float) -> list[Effect]:
+    room = standing.room_of(session, command.room)
     if command.text is None:
         return [Deliver(session.id, events.TopicIs(room.topic, room.topic_by, command.id), room=room.name)]
+    asking = standing.asking(registry.rooms, room, session)
+    room_modes.allowed(room_modes.may_set_topic(room.name, registry.rooms.modes[room.name], asking))
     if len(command.text) > MAX_TOPIC:
         raise Refusal(Code.BAD_COMMAND, f"Topic too long: {len(command.text):,} characters, the limit is {MAX_TOPIC}")
     if not (command.text or room.topic or room.topic_wanted):  # there is nothing to clear
@@ -129,7 +118,7 @@ def _topic(_registry: Registry, session: Session, command: commands.Topic, _now:
 
 def _who(registry: Registry, session: Session, command: commands.Who, _now: float) -> list[Effect]:
     # Only the first names are looked at, because a room of 15,000 must not delay everybody else.
-    room = room_of(session, command.room)
+    room = standing.room_of(session, command.room)
     members = tuple(member.name for member in islice(room.members.values(), registry.limits.who_max))
     users = events.Users(room.name, members, len(room.members), session.name, command.id)
     return [Deliver(session.id, users, room=room.name)]
@@ -137,7 +126,12 @@ def _who(registry: Registry, session: Session, command: commands.Who, _now: floa
 
 def _rooms(registry: Registry, session: Session, command: commands.Rooms, _now: float) -> list[Effect]:
     # The user's own first, whatever their size: a client counts what is unread there.
-    rooms = [room for room in registry.rooms.values() if room.members]
+    modes = registry.rooms.modes
+    rooms = [
+        room
+        for room in registry.rooms.values()
+        if room.members and room_modes.is_seen(modes[room.name], is_member=room.name in session.rooms)
+    ]
     rooms.sort(key=lambda room: (room.name not in session.rooms, -len(room.members), room.name))
     shown, size = [], 0
     for room in rooms[: registry.limits.who_max]:
@@ -151,12 +145,12 @@ def _rooms(registry: Registry, session: Session, command: commands.Rooms, _now: 
 
 def _history(registry: Registry, session: Session, command: commands.History, _now: float) -> list[Effect]:
     limit = _page_limit(registry, command.limit)
-    room = room_of(session, command.room)
+    room = standing.room_of(session, command.room)
     return [ReadHistory(session.id, room.name, command.excerpt, limit, command.id)]
 
 
 def _search(registry: Registry, session: Session, command: commands.Search, _now: float) -> list[Effect]:
-    room = room_of(session, command.room)
+    room = standing.room_of(session, command.room)
     if len(command.text) > MAX_QUERY:
         raise Refusal(Code.BAD_COMMAND, f"Search too long: {len(command.text):,} characters, the limit is {MAX_QUERY}")
     limit = _page_limit(registry, command.limit)
@@ -192,11 +186,14 @@ PRICES: dict[type, int] = {
     commands.Part: 2,
     commands.Topic: 2,
     commands.Rooms: 2,
+    commands.Kick: 2,
+    commands.Invite: 2,
+    commands.Mode: 2,
     commands.History: 3,
     commands.Search: 5,
 }
 
-#: A change of nick or room costs one line more for each so many members of the room, because all of them are told.
+#: What a whole room is told costs one line more for each so many of its members: a change of nick, of room, of modes.
 MEMBERS_A_LINE = 100
 
 
@@ -207,7 +204,7 @@ def surcharge(registry: Registry, session: Session, command: Command) -> int:
     match command:
         case commands.Nick():
             told = session.rooms.values()
-        case commands.Join() | commands.Part():
+        case commands.Join() | commands.Part() | commands.Kick() | commands.Mode():
             told = filter(None, {session.current, registry.rooms.get(command.room)})
     quiet = registry.limits.presence_quiet_above
     return extra + sum(members // MEMBERS_A_LINE for room in told if (members := len(room.members)) <= quiet)
@@ -224,6 +221,9 @@ HANDLERS: dict[type, Callable[[Registry, Session, Any, float], list[Effect]]] = 
     commands.Topic: _topic,
     commands.Who: _who,
     commands.Rooms: _rooms,
+    commands.Kick: moderation.kick,
+    commands.Invite: moderation.invite,
+    commands.Mode: moderation.mode,
     commands.History: _history,
     commands.Search: _search,
     commands.Ping: _ping,

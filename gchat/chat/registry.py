@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from itertools import count
 
-from gchat.chat import disconnected, entry, presence
+from msgspec import structs
+
+from gchat.chat import disconnected, entry, presence, standing
 from gchat.chat.bans import Bans
 from gchat.chat.disconnected import Disconnected
 from gchat.chat.effects import (
@@ -33,7 +35,7 @@ from gchat.chat.session import Session
 from gchat.model import lookalikes, names
 from gchat.model.errors import Code, Refusal
 from gchat.model.events import Entered, Left, Movement, Named, Parted, Renamed, TopicIs
-from gchat.model.hello import Hello, ResumePoint
+from gchat.model.hello import Hello, ResumePoint, WantedRoom
 
 #: The room that a user enters who asks for no other.
 LOBBY = "lobby"
@@ -154,7 +156,9 @@ class Registry:
             for name in user.rooms or filter(None, (user.room,)):
                 if name not in self.rooms and len(self.rooms) < self.limits.max_rooms:
                     self.rooms[name] = Room(name)
-                session.enter(self.rooms.get(name, self.rooms[LOBBY]))
+                room = self.rooms.get(name, self.rooms[LOBBY])
+                session.enter(room)
+                standing.restored(self.rooms, room, session)
             self.sessions[session.id] = session
             self._lineages.add(session)
             self._disconnected.add(session, now + RECONNECT_GRACE_S)
@@ -173,28 +177,33 @@ class Registry:
         """Return the session of the user called `name`, in any case and width. Raises Refusal."""
         return self._names.find(name)
 
-    def join(
-        self, session: Session, name: str, after: ResumePoint | None = None, id_: str = "", *, leaves: bool = False
-    ) -> list[Effect]:
-        """Let the user into the room `name`, which is made if need be, and out of the current one if it `leaves` that.
+    def join(self, session: Session, wanted: WantedRoom, id_: str = "", *, leaves: bool = False) -> list[Effect]:
+        """Let the user into a room, which is made if need be, and out of the current one if it `leaves` that.
 
         Raises Refusal.
         """
+        name = wanted.room
         if name in session.rooms:
             raise Refusal(Code.BAD_COMMAND, f"You are already in {name}")
         current = session.current
         leaving = [current] if leaves and current else []
-        room, dropped = self._open(session, name, len(session.rooms) - len(leaving), leaving)
+        room, dropped = self._open(session, wanted, len(session.rooms) - len(leaving), leaving)
         left = [effect for each in leaving for effect in self._part(session, each)]
         session.enter(room)
-        joined = entry.joined(session, room, self.limits.replay_on_join, after, id_)
-        told = self._tell(room, session, Entered(session.name, len(room.members)))
+        joined = entry.joined(session, room, self.limits.replay_on_join, wanted.after, id_)
+        told = self._tell_entered(room, session)
         return [*left, joined, *dropped, *told, *self._lineages.saved(session)]
 
     def part(self, session: Session, room: Room, reason: str = "", id_: str = "") -> list[Effect]:
         """Let the user out of a room that the user is in."""
         left = self._part(session, room, reason)
         return [*left, Deliver(session.id, Parted(room.name, id_)), *self._lineages.saved(session)]
+
+    def put_out(self, session: Session, room: Room) -> list[Effect]:
+        """Take the user out of a room, which is told it in other words."""
+        session.leave(room)
+        room.ranks.pop(session.seat, None)
+        return [Leave(session.id, room.name), *self._lineages.saved(session)]
 
     def rename(self, session: Session, nick: str, id_: str = "") -> list[Effect]:
         """Give the user this nick. Raises Refusal if it is no nick, or is or looks like somebody else's."""
@@ -314,7 +323,7 @@ class Registry:
         nothing is granted, the user stays where it is.
         """
         effects: list[Effect] = []
-        wanted: dict[str, ResumePoint | None] = {}
+        wanted: dict[str, WantedRoom] = {}
         for asked in hello.wanted or ():
             try:
                 name = names.room(asked.room)
@@ -322,30 +331,34 @@ class Registry:
                 effects.append(refused(session.id, refusal))
             else:
                 wanted.pop(name, None)
-                wanted[name] = asked.after
+                wanted[name] = structs.replace(asked, room=name)
         leaving = [room for name, room in session.rooms.items() if name not in wanted]
         granted: dict[str, ResumePoint | None] = {}
-        for name, after in wanted.items():
+        for name, asked in wanted.items():
             try:
-                room, dropped = self._open(session, name, len(granted), leaving)
+                room, dropped = self._open(session, asked, len(granted), leaving)
             except Refusal as refusal:
                 effects.append(refused(session.id, refusal))
             else:
                 session.enter(room)
                 effects += dropped
-                granted[name] = after
+                granted[name] = asked.after
         if granted or hello.wanted == ():
             return leaving, granted, effects
         if hello.wanted is None and session.current:
             granted[session.current.name] = hello.after
         return [], granted, effects
 
-    def _open(self, session: Session, name: str, others: int, leaving: Collection[Room]) -> tuple[Room, list[Effect]]:
+    def _open(
+        self, session: Session, wanted: WantedRoom, others: int, leaving: Collection[Room]
+    ) -> tuple[Room, list[Effect]]:
         """Return a room for a user who will be in so many `others`: see Rooms.open. Raises Refusal."""
+        if wanted.room not in session.rooms:
+            standing.check_entry(self.rooms, wanted.room, session, wanted.key)
         most = self.limits.max_rooms_per_user
         if others >= most:
             raise Refusal(Code.TOO_MANY_ROOMS, f"Too many rooms: you can be in {most:,} at once; leave one first")
-        return self.rooms.open(name, session.network, self.limits, leaving)
+        return self.rooms.open(wanted.room, session.network, self.limits, leaving)
 
     def _appear(self, session: Session, was: str = "", known_in: Collection[str] = ()) -> list[Effect]:
         """Let the user be seen in its rooms; it was known in some of them, as `was`."""
@@ -355,7 +368,7 @@ class Registry:
         session.has_arrived = True
         for room in session.rooms.values():
             if not (was and room.name in known_in):
-                effects += self._tell(room, session, Entered(session.name, len(room.members)))
+                effects += self._tell_entered(room, session)
             elif was != session.name:
                 effects += self._tell(room, session, Renamed(was, session.name))
         return effects
@@ -372,7 +385,12 @@ class Registry:
     def _leave_room(self, session: Session, room: Room, name: str, reason: str = "") -> list[Effect]:
         """Remove the user, whom the room knows as `name`, and tell the others."""
         session.leave(room)
+        room.ranks.pop(session.seat, None)
         return self._tell(room, session, Left(name, len(room.members), reason)) if session.is_announced else []
+
+    def _tell_entered(self, room: Room, session: Session) -> list[Effect]:
+        told = self._tell(room, session, Entered(session.name, len(room.members)))
+        return [*told, *standing.entered(self.rooms, room, session)]
 
     def _tell(self, room: Room, session: Session, movement: Movement) -> list[Effect]:
         return presence.told(room, session, movement, self.limits)

@@ -25,9 +25,14 @@ from gchat.dialects.rich_events import (
     EnteredEvent,
     FoundEvent,
     GapEvent,
+    InvitedEvent,
     JoinedEvent,
+    KickedEvent,
     LeftEvent,
+    ListEvent,
     LiveEvent,
+    ModeEvent,
+    ModesEvent,
     NamedEvent,
     PageEvent,
     PartedEvent,
@@ -249,6 +254,17 @@ def _renamed(notice: RenamedEvent, _chat: Conversation) -> list[Line]:
     return _aside(sentences.renamed(notice.who, notice.nick))
 
 
+def _kicked(notice: KickedEvent, chat: Conversation) -> list[Line]:
+    if notice.who == chat.nick:
+        return _aside(*sentences.you_were_kicked(notice.by, notice.room, notice.reason))
+    text = sentences.kicked(notice.who, notice.by, notice.room, notice.reason, notice.online)
+    return [[("class:aside", sentences.LEAVES + text)]]
+
+
+def _modes(notice: ModesEvent, _chat: Conversation) -> list[Line]:
+    return _aside(*sentences.modes_are(notice.room, notice.modes, notice.key, notice.operators, notice.voices))
+
+
 def _gap(notice: GapEvent, _chat: Conversation) -> list[Line]:
     return _aside(sentences.skipped(notice.range_from, notice.range_to))
 
@@ -316,6 +332,11 @@ _LINES: dict[type, Callable[[Any, Conversation], list[Line]]] = {
     RenamedEvent: _renamed,
     AnnouncedEvent: lambda notice, _chat: [aside(sentences.announced(notice.text), "class:mention")],
     DoneEvent: lambda notice, _chat: _aside(notice.message),
+    ModeEvent: lambda notice, _chat: _aside(*sentences.modes_changed(notice.by, notice.room, notice.change)),
+    KickedEvent: _kicked,
+    InvitedEvent: lambda notice, _chat: [aside(sentences.invited(notice.room, notice.by), "class:mention")],
+    ModesEvent: _modes,
+    ListEvent: lambda notice, _chat: _aside(*sentences.list_is(notice.room, notice.list, notice.masks)),
     NamedEvent: lambda notice, _chat: _aside(sentences.named(notice.nick)),
     RefusedEvent: lambda notice, _chat: [aside(notice.message, "class:refused")],
     SlowedEvent: _slowed,

@@ -63,6 +63,7 @@ class JoinRequest(RichRequest, frozen=True):
     room: str
     after: ResumePoint | None = None
     leave: Literal["current"] | None = None
+    key: str = ""
 
 
 class PartRequest(RoomRequest, frozen=True, kw_only=True):
@@ -83,6 +84,25 @@ class WhoRequest(RoomRequest, frozen=True, kw_only=True):
 
 class RoomsRequest(RichRequest, frozen=True):
     """Ask for the list of rooms."""
+
+
+class KickRequest(RoomRequest, frozen=True, kw_only=True):
+    """Put a user out of the room."""
+
+    name: str
+    reason: str = ""
+
+
+class InviteRequest(RoomRequest, frozen=True, kw_only=True):
+    """Invite a user to the room, which lets them in."""
+
+    name: str
+
+
+class ModeRequest(RoomRequest, frozen=True, kw_only=True):
+    """Change the room's modes or ranks, as `+k KEY`, `-l`, `+b MASK`, `+o NAME`; without a change, ask for them."""
+
+    change: str = ""
 
 
 class HistoryRequest(RoomRequest, frozen=True, kw_only=True):
@@ -118,6 +138,9 @@ AnyRequest = (
     | TopicRequest
     | WhoRequest
     | RoomsRequest
+    | KickRequest
+    | InviteRequest
+    | ModeRequest
     | HistoryRequest
     | SearchRequest
     | PingRequest
@@ -137,6 +160,9 @@ _REQUESTS: dict[type[commands.Command], type[AnyRequest]] = {
     commands.Topic: TopicRequest,
     commands.Who: WhoRequest,
     commands.Rooms: RoomsRequest,
+    commands.Kick: KickRequest,
+    commands.Invite: InviteRequest,
+    commands.Mode: ModeRequest,
     commands.Search: SearchRequest,
 }
 _COMMANDS = {request: command for command, request in _REQUESTS.items()}

@@ -30,6 +30,7 @@ from gchat.chat.effects import (
     Presence,
     Publish,
     ReadHistory,
+    SaveModes,
     SaveSession,
     Search,
     SendRaw,
@@ -40,7 +41,7 @@ from gchat.journal.journal import Arrival
 from gchat.journal.parts import Parts
 from gchat.model import events
 from gchat.model.audience import Me, OwnLines, Where
-from gchat.model.events import Announced, Movement
+from gchat.model.events import Movement, RoomNotice
 from gchat.model.messages import Record
 from gchat.roomlog.log import RoomLog
 from gchat.server.answer import encoded
@@ -53,7 +54,7 @@ from gchat.server.reader import RECEIVED_BYTES
 from gchat.server.replay import Replay
 from gchat.server.room_loading import RoomLoading
 from gchat.server.roster import Roster
-from gchat.server.saved_state import note_session
+from gchat.server.saved_state import note_modes, note_session
 from gchat.server.turn_share import TurnShare
 from gchat.server.writer import Writer
 
@@ -128,6 +129,7 @@ class Pump:
             ListRooms: self._list_rooms,
             DropRoom: self._drop_room,
             SaveSession: self._save_session,
+            SaveModes: self._save_modes,
             Close: self._close,
         }
 
@@ -208,7 +210,7 @@ class Pump:
         """Note that the journal has a room at hand that somebody enters."""
         self._server.room_opened(room)
 
-    def append(self, room: str, event: Record | Movement | Announced, count: int, speaker: Connection | None) -> None:
+    def append(self, room: str, event: Record | Movement | RoomNotice, count: int, speaker: Connection | None) -> None:
         """Show something to a room: it has `count` numbers, and `speaker` does not get it."""
         self.fan_out.append(room, event, count, speaker.log_reader if speaker else None)
         self._server.shown(room, event)
@@ -304,7 +306,8 @@ class Pump:
         gatherer.add(effect.session, effect.presence, effect.members)
 
     def _announce(self, effect: Announce) -> None:
-        self.append(effect.room, effect.announced, 0, None)
+        self.tell_presence(effect.room)  # it may be about a user who has just entered
+        self.append(effect.room, effect.notice, 0, self._connection_of(effect.session))
 
     def _send_raw(self, effect: SendRaw) -> None:
         connection = self.connections.get(effect.session)
@@ -350,6 +353,9 @@ class Pump:
     def _save_session(self, effect: SaveSession) -> None:
         note_session(self._notes, effect.lineage, effect.who)
 
+    def _save_modes(self, effect: SaveModes) -> None:
+        note_modes(self._notes, effect.room, effect.modes)
+
     def _close(self, effect: Close) -> None:
         connection = self.connections.pop(effect.session, None)
         if connection is not None:
@@ -386,4 +392,7 @@ class Pump:
 
     def _tell_presence(self, room: str, now: float) -> None:
         for session, presence in self._presence[room].take(now):
-            self.append(room, presence, 0, None if session is None else self.connections.get(session))
+            self.append(room, presence, 0, self._connection_of(session))
+
+    def _connection_of(self, session: int | None) -> Connection | None:
+        return None if session is None else self.connections.get(session)
