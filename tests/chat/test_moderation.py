@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gchat.chat import moderation, standing
-from gchat.chat.effects import Announce, CloseReason, Deliver, Effect, ListRooms, Publish, SaveModes
+from gchat.chat.effects import Announce, CloseReason, Deliver, Effect, Enter, ListRooms, Presence, Publish, SaveModes
 from gchat.chat.handlers import execute
 from gchat.chat.limits import Limits
 from gchat.chat.registry import LOBBY, Registry
@@ -267,6 +267,28 @@ def test_a_kicked_user_is_out_everybody_is_told_and_may_come_back(house: House) 
     assert any(isinstance(effect, Deliver) and effect.answer == kicked for effect in effects), "bob is told too"
     assert house.members() == ["alice", "carol"]
     assert not refusals(house.asks("bob", commands.Join("dev", leave="current")))
+
+
+def test_a_user_who_is_put_out_while_disconnected_does_not_come_back_by_the_token(house: House) -> None:
+    house.registry.disconnect(house.sessions["bob"], CloseReason.RESET, NOW)
+    house.asks("alice", commands.Kick("bob"))
+    house.asks("alice", commands.Mode("+b bob"))
+    effects = house.comes("bob")
+    assert house.members() == ["alice", "carol"]
+    assert not [effect for effect in effects if isinstance(effect, Enter) and effect.room == "dev"]
+
+    house.registry.disconnect(house.sessions["bob"], CloseReason.RESET, NOW)
+    assert refusals(house.comes("bob", "dev")) == [Code.BANNED]
+    assert house.members() == ["alice", "carol"]
+
+
+def test_the_last_word_of_a_user_who_may_not_speak_is_not_told(house: House) -> None:
+    house.asks("alice", commands.Mode("+m"))
+    left = [effect for effect in house.asks("bob", commands.Part(reason="psst")) if isinstance(effect, Presence)]
+    assert [effect.presence for effect in left] == [events.Left("bob", 2)]
+
+    left = [effect for effect in house.asks("alice", commands.Part(reason="tea")) if isinstance(effect, Presence)]
+    assert [effect.presence for effect in left] == [events.Left("alice", 1, "tea")]
 
 
 def test_only_operators_kick_and_only_members_are_kicked(house: House) -> None:
