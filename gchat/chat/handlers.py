@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from itertools import islice
 from typing import Any
 
 from msgspec import structs
 
 from gchat.chat import moderation, room_modes, standing
-from gchat.chat.effects import CloseReason, Deliver, Effect, ListRooms, Publish, ReadHistory, Search, refused
+from gchat.chat.effects import (
+    Announce,
+    CloseReason,
+    Deliver,
+    Effect,
+    ListRooms,
+    Presence,
+    Publish,
+    ReadHistory,
+    Search,
+    refused,
+)
 from gchat.chat.registry import Registry
 from gchat.chat.room import Room
 from gchat.chat.session import Session
@@ -193,21 +204,19 @@ PRICES: dict[type, int] = {
     commands.Search: 5,
 }
 
-#: What a whole room is told costs one line more for each so many of its members: a change of nick, of room, of modes.
+#: What a whole room is told, beside messages, costs one line more for each so many of its members.
 MEMBERS_A_LINE = 100
 
 
-def surcharge(registry: Registry, session: Session, command: Command) -> int:
-    """Return the price of a command of `session` beyond the line that it is, in lines."""
-    extra = PRICES.get(type(command), 1) - 1
-    told: Iterable[Room] = ()
-    match command:
-        case commands.Nick():
-            told = session.rooms.values()
-        case commands.Join() | commands.Part() | commands.Kick() | commands.Mode():
-            told = filter(None, {session.current, registry.rooms.get(command.room)})
-    quiet = registry.limits.presence_quiet_above
-    return extra + sum(members // MEMBERS_A_LINE for room in told if (members := len(room.members)) <= quiet)
+def surcharge(registry: Registry, command: Command, effects: Sequence[Effect]) -> int:
+    """Return the price of a command that had these effects, beyond the line that it is, in lines."""
+    told = 0
+    for effect in effects:
+        if isinstance(effect, Presence):
+            told += effect.members
+        elif isinstance(effect, Announce):
+            told += len(registry.rooms[effect.room].members)
+    return PRICES.get(type(command), 1) - 1 + told // MEMBERS_A_LINE
 
 
 HANDLERS: dict[type, Callable[[Registry, Session, Any, float], list[Effect]]] = {

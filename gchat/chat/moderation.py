@@ -112,7 +112,11 @@ def _whole(registry: Registry, change: Change) -> Change:
         return change
     mask = change.argument
     if mask.startswith("@") and mask[1:]:
-        mask = f"*@{registry.rooms.cloaks.of(registry.find(mask[1:]).network.name)}"
+        user = registry.find(mask[1:])
+        if user.network.is_exempt and change.adds and change.letter == "b":
+            why = f"Many users share the address of {user.name}; use their name: +b {user.name}"
+            raise Refusal(Code.BAD_COMMAND, why)
+        mask = f"*@{registry.rooms.cloaks.of(user.network.name)}"
     return structs.replace(change, argument=masks.normal(mask))
 
 

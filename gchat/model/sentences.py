@@ -127,7 +127,7 @@ _MODES_SET = {
     "+I": "{by} gave {what} a standing invitation to {room}",
     "-I": "{by} ended the standing invitation of {what} to {room}",
     "+o": "{by} made {what} an operator of {room}",
-    "-o": "{what} is no longer an operator of {room}: so {by} decided",
+    "-o": "{by} removed {what} from the operators of {room}",
     "+v": "{by} gave {what} a voice in {room}",
     "-v": "{by} took the voice of {what} in {room}",
 }

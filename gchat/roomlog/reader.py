@@ -230,8 +230,8 @@ class Reader:
     def _peek(self, limit: int) -> bytes:
         while not self._rest:
             own, cursors = self._own, self.cursors
-            if len(cursors) == 1 and not self._before:
-                cursor = cursors[0]
+            cursor = cursors[0] if len(cursors) == 1 else self._sole()
+            if cursor is not None and not self._before:
                 if cursor.position >= cursor.log.end and not own:
                     return b""
                 if data := self._run(cursor, limit):
@@ -250,6 +250,17 @@ class Reader:
             else:
                 return b""
         return self._rest
+
+    def _sole(self) -> Cursor | None:
+        """Return the only cursor that may have something to read before own lines; None if there are several.
+
+        Mostly it is one: a user in many rooms has spoken in one of them.
+        """
+        cursors = self.cursors
+        if not (self._own and cursors):
+            return None
+        busy = [cursor for cursor in cursors if cursor.position < cursor.log.open_end]
+        return None if len(busy) > 1 else (busy or cursors)[0]
 
     def _ready(self) -> tuple[list[tuple[Cursor, int]], bool]:
         """Return which cursors have something to read before the next own line, and up to where.
@@ -301,7 +312,7 @@ class Reader:
         return b"".join(parts)
 
     def _run(self, cursor: Cursor, limit: int) -> bytes:
-        """Do the same for a reader of one log, with its own lines between: one system call instead of three."""
+        """Do the same where only one log has something, with own lines between: one system call instead of three."""
         log, position, session = cursor.log, cursor.position, self.session
         parts: list[bytes] = []
         peeked: list[_Peeked] = []
