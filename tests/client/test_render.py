@@ -80,7 +80,10 @@ LOOKS: list[tuple[Notice, list[str]]] = [
     (Sent("x-1", "lobby", 1, "hello", False), ["[alice] hello"]),
     (Sent("x-1", "lobby", 1, "waves", True), ["* alice waves"]),
     (Sent("x-1", "dev", 1, "hello", False), ["#dev [alice] hello"]),
+    (Sent("x-1", "dev", 1, "one\ntwo", False), ["#dev [alice] one", "    | two"]),
+    (ActedEvent(room="lobby", seq=1, time="", from_="bob", text="waves\nand goes"), ["* bob waves", "    | and goes"]),
     (ToldEvent(from_="bob", time="", text="psst"), ["[bob -> you] psst"]),
+    (ToldEvent(from_="bob", time="", text="psst\nhush"), ["[bob -> you] psst", "    | hush"]),
     (Delivered("x-1", "bob", "psst"), ["[you -> bob] psst"]),
     (TopicSetEvent(room="lobby", text="of the day", from_="bob", seq=1), ["> bob set the topic: of the day"]),
     (
@@ -377,3 +380,23 @@ def test_the_token_is_worth_a_nick_and_is_not_printed() -> None:
 
 def test_no_connection_is_one_sentence() -> None:
     assert lost_text(Lost("timed out", 1.5)) == "Connection lost (timed out); reconnecting"
+
+
+def test_the_lines_of_a_text_are_shown_together_indented_and_as_in_the_plain_dialect_in_a_pipe(
+    chat: Conversation,
+) -> None:
+    code = said("see:\n  if alice:\n\n[carol] hi")
+    shown = Timeline(NOW).lines(code, chat, NOW)
+
+    assert texts(shown) == [
+        "12:03 [bob] see:",
+        "          |   if alice:",
+        "          | ",
+        "          | [carol] hi",
+    ]
+    assert ("class:mention", "alice") in shown[1]
+    assert plain_text(code, chat) == "[bob] see:\n    |   if alice:\n    | \n    | [carol] hi\n"
+    assert json.loads(json_text(code))["text"] == code.text
+    page = FoundEvent(room="lobby", events=(code,), end=True)
+    assert texts(Timeline(NOW).lines(page, chat, NOW))[:2] == ["#1 12:03 [bob] see:", "             |   if alice:"]
+    assert plain_text(page, chat).startswith("#1 [bob] see:\n    |   if alice:\n")
