@@ -87,23 +87,24 @@ def _join(registry: Registry, session: Session, command: commands.Join, _now: fl
 def _topic(_registry: Registry, session: Session, command: commands.Topic, _now: float) -> list[Effect]:
     room = session.room
     if command.text is None:
-        return [Deliver(session.id, events.TopicIs(room.topic, room.topic_by, command.id))]
+        return [Deliver(session.id, events.TopicIs(room.topic, room.topic_by, command.id), room=room.name)]
     if len(command.text) > MAX_TOPIC:
         raise Refusal(Code.BAD_COMMAND, f"Topic too long: {len(command.text):,} characters, the limit is {MAX_TOPIC}")
     if not (command.text or room.topic or room.topic_wanted):  # there is nothing to clear
-        return [Deliver(session.id, events.TopicIs("", "", command.id))]
+        return [Deliver(session.id, events.TopicIs("", "", command.id), room=room.name)]
     room.topic_wanted = command.text
     published = _published(session, TopicSet(session.name, command.text, command.id))
     if command.id:
         return [published]  # its acknowledgement is the answer
-    return [published, Deliver(session.id, events.TopicIs(command.text, session.name))]
+    return [published, Deliver(session.id, events.TopicIs(command.text, session.name), room=room.name)]
 
 
 def _who(registry: Registry, session: Session, command: commands.Who, _now: float) -> list[Effect]:
     # Only the first names are looked at, because a room of 15,000 must not delay everybody else.
     room = session.room
     names = tuple(member.name for member in islice(room.members.values(), registry.limits.who_max))
-    return [Deliver(session.id, events.Users(room.name, names, len(room.members), session.name, command.id))]
+    users = events.Users(room.name, names, len(room.members), session.name, command.id)
+    return [Deliver(session.id, users, room=room.name)]
 
 
 def _rooms(registry: Registry, session: Session, command: commands.Rooms, _now: float) -> list[Effect]:

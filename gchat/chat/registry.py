@@ -18,6 +18,7 @@ from gchat.chat.effects import (
     CloseReason,
     Deliver,
     Effect,
+    Leave,
     SavedSession,
     closed,
     refused,
@@ -113,6 +114,8 @@ class Registry:
         if old is not None and old.attempt > session.attempt:
             raise Refusal(Code.REPLACED, REPLACED)
         was = session.name if session.is_announced else ""
+        # One that was greeted has entered a room, which it enters anew.
+        left: list[Effect] = [Leave(session.id, session.room.name)] if session.id in self.sessions else []
         if old is None:
             effects = self._add(session)
         else:
@@ -124,7 +127,7 @@ class Registry:
         told = self._place(session, room, was)
         after = hello.after if is_there else None
         welcomed = entry.welcomed(session, len(self.sessions), self.limits, after, hello.replay)
-        return [*effects, welcomed, *granted, *told, *self._lineages.saved(session)]
+        return [*effects, *left, welcomed, *granted, *told, *self._lineages.saved(session)]
 
     def forsake(self, session: Session) -> None:
         """Let no session take this one over: its peer had ended before it could read the token."""
@@ -169,7 +172,8 @@ class Registry:
         if name == session.room.name:
             raise Refusal(Code.BAD_COMMAND, f"You are already in {name}")
         room, dropped = self.rooms.open(name, session, self.limits)
-        left, entered = self._leave_room(session, session.name), self._enter_room(session, room)
+        left = [*self._leave_room(session, session.name), Leave(session.id, session.room.name)]
+        entered = self._enter_room(session, room)
         joined = entry.joined(session, self.limits, after, id_)
         return [*left, joined, *dropped, *entered, *self._lineages.saved(session)]
 
