@@ -151,11 +151,12 @@ class DropRoom(Struct, frozen=True, gc=False):
 
 
 class SavedSession(Struct, frozen=True):
-    """The name and room of a user who may come back after a restart of the server."""
+    """The name and room of a user who may come back after a restart of the server, and why they are away."""
 
     name: str
     has_nick: bool
     room: str
+    away: str = ""
 
 
 class SaveSession(Struct, frozen=True, gc=False):

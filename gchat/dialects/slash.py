@@ -50,6 +50,7 @@ class Slash(Struct, frozen=True):
     help: str
     parse: Callable[[str], commands.Command]
     first: Word = Word.NOTHING
+    aliases: tuple[str, ...] = ()  # other names, by habit of other programs
 
     @property
     def usage(self) -> str:
@@ -106,13 +107,17 @@ SLASHES = {
             Word.COMMAND,
         ),
         Slash("nick", "NAME", "take a name", lambda text: commands.Nick(_needed(text))),
-        Slash("who", "", "show who is in this room", _alone(commands.Who())),
+        Slash("who", "", "show who is in this room", _alone(commands.Who()), aliases=("names",)),
+        Slash(
+            "away", "[WHY]", "be away, as /who shows; without WHY be back", lambda text: commands.BeAway(reason=text)
+        ),
+        Slash("back", "", "be away no more", _alone(commands.BeAway())),
         Slash("rooms", "", "list the rooms", _alone(commands.Rooms())),
         Slash(
             "join", "ROOM", "move to another room, or create it", lambda text: commands.Join(_needed(text)), Word.ROOM
         ),
         Slash("me", "TEXT", "say what you do: * alice waves", lambda text: commands.Act(_needed(text))),
-        Slash("msg", "NAME TEXT", "send a private message", _tell, Word.NICK),
+        Slash("msg", "NAME TEXT", "send a private message", _tell, Word.NICK, aliases=("query", "tell", "w")),
         Slash("reply", "TEXT", "answer the last private message", lambda text: commands.Reply(_needed(text))),
         Slash("topic", "[TEXT | -]", "show the room's topic, set it, or clear it", _topic),
         Slash("history", "[FROM | -COUNT]", "show the last messages, or those from number FROM on", _history),
@@ -124,9 +129,16 @@ SLASHES = {
         ),
         Slash("ping", "[TEXT]", "get an answer", commands.Ping),
         # Arguments do not matter: a user who says goodbye in more words leaves too.
-        Slash("quit", "", "leave", lambda _text: commands.Quit()),
+        Slash("quit", "", "leave", lambda _text: commands.Quit(), aliases=("exit",)),
     )
 }
+
+_BY_NAME = {name: slash for slash in SLASHES.values() for name in (slash.name, *slash.aliases)}
+
+
+def named(name: str) -> Slash | None:
+    """Return the command that has this name or alias, in any case and width."""
+    return _BY_NAME.get(_folded(name))
 
 
 def parse(line: str) -> commands.Command | None:
@@ -155,8 +167,9 @@ def without_commands(line: str) -> str:
         return line
     if _SLASH.match(behind):
         return behind
-    if found := SLASHES.get(_folded(_name_and_rest(behind)[0])):
-        raise Refusal(Code.BAD_COMMAND, sentences.not_a_place_for_commands(found.name))
+    name = _folded(_name_and_rest(behind)[0])
+    if name in _BY_NAME:
+        raise Refusal(Code.BAD_COMMAND, sentences.not_a_place_for_commands(name))
     return line
 
 
@@ -172,7 +185,7 @@ def _name_and_rest(behind: str) -> tuple[str, str]:
 
 
 def _parse_command(name: str, arguments: str) -> commands.Command:
-    found = SLASHES.get(_folded(name))
+    found = named(name)
     if found is None:
         return _mistake(sentences.unknown_command(_short(name)))
     try:
@@ -183,8 +196,9 @@ def _parse_command(name: str, arguments: str) -> commands.Command:
 
 def help_lines(name: str) -> list[str]:
     """Return the help on one command, or on all of them if `name` is ""."""
-    if slash := SLASHES.get(name):
-        return [f"{slash.usage}: {slash.help}"]
+    if slash := named(name):
+        others = f" (also {', '.join(f'/{alias}' for alias in slash.aliases)})" if slash.aliases else ""
+        return [f"{slash.usage}: {slash.help}{others}"]
     if name:
         return [sentences.unknown_command(_short(name))]
     rows = [(slash.usage, slash.help) for slash in SLASHES.values()]
