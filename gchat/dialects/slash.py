@@ -118,6 +118,8 @@ SLASHES = {
         ),
         Slash("me", "TEXT", "say what you do: * alice waves", lambda text: commands.Act(_needed(text))),
         Slash("msg", "NAME TEXT", "send a private message", _tell, Word.NICK, aliases=("query", "tell", "w")),
+        Slash("ignore", "[NAME]", "hide what a user says, or list who is hidden", commands.Ignore, Word.NICK),
+        Slash("unignore", "NAME", "show it again", lambda text: commands.Unignore(_needed(text)), Word.NICK),
         Slash("reply", "TEXT", "answer the last private message", lambda text: commands.Reply(_needed(text))),
         Slash("topic", "[TEXT | -]", "show the room's topic, set it, or clear it", _topic),
         Slash("history", "[FROM | -COUNT]", "show the last messages, or those from number FROM on", _history),
