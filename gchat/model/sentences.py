@@ -23,7 +23,7 @@ OLDER_MAY_MATCH = "… there may be older matches; add a word to narrow the sear
 NOBODY_TO_ANSWER = "Nobody has sent you a private message yet; /msg NAME TEXT sends one"
 NO_TEXT = "The text is empty"
 IGNORING_ONESELF = "You cannot ignore yourself"
-LATE_HELLO = "Not sent: the opening of the rich dialect must be the first line"
+LATE_HELLO = "Not sent: the hello of the rich dialect must be the first line"
 
 
 def users(count: int) -> str:
