@@ -114,7 +114,18 @@ SLASHES = {
         Slash("back", "", "be away no more", _alone(commands.BeAway())),
         Slash("rooms", "", "list the rooms", _alone(commands.Rooms())),
         Slash(
-            "join", "ROOM", "move to another room, or create it", lambda text: commands.Join(_needed(text)), Word.ROOM
+            "join",
+            "ROOM",
+            "move to another room, or create it",
+            lambda text: commands.Join(_needed(text), leave="current"),
+            Word.ROOM,
+        ),
+        Slash(
+            "part",
+            "[ROOM]",
+            "leave the room, and be in none until you join one",
+            lambda text: commands.Part(room=text),
+            Word.ROOM,
         ),
         Slash("me", "TEXT", "say what you do: * alice waves", lambda text: commands.Act(_needed(text))),
         Slash("msg", "NAME TEXT", "send a private message", _tell, Word.NICK, aliases=("query", "tell", "w")),
