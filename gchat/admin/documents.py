@@ -71,6 +71,7 @@ class UserInfo(Struct, frozen=True):
     skipped: int  # messages that the user missed by reading too slowly
     disconnected: bool = False  # the connection is lost, but the user may come back
     rooms: tuple[str, ...] = ()  # all that the user is in, in the order in which they were entered
+    away: str = ""  # why, if the user is away
 
     @classmethod
     def of(cls, session: Session, connection: UserConnection | None, now: float, *, disconnected: bool) -> Self:
@@ -88,6 +89,7 @@ class UserInfo(Struct, frozen=True):
             skipped=connection.skipped if connection else 0,
             disconnected=disconnected,
             rooms=tuple(session.rooms),
+            away=session.away,
         )
 
 

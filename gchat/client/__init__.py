@@ -18,6 +18,7 @@ link/          a conversation over sockets: dialling, reconnecting with a back-o
 files/         the token that brings the same user back, and the place to go on from.
 render         how each notice looks, as lines of styled text; the sentences are those of gchat.model. Pure.
 action         what a line that a person enters asks: the commands are those of gchat.dialects.slash. Pure.
+ignored        what of all that is not shown, because a user is ignored. Pure.
 completion     Tab. Pure.
 paste          several lines at once: the question before they are sent; paste_check: the same in a pipe. Pure.
 
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from gchat.client.link.plain_link import PlainLink
     from gchat.dialects.rich_events import ActedEvent as Acted
     from gchat.dialects.rich_events import AnnouncedEvent as Announced
+    from gchat.dialects.rich_events import AwayEvent as Away
     from gchat.dialects.rich_events import ClosingEvent as Closing
     from gchat.dialects.rich_events import EnteredEvent as Entered
     from gchat.dialects.rich_events import FoundEvent as Found
@@ -70,6 +72,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Acted",
     "Announced",
+    "Away",
     "Back",
     "Closing",
     "ConnectFailed",

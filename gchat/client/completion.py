@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 
 from msgspec import Struct
 
-from gchat.dialects.slash import SLASHES, Word
+from gchat.dialects.slash import SLASHES, Word, named
 
 
 class Candidate(Struct, frozen=True):
@@ -31,7 +31,8 @@ def complete(before: str, nicks: Iterable[str], rooms: Iterable[str]) -> Iterato
             for found in SLASHES.values()
             if found.name.startswith(command)
         )
-    first = SLASHES[command].first if command in SLASHES and len(words) == 2 else Word.NOTHING
+    typed = named(command) if command and len(words) == 2 else None
+    first = typed.first if typed else Word.NOTHING
     if first is Word.COMMAND:
         return _matching(last, SLASHES, "")
     if first is Word.ROOM:

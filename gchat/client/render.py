@@ -20,6 +20,7 @@ from gchat.dialects.rich_events import (
     AckEvent,
     ActedEvent,
     AnnouncedEvent,
+    AwayEvent,
     ClosingEvent,
     DoneEvent,
     EnteredEvent,
@@ -98,6 +99,10 @@ STYLES = {
 }
 
 
+# Before the further lines of a text, as in the plain dialect.
+_CONTINUES: Fragment = ("class:aside", sentences.CONTINUES)
+
+
 def lines(notice: Notice, chat: Conversation) -> list[Line]:
     """Return how `notice` looks; [] if there is nothing to see."""
     shown = _LINES[type(notice)](notice, chat)
@@ -112,6 +117,11 @@ def shown_text(text: str) -> str:
 def aside(text: str, style: str = "class:aside") -> Line:
     """Return a line that is no message: what the client itself says."""
     return [(style, shown_text(sentences.SAYS + text))]
+
+
+def is_further(line: Line) -> bool:
+    """Return whether this is another line of the text above."""
+    return line[:1] == [_CONTINUES]
 
 
 def text_of(line: Line) -> str:
@@ -147,9 +157,12 @@ class Timeline:
         return shown + self.stamped(lines(notice, chat), now)
 
     def stamped(self, shown: Iterable[Line], at: datetime, number: str = "") -> list[Line]:
-        """Return `shown` with the time `at`, behind a message's number if it has to be seen."""
-        stamp = ("class:time", f"{number}{at:%H:%M} ")
-        found = [[stamp, *line] for line in shown]
+        """Return `shown` with the time `at`, behind a message's number if it has to be seen.
+
+        The further lines of a text are indented instead.
+        """
+        stamp = f"{number}{at:%H:%M} "
+        found = [[("class:time", " " * len(stamp) if is_further(line) else stamp), *line] for line in shown]
         if found and at.date() != self._day:
             self._day = at.date()
             found.insert(0, aside(sentences.new_day(self._day)))
@@ -192,26 +205,24 @@ def _marked(text: str, nick: str) -> Line:
     return [*line, ("", text[at:])]
 
 
-def _said_by(name: str, text: str, chat: Conversation, *, action: bool = False) -> list[Line]:
+def _spoken(before: Line, text: str, nick: str) -> list[Line]:
+    """Return the lines of a text, the first of them behind `before`, with what mentions `nick` highlighted."""
+    first, *further = text.split("\n")
+    return [[*before, *_marked(first, nick)], *([_CONTINUES, *_marked(line, nick)] for line in further)]
+
+
+def _said_by(name: str, text: str, chat: Conversation, *, action: bool = False, room: str = "") -> list[Line]:
+    """Return what a user says, in which `room` if it is another one."""
     own = name == chat.nick
     style = "class:own" if own else nick_style(name)
-    words = [("", text)] if own else _marked(text, chat.nick)
-    if action:
-        return [[("", "* "), (style, name), ("", " "), *words]]
-    return [[("", "["), (style, name), ("", "] "), *words]]
+    before: Line = [("class:aside", f"#{room} ")] if room else []
+    before += [("", "* "), (style, name), ("", " ")] if action else [("", "["), (style, name), ("", "] ")]
+    return _spoken(before, text, "" if own else chat.nick)
 
 
 def _sent(notice: Sent, chat: Conversation) -> list[Line]:
-    elsewhere: Line = [("class:aside", f"#{notice.room} ")] if notice.room != chat.room else []
-    return [elsewhere + line for line in _said_by(chat.nick, notice.text, chat, action=notice.action)]
-
-
-def _told(notice: ToldEvent, chat: Conversation) -> list[Line]:
-    return [[("class:private", f"[{notice.from_} -> you] "), *_marked(notice.text, chat.nick)]]
-
-
-def _delivered(notice: Delivered, _chat: Conversation) -> list[Line]:
-    return [[("class:private", f"[you -> {notice.to}] "), ("", notice.text)]]
+    elsewhere = notice.room if notice.room != chat.room else ""
+    return _said_by(chat.nick, notice.text, chat, action=notice.action, room=elsewhere)
 
 
 def _topic(notice: TopicSetEvent, _chat: Conversation) -> list[Line]:
@@ -225,14 +236,6 @@ def _topic(notice: TopicSetEvent, _chat: Conversation) -> list[Line]:
 
 def _aside(*texts: str) -> list[Line]:
     return [aside(text) for text in texts]
-
-
-def _welcome(notice: WelcomeEvent, _chat: Conversation) -> list[Line]:
-    return _aside(sentences.connected(notice.online), *notice.motd.splitlines())
-
-
-def _joined(notice: JoinedEvent, _chat: Conversation) -> list[Line]:
-    return _aside(sentences.joined(notice.room, notice.online))
 
 
 def _entered(notice: EnteredEvent, _chat: Conversation) -> list[Line]:
@@ -265,12 +268,8 @@ def _modes(notice: ModesEvent, _chat: Conversation) -> list[Line]:
     return _aside(*sentences.modes_are(notice.room, notice.modes, notice.key, notice.operators, notice.voices))
 
 
-def _gap(notice: GapEvent, _chat: Conversation) -> list[Line]:
-    return _aside(sentences.skipped(notice.range_from, notice.range_to))
-
-
 def _who(notice: UsersEvent, _chat: Conversation) -> list[Line]:
-    return _aside(sentences.members(notice.room, notice.users, notice.total, notice.you))
+    return _aside(sentences.members(notice.room, notice.users, notice.total, notice.you, notice.away))
 
 
 def _rooms(notice: RoomListEvent, _chat: Conversation) -> list[Line]:
@@ -306,10 +305,6 @@ def lost_text(notice: Lost) -> str:
     return f"Connection lost ({notice.reason}); reconnecting"
 
 
-def _lost(notice: Lost, _chat: Conversation) -> list[Line]:
-    return [aside(lost_text(notice), "class:lost")]
-
-
 def _new_log(notice: NewLog, _chat: Conversation) -> list[Line]:
     return _aside(f"{notice.room} has a new history: messages from while you were disconnected may be missing")
 
@@ -319,17 +314,20 @@ def _slowed(notice: SlowedEvent, _chat: Conversation) -> list[Line]:
 
 
 _LINES: dict[type, Callable[[Any, Conversation], list[Line]]] = {
-    WelcomeEvent: _welcome,
-    JoinedEvent: _joined,
+    WelcomeEvent: lambda notice, _chat: _aside(sentences.connected(notice.online), *notice.motd.splitlines()),
+    JoinedEvent: lambda notice, _chat: _aside(sentences.joined(notice.room, notice.online)),
     PartedEvent: lambda notice, _chat: _aside(sentences.parted(notice.room)),
     LiveEvent: lambda _notice, _chat: [],
     SaidEvent: lambda notice, chat: _said_by(notice.from_, notice.text, chat),
     ActedEvent: lambda notice, chat: _said_by(notice.from_, notice.text, chat, action=True),
     TopicSetEvent: _topic,
-    ToldEvent: _told,
+    ToldEvent: lambda notice, chat: _spoken([("class:private", f"[{notice.from_} -> you] ")], notice.text, chat.nick),
     EnteredEvent: _entered,
     LeftEvent: _left,
     RenamedEvent: _renamed,
+    AwayEvent: lambda notice, _chat: _aside(
+        sentences.away(notice.who, notice.reason) if notice.who else sentences.many_away(notice.count)
+    ),
     AnnouncedEvent: lambda notice, _chat: [aside(sentences.announced(notice.text), "class:mention")],
     DoneEvent: lambda notice, _chat: _aside(notice.message),
     ModeEvent: lambda notice, _chat: _aside(*sentences.modes_changed(notice.by, notice.room, notice.change)),
@@ -340,7 +338,7 @@ _LINES: dict[type, Callable[[Any, Conversation], list[Line]]] = {
     NamedEvent: lambda notice, _chat: _aside(sentences.named(notice.nick)),
     RefusedEvent: lambda notice, _chat: [aside(notice.message, "class:refused")],
     SlowedEvent: _slowed,
-    GapEvent: _gap,
+    GapEvent: lambda notice, _chat: _aside(sentences.skipped(notice.range_from, notice.range_to)),
     UsersEvent: _who,
     RoomListEvent: _rooms,
     PageEvent: _page,
@@ -348,8 +346,8 @@ _LINES: dict[type, Callable[[Any, Conversation], list[Line]]] = {
     PongEvent: lambda _notice, _chat: _aside(sentences.pong("")),
     ClosingEvent: lambda notice, _chat: _aside(notice.reason),
     Sent: _sent,
-    Delivered: _delivered,
-    Lost: _lost,
+    Delivered: lambda notice, _chat: _spoken([("class:private", f"[you -> {notice.to}] ")], notice.text, ""),
+    Lost: lambda notice, _chat: [aside(lost_text(notice), "class:lost")],
     Back: lambda _notice, _chat: _aside(BACK_TEXT),
     NewLog: _new_log,
 }
@@ -366,7 +364,9 @@ def plain_text(notice: Notice, chat: Conversation) -> str:
     shown = []
     if isinstance(notice, PageEvent):
         shown = [
-            [("class:time", _number(event, notice)), *line] for event in notice.events for line in lines(event, chat)
+            line if is_further(line) else [("class:time", _number(event, notice)), *line]
+            for event in notice.events
+            for line in lines(event, chat)
         ]
     return "".join(f"{text_of(line)}\n" for line in shown + lines(notice, chat))
 

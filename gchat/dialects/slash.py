@@ -50,6 +50,7 @@ class Slash(Struct, frozen=True):
     help: str
     parse: Callable[[str], commands.Command]
     first: Word = Word.NOTHING
+    aliases: tuple[str, ...] = ()  # other names, by habit of other programs
 
     @property
     def usage(self) -> str:
@@ -123,7 +124,11 @@ SLASHES = {
             Word.COMMAND,
         ),
         Slash("nick", "NAME", "take a name", lambda text: commands.Nick(_needed(text))),
-        Slash("who", "", "show who is in this room", _alone(commands.Who())),
+        Slash("who", "", "show who is in this room", _alone(commands.Who()), aliases=("names",)),
+        Slash(
+            "away", "[WHY]", "be away, as /who shows; without WHY be back", lambda text: commands.BeAway(reason=text)
+        ),
+        Slash("back", "", "be away no more", _alone(commands.BeAway())),
         Slash("rooms", "", "list the rooms", _alone(commands.Rooms())),
         Slash("join", "ROOM [KEY]", "move to another room, or create it", _join, Word.ROOM),
         Slash(
@@ -134,7 +139,9 @@ SLASHES = {
             Word.ROOM,
         ),
         Slash("me", "TEXT", "say what you do: * alice waves", lambda text: commands.Act(_needed(text))),
-        Slash("msg", "NAME TEXT", "send a private message", _tell, Word.NICK),
+        Slash("msg", "NAME TEXT", "send a private message", _tell, Word.NICK, aliases=("query", "tell", "w")),
+        Slash("ignore", "[NAME]", "hide what a user says, or list who is hidden", commands.Ignore, Word.NICK),
+        Slash("unignore", "NAME", "show it again", lambda text: commands.Unignore(_needed(text)), Word.NICK),
         Slash("reply", "TEXT", "answer the last private message", lambda text: commands.Reply(_needed(text))),
         Slash("topic", "[TEXT | -]", "show the room's topic, set it, or clear it", _topic),
         Slash("invite", "NAME", "invite a user to this room", lambda text: commands.Invite(_needed(text)), Word.NICK),
@@ -153,9 +160,16 @@ SLASHES = {
         ),
         Slash("ping", "[TEXT]", "get an answer", commands.Ping),
         # Arguments do not matter: a user who says goodbye in more words leaves too.
-        Slash("quit", "", "leave", lambda _text: commands.Quit()),
+        Slash("quit", "", "leave", lambda _text: commands.Quit(), aliases=("exit",)),
     )
 }
+
+_BY_NAME = {name: slash for slash in SLASHES.values() for name in (slash.name, *slash.aliases)}
+
+
+def named(name: str) -> Slash | None:
+    """Return the command that has this name or alias, in any case and width."""
+    return _BY_NAME.get(_folded(name))
 
 
 def parse(line: str) -> commands.Command | None:
@@ -184,8 +198,9 @@ def without_commands(line: str) -> str:
         return line
     if _SLASH.match(behind):
         return behind
-    if found := SLASHES.get(_folded(_name_and_rest(behind)[0])):
-        raise Refusal(Code.BAD_COMMAND, sentences.not_a_place_for_commands(found.name))
+    name = _folded(_name_and_rest(behind)[0])
+    if name in _BY_NAME:
+        raise Refusal(Code.BAD_COMMAND, sentences.not_a_place_for_commands(name))
     return line
 
 
@@ -201,7 +216,7 @@ def _name_and_rest(behind: str) -> tuple[str, str]:
 
 
 def _parse_command(name: str, arguments: str) -> commands.Command:
-    found = SLASHES.get(_folded(name))
+    found = named(name)
     if found is None:
         return _mistake(sentences.unknown_command(_short(name)))
     try:
@@ -212,8 +227,9 @@ def _parse_command(name: str, arguments: str) -> commands.Command:
 
 def help_lines(name: str) -> list[str]:
     """Return the help on one command, or on all of them if `name` is ""."""
-    if slash := SLASHES.get(name):
-        return [f"{slash.usage}: {slash.help}"]
+    if slash := named(name):
+        others = f" (also {', '.join(f'/{alias}' for alias in slash.aliases)})" if slash.aliases else ""
+        return [f"{slash.usage}: {slash.help}{others}"]
     if name:
         return [sentences.unknown_command(_short(name))]
     rows = [(slash.usage, slash.help) for slash in SLASHES.values()]

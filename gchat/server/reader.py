@@ -230,7 +230,7 @@ class Reader:
                 self._hold_back()
         if session.id not in registry.sessions:
             return False
-        if lines == LINES_AT_ONCE or effects.crowded or connection.log_reader.owed > MAX_OWED_BYTES:
+        if lines >= LINES_AT_ONCE or effects.crowded or connection.log_reader.owed > MAX_OWED_BYTES:
             self._hold_back()
         return True
 

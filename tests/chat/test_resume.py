@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gchat.chat import disconnected as module
+from gchat.chat.disconnected import RECONNECT_GRACE_S
 from gchat.chat.effects import (
     Arrive,
     Close,
@@ -20,7 +21,7 @@ from gchat.chat.effects import (
 from gchat.chat.handlers import execute
 from gchat.chat.limits import Allowance, Limits, Rates
 from gchat.chat.networks import Network
-from gchat.chat.registry import LOBBY, RECONNECT_GRACE_S, Registry
+from gchat.chat.registry import LOBBY, Registry
 from gchat.chat.session import Session
 from gchat.model import commands, events
 from gchat.model.errors import Code, Refusal

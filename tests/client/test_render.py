@@ -31,6 +31,7 @@ from gchat.client.render import (
 from gchat.dialects.rich_events import (
     ActedEvent,
     AnnouncedEvent,
+    AwayEvent,
     ClosingEvent,
     DoneEvent,
     EnteredEvent,
@@ -86,7 +87,10 @@ LOOKS: list[tuple[Notice, list[str]]] = [
     (Sent("x-1", "lobby", 1, "hello", False), ["[alice] hello"]),
     (Sent("x-1", "lobby", 1, "waves", True), ["* alice waves"]),
     (Sent("x-1", "dev", 1, "hello", False), ["#dev [alice] hello"]),
+    (Sent("x-1", "dev", 1, "one\ntwo", False), ["#dev [alice] one", "    | two"]),
+    (ActedEvent(room="lobby", seq=1, time="", from_="bob", text="waves\nand goes"), ["* bob waves", "    | and goes"]),
     (ToldEvent(from_="bob", time="", text="psst"), ["[bob -> you] psst"]),
+    (ToldEvent(from_="bob", time="", text="psst\nhush"), ["[bob -> you] psst", "    | hush"]),
     (Delivered("x-1", "bob", "psst"), ["[you -> bob] psst"]),
     (TopicSetEvent(room="lobby", text="of the day", from_="bob", seq=1), ["> bob set the topic: of the day"]),
     (
@@ -101,6 +105,9 @@ LOOKS: list[tuple[Notice, list[str]]] = [
     (LeftEvent(room="lobby", online=1, who="bob"), ["< The user bob left (1 user online)"]),
     (LeftEvent(room="lobby", online=1000, count=57), ["< 57 users left (1,000 users online)"]),
     (RenamedEvent(room="lobby", who="bob", nick="rob"), ["> bob is now rob"]),
+    (AwayEvent(room="lobby", who="bob", reason="at lunch"), ["> bob is away: at lunch"]),
+    (AwayEvent(room="lobby", who="bob"), ["> bob is back"]),
+    (AwayEvent(room="lobby", count=4), ["> 4 users went away or came back"]),
     (RenamedEvent(room="lobby", count=3), ["> 3 users changed their names"]),
     (DoneEvent(message="You are here"), ["> You are here"]),
     (ModeEvent(room="dev", change="+o bob", by="alice"), ["> alice made bob an operator of dev"]),
@@ -409,3 +416,23 @@ def test_the_token_is_worth_a_nick_and_is_not_printed() -> None:
 
 def test_no_connection_is_one_sentence() -> None:
     assert lost_text(Lost("timed out", 1.5)) == "Connection lost (timed out); reconnecting"
+
+
+def test_the_lines_of_a_text_are_shown_together_indented_and_as_in_the_plain_dialect_in_a_pipe(
+    chat: Conversation,
+) -> None:
+    code = said("see:\n  if alice:\n\n[carol] hi")
+    shown = Timeline(NOW).lines(code, chat, NOW)
+
+    assert texts(shown) == [
+        "12:03 [bob] see:",
+        "          |   if alice:",
+        "          | ",
+        "          | [carol] hi",
+    ]
+    assert ("class:mention", "alice") in shown[1]
+    assert plain_text(code, chat) == "[bob] see:\n    |   if alice:\n    | \n    | [carol] hi\n"
+    assert json.loads(json_text(code))["text"] == code.text
+    page = FoundEvent(room="lobby", events=(code,), end=True)
+    assert texts(Timeline(NOW).lines(page, chat, NOW))[:2] == ["#1 12:03 [bob] see:", "             |   if alice:"]
+    assert plain_text(page, chat).startswith("#1 [bob] see:\n    |   if alice:\n")

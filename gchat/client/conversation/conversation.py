@@ -24,6 +24,7 @@ from gchat.dialects.rich_events import (
     AckEvent,
     ActedEvent,
     AnyEvent,
+    AwayEvent,
     DoneEvent,
     EnteredEvent,
     GapEvent,
@@ -200,7 +201,7 @@ class Conversation:
                 return self._numbered(event)
             case AckEvent():
                 return self._acked(event)
-            case EnteredEvent() | LeftEvent() | KickedEvent() | RenamedEvent():
+            case EnteredEvent() | LeftEvent() | KickedEvent() | RenamedEvent() | AwayEvent():
                 return self._presence(event)
             case WelcomeEvent():
                 return self._welcomed(event)
@@ -335,9 +336,11 @@ class Conversation:
 
     # --- The rest ----------------------------------------------------------------------------------------------------
 
-    def _presence(self, event: EnteredEvent | LeftEvent | KickedEvent | RenamedEvent) -> list[Notice]:
+    def _presence(self, event: EnteredEvent | LeftEvent | KickedEvent | RenamedEvent | AwayEvent) -> list[Notice]:
         if event.room != self.room:
             return []
+        if isinstance(event, AwayEvent):
+            return [event]
         if not isinstance(event, EnteredEvent):
             self.members.discard(event.who)
             if event.who in ("", self._claim.nick):  # "": many at once, without their names

@@ -13,6 +13,7 @@ from gevent.queue import Queue
 from gchat.client.action import Show
 from gchat.client.completion import Candidate, complete
 from gchat.client.conversation.notices import Back, Delivered, Lost, Notice, Sent
+from gchat.client.ignored import Ignored
 from gchat.client.link.errors import LinkClosed
 from gchat.client.link.link import Link
 from gchat.client.paste import actions, question
@@ -39,6 +40,7 @@ from gchat.dialects.rich_requests import (
     TellRequest,
     WhoRequest,
 )
+from gchat.model import commands
 from gchat.model.errors import LineTooLong
 from gchat.model.text import printable
 
@@ -61,6 +63,7 @@ class RichTalk(LinkTalk):
         self._me = chat.conversation
         self._timeline = Timeline(local_now())
         self._outbox: Queue[AnyRequest] = Queue()
+        self._ignored = Ignored()
         self._asked_at: dict[str, float] = {}
         self._hidden: Counter[type] = Counter()  # answers to come that the user did not ask for
         self._greeted = False
@@ -92,6 +95,8 @@ class RichTalk(LinkTalk):
             match action:
                 case Show():
                     self._screen.show(aside(text) for text in action.lines)
+                case commands.Ignore() | commands.Unignore():
+                    self._screen.show([aside(self._ignored.carry_out(action, self._me.nick))])
                 case QuitRequest():
                     self._screen.leave()
                 case None:
@@ -126,6 +131,10 @@ class RichTalk(LinkTalk):
     # --- Events ------------------------------------------------------------------------------------------------------
 
     def _hear(self, notice: Notice) -> None:
+        heard = self._ignored.heard(notice)
+        if heard is None:
+            return
+        notice = heard
         match notice:
             case Lost():
                 self._connection.lost(notice)
@@ -219,15 +228,21 @@ class RichTalk(LinkTalk):
 
 
 def _words(request: Any) -> str:
-    """Return the text of a request as it would be typed, "" if it has none."""
+    """Return the text of a request as it would be typed, in one line; "" if it has none."""
     match request:
         case SayRequest():
-            return request.text
+            return _brief(request.text)
         case ActRequest():
-            return f"/me {request.text}"
+            return f"/me {_brief(request.text)}"
         case TellRequest():
-            return f"/msg {request.to} {request.text}"
+            return f"/msg {request.to} {_brief(request.text)}"
     return ""
+
+
+def _brief(text: str) -> str:
+    """Return the first line of a text, and how many more there are."""
+    first, *further = text.split("\n")
+    return first + (f" (+{len(further)} line{'' if len(further) == 1 else 's'})" if further else "")
 
 
 def _milliseconds(seconds: float) -> str:
