@@ -12,7 +12,7 @@ ADDRESS = "127.0.0.1:5000"
 
 
 def user(nick: str, *rooms: str) -> UserInfo:
-    return UserInfo(1, nick, ADDRESS, (rooms or ("lobby",))[-1], "plain", 1.0, 1.0, 3, 0, 0, rooms=rooms)
+    return UserInfo(1, nick, ADDRESS, rooms[-1] if rooms else "lobby", rooms, "plain", 1.0, 1.0, 3, 0, 0)
 
 
 def is_secret(room: str) -> bool:
