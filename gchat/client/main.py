@@ -19,6 +19,7 @@ from gchat import __version__  # noqa: E402
 from gchat.cli import Parser, UsageError, address, open_standard_descriptors, spelled  # noqa: E402
 
 if TYPE_CHECKING:
+    from gchat.client.files.seen_file import SeenFile
     from gchat.client.files.token_file import TokenFile
     from gchat.client.link.link import Link
     from gchat.client.link.plain_link import PlainLink
@@ -97,12 +98,15 @@ def _main(arguments: list[str]) -> int:
     from gchat.client import pipe  # noqa: PLC0415
     from gchat.client.link.errors import ConnectFailed  # noqa: PLC0415
 
+    tokens = _token_file(args, host, port) if on_terminal and not args.plain else None
     try:
-        chat = _connected(args, host, port, on_terminal=on_terminal, strict=not is_typed)
+        chat = _connected(args, host, port, tokens, replay=None if on_terminal else 0, strict=not is_typed)
     except ConnectFailed as error:
         return _complain(pipe.failure_text(error), 1)
     if on_terminal:
-        return terminal.run(chat, colour=not args.no_color and not os.environ.get("NO_COLOR"), vi=args.vi)
+        return terminal.run(
+            chat, _seen_file(tokens), colour=not args.no_color and not os.environ.get("NO_COLOR"), vi=args.vi
+        )
     return pipe.run(chat, listen=args.listen, as_json=args.json, is_typed=is_typed)
 
 
@@ -116,7 +120,9 @@ def _address(args: argparse.Namespace) -> tuple[str, int]:
     return "127.0.0.1" if host is None else host, int(text)
 
 
-def _connected(args: argparse.Namespace, host: str, port: int, *, on_terminal: bool, strict: bool) -> Link | PlainLink:
+def _connected(
+    args: argparse.Namespace, host: str, port: int, tokens: TokenFile | None, *, replay: int | None, strict: bool
+) -> Link | PlainLink:
     if args.plain:
         from gchat.client.link.plain_link import PlainLink  # noqa: PLC0415
 
@@ -128,11 +134,11 @@ def _connected(args: argparse.Namespace, host: str, port: int, *, on_terminal: b
         port,
         nick=args.nick,
         room=args.room,
-        replay=None if on_terminal else 0,
+        replay=replay,
         wait=args.wait,
         strict=strict,
         nick_suffix=args.nick_suffix,
-        token_file=_token_file(args, host, port) if on_terminal else None,
+        token_file=tokens,
     )
 
 
@@ -148,6 +154,15 @@ def _token_file(args: argparse.Namespace, host: str, port: int) -> TokenFile | N
     except OSError:  # a read-only home, or none
         return None
     return file
+
+
+def _seen_file(tokens: TokenFile | None) -> SeenFile | None:
+    """Return the file beside the token that keeps what the user has seen; None if another window is the same user."""
+    if tokens is None or not tokens.is_ours:
+        return None
+    from gchat.client.files.seen_file import SeenFile  # noqa: PLC0415
+
+    return SeenFile(f"{tokens.path.removesuffix('.token')}.seen")
 
 
 if __name__ == "__main__":

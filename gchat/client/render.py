@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Callable, Iterable
-from datetime import datetime
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
 
 from gchat.client.conversation.conversation import Conversation
 from gchat.client.conversation.notices import Back, Delivered, Lost, NewLog, Notice, Sent
+from gchat.client.styles import NICK_COLOURS
 from gchat.dialects.rich_events import (
     AckEvent,
     ActedEvent,
@@ -49,47 +49,9 @@ from gchat.model.text import printable
 Fragment = tuple[str, str]  # a style's name and a text, as prompt_toolkit has it
 Line = list[Fragment]
 
-#: One for each nick: from the 256 colours that nearly every terminal has. Each has a contrast of 3.5 and more to black
-#: and to white, for nobody knows what is behind them (tested).
-NICK_COLOURS = (
-    "#af5f5f",
-    "#d75f00",
-    "#af5f00",
-    "#878700",
-    "#5f8700",
-    "#008700",
-    "#00875f",
-    "#008787",
-    "#0087af",
-    "#0087d7",
-    "#5f5fff",
-    "#875fd7",
-    "#af5fd7",
-    "#d700d7",
-    "#d70087",
-    "#d75f87",
-)
-GREY = "#767676"
-RED = "#d70000"
-
 #: Blank characters in a row; the rest of them is not shown.
 MAX_GAP = 16
 _GAP = re.compile(rf"[\s\u2800\u115f\u1160\u3164\uffa0]{{{MAX_GAP + 1},}}")
-
-STYLES = {
-    "time": GREY,
-    "aside": GREY,  # users who come and go, answers, notices of the client
-    "own": "bold",
-    "private": "bold #af00d7",
-    "refused": RED,
-    "lost": f"bold {RED}",
-    "mention": "bold reverse",
-    "pending": GREY,
-    "prompt": "bold",
-    "question": "bold",
-    "toolbar": "reverse",
-    **{f"nick-{number}": colour for number, colour in enumerate(NICK_COLOURS)},
-}
 
 
 def lines(notice: Notice, chat: Conversation) -> list[Line]:
@@ -111,43 +73,6 @@ def aside(text: str, style: str = "class:aside") -> Line:
 def text_of(line: Line) -> str:
     """Return a line without its styles."""
     return "".join(text for _, text in line)
-
-
-# --- Times -----------------------------------------------------------------------------------------------------------
-
-
-def local_time(notice: Notice, now: datetime) -> datetime:
-    """Return when it was said, in the time zone of the reader; `now` for what has no time."""
-    try:
-        return datetime.fromisoformat(getattr(notice, "time", "")).astimezone(now.tzinfo)
-    except (ValueError, OverflowError):  # of year 1, with a zone
-        return now
-
-
-class Timeline:
-    """Puts the time before each line, and where the day changes a line that says so."""
-
-    def __init__(self, now: datetime) -> None:
-        self._day = now.date()
-
-    def lines(self, notice: Notice, chat: Conversation, now: datetime) -> list[Line]:
-        """Return how `notice` looks, with its time."""
-        if not isinstance(notice, PageEvent):
-            return self.stamped(lines(notice, chat), local_time(notice, now))
-        page = Timeline(now)  # old messages lie in days of their own
-        shown: list[Line] = []
-        for event in notice.events:
-            shown += page.stamped(lines(event, chat), local_time(event, now), _number(event, notice))
-        return shown + self.stamped(lines(notice, chat), now)
-
-    def stamped(self, shown: Iterable[Line], at: datetime, number: str = "") -> list[Line]:
-        """Return `shown` with the time `at`, behind a message's number if it has to be seen."""
-        stamp = ("class:time", f"{number}{at:%H:%M} ")
-        found = [[stamp, *line] for line in shown]
-        if found and at.date() != self._day:
-            self._day = at.date()
-            found.insert(0, aside(sentences.new_day(self._day)))
-        return found
 
 
 # --- Messages --------------------------------------------------------------------------------------------------------
@@ -262,7 +187,7 @@ def _rooms(notice: RoomListEvent, chat: Conversation) -> list[Line]:
 
 
 def _page(notice: PageEvent, chat: Conversation) -> list[Line]:
-    """Return what stands below a page; its messages have times of their own, see Timeline."""
+    """Return what stands below a page; its messages have times of their own, see timeline."""
     if not notice.events:
         return _aside(sentences.NO_MESSAGES)
     if notice.end or notice.events[-1].seq >= chat.seq:
@@ -276,7 +201,7 @@ def _found(notice: FoundEvent, _chat: Conversation) -> list[Line]:
     return [] if notice.end else _aside(sentences.OLDER_MAY_MATCH)
 
 
-def _number(event: SaidEvent | ActedEvent | TopicSetEvent, page: PageEvent) -> str:
+def number_of(event: SaidEvent | ActedEvent | TopicSetEvent, page: PageEvent) -> str:
     """Return what stands before a message of a page: of what was found its number, to go there with /history."""
     return f"#{event.seq} " if isinstance(page, FoundEvent) else ""
 
@@ -343,7 +268,7 @@ def plain_text(notice: Notice, chat: Conversation) -> str:
     shown = []
     if isinstance(notice, PageEvent):
         shown = [
-            [("class:time", _number(event, notice)), *line] for event in notice.events for line in lines(event, chat)
+            [("class:time", number_of(event, notice)), *line] for event in notice.events for line in lines(event, chat)
         ]
     return "".join(f"{text_of(line)}\n" for line in shown + lines(notice, chat))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
 import gevent
@@ -13,19 +14,25 @@ from gevent.queue import Queue
 from gchat.client.action import Show
 from gchat.client.completion import Candidate, complete
 from gchat.client.conversation.notices import Back, Delivered, Lost, Notice, Sent
+from gchat.client.files.seen_file import SeenFile
 from gchat.client.link.errors import LinkClosed
 from gchat.client.link.link import Link
 from gchat.client.paste import actions, question
-from gchat.client.render import Line, Timeline, aside, is_for_me, lines
+from gchat.client.render import Line, aside, is_for_me, lines
+from gchat.client.room_view import RoomView
+from gchat.client.terminal.screen import Screen
 from gchat.client.terminal.talk import LinkTalk, local_now
+from gchat.client.timeline import NOW, Timeline, rule
 from gchat.dialects.rich_events import (
     ActedEvent,
+    GapEvent,
     JoinedEvent,
     LiveEvent,
     PongEvent,
     RoomListEvent,
     SaidEvent,
     ToldEvent,
+    TopicSetEvent,
     UsersEvent,
     WelcomeEvent,
 )
@@ -48,6 +55,9 @@ MARKED_S = 0.25
 #: How long the client waits for the acks of the last messages when it ends.
 LAST_S = 1.0
 
+#: How often it is written down how far the user has seen each room: a client that is killed knows nothing later.
+SEEN_KEPT_S = 10.0
+
 #: Pending messages that are shown; the rest are counted.
 MAX_WAITING_LINES = 5
 
@@ -55,8 +65,12 @@ MAX_WAITING_LINES = 5
 class RichTalk(LinkTalk):
     """A conversation on a screen."""
 
-    def __init__(self, chat: Link) -> None:
+    def __init__(self, chat: Link, seen_file: SeenFile | None) -> None:
         super().__init__(chat)
+        self._seen_file = seen_file
+        places = seen_file.load() if seen_file else {}
+        self._views = {room: RoomView(room, place) for room, place in places.items()}
+        self._view = RoomView("")  # of the room that is on the screen
         self._chat = chat
         self._me = chat.conversation
         self._timeline = Timeline(local_now())
@@ -64,16 +78,21 @@ class RichTalk(LinkTalk):
         self._asked_at: dict[str, float] = {}
         self._hidden: Counter[type] = Counter()  # answers to come that the user did not ask for
         self._greeted = False
-        self._old = False  # whether events are replayed, not live
         self._reply_to = ""
-        self._rooms: set[str] = set()
+        self._rooms: set[str] = set()  # names for Tab
         self._speakers: set[str] = set()
+
+    def begin(self, screen: Screen) -> None:
+        """See LinkTalk."""
+        super().begin(screen)
+        gevent.spawn(self._keep_seen_always)
 
     def leave(self) -> None:
         """Wait for the acks of the last messages."""
         gevent.sleep(0)  # what was typed last goes out now
         if self._chat.connected:
             self._chat.wait_acked(LAST_S)
+        self._keep_seen()
 
     def farewell(self) -> str:
         """Return which messages may be lost; usually none are."""
@@ -136,6 +155,7 @@ class RichTalk(LinkTalk):
                 self._welcome(notice)
                 return
             case LiveEvent():
+                self._view.sees(notice.seq)
                 self._live()
                 return
             case PongEvent():
@@ -150,31 +170,59 @@ class RichTalk(LinkTalk):
             case Sent() | Delivered():
                 self._asked_at.pop(notice.id, None)
             case JoinedEvent():
-                self._old = True
-                self._rooms.add(notice.room)
+                self._enter(notice.room, notice.epoch)
             case ToldEvent():
                 self._reply_to = notice.from_
             case SaidEvent() | ActedEvent():
                 self._speakers.add(notice.from_)
-        shown = self._timeline.lines(notice, self._me, local_now())
-        self._screen.show(shown, bell=not self._old and is_for_me(notice, self._me))
+        self._tell(notice)
+
+    def _tell(self, notice: Notice) -> None:
+        """Show what is told, with a rule above it where another part of a replay begins."""
+        view = self._view
+        title = ""
+        match notice:
+            case SaidEvent() | ActedEvent() | TopicSetEvent() | Sent() if notice.seq:
+                title = "" if view.is_live else view.replays(notice.seq)
+                view.sees(notice.seq)
+            case GapEvent():
+                view.sees(notice.range_to)
+        shown = self._timeline.lines(notice, self._me, local_now(), old=view.is_old)
+        self._screen.show([rule(title), *shown] if title else shown, bell=view.is_live and is_for_me(notice, self._me))
 
     def _welcome(self, notice: WelcomeEvent) -> None:
-        self._rooms.add(notice.room)
         if self._greeted:
             return
-        self._greeted = self._old = True
+        self._greeted = True
         shown = lines(notice, self._me)
         shown.append(aside(f"You are {notice.nick} in {notice.room}; type /help for the commands"))
         self._screen.show(self._timeline.stamped(shown, local_now()))
+        self._enter(notice.room, notice.epoch)
+
+    def _enter(self, room: str, epoch: str) -> None:
+        self._rooms.add(room)
+        before, self._view = self._view, self._views.setdefault(room, RoomView(room))
+        if before.name and before is not self._view:
+            self._screen.change_draft(partial(before.swap_draft, self._view))
+        self._view.enter(epoch)
 
     def _live(self) -> None:
         """Ask for what the toolbar and the completion need."""
-        self._old = False
+        if self._view.goes_live():
+            self._screen.show([rule(NOW)])
         self._hidden.update((UsersEvent, RoomListEvent))
         self._outbox.put(WhoRequest())
         self._outbox.put(RoomsRequest())
         self._screen.refresh()
+
+    def _keep_seen(self) -> None:
+        if self._seen_file:
+            self._seen_file.store({view.name: view.place for view in self._views.values() if view.place})
+
+    def _keep_seen_always(self) -> None:
+        while True:
+            gevent.sleep(SEEN_KEPT_S)
+            self._keep_seen()
 
     def _ponged(self, notice: PongEvent) -> None:
         if asked_at := self._asked_at.pop(notice.id, None):

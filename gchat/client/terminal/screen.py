@@ -17,6 +17,7 @@ from contextlib import suppress
 from typing import Any, Protocol
 
 from gevent.selectors import GeventSelector
+from prompt_toolkit.document import Document
 from prompt_toolkit.enums import EditingMode
 from prompt_toolkit.filters import Condition, Filter, has_completions, has_focus
 from prompt_toolkit.formatted_text import StyleAndTextTuples
@@ -33,7 +34,8 @@ from prompt_toolkit.widgets import SearchToolbar
 
 from gchat.client.completion import Candidate
 from gchat.client.paste import visible_lines
-from gchat.client.render import STYLES, Line
+from gchat.client.render import Line
+from gchat.client.styles import STYLES
 from gchat.client.terminal.canvas import Canvas
 from gchat.client.terminal.drawing import Drawing
 from gchat.client.terminal.field import Field
@@ -157,6 +159,10 @@ class Screen:
         """Draw the prompt and its surroundings again, soon."""
         self._schedule()
 
+    def change_draft(self, change: Callable[[str], str]) -> None:
+        """Replace what is half typed by what `change` makes of it, soon."""
+        self._loop.call_soon_threadsafe(self._change_draft, change)
+
     def leave(self) -> None:
         """End `run`."""
         self._leaving = True
@@ -242,6 +248,11 @@ class Screen:
     def _keep(self) -> None:
         """Keep the draft as it is: the answer is no."""
         self._question = ""
+
+    def _change_draft(self, change: Callable[[str], str]) -> None:
+        text = change(self._draft.text)
+        if text != self._draft.text:
+            self._draft.reset(Document(text))
 
     def _clear(self) -> None:
         """Clear the draft; Up brings it back."""

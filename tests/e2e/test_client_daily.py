@@ -1,0 +1,105 @@
+"""gchat-client as people use it every day: what is old, what is new, what is for them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.harness import Server
+from tests.e2e.terminals import Terminal, client
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    with Server(limits_messages_per_s=0, history_replay_on_join=4) as server:
+        yield server
+
+
+def texts(screen: Terminal) -> list[str]:
+    """Return the lines of the conversation without their times."""
+    return [line if line.startswith("──") else line[6:].strip() for line in screen.history]
+
+
+def below(screen: Terminal, title: str) -> list[str]:
+    """Return what stands between this rule and the next."""
+    lines = texts(screen)
+    start = lines.index(f"── {title} ──") + 1
+    return lines[start : next(at for at in range(start, len(lines)) if lines[at].startswith("──"))]
+
+
+# --- Old and new -----------------------------------------------------------------------------------------------------
+
+
+def test_what_was_said_before_is_old_and_what_was_said_meanwhile_is_new(server: Server, tmp_path: Path) -> None:
+    with server.join("bob", "visits") as bob:
+        bob.says("one", "two")
+        with client(tmp_path, server, "ann", "visits") as ann:
+            ann.shows("── now ──")
+            assert below(ann, "earlier") == ["[bob] one", "[bob] two"]
+            assert " [bob] one\n" in ann.coloured  # all of it in one colour
+            bob.says("three")
+            ann.shows_line("[bob] three")
+            ann.presses("C-d")
+            ann.ended()
+        bob.says("four", "five")
+        with client(tmp_path, server, "ann", "visits") as ann:
+            ann.shows("── now ──")
+            assert below(ann, "earlier") == ["[bob] two", "[bob] three"]
+            assert below(ann, "new since you left") == ["[bob] four", "[bob] five"]
+            assert not ann.has_rung
+            ann.presses("C-d")
+            ann.ended()
+        bob.says(*map(str, range(10)))
+        with client(tmp_path, server, "ann", "visits") as ann:
+            ann.shows("── now ──")
+            assert below(ann, "new since you left; 6 more: /history 6") == ["[bob] 6", "[bob] 7", "[bob] 8", "[bob] 9"]
+
+
+def test_a_room_that_one_comes_back_to_shows_what_is_new(server: Server, tmp_path: Path) -> None:
+    with server.join("bob", "returns") as bob, client(tmp_path, server, "ann", "returns") as ann:
+        ann.is_ready("ann")
+        ann.says("/join elsewhere")
+        ann.shows(" elsewhere │ 1 online")
+        bob.says("meanwhile")
+        ann.says("/join returns")
+        ann.shows_line("[bob] meanwhile")
+        ann.shows("── now ──")
+        assert below(ann, "new since you left") == ["[bob] meanwhile"]
+
+
+def test_old_messages_that_were_asked_for_stand_between_rules(server: Server, tmp_path: Path) -> None:
+    with server.join("bob", "pages") as bob, client(tmp_path, server, "ann", "pages") as ann:
+        ann.is_ready("ann")
+        bob.says("lunch at one", "what is for lunch?")
+        ann.shows_line("[bob] what is for lunch?")
+        ann.says("/search lunch")
+        ann.shows("── now ──")
+        ann.says("/history -1")
+        ann.shows("── now ──", times=2)
+        assert [line.split("[")[1] for line in below(ann, "2 messages found in pages")] == [
+            "bob] lunch at one",
+            "bob] what is for lunch?",
+        ]
+        assert below(ann, "1 message of pages") == ["[bob] what is for lunch?"]
+        ann.says("/search dinner")
+        ann.shows("> Nothing found")
+        ann.shows("── now ──", times=2)
+
+
+def test_a_second_window_leaves_the_marks_of_the_first_alone(server: Server, tmp_path: Path) -> None:
+    with server.join("bob", "marks") as bob, client(tmp_path, server, "ann", "marks") as ann:
+        ann.is_ready("ann")
+        (tmp_path / "second").mkdir()
+        with Terminal(tmp_path / "second", server, "--nick", "ann", HOME=str(tmp_path)) as second:
+            second.shows(" lobby │ ")
+            second.presses("C-d")
+            second.ended()
+        bob.says("hello")
+        ann.shows_line("[bob] hello")
+        ann.presses("C-d")
+        ann.ended()
+    (seen,) = (tmp_path / ".local/state/gchat").glob("client-*.seen")
+    assert "marks" in seen.read_text()
+    assert "lobby" not in seen.read_text()
