@@ -21,11 +21,12 @@ styles         the colours, by name. Pure.
 timeline       the times of lines, and the rules between what is old and what is new. Pure.
 room_view      what a person at a terminal has of one room. Pure.
 action         what a line that a person enters asks: the commands are those of gchat.dialects.slash. Pure.
+own_commands   the commands that concern only the screen of a terminal, and its help. Pure.
 completion     Tab. Pure.
 paste          several lines at once: the question before they are sent; paste_check: the same in a pipe. Pure.
 
-Nothing here knows the server, or what `model` and `dialects` know already: a new command needs no line in this package.
-An event of a new kind needs one in render.
+Nothing here knows the server, or what `model` and `dialects` know already: a new command of the server needs no line
+here. An event of a new kind needs one in render.
 
 Iterating yields the server's events as typed values, and Sent, Delivered, Lost, Back, NewLog. Use a link from the
 thread that connected it; its greenlets may share it.

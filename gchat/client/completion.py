@@ -1,6 +1,6 @@
 """Tab: how the text before the cursor could go on. Pure.
 
-What an argument names, and so what it is completed with, is in the table of gchat.dialects.slash.
+What an argument names, and so what it is completed with, is in the table of commands.
 """
 
 from __future__ import annotations
@@ -9,7 +9,8 @@ from collections.abc import Iterable, Iterator
 
 from msgspec import Struct
 
-from gchat.dialects.slash import SLASHES, Word
+from gchat.client.own_commands import COMMANDS
+from gchat.dialects.slash import Word
 
 
 class Candidate(Struct, frozen=True):
@@ -28,12 +29,12 @@ def complete(before: str, nicks: Iterable[str], rooms: Iterable[str]) -> Iterato
     if command is not None and len(words) == 1:
         return (
             Candidate(f"/{found.name}{' ' if found.parameters else ''}", len(last), found.help)
-            for found in SLASHES.values()
+            for found in COMMANDS.values()
             if found.name.startswith(command)
         )
-    first = SLASHES[command].first if command in SLASHES and len(words) == 2 else Word.NOTHING
+    first = COMMANDS[command].first if command and command in COMMANDS and len(words) == 2 else Word.NOTHING
     if first is Word.COMMAND:
-        return _matching(last, SLASHES, "")
+        return _matching(last, COMMANDS, "")
     if first is Word.ROOM:
         return _matching(last, rooms, "")
     if first is Word.NICK:

@@ -103,3 +103,61 @@ def test_a_second_window_leaves_the_marks_of_the_first_alone(server: Server, tmp
     (seen,) = (tmp_path / ".local/state/gchat").glob("client-*.seen")
     assert "marks" in seen.read_text()
     assert "lobby" not in seen.read_text()
+
+
+# --- Commands of the screen ------------------------------------------------------------------------------------------
+
+
+def test_the_help_fits_the_screen_and_names_the_keys(server: Server, tmp_path: Path) -> None:
+    with client(tmp_path, server, "ann", "help") as ann:
+        ann.is_ready("ann")
+        ann.resizes(80, 24)
+        ann.says("/help")
+        ann.shows("Ctrl+R searches")
+        ann.shows("> Commands; /help COMMAND tells more:")
+        ann.shows("/msg NAME TEXT ")
+        ann.says("/help me")
+        ann.shows("> /me TEXT: say what you do: * alice waves")
+
+
+def test_the_screen_can_be_cleared_and_what_is_half_typed_stays(server: Server, tmp_path: Path) -> None:
+    with server.join("bob", "clears") as bob, client(tmp_path, server, "ann", "clears") as ann:
+        ann.is_ready("ann")
+        ann.types("half")
+        ann.shows("[ann] half")
+        ann.presses("C-l")
+        ann.shows("You are ann", times=0)
+        ann.shows("[ann] half")
+        bob.says("hello")
+        ann.shows_line("[bob] hello")
+        assert not any(ann.lines[:-3]), "the prompt is at the bottom"
+        ann.presses("C-u")
+        ann.says("/clear")
+        ann.shows("[bob] hello", times=0)
+        ann.shows(" clears │ 2 online")
+
+
+def test_in_a_query_lines_go_to_one_user_alone(server: Server, tmp_path: Path) -> None:
+    with (
+        server.join("bob", "queries") as bob,
+        server.join("eve", "queries") as eve,
+        client(tmp_path, server, "ann", "queries") as ann,
+    ):
+        ann.is_ready("ann")
+        ann.says("/query bob first secret")
+        bob.sees("[ann -> you] first secret")
+        ann.shows("[ann -> bob]")
+        ann.says("second secret")
+        bob.sees("[ann -> you] second secret")
+        ann.shows_line("[you -> bob] second secret")
+        ann.says("/me is secret")
+        ann.shows("> Not sent: an action is for the whole room")
+        bob.says("/nick rob")
+        ann.shows("[ann -> rob]")
+        ann.says("third secret")
+        bob.sees("[ann -> you] third secret")
+        ann.says("/query")
+        ann.shows("> You talk in queries again")
+        ann.says("hello all")
+        assert eve.sees("[ann]") == "[ann] hello all"
+        assert b"secret" not in eve.received

@@ -17,6 +17,7 @@ from gchat.client.conversation.notices import Back, Delivered, Lost, Notice, Sen
 from gchat.client.files.seen_file import SeenFile
 from gchat.client.link.errors import LinkClosed
 from gchat.client.link.link import Link
+from gchat.client.own_commands import ClearScreen, Converse, ShowHelp, entered, help_texts
 from gchat.client.paste import actions, question
 from gchat.client.render import Line, aside, is_for_me, lines
 from gchat.client.room_view import RoomView
@@ -29,6 +30,7 @@ from gchat.dialects.rich_events import (
     JoinedEvent,
     LiveEvent,
     PongEvent,
+    RenamedEvent,
     RoomListEvent,
     SaidEvent,
     ToldEvent,
@@ -47,6 +49,7 @@ from gchat.dialects.rich_requests import (
     WhoRequest,
 )
 from gchat.model.errors import LineTooLong
+from gchat.model.sentences import SAYS
 from gchat.model.text import printable
 
 #: A message of the user's own is shown as pending when its ack takes longer; most come at once.
@@ -57,6 +60,8 @@ LAST_S = 1.0
 
 #: How often it is written down how far the user has seen each room: a client that is killed knows nothing later.
 SEEN_KEPT_S = 10.0
+
+NO_ACTIONS = "Not sent: an action is for the whole room, and you talk with one user; /query ends that"
 
 #: Pending messages that are shown; the rest are counted.
 MAX_WAITING_LINES = 5
@@ -79,6 +84,7 @@ class RichTalk(LinkTalk):
         self._hidden: Counter[type] = Counter()  # answers to come that the user did not ask for
         self._greeted = False
         self._reply_to = ""
+        self._partner = ""  # the user with whom alone this user talks; "": with all in the room
         self._rooms: set[str] = set()  # names for Tab
         self._speakers: set[str] = set()
 
@@ -107,8 +113,20 @@ class RichTalk(LinkTalk):
 
     def take(self, texts: list[str]) -> None:
         """Carry out what was typed."""
-        for action in actions(texts, self._reply_to):
+        single = len(texts) == 1
+        for action in [entered(texts[0], self._reply_to)] if single else actions(texts, self._reply_to):
             match action:
+                case ShowHelp(name):
+                    rows = help_texts(name, self._screen.width - len(SAYS))
+                    self._screen.show([("class:aside", SAYS + printable(row))] for row in rows)
+                case ClearScreen():
+                    self._screen.clear()
+                case Converse(to, text):
+                    self._converse(to, text)
+                case SayRequest() if self._partner:
+                    self._outbox.put(TellRequest(to=self._partner, text=action.text))
+                case ActRequest() if self._partner:
+                    self._screen.show([aside(NO_ACTIONS, "class:refused")])
                 case Show():
                     self._screen.show(aside(text) for text in action.lines)
                 case QuitRequest():
@@ -117,6 +135,16 @@ class RichTalk(LinkTalk):
                     pass
                 case _:
                     self._outbox.put(action)
+
+    def _converse(self, partner: str, text: str) -> None:
+        was, self._partner = self._partner, partner
+        if text:
+            self._outbox.put(TellRequest(to=partner, text=text))
+        if partner != was:
+            told = (
+                f"You talk with {partner} alone; /query ends that" if partner else f"You talk in {self._me.room} again"
+            )
+            self._screen.show([aside(told)])
 
     def question(self, texts: list[str], *, unread: bool) -> str:
         """Return the question before these lines are sent, "" if none is needed."""
@@ -171,6 +199,8 @@ class RichTalk(LinkTalk):
                 self._asked_at.pop(notice.id, None)
             case JoinedEvent():
                 self._enter(notice.room, notice.epoch)
+            case RenamedEvent() if notice.who and notice.who == self._partner:
+                self._partner = notice.nick
             case ToldEvent():
                 self._reply_to = notice.from_
             case SaidEvent() | ActedEvent():
@@ -234,6 +264,13 @@ class RichTalk(LinkTalk):
     def name(self) -> str:
         """See LinkTalk."""
         return self._me.nick
+
+    def prompt(self) -> Line:
+        """See LinkTalk."""
+        if not self._partner:
+            return super().prompt()
+        to = ("class:private", printable(self._partner))
+        return [("", "["), ("class:own", printable(self.name)), ("", " -> "), to, ("", "] ")]
 
     def waiting(self) -> list[Line]:
         """Return the messages that are not acked yet."""

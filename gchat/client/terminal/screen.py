@@ -163,6 +163,15 @@ class Screen:
         """Replace what is half typed by what `change` makes of it, soon."""
         self._loop.call_soon_threadsafe(self._change_draft, change)
 
+    @property
+    def width(self) -> int:
+        """The columns of the terminal."""
+        return self._output.get_size().columns
+
+    def clear(self) -> None:
+        """Have nothing on the terminal but the prompt, soon."""
+        self._loop.call_soon_threadsafe(self._clear_terminal)
+
     def leave(self) -> None:
         """End `run`."""
         self._leaving = True
@@ -202,7 +211,7 @@ class Screen:
 
     def _print(self, count: int) -> None:
         """Print the next lines, about `count` rows of them. The cursor must be where nothing is drawn."""
-        width = self._output.get_size().columns
+        width = self.width
         rows: list[Line] = []
         while self._lines and len(rows) < count:
             rows += wrapped(self._lines.popleft(), width)
@@ -259,6 +268,10 @@ class Screen:
         self._cleared_at = time.monotonic()
         self._draft.reset(append_to_history=True)
 
+    def _clear_terminal(self) -> None:
+        self._app.renderer.clear()
+        self._canvas.to_bottom()
+
     def _interrupt(self) -> None:
         if time.monotonic() - self._cleared_at >= CLEARED_S:
             self.leave()
@@ -282,6 +295,7 @@ class Screen:
         on("c-c", filter=typing & ~empty)(self._clear)
         on("c-c", filter=typing & empty)(self._interrupt)
         on("c-d", filter=typing & empty)(self.leave)
+        on("c-l", filter=~asked)(self._clear_terminal)
         on("c-z", filter=~asked)(self._job.ask_to_stop)
 
         on("<any>", filter=asked)(lambda: None)

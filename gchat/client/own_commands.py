@@ -1,0 +1,90 @@
+"""The commands that gchat-client has on a terminal beside those of every user, and its help. Pure.
+
+They concern the screen only, so no server knows them. Their table is of the same kind as that of gchat.dialects.slash.
+"""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from gchat.client.action import Action, action_for
+from gchat.dialects import slash
+from gchat.dialects.slash import SLASHES, Slash, Table, Word, alone
+from gchat.model import commands
+from gchat.model.text import split_word
+
+
+class ShowHelp(Struct, frozen=True):
+    """Show what can be typed, or what one command does."""
+
+    name: str
+
+
+class ClearScreen(Struct, frozen=True):
+    """Have nothing on the screen but the prompt."""
+
+
+class Converse(Struct, frozen=True):
+    """Send what is typed from now on to one user only, and at once this text; to the room if no user is named."""
+
+    to: str
+    text: str
+
+
+OwnCommand = ShowHelp | ClearScreen | Converse
+
+OWN_COMMANDS: Table[OwnCommand] = {
+    own.name: own
+    for own in (
+        Slash[OwnCommand](
+            "help",
+            "[COMMAND]",
+            "show what you can type, and the keys",
+            lambda text: ShowHelp(slash.command_name(text)),
+            Word.COMMAND,
+        ),
+        Slash[OwnCommand](
+            "query",
+            "[NAME [TEXT]]",
+            "talk with NAME alone until /query without a name",
+            lambda text: Converse(*split_word(text)),
+            Word.NICK,
+        ),
+        Slash[OwnCommand]("clear", "", "clear the screen", alone(ClearScreen())),
+    )
+}
+
+#: All commands on a terminal.
+COMMANDS: Table[commands.Command | OwnCommand] = {**SLASHES, **OWN_COMMANDS}
+
+KEYS = (
+    ("Tab", "complete a command, a nick or a room"),
+    ("Up, Down", "what you typed before; Ctrl+R searches in it"),
+    ("Alt+Enter", "one more line of the same text"),
+    ("Ctrl+C", "clear the line, which Up brings back; leave if it is empty"),
+    ("Ctrl+D, Ctrl+Z", "leave, go back to the shell until fg"),
+    ("Ctrl+L", "clear the screen"),
+)
+
+
+def entered(line: str, reply_to: str) -> Action | OwnCommand | None:
+    """Return what a line asks that is entered on a terminal: see action_of."""
+    command = slash.parse_by(COMMANDS, line)
+    return command if isinstance(command, OwnCommand) else action_for(command, reply_to)
+
+
+def help_texts(name: str, width: int) -> list[str]:
+    """Return the help on one command, or if `name` is "" on all and on the keys, in rows of `width` columns."""
+    if name:
+        return [slash.help_on(COMMANDS, name)]
+    usages = [*(command.usage for command in COMMANDS.values()), "//TEXT says /TEXT"]
+    widest = max(map(len, usages)) + 2
+    count = -(-len(usages) // max(1, (width + 2) // widest))  # of rows
+    rows = [usages[row::count] for row in range(count)]
+    margin = max(len(key) for key, _ in KEYS) + 2
+    return [
+        "Commands; /help COMMAND tells more:",
+        *("".join(f"{usage:<{widest}}" for usage in row).rstrip() for row in rows),
+        "Keys:",
+        *(f"{key:<{margin}}{text}" for key, text in KEYS),
+    ]

@@ -1,0 +1,62 @@
+"""The commands of the screen, and the help."""
+
+from __future__ import annotations
+
+import pytest
+
+from gchat.client.action import Show
+from gchat.client.own_commands import (
+    COMMANDS,
+    ClearScreen,
+    Converse,
+    OwnCommand,
+    ShowHelp,
+    entered,
+    help_texts,
+)
+from gchat.dialects.rich_requests import SayRequest, TellRequest
+
+
+@pytest.mark.parametrize(
+    ("line", "command"),
+    [
+        ("/clear", ClearScreen()),
+        ("/query bob", Converse("bob", "")),
+        (" ／QUERY bob  hi there", Converse("bob", "hi there")),
+        ("/query", Converse("", "")),
+        ("/help", ShowHelp("")),
+        ("/help /Msg", ShowHelp("msg")),
+    ],
+)
+def test_a_command_of_the_screen_is_carried_out_here(line: str, command: OwnCommand) -> None:
+    assert entered(line, "") == command
+
+
+def test_all_other_lines_are_what_they_are_everywhere() -> None:
+    assert entered("hello", "") == SayRequest(text="hello")
+    assert entered("/reply hi", "bob") == TellRequest(to="bob", text="hi")
+    assert entered("//clear", "") == SayRequest(text="/clear")
+    assert entered(" ", "") is None
+    assert entered("/clear all", "") == Show(("Unexpected argument. Usage: /clear",))
+
+
+def test_the_help_fits_a_screen_of_80_by_24_below_what_was_typed() -> None:
+    rows = help_texts("", 78)
+    assert len(rows) <= 21
+    assert max(map(len, rows)) <= 78
+    text = "\n".join(rows)
+    for command in COMMANDS.values():
+        assert command.usage in text
+    for key in ("Tab", "Alt+Enter", "Ctrl+C", "Ctrl+R"):
+        assert key in text
+
+
+def test_the_help_on_a_narrow_screen_is_one_column_and_on_a_wide_one_is_shorter() -> None:
+    assert max(len(row) for row in help_texts("", 38)[1 : len(COMMANDS)]) <= 38
+    assert len(help_texts("", 118)) < len(help_texts("", 78))
+
+
+def test_the_help_on_one_command_is_a_line() -> None:
+    assert help_texts("clear", 78) == ["/clear: clear the screen"]
+    assert help_texts("nick", 78) == ["/nick NAME: take a name"]
+    assert help_texts("nosuch", 78) == ["Unknown command /nosuch; type /help for the list, or //nosuch to say it"]
