@@ -20,6 +20,7 @@ render         how each notice looks, as lines of styled text; the sentences are
 styles         the colours, by name. Pure.
 timeline       the times of lines, and the rules between what is old and what is new. Pure.
 room_view      what a person at a terminal has of one room. Pure.
+attention      what rings the bell, and what a notification says. Pure.
 action         what a line that a person enters asks: the commands are those of gchat.dialects.slash. Pure.
 own_commands   the commands that concern only the screen of a terminal, and its help. Pure.
 completion     Tab. Pure.

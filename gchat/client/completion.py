@@ -12,6 +12,10 @@ from msgspec import Struct
 from gchat.client.own_commands import COMMANDS
 from gchat.dialects.slash import Word
 
+#: What may stand before a nick, and what then comes behind it; a space, if nothing else is said.
+_END = {"(": "", "[": "", "{": "", '"': "", "'": ""}
+_OPENING = "@" + "".join(_END)
+
 
 class Candidate(Struct, frozen=True):
     """One way to go on: `text` in place of the last `length` characters."""
@@ -39,9 +43,11 @@ def complete(before: str, nicks: Iterable[str], rooms: Iterable[str]) -> Iterato
         return _matching(last, rooms, "")
     if first is Word.NICK:
         return _matching(last, nicks, " ")
-    if not last:
+    name = last.lstrip(_OPENING)
+    if not name:
         return iter(())
-    return _matching(last, nicks, ": " if len(words) == 1 else " ")
+    opening = last[: len(last) - len(name)]
+    return _matching(name, nicks, _END.get(opening[-1:], ": " if len(words) == 1 and not opening else " "))
 
 
 def _matching(start: str, names: Iterable[str], end: str) -> Iterator[Candidate]:

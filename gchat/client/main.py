@@ -94,6 +94,7 @@ def _main(arguments: list[str]) -> int:
     is_typed = os.isatty(0)
     on_terminal = is_typed and os.isatty(1) and not args.json and os.environ.get("TERM", "dumb") != "dumb"
     if on_terminal:
+        from gchat.client.attention import Attention  # noqa: PLC0415
         from gchat.client.terminal import terminal  # noqa: PLC0415
     from gchat.client import pipe  # noqa: PLC0415
     from gchat.client.link.errors import ConnectFailed  # noqa: PLC0415
@@ -105,7 +106,11 @@ def _main(arguments: list[str]) -> int:
         return _complain(pipe.failure_text(error), 1)
     if on_terminal:
         return terminal.run(
-            chat, _seen_file(tokens), colour=not args.no_color and not os.environ.get("NO_COLOR"), vi=args.vi
+            chat,
+            _seen_file(tokens),
+            Attention(),
+            colour=not args.no_color and not os.environ.get("NO_COLOR"),
+            vi=args.vi,
         )
     return pipe.run(chat, listen=args.listen, as_json=args.json, is_typed=is_typed)
 

@@ -5,33 +5,66 @@ They concern the screen only, so no server knows them. Their table is of the sam
 
 from __future__ import annotations
 
+from enum import StrEnum
+from typing import TypeVar
+
 from msgspec import Struct
 
 from gchat.client.action import Action, action_for
+from gchat.client.attention import BellAt, NotifyBy
 from gchat.dialects import slash
 from gchat.dialects.slash import SLASHES, Slash, Table, Word, alone
 from gchat.model import commands
 from gchat.model.text import split_word
 
 
-class ShowHelp(Struct, frozen=True):
+class OwnCommand(Struct, frozen=True):
+    """A command that no server knows."""
+
+
+class ShowHelp(OwnCommand, frozen=True):
     """Show what can be typed, or what one command does."""
 
     name: str
 
 
-class ClearScreen(Struct, frozen=True):
+class ClearScreen(OwnCommand, frozen=True):
     """Have nothing on the screen but the prompt."""
 
 
-class Converse(Struct, frozen=True):
+class Converse(OwnCommand, frozen=True):
     """Send what is typed from now on to one user only, and at once this text; to the room if no user is named."""
 
     to: str
     text: str
 
 
-OwnCommand = ShowHelp | ClearScreen | Converse
+class ShowMention(OwnCommand, frozen=True):
+    """Show the last message that mentions the user, among those around it."""
+
+
+class SetBell(OwnCommand, frozen=True):
+    """Ring the bell at this; at None tell what rings it."""
+
+    at: BellAt | None
+
+
+class SetNotify(OwnCommand, frozen=True):
+    """Send notifications by this; at None tell by what they are sent."""
+
+    by: NotifyBy | None
+
+
+ChoiceT = TypeVar("ChoiceT", bound=StrEnum)
+
+
+def _choice(text: str, choices: type[ChoiceT]) -> ChoiceT | None:
+    """Return which of the choices this is, None for "". Raises ValueError."""
+    try:
+        return choices(text.lower()) if text else None
+    except ValueError:
+        raise ValueError(f"Expected one of {', '.join(choices)}") from None
+
 
 OWN_COMMANDS: Table[OwnCommand] = {
     own.name: own
@@ -49,6 +82,19 @@ OWN_COMMANDS: Table[OwnCommand] = {
             "talk with NAME alone until /query without a name",
             lambda text: Converse(*split_word(text)),
             Word.NICK,
+        ),
+        Slash[OwnCommand]("last", "", "show the last message that mentions you", alone(ShowMention())),
+        Slash[OwnCommand](
+            "bell",
+            "[off|mention|all]",
+            "choose what rings the bell",
+            lambda text: SetBell(_choice(text, BellAt)),
+        ),
+        Slash[OwnCommand](
+            "notify",
+            "[off|osc9|osc777]",
+            "have your terminal notify you of what is for you, by a sequence that it knows",
+            lambda text: SetNotify(_choice(text, NotifyBy)),
         ),
         Slash[OwnCommand]("clear", "", "clear the screen", alone(ClearScreen())),
     )

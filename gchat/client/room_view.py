@@ -23,8 +23,27 @@ class RoomView:
         self.name = name
         self.place = place  # up to which everything was on the screen; None before the first visit
         self.draft = ""  # what is half typed, while the user is in another room
+        self.unread = 0  # messages of others since the last key
+        self.mentions = 0  # of the user, among them
+        self.last_mention = 0  # its number; 0 if there was none
         self._seen: int | None = None  # the last number of the visit before; None if there was none
         self._part = _Part.LIVE
+
+    @property
+    def title(self) -> str:
+        """The name, behind how many messages are for the user, or a star if there are others that are unread."""
+        return (f"({self.mentions}) " if self.mentions else "* " if self.unread else "") + self.name
+
+    def hears(self, seq: int, *, mentions: bool) -> None:
+        """Take a live message of another user; `seq` is 0 if it has no number."""
+        self.unread += 1
+        if mentions:
+            self.mentions += 1
+            self.last_mention = seq or self.last_mention
+
+    def is_read(self) -> None:
+        """Note that the user is there: nothing is unread."""
+        self.unread = self.mentions = 0
 
     def swap_draft(self, other: RoomView, text: str) -> str:
         """Keep `text`, half typed in this room, and return what is half typed in the `other` one."""

@@ -18,7 +18,7 @@ def completed(before: str) -> list[str]:
 @pytest.mark.parametrize(
     ("before", "after"),
     [
-        ("/n", ["/nick "]),
+        ("/n", ["/nick ", "/notify "]),
         ("/HI", ["/history "]),
         ("/q", ["/quit", "/query "]),
         ("/r", ["/rooms", "/reply "]),
@@ -33,6 +33,12 @@ def completed(before: str) -> list[str]:
         ("/help jo", ["/help join"]),
         ("/me greets al", ["/me greets alice "]),
         ("b", ["Barbara: ", "bob: "]),
+        ("@al", ["@alice "]),
+        ("hi @b", ["hi @Barbara ", "hi @bob "]),
+        ("(al", ["(alice"]),
+        ('see (["al', ['see (["alice']),
+        ("(@al", ["(@alice "]),
+        ("@", []),
         ("hello al", ["hello alice "]),
         ("hello ", []),
         ("", []),

@@ -5,12 +5,16 @@ from __future__ import annotations
 import pytest
 
 from gchat.client.action import Show
+from gchat.client.attention import BellAt, NotifyBy
 from gchat.client.own_commands import (
     COMMANDS,
     ClearScreen,
     Converse,
     OwnCommand,
+    SetBell,
+    SetNotify,
     ShowHelp,
+    ShowMention,
     entered,
     help_texts,
 )
@@ -24,6 +28,10 @@ from gchat.dialects.rich_requests import SayRequest, TellRequest
         ("/query bob", Converse("bob", "")),
         (" ／QUERY bob  hi there", Converse("bob", "hi there")),
         ("/query", Converse("", "")),
+        ("/last", ShowMention()),
+        ("/bell", SetBell(None)),
+        ("/bell ALL", SetBell(BellAt.ALL)),
+        ("/notify osc9", SetNotify(NotifyBy.OSC9)),
         ("/help", ShowHelp("")),
         ("/help /Msg", ShowHelp("msg")),
     ],
@@ -38,6 +46,9 @@ def test_all_other_lines_are_what_they_are_everywhere() -> None:
     assert entered("//clear", "") == SayRequest(text="/clear")
     assert entered(" ", "") is None
     assert entered("/clear all", "") == Show(("Unexpected argument. Usage: /clear",))
+    assert entered("/bell loud", "") == Show(
+        ("Expected one of off, mention, all. Usage: /bell [off|mention|all]",),
+    )
 
 
 def test_the_help_fits_a_screen_of_80_by_24_below_what_was_typed() -> None:

@@ -67,3 +67,16 @@ def test_the_place_goes_on_with_what_is_seen_and_never_back() -> None:
     assert titles(view, 8) == ["new since you left"]
     view.enter("another")
     assert view.place == ResumePoint("another", 0)
+
+
+def test_the_title_counts_what_is_for_the_user_until_a_key_is_pressed() -> None:
+    view = RoomView("lobby")
+    assert view.title == "lobby"
+    view.hears(4, mentions=False)
+    assert view.title == "* lobby"
+    view.hears(5, mentions=True)
+    view.hears(0, mentions=True)
+    assert view.title == "(2) lobby"
+    view.is_read()
+    assert view.title == "lobby"
+    assert view.last_mention == 5

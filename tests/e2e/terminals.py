@@ -65,9 +65,9 @@ class Terminal(Screen):
     def history(self) -> list[str]:
         return self.do("capture-pane", "-p", "-S", "-").rstrip("\n").split("\n")
 
-    def shows_line(self, text: str) -> None:
-        """Wait until a line ends with `text`, which is all but its time."""
-        wait_until(lambda: any(line[6:] == text for line in self.lines), f"the screen shows the line {text!r}")
+    def shows_line(self, text: str, times: int = 1) -> None:
+        """Wait until so many lines, or more, end with `text`, which is all but the time."""
+        wait_until(lambda: sum(line[6:] == text for line in self.lines) >= times, f"the screen shows the line {text!r}")
 
     def is_ready(self, nick: str) -> None:
         self.shows_line(f"> You are {nick} in {self._room}; type /help for the commands")

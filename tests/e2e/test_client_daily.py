@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.harness import Server
+from tests.e2e.harness import Server, wait_until
 from tests.e2e.terminals import Terminal, client
 
 
@@ -161,3 +161,68 @@ def test_in_a_query_lines_go_to_one_user_alone(server: Server, tmp_path: Path) -
         ann.says("hello all")
         assert eve.sees("[ann]") == "[ann] hello all"
         assert b"secret" not in eve.received
+
+
+# --- Mentions --------------------------------------------------------------------------------------------------------
+
+
+def title_of(screen: Terminal) -> str:
+    return screen.do("display-message", "-p", "#{pane_title}").rstrip("\n")
+
+
+def test_the_title_counts_mentions_until_a_key_is_pressed(server: Server, tmp_path: Path) -> None:
+    with server.join("bob", "titles") as bob, client(tmp_path, server, "ann", "titles") as ann:
+        ann.is_ready("ann")
+        wait_until(lambda: title_of(ann) == "titles - gchat", "the room is the title")
+        bob.says("hello")
+        wait_until(lambda: title_of(ann) == "* titles - gchat", "there is something new")
+        bob.says("ann?", "ANN!", "/msg ann psst")
+        wait_until(lambda: title_of(ann) == "(3) titles - gchat", "three are for the user")
+        ann.types("x")
+        wait_until(lambda: title_of(ann) == "titles - gchat", "the user is there")
+        ann.presses("C-c", "C-d")
+        ann.says("/quit")
+        ann.ended()
+        assert "titles" not in title_of(ann)
+
+
+def test_the_bell_rings_when_it_was_told_to(server: Server, tmp_path: Path) -> None:
+    with server.join("bob", "bells") as bob, client(tmp_path, server, "ann", "bells") as ann:
+        ann.is_ready("ann")
+        ann.says("/bell off")
+        ann.shows("> The bell rings: off")
+        bob.says("hello ann", "first")
+        ann.shows_line("[bob] first")
+        assert not ann.has_rung
+        ann.says("/bell all")
+        ann.shows("> The bell rings: all")
+        bob.says("second")
+        wait_until(lambda: ann.has_rung, "it rings")
+
+
+def test_the_last_mention_is_shown_among_what_was_said_around_it(server: Server, tmp_path: Path) -> None:
+    with server.join("bob", "lasts") as bob, client(tmp_path, server, "ann", "lasts") as ann:
+        ann.is_ready("ann")
+        ann.says("/last")
+        ann.shows("> Nobody has mentioned you here since you came; try /search ann")
+        bob.says(*map(str, range(10)), "ann, look", *map(str, range(10)))
+        ann.shows_line("[bob] 9", times=2)
+        ann.says("/last")
+        ann.shows("── 7 messages of lasts ──")
+        ann.shows("── now ──")
+        around = [f"[bob] {text}" for text in ("7", "8", "9", "ann, look", *"012")]
+        assert below(ann, "7 messages of lasts") == [*around, "> … there is more: /history 15"]
+
+
+def test_a_notification_is_sent_if_it_was_asked_for(server: Server, tmp_path: Path) -> None:
+    with server.join("bob", "notes") as bob, client(tmp_path, server, "ann", "notes") as ann:
+        ann.is_ready("ann")
+        ann.do("pipe-pane", f"cat > {tmp_path / 'raw'}")
+        bob.says("ann, unasked")
+        ann.shows_line("[bob] ann, unasked")
+        ann.says("/notify osc9")
+        ann.shows("> Notifications: osc9")
+        bob.says("ann, asked")
+        note = b"\x1b]9;gchat: [bob] ann, asked\x07"
+        wait_until(lambda: note in (tmp_path / "raw").read_bytes(), "the terminal gets it")
+        assert b"unasked\x07" not in (tmp_path / "raw").read_bytes()

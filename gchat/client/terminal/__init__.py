@@ -3,9 +3,11 @@
 terminal      a chat from the first line to the farewell.
 rich_talk     a gchat server on the screen: what is entered, shown, pending, in the toolbar, offered by Tab.
 plain_talk    any server of lines on the screen; talk: what both have in common, and the state of the connection.
+outbox        what the user has asked and not been answered.
 screen        the input line at the bottom and the conversation above it; the keys and what they do.
 field         the draft that is being typed, with its history and the menu of completions.
 keyboard      the descriptor on which a terminal sends keys; key_parser: keys and pastes out of what it sends.
+window        what the terminal shows beside its screen: a title, notifications.
 canvas        an output that draws characters of doubtful width.
 drawing       an application that stays whole when the window is resized.
 layout        how wide text is, and where it breaks into rows. Pure.

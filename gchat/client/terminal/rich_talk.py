@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from collections.abc import Iterable
 from functools import partial
-from typing import Any
 
 import gevent
-from gevent.queue import Queue
 
 from gchat.client.action import Show
+from gchat.client.attention import Attention
 from gchat.client.completion import Candidate, complete
 from gchat.client.conversation.notices import Back, Delivered, Lost, Notice, Sent
 from gchat.client.files.seen_file import SeenFile
-from gchat.client.link.errors import LinkClosed
 from gchat.client.link.link import Link
-from gchat.client.own_commands import ClearScreen, Converse, ShowHelp, entered, help_texts
+from gchat.client.own_commands import (
+    ClearScreen,
+    Converse,
+    OwnCommand,
+    SetBell,
+    SetNotify,
+    ShowHelp,
+    ShowMention,
+    entered,
+    help_texts,
+)
 from gchat.client.paste import actions, question
 from gchat.client.render import Line, aside, is_for_me, lines
 from gchat.client.room_view import RoomView
+from gchat.client.terminal.outbox import Outbox
 from gchat.client.terminal.screen import Screen
 from gchat.client.terminal.talk import LinkTalk, local_now
 from gchat.client.timeline import NOW, Timeline, rule
@@ -40,20 +48,15 @@ from gchat.dialects.rich_events import (
 )
 from gchat.dialects.rich_requests import (
     ActRequest,
-    AnyRequest,
-    PingRequest,
+    HistoryRequest,
     QuitRequest,
     RoomsRequest,
     SayRequest,
     TellRequest,
     WhoRequest,
 )
-from gchat.model.errors import LineTooLong
 from gchat.model.sentences import SAYS
 from gchat.model.text import printable
-
-#: A message of the user's own is shown as pending when its ack takes longer; most come at once.
-MARKED_S = 0.25
 
 #: How long the client waits for the acks of the last messages when it ends.
 LAST_S = 1.0
@@ -61,26 +64,26 @@ LAST_S = 1.0
 #: How often it is written down how far the user has seen each room: a client that is killed knows nothing later.
 SEEN_KEPT_S = 10.0
 
-NO_ACTIONS = "Not sent: an action is for the whole room, and you talk with one user; /query ends that"
+#: Messages shown before and after the one that mentions the user.
+AROUND = 3
 
-#: Pending messages that are shown; the rest are counted.
-MAX_WAITING_LINES = 5
+NO_ACTIONS = "Not sent: an action is for the whole room, and you talk with one user; /query ends that"
 
 
 class RichTalk(LinkTalk):
     """A conversation on a screen."""
 
-    def __init__(self, chat: Link, seen_file: SeenFile | None) -> None:
+    def __init__(self, chat: Link, seen_file: SeenFile | None, attention: Attention) -> None:
         super().__init__(chat)
         self._seen_file = seen_file
+        self._attention = attention
         places = seen_file.load() if seen_file else {}
         self._views = {room: RoomView(room, place) for room, place in places.items()}
         self._view = RoomView("")  # of the room that is on the screen
         self._chat = chat
         self._me = chat.conversation
         self._timeline = Timeline(local_now())
-        self._outbox: Queue[AnyRequest] = Queue()
-        self._asked_at: dict[str, float] = {}
+        self._outbox = Outbox(chat)
         self._hidden: Counter[type] = Counter()  # answers to come that the user did not ask for
         self._greeted = False
         self._reply_to = ""
@@ -102,8 +105,7 @@ class RichTalk(LinkTalk):
 
     def farewell(self) -> str:
         """Return which messages may be lost; usually none are."""
-        unanswered = [*self._me.pending.values(), *self._outbox.queue]
-        unsent = [text for request in unanswered if (text := _words(request))]
+        unsent = self._outbox.unsent()
         if not unsent:
             return super().farewell()
         what = "Your last message" if len(unsent) == 1 else f"Your last {len(unsent):,} messages"
@@ -116,13 +118,8 @@ class RichTalk(LinkTalk):
         single = len(texts) == 1
         for action in [entered(texts[0], self._reply_to)] if single else actions(texts, self._reply_to):
             match action:
-                case ShowHelp(name):
-                    rows = help_texts(name, self._screen.width - len(SAYS))
-                    self._screen.show([("class:aside", SAYS + printable(row))] for row in rows)
-                case ClearScreen():
-                    self._screen.clear()
-                case Converse(to, text):
-                    self._converse(to, text)
+                case OwnCommand():
+                    self._carry_out(action)
                 case SayRequest() if self._partner:
                     self._outbox.put(TellRequest(to=self._partner, text=action.text))
                 case ActRequest() if self._partner:
@@ -135,6 +132,31 @@ class RichTalk(LinkTalk):
                     pass
                 case _:
                     self._outbox.put(action)
+
+    def _carry_out(self, command: OwnCommand) -> None:
+        match command:
+            case ShowHelp(name):
+                rows = help_texts(name, self._screen.width - len(SAYS))
+                self._screen.show([("class:aside", SAYS + printable(row))] for row in rows)
+            case ClearScreen():
+                self._screen.clear()
+            case Converse(to, text):
+                self._converse(to, text)
+            case ShowMention():
+                self._show_mention()
+            case SetBell(at):
+                self._attention.bell = at or self._attention.bell
+                self._screen.show([aside(f"The bell rings: {self._attention.bell}")])
+            case SetNotify(by):
+                self._attention.notify = by or self._attention.notify
+                self._screen.show([aside(f"Notifications: {self._attention.notify}")])
+
+    def _show_mention(self) -> None:
+        if seq := self._view.last_mention:
+            first = max(1, seq - AROUND)
+            self._outbox.put(HistoryRequest(after=first - 1, limit=seq + AROUND + 1 - first))
+        else:
+            self._screen.show([aside(f"Nobody has mentioned you here since you came; try /search {self._me.nick}")])
 
     def _converse(self, partner: str, text: str) -> None:
         was, self._partner = self._partner, partner
@@ -151,24 +173,7 @@ class RichTalk(LinkTalk):
         return question(texts, unread=unread)
 
     def _send(self) -> None:
-        """Send requests; this greenlet may wait."""
-        try:
-            while True:
-                request = self._outbox.peek()
-                self._ask(request)
-                self._outbox.get()
-        except LinkClosed:
-            pass
-
-    def _ask(self, request: AnyRequest) -> None:
-        try:
-            request_id = self._chat.ask(request)
-        except LineTooLong as refusal:
-            self._screen.show([aside(refusal.message, "class:refused")])
-            return
-        if isinstance(request, SayRequest | ActRequest | TellRequest | PingRequest):
-            self._asked_at[request_id] = time.monotonic()
-            gevent.spawn_later(MARKED_S, self._screen.refresh)
+        self._outbox.send(self._screen)
 
     # --- Events ------------------------------------------------------------------------------------------------------
 
@@ -196,7 +201,7 @@ class RichTalk(LinkTalk):
                 self._screen.refresh()
                 return
             case Sent() | Delivered():
-                self._asked_at.pop(notice.id, None)
+                self._outbox.answered(notice.id)
             case JoinedEvent():
                 self._enter(notice.room, notice.epoch)
             case RenamedEvent() if notice.who and notice.who == self._partner:
@@ -218,7 +223,19 @@ class RichTalk(LinkTalk):
             case GapEvent():
                 view.sees(notice.range_to)
         shown = self._timeline.lines(notice, self._me, local_now(), old=view.is_old)
-        self._screen.show([rule(title), *shown] if title else shown, bell=view.is_live and is_for_me(notice, self._me))
+        self._screen.show([rule(title), *shown] if title else shown)
+        if view.is_live:
+            self._call(notice)
+
+    def _call(self, notice: Notice) -> None:
+        """Call the user to what is said now."""
+        if isinstance(notice, SaidEvent | ActedEvent | ToldEvent) and notice.from_ != self._me.nick:
+            self._view.hears(getattr(notice, "seq", 0), mentions=is_for_me(notice, self._me))
+            self._screen.title(self._title)
+        if self._attention.rings(notice, self._me):
+            self._screen.ring()
+        if note := self._attention.note(notice, self._me):
+            self._screen.notify(self._attention.notify, note)
 
     def _welcome(self, notice: WelcomeEvent) -> None:
         if self._greeted:
@@ -235,6 +252,7 @@ class RichTalk(LinkTalk):
         if before.name and before is not self._view:
             self._screen.change_draft(partial(before.swap_draft, self._view))
         self._view.enter(epoch)
+        self._screen.title(self._title)
 
     def _live(self) -> None:
         """Ask for what the toolbar and the completion need."""
@@ -255,8 +273,8 @@ class RichTalk(LinkTalk):
             self._keep_seen()
 
     def _ponged(self, notice: PongEvent) -> None:
-        if asked_at := self._asked_at.pop(notice.id, None):
-            self._screen.show([aside(f"Round trip: {_milliseconds(time.monotonic() - asked_at)}")])
+        if (took_s := self._outbox.answered(notice.id)) is not None:
+            self._screen.show([aside(f"Round trip: {_milliseconds(took_s)}")])
 
     # --- The rest of the screen --------------------------------------------------------------------------------------
 
@@ -264,6 +282,16 @@ class RichTalk(LinkTalk):
     def name(self) -> str:
         """See LinkTalk."""
         return self._me.nick
+
+    @property
+    def _title(self) -> str:
+        return f"{self._view.title} - gchat"
+
+    def attend(self) -> None:
+        """See LinkTalk."""
+        if self._view.unread:
+            self._view.is_read()
+            self._screen.title(self._title)
 
     def prompt(self) -> Line:
         """See LinkTalk."""
@@ -274,17 +302,7 @@ class RichTalk(LinkTalk):
 
     def waiting(self) -> list[Line]:
         """Return the messages that are not acked yet."""
-        before = time.monotonic() - MARKED_S
-        requests = [
-            request for request in self._me.pending.values() if self._asked_at.get(request.id, before) <= before
-        ]
-        if requests:  # or the outbox has only what is about to be asked
-            requests += self._outbox.queue
-        texts = [printable(text) for request in requests if (text := _words(request))]
-        shown = [[("class:pending", f"⋯ {text}")] for text in texts[-MAX_WAITING_LINES:]]
-        if len(texts) > MAX_WAITING_LINES:
-            shown.insert(0, [("class:pending", f"⋯ {len(texts) - MAX_WAITING_LINES:,} more")])
-        return shown
+        return self._outbox.waiting()
 
     def toolbar(self) -> Line:
         """Return the room, the number of users, and the connection."""
@@ -301,18 +319,6 @@ class RichTalk(LinkTalk):
         """Return how the text before the cursor could go on."""
         nicks = (self._me.members | self._speakers) - {self._me.nick}
         return complete(before, map(printable, nicks), map(printable, self._rooms))
-
-
-def _words(request: Any) -> str:
-    """Return the text of a request as it would be typed, "" if it has none."""
-    match request:
-        case SayRequest():
-            return request.text
-        case ActRequest():
-            return f"/me {request.text}"
-        case TellRequest():
-            return f"/msg {request.to} {request.text}"
-    return ""
 
 
 def _milliseconds(seconds: float) -> str:

@@ -32,6 +32,7 @@ from prompt_toolkit.renderer import print_formatted_text
 from prompt_toolkit.styles import Style
 from prompt_toolkit.widgets import SearchToolbar
 
+from gchat.client.attention import NotifyBy
 from gchat.client.completion import Candidate
 from gchat.client.paste import visible_lines
 from gchat.client.render import Line
@@ -43,6 +44,7 @@ from gchat.client.terminal.job_control import JobControl
 from gchat.client.terminal.key_parser import ENTER_OF_BURST
 from gchat.client.terminal.keyboard import Keyboard
 from gchat.client.terminal.layout import wrapped
+from gchat.client.terminal.window import TerminalWindow
 
 #: Rows printed in one turn of the loop; keys are read between turns.
 ROWS_AT_ONCE = 300
@@ -52,6 +54,9 @@ MENU_ROWS = 8
 
 #: How long after Ctrl+C has cleared a draft another Ctrl+C does not leave.
 CLEARED_S = 1.0
+
+#: A notification comes at most so often, whatever others say.
+NOTED_S = 1.0
 
 #: How long a terminal may take to send the rest of a sequence; a key that begins like one is known only then.
 SEQUENCE_S = 0.2
@@ -65,6 +70,9 @@ class Talk(Protocol):
 
     def question(self, texts: list[str], *, unread: bool) -> str:
         """Return the question before these lines are sent, "" if none; `unread` if the user has not seen them."""
+
+    def attend(self) -> None:
+        """Note that the user has pressed a key."""
 
     def prompt(self) -> Line:
         """Return what is shown before the draft."""
@@ -87,6 +95,9 @@ class Screen:
         self._loop = asyncio.SelectorEventLoop(GeventSelector())
         self._lines: deque[Line] = deque()  # still to be printed
         self._bell = False
+        self._title = ""
+        self._note: tuple[NotifyBy, str] | None = None  # still to be shown
+        self._noted_at = float("-inf")
         self._scheduled = False
         self._leaving = False
         self._failure: BaseException | None = None
@@ -96,6 +107,7 @@ class Screen:
         self._style = Style.from_dict(STYLES)
         self._depth = None if colour else ColorDepth.DEPTH_1_BIT
         self._output = Vt100_Output.from_pty(sys.stdout, term=os.environ.get("TERM"))  # for whole lines
+        self._window = TerminalWindow(self._output, os.environ.get("TERM", ""))
         self._canvas = Canvas.on_stdout()
         self._keyboard = Keyboard(sys.stdin)
         self._job = JobControl(self.suspend, self.resume)
@@ -116,6 +128,7 @@ class Screen:
             input=self._keyboard,
             output=self._canvas,
         )
+        self._app.key_processor.before_key_press += lambda _: talk.attend()
         self._app.ttimeoutlen = SEQUENCE_S
 
     def run(self) -> None:
@@ -129,6 +142,7 @@ class Screen:
             with suppress(EOFError):  # the terminal has hung up
                 self._loop.run_until_complete(running)
         finally:
+            self._window.restore_title()
             asyncio.set_event_loop(None)
             self._loop.close()
         if self._failure is not None:
@@ -149,10 +163,24 @@ class Screen:
         while self._lines:
             self._print(ROWS_AT_ONCE)
 
-    def show(self, lines: Iterable[Line], *, bell: bool = False) -> None:
+    def show(self, lines: Iterable[Line]) -> None:
         """Print lines above the prompt, soon."""
         self._lines.extend(lines)
-        self._bell = self._bell or bell
+        self._schedule()
+
+    def ring(self) -> None:
+        """Ring the bell, soon; once for all that is shown at once."""
+        self._bell = True
+        self._schedule()
+
+    def title(self, text: str) -> None:
+        """Have this title for the window, soon."""
+        self._title = text
+        self._schedule()
+
+    def notify(self, by: NotifyBy, text: str) -> None:
+        """Show a notification, soon, unless another one follows, or there was one a moment ago."""
+        self._note = (by, text)
         self._schedule()
 
     def refresh(self) -> None:
@@ -207,6 +235,7 @@ class Screen:
             self._print(ROWS_AT_ONCE)
         if self._lines:
             self._schedule()
+        self._call()
         self._app.invalidate()
 
     def _print(self, count: int) -> None:
@@ -216,10 +245,19 @@ class Screen:
         while self._lines and len(rows) < count:
             rows += wrapped(self._lines.popleft(), width)
         fragments: StyleAndTextTuples = [fragment for row in rows for fragment in (*row, ("", "\n"))]
+        print_formatted_text(self._output, fragments, self._style, color_depth=self._depth)
+
+    def _call(self) -> None:
+        """Tell the user who does not look at the screen."""
         if self._bell:
             self._bell = False
             self._output.bell()
-        print_formatted_text(self._output, fragments, self._style, color_depth=self._depth)
+            self._output.flush()
+        self._window.show_title(self._title)
+        note, self._note = self._note, None
+        if note and time.monotonic() - self._noted_at >= NOTED_S:
+            self._noted_at = time.monotonic()
+            self._window.notify(*note)
 
     def _suspend(self) -> None:
         if not self._app.is_running:

@@ -73,6 +73,9 @@ class LinkTalk:
         gevent.spawn(self._listen)
         gevent.spawn(self._send)
 
+    def attend(self) -> None:
+        """Note that the user has pressed a key."""
+
     def leave(self) -> None:
         """Wait a moment for what is under way, so that it is shown."""
 

@@ -7,6 +7,7 @@ from contextlib import suppress
 
 import gevent
 
+from gchat.client.attention import Attention
 from gchat.client.files.seen_file import SeenFile
 from gchat.client.link.errors import Unacknowledged
 from gchat.client.link.link import Link
@@ -17,9 +18,9 @@ from gchat.client.terminal.rich_talk import RichTalk
 from gchat.client.terminal.screen import Screen
 
 
-def run(chat: Link | PlainLink, seen_file: SeenFile | None, *, colour: bool, vi: bool) -> int:
+def run(chat: Link | PlainLink, seen_file: SeenFile | None, attention: Attention, *, colour: bool, vi: bool) -> int:
     """Chat on the terminal until the user leaves; return the exit code."""
-    talk = RichTalk(chat, seen_file) if isinstance(chat, Link) else PlainTalk(chat)
+    talk = RichTalk(chat, seen_file, attention) if isinstance(chat, Link) else PlainTalk(chat)
     screen = Screen(talk, colour=colour, vi=vi)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         gevent.signal_handler(number, screen.leave)
