@@ -54,6 +54,10 @@ MAX_GAP = 16
 _GAP = re.compile(rf"[\s\u2800\u115f\u1160\u3164\uffa0]{{{MAX_GAP + 1},}}")
 
 
+# Before the further lines of a text, as in the plain dialect.
+_CONTINUES: Fragment = ("class:aside", sentences.CONTINUES)
+
+
 def lines(notice: Notice, chat: Conversation) -> list[Line]:
     """Return how `notice` looks; [] if there is nothing to see."""
     shown = _LINES[type(notice)](notice, chat)
@@ -68,6 +72,11 @@ def shown_text(text: str) -> str:
 def aside(text: str, style: str = "class:aside") -> Line:
     """Return a line that is no message: what the client itself says."""
     return [(style, shown_text(sentences.SAYS + text))]
+
+
+def is_further(line: Line) -> bool:
+    """Return whether this is another line of the text above."""
+    return line[:1] == [_CONTINUES]
 
 
 def text_of(line: Line) -> str:
@@ -111,26 +120,32 @@ def _marked(text: str, nick: str) -> Line:
     return [*line, ("", text[at:])]
 
 
-def _said_by(name: str, text: str, chat: Conversation, *, action: bool = False) -> list[Line]:
+def _spoken(before: Line, text: str, nick: str) -> list[Line]:
+    """Return the lines of a text, the first of them behind `before`, with what mentions `nick` highlighted."""
+    first, *further = text.split("\n")
+    return [[*before, *_marked(first, nick)], *([_CONTINUES, *_marked(line, nick)] for line in further)]
+
+
+def _said_by(name: str, text: str, chat: Conversation, *, action: bool = False, room: str = "") -> list[Line]:
+    """Return what a user says, in which `room` if it is another one."""
     own = name == chat.nick
     style = "class:own" if own else nick_style(name)
-    words = [("", text)] if own else _marked(text, chat.nick)
-    if action:
-        return [[("", "* "), (style, name), ("", " "), *words]]
-    return [[("", "["), (style, name), ("", "] "), *words]]
+    before: Line = [("class:aside", f"#{room} ")] if room else []
+    before += [("", "* "), (style, name), ("", " ")] if action else [("", "["), (style, name), ("", "] ")]
+    return _spoken(before, text, "" if own else chat.nick)
 
 
 def _sent(notice: Sent, chat: Conversation) -> list[Line]:
-    elsewhere: Line = [("class:aside", f"#{notice.room} ")] if notice.room != chat.room else []
-    return [elsewhere + line for line in _said_by(chat.nick, notice.text, chat, action=notice.action)]
+    elsewhere = notice.room if notice.room != chat.room else ""
+    return _said_by(chat.nick, notice.text, chat, action=notice.action, room=elsewhere)
 
 
 def _told(notice: ToldEvent, chat: Conversation) -> list[Line]:
-    return [[("class:private", f"[{notice.from_} -> you] "), *_marked(notice.text, chat.nick)]]
+    return _spoken([("class:private", f"[{notice.from_} -> you] ")], notice.text, chat.nick)
 
 
 def _delivered(notice: Delivered, _chat: Conversation) -> list[Line]:
-    return [[("class:private", f"[you -> {notice.to}] "), ("", notice.text)]]
+    return _spoken([("class:private", f"[you -> {notice.to}] ")], notice.text, "")
 
 
 def _topic(notice: TopicSetEvent, _chat: Conversation) -> list[Line]:
@@ -268,7 +283,9 @@ def plain_text(notice: Notice, chat: Conversation) -> str:
     shown = []
     if isinstance(notice, PageEvent):
         shown = [
-            [("class:time", number_of(event, notice)), *line] for event in notice.events for line in lines(event, chat)
+            line if is_further(line) else [("class:time", number_of(event, notice)), *line]
+            for event in notice.events
+            for line in lines(event, chat)
         ]
     return "".join(f"{text_of(line)}\n" for line in shown + lines(notice, chat))
 

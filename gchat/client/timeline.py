@@ -10,7 +10,7 @@ from datetime import datetime
 
 from gchat.client.conversation.conversation import Conversation
 from gchat.client.conversation.notices import Notice
-from gchat.client.render import Line, lines, number_of, shown_text
+from gchat.client.render import Line, is_further, lines, number_of, shown_text
 from gchat.dialects.rich_events import FoundEvent, PageEvent
 from gchat.model import sentences
 
@@ -50,9 +50,18 @@ class Timeline:
         return [rule(_title(notice)), *shown, *below, rule(NOW)] if shown else below
 
     def stamped(self, shown: Iterable[Line], at: datetime, number: str = "", *, old: bool = False) -> list[Line]:
-        """Return `shown` with the time `at`, behind a message's number if it has to be seen; `old` lines are grey."""
+        """Return `shown` with the time `at`, behind a message's number if it has to be seen; `old` lines are grey.
+
+        The lines of one text are one line with LF in it, so that they stay together.
+        """
         stamp = ("class:time", f"{number}{at:%H:%M} ")
-        found = [[stamp, *(_faded(line) if old else line)] for line in shown]
+        found: list[Line] = []
+        for line in shown:
+            words = _faded(line) if old else line
+            if found and is_further(line):
+                found[-1] += [("", "\n"), *words[1:]]
+            else:
+                found.append([stamp, *words])
         if found and at.date() != self._day:
             self._day = at.date()
             found.insert(0, rule(sentences.new_day(self._day)))

@@ -2,6 +2,7 @@
 
 > Connected to the chat server (2 users online)       greeting, answers, newcomers
 [alice] Hello                                          a message
+    | and more                                         another line of it
 < The user bob left (1 user online)                    a departure
 * alice waves                                          an action; what the server says of users begins with >
 """
@@ -143,12 +144,20 @@ def _own(*texts: str) -> bytes:
     return "".join([f"{sentences.SAYS}{printable(text)}\n" for text in texts]).encode()
 
 
+def _spoken(prefix: str, text: str) -> bytes:
+    """Return what a user says behind `prefix`; see sentences.CONTINUES for further lines."""
+    first, *further = text.split("\n")
+    line = printable_lines(prefix, (first,))
+    return line + printable_lines(sentences.CONTINUES, tuple(further)) if further else line
+
+
 def _said(event: Said) -> bytes:
-    return printable_lines(f"[{event.name}] ", event.texts)
+    prefix, texts = f"[{event.name}] ", event.texts
+    return printable_lines(prefix, texts) if len(texts) > 1 else _spoken(prefix, texts[0])
 
 
 def _acted(event: Acted) -> bytes:
-    return printable_line(f"* {event.name} {event.text}")
+    return _spoken(f"* {event.name} ", event.text)
 
 
 def _topic_set(event: TopicSet) -> bytes:
@@ -217,8 +226,10 @@ def _dated(records: Sequence[Record], now: float, *, numbered: bool) -> list[byt
         if at.date() != day:
             day = at.date()
             parts.append(_answer(sentences.new_day(day)))
-        for seq, line in enumerate(encode(record.message).splitlines(keepends=True), record.seq):
+        lines = encode(record.message).splitlines(keepends=True)
+        for seq, line in enumerate(lines[: record.message.count], record.seq):
             parts.append((f"#{seq} {at:%H:%M} " if numbered else f"{at:%H:%M} ").encode() + line)
+        parts += lines[record.message.count :]  # the further lines of a text
     return parts
 
 
@@ -232,7 +243,7 @@ def _found(event: events.Found) -> bytes:
 
 
 def _told(event: events.Told) -> bytes:
-    return printable_line(f"[{event.name} -> you] {event.text}")
+    return _spoken(f"[{event.name} -> you] ", event.text)
 
 
 def _done(event: events.Done) -> bytes:

@@ -15,7 +15,7 @@ class Asked(Struct, frozen=True, kw_only=True):
 
 
 class Say(Struct, frozen=True, gc=False):
-    """Say lines to the room. All lines of one read are one command, which makes them cheap."""
+    """Say texts to the room. All of one read are one command, which makes them cheap; see messages.Said."""
 
     texts: tuple[str, ...]
     ids: tuple[str, ...] = ()  # one for each text; empty if none has an id

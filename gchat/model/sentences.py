@@ -11,6 +11,10 @@ from datetime import date
 #: Lines from the server begin with these marks, which no user can type. Actions of users begin with `*`.
 SAYS, LEAVES = "> ", "< "
 
+#: The further lines of a text begin with this mark. It is behind all that a user types in one line, so nobody can forge
+#: it; and a line that begins with it belongs to the last one that does not.
+CONTINUES = "    | "
+
 NO_TOPIC = "There is no topic"
 NO_MESSAGES = "There are no such messages"
 NOTHING_FOUND = "Nothing found. Search matches whole words; depl* matches deploy"

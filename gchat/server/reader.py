@@ -229,7 +229,7 @@ class Reader:
                 self._hold_back()
         if session.id not in registry.sessions:
             return False
-        if lines == LINES_AT_ONCE or effects.crowded or connection.cursor.owed > MAX_OWED_BYTES:
+        if lines >= LINES_AT_ONCE or effects.crowded or connection.cursor.owed > MAX_OWED_BYTES:
             self._hold_back()
         while speaks and server.rooms.is_crowded(connection.room):
             with self._not_reading():

@@ -24,6 +24,7 @@ from gchat.client.render import (
     text_of,
 )
 from gchat.client.styles import GREY, NICK_COLOURS, RED, STYLES
+from gchat.client.terminal.layout import wrapped
 from gchat.client.timeline import Timeline
 from gchat.dialects.rich_events import (
     ActedEvent,
@@ -77,7 +78,10 @@ LOOKS: list[tuple[Notice, list[str]]] = [
     (Sent("x-1", "lobby", 1, "hello", False), ["[alice] hello"]),
     (Sent("x-1", "lobby", 1, "waves", True), ["* alice waves"]),
     (Sent("x-1", "dev", 1, "hello", False), ["#dev [alice] hello"]),
+    (Sent("x-1", "dev", 1, "one\ntwo", False), ["#dev [alice] one", "    | two"]),
+    (ActedEvent(room="lobby", seq=1, time="", from_="bob", text="waves\nand goes"), ["* bob waves", "    | and goes"]),
     (ToldEvent(from_="bob", time="", text="psst"), ["[bob -> you] psst"]),
+    (ToldEvent(from_="bob", time="", text="psst\nhush"), ["[bob -> you] psst", "    | hush"]),
     (Delivered("x-1", "bob", "psst"), ["[you -> bob] psst"]),
     (TopicSetEvent(room="lobby", text="of the day", from_="bob", seq=1), ["> bob set the topic: of the day"]),
     (
@@ -179,7 +183,8 @@ EVIL = "\x1b[2J\x1b]0;title\x07\r\n\x9b2J\u202eevil\u2028\t"
     ids=lambda notice: type(notice).__name__,
 )
 def test_nothing_that_a_server_sends_reaches_the_terminal_but_printable_text(notice: Any, chat: Conversation) -> None:
-    for shown in (*texts(lines(notice, chat)), *texts(Timeline(NOW).lines(notice, chat, NOW))):
+    rows = [row for line in Timeline(NOW).lines(notice, chat, NOW) for row in wrapped(line, 80)]
+    for shown in (*texts(lines(notice, chat)), *texts(rows)):
         assert shown.isprintable()
     assert plain_text(notice, chat).replace("\n", "").isprintable()
     assert json_text(notice).removesuffix("\n").isprintable()
@@ -319,3 +324,16 @@ def test_the_token_is_worth_a_nick_and_is_not_printed() -> None:
 
 def test_no_connection_is_one_sentence() -> None:
     assert lost_text(Lost("timed out", 1.5)) == "Connection lost (timed out); reconnecting"
+
+
+def test_the_lines_of_a_text_are_one_line_with_lf_and_as_in_the_plain_dialect_in_a_pipe(chat: Conversation) -> None:
+    code = said("see:\n  if alice:\n\n[carol] hi")
+    (shown,) = Timeline(NOW).lines(code, chat, NOW)
+
+    assert text_of(shown) == "12:03 [bob] see:\n  if alice:\n\n[carol] hi"
+    assert ("class:mention", "alice") in shown
+    assert plain_text(code, chat) == "[bob] see:\n    |   if alice:\n    | \n    | [carol] hi\n"
+    assert json.loads(json_text(code))["text"] == code.text
+    page = FoundEvent(room="lobby", events=(code,), end=True)
+    assert text_of(Timeline(NOW).lines(page, chat, NOW)[1]) == f"#1 {text_of(shown)}"
+    assert plain_text(page, chat).startswith("#1 [bob] see:\n    |   if alice:\n")

@@ -96,6 +96,44 @@ def test_a_text_that_is_too_long_is_refused_with_its_id_and_the_others_are_said(
         assert type(before) is type(after) is not commands.Mistake
 
 
+@pytest.mark.parametrize("kind", ["say", "act", "tell"])
+def test_a_text_may_have_a_hundred_lines_and_no_more(kind: str) -> None:
+    def line(said: str) -> bytes:
+        return json.dumps({"type": kind, "id": "i", "text": said, "to": "bob"}).encode()
+
+    few, many, mistake = decode([line("one\r\ntwo\n"), line("\n".join(["x"] * 100)), line("\n".join(["x"] * 101))])
+
+    assert _text(few) == "one\ntwo"
+    assert _text(many).count("\n") == 99
+    assert isinstance(mistake, commands.Mistake)
+    assert (mistake.refusal.code, mistake.id) == (Code.TOO_MANY_LINES, "i")
+    assert mistake.refusal.message == "Not sent: the text has 101 lines, the limit is 100"
+
+
+def _text(command: commands.Command) -> str:
+    return command.texts[0] if isinstance(command, commands.Say) else str(getattr(command, "text"))  # noqa: B009
+
+
+def test_a_text_of_several_lines_is_said_alone_in_its_place() -> None:
+    said = [json.dumps({"type": "say", "text": text, "id": text[0]}).encode() for text in ("a", "b\n", "c\nd", "e")]
+
+    assert decode(said) == [
+        commands.Say(("a", "b"), ("a", "b")),
+        commands.Say(("c\nd",), ("c",)),
+        commands.Say(("e",), ("e",)),
+    ]
+
+
+@pytest.mark.parametrize(("lines", "price"), [(1, 1), (2, 2), (5, 2), (6, 3), (100, 26)])
+def test_the_further_lines_of_a_text_are_paid_for(lines: int, price: int) -> None:
+    decoder = rich.decoder(8192)
+    for kind in ("say", "act", "tell"):
+        decoder.feed(json.dumps({"type": kind, "text": "\n".join(["x"] * lines), "to": "bob"}).encode() + b"\n")
+        assert decoder.take(10)[0] == price
+    decoder.feed(b'{"type":"say","text":"a"}\n{"type":"say","text":"b"}\n')
+    assert decoder.take(10)[0] == 2
+
+
 INVISIBLE = ["\u200b", "\ufeff", "\u00ad", "\u2800", "\u3164", " \u3000\t", "\u115f\uffa0", "\u200d\u200e\ufe0f"]
 
 
@@ -291,7 +329,14 @@ def test_every_event_that_a_rich_user_can_get_is_shown_here_and_every_line_that_
     assert {line["type"] for _, lines in TOLD for line in lines} == rich_json.EVENT_TYPES
 
 
-EVIL = 'x"\\\x1b[2J\n\r[admin] y\x9b\u202e\u2028z'
+def test_the_lines_of_a_text_have_lf_between_them_and_nothing_else_does() -> None:
+    (line,) = encode(Record(1, NOW, Said("a\nb", ("one\ntwo\rthree\u2028",))), Where(ROOM)).splitlines()
+
+    told = json.loads(line)
+    assert (told["from"], told["text"]) == ("a\\x0ab", "one\ntwo\\x0dthree\\u2028")
+
+
+EVIL = 'x"\\\x1b[2J\r[admin] y\x9b\u202e\u2028z'
 
 
 @pytest.mark.parametrize(

@@ -54,26 +54,39 @@ def boundary(text: str, at: int, *, forward: bool) -> int:
 def wrapped(line: Line, width: int) -> list[Line]:
     """Return `line` as rows of at most `width` columns; rows after the first are indented under its text.
 
-    So nothing in a message can appear where the name of another user would.
+    So nothing in a message can appear where the name of another user would. LF in the line ends a row.
     """
     text = text_of(line)
-    if text.isascii() and len(text) <= width:
+    if text.isascii() and len(text) <= width and "\n" not in text:
         return [line]
-    cells = [(style, cluster) for style, part in line for cluster in clusters(part)]
     head = _HEAD.match(text)
     assert head is not None
     words = len(clusters(head[0]))
     indent = min(sum(map(columns, clusters(head[0]))) or INDENT, width // 2)
     rows: list[Line] = []
-    while cells:
-        margin: Line = [("", " " * indent)] if rows else []
-        count = _fitting(cells, max(1, width - (indent if rows else 0)), words)
-        rows.append(margin + _joined(cells[:count]))
-        cells = cells[count:]
-        while cells and cells[0][1] == " ":
-            cells = cells[1:]
-        words = 0
-    return rows or [line]
+    for cells in _text_lines(line):
+        while True:
+            margin: Line = [("", " " * indent)] if rows else []
+            count = _fitting(cells, max(1, width - (indent if rows else 0)), 0 if rows else words)
+            rows.append(margin + _joined(cells[:count]))
+            cells = cells[count:]
+            while cells and cells[0][1] == " ":
+                cells = cells[1:]
+            if not cells:
+                break
+    return rows
+
+
+def _text_lines(line: Line) -> list[list[tuple[str, str]]]:
+    """Return the clusters of each line of the text, with their styles."""
+    found: list[list[tuple[str, str]]] = [[]]
+    for style, part in line:
+        for cluster in clusters(part):
+            if cluster == "\n":
+                found.append([])
+            else:
+                found[-1].append((style, cluster))
+    return found
 
 
 def _fitting(cells: list[tuple[str, str]], width: int, words: int) -> int:

@@ -79,12 +79,18 @@ class Outbox:
 
 
 def _words(request: Any) -> str:
-    """Return the text of a request as it would be typed, "" if it has none."""
+    """Return the text of a request as it would be typed, in one line; "" if it has none."""
     match request:
         case SayRequest():
-            return request.text
+            return _brief(request.text)
         case ActRequest():
-            return f"/me {request.text}"
+            return f"/me {_brief(request.text)}"
         case TellRequest():
-            return f"/msg {request.to} {request.text}"
+            return f"/msg {request.to} {_brief(request.text)}"
     return ""
+
+
+def _brief(text: str) -> str:
+    """Return the first line of a text, and how many more there are."""
+    first, *further = text.split("\n")
+    return first + (f" (+{len(further)} line{'' if len(further) == 1 else 's'})" if further else "")

@@ -42,6 +42,16 @@ def test_a_row_ends_at_a_space_if_there_is_one() -> None:
     assert rows("[bob] " + "x" * 20, 16) == ["[bob] " + "x" * 10, "      " + "x" * 10]
 
 
+def test_the_lines_of_a_text_stand_under_its_first_words() -> None:
+    assert rows("12:03 [bob] if x:\n  y = 1\n\ndone", 40) == [
+        "12:03 [bob] if x:",
+        "              y = 1",
+        "            ",
+        "            done",
+    ]
+    assert rows("[bob] a\n  one two three four", 16) == ["[bob] a", "        one two", "      three four"]
+
+
 def test_a_line_that_fits_is_as_it_is() -> None:
     line: Line = [("a", "[bob] "), ("b", "hi")]
     assert wrapped(line, 8) == [line]
