@@ -106,7 +106,7 @@ COMMANDS: Table[commands.Command | OwnCommand] = {**SLASHES, **OWN_COMMANDS}
 KEYS = (
     ("Tab", "complete a command, a nick or a room"),
     ("Up, Down", "what you typed before; Ctrl+R searches in it"),
-    ("Alt+Enter", "one more line of the same text"),
+    ("Alt+Enter", "one more line of the same message; Ctrl+X Ctrl+E: your editor"),
     ("Ctrl+C", "clear the line, which Up brings back; leave if it is empty"),
     ("Ctrl+D, Ctrl+Z", "leave, go back to the shell until fg"),
     ("Ctrl+L", "clear the screen"),

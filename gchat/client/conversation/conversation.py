@@ -111,6 +111,11 @@ class Conversation:
         return self._seen.place
 
     @property
+    def max_text_bytes(self) -> int:
+        """The bytes that a text may have."""
+        return int(self.limits.get("max_line_bytes", USUAL_LINE_BYTES))
+
+    @property
     def denied(self) -> str:
         """Why this connection is of no use: the server has not granted a nick or room that is required."""
         return self._claim.denied
@@ -157,7 +162,7 @@ class Conversation:
 
         Raises LineTooLong: a server does not even read what is much too long, and could not say which it has refused.
         """
-        limit = int(self.limits.get("max_line_bytes", USUAL_LINE_BYTES))
+        limit = self.max_text_bytes
         if len((getattr(request, "text", "") or "").encode("utf-8", "surrogatepass")) > limit:
             raise LineTooLong(limit)
         id_ = self._new_id()

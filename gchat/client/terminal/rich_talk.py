@@ -8,7 +8,7 @@ from functools import partial
 
 import gevent
 
-from gchat.client.action import Show
+from gchat.client.action import Action, Show
 from gchat.client.attention import Attention
 from gchat.client.completion import Candidate, complete
 from gchat.client.conversation.notices import Back, Delivered, Lost, Notice, Sent
@@ -25,7 +25,7 @@ from gchat.client.own_commands import (
     entered,
     help_texts,
 )
-from gchat.client.paste import actions, question
+from gchat.client.paste import Question, actions, as_one, question, visible_lines
 from gchat.client.render import Line, aside, is_for_me, lines
 from gchat.client.room_view import RoomView
 from gchat.client.terminal.outbox import Outbox
@@ -113,10 +113,9 @@ class RichTalk(LinkTalk):
 
     # --- Input: on the loop, where nothing may block -----------------------------------------------------------------
 
-    def take(self, texts: list[str]) -> None:
+    def take(self, text: str, *, apart: bool) -> None:
         """Carry out what was typed."""
-        single = len(texts) == 1
-        for action in [entered(texts[0], self._reply_to)] if single else actions(texts, self._reply_to):
+        for action in self._asked(text, apart=apart):
             match action:
                 case OwnCommand():
                     self._carry_out(action)
@@ -132,6 +131,14 @@ class RichTalk(LinkTalk):
                     pass
                 case _:
                     self._outbox.put(action)
+
+    def _asked(self, text: str, *, apart: bool) -> list[Action | OwnCommand | None]:
+        """Return what was typed as requests; several lines are one message, unless they are too long for one."""
+        lines = visible_lines(text)
+        if len(lines) == 1:
+            return [entered(lines[0], self._reply_to)]
+        whole = None if apart else as_one(text, self._reply_to, self._me.max_text_bytes)
+        return [whole] if whole else [*actions(lines, self._reply_to)]
 
     def _carry_out(self, command: OwnCommand) -> None:
         match command:
@@ -168,9 +175,10 @@ class RichTalk(LinkTalk):
             )
             self._screen.show([aside(told)])
 
-    def question(self, texts: list[str], *, unread: bool) -> str:
-        """Return the question before these lines are sent, "" if none is needed."""
-        return question(texts, unread=unread)
+    def question(self, text: str, *, unread: bool) -> Question | None:
+        """See Talk."""
+        together = as_one(text, self._reply_to, self._me.max_text_bytes) is not None
+        return question(visible_lines(text), unread=unread, together=together)
 
     def _send(self) -> None:
         self._outbox.send(self._screen)

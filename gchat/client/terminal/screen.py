@@ -14,7 +14,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from typing import Any, Protocol
+from typing import Any
 
 from gevent.selectors import GeventSelector
 from prompt_toolkit.document import Document
@@ -23,9 +23,6 @@ from prompt_toolkit.filters import Condition, Filter, has_completions, has_focus
 from prompt_toolkit.formatted_text import StyleAndTextTuples
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 from prompt_toolkit.keys import Keys
-from prompt_toolkit.layout import ConditionalContainer, Dimension, Float, FloatContainer, HSplit, Layout, Window
-from prompt_toolkit.layout.controls import FormattedTextControl
-from prompt_toolkit.layout.menus import CompletionsMenu
 from prompt_toolkit.output.color_depth import ColorDepth
 from prompt_toolkit.output.vt100 import Vt100_Output
 from prompt_toolkit.renderer import print_formatted_text
@@ -33,18 +30,20 @@ from prompt_toolkit.styles import Style
 from prompt_toolkit.widgets import SearchToolbar
 
 from gchat.client.attention import NotifyBy
-from gchat.client.completion import Candidate
-from gchat.client.paste import visible_lines
-from gchat.client.render import Line
+from gchat.client.paste import Question
+from gchat.client.render import Line, aside
 from gchat.client.styles import STYLES
+from gchat.client.terminal.arrangement import Talk, arranged
 from gchat.client.terminal.canvas import Canvas
 from gchat.client.terminal.drawing import Drawing
+from gchat.client.terminal.editor import EditorFailed, edited
 from gchat.client.terminal.field import Field
 from gchat.client.terminal.job_control import JobControl
 from gchat.client.terminal.key_parser import ENTER_OF_BURST
 from gchat.client.terminal.keyboard import Keyboard
 from gchat.client.terminal.layout import wrapped
 from gchat.client.terminal.window import TerminalWindow
+from gchat.model.text import is_blank
 
 #: Rows printed in one turn of the loop; keys are read between turns.
 ROWS_AT_ONCE = 300
@@ -62,31 +61,6 @@ NOTED_S = 1.0
 SEQUENCE_S = 0.2
 
 
-class Talk(Protocol):
-    """Takes what is typed, and provides the rest of the screen. Its texts must be printable."""
-
-    def take(self, texts: list[str]) -> None:
-        """Take lines that were typed, or pasted at once."""
-
-    def question(self, texts: list[str], *, unread: bool) -> str:
-        """Return the question before these lines are sent, "" if none; `unread` if the user has not seen them."""
-
-    def attend(self) -> None:
-        """Note that the user has pressed a key."""
-
-    def prompt(self) -> Line:
-        """Return what is shown before the draft."""
-
-    def waiting(self) -> list[Line]:
-        """Return the lines right above the prompt, which are not part of the conversation yet."""
-
-    def toolbar(self) -> Line:
-        """Return the lowest line."""
-
-    def candidates(self, before: str) -> Iterable[Candidate]:
-        """Return how the text before the cursor could go on."""
-
-
 class Screen:
     """The terminal during a chat. `show`, `refresh` and `leave` may be called from any greenlet, at any time."""
 
@@ -101,7 +75,8 @@ class Screen:
         self._scheduled = False
         self._leaving = False
         self._failure: BaseException | None = None
-        self._question = ""  # whether to send the draft
+        self._question: Question | None = None  # whether to send the draft
+        self._editing = False
         self._cleared_at = float("-inf")
         self._resumed = False  # after a stop that was asked for, SIGCONT brings nothing new
         self._style = Style.from_dict(STYLES)
@@ -115,7 +90,7 @@ class Screen:
         self._field = Field(self._canvas, self._search, lambda: [*talk.prompt()], talk.candidates)
         self._draft = self._field.draft
         self._app = Drawing(
-            self._layout(),
+            arranged(talk, self._canvas, self._field, self._search, lambda: str(self._question or "")),
             style=self._style,
             color_depth=self._depth,
             include_default_pygments_style=False,
@@ -205,8 +180,16 @@ class Screen:
         self._leaving = True
         self._schedule()
 
+    def interrupt(self) -> None:
+        """End `run`, unless an editor has the terminal: then the signal is for the editor."""
+        if not self._editing:
+            self.leave()
+
     def suspend(self) -> None:
         """Give the terminal back to the shell and stop, until the shell has the client go on."""
+        if self._editing:  # which has given it back itself
+            self._job.stop()
+            return
         self._loop.call_soon_threadsafe(self._suspend)
 
     def resume(self) -> None:
@@ -281,25 +264,42 @@ class Screen:
 
     def _enter(self, *, unread: bool) -> None:
         """Send the draft, or ask first."""
-        lines = visible_lines(self._draft.text)
-        self._question = self._talk.question(lines, unread=unread) if lines else ""
+        text = self._draft.text
+        self._question = None if is_blank(text) else self._talk.question(text, unread=unread)
         if not self._question:
             self._send()
 
-    def _send(self) -> None:
-        lines, self._question = visible_lines(self._draft.text), ""
+    def _send(self, *, apart: bool = False) -> None:
+        text, self._question = self._draft.text, None
         self._draft.reset(append_to_history=True)
-        if lines:
-            self._talk.take(lines)
+        if not is_blank(text):
+            self._talk.take(text, apart=apart)
 
     def _keep(self) -> None:
         """Keep the draft as it is: the answer is no."""
-        self._question = ""
+        self._question = None
 
     def _change_draft(self, change: Callable[[str], str]) -> None:
         text = change(self._draft.text)
         if text != self._draft.text:
             self._draft.reset(Document(text))
+
+    def _edit(self) -> None:
+        """Have the user edit the draft in an editor; what comes meanwhile is shown afterwards."""
+        self._app.erase()
+        self._editing = True
+        try:
+            with self._keyboard.cooked_mode():
+                self._draft.text = edited(self._draft.text, os.environ)
+        except EditorFailed as failed:
+            self._lines.append(aside(f"The draft is as it was: {failed}", "class:refused"))
+        finally:
+            self._editing = False
+        self._canvas.to_bottom()
+        self._canvas.write_raw("\r")  # an editor of lines leaves the cursor anywhere
+        self._canvas.erase_down()
+        self._draft.cursor_position = len(self._draft.text)
+        self._schedule()
 
     def _clear(self) -> None:
         """Clear the draft; Up brings it back."""
@@ -329,6 +329,7 @@ class Screen:
         on("enter", filter=typing)(lambda: self._enter(unread=False))
         on(ENTER_OF_BURST, filter=typing)(lambda: self._enter(unread=True))
         on("escape", "enter", filter=typing)(lambda: self._draft.insert_text("\n"))
+        on("c-x", "c-e", filter=typing)(self._edit)
         on("escape", filter=typing & has_completions, eager=True)(self._draft.cancel_completion)
         on("c-c", filter=typing & ~empty)(self._clear)
         on("c-c", filter=typing & empty)(self._interrupt)
@@ -339,6 +340,9 @@ class Screen:
         on("<any>", filter=asked)(lambda: None)
         for key in ("y", "Y"):
             on(key, filter=asked)(self._send)
+        apart = Condition(lambda: bool(self._question and self._question.or_apart))
+        for key in ("l", "L"):
+            on(key, filter=asked & apart)(lambda: self._send(apart=True))
         for key in ("n", "N", "escape", "c-c", "c-d"):
             on(key, filter=asked, eager=True)(self._keep)
 
@@ -348,37 +352,3 @@ class Screen:
             self._enter(unread=True)
 
         return bindings
-
-    # --- Layout ------------------------------------------------------------------------------------------------------
-
-    def _layout(self) -> Layout:
-        def waiting() -> StyleAndTextTuples:
-            fragments: StyleAndTextTuples = []
-            for line in self._talk.waiting():
-                fragments += [*line, ("", "\n")]
-            return self._canvas.drawn(fragments[:-1])
-
-        def waiting_rows() -> Dimension:
-            rows = len(self._talk.waiting())
-            return Dimension(min=0, preferred=rows, max=rows)
-
-        def question() -> StyleAndTextTuples:
-            return self._canvas.drawn([("class:question", self._question)])
-
-        def toolbar() -> StyleAndTextTuples:
-            return self._canvas.drawn([*self._talk.toolbar()])
-
-        text = FormattedTextControl(question)
-        asked = Window(text, height=Dimension(min=1), dont_extend_height=True, wrap_lines=True)
-        rows = HSplit(
-            [
-                Window(FormattedTextControl(waiting), height=waiting_rows, dont_extend_height=True),
-                ConditionalContainer(asked, Condition(lambda: bool(self._question))),
-                self._field.window,
-                self._search,
-                ConditionalContainer(Window(height=Dimension(0, MENU_ROWS, preferred=MENU_ROWS)), has_completions),
-                Window(FormattedTextControl(toolbar), height=1),
-            ]
-        )
-        menu = Float(CompletionsMenu(max_height=MENU_ROWS, scroll_offset=1), xcursor=True, ycursor=True)
-        return Layout(FloatContainer(rows, floats=[menu]), focused_element=self._field.window)

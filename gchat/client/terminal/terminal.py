@@ -22,7 +22,8 @@ def run(chat: Link | PlainLink, seen_file: SeenFile | None, attention: Attention
     """Chat on the terminal until the user leaves; return the exit code."""
     talk = RichTalk(chat, seen_file, attention) if isinstance(chat, Link) else PlainTalk(chat)
     screen = Screen(talk, colour=colour, vi=vi)
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    gevent.signal_handler(signal.SIGINT, screen.interrupt)
+    for number in (signal.SIGTERM, signal.SIGHUP):
         gevent.signal_handler(number, screen.leave)
     talk.begin(screen)
     try:
