@@ -19,11 +19,12 @@ class Terminal(Screen):
     """
 
     def __init__(
-        self, directory: Path, server: Server, *arguments: str, room: str = "lobby", **environment: str
+        self, directory: Path, server: Server | None, *arguments: str, room: str = "lobby", **environment: str
     ) -> None:
         self._room = room
         self._directory = directory
-        client = shlex.join([*COMMAND, server.host, str(server.port), *arguments])
+        address = [server.host, str(server.port)] if server else []
+        client = shlex.join([*COMMAND, *address, *arguments])
         script = f"trap : INT; stty -a > before; (echo $BASHPID > pid; exec {client}); echo code $?; "
         script += "stty -a > after.new; mv after.new after; while :; do sleep 1000; done"
         environment = {"HOME": str(directory), "PYTHONPATH": str(Path(__file__).parents[2]), **environment}

@@ -226,3 +226,43 @@ def test_a_notification_is_sent_if_it_was_asked_for(server: Server, tmp_path: Pa
         note = b"\x1b]9;gchat: [bob] ann, asked\x07"
         wait_until(lambda: note in (tmp_path / "raw").read_bytes(), "the terminal gets it")
         assert b"unasked\x07" not in (tmp_path / "raw").read_bytes()
+
+
+# --- The user's own settings -----------------------------------------------------------------------------------------
+
+
+def test_settings_say_who_and_where_the_user_is_and_a_second_window_is_somebody_else(
+    server: Server, tmp_path: Path
+) -> None:
+    file = tmp_path / ".config/gchat/client.toml"
+    file.parent.mkdir(parents=True)
+    file.write_text(
+        f'host = "{server.host}:{server.port}"\nnick = "ann"\nrooms = ["settings", "other"]\ntitle = false\n'
+    )
+    (tmp_path / "second").mkdir()
+    with Terminal(tmp_path, None) as first, Terminal(tmp_path / "second", None, HOME=str(tmp_path)) as second:
+        first.shows("> You are ann in settings; ")
+        second.shows("> Another window is ann; in this one you are ann-2")
+        second.says("hello")
+        first.shows_line("[ann-2] hello")
+        assert "gchat" not in title_of(first)
+        first.types("/join o")
+        first.presses("Tab")
+        first.shows("[ann] /join other")
+        first.presses("C-u", "C-d")
+        first.ended()
+        second.says("/nick ann")
+        second.shows_line("> You are now ann")
+
+
+def test_a_wrong_setting_is_one_line(tmp_path: Path) -> None:
+    file = tmp_path / ".config/gchat/client.toml"
+    file.parent.mkdir(parents=True)
+    file.write_text("nik = 1")
+    with Terminal(tmp_path, None) as screen:
+        screen.shows('unknown key "nik"; did you mean nick?')
+        screen.ended(2)
+    file.write_text('host = "127.0.0.1:99999"')
+    with Terminal(tmp_path, None) as screen:
+        screen.shows('gchat-client: client.toml: PORT is "99999"; expected a number from 1 to 65535')
+        screen.ended(2)

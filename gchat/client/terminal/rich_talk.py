@@ -13,6 +13,7 @@ from gchat.client.attention import Attention
 from gchat.client.completion import Candidate, complete
 from gchat.client.conversation.notices import Back, Delivered, Lost, Notice, Sent
 from gchat.client.files.seen_file import SeenFile
+from gchat.client.files.settings_file import ClientSettings
 from gchat.client.link.link import Link
 from gchat.client.own_commands import (
     ClearScreen,
@@ -37,6 +38,7 @@ from gchat.dialects.rich_events import (
     GapEvent,
     JoinedEvent,
     LiveEvent,
+    NamedEvent,
     PongEvent,
     RenamedEvent,
     RoomListEvent,
@@ -73,10 +75,11 @@ NO_ACTIONS = "Not sent: an action is for the whole room, and you talk with one u
 class RichTalk(LinkTalk):
     """A conversation on a screen."""
 
-    def __init__(self, chat: Link, seen_file: SeenFile | None, attention: Attention) -> None:
+    def __init__(self, chat: Link, settings: ClientSettings, seen_file: SeenFile | None, *, taken_nick: str) -> None:
         super().__init__(chat)
+        self._taken_nick = taken_nick  # the nick of this user, if another window has it; "" if none has
         self._seen_file = seen_file
-        self._attention = attention
+        self._attention = Attention(settings.bell, settings.notify)
         places = seen_file.load() if seen_file else {}
         self._views = {room: RoomView(room, place) for room, place in places.items()}
         self._view = RoomView("")  # of the room that is on the screen
@@ -88,7 +91,7 @@ class RichTalk(LinkTalk):
         self._greeted = False
         self._reply_to = ""
         self._partner = ""  # the user with whom alone this user talks; "": with all in the room
-        self._rooms: set[str] = set()  # names for Tab
+        self._rooms = set(settings.rooms)  # names for Tab
         self._speakers: set[str] = set()
 
     def begin(self, screen: Screen) -> None:
@@ -208,6 +211,17 @@ class RichTalk(LinkTalk):
                     self._rooms |= {room.name for room in notice.rooms}
                 self._screen.refresh()
                 return
+            case NamedEvent() if self._taken_nick:
+                told = aside(f"Another window is {self._taken_nick}; in this one you are {notice.nick}")
+                self._screen.show(self._timeline.stamped([told], local_now()))
+                self._taken_nick = ""
+                return
+        self._follow(notice)
+        self._tell(notice)
+
+    def _follow(self, notice: Notice) -> None:
+        """Take in what is about to be shown."""
+        match notice:
             case Sent() | Delivered():
                 self._outbox.answered(notice.id)
             case JoinedEvent():
@@ -218,7 +232,6 @@ class RichTalk(LinkTalk):
                 self._reply_to = notice.from_
             case SaidEvent() | ActedEvent():
                 self._speakers.add(notice.from_)
-        self._tell(notice)
 
     def _tell(self, notice: Notice) -> None:
         """Show what is told, with a rule above it where another part of a replay begins."""
@@ -249,6 +262,8 @@ class RichTalk(LinkTalk):
         if self._greeted:
             return
         self._greeted = True
+        if notice.nick == self._taken_nick:
+            self._taken_nick = ""
         shown = lines(notice, self._me)
         shown.append(aside(f"You are {notice.nick} in {notice.room}; type /help for the commands"))
         self._screen.show(self._timeline.stamped(shown, local_now()))

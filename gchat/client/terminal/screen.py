@@ -30,6 +30,7 @@ from prompt_toolkit.styles import Style
 from prompt_toolkit.widgets import SearchToolbar
 
 from gchat.client.attention import NotifyBy
+from gchat.client.files.settings_file import ClientSettings
 from gchat.client.paste import Question
 from gchat.client.render import Line, aside
 from gchat.client.styles import STYLES
@@ -64,11 +65,12 @@ SEQUENCE_S = 0.2
 class Screen:
     """The terminal during a chat. `show`, `refresh` and `leave` may be called from any greenlet, at any time."""
 
-    def __init__(self, talk: Talk, *, colour: bool, vi: bool) -> None:
+    def __init__(self, talk: Talk, settings: ClientSettings) -> None:
         self._talk = talk
         self._loop = asyncio.SelectorEventLoop(GeventSelector())
         self._lines: deque[Line] = deque()  # still to be printed
         self._bell = False
+        self._has_title = settings.title
         self._title = ""
         self._note: tuple[NotifyBy, str] | None = None  # still to be shown
         self._noted_at = float("-inf")
@@ -80,7 +82,7 @@ class Screen:
         self._cleared_at = float("-inf")
         self._resumed = False  # after a stop that was asked for, SIGCONT brings nothing new
         self._style = Style.from_dict(STYLES)
-        self._depth = None if colour else ColorDepth.DEPTH_1_BIT
+        self._depth = None if settings.color else ColorDepth.DEPTH_1_BIT
         self._output = Vt100_Output.from_pty(sys.stdout, term=os.environ.get("TERM"))  # for whole lines
         self._window = TerminalWindow(self._output, os.environ.get("TERM", ""))
         self._canvas = Canvas.on_stdout()
@@ -95,7 +97,7 @@ class Screen:
             color_depth=self._depth,
             include_default_pygments_style=False,
             key_bindings=self._bindings(),
-            editing_mode=EditingMode.VI if vi else EditingMode.EMACS,
+            editing_mode=EditingMode.VI if settings.vi else EditingMode.EMACS,
             erase_when_done=True,
             max_render_postpone_time=None,  # or there would be no prompt for so long below what was just printed
             refresh_interval=1,
@@ -236,7 +238,8 @@ class Screen:
             self._bell = False
             self._output.bell()
             self._output.flush()
-        self._window.show_title(self._title)
+        if self._has_title:
+            self._window.show_title(self._title)
         note, self._note = self._note, None
         if note and time.monotonic() - self._noted_at >= NOTED_S:
             self._noted_at = time.monotonic()
