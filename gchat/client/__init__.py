@@ -18,6 +18,7 @@ link/          a conversation over sockets: dialling, reconnecting with a back-o
 files/         the token that brings the same user back, the place to go on from, and what the user has seen.
 render         how each notice looks, as lines of styled text; the sentences are those of gchat.model. Pure.
 styles         the colours, by name. Pure.
+nick_colours   which nick has which colour. Pure.
 timeline       the times of lines, and the rules between what is old and what is new. Pure.
 room_view      what a person at a terminal has of one room. Pure.
 attention      what rings the bell, and what a notification says. Pure.

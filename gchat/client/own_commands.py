@@ -55,6 +55,12 @@ class SetNotify(OwnCommand, frozen=True):
     by: NotifyBy | None
 
 
+class SetPresence(OwnCommand, frozen=True):
+    """Show who enters and leaves, or not; at None tell which."""
+
+    shown: bool | None
+
+
 ChoiceT = TypeVar("ChoiceT", bound=StrEnum)
 
 
@@ -64,6 +70,13 @@ def _choice(text: str, choices: type[ChoiceT]) -> ChoiceT | None:
         return choices(text.lower()) if text else None
     except ValueError:
         raise ValueError(f"Expected one of {', '.join(choices)}") from None
+
+
+def _presence(text: str) -> SetPresence:
+    shown = {"": None, "on": True, "off": False}
+    if text.lower() not in shown:
+        raise ValueError("Expected on or off")
+    return SetPresence(shown[text.lower()])
 
 
 OWN_COMMANDS: Table[OwnCommand] = {
@@ -96,6 +109,7 @@ OWN_COMMANDS: Table[OwnCommand] = {
             "have your terminal notify you of what is for you, by a sequence that it knows",
             lambda text: SetNotify(_choice(text, NotifyBy)),
         ),
+        Slash[OwnCommand]("presence", "[on|off]", "choose whether it is shown who enters and leaves", _presence),
         Slash[OwnCommand]("clear", "", "clear the screen", alone(ClearScreen())),
     )
 }

@@ -21,7 +21,7 @@ class Question(Struct, frozen=True):
     or_apart: bool = False
 
     def __str__(self) -> str:
-        return f"{self.text} (y/n{', l: a message for each line' if self.or_apart else ''})"
+        return f"{self.text} (y/n{', l: line by line' if self.or_apart else ''})"
 
 
 def whole_lines(text: str) -> list[str]:

@@ -7,7 +7,6 @@ Everything that is shown passes through `lines`, which lets no character out tha
 from __future__ import annotations
 
 import re
-import zlib
 from collections.abc import Callable
 from typing import Any
 
@@ -15,7 +14,6 @@ import msgspec
 
 from gchat.client.conversation.conversation import Conversation
 from gchat.client.conversation.notices import Back, Delivered, Lost, NewLog, Notice, Sent
-from gchat.client.styles import NICK_COLOURS
 from gchat.dialects.rich_events import (
     AckEvent,
     ActedEvent,
@@ -43,7 +41,6 @@ from gchat.dialects.rich_events import (
     WelcomeEvent,
 )
 from gchat.model import sentences
-from gchat.model.lookalikes import folded
 from gchat.model.text import printable
 
 Fragment = tuple[str, str]  # a style's name and a text, as prompt_toolkit has it
@@ -87,11 +84,6 @@ def text_of(line: Line) -> str:
 # --- Messages --------------------------------------------------------------------------------------------------------
 
 
-def nick_style(name: str) -> str:
-    """Return the style of a nick: the same for everybody, each time."""
-    return f"class:nick-{zlib.crc32(folded(name).encode('utf-8', 'surrogatepass')) % len(NICK_COLOURS)}"
-
-
 def mentions(text: str, nick: str) -> bool:
     """Return whether `text` speaks of `nick`, as a word of its own."""
     return bool(nick) and _mention(nick).search(text) is not None
@@ -129,7 +121,7 @@ def _spoken(before: Line, text: str, nick: str) -> list[Line]:
 def _said_by(name: str, text: str, chat: Conversation, *, action: bool = False, room: str = "") -> list[Line]:
     """Return what a user says, in which `room` if it is another one."""
     own = name == chat.nick
-    style = "class:own" if own else nick_style(name)
+    style = "class:own" if own else "class:nick"
     before: Line = [("class:aside", f"#{room} ")] if room else []
     before += [("", "* "), (style, name), ("", " ")] if action else [("", "["), (style, name), ("", "] ")]
     return _spoken(before, text, "" if own else chat.nick)

@@ -22,6 +22,7 @@ class RoomView:
     def __init__(self, name: str, place: ResumePoint | None = None) -> None:
         self.name = name
         self.place = place  # up to which everything was on the screen; None before the first visit
+        self.topic = ""
         self.draft = ""  # what is half typed, while the user is in another room
         self.unread = 0  # messages of others since the last key
         self.mentions = 0  # of the user, among them
@@ -47,6 +48,7 @@ class RoomView:
 
     def swap_draft(self, other: RoomView, text: str) -> str:
         """Keep `text`, half typed in this room, and return what is half typed in the `other` one."""
+        self.topic = ""
         self.draft = text
         return other.draft
 

@@ -10,6 +10,7 @@ from datetime import datetime
 
 from gchat.client.conversation.conversation import Conversation
 from gchat.client.conversation.notices import Notice
+from gchat.client.nick_colours import NickColours
 from gchat.client.render import Line, is_further, lines, number_of, shown_text
 from gchat.dialects.rich_events import FoundEvent, PageEvent
 from gchat.model import sentences
@@ -32,10 +33,11 @@ def rule(text: str) -> Line:
 
 
 class Timeline:
-    """Puts the time before each line, and where the day changes a rule that says so."""
+    """Puts the time before each line, colours on nicks, and where the day changes a rule that says so."""
 
     def __init__(self, now: datetime) -> None:
         self._day = now.date()
+        self._colours = NickColours()
 
     def lines(self, notice: Notice, chat: Conversation, now: datetime, *, old: bool = False) -> list[Line]:
         """Return how `notice` looks, with its time. A page stands between rules."""
@@ -57,7 +59,7 @@ class Timeline:
         stamp = ("class:time", f"{number}{at:%H:%M} ")
         found: list[Line] = []
         for line in shown:
-            words = _faded(line) if old else line
+            words = _faded(line) if old else self._coloured(line)
             if found and is_further(line):
                 found[-1] += [("", "\n"), *words[1:]]
             else:
@@ -66,6 +68,9 @@ class Timeline:
             self._day = at.date()
             found.insert(0, rule(sentences.new_day(self._day)))
         return found
+
+    def _coloured(self, line: Line) -> Line:
+        return [(self._colours.style(text) if style == "class:nick" else style, text) for style, text in line]
 
 
 def _title(page: PageEvent) -> str:

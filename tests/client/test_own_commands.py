@@ -13,6 +13,7 @@ from gchat.client.own_commands import (
     OwnCommand,
     SetBell,
     SetNotify,
+    SetPresence,
     ShowHelp,
     ShowMention,
     entered,
@@ -32,6 +33,9 @@ from gchat.dialects.rich_requests import SayRequest, TellRequest
         ("/bell", SetBell(None)),
         ("/bell ALL", SetBell(BellAt.ALL)),
         ("/notify osc9", SetNotify(NotifyBy.OSC9)),
+        ("/presence", SetPresence(None)),
+        ("/presence off", SetPresence(False)),
+        ("/presence ON", SetPresence(True)),
         ("/help", ShowHelp("")),
         ("/help /Msg", ShowHelp("msg")),
     ],
@@ -46,6 +50,7 @@ def test_all_other_lines_are_what_they_are_everywhere() -> None:
     assert entered("//clear", "") == SayRequest(text="/clear")
     assert entered(" ", "") is None
     assert entered("/clear all", "") == Show(("Unexpected argument. Usage: /clear",))
+    assert entered("/presence maybe", "") == Show(("Expected on or off. Usage: /presence [on|off]",))
     assert entered("/bell loud", "") == Show(
         ("Expected one of off, mention, all. Usage: /bell [off|mention|all]",),
     )

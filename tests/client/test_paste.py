@@ -107,7 +107,7 @@ def test_what_is_too_much_for_one_message_is_none(text: str) -> None:
 
 
 def test_a_message_of_many_lines_is_asked_for_and_may_be_sent_line_by_line() -> None:
-    either = "(y/n, l: a message for each line)"
+    either = "(y/n, l: line by line)"
     assert question(["x"] * 5, together=True) == ""
     assert question(["x"] * 7, together=True) == f"Send these 7 lines as one message? {either}"
     assert question(["x"] * 2, together=True, unread=True) == f"Send these 2 lines as one message? {either}"

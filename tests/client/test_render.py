@@ -19,7 +19,6 @@ from gchat.client.render import (
     lines,
     lost_text,
     mentions,
-    nick_style,
     plain_text,
     text_of,
 )
@@ -214,12 +213,6 @@ def test_a_colour_is_readable_on_black_and_on_white(colour: str) -> None:
 @pytest.mark.parametrize("colour", [*NICK_COLOURS, RED])
 def test_a_colour_is_one_of_the_256_that_terminals_have(colour: str) -> None:
     assert {colour[at : at + 2] for at in (1, 3, 5)} <= {"00", "5f", "87", "af", "d7", "ff"}
-
-
-def test_a_nick_has_one_colour_however_it_is_written() -> None:
-    assert nick_style("Bob") == nick_style("bob") == nick_style("ｂｏｂ")
-    assert len({nick_style(f"user{number}") for number in range(500)}) == len(NICK_COLOURS)
-    assert all(nick_style(f"user{number}").removeprefix("class:") in STYLES for number in range(500))
 
 
 def test_every_style_that_is_used_is_defined(chat: Conversation) -> None:

@@ -101,3 +101,8 @@ def test_what_is_old_is_grey_but_for_the_user_s_name(chat: Conversation) -> None
 def test_nothing_that_a_user_says_begins_as_a_rule_does(chat: Conversation) -> None:
     forged = said("── now ──", "── now ──")
     assert not texts(Timeline(NOW).lines(forged, chat, NOW))[-1].startswith("─")
+
+
+def test_a_nick_has_a_colour(chat: Conversation) -> None:
+    (line,) = Timeline(NOW).lines(said("hello"), chat, NOW)
+    assert next(style for style, text in line if text == "bob").startswith("class:nick-")

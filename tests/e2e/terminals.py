@@ -68,7 +68,10 @@ class Terminal(Screen):
 
     def shows_line(self, text: str, times: int = 1) -> None:
         """Wait until so many lines, or more, end with `text`, which is all but the time."""
-        wait_until(lambda: sum(line[6:] == text for line in self.lines) >= times, f"the screen shows the line {text!r}")
+        wait_until(
+            lambda: sum(line[6:].lstrip() == text.lstrip() for line in self.lines) >= times,
+            f"the screen shows the line {text!r}",
+        )
 
     def is_ready(self, nick: str) -> None:
         self.shows_line(f"> You are {nick} in {self._room}; type /help for the commands")

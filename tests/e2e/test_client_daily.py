@@ -38,7 +38,7 @@ def test_what_was_said_before_is_old_and_what_was_said_meanwhile_is_new(server: 
         with client(tmp_path, server, "ann", "visits") as ann:
             ann.shows("── now ──")
             assert below(ann, "earlier") == ["[bob] one", "[bob] two"]
-            assert " [bob] one\n" in ann.coloured  # all of it in one colour
+            assert "[bob] one\n" in ann.coloured  # all of it in one colour
             bob.says("three")
             ann.shows_line("[bob] three")
             ann.presses("C-d")
@@ -240,19 +240,20 @@ def test_settings_say_who_and_where_the_user_is_and_a_second_window_is_somebody_
         f'host = "{server.host}:{server.port}"\nnick = "ann"\nrooms = ["settings", "other"]\ntitle = false\n'
     )
     (tmp_path / "second").mkdir()
-    with Terminal(tmp_path, None) as first, Terminal(tmp_path / "second", None, HOME=str(tmp_path)) as second:
+    with Terminal(tmp_path, None) as first:
         first.shows("> You are ann in settings; ")
-        second.shows("> Another window is ann; in this one you are ann-2")
-        second.says("hello")
-        first.shows_line("[ann-2] hello")
-        assert "gchat" not in title_of(first)
-        first.types("/join o")
-        first.presses("Tab")
-        first.shows("[ann] /join other")
-        first.presses("C-u", "C-d")
-        first.ended()
-        second.says("/nick ann")
-        second.shows_line("> You are now ann")
+        with Terminal(tmp_path / "second", None, HOME=str(tmp_path)) as second:
+            second.shows("> Another window is ann; in this one you are ann-2")
+            second.says("hello")
+            first.shows_line("[ann-2] hello")
+            assert "gchat" not in title_of(first)
+            first.types("/join o")
+            first.presses("Tab")
+            first.shows("[ann] /join other")
+            first.presses("C-u", "C-d")
+            first.ended()
+            second.says("/nick ann")
+            second.shows_line("> You are now ann")
 
 
 def test_a_wrong_setting_is_one_line(tmp_path: Path) -> None:
@@ -266,3 +267,60 @@ def test_a_wrong_setting_is_one_line(tmp_path: Path) -> None:
     with Terminal(tmp_path, None) as screen:
         screen.shows('gchat-client: client.toml: PORT is "99999"; expected a number from 1 to 65535')
         screen.ended(2)
+
+
+# --- The look of the screen ------------------------------------------------------------------------------------------
+
+
+def test_who_comes_and_goes_is_not_shown_if_the_user_does_not_want_it(server: Server, tmp_path: Path) -> None:
+    with server.join("bob", "presence") as bob, client(tmp_path, server, "ann", "presence") as ann:
+        ann.is_ready("ann")
+        ann.says("/presence off")
+        ann.shows("> It is not shown who enters and leaves")
+        with server.join("late", "presence") as late:
+            late.says("hello")
+            ann.shows_line("[late] hello")
+            ann.shows(" presence │ 3 online")
+        bob.says("/nick rob")
+        ann.shows(" presence │ 2 online")
+        bob.says("bye")
+        ann.shows_line("[rob] bye")
+        ann.shows("late entered", times=0)
+        ann.shows("late left", times=0)
+        ann.shows("is now rob", times=0)
+        ann.says("/presence on")
+        ann.shows("> It is shown who enters and leaves")
+        bob.says("/quit")
+        ann.shows_line("< The user rob left (1 user online)")
+
+
+def test_the_topic_is_in_the_toolbar_which_fits_a_narrow_screen(server: Server, tmp_path: Path) -> None:
+    with server.join("bob", "topics") as bob:
+        bob.says("/topic Deploys and their owners")
+        with client(tmp_path, server, "ann", "topics") as ann:
+            ann.shows(" topics │ 2 online │ ann │ ")
+            ann.shows(" │ Deploys and their owners")
+            ann.resizes(40, 12)
+            wait_until(lambda: ann.lines[-1] == " topics │ 2 online │ Deploys and their…", "it fits")
+            bob.says("/topic Tea")
+            wait_until(lambda: ann.lines[-1] == " topics │ 2 online │ ann │ Tea", "it is the new one")
+            bob.says("/topic -")
+            wait_until(lambda: ann.lines[-1] == " topics │ 2 online │ ann", "there is none")
+
+
+def test_on_a_wide_screen_all_texts_begin_in_one_column(server: Server, tmp_path: Path) -> None:
+    with (
+        server.join("bob", "columns") as bob,
+        server.join("carol-the-great", "columns") as carol,
+        client(tmp_path, server, "ann", "columns") as ann,
+    ):
+        ann.is_ready("ann")
+        bob.says("hello " * 20)
+        carol.says("/me waves")
+        ann.shows_line("* carol-the-great waves")
+        assert {line.index("hello") for line in ann.lines if "hello" in line} == {24}
+        assert {line.index("carol") for line in ann.lines if "* carol" in line} == {24}
+        ann.resizes(60, 20)
+        bob.says("narrow")
+        ann.shows_line("[bob] narrow")
+        assert any(line[5:] == " [bob] narrow" for line in ann.lines)

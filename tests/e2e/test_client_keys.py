@@ -14,7 +14,7 @@ from gchat.model.text import MAX_LINES
 from tests.e2e.harness import Server, wait_until
 from tests.e2e.terminals import Terminal, client
 
-EITHER = "(y/n, l: a message for each line)"
+EITHER = "(y/n, l: line by line)"
 
 
 @pytest.fixture(scope="module")

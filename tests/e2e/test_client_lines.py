@@ -10,7 +10,7 @@ import pytest
 from tests.e2e.harness import Server
 from tests.e2e.terminals import Shell, client
 
-EITHER = "(y/n, l: a message for each line)"
+EITHER = "(y/n, l: line by line)"
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,7 @@ keyboard      the descriptor on which a terminal sends keys; key_parser: keys an
 window        what the terminal shows beside its screen: a title, notifications.
 canvas        an output that draws characters of doubtful width.
 drawing       an application that stays whole when the window is resized.
+toolbar       what stands in the lowest row. Pure.
 layout        how wide text is, and where it breaks into rows. Pure.
 job_control   Ctrl+Z, fg and bg.
 history_file  what was typed, for the next time.

@@ -40,8 +40,8 @@ class Talk(Protocol):
     def waiting(self) -> list[Line]:
         """Return the lines right above the prompt, which are not part of the conversation yet."""
 
-    def toolbar(self) -> Line:
-        """Return the lowest line."""
+    def toolbar(self, width: int) -> Line:
+        """Return the lowest line, for so many columns."""
 
     def candidates(self, before: str) -> Iterable[Candidate]:
         """Return how the text before the cursor could go on."""
@@ -60,6 +60,9 @@ def arranged(talk: Talk, canvas: Canvas, field: Field, search: SearchToolbar, as
         rows = len(talk.waiting())
         return Dimension(min=0, preferred=rows, max=rows)
 
+    def toolbar() -> StyleAndTextTuples:
+        return canvas.drawn([*talk.toolbar(canvas.get_size().columns)])
+
     text = FormattedTextControl(lambda: canvas.drawn([("class:question", asked())]))
     question = Window(text, height=Dimension(min=1), dont_extend_height=True, wrap_lines=True)
     rows = HSplit(
@@ -69,7 +72,7 @@ def arranged(talk: Talk, canvas: Canvas, field: Field, search: SearchToolbar, as
             field.window,
             search,
             ConditionalContainer(Window(height=Dimension(0, MENU_ROWS, preferred=MENU_ROWS)), has_completions),
-            Window(FormattedTextControl(lambda: canvas.drawn([*talk.toolbar()])), height=1),
+            Window(FormattedTextControl(toolbar), height=1),
         ]
     )
     menu = Float(CompletionsMenu(max_height=MENU_ROWS, scroll_offset=1), xcursor=True, ycursor=True)

@@ -16,10 +16,13 @@ from wcwidth import iter_graphemes, wcwidth
 from gchat.client.render import Line, text_of
 
 #: What comes before the text of a line: a number, a time, another room, a name or a mark.
-_HEAD = re.compile(r"(?:#\d+ )?(?:\d\d:\d\d )?(?:#\S+ )?(?:\[[^\]]*\] |[*<>⋯] )?")
+_HEAD = re.compile(r"(?:#\d+ )?(?:\d\d:\d\d +)?(?:#\S+ )?(?:\[[^\]]*\] |[*<>⋯] )?")
 
 #: The indent of lines that have nothing before their text.
 INDENT = 2
+
+#: On terminals so wide what comes before a text ends in one column, so that all texts begin in the same, this one.
+ALIGNED_FROM, TEXT_COLUMN = 100, 24
 
 _WIDENS = "\ufe0f"  # asks for the wide emoji of a character that is narrow as text
 
@@ -56,6 +59,7 @@ def wrapped(line: Line, width: int) -> list[Line]:
 
     So nothing in a message can appear where the name of another user would. LF in the line ends a row.
     """
+    line = _aligned(line) if width >= ALIGNED_FROM else line
     text = text_of(line)
     if text.isascii() and len(text) <= width and "\n" not in text:
         return [line]
@@ -75,6 +79,29 @@ def wrapped(line: Line, width: int) -> list[Line]:
             if not cells:
                 break
     return rows
+
+
+def fitted(text: str, width: int) -> str:
+    """Return `text`, or the beginning of it that takes `width` columns with an ellipsis behind it."""
+    if sum(map(columns, clusters(text))) <= width:
+        return text
+    cut, left = "", width - 1
+    for cluster in clusters(text):
+        left -= columns(cluster)
+        if left < 0:
+            break
+        cut += cluster
+    return f"{cut}…" if width > 0 else ""
+
+
+def _aligned(line: Line) -> Line:
+    """Return a line that begins with a time so that its text begins in TEXT_COLUMN, if that is not too far left."""
+    if not line or line[0][0] != "class:time":
+        return line
+    head = _HEAD.match(text_of(line))
+    assert head is not None
+    gap = TEXT_COLUMN - sum(map(columns, clusters(head[0])))
+    return [line[0], ("", " " * gap), *line[1:]] if gap > 0 else line
 
 
 def _text_lines(line: Line) -> list[list[tuple[str, str]]]:

@@ -12,6 +12,7 @@ from gchat.client.link.errors import LinkClosed
 from gchat.client.link.plain_link import PlainLine, PlainLink, PlainNotice
 from gchat.client.paste import Question, expanded, question, visible_lines
 from gchat.client.render import BACK_TEXT, Line, aside, shown_text
+from gchat.client.terminal.layout import fitted
 from gchat.client.terminal.talk import LinkTalk
 from gchat.model.text import printable
 
@@ -60,9 +61,11 @@ class PlainTalk(LinkTalk):
         """Return nothing: such a server sends no acks."""
         return []
 
-    def toolbar(self) -> Line:
+    def toolbar(self, width: int) -> Line:
         """Return the address of the server."""
-        return self._connection.bar() or [("class:toolbar", f" {printable(self._chat.address)} │ plain ")]
+        return self._connection.bar(width) or [
+            ("class:toolbar", fitted(f" {printable(self._chat.address)} │ plain ", width))
+        ]
 
     def candidates(self, before: str) -> Iterable[Candidate]:  # noqa: ARG002
         """Return nothing: the members are not known."""

@@ -21,6 +21,7 @@ from gchat.client.own_commands import (
     OwnCommand,
     SetBell,
     SetNotify,
+    SetPresence,
     ShowHelp,
     ShowMention,
     entered,
@@ -32,11 +33,14 @@ from gchat.client.room_view import RoomView
 from gchat.client.terminal.outbox import Outbox
 from gchat.client.terminal.screen import Screen
 from gchat.client.terminal.talk import LinkTalk, local_now
+from gchat.client.terminal.toolbar import toolbar_text
 from gchat.client.timeline import NOW, Timeline, rule
 from gchat.dialects.rich_events import (
     ActedEvent,
+    EnteredEvent,
     GapEvent,
     JoinedEvent,
+    LeftEvent,
     LiveEvent,
     NamedEvent,
     PongEvent,
@@ -79,6 +83,7 @@ class RichTalk(LinkTalk):
         super().__init__(chat)
         self._taken_nick = taken_nick  # the nick of this user, if another window has it; "" if none has
         self._seen_file = seen_file
+        self._presence = settings.presence  # whether it is shown who comes and goes
         self._attention = Attention(settings.bell, settings.notify)
         places = seen_file.load() if seen_file else {}
         self._views = {room: RoomView(room, place) for room, place in places.items()}
@@ -157,6 +162,10 @@ class RichTalk(LinkTalk):
             case SetBell(at):
                 self._attention.bell = at or self._attention.bell
                 self._screen.show([aside(f"The bell rings: {self._attention.bell}")])
+            case SetPresence(shown):
+                self._presence = self._presence if shown is None else shown
+                told = "is" if self._presence else "is not"
+                self._screen.show([aside(f"It {told} shown who enters and leaves")])
             case SetNotify(by):
                 self._attention.notify = by or self._attention.notify
                 self._screen.show([aside(f"Notifications: {self._attention.notify}")])
@@ -207,8 +216,7 @@ class RichTalk(LinkTalk):
                 return
             case UsersEvent() | RoomListEvent() if self._hidden[type(notice)]:
                 self._hidden[type(notice)] -= 1
-                if isinstance(notice, RoomListEvent):
-                    self._rooms |= {room.name for room in notice.rooms}
+                self._follow(notice)
                 self._screen.refresh()
                 return
             case NamedEvent() if self._taken_nick:
@@ -217,7 +225,8 @@ class RichTalk(LinkTalk):
                 self._taken_nick = ""
                 return
         self._follow(notice)
-        self._tell(notice)
+        if self._presence or not isinstance(notice, EnteredEvent | LeftEvent | RenamedEvent):
+            self._tell(notice)
 
     def _follow(self, notice: Notice) -> None:
         """Take in what is about to be shown."""
@@ -232,6 +241,13 @@ class RichTalk(LinkTalk):
                 self._reply_to = notice.from_
             case SaidEvent() | ActedEvent():
                 self._speakers.add(notice.from_)
+            case TopicSetEvent():
+                self._view.topic = notice.text
+            case RoomListEvent():
+                self._rooms |= {room.name for room in notice.rooms}
+                for room in notice.rooms:
+                    if room.name == self._view.name:
+                        self._view.topic = room.topic
 
     def _tell(self, notice: Notice) -> None:
         """Show what is told, with a rule above it where another part of a replay begins."""
@@ -327,16 +343,15 @@ class RichTalk(LinkTalk):
         """Return the messages that are not acked yet."""
         return self._outbox.waiting()
 
-    def toolbar(self) -> Line:
-        """Return the room, the number of users, and the connection."""
-        if lost := self._connection.bar():
+    def toolbar(self, width: int) -> Line:
+        """Return the room, the number of users, the connection, the topic, as far as they fit."""
+        if lost := self._connection.bar(width):
             return lost
         if not self._chat.connected:
             return [("class:toolbar", " connecting… ")]
         lag_s = self._chat.lag_s
-        parts = [self._me.room, f"{self._me.online:,} online", self._me.nick, self._chat.address]
-        parts += [f"lag {_milliseconds(lag_s)}"] if lag_s is not None else []
-        return [("class:toolbar", printable(f" {' │ '.join(parts)} "))]
+        others = (self._me.nick, self._chat.address, *([f"lag {_milliseconds(lag_s)}"] if lag_s is not None else []))
+        return [("class:toolbar", toolbar_text(width, self._me.room, self._me.online, self._view.topic, others))]
 
     def candidates(self, before: str) -> Iterable[Candidate]:
         """Return how the text before the cursor could go on."""

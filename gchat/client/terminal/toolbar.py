@@ -1,0 +1,33 @@
+"""The lowest row: the room, and of the rest what there is space for. Pure."""
+
+from __future__ import annotations
+
+from gchat.client.terminal.layout import clusters, columns, fitted
+from gchat.model.text import printable
+
+#: Other things are left out before a topic has fewer columns than this; and the topic, if it would have still fewer.
+TOPIC_COLUMNS, MIN_TOPIC = 20, 8
+
+_BETWEEN = " │ "
+
+
+def toolbar_text(width: int, room: str, online: int, topic: str, others: tuple[str, ...]) -> str:
+    """Return the row, at most `width` columns; of the `others` the last ones are left out first."""
+    first = [room, f"{online:,} online"]
+    topic = printable(topic)
+    least = min(TOPIC_COLUMNS, _width(topic)) + len(_BETWEEN) if topic else 0
+    shown = list(others)
+    while shown and _width(_row([*first, *shown])) + least > width:
+        shown.pop()
+    left = width - _width(_row([*first, *shown])) - len(_BETWEEN)
+    if topic and left < min(MIN_TOPIC, _width(topic)):
+        return toolbar_text(width, room, online, "", others)
+    return fitted(_row([*first, *shown, *([fitted(topic, left)] if topic else [])]), width)
+
+
+def _row(parts: list[str]) -> str:
+    return printable(f" {_BETWEEN.join(parts)} ")
+
+
+def _width(text: str) -> int:
+    return sum(map(columns, clusters(text)))
