@@ -69,6 +69,7 @@ class UserInfo(Struct, frozen=True):
     lag_bytes: int  # not yet sent to the user
     skipped: int  # messages that the user missed by reading too slowly
     disconnected: bool = False  # the connection is lost, but the user may come back
+    away: str = ""  # why, if the user is away
 
     @classmethod
     def of(cls, session: Session, connection: UserConnection | None, now: float, *, disconnected: bool) -> Self:
@@ -85,6 +86,7 @@ class UserInfo(Struct, frozen=True):
             lag_bytes=connection.lag_bytes if connection else 0,
             skipped=connection.skipped if connection else 0,
             disconnected=disconnected,
+            away=session.away,
         )
 
 

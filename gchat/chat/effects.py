@@ -79,7 +79,7 @@ class Announce(Struct, frozen=True, gc=False):
 
 
 class Deliver(Struct, frozen=True, gc=False):
-    """An answer to one session, or a private message from the session `sender`.
+    """An answer to one session, or a private message from the session `sender`; about a `room`, if it is about one.
 
     The sender of a private message is told if its reader does not read. With an `id`, the sender gets that
     acknowledged or refused. `seat` is the sender's, to whom the reader's next reply goes, and `receipt` is for the
@@ -90,6 +90,7 @@ class Deliver(Struct, frozen=True, gc=False):
     answer: Answer
     sender: int | None = None
     id: str = ""
+    room: str = ""
     seat: Seat | None = None
     receipt: Answer | None = None
 
@@ -102,7 +103,7 @@ class SendRaw(Struct, frozen=True, gc=False):
 
 
 class Enter(Struct, frozen=True, gc=False):
-    """The session reads this room from here on, and no other.
+    """The session reads this room too, from here on.
 
     It gets the greeting first, with the place of the room's log filled in, then the topic, then the messages `after` a
     place, or if that is unknown the last `replay` messages, then `ready`.
@@ -114,6 +115,13 @@ class Enter(Struct, frozen=True, gc=False):
     replay: int = 0
     after: ResumePoint | None = None
     ready: Ready = Ready("")
+
+
+class Leave(Struct, frozen=True, gc=False):
+    """The session reads this room no more; what it is still owed of that goes out, or is one skip."""
+
+    session: int
+    room: str
 
 
 class ReadHistory(Struct, frozen=True, gc=False):
@@ -143,11 +151,12 @@ class DropRoom(Struct, frozen=True, gc=False):
 
 
 class SavedSession(Struct, frozen=True):
-    """The name and room of a user who may come back after a restart of the server."""
+    """The name and room of a user who may come back after a restart of the server, and why they are away."""
 
     name: str
     has_nick: bool
     room: str
+    away: str = ""
 
 
 class SaveSession(Struct, frozen=True, gc=False):
@@ -172,6 +181,7 @@ Effect = (
     | Deliver
     | SendRaw
     | Enter
+    | Leave
     | ReadHistory
     | Search
     | DropRoom

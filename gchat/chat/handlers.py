@@ -8,6 +8,7 @@ from typing import Any
 
 from msgspec import structs
 
+from gchat.chat.absence import MAX_LISTED_REASON, MAX_REASON
 from gchat.chat.effects import CloseReason, Deliver, Effect, Publish, ReadHistory, Search, refused
 from gchat.chat.registry import Registry
 from gchat.chat.session import Session
@@ -56,7 +57,8 @@ def _published(session: Session, message: Message) -> Effect:
 
 def _tell(registry: Registry, session: Session, command: commands.Tell, now: float) -> list[Effect]:
     reader = registry.find(command.to)
-    return [_whisper(registry, session, reader, events.Told(session.name, command.text, now), command.id)]
+    told = events.Told(session.name, command.text, now)
+    return [_whisper(registry, session, reader, told, command.id), *_why_silent(session, reader)]
 
 
 def _reply(registry: Registry, session: Session, command: commands.Reply, now: float) -> list[Effect]:
@@ -66,7 +68,8 @@ def _reply(registry: Registry, session: Session, command: commands.Reply, now: f
     if reader is None:
         raise Refusal(Code.NO_SUCH_USER, f"{session.correspondent.name} has left")
     whisper = _whisper(registry, session, reader, events.Told(session.name, command.text, now))
-    return [structs.replace(whisper, receipt=events.Done(sentences.replied(reader.name)))]
+    receipt = events.Done(sentences.replied(reader.name))
+    return [structs.replace(whisper, receipt=receipt), *_why_silent(session, reader)]
 
 
 def _whisper(registry: Registry, session: Session, reader: Session, told: events.Told, id_: str = "") -> Deliver:
@@ -74,6 +77,13 @@ def _whisper(registry: Registry, session: Session, reader: Session, told: events
         raise Refusal(Code.NO_SUCH_USER, f"Not sent: {reader.name} has just lost the connection")
     session.messages += 1
     return Deliver(reader.id, told, sender=session.id, id=id_, seat=session.seat)
+
+
+def _why_silent(session: Session, reader: Session) -> list[Effect]:
+    """Return what the sender of a private message is told if its reader is away: once in each absence."""
+    if reader.absence is None or not reader.absence.is_news_to(session.seat):
+        return []
+    return [Deliver(session.id, events.Done(sentences.away(reader.name, reader.away)))]
 
 
 def _nick(registry: Registry, session: Session, command: commands.Nick, _now: float) -> list[Effect]:
@@ -87,23 +97,33 @@ def _join(registry: Registry, session: Session, command: commands.Join, _now: fl
 def _topic(_registry: Registry, session: Session, command: commands.Topic, _now: float) -> list[Effect]:
     room = session.room
     if command.text is None:
-        return [Deliver(session.id, events.TopicIs(room.topic, room.topic_by, command.id))]
+        return [Deliver(session.id, events.TopicIs(room.topic, room.topic_by, command.id), room=room.name)]
     if len(command.text) > MAX_TOPIC:
         raise Refusal(Code.BAD_COMMAND, f"Topic too long: {len(command.text):,} characters, the limit is {MAX_TOPIC}")
     if not (command.text or room.topic or room.topic_wanted):  # there is nothing to clear
-        return [Deliver(session.id, events.TopicIs("", "", command.id))]
+        return [Deliver(session.id, events.TopicIs("", "", command.id), room=room.name)]
     room.topic_wanted = command.text
     published = _published(session, TopicSet(session.name, command.text, command.id))
     if command.id:
         return [published]  # its acknowledgement is the answer
-    return [published, Deliver(session.id, events.TopicIs(command.text, session.name))]
+    return [published, Deliver(session.id, events.TopicIs(command.text, session.name), room=room.name)]
 
 
 def _who(registry: Registry, session: Session, command: commands.Who, _now: float) -> list[Effect]:
     # Only the first names are looked at, because a room of 15,000 must not delay everybody else.
     room = session.room
-    names = tuple(member.name for member in islice(room.members.values(), registry.limits.who_max))
-    return [Deliver(session.id, events.Users(room.name, names, len(room.members), session.name, command.id))]
+    members = list(islice(room.members.values(), registry.limits.who_max))
+    names = tuple(member.name for member in members)
+    away = tuple((member.name, _cut(member.away, MAX_LISTED_REASON)) for member in members if member.away)
+    users = events.Users(room.name, names, len(room.members), session.name, command.id, away)
+    return [Deliver(session.id, users, room=room.name)]
+
+
+def _away(registry: Registry, session: Session, command: commands.BeAway, _now: float) -> list[Effect]:
+    if len(command.reason) > MAX_REASON:
+        size = len(command.reason)
+        raise Refusal(Code.BAD_COMMAND, f"Reason too long: {size:,} characters, the limit is {MAX_REASON}")
+    return registry.be_away(session, command.reason, command.id)
 
 
 def _rooms(registry: Registry, session: Session, command: commands.Rooms, _now: float) -> list[Effect]:
@@ -111,12 +131,16 @@ def _rooms(registry: Registry, session: Session, command: commands.Rooms, _now: 
     rooms.sort(key=lambda room: (-room[1], room[0]))
     shown, size = [], 0
     for name, members, topic in rooms[: registry.limits.who_max]:
-        cut = topic if len(topic) <= MAX_LISTED_TOPIC else f"{topic[: MAX_LISTED_TOPIC - 1]}…"
+        cut = _cut(topic, MAX_LISTED_TOPIC)
         size += len(f"{name}{cut}".encode("utf-8", "surrogatepass"))
         if size > MAX_ROOMS_BYTES:
             break
         shown.append((name, members, cut))
     return [Deliver(session.id, events.RoomList(tuple(shown), len(rooms), session.room.name, command.id))]
+
+
+def _cut(text: str, length: int) -> str:
+    return text if len(text) <= length else f"{text[: length - 1]}…"
 
 
 def _history(registry: Registry, session: Session, command: commands.History, _now: float) -> list[Effect]:
@@ -156,6 +180,7 @@ def _mistake(_registry: Registry, session: Session, command: commands.Mistake, _
 #: The price of a command in lines; any other costs one, the line that it is. Reading from the disk is dear.
 PRICES: dict[type, int] = {
     commands.Nick: 2,
+    commands.BeAway: 2,
     commands.Join: 3,
     commands.Topic: 2,
     commands.Rooms: 2,
@@ -163,14 +188,14 @@ PRICES: dict[type, int] = {
     commands.Search: 5,
 }
 
-#: A change of nick or room costs one line more for each so many members of the room, because all of them are told.
+#: A change of nick, absence or room costs one line more for so many members of the room each: all of them are told.
 MEMBERS_A_LINE = 100
 
 
 def surcharge(registry: Registry, session: Session, command: Command) -> int:
     """Return the price of a command of `session` beyond the line that it is, in lines."""
     extra = PRICES.get(type(command), 1) - 1
-    if isinstance(command, commands.Nick | commands.Join):
+    if isinstance(command, commands.Nick | commands.BeAway | commands.Join):
         members = len(session.room.members)
         extra += members // MEMBERS_A_LINE if members <= registry.limits.presence_quiet_above else 0
     return extra
@@ -185,6 +210,7 @@ HANDLERS: dict[type, Callable[[Registry, Session, Any, float], list[Effect]]] = 
     commands.Join: _join,
     commands.Topic: _topic,
     commands.Who: _who,
+    commands.BeAway: _away,
     commands.Rooms: _rooms,
     commands.History: _history,
     commands.Search: _search,

@@ -1,4 +1,4 @@
-"""Presence: users entering, leaving and renamed, and when a room is told of it; of many users together.
+"""Presence: users entering, leaving, renamed and away, and when a room is told of it; of many users together.
 
 Messages are limited, entering and leaving is not, and everybody is told of it: a thousand joins would be a million
 deliveries. Therefore a room is told only as often as `MAX_DELIVERIES_PER_S` allows: a small one at once, one of 500
@@ -13,7 +13,7 @@ from gchat.chat.effects import Effect, Presence
 from gchat.chat.limits import Limits
 from gchat.chat.room import Room
 from gchat.chat.session import Session
-from gchat.model.events import Crowd, Entered, Left, Movement, Renamed
+from gchat.model.events import Away, Crowd, Entered, Left, Movement, Renamed
 
 #: Presence lines times members, per second, in each room.
 MAX_DELIVERIES_PER_S = 1000
@@ -65,10 +65,11 @@ class PresenceGatherer:
             *_together(Entered, gathered, self._online + left),
             *_together(Left, gathered, self._online),
             *_together(Renamed, gathered, self._online),
+            *_together(Away, gathered, self._online),
         ]
 
 
-def _together(kind: type[Entered | Left | Renamed], gathered: list[Gathered], online: int) -> list[Gathered]:
+def _together(kind: type[Entered | Left | Renamed | Away], gathered: list[Gathered], online: int) -> list[Gathered]:
     """Return all of one kind as one, or one by one if they are few; the last of these has the count `online`."""
     same = [(session, presence) for session, presence in gathered if isinstance(presence, kind)]
     if len(same) > MAX_TOLD_SINGLY:
@@ -81,4 +82,4 @@ def _together(kind: type[Entered | Left | Renamed], gathered: list[Gathered], on
 
 
 def _recounted(presence: Movement, online: int) -> Movement:
-    return presence if isinstance(presence, Renamed) else structs.replace(presence, online=online)
+    return presence if isinstance(presence, Renamed | Away) else structs.replace(presence, online=online)

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from itertools import count
 
 from gchat.chat import disconnected, entry, presence
+from gchat.chat.absence import Absence
 from gchat.chat.bans import Bans
 from gchat.chat.disconnected import Disconnected
 from gchat.chat.effects import (
@@ -18,6 +19,7 @@ from gchat.chat.effects import (
     CloseReason,
     Deliver,
     Effect,
+    Leave,
     SavedSession,
     closed,
     refused,
@@ -29,9 +31,9 @@ from gchat.chat.nicks import Names
 from gchat.chat.room import Room
 from gchat.chat.rooms import Rooms
 from gchat.chat.session import Session
-from gchat.model import lookalikes, names
+from gchat.model import lookalikes, names, sentences
 from gchat.model.errors import Code, Refusal
-from gchat.model.events import Entered, Left, Movement, Named, Renamed, TopicIs
+from gchat.model.events import Away, Done, Entered, Left, Movement, Named, Renamed, TopicIs
 from gchat.model.hello import Hello, ResumePoint
 
 #: The room that every user enters first.
@@ -113,6 +115,8 @@ class Registry:
         if old is not None and old.attempt > session.attempt:
             raise Refusal(Code.REPLACED, REPLACED)
         was = session.name if session.is_announced else ""
+        # One that was greeted has entered a room, which it enters anew.
+        left: list[Effect] = [Leave(session.id, session.room.name)] if session.id in self.sessions else []
         if old is None:
             effects = self._add(session)
         else:
@@ -124,7 +128,7 @@ class Registry:
         told = self._place(session, room, was)
         after = hello.after if is_there else None
         welcomed = entry.welcomed(session, len(self.sessions), self.limits, after, hello.replay)
-        return [*effects, welcomed, *granted, *told, *self._lineages.saved(session)]
+        return [*effects, *left, welcomed, *granted, *told, *self._lineages.saved(session)]
 
     def forsake(self, session: Session) -> None:
         """Let no session take this one over: its peer had ended before it could read the token."""
@@ -145,6 +149,7 @@ class Registry:
                 self.rooms[user.room] = Room(user.room)
             session = Session(next(self._ids), user.name, self.rooms.get(user.room, self.rooms[LOBBY]))
             session.lineage, session.has_nick, session.is_announced = lineage, user.has_nick, True
+            session.absence = Absence(user.away) if user.away else None
             self._names.give(session, user.name, keys)
             session.room.members[session.id] = self.sessions[session.id] = session
             self._lineages.add(session)
@@ -169,7 +174,8 @@ class Registry:
         if name == session.room.name:
             raise Refusal(Code.BAD_COMMAND, f"You are already in {name}")
         room, dropped = self.rooms.open(name, session, self.limits)
-        left, entered = self._leave_room(session, session.name), self._enter_room(session, room)
+        left = [*self._leave_room(session, session.name), Leave(session.id, session.room.name)]
+        entered = self._enter_room(session, room)
         joined = entry.joined(session, self.limits, after, id_)
         return [*left, joined, *dropped, *entered, *self._lineages.saved(session)]
 
@@ -181,6 +187,15 @@ class Registry:
         if session.name == old:
             return [named]
         return [named, *self._tell_renamed(session, old), *self._lineages.saved(session)]
+
+    def be_away(self, session: Session, reason: str, id_: str = "") -> list[Effect]:
+        """Note that the user is away, or without a reason is back; the others are told if it is news."""
+        done = Deliver(session.id, Done(sentences.you_are_away(reason), id_))
+        if session.away == reason:
+            return [done]
+        session.absence = Absence(reason) if reason else None
+        told = self._tell(session.room, session, Away(session.name, reason))
+        return [done, *told, *self._lineages.saved(session)]
 
     def keep_topic(self, room: str, topic: TopicIs) -> None:
         """Note the topic of a room, as its log has it."""
@@ -311,7 +326,8 @@ class Registry:
         """Make the user a member, and tell the others."""
         session.room = room
         room.members[session.id] = session
-        return self._tell(room, session, Entered(session.name, len(room.members)))
+        told = self._tell(room, session, Entered(session.name, len(room.members)))
+        return told + (self._tell(room, session, Away(session.name, session.away)) if session.away else [])
 
     def _leave_room(self, session: Session, name: str) -> list[Effect]:
         """Remove the user, whom the room knows as `name`, from their room."""

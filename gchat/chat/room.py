@@ -14,6 +14,10 @@ class Member(Protocol):
     name: str
     network: Network
 
+    @property
+    def away(self) -> str:
+        """See Session.away."""
+
 
 class Room:
     """A room stays when its last member leaves, until its place is needed, because its history may be wanted again."""

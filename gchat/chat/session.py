@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gchat.chat.absence import Absence
 from gchat.chat.limits import Allowance
 from gchat.chat.networks import Network
 from gchat.chat.room import Room
@@ -29,6 +30,7 @@ class Session:
     """One user: name, room, and what is known of the peer. The shell changes nothing but what says so below."""
 
     __slots__ = (
+        "absence",
         "address",
         "allowance",
         "attempt",
@@ -76,7 +78,13 @@ class Session:
         self.seat = Seat(self)
         self.correspondent: Seat | None = None  # the sender of the last private message shown: /reply answers it
         self.allowance: Allowance | None = None  # what this user may send; the shell keeps it here
+        self.absence: Absence | None = None
         self.messages = 0
+
+    @property
+    def away(self) -> str:
+        """Why the user is away; "" if they are not."""
+        return "" if self.absence is None else self.absence.reason
 
     def told_by(self, seat: Seat) -> None:
         """Note that a private message was shown to this user, whose /reply answers its sender. Called by the shell."""
@@ -92,6 +100,6 @@ class Session:
     def inherit(self, old: Session) -> None:
         """Continue the session `old`, of the same user."""
         self.correspondent, self.allowance, self.messages = old.correspondent, old.allowance, old.messages
-        self.since = old.since
+        self.since, self.absence = old.since, old.absence
         self.seat, self.is_announced = old.seat, old.is_announced
         self.seat.session = self

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from gchat.client.link.plain_link import PlainLink
     from gchat.dialects.rich_events import ActedEvent as Acted
     from gchat.dialects.rich_events import AnnouncedEvent as Announced
+    from gchat.dialects.rich_events import AwayEvent as Away
     from gchat.dialects.rich_events import ClosingEvent as Closing
     from gchat.dialects.rich_events import EnteredEvent as Entered
     from gchat.dialects.rich_events import FoundEvent as Found
@@ -70,6 +71,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Acted",
     "Announced",
+    "Away",
     "Back",
     "Closing",
     "ConnectFailed",

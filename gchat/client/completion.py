@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from msgspec import Struct
 
 from gchat.client.own_commands import COMMANDS
-from gchat.dialects.slash import Word
+from gchat.dialects.slash import Word, find
 
 #: What may stand before a nick, and what then comes behind it; a space, if nothing else is said.
 _END = {"(": "", "[": "", "{": "", '"': "", "'": ""}
@@ -36,7 +36,8 @@ def complete(before: str, nicks: Iterable[str], rooms: Iterable[str]) -> Iterato
             for found in COMMANDS.values()
             if found.name.startswith(command)
         )
-    first = COMMANDS[command].first if command and command in COMMANDS and len(words) == 2 else Word.NOTHING
+    typed = find(COMMANDS, command) if command and len(words) == 2 else None
+    first = typed.first if typed else Word.NOTHING
     if first is Word.COMMAND:
         return _matching(last, COMMANDS, "")
     if first is Word.ROOM:

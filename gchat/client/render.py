@@ -18,6 +18,7 @@ from gchat.dialects.rich_events import (
     AckEvent,
     ActedEvent,
     AnnouncedEvent,
+    AwayEvent,
     ClosingEvent,
     DoneEvent,
     EnteredEvent,
@@ -136,10 +137,6 @@ def _told(notice: ToldEvent, chat: Conversation) -> list[Line]:
     return _spoken([("class:private", f"[{notice.from_} -> you] ")], notice.text, chat.nick)
 
 
-def _delivered(notice: Delivered, _chat: Conversation) -> list[Line]:
-    return _spoken([("class:private", f"[you -> {notice.to}] ")], notice.text, "")
-
-
 def _topic(notice: TopicSetEvent, _chat: Conversation) -> list[Line]:
     if notice.seq:
         return _aside(sentences.topic_set(notice.from_, notice.text))
@@ -180,12 +177,16 @@ def _renamed(notice: RenamedEvent, _chat: Conversation) -> list[Line]:
     return _aside(sentences.renamed(notice.who, notice.nick))
 
 
+def _away(notice: AwayEvent, _chat: Conversation) -> list[Line]:
+    return _aside(sentences.away(notice.who, notice.reason) if notice.who else sentences.many_away(notice.count))
+
+
 def _gap(notice: GapEvent, _chat: Conversation) -> list[Line]:
     return _aside(sentences.skipped(notice.range_from, notice.range_to))
 
 
 def _who(notice: UsersEvent, _chat: Conversation) -> list[Line]:
-    return _aside(sentences.members(notice.room, notice.users, notice.total, notice.you))
+    return _aside(sentences.members(notice.room, notice.users, notice.total, notice.you, notice.away))
 
 
 def _rooms(notice: RoomListEvent, chat: Conversation) -> list[Line]:
@@ -244,6 +245,7 @@ _LINES: dict[type, Callable[[Any, Conversation], list[Line]]] = {
     EnteredEvent: _entered,
     LeftEvent: _left,
     RenamedEvent: _renamed,
+    AwayEvent: _away,
     AnnouncedEvent: lambda notice, _chat: [aside(sentences.announced(notice.text), "class:mention")],
     DoneEvent: lambda notice, _chat: _aside(notice.message),
     NamedEvent: lambda notice, _chat: _aside(sentences.named(notice.nick)),
@@ -257,7 +259,7 @@ _LINES: dict[type, Callable[[Any, Conversation], list[Line]]] = {
     PongEvent: lambda _notice, _chat: _aside(sentences.pong("")),
     ClosingEvent: lambda notice, _chat: _aside(notice.reason),
     Sent: _sent,
-    Delivered: _delivered,
+    Delivered: lambda notice, _chat: _spoken([("class:private", f"[you -> {notice.to}] ")], notice.text, ""),
     Lost: _lost,
     Back: lambda _notice, _chat: _aside(BACK_TEXT),
     NewLog: _new_log,

@@ -180,12 +180,16 @@ def _renamed(event: events.Renamed) -> bytes:
     return _answer(sentences.renamed(event.old, event.new))
 
 
+def _away(event: events.Away) -> bytes:
+    return _answer(sentences.away(event.name, event.reason))
+
+
 def _crowd(event: events.Crowd) -> bytes:
     if event.kind is events.Entered:
         return _answer(sentences.many_entered(event.count, event.online))
     if event.kind is events.Left:
         return printable_line(sentences.LEAVES + sentences.many_left(event.count, event.online))
-    return _answer(sentences.many_renamed(event.count))
+    return _answer((sentences.many_away if event.kind is events.Away else sentences.many_renamed)(event.count))
 
 
 def _announced(event: events.Announced) -> bytes:
@@ -259,7 +263,7 @@ def _named(event: events.Named) -> bytes:
 
 
 def _user_list(event: events.Users) -> bytes:
-    return _answer(sentences.members(event.room, event.names, event.total, event.you))
+    return _answer(sentences.members(event.room, event.names, event.total, event.you, dict(event.away)))
 
 
 def _room_list(event: events.RoomList) -> bytes:
@@ -298,6 +302,7 @@ _ENCODERS: dict[type, Callable[[Any], bytes]] = {
     events.Entered: _entered,
     events.Left: _left,
     events.Renamed: _renamed,
+    events.Away: _away,
     events.Crowd: _crowd,
     events.Announced: _announced,
     events.Welcome: _welcome,

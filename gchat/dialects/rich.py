@@ -22,6 +22,7 @@ from gchat.dialects.rich_events import (
     AckEvent,
     ActedEvent,
     AnnouncedEvent,
+    AwayEvent,
     ClosingEvent,
     DoneEvent,
     EnteredEvent,
@@ -49,6 +50,7 @@ from gchat.dialects.rich_json import ANY_HELLO
 from gchat.dialects.rich_requests import (
     ActRequest,
     AnyRequest,
+    AwayRequest,
     SayRequest,
     SearchRequest,
     TellRequest,
@@ -115,7 +117,7 @@ def _mistake(message: str, id_: str) -> commands.Mistake:
     return commands.Mistake(Refusal(Code.BAD_COMMAND, message), id=id_)
 
 
-# These need a visible text. A topic may be empty, which clears it, but not invisible.
+# These need a visible text. A topic and a reason may be empty, which clears them, but not invisible.
 _SPOKEN = (SayRequest, ActRequest, TellRequest, SearchRequest)
 
 # These have a text that is sent to others. Names, topics and searches have limits of their own.
@@ -123,8 +125,9 @@ _SENT = (SayRequest, ActRequest, TellRequest)
 
 
 def _is_blank(request: AnyRequest) -> bool:
-    if isinstance(request, TopicRequest):
-        return bool(request.text) and is_blank(request.text or "")
+    if isinstance(request, TopicRequest | AwayRequest):
+        text = request.text if isinstance(request, TopicRequest) else request.reason
+        return bool(text) and is_blank(text or "")
     return isinstance(request, _SPOKEN) and is_blank(request.text)
 
 
@@ -231,9 +234,15 @@ def _renamed(event: events.Renamed, room: str) -> RichEvent:
     return RenamedEvent(room=room, who=printable(event.old), nick=printable(event.new))
 
 
+def _away(event: events.Away, room: str) -> RichEvent:
+    return AwayEvent(room=room, who=printable(event.name), reason=printable(event.reason))
+
+
 def _crowd(event: events.Crowd, room: str) -> RichEvent:
     if event.kind is events.Renamed:
         return RenamedEvent(room=room, count=event.count)
+    if event.kind is events.Away:
+        return AwayEvent(room=room, count=event.count)
     kind = EnteredEvent if event.kind is events.Entered else LeftEvent
     return kind(room=room, count=event.count, online=event.online)
 
@@ -259,7 +268,8 @@ def _joined(event: events.Joined, _room: str) -> RichEvent:
 
 def _users(event: events.Users, _room: str) -> RichEvent:
     names = tuple(map(printable, event.names))
-    return UsersEvent(room=event.room, users=names, total=event.total, you=event.you, id=event.id)
+    away = {printable(name): printable(reason) for name, reason in event.away}
+    return UsersEvent(room=event.room, users=names, total=event.total, you=event.you, id=event.id, away=away)
 
 
 def _room_list(event: events.RoomList, _room: str) -> RichEvent:
@@ -282,6 +292,7 @@ _ENCODERS: dict[type, Callable[[Any, str], RichEvent | bytes]] = {
     events.Entered: _entered,
     events.Left: _left,
     events.Renamed: _renamed,
+    events.Away: _away,
     events.Crowd: _crowd,
     events.Announced: lambda event, room: AnnouncedEvent(room=room, text=printable(event.text)),
     events.Welcome: _welcome,

@@ -68,6 +68,12 @@ class WhoRequest(RichRequest, frozen=True):
     """Ask for the members of the room."""
 
 
+class AwayRequest(RichRequest, frozen=True):
+    """Be away for a reason, or without one be back."""
+
+    reason: str = ""
+
+
 class RoomsRequest(RichRequest, frozen=True):
     """Ask for the list of rooms."""
 
@@ -103,6 +109,7 @@ AnyRequest = (
     | JoinRequest
     | TopicRequest
     | WhoRequest
+    | AwayRequest
     | RoomsRequest
     | HistoryRequest
     | SearchRequest
@@ -121,6 +128,7 @@ _REQUESTS: dict[type[commands.Command], type[AnyRequest]] = {
     commands.Join: JoinRequest,
     commands.Topic: TopicRequest,
     commands.Who: WhoRequest,
+    commands.BeAway: AwayRequest,
     commands.Rooms: RoomsRequest,
     commands.Search: SearchRequest,
 }

@@ -54,6 +54,7 @@ class Slash(Struct, Generic[T_co], frozen=True):
     help: str
     parse: Callable[[str], T_co]
     first: Word = Word.NOTHING
+    aliases: tuple[str, ...] = ()  # other names, by habit of other programs
 
     @property
     def usage(self) -> str:
@@ -115,13 +116,17 @@ SLASHES: Table[commands.Command] = {
             Word.COMMAND,
         ),
         Slash("nick", "NAME", "take a name", lambda text: commands.Nick(needed(text))),
-        Slash("who", "", "show who is in this room", alone(commands.Who())),
+        Slash("who", "", "show who is in this room", alone(commands.Who()), aliases=("names",)),
+        Slash(
+            "away", "[WHY]", "be away, as /who shows; without WHY be back", lambda text: commands.BeAway(reason=text)
+        ),
+        Slash("back", "", "be away no more", alone(commands.BeAway())),
         Slash("rooms", "", "list the rooms", alone(commands.Rooms())),
         Slash(
             "join", "ROOM", "move to another room, or create it", lambda text: commands.Join(needed(text)), Word.ROOM
         ),
         Slash("me", "TEXT", "say what you do: * alice waves", lambda text: commands.Act(needed(text))),
-        Slash("msg", "NAME TEXT", "send a private message", _tell, Word.NICK),
+        Slash("msg", "NAME TEXT", "send a private message", _tell, Word.NICK, aliases=("query", "tell", "w")),
         Slash("reply", "TEXT", "answer the last private message", lambda text: commands.Reply(needed(text))),
         Slash("topic", "[TEXT | -]", "show the room's topic, set it, or clear it", _topic),
         Slash("history", "[FROM | -COUNT]", "show the last messages, or those from number FROM on", _history),
@@ -133,9 +138,15 @@ SLASHES: Table[commands.Command] = {
         ),
         Slash("ping", "[TEXT]", "get an answer", commands.Ping),
         # Arguments do not matter: a user who says goodbye in more words leaves too.
-        Slash("quit", "", "leave", lambda _text: commands.Quit()),
+        Slash("quit", "", "leave", lambda _text: commands.Quit(), aliases=("exit",)),
     )
 }
+
+
+def find(table: Table[T], name: str) -> Slash[T] | None:
+    """Return the command of a table that has this name or alias, in any case and width."""
+    name = _folded(name)
+    return table.get(name) or next((slash for slash in table.values() if name in slash.aliases), None)
 
 
 def parse(line: str) -> commands.Command | None:
@@ -169,8 +180,9 @@ def without_commands(line: str) -> str:
         return line
     if _SLASH.match(behind):
         return behind
-    if found := SLASHES.get(_folded(_name_and_rest(behind)[0])):
-        raise Refusal(Code.BAD_COMMAND, sentences.not_a_place_for_commands(found.name))
+    name = _folded(_name_and_rest(behind)[0])
+    if find(SLASHES, name):
+        raise Refusal(Code.BAD_COMMAND, sentences.not_a_place_for_commands(name))
     return line
 
 
@@ -186,7 +198,7 @@ def _name_and_rest(behind: str) -> tuple[str, str]:
 
 
 def _parse_command(table: Table[T], name: str, arguments: str) -> T | commands.Command:
-    found = table.get(_folded(name))
+    found = find(table, name)
     if found is None:
         return _mistake(sentences.unknown_command(_short(name)))
     try:
@@ -196,9 +208,12 @@ def _parse_command(table: Table[T], name: str, arguments: str) -> T | commands.C
 
 
 def help_on(table: Table[Any], name: str) -> str:
-    """Return the help on one command."""
-    found = table.get(name)
-    return f"{found.usage}: {found.help}" if found else sentences.unknown_command(_short(name))
+    """Return the help on one command, with its other names."""
+    found = find(table, name)
+    if found is None:
+        return sentences.unknown_command(_short(name))
+    others = ", ".join(f"/{alias}" for alias in found.aliases if alias not in table)
+    return f"{found.usage}: {found.help}" + (f" (also {others})" if others else "")
 
 
 def help_lines(name: str) -> list[str]:

@@ -63,6 +63,12 @@ class Who(Asked, frozen=True):
     """Ask for the members of the room."""
 
 
+class BeAway(Asked, frozen=True):
+    """Be away for a reason, or without one be back."""
+
+    reason: str = ""
+
+
 class Rooms(Asked, frozen=True):
     """Ask for the list of rooms."""
 
@@ -125,4 +131,21 @@ class Mistake(Asked, frozen=True):
     refusal: Refusal
 
 
-Command = Say | Act | Tell | Reply | Nick | Join | Topic | Who | Rooms | History | Search | Ping | Help | Quit | Mistake
+Command = (
+    Say
+    | Act
+    | Tell
+    | Reply
+    | Nick
+    | Join
+    | Topic
+    | Who
+    | BeAway
+    | Rooms
+    | History
+    | Search
+    | Ping
+    | Help
+    | Quit
+    | Mistake
+)

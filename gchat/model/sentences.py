@@ -5,8 +5,9 @@ Pure. Names and texts in them are not yet printable: the code that sends or show
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
+from types import MappingProxyType
 
 #: Lines from the server begin with these marks, which no user can type. Actions of users begin with `*`.
 SAYS, LEAVES = "> ", "< "
@@ -64,6 +65,21 @@ def many_renamed(count: int) -> str:
     return f"{count:,} users changed their names"
 
 
+def away(name: str, reason: str) -> str:
+    """Return that a user is away, or without a reason is back."""
+    return f"{name} is away: {reason}" if reason else f"{name} is back"
+
+
+def many_away(count: int) -> str:
+    """Return that several users went away or came back."""
+    return f"{count:,} users went away or came back"
+
+
+def you_are_away(reason: str) -> str:
+    """Return the answer to a user who has gone away, or without a reason has come back."""
+    return f"You are away: {reason}; /back ends it" if reason else "You are back"
+
+
 def named(nick: str) -> str:
     """Return the answer to a user who has taken a nick."""
     return f"You are now {nick}"
@@ -111,11 +127,18 @@ def new_day(day: date) -> str:
     return f"{day:%A}, {day.day} {day:%B} {day.year}"
 
 
-def members(room: str, names: Sequence[str], total: int, you: str) -> str:
-    """Return the members of a room: the first of `total` names."""
-    listed = ", ".join(f"{name} (you)" if name == you else name for name in names)
+def members(
+    room: str, names: Sequence[str], total: int, you: str, away: Mapping[str, str] = MappingProxyType({})
+) -> str:
+    """Return the members of a room: the first of `total` names, and why some of these are `away`."""
+    listed = ", ".join(f"{name}{_remarks(name == you, away.get(name, ''))}" for name in names)
     more = total - len(names)
     return f"In {room} {users(total)}: {listed}" + (f", and {more:,} more" if more > 0 else "")
+
+
+def _remarks(is_you: bool, why_away: str) -> str:
+    found = ["you"] * is_you + [f"away: {why_away}"] * bool(why_away)
+    return f" ({', '.join(found)})" if found else ""
 
 
 def rooms(found: Sequence[tuple[str, int, str]], total: int, here: str) -> list[str]:

@@ -6,15 +6,21 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping
 from operator import itemgetter
 
-#: What was appended at once: its position, the number of its first message or of the next one, how many it has. Several
-#: messages are one line each. One, or none, is any number of lines, or bytes that have no lines at all.
-Piece = tuple[int, int, int]
+#: What was appended at once: its position, the number of its first message or of the next one, how many it has, and its
+#: tick. Several messages are one line each. One, or none, is any number of lines, or bytes that have no lines at all.
+Piece = tuple[int, int, int, int]
 
 # Above every descriptor.
 _ALL = 1 << 62
 
 _LF = 10
-_POSITION = itemgetter(0)
+_POSITION, _TICK = itemgetter(0), itemgetter(3)
+
+
+def place_of(tick: int, pieces: list[Piece], end: int) -> int:
+    """Return where the first of `pieces` begins that has a later tick; without one, `end`."""
+    index = bisect_right(pieces, tick, key=_TICK)
+    return pieces[index][0] if index < len(pieces) else end
 
 
 class Chunk:
@@ -39,13 +45,17 @@ class Chunk:
 
     def seq_at(self, position: int) -> int:
         """Return the number of the first message at or after `position`, which is where a message begins."""
-        start, seq, count = self.pieces[self._piece_at(position)]
+        start, seq, count, _ = self.pieces[self._piece_at(position)]
         return seq + self.data.count(b"\n", start - self.start, position - self.start) if count > 1 else seq
+
+    def tick_at(self, position: int) -> int:
+        """Return the tick of the piece that `position` is in."""
+        return self.pieces[self._piece_at(position)][3]
 
     def end_of_message(self, position: int) -> int:
         """Return where the message ends that `position` is in, or the line without a number; itself if in none."""
         index = self._piece_at(position)
-        start, _, count = self.pieces[index]
+        start, _, count, _ = self.pieces[index]
         at = position - self.start
         if position == start or (count > 1 and self.data[at - 1] == _LF):
             return position
@@ -58,21 +68,42 @@ class Chunk:
 
     def without_own(self, session: int) -> bytes:
         """Return all that `session` hears of this chunk."""
-        start = self.start
-        return b"".join([self.data[a - start : b - start] for a, b in self.heard_by(session, start, self.end)])
+        parts: list[bytes] = []
+        self.hear(parts, session, self.start, self.end)
+        return b"".join(parts)
 
-    def heard_by(self, session: int, start: int, end: int) -> list[tuple[int, int]]:
-        """Return what `session` hears between two positions of this chunk, as (start, end) pairs."""
-        runs = []
-        for own_start, own_end in self.spans.get(session, ()):
+    def hear(self, parts: list[bytes], session: int, start: int, end: int) -> int:
+        """Add to `parts` what `session` hears between two positions of this chunk; return how many bytes that is."""
+        data, offset, spans = self.data, self.start, self.spans.get(session)
+        if spans is None:
+            parts.append(data if end - start == len(data) else data[start - offset : end - offset])
+            return end - start
+        size = 0
+        for own_start, own_end in spans:
             if own_start >= end:
                 break
             if own_start > start:
-                runs.append((start, own_start))
-            start = max(start, own_end)
+                parts.append(data[start - offset : own_start - offset])
+                size += own_start - start
+                start = own_end
+            elif own_end > start:
+                start = own_end
         if start < end:
-            runs.append((start, end))
-        return runs
+            parts.append(data[start - offset : end - offset])
+            size += end - start
+        return size
+
+    def locate(self, session: int, start: int, taken: int) -> tuple[int, int]:
+        """Return where `session` is when it took `taken` bytes of what it hears from `start` on.
+
+        And how many of them it took after the end of this chunk.
+        """
+        for own_start, own_end in (*self.spans.get(session, ()), (self.end, self.end)):
+            if taken < own_start - start:
+                return start + taken, 0
+            taken -= max(0, own_start - start)
+            start = max(start, own_end)
+        return start, taken
 
 
 class Offer:

@@ -14,18 +14,27 @@ number. How many bytes or lines a message takes is the dialect's affair: numbers
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from gchat.roomlog.chunk import Chunk, Offer, Piece
+from gchat.roomlog.chunk import Chunk, Offer, Piece, place_of
 
 
-class Reader(Protocol):
+class Ticks:
+    """The order of everything that is appended to the logs which share it: one tick for each append."""
+
+    __slots__ = ("now",)
+
+    def __init__(self) -> None:
+        self.now = 0  # the last
+
+
+class LogCursor(Protocol):
     """What the log needs to know of a cursor."""
 
     session: int
     descriptor: int
-    log: RoomLog | None
+    log: RoomLog
 
     @property
     def is_owed(self) -> bool:
@@ -33,6 +42,16 @@ class Reader(Protocol):
 
     def step_aside(self) -> None:
         """See Cursor.step_aside."""
+
+
+class Speaker(Protocol):
+    """What the log needs to know of a reader that says something."""
+
+    session: int
+
+    @property
+    def cursors(self) -> Sequence[LogCursor]:
+        """Its place in each log that it follows."""
 
 
 class RoomLog:
@@ -44,16 +63,21 @@ class RoomLog:
     3. The ring holds at least the last chunk, and at most `capacity` bytes beside the oldest.
     """
 
-    def __init__(self, seq: int, capacity: int, encode_skip: Callable[[int, int], bytes]) -> None:
+    def __init__(
+        self, room: str, seq: int, capacity: int, encode_skip: Callable[[int, int], bytes], ticks: Ticks
+    ) -> None:
+        self.room = room  # its name, for whoever has the log only
+        self.ticks = ticks  # of all logs that one reader may follow
+        self.tick = 0  # of the last append to this one
         self.seq = seq  # the number of the next message after `end`
         self.start = 0  # where the ring begins
         self.end = 0  # where the last chunk ends
         self.capacity = capacity
         self.encode_skip = encode_skip
-        self.live: dict[int, Reader] = {}  # by descriptor: the fan-out needs nothing else
-        self.speaking: dict[int, Reader] = {}  # the same
-        self.aside: dict[Reader, None] = {}
-        self.behind: dict[Reader, None] = {}
+        self.live: dict[int, LogCursor] = {}  # by descriptor: the fan-out needs nothing else
+        self.speaking: dict[int, LogCursor] = {}  # the same
+        self.aside: dict[LogCursor, None] = {}
+        self.behind: dict[LogCursor, None] = {}
         self.offer: Offer | None = None  # of the last chunk, while it is sent
         self._chunks: list[Chunk] = []
         self._starts: list[int] = []  # of the chunks, for bisection
@@ -78,7 +102,7 @@ class RoomLog:
         """How many bytes the open turn has."""
         return self.open_end - self.end
 
-    def append(self, data: bytes, count: int, speaker: Reader | None, seq: int | None = None) -> None:
+    def append(self, data: bytes, count: int, speaker: Speaker | None, seq: int | None = None) -> None:
         """Append the bytes of `count` messages: if these are several, one line for each (see chunk.Piece).
 
         `speaker` said this, and does not hear it. The first message has the number `seq`; without it, the next.
@@ -92,13 +116,20 @@ class RoomLog:
                 self.seq = self.open_seq
             return
         start, end = self.open_end, self.open_end + len(data)
-        if speaker is not None and speaker.log is self:
-            self._speaks(speaker)
-            spans = self._spans.setdefault(speaker.session, [])
-            if spans and spans[-1][1] == start:
-                start = spans.pop()[0]
-            spans.append((start, end))
-        self._pieces.append((self.open_end, self.open_seq, count))
+        if speaker is not None:
+            spans = self._spans.get(speaker.session)
+            if spans is None:
+                for cursor in speaker.cursors:
+                    if cursor.log is self:
+                        self._speaks(cursor)
+                        spans = self._spans[speaker.session] = []
+            if spans is not None:
+                if spans and spans[-1][1] == start:
+                    start = spans.pop()[0]
+                spans.append((start, end))
+        ticks = self.ticks
+        self.tick = ticks.now = tick = ticks.now + 1
+        self._pieces.append((self.open_end, self.open_seq, count, tick))
         self._open.append(data)
         self.open_end = end
         self.open_seq += count
@@ -151,22 +182,19 @@ class RoomLog:
             self._starts.clear()
             self.start = self.end
 
-    def read(self, position: int, stop: int, limit: int, session: int) -> tuple[bytes, int]:
-        """Return what `session` hears between two positions, and up to where: whole chunks, about `limit` bytes."""
-        parts: list[bytes] = []
+    def read(self, parts: list[bytes], position: int, stop: int, limit: int, session: int) -> tuple[int, int]:
+        """Add to `parts` what `session` hears between two positions: whole chunks, about `limit` bytes.
+
+        Return up to where, and how many bytes that is.
+        """
         size = 0
         while position < stop and (not size or size < limit):
             chunk = self._chunk_at(position)
-            end = min(stop, chunk.end)
-            if position == chunk.start and end == chunk.end and session not in chunk.spans:
-                parts.append(chunk.data)
-                size += end - position
-            else:
-                for run_start, run_end in chunk.heard_by(session, position, end):
-                    parts.append(chunk.data[run_start - chunk.start : run_end - chunk.start])
-                    size += run_end - run_start
-            position = end
-        return parts[0] if len(parts) == 1 else b"".join(parts), position
+            if chunk.end >= stop:
+                return stop, size + chunk.hear(parts, session, position, stop)
+            size += chunk.hear(parts, session, position, chunk.end)
+            position = chunk.end
+        return position, size
 
     def locate(self, position: int, taken: int, session: int) -> tuple[int, bytes]:
         """Return where `session` is when it took `taken` bytes of what it hears from `position` on.
@@ -175,13 +203,10 @@ class RoomLog:
         """
         while True:
             chunk = self._chunk_at(position)
-            for start, end in chunk.heard_by(session, position, chunk.end):
-                if taken < end - start:
-                    at = start + taken
-                    message_end = chunk.end_of_message(at)
-                    return message_end, chunk.data[at - chunk.start : message_end - chunk.start]
-                taken -= end - start
-            position = chunk.end
+            position, taken = chunk.locate(session, position, taken)
+            if position < chunk.end:
+                message_end = chunk.end_of_message(position)
+                return message_end, chunk.data[position - chunk.start : message_end - chunk.start]
             if not taken:
                 return position, b""
 
@@ -189,20 +214,33 @@ class RoomLog:
         """Return the number of the first message at or after a position that the ring still has."""
         return self.seq if position >= self.end else self._chunk_at(position).seq_at(position)
 
+    def tick_at(self, position: int) -> int:
+        """Return the tick of what stands at a position that the ring still has."""
+        return self._chunk_at(position).tick_at(position)
+
+    def place_of(self, tick: int) -> int:
+        """Return where the first begins that was appended after `tick`, of what there still is and of the open turn."""
+        if tick >= self.tick:
+            return self.open_end
+        if self._pieces and tick >= self._pieces[0][3]:
+            return place_of(tick, self._pieces, self.open_end)
+        index = bisect_right(self._chunks, tick, key=_first_tick) - 1
+        return place_of(tick, self._chunks[index].pieces, self._chunks[index].end) if index >= 0 else self.start
+
     def heard(self, position: int, stop: int, session: int) -> bytes:
         """Return what `session` hears between two positions, also of the turn that is not yet sealed."""
-        data, position = self.read(position, min(stop, self.end), self.end - self.start + 1, session)
-        if stop <= self.end:
-            return data
-        turn = Chunk(b"".join(self._open), self.end, self.seq, self._pieces, self._spans)
-        runs = turn.heard_by(session, max(position, self.end), stop)
-        return data + b"".join(turn.data[start - turn.start : end - turn.start] for start, end in runs)
+        parts: list[bytes] = []
+        position, _ = self.read(parts, position, min(stop, self.end), self.end - self.start + 1, session)
+        if stop > self.end:
+            turn = Chunk(b"".join(self._open), self.end, self.seq, self._pieces, self._spans)
+            turn.hear(parts, session, max(position, self.end), stop)
+        return b"".join(parts)
 
-    def _speaks(self, speaker: Reader) -> None:
-        descriptor = speaker.descriptor
-        if self.live.get(descriptor) is speaker:
+    def _speaks(self, cursor: LogCursor) -> None:
+        descriptor = cursor.descriptor
+        if self.live.get(descriptor) is cursor:
             if self.owes(descriptor):
-                speaker.step_aside()
+                cursor.step_aside()
             else:
                 self.speaking[descriptor] = self.live.pop(descriptor)
 
@@ -214,3 +252,7 @@ class RoomLog:
     def _drop_first(self) -> None:
         self.start = self._chunks[0].end
         del self._chunks[0], self._starts[0]
+
+
+def _first_tick(chunk: Chunk) -> int:
+    return chunk.pieces[0][3]

@@ -24,7 +24,7 @@ from gchat.server.logs import logger
 from gchat.server.reader import Reader
 from gchat.server.reader_interfaces import ReaderServer
 from gchat.server.transport import Transport
-from gchat.server.writer import Awaited, Writer
+from gchat.server.writer import Awaited, CatchUp, Writer
 
 #: From the end of a session to the end of its connection, at most.
 FLUSH_S = 2.0
@@ -67,8 +67,8 @@ class Attendance(Protocol):
 class CatchUps(Protocol):
     """What gives readers the pages that they missed."""
 
-    def go_on(self, connection: Connection) -> None:
-        """Give this one the next page, soon: it has taken the one before."""
+    def go_on(self, connection: Connection, catch_up: CatchUp) -> None:
+        """Give this one the next page of a room, soon: it has taken the one before."""
 
 
 class ConnectionServer(ReaderServer, Protocol):
@@ -88,10 +88,10 @@ class Connection:
 
     __slots__ = (
         "_server",
-        "cursor",
         "deadline",
         "dialect",
         "life",
+        "log_reader",
         "opened_at",
         "peer",
         "reader",
@@ -111,17 +111,18 @@ class Connection:
         self.session = session
         self.dialect = dialect
         self.opened_at = time.monotonic()
-        self.where = Where()  # whose log the cursor follows, when it has caught up
+        self.where = Where()  # the room that was entered last
         self.life = Life.OPEN
         self.reason = CloseReason.CRASHED  # why the session is over, when it is
         self.deadline = 0.0
         self.writer = Writer(session.id, transport, self)
-        self.cursor = self.writer.cursor  # at hand, because what is not touched for a line costs nothing (900 speakers)
+        # At hand, because what is not touched for a line costs nothing (900 speakers).
+        self.log_reader = self.writer.log_reader
         self.reader = Reader(server, self)
 
     @property
     def room(self) -> str:
-        """The name of the room."""
+        """The name of the room that was entered last."""
         return self.where.room
 
     @property
@@ -136,13 +137,13 @@ class Connection:
 
     @property
     def lag_bytes(self) -> int:
-        """How many bytes of its room are not sent yet."""
-        return self.cursor.lag
+        """How many bytes of its rooms are not sent yet."""
+        return self.log_reader.lag
 
     @property
     def skipped(self) -> int:
         """How many messages it missed."""
-        return self.cursor.missed
+        return self.log_reader.missed
 
     @property
     def is_open(self) -> bool:
@@ -161,8 +162,10 @@ class Connection:
         self.reader.go_on()
         if self.life is Life.CLOSING:
             self._part()
-        elif self.writer.awaited is Awaited.DELIVERY:
-            self._server.catch_ups.go_on(self)
+        elif self.writer.catch_ups and not self.log_reader.owed:
+            for catch_up in self.writer.catch_ups:
+                if catch_up.awaited is Awaited.DELIVERY:
+                    self._server.catch_ups.go_on(self, catch_up)
 
     def writing_broke(self) -> None:
         """See WriterOwner.writing_broke."""
@@ -186,7 +189,6 @@ class Connection:
         self.reason = reason
         self.deadline = time.monotonic() + FLUSH_S
         self._server.roster.closing(self)
-        self.writer.detach()
         self.reader.stop()
         if reason in _AT_ONCE or self.writer.is_broken:
             self.shut()

@@ -21,7 +21,8 @@ from gchat.model.audience import Where
 from gchat.model.events import Announced, Movement, Skipped
 from gchat.model.messages import Record
 from gchat.roomlog.chunk import Offer
-from gchat.roomlog.log import Reader, RoomLog
+from gchat.roomlog.log import LogCursor, RoomLog, Ticks
+from gchat.roomlog.reader import Reader
 from gchat.server.counters import CRASHES, Counter, Distribution
 from gchat.server.logs import logger
 from gchat.server.spreader import Spreader, Turns
@@ -63,6 +64,7 @@ class FanOut:
         self._connections = connections  # by session
         self._room_log_bytes = room_log_bytes
         self._logs: dict[str, dict[Dialect, RoomLog]] = {}
+        self._ticks = Ticks()
         self._where: dict[str, Where] = {}  # of each room with logs
         self._changed: dict[str, None] = {}  # rooms, in this turn
         self._spreader = Spreader(turns)
@@ -83,7 +85,7 @@ class FanOut:
             def skip(first: int, last: int) -> bytes:
                 return dialect.encode(Skipped(first, last), where)
 
-            log = logs[dialect] = RoomLog(seq, self._room_log_bytes, skip)
+            log = logs[dialect] = RoomLog(where.room, seq, self._room_log_bytes, skip, self._ticks)
         return log
 
     def append(self, room: str, event: Record | Movement | Announced, count: int, speaker: Reader | None) -> None:
@@ -98,15 +100,21 @@ class FanOut:
                     log.append(dialect.encode(one, where), 1, speaker, one.seq)
         self._changed[room] = None
 
-    def detach(self, room: str, writer: Writer) -> None:
+    def where(self, room: str) -> Where:
+        """Return the room with its epoch, as far as somebody reads it."""
+        return self._where.get(room) or Where(room)
+
+    def leave(self, room: str, writer: Writer) -> None:
         """Have a writer follow this room no more."""
-        cursor = writer.cursor
-        if cursor.lag and cursor.keeps_up and not writer.is_behind:
-            # What it lacks is a chunk that has not come to it yet: that is not to become a skip.
-            cursor.step_aside()
-            writer.flush()
-        writer.detach()
+        for cursor in writer.log_reader.cursors:
+            if cursor.log.room == room:
+                writer.leave(cursor.log)
         self._changed[room] = None
+
+    def leave_all(self, writer: Writer) -> None:
+        """Have a writer follow no room any more."""
+        for cursor in writer.log_reader.cursors:
+            self.leave(cursor.log.room, writer)
 
     def forget(self, room: str) -> None:
         """Drop the logs of a room that no longer exists."""
@@ -131,8 +139,14 @@ class FanOut:
         """
         began = time.monotonic()
         changed, self._changed = self._changed, {}
-        for log in self._begin(changed):
-            _work(self._send(log, log.seal()), hold_s, breather)
+        # All are sealed before the first is sent: a reader of several that is served by itself gets all of it at once.
+        offers = [(log, log.seal()) for log in self._begin(changed)]
+        try:
+            for log, offer in offers:
+                _work(self._send(log, offer), hold_s, breather)
+        finally:
+            for log, _ in offers:
+                log.finish()
         _work(self._flush(touched), hold_s, breather)
         if changed:
             FAN_OUT_S.observe(time.monotonic() - began)
@@ -197,13 +211,13 @@ class FanOut:
                     except OSError:
                         sent = -1
                     if sent != size:
-                        self._falls_behind(log.live.get(descriptor), size, sent)
+                        self._falls_behind(log, log.live.get(descriptor), size, sent)
                 yield
             yield from self._flush_aside(log)  # readers that spoke before the chunk came to them
         finally:
             log.finish()
 
-    def _falls_behind(self, cursor: Reader | None, size: int, sent: int) -> None:
+    def _falls_behind(self, log: RoomLog, cursor: LogCursor | None, size: int, sent: int) -> None:
         SENT_BYTES.value -= size - max(sent, 0)
         connection = self._connections.get(cursor.session) if cursor else None
         if connection is None:
@@ -212,7 +226,7 @@ class FanOut:
         if sent < 0:
             writer.end()
         else:
-            writer.cursor.fall_behind(size, sent)
+            writer.log_reader.fall_behind(log, size, sent)
             writer.fall_behind()
 
     def _flush_aside(self, log: RoomLog) -> Iterator[None]:
@@ -225,7 +239,7 @@ class FanOut:
     def _flush(self, writers: Iterable[Writer]) -> Iterator[None]:
         """Send each what it alone is owed; one whose kernel buffer is full has a watcher for that."""
         for writer in writers:
-            if not writer.is_behind and not writer.cursor.is_live:
+            if not writer.is_behind and not writer.log_reader.is_live:
                 writer.flush()
             yield
 

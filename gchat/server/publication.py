@@ -17,7 +17,7 @@ from gchat.journal.journal import Arrival, Journal, JournalError, Outcome, Posti
 from gchat.journal.numbering import ids_of
 from gchat.model.errors import Code
 from gchat.model.events import Acknowledged, Answer, Refused, Told
-from gchat.model.messages import Message, Numbered, Record
+from gchat.model.messages import Numbered, Record
 from gchat.server.connection import Connection
 from gchat.server.counters import Counter, Distribution
 
@@ -37,8 +37,11 @@ class PublicationTurn(Protocol):
     def connections(self) -> Mapping[int, Connection]:
         """The connections that have a session, by its id."""
 
-    def tell(self, connection: Connection, answer: Answer) -> None:
-        """Give this connection an answer, after all that its room was told until now."""
+    def tell(self, connection: Connection, answer: Answer, room: str = "") -> None:
+        """Give this connection an answer, after all that its rooms were told until now.
+
+        It is about a room; without one, about that which was entered last.
+        """
 
     def tell_presence(self, room: str) -> None:
         """Tell a room now who entered and left it, if there is anything to tell."""
@@ -138,16 +141,16 @@ class Publication:
             MESSAGES.value += count
             pump.append(room, record, count, speaker)
         elif outcome.why_not and effect is not None:
-            self._refuse_unstored(speaker, effect.message, outcome)
+            self._refuse_unstored(speaker, effect, outcome)
         if outcome.numbers and speaker is not None:
             # At this place in the sender's stream: here the others see the message itself.
-            pump.tell(speaker, Acknowledged(outcome.numbers))
+            pump.tell(speaker, Acknowledged(outcome.numbers), room)
         elif pump.receipts:
             for number in outcome.numbers:
                 if receipt := pump.receipts.pop(number.id, None):
                     receipt(number.seq)
         for id_ in outcome.reused:
-            self._refuse(speaker, Code.ID_REUSED, ID_REUSED, id_)
+            self._refuse(speaker, Code.ID_REUSED, ID_REUSED, id_, room)
 
     def deliver(self, effect: Deliver) -> None:
         """Give one user an answer, or a private message; then its sender is answered too."""
@@ -161,7 +164,7 @@ class Publication:
         reader = pump.connections.get(effect.session)
         if effect.sender is None:
             if reader is not None:
-                pump.tell(reader, effect.answer)
+                pump.tell(reader, effect.answer, effect.room)
             return
         sender = pump.connections.get(effect.sender)
         if outcome is not None and not outcome.is_first:
@@ -188,15 +191,16 @@ class Publication:
         elif sender is not None:
             self._pump.tell(sender, Acknowledged(outcome.numbers))
 
-    def _refuse_unstored(self, speaker: Connection | None, message: Message, outcome: Outcome) -> None:
+    def _refuse_unstored(self, speaker: Connection | None, effect: Publish, outcome: Outcome) -> None:
         answered = {number.id for number in outcome.numbers}.union(outcome.reused)
-        for id_ in ids_of(message) or ("",):
+        for id_ in ids_of(effect.message) or ("",):
             if not id_ or id_ not in answered:
-                self._refuse(speaker, Code.NOT_KEPT, f"Not sent: {outcome.why_not}. Try again later", id_)
+                why = f"Not sent: {outcome.why_not}. Try again later"
+                self._refuse(speaker, Code.NOT_KEPT, why, id_, effect.room)
 
-    def _refuse(self, sender: Connection | None, code: Code, message: str, id_: str) -> None:
+    def _refuse(self, sender: Connection | None, code: Code, message: str, id_: str, room: str = "") -> None:
         if sender is not None:
-            self._pump.tell(sender, Refused(code, message, id_))
+            self._pump.tell(sender, Refused(code, message, id_), room)
         elif receipt := self._pump.receipts.pop(id_, None):
             receipt(None)
 

@@ -24,6 +24,7 @@ from gchat.chat.effects import (
     DropRoom,
     Effect,
     Enter,
+    Leave,
     Presence,
     Publish,
     ReadHistory,
@@ -121,6 +122,7 @@ class Pump:
             Deliver: self._publication.deliver,
             SendRaw: self._send_raw,
             Enter: self._enter,
+            Leave: self._leave,
             ReadHistory: self._read_history,
             Search: self._search,
             DropRoom: self._drop_room,
@@ -181,15 +183,21 @@ class Pump:
 
     # --- For what a turn does ----------------------------------------------------------------------------------------
 
-    def tell(self, connection: Connection, answer: events.Answer) -> None:
-        """Give this connection an answer, after all that its room was told until now."""
-        self.transmit(connection, encoded(connection.dialect, answer, Me(connection.session.name, connection.where)))
+    def tell(self, connection: Connection, answer: events.Answer, room: str = "") -> None:
+        """Give this connection an answer, after all that its rooms were told until now.
 
-    def transmit(self, connection: Connection, lines: OwnLines) -> None:
+        It is about a room; without one, about that which was entered last.
+        """
+        where = connection.where
+        if room and room != where.room:
+            where = self.fan_out.where(room)
+        self.transmit(connection, encoded(connection.dialect, answer, Me(connection.session.name, where)), where.room)
+
+    def transmit(self, connection: Connection, lines: OwnLines, room: str) -> None:
         """Do the same with what is encoded already."""
-        if self._room_loading.hold(connection, lines):
+        if connection.writer.catch_ups and self._room_loading.hold(connection, lines, room):
             return
-        connection.cursor.tell(lines)
+        connection.log_reader.tell(lines)
         self._touched[connection.writer] = None
 
     def head(self, room: str) -> int:
@@ -206,7 +214,7 @@ class Pump:
 
     def append(self, room: str, event: Record | Movement | Announced, count: int, speaker: Connection | None) -> None:
         """Show something to a room: it has `count` numbers, and `speaker` does not get it."""
-        self.fan_out.append(room, event, count, speaker.cursor if speaker else None)
+        self.fan_out.append(room, event, count, speaker.log_reader if speaker else None)
         self._server.shown(room, event)
 
     def tell_presence(self, room: str) -> None:
@@ -305,15 +313,21 @@ class Pump:
     def _send_raw(self, effect: SendRaw) -> None:
         connection = self.connections.get(effect.session)
         if connection is not None:
-            self.transmit(connection, OwnLines(effect.data, is_seen=False))
+            self.transmit(connection, OwnLines(effect.data, is_seen=False), connection.room)
 
     def _enter(self, effect: Enter) -> None:
         connection = self.connections.get(effect.session)
         if connection is None:
             return
-        self.fan_out.detach(connection.room, connection.writer)
         connection.where = Where(effect.room)
         self._room_loading.enter(connection, effect)
+
+    def _leave(self, effect: Leave) -> None:
+        connection = self.connections.get(effect.session)
+        if connection is not None:
+            self.fan_out.leave(effect.room, connection.writer)
+            self._room_loading.release(connection, effect.room)
+            self._touched[connection.writer] = None
 
     def _read_history(self, effect: ReadHistory) -> None:
         connection = self.connections.get(effect.session)
@@ -336,8 +350,8 @@ class Pump:
     def _close(self, effect: Close) -> None:
         connection = self.connections.pop(effect.session, None)
         if connection is not None:
-            self.fan_out.detach(connection.room, connection.writer)
-            self._room_loading.release(connection)
+            self.fan_out.leave_all(connection.writer)
+            self._room_loading.release_all(connection)
             connection.close(effect.reason)
             self._touched[connection.writer] = None
 

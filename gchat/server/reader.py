@@ -196,7 +196,7 @@ class Reader:
                 self._spend(1)
                 continue
             if connection.dialect.traits.is_typed and decoder.outcome is None:
-                connection.cursor.typed()
+                connection.log_reader.typed()
             self._spend(lines)
             self._join_turn(lines)
             if not self._carry_out(asked, lines):
@@ -229,7 +229,7 @@ class Reader:
                 self._hold_back()
         if session.id not in registry.sessions:
             return False
-        if lines >= LINES_AT_ONCE or effects.crowded or connection.cursor.owed > MAX_OWED_BYTES:
+        if lines >= LINES_AT_ONCE or effects.crowded or connection.log_reader.owed > MAX_OWED_BYTES:
             self._hold_back()
         while speaks and server.rooms.is_crowded(connection.room):
             with self._not_reading():

@@ -15,7 +15,7 @@ from gchat.chat.networks import Network
 from gchat.chat.registry import Registry
 from gchat.chat.session import Session
 from gchat.dialects.dialect import Dialect
-from gchat.roomlog.cursor import Cursor
+from gchat.roomlog.reader import Reader as LogReader
 from gchat.server.transport import Transport
 from gchat.server.writer import Writer
 
@@ -78,7 +78,7 @@ class ReaderOwner(Protocol):
     session: Session
     transport: Transport
     writer: Writer
-    cursor: Cursor  # the writer's
+    log_reader: LogReader  # the writer's
     dialect: Dialect
     opened_at: float
 

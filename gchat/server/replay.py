@@ -15,7 +15,7 @@ import gevent
 from gevent.lock import BoundedSemaphore
 from msgspec import structs
 
-from gchat.chat.effects import Deliver, Effect, Enter, ReadHistory, Search
+from gchat.chat.effects import Deliver, Effect, ReadHistory, Search
 from gchat.dialects.dialect import Dialect
 from gchat.journal.journal import Journal, JournalError
 from gchat.journal.parts import MessageSearch, SearchRefused
@@ -43,6 +43,8 @@ COMPLAINT_S = 60.0
 
 TOO_MANY_SEARCHES = "Too many searches at once; try again in a few seconds"
 
+_Asked = ReadHistory | Search
+
 #: A page as it is sent, the number after it, and what is missing before it.
 _Page = tuple[bytes, int, Skipped | None]
 
@@ -54,10 +56,13 @@ class ReplayTurn(Protocol):
     def connections(self) -> Mapping[int, Connection]:
         """The connections that have a session, by its id."""
 
-    def tell(self, connection: Connection, answer: Answer) -> None:
-        """Give this connection an answer, after all that its room was told until now."""
+    def tell(self, connection: Connection, answer: Answer, room: str = "") -> None:
+        """Give this connection an answer, after all that its rooms were told until now.
 
-    def transmit(self, connection: Connection, lines: OwnLines) -> None:
+        It is about a room; without one, about that which was entered last.
+        """
+
+    def transmit(self, connection: Connection, lines: OwnLines, room: str) -> None:
         """Do the same with what is encoded already."""
 
     def head(self, room: str) -> int:
@@ -85,29 +90,30 @@ class Replay:
         self._complain_at = 0.0
         self._searches = 0
         self._search_turn = BoundedSemaphore(1)  # each search makes the index complete before: one at a time
-        self.hungry: dict[Connection, None] = {}  # readers that catch up, and have read the page before
+        self.hungry: dict[CatchUp, Connection] = {}  # of readers that have read the page before
 
-    def begin(self, connection: Connection, effect: Enter) -> None:
+    def begin(self, connection: Connection, catch_up: CatchUp) -> None:
         """Greet a user who has entered a room, which the journal has open, and begin with what was missed there."""
-        room = effect.room
+        effect, room = catch_up.effect, catch_up.where.room
         head, epoch, after = self._pump.head(room), self._journal.epoch(room), effect.after
-        connection.where = Where(room, epoch)
-        self._pump.tell(connection, structs.replace(effect.greeting, epoch=epoch, seq=head - 1))
+        catch_up.where = where = Where(room, epoch)
+        if connection.room == room:
+            connection.where = where
+        catch_up.wait_for(Awaited.DELIVERY)
+        self._pump.tell(connection, structs.replace(effect.greeting, epoch=epoch, seq=head - 1), room)
         if (topic := self._journal.topic(room)) is not None and topic.text:
-            self._pump.tell(connection, topic)
+            self._pump.tell(connection, topic, room)
         is_here = after is not None and after.epoch == epoch
         if after is not None and is_here and after.seq < head:
-            start = after.seq + 1
+            catch_up.next = after.seq + 1
         else:
-            start = max(self._journal.first_seq(room), head - effect.replay)
+            catch_up.next = max(self._journal.first_seq(room), head - effect.replay)
         if after is not None and is_here and after.seq >= head:
             why = f"Cannot resume after message {after.seq} of {room}: its last message is number {head - 1}"
-            self._pump.tell(connection, Refused(Code.NO_SUCH_PLACE, why))
-        if not connection.writer.is_broken:
-            connection.writer.wait_for(Awaited.DELIVERY, CatchUp(start, effect.ready))
-        self._give_page(connection)
+            self._pump.tell(connection, Refused(Code.NO_SUCH_PLACE, why), room)
+        self._give_page(connection, catch_up)
 
-    def feed(self, until: float, enter: Callable[[Connection], None]) -> None:
+    def feed(self, until: float, enter: Callable[[Connection, CatchUp], None]) -> None:
         """Give readers that catch up their next pages, until then: all others wait for the turn to end.
 
         Those that wait for a room which is loaded now `enter` it.
@@ -117,20 +123,20 @@ class Replay:
             self._pages.clear()
             self._pages_until = now + SHARED_S
         while self.hungry and time.monotonic() <= until:
-            connection = next(iter(self.hungry))
-            del self.hungry[connection]
-            if connection.session.id in self._pump.connections:
+            catch_up = next(iter(self.hungry))
+            connection = self.hungry.pop(catch_up)
+            if connection.session.id in self._pump.connections and catch_up in connection.writer.catch_ups:
                 try:
-                    if connection.writer.awaited is Awaited.ROOM:
-                        enter(connection)
+                    if catch_up.awaited is Awaited.ROOM:
+                        enter(connection, catch_up)
                     else:
-                        self._give_page(connection)
+                        self._give_page(connection, catch_up)
                 except Exception:
                     connection.crashed()
 
-    def go_on(self, connection: Connection) -> None:
+    def go_on(self, connection: Connection, catch_up: CatchUp) -> None:
         """Give a reader that catches up the next page, soon: it has read the one before."""
-        self.hungry[connection] = None
+        self.hungry[catch_up] = connection
         self._pump.wake()
 
     def recall(self, connection: Connection, effect: ReadHistory) -> None:
@@ -154,14 +160,14 @@ class Replay:
             return _recalled(records, effect, first, head)
 
         if stop <= start or start >= self._journal.at_hand(room):
-            self._pump.tell(connection, answer())
+            self._pump.tell(connection, answer(), room)
         else:
-            self._answer_later(connection, answer, effect.id)
+            self._answer_later(connection, answer, effect)
 
     def search(self, connection: Connection, effect: Search) -> None:
         """Give what is found, when it is."""
         if self._searches >= MAX_SEARCHES:
-            self._pump.tell(connection, Refused(Code.TOO_MUCH, TOO_MANY_SEARCHES, effect.id))
+            self._pump.tell(connection, Refused(Code.TOO_MUCH, TOO_MANY_SEARCHES, effect.id), effect.room)
             return
         self._searches += 1
 
@@ -173,7 +179,7 @@ class Replay:
                 self._searches -= 1
             return Found(tuple(found), more, time.time(), effect.id)
 
-        self._answer_later(connection, answer, effect.id)
+        self._answer_later(connection, answer, effect)
 
     def why_unreadable(self, error: Exception) -> str:
         """Return why the history cannot be read, and log it, unless the room was removed meanwhile."""
@@ -186,29 +192,27 @@ class Replay:
             logger.error("cannot read the history: %(reason)s", {"reason": str(error)}, exc_info=crash)
         return str(error) if isinstance(error, JournalError) else "internal error"
 
-    def _answer_later(self, connection: Connection, answer: Callable[[], Page | Found], id_: str) -> None:
+    def _answer_later(self, connection: Connection, answer: Callable[[], Page | Found], effect: _Asked) -> None:
         """Give an answer that the disk may have to be asked for: it may be slow, so a greenlet waits for it."""
-        connection.writer.wait_for(Awaited.ANSWER)
-        gevent.spawn(self._answer, connection, answer, id_)
+        connection.writer.awaits_answer = True
+        gevent.spawn(self._answer, connection, answer, effect)
 
-    def _answer(self, connection: Connection, answer: Callable[[], Page | Found], id_: str) -> None:
+    def _answer(self, connection: Connection, answer: Callable[[], Page | Found], effect: _Asked) -> None:
         given: Page | Found | Refused
         try:
             given = answer()
         except SearchRefused as error:
-            given = Refused(Code.TOO_MUCH, str(error), id_)
+            given = Refused(Code.TOO_MUCH, str(error), effect.id)
         except Exception as error:  # whatever it is: the user must not wait for ever
             why = f"Cannot read the history: {self.why_unreadable(error)}; try again later"
-            given = Refused(Code.NOT_KEPT, why, id_)
-        if connection.writer.awaited is Awaited.ANSWER:
-            connection.writer.wait_for(Awaited.NOTHING)
-        self._pump.submit([Deliver(connection.session.id, given)])
+            given = Refused(Code.NOT_KEPT, why, effect.id)
+        connection.writer.awaits_answer = False
+        self._pump.submit([Deliver(connection.session.id, given, room=effect.room)])
 
-    def _give_page(self, connection: Connection) -> None:
+    def _give_page(self, connection: Connection, catch_up: CatchUp) -> None:
         """Give a reader that catches up one page; after the last it is live, without a seam."""
-        writer, room = connection.writer, connection.room
-        catch_up = writer.catch_up
-        if catch_up is None or writer.awaited is not Awaited.DELIVERY:
+        writer, where, room = connection.writer, catch_up.where, catch_up.where.room
+        if catch_up not in writer.catch_ups or catch_up.awaited is not Awaited.DELIVERY:
             return
         head, at_hand = self._pump.head(room), self._journal.at_hand(room)
         if catch_up.next < head:
@@ -216,52 +220,52 @@ class Replay:
             stop = head if is_at_hand else at_hand
             limit = min(PAGE_MESSAGES, stop - catch_up.next)
             # Users who come back after a restart want the same pages.
-            key = (connection.dialect, connection.where, catch_up.next, limit)
+            key = (connection.dialect, where, catch_up.next, limit)
             page = self._pages.get(key)
             if page is None:
                 found, catch_up.page = catch_up.page, None
                 if found is None and not is_at_hand:
-                    writer.wait_for(Awaited.PAGE)
+                    catch_up.wait_for(Awaited.PAGE)
                     gevent.spawn(self._read_page, connection, catch_up, limit)
                     return
                 if found is None:
                     found = self._journal.read(room, catch_up.next, limit)
-                page = self._made_page(connection, catch_up.next, found, stop)
+                page = self._made_page(connection.dialect, catch_up, found, stop)
                 if found and len(self._pages) < MAX_SHARED:
                     self._pages[key] = page
             catch_up.page = None
             data, catch_up.next, missed = page
             if missed is not None:
-                self._pump.tell(connection, missed)
-            self._pump.transmit(connection, OwnLines(data))
+                self._pump.tell(connection, missed, room)
+            self._pump.transmit(connection, OwnLines(data), room)
         if catch_up.next >= head:
-            writer.wait_for(Awaited.NOTHING)
-            writer.cursor.follow(self._pump.room_log(connection.where, connection.dialect, head))
-            if catch_up.ready is not None:
-                self._pump.tell(connection, structs.replace(catch_up.ready, seq=head - 1))
-        elif not writer.cursor.owed:  # what was told had no bytes
-            self.go_on(connection)
+            writer.drop(catch_up)
+            writer.log_reader.follow(self._pump.room_log(where, connection.dialect, head))
+            self._pump.tell(connection, structs.replace(catch_up.effect.ready, seq=head - 1), room)
+        elif not writer.log_reader.owed:  # what was told had no bytes
+            self.go_on(connection, catch_up)
 
-    def _made_page(self, connection: Connection, start: int, found: list[Record], stop: int) -> _Page:
-        """Return the page from number `start` on, of what was found, or up to `stop` if that is nothing."""
+    def _made_page(self, dialect: Dialect, catch_up: CatchUp, found: list[Record], stop: int) -> _Page:
+        """Return the next page, of what was found, or up to `stop` if that is nothing."""
         # What is too old has been deleted, or the disk cannot be read.
+        start = catch_up.next
         first, end = (found[0].seq, _end(found)) if found else (stop, stop)
         missed = Skipped(start, first - 1) if first > start else None
         page = Page(tuple(found), None, time.time(), asked=False)
-        return connection.dialect.encode(page, connection.where), end, missed
+        return dialect.encode(page, catch_up.where), end, missed
 
     def _read_page(self, connection: Connection, catch_up: CatchUp, limit: int) -> None:
         """Read the next page for a reader that catches up: a greenlet, because the disk may be slow."""
-        if connection.writer.catch_up is not catch_up:  # the reader has left the room meanwhile
+        if catch_up not in connection.writer.catch_ups:  # the reader has left the room meanwhile
             return
         try:
-            catch_up.page = self._journal.read(connection.room, catch_up.next, limit)
+            catch_up.page = self._journal.read(catch_up.where.room, catch_up.next, limit)
         except Exception as error:  # likewise
             self.why_unreadable(error)
             catch_up.page = []
-        if connection.writer.catch_up is catch_up:
-            connection.writer.wait_for(Awaited.DELIVERY)
-            self.go_on(connection)
+        if catch_up in connection.writer.catch_ups:
+            catch_up.wait_for(Awaited.DELIVERY)
+            self.go_on(connection, catch_up)
 
 
 def _recalled(records: list[Record], effect: ReadHistory, first: int, head: int) -> Page:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Protocol
 
 import gevent
-from msgspec import Struct
 
 from gchat.chat.effects import CloseReason, Enter
 from gchat.journal.journal import Journal
@@ -15,20 +14,11 @@ from gchat.server.replay import Replay
 from gchat.server.writer import Awaited, CatchUp
 
 
-class _Entry(Struct, eq=False):
-    """A user who waits for a room."""
-
-    effect: Enter
-    catch_up: CatchUp  # for as long as it is the connection's, the user waits
-    held: list[OwnLines]  # what the user was told meanwhile, for after the greeting
-    why_not: str = ""
-
-
 class LoadingTurn(Protocol):
     """What is needed of a turn of the pump."""
 
-    def transmit(self, connection: Connection, lines: OwnLines) -> None:
-        """Give this connection lines, after all that its room was told until now."""
+    def transmit(self, connection: Connection, lines: OwnLines, room: str) -> None:
+        """Give this connection lines about a room, after all that its rooms were told until now."""
 
     def room_opened(self, room: str) -> None:
         """Note that the journal has a room at hand that somebody enters."""
@@ -41,59 +31,54 @@ class RoomLoading:
         self._pump = pump
         self._journal = journal
         self._replay = replay
-        self._entries: dict[Connection, _Entry] = {}
-        self._opening: dict[str, list[Connection]] = {}  # by room: the connections that wait for it
+        self._opening: dict[str, list[tuple[Connection, CatchUp]]] = {}  # by room: the connections that wait for it
         self._forgotten: set[str] = set()  # rooms that were given up while they were loaded
 
     def enter(self, connection: Connection, effect: Enter) -> None:
         """Let a user into a room, now or when it is loaded."""
-        if connection.writer.is_broken:
-            return
-        if self._journal.is_open(effect.room):
-            self._let_in(connection, effect)
-            return
-        catch_up = CatchUp()
-        connection.writer.wait_for(Awaited.ROOM, catch_up)  # what the user says next is not read before they are in
-        held = self._entries[connection].held if connection in self._entries else []
-        self._entries[connection] = _Entry(effect, catch_up, held)
-        if (waiting := self._opening.get(effect.room)) is not None:
-            waiting.append(connection)
-        else:
-            self._opening[effect.room] = [connection]
-            gevent.spawn(self._open, effect.room)
+        if not connection.writer.is_broken:
+            # What the user says next is not read before they are in.
+            self.enter_opened(connection, connection.writer.enter(effect))
 
-    def hold(self, connection: Connection, lines: OwnLines) -> bool:
-        """Keep what a user is told before the greeting; return False if the user is not waiting here."""
-        if (entry := self._entries.get(connection)) is None:
+    def hold(self, connection: Connection, lines: OwnLines, room: str) -> bool:
+        """Keep what a user is told about a room before the greeting there; return False if that is not loaded now."""
+        catch_up = connection.writer.catch_up_in(room)
+        if catch_up is None or catch_up.awaited is not Awaited.ROOM:
             return False
-        entry.held.append(lines)
+        catch_up.held.append(lines)
         return True
 
-    def release(self, connection: Connection) -> None:
-        """Wait no longer with a user who may be waiting here; what they were told goes out."""
-        if (entry := self._entries.pop(connection, None)) is not None:
-            self._tell_held(connection, entry)
+    def release(self, connection: Connection, room: str) -> None:
+        """Have a user enter a room no more; what they were told meanwhile goes out."""
+        if (catch_up := connection.writer.catch_up_in(room)) is not None:
+            connection.writer.drop(catch_up)
+            self._tell_held(connection, catch_up)
+
+    def release_all(self, connection: Connection) -> None:
+        """Do so for all rooms."""
+        for catch_up in connection.writer.catch_ups:
+            self.release(connection, catch_up.where.room)
 
     def forget(self, room: str) -> None:
         """Do not have a room loaded for nobody: it was given up."""
         if room in self._opening:
             self._forgotten.add(room)
 
-    def enter_opened(self, connection: Connection) -> None:
-        """Let a user in whose room is loaded now."""
-        entry, writer = self._entries.get(connection), connection.writer
-        if entry is None or writer.catch_up is not entry.catch_up:
-            return
-        if entry.why_not:
-            self.release(connection)
-            writer.wait_for(Awaited.NOTHING)
-            connection.disconnect(CloseReason.NO_HISTORY, entry.why_not)
-        elif self._journal.is_open(entry.effect.room):
-            del self._entries[connection]
-            self._let_in(connection, entry.effect)
-            self._tell_held(connection, entry)
-        else:  # it was given up in the meantime
-            self.enter(connection, entry.effect)
+    def enter_opened(self, connection: Connection, catch_up: CatchUp) -> None:
+        """Let a user in whose room is loaded; have it loaded if it is not, or was given up in the meantime."""
+        room = catch_up.where.room
+        if catch_up.why_not:
+            self.release(connection, room)
+            connection.disconnect(CloseReason.NO_HISTORY, catch_up.why_not)
+        elif self._journal.is_open(room):
+            self._pump.room_opened(room)
+            self._replay.begin(connection, catch_up)
+            self._tell_held(connection, catch_up)
+        elif (waiting := self._opening.get(room)) is not None:
+            waiting.append((connection, catch_up))
+        else:
+            self._opening[room] = [(connection, catch_up)]
+            gevent.spawn(self._open, room)
 
     def _open(self, room: str) -> None:
         """Have the journal load a room: a greenlet, because the disk may be slow."""
@@ -103,23 +88,16 @@ class RoomLoading:
         except Exception as error:
             why = self._replay.why_unreadable(error)
             why_not = f"Goodbye: cannot read the history of {room} ({why}); try again later"
-        waiting = [connection for connection in self._opening.pop(room) if self._waits_for(room, connection)]
+        waiting = [entry for entry in self._opening.pop(room) if entry[1] in entry[0].writer.catch_ups]
         if room in self._forgotten:
             self._forgotten.discard(room)
             if not waiting:
                 self._journal.forget(room)
-        for connection in waiting:
-            self._entries[connection].why_not = why_not
-            self._replay.go_on(connection)
+        for connection, catch_up in waiting:
+            catch_up.why_not = why_not
+            self._replay.go_on(connection, catch_up)
 
-    def _waits_for(self, room: str, connection: Connection) -> bool:
-        entry = self._entries.get(connection)
-        return entry is not None and entry.effect.room == room
-
-    def _let_in(self, connection: Connection, effect: Enter) -> None:
-        self._pump.room_opened(effect.room)
-        self._replay.begin(connection, effect)
-
-    def _tell_held(self, connection: Connection, entry: _Entry) -> None:
-        for lines in entry.held:
-            self._pump.transmit(connection, lines)
+    def _tell_held(self, connection: Connection, catch_up: CatchUp) -> None:
+        held, catch_up.held = catch_up.held, []
+        for lines in held:
+            self._pump.transmit(connection, lines, catch_up.where.room)

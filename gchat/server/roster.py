@@ -63,7 +63,7 @@ class Roster:
         self._release(connection.peer)
         session, reason = connection.session, connection.reason
         count_closed(reason)
-        self.skipped += connection.cursor.skipped
+        self.skipped += connection.log_reader.skipped
         if session.is_announced:
             self._onlooker.went(session, reason)
         fields = {

@@ -7,17 +7,15 @@ Two things can keep a user waiting, and each is a state. Whether bytes go out:
     BEHIND     waits until the kernel takes more: a watcher goes on then             OPEN, BROKEN
     BROKEN     is nothing any more, because nothing arrives                          none
 
-And what the user asked for that is still to come:
+And of each room that is entered, what was missed, until the user is live there, has left, or is gone:
 
     awaited    what is to come                                                       next
-    NOTHING    nothing: the user is live, or in no room yet                          ROOM, DELIVERY, ANSWER
-    ROOM       the history of the room being entered, which the journal loads        ROOM, DELIVERY, NOTHING
-    PAGE       the next messages that were missed, which are read from the disk      ROOM, DELIVERY, NOTHING
-    DELIVERY   the rest of them, when the kernel has taken the page before           ROOM, PAGE, DELIVERY, NOTHING
-    ANSWER     what was searched for or looked up, which is read from the disk       ROOM, DELIVERY, NOTHING
+    ROOM       the history of the room, which the journal loads                      DELIVERY
+    DELIVERY   what was missed, when the kernel has taken the page before            PAGE
+    PAGE       the next messages of it, which are read from the disk                 DELIVERY
 
-What goes out is the cursor's. It is the pump that sends, and the watcher. An error of writing ends the writing alone:
-the reading half does not hear of it, and what the peer had said before is still read.
+What goes out is the log reader's. It is the pump that sends, and the watcher. An error of writing ends the writing
+alone: the reading half does not hear of it, and what the peer had said before is still read.
 """
 
 from __future__ import annotations
@@ -25,9 +23,11 @@ from __future__ import annotations
 from enum import Enum, auto
 from typing import Protocol
 
-from gchat.model.events import Ready
+from gchat.chat.effects import Enter
+from gchat.model.audience import OwnLines, Where
 from gchat.model.messages import Record
-from gchat.roomlog.cursor import Cursor
+from gchat.roomlog.log import RoomLog
+from gchat.roomlog.reader import Reader
 from gchat.server.counters import Counter
 from gchat.server.transport import Transport, Watcher
 
@@ -52,39 +52,44 @@ class Flow(Enum):
 
 
 class Awaited(Enum):
-    """What the user asked for that is still to come; see the table above."""
+    """What is to come next of a room that is entered; see the table above."""
 
-    NOTHING = auto()
     ROOM = auto()
-    PAGE = auto()
     DELIVERY = auto()
-    ANSWER = auto()
+    PAGE = auto()
 
 
-#: The tables above, for `_set_flow` and `wait_for`.
+#: The tables above, for `_set_flow` and CatchUp.
 NEXT_FLOWS = {
     Flow.OPEN: {Flow.BEHIND, Flow.BROKEN},
     Flow.BEHIND: {Flow.OPEN, Flow.BROKEN},
     Flow.BROKEN: set[Flow](),
 }
 NEXT_AWAITED = {
-    Awaited.NOTHING: {Awaited.ROOM, Awaited.DELIVERY, Awaited.ANSWER},
-    Awaited.ROOM: {Awaited.ROOM, Awaited.DELIVERY, Awaited.NOTHING},
-    Awaited.PAGE: {Awaited.ROOM, Awaited.DELIVERY, Awaited.NOTHING},
-    Awaited.DELIVERY: {Awaited.ROOM, Awaited.PAGE, Awaited.DELIVERY, Awaited.NOTHING},
-    Awaited.ANSWER: {Awaited.ROOM, Awaited.DELIVERY, Awaited.NOTHING},
+    Awaited.ROOM: {Awaited.DELIVERY},
+    Awaited.DELIVERY: {Awaited.PAGE},
+    Awaited.PAGE: {Awaited.DELIVERY},
 }
 
 
 class CatchUp:
-    """What a newcomer to a room has still to be shown before it is live: from number `next` on, then `ready`."""
+    """What a newcomer to a room has still to be shown before it is live there: from number `next` on."""
 
-    __slots__ = ("next", "page", "ready")
+    __slots__ = ("awaited", "effect", "held", "next", "page", "where", "why_not")
 
-    def __init__(self, next_: int = 0, ready: Ready | None = None) -> None:
-        self.next = next_
-        self.ready = ready
+    def __init__(self, effect: Enter) -> None:
+        self.effect = effect
+        self.where = Where(effect.room)
+        self.awaited = Awaited.ROOM
+        self.held: list[OwnLines] = []  # what the user was told while the room was loaded, for after the greeting
+        self.why_not = ""  # it could not be loaded
+        self.next = 0
         self.page: list[Record] | None = None  # what was read
+
+    def wait_for(self, awaited: Awaited) -> None:
+        """Note what is to come now."""
+        assert awaited in NEXT_AWAITED[self.awaited], (self.awaited, awaited)
+        self.awaited = awaited
 
 
 class WriterOwner(Protocol):
@@ -125,10 +130,10 @@ class Writer:
         "_owner",
         "_transport",
         "_watcher",
-        "awaited",
-        "catch_up",
-        "cursor",
+        "awaits_answer",
+        "catch_ups",
         "flow",
+        "log_reader",
     )
 
     def __init__(self, session: int, transport: Transport, owner: WriterOwner) -> None:
@@ -137,26 +142,26 @@ class Writer:
         self._watcher: Watcher | None = None  # while behind
         self._mark = 0  # bytes that the peer had taken
         self._mark_at = 0.0  # at this time, which is when it last made progress
-        self.cursor = Cursor(session, transport.descriptor)
+        self.log_reader = Reader(session, transport.descriptor)
         self.flow = Flow.OPEN
-        self.awaited = Awaited.NOTHING
-        self.catch_up: CatchUp | None = None  # while a room, a page or its delivery is awaited
+        self.catch_ups: tuple[CatchUp, ...] = ()  # of the rooms that are being entered
+        self.awaits_answer = False  # what was searched for or looked up, which is read from the disk
 
     # --- Sending: the pump, and the watcher's callback in the hub -----------------------------------------------------
 
     def flush(self) -> None:
         """Send what is owed, as far as the kernel takes it. Never waits, never raises."""
-        cursor = self.cursor
+        reader = self.log_reader
         try:
-            while data := cursor.peek(SLICE_BYTES):
+            while data := reader.peek(SLICE_BYTES):
                 sent = self._transport.send(data)
-                cursor.took(sent)
+                reader.took(sent)
                 SENT_BYTES.value += sent
                 if sent < len(data):
-                    cursor.stall()
+                    reader.stall()
                     self.fall_behind()
                     return
-            cursor.settle()
+            reader.settle()
             self.go_on()
             self._owner.caught_up()
         except OSError:
@@ -189,30 +194,34 @@ class Writer:
     @property
     def takes_messages(self) -> bool:
         """Whether the user reads what it is told: a private message to it is not refused."""
-        return self.flow is not Flow.BROKEN and self.cursor.owed <= MAX_OWED_BYTES
+        return self.flow is not Flow.BROKEN and self.log_reader.owed <= MAX_OWED_BYTES
 
     @property
     def holds_reading_up(self) -> bool:
         """Whether so much is still to come that the next command is not read."""
-        return self.cursor.owed > MAX_OWED_BYTES or self.awaited is not Awaited.NOTHING
+        return self.log_reader.owed > MAX_OWED_BYTES or self.awaits_answer or bool(self.catch_ups)
 
     def end(self) -> None:
         """Owe the user nothing any more, because nothing arrives."""
         if self.flow is not Flow.BROKEN:
             self._set_flow(Flow.BROKEN)
-        self.cursor.end()
-        if self.catch_up is not None:
-            self.wait_for(Awaited.NOTHING)
+        self.log_reader.end()
+        self.catch_ups = ()
         self._owner.writing_broke()
 
-    def detach(self) -> None:
-        """Follow the room no more. What is owed of it goes out, or is one skip."""
-        self.cursor.leave(MAX_OWED_BYTES)
+    def leave(self, log: RoomLog) -> None:
+        """Follow a log no more. What is owed of it goes out, or is one skip."""
+        cursor = self.log_reader.cursor_in(log)
+        if cursor is not None and cursor.lag and not self.log_reader.is_behind:
+            # What it lacks is a chunk that has not come to it yet: that is not to become a skip.
+            cursor.step_aside()
+            self.flush()
+        self.log_reader.leave(log, MAX_OWED_BYTES)
 
     def close(self) -> None:
         """Let go of the transport, which is closed next."""
-        # The fan-out writes to descriptors: the next connection with this one would be sent our room.
-        assert self.cursor.log is None
+        # The fan-out writes to descriptors: the next connection with this one would be sent our rooms.
+        assert not self.log_reader.cursors
         if self.flow is not Flow.BROKEN:
             self._set_flow(Flow.BROKEN)
         # A cycle of the two would stay for as long as anybody is here: the watch collects only what is new.
@@ -234,11 +243,19 @@ class Writer:
 
     # --- Waiting: the pump, and what reads for it ---------------------------------------------------------------------
 
-    def wait_for(self, awaited: Awaited, catch_up: CatchUp | None = None) -> None:
-        """Note what is to come now, and if a room is entered, what was missed there."""
-        assert awaited in NEXT_AWAITED[self.awaited], (self.awaited, awaited)
-        self.awaited = awaited
-        if awaited is Awaited.NOTHING:
-            self.catch_up = None
-        elif catch_up is not None:
-            self.catch_up = catch_up
+    def enter(self, effect: Enter) -> CatchUp:
+        """Note that a room is being entered."""
+        catch_up = CatchUp(effect)
+        self.catch_ups += (catch_up,)
+        return catch_up
+
+    def catch_up_in(self, room: str) -> CatchUp | None:
+        """Return what is still to be shown of a room; None if that is not being entered."""
+        for catch_up in self.catch_ups:
+            if catch_up.where.room == room:
+                return catch_up
+        return None
+
+    def drop(self, catch_up: CatchUp) -> None:
+        """Note that nothing more of it is to come: the user is live, or has left."""
+        self.catch_ups = tuple(other for other in self.catch_ups if other is not catch_up)

@@ -32,9 +32,9 @@ def test_what_is_said_done_and_set_goes_to_the_room() -> None:
     assert talk.asks(1, commands.Act("waves")) == [Publish(LOBBY, 1, Acted(name, "waves"))]
     assert talk.asks(1, commands.Topic("tea")) == [
         Publish(LOBBY, 1, TopicSet(name, "tea")),
-        Deliver(1, events.TopicIs("tea", name)),
+        Deliver(1, events.TopicIs("tea", name), room=LOBBY),
     ]
-    assert talk.asks(1, commands.Topic()) == [Deliver(1, events.TopicIs("tea", name))]
+    assert talk.asks(1, commands.Topic()) == [Deliver(1, events.TopicIs("tea", name), room=LOBBY)]
     assert talk.sessions[1].messages == 3
 
 
@@ -44,16 +44,16 @@ def test_a_cleared_topic_is_nobodys() -> None:
 
     assert talk.asks(1, commands.Topic("")) == [
         Publish(LOBBY, 1, TopicSet(address(1), "")),
-        Deliver(1, events.TopicIs("", address(1))),
+        Deliver(1, events.TopicIs("", address(1)), room=LOBBY),
     ]
-    assert talk.asks(1, commands.Topic()) == [Deliver(1, events.TopicIs("", ""))]
+    assert talk.asks(1, commands.Topic()) == [Deliver(1, events.TopicIs("", ""), room=LOBBY)]
 
 
 @pytest.mark.parametrize("id_", ["", "t1"])
 def test_clearing_a_topic_that_is_not_there_is_told_to_the_user_alone(id_: str) -> None:
     talk = Talk(users=2)
 
-    assert talk.asks(1, commands.Topic("", id=id_)) == [Deliver(1, events.TopicIs("", "", id_))]
+    assert talk.asks(1, commands.Topic("", id=id_)) == [Deliver(1, events.TopicIs("", "", id_), room=LOBBY)]
 
 
 def test_a_private_message_goes_to_its_reader_alone_in_any_case_and_width() -> None:
@@ -113,7 +113,9 @@ def test_who_lists_the_room_and_no_other_and_not_more_than_can_be_read() -> None
     talk = Talk(users=5, who_max=2)
     talk.asks(5, commands.Join("dev"))
 
-    assert talk.asks(1, commands.Who()) == [Deliver(1, events.Users(LOBBY, (address(1), address(2)), 4, address(1)))]
+    assert talk.asks(1, commands.Who()) == [
+        Deliver(1, events.Users(LOBBY, (address(1), address(2)), 4, address(1)), room=LOBBY)
+    ]
 
 
 def test_rooms_are_listed_by_size_without_the_empty_ones() -> None:

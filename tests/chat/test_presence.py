@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gchat.chat.presence import MAX_DELIVERIES_PER_S, MAX_TOLD_SINGLY, PresenceGatherer
-from gchat.model.events import Crowd, Entered, Left, Movement, Renamed
+from gchat.model.events import Away, Crowd, Entered, Left, Movement, Renamed
 
 
 def gathered(*happened: tuple[int, Movement]) -> PresenceGatherer:
@@ -95,14 +95,14 @@ def test_a_change_of_names_waits_as_long_as_the_room_is_large() -> None:
 
 
 @settings(deadline=None, max_examples=150)
-@given(st.lists(st.sampled_from((Entered, Left, Renamed))), st.integers(0, 2000))
+@given(st.lists(st.sampled_from((Entered, Left, Renamed, Away))), st.integers(0, 2000))
 def test_nobody_is_forgotten_and_the_last_number_online_is_the_true_one(
-    kinds: list[type[Entered | Left | Renamed]], online: int
+    kinds: list[type[Entered | Left | Renamed | Away]], online: int
 ) -> None:
     gatherer = PresenceGatherer()
     for session, kind in enumerate(kinds, 1):
-        if kind is Renamed:
-            gatherer.add(session, Renamed(f"u{session}", "x"), online)
+        if kind in (Renamed, Away):
+            gatherer.add(session, kind(f"u{session}", "x"), online)
         else:
             online = max(0, online + (1 if kind is Entered else -1))
             presence = Entered(f"u{session}", online) if kind is Entered else Left(f"u{session}", online)
@@ -110,12 +110,12 @@ def test_nobody_is_forgotten_and_the_last_number_online_is_the_true_one(
 
     told = [presence for _, presence in gatherer.take(0.0)]
 
-    for kind in (Entered, Left, Renamed):
+    for kind in (Entered, Left, Renamed, Away):
         counted = [one.count if isinstance(one, Crowd) else 1 for one in told if kind in (type(one), _kind(one))]
         assert sum(counted) == kinds.count(kind)
-    numbers = [one.online for one in told if not isinstance(one, Renamed) and _kind(one) is not Renamed]
+    numbers = [one.online for one in told if not isinstance(one, Renamed | Away) and _kind(one) in (Entered, Left)]
     assert not numbers or numbers[-1] == online
-    assert len(told) <= 3 * MAX_TOLD_SINGLY
+    assert len(told) <= 4 * MAX_TOLD_SINGLY
 
 
 def _kind(presence: Movement) -> type:

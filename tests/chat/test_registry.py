@@ -15,6 +15,7 @@ from gchat.chat.effects import (
     DropRoom,
     Effect,
     Enter,
+    Leave,
     Presence,
     Publish,
 )
@@ -164,6 +165,7 @@ def test_who_moves_is_announced_here_and_there_and_shown_the_new_room() -> None:
 
     assert talk.asks(1, commands.Join("#Dev")) == [
         Presence(LOBBY, 1, events.Left(address(1), 1), 1),
+        Leave(1, LOBBY),
         Enter(1, "dev", events.Joined("dev", 2), replay=10),
         Presence("dev", 1, events.Entered(address(1), 2), 2),
     ]
@@ -184,7 +186,7 @@ def test_a_room_keeps_its_topic_while_nobody_is_there() -> None:
     talk.asks(1, commands.Join("lobby"))
 
     talk.asks(1, commands.Join("dev"))
-    assert talk.asks(1, commands.Topic()) == [Deliver(1, events.TopicIs("bugs", address(1)))]
+    assert talk.asks(1, commands.Topic()) == [Deliver(1, events.TopicIs("bugs", address(1)), room="dev")]
 
 
 def test_for_a_room_too_many_the_oldest_empty_one_goes() -> None:
@@ -370,6 +372,7 @@ class Talking(RuleBasedStateMachine):
             assert code(effects) is Code.TOO_MANY_ROOMS
         else:
             self.places[user] = room
+            assert effects.index(Leave(session.id, before)) < effects.index(entered(effects))
             assert entered(effects).session == session.id
             assert entered(effects).greeting == events.Joined(room, len(self._members(room)))
             forgotten = {effect.room for effect in effects if isinstance(effect, DropRoom)}

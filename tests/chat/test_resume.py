@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gchat.chat import disconnected as module
-from gchat.chat.effects import Arrive, Close, CloseReason, Deliver, Effect, Enter, Presence, SaveSession
+from gchat.chat.effects import Arrive, Close, CloseReason, Deliver, Effect, Enter, Leave, Presence, SaveSession
 from gchat.chat.handlers import execute
 from gchat.chat.limits import Allowance, Limits, Rates
 from gchat.chat.networks import Network
@@ -376,7 +376,9 @@ def test_a_late_opening_makes_a_rich_user_of_the_same_session(*, is_announced: b
     told = events.Renamed("127.0.0.1:1", "alice") if is_announced else events.Entered("alice", 1)
     assert announced(effects) == [told]
     assert (Arrive(session.id) in effects) == (not is_announced)
-    (entered,) = [effect for effect in effects if isinstance(effect, Enter)]
+    left, entered = [effect for effect in effects if isinstance(effect, Enter | Leave)]
+    assert left == Leave(session.id, LOBBY)
+    assert isinstance(entered, Enter)
     assert isinstance(entered.greeting, events.Welcome)
     assert (entered.greeting.nick, entered.greeting.token) == ("alice", TOKEN)
     assert registry.due(100.0) == []
@@ -394,6 +396,8 @@ def test_a_late_opening_takes_its_ghost_back(*, is_announced: bool) -> None:
 
     assert announced(effects) == ([events.Left("127.0.0.1:2", 0)] if is_announced else [])
     assert (session.name, session.room.name) == ("alice", "dev")
+    left, entered = [effect for effect in effects if isinstance(effect, Enter | Leave)]
+    assert (left, entered.room) == (Leave(session.id, LOBBY), "dev")
     assert Close(ghost.id, CloseReason.REPLACED) in effects
     assert registry.sessions == {session.id: session}
     assert consistent(registry)

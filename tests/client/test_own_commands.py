@@ -19,7 +19,7 @@ from gchat.client.own_commands import (
     entered,
     help_texts,
 )
-from gchat.dialects.rich_requests import SayRequest, TellRequest
+from gchat.dialects.rich_requests import QuitRequest, SayRequest, TellRequest, WhoRequest
 
 
 @pytest.mark.parametrize(
@@ -48,6 +48,9 @@ def test_all_other_lines_are_what_they_are_everywhere() -> None:
     assert entered("hello", "") == SayRequest(text="hello")
     assert entered("/reply hi", "bob") == TellRequest(to="bob", text="hi")
     assert entered("//clear", "") == SayRequest(text="/clear")
+    assert entered("/w bob psst", "") == entered("/tell bob psst", "") == TellRequest(to="bob", text="psst")
+    assert entered("/exit", "") == QuitRequest()
+    assert entered("/names", "") == WhoRequest()
     assert entered(" ", "") is None
     assert entered("/clear all", "") == Show(("Unexpected argument. Usage: /clear",))
     assert entered("/presence maybe", "") == Show(("Expected on or off. Usage: /presence [on|off]",))
@@ -75,4 +78,5 @@ def test_the_help_on_a_narrow_screen_is_one_column_and_on_a_wide_one_is_shorter(
 def test_the_help_on_one_command_is_a_line() -> None:
     assert help_texts("clear", 78) == ["/clear: clear the screen"]
     assert help_texts("nick", 78) == ["/nick NAME: take a name"]
+    assert help_texts("w", 78) == ["/msg NAME TEXT: send a private message (also /tell, /w)"]
     assert help_texts("nosuch", 78) == ["Unknown command /nosuch; type /help for the list, or //nosuch to say it"]

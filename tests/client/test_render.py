@@ -28,6 +28,7 @@ from gchat.client.timeline import Timeline
 from gchat.dialects.rich_events import (
     ActedEvent,
     AnnouncedEvent,
+    AwayEvent,
     ClosingEvent,
     DoneEvent,
     EnteredEvent,
@@ -95,6 +96,9 @@ LOOKS: list[tuple[Notice, list[str]]] = [
     (LeftEvent(room="lobby", online=1, who="bob"), ["< The user bob left (1 user online)"]),
     (LeftEvent(room="lobby", online=1000, count=57), ["< 57 users left (1,000 users online)"]),
     (RenamedEvent(room="lobby", who="bob", nick="rob"), ["> bob is now rob"]),
+    (AwayEvent(room="lobby", who="bob", reason="at lunch"), ["> bob is away: at lunch"]),
+    (AwayEvent(room="lobby", who="bob"), ["> bob is back"]),
+    (AwayEvent(room="lobby", count=4), ["> 4 users went away or came back"]),
     (RenamedEvent(room="lobby", count=3), ["> 3 users changed their names"]),
     (DoneEvent(message="You are here"), ["> You are here"]),
     (NamedEvent(nick="alice"), ["> You are now alice"]),

@@ -46,10 +46,17 @@ TYPED = [
     ("/nick two words", commands.Nick("two words")),
     ("/who", commands.Who()),
     ("/who ", commands.Who()),
+    ("/names", commands.Who()),
+    ("/away", commands.BeAway()),
+    ("/away at lunch", commands.BeAway("at lunch")),
+    ("/back", commands.BeAway()),
     ("/rooms", commands.Rooms()),
     ("/join dev", commands.Join("dev")),
     ("/me waves  twice", commands.Act("waves  twice")),
     ("/msg bob psst, you", commands.Tell("bob", "psst, you")),
+    ("/w bob psst", commands.Tell("bob", "psst")),
+    ("/TELL bob psst", commands.Tell("bob", "psst")),
+    ("/query bob psst", commands.Tell("bob", "psst")),
     ("/msg bob  /nick x", commands.Tell("bob", "/nick x")),
     ("/msg 127.0.0.1:5000 hi", commands.Tell("127.0.0.1:5000", "hi")),
     ("/reply yes", commands.Reply("yes")),
@@ -65,6 +72,7 @@ TYPED = [
     ("/ping a b", commands.Ping("a b")),
     ("/quit", commands.Quit()),
     ("/quit bye all", commands.Quit()),
+    ("/exit", commands.Quit()),
 ]
 
 
@@ -74,9 +82,9 @@ def test_a_line_asks_for_what_it_says(line: str, asked: commands.Command) -> Non
 
 
 def test_every_command_is_typed_in_these_tests() -> None:
-    assert {line[1:].split()[0].lower() for line, _ in TYPED if line.startswith("/") and line[1:2] != "/"} == set(
-        SLASHES
-    )
+    names = {name for verb in SLASHES.values() for name in (verb.name, *verb.aliases)}
+
+    assert {line[1:].split()[0].lower() for line, _ in TYPED if line.startswith("/") and line[1:2] != "/"} == names
 
 
 @pytest.mark.parametrize("line", ["", " ", "\t", "   \t ", "\u00a0", "\u3000", "\x0b", "\x1c", "\u2028"])
@@ -194,6 +202,9 @@ TOLD: list[tuple[events.Event, str]] = [
     (events.Entered("127.0.0.1:51234", 2), "> New user 127.0.0.1:51234 entered (2 users online)\n"),
     (events.Left("127.0.0.1:51234", 1), "< The user 127.0.0.1:51234 left (1 user online)\n"),
     (events.Renamed("127.0.0.1:51234", "alice"), "> 127.0.0.1:51234 is now alice\n"),
+    (events.Away("alice", "at lunch"), "> alice is away: at lunch\n"),
+    (events.Away("alice", ""), "> alice is back\n"),
+    (events.Crowd(events.Away, 12, 0), "> 12 users went away or came back\n"),
     (events.Crowd(events.Entered, 57, 1057), "> 57 users entered (1,057 users online)\n"),
     (events.Crowd(events.Left, 1057, 1), "< 1,057 users left (1 user online)\n"),
     (events.Crowd(events.Renamed, 12, 0), "> 12 users changed their names\n"),
@@ -221,6 +232,10 @@ TOLD: list[tuple[events.Event, str]] = [
     (events.TopicIs("", ""), "> There is no topic\n"),
     (events.TopicIs("tea", "bob"), "> The topic is: tea (set by bob)\n"),
     (events.Users("dev", ("alice", "bob"), 2, "bob"), "> In dev (2 users online): alice, bob (you)\n"),
+    (
+        events.Users("dev", ("alice", "bob"), 2, "bob", away=(("alice", "at lunch"), ("bob", "too"))),
+        "> In dev (2 users online): alice (away: at lunch), bob (you, away: too)\n",
+    ),
     (events.Users("dev", ("a", "b"), 1502, "z"), "> In dev (1,502 users online): a, b, and 1,500 more\n"),
     (
         events.RoomList((("lobby", 3, ""), ("dev", 1, "tea")), 2, "dev"),
@@ -261,7 +276,10 @@ def test_help_has_a_line_for_each_command_and_for_what_begins_with_a_slash() -> 
     for line, verb in zip(lines, SLASHES.values(), strict=False):
         assert line.startswith(f"> {verb.usage} ")
         assert line.endswith(f"  {verb.help}")
-        assert shown(events.HelpText(verb.name)) == f"> {verb.usage}: {verb.help}\n"
+        assert shown(events.HelpText(verb.name)).startswith(f"> {verb.usage}: {verb.help}")
+        for alias in verb.aliases:
+            assert shown(events.HelpText(alias)) == shown(events.HelpText(verb.name))
+            assert f"/{alias}" in shown(events.HelpText(alias))
     assert lines[-1].startswith("> //TEXT ")
     assert max(map(len, lines)) <= 80, "a terminal has 80 columns"
 
@@ -349,6 +367,8 @@ SINKS: list[events.Event] = [
     events.Entered(EVIL, 2),
     events.Left(EVIL, 2),
     events.Renamed(EVIL, EVIL),
+    events.Away(EVIL, EVIL),
+    events.Users("dev", (EVIL,), 1, "a", away=((EVIL, EVIL),)),
     events.Joined(EVIL, 2),
     events.Named(EVIL),
     events.Told(EVIL, EVIL, NOW),

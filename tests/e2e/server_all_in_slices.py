@@ -13,8 +13,8 @@ from gchat.chat.effects import Effect
 from gchat.chat.registry import Registry
 from gchat.chat.session import Session
 from gchat.model import commands
-from gchat.roomlog.cursor import Cursor
 from gchat.roomlog.log import RoomLog
+from gchat.roomlog.reader import Reader
 from gchat.server import fanout
 from gchat.server.logs import logger
 from gchat.server.main import main
@@ -35,7 +35,7 @@ class Slow:
         return os.write(descriptor, data)
 
 
-def measured_append(log: RoomLog, data: bytes, count: int, speaker: Cursor | None, seq: int | None = None) -> None:
+def measured_append(log: RoomLog, data: bytes, count: int, speaker: Reader | None, seq: int | None = None) -> None:
     append(log, data, count, speaker, seq)
     gathered.append(max(gathered.pop(), log.gathered))
 

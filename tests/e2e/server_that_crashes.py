@@ -11,11 +11,11 @@ from gchat.chat.effects import Effect
 from gchat.chat.registry import Registry
 from gchat.chat.session import Session
 from gchat.model import commands
-from gchat.roomlog.cursor import Cursor
+from gchat.roomlog.reader import Reader
 from gchat.server.main import main
 
 ping = handlers.HANDLERS[commands.Ping]
-peek = Cursor.peek
+peek = Reader.peek
 cursed: dict[int, str] = {}
 
 
@@ -27,14 +27,14 @@ def ping_or_crash(registry: Registry, session: Session, command: commands.Ping, 
     return ping(registry, session, command, now)
 
 
-def peek_or_crash(cursor: Cursor, limit: int) -> bytes:
-    how = cursed.get(cursor.session)
-    if how == "curse" or (how and cursor.log and cursor in cursor.log.behind):
+def peek_or_crash(reader: Reader, limit: int) -> bytes:
+    how = cursed.get(reader.session)
+    if how == "curse" or (how and any(cursor in cursor.log.behind for cursor in reader.cursors)):
         raise RuntimeError("a fault that was asked for")
-    return peek(cursor, limit)
+    return peek(reader, limit)
 
 
 handlers.HANDLERS[commands.Ping] = ping_or_crash
-Cursor.peek = peek_or_crash  # type: ignore[method-assign, assignment]
+Reader.peek = peek_or_crash  # type: ignore[method-assign, assignment]
 
 main()

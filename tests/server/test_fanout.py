@@ -66,21 +66,21 @@ class Room:
         self, dialect: Dialect = plain, transport: Callable[[socket.socket], Transport] = SocketTransport
     ) -> Reader:
         reader = Reader(len(self.readers) + 1, transport)
-        self.readers[reader.writer.cursor.session] = reader
-        reader.writer.cursor.follow(self.fan_out.log(Where("lobby"), dialect, 1))
+        self.readers[reader.writer.log_reader.session] = reader
+        reader.writer.log_reader.follow(self.fan_out.log(Where("lobby"), dialect, 1))
         self._touched.append(reader.writer)
         self.turn()
         return reader
 
     def turn(self, *texts: str, speaker: Reader | None = None) -> None:
         for text in texts:
-            self.fan_out.append("lobby", Announced(text), 0, speaker.writer.cursor if speaker else None)
+            self.fan_out.append("lobby", Announced(text), 0, speaker.writer.log_reader if speaker else None)
         touched, self._touched = self._touched, []
         self.fan_out.send(touched, fanout.HOLD_S, self._breather)
 
     def ends(self) -> None:
         for reader in self.readers.values():
-            self.fan_out.detach("lobby", reader.writer)
+            self.fan_out.leave("lobby", reader.writer)
             reader.writer.close()
             reader.transport.close()
             reader.peer.close()
@@ -141,7 +141,7 @@ def test_a_reader_without_a_descriptor_gets_each_chunk_once_and_through_its_tran
     assert b"line" not in received
     heard = bytes(byte ^ 0x55 for byte in received).decode().splitlines()
     assert heard == [line for number, line in enumerate(alice.reads()) if number % 5]
-    assert not carol.writer.cursor.is_live
+    assert not carol.writer.log_reader.is_live
 
 
 def test_a_large_room_is_sent_in_slices_and_what_is_said_meanwhile_comes_after(
@@ -162,9 +162,9 @@ def test_a_large_room_is_sent_in_slices_and_what_is_said_meanwhile_comes_after(
 def test_a_log_that_nobody_reads_is_dropped(room: Room) -> None:
     alice = room.enters()
     room.turn("one")
-    room.fan_out.detach("lobby", alice.writer)
+    room.fan_out.leave("lobby", alice.writer)
     room.turn("two")
 
     assert room.fan_out.log_bytes == 0
-    assert alice.writer.cursor.log is None
+    assert not alice.writer.log_reader.cursors
     assert len(alice.reads()) == 1

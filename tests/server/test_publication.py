@@ -76,7 +76,8 @@ class Process:
         assert len(texts) == count
         self.shown.append((event.seq, texts, speaker is not None))
 
-    def tell(self, connection: Any, answer: Answer) -> None:
+    def tell(self, connection: Any, answer: Answer, room: str = "") -> None:
+        assert room in ("", "lobby")
         self.told.append((connection.session.id, answer))
 
     def tell_presence(self, room: str) -> None:

@@ -150,6 +150,6 @@ def test_a_slow_reader_is_told_what_it_missed_and_nobody_waits_for_it(journal: J
         skipped = [line for line in heard if "messages skipped" in line]
 
         assert len(skipped) == 1
-        assert len(seen) + bob.connection.writer.cursor.skipped == 300
+        assert len(seen) + bob.connection.writer.log_reader.skipped == 300
         alice.says("on time again")
         bob.sees("[alice] on time again")

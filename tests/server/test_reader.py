@@ -20,7 +20,7 @@ from gchat.dialects.dialect import Dialect
 from gchat.model.messages import Said
 from gchat.server.reader import RECEIVED_BYTES, Reader
 from gchat.server.transport import SocketTransport, Transport
-from gchat.server.writer import Awaited, Writer
+from gchat.server.writer import Writer
 from tests.server.stage import pair, wait_until
 
 
@@ -78,7 +78,7 @@ class Owner:
         ours, self.peer = pair()
         self.transport: Transport = SocketTransport(ours)
         self.writer = Writer(self.session.id, self.transport, self)
-        self.cursor = self.writer.cursor
+        self.log_reader = self.writer.log_reader
         self.dialect: Dialect = plain
         self.room = "lobby"
         self.opened_at = time.monotonic()
@@ -172,12 +172,12 @@ def test_quit_ends_the_session_and_what_follows_is_not_heard(owner: Owner) -> No
 def test_commands_wait_while_something_is_to_come_and_go_on_when_it_has(owner: Owner) -> None:
     owner.peer.sendall(b"one\n")
     owner.hears("one")
-    owner.writer.wait_for(Awaited.ANSWER)
+    owner.writer.awaits_answer = True
     owner.peer.sendall(b"/history\ntwo\n")
     gevent.sleep(0.05)
     assert owner.said == ["one"]
 
-    owner.writer.wait_for(Awaited.NOTHING)
+    owner.writer.awaits_answer = False
     owner.writer.flush()
     owner.hears("one", "two")
 

@@ -64,6 +64,11 @@ def said(user: User) -> list[str]:
     return [line.partition("[old] ")[2] for line in user.transcript() if "[old] " in line]
 
 
+def awaits(user: User, awaited: Awaited) -> bool:
+    """Return whether the room that a user enters is waiting for this."""
+    return [catch_up.awaited for catch_up in user.connection.writer.catch_ups] == [awaited]
+
+
 @pytest.mark.parametrize("is_on_disk", [False, True])
 def test_a_newcomer_sees_the_last_lines_and_then_the_room(is_on_disk: bool) -> None:
     with Stage(Journal(50, is_on_disk=is_on_disk), replay_on_join=3) as stage:
@@ -71,7 +76,7 @@ def test_a_newcomer_sees_the_last_lines_and_then_the_room(is_on_disk: bool) -> N
         assert said(bob) == ["line 48", "line 49", "line 50"]
         alice.says("now")
         bob.sees("[alice] now")
-        assert bob.connection.writer.awaited is Awaited.NOTHING
+        assert not bob.connection.writer.holds_reading_up
 
 
 def test_what_is_said_while_a_page_is_read_comes_after_it_without_a_seam() -> None:
@@ -79,9 +84,9 @@ def test_what_is_said_while_a_page_is_read_comes_after_it_without_a_seam() -> No
     with Stage(journal, replay_on_join=2 * PAGE_MESSAGES) as stage:
         journal.disk.clear()
         bob = stage.connects()
-        wait_until(lambda: bob.connection.writer.awaited is Awaited.PAGE, "the page is being read")
+        wait_until(lambda: awaits(bob, Awaited.PAGE), "the page is being read")
         alice = stage.connects()
-        wait_until(lambda: alice.connection.writer.awaited is Awaited.PAGE, "her page too")
+        wait_until(lambda: awaits(alice, Awaited.PAGE), "her page too")
         journal.append([Posting(LOBBY, Said("old", ("meanwhile",), ("",)))], 2.0)
         journal.disk.set()
         expected = [f"line {number}" for number in range(PAGE_MESSAGES + 1, 3 * PAGE_MESSAGES + 1)]
@@ -108,7 +113,7 @@ def test_a_slow_disk_holds_up_only_the_user_that_asked() -> None:
         alice, bob = stage.join("alice"), stage.join("bob")
         journal.disk.clear()
         bob.says("/history 1", "next")
-        wait_until(lambda: bob.connection.writer.awaited is Awaited.ANSWER, "it is asked for")
+        wait_until(lambda: bob.connection.writer.awaits_answer, "it is asked for")
         alice.says("now")
         bob.sees("[alice] now")
         gevent.sleep(0.02)
@@ -127,7 +132,7 @@ def test_a_room_that_is_loaded_holds_up_only_those_who_enter_it() -> None:
         journal.disk.clear()
         for user in (bob, carol):
             user.says("/join dev", "hello dev")
-            wait_until(lambda user=user: user.connection.writer.awaited is Awaited.ROOM, "the room is being loaded")
+            wait_until(lambda user=user: awaits(user, Awaited.ROOM), "the room is being loaded")
         alice.says("/ping still here")
         alice.sees("> pong still here")
         journal.disk.set()
@@ -156,15 +161,16 @@ def test_a_user_that_leaves_while_a_room_is_loaded_is_forgotten() -> None:
         bob = stage.join("bob")
         journal.disk.clear()
         bob.says("/join dev")
-        wait_until(lambda: bob.connection.writer.awaited is Awaited.ROOM, "the room is being loaded")
+        wait_until(lambda: awaits(bob, Awaited.ROOM), "the room is being loaded")
         bob.connection.writer.end()
-        assert bob.connection.writer.awaited is Awaited.NOTHING
+        assert not bob.connection.writer.holds_reading_up
         bob.leaves()
         wait_until(lambda: not stage.registry.sessions, "he is gone")
         journal.disk.set()
         gevent.sleep(0.02)
 
-        assert not stage.pump._room_loading._entries
+        assert not bob.connection.writer.catch_ups
+        assert not stage.pump._room_loading._opening
 
 
 def test_so_many_searches_at_a_time_and_the_next_is_refused() -> None:
@@ -174,7 +180,7 @@ def test_so_many_searches_at_a_time_and_the_next_is_refused() -> None:
         journal.disk.clear()
         for user in users[:-1]:
             user.says("/search line")
-            wait_until(lambda user=user: user.connection.writer.awaited is Awaited.ANSWER, "it is asked for")
+            wait_until(lambda user=user: user.connection.writer.awaits_answer, "it is asked for")
         users[-1].says("/search line")
         users[-1].sees("> Too many searches at once; try again in a few seconds")
         journal.disk.set()

@@ -85,9 +85,9 @@ def test_a_reader_without_a_descriptor_follows_a_room_and_gets_everything_in_ord
 
         expected = [f"[alice] line {number}" for number in range(50)]
         assert [line for line in carol.transcript() if line.startswith("[")] == [*expected, "[alice] last"]
-        assert bob.connection.writer.cursor.is_live
-        assert not carol.connection.writer.cursor.is_live
-        assert carol.connection.writer.cursor.keeps_up
+        assert bob.connection.writer.log_reader.is_live
+        assert not carol.connection.writer.log_reader.is_live
+        assert not carol.connection.writer.log_reader.is_behind
 
 
 def test_a_reader_without_a_descriptor_that_is_slow_goes_on_where_it_stopped() -> None:

@@ -7,12 +7,16 @@ from collections.abc import Iterator
 
 import pytest
 
+from gchat.chat.effects import Enter
 from gchat.model.audience import OwnLines
-from gchat.roomlog.log import RoomLog
+from gchat.model.events import Joined
+from gchat.roomlog.log import RoomLog, Ticks
 from gchat.server import writer as module
 from gchat.server.transport import SocketTransport
-from gchat.server.writer import MAX_OWED_BYTES, NEXT_AWAITED, NEXT_FLOWS, SENT_BYTES, Awaited, CatchUp, Flow, Writer
-from tests.server.stage import pair, wait_until
+from gchat.server.writer import MAX_OWED_BYTES, NEXT_AWAITED, NEXT_FLOWS, SENT_BYTES, Awaited, Flow, Writer
+from tests.server.stage import LOBBY, pair, wait_until
+
+ENTER = Enter(1, LOBBY, Joined(LOBBY, 1))
 
 
 class Owner:
@@ -59,15 +63,15 @@ class Side:
 def side() -> Iterator[Side]:
     side = Side()
     yield side
-    side.writer.cursor.end()
+    side.writer.log_reader.end()
     side.writer.close()
     side.transport.close()
     side.peer.close()
 
 
 def test_what_is_owed_goes_out_and_the_owner_hears_of_it(side: Side) -> None:
-    side.writer.cursor.tell(OwnLines(b"one\n"))
-    side.writer.cursor.tell(OwnLines(b"two\n"))
+    side.writer.log_reader.tell(OwnLines(b"one\n"))
+    side.writer.log_reader.tell(OwnLines(b"two\n"))
     side.writer.flush()
 
     assert side.read() == b"one\ntwo\n"
@@ -78,8 +82,8 @@ def test_what_is_owed_goes_out_and_the_owner_hears_of_it(side: Side) -> None:
 
 def test_what_the_kernel_does_not_take_goes_out_when_it_does(side: Side) -> None:
     line = b"x" * 99_999 + b"\n"
-    side.writer.cursor.tell(OwnLines(line))
-    side.writer.cursor.tell(OwnLines(b"then\n"))
+    side.writer.log_reader.tell(OwnLines(line))
+    side.writer.log_reader.tell(OwnLines(b"then\n"))
     side.writer.flush()
     assert side.writer.is_behind
     assert side.owner.told == []
@@ -97,22 +101,22 @@ def test_what_the_kernel_does_not_take_goes_out_when_it_does(side: Side) -> None
 
 
 def test_nothing_is_owed_when_the_peer_is_gone(side: Side) -> None:
-    side.writer.wait_for(Awaited.DELIVERY, CatchUp(7))
+    side.writer.enter(ENTER)
     side.peer.close()
-    side.writer.cursor.tell(OwnLines(b"one\n"))
+    side.writer.log_reader.tell(OwnLines(b"one\n"))
     side.writer.flush()
-    side.writer.cursor.tell(OwnLines(b"two\n"))
+    side.writer.log_reader.tell(OwnLines(b"two\n"))
 
     assert side.owner.told == ["broke"]
     assert side.writer.is_broken
     assert not side.writer.takes_messages
-    assert side.writer.cursor.owed == 0
-    assert side.writer.catch_up is None
+    assert side.writer.log_reader.owed == 0
+    assert not side.writer.catch_ups
     assert not side.writer.holds_reading_up
 
 
 def test_an_answer_that_is_awaited_outlasts_the_end_of_writing(side: Side) -> None:
-    side.writer.wait_for(Awaited.ANSWER)
+    side.writer.awaits_answer = True
     side.peer.close()
     side.writer.end()
 
@@ -121,7 +125,7 @@ def test_an_answer_that_is_awaited_outlasts_the_end_of_writing(side: Side) -> No
 
 def test_a_user_that_is_owed_too_much_is_not_sent_messages(side: Side) -> None:
     assert side.writer.takes_messages
-    side.writer.cursor.tell(OwnLines(b"x" * MAX_OWED_BYTES + b"\n"))
+    side.writer.log_reader.tell(OwnLines(b"x" * MAX_OWED_BYTES + b"\n"))
     assert not side.writer.takes_messages
     assert side.writer.holds_reading_up
 
@@ -131,7 +135,7 @@ def test_a_fault_is_told_and_goes_no_further(side: Side, monkeypatch: pytest.Mon
         raise ValueError("a fault that was asked for")
 
     monkeypatch.setattr(SocketTransport, "send", faulty)
-    side.writer.cursor.tell(OwnLines(b"one\n"))
+    side.writer.log_reader.tell(OwnLines(b"one\n"))
     side.writer.flush()
 
     assert side.owner.told == ["crashed"]
@@ -159,7 +163,7 @@ def test_a_peer_that_is_owed_nothing_is_never_stalled(side: Side) -> None:
 
 
 def test_a_writer_is_not_closed_while_it_follows_a_room(side: Side) -> None:
-    side.writer.cursor.follow(RoomLog(1, 1 << 16, lambda _first, _last: b""))
+    side.writer.log_reader.follow(RoomLog("", 1, 1 << 16, lambda _first, _last: b"", Ticks()))
     with pytest.raises(AssertionError):
         side.writer.close()
 
@@ -177,4 +181,15 @@ def test_the_table_at_the_head_is_the_one_that_holds(steps: dict[object, set[obj
 
 def test_a_step_that_is_not_in_the_table_is_a_fault(side: Side) -> None:
     with pytest.raises(AssertionError):
-        side.writer.wait_for(Awaited.PAGE)
+        side.writer.enter(ENTER).wait_for(Awaited.PAGE)
+
+
+def test_each_room_that_is_entered_has_a_catch_up_of_its_own(side: Side) -> None:
+    lobby, dev = side.writer.enter(ENTER), side.writer.enter(Enter(1, "dev", Joined("dev", 1)))
+    dev.wait_for(Awaited.DELIVERY)
+    assert (side.writer.catch_up_in(LOBBY), side.writer.catch_up_in("dev")) == (lobby, dev)
+    side.writer.drop(dev)
+
+    assert side.writer.catch_up_in("dev") is None
+    assert lobby.awaited is Awaited.ROOM
+    assert side.writer.holds_reading_up

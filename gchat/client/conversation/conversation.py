@@ -24,6 +24,7 @@ from gchat.dialects.rich_events import (
     AckEvent,
     ActedEvent,
     AnyEvent,
+    AwayEvent,
     DoneEvent,
     EnteredEvent,
     GapEvent,
@@ -202,6 +203,8 @@ class Conversation:
                 return self._acked(event)
             case EnteredEvent() | LeftEvent() | RenamedEvent():
                 return self._presence(event)
+            case AwayEvent() if event.room != self.room:
+                return []
             case WelcomeEvent():
                 return self._welcomed(event)
             case JoinedEvent():

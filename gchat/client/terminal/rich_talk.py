@@ -37,6 +37,7 @@ from gchat.client.terminal.toolbar import toolbar_text
 from gchat.client.timeline import NOW, Timeline, rule
 from gchat.dialects.rich_events import (
     ActedEvent,
+    AwayEvent,
     EnteredEvent,
     GapEvent,
     JoinedEvent,
@@ -225,7 +226,7 @@ class RichTalk(LinkTalk):
                 self._taken_nick = ""
                 return
         self._follow(notice)
-        if self._presence or not isinstance(notice, EnteredEvent | LeftEvent | RenamedEvent):
+        if self._presence or not isinstance(notice, EnteredEvent | LeftEvent | RenamedEvent | AwayEvent):
             self._tell(notice)
 
     def _follow(self, notice: Notice) -> None:

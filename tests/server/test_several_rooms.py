@@ -1,0 +1,120 @@
+"""A user that reads several rooms, as far as the shell knows of it: who may is the registry's affair."""
+
+from __future__ import annotations
+
+import pytest
+
+from gchat.chat.effects import Announce, Deliver, Enter, Leave
+from gchat.journal.journal import Posting
+from gchat.model.events import Announced, Joined, TopicIs
+from gchat.model.hello import Hello
+from gchat.model.messages import Said
+from gchat.server import fanout
+from tests.server.stage import LOBBY, Stage, User, wait_until
+from tests.server.test_replay import Journal
+
+
+def enters(stage: Stage, user: User, room: str, replay: int = 0) -> None:
+    """Have a user read one more room."""
+    stage.pump.submit([Enter(user.connection.session.id, room, Joined(room, 1), replay)])
+
+
+def tells(stage: Stage, room: str, *texts: str) -> None:
+    stage.pump.submit([Announce(room, Announced(text)) for text in texts])
+
+
+def spoken(lines: list[str]) -> list[str]:
+    return [line.removeprefix("> Announcement: ") for line in lines if "told" in line]
+
+
+def told(user: User) -> list[str]:
+    """Return what the rooms of a user were told by the server."""
+    return spoken(user.transcript())
+
+
+def test_who_enters_a_second_room_reads_both_and_who_leaves_one_reads_the_other() -> None:
+    with Stage() as stage:
+        alice = stage.join("alice")
+        alice.transcript()
+        enters(stage, alice, "dev")
+        tells(stage, "dev", "told dev")
+        tells(stage, LOBBY, "told lobby")
+        assert sorted(told(alice)) == ["told dev", "told lobby"]
+        stage.pump.submit([Leave(alice.connection.session.id, "dev")])
+        tells(stage, "dev", "told dev again")
+        tells(stage, LOBBY, "told lobby again")
+
+        assert told(alice) == ["told lobby again"]
+        assert [cursor.log.room for cursor in alice.connection.log_reader.cursors] == [LOBBY]
+
+
+def test_an_answer_comes_after_what_all_rooms_were_told_before() -> None:
+    with Stage() as stage:
+        alice = stage.join("alice")
+        enters(stage, alice, "dev")
+        alice.transcript()
+        for room in (LOBBY, "dev"):
+            tells(stage, room, f"told {room}")
+        stage.pump.submit([Deliver(alice.connection.session.id, TopicIs("the answer", "bob"), room=LOBBY)])
+        tells(stage, "dev", "told later")
+        heard = alice.transcript()
+
+        assert sorted(spoken(heard[:2])) == ["told dev", "told lobby"]
+        assert "the answer" in heard[2]
+        assert spoken(heard[3:]) == ["told later"]
+
+
+@pytest.mark.parametrize("in_slices", [False, True])
+def test_who_is_slow_in_two_rooms_gets_all_of_both_in_their_order(
+    *, in_slices: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if in_slices:
+        monkeypatch.setattr(fanout, "READERS_IN_A_TURN", 0)
+    with Stage() as stage:
+        alice, bob = stage.join("alice"), stage.join("bob")
+        for user in (alice, bob):
+            enters(stage, user, "dev")
+            user.transcript()
+        texts = {room: [f"told {room} {number:03} {'x' * 200}" for number in range(100)] for room in (LOBBY, "dev")}
+        for number in range(100):
+            for room, lines in texts.items():
+                tells(stage, room, lines[number])
+            bob.transcript()
+        assert alice.connection.writer.is_behind
+        heard = told(alice)
+
+        for room, lines in texts.items():
+            assert [line for line in heard if line.startswith(f"told {room}")] == lines
+
+
+def test_two_rooms_are_caught_up_with_at_once_and_an_answer_names_the_room_that_it_is_about() -> None:
+    journal = Journal(50, is_on_disk=True)
+    journal.append([Posting("dev", Said("old", (f"dev {number}",), ("",))) for number in range(5)], 1.0)
+    with Stage(journal) as stage:
+        bot = stage.connects(Hello(nick="bot", replay=0))
+        wait_until(lambda: b'"welcome"' in bot.reads(), "welcome")
+        journal.disk.clear()
+        enters(stage, bot, "dev", replay=5)
+        enters(stage, bot, "ops", replay=5)
+        stage.pump.submit([Deliver(bot.connection.session.id, TopicIs("tea", "bob"), room="dev")])
+        wait_until(lambda: b'"topic"' in bot.reads(), "the topic")
+        assert [catch_up.where.room for catch_up in bot.connection.writer.catch_ups] == ["dev"]
+        journal.disk.set()
+        wait_until(lambda: b"dev 4" in bot.reads(), "all of dev")
+        topic = next(line for line in bot.received.splitlines() if b'"topic"' in line)
+
+        assert b'"room":"dev"' in topic
+        wait_until(lambda: not bot.connection.writer.catch_ups, "live everywhere")
+        assert {cursor.log.room for cursor in bot.connection.log_reader.cursors} == {LOBBY, "dev", "ops"}
+
+
+def test_who_is_closed_reads_no_room() -> None:
+    with Stage() as stage:
+        alice = stage.join("alice")
+        enters(stage, alice, "dev")
+        alice.transcript()
+        alice.says("/quit")
+        alice.sees_end()
+
+        assert not alice.connection.log_reader.cursors
+        assert not stage.pump.fan_out._logs
