@@ -1,11 +1,10 @@
 """The admin endpoint: HTTP that shows the server's state and takes the operator's actions. It knows no user's socket.
 
 backend           what the server gives: the interface and its errors
-json_fields       the fields of what is shown: of a user, a room, a message, an event, a counter
-documents         what is answered: each document is one struct, from which its JSON and its OpenAPI schema are made
+documents         what is answered and shown, with its fields: each document, a user, a room, a message, an event
 responses         values as JSON, whole or made while they are sent, and errors as problem details
-read_resources    the resources that only read;  action_resources: those that change something
-routes            paths to resources, and what comes before and after every request
+read_resources    the resources that only read, and how documents are made;  action_resources: those that change
+routes            the table of paths, resources and what is said of them, and what comes before and after every request
 access            what a request may do: Host, Origin and token;  visibility: what it may see of a value
 request_head      the head of a request, its limits and its errors
 http_server       connections: deadlines, the number of them, and turns for the chat
@@ -13,7 +12,7 @@ sse               event streams;  metrics: the formats of Prometheus;  openapi: 
 token_file        the files of the tokens
 page/             the live page
 
-A new field of GET /users is a line and its value in json_fields.UserInfo. A new counter is declared in the server,
+A new field of GET /users is a line and its value in documents.UserInfo. A new counter is declared in the server,
 beside the code that counts, and comes to /metrics and /status by itself (gchat.server.counters). A new path is a
-resource, a line in routes, and one in openapi. Nothing here knows gevent but http_server, routes and sse.
+resource and a row in routes. Nothing here knows gevent but http_server, routes and sse.
 """

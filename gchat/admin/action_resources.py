@@ -10,8 +10,8 @@ from falcon import Request, Response
 from msgspec import Meta, Struct
 
 from gchat.admin.backend import Backend
-from gchat.admin.documents import BansDocument, StoredDocument, ToldDocument
-from gchat.admin.read_resources import LongResource, MessagesResource
+from gchat.admin.documents import StoredDocument, ToldDocument
+from gchat.admin.read_resources import LongResource, MessagesResource, bans
 from gchat.admin.responses import JSON, Problem, indented
 from gchat.model.expectation import explained
 
@@ -96,7 +96,7 @@ class BansResource(LongResource):
     private = "Reading bans"
 
     def __init__(self, backend: Backend) -> None:
-        super().__init__(backend, BansDocument)
+        super().__init__(backend, bans)
 
     def on_post(self, req: Request, resp: Response) -> None:
         """Ban."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Protocol
 
-from gchat.admin.json_fields import (
+from gchat.admin.documents import (
     BanInfo,
     Happened,
     HistoryInfo,

@@ -1,34 +1,149 @@
-"""The documents that are the answers of the endpoint: their JSON and their OpenAPI schemas are made from these structs.
+"""The documents that the endpoint answers with, and the fields of what is in them: a user, a room, a message, a ban.
 
-A new field is a line here, with its value in `of`. A list may be an iterator: it is made while the answer is sent,
-field by field (responses.streamed), so a field behind it can tell how it ended. A field with its default is left out.
+JSON and OpenAPI schemas are made from these structs: a new field is a line here, and one where it is made. Texts
+are as users have written them: what shows them makes them printable. In a document with lists, a list may be an
+iterator: it is made while the answer is sent (responses.streamed), and a field with its default is left out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Self, TypeVar, cast
+from typing import Literal, Protocol, Self
 
 from msgspec import Struct
 
-from gchat.admin.access import Scope
-from gchat.admin.backend import Backend, NotPossible
-from gchat.admin.json_fields import BanInfo, Histogram, HistoryInfo, RoomSummary, ServerInfo, StoredMessage, UserInfo
-from gchat.admin.visibility import GRANTED, Granted, visible
-
-T = TypeVar("T")
+from gchat.chat.session import Session
 
 
-class LongDocument(Struct):
-    """A document with lists, which are cut when they get too long."""
+class ServerInfo(Struct, frozen=True):
+    """The server itself."""
+
+    name: str
+    version: str
+    address: str  # where the chat listens
+    started: str  # RFC 3339
+    uptime_s: float
+    messages: int  # since the start
+    deliveries: int  # messages, counted once for each reader
+    sent_bytes: int
+    skipped: int  # messages that slow readers missed and were told about
+    slow_readers: int  # users whose kernel buffer is full now
+    hub_lag_ms: float  # the largest delay of the event loop in the last second
+    connections: int
+    max_connections: int
+
+
+class UserConnection(Protocol):
+    """A user's connection, as far as the endpoint shows it. Times are of a steady clock, in seconds."""
+
+    @property
+    def opened_at(self) -> float:
+        """When it was opened."""
+
+    @property
+    def dialect_name(self) -> str:
+        """What the user speaks."""
+
+    @property
+    def heard_at(self) -> float:
+        """When the last byte came from the user."""
+
+    @property
+    def lag_bytes(self) -> int:
+        """Bytes not yet sent to the user."""
+
+    @property
+    def skipped(self) -> int:
+        """Messages that the user missed by reading too slowly."""
+
+
+class UserInfo(Struct, frozen=True):
+    """A user online. A new field is a line here, and its value one in `of`."""
+
+    id: int
+    nick: str  # the address, if the user has no nick
+    address: str  # "" without a token, if the user has a nick
+    room: str
+    dialect: str  # "plain" or "rich"
+    connected_s: float
+    idle_s: float  # since the last byte from the user
+    messages: int
+    lag_bytes: int  # not yet sent to the user
+    skipped: int  # messages that the user missed by reading too slowly
+    disconnected: bool = False  # the connection is lost, but the user may come back
+    away: str = ""  # why, if the user is away
 
     @classmethod
-    def of(cls, backend: Backend, scope: Scope) -> Self:
-        """Return the document as this scope may see it."""
-        raise NotImplementedError
+    def of(cls, session: Session, connection: UserConnection | None, now: float, *, disconnected: bool) -> Self:
+        """Return a user as of `now`, which is of the connection's clock; without a connection it has just come."""
+        return cls(
+            id=session.id,
+            nick=session.name,
+            address=session.address,
+            room=session.room.name,
+            dialect=connection.dialect_name if connection else "rich",  # a plain user without one has left
+            connected_s=round(now - connection.opened_at, 1) if connection else 0.0,
+            idle_s=round(now - connection.heard_at, 1) if connection else 0.0,
+            messages=session.messages,
+            lag_bytes=connection.lag_bytes if connection else 0,
+            skipped=connection.skipped if connection else 0,
+            disconnected=disconnected,
+            away=session.away,
+        )
 
 
-class StatusDocument(LongDocument):
+class RoomSummary(Struct, frozen=True):
+    """One room."""
+
+    name: str
+    members: int
+    seq: int  # the number of its last message
+    topic: str
+
+
+class HistoryInfo(Struct, frozen=True):
+    """The store of messages."""
+
+    store: str  # "sqlite" or "memory"
+    state: str  # "ok", or what is wrong
+    sync: str = ""  # "full": shown messages survive a power cut; "normal": they survive a crash; "": neither
+
+
+class BanInfo(Struct, frozen=True):
+    """A ban of a nick (and of nicks that look like it), an address, or a network."""
+
+    id: int
+    kind: Literal["nick", "address", "network"]
+    value: str
+    reason: str
+    created: str  # RFC 3339
+    until: str = ""  # RFC 3339; "": permanent
+
+
+#: What a message is: said, an action (/me), or a new topic, which is empty if it was cleared.
+Kind = Literal["said", "acted", "topic"]
+
+
+class StoredMessage(Struct, frozen=True, rename={"from_": "from"}):
+    """One message of a room's history."""
+
+    seq: int
+    time: str
+    kind: Kind
+    from_: str
+    text: str
+
+
+# --- Documents -------------------------------------------------------------------------------------------------------
+
+
+class Granted(Struct, frozen=True):
+    """The scope of a request: "none" of the private parts, all of them ("read"), or also changing things ("all")."""
+
+    scope: Literal["none", "read", "all"]
+    note: str
+
+
+class StatusDocument(Struct):
     """The whole state of the server."""
 
     server: ServerInfo
@@ -41,26 +156,8 @@ class StatusDocument(LongDocument):
     counters: dict[str, float | dict[str, float]]  # since the start
     truncated: bool = False
 
-    @classmethod
-    def of(cls, backend: Backend, scope: Scope) -> Self:
-        """See LongDocument.of."""
-        return cls(
-            server=backend.server(),
-            online=backend.online(),
-            access=GRANTED[scope],
-            users=_users(backend, scope),
-            rooms=_listed(backend.rooms()),
-            limits=backend.limits(),
-            history=backend.history(),
-            counters={
-                measure.name.removeprefix("gchat_"): measure.value
-                for measure in backend.measures()
-                if measure.kind == "counter" and not isinstance(measure.value, Histogram)
-            },
-        )
 
-
-class UsersDocument(LongDocument):
+class UsersDocument(Struct):
     """The users online."""
 
     online: int
@@ -68,35 +165,20 @@ class UsersDocument(LongDocument):
     users: list[UserInfo]
     truncated: bool = False
 
-    @classmethod
-    def of(cls, backend: Backend, scope: Scope) -> Self:
-        """See LongDocument.of."""
-        return cls(backend.online(), GRANTED[scope], _users(backend, scope))
 
-
-class RoomsDocument(LongDocument):
+class RoomsDocument(Struct):
     """The rooms with members or a history, largest first."""
 
     online: int
     rooms: list[RoomSummary]
     truncated: bool = False
 
-    @classmethod
-    def of(cls, backend: Backend, scope: Scope) -> Self:  # noqa: ARG003  # rooms are seen by everybody
-        """See LongDocument.of."""
-        return cls(backend.online(), _listed(backend.rooms()))
 
-
-class BansDocument(LongDocument):
+class BansDocument(Struct):
     """The bans in force."""
 
     bans: list[BanInfo]
     truncated: bool = False
-
-    @classmethod
-    def of(cls, backend: Backend, scope: Scope) -> Self:  # noqa: ARG003  # the route needs a token
-        """See LongDocument.of."""
-        return cls(_listed(backend.bans()))
 
 
 class MessagesDocument(Struct):
@@ -106,27 +188,6 @@ class MessagesDocument(Struct):
     messages: list[StoredMessage]
     next: int = 0
     truncated: bool = False
-
-    @classmethod
-    def of(cls, room: str, pages: Iterator[Sequence[StoredMessage]], limit: int) -> Self:
-        """Return the document of these pages, which have at most `limit` messages in all."""
-        document = cls(room, [])
-        document.messages = _listed(document._read(pages, limit))
-        return document
-
-    def _read(self, pages: Iterator[Sequence[StoredMessage]], limit: int) -> Iterator[StoredMessage]:
-        count = 0
-        try:
-            for page in pages:
-                for message in page:
-                    yield message
-                    self.next = message.seq  # the message is in the answer
-                    count += 1
-        except NotPossible:  # what was read before is the answer, and the next request tells why there is no more
-            self.truncated = True
-        else:
-            if count < limit:
-                self.next = 0
 
 
 class ToldDocument(Struct):
@@ -148,10 +209,59 @@ class HealthDocument(Struct):
     status: str
 
 
-def _users(backend: Backend, scope: Scope) -> list[UserInfo]:
-    return _listed(visible(user, scope) for piece in backend.users() for user in piece)
+# --- What happens ----------------------------------------------------------------------------------------------------
 
 
-def _listed(values: Iterable[T | None]) -> list[T]:
-    """Return the values as the list that they are in the document; they are made while it is sent."""
-    return cast("list[T]", values)
+class Happened(Struct, frozen=True, tag_field="type"):
+    """An event for the event streams."""
+
+
+class UserJoined(Happened, frozen=True, tag="joined"):
+    """A user came to the server."""
+
+    user: int
+    nick: str
+    address: str  # as in UserInfo
+    room: str
+
+
+class UserLeft(Happened, frozen=True, tag="left"):
+    """A user left the server."""
+
+    user: int
+    nick: str
+    reason: str
+
+
+class RoomMessage(Happened, frozen=True, tag="message", rename={"from_": "from"}):
+    """Something was said; only streams with a token get it."""
+
+    room: str
+    seq: int
+    kind: Kind
+    from_: str
+    text: str
+
+
+# --- Measures --------------------------------------------------------------------------------------------------------
+
+
+class Histogram(Struct, frozen=True):
+    """A distribution: `counts[i]` observations were at most `bounds[i]`, and not at most the bound before.
+
+    There is one count more than bounds.
+    """
+
+    bounds: tuple[float, ...]
+    counts: tuple[int, ...]
+    sum: float
+
+
+class Measure(Struct, frozen=True):
+    """A number as Prometheus has it. The value of one with a label is a number for each value of the label."""
+
+    name: str  # without the _total of a counter
+    help: str
+    kind: Literal["counter", "gauge", "histogram"]
+    value: float | dict[str, float] | Histogram
+    label: str = ""

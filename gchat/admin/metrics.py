@@ -18,7 +18,7 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
 from gchat.admin.backend import Backend
-from gchat.admin.json_fields import Histogram, Measure
+from gchat.admin.documents import Histogram, Measure
 
 
 class GchatCollector(Collector):

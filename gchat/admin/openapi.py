@@ -1,35 +1,18 @@
-"""The OpenAPI description of the endpoint: its schemas are made from the values that the routes take and give."""
+"""The OpenAPI description of the endpoint, made from the table of routes and the values that they take and give."""
 
 from __future__ import annotations
 
-from functools import cache
+import re
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
 from msgspec import Struct
 
 import gchat
-from gchat.admin.action_resources import Announcement, Kick, NewBan, Saying
 from gchat.admin.backend import MAX_STORED_ROOMS
-from gchat.admin.documents import (
-    BansDocument,
-    HealthDocument,
-    MessagesDocument,
-    RoomsDocument,
-    StatusDocument,
-    StoredDocument,
-    ToldDocument,
-    UsersDocument,
-)
-from gchat.admin.json_fields import BanInfo
-from gchat.admin.read_resources import MessagesQuery
+from gchat.admin.read_resources import ReadResource
 from gchat.admin.responses import JSON, PROBLEM, ProblemDetail
-
-_BODIES = [Announcement, Kick, NewBan, Saying]
-_ANSWERS = [
-    *(StatusDocument, UsersDocument, RoomsDocument, MessagesDocument, BansDocument, BanInfo),
-    *(ToldDocument, StoredDocument, HealthDocument, ProblemDetail),
-]
 
 #: Possible answers to every request.
 _ALWAYS = (400, 401, 403, 408, 413, 414, 415, 421, 429, 431, 503)
@@ -44,37 +27,64 @@ _SIZES = (
     "at 8 MiB."
 )
 _TOKENS = "the content of admin.token_file, or for reading alone of admin.read_token_file"
-_ADDRESSES = 'Without a token, the "address" of a user with a nick is empty.'
-_EVENTS = (
+
+# --- Hints of single routes ------------------------------------------------------------------------------------------
+
+ADDRESSES = 'Without a token, the "address" of a user with a nick is empty.'
+ROOMS = f"Largest first. Of rooms without members, the newest {MAX_STORED_ROOMS} are listed."
+EVENTS = (
     'The first event, "access", tells what the stream contains: without a token there are no "message" events, and the '
     '"address" of a user with a nick is empty in "joined" events. "joined", "left" and "message" come as they happen, '
     '"counters" once a second.'
 )
 
-_ROOM = {"name": "room", "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
+
+class Reads(Struct, frozen=True):
+    """What GET answers with, and HEAD without the body. Whether it always needs a token is for the resource to say."""
+
+    summary: str
+    answer: type[Struct] | None = None  # None: in the media types of the resource
+    query: type[Struct] | None = None
+    status: tuple[int, ...] = ()  # of its problems, beside those of every request
+    hint: str = ""
 
 
-def _query(kind: type[Struct]) -> list[dict[str, Any]]:
-    """Return the parameters of a query, each a field of a struct."""
-    components = msgspec.json.schema(kind)["$defs"][kind.__name__]["properties"]
-    return [
-        {"name": name, "in": "query", "description": rest.pop("description"), "schema": rest}
-        for name, rest in components.items()
-    ]
+class Writes(Struct, frozen=True):
+    """What a method does that needs the admin token: the body that it takes, and its answer."""
+
+    summary: str
+    body: type[Struct] | None
+    success: int
+    answer: type[Struct] | None = None
+    status: tuple[int, ...] = ()
 
 
-def _id(name: str) -> dict[str, Any]:
-    return {"name": name, "in": "path", "required": True, "schema": {"type": "integer", "minimum": 0}}
+class Route(Struct, frozen=True):
+    """A path, as falcon writes it, the resource there, and what the description says of its methods."""
+
+    path: str
+    resource: object
+    get: Reads | None = None
+    post: Writes | None = None
+    delete: Writes | None = None
+
+    @property
+    def values(self) -> set[type[Struct]]:
+        """The values that it takes and gives."""
+        found = {value for writes in (self.post, self.delete) if writes for value in (writes.body, writes.answer)}
+        return {value for value in (*found, self.get and self.get.answer) if value}
 
 
-@cache
-def description() -> bytes:
+def described(routes: Iterable[Route]) -> bytes:
     """Return the document."""
-    _, schemas = msgspec.json.schema_components([*_BODIES, *_ANSWERS], ref_template="#/components/schemas/{name}")
+    values = {ProblemDetail}.union(*(route.values for route in routes))
+    _, schemas = msgspec.json.schema_components(
+        sorted(values, key=lambda value: value.__name__), ref_template="#/components/schemas/{name}"
+    )
     document = {
         "openapi": "3.1.0",
         "info": {"title": "gchat admin endpoint", "version": gchat.__version__, "description": f"{_ACCESS} {_SIZES}"},
-        "paths": _paths(),
+        "paths": {re.sub(r":\w+}", "}", route.path): _methods(route) for route in routes},
         "components": {
             "schemas": schemas,
             "responses": {
@@ -89,101 +99,68 @@ def description() -> bytes:
     return msgspec.json.format(msgspec.json.encode(document)) + b"\n"
 
 
-def _paths() -> dict[str, dict[str, Any]]:
-    """Return what each path can be asked, and what it answers."""
-    return {
-        "/status": _reads("Server, users, rooms, limits and history at once", StatusDocument, hint=_ADDRESSES),
-        "/users": _reads("Users online", UsersDocument, hint=_ADDRESSES),
-        "/rooms": _reads(
-            "Rooms with members or a history",
-            RoomsDocument,
-            hint=f"Largest first. Of rooms without members, the newest {MAX_STORED_ROOMS} are listed.",
-        ),
-        "/healthz": _reads("Liveness", HealthDocument),
-        "/readyz": _reads("Readiness: whether messages can be stored", HealthDocument),
-        "/metrics": _reads("Metrics for Prometheus", "text/plain", "application/openmetrics-text"),
-        "/events": _reads("Server-sent events as they happen", "text/event-stream", hint=_EVENTS),
-        "/openapi.json": _reads("This document", JSON),
-        "/": _reads("The live page", "text/html", status=(404,)),
-        "/page.js": _reads("The live page's script", "text/javascript", status=(404,)),
-        "/page.css": _reads("The live page's style sheet", "text/css", status=(404,)),
-        "/rooms/{room}/messages": {
-            "parameters": [_ROOM],
-            **_reads(
-                "Messages of a room", MessagesDocument, parameters=_query(MessagesQuery), status=(404,), private=True
-            ),
-            "post": _changes(
-                'Say something; the sender is shown as "NAME (http)"', Saying, 201, StoredDocument, (404, 409)
-            ),
-        },
-        "/announce": {
-            "post": _changes("Announce something to one room or to all", Announcement, 200, ToldDocument, (404, 409))
-        },
-        "/users/{user}/kick": {
-            "parameters": [_id("user")],
-            "post": _changes("Kick a user: close the connection", Kick, 204, None, (404,)),
-        },
-        "/bans": {
-            **_reads("Bans in force", BansDocument, private=True),
-            "post": _changes("Ban a nick, an address or a network", NewBan, 201, BanInfo, (409,)),
-        },
-        "/bans/{ban}": {"parameters": [_id("ban")], "delete": _changes("End a ban", None, 204, None, (404,))},
-    }
+def _methods(route: Route) -> dict[str, Any]:
+    """Return what a path can be asked, and what it answers."""
+    schemas = {"": {"type": "string", "minLength": 1}, ":number": {"type": "integer", "minimum": 0}}
+    parameters = [
+        {"name": name, "in": "path", "required": True, "schema": schemas[converter]}
+        for name, converter in re.findall(r"{(\w+)(:\w+)?}", route.path)
+    ]
+    methods: dict[str, Any] = {"parameters": parameters} if parameters else {}
+    if route.get is not None:
+        methods |= _reads(route.get, route.resource)
+    methods |= {"post": _writes(route.post)} if route.post else {}
+    methods |= {"delete": _writes(route.delete)} if route.delete else {}
+    return methods
 
 
-def _reads(
-    summary: str,
-    *answers: type[Struct] | str,
-    parameters: list[Any] | None = None,
-    status: tuple[int, ...] = (),
-    hint: str = "",
-    private: bool = False,
-) -> dict[str, Any]:
-    """Return GET and HEAD of a path, which always need a token if it is private, else from another machine only."""
-    security: list[dict[str, list[str]]] = [{"token": []}] if private else [{}, {"token": []}]
-    common = {"summary": summary, "security": security, "parameters": parameters or []}
-    common |= {"description": hint} if hint else {}
-    problems = _problems(406, *status)
+def _reads(reads: Reads, resource: object) -> dict[str, Any]:
+    assert isinstance(resource, ReadResource)
+    security: list[dict[str, list[str]]] = [{"token": []}] if resource.private else [{}, {"token": []}]
+    common = {"summary": reads.summary, "security": security, "parameters": _query(reads.query) if reads.query else []}
+    common |= {"description": reads.hint} if reads.hint else {}
+    problems = _problems(406, *reads.status)
+    content = _content(reads.answer) if reads.answer else {media_type: {} for media_type in resource.media_types}
     return {
-        "get": {**common, "responses": {"200": _response(*answers), **problems}},
+        "get": {**common, "responses": {"200": _response(content), **problems}},
         "head": {
             **common,
             "responses": {
-                "200": _response(),
+                "200": _response({}),
                 **{code: {"description": "The request was refused"} for code in problems},
             },
         },
     }
 
 
-def _changes(
-    summary: str,
-    body: type[Struct] | None,
-    success: int,
-    answer: type[Struct] | None,
-    status: tuple[int, ...] = (),
-) -> dict[str, Any]:
-    """Return an operation that needs the admin token."""
+def _writes(writes: Writes) -> dict[str, Any]:
+    answer = _response(_content(writes.answer) if writes.answer else {})
     operation: dict[str, Any] = {
-        "summary": summary,
+        "summary": writes.summary,
         "security": [{"token": []}],
-        "responses": {str(success): _response(*[answer] if answer else []), **_problems(*status)},
+        "responses": {str(writes.success): answer, **_problems(*writes.status)},
     }
-    if body:
-        needed = any(field.required for field in msgspec.structs.fields(body))
-        operation["requestBody"] = {"required": needed, "content": _content(body)}
+    if writes.body:
+        needed = any(field.required for field in msgspec.structs.fields(writes.body))
+        operation["requestBody"] = {"required": needed, "content": _content(writes.body)}
         operation["responses"] |= _problems(422)
     return operation
+
+
+def _query(kind: type[Struct]) -> list[dict[str, Any]]:
+    """Return the parameters of a query, each a field of a struct."""
+    components = msgspec.json.schema(kind)["$defs"][kind.__name__]["properties"]
+    return [
+        {"name": name, "in": "query", "description": rest.pop("description"), "schema": rest}
+        for name, rest in components.items()
+    ]
 
 
 def _problems(*status: int) -> dict[str, Any]:
     return {str(code): {"$ref": "#/components/responses/Problem"} for code in sorted({*_ALWAYS, *status})}
 
 
-def _response(*answers: type[Struct] | str) -> dict[str, Any]:
-    content: dict[str, Any] = {}
-    for answer in answers:
-        content |= {answer: {}} if isinstance(answer, str) else _content(answer)
+def _response(content: dict[str, Any]) -> dict[str, Any]:
     return {"description": "Done", **({"content": content} if content else {})}
 
 

@@ -1,21 +1,34 @@
-"""The resources that only read; what they answer is in documents."""
+"""The resources that only read, and how their documents are made; the fields of these are in documents."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from importlib import resources
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, TypeVar, cast
 
 import msgspec
 from falcon import Request, Response
 from msgspec import Meta, Struct
 
-from gchat.admin.backend import Backend
-from gchat.admin.documents import HealthDocument, LongDocument, MessagesDocument
+from gchat.admin.access import Scope
+from gchat.admin.backend import Backend, NotPossible
+from gchat.admin.documents import (
+    BansDocument,
+    HealthDocument,
+    Histogram,
+    MessagesDocument,
+    RoomsDocument,
+    StatusDocument,
+    StoredMessage,
+    UserInfo,
+    UsersDocument,
+)
 from gchat.admin.metrics import Metrics
 from gchat.admin.responses import JSON, Problem, indented, streamed
+from gchat.admin.visibility import GRANTED, visible
 from gchat.model.expectation import explained
 
+T = TypeVar("T")
 Query = TypeVar("Query", bound=Struct)
 
 #: Lists in an answer are cut at so many bytes: messages, and everything else, which are 20,000 users.
@@ -46,13 +59,13 @@ class ReadResource:
 class LongResource(ReadResource):
     """A document that is made while it is sent: after each piece the server gives others a turn (Handler.write)."""
 
-    def __init__(self, backend: Backend, kind: type[LongDocument]) -> None:
+    def __init__(self, backend: Backend, make: Callable[[Backend, Scope], Struct]) -> None:
         self._backend = backend
-        self._kind = kind
+        self._make = make
 
     def on_get(self, req: Request, resp: Response, /, **_params: Any) -> None:
         """Answer in pieces."""
-        document = self._kind.of(self._backend, req.context.scope)
+        document = self._make(self._backend, req.context.scope)
         resp.content_type, resp.stream = JSON, streamed(document, LISTS_BYTES)
 
 
@@ -75,7 +88,8 @@ class MessagesResource(ReadResource):
         """Answer with a page of the room's history."""
         query, room = query_of(req.params, MessagesQuery), params["room"]
         pages = self._backend.messages(room, query.after, query.limit)
-        document = MessagesDocument.of(room, pages, query.limit)
+        document = MessagesDocument(room, [])
+        document.messages = _listed(_read(pages, query.limit, document))
         resp.content_type, resp.stream = JSON, streamed(document, MESSAGES_BYTES)
 
 
@@ -146,3 +160,64 @@ def query_of(params: Mapping[str, Any], kind: type[Query]) -> Query:
         return msgspec.convert(params, kind, strict=False)
     except msgspec.ValidationError as error:
         raise Problem(400, f"Invalid query; {explained(error, kind)}") from None
+
+
+# --- How long documents are made -------------------------------------------------------------------------------------
+
+
+def status(backend: Backend, scope: Scope) -> StatusDocument:
+    """Return the whole state of the server, as this scope may see it."""
+    return StatusDocument(
+        server=backend.server(),
+        online=backend.online(),
+        access=GRANTED[scope],
+        users=_users(backend, scope),
+        rooms=_listed(backend.rooms()),
+        limits=backend.limits(),
+        history=backend.history(),
+        counters={
+            measure.name.removeprefix("gchat_"): measure.value
+            for measure in backend.measures()
+            if measure.kind == "counter" and not isinstance(measure.value, Histogram)
+        },
+    )
+
+
+def users(backend: Backend, scope: Scope) -> UsersDocument:
+    """Return the users online, as this scope may see them."""
+    return UsersDocument(backend.online(), GRANTED[scope], _users(backend, scope))
+
+
+def rooms(backend: Backend, _scope: Scope) -> RoomsDocument:
+    """Return the rooms, which everybody sees."""
+    return RoomsDocument(backend.online(), _listed(backend.rooms()))
+
+
+def bans(backend: Backend, _scope: Scope) -> BansDocument:
+    """Return the bans; the route needs a token."""
+    return BansDocument(_listed(backend.bans()))
+
+
+def _users(backend: Backend, scope: Scope) -> list[UserInfo]:
+    return _listed(visible(user, scope) for piece in backend.users() for user in piece)
+
+
+def _read(pages: Iterator[Sequence[StoredMessage]], limit: int, document: MessagesDocument) -> Iterator[StoredMessage]:
+    """Return the messages of these pages, at most `limit` in all, and note in the document how that ended."""
+    count = 0
+    try:
+        for page in pages:
+            for message in page:
+                yield message
+                document.next = message.seq  # the message is in the answer
+                count += 1
+    except NotPossible:  # what was read before is the answer, and the next request tells why there is no more
+        document.truncated = True
+    else:
+        if count < limit:
+            document.next = 0
+
+
+def _listed(values: Iterable[T | None]) -> list[T]:
+    """Return the values as the list that they are in the document; they are made while it is sent."""
+    return cast("list[T]", values)

@@ -6,6 +6,7 @@ import logging
 import re
 import time
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import gevent
@@ -14,18 +15,42 @@ from falcon.constants import COMBINED_METHODS
 from falcon.routing import BaseConverter
 
 from gchat.admin.access import Access, AccessRequest, Scope
-from gchat.admin.action_resources import AnnounceResource, BanResource, BansResource, KickResource, RoomResource
+from gchat.admin.action_resources import (
+    Announcement,
+    AnnounceResource,
+    BanResource,
+    BansResource,
+    Kick,
+    KickResource,
+    NewBan,
+    RoomResource,
+    Saying,
+)
 from gchat.admin.backend import Backend, BadText, Missing, NotPossible, Unavailable
-from gchat.admin.documents import RoomsDocument, StatusDocument, UsersDocument
-from gchat.admin.openapi import description
+from gchat.admin.documents import (
+    BanInfo,
+    BansDocument,
+    HealthDocument,
+    MessagesDocument,
+    RoomsDocument,
+    StatusDocument,
+    StoredDocument,
+    ToldDocument,
+    UsersDocument,
+)
+from gchat.admin.openapi import ADDRESSES, EVENTS, ROOMS, Reads, Route, Writes, described
 from gchat.admin.read_resources import (
     FixedResource,
     HealthResource,
     LongResource,
+    MessagesQuery,
     MetricsResource,
     PageFileResource,
     ReadinessResource,
     ReadResource,
+    rooms,
+    status,
+    users,
 )
 from gchat.admin.responses import PROBLEM, Problem
 from gchat.admin.sse import Streams
@@ -115,27 +140,65 @@ def make_app(backend: Backend, access: Access, clock: Callable[[], float] = time
     app.add_error_handler(Problem, _answer_problem)
     app.add_error_handler(NotPossible, _answer_not_possible)
     app.add_error_handler(Exception, _answer_crash)
-    routes = {
-        "/": PageFileResource("page.html"),
-        "/page.js": PageFileResource("page.js"),
-        "/page.css": PageFileResource("page.css"),
-        "/status": LongResource(backend, StatusDocument),
-        "/users": LongResource(backend, UsersDocument),
-        "/users/{user:number}/kick": KickResource(backend),
-        "/rooms": LongResource(backend, RoomsDocument),
-        "/rooms/{room}/messages": RoomResource(backend, _in_time),
-        "/healthz": HealthResource(),
-        "/readyz": ReadinessResource(backend),
-        "/metrics": MetricsResource(backend),
-        "/events": EventsResource(Streams(backend)),
-        "/openapi.json": FixedResource(description),
-        "/announce": AnnounceResource(backend),
-        "/bans": BansResource(backend),
-        "/bans/{ban:number}": BanResource(backend),
-    }
-    for path, resource in routes.items():
-        app.add_route(path, resource)
+    table = _routes(backend)
+    for route in table:
+        app.add_route(route.path, route.resource)
     return app
+
+
+def _routes(backend: Backend) -> list[Route]:
+    """Return every path, and what the description says of it."""
+    no_page = (404,)
+    description = FixedResource(cache(lambda: described(table)))
+    table = [
+        Route("/", PageFileResource("page.html"), Reads("The live page", status=no_page)),
+        Route("/page.js", PageFileResource("page.js"), Reads("The live page's script", status=no_page)),
+        Route("/page.css", PageFileResource("page.css"), Reads("The live page's style sheet", status=no_page)),
+        Route(
+            "/status",
+            LongResource(backend, status),
+            Reads("Server, users, rooms, limits and history at once", StatusDocument, hint=ADDRESSES),
+        ),
+        Route("/users", LongResource(backend, users), Reads("Users online", UsersDocument, hint=ADDRESSES)),
+        Route(
+            "/users/{user:number}/kick",
+            KickResource(backend),
+            post=Writes("Kick a user: close the connection", Kick, 204, status=(404,)),
+        ),
+        Route(
+            "/rooms",
+            LongResource(backend, rooms),
+            Reads("Rooms with members or a history", RoomsDocument, hint=ROOMS),
+        ),
+        Route(
+            "/rooms/{room}/messages",
+            RoomResource(backend, _in_time),
+            Reads("Messages of a room", MessagesDocument, query=MessagesQuery, status=(404,)),
+            post=Writes(
+                'Say something; the sender is shown as "NAME (http)"', Saying, 201, StoredDocument, status=(404, 409)
+            ),
+        ),
+        Route("/healthz", HealthResource(), Reads("Liveness", HealthDocument)),
+        Route(
+            "/readyz", ReadinessResource(backend), Reads("Readiness: whether messages can be stored", HealthDocument)
+        ),
+        Route("/metrics", MetricsResource(backend), Reads("Metrics for Prometheus")),
+        Route("/events", EventsResource(Streams(backend)), Reads("Server-sent events as they happen", hint=EVENTS)),
+        Route("/openapi.json", description, Reads("This document")),
+        Route(
+            "/announce",
+            AnnounceResource(backend),
+            post=Writes("Announce something to one room or to all", Announcement, 200, ToldDocument, status=(404, 409)),
+        ),
+        Route(
+            "/bans",
+            BansResource(backend),
+            Reads("Bans in force", BansDocument),
+            post=Writes("Ban a nick, an address or a network", NewBan, 201, BanInfo, status=(409,)),
+        ),
+        Route("/bans/{ban:number}", BanResource(backend), delete=Writes("End a ban", None, 204, status=(404,))),
+    ]
+    return table
 
 
 def _in_time(action: Callable[[], int]) -> int:

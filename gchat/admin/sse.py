@@ -17,9 +17,9 @@ from gevent.socket import wait_read
 
 from gchat.admin.access import Scope, is_loopback, unmapped
 from gchat.admin.backend import Backend
-from gchat.admin.json_fields import Happened, ServerInfo
+from gchat.admin.documents import Granted, Happened, ServerInfo
 from gchat.admin.responses import Problem, json
-from gchat.admin.visibility import GRANTED, Granted, visible
+from gchat.admin.visibility import GRANTED, visible
 from gchat.chat.networks import network_of
 
 logger = logging.getLogger("gchat")

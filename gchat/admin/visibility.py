@@ -2,34 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Literal, TypeVar, get_args
+from typing import TypeVar
 
 import msgspec
 from msgspec import Struct
 
 from gchat.admin.access import Scope
-from gchat.admin.json_fields import RoomMessage, UserInfo, UserJoined
+from gchat.admin.documents import Granted, RoomMessage, UserInfo, UserJoined
 
 Seen = TypeVar("Seen", bound=Struct)
 
-Word = Literal["none", "read", "all"]
-
-
-class Granted(Struct, frozen=True):
-    """The scope of a request: "none" of the private parts, all of them ("read"), or also changing things ("all")."""
-
-    scope: Word
-    note: str
-
-
-_NOTES = {
-    Scope.NONE: "Without a token, messages, bans and the addresses of users with a nick are left out; "
-    "send the header Authorization: Bearer TOKEN to get them",
-    Scope.READ: "The read-only token shows everything and changes nothing",
-    Scope.ALL: "The admin token shows and changes everything",
+GRANTED = {
+    Scope.NONE: Granted(
+        "none",
+        "Without a token, messages, bans and the addresses of users with a nick are left out; "
+        "send the header Authorization: Bearer TOKEN to get them",
+    ),
+    Scope.READ: Granted("read", "The read-only token shows everything and changes nothing"),
+    Scope.ALL: Granted("all", "The admin token shows and changes everything"),
 }
-
-GRANTED = {scope: Granted(word, _NOTES[scope]) for scope, word in zip(Scope, get_args(Word), strict=True)}
 
 
 def visible(value: Seen, scope: Scope) -> Seen | None:

@@ -28,7 +28,7 @@ class CloseReason(StrEnum):
     FULL = "full"  # max_connections
     TOO_MANY = "too_many"  # connections_per_ip
     FOREIGN = "foreign"  # not chat
-    BAD_HELLO = "bad_opening"  # an invalid one
+    BAD_HELLO = "bad_hello"  # an invalid one
     ENDLESS = "endless"  # no newline
     SHUTDOWN = "shutdown"
     NO_HISTORY = "no_history"  # the room's history cannot be read now

@@ -48,6 +48,9 @@ class Limits(Struct):
 #: meanwhile was not sent too fast. A longer one is silence.
 MIN_STALL_S, MAX_STALL_S = 1.0, 30.0
 
+#: An allowance of fewer bytes is used up.
+SPENT_BYTES = 1024
+
 
 class Allowance:
     """The lines and bytes that a user, or all users of one network together, may send now; below zero is a debt.
@@ -77,6 +80,10 @@ class Allowance:
     def is_full(self, rates: Rates) -> bool:
         """Return whether all that was spent has been earned again."""
         return self.lines >= rates.burst and self.bytes >= rates.bytes_burst
+
+    def is_spent(self, rates: Rates) -> bool:
+        """Return whether there is no line left, or next to no bytes."""
+        return self.lines < 1 or (self.bytes < SPENT_BYTES and bool(rates.bytes_per_s))
 
     def debt_s(self, rates: Rates) -> float:
         """Return the seconds until the debt is paid."""
@@ -125,6 +132,14 @@ class Pace:
         self.own.bytes -= size
         if self._network is not None:
             self._network.bytes -= size
+
+    @property
+    def is_spent(self) -> bool:
+        """Whether nothing is left: the user sends as fast as the rates allow, or the network's users together do."""
+        own, network = self.own, self._network
+        return own.is_spent(self._limits.rates) or (
+            network is not None and network.is_spent(self._limits.network_rates)
+        )
 
     def spend(self, lines: int) -> None:
         """Pay for lines; paying for more than is allowed makes a debt."""

@@ -77,7 +77,7 @@ def hello(start: bytes) -> tuple[Hello | None, bytes]:
     try:
         return rich_json.hello(line), rest
     except ValueError as error:
-        raise Refusal(Code.BAD_COMMAND, f"Invalid opening; {error}") from None
+        raise Refusal(Code.BAD_COMMAND, f"Invalid hello; {error}") from None
 
 
 # --- Bytes to commands -----------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@
     numbering        the numbers of a batch, and what an id means that comes again
     used_ids         what each id was used for, for ten minutes
     recent_messages  the last messages of a room, in memory
-    paging           as many records as are read at once; the messages of a record, each by itself
+    paging           as many records as are read at once
     search_tokens    the words of a text, and what a query finds: the same in every journal
     memory           the journal that ends with the process
     sqlite           the journal in one file: the schema, the threads, the index, damage

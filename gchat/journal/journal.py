@@ -23,27 +23,39 @@ class JournalError(GchatError):
     """Something cannot be stored now, or cannot be read. Its text gives the reason: "the disk is full"."""
 
 
-class Whisper(Struct, frozen=True, gc=False):
-    """A private message. It is never stored, but its id is one of its lineage's ids."""
-
-    to: str
-    text: str
-    id: str
-
-
 class Posting(Struct, frozen=True, gc=False):
-    """A message to be stored, or a private one whose id is to be checked; the ids in it are those of `lineage`.
+    """A message to be stored; the ids in it are those of `lineage`.
 
     `cause` means nothing to the journal: an Arrival brings it back.
     """
 
-    room: str  # "" for a private message, which is in no room
-    message: Message | Whisper
+    room: str
+    message: Message
     lineage: str = ""
     cause: object = None
 
     def __repr__(self) -> str:
         return f"Posting({self.room!r}, {self.message!r})"  # without the lineage, which identifies a user
+
+
+class Whisper(Struct, frozen=True, gc=False):
+    """A private message. It is in no room and never stored, but its id is one of the ids of `lineage`.
+
+    `cause` is that of a Posting.
+    """
+
+    to: str
+    text: str
+    id: str
+    lineage: str = ""
+    cause: object = None
+
+    def __repr__(self) -> str:
+        return f"Whisper({self.to!r}, {self.text!r}, {self.id!r})"
+
+
+#: What a journal is asked to do at once, in this order.
+Batch = Sequence[Posting | Whisper]
 
 
 class Outcome(Struct, frozen=True, gc=False):
@@ -63,7 +75,7 @@ class Outcome(Struct, frozen=True, gc=False):
 class Arrival(Struct, frozen=True):
     """An outcome that append() did not return: of a posting of ours, whose `cause` it has, or of another process's."""
 
-    room: str
+    room: str | None  # None: of a private message
     outcome: Outcome
     cause: object = None
 
@@ -87,7 +99,7 @@ class Journal(Protocol):
     def is_open(self, room: str) -> bool:
         """Return whether a room is loaded: open() would not wait."""
 
-    def append(self, batch: Sequence[Posting], time: float) -> Sequence[Outcome | None]:
+    def append(self, batch: Batch, time: float) -> Sequence[Outcome | None]:
         """Store the new messages of this batch, in this order, all or none; return the outcome for each. May wait.
 
         The outcome is None for a posting whose outcome arrives later. A room that is not loaded is loaded first. `time`
@@ -102,7 +114,8 @@ class Journal(Protocol):
     def follow(self, deliver: Callable[[Sequence[Arrival]], None]) -> None:
         """Have everything that arrives from now on delivered. A journal of one process never does.
 
-        `deliver` does not wait, and accepts nothing before it returns.
+        `deliver` does not wait, and accepts nothing before it returns. A record that is delivered again, as engines do
+        that deliver at least once, is neither accepted nor shown again.
         """
 
     def accept(self, arrival: Arrival) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from itertools import count, islice
 
-from gchat.journal.journal import PAGE_SIZE, Arrival, Outcome, Posting
+from gchat.journal.journal import PAGE_SIZE, Arrival, Batch, Outcome, Posting
 from gchat.journal.native_thread import NativeThread
 from gchat.journal.numbering import Numbering, Use
 from gchat.journal.paging import page
@@ -41,7 +41,7 @@ class MemoryJournal:
         self._made = count()  # rooms: each has an epoch of its own, a room that was forgotten and comes again too
         self._rooms: dict[str, _Room] = {}
         self._epochs: set[str] = set()  # of these rooms
-        self._ids: UsedIds[tuple[str, Use]] = UsedIds()  # with the room's log, by its epoch
+        self._ids: UsedIds[tuple[str | None, Use]] = UsedIds()  # with the room's log, by its epoch
 
     def open(self, rooms: Iterable[str]) -> None:
         """See Journal.open."""
@@ -50,25 +50,25 @@ class MemoryJournal:
         """See Journal.is_open."""
         return True
 
-    def append(self, batch: Sequence[Posting], time: float) -> list[Outcome]:
+    def append(self, batch: Batch, time: float) -> list[Outcome]:
         """See Journal.append."""
         self._ids.expire(time)
         numbering = Numbering(self.next_seq, self._known)
         outcomes = [numbering.number(posting, time) for posting in batch]
         for posting, outcome in zip(batch, outcomes, strict=True):
-            if record := outcome.record:
+            if isinstance(posting, Posting) and (record := outcome.record):
                 room = self._room(posting.room)
                 room.recent.keep(record, self.room_bytes)
                 if isinstance(record.message, TopicSet):
                     room.topic = TopicIs(record.message.text, record.message.name)
         for lineage, id_, use, name in numbering.used(is_stored=True):
-            self._ids.add(lineage, id_, (self._room(name).epoch if name else "", use), time)
+            self._ids.add(lineage, id_, (None if name is None else self._room(name).epoch, use), time)
         return outcomes
 
     def _known(self, lineage: str, id_: str) -> Use | None:
         """Return what an id was used for, unless the log that the message was in is gone."""
         found = self._ids.get(lineage, id_)
-        return found[1] if found is not None and (not found[0] or found[0] in self._epochs) else None
+        return found[1] if found is not None and (found[0] is None or found[0] in self._epochs) else None
 
     def release(self, lineage: str, id_: str) -> None:
         """See Journal.release."""

@@ -38,16 +38,16 @@ class Numbering:
 
     def __init__(self, next_seq: Callable[[str], int], known: Callable[[str, str], Use | None]) -> None:
         self.heads: dict[str, int] = {}  # the next number of each room in the batch, after it
-        # By (lineage, id), of the ids that this batch is the first to use: for what, and in which room, "" for none.
-        self.fresh: dict[tuple[str, str], tuple[Use, str]] = {}
+        # By (lineage, id), of the ids that this batch is the first to use: for what, and in which room, if in one.
+        self.fresh: dict[tuple[str, str], tuple[Use, str | None]] = {}
         self._next_seq = next_seq
         self._known = known
 
-    def number(self, posting: Posting, time: float) -> Outcome:
+    def number(self, posting: Posting | Whisper, time: float) -> Outcome:
         """Return the outcome for the next message of the batch."""
+        if isinstance(posting, Whisper):
+            return self._number_whisper(posting)
         room, message = posting.room, posting.message
-        if isinstance(message, Whisper):
-            return self._number_whisper(posting.lineage, message)
         seq = self.heads.get(room) or self._next_seq(room)
         ids = ids_of(message)
         if not ids:
@@ -74,14 +74,14 @@ class Numbering:
         self.heads[room] = seq + len(said)
         return Outcome(Record(seq, time, _only(message, said)), tuple(numbers), reused=tuple(reused))
 
-    def _number_whisper(self, lineage: str, whisper: Whisper) -> Outcome:
+    def _number_whisper(self, whisper: Whisper) -> Outcome:
         use = use_of(digest_of(Whisper, whisper.to, whisper.text))
-        earlier, is_first = self._use(lineage, whisper.id, use, "")
+        earlier, is_first = self._use(whisper.lineage, whisper.id, use, None)
         if not _is_same(earlier, use):
             return Outcome(None, reused=(whisper.id,))
         return Outcome(None, (Numbered(whisper.id),), is_first=is_first)
 
-    def _use(self, lineage: str, id_: str, use: Use, room: str) -> tuple[Use, bool]:
+    def _use(self, lineage: str, id_: str, use: Use, room: str | None) -> tuple[Use, bool]:
         """Return what an id was used for first, and whether that is this use."""
         earlier = self._known(lineage, id_)
         if earlier is not None:
@@ -91,21 +91,21 @@ class Numbering:
         self.fresh[lineage, id_] = use, room
         return use, True
 
-    def refused(self, posting: Posting, outcome: Outcome, why_not: str) -> Outcome:
+    def refused(self, posting: Posting | Whisper, outcome: Outcome, why_not: str) -> Outcome:
         """Return the outcome for a message when the batch was not stored: what was stored before is not affected."""
-        if isinstance(posting.message, Whisper):
+        if isinstance(posting, Whisper):
             return outcome
         numbers = tuple(number for number in outcome.numbers if (posting.lineage, number.id) not in self.fresh)
         is_whole = outcome.record is None and len(numbers) == len(outcome.numbers)
         return Outcome(None, numbers, "" if is_whole else why_not, outcome.reused)
 
-    def used(self, *, is_stored: bool) -> list[tuple[str, str, Use, str]]:
+    def used(self, *, is_stored: bool) -> list[tuple[str, str, Use, str | None]]:
         """Return the ids that are used now: lineage, id, use, room. Private messages do not depend on the disk."""
         fresh = self.fresh.items()
-        return [(lineage, id_, use, room) for (lineage, id_), (use, room) in fresh if is_stored or not room]
+        return [(lineage, id_, use, room) for (lineage, id_), (use, room) in fresh if is_stored or room is None]
 
 
-def ids_of(message: Message | Whisper) -> tuple[str, ...]:
+def ids_of(message: Message) -> tuple[str, ...]:
     """Return the id of each text of a message; nothing if no text has one."""
     if isinstance(message, Said):
         return message.ids

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
-from gchat.model.messages import Record, Said
+from gchat.model.messages import Record
 
 
 def page(records: Iterable[Record], max_size: int) -> tuple[list[Record], bool]:
@@ -17,15 +17,3 @@ def page(records: Iterable[Record], max_size: int) -> tuple[list[Record], bool]:
             return found, True
         found.append(record)
     return found, False
-
-
-def singles(record: Record, *, last_first: bool = False) -> Iterator[Record]:
-    """Return each message of a record as a record of its own."""
-    message = record.message
-    if not isinstance(message, Said) or len(message.texts) == 1:
-        yield record
-        return
-    places = range(len(message.texts))
-    for at in reversed(places) if last_first else places:
-        id_ = message.ids[at] if message.ids else ""
-        yield Record(record.seq + at, record.time, Said(message.name, (message.texts[at],), (id_,) if id_ else ()))

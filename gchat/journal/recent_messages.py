@@ -6,7 +6,7 @@ from bisect import bisect_left, bisect_right
 from collections import deque
 from collections.abc import Iterable
 
-from gchat.journal.paging import page, singles
+from gchat.journal.paging import page
 from gchat.model.messages import Record
 
 #: What a message takes in addition to its text, roughly: its Record and its place in the list.
@@ -64,7 +64,7 @@ class RecentMessages:
         each = (
             record
             for at in (reversed(places) if last else places)
-            for record in singles(self.records[at], last_first=last)
+            for record in self.records[at].each(last_first=last)
             if first <= record.seq < stop
         )
         found, _ = page(each, max_size)

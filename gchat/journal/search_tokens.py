@@ -18,7 +18,6 @@ import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 
-from gchat.journal.paging import singles
 from gchat.journal.parts import TooMuch
 from gchat.model.messages import Record, Said
 from gchat.model.text import thinned
@@ -106,7 +105,7 @@ def matching(records: Sequence[Record], text: str, is_late: Callable[[], bool]) 
     """
     wanted = [f" {' '.join(phrase)}" + ("" if is_open else " ") for phrase, is_open in _wanted(text)]
     for record in reversed(records) if wanted else ():
-        for single in singles(record, last_first=True):
+        for single in record.each(last_first=True):
             if is_late():
                 raise TooMuch
             message = single.message

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from msgspec import Struct
 
 
@@ -55,16 +57,16 @@ class Record(Struct, frozen=True):
     time: float  # seconds since the epoch, of the wall clock
     message: Message
 
-    def each(self) -> list[Record]:
-        """Return the same as records of one message each."""
+    def each(self, *, last_first: bool = False) -> Iterator[Record]:
+        """Return the same as records of one message each, made when they are asked for."""
         message = self.message
-        if not isinstance(message, Said):
-            return [self]
-        ids = message.ids or ("",) * message.count
-        return [
-            Record(seq, self.time, Said(message.name, (text,), (id_,) if id_ else ()))
-            for seq, (text, id_) in enumerate(zip(message.texts, ids, strict=True), self.seq)
-        ]
+        if not isinstance(message, Said) or message.count == 1:
+            yield self
+            return
+        places = range(message.count)
+        for at in reversed(places) if last_first else places:
+            id_ = message.ids[at] if message.ids else ""
+            yield Record(self.seq + at, self.time, Said(message.name, (message.texts[at],), (id_,) if id_ else ()))
 
 
 class Numbered(Struct, frozen=True, gc=False):

@@ -22,7 +22,7 @@ NOTHING_FOUND = "Nothing found. Search matches whole words; depl* matches deploy
 OLDER_MAY_MATCH = "… there may be older matches; add a word to narrow the search"
 NOBODY_TO_ANSWER = "Nobody has sent you a private message yet; /msg NAME TEXT sends one"
 NO_TEXT = "The text is empty"
-LATE_HELLO = "Not sent: the opening of the rich dialect must be the first line"
+LATE_HELLO = "Not sent: the hello of the rich dialect must be the first line"
 
 
 def users(count: int) -> str:

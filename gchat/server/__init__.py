@@ -11,6 +11,7 @@ From the first byte of a peer to the last byte to everybody else:
     reader_interfaces  what the reading half needs of the server and its connection
     roster         which connections there are, and why others have ended
     pump           effects, carried out turn by turn
+    turn_share     what the next turn takes of users who say much, and of those who enter
     answer         an answer in the dialect of its reader
     publication    the part of a turn that stores messages and answers their senders
     fanout         room logs, and what a turn appended to them, sent to all readers
@@ -20,7 +21,7 @@ From the first byte of a peer to the last byte to everybody else:
 
 Around it:
 
-    main, cli, start_checks                            the command
+    __main__, main, cli, start_checks                  the command
     settings, config, setting_values                   what can be set, and where it is read from
     app            composes all this, runs it, and drains it
     reload         settings taken over by a running server
@@ -43,7 +44,8 @@ Which greenlet runs what, and what it may wait for. Whatever is not named there 
                                                                           answers, and a large room that it speaks in
     the pump                       turns: all effects and all sending     the commit of its turn; one round of the loop
                                    in small rooms                         between some sends
-    the spreader                   sending in large rooms                 one round of the loop between two slices
+    the spreader                   sending in large rooms, and to peers    one round of the loop between two slices
+                                   that are behind
     one for each page, answer      a read of the journal                  the disk
     or room that is loaded
     the watch                      stalled readers, silent users, bans    its own sleep

@@ -9,7 +9,7 @@ import gevent
 from gevent.event import AsyncResult
 
 from gchat.admin.backend import BadText, Missing, NotPossible, Unavailable
-from gchat.admin.json_fields import BanInfo
+from gchat.admin.documents import BanInfo
 from gchat.breather import breathe
 from gchat.chat.bans import Ban, because
 from gchat.chat.effects import Announce, CloseReason, Publish

@@ -13,7 +13,7 @@ import msgspec
 from gchat import __version__
 from gchat.admin import backend as seen
 from gchat.admin.backend import Unavailable
-from gchat.admin.json_fields import (
+from gchat.admin.documents import (
     Happened,
     HistoryInfo,
     Kind,

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 
 from gchat.model.errors import GchatError
 from gchat.server import setting_values as values
-from gchat.server.settings import ROWS, Config
+from gchat.server.settings import ROWS, SENTENCES, Config
 
 
 class ConfigError(GchatError):
@@ -79,7 +79,7 @@ def dump(config: Config) -> str:
     parts = ["# The configuration of gchat-server: every setting, with its default unless you changed it.\n"]
     for section, hints in ROWS.items():
         settings = getattr(config, section)
-        parts.append(f"\n# {type(settings).__doc__}\n[{section}]\n")
+        parts.append(f"\n# {SENTENCES[section]}\n[{section}]\n")
         for key, hint in hints.items():
             parts.append(f"{key} = {values.toml(getattr(settings, key))}  # {values.meta(hint, 'description')}\n")
     return "".join(parts)

@@ -157,6 +157,10 @@ class Connection:
 
     # --- What the writer tells ---------------------------------------------------------------------------------------
 
+    def takes_more(self) -> None:
+        """See WriterOwner.takes_more."""
+        self._server.rooms.flush_soon(self.writer)
+
     def caught_up(self) -> None:
         """See WriterOwner.caught_up."""
         self.reader.go_on()

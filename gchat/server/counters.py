@@ -12,7 +12,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterable
 
-from gchat.admin.json_fields import Histogram, Measure
+from gchat.admin.documents import Histogram, Measure
 from gchat.chat.effects import CloseReason
 
 #: Seconds: from a fast turn in a small room to a delay that people notice.

@@ -36,6 +36,7 @@ from gchat.server.logs import logger
 from gchat.server.roster import Roster
 from gchat.server.settings import Config
 from gchat.server.transport import SocketTransport, Transport
+from gchat.server.turn_share import ENTRY_WEIGHT
 
 #: How long the first line of a peer that begins with a hello may take.
 HELLO_S = 5.0
@@ -134,6 +135,7 @@ class Door:
         network = self.admission.network(peer.address, peer.network)
         if hello is not None:
             self._pay(network)
+        server.effects.share.wait(ENTRY_WEIGHT)
         if server.stopping.is_set():  # accepted before, heard after the others were said goodbye to
             _part(transport, _said(dialect, Closing(FAREWELL, CloseReason.SHUTDOWN.value)))
             return None

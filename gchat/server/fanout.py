@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from operator import itemgetter
 from typing import Protocol
@@ -69,6 +70,7 @@ class FanOut:
         self._changed: dict[str, None] = {}  # rooms, in this turn
         self._spreader = Spreader(turns)
         self._sent: Event | None = None  # set when a chunk is sent to a large room
+        self._writable: deque[Writer] = deque()  # those behind whose kernel buffer has room again
 
     @property
     def log_bytes(self) -> int:
@@ -131,6 +133,19 @@ class FanOut:
         if self._sent is None:
             self._sent = Event()
         self._sent.wait()
+
+    def flush_soon(self, writer: Writer) -> None:
+        """Flush a writer that is behind, after those that asked before: thousands may ask in one round of the loop."""
+        self._writable.append(writer)
+        if len(self._writable) == 1:
+            self._spreader.add(self._flush_writable())
+
+    def _flush_writable(self) -> Iterator[None]:
+        while self._writable:
+            writer = self._writable.popleft()
+            if writer.is_behind:
+                writer.flush()
+            yield
 
     def send(self, touched: Iterable[Writer], hold_s: float, breather: Breather) -> None:
         """Send what this turn appended, and to those touched what they alone are owed; end the turn.

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gchat.admin.json_fields import Measure
+from gchat.admin.documents import Measure
 from gchat.server.linux import open_descriptors
 from gchat.server.operated_server import OperatedServer
 

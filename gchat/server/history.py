@@ -73,12 +73,13 @@ def open_journal(config: Config, path: str) -> Journal:
         return MemoryJournal(config.limits.room_log_bytes, unguessable(8), _Thread())
     try:
         database = Database(path, history.sync, unguessable(8), _boot())
+        journal = SqliteJournal(database, _Thread)
     except JournalError as error:
         raise unusable(path, error) from None
     if database.replaced:
         what = {"path": path, "reason": database.replaced}
         logger.warning("the history in %(path)s gets a new epoch: %(reason)s", what)
-    return SqliteJournal(database, _Thread)
+    return journal
 
 
 def unusable(path: str, error: JournalError) -> HistoryError:

@@ -12,12 +12,15 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Protocol
 
+from msgspec import structs
+
 from gchat.chat.effects import Deliver, Effect, Publish
 from gchat.journal.journal import Arrival, Journal, JournalError, Outcome, Posting, Whisper
 from gchat.journal.numbering import ids_of
 from gchat.model.errors import Code
 from gchat.model.events import Acknowledged, Answer, Refused, Told
 from gchat.model.messages import Numbered, Record
+from gchat.server.answer import REFUSALS
 from gchat.server.connection import Connection
 from gchat.server.counters import Counter, Distribution
 
@@ -97,13 +100,13 @@ class Publication:
         for posting, outcome in zip(batch, outcomes, strict=True):
             if outcome is None:
                 self.unanswered += 1
-            elif outcome.record is not None:
+            elif isinstance(posting, Posting) and outcome.record is not None:
                 heads.setdefault(posting.room, outcome.record.seq)
             elif outcome.why_not:
                 has_failed = True
         COMMIT_FAILURES.value += has_failed
 
-    def _posting(self, effect: Effect | Arrival) -> Posting | None:
+    def _posting(self, effect: Effect | Arrival) -> Posting | Whisper | None:
         if isinstance(effect, Publish):
             return Posting(effect.room, effect.message, effect.lineage, effect)
         if not (isinstance(effect, Deliver) and effect.id and effect.sender is not None):
@@ -112,7 +115,7 @@ class Publication:
         to = reader.session.name if reader is not None else ""
         text = effect.answer.text if isinstance(effect.answer, Told) else ""
         lineage = sender.session.lineage if sender is not None else ""
-        return Posting("", Whisper(to, text, effect.id), lineage, effect)
+        return Whisper(to, text, effect.id, lineage, effect)
 
     def publish(self, effect: Publish) -> None:
         """Show a message to its room, and answer its sender, unless its outcome arrives later."""
@@ -121,14 +124,17 @@ class Publication:
 
     def arrive(self, arrival: Arrival) -> None:
         """Do what is left of publish() or deliver() for what arrives; another process's message is only shown."""
-        cause, outcome = arrival.cause, arrival.outcome
+        room, cause, outcome = arrival.room, arrival.cause, arrival.outcome
         self.unanswered -= cause is not None
-        if outcome.record is not None:
-            self._journal.accept(arrival)
+        if room is not None and outcome.record is not None:
+            if outcome.record.seq < self.head(room):  # delivered again: it was shown
+                outcome = structs.replace(outcome, record=None)
+            else:
+                self._journal.accept(arrival)
         if isinstance(cause, Deliver):
             self._deliver(cause, outcome)
-        else:
-            self._show(arrival.room, outcome, cause if isinstance(cause, Publish) else None)
+        elif room is not None:
+            self._show(room, outcome, cause if isinstance(cause, Publish) else None)
 
     def _show(self, room: str, outcome: Outcome, effect: Publish | None) -> None:
         """Show what is new to a room, and answer the sender, if this process has it."""
@@ -202,6 +208,7 @@ class Publication:
         if sender is not None:
             self._pump.tell(sender, Refused(code, message, id_), room)
         elif receipt := self._pump.receipts.pop(id_, None):
+            REFUSALS.add(code)  # what users are refused is counted where it is encoded
             receipt(None)
 
 

@@ -52,6 +52,7 @@ from gchat.server.replay import Replay
 from gchat.server.room_loading import RoomLoading
 from gchat.server.roster import Roster
 from gchat.server.saved_state import note_session
+from gchat.server.turn_share import TurnShare
 from gchat.server.writer import Writer
 
 #: Effects between two looks at the clock; the dearest is a page of history.
@@ -65,9 +66,6 @@ MAX_WAITING = 4096
 
 #: The same, of bytes that were received: while the disk is slow, what is said gathers.
 MAX_WAITING_BYTES = 1 << 20
-
-#: What a turn takes of users who say much, in bytes; a line counts too, see reader. That is 96 short lines.
-FULL_TURN = 3 << 15
 
 
 class PumpServer(Protocol):
@@ -100,7 +98,7 @@ class Pump:
         self._waiting_since = 0.0  # the oldest of them
         self._turn_since: float | None = None  # the same of the effects of this turn, until they are carried out
         self._received_before = 0  # bytes, when that was last taken
-        self.gathered = 0  # the weight of what users have said for the next turn
+        self.share = TurnShare(self.wake)
         self._greenlet: Any = None
         self._parked = False
         self._breather = Breather()
@@ -169,11 +167,6 @@ class Pump:
         gathered = RECEIVED_BYTES.value - self._received_before
         return len(self._waiting) + self._publication.unanswered > MAX_WAITING or gathered > MAX_WAITING_BYTES
 
-    @property
-    def is_full(self) -> bool:
-        """Whether the next turn takes no more of users who say much: it would be long, and all would wait for it."""
-        return self.gathered > FULL_TURN and bool(self._waiting)
-
     def wait_carried_out(self) -> None:
         """Wait until everything that was submitted until now is carried out."""
         if self._waiting:
@@ -236,7 +229,7 @@ class Pump:
         self._timer = hub.loop.timer(0)
         while True:
             self._hold_s = HOLD_S
-            if not self._waiting and not self.replay.hungry and not self._presence_is_due():
+            if not (self._waiting or self.replay.hungry or self.share.is_wanted or self._presence_is_due()):
                 self._hold_s = HOLD_AT_REST_S
                 self._parked = True
                 hub.switch()
@@ -272,7 +265,7 @@ class Pump:
         effects, self._waiting = self._waiting, []
         self._turn_since = self._waiting_since if effects else None
         self._received_before = RECEIVED_BYTES.value
-        self.gathered = 0
+        self.share.renew()
         # A turn ends with a room: the journal gets all of a turn at once, and what is said after in a new room of that
         # name must not be forgotten with the old one.
         for count, effect in enumerate(effects, 1):

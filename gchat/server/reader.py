@@ -28,6 +28,7 @@ from gchat.server.linux import unguessable
 from gchat.server.logs import logger
 from gchat.server.reader_interfaces import ReaderOwner, ReaderServer
 from gchat.server.transport import Transport
+from gchat.server.turn_share import LINE_WEIGHT
 from gchat.server.writer import MAX_OWED_BYTES
 
 READ_BYTES = 65536
@@ -43,9 +44,9 @@ MIN_READ_BYTES = 2048
 #: Lines handed to the registry at once; then everybody else has a turn.
 LINES_AT_ONCE = 512
 
-#: What a line costs a turn of the pump, as much as so many bytes of it; and what is so little that it never waits for
-#: the next turn: users who say much wait for each other, and users who say little for nobody.
-LINE_WEIGHT, LITTLE = 1024, 8192
+#: What is so little that it never waits for another turn of the pump, in bytes and lines as TurnShare counts them:
+#: users who say much wait for each other, and users who say little for nobody.
+LITTLE = 8192
 
 #: Commands whose answers may gather before it is seen whether they are read; /history may answer with 100 KiB.
 COMMANDS_AT_ONCE = 4
@@ -204,14 +205,14 @@ class Reader:
         return None if decoder.outcome is None else self._conclude(decoder.outcome)
 
     def _join_turn(self, lines: int) -> None:
-        """Wait, if this is much, for a turn of the pump in which there is room for it."""
-        effects, weight = self._server.effects, self._size + LINE_WEIGHT * lines
+        """Wait, if this user says much, for a turn of the pump in which there is room for it."""
+        share, weight = self._server.effects.share, self._size + LINE_WEIGHT * lines
         self._size = 0
-        if weight > LITTLE:
-            while effects.is_full:
-                with self._not_reading():
-                    effects.wait_carried_out()
-        effects.gathered += weight
+        if share.is_full and (weight > LITTLE or self._pace.is_spent):
+            with self._not_reading():
+                share.wait(weight)
+        else:
+            share.take(weight)
 
     def _carry_out(self, asked: list[Command], lines: int) -> bool:
         """Carry out what was asked in so many lines; return whether the session goes on."""

@@ -17,17 +17,16 @@ from gchat.chat.session import Session
 from gchat.dialects.dialect import Dialect
 from gchat.roomlog.reader import Reader as LogReader
 from gchat.server.transport import Transport
+from gchat.server.turn_share import TurnShare
 from gchat.server.writer import Writer
 
 
 class EffectQueue(Protocol):
     """The queue of effects, which are carried out in their order."""
 
-    gathered: int  # the weight of what users have said for the next turn
-
     @property
-    def is_full(self) -> bool:
-        """Whether the next turn takes no more of users who say much."""
+    def share(self) -> TurnShare:
+        """What the next turn takes of users who say much."""
 
     @property
     def crowded(self) -> bool:
@@ -40,14 +39,17 @@ class EffectQueue(Protocol):
         """Wait until everything that was submitted until now is carried out."""
 
 
-class SendingProgress(Protocol):
-    """The progress of sending in large rooms."""
+class Sending(Protocol):
+    """What is sent beside the turns of the pump: in large rooms, and to peers that are behind."""
 
     def is_crowded(self, room: str) -> bool:
         """Return whether so much gathers in a large room that its speakers should wait."""
 
     def wait_sent(self) -> None:
         """Wait until something is sent to a large room."""
+
+    def flush_soon(self, writer: Writer) -> None:
+        """Have a writer that is behind flushed, in its turn."""
 
 
 class ReaderServer(Protocol):
@@ -62,8 +64,8 @@ class ReaderServer(Protocol):
         """Where commands go."""
 
     @property
-    def rooms(self) -> SendingProgress:
-        """The rooms that hold their speakers up."""
+    def rooms(self) -> Sending:
+        """What is sent in rooms."""
 
     def awake(self) -> float:
         """Return a steady clock in seconds that stands still with the server."""

@@ -114,7 +114,7 @@ _SocketGroup = Annotated[
 
 
 class ServerSection(Struct, forbid_unknown_fields=True):
-    """The chat: where it listens, and how it greets."""
+    """The section [server]."""
 
     host: Annotated[
         str,
@@ -152,7 +152,7 @@ class ServerSection(Struct, forbid_unknown_fields=True):
 
 
 class AdminSection(Struct, forbid_unknown_fields=True):
-    """The admin endpoint: users online, metrics and actions, over HTTP."""
+    """The section [admin]."""
 
     enabled: Annotated[bool, Meta(description="whether the admin endpoint is started")] = True
     host: Annotated[
@@ -186,7 +186,7 @@ class AdminSection(Struct, forbid_unknown_fields=True):
 
 
 class LimitsSection(Struct, forbid_unknown_fields=True):
-    """Limits: how much a user, a room and the server may do."""
+    """The section [limits]."""
 
     max_line_bytes: Annotated[
         int,
@@ -198,24 +198,29 @@ class LimitsSection(Struct, forbid_unknown_fields=True):
         float,
         Meta(
             ge=0,
+            le=10**9,
             description="lines a second from one user; faster ones are delayed, not lost; 0: no rate limit at all",
         ),
         rates,
         TOLD,
     ] = 5.0
     burst: Annotated[
-        int, Meta(ge=1, description="lines that may come at once before messages_per_s applies"), rates, TOLD
+        int, Meta(ge=1, le=10**9, description="lines that may come at once before messages_per_s applies"), rates, TOLD
     ] = 40
     bytes_per_s: Annotated[
-        float, Meta(ge=0, description="bytes a second from one user, in the same way; 0: no limit"), rates, TOLD
+        float,
+        Meta(ge=0, le=10**12, description="bytes a second from one user, in the same way; 0: no limit"),
+        rates,
+        TOLD,
     ] = 16384.0
     bytes_burst: Annotated[
-        int, Meta(ge=1, description="bytes that may come at once before bytes_per_s applies"), rates, TOLD
+        int, Meta(ge=1, le=10**12, description="bytes that may come at once before bytes_per_s applies"), rates, TOLD
     ] = 65536
     network_factor: Annotated[
         float,
         Meta(
             ge=0,
+            le=10**6,
             description="the users from one network (an address, or an IPv6 /64) together may send this many times "
             "what one user may, and at once half as many times the burst; 0: no limit",
         ),
@@ -267,7 +272,7 @@ class LimitsSection(Struct, forbid_unknown_fields=True):
 
 
 class HistorySection(Struct, forbid_unknown_fields=True):
-    """The history: what is stored of the conversation."""
+    """The section [history]."""
 
     store: Annotated[
         Literal["sqlite", "memory"],
@@ -281,12 +286,14 @@ class HistorySection(Struct, forbid_unknown_fields=True):
     replay_on_join: Annotated[
         int, Meta(ge=0, le=100, description="old messages shown to a user who enters a room"), core
     ] = 10
-    keep_days: Annotated[float, Meta(ge=0, description="older messages are deleted; 0: never"), retention] = 0.0
+    keep_days: Annotated[float, Meta(ge=0, le=10**6, description="older messages are deleted; 0: never"), retention] = (
+        0.0
+    )
     keep_messages: Annotated[int, Meta(ge=0, description="messages that are kept in each room; 0: all"), retention] = 0
 
 
 class LogSection(Struct, forbid_unknown_fields=True):
-    """The log, on stderr."""
+    """The section [log]."""
 
     level: Annotated[
         Literal["debug", "info", "warning", "error"], Meta(description="debug, info, warning or error"), log_level
@@ -297,11 +304,19 @@ class LogSection(Struct, forbid_unknown_fields=True):
 class Config(Struct, forbid_unknown_fields=True):
     """All settings."""
 
-    server: ServerSection = field(default_factory=ServerSection)
-    admin: AdminSection = field(default_factory=AdminSection)
-    limits: LimitsSection = field(default_factory=LimitsSection)
-    history: HistorySection = field(default_factory=HistorySection)
-    log: LogSection = field(default_factory=LogSection)
+    server: Annotated[ServerSection, Meta(description="The chat: where it listens, and how it greets.")] = field(
+        default_factory=ServerSection
+    )
+    admin: Annotated[
+        AdminSection, Meta(description="The admin endpoint: users online, metrics and actions, over HTTP.")
+    ] = field(default_factory=AdminSection)
+    limits: Annotated[LimitsSection, Meta(description="Limits: how much a user, a room and the server may do.")] = (
+        field(default_factory=LimitsSection)
+    )
+    history: Annotated[HistorySection, Meta(description="The history: what is stored of the conversation.")] = field(
+        default_factory=HistorySection
+    )
+    log: Annotated[LogSection, Meta(description="The log, on stderr.")] = field(default_factory=LogSection)
 
     @property
     def admin_port(self) -> int:
@@ -310,6 +325,12 @@ class Config(Struct, forbid_unknown_fields=True):
             return self.admin.port
         return 0 if "/" in self.server.host or not self.server.port else self.server.port + 1
 
+
+#: section: its sentence. (A docstring is lost where Python runs with -OO.)
+SENTENCES = {
+    name: cast("str", get_args(section)[1].description)
+    for name, section in get_type_hints(Config, include_extras=True).items()
+}
 
 #: section: key: its type and the rest of its row.
 ROWS = {name: get_type_hints(section, include_extras=True) for name, section in get_type_hints(Config).items()}

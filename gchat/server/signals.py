@@ -71,6 +71,9 @@ def _exit(code: int) -> NoReturn:
 
 
 def _reload(app: App, load: Callable[[], Config]) -> None:
+    if app.stopping.is_set():  # systemd must not hear READY=1 behind STOPPING=1
+        logger.warning("configuration not reloaded: the server is shutting down")
+        return
     systemd.reloading()
     try:
         reload(app, load())

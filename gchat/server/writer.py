@@ -4,7 +4,7 @@ Two things can keep a user waiting, and each is a state. Whether bytes go out:
 
     flow       what is owed                                                          next
     OPEN       goes out with the turn of the pump that tells it                      BEHIND, BROKEN
-    BEHIND     waits until the kernel takes more: a watcher goes on then             OPEN, BROKEN
+    BEHIND     waits until the kernel takes more: a watcher tells, and it goes on    OPEN, BROKEN
     BROKEN     is nothing any more, because nothing arrives                          none
 
 And of each room that is entered, what was missed, until the user is live there, has left, or is gone:
@@ -14,7 +14,8 @@ And of each room that is entered, what was missed, until the user is live there,
     DELIVERY   what was missed, when the kernel has taken the page before            PAGE
     PAGE       the next messages of it, which are read from the disk                 DELIVERY
 
-What goes out is the log reader's. It is the pump that sends, and the watcher. An error of writing ends the writing
+What goes out is the log reader's. It is the pump that sends, and the spreader to those that are behind: a thousand
+peers may begin to read in the same round of the loop, and each is sent much. An error of writing ends the writing
 alone: the reading half does not hear of it, and what the peer had said before is still read.
 """
 
@@ -93,7 +94,10 @@ class CatchUp:
 
 
 class WriterOwner(Protocol):
-    """What a writer tells of itself; it is called by the pump, and in the hub."""
+    """What a writer tells of itself; it is called by the pump, the spreader, and in the hub."""
+
+    def takes_more(self) -> None:
+        """Have flush called soon: the kernel takes more. In the hub."""
 
     def caught_up(self) -> None:
         """Go on: everything is sent."""
@@ -107,6 +111,9 @@ class WriterOwner(Protocol):
 
 class _Nobody:
     """The owner of a writer whose connection is closed."""
+
+    def takes_more(self) -> None:
+        """Do nothing."""
 
     def caught_up(self) -> None:
         """Do nothing."""
@@ -147,7 +154,7 @@ class Writer:
         self.catch_ups: tuple[CatchUp, ...] = ()  # of the rooms that are being entered
         self.awaits_answer = False  # what was searched for or looked up, which is read from the disk
 
-    # --- Sending: the pump, and the watcher's callback in the hub -----------------------------------------------------
+    # --- Sending: the pump, and the spreader ------------------------------------------------------------------------
 
     def flush(self) -> None:
         """Send what is owed, as far as the kernel takes it. Never waits, never raises."""
@@ -166,7 +173,7 @@ class Writer:
             self._owner.caught_up()
         except OSError:
             self.end()
-        except Exception:  # it must not take down the pump, nor the hub's callback
+        except Exception:  # it must not take down the pump
             self._owner.crashed()
 
     def fall_behind(self) -> None:
@@ -174,7 +181,13 @@ class Writer:
         if self.flow is Flow.OPEN:
             self._set_flow(Flow.BEHIND)
             self._watcher = self._transport.writable()
-            self._watcher.start(self.flush)
+        assert self._watcher is not None
+        self._watcher.start(self._takes_more)
+
+    def _takes_more(self) -> None:
+        assert self._watcher is not None
+        self._watcher.stop()  # until flush has been called
+        self._owner.takes_more()
 
     def go_on(self) -> None:
         """Send again with the next turn, or never: the watcher goes on no more."""
@@ -183,7 +196,7 @@ class Writer:
 
     @property
     def is_behind(self) -> bool:
-        """Whether the kernel takes no more now; the watcher goes on when it does."""
+        """Whether the kernel took no more; the watcher tells when it does."""
         return self.flow is Flow.BEHIND
 
     @property

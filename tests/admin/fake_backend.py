@@ -19,8 +19,7 @@ import gevent
 
 from gchat.admin.access import Access
 from gchat.admin.backend import BadText, Missing, NotPossible, Subscriber, Unsubscribe
-from gchat.admin.http_server import AdminServer
-from gchat.admin.json_fields import (
+from gchat.admin.documents import (
     BanInfo,
     Happened,
     Histogram,
@@ -35,6 +34,7 @@ from gchat.admin.json_fields import (
     UserJoined,
     UserLeft,
 )
+from gchat.admin.http_server import AdminServer
 from gchat.admin.routes import make_app
 
 TOKEN = "0123456789abcdefghijklmnopqrstuv"

@@ -17,8 +17,8 @@ import pytest
 from gevent.server import StreamServer
 
 from gchat.admin import http_server as server_module
+from gchat.admin.documents import UserInfo
 from gchat.admin.http_server import MAX_CONNECTIONS, MAX_WORKING, AdminServer, Handler
-from gchat.admin.json_fields import UserInfo
 from tests.admin.endpoint import Connection, Endpoint, wait_until
 from tests.admin.fake_backend import FakeBackend
 

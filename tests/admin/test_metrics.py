@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
+from prometheus_client.metrics_core import Metric
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
@@ -82,3 +84,19 @@ def test_a_scraper_that_prefers_openmetrics_gets_it(endpoint: Endpoint) -> None:
     assert answer.body.endswith(b"# EOF\n")
     assert b"\n# TYPE gchat_messages counter\n" in answer.body
     assert endpoint.ask_get("/metrics").headers["content-type"].startswith("text/plain")
+
+
+# In https://github.com/cnieg/gitlab-tokens-exporter/issues/221 a name with a quote made all of the scrape unreadable.
+@pytest.mark.parametrize("reason", ['14" registry', "back\\slash\\n", "two\nlines", "}", '"} 1\nup{x="', "😀 é", ""])
+@pytest.mark.parametrize(
+    ("accept", "parse"),
+    [("text/plain", text_string_to_metric_families), ("application/openmetrics-text; version=1.0.0", openmetrics)],
+)
+def test_whatever_a_label_says_the_scrape_is_readable(
+    endpoint: Endpoint, reason: str, accept: str, parse: Callable[[str], Iterator[Metric]]
+) -> None:
+    endpoint.backend.closed[reason] = 3
+    families = {family.name: family for family in parse(endpoint.ask_get("/metrics", accept).body.decode())}
+    closed = {sample.labels["reason"]: sample.value for sample in families["gchat_connections_closed"].samples}
+    assert closed == {"quit": 0, "reset": 0, "kicked": 0, reason: 3}
+    assert families["gchat_users_online"].samples[0].value == 3

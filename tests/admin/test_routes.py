@@ -11,7 +11,7 @@ import gevent
 import pytest
 
 from gchat.admin.backend import NotPossible
-from gchat.admin.json_fields import RoomSummary
+from gchat.admin.documents import RoomSummary
 from tests.admin.endpoint import Endpoint
 from tests.admin.fake_backend import READ_TOKEN, TOKEN, FakeBackend
 

@@ -362,7 +362,7 @@ def test_a_session_that_nobody_comes_back_for_is_forsaken(registry: Registry) ->
     assert again.name == "ci"
 
 
-# --- Openings that come after the greeting in plain ------------------------------------------------------------------
+# --- Hellos that come after the greeting in plain --------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("is_announced", [False, True])

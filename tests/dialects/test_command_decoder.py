@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import permutations, zip_longest
 
 import pytest
 from msgspec import Struct
 
 from gchat.dialects import choice, plain, rich
-from gchat.dialects.dialect import Decoder, Goodbye, LateHello, Outcome
+from gchat.dialects.dialect import Decoder, Dialect, Goodbye, LateHello, Outcome
 from gchat.dialects.sniff import Foreign
 from gchat.model.commands import Command, Say, Who
 from gchat.model.errors import LineTooLong
 from gchat.model.hello import Hello
+from tests.dialects import postcard
 
 HELLO = b'GCHAT/1 {"nick":"a"}\n{"type":"who"}\n'
 
@@ -149,3 +151,34 @@ def test_telnet_is_answered_and_ctrl_c_between_lines_is_a_goodbye() -> None:
 
     assert heard.replies == b"\xff\xfd\x00\xff\xfc\x01"
     assert (heard.asked, heard.outcome) == (said("hi"), Goodbye())
+
+
+# In https://github.com/davidfowl/Channels/issues/30 a decoder with the state of one stream was used for all, and in
+# https://github.com/reactor/reactor/issues/49 each connection had to be given one of its own.
+@pytest.mark.parametrize("dialect", [plain, rich, postcard], ids=lambda dialect: str(dialect.traits.name))
+def test_two_connections_byte_by_byte_in_turn_are_heard_as_each_alone(dialect: Dialect) -> None:
+    streams = [
+        b"\xff\xfb\x1fh\xc3\xa9llo\r\0\xff\xfa\x18\0vt\n100\xff\xf0x\x7fy\r\n/nick al\xc3ice\r\n-1",
+        b'\xef\xbb\xbf{"type":"say","text":"\xe2\x82\xac"}\r\n' + b"x" * 70 + b"\n\xff\xfd\x03{\n\xc3\n",
+        b"GCHAT/1 {}\n/me waves\xff\xff\n\xf0\x9f\x91",
+        b"DEAR dev FROM al\nHELLO\n\xe2\x80\n/who\n\xff",
+    ]
+    for one, other in permutations(streams, 2):
+        alone = [hears(dialect.decoder(64), each(stream), ends=True) for stream in (one, other)]
+        decoders = [dialect.decoder(64), dialect.decoder(64)]
+        together = [Heard([], 0, None, b""), Heard([], 0, None, b"")]
+        for bytes_ in zip_longest(each(one), each(other)):
+            for decoder, heard, byte in zip(decoders, together, bytes_, strict=True):
+                if byte is not None:
+                    add(heard, hears(decoder, [byte]))
+        for decoder, heard in zip(decoders, together, strict=True):
+            add(heard, hears(decoder, [], ends=True))
+        assert repr(together) == repr(alone)  # two refusals are never the same
+
+
+def add(heard: Heard, more: Heard) -> None:
+    heard.asked += more.asked
+    heard.lines += more.lines
+    heard.outcome = more.outcome
+    heard.replies += more.replies
+    heard.too_long += more.too_long

@@ -221,6 +221,17 @@ class User:
         self.sees_bytes(b"> pong fence\n")
         assert data not in self.received[before:], self.received[before:]
 
+    def has_received(self, *lines: bytes) -> bool:
+        """Take what has come, without waiting; return whether all this is in what was received."""
+        self.sock.setblocking(False)
+        try:
+            self.received += self.sock.recv(1 << 20)
+        except BlockingIOError:
+            pass
+        finally:
+            self.sock.setblocking(True)
+        return all(line in self.received for line in lines)
+
     def closes(self) -> None:
         """Send the end of the stream, and go on reading."""
         self.sock.shutdown(socket.SHUT_WR)

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import jsonschema_rs
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -83,6 +84,41 @@ def test_a_slow_reader_is_seen_with_what_it_lags_behind_and_has_missed(operator:
             assert slow.sock.recv(1 << 20)
         metrics = operator.asks("GET", "/metrics")
         assert float(re.search(r"^gchat_skipped_messages_total (\S+)", metrics, re.MULTILINE)[1]) > 0  # type: ignore[index]
+
+
+# In https://github.com/thingsboard/thingsboard/issues/15673 fields that the description calls numbers were null, and
+# https://github.com/MarquezProject/marquez/issues/421 had fields that it did not say are always there.
+@pytest.mark.parametrize("is_known", [True, False])
+def test_each_document_has_the_fields_of_its_description_and_no_others(
+    operator: Operator, server: Server, *, is_known: bool
+) -> None:
+    with server.join("alice") as alice, server.join() as bob, joins(server, "carol"):
+        alice.says("hello", "/topic tea", "/me waves")
+        bob.sees("* alice waves")
+        operator.asks("POST", "/bans", kind="nick", value="mallory", for_s=60)
+        description = operator.asks("GET", "/openapi.json")
+        described = 0
+        for path, item in description["paths"].items():
+            content = item["get"]["responses"]["200"]["content"] if "get" in item else {}
+            if "schema" not in content.get("application/json", {}) or (
+                not is_known and {} not in item["get"]["security"]
+            ):
+                continue
+            document = operator.shows(operator.token if is_known else "").asks("GET", path.replace("{room}", "lobby"))
+            schema = content["application/json"]["schema"] | {"components": strict(description["components"])}
+            jsonschema_rs.validate(schema, document)
+            described += 1
+    assert described == (7 if is_known else 5)
+
+
+def strict(schema: Any) -> Any:
+    """Return the schema without what it does not name."""
+    if isinstance(schema, list):
+        return [strict(part) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    closed = {"additionalProperties": False} if "properties" in schema else {}
+    return {name: strict(part) for name, part in schema.items()} | closed
 
 
 def test_every_metric_in_an_alert_is_one_that_the_server_tells(operator: Operator) -> None:

@@ -1,4 +1,4 @@
-"""The door from outside: what is said before a close, who is announced, late openings, one token used twice."""
+"""The door from outside: what is said before a close, who is announced, late hellos, one token used twice."""
 
 from __future__ import annotations
 
@@ -72,21 +72,10 @@ def test_a_line_and_a_close_are_heard_each_time_while_the_room_talks(server: Ser
         for number in range(60):
             speaks_and_closes(server, f"bot {number}\n".encode())
         expected = {f"] bot {number}\n".encode() for number in range(60)}
-        wait_until(lambda: _has_all(alice, expected), "all sixty are heard")
+        wait_until(lambda: alice.has_received(*expected), "all sixty are heard")
     finally:
         over.set()
         talking.join()
-
-
-def _has_all(user: User, lines: set[bytes]) -> bool:
-    user.sock.settimeout(0.01)
-    try:
-        user.received += user.sock.recv(1 << 20)
-    except TimeoutError:
-        pass
-    finally:
-        user.sock.settimeout(None)
-    return all(line in user.received for line in lines)
 
 
 def test_a_greeted_bot_that_says_lines_and_closes_without_reading_is_heard(server: Server, alice: User) -> None:
@@ -210,7 +199,7 @@ def test_a_greeted_user_who_is_gone_before_a_line_was_never_there(server: Server
     assert bob.name.encode() not in alice.received
 
 
-# --- Openings --------------------------------------------------------------------------------------------------------
+# --- Hellos ----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("delay_s", [0.4, 1.6])

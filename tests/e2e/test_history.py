@@ -128,17 +128,7 @@ def test_what_was_said_is_found_by_its_words(store: tuple[str, ...]) -> None:
 
 def test_a_second_server_is_kept_out_in_one_line(restarted: Restarted) -> None:
     with restarted.runs():
-        command = [
-            sys.executable,
-            "-m",
-            "gchat.server.main",
-            "127.0.0.1",
-            "0",
-            "--no-admin",
-            "--db",
-            str(restarted.path),
-        ]
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=DEADLINE_S)
+        done = runs("127.0.0.1", "0", "--no-admin", "--db", str(restarted.path))
     assert done.returncode == 1
     assert done.stderr == (
         f"gchat-server: cannot store the history in {restarted.path}: another server is using it; "

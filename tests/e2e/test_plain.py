@@ -459,12 +459,12 @@ def test_a_line_that_is_too_long_is_told_and_the_next_is_heard(server: Server) -
 
 def test_who_sends_too_fast_is_told_once_and_loses_nothing() -> None:
     with (
-        Server(limits_messages_per_s=20, limits_burst=5) as server,
+        Server(limits_messages_per_s=20, limits_burst=40) as server,  # only after two seconds is one told again
         server.join() as reader,
         server.join() as user,
     ):
-        user.says(*[f"line {number}" for number in range(60)])
-        for number in range(60):
+        user.says(*[f"line {number}" for number in range(100)])
+        for number in range(100):
             reader.sees_bytes(f"] line {number}\n".encode())
         user.says("/ping done")
         user.sees_bytes(b"> pong done\n")

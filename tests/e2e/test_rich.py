@@ -23,7 +23,7 @@ def server() -> Iterator[Server]:
         yield server
 
 
-# --- The opening -----------------------------------------------------------------------------------------------------
+# --- The hello -------------------------------------------------------------------------------------------------------
 
 
 def test_a_client_is_welcomed_with_all_that_it_needs(server: Server) -> None:
@@ -38,15 +38,15 @@ def test_a_client_is_welcomed_with_all_that_it_needs(server: Server) -> None:
 
 
 @pytest.mark.parametrize(
-    "opening", [b"GCHAT/1\n", b"GCHAT/1\r\n", b"GCHAT/1 {}\n", b'GCHAT/1 {"unknown":[1,{"a":null}]}\n']
+    "hello", [b"GCHAT/1\n", b"GCHAT/1\r\n", b"GCHAT/1 {}\n", b'GCHAT/1 {"unknown":[1,{"a":null}]}\n']
 )
-def test_all_of_an_opening_is_optional_and_what_is_unknown_is_ignored(server: Server, opening: bytes) -> None:
+def test_all_of_a_hello_is_optional_and_what_is_unknown_is_ignored(server: Server, hello: bytes) -> None:
     with server.connect() as user:
-        user.sends(opening)
+        user.sends(hello)
         user.sees_bytes(b'{"type":"welcome"')
 
 
-def test_an_opening_may_come_byte_by_byte_and_with_requests_behind_it(server: Server) -> None:
+def test_a_hello_may_come_byte_by_byte_and_with_requests_behind_it(server: Server) -> None:
     with server.connect() as user, joins(server) as bob:
         for byte in b'GCHAT/1 {"nick":"alice"}\n{"type":"say","text":"at once"}\n':
             user.sends(bytes((byte,)))
@@ -57,23 +57,23 @@ def test_an_opening_may_come_byte_by_byte_and_with_requests_behind_it(server: Se
 
 
 @pytest.mark.parametrize(
-    "opening",
+    "hello",
     [b"GCHAT/1 nope\n", b"GCHAT/1 []\n", b'GCHAT/1 {"nick":7}\n', b'GCHAT/1 {"token":"short"}\n', b"GCHAT/1 {\xff}\n"],
 )
-def test_an_opening_that_is_none_is_refused_with_the_reason(server: Server, opening: bytes) -> None:
+def test_a_hello_that_is_none_is_refused_with_the_reason(server: Server, hello: bytes) -> None:
     with server.connect() as user:
-        user.sends(opening)
-        user.sees_bytes(b'{"type":"refused","code":"bad_command","message":"Invalid opening; ')
-        user.sees_bytes(b'{"type":"closing","reason":"Invalid opening; ')
-        user.sees_bytes(b'"code":"bad_opening"}\n')
+        user.sends(hello)
+        user.sees_bytes(b'{"type":"refused","code":"bad_command","message":"Invalid hello; ')
+        user.sees_bytes(b'{"type":"closing","reason":"Invalid hello; ')
+        user.sees_bytes(b'"code":"bad_hello"}\n')
         user.sees_end()
 
 
-def test_a_late_opening_that_is_none_is_refused_with_the_reason_too(server: Server) -> None:
+def test_a_late_hello_that_is_none_is_refused_with_the_reason_too(server: Server) -> None:
     with server.join() as user:
         user.sends(b'GCHAT/1 {"replay":-1}\n')
-        user.sees_bytes(b'"message":"Invalid opening; replay: expected a whole number from 0 to 1000 or null"}\n')
-        user.sees_bytes(b'{"type":"closing","reason":"Invalid opening; replay: ')
+        user.sees_bytes(b'"message":"Invalid hello; replay: expected a whole number from 0 to 1000 or null"}\n')
+        user.sees_bytes(b'{"type":"closing","reason":"Invalid hello; replay: ')
         user.sees_end()
 
 
@@ -93,7 +93,7 @@ def test_an_invalid_request_is_refused_in_plain_words(server: Server, request_: 
 
 
 @pytest.mark.parametrize("version", [b"GCHAT/2 ", b"GCHAT/1.1 ", b"GCHAT/ "])
-def test_an_opening_of_another_version_is_refused_and_not_said_to_the_room(server: Server, version: bytes) -> None:
+def test_a_hello_of_another_version_is_refused_and_not_said_to_the_room(server: Server, version: bytes) -> None:
     with server.join() as bob, server.connect() as user:
         user.sends(version + b'{"token":"0123456789abcdef"}\n')
         user.sees_bytes(b"this server speaks GCHAT/1")
@@ -109,7 +109,7 @@ def test_a_first_line_that_is_anything_else_is_said(server: Server, first: bytes
         user.sees_bytes(b"> Connected to the chat server")
 
 
-def test_the_beginning_of_an_opening_that_never_comes_is_a_line_like_any_other(server: Server) -> None:
+def test_the_beginning_of_a_hello_that_never_comes_is_a_line_like_any_other(server: Server) -> None:
     with server.join() as bob, server.connect() as user:
         user.sends(b"GCH")
         user.sees_bytes(PROMPT)
@@ -117,10 +117,10 @@ def test_the_beginning_of_an_opening_that_never_comes_is_a_line_like_any_other(s
         bob.sees_bytes(b"] GCHAOS\n")
 
 
-def test_an_opening_behind_other_lines_is_not_said_to_the_room_because_there_is_a_secret_in_it(server: Server) -> None:
+def test_a_hello_behind_other_lines_is_not_said_to_the_room_because_there_is_a_secret_in_it(server: Server) -> None:
     with server.join() as bob, server.join() as late:
         late.says("hello", 'GCHAT/1 {"token":"0123456789abcdef"}', ' GCHAT/1 {"token":"0123456789abcdef"}')
-        late.sees("> Not sent: the opening of the rich dialect must be the first line")
+        late.sees("> Not sent: the hello of the rich dialect must be the first line")
         bob.does_not_see(b"0123456789abcdef")
 
 
@@ -235,8 +235,8 @@ def test_coming_back_again_and_again_does_not_let_one_say_more() -> None:
     with Server(limits_messages_per_s=5, limits_burst=20) as server, joins(server, "reader") as reader:
         token = ""
         for turn in range(6):
-            opening: dict[str, Any] = {"token": token} if token else {}
-            with RichUser(server, nick="alice", **opening) as alice:
+            hello: dict[str, Any] = {"token": token} if token else {}
+            with RichUser(server, nick="alice", **hello) as alice:
                 token = alice.sees("welcome")["token"]
                 alice.sees("live")
                 alice.asks(*({"type": "say", "text": f"{turn}"} for _ in range(20)))
@@ -508,11 +508,11 @@ def test_a_client_cut_fifty_times_at_random_loses_nothing_and_doubles_nothing(se
     token, epoch, seq, said = "", "", 0, 0
     with joins(server, "reader") as reader:
         for _ in range(50):
-            opening: dict[str, Any] = {
+            hello: dict[str, Any] = {
                 "nick": "alice",
                 **({"token": token, "after": {"epoch": epoch, "seq": seq}} if token else {}),
             }
-            with RichUser(server, **opening) as alice:
+            with RichUser(server, **hello) as alice:
                 welcome = alice.sees("welcome")
                 token, epoch = welcome["token"], welcome["epoch"]
                 for event in alice.sees_up_to("live"):
@@ -606,7 +606,7 @@ def test_the_lines_are_json_that_any_program_can_read(server: Server) -> None:
         assert all(json.loads(line) for line in bob.user.received.splitlines())
 
 
-def test_an_opening_that_came_in_time_is_heard_also_when_the_server_was_held_up() -> None:
+def test_a_hello_that_came_in_time_is_heard_also_when_the_server_was_held_up() -> None:
     with Server(server_greeting_delay_s=0.1) as server:
         users = [server.connect() for _ in range(20)]
         wait_until(lambda: len(os.listdir(f"/proc/{server.pid}/fd")) > 20, "all are accepted")

@@ -10,7 +10,7 @@ import stat
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,10 +41,12 @@ main.main()
 """
 
 
-def runs(*arguments: str, user: int = 0, **options: Any) -> subprocess.CompletedProcess[str]:
-    """Run the command with these arguments, as our user or this one."""
+def runs(
+    *arguments: str, user: int = 0, before: Sequence[str] = (), **options: Any
+) -> subprocess.CompletedProcess[str]:
+    """Run the command with these arguments, as our user or this one; `before` is a command that runs it."""
     program = ["-c", AS_USER, str(user)] if user else ["-m", "gchat.server.main"]
-    command = [sys.executable, *program, *arguments]
+    command = [*before, sys.executable, *program, *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=DEADLINE_S, **options)
 
 
@@ -490,17 +492,7 @@ def test_a_lock_that_fails_is_explained_by_its_own_error(tmp_path: Path, error: 
             raise NotHere("strace is not installed")
     assert strace is not None
     inject = ["-f", "-o", "/dev/null", "-e", "trace=flock", "-e", f"inject=flock:error={error}"]
-    command = [
-        sys.executable,
-        "-m",
-        "gchat.server.main",
-        "127.0.0.1",
-        "0",
-        "--no-admin",
-        "--db",
-        str(tmp_path / "x.db"),
-    ]
-    done = subprocess.run([strace, *inject, *command], capture_output=True, text=True, check=False, timeout=DEADLINE_S)
+    done = runs("127.0.0.1", "0", "--no-admin", "--db", str(tmp_path / "x.db"), before=(strace, *inject))
     assert done.returncode == 1, done.stderr
     assert f"x.db: {why}; use --db FILE" in done.stderr
     assert len(done.stderr.splitlines()) == 1

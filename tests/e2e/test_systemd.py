@@ -93,6 +93,21 @@ def test_systemd_is_told_of_a_reload_and_of_its_end(tmp_path: Path) -> None:
         wait_until(lambda: "configuration not reloaded" in server.log, "that it could not be is logged too")
 
 
+# In https://github.com/Supervisor/supervisor/issues/1175 a SIGHUP behind a SIGTERM ended the stop, not the program.
+def test_a_reload_while_the_server_stops_is_none_and_the_stop_goes_on(tmp_path: Path) -> None:
+    with supervised(tmp_path) as (server, supervisor), server.connect(receive_buffer=2048) as slow:
+        supervisor.hears("READY=1")
+        slow.says(*["/help"] * 40)  # so much that the drain has to wait for it
+        wait_until(lambda: "opened" in server.log, "it is heard")
+        server.process.send_signal(signal.SIGTERM)
+        supervisor.hears("STOPPING=1")
+        server.process.send_signal(signal.SIGHUP)
+        wait_until(lambda: "not reloaded: the server is shutting down" in server.log, "it is refused")
+        slow.sees("> The server is shutting down")
+        assert server.process.wait(DEADLINE_S) == 0
+        assert supervisor.next(0) is None
+
+
 def test_the_watchdog_is_fed_while_the_pump_turns_and_no_longer(tmp_path: Path) -> None:
     script = HERE / "server_that_stands_still.py"
     with supervised(tmp_path, "--memory", script=script, WATCHDOG_USEC="600000") as (server, supervisor):

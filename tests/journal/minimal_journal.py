@@ -6,9 +6,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from gchat.journal.journal import PAGE_SIZE, Arrival, Outcome, Posting
+from gchat.journal.journal import PAGE_SIZE, Arrival, Batch, Outcome, Posting
 from gchat.journal.numbering import Numbering, Use
-from gchat.journal.paging import page, singles
+from gchat.journal.paging import page
 from gchat.journal.used_ids import UsedIds
 from gchat.model.events import TopicIs
 from gchat.model.messages import Record, TopicSet
@@ -28,12 +28,13 @@ class MinimalJournal:
         """See Journal.is_open."""
         return True
 
-    def append(self, batch: Sequence[Posting], time: float) -> Sequence[Outcome | None]:
+    def append(self, batch: Batch, time: float) -> Sequence[Outcome | None]:
         """See Journal.append."""
         numbering = Numbering(self.next_seq, self._ids.get)
         outcomes = [numbering.number(posting, time) for posting in batch]
         for posting, outcome in zip(batch, outcomes, strict=True):
-            self._keep(posting.room, outcome)
+            if isinstance(posting, Posting):
+                self._keep(posting.room, outcome)
         for lineage, id_, use, _ in numbering.used(is_stored=True):
             self._ids.add(lineage, id_, use, time)
         return outcomes
@@ -47,6 +48,7 @@ class MinimalJournal:
 
     def accept(self, arrival: Arrival) -> None:
         """See Journal.accept."""
+        assert arrival.room is not None
         self._keep(arrival.room, arrival.outcome)
 
     def read(self, room: str, start: int, limit: int, *, last: bool = False) -> list[Record]:
@@ -84,4 +86,4 @@ class MinimalJournal:
 
     def _keep(self, room: str, outcome: Outcome) -> None:
         if outcome.record is not None:
-            self._records.setdefault(room, []).extend(singles(outcome.record))
+            self._records.setdefault(room, []).extend(outcome.record.each())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from gchat.journal.journal import Arrival, Outcome, Posting
+from gchat.journal.journal import Arrival, Batch, Outcome, Posting, Whisper
 from tests.journal.minimal_journal import MinimalJournal
 
 
@@ -14,14 +14,14 @@ class Engine:
     def __init__(self) -> None:
         self.log = MinimalJournal()
         self._journals: list[SharedJournal] = []
-        self._waiting: list[tuple[SharedJournal, Sequence[Posting], float]] = []
+        self._waiting: list[tuple[SharedJournal, Batch, float]] = []
 
     def journal(self) -> SharedJournal:
         """Return the journal of one more process."""
         self._journals.append(SharedJournal(self))
         return self._journals[-1]
 
-    def put(self, journal: SharedJournal, batch: Sequence[Posting], time: float) -> None:
+    def put(self, journal: SharedJournal, batch: Batch, time: float) -> None:
         """Take what one process appends."""
         self._waiting.append((journal, batch, time))
 
@@ -44,7 +44,7 @@ class SharedJournal(MinimalJournal):
         self._engine = engine
         self.deliver: Callable[[Sequence[Arrival]], None] = lambda _arrivals: None
 
-    def append(self, batch: Sequence[Posting], time: float) -> Sequence[Outcome | None]:
+    def append(self, batch: Batch, time: float) -> Sequence[Outcome | None]:
         """See Journal.append."""
         self._engine.put(self, batch, time)
         return [None] * len(batch)
@@ -58,9 +58,10 @@ class SharedJournal(MinimalJournal):
         self.deliver = deliver
 
 
-def _arrival(posting: Posting, outcome: Outcome | None, *, is_own: bool) -> Arrival | None:
+def _arrival(posting: Posting | Whisper, outcome: Outcome | None, *, is_own: bool) -> Arrival | None:
     """Return what a process hears of a posting: of another's only what is new in the room."""
     assert outcome is not None
+    room = posting.room if isinstance(posting, Posting) else None
     if is_own:
-        return Arrival(posting.room, outcome, posting.cause)
-    return Arrival(posting.room, Outcome(outcome.record)) if outcome.record is not None else None
+        return Arrival(room, outcome, posting.cause)
+    return Arrival(room, Outcome(outcome.record)) if outcome.record is not None else None

@@ -225,7 +225,7 @@ class Stage:
         self.roster.by_session[session.id] = connection
         self.pump.submit(effects)
         self._greenlets.append(gevent.spawn(connection.reader.run, b"", has_ended=False))
-        user = User(connection, theirs, CIPHER if transport is Ciphered else None)
+        user = User(connection, theirs, CIPHER if isinstance(connection.transport, Ciphered) else None)
         self._users.append(user)
         return user
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from gchat.admin.json_fields import Histogram, Measure
+from gchat.admin.documents import Histogram, Measure
 from gchat.chat.effects import CloseReason
 from gchat.model.errors import Code
 from gchat.server import counters

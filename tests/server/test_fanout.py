@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import socket
+import time
 from collections.abc import Callable, Iterator
 
+import gevent
 import pytest
 
-from gchat.breather import Breather
+from gchat.breather import Breather, breathe
 from gchat.dialects import plain, rich
 from gchat.dialects.dialect import Dialect
 from gchat.model.audience import Where
 from gchat.model.events import Announced
-from gchat.server import fanout
+from gchat.server import fanout, spreader
 from gchat.server.fanout import FanOut
 from gchat.server.transport import SocketTransport, Transport
 from gchat.server.writer import Writer
@@ -28,12 +30,16 @@ class Idle:
 class Reader:
     """A connection, as far as the fan-out knows it; and its peer."""
 
-    def __init__(self, session: int, transport: Callable[[socket.socket], Transport]) -> None:
+    def __init__(self, session: int, transport: Callable[[socket.socket], Transport], fan_out: FanOut) -> None:
         ours, self.peer = pair()
+        self._fan_out = fan_out
         self.transport = transport(ours)
         self.broke = False
         self.writer = Writer(session, self.transport, self)
         self.received = b""
+
+    def takes_more(self) -> None:
+        self._fan_out.flush_soon(self.writer)
 
     def caught_up(self) -> None:
         pass
@@ -65,7 +71,7 @@ class Room:
     def enters(
         self, dialect: Dialect = plain, transport: Callable[[socket.socket], Transport] = SocketTransport
     ) -> Reader:
-        reader = Reader(len(self.readers) + 1, transport)
+        reader = Reader(len(self.readers) + 1, transport, self.fan_out)
         self.readers[reader.writer.log_reader.session] = reader
         reader.writer.log_reader.follow(self.fan_out.log(Where("lobby"), dialect, 1))
         self._touched.append(reader.writer)
@@ -118,6 +124,33 @@ def test_a_reader_that_is_slow_delays_nobody_and_goes_on_when_it_reads(room: Roo
     assert not slow.writer.is_behind
     room.turn("live again")
     assert slow.reads()[-1] == quick.reads()[-1]
+
+
+def test_peers_that_all_read_on_at_once_are_served_in_slices(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    readers = [room.enters() for _ in range(20)]
+    for number in range(600):
+        room.turn(f"{number:03}" + "x" * 500)
+    assert all(reader.writer.is_behind for reader in readers)
+    rounds, served_in = 0, []
+
+    def watches() -> None:
+        nonlocal rounds
+        while True:
+            rounds += 1
+            breathe()
+
+    def flush(writer: Writer) -> None:
+        served_in.append(rounds)
+        time.sleep(spreader.SLICE_S)  # it holds the hub, as much as one that sends much
+        Writer_flush(writer)
+
+    Writer_flush = Writer.flush  # noqa: N806  # it is the method
+    monkeypatch.setattr(Writer, "flush", flush)
+    watching = gevent.spawn(watches)
+    wait_until(lambda: sum(len(reader.reads()) for reader in readers) == 20 * 600, "everything")
+    watching.kill()
+
+    assert max(map(served_in.count, served_in)) <= 3, "others have a turn after each slice"
 
 
 def test_a_reader_whose_peer_is_gone_ends_alone(room: Room) -> None:

@@ -9,6 +9,7 @@ from typing import Any, cast
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from gchat.chat.effects import Deliver, Effect, Publish
 from gchat.journal.journal import Arrival, Journal, JournalError, Outcome
@@ -16,9 +17,10 @@ from gchat.journal.memory import MemoryJournal
 from gchat.model.errors import Code
 from gchat.model.events import Acknowledged, Answer, Refused, Told
 from gchat.model.messages import Numbered, Record, Said, TopicSet
+from gchat.server.answer import REFUSALS
 from gchat.server.publication import COMMIT_FAILURES, Publication
 from tests.journal.minimal_journal import MinimalJournal
-from tests.journal.shared_journal import Engine
+from tests.journal.shared_journal import Engine, SharedJournal
 
 
 class Process:
@@ -230,6 +232,54 @@ def test_a_receipt_gets_the_number_of_what_no_user_said_or_learns_that_there_is_
 
     assert numbers == [None if fails else 1]
     assert not process.receipts
+
+
+# In https://github.com/apollographql/router/pull/1953 requests that were refused early were not counted as errors.
+def test_a_message_over_http_that_cannot_be_stored_is_counted_like_that_of_a_user() -> None:
+    class Full(MinimalJournal):
+        def append(self, batch: Sequence[Any], time: float) -> Sequence[Outcome | None]:  # noqa: ARG002
+            return [Outcome(None, why_not="full")] * len(batch)
+
+    process = Process(Full())
+    process.receipts["http-1"] = lambda _number: None
+    process.says("deploy done", ids=("http-1",), session=None)
+    before = REFUSALS.values[Code.NOT_KEPT]
+    process.turn()
+
+    assert REFUSALS.values[Code.NOT_KEPT] == before + 1
+
+
+# In https://github.com/nats-io/nats-streaming-server/issues/187 a subscriber saw 1, 2, 3, 4, 2, 5: the second 2 was a
+# delivery again, of what it had not acknowledged in time.
+def test_a_record_that_is_delivered_again_is_shown_once_and_its_sender_has_its_number() -> None:
+    class Redelivering(SharedJournal):
+        def follow(self, deliver: Callable[[Sequence[Arrival]], None]) -> None:
+            def twice(arrivals: Sequence[Arrival]) -> None:
+                again = [structs.replace(arrival, cause=None) for arrival in arrivals]
+                deliver([*arrivals, *again])
+                late.extend(again)
+
+            super().follow(twice)
+
+    late: list[Arrival] = []
+    engine = Engine()
+    journal = Redelivering(engine)
+    engine._journals.append(journal)
+    process = Process(journal)
+    for text in "abc":
+        process.says(text, text.upper(), ids=(text, text.upper()))
+        process.turn()
+        engine.turn()
+        process.turn()
+        process.submit(late[:1])
+    process.turn()
+
+    assert process.shown == [(1, ("a", "A"), True), (3, ("b", "B"), True), (5, ("c", "C"), True)]
+    assert [number.seq for answer in process.answers() for number in cast("Acknowledged", answer).numbers] == [
+        *(1, 2, 3, 4, 5, 6)
+    ]
+    assert journal.next_seq("lobby") == 7
+    assert process.publication.unanswered == 0
 
 
 STEPS = st.sampled_from(["here says", "there says", "here turns", "there turns", "engine turns"])

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import pytest
 
 from gchat.chat.effects import Announce, Deliver
-from gchat.journal.journal import JournalError, Outcome, Posting
+from gchat.journal.journal import Batch, JournalError, Outcome, Posting
 from gchat.journal.memory import MemoryJournal
 from gchat.model.errors import Code
 from gchat.model.events import Announced, Refused
@@ -24,11 +22,16 @@ class Journal(MemoryJournal):
         self.fails: Exception | None = None
         self.batches: list[list[str]] = []
 
-    def append(self, batch: Sequence[Posting], time: float) -> list[Outcome]:
+    def append(self, batch: Batch, time: float) -> list[Outcome]:
         if self.fails is not None:
             raise self.fails
         self.batches.append(
-            [text for posting in batch if isinstance(posting.message, Said) for text in posting.message.texts]
+            [
+                text
+                for posting in batch
+                if isinstance(posting, Posting) and isinstance(posting.message, Said)
+                for text in posting.message.texts
+            ]
         )
         return super().append(batch, time)
 

@@ -20,20 +20,19 @@ from gchat.dialects.dialect import Dialect
 from gchat.model.messages import Said
 from gchat.server.reader import RECEIVED_BYTES, Reader
 from gchat.server.transport import SocketTransport, Transport
+from gchat.server.turn_share import TurnShare
 from gchat.server.writer import Writer
 from tests.server.stage import pair, wait_until
 
 
 class Queue:
-    gathered = 0
-    is_full = False
-
     """Keeps effects, and carries none out."""
 
     crowded = False
 
     def __init__(self) -> None:
         self.effects: list[Effect] = []
+        self.share = TurnShare(lambda: None)
 
     def submit(self, effects: list[Effect]) -> None:
         self.effects += effects
@@ -50,6 +49,9 @@ class Quiet:
 
     def wait_sent(self) -> None:
         raise AssertionError
+
+    def flush_soon(self, writer: Writer) -> None:
+        writer.flush()
 
 
 class Server:
@@ -89,6 +91,9 @@ class Owner:
 
     def disconnect(self, reason: CloseReason, farewell: str = "") -> None:  # noqa: ARG002
         self.ended.append(reason)
+
+    def takes_more(self) -> None:
+        self.server.rooms.flush_soon(self.writer)
 
     def caught_up(self) -> None:
         self.reader.go_on()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from logging import WARNING
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -10,6 +11,7 @@ import pytest
 
 from gchat.chat.limits import Limits
 from gchat.journal.parts import Parts
+from gchat.server.config import ConfigError, load
 from gchat.server.reload import apply, reload
 from gchat.server.settings import Config
 
@@ -60,3 +62,30 @@ def test_a_reload_applies_what_can_change_and_says_what_cannot(caplog: pytest.Lo
     said = [record.getMessage() for record in caplog.records]
     assert "configuration reloaded: limits.burst is now 7" in said
     assert "configuration reloaded: server.port changes only with a restart" in said
+
+
+# In https://github.com/pgbouncer/pgbouncer/issues/1482 what stands before the mistake was taken over, and what stands
+# behind it went back to its default.
+@pytest.mark.parametrize(
+    "mistake",
+    ["nick_max = 0\n", "brust = 3\n", "[histroy]\n", "[history]\nkeep_days = -1\n", "[limits\n", "burst = 9\n"],
+)
+def test_a_file_with_a_mistake_changes_nothing_before_or_behind_it(tmp_path: Path, mistake: str) -> None:
+    path = tmp_path / "gchat.toml"
+    path.write_text('[server]\nmotd = "first"\n[limits]\nburst = 7\nmax_rooms = 9\n')
+    server = Server()
+    server.config = load(str(path), {}, {})
+    apply(server)
+    path.write_text(f'[server]\nmotd = "second"\n[limits]\nburst = 8\n{mistake}[log]\nlevel = "debug"\n')
+    with pytest.raises(ConfigError):
+        reload(server, load(str(path), {}, {}))
+    assert (server.limits.motd, server.limits.rates.burst, server.limits.max_rooms) == ("first", 7, 9)
+    assert (server.config.server.motd, server.config.log.level) == ("first", "info")
+
+
+def test_a_setting_that_is_no_longer_in_the_file_has_its_default_again() -> None:
+    server = Server()
+    server.config = changed(limits__burst=7, server__motd="Hello")
+    apply(server)
+    reload(server, changed(server__motd="Hello"))
+    assert (server.limits.rates.burst, server.limits.motd) == (40, "Hello")

@@ -8,12 +8,13 @@ import msgspec
 import pytest
 from msgspec import Meta
 
-from gchat.chat.limits import Limits, Rates
+from gchat.chat.limits import MAX_STALL_S, Allowance, Limits, Pace, Rates
 from gchat.server import settings
-from gchat.server.config import load
+from gchat.server.config import ConfigError, load
 from gchat.server.settings import ROWS, Config, applied_by, told
 
 KEYS = [(section, key) for section, rows in ROWS.items() for key in rows]
+RATES = ["messages_per_s", "burst", "bytes_per_s", "bytes_burst", "network_factor"]
 
 
 @pytest.mark.parametrize(("section", "key"), KEYS)
@@ -72,3 +73,24 @@ def test_a_rate_of_zero_is_one_for_everything() -> None:
     config = load(None, {"GCHAT_LIMITS_MESSAGES_PER_S": "0"}, {})
 
     assert config.limits.rates() == (Rates(), Rates())
+
+
+# In https://github.com/flop-labs/technocore-chat/issues/744 a chat server took rates that are too large for a float,
+# and then failed at each request that they apply to.
+@pytest.mark.parametrize("text", ["9" * 400, "1" + "0" * 308, "9223372036854775807", "999999"])
+@pytest.mark.parametrize("key", RATES)
+def test_a_rate_is_refused_or_one_that_a_connection_can_be_read_at(key: str, text: str) -> None:
+    try:
+        config = load(None, {f"GCHAT_LIMITS_{key.upper()}": text}, {})
+    except ConfigError:
+        assert len(text) > 6
+        return
+    limits = Limits()
+    limits.rates, limits.network_rates = config.limits.rates()
+    pace = Pace(limits, Allowance(limits.rates, 0.0), Allowance(limits.network_rates, 0.0))
+    for now in (0.0, 0.5, 0.5 + MAX_STALL_S):
+        assert pace.lines(now) >= 1
+        assert 1 <= pace.bytes(1, 65536) <= 65536
+        pace.spend(1)
+        pace.received(1, now)
+        assert pace.debt_s() == 0

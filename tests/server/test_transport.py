@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
+from typing import Any
 
 import pytest
+from gevent.hub import get_hub
 
 from gchat.server.transport import SocketTransport
 from tests.server.stage import Ciphered, Stage, pair, wait_until
@@ -120,3 +122,54 @@ def test_a_reader_without_a_descriptor_that_falls_off_the_ring_is_told_what_it_m
         missed = int(notices[0].split()[2].replace(",", ""))
         assert missed + len(seen) == 200
         assert seen == sorted(seen)
+
+
+class Hoarding(Ciphered):
+    """A transport that takes everything from its socket, as TLS does, and gives it out in small pieces."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        super().__init__(sock)
+        self.held = b""
+        self.readable = lambda: HoardWatcher(self)
+
+    def receive(self, size: int, /) -> bytes:
+        if not self.held:
+            self.held = super().receive(1 << 20)
+        given, self.held = self.held[: min(size, 7)], self.held[7:]
+        return given
+
+
+class HoardWatcher:
+    """Calls back while the socket has something, or while what was taken from it is not given out."""
+
+    def __init__(self, transport: Hoarding) -> None:
+        self._socket = transport._plain.readable()
+        self._held = get_hub().loop.timer(0.0005, 0.0005)
+        self._transport = transport
+
+    def start(self, callback: Callable[..., Any], /, *args: object) -> None:
+        self._socket.start(callback, *args)
+        self._held.start(lambda: callback(*args) if self._transport.held else None)
+
+    def stop(self) -> None:
+        self._socket.stop()
+        self._held.stop()
+
+    def close(self) -> None:
+        self._socket.close()
+        self._held.close()
+
+
+# In https://github.com/curl/curl/issues/1156 and https://github.com/cesanta/mongoose/issues/47 the descriptor below TLS
+# was waited for, while all that had come was in the library's buffer already.
+def test_what_a_transport_has_taken_from_its_socket_is_heard_without_waiting_for_more() -> None:
+    with Stage() as stage:
+        alice, bob = stage.join("alice"), stage.join("bob", transport=Hoarding)
+        bob.transcript()
+        lines = [f"line {number} of many in one packet" for number in range(30)]
+        bob.says(*lines)
+        for line in lines:
+            alice.sees(f"[bob] {line}")
+        bob.says("/quit", "never heard")
+        bob.sees_end()
+        alice.sees("< The user bob left (1 user online)")

@@ -24,6 +24,11 @@ class Owner:
 
     def __init__(self) -> None:
         self.told: list[str] = []
+        self.writer: Writer | None = None
+
+    def takes_more(self) -> None:
+        assert self.writer is not None
+        self.writer.flush()
 
     def caught_up(self) -> None:
         self.told.append("caught up")
@@ -43,7 +48,7 @@ class Side:
         self.owner = Owner()
         self._sent_before = SENT_BYTES.value
         self.transport = SocketTransport(ours)
-        self.writer = Writer(1, self.transport, self.owner)
+        self.writer = self.owner.writer = Writer(1, self.transport, self.owner)
 
     @property
     def sent_bytes(self) -> int:

@@ -17,7 +17,7 @@ from msgspec import Struct
 
 from gchat.journal.journal import JournalError
 from gchat.journal.sqlite.errors import Displaced, reason
-from gchat.journal.sqlite.file import Places, connect, lock
+from gchat.journal.sqlite.file import CACHE_KIB, SEARCH_CACHE_KIB, Places, connect, lock
 from gchat.journal.sqlite.high_water_mark import HighWaterMark
 from gchat.journal.sqlite.queries import Queries
 from gchat.journal.sqlite.retention import RetentionLimits, prune
@@ -93,13 +93,13 @@ class Database:
 
     def _connect_readers(self) -> None:
         self.readers = self.loader, self.reader, self.searcher = (
-            self._connect_reader(),
-            self._connect_reader(),
-            self._connect_reader(),
+            self._connect_reader(CACHE_KIB),
+            self._connect_reader(CACHE_KIB),
+            self._connect_reader(SEARCH_CACHE_KIB),
         )
 
-    def _connect_reader(self) -> Queries:
-        reader = connect(self._path, self._sync)
+    def _connect_reader(self, cache_kib: int) -> Queries:
+        reader = connect(self._path, self._sync, cache_kib)
         reader.execute("PRAGMA query_only = 1")
         return Queries(reader)
 

@@ -7,10 +7,10 @@ only for the one that writes. `thread` makes a thread: this module knows no even
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 
-from gchat.journal.journal import PAGE_SIZE, Arrival, JournalError, Outcome, Posting
+from gchat.journal.journal import PAGE_SIZE, Arrival, Batch, JournalError, Outcome, Posting, Whisper
 from gchat.journal.native_thread import NativeThread
 from gchat.journal.numbering import Numbering, Use, ids_of
 from gchat.journal.parts import FOUND_SIZE, SEARCH_S, KeptRoom
@@ -34,15 +34,18 @@ MAX_DAMAGE = 100
 
 
 class SqliteJournal:
-    """Stores all messages; with limits, those that are neither too old nor too many."""
+    """Stores all messages; with limits, those that are neither too old nor too many.
+
+    Raises JournalError if the file cannot be read.
+    """
 
     def __init__(self, database: Database, thread: Callable[[], NativeThread]) -> None:
         self.trouble = ""
         self.damage: list[str] = []
         self._disk = DatabaseThreads(database, thread)
-        self._next_room = database.own.next_room()
+        self._next_room = self._disk.write(lambda database: database.own.next_room())
         self._rooms: dict[str, LoadedRoom] = {}
-        self._upkeep = Upkeep(self._disk, self._rooms, database.own.grant())
+        self._upkeep = Upkeep(self._disk, self._rooms, self._disk.write(lambda database: database.own.grant()))
         self._ids: UsedIds[Use] = UsedIds()
         self._notes: dict[tuple[str, str], bytes] = {}  # not yet written
         self._doubts: dict[str, LoadedRoom] = {}  # rooms for which a commit failed, until the file is repaired
@@ -113,25 +116,25 @@ class SqliteJournal:
 
     # --- Writing -----------------------------------------------------------------------------------------------------
 
-    def append(self, batch: Sequence[Posting], time: float) -> list[Outcome]:
+    def append(self, batch: Batch, time: float) -> list[Outcome]:
         """See Journal.append."""
         self._ids.expire(time)
         # Messages of a lineage whose ids cannot be read may be stored already. Other users are not affected.
         unread = self._know_lineages(batch, time)
-        blocked = self._load_for_writing({posting.room for posting in batch} - self._rooms.keys() - {""})
+        blocked = self._load_for_writing(_rooms_of(batch) - self._rooms.keys())
 
-        def store(batch: Sequence[Posting]) -> list[Outcome]:
+        def store(batch: Batch) -> list[Outcome]:
             return self._store(batch, time)
 
-        def store_or_reload(batch: Sequence[Posting]) -> list[Outcome]:
+        def store_or_reload(batch: Batch) -> list[Outcome]:
             try:
                 return store(batch)
             except Conflict:  # another program has stored something that is in our way
-                blocked = self._load_for_writing({posting.room for posting in batch if posting.room})
-                return _all_but(batch, lambda posting: blocked.get(posting.room, ""), store)
+                blocked = self._load_for_writing(_rooms_of(batch))
+                return _all_but(batch, lambda posting: _why_blocked(posting, blocked), store)
 
-        def why_not(posting: Posting) -> str:
-            return unread.get(posting.lineage) or blocked.get(posting.room, "")
+        def why_not(posting: Posting | Whisper) -> str:
+            return unread.get(posting.lineage) or _why_blocked(posting, blocked)
 
         return _all_but(batch, why_not, store_or_reload)
 
@@ -153,13 +156,13 @@ class SqliteJournal:
                 self._note_damage(f"message {seq} of {name} was stored by another program")
         return blocked
 
-    def _store(self, batch: Sequence[Posting], time: float) -> list[Outcome]:
+    def _store(self, batch: Batch, time: float) -> list[Outcome]:
         """Give a batch its numbers, and store it. Raises Conflict: nothing was stored, and nothing else has changed."""
         numbering = Numbering(self.next_seq, self._ids.get)
         outcomes = [numbering.number(posting, time) for posting in batch]
         why_not = self.trouble
         if not why_not:
-            self._doubts = {posting.room: self._rooms[posting.room] for posting in batch if posting.room}
+            self._doubts = {name: self._rooms[name] for name in _rooms_of(batch)}
             try:
                 self._commit(self._changes(batch, outcomes))
             except Conflict:
@@ -173,7 +176,7 @@ class SqliteJournal:
                 numbering.refused(posting, outcome, why_not) for posting, outcome in zip(batch, outcomes, strict=True)
             ]
         for posting, outcome in zip(batch, outcomes, strict=True):
-            if (record := outcome.record) is not None:
+            if isinstance(posting, Posting) and (record := outcome.record) is not None:
                 room = self._rooms[posting.room]
                 room.is_stored = True
                 room.recent.keep(record, RECENT_BYTES)
@@ -204,13 +207,13 @@ class SqliteJournal:
         """See Notes.notes."""
         return self._disk.load(lambda reader: reader.notes(kind))
 
-    def _know_lineages(self, batch: Sequence[Posting], time: float) -> dict[str, str]:
+    def _know_lineages(self, batch: Batch, time: float) -> dict[str, str]:
         """Load the ids of the lineages that use some for the first time in this run.
 
         Return the lineages whose ids cannot be read, each with the reason.
         """
         unread = {}
-        for lineage in {posting.lineage for posting in batch if ids_of(posting.message)}:
+        for lineage in {each.lineage for each in batch if isinstance(each, Whisper) or ids_of(each.message)}:
             if self._ids.knows(lineage):
                 continue
             try:
@@ -222,12 +225,12 @@ class SqliteJournal:
                 self._ids.add(lineage, id_, use, time)
         return unread
 
-    def _changes(self, batch: Sequence[Posting], outcomes: Sequence[Outcome]) -> Changes:
+    def _changes(self, batch: Batch, outcomes: Sequence[Outcome]) -> Changes:
         rows: list[Row] = []
         topics: dict[int, tuple[str, str, int]] = {}
         rooms: dict[str, LoadedRoom] = {}
         for posting, outcome in zip(batch, outcomes, strict=True):
-            if (record := outcome.record) is not None:
+            if isinstance(posting, Posting) and (record := outcome.record) is not None:
                 room = rooms[posting.room] = self._rooms[posting.room]
                 rows += rows_of(room.id, record, posting.lineage)
                 if isinstance(record.message, TopicSet):
@@ -359,8 +362,16 @@ class SqliteJournal:
             self._disk.write(Database.close)
 
 
+def _rooms_of(batch: Batch) -> set[str]:
+    return {posting.room for posting in batch if isinstance(posting, Posting)}
+
+
+def _why_blocked(posting: Posting | Whisper, blocked: Mapping[str, str]) -> str:
+    return blocked.get(posting.room, "") if isinstance(posting, Posting) else ""
+
+
 def _all_but(
-    batch: Sequence[Posting], why_not: Callable[[Posting], str], store: Callable[[Sequence[Posting]], list[Outcome]]
+    batch: Batch, why_not: Callable[[Posting | Whisper], str], store: Callable[[Batch], list[Outcome]]
 ) -> list[Outcome]:
     """Store a batch but for the messages that are refused, each for its reason."""
     reasons = [why_not(posting) for posting in batch]

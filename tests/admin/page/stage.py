@@ -19,7 +19,7 @@ import msgspec
 from gevent.fileobject import FileObject
 
 from gchat.admin import access
-from gchat.admin.json_fields import HistoryInfo, RoomSummary, ServerInfo, UserInfo
+from gchat.admin.documents import HistoryInfo, RoomSummary, ServerInfo, UserInfo
 from tests.admin.fake_backend import FakeBackend, listen, serve
 from tests.e2e.harness import DEADLINE_S
 

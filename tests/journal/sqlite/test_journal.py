@@ -166,20 +166,20 @@ def test_what_is_said_again_after_a_restart_has_its_old_number(file: File) -> No
 
 
 @pytest.mark.parametrize(
-    ("room", "message"),
+    "posting",
     [
-        ("lobby", Said("alice", ("b",), ("1",))),
-        ("dev", Said("alice", ("a",), ("1",))),
-        ("lobby", Acted("alice", "a", "1")),
-        ("lobby", TopicSet("alice", "a", "1")),
-        ("", Whisper("bob", "a", "1")),
+        Posting("lobby", Said("alice", ("b",), ("1",)), "alices"),
+        Posting("dev", Said("alice", ("a",), ("1",)), "alices"),
+        Posting("lobby", Acted("alice", "a", "1"), "alices"),
+        Posting("lobby", TopicSet("alice", "a", "1"), "alices"),
+        Whisper("bob", "a", "1", "alices"),
     ],
 )
-def test_an_id_is_not_used_for_something_else_after_a_restart(file: File, room: str, message: Message) -> None:
+def test_an_id_is_not_used_for_something_else_after_a_restart(file: File, posting: Posting | Whisper) -> None:
     file.keeps(Said("alice", ("a",), ("1",)), "alices")
 
     file.crashes()
-    (kept,) = file.journal.append([Posting(room, message, "alices")], NOW)
+    (kept,) = file.journal.append([posting], NOW)
 
     assert kept == Outcome(None, reused=("1",))
     assert file.texts() == ["a"]
@@ -217,7 +217,7 @@ def test_a_private_message_is_sent_while_the_disk_is_full_and_its_id_is_used(fil
     file.keeps(Said("alice", ("a",), ("0",)), "alices")
     file.database.fails_before = "SQLITE_FULL"
     said = Posting("lobby", Said("alice", ("b",), ("1",)), "alices")
-    told = Posting("", Whisper("bob", "psst", "2"), "alices")
+    told = Whisper("bob", "psst", "2", "alices")
 
     refused, sent = file.journal.append([said, told], NOW)
 

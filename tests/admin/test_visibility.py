@@ -1,0 +1,45 @@
+"""What each scope sees of a value."""
+
+from __future__ import annotations
+
+import pytest
+
+from gchat.admin.access import Scope
+from gchat.admin.documents import Happened, RoomMessage, UserInfo, UserJoined, UserLeft
+from gchat.admin.visibility import GRANTED, visible
+
+ADDRESS = "127.0.0.1:5000"
+
+
+def user(nick: str) -> UserInfo:
+    return UserInfo(1, nick, ADDRESS, "lobby", "plain", 1.0, 1.0, 3, 0, 0)
+
+
+@pytest.mark.parametrize("scope", Scope)
+def test_the_address_of_a_user_with_a_nick_is_for_those_with_a_token(scope: Scope) -> None:
+    expected = ADDRESS if scope >= Scope.READ else ""
+    for value in (user("alice"), UserJoined(1, "alice", ADDRESS, "lobby")):
+        shown = visible(value, scope)
+        assert shown is not None
+        assert shown.address == expected
+        assert (shown.nick, shown.room) == ("alice", "lobby")
+        assert value.address == ADDRESS
+
+
+@pytest.mark.parametrize("scope", Scope)
+def test_a_user_without_a_nick_is_called_by_its_address_everywhere(scope: Scope) -> None:
+    for value in (user(ADDRESS), UserJoined(1, ADDRESS, ADDRESS, "lobby")):
+        assert visible(value, scope) == value
+
+
+@pytest.mark.parametrize("scope", Scope)
+def test_what_is_said_is_for_those_with_a_token_and_who_left_is_for_everybody(scope: Scope) -> None:
+    said: Happened = RoomMessage("lobby", 1, "said", "alice", "hello")
+    left: Happened = UserLeft(1, "alice", "quit")
+    assert visible(said, scope) == (said if scope >= Scope.READ else None)
+    assert visible(left, scope) == left
+
+
+def test_each_scope_is_told_what_it_is() -> None:
+    assert [GRANTED[scope].scope for scope in Scope] == ["none", "read", "all"]
+    assert "Authorization: Bearer TOKEN" in GRANTED[Scope.NONE].note
