@@ -6,6 +6,7 @@ They concern the screen only, so no server knows them. Their table is of the sam
 from __future__ import annotations
 
 from enum import StrEnum
+from itertools import zip_longest
 from typing import TypeVar
 
 from msgspec import Struct
@@ -138,13 +139,23 @@ def help_texts(name: str, width: int) -> list[str]:
     if name:
         return [slash.help_on(COMMANDS, name)]
     usages = [*(command.usage for command in COMMANDS.values()), "//TEXT says /TEXT"]
-    widest = max(map(len, usages)) + 2
-    count = -(-len(usages) // max(1, (width + 2) // widest))  # of rows
-    rows = [usages[row::count] for row in range(count)]
     margin = max(len(key) for key, _ in KEYS) + 2
     return [
         "Commands; /help COMMAND tells more:",
-        *("".join(f"{usage:<{widest}}" for usage in row).rstrip() for row in rows),
+        *_in_columns(usages, width),
         "Keys:",
         *(f"{key:<{margin}}{text}" for key, text in KEYS),
     ]
+
+
+def _in_columns(texts: list[str], width: int) -> list[str]:
+    """Return the texts in as many columns as fit, from the top to the bottom of each; in one if none fits."""
+    rows: list[str] = []
+    for height in range(len(texts), 0, -1):
+        columns = [texts[at : at + height] for at in range(0, len(texts), height)]
+        widths = [max(map(len, column)) + 2 for column in columns]
+        if rows and sum(widths) - 2 > width:
+            break
+        cells = [[f"{text:<{size}}" for text in column] for column, size in zip(columns, widths, strict=True)]
+        rows = ["".join(row).rstrip() for row in zip_longest(*cells, fillvalue="")]
+    return rows

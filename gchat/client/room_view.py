@@ -35,12 +35,10 @@ class RoomView:
         """The name, behind how many messages are for the user, or a star if there are others that are unread."""
         return (f"({self.mentions}) " if self.mentions else "* " if self.unread else "") + self.name
 
-    def hears(self, seq: int, *, mentions: bool) -> None:
-        """Take a live message of another user; `seq` is 0 if it has no number."""
+    def hears(self, *, mentions: bool) -> None:
+        """Take a live message of another user."""
         self.unread += 1
-        if mentions:
-            self.mentions += 1
-            self.last_mention = seq or self.last_mention
+        self.mentions += mentions
 
     def is_read(self) -> None:
         """Note that the user is there: nothing is unread."""
@@ -64,11 +62,16 @@ class RoomView:
 
     def enter(self, epoch: str) -> None:
         """Begin a visit: what is told now is not live."""
-        if self.place and self.place.epoch == epoch:
-            self._seen = self.place.seq
-        else:
-            self._seen, self.place = None, ResumePoint(epoch, 0)
+        is_known = self.place is not None and self.place.epoch == epoch
+        self.goes_on(epoch)
+        self._seen = self.place.seq if self.place and is_known else None
         self._part = _Part.ENTERED
+
+    def goes_on(self, epoch: str) -> None:
+        """Take the epoch of the room's log, which may be another one than before: then numbers mean nothing more."""
+        if self.place is None or self.place.epoch != epoch:
+            self.place = ResumePoint(epoch, 0)
+            self.last_mention = 0
 
     def sees(self, seq: int) -> None:
         """Take a number that is on the screen now."""

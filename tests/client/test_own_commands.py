@@ -75,6 +75,12 @@ def test_the_help_on_a_narrow_screen_is_one_column_and_on_a_wide_one_is_shorter(
     assert len(help_texts("", 118)) < len(help_texts("", 78))
 
 
+def test_no_command_is_left_out_of_the_help_in_any_width() -> None:
+    for width in range(1, 200):
+        words = " ".join(help_texts("", width)).split()
+        assert {f"/{name}" for name in COMMANDS} <= set(words)
+
+
 def test_the_help_on_one_command_is_a_line() -> None:
     assert help_texts("clear", 78) == ["/clear: clear the screen"]
     assert help_texts("nick", 78) == ["/nick NAME: take a name"]

@@ -72,11 +72,22 @@ def test_the_place_goes_on_with_what_is_seen_and_never_back() -> None:
 def test_the_title_counts_what_is_for_the_user_until_a_key_is_pressed() -> None:
     view = RoomView("lobby")
     assert view.title == "lobby"
-    view.hears(4, mentions=False)
+    view.hears(mentions=False)
     assert view.title == "* lobby"
-    view.hears(5, mentions=True)
-    view.hears(0, mentions=True)
+    view.hears(mentions=True)
+    view.hears(mentions=True)
     assert view.title == "(2) lobby"
     view.is_read()
     assert view.title == "lobby"
-    assert view.last_mention == 5
+
+
+def test_another_log_under_a_room_that_goes_on_begins_anew() -> None:
+    view = RoomView("lobby")
+    view.enter("e")
+    view.sees(7)
+    view.last_mention = 5
+    view.goes_on("e")
+    assert (view.place, view.last_mention) == (ResumePoint("e", 7), 5)
+    view.goes_on("another")
+    view.sees(2)
+    assert (view.place, view.last_mention) == (ResumePoint("another", 2), 0)

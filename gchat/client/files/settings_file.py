@@ -5,7 +5,6 @@ from __future__ import annotations
 import codecs
 import os
 import stat
-from difflib import get_close_matches
 from typing import Any, get_type_hints
 
 import msgspec
@@ -92,6 +91,8 @@ def _checked(path: str, key: str, value: object) -> Any:
     """Return a value as the type that the key has. Raises UsageError."""
     kinds = get_type_hints(ClientSettings)
     if key not in kinds:
+        from difflib import get_close_matches  # noqa: PLC0415  # most files have no such key
+
         meant = get_close_matches(key, kinds, 1)
         hint = f"did you mean {meant[0]}?" if meant else f"expected one of {', '.join(kinds)}"
         raise UsageError(f"{path}: unknown key {_shown(key)}; {hint}")

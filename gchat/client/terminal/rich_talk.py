@@ -255,10 +255,12 @@ class RichTalk(LinkTalk):
         view = self._view
         title = ""
         match notice:
-            case SaidEvent() | ActedEvent() | TopicSetEvent() | Sent() if notice.seq:
+            case SaidEvent() | ActedEvent() | TopicSetEvent() | Sent() if notice.seq and notice.room == view.name:
                 title = "" if view.is_live else view.replays(notice.seq)
                 view.sees(notice.seq)
-            case GapEvent():
+                if is_for_me(notice, self._me):
+                    view.last_mention = notice.seq
+            case GapEvent() if notice.room == view.name:
                 view.sees(notice.range_to)
         shown = self._timeline.lines(notice, self._me, local_now(), old=view.is_old)
         self._screen.show([rule(title), *shown] if title else shown)
@@ -268,7 +270,7 @@ class RichTalk(LinkTalk):
     def _call(self, notice: Notice) -> None:
         """Call the user to what is said now."""
         if isinstance(notice, SaidEvent | ActedEvent | ToldEvent) and notice.from_ != self._me.nick:
-            self._view.hears(getattr(notice, "seq", 0), mentions=is_for_me(notice, self._me))
+            self._view.hears(mentions=is_for_me(notice, self._me))
             self._screen.title(self._title)
         if self._attention.rings(notice, self._me):
             self._screen.ring()
@@ -276,7 +278,11 @@ class RichTalk(LinkTalk):
             self._screen.notify(self._attention.notify, note)
 
     def _welcome(self, notice: WelcomeEvent) -> None:
+        if self._greeted and notice.room == self._view.name:
+            self._view.goes_on(notice.epoch)
+            return
         if self._greeted:
+            self._enter(notice.room, notice.epoch)
             return
         self._greeted = True
         if notice.nick == self._taken_nick:

@@ -249,11 +249,12 @@ class Screen:
         if not self._app.is_running:
             return
         self._app.erase()
+        self._window.restore_title()
         with self._keyboard.cooked_mode():
             self._job.stop()
         self._canvas.to_bottom()
         self._resumed = True
-        self._app.invalidate()
+        self._schedule()
 
     def _resume(self) -> None:
         if self._app.is_running and not self._resumed:  # it was stopped without being asked
