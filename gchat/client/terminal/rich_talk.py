@@ -9,28 +9,20 @@ from functools import partial
 import gevent
 
 from gchat.client.action import Action, Show
-from gchat.client.attention import Attention
 from gchat.client.completion import Candidate, complete
 from gchat.client.conversation.notices import Back, Delivered, Lost, Notice, Sent
 from gchat.client.files.seen_file import SeenFile
 from gchat.client.files.settings_file import ClientSettings
 from gchat.client.link.link import Link
 from gchat.client.own_commands import (
-    ClearScreen,
-    Converse,
     OwnCommand,
-    SetBell,
-    SetNotify,
-    SetPresence,
-    ShowHelp,
-    ShowMention,
     entered,
-    help_texts,
 )
 from gchat.client.paste import Question, actions, as_one, question, visible_lines
 from gchat.client.render import Line, aside, is_for_me, lines
 from gchat.client.room_view import RoomView
 from gchat.client.terminal.outbox import Outbox
+from gchat.client.terminal.own_actions import OwnActions
 from gchat.client.terminal.screen import Screen
 from gchat.client.terminal.talk import LinkTalk, local_now
 from gchat.client.terminal.toolbar import toolbar_text
@@ -55,14 +47,12 @@ from gchat.dialects.rich_events import (
 )
 from gchat.dialects.rich_requests import (
     ActRequest,
-    HistoryRequest,
     QuitRequest,
     RoomsRequest,
     SayRequest,
     TellRequest,
     WhoRequest,
 )
-from gchat.model.sentences import SAYS
 from gchat.model.text import printable
 
 #: How long the client waits for the acks of the last messages when it ends.
@@ -70,9 +60,6 @@ LAST_S = 1.0
 
 #: How often it is written down how far the user has seen each room: a client that is killed knows nothing later.
 SEEN_KEPT_S = 10.0
-
-#: Messages shown before and after the one that mentions the user.
-AROUND = 3
 
 NO_ACTIONS = "Not sent: an action is for the whole room, and you talk with one user; /query ends that"
 
@@ -84,8 +71,6 @@ class RichTalk(LinkTalk):
         super().__init__(chat)
         self._taken_nick = taken_nick  # the nick of this user, if another window has it; "" if none has
         self._seen_file = seen_file
-        self._presence = settings.presence  # whether it is shown who comes and goes
-        self._attention = Attention(settings.bell, settings.notify)
         places = seen_file.load() if seen_file else {}
         self._views = {room: RoomView(room, place) for room, place in places.items()}
         self._view = RoomView("")  # of the room that is on the screen
@@ -93,10 +78,10 @@ class RichTalk(LinkTalk):
         self._me = chat.conversation
         self._timeline = Timeline(local_now())
         self._outbox = Outbox(chat)
+        self._own = OwnActions(settings, self._outbox, self._me)
         self._hidden: Counter[type] = Counter()  # answers to come that the user did not ask for
         self._greeted = False
         self._reply_to = ""
-        self._partner = ""  # the user with whom alone this user talks; "": with all in the room
         self._rooms = set(settings.rooms)  # names for Tab
         self._speakers: set[str] = set()
 
@@ -127,10 +112,10 @@ class RichTalk(LinkTalk):
         for action in self._asked(text, apart=apart):
             match action:
                 case OwnCommand():
-                    self._carry_out(action)
-                case SayRequest() if self._partner:
-                    self._outbox.put(TellRequest(to=self._partner, text=action.text))
-                case ActRequest() if self._partner:
+                    self._own.carry_out(action, self._screen, self._view)
+                case SayRequest() if self._own.partner:
+                    self._outbox.put(TellRequest(to=self._own.partner, text=action.text))
+                case ActRequest() if self._own.partner:
                     self._screen.show([aside(NO_ACTIONS, "class:refused")])
                 case Show():
                     self._screen.show(aside(text) for text in action.lines)
@@ -148,45 +133,6 @@ class RichTalk(LinkTalk):
             return [entered(lines[0], self._reply_to)]
         whole = None if apart else as_one(text, self._reply_to, self._me.max_text_bytes)
         return [whole] if whole else [*actions(lines, self._reply_to)]
-
-    def _carry_out(self, command: OwnCommand) -> None:
-        match command:
-            case ShowHelp(name):
-                rows = help_texts(name, self._screen.width - len(SAYS))
-                self._screen.show([("class:aside", SAYS + printable(row))] for row in rows)
-            case ClearScreen():
-                self._screen.clear()
-            case Converse(to, text):
-                self._converse(to, text)
-            case ShowMention():
-                self._show_mention()
-            case SetBell(at):
-                self._attention.bell = at or self._attention.bell
-                self._screen.show([aside(f"The bell rings: {self._attention.bell}")])
-            case SetPresence(shown):
-                self._presence = self._presence if shown is None else shown
-                told = "is" if self._presence else "is not"
-                self._screen.show([aside(f"It {told} shown who enters and leaves")])
-            case SetNotify(by):
-                self._attention.notify = by or self._attention.notify
-                self._screen.show([aside(f"Notifications: {self._attention.notify}")])
-
-    def _show_mention(self) -> None:
-        if seq := self._view.last_mention:
-            first = max(1, seq - AROUND)
-            self._outbox.put(HistoryRequest(after=first - 1, limit=seq + AROUND + 1 - first))
-        else:
-            self._screen.show([aside(f"Nobody has mentioned you here since you came; try /search {self._me.nick}")])
-
-    def _converse(self, partner: str, text: str) -> None:
-        was, self._partner = self._partner, partner
-        if text:
-            self._outbox.put(TellRequest(to=partner, text=text))
-        if partner != was:
-            told = (
-                f"You talk with {partner} alone; /query ends that" if partner else f"You talk in {self._me.room} again"
-            )
-            self._screen.show([aside(told)])
 
     def question(self, text: str, *, unread: bool) -> Question | None:
         """See Talk."""
@@ -226,7 +172,7 @@ class RichTalk(LinkTalk):
                 self._taken_nick = ""
                 return
         self._follow(notice)
-        if self._presence or not isinstance(notice, EnteredEvent | LeftEvent | RenamedEvent | AwayEvent):
+        if self._own.shows_presence or not isinstance(notice, EnteredEvent | LeftEvent | RenamedEvent | AwayEvent):
             self._tell(notice)
 
     def _follow(self, notice: Notice) -> None:
@@ -236,8 +182,8 @@ class RichTalk(LinkTalk):
                 self._outbox.answered(notice.id)
             case JoinedEvent():
                 self._enter(notice.room, notice.epoch)
-            case RenamedEvent() if notice.who and notice.who == self._partner:
-                self._partner = notice.nick
+            case RenamedEvent() if notice.who and notice.who == self._own.partner:
+                self._own.partner = notice.nick
             case ToldEvent():
                 self._reply_to = notice.from_
             case SaidEvent() | ActedEvent():
@@ -272,10 +218,10 @@ class RichTalk(LinkTalk):
         if isinstance(notice, SaidEvent | ActedEvent | ToldEvent) and notice.from_ != self._me.nick:
             self._view.hears(mentions=is_for_me(notice, self._me))
             self._screen.title(self._title)
-        if self._attention.rings(notice, self._me):
+        if self._own.attention.rings(notice, self._me):
             self._screen.ring()
-        if note := self._attention.note(notice, self._me):
-            self._screen.notify(self._attention.notify, note)
+        if note := self._own.attention.note(notice, self._me):
+            self._screen.notify(self._own.attention.notify, note)
 
     def _welcome(self, notice: WelcomeEvent) -> None:
         if self._greeted and notice.room == self._view.name:
@@ -341,9 +287,9 @@ class RichTalk(LinkTalk):
 
     def prompt(self) -> Line:
         """See LinkTalk."""
-        if not self._partner:
+        if not self._own.partner:
             return super().prompt()
-        to = ("class:private", printable(self._partner))
+        to = ("class:private", printable(self._own.partner))
         return [("", "["), ("class:own", printable(self.name)), ("", " -> "), to, ("", "] ")]
 
     def waiting(self) -> list[Line]:
