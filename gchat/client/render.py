@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -90,6 +91,7 @@ def mentions(text: str, nick: str) -> bool:
     return bool(nick) and _mention(nick).search(text) is not None
 
 
+@lru_cache(maxsize=8)  # one for each nick that the user has had lately: it is asked for with every message
 def _mention(nick: str) -> re.Pattern[str]:
     return re.compile(rf"(?<!\w){re.escape(nick)}(?!\w)", re.IGNORECASE)
 

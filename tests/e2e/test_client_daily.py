@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.harness import Server, wait_until
-from tests.e2e.terminals import Terminal, client
+from tests.e2e.terminals import Shell, Terminal, client
 
 
 @pytest.fixture(scope="module")
@@ -166,7 +166,7 @@ def test_in_a_query_lines_go_to_one_user_alone(server: Server, tmp_path: Path) -
 # --- Mentions --------------------------------------------------------------------------------------------------------
 
 
-def title_of(screen: Terminal) -> str:
+def title_of(screen: Terminal | Shell) -> str:
     return screen.do("display-message", "-p", "#{pane_title}").rstrip("\n")
 
 
@@ -184,6 +184,20 @@ def test_the_title_counts_mentions_until_a_key_is_pressed(server: Server, tmp_pa
         ann.says("/quit")
         ann.ended()
         assert "titles" not in title_of(ann)
+
+
+def test_the_title_is_the_shell_s_while_the_client_is_stopped(server: Server, tmp_path: Path) -> None:
+    with Shell(tmp_path) as shell:
+        shell.starts(server, "ann", "stopped")
+        wait_until(lambda: title_of(shell) == "stopped - gchat", "the room is the title")
+        shell.presses("C-z")
+        shell.shows("Stopped")
+        assert "gchat" not in title_of(shell)
+        shell.says("fg")
+        wait_until(lambda: title_of(shell) == "stopped - gchat", "the room is the title again")
+        shell.presses("C-d")
+        shell.shows("> Goodbye")
+        assert "gchat" not in title_of(shell)
 
 
 def test_the_bell_rings_when_it_was_told_to(server: Server, tmp_path: Path) -> None:

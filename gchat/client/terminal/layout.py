@@ -40,6 +40,11 @@ def columns(cluster: str) -> int:
     return sum(_width(char) for char in cluster) + (_WIDENS in cluster)
 
 
+def width_of(text: str) -> int:
+    """Return how many columns a terminal takes for `text`, at most."""
+    return len(text) if text.isascii() else sum(map(columns, clusters(text)))
+
+
 def boundary(text: str, at: int, *, forward: bool) -> int:
     """Return `at`, or if it is inside a cluster, the end (or the start) of the cluster."""
     start = text.rfind("\n", 0, at) + 1
@@ -66,7 +71,7 @@ def wrapped(line: Line, width: int) -> list[Line]:
     head = _HEAD.match(text)
     assert head is not None
     words = len(clusters(head[0]))
-    indent = min(sum(map(columns, clusters(head[0]))) or INDENT, width // 2)
+    indent = min(width_of(head[0]) or INDENT, width // 2)
     rows: list[Line] = []
     for cells in _text_lines(line):
         while True:
@@ -83,7 +88,7 @@ def wrapped(line: Line, width: int) -> list[Line]:
 
 def fitted(text: str, width: int) -> str:
     """Return `text`, or the beginning of it that takes `width` columns with an ellipsis behind it."""
-    if sum(map(columns, clusters(text))) <= width:
+    if width_of(text) <= width:
         return text
     cut, left = "", width - 1
     for cluster in clusters(text):
@@ -100,7 +105,7 @@ def _aligned(line: Line) -> Line:
         return line
     head = _HEAD.match(text_of(line))
     assert head is not None
-    gap = TEXT_COLUMN - sum(map(columns, clusters(head[0])))
+    gap = TEXT_COLUMN - width_of(head[0])
     return [line[0], ("", " " * gap), *line[1:]] if gap > 0 else line
 
 

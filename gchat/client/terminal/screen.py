@@ -49,9 +49,6 @@ from gchat.model.text import is_blank
 #: Rows printed in one turn of the loop; keys are read between turns.
 ROWS_AT_ONCE = 300
 
-#: Rows for the menu of completions.
-MENU_ROWS = 8
-
 #: How long after Ctrl+C has cleared a draft another Ctrl+C does not leave.
 CLEARED_S = 1.0
 
@@ -119,9 +116,10 @@ class Screen:
             with suppress(EOFError):  # the terminal has hung up
                 self._loop.run_until_complete(running)
         finally:
-            self._window.restore_title()
             asyncio.set_event_loop(None)
             self._loop.close()
+            with suppress(OSError):  # the terminal is gone
+                self._window.restore_title()
         if self._failure is not None:
             raise self._failure
 
@@ -166,7 +164,7 @@ class Screen:
 
     def change_draft(self, change: Callable[[str], str]) -> None:
         """Replace what is half typed by what `change` makes of it, soon."""
-        self._loop.call_soon_threadsafe(self._change_draft, change)
+        self._soon(self._change_draft, change)
 
     @property
     def width(self) -> int:
@@ -175,7 +173,7 @@ class Screen:
 
     def clear(self) -> None:
         """Have nothing on the terminal but the prompt, soon."""
-        self._loop.call_soon_threadsafe(self._clear_terminal)
+        self._soon(self._clear_terminal)
 
     def leave(self) -> None:
         """End `run`."""
@@ -192,18 +190,22 @@ class Screen:
         if self._editing:  # which has given it back itself
             self._job.stop()
             return
-        self._loop.call_soon_threadsafe(self._suspend)
+        self._soon(self._suspend)
 
     def resume(self) -> None:
         """Take the terminal again, which may have been used by others since the process was stopped."""
-        self._loop.call_soon_threadsafe(self._resume)
+        self._soon(self._resume)
 
     # --- On the loop -------------------------------------------------------------------------------------------------
 
+    def _soon(self, action: Callable[..., None], *arguments: object) -> None:
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(action, *arguments)
+
     def _schedule(self) -> None:
-        if not self._scheduled and not self._loop.is_closed():
+        if not self._scheduled:
             self._scheduled = True
-            self._loop.call_soon_threadsafe(self._turn)
+            self._soon(self._turn)
 
     def _turn(self) -> None:
         self._scheduled = False
