@@ -8,6 +8,7 @@ handlers      what each command does, and what it costs
 effects       what the core asks of the shell, and why a connection ends
 session       one user; and a reference to one that outlives a reconnection
 absence       why a user is away, and which others have been told
+ignorers      which users are not shown what a user says
 room, rooms   one room; all of them, and the limits on opening more
 nicks         which session is called what
 entry         what a user gets on entering a room

@@ -43,6 +43,13 @@ class CloseReason(StrEnum):
 MAY_RESUME = frozenset({CloseReason.ENDED, CloseReason.RESET, CloseReason.STALLED, CloseReason.CRASHED})
 
 
+class Unheard(Struct, frozen=True, gc=False):
+    """The session that says or does something, and those that ignore it and are not told."""
+
+    by: int
+    readers: tuple[int, ...]
+
+
 class Publish(Struct, frozen=True, gc=False):
     """A message to a room: the journal numbers it, then everybody there but its sender, `session`, gets it.
 
@@ -54,6 +61,7 @@ class Publish(Struct, frozen=True, gc=False):
     session: int | None
     message: Message
     lineage: str = ""
+    unheard: Unheard | None = None
 
 
 class Arrive(Struct, frozen=True, gc=False):
@@ -69,6 +77,7 @@ class Presence(Struct, frozen=True, gc=False):
     session: int
     presence: Movement
     members: int
+    unheard: Unheard | None = None
 
 
 class Announce(Struct, frozen=True, gc=False):
@@ -83,7 +92,8 @@ class Deliver(Struct, frozen=True, gc=False):
 
     The sender of a private message is told if its reader does not read. With an `id`, the sender gets that
     acknowledged or refused. `seat` is the sender's, to whom the reader's next reply goes, and `receipt` is for the
-    sender: both count only once the message is really shown.
+    sender: both count only once the message is really shown. One that is `ignored` is not, but its sender sees no
+    difference.
     """
 
     session: int
@@ -93,6 +103,13 @@ class Deliver(Struct, frozen=True, gc=False):
     room: str = ""
     seat: Seat | None = None
     receipt: Answer | None = None
+    ignored: bool = False
+
+
+class HearAll(Struct, frozen=True, gc=False):
+    """The session ignores nobody any more, until it is named again in something Unheard."""
+
+    session: int
 
 
 class SendRaw(Struct, frozen=True, gc=False):
@@ -179,6 +196,7 @@ Effect = (
     | Presence
     | Announce
     | Deliver
+    | HearAll
     | SendRaw
     | Enter
     | Leave

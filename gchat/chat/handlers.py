@@ -9,7 +9,7 @@ from typing import Any
 from msgspec import structs
 
 from gchat.chat.absence import MAX_LISTED_REASON, MAX_REASON
-from gchat.chat.effects import CloseReason, Deliver, Effect, Publish, ReadHistory, Search, refused
+from gchat.chat.effects import CloseReason, Deliver, Effect, HearAll, Publish, ReadHistory, Search, refused
 from gchat.chat.registry import Registry
 from gchat.chat.session import Session
 from gchat.model import commands, events, names, sentences
@@ -41,18 +41,18 @@ def execute(registry: Registry, session: Session, command: Command, now: float) 
         return [*announced, refused(session.id, refusal, getattr(command, "id", ""))]
 
 
-def _say(_registry: Registry, session: Session, command: commands.Say, _now: float) -> list[Effect]:
+def _say(registry: Registry, session: Session, command: commands.Say, _now: float) -> list[Effect]:
     session.messages += len(command.texts)
-    return [_published(session, Said(session.name, command.texts, command.ids))]
+    return [_published(registry, session, Said(session.name, command.texts, command.ids))]
 
 
-def _act(_registry: Registry, session: Session, command: commands.Act, _now: float) -> list[Effect]:
+def _act(registry: Registry, session: Session, command: commands.Act, _now: float) -> list[Effect]:
     session.messages += 1
-    return [_published(session, Acted(session.name, command.text, command.id))]
+    return [_published(registry, session, Acted(session.name, command.text, command.id))]
 
 
-def _published(session: Session, message: Message) -> Effect:
-    return Publish(session.room.name, session.id, message, session.lineage)
+def _published(registry: Registry, session: Session, message: Message) -> Effect:
+    return Publish(session.room.name, session.id, message, session.lineage, registry.ignorers.of(session))
 
 
 def _tell(registry: Registry, session: Session, command: commands.Tell, now: float) -> list[Effect]:
@@ -76,7 +76,8 @@ def _whisper(registry: Registry, session: Session, reader: Session, told: events
     if registry.is_disconnected(reader):
         raise Refusal(Code.NO_SUCH_USER, f"Not sent: {reader.name} has just lost the connection")
     session.messages += 1
-    return Deliver(reader.id, told, sender=session.id, id=id_, seat=session.seat)
+    is_ignored = reader.ignored is not None and reader.ignored.has(session.name)
+    return Deliver(reader.id, told, sender=session.id, id=id_, seat=session.seat, ignored=is_ignored)
 
 
 def _why_silent(session: Session, reader: Session) -> list[Effect]:
@@ -94,7 +95,7 @@ def _join(registry: Registry, session: Session, command: commands.Join, _now: fl
     return registry.move(session, names.room(command.room), command.after, command.id)
 
 
-def _topic(_registry: Registry, session: Session, command: commands.Topic, _now: float) -> list[Effect]:
+def _topic(registry: Registry, session: Session, command: commands.Topic, _now: float) -> list[Effect]:
     room = session.room
     if command.text is None:
         return [Deliver(session.id, events.TopicIs(room.topic, room.topic_by, command.id), room=room.name)]
@@ -103,7 +104,7 @@ def _topic(_registry: Registry, session: Session, command: commands.Topic, _now:
     if not (command.text or room.topic or room.topic_wanted):  # there is nothing to clear
         return [Deliver(session.id, events.TopicIs("", "", command.id), room=room.name)]
     room.topic_wanted = command.text
-    published = _published(session, TopicSet(session.name, command.text, command.id))
+    published = _published(registry, session, TopicSet(session.name, command.text, command.id))
     if command.id:
         return [published]  # its acknowledgement is the answer
     return [published, Deliver(session.id, events.TopicIs(command.text, session.name), room=room.name)]
@@ -124,6 +125,23 @@ def _away(registry: Registry, session: Session, command: commands.BeAway, _now: 
         size = len(command.reason)
         raise Refusal(Code.BAD_COMMAND, f"Reason too long: {size:,} characters, the limit is {MAX_REASON}")
     return registry.be_away(session, command.reason, command.id)
+
+
+def _ignore(registry: Registry, session: Session, command: commands.Ignore, _now: float) -> list[Effect]:
+    if not command.name:
+        return [Deliver(session.id, events.Done(sentences.you_ignore(list(session.ignored or ()))))]
+    name = registry.name_like(command.name)
+    if name == session.name:
+        raise Refusal(Code.BAD_NAME, sentences.IGNORING_ONESELF)
+    registry.ignorers.ignore(session, name)
+    return [Deliver(session.id, events.Done(sentences.ignored(name)))]
+
+
+def _unignore(registry: Registry, session: Session, command: commands.Unignore, _now: float) -> list[Effect]:
+    if session.ignored is None or not session.ignored.has(command.name):
+        raise Refusal(Code.NO_SUCH_USER, sentences.not_ignored(command.name[:64]))
+    registry.ignorers.unignore(session, command.name)
+    return [HearAll(session.id), Deliver(session.id, events.Done(sentences.unignored(command.name)))]
 
 
 def _rooms(registry: Registry, session: Session, command: commands.Rooms, _now: float) -> list[Effect]:
@@ -211,6 +229,8 @@ HANDLERS: dict[type, Callable[[Registry, Session, Any, float], list[Effect]]] = 
     commands.Topic: _topic,
     commands.Who: _who,
     commands.BeAway: _away,
+    commands.Ignore: _ignore,
+    commands.Unignore: _unignore,
     commands.Rooms: _rooms,
     commands.History: _history,
     commands.Search: _search,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from msgspec import structs
 
-from gchat.chat.effects import Effect, Presence
+from gchat.chat.effects import Effect, Presence, Unheard
 from gchat.chat.limits import Limits
 from gchat.chat.room import Room
 from gchat.chat.session import Session
@@ -21,14 +21,19 @@ MAX_DELIVERIES_PER_S = 1000
 #: Up to this many of a kind are told one by one.
 MAX_TOLD_SINGLY = 3
 
-#: A movement, and the session that is not told of it, which is None where the movement is of many users.
-Gathered = tuple[int | None, Movement]
+#: A movement, the session that is not told of it, which is None where the movement is of many users, and those that
+#: ignore it.
+Gathered = tuple[int | None, Movement, Unheard | None]
 
 
-def told(room: Room, session: Session, movement: Movement, limits: Limits) -> list[Effect]:
+def told(
+    room: Room, session: Session, movement: Movement, limits: Limits, unheard: Unheard | None = None
+) -> list[Effect]:
     """Return the effects by which the others in a room learn what `session` did, none if it is too large for that."""
     members = len(room.members)
-    return [] if members > limits.presence_quiet_above else [Presence(room.name, session.id, movement, members)]
+    if members > limits.presence_quiet_above:
+        return []
+    return [Presence(room.name, session.id, movement, members, unheard)]
 
 
 class PresenceGatherer:
@@ -41,9 +46,9 @@ class PresenceGatherer:
         self._next_at = 0.0
         self._online = 0
 
-    def add(self, session: int, presence: Movement, members: int) -> None:
-        """Gather a movement of `session`, in a room that now has `members`."""
-        self._waiting.append((session, presence))
+    def add(self, session: int, presence: Movement, members: int, unheard: Unheard | None = None) -> None:
+        """Gather a movement of `session`, in a room that now has `members`; some sessions may ignore it."""
+        self._waiting.append((session, presence, unheard))
         self._online = members
 
     def __bool__(self) -> bool:
@@ -59,7 +64,7 @@ class PresenceGatherer:
         self._next_at = now + self._online / MAX_DELIVERIES_PER_S
         if len(gathered) <= MAX_TOLD_SINGLY:
             return gathered
-        left = sum(isinstance(presence, Left) for _, presence in gathered)
+        left = sum(isinstance(presence, Left) for _, presence, _ in gathered)
         # When it takes two lines, the first counts the users that leave in the second.
         return [
             *_together(Entered, gathered, self._online + left),
@@ -71,13 +76,13 @@ class PresenceGatherer:
 
 def _together(kind: type[Entered | Left | Renamed | Away], gathered: list[Gathered], online: int) -> list[Gathered]:
     """Return all of one kind as one, or one by one if they are few; the last of these has the count `online`."""
-    same = [(session, presence) for session, presence in gathered if isinstance(presence, kind)]
+    same = [one for one in gathered if isinstance(one[1], kind)]
     if len(same) > MAX_TOLD_SINGLY:
-        return [(None, Crowd(kind, len(same), online))]
+        return [(None, Crowd(kind, len(same), online), None)]
     step = 1 if kind is Left else -1
     return [
-        (session, _recounted(presence, online + step * after))
-        for after, (session, presence) in zip(range(len(same) - 1, -1, -1), same, strict=True)
+        (session, _recounted(presence, online + step * after), unheard)
+        for after, (session, presence, unheard) in zip(range(len(same) - 1, -1, -1), same, strict=True)
     ]
 
 

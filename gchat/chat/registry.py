@@ -24,6 +24,7 @@ from gchat.chat.effects import (
     closed,
     refused,
 )
+from gchat.chat.ignorers import Ignorers
 from gchat.chat.limits import Limits
 from gchat.chat.lineages import Lineages
 from gchat.chat.networks import Network
@@ -69,6 +70,7 @@ class Registry:
         self.sessions: dict[int, Session] = {}
         self.rooms = Rooms(LOBBY)
         self._names = Names(self.bans)
+        self.ignorers = Ignorers()
         self._lineages = Lineages()
         self._disconnected = Disconnected()
         self._unannounced: dict[Session, float] = {}  # and when each will be announced
@@ -169,6 +171,10 @@ class Registry:
         """Return the session of the user called `name`, in any case and width. Raises Refusal."""
         return self._names.find(name)
 
+    def name_like(self, name: str) -> str:
+        """Return the name of the user who is called so, or else this as a nick. Raises Refusal if it is none."""
+        return self._names.name_like(name, self.limits.nick_max)
+
     def move(self, session: Session, name: str, after: ResumePoint | None = None, id_: str = "") -> list[Effect]:
         """Move the user to the room `name`, which is made if need be. Raises Refusal."""
         if name == session.room.name:
@@ -224,6 +230,7 @@ class Registry:
         self._disconnected.discard(session)
         self._unannounced.pop(session, None)
         session.seat.vacate()
+        self.ignorers.discard(session)
         self._names.release(session)
         left = self._leave_room(session, session.name)
         return [*closed(session.id, reason, farewell), *left, *self._lineages.dropped(session)]
@@ -232,7 +239,7 @@ class Registry:
         """Remove everybody, and tell nobody of the others."""
         effects = [effect for session in self.sessions.values() for effect in closed(session.id, reason, farewell)]
         self._names.clear()
-        for table in (self.sessions, self._lineages, self._disconnected, self._unannounced):
+        for table in (self.sessions, self._lineages, self._disconnected, self._unannounced, self.ignorers):
             table.clear()
         for room in self.rooms.values():
             room.members.clear()
@@ -336,7 +343,10 @@ class Registry:
         return self._tell(room, session, Left(name, len(room.members))) if session.is_announced else []
 
     def _tell_renamed(self, session: Session, old: str) -> list[Effect]:
-        return self._tell(session.room, session, Renamed(old, session.name)) if old != session.name else []
+        if old == session.name:
+            return []
+        self.ignorers.follow(old, session.name)
+        return self._tell(session.room, session, Renamed(old, session.name))
 
     def _tell(self, room: Room, session: Session, movement: Movement) -> list[Effect]:
-        return presence.told(room, session, movement, self.limits)
+        return presence.told(room, session, movement, self.limits, self.ignorers.of(session))

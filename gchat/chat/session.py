@@ -6,6 +6,7 @@ from gchat.chat.absence import Absence
 from gchat.chat.limits import Allowance
 from gchat.chat.networks import Network
 from gchat.chat.room import Room
+from gchat.model.ignored_names import IgnoredNames
 
 
 class Seat:
@@ -38,6 +39,7 @@ class Session:
         "has_arrived",
         "has_nick",
         "id",
+        "ignored",
         "is_announced",
         "is_brief",
         "keys",
@@ -79,6 +81,7 @@ class Session:
         self.correspondent: Seat | None = None  # the sender of the last private message shown: /reply answers it
         self.allowance: Allowance | None = None  # what this user may send; the shell keeps it here
         self.absence: Absence | None = None
+        self.ignored: IgnoredNames | None = None  # see ignorers.Ignorers
         self.messages = 0
 
     @property

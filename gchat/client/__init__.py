@@ -23,6 +23,7 @@ timeline       the times of lines, and the rules between what is old and what is
 room_view      what a person at a terminal has of one room. Pure.
 attention      what rings the bell, and what a notification says. Pure.
 action         what a line that a person enters asks: the commands are those of gchat.dialects.slash. Pure.
+ignored        what of all that is not shown, because a user is ignored. Pure.
 own_commands   the commands that concern only the screen of a terminal, and its help. Pure.
 completion     Tab. Pure.
 paste          several lines at once: the question before they are sent; paste_check: the same in a pipe. Pure.

@@ -18,7 +18,10 @@ class Show(Struct, frozen=True):
     lines: tuple[str, ...]
 
 
-Action = AnyRequest | Show
+#: Of these the server is not asked either: see gchat.client.ignored.
+Ignoring = commands.Ignore | commands.Unignore
+
+Action = AnyRequest | Show | Ignoring
 
 
 def action_of(line: str, reply_to: str = "") -> Action | None:
@@ -37,5 +40,7 @@ def action_for(command: commands.Command | None, reply_to: str) -> Action | None
             return Show(tuple(slash.help_lines(name)))
         case commands.Mistake(refusal):
             return Show((refusal.message,))
+        case commands.Ignore() | commands.Unignore() as command:
+            return command
         case command:
             return request_of(command)

@@ -152,7 +152,7 @@ def command_of(request: AnyRequest) -> commands.Command:
 
 
 def request_of(command: commands.Command) -> AnyRequest:
-    """Return the request that a command is. No request is a Reply, Help or a Mistake: a client sees to these."""
+    """Return the request that a command is. Reply, Help, Ignore and Mistake are none: a client sees to these."""
     match command:
         case commands.Say():
             return SayRequest(text=command.texts[0])

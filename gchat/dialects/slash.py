@@ -127,6 +127,8 @@ SLASHES: Table[commands.Command] = {
         ),
         Slash("me", "TEXT", "say what you do: * alice waves", lambda text: commands.Act(needed(text))),
         Slash("msg", "NAME TEXT", "send a private message", _tell, Word.NICK, aliases=("query", "tell", "w")),
+        Slash("ignore", "[NAME]", "hide what a user says, or list who is hidden", commands.Ignore, Word.NICK),
+        Slash("unignore", "NAME", "show it again", lambda text: commands.Unignore(needed(text)), Word.NICK),
         Slash("reply", "TEXT", "answer the last private message", lambda text: commands.Reply(needed(text))),
         Slash("topic", "[TEXT | -]", "show the room's topic, set it, or clear it", _topic),
         Slash("history", "[FROM | -COUNT]", "show the last messages, or those from number FROM on", _history),

@@ -69,6 +69,18 @@ class BeAway(Asked, frozen=True):
     reason: str = ""
 
 
+class Ignore(Struct, frozen=True):
+    """Ignore the user of this name, or with an empty name ask who is ignored."""
+
+    name: str = ""
+
+
+class Unignore(Struct, frozen=True):
+    """Ignore the user of this name no more."""
+
+    name: str
+
+
 class Rooms(Asked, frozen=True):
     """Ask for the list of rooms."""
 
@@ -141,6 +153,8 @@ Command = (
     | Topic
     | Who
     | BeAway
+    | Ignore
+    | Unignore
     | Rooms
     | History
     | Search

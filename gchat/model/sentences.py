@@ -22,6 +22,7 @@ NOTHING_FOUND = "Nothing found. Search matches whole words; depl* matches deploy
 OLDER_MAY_MATCH = "… there may be older matches; add a word to narrow the search"
 NOBODY_TO_ANSWER = "Nobody has sent you a private message yet; /msg NAME TEXT sends one"
 NO_TEXT = "The text is empty"
+IGNORING_ONESELF = "You cannot ignore yourself"
 LATE_HELLO = "Not sent: the hello of the rich dialect must be the first line"
 
 
@@ -78,6 +79,26 @@ def many_away(count: int) -> str:
 def you_are_away(reason: str) -> str:
     """Return the answer to a user who has gone away, or without a reason has come back."""
     return f"You are away: {reason}; /back ends it" if reason else "You are back"
+
+
+def ignored(name: str) -> str:
+    """Return the answer to a user who ignores another one from now on."""
+    return f"You are not shown what {name} says any more; /unignore {name} ends it"
+
+
+def unignored(name: str) -> str:
+    """Return the answer to a user who ignores another one no more."""
+    return f"You are shown again what {name} says"
+
+
+def not_ignored(name: str) -> str:
+    """Return the answer to a user who is to be shown again what was never hidden."""
+    return f"You do not ignore {name}; /ignore lists the names"
+
+
+def you_ignore(names: Sequence[str]) -> str:
+    """Return the answer to a user who asks whom they ignore."""
+    return f"You ignore {', '.join(names)}" if names else "You ignore nobody"
 
 
 def named(nick: str) -> str:

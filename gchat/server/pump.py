@@ -24,6 +24,7 @@ from gchat.chat.effects import (
     DropRoom,
     Effect,
     Enter,
+    HearAll,
     Leave,
     Presence,
     Publish,
@@ -31,6 +32,7 @@ from gchat.chat.effects import (
     SaveSession,
     Search,
     SendRaw,
+    Unheard,
 )
 from gchat.chat.presence import PresenceGatherer
 from gchat.dialects.dialect import Dialect
@@ -38,13 +40,11 @@ from gchat.journal.journal import Arrival
 from gchat.journal.parts import Parts
 from gchat.model import events
 from gchat.model.audience import Me, OwnLines, Where
-from gchat.model.events import Announced, Movement
-from gchat.model.messages import Record
 from gchat.roomlog.log import RoomLog
 from gchat.server.answer import encoded
 from gchat.server.connection import Connection
 from gchat.server.counters import CRASHES
-from gchat.server.fanout import HOLD_AT_REST_S, HOLD_S, FanOut
+from gchat.server.fanout import HOLD_AT_REST_S, HOLD_S, FanOut, ToldToAll
 from gchat.server.logs import logger
 from gchat.server.publication import Publication
 from gchat.server.reader import RECEIVED_BYTES
@@ -118,6 +118,7 @@ class Pump:
             Presence: self._gather_presence,
             Announce: self._announce,
             Deliver: self._publication.deliver,
+            HearAll: self._hear_all,
             SendRaw: self._send_raw,
             Enter: self._enter,
             Leave: self._leave,
@@ -205,9 +206,11 @@ class Pump:
         """Note that the journal has a room at hand that somebody enters."""
         self._server.room_opened(room)
 
-    def append(self, room: str, event: Record | Movement | Announced, count: int, speaker: Connection | None) -> None:
-        """Show something to a room: it has `count` numbers, and `speaker` does not get it."""
-        self.fan_out.append(room, event, count, speaker.log_reader if speaker else None)
+    def append(
+        self, room: str, event: ToldToAll, count: int, speaker: Connection | None, unheard: Unheard | None = None
+    ) -> None:
+        """Show something to a room: it has `count` numbers; `speaker` does not get it, nor do those who ignore it."""
+        self.fan_out.append(room, event, count, speaker.log_reader if speaker else None, unheard)
         self._server.shown(room, event)
 
     def tell_presence(self, room: str) -> None:
@@ -298,10 +301,14 @@ class Pump:
         gatherer = self._presence.get(effect.room)
         if gatherer is None:
             gatherer = self._presence[effect.room] = PresenceGatherer()
-        gatherer.add(effect.session, effect.presence, effect.members)
+        gatherer.add(effect.session, effect.presence, effect.members, effect.unheard)
 
     def _announce(self, effect: Announce) -> None:
         self.append(effect.room, effect.announced, 0, None)
+
+    def _hear_all(self, effect: HearAll) -> None:
+        if (connection := self.connections.get(effect.session)) is not None:
+            connection.log_reader.hear_all()
 
     def _send_raw(self, effect: SendRaw) -> None:
         connection = self.connections.get(effect.session)
@@ -375,5 +382,5 @@ class Pump:
                 del self._presence[room]
 
     def _tell_presence(self, room: str, now: float) -> None:
-        for session, presence in self._presence[room].take(now):
-            self.append(room, presence, 0, None if session is None else self.connections.get(session))
+        for session, presence, unheard in self._presence[room].take(now):
+            self.append(room, presence, 0, None if session is None else self.connections.get(session), unheard)

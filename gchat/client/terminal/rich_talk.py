@@ -13,6 +13,7 @@ from gchat.client.completion import Candidate, complete
 from gchat.client.conversation.notices import Back, Delivered, Lost, Notice, Sent
 from gchat.client.files.seen_file import SeenFile
 from gchat.client.files.settings_file import ClientSettings
+from gchat.client.ignored import Ignored
 from gchat.client.link.link import Link
 from gchat.client.own_commands import (
     OwnCommand,
@@ -53,6 +54,7 @@ from gchat.dialects.rich_requests import (
     TellRequest,
     WhoRequest,
 )
+from gchat.model import commands
 from gchat.model.text import printable
 
 #: How long the client waits for the acks of the last messages when it ends.
@@ -79,6 +81,7 @@ class RichTalk(LinkTalk):
         self._timeline = Timeline(local_now())
         self._outbox = Outbox(chat)
         self._own = OwnActions(settings, self._outbox, self._me)
+        self._ignored = Ignored()
         self._hidden: Counter[type] = Counter()  # answers to come that the user did not ask for
         self._greeted = False
         self._reply_to = ""
@@ -119,6 +122,8 @@ class RichTalk(LinkTalk):
                     self._screen.show([aside(NO_ACTIONS, "class:refused")])
                 case Show():
                     self._screen.show(aside(text) for text in action.lines)
+                case commands.Ignore() | commands.Unignore():
+                    self._screen.show([aside(self._ignored.carry_out(action, self._me.nick))])
                 case QuitRequest():
                     self._screen.leave()
                 case None:
@@ -145,6 +150,10 @@ class RichTalk(LinkTalk):
     # --- Events ------------------------------------------------------------------------------------------------------
 
     def _hear(self, notice: Notice) -> None:
+        heard = self._ignored.heard(notice)
+        if heard is None:
+            return
+        notice = heard
         match notice:
             case Lost():
                 self._connection.lost(notice)
