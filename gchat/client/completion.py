@@ -5,6 +5,7 @@ What an argument names, and so what it is completed with, is in the table of com
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 
 from msgspec import Struct
@@ -15,6 +16,9 @@ from gchat.dialects.slash import Word, find
 #: What may stand before a nick, and what then comes behind it; a space, if nothing else is said.
 _END = {"(": "", "[": "", "{": "", '"': "", "'": ""}
 _OPENING = "@" + "".join(_END)
+
+#: Parameters of which one word is to be chosen, as they stand in the table.
+_CHOICES = re.compile(r"\[([a-z0-9]+(?:\|[a-z0-9]+)+)\]")
 
 
 class Candidate(Struct, frozen=True):
@@ -38,6 +42,8 @@ def complete(before: str, nicks: Iterable[str], rooms: Iterable[str]) -> Iterato
         )
     typed = find(COMMANDS, command) if command and len(words) == 2 else None
     first = typed.first if typed else Word.NOTHING
+    if typed and (choices := _CHOICES.fullmatch(typed.parameters)):
+        return _matching(last, choices[1].split("|"), "")
     if first is Word.COMMAND:
         return _matching(last, COMMANDS, "")
     if first is Word.ROOM:
