@@ -7,8 +7,8 @@ from collections.abc import Hashable
 #: Users that are remembered as told, of one absence; after more, all are told again.
 MAX_TOLD = 1000
 
-#: The longest reason, in characters; and the longest that /who shows.
-MAX_REASON, MAX_LISTED_REASON = 100, 40
+#: The longest reason that /who shows, in characters.
+MAX_LISTED_REASON = 40
 
 
 class Absence:

@@ -13,7 +13,7 @@ from msgspec import Struct
 from gchat.chat.session import Seat
 from gchat.model.commands import Excerpt
 from gchat.model.errors import Refusal
-from gchat.model.events import Announced, Answer, Closing, Joined, Movement, Ready, Refused, Welcome
+from gchat.model.events import Announced, Answer, Closing, Joined, Movement, Ready, Refused, RoomList, Welcome
 from gchat.model.hello import ResumePoint
 from gchat.model.messages import Message
 
@@ -161,6 +161,13 @@ class Search(Struct, frozen=True, gc=False):
     id: str = ""
 
 
+class ListRooms(Struct, frozen=True, gc=False):
+    """The session gets this list, with the last number of each room filled in."""
+
+    session: int
+    rooms: RoomList
+
+
 class DropRoom(Struct, frozen=True, gc=False):
     """The room no longer exists: drop what is held in memory for it."""
 
@@ -168,16 +175,17 @@ class DropRoom(Struct, frozen=True, gc=False):
 
 
 class SavedSession(Struct, frozen=True):
-    """The name and room of a user who may come back after a restart of the server, and why they are away."""
+    """The name and the rooms of a user who may come back after a restart of the server, and why they are away."""
 
     name: str
     has_nick: bool
-    room: str
+    room: str = ""  # the only one, as it was stored while a user was in one
+    rooms: tuple[str, ...] = ()  # in the order in which they were entered
     away: str = ""
 
 
 class SaveSession(Struct, frozen=True, gc=False):
-    """Store for the next run where the user of this lineage is, or with None that the user has left."""
+    """Store for the next run where the user of this lineage is, or with None that the user has gone."""
 
     lineage: str
     who: SavedSession | None
@@ -202,6 +210,7 @@ Effect = (
     | Leave
     | ReadHistory
     | Search
+    | ListRooms
     | DropRoom
     | SaveSession
     | Close

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from itertools import islice
 from typing import Any
 
 from msgspec import structs
 
-from gchat.chat.absence import MAX_LISTED_REASON, MAX_REASON
-from gchat.chat.effects import CloseReason, Deliver, Effect, HearAll, Publish, ReadHistory, Search, refused
+from gchat.chat.absence import MAX_LISTED_REASON
+from gchat.chat.effects import (
+    CloseReason,
+    Deliver,
+    Effect,
+    HearAll,
+    ListRooms,
+    Publish,
+    ReadHistory,
+    Search,
+    refused,
+)
 from gchat.chat.registry import Registry
+from gchat.chat.room import Room
 from gchat.chat.session import Session
 from gchat.model import commands, events, names, sentences
 from gchat.model.commands import Command
@@ -26,6 +37,9 @@ MAX_ROOMS_BYTES = 12288
 #: The longest search, in characters.
 MAX_QUERY = 200
 
+#: The longest reason for leaving and for being away, in characters.
+MAX_REASON = 200
+
 
 def execute(registry: Registry, session: Session, command: Command, now: float) -> list[Effect]:
     """Return the effects of a command of `session`; `now` is the wall clock, in seconds since the epoch.
@@ -38,21 +52,36 @@ def execute(registry: Registry, session: Session, command: Command, now: float) 
     try:
         return announced + HANDLERS[type(command)](registry, session, command, now)
     except Refusal as refusal:
-        return [*announced, refused(session.id, refusal, getattr(command, "id", ""))]
+        ids = getattr(command, "ids", ()) or (getattr(command, "id", ""),)
+        return [*announced, *(refused(session.id, refusal, id_) for id_ in dict.fromkeys(ids))]
+
+
+def room_of(session: Session, name: str) -> Room:
+    """Return the room of this name that the user is in, or the current one for "". Raises Refusal."""
+    room = session.rooms.get(name) if name else session.current
+    if room is None and name:
+        name = names.room(name)
+        room = session.rooms.get(name)
+    if room is None:
+        why = f"You are not in {name}; enter it first (/join {name})" if name else sentences.IN_NO_ROOM
+        raise Refusal(Code.NOT_IN_ROOM, why)
+    return room
 
 
 def _say(registry: Registry, session: Session, command: commands.Say, _now: float) -> list[Effect]:
+    room = room_of(session, command.room)
     session.messages += len(command.texts)
-    return [_published(registry, session, Said(session.name, command.texts, command.ids))]
+    return [_published(registry, session, room, Said(session.name, command.texts, command.ids))]
 
 
 def _act(registry: Registry, session: Session, command: commands.Act, _now: float) -> list[Effect]:
+    room = room_of(session, command.room)
     session.messages += 1
-    return [_published(registry, session, Acted(session.name, command.text, command.id))]
+    return [_published(registry, session, room, Acted(session.name, command.text, command.id))]
 
 
-def _published(registry: Registry, session: Session, message: Message) -> Effect:
-    return Publish(session.room.name, session.id, message, session.lineage, registry.ignorers.of(session))
+def _published(registry: Registry, session: Session, room: Room, message: Message) -> Effect:
+    return Publish(room.name, session.id, message, session.lineage, registry.ignorers.of(session))
 
 
 def _tell(registry: Registry, session: Session, command: commands.Tell, now: float) -> list[Effect]:
@@ -92,11 +121,23 @@ def _nick(registry: Registry, session: Session, command: commands.Nick, _now: fl
 
 
 def _join(registry: Registry, session: Session, command: commands.Join, _now: float) -> list[Effect]:
-    return registry.move(session, names.room(command.room), command.after, command.id)
+    leaves = command.leave == "current"
+    return registry.join(session, names.room(command.room), command.after, command.id, leaves=leaves)
+
+
+def _part(registry: Registry, session: Session, command: commands.Part, _now: float) -> list[Effect]:
+    room = room_of(session, command.room)
+    _check_reason(command.reason)
+    return registry.part(session, room, command.reason, command.id)
+
+
+def _check_reason(reason: str) -> None:
+    if len(reason) > MAX_REASON:
+        raise Refusal(Code.BAD_COMMAND, f"Reason too long: {len(reason):,} characters, the limit is {MAX_REASON}")
 
 
 def _topic(registry: Registry, session: Session, command: commands.Topic, _now: float) -> list[Effect]:
-    room = session.room
+    room = room_of(session, command.room)
     if command.text is None:
         return [Deliver(session.id, events.TopicIs(room.topic, room.topic_by, command.id), room=room.name)]
     if len(command.text) > MAX_TOPIC:
@@ -104,7 +145,7 @@ def _topic(registry: Registry, session: Session, command: commands.Topic, _now: 
     if not (command.text or room.topic or room.topic_wanted):  # there is nothing to clear
         return [Deliver(session.id, events.TopicIs("", "", command.id), room=room.name)]
     room.topic_wanted = command.text
-    published = _published(registry, session, TopicSet(session.name, command.text, command.id))
+    published = _published(registry, session, room, TopicSet(session.name, command.text, command.id))
     if command.id:
         return [published]  # its acknowledgement is the answer
     return [published, Deliver(session.id, events.TopicIs(command.text, session.name), room=room.name)]
@@ -112,18 +153,16 @@ def _topic(registry: Registry, session: Session, command: commands.Topic, _now: 
 
 def _who(registry: Registry, session: Session, command: commands.Who, _now: float) -> list[Effect]:
     # Only the first names are looked at, because a room of 15,000 must not delay everybody else.
-    room = session.room
+    room = room_of(session, command.room)
     members = list(islice(room.members.values(), registry.limits.who_max))
-    names = tuple(member.name for member in members)
+    called = tuple(member.name for member in members)
     away = tuple((member.name, _cut(member.away, MAX_LISTED_REASON)) for member in members if member.away)
-    users = events.Users(room.name, names, len(room.members), session.name, command.id, away)
+    users = events.Users(room.name, called, len(room.members), session.name, command.id, away)
     return [Deliver(session.id, users, room=room.name)]
 
 
 def _away(registry: Registry, session: Session, command: commands.BeAway, _now: float) -> list[Effect]:
-    if len(command.reason) > MAX_REASON:
-        size = len(command.reason)
-        raise Refusal(Code.BAD_COMMAND, f"Reason too long: {size:,} characters, the limit is {MAX_REASON}")
+    _check_reason(command.reason)
     return registry.be_away(session, command.reason, command.id)
 
 
@@ -145,16 +184,17 @@ def _unignore(registry: Registry, session: Session, command: commands.Unignore, 
 
 
 def _rooms(registry: Registry, session: Session, command: commands.Rooms, _now: float) -> list[Effect]:
-    rooms = [(room.name, len(room.members), room.topic) for room in registry.rooms.values() if room.members]
-    rooms.sort(key=lambda room: (-room[1], room[0]))
+    # The user's own first, whatever their size: a client counts what is unread there.
+    rooms = [room for room in registry.rooms.values() if room.members]
+    rooms.sort(key=lambda room: (room.name not in session.rooms, -len(room.members), room.name))
     shown, size = [], 0
-    for name, members, topic in rooms[: registry.limits.who_max]:
-        cut = _cut(topic, MAX_LISTED_TOPIC)
-        size += len(f"{name}{cut}".encode("utf-8", "surrogatepass"))
+    for room in rooms[: registry.limits.who_max]:
+        topic = _cut(room.topic, MAX_LISTED_TOPIC)
+        size += len(f"{room.name}{topic}".encode("utf-8", "surrogatepass"))
         if size > MAX_ROOMS_BYTES:
             break
-        shown.append((name, members, cut))
-    return [Deliver(session.id, events.RoomList(tuple(shown), len(rooms), session.room.name, command.id))]
+        shown.append(events.RoomListed(room.name, len(room.members), topic, room.name in session.rooms))
+    return [ListRooms(session.id, events.RoomList(tuple(shown), len(rooms), command.id))]
 
 
 def _cut(text: str, length: int) -> str:
@@ -163,14 +203,16 @@ def _cut(text: str, length: int) -> str:
 
 def _history(registry: Registry, session: Session, command: commands.History, _now: float) -> list[Effect]:
     limit = _page_limit(registry, command.limit)
-    return [ReadHistory(session.id, session.room.name, command.excerpt, limit, command.id)]
+    room = room_of(session, command.room)
+    return [ReadHistory(session.id, room.name, command.excerpt, limit, command.id)]
 
 
 def _search(registry: Registry, session: Session, command: commands.Search, _now: float) -> list[Effect]:
+    room = room_of(session, command.room)
     if len(command.text) > MAX_QUERY:
         raise Refusal(Code.BAD_COMMAND, f"Search too long: {len(command.text):,} characters, the limit is {MAX_QUERY}")
     limit = _page_limit(registry, command.limit)
-    return [Search(session.id, session.room.name, command.text, limit, command.id)]
+    return [Search(session.id, room.name, command.text, limit, command.id)]
 
 
 def _page_limit(registry: Registry, wanted: int | None) -> int:
@@ -200,6 +242,7 @@ PRICES: dict[type, int] = {
     commands.Nick: 2,
     commands.BeAway: 2,
     commands.Join: 3,
+    commands.Part: 2,
     commands.Topic: 2,
     commands.Rooms: 2,
     commands.History: 3,
@@ -213,10 +256,14 @@ MEMBERS_A_LINE = 100
 def surcharge(registry: Registry, session: Session, command: Command) -> int:
     """Return the price of a command of `session` beyond the line that it is, in lines."""
     extra = PRICES.get(type(command), 1) - 1
-    if isinstance(command, commands.Nick | commands.BeAway | commands.Join):
-        members = len(session.room.members)
-        extra += members // MEMBERS_A_LINE if members <= registry.limits.presence_quiet_above else 0
-    return extra
+    told: Iterable[Room] = ()
+    match command:
+        case commands.Nick() | commands.BeAway():
+            told = session.rooms.values()
+        case commands.Join() | commands.Part():
+            told = filter(None, {session.current, registry.rooms.get(command.room)})
+    quiet = registry.limits.presence_quiet_above
+    return extra + sum(members // MEMBERS_A_LINE for room in told if (members := len(room.members)) <= quiet)
 
 
 HANDLERS: dict[type, Callable[[Registry, Session, Any, float], list[Effect]]] = {
@@ -226,6 +273,7 @@ HANDLERS: dict[type, Callable[[Registry, Session, Any, float], list[Effect]]] = 
     commands.Reply: _reply,
     commands.Nick: _nick,
     commands.Join: _join,
+    commands.Part: _part,
     commands.Topic: _topic,
     commands.Who: _who,
     commands.BeAway: _away,

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from gchat.chat.networks import Network
-
 
 class Member(Protocol):
     """A session, as far as the room that it is in knows it."""
 
     id: int
     name: str
-    network: Network
 
     @property
     def away(self) -> str:
@@ -31,7 +28,3 @@ class Room:
         self.topic = ""
         self.topic_wanted = ""  # what a user has asked to set it to; the log has it a moment later
         self.topic_by = ""
-
-    def is_empty_without(self, user: Member) -> bool:
-        """Return whether the room has no members, or only `user`, who is about to leave."""
-        return self.members.keys() <= {user.id}

@@ -28,7 +28,7 @@ class Seat:
 
 
 class Session:
-    """One user: name, room, and what is known of the peer. The shell changes nothing but what says so below."""
+    """One user: name, rooms, and what is known of the peer. The shell changes nothing but what says so below."""
 
     __slots__ = (
         "absence",
@@ -36,6 +36,7 @@ class Session:
         "allowance",
         "attempt",
         "correspondent",
+        "current",
         "has_arrived",
         "has_nick",
         "id",
@@ -47,7 +48,7 @@ class Session:
         "messages",
         "name",
         "network",
-        "room",
+        "rooms",
         "seat",
         "since",
         "token",
@@ -57,7 +58,6 @@ class Session:
         self,
         id_: int,
         address: str,
-        room: Room,
         attempt: int = 0,
         *,
         network: Network = Network(),  # noqa: B008  # it is frozen
@@ -71,7 +71,8 @@ class Session:
         self.name = address
         self.has_nick = False
         self.keys: frozenset[str] = frozenset((address,))  # see lookalikes.name_keys
-        self.room = room
+        self.rooms: dict[str, Room] = {}  # by name, in the order in which they were entered
+        self.current: Room | None = None  # the one that was entered last
         self.token = ""  # takes this session over from another connection; "" if the peer has none
         self.lineage = ""  # names all sessions of one token (see lineages); "" for a user who cannot come back
         self.has_arrived = False  # whether the shell was told of this user (see effects.Arrive)
@@ -88,6 +89,23 @@ class Session:
     def away(self) -> str:
         """Why the user is away; "" if they are not."""
         return "" if self.absence is None else self.absence.reason
+
+    @property
+    def current_name(self) -> str:
+        """The name of the current room; "" in none."""
+        return self.current.name if self.current else ""
+
+    def enter(self, room: Room) -> None:
+        """Be in a room, the current one from now on."""
+        self.rooms.pop(room.name, None)
+        self.rooms[room.name] = self.current = room
+        room.members[self.id] = self
+
+    def leave(self, room: Room) -> None:
+        """Be in a room no more; the current one is the one that was entered before."""
+        del self.rooms[room.name], room.members[self.id]
+        if self.current is room:
+            self.current = next(reversed(self.rooms.values()), None)
 
     def told_by(self, seat: Seat) -> None:
         """Note that a private message was shown to this user, whose /reply answers its sender. Called by the shell."""

@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from gchat.dialects.rich_events import LiveEvent as Live
     from gchat.dialects.rich_events import NamedEvent as Named
     from gchat.dialects.rich_events import PageEvent as Page
+    from gchat.dialects.rich_events import PartedEvent as Parted
     from gchat.dialects.rich_events import RefusedEvent as Refused
     from gchat.dialects.rich_events import RenamedEvent as Renamed
     from gchat.dialects.rich_events import RoomListEvent as RoomList
@@ -94,6 +95,7 @@ __all__ = [
     "NewLog",
     "Notice",
     "Page",
+    "Parted",
     "PlainLink",
     "Refused",
     "Renamed",

@@ -30,6 +30,7 @@ from gchat.dialects.rich_events import (
     LiveEvent,
     NamedEvent,
     PageEvent,
+    PartedEvent,
     PongEvent,
     RefusedEvent,
     RenamedEvent,
@@ -169,7 +170,7 @@ def _entered(notice: EnteredEvent, _chat: Conversation) -> list[Line]:
 def _left(notice: LeftEvent, _chat: Conversation) -> list[Line]:
     text = sentences.many_left(notice.count, notice.online)
     if notice.who:
-        text = sentences.left(notice.who, notice.online)
+        text = sentences.left(notice.who, notice.online, notice.reason)
     return [[("class:aside", sentences.LEAVES + text)]]
 
 
@@ -191,9 +192,9 @@ def _who(notice: UsersEvent, _chat: Conversation) -> list[Line]:
     return _aside(sentences.members(notice.room, notice.users, notice.total, notice.you, notice.away))
 
 
-def _rooms(notice: RoomListEvent, chat: Conversation) -> list[Line]:
-    rooms = [(room.name, room.members, room.topic) for room in notice.rooms]
-    return _aside(*sentences.rooms(rooms, notice.total, chat.room))
+def _rooms(notice: RoomListEvent, _chat: Conversation) -> list[Line]:
+    rooms = [(room.name, room.members, room.topic, room.here) for room in notice.rooms]
+    return _aside(*sentences.rooms(rooms, notice.total))
 
 
 def _page(notice: PageEvent, chat: Conversation) -> list[Line]:
@@ -239,6 +240,7 @@ def _slowed(notice: SlowedEvent, _chat: Conversation) -> list[Line]:
 _LINES: dict[type, Callable[[Any, Conversation], list[Line]]] = {
     WelcomeEvent: _welcome,
     JoinedEvent: _joined,
+    PartedEvent: lambda notice, _chat: _aside(sentences.parted(notice.room)),
     LiveEvent: lambda _notice, _chat: [],
     SaidEvent: lambda notice, chat: _said_by(notice.from_, notice.text, chat),
     ActedEvent: lambda notice, chat: _said_by(notice.from_, notice.text, chat, action=True),

@@ -173,7 +173,7 @@ def _entered(event: events.Entered) -> bytes:
 
 
 def _left(event: events.Left) -> bytes:
-    return printable_line(sentences.LEAVES + sentences.left(event.name, event.online))
+    return printable_line(sentences.LEAVES + sentences.left(event.name, event.online, event.reason))
 
 
 def _renamed(event: events.Renamed) -> bytes:
@@ -206,6 +206,10 @@ def _ready(event: events.Ready) -> bytes:
 
 def _joined(event: events.Joined) -> bytes:
     return _answer(sentences.joined(event.room, event.online))
+
+
+def _parted(event: events.Parted) -> bytes:
+    return _answer(sentences.parted(event.room))
 
 
 def _topic_is(event: events.TopicIs) -> bytes:
@@ -267,7 +271,8 @@ def _user_list(event: events.Users) -> bytes:
 
 
 def _room_list(event: events.RoomList) -> bytes:
-    return _answer(*sentences.rooms(event.rooms, event.total, event.here))
+    listed = [(room.name, room.members, room.topic, room.here) for room in event.rooms]
+    return _answer(*sentences.rooms(listed, event.total))
 
 
 def _pong(event: events.Pong) -> bytes:
@@ -308,6 +313,7 @@ _ENCODERS: dict[type, Callable[[Any], bytes]] = {
     events.Welcome: _welcome,
     events.Ready: _ready,
     events.Joined: _joined,
+    events.Parted: _parted,
     events.TopicIs: _topic_is,
     events.Page: _page,
     events.Found: _found,

@@ -33,6 +33,7 @@ from gchat.dialects.rich_events import (
     LiveEvent,
     NamedEvent,
     PageEvent,
+    PartedEvent,
     PongEvent,
     RefusedEvent,
     RenamedEvent,
@@ -133,7 +134,7 @@ def _is_blank(request: AnyRequest) -> bool:
 
 def _say(said: list[SayRequest]) -> commands.Say:
     ids = tuple([request.id for request in said])
-    return commands.Say(tuple([request.text for request in said]), ids if any(ids) else ())
+    return commands.Say(tuple([request.text for request in said]), ids if any(ids) else (), said[0].room)
 
 
 def _refusal(request: AnyRequest, size: int, max_text_bytes: int) -> Refusal | None:
@@ -175,6 +176,8 @@ def decode(lines: Sequence[bytes], max_text_bytes: int) -> list[commands.Command
         if isinstance(request, _SENT) and "\n" in request.text:
             request = structs.replace(request, text=as_lines(request.text))
         if isinstance(request, SayRequest) and "\n" not in request.text:
+            if said and said[0].room != request.room:
+                close()
             said.append(request)
             continue
         close()
@@ -227,7 +230,7 @@ def _entered(event: events.Entered, room: str) -> RichEvent:
 
 
 def _left(event: events.Left, room: str) -> RichEvent:
-    return LeftEvent(room=room, who=printable(event.name), online=event.online)
+    return LeftEvent(room=room, who=printable(event.name), online=event.online, reason=printable(event.reason))
 
 
 def _renamed(event: events.Renamed, room: str) -> RichEvent:
@@ -273,7 +276,10 @@ def _users(event: events.Users, _room: str) -> RichEvent:
 
 
 def _room_list(event: events.RoomList, _room: str) -> RichEvent:
-    rooms = tuple(RoomInfo(name, members, printable(topic)) for name, members, topic in event.rooms)
+    rooms = tuple(
+        RoomInfo(room.name, room.members, topic=printable(room.topic), seq=room.seq, here=room.here)
+        for room in event.rooms
+    )
     return RoomListEvent(rooms=rooms, total=event.total, id=event.id)
 
 
@@ -298,6 +304,7 @@ _ENCODERS: dict[type, Callable[[Any, str], RichEvent | bytes]] = {
     events.Welcome: _welcome,
     events.Ready: lambda event, room: LiveEvent(room=room, seq=event.seq),
     events.Joined: _joined,
+    events.Parted: lambda event, _room: PartedEvent(room=event.room, id=event.id),
     events.TopicIs: lambda event, room: TopicSetEvent(
         room=room, text=printable(event.text), from_=printable(event.name), id=event.id
     ),

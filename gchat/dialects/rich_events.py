@@ -31,7 +31,7 @@ class WelcomeEvent(HasToken, RichEvent, frozen=True):
     session: str
     token: str
     nick: str  # or the address, of a user without a nick
-    room: str
+    room: str  # "" in none
     epoch: str
     seq: Seq  # the last number in the room
     online: int  # on the whole server
@@ -40,12 +40,19 @@ class WelcomeEvent(HasToken, RichEvent, frozen=True):
 
 
 class JoinedEvent(RichEvent, frozen=True):
-    """The answer to join."""
+    """The answer to join; and after a welcome to several rooms, one for each but the first."""
 
     room: str
     epoch: str
     seq: Seq
     online: int
+    id: str = ""
+
+
+class PartedEvent(RichEvent, frozen=True):
+    """The answer to part."""
+
+    room: str
     id: str = ""
 
 
@@ -105,6 +112,8 @@ class EnteredEvent(_Passage, frozen=True):
 
 class LeftEvent(_Passage, frozen=True):
     """A user left the room; of many at once there is only the count."""
+
+    reason: str = ""
 
 
 class RenamedEvent(RichEvent, frozen=True):
@@ -202,10 +211,12 @@ class RoomInfo(Struct, frozen=True, omit_defaults=True):
     name: str
     members: int
     topic: str = ""
+    seq: Seq = 0  # the number of its last message
+    here: bool = False  # whether you are in it
 
 
 class RoomListEvent(RichEvent, frozen=True, tag="rooms"):
-    """The largest rooms of `total`."""
+    """The rooms that you are in, and the largest of all `total`."""
 
     rooms: tuple[RoomInfo, ...]
     total: int
@@ -242,6 +253,7 @@ class ClosingEvent(RichEvent, frozen=True):
 UserEvent = (
     WelcomeEvent
     | JoinedEvent
+    | PartedEvent
     | LiveEvent
     | SaidEvent
     | ActedEvent

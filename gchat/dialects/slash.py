@@ -123,7 +123,18 @@ SLASHES: Table[commands.Command] = {
         Slash("back", "", "be away no more", alone(commands.BeAway())),
         Slash("rooms", "", "list the rooms", alone(commands.Rooms())),
         Slash(
-            "join", "ROOM", "move to another room, or create it", lambda text: commands.Join(needed(text)), Word.ROOM
+            "join",
+            "ROOM",
+            "move to another room, or create it",
+            lambda text: commands.Join(needed(text), leave="current"),
+            Word.ROOM,
+        ),
+        Slash(
+            "part",
+            "[ROOM]",
+            "leave the room, and be in none until you join one",
+            lambda text: commands.Part(room=text),
+            Word.ROOM,
         ),
         Slash("me", "TEXT", "say what you do: * alice waves", lambda text: commands.Act(needed(text))),
         Slash("msg", "NAME TEXT", "send a private message", _tell, Word.NICK, aliases=("query", "tell", "w")),

@@ -22,6 +22,7 @@ class Code(StrEnum):
     REPLACED = "replaced"
     TOO_MUCH = "too_much"
     NO_SUCH_PLACE = "no_such_place"
+    NOT_IN_ROOM = "not_in_room"
 
 
 class GchatError(Exception):

@@ -28,6 +28,7 @@ class Left(Struct, frozen=True):
 
     name: str
     online: int
+    reason: str = ""  # in the user's own words, if any were given
 
 
 class Renamed(Struct, frozen=True):
@@ -86,12 +87,19 @@ class Ready(Struct, frozen=True):
 
 
 class Joined(Struct, frozen=True):
-    """The user has moved to this room."""
+    """The user has entered this room, which is the current one now."""
 
     room: str
     online: int
     epoch: str = ""
     seq: int = 0
+    id: str = ""
+
+
+class Parted(Struct, frozen=True):
+    """The user has left this room."""
+
+    room: str
     id: str = ""
 
 
@@ -162,12 +170,21 @@ class Users(Struct, frozen=True):
     away: tuple[tuple[str, str], ...] = ()  # name, reason, of which the end may be left out
 
 
-class RoomList(Struct, frozen=True):
-    """The largest of `total` rooms: name, members, topic; and the room of the reader."""
+class RoomListed(Struct, frozen=True):
+    """A room in a list."""
 
-    rooms: tuple[tuple[str, int, str], ...]
+    name: str
+    members: int
+    topic: str
+    here: bool  # whether the reader is in it
+    seq: int = 0  # the number of its last message: the pump knows it
+
+
+class RoomList(Struct, frozen=True):
+    """The rooms that the reader is in, and the largest of all `total`."""
+
+    rooms: tuple[RoomListed, ...]
     total: int
-    here: str
     id: str = ""
 
 
@@ -221,6 +238,7 @@ Answer = (
     Welcome
     | Ready
     | Joined
+    | Parted
     | TopicIs
     | Page
     | Found

@@ -21,6 +21,7 @@ NO_MESSAGES = "There are no such messages"
 NOTHING_FOUND = "Nothing found. Search matches whole words; depl* matches deploy"
 OLDER_MAY_MATCH = "… there may be older matches; add a word to narrow the search"
 NOBODY_TO_ANSWER = "Nobody has sent you a private message yet; /msg NAME TEXT sends one"
+IN_NO_ROOM = "You are in no room; /join ROOM enters one"
 NO_TEXT = "The text is empty"
 IGNORING_ONESELF = "You cannot ignore yourself"
 LATE_HELLO = "Not sent: the hello of the rich dialect must be the first line"
@@ -41,9 +42,9 @@ def entered(name: str, online: int) -> str:
     return f"New user {name} entered {users(online)}"
 
 
-def left(name: str, online: int) -> str:
-    """Return that one user has left a room."""
-    return f"The user {name} left {users(online)}"
+def left(name: str, online: int, reason: str = "") -> str:
+    """Return that one user has left a room, and why, if that is known."""
+    return f"The user {name} left {users(online)}" + (f": {reason}" if reason else "")
 
 
 def renamed(old: str, new: str) -> str:
@@ -112,8 +113,13 @@ def replied(name: str) -> str:
 
 
 def joined(room: str, online: int) -> str:
-    """Return the answer to a user who has moved to a room."""
+    """Return the answer to a user who has entered a room."""
     return f"You are now in {room} {users(online)}"
+
+
+def parted(room: str) -> str:
+    """Return the answer to a user who has left a room."""
+    return f"You have left {room}; /join ROOM enters another, or this one again"
 
 
 def announced(text: str) -> str:
@@ -162,11 +168,11 @@ def _remarks(is_you: bool, why_away: str) -> str:
     return f" ({', '.join(found)})" if found else ""
 
 
-def rooms(found: Sequence[tuple[str, int, str]], total: int, here: str) -> list[str]:
-    """Return a line for each room (name, members, topic), and one with the number of rooms not listed."""
+def rooms(found: Sequence[tuple[str, int, str, bool]], total: int) -> list[str]:
+    """Return a line for each room (name, members, topic, whether the reader is there), and one for those not listed."""
     lines = []
-    for name, count, topic in found:
-        you = ", you are here" if name == here else ""
+    for name, count, topic, is_here in found:
+        you = ", you are here" if is_here else ""
         lines.append(f"{name} {users(count)}{you}" + (f": {topic}" if topic else ""))
     return lines + ([f"… and {total - len(found):,} more"] if total > len(found) else [])
 

@@ -71,7 +71,7 @@ class AdminBackend(AdminActions):
     def came(self, session: Session) -> None:
         """Tell the event streams that a user is here."""
         if self._subscribers:
-            self._tell(UserJoined(session.id, session.name, session.address, session.room.name))
+            self._tell(UserJoined(session.id, session.name, session.address, session.current_name))
 
     def went(self, session: Session, reason: CloseReason) -> None:
         """Tell the event streams that a user's connection has ended."""

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from gevent import getcurrent
 from gevent.event import Event
 from gevent.hub import get_hub
+from msgspec import structs
 
 from gchat.breather import Breather
 from gchat.chat.effects import (
@@ -26,6 +27,7 @@ from gchat.chat.effects import (
     Enter,
     HearAll,
     Leave,
+    ListRooms,
     Presence,
     Publish,
     ReadHistory,
@@ -124,6 +126,7 @@ class Pump:
             Leave: self._leave,
             ReadHistory: self._read_history,
             Search: self._search,
+            ListRooms: self._list_rooms,
             DropRoom: self._drop_room,
             SaveSession: self._save_session,
             Close: self._close,
@@ -338,6 +341,13 @@ class Pump:
         connection = self.connections.get(effect.session)
         if connection is not None:
             self.replay.search(connection, effect)
+
+    def _list_rooms(self, effect: ListRooms) -> None:
+        connection = self.connections.get(effect.session)
+        if connection is not None:
+            listed = effect.rooms.rooms
+            rooms = tuple(structs.replace(room, seq=max(0, self.head(room.name) - 1)) for room in listed)
+            self.tell(connection, structs.replace(effect.rooms, rooms=rooms))
 
     def _drop_room(self, effect: DropRoom) -> None:
         self._journal.forget(effect.room)

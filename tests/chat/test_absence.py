@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from gchat.chat.absence import MAX_LISTED_REASON, MAX_REASON, MAX_TOLD, Absence
+from gchat.chat.absence import MAX_LISTED_REASON, MAX_TOLD, Absence
 from gchat.chat.effects import Deliver, Effect, Presence, SaveSession
-from gchat.chat.handlers import surcharge
+from gchat.chat.handlers import MAX_REASON, surcharge
 from gchat.chat.registry import LOBBY, RECONNECT_GRACE_S
 from gchat.model import commands, events
 from gchat.model.errors import Code

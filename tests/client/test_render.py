@@ -39,6 +39,7 @@ from gchat.dialects.rich_events import (
     LiveEvent,
     NamedEvent,
     PageEvent,
+    PartedEvent,
     PongEvent,
     RefusedEvent,
     RenamedEvent,
@@ -103,6 +104,7 @@ LOOKS: list[tuple[Notice, list[str]]] = [
     (DoneEvent(message="You are here"), ["> You are here"]),
     (NamedEvent(nick="alice"), ["> You are now alice"]),
     (JoinedEvent(room="dev", epoch="e", seq=0, online=1), ["> You are now in dev (1 user online)"]),
+    (PartedEvent(room="dev"), ["> You have left dev; /join ROOM enters another, or this one again"]),
     (LiveEvent(room="lobby", seq=1), []),
     (
         GapEvent(room="lobby", range_from=1200, range_to=1611),
@@ -114,7 +116,7 @@ LOOKS: list[tuple[Notice, list[str]]] = [
         ["> In lobby (5 users online): bob, alice (you), and 3 more"],
     ),
     (
-        RoomListEvent(rooms=(RoomInfo("lobby", 2, "hi"), RoomInfo("dev", 1)), total=3),
+        RoomListEvent(rooms=(RoomInfo("lobby", 2, "hi", here=True), RoomInfo("dev", 1)), total=3),
         ["> lobby (2 users online), you are here: hi", "> dev (1 user online)", "> … and 1 more"],
     ),
     (PageEvent(room="lobby", events=(), end=True), ["> There are no such messages"]),

@@ -13,6 +13,7 @@ from gchat.dialects.plain import decode, encode
 from gchat.dialects.slash import SLASHES
 from gchat.model import commands, events, sentences
 from gchat.model.errors import Code
+from gchat.model.events import RoomListed
 from gchat.model.messages import Acted, Numbered, Record, Said, TopicSet
 
 
@@ -54,7 +55,9 @@ TYPED = [
     ("/ignore bob", commands.Ignore("bob")),
     ("/unignore bob", commands.Unignore("bob")),
     ("/rooms", commands.Rooms()),
-    ("/join dev", commands.Join("dev")),
+    ("/join dev", commands.Join("dev", leave="current")),
+    ("/part", commands.Part()),
+    ("/part dev", commands.Part(room="dev")),
     ("/me waves  twice", commands.Act("waves  twice")),
     ("/msg bob psst, you", commands.Tell("bob", "psst, you")),
     ("/w bob psst", commands.Tell("bob", "psst")),
@@ -226,7 +229,9 @@ TOLD: list[tuple[events.Event, str]] = [
     (events.Told("alice", "psst\nhush", NOW), "[alice -> you] psst\n    | hush\n"),
     (events.Skipped(1200, 1611), "> … 412 messages skipped (1200-1611), /history 1200\n"),
     (events.Skipped(7, 7), "> … 1 message skipped (7), /history 7\n"),
+    (events.Left("bob", 1, "tea"), "< The user bob left (1 user online): tea\n"),
     (events.Joined("dev", 1), "> You are now in dev (1 user online)\n"),
+    (events.Parted("dev"), "> You have left dev; /join ROOM enters another, or this one again\n"),
     (
         events.Found((), more=False, time=NOW),
         "> Nothing found. Search matches whole words; depl* matches deploy\n",
@@ -241,10 +246,13 @@ TOLD: list[tuple[events.Event, str]] = [
     ),
     (events.Users("dev", ("a", "b"), 1502, "z"), "> In dev (1,502 users online): a, b, and 1,500 more\n"),
     (
-        events.RoomList((("lobby", 3, ""), ("dev", 1, "tea")), 2, "dev"),
+        events.RoomList((RoomListed("lobby", 3, "", here=False), RoomListed("dev", 1, "tea", here=True)), 2),
         "> lobby (3 users online)\n> dev (1 user online), you are here: tea\n",
     ),
-    (events.RoomList((("lobby", 3, ""),), 1002, "x"), "> lobby (3 users online)\n> … and 1,001 more\n"),
+    (
+        events.RoomList((RoomListed("lobby", 3, "", here=False),), 1002),
+        "> lobby (3 users online)\n> … and 1,001 more\n",
+    ),
     (events.Pong(""), "> pong\n"),
     (events.Pong("a b"), "> pong a b\n"),
     (events.Done("Your reply went to bob"), "> Your reply went to bob\n"),
@@ -368,7 +376,8 @@ SINKS: list[events.Event] = [
     Acted(EVIL, EVIL),
     TopicSet(EVIL, EVIL),
     events.Entered(EVIL, 2),
-    events.Left(EVIL, 2),
+    events.Left(EVIL, 2, EVIL),
+    events.Parted(EVIL),
     events.Renamed(EVIL, EVIL),
     events.Away(EVIL, EVIL),
     events.Users("dev", (EVIL,), 1, "a", away=((EVIL, EVIL),)),
@@ -378,7 +387,7 @@ SINKS: list[events.Event] = [
     events.Done(EVIL),
     events.TopicIs(EVIL, EVIL),
     events.Users(EVIL, (EVIL, EVIL), 2, EVIL),
-    events.RoomList(((EVIL, 2, EVIL),), 1, EVIL),
+    events.RoomList((RoomListed(EVIL, 2, EVIL, here=True),), 1),
     events.Pong(EVIL),
     events.HelpText(EVIL),
     events.Refused(Code.BAD_NAME, EVIL),

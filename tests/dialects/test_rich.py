@@ -15,6 +15,7 @@ from gchat.dialects.rich_requests import AnyRequest, TopicRequest
 from gchat.model import commands, events
 from gchat.model.audience import Where
 from gchat.model.errors import Code, Refusal
+from gchat.model.events import RoomListed
 from gchat.model.hello import Hello, ResumePoint
 from gchat.model.messages import Acted, Numbered, Record, Said, TopicSet
 
@@ -41,6 +42,15 @@ ASKED = [
     ('{"type":"topic","text":"tea"}', commands.Topic("tea")),
     ('{"type":"topic"}', commands.Topic()),
     ('{"type":"topic","text":""}', commands.Topic("")),
+    ('{"type":"join","room":"dev","leave":"current"}', commands.Join("dev", leave="current")),
+    ('{"type":"part"}', commands.Part()),
+    ('{"type":"part","room":"dev","reason":"tea","id":"p"}', commands.Part(room="dev", reason="tea", id="p")),
+    ('{"type":"say","text":"x","room":"dev"}', commands.Say(("x",), room="dev")),
+    ('{"type":"act","text":"x","room":"dev"}', commands.Act("x", room="dev")),
+    ('{"type":"topic","room":"dev"}', commands.Topic(room="dev")),
+    ('{"type":"who","room":"dev"}', commands.Who(room="dev")),
+    ('{"type":"history","after":30,"room":"dev"}', commands.History(commands.From(31), 100, room="dev")),
+    ('{"type":"search","text":"tea","room":"dev"}', commands.Search("tea", 20, room="dev")),
     ('{"type":"who"}', commands.Who()),
     ('{"type":"away","reason":"at lunch","id":"1"}', commands.BeAway("at lunch", id="1")),
     ('{"type":"away"}', commands.BeAway()),
@@ -74,6 +84,12 @@ def test_consecutive_messages_are_taken_together_and_keep_their_order_and_ids() 
     assert first == commands.Say(("a", "b"), ("", "2"))
     assert isinstance(mistake, commands.Mistake)
     assert rest == [commands.Say(("c",)), commands.Who()]
+
+
+def test_messages_to_different_rooms_are_not_taken_together() -> None:
+    lines = [f'{{"type":"say","text":"{text}","room":"{room}"}}'.encode() for text, room in ("a1", "b1", "c2")]
+
+    assert decode(lines) == [commands.Say(("a", "b"), room="1"), commands.Say(("c",), room="2")]
 
 
 @pytest.mark.parametrize("line", [b'"text":" \\t"', b'"text":""', b'"text":"tea","limit":0', b'"limit":5', b'"text":7'])
@@ -228,6 +244,7 @@ TOLD: list[tuple[events.Event, list[dict[str, object]]]] = [
     ),
     (events.TopicIs("tea", "alice"), [{"type": "topic", "room": ROOM, "from": "alice", "text": "tea"}]),
     (events.Entered("bob", 2), [{"type": "entered", "room": ROOM, "who": "bob", "online": 2}]),
+    (events.Left("bob", 1, "tea"), [{"type": "left", "room": ROOM, "who": "bob", "online": 1, "reason": "tea"}]),
     (events.Left("bob", 1), [{"type": "left", "room": ROOM, "who": "bob", "online": 1}]),
     (events.Renamed("bob", "rob"), [{"type": "renamed", "room": ROOM, "who": "bob", "nick": "rob"}]),
     (events.Crowd(events.Entered, 57, 60), [{"type": "entered", "room": ROOM, "count": 57, "online": 60}]),
@@ -255,6 +272,7 @@ TOLD: list[tuple[events.Event, list[dict[str, object]]]] = [
         ],
     ),
     (events.Ready("[You] ", 3), [{"type": "live", "room": ROOM, "seq": 3}]),
+    (events.Parted("dev", "p"), [{"type": "parted", "room": "dev", "id": "p"}]),
     (events.Joined("dev", 2, "e", 3), [{"type": "joined", "room": "dev", "epoch": "e", "seq": 3, "online": 2}]),
     (
         events.Page((Record(7, NOW, Acted("a", "b")),), None, NOW, asked=True, id="h", end=False),
@@ -300,12 +318,15 @@ TOLD: list[tuple[events.Event, list[dict[str, object]]]] = [
         [{"type": "users", "room": ROOM, "users": ["a", "b"], "total": 3, "you": "a"}],
     ),
     (
-        events.RoomList((("dev", 2, "bugs"), ("x", 1, "")), 2, ROOM),
+        events.RoomList((RoomListed("dev", 2, "bugs", here=True, seq=7), RoomListed("x", 1, "", here=False)), 2),
         [
             {
                 "type": "rooms",
                 "total": 2,
-                "rooms": [{"name": "dev", "members": 2, "topic": "bugs"}, {"name": "x", "members": 1}],
+                "rooms": [
+                    {"name": "dev", "members": 2, "topic": "bugs", "seq": 7, "here": True},
+                    {"name": "x", "members": 1},
+                ],
             }
         ],
     ),
@@ -354,13 +375,13 @@ EVIL = 'x"\\\x1b[2J\r[admin] y\x9b\u202e\u2028z'
         Record(1, NOW, Said(EVIL, (EVIL, EVIL))),
         Record(1, NOW, Acted(EVIL, EVIL)),
         events.Entered(EVIL, 2),
-        events.Left(EVIL, 2),
+        events.Left(EVIL, 2, EVIL),
         events.Renamed(EVIL, EVIL),
         events.Away(EVIL, EVIL),
         events.TopicIs(EVIL, EVIL),
         events.Told(EVIL, EVIL, NOW),
         events.Users(ROOM, (EVIL,), 1, "a", away=((EVIL, EVIL),)),
-        events.RoomList(((ROOM, 1, EVIL),), 1, ROOM),
+        events.RoomList((RoomListed(ROOM, 1, EVIL, here=True),), 1),
         events.Refused(Code.BAD_NAME, EVIL),
         events.Closing(EVIL),
         events.Announced(EVIL),

@@ -33,6 +33,7 @@ from gchat.dialects.rich_events import (
     LiveEvent,
     NamedEvent,
     PageEvent,
+    PartedEvent,
     RefusedEvent,
     RenamedEvent,
     RoomListEvent,
@@ -168,8 +169,9 @@ class Conversation:
             raise LineTooLong(limit)
         id_ = self._new_id()
         request = structs.replace(request, id=id_)
-        if isinstance(request, JoinRequest) and request.after is None:
-            request = structs.replace(request, after=self._seen.place_in(_room(request.room)))
+        if isinstance(request, JoinRequest):  # one room at a time
+            after = request.after or self._seen.place_in(_room(request.room))
+            request = structs.replace(request, after=after, leave="current")
         if not isinstance(request, PingRequest | QuitRequest):  # these mean this connection, and no other
             self.pending[id_] = request
         if self.connected:
@@ -201,14 +203,14 @@ class Conversation:
                 return self._numbered(event)
             case AckEvent():
                 return self._acked(event)
-            case EnteredEvent() | LeftEvent() | RenamedEvent():
+            case EnteredEvent() | LeftEvent() | RenamedEvent() | AwayEvent():
                 return self._presence(event)
-            case AwayEvent() if event.room != self.room:
-                return []
             case WelcomeEvent():
                 return self._welcomed(event)
             case JoinedEvent():
                 return self._joined(event)
+            case PartedEvent():
+                self._parted(event)
             case LiveEvent():
                 return self._goes_live(event)
             case GapEvent():
@@ -238,6 +240,13 @@ class Conversation:
         if event.id == self._claim.id:
             self._claim.id = ""
         return [event, *self._enter(event.room, event.epoch, event.seq)]
+
+    def _parted(self, event: PartedEvent) -> None:
+        self._end(event.id)
+        if event.room == self.room:
+            self._seen.leave()
+            self.members.clear()
+            self.online = 0
 
     def _enter(self, room: str, epoch: str, seq: int) -> list[Notice]:
         self.members.clear()
@@ -319,9 +328,11 @@ class Conversation:
 
     # --- The rest ----------------------------------------------------------------------------------------------------
 
-    def _presence(self, event: EnteredEvent | LeftEvent | RenamedEvent) -> list[Notice]:
+    def _presence(self, event: EnteredEvent | LeftEvent | RenamedEvent | AwayEvent) -> list[Notice]:
         if event.room != self.room:
             return []
+        if isinstance(event, AwayEvent):
+            return [event]
         if not isinstance(event, EnteredEvent):
             self.members.discard(event.who)
             if event.who in ("", self._claim.nick):  # "": many at once, without their names

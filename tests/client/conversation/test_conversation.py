@@ -508,7 +508,7 @@ def test_who_comes_back_to_a_room_goes_on_behind_what_was_seen_there() -> None:
     id_ = alice.ask(JoinRequest(room="lobby"))
     joined = JoinedEvent(room="lobby", epoch="e", seq=6, online=2, id=id_)
 
-    assert alice.outgoing() == [JoinRequest(id=id_, room="lobby", after=ResumePoint("e", 4))]
+    assert alice.outgoing() == [JoinRequest(id=id_, room="lobby", after=ResumePoint("e", 4), leave="current")]
     assert hear(alice, joined, said(4), said(5), said(6), live(6)) == [joined, said(5), said(6), live(6)]
     assert (alice.room, alice.online, alice.pending) == ("lobby", 2, {})
 
