@@ -69,6 +69,24 @@ def test_a_room_that_one_comes_back_to_shows_what_is_new(server: Server, tmp_pat
         assert below(ann, "new since you left") == ["[bob] meanwhile"]
 
 
+def test_in_no_room_the_toolbar_says_so_and_what_was_said_meanwhile_is_new(server: Server, tmp_path: Path) -> None:
+    with server.join("bob", "parts") as bob:
+        with client(tmp_path, server, "ann", "parts") as ann:
+            ann.is_ready("ann")
+            ann.says("/part")
+            ann.shows(" in no room │ ann │ ")
+            wait_until(lambda: title_of(ann) == "gchat", "no room is the title")
+            ann.presses("C-d")
+            ann.ended()
+        bob.says("meanwhile")
+        with Terminal(tmp_path, server, "--nick", "ann") as ann:
+            ann.shows("> You are ann in ")
+            ann.says("/join parts")
+            ann.shows("── now ──")
+            assert below(ann, "new since you left") == ["[bob] meanwhile"]
+            ann.shows("new history", times=0)
+
+
 def test_old_messages_that_were_asked_for_stand_between_rules(server: Server, tmp_path: Path) -> None:
     with server.join("bob", "pages") as bob, client(tmp_path, server, "ann", "pages") as ann:
         ann.is_ready("ann")

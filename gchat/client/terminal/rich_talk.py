@@ -37,6 +37,7 @@ from gchat.dialects.rich_events import (
     LeftEvent,
     LiveEvent,
     NamedEvent,
+    PartedEvent,
     PongEvent,
     RenamedEvent,
     RoomListEvent,
@@ -191,6 +192,8 @@ class RichTalk(LinkTalk):
                 self._outbox.answered(notice.id)
             case JoinedEvent():
                 self._enter(notice.room, notice.epoch)
+            case PartedEvent() if notice.room == self._view.name:
+                self._turn_to(RoomView(""))
             case RenamedEvent() if notice.who and notice.who == self._own.partner:
                 self._own.partner = notice.nick
             case ToldEvent():
@@ -243,16 +246,25 @@ class RichTalk(LinkTalk):
         if notice.nick == self._taken_nick:
             self._taken_nick = ""
         shown = lines(notice, self._me)
-        shown.append(aside(f"You are {notice.nick} in {notice.room}; type /help for the commands"))
+        where = notice.room or "no room"
+        shown.append(aside(f"You are {notice.nick} in {where}; type /help for the commands"))
         self._screen.show(self._timeline.stamped(shown, local_now()))
         self._enter(notice.room, notice.epoch)
 
     def _enter(self, room: str, epoch: str) -> None:
+        if not room:
+            self._turn_to(RoomView(""))
+            return
         self._rooms.add(room)
-        before, self._view = self._view, self._views.setdefault(room, RoomView(room))
-        if before.name and before is not self._view:
-            self._screen.change_draft(partial(before.swap_draft, self._view))
+        self._turn_to(self._views.setdefault(room, RoomView(room)))
         self._view.enter(epoch)
+
+    def _turn_to(self, view: RoomView) -> None:
+        """Have another room on the screen, with what is half typed there; or none, which has no name."""
+        before, self._view = self._view, view
+        if before.name and before is not view:
+            self._screen.change_draft(partial(before.swap_draft, view))
+            self._keep_seen()
         self._screen.title(self._title)
 
     def _live(self) -> None:
@@ -286,7 +298,7 @@ class RichTalk(LinkTalk):
 
     @property
     def _title(self) -> str:
-        return f"{self._view.title} - gchat"
+        return f"{self._view.title} - gchat" if self._view.name else "gchat"
 
     def attend(self) -> None:
         """See LinkTalk."""

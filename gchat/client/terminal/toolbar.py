@@ -13,7 +13,7 @@ _BETWEEN = " │ "
 
 def toolbar_text(width: int, room: str, online: int, topic: str, others: tuple[str, ...]) -> str:
     """Return the row, at most `width` columns; of the `others` the last ones are left out first."""
-    first = [room, f"{online:,} online"]
+    first = [room, f"{online:,} online"] if room else ["in no room"]
     topic = printable(topic)
     least = min(TOPIC_COLUMNS, width_of(topic)) + len(_BETWEEN) if topic else 0
     shown = list(others)
