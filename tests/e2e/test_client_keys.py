@@ -303,6 +303,21 @@ def test_a_draft_that_was_cleared_comes_back_with_up(server: Server, tmp_path: P
         screen.shows("[typist] precious words")
 
 
+def test_ctrl_r_shows_what_it_finds_and_ctrl_c_brings_the_draft_back(server: Server, tmp_path: Path) -> None:
+    with client(tmp_path, server, "typist", "searches") as screen:
+        screen.is_ready("typist")
+        for line in ("the first", "the second"):
+            screen.says(line)
+            screen.shows_line(f"[typist] {line}")
+        screen.types("half")
+        screen.shows("[typist] half")
+        screen.presses("C-r")
+        screen.types("fir")
+        wait_until(lambda: "[typist] the first" in screen.lines, "what is found stands at the prompt")
+        screen.presses("C-c")
+        wait_until(lambda: "[typist] half" in screen.lines, "the draft is back")
+
+
 def test_escape_closes_the_menu_and_leaves_what_was_typed(server: Server, tmp_path: Path) -> None:
     with client(tmp_path, server, "typist", "menus") as screen:
         screen.is_ready("typist")
