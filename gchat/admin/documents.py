@@ -62,7 +62,7 @@ class UserInfo(Struct, frozen=True):
     id: int
     nick: str  # the address, if the user has no nick
     address: str  # "" without a token, if the user has a nick
-    room: str  # the current one, which was entered last; "" in none
+    room: str  # the current one, which was entered last; "" in none, and without a token if it is secret
     dialect: str  # "plain" or "rich"
     connected_s: float
     idle_s: float  # since the last byte from the user
@@ -100,6 +100,7 @@ class RoomSummary(Struct, frozen=True):
     members: int
     seq: int  # the number of its last message
     topic: str
+    modes: str = "+n"  # as /mode shows them, without the key
 
 
 class HistoryInfo(Struct, frozen=True):

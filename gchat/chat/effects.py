@@ -10,10 +10,11 @@ from enum import StrEnum
 
 from msgspec import Struct
 
+from gchat.chat.room_modes import Modes
 from gchat.chat.session import Seat
 from gchat.model.commands import Excerpt
 from gchat.model.errors import Refusal
-from gchat.model.events import Announced, Answer, Closing, Joined, Movement, Ready, Refused, RoomList, Welcome
+from gchat.model.events import Answer, Closing, Joined, Movement, Ready, Refused, RoomList, RoomNotice, Welcome
 from gchat.model.hello import ResumePoint
 from gchat.model.messages import Message
 
@@ -81,10 +82,11 @@ class Presence(Struct, frozen=True, gc=False):
 
 
 class Announce(Struct, frozen=True, gc=False):
-    """An announcement that everybody in a room gets, and that is not stored."""
+    """A notice that everybody in a room but `session` gets at this place, and that is not stored."""
 
     room: str
-    announced: Announced
+    notice: RoomNotice
+    session: int | None = None
 
 
 class Deliver(Struct, frozen=True, gc=False):
@@ -191,6 +193,13 @@ class SaveSession(Struct, frozen=True, gc=False):
     who: SavedSession | None
 
 
+class SaveModes(Struct, frozen=True, gc=False):
+    """Store the modes of a room for the next run, or with None that they are the usual ones."""
+
+    room: str
+    modes: Modes | None
+
+
 class Close(Struct, frozen=True, gc=False):
     """The session is over: its connection is closed once everything owed to it is sent, or a while has passed."""
 
@@ -213,6 +222,7 @@ Effect = (
     | ListRooms
     | DropRoom
     | SaveSession
+    | SaveModes
     | Close
 )
 

@@ -8,12 +8,12 @@ from typing import Any
 
 from msgspec import structs
 
+from gchat.chat import attention, moderation, room_modes, standing
 from gchat.chat.absence import MAX_LISTED_REASON
 from gchat.chat.effects import (
     CloseReason,
     Deliver,
     Effect,
-    HearAll,
     ListRooms,
     Publish,
     ReadHistory,
@@ -26,6 +26,7 @@ from gchat.chat.session import Session
 from gchat.model import commands, events, names, sentences
 from gchat.model.commands import Command
 from gchat.model.errors import Code, Refusal
+from gchat.model.hello import WantedRoom
 from gchat.model.messages import Acted, Message, Said, TopicSet
 
 #: The longest topic, in characters; and the longest that /rooms shows.
@@ -36,9 +37,6 @@ MAX_ROOMS_BYTES = 12288
 
 #: The longest search, in characters.
 MAX_QUERY = 200
-
-#: The longest reason for leaving and for being away, in characters.
-MAX_REASON = 200
 
 
 def execute(registry: Registry, session: Session, command: Command, now: float) -> list[Effect]:
@@ -56,26 +54,14 @@ def execute(registry: Registry, session: Session, command: Command, now: float) 
         return [*announced, *(refused(session.id, refusal, id_) for id_ in dict.fromkeys(ids))]
 
 
-def room_of(session: Session, name: str) -> Room:
-    """Return the room of this name that the user is in, or the current one for "". Raises Refusal."""
-    room = session.rooms.get(name) if name else session.current
-    if room is None and name:
-        name = names.room(name)
-        room = session.rooms.get(name)
-    if room is None:
-        why = f"You are not in {name}; enter it first (/join {name})" if name else sentences.IN_NO_ROOM
-        raise Refusal(Code.NOT_IN_ROOM, why)
-    return room
-
-
 def _say(registry: Registry, session: Session, command: commands.Say, _now: float) -> list[Effect]:
-    room = room_of(session, command.room)
+    room = standing.room_to_speak_in(registry.rooms, session, command.room)
     session.messages += len(command.texts)
     return [_published(registry, session, room, Said(session.name, command.texts, command.ids))]
 
 
 def _act(registry: Registry, session: Session, command: commands.Act, _now: float) -> list[Effect]:
-    room = room_of(session, command.room)
+    room = standing.room_to_speak_in(registry.rooms, session, command.room)
     session.messages += 1
     return [_published(registry, session, room, Acted(session.name, command.text, command.id))]
 
@@ -87,7 +73,7 @@ def _published(registry: Registry, session: Session, room: Room, message: Messag
 def _tell(registry: Registry, session: Session, command: commands.Tell, now: float) -> list[Effect]:
     reader = registry.find(command.to)
     told = events.Told(session.name, command.text, now)
-    return [_whisper(registry, session, reader, told, command.id), *_why_silent(session, reader)]
+    return [_whisper(registry, session, reader, told, command.id), *attention.why_silent(session, reader)]
 
 
 def _reply(registry: Registry, session: Session, command: commands.Reply, now: float) -> list[Effect]:
@@ -98,7 +84,7 @@ def _reply(registry: Registry, session: Session, command: commands.Reply, now: f
         raise Refusal(Code.NO_SUCH_USER, f"{session.correspondent.name} has left")
     whisper = _whisper(registry, session, reader, events.Told(session.name, command.text, now))
     receipt = events.Done(sentences.replied(reader.name))
-    return [structs.replace(whisper, receipt=receipt), *_why_silent(session, reader)]
+    return [structs.replace(whisper, receipt=receipt), *attention.why_silent(session, reader)]
 
 
 def _whisper(registry: Registry, session: Session, reader: Session, told: events.Told, id_: str = "") -> Deliver:
@@ -109,37 +95,29 @@ def _whisper(registry: Registry, session: Session, reader: Session, told: events
     return Deliver(reader.id, told, sender=session.id, id=id_, seat=session.seat, ignored=is_ignored)
 
 
-def _why_silent(session: Session, reader: Session) -> list[Effect]:
-    """Return what the sender of a private message is told if its reader is away: once in each absence."""
-    if reader.absence is None or not reader.absence.is_news_to(session.seat):
-        return []
-    return [Deliver(session.id, events.Done(sentences.away(reader.name, reader.away)))]
-
-
 def _nick(registry: Registry, session: Session, command: commands.Nick, _now: float) -> list[Effect]:
     return registry.rename(session, command.nick, command.id)
 
 
 def _join(registry: Registry, session: Session, command: commands.Join, _now: float) -> list[Effect]:
-    leaves = command.leave == "current"
-    return registry.join(session, names.room(command.room), command.after, command.id, leaves=leaves)
+    wanted = WantedRoom(names.room(command.room), command.after, command.key)
+    return registry.join(session, wanted, command.id, leaves=command.leave == "current")
 
 
 def _part(registry: Registry, session: Session, command: commands.Part, _now: float) -> list[Effect]:
-    room = room_of(session, command.room)
-    _check_reason(command.reason)
-    return registry.part(session, room, command.reason, command.id)
-
-
-def _check_reason(reason: str) -> None:
-    if len(reason) > MAX_REASON:
-        raise Refusal(Code.BAD_COMMAND, f"Reason too long: {len(reason):,} characters, the limit is {MAX_REASON}")
+    room = standing.room_of(session, command.room)
+    reason = moderation.checked_reason(command.reason)
+    if reason and standing.why_silent(registry.rooms, room, session):
+        reason = ""  # it would be the last word of a user who may not speak
+    return registry.part(session, room, reason, command.id)
 
 
 def _topic(registry: Registry, session: Session, command: commands.Topic, _now: float) -> list[Effect]:
-    room = room_of(session, command.room)
+    room = standing.room_of(session, command.room)
     if command.text is None:
         return [Deliver(session.id, events.TopicIs(room.topic, room.topic_by, command.id), room=room.name)]
+    asking = standing.asking(registry.rooms, room, session)
+    room_modes.allowed(room_modes.may_set_topic(room.name, registry.rooms.modes[room.name], asking))
     if len(command.text) > MAX_TOPIC:
         raise Refusal(Code.BAD_COMMAND, f"Topic too long: {len(command.text):,} characters, the limit is {MAX_TOPIC}")
     if not (command.text or room.topic or room.topic_wanted):  # there is nothing to clear
@@ -153,7 +131,7 @@ def _topic(registry: Registry, session: Session, command: commands.Topic, _now: 
 
 def _who(registry: Registry, session: Session, command: commands.Who, _now: float) -> list[Effect]:
     # Only the first names are looked at, because a room of 15,000 must not delay everybody else.
-    room = room_of(session, command.room)
+    room = standing.room_of(session, command.room)
     members = list(islice(room.members.values(), registry.limits.who_max))
     called = tuple(member.name for member in members)
     away = tuple((member.name, _cut(member.away, MAX_LISTED_REASON)) for member in members if member.away)
@@ -161,31 +139,14 @@ def _who(registry: Registry, session: Session, command: commands.Who, _now: floa
     return [Deliver(session.id, users, room=room.name)]
 
 
-def _away(registry: Registry, session: Session, command: commands.BeAway, _now: float) -> list[Effect]:
-    _check_reason(command.reason)
-    return registry.be_away(session, command.reason, command.id)
-
-
-def _ignore(registry: Registry, session: Session, command: commands.Ignore, _now: float) -> list[Effect]:
-    if not command.name:
-        return [Deliver(session.id, events.Done(sentences.you_ignore(list(session.ignored or ()))))]
-    name = registry.name_like(command.name)
-    if name == session.name:
-        raise Refusal(Code.BAD_NAME, sentences.IGNORING_ONESELF)
-    registry.ignorers.ignore(session, name)
-    return [Deliver(session.id, events.Done(sentences.ignored(name)))]
-
-
-def _unignore(registry: Registry, session: Session, command: commands.Unignore, _now: float) -> list[Effect]:
-    if session.ignored is None or not session.ignored.has(command.name):
-        raise Refusal(Code.NO_SUCH_USER, sentences.not_ignored(command.name[:64]))
-    registry.ignorers.unignore(session, command.name)
-    return [HearAll(session.id), Deliver(session.id, events.Done(sentences.unignored(command.name)))]
-
-
 def _rooms(registry: Registry, session: Session, command: commands.Rooms, _now: float) -> list[Effect]:
     # The user's own first, whatever their size: a client counts what is unread there.
-    rooms = [room for room in registry.rooms.values() if room.members]
+    modes = registry.rooms.modes
+    rooms = [
+        room
+        for room in registry.rooms.values()
+        if room.members and room_modes.is_seen(modes[room.name], is_member=room.name in session.rooms)
+    ]
     rooms.sort(key=lambda room: (room.name not in session.rooms, -len(room.members), room.name))
     shown, size = [], 0
     for room in rooms[: registry.limits.who_max]:
@@ -203,12 +164,12 @@ def _cut(text: str, length: int) -> str:
 
 def _history(registry: Registry, session: Session, command: commands.History, _now: float) -> list[Effect]:
     limit = _page_limit(registry, command.limit)
-    room = room_of(session, command.room)
+    room = standing.room_of(session, command.room)
     return [ReadHistory(session.id, room.name, command.excerpt, limit, command.id)]
 
 
 def _search(registry: Registry, session: Session, command: commands.Search, _now: float) -> list[Effect]:
-    room = room_of(session, command.room)
+    room = standing.room_of(session, command.room)
     if len(command.text) > MAX_QUERY:
         raise Refusal(Code.BAD_COMMAND, f"Search too long: {len(command.text):,} characters, the limit is {MAX_QUERY}")
     limit = _page_limit(registry, command.limit)
@@ -245,11 +206,14 @@ PRICES: dict[type, int] = {
     commands.Part: 2,
     commands.Topic: 2,
     commands.Rooms: 2,
+    commands.Kick: 2,
+    commands.Invite: 2,
+    commands.Mode: 2,
     commands.History: 3,
     commands.Search: 5,
 }
 
-#: A change of nick, absence or room costs one line more for so many members of the room each: all of them are told.
+#: What a whole room is told costs a line more for so many of its members each: changes of nick, absence, room, modes.
 MEMBERS_A_LINE = 100
 
 
@@ -260,7 +224,7 @@ def surcharge(registry: Registry, session: Session, command: Command) -> int:
     match command:
         case commands.Nick() | commands.BeAway():
             told = session.rooms.values()
-        case commands.Join() | commands.Part():
+        case commands.Join() | commands.Part() | commands.Kick() | commands.Mode():
             told = filter(None, {session.current, registry.rooms.get(command.room)})
     quiet = registry.limits.presence_quiet_above
     return extra + sum(members // MEMBERS_A_LINE for room in told if (members := len(room.members)) <= quiet)
@@ -276,10 +240,13 @@ HANDLERS: dict[type, Callable[[Registry, Session, Any, float], list[Effect]]] = 
     commands.Part: _part,
     commands.Topic: _topic,
     commands.Who: _who,
-    commands.BeAway: _away,
-    commands.Ignore: _ignore,
-    commands.Unignore: _unignore,
+    commands.BeAway: attention.be_away,
+    commands.Ignore: attention.ignore,
+    commands.Unignore: attention.unignore,
     commands.Rooms: _rooms,
+    commands.Kick: moderation.kick,
+    commands.Invite: moderation.invite,
+    commands.Mode: moderation.mode,
     commands.History: _history,
     commands.Search: _search,
     commands.Ping: _ping,

@@ -70,11 +70,6 @@ class Names:
             raise Refusal(Code.NO_SUCH_USER, f"No user named {text.printable(name[:64])}; /who lists the users")
         return session
 
-    def name_like(self, name: str, max_length: int) -> str:
-        """Return the name of the user who is called so, or else this as a nick. Raises Refusal if it is none."""
-        user = self._holders.get(folded(name))
-        return names.nick(name, max_length) if user is None else user.name
-
     def clear(self) -> None:
         """Free all names."""
         self._holders.clear()

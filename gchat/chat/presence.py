@@ -74,6 +74,44 @@ class PresenceGatherer:
         ]
 
 
+class Gatherers:
+    """The presence that rooms have not been told yet, of each that was told lately or has to be."""
+
+    def __init__(self) -> None:
+        self._rooms: dict[str, PresenceGatherer] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._rooms)
+
+    def gather(self, effect: Presence) -> None:
+        """Gather a change of presence."""
+        gatherer = self._rooms.get(effect.room)
+        if gatherer is None:
+            gatherer = self._rooms[effect.room] = PresenceGatherer()
+        gatherer.add(effect.session, effect.presence, effect.members, effect.unheard)
+
+    def has(self, room: str) -> bool:
+        """Return whether there is something to tell a room."""
+        return bool(self._rooms.get(room))
+
+    def take(self, room: str, now: float) -> list[Gathered]:
+        """Return what to tell a room now."""
+        return self._rooms[room].take(now)
+
+    def wait_s(self, now: float) -> float:
+        """Return the seconds until some room may be told; 0 means now."""
+        return min(gatherer.wait_s(now) for gatherer in self._rooms.values())
+
+    def due(self, now: float) -> list[str]:
+        """Return the rooms that may be told now and have to be; forget those that were told long enough ago."""
+        may = [room for room, gatherer in self._rooms.items() if not gatherer.wait_s(now)]
+        due = [room for room in may if self._rooms[room]]
+        for room in may:
+            if not self._rooms[room]:
+                del self._rooms[room]
+        return due
+
+
 def _together(kind: type[Entered | Left | Renamed | Away], gathered: list[Gathered], online: int) -> list[Gathered]:
     """Return all of one kind as one, or one by one if they are few; the last of these has the count `online`."""
     same = [one for one in gathered if isinstance(one[1], kind)]

@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from itertools import count
 
-from gchat.chat import disconnected, entry, presence
+from msgspec import structs
+
+from gchat.chat import disconnected, entry, presence, standing
 from gchat.chat.absence import Absence
 from gchat.chat.bans import Bans
 from gchat.chat.disconnected import Disconnected
@@ -32,19 +34,13 @@ from gchat.chat.nicks import Names
 from gchat.chat.room import Room
 from gchat.chat.rooms import Rooms
 from gchat.chat.session import Session
-from gchat.model import lookalikes, names, sentences
+from gchat.model import lookalikes, names
 from gchat.model.errors import Code, Refusal
-from gchat.model.events import Away, Done, Entered, Left, Movement, Named, Parted, Renamed, TopicIs
-from gchat.model.hello import Hello, ResumePoint
+from gchat.model.events import Away, Entered, Left, Movement, Named, Parted, Renamed, TopicIs
+from gchat.model.hello import Hello, ResumePoint, WantedRoom
 
 #: The room that a user enters who asks for no other.
 LOBBY = "lobby"
-
-#: A user who has lost the connection may come back within this time, and nobody is told of it.
-RECONNECT_GRACE_S = 15.0
-
-#: A user without a nick who was here for less than this is not waited for.
-MIN_STAY_S = 1.0
 
 #: The farewell to the older of two connections with one token.
 REPLACED = "You have connected again from elsewhere"
@@ -158,10 +154,12 @@ class Registry:
             for name in user.rooms or filter(None, (user.room,)):
                 if name not in self.rooms and len(self.rooms) < self.limits.max_rooms:
                     self.rooms[name] = Room(name)
-                session.enter(self.rooms.get(name, self.rooms[LOBBY]))
+                room = self.rooms.get(name, self.rooms[LOBBY])
+                session.enter(room)
+                standing.restored(self.rooms, room, session)
             self.sessions[session.id] = session
             self._lineages.add(session)
-            self._disconnected.add(session, now + RECONNECT_GRACE_S)
+            self._disconnected.add(session, now + disconnected.RECONNECT_GRACE_S)
 
     # --- While users are here ----------------------------------------------------------------------------------------
 
@@ -177,31 +175,33 @@ class Registry:
         """Return the session of the user called `name`, in any case and width. Raises Refusal."""
         return self._names.find(name)
 
-    def name_like(self, name: str) -> str:
-        """Return the name of the user who is called so, or else this as a nick. Raises Refusal if it is none."""
-        return self._names.name_like(name, self.limits.nick_max)
-
-    def join(
-        self, session: Session, name: str, after: ResumePoint | None = None, id_: str = "", *, leaves: bool = False
-    ) -> list[Effect]:
-        """Let the user into the room `name`, which is made if need be, and out of the current one if it `leaves` that.
+    def join(self, session: Session, wanted: WantedRoom, id_: str = "", *, leaves: bool = False) -> list[Effect]:
+        """Let the user into a room, which is made if need be, and out of the current one if it `leaves` that.
 
         Raises Refusal.
         """
+        name = wanted.room
         if name in session.rooms:
             raise Refusal(Code.BAD_COMMAND, f"You are already in {name}")
         current = session.current
         leaving = [current] if leaves and current else []
-        room, dropped = self._open(session, name, len(session.rooms) - len(leaving), leaving)
+        room, dropped = self._open(session, wanted, len(session.rooms) - len(leaving), leaving)
         left = [effect for each in leaving for effect in self._part(session, each)]
         session.enter(room)
-        joined = entry.joined(session, room, self.limits.replay_on_join, after, id_)
-        return [*left, joined, *dropped, *self._tell_entered(session, room), *self._lineages.saved(session)]
+        joined = entry.joined(session, room, self.limits.replay_on_join, wanted.after, id_)
+        told = self._tell_entered(room, session)
+        return [*left, joined, *dropped, *told, *self._lineages.saved(session)]
 
     def part(self, session: Session, room: Room, reason: str = "", id_: str = "") -> list[Effect]:
         """Let the user out of a room that the user is in."""
         left = self._part(session, room, reason)
         return [*left, Deliver(session.id, Parted(room.name, id_)), *self._lineages.saved(session)]
+
+    def put_out(self, session: Session, room: Room) -> list[Effect]:
+        """Take the user out of a room, which is told it in other words."""
+        session.leave(room)
+        room.ranks.pop(session.seat, None)
+        return [Leave(session.id, room.name), *self._lineages.saved(session)]
 
     def rename(self, session: Session, nick: str, id_: str = "") -> list[Effect]:
         """Give the user this nick. Raises Refusal if it is no nick, or is or looks like somebody else's."""
@@ -211,15 +211,12 @@ class Registry:
         if session.name == old:
             return [named]
         self.ignorers.follow(old, session.name)
-        return [named, *self._tell_all(session, Renamed(old, session.name)), *self._lineages.saved(session)]
+        return [named, *self.tell_all(session, Renamed(old, session.name))]
 
-    def be_away(self, session: Session, reason: str, id_: str = "") -> list[Effect]:
-        """Note that the user is away, or without a reason is back; the others are told if it is news."""
-        done = Deliver(session.id, Done(sentences.you_are_away(reason), id_))
-        if session.away == reason:
-            return [done]
-        session.absence = Absence(reason) if reason else None
-        return [done, *self._tell_all(session, Away(session.name, reason)), *self._lineages.saved(session)]
+    def tell_all(self, session: Session, movement: Movement) -> list[Effect]:
+        """Tell all rooms of a user what the user does; the next run of the server is told how the user is then."""
+        told = [effect for room in session.rooms.values() for effect in self._tell(room, session, movement)]
+        return [*told, *self._lineages.saved(session)]
 
     def keep_topic(self, room: str, topic: TopicIs) -> None:
         """Note the topic of a room, as its log has it."""
@@ -232,10 +229,10 @@ class Registry:
         """Detach a session from its connection; unless the reason is a goodbye, the user may come back for a while."""
         if not self.is_connected(session):
             return []
-        has_only_passed = not session.has_nick and now - session.since < MIN_STAY_S
+        has_only_passed = not session.has_nick and now - session.since < disconnected.MIN_STAY_S
         if not session.lineage or session.is_brief or has_only_passed or reason not in MAY_RESUME:
             return self.leave(session, reason, farewell)
-        self._disconnected.add(session, now + RECONNECT_GRACE_S)
+        self._disconnected.add(session, now + disconnected.RECONNECT_GRACE_S)
         effects = closed(session.id, reason, farewell)
         if surplus := self._disconnected.surplus(session, self.limits.connections_per_network):
             effects += self.leave(surplus, CloseReason.ENDED)
@@ -326,7 +323,7 @@ class Registry:
         nothing is granted, the user stays where it is.
         """
         effects: list[Effect] = []
-        wanted: dict[str, ResumePoint | None] = {}
+        wanted: dict[str, WantedRoom] = {}
         for asked in hello.wanted or ():
             try:
                 name = names.room(asked.room)
@@ -334,30 +331,34 @@ class Registry:
                 effects.append(refused(session.id, refusal))
             else:
                 wanted.pop(name, None)
-                wanted[name] = asked.after
+                wanted[name] = structs.replace(asked, room=name)
         leaving = [room for name, room in session.rooms.items() if name not in wanted]
         granted: dict[str, ResumePoint | None] = {}
-        for name, after in wanted.items():
+        for name, asked in wanted.items():
             try:
-                room, dropped = self._open(session, name, len(granted), leaving)
+                room, dropped = self._open(session, asked, len(granted), leaving)
             except Refusal as refusal:
                 effects.append(refused(session.id, refusal))
             else:
                 session.enter(room)
                 effects += dropped
-                granted[name] = after
+                granted[name] = asked.after
         if granted or hello.wanted == ():
             return leaving, granted, effects
         if hello.wanted is None and session.current:
             granted[session.current.name] = hello.after
         return [], granted, effects
 
-    def _open(self, session: Session, name: str, others: int, leaving: Collection[Room]) -> tuple[Room, list[Effect]]:
+    def _open(
+        self, session: Session, wanted: WantedRoom, others: int, leaving: Collection[Room]
+    ) -> tuple[Room, list[Effect]]:
         """Return a room for a user who will be in so many `others`: see Rooms.open. Raises Refusal."""
+        if wanted.room not in session.rooms:
+            standing.check_entry(self.rooms, wanted.room, session, wanted.key)
         most = self.limits.max_rooms_per_user
         if others >= most:
             raise Refusal(Code.TOO_MANY_ROOMS, f"Too many rooms: you can be in {most:,} at once; leave one first")
-        return self.rooms.open(name, session.network, self.limits, leaving)
+        return self.rooms.open(wanted.room, session.network, self.limits, leaving)
 
     def _appear(self, session: Session, was: str = "", known_in: Collection[str] = ()) -> list[Effect]:
         """Let the user be seen in its rooms; it was known in some of them, as `was`."""
@@ -369,7 +370,7 @@ class Registry:
             self.ignorers.follow(was, session.name)
         for room in session.rooms.values():
             if not (was and room.name in known_in):
-                effects += self._tell_entered(session, room)
+                effects += self._tell_entered(room, session)
             elif was != session.name:
                 effects += self._tell(room, session, Renamed(was, session.name))
         return effects
@@ -386,14 +387,14 @@ class Registry:
     def _leave_room(self, session: Session, room: Room, name: str, reason: str = "") -> list[Effect]:
         """Remove the user, whom the room knows as `name`, and tell the others."""
         session.leave(room)
+        room.ranks.pop(session.seat, None)
         return self._tell(room, session, Left(name, len(room.members), reason)) if session.is_announced else []
 
-    def _tell_entered(self, session: Session, room: Room) -> list[Effect]:
+    def _tell_entered(self, room: Room, session: Session) -> list[Effect]:
         told = self._tell(room, session, Entered(session.name, len(room.members)))
-        return told + (self._tell(room, session, Away(session.name, session.away)) if session.away else [])
-
-    def _tell_all(self, session: Session, movement: Movement) -> list[Effect]:
-        return [effect for room in session.rooms.values() for effect in self._tell(room, session, movement)]
+        if session.away:
+            told += self._tell(room, session, Away(session.name, session.away))
+        return [*told, *standing.entered(self.rooms, room, session)]
 
     def _tell(self, room: Room, session: Session, movement: Movement) -> list[Effect]:
         return presence.told(room, session, movement, self.limits, self.ignorers.of(session))

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from gchat.chat.effects import DropRoom, Effect
+from gchat.chat.kept_modes import KeptModes
 from gchat.chat.limits import Limits
+from gchat.chat.masks import Cloaks
 from gchat.chat.networks import Network
 from gchat.chat.room import Room
 from gchat.model.errors import Code, Refusal
@@ -17,6 +19,13 @@ class Rooms(dict[str, Room]):
     def __init__(self, lobby: str) -> None:
         super().__init__({lobby: Room(lobby)})
         self._lobby = lobby  # counts against no network, and always stays
+        self.modes = KeptModes(lambda name: name in self and bool(self[name].members))
+        self.cloaks = Cloaks(b"")
+
+    @property
+    def lobby(self) -> str:
+        """The room that always stays, and that nobody is an operator of."""
+        return self._lobby
 
     def open(self, name: str, network: Network, limits: Limits, leaving: Collection[Room]) -> tuple[Room, list[Effect]]:
         """Return the room of this name for a user of `network`, and the effects of making it if need be.

@@ -21,6 +21,11 @@ class Seat:
         self.session: Session | None = session
         self.name = session.name
 
+    @property
+    def known_as(self) -> str:
+        """The user's name, or their last one."""
+        return self.name if self.session is None else self.session.name
+
     def vacate(self) -> None:
         """Note that the user has left."""
         if self.session is not None:

@@ -25,9 +25,14 @@ from gchat.dialects.rich_events import (
     EnteredEvent,
     FoundEvent,
     GapEvent,
+    InvitedEvent,
     JoinedEvent,
+    KickedEvent,
     LeftEvent,
+    ListEvent,
     LiveEvent,
+    ModeEvent,
+    ModesEvent,
     NamedEvent,
     PageEvent,
     PartedEvent,
@@ -98,10 +103,10 @@ def _mention(nick: str) -> re.Pattern[str]:
 
 
 def is_for_me(notice: Notice, chat: Conversation) -> bool:
-    """Return whether it is said to this user: told privately, or with their nick in it."""
+    """Return whether it is said to this user: told privately, or with their nick in it, or an invitation."""
     if isinstance(notice, SaidEvent | ActedEvent):
         return notice.from_ != chat.nick and mentions(notice.text, chat.nick)
-    return isinstance(notice, ToldEvent)
+    return isinstance(notice, ToldEvent | InvitedEvent)
 
 
 def _marked(text: str, nick: str) -> Line:
@@ -136,10 +141,6 @@ def _sent(notice: Sent, chat: Conversation) -> list[Line]:
     return _said_by(chat.nick, notice.text, chat, action=notice.action, room=elsewhere)
 
 
-def _told(notice: ToldEvent, chat: Conversation) -> list[Line]:
-    return _spoken([("class:private", f"[{notice.from_} -> you] ")], notice.text, chat.nick)
-
-
 def _topic(notice: TopicSetEvent, _chat: Conversation) -> list[Line]:
     if notice.seq:
         return _aside(sentences.topic_set(notice.from_, notice.text))
@@ -151,14 +152,6 @@ def _topic(notice: TopicSetEvent, _chat: Conversation) -> list[Line]:
 
 def _aside(*texts: str) -> list[Line]:
     return [aside(text) for text in texts]
-
-
-def _welcome(notice: WelcomeEvent, _chat: Conversation) -> list[Line]:
-    return _aside(sentences.connected(notice.online), *notice.motd.splitlines())
-
-
-def _joined(notice: JoinedEvent, _chat: Conversation) -> list[Line]:
-    return _aside(sentences.joined(notice.room, notice.online))
 
 
 def _entered(notice: EnteredEvent, _chat: Conversation) -> list[Line]:
@@ -180,12 +173,15 @@ def _renamed(notice: RenamedEvent, _chat: Conversation) -> list[Line]:
     return _aside(sentences.renamed(notice.who, notice.nick))
 
 
-def _away(notice: AwayEvent, _chat: Conversation) -> list[Line]:
-    return _aside(sentences.away(notice.who, notice.reason) if notice.who else sentences.many_away(notice.count))
+def _kicked(notice: KickedEvent, chat: Conversation) -> list[Line]:
+    if notice.who == chat.nick:
+        return _aside(*sentences.you_were_kicked(notice.by, notice.room, notice.reason))
+    text = sentences.kicked(notice.who, notice.by, notice.room, notice.reason, notice.online)
+    return [[("class:aside", sentences.LEAVES + text)]]
 
 
-def _gap(notice: GapEvent, _chat: Conversation) -> list[Line]:
-    return _aside(sentences.skipped(notice.range_from, notice.range_to))
+def _modes(notice: ModesEvent, _chat: Conversation) -> list[Line]:
+    return _aside(*sentences.modes_are(notice.room, notice.modes, notice.key, notice.operators, notice.voices))
 
 
 def _who(notice: UsersEvent, _chat: Conversation) -> list[Line]:
@@ -225,10 +221,6 @@ def lost_text(notice: Lost) -> str:
     return f"Connection lost ({notice.reason}); reconnecting"
 
 
-def _lost(notice: Lost, _chat: Conversation) -> list[Line]:
-    return [aside(lost_text(notice), "class:lost")]
-
-
 def _new_log(notice: NewLog, _chat: Conversation) -> list[Line]:
     return _aside(f"{notice.room} has a new history: messages from while you were disconnected may be missing")
 
@@ -238,24 +230,31 @@ def _slowed(notice: SlowedEvent, _chat: Conversation) -> list[Line]:
 
 
 _LINES: dict[type, Callable[[Any, Conversation], list[Line]]] = {
-    WelcomeEvent: _welcome,
-    JoinedEvent: _joined,
+    WelcomeEvent: lambda notice, _chat: _aside(sentences.connected(notice.online), *notice.motd.splitlines()),
+    JoinedEvent: lambda notice, _chat: _aside(sentences.joined(notice.room, notice.online)),
     PartedEvent: lambda notice, _chat: _aside(sentences.parted(notice.room)),
     LiveEvent: lambda _notice, _chat: [],
     SaidEvent: lambda notice, chat: _said_by(notice.from_, notice.text, chat),
     ActedEvent: lambda notice, chat: _said_by(notice.from_, notice.text, chat, action=True),
     TopicSetEvent: _topic,
-    ToldEvent: _told,
+    ToldEvent: lambda notice, chat: _spoken([("class:private", f"[{notice.from_} -> you] ")], notice.text, chat.nick),
     EnteredEvent: _entered,
     LeftEvent: _left,
     RenamedEvent: _renamed,
-    AwayEvent: _away,
+    AwayEvent: lambda notice, _chat: _aside(
+        sentences.away(notice.who, notice.reason) if notice.who else sentences.many_away(notice.count)
+    ),
     AnnouncedEvent: lambda notice, _chat: [aside(sentences.announced(notice.text), "class:mention")],
     DoneEvent: lambda notice, _chat: _aside(notice.message),
+    ModeEvent: lambda notice, _chat: _aside(*sentences.modes_changed(notice.by, notice.room, notice.change)),
+    KickedEvent: _kicked,
+    InvitedEvent: lambda notice, _chat: [aside(sentences.invited(notice.room, notice.by), "class:mention")],
+    ModesEvent: _modes,
+    ListEvent: lambda notice, _chat: _aside(*sentences.list_is(notice.room, notice.list, notice.masks)),
     NamedEvent: lambda notice, _chat: _aside(sentences.named(notice.nick)),
     RefusedEvent: lambda notice, _chat: [aside(notice.message, "class:refused")],
     SlowedEvent: _slowed,
-    GapEvent: _gap,
+    GapEvent: lambda notice, _chat: _aside(sentences.skipped(notice.range_from, notice.range_to)),
     UsersEvent: _who,
     RoomListEvent: _rooms,
     PageEvent: _page,
@@ -264,7 +263,7 @@ _LINES: dict[type, Callable[[Any, Conversation], list[Line]]] = {
     ClosingEvent: lambda notice, _chat: _aside(notice.reason),
     Sent: _sent,
     Delivered: lambda notice, _chat: _spoken([("class:private", f"[you -> {notice.to}] ")], notice.text, ""),
-    Lost: _lost,
+    Lost: lambda notice, _chat: [aside(lost_text(notice), "class:lost")],
     Back: lambda _notice, _chat: _aside(BACK_TEXT),
     NewLog: _new_log,
 }

@@ -196,6 +196,19 @@ def _announced(event: events.Announced) -> bytes:
     return _answer(sentences.announced(event.text))
 
 
+def _mode_set(event: events.ModeSet) -> bytes:
+    return _answer(*[sentences.mode_set(event.by, event.room, change) for change in event.changes])
+
+
+def _kicked(event: events.Kicked) -> bytes:
+    said = sentences.kicked(event.name, event.by, event.room, event.reason, event.online)
+    return printable_line(sentences.LEAVES + said)
+
+
+def _you_were_kicked(event: events.Kicked) -> bytes:
+    return _answer(*sentences.you_were_kicked(event.by, event.room, event.reason))
+
+
 def _welcome(event: events.Welcome) -> bytes:
     return _own(sentences.connected(event.online), *event.motd.splitlines())
 
@@ -275,6 +288,18 @@ def _room_list(event: events.RoomList) -> bytes:
     return _answer(*sentences.rooms(listed, event.total))
 
 
+def _modes_are(event: events.ModesAre) -> bytes:
+    return _answer(*sentences.modes_are(event.room, event.modes, event.key, event.operators, event.voices))
+
+
+def _list_is(event: events.ListIs) -> bytes:
+    return _answer(*sentences.list_is(event.room, event.letter, event.masks))
+
+
+def _invited(event: events.Invited) -> bytes:
+    return _answer(sentences.invited(event.room, event.by))
+
+
 def _pong(event: events.Pong) -> bytes:
     return _answer(sentences.pong(event.text))
 
@@ -310,6 +335,8 @@ _ENCODERS: dict[type, Callable[[Any], bytes]] = {
     events.Away: _away,
     events.Crowd: _crowd,
     events.Announced: _announced,
+    events.ModeSet: _mode_set,
+    events.Kicked: _kicked,
     events.Welcome: _welcome,
     events.Ready: _ready,
     events.Joined: _joined,
@@ -323,6 +350,9 @@ _ENCODERS: dict[type, Callable[[Any], bytes]] = {
     events.Named: _named,
     events.Users: _user_list,
     events.RoomList: _room_list,
+    events.ModesAre: _modes_are,
+    events.ListIs: _list_is,
+    events.Invited: _invited,
     events.Pong: _pong,
     events.HelpText: _help,
     events.Refused: _refused,
@@ -339,4 +369,6 @@ def encode(event: events.Event, where: Where = Where()) -> bytes:  # noqa: ARG00
 
 def answer(event: events.Answer, me: Me) -> OwnLines:  # noqa: ARG001  # likewise
     """Return `event` for one reader; see Dialect.answer."""
+    if isinstance(event, events.Kicked):  # a room is told it in other words
+        return OwnLines(_you_were_kicked(event))
     return OwnLines(encode(event), then=_NEW_LINE if isinstance(event, events.Ready) else b"")

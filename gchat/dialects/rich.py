@@ -28,9 +28,14 @@ from gchat.dialects.rich_events import (
     EnteredEvent,
     FoundEvent,
     GapEvent,
+    InvitedEvent,
     JoinedEvent,
+    KickedEvent,
     LeftEvent,
+    ListEvent,
     LiveEvent,
+    ModeEvent,
+    ModesEvent,
     NamedEvent,
     PageEvent,
     PartedEvent,
@@ -58,7 +63,7 @@ from gchat.dialects.rich_requests import (
     TopicRequest,
     command_of,
 )
-from gchat.model import commands, events, sentences
+from gchat.model import commands, events, modes, sentences
 from gchat.model.audience import Me, OwnLines, Where
 from gchat.model.errors import Code, LineTooLong, Refusal, TooManyLines
 from gchat.model.hello import Hello
@@ -283,6 +288,22 @@ def _room_list(event: events.RoomList, _room: str) -> RichEvent:
     return RoomListEvent(rooms=rooms, total=event.total, id=event.id)
 
 
+def _kicked(event: events.Kicked, _room: str) -> RichEvent:
+    name, by, reason = map(printable, (event.name, event.by, event.reason))
+    return KickedEvent(room=event.room, who=name, by=by, reason=reason, online=event.online)
+
+
+def _modes_are(event: events.ModesAre, _room: str) -> RichEvent:
+    operators, voices = tuple(map(printable, event.operators)), tuple(map(printable, event.voices))
+    return ModesEvent(
+        room=event.room, modes=event.modes, key=event.key, operators=operators, voices=voices, id=event.id
+    )
+
+
+def _list_is(event: events.ListIs, _room: str) -> RichEvent:
+    return ListEvent(room=event.room, list=event.letter, masks=tuple(map(printable, event.masks)), id=event.id)
+
+
 def _acknowledged(event: events.Acknowledged, _room: str) -> bytes:
     return rich_json.lines([AckEvent(id=number.id, room=number.room, seq=number.seq or 0) for number in event.numbers])
 
@@ -301,6 +322,13 @@ _ENCODERS: dict[type, Callable[[Any, str], RichEvent | bytes]] = {
     events.Away: _away,
     events.Crowd: _crowd,
     events.Announced: lambda event, room: AnnouncedEvent(room=room, text=printable(event.text)),
+    events.ModeSet: lambda event, _room: ModeEvent(
+        room=event.room, change=printable(modes.printed(event.changes)), by=printable(event.by)
+    ),
+    events.Kicked: _kicked,
+    events.Invited: lambda event, _room: InvitedEvent(room=event.room, by=printable(event.by)),
+    events.ModesAre: _modes_are,
+    events.ListIs: _list_is,
     events.Welcome: _welcome,
     events.Ready: lambda event, room: LiveEvent(room=room, seq=event.seq),
     events.Joined: _joined,

@@ -141,6 +141,51 @@ class AnnouncedEvent(RichEvent, frozen=True):
     text: str
 
 
+class ModeEvent(RichEvent, frozen=True):
+    """A user has changed the room's modes or ranks, as `+k KEY` or `+o NAME`; without `by`, it is as it was before."""
+
+    room: str
+    change: str
+    by: str = ""
+
+
+class KickedEvent(RichEvent, frozen=True):
+    """A user was put out of the room, perhaps you."""
+
+    room: str
+    who: str
+    by: str
+    reason: str = ""
+    online: int = 0
+
+
+class InvitedEvent(RichEvent, frozen=True):
+    """You may enter a room, because another user wishes it."""
+
+    room: str
+    by: str
+
+
+class ModesEvent(RichEvent, frozen=True):
+    """The modes of the room, as `+lnt 20`, and the members with a rank; the key is only for operators."""
+
+    room: str
+    modes: str
+    key: str = ""
+    operators: tuple[str, ...] = ()
+    voices: tuple[str, ...] = ()
+    id: str = ""
+
+
+class ListEvent(RichEvent, frozen=True):
+    """The masks in a list of the room: of bans (b), exceptions (e) or invitations (I)."""
+
+    room: str
+    list: str
+    masks: tuple[str, ...]
+    id: str = ""
+
+
 class NamedEvent(RichEvent, frozen=True):
     """You have the new name `nick`."""
 
@@ -264,6 +309,11 @@ UserEvent = (
     | RenamedEvent
     | AwayEvent
     | AnnouncedEvent
+    | ModeEvent
+    | KickedEvent
+    | InvitedEvent
+    | ModesEvent
+    | ListEvent
     | NamedEvent
     | DoneEvent
     | RefusedEvent

@@ -63,6 +63,7 @@ class JoinRequest(RichRequest, frozen=True):
     room: str
     after: ResumePoint | None = None
     leave: Literal["current"] | None = None
+    key: str = ""
 
 
 class PartRequest(RoomRequest, frozen=True, kw_only=True):
@@ -89,6 +90,25 @@ class AwayRequest(RichRequest, frozen=True):
 
 class RoomsRequest(RichRequest, frozen=True):
     """Ask for the list of rooms."""
+
+
+class KickRequest(RoomRequest, frozen=True, kw_only=True):
+    """Put a user out of the room."""
+
+    name: str
+    reason: str = ""
+
+
+class InviteRequest(RoomRequest, frozen=True, kw_only=True):
+    """Invite a user to the room, which lets them in."""
+
+    name: str
+
+
+class ModeRequest(RoomRequest, frozen=True, kw_only=True):
+    """Change the room's modes or ranks, as `+k KEY`, `-l`, `+b MASK`, `+o NAME`; without a change, ask for them."""
+
+    change: str = ""
 
 
 class HistoryRequest(RoomRequest, frozen=True, kw_only=True):
@@ -125,6 +145,9 @@ AnyRequest = (
     | WhoRequest
     | AwayRequest
     | RoomsRequest
+    | KickRequest
+    | InviteRequest
+    | ModeRequest
     | HistoryRequest
     | SearchRequest
     | PingRequest
@@ -145,6 +168,9 @@ _REQUESTS: dict[type[commands.Command], type[AnyRequest]] = {
     commands.Who: WhoRequest,
     commands.BeAway: AwayRequest,
     commands.Rooms: RoomsRequest,
+    commands.Kick: KickRequest,
+    commands.Invite: InviteRequest,
+    commands.Mode: ModeRequest,
     commands.Search: SearchRequest,
 }
 _COMMANDS = {request: command for command, request in _REQUESTS.items()}

@@ -61,6 +61,7 @@ class Join(Asked, frozen=True):
     room: str
     after: ResumePoint | None = None  # up to where the user has read it before
     leave: Literal["current"] | None = None
+    key: str = ""  # if the room needs one
 
 
 class Part(AskedInRoom, frozen=True):
@@ -99,6 +100,25 @@ class Unignore(Struct, frozen=True):
 
 class Rooms(Asked, frozen=True):
     """Ask for the list of rooms."""
+
+
+class Kick(AskedInRoom, frozen=True):
+    """Put a user out of the room."""
+
+    name: str
+    reason: str = ""
+
+
+class Invite(AskedInRoom, frozen=True):
+    """Invite a user to the room, which lets them in."""
+
+    name: str
+
+
+class Mode(AskedInRoom, frozen=True):
+    """Change the room's modes or ranks, or ask for them with an empty text; see model.modes."""
+
+    change: str = ""
 
 
 class Last(Struct, frozen=True):
@@ -173,6 +193,9 @@ Command = (
     | Ignore
     | Unignore
     | Rooms
+    | Kick
+    | Invite
+    | Mode
     | History
     | Search
     | Ping

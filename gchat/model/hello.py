@@ -25,6 +25,7 @@ class WantedRoom(Struct, frozen=True, omit_defaults=True):
 
     room: str
     after: ResumePoint | None = None
+    key: str = ""  # if the room needs one
 
 
 class Hello(HasToken, Struct, frozen=True, omit_defaults=True):
@@ -36,7 +37,8 @@ class Hello(HasToken, Struct, frozen=True, omit_defaults=True):
 
     nick: str = ""
     rooms: tuple[WantedRoom, ...] | None = None
-    room: str = ""  # one more, with its `after`: enough for a client that is in one
+    room: str = ""  # one more, with its `after` and `key`: enough for a client that is in one
+    key: str = ""
     token: Token | None = None  # from an earlier welcome: its session is taken over
     after: ResumePoint | None = None
     replay: Annotated[int, Meta(ge=0, le=1000)] | None = None  # old messages to send first, without `after`
@@ -46,7 +48,7 @@ class Hello(HasToken, Struct, frozen=True, omit_defaults=True):
         """The rooms that it names, None if it names none."""
         if not self.room:
             return self.rooms
-        return *(self.rooms or ()), WantedRoom(self.room, self.after)
+        return *(self.rooms or ()), WantedRoom(self.room, self.after, self.key)
 
     @property
     def entries(self) -> int:

@@ -9,6 +9,9 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from types import MappingProxyType
 
+from gchat.model.errors import Refusal
+from gchat.model.modes import LETTERS, Change, parse
+
 #: Lines from the server begin with these marks, which no user can type. Actions of users begin with `*`.
 SAYS, LEAVES = "> ", "< "
 
@@ -125,6 +128,86 @@ def parted(room: str) -> str:
 def announced(text: str) -> str:
     """Return an announcement of the operator."""
     return f"Announcement: {text}"
+
+
+def kicked(name: str, by: str, room: str, reason: str, online: int) -> str:
+    """Return that a user was put out of a room."""
+    return f"{by} put {name} out of {room} {users(online)}" + (f": {reason}" if reason else "")
+
+
+def you_were_kicked(by: str, room: str, reason: str) -> list[str]:
+    """Return the same for that user, and how to come back."""
+    why = f": {reason}" if reason else ""
+    return [f"{by} put you out of {room}{why}", f"/join {room} comes back, unless you are banned there"]
+
+
+def invited(room: str, by: str) -> str:
+    """Return that a user is invited to a room."""
+    return f"{by} invites you to {room}; /join {room} goes there"
+
+
+_MODES_SET = {
+    "+i": "{by} made {room} invite-only",
+    "-i": "{by} opened {room} to users who are not invited",
+    "+m": "{by} made {room} moderated: only operators and users with a voice can speak",
+    "-m": "{by} lets everybody in {room} speak",
+    "+n": "{by} closed {room} to messages from outside",
+    "-n": "{by} opened {room} to messages from outside",
+    "+s": "{by} took {room} off the list of rooms",
+    "-s": "{by} put {room} on the list of rooms",
+    "+t": "{by} lets only operators set the topic of {room}",
+    "-t": "{by} lets everybody set the topic of {room}",
+    "+k": "{by} set the key of {room}: /join {room} {what}",
+    "-k": "{by} removed the key of {room}",
+    "+l": "{by} set the limit of {room} to {what}",
+    "-l": "{by} removed the limit of {room}",
+    "+b": "{by} banned {what} from {room}",
+    "-b": "{by} lifted the ban of {what} from {room}",
+    "+e": "{by} excepted {what} from the bans of {room}",
+    "-e": "{by} ended the exception of {what} from the bans of {room}",
+    "+I": "{by} gave {what} a standing invitation to {room}",
+    "-I": "{by} ended the standing invitation of {what} to {room}",
+    "+o": "{by} made {what} an operator of {room}",
+    "-o": "{what} is no longer an operator of {room}: so {by} decided",
+    "+v": "{by} gave {what} a voice in {room}",
+    "-v": "{by} took the voice of {what} in {room}",
+}
+_RANKS_BACK = {"o": "{what} is an operator of {room}", "v": "{what} has a voice in {room}"}
+
+
+def mode_set(by: str, room: str, change: Change) -> str:
+    """Return that a user has changed a room's modes or ranks; without a name, that a user has a rank again."""
+    sentence = _MODES_SET[("+" if change.adds else "-") + change.letter]
+    if not by:
+        sentence = _RANKS_BACK.get(change.letter, sentence)
+    return sentence.format(by=by or "The server", room=room, what=change.argument)
+
+
+def modes_changed(by: str, room: str, text: str) -> list[str]:
+    """Return the same for changes that a server tells, as they are typed; it may know modes that are unknown here."""
+    try:
+        return [mode_set(by, room, change) for change in parse(text)]
+    except Refusal:
+        return [f"{by or 'The server'} set the modes of {room}: {text}"]
+
+
+def modes_are(room: str, modes: str, key: str, operators: Sequence[str], voices: Sequence[str]) -> list[str]:
+    """Return the modes of a room and the users with a rank there."""
+    meanings = ", ".join(LETTERS[letter][1] for letter in modes.partition(" ")[0] if letter in LETTERS)
+    lines = [f"Modes of {room}: {modes}" + (f" ({meanings})" if meanings else "")]
+    lines += [f"The key is: {key}"] if key else []
+    lines += [f"Operators: {', '.join(operators)}"] if operators else []
+    return lines + ([f"With a voice: {', '.join(voices)}"] if voices else [])
+
+
+_LISTS = {"b": "banned from", "e": "excepted from the bans of", "I": "invited to"}
+
+
+def list_is(room: str, letter: str, masks: Sequence[str]) -> list[str]:
+    """Return the masks in a list of a room."""
+    if not masks:
+        return [f"Nobody is {_LISTS[letter]} {room}"]
+    return [f"These are {_LISTS[letter]} {room}:", *masks]
 
 
 def topic_set(name: str, text: str) -> str:

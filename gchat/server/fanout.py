@@ -20,7 +20,7 @@ from gchat.breather import Breather
 from gchat.chat.effects import Unheard
 from gchat.dialects.dialect import Dialect
 from gchat.model.audience import Where
-from gchat.model.events import Announced, Movement, Skipped
+from gchat.model.events import Movement, RoomNotice, Skipped
 from gchat.model.messages import Record
 from gchat.roomlog.chunk import Offer
 from gchat.roomlog.log import Deaf, LogCursor, RoomLog, Ticks
@@ -52,7 +52,7 @@ MAX_GATHERED_BYTES = 1 << 18
 
 
 #: What a room is told.
-ToldToAll = Record | Movement | Announced
+ToldToAll = Record | Movement | RoomNotice
 
 
 class RoomReader(Protocol):

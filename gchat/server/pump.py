@@ -31,12 +31,13 @@ from gchat.chat.effects import (
     Presence,
     Publish,
     ReadHistory,
+    SaveModes,
     SaveSession,
     Search,
     SendRaw,
     Unheard,
 )
-from gchat.chat.presence import PresenceGatherer
+from gchat.chat.presence import Gatherers
 from gchat.dialects.dialect import Dialect
 from gchat.journal.journal import Arrival
 from gchat.journal.parts import Parts
@@ -53,7 +54,7 @@ from gchat.server.reader import RECEIVED_BYTES
 from gchat.server.replay import Replay
 from gchat.server.room_loading import RoomLoading
 from gchat.server.roster import Roster
-from gchat.server.saved_state import note_session
+from gchat.server.saved_state import note_modes, note_session
 from gchat.server.turn_share import TurnShare
 from gchat.server.writer import Writer
 
@@ -95,7 +96,7 @@ class Pump:
         self.fan_out = FanOut(self.connections, room_log_bytes, self)
         # By id: what takes the number of a message that no user says; None means that it was not stored.
         self.receipts: dict[str, Callable[[int | None], None]] = {}
-        self._presence: dict[str, PresenceGatherer] = {}  # of rooms that have been told lately, or have to be
+        self._presence = Gatherers()
         self._waiting: list[Effect | Arrival] = []
         self._waiting_since = 0.0  # the oldest of them
         self._turn_since: float | None = None  # the same of the effects of this turn, until they are carried out
@@ -117,7 +118,7 @@ class Pump:
             Publish: self._publication.publish,
             Arrival: self._publication.arrive,
             Arrive: self._arrive,
-            Presence: self._gather_presence,
+            Presence: self._presence.gather,
             Announce: self._announce,
             Deliver: self._publication.deliver,
             HearAll: self._hear_all,
@@ -129,6 +130,7 @@ class Pump:
             ListRooms: self._list_rooms,
             DropRoom: self._drop_room,
             SaveSession: self._save_session,
+            SaveModes: self._save_modes,
             Close: self._close,
         }
 
@@ -218,7 +220,7 @@ class Pump:
 
     def tell_presence(self, room: str) -> None:
         """Tell a room now who entered and left it, if there is anything to tell."""
-        if self._presence and self._presence.get(room):
+        if self._presence and self._presence.has(room):
             self._tell_presence(room, time.monotonic())
 
     def crashed(self, what: str, *details: object) -> None:
@@ -300,14 +302,11 @@ class Pump:
         if (connection := self.connections.get(effect.session)) is not None:
             self._server.roster.arrived(connection)
 
-    def _gather_presence(self, effect: Presence) -> None:
-        gatherer = self._presence.get(effect.room)
-        if gatherer is None:
-            gatherer = self._presence[effect.room] = PresenceGatherer()
-        gatherer.add(effect.session, effect.presence, effect.members, effect.unheard)
-
     def _announce(self, effect: Announce) -> None:
-        self.append(effect.room, effect.announced, 0, None)
+        self.tell_presence(effect.room)  # it may be about a user who has just entered
+        # The session is left out, but not by what it says: that, some may ignore.
+        spared = None if effect.session is None else Unheard(-effect.session, (effect.session,))
+        self.append(effect.room, effect.notice, 0, None, spared)
 
     def _hear_all(self, effect: HearAll) -> None:
         if (connection := self.connections.get(effect.session)) is not None:
@@ -357,6 +356,9 @@ class Pump:
     def _save_session(self, effect: SaveSession) -> None:
         note_session(self._notes, effect.lineage, effect.who)
 
+    def _save_modes(self, effect: SaveModes) -> None:
+        note_modes(self._notes, effect.room, effect.modes)
+
     def _close(self, effect: Close) -> None:
         connection = self.connections.pop(effect.session, None)
         if connection is not None:
@@ -372,7 +374,7 @@ class Pump:
         if not self._presence:
             return False
         now = time.monotonic()
-        wait_s = min(gatherer.wait_s(now) for gatherer in self._presence.values())
+        wait_s = self._presence.wait_s(now)
         if wait_s > 0:
             self._timer.stop()
             self._timer = get_hub().loop.timer(wait_s)
@@ -380,17 +382,14 @@ class Pump:
         return wait_s <= 0
 
     def _tell_presence_due(self) -> None:
-        if not self._presence:
-            return
-        now = time.monotonic()
-        for room, gatherer in list(self._presence.items()):
-            if gatherer.wait_s(now):
-                continue
-            if gatherer:
+        if self._presence:
+            now = time.monotonic()
+            for room in self._presence.due(now):
                 self._tell_presence(room, now)
-            else:
-                del self._presence[room]
 
     def _tell_presence(self, room: str, now: float) -> None:
-        for session, presence, unheard in self._presence[room].take(now):
-            self.append(room, presence, 0, None if session is None else self.connections.get(session), unheard)
+        for session, presence, unheard in self._presence.take(room, now):
+            self.append(room, presence, 0, self._connection_of(session), unheard)
+
+    def _connection_of(self, session: int | None) -> Connection | None:
+        return None if session is None else self.connections.get(session)

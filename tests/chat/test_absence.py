@@ -5,9 +5,11 @@ from __future__ import annotations
 import pytest
 
 from gchat.chat.absence import MAX_LISTED_REASON, MAX_TOLD, Absence
+from gchat.chat.disconnected import RECONNECT_GRACE_S
 from gchat.chat.effects import Deliver, Effect, Presence, SaveSession
-from gchat.chat.handlers import MAX_REASON, surcharge
-from gchat.chat.registry import LOBBY, RECONNECT_GRACE_S
+from gchat.chat.handlers import surcharge
+from gchat.chat.moderation import MAX_REASON
+from gchat.chat.registry import LOBBY
 from gchat.model import commands, events
 from gchat.model.errors import Code
 from gchat.model.hello import Hello

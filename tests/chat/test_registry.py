@@ -28,6 +28,7 @@ from gchat.model import commands, events
 from gchat.model.errors import Code, Refusal
 from gchat.model.lookalikes import folded, name_keys
 from gchat.model.messages import Acted, Said
+from gchat.model.modes import Change
 from gchat.model.names import nick
 from tests.chat.talk import NOW, Talk, address, code, entered, join, welcome
 
@@ -216,6 +217,7 @@ def test_who_joins_one_more_room_stays_in_the_others_and_speaks_in_the_last_or_i
     assert talk.asks(1, commands.Join("dev")) == [
         Enter(1, "dev", events.Joined("dev", 1), replay=10),
         Presence("dev", 1, events.Entered(address(1), 1), 1),
+        Deliver(1, events.ModeSet("dev", "", (Change(True, "o", address(1)),)), room="dev"),
     ]
     assert talk.asks(1, commands.Say(("here",))) == [Publish("dev", 1, Said(address(1), ("here",)))]
     assert talk.asks(1, commands.Say(("there",), room="#Lobby")) == [Publish(LOBBY, 1, Said(address(1), ("there",)))]

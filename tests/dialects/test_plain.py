@@ -12,9 +12,11 @@ from gchat.dialects import plain
 from gchat.dialects.plain import decode, encode
 from gchat.dialects.slash import SLASHES
 from gchat.model import commands, events, sentences
+from gchat.model.audience import Me
 from gchat.model.errors import Code
 from gchat.model.events import RoomListed
 from gchat.model.messages import Acted, Numbered, Record, Said, TopicSet
+from gchat.model.modes import LETTERS, Change, Takes, parse
 
 
 def command(line: str) -> commands.Command:
@@ -56,6 +58,16 @@ TYPED = [
     ("/unignore bob", commands.Unignore("bob")),
     ("/rooms", commands.Rooms()),
     ("/join dev", commands.Join("dev", leave="current")),
+    ("/join dev tea", commands.Join("dev", key="tea", leave="current")),
+    ("/kick bob", commands.Kick("bob")),
+    ("/kick bob too loud", commands.Kick("bob", "too loud")),
+    ("/invite bob", commands.Invite("bob")),
+    ("/mode", commands.Mode()),
+    ("/mode +k tea", commands.Mode("+k tea")),
+    ("/op bob", commands.Mode("+o bob")),
+    ("/deop bob", commands.Mode("-o bob")),
+    ("/voice bob", commands.Mode("+v bob")),
+    ("/devoice bob", commands.Mode("-v bob")),
     ("/part", commands.Part()),
     ("/part dev", commands.Part(room="dev")),
     ("/me waves  twice", commands.Act("waves  twice")),
@@ -227,6 +239,22 @@ TOLD: list[tuple[events.Event, str]] = [
     (events.Announced("Tea at five"), "> Announcement: Tea at five\n"),
     (events.Told("alice", "psst", NOW), "[alice -> you] psst\n"),
     (events.Told("alice", "psst\nhush", NOW), "[alice -> you] psst\n    | hush\n"),
+    (events.ModeSet("dev", "alice", parse("+o bob")), "> alice made bob an operator of dev\n"),
+    (events.ModeSet("dev", "", parse("+o bob")), "> bob is an operator of dev\n"),
+    (
+        events.ModeSet("dev", "alice", parse("+l-i 20")),
+        "> alice set the limit of dev to 20\n> alice opened dev to users who are not invited\n",
+    ),
+    (events.Kicked("dev", "bob", "alice", "spam", 2), "< alice put bob out of dev (2 users online): spam\n"),
+    (events.Kicked("dev", "bob", "alice", "", 1), "< alice put bob out of dev (1 user online)\n"),
+    (
+        events.ModesAre("dev", "+l 20", "tea", ("alice",), ("carol",)),
+        "> Modes of dev: +l 20 (limit of users)\n> The key is: tea\n> Operators: alice\n> With a voice: carol\n",
+    ),
+    (events.ModesAre("dev", "+"), "> Modes of dev: +\n"),
+    (events.ListIs("dev", "b", ("bob!*@*",)), "> These are banned from dev:\n> bob!*@*\n"),
+    (events.ListIs("dev", "I", ()), "> Nobody is invited to dev\n"),
+    (events.Invited("dev", "alice"), "> alice invites you to dev; /join dev goes there\n"),
     (events.Skipped(1200, 1611), "> … 412 messages skipped (1200-1611), /history 1200\n"),
     (events.Skipped(7, 7), "> … 1 message skipped (7), /history 7\n"),
     (events.Left("bob", 1, "tea"), "< The user bob left (1 user online): tea\n"),
@@ -274,6 +302,23 @@ TOLD: list[tuple[events.Event, str]] = [
 @pytest.mark.parametrize(("event", "text"), TOLD)
 def test_an_event_looks_like_this(event: events.Event, text: str) -> None:
     assert shown(event) == text
+
+
+def test_a_user_who_was_put_out_is_told_how_to_come_back() -> None:
+    kicked = events.Kicked("dev", "bob", "alice", "spam", 2)
+
+    assert plain.answer(kicked, Me("bob")).data.decode() == (
+        "> alice put you out of dev: spam\n> /join dev comes back, unless you are banned there\n"
+    )
+
+
+def test_every_change_of_a_mode_is_said_in_words() -> None:
+    for letter in LETTERS:
+        for sign in "+-":
+            said = shown(events.ModeSet("dev", "alice", (Change(sign == "+", letter, "WHAT"),)))
+            assert "alice" in said
+            assert "dev" in said
+            assert ("WHAT" in said) == (LETTERS[letter][0] is not Takes.NOTHING and sign + letter not in ("-k", "-l"))
 
 
 def test_every_event_is_shown_in_these_tests() -> None:
@@ -393,6 +438,11 @@ SINKS: list[events.Event] = [
     events.Refused(Code.BAD_NAME, EVIL),
     events.Closing(EVIL),
     events.Announced(EVIL),
+    events.ModeSet(EVIL, EVIL, (Change(True, "k", EVIL),)),
+    events.Kicked(EVIL, EVIL, EVIL, EVIL, 1),
+    events.Invited(EVIL, EVIL),
+    events.ModesAre(EVIL, EVIL, EVIL, (EVIL,), (EVIL,)),
+    events.ListIs(EVIL, "b", (EVIL,)),
     events.Welcome(1, EVIL, "lobby", 1),
     events.Ready(EVIL),
     events.Page((Record(1, NOW, Said(EVIL, (EVIL, EVIL))),), None, NOW, asked=True),

@@ -18,6 +18,7 @@ from gchat.model.errors import Code, Refusal
 from gchat.model.events import RoomListed
 from gchat.model.hello import Hello, ResumePoint
 from gchat.model.messages import Acted, Numbered, Record, Said, TopicSet
+from gchat.model.modes import Change, parse
 
 NOW = 1_795_600_000.125
 TIME = "2026-11-25T09:46:40.125Z"
@@ -39,6 +40,11 @@ ASKED = [
         '{"type":"join","room":"dev","after":{"epoch":"e","seq":3}}',
         commands.Join("dev", ResumePoint("e", 3)),
     ),
+    ('{"type":"join","room":"dev","key":"tea"}', commands.Join("dev", key="tea")),
+    ('{"type":"kick","name":"bob","reason":"spam","id":"k"}', commands.Kick("bob", "spam", id="k")),
+    ('{"type":"invite","name":"bob"}', commands.Invite("bob")),
+    ('{"type":"mode"}', commands.Mode()),
+    ('{"type":"mode","change":"+k tea"}', commands.Mode("+k tea")),
     ('{"type":"topic","text":"tea"}', commands.Topic("tea")),
     ('{"type":"topic"}', commands.Topic()),
     ('{"type":"topic","text":""}', commands.Topic("")),
@@ -308,6 +314,31 @@ TOLD: list[tuple[events.Event, list[dict[str, object]]]] = [
         [{"type": "ack", "id": "a", "room": ROOM, "seq": 7}, {"type": "ack", "id": "t"}],
     ),
     (events.Announced("tea"), [{"type": "announced", "room": ROOM, "text": "tea"}]),
+    (
+        events.ModeSet("dev", "alice", parse("+k-i tea")),
+        [{"type": "mode", "room": "dev", "by": "alice", "change": "+k-i tea"}],
+    ),
+    (events.ModeSet("dev", "", parse("+o bob")), [{"type": "mode", "room": "dev", "change": "+o bob"}]),
+    (
+        events.Kicked("dev", "bob", "alice", "spam", 2),
+        [{"type": "kicked", "room": "dev", "who": "bob", "by": "alice", "reason": "spam", "online": 2}],
+    ),
+    (events.Invited("dev", "alice"), [{"type": "invited", "room": "dev", "by": "alice"}]),
+    (
+        events.ModesAre("dev", "+k", "tea", ("alice",), ("bob",), id="m"),
+        [
+            {
+                "type": "modes",
+                "room": "dev",
+                "modes": "+k",
+                "key": "tea",
+                "operators": ["alice"],
+                "voices": ["bob"],
+                "id": "m",
+            }
+        ],
+    ),
+    (events.ListIs("dev", "b", ("bob!*@*",)), [{"type": "list", "room": "dev", "list": "b", "masks": ["bob!*@*"]}]),
     (events.Named("alice"), [{"type": "named", "nick": "alice"}]),
     (
         events.Users(ROOM, ("a", "b"), 2, "a", away=(("b", "at lunch"),)),
@@ -385,6 +416,11 @@ EVIL = 'x"\\\x1b[2J\r[admin] y\x9b\u202e\u2028z'
         events.Refused(Code.BAD_NAME, EVIL),
         events.Closing(EVIL),
         events.Announced(EVIL),
+        events.ModeSet(ROOM, EVIL, (Change(True, "o", EVIL),)),
+        events.Kicked(ROOM, EVIL, EVIL, EVIL, 1),
+        events.Invited(ROOM, EVIL),
+        events.ModesAre(ROOM, "+k", "tea", (EVIL,), (EVIL,)),
+        events.ListIs(ROOM, "b", (EVIL,)),
         events.Page((Record(1, NOW, Said(EVIL, (EVIL,))),), None, NOW, asked=True),
         events.Found((Record(1, NOW, Said(EVIL, (EVIL,))),), more=True, time=NOW),
     ],

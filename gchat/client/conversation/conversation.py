@@ -29,8 +29,11 @@ from gchat.dialects.rich_events import (
     EnteredEvent,
     GapEvent,
     JoinedEvent,
+    KickedEvent,
     LeftEvent,
+    ListEvent,
     LiveEvent,
+    ModesEvent,
     NamedEvent,
     PageEvent,
     PartedEvent,
@@ -203,7 +206,7 @@ class Conversation:
                 return self._numbered(event)
             case AckEvent():
                 return self._acked(event)
-            case EnteredEvent() | LeftEvent() | RenamedEvent() | AwayEvent():
+            case EnteredEvent() | LeftEvent() | KickedEvent() | RenamedEvent() | AwayEvent():
                 return self._presence(event)
             case WelcomeEvent():
                 return self._welcomed(event)
@@ -217,11 +220,21 @@ class Conversation:
                 return self._seen.skip(event.room, event.range_from, event.range_to)
             case NamedEvent():
                 self._named(event)
-            case UsersEvent() | RoomListEvent() | PageEvent() | TopicSetEvent() | DoneEvent():
+            case (
+                UsersEvent()
+                | RoomListEvent()
+                | PageEvent()
+                | TopicSetEvent()
+                | DoneEvent()
+                | ModesEvent()
+                | ListEvent()
+            ):
                 self._answered(event)
         return [event]
 
-    def _answered(self, event: UsersEvent | RoomListEvent | PageEvent | TopicSetEvent | DoneEvent) -> None:
+    def _answered(
+        self, event: UsersEvent | RoomListEvent | PageEvent | TopicSetEvent | DoneEvent | ModesEvent | ListEvent
+    ) -> None:
         self._end(event.id)
         if isinstance(event, UsersEvent):
             self.online = event.total
@@ -328,7 +341,7 @@ class Conversation:
 
     # --- The rest ----------------------------------------------------------------------------------------------------
 
-    def _presence(self, event: EnteredEvent | LeftEvent | RenamedEvent | AwayEvent) -> list[Notice]:
+    def _presence(self, event: EnteredEvent | LeftEvent | KickedEvent | RenamedEvent | AwayEvent) -> list[Notice]:
         if event.room != self.room:
             return []
         if isinstance(event, AwayEvent):
@@ -338,7 +351,7 @@ class Conversation:
             if event.who in ("", self._claim.nick):  # "": many at once, without their names
                 self.remind()
         name = event.nick if isinstance(event, RenamedEvent) else event.who
-        if name and not isinstance(event, LeftEvent) and len(self.members) < MAX_MEMBERS:
+        if name and not isinstance(event, LeftEvent | KickedEvent) and len(self.members) < MAX_MEMBERS:
             self.members.add(name)
         if not isinstance(event, RenamedEvent):
             self.online = event.online

@@ -34,6 +34,7 @@ from gchat.dialects.rich_events import (
     EnteredEvent,
     GapEvent,
     JoinedEvent,
+    KickedEvent,
     LeftEvent,
     LiveEvent,
     NamedEvent,
@@ -193,6 +194,8 @@ class RichTalk(LinkTalk):
             case JoinedEvent():
                 self._enter(notice.room, notice.epoch)
             case PartedEvent() if notice.room == self._view.name:
+                self._turn_to(RoomView(""))
+            case KickedEvent() if notice.room == self._view.name and notice.who == self._me.nick:
                 self._turn_to(RoomView(""))
             case RenamedEvent() if notice.who and notice.who == self._own.partner:
                 self._own.partner = notice.nick
