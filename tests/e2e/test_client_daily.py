@@ -87,6 +87,17 @@ def test_in_no_room_the_toolbar_says_so_and_what_was_said_meanwhile_is_new(serve
             ann.shows("new history", times=0)
 
 
+def test_a_user_who_is_put_out_is_in_no_room(server: Server, tmp_path: Path) -> None:
+    with server.join("bob", "kicks") as bob, client(tmp_path, server, "ann", "kicks") as ann:
+        ann.is_ready("ann")
+        bob.says("/kick ann too loud")
+        ann.shows_line("> bob put you out of kicks: too loud")
+        ann.shows(" in no room │ ann │ ")
+        bob.says("/invite ann")
+        ann.shows("> bob invites you to kicks")
+        wait_until(lambda: ann.has_rung, "an invitation is for the user")
+
+
 def test_old_messages_that_were_asked_for_stand_between_rules(server: Server, tmp_path: Path) -> None:
     with server.join("bob", "pages") as bob, client(tmp_path, server, "ann", "pages") as ann:
         ann.is_ready("ann")

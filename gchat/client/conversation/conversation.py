@@ -257,9 +257,13 @@ class Conversation:
     def _parted(self, event: PartedEvent) -> None:
         self._end(event.id)
         if event.room == self.room:
-            self._seen.leave()
-            self.members.clear()
-            self.online = 0
+            self._leave()
+
+    def _leave(self) -> None:
+        """Be in no room; the next connection asks for none."""
+        self._seen.leave()
+        self.members.clear()
+        self.online = 0
 
     def _enter(self, room: str, epoch: str, seq: int) -> list[Notice]:
         self.members.clear()
@@ -355,6 +359,8 @@ class Conversation:
             self.members.add(name)
         if not isinstance(event, RenamedEvent):
             self.online = event.online
+        if isinstance(event, KickedEvent) and event.who == self.nick:
+            self._leave()
         return [event]
 
     def _new_id(self) -> str:
