@@ -40,13 +40,12 @@ class RoomView:
         self.unread += 1
         self.mentions += mentions
 
-    def is_read(self) -> None:
+    def mark_read(self) -> None:
         """Note that the user is there: nothing is unread."""
         self.unread = self.mentions = 0
 
     def swap_draft(self, other: RoomView, text: str) -> str:
         """Keep `text`, half typed in this room, and return what is half typed in the `other` one."""
-        self.topic = ""
         self.draft = text
         return other.draft
 

@@ -66,7 +66,7 @@ class Slash(Struct, Generic[T_co], frozen=True):
 Table = Mapping[str, Slash[T]]
 
 
-def needed(text: str) -> str:
+def _needed(text: str) -> str:
     """Return an argument. Raises ValueError if nothing in it is visible."""
     if is_blank(text):
         raise ValueError("Missing argument")
@@ -86,24 +86,24 @@ def alone(command: T) -> Callable[[str], T]:
 
 def _tell(text: str) -> commands.Command:
     to, said = split_word(text)
-    return commands.Tell(needed(to), needed(said))
+    return commands.Tell(_needed(to), _needed(said))
 
 
 def _join(text: str) -> commands.Command:
-    room, key = split_word(needed(text))
+    room, key = split_word(_needed(text))
     if len(key.split()) > 1:
         raise ValueError("Unexpected argument")
     return commands.Join(room, key=key, leave="current")
 
 
 def _kick(text: str) -> commands.Command:
-    name, reason = split_word(needed(text))
+    name, reason = split_word(_needed(text))
     return commands.Kick(name, reason)
 
 
 def _ranked(change: str) -> Callable[[str], commands.Command]:
     """Return a parser for a command that changes the rank of a user."""
-    return lambda text: commands.Mode(f"{change} {needed(text)}")
+    return lambda text: commands.Mode(f"{change} {_needed(text)}")
 
 
 def _topic(text: str) -> commands.Command:
@@ -132,7 +132,7 @@ SLASHES: Table[commands.Command] = {
             lambda text: commands.Help(command_name(text)),
             Word.COMMAND,
         ),
-        Slash("nick", "NAME", "take a name", lambda text: commands.Nick(needed(text))),
+        Slash("nick", "NAME", "take a name", lambda text: commands.Nick(_needed(text))),
         Slash("who", "", "show who is in this room", alone(commands.Who()), aliases=("names",)),
         Slash(
             "away", "[WHY]", "be away, as /who shows; without WHY be back", lambda text: commands.BeAway(reason=text)
@@ -147,13 +147,13 @@ SLASHES: Table[commands.Command] = {
             lambda text: commands.Part(room=text),
             Word.ROOM,
         ),
-        Slash("me", "TEXT", "say what you do: * alice waves", lambda text: commands.Act(needed(text))),
+        Slash("me", "TEXT", "say what you do: * alice waves", lambda text: commands.Act(_needed(text))),
         Slash("msg", "NAME TEXT", "send a private message", _tell, Word.NICK, aliases=("query", "tell", "w")),
         Slash("ignore", "[NAME]", "hide what a user says, or list who is hidden", commands.Ignore, Word.NICK),
-        Slash("unignore", "NAME", "show it again", lambda text: commands.Unignore(needed(text)), Word.NICK),
-        Slash("reply", "TEXT", "answer the last private message", lambda text: commands.Reply(needed(text))),
+        Slash("unignore", "NAME", "show it again", lambda text: commands.Unignore(_needed(text)), Word.NICK),
+        Slash("reply", "TEXT", "answer the last private message", lambda text: commands.Reply(_needed(text))),
         Slash("topic", "[TEXT | -]", "show the room's topic, set it, or clear it", _topic),
-        Slash("invite", "NAME", "invite a user to this room", lambda text: commands.Invite(needed(text)), Word.NICK),
+        Slash("invite", "NAME", "invite a user to this room", lambda text: commands.Invite(_needed(text)), Word.NICK),
         Slash("kick", "NAME [WHY]", "put a user out of this room", _kick, Word.NICK),
         Slash("op", "NAME", "make a user an operator of this room", _ranked("+o"), Word.NICK),
         Slash("deop", "NAME", "make an operator an ordinary user", _ranked("-o"), Word.NICK),
@@ -165,7 +165,7 @@ SLASHES: Table[commands.Command] = {
             "search",
             "WORDS",
             "find messages with these words; depl* matches deploy",
-            lambda text: commands.Search(needed(text), SEARCH_LAST),
+            lambda text: commands.Search(_needed(text), SEARCH_LAST),
         ),
         Slash("ping", "[TEXT]", "get an answer", commands.Ping),
         # Arguments do not matter: a user who says goodbye in more words leaves too.

@@ -52,7 +52,9 @@ def test_a_room_in_which_nothing_was_said_has_no_rules() -> None:
 
 def test_each_room_keeps_its_half_typed_line() -> None:
     lobby, dev = RoomView("lobby"), RoomView("dev")
+    lobby.topic = "Tea"
     assert lobby.swap_draft(dev, "half a line") == ""
+    assert lobby.topic == "Tea"
     assert dev.swap_draft(lobby, "for dev") == "half a line"
     assert lobby.swap_draft(dev, "") == "for dev"
 
@@ -77,7 +79,7 @@ def test_the_title_counts_what_is_for_the_user_until_a_key_is_pressed() -> None:
     view.hears(mentions=True)
     view.hears(mentions=True)
     assert view.title == "(2) lobby"
-    view.is_read()
+    view.mark_read()
     assert view.title == "lobby"
 
 

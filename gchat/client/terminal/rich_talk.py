@@ -306,7 +306,7 @@ class RichTalk(LinkTalk):
     def attend(self) -> None:
         """See LinkTalk."""
         if self._view.unread:
-            self._view.is_read()
+            self._view.mark_read()
             self._screen.title(self._title)
 
     def prompt(self) -> Line:
