@@ -85,6 +85,8 @@ def test_in_no_room_the_toolbar_says_so_and_what_was_said_meanwhile_is_new(serve
             ann.shows("── now ──")
             assert below(ann, "new since you left") == ["[bob] meanwhile"]
             ann.shows("new history", times=0)
+            ann.says("/who")
+            ann.shows_line("> In parts (2 users online): bob, ann (you)")
 
 
 def test_a_user_who_is_put_out_is_in_no_room(server: Server, tmp_path: Path) -> None:

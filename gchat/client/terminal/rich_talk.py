@@ -274,8 +274,10 @@ class RichTalk(LinkTalk):
         """Ask for what the toolbar and the completion need."""
         if self._view.goes_live():
             self._screen.show([rule(NOW)])
-        self._hidden.update((UsersEvent, RoomListEvent))
-        self._outbox.put(WhoRequest())
+        if self._view.name:
+            self._hidden[UsersEvent] += 1
+            self._outbox.put(WhoRequest())
+        self._hidden[RoomListEvent] += 1
         self._outbox.put(RoomsRequest())
         self._screen.refresh()
 
