@@ -7,9 +7,8 @@ Everything that is shown passes through `lines`, which lets no character out tha
 from __future__ import annotations
 
 import re
-import zlib
-from collections.abc import Callable, Iterable
-from datetime import datetime
+from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -50,53 +49,14 @@ from gchat.dialects.rich_events import (
     WelcomeEvent,
 )
 from gchat.model import sentences
-from gchat.model.lookalikes import folded
 from gchat.model.text import printable
 
 Fragment = tuple[str, str]  # a style's name and a text, as prompt_toolkit has it
 Line = list[Fragment]
 
-#: One for each nick: from the 256 colours that nearly every terminal has. Each has a contrast of 3.5 and more to black
-#: and to white, for nobody knows what is behind them (tested).
-NICK_COLOURS = (
-    "#af5f5f",
-    "#d75f00",
-    "#af5f00",
-    "#878700",
-    "#5f8700",
-    "#008700",
-    "#00875f",
-    "#008787",
-    "#0087af",
-    "#0087d7",
-    "#5f5fff",
-    "#875fd7",
-    "#af5fd7",
-    "#d700d7",
-    "#d70087",
-    "#d75f87",
-)
-GREY = "#767676"
-RED = "#d70000"
-
 #: Blank characters in a row; the rest of them is not shown.
 MAX_GAP = 16
 _GAP = re.compile(rf"[\s\u2800\u115f\u1160\u3164\uffa0]{{{MAX_GAP + 1},}}")
-
-STYLES = {
-    "time": GREY,
-    "aside": GREY,  # users who come and go, answers, notices of the client
-    "own": "bold",
-    "private": "bold #af00d7",
-    "refused": RED,
-    "lost": f"bold {RED}",
-    "mention": "bold reverse",
-    "pending": GREY,
-    "prompt": "bold",
-    "question": "bold",
-    "toolbar": "reverse",
-    **{f"nick-{number}": colour for number, colour in enumerate(NICK_COLOURS)},
-}
 
 
 # Before the further lines of a text, as in the plain dialect.
@@ -129,52 +89,7 @@ def text_of(line: Line) -> str:
     return "".join(text for _, text in line)
 
 
-# --- Times -----------------------------------------------------------------------------------------------------------
-
-
-def local_time(notice: Notice, now: datetime) -> datetime:
-    """Return when it was said, in the time zone of the reader; `now` for what has no time."""
-    try:
-        return datetime.fromisoformat(getattr(notice, "time", "")).astimezone(now.tzinfo)
-    except (ValueError, OverflowError):  # of year 1, with a zone
-        return now
-
-
-class Timeline:
-    """Puts the time before each line, and where the day changes a line that says so."""
-
-    def __init__(self, now: datetime) -> None:
-        self._day = now.date()
-
-    def lines(self, notice: Notice, chat: Conversation, now: datetime) -> list[Line]:
-        """Return how `notice` looks, with its time."""
-        if not isinstance(notice, PageEvent):
-            return self.stamped(lines(notice, chat), local_time(notice, now))
-        page = Timeline(now)  # old messages lie in days of their own
-        shown: list[Line] = []
-        for event in notice.events:
-            shown += page.stamped(lines(event, chat), local_time(event, now), _number(event, notice))
-        return shown + self.stamped(lines(notice, chat), now)
-
-    def stamped(self, shown: Iterable[Line], at: datetime, number: str = "") -> list[Line]:
-        """Return `shown` with the time `at`, behind a message's number if it has to be seen.
-
-        The further lines of a text are indented instead.
-        """
-        stamp = f"{number}{at:%H:%M} "
-        found = [[("class:time", " " * len(stamp) if is_further(line) else stamp), *line] for line in shown]
-        if found and at.date() != self._day:
-            self._day = at.date()
-            found.insert(0, aside(sentences.new_day(self._day)))
-        return found
-
-
 # --- Messages --------------------------------------------------------------------------------------------------------
-
-
-def nick_style(name: str) -> str:
-    """Return the style of a nick: the same for everybody, each time."""
-    return f"class:nick-{zlib.crc32(folded(name).encode('utf-8', 'surrogatepass')) % len(NICK_COLOURS)}"
 
 
 def mentions(text: str, nick: str) -> bool:
@@ -182,15 +97,16 @@ def mentions(text: str, nick: str) -> bool:
     return bool(nick) and _mention(nick).search(text) is not None
 
 
+@lru_cache(maxsize=8)  # one for each nick that the user has had lately: it is asked for with every message
 def _mention(nick: str) -> re.Pattern[str]:
     return re.compile(rf"(?<!\w){re.escape(nick)}(?!\w)", re.IGNORECASE)
 
 
 def is_for_me(notice: Notice, chat: Conversation) -> bool:
-    """Return whether it is said to this user: told privately, or with their nick in it."""
+    """Return whether it is said to this user: told privately, or with their nick in it, or an invitation."""
     if isinstance(notice, SaidEvent | ActedEvent):
         return notice.from_ != chat.nick and mentions(notice.text, chat.nick)
-    return isinstance(notice, ToldEvent)
+    return isinstance(notice, ToldEvent | InvitedEvent)
 
 
 def _marked(text: str, nick: str) -> Line:
@@ -214,7 +130,7 @@ def _spoken(before: Line, text: str, nick: str) -> list[Line]:
 def _said_by(name: str, text: str, chat: Conversation, *, action: bool = False, room: str = "") -> list[Line]:
     """Return what a user says, in which `room` if it is another one."""
     own = name == chat.nick
-    style = "class:own" if own else nick_style(name)
+    style = "class:own" if own else "class:nick"
     before: Line = [("class:aside", f"#{room} ")] if room else []
     before += [("", "* "), (style, name), ("", " ")] if action else [("", "["), (style, name), ("", "] ")]
     return _spoken(before, text, "" if own else chat.nick)
@@ -278,7 +194,7 @@ def _rooms(notice: RoomListEvent, _chat: Conversation) -> list[Line]:
 
 
 def _page(notice: PageEvent, chat: Conversation) -> list[Line]:
-    """Return what stands below a page; its messages have times of their own, see Timeline."""
+    """Return what stands below a page; its messages have times of their own, see timeline."""
     if not notice.events:
         return _aside(sentences.NO_MESSAGES)
     if notice.end or notice.events[-1].seq >= chat.seq:
@@ -292,7 +208,7 @@ def _found(notice: FoundEvent, _chat: Conversation) -> list[Line]:
     return [] if notice.end else _aside(sentences.OLDER_MAY_MATCH)
 
 
-def _number(event: SaidEvent | ActedEvent | TopicSetEvent, page: PageEvent) -> str:
+def number_of(event: SaidEvent | ActedEvent | TopicSetEvent, page: PageEvent) -> str:
     """Return what stands before a message of a page: of what was found its number, to go there with /history."""
     return f"#{event.seq} " if isinstance(page, FoundEvent) else ""
 
@@ -364,7 +280,7 @@ def plain_text(notice: Notice, chat: Conversation) -> str:
     shown = []
     if isinstance(notice, PageEvent):
         shown = [
-            line if is_further(line) else [("class:time", _number(event, notice)), *line]
+            line if is_further(line) else [("class:time", number_of(event, notice)), *line]
             for event in notice.events
             for line in lines(event, chat)
         ]
