@@ -20,7 +20,7 @@ from pathlib import Path
 import pytest
 from confusable_homoglyphs import confusables
 
-from tests.e2e.crowd import descriptors
+from tests.e2e.crowd import descriptors, processor_s
 from tests.e2e.harness import DEADLINE_S, Server, User, wait_until
 from tests.e2e.tools import need
 
@@ -553,10 +553,6 @@ def test_two_hundred_half_closes_are_two_hundred_messages() -> None:
 
 def test_who_ends_the_stream_and_does_not_read_costs_no_processor_time() -> None:
     """T16: the server waits for it, up to 2 s, with output owed; it must not poll the end of the stream meanwhile."""
-
-    def processor_s(of: Server) -> float:
-        fields = Path(f"/proc/{of.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     with Server(limits_messages_per_s=0) as server, server.join() as talker:
         for _ in range(20):
