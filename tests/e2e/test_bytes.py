@@ -22,6 +22,7 @@ from confusable_homoglyphs import confusables
 
 from tests.e2e.crowd import descriptors, processor_s
 from tests.e2e.harness import DEADLINE_S, Server, User, wait_until
+from tests.e2e.rich_user import RichUser
 from tests.e2e.tools import need
 
 WIRE = Path(__file__).parent.parent / "wire"
@@ -395,13 +396,20 @@ def test_a_reserved_nick_is_refused(server: Server, name: str) -> None:
         assert b"> The nick" in user.received or b"> A nick" in user.received
 
 
-def test_a_trailing_no_break_space_makes_no_other_nick(server: Server) -> None:
+# In https://github.com/processone/fluux-messenger/pull/903 users joined as somebody else with blanks and invisible
+# characters around the nick; in https://github.com/ddnet/ddnet/issues/557 with a mark that nobody saw.
+@pytest.mark.parametrize("place", ["{0}nora", "no{0}ra", "nora{0}"])
+def test_blanks_and_what_nobody_sees_make_no_other_nick(server: Server, place: str) -> None:
     """T9."""
     with server.join("nora") as _nora, server.join() as other:
-        for space in ("\u00a0", "\u3000", "\u200b", "\u2060", "\ufeff", "\u00ad", "\ufe0f", "\u3164", "\u034f"):
-            other.says(f"/nick nora{space}", "/ping done")
+        for char in "\u00a0\u3000\u2007\u200b\u2060\ufeff\u00ad\ufe0f\u3164\u034f\u180b\u17b4\u2800\U000e0061":
+            nick = place.format(char)
+            other.says(f"/nick {nick}", "/ping done")
             other.sees_bytes(b"> pong done\n")
-            assert b"> You are" not in other.received, f"U+{ord(space):04X}"
+            assert b"> You are" not in other.received, f"U+{ord(char):04X}"
+            with RichUser(server, nick=nick) as rich:
+                assert rich.sees("refused")["code"] in ("bad_name", "name_taken"), f"U+{ord(char):04X}"
+                assert rich.events[0]["nick"] == rich.user.name
 
 
 def test_no_confusable_of_a_letter_makes_a_second_nick(server: Server) -> None:
