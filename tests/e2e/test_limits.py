@@ -84,6 +84,37 @@ def test_many_connections_of_one_address_send_together_no_more_than_the_address_
             other.does_not_see(b"faster than")
 
 
+def test_by_default_an_address_has_twice_the_burst_of_a_user_and_four_times_the_rate() -> None:
+    with (
+        Server(limits_exempt="") as server,
+        server.join("bob") as bob,
+        Crowd([server.connect(source=HERE) for _ in range(4)]) as crowd,
+    ):
+        crowd.all_see(PROMPT)
+        began = time.monotonic()
+        for user in crowd.users:
+            user.sends(b"flood\n" * 40)
+        told = b"> Users from your address send faster than 20 lines a second"
+        crowd.until(lambda: any(told in user.received for user in crowd.users), "they are told why")
+        bob.says("/ping x")
+        bob.sees("> pong x")
+
+        assert 80 <= bob.received.count(b"] flood\n") <= 80 + (time.monotonic() - began) * 20 + 4
+        assert not any(b"> You send faster" in user.received for user in crowd.users), "40 lines are the burst of each"
+
+
+def test_by_default_many_users_of_this_machine_share_no_limit_and_each_keeps_its_own() -> None:
+    with Server() as server, server.join("bob") as bob, Crowd([server.connect() for _ in range(6)]) as crowd:
+        crowd.all_see(PROMPT)
+        for user in crowd.users:
+            user.sends(b"flood\n" * 40)
+        crowd.resume(bob)
+        crowd.until(lambda: bob.received.count(b"] flood\n") == 240, "bob hears all of them")
+        assert not any(b"faster" in user.received for user in crowd.users)
+        crowd.users[0].sends(b"flood\n" * 40)
+        crowd.until(lambda: b"> You send faster than 5 lines" in crowd.users[0].received, "its own rate stays")
+
+
 def test_what_was_received_of_a_slowed_down_sender_is_said_before_the_server_stops() -> None:
     with (
         Server(limits_messages_per_s=1, limits_burst=5) as server,
