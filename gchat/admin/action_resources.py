@@ -33,7 +33,7 @@ class Announcement(Struct, frozen=True, forbid_unknown_fields=True):
     room: Annotated[str, Meta(max_length=100, description="empty: all rooms")] = ""
 
 
-class Kick(Struct, frozen=True, forbid_unknown_fields=True):
+class Kicking(Struct, frozen=True, forbid_unknown_fields=True):
     """The reason for a kick."""
 
     reason: Reason = ""
@@ -76,7 +76,7 @@ class KickResource:
 
     def on_post(self, req: Request, resp: Response, user: int) -> None:
         """Kick."""
-        asked = body_of(req, Kick)
+        asked = body_of(req, Kicking)
         self._backend.kick(user, asked.reason)
         resp.status = 204
 
@@ -106,6 +106,18 @@ class BanResource:
     def on_delete(self, _req: Request, resp: Response, ban: int) -> None:
         """End it."""
         self._backend.unban(ban)
+        resp.status = 204
+
+
+class RoomModesResource:
+    """The modes of a room."""
+
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+
+    def on_delete(self, _req: Request, resp: Response, room: str) -> None:
+        """Reset them, because nobody may be left who can open a room."""
+        self._backend.reset_modes(room)
         resp.status = 204
 
 

@@ -62,6 +62,9 @@ class Backend(Protocol):
         Waits, but not for long: while the disk is stuck, the others are those of the last answer.
         """
 
+    def is_secret(self, room: str) -> bool:
+        """Return whether only its members know that this room exists."""
+
     def messages(self, room: str, after: int, limit: int) -> Iterator[Sequence[StoredMessage]]:
         """Return at most `limit` messages of the room after number `after`, some at a time, read on demand.
 
@@ -91,6 +94,9 @@ class Backend(Protocol):
 
     def kick(self, user: int, reason: str) -> None:
         """Close the user's connection. Raises Missing: no such user."""
+
+    def reset_modes(self, room: str) -> None:
+        """Give a room the modes of a new one, in which nobody has a rank. Raises Missing: no such room."""
 
     def say(self, room: str, name: str, text: str) -> int:
         """Say something in a room, under a name that no user can have; return its number once it is stored. Waits.

@@ -62,7 +62,7 @@ class UserInfo(Struct, frozen=True):
     id: int
     nick: str  # the address, if the user has no nick
     address: str  # "" without a token, if the user has a nick
-    room: str
+    room: str  # the current one, which was entered last; "" in none, and without a token if it is secret
     dialect: str  # "plain" or "rich"
     connected_s: float
     idle_s: float  # since the last byte from the user
@@ -70,6 +70,7 @@ class UserInfo(Struct, frozen=True):
     lag_bytes: int  # not yet sent to the user
     skipped: int  # messages that the user missed by reading too slowly
     disconnected: bool = False  # the connection is lost, but the user may come back
+    rooms: tuple[str, ...] = ()  # all that the user is in, in the order in which they were entered
 
     @classmethod
     def of(cls, session: Session, connection: UserConnection | None, now: float, *, disconnected: bool) -> Self:
@@ -78,7 +79,7 @@ class UserInfo(Struct, frozen=True):
             id=session.id,
             nick=session.name,
             address=session.address,
-            room=session.room.name,
+            room=session.current_name,
             dialect=connection.dialect_name if connection else "rich",  # a plain user without one has left
             connected_s=round(now - connection.opened_at, 1) if connection else 0.0,
             idle_s=round(now - connection.heard_at, 1) if connection else 0.0,
@@ -86,6 +87,7 @@ class UserInfo(Struct, frozen=True):
             lag_bytes=connection.lag_bytes if connection else 0,
             skipped=connection.skipped if connection else 0,
             disconnected=disconnected,
+            rooms=tuple(session.rooms),
         )
 
 
@@ -96,6 +98,7 @@ class RoomSummary(Struct, frozen=True):
     members: int
     seq: int  # the number of its last message
     topic: str
+    modes: str = "+n"  # as /mode shows them, without the key
 
 
 class HistoryInfo(Struct, frozen=True):

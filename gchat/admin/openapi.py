@@ -19,8 +19,8 @@ _ALWAYS = (400, 401, 403, 408, 413, 414, 415, 421, 429, 431, 503)
 
 _ACCESS = (
     "On this machine, a request without a token gets users by nick, rooms, topics, counts, metrics and health. "
-    "Messages, bans and the addresses of users with a nick need a token, and so does every request from another "
-    "machine. Changing anything needs the admin token."
+    "Messages, bans, secret rooms and the addresses of users with a nick need a token, and so does every request from "
+    "another machine. Changing anything needs the admin token."
 )
 _SIZES = (
     'Long lists are cut, and then the document has "truncated": true: messages at 1 MiB in one answer, all other lists '

@@ -18,6 +18,7 @@ from gchat.admin.documents import (
     Histogram,
     MessagesDocument,
     RoomsDocument,
+    RoomSummary,
     StatusDocument,
     StoredMessage,
     UserInfo,
@@ -172,7 +173,7 @@ def status(backend: Backend, scope: Scope) -> StatusDocument:
         online=backend.online(),
         access=GRANTED[scope],
         users=_users(backend, scope),
-        rooms=_listed(backend.rooms()),
+        rooms=_rooms(backend, scope),
         limits=backend.limits(),
         history=backend.history(),
         counters={
@@ -188,9 +189,9 @@ def users(backend: Backend, scope: Scope) -> UsersDocument:
     return UsersDocument(backend.online(), GRANTED[scope], _users(backend, scope))
 
 
-def rooms(backend: Backend, _scope: Scope) -> RoomsDocument:
-    """Return the rooms, which everybody sees."""
-    return RoomsDocument(backend.online(), _listed(backend.rooms()))
+def rooms(backend: Backend, scope: Scope) -> RoomsDocument:
+    """Return the rooms, as this scope may see them."""
+    return RoomsDocument(backend.online(), _rooms(backend, scope))
 
 
 def bans(backend: Backend, _scope: Scope) -> BansDocument:
@@ -199,7 +200,13 @@ def bans(backend: Backend, _scope: Scope) -> BansDocument:
 
 
 def _users(backend: Backend, scope: Scope) -> list[UserInfo]:
-    return _listed(visible(user, scope) for piece in backend.users() for user in piece)
+    is_secret = backend.is_secret
+    return _listed(visible(user, scope, is_secret) for piece in backend.users() for user in piece)
+
+
+def _rooms(backend: Backend, scope: Scope) -> list[RoomSummary]:
+    seen = (visible(room, scope, backend.is_secret) for room in backend.rooms())
+    return _listed(room for room in seen if room is not None)
 
 
 def _read(pages: Iterator[Sequence[StoredMessage]], limit: int, document: MessagesDocument) -> Iterator[StoredMessage]:

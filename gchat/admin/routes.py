@@ -20,9 +20,10 @@ from gchat.admin.action_resources import (
     AnnounceResource,
     BanResource,
     BansResource,
-    Kick,
+    Kicking,
     KickResource,
     NewBan,
+    RoomModesResource,
     RoomResource,
     Saying,
 )
@@ -163,7 +164,7 @@ def _routes(backend: Backend) -> list[Route]:
         Route(
             "/users/{user:number}/kick",
             KickResource(backend),
-            post=Writes("Kick a user: close the connection", Kick, 204, status=(404,)),
+            post=Writes("Kick a user: close the connection", Kicking, 204, status=(404,)),
         ),
         Route(
             "/rooms",
@@ -177,6 +178,11 @@ def _routes(backend: Backend) -> list[Route]:
             post=Writes(
                 'Say something; the sender is shown as "NAME (http)"', Saying, 201, StoredDocument, status=(404, 409)
             ),
+        ),
+        Route(
+            "/rooms/{room}/modes",
+            RoomModesResource(backend),
+            delete=Writes("Reset a room's modes: it is open, and nobody has a rank there", None, 204, status=(404,)),
         ),
         Route("/healthz", HealthResource(), Reads("Liveness", HealthDocument)),
         Route(

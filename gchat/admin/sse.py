@@ -94,7 +94,7 @@ class Streams:
 
     def _tell(self, happened: Happened) -> None:
         for scope in {stream.scope for stream in self._open}:
-            if (shown := visible(happened, scope)) is not None:
+            if (shown := visible(happened, scope, self._backend.is_secret)) is not None:
                 event = _event(shown)
                 for stream in [each for each in self._open if each.scope == scope]:
                     stream.put(event)

@@ -8,6 +8,9 @@ handlers      what each command does, and what it costs
 effects       what the core asks of the shell, and why a connection ends
 session       one user; and a reference to one that outlives a reconnection
 room, rooms   one room; all of them, and the limits on opening more
+room_modes    what a room's modes allow, and how they change;  masks: whom its lists name
+kept_modes    the modes of all rooms, also of those that nobody is in
+standing      what users are in rooms, and may do there;  moderation: handlers of what operators do
 nicks         which session is called what
 entry         what a user gets on entering a room
 presence      users entering, leaving and renamed, told together when they are many

@@ -10,10 +10,11 @@ from enum import StrEnum
 
 from msgspec import Struct
 
+from gchat.chat.room_modes import Modes
 from gchat.chat.session import Seat
 from gchat.model.commands import Excerpt
 from gchat.model.errors import Refusal
-from gchat.model.events import Announced, Answer, Closing, Joined, Movement, Ready, Refused, Welcome
+from gchat.model.events import Answer, Closing, Joined, Movement, Ready, Refused, RoomList, RoomNotice, Welcome
 from gchat.model.hello import ResumePoint
 from gchat.model.messages import Message
 
@@ -72,10 +73,11 @@ class Presence(Struct, frozen=True, gc=False):
 
 
 class Announce(Struct, frozen=True, gc=False):
-    """An announcement that everybody in a room gets, and that is not stored."""
+    """A notice that everybody in a room but `session` gets at this place, and that is not stored."""
 
     room: str
-    announced: Announced
+    notice: RoomNotice
+    session: int | None = None
 
 
 class Deliver(Struct, frozen=True, gc=False):
@@ -144,6 +146,13 @@ class Search(Struct, frozen=True, gc=False):
     id: str = ""
 
 
+class ListRooms(Struct, frozen=True, gc=False):
+    """The session gets this list, with the last number of each room filled in."""
+
+    session: int
+    rooms: RoomList
+
+
 class DropRoom(Struct, frozen=True, gc=False):
     """The room no longer exists: drop what is held in memory for it."""
 
@@ -151,18 +160,26 @@ class DropRoom(Struct, frozen=True, gc=False):
 
 
 class SavedSession(Struct, frozen=True):
-    """The name and room of a user who may come back after a restart of the server."""
+    """The name and the rooms of a user who may come back after a restart of the server."""
 
     name: str
     has_nick: bool
-    room: str
+    room: str = ""  # the only one, as it was stored while a user was in one
+    rooms: tuple[str, ...] = ()  # in the order in which they were entered
 
 
 class SaveSession(Struct, frozen=True, gc=False):
-    """Store for the next run where the user of this lineage is, or with None that the user has left."""
+    """Store for the next run where the user of this lineage is, or with None that the user has gone."""
 
     lineage: str
     who: SavedSession | None
+
+
+class SaveModes(Struct, frozen=True, gc=False):
+    """Store the modes of a room for the next run, or with None that they are the usual ones."""
+
+    room: str
+    modes: Modes | None
 
 
 class Close(Struct, frozen=True, gc=False):
@@ -183,8 +200,10 @@ Effect = (
     | Leave
     | ReadHistory
     | Search
+    | ListRooms
     | DropRoom
     | SaveSession
+    | SaveModes
     | Close
 )
 

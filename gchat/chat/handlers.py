@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from itertools import islice
 from typing import Any
 
 from msgspec import structs
 
-from gchat.chat.effects import CloseReason, Deliver, Effect, Publish, ReadHistory, Search, refused
+from gchat.chat import moderation, room_modes, standing
+from gchat.chat.effects import CloseReason, Deliver, Effect, ListRooms, Publish, ReadHistory, Search, refused
 from gchat.chat.registry import Registry
+from gchat.chat.room import Room
 from gchat.chat.session import Session
 from gchat.model import commands, events, names, sentences
 from gchat.model.commands import Command
 from gchat.model.errors import Code, Refusal
+from gchat.model.hello import WantedRoom
 from gchat.model.messages import Acted, Message, Said, TopicSet
 
 #: The longest topic, in characters; and the longest that /rooms shows.
@@ -37,21 +40,24 @@ def execute(registry: Registry, session: Session, command: Command, now: float) 
     try:
         return announced + HANDLERS[type(command)](registry, session, command, now)
     except Refusal as refusal:
-        return [*announced, refused(session.id, refusal, getattr(command, "id", ""))]
+        ids = getattr(command, "ids", ()) or (getattr(command, "id", ""),)
+        return [*announced, *(refused(session.id, refusal, id_) for id_ in dict.fromkeys(ids))]
 
 
-def _say(_registry: Registry, session: Session, command: commands.Say, _now: float) -> list[Effect]:
+def _say(registry: Registry, session: Session, command: commands.Say, _now: float) -> list[Effect]:
+    room = standing.room_to_speak_in(registry.rooms, session, command.room)
     session.messages += len(command.texts)
-    return [_published(session, Said(session.name, command.texts, command.ids))]
+    return [_published(session, room, Said(session.name, command.texts, command.ids))]
 
 
-def _act(_registry: Registry, session: Session, command: commands.Act, _now: float) -> list[Effect]:
+def _act(registry: Registry, session: Session, command: commands.Act, _now: float) -> list[Effect]:
+    room = standing.room_to_speak_in(registry.rooms, session, command.room)
     session.messages += 1
-    return [_published(session, Acted(session.name, command.text, command.id))]
+    return [_published(session, room, Acted(session.name, command.text, command.id))]
 
 
-def _published(session: Session, message: Message) -> Effect:
-    return Publish(session.room.name, session.id, message, session.lineage)
+def _published(session: Session, room: Room, message: Message) -> Effect:
+    return Publish(room.name, session.id, message, session.lineage)
 
 
 def _tell(registry: Registry, session: Session, command: commands.Tell, now: float) -> list[Effect]:
@@ -81,19 +87,30 @@ def _nick(registry: Registry, session: Session, command: commands.Nick, _now: fl
 
 
 def _join(registry: Registry, session: Session, command: commands.Join, _now: float) -> list[Effect]:
-    return registry.move(session, names.room(command.room), command.after, command.id)
+    wanted = WantedRoom(names.room(command.room), command.after, command.key)
+    return registry.join(session, wanted, command.id, leaves=command.leave == "current")
 
 
-def _topic(_registry: Registry, session: Session, command: commands.Topic, _now: float) -> list[Effect]:
-    room = session.room
+def _part(registry: Registry, session: Session, command: commands.Part, _now: float) -> list[Effect]:
+    room = standing.room_of(session, command.room)
+    reason = moderation.checked_reason(command.reason)
+    if reason and standing.why_silent(registry.rooms, room, session):
+        reason = ""  # it would be the last word of a user who may not speak
+    return registry.part(session, room, reason, command.id)
+
+
+def _topic(registry: Registry, session: Session, command: commands.Topic, _now: float) -> list[Effect]:
+    room = standing.room_of(session, command.room)
     if command.text is None:
         return [Deliver(session.id, events.TopicIs(room.topic, room.topic_by, command.id), room=room.name)]
+    asking = standing.asking(registry.rooms, room, session)
+    room_modes.allowed(room_modes.may_set_topic(room.name, registry.rooms.modes[room.name], asking))
     if len(command.text) > MAX_TOPIC:
         raise Refusal(Code.BAD_COMMAND, f"Topic too long: {len(command.text):,} characters, the limit is {MAX_TOPIC}")
     if not (command.text or room.topic or room.topic_wanted):  # there is nothing to clear
         return [Deliver(session.id, events.TopicIs("", "", command.id), room=room.name)]
     room.topic_wanted = command.text
-    published = _published(session, TopicSet(session.name, command.text, command.id))
+    published = _published(session, room, TopicSet(session.name, command.text, command.id))
     if command.id:
         return [published]  # its acknowledgement is the answer
     return [published, Deliver(session.id, events.TopicIs(command.text, session.name), room=room.name)]
@@ -101,35 +118,43 @@ def _topic(_registry: Registry, session: Session, command: commands.Topic, _now:
 
 def _who(registry: Registry, session: Session, command: commands.Who, _now: float) -> list[Effect]:
     # Only the first names are looked at, because a room of 15,000 must not delay everybody else.
-    room = session.room
-    names = tuple(member.name for member in islice(room.members.values(), registry.limits.who_max))
-    users = events.Users(room.name, names, len(room.members), session.name, command.id)
+    room = standing.room_of(session, command.room)
+    members = tuple(member.name for member in islice(room.members.values(), registry.limits.who_max))
+    users = events.Users(room.name, members, len(room.members), session.name, command.id)
     return [Deliver(session.id, users, room=room.name)]
 
 
 def _rooms(registry: Registry, session: Session, command: commands.Rooms, _now: float) -> list[Effect]:
-    rooms = [(room.name, len(room.members), room.topic) for room in registry.rooms.values() if room.members]
-    rooms.sort(key=lambda room: (-room[1], room[0]))
+    # The user's own first, whatever their size: a client counts what is unread there.
+    modes = registry.rooms.modes
+    rooms = [
+        room
+        for room in registry.rooms.values()
+        if room.members and room_modes.is_seen(modes[room.name], is_member=room.name in session.rooms)
+    ]
+    rooms.sort(key=lambda room: (room.name not in session.rooms, -len(room.members), room.name))
     shown, size = [], 0
-    for name, members, topic in rooms[: registry.limits.who_max]:
-        cut = topic if len(topic) <= MAX_LISTED_TOPIC else f"{topic[: MAX_LISTED_TOPIC - 1]}…"
-        size += len(f"{name}{cut}".encode("utf-8", "surrogatepass"))
+    for room in rooms[: registry.limits.who_max]:
+        topic = room.topic if len(room.topic) <= MAX_LISTED_TOPIC else f"{room.topic[: MAX_LISTED_TOPIC - 1]}…"
+        size += len(f"{room.name}{topic}".encode("utf-8", "surrogatepass"))
         if size > MAX_ROOMS_BYTES:
             break
-        shown.append((name, members, cut))
-    return [Deliver(session.id, events.RoomList(tuple(shown), len(rooms), session.room.name, command.id))]
+        shown.append(events.RoomListed(room.name, len(room.members), topic, room.name in session.rooms))
+    return [ListRooms(session.id, events.RoomList(tuple(shown), len(rooms), command.id))]
 
 
 def _history(registry: Registry, session: Session, command: commands.History, _now: float) -> list[Effect]:
     limit = _page_limit(registry, command.limit)
-    return [ReadHistory(session.id, session.room.name, command.excerpt, limit, command.id)]
+    room = standing.room_of(session, command.room)
+    return [ReadHistory(session.id, room.name, command.excerpt, limit, command.id)]
 
 
 def _search(registry: Registry, session: Session, command: commands.Search, _now: float) -> list[Effect]:
+    room = standing.room_of(session, command.room)
     if len(command.text) > MAX_QUERY:
         raise Refusal(Code.BAD_COMMAND, f"Search too long: {len(command.text):,} characters, the limit is {MAX_QUERY}")
     limit = _page_limit(registry, command.limit)
-    return [Search(session.id, session.room.name, command.text, limit, command.id)]
+    return [Search(session.id, room.name, command.text, limit, command.id)]
 
 
 def _page_limit(registry: Registry, wanted: int | None) -> int:
@@ -158,23 +183,31 @@ def _mistake(_registry: Registry, session: Session, command: commands.Mistake, _
 PRICES: dict[type, int] = {
     commands.Nick: 2,
     commands.Join: 3,
+    commands.Part: 2,
     commands.Topic: 2,
     commands.Rooms: 2,
+    commands.Kick: 2,
+    commands.Invite: 2,
+    commands.Mode: 2,
     commands.History: 3,
     commands.Search: 5,
 }
 
-#: A change of nick or room costs one line more for each so many members of the room, because all of them are told.
+#: What a whole room is told costs one line more for each so many of its members: a change of nick, of room, of modes.
 MEMBERS_A_LINE = 100
 
 
 def surcharge(registry: Registry, session: Session, command: Command) -> int:
     """Return the price of a command of `session` beyond the line that it is, in lines."""
     extra = PRICES.get(type(command), 1) - 1
-    if isinstance(command, commands.Nick | commands.Join):
-        members = len(session.room.members)
-        extra += members // MEMBERS_A_LINE if members <= registry.limits.presence_quiet_above else 0
-    return extra
+    told: Iterable[Room] = ()
+    match command:
+        case commands.Nick():
+            told = session.rooms.values()
+        case commands.Join() | commands.Part() | commands.Kick() | commands.Mode():
+            told = filter(None, {session.current, registry.rooms.get(command.room)})
+    quiet = registry.limits.presence_quiet_above
+    return extra + sum(members // MEMBERS_A_LINE for room in told if (members := len(room.members)) <= quiet)
 
 
 HANDLERS: dict[type, Callable[[Registry, Session, Any, float], list[Effect]]] = {
@@ -184,9 +217,13 @@ HANDLERS: dict[type, Callable[[Registry, Session, Any, float], list[Effect]]] = 
     commands.Reply: _reply,
     commands.Nick: _nick,
     commands.Join: _join,
+    commands.Part: _part,
     commands.Topic: _topic,
     commands.Who: _who,
     commands.Rooms: _rooms,
+    commands.Kick: moderation.kick,
+    commands.Invite: moderation.invite,
+    commands.Mode: moderation.mode,
     commands.History: _history,
     commands.Search: _search,
     commands.Ping: _ping,

@@ -27,6 +27,7 @@ class Limits(Struct):
     """The limits of the core; shared, and changed in place when the configuration is reloaded."""
 
     max_rooms: int = 1000
+    max_rooms_per_user: int = 50
     nick_max: int = 32
     max_text_bytes: int = 8192  # of one message; in the plain dialect that is a line
     presence_quiet_above: int = 500

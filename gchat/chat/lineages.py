@@ -39,7 +39,8 @@ class Lineages:
         """Return the effects by which the next run knows where this user is now."""
         if session not in self:
             return []
-        return [SaveSession(session.lineage, SavedSession(session.name, session.has_nick, session.room.name))]
+        saved = SavedSession(session.name, session.has_nick, rooms=tuple(session.rooms))
+        return [SaveSession(session.lineage, saved)]
 
     def dropped(self, session: Session) -> list[Effect]:
         """Discard the session of a user who has left; return the effects by which the next run knows that too."""

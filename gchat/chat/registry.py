@@ -6,10 +6,12 @@ handlers. Each returns the effects of what happened, which the shell carries out
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from itertools import count
 
-from gchat.chat import disconnected, entry, presence
+from msgspec import structs
+
+from gchat.chat import disconnected, entry, presence, standing
 from gchat.chat.bans import Bans
 from gchat.chat.disconnected import Disconnected
 from gchat.chat.effects import (
@@ -32,10 +34,10 @@ from gchat.chat.rooms import Rooms
 from gchat.chat.session import Session
 from gchat.model import lookalikes, names
 from gchat.model.errors import Code, Refusal
-from gchat.model.events import Entered, Left, Movement, Named, Renamed, TopicIs
-from gchat.model.hello import Hello, ResumePoint
+from gchat.model.events import Entered, Left, Movement, Named, Parted, Renamed, TopicIs
+from gchat.model.hello import Hello, ResumePoint, WantedRoom
 
-#: The room that every user enters first.
+#: The room that a user enters who asks for no other.
 LOBBY = "lobby"
 
 #: A user who has lost the connection may come back within this time, and nobody is told of it.
@@ -51,7 +53,7 @@ REPLACED = "You have connected again from elsewhere"
 class Registry:
     """All users, nicks and rooms.
 
-    1. A session is in exactly one room, from connect() to leave().
+    1. A session is in at most `max_rooms_per_user` rooms, a member of each, from entering to leaving it.
     2. No two sessions' names share a key (see Names).
     3. A room with members exists; one without may, while there are fewer than `max_rooms`.
     4. A disconnected session has no connection, and asks nothing; else it is as if it had one.
@@ -90,11 +92,12 @@ class Registry:
 
         A user without a hello is announced at the first line, or after `announce_after_s`.
         """
-        session = Session(next(self._ids), address, self.rooms[LOBBY], attempt, network=network, since=now)
+        session = Session(next(self._ids), address, attempt, network=network, since=now)
         if hello is not None:
             return session, self.open(session, hello, token, has_ended=has_ended)
         effects = self._add(session)
-        effects.append(entry.welcomed(session, len(self.sessions), self.limits))
+        session.enter(self.rooms[LOBBY])
+        effects += entry.welcomed(session, len(self.sessions), self.limits)
         if self.limits.announce_after_s:
             self._unannounced[session] = now + self.limits.announce_after_s
         else:
@@ -114,20 +117,23 @@ class Registry:
         if old is not None and old.attempt > session.attempt:
             raise Refusal(Code.REPLACED, REPLACED)
         was = session.name if session.is_announced else ""
-        # One that was greeted has entered a room, which it enters anew.
-        left: list[Effect] = [Leave(session.id, session.room.name)] if session.id in self.sessions else []
+        # What one that was greeted has entered it enters anew.
+        left: list[Effect] = [Leave(session.id, name) for name in session.rooms]
         if old is None:
             effects = self._add(session)
+            session.enter(self.rooms[LOBBY])
         else:
             effects = [*self._remove(session), *self._take_over(session, old)]
             was = old.name
         if not has_ended:
             self._lineages.add(session)
-        room, granted, is_there = self._grant(session, hello)
-        told = self._place(session, room, was)
-        after = hello.after if is_there else None
+        refusals = self._grant_nick(session, hello.nick)
+        before = frozenset(session.rooms)
+        leaving, after, granted = self._grant_rooms(session, hello)
+        told = [effect for room in leaving for effect in self._leave_room(session, room, was or session.name)]
+        told += self._appear(session, was, before)
         welcomed = entry.welcomed(session, len(self.sessions), self.limits, after, hello.replay)
-        return [*effects, *left, welcomed, *granted, *told, *self._lineages.saved(session)]
+        return [*effects, *left, *welcomed, *refusals, *granted, *told, *self._lineages.saved(session)]
 
     def forsake(self, session: Session) -> None:
         """Let no session take this one over: its peer had ended before it could read the token."""
@@ -135,8 +141,8 @@ class Registry:
         self._lineages.discard(session)
 
     def announce(self, session: Session) -> list[Effect]:
-        """Tell the others in the room that the user is here, unless they know."""
-        return [] if session.is_announced else self._appear(session, session.room)
+        """Tell the others that the user is here, unless they know."""
+        return [] if session.is_announced else self._appear(session)
 
     def restore(self, saved: Mapping[str, SavedSession], now: float) -> None:
         """Add the users of the previous run as disconnected sessions, by lineage."""
@@ -144,12 +150,16 @@ class Registry:
             keys = lookalikes.name_keys(user.name) if user.has_nick else frozenset((user.name,))
             if not self._names.are_free(keys):
                 continue
-            if user.room not in self.rooms and len(self.rooms) < self.limits.max_rooms:
-                self.rooms[user.room] = Room(user.room)
-            session = Session(next(self._ids), user.name, self.rooms.get(user.room, self.rooms[LOBBY]))
+            session = Session(next(self._ids), user.name)
             session.lineage, session.has_nick, session.is_announced = lineage, user.has_nick, True
             self._names.give(session, user.name, keys)
-            session.room.members[session.id] = self.sessions[session.id] = session
+            for name in user.rooms or filter(None, (user.room,)):
+                if name not in self.rooms and len(self.rooms) < self.limits.max_rooms:
+                    self.rooms[name] = Room(name)
+                room = self.rooms.get(name, self.rooms[LOBBY])
+                session.enter(room)
+                standing.restored(self.rooms, room, session)
+            self.sessions[session.id] = session
             self._lineages.add(session)
             self._disconnected.add(session, now + RECONNECT_GRACE_S)
 
@@ -167,15 +177,33 @@ class Registry:
         """Return the session of the user called `name`, in any case and width. Raises Refusal."""
         return self._names.find(name)
 
-    def move(self, session: Session, name: str, after: ResumePoint | None = None, id_: str = "") -> list[Effect]:
-        """Move the user to the room `name`, which is made if need be. Raises Refusal."""
-        if name == session.room.name:
+    def join(self, session: Session, wanted: WantedRoom, id_: str = "", *, leaves: bool = False) -> list[Effect]:
+        """Let the user into a room, which is made if need be, and out of the current one if it `leaves` that.
+
+        Raises Refusal.
+        """
+        name = wanted.room
+        if name in session.rooms:
             raise Refusal(Code.BAD_COMMAND, f"You are already in {name}")
-        room, dropped = self.rooms.open(name, session, self.limits)
-        left = [*self._leave_room(session, session.name), Leave(session.id, session.room.name)]
-        entered = self._enter_room(session, room)
-        joined = entry.joined(session, self.limits, after, id_)
-        return [*left, joined, *dropped, *entered, *self._lineages.saved(session)]
+        current = session.current
+        leaving = [current] if leaves and current else []
+        room, dropped = self._open(session, wanted, len(session.rooms) - len(leaving), leaving)
+        left = [effect for each in leaving for effect in self._part(session, each)]
+        session.enter(room)
+        joined = entry.joined(session, room, self.limits.replay_on_join, wanted.after, id_)
+        told = self._tell_entered(room, session)
+        return [*left, joined, *dropped, *told, *self._lineages.saved(session)]
+
+    def part(self, session: Session, room: Room, reason: str = "", id_: str = "") -> list[Effect]:
+        """Let the user out of a room that the user is in."""
+        left = self._part(session, room, reason)
+        return [*left, Deliver(session.id, Parted(room.name, id_)), *self._lineages.saved(session)]
+
+    def put_out(self, session: Session, room: Room) -> list[Effect]:
+        """Take the user out of a room, which is told it in other words."""
+        session.leave(room)
+        room.ranks.pop(session.seat, None)
+        return [Leave(session.id, room.name), *self._lineages.saved(session)]
 
     def rename(self, session: Session, nick: str, id_: str = "") -> list[Effect]:
         """Give the user this nick. Raises Refusal if it is no nick, or is or looks like somebody else's."""
@@ -184,7 +212,12 @@ class Registry:
         named = Deliver(session.id, Named(session.name, id_))
         if session.name == old:
             return [named]
-        return [named, *self._tell_renamed(session, old), *self._lineages.saved(session)]
+        renamed = [
+            effect
+            for room in session.rooms.values()
+            for effect in self._tell(room, session, Renamed(old, session.name))
+        ]
+        return [named, *renamed, *self._lineages.saved(session)]
 
     def keep_topic(self, room: str, topic: TopicIs) -> None:
         """Note the topic of a room, as its log has it."""
@@ -214,7 +247,7 @@ class Registry:
         self._unannounced.pop(session, None)
         session.seat.vacate()
         self._names.release(session)
-        left = self._leave_room(session, session.name)
+        left = self._leave_rooms(session)
         return [*closed(session.id, reason, farewell), *left, *self._lineages.dropped(session)]
 
     def close_all(self, reason: CloseReason, farewell: str) -> list[Effect]:
@@ -239,7 +272,7 @@ class Registry:
     # --- Steps of these ----------------------------------------------------------------------------------------------
 
     def _add(self, session: Session) -> list[Effect]:
-        """Add a session to its room and to those here, without telling anybody."""
+        """Add a session to those here, without telling anybody."""
         effects: list[Effect] = []
         gone = self._names.holder(session.address)
         if gone is not None and gone is not session:  # an address cannot be in use twice
@@ -247,7 +280,6 @@ class Registry:
         self.sessions[session.id] = session
         if not session.has_nick:
             self._names.give(session, session.address, frozenset((session.address,)))
-        session.room.members[session.id] = session
         self._unannounced.pop(session, None)
         return effects
 
@@ -257,74 +289,108 @@ class Registry:
             return []
         self._unannounced.pop(session, None)
         self._names.release(session)
-        return self._leave_room(session, session.name)
+        return self._leave_rooms(session)
 
     def _take_over(self, session: Session, old: Session) -> list[Effect]:
-        """Give `session` the place and the name of `old`, which is closed; nobody else is told."""
-        del self.sessions[old.id], old.room.members[old.id]
+        """Give `session` the places and the name of `old`, which is closed; nobody else is told."""
+        del self.sessions[old.id]
         self._disconnected.discard(old)
         session.inherit(old)
-        session.room = old.room
+        for room in tuple(old.rooms.values()):
+            old.leave(room)
+            session.enter(room)
         self._names.release(old)
         session.has_nick = old.has_nick
         if old.has_nick:
             self._names.give(session, old.name, old.keys)
         return [*self._add(session), *closed(old.id, CloseReason.REPLACED, REPLACED)]
 
-    def _grant(self, session: Session, hello: Hello) -> tuple[Room, list[Effect], bool]:
-        """Give the user the nick that a hello asks for.
+    def _grant_nick(self, session: Session, nick: str) -> list[Effect]:
+        """Give the user the nick that a hello asks for, if it asks for one, or refuse it."""
+        try:
+            if nick:
+                self._names.claim(session, nick, self.limits.nick_max)
+        except Refusal as refusal:
+            return [refused(session.id, refusal)]
+        return []
 
-        Return the room to enter, the effects of what is refused, and whether it is the room that was asked for.
+    def _grant_rooms(
+        self, session: Session, hello: Hello
+    ) -> tuple[list[Room], dict[str, ResumePoint | None], list[Effect]]:
+        """Let the user into the rooms that a hello asks for, in that order, but tell nobody yet.
+
+        Return the rooms to leave, the places to go on from, and the effects of what is refused and what is made. If
+        nothing is granted, the user stays where it is.
         """
-        room, effects = session.room, list[Effect]()
-        try:
-            if hello.nick:
-                self._names.claim(session, hello.nick, self.limits.nick_max)
-        except Refusal as refusal:
-            effects.append(refused(session.id, refusal))
-        try:
-            if hello.room:
-                room, dropped = self.rooms.open(names.room(hello.room), session, self.limits)
+        effects: list[Effect] = []
+        wanted: dict[str, WantedRoom] = {}
+        for asked in hello.wanted or ():
+            try:
+                name = names.room(asked.room)
+            except Refusal as refusal:
+                effects.append(refused(session.id, refusal))
+            else:
+                wanted.pop(name, None)
+                wanted[name] = structs.replace(asked, room=name)
+        leaving = [room for name, room in session.rooms.items() if name not in wanted]
+        granted: dict[str, ResumePoint | None] = {}
+        for name, asked in wanted.items():
+            try:
+                room, dropped = self._open(session, asked, len(granted), leaving)
+            except Refusal as refusal:
+                effects.append(refused(session.id, refusal))
+            else:
+                session.enter(room)
                 effects += dropped
-        except Refusal as refusal:
-            effects.append(refused(session.id, refusal))
-            return room, effects, False
-        return room, effects, True
+                granted[name] = asked.after
+        if granted or hello.wanted == ():
+            return leaving, granted, effects
+        if hello.wanted is None and session.current:
+            granted[session.current.name] = hello.after
+        return [], granted, effects
 
-    def _place(self, session: Session, room: Room, was: str) -> list[Effect]:
-        """Put the user into `room`, and tell the others; they knew the user as `was`, or not at all if that is ""."""
-        if room is not session.room:
-            return [*self._leave_room(session, was or session.name), *self._appear(session, room)]
-        if not session.is_announced:
-            return self._appear(session, room)
-        return [*self._arrive(session), *self._tell_renamed(session, was)]
+    def _open(
+        self, session: Session, wanted: WantedRoom, others: int, leaving: Collection[Room]
+    ) -> tuple[Room, list[Effect]]:
+        """Return a room for a user who will be in so many `others`: see Rooms.open. Raises Refusal."""
+        if wanted.room not in session.rooms:
+            standing.check_entry(self.rooms, wanted.room, session, wanted.key)
+        most = self.limits.max_rooms_per_user
+        if others >= most:
+            raise Refusal(Code.TOO_MANY_ROOMS, f"Too many rooms: you can be in {most:,} at once; leave one first")
+        return self.rooms.open(wanted.room, session.network, self.limits, leaving)
 
-    def _appear(self, session: Session, room: Room) -> list[Effect]:
-        """Let the user be seen to enter `room`."""
+    def _appear(self, session: Session, was: str = "", known_in: Collection[str] = ()) -> list[Effect]:
+        """Let the user be seen in its rooms; it was known in some of them, as `was`."""
         self._unannounced.pop(session, None)
         session.is_announced = True
-        return [*self._arrive(session), *self._enter_room(session, room)]
-
-    def _arrive(self, session: Session) -> list[Effect]:
-        if session.has_arrived:
-            return []
+        effects: list[Effect] = [] if session.has_arrived else [Arrive(session.id)]
         session.has_arrived = True
-        return [Arrive(session.id)]
+        for room in session.rooms.values():
+            if not (was and room.name in known_in):
+                effects += self._tell_entered(room, session)
+            elif was != session.name:
+                effects += self._tell(room, session, Renamed(was, session.name))
+        return effects
 
-    def _enter_room(self, session: Session, room: Room) -> list[Effect]:
-        """Make the user a member, and tell the others."""
-        session.room = room
-        room.members[session.id] = session
-        return self._tell(room, session, Entered(session.name, len(room.members)))
+    def _part(self, session: Session, room: Room, reason: str = "") -> list[Effect]:
+        """Have a user who is still here leave a room."""
+        return [*self._leave_room(session, room, session.name, reason), Leave(session.id, room.name)]
 
-    def _leave_room(self, session: Session, name: str) -> list[Effect]:
-        """Remove the user, whom the room knows as `name`, from their room."""
-        room = session.room
-        del room.members[session.id]
-        return self._tell(room, session, Left(name, len(room.members))) if session.is_announced else []
+    def _leave_rooms(self, session: Session) -> list[Effect]:
+        """Have a user who is gone leave all rooms."""
+        rooms = tuple(session.rooms.values())
+        return [effect for room in rooms for effect in self._leave_room(session, room, session.name)]
 
-    def _tell_renamed(self, session: Session, old: str) -> list[Effect]:
-        return self._tell(session.room, session, Renamed(old, session.name)) if old != session.name else []
+    def _leave_room(self, session: Session, room: Room, name: str, reason: str = "") -> list[Effect]:
+        """Remove the user, whom the room knows as `name`, and tell the others."""
+        session.leave(room)
+        room.ranks.pop(session.seat, None)
+        return self._tell(room, session, Left(name, len(room.members), reason)) if session.is_announced else []
+
+    def _tell_entered(self, room: Room, session: Session) -> list[Effect]:
+        told = self._tell(room, session, Entered(session.name, len(room.members)))
+        return [*told, *standing.entered(self.rooms, room, session)]
 
     def _tell(self, room: Room, session: Session, movement: Movement) -> list[Effect]:
         return presence.told(room, session, movement, self.limits)

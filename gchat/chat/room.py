@@ -1,10 +1,16 @@
-"""One room: its members and its topic."""
+"""One room: its members and their ranks, the users invited to it, its topic."""
 
 from __future__ import annotations
 
 from typing import Protocol
 
-from gchat.chat.networks import Network
+
+class KnownUser(Protocol):
+    """A seat, as far as a room knows it: a user, over all sessions that take each other over."""
+
+    @property
+    def known_as(self) -> str:
+        """The user's name."""
 
 
 class Member(Protocol):
@@ -12,22 +18,19 @@ class Member(Protocol):
 
     id: int
     name: str
-    network: Network
 
 
 class Room:
     """A room stays when its last member leaves, until its place is needed, because its history may be wanted again."""
 
-    __slots__ = ("members", "name", "network", "topic", "topic_by", "topic_wanted")
+    __slots__ = ("invited", "members", "name", "network", "ranks", "topic", "topic_by", "topic_wanted")
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.network = ""  # of the user who opened it
         self.members: dict[int, Member] = {}  # by session id, in the order in which they entered
+        self.ranks: dict[KnownUser, str] = {}  # of members: see model.modes
+        self.invited: dict[KnownUser, None] = {}  # the longest invited first
         self.topic = ""
         self.topic_wanted = ""  # what a user has asked to set it to; the log has it a moment later
         self.topic_by = ""
-
-    def is_empty_without(self, user: Member) -> bool:
-        """Return whether the room has no members, or only `user`, who is about to leave."""
-        return self.members.keys() <= {user.id}

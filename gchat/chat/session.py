@@ -19,6 +19,11 @@ class Seat:
         self.session: Session | None = session
         self.name = session.name
 
+    @property
+    def known_as(self) -> str:
+        """The user's name, or their last one."""
+        return self.name if self.session is None else self.session.name
+
     def vacate(self) -> None:
         """Note that the user has left."""
         if self.session is not None:
@@ -26,13 +31,14 @@ class Seat:
 
 
 class Session:
-    """One user: name, room, and what is known of the peer. The shell changes nothing but what says so below."""
+    """One user: name, rooms, and what is known of the peer. The shell changes nothing but what says so below."""
 
     __slots__ = (
         "address",
         "allowance",
         "attempt",
         "correspondent",
+        "current",
         "has_arrived",
         "has_nick",
         "id",
@@ -43,7 +49,7 @@ class Session:
         "messages",
         "name",
         "network",
-        "room",
+        "rooms",
         "seat",
         "since",
         "token",
@@ -53,7 +59,6 @@ class Session:
         self,
         id_: int,
         address: str,
-        room: Room,
         attempt: int = 0,
         *,
         network: Network = Network(),  # noqa: B008  # it is frozen
@@ -67,7 +72,8 @@ class Session:
         self.name = address
         self.has_nick = False
         self.keys: frozenset[str] = frozenset((address,))  # see lookalikes.name_keys
-        self.room = room
+        self.rooms: dict[str, Room] = {}  # by name, in the order in which they were entered
+        self.current: Room | None = None  # the one that was entered last
         self.token = ""  # takes this session over from another connection; "" if the peer has none
         self.lineage = ""  # names all sessions of one token (see lineages); "" for a user who cannot come back
         self.has_arrived = False  # whether the shell was told of this user (see effects.Arrive)
@@ -77,6 +83,23 @@ class Session:
         self.correspondent: Seat | None = None  # the sender of the last private message shown: /reply answers it
         self.allowance: Allowance | None = None  # what this user may send; the shell keeps it here
         self.messages = 0
+
+    @property
+    def current_name(self) -> str:
+        """The name of the current room; "" in none."""
+        return self.current.name if self.current else ""
+
+    def enter(self, room: Room) -> None:
+        """Be in a room, the current one from now on."""
+        self.rooms.pop(room.name, None)
+        self.rooms[room.name] = self.current = room
+        room.members[self.id] = self
+
+    def leave(self, room: Room) -> None:
+        """Be in a room no more; the current one is the one that was entered before."""
+        del self.rooms[room.name], room.members[self.id]
+        if self.current is room:
+            self.current = next(reversed(self.rooms.values()), None)
 
     def told_by(self, seat: Seat) -> None:
         """Note that a private message was shown to this user, whose /reply answers its sender. Called by the shell."""

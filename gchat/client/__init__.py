@@ -44,11 +44,17 @@ if TYPE_CHECKING:
     from gchat.dialects.rich_events import EnteredEvent as Entered
     from gchat.dialects.rich_events import FoundEvent as Found
     from gchat.dialects.rich_events import GapEvent as Gap
+    from gchat.dialects.rich_events import InvitedEvent as Invited
     from gchat.dialects.rich_events import JoinedEvent as Joined
+    from gchat.dialects.rich_events import KickedEvent as Kicked
     from gchat.dialects.rich_events import LeftEvent as Left
+    from gchat.dialects.rich_events import ListEvent as List
     from gchat.dialects.rich_events import LiveEvent as Live
+    from gchat.dialects.rich_events import ModeEvent as Mode
+    from gchat.dialects.rich_events import ModesEvent as Modes
     from gchat.dialects.rich_events import NamedEvent as Named
     from gchat.dialects.rich_events import PageEvent as Page
+    from gchat.dialects.rich_events import PartedEvent as Parted
     from gchat.dialects.rich_events import RefusedEvent as Refused
     from gchat.dialects.rich_events import RenamedEvent as Renamed
     from gchat.dialects.rich_events import RoomListEvent as RoomList
@@ -73,18 +79,24 @@ __all__ = [
     "Found",
     "Gap",
     "GchatError",
+    "Invited",
     "Joined",
+    "Kicked",
     "Left",
     "LineTooLong",
     "Link",
     "LinkClosed",
     "LinkMisused",
+    "List",
     "Live",
     "Lost",
+    "Mode",
+    "Modes",
     "Named",
     "NewLog",
     "Notice",
     "Page",
+    "Parted",
     "PlainLink",
     "Refused",
     "Renamed",

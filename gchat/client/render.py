@@ -25,11 +25,17 @@ from gchat.dialects.rich_events import (
     EnteredEvent,
     FoundEvent,
     GapEvent,
+    InvitedEvent,
     JoinedEvent,
+    KickedEvent,
     LeftEvent,
+    ListEvent,
     LiveEvent,
+    ModeEvent,
+    ModesEvent,
     NamedEvent,
     PageEvent,
+    PartedEvent,
     PongEvent,
     RefusedEvent,
     RenamedEvent,
@@ -238,7 +244,7 @@ def _entered(notice: EnteredEvent, _chat: Conversation) -> list[Line]:
 def _left(notice: LeftEvent, _chat: Conversation) -> list[Line]:
     text = sentences.many_left(notice.count, notice.online)
     if notice.who:
-        text = sentences.left(notice.who, notice.online)
+        text = sentences.left(notice.who, notice.online, notice.reason)
     return [[("class:aside", sentences.LEAVES + text)]]
 
 
@@ -246,6 +252,17 @@ def _renamed(notice: RenamedEvent, _chat: Conversation) -> list[Line]:
     if not notice.who:
         return _aside(sentences.many_renamed(notice.count))
     return _aside(sentences.renamed(notice.who, notice.nick))
+
+
+def _kicked(notice: KickedEvent, chat: Conversation) -> list[Line]:
+    if notice.who == chat.nick:
+        return _aside(*sentences.you_were_kicked(notice.by, notice.room, notice.reason))
+    text = sentences.kicked(notice.who, notice.by, notice.room, notice.reason, notice.online)
+    return [[("class:aside", sentences.LEAVES + text)]]
+
+
+def _modes(notice: ModesEvent, _chat: Conversation) -> list[Line]:
+    return _aside(*sentences.modes_are(notice.room, notice.modes, notice.key, notice.operators, notice.voices))
 
 
 def _gap(notice: GapEvent, _chat: Conversation) -> list[Line]:
@@ -256,9 +273,9 @@ def _who(notice: UsersEvent, _chat: Conversation) -> list[Line]:
     return _aside(sentences.members(notice.room, notice.users, notice.total, notice.you))
 
 
-def _rooms(notice: RoomListEvent, chat: Conversation) -> list[Line]:
-    rooms = [(room.name, room.members, room.topic) for room in notice.rooms]
-    return _aside(*sentences.rooms(rooms, notice.total, chat.room))
+def _rooms(notice: RoomListEvent, _chat: Conversation) -> list[Line]:
+    rooms = [(room.name, room.members, room.topic, room.here) for room in notice.rooms]
+    return _aside(*sentences.rooms(rooms, notice.total))
 
 
 def _page(notice: PageEvent, chat: Conversation) -> list[Line]:
@@ -304,6 +321,7 @@ def _slowed(notice: SlowedEvent, _chat: Conversation) -> list[Line]:
 _LINES: dict[type, Callable[[Any, Conversation], list[Line]]] = {
     WelcomeEvent: _welcome,
     JoinedEvent: _joined,
+    PartedEvent: lambda notice, _chat: _aside(sentences.parted(notice.room)),
     LiveEvent: lambda _notice, _chat: [],
     SaidEvent: lambda notice, chat: _said_by(notice.from_, notice.text, chat),
     ActedEvent: lambda notice, chat: _said_by(notice.from_, notice.text, chat, action=True),
@@ -314,6 +332,11 @@ _LINES: dict[type, Callable[[Any, Conversation], list[Line]]] = {
     RenamedEvent: _renamed,
     AnnouncedEvent: lambda notice, _chat: [aside(sentences.announced(notice.text), "class:mention")],
     DoneEvent: lambda notice, _chat: _aside(notice.message),
+    ModeEvent: lambda notice, _chat: _aside(*sentences.modes_changed(notice.by, notice.room, notice.change)),
+    KickedEvent: _kicked,
+    InvitedEvent: lambda notice, _chat: [aside(sentences.invited(notice.room, notice.by), "class:mention")],
+    ModesEvent: _modes,
+    ListEvent: lambda notice, _chat: _aside(*sentences.list_is(notice.room, notice.list, notice.masks)),
     NamedEvent: lambda notice, _chat: _aside(sentences.named(notice.nick)),
     RefusedEvent: lambda notice, _chat: [aside(notice.message, "class:refused")],
     SlowedEvent: _slowed,

@@ -9,12 +9,12 @@ from msgspec import Struct
 from gchat.dialects.sniff import Foreign
 from gchat.model.audience import Me, OwnLines, Where
 from gchat.model.commands import Command
-from gchat.model.events import Announced, Answer, Movement, Page, Skipped
+from gchat.model.events import Answer, Movement, Page, RoomNotice, Skipped
 from gchat.model.hello import Hello
 from gchat.model.messages import Record
 
 #: What all who read a room are told, in its log or on their way to it.
-RoomEvent = Record | Movement | Announced | Skipped | Page
+RoomEvent = Record | Movement | RoomNotice | Skipped | Page
 
 
 class Traits(Struct, frozen=True):

@@ -164,7 +164,7 @@ def _entered(event: events.Entered) -> bytes:
 
 
 def _left(event: events.Left) -> bytes:
-    return printable_line(sentences.LEAVES + sentences.left(event.name, event.online))
+    return printable_line(sentences.LEAVES + sentences.left(event.name, event.online, event.reason))
 
 
 def _renamed(event: events.Renamed) -> bytes:
@@ -183,6 +183,19 @@ def _announced(event: events.Announced) -> bytes:
     return _answer(sentences.announced(event.text))
 
 
+def _mode_set(event: events.ModeSet) -> bytes:
+    return _answer(*[sentences.mode_set(event.by, event.room, change) for change in event.changes])
+
+
+def _kicked(event: events.Kicked) -> bytes:
+    said = sentences.kicked(event.name, event.by, event.room, event.reason, event.online)
+    return printable_line(sentences.LEAVES + said)
+
+
+def _you_were_kicked(event: events.Kicked) -> bytes:
+    return _answer(*sentences.you_were_kicked(event.by, event.room, event.reason))
+
+
 def _welcome(event: events.Welcome) -> bytes:
     return _own(sentences.connected(event.online), *event.motd.splitlines())
 
@@ -193,6 +206,10 @@ def _ready(event: events.Ready) -> bytes:
 
 def _joined(event: events.Joined) -> bytes:
     return _answer(sentences.joined(event.room, event.online))
+
+
+def _parted(event: events.Parted) -> bytes:
+    return _answer(sentences.parted(event.room))
 
 
 def _topic_is(event: events.TopicIs) -> bytes:
@@ -252,7 +269,20 @@ def _user_list(event: events.Users) -> bytes:
 
 
 def _room_list(event: events.RoomList) -> bytes:
-    return _answer(*sentences.rooms(event.rooms, event.total, event.here))
+    listed = [(room.name, room.members, room.topic, room.here) for room in event.rooms]
+    return _answer(*sentences.rooms(listed, event.total))
+
+
+def _modes_are(event: events.ModesAre) -> bytes:
+    return _answer(*sentences.modes_are(event.room, event.modes, event.key, event.operators, event.voices))
+
+
+def _list_is(event: events.ListIs) -> bytes:
+    return _answer(*sentences.list_is(event.room, event.letter, event.masks))
+
+
+def _invited(event: events.Invited) -> bytes:
+    return _answer(sentences.invited(event.room, event.by))
 
 
 def _pong(event: events.Pong) -> bytes:
@@ -289,9 +319,12 @@ _ENCODERS: dict[type, Callable[[Any], bytes]] = {
     events.Renamed: _renamed,
     events.Crowd: _crowd,
     events.Announced: _announced,
+    events.ModeSet: _mode_set,
+    events.Kicked: _kicked,
     events.Welcome: _welcome,
     events.Ready: _ready,
     events.Joined: _joined,
+    events.Parted: _parted,
     events.TopicIs: _topic_is,
     events.Page: _page,
     events.Found: _found,
@@ -301,6 +334,9 @@ _ENCODERS: dict[type, Callable[[Any], bytes]] = {
     events.Named: _named,
     events.Users: _user_list,
     events.RoomList: _room_list,
+    events.ModesAre: _modes_are,
+    events.ListIs: _list_is,
+    events.Invited: _invited,
     events.Pong: _pong,
     events.HelpText: _help,
     events.Refused: _refused,
@@ -317,4 +353,6 @@ def encode(event: events.Event, where: Where = Where()) -> bytes:  # noqa: ARG00
 
 def answer(event: events.Answer, me: Me) -> OwnLines:  # noqa: ARG001  # likewise
     """Return `event` for one reader; see Dialect.answer."""
+    if isinstance(event, events.Kicked):  # a room is told it in other words
+        return OwnLines(_you_were_kicked(event))
     return OwnLines(encode(event), then=_NEW_LINE if isinstance(event, events.Ready) else b"")

@@ -25,11 +25,17 @@ from gchat.dialects.rich_events import (
     EnteredEvent,
     FoundEvent,
     GapEvent,
+    InvitedEvent,
     JoinedEvent,
+    KickedEvent,
     LeftEvent,
+    ListEvent,
     LiveEvent,
+    ModeEvent,
+    ModesEvent,
     NamedEvent,
     PageEvent,
+    PartedEvent,
     PongEvent,
     RefusedEvent,
     RenamedEvent,
@@ -53,7 +59,7 @@ from gchat.dialects.rich_requests import (
     TopicRequest,
     command_of,
 )
-from gchat.model import commands, events, sentences
+from gchat.model import commands, events, modes, sentences
 from gchat.model.audience import Me, OwnLines, Where
 from gchat.model.errors import Code, LineTooLong, Refusal
 from gchat.model.hello import Hello
@@ -103,7 +109,7 @@ def _is_blank(request: AnyRequest) -> bool:
 
 def _say(said: list[SayRequest]) -> commands.Say:
     ids = tuple([request.id for request in said])
-    return commands.Say(tuple([request.text for request in said]), ids if any(ids) else ())
+    return commands.Say(tuple([request.text for request in said]), ids if any(ids) else (), said[0].room)
 
 
 def _is_too_long(request: AnyRequest, max_text_bytes: int) -> bool:
@@ -136,6 +142,8 @@ def decode(lines: Sequence[bytes], max_text_bytes: int) -> list[commands.Command
             close()
             found.append(commands.Mistake(LineTooLong(max_text_bytes), id=request.id))
         elif isinstance(request, SayRequest):
+            if said and said[0].room != request.room:
+                close()
             said.append(request)
         else:
             close()
@@ -188,7 +196,7 @@ def _entered(event: events.Entered, room: str) -> RichEvent:
 
 
 def _left(event: events.Left, room: str) -> RichEvent:
-    return LeftEvent(room=room, who=printable(event.name), online=event.online)
+    return LeftEvent(room=room, who=printable(event.name), online=event.online, reason=printable(event.reason))
 
 
 def _renamed(event: events.Renamed, room: str) -> RichEvent:
@@ -227,8 +235,27 @@ def _users(event: events.Users, _room: str) -> RichEvent:
 
 
 def _room_list(event: events.RoomList, _room: str) -> RichEvent:
-    rooms = tuple(RoomInfo(name, members, printable(topic)) for name, members, topic in event.rooms)
+    rooms = tuple(
+        RoomInfo(room.name, room.members, topic=printable(room.topic), seq=room.seq, here=room.here)
+        for room in event.rooms
+    )
     return RoomListEvent(rooms=rooms, total=event.total, id=event.id)
+
+
+def _kicked(event: events.Kicked, _room: str) -> RichEvent:
+    name, by, reason = map(printable, (event.name, event.by, event.reason))
+    return KickedEvent(room=event.room, who=name, by=by, reason=reason, online=event.online)
+
+
+def _modes_are(event: events.ModesAre, _room: str) -> RichEvent:
+    operators, voices = tuple(map(printable, event.operators)), tuple(map(printable, event.voices))
+    return ModesEvent(
+        room=event.room, modes=event.modes, key=event.key, operators=operators, voices=voices, id=event.id
+    )
+
+
+def _list_is(event: events.ListIs, _room: str) -> RichEvent:
+    return ListEvent(room=event.room, list=event.letter, masks=tuple(map(printable, event.masks)), id=event.id)
 
 
 def _acknowledged(event: events.Acknowledged, _room: str) -> bytes:
@@ -248,9 +275,17 @@ _ENCODERS: dict[type, Callable[[Any, str], RichEvent | bytes]] = {
     events.Renamed: _renamed,
     events.Crowd: _crowd,
     events.Announced: lambda event, room: AnnouncedEvent(room=room, text=printable(event.text)),
+    events.ModeSet: lambda event, _room: ModeEvent(
+        room=event.room, change=printable(modes.printed(event.changes)), by=printable(event.by)
+    ),
+    events.Kicked: _kicked,
+    events.Invited: lambda event, _room: InvitedEvent(room=event.room, by=printable(event.by)),
+    events.ModesAre: _modes_are,
+    events.ListIs: _list_is,
     events.Welcome: _welcome,
     events.Ready: lambda event, room: LiveEvent(room=room, seq=event.seq),
     events.Joined: _joined,
+    events.Parted: lambda event, _room: PartedEvent(room=event.room, id=event.id),
     events.TopicIs: lambda event, room: TopicSetEvent(
         room=room, text=printable(event.text), from_=printable(event.name), id=event.id
     ),

@@ -31,7 +31,7 @@ class WelcomeEvent(HasToken, RichEvent, frozen=True):
     session: str
     token: str
     nick: str  # or the address, of a user without a nick
-    room: str
+    room: str  # "" in none
     epoch: str
     seq: Seq  # the last number in the room
     online: int  # on the whole server
@@ -40,12 +40,19 @@ class WelcomeEvent(HasToken, RichEvent, frozen=True):
 
 
 class JoinedEvent(RichEvent, frozen=True):
-    """The answer to join."""
+    """The answer to join; and after a welcome to several rooms, one for each but the first."""
 
     room: str
     epoch: str
     seq: Seq
     online: int
+    id: str = ""
+
+
+class PartedEvent(RichEvent, frozen=True):
+    """The answer to part."""
+
+    room: str
     id: str = ""
 
 
@@ -106,6 +113,8 @@ class EnteredEvent(_Passage, frozen=True):
 class LeftEvent(_Passage, frozen=True):
     """A user left the room; of many at once there is only the count."""
 
+    reason: str = ""
+
 
 class RenamedEvent(RichEvent, frozen=True):
     """A user in the room has the new name `nick`."""
@@ -121,6 +130,51 @@ class AnnouncedEvent(RichEvent, frozen=True):
 
     room: str
     text: str
+
+
+class ModeEvent(RichEvent, frozen=True):
+    """A user has changed the room's modes or ranks, as `+k KEY` or `+o NAME`; without `by`, it is as it was before."""
+
+    room: str
+    change: str
+    by: str = ""
+
+
+class KickedEvent(RichEvent, frozen=True):
+    """A user was put out of the room, perhaps you."""
+
+    room: str
+    who: str
+    by: str
+    reason: str = ""
+    online: int = 0
+
+
+class InvitedEvent(RichEvent, frozen=True):
+    """You may enter a room, because another user wishes it."""
+
+    room: str
+    by: str
+
+
+class ModesEvent(RichEvent, frozen=True):
+    """The modes of the room, as `+lnt 20`, and the members with a rank; the key is only for operators."""
+
+    room: str
+    modes: str
+    key: str = ""
+    operators: tuple[str, ...] = ()
+    voices: tuple[str, ...] = ()
+    id: str = ""
+
+
+class ListEvent(RichEvent, frozen=True):
+    """The masks in a list of the room: of bans (b), exceptions (e) or invitations (I)."""
+
+    room: str
+    list: str
+    masks: tuple[str, ...]
+    id: str = ""
 
 
 class NamedEvent(RichEvent, frozen=True):
@@ -192,10 +246,12 @@ class RoomInfo(Struct, frozen=True, omit_defaults=True):
     name: str
     members: int
     topic: str = ""
+    seq: Seq = 0  # the number of its last message
+    here: bool = False  # whether you are in it
 
 
 class RoomListEvent(RichEvent, frozen=True, tag="rooms"):
-    """The largest rooms of `total`."""
+    """The rooms that you are in, and the largest of all `total`."""
 
     rooms: tuple[RoomInfo, ...]
     total: int
@@ -232,6 +288,7 @@ class ClosingEvent(RichEvent, frozen=True):
 UserEvent = (
     WelcomeEvent
     | JoinedEvent
+    | PartedEvent
     | LiveEvent
     | SaidEvent
     | ActedEvent
@@ -241,6 +298,11 @@ UserEvent = (
     | LeftEvent
     | RenamedEvent
     | AnnouncedEvent
+    | ModeEvent
+    | KickedEvent
+    | InvitedEvent
+    | ModesEvent
+    | ListEvent
     | NamedEvent
     | DoneEvent
     | RefusedEvent

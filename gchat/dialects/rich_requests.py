@@ -5,7 +5,7 @@ A request is a command on the wire: `command_of` is the server's way from one to
 
 from __future__ import annotations
 
-from typing import Annotated, TypeVar
+from typing import Annotated, Literal, TypeVar
 
 from msgspec import Meta, Struct
 
@@ -26,13 +26,19 @@ class RichRequest(Struct, frozen=True, omit_defaults=True, kw_only=True, tag_fie
     id: Id = ""
 
 
-class SayRequest(RichRequest, frozen=True):
-    """Say something in the room. With an id it is acknowledged, and a repetition of the id is not said again."""
+class RoomRequest(RichRequest, frozen=True, kw_only=True):
+    """A request about a room that the user is in: by default the current one, which was entered last."""
+
+    room: str = ""
+
+
+class SayRequest(RoomRequest, frozen=True, kw_only=True):
+    """Say something in a room. With an id it is acknowledged, and a repetition of the id is not said again."""
 
     text: str
 
 
-class ActRequest(RichRequest, frozen=True):
+class ActRequest(RoomRequest, frozen=True, kw_only=True):
     """The same for an action: /me."""
 
     text: str
@@ -52,19 +58,27 @@ class NickRequest(RichRequest, frozen=True):
 
 
 class JoinRequest(RichRequest, frozen=True):
-    """Move to another room."""
+    """Enter one more room, which becomes the current one; with `leave`, leave the room that is it now."""
 
     room: str
     after: ResumePoint | None = None
+    leave: Literal["current"] | None = None
+    key: str = ""
 
 
-class TopicRequest(RichRequest, frozen=True):
+class PartRequest(RoomRequest, frozen=True, kw_only=True):
+    """Leave a room."""
+
+    reason: str = ""
+
+
+class TopicRequest(RoomRequest, frozen=True, kw_only=True):
     """Set the room's topic, or clear it with an empty text; without a text, ask for it."""
 
     text: str | None = None
 
 
-class WhoRequest(RichRequest, frozen=True):
+class WhoRequest(RoomRequest, frozen=True, kw_only=True):
     """Ask for the members of the room."""
 
 
@@ -72,7 +86,26 @@ class RoomsRequest(RichRequest, frozen=True):
     """Ask for the list of rooms."""
 
 
-class HistoryRequest(RichRequest, frozen=True):
+class KickRequest(RoomRequest, frozen=True, kw_only=True):
+    """Put a user out of the room."""
+
+    name: str
+    reason: str = ""
+
+
+class InviteRequest(RoomRequest, frozen=True, kw_only=True):
+    """Invite a user to the room, which lets them in."""
+
+    name: str
+
+
+class ModeRequest(RoomRequest, frozen=True, kw_only=True):
+    """Change the room's modes or ranks, as `+k KEY`, `-l`, `+b MASK`, `+o NAME`; without a change, ask for them."""
+
+    change: str = ""
+
+
+class HistoryRequest(RoomRequest, frozen=True, kw_only=True):
     """Ask for a page of old messages: the last ones, those before a number, or those after one."""
 
     before: Annotated[int, Meta(ge=1)] | None = None
@@ -80,7 +113,7 @@ class HistoryRequest(RichRequest, frozen=True):
     limit: Annotated[int, Meta(ge=1)] = 100
 
 
-class SearchRequest(RichRequest, frozen=True):
+class SearchRequest(RoomRequest, frozen=True, kw_only=True):
     """Ask for old messages with all of these words: whole words in any case; `depl*` matches words that begin so."""
 
     text: str
@@ -101,9 +134,13 @@ AnyRequest = (
     | TellRequest
     | NickRequest
     | JoinRequest
+    | PartRequest
     | TopicRequest
     | WhoRequest
     | RoomsRequest
+    | KickRequest
+    | InviteRequest
+    | ModeRequest
     | HistoryRequest
     | SearchRequest
     | PingRequest
@@ -119,9 +156,13 @@ _REQUESTS: dict[type[commands.Command], type[AnyRequest]] = {
     commands.Tell: TellRequest,
     commands.Nick: NickRequest,
     commands.Join: JoinRequest,
+    commands.Part: PartRequest,
     commands.Topic: TopicRequest,
     commands.Who: WhoRequest,
     commands.Rooms: RoomsRequest,
+    commands.Kick: KickRequest,
+    commands.Invite: InviteRequest,
+    commands.Mode: ModeRequest,
     commands.Search: SearchRequest,
 }
 _COMMANDS = {request: command for command, request in _REQUESTS.items()}
@@ -133,9 +174,9 @@ def command_of(request: AnyRequest) -> commands.Command:
     """Return the command that `request` is. Not of a SayRequest: several of them are one Say, see rich.decode."""
     match request:
         case HistoryRequest(after=None):
-            return commands.History(commands.Before(request.before), request.limit, id=request.id)
+            return commands.History(commands.Before(request.before), request.limit, room=request.room, id=request.id)
         case HistoryRequest(after=int(seq)):
-            return commands.History(commands.From(seq + 1), request.limit, id=request.id)
+            return commands.History(commands.From(seq + 1), request.limit, room=request.room, id=request.id)
         case PingRequest():
             return commands.Ping(request.id)
         case QuitRequest():
@@ -147,13 +188,13 @@ def request_of(command: commands.Command) -> AnyRequest:
     """Return the request that a command is. No request is a Reply, Help or a Mistake: a client sees to these."""
     match command:
         case commands.Say():
-            return SayRequest(text=command.texts[0])
+            return SayRequest(text=command.texts[0], room=command.room)
         case commands.History(commands.Last(count)):
-            return HistoryRequest(limit=count)
+            return HistoryRequest(limit=count, room=command.room)
         case commands.History(commands.From(seq)):
-            return HistoryRequest(after=seq - 1)
+            return HistoryRequest(after=seq - 1, room=command.room)
         case commands.History(commands.Before(seq)):
-            return HistoryRequest(before=seq)
+            return HistoryRequest(before=seq, room=command.room)
         case commands.Ping():
             return PingRequest()
         case commands.Quit():

@@ -79,6 +79,23 @@ def _tell(text: str) -> commands.Command:
     return commands.Tell(_needed(to), _needed(said))
 
 
+def _join(text: str) -> commands.Command:
+    room, key = split_word(_needed(text))
+    if len(key.split()) > 1:
+        raise ValueError("Unexpected argument")
+    return commands.Join(room, key=key, leave="current")
+
+
+def _kick(text: str) -> commands.Command:
+    name, reason = split_word(_needed(text))
+    return commands.Kick(name, reason)
+
+
+def _ranked(change: str) -> Callable[[str], commands.Command]:
+    """Return a parser for a command that changes the rank of a user."""
+    return lambda text: commands.Mode(f"{change} {_needed(text)}")
+
+
 def _topic(text: str) -> commands.Command:
     return commands.Topic(text="" if text == "-" else text) if text else commands.Topic()
 
@@ -108,13 +125,25 @@ SLASHES = {
         Slash("nick", "NAME", "take a name", lambda text: commands.Nick(_needed(text))),
         Slash("who", "", "show who is in this room", _alone(commands.Who())),
         Slash("rooms", "", "list the rooms", _alone(commands.Rooms())),
+        Slash("join", "ROOM [KEY]", "move to another room, or create it", _join, Word.ROOM),
         Slash(
-            "join", "ROOM", "move to another room, or create it", lambda text: commands.Join(_needed(text)), Word.ROOM
+            "part",
+            "[ROOM]",
+            "leave the room, and be in none until you join one",
+            lambda text: commands.Part(room=text),
+            Word.ROOM,
         ),
         Slash("me", "TEXT", "say what you do: * alice waves", lambda text: commands.Act(_needed(text))),
         Slash("msg", "NAME TEXT", "send a private message", _tell, Word.NICK),
         Slash("reply", "TEXT", "answer the last private message", lambda text: commands.Reply(_needed(text))),
         Slash("topic", "[TEXT | -]", "show the room's topic, set it, or clear it", _topic),
+        Slash("invite", "NAME", "invite a user to this room", lambda text: commands.Invite(_needed(text)), Word.NICK),
+        Slash("kick", "NAME [WHY]", "put a user out of this room", _kick, Word.NICK),
+        Slash("op", "NAME", "make a user an operator of this room", _ranked("+o"), Word.NICK),
+        Slash("deop", "NAME", "make an operator an ordinary user", _ranked("-o"), Word.NICK),
+        Slash("voice", "NAME", "let a user speak in a moderated room", _ranked("+v"), Word.NICK),
+        Slash("devoice", "NAME", "take that back", _ranked("-v"), Word.NICK),
+        Slash("mode", "[CHANGE]", "show or change this room's modes: +i +k KEY -b NAME", commands.Mode),
         Slash("history", "[FROM | -COUNT]", "show the last messages, or those from number FROM on", _history),
         Slash(
             "search",

@@ -34,6 +34,17 @@ class NoteKind(Generic[T]):
         """Store a value, soon; None deletes it."""
         notes.note(self._name, key, b"" if value is None else msgspec.json.encode(value))
 
-    def load(self, notes: Notes) -> dict[str, T]:
-        """Return the values of the previous run, by key. May wait. Raises JournalError."""
-        return {key: msgspec.json.decode(note, type=self._type) for key, note in notes.notes(self._name).items()}
+    def load(self, notes: Notes, unreadable: T | None = None) -> dict[str, T]:
+        """Return the values of the previous run, by key; `unreadable` stands for those that are none of its type.
+
+        May wait. Raises JournalError, and msgspec.DecodeError for a note that nothing stands for.
+        """
+        return {key: self._read(note, unreadable) for key, note in notes.notes(self._name).items()}
+
+    def _read(self, note: bytes, unreadable: T | None) -> T:
+        try:
+            return msgspec.json.decode(note, type=self._type)
+        except msgspec.DecodeError:
+            if unreadable is None:
+                raise
+            return unreadable

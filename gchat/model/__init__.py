@@ -4,6 +4,7 @@
     commands     what users ask
     events       what a room or one user is told
     hello        what a client asks for first, and the place in a log to resume from
+    modes        the modes and ranks of rooms: their letters, and changes as they are typed
     audience     whom a dialect writes for: a room, or one reader
     errors       refusals: a code for programs, a message for people
 

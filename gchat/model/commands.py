@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from msgspec import Struct
 
 from gchat.model.errors import Refusal
@@ -14,14 +16,21 @@ class Asked(Struct, frozen=True, kw_only=True):
     id: str = ""
 
 
+class AskedInRoom(Asked, frozen=True, kw_only=True):
+    """A command about a room that the user is in: by default the current one, which was entered last."""
+
+    room: str = ""
+
+
 class Say(Struct, frozen=True, gc=False):
-    """Say lines to the room. All lines of one read are one command, which makes them cheap."""
+    """Say lines to a room. All lines of one read are one command, which makes them cheap."""
 
     texts: tuple[str, ...]
     ids: tuple[str, ...] = ()  # one for each text; empty if none has an id
+    room: str = ""  # see AskedInRoom
 
 
-class Act(Asked, frozen=True):
+class Act(AskedInRoom, frozen=True):
     """Describe an action to the room: /me."""
 
     text: str
@@ -47,24 +56,51 @@ class Nick(Asked, frozen=True):
 
 
 class Join(Asked, frozen=True):
-    """Move to another room."""
+    """Enter one more room, which becomes the current one; with `leave`, leave the room that is it now."""
 
     room: str
     after: ResumePoint | None = None  # up to where the user has read it before
+    leave: Literal["current"] | None = None
+    key: str = ""  # if the room needs one
 
 
-class Topic(Asked, frozen=True):
+class Part(AskedInRoom, frozen=True):
+    """Leave a room."""
+
+    reason: str = ""
+
+
+class Topic(AskedInRoom, frozen=True):
     """Set the room's topic, clear it with an empty text, or ask for it without a text."""
 
     text: str | None = None
 
 
-class Who(Asked, frozen=True):
+class Who(AskedInRoom, frozen=True):
     """Ask for the members of the room."""
 
 
 class Rooms(Asked, frozen=True):
     """Ask for the list of rooms."""
+
+
+class Kick(AskedInRoom, frozen=True):
+    """Put a user out of the room."""
+
+    name: str
+    reason: str = ""
+
+
+class Invite(AskedInRoom, frozen=True):
+    """Invite a user to the room, which lets them in."""
+
+    name: str
+
+
+class Mode(AskedInRoom, frozen=True):
+    """Change the room's modes or ranks, or ask for them with an empty text; see model.modes."""
+
+    change: str = ""
 
 
 class Last(Struct, frozen=True):
@@ -89,14 +125,14 @@ class Before(Struct, frozen=True):
 Excerpt = Last | From | Before
 
 
-class History(Asked, frozen=True):
+class History(AskedInRoom, frozen=True):
     """Ask for a page of the room's old messages."""
 
     excerpt: Excerpt
     limit: int | None = None  # None: as many as one answer holds
 
 
-class Search(Asked, frozen=True):
+class Search(AskedInRoom, frozen=True):
     """Ask for old messages of the room that contain all of these words."""
 
     text: str
@@ -125,4 +161,24 @@ class Mistake(Asked, frozen=True):
     refusal: Refusal
 
 
-Command = Say | Act | Tell | Reply | Nick | Join | Topic | Who | Rooms | History | Search | Ping | Help | Quit | Mistake
+Command = (
+    Say
+    | Act
+    | Tell
+    | Reply
+    | Nick
+    | Join
+    | Part
+    | Topic
+    | Who
+    | Rooms
+    | Kick
+    | Invite
+    | Mode
+    | History
+    | Search
+    | Ping
+    | Help
+    | Quit
+    | Mistake
+)

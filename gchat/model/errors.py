@@ -21,6 +21,12 @@ class Code(StrEnum):
     REPLACED = "replaced"
     TOO_MUCH = "too_much"
     NO_SUCH_PLACE = "no_such_place"
+    NOT_IN_ROOM = "not_in_room"
+    INVITE_ONLY = "invite_only"
+    BAD_KEY = "bad_key"
+    ROOM_FULL = "room_full"
+    MODERATED = "moderated"
+    NOT_OPERATOR = "not_operator"
 
 
 class GchatError(Exception):

@@ -1,7 +1,7 @@
 """Events: what a room or one user is told, as frozen values. The dialects decide how they look.
 
-Three kinds: messages, which the journal numbers and keeps; presence, which rides the same stream without a number;
-and answers, which one user gets. Names are nicks, or the `host:port` of a user without one. No text in them is trusted:
+Messages, which the journal numbers and keeps; presence and notices, which ride the same stream without a number; and
+answers, which one user gets. Names are nicks, or the `host:port` of a user without one. No text in them is trusted:
 a dialect makes each fit for its wire.
 """
 
@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from gchat.model.errors import Code
 from gchat.model.messages import Message, Numbered, Record
+from gchat.model.modes import Change
 from gchat.model.secret import HasToken
 
 # --- Presence --------------------------------------------------------------------------------------------------------
@@ -28,6 +29,7 @@ class Left(Struct, frozen=True):
 
     name: str
     online: int
+    reason: str = ""  # in the user's own words, if any were given
 
 
 class Renamed(Struct, frozen=True):
@@ -48,10 +50,34 @@ class Crowd(Struct, frozen=True):
 Movement = Entered | Left | Renamed | Crowd
 
 
+# --- Notices to a room: they have a place in the stream, and are not stored ------------------------------------------
+
+
 class Announced(Struct, frozen=True):
-    """An announcement of the operator to a whole room: it has a place in the stream and is not stored."""
+    """An announcement of the operator of the server."""
 
     text: str
+
+
+class ModeSet(Struct, frozen=True):
+    """A user has changed the room's modes or ranks; without a name, users have ranks because of whom they are."""
+
+    room: str
+    by: str
+    changes: tuple[Change, ...]
+
+
+class Kicked(Struct, frozen=True):
+    """A user was put out of the room, which now has `online` members; that user gets it as an answer."""
+
+    room: str
+    name: str
+    by: str
+    reason: str
+    online: int
+
+
+RoomNotice = Announced | ModeSet | Kicked
 
 
 # --- Answers ---------------------------------------------------------------------------------------------------------
@@ -79,12 +105,19 @@ class Ready(Struct, frozen=True):
 
 
 class Joined(Struct, frozen=True):
-    """The user has moved to this room."""
+    """The user has entered this room, which is the current one now."""
 
     room: str
     online: int
     epoch: str = ""
     seq: int = 0
+    id: str = ""
+
+
+class Parted(Struct, frozen=True):
+    """The user has left this room."""
+
+    room: str
     id: str = ""
 
 
@@ -154,13 +187,49 @@ class Users(Struct, frozen=True):
     id: str = ""
 
 
-class RoomList(Struct, frozen=True):
-    """The largest of `total` rooms: name, members, topic; and the room of the reader."""
+class RoomListed(Struct, frozen=True):
+    """A room in a list."""
 
-    rooms: tuple[tuple[str, int, str], ...]
+    name: str
+    members: int
+    topic: str
+    here: bool  # whether the reader is in it
+    seq: int = 0  # the number of its last message: the pump knows it
+
+
+class RoomList(Struct, frozen=True):
+    """The rooms that the reader is in, and the largest of all `total`."""
+
+    rooms: tuple[RoomListed, ...]
     total: int
-    here: str
     id: str = ""
+
+
+class ModesAre(Struct, frozen=True):
+    """The modes of a room, as `+lnt 20`, and the members with a rank; the key is only for operators."""
+
+    room: str
+    modes: str
+    key: str = ""
+    operators: tuple[str, ...] = ()
+    voices: tuple[str, ...] = ()
+    id: str = ""
+
+
+class ListIs(Struct, frozen=True):
+    """The masks in one of a room's lists, which has this letter: see model.modes."""
+
+    room: str
+    letter: str
+    masks: tuple[str, ...]
+    id: str = ""
+
+
+class Invited(Struct, frozen=True):
+    """The user may enter a room, because another one wishes it."""
+
+    room: str
+    by: str
 
 
 class Pong(Struct, frozen=True):
@@ -213,6 +282,7 @@ Answer = (
     Welcome
     | Ready
     | Joined
+    | Parted
     | TopicIs
     | Page
     | Found
@@ -222,6 +292,11 @@ Answer = (
     | Named
     | Users
     | RoomList
+    | ModesAre
+    | ListIs
+    | Invited
+    | ModeSet
+    | Kicked
     | Pong
     | HelpText
     | Refused
@@ -230,4 +305,4 @@ Answer = (
     | Closing
 )
 
-Event = Message | Record | Movement | Announced | Answer
+Event = Message | Record | Movement | RoomNotice | Answer

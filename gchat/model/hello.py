@@ -20,11 +20,37 @@ class ResumePoint(Struct, frozen=True):
     seq: Seq
 
 
+class WantedRoom(Struct, frozen=True, omit_defaults=True):
+    """A room that a client wants to be in, and up to where its user has read it before."""
+
+    room: str
+    after: ResumePoint | None = None
+    key: str = ""  # if the room needs one
+
+
 class Hello(HasToken, Struct, frozen=True, omit_defaults=True):
-    """The first line of a client, which says what it asks for."""
+    """The first line of a client, which says what it asks for.
+
+    If it names rooms, the user is in these and in no others; the last of them is the current one. If it names none, the
+    user is where the session of the token is, or in the lobby.
+    """
 
     nick: str = ""
-    room: str = ""
+    rooms: tuple[WantedRoom, ...] | None = None
+    room: str = ""  # one more, with its `after` and `key`: enough for a client that is in one
+    key: str = ""
     token: Token | None = None  # from an earlier welcome: its session is taken over
     after: ResumePoint | None = None
     replay: Annotated[int, Meta(ge=0, le=1000)] | None = None  # old messages to send first, without `after`
+
+    @property
+    def wanted(self) -> tuple[WantedRoom, ...] | None:
+        """The rooms that it names, None if it names none."""
+        if not self.room:
+            return self.rooms
+        return *(self.rooms or ()), WantedRoom(self.room, self.after, self.key)
+
+    @property
+    def entries(self) -> int:
+        """How many rooms it may enter: what it costs, in lines."""
+        return max(1, len(self.wanted or ()))

@@ -8,6 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date
 
+from gchat.model.errors import Refusal
+from gchat.model.modes import LETTERS, Change, parse
+
 #: Lines from the server begin with these marks, which no user can type. Actions of users begin with `*`.
 SAYS, LEAVES = "> ", "< "
 
@@ -16,6 +19,7 @@ NO_MESSAGES = "There are no such messages"
 NOTHING_FOUND = "Nothing found. Search matches whole words; depl* matches deploy"
 OLDER_MAY_MATCH = "… there may be older matches; add a word to narrow the search"
 NOBODY_TO_ANSWER = "Nobody has sent you a private message yet; /msg NAME TEXT sends one"
+IN_NO_ROOM = "You are in no room; /join ROOM enters one"
 NO_TEXT = "The text is empty"
 LATE_HELLO = "Not sent: the hello of the rich dialect must be the first line"
 
@@ -35,9 +39,9 @@ def entered(name: str, online: int) -> str:
     return f"New user {name} entered {users(online)}"
 
 
-def left(name: str, online: int) -> str:
-    """Return that one user has left a room."""
-    return f"The user {name} left {users(online)}"
+def left(name: str, online: int, reason: str = "") -> str:
+    """Return that one user has left a room, and why, if that is known."""
+    return f"The user {name} left {users(online)}" + (f": {reason}" if reason else "")
 
 
 def renamed(old: str, new: str) -> str:
@@ -71,13 +75,98 @@ def replied(name: str) -> str:
 
 
 def joined(room: str, online: int) -> str:
-    """Return the answer to a user who has moved to a room."""
+    """Return the answer to a user who has entered a room."""
     return f"You are now in {room} {users(online)}"
+
+
+def parted(room: str) -> str:
+    """Return the answer to a user who has left a room."""
+    return f"You have left {room}; /join ROOM enters another, or this one again"
 
 
 def announced(text: str) -> str:
     """Return an announcement of the operator."""
     return f"Announcement: {text}"
+
+
+def kicked(name: str, by: str, room: str, reason: str, online: int) -> str:
+    """Return that a user was put out of a room."""
+    return f"{by} put {name} out of {room} {users(online)}" + (f": {reason}" if reason else "")
+
+
+def you_were_kicked(by: str, room: str, reason: str) -> list[str]:
+    """Return the same for that user, and how to come back."""
+    why = f": {reason}" if reason else ""
+    return [f"{by} put you out of {room}{why}", f"/join {room} comes back, unless you are banned there"]
+
+
+def invited(room: str, by: str) -> str:
+    """Return that a user is invited to a room."""
+    return f"{by} invites you to {room}; /join {room} goes there"
+
+
+_MODES_SET = {
+    "+i": "{by} made {room} invite-only",
+    "-i": "{by} opened {room} to users who are not invited",
+    "+m": "{by} made {room} moderated: only operators and users with a voice can speak",
+    "-m": "{by} lets everybody in {room} speak",
+    "+n": "{by} closed {room} to messages from outside",
+    "-n": "{by} opened {room} to messages from outside",
+    "+s": "{by} took {room} off the list of rooms",
+    "-s": "{by} put {room} on the list of rooms",
+    "+t": "{by} lets only operators set the topic of {room}",
+    "-t": "{by} lets everybody set the topic of {room}",
+    "+k": "{by} set the key of {room}: /join {room} {what}",
+    "-k": "{by} removed the key of {room}",
+    "+l": "{by} set the limit of {room} to {what}",
+    "-l": "{by} removed the limit of {room}",
+    "+b": "{by} banned {what} from {room}",
+    "-b": "{by} lifted the ban of {what} from {room}",
+    "+e": "{by} excepted {what} from the bans of {room}",
+    "-e": "{by} ended the exception of {what} from the bans of {room}",
+    "+I": "{by} gave {what} a standing invitation to {room}",
+    "-I": "{by} ended the standing invitation of {what} to {room}",
+    "+o": "{by} made {what} an operator of {room}",
+    "-o": "{what} is no longer an operator of {room}: so {by} decided",
+    "+v": "{by} gave {what} a voice in {room}",
+    "-v": "{by} took the voice of {what} in {room}",
+}
+_RANKS_BACK = {"o": "{what} is an operator of {room}", "v": "{what} has a voice in {room}"}
+
+
+def mode_set(by: str, room: str, change: Change) -> str:
+    """Return that a user has changed a room's modes or ranks; without a name, that a user has a rank again."""
+    sentence = _MODES_SET[("+" if change.adds else "-") + change.letter]
+    if not by:
+        sentence = _RANKS_BACK.get(change.letter, sentence)
+    return sentence.format(by=by or "The server", room=room, what=change.argument)
+
+
+def modes_changed(by: str, room: str, text: str) -> list[str]:
+    """Return the same for changes that a server tells, as they are typed; it may know modes that are unknown here."""
+    try:
+        return [mode_set(by, room, change) for change in parse(text)]
+    except Refusal:
+        return [f"{by or 'The server'} set the modes of {room}: {text}"]
+
+
+def modes_are(room: str, modes: str, key: str, operators: Sequence[str], voices: Sequence[str]) -> list[str]:
+    """Return the modes of a room and the users with a rank there."""
+    meanings = ", ".join(LETTERS[letter][1] for letter in modes.partition(" ")[0] if letter in LETTERS)
+    lines = [f"Modes of {room}: {modes}" + (f" ({meanings})" if meanings else "")]
+    lines += [f"The key is: {key}"] if key else []
+    lines += [f"Operators: {', '.join(operators)}"] if operators else []
+    return lines + ([f"With a voice: {', '.join(voices)}"] if voices else [])
+
+
+_LISTS = {"b": "banned from", "e": "excepted from the bans of", "I": "invited to"}
+
+
+def list_is(room: str, letter: str, masks: Sequence[str]) -> list[str]:
+    """Return the masks in a list of a room."""
+    if not masks:
+        return [f"Nobody is {_LISTS[letter]} {room}"]
+    return [f"These are {_LISTS[letter]} {room}:", *masks]
 
 
 def topic_set(name: str, text: str) -> str:
@@ -114,11 +203,11 @@ def members(room: str, names: Sequence[str], total: int, you: str) -> str:
     return f"In {room} {users(total)}: {listed}" + (f", and {more:,} more" if more > 0 else "")
 
 
-def rooms(found: Sequence[tuple[str, int, str]], total: int, here: str) -> list[str]:
-    """Return a line for each room (name, members, topic), and one with the number of rooms not listed."""
+def rooms(found: Sequence[tuple[str, int, str, bool]], total: int) -> list[str]:
+    """Return a line for each room (name, members, topic, whether the reader is there), and one for those not listed."""
     lines = []
-    for name, count, topic in found:
-        you = ", you are here" if name == here else ""
+    for name, count, topic, is_here in found:
+        you = ", you are here" if is_here else ""
         lines.append(f"{name} {users(count)}{you}" + (f": {topic}" if topic else ""))
     return lines + ([f"… and {total - len(found):,} more"] if total > len(found) else [])
 

@@ -11,6 +11,7 @@ from gevent.event import AsyncResult
 from gchat.admin.backend import BadText, Missing, NotPossible, Unavailable
 from gchat.admin.documents import BanInfo
 from gchat.breather import breathe
+from gchat.chat import standing
 from gchat.chat.bans import Ban, because
 from gchat.chat.effects import Announce, CloseReason, Publish
 from gchat.chat.networks import host_of
@@ -58,6 +59,14 @@ class AdminActions:
         self._expel(session, CloseReason.KICKED, f"You were kicked{': ' if reason else ''}{reason}")
         kicked = {"session": user, "address": session.address, "nick": session.name if session.has_nick else "-"}
         logger.warning("kicked %(session)d %(address)s %(nick)s", kicked)
+
+    def reset_modes(self, room: str) -> None:
+        """See Backend.reset_modes."""
+        rooms = self._app.registry.rooms
+        if room not in rooms.modes:
+            self._revive(room)
+        self._app.pump.submit(standing.reset(rooms, room))
+        logger.warning("reset the modes of %(room)s", {"room": room})
 
     def say(self, room: str, name: str, message: str) -> int:
         """See Backend.say."""

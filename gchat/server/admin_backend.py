@@ -71,7 +71,7 @@ class AdminBackend(AdminActions):
     def came(self, session: Session) -> None:
         """Tell the event streams that a user is here."""
         if self._subscribers:
-            self._tell(UserJoined(session.id, session.name, session.address, session.room.name))
+            self._tell(UserJoined(session.id, session.name, session.address, session.current_name))
 
     def went(self, session: Session, reason: CloseReason) -> None:
         """Tell the event streams that a user's connection has ended."""
@@ -132,14 +132,21 @@ class AdminBackend(AdminActions):
         others = sorted(stored.keys() - {room.name for room in peopled})
         return chain(
             (self._room(room, stored.get(room.name)) for room in peopled),
-            (RoomSummary(name, 0, stored[name].last_seq, stored[name].topic) for name in others),
+            (RoomSummary(name, 0, stored[name].last_seq, stored[name].topic, self._modes(name)) for name in others),
         )
 
     def _room(self, room: Room, stored: KeptRoom | None) -> RoomSummary:
         last, topic = self._app.journal.next_seq(room.name) - 1, room.topic
         if not last and stored:  # not yet read since the start: all of its members are disconnected
             last, topic = stored.last_seq, stored.topic
-        return RoomSummary(room.name, len(room.members), last, topic)
+        return RoomSummary(room.name, len(room.members), last, topic, self._modes(room.name))
+
+    def _modes(self, room: str) -> str:
+        return self._app.registry.rooms.modes[room].are_shown
+
+    def is_secret(self, room: str) -> bool:
+        """See Backend.is_secret."""
+        return self._app.registry.rooms.modes[room].has("s")
 
     def _stored_rooms(self) -> list[KeptRoom]:
         """Return the rooms in the history, as of now or, while the disk is stuck, as of the last answer."""

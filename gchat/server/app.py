@@ -29,7 +29,7 @@ from gchat.server.publication import MESSAGES
 from gchat.server.pump import Pump
 from gchat.server.reload import apply
 from gchat.server.roster import Roster
-from gchat.server.saved_state import noted_bans, noted_sessions
+from gchat.server.saved_state import restore
 from gchat.server.settings import Config
 from gchat.server.start_checks import admin_place
 from gchat.server.state_files import history_path, other_history, token_path
@@ -160,9 +160,7 @@ class App:
     def _recover(self) -> None:
         """Restore what the previous run stored, and load the lobby. Raises HistoryError."""
         try:
-            for ban in noted_bans(self.parts.notes):
-                self.registry.bans.add(ban)
-            self.registry.restore(noted_sessions(self.parts.notes), self.awake())
+            restore(self.registry, self.parts.notes, self.awake())
             self.journal.open((LOBBY,))
         except JournalError as error:
             raise unusable(self._history_path, error) from None

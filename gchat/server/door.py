@@ -46,8 +46,8 @@ LINGER_S = 0.5
 
 FAREWELL = "The server is shutting down"
 
-#: So many bytes without the end of a line are no hello of anything.
-MAX_START_BYTES = 8192
+#: So many bytes without the end of a line are no hello of anything. One with fifty rooms and places has 12 KiB at most.
+MAX_START_BYTES = 16384
 
 
 class _Start(Struct):
@@ -134,7 +134,7 @@ class Door:
             return None
         network = self.admission.network(peer.address, peer.network)
         if hello is not None:
-            self._pay(network)
+            self._pay(network, hello.entries)
         server.effects.share.wait(ENTRY_WEIGHT)
         if server.stopping.is_set():  # accepted before, heard after the others were said goodbye to
             _part(transport, _said(dialect, Closing(FAREWELL, CloseReason.SHUTDOWN.value)))
@@ -158,12 +158,12 @@ class Door:
         server.effects.submit(effects)
         return connection
 
-    def _pay(self, network: Network) -> None:
-        """Pay for a hello, which takes a nick and enters a room: a line of the network, because the user is new."""
+    def _pay(self, network: Network, entries: int) -> None:
+        """Pay for a hello, which takes a nick and enters rooms: a line of the network each, because the user is new."""
         rates, allowance = self._server.limits.network_rates, self.network_allowance(network)
         if allowance is not None:
             allowance.grow(rates, time.monotonic())
-            allowance.lines -= 1
+            allowance.lines -= entries
             gevent.sleep(allowance.debt_s(rates))
 
     def _refuse(

@@ -19,7 +19,7 @@ from gevent.event import Event
 from gchat.breather import Breather
 from gchat.dialects.dialect import Dialect
 from gchat.model.audience import Where
-from gchat.model.events import Announced, Movement, Skipped
+from gchat.model.events import Movement, RoomNotice, Skipped
 from gchat.model.messages import Record
 from gchat.roomlog.chunk import Offer
 from gchat.roomlog.log import LogCursor, RoomLog, Ticks
@@ -90,7 +90,7 @@ class FanOut:
             log = logs[dialect] = RoomLog(where.room, seq, self._room_log_bytes, skip, self._ticks)
         return log
 
-    def append(self, room: str, event: Record | Movement | Announced, count: int, speaker: Reader | None) -> None:
+    def append(self, room: str, event: Record | Movement | RoomNotice, count: int, speaker: Reader | None) -> None:
         """Append what happened in a room, and has `count` numbers, to each of its logs; `speaker` does not hear it."""
         seq = event.seq if isinstance(event, Record) else None
         for dialect, log in self._logs.get(room, {}).items():

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from gevent import getcurrent
 from gevent.event import Event
 from gevent.hub import get_hub
+from msgspec import structs
 
 from gchat.breather import Breather
 from gchat.chat.effects import (
@@ -25,9 +26,11 @@ from gchat.chat.effects import (
     Effect,
     Enter,
     Leave,
+    ListRooms,
     Presence,
     Publish,
     ReadHistory,
+    SaveModes,
     SaveSession,
     Search,
     SendRaw,
@@ -38,7 +41,7 @@ from gchat.journal.journal import Arrival
 from gchat.journal.parts import Parts
 from gchat.model import events
 from gchat.model.audience import Me, OwnLines, Where
-from gchat.model.events import Announced, Movement
+from gchat.model.events import Movement, RoomNotice
 from gchat.model.messages import Record
 from gchat.roomlog.log import RoomLog
 from gchat.server.answer import encoded
@@ -51,7 +54,7 @@ from gchat.server.reader import RECEIVED_BYTES
 from gchat.server.replay import Replay
 from gchat.server.room_loading import RoomLoading
 from gchat.server.roster import Roster
-from gchat.server.saved_state import note_session
+from gchat.server.saved_state import note_modes, note_session
 from gchat.server.turn_share import TurnShare
 from gchat.server.writer import Writer
 
@@ -123,8 +126,10 @@ class Pump:
             Leave: self._leave,
             ReadHistory: self._read_history,
             Search: self._search,
+            ListRooms: self._list_rooms,
             DropRoom: self._drop_room,
             SaveSession: self._save_session,
+            SaveModes: self._save_modes,
             Close: self._close,
         }
 
@@ -205,7 +210,7 @@ class Pump:
         """Note that the journal has a room at hand that somebody enters."""
         self._server.room_opened(room)
 
-    def append(self, room: str, event: Record | Movement | Announced, count: int, speaker: Connection | None) -> None:
+    def append(self, room: str, event: Record | Movement | RoomNotice, count: int, speaker: Connection | None) -> None:
         """Show something to a room: it has `count` numbers, and `speaker` does not get it."""
         self.fan_out.append(room, event, count, speaker.log_reader if speaker else None)
         self._server.shown(room, event)
@@ -301,7 +306,8 @@ class Pump:
         gatherer.add(effect.session, effect.presence, effect.members)
 
     def _announce(self, effect: Announce) -> None:
-        self.append(effect.room, effect.announced, 0, None)
+        self.tell_presence(effect.room)  # it may be about a user who has just entered
+        self.append(effect.room, effect.notice, 0, self._connection_of(effect.session))
 
     def _send_raw(self, effect: SendRaw) -> None:
         connection = self.connections.get(effect.session)
@@ -332,6 +338,13 @@ class Pump:
         if connection is not None:
             self.replay.search(connection, effect)
 
+    def _list_rooms(self, effect: ListRooms) -> None:
+        connection = self.connections.get(effect.session)
+        if connection is not None:
+            listed = effect.rooms.rooms
+            rooms = tuple(structs.replace(room, seq=max(0, self.head(room.name) - 1)) for room in listed)
+            self.tell(connection, structs.replace(effect.rooms, rooms=rooms))
+
     def _drop_room(self, effect: DropRoom) -> None:
         self._journal.forget(effect.room)
         self._room_loading.forget(effect.room)
@@ -339,6 +352,9 @@ class Pump:
 
     def _save_session(self, effect: SaveSession) -> None:
         note_session(self._notes, effect.lineage, effect.who)
+
+    def _save_modes(self, effect: SaveModes) -> None:
+        note_modes(self._notes, effect.room, effect.modes)
 
     def _close(self, effect: Close) -> None:
         connection = self.connections.pop(effect.session, None)
@@ -376,4 +392,7 @@ class Pump:
 
     def _tell_presence(self, room: str, now: float) -> None:
         for session, presence in self._presence[room].take(now):
-            self.append(room, presence, 0, None if session is None else self.connections.get(session))
+            self.append(room, presence, 0, self._connection_of(session))
+
+    def _connection_of(self, session: int | None) -> Connection | None:
+        return None if session is None else self.connections.get(session)

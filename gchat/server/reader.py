@@ -15,13 +15,13 @@ import gevent
 from gevent.event import Event
 from gevent.hub import get_hub
 
-from gchat.chat.effects import CloseReason, Deliver, SendRaw, refused
+from gchat.chat.effects import CloseReason, Deliver, Publish, SendRaw, refused
 from gchat.chat.handlers import PRICES, execute, surcharge
 from gchat.chat.limits import Allowance, Pace
 from gchat.dialects.choice import spoken
 from gchat.dialects.dialect import Decoder, LateHello, Outcome
 from gchat.dialects.sniff import Foreign
-from gchat.model.commands import Act, Command, History, Join, Say, Search
+from gchat.model.commands import Command, History, Join, Search
 from gchat.model.errors import Code, LineEndless, LineTooLong, Refusal
 from gchat.server.counters import Counter
 from gchat.server.linux import unguessable
@@ -55,9 +55,6 @@ COMMANDS_AT_ONCE = 4
 GOODBYE_S = 0.2
 
 _HELD_BACK_AFTER = (Join, History, Search)
-
-# What everybody in a room is sent.
-_SPEAKING = (Say, Act)
 
 
 class Reader:
@@ -218,12 +215,15 @@ class Reader:
         """Carry out what was asked in so many lines; return whether the session goes on."""
         server, connection = self._server, self._connection
         session, effects, registry = connection.session, server.effects, server.registry
-        speaks = False
         for count, command in enumerate(asked, 1):
-            effects.submit(execute(registry, session, command, time.time()))
+            carried_out = execute(registry, session, command, time.time())
+            effects.submit(carried_out)
             if type(command) in PRICES:
                 self._spend(surcharge(registry, session, command))
-            speaks = speaks or type(command) in _SPEAKING
+            for effect in carried_out:
+                while type(effect) is Publish and server.rooms.is_crowded(effect.room):
+                    with self._not_reading():
+                        server.rooms.wait_sent()
             # What is said in a room comes after what was missed of it: acknowledged before, it would be a hole.
             # And answers come in the order of what was asked, also if the disk has to be asked for them.
             if not count % COMMANDS_AT_ONCE or type(command) in _HELD_BACK_AFTER:
@@ -232,9 +232,6 @@ class Reader:
             return False
         if lines == LINES_AT_ONCE or effects.crowded or connection.log_reader.owed > MAX_OWED_BYTES:
             self._hold_back()
-        while speaks and server.rooms.is_crowded(connection.room):
-            with self._not_reading():
-                server.rooms.wait_sent()
         return True
 
     def _conclude(self, outcome: Outcome) -> CloseReason | None:
@@ -265,6 +262,7 @@ class Reader:
             return CloseReason.BAD_HELLO
         server.effects.submit(opened)
         self._pace.own = session.allowance or self._pace.own
+        self._spend(hello.entries - 1)
         self._hold_back()
         self._decoder = self._new_decoder()
         self._decoder.feed(rest)

@@ -85,10 +85,6 @@ class ReaderOwner(Protocol):
     opened_at: float
 
     @property
-    def room(self) -> str:
-        """The name of the room that the user is in."""
-
-    @property
     def is_open(self) -> bool:
         """Whether the session goes on."""
 

@@ -1,6 +1,6 @@
-"""What outlives a run of the server beside messages: its bans, and the sessions that may resume.
+"""What outlives a run of the server beside messages: bans, sessions that may resume, the modes of rooms.
 
-These are notes in the journal. Another kind (accounts, modes) is one more NoteKind here.
+These are notes in the journal. Another kind (accounts) is one more NoteKind here.
 """
 
 from __future__ import annotations
@@ -9,10 +9,17 @@ from collections.abc import Iterable
 
 from gchat.chat.bans import Ban
 from gchat.chat.effects import SavedSession
+from gchat.chat.masks import Cloaks
+from gchat.chat.registry import Registry
+from gchat.chat.room_modes import CLOSED, Modes
 from gchat.journal.notes import NoteKind, Notes
+from gchat.server.linux import unguessable
+from gchat.server.logs import logger
 
 _BANS = NoteKind("bans", list[Ban])  # all of them under one key
 _SESSIONS = NoteKind("session", SavedSession)  # by lineage
+_MODES = NoteKind("modes", Modes)  # by room
+_CLOAK_SECRET = NoteKind("cloak", str)
 
 _ALL = "all"
 
@@ -22,16 +29,35 @@ def note_bans(notes: Notes, bans: Iterable[Ban]) -> None:
     _BANS.put(notes, _ALL, list(bans))
 
 
-def noted_bans(notes: Notes) -> list[Ban]:
-    """Return the bans of the previous run. Raises JournalError."""
-    return _BANS.load(notes).get(_ALL, [])
-
-
 def note_session(notes: Notes, lineage: str, session: SavedSession | None) -> None:
     """Store where a user is, soon, or that the user has left."""
     _SESSIONS.put(notes, lineage, session)
 
 
-def noted_sessions(notes: Notes) -> dict[str, SavedSession]:
-    """Return the users who were online when the previous run ended, by lineage. Raises JournalError."""
-    return _SESSIONS.load(notes)
+def note_modes(notes: Notes, room: str, modes: Modes | None) -> None:
+    """Store the modes of a room, soon, or with None that they are the usual ones."""
+    _MODES.put(notes, room, modes)
+
+
+def restore(registry: Registry, notes: Notes, now: float) -> None:
+    """Give the registry what the previous run has stored; `now` is of its clock. Raises JournalError.
+
+    A room whose note says what no modes can be is closed: opened to everybody it would show what was to be hidden.
+    """
+    for ban in _BANS.load(notes).get(_ALL, []):
+        registry.bans.add(ban)
+    modes = _MODES.load(notes, CLOSED)
+    for room in [room for room, found in modes.items() if found is CLOSED]:
+        logger.error("the modes of %(room)s cannot be read: it is closed until they are reset", {"room": room})
+    registry.rooms.modes.restore(modes)
+    registry.rooms.cloaks = Cloaks(_cloak_secret(notes))
+    registry.restore(_SESSIONS.load(notes), now)
+
+
+def _cloak_secret(notes: Notes) -> bytes:
+    """Return the secret with which addresses are cloaked, made if there is none yet."""
+    secret = _CLOAK_SECRET.load(notes).get(_ALL, "")
+    if not secret:
+        secret = unguessable(16)
+        _CLOAK_SECRET.put(notes, _ALL, secret)
+    return secret.encode()

@@ -261,6 +261,9 @@ class LimitsSection(Struct, forbid_unknown_fields=True):
         int, Meta(ge=0, description="members; a larger room is not told of users who enter and leave"), core
     ] = 500
     max_rooms: Annotated[int, Meta(ge=1, le=1000000, description="the largest number of rooms"), core] = 1000
+    max_rooms_per_user: Annotated[
+        int, Meta(ge=1, le=1000, description="rooms that a user is in at once"), core, TOLD
+    ] = 50
     nick_max: Annotated[int, Meta(ge=1, le=100, description="the longest nick, in characters"), core, TOLD] = 32
 
     def rates(self) -> tuple[Rates, Rates]:

@@ -55,6 +55,8 @@ class FakeBackend:
         self.announced: list[tuple[str, str]] = []
         self.kicked: list[tuple[int, str]] = []
         self.reason_not_ready = ""
+        self.secret: set[str] = set()
+        self.resets: list[str] = []
         self.say_waits_s = 0.0
         self.fault: Exception | None = None  # raised by server()
         self.closed = {"quit": 0, "reset": 0, "kicked": 0}
@@ -150,6 +152,15 @@ class FakeBackend:
             for name, count in sorted(members.items(), key=lambda item: -item[1])
             if count
         ]
+
+    def is_secret(self, room: str) -> bool:
+        return room in self.secret
+
+    def reset_modes(self, room: str) -> None:
+        if room not in self.log:
+            raise Missing(f"There is no room {room}")
+        self.secret.discard(room)
+        self.resets.append(room)
 
     def messages(self, room: str, after: int, limit: int) -> Iterator[Sequence[StoredMessage]]:
         if room not in self.log:

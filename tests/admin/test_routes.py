@@ -39,6 +39,7 @@ CHANGES: list[tuple[str, str, object]] = [
     ("POST", "/users/1/kick", {"reason": "spam"}),
     ("POST", "/bans", {"kind": "nick", "value": "mallory", "reason": "spam"}),
     ("DELETE", "/bans/1", None),
+    ("DELETE", "/rooms/lobby/modes", None),
     ("POST", "/rooms/lobby/messages", {"from": "ci", "text": "deploy done"}),
 ]
 
@@ -235,6 +236,24 @@ def test_a_head_of_what_never_ends_does_end(endpoint: Endpoint) -> None:
 
 
 # --- What is private -------------------------------------------------------------------------------------------------
+
+
+def test_without_a_token_a_secret_room_is_not_told(endpoint: Endpoint) -> None:
+    endpoint.backend.joins("eve", "dev")
+    endpoint.backend.secret.add("dev")
+    for path in ("/status", "/rooms"):
+        assert [room["name"] for room in endpoint.ask_get(path).value["rooms"]] == ["lobby"]
+        told = endpoint.ask("GET", path, token=READ_TOKEN).value["rooms"]
+        assert {room["name"]: room["modes"] for room in told} == {"lobby": "+n", "dev": "+n"}
+    for path in ("/status", "/users"):
+        assert endpoint.ask_get(path).value["users"][-1]["room"] == ""
+        assert endpoint.ask("GET", path, token=READ_TOKEN).value["users"][-1]["room"] == "dev"
+
+
+def test_modes_are_reset(endpoint: Endpoint) -> None:
+    assert endpoint.ask("DELETE", "/rooms/dev/modes", token=TOKEN).status == 204
+    assert endpoint.backend.resets == ["dev"]
+    assert endpoint.ask("DELETE", "/rooms/nowhere/modes", token=TOKEN).status == 404
 
 
 @pytest.mark.parametrize("path", ["/status", "/users"])

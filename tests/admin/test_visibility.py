@@ -5,21 +5,25 @@ from __future__ import annotations
 import pytest
 
 from gchat.admin.access import Scope
-from gchat.admin.documents import Happened, RoomMessage, UserInfo, UserJoined, UserLeft
+from gchat.admin.documents import Happened, RoomMessage, RoomSummary, UserInfo, UserJoined, UserLeft
 from gchat.admin.visibility import GRANTED, visible
 
 ADDRESS = "127.0.0.1:5000"
 
 
-def user(nick: str) -> UserInfo:
-    return UserInfo(1, nick, ADDRESS, "lobby", "plain", 1.0, 1.0, 3, 0, 0)
+def user(nick: str, *rooms: str) -> UserInfo:
+    return UserInfo(1, nick, ADDRESS, rooms[-1] if rooms else "lobby", "plain", 1.0, 1.0, 3, 0, 0, rooms=rooms)
+
+
+def is_secret(room: str) -> bool:
+    return room == "cellar"
 
 
 @pytest.mark.parametrize("scope", Scope)
 def test_the_address_of_a_user_with_a_nick_is_for_those_with_a_token(scope: Scope) -> None:
     expected = ADDRESS if scope >= Scope.READ else ""
     for value in (user("alice"), UserJoined(1, "alice", ADDRESS, "lobby")):
-        shown = visible(value, scope)
+        shown = visible(value, scope, is_secret)
         assert shown is not None
         assert shown.address == expected
         assert (shown.nick, shown.room) == ("alice", "lobby")
@@ -29,15 +33,29 @@ def test_the_address_of_a_user_with_a_nick_is_for_those_with_a_token(scope: Scop
 @pytest.mark.parametrize("scope", Scope)
 def test_a_user_without_a_nick_is_called_by_its_address_everywhere(scope: Scope) -> None:
     for value in (user(ADDRESS), UserJoined(1, ADDRESS, ADDRESS, "lobby")):
-        assert visible(value, scope) == value
+        assert visible(value, scope, is_secret) == value
 
 
 @pytest.mark.parametrize("scope", Scope)
 def test_what_is_said_is_for_those_with_a_token_and_who_left_is_for_everybody(scope: Scope) -> None:
     said: Happened = RoomMessage("lobby", 1, "said", "alice", "hello")
     left: Happened = UserLeft(1, "alice", "quit")
-    assert visible(said, scope) == (said if scope >= Scope.READ else None)
-    assert visible(left, scope) == left
+    assert visible(said, scope, is_secret) == (said if scope >= Scope.READ else None)
+    assert visible(left, scope, is_secret) == left
+
+
+@pytest.mark.parametrize("scope", Scope)
+def test_a_secret_room_is_for_those_with_a_token(scope: Scope) -> None:
+    trusted = scope >= Scope.READ
+    shown = visible(user("alice", "lobby", "cellar"), scope, is_secret)
+    assert shown is not None
+    assert (shown.room, shown.rooms) == (("cellar", ("lobby", "cellar")) if trusted else ("", ("lobby",)))
+    joined = visible(UserJoined(1, ADDRESS, ADDRESS, "cellar"), scope, is_secret)
+    assert joined is not None
+    assert joined.room == ("cellar" if trusted else "")
+    for name in ("cellar", "lobby"):
+        room = RoomSummary(name, 1, 1, "tea")
+        assert visible(room, scope, is_secret) == (room if trusted or name == "lobby" else None)
 
 
 def test_each_scope_is_told_what_it_is() -> None:

@@ -57,6 +57,11 @@ class Talk:
         return self.registry.leave(self.sessions[number], reason)
 
 
+def join(room: str) -> commands.Join:
+    """What /join asks in the plain dialect: to be there instead of here."""
+    return commands.Join(room, leave="current")
+
+
 def welcome(number: int, online: int, motd: str = "") -> events.Welcome:
     """What a plain user is greeted with."""
     return events.Welcome(online, motd, LOBBY, number, address(number))

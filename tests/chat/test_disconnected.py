@@ -7,14 +7,11 @@ import pytest
 from gchat.chat import disconnected
 from gchat.chat.disconnected import Disconnected
 from gchat.chat.networks import Network
-from gchat.chat.room import Room
 from gchat.chat.session import Session
-
-ROOM = Room("lobby")
 
 
 def gone(number: int, network: str = "a", *, nick: bool = False, messages: int = 0, exempt: bool = False) -> Session:
-    session = Session(number, f"127.0.0.1:{number}", ROOM, network=Network(network, exempt))
+    session = Session(number, f"127.0.0.1:{number}", network=Network(network, exempt))
     session.has_nick, session.messages = nick, messages
     return session
 

@@ -9,6 +9,7 @@ from gchat.chat.effects import (
     CloseReason,
     Deliver,
     Effect,
+    ListRooms,
     Presence,
     Publish,
     ReadHistory,
@@ -18,8 +19,9 @@ from gchat.chat.handlers import surcharge
 from gchat.chat.registry import LOBBY
 from gchat.model import commands, events
 from gchat.model.errors import Code, Refusal
+from gchat.model.events import RoomListed
 from gchat.model.messages import Acted, Said, TopicSet
-from tests.chat.talk import Talk, address, code
+from tests.chat.talk import Talk, address, code, join
 
 # --- Talking ---------------------------------------------------------------------------------------------------------
 
@@ -111,38 +113,45 @@ def test_a_mistake_is_answered_with_what_is_wrong_about_it() -> None:
 
 def test_who_lists_the_room_and_no_other_and_not_more_than_can_be_read() -> None:
     talk = Talk(users=5, who_max=2)
-    talk.asks(5, commands.Join("dev"))
+    talk.asks(5, join("dev"))
 
     assert talk.asks(1, commands.Who()) == [
         Deliver(1, events.Users(LOBBY, (address(1), address(2)), 4, address(1)), room=LOBBY)
     ]
 
 
-def test_rooms_are_listed_by_size_without_the_empty_ones() -> None:
+def test_rooms_are_listed_by_size_without_the_empty_ones_but_first_where_the_user_is() -> None:
     talk = Talk(users=4)
     for number, room in ((1, "dev"), (2, "dev"), (3, "ops"), (4, "dev"), (4, "gone"), (4, "lobby")):
-        talk.asks(number, commands.Join(room))
+        talk.asks(number, join(room))
     talk.asks(3, commands.Topic("pager"))
 
+    rooms = (
+        RoomListed("lobby", 1, "", here=True),
+        RoomListed("dev", 2, "", here=False),
+        RoomListed("ops", 1, "pager", here=False),
+    )
     assert talk.asks(4, commands.Rooms()) == [
-        Deliver(4, events.RoomList((("dev", 2, ""), ("lobby", 1, ""), ("ops", 1, "pager")), 3, "lobby"))
+        ListRooms(4, events.RoomList(rooms, 3)),
     ]
 
 
 def test_a_list_of_rooms_is_bounded_and_long_topics_are_cut() -> None:
     talk = Talk(users=101)
     for number in range(1, 101):
-        talk.asks(number, commands.Join(f"room{number:03}"))
+        talk.asks(number, join(f"room{number:03}"))
         talk.asks(number, commands.Topic("\u00e9" * (300 if number % 2 else 80)))
 
     (answer,) = talk.asks(101, commands.Rooms())
 
-    assert isinstance(answer, Deliver)
-    assert isinstance(answer.answer, events.RoomList)
-    rooms = answer.answer.rooms
-    assert (answer.answer.total, rooms[0]) == (101, ("lobby", 1, ""))
-    assert rooms[1:3] == (("room001", 1, "\u00e9" * 79 + "…"), ("room002", 1, "\u00e9" * 80))
-    assert 12288 - 200 < sum(len(f"{name}{topic}".encode()) for name, _, topic in rooms) <= 12288
+    assert isinstance(answer, ListRooms)
+    rooms = answer.rooms.rooms
+    assert (answer.rooms.total, rooms[0].name) == (101, "lobby")
+    assert [(room.name, room.topic) for room in rooms[1:3]] == [
+        ("room001", "\u00e9" * 79 + "…"),
+        ("room002", "\u00e9" * 80),
+    ]
+    assert 12288 - 200 < sum(len(f"{room.name}{room.topic}".encode()) for room in rooms) <= 12288
 
 
 @pytest.mark.parametrize(
@@ -198,6 +207,6 @@ def test_a_command_costs_what_it_costs_the_others() -> None:
     assert [costs(command) for command in (commands.Say(("x",)), commands.Tell("x", "x"), commands.Ping(""))] == [1] * 3
     assert 1 < costs(commands.History(commands.From(1))) < costs(commands.Search("x"))
     assert costs(commands.Nick("x")) == 2 + 2, "250 users are told"
-    assert costs(commands.Join("x")) == 3 + 2
+    assert costs(join("x")) == 3 + 2
     talk.registry.limits.presence_quiet_above = 100
     assert costs(commands.Nick("x")) == 2, "nobody is told"

@@ -9,7 +9,8 @@ from gchat.chat.session import Session
 
 
 def session(number: int, token: str = "") -> Session:
-    found = Session(number, f"127.0.0.1:{number}", Room("dev"))
+    found = Session(number, f"127.0.0.1:{number}")
+    found.enter(Room("dev"))
     if token:
         found.own(token)
     return found
@@ -38,7 +39,7 @@ def test_where_a_user_is_and_that_a_user_has_left_is_stored_by_lineage() -> None
     lineages, alice = Lineages(), session(1, "t")
     alice.name, alice.has_nick = "alice", True
     lineages.add(alice)
-    assert lineages.saved(alice) == [SaveSession(alice.lineage, SavedSession("alice", True, "dev"))]
+    assert lineages.saved(alice) == [SaveSession(alice.lineage, SavedSession("alice", True, rooms=("dev",)))]
     assert lineages.dropped(alice) == [SaveSession(alice.lineage, None)]
     assert lineages.newest(alice.lineage) is None
     assert lineages.saved(alice) == lineages.dropped(alice) == []

@@ -6,7 +6,6 @@ import pytest
 
 from gchat.chat.bans import Bans
 from gchat.chat.nicks import Names
-from gchat.chat.room import Room
 from gchat.chat.session import Session
 from gchat.model.errors import Code, Refusal
 from gchat.model.lookalikes import name_keys
@@ -22,7 +21,7 @@ class Talk:
         self.names = Names(self.bans)
 
     def comes(self, port: int) -> Session:
-        session = Session(port, f"127.0.0.1:{port}", Room("lobby"))
+        session = Session(port, f"127.0.0.1:{port}")
         self.names.give(session, session.address, frozenset((session.address,)))
         return session
 

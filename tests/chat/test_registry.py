@@ -28,8 +28,9 @@ from gchat.model import commands, events
 from gchat.model.errors import Code, Refusal
 from gchat.model.lookalikes import folded, name_keys
 from gchat.model.messages import Acted, Said
+from gchat.model.modes import Change
 from gchat.model.names import nick
-from tests.chat.talk import NOW, Talk, address, code, entered, welcome
+from tests.chat.talk import NOW, Talk, address, code, entered, join, welcome
 
 # --- Coming and going ------------------------------------------------------------------------------------------------
 
@@ -160,10 +161,10 @@ def test_a_nick_that_looks_like_anothers_is_refused_both_ways(one: str, other: s
 
 def test_who_moves_is_announced_here_and_there_and_shown_the_new_room() -> None:
     talk = Talk(users=3)
-    talk.asks(2, commands.Join("dev"))
+    talk.asks(2, join("dev"))
     talk.asks(2, commands.Topic("bugs"))
 
-    assert talk.asks(1, commands.Join("#Dev")) == [
+    assert talk.asks(1, join("#Dev")) == [
         Presence(LOBBY, 1, events.Left(address(1), 1), 1),
         Leave(1, LOBBY),
         Enter(1, "dev", events.Joined("dev", 2), replay=10),
@@ -174,37 +175,121 @@ def test_who_moves_is_announced_here_and_there_and_shown_the_new_room() -> None:
 def test_ones_own_room_and_what_is_no_room_cannot_be_joined() -> None:
     talk = Talk(users=1)
 
-    assert code(talk.asks(1, commands.Join("LOBBY"))) is Code.BAD_COMMAND
-    assert code(talk.asks(1, commands.Join("../../x"))) is Code.BAD_NAME
-    assert talk.sessions[1].room.name == LOBBY
+    assert code(talk.asks(1, join("LOBBY"))) is Code.BAD_COMMAND
+    assert code(talk.asks(1, join("../../x"))) is Code.BAD_NAME
+    assert talk.sessions[1].current_name == LOBBY
 
 
 def test_a_room_keeps_its_topic_while_nobody_is_there() -> None:
     talk = Talk(users=1)
-    talk.asks(1, commands.Join("dev"))
+    talk.asks(1, join("dev"))
     talk.asks(1, commands.Topic("bugs"))
-    talk.asks(1, commands.Join("lobby"))
+    talk.asks(1, join("lobby"))
 
-    talk.asks(1, commands.Join("dev"))
+    talk.asks(1, join("dev"))
     assert talk.asks(1, commands.Topic()) == [Deliver(1, events.TopicIs("bugs", address(1)), room="dev")]
 
 
 def test_for_a_room_too_many_the_oldest_empty_one_goes() -> None:
     talk = Talk(users=2, max_rooms=3)
     for room in ("old", "new", "lobby"):
-        talk.asks(1, commands.Join(room))
+        talk.asks(1, join(room))
 
-    assert DropRoom("old") in talk.asks(1, commands.Join("third"))
+    assert DropRoom("old") in talk.asks(1, join("third"))
     assert set(talk.registry.rooms) == {LOBBY, "new", "third"}
 
 
 def test_a_room_too_many_is_refused_when_somebody_is_in_each() -> None:
     talk = Talk(users=3, max_rooms=2)
+    talk.asks(1, join("dev"))
+
+    assert code(talk.asks(2, join("ops"))) is Code.TOO_MANY_ROOMS
+    assert talk.sessions[2].current_name == LOBBY
+    assert entered(talk.asks(2, join("dev"))).room == "dev"
+
+
+# --- Several rooms ---------------------------------------------------------------------------------------------------
+
+
+def test_who_joins_one_more_room_stays_in_the_others_and_speaks_in_the_last_or_in_which_they_name() -> None:
+    talk = Talk(users=2)
+
+    assert talk.asks(1, commands.Join("dev")) == [
+        Enter(1, "dev", events.Joined("dev", 1), replay=10),
+        Presence("dev", 1, events.Entered(address(1), 1), 1),
+        Deliver(1, events.ModeSet("dev", "", (Change(True, "o", address(1)),)), room="dev"),
+    ]
+    assert talk.asks(1, commands.Say(("here",))) == [Publish("dev", 1, Said(address(1), ("here",)))]
+    assert talk.asks(1, commands.Say(("there",), room="#Lobby")) == [Publish(LOBBY, 1, Said(address(1), ("there",)))]
+    assert talk.asks(1, commands.Who(room=LOBBY)) == [
+        Deliver(1, events.Users(LOBBY, (address(1), address(2)), 2, address(1)), room=LOBBY)
+    ]
+    assert talk.asks(1, commands.Nick("alice")) == [
+        Deliver(1, events.Named("alice")),
+        Presence(LOBBY, 1, events.Renamed(address(1), "alice"), 2),
+        Presence("dev", 1, events.Renamed(address(1), "alice"), 1),
+    ]
+    assert talk.leaves(1) == [
+        Close(1, CloseReason.ENDED),
+        Presence(LOBBY, 1, events.Left("alice", 1), 1),
+        Presence("dev", 1, events.Left("alice", 0), 0),
+    ]
+
+
+def test_who_parts_is_in_the_room_that_was_entered_before_and_at_last_in_none() -> None:
+    talk = Talk(users=2)
     talk.asks(1, commands.Join("dev"))
 
-    assert code(talk.asks(2, commands.Join("ops"))) is Code.TOO_MANY_ROOMS
-    assert talk.sessions[2].room.name == LOBBY
-    assert entered(talk.asks(2, commands.Join("dev"))).room == "dev"
+    assert talk.asks(1, commands.Part(reason="tea", id="p")) == [
+        Presence("dev", 1, events.Left(address(1), 0, "tea"), 0),
+        Leave(1, "dev"),
+        Deliver(1, events.Parted("dev", "p")),
+    ]
+    assert talk.asks(1, commands.Say(("back",))) == [Publish(LOBBY, 1, Said(address(1), ("back",)))]
+    assert talk.asks(1, commands.Part(room=LOBBY))[-1] == Deliver(1, events.Parted(LOBBY))
+    for command in (
+        commands.Say(("to nobody",)),
+        commands.Act("waves"),
+        commands.Who(),
+        commands.Topic(),
+        commands.Topic(text="x"),
+        commands.History(commands.Last(1)),
+        commands.Search("x"),
+        commands.Part(),
+        commands.Say(("not there",), room="dev"),
+    ):
+        assert code(talk.asks(1, command)) is Code.NOT_IN_ROOM
+    assert talk.asks(1, commands.Tell(address(2), "still here"))
+    assert entered(talk.asks(1, join("dev"))).room == "dev"
+    assert talk.sessions[1].current_name == "dev"
+
+
+def test_each_of_several_lines_to_a_room_that_one_is_not_in_is_refused() -> None:
+    talk = Talk(users=1)
+
+    refused = talk.asks(1, commands.Say(("a", "b", "c"), ("1", "2", ""), "dev"))
+
+    why = "You are not in dev; enter it first (/join dev)"
+    assert refused == [Deliver(1, events.Refused(Code.NOT_IN_ROOM, why, id_)) for id_ in ("1", "2", "")]
+
+
+def test_a_user_is_in_so_many_rooms_and_no_more() -> None:
+    talk = Talk(users=1, max_rooms_per_user=2)
+    talk.asks(1, commands.Join("dev"))
+
+    assert code(talk.asks(1, commands.Join("ops"))) is Code.TOO_MANY_ROOMS
+    entered(talk.asks(1, join("ops")))
+    assert list(talk.sessions[1].rooms) == [LOBBY, "ops"]
+
+
+def test_rooms_that_one_is_in_are_not_dropped_for_the_next() -> None:
+    talk = Talk(users=1, max_rooms=3)
+    talk.asks(1, commands.Join("one"))
+    talk.asks(1, commands.Join("two"))
+
+    assert code(talk.asks(1, commands.Join("three"))) is Code.TOO_MANY_ROOMS
+    assert DropRoom("two") in talk.asks(1, join("three")), "it is left, and empty then"
+    assert list(talk.sessions[1].rooms) == [LOBBY, "one", "three"]
 
 
 # --- Quiet rooms -----------------------------------------------------------------------------------------------------
@@ -217,15 +302,15 @@ def test_users_of_a_network_open_so_many_rooms_in_all_and_enter_as_many_as_they_
         talk.enters(here)
     talk.enters(there)
     for number, room in ((1, "local"), (2, "one"), (3, "two")):
-        entered(talk.asks(number, commands.Join(room)))
+        entered(talk.asks(number, join(room)))
 
-    assert code(talk.asks(4, commands.Join("three"))) is Code.TOO_MANY_ROOMS
-    entered(talk.asks(4, commands.Join("local")))
-    entered(talk.asks(3, commands.Join("instead-of-two")))
-    assert code(talk.asks(4, commands.Join("two"))) is Code.TOO_MANY_ROOMS, "it is empty: to enter it is to open it"
-    entered(talk.asks(4, commands.Join("lobby")))
-    entered(talk.asks(5, commands.Join("two")))
-    entered(talk.asks(4, commands.Join("two")))
+    assert code(talk.asks(4, join("three"))) is Code.TOO_MANY_ROOMS
+    entered(talk.asks(4, join("local")))
+    entered(talk.asks(3, join("instead-of-two")))
+    assert code(talk.asks(4, join("two"))) is Code.TOO_MANY_ROOMS, "it is empty: to enter it is to open it"
+    entered(talk.asks(4, join("lobby")))
+    entered(talk.asks(5, join("two")))
+    entered(talk.asks(4, join("two")))
 
 
 def test_a_room_above_the_limit_is_not_told_who_comes_goes_or_changes() -> None:
@@ -255,31 +340,39 @@ ROOMS = st.sampled_from(("lobby", "dev", "Dev", "#ops", "third", "fourth", "no r
 class Talking(RuleBasedStateMachine):
     """The model is where each user is, what each is called, and which rooms there are."""
 
-    @initialize(max_rooms=st.integers(1, 4), quiet=st.integers(0, 4), wait_s=st.sampled_from((0.0, 5.0)))
-    def opens(self, max_rooms: int, quiet: int, wait_s: float) -> None:
-        self.max_rooms = max_rooms
-        self.registry = Registry(Limits(max_rooms=max_rooms, presence_quiet_above=quiet, announce_after_s=wait_s))
+    @initialize(
+        max_rooms=st.integers(1, 4),
+        each=st.integers(1, 3),
+        quiet=st.integers(0, 4),
+        wait_s=st.sampled_from((0.0, 5.0)),
+    )
+    def opens(self, max_rooms: int, each: int, quiet: int, wait_s: float) -> None:
+        self.max_rooms, self.max_rooms_per_user = max_rooms, each
+        self.registry = Registry(
+            Limits(max_rooms=max_rooms, max_rooms_per_user=each, presence_quiet_above=quiet, announce_after_s=wait_s)
+        )
         self.wait_s = wait_s
         self.now = 0.0
         self.silent: dict[int, float] = {}  # users whom the others do not know of, and when they will
         self.users: dict[int, Session] = {}
         self.names: dict[int, str] = {}
-        self.places: dict[int, str] = {}
+        self.places: dict[int, list[str]] = {}  # the last is the current one
         self.quiet = quiet
 
     def _members(self, room: str) -> set[int]:
-        return {user for user, place in self.places.items() if place == room}
+        return {user for user, places in self.places.items() if room in places}
 
-    def _check_announced(self, effects: list[Effect], room: str) -> None:
-        told = [effect for effect in effects if isinstance(effect, Presence) and effect.room == room]
-        assert len(told) == (len(self._members(room)) <= self.quiet)
+    def _check_announced(self, effects: list[Effect], *rooms: str) -> None:
+        """Check that these rooms are told once, unless they are too large, and no others."""
+        told = [effect.room for effect in effects if isinstance(effect, Presence)]
+        assert sorted(told) == sorted(room for room in rooms if len(self._members(room)) <= self.quiet)
 
     @rule(user=USERS)
     def comes_or_goes(self, user: int) -> None:
         if user not in self.users:
             self.names[user] = f"127.0.0.1:{user}"
             self.users[user], effects = self.registry.connect(self.names[user], now=self.now)
-            self.places[user] = LOBBY
+            self.places[user] = [LOBBY]
             greeting = entered(effects).greeting
             assert isinstance(greeting, events.Welcome)
             assert (greeting.session, greeting.online) == (self.users[user].id, len(self.users))
@@ -289,12 +382,12 @@ class Talking(RuleBasedStateMachine):
             else:
                 self._check_announced(effects, LOBBY)
         else:
-            session, room = self.users.pop(user), self.places.pop(user)
+            session, rooms = self.users.pop(user), self.places.pop(user)
             del self.names[user]
             effects = self.registry.leave(session, CloseReason.RESET)
             assert Close(session.id, CloseReason.RESET) in effects
             if self.silent.pop(user, None) is None:
-                self._check_announced(effects, room)
+                self._check_announced(effects, *rooms)
             else:
                 assert effects == [Close(session.id, CloseReason.RESET)]
             assert self.registry.leave(session, CloseReason.RESET) == []
@@ -309,8 +402,7 @@ class Talking(RuleBasedStateMachine):
         ]
         for user in due:
             del self.silent[user]
-        told = [effect for effect in effects if isinstance(effect, Presence)]
-        assert len(told) == sum(len(self._members(self.places[user])) <= self.quiet for user in due)
+        self._check_announced(effects, *(room for user in due for room in self.places[user]))
 
     def _asks(self, user: int, command: commands.Command) -> list[Effect]:
         """Return the effects of a command, without those of a first one, which are checked here."""
@@ -318,20 +410,31 @@ class Talking(RuleBasedStateMachine):
         effects = execute(self.registry, session, command, NOW)
         if self.silent.pop(user, None) is None:
             return effects
-        online = len(self._members(self.places[user]))
+        online = len(self._members(LOBBY))
         told = online <= self.quiet
         presence = events.Entered(self.names[user], online)
-        expected = [Arrive(session.id), Presence(self.places[user], session.id, presence, online)]
+        expected = [Arrive(session.id), Presence(LOBBY, session.id, presence, online)]
         assert effects[: 1 + told] == expected[: 1 + told]
         return effects[1 + told :]
 
-    @rule(user=USERS, text=st.sampled_from(("hello", "a")), act=st.booleans())
-    def speaks(self, user: int, text: str, *, act: bool) -> None:
+    def _room(self, user: int, room: str) -> str | None:
+        """Return where a command of this user is carried out that names this room, or none."""
+        places, room = self.places[user], room.lower().removeprefix("#")
+        if not room:
+            return places[-1] if places else None
+        return room if room in places else None
+
+    @rule(user=USERS, text=st.sampled_from(("hello", "a")), act=st.booleans(), room=st.one_of(st.just(""), ROOMS))
+    def speaks(self, user: int, text: str, room: str, *, act: bool) -> None:
         if user in self.users:
             session, name = self.users[user], self.names[user]
-            (effect,) = self._asks(user, commands.Act(text) if act else commands.Say((text,)))
-            message = Acted(name, text) if act else Said(name, (text,))
-            assert effect == Publish(self.places[user], session.id, message)
+            said = commands.Act(text, room=room) if act else commands.Say((text,), room=room)
+            (effect,) = self._asks(user, said)
+            if (at := self._room(user, room)) is None:
+                assert code([effect]) in (Code.NOT_IN_ROOM, Code.BAD_NAME)
+            else:
+                message = Acted(name, text) if act else Said(name, (text,))
+                assert effect == Publish(at, session.id, message)
 
     @rule(user=USERS, name=NICKS)
     def takes_a_nick(self, user: int, name: str) -> None:
@@ -349,36 +452,53 @@ class Talking(RuleBasedStateMachine):
             assert code(effects) is Code.NAME_TAKEN
             return
         assert effects[0] == Deliver(session.id, events.Named(name))
-        if name != self.names[user]:
-            self._check_announced(effects, self.places[user])
+        self._check_announced(effects, *(self.places[user] if name != self.names[user] else ()))
         self.names[user] = name
 
-    @rule(user=USERS, room=ROOMS)
-    def joins(self, user: int, room: str) -> None:
+    @rule(user=USERS, room=ROOMS, moves=st.booleans())
+    def joins(self, user: int, room: str, *, moves: bool) -> None:
         if user not in self.users:
             return
-        session, before = self.users[user], self.places[user]
+        session, places = self.users[user], self.places[user]
         existed = set(self.registry.rooms)
-        effects = self._asks(user, commands.Join(room))
+        leaving = places[-1:] if moves else []
+        effects = self._asks(user, join(room) if moves else commands.Join(room))
         room = room.lower().removeprefix("#")
-        if room == before:
+        kept = {
+            place for other, rooms in self.places.items() for place in rooms if other != user or place not in leaving
+        }
+        if room in places:
             assert code(effects) is Code.BAD_COMMAND
         elif " " in room:
             assert code(effects) is Code.BAD_NAME
-        elif (
-            room not in existed
-            and len({LOBBY, *(place for other, place in self.places.items() if other != user)}) >= self.max_rooms
+        elif len(places) - len(leaving) >= self.max_rooms_per_user or (
+            room not in existed and len({LOBBY} | kept) >= self.max_rooms
         ):
             assert code(effects) is Code.TOO_MANY_ROOMS
         else:
-            self.places[user] = room
-            assert effects.index(Leave(session.id, before)) < effects.index(entered(effects))
+            self.places[user] = [*(place for place in places if place not in leaving), room]
+            assert [effect for effect in effects if isinstance(effect, Leave | Enter)] == [
+                *(Leave(session.id, place) for place in leaving),
+                entered(effects),
+            ]
             assert entered(effects).session == session.id
             assert entered(effects).greeting == events.Joined(room, len(self._members(room)))
             forgotten = {effect.room for effect in effects if isinstance(effect, DropRoom)}
             assert set(self.registry.rooms) == (existed | {room}) - forgotten
-            self._check_announced(effects, before)
-            self._check_announced(effects, room)
+            self._check_announced(effects, *leaving, room)
+
+    @rule(user=USERS, room=st.one_of(st.just(""), ROOMS))
+    def parts(self, user: int, room: str) -> None:
+        if user not in self.users:
+            return
+        session = self.users[user]
+        effects = self._asks(user, commands.Part(room=room))
+        if (at := self._room(user, room)) is None:
+            assert code(effects) in (Code.NOT_IN_ROOM, Code.BAD_NAME)
+            return
+        self.places[user].remove(at)
+        assert effects[-2:] == [Leave(session.id, at), Deliver(session.id, events.Parted(at))]
+        self._check_announced(effects, at)
 
     @rule(user=USERS, to=USERS, name=NICKS)
     def tells(self, user: int, to: int, name: str) -> None:
@@ -394,13 +514,16 @@ class Talking(RuleBasedStateMachine):
             else:
                 assert code([effect]) is Code.NO_SUCH_USER
 
-    @rule(user=USERS)
-    def asks_who_is_there(self, user: int) -> None:
+    @rule(user=USERS, room=st.one_of(st.just(""), ROOMS))
+    def asks_who_is_there(self, user: int, room: str) -> None:
         if user in self.users:
-            (effect,) = self._asks(user, commands.Who())
+            (effect,) = self._asks(user, commands.Who(room=room))
+            if (at := self._room(user, room)) is None:
+                assert code([effect]) in (Code.NOT_IN_ROOM, Code.BAD_NAME)
+                return
             assert isinstance(effect, Deliver)
             assert isinstance(effect.answer, events.Users)
-            here = {self.names[member] for member in self._members(self.places[user])}
+            here = {self.names[member] for member in self._members(at)}
             assert set(effect.answer.names) == here
             assert (effect.answer.total, effect.answer.you) == (len(here), self.names[user])
 
@@ -410,7 +533,9 @@ class Talking(RuleBasedStateMachine):
             return
         assert set(self.registry.sessions) == {session.id for session in self.users.values()}
         for user, session in self.users.items():
-            assert (session.name, session.room.name) == (self.names[user], self.places[user])
+            places = self.places[user]
+            assert (session.name, list(session.rooms)) == (self.names[user], places)
+            assert session.current_name == (places[-1] if places else "")
         for name, room in self.registry.rooms.items():
             assert {session.id for session in self._sessions(name)} == set(room.members)
         assert len(self.registry.rooms) <= max(1, self.max_rooms)

@@ -5,7 +5,18 @@ from __future__ import annotations
 import pytest
 
 from gchat.chat import disconnected as module
-from gchat.chat.effects import Arrive, Close, CloseReason, Deliver, Effect, Enter, Leave, Presence, SaveSession
+from gchat.chat.effects import (
+    Arrive,
+    Close,
+    CloseReason,
+    Deliver,
+    Effect,
+    Enter,
+    Leave,
+    Presence,
+    SavedSession,
+    SaveSession,
+)
 from gchat.chat.handlers import execute
 from gchat.chat.limits import Allowance, Limits, Rates
 from gchat.chat.networks import Network
@@ -13,7 +24,7 @@ from gchat.chat.registry import LOBBY, RECONNECT_GRACE_S, Registry
 from gchat.chat.session import Session
 from gchat.model import commands, events
 from gchat.model.errors import Code, Refusal
-from gchat.model.hello import Hello, ResumePoint
+from gchat.model.hello import Hello, ResumePoint, WantedRoom
 
 NOW = 1000.0
 TOKEN = "0123456789abcdef"
@@ -37,15 +48,16 @@ def announced(effects: list[Effect]) -> list[events.Movement]:
 
 def consistent(registry: Registry) -> bool:
     """Whether every table knows the same sessions."""
-    members = {session for room in registry.rooms.values() for session in room.members.values()}
-    named = set(registry._names._holders.values())
-    return members == named == set(registry.sessions.values()) and set(registry._disconnected) <= members
+    sessions, named = set(registry.sessions.values()), set(registry._names._holders.values())
+    members = {(name, session) for name, room in registry.rooms.items() for session in room.members.values()}
+    entered = {(name, session) for session in sessions for name in session.rooms}
+    return members == entered and named == sessions and set(registry._disconnected) <= sessions
 
 
 def test_who_opens_gets_the_nick_the_room_and_a_token_that_stays_the_same(registry: Registry) -> None:
     session, entered = comes(registry, 1, Hello(nick="alice", room="#Dev", replay=7), TOKEN)
 
-    assert (session.name, session.room.name, session.token) == ("alice", "dev", TOKEN)
+    assert (session.name, session.current_name, session.token) == ("alice", "dev", TOKEN)
     assert isinstance(entered.greeting, events.Welcome)
     assert (entered.greeting.nick, entered.greeting.room, entered.greeting.token) == ("alice", "dev", TOKEN)
     assert (entered.room, entered.replay) == ("dev", 7)
@@ -67,7 +79,7 @@ def test_who_loses_the_connection_is_away_and_comes_back_unnoticed(registry: Reg
     assert execute(registry, old, commands.Say(("x",)), NOW) == []
     assert registry.due(NOW + RECONNECT_GRACE_S - 0.1) == []
     session, effects = registry.connect("127.0.0.1:2", Hello(token=TOKEN))
-    assert (session.name, session.room.name) == ("alice", "dev")
+    assert (session.name, session.current_name) == ("alice", "dev")
     assert announced(effects) == []
     assert registry.due(NOW + 10 * RECONNECT_GRACE_S) == []
     assert consistent(registry)
@@ -133,7 +145,7 @@ def test_who_comes_back_may_ask_for_another_nick_and_another_room(registry: Regi
     comes(registry, 1, Hello(nick="alice"), TOKEN)
     session, effects = registry.connect("127.0.0.1:2", Hello(token=TOKEN, nick="alicia", room="dev"))
 
-    assert (session.name, session.room.name) == ("alicia", "dev")
+    assert (session.name, session.current_name) == ("alicia", "dev")
     assert announced(effects) == [events.Left("alice", 0), events.Entered("alicia", 1)]
     _, effects = registry.connect("127.0.0.1:3", Hello(token=TOKEN, nick="alix"))
     assert announced(effects) == [events.Renamed("alicia", "alix")]
@@ -150,8 +162,72 @@ def test_a_nick_that_is_taken_and_a_room_that_is_none_are_refused_and_the_rest_s
     ]
 
     assert codes == [Code.NAME_TAKEN, Code.BAD_NAME]
-    assert (session.name, session.room.name) == ("127.0.0.1:2", LOBBY)
+    assert (session.name, session.current_name) == ("127.0.0.1:2", LOBBY)
     assert consistent(registry)
+
+
+def test_who_names_several_rooms_is_in_these_and_no_others_each_with_its_place(registry: Registry) -> None:
+    one, two = ResumePoint("e1", 1), ResumePoint("e2", 2)
+    hello = Hello(rooms=(WantedRoom("dev", one), WantedRoom("Lobby"), WantedRoom("a b"), WantedRoom("#ops", two)))
+    session, effects = registry.connect("127.0.0.1:1", hello, TOKEN)
+    entered = [effect for effect in effects if isinstance(effect, Enter)]
+
+    assert [(effect.room, effect.after) for effect in entered] == [("dev", one), (LOBBY, None), ("ops", two)]
+    assert [type(effect.greeting) for effect in entered] == [events.Welcome, events.Joined, events.Joined]
+    assert session.current_name == "ops"
+    assert announced(effects) == [events.Entered("127.0.0.1:1", 1)] * 3
+    answers = [effect.answer for effect in effects if isinstance(effect, Deliver)]
+    assert [answer.code for answer in answers if isinstance(answer, events.Refused)] == [Code.BAD_NAME]
+    again, effects = registry.connect("127.0.0.1:1", Hello(token=TOKEN, rooms=(WantedRoom("ops"),), room="dev"))
+    assert (list(again.rooms), announced(effects)) == (["ops", "dev"], [events.Left("127.0.0.1:1", 0)])
+    assert consistent(registry)
+
+
+def test_who_comes_back_and_names_no_room_is_in_all_that_were_entered(registry: Registry) -> None:
+    place = ResumePoint("epoch", 7)
+    comes(registry, 1, Hello(nick="alice"), TOKEN)
+    session = registry.find("alice")
+    registry.join(session, WantedRoom("dev"))
+    registry.disconnect(session, CloseReason.RESET, NOW)
+    again, effects = registry.connect("127.0.0.1:2", Hello(token=TOKEN, after=place))
+
+    assert list(again.rooms) == [LOBBY, "dev"]
+    assert [(effect.room, effect.after) for effect in effects if isinstance(effect, Enter)] == [
+        (LOBBY, None),
+        ("dev", place),
+    ]
+    assert announced(effects) == []
+    assert consistent(registry)
+
+
+def test_who_wants_no_room_is_in_none_also_after_coming_back(registry: Registry) -> None:
+    for port, hello in ((1, Hello(nick="alice", rooms=())), (2, Hello(token=TOKEN))):
+        session, effects = registry.connect(f"127.0.0.1:{port}", hello, TOKEN)
+
+        welcomed, ready = [effect.answer for effect in effects if isinstance(effect, Deliver)][-2:]
+        assert isinstance(welcomed, events.Welcome)
+        assert (welcomed.room, welcomed.nick) == ("", "alice")
+        assert isinstance(ready, events.Ready)
+        assert (dict(session.rooms), announced(effects)) == ({}, [])
+    assert registry.find("alice") is session
+
+
+def test_after_a_restart_everybody_is_where_they_were() -> None:
+    saved = {
+        "several": SavedSession("alice", has_nick=True, rooms=("dev", LOBBY)),
+        "none": SavedSession("bob", has_nick=True),
+        "one, as it was stored once": SavedSession("carol", has_nick=True, room="dev"),
+        "more than there can be": SavedSession("dave", has_nick=True, rooms=("dev", "ops")),
+    }
+    registry = Registry(Limits(max_rooms=2))
+    registry.restore(saved, NOW)
+
+    assert {session.name: list(session.rooms) for session in registry.sessions.values()} == {
+        "alice": ["dev", LOBBY],
+        "bob": [],
+        "carol": ["dev"],
+        "dave": ["dev", LOBBY],
+    }
 
 
 def test_a_place_in_another_room_is_no_place_here(registry: Registry) -> None:
@@ -395,7 +471,7 @@ def test_a_late_opening_takes_its_ghost_back(*, is_announced: bool) -> None:
     effects = registry.open(session, Hello(token=TOKEN), "t" * 16)
 
     assert announced(effects) == ([events.Left("127.0.0.1:2", 0)] if is_announced else [])
-    assert (session.name, session.room.name) == ("alice", "dev")
+    assert (session.name, session.current_name) == ("alice", "dev")
     left, entered = [effect for effect in effects if isinstance(effect, Enter | Leave)]
     assert (left, entered.room) == (Leave(session.id, LOBBY), "dev")
     assert Close(ghost.id, CloseReason.REPLACED) in effects

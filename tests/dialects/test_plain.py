@@ -12,8 +12,11 @@ from gchat.dialects import plain
 from gchat.dialects.plain import decode, encode
 from gchat.dialects.slash import SLASHES
 from gchat.model import commands, events
+from gchat.model.audience import Me
 from gchat.model.errors import Code
+from gchat.model.events import RoomListed
 from gchat.model.messages import Acted, Numbered, Record, Said, TopicSet
+from gchat.model.modes import LETTERS, Change, Takes, parse
 
 
 def command(line: str) -> commands.Command:
@@ -47,7 +50,19 @@ TYPED = [
     ("/who", commands.Who()),
     ("/who ", commands.Who()),
     ("/rooms", commands.Rooms()),
-    ("/join dev", commands.Join("dev")),
+    ("/join dev", commands.Join("dev", leave="current")),
+    ("/join dev tea", commands.Join("dev", key="tea", leave="current")),
+    ("/kick bob", commands.Kick("bob")),
+    ("/kick bob too loud", commands.Kick("bob", "too loud")),
+    ("/invite bob", commands.Invite("bob")),
+    ("/mode", commands.Mode()),
+    ("/mode +k tea", commands.Mode("+k tea")),
+    ("/op bob", commands.Mode("+o bob")),
+    ("/deop bob", commands.Mode("-o bob")),
+    ("/voice bob", commands.Mode("+v bob")),
+    ("/devoice bob", commands.Mode("-v bob")),
+    ("/part", commands.Part()),
+    ("/part dev", commands.Part(room="dev")),
     ("/me waves  twice", commands.Act("waves  twice")),
     ("/msg bob psst, you", commands.Tell("bob", "psst, you")),
     ("/msg bob  /nick x", commands.Tell("bob", "/nick x")),
@@ -206,9 +221,27 @@ TOLD: list[tuple[events.Event, str]] = [
     (events.Acknowledged((Numbered("a-1", "lobby", 7),)), ""),
     (events.Announced("Tea at five"), "> Announcement: Tea at five\n"),
     (events.Told("alice", "psst", NOW), "[alice -> you] psst\n"),
+    (events.ModeSet("dev", "alice", parse("+o bob")), "> alice made bob an operator of dev\n"),
+    (events.ModeSet("dev", "", parse("+o bob")), "> bob is an operator of dev\n"),
+    (
+        events.ModeSet("dev", "alice", parse("+l-i 20")),
+        "> alice set the limit of dev to 20\n> alice opened dev to users who are not invited\n",
+    ),
+    (events.Kicked("dev", "bob", "alice", "spam", 2), "< alice put bob out of dev (2 users online): spam\n"),
+    (events.Kicked("dev", "bob", "alice", "", 1), "< alice put bob out of dev (1 user online)\n"),
+    (
+        events.ModesAre("dev", "+l 20", "tea", ("alice",), ("carol",)),
+        "> Modes of dev: +l 20 (limit of users)\n> The key is: tea\n> Operators: alice\n> With a voice: carol\n",
+    ),
+    (events.ModesAre("dev", "+"), "> Modes of dev: +\n"),
+    (events.ListIs("dev", "b", ("bob!*@*",)), "> These are banned from dev:\n> bob!*@*\n"),
+    (events.ListIs("dev", "I", ()), "> Nobody is invited to dev\n"),
+    (events.Invited("dev", "alice"), "> alice invites you to dev; /join dev goes there\n"),
     (events.Skipped(1200, 1611), "> … 412 messages skipped (1200-1611), /history 1200\n"),
     (events.Skipped(7, 7), "> … 1 message skipped (7), /history 7\n"),
+    (events.Left("bob", 1, "tea"), "< The user bob left (1 user online): tea\n"),
     (events.Joined("dev", 1), "> You are now in dev (1 user online)\n"),
+    (events.Parted("dev"), "> You have left dev; /join ROOM enters another, or this one again\n"),
     (
         events.Found((), more=False, time=NOW),
         "> Nothing found. Search matches whole words; depl* matches deploy\n",
@@ -219,10 +252,13 @@ TOLD: list[tuple[events.Event, str]] = [
     (events.Users("dev", ("alice", "bob"), 2, "bob"), "> In dev (2 users online): alice, bob (you)\n"),
     (events.Users("dev", ("a", "b"), 1502, "z"), "> In dev (1,502 users online): a, b, and 1,500 more\n"),
     (
-        events.RoomList((("lobby", 3, ""), ("dev", 1, "tea")), 2, "dev"),
+        events.RoomList((RoomListed("lobby", 3, "", here=False), RoomListed("dev", 1, "tea", here=True)), 2),
         "> lobby (3 users online)\n> dev (1 user online), you are here: tea\n",
     ),
-    (events.RoomList((("lobby", 3, ""),), 1002, "x"), "> lobby (3 users online)\n> … and 1,001 more\n"),
+    (
+        events.RoomList((RoomListed("lobby", 3, "", here=False),), 1002),
+        "> lobby (3 users online)\n> … and 1,001 more\n",
+    ),
     (events.Pong(""), "> pong\n"),
     (events.Pong("a b"), "> pong a b\n"),
     (events.Done("Your reply went to bob"), "> Your reply went to bob\n"),
@@ -244,6 +280,23 @@ TOLD: list[tuple[events.Event, str]] = [
 @pytest.mark.parametrize(("event", "text"), TOLD)
 def test_an_event_looks_like_this(event: events.Event, text: str) -> None:
     assert shown(event) == text
+
+
+def test_a_user_who_was_put_out_is_told_how_to_come_back() -> None:
+    kicked = events.Kicked("dev", "bob", "alice", "spam", 2)
+
+    assert plain.answer(kicked, Me("bob")).data.decode() == (
+        "> alice put you out of dev: spam\n> /join dev comes back, unless you are banned there\n"
+    )
+
+
+def test_every_change_of_a_mode_is_said_in_words() -> None:
+    for letter in LETTERS:
+        for sign in "+-":
+            said = shown(events.ModeSet("dev", "alice", (Change(sign == "+", letter, "WHAT"),)))
+            assert "alice" in said
+            assert "dev" in said
+            assert ("WHAT" in said) == (LETTERS[letter][0] is not Takes.NOTHING and sign + letter not in ("-k", "-l"))
 
 
 def test_every_event_is_shown_in_these_tests() -> None:
@@ -343,7 +396,8 @@ SINKS: list[events.Event] = [
     Acted(EVIL, EVIL),
     TopicSet(EVIL, EVIL),
     events.Entered(EVIL, 2),
-    events.Left(EVIL, 2),
+    events.Left(EVIL, 2, EVIL),
+    events.Parted(EVIL),
     events.Renamed(EVIL, EVIL),
     events.Joined(EVIL, 2),
     events.Named(EVIL),
@@ -351,12 +405,17 @@ SINKS: list[events.Event] = [
     events.Done(EVIL),
     events.TopicIs(EVIL, EVIL),
     events.Users(EVIL, (EVIL, EVIL), 2, EVIL),
-    events.RoomList(((EVIL, 2, EVIL),), 1, EVIL),
+    events.RoomList((RoomListed(EVIL, 2, EVIL, here=True),), 1),
     events.Pong(EVIL),
     events.HelpText(EVIL),
     events.Refused(Code.BAD_NAME, EVIL),
     events.Closing(EVIL),
     events.Announced(EVIL),
+    events.ModeSet(EVIL, EVIL, (Change(True, "k", EVIL),)),
+    events.Kicked(EVIL, EVIL, EVIL, EVIL, 1),
+    events.Invited(EVIL, EVIL),
+    events.ModesAre(EVIL, EVIL, EVIL, (EVIL,), (EVIL,)),
+    events.ListIs(EVIL, "b", (EVIL,)),
     events.Welcome(1, EVIL, "lobby", 1),
     events.Ready(EVIL),
     events.Page((Record(1, NOW, Said(EVIL, (EVIL, EVIL))),), None, NOW, asked=True),

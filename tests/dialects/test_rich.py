@@ -15,8 +15,10 @@ from gchat.dialects.rich_requests import AnyRequest, TopicRequest
 from gchat.model import commands, events
 from gchat.model.audience import Where
 from gchat.model.errors import Code, Refusal
+from gchat.model.events import RoomListed
 from gchat.model.hello import Hello, ResumePoint
 from gchat.model.messages import Acted, Numbered, Record, Said, TopicSet
+from gchat.model.modes import Change, parse
 
 NOW = 1_795_600_000.125
 TIME = "2026-11-25T09:46:40.125Z"
@@ -38,9 +40,23 @@ ASKED = [
         '{"type":"join","room":"dev","after":{"epoch":"e","seq":3}}',
         commands.Join("dev", ResumePoint("e", 3)),
     ),
+    ('{"type":"join","room":"dev","key":"tea"}', commands.Join("dev", key="tea")),
+    ('{"type":"kick","name":"bob","reason":"spam","id":"k"}', commands.Kick("bob", "spam", id="k")),
+    ('{"type":"invite","name":"bob"}', commands.Invite("bob")),
+    ('{"type":"mode"}', commands.Mode()),
+    ('{"type":"mode","change":"+k tea"}', commands.Mode("+k tea")),
     ('{"type":"topic","text":"tea"}', commands.Topic("tea")),
     ('{"type":"topic"}', commands.Topic()),
     ('{"type":"topic","text":""}', commands.Topic("")),
+    ('{"type":"join","room":"dev","leave":"current"}', commands.Join("dev", leave="current")),
+    ('{"type":"part"}', commands.Part()),
+    ('{"type":"part","room":"dev","reason":"tea","id":"p"}', commands.Part(room="dev", reason="tea", id="p")),
+    ('{"type":"say","text":"x","room":"dev"}', commands.Say(("x",), room="dev")),
+    ('{"type":"act","text":"x","room":"dev"}', commands.Act("x", room="dev")),
+    ('{"type":"topic","room":"dev"}', commands.Topic(room="dev")),
+    ('{"type":"who","room":"dev"}', commands.Who(room="dev")),
+    ('{"type":"history","after":30,"room":"dev"}', commands.History(commands.From(31), 100, room="dev")),
+    ('{"type":"search","text":"tea","room":"dev"}', commands.Search("tea", 20, room="dev")),
     ('{"type":"who"}', commands.Who()),
     ('{"type":"rooms"}', commands.Rooms()),
     ('{"type":"history"}', commands.History(commands.Before(), 100)),
@@ -72,6 +88,12 @@ def test_consecutive_messages_are_taken_together_and_keep_their_order_and_ids() 
     assert first == commands.Say(("a", "b"), ("", "2"))
     assert isinstance(mistake, commands.Mistake)
     assert rest == [commands.Say(("c",)), commands.Who()]
+
+
+def test_messages_to_different_rooms_are_not_taken_together() -> None:
+    lines = [f'{{"type":"say","text":"{text}","room":"{room}"}}'.encode() for text, room in ("a1", "b1", "c2")]
+
+    assert decode(lines) == [commands.Say(("a", "b"), room="1"), commands.Say(("c",), room="2")]
 
 
 @pytest.mark.parametrize("line", [b'"text":" \\t"', b'"text":""', b'"text":"tea","limit":0', b'"limit":5', b'"text":7'])
@@ -188,6 +210,7 @@ TOLD: list[tuple[events.Event, list[dict[str, object]]]] = [
     ),
     (events.TopicIs("tea", "alice"), [{"type": "topic", "room": ROOM, "from": "alice", "text": "tea"}]),
     (events.Entered("bob", 2), [{"type": "entered", "room": ROOM, "who": "bob", "online": 2}]),
+    (events.Left("bob", 1, "tea"), [{"type": "left", "room": ROOM, "who": "bob", "online": 1, "reason": "tea"}]),
     (events.Left("bob", 1), [{"type": "left", "room": ROOM, "who": "bob", "online": 1}]),
     (events.Renamed("bob", "rob"), [{"type": "renamed", "room": ROOM, "who": "bob", "nick": "rob"}]),
     (events.Crowd(events.Entered, 57, 60), [{"type": "entered", "room": ROOM, "count": 57, "online": 60}]),
@@ -212,6 +235,7 @@ TOLD: list[tuple[events.Event, list[dict[str, object]]]] = [
         ],
     ),
     (events.Ready("[You] ", 3), [{"type": "live", "room": ROOM, "seq": 3}]),
+    (events.Parted("dev", "p"), [{"type": "parted", "room": "dev", "id": "p"}]),
     (events.Joined("dev", 2, "e", 3), [{"type": "joined", "room": "dev", "epoch": "e", "seq": 3, "online": 2}]),
     (
         events.Page((Record(7, NOW, Acted("a", "b")),), None, NOW, asked=True, id="h", end=False),
@@ -247,18 +271,46 @@ TOLD: list[tuple[events.Event, list[dict[str, object]]]] = [
         [{"type": "ack", "id": "a", "room": ROOM, "seq": 7}, {"type": "ack", "id": "t"}],
     ),
     (events.Announced("tea"), [{"type": "announced", "room": ROOM, "text": "tea"}]),
+    (
+        events.ModeSet("dev", "alice", parse("+k-i tea")),
+        [{"type": "mode", "room": "dev", "by": "alice", "change": "+k-i tea"}],
+    ),
+    (events.ModeSet("dev", "", parse("+o bob")), [{"type": "mode", "room": "dev", "change": "+o bob"}]),
+    (
+        events.Kicked("dev", "bob", "alice", "spam", 2),
+        [{"type": "kicked", "room": "dev", "who": "bob", "by": "alice", "reason": "spam", "online": 2}],
+    ),
+    (events.Invited("dev", "alice"), [{"type": "invited", "room": "dev", "by": "alice"}]),
+    (
+        events.ModesAre("dev", "+k", "tea", ("alice",), ("bob",), id="m"),
+        [
+            {
+                "type": "modes",
+                "room": "dev",
+                "modes": "+k",
+                "key": "tea",
+                "operators": ["alice"],
+                "voices": ["bob"],
+                "id": "m",
+            }
+        ],
+    ),
+    (events.ListIs("dev", "b", ("bob!*@*",)), [{"type": "list", "room": "dev", "list": "b", "masks": ["bob!*@*"]}]),
     (events.Named("alice"), [{"type": "named", "nick": "alice"}]),
     (
         events.Users(ROOM, ("a", "b"), 3, "a"),
         [{"type": "users", "room": ROOM, "users": ["a", "b"], "total": 3, "you": "a"}],
     ),
     (
-        events.RoomList((("dev", 2, "bugs"), ("x", 1, "")), 2, ROOM),
+        events.RoomList((RoomListed("dev", 2, "bugs", here=True, seq=7), RoomListed("x", 1, "", here=False)), 2),
         [
             {
                 "type": "rooms",
                 "total": 2,
-                "rooms": [{"name": "dev", "members": 2, "topic": "bugs"}, {"name": "x", "members": 1}],
+                "rooms": [
+                    {"name": "dev", "members": 2, "topic": "bugs", "seq": 7, "here": True},
+                    {"name": "x", "members": 1},
+                ],
             }
         ],
     ),
@@ -300,15 +352,20 @@ EVIL = 'x"\\\x1b[2J\n\r[admin] y\x9b\u202e\u2028z'
         Record(1, NOW, Said(EVIL, (EVIL, EVIL))),
         Record(1, NOW, Acted(EVIL, EVIL)),
         events.Entered(EVIL, 2),
-        events.Left(EVIL, 2),
+        events.Left(EVIL, 2, EVIL),
         events.Renamed(EVIL, EVIL),
         events.TopicIs(EVIL, EVIL),
         events.Told(EVIL, EVIL, NOW),
         events.Users(ROOM, (EVIL,), 1, "a"),
-        events.RoomList(((ROOM, 1, EVIL),), 1, ROOM),
+        events.RoomList((RoomListed(ROOM, 1, EVIL, here=True),), 1),
         events.Refused(Code.BAD_NAME, EVIL),
         events.Closing(EVIL),
         events.Announced(EVIL),
+        events.ModeSet(ROOM, EVIL, (Change(True, "o", EVIL),)),
+        events.Kicked(ROOM, EVIL, EVIL, EVIL, 1),
+        events.Invited(ROOM, EVIL),
+        events.ModesAre(ROOM, "+k", "tea", (EVIL,), (EVIL,)),
+        events.ListIs(ROOM, "b", (EVIL,)),
         events.Page((Record(1, NOW, Said(EVIL, (EVIL,))),), None, NOW, asked=True),
         events.Found((Record(1, NOW, Said(EVIL, (EVIL,))),), more=True, time=NOW),
     ],

@@ -26,6 +26,12 @@ from gchat.model.hello import ResumePoint
         "/msg bob psst",
         "/nick alice",
         "/join dev",
+        "/join dev tea",
+        "/kick bob spam",
+        "/invite bob",
+        "/mode",
+        "/mode +k tea",
+        "/op bob",
         "/topic",
         "/topic -",
         "/topic tea",
@@ -46,7 +52,7 @@ def test_the_server_carries_out_what_was_typed(line: str) -> None:
 
 
 def test_every_request_is_a_command_but_to_say_something() -> None:
-    needed = {"text": "x", "to": "bob", "nick": "alice", "room": "dev"}
+    needed = {"text": "x", "to": "bob", "name": "bob", "nick": "alice", "room": "dev"}
     for kind in AnyRequest.__args__:
         if kind.__name__ != "SayRequest":
             fields = {name: value for name, value in needed.items() if name in kind.__struct_fields__}

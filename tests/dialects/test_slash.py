@@ -104,7 +104,7 @@ def test_any_white_space_separates_a_command_from_its_arguments(white: str) -> N
 
 
 def test_a_space_typed_with_alt_on_a_mac_separates_too() -> None:
-    assert parse("/join\u00a0#foo") == commands.Join("#foo")
+    assert parse("/join\u00a0#foo") == commands.Join("#foo", leave="current")
 
 
 @pytest.mark.parametrize(

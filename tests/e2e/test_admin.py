@@ -243,11 +243,17 @@ def test_rooms_with_a_history_are_listed_read_and_spoken_in_after_a_restart(tmp_
     with open_to_the_operator(environment=state, port=port) as server, server.join("alice"):
         wait_until(lambda: "admin page" in server.log, "the admin endpoint is up")
         operator = Operator(server)
-        dev = {"name": "dev", "members": 0, "seq": 1, "topic": "bugs"}
+        dev = {"name": "dev", "members": 0, "seq": 1, "topic": "bugs", "modes": "+n"}
         for path in ("/rooms", "/status"):
             rooms = operator.asks("GET", path)["rooms"]
-            ops = {"name": "ops", "members": 1, "seq": 1, "topic": "bugs"}  # carol is disconnected, and may come back
-            assert rooms == [{"name": "lobby", "members": 1, "seq": 0, "topic": ""}, ops, dev]
+            ops = {
+                "name": "ops",
+                "members": 1,
+                "seq": 1,
+                "topic": "bugs",
+                "modes": "+n",
+            }  # carol is disconnected, and may come back
+            assert rooms == [{"name": "lobby", "members": 1, "seq": 0, "topic": "", "modes": "+n"}, ops, dev]
         (message,) = operator.asks("GET", "/rooms/dev/messages")["messages"]
         assert (message["kind"], message["from"], message["text"]) == ("topic", "bob", "bugs")
         assert operator.asks("GET", "/rooms/lobby/messages")["messages"] == []

@@ -67,7 +67,7 @@ def test_what_is_acknowledged_is_there_after_a_kill_and_a_client_resumes_with_no
 def test_the_nick_of_who_was_here_is_kept_for_a_while(restarted: Restarted) -> None:
     with restarted.runs() as server, joins(server, "alice") as alice:
         token = alice.events[0]["token"]
-        alice.asks({"type": "join", "room": "dev"})
+        alice.asks({"type": "join", "room": "dev", "leave": "current"})
         alice.sees("live", room="dev")
         wait_until(
             lambda: stored(restarted.path, "SELECT value FROM notes WHERE CAST(value AS TEXT) LIKE '%dev%'"),

@@ -96,6 +96,24 @@ def test_the_bots_answer_and_do_not_answer_what_is_old(
             bot.communicate()
 
 
+def test_the_bot_of_five_rooms_answers_in_each(tmp_path: Path) -> None:
+    with Server() as server, server.join("alice") as alice:
+        program = blocks("python")[2].replace("8888", str(server.port))
+        bot = subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.DEVNULL, cwd=tmp_path)
+        try:
+            alice.sees("> New user fiver")
+            for room in ("lobby", "dev", "ops", "design", "tea"):
+                if room != "lobby":
+                    alice.says(f"/join {room}")
+                    alice.sees(f"> You are now in {room} (2 users online)")
+                alice.says("!ping")
+                alice.sees("[fiver] alice: pong")
+            assert alice.received.count(b"pong") == 5
+        finally:
+            bot.kill()
+            bot.wait()
+
+
 def test_the_table_of_the_rich_dialect_has_every_type_and_every_field() -> None:
     table = README[README.index("| a client asks") :].partition("\n\n")[0] + "slowed"
     kinds = [*AnyRequest.__args__, *AnyEvent.__args__]

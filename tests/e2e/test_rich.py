@@ -154,7 +154,7 @@ def test_rich_and_plain_users_hear_each_other_each_in_its_own_way(server: Server
         bob.sees("[alice -> you] psst")
         bob.says("/reply yes")
         assert alice.sees("told")["text"] == "yes"
-        alice.asks({"type": "nick", "nick": "alicia"}, {"type": "join", "room": "dev"})
+        alice.asks({"type": "nick", "nick": "alicia"}, {"type": "join", "room": "dev", "leave": "current"})
         alice.sees("named", nick="alicia")
         bob.sees("> alice is now alicia")
         alice.sees("joined", room="dev", online=1)
@@ -465,12 +465,12 @@ def test_a_room_that_one_comes_back_to_tells_what_was_said_since(server: Server)
         bob.says("first", "1")
         alice.sees("said", text="first")
         place = {"epoch": alice.events[0]["epoch"], "seq": 1}
-        alice.asks({"type": "join", "room": "dev"})
+        alice.asks({"type": "join", "room": "dev", "leave": "current"})
         alice.sees("live", room="dev")
         bob.says("second", "2")
         bob.says("third", "3")
         bob.sees("ack", id="3")
-        alice.asks({"type": "join", "room": "lobby", "after": place})
+        alice.asks({"type": "join", "room": "lobby", "leave": "current", "after": place})
         assert alice.sees("joined", room="lobby")["seq"] == 3
         assert [event["text"] for event in alice.sees_up_to("live", room="lobby")] == ["second", "third"]
 

@@ -53,9 +53,13 @@ def test_each_text_with_an_id_has_its_number_and_others_count_too(journal: Journ
 
 def test_a_repetition_in_the_middle_takes_no_number_from_those_behind_it(journal: Journal) -> None:
     journal.known["anns", "2"] = use_of(digest_of(Said, "lobby", "b"), 3)
-    outcome = journal.numbering().number(said("a", "b", "c", ids=("1", "2", "3")), 2.5)
+    numbering = journal.numbering()
+    outcome = numbering.number(said("a", "b", "c", ids=("1", "2", "3")), 2.5)
     assert outcome.record == Record(5, 2.5, Said("ann", ("a", "c"), ("1", "3")))
     assert outcome.numbers == (Numbered("1", "lobby", 5), Numbered("2", "lobby", 3), Numbered("3", "lobby", 6))
+    behind = numbering.number(said("d"), 2.5).record
+    assert behind is not None
+    assert (behind.seq, numbering.heads) == (7, {"lobby": 8})
 
 
 @pytest.mark.parametrize(

@@ -48,6 +48,12 @@ def test_the_oldest_go_when_it_is_too_much_and_the_last_stays_whatever_its_size(
     assert (found.first_seq, found.next_seq) == (7, 8)
 
 
+def test_what_fits_to_the_last_byte_stays() -> None:
+    each = recent(said("x" * 100))._size
+    assert recent(said("x" * 100), said("x" * 100), max_bytes=2 * each).first_seq == 1
+    assert recent(said("x" * 100), said("x" * 100), max_bytes=2 * each - 1).first_seq == 2
+
+
 def test_what_was_loaded_counts_like_what_was_said() -> None:
     found = RecentMessages(3, [Record(1, 1.0, said("a" * 100)), Record(2, 1.0, said("b" * 100))])
     found.keep(Record(3, 1.0, said("c" * 100)), 700)

@@ -13,7 +13,10 @@ from gchat.dialects.rich_requests import AnyRequest
 from gchat.model.expectation import expected, explained
 from gchat.model.hello import Hello
 
-TYPES = '"say", "act", "tell", "nick", "join", "topic", "who", "rooms", "history", "search", "ping" or "quit"'
+TYPES = (
+    '"say", "act", "tell", "nick", "join", "part", "topic", "who", "rooms", "kick", "invite", "mode", '
+    '"history", "search", "ping" or "quit"'
+)
 
 
 class Order(Struct, forbid_unknown_fields=True):

@@ -11,6 +11,7 @@ import pytest
 from gevent.event import Event
 
 from gchat.chat.room import Room
+from gchat.chat.rooms import Rooms
 from gchat.journal.journal import JournalError
 from gchat.journal.parts import KeptRoom
 from gchat.server import admin_backend
@@ -46,9 +47,10 @@ def journal() -> Journal:
 @pytest.fixture
 def server(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> AdminBackend:
     monkeypatch.setattr(admin_backend, "STORED_ROOMS_S", 0.05)
-    lobby = Room("lobby")
-    lobby.members[1] = cast("Any", object())
-    registry = SimpleNamespace(rooms={"lobby": lobby, "empty": Room("empty")}, sessions={})
+    rooms = Rooms("lobby")
+    rooms["lobby"].members[1] = cast("Any", object())
+    rooms["empty"] = Room("empty")
+    registry = SimpleNamespace(rooms=rooms, sessions={})
     app = SimpleNamespace(journal=journal, parts=SimpleNamespace(catalogue=journal), registry=registry)
     return AdminBackend(cast("Any", app))
 

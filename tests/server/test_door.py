@@ -39,11 +39,14 @@ class Entrance(Stage):
         ours, theirs = pair()
         peer = Peer(f"127.0.0.1:{theirs.fileno()}", "192.0.2.1", len(self._comers) + 1)
         assert self.door.admit(peer) is None
-        if said:
-            theirs.sendall(said)
+        self._greenlets.append(gevent.spawn(self.door.serve, ours, peer))
+        while said:
+            try:
+                said = said[theirs.send(said) :]
+            except BlockingIOError:
+                gevent.sleep(0)
         if ends:
             theirs.shutdown(socket.SHUT_WR)
-        self._greenlets.append(gevent.spawn(self.door.serve, ours, peer))
         self._comers.append(theirs)
         return Comer(theirs, peer)
 

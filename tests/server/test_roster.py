@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from types import SimpleNamespace
 from typing import Any
 
@@ -42,7 +43,7 @@ def connection(*, is_announced: bool = True, nick: str = "alice", skipped: int =
         session=session,
         peer=PEER,
         reason=CloseReason.QUIT,
-        opened_at=0.0,
+        opened_at=time.monotonic() - 3600,
         log_reader=SimpleNamespace(skipped=skipped),
         reader=SimpleNamespace(has_lines=True),
     )
@@ -81,7 +82,9 @@ def test_a_user_that_comes_and_goes_is_counted_logged_and_told_of_once(
     said = [(record.levelno, record.getMessage()) for record in caplog.records]
     assert said[0] == (logging.INFO, "opened 7 127.0.0.1:5000")
     assert said[1][0] == logging.INFO
-    assert said[1][1].startswith("closed 7 127.0.0.1:5000 alice: quit; messages: 3, seconds: ")
+    text, _, seconds = said[1][1].rpartition(" ")
+    assert text == "closed 7 127.0.0.1:5000 alice: quit; messages: 3, seconds:"
+    assert float(seconds) == pytest.approx(3600, abs=60)
     assert len(said) == 2
 
 

@@ -96,6 +96,7 @@ def test_what_is_written_is_read_as_the_same(value: object) -> None:
 
 def test_what_is_shown_fits_a_line_whatever_it_is() -> None:
     assert shown("x" * 5000) == f'"{"x" * 58}…'
+    assert shown("x" * 58) == f'"{"x" * 58}"'
     assert len(shown(["a"] * 500)) == 60
     assert shown("\udcff\n") == '"?\\n"'
     assert (shown(3), shown(True), shown("a b")) == ("3", "true", '"a b"')

@@ -105,7 +105,7 @@ class Rich(Peer):
         if self._live and len(self._rooms) > 1 and self.world.random.random() < 1 / WANDER_EVERY:
             room = self.world.random.choice([room for room in self._rooms if room != self.room])
             self._live = False
-            self.sends(rich_json.lines([JoinRequest(room=room, after=self._after(room))]))
+            self.sends(rich_json.lines([JoinRequest(room=room, after=self._after(room), leave="current")]))
 
     def _after(self, room: str) -> ResumePoint | None:
         """Return what it has been told of a room, which is nothing at first: then it wants all."""

@@ -44,7 +44,7 @@ class Claim:
         if not _is_same(self.nick, nick):
             return NickRequest(nick=self.nick)
         if not _is_same(self.room, room):
-            return JoinRequest(room=self.room)
+            return JoinRequest(room=self.room, leave="current")
         self.was_granted = True
         return None
 

@@ -28,10 +28,14 @@ from gchat.dialects.rich_events import (
     EnteredEvent,
     GapEvent,
     JoinedEvent,
+    KickedEvent,
     LeftEvent,
+    ListEvent,
     LiveEvent,
+    ModesEvent,
     NamedEvent,
     PageEvent,
+    PartedEvent,
     RefusedEvent,
     RenamedEvent,
     RoomListEvent,
@@ -162,8 +166,9 @@ class Conversation:
             raise LineTooLong(limit)
         id_ = self._new_id()
         request = structs.replace(request, id=id_)
-        if isinstance(request, JoinRequest) and request.after is None:
-            request = structs.replace(request, after=self._seen.place_in(_room(request.room)))
+        if isinstance(request, JoinRequest):  # one room at a time
+            after = request.after or self._seen.place_in(_room(request.room))
+            request = structs.replace(request, after=after, leave="current")
         if not isinstance(request, PingRequest | QuitRequest):  # these mean this connection, and no other
             self.pending[id_] = request
         if self.connected:
@@ -195,23 +200,35 @@ class Conversation:
                 return self._numbered(event)
             case AckEvent():
                 return self._acked(event)
-            case EnteredEvent() | LeftEvent() | RenamedEvent():
+            case EnteredEvent() | LeftEvent() | KickedEvent() | RenamedEvent():
                 return self._presence(event)
             case WelcomeEvent():
                 return self._welcomed(event)
             case JoinedEvent():
                 return self._joined(event)
+            case PartedEvent():
+                self._parted(event)
             case LiveEvent():
                 return self._goes_live(event)
             case GapEvent():
                 return self._seen.skip(event.room, event.range_from, event.range_to)
             case NamedEvent():
                 self._named(event)
-            case UsersEvent() | RoomListEvent() | PageEvent() | TopicSetEvent() | DoneEvent():
+            case (
+                UsersEvent()
+                | RoomListEvent()
+                | PageEvent()
+                | TopicSetEvent()
+                | DoneEvent()
+                | ModesEvent()
+                | ListEvent()
+            ):
                 self._answered(event)
         return [event]
 
-    def _answered(self, event: UsersEvent | RoomListEvent | PageEvent | TopicSetEvent | DoneEvent) -> None:
+    def _answered(
+        self, event: UsersEvent | RoomListEvent | PageEvent | TopicSetEvent | DoneEvent | ModesEvent | ListEvent
+    ) -> None:
         self._end(event.id)
         if isinstance(event, UsersEvent):
             self.online = event.total
@@ -230,6 +247,13 @@ class Conversation:
         if event.id == self._claim.id:
             self._claim.id = ""
         return [event, *self._enter(event.room, event.epoch, event.seq)]
+
+    def _parted(self, event: PartedEvent) -> None:
+        self._end(event.id)
+        if event.room == self.room:
+            self._seen.leave()
+            self.members.clear()
+            self.online = 0
 
     def _enter(self, room: str, epoch: str, seq: int) -> list[Notice]:
         self.members.clear()
@@ -311,7 +335,7 @@ class Conversation:
 
     # --- The rest ----------------------------------------------------------------------------------------------------
 
-    def _presence(self, event: EnteredEvent | LeftEvent | RenamedEvent) -> list[Notice]:
+    def _presence(self, event: EnteredEvent | LeftEvent | KickedEvent | RenamedEvent) -> list[Notice]:
         if event.room != self.room:
             return []
         if not isinstance(event, EnteredEvent):
@@ -319,7 +343,7 @@ class Conversation:
             if event.who in ("", self._claim.nick):  # "": many at once, without their names
                 self.remind()
         name = event.nick if isinstance(event, RenamedEvent) else event.who
-        if name and not isinstance(event, LeftEvent) and len(self.members) < MAX_MEMBERS:
+        if name and not isinstance(event, LeftEvent | KickedEvent) and len(self.members) < MAX_MEMBERS:
             self.members.add(name)
         if not isinstance(event, RenamedEvent):
             self.online = event.online

@@ -20,7 +20,7 @@ class SeenNumbers:
     """
 
     def __init__(self, room: str, after: ResumePoint | None) -> None:
-        self.room = room  # "": the one that the server chooses
+        self.room = room  # "": none, or the one that the server chooses
         self.seq = after.seq if after else 0  # the last number seen in the room
         self._epoch = after.epoch if after else ""
         self._is_placed = after is not None  # whether `seq` is known: whether a number after it can be missing
@@ -41,7 +41,7 @@ class SeenNumbers:
         Returns whether its log is another one than at that place.
         """
         place = self.place
-        if self.room not in ("", room):
+        if self.room != room and (self.room or place is None):
             if place:
                 self._places[self.room] = place
             place = self._places.get(room)
@@ -50,6 +50,12 @@ class SeenNumbers:
         self._is_placed = place is not None and not is_new
         self.room, self._epoch, self.seq = room, epoch, place.seq if place and self._is_placed else 0
         return is_new
+
+    def leave(self) -> None:
+        """Be in no room."""
+        if place := self.place:
+            self._places[self.room] = place
+        self.room, self._epoch, self.seq, self._is_placed = "", "", 0, False
 
     def is_ahead(self, room: str, seq: int) -> bool:
         """Return whether this number was not seen yet, and belongs to the present room."""

@@ -21,7 +21,10 @@ from gchat.dialects.rich_requests import (
     ActRequest,
     AnyRequest,
     HistoryRequest,
+    InviteRequest,
     JoinRequest,
+    KickRequest,
+    ModeRequest,
     NickRequest,
     QuitRequest,
     RoomsRequest,
@@ -122,6 +125,18 @@ class Link(Exchange):
     def topic(self, text: str | None = None, timeout_s: float | None = None) -> str:
         """Set the room's topic, or clear it with ""; without a text, ask for it."""
         return self.ask(TopicRequest(text=text), timeout_s)
+
+    def kick(self, name: str, reason: str = "", timeout_s: float | None = None) -> str:
+        """Put a user out of the room: Kicked follows, or Refused."""
+        return self.ask(KickRequest(name=name, reason=reason), timeout_s)
+
+    def invite(self, name: str, timeout_s: float | None = None) -> str:
+        """Invite a user to the room, which lets them in."""
+        return self.ask(InviteRequest(name=name), timeout_s)
+
+    def mode(self, change: str = "", timeout_s: float | None = None) -> str:
+        """Change the room's modes or ranks, as `+k KEY` or `+o NAME`: Mode follows. Without a change, Modes does."""
+        return self.ask(ModeRequest(change=change), timeout_s)
 
     def who(self, timeout_s: float | None = None) -> str:
         """Ask who is in the room: Users follows."""

@@ -20,8 +20,11 @@ from gchat.dialects.rich_events import (
     FoundEvent,
     GapEvent,
     JoinedEvent,
+    KickedEvent,
     LeftEvent,
+    ListEvent,
     LiveEvent,
+    ModesEvent,
     NamedEvent,
     PageEvent,
     RefusedEvent,
@@ -35,6 +38,7 @@ from gchat.dialects.rich_events import (
 from gchat.dialects.rich_requests import (
     HistoryRequest,
     JoinRequest,
+    ModeRequest,
     NickRequest,
     PingRequest,
     RoomsRequest,
@@ -508,7 +512,7 @@ def test_who_comes_back_to_a_room_goes_on_behind_what_was_seen_there() -> None:
     id_ = alice.ask(JoinRequest(room="lobby"))
     joined = JoinedEvent(room="lobby", epoch="e", seq=6, online=2, id=id_)
 
-    assert alice.outgoing() == [JoinRequest(id=id_, room="lobby", after=ResumePoint("e", 4))]
+    assert alice.outgoing() == [JoinRequest(id=id_, room="lobby", after=ResumePoint("e", 4), leave="current")]
     assert hear(alice, joined, said(4), said(5), said(6), live(6)) == [joined, said(5), said(6), live(6)]
     assert (alice.room, alice.online, alice.pending) == ("lobby", 2, {})
 
@@ -526,6 +530,26 @@ def test_who_is_in_the_room_is_known_as_far_as_it_was_told() -> None:
 
     assert alice.members == {"rob"}
     assert alice.online == 90
+
+
+def test_a_user_who_was_put_out_is_no_longer_in_the_room() -> None:
+    alice = alice_live_at(4)
+    kicked = KickedEvent(room="lobby", who="bob", by="carol", reason="spam", online=2)
+
+    assert hear(alice, EnteredEvent(room="lobby", online=3, who="bob"), kicked)[-1] == kicked
+    assert (alice.members, alice.online) == (set(), 2)
+
+
+def test_a_question_about_modes_is_answered_once() -> None:
+    alice = alice_live_at(4)
+    about_modes, about_bans = alice.ask(ModeRequest()), alice.ask(ModeRequest(change="+b"))
+    hear(
+        alice,
+        ModesEvent(room="lobby", modes="+n", id=about_modes),
+        ListEvent(room="lobby", list="b", masks=(), id=about_bans),
+    )
+
+    assert alice.pending == {}
 
 
 # --- A model: connections cut at any byte ----------------------------------------------------------------------------

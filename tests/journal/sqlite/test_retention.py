@@ -87,6 +87,14 @@ def test_without_limits_nothing_goes(file: File) -> None:
     assert file.left("lobby") == [1, 2]
 
 
+def test_where_nothing_is_old_nothing_goes(file: File) -> None:
+    file.has("lobby", NOW - 1, NOW)
+    file.has("empty")
+    assert file.prune(since=NOW - 5) == (1, "lobby", 1, False)
+    assert file.prune(1, since=NOW - 5) == (2, "empty", 1, False)
+    assert file.left("lobby") == [1, 2]
+
+
 @pytest.mark.parametrize("limits", [{"keep": 2}, {"since": NOW - 1.5}])
 def test_much_goes_in_steps(file: File, limits: dict[str, float]) -> None:
     file.has("lobby", *(NOW - 9 + second for second in range(10)))
