@@ -13,12 +13,11 @@ import hmac
 from collections.abc import Iterable
 from enum import IntEnum
 from functools import lru_cache
-from ipaddress import IPv6Address, ip_address
 
 from msgspec import Struct
 
 from gchat.admin.responses import JSON, Problem
-from gchat.chat.networks import network_of
+from gchat.chat.networks import address_of, network_of
 
 #: The names of this machine for its own programs.
 LOCAL_NAMES = ("localhost", "127.0.0.1", "[::1]")
@@ -146,7 +145,7 @@ class Access:
         right = [scope for scope, known in self._tokens.items() if hmac.compare_digest(shown, known)]
         if right and scheme.lower() == "bearer":
             return max(right)
-        raise self._wrong_token(network_of(unmapped(asked.peer)) if asked.peer else "", now)
+        raise self._wrong_token(network_of(asked.peer) if asked.peer else "", now)
 
     def _wrong_token(self, network: str, now: float) -> Problem:
         """Count a wrong token, and return the answer to it."""
@@ -170,7 +169,7 @@ class Access:
 @lru_cache(1024)
 def is_loopback(peer: str) -> bool:
     """Return whether a peer is on this machine; "" is the peer on a Unix socket."""
-    return not peer or ip_address(unmapped(peer)).is_loopback
+    return not peer or address_of(peer).is_loopback
 
 
 def _hash(token: str) -> bytes:
@@ -178,16 +177,8 @@ def _hash(token: str) -> bytes:
     return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
 
 
-def unmapped(address: str) -> str:
-    """Return an IPv4 address that came in an IPv6 one (::ffff:127.0.0.1) as itself; without a zone."""
-    bare = address.partition("%")[0]
-    if ":" not in bare:
-        return bare
-    return str(IPv6Address(bare).ipv4_mapped or bare)
-
-
 def _bracketed(address: str) -> str:
-    bare = unmapped(address)
+    bare = str(address_of(address))
     return f"[{bare}]" if ":" in bare else bare
 
 

@@ -15,7 +15,7 @@ import gevent
 from gevent.queue import Empty, Full, Queue
 from gevent.socket import wait_read
 
-from gchat.admin.access import Scope, is_loopback, unmapped
+from gchat.admin.access import Scope, is_loopback
 from gchat.admin.backend import Backend
 from gchat.admin.documents import Granted, Happened, ServerInfo
 from gchat.admin.responses import Problem, json
@@ -67,7 +67,7 @@ class Streams:
 
     def open(self, sock: Any, scope: Scope, peer: str) -> Stream:
         """Return a new stream, which ends with `sock` and holds what `scope` may see. Raises Problem."""
-        network = "" if is_loopback(peer) else network_of(unmapped(peer))
+        network = "" if is_loopback(peer) else network_of(peer)
         if network and sum(stream.network == network for stream in self._open) >= MAX_OF_NETWORK:
             raise Problem(
                 429,

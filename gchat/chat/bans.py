@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Network, IPv6Network
 from typing import Literal
 
 from msgspec import Struct
 
+from gchat.chat.networks import address_of, network_named
 from gchat.model import lookalikes, names, text
 from gchat.model.errors import Code, Refusal
 
@@ -73,14 +74,14 @@ class Bans:
         """Return the ban of an address, or of a network that it is in."""
         if not self._networks or not host:
             return None
-        address = _address(host)
+        address = address_of(host)
         return next((ban for network, ban in self._networks.items() if address in network), None)
 
     def _index(self) -> None:
         self._nicks = {
             key: ban for ban in self.all.values() if ban.kind == "nick" for key in lookalikes.name_keys(ban.value)
         }
-        self._networks = {ip_network(ban.value): ban for ban in self.all.values() if ban.kind != "nick"}
+        self._networks = {network_named(ban.value): ban for ban in self.all.values() if ban.kind != "nick"}
 
 
 def because(ban: Ban) -> str:
@@ -88,13 +89,9 @@ def because(ban: Ban) -> str:
     return f": {ban.reason}" if ban.reason else ""
 
 
-def _address(host: str) -> IPv4Address | IPv6Address:
-    return ip_address(host.strip("[]").partition("%")[0])
-
-
 def _network(kind: str, value: str) -> str:
     try:
-        return str(_address(value)) if kind == "address" else str(ip_network(value, strict=False))
+        return str(address_of(value) if kind == "address" else network_named(value, strict=False))
     except ValueError:
         raise Refusal(Code.BAD_NAME, f'"{text.printable(value[:64])}" is not {_KINDS[kind]}') from None
 

@@ -44,6 +44,8 @@ def test_a_nick_and_what_looks_like_it_are_banned(bans: Bans, name: str) -> None
         ("network", "2001:db8::/64", "2001:db8::ffff", "2001:db8:0:1::"),
         ("network", "0.0.0.0/0", "127.0.0.1", "::1"),
         ("address", "[::1]", "[::1]", "127.0.0.1"),
+        ("address", "::ffff:192.0.2.7", "192.0.2.7", "192.0.2.8"),
+        ("network", "::ffff:192.0.2.7/120", "192.0.2.255", "192.0.3.0"),
     ],
 )
 def test_an_address_and_a_network_are_banned(bans: Bans, kind: str, value: str, inside: str, outside: str) -> None:

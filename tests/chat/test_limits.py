@@ -116,6 +116,15 @@ def test_a_long_silence_is_no_stall() -> None:
     assert allowed(allowance, MAX_STALL_S + 1) == (40, 8000)
 
 
+# In https://github.com/varnish/libvmod-vsthrottle/issues/4 the clock was set back by two days, and all were in debt.
+def test_a_clock_that_goes_back_makes_no_debt() -> None:
+    allowance = Allowance(RATES, now=172_800.0)
+    allowance.lines -= 10
+
+    assert allowed(allowance, 0.0) == (30, 8000)
+    assert allowed(allowance, 0.5) == (32.5, 8000)
+
+
 # --- The pace of a connection ----------------------------------------------------------------------------------------
 
 

@@ -136,8 +136,8 @@ class Server:
         """The process, for /proc."""
         return self.process.pid
 
-    def connect(self, *, receive_buffer: int = 0, source: str = "") -> User:
-        """Connect and wait for nothing; `source` is the local address, as 127.0.0.7."""
+    def connect(self, *, receive_buffer: int = 0, source: str = "", source_port: int = 0) -> User:
+        """Connect and wait for nothing; `source` is the local address, as 127.0.0.7, and may have a port."""
         if "/" in self.host:
             sock = socket.socket(socket.AF_UNIX)
             sock.connect(self.host)
@@ -147,7 +147,7 @@ class Server:
             if receive_buffer:
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
             if source:
-                sock.bind((source, 0))
+                sock.bind((source, source_port))
             sock.connect((host, self.port))
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return User(sock)

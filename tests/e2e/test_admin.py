@@ -365,6 +365,31 @@ def test_a_ban_of_one_address_leaves_the_others_alone(server: Server, operator: 
             good.sees_bytes(b"[You] ")
 
 
+# In https://github.com/brazilofmux/tinymux/issues/800 a peer whose IPv4 address was banned came in on a socket of both
+# families, where its address is written otherwise; in https://github.com/ZcashFoundation/zebra/issues/10695 it also got
+# around the limit of an address.
+def test_on_a_socket_of_both_families_a_ban_holds_however_its_address_is_written() -> None:
+    with (
+        Server("::", admin_enabled="true", admin_port=0, limits_exempt="", limits_connections_per_ip=2) as server,
+        server.connect(source="127.0.0.5") as first,
+        server.connect(source="127.0.0.5") as second,
+        server.connect(source="127.0.0.6") as other,
+    ):
+        operator = Operator(server)
+        for user in (first, second, other):
+            user.sees_bytes(b"[You] ")
+        with server.connect(source="127.0.0.5") as third:
+            third.sees("> Too many connections from your address")
+        operator.asks("POST", "/bans", kind="address", value="::ffff:127.0.0.5", reason="")
+        first.sees("> You are banned here")
+        second.sees("> You are banned here")
+        operator.asks("POST", "/bans", kind="network", value="::ffff:127.0.0.0/120", reason="")
+        other.sees("> You are banned here")
+        with server.connect(source="127.0.0.7") as newcomer:
+            newcomer.sees("> You are banned here")
+        assert [each["value"] for each in operator.asks("GET", "/bans")["bans"]] == ["127.0.0.5", "127.0.0.0/24"]
+
+
 def test_the_commands_of_the_readme_do_what_it_says(server: Server, operator: Operator) -> None:
     need("curl")
     block = README[README.index("token=$(cat") :].partition("```")[0]

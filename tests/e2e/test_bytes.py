@@ -20,8 +20,9 @@ from pathlib import Path
 import pytest
 from confusable_homoglyphs import confusables
 
-from tests.e2e.crowd import descriptors
+from tests.e2e.crowd import descriptors, processor_s
 from tests.e2e.harness import DEADLINE_S, Server, User, wait_until
+from tests.e2e.rich_user import RichUser
 from tests.e2e.tools import need
 
 WIRE = Path(__file__).parent.parent / "wire"
@@ -395,13 +396,20 @@ def test_a_reserved_nick_is_refused(server: Server, name: str) -> None:
         assert b"> The nick" in user.received or b"> A nick" in user.received
 
 
-def test_a_trailing_no_break_space_makes_no_other_nick(server: Server) -> None:
+# In https://github.com/processone/fluux-messenger/pull/903 users joined as somebody else with blanks and invisible
+# characters around the nick; in https://github.com/ddnet/ddnet/issues/557 with a mark that nobody saw.
+@pytest.mark.parametrize("place", ["{0}nora", "no{0}ra", "nora{0}"])
+def test_blanks_and_what_nobody_sees_make_no_other_nick(server: Server, place: str) -> None:
     """T9."""
     with server.join("nora") as _nora, server.join() as other:
-        for space in ("\u00a0", "\u3000", "\u200b", "\u2060", "\ufeff", "\u00ad", "\ufe0f", "\u3164", "\u034f"):
-            other.says(f"/nick nora{space}", "/ping done")
+        for char in "\u00a0\u3000\u2007\u200b\u2060\ufeff\u00ad\ufe0f\u3164\u034f\u180b\u17b4\u2800\U000e0061":
+            nick = place.format(char)
+            other.says(f"/nick {nick}", "/ping done")
             other.sees_bytes(b"> pong done\n")
-            assert b"> You are" not in other.received, f"U+{ord(space):04X}"
+            assert b"> You are" not in other.received, f"U+{ord(char):04X}"
+            with RichUser(server, nick=nick) as rich:
+                assert rich.sees("refused")["code"] in ("bad_name", "name_taken"), f"U+{ord(char):04X}"
+                assert rich.events[0]["nick"] == rich.user.name
 
 
 def test_no_confusable_of_a_letter_makes_a_second_nick(server: Server) -> None:
@@ -553,10 +561,6 @@ def test_two_hundred_half_closes_are_two_hundred_messages() -> None:
 
 def test_who_ends_the_stream_and_does_not_read_costs_no_processor_time() -> None:
     """T16: the server waits for it, up to 2 s, with output owed; it must not poll the end of the stream meanwhile."""
-
-    def processor_s(of: Server) -> float:
-        fields = Path(f"/proc/{of.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     with Server(limits_messages_per_s=0) as server, server.join() as talker:
         for _ in range(20):

@@ -12,18 +12,20 @@ import subprocess
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Self
 
 import pytest
 
+from tests.e2e.admin_client import Operator, open_to_the_operator
 from tests.e2e.crowd import (
     Crowd,
     chat_of,
     descriptors,
     join_many,
     kernel_tcp_mib,
+    processor_s,
     raise_descriptor_limit,
     resident_mib,
     rises,
@@ -241,6 +243,48 @@ def test_readers_that_never_read_cost_nothing_and_delay_nobody() -> None:
         speaker.sees("> In lobby (11 users online)")
         assert server.stop() == 0
         assert f"{silent_count} stalled" in server.log, server.log[-600:]
+
+
+# In https://github.com/nats-io/nats-server/issues/2631 one reader behind a slow proxy delayed what all others were
+# sent.
+def test_what_is_asked_and_confirmed_reaches_everybody_before_a_reader_behind_a_slow_proxy_has_read_it() -> None:
+    asked = 400
+    with (
+        Server(limits_messages_per_s=0) as server,
+        join_many(server, 8) as healthy,
+        server.connect(receive_buffer=TINY) as slow,
+    ):
+        slow.sees_bytes(PROMPT)
+        askers, confirmer = healthy.users[:4], healthy.users[4]
+        confirmed, next_read = 0, 0.0
+        for number in range(asked):
+            askers[number % 4].says(f"request {number} {'x' * 1000}")
+
+        def confirms() -> bool:
+            nonlocal confirmed, next_read
+            requests = re.findall(rb"\] request (\d+) x+\n", confirmer.received)
+            confirmer.says(*(f"confirmed {int(number)}" for number in requests[confirmed:]))
+            confirmed = len(requests)
+            if time.monotonic() > next_read:
+                take(slow, TINY)
+                next_read = time.monotonic() + 0.2
+            return all(user.received.count(b"] confirmed ") == asked for user in healthy.users if user is not confirmer)
+
+        healthy.until(confirms, "everybody has every confirmation")
+        assert slow.received.count(b"] confirmed ") < asked
+        for user in healthy.users[5:]:
+            said = re.findall(rb"\] (request|confirmed) (\d+)", user.received)
+            order = [
+                said.index((kind, b"%d" % number)) for number in range(asked) for kind in (b"request", b"confirmed")
+            ]
+            assert all(first < second for first, second in zip(order[::2], order[1::2], strict=True))
+        slow.says("/ping end")
+        slow.sees("> pong end")
+        heard = len(re.findall(rb"\] (?:request|confirmed) \d+", slow.received))
+        skipped = [skip for text in chat_of(slow) if (skip := skip_in(text))]
+        assert heard + sum(last - first + 1 for first, last in skipped) == 2 * asked, (
+            "a message was lost without a word"
+        )
 
 
 # --- T18: sippers ----------------------------------------------------------------------------------------------------
@@ -512,6 +556,48 @@ def test_the_server_lives_through_a_time_in_which_accept_fails(error: str) -> No
         alice.says("/who")
         alice.sees("> In lobby (22 users online)")
         assert server.log.count("cannot accept connections") == (error != "ECONNABORTED")
+
+
+# In https://github.com/oven-sh/bun/pull/32705, https://github.com/joyent/libuv/issues/690 and others a server without
+# descriptors tried to accept again and again, with all of a core, and had none left for those whom it had accepted.
+def test_a_server_that_gets_no_descriptor_waits_and_lets_newcomers_in_when_somebody_leaves() -> None:
+    with Server() as server, server.join("alice") as alice, join_many(server, 5) as crowd:
+        limit = f"--nofile={descriptors(server) + 2}:"
+        subprocess.run([need("prlimit"), "--pid", str(server.pid), limit], check=True)
+        with Crowd([server.connect() for _ in range(12)]) as newcomers:
+            wait_until(lambda: "cannot accept connections" in server.log, "accept fails")
+            before, began = processor_s(server), time.monotonic()
+            for number in range(20):
+                alice.says(f"/ping {number}")
+                alice.sees(f"> pong {number}")
+                time.sleep(0.05)
+            assert processor_s(server) - before < (time.monotonic() - began) / 5, "it tries again and again"
+            assert sum(user.has_received(b"> Connected") for user in newcomers.users) < 5
+            for user in crowd.users:
+                crowd.pause(user)
+                user.sock.close()
+            newcomers.until(
+                lambda: sum(b"> Connected" in user.received for user in newcomers.users) >= 5, "five are let in"
+            )
+
+
+# In https://github.com/apache/pulsar/issues/14826 a loop that opened sockets and closed none kept everybody out, and
+# the HTTP port did not answer either.
+def test_a_program_that_opens_sockets_and_closes_none_keeps_nobody_else_out() -> None:
+    with (
+        open_to_the_operator(limits_exempt="", server_max_connections=250) as server,
+        ExitStack() as sockets,
+    ):
+        operator = Operator(server)
+        host, _, port = operator.at.rpartition(":")
+        for _ in range(300):
+            sockets.enter_context(server.connect(source="127.0.0.5"))
+            sockets.enter_context(socket.create_connection((host, int(port))))
+        assert operator.asks("GET", "/readyz")["status"] == "ready"
+        with server.join("alice") as alice, server.join("bob") as bob:
+            alice.says("hello")
+            bob.sees("[alice] hello")
+            assert operator.asks("GET", "/status")["online"] == 202
 
 
 # --- T22: who sends too fast -----------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ import pytest
 
 from gchat.dialects.rich_events import AnyEvent
 from gchat.dialects.rich_requests import AnyRequest
+from gchat.server.settings import Config
 from tests.e2e.harness import Server, wait_until
 from tests.e2e.tools import need
 
@@ -188,6 +189,17 @@ def test_the_readme_shows_the_commands_that_are_tried() -> None:
 
     assert len(typed) >= 15
     assert not [start for start in (*PRINTS, *ENDLESS) if not any(line.startswith(start) for line in typed)]
+
+
+def test_the_readme_says_beside_tail_what_the_rates_are_and_which_key_changes_them() -> None:
+    limits, words = Config().limits, {4.0: "four", 5.0: "five"}
+    beside = " ".join(README[README.index("tail -f build.log") :].split()[:200])
+
+    assert f"more than {words.get(limits.messages_per_s)} lines a second (after the first {limits.burst})" in beside
+    assert f"{limits.bytes_per_s / 1024:g} KB a second (after the first {limits.bytes_burst / 1024:g})" in beside
+    assert f"{words.get(limits.network_factor)} times as much" in beside
+    assert "`GCHAT_LIMITS_MESSAGES_PER_S=50` changes it, and 0 switches all rates off" in beside
+    assert "That holds for a fast `tail -f` too, also on the server's own machine" in beside
 
 
 def test_each_command_of_the_readme_runs_as_typed(elsewhere: tuple[list[str], Path]) -> None:

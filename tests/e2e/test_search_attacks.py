@@ -13,6 +13,7 @@ import pytest
 from gchat.journal.sqlite.database import Changes, Database
 from gchat.journal.sqlite.rows import rows_of
 from gchat.model.messages import Record, Said
+from tests.e2e.admin_client import Operator
 from tests.e2e.crowd import Crowd
 from tests.e2e.harness import DEADLINE_S, PROMPT, Server, User, wait_until
 from tests.e2e.restarted import Restarted
@@ -107,6 +108,8 @@ def stuck(tmp_path: Path, restarted: Restarted) -> Iterator[Stuck]:
         script=Path(__file__).with_name("server_with_a_stuck_disk.py"),
         environment={"STUCK": str(directory)},
         limits_messages_per_s=0,
+        admin_enabled="true",
+        admin_port=0,
     ) as server:
         yield Stuck(directory, server)
 
@@ -175,6 +178,26 @@ def test_a_search_or_an_old_page_that_is_stuck_holds_up_its_reader_alone(stuck: 
             alice.sees("> You are now in slow")
             assert b"line" not in mallory.received.split(PROMPT)[-1]
         mallory.sees("> pong end")
+
+
+# In https://github.com/donovan-yohan/relay-ide/pull/1331 and https://github.com/markmhendrickson/neotoma/issues/2280 a
+# query held up the loop, and with it the check that is there to tell of it.
+@pytest.mark.parametrize("call", ["search", "read", "room"])
+def test_while_the_disk_is_stuck_for_some_the_operator_is_answered_and_the_rest_talk(stuck: Stuck, call: str) -> None:
+    server, operator = stuck.server, Operator(stuck.server)
+    ask = {"search": "/search line", "read": "/history 1", "room": "/join slow"}[call]
+    with server.join("alice") as alice, server.join("bob") as bob, ExitStack() as stack:
+        waiting = [stack.enter_context(server.join()) for _ in range(6)]
+        with stuck.at(call):
+            for user in waiting:
+                user.says(ask, "/ping end")
+            for path in ("/healthz", "/readyz", "/metrics", "/status", "/rooms"):
+                operator.asks("GET", path)
+                alice.says(f"beside {path}")
+                bob.sees(f"[alice] beside {path}")
+            assert not any(user.has_received(b"> pong end\n") for user in waiting)
+        for user in waiting:
+            user.sees("> pong end")
 
 
 def test_of_many_searches_at_once_eight_are_heard(stuck: Stuck) -> None:

@@ -206,6 +206,31 @@ def test_files_and_directories_are_for_nobody_else_whatever_the_umask(tmp_path: 
     assert len(found) == 6
 
 
+# In https://github.com/ducks/claux/issues/2 the permissions were set once, and a -wal that was made later had others;
+# in https://github.com/dmarzzz/VoxTerm/pull/17 copies had.
+@pytest.mark.parametrize("suffix", ["-wal", "-shm"])
+def test_files_that_are_made_again_and_copies_are_for_nobody_else_whatever_the_umask(
+    restarted: Restarted, suffix: str
+) -> None:
+    directory = restarted.path.parent
+    before = os.umask(0)
+    try:
+        with restarted.runs() as server, joins(server, "alice") as alice:
+            alice.says("one", "1")
+            alice.sees("ack", id="1")
+            stored(restarted.path, "PRAGMA wal_checkpoint(TRUNCATE)")
+            Path(f"{restarted.path}{suffix}").unlink()
+            wait_until(lambda: "messages are stored again" in server.log, "it has healed")
+            alice.says("two", "2")
+            alice.sees("ack", id="2")
+            assert runs("--db", str(restarted.path), "--backup", str(directory / "copy.db")).returncode == 0
+            found = {each.name: stat.S_IMODE(each.stat().st_mode) for each in directory.iterdir() if each.is_file()}
+    finally:
+        os.umask(before)
+    assert {restarted.path.name + end for end in ("", "-wal", "-shm")} | {"copy.db"} <= found.keys()
+    assert set(found.values()) == {0o600}, found
+
+
 def test_the_log_of_a_file_that_others_may_read_is_for_nobody_else(restarted: Restarted) -> None:
     restarted.path.touch(0o644)
     restarted.path.chmod(0o644)
