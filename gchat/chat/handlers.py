@@ -91,8 +91,8 @@ def _whisper(registry: Registry, session: Session, reader: Session, told: events
     if registry.is_disconnected(reader):
         raise Refusal(Code.NO_SUCH_USER, f"Not sent: {reader.name} has just lost the connection")
     session.messages += 1
-    is_ignored = reader.ignored is not None and reader.ignored.has(session.name)
-    return Deliver(reader.id, told, sender=session.id, id=id_, seat=session.seat, ignored=is_ignored)
+    ignored = reader.ignores(session)
+    return Deliver(reader.id, told, sender=session.id, id=id_, seat=session.seat, ignored=ignored)
 
 
 def _nick(registry: Registry, session: Session, command: commands.Nick, _now: float) -> list[Effect]:

@@ -80,7 +80,8 @@ def invite(registry: Registry, session: Session, command: commands.Invite, _now:
         del room.invited[next(iter(room.invited))]
     invited = events.Invited(room.name, session.name)
     receipt = events.Done(f"{guest.name} is invited to {room.name}")
-    return [Deliver(guest.id, invited, sender=session.id, id=command.id, receipt=receipt)]
+    ignored = guest.ignores(session)
+    return [Deliver(guest.id, invited, sender=session.id, id=command.id, receipt=receipt, ignored=ignored)]
 
 
 def _change(registry: Registry, session: Session, room: Room, changes: tuple[Change, ...], id_: str) -> list[Effect]:

@@ -95,6 +95,10 @@ class Session:
         """Why the user is away; "" if they are not."""
         return "" if self.absence is None else self.absence.reason
 
+    def ignores(self, other: Session) -> bool:
+        """Return whether this user is shown nothing of another one."""
+        return self.ignored is not None and self.ignored.has(other.name)
+
     @property
     def current_name(self) -> str:
         """The name of the current room; "" in none."""

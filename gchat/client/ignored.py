@@ -13,6 +13,7 @@ from gchat.dialects.rich_events import (
     ActedEvent,
     AwayEvent,
     EnteredEvent,
+    InvitedEvent,
     LeftEvent,
     PageEvent,
     RenamedEvent,
@@ -60,6 +61,8 @@ class Ignored:
             case RenamedEvent() if notice.who and self._names.has(notice.who):
                 self._names.follow(notice.who, notice.nick)
                 return None
+            case InvitedEvent():
+                return None if self._names.has(notice.by) else notice
             case EnteredEvent() | LeftEvent() | RenamedEvent() | AwayEvent():
                 return None if notice.who and self._names.has(notice.who) else notice
             case PageEvent():

@@ -81,7 +81,8 @@ class Chunk:
 
     def hear(self, parts: list[bytes], unheard: Sessions, start: int, end: int) -> int:
         """Add to `parts` what is heard without these sessions between two positions; return how many bytes that is."""
-        data, offset, spans = self.data, self.start, self._spans_of(unheard)
+        data, offset = self.data, self.start
+        spans = self.spans.get(unheard[0]) if len(unheard) == 1 else self._spans_of(unheard)
         if not spans:
             parts.append(data if end - start == len(data) else data[start - offset : end - offset])
             return end - start
@@ -114,10 +115,7 @@ class Chunk:
 
     def _spans_of(self, sessions: Sessions) -> Sequence[Span]:
         """Return what these sessions said, in order."""
-        spans = self.spans
-        if len(sessions) == 1:  # nearly always
-            return spans.get(sessions[0], ())
-        return sorted(span for session in sessions for span in spans.get(session, ()))
+        return sorted(span for session in sessions for span in self.spans.get(session, ()))
 
 
 class Hearer(Protocol):

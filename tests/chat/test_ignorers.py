@@ -112,6 +112,16 @@ def test_the_sender_of_a_private_message_sees_no_difference() -> None:
     assert (after.ignored, after.sender, after.session) == (True, 2, 1)
 
 
+def test_an_invitation_by_an_ignored_user_is_not_shown() -> None:
+    talk = Talk(users=2)
+    answer(talk, 1, commands.Ignore(address(2)))
+    talk.asks(2, commands.Join("dev"))
+    (invited,) = talk.asks(2, commands.Invite(address(1)))
+
+    assert isinstance(invited, Deliver)
+    assert (invited.ignored, invited.receipt) == (True, events.Done(f"{address(1)} is invited to dev"))
+
+
 @pytest.mark.parametrize("name", [address(1), "a b", "", "x" * 200, "admin:1"])
 def test_a_user_cannot_ignore_themselves_or_what_is_no_name(name: str) -> None:
     talk = Talk(users=1)

@@ -11,6 +11,7 @@ from gchat.dialects.rich_events import (
     AwayEvent,
     EnteredEvent,
     FoundEvent,
+    InvitedEvent,
     LeftEvent,
     PageEvent,
     RenamedEvent,
@@ -40,6 +41,7 @@ def things_of(name: str) -> list[Notice]:
         TopicSetEvent(room="lobby", text="tea", from_=name, seq=1),
         ToldEvent(from_=name, time="", text="psst"),
         EnteredEvent(room="lobby", online=2, who=name),
+        InvitedEvent(room="dev", by=name),
         LeftEvent(room="lobby", online=2, who=name),
         AwayEvent(room="lobby", who=name, reason="at lunch"),
         RenamedEvent(room="lobby", who=name, nick="rob"),
@@ -47,7 +49,7 @@ def things_of(name: str) -> list[Notice]:
 
 
 def test_what_an_ignored_user_says_and_does_is_not_shown_and_all_else_is(ignored: Ignored) -> None:
-    assert [ignored.heard(notice) for notice in things_of("bob")] == [None] * 8
+    assert [ignored.heard(notice) for notice in things_of("bob")] == [None] * 9
     others = [
         *things_of("carol"),
         EnteredEvent(room="lobby", online=9, count=7),

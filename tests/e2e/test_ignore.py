@@ -95,3 +95,18 @@ def test_on_entering_a_room_old_messages_of_an_ignored_user_are_not_shown(server
         assert b"bad" not in alice.received
         with server.join("dora", "dev") as dora:
             assert b"[bob] bad" in dora.received, "what others are shown is not changed by that"
+
+
+def test_what_an_ignored_operator_does_to_the_room_is_shown_and_what_it_says_is_not(server: Server) -> None:
+    with server.join("bob", "dev") as bob, server.join("alice", "dev") as alice, server.join("carol", "dev") as carol:
+        bob.sees_bytes(b"alice")
+        alice.says("/ignore bob", "/ping ignored")
+        alice.sees("> pong ignored")
+        for number in range(20):
+            bob.says(f"bad {number}", "/op carol", f"bad {number}, too", "/deop carol")
+            carol.sees(f"[bob] bad {number}, too")
+            carol.says(f"good {number}")
+            alice.sees("> bob made carol an operator of dev")
+            alice.sees_bytes(f"[carol] good {number}\n".encode())
+        assert b"bad" not in alice.received
+        assert alice.received.count(b"> bob made carol an operator of dev\n") == 20
