@@ -32,7 +32,7 @@ from gchat.chat.lineages import Lineages
 from gchat.chat.networks import Network
 from gchat.chat.nicks import Names
 from gchat.chat.room import Room
-from gchat.chat.rooms import Rooms
+from gchat.chat.rooms import RoomTable
 from gchat.chat.session import Session
 from gchat.model import lookalikes, names
 from gchat.model.errors import Code, Refusal
@@ -64,7 +64,7 @@ class Registry:
         self.limits = limits
         self.bans = Bans()
         self.sessions: dict[int, Session] = {}
-        self.rooms = Rooms(LOBBY)
+        self.rooms = RoomTable(LOBBY)
         self._names = Names(self.bans)
         self.ignorers = Ignorers()
         self._lineages = Lineages()
@@ -352,7 +352,7 @@ class Registry:
     def _open(
         self, session: Session, wanted: WantedRoom, others: int, leaving: Collection[Room]
     ) -> tuple[Room, list[Effect]]:
-        """Return a room for a user who will be in so many `others`: see Rooms.open. Raises Refusal."""
+        """Return a room for a user who will be in so many `others`: see RoomTable.open. Raises Refusal."""
         if wanted.room not in session.rooms:
             standing.check_entry(self.rooms, wanted.room, session, wanted.key)
         most = self.limits.max_rooms_per_user
