@@ -50,6 +50,9 @@ def room_of(user: Session, name: str) -> Room:
 
 def room_to_speak_in(rooms: RoomTable, user: Session, name: str) -> Room:
     """Return the same if the user may speak there; some rooms may be spoken to from outside. Raises Refusal."""
+    here = user.rooms.get(name) if name else user.current
+    if here is not None and here.name not in rooms.modes:
+        return here  # mostly: it is asked before each message
     outside = names.room(name) if name and name not in user.rooms else ""
     room = rooms.get(outside) or room_of(user, name)
     room_modes.allowed(why_silent(rooms, room, user))
@@ -57,7 +60,7 @@ def room_to_speak_in(rooms: RoomTable, user: Session, name: str) -> Room:
 
 
 def why_silent(rooms: RoomTable, room: Room, user: Session) -> Refusal | None:
-    """Return why a user may not speak in a room. It is asked before each message, and quick where all may."""
+    """Return why a user may not speak in a room."""
     modes = rooms.modes.get(room.name)
     if user.id in room.members and (modes is None or not modes.silences):
         return None
