@@ -13,11 +13,12 @@ def state_directory() -> str:
     """
     state = os.environ.get("XDG_STATE_HOME", "")
     if not os.path.isabs(state):
-        state = os.path.join(_home(), ".local", "state")
+        state = os.path.join(home(), ".local", "state")
     return os.path.join(state, "gchat")
 
 
-def _home() -> str:
+def home() -> str:
+    """Return the home of the user. Raises FileNotFoundError if there is none."""
     home = os.environ.get("HOME", "")
     if not os.path.isabs(home):
         try:

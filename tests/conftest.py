@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +10,9 @@ import pytest
 
 from tests.e2e.harness import Server
 from tests.e2e.restarted import Restarted
+
+#: No test reads the settings of the user who runs it.
+os.environ["XDG_CONFIG_HOME"] = os.devnull
 
 
 @pytest.fixture(scope="module")

@@ -22,6 +22,15 @@ Text = Annotated[
     str,
     Meta(min_length=1, max_length=4000, description="one line, not blank", extra_json_schema={"pattern": r"\S"}),
 ]
+Lines = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=4000,
+        description="not blank, in one line or several",
+        extra_json_schema={"pattern": r"\S"},
+    ),
+]
 Name = Annotated[str, Meta(min_length=1, max_length=100)]
 Reason = Annotated[str, Meta(max_length=400, description="told to the users concerned")]
 
@@ -52,7 +61,7 @@ class Saying(Struct, frozen=True, forbid_unknown_fields=True, rename={"from_": "
     """A message for a room; its sender is shown as "NAME (http)"."""
 
     from_: Name
-    text: Text
+    text: Lines
 
 
 class AnnounceResource:

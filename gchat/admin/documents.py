@@ -63,6 +63,7 @@ class UserInfo(Struct, frozen=True):
     nick: str  # the address, if the user has no nick
     address: str  # "" without a token, if the user has a nick
     room: str  # the current one, which was entered last; "" in none, and without a token if it is secret
+    rooms: tuple[str, ...]  # all that the user is in, in the order in which they were entered; secret ones likewise
     dialect: str  # "plain" or "rich"
     connected_s: float
     idle_s: float  # since the last byte from the user
@@ -70,7 +71,7 @@ class UserInfo(Struct, frozen=True):
     lag_bytes: int  # not yet sent to the user
     skipped: int  # messages that the user missed by reading too slowly
     disconnected: bool = False  # the connection is lost, but the user may come back
-    rooms: tuple[str, ...] = ()  # all that the user is in, in the order in which they were entered
+    away: str = ""  # why, if the user is away
 
     @classmethod
     def of(cls, session: Session, connection: UserConnection | None, now: float, *, disconnected: bool) -> Self:
@@ -80,6 +81,7 @@ class UserInfo(Struct, frozen=True):
             nick=session.name,
             address=session.address,
             room=session.current_name,
+            rooms=tuple(session.rooms),
             dialect=connection.dialect_name if connection else "rich",  # a plain user without one has left
             connected_s=round(now - connection.opened_at, 1) if connection else 0.0,
             idle_s=round(now - connection.heard_at, 1) if connection else 0.0,
@@ -87,7 +89,7 @@ class UserInfo(Struct, frozen=True):
             lag_bytes=connection.lag_bytes if connection else 0,
             skipped=connection.skipped if connection else 0,
             disconnected=disconnected,
-            rooms=tuple(session.rooms),
+            away=session.away,
         )
 
 

@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from gchat.model.errors import GchatError
-from gchat.model.text import printable
+from gchat.model.text import printable_text
 
 #: About so much is encoded at a time, which takes at most a few ms, and then others have a turn.
 PIECE_BYTES = 16384
@@ -120,7 +120,7 @@ class _Lists:
 
 def _shown(value: Any) -> Any:
     if isinstance(value, str):
-        return printable(value)
+        return printable_text(value)
     if isinstance(value, dict):
         return {key: _shown(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

@@ -182,7 +182,9 @@ def _routes(backend: Backend) -> list[Route]:
         Route(
             "/rooms/{room}/modes",
             RoomModesResource(backend),
-            delete=Writes("Reset a room's modes: it is open, and nobody has a rank there", None, 204, status=(404,)),
+            delete=Writes(
+                "Reset a room's modes: as in a new room, nobody has a rank until it is empty", None, 204, status=(404,)
+            ),
         ),
         Route("/healthz", HealthResource(), Reads("Liveness", HealthDocument)),
         Route(

@@ -7,6 +7,9 @@ registry      all users, nicks and rooms: coming, moving, naming and going
 handlers      what each command does, and what it costs
 effects       what the core asks of the shell, and why a connection ends
 session       one user; and a reference to one that outlives a reconnection
+attention     handlers of the commands for being away and for ignoring users
+absence       why a user is away, and which others have been told
+ignorers      which users are not shown what a user says
 room, rooms   one room; all of them, and the limits on opening more
 room_modes    what a room's modes allow, and how they change;  masks: whom its lists name
 kept_modes    the modes of all rooms, also of those that nobody is in

@@ -7,6 +7,12 @@ from itertools import chain
 
 from gchat.chat.session import Session
 
+#: A user who has lost the connection may come back within this time, and nobody is told of it.
+RECONNECT_GRACE_S = 15.0
+
+#: A user without a nick who was here for less than this is not waited for.
+MIN_STAY_S = 1.0
+
 #: The most sessions that are kept, of all networks. A flood of connections must not leave ghosts.
 MAX_DISCONNECTED = 5000
 

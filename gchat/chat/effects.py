@@ -44,6 +44,13 @@ class CloseReason(StrEnum):
 MAY_RESUME = frozenset({CloseReason.ENDED, CloseReason.RESET, CloseReason.STALLED, CloseReason.CRASHED})
 
 
+class Unheard(Struct, frozen=True, gc=False):
+    """The session that says or does something, and those that ignore it and are not told."""
+
+    by: int
+    readers: tuple[int, ...]
+
+
 class Publish(Struct, frozen=True, gc=False):
     """A message to a room: the journal numbers it, then everybody there but its sender, `session`, gets it.
 
@@ -55,6 +62,7 @@ class Publish(Struct, frozen=True, gc=False):
     session: int | None
     message: Message
     lineage: str = ""
+    unheard: Unheard | None = None
 
 
 class Arrive(Struct, frozen=True, gc=False):
@@ -70,6 +78,7 @@ class Presence(Struct, frozen=True, gc=False):
     session: int
     presence: Movement
     members: int
+    unheard: Unheard | None = None
 
 
 class Announce(Struct, frozen=True, gc=False):
@@ -85,7 +94,8 @@ class Deliver(Struct, frozen=True, gc=False):
 
     The sender of a private message is told if its reader does not read. With an `id`, the sender gets that
     acknowledged or refused. `seat` is the sender's, to whom the reader's next reply goes, and `receipt` is for the
-    sender: both count only once the message is really shown.
+    sender: both count only once the message is really shown. One that is `ignored` is not, but its sender sees no
+    difference.
     """
 
     session: int
@@ -95,6 +105,13 @@ class Deliver(Struct, frozen=True, gc=False):
     room: str = ""
     seat: Seat | None = None
     receipt: Answer | None = None
+    ignored: bool = False
+
+
+class HearAll(Struct, frozen=True, gc=False):
+    """The session ignores nobody any more, until it is named again in something Unheard."""
+
+    session: int
 
 
 class SendRaw(Struct, frozen=True, gc=False):
@@ -160,12 +177,13 @@ class DropRoom(Struct, frozen=True, gc=False):
 
 
 class SavedSession(Struct, frozen=True):
-    """The name and the rooms of a user who may come back after a restart of the server."""
+    """The name and the rooms of a user who may come back after a restart of the server, and why they are away."""
 
     name: str
     has_nick: bool
     room: str = ""  # the only one, as it was stored while a user was in one
     rooms: tuple[str, ...] = ()  # in the order in which they were entered
+    away: str = ""
 
 
 class SaveSession(Struct, frozen=True, gc=False):
@@ -195,6 +213,7 @@ Effect = (
     | Presence
     | Announce
     | Deliver
+    | HearAll
     | SendRaw
     | Enter
     | Leave

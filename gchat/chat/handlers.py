@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from itertools import islice
 from typing import Any
 
 from msgspec import structs
 
-from gchat.chat import moderation, room_modes, standing
-from gchat.chat.effects import CloseReason, Deliver, Effect, ListRooms, Publish, ReadHistory, Search, refused
+from gchat.chat import attention, moderation, room_modes, standing
+from gchat.chat.absence import MAX_LISTED_REASON
+from gchat.chat.effects import (
+    Announce,
+    CloseReason,
+    Deliver,
+    Effect,
+    ListRooms,
+    Presence,
+    Publish,
+    ReadHistory,
+    Search,
+    refused,
+)
 from gchat.chat.registry import Registry
 from gchat.chat.room import Room
 from gchat.chat.session import Session
@@ -47,22 +59,23 @@ def execute(registry: Registry, session: Session, command: Command, now: float) 
 def _say(registry: Registry, session: Session, command: commands.Say, _now: float) -> list[Effect]:
     room = standing.room_to_speak_in(registry.rooms, session, command.room)
     session.messages += len(command.texts)
-    return [_published(session, room, Said(session.name, command.texts, command.ids))]
+    return [_published(registry, session, room, Said(session.name, command.texts, command.ids))]
 
 
 def _act(registry: Registry, session: Session, command: commands.Act, _now: float) -> list[Effect]:
     room = standing.room_to_speak_in(registry.rooms, session, command.room)
     session.messages += 1
-    return [_published(session, room, Acted(session.name, command.text, command.id))]
+    return [_published(registry, session, room, Acted(session.name, command.text, command.id))]
 
 
-def _published(session: Session, room: Room, message: Message) -> Effect:
-    return Publish(room.name, session.id, message, session.lineage)
+def _published(registry: Registry, session: Session, room: Room, message: Message) -> Effect:
+    return Publish(room.name, session.id, message, session.lineage, registry.ignorers.of(session))
 
 
 def _tell(registry: Registry, session: Session, command: commands.Tell, now: float) -> list[Effect]:
     reader = registry.find(command.to)
-    return [_whisper(registry, session, reader, events.Told(session.name, command.text, now), command.id)]
+    told = events.Told(session.name, command.text, now)
+    return [_whisper(registry, session, reader, told, command.id), *attention.why_silent(session, reader)]
 
 
 def _reply(registry: Registry, session: Session, command: commands.Reply, now: float) -> list[Effect]:
@@ -72,14 +85,16 @@ def _reply(registry: Registry, session: Session, command: commands.Reply, now: f
     if reader is None:
         raise Refusal(Code.NO_SUCH_USER, f"{session.correspondent.name} has left")
     whisper = _whisper(registry, session, reader, events.Told(session.name, command.text, now))
-    return [structs.replace(whisper, receipt=events.Done(sentences.replied(reader.name)))]
+    receipt = events.Done(sentences.replied(reader.name))
+    return [structs.replace(whisper, receipt=receipt), *attention.why_silent(session, reader)]
 
 
 def _whisper(registry: Registry, session: Session, reader: Session, told: events.Told, id_: str = "") -> Deliver:
     if registry.is_disconnected(reader):
         raise Refusal(Code.NO_SUCH_USER, f"Not sent: {reader.name} has just lost the connection")
     session.messages += 1
-    return Deliver(reader.id, told, sender=session.id, id=id_, seat=session.seat)
+    ignored = reader.ignores(session)
+    return Deliver(reader.id, told, sender=session.id, id=id_, seat=session.seat, ignored=ignored)
 
 
 def _nick(registry: Registry, session: Session, command: commands.Nick, _now: float) -> list[Effect]:
@@ -110,7 +125,7 @@ def _topic(registry: Registry, session: Session, command: commands.Topic, _now: 
     if not (command.text or room.topic or room.topic_wanted):  # there is nothing to clear
         return [Deliver(session.id, events.TopicIs("", "", command.id), room=room.name)]
     room.topic_wanted = command.text
-    published = _published(session, room, TopicSet(session.name, command.text, command.id))
+    published = _published(registry, session, room, TopicSet(session.name, command.text, command.id))
     if command.id:
         return [published]  # its acknowledgement is the answer
     return [published, Deliver(session.id, events.TopicIs(command.text, session.name), room=room.name)]
@@ -119,8 +134,10 @@ def _topic(registry: Registry, session: Session, command: commands.Topic, _now: 
 def _who(registry: Registry, session: Session, command: commands.Who, _now: float) -> list[Effect]:
     # Only the first names are looked at, because a room of 15,000 must not delay everybody else.
     room = standing.room_of(session, command.room)
-    members = tuple(member.name for member in islice(room.members.values(), registry.limits.who_max))
-    users = events.Users(room.name, members, len(room.members), session.name, command.id)
+    members = list(islice(room.members.values(), registry.limits.who_max))
+    called = tuple(member.name for member in members)
+    away = tuple((member.name, _cut(member.away, MAX_LISTED_REASON)) for member in members if member.away)
+    users = events.Users(room.name, called, len(room.members), session.name, command.id, away)
     return [Deliver(session.id, users, room=room.name)]
 
 
@@ -135,12 +152,16 @@ def _rooms(registry: Registry, session: Session, command: commands.Rooms, _now: 
     rooms.sort(key=lambda room: (room.name not in session.rooms, -len(room.members), room.name))
     shown, size = [], 0
     for room in rooms[: registry.limits.who_max]:
-        topic = room.topic if len(room.topic) <= MAX_LISTED_TOPIC else f"{room.topic[: MAX_LISTED_TOPIC - 1]}…"
+        topic = _cut(room.topic, MAX_LISTED_TOPIC)
         size += len(f"{room.name}{topic}".encode("utf-8", "surrogatepass"))
         if size > MAX_ROOMS_BYTES:
             break
         shown.append(events.RoomListed(room.name, len(room.members), topic, room.name in session.rooms))
     return [ListRooms(session.id, events.RoomList(tuple(shown), len(rooms), command.id))]
+
+
+def _cut(text: str, length: int) -> str:
+    return text if len(text) <= length else f"{text[: length - 1]}…"
 
 
 def _history(registry: Registry, session: Session, command: commands.History, _now: float) -> list[Effect]:
@@ -182,6 +203,7 @@ def _mistake(_registry: Registry, session: Session, command: commands.Mistake, _
 #: The price of a command in lines; any other costs one, the line that it is. Reading from the disk is dear.
 PRICES: dict[type, int] = {
     commands.Nick: 2,
+    commands.BeAway: 2,
     commands.Join: 3,
     commands.Part: 2,
     commands.Topic: 2,
@@ -193,21 +215,19 @@ PRICES: dict[type, int] = {
     commands.Search: 5,
 }
 
-#: What a whole room is told costs one line more for each so many of its members: a change of nick, of room, of modes.
+#: What a whole room is told, beside messages, costs one line more for each so many of its members.
 MEMBERS_A_LINE = 100
 
 
-def surcharge(registry: Registry, session: Session, command: Command) -> int:
-    """Return the price of a command of `session` beyond the line that it is, in lines."""
-    extra = PRICES.get(type(command), 1) - 1
-    told: Iterable[Room] = ()
-    match command:
-        case commands.Nick():
-            told = session.rooms.values()
-        case commands.Join() | commands.Part() | commands.Kick() | commands.Mode():
-            told = filter(None, {session.current, registry.rooms.get(command.room)})
-    quiet = registry.limits.presence_quiet_above
-    return extra + sum(members // MEMBERS_A_LINE for room in told if (members := len(room.members)) <= quiet)
+def surcharge(registry: Registry, command: Command, effects: Sequence[Effect]) -> int:
+    """Return the price of a command that had these effects, beyond the line that it is, in lines."""
+    told = 0
+    for effect in effects:
+        if isinstance(effect, Presence):
+            told += effect.members
+        elif isinstance(effect, Announce):
+            told += len(registry.rooms[effect.room].members)
+    return PRICES.get(type(command), 1) - 1 + told // MEMBERS_A_LINE
 
 
 HANDLERS: dict[type, Callable[[Registry, Session, Any, float], list[Effect]]] = {
@@ -220,6 +240,9 @@ HANDLERS: dict[type, Callable[[Registry, Session, Any, float], list[Effect]]] = 
     commands.Part: _part,
     commands.Topic: _topic,
     commands.Who: _who,
+    commands.BeAway: attention.be_away,
+    commands.Ignore: attention.ignore,
+    commands.Unignore: attention.unignore,
     commands.Rooms: _rooms,
     commands.Kick: moderation.kick,
     commands.Invite: moderation.invite,

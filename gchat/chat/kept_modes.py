@@ -9,8 +9,8 @@ from gchat.chat.effects import Effect, SaveModes
 from gchat.chat.room_modes import USUAL, Modes
 
 #: The most that is kept, in characters of masks and the like, and what remains when the oldest were dropped. A room
-#: counts ROOM_SIZE more, and these are about ten thousand rooms.
-MAX_SIZE, DROPPED_TO, ROOM_SIZE = 4_000_000, 3_600_000, 400
+#: counts ROOM_SIZE more, and these are about five thousand rooms: to look at them all takes 4 ms.
+MAX_SIZE, DROPPED_TO, ROOM_SIZE = 2_000_000, 1_800_000, 400
 
 
 class KeptModes(dict[str, Modes]):

@@ -39,7 +39,7 @@ class Lineages:
         """Return the effects by which the next run knows where this user is now."""
         if session not in self:
             return []
-        saved = SavedSession(session.name, session.has_nick, rooms=tuple(session.rooms))
+        saved = SavedSession(session.name, session.has_nick, rooms=tuple(session.rooms), away=session.away)
         return [SaveSession(session.lineage, saved)]
 
     def dropped(self, session: Session) -> list[Effect]:

@@ -80,7 +80,8 @@ def invite(registry: Registry, session: Session, command: commands.Invite, _now:
         del room.invited[next(iter(room.invited))]
     invited = events.Invited(room.name, session.name)
     receipt = events.Done(f"{guest.name} is invited to {room.name}")
-    return [Deliver(guest.id, invited, sender=session.id, id=command.id, receipt=receipt)]
+    ignored = guest.ignores(session)
+    return [Deliver(guest.id, invited, sender=session.id, id=command.id, receipt=receipt, ignored=ignored)]
 
 
 def _change(registry: Registry, session: Session, room: Room, changes: tuple[Change, ...], id_: str) -> list[Effect]:
@@ -112,7 +113,11 @@ def _whole(registry: Registry, change: Change) -> Change:
         return change
     mask = change.argument
     if mask.startswith("@") and mask[1:]:
-        mask = f"*@{registry.rooms.cloaks.of(registry.find(mask[1:]).network.name)}"
+        user = registry.find(mask[1:])
+        if user.network.is_exempt and change.adds and change.letter == "b":
+            why = f"Many users share the address of {user.name}; use their name: +b {user.name}"
+            raise Refusal(Code.BAD_COMMAND, why)
+        mask = f"*@{registry.rooms.cloaks.of(user.network.name)}"
     return structs.replace(change, argument=masks.normal(mask))
 
 

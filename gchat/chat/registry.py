@@ -12,6 +12,7 @@ from itertools import count
 from msgspec import structs
 
 from gchat.chat import disconnected, entry, presence, standing
+from gchat.chat.absence import Absence
 from gchat.chat.bans import Bans
 from gchat.chat.disconnected import Disconnected
 from gchat.chat.effects import (
@@ -25,6 +26,7 @@ from gchat.chat.effects import (
     closed,
     refused,
 )
+from gchat.chat.ignorers import Ignorers
 from gchat.chat.limits import Limits
 from gchat.chat.lineages import Lineages
 from gchat.chat.networks import Network
@@ -34,17 +36,11 @@ from gchat.chat.rooms import Rooms
 from gchat.chat.session import Session
 from gchat.model import lookalikes, names
 from gchat.model.errors import Code, Refusal
-from gchat.model.events import Entered, Left, Movement, Named, Parted, Renamed, TopicIs
+from gchat.model.events import Away, Entered, Left, Movement, Named, Parted, Renamed, TopicIs
 from gchat.model.hello import Hello, ResumePoint, WantedRoom
 
 #: The room that a user enters who asks for no other.
 LOBBY = "lobby"
-
-#: A user who has lost the connection may come back within this time, and nobody is told of it.
-RECONNECT_GRACE_S = 15.0
-
-#: A user without a nick who was here for less than this is not waited for.
-MIN_STAY_S = 1.0
 
 #: The farewell to the older of two connections with one token.
 REPLACED = "You have connected again from elsewhere"
@@ -70,6 +66,7 @@ class Registry:
         self.sessions: dict[int, Session] = {}
         self.rooms = Rooms(LOBBY)
         self._names = Names(self.bans)
+        self.ignorers = Ignorers()
         self._lineages = Lineages()
         self._disconnected = Disconnected()
         self._unannounced: dict[Session, float] = {}  # and when each will be announced
@@ -152,6 +149,7 @@ class Registry:
                 continue
             session = Session(next(self._ids), user.name)
             session.lineage, session.has_nick, session.is_announced = lineage, user.has_nick, True
+            session.absence = Absence(user.away) if user.away else None
             self._names.give(session, user.name, keys)
             for name in user.rooms or filter(None, (user.room,)):
                 if name not in self.rooms and len(self.rooms) < self.limits.max_rooms:
@@ -161,7 +159,7 @@ class Registry:
                 standing.restored(self.rooms, room, session)
             self.sessions[session.id] = session
             self._lineages.add(session)
-            self._disconnected.add(session, now + RECONNECT_GRACE_S)
+            self._disconnected.add(session, now + disconnected.RECONNECT_GRACE_S)
 
     # --- While users are here ----------------------------------------------------------------------------------------
 
@@ -212,12 +210,13 @@ class Registry:
         named = Deliver(session.id, Named(session.name, id_))
         if session.name == old:
             return [named]
-        renamed = [
-            effect
-            for room in session.rooms.values()
-            for effect in self._tell(room, session, Renamed(old, session.name))
-        ]
-        return [named, *renamed, *self._lineages.saved(session)]
+        self.ignorers.follow(old, session.name)
+        return [named, *self.tell_all(session, Renamed(old, session.name))]
+
+    def tell_all(self, session: Session, movement: Movement) -> list[Effect]:
+        """Tell all rooms of a user what the user does; the next run of the server is told how the user is then."""
+        told = [effect for room in session.rooms.values() for effect in self._tell(room, session, movement)]
+        return [*told, *self._lineages.saved(session)]
 
     def keep_topic(self, room: str, topic: TopicIs) -> None:
         """Note the topic of a room, as its log has it."""
@@ -230,10 +229,10 @@ class Registry:
         """Detach a session from its connection; unless the reason is a goodbye, the user may come back for a while."""
         if not self.is_connected(session):
             return []
-        has_only_passed = not session.has_nick and now - session.since < MIN_STAY_S
+        has_only_passed = not session.has_nick and now - session.since < disconnected.MIN_STAY_S
         if not session.lineage or session.is_brief or has_only_passed or reason not in MAY_RESUME:
             return self.leave(session, reason, farewell)
-        self._disconnected.add(session, now + RECONNECT_GRACE_S)
+        self._disconnected.add(session, now + disconnected.RECONNECT_GRACE_S)
         effects = closed(session.id, reason, farewell)
         if surplus := self._disconnected.surplus(session, self.limits.connections_per_network):
             effects += self.leave(surplus, CloseReason.ENDED)
@@ -246,6 +245,7 @@ class Registry:
         self._disconnected.discard(session)
         self._unannounced.pop(session, None)
         session.seat.vacate()
+        self.ignorers.discard(session)
         self._names.release(session)
         left = self._leave_rooms(session)
         return [*closed(session.id, reason, farewell), *left, *self._lineages.dropped(session)]
@@ -254,7 +254,7 @@ class Registry:
         """Remove everybody, and tell nobody of the others."""
         effects = [effect for session in self.sessions.values() for effect in closed(session.id, reason, farewell)]
         self._names.clear()
-        for table in (self.sessions, self._lineages, self._disconnected, self._unannounced):
+        for table in (self.sessions, self._lineages, self._disconnected, self._unannounced, self.ignorers):
             table.clear()
         for room in self.rooms.values():
             room.members.clear()
@@ -366,6 +366,8 @@ class Registry:
         session.is_announced = True
         effects: list[Effect] = [] if session.has_arrived else [Arrive(session.id)]
         session.has_arrived = True
+        if was and was != session.name:
+            self.ignorers.follow(was, session.name)
         for room in session.rooms.values():
             if not (was and room.name in known_in):
                 effects += self._tell_entered(room, session)
@@ -390,7 +392,9 @@ class Registry:
 
     def _tell_entered(self, room: Room, session: Session) -> list[Effect]:
         told = self._tell(room, session, Entered(session.name, len(room.members)))
+        if session.away:
+            told += self._tell(room, session, Away(session.name, session.away))
         return [*told, *standing.entered(self.rooms, room, session)]
 
     def _tell(self, room: Room, session: Session, movement: Movement) -> list[Effect]:
-        return presence.told(room, session, movement, self.limits)
+        return presence.told(room, session, movement, self.limits, self.ignorers.of(session))

@@ -19,6 +19,10 @@ class Member(Protocol):
     id: int
     name: str
 
+    @property
+    def away(self) -> str:
+        """See Session.away."""
+
 
 class Room:
     """A room stays when its last member leaves, until its place is needed, because its history may be wanted again."""

@@ -59,9 +59,13 @@ class Modes(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True)
         return bool(self.bans) or "m" in self.flags
 
     @property
-    def has_operators(self) -> bool:
-        """Whether there are operators who can come back."""
-        return any(OPERATOR in rank for rank in self.ranks.values())
+    def is_guarded(self) -> bool:
+        """Whether operators who can come back have set modes: nobody else gets such a room by entering it empty.
+
+        A room that was only opened, perhaps by a program that is gone for good, belongs to the next user too.
+        """
+        is_usual = structs.replace(self, ranks={}, network="") == USUAL
+        return not is_usual and any(OPERATOR in rank for rank in self.ranks.values())
 
     @property
     def are_shown(self) -> str:

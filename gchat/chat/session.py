@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from gchat.chat.absence import Absence
 from gchat.chat.limits import Allowance
 from gchat.chat.networks import Network
 from gchat.chat.room import Room
+from gchat.model.ignored_names import IgnoredNames
 
 
 class Seat:
@@ -34,6 +36,7 @@ class Session:
     """One user: name, rooms, and what is known of the peer. The shell changes nothing but what says so below."""
 
     __slots__ = (
+        "absence",
         "address",
         "allowance",
         "attempt",
@@ -42,6 +45,7 @@ class Session:
         "has_arrived",
         "has_nick",
         "id",
+        "ignored",
         "is_announced",
         "is_brief",
         "keys",
@@ -82,7 +86,18 @@ class Session:
         self.seat = Seat(self)
         self.correspondent: Seat | None = None  # the sender of the last private message shown: /reply answers it
         self.allowance: Allowance | None = None  # what this user may send; the shell keeps it here
+        self.absence: Absence | None = None
+        self.ignored: IgnoredNames | None = None  # see ignorers.Ignorers
         self.messages = 0
+
+    @property
+    def away(self) -> str:
+        """Why the user is away; "" if they are not."""
+        return "" if self.absence is None else self.absence.reason
+
+    def ignores(self, other: Session) -> bool:
+        """Return whether this user is shown nothing of another one."""
+        return self.ignored is not None and self.ignored.has(other.name)
 
     @property
     def current_name(self) -> str:
@@ -115,6 +130,6 @@ class Session:
     def inherit(self, old: Session) -> None:
         """Continue the session `old`, of the same user."""
         self.correspondent, self.allowance, self.messages = old.correspondent, old.allowance, old.messages
-        self.since = old.since
+        self.since, self.absence = old.since, old.absence
         self.seat, self.is_announced = old.seat, old.is_announced
         self.seat.session = self

@@ -67,13 +67,12 @@ def why_silent(rooms: Rooms, room: Room, user: Session) -> Refusal | None:
 def entered(rooms: Rooms, room: Room, user: Session) -> list[Effect]:
     """Give a user who has just become a member the rank that they have there, and tell everybody.
 
-    The user who enters an empty room is its operator, unless it has operators who can come back. Of the lobby nobody
-    is.
+    The user who enters an empty room is its operator, unless others guard it (see Modes). Of the lobby nobody is.
     """
     room.invited.pop(user.seat, None)
     modes, is_alone = rooms.modes[room.name], len(room.members) == 1
     rank = modes.ranks.get(user.lineage, "")
-    if is_alone and room.name != rooms.lobby and not modes.has_operators:
+    if is_alone and room.name != rooms.lobby and not modes.is_guarded:
         rank = room_modes.with_rank(rank, Change(True, OPERATOR))
     if not rank:
         return []

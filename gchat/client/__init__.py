@@ -15,14 +15,21 @@ pipe           the chat between pipes: stdin is said, what is heard goes to stdo
 terminal/      the chat on a terminal: the screen, the keys, the draft. With prompt_toolkit, so loaded only there.
 conversation/  what a client knows and has to do, whatever happens to its connections. Pure: events in, notices out.
 link/          a conversation over sockets: dialling, reconnecting with a back-off, closing; what a program asks of it.
-files/         the token that brings the same user back, and the place to go on from.
+files/         the token that brings the same user back, the place to go on from, and what the user has seen.
 render         how each notice looks, as lines of styled text; the sentences are those of gchat.model. Pure.
+styles         the colours, by name. Pure.
+nick_colours   which nick has which colour. Pure.
+timeline       the times of lines, and the rules between what is old and what is new. Pure.
+room_view      what a person at a terminal has of one room. Pure.
+attention      what rings the bell, and what a notification says. Pure.
 action         what a line that a person enters asks: the commands are those of gchat.dialects.slash. Pure.
+ignored        what of all that is not shown, because a user is ignored. Pure.
+own_commands   the commands that concern only the screen of a terminal, and its help. Pure.
 completion     Tab. Pure.
 paste          several lines at once: the question before they are sent; paste_check: the same in a pipe. Pure.
 
-Nothing here knows the server, or what `model` and `dialects` know already: a new command needs no line in this package.
-An event of a new kind needs one in render.
+Nothing here knows the server, or what `model` and `dialects` know already: a new command of the server needs no line
+here. An event of a new kind needs one in render.
 
 Iterating yields the server's events as typed values, and Sent, Delivered, Lost, Back, NewLog. Use a link from the
 thread that connected it; its greenlets may share it.
@@ -40,6 +47,7 @@ if TYPE_CHECKING:
     from gchat.client.link.plain_link import PlainLink
     from gchat.dialects.rich_events import ActedEvent as Acted
     from gchat.dialects.rich_events import AnnouncedEvent as Announced
+    from gchat.dialects.rich_events import AwayEvent as Away
     from gchat.dialects.rich_events import ClosingEvent as Closing
     from gchat.dialects.rich_events import EnteredEvent as Entered
     from gchat.dialects.rich_events import FoundEvent as Found
@@ -70,6 +78,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Acted",
     "Announced",
+    "Away",
     "Back",
     "Closing",
     "ConnectFailed",

@@ -11,8 +11,6 @@ from gchat.dialects import slash
 from gchat.dialects.rich_requests import AnyRequest, TellRequest, request_of
 from gchat.model import commands, sentences
 
-_TAB_HELP = "Tab completes commands, nicks and rooms"
-
 
 class Show(Struct, frozen=True):
     """Lines for the person at the keyboard; the server is not asked anything."""
@@ -20,19 +18,29 @@ class Show(Struct, frozen=True):
     lines: tuple[str, ...]
 
 
-Action = AnyRequest | Show
+#: Of these the server is not asked either: see gchat.client.ignored.
+Ignoring = commands.Ignore | commands.Unignore
+
+Action = AnyRequest | Show | Ignoring
 
 
 def action_of(line: str, reply_to: str = "") -> Action | None:
     """Return what a line asks, None if it is blank. `reply_to` is the sender of the last private message."""
-    match slash.parse(line):
+    return action_for(slash.parse(line), reply_to)
+
+
+def action_for(command: commands.Command | None, reply_to: str) -> Action | None:
+    """Return the same for a line that was parsed."""
+    match command:
         case None:
             return None
         case commands.Reply(text):
             return TellRequest(to=reply_to, text=text) if reply_to else Show((sentences.NOBODY_TO_ANSWER,))
         case commands.Help(name):
-            return Show((*slash.help_lines(name), *([] if name else [_TAB_HELP])))
+            return Show(tuple(slash.help_lines(name)))
         case commands.Mistake(refusal):
             return Show((refusal.message,))
+        case commands.Ignore() | commands.Unignore() as command:
+            return command
         case command:
             return request_of(command)

@@ -1,15 +1,24 @@
 """Tab: how the text before the cursor could go on. Pure.
 
-What an argument names, and so what it is completed with, is in the table of gchat.dialects.slash.
+What an argument names, and so what it is completed with, is in the table of commands.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 
 from msgspec import Struct
 
-from gchat.dialects.slash import SLASHES, Word
+from gchat.client.own_commands import COMMANDS
+from gchat.dialects.slash import Word, find
+
+#: What may stand before a nick, and what then comes behind it; a space, if nothing else is said.
+_END = {"(": "", "[": "", "{": "", '"': "", "'": ""}
+_OPENING = "@" + "".join(_END)
+
+#: Parameters of which one word is to be chosen, as they stand in the table.
+_CHOICES = re.compile(r"\[([a-z0-9]+(?:\|[a-z0-9]+)+)\]")
 
 
 class Candidate(Struct, frozen=True):
@@ -28,19 +37,24 @@ def complete(before: str, nicks: Iterable[str], rooms: Iterable[str]) -> Iterato
     if command is not None and len(words) == 1:
         return (
             Candidate(f"/{found.name}{' ' if found.parameters else ''}", len(last), found.help)
-            for found in SLASHES.values()
+            for found in COMMANDS.values()
             if found.name.startswith(command)
         )
-    first = SLASHES[command].first if command in SLASHES and len(words) == 2 else Word.NOTHING
+    typed = find(COMMANDS, command) if command and len(words) == 2 else None
+    first = typed.first if typed else Word.NOTHING
+    if typed and (choices := _CHOICES.fullmatch(typed.parameters)):
+        return _matching(last, choices[1].split("|"), "")
     if first is Word.COMMAND:
-        return _matching(last, SLASHES, "")
+        return _matching(last, COMMANDS, "")
     if first is Word.ROOM:
         return _matching(last, rooms, "")
     if first is Word.NICK:
         return _matching(last, nicks, " ")
-    if not last:
+    name = last.lstrip(_OPENING)
+    if not name:
         return iter(())
-    return _matching(last, nicks, ": " if len(words) == 1 else " ")
+    opening = last[: len(last) - len(name)]
+    return _matching(name, nicks, _END.get(opening[-1:], ": " if len(words) == 1 and not opening else " "))
 
 
 def _matching(start: str, names: Iterable[str], end: str) -> Iterator[Candidate]:

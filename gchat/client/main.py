@@ -19,6 +19,8 @@ from gchat import __version__  # noqa: E402
 from gchat.cli import Parser, UsageError, address, open_standard_descriptors, spelled  # noqa: E402
 
 if TYPE_CHECKING:
+    from gchat.client.files.seen_file import SeenFile
+    from gchat.client.files.settings_file import ClientSettings
     from gchat.client.files.token_file import TokenFile
     from gchat.client.link.link import Link
     from gchat.client.link.plain_link import PlainLink
@@ -32,7 +34,8 @@ def _parser() -> argparse.ArgumentParser:
         "--room are granted, and nothing is printed but errors, on stderr; --listen, --json and --plain print what "
         "others say. The exit code is 0 if the server has acknowledged every line.",
         epilog="On a terminal, /help shows what you can type. A token in $XDG_STATE_HOME/gchat brings you back under "
-        "your nick after a crash. NO_COLOR in the environment does the same as --no-color.",
+        "your nick after a crash. $XDG_CONFIG_HOME/gchat/client.toml (~/.config) may name the host, and for terminals "
+        "nick, rooms and more, see the README. NO_COLOR in the environment does the same as --no-color.",
         allow_abbrev=False,
     )
     parser.add_argument("host", nargs="?", metavar="HOST", help="address, name, or path of a Unix socket (127.0.0.1)")
@@ -81,33 +84,65 @@ def _complain(message: str, code: int) -> int:
 
 def _main(arguments: list[str]) -> int:
     args = _parser().parse_args(arguments)
-    host, port = _address(args)
+    from gchat.client.files.settings_file import load_settings  # noqa: PLC0415
+
+    try:
+        settings = load_settings()
+    except OSError as error:
+        return _complain(f"cannot read {error.filename}: {os.strerror(error.errno or 0).lower()}", 1)
+    host, port = _address(args, settings)
     if args.plain and (args.nick or args.room or args.json):
         raise UsageError("--nick, --room and --json do not work with --plain; send /nick NAME if the server knows it")
     for option in ("--nick", "--room"):
         if getattr(args, option[2:]) == "":  # a variable of a shell that is not set
             raise UsageError(f"{option} is empty; expected a name")
-    args.nick, args.room = args.nick or "", args.room or ""
     if args.nick_suffix and not args.nick:
         raise UsageError("--nick-suffix needs a nick; expected --nick NAME --nick-suffix")
     is_typed = os.isatty(0)
-    on_terminal = is_typed and os.isatty(1) and not args.json and os.environ.get("TERM", "dumb") != "dumb"
-    if on_terminal:
-        from gchat.client.terminal import terminal  # noqa: PLC0415
+    if is_typed and os.isatty(1) and not args.json and os.environ.get("TERM", "dumb") != "dumb":
+        return _on_terminal(args, settings, host, port)
     from gchat.client import pipe  # noqa: PLC0415
     from gchat.client.link.errors import ConnectFailed  # noqa: PLC0415
 
     try:
-        chat = _connected(args, host, port, on_terminal=on_terminal, strict=not is_typed)
+        chat = _connected(args, host, port, None, replay=0, strict=not is_typed)
     except ConnectFailed as error:
         return _complain(pipe.failure_text(error), 1)
-    if on_terminal:
-        return terminal.run(chat, colour=not args.no_color and not os.environ.get("NO_COLOR"), vi=args.vi)
     return pipe.run(chat, listen=args.listen, as_json=args.json, is_typed=is_typed)
 
 
-def _address(args: argparse.Namespace) -> tuple[str, int]:
-    host, port = address(args.host, args.port, "gchat-client")
+def _on_terminal(args: argparse.Namespace, settings: ClientSettings, host: str, port: int) -> int:
+    from gchat.client import pipe  # noqa: PLC0415
+    from gchat.client.link.errors import ConnectFailed  # noqa: PLC0415
+    from gchat.client.terminal import terminal  # noqa: PLC0415
+
+    tokens = None
+    if not args.plain:
+        args.nick = args.nick or settings.nick
+        args.room = args.room or next(iter(settings.rooms), None)
+        tokens = _token_file(args, host, port)
+    taken_nick = args.nick if tokens and not tokens.is_ours else ""  # another window is this user
+    args.nick_suffix = args.nick_suffix or bool(taken_nick)
+    settings.color = settings.color and not args.no_color and not os.environ.get("NO_COLOR")
+    settings.vi = settings.vi or args.vi
+    try:
+        chat = _connected(args, host, port, tokens, replay=None, strict=False)
+    except ConnectFailed as error:
+        return _complain(pipe.failure_text(error), 1)
+    return terminal.run(chat, settings, _seen_file(tokens), taken_nick=taken_nick or "")
+
+
+def _address(args: argparse.Namespace, settings: ClientSettings) -> tuple[str, int]:
+    if args.host is not None or not settings.host:
+        return _checked_address(args.host, args.port)
+    try:
+        return _checked_address(settings.host, None)
+    except UsageError as error:
+        raise UsageError(f"client.toml: {error}") from None
+
+
+def _checked_address(host: str | None, port: str | None) -> tuple[str, int]:
+    host, port = address(host, port, "gchat-client")
     if host == "":
         raise UsageError("HOST is empty; expected an address, a host name, or the path of a Unix socket")
     text = "8888" if port is None else port
@@ -116,7 +151,9 @@ def _address(args: argparse.Namespace) -> tuple[str, int]:
     return "127.0.0.1" if host is None else host, int(text)
 
 
-def _connected(args: argparse.Namespace, host: str, port: int, *, on_terminal: bool, strict: bool) -> Link | PlainLink:
+def _connected(
+    args: argparse.Namespace, host: str, port: int, tokens: TokenFile | None, *, replay: int | None, strict: bool
+) -> Link | PlainLink:
     if args.plain:
         from gchat.client.link.plain_link import PlainLink  # noqa: PLC0415
 
@@ -126,13 +163,13 @@ def _connected(args: argparse.Namespace, host: str, port: int, *, on_terminal: b
     return connect(
         host,
         port,
-        nick=args.nick,
-        room=args.room,
-        replay=None if on_terminal else 0,
+        nick=args.nick or "",
+        room=args.room or "",
+        replay=replay,
         wait=args.wait,
         strict=strict,
         nick_suffix=args.nick_suffix,
-        token_file=_token_file(args, host, port) if on_terminal else None,
+        token_file=tokens,
     )
 
 
@@ -141,13 +178,22 @@ def _token_file(args: argparse.Namespace, host: str, port: int) -> TokenFile | N
     from gchat.client.files.token_file import own_token_file  # noqa: PLC0415
 
     try:
-        file = own_token_file(spelled(host, port), args.nick)
+        file = own_token_file(spelled(host, port), args.nick or "")
         if args.forget:
             file.forget()
         file.load()
     except OSError:  # a read-only home, or none
         return None
     return file
+
+
+def _seen_file(tokens: TokenFile | None) -> SeenFile | None:
+    """Return the file beside the token that keeps what the user has seen; None if another window is the same user."""
+    if tokens is None or not tokens.is_ours:
+        return None
+    from gchat.client.files.seen_file import SeenFile  # noqa: PLC0415
+
+    return SeenFile(f"{tokens.path.removesuffix('.token')}.seen")
 
 
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ class PasteCheck:
         lines, self._lines = self._lines, []
         if asked := question(lines):
             self._asked = lines
-            return [], asked
+            return [], str(asked)
         return actions(lines, reply_to), ""
 
     def end(self, reply_to: str) -> tuple[list[Action | None], str]:

@@ -24,6 +24,7 @@ from gevent.socket import wait_read, wait_write
 
 from gchat.client.action import Action, Show
 from gchat.client.conversation.notices import Back, Lost, Notice
+from gchat.client.ignored import Ignored
 from gchat.client.link.dial import CLOSED_BY_SERVER
 from gchat.client.link.errors import ConnectFailed, LinkClosed, NotGranted, Unacknowledged
 from gchat.client.link.link import Link
@@ -33,6 +34,7 @@ from gchat.client.render import json_text, lost_text, plain_text
 from gchat.dialects.rich_events import ClosingEvent, RefusedEvent, ToldEvent, WelcomeEvent
 from gchat.dialects.rich_requests import QuitRequest, SayRequest
 from gchat.dialects.slash import without_commands
+from gchat.model import commands
 from gchat.model.errors import Refusal
 from gchat.model.text import printable
 
@@ -117,6 +119,7 @@ class _Pipes:
         # A server of another kind tells of errors in its own words only.
         self._prints = listen or as_json or is_typed or isinstance(chat, PlainLink)
         self._reply_to = ""
+        self._ignored = Ignored()
         self._paste_check = PasteCheck()
         self._output: Queue[bytes | None] = Queue(MAX_QUEUED)
         self._leave = Event()  # set when all is done, or at a signal
@@ -260,6 +263,8 @@ class _Pipes:
                     complain(line)
             case Show(shown):
                 self._output.put("".join(f"> {line}\n" for line in shown).encode())
+            case commands.Ignore() | commands.Unignore():
+                self._ask(chat, Show((self._ignored.carry_out(action, chat.nick),)))
             case QuitRequest():
                 self.interrupt()
             case None:
@@ -304,8 +309,9 @@ class _Pipes:
     def _text(self, notice: Notice | PlainNotice) -> str:
         if isinstance(notice, PlainLine):
             return f"{printable(notice.text)}\n"
-        if not isinstance(self._chat, Link):
+        if not isinstance(self._chat, Link) or (heard := self._ignored.heard(notice)) is None:
             return ""
+        notice = heard
         if self._as_json:
             return json_text(notice)
         if isinstance(notice, WelcomeEvent):

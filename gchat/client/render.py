@@ -7,9 +7,8 @@ Everything that is shown passes through `lines`, which lets no character out tha
 from __future__ import annotations
 
 import re
-import zlib
-from collections.abc import Callable, Iterable
-from datetime import datetime
+from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -20,6 +19,7 @@ from gchat.dialects.rich_events import (
     AckEvent,
     ActedEvent,
     AnnouncedEvent,
+    AwayEvent,
     ClosingEvent,
     DoneEvent,
     EnteredEvent,
@@ -49,53 +49,18 @@ from gchat.dialects.rich_events import (
     WelcomeEvent,
 )
 from gchat.model import sentences
-from gchat.model.lookalikes import folded
 from gchat.model.text import printable
 
 Fragment = tuple[str, str]  # a style's name and a text, as prompt_toolkit has it
 Line = list[Fragment]
 
-#: One for each nick: from the 256 colours that nearly every terminal has. Each has a contrast of 3.5 and more to black
-#: and to white, for nobody knows what is behind them (tested).
-NICK_COLOURS = (
-    "#af5f5f",
-    "#d75f00",
-    "#af5f00",
-    "#878700",
-    "#5f8700",
-    "#008700",
-    "#00875f",
-    "#008787",
-    "#0087af",
-    "#0087d7",
-    "#5f5fff",
-    "#875fd7",
-    "#af5fd7",
-    "#d700d7",
-    "#d70087",
-    "#d75f87",
-)
-GREY = "#767676"
-RED = "#d70000"
-
 #: Blank characters in a row; the rest of them is not shown.
 MAX_GAP = 16
 _GAP = re.compile(rf"[\s\u2800\u115f\u1160\u3164\uffa0]{{{MAX_GAP + 1},}}")
 
-STYLES = {
-    "time": GREY,
-    "aside": GREY,  # users who come and go, answers, notices of the client
-    "own": "bold",
-    "private": "bold #af00d7",
-    "refused": RED,
-    "lost": f"bold {RED}",
-    "mention": "bold reverse",
-    "pending": GREY,
-    "prompt": "bold",
-    "question": "bold",
-    "toolbar": "reverse",
-    **{f"nick-{number}": colour for number, colour in enumerate(NICK_COLOURS)},
-}
+
+# Before the further lines of a text, as in the plain dialect.
+_CONTINUES: Fragment = ("class:aside", sentences.CONTINUES)
 
 
 def lines(notice: Notice, chat: Conversation) -> list[Line]:
@@ -114,54 +79,17 @@ def aside(text: str, style: str = "class:aside") -> Line:
     return [(style, shown_text(sentences.SAYS + text))]
 
 
+def is_further(line: Line) -> bool:
+    """Return whether this is another line of the text above."""
+    return line[:1] == [_CONTINUES]
+
+
 def text_of(line: Line) -> str:
     """Return a line without its styles."""
     return "".join(text for _, text in line)
 
 
-# --- Times -----------------------------------------------------------------------------------------------------------
-
-
-def local_time(notice: Notice, now: datetime) -> datetime:
-    """Return when it was said, in the time zone of the reader; `now` for what has no time."""
-    try:
-        return datetime.fromisoformat(getattr(notice, "time", "")).astimezone(now.tzinfo)
-    except (ValueError, OverflowError):  # of year 1, with a zone
-        return now
-
-
-class Timeline:
-    """Puts the time before each line, and where the day changes a line that says so."""
-
-    def __init__(self, now: datetime) -> None:
-        self._day = now.date()
-
-    def lines(self, notice: Notice, chat: Conversation, now: datetime) -> list[Line]:
-        """Return how `notice` looks, with its time."""
-        if not isinstance(notice, PageEvent):
-            return self.stamped(lines(notice, chat), local_time(notice, now))
-        page = Timeline(now)  # old messages lie in days of their own
-        shown: list[Line] = []
-        for event in notice.events:
-            shown += page.stamped(lines(event, chat), local_time(event, now), _number(event, notice))
-        return shown + self.stamped(lines(notice, chat), now)
-
-    def stamped(self, shown: Iterable[Line], at: datetime, number: str = "") -> list[Line]:
-        """Return `shown` with the time `at`, behind a message's number if it has to be seen."""
-        stamp = ("class:time", f"{number}{at:%H:%M} ")
-        found = [[stamp, *line] for line in shown]
-        if found and at.date() != self._day:
-            self._day = at.date()
-            found.insert(0, aside(sentences.new_day(self._day)))
-        return found
-
-
 # --- Messages --------------------------------------------------------------------------------------------------------
-
-
-def nick_style(name: str) -> str:
-    """Return the style of a nick: the same for everybody, each time."""
-    return f"class:nick-{zlib.crc32(folded(name).encode('utf-8', 'surrogatepass')) % len(NICK_COLOURS)}"
 
 
 def mentions(text: str, nick: str) -> bool:
@@ -169,15 +97,16 @@ def mentions(text: str, nick: str) -> bool:
     return bool(nick) and _mention(nick).search(text) is not None
 
 
+@lru_cache(maxsize=8)  # one for each nick that the user has had lately: it is asked for with every message
 def _mention(nick: str) -> re.Pattern[str]:
     return re.compile(rf"(?<!\w){re.escape(nick)}(?!\w)", re.IGNORECASE)
 
 
 def is_for_me(notice: Notice, chat: Conversation) -> bool:
-    """Return whether it is said to this user: told privately, or with their nick in it."""
+    """Return whether it is said to this user: told privately, or with their nick in it, or an invitation."""
     if isinstance(notice, SaidEvent | ActedEvent):
         return notice.from_ != chat.nick and mentions(notice.text, chat.nick)
-    return isinstance(notice, ToldEvent)
+    return isinstance(notice, ToldEvent | InvitedEvent)
 
 
 def _marked(text: str, nick: str) -> Line:
@@ -192,26 +121,24 @@ def _marked(text: str, nick: str) -> Line:
     return [*line, ("", text[at:])]
 
 
-def _said_by(name: str, text: str, chat: Conversation, *, action: bool = False) -> list[Line]:
+def _spoken(before: Line, text: str, nick: str) -> list[Line]:
+    """Return the lines of a text, the first of them behind `before`, with what mentions `nick` highlighted."""
+    first, *further = text.split("\n")
+    return [[*before, *_marked(first, nick)], *([_CONTINUES, *_marked(line, nick)] for line in further)]
+
+
+def _said_by(name: str, text: str, chat: Conversation, *, action: bool = False, room: str = "") -> list[Line]:
+    """Return what a user says, in which `room` if it is another one."""
     own = name == chat.nick
-    style = "class:own" if own else nick_style(name)
-    words = [("", text)] if own else _marked(text, chat.nick)
-    if action:
-        return [[("", "* "), (style, name), ("", " "), *words]]
-    return [[("", "["), (style, name), ("", "] "), *words]]
+    style = "class:own" if own else "class:nick"
+    before: Line = [("class:aside", f"#{room} ")] if room else []
+    before += [("", "* "), (style, name), ("", " ")] if action else [("", "["), (style, name), ("", "] ")]
+    return _spoken(before, text, "" if own else chat.nick)
 
 
 def _sent(notice: Sent, chat: Conversation) -> list[Line]:
-    elsewhere: Line = [("class:aside", f"#{notice.room} ")] if notice.room != chat.room else []
-    return [elsewhere + line for line in _said_by(chat.nick, notice.text, chat, action=notice.action)]
-
-
-def _told(notice: ToldEvent, chat: Conversation) -> list[Line]:
-    return [[("class:private", f"[{notice.from_} -> you] "), *_marked(notice.text, chat.nick)]]
-
-
-def _delivered(notice: Delivered, _chat: Conversation) -> list[Line]:
-    return [[("class:private", f"[you -> {notice.to}] "), ("", notice.text)]]
+    elsewhere = notice.room if notice.room != chat.room else ""
+    return _said_by(chat.nick, notice.text, chat, action=notice.action, room=elsewhere)
 
 
 def _topic(notice: TopicSetEvent, _chat: Conversation) -> list[Line]:
@@ -225,14 +152,6 @@ def _topic(notice: TopicSetEvent, _chat: Conversation) -> list[Line]:
 
 def _aside(*texts: str) -> list[Line]:
     return [aside(text) for text in texts]
-
-
-def _welcome(notice: WelcomeEvent, _chat: Conversation) -> list[Line]:
-    return _aside(sentences.connected(notice.online), *notice.motd.splitlines())
-
-
-def _joined(notice: JoinedEvent, _chat: Conversation) -> list[Line]:
-    return _aside(sentences.joined(notice.room, notice.online))
 
 
 def _entered(notice: EnteredEvent, _chat: Conversation) -> list[Line]:
@@ -265,12 +184,8 @@ def _modes(notice: ModesEvent, _chat: Conversation) -> list[Line]:
     return _aside(*sentences.modes_are(notice.room, notice.modes, notice.key, notice.operators, notice.voices))
 
 
-def _gap(notice: GapEvent, _chat: Conversation) -> list[Line]:
-    return _aside(sentences.skipped(notice.range_from, notice.range_to))
-
-
 def _who(notice: UsersEvent, _chat: Conversation) -> list[Line]:
-    return _aside(sentences.members(notice.room, notice.users, notice.total, notice.you))
+    return _aside(sentences.members(notice.room, notice.users, notice.total, notice.you, notice.away))
 
 
 def _rooms(notice: RoomListEvent, _chat: Conversation) -> list[Line]:
@@ -279,7 +194,7 @@ def _rooms(notice: RoomListEvent, _chat: Conversation) -> list[Line]:
 
 
 def _page(notice: PageEvent, chat: Conversation) -> list[Line]:
-    """Return what stands below a page; its messages have times of their own, see Timeline."""
+    """Return what stands below a page; its messages have times of their own, see timeline."""
     if not notice.events:
         return _aside(sentences.NO_MESSAGES)
     if notice.end or notice.events[-1].seq >= chat.seq:
@@ -293,7 +208,7 @@ def _found(notice: FoundEvent, _chat: Conversation) -> list[Line]:
     return [] if notice.end else _aside(sentences.OLDER_MAY_MATCH)
 
 
-def _number(event: SaidEvent | ActedEvent | TopicSetEvent, page: PageEvent) -> str:
+def number_of(event: SaidEvent | ActedEvent | TopicSetEvent, page: PageEvent) -> str:
     """Return what stands before a message of a page: of what was found its number, to go there with /history."""
     return f"#{event.seq} " if isinstance(page, FoundEvent) else ""
 
@@ -306,10 +221,6 @@ def lost_text(notice: Lost) -> str:
     return f"Connection lost ({notice.reason}); reconnecting"
 
 
-def _lost(notice: Lost, _chat: Conversation) -> list[Line]:
-    return [aside(lost_text(notice), "class:lost")]
-
-
 def _new_log(notice: NewLog, _chat: Conversation) -> list[Line]:
     return _aside(f"{notice.room} has a new history: messages from while you were disconnected may be missing")
 
@@ -319,17 +230,20 @@ def _slowed(notice: SlowedEvent, _chat: Conversation) -> list[Line]:
 
 
 _LINES: dict[type, Callable[[Any, Conversation], list[Line]]] = {
-    WelcomeEvent: _welcome,
-    JoinedEvent: _joined,
+    WelcomeEvent: lambda notice, _chat: _aside(sentences.connected(notice.online), *notice.motd.splitlines()),
+    JoinedEvent: lambda notice, _chat: _aside(sentences.joined(notice.room, notice.online)),
     PartedEvent: lambda notice, _chat: _aside(sentences.parted(notice.room)),
     LiveEvent: lambda _notice, _chat: [],
     SaidEvent: lambda notice, chat: _said_by(notice.from_, notice.text, chat),
     ActedEvent: lambda notice, chat: _said_by(notice.from_, notice.text, chat, action=True),
     TopicSetEvent: _topic,
-    ToldEvent: _told,
+    ToldEvent: lambda notice, chat: _spoken([("class:private", f"[{notice.from_} -> you] ")], notice.text, chat.nick),
     EnteredEvent: _entered,
     LeftEvent: _left,
     RenamedEvent: _renamed,
+    AwayEvent: lambda notice, _chat: _aside(
+        sentences.away(notice.who, notice.reason) if notice.who else sentences.many_away(notice.count)
+    ),
     AnnouncedEvent: lambda notice, _chat: [aside(sentences.announced(notice.text), "class:mention")],
     DoneEvent: lambda notice, _chat: _aside(notice.message),
     ModeEvent: lambda notice, _chat: _aside(*sentences.modes_changed(notice.by, notice.room, notice.change)),
@@ -340,7 +254,7 @@ _LINES: dict[type, Callable[[Any, Conversation], list[Line]]] = {
     NamedEvent: lambda notice, _chat: _aside(sentences.named(notice.nick)),
     RefusedEvent: lambda notice, _chat: [aside(notice.message, "class:refused")],
     SlowedEvent: _slowed,
-    GapEvent: _gap,
+    GapEvent: lambda notice, _chat: _aside(sentences.skipped(notice.range_from, notice.range_to)),
     UsersEvent: _who,
     RoomListEvent: _rooms,
     PageEvent: _page,
@@ -348,8 +262,8 @@ _LINES: dict[type, Callable[[Any, Conversation], list[Line]]] = {
     PongEvent: lambda _notice, _chat: _aside(sentences.pong("")),
     ClosingEvent: lambda notice, _chat: _aside(notice.reason),
     Sent: _sent,
-    Delivered: _delivered,
-    Lost: _lost,
+    Delivered: lambda notice, _chat: _spoken([("class:private", f"[you -> {notice.to}] ")], notice.text, ""),
+    Lost: lambda notice, _chat: [aside(lost_text(notice), "class:lost")],
     Back: lambda _notice, _chat: _aside(BACK_TEXT),
     NewLog: _new_log,
 }
@@ -366,7 +280,9 @@ def plain_text(notice: Notice, chat: Conversation) -> str:
     shown = []
     if isinstance(notice, PageEvent):
         shown = [
-            [("class:time", _number(event, notice)), *line] for event in notice.events for line in lines(event, chat)
+            line if is_further(line) else [("class:time", number_of(event, notice)), *line]
+            for event in notice.events
+            for line in lines(event, chat)
         ]
     return "".join(f"{text_of(line)}\n" for line in shown + lines(notice, chat))
 

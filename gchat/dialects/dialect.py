@@ -23,7 +23,7 @@ class Traits(Struct, frozen=True):
     name: str  # for the operator
     has_hello: bool = False  # whether a peer says who it is before it is let in
     is_typed: bool = False  # whether what a user sends stands on the same screen: Enter begins a new line there
-    one_line_each: bool = True  # whether each message is one line; else the messages of a record are encoded one by one
+    one_line_each: bool = True  # whether each of several messages is one line; else they are encoded one by one
 
 
 class LateHello(Struct, frozen=True):
@@ -58,7 +58,7 @@ class Decoder(Protocol):
         """Note that no more will come: what stands unterminated is heard too."""
 
     def take(self, limit: int) -> tuple[int, list[Command]]:
-        """Return the commands in the next lines, in order, and how many lines that were: at most `limit`.
+        """Return the commands in the next lines, at most `limit`, in order, and how many lines to pay for.
 
         What makes no sense is a Mistake in its place. Raises LineTooLong in the place of a line that is too long, and
         LineEndless when the peer never ends one.

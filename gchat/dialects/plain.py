@@ -2,6 +2,7 @@
 
 > Connected to the chat server (2 users online)       greeting, answers, newcomers
 [alice] Hello                                          a message
+    | and more                                         another line of it
 < The user bob left (1 user online)                    a departure
 * alice waves                                          an action; what the server says of users begins with >
 """
@@ -143,12 +144,20 @@ def _own(*texts: str) -> bytes:
     return "".join([f"{sentences.SAYS}{printable(text)}\n" for text in texts]).encode()
 
 
+def _spoken(prefix: str, text: str) -> bytes:
+    """Return what a user says behind `prefix`; see sentences.CONTINUES for further lines."""
+    first, *further = text.split("\n")
+    line = printable_lines(prefix, (first,))
+    return line + printable_lines(sentences.CONTINUES, tuple(further)) if further else line
+
+
 def _said(event: Said) -> bytes:
-    return printable_lines(f"[{event.name}] ", event.texts)
+    prefix, texts = f"[{event.name}] ", event.texts
+    return printable_lines(prefix, texts) if len(texts) > 1 else _spoken(prefix, texts[0])
 
 
 def _acted(event: Acted) -> bytes:
-    return printable_line(f"* {event.name} {event.text}")
+    return _spoken(f"* {event.name} ", event.text)
 
 
 def _topic_set(event: TopicSet) -> bytes:
@@ -171,12 +180,16 @@ def _renamed(event: events.Renamed) -> bytes:
     return _answer(sentences.renamed(event.old, event.new))
 
 
+def _away(event: events.Away) -> bytes:
+    return _answer(sentences.away(event.name, event.reason))
+
+
 def _crowd(event: events.Crowd) -> bytes:
     if event.kind is events.Entered:
         return _answer(sentences.many_entered(event.count, event.online))
     if event.kind is events.Left:
         return printable_line(sentences.LEAVES + sentences.many_left(event.count, event.online))
-    return _answer(sentences.many_renamed(event.count))
+    return _answer((sentences.many_away if event.kind is events.Away else sentences.many_renamed)(event.count))
 
 
 def _announced(event: events.Announced) -> bytes:
@@ -234,8 +247,10 @@ def _dated(records: Sequence[Record], now: float, *, numbered: bool) -> list[byt
         if at.date() != day:
             day = at.date()
             parts.append(_answer(sentences.new_day(day)))
-        for seq, line in enumerate(encode(record.message).splitlines(keepends=True), record.seq):
+        lines = encode(record.message).splitlines(keepends=True)
+        for seq, line in enumerate(lines[: record.message.count], record.seq):
             parts.append((f"#{seq} {at:%H:%M} " if numbered else f"{at:%H:%M} ").encode() + line)
+        parts += lines[record.message.count :]  # the further lines of a text
     return parts
 
 
@@ -249,7 +264,7 @@ def _found(event: events.Found) -> bytes:
 
 
 def _told(event: events.Told) -> bytes:
-    return printable_line(f"[{event.name} -> you] {event.text}")
+    return _spoken(f"[{event.name} -> you] ", event.text)
 
 
 def _done(event: events.Done) -> bytes:
@@ -265,7 +280,7 @@ def _named(event: events.Named) -> bytes:
 
 
 def _user_list(event: events.Users) -> bytes:
-    return _answer(sentences.members(event.room, event.names, event.total, event.you))
+    return _answer(sentences.members(event.room, event.names, event.total, event.you, dict(event.away)))
 
 
 def _room_list(event: events.RoomList) -> bytes:
@@ -317,6 +332,7 @@ _ENCODERS: dict[type, Callable[[Any], bytes]] = {
     events.Entered: _entered,
     events.Left: _left,
     events.Renamed: _renamed,
+    events.Away: _away,
     events.Crowd: _crowd,
     events.Announced: _announced,
     events.ModeSet: _mode_set,

@@ -12,6 +12,8 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
+from msgspec import structs
+
 from gchat.dialects import rich_json
 from gchat.dialects.command_decoder import CommandDecoder
 from gchat.dialects.dialect import Traits
@@ -20,6 +22,7 @@ from gchat.dialects.rich_events import (
     AckEvent,
     ActedEvent,
     AnnouncedEvent,
+    AwayEvent,
     ClosingEvent,
     DoneEvent,
     EnteredEvent,
@@ -53,6 +56,7 @@ from gchat.dialects.rich_json import ANY_HELLO
 from gchat.dialects.rich_requests import (
     ActRequest,
     AnyRequest,
+    AwayRequest,
     SayRequest,
     SearchRequest,
     TellRequest,
@@ -61,10 +65,10 @@ from gchat.dialects.rich_requests import (
 )
 from gchat.model import commands, events, modes, sentences
 from gchat.model.audience import Me, OwnLines, Where
-from gchat.model.errors import Code, LineTooLong, Refusal
+from gchat.model.errors import Code, LineTooLong, Refusal, TooManyLines
 from gchat.model.hello import Hello
 from gchat.model.messages import Acted, Record, Said
-from gchat.model.text import is_blank, printable
+from gchat.model.text import MAX_LINES, as_lines, is_blank, printable, printable_text
 
 traits = Traits("rich", has_hello=True)
 
@@ -85,16 +89,41 @@ def hello(start: bytes) -> tuple[Hello | None, bytes]:
 # --- Bytes to commands -----------------------------------------------------------------------------------------------
 
 
-def decoder(max_text_bytes: int) -> CommandDecoder:
-    """Return a decoder of requests; see Dialect.decoder. JSON takes up to six bytes for one byte of text."""
-    return CommandDecoder(LineDecoder(6 * max_text_bytes + 1024), lambda lines: decode(lines, max_text_bytes))
+#: Further lines of a text that cost as much as one line that is sent by itself. So a text of 100 lines is within the
+#: usual burst, and is not said late.
+FURTHER_LINES = 4
+
+
+class RichDecoder(CommandDecoder):
+    """A decoder of requests. JSON takes up to six bytes for one byte of text."""
+
+    __slots__ = ()
+
+    def __init__(self, max_text_bytes: int) -> None:
+        super().__init__(LineDecoder(6 * max_text_bytes + 1024), lambda lines: decode(lines, max_text_bytes))
+
+    def take(self, limit: int) -> tuple[int, list[commands.Command]]:
+        """See Decoder.take. The further lines of texts are paid for too: other people have to read them."""
+        lines, asked = super().take(limit)
+        return lines + sum(map(_surcharge, asked)), asked
+
+
+decoder = RichDecoder
+
+
+def _surcharge(command: commands.Command) -> int:
+    """Return the price of a text of several lines beyond the first, in lines."""
+    match command:
+        case commands.Say((text,)) | commands.Act(text) | commands.Tell(_, text):
+            return -(-text.count("\n") // FURTHER_LINES)
+    return 0
 
 
 def _mistake(message: str, id_: str) -> commands.Mistake:
     return commands.Mistake(Refusal(Code.BAD_COMMAND, message), id=id_)
 
 
-# These need a visible text. A topic may be empty, which clears it, but not invisible.
+# These need a visible text. A topic and a reason may be empty, which clears them, but not invisible.
 _SPOKEN = (SayRequest, ActRequest, TellRequest, SearchRequest)
 
 # These have a text that is sent to others. Names, topics and searches have limits of their own.
@@ -102,8 +131,9 @@ _SENT = (SayRequest, ActRequest, TellRequest)
 
 
 def _is_blank(request: AnyRequest) -> bool:
-    if isinstance(request, TopicRequest):
-        return bool(request.text) and is_blank(request.text or "")
+    if isinstance(request, TopicRequest | AwayRequest):
+        text = request.text if isinstance(request, TopicRequest) else request.reason
+        return bool(text) and is_blank(text or "")
     return isinstance(request, _SPOKEN) and is_blank(request.text)
 
 
@@ -112,14 +142,23 @@ def _say(said: list[SayRequest]) -> commands.Say:
     return commands.Say(tuple([request.text for request in said]), ids if any(ids) else (), said[0].room)
 
 
-def _is_too_long(request: AnyRequest, max_text_bytes: int) -> bool:
-    return isinstance(request, _SENT) and len(request.text.encode("utf-8", "surrogatepass")) > max_text_bytes
+def _refusal(request: AnyRequest, size: int, max_text_bytes: int) -> Refusal | None:
+    """Return why a text cannot be sent, None if it can; its JSON has this size, and the text is no longer."""
+    if _is_blank(request):
+        return Refusal(Code.BAD_COMMAND, sentences.NO_TEXT)
+    if not isinstance(request, _SENT):
+        return None
+    if size > max_text_bytes and len(request.text.encode("utf-8", "surrogatepass")) > max_text_bytes:
+        return LineTooLong(max_text_bytes)
+    if "\n" in request.text and (lines := as_lines(request.text).count("\n") + 1) > MAX_LINES:
+        return TooManyLines(lines, MAX_LINES)
+    return None
 
 
 def decode(lines: Sequence[bytes], max_text_bytes: int) -> list[commands.Command]:
     """Return what `lines` ask. Blank lines are ignored; a text that is too long is a Mistake."""
     found: list[commands.Command] = []
-    said: list[SayRequest] = []
+    said: list[SayRequest] = []  # of one line each
 
     def close() -> None:
         if said:
@@ -135,19 +174,19 @@ def decode(lines: Sequence[bytes], max_text_bytes: int) -> list[commands.Command
             close()
             found.append(_mistake(f"Invalid request; {error}", rich_json.request_id(line)))
             continue
-        if _is_blank(request):
+        if (refusal := _refusal(request, len(line), max_text_bytes)) is not None:
             close()
-            found.append(_mistake(sentences.NO_TEXT, request.id))
-        elif len(line) > max_text_bytes and _is_too_long(request, max_text_bytes):  # no text is longer than its JSON
-            close()
-            found.append(commands.Mistake(LineTooLong(max_text_bytes), id=request.id))
-        elif isinstance(request, SayRequest):
+            found.append(commands.Mistake(refusal, id=request.id))
+            continue
+        if isinstance(request, _SENT) and "\n" in request.text:
+            request = structs.replace(request, text=as_lines(request.text))
+        if isinstance(request, SayRequest) and "\n" not in request.text:
             if said and said[0].room != request.room:
                 close()
             said.append(request)
-        else:
-            close()
-            found.append(command_of(request))
+            continue
+        close()
+        found.append(_say([request]) if isinstance(request, SayRequest) else command_of(request))
     close()
     return found
 
@@ -168,11 +207,11 @@ def _messages(record: Record, room: str) -> list[SaidEvent | ActedEvent | TopicS
     if isinstance(message, Said):
         ids = message.ids or ("",) * message.count
         return [
-            SaidEvent(room=room, seq=seq, time=time, from_=name, text=printable(text), id=id_)
+            SaidEvent(room=room, seq=seq, time=time, from_=name, text=printable_text(text), id=id_)
             for seq, (text, id_) in enumerate(zip(message.texts, ids, strict=True), record.seq)
         ]
     kind = ActedEvent if isinstance(message, Acted) else TopicSetEvent
-    return [kind(room=room, seq=record.seq, time=time, from_=name, text=printable(message.text), id=message.id)]
+    return [kind(room=room, seq=record.seq, time=time, from_=name, text=printable_text(message.text), id=message.id)]
 
 
 def _record(event: Record, room: str) -> bytes:
@@ -203,9 +242,15 @@ def _renamed(event: events.Renamed, room: str) -> RichEvent:
     return RenamedEvent(room=room, who=printable(event.old), nick=printable(event.new))
 
 
+def _away(event: events.Away, room: str) -> RichEvent:
+    return AwayEvent(room=room, who=printable(event.name), reason=printable(event.reason))
+
+
 def _crowd(event: events.Crowd, room: str) -> RichEvent:
     if event.kind is events.Renamed:
         return RenamedEvent(room=room, count=event.count)
+    if event.kind is events.Away:
+        return AwayEvent(room=room, count=event.count)
     kind = EnteredEvent if event.kind is events.Entered else LeftEvent
     return kind(room=room, count=event.count, online=event.online)
 
@@ -231,7 +276,8 @@ def _joined(event: events.Joined, _room: str) -> RichEvent:
 
 def _users(event: events.Users, _room: str) -> RichEvent:
     names = tuple(map(printable, event.names))
-    return UsersEvent(room=event.room, users=names, total=event.total, you=event.you, id=event.id)
+    away = {printable(name): printable(reason) for name, reason in event.away}
+    return UsersEvent(room=event.room, users=names, total=event.total, you=event.you, id=event.id, away=away)
 
 
 def _room_list(event: events.RoomList, _room: str) -> RichEvent:
@@ -273,6 +319,7 @@ _ENCODERS: dict[type, Callable[[Any, str], RichEvent | bytes]] = {
     events.Entered: _entered,
     events.Left: _left,
     events.Renamed: _renamed,
+    events.Away: _away,
     events.Crowd: _crowd,
     events.Announced: lambda event, room: AnnouncedEvent(room=room, text=printable(event.text)),
     events.ModeSet: lambda event, _room: ModeEvent(
@@ -290,7 +337,7 @@ _ENCODERS: dict[type, Callable[[Any, str], RichEvent | bytes]] = {
         room=room, text=printable(event.text), from_=printable(event.name), id=event.id
     ),
     events.Told: lambda event, _room: ToldEvent(
-        from_=printable(event.name), time=rfc3339(event.time), text=printable(event.text)
+        from_=printable(event.name), time=rfc3339(event.time), text=printable_text(event.text)
     ),
     events.Acknowledged: _acknowledged,
     events.Done: lambda event, _room: DoneEvent(message=printable(event.message), id=event.id),

@@ -125,6 +125,15 @@ class RenamedEvent(RichEvent, frozen=True):
     count: int = 1
 
 
+class AwayEvent(RichEvent, frozen=True):
+    """A user in the room is away for a reason, or without one is back; of many at once there is only the count."""
+
+    room: str
+    who: str = ""
+    reason: str = ""
+    count: int = 1
+
+
 class AnnouncedEvent(RichEvent, frozen=True):
     """An announcement of the operator to the whole room."""
 
@@ -231,13 +240,14 @@ class GapEvent(RichEvent, frozen=True):
 
 
 class UsersEvent(RichEvent, frozen=True):
-    """The members of the room: the first of `total`."""
+    """The members of the room: the first of `total`; and why some of these are away."""
 
     room: str
     users: tuple[str, ...]
     total: int
     you: str
     id: str = ""
+    away: dict[str, str] = {}
 
 
 class RoomInfo(Struct, frozen=True, omit_defaults=True):
@@ -297,6 +307,7 @@ UserEvent = (
     | EnteredEvent
     | LeftEvent
     | RenamedEvent
+    | AwayEvent
     | AnnouncedEvent
     | ModeEvent
     | KickedEvent

@@ -82,6 +82,12 @@ class WhoRequest(RoomRequest, frozen=True, kw_only=True):
     """Ask for the members of the room."""
 
 
+class AwayRequest(RichRequest, frozen=True):
+    """Be away for a reason, or without one be back."""
+
+    reason: str = ""
+
+
 class RoomsRequest(RichRequest, frozen=True):
     """Ask for the list of rooms."""
 
@@ -137,6 +143,7 @@ AnyRequest = (
     | PartRequest
     | TopicRequest
     | WhoRequest
+    | AwayRequest
     | RoomsRequest
     | KickRequest
     | InviteRequest
@@ -159,6 +166,7 @@ _REQUESTS: dict[type[commands.Command], type[AnyRequest]] = {
     commands.Part: PartRequest,
     commands.Topic: TopicRequest,
     commands.Who: WhoRequest,
+    commands.BeAway: AwayRequest,
     commands.Rooms: RoomsRequest,
     commands.Kick: KickRequest,
     commands.Invite: InviteRequest,
@@ -185,7 +193,7 @@ def command_of(request: AnyRequest) -> commands.Command:
 
 
 def request_of(command: commands.Command) -> AnyRequest:
-    """Return the request that a command is. No request is a Reply, Help or a Mistake: a client sees to these."""
+    """Return the request that a command is. Reply, Help, Ignore and Mistake are none: a client sees to these."""
     match command:
         case commands.Say():
             return SayRequest(text=command.texts[0], room=command.room)

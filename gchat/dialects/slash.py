@@ -7,8 +7,9 @@ a request. /help and Tab completion are made from the same table.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from enum import Enum, auto
+from typing import Any, Generic, TypeVar
 
 from msgspec import Struct
 
@@ -28,6 +29,9 @@ HISTORY_LAST, SEARCH_LAST = 20, 20
 # The most digits of a number: a 64-bit integer or a double holds any of that length, in every program on its way.
 _MAX_DIGITS = 15
 
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+
 
 class Word(Enum):
     """The kind of the first argument of a command, for completion."""
@@ -38,8 +42,8 @@ class Word(Enum):
     COMMAND = auto()
 
 
-class Slash(Struct, frozen=True):
-    """One command: its name, arguments and help.
+class Slash(Struct, Generic[T_co], frozen=True):
+    """One command: its name, arguments and help, and what a line with it asks.
 
     `parse` gets the text after the name, without surrounding white space; "" if nothing in it is visible. If it raises
     ValueError, the user is shown the text of the error and the usage.
@@ -48,8 +52,9 @@ class Slash(Struct, frozen=True):
     name: str
     parameters: str
     help: str
-    parse: Callable[[str], commands.Command]
+    parse: Callable[[str], T_co]
     first: Word = Word.NOTHING
+    aliases: tuple[str, ...] = ()  # other names, by habit of other programs
 
     @property
     def usage(self) -> str:
@@ -57,16 +62,21 @@ class Slash(Struct, frozen=True):
         return f"/{self.name} {self.parameters}".rstrip()
 
 
+#: Commands by their names.
+Table = Mapping[str, Slash[T]]
+
+
 def _needed(text: str) -> str:
+    """Return an argument. Raises ValueError if nothing in it is visible."""
     if is_blank(text):
         raise ValueError("Missing argument")
     return text
 
 
-def _alone(command: commands.Command) -> Callable[[str], commands.Command]:
+def alone(command: T) -> Callable[[str], T]:
     """Return a parser for a command without arguments."""
 
-    def parse(text: str) -> commands.Command:
+    def parse(text: str) -> T:
         if text:
             raise ValueError("Unexpected argument")
         return command
@@ -112,19 +122,23 @@ def _history(text: str) -> commands.Command:
     return commands.History(commands.Last(number) if text != digits else commands.From(number))
 
 
-SLASHES = {
+SLASHES: Table[commands.Command] = {
     slash.name: slash
     for slash in (
         Slash(
             "help",
             "[COMMAND]",
             "show what you can type",
-            lambda text: commands.Help(_folded(text.lstrip("/／"))),
+            lambda text: commands.Help(command_name(text)),
             Word.COMMAND,
         ),
         Slash("nick", "NAME", "take a name", lambda text: commands.Nick(_needed(text))),
-        Slash("who", "", "show who is in this room", _alone(commands.Who())),
-        Slash("rooms", "", "list the rooms", _alone(commands.Rooms())),
+        Slash("who", "", "show who is in this room", alone(commands.Who()), aliases=("names",)),
+        Slash(
+            "away", "[WHY]", "be away, as /who shows; without WHY be back", lambda text: commands.BeAway(reason=text)
+        ),
+        Slash("back", "", "be away no more", alone(commands.BeAway())),
+        Slash("rooms", "", "list the rooms", alone(commands.Rooms())),
         Slash("join", "ROOM [KEY]", "move to another room, or create it", _join, Word.ROOM),
         Slash(
             "part",
@@ -134,7 +148,9 @@ SLASHES = {
             Word.ROOM,
         ),
         Slash("me", "TEXT", "say what you do: * alice waves", lambda text: commands.Act(_needed(text))),
-        Slash("msg", "NAME TEXT", "send a private message", _tell, Word.NICK),
+        Slash("msg", "NAME TEXT", "send a private message", _tell, Word.NICK, aliases=("query", "tell", "w")),
+        Slash("ignore", "[NAME]", "hide what a user says, or list who is hidden", commands.Ignore, Word.NICK),
+        Slash("unignore", "NAME", "show it again", lambda text: commands.Unignore(_needed(text)), Word.NICK),
         Slash("reply", "TEXT", "answer the last private message", lambda text: commands.Reply(_needed(text))),
         Slash("topic", "[TEXT | -]", "show the room's topic, set it, or clear it", _topic),
         Slash("invite", "NAME", "invite a user to this room", lambda text: commands.Invite(_needed(text)), Word.NICK),
@@ -153,9 +169,15 @@ SLASHES = {
         ),
         Slash("ping", "[TEXT]", "get an answer", commands.Ping),
         # Arguments do not matter: a user who says goodbye in more words leaves too.
-        Slash("quit", "", "leave", lambda _text: commands.Quit()),
+        Slash("quit", "", "leave", lambda _text: commands.Quit(), aliases=("exit",)),
     )
 }
+
+
+def find(table: Table[T], name: str) -> Slash[T] | None:
+    """Return the command of a table that has this name or alias, in any case and width."""
+    name = _folded(name)
+    return table.get(name) or next((slash for slash in table.values() if name in slash.aliases), None)
 
 
 def parse(line: str) -> commands.Command | None:
@@ -163,6 +185,11 @@ def parse(line: str) -> commands.Command | None:
 
     A line is a command if the first visible character is a slash.
     """
+    return parse_by(SLASHES, line)
+
+
+def parse_by(table: Table[T], line: str) -> T | commands.Command | None:
+    """Return the same, with the commands of another table."""
     if is_blank(line):
         return None
     behind = _behind_slash(line)
@@ -171,7 +198,7 @@ def parse(line: str) -> commands.Command | None:
     if _SLASH.match(behind):  # two slashes say one
         return commands.Say((behind,))
     name, rest = _name_and_rest(behind)
-    return _parse_command(name, "" if is_blank(rest) else rest.strip())
+    return _parse_command(table, name, "" if is_blank(rest) else rest.strip())
 
 
 def without_commands(line: str) -> str:
@@ -184,8 +211,9 @@ def without_commands(line: str) -> str:
         return line
     if _SLASH.match(behind):
         return behind
-    if found := SLASHES.get(_folded(_name_and_rest(behind)[0])):
-        raise Refusal(Code.BAD_COMMAND, sentences.not_a_place_for_commands(found.name))
+    name = _folded(_name_and_rest(behind)[0])
+    if find(SLASHES, name):
+        raise Refusal(Code.BAD_COMMAND, sentences.not_a_place_for_commands(name))
     return line
 
 
@@ -200,8 +228,8 @@ def _name_and_rest(behind: str) -> tuple[str, str]:
     return name, rest
 
 
-def _parse_command(name: str, arguments: str) -> commands.Command:
-    found = SLASHES.get(_folded(name))
+def _parse_command(table: Table[T], name: str, arguments: str) -> T | commands.Command:
+    found = find(table, name)
     if found is None:
         return _mistake(sentences.unknown_command(_short(name)))
     try:
@@ -210,20 +238,32 @@ def _parse_command(name: str, arguments: str) -> commands.Command:
         return _mistake(sentences.usage(str(error), found.usage))
 
 
+def help_on(table: Table[Any], name: str) -> str:
+    """Return the help on one command, with its other names."""
+    found = find(table, name)
+    if found is None:
+        return sentences.unknown_command(_short(name))
+    others = ", ".join(f"/{alias}" for alias in found.aliases if alias not in table)
+    return f"{found.usage}: {found.help}" + (f" (also {others})" if others else "")
+
+
 def help_lines(name: str) -> list[str]:
     """Return the help on one command, or on all of them if `name` is ""."""
-    if slash := SLASHES.get(name):
-        return [f"{slash.usage}: {slash.help}"]
     if name:
-        return [sentences.unknown_command(_short(name))]
+        return [help_on(SLASHES, name)]
     rows = [(slash.usage, slash.help) for slash in SLASHES.values()]
     rows.append(("//TEXT", "say a line that begins with a slash"))
     width = max(len(usage) for usage, _ in rows)
     return [f"{usage:<{width}}  {text}" for usage, text in rows]
 
 
+def command_name(text: str) -> str:
+    """Return the name of a command, written with a slash or without, in lower case and half width."""
+    return _folded(text.lstrip("/／"))
+
+
 def _folded(name: str) -> str:
-    """Return the name of a command in lower case and half width, without what is invisible."""
+    """Return `name` in lower case and half width, without what is invisible."""
     return folded(printable(name))
 
 

@@ -23,7 +23,7 @@ class AskedInRoom(Asked, frozen=True, kw_only=True):
 
 
 class Say(Struct, frozen=True, gc=False):
-    """Say lines to a room. All lines of one read are one command, which makes them cheap."""
+    """Say texts to a room. All of one read are one command, which makes them cheap; see messages.Said."""
 
     texts: tuple[str, ...]
     ids: tuple[str, ...] = ()  # one for each text; empty if none has an id
@@ -78,6 +78,24 @@ class Topic(AskedInRoom, frozen=True):
 
 class Who(AskedInRoom, frozen=True):
     """Ask for the members of the room."""
+
+
+class BeAway(Asked, frozen=True):
+    """Be away for a reason, or without one be back."""
+
+    reason: str = ""
+
+
+class Ignore(Struct, frozen=True):
+    """Ignore the user of this name, or with an empty name ask who is ignored."""
+
+    name: str = ""
+
+
+class Unignore(Struct, frozen=True):
+    """Ignore the user of this name no more."""
+
+    name: str
 
 
 class Rooms(Asked, frozen=True):
@@ -171,6 +189,9 @@ Command = (
     | Part
     | Topic
     | Who
+    | BeAway
+    | Ignore
+    | Unignore
     | Rooms
     | Kick
     | Invite

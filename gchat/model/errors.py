@@ -10,6 +10,7 @@ class Code(StrEnum):
 
     BAD_COMMAND = "bad_command"
     LINE_TOO_LONG = "line_too_long"
+    TOO_MANY_LINES = "too_many_lines"
     BAD_NAME = "bad_name"
     NAME_TAKEN = "name_taken"
     NO_SUCH_USER = "no_such_user"
@@ -47,6 +48,13 @@ class LineTooLong(Refusal):
 
     def __init__(self, limit: int) -> None:
         super().__init__(Code.LINE_TOO_LONG, f"Not sent: the line is longer than {limit:,} bytes")
+
+
+class TooManyLines(Refusal):
+    """A text has more lines than the limit."""
+
+    def __init__(self, lines: int, limit: int) -> None:
+        super().__init__(Code.TOO_MANY_LINES, f"Not sent: the text has {lines:,} lines, the limit is {limit}")
 
 
 class LineEndless(GchatError):

@@ -39,15 +39,22 @@ class Renamed(Struct, frozen=True):
     new: str
 
 
-class Crowd(Struct, frozen=True):
-    """Many users entered, left or were renamed at once: all of one kind together."""
+class Away(Struct, frozen=True):
+    """A user is away for a reason, or without one is back."""
 
-    kind: type[Entered | Left | Renamed]
+    name: str
+    reason: str
+
+
+class Crowd(Struct, frozen=True):
+    """Many users did the same at once."""
+
+    kind: type[Entered | Left | Renamed | Away]
     count: int
     online: int
 
 
-Movement = Entered | Left | Renamed | Crowd
+Movement = Entered | Left | Renamed | Away | Crowd
 
 
 # --- Notices to a room: they have a place in the stream, and are not stored ------------------------------------------
@@ -178,13 +185,14 @@ class Named(Struct, frozen=True):
 
 
 class Users(Struct, frozen=True):
-    """The members of the room: the first of `total` names, and the reader's own."""
+    """The members of the room: the first of `total` names, and the reader's own; and why some of these are away."""
 
     room: str
     names: tuple[str, ...]
     total: int
     you: str
     id: str = ""
+    away: tuple[tuple[str, str], ...] = ()  # name, reason, of which the end may be left out
 
 
 class RoomListed(Struct, frozen=True):

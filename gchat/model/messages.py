@@ -8,7 +8,7 @@ from msgspec import Struct
 
 
 class Said(Struct, frozen=True, gc=False):
-    """Consecutive messages of one user that came in one read; mostly it is one."""
+    """Consecutive messages of one user that came in one read; mostly it is one. A text of several lines is alone."""
 
     name: str
     texts: tuple[str, ...]

@@ -5,14 +5,19 @@ Pure. Names and texts in them are not yet printable: the code that sends or show
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
+from types import MappingProxyType
 
 from gchat.model.errors import Refusal
 from gchat.model.modes import LETTERS, Change, parse
 
 #: Lines from the server begin with these marks, which no user can type. Actions of users begin with `*`.
 SAYS, LEAVES = "> ", "< "
+
+#: The further lines of a text begin with this mark. It is behind all that a user types in one line, so nobody can forge
+#: it; and a line that begins with it belongs to the last one that does not.
+CONTINUES = "    | "
 
 NO_TOPIC = "There is no topic"
 NO_MESSAGES = "There are no such messages"
@@ -21,6 +26,7 @@ OLDER_MAY_MATCH = "… there may be older matches; add a word to narrow the sear
 NOBODY_TO_ANSWER = "Nobody has sent you a private message yet; /msg NAME TEXT sends one"
 IN_NO_ROOM = "You are in no room; /join ROOM enters one"
 NO_TEXT = "The text is empty"
+IGNORING_ONESELF = "You cannot ignore yourself"
 LATE_HELLO = "Not sent: the hello of the rich dialect must be the first line"
 
 
@@ -62,6 +68,41 @@ def many_left(count: int, online: int) -> str:
 def many_renamed(count: int) -> str:
     """Return that several users have new names."""
     return f"{count:,} users changed their names"
+
+
+def away(name: str, reason: str) -> str:
+    """Return that a user is away, or without a reason is back."""
+    return f"{name} is away: {reason}" if reason else f"{name} is back"
+
+
+def many_away(count: int) -> str:
+    """Return that several users went away or came back."""
+    return f"{count:,} users went away or came back"
+
+
+def you_are_away(reason: str) -> str:
+    """Return the answer to a user who has gone away, or without a reason has come back."""
+    return f"You are away: {reason}; /back ends it" if reason else "You are back"
+
+
+def ignored(name: str) -> str:
+    """Return the answer to a user who ignores another one from now on."""
+    return f"You are not shown what {name} says any more; /unignore {name} ends it"
+
+
+def unignored(name: str) -> str:
+    """Return the answer to a user who ignores another one no more."""
+    return f"You are shown again what {name} says"
+
+
+def not_ignored(name: str) -> str:
+    """Return the answer to a user who is to be shown again what was never hidden."""
+    return f"You do not ignore {name}; /ignore lists the names"
+
+
+def you_ignore(names: Sequence[str]) -> str:
+    """Return the answer to a user who asks whom they ignore."""
+    return f"You ignore {', '.join(names)}" if names else "You ignore nobody"
 
 
 def named(nick: str) -> str:
@@ -127,7 +168,7 @@ _MODES_SET = {
     "+I": "{by} gave {what} a standing invitation to {room}",
     "-I": "{by} ended the standing invitation of {what} to {room}",
     "+o": "{by} made {what} an operator of {room}",
-    "-o": "{what} is no longer an operator of {room}: so {by} decided",
+    "-o": "{by} removed {what} from the operators of {room}",
     "+v": "{by} gave {what} a voice in {room}",
     "-v": "{by} took the voice of {what} in {room}",
 }
@@ -196,11 +237,18 @@ def new_day(day: date) -> str:
     return f"{day:%A}, {day.day} {day:%B} {day.year}"
 
 
-def members(room: str, names: Sequence[str], total: int, you: str) -> str:
-    """Return the members of a room: the first of `total` names."""
-    listed = ", ".join(f"{name} (you)" if name == you else name for name in names)
+def members(
+    room: str, names: Sequence[str], total: int, you: str, away: Mapping[str, str] = MappingProxyType({})
+) -> str:
+    """Return the members of a room: the first of `total` names, and why some of these are `away`."""
+    listed = ", ".join(f"{name}{_remarks(name == you, away.get(name, ''))}" for name in names)
     more = total - len(names)
     return f"In {room} {users(total)}: {listed}" + (f", and {more:,} more" if more > 0 else "")
+
+
+def _remarks(is_you: bool, why_away: str) -> str:
+    found = ["you"] * is_you + [f"away: {why_away}"] * bool(why_away)
+    return f" ({', '.join(found)})" if found else ""
 
 
 def rooms(found: Sequence[tuple[str, int, str, bool]], total: int) -> list[str]:

@@ -75,6 +75,9 @@ MAX_BLANKS, MAX_INDENT = 8, 16
 _TOO_MANY_SPACES = " " * (MAX_BLANKS + 1)
 _BLANK_RUN = re.compile(f"[{_BLANKS}]{{{MAX_BLANKS + 1},}}")
 
+#: The most lines of one text: a screen or four.
+MAX_LINES = 100
+
 #: Marks on one base character before the rest is dropped; real orthographies need four at most (docs/threats.md, T8).
 MAX_COMBINING_MARKS = 8
 
@@ -93,6 +96,16 @@ def printable(text: str) -> str:
     if (_UNSAFE_LETTER if text.isprintable() else _UNSAFE).search(text):
         text = text.translate(_SHOWN)
     return text if text.isascii() else thinned(_STRAY.sub("", text))
+
+
+def printable_text(text: str) -> str:
+    """Return a text of several lines fit to be shown: each of them printable, with LF between them."""
+    return "\n".join(map(printable, text.split("\n"))) if "\n" in text else printable(text)
+
+
+def as_lines(text: str) -> str:
+    """Return `text` with LF between its lines, which CR LF may have been too, and none before or after them."""
+    return text.replace("\r\n", "\n").strip("\n")
 
 
 def thinned(text: str) -> str:

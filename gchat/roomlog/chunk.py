@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from operator import itemgetter
+from typing import Protocol
 
 #: What was appended at once: its position, the number of its first message or of the next one, how many it has, and its
 #: tick. Several messages are one line each. One, or none, is any number of lines, or bytes that have no lines at all.
 Piece = tuple[int, int, int, int]
+
+#: Where what a session said begins and ends.
+Span = tuple[int, int]
+
+#: Sessions that a reader does not hear: itself, and those it is deaf to.
+Sessions = tuple[int, ...]
 
 # Above every descriptor.
 _ALL = 1 << 62
@@ -34,14 +41,14 @@ class Chunk:
         start: int,
         seq: int,
         pieces: list[Piece],
-        spans: dict[int, list[tuple[int, int]]],
+        spans: dict[int, list[Span]],
     ) -> None:
         self.data = data
         self.start = start
         self.end = start + len(data)
         self.seq = seq  # the number of the first message here, or of the next one if there is none
         self.pieces = pieces
-        self.spans = spans  # session: (start, end) of its own messages, which it is not sent
+        self.spans = spans  # session: (start, end) of what it said; who does not hear it is not sent that
 
     def seq_at(self, position: int) -> int:
         """Return the number of the first message at or after `position`, which is where a message begins."""
@@ -66,16 +73,17 @@ class Chunk:
     def _piece_at(self, position: int) -> int:
         return bisect_right(self.pieces, position, key=_POSITION) - 1
 
-    def without_own(self, session: int) -> bytes:
-        """Return all that `session` hears of this chunk."""
+    def without(self, unheard: Sessions) -> bytes:
+        """Return all that a reader hears of this chunk who does not hear these sessions."""
         parts: list[bytes] = []
-        self.hear(parts, session, self.start, self.end)
+        self.hear(parts, unheard, self.start, self.end)
         return b"".join(parts)
 
-    def hear(self, parts: list[bytes], session: int, start: int, end: int) -> int:
-        """Add to `parts` what `session` hears between two positions of this chunk; return how many bytes that is."""
-        data, offset, spans = self.data, self.start, self.spans.get(session)
-        if spans is None:
+    def hear(self, parts: list[bytes], unheard: Sessions, start: int, end: int) -> int:
+        """Add to `parts` what is heard without these sessions between two positions; return how many bytes that is."""
+        data, offset = self.data, self.start
+        spans = self.spans.get(unheard[0]) if len(unheard) == 1 else self._spans_of(unheard)
+        if not spans:
             parts.append(data if end - start == len(data) else data[start - offset : end - offset])
             return end - start
         size = 0
@@ -93,17 +101,29 @@ class Chunk:
             size += end - start
         return size
 
-    def locate(self, session: int, start: int, taken: int) -> tuple[int, int]:
-        """Return where `session` is when it took `taken` bytes of what it hears from `start` on.
+    def locate(self, unheard: Sessions, start: int, taken: int) -> tuple[int, int]:
+        """Return where a reader is when it took `taken` bytes of what it hears without these sessions from `start` on.
 
         And how many of them it took after the end of this chunk.
         """
-        for own_start, own_end in (*self.spans.get(session, ()), (self.end, self.end)):
+        for own_start, own_end in (*self._spans_of(unheard), (self.end, self.end)):
             if taken < own_start - start:
                 return start + taken, 0
             taken -= max(0, own_start - start)
             start = max(start, own_end)
         return start, taken
+
+    def _spans_of(self, sessions: Sessions) -> Sequence[Span]:
+        """Return what these sessions said, in order."""
+        return sorted(span for session in sessions for span in self.spans.get(session, ()))
+
+
+class Hearer(Protocol):
+    """What the offer needs to know of a cursor."""
+
+    @property
+    def unheard(self) -> Sessions:
+        """See Cursor.unheard."""
 
 
 class Offer:
@@ -117,10 +137,10 @@ class Offer:
 
     __slots__ = ("_apart", "_below", "_listeners", "_speakers", "chunk")
 
-    def __init__(self, chunk: Chunk, listeners: Iterable[int], speakers: Mapping[int, int]) -> None:
+    def __init__(self, chunk: Chunk, listeners: Iterable[int], speakers: Mapping[int, Hearer]) -> None:
         self.chunk = chunk
         self._listeners = sorted(listeners)
-        self._speakers = speakers  # descriptor: session
+        self._speakers = speakers  # by descriptor
         self._below = 0  # listeners below have had their turn
         self._apart: set[int] = set()
 
@@ -135,10 +155,10 @@ class Offer:
     def batches(self, size: int) -> Iterator[tuple[bytes, list[int]]]:
         """Return what is to be sent, and to which descriptors, at most `size`: then these have had their turn."""
         chunk = self.chunk
-        for descriptor, session in self._speakers.items():
+        for descriptor, speaker in self._speakers.items():
             if self.owes(descriptor):
                 self._apart.add(descriptor)
-                if data := chunk.without_own(session):
+                if data := chunk.without(speaker.unheard):
                     yield data, [descriptor]
         listeners = self._listeners
         for first in range(0, len(listeners), size):

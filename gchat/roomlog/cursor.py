@@ -11,14 +11,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from enum import Enum
 
+from gchat.roomlog.chunk import Sessions
 from gchat.roomlog.log import RoomLog
+
+#: Sessions that one reader is deaf to at a time, in one log; the first are forgotten.
+MAX_DEAF = 100
 
 
 class State(Enum):
     """What a reader is sent next of a log."""
 
     LIVE = "the last chunk, if that has not come to it yet; then the next: the same bytes as all; it has no position"
-    SPEAKING = "the next chunk without its own messages, some of which are in the open turn already"
+    SPEAKING = "the next chunk without its own messages, or those that it is deaf to: some are in the open turn already"
     ASIDE = "what its cursor finds, because own lines, or what goes before a line, come before the next chunk"
     BEHIND = "what its cursor finds, when the kernel takes more; until then it costs nothing"
     GONE = "nothing of this log; the offer does not come to it"
@@ -59,10 +63,11 @@ TRANSITIONS: Mapping[str, set[_Change]] = {
 class Cursor:
     """The place of one reader in one room log. See Reader, which moves it."""
 
-    __slots__ = ("_since", "descriptor", "log", "position", "seq", "session")
+    __slots__ = ("_since", "descriptor", "log", "position", "seq", "session", "unheard")
 
     def __init__(self, session: int, descriptor: int, log: RoomLog) -> None:
         self.session = session
+        self.unheard: Sessions = (session,)
         self.descriptor = descriptor
         self.log = log
         self.position = log.open_end
@@ -107,13 +112,22 @@ class Cursor:
         log = self.log
         return 0 if self.position >= log.start or self.is_live else max(0, log.seq_at(log.start) - self.seq)
 
+    def deafen(self, session: int) -> None:
+        """Hear nothing any more of what this session says; in a log, it begins with something that it says now."""
+        if session not in self.unheard:
+            self.unheard = (self.session, *self.unheard[1:][1 - MAX_DEAF :], session)
+
+    def hear_all(self) -> None:
+        """Hear every session but its own again, until one is named again."""
+        self.unheard = (self.session,)
+
     def stop_before(self, tick: int) -> int:
         """Return up to where it is to read before an own line with this tick; not beyond its position: nothing."""
         return self.log.place_of(tick) if tick > self._since else self.position
 
     def take(self, taken: int) -> bytes:
         """Move behind the message in which `taken` bytes of what it hears end; return the rest of that message."""
-        self.position, rest = self.log.locate(self.position, taken, self.session)
+        self.position, rest = self.log.locate(self.position, taken, self.unheard)
         return rest
 
     def rest(self) -> None:
@@ -155,7 +169,7 @@ class Cursor:
         if waits or self.position > log.end:
             log.aside[self] = None
             self.rest()
-        elif log.has_spoken(self.session):
+        elif log.has_spoken(self.unheard):
             log.speaking[self.descriptor] = self
         else:
             log.live[self.descriptor] = self

@@ -17,7 +17,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from gchat.roomlog.chunk import Chunk, Offer, Piece, place_of
+from gchat.roomlog.chunk import Chunk, Offer, Piece, Sessions, Span, place_of
 
 
 class Ticks:
@@ -35,10 +35,14 @@ class LogCursor(Protocol):
     session: int
     descriptor: int
     log: RoomLog
+    unheard: Sessions
 
     @property
     def is_owed(self) -> bool:
         """See Cursor.is_owed."""
+
+    def deafen(self, session: int) -> None:
+        """See Cursor.deafen."""
 
     def step_aside(self) -> None:
         """See Cursor.step_aside."""
@@ -52,6 +56,10 @@ class Speaker(Protocol):
     @property
     def cursors(self) -> Sequence[LogCursor]:
         """Its place in each log that it follows."""
+
+
+#: The session that says something, and readers that are deaf to it.
+Deaf = tuple[int, Sequence[Speaker]]
 
 
 class RoomLog:
@@ -85,7 +93,7 @@ class RoomLog:
         self.open_end = 0  # where the turn that is not yet sealed ends
         self.open_seq = seq
         self._pieces: list[Piece] = []
-        self._spans: dict[int, list[tuple[int, int]]] = {}
+        self._spans: dict[int, list[Span]] = {}
 
     @property
     def dirty(self) -> bool:
@@ -102,11 +110,13 @@ class RoomLog:
         """How many bytes the open turn has."""
         return self.open_end - self.end
 
-    def append(self, data: bytes, count: int, speaker: Speaker | None, seq: int | None = None) -> None:
+    def append(
+        self, data: bytes, count: int, speaker: Speaker | None, seq: int | None = None, deaf: Deaf | None = None
+    ) -> None:
         """Append the bytes of `count` messages: if these are several, one line for each (see chunk.Piece).
 
-        `speaker` said this, and does not hear it. The first message has the number `seq`; without it, the next.
-        Messages without bytes have numbers all the same.
+        `speaker` said this, and does not hear it, nor do those who are `deaf` to it. The first message has the number
+        `seq`; without it, the next. Messages without bytes have numbers all the same.
         """
         if seq is not None:
             self.open_seq = seq
@@ -124,9 +134,9 @@ class RoomLog:
                         self._speaks(cursor)
                         spans = self._spans[speaker.session] = []
             if spans is not None:
-                if spans and spans[-1][1] == start:
-                    start = spans.pop()[0]
-                spans.append((start, end))
+                _extend(spans, start, end)
+        if deaf is not None:
+            self._deafen(*deaf, end)
         ticks = self.ticks
         self.tick = ticks.now = tick = ticks.now + 1
         self._pieces.append((self.open_end, self.open_seq, count, tick))
@@ -139,8 +149,7 @@ class RoomLog:
         assert self.offer is None
         data = self._open[0] if len(self._open) == 1 else b"".join(self._open)
         chunk = Chunk(data, self.end, self.seq, self._pieces, self._spans)
-        speakers = {descriptor: cursor.session for descriptor, cursor in self.speaking.items()}
-        self.offer = Offer(chunk, self.live, speakers)
+        self.offer = Offer(chunk, self.live, self.speaking.copy())
         self.live |= self.speaking
         self.speaking.clear()
         self._chunks.append(chunk)
@@ -171,9 +180,9 @@ class RoomLog:
         offer.set_apart(descriptor)
         return offer.chunk.start, offer.chunk.seq
 
-    def has_spoken(self, session: int) -> bool:
-        """Return whether `session` said something in the open turn."""
-        return session in self._spans
+    def has_spoken(self, sessions: Sessions) -> bool:
+        """Return whether one of these said something in the open turn."""
+        return any(session in self._spans for session in sessions)
 
     def trim(self) -> None:
         """After a turn, when those aside were served: drop everything, if no reader needs it."""
@@ -182,8 +191,8 @@ class RoomLog:
             self._starts.clear()
             self.start = self.end
 
-    def read(self, parts: list[bytes], position: int, stop: int, limit: int, session: int) -> tuple[int, int]:
-        """Add to `parts` what `session` hears between two positions: whole chunks, about `limit` bytes.
+    def read(self, parts: list[bytes], position: int, stop: int, limit: int, unheard: Sessions) -> tuple[int, int]:
+        """Add to `parts` what is heard without these sessions between two positions: whole chunks, about `limit` bytes.
 
         Return up to where, and how many bytes that is.
         """
@@ -191,19 +200,19 @@ class RoomLog:
         while position < stop and (not size or size < limit):
             chunk = self._chunk_at(position)
             if chunk.end >= stop:
-                return stop, size + chunk.hear(parts, session, position, stop)
-            size += chunk.hear(parts, session, position, chunk.end)
+                return stop, size + chunk.hear(parts, unheard, position, stop)
+            size += chunk.hear(parts, unheard, position, chunk.end)
             position = chunk.end
         return position, size
 
-    def locate(self, position: int, taken: int, session: int) -> tuple[int, bytes]:
-        """Return where `session` is when it took `taken` bytes of what it hears from `position` on.
+    def locate(self, position: int, taken: int, unheard: Sessions) -> tuple[int, bytes]:
+        """Return where a reader is when it took `taken` bytes of what it hears, without these sessions, from there on.
 
         That is where the next message begins, and the bytes of the message before it that it did not take.
         """
         while True:
             chunk = self._chunk_at(position)
-            position, taken = chunk.locate(session, position, taken)
+            position, taken = chunk.locate(unheard, position, taken)
             if position < chunk.end:
                 message_end = chunk.end_of_message(position)
                 return message_end, chunk.data[position - chunk.start : message_end - chunk.start]
@@ -227,14 +236,26 @@ class RoomLog:
         index = bisect_right(self._chunks, tick, key=_first_tick) - 1
         return place_of(tick, self._chunks[index].pieces, self._chunks[index].end) if index >= 0 else self.start
 
-    def heard(self, position: int, stop: int, session: int) -> bytes:
-        """Return what `session` hears between two positions, also of the turn that is not yet sealed."""
+    def heard(self, position: int, stop: int, unheard: Sessions) -> bytes:
+        """Return what is heard, without these sessions, between two positions, also of the turn not yet sealed."""
         parts: list[bytes] = []
-        position, _ = self.read(parts, position, min(stop, self.end), self.end - self.start + 1, session)
+        position, _ = self.read(parts, position, min(stop, self.end), self.end - self.start + 1, unheard)
         if stop > self.end:
             turn = Chunk(b"".join(self._open), self.end, self.seq, self._pieces, self._spans)
-            turn.hear(parts, session, max(position, self.end), stop)
+            turn.hear(parts, unheard, max(position, self.end), stop)
         return b"".join(parts)
+
+    def _deafen(self, by: int, readers: Sequence[Speaker], end: int) -> None:
+        """Have readers, as far as they follow this log, not hear what is appended now, up to `end`, by this session."""
+        followers = [cursor for reader in readers for cursor in reader.cursors if cursor.log is self]
+        if not followers:
+            return
+        spans = self._spans.setdefault(by, [])
+        if not spans or spans[-1][1] < end:
+            _extend(spans, self.open_end, end)
+        for cursor in followers:
+            cursor.deafen(by)
+            self._speaks(cursor)
 
     def _speaks(self, cursor: LogCursor) -> None:
         descriptor = cursor.descriptor
@@ -256,3 +277,10 @@ class RoomLog:
 
 def _first_tick(chunk: Chunk) -> int:
     return chunk.pieces[0][3]
+
+
+def _extend(spans: list[Span], start: int, end: int) -> None:
+    """Add a span behind the others; what touches the last is one with it."""
+    if spans and spans[-1][1] == start:
+        start = spans.pop()[0]
+    spans.append((start, end))

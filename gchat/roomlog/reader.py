@@ -97,7 +97,7 @@ class Reader:
         for told in (*own, last):
             place = self._place(told, cursor)
             if kept and place > position:
-                lines.append((told[0], None, 0, OwnLines(log.heard(position, place, self.session))))
+                lines.append((told[0], None, 0, OwnLines(log.heard(position, place, cursor.unheard))))
                 owed += len(lines[-1][3].data)
                 position = place
             lines.append(told)
@@ -111,6 +111,11 @@ class Reader:
         self.owed = sum(len(told[3].data) for told in lines)
         if self._own:
             self._step_aside()
+
+    def hear_all(self) -> None:
+        """Hear every other session again, also those that the reader was deaf to."""
+        for cursor in self.cursors:
+            cursor.hear_all()
 
     def end(self) -> None:
         """Owe nothing any more, and take in nothing: whatever is sent does not arrive."""
@@ -230,8 +235,8 @@ class Reader:
     def _peek(self, limit: int) -> bytes:
         while not self._rest:
             own, cursors = self._own, self.cursors
-            if len(cursors) == 1 and not self._before:
-                cursor = cursors[0]
+            cursor = cursors[0] if len(cursors) == 1 else self._sole()
+            if cursor is not None and not self._before:
                 if cursor.position >= cursor.log.end and not own:
                     return b""
                 if data := self._run(cursor, limit):
@@ -250,6 +255,17 @@ class Reader:
             else:
                 return b""
         return self._rest
+
+    def _sole(self) -> Cursor | None:
+        """Return the only cursor that may have something to read before own lines; None if there are several.
+
+        Mostly it is one: a user in many rooms has spoken in one of them.
+        """
+        cursors = self.cursors
+        if not (self._own and cursors):
+            return None
+        busy = [cursor for cursor in cursors if cursor.position < cursor.log.open_end]
+        return None if len(busy) > 1 else (busy or cursors)[0]
 
     def _ready(self) -> tuple[list[tuple[Cursor, int]], bool]:
         """Return which cursors have something to read before the next own line, and up to where.
@@ -296,13 +312,13 @@ class Reader:
         """Return what the cursor hears up to its stop, about `limit` bytes, and note where it is then."""
         cursor, stop = ready[0]
         parts: list[bytes] = []
-        position, size = cursor.log.read(parts, cursor.position, stop, limit, self.session)
+        position, size = cursor.log.read(parts, cursor.position, stop, limit, cursor.unheard)
         self._peeked = ((cursor, position, size),)
         return b"".join(parts)
 
     def _run(self, cursor: Cursor, limit: int) -> bytes:
-        """Do the same for a reader of one log, with its own lines between: one system call instead of three."""
-        log, position, session = cursor.log, cursor.position, self.session
+        """Do the same where only one log has something, with own lines between: one system call instead of three."""
+        log, position, unheard = cursor.log, cursor.position, cursor.unheard
         parts: list[bytes] = []
         peeked: list[_Peeked] = []
         size = 0
@@ -315,7 +331,7 @@ class Reader:
             if place > stop:
                 break
             if position < place and not (parts and size + place - position > _COPIED_BYTES):
-                position, more = log.read(parts, position, place, limit - size, session)
+                position, more = log.read(parts, position, place, limit - size, unheard)
                 peeked.append((cursor, position, more))
                 size += more
             if position < place or size >= _COPIED_BYTES or line.then:
@@ -325,7 +341,7 @@ class Reader:
             peeked.append((None, 0, len(line.data)))
             size += len(line.data)
         if position < stop and not (parts and size + stop - position > _COPIED_BYTES):
-            position, more = log.read(parts, position, stop, limit - size, session)
+            position, more = log.read(parts, position, stop, limit - size, unheard)
             peeked.append((cursor, position, more))
         self._peeked = peeked
         return b"".join(parts)
@@ -344,7 +360,7 @@ class Reader:
             _, position, stop, index = heap[0]
             cursor, log = ready[index][0], ready[index][0].log
             until = min((tick for tick, *_ in heap[1:3]), default=_NEVER)
-            position, more = log.read(parts, position, min(stop, log.place_of(until)), limit - size, self.session)
+            position, more = log.read(parts, position, min(stop, log.place_of(until)), limit - size, cursor.unheard)
             peeked.append((cursor, position, more))
             size += more
             if position < stop:

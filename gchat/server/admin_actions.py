@@ -70,7 +70,10 @@ class AdminActions:
 
     def say(self, room: str, name: str, message: str) -> int:
         """See Backend.say."""
+        message = text.as_lines(message)
         self._check_text(message)
+        if (lines := message.count("\n") + 1) > text.MAX_LINES:
+            raise BadText(f"The text has {lines:,} lines; at most {text.MAX_LINES} are accepted")
         self._revive(room)
         try:
             name = f"{names.nick(name, self._app.limits.nick_max)} (http)"

@@ -17,12 +17,13 @@ from typing import Protocol
 from gevent.event import Event
 
 from gchat.breather import Breather
+from gchat.chat.effects import Unheard
 from gchat.dialects.dialect import Dialect
 from gchat.model.audience import Where
 from gchat.model.events import Movement, RoomNotice, Skipped
 from gchat.model.messages import Record
 from gchat.roomlog.chunk import Offer
-from gchat.roomlog.log import LogCursor, RoomLog, Ticks
+from gchat.roomlog.log import Deaf, LogCursor, RoomLog, Ticks
 from gchat.roomlog.reader import Reader
 from gchat.server.counters import CRASHES, Counter, Distribution
 from gchat.server.logs import logger
@@ -48,6 +49,10 @@ READERS_IN_A_TURN = 1000
 
 #: Bytes that are said in a room while the last are still sent: above, its speakers are read more slowly.
 MAX_GATHERED_BYTES = 1 << 18
+
+
+#: What a room is told.
+ToldToAll = Record | Movement | RoomNotice
 
 
 class RoomReader(Protocol):
@@ -90,17 +95,27 @@ class FanOut:
             log = logs[dialect] = RoomLog(where.room, seq, self._room_log_bytes, skip, self._ticks)
         return log
 
-    def append(self, room: str, event: Record | Movement | RoomNotice, count: int, speaker: Reader | None) -> None:
-        """Append what happened in a room, and has `count` numbers, to each of its logs; `speaker` does not hear it."""
+    def append(
+        self, room: str, event: ToldToAll, count: int, speaker: Reader | None, unheard: Unheard | None = None
+    ) -> None:
+        """Append what happened in a room, and has `count` numbers, to each of its logs.
+
+        `speaker` does not hear it, nor do those who ignore it.
+        """
+        deaf = None if unheard is None else self._deaf(unheard)
         seq = event.seq if isinstance(event, Record) else None
         for dialect, log in self._logs.get(room, {}).items():
             where = self._where[room]
             if count <= 1 or dialect.traits.one_line_each:
-                log.append(dialect.encode(event, where), count, speaker, seq)
+                log.append(dialect.encode(event, where), count, speaker, seq, deaf)
             elif isinstance(event, Record):
                 for one in event.each():
-                    log.append(dialect.encode(one, where), 1, speaker, one.seq)
+                    log.append(dialect.encode(one, where), 1, speaker, one.seq, deaf)
         self._changed[room] = None
+
+    def _deaf(self, unheard: Unheard) -> Deaf:
+        found = [self._connections[by] for by in unheard.readers if by in self._connections]
+        return unheard.by, [connection.writer.log_reader for connection in found]
 
     def where(self, room: str) -> Where:
         """Return the room with its epoch, as far as somebody reads it."""

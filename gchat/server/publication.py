@@ -14,7 +14,7 @@ from typing import Protocol
 
 from msgspec import structs
 
-from gchat.chat.effects import Deliver, Effect, Publish
+from gchat.chat.effects import Deliver, Effect, Publish, Unheard
 from gchat.journal.journal import Arrival, Journal, JournalError, Outcome, Posting, Whisper
 from gchat.journal.numbering import ids_of
 from gchat.model.errors import Code
@@ -49,8 +49,8 @@ class PublicationTurn(Protocol):
     def tell_presence(self, room: str) -> None:
         """Tell a room now who entered and left it, if there is anything to tell."""
 
-    def append(self, room: str, event: Record, count: int, speaker: Connection | None) -> None:
-        """Show something to a room: it has `count` numbers, and `speaker` does not get it."""
+    def append(self, room: str, event: Record, count: int, speaker: Connection | None, unheard: Unheard | None) -> None:
+        """Show something to a room: it has `count` numbers; `speaker` does not get it, nor do those who ignore it."""
 
     def crashed(self, what: str, *details: object) -> None:
         """Count and log an error of ours, from where it is caught."""
@@ -145,7 +145,7 @@ class Publication:
             count = record.message.count
             self._heads[room] = record.seq + count
             MESSAGES.value += count
-            pump.append(room, record, count, speaker)
+            pump.append(room, record, count, speaker, None if effect is None else effect.unheard)
         elif outcome.why_not and effect is not None:
             self._refuse_unstored(speaker, effect, outcome)
         if outcome.numbers and speaker is not None:
@@ -181,9 +181,10 @@ class Publication:
                 self._journal.release(sender.session.lineage, effect.id)
         else:
             assert reader is not None
-            pump.tell(reader, effect.answer)
-            if effect.seat is not None:
-                reader.session.told_by(effect.seat)
+            if not effect.ignored:
+                pump.tell(reader, effect.answer)
+                if effect.seat is not None:
+                    reader.session.told_by(effect.seat)
             if outcome is not None and sender is not None:
                 pump.tell(sender, Acknowledged((Numbered(effect.id),)))
             if effect.receipt is not None and sender is not None:

@@ -25,6 +25,7 @@ from gchat.chat.effects import (
     DropRoom,
     Effect,
     Enter,
+    HearAll,
     Leave,
     ListRooms,
     Presence,
@@ -34,20 +35,19 @@ from gchat.chat.effects import (
     SaveSession,
     Search,
     SendRaw,
+    Unheard,
 )
-from gchat.chat.presence import PresenceGatherer
+from gchat.chat.presence import Gatherers
 from gchat.dialects.dialect import Dialect
 from gchat.journal.journal import Arrival
 from gchat.journal.parts import Parts
 from gchat.model import events
 from gchat.model.audience import Me, OwnLines, Where
-from gchat.model.events import Movement, RoomNotice
-from gchat.model.messages import Record
 from gchat.roomlog.log import RoomLog
 from gchat.server.answer import encoded
 from gchat.server.connection import Connection
 from gchat.server.counters import CRASHES
-from gchat.server.fanout import HOLD_AT_REST_S, HOLD_S, FanOut
+from gchat.server.fanout import HOLD_AT_REST_S, HOLD_S, FanOut, ToldToAll
 from gchat.server.logs import logger
 from gchat.server.publication import Publication
 from gchat.server.reader import RECEIVED_BYTES
@@ -96,7 +96,7 @@ class Pump:
         self.fan_out = FanOut(self.connections, room_log_bytes, self)
         # By id: what takes the number of a message that no user says; None means that it was not stored.
         self.receipts: dict[str, Callable[[int | None], None]] = {}
-        self._presence: dict[str, PresenceGatherer] = {}  # of rooms that have been told lately, or have to be
+        self._presence = Gatherers()
         self._waiting: list[Effect | Arrival] = []
         self._waiting_since = 0.0  # the oldest of them
         self._turn_since: float | None = None  # the same of the effects of this turn, until they are carried out
@@ -118,9 +118,10 @@ class Pump:
             Publish: self._publication.publish,
             Arrival: self._publication.arrive,
             Arrive: self._arrive,
-            Presence: self._gather_presence,
+            Presence: self._presence.gather,
             Announce: self._announce,
             Deliver: self._publication.deliver,
+            HearAll: self._hear_all,
             SendRaw: self._send_raw,
             Enter: self._enter,
             Leave: self._leave,
@@ -210,14 +211,16 @@ class Pump:
         """Note that the journal has a room at hand that somebody enters."""
         self._server.room_opened(room)
 
-    def append(self, room: str, event: Record | Movement | RoomNotice, count: int, speaker: Connection | None) -> None:
-        """Show something to a room: it has `count` numbers, and `speaker` does not get it."""
-        self.fan_out.append(room, event, count, speaker.log_reader if speaker else None)
+    def append(
+        self, room: str, event: ToldToAll, count: int, speaker: Connection | None, unheard: Unheard | None = None
+    ) -> None:
+        """Show something to a room: it has `count` numbers; `speaker` does not get it, nor do those who ignore it."""
+        self.fan_out.append(room, event, count, speaker.log_reader if speaker else None, unheard)
         self._server.shown(room, event)
 
     def tell_presence(self, room: str) -> None:
         """Tell a room now who entered and left it, if there is anything to tell."""
-        if self._presence and self._presence.get(room):
+        if self._presence and self._presence.has(room):
             self._tell_presence(room, time.monotonic())
 
     def crashed(self, what: str, *details: object) -> None:
@@ -299,15 +302,15 @@ class Pump:
         if (connection := self.connections.get(effect.session)) is not None:
             self._server.roster.arrived(connection)
 
-    def _gather_presence(self, effect: Presence) -> None:
-        gatherer = self._presence.get(effect.room)
-        if gatherer is None:
-            gatherer = self._presence[effect.room] = PresenceGatherer()
-        gatherer.add(effect.session, effect.presence, effect.members)
-
     def _announce(self, effect: Announce) -> None:
         self.tell_presence(effect.room)  # it may be about a user who has just entered
-        self.append(effect.room, effect.notice, 0, self._connection_of(effect.session))
+        # The session is left out, but not by what it says: that, some may ignore.
+        spared = None if effect.session is None else Unheard(-effect.session, (effect.session,))
+        self.append(effect.room, effect.notice, 0, None, spared)
+
+    def _hear_all(self, effect: HearAll) -> None:
+        if (connection := self.connections.get(effect.session)) is not None:
+            connection.log_reader.hear_all()
 
     def _send_raw(self, effect: SendRaw) -> None:
         connection = self.connections.get(effect.session)
@@ -371,7 +374,7 @@ class Pump:
         if not self._presence:
             return False
         now = time.monotonic()
-        wait_s = min(gatherer.wait_s(now) for gatherer in self._presence.values())
+        wait_s = self._presence.wait_s(now)
         if wait_s > 0:
             self._timer.stop()
             self._timer = get_hub().loop.timer(wait_s)
@@ -379,20 +382,14 @@ class Pump:
         return wait_s <= 0
 
     def _tell_presence_due(self) -> None:
-        if not self._presence:
-            return
-        now = time.monotonic()
-        for room, gatherer in list(self._presence.items()):
-            if gatherer.wait_s(now):
-                continue
-            if gatherer:
+        if self._presence:
+            now = time.monotonic()
+            for room in self._presence.due(now):
                 self._tell_presence(room, now)
-            else:
-                del self._presence[room]
 
     def _tell_presence(self, room: str, now: float) -> None:
-        for session, presence in self._presence[room].take(now):
-            self.append(room, presence, 0, self._connection_of(session))
+        for session, presence, unheard in self._presence.take(room, now):
+            self.append(room, presence, 0, self._connection_of(session), unheard)
 
     def _connection_of(self, session: int | None) -> Connection | None:
         return None if session is None else self.connections.get(session)

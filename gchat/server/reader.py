@@ -219,7 +219,7 @@ class Reader:
             carried_out = execute(registry, session, command, time.time())
             effects.submit(carried_out)
             if type(command) in PRICES:
-                self._spend(surcharge(registry, session, command))
+                self._spend(surcharge(registry, command, carried_out))
             for effect in carried_out:
                 while type(effect) is Publish and server.rooms.is_crowded(effect.room):
                     with self._not_reading():
@@ -230,7 +230,7 @@ class Reader:
                 self._hold_back()
         if session.id not in registry.sessions:
             return False
-        if lines == LINES_AT_ONCE or effects.crowded or connection.log_reader.owed > MAX_OWED_BYTES:
+        if lines >= LINES_AT_ONCE or effects.crowded or connection.log_reader.owed > MAX_OWED_BYTES:
             self._hold_back()
         return True
 

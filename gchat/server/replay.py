@@ -8,7 +8,7 @@ asked for is waited for by a greenlet of its own, never by the pump.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 import gevent
@@ -23,6 +23,7 @@ from gchat.model.audience import OwnLines, Where
 from gchat.model.commands import Before, From, Last
 from gchat.model.errors import Code
 from gchat.model.events import Answer, Found, Page, Refused, Skipped
+from gchat.model.ignored_names import IgnoredNames
 from gchat.model.messages import Record
 from gchat.roomlog.log import RoomLog
 from gchat.server.connection import Connection
@@ -157,7 +158,8 @@ class Replay:
 
         def answer() -> Page:
             records = self._journal.read(room, start, stop - start, last=is_last) if stop > start else []
-            return _recalled(records, effect, first, head)
+            page = _recalled(records, effect, first, head)
+            return structs.replace(page, records=_heard(records, connection.session.ignored))
 
         if stop <= start or start >= self._journal.at_hand(room):
             self._pump.tell(connection, answer(), room)
@@ -177,7 +179,7 @@ class Replay:
                     found, more = self._message_search.search(effect.room, effect.text, effect.limit, time.monotonic)
             finally:
                 self._searches -= 1
-            return Found(tuple(found), more, time.time(), effect.id)
+            return Found(_heard(found, connection.session.ignored), more, time.time(), effect.id)
 
         self._answer_later(connection, answer, effect)
 
@@ -219,9 +221,9 @@ class Replay:
             is_at_hand = catch_up.next >= at_hand
             stop = head if is_at_hand else at_hand
             limit = min(PAGE_MESSAGES, stop - catch_up.next)
-            # Users who come back after a restart want the same pages.
-            key = (connection.dialect, where, catch_up.next, limit)
-            page = self._pages.get(key)
+            # Users who come back after a restart want the same pages, but for those who ignore somebody.
+            key, ignored = (connection.dialect, where, catch_up.next, limit), connection.session.ignored
+            page = None if ignored else self._pages.get(key)
             if page is None:
                 found, catch_up.page = catch_up.page, None
                 if found is None and not is_at_hand:
@@ -230,8 +232,8 @@ class Replay:
                     return
                 if found is None:
                     found = self._journal.read(room, catch_up.next, limit)
-                page = self._made_page(connection.dialect, catch_up, found, stop)
-                if found and len(self._pages) < MAX_SHARED:
+                page = self._made_page(connection.dialect, catch_up, found, stop, ignored)
+                if found and not ignored and len(self._pages) < MAX_SHARED:
                     self._pages[key] = page
             catch_up.page = None
             data, catch_up.next, missed = page
@@ -245,13 +247,15 @@ class Replay:
         elif not writer.log_reader.owed:  # what was told had no bytes
             self.go_on(connection, catch_up)
 
-    def _made_page(self, dialect: Dialect, catch_up: CatchUp, found: list[Record], stop: int) -> _Page:
+    def _made_page(
+        self, dialect: Dialect, catch_up: CatchUp, found: list[Record], stop: int, ignored: IgnoredNames | None
+    ) -> _Page:
         """Return the next page, of what was found, or up to `stop` if that is nothing."""
         # What is too old has been deleted, or the disk cannot be read.
         start = catch_up.next
         first, end = (found[0].seq, _end(found)) if found else (stop, stop)
         missed = Skipped(start, first - 1) if first > start else None
-        page = Page(tuple(found), None, time.time(), asked=False)
+        page = Page(_heard(found, ignored), None, time.time(), asked=False)
         return dialect.encode(page, catch_up.where), end, missed
 
     def _read_page(self, connection: Connection, catch_up: CatchUp, limit: int) -> None:
@@ -266,6 +270,14 @@ class Replay:
         if catch_up in connection.writer.catch_ups:
             catch_up.wait_for(Awaited.DELIVERY)
             self.go_on(connection, catch_up)
+
+
+def _heard(records: Sequence[Record], ignored: IgnoredNames | None) -> tuple[Record, ...]:
+    """Return the records without those of users who are ignored."""
+    if not ignored:
+        return tuple(records)
+    unheard = ignored.among(record.message.name for record in records)
+    return tuple(each for each in records if each.message.name not in unheard)
 
 
 def _recalled(records: list[Record], effect: ReadHistory, first: int, head: int) -> Page:

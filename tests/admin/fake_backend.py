@@ -81,6 +81,7 @@ class FakeBackend:
             nick=nick,
             address=address,
             room=room,
+            rooms=(room,),
             dialect="rich" if id_ % 2 else "plain",
             connected_s=0.0,
             idle_s=0.0,

@@ -96,7 +96,7 @@ def test_messages_are_told_with_a_token_and_not_without(endpoint: Endpoint, toke
         endpoint.backend.joins("dave")
         said = trusted.next("message")
         assert (said["room"], said["seq"], said["from"]) == ("lobby", 1, "alice")
-        assert said["text"] == "a secret\\x0aof mine \\x1b[2J"
+        assert said["text"] == "a secret\nof mine \\x1b[2J"
         assert other.next()["type"] == "joined"
 
 

@@ -202,11 +202,14 @@ def test_a_command_costs_what_it_costs_the_others() -> None:
     talk = Talk(users=250)
 
     def costs(command: commands.Command) -> int:
-        return 1 + surcharge(talk.registry, talk.sessions[1], command)
+        return 1 + surcharge(talk.registry, command, talk.asks(1, command))
 
     assert [costs(command) for command in (commands.Say(("x",)), commands.Tell("x", "x"), commands.Ping(""))] == [1] * 3
     assert 1 < costs(commands.History(commands.From(1))) < costs(commands.Search("x"))
     assert costs(commands.Nick("x")) == 2 + 2, "250 users are told"
-    assert costs(join("x")) == 3 + 2
+    assert costs(commands.Join("dev")) == 3, "nobody is there"
+    assert costs(commands.Nick("y")) == 2 + 2, "251 users of two rooms are told"
+    assert costs(commands.Part(room=LOBBY)) == 2 + 2
+    assert costs(join("lobby")) == 3 + 2
     talk.registry.limits.presence_quiet_above = 100
     assert costs(commands.Nick("x")) == 2, "nobody is told"

@@ -1,9 +1,9 @@
-"""The modes of all rooms: what is stored, and that a flood of rooms with modes drives out nobody else's."""
+"""The modes of all rooms: what is stored, and that a flood of rooms with modes drives out nobody else's (T62)."""
 
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gchat.chat import kept_modes
@@ -48,6 +48,7 @@ def test_a_flood_of_rooms_from_one_network_drives_out_its_own() -> None:
 
 
 @pytest.mark.usefixtures("small")
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 30), st.sampled_from(["a", "b"]), st.booleans()), max_size=100))
 def test_what_is_stored_is_what_is_kept(changes: list[tuple[int, str, bool]]) -> None:
     all_modes, stored = kept("0", "1", "2"), dict[str, Modes]()

@@ -12,6 +12,7 @@ from gchat.chat import moderation, standing
 from gchat.chat.effects import Announce, CloseReason, Deliver, Effect, Enter, ListRooms, Presence, Publish, SaveModes
 from gchat.chat.handlers import execute
 from gchat.chat.limits import Limits
+from gchat.chat.networks import Network
 from gchat.chat.registry import LOBBY, Registry
 from gchat.chat.room_modes import Modes
 from gchat.chat.session import Session
@@ -27,6 +28,8 @@ NOW = 1_800_000_000.0
 class House:
     """A registry with users who have nicks and tokens; what they get is kept as effects."""
 
+    is_behind_a_proxy = False
+
     def __init__(self, *names: str) -> None:
         self.registry = Registry(Limits())
         self.sessions: dict[str, Session] = {}
@@ -35,8 +38,10 @@ class House:
 
     def comes(self, name: str, room: str = "", key: str = "") -> list[Effect]:
         hello = Hello(nick=name, room=room, key=key, token=f"token-of-{name}".ljust(20, "-"))
-        address = f"192.0.2.{len(self.sessions) % 250}:{len(self.sessions)}"
-        self.sessions[name], effects = self.registry.connect(address, hello, "", attempt=len(self.sessions))
+        host = f"192.0.2.{len(self.sessions) % 250}"
+        network = Network("" if self.is_behind_a_proxy else host, self.is_behind_a_proxy)
+        address, attempt = f"{host}:{len(self.sessions)}", len(self.sessions)
+        self.sessions[name], effects = self.registry.connect(address, hello, "", attempt=attempt, network=network)
         return effects
 
     def asks(self, name: str, command: commands.Command) -> list[Effect]:
@@ -123,7 +128,18 @@ def test_a_rank_outlives_the_session_of_a_user_with_a_token_and_nobody_gets_it_b
     assert house.operators() == ["alice"]
 
 
-def test_an_empty_room_is_not_taken_over_while_its_operator_may_come_back(house: House) -> None:
+def test_an_empty_room_in_which_nothing_was_set_belongs_to_the_next_user_too(house: House) -> None:
+    for name in ("alice", "bob", "carol"):
+        house.asks(name, commands.Join("lobby", leave="current"))
+    house.asks("bob", commands.Join("dev", leave="current"))
+    assert house.operators() == ["bob"]
+
+    house.asks("alice", commands.Join("dev", leave="current"))
+    assert house.operators() == ["bob", "alice"]
+
+
+def test_an_empty_room_is_not_taken_over_while_the_operator_who_set_its_modes_may_come_back(house: House) -> None:
+    house.asks("alice", commands.Mode("+t"))
     for name in ("alice", "bob", "carol"):
         house.asks(name, commands.Join("lobby", leave="current"))
     house.asks("bob", commands.Join("dev", leave="current"))
@@ -224,6 +240,14 @@ def test_the_address_of_a_user_is_banned_without_being_shown(house: House) -> No
     house.asks("bob", commands.Join("lobby", leave="current"))
     house.asks("bob", commands.Nick("rob"))
     assert refusals(house.asks("bob", commands.Join("dev", leave="current"))) == [Code.BANNED]
+
+
+def test_an_address_that_all_users_share_is_not_banned(house: House) -> None:
+    house.is_behind_a_proxy = True
+    house.comes("dave", "dev")
+
+    assert refusals(house.asks("alice", commands.Mode("+b @dave"))) == [Code.BAD_COMMAND]
+    assert changes(house.asks("alice", commands.Mode("+I @dave")))
 
 
 # --- Speaking and topics ---------------------------------------------------------------------------------------------

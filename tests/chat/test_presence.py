@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gchat.chat.effects import Unheard
 from gchat.chat.presence import MAX_DELIVERIES_PER_S, MAX_TOLD_SINGLY, PresenceGatherer
-from gchat.model.events import Crowd, Entered, Left, Movement, Renamed
+from gchat.model.events import Away, Crowd, Entered, Left, Movement, Renamed
 
 
 def gathered(*happened: tuple[int, Movement]) -> PresenceGatherer:
@@ -19,23 +20,30 @@ def gathered(*happened: tuple[int, Movement]) -> PresenceGatherer:
     return gatherer
 
 
+def told_by(gatherer: PresenceGatherer, now: float = 0.0) -> list[tuple[int | None, Movement]]:
+    """Return what is told now, and to whom not; nobody ignores it."""
+    gathered = gatherer.take(now)
+    assert not any(unheard for _, _, unheard in gathered)
+    return [(session, presence) for session, presence, _ in gathered]
+
+
 def test_few_are_told_one_by_one_in_their_order() -> None:
     happened: list[tuple[int, Movement]] = [(1, Entered("a", 2)), (2, Left("b", 1)), (1, Renamed("a", "c"))]
 
-    assert gathered(*happened).take(0.0) == happened
+    assert told_by(gathered(*happened)) == happened
 
 
 def test_many_who_enter_become_one_line_for_everybody() -> None:
     gatherer = gathered(*((n, Entered(f"u{n}", 1000 + n)) for n in range(1, 58)))
 
-    assert gatherer.take(0.0) == [(None, Crowd(Entered, 57, 1057))]
+    assert told_by(gatherer) == [(None, Crowd(Entered, 57, 1057))]
 
 
 def test_each_kind_has_a_line_of_its_own_and_the_numbers_follow_from_each_other() -> None:
     entered = [(n, Entered(f"u{n}", 10 + n)) for n in (1, 2, 3, 4)]
     left = [(n, Left(f"v{n}", 14 - n)) for n in (1, 2, 3, 4)]
 
-    told = gathered(*entered, *left).take(0.0)
+    told = told_by(gathered(*entered, *left))
 
     assert told == [(None, Crowd(Entered, 4, 14)), (None, Crowd(Left, 4, 10))]
 
@@ -43,7 +51,7 @@ def test_each_kind_has_a_line_of_its_own_and_the_numbers_follow_from_each_other(
 def test_one_of_a_kind_among_many_is_named_and_does_not_hear_of_itself() -> None:
     entered = [(n, Entered(f"u{n}", 10 + n)) for n in (1, 2, 3, 4)]
 
-    told = gathered(*entered, (9, Left("v", 13)), (8, Renamed("w", "x"))).take(0.0)
+    told = told_by(gathered(*entered, (9, Left("v", 13)), (8, Renamed("w", "x"))))
 
     assert told == [(None, Crowd(Entered, 4, 14)), (9, Left("v", 13)), (8, Renamed("w", "x"))]
 
@@ -56,7 +64,7 @@ def test_few_of_a_kind_among_many_are_named_with_numbers_that_follow_from_each_o
         (4, Left("d", 7)),
     ]
 
-    assert [p for _, p in gathered(*happened).take(0.0)] == [
+    assert [p for _, p in told_by(gathered(*happened))] == [
         Entered("a", 8),
         Entered("c", 9),
         Left("b", 8),
@@ -95,28 +103,37 @@ def test_a_change_of_names_waits_as_long_as_the_room_is_large() -> None:
 
 
 @settings(deadline=None, max_examples=150)
-@given(st.lists(st.sampled_from((Entered, Left, Renamed))), st.integers(0, 2000))
+@given(st.lists(st.sampled_from((Entered, Left, Renamed, Away))), st.integers(0, 2000))
 def test_nobody_is_forgotten_and_the_last_number_online_is_the_true_one(
-    kinds: list[type[Entered | Left | Renamed]], online: int
+    kinds: list[type[Entered | Left | Renamed | Away]], online: int
 ) -> None:
     gatherer = PresenceGatherer()
     for session, kind in enumerate(kinds, 1):
-        if kind is Renamed:
-            gatherer.add(session, Renamed(f"u{session}", "x"), online)
+        if kind in (Renamed, Away):
+            gatherer.add(session, kind(f"u{session}", "x"), online)
         else:
             online = max(0, online + (1 if kind is Entered else -1))
             presence = Entered(f"u{session}", online) if kind is Entered else Left(f"u{session}", online)
             gatherer.add(session, presence, online)
 
-    told = [presence for _, presence in gatherer.take(0.0)]
+    told = [presence for _, presence in told_by(gatherer)]
 
-    for kind in (Entered, Left, Renamed):
+    for kind in (Entered, Left, Renamed, Away):
         counted = [one.count if isinstance(one, Crowd) else 1 for one in told if kind in (type(one), _kind(one))]
         assert sum(counted) == kinds.count(kind)
-    numbers = [one.online for one in told if not isinstance(one, Renamed) and _kind(one) is not Renamed]
+    numbers = [one.online for one in told if not isinstance(one, Renamed | Away) and _kind(one) in (Entered, Left)]
     assert not numbers or numbers[-1] == online
-    assert len(told) <= 3 * MAX_TOLD_SINGLY
+    assert len(told) <= 4 * MAX_TOLD_SINGLY
 
 
 def _kind(presence: Movement) -> type:
     return presence.kind if isinstance(presence, Crowd) else type(presence)
+
+
+def test_those_who_ignore_a_user_are_not_told_unless_the_user_is_one_of_many() -> None:
+    gatherer, unheard = PresenceGatherer(), Unheard(1, (7,))
+    gatherer.add(1, Left("bob", 2), 2, unheard)
+    assert gatherer.take(0.0) == [(1, Left("bob", 2), unheard)]
+    for session in range(2, 7):
+        gatherer.add(session, Left(f"u{session}", 9 - session), 9 - session, unheard)
+    assert gatherer.take(9.0) == [(None, Crowd(Left, 5, 3), None)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gchat.chat import disconnected as module
+from gchat.chat.disconnected import RECONNECT_GRACE_S
 from gchat.chat.effects import (
     Arrive,
     Close,
@@ -20,7 +21,7 @@ from gchat.chat.effects import (
 from gchat.chat.handlers import execute
 from gchat.chat.limits import Allowance, Limits, Rates
 from gchat.chat.networks import Network
-from gchat.chat.registry import LOBBY, RECONNECT_GRACE_S, Registry
+from gchat.chat.registry import LOBBY, Registry
 from gchat.chat.session import Session
 from gchat.model import commands, events
 from gchat.model.errors import Code, Refusal
@@ -35,8 +36,8 @@ def registry() -> Registry:
     return Registry(Limits(max_rooms=3))
 
 
-def comes(registry: Registry, port: int, opening: Hello | None = None, token: str = "") -> tuple[Session, Enter]:
-    session, effects = registry.connect(f"127.0.0.1:{port}", opening, token)
+def comes(registry: Registry, port: int, hello: Hello | None = None, token: str = "") -> tuple[Session, Enter]:
+    session, effects = registry.connect(f"127.0.0.1:{port}", hello, token)
     (entered,) = [effect for effect in effects if isinstance(effect, Enter)]
     assert entered.session == session.id
     return session, entered
@@ -260,8 +261,8 @@ HERE, THERE = Network("203.0.113.7", is_exempt=False), Network("203.0.113.8", is
 
 
 def goes_away(registry: Registry, port: int, network: Network, nick: str = "", *, stayed_s: float = 60.0) -> Session:
-    opening, address = Hello(nick=nick), f"127.0.0.1:{port}"
-    session, _ = registry.connect(address, opening, f"token-0123456789-{port}", network=network, now=NOW - stayed_s)
+    hello, address = Hello(nick=nick), f"127.0.0.1:{port}"
+    session, _ = registry.connect(address, hello, f"token-0123456789-{port}", network=network, now=NOW - stayed_s)
     registry.disconnect(session, CloseReason.RESET, NOW)
     return session
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import Struct
 
@@ -227,6 +227,7 @@ def some_change(draw: st.DrawFn) -> Change:
     return Change(adds, letter)
 
 
+@settings(deadline=None)
 @given(st.lists(some_change(), max_size=30), st.integers(0, 6), st.sampled_from(["", "one", "two"]), st.booleans())
 def test_modes_are_what_the_last_change_of_each_says(
     changes: list[Change], members: int, key: str, invited: bool

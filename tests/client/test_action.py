@@ -117,7 +117,7 @@ def test_help_lists_every_command_from_the_table() -> None:
     for verb, line in zip(SLASHES.values(), action.lines, strict=False):
         assert line.startswith(verb.usage)
         assert line.endswith(verb.help)
-    assert action.lines[-2].startswith("//TEXT")
+    assert action.lines[-1].startswith("//TEXT")
 
 
 def test_help_for_one_command_is_one_line() -> None:

@@ -256,6 +256,7 @@ def test_stdin_stays_as_it_is_for_the_next_program(server: Server) -> None:
 def test_what_others_say_goes_to_stdout_and_own_words_do_not(server: Server) -> None:
     with started(at(server, "--nick", "both", "--room", "talk", "--listen")) as process:
         assert line_of(process).startswith("> Connected to the chat server (")
+        assert line_of(process) == "> both is an operator of talk"
         with server.join("other", "talk") as other:
             types(process, "mine")
             other.sees("[both] mine")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gchat.client.completion import complete
-from gchat.dialects.slash import SLASHES
+from gchat.client.own_commands import COMMANDS
 
 NICKS = ["bob", "Barbara", "alice", "127.0.0.1:5000"]
 ROOMS = ["lobby", "dev", "design"]
@@ -18,9 +18,9 @@ def completed(before: str) -> list[str]:
 @pytest.mark.parametrize(
     ("before", "after"),
     [
-        ("/n", ["/nick "]),
+        ("/n", ["/nick ", "/notify "]),
         ("/HI", ["/history "]),
-        ("/q", ["/quit"]),
+        ("/q", ["/quit", "/query "]),
         ("/r", ["/rooms", "/reply "]),
         ("/x", []),
         ("//n", []),
@@ -33,6 +33,15 @@ def completed(before: str) -> list[str]:
         ("/help jo", ["/help join"]),
         ("/me greets al", ["/me greets alice "]),
         ("b", ["Barbara: ", "bob: "]),
+        ("@al", ["@alice "]),
+        ("hi @b", ["hi @Barbara ", "hi @bob "]),
+        ("(al", ["(alice"]),
+        ('see (["al', ['see (["alice']),
+        ("(@al", ["(@alice "]),
+        ("@", []),
+        ("/bell ", ["/bell all", "/bell mention", "/bell off"]),
+        ("/presence of", ["/presence off"]),
+        ("/topic ", []),
         ("hello al", ["hello alice "]),
         ("hello ", []),
         ("", []),
@@ -43,4 +52,4 @@ def test_tab_completes(before: str, after: list[str]) -> None:
 
 
 def test_a_slash_alone_offers_every_command_with_what_it_does() -> None:
-    assert [found.help for found in complete("/", NICKS, ROOMS)] == [verb.help for verb in SLASHES.values()]
+    assert [found.help for found in complete("/", NICKS, ROOMS)] == [verb.help for verb in COMMANDS.values()]

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from gchat.client.paste import actions, expanded, question, visible_lines
-from gchat.dialects.rich_requests import SayRequest, TellRequest
+from gchat.client import paste
+from gchat.client.paste import Question, actions, as_one, expanded, visible_lines, whole_lines
+from gchat.dialects.rich_requests import ActRequest, AnyRequest, SayRequest, TellRequest
+
+
+def question(lines: list[str], **how: bool) -> str:
+    return str(paste.question(lines, **how) or "")
 
 
 @pytest.mark.parametrize(
@@ -74,3 +79,48 @@ def test_other_commands_among_lines_are_asked_for_and_said(lines: list[str]) -> 
 
 def test_two_slashes_are_no_command() -> None:
     assert question(["one", "//two"]) == ""
+
+
+# --- As one message --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "request_"),
+    [
+        ("\n def f():\r\n    pass\n\n  f()\n \n", SayRequest(text=" def f():\n    pass\n\n  f()")),
+        ("//etc\n//x", SayRequest(text="/etc\n//x")),
+        ("/join dev\ntwo", SayRequest(text="/join dev\ntwo")),
+        ("/msg bob one\n\n two", TellRequest(to="bob", text="one\n\n two")),
+        ("/msg bob\n\none\n/two", TellRequest(to="bob", text="one\n/two")),
+        ("/reply one\ntwo", TellRequest(to="ear", text="one\ntwo")),
+        ("／me one\ntwo", ActRequest(text="one\ntwo")),
+        ("\n".join(["x"] * 100), SayRequest(text="\n".join(["x"] * 100))),
+    ],
+)
+def test_several_lines_are_one_message(text: str, request_: AnyRequest) -> None:
+    assert as_one(text, "ear", 1000) == request_
+
+
+@pytest.mark.parametrize("text", ["\n".join(["x"] * 101), "x" * 999 + "\nx"])
+def test_what_is_too_much_for_one_message_is_none(text: str) -> None:
+    assert as_one(text, "", 1000) is None
+
+
+def test_a_message_of_many_lines_is_asked_for_and_may_be_sent_line_by_line() -> None:
+    either = "(y/n, l: line by line)"
+    assert question(["x"] * 5, together=True) == ""
+    assert question(["x"] * 7, together=True) == f"Send these 7 lines as one message? {either}"
+    assert question(["x"] * 2, together=True, unread=True) == f"Send these 2 lines as one message? {either}"
+    assert question(["/msg ear one", "two"], together=True) == ""
+    assert question(["/msg ear one", "two"], together=True, unread=True) == (
+        f"Send 2 lines as one message with /msg ear? {either}"
+    )
+    assert question(["one", "/msg ear two"], together=True) == (
+        f"Send these 2 lines as text, without running the commands in them? {either}"
+    )
+
+
+def test_blank_lines_between_others_stay() -> None:
+    assert whole_lines("\n\na\n\nb\n \n") == ["a", "", "b"]
+    assert whole_lines(" \n") == []
+    assert str(Question("Really?")) == "Really? (y/n)"

@@ -12,25 +12,23 @@ import pytest
 from gchat.client.conversation.conversation import Conversation
 from gchat.client.conversation.notices import Back, Delivered, Lost, NewLog, Notice, Sent
 from gchat.client.render import (
-    GREY,
-    NICK_COLOURS,
-    RED,
-    STYLES,
     Line,
-    Timeline,
     aside,
     is_for_me,
     json_text,
     lines,
     lost_text,
     mentions,
-    nick_style,
     plain_text,
     text_of,
 )
+from gchat.client.styles import GREY, NICK_COLOURS, RED, STYLES
+from gchat.client.terminal.layout import wrapped
+from gchat.client.timeline import Timeline
 from gchat.dialects.rich_events import (
     ActedEvent,
     AnnouncedEvent,
+    AwayEvent,
     ClosingEvent,
     DoneEvent,
     EnteredEvent,
@@ -86,7 +84,10 @@ LOOKS: list[tuple[Notice, list[str]]] = [
     (Sent("x-1", "lobby", 1, "hello", False), ["[alice] hello"]),
     (Sent("x-1", "lobby", 1, "waves", True), ["* alice waves"]),
     (Sent("x-1", "dev", 1, "hello", False), ["#dev [alice] hello"]),
+    (Sent("x-1", "dev", 1, "one\ntwo", False), ["#dev [alice] one", "    | two"]),
+    (ActedEvent(room="lobby", seq=1, time="", from_="bob", text="waves\nand goes"), ["* bob waves", "    | and goes"]),
     (ToldEvent(from_="bob", time="", text="psst"), ["[bob -> you] psst"]),
+    (ToldEvent(from_="bob", time="", text="psst\nhush"), ["[bob -> you] psst", "    | hush"]),
     (Delivered("x-1", "bob", "psst"), ["[you -> bob] psst"]),
     (TopicSetEvent(room="lobby", text="of the day", from_="bob", seq=1), ["> bob set the topic: of the day"]),
     (
@@ -101,6 +102,9 @@ LOOKS: list[tuple[Notice, list[str]]] = [
     (LeftEvent(room="lobby", online=1, who="bob"), ["< The user bob left (1 user online)"]),
     (LeftEvent(room="lobby", online=1000, count=57), ["< 57 users left (1,000 users online)"]),
     (RenamedEvent(room="lobby", who="bob", nick="rob"), ["> bob is now rob"]),
+    (AwayEvent(room="lobby", who="bob", reason="at lunch"), ["> bob is away: at lunch"]),
+    (AwayEvent(room="lobby", who="bob"), ["> bob is back"]),
+    (AwayEvent(room="lobby", count=4), ["> 4 users went away or came back"]),
     (RenamedEvent(room="lobby", count=3), ["> 3 users changed their names"]),
     (DoneEvent(message="You are here"), ["> You are here"]),
     (ModeEvent(room="dev", change="+o bob", by="alice"), ["> alice made bob an operator of dev"]),
@@ -214,7 +218,8 @@ EVIL = "\x1b[2J\x1b]0;title\x07\r\n\x9b2J\u202eevil\u2028\t"
     ids=lambda notice: type(notice).__name__,
 )
 def test_nothing_that_a_server_sends_reaches_the_terminal_but_printable_text(notice: Any, chat: Conversation) -> None:
-    for shown in (*texts(lines(notice, chat)), *texts(Timeline(NOW).lines(notice, chat, NOW))):
+    rows = [row for line in Timeline(NOW).lines(notice, chat, NOW) for row in wrapped(line, 80)]
+    for shown in (*texts(lines(notice, chat)), *texts(rows)):
         assert shown.isprintable()
     assert plain_text(notice, chat).replace("\n", "").isprintable()
     assert json_text(notice).removesuffix("\n").isprintable()
@@ -244,12 +249,6 @@ def test_a_colour_is_readable_on_black_and_on_white(colour: str) -> None:
 @pytest.mark.parametrize("colour", [*NICK_COLOURS, RED])
 def test_a_colour_is_one_of_the_256_that_terminals_have(colour: str) -> None:
     assert {colour[at : at + 2] for at in (1, 3, 5)} <= {"00", "5f", "87", "af", "d7", "ff"}
-
-
-def test_a_nick_has_one_colour_however_it_is_written() -> None:
-    assert nick_style("Bob") == nick_style("bob") == nick_style("ｂｏｂ")
-    assert len({nick_style(f"user{number}") for number in range(500)}) == len(NICK_COLOURS)
-    assert all(nick_style(f"user{number}").removeprefix("class:") in STYLES for number in range(500))
 
 
 def test_every_style_that_is_used_is_defined(chat: Conversation) -> None:
@@ -296,61 +295,6 @@ def test_own_messages_private_ones_and_refusals_look_distinct(chat: Conversation
     assert ("class:own", "alice") in own
     assert ("class:private", "[bob -> you] ") in private
     assert refused == [("class:refused", "> no")]
-
-
-# --- Times -----------------------------------------------------------------------------------------------------------
-
-
-def test_a_line_has_the_local_time_of_what_was_said(chat: Conversation) -> None:
-    assert texts(Timeline(NOW).lines(said("hello"), chat, NOW)) == ["12:03 [bob] hello"]
-
-
-def test_what_has_no_time_or_no_understandable_one_has_the_time_of_now(chat: Conversation) -> None:
-    assert texts(Timeline(NOW).lines(Back(), chat, NOW)) == ["12:30 > Connected again"]
-    for time in ("", "soon", "0001-01-01T00:00:00Z", "9999-12-31T23:59:59.999Z", "2026-13-01T00:00:00Z"):
-        assert texts(Timeline(NOW).lines(said("x", time=time), chat, NOW))[-1].endswith("[bob] x")
-
-
-def test_a_new_day_is_a_line_of_its_own(chat: Conversation) -> None:
-    timeline = Timeline(NOW)
-    late, early = said("late", time="2026-02-28T21:59:00Z"), said("early", time="2026-02-28T22:01:00Z")
-    shown = [text for notice in (late, early, early) for text in texts(timeline.lines(notice, chat, NOW))]
-    assert shown == [
-        "> Saturday, 28 February 2026",
-        "23:59 [bob] late",
-        "> Sunday, 1 March 2026",
-        "00:01 [bob] early",
-        "00:01 [bob] early",
-    ]
-
-
-def test_what_shows_nothing_shows_no_day_either(chat: Conversation) -> None:
-    timeline = Timeline(NOW)
-    assert timeline.lines(LiveEvent(room="lobby", seq=1), chat, NOW + timedelta(days=1)) == []
-
-
-def test_a_page_has_the_times_and_days_of_its_messages_and_leaves_the_talks_day_alone(chat: Conversation) -> None:
-    timeline = Timeline(NOW)
-    page = PageEvent(room="lobby", events=(said("old", time="2026-02-27T09:00:00Z", seq=9),), end=False)
-    assert texts(timeline.lines(page, chat, NOW)) == [
-        "> Friday, 27 February 2026",
-        "11:00 [bob] old",
-        "12:30 > … there is more: /history 10",
-    ]
-    assert texts(timeline.lines(said("now"), chat, NOW)) == ["12:03 [bob] now"]
-
-
-def test_what_was_found_has_numbers_and_the_lines_of_its_days_have_none(chat: Conversation) -> None:
-    events = (said("old", time="2026-02-27T09:00:00Z", seq=9), said("older", time="2026-02-27T09:01:00Z", seq=11))
-    found = FoundEvent(room="lobby", events=events, end=False)
-    more = "> … there may be older matches; add a word to narrow the search"
-    assert texts(Timeline(NOW).lines(found, chat, NOW)) == [
-        "> Friday, 27 February 2026",
-        "#9 11:00 [bob] old",
-        "#11 11:01 [bob] older",
-        f"12:30 {more}",
-    ]
-    assert plain_text(found, chat) == f"#9 [bob] old\n#11 [bob] older\n{more}\n"
 
 
 # --- Pipes -----------------------------------------------------------------------------------------------------------
@@ -409,3 +353,16 @@ def test_the_token_is_worth_a_nick_and_is_not_printed() -> None:
 
 def test_no_connection_is_one_sentence() -> None:
     assert lost_text(Lost("timed out", 1.5)) == "Connection lost (timed out); reconnecting"
+
+
+def test_the_lines_of_a_text_are_one_line_with_lf_and_as_in_the_plain_dialect_in_a_pipe(chat: Conversation) -> None:
+    code = said("see:\n  if alice:\n\n[carol] hi")
+    (shown,) = Timeline(NOW).lines(code, chat, NOW)
+
+    assert text_of(shown) == "12:03 [bob] see:\n  if alice:\n\n[carol] hi"
+    assert ("class:mention", "alice") in shown
+    assert plain_text(code, chat) == "[bob] see:\n    |   if alice:\n    | \n    | [carol] hi\n"
+    assert json.loads(json_text(code))["text"] == code.text
+    page = FoundEvent(room="lobby", events=(code,), end=True)
+    assert text_of(Timeline(NOW).lines(page, chat, NOW)[1]) == f"#1 {text_of(shown)}"
+    assert plain_text(page, chat).startswith("#1 [bob] see:\n    |   if alice:\n")

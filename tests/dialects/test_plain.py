@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from gchat.dialects import plain
 from gchat.dialects.plain import decode, encode
 from gchat.dialects.slash import SLASHES
-from gchat.model import commands, events
+from gchat.model import commands, events, sentences
 from gchat.model.audience import Me
 from gchat.model.errors import Code
 from gchat.model.events import RoomListed
@@ -49,6 +49,13 @@ TYPED = [
     ("/nick two words", commands.Nick("two words")),
     ("/who", commands.Who()),
     ("/who ", commands.Who()),
+    ("/names", commands.Who()),
+    ("/away", commands.BeAway()),
+    ("/away at lunch", commands.BeAway("at lunch")),
+    ("/back", commands.BeAway()),
+    ("/ignore", commands.Ignore()),
+    ("/ignore bob", commands.Ignore("bob")),
+    ("/unignore bob", commands.Unignore("bob")),
     ("/rooms", commands.Rooms()),
     ("/join dev", commands.Join("dev", leave="current")),
     ("/join dev tea", commands.Join("dev", key="tea", leave="current")),
@@ -65,6 +72,9 @@ TYPED = [
     ("/part dev", commands.Part(room="dev")),
     ("/me waves  twice", commands.Act("waves  twice")),
     ("/msg bob psst, you", commands.Tell("bob", "psst, you")),
+    ("/w bob psst", commands.Tell("bob", "psst")),
+    ("/TELL bob psst", commands.Tell("bob", "psst")),
+    ("/query bob psst", commands.Tell("bob", "psst")),
     ("/msg bob  /nick x", commands.Tell("bob", "/nick x")),
     ("/msg 127.0.0.1:5000 hi", commands.Tell("127.0.0.1:5000", "hi")),
     ("/reply yes", commands.Reply("yes")),
@@ -80,6 +90,7 @@ TYPED = [
     ("/ping a b", commands.Ping("a b")),
     ("/quit", commands.Quit()),
     ("/quit bye all", commands.Quit()),
+    ("/exit", commands.Quit()),
 ]
 
 
@@ -89,9 +100,9 @@ def test_a_line_asks_for_what_it_says(line: str, asked: commands.Command) -> Non
 
 
 def test_every_command_is_typed_in_these_tests() -> None:
-    assert {line[1:].split()[0].lower() for line, _ in TYPED if line.startswith("/") and line[1:2] != "/"} == set(
-        SLASHES
-    )
+    names = {name for verb in SLASHES.values() for name in (verb.name, *verb.aliases)}
+
+    assert {line[1:].split()[0].lower() for line, _ in TYPED if line.startswith("/") and line[1:2] != "/"} == names
 
 
 @pytest.mark.parametrize("line", ["", " ", "\t", "   \t ", "\u00a0", "\u3000", "\x0b", "\x1c", "\u2028"])
@@ -209,18 +220,25 @@ TOLD: list[tuple[events.Event, str]] = [
     (events.Entered("127.0.0.1:51234", 2), "> New user 127.0.0.1:51234 entered (2 users online)\n"),
     (events.Left("127.0.0.1:51234", 1), "< The user 127.0.0.1:51234 left (1 user online)\n"),
     (events.Renamed("127.0.0.1:51234", "alice"), "> 127.0.0.1:51234 is now alice\n"),
+    (events.Away("alice", "at lunch"), "> alice is away: at lunch\n"),
+    (events.Away("alice", ""), "> alice is back\n"),
+    (events.Crowd(events.Away, 12, 0), "> 12 users went away or came back\n"),
     (events.Crowd(events.Entered, 57, 1057), "> 57 users entered (1,057 users online)\n"),
     (events.Crowd(events.Left, 1057, 1), "< 1,057 users left (1 user online)\n"),
     (events.Crowd(events.Renamed, 12, 0), "> 12 users changed their names\n"),
     (Said("127.0.0.1:51234", ("Hello",)), "[127.0.0.1:51234] Hello\n"),
     (Said("alice", ("one", "two", "drei ✓")), "[alice] one\n[alice] two\n[alice] drei ✓\n"),
+    (Said("alice", ("one\n  two\n\nthree",)), "[alice] one\n    |   two\n    | \n    | three\n"),
+    (Said("alice", ("one\n[bob] two\x85\u2028> three",)), "[alice] one\n    | [bob] two\\x85\\u2028> three\n"),
     (Acted("alice", "waves"), "* alice waves\n"),
+    (Acted("alice", "waves\nand goes"), "* alice waves\n    | and goes\n"),
     (TopicSet("alice", "tea"), "> alice set the topic: tea\n"),
     (TopicSet("alice", ""), "> alice cleared the topic\n"),
     (Record(7, NOW, Acted("alice", "waves")), "* alice waves\n"),
     (events.Acknowledged((Numbered("a-1", "lobby", 7),)), ""),
     (events.Announced("Tea at five"), "> Announcement: Tea at five\n"),
     (events.Told("alice", "psst", NOW), "[alice -> you] psst\n"),
+    (events.Told("alice", "psst\nhush", NOW), "[alice -> you] psst\n    | hush\n"),
     (events.ModeSet("dev", "alice", parse("+o bob")), "> alice made bob an operator of dev\n"),
     (events.ModeSet("dev", "", parse("+o bob")), "> bob is an operator of dev\n"),
     (
@@ -250,6 +268,10 @@ TOLD: list[tuple[events.Event, str]] = [
     (events.TopicIs("", ""), "> There is no topic\n"),
     (events.TopicIs("tea", "bob"), "> The topic is: tea (set by bob)\n"),
     (events.Users("dev", ("alice", "bob"), 2, "bob"), "> In dev (2 users online): alice, bob (you)\n"),
+    (
+        events.Users("dev", ("alice", "bob"), 2, "bob", away=(("alice", "at lunch"), ("bob", "too"))),
+        "> In dev (2 users online): alice (away: at lunch), bob (you, away: too)\n",
+    ),
     (events.Users("dev", ("a", "b"), 1502, "z"), "> In dev (1,502 users online): a, b, and 1,500 more\n"),
     (
         events.RoomList((RoomListed("lobby", 3, "", here=False), RoomListed("dev", 1, "tea", here=True)), 2),
@@ -310,7 +332,10 @@ def test_help_has_a_line_for_each_command_and_for_what_begins_with_a_slash() -> 
     for line, verb in zip(lines, SLASHES.values(), strict=False):
         assert line.startswith(f"> {verb.usage} ")
         assert line.endswith(f"  {verb.help}")
-        assert shown(events.HelpText(verb.name)) == f"> {verb.usage}: {verb.help}\n"
+        assert shown(events.HelpText(verb.name)).startswith(f"> {verb.usage}: {verb.help}")
+        for alias in verb.aliases:
+            assert shown(events.HelpText(alias)) == shown(events.HelpText(verb.name))
+            assert f"/{alias}" in shown(events.HelpText(alias))
     assert lines[-1].startswith("> //TEXT ")
     assert max(map(len, lines)) <= 80, "a terminal has 80 columns"
 
@@ -399,6 +424,8 @@ SINKS: list[events.Event] = [
     events.Left(EVIL, 2, EVIL),
     events.Parted(EVIL),
     events.Renamed(EVIL, EVIL),
+    events.Away(EVIL, EVIL),
+    events.Users("dev", (EVIL,), 1, "a", away=((EVIL, EVIL),)),
     events.Joined(EVIL, 2),
     events.Named(EVIL),
     events.Told(EVIL, EVIL, NOW),
@@ -433,10 +460,90 @@ def test_nothing_that_a_user_wrote_reaches_a_terminal_raw(event: events.Event) -
 
 @settings(max_examples=200, deadline=None)
 @given(st.text(max_size=20), st.lists(st.text(max_size=20), min_size=1, max_size=5))
-def test_a_message_takes_as_many_lines_as_it_has_numbers(name: str, texts: list[str]) -> None:
-    for event in (Said(name, tuple(texts)), Acted(name, texts[0]), TopicSet(name, texts[0])):
+def test_each_of_several_messages_takes_one_line_and_one_message_as_many_as_it_has(name: str, texts: list[str]) -> None:
+    lines = texts[0].count("\n") + 1
+    for event, expected in (
+        (Said(name, (*texts, "more")), len(texts) + 1),
+        (TopicSet(name, texts[0]), 1),
+        (Said(name, (texts[0],)), lines),
+        (Acted(name, texts[0]), lines),
+    ):
         data = encode(event)
 
-        assert data.count(b"\n") == event.count
+        assert data.count(b"\n") == expected
         assert data.endswith(b"\n")
-        assert len(data.decode().splitlines()) == event.count
+        assert len(data.decode().splitlines()) == expected
+
+
+# --- Several lines of one text ---------------------------------------------------------------------------------------
+
+# What looks like lines of other people, of the server, or like another line of what they say.
+FORGERIES = [
+    "[bob] hi",
+    "    | hi",
+    "   | hi",
+    "> Announcement: hi",
+    "< The user bob left",
+    "* bob waves",
+    "12:03 [bob] hi",
+]
+PART = st.one_of(st.sampled_from(FORGERIES), st.text(st.characters(codec="utf-8"), max_size=6))
+ONE_LINE = st.tuples(PART, st.sampled_from("\r\x0b\x0c\x1c\x1e\x85\u2028\u2029"), PART).map(
+    lambda parts: "".join(parts).replace("\n", "")
+)
+TEXT = st.lists(ONE_LINE, min_size=1, max_size=4).map("\n".join)
+TOLD_TO_ALL = st.one_of(
+    TEXT.map(lambda text: Said("alice", (text,))),
+    st.lists(ONE_LINE, min_size=2, max_size=3).map(lambda texts: Said("alice", tuple(texts))),
+    TEXT.map(lambda text: Acted("alice", text)),
+    TEXT.map(lambda text: TopicSet("alice", text)),
+    TEXT.map(lambda text: events.Told("alice", text, NOW)),
+    TEXT.map(events.Announced),
+    st.just(events.Left("carol", 2)),
+)
+
+
+def wholes(lines: str) -> list[str]:
+    """Return what a reader takes for one message or notice each: a line, and those below it that go on."""
+    found: list[str] = []
+    for line in lines.splitlines(keepends=True):
+        if line.startswith(sentences.CONTINUES):
+            found[-1] += line
+        else:
+            found.append(line)
+    return found
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(TOLD_TO_ALL, max_size=5))
+def test_a_reader_can_tell_which_lines_belong_together_whatever_people_say(told: list[events.Event]) -> None:
+    parts: list[events.Event] = []
+    for event in told:
+        parts += [Said(event.name, (text,)) for text in event.texts] if isinstance(event, Said) else [event]
+
+    assert wholes("".join(map(shown, told))) == list(map(shown, parts))
+    begins = {Said: "[alice] ", Acted: "* alice ", events.Told: "[alice -> you] ", events.Left: "< The user carol left"}
+    for part in parts:
+        assert shown(part).startswith(begins.get(type(part), "> "))
+
+
+@settings(max_examples=100, deadline=None)
+@given(TEXT)
+def test_every_line_of_a_text_is_shown_as_it_would_be_alone(text: str) -> None:
+    first, *further = shown(Said("alice", (text,))).splitlines()
+
+    assert [f"[alice] {line.removeprefix(sentences.CONTINUES)}" for line in further] == [
+        shown(Said("alice", (line,))).rstrip("\n") for line in text.split("\n")[1:]
+    ]
+    assert first == shown(Said("alice", (text.partition("\n")[0],))).rstrip("\n")
+
+
+def test_in_the_history_only_the_first_line_of_a_text_has_the_time_and_the_number() -> None:
+    records = (Record(7, NOW, Said("alice", ("one\ntwo",))), Record(8, NOW, Said("bob", ("a", "b"))))
+
+    assert shown(events.Page(records, None, NOW, asked=True)) == (
+        "12:05 [alice] one\n    | two\n12:05 [bob] a\n12:05 [bob] b\n"
+    )
+    assert shown(events.Found(records, more=False, time=NOW)) == (
+        "#7 12:05 [alice] one\n    | two\n#8 12:05 [bob] a\n#9 12:05 [bob] b\n"
+    )

@@ -58,6 +58,8 @@ ASKED = [
     ('{"type":"history","after":30,"room":"dev"}', commands.History(commands.From(31), 100, room="dev")),
     ('{"type":"search","text":"tea","room":"dev"}', commands.Search("tea", 20, room="dev")),
     ('{"type":"who"}', commands.Who()),
+    ('{"type":"away","reason":"at lunch","id":"1"}', commands.BeAway("at lunch", id="1")),
+    ('{"type":"away"}', commands.BeAway()),
     ('{"type":"rooms"}', commands.Rooms()),
     ('{"type":"history"}', commands.History(commands.Before(), 100)),
     ('{"type":"history","before":30,"limit":5}', commands.History(commands.Before(30), 5)),
@@ -116,6 +118,44 @@ def test_a_text_that_is_too_long_is_refused_with_its_id_and_the_others_are_said(
         assert isinstance(mistake, commands.Mistake)
         assert (mistake.refusal.code, mistake.id) == (Code.LINE_TOO_LONG, "i")
         assert type(before) is type(after) is not commands.Mistake
+
+
+@pytest.mark.parametrize("kind", ["say", "act", "tell"])
+def test_a_text_may_have_a_hundred_lines_and_no_more(kind: str) -> None:
+    def line(said: str) -> bytes:
+        return json.dumps({"type": kind, "id": "i", "text": said, "to": "bob"}).encode()
+
+    few, many, mistake = decode([line("one\r\ntwo\n"), line("\n".join(["x"] * 100)), line("\n".join(["x"] * 101))])
+
+    assert _text(few) == "one\ntwo"
+    assert _text(many).count("\n") == 99
+    assert isinstance(mistake, commands.Mistake)
+    assert (mistake.refusal.code, mistake.id) == (Code.TOO_MANY_LINES, "i")
+    assert mistake.refusal.message == "Not sent: the text has 101 lines, the limit is 100"
+
+
+def _text(command: commands.Command) -> str:
+    return command.texts[0] if isinstance(command, commands.Say) else str(getattr(command, "text"))  # noqa: B009
+
+
+def test_a_text_of_several_lines_is_said_alone_in_its_place() -> None:
+    said = [json.dumps({"type": "say", "text": text, "id": text[0]}).encode() for text in ("a", "b\n", "c\nd", "e")]
+
+    assert decode(said) == [
+        commands.Say(("a", "b"), ("a", "b")),
+        commands.Say(("c\nd",), ("c",)),
+        commands.Say(("e",), ("e",)),
+    ]
+
+
+@pytest.mark.parametrize(("lines", "price"), [(1, 1), (2, 2), (5, 2), (6, 3), (100, 26)])
+def test_the_further_lines_of_a_text_are_paid_for(lines: int, price: int) -> None:
+    decoder = rich.decoder(8192)
+    for kind in ("say", "act", "tell"):
+        decoder.feed(json.dumps({"type": kind, "text": "\n".join(["x"] * lines), "to": "bob"}).encode() + b"\n")
+        assert decoder.take(10)[0] == price
+    decoder.feed(b'{"type":"say","text":"a"}\n{"type":"say","text":"b"}\n')
+    assert decoder.take(10)[0] == 2
 
 
 INVISIBLE = ["\u200b", "\ufeff", "\u00ad", "\u2800", "\u3164", " \u3000\t", "\u115f\uffa0", "\u200d\u200e\ufe0f"]
@@ -215,6 +255,9 @@ TOLD: list[tuple[events.Event, list[dict[str, object]]]] = [
     (events.Renamed("bob", "rob"), [{"type": "renamed", "room": ROOM, "who": "bob", "nick": "rob"}]),
     (events.Crowd(events.Entered, 57, 60), [{"type": "entered", "room": ROOM, "count": 57, "online": 60}]),
     (events.Crowd(events.Left, 57, 3), [{"type": "left", "room": ROOM, "count": 57, "online": 3}]),
+    (events.Away("bob", "at lunch"), [{"type": "away", "room": ROOM, "who": "bob", "reason": "at lunch"}]),
+    (events.Away("bob", ""), [{"type": "away", "room": ROOM, "who": "bob"}]),
+    (events.Crowd(events.Away, 57, 3), [{"type": "away", "room": ROOM, "count": 57}]),
     (events.Crowd(events.Renamed, 57, 3), [{"type": "renamed", "room": ROOM, "count": 57}]),
     (
         events.Welcome(2, "Be\nkind", ROOM, 5, "alice", "t", (("burst", 40.0),), "e", 3),
@@ -298,6 +341,10 @@ TOLD: list[tuple[events.Event, list[dict[str, object]]]] = [
     (events.ListIs("dev", "b", ("bob!*@*",)), [{"type": "list", "room": "dev", "list": "b", "masks": ["bob!*@*"]}]),
     (events.Named("alice"), [{"type": "named", "nick": "alice"}]),
     (
+        events.Users(ROOM, ("a", "b"), 2, "a", away=(("b", "at lunch"),)),
+        [{"type": "users", "room": ROOM, "users": ["a", "b"], "total": 2, "you": "a", "away": {"b": "at lunch"}}],
+    ),
+    (
         events.Users(ROOM, ("a", "b"), 3, "a"),
         [{"type": "users", "room": ROOM, "users": ["a", "b"], "total": 3, "you": "a"}],
     ),
@@ -343,7 +390,14 @@ def test_every_event_that_a_rich_user_can_get_is_shown_here_and_every_line_that_
     assert {line["type"] for _, lines in TOLD for line in lines} == rich_json.EVENT_TYPES
 
 
-EVIL = 'x"\\\x1b[2J\n\r[admin] y\x9b\u202e\u2028z'
+def test_the_lines_of_a_text_have_lf_between_them_and_nothing_else_does() -> None:
+    (line,) = encode(Record(1, NOW, Said("a\nb", ("one\ntwo\rthree\u2028",))), Where(ROOM)).splitlines()
+
+    told = json.loads(line)
+    assert (told["from"], told["text"]) == ("a\\x0ab", "one\ntwo\\x0dthree\\u2028")
+
+
+EVIL = 'x"\\\x1b[2J\r[admin] y\x9b\u202e\u2028z'
 
 
 @pytest.mark.parametrize(
@@ -354,9 +408,10 @@ EVIL = 'x"\\\x1b[2J\n\r[admin] y\x9b\u202e\u2028z'
         events.Entered(EVIL, 2),
         events.Left(EVIL, 2, EVIL),
         events.Renamed(EVIL, EVIL),
+        events.Away(EVIL, EVIL),
         events.TopicIs(EVIL, EVIL),
         events.Told(EVIL, EVIL, NOW),
-        events.Users(ROOM, (EVIL,), 1, "a"),
+        events.Users(ROOM, (EVIL,), 1, "a", away=((EVIL, EVIL),)),
         events.RoomList((RoomListed(ROOM, 1, EVIL, here=True),), 1),
         events.Refused(Code.BAD_NAME, EVIL),
         events.Closing(EVIL),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import time
+from typing import Any
 
 from gchat.chat import handlers
 from gchat.chat.effects import Effect
@@ -35,8 +36,8 @@ class Slow:
         return os.write(descriptor, data)
 
 
-def measured_append(log: RoomLog, data: bytes, count: int, speaker: Reader | None, seq: int | None = None) -> None:
-    append(log, data, count, speaker, seq)
+def measured_append(log: RoomLog, data: bytes, count: int, speaker: Reader | None, *rest: Any) -> None:
+    append(log, data, count, speaker, *rest)
     gathered.append(max(gathered.pop(), log.gathered))
 
 

@@ -19,11 +19,12 @@ class Terminal(Screen):
     """
 
     def __init__(
-        self, directory: Path, server: Server, *arguments: str, room: str = "lobby", **environment: str
+        self, directory: Path, server: Server | None, *arguments: str, room: str = "lobby", **environment: str
     ) -> None:
         self._room = room
         self._directory = directory
-        client = shlex.join([*COMMAND, server.host, str(server.port), *arguments])
+        address = [server.host, str(server.port)] if server else []
+        client = shlex.join([*COMMAND, *address, *arguments])
         script = f"trap : INT; stty -a > before; (echo $BASHPID > pid; exec {client}); echo code $?; "
         script += "stty -a > after.new; mv after.new after; while :; do sleep 1000; done"
         environment = {"HOME": str(directory), "PYTHONPATH": str(Path(__file__).parents[2]), **environment}
@@ -65,9 +66,12 @@ class Terminal(Screen):
     def history(self) -> list[str]:
         return self.do("capture-pane", "-p", "-S", "-").rstrip("\n").split("\n")
 
-    def shows_line(self, text: str) -> None:
-        """Wait until a line ends with `text`, which is all but its time."""
-        wait_until(lambda: any(line[6:] == text for line in self.lines), f"the screen shows the line {text!r}")
+    def shows_line(self, text: str, times: int = 1) -> None:
+        """Wait until so many lines, or more, end with `text`, which is all but the time."""
+        wait_until(
+            lambda: sum(line[6:].lstrip() == text.lstrip() for line in self.lines) >= times,
+            f"the screen shows the line {text!r}",
+        )
 
     def is_ready(self, nick: str) -> None:
         self.shows_line(f"> You are {nick} in {self._room}; type /help for the commands")

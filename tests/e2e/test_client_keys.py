@@ -10,8 +10,11 @@ from pathlib import Path
 import pytest
 
 from gchat.client.terminal.history_file import KEPT_ENTRIES
+from gchat.model.text import MAX_LINES
 from tests.e2e.harness import Server, wait_until
 from tests.e2e.terminals import Terminal, client
+
+EITHER = "(y/n, l: line by line)"
 
 
 @pytest.fixture(scope="module")
@@ -56,10 +59,11 @@ def test_lines_that_are_pasted_without_brackets_are_asked_for(server: Server, tm
     with server.join("other", room) as other, client(tmp_path, server, "paster", room) as screen:
         screen.is_ready("paster")
         screen.pastes_without_brackets("\n".join(rows) + "\n")
-        screen.shows(f"Send these {lines} lines? (y/n)")
+        is_much = lines > MAX_LINES
+        screen.shows(f"Send these {lines} lines{'? (y/n)' if is_much else f' as one message? {EITHER}'}")
         other.does_not_see(b"pasted")
         screen.presses("Enter")
-        screen.types("y")
+        screen.types("y" if is_much else "l")
         for number in range(lines):
             assert other.sees("[paster]") == f"[paster]     pasted {number}"
 
@@ -74,8 +78,7 @@ def test_a_paste_without_brackets_and_without_an_end_of_line_is_a_draft(server: 
         screen.shows("zwei    drei")
         other.does_not_see(b"one")
         screen.presses("Enter")
-        other.sees("[paster] first one")
-        other.sees("[paster] zwei    drei")
+        other.sees_bytes(b"[paster] first one\n    | zwei    drei\n")
 
 
 def test_lines_behind_a_command_are_said_only_after_an_answer(server: Server, tmp_path: Path) -> None:
@@ -85,26 +88,20 @@ def test_lines_behind_a_command_are_said_only_after_an_answer(server: Server, tm
         client(tmp_path, server, "paster", "secrets") as screen,
     ):
         screen.is_ready("paster")
-        for paste in (screen.pastes, screen.pastes_without_brackets):
-            screen.types("/msg ear ")
-            screen.shows("[paster] /msg ear")
-            paste("hunter2\nhunter3\n")
-            screen.shows("hunter3")
-            screen.presses("Enter")
-            screen.shows("Send 2 lines with /msg ear? (y/n)")
-            screen.types("n")
-            screen.shows("(y/n)", times=0)
-            screen.presses("C-c")
-            screen.shows("hunter2", times=0)
+        screen.types("/msg ear ")
+        screen.shows("[paster] /msg ear")
+        screen.pastes_without_brackets("hunter2\nhunter3\n")
+        screen.shows(f"Send 2 lines as one message with /msg ear? {EITHER}")
+        screen.types("n")
+        screen.shows("(y/n", times=0)
+        screen.presses("C-c")
+        screen.shows("hunter2", times=0)
         other.does_not_see(b"hunter")
         ear.does_not_see(b"hunter")
         screen.presses("Up")
         screen.shows("hunter3")
         screen.presses("Enter")
-        screen.shows("Send 2 lines with /msg ear? (y/n)")
-        screen.types("y")
-        ear.sees("[paster -> you] hunter2")
-        ear.sees("[paster -> you] hunter3")
+        ear.sees_bytes(b"[paster -> you] hunter2\n    | hunter3\n")
         other.does_not_see(b"hunter")
 
 
@@ -114,11 +111,11 @@ def test_a_no_keeps_the_draft_and_sends_nothing(server: Server, tmp_path: Path, 
     with server.join("other", room) as other, client(tmp_path, server, "paster", room) as screen:
         screen.is_ready("paster")
         screen.pastes_without_brackets("one\ntwo\n")
-        screen.shows("Send these 2 lines? (y/n)")
+        screen.shows("Send these 2 lines as one message? (y/n")
         screen.types("x7?")  # no answer
         screen.presses("Enter")
         screen.presses(answer)
-        screen.shows("(y/n)", times=0)
+        screen.shows("(y/n", times=0)
         screen.shows("[paster] one")
         other.does_not_see(b"one")
 
@@ -142,9 +139,9 @@ def test_a_command_among_pasted_lines_is_asked_for(server: Server, tmp_path: Pat
         screen.is_ready("paster")
         screen.pastes("hello\n /msg other hunter2")
         screen.presses("Enter")
-        screen.shows("Send these 2 lines as text, without running the commands in them? (y/n)")
+        screen.shows("Send these 2 lines as text, without running the commands in them? (y/n")
         screen.types("n")
-        screen.shows("(y/n)", times=0)
+        screen.shows("(y/n", times=0)
         other.does_not_see(b"hunter2")
 
 
@@ -304,6 +301,21 @@ def test_a_draft_that_was_cleared_comes_back_with_up(server: Server, tmp_path: P
         screen.shows("precious", times=0)
         screen.presses("Up")
         screen.shows("[typist] precious words")
+
+
+def test_ctrl_r_shows_what_it_finds_and_ctrl_c_brings_the_draft_back(server: Server, tmp_path: Path) -> None:
+    with client(tmp_path, server, "typist", "searches") as screen:
+        screen.is_ready("typist")
+        for line in ("the first", "the second"):
+            screen.says(line)
+            screen.shows_line(f"[typist] {line}")
+        screen.types("half")
+        screen.shows("[typist] half")
+        screen.presses("C-r")
+        screen.types("fir")
+        wait_until(lambda: "[typist] the first" in screen.lines, "what is found stands at the prompt")
+        screen.presses("C-c")
+        wait_until(lambda: "[typist] half" in screen.lines, "the draft is back")
 
 
 def test_escape_closes_the_menu_and_leaves_what_was_typed(server: Server, tmp_path: Path) -> None:

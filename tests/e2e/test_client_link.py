@@ -17,7 +17,7 @@ import pytest
 from gevent import socket
 from gevent.server import StreamServer
 
-from gchat.client import Gap, Link, NewLog, Notice, Said, Sent, connect
+from gchat.client import Entered, Gap, Kicked, Link, Modes, NewLog, Notice, Said, Sent, connect
 from tests.e2e.harness import DEADLINE_S, Server, wait_until
 
 T = TypeVar("T")
@@ -249,3 +249,21 @@ def test_a_nick_that_was_in_use_is_taken_back_when_it_is_free() -> None:
             until(lambda: chat.nick == "bob", "it is bob")
             chat.say("at last")
         gevent.get_hub().threadpool.apply(lambda: bob.sees("[bob] at last"))
+
+
+def test_a_bot_keeps_a_room_in_order() -> None:
+    with Server() as server, server.join("bob") as bob, gevent.Timeout(LIMIT_S):
+        with connect("127.0.0.1", server.port, nick="keeper", room="dev") as chat:
+            bob.says("/join dev")
+            entered = next(event for event in chat if isinstance(event, Entered))
+            chat.mode("+b *spam*")
+            chat.kick(entered.who, "spam")
+            kicked = next(event for event in chat if isinstance(event, Kicked))
+            chat.invite("bob")
+            chat.mode()
+            modes = next(event for event in chat if isinstance(event, Modes))
+
+        assert (kicked.who, kicked.by, kicked.reason) == ("bob", "keeper", "spam")
+        assert modes.operators == ("keeper",)
+        bob.sees("> keeper put you out of dev: spam")
+        bob.sees("> keeper invites you to dev")

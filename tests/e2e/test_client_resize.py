@@ -114,10 +114,10 @@ def test_in_a_tiny_window_the_input_stays_visible(server: Server, tmp_path: Path
         screen.presses("C-c")
         screen.pastes("\n".join(["line"] * 7))
         screen.presses("Enter")
-        screen.shows("(y/n)")
+        screen.shows("(y/n,")
         assert "line" in screen.lines
         screen.types("n")
-        screen.shows("(y/n)", times=0)
+        screen.shows("(y/n,", times=0)
         screen.presses("C-c")
         screen.types("seen")
         screen.shows("[me] seen")

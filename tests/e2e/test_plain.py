@@ -135,7 +135,7 @@ def test_help_of_one_command_is_one_line(server: Server, name: str) -> None:
     with server.join("", "help") as user:
         for asked in (f"/help {name}", f"/help /{name}", f"/HELP {name.upper()}"):
             [line] = asks(user, asked)
-            assert line == f"> {SLASHES[name].usage}: {SLASHES[name].help}"
+            assert line.startswith(f"> {SLASHES[name].usage}: {SLASHES[name].help}")
 
 
 def test_what_is_no_command_gets_one_line_with_a_hint_and_is_not_relayed(server: Server) -> None:

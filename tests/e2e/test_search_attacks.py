@@ -142,7 +142,6 @@ def test_the_first_thing_that_a_program_hears_is_the_welcome_also_if_its_room_is
             assert bob.received == b""
         bob.sees_bytes(b'"type":"told"')
         events = re.findall(rb'"type":"(\w+)"', bob.received)
-        # The first user of an empty room is its operator, and is told so.
         assert events == [b"welcome", b"topic", b"said", b"topic", b"live", b"mode", b"told"]
 
 

@@ -149,6 +149,33 @@ def test_a_user_is_in_fifty_rooms_and_no_more(server: Server) -> None:
         assert sum(room["here"] for room in alice.sees("rooms")["rooms"]) == 50
 
 
+def test_who_reads_too_slowly_is_told_of_each_room_exactly_what_was_missed() -> None:
+    names = ("lobby", "dev", "ops")
+    few = Server(limits_messages_per_s=0, limits_room_log_bytes=16384, limits_send_buffer_bytes=4096)
+    with few as server, joins(server, "bob", rooms=rooms(*names)) as bob:
+        bob.sees("live", room="ops")
+        with RichUser(server, nick="alice", rooms=rooms(*names), receive_buffer=4096) as alice:
+            for name in names:
+                alice.sees("live", room=name)
+            for number in range(100):
+                bob.asks(*({"type": "say", "room": name, "text": f"{number} {'x' * 2000}"} for name in names))
+            for name in names:
+                bob.asks({"type": "say", "room": name, "text": "the last", "id": f"last-{name}"})
+                bob.sees("ack", id=f"last-{name}")
+            alice.asks({"type": "ping", "id": "end"})
+            told = alice.sees_up_to("pong", id="end")
+
+    for name in names:
+        numbers: list[int] = []
+        for event in told:
+            if event["type"] == "gap" and event["room"] == name:
+                numbers += range(event["from"], event["to"] + 1)
+            elif event["type"] == "said" and event["room"] == name:
+                numbers.append(event["seq"])
+        assert numbers == list(range(1, 102))
+    assert {event["room"] for event in told if event["type"] == "gap"} == set(names)
+
+
 def test_the_operator_sees_all_rooms_of_a_user() -> None:
     with open_to_the_operator() as server, joins(server, "alice", rooms=rooms("dev", "ops")) as alice:
         alice.sees("live")

@@ -14,7 +14,7 @@ from gchat.model.expectation import expected, explained
 from gchat.model.hello import Hello
 
 TYPES = (
-    '"say", "act", "tell", "nick", "join", "part", "topic", "who", "rooms", "kick", "invite", "mode", '
+    '"say", "act", "tell", "nick", "join", "part", "topic", "who", "away", "rooms", "kick", "invite", "mode", '
     '"history", "search", "ping" or "quit"'
 )
 

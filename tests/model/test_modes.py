@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gchat.model.errors import Refusal
@@ -87,11 +87,13 @@ def some_change(draw: st.DrawFn) -> Change:
     return Change(adds, letter)
 
 
+@settings(deadline=None)
 @given(st.lists(some_change(), min_size=1, max_size=MAX_CHANGES))
 def test_what_is_printed_is_read_as_the_same_changes(changes: list[Change]) -> None:
     assert list(parse(printed(changes))) == changes
 
 
+@settings(deadline=None)
 @given(st.text(max_size=60))
 def test_any_text_is_some_changes_or_is_refused(text: str) -> None:
     try:

@@ -14,10 +14,12 @@ from gchat.model.text import (
     MAX_BLANKS,
     MAX_COMBINING_MARKS,
     MAX_INDENT,
+    as_lines,
     is_blank,
     printable,
     printable_line,
     printable_lines,
+    printable_text,
     split_word,
 )
 
@@ -91,6 +93,28 @@ def test_what_python_takes_for_the_end_of_a_line_cannot_forge_one(separator: str
 
     assert line.splitlines() == [line[:-1]]
     assert separator not in line[:-1]
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        ("one", "one"),
+        ("one\ntwo", "one\ntwo"),
+        ("one\r\ntwo\r\n", "one\ntwo"),
+        ("\n\n  one\n\n two\n\n", "  one\n\n two"),
+        ("one\rtwo", "one\rtwo"),
+        ("\n", ""),
+    ],
+)
+def test_a_text_is_lines_with_lf_between_them(text: str, lines: str) -> None:
+    assert as_lines(text) == lines
+
+
+@pytest.mark.parametrize("separator", list("\x0b\x0c\x1c\x1d\x1e\x1f\x85\u2028\u2029\r"))
+def test_only_lf_is_between_the_lines_of_a_text(separator: str) -> None:
+    shown = printable_text(f"one\ntwo{separator}three")
+
+    assert shown.splitlines() == ["one", printable(f"two{separator}three")]
 
 
 BIDI = "\u061c\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u206a\u206f"

@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from gchat.model.audience import OwnLines
 from gchat.roomlog.chunk import Offer
-from gchat.roomlog.cursor import TRANSITIONS, Cursor, State
+from gchat.roomlog.cursor import MAX_DEAF, TRANSITIONS, Cursor, State
 from gchat.roomlog.log import RoomLog, Ticks
 from gchat.roomlog.reader import Reader
 
@@ -25,9 +25,9 @@ from gchat.roomlog.reader import Reader
 def held_to_the_table(step: str, method: Callable[..., Any], cursors: Callable[[Any], list[Cursor]]) -> Any:
     """Return `method` of a reader, a cursor or a log, which fails if it makes a change that the table does not have."""
 
-    def checked(self: Any, *args: Any) -> Any:
+    def checked(self: Any, *args: Any, **named: Any) -> Any:
         before = {cursor: cursor.state for cursor in cursors(self)}
-        result = method(self, *args)
+        result = method(self, *args, **named)
         for cursor in {**before, **dict.fromkeys(cursors(self))}:
             change = (before.get(cursor, State.GONE), cursor.state)
             assert change[0] is change[1] or change in TRANSITIONS.get(step, ()), f"{step} made {change}"
@@ -172,7 +172,7 @@ class Due(Struct, frozen=True):
     room: str = ""
     seq: int = 0
     own: bool = False
-    mine: bool = False  # said by the reader, which does not hear it
+    mine: bool = False  # said by the reader, which does not hear it, or by one to whom it is deaf
 
 
 def lines_of(got: bytes) -> list[bytes]:
@@ -249,8 +249,12 @@ class Chat(RuleBasedStateMachine):
     @initialize(
         takes=st.tuples(*(st.sampled_from((0, 5, 40, None)) for _ in range(3))),
         rooms=st.tuples(*(st.sampled_from(("A", "AB", "ABC")) for _ in range(3))),
+        ignored=st.dictionaries(SESSIONS, st.sets(st.sampled_from((1, 2, 3, 8)), max_size=2)),
     )
-    def everybody_enters(self, takes: tuple[int | None, ...], rooms: tuple[str, ...]) -> None:
+    def everybody_enters(
+        self, takes: tuple[int | None, ...], rooms: tuple[str, ...], ignored: dict[int, set[int]]
+    ) -> None:
+        self.ignored = {session: others - {session} for session, others in ignored.items()}
         self.rooms = {name: Room(name, self.capacity) for name in "ABC"}
         self.readers = {session: Peer(session) for session in range(1, 4)}
         self.gone: list[Peer] = []
@@ -274,13 +278,16 @@ class Chat(RuleBasedStateMachine):
         del reader.rooms[room.name]
         self._tell(reader, b"goodbye %d\n" % next(self.texts))
 
-    def _append(self, room: Room, lines: list[bytes], speaker: Peer | None, *, numbered: bool) -> None:
-        room.log.append(b"".join(lines), len(lines) if numbered else 0, speaker.log_reader if speaker else None)
+    def _append(self, room: Room, lines: list[bytes], speaker: Peer | None, *, numbered: bool, by: int = 0) -> None:
+        deaf = [peer for peer in self.readers.values() if by in self.ignored.get(peer.session, ())]
+        unheard = (by, [peer.log_reader for peer in deaf]) if deaf else None
+        log_reader = speaker.log_reader if speaker else None
+        room.log.append(b"".join(lines), len(lines) if numbered else 0, log_reader, deaf=unheard)
         for line in lines:
             for reader in self.readers.values():
                 if room.name in reader.rooms:
                     seq = room.seq if numbered else 0
-                    reader.due.append(Due(line, room.name, seq, mine=reader is speaker))
+                    reader.due.append(Due(line, room.name, seq, mine=reader is speaker or reader in deaf))
             room.seq += numbered
 
     def _tell(self, reader: Peer, line: bytes) -> None:
@@ -293,12 +300,16 @@ class Chat(RuleBasedStateMachine):
     @rule(session=SESSIONS, room=ROOMS, messages=st.integers(1, 3))
     def says(self, session: int, room: str, messages: int) -> None:
         lines = [b"m%d by %d\n" % (next(self.texts), session) for _ in range(messages)]
-        self._append(self.rooms[room], lines, self.readers[session], numbered=True)
+        self._append(self.rooms[room], lines, self.readers[session], numbered=True, by=session)
+
+    @rule(session=st.sampled_from((8, 9)), room=ROOMS)
+    def a_user_of_another_dialect_says(self, session: int, room: str) -> None:
+        self._append(self.rooms[room], [b"m%d by %d\n" % (next(self.texts), session)], None, numbered=True, by=session)
 
     @rule(session=SESSIONS, room=ROOMS, lines=st.integers(2, 3))
     def says_several_lines_in_one_message(self, session: int, room: str, lines: int) -> None:
         message = b"m%d by %d\n" % (next(self.texts), session) + b" and more\n" * (lines - 1)
-        self._append(self.rooms[room], [message], self.readers[session], numbered=True)
+        self._append(self.rooms[room], [message], self.readers[session], numbered=True, by=session)
 
     @rule(room=ROOMS)
     def nothing_is_shown_of_a_message(self, room: str) -> None:
@@ -309,7 +320,8 @@ class Chat(RuleBasedStateMachine):
     @rule(room=ROOMS, session=st.none() | SESSIONS, numbered=st.booleans())
     def hears_of_presence_or_of_who_has_gone_already(self, room: str, session: int | None, *, numbered: bool) -> None:
         speaker = self.readers[session] if session and not numbered else None
-        self._append(self.rooms[room], [b"line %d\n" % next(self.texts)], speaker, numbered=numbered)
+        by = speaker.session if speaker else 0
+        self._append(self.rooms[room], [b"line %d\n" % next(self.texts)], speaker, numbered=numbered, by=by)
 
     @rule(session=SESSIONS, line=st.sampled_from((b"own %d\n", b"own %d, which is longer\n", b"prompt %d>")))
     def is_told(self, session: int, line: bytes) -> None:
@@ -667,6 +679,84 @@ def test_a_speaker_that_takes_only_a_part_gets_the_rest_without_its_own_lines() 
     alice.flush()
 
     assert alice.wire.got == b"".join(b"by bob %d\n" % number for number in range(4))
+
+
+# --- Deaf readers ----------------------------------------------------------------------------------------------------
+
+
+def say_unheard(room: Room, line: bytes, by: int, *deaf: Peer) -> None:
+    """Have a session say something that is of another dialect, so that it follows no log here."""
+    room.log.append(line, 1, None, deaf=(by, [peer.log_reader for peer in deaf]))
+
+
+def test_a_deaf_reader_stays_live_and_gets_a_chunk_without_what_it_does_not_hear() -> None:
+    alice, bob, carol = Peer(1), Peer(2), Peer(3)
+    room = room_of(alice, bob, carol)
+    say(room, b"one\n", bob)
+    room.log.append(b"two\n", 1, bob.log_reader, deaf=(2, [alice.log_reader]))
+    say_unheard(room, b"three\n", 9, alice, carol)
+    say(room, b"four\n", carol)
+
+    assert not room.log.aside
+    assert [*room.log.seal().batches(10)] == [
+        (b"three\nfour\n", [2]),
+        (b"four\n", [1]),  # also what bob said before, in the same turn
+        (b"one\ntwo\n", [3]),
+    ]
+    room.log.finish()
+
+
+@pytest.mark.parametrize("takes", range(10))
+def test_a_deaf_reader_that_takes_only_a_part_gets_the_rest_without_what_it_does_not_hear(takes: int) -> None:
+    alice, bob = Peer(1), Peer(2)
+    room = room_of(alice, bob)
+    alice.wire.takes = takes
+    for number in range(4):
+        say_unheard(room, b"bad %d\n" % number, 9, alice)
+        say(room, b"good %d\n" % number, bob)
+        if number == 2:
+            turn(room, alice, bob)
+    alice.wire.takes = None
+    alice.flush()
+    turn(room, alice, bob)
+
+    assert alice.wire.got == b"".join(b"good %d\n" % number for number in range(4))
+
+
+def test_a_reader_that_hears_everybody_again_gets_what_is_said_from_then_on() -> None:
+    alice, bob = Peer(1), Peer(2)
+    room = room_of(alice, bob)
+    say_unheard(room, b"one\n", 9, alice)
+    turn(room, alice, bob)
+    alice.log_reader.hear_all()
+    say(room, b"two\n")
+    say(room, b"three\n", alice)
+    turn(room, alice, bob)
+
+    assert alice.wire.got == b"two\n"
+
+
+def test_however_many_are_deaf_to_a_message_it_is_noted_once() -> None:
+    readers = [Peer(number) for number in range(1, 100)]
+    room = room_of(*readers)
+    say_unheard(room, b"one\n", 200, *readers)
+    say_unheard(room, b"two\n", 200, *readers)
+    chunk = room.log.seal().chunk
+
+    assert chunk.spans == {200: [(chunk.start, chunk.end)]}
+
+
+def test_what_a_reader_is_deaf_to_is_bounded() -> None:
+    alice = Peer(1)
+    room = room_of(alice)
+    for session in range(2, 3 * MAX_DEAF):
+        say_unheard(room, b"x\n", session, alice)
+
+    assert len(alice.cursor_in(room).unheard) == MAX_DEAF + 1
+    assert alice.cursor_in(room).unheard[0] == 1
+
+
+# --- While a chunk is sent -------------------------------------------------------------------------------------------
 
 
 def test_what_is_said_while_a_chunk_is_sent_is_the_next_chunk() -> None:

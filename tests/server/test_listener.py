@@ -12,7 +12,17 @@ from typing import Any
 import gevent
 import pytest
 
-from gchat.server.listener import Listener, Peer, Place, StartError, UnixListener, bind, bound_place, remove_files
+from gchat.server.listener import (
+    Listener,
+    Peer,
+    Place,
+    StartError,
+    UnixListener,
+    bind,
+    bound_place,
+    remove_files,
+    set_options,
+)
 
 
 def complaint(function: Callable[[], Any]) -> str:
@@ -100,6 +110,25 @@ def test_a_port_that_is_in_use_is_said_to_be() -> None:
         )
 
 
+def test_what_accepted_sockets_inherit_is_set() -> None:
+    with closing(bind(Place("127.0.0.1", 0), 1)) as listener:
+        set_options(listener, 32768)
+        options = {
+            name: listener.getsockopt(level, getattr(socket, name))
+            for level, name in (
+                (socket.SOL_SOCKET, "SO_SNDBUF"),
+                (socket.SOL_SOCKET, "SO_REUSEADDR"),
+                (socket.SOL_SOCKET, "SO_KEEPALIVE"),
+                (socket.IPPROTO_TCP, "TCP_NODELAY"),
+                (socket.IPPROTO_TCP, "TCP_KEEPIDLE"),
+                (socket.IPPROTO_TCP, "TCP_KEEPINTVL"),
+                (socket.IPPROTO_TCP, "TCP_KEEPCNT"),
+            )
+        }
+    assert options.pop("SO_SNDBUF") == 2 * 32768  # the kernel counts its own bookkeeping
+    assert list(options.values()) == [1, 1, 1, 60, 10, 3]
+
+
 # --- Unix sockets ----------------------------------------------------------------------------------------------------
 
 
@@ -139,6 +168,7 @@ def test_a_file_that_is_another_servers_by_now_stays(tmp_path: Path) -> None:
 @pytest.mark.parametrize("group", ["no-such-group", "²"])
 def test_a_group_that_there_is_not_leaves_no_file_behind(tmp_path: Path, group: str) -> None:
     place = Place(str(tmp_path / "sock"), 0, group=group)
+    assert f"this machine has no group {group}" in complaint(place.check)
     assert f"this machine has no group {group}" in complaint(lambda: bind(place, 1))
     assert list(tmp_path.iterdir()) == []
 

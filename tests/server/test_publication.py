@@ -70,7 +70,8 @@ class Process:
 
     # --- What a publication asks of it ---
 
-    def append(self, room: str, event: Record, count: int, speaker: Any) -> None:
+    def append(self, room: str, event: Record, count: int, speaker: Any, unheard: Any) -> None:
+        assert not unheard
         assert room == "lobby"
         assert event.seq == self.next_shown
         message = event.message

@@ -266,7 +266,7 @@ const users = new Table("users", {
   columns: [
     { name: "Nick", value: (user) => user.nick, brief: true, mood: (user) => (user.nick === user.address ? "quiet" : "") },
     { name: "Address", value: (user) => user.address, brief: true, secret: true },
-    { name: "Room", value: (user) => user.room, brief: true },
+    { name: "Room", value: (user) => user.rooms.join(", "), brief: true },
     { name: "Dialect", value: (user) => user.dialect },
     { name: "Idle", number: true, value: (user) => user.idle_s,
       text: (user) => (user.disconnected ? "disconnected" : span(user.idle_s)) },
@@ -336,9 +336,10 @@ function showUsersOf(room) {
 }
 
 function matches(user, term) {
+  const texts = { nick: [user.nick], address: [user.address], room: user.rooms, dialect: [user.dialect] };
   const [, name, wanted] = /^(nick|address|room|dialect):(.*)$/.exec(term) ?? [];
-  if (name) return user[name].toLowerCase() === wanted;
-  return [user.nick, user.address, user.room, user.dialect].some((text) => text.toLowerCase().includes(term));
+  if (name) return texts[name].some((text) => text.toLowerCase() === wanted);
+  return Object.values(texts).flat().some((text) => text.toLowerCase().includes(term));
 }
 
 function drawServer(server, history) {

@@ -24,6 +24,7 @@ from gchat.dialects.rich_events import (
     AckEvent,
     ActedEvent,
     AnyEvent,
+    AwayEvent,
     DoneEvent,
     EnteredEvent,
     GapEvent,
@@ -115,6 +116,11 @@ class Conversation:
         return self._seen.place
 
     @property
+    def max_text_bytes(self) -> int:
+        """The bytes that a text may have."""
+        return int(self.limits.get("max_line_bytes", USUAL_LINE_BYTES))
+
+    @property
     def denied(self) -> str:
         """Why this connection is of no use: the server has not granted a nick or room that is required."""
         return self._claim.denied
@@ -161,7 +167,7 @@ class Conversation:
 
         Raises LineTooLong: a server does not even read what is much too long, and could not say which it has refused.
         """
-        limit = int(self.limits.get("max_line_bytes", USUAL_LINE_BYTES))
+        limit = self.max_text_bytes
         if len((getattr(request, "text", "") or "").encode("utf-8", "surrogatepass")) > limit:
             raise LineTooLong(limit)
         id_ = self._new_id()
@@ -200,7 +206,7 @@ class Conversation:
                 return self._numbered(event)
             case AckEvent():
                 return self._acked(event)
-            case EnteredEvent() | LeftEvent() | KickedEvent() | RenamedEvent():
+            case EnteredEvent() | LeftEvent() | KickedEvent() | RenamedEvent() | AwayEvent():
                 return self._presence(event)
             case WelcomeEvent():
                 return self._welcomed(event)
@@ -251,9 +257,13 @@ class Conversation:
     def _parted(self, event: PartedEvent) -> None:
         self._end(event.id)
         if event.room == self.room:
-            self._seen.leave()
-            self.members.clear()
-            self.online = 0
+            self._leave()
+
+    def _leave(self) -> None:
+        """Be in no room; the next connection asks for none."""
+        self._seen.leave()
+        self.members.clear()
+        self.online = 0
 
     def _enter(self, room: str, epoch: str, seq: int) -> list[Notice]:
         self.members.clear()
@@ -335,9 +345,11 @@ class Conversation:
 
     # --- The rest ----------------------------------------------------------------------------------------------------
 
-    def _presence(self, event: EnteredEvent | LeftEvent | KickedEvent | RenamedEvent) -> list[Notice]:
+    def _presence(self, event: EnteredEvent | LeftEvent | KickedEvent | RenamedEvent | AwayEvent) -> list[Notice]:
         if event.room != self.room:
             return []
+        if isinstance(event, AwayEvent):
+            return [event]
         if not isinstance(event, EnteredEvent):
             self.members.discard(event.who)
             if event.who in ("", self._claim.nick):  # "": many at once, without their names
@@ -347,6 +359,8 @@ class Conversation:
             self.members.add(name)
         if not isinstance(event, RenamedEvent):
             self.online = event.online
+        if isinstance(event, KickedEvent) and event.who == self.nick:
+            self._leave()
         return [event]
 
     def _new_id(self) -> str:

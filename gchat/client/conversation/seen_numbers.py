@@ -71,7 +71,7 @@ class SeenNumbers:
 
     def reach(self, room: str, seq: int) -> list[Notice]:
         """Go on behind `seq`, because the server has sent everything up to it; return a Gap for what has not come."""
-        if not self._is_placed and room == self.room:
+        if not self._is_placed and room == self.room != "":
             self.seq, self._is_placed = seq, True
         return self.skip(room, self.seq + 1, seq)
 

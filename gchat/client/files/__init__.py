@@ -1,6 +1,8 @@
-"""Files that outlive a client. Each is replaced as a whole: a program that is killed leaves the old one or the new one.
+"""Files that outlive a client. What it writes is replaced as a whole: if it is killed, there is the old one or the new.
 
-token_file   the token that brings the same user back.
-place_file   the place in the room to go on from.
-atomic_file  replacing a file.
+settings_file  what the user has chosen; never written.
+token_file     the token that brings the same user back.
+place_file     the place in the room to go on from.
+seen_file      how far the user has seen each room.
+atomic_file    replacing a file.
 """

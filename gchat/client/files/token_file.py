@@ -27,6 +27,11 @@ class TokenFile:
         self._lock: int | None = None  # a descriptor, while the file is ours
         self._kept = ""
 
+    @property
+    def is_ours(self) -> bool:
+        """Whether this program has locked the file."""
+        return self._lock is not None
+
     def load(self) -> str:
         """Lock the file and return the token in it, "" if there is none, or another program uses it. Raises OSError."""
         if self._lock is None and not self._take():

@@ -24,6 +24,7 @@ from gchat.dialects.lines import LineDecoder
 from gchat.dialects.rich_events import (
     ActedEvent,
     AnyEvent,
+    AwayEvent,
     ClosingEvent,
     EnteredEvent,
     GapEvent,
@@ -236,7 +237,7 @@ class Exchange(ReconnectingLink[Notice]):
     def _squeeze(self, last: Notice, notice: Notice) -> list[Notice]:
         """Skip, as the server does: numbered events become a Gap, presence nothing; answers stay."""
         match notice:
-            case EnteredEvent() | LeftEvent() | RenamedEvent():
+            case EnteredEvent() | LeftEvent() | RenamedEvent() | AwayEvent():
                 return [last]
             case GapEvent(room=room, range_from=first, range_to=end):
                 pass

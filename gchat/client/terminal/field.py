@@ -65,6 +65,7 @@ class Field:
                 self.draft,
                 input_processors=[ClusterCells(canvas), BeforeInput(lambda: canvas.drawn(prompt()))],
                 search_buffer_control=search.control,
+                preview_search=True,  # what Ctrl+R has found so far
             ),
             height=Dimension(min=1, max=MAX_ROWS),
             dont_extend_height=True,

@@ -16,10 +16,13 @@ from wcwidth import iter_graphemes, wcwidth
 from gchat.client.render import Line, text_of
 
 #: What comes before the text of a line: a number, a time, another room, a name or a mark.
-_HEAD = re.compile(r"(?:#\d+ )?(?:\d\d:\d\d )?(?:#\S+ )?(?:\[[^\]]*\] |[*<>⋯] )?")
+_HEAD = re.compile(r"(?:#\d+ )?(?:\d\d:\d\d +)?(?:#\S+ )?(?:\[[^\]]*\] |[*<>⋯] )?")
 
 #: The indent of lines that have nothing before their text.
 INDENT = 2
+
+#: On terminals so wide what comes before a text ends in one column, so that all texts begin in the same, this one.
+ALIGNED_FROM, TEXT_COLUMN = 100, 24
 
 _WIDENS = "\ufe0f"  # asks for the wide emoji of a character that is narrow as text
 
@@ -35,6 +38,11 @@ def columns(cluster: str) -> int:
     if cluster.isascii():
         return len(cluster)
     return sum(_width(char) for char in cluster) + (_WIDENS in cluster)
+
+
+def width_of(text: str) -> int:
+    """Return how many columns a terminal takes for `text`, at most."""
+    return len(text) if text.isascii() else sum(map(columns, clusters(text)))
 
 
 def boundary(text: str, at: int, *, forward: bool) -> int:
@@ -54,26 +62,63 @@ def boundary(text: str, at: int, *, forward: bool) -> int:
 def wrapped(line: Line, width: int) -> list[Line]:
     """Return `line` as rows of at most `width` columns; rows after the first are indented under its text.
 
-    So nothing in a message can appear where the name of another user would.
+    So nothing in a message can appear where the name of another user would. LF in the line ends a row.
     """
+    line = _aligned(line) if width >= ALIGNED_FROM else line
     text = text_of(line)
-    if text.isascii() and len(text) <= width:
+    if text.isascii() and len(text) <= width and "\n" not in text:
         return [line]
-    cells = [(style, cluster) for style, part in line for cluster in clusters(part)]
     head = _HEAD.match(text)
     assert head is not None
     words = len(clusters(head[0]))
-    indent = min(sum(map(columns, clusters(head[0]))) or INDENT, width // 2)
+    indent = min(width_of(head[0]) or INDENT, width // 2)
     rows: list[Line] = []
-    while cells:
-        margin: Line = [("", " " * indent)] if rows else []
-        count = _fitting(cells, max(1, width - (indent if rows else 0)), words)
-        rows.append(margin + _joined(cells[:count]))
-        cells = cells[count:]
-        while cells and cells[0][1] == " ":
-            cells = cells[1:]
-        words = 0
-    return rows or [line]
+    for cells in _text_lines(line):
+        while True:
+            margin: Line = [("", " " * indent)] if rows else []
+            count = _fitting(cells, max(1, width - (indent if rows else 0)), 0 if rows else words)
+            rows.append(margin + _joined(cells[:count]))
+            cells = cells[count:]
+            while cells and cells[0][1] == " ":
+                cells = cells[1:]
+            if not cells:
+                break
+    return rows
+
+
+def fitted(text: str, width: int) -> str:
+    """Return `text`, or the beginning of it that takes `width` columns with an ellipsis behind it."""
+    if width_of(text) <= width:
+        return text
+    cut, left = "", width - 1
+    for cluster in clusters(text):
+        left -= columns(cluster)
+        if left < 0:
+            break
+        cut += cluster
+    return f"{cut}…" if width > 0 else ""
+
+
+def _aligned(line: Line) -> Line:
+    """Return a line that begins with a time so that its text begins in TEXT_COLUMN, if that is not too far left."""
+    if not line or line[0][0] != "class:time":
+        return line
+    head = _HEAD.match(text_of(line))
+    assert head is not None
+    gap = TEXT_COLUMN - width_of(head[0])
+    return [line[0], ("", " " * gap), *line[1:]] if gap > 0 else line
+
+
+def _text_lines(line: Line) -> list[list[tuple[str, str]]]:
+    """Return the clusters of each line of the text, with their styles."""
+    found: list[list[tuple[str, str]]] = [[]]
+    for style, part in line:
+        for cluster in clusters(part):
+            if cluster == "\n":
+                found.append([])
+            else:
+                found[-1].append((style, cluster))
+    return found
 
 
 def _fitting(cells: list[tuple[str, str]], width: int, words: int) -> int:

@@ -10,8 +10,9 @@ from gchat.client.completion import Candidate
 from gchat.client.conversation.notices import Back, Lost
 from gchat.client.link.errors import LinkClosed
 from gchat.client.link.plain_link import PlainLine, PlainLink, PlainNotice
-from gchat.client.paste import expanded, question
+from gchat.client.paste import Question, expanded, question, visible_lines
 from gchat.client.render import BACK_TEXT, Line, aside, shown_text
+from gchat.client.terminal.layout import fitted
 from gchat.client.terminal.talk import LinkTalk
 from gchat.model.text import printable
 
@@ -24,15 +25,15 @@ class PlainTalk(LinkTalk):
         self._chat = chat
         self._outbox: Queue[str] = Queue()
 
-    def take(self, texts: list[str]) -> None:
+    def take(self, text: str, *, apart: bool) -> None:  # noqa: ARG002
         """Send lines, among them commands of the server."""
-        for text in expanded(texts):
-            self._screen.show([[*self.prompt(), ("", shown_text(text))]])
-            self._outbox.put(text)
+        for line in expanded(visible_lines(text)):
+            self._screen.show([[*self.prompt(), ("", shown_text(line))]])
+            self._outbox.put(line)
 
-    def question(self, texts: list[str], *, unread: bool) -> str:
-        """Return the question before these lines are sent, "" if none is needed."""
-        return question(texts, unread=unread, runs=True)
+    def question(self, text: str, *, unread: bool) -> Question | None:
+        """See Talk."""
+        return question(visible_lines(text), unread=unread, runs=True)
 
     def _send(self) -> None:
         while not self._chat.over:
@@ -60,9 +61,11 @@ class PlainTalk(LinkTalk):
         """Return nothing: such a server sends no acks."""
         return []
 
-    def toolbar(self) -> Line:
+    def toolbar(self, width: int) -> Line:
         """Return the address of the server."""
-        return self._connection.bar() or [("class:toolbar", f" {printable(self._chat.address)} │ plain ")]
+        return self._connection.bar(width) or [
+            ("class:toolbar", fitted(f" {printable(self._chat.address)} │ plain ", width))
+        ]
 
     def candidates(self, before: str) -> Iterable[Candidate]:  # noqa: ARG002
         """Return nothing: the members are not known."""

@@ -14,86 +14,74 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from typing import Any, Protocol
+from typing import Any
 
 from gevent.selectors import GeventSelector
+from prompt_toolkit.document import Document
 from prompt_toolkit.enums import EditingMode
 from prompt_toolkit.filters import Condition, Filter, has_completions, has_focus
 from prompt_toolkit.formatted_text import StyleAndTextTuples
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 from prompt_toolkit.keys import Keys
-from prompt_toolkit.layout import ConditionalContainer, Dimension, Float, FloatContainer, HSplit, Layout, Window
-from prompt_toolkit.layout.controls import FormattedTextControl
-from prompt_toolkit.layout.menus import CompletionsMenu
 from prompt_toolkit.output.color_depth import ColorDepth
 from prompt_toolkit.output.vt100 import Vt100_Output
 from prompt_toolkit.renderer import print_formatted_text
 from prompt_toolkit.styles import Style
 from prompt_toolkit.widgets import SearchToolbar
 
-from gchat.client.completion import Candidate
-from gchat.client.paste import visible_lines
-from gchat.client.render import STYLES, Line
+from gchat.client.attention import NotifyBy
+from gchat.client.files.settings_file import ClientSettings
+from gchat.client.paste import Question
+from gchat.client.render import Line, aside
+from gchat.client.styles import STYLES
+from gchat.client.terminal.arrangement import Talk, arranged
 from gchat.client.terminal.canvas import Canvas
 from gchat.client.terminal.drawing import Drawing
+from gchat.client.terminal.editor import EditorFailed, edited
 from gchat.client.terminal.field import Field
 from gchat.client.terminal.job_control import JobControl
 from gchat.client.terminal.key_parser import ENTER_OF_BURST
 from gchat.client.terminal.keyboard import Keyboard
 from gchat.client.terminal.layout import wrapped
+from gchat.client.terminal.window import TerminalWindow
+from gchat.model.text import is_blank
 
 #: Rows printed in one turn of the loop; keys are read between turns.
 ROWS_AT_ONCE = 300
 
-#: Rows for the menu of completions.
-MENU_ROWS = 8
-
 #: How long after Ctrl+C has cleared a draft another Ctrl+C does not leave.
 CLEARED_S = 1.0
+
+#: A notification comes at most so often, whatever others say.
+NOTED_S = 1.0
 
 #: How long a terminal may take to send the rest of a sequence; a key that begins like one is known only then.
 SEQUENCE_S = 0.2
 
 
-class Talk(Protocol):
-    """Takes what is typed, and provides the rest of the screen. Its texts must be printable."""
-
-    def take(self, texts: list[str]) -> None:
-        """Take lines that were typed, or pasted at once."""
-
-    def question(self, texts: list[str], *, unread: bool) -> str:
-        """Return the question before these lines are sent, "" if none; `unread` if the user has not seen them."""
-
-    def prompt(self) -> Line:
-        """Return what is shown before the draft."""
-
-    def waiting(self) -> list[Line]:
-        """Return the lines right above the prompt, which are not part of the conversation yet."""
-
-    def toolbar(self) -> Line:
-        """Return the lowest line."""
-
-    def candidates(self, before: str) -> Iterable[Candidate]:
-        """Return how the text before the cursor could go on."""
-
-
 class Screen:
     """The terminal during a chat. `show`, `refresh` and `leave` may be called from any greenlet, at any time."""
 
-    def __init__(self, talk: Talk, *, colour: bool, vi: bool) -> None:
+    def __init__(self, talk: Talk, settings: ClientSettings) -> None:
         self._talk = talk
         self._loop = asyncio.SelectorEventLoop(GeventSelector())
         self._lines: deque[Line] = deque()  # still to be printed
         self._bell = False
+        self._has_title = settings.title
+        self._title = ""
+        self._note: tuple[NotifyBy, str] | None = None  # still to be shown
+        self._noted_at = float("-inf")
         self._scheduled = False
         self._leaving = False
         self._failure: BaseException | None = None
-        self._question = ""  # whether to send the draft
+        self._question: Question | None = None  # whether to send the draft
+        self._editing = False
         self._cleared_at = float("-inf")
         self._resumed = False  # after a stop that was asked for, SIGCONT brings nothing new
         self._style = Style.from_dict(STYLES)
-        self._depth = None if colour else ColorDepth.DEPTH_1_BIT
+        self._depth = None if settings.color else ColorDepth.DEPTH_1_BIT
         self._output = Vt100_Output.from_pty(sys.stdout, term=os.environ.get("TERM"))  # for whole lines
+        self._window = TerminalWindow(self._output, os.environ.get("TERM", ""))
         self._canvas = Canvas.on_stdout()
         self._keyboard = Keyboard(sys.stdin)
         self._job = JobControl(self.suspend, self.resume)
@@ -101,12 +89,12 @@ class Screen:
         self._field = Field(self._canvas, self._search, lambda: [*talk.prompt()], talk.candidates)
         self._draft = self._field.draft
         self._app = Drawing(
-            self._layout(),
+            arranged(talk, self._canvas, self._field, self._search, lambda: str(self._question or "")),
             style=self._style,
             color_depth=self._depth,
             include_default_pygments_style=False,
             key_bindings=self._bindings(),
-            editing_mode=EditingMode.VI if vi else EditingMode.EMACS,
+            editing_mode=EditingMode.VI if settings.vi else EditingMode.EMACS,
             erase_when_done=True,
             max_render_postpone_time=None,  # or there would be no prompt for so long below what was just printed
             refresh_interval=1,
@@ -114,6 +102,7 @@ class Screen:
             input=self._keyboard,
             output=self._canvas,
         )
+        self._app.key_processor.before_key_press += lambda _: talk.attend()
         self._app.ttimeoutlen = SEQUENCE_S
 
     def run(self) -> None:
@@ -129,6 +118,8 @@ class Screen:
         finally:
             asyncio.set_event_loop(None)
             self._loop.close()
+            with suppress(OSError):  # the terminal is gone
+                self._window.restore_title()
         if self._failure is not None:
             raise self._failure
 
@@ -147,35 +138,74 @@ class Screen:
         while self._lines:
             self._print(ROWS_AT_ONCE)
 
-    def show(self, lines: Iterable[Line], *, bell: bool = False) -> None:
+    def show(self, lines: Iterable[Line]) -> None:
         """Print lines above the prompt, soon."""
         self._lines.extend(lines)
-        self._bell = self._bell or bell
+        self._schedule()
+
+    def ring(self) -> None:
+        """Ring the bell, soon; once for all that is shown at once."""
+        self._bell = True
+        self._schedule()
+
+    def title(self, text: str) -> None:
+        """Have this title for the window, soon."""
+        self._title = text
+        self._schedule()
+
+    def notify(self, by: NotifyBy, text: str) -> None:
+        """Show a notification, soon, unless another one follows, or there was one a moment ago."""
+        self._note = (by, text)
         self._schedule()
 
     def refresh(self) -> None:
         """Draw the prompt and its surroundings again, soon."""
         self._schedule()
 
+    def change_draft(self, change: Callable[[str], str]) -> None:
+        """Replace what is half typed by what `change` makes of it, soon."""
+        self._soon(self._change_draft, change)
+
+    @property
+    def width(self) -> int:
+        """The columns of the terminal."""
+        return self._output.get_size().columns
+
+    def clear(self) -> None:
+        """Have nothing on the terminal but the prompt, soon."""
+        self._soon(self._clear_terminal)
+
     def leave(self) -> None:
         """End `run`."""
         self._leaving = True
         self._schedule()
 
+    def interrupt(self) -> None:
+        """End `run`, unless an editor has the terminal: then the signal is for the editor."""
+        if not self._editing:
+            self.leave()
+
     def suspend(self) -> None:
         """Give the terminal back to the shell and stop, until the shell has the client go on."""
-        self._loop.call_soon_threadsafe(self._suspend)
+        if self._editing:  # which has given it back itself
+            self._job.stop()
+            return
+        self._soon(self._suspend)
 
     def resume(self) -> None:
         """Take the terminal again, which may have been used by others since the process was stopped."""
-        self._loop.call_soon_threadsafe(self._resume)
+        self._soon(self._resume)
 
     # --- On the loop -------------------------------------------------------------------------------------------------
 
+    def _soon(self, action: Callable[..., None], *arguments: object) -> None:
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(action, *arguments)
+
     def _schedule(self) -> None:
-        if not self._scheduled and not self._loop.is_closed():
+        if not self._scheduled:
             self._scheduled = True
-            self._loop.call_soon_threadsafe(self._turn)
+            self._soon(self._turn)
 
     def _turn(self) -> None:
         self._scheduled = False
@@ -192,29 +222,41 @@ class Screen:
             self._print(ROWS_AT_ONCE)
         if self._lines:
             self._schedule()
+        self._call()
         self._app.invalidate()
 
     def _print(self, count: int) -> None:
         """Print the next lines, about `count` rows of them. The cursor must be where nothing is drawn."""
-        width = self._output.get_size().columns
+        width = self.width
         rows: list[Line] = []
         while self._lines and len(rows) < count:
             rows += wrapped(self._lines.popleft(), width)
         fragments: StyleAndTextTuples = [fragment for row in rows for fragment in (*row, ("", "\n"))]
+        print_formatted_text(self._output, fragments, self._style, color_depth=self._depth)
+
+    def _call(self) -> None:
+        """Tell the user who does not look at the screen."""
         if self._bell:
             self._bell = False
             self._output.bell()
-        print_formatted_text(self._output, fragments, self._style, color_depth=self._depth)
+            self._output.flush()
+        if self._has_title:
+            self._window.show_title(self._title)
+        note, self._note = self._note, None
+        if note and time.monotonic() - self._noted_at >= NOTED_S:
+            self._noted_at = time.monotonic()
+            self._window.notify(*note)
 
     def _suspend(self) -> None:
         if not self._app.is_running:
             return
         self._app.erase()
+        self._window.restore_title()
         with self._keyboard.cooked_mode():
             self._job.stop()
         self._canvas.to_bottom()
         self._resumed = True
-        self._app.invalidate()
+        self._schedule()
 
     def _resume(self) -> None:
         if self._app.is_running and not self._resumed:  # it was stopped without being asked
@@ -228,25 +270,51 @@ class Screen:
 
     def _enter(self, *, unread: bool) -> None:
         """Send the draft, or ask first."""
-        lines = visible_lines(self._draft.text)
-        self._question = self._talk.question(lines, unread=unread) if lines else ""
+        text = self._draft.text
+        self._question = None if is_blank(text) else self._talk.question(text, unread=unread)
         if not self._question:
             self._send()
 
-    def _send(self) -> None:
-        lines, self._question = visible_lines(self._draft.text), ""
+    def _send(self, *, apart: bool = False) -> None:
+        text, self._question = self._draft.text, None
         self._draft.reset(append_to_history=True)
-        if lines:
-            self._talk.take(lines)
+        if not is_blank(text):
+            self._talk.take(text, apart=apart)
 
     def _keep(self) -> None:
         """Keep the draft as it is: the answer is no."""
-        self._question = ""
+        self._question = None
+
+    def _change_draft(self, change: Callable[[str], str]) -> None:
+        text = change(self._draft.text)
+        if text != self._draft.text:
+            self._draft.reset(Document(text))
+
+    def _edit(self) -> None:
+        """Have the user edit the draft in an editor; what comes meanwhile is shown afterwards."""
+        self._app.erase()
+        self._editing = True
+        try:
+            with self._keyboard.cooked_mode():
+                self._draft.text = edited(self._draft.text, os.environ)
+        except EditorFailed as failed:
+            self._lines.append(aside(f"The draft is as it was: {failed}", "class:refused"))
+        finally:
+            self._editing = False
+        self._canvas.to_bottom()
+        self._canvas.write_raw("\r")  # an editor of lines leaves the cursor anywhere
+        self._canvas.erase_down()
+        self._draft.cursor_position = len(self._draft.text)
+        self._schedule()
 
     def _clear(self) -> None:
         """Clear the draft; Up brings it back."""
         self._cleared_at = time.monotonic()
         self._draft.reset(append_to_history=True)
+
+    def _clear_terminal(self) -> None:
+        self._app.renderer.clear()
+        self._canvas.to_bottom()
 
     def _interrupt(self) -> None:
         if time.monotonic() - self._cleared_at >= CLEARED_S:
@@ -267,15 +335,20 @@ class Screen:
         on("enter", filter=typing)(lambda: self._enter(unread=False))
         on(ENTER_OF_BURST, filter=typing)(lambda: self._enter(unread=True))
         on("escape", "enter", filter=typing)(lambda: self._draft.insert_text("\n"))
+        on("c-x", "c-e", filter=typing)(self._edit)
         on("escape", filter=typing & has_completions, eager=True)(self._draft.cancel_completion)
         on("c-c", filter=typing & ~empty)(self._clear)
         on("c-c", filter=typing & empty)(self._interrupt)
         on("c-d", filter=typing & empty)(self.leave)
+        on("c-l", filter=~asked)(self._clear_terminal)
         on("c-z", filter=~asked)(self._job.ask_to_stop)
 
         on("<any>", filter=asked)(lambda: None)
         for key in ("y", "Y"):
             on(key, filter=asked)(self._send)
+        apart = Condition(lambda: bool(self._question and self._question.or_apart))
+        for key in ("l", "L"):
+            on(key, filter=asked & apart)(lambda: self._send(apart=True))
         for key in ("n", "N", "escape", "c-c", "c-d"):
             on(key, filter=asked, eager=True)(self._keep)
 
@@ -285,37 +358,3 @@ class Screen:
             self._enter(unread=True)
 
         return bindings
-
-    # --- Layout ------------------------------------------------------------------------------------------------------
-
-    def _layout(self) -> Layout:
-        def waiting() -> StyleAndTextTuples:
-            fragments: StyleAndTextTuples = []
-            for line in self._talk.waiting():
-                fragments += [*line, ("", "\n")]
-            return self._canvas.drawn(fragments[:-1])
-
-        def waiting_rows() -> Dimension:
-            rows = len(self._talk.waiting())
-            return Dimension(min=0, preferred=rows, max=rows)
-
-        def question() -> StyleAndTextTuples:
-            return self._canvas.drawn([("class:question", self._question)])
-
-        def toolbar() -> StyleAndTextTuples:
-            return self._canvas.drawn([*self._talk.toolbar()])
-
-        text = FormattedTextControl(question)
-        asked = Window(text, height=Dimension(min=1), dont_extend_height=True, wrap_lines=True)
-        rows = HSplit(
-            [
-                Window(FormattedTextControl(waiting), height=waiting_rows, dont_extend_height=True),
-                ConditionalContainer(asked, Condition(lambda: bool(self._question))),
-                self._field.window,
-                self._search,
-                ConditionalContainer(Window(height=Dimension(0, MENU_ROWS, preferred=MENU_ROWS)), has_completions),
-                Window(FormattedTextControl(toolbar), height=1),
-            ]
-        )
-        menu = Float(CompletionsMenu(max_height=MENU_ROWS, scroll_offset=1), xcursor=True, ycursor=True)
-        return Layout(FloatContainer(rows, floats=[menu]), focused_element=self._field.window)

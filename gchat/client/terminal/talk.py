@@ -12,6 +12,7 @@ from gchat.client.conversation.notices import Lost
 from gchat.client.link.link import Link
 from gchat.client.link.plain_link import PlainLink
 from gchat.client.render import Line, aside, lost_text
+from gchat.client.terminal.layout import fitted
 from gchat.client.terminal.screen import Screen
 from gchat.model.text import printable
 
@@ -45,13 +46,14 @@ class ConnectionBar:
             self._telling.kill()
         return self._told
 
-    def bar(self) -> Line:
+    def bar(self, width: int) -> Line:
         """Return the toolbar while it is lost, else []."""
         if self._lost is None:
             return []
         wait_s = max(0, round(self._retry_at - time.monotonic()))
         when = f"next attempt in {wait_s} s" if wait_s else "connecting…"
-        return [("class:toolbar", " "), ("class:toolbar class:lost", printable(f"{self._lost.reason}; {when} "))]
+        told = fitted(printable(f"{self._lost.reason}; {when} "), width - 1)
+        return [("class:toolbar", " "), ("class:toolbar class:lost", told)]
 
     def _tell(self, first: Lost) -> None:
         self._told = True
@@ -72,6 +74,9 @@ class LinkTalk:
         self._connection = ConnectionBar(screen)
         gevent.spawn(self._listen)
         gevent.spawn(self._send)
+
+    def attend(self) -> None:
+        """Note that the user has pressed a key."""
 
     def leave(self) -> None:
         """Wait a moment for what is under way, so that it is shown."""

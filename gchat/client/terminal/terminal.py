@@ -7,6 +7,8 @@ from contextlib import suppress
 
 import gevent
 
+from gchat.client.files.seen_file import SeenFile
+from gchat.client.files.settings_file import ClientSettings
 from gchat.client.link.errors import Unacknowledged
 from gchat.client.link.link import Link
 from gchat.client.link.plain_link import PlainLink
@@ -16,11 +18,12 @@ from gchat.client.terminal.rich_talk import RichTalk
 from gchat.client.terminal.screen import Screen
 
 
-def run(chat: Link | PlainLink, *, colour: bool, vi: bool) -> int:
-    """Chat on the terminal until the user leaves; return the exit code."""
-    talk = RichTalk(chat) if isinstance(chat, Link) else PlainTalk(chat)
-    screen = Screen(talk, colour=colour, vi=vi)
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+def run(chat: Link | PlainLink, settings: ClientSettings, seen_file: SeenFile | None, *, taken_nick: str) -> int:
+    """Chat on the terminal until the user leaves; return the exit code. Another window may have this user's nick."""
+    talk = RichTalk(chat, settings, seen_file, taken_nick=taken_nick) if isinstance(chat, Link) else PlainTalk(chat)
+    screen = Screen(talk, settings)
+    gevent.signal_handler(signal.SIGINT, screen.interrupt)
+    for number in (signal.SIGTERM, signal.SIGHUP):
         gevent.signal_handler(number, screen.leave)
     talk.begin(screen)
     try:

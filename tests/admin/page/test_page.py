@@ -187,6 +187,9 @@ def test_a_room_shows_its_users(stage: Stage, page: Page) -> None:
     page.clicks("#rooms tbody tr:nth-child(1) td button")
     page.sees("1 of 2 match", "#users")
     assert page.js(row("in 2") + " || " + row("in 3"))
+    stage.does("changes", user=1, room="ops", rooms=["lobby", "dev", "ops"])
+    page.sees("2 of 2 match", "#users")
+    page.sees("lobby, dev, ops", "#users")
 
 
 def opens(page: Page, room: str) -> None:

@@ -552,6 +552,15 @@ def test_a_question_about_modes_is_answered_once() -> None:
     assert alice.pending == {}
 
 
+def test_a_user_who_is_put_out_is_in_no_room_and_does_not_come_back_by_reconnecting() -> None:
+    alice = alice_live_at(5)
+    kicked = KickedEvent(room="lobby", who="alice", by="bob", reason="", online=1)
+    assert hear(alice, kicked) == [kicked]
+    assert (alice.room, alice.position, alice.online) == ("", None, 0)
+    alice.lost()
+    assert alice.hello().room == ""
+
+
 # --- A model: connections cut at any byte ----------------------------------------------------------------------------
 
 

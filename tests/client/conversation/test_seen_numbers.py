@@ -52,3 +52,11 @@ def test_a_log_of_another_epoch_or_one_that_is_too_short_is_another_log() -> Non
     assert not SeenNumbers("lobby", place).enter("lobby", "e", 4)
     assert SeenNumbers("lobby", place).enter("lobby", "e", 3)
     assert SeenNumbers("lobby", place).enter("lobby", "f", 4)
+
+
+def test_a_room_that_is_entered_from_none_has_no_other_log_than_before() -> None:
+    seen = SeenNumbers("", None)
+    assert not seen.enter("", "", 0)
+    assert seen.reach("", 0) == []
+    assert seen.place is None
+    assert not seen.enter("dev", "e", 7)

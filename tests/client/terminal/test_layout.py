@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gchat.client.render import Line, text_of
-from gchat.client.terminal.layout import boundary, clusters, columns, wrapped
+from gchat.client.terminal.layout import TEXT_COLUMN, boundary, clusters, columns, fitted, wrapped
 
 FAMILY = "👨‍👩‍👧‍👦"
 
@@ -42,10 +42,49 @@ def test_a_row_ends_at_a_space_if_there_is_one() -> None:
     assert rows("[bob] " + "x" * 20, 16) == ["[bob] " + "x" * 10, "      " + "x" * 10]
 
 
+def test_the_lines_of_a_text_stand_under_its_first_words() -> None:
+    assert rows("12:03 [bob] if x:\n  y = 1\n\ndone", 40) == [
+        "12:03 [bob] if x:",
+        "              y = 1",
+        "            ",
+        "            done",
+    ]
+    assert rows("[bob] a\n  one two three four", 16) == ["[bob] a", "        one two", "      three four"]
+
+
 def test_a_line_that_fits_is_as_it_is() -> None:
     line: Line = [("a", "[bob] "), ("b", "hi")]
     assert wrapped(line, 8) == [line]
     assert wrapped([], 8) == [[]]
+
+
+@pytest.mark.parametrize(
+    ("text", "gap"),
+    [("[bob] hello", 12), ("* bob waves", 16), ("> New user bob", 16), ("[bob -> you] psst", 5), ("[世界] hello", 11)],
+)
+def test_on_a_wide_terminal_all_texts_begin_in_one_column(text: str, gap: int) -> None:
+    line: Line = [("class:time", "12:03 "), ("", text + " word" * 40)]
+    first, *rest = [text_of(row) for row in wrapped(line, 100)]
+    assert first.startswith(f"12:03 {' ' * gap}{text} word")
+    assert {row.index("word") for row in rest} == {TEXT_COLUMN}
+    assert text_of(wrapped(line, 99)[0]).startswith(f"12:03 {text} word")
+
+
+def test_a_long_name_is_not_cut_on_a_wide_terminal() -> None:
+    line: Line = [("class:time", "12:03 "), ("", f"[{'b' * 32}] hello")]
+    assert wrapped(line, 100) == [line]
+
+
+def test_a_line_without_a_time_is_not_moved() -> None:
+    assert wrapped([("", "> You are here")], 120) == [[("", "> You are here")]]
+
+
+@pytest.mark.parametrize(
+    ("text", "width", "cut"),
+    [("hello", 5, "hello"), ("hello", 4, "hel…"), ("世界", 3, "世…"), ("世界", 2, "…"), ("x", 0, ""), ("", 0, "")],
+)
+def test_a_text_is_cut_where_it_no_longer_fits(text: str, width: int, cut: str) -> None:
+    assert fitted(text, width) == cut
 
 
 def test_styles_survive() -> None:

@@ -1,0 +1,67 @@
+"""Ignorers: which users are not shown what a user says, because they ignore that name.
+
+It costs nothing where nobody ignores anybody, and otherwise a look-up for each message.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from gchat.chat.effects import Unheard
+from gchat.chat.session import Session
+from gchat.model.ignored_names import IgnoredNames
+from gchat.model.lookalikes import name_keys
+
+
+class Ignorers:
+    """The sessions that ignore somebody, by the keys of the names that they ignore."""
+
+    def __init__(self) -> None:
+        self._by_key: dict[str, dict[Session, None]] = {}
+
+    def of(self, session: Session) -> Unheard | None:
+        """Return who ignores this one, None if nobody does."""
+        found = self._of(session.keys) if self._by_key else ()
+        return Unheard(session.id, tuple(other.id for other in found)) if found else None
+
+    def ignore(self, session: Session, name: str) -> None:
+        """Have a session ignore this name. Raises Refusal if it ignores too many."""
+        session.ignored = session.ignored or IgnoredNames()
+        before = session.ignored.keys
+        session.ignored.add(name)
+        self._note(session, before, session.ignored.keys)
+
+    def unignore(self, session: Session, name: str) -> None:
+        """Have a session ignore this name no more."""
+        if session.ignored is not None:
+            before = session.ignored.keys
+            session.ignored.discard(name)
+            self._note(session, before, session.ignored.keys)
+
+    def follow(self, old: str, new: str) -> None:
+        """Note that a user has a new name: those who ignore the user by the old one go on."""
+        for session in self._of(name_keys(old)) if self._by_key else ():
+            assert session.ignored is not None
+            before = session.ignored.keys
+            session.ignored.follow(old, new)
+            self._note(session, before, session.ignored.keys)
+
+    def discard(self, session: Session) -> None:
+        """Forget a session, which has left."""
+        if session.ignored is not None:
+            self._note(session, session.ignored.keys, frozenset())
+
+    def clear(self) -> None:
+        """Forget all sessions."""
+        self._by_key.clear()
+
+    def _of(self, keys: Iterable[str]) -> list[Session]:
+        return list({session: None for key in keys for session in self._by_key.get(key, ())})
+
+    def _note(self, session: Session, before: frozenset[str], after: frozenset[str]) -> None:
+        for key in before - after:
+            del self._by_key[key][session]
+            if not self._by_key[key]:
+                del self._by_key[key]
+        for key in after - before:
+            self._by_key.setdefault(key, {})[session] = None

@@ -1,0 +1,75 @@
+"""The names that a user ignores: what the users called so say is not shown to this one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from gchat.model.errors import Code, Refusal
+from gchat.model.lookalikes import name_keys
+
+#: The most names that one user ignores.
+MAX_IGNORED = 50
+
+
+class _Entry:
+    """A name; the name that the user who had it has now; and the keys of both."""
+
+    __slots__ = ("first", "keys", "name", "now")
+
+    def __init__(self, name: str) -> None:
+        self.name = self.now = name
+        self.first = self.keys = name_keys(name)
+
+
+class IgnoredNames:
+    """Names, with all that could be taken for them. A user who takes another name is followed to it.
+
+    `keys` are those of all of them (see lookalikes.name_keys).
+    """
+
+    __slots__ = ("_entries", "keys")
+
+    def __init__(self) -> None:
+        self._entries: list[_Entry] = []
+        self.keys: frozenset[str] = frozenset()
+
+    def __bool__(self) -> bool:
+        return bool(self._entries)
+
+    def __iter__(self) -> Iterator[str]:
+        """Return the names, each with the present one if that is another."""
+        return (entry.name + (f" (now {entry.now})" if entry.now != entry.name else "") for entry in self._entries)
+
+    def has(self, name: str) -> bool:
+        """Return whether a user of this name is ignored."""
+        return bool(self.keys) and not self.keys.isdisjoint(name_keys(name))
+
+    def among(self, names: Iterable[str]) -> set[str]:
+        """Return those of these names that are ignored."""
+        return {name for name in set(names) if self.has(name)}
+
+    def add(self, name: str) -> None:
+        """Ignore a name. Raises Refusal if there are too many."""
+        if self.has(name):
+            return
+        if len(self._entries) >= MAX_IGNORED:
+            raise Refusal(Code.TOO_MUCH, f"You ignore {MAX_IGNORED} names, and that is the limit; /unignore one first")
+        self._entries.append(_Entry(name))
+        self._sum_up()
+
+    def discard(self, name: str) -> None:
+        """Ignore a name no more, nor those that could be taken for it."""
+        keys = name_keys(name)
+        self._entries = [entry for entry in self._entries if entry.keys.isdisjoint(keys)]
+        self._sum_up()
+
+    def follow(self, old: str, new: str) -> None:
+        """Ignore a user who was called `old` under the name `new` too."""
+        keys = name_keys(old)
+        for entry in self._entries:
+            if not entry.keys.isdisjoint(keys):
+                entry.now, entry.keys = new, entry.first | name_keys(new)
+        self._sum_up()
+
+    def _sum_up(self) -> None:
+        self.keys = frozenset().union(*(entry.keys for entry in self._entries))

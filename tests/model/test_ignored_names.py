@@ -1,0 +1,57 @@
+"""Ignored names: with all that could be taken for them, and the names that their users take later."""
+
+from __future__ import annotations
+
+import pytest
+
+from gchat.model.errors import Code, Refusal
+from gchat.model.ignored_names import MAX_IGNORED, IgnoredNames
+
+
+def ignoring(*names: str) -> IgnoredNames:
+    ignored = IgnoredNames()
+    for name in names:
+        ignored.add(name)
+    return ignored
+
+
+def test_a_name_is_ignored_in_any_case_and_however_it_is_imitated() -> None:
+    ignored = ignoring("Evan")
+
+    assert all(map(ignored.has, ("evan", "EVAN", "ｅｖａｎ", "еvan", "evаn")))
+    assert not any(map(ignored.has, ("ivan", "eva", "")))
+    assert ignored.among(("evan", "ivan", "evan")) == {"evan"}
+
+
+def test_a_user_is_followed_from_name_to_name_and_the_first_one_stays_ignored() -> None:
+    ignored = ignoring("127.0.0.1:5000", "bob")
+    ignored.follow("127.0.0.1:5000", "carol")
+    ignored.follow("carol", "dora")
+
+    assert list(ignored) == ["127.0.0.1:5000 (now dora)", "bob"]
+    assert all(map(ignored.has, ("127.0.0.1:5000", "dora", "bob")))
+    assert not ignored.has("carol"), "somebody else may have that now"
+
+
+@pytest.mark.parametrize("name", ["bob", "rob", "BOB"])
+def test_a_name_is_given_up_by_any_of_its_names(name: str) -> None:
+    ignored = ignoring("bob", "eve")
+    ignored.follow("bob", "rob")
+    ignored.discard(name)
+
+    assert list(ignored) == ["eve"]
+    assert not ignored.has("bob")
+    assert not ignored.has("rob")
+    assert ignored
+    ignored.discard("eve")
+    assert not ignored
+
+
+def test_there_are_only_so_many() -> None:
+    ignored = ignoring(*(f"user-{number}" for number in range(MAX_IGNORED)))
+    ignored.add("USER-7")
+    with pytest.raises(Refusal) as refused:
+        ignored.add("one-more")
+
+    assert refused.value.code is Code.TOO_MUCH
+    assert not ignored.has("one-more")
