@@ -65,9 +65,9 @@ class Cursor:
 
     __slots__ = ("_since", "descriptor", "log", "position", "seq", "session", "unheard")
 
-    def __init__(self, session: int, descriptor: int, log: RoomLog) -> None:
-        self.session = session
-        self.unheard: Sessions = (session,)
+    def __init__(self, itself: Sessions, descriptor: int, log: RoomLog) -> None:
+        self.session = itself[0]
+        self.unheard = itself  # one tuple for all cursors of a reader, unless it is deaf to somebody
         self.descriptor = descriptor
         self.log = log
         self.position = log.open_end
