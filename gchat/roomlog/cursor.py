@@ -117,9 +117,9 @@ class Cursor:
         if session not in self.unheard:
             self.unheard = (self.session, *self.unheard[1:][1 - MAX_DEAF :], session)
 
-    def hear_all(self) -> None:
-        """Hear every session but its own again, until one is named again."""
-        self.unheard = (self.session,)
+    def hear_again(self, others: Sessions) -> None:
+        """Hear these sessions, which are not its own, until one is named again."""
+        self.unheard = tuple(session for session in self.unheard if session not in others)
 
     def stop_before(self, tick: int) -> int:
         """Return up to where it is to read before an own line with this tick; not beyond its position: nothing."""

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from heapq import heapify, heappop, heapreplace
 
 from gchat.model.audience import OwnLines
+from gchat.roomlog.chunk import Sessions
 from gchat.roomlog.cursor import Cursor
 from gchat.roomlog.log import RoomLog
 
@@ -112,10 +113,10 @@ class LogReader:
         if self._own:
             self._step_aside()
 
-    def hear_all(self) -> None:
-        """Hear every other session again, also those that the reader was deaf to."""
+    def hear_again(self, others: Sessions) -> None:
+        """Hear again these sessions, which the reader may have been deaf to."""
         for cursor in self.cursors:
-            cursor.hear_all()
+            cursor.hear_again(others)
 
     def end(self) -> None:
         """Owe nothing any more, and take in nothing: whatever is sent does not arrive."""

@@ -25,7 +25,7 @@ from gchat.chat.effects import (
     DropRoom,
     Effect,
     Enter,
-    HearAll,
+    HearAgain,
     Leave,
     ListRooms,
     Presence,
@@ -121,7 +121,7 @@ class Pump:
             Presence: self._presence.gather,
             Announce: self._announce,
             Deliver: self._publication.deliver,
-            HearAll: self._hear_all,
+            HearAgain: self._hear_again,
             SendRaw: self._send_raw,
             Enter: self._enter,
             Leave: self._leave,
@@ -308,9 +308,9 @@ class Pump:
         spared = None if effect.session is None else Unheard(-effect.session, (effect.session,))
         self.append(effect.room, effect.notice, 0, None, spared)
 
-    def _hear_all(self, effect: HearAll) -> None:
+    def _hear_again(self, effect: HearAgain) -> None:
         if (connection := self.connections.get(effect.session)) is not None:
-            connection.log_reader.hear_all()
+            connection.log_reader.hear_again(effect.others)
 
     def _send_raw(self, effect: SendRaw) -> None:
         connection = self.connections.get(effect.session)

@@ -723,17 +723,34 @@ def test_a_deaf_reader_that_takes_only_a_part_gets_the_rest_without_what_it_does
     assert alice.wire.got == b"".join(b"good %d\n" % number for number in range(4))
 
 
-def test_a_reader_that_hears_everybody_again_gets_what_is_said_from_then_on() -> None:
+def test_a_reader_that_hears_somebody_again_gets_what_is_said_from_then_on() -> None:
     alice, bob = Peer(1), Peer(2)
     room = room_of(alice, bob)
     say_unheard(room, b"one\n", 9, alice)
     turn(room, alice, bob)
-    alice.log_reader.hear_all()
+    alice.log_reader.hear_again((9,))
     say(room, b"two\n")
     say(room, b"three\n", alice)
     turn(room, alice, bob)
 
     assert alice.wire.got == b"two\n"
+
+
+def test_a_reader_that_is_behind_and_hears_one_again_does_not_get_what_another_said() -> None:
+    alice = Peer(1)
+    room = room_of(alice)
+    alice.wire.takes = 0
+    say(room, b"before\n")
+    turn(room, alice)
+    for line, by in ((b"by bob\n", 8), (b"by eve\n", 9)):
+        say_unheard(room, line, by, alice)
+    say(room, b"by fil\n")
+    turn(room, alice)
+    alice.log_reader.hear_again((8,))
+    alice.wire.takes = None
+    alice.flush()
+
+    assert alice.wire.got == b"before\nby bob\nby fil\n"
 
 
 def test_however_many_are_deaf_to_a_message_it_is_noted_once() -> None:
