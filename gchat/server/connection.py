@@ -24,7 +24,7 @@ from gchat.server.logs import logger
 from gchat.server.reader import Reader
 from gchat.server.reader_interfaces import ReaderServer
 from gchat.server.transport import Transport
-from gchat.server.writer import Awaited, CatchUp, Writer
+from gchat.server.writer import Writer
 
 #: From the end of a session to the end of its connection, at most.
 FLUSH_S = 2.0
@@ -67,8 +67,8 @@ class Attendance(Protocol):
 class CatchUps(Protocol):
     """What gives readers the pages that they missed."""
 
-    def go_on(self, connection: Connection, catch_up: CatchUp) -> None:
-        """Give this one the next page of a room, soon: it has taken the one before."""
+    def go_on(self, connection: Connection) -> None:
+        """Give this one the next page of a room, soon, if there is one to come and it has taken the one before."""
 
 
 class ConnectionServer(ReaderServer, Protocol):
@@ -166,10 +166,8 @@ class Connection:
         self.reader.go_on()
         if self.life is Life.CLOSING:
             self._part()
-        elif self.writer.catch_ups and not self.log_reader.owed:
-            for catch_up in self.writer.catch_ups:
-                if catch_up.awaited is Awaited.DELIVERY:
-                    self._server.catch_ups.go_on(self, catch_up)
+        elif self.writer.catch_ups:
+            self._server.catch_ups.go_on(self)
 
     def writing_broke(self) -> None:
         """See WriterOwner.writing_broke."""

@@ -53,6 +53,7 @@ class RoomLoading:
         if (catch_up := connection.writer.catch_up_in(room)) is not None:
             connection.writer.drop(catch_up)
             self._tell_held(connection, catch_up)
+            self._replay.go_on(connection)  # the other rooms may have waited for this one
 
     def release_all(self, connection: Connection) -> None:
         """Do so for all rooms."""
@@ -95,7 +96,7 @@ class RoomLoading:
                 self._journal.forget(room)
         for connection, catch_up in waiting:
             catch_up.why_not = why_not
-            self._replay.go_on(connection, catch_up)
+            self._replay.enter_soon(connection, catch_up)
 
     def _tell_held(self, connection: Connection, catch_up: CatchUp) -> None:
         held, catch_up.held = catch_up.held, []

@@ -11,7 +11,7 @@ And of each room that is entered, what was missed, until the user is live there,
 
     awaited    what is to come                                                       next
     ROOM       the history of the room, which the journal loads                      DELIVERY
-    DELIVERY   what was missed, when the kernel has taken the page before            PAGE
+    DELIVERY   what was missed, when it is the turn of this room: see next_catch_up  PAGE
     PAGE       the next messages of it, which are read from the disk                 DELIVERY
 
 What goes out is the log reader's. It is the pump that sends, and the spreader to those that are behind: a thousand
@@ -268,6 +268,24 @@ class Writer:
             if catch_up.where.room == room:
                 return catch_up
         return None
+
+    @property
+    def next_catch_up(self) -> CatchUp | None:
+        """What is to be given a page now: of one room at a time, when the kernel has taken the page before.
+
+        So a user who reads nothing costs as much memory in many rooms as in one.
+        """
+        if self.log_reader.owed:
+            return None
+        found = None
+        for catch_up in self.catch_ups:
+            if catch_up.awaited is Awaited.PAGE:
+                return None
+            if catch_up.page is not None:
+                return catch_up
+            if found is None and catch_up.awaited is Awaited.DELIVERY:
+                found = catch_up
+        return found
 
     def drop(self, catch_up: CatchUp) -> None:
         """Note that nothing more of it is to come: the user is live, or has left."""

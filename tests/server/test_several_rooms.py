@@ -108,6 +108,68 @@ def test_two_rooms_are_caught_up_with_at_once_and_an_answer_names_the_room_that_
         assert {cursor.log.room for cursor in bot.connection.log_reader.cursors} == {LOBBY, "dev", "ops"}
 
 
+def history_of(*rooms: str, messages: int, size: int = 0, is_on_disk: bool = False) -> Journal:
+    journal = Journal(is_on_disk=is_on_disk)
+    for room in rooms:
+        texts = [f"{room} line {number} {'x' * size}".rstrip() for number in range(messages)]
+        journal.append([Posting(room, Said("old", (text,), ("",))) for text in texts], 1.0)
+    return journal
+
+
+def test_who_reads_nothing_is_given_a_page_of_one_room_at_a_time_and_gets_all_when_reading() -> None:
+    rooms, size = [f"room{number}" for number in range(20)], 500
+    with Stage(history_of(*rooms, messages=100, size=size)) as stage:
+        alice, bob = stage.join("alice"), stage.join("bob")
+        alice.transcript()
+        for room in rooms:
+            enters(stage, alice, room, replay=100)
+        for _ in range(len(rooms)):
+            bob.transcript()
+            assert alice.connection.log_reader.owed < 2 * 100 * size
+            catch_ups = alice.connection.writer.catch_ups
+        assert len(catch_ups) >= len(rooms) - 1
+        wait_until(lambda: alice.reads() and not alice.connection.writer.catch_ups, "she is live in all of them")
+        heard = [line.partition("[old] ")[2] for line in alice.transcript() if "[old] " in line]
+
+        for room in rooms:
+            assert [line.split(" ")[2] for line in heard if line.startswith(f"{room} ")] == [*map(str, range(100))]
+
+
+def test_who_leaves_a_room_that_is_caught_up_with_is_given_the_pages_of_the_others() -> None:
+    journal = history_of("dev", "ops", messages=5, is_on_disk=True)
+    with Stage(journal) as stage:
+        alice = stage.join("alice")
+        alice.transcript()
+        journal.disk.clear()
+        for room in ("dev", "ops"):
+            enters(stage, alice, room, replay=5)
+        wait_until(lambda: journal.asked == 1, "a page of dev is being read")
+        stage.pump.submit([Leave(alice.connection.session.id, "dev")])
+        wait_until(lambda: journal.asked == 2, "a page of ops is being read")
+        journal.disk.set()
+        wait_until(lambda: not alice.connection.writer.catch_ups, "she is live in ops")
+        heard = alice.transcript()
+
+        assert [line.partition("[old] ")[2] for line in heard if "[old] " in line] == [
+            f"ops line {n}" for n in range(5)
+        ]
+
+
+@pytest.mark.parametrize("is_on_disk", [False, True])
+def test_rooms_of_which_pages_are_empty_to_the_user_are_all_entered(*, is_on_disk: bool) -> None:
+    rooms = [f"room{number}" for number in range(5)]
+    with Stage(history_of(*rooms, messages=300, is_on_disk=is_on_disk)) as stage:
+        alice = stage.join("alice")
+        alice.says("/ignore old")
+        alice.transcript()
+        for room in rooms:
+            enters(stage, alice, room, replay=300)
+        alice.transcript()
+        wait_until(lambda: not alice.connection.writer.catch_ups, "she is live in all of them")
+
+        assert {cursor.log.room for cursor in alice.connection.log_reader.cursors} == {LOBBY, *rooms}
+
+
 def test_who_is_closed_reads_no_room() -> None:
     with Stage() as stage:
         alice = stage.join("alice")
