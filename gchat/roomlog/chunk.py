@@ -101,6 +101,15 @@ class Chunk:
             size += end - start
         return size
 
+    def told(self, position: int, unheard: Sessions) -> Iterator[tuple[int, bytes]]:
+        """Return what is heard without these sessions from a position on, append by append, with the tick of each."""
+        ends = [piece[0] for piece in self.pieces[1:]] + [self.end]
+        for (start, _, _, tick), end in zip(self.pieces, ends, strict=True):
+            if end > position:
+                parts: list[bytes] = []
+                self.hear(parts, unheard, max(start, position), end)
+                yield tick, b"".join(parts)
+
     def locate(self, unheard: Sessions, start: int, taken: int) -> tuple[int, int]:
         """Return where a reader is when it took `taken` bytes of what it hears without these sessions from `start` on.
 

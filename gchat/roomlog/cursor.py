@@ -8,7 +8,7 @@ same state.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from enum import Enum
 
 from gchat.roomlog.chunk import Sessions
@@ -56,6 +56,7 @@ TRANSITIONS: Mapping[str, set[_Change]] = {
     | {(State.BEHIND, State.ASIDE)},
     # In one log; in the others, what is owed of that one comes before the next chunk.
     "leave": _GO | _STEP_ASIDE,
+    "leave_all": _GO,
     "end": _GO,
 }
 
@@ -124,6 +125,18 @@ class Cursor:
     def stop_before(self, tick: int) -> int:
         """Return up to where it is to read before an own line with this tick; not beyond its position: nothing."""
         return self.log.place_of(tick) if tick > self._since else self.position
+
+    def told(self, cuts: Iterable[int] | None = None) -> Iterator[tuple[int, bytes]]:
+        """Return all that it hears from its position on; see RoomLog.told, and with `cuts` told_between."""
+        if cuts is None:
+            return self.log.told(self.position, self.unheard)
+        return self.log.told_between(cuts, self.position, self.unheard)
+
+    @property
+    def next_tick(self) -> int:
+        """The tick of what comes next; of what the ring has lost, the first that it can have had."""
+        log = self.log
+        return next(log.told(self.position, ()))[0] if self.position >= log.start else self._since + 1
 
     def take(self, taken: int) -> bytes:
         """Move behind the message in which `taken` bytes of what it hears end; return the rest of that message."""

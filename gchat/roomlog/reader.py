@@ -14,6 +14,7 @@ from heapq import heapify, heappop, heapreplace
 from gchat.model.audience import OwnLines
 from gchat.roomlog.chunk import Sessions
 from gchat.roomlog.cursor import Cursor
+from gchat.roomlog.leavings import Own, leavings
 from gchat.roomlog.log import RoomLog
 
 # More is not copied to save a system call.
@@ -21,9 +22,6 @@ _COPIED_BYTES = 8192
 
 # Above every tick.
 _NEVER = 1 << 62
-
-#: Own lines, and their place: a tick, and what that is in the log that was followed first, so as not to search for it.
-_Own = tuple[int, RoomLog | None, int, OwnLines]
 
 #: What a cursor found, the position after it, and its size; or without a cursor, own lines.
 _Peeked = tuple[Cursor | None, int, int]
@@ -61,7 +59,7 @@ class LogReader:
         self.is_over = False  # whether nothing can be sent any more
         self.owed = 0  # bytes of its own lines, waiting for their turn
         self.skipped = 0  # messages that it was told it missed
-        self._own: list[_Own] = []  # those lines
+        self._own: list[Own] = []  # those lines
         self._rest = b""  # what goes before anything else: own lines, or what is left of a half-sent message
         self._is_seen, self._then = True, b""  # of the rest: see OwnLines
         self._before = b""  # what goes before that which is seen next
@@ -86,30 +84,20 @@ class LogReader:
         (log.behind if self.is_behind else log.aside)[cursor] = None
 
     def leave(self, log: RoomLog, limit: int) -> None:
-        """Read `log` no more. What is owed of it becomes own lines, or one skip if that is over `limit` bytes."""
-        if (cursor := self.cursor_in(log)) is None:
-            return
-        cursor.leave()
-        self.cursors = tuple(other for other in self.cursors if other is not cursor)
-        position, owed, own = cursor.position, 0, self._own
-        lines: list[_Own] = []
-        kept = position >= log.start
-        last: _Own = (log.ticks.now, log, log.open_end, OwnLines(b""))
-        for told in (*own, last):
-            place = self._place(told, cursor)
-            if kept and place > position:
-                lines.append((told[0], None, 0, OwnLines(log.heard(position, place, cursor.unheard))))
-                owed += len(lines[-1][3].data)
-                position = place
-            lines.append(told)
-        if not kept or owed > limit:
-            before = sum(self._place(told, cursor) <= cursor.position for told in own)
-            lines = [*own, last]
-            if kept:
-                cursor.rest()
-            lines.insert(before, (lines[before][0], None, 0, OwnLines(self._skip(cursor, log.open_seq))))
-        self._own = [told for told in lines if told[3].data]
-        self.owed = sum(len(told[3].data) for told in lines)
+        """Read `log` no more. What is owed of it becomes own lines, or one skip if they are over `limit` bytes then."""
+        if (cursor := self.cursor_in(log)) is not None:
+            self._leave((cursor,), limit)
+
+    def leave_all(self, limit: int) -> None:
+        """Do so for all logs at once. Skips are of those of which most is owed."""
+        self._leave(self.cursors, limit)
+
+    def _leave(self, leaving: Sequence[Cursor], limit: int) -> None:
+        for cursor in leaving:
+            cursor.leave()
+        self.cursors = tuple(cursor for cursor in self.cursors if cursor not in leaving)
+        self._own = leavings(leaving, self._own, limit - self.owed, self._skip)
+        self.owed = sum(len(line[3].data) for line in self._own)
         if self._own:
             self._step_aside()
 
@@ -292,7 +280,7 @@ class LogReader:
         return ready, is_next
 
     @staticmethod
-    def _place(told: _Own, cursor: Cursor) -> int:
+    def _place(told: Own, cursor: Cursor) -> int:
         """Return where own lines have their place in a log: up to there, it is read before."""
         tick, log, place, _ = told
         return place if log is cursor.log else cursor.stop_before(tick)

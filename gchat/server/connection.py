@@ -32,8 +32,8 @@ FLUSH_S = 2.0
 #: Of that, waiting for the peer to close too, when everything is sent: closing first could throw our last line away.
 LINGER_S = 0.5
 
-# After these nothing can be sent, or nobody would read it.
-_AT_ONCE = (CloseReason.RESET, CloseReason.STALLED)
+#: After these nothing can be sent, or nobody would read it.
+AT_ONCE = (CloseReason.RESET, CloseReason.STALLED)
 
 
 class Life(Enum):
@@ -192,7 +192,7 @@ class Connection:
         self.deadline = time.monotonic() + FLUSH_S
         self._server.roster.closing(self)
         self.reader.stop()
-        if reason in _AT_ONCE or self.writer.is_broken:
+        if reason in AT_ONCE or self.writer.is_broken:
             self.shut()
 
     def abort(self, reason: CloseReason) -> None:

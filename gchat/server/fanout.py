@@ -128,10 +128,13 @@ class FanOut:
                 writer.leave(cursor.log)
         self._changed[room] = None
 
-    def leave_all(self, writer: Writer) -> None:
-        """Have a writer follow no room any more."""
-        for cursor in writer.log_reader.cursors:
-            self.leave(cursor.log.room, writer)
+    def leave_all(self, writer: Writer, *, at_once: bool = False) -> None:
+        """Have a writer follow no room any more; what it is owed goes out, but not if it ends `at_once`."""
+        self._changed |= dict.fromkeys(cursor.log.room for cursor in writer.log_reader.cursors)
+        if at_once:
+            writer.log_reader.end()
+        else:
+            writer.leave_all()
 
     def forget(self, room: str) -> None:
         """Drop the logs of a room that no longer exists."""

@@ -45,7 +45,7 @@ from gchat.model import events
 from gchat.model.audience import Me, OwnLines, Where
 from gchat.roomlog.log import RoomLog
 from gchat.server.answer import encoded
-from gchat.server.connection import Connection
+from gchat.server.connection import AT_ONCE, Connection
 from gchat.server.counters import CRASHES
 from gchat.server.fanout import HOLD_AT_REST_S, HOLD_S, FanOut, ToldToAll
 from gchat.server.logs import logger
@@ -362,7 +362,7 @@ class Pump:
     def _close(self, effect: Close) -> None:
         connection = self.connections.pop(effect.session, None)
         if connection is not None:
-            self.fan_out.leave_all(connection.writer)
+            self.fan_out.leave_all(connection.writer, at_once=effect.reason in AT_ONCE)
             self._room_loading.release_all(connection)
             connection.close(effect.reason)
             self._touched[connection.writer] = None

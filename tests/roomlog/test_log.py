@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from itertools import count
 from typing import Any
 
@@ -87,10 +87,19 @@ class Peer:
 
     def leave(self, room: Room, limit: int) -> None:
         """Writer.leave."""
-        if self.cursor_in(room).lag and not self.behind:
-            self.cursor_in(room).step_aside()
-            self.flush()
+        self._send_what_lacks([self.cursor_in(room)])
         self.log_reader.leave(room.log, limit)
+
+    def leave_all(self, limit: int) -> None:
+        """Writer.leave_all."""
+        self._send_what_lacks(self.log_reader.cursors)
+        self.log_reader.leave_all(limit)
+
+    def _send_what_lacks(self, cursors: Sequence[Cursor]) -> None:
+        if not self.behind and (lacking := [cursor for cursor in cursors if cursor.lag]):
+            for cursor in lacking:
+                cursor.step_aside()
+            self.flush()
 
     def tell(self, line: bytes, then: bytes = b"") -> None:
         self.log_reader.tell(OwnLines(line, then=then))
@@ -335,9 +344,13 @@ class Chat(RuleBasedStateMachine):
         else:
             self._follow(reader, self.rooms[room])
 
-    @rule(session=SESSIONS, rooms=st.sets(ROOMS, min_size=1), limit=LIMITS)
-    def leaves_and_another_comes(self, session: int, rooms: set[str], limit: int) -> None:
+    @rule(session=SESSIONS, rooms=st.sets(ROOMS, min_size=1), limit=LIMITS, one_by_one=st.booleans())
+    def leaves_and_another_comes(self, session: int, rooms: set[str], limit: int, *, one_by_one: bool) -> None:
         reader = self.readers[session]
+        if not one_by_one:
+            reader.leave_all(limit if self.lossy else self.capacity)
+            reader.rooms.clear()
+            self._tell(reader, b"goodbye %d\n" % next(self.texts))
         for room in list(reader.rooms.values()):
             self._leave(reader, room, limit)
         reader.flush()
@@ -1182,6 +1195,78 @@ def test_a_skip_on_leaving_comes_after_what_was_owed_of_the_room_before() -> Non
     reader.flush()
 
     assert reader.wire.got == b"first\nmoved\nSKIP B 1-1\n"
+
+
+def behind_in(rooms: list[Room], lines: int, line: bytes) -> Peer:
+    """Return a reader that takes nothing while each of the rooms is told so many lines."""
+    reader = Peer(1)
+    for room in rooms:
+        reader.log_reader.follow(room.log)
+    reader.flush()
+    reader.log_reader.stall()
+    reader.behind = True
+    for number in range(lines):
+        for room in rooms:
+            say(room, b"%s %d %s\n" % (room.name.encode(), number, line))
+    for room in rooms:
+        turn(room, reader)
+    return reader
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+def test_what_is_owed_of_many_rooms_that_are_left_is_bounded_as_of_one(*, at_once: bool) -> None:
+    rooms, limit = [Room(name, 1 << 20) for name in "ABCDEFGHIJ"], 5000
+    reader = behind_in(rooms, 40, b"x" * 90)
+    if at_once:
+        reader.log_reader.leave_all(limit)
+    else:
+        for room in rooms:
+            reader.log_reader.leave(room.log, limit)
+    skips = [b"SKIP %s 1-40\n" % room.name.encode() for room in rooms[1:]]
+    assert reader.log_reader.owed <= limit + len(b"".join(skips))
+    reader.tell(b"goodbye\n")
+
+    lines = catch_up(reader).splitlines(keepends=True)
+    assert [line for line in lines if line.startswith(b"A")] == [b"A %d %s\n" % (n, b"x" * 90) for n in range(40)]
+    assert sorted(line for line in lines if line.startswith(b"SKIP")) == skips
+    assert lines[-1] == b"goodbye\n"
+    assert not reader.log_reader.owed
+
+
+def test_of_many_rooms_that_are_left_a_busy_one_is_skipped_and_the_quiet_ones_are_not() -> None:
+    busy, quiet = Room("A", 1 << 20), Room("B", 1 << 20)
+    reader = behind_in([busy, quiet], 1, b"first")
+    for number in range(2, 101):
+        say(busy, b"%d %s\n" % (number, b"y" * 90))
+    reader.tell(b"own\n")
+    say(quiet, b"last\n")
+    turn(busy, reader)
+    reader.log_reader.leave_all(100)
+
+    assert catch_up(reader) == b"SKIP A 1-100\nB 0 first\nown\nlast\n"
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+def test_all_rooms_are_left_in_the_order_of_what_they_were_told(*, at_once: bool) -> None:
+    rooms = [Room(name, 1 << 20) for name in "ABC"]
+    reader = behind_in(rooms, 0, b"")
+    expected = b""
+    for number in range(30):
+        room = rooms[number % 3]
+        for line, by in ((b"%d\n" % number, None), (b"own words\n", reader)):
+            say(room, line, by)
+        if number % 4 == 0:
+            reader.tell(b"own %d\n" % number)
+        if number % 7 == 0:
+            turn(room, reader)
+        expected += b"%d\n" % number + (b"own %d\n" % number if number % 4 == 0 else b"")
+    if at_once:
+        reader.log_reader.leave_all(10_000)
+        assert catch_up(reader) == expected
+    else:
+        for room in rooms:
+            reader.log_reader.leave(room.log, 10_000)
+        assert sorted(catch_up(reader).splitlines()) == sorted(expected.splitlines())
 
 
 # --- The prompt ------------------------------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gchat.chat.effects import Announce, Deliver, Enter, Leave
+from gchat.chat.effects import Announce, CloseReason, Deliver, Enter, Leave
 from gchat.journal.journal import Posting
 from gchat.model.events import Announced, Joined, TopicIs
 from gchat.model.hello import Hello
@@ -180,3 +180,25 @@ def test_who_is_closed_reads_no_room() -> None:
 
         assert not alice.connection.log_reader.cursors
         assert not stage.pump.fan_out._logs
+
+
+@pytest.mark.parametrize(("reason", "keeps"), [(CloseReason.STALLED, False), (CloseReason.ENDED, True)])
+def test_what_who_reads_nothing_is_owed_is_gathered_at_the_end_only_if_it_can_be_sent(
+    reason: CloseReason, *, keeps: bool
+) -> None:
+    with Stage() as stage:
+        alice, bob = stage.join("alice"), stage.join("bob")
+        for user in (alice, bob):
+            enters(stage, user, "dev")
+            user.transcript()
+        for number in range(40):
+            for room in (LOBBY, "dev"):
+                tells(stage, room, f"told {room} {number:03} {'x' * 1000}")
+            bob.transcript()
+        log_reader = alice.connection.log_reader
+        assert alice.connection.writer.is_behind
+        alice.connection.disconnect(reason)
+        bob.transcript()
+
+        assert not log_reader.cursors
+        assert bool(log_reader.lag) is keeps
