@@ -177,7 +177,7 @@ class RoomLog:
         offer = self.offer
         if offer is None or not offer.owes(descriptor):
             return self.end, self.seq
-        offer.set_apart(descriptor)
+        offer.done((descriptor,))
         return offer.chunk.start, offer.chunk.seq
 
     def has_spoken(self, sessions: Sessions) -> bool:
