@@ -32,10 +32,13 @@ class Ticks:
 class LogCursor(Protocol):
     """What the log needs to know of a cursor."""
 
-    session: int
     descriptor: int
     log: RoomLog
     unheard: Sessions
+
+    @property
+    def session(self) -> int:
+        """See Cursor.session."""
 
     @property
     def is_owed(self) -> bool:

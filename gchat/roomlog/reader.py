@@ -38,6 +38,7 @@ class Reader:
     __slots__ = (
         "_before",
         "_is_seen",
+        "_itself",
         "_own",
         "_peeked",
         "_rest",
@@ -53,6 +54,7 @@ class Reader:
 
     def __init__(self, session: int, descriptor: int | None) -> None:
         self.session = session
+        self._itself = (session,)  # what its cursors do not hear
         # Where the shell may write the chunks of a log to: nothing but a key here. A reader without one is never live.
         self.descriptor = -1 if descriptor is None else descriptor
         self.cursors: tuple[Cursor, ...] = ()
@@ -80,7 +82,7 @@ class Reader:
         if self.is_over:
             return
         assert self.cursor_in(log) is None
-        cursor = Cursor(self.session, self.descriptor, log)
+        cursor = Cursor(self._itself, self.descriptor, log)
         self.cursors += (cursor,)
         (log.behind if self.is_behind else log.aside)[cursor] = None
 
