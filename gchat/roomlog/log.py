@@ -32,10 +32,13 @@ class Ticks:
 class LogCursor(Protocol):
     """What the log needs to know of a cursor."""
 
-    session: int
     descriptor: int
     log: RoomLog
     unheard: Sessions
+
+    @property
+    def session(self) -> int:
+        """See Cursor.session."""
 
     @property
     def is_owed(self) -> bool:
@@ -177,7 +180,7 @@ class RoomLog:
         offer = self.offer
         if offer is None or not offer.owes(descriptor):
             return self.end, self.seq
-        offer.set_apart(descriptor)
+        offer.done((descriptor,))
         return offer.chunk.start, offer.chunk.seq
 
     def has_spoken(self, sessions: Sessions) -> bool:

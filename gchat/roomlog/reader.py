@@ -8,7 +8,7 @@ own line is to come, the reader is live nowhere, and what it is sent is merged b
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from heapq import heapify, heappop, heapreplace
 
 from gchat.model.audience import OwnLines
@@ -37,6 +37,7 @@ class LogReader:
     __slots__ = (
         "_before",
         "_is_seen",
+        "_itself",
         "_own",
         "_peeked",
         "_rest",
@@ -52,6 +53,7 @@ class LogReader:
 
     def __init__(self, session: int, descriptor: int | None) -> None:
         self.session = session
+        self._itself = (session,)  # what its cursors do not hear
         # Where the shell may write the chunks of a log to: nothing but a key here. A reader without one is never live.
         self.descriptor = -1 if descriptor is None else descriptor
         self.cursors: tuple[Cursor, ...] = ()
@@ -79,7 +81,7 @@ class LogReader:
         if self.is_over:
             return
         assert self.cursor_in(log) is None
-        cursor = Cursor(self.session, self.descriptor, log)
+        cursor = Cursor(self._itself, self.descriptor, log)
         self.cursors += (cursor,)
         (log.behind if self.is_behind else log.aside)[cursor] = None
 
@@ -157,19 +159,22 @@ class LogReader:
 
     # --- Sending -----------------------------------------------------------------------------------------------------
 
-    def fall_behind(self, log: RoomLog, size: int, sent: int) -> None:
-        """Note that the kernel took only `sent` of the `size` bytes that this reader, live in `log`, hears of a chunk.
+    def fall_behind(self, logs: Iterable[RoomLog], sent: int) -> None:
+        """Note that the kernel took only `sent` bytes of what this reader, live in these logs, hears of their chunks.
 
-        It is the last chunk, which is offered now.
+        These are their last ones, which are offered now.
         """
-        cursor = self.cursor_in(log)
-        if cursor is not None and log.offer is not None and log.live.pop(self.descriptor, None) is not None:
-            chunk = log.offer.chunk
-            cursor.position = chunk.start
-            log.behind[cursor] = None
-            self._peeked = ((cursor, chunk.end, size),)
-            self.took(sent)
-            self.stall()
+        peeked: list[_Peeked] = []
+        for log in logs:
+            cursor = self.cursor_in(log)
+            if cursor is not None and log.offer is not None and log.live.pop(self.descriptor, None) is not None:
+                chunk = log.offer.chunk
+                cursor.position = chunk.start
+                log.behind[cursor] = None
+                peeked.append((cursor, chunk.end, len(chunk.without(cursor.unheard))))
+        self._peeked = peeked
+        self.took(sent)
+        self.stall()
 
     def settle(self) -> None:
         """Be live again, because there is nothing to peek.

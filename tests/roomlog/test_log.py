@@ -14,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 from msgspec import Struct
 
 from gchat.model.audience import OwnLines
-from gchat.roomlog.chunk import Offer
+from gchat.roomlog.chunk import batches
 from gchat.roomlog.cursor import MAX_DEAF, TRANSITIONS, Cursor, State
 from gchat.roomlog.log import RoomLog, Ticks
 from gchat.roomlog.reader import LogReader
@@ -133,27 +133,10 @@ class Room:
         return f"SKIP {self.name} {first}-{last}\n".encode()
 
     def send(self, readers: dict[int, Peer], batch: int = 64) -> Generator[None, None, None]:
-        """FanOut._send; `readers` are those with a socket, by descriptor."""
-        offer = self.log.seal()
-        return self._send(offer, readers, batch)
+        """Send what was appended to this room."""
+        return send([self], readers, batch)
 
-    def _send(self, offer: Offer, readers: dict[int, Peer], batch: int) -> Generator[None, None, None]:
-        try:
-            yield from self._flush_aside(readers)
-            for data, descriptors in offer.batches(batch):
-                for descriptor in descriptors:
-                    reader = readers[descriptor]
-                    if (sent := reader.wire.send(data)) != len(data):
-                        cursor = self.log.live[descriptor]
-                        assert cursor is reader.cursor_in(self), "what a descriptor is sent is its reader's"
-                        reader.log_reader.fall_behind(self.log, len(data), sent)
-                        reader.behind = True
-                yield
-            yield from self._flush_aside(readers)
-        finally:
-            self.log.finish()
-
-    def _flush_aside(self, readers: dict[int, Peer]) -> Generator[None, None, None]:
+    def flush_aside(self, readers: dict[int, Peer]) -> Generator[None, None, None]:
         for cursor in list(self.log.aside):
             if cursor in self.log.aside and not readers[cursor.descriptor].behind:
                 readers[cursor.descriptor].flush()
@@ -164,6 +147,39 @@ class Room:
         if self.log.dirty and self.log.offer is None:
             for _ in self.send(readers, batch=1):
                 pass
+
+
+def send(rooms: list[Room], readers: dict[int, Peer], batch: int) -> Generator[None, None, None]:
+    """FanOut._send of what was appended to these rooms; `readers` are those with a socket, by descriptor."""
+    sealed = {room.log.seal(): room for room in rooms}
+
+    def steps() -> Generator[None, None, None]:
+        try:
+            for room in rooms:
+                yield from room.flush_aside(readers)
+            for offers, data, descriptors in batches([*sealed], batch):
+                together = [sealed[offer] for offer in offers]
+                for descriptor in descriptors:
+                    reader = readers[descriptor]
+                    if (sent := reader.wire.send(data)) != len(data):
+                        for room in together:
+                            cursor = room.log.live[descriptor]
+                            assert cursor is reader.cursor_in(room), "what a descriptor is sent is its reader's"
+                        reader.log_reader.fall_behind([room.log for room in together], sent)
+                        reader.behind = True
+                yield
+            for room in rooms:
+                yield from room.flush_aside(readers)
+        finally:
+            for room in rooms:
+                room.log.finish()
+
+    return steps()
+
+
+def offered(*rooms: Room) -> list[tuple[bytes, list[int]]]:
+    """Seal what was appended to these rooms; return what is to be sent, and to which descriptors."""
+    return [(data, descriptors) for _, data, descriptors in batches([room.log.seal() for room in rooms], 10)]
 
 
 def breathe(readers: dict[int, Peer], waking: Iterator[int]) -> None:
@@ -373,10 +389,8 @@ class Chat(RuleBasedStateMachine):
         sockets = self._sockets()
         waking = iter([self.readers[session].log_reader.descriptor for session in breaths])
         inline = [room for room in self.rooms.values() if room.log.dirty and room.log.offer is None]
-        for job in [room.send(sockets, batch=1) for room in inline]:
+        for _ in send(inline, sockets, batch=1):
             breathe(sockets, waking)
-            for _ in job:
-                breathe(sockets, waking)
         by_session = {reader.session: reader for reader in self.readers.values()}
         for session in self.touched:
             reader = by_session.get(session)
@@ -429,7 +443,7 @@ class Chat(RuleBasedStateMachine):
         if room in self.jobs:
             next(self.jobs[room], None)  # one that has not begun ends nothing
             self.jobs.pop(room).close()
-            for _ in self.rooms[room]._flush_aside(self._sockets()):
+            for _ in self.rooms[room].flush_aside(self._sockets()):
                 pass
 
     @rule(session=SESSIONS)
@@ -525,7 +539,7 @@ def test_readers_who_are_live_share_the_bytes_of_a_turn() -> None:
     line = b"one line, and a turn of it alone\n"
     say(room, line)
 
-    assert [*room.log.seal().batches(10)] == [(line, [1, 2])]
+    assert offered(room) == [(line, [1, 2])]
     assert room.log._chunks[-1].data is line
 
 
@@ -675,7 +689,7 @@ def test_a_speaker_stays_live_and_gets_a_chunk_without_its_own_lines() -> None:
     say(room, b"three\n", bob)
 
     assert not room.log.aside
-    assert [*room.log.seal().batches(10)] == [(b"two\n", [2]), (b"one\nthree\n", [1])]
+    assert offered(room) == [(b"two\n", [2]), (b"one\nthree\n", [1])]
     room.log.finish()
     assert room.log.live == {1: alice.cursor_in(room), 2: bob.cursor_in(room)}
 
@@ -711,7 +725,7 @@ def test_a_deaf_reader_stays_live_and_gets_a_chunk_without_what_it_does_not_hear
     say(room, b"four\n", carol)
 
     assert not room.log.aside
-    assert [*room.log.seal().batches(10)] == [
+    assert offered(room) == [
         (b"three\nfour\n", [2]),
         (b"four\n", [1]),  # also what bob said before, in the same turn
         (b"one\ntwo\n", [3]),
@@ -933,12 +947,13 @@ def test_what_has_not_come_to_a_live_reader_yet_is_its_lag() -> None:
 # --- Several rooms ---------------------------------------------------------------------------------------------------
 
 
-def two_rooms(reader: Peer, capacity: int = 1 << 20) -> tuple[Room, Room]:
-    """Return two rooms in which `reader` is, and has everything."""
+def two_rooms(*readers: Peer, capacity: int = 1 << 20) -> tuple[Room, Room]:
+    """Return two rooms in which `readers` are, and have everything."""
     rooms = Room("A", capacity), Room("B", capacity)
-    for room in rooms:
-        reader.log_reader.follow(room.log)
-    reader.flush()
+    for reader in readers:
+        for room in rooms:
+            reader.log_reader.follow(room.log)
+        reader.flush()
     return rooms
 
 
@@ -955,9 +970,49 @@ def test_who_is_live_in_two_rooms_is_offered_the_chunk_of_each() -> None:
     say(first, b"one\n")
     say(second, b"two\n")
 
-    assert [*first.log.seal().batches(10)] == [(b"one\n", [1])]
-    assert [*second.log.seal().batches(10)] == [(b"two\n", [1])]
+    assert offered(first) == [(b"one\n", [1])]
+    assert offered(second) == [(b"two\n", [1])]
     assert reader.log_reader.is_live
+
+
+def test_who_is_live_in_two_rooms_is_offered_the_chunks_of_one_turn_at_once() -> None:
+    both, other, speaker = Peer(1), Peer(2), Peer(3)
+    first, second = two_rooms(both, speaker)
+    other.log_reader.follow(second.log)
+    other.flush()
+    say(first, b"one\n")
+    say(second, b"two\n", speaker)
+
+    assert offered(first, second) == [(b"one\ntwo\n", [1]), (b"one\n", [3]), (b"two\n", [2])]
+
+
+def test_who_speaks_in_one_of_two_rooms_while_they_are_sent_gets_the_other_chunk_once() -> None:
+    reader, first_in_line = Peer(2), Peer(1)
+    first, second = two_rooms(reader, first_in_line)
+    say(first, b"one\n")
+    say(second, b"two\n")
+    sending = send([first, second], {1: first_in_line, 2: reader}, 1)
+    next(sending)
+    say(first, b"mine\n", reader)
+    for _ in sending:
+        pass
+
+    assert sorted(reader.wire.got.splitlines()) == [b"one", b"two"]
+    assert first_in_line.wire.got == b"one\ntwo\n"
+
+
+@pytest.mark.parametrize("takes", range(9))
+def test_who_takes_a_part_of_two_chunks_at_once_gets_the_rest_of_both(takes: int) -> None:
+    reader = Peer(1)
+    rooms = two_rooms(reader)
+    for room, line in zip(rooms, (b"one\n", b"two\n"), strict=True):
+        say(room, line)
+    reader.wire.takes = takes
+    for _ in send([*rooms], {1: reader}, 1):
+        pass
+
+    assert reader.behind == (takes < 8)
+    assert catch_up(reader) == b"one\ntwo\n"
 
 
 @pytest.mark.parametrize("slice_bytes", [1, 10, 1000])

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from types import SimpleNamespace
+
 import pytest
 
 from gchat.chat.effects import Announce, CloseReason, Deliver, Enter, Leave
@@ -62,6 +65,26 @@ def test_an_answer_comes_after_what_all_rooms_were_told_before() -> None:
         assert sorted(spoken(heard[:2])) == ["told dev", "told lobby"]
         assert "the answer" in heard[2]
         assert spoken(heard[3:]) == ["told later"]
+
+
+def test_who_is_in_two_rooms_gets_what_a_turn_told_both_in_one_write(monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[bytes] = []
+
+    def write(descriptor: int, data: bytes) -> int:
+        written.append(data)
+        return os.write(descriptor, data)
+
+    monkeypatch.setattr(fanout, "os", SimpleNamespace(write=write))
+    monkeypatch.setattr(fanout, "READERS_IN_A_TURN", 1)  # it is one reader, whatever its rooms
+    with Stage() as stage:
+        alice = stage.join("alice")
+        enters(stage, alice, "dev")
+        alice.transcript()
+        written.clear()
+        stage.pump.submit([Announce(room, Announced(f"told {room}")) for room in (LOBBY, "dev")])
+
+        assert sorted(told(alice)) == ["told dev", f"told {LOBBY}"]
+        assert len(written) == 1
 
 
 @pytest.mark.parametrize("in_slices", [False, True])
