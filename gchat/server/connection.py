@@ -155,6 +155,12 @@ class Connection:
         server = self._server
         server.effects.submit(server.registry.disconnect(self.session, reason, server.awake(), farewell))
 
+    def part(self, room: str) -> None:
+        """Have the user leave a room, if the user is still there."""
+        server, session = self._server, self.session
+        if (entered := session.rooms.get(room)) is not None:
+            server.effects.submit(server.registry.part(session, entered))
+
     # --- What the writer tells ---------------------------------------------------------------------------------------
 
     def takes_more(self) -> None:
