@@ -111,7 +111,7 @@ class Connection:
         self.session = session
         self.dialect = dialect
         self.opened_at = time.monotonic()
-        self.where = Where()  # the room that was entered last
+        self.where = Where()  # the room that was entered last; when that is left, the current one
         self.life = Life.OPEN
         self.reason = CloseReason.CRASHED  # why the session is over, when it is
         self.deadline = 0.0

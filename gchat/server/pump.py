@@ -329,6 +329,8 @@ class Pump:
         if connection is not None:
             self.fan_out.leave(effect.room, connection.writer)
             self._room_loading.release(connection, effect.room)
+            if connection.room == effect.room:
+                connection.where = self.fan_out.where(connection.session.current_name)
             self._touched[connection.writer] = None
 
     def _read_history(self, effect: ReadHistory) -> None:

@@ -225,3 +225,21 @@ def test_what_who_reads_nothing_is_owed_is_gathered_at_the_end_only_if_it_can_be
 
         assert not log_reader.cursors
         assert bool(log_reader.lag) is keeps
+
+
+def test_an_answer_about_no_room_names_none_that_the_user_has_left() -> None:
+    with Stage() as stage:
+        bot = stage.join()
+        bot.says('GCHAT/1 {"nick":"bot","rooms":[]}')
+        wait_until(lambda: b'"type":"live"' in bot.reads(), "it is in no room")
+        bot.says('{"type":"join","room":"dev"}', '{"type":"join","room":"ops"}')
+        wait_until(lambda: b'"live","room":"ops"' in bot.reads(), "it is in two")
+        assert bot.connection.room == "ops"
+        bot.says('{"type":"part","room":"ops"}', '{"type":"ping"}')
+        wait_until(lambda: b'"pong"' in bot.reads(), "it is in one")
+        assert bot.connection.room == "dev"
+        bot.says('{"type":"part","room":"dev"}', '{"type":"ping","id":"last"}')
+        wait_until(lambda: b'"last"' in bot.reads(), "it is in none")
+        assert bot.connection.room == ""
+
+        assert b"lobby" not in bot.received
