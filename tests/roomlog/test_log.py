@@ -790,6 +790,15 @@ def test_however_many_are_deaf_to_a_message_it_is_noted_once() -> None:
     assert chunk.spans == {200: [(chunk.start, chunk.end)]}
 
 
+def test_cursors_of_a_reader_that_is_deaf_to_nobody_share_what_they_do_not_hear() -> None:
+    reader = Peer(1)
+    two_rooms(reader)
+    reader.log_reader.hear_again((9,))
+    first, second = reader.log_reader.cursors
+
+    assert first.unheard is second.unheard, "a user may be in fifty rooms"
+
+
 def test_what_a_reader_is_deaf_to_is_bounded() -> None:
     alice = Peer(1)
     room = room_of(alice)
