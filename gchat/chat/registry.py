@@ -66,7 +66,7 @@ class Registry:
         self.sessions: dict[int, Session] = {}
         self.rooms = RoomTable(LOBBY)
         self._names = Names(self.bans)
-        self.ignorers = Ignorers()
+        self.ignorers = Ignorers(self._names)
         self._lineages = Lineages()
         self._disconnected = Disconnected()
         self._unannounced: dict[Session, float] = {}  # and when each will be announced

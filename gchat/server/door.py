@@ -135,7 +135,7 @@ class Door:
         network = self.admission.network(peer.address, peer.network)
         if hello is not None:
             self._pay(network, hello.entries)
-        server.effects.share.wait(ENTRY_WEIGHT)
+        server.effects.share.wait(ENTRY_WEIGHT * (hello.entries if hello else 1))
         if server.stopping.is_set():  # accepted before, heard after the others were said goodbye to
             _part(transport, _said(dialect, Closing(FAREWELL, CloseReason.SHUTDOWN.value)))
             return None

@@ -194,3 +194,13 @@ def test_over_the_limits_a_peer_is_told_why_and_counted_as_turned_away(entrance:
 
 def test_a_start_without_an_end_of_line_is_plain_when_it_is_too_long(entrance: Entrance) -> None:
     entrance.comes(b"x" * (the_door.MAX_START_BYTES + 1)).hears(b"> Connected to the chat server")
+
+
+def test_a_hello_takes_as_much_of_a_turn_as_the_rooms_that_it_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    with Entrance() as entrance:
+        taken: list[int] = []
+        monkeypatch.setattr(type(entrance.pump.share), "wait", lambda _share, weight: taken.append(weight))
+        entrance.comes(b'GCHAT/1 {"nick":"alice"}\n').hears(b'"welcome"')
+        entrance.comes(b'GCHAT/1 {"nick":"bob","rooms":[{"room":"a"},{"room":"b"},{"room":"c"}]}\n').hears(b'"welcome"')
+
+        assert taken[1] == 3 * taken[0]
