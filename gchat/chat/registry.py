@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from itertools import count
 
-from msgspec import structs
-
 from gchat.chat import disconnected, entry, presence, standing
 from gchat.chat.absence import Absence
 from gchat.chat.bans import Bans
@@ -33,8 +31,8 @@ from gchat.chat.networks import Network
 from gchat.chat.nicks import Names
 from gchat.chat.room import Room
 from gchat.chat.rooms import RoomTable
-from gchat.chat.session import Session
-from gchat.model import lookalikes, names
+from gchat.chat.session import Session, lineage_of
+from gchat.model import lookalikes
 from gchat.model.errors import Code, Refusal
 from gchat.model.events import Away, Entered, Left, Movement, Named, Parted, Renamed, TopicIs
 from gchat.model.hello import Hello, ResumePoint, WantedRoom
@@ -100,6 +98,12 @@ class Registry:
         else:
             effects += self.announce(session)
         return session, effects
+
+    def entries(self, hello: Hello) -> int:
+        """Return how many rooms a user with this hello enters at most: what it costs, in lines."""
+        old = self._lineages.newest(lineage_of(hello.token)) if hello.token else None
+        named = min(len(hello.wanted or ()), self.limits.max_rooms_per_user)
+        return max(1, named, len(old.rooms) if old else 0)
 
     def open(self, session: Session, hello: Hello, token: str, *, has_ended: bool = False) -> list[Effect]:
         """Grant what the hello of a session asks: a new one, or one that was greeted and has said nothing yet.
@@ -320,16 +324,8 @@ class Registry:
         Return the rooms to leave, the places to go on from, and the effects of what is refused and what is made. If
         nothing is granted, the user stays where it is.
         """
-        effects: list[Effect] = []
-        wanted: dict[str, WantedRoom] = {}
-        for asked in hello.wanted or ():
-            try:
-                name = names.room(asked.room)
-            except Refusal as refusal:
-                effects.append(refused(session.id, refusal))
-            else:
-                wanted.pop(name, None)
-                wanted[name] = structs.replace(asked, room=name)
+        wanted, refusals = entry.wanted(hello, self.limits.max_rooms_per_user)
+        effects = [refused(session.id, refusal) for refusal in refusals]
         leaving = [room for name, room in session.rooms.items() if name not in wanted]
         granted: dict[str, ResumePoint | None] = {}
         for name, asked in wanted.items():
@@ -355,7 +351,7 @@ class Registry:
             standing.check_entry(self.rooms, wanted.room, session, wanted.key)
         most = self.limits.max_rooms_per_user
         if others >= most:
-            raise Refusal(Code.TOO_MANY_ROOMS, f"Too many rooms: you can be in {most:,} at once; leave one first")
+            raise entry.too_many(most)
         return self.rooms.open(wanted.room, session.network, self.limits, leaving)
 
     def _appear(self, session: Session, was: str = "", known_in: Collection[str] = ()) -> list[Effect]:
