@@ -391,6 +391,6 @@ class Registry:
         return [*told, *standing.entered(self.rooms, room, session)]
 
     def _tell(self, room: Room, session: Session, movement: Movement) -> list[Effect]:
-        if isinstance(movement, Away) and standing.why_silent(self.rooms, room, session):
-            return []  # a reason is said too
+        if isinstance(movement, Away) and movement.reason and standing.why_silent(self.rooms, room, session):
+            return []  # a reason is said too; to be back is not, and the room may know of the absence
         return presence.told(room, session, movement, self.limits, self.ignorers.of(session))
