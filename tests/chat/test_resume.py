@@ -505,6 +505,16 @@ def test_nobody_is_told_of_a_user_who_was_never_announced() -> None:
     assert consistent(registry)
 
 
+def test_a_user_who_was_put_out_before_a_late_hello_was_heard_stays_out(registry: Registry) -> None:
+    session, _ = registry.connect("127.0.0.1:1")
+    registry.leave(session, CloseReason.KICKED)
+
+    assert registry.open(session, Hello(nick="bob"), TOKEN) == []
+    assert not registry.sessions
+    assert not registry.rooms[LOBBY].members
+    assert consistent(registry)
+
+
 # --- What a hello costs ----------------------------------------------------------------------------------------------
 
 
