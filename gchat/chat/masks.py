@@ -19,7 +19,7 @@ from gchat.model.text import printable
 PATTERN = rf"^(?=.{{5,{MAX_ARGUMENT}}}\Z)[^!@\s]+![^!@\s]+@[^!@\s]+\Z"
 
 #: What is remembered of matching: lists as they are asked, and whether a user is on a list, asked for every message.
-_LISTS, _ANSWERS = 256, 8192
+_LISTS, _ANSWERS = 512, 8192
 
 
 class Cloaks:
@@ -86,6 +86,13 @@ def keeps_out(masks: tuple[str, ...], person: Person, cloak: Callable[[], str]) 
 def lets_in(masks: tuple[str, ...], person: Person, cloak: Callable[[], str]) -> bool:
     """Return whether a user is on a list in favour of those on it: an impostor's name is another name."""
     return bool(masks) and _is_on(masks, frozenset((folded(person.name),)), cloak(), _folded_alone)
+
+
+def prepare(against: tuple[str, ...], *in_favour: tuple[str, ...]) -> None:
+    """Prepare to ask these lists, which takes longer than asking: a user who enters fifty rooms would hold up all."""
+    _list(against, name_keys)
+    for masks in in_favour:
+        _list(masks, _folded_alone)
 
 
 class Patterns:

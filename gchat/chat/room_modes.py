@@ -19,7 +19,7 @@ from gchat.model.modes import MAX_KEY, MAX_LIMIT, OPERATOR, VOICE, Change, Takes
 MAX_LISTED, MAX_KEPT_RANKS = 64, 64
 
 #: The masks in one list that are compared, together in characters: a user may enter fifty rooms at once.
-MAX_COMPARED = 500
+MAX_COMPARED = 300
 
 Masks = Annotated[tuple[Annotated[str, Meta(pattern=masks.PATTERN)], ...], Meta(max_length=MAX_LISTED)]
 _Ranks = Annotated[
