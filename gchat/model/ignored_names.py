@@ -12,13 +12,13 @@ MAX_IGNORED = 50
 
 
 class _Entry:
-    """A name; the name that the user who had it has now; and the keys of both."""
+    """A name; the name that the user who had it has now; the keys of each, and of both."""
 
-    __slots__ = ("first", "keys", "name", "now")
+    __slots__ = ("first", "keys", "last", "name", "now")
 
     def __init__(self, name: str) -> None:
         self.name = self.now = name
-        self.first = self.keys = name_keys(name)
+        self.first = self.last = self.keys = name_keys(name)
 
 
 class IgnoredNames:
@@ -64,11 +64,15 @@ class IgnoredNames:
         self._sum_up()
 
     def follow(self, old: str, new: str) -> None:
-        """Ignore a user who was called `old` under the name `new` too."""
+        """Ignore a user who was called `old` under the name `new` too.
+
+        A user who has taken a name that an ignored one gave up is not followed: that would be to lose the ignored one.
+        """
         keys = name_keys(old)
         for entry in self._entries:
-            if not entry.keys.isdisjoint(keys):
-                entry.now, entry.keys = new, entry.first | name_keys(new)
+            if not entry.last.isdisjoint(keys):
+                entry.now, entry.last = new, name_keys(new)
+                entry.keys = entry.first | entry.last
         self._sum_up()
 
     def _sum_up(self) -> None:

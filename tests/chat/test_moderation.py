@@ -325,6 +325,14 @@ def test_a_user_who_may_not_speak_does_not_say_why_they_are_away(house: House) -
     assert [effect for effect in house.asks("alice", commands.BeAway("tea")) if isinstance(effect, Presence)]
 
 
+def test_a_user_who_may_speak_no_more_is_told_to_be_back(house: House) -> None:
+    house.asks("bob", commands.BeAway("tea"))
+    house.asks("alice", commands.Mode("+m"))
+    back = [effect for effect in house.asks("bob", commands.BeAway()) if isinstance(effect, Presence)]
+
+    assert [(effect.room, effect.presence) for effect in back] == [("dev", events.Away("bob", ""))]
+
+
 def test_only_operators_kick_and_only_members_are_kicked(house: House) -> None:
     assert refusals(house.asks("bob", commands.Kick("alice"))) == [Code.NOT_OPERATOR]
     house.asks("bob", commands.Join("lobby", leave="current"))

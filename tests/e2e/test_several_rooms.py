@@ -144,7 +144,7 @@ def test_who_wants_no_room_is_welcomed_all_the_same(server: Server) -> None:
 def test_a_user_is_in_fifty_rooms_and_no_more(server: Server) -> None:
     names = [f"room{number}" for number in range(60)]
     with RichUser(server, nick="alice", rooms=rooms(*names)) as alice:
-        assert {alice.sees("refused")["code"] for _ in range(10)} == {"too_many_rooms"}
+        assert alice.sees("refused")["code"] == "too_many_rooms", "one answer, however many it named"
         alice.asks({"type": "rooms"})
         assert sum(room["here"] for room in alice.sees("rooms")["rooms"]) == 50
 

@@ -33,6 +33,17 @@ def test_a_user_is_followed_from_name_to_name_and_the_first_one_stays_ignored() 
     assert not ignored.has("carol"), "somebody else may have that now"
 
 
+def test_nobody_who_takes_the_first_name_leads_away_from_the_ignored_user() -> None:
+    ignored = ignoring("troll")
+    ignored.follow("troll", "troll2")
+    assert ignored.has("troll"), "an accomplice, who takes it now"
+    ignored.follow("troll", "pal")
+
+    assert list(ignored) == ["troll (now troll2)"]
+    assert ignored.has("troll2")
+    assert not ignored.has("pal")
+
+
 @pytest.mark.parametrize("name", ["bob", "rob", "BOB"])
 def test_a_name_is_given_up_by_any_of_its_names(name: str) -> None:
     ignored = ignoring("bob", "eve")
