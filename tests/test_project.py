@@ -78,8 +78,8 @@ def test_the_composition_only_composes() -> None:
     assert len((TOP / "gchat" / "server" / "app.py").read_text().splitlines()) <= 170
 
 
-# Each is a command of the core and its effect, or an interface and what implements it.
-_CLASS_NAMES_WITH_TWO_MEANINGS = {"Reader", "Rooms", "Search"}
+# Each is a command of the core and its effect.
+_CLASS_NAMES_WITH_TWO_MEANINGS = {"Search"}
 
 
 def test_a_class_name_means_one_thing() -> None:

@@ -32,7 +32,7 @@ from gchat.chat.lineages import Lineages
 from gchat.chat.networks import Network
 from gchat.chat.nicks import Names
 from gchat.chat.room import Room
-from gchat.chat.rooms import Rooms
+from gchat.chat.rooms import RoomTable
 from gchat.chat.session import Session
 from gchat.model import lookalikes, names
 from gchat.model.errors import Code, Refusal
@@ -64,7 +64,7 @@ class Registry:
         self.limits = limits
         self.bans = Bans()
         self.sessions: dict[int, Session] = {}
-        self.rooms = Rooms(LOBBY)
+        self.rooms = RoomTable(LOBBY)
         self._names = Names(self.bans)
         self.ignorers = Ignorers()
         self._lineages = Lineages()
@@ -180,17 +180,15 @@ class Registry:
 
         Raises Refusal.
         """
-        name = wanted.room
-        if name in session.rooms:
-            raise Refusal(Code.BAD_COMMAND, f"You are already in {name}")
+        if wanted.room in session.rooms:
+            raise Refusal(Code.BAD_COMMAND, f"You are already in {wanted.room}")
         current = session.current
         leaving = [current] if leaves and current else []
         room, dropped = self._open(session, wanted, len(session.rooms) - len(leaving), leaving)
         left = [effect for each in leaving for effect in self._part(session, each)]
         session.enter(room)
         joined = entry.joined(session, room, self.limits.replay_on_join, wanted.after, id_)
-        told = self._tell_entered(room, session)
-        return [*left, joined, *dropped, *told, *self._lineages.saved(session)]
+        return [*left, joined, *dropped, *self._tell_entered(room, session), *self._lineages.saved(session)]
 
     def part(self, session: Session, room: Room, reason: str = "", id_: str = "") -> list[Effect]:
         """Let the user out of a room that the user is in."""
@@ -352,7 +350,7 @@ class Registry:
     def _open(
         self, session: Session, wanted: WantedRoom, others: int, leaving: Collection[Room]
     ) -> tuple[Room, list[Effect]]:
-        """Return a room for a user who will be in so many `others`: see Rooms.open. Raises Refusal."""
+        """Return a room for a user who will be in so many `others`: see RoomTable.open. Raises Refusal."""
         if wanted.room not in session.rooms:
             standing.check_entry(self.rooms, wanted.room, session, wanted.key)
         most = self.limits.max_rooms_per_user
@@ -397,4 +395,6 @@ class Registry:
         return [*told, *standing.entered(self.rooms, room, session)]
 
     def _tell(self, room: Room, session: Session, movement: Movement) -> list[Effect]:
+        if isinstance(movement, Away) and standing.why_silent(self.rooms, room, session):
+            return []  # a reason is said too
         return presence.told(room, session, movement, self.limits, self.ignorers.of(session))

@@ -13,7 +13,7 @@ from gchat.chat.room import Room
 from gchat.model.errors import Code, Refusal
 
 
-class Rooms(dict[str, Room]):
+class RoomTable(dict[str, Room]):
     """All rooms by name. A room counts against the network of the user who opened it: entered it when it was empty."""
 
     def __init__(self, lobby: str) -> None:

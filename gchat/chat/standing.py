@@ -11,7 +11,7 @@ from gchat.chat import room_modes
 from gchat.chat.effects import Announce, Deliver, Effect
 from gchat.chat.room import Room
 from gchat.chat.room_modes import USUAL, Asking, Modes
-from gchat.chat.rooms import Rooms
+from gchat.chat.rooms import RoomTable
 from gchat.chat.session import Session
 from gchat.model import names, sentences
 from gchat.model.errors import Code, Refusal
@@ -19,14 +19,14 @@ from gchat.model.events import Announced, ModeSet
 from gchat.model.modes import OPERATOR, Change
 
 
-def asking(rooms: Rooms, room: Room, user: Session) -> Asking:
+def asking(rooms: RoomTable, room: Room, user: Session) -> Asking:
     """Return a user as one who asks something of a room."""
     is_member = user.id in room.members
     ranks = room.ranks if is_member else {user.seat: rooms.modes[room.name].ranks.get(user.lineage, "")}
     return Asking(user, lambda: rooms.cloaks.of(user.network.name), ranks.get(user.seat, ""), is_member)
 
 
-def check_entry(rooms: Rooms, name: str, user: Session, key: str) -> None:
+def check_entry(rooms: RoomTable, name: str, user: Session, key: str) -> None:
     """Raise Refusal if the modes of a room keep a user out, who has this key for it."""
     modes = rooms.modes[name]
     if modes is USUAL:
@@ -48,23 +48,26 @@ def room_of(user: Session, name: str) -> Room:
     return room
 
 
-def room_to_speak_in(rooms: Rooms, user: Session, name: str) -> Room:
+def room_to_speak_in(rooms: RoomTable, user: Session, name: str) -> Room:
     """Return the same if the user may speak there; some rooms may be spoken to from outside. Raises Refusal."""
+    here = user.rooms.get(name) if name else user.current
+    if here is not None and here.name not in rooms.modes:
+        return here  # mostly: it is asked before each message
     outside = names.room(name) if name and name not in user.rooms else ""
     room = rooms.get(outside) or room_of(user, name)
     room_modes.allowed(why_silent(rooms, room, user))
     return room
 
 
-def why_silent(rooms: Rooms, room: Room, user: Session) -> Refusal | None:
-    """Return why a user may not speak in a room. It is asked before each message, and quick where all may."""
+def why_silent(rooms: RoomTable, room: Room, user: Session) -> Refusal | None:
+    """Return why a user may not speak in a room."""
     modes = rooms.modes.get(room.name)
     if user.id in room.members and (modes is None or not modes.silences):
         return None
     return room_modes.may_speak(room.name, modes or USUAL, asking(rooms, room, user))
 
 
-def entered(rooms: Rooms, room: Room, user: Session) -> list[Effect]:
+def entered(rooms: RoomTable, room: Room, user: Session) -> list[Effect]:
     """Give a user who has just become a member the rank that they have there, and tell everybody.
 
     The user who enters an empty room is its operator, unless others guard it (see Modes). Of the lobby nobody is.
@@ -81,13 +84,13 @@ def entered(rooms: Rooms, room: Room, user: Session) -> list[Effect]:
     return [*give(rooms, room, user, rank), *others, Deliver(user.id, told, room=room.name)]
 
 
-def restored(rooms: Rooms, room: Room, user: Session) -> None:
+def restored(rooms: RoomTable, room: Room, user: Session) -> None:
     """Give a member of the previous run the rank that is kept."""
     if rank := rooms.modes[room.name].ranks.get(user.lineage, ""):
         room.ranks[user.seat] = rank
 
 
-def give(rooms: Rooms, room: Room, user: Session, rank: str) -> list[Effect]:
+def give(rooms: RoomTable, room: Room, user: Session, rank: str) -> list[Effect]:
     """Give a member this rank; it is kept for users who can prove that they are the same."""
     room.ranks.pop(user.seat, None)
     if rank:
@@ -97,7 +100,7 @@ def give(rooms: Rooms, room: Room, user: Session, rank: str) -> list[Effect]:
     return keep(rooms, room, room_modes.ranked(rooms.modes[room.name], user.lineage, rank))
 
 
-def reset(rooms: Rooms, name: str) -> list[Effect]:
+def reset(rooms: RoomTable, name: str) -> list[Effect]:
     """Give a room the modes of a new one, in which nobody has a rank; return the effects of it."""
     told: list[Effect] = []
     if (room := rooms.get(name)) is not None:
@@ -106,7 +109,7 @@ def reset(rooms: Rooms, name: str) -> list[Effect]:
     return [*rooms.modes.keep(name, USUAL), *told]
 
 
-def keep(rooms: Rooms, room: Room, modes: Modes) -> list[Effect]:
+def keep(rooms: RoomTable, room: Room, modes: Modes) -> list[Effect]:
     """Give a room these modes; return the effects by which they are stored."""
     if structs.replace(modes, network="") == USUAL:
         modes = USUAL

@@ -61,7 +61,7 @@ TRANSITIONS: Mapping[str, set[_Change]] = {
 
 
 class Cursor:
-    """The place of one reader in one room log. See Reader, which moves it."""
+    """The place of one reader in one room log. See LogReader, which moves it."""
 
     __slots__ = ("_since", "descriptor", "log", "position", "seq", "session", "unheard")
 

@@ -28,7 +28,7 @@ _Own = tuple[int, RoomLog | None, int, OwnLines]
 _Peeked = tuple[Cursor | None, int, int]
 
 
-class Reader:
+class LogReader:
     """What one session is still owed: a cursor for each log that it follows, and own lines in their place among them.
 
     The shell's loop is: `peek`, send, `took`; when peek has nothing more, `settle`; when the kernel takes no more,

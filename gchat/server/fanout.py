@@ -24,7 +24,7 @@ from gchat.model.events import Movement, RoomNotice, Skipped
 from gchat.model.messages import Record
 from gchat.roomlog.chunk import Offer
 from gchat.roomlog.log import Deaf, LogCursor, RoomLog, Ticks
-from gchat.roomlog.reader import Reader
+from gchat.roomlog.reader import LogReader
 from gchat.server.counters import CRASHES, Counter, Distribution
 from gchat.server.logs import logger
 from gchat.server.spreader import Spreader, Turns
@@ -96,7 +96,7 @@ class FanOut:
         return log
 
     def append(
-        self, room: str, event: ToldToAll, count: int, speaker: Reader | None, unheard: Unheard | None = None
+        self, room: str, event: ToldToAll, count: int, speaker: LogReader | None, unheard: Unheard | None = None
     ) -> None:
         """Append what happened in a room, and has `count` numbers, to each of its logs.
 

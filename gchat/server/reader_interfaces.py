@@ -15,7 +15,7 @@ from gchat.chat.networks import Network
 from gchat.chat.registry import Registry
 from gchat.chat.session import Session
 from gchat.dialects.dialect import Dialect
-from gchat.roomlog.reader import Reader as LogReader
+from gchat.roomlog.reader import LogReader
 from gchat.server.transport import Transport
 from gchat.server.turn_share import TurnShare
 from gchat.server.writer import Writer

@@ -28,7 +28,7 @@ from gchat.chat.effects import Enter
 from gchat.model.audience import OwnLines, Where
 from gchat.model.messages import Record
 from gchat.roomlog.log import RoomLog
-from gchat.roomlog.reader import Reader
+from gchat.roomlog.reader import LogReader
 from gchat.server.counters import Counter
 from gchat.server.transport import Transport, Watcher
 
@@ -149,7 +149,7 @@ class Writer:
         self._watcher: Watcher | None = None  # while behind
         self._mark = 0  # bytes that the peer had taken
         self._mark_at = 0.0  # at this time, which is when it last made progress
-        self.log_reader = Reader(session, transport.descriptor)
+        self.log_reader = LogReader(session, transport.descriptor)
         self.flow = Flow.OPEN
         self.catch_ups: tuple[CatchUp, ...] = ()  # of the rooms that are being entered
         self.awaits_answer = False  # what was searched for or looked up, which is read from the disk

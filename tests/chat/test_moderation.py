@@ -315,6 +315,16 @@ def test_the_last_word_of_a_user_who_may_not_speak_is_not_told(house: House) -> 
     assert [effect.presence for effect in left] == [events.Left("alice", 1, "tea")]
 
 
+def test_a_user_who_may_not_speak_does_not_say_why_they_are_away(house: House) -> None:
+    house.asks("alice", commands.Mode("+m"))
+    assert not [effect for effect in house.asks("bob", commands.BeAway("psst")) if isinstance(effect, Presence)]
+    house.asks("bob", commands.Part())
+    told = [effect.presence for effect in house.asks("bob", commands.Join("dev")) if isinstance(effect, Presence)]
+    assert told == [events.Entered("bob", 3)]
+
+    assert [effect for effect in house.asks("alice", commands.BeAway("tea")) if isinstance(effect, Presence)]
+
+
 def test_only_operators_kick_and_only_members_are_kicked(house: House) -> None:
     assert refusals(house.asks("bob", commands.Kick("alice"))) == [Code.NOT_OPERATOR]
     house.asks("bob", commands.Join("lobby", leave="current"))

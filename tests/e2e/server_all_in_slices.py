@@ -15,7 +15,7 @@ from gchat.chat.registry import Registry
 from gchat.chat.session import Session
 from gchat.model import commands
 from gchat.roomlog.log import RoomLog
-from gchat.roomlog.reader import Reader
+from gchat.roomlog.reader import LogReader
 from gchat.server import fanout
 from gchat.server.logs import logger
 from gchat.server.main import main
@@ -36,7 +36,7 @@ class Slow:
         return os.write(descriptor, data)
 
 
-def measured_append(log: RoomLog, data: bytes, count: int, speaker: Reader | None, *rest: Any) -> None:
+def measured_append(log: RoomLog, data: bytes, count: int, speaker: LogReader | None, *rest: Any) -> None:
     append(log, data, count, speaker, *rest)
     gathered.append(max(gathered.pop(), log.gathered))
 

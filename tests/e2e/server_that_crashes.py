@@ -11,11 +11,11 @@ from gchat.chat.effects import Effect
 from gchat.chat.registry import Registry
 from gchat.chat.session import Session
 from gchat.model import commands
-from gchat.roomlog.reader import Reader
+from gchat.roomlog.reader import LogReader
 from gchat.server.main import main
 
 ping = handlers.HANDLERS[commands.Ping]
-peek = Reader.peek
+peek = LogReader.peek
 cursed: dict[int, str] = {}
 
 
@@ -27,7 +27,7 @@ def ping_or_crash(registry: Registry, session: Session, command: commands.Ping, 
     return ping(registry, session, command, now)
 
 
-def peek_or_crash(reader: Reader, limit: int) -> bytes:
+def peek_or_crash(reader: LogReader, limit: int) -> bytes:
     how = cursed.get(reader.session)
     if how == "curse" or (how and any(cursor in cursor.log.behind for cursor in reader.cursors)):
         raise RuntimeError("a fault that was asked for")
@@ -35,6 +35,6 @@ def peek_or_crash(reader: Reader, limit: int) -> bytes:
 
 
 handlers.HANDLERS[commands.Ping] = ping_or_crash
-Reader.peek = peek_or_crash  # type: ignore[method-assign, assignment]
+LogReader.peek = peek_or_crash  # type: ignore[method-assign, assignment]
 
 main()

@@ -17,7 +17,7 @@ from gchat.model.audience import OwnLines
 from gchat.roomlog.chunk import Offer
 from gchat.roomlog.cursor import MAX_DEAF, TRANSITIONS, Cursor, State
 from gchat.roomlog.log import RoomLog, Ticks
-from gchat.roomlog.reader import Reader
+from gchat.roomlog.reader import LogReader
 
 # --- The table of states: each step is held against it ---------------------------------------------------------------
 
@@ -39,7 +39,7 @@ def held_to_the_table(step: str, method: Callable[..., Any], cursors: Callable[[
 @pytest.fixture(autouse=True, scope="module")
 def _every_step_is_held_to_the_table() -> Iterator[None]:
     cursors: dict[Any, Callable[[Any], list[Any]]] = {
-        Reader: lambda reader: [*reader.cursors],
+        LogReader: lambda reader: [*reader.cursors],
         Cursor: lambda cursor: [cursor],
         RoomLog: lambda log: [*log.live.values(), *log.speaking.values(), *log.aside, *log.behind],
     }
@@ -74,7 +74,7 @@ class Peer:
     def __init__(self, session: int, descriptor: int = 0) -> None:
         self.session = session
         self.wire = Wire()
-        self.log_reader = Reader(session, descriptor or session)
+        self.log_reader = LogReader(session, descriptor or session)
         self.behind = False  # whether a watcher waits for its wire
         self.rooms: dict[str, Room] = {}
         self.due: list[Due] = []

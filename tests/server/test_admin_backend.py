@@ -11,7 +11,7 @@ import pytest
 from gevent.event import Event
 
 from gchat.chat.room import Room
-from gchat.chat.rooms import Rooms
+from gchat.chat.rooms import RoomTable
 from gchat.journal.journal import JournalError
 from gchat.journal.parts import KeptRoom
 from gchat.server import admin_backend
@@ -47,7 +47,7 @@ def journal() -> Journal:
 @pytest.fixture
 def server(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> AdminBackend:
     monkeypatch.setattr(admin_backend, "STORED_ROOMS_S", 0.05)
-    rooms = Rooms("lobby")
+    rooms = RoomTable("lobby")
     rooms["lobby"].members[1] = cast("Any", object())
     rooms["empty"] = Room("empty")
     registry = SimpleNamespace(rooms=rooms, sessions={})
