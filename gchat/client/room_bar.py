@@ -77,11 +77,10 @@ class RoomBar:
         if not self.shown.name and self.listed:
             self.show(self.listed[0])
 
-    def keep_only(self, rooms: Iterable[str]) -> None:
-        """List no other rooms than these; private conversations stay."""
-        kept = set(rooms)
-        for view in [view for view in self.listed if not view.partner and view.name not in kept]:
-            self.close(view)
+    def others_than(self, rooms: Iterable[str]) -> list[RoomView]:
+        """Return the rooms that are listed beside these, without the private conversations."""
+        known = set(rooms)
+        return [view for view in self.listed if not view.partner and view.name not in known]
 
     def arrange(self, rooms: list[str]) -> None:
         """Have the rooms in this order, and behind them all else."""

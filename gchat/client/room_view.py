@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from enum import Enum, auto
 
 from gchat.client.render import Line
-from gchat.client.timeline import NOW, faded, rule
+from gchat.client.timeline import NOW, faded, is_rule, rule
 from gchat.model.hello import ResumePoint
 
 #: Before the nick in the name of a private conversation; no room's name begins so.
@@ -78,11 +78,12 @@ class RoomView:
         unseen, self._unseen = min(self._unseen, len(self._kept)), 0
         kept = [*self._kept]
         seen, new = kept[: len(kept) - unseen], kept[len(kept) - unseen :]
-        shown = [rule(self.name), *(faded(line) for _, lines in seen[-SHOWN_AGAIN:] for line in lines)]
+        again = [faded(line) for _, lines in seen for line in lines if not is_rule(line)][-SHOWN_AGAIN:]
+        shown = [rule(self.name), *again]
         if new and self._was_shown:
             first = next((seq for seq, _ in new if seq), 0)
             shown.append(rule(self._news(first) if len(new) == KEPT_MESSAGES else "new"))
-        elif seen:
+        elif again:
             shown.append(rule(NOW))
         self._was_shown = True
         self.sees(self._heard)

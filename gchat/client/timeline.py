@@ -37,6 +37,11 @@ def rule(text: str) -> Line:
     return [("class:rule", shown_text(f"── {text} ──"))]
 
 
+def is_rule(line: Line) -> bool:
+    """Return whether this is such a line."""
+    return line[0][0] == "class:rule"
+
+
 class Timeline:
     """Puts the time before each line, colours on nicks, and where the day changes in a room a rule that says so."""
 

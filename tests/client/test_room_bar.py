@@ -44,15 +44,14 @@ def test_when_the_room_that_is_shown_is_closed_what_was_shown_before_it_is_shown
     assert bar.opened("dev") is dev
 
 
-def test_private_conversations_stay_whatever_rooms_there_are() -> None:
+def test_a_private_conversation_is_no_room_and_goes_on_under_another_nick() -> None:
     bar = RoomBar({})
     bar.opened("lobby")
     bob = bar.private("BOB")
-    bar.keep_only(["dev"])
-    assert names(bar) == ["@BOB"]
+    assert [view.name for view in bar.others_than(["dev"])] == ["lobby"]
     assert bar.private("bob") is bob
     bar.renamed("bob", "rob")
-    assert names(bar) == ["@rob"]
+    assert names(bar) == ["lobby", "@rob"]
     assert bob.partner == "rob"
     assert "@rob" not in bar.places
 

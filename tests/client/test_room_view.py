@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from gchat.client.render import Line, text_of
 from gchat.client.room_view import KEPT_MESSAGES, RoomView
+from gchat.client.timeline import rule
 from gchat.model.hello import ResumePoint
 
 
@@ -97,7 +98,10 @@ def test_what_was_said_meanwhile_is_shown_behind_the_end_of_what_was_seen() -> N
 def test_a_room_that_is_shown_for_the_first_time_has_its_own_rules() -> None:
     view = RoomView("dev")
     kept(view, 1, 2)
-    assert texts(view.reveal()) == ["── dev ──", "line 1", "line 2"]
+    view.keep([rule("now")], 0, on_screen=False)
+    assert texts(view.reveal()) == ["── dev ──", "line 1", "line 2", "── now ──"]
+    kept(view, 3)
+    assert texts(view.reveal()) == ["── dev ──", "line 1", "line 2", "── new ──", "line 3"]
 
 
 def test_what_was_said_before_the_first_visit_is_not_new_at_the_next_one_though_it_was_never_shown() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -203,6 +205,23 @@ def test_all_rooms_come_back_after_a_crash_of_the_server_with_nothing_missed_or_
             ann.ended()
 
 
+def test_a_room_that_is_closed_meanwhile_leaves_the_bar_at_a_reconnect(tmp_path: Path) -> None:
+    with ExitStack() as ends:
+        with Server(limits_messages_per_s=0) as first:
+            ann = ends.enter_context(member(tmp_path, first, "ann", "lobby", "dev"))
+            ann.shows("[1:lobby]  2:dev │")
+            ann.presses("M-2")
+            ann.shows("[2:dev]")
+            os.kill(ann.pid, signal.SIGSTOP)
+            kills(first)
+        with Server(port=first.port, limits_messages_per_s=0) as second, second.join("bob", "dev") as bob:
+            bob.says("/mode +i")
+            bob.sees("> bob made dev invite-only")
+            os.kill(ann.pid, signal.SIGCONT)
+            ann.shows("> dev is invite-only; one of its operators can invite you")
+            ann.shows(" lobby │ 1 online")
+
+
 # --- Private conversations -------------------------------------------------------------------------------------------
 
 
@@ -233,8 +252,10 @@ def test_a_private_conversation_is_a_room_of_its_own(server: Server, tmp_path: P
         ann.shows_line("[you -> bob] fifth secret")
         ann.says("/query BOB")
         ann.shows("[2:@BOB]")
+        ann.shows("── @BOB ──")
         ann.says("/history")
-        ann.shows("── now ──")
+        ann.shows("── @BOB ──", times=2)
+        ann.shows("── now ──", times=3)
         words = ("first", "second", "third", "fourth", "fifth")
         lines = told(ann)
         start = len(lines) - lines[::-1].index("── @BOB ──")

@@ -233,6 +233,7 @@ class RichTalk(LinkTalk):
             case UsersEvent() | RoomListEvent() if self._hidden[type(notice)]:
                 self._hidden[type(notice)] -= 1
                 self._follow(notice)
+                self._settle(notice)
                 self._screen.refresh()
                 return
             case NamedEvent() if self._taken_nick:
@@ -277,10 +278,8 @@ class RichTalk(LinkTalk):
             case KickedEvent() if notice.who == self._me.nick and (view := bar.room(notice.room)):
                 self._close(view)
             case RoomListEvent():  # a room of the hello may have been refused
-                before = bar.shown
-                bar.keep_only(room.name for room in notice.rooms if room.here)
-                if bar.shown is not before:
-                    self._board.turned()
+                for view in bar.others_than(room.name for room in notice.rooms if room.here):
+                    self._close(view)
 
     def _welcome(self, notice: WelcomeEvent) -> None:
         if not self._greeted:
