@@ -21,7 +21,7 @@ def be_away(registry: Registry, session: Session, command: commands.BeAway, _now
     return [done, *registry.tell_all(session, events.Away(session.name, reason))]
 
 
-def why_silent(session: Session, reader: Session) -> list[Effect]:
+def notice_of_absence(session: Session, reader: Session) -> list[Effect]:
     """Return what the sender of a private message is told if its reader is away: once in each absence."""
     if reader.absence is None or not reader.absence.is_news_to(session.seat):
         return []

@@ -21,6 +21,7 @@ styles         the colours, by name. Pure.
 nick_colours   which nick has which colour. Pure.
 timeline       the times of lines, and the rules between what is old and what is new. Pure.
 room_view      what a person at a terminal has of one room. Pure.
+room_bar       the rooms and private conversations side by side, and which of them is on the screen. Pure.
 attention      what rings the bell, and what a notification says. Pure.
 action         what a line that a person enters asks: the commands are those of gchat.dialects.slash. Pure.
 ignored        what of all that is not shown, because a user is ignored. Pure.

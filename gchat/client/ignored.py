@@ -61,6 +61,8 @@ class Ignored:
             case RenamedEvent() if notice.who and self._names.has(notice.who):
                 self._names.follow(notice.who, notice.nick)
                 return None
+            case RenamedEvent() if self._names.has(notice.nick):  # each common room tells it
+                return None
             case InvitedEvent():
                 return None if self._names.has(notice.by) else notice
             case EnteredEvent() | LeftEvent() | RenamedEvent() | AwayEvent():

@@ -105,7 +105,7 @@ def _main(arguments: list[str]) -> int:
     from gchat.client.link.errors import ConnectFailed  # noqa: PLC0415
 
     try:
-        chat = _connected(args, host, port, None, replay=0, strict=not is_typed)
+        chat = _connected(args, host, port, None, more_rooms=(), replay=0, strict=not is_typed)
     except ConnectFailed as error:
         return _complain(pipe.failure_text(error), 1)
     return pipe.run(chat, listen=args.listen, as_json=args.json, is_typed=is_typed)
@@ -117,16 +117,18 @@ def _on_terminal(args: argparse.Namespace, settings: ClientSettings, host: str, 
     from gchat.client.terminal import terminal  # noqa: PLC0415
 
     tokens = None
+    rooms: tuple[str, ...] = ()
     if not args.plain:
         args.nick = args.nick or settings.nick
-        args.room = args.room or next(iter(settings.rooms), None)
+        rooms = (args.room,) if args.room else settings.rooms
+        args.room = next(iter(rooms), None)
         tokens = _token_file(args, host, port)
     taken_nick = args.nick if tokens and not tokens.is_ours else ""  # another window is this user
     args.nick_suffix = args.nick_suffix or bool(taken_nick)
     settings.color = settings.color and not args.no_color and not os.environ.get("NO_COLOR")
     settings.vi = settings.vi or args.vi
     try:
-        chat = _connected(args, host, port, tokens, replay=None, strict=False)
+        chat = _connected(args, host, port, tokens, more_rooms=rooms[1:], replay=None, strict=False)
     except ConnectFailed as error:
         return _complain(pipe.failure_text(error), 1)
     return terminal.run(chat, settings, _seen_file(tokens), taken_nick=taken_nick or "")
@@ -152,7 +154,14 @@ def _checked_address(host: str | None, port: str | None) -> tuple[str, int]:
 
 
 def _connected(
-    args: argparse.Namespace, host: str, port: int, tokens: TokenFile | None, *, replay: int | None, strict: bool
+    args: argparse.Namespace,
+    host: str,
+    port: int,
+    tokens: TokenFile | None,
+    *,
+    more_rooms: tuple[str, ...],
+    replay: int | None,
+    strict: bool,
 ) -> Link | PlainLink:
     if args.plain:
         from gchat.client.link.plain_link import PlainLink  # noqa: PLC0415
@@ -165,6 +174,7 @@ def _connected(
         port,
         nick=args.nick or "",
         room=args.room or "",
+        more_rooms=more_rooms,
         replay=replay,
         wait=args.wait,
         strict=strict,

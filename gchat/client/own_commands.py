@@ -34,7 +34,7 @@ class ClearScreen(OwnCommand, frozen=True):
 
 
 class Converse(OwnCommand, frozen=True):
-    """Send what is typed from now on to one user only, and at once this text; to the room if no user is named."""
+    """Turn to the conversation with one user, and send this text there; back to the room if no user is named."""
 
     to: str
     text: str
@@ -93,7 +93,7 @@ OWN_COMMANDS: Table[OwnCommand] = {
         Slash[OwnCommand](
             "query",
             "[NAME [TEXT]]",
-            "talk with NAME alone until /query without a name",
+            "turn to the private conversation with NAME, or back to the room",
             lambda text: Converse(*split_word(text)),
             Word.NICK,
         ),
@@ -119,6 +119,7 @@ OWN_COMMANDS: Table[OwnCommand] = {
 COMMANDS: Table[commands.Command | OwnCommand] = {**SLASHES, **OWN_COMMANDS}
 
 KEYS = (
+    ("Alt+1..9", "another room; Alt+Left, Alt+Right: the one beside it"),
     ("Tab", "complete a command, a nick or a room"),
     ("Up, Down", "what you typed before; Ctrl+R searches in it"),
     ("Alt+Enter", "one more line of the same message; Ctrl+X Ctrl+E: your editor"),

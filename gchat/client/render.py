@@ -137,7 +137,7 @@ def _said_by(name: str, text: str, chat: Conversation, *, action: bool = False, 
 
 
 def _sent(notice: Sent, chat: Conversation) -> list[Line]:
-    elsewhere = notice.room if notice.room != chat.room else ""
+    elsewhere = "" if notice.room in chat.rooms else notice.room
     return _said_by(chat.nick, notice.text, chat, action=notice.action, room=elsewhere)
 
 

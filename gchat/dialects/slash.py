@@ -139,11 +139,11 @@ SLASHES: Table[commands.Command] = {
         ),
         Slash("back", "", "be away no more", alone(commands.BeAway())),
         Slash("rooms", "", "list the rooms", alone(commands.Rooms())),
-        Slash("join", "ROOM [KEY]", "move to another room, or create it", _join, Word.ROOM),
+        Slash("join", "ROOM [KEY]", "enter a room, or create it", _join, Word.ROOM),
         Slash(
             "part",
             "[ROOM]",
-            "leave the room, and be in none until you join one",
+            "leave the room",
             lambda text: commands.Part(room=text),
             Word.ROOM,
         ),

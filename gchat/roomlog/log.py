@@ -185,7 +185,7 @@ class RoomLog:
 
     def has_spoken(self, sessions: Sessions) -> bool:
         """Return whether one of these said something in the open turn."""
-        return any(session in self._spans for session in sessions)
+        return not self._spans.keys().isdisjoint(sessions)
 
     def trim(self) -> None:
         """After a turn, when those aside were served: drop everything, if no reader needs it."""

@@ -59,7 +59,8 @@ def test_what_an_ignored_user_says_and_does_is_not_shown_and_all_else_is(ignored
 
 
 def test_an_ignored_user_is_followed_to_another_name(ignored: Ignored) -> None:
-    ignored.heard(RenamedEvent(room="lobby", who="bob", nick="rob"))
+    for room in ("lobby", "dev"):
+        assert ignored.heard(RenamedEvent(room=room, who="bob", nick="rob")) is None
 
     assert ignored.heard(said("rob")) is None
     assert ignored.carry_out(commands.Ignore(), "alice") == "You ignore Bob (now rob)"

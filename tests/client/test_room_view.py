@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from gchat.client.room_view import RoomView
+from gchat.client.render import Line, text_of
+from gchat.client.room_view import KEPT_MESSAGES, RoomView
+from gchat.client.timeline import rule
 from gchat.model.hello import ResumePoint
 
 
@@ -71,16 +73,65 @@ def test_the_place_goes_on_with_what_is_seen_and_never_back() -> None:
     assert view.place == ResumePoint("another", 0)
 
 
-def test_the_title_counts_what_is_for_the_user_until_a_key_is_pressed() -> None:
-    view = RoomView("lobby")
-    assert view.title == "lobby"
-    view.hears(mentions=False)
-    assert view.title == "* lobby"
-    view.hears(mentions=True)
-    view.hears(mentions=True)
-    assert view.title == "(2) lobby"
-    view.mark_read()
-    assert view.title == "lobby"
+def texts(shown: list[Line]) -> list[str]:
+    return [text_of(line) for line in shown]
+
+
+def kept(view: RoomView, *numbers: int, on_screen: bool = False) -> None:
+    for number in numbers:
+        view.keep([[("", f"line {number}")]], number, on_screen=on_screen)
+
+
+def test_what_was_said_meanwhile_is_shown_behind_the_end_of_what_was_seen() -> None:
+    view = RoomView("dev")
+    view.enter("e")
+    assert texts(view.reveal()) == ["── dev ──"]
+    kept(view, *range(1, 9), on_screen=True)
+    kept(view, 9, 10)
+    assert view.place == ResumePoint("e", 8)
+    seen = [f"line {number}" for number in range(4, 9)]
+    assert texts(view.reveal()) == ["── dev ──", *seen, "── new ──", "line 9", "line 10"]
+    assert view.place == ResumePoint("e", 10)
+    assert texts(view.reveal()) == ["── dev ──", *(f"line {number}" for number in range(6, 11)), "── now ──"]
+
+
+def test_a_room_that_is_shown_for_the_first_time_has_its_own_rules() -> None:
+    view = RoomView("dev")
+    kept(view, 1, 2)
+    view.keep([rule("now")], 0, on_screen=False)
+    assert texts(view.reveal()) == ["── dev ──", "line 1", "line 2", "── now ──"]
+    kept(view, 3)
+    assert texts(view.reveal()) == ["── dev ──", "line 1", "line 2", "── new ──", "line 3"]
+
+
+def test_what_was_said_before_the_first_visit_is_not_new_at_the_next_one_though_it_was_never_shown() -> None:
+    view = RoomView("dev")
+    view.enter("e")
+    assert view.replays(7) == "earlier"
+    kept(view, 7)
+    view.goes_live(7)
+    assert view.place == ResumePoint("e", 7)
+    kept(view, 8)
+    view.goes_live(8)
+    assert view.place == ResumePoint("e", 7)
+
+
+def test_what_is_no_longer_kept_is_counted() -> None:
+    view = RoomView("dev")
+    view.enter("e")
+    view.reveal()
+    kept(view, 1, on_screen=True)
+    kept(view, *range(2, KEPT_MESSAGES + 12))
+    shown = texts(view.reveal())
+    assert shown[1:3] == ["── new; 10 more: /history 2 ──", "line 12"]
+    assert len(shown) == KEPT_MESSAGES + 2
+
+
+def test_all_that_is_kept_can_be_shown_again() -> None:
+    view = RoomView("@bob")
+    kept(view, 0, 0, on_screen=True)
+    assert texts(view.history()) == ["── @bob ──", "line 0", "line 0", "── now ──"]
+    assert view.partner == "bob"
 
 
 def test_another_log_under_a_room_that_goes_on_begins_anew() -> None:

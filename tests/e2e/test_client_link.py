@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import random
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from itertools import pairwise
 from typing import TypeVar
@@ -17,7 +17,8 @@ import pytest
 from gevent import socket
 from gevent.server import StreamServer
 
-from gchat.client import Entered, Gap, Kicked, Link, Modes, NewLog, Notice, Said, Sent, connect
+from gchat.client import Entered, Gap, Kicked, Link, Live, Modes, NewLog, Notice, Said, Sent, connect
+from gchat.dialects.rich_requests import SayRequest
 from tests.e2e.harness import DEADLINE_S, Server, wait_until
 
 T = TypeVar("T")
@@ -85,24 +86,29 @@ class Talker:
     def _listen(self) -> None:
         self.notices += self.link  # as it comes, for ever
 
-    def says(self, count: int, rng: random.Random, pause_s: float) -> None:
+    def says(self, count: int, rng: random.Random, pause_s: float, rooms: Sequence[str] = ("",)) -> None:
         for number in range(count):
-            self.link.say(f"{self.name}:{number}")
+            self.link.ask(SayRequest(text=f"{self.name}:{number}", room=rng.choice(rooms)))
             gevent.sleep(rng.uniform(0, 2 * pause_s))
 
-    def shown(self) -> list[tuple[int, str]]:
-        """What the user saw said, by others and by itself, with its numbers."""
-        return [(notice.seq, notice.text) for notice in self.notices if isinstance(notice, Said | Sent)]
+    def shown(self, room: str = "") -> list[tuple[int, str]]:
+        """What the user saw said, by others and by itself, with its numbers; in one room, or in all."""
+        said = [notice for notice in self.notices if isinstance(notice, Said | Sent)]
+        return [(notice.seq, notice.text) for notice in said if room in ("", notice.room)]
 
     def told(self, kind: type[T]) -> list[T]:
         return [notice for notice in self.notices if isinstance(notice, kind)]
 
 
 @contextmanager
-def talkers(port: int, count: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Talker]]:
+def talkers(port: int, count: int, monkeypatch: pytest.MonkeyPatch, *rooms: str) -> Iterator[list[Talker]]:
     monkeypatch.setattr(Link, "retry_min_s", 0.01)
     monkeypatch.setattr(Link, "retry_max_s", 0.2)
-    everybody = [Talker(connect("127.0.0.1", port, nick=f"u{number}"), f"u{number}") for number in range(count)]
+    first, *others = rooms or ("",)
+    everybody = [
+        Talker(connect("127.0.0.1", port, nick=f"u{number}", room=first, more_rooms=others), f"u{number}")
+        for number in range(count)
+    ]
     try:
         until(lambda: all(talker.link.connected for talker in everybody), "all are live")
         yield everybody
@@ -143,6 +149,30 @@ def test_fifty_cuts_at_random_and_every_message_is_said_once_and_in_one_order_to
                 assert not talker.told(NewLog)
         scissors.close()
         assert not [line for line in server.log.splitlines() if "crashed" in line]
+
+
+def test_cuts_at_random_and_in_each_of_several_rooms_every_message_is_said_once_to_all(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rng, count, each, rooms = random.Random(3), 3, 120, ("one", "two", "three")
+    with Server(limits_messages_per_s=0) as server, gevent.Timeout(LIMIT_S):
+        scissors = Scissors(server.port, rng)
+        with talkers(scissors.port, count, monkeypatch, *rooms) as everybody:
+            # One who comes into a room hears nothing of before: so all come first.
+            until(lambda: all(len(talker.told(Live)) >= len(rooms) for talker in everybody), "all are in all rooms")
+            talking = [gevent.spawn(talker.says, each, rng, 0.01, rooms) for talker in everybody]
+            while scissors.cuts < 30 or not all(greenlet.ready() for greenlet in talking):
+                gevent.sleep(rng.uniform(0, 0.06))
+                if scissors.cuts < 30:
+                    scissors.cut()
+            assert all(talker.link.wait_acked(DEADLINE_S) for talker in everybody)
+            until(lambda: all(len(talker.shown()) >= count * each for talker in everybody), "all is shown to all")
+            for room in rooms:
+                orders = [talker.shown(room) for talker in everybody]
+                assert [seq for seq, _ in orders[0]] == list(range(1, len(orders[0]) + 1))
+                assert all(order == orders[0] for order in orders)
+            assert not [notice for talker in everybody for notice in talker.told(Gap)]
+        scissors.close()
 
 
 def test_a_server_that_is_killed_and_comes_again_has_another_log_and_everybody_says_so(

@@ -2,24 +2,27 @@
 
 The shell sends `hello()` on each new connection, gives every event to `hears`, sends what `outgoing` returns, and
 calls `lost` when the connection is gone, and `remind` now and then. Rules, whatever is lost or repeated in between:
-1. Every numbered event of the room is shown once, in rising seq; a repeated one is dropped: see SeenNumbers.
+1. Every numbered event of a room is shown once, in rising seq; a repeated one is dropped: see SeenNumbers.
 2. Numbers that are missing are one Gap, whether the server explains them or not. Never silence.
 3. A request stays in `pending` until the server answers it, and is sent again, with its id, on the next connection.
    What other people say never ends a request: everybody sees our ids and may use them.
 4. An own message is shown at its place: as Sent when its ack comes, or as Said when the ack was lost and the replay
    brings it; then the ack that follows shows nothing more.
 5. What a Claim asks for is not in `pending`, and a refusal of it is not shown.
+6. The user is in the same rooms on the next connection. One of them is the room that the user attends to: a hello names
+   it first, so that it is the one that a welcome is about.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from itertools import count
 
 from msgspec import structs
 
 from gchat.client.conversation.claim import Claim
+from gchat.client.conversation.membership import MAX_MEMBERS, Memberships
 from gchat.client.conversation.notices import Back, Delivered, NewLog, Notice, NumberedNotice, Sent
-from gchat.client.conversation.seen_numbers import SeenNumbers
 from gchat.dialects.rich_events import (
     AckEvent,
     ActedEvent,
@@ -62,14 +65,11 @@ from gchat.model.hello import Hello, ResumePoint
 #: The limit of a server that has not told its own yet.
 USUAL_LINE_BYTES = 8192
 
-#: Names kept of who is in the room; the rest only counts.
-MAX_MEMBERS = 10_000
-
 
 class Conversation:
     """One user's side of the chat. `prefix` begins the ids of its requests, and must be random: see rule 3.
 
-    `strict` and `suffix` are explained at Claim.
+    It begins in `room`, and in `more_rooms`. `strict` and `suffix` are explained at Claim.
     """
 
     def __init__(
@@ -78,6 +78,7 @@ class Conversation:
         *,
         nick: str = "",
         room: str = "",
+        more_rooms: Iterable[str] = (),
         token: str = "",
         after: ResumePoint | None = None,
         replay: int | None = None,
@@ -86,8 +87,6 @@ class Conversation:
     ) -> None:
         self.nick = nick  # what the user is called: an address, if the server has not granted the nick
         self.token = token
-        self.online = 0  # users in the room; until anybody comes or goes, in the whole server
-        self.members: set[str] = set()  # names known to be in the room; `who` asks for all of them
         self.limits: dict[str, int | float] = {}
         self.pending: dict[str, AnyRequest] = {}  # by id, in order: what the server has not answered yet
         self.connected = False  # whether everything missed has been told, and requests go out
@@ -95,25 +94,40 @@ class Conversation:
         self._numbers = count(1)  # of requests; a signal handler may make one in the middle of another
         self._claim = Claim(nick, strict=strict, suffix=suffix)
         self._replay = replay
-        self._seen = SeenNumbers(_room(room), after)
+        self._rooms = Memberships(_room(room), map(_room, more_rooms), after)
         self._told: dict[str, list[int]] = {}  # numbers at which pending ids were Said: one is ours, if any
         self._unsent: list[AnyRequest] = []
         self._was_lost = False
 
     @property
+    def rooms(self) -> list[str]:
+        """The rooms that the user is in, or asks for, in the order of entering."""
+        return self._rooms.names
+
+    @property
     def room(self) -> str:
-        """The room that the user is in, or asks for; "" before the server has chosen one."""
-        return self._seen.room
+        """The one that the user attends to; "": none, or the one that the server will choose."""
+        return self._rooms.current
+
+    @property
+    def online(self) -> int:
+        """How many users are in the room; until anybody comes or goes, in the whole server."""
+        return self._rooms.here.online
+
+    @property
+    def members(self) -> set[str]:
+        """Names of users who are known to be in the room."""
+        return self._rooms.here.members
 
     @property
     def seq(self) -> int:
         """The last number seen in the room."""
-        return self._seen.seq
+        return self._rooms.here.seen.seq
 
     @property
     def position(self) -> ResumePoint | None:
         """The place in the room up to which everything was seen; None before there is one."""
-        return self._seen.place
+        return self._rooms.here.seen.place
 
     @property
     def max_text_bytes(self) -> int:
@@ -135,20 +149,24 @@ class Conversation:
     def hello(self) -> Hello:
         """Return what a new connection begins with."""
         self._claim.opens(self.room)
-        return Hello(
-            nick=self._claim.nick,
-            room=self.room,
-            token=self.token or None,
-            after=self.position,
-            replay=self._replay,
-        )
+        hello = Hello(nick=self._claim.nick, token=self.token or None, replay=self._replay)
+        match self._rooms.wanted:
+            case (only,):
+                return structs.replace(hello, room=only.room, after=only.after, key=only.key)
+            case wanted:
+                return structs.replace(hello, rooms=wanted)
+
+    def attend(self, room: str) -> None:
+        """Have the user attend to another room, which the user is in."""
+        if self._rooms.get(room):
+            self._rooms.current = room
 
     def lost(self) -> None:
         """Note that the connection is gone. What is pending will be sent again on the next one, when it is live."""
         self.connected = False
         self._was_lost = True
         self._unsent = []
-        self.members.clear()
+        self._rooms.forget_members()
 
     def outgoing(self) -> list[AnyRequest]:
         """Return what is to be sent now, in order; each request once on each connection, and none before it is live."""
@@ -172,9 +190,8 @@ class Conversation:
             raise LineTooLong(limit)
         id_ = self._new_id()
         request = structs.replace(request, id=id_)
-        if isinstance(request, JoinRequest):  # one room at a time
-            after = request.after or self._seen.place_in(_room(request.room))
-            request = structs.replace(request, after=after, leave="current")
+        if isinstance(request, JoinRequest):
+            request = structs.replace(request, after=request.after or self._rooms.place_in(_room(request.room)))
         if not isinstance(request, PingRequest | QuitRequest):  # these mean this connection, and no other
             self.pending[id_] = request
         if self.connected:
@@ -213,11 +230,13 @@ class Conversation:
             case JoinedEvent():
                 return self._joined(event)
             case PartedEvent():
-                self._parted(event)
+                self._end(event.id)
+                self._rooms.leave(event.room)
             case LiveEvent():
                 return self._goes_live(event)
             case GapEvent():
-                return self._seen.skip(event.room, event.range_from, event.range_to)
+                there = self._rooms.get(event.room)
+                return there.seen.skip(event.range_from, event.range_to) if there else []
             case NamedEvent():
                 self._named(event)
             case (
@@ -236,44 +255,47 @@ class Conversation:
         self, event: UsersEvent | RoomListEvent | PageEvent | TopicSetEvent | DoneEvent | ModesEvent | ListEvent
     ) -> None:
         self._end(event.id)
-        if isinstance(event, UsersEvent):
-            self.online = event.total
-            self.members = set(event.users[:MAX_MEMBERS])
+        if isinstance(event, UsersEvent) and (there := self._rooms.get(event.room)):
+            there.online = event.total
+            there.members = set(event.users[:MAX_MEMBERS])
+        if isinstance(event, RoomListEvent):  # a room of the hello may have been refused
+            self._rooms.keep_only(room.name for room in event.rooms if room.here)
 
     def _welcomed(self, event: WelcomeEvent) -> list[Notice]:
-        self.token, self.nick, self.online, self.limits = event.token, event.nick, event.online, event.limits
+        self.token, self.nick, self.limits = event.token, event.nick, event.limits
         self._claim.welcomed(event.nick)
         back: list[Notice] = [Back()] if self._was_lost else []
         self._was_lost = False
-        return [*back, event, *self._enter(event.room, event.epoch, event.seq)]
+        if self.room and self.room != event.room:  # which was not granted, or is spelled otherwise
+            self._rooms.leave(self.room)
+        return [*back, event, *self._enter(event)]
 
     def _joined(self, event: JoinedEvent) -> list[Notice]:
-        self._end(event.id)
-        self.online = event.online
-        if event.id == self._claim.id:
+        request = self._end(event.id)
+        if event.id and event.id == self._claim.id:
             self._claim.id = ""
-        return [event, *self._enter(event.room, event.epoch, event.seq)]
+            self._rooms.leave(self.room)
+        elif isinstance(request, JoinRequest) and request.leave:
+            self._rooms.leave(self.room)
+        key = request.key if isinstance(request, JoinRequest) else ""
+        return [event, *self._enter(event, key)]
 
-    def _parted(self, event: PartedEvent) -> None:
-        self._end(event.id)
-        if event.room == self.room:
-            self._leave()
-
-    def _leave(self) -> None:
-        """Be in no room; the next connection asks for none."""
-        self._seen.leave()
-        self.members.clear()
-        self.online = 0
-
-    def _enter(self, room: str, epoch: str, seq: int) -> list[Notice]:
-        self.members.clear()
-        return [NewLog(room)] if self._seen.enter(room, epoch, seq) else []
+    def _enter(self, event: WelcomeEvent | JoinedEvent, key: str = "") -> list[Notice]:
+        """Be in a room, and attend to it if the server does not only bring back a room among others."""
+        there = self._rooms.enter(event.room, key)
+        if isinstance(event, WelcomeEvent) or event.id or not self.room:
+            self._rooms.current = event.room
+        if not there:
+            return []
+        there.online = event.online
+        return [NewLog(event.room)] if there.seen.enter(event.epoch, event.seq) else []
 
     def _goes_live(self, event: LiveEvent) -> list[Notice]:
-        if event.room != self.room:
+        there = self._rooms.get(event.room)
+        if event.room and not there:
             return []
-        missing = self._seen.reach(event.room, event.seq)
-        if not self.connected:
+        missing = there.seen.reach(event.seq) if there else []
+        if event.room == self.room and not self.connected:
             self._begin()
         return [*missing, event]
 
@@ -321,7 +343,8 @@ class Conversation:
 
     def _numbered(self, notice: NumberedNotice) -> list[Notice]:
         """Show what has a number, and remember the number of what may be an own message."""
-        shown = self._seen.take(notice)
+        there = self._rooms.get(notice.room)
+        shown = there.seen.take(notice) if there else []
         if shown and notice.id in self.pending:
             self._told.setdefault(notice.id, []).append(notice.seq)
         return shown
@@ -338,7 +361,8 @@ class Conversation:
                 return [Delivered(ack.id, request.to, request.text)]
             case _:  # nothing known here; if it had a number, that will be missing, and a Gap says so
                 return []
-        if self._seen.is_ahead(ack.room, ack.seq):
+        there = self._rooms.get(ack.room)
+        if there and there.seen.is_ahead(ack.seq):
             return self._numbered(own)
         # Its place has passed: in a replay that showed it, or in a Gap or in a room that was left, where nothing did.
         return [] if ack.seq in told else [own]
@@ -346,21 +370,21 @@ class Conversation:
     # --- The rest ----------------------------------------------------------------------------------------------------
 
     def _presence(self, event: EnteredEvent | LeftEvent | KickedEvent | RenamedEvent | AwayEvent) -> list[Notice]:
-        if event.room != self.room:
+        there = self._rooms.get(event.room)
+        if not there:
             return []
         if isinstance(event, AwayEvent):
             return [event]
         if not isinstance(event, EnteredEvent):
-            self.members.discard(event.who)
+            there.members.discard(event.who)
             if event.who in ("", self._claim.nick):  # "": many at once, without their names
                 self.remind()
-        name = event.nick if isinstance(event, RenamedEvent) else event.who
-        if name and not isinstance(event, LeftEvent | KickedEvent) and len(self.members) < MAX_MEMBERS:
-            self.members.add(name)
+        if not isinstance(event, LeftEvent | KickedEvent):
+            there.comes(event.nick if isinstance(event, RenamedEvent) else event.who)
         if not isinstance(event, RenamedEvent):
-            self.online = event.online
+            there.online = event.online
         if isinstance(event, KickedEvent) and event.who == self.nick:
-            self._leave()
+            self._rooms.leave(event.room)
         return [event]
 
     def _new_id(self) -> str:

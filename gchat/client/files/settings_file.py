@@ -24,7 +24,7 @@ class ClientSettings(Struct):
 
     host: str = ""  # HOST, HOST:PORT or the path of a Unix socket
     nick: str = ""
-    rooms: tuple[str, ...] = ()  # the client begins in the first
+    rooms: tuple[str, ...] = ()  # all are entered, the client begins in the first
     bell: BellAt = BellAt.MENTION
     notify: NotifyBy = NotifyBy.OFF
     title: bool = True  # whether the window's title tells the room and what is unread

@@ -90,6 +90,7 @@ class Exchange(ReconnectingLink[Notice]):
         self._progress = Progress(conversation.position) if listen else None
         self._decoder = LineDecoder(MAX_LINE_BYTES)
         self._first: list[Notice] = []  # from the line that answers the hello
+        self._early: list[AnyEvent] = []  # what came before it, of other rooms than the one that it is about
         self._plain: list[bytes] = []  # what the server said before that
         self._why = ""  # the server's reason for closing
         self._replaced_at = -math.inf
@@ -110,6 +111,7 @@ class Exchange(ReconnectingLink[Notice]):
     def _greet(self, sock: socket.socket) -> None:
         self._decoder = LineDecoder(MAX_LINE_BYTES)
         self._plain = []
+        self._early = []
         self._why = ""
         hello = rich_json.hello_line(self.conversation.hello())
         with suppress(OSError):  # it may have said why, and closed, without hearing us
@@ -128,7 +130,8 @@ class Exchange(ReconnectingLink[Notice]):
             raise ConnectFailed(self.address, shown(event.message.encode()), final=True)
         if isinstance(event, ClosingEvent):
             raise ConnectFailed(self.address, shown(event.reason.encode()), final=self._is_for_good(event))
-        self._first = self.conversation.hears(event)
+        early, self._early = self._early, []
+        self._first = [notice for each in (event, *early) for notice in self.conversation.hears(each)]
         if self._token_file:
             self._token_file.store(self.conversation.token)
 
@@ -136,12 +139,15 @@ class Exchange(ReconnectingLink[Notice]):
         """Return the answer to the hello, if it has come.
 
         A server that greets before it has heard the hello does so in plain, up to a prompt; lines of others may
-        follow. None of them begins with a brace.
+        follow. None of them begins with a brace. A room that is there already may be entered before the first one.
         """
         while lines := self._take(1):
             event = _understood(lines[0]) if lines[0].startswith(b"{") else None
             if isinstance(event, WelcomeEvent | RefusedEvent | ClosingEvent):
                 return event
+            if event is not None:
+                self._early.append(event)
+                continue
             if lines[0].strip():
                 self._plain[MAX_PLAIN:] = []
                 self._plain.append(lines[0])

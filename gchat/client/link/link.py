@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from gchat.client.conversation.conversation import Conversation
 from gchat.client.files.place_file import PlaceFile
@@ -64,7 +64,7 @@ class Link(Exchange):
 
     @property
     def room(self) -> str:
-        """The room that this user is in."""
+        """The room that this user is in, of several the one entered last."""
         return self.conversation.room
 
     @property
@@ -120,7 +120,7 @@ class Link(Exchange):
 
     def join(self, room: str, timeout_s: float | None = None) -> str:
         """Go to another room. After a visit before, what was said since then is told first."""
-        return self.ask(JoinRequest(room=room), timeout_s)
+        return self.ask(JoinRequest(room=room, leave="current"), timeout_s)
 
     def topic(self, text: str | None = None, timeout_s: float | None = None) -> str:
         """Set the room's topic, or clear it with ""; without a text, ask for it."""
@@ -216,6 +216,7 @@ def connect(
     *,
     nick: str = "",
     room: str = "",
+    more_rooms: Sequence[str] = (),
     token: str = "",
     after: ResumePoint | None = None,
     replay: int | None = 0,
@@ -232,7 +233,8 @@ def connect(
 
     `host` may be HOST:PORT, or a Unix socket's path, with a slash in it. `replay` is how many old messages are told if
     there is no `after`: none for a bot, or it would answer them; None is as many as the server likes. With
-    `listen=False` nothing is kept to be iterated, for a program that only speaks.
+    `listen=False` nothing is kept to be iterated, for a program that only speaks. With `more_rooms` than one, requests
+    have to name theirs.
 
     Coming back: `token` and `after` are an earlier link's `token` and `place`: they bring back its nick, and what was
     missed. A `token_file` keeps the token, a `place_file` the place: a program that is started again, even after it was
@@ -251,6 +253,7 @@ def connect(
         secrets.token_hex(4),
         nick=nick,
         room=room,
+        more_rooms=more_rooms,
         token=token or (tokens.load() if tokens else ""),
         after=after or (places.load() if places else None),
         replay=replay,

@@ -3,6 +3,7 @@
 terminal      a chat from the first line to the farewell.
 rich_talk     a gchat server on the screen: what is entered, shown, pending, in the toolbar, offered by Tab.
 plain_talk    any server of lines on the screen; talk: what both have in common, and the state of the connection.
+board         the rooms on the screen: what is printed, what is kept, what is half typed.
 outbox        what the user has asked and not been answered.
 own_actions   what the commands of the screen do.
 screen        the input line at the bottom and the conversation above it; the keys and what they do.

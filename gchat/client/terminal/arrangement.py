@@ -34,6 +34,12 @@ class Talk(Protocol):
     def attend(self) -> None:
         """Note that the user has pressed a key."""
 
+    def turn(self, number: int) -> None:
+        """Turn to the room with this number, from 1, if there is one."""
+
+    def step(self, by: int) -> None:
+        """Turn to the room so many steps to the right, in a circle."""
+
     def prompt(self) -> Line:
         """Return what is shown before the draft."""
 

@@ -7,7 +7,6 @@ from gchat.client.conversation.conversation import Conversation
 from gchat.client.files.settings_file import ClientSettings
 from gchat.client.own_commands import (
     ClearScreen,
-    Converse,
     OwnCommand,
     SetBell,
     SetNotify,
@@ -20,7 +19,7 @@ from gchat.client.render import aside
 from gchat.client.room_view import RoomView
 from gchat.client.terminal.outbox import Outbox
 from gchat.client.terminal.screen import Screen
-from gchat.dialects.rich_requests import HistoryRequest, TellRequest
+from gchat.dialects.rich_requests import HistoryRequest
 from gchat.model.sentences import SAYS
 from gchat.model.text import printable
 
@@ -29,12 +28,11 @@ AROUND = 3
 
 
 class OwnActions:
-    """Carries out the commands of the screen; begins with the user's settings."""
+    """Carries out the commands of the screen that concern no room; begins with the user's settings."""
 
     def __init__(self, settings: ClientSettings, outbox: Outbox, me: Conversation) -> None:
         self.attention = Attention(settings.bell, settings.notify)
         self.shows_presence = settings.presence  # whether it is shown who comes and goes
-        self.partner = ""  # the user with whom alone this user talks; "": with all in the room
         self._outbox = outbox
         self._me = me
 
@@ -46,8 +44,6 @@ class OwnActions:
                 screen.show([("class:aside", SAYS + printable(row))] for row in rows)
             case ClearScreen():
                 screen.clear()
-            case Converse(to, text):
-                self._converse(to, text, screen)
             case ShowMention():
                 self._show_mention(screen, view)
             case SetBell(at):
@@ -63,15 +59,6 @@ class OwnActions:
     def _show_mention(self, screen: Screen, view: RoomView) -> None:
         if seq := view.last_mention:
             first = max(1, seq - AROUND)
-            self._outbox.put(HistoryRequest(after=first - 1, limit=seq + AROUND + 1 - first))
+            self._outbox.put(HistoryRequest(room=view.name, after=first - 1, limit=seq + AROUND + 1 - first))
         else:
             screen.show([aside(f"Nobody has mentioned you here since you came; try /search {self._me.nick}")])
-
-    def _converse(self, partner: str, text: str, screen: Screen) -> None:
-        if text:
-            self._outbox.put(TellRequest(to=partner, text=text))
-        if partner == self.partner:
-            return
-        self.partner = partner
-        with_whom = f"with {partner} alone; /query ends that" if partner else f"in {self._me.room} again"
-        screen.show([aside(f"You talk {with_whom}")])

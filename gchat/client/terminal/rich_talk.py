@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from functools import partial
 
 import gevent
+from msgspec import structs
 
 from gchat.client.action import Action, Show
 from gchat.client.completion import Candidate, complete
@@ -15,27 +15,21 @@ from gchat.client.files.seen_file import SeenFile
 from gchat.client.files.settings_file import ClientSettings
 from gchat.client.ignored import Ignored
 from gchat.client.link.link import Link
-from gchat.client.own_commands import (
-    OwnCommand,
-    entered,
-)
+from gchat.client.own_commands import Converse, OwnCommand, entered
 from gchat.client.paste import Question, actions, as_one, question, visible_lines
-from gchat.client.render import Line, aside, is_for_me, lines
-from gchat.client.room_view import RoomView
+from gchat.client.render import Line, aside, lines
+from gchat.client.room_view import PRIVATE, RoomView
+from gchat.client.terminal.board import Board
 from gchat.client.terminal.outbox import Outbox
 from gchat.client.terminal.own_actions import OwnActions
 from gchat.client.terminal.screen import Screen
-from gchat.client.terminal.talk import LinkTalk, local_now
+from gchat.client.terminal.talk import LinkTalk
 from gchat.client.terminal.toolbar import toolbar_text
-from gchat.client.timeline import NOW, Timeline, rule
+from gchat.client.timeline import NOW
 from gchat.dialects.rich_events import (
     ActedEvent,
-    AwayEvent,
-    EnteredEvent,
-    GapEvent,
     JoinedEvent,
     KickedEvent,
-    LeftEvent,
     LiveEvent,
     NamedEvent,
     PartedEvent,
@@ -50,7 +44,12 @@ from gchat.dialects.rich_events import (
 )
 from gchat.dialects.rich_requests import (
     ActRequest,
+    AnyRequest,
+    HistoryRequest,
+    JoinRequest,
+    PartRequest,
     QuitRequest,
+    RoomRequest,
     RoomsRequest,
     SayRequest,
     TellRequest,
@@ -62,10 +61,7 @@ from gchat.model.text import printable
 #: How long the client waits for the acks of the last messages when it ends.
 LAST_S = 1.0
 
-#: How often it is written down how far the user has seen each room: a client that is killed knows nothing later.
-SEEN_KEPT_S = 10.0
-
-NO_ACTIONS = "Not sent: an action is for the whole room, and you talk with one user; /query ends that"
+NO_ACTIONS = "Not sent: an action is for the whole room, and you talk with one user; /query shows the room"
 
 
 class RichTalk(LinkTalk):
@@ -74,17 +70,14 @@ class RichTalk(LinkTalk):
     def __init__(self, chat: Link, settings: ClientSettings, seen_file: SeenFile | None, *, taken_nick: str) -> None:
         super().__init__(chat)
         self._taken_nick = taken_nick  # the nick of this user, if another window has it; "" if none has
-        self._seen_file = seen_file
-        places = seen_file.load() if seen_file else {}
-        self._views = {room: RoomView(room, place) for room, place in places.items()}
-        self._view = RoomView("")  # of the room that is on the screen
         self._chat = chat
         self._me = chat.conversation
-        self._timeline = Timeline(local_now())
         self._outbox = Outbox(chat)
         self._own = OwnActions(settings, self._outbox, self._me)
+        self._board = Board(self._me, self._own, seen_file)
         self._ignored = Ignored()
         self._hidden: Counter[type] = Counter()  # answers to come that the user did not ask for
+        self._asked_who: set[str] = set()  # the rooms of which the members were asked for on this connection
         self._greeted = False
         self._reply_to = ""
         self._rooms = set(settings.rooms)  # names for Tab
@@ -93,14 +86,14 @@ class RichTalk(LinkTalk):
     def begin(self, screen: Screen) -> None:
         """See LinkTalk."""
         super().begin(screen)
-        gevent.spawn(self._keep_seen_always)
+        self._board.begin(screen)
 
     def leave(self) -> None:
         """Wait for the acks of the last messages."""
         gevent.sleep(0)  # what was typed last goes out now
         if self._chat.connected:
             self._chat.wait_acked(LAST_S)
-        self._keep_seen()
+        self._board.keep_seen()
 
     def farewell(self) -> str:
         """Return which messages may be lost; usually none are."""
@@ -114,24 +107,86 @@ class RichTalk(LinkTalk):
 
     def take(self, text: str, *, apart: bool) -> None:
         """Carry out what was typed."""
+        view = self._board.typed_in
         for action in self._asked(text, apart=apart):
             match action:
+                case Converse():
+                    self._converse(action)
                 case OwnCommand():
-                    self._own.carry_out(action, self._screen, self._view)
-                case SayRequest() if self._own.partner:
-                    self._outbox.put(TellRequest(to=self._own.partner, text=action.text))
-                case ActRequest() if self._own.partner:
-                    self._screen.show([aside(NO_ACTIONS, "class:refused")])
+                    self._own.carry_out(action, self._screen, view)
                 case Show():
                     self._screen.show(aside(text) for text in action.lines)
                 case commands.Ignore() | commands.Unignore():
                     self._screen.show([aside(self._ignored.carry_out(action, self._me.nick))])
                 case QuitRequest():
                     self._screen.leave()
+                case JoinRequest():
+                    self._join(action)
+                case RoomRequest() if not action.room and view.partner:
+                    self._ask_in_private(action, view)
+                case RoomRequest() if not action.room:
+                    self._outbox.put(structs.replace(action, room=view.name))
+                case PartRequest() if action.room.startswith(PRIVATE):
+                    self._close(self._board.bar.private(action.room.removeprefix(PRIVATE)))
                 case None:
                     pass
                 case _:
                     self._outbox.put(action)
+
+    def _join(self, request: JoinRequest) -> None:
+        """Turn to a room, and enter it if need be; the user stays in the others."""
+        if view := self._board.bar.room(request.room):
+            self._turn_to(view)
+        else:
+            self._outbox.put(structs.replace(request, leave=None))
+
+    def _ask_in_private(self, request: AnyRequest, view: RoomView) -> None:
+        """Carry out in a private conversation what elsewhere is about a room."""
+        match request:
+            case SayRequest():
+                self._outbox.put(TellRequest(to=view.partner, text=request.text))
+            case ActRequest():
+                self._screen.show([aside(NO_ACTIONS, "class:refused")])
+            case PartRequest():
+                self._close(view)
+            case HistoryRequest():
+                self._screen.show(view.history())
+            case _:
+                self._outbox.put(structs.replace(request, room=self._me.room))
+
+    def _converse(self, command: Converse) -> None:
+        """Turn to the conversation with one user, or from it back to the room."""
+        bar = self._board.bar
+        if not command.to:
+            if room := bar.room(self._me.room):
+                self._turn_to(room)
+            return
+        view = bar.private(command.to)
+        self._turn_to(view)
+        if command.text:
+            self._outbox.put(TellRequest(to=view.partner, text=command.text))
+
+    def turn(self, number: int) -> None:
+        """See Talk."""
+        if view := self._board.bar.at(number):
+            self._turn_to(view)
+
+    def step(self, by: int) -> None:
+        """See Talk."""
+        if view := self._board.bar.beside(by):
+            self._turn_to(view)
+
+    def _turn_to(self, view: RoomView) -> None:
+        self._board.turn_to(view)
+        self._ask_who()
+
+    def _close(self, view: RoomView) -> None:
+        """Have a room no more; another one is shown if it was on the screen."""
+        was_shown = view is self._board.shown
+        self._board.bar.close(view)
+        if was_shown:
+            self._board.turned()
+            self._ask_who()
 
     def _asked(self, text: str, *, apart: bool) -> list[Action | OwnCommand | None]:
         """Return what was typed as requests; several lines are one message, unless they are too long for one."""
@@ -159,15 +214,18 @@ class RichTalk(LinkTalk):
         match notice:
             case Lost():
                 self._connection.lost(notice)
+                self._asked_who.clear()
                 return
             case Back() if not self._connection.back() or not self._greeted:
                 return
             case WelcomeEvent():
                 self._welcome(notice)
                 return
+            case JoinedEvent() if not notice.id:
+                self._arrive(notice.room, notice.epoch)
+                return
             case LiveEvent():
-                self._view.sees(notice.seq)
-                self._live()
+                self._live(notice)
                 return
             case PongEvent():
                 self._ponged(notice)
@@ -175,120 +233,98 @@ class RichTalk(LinkTalk):
             case UsersEvent() | RoomListEvent() if self._hidden[type(notice)]:
                 self._hidden[type(notice)] -= 1
                 self._follow(notice)
+                self._settle(notice)
                 self._screen.refresh()
                 return
             case NamedEvent() if self._taken_nick:
                 told = aside(f"Another window is {self._taken_nick}; in this one you are {notice.nick}")
-                self._screen.show(self._timeline.stamped([told], local_now()))
+                self._board.print([told])
                 self._taken_nick = ""
                 return
         self._follow(notice)
-        if self._own.shows_presence or not isinstance(notice, EnteredEvent | LeftEvent | RenamedEvent | AwayEvent):
-            self._tell(notice)
+        self._board.tell(notice)
+        self._settle(notice)
 
     def _follow(self, notice: Notice) -> None:
         """Take in what is about to be shown."""
+        bar = self._board.bar
         match notice:
             case Sent() | Delivered():
                 self._outbox.answered(notice.id)
             case JoinedEvent():
-                self._enter(notice.room, notice.epoch)
-            case PartedEvent() if notice.room == self._view.name:
-                self._turn_to(RoomView(""))
-            case KickedEvent() if notice.room == self._view.name and notice.who == self._me.nick:
-                self._turn_to(RoomView(""))
-            case RenamedEvent() if notice.who and notice.who == self._own.partner:
-                self._own.partner = notice.nick
+                self._rooms.add(notice.room)
+                self._turn_to(bar.opened(notice.room))
+                self._board.shown.enter(notice.epoch)
+            case RenamedEvent() if notice.who:
+                bar.renamed(notice.who, notice.nick)
             case ToldEvent():
                 self._reply_to = notice.from_
             case SaidEvent() | ActedEvent():
                 self._speakers.add(notice.from_)
-            case TopicSetEvent():
-                self._view.topic = notice.text
+            case TopicSetEvent() if view := bar.room(notice.room):
+                view.topic = notice.text
             case RoomListEvent():
                 self._rooms |= {room.name for room in notice.rooms}
                 for room in notice.rooms:
-                    if room.name == self._view.name:
-                        self._view.topic = room.topic
+                    if view := bar.room(room.name):
+                        view.topic = room.topic
 
-    def _tell(self, notice: Notice) -> None:
-        """Show what is told, with a rule above it where another part of a replay begins."""
-        view = self._view
-        title = ""
+    def _settle(self, notice: Notice) -> None:
+        """Have the rooms no more that the user is no longer in."""
+        bar = self._board.bar
         match notice:
-            case SaidEvent() | ActedEvent() | TopicSetEvent() | Sent() if notice.seq and notice.room == view.name:
-                title = "" if view.is_live else view.replays(notice.seq)
-                view.sees(notice.seq)
-                if is_for_me(notice, self._me):
-                    view.last_mention = notice.seq
-            case GapEvent() if notice.room == view.name:
-                view.sees(notice.range_to)
-        shown = self._timeline.lines(notice, self._me, local_now(), old=view.is_old)
-        self._screen.show([rule(title), *shown] if title else shown)
-        if view.is_live:
-            self._call(notice)
-
-    def _call(self, notice: Notice) -> None:
-        """Call the user to what is said now."""
-        if isinstance(notice, SaidEvent | ActedEvent | ToldEvent) and notice.from_ != self._me.nick:
-            self._view.hears(mentions=is_for_me(notice, self._me))
-            self._screen.title(self._title)
-        if self._own.attention.rings(notice, self._me):
-            self._screen.ring()
-        if note := self._own.attention.note(notice, self._me):
-            self._screen.notify(self._own.attention.notify, note)
+            case PartedEvent() if view := bar.room(notice.room):
+                self._close(view)
+            case KickedEvent() if notice.who == self._me.nick and (view := bar.room(notice.room)):
+                self._close(view)
+            case RoomListEvent():  # a room of the hello may have been refused
+                for view in bar.others_than(room.name for room in notice.rooms if room.here):
+                    self._close(view)
 
     def _welcome(self, notice: WelcomeEvent) -> None:
-        if self._greeted and notice.room == self._view.name:
-            self._view.goes_on(notice.epoch)
-            return
-        if self._greeted:
-            self._enter(notice.room, notice.epoch)
-            return
-        self._greeted = True
-        if notice.nick == self._taken_nick:
-            self._taken_nick = ""
-        shown = lines(notice, self._me)
-        where = notice.room or "no room"
-        shown.append(aside(f"You are {notice.nick} in {where}; type /help for the commands"))
-        self._screen.show(self._timeline.stamped(shown, local_now()))
-        self._enter(notice.room, notice.epoch)
+        if not self._greeted:
+            self._greeted = True
+            if notice.nick == self._taken_nick:
+                self._taken_nick = ""
+            shown = lines(notice, self._me)
+            where = notice.room or "no room"
+            self._board.print([*shown, aside(f"You are {notice.nick} in {where}; type /help for the commands")])
+        if notice.room:
+            self._arrive(notice.room, notice.epoch)
 
-    def _enter(self, room: str, epoch: str) -> None:
-        if not room:
-            self._turn_to(RoomView(""))
+    def _arrive(self, room: str, epoch: str) -> None:
+        """Be in a room on a new connection, as before or for the first time."""
+        bar = self._board.bar
+        if view := bar.room(room):
+            view.goes_on(epoch)
             return
         self._rooms.add(room)
-        self._turn_to(self._views.setdefault(room, RoomView(room)))
-        self._view.enter(epoch)
+        bar.opened(room).enter(epoch)
+        bar.arrange(self._me.rooms)  # the server lets the user in as each room is ready
+        if not self._board.shown.name:
+            self._board.turn_to(bar.opened(room))
 
-    def _turn_to(self, view: RoomView) -> None:
-        """Have another room on the screen, with what is half typed there; or none, which has no name."""
-        before, self._view = self._view, view
-        if before.name and before is not view:
-            self._screen.change_draft(partial(before.swap_draft, view))
-            self._keep_seen()
-        self._screen.title(self._title)
+    def _live(self, notice: LiveEvent) -> None:
+        """End a replay, and ask for what the toolbar and the completion need."""
+        if view := self._board.bar.room(notice.room):
+            if view.goes_live(notice.seq):
+                self._board.part(view, NOW)
+            if view is self._board.shown:
+                view.sees(notice.seq)
+        self._ask_who()
+        if not self._hidden[RoomListEvent]:
+            self._hidden[RoomListEvent] += 1
+            self._outbox.put(RoomsRequest())
+        self._board.show_title()
 
-    def _live(self) -> None:
-        """Ask for what the toolbar and the completion need."""
-        if self._view.goes_live():
-            self._screen.show([rule(NOW)])
-        if self._view.name:
+    def _ask_who(self) -> None:
+        """Ask once who is in the room that is shown."""
+        room = self._board.shown.name
+        if room in self._me.rooms and room not in self._asked_who:
+            self._asked_who.add(room)
             self._hidden[UsersEvent] += 1
-            self._outbox.put(WhoRequest())
-        self._hidden[RoomListEvent] += 1
-        self._outbox.put(RoomsRequest())
+            self._outbox.put(WhoRequest(room=room))
         self._screen.refresh()
-
-    def _keep_seen(self) -> None:
-        if self._seen_file:
-            self._seen_file.store({view.name: view.place for view in self._views.values() if view.place})
-
-    def _keep_seen_always(self) -> None:
-        while True:
-            gevent.sleep(SEEN_KEPT_S)
-            self._keep_seen()
 
     def _ponged(self, notice: PongEvent) -> None:
         if (took_s := self._outbox.answered(notice.id)) is not None:
@@ -301,21 +337,18 @@ class RichTalk(LinkTalk):
         """See LinkTalk."""
         return self._me.nick
 
-    @property
-    def _title(self) -> str:
-        return f"{self._view.title} - gchat" if self._view.name else "gchat"
-
     def attend(self) -> None:
         """See LinkTalk."""
-        if self._view.unread:
-            self._view.mark_read()
-            self._screen.title(self._title)
+        if self._board.shown.unread:
+            self._board.shown.mark_read()
+            self._board.show_title()
 
     def prompt(self) -> Line:
         """See LinkTalk."""
-        if not self._own.partner:
+        partner = self._board.shown.partner
+        if not partner:
             return super().prompt()
-        to = ("class:private", printable(self._own.partner))
+        to = ("class:private", printable(partner))
         return [("", "["), ("class:own", printable(self.name)), ("", " -> "), to, ("", "] ")]
 
     def waiting(self) -> list[Line]:
@@ -323,18 +356,21 @@ class RichTalk(LinkTalk):
         return self._outbox.waiting()
 
     def toolbar(self, width: int) -> Line:
-        """Return the room, the number of users, the connection, the topic, as far as they fit."""
+        """Return the rooms, the number of users, the connection, the topic, as far as they fit."""
         if lost := self._connection.bar(width):
             return lost
         if not self._chat.connected:
             return [("class:toolbar", " connecting… ")]
         lag_s = self._chat.lag_s
         others = (self._me.nick, self._chat.address, *([f"lag {_milliseconds(lag_s)}"] if lag_s is not None else []))
-        return [("class:toolbar", toolbar_text(width, self._me.room, self._me.online, self._view.topic, others))]
+        bar = self._board.bar
+        text = toolbar_text(width, bar, self._me.online, others)
+        return [("class:toolbar", text)]
 
     def candidates(self, before: str) -> Iterable[Candidate]:
         """Return how the text before the cursor could go on."""
-        nicks = (self._me.members | self._speakers) - {self._me.nick}
+        partners = {view.partner for view in self._board.bar.listed if view.partner}
+        nicks = (self._me.members | self._speakers | partners) - {self._me.nick}
         return complete(before, map(printable, nicks), map(printable, self._rooms))
 
 

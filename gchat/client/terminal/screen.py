@@ -14,12 +14,14 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
+import gevent
 from gevent.selectors import GeventSelector
 from prompt_toolkit.document import Document
 from prompt_toolkit.enums import EditingMode
-from prompt_toolkit.filters import Condition, Filter, has_completions, has_focus
+from prompt_toolkit.filters import Condition, Filter, has_completions, has_focus, vi_mode
 from prompt_toolkit.formatted_text import StyleAndTextTuples
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 from prompt_toolkit.keys import Keys
@@ -43,6 +45,7 @@ from gchat.client.terminal.job_control import JobControl
 from gchat.client.terminal.key_parser import ENTER_OF_BURST
 from gchat.client.terminal.keyboard import Keyboard
 from gchat.client.terminal.layout import wrapped
+from gchat.client.terminal.toolbar import NUMBERED
 from gchat.client.terminal.window import TerminalWindow
 from gchat.model.text import is_blank
 
@@ -73,6 +76,7 @@ class Screen:
         self._noted_at = float("-inf")
         self._scheduled = False
         self._leaving = False
+        self._runner: object = None  # the greenlet of the loop
         self._failure: BaseException | None = None
         self._question: Question | None = None  # whether to send the draft
         self._editing = False
@@ -107,6 +111,7 @@ class Screen:
 
     def run(self) -> None:
         """Run until `leave` is called. Raises OSError if the terminal is gone."""
+        self._runner = gevent.getcurrent()
         asyncio.set_event_loop(self._loop)
         self._loop.set_exception_handler(self._failed)
         try:
@@ -163,8 +168,11 @@ class Screen:
         self._schedule()
 
     def change_draft(self, change: Callable[[str], str]) -> None:
-        """Replace what is half typed by what `change` makes of it, soon."""
-        self._soon(self._change_draft, change)
+        """Replace what is half typed by what `change` makes of it: at once at a key, otherwise soon."""
+        if gevent.getcurrent() is self._runner:  # the next key belongs to the new draft
+            self._change_draft(change)
+        else:
+            self._soon(self._change_draft, change)
 
     @property
     def width(self) -> int:
@@ -288,6 +296,7 @@ class Screen:
     def _change_draft(self, change: Callable[[str], str]) -> None:
         text = change(self._draft.text)
         if text != self._draft.text:
+            self._question = None  # it was about the other draft
             self._draft.reset(Document(text))
 
     def _edit(self) -> None:
@@ -342,6 +351,10 @@ class Screen:
         on("c-d", filter=typing & empty)(self.leave)
         on("c-l", filter=~asked)(self._clear_terminal)
         on("c-z", filter=~asked)(self._job.ask_to_stop)
+        on("escape", "left", filter=typing)(lambda: self._talk.step(-1))
+        on("escape", "right", filter=typing)(lambda: self._talk.step(1))
+        for number in range(1, NUMBERED + 1):  # vi's users type Escape, and then a count
+            on("escape", str(number), filter=typing & ~vi_mode)(partial(self._talk.turn, number))
 
         on("<any>", filter=asked)(lambda: None)
         for key in ("y", "Y"):

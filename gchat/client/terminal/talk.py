@@ -78,6 +78,12 @@ class LinkTalk:
     def attend(self) -> None:
         """Note that the user has pressed a key."""
 
+    def turn(self, number: int) -> None:
+        """Turn to another room, where there are several."""
+
+    def step(self, by: int) -> None:
+        """Turn to the room so many steps to the right, where there are several."""
+
     def leave(self) -> None:
         """Wait a moment for what is under way, so that it is shown."""
 

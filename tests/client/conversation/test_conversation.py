@@ -27,8 +27,10 @@ from gchat.dialects.rich_events import (
     ModesEvent,
     NamedEvent,
     PageEvent,
+    PartedEvent,
     RefusedEvent,
     RenamedEvent,
+    RoomInfo,
     RoomListEvent,
     SaidEvent,
     TopicSetEvent,
@@ -48,7 +50,7 @@ from gchat.dialects.rich_requests import (
     WhoRequest,
 )
 from gchat.model.errors import LineTooLong
-from gchat.model.hello import Hello, ResumePoint
+from gchat.model.hello import Hello, ResumePoint, WantedRoom
 from tests.client.fake_server import TIME, Chat, Peer
 
 TOKEN = "0123456789abcdef"
@@ -490,7 +492,7 @@ def test_questions_are_over_with_their_answers() -> None:
     answers: list[AnyEvent] = [
         TopicSetEvent(room="lobby", text="dogs", id=topic_id),
         UsersEvent(room="lobby", users=("alice", "bob"), total=2, you="alice", id=who_id),
-        RoomListEvent(rooms=(), total=0, id=rooms_id),
+        RoomListEvent(rooms=(RoomInfo("lobby", 2, here=True),), total=1, id=rooms_id),
         PageEvent(room="lobby", events=(), end=True, id=page_id),
         FoundEvent(room="lobby", events=(said(3),), end=True, id=found_id),
     ]
@@ -505,16 +507,78 @@ def test_questions_are_over_with_their_answers() -> None:
 
 def test_who_comes_back_to_a_room_goes_on_behind_what_was_seen_there() -> None:
     alice = alice_live_at(4)
-    id_ = alice.ask(JoinRequest(room="dev"))
+    id_ = alice.ask(JoinRequest(room="dev", leave="current"))
     joined = JoinedEvent(room="dev", epoch="d", seq=70, online=1, id=id_)
     hear(alice, joined, said(70, room="dev"), live(70, room="dev"))
     alice.outgoing()
-    id_ = alice.ask(JoinRequest(room="lobby"))
+    id_ = alice.ask(JoinRequest(room="lobby", leave="current"))
     joined = JoinedEvent(room="lobby", epoch="e", seq=6, online=2, id=id_)
 
     assert alice.outgoing() == [JoinRequest(id=id_, room="lobby", after=ResumePoint("e", 4), leave="current")]
     assert hear(alice, joined, said(4), said(5), said(6), live(6)) == [joined, said(5), said(6), live(6)]
     assert (alice.room, alice.online, alice.pending) == ("lobby", 2, {})
+
+
+def alice_in_lobby_and_dev() -> Conversation:
+    alice = alice_live_at(4)
+    id_ = alice.ask(JoinRequest(room="dev", key="secret"))
+    hear(alice, JoinedEvent(room="dev", epoch="d", seq=70, online=2, id=id_), live(70, room="dev"))
+    return alice
+
+
+def test_a_room_is_added_and_each_room_has_its_own_numbers_and_members() -> None:
+    alice = alice_in_lobby_and_dev()
+
+    assert (alice.rooms, alice.room, alice.online) == (["lobby", "dev"], "dev", 2)
+    assert hear(alice, said(5), said(71, room="dev"), said(5), said(8)) == [
+        said(5),
+        said(71, room="dev"),
+        gap(6, 7),
+        said(8),
+    ]
+    hear(alice, EnteredEvent(room="lobby", online=5, who="bob"))
+    assert (alice.members, alice.online) == (set(), 2)
+    alice.attend("lobby")
+    assert (alice.members, alice.online, alice.seq) == ({"bob"}, 5, 8)
+
+
+def test_all_rooms_come_back_each_behind_what_was_seen_and_first_the_one_that_is_attended_to() -> None:
+    alice = alice_in_lobby_and_dev()
+    hear(alice, said(5), said(71, room="dev"))
+    alice.lost()
+
+    assert alice.hello().rooms == (
+        WantedRoom("dev", ResumePoint("d", 71), "secret"),
+        WantedRoom("lobby", ResumePoint("e", 5)),
+    )
+    again = JoinedEvent(room="lobby", epoch="e", seq=6, online=2)
+    welcomed = welcome(72, "d", "dev")
+    assert hear(alice, welcomed, said(72, room="dev"), live(72, room="dev"), again, said(5), said(6), live(6)) == [
+        Back(),
+        welcomed,
+        said(72, room="dev"),
+        live(72, room="dev"),
+        again,
+        said(6),
+        live(6),
+    ]
+    assert alice.room == "dev"
+
+
+def test_a_room_that_is_left_is_not_asked_for_again_and_another_one_takes_its_place() -> None:
+    alice = alice_in_lobby_and_dev()
+    hear(alice, PartedEvent(room="dev"))
+    assert (alice.rooms, alice.room) == (["lobby"], "lobby")
+    assert alice.hello().room == "lobby"
+    hear(alice, PartedEvent(room="lobby"))
+    assert alice.hello().rooms == ()
+
+
+def test_a_room_of_the_hello_that_was_refused_is_given_up() -> None:
+    alice = Conversation("a", room="dev", more_rooms=["ops", "#Lobby"])
+    assert alice.hello().rooms == (WantedRoom("dev"), WantedRoom("ops"), WantedRoom("lobby"))
+    hear(alice, welcome(), live(0), RoomListEvent(rooms=(RoomInfo("lobby", 1, here=True), RoomInfo("ops", 1)), total=2))
+    assert (alice.rooms, alice.room) == (["lobby"], "lobby")
 
 
 def test_who_is_in_the_room_is_known_as_far_as_it_was_told() -> None:

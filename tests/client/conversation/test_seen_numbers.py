@@ -32,31 +32,29 @@ def test_every_number_from_the_first_on_is_told_once_in_order(steps: list[int | 
     seen = SeenNumbers("lobby", None)
     told: list[int] = []
     for step in steps:
-        told += numbers(seen.take(said(step)) if isinstance(step, int) else seen.skip("lobby", *step))
+        told += numbers(seen.take(said(step)) if isinstance(step, int) else seen.skip(*step))
     assert told == list(range(told[0], told[-1] + 1)) if told else not seen.place
 
 
-def test_a_room_that_was_left_is_entered_again_where_it_was_left() -> None:
-    seen = SeenNumbers("", None)
-    assert not seen.enter("lobby", "e", 4)
+def test_a_room_goes_on_behind_what_was_seen() -> None:
+    seen = SeenNumbers("lobby", None)
+    assert not seen.enter("e", 4)
     assert numbers(seen.take(said(4))) == [4]
-    assert not seen.enter("dev", "d", 9)
-    assert seen.place is None
-    assert seen.place_in("lobby") == ResumePoint("e", 4)
-    assert not seen.enter("lobby", "e", 7)
+    assert not seen.enter("e", 7)
     assert numbers(seen.take(said(7))) == [5, 6, 7]
+    assert seen.place == ResumePoint("e", 7)
 
 
 def test_a_log_of_another_epoch_or_one_that_is_too_short_is_another_log() -> None:
     place = ResumePoint("e", 4)
-    assert not SeenNumbers("lobby", place).enter("lobby", "e", 4)
-    assert SeenNumbers("lobby", place).enter("lobby", "e", 3)
-    assert SeenNumbers("lobby", place).enter("lobby", "f", 4)
+    assert not SeenNumbers("lobby", place).enter("e", 4)
+    assert SeenNumbers("lobby", place).enter("e", 3)
+    assert SeenNumbers("lobby", place).enter("f", 4)
 
 
-def test_a_room_that_is_entered_from_none_has_no_other_log_than_before() -> None:
-    seen = SeenNumbers("", None)
-    assert not seen.enter("", "", 0)
-    assert seen.reach("", 0) == []
+def test_a_room_that_was_never_seen_has_no_other_log_than_before() -> None:
+    seen = SeenNumbers("lobby", None)
+    assert not seen.enter("e", 7)
     assert seen.place is None
-    assert not seen.enter("dev", "e", 7)
+    assert seen.reach(7) == []
+    assert seen.place == ResumePoint("e", 7)
