@@ -44,7 +44,7 @@ def things_of(name: str) -> list[Notice]:
         InvitedEvent(room="dev", by=name),
         LeftEvent(room="lobby", online=2, who=name),
         AwayEvent(room="lobby", who=name, reason="at lunch"),
-        RenamedEvent(room="lobby", who=name, nick="rob"),
+        RenamedEvent(room="lobby", who=name, nick=f"{name}-2"),
     ]
 
 
