@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gchat.chat import moderation
 from gchat.chat.absence import Absence
-from gchat.chat.effects import Deliver, Effect, HearAll
+from gchat.chat.effects import Deliver, Effect, HearAgain
 from gchat.chat.registry import Registry
 from gchat.chat.session import Session
 from gchat.model import commands, events, names, sentences
@@ -21,7 +21,7 @@ def be_away(registry: Registry, session: Session, command: commands.BeAway, _now
     return [done, *registry.tell_all(session, events.Away(session.name, reason))]
 
 
-def why_silent(session: Session, reader: Session) -> list[Effect]:
+def notice_of_absence(session: Session, reader: Session) -> list[Effect]:
     """Return what the sender of a private message is told if its reader is away: once in each absence."""
     if reader.absence is None or not reader.absence.is_news_to(session.seat):
         return []
@@ -46,5 +46,5 @@ def unignore(registry: Registry, session: Session, command: commands.Unignore, _
     """Have the user see again what another one says."""
     if session.ignored is None or not session.ignored.has(command.name):
         raise Refusal(Code.NO_SUCH_USER, sentences.not_ignored(command.name[:64]))
-    registry.ignorers.unignore(session, command.name)
-    return [HearAll(session.id), Deliver(session.id, events.Done(sentences.unignored(command.name)))]
+    heard_again = registry.ignorers.unignore(session, command.name)
+    return [HearAgain(session.id, heard_again), Deliver(session.id, events.Done(sentences.unignored(command.name)))]

@@ -108,10 +108,11 @@ class Deliver(Struct, frozen=True, gc=False):
     ignored: bool = False
 
 
-class HearAll(Struct, frozen=True, gc=False):
-    """The session ignores nobody any more, until it is named again in something Unheard."""
+class HearAgain(Struct, frozen=True, gc=False):
+    """The session ignores these others no more, until it is named again in something Unheard."""
 
     session: int
+    others: tuple[int, ...]
 
 
 class SendRaw(Struct, frozen=True, gc=False):
@@ -213,7 +214,7 @@ Effect = (
     | Presence
     | Announce
     | Deliver
-    | HearAll
+    | HearAgain
     | SendRaw
     | Enter
     | Leave

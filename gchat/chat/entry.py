@@ -1,8 +1,9 @@
-"""Entry: what a user gets on entering rooms, before their messages."""
+"""Entry: which rooms a hello asks for, and what a user gets on entering rooms, before their messages."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import islice
 
 from msgspec import structs
 
@@ -10,8 +11,10 @@ from gchat.chat.effects import Deliver, Effect, Enter
 from gchat.chat.limits import Limits
 from gchat.chat.room import Room
 from gchat.chat.session import Session
+from gchat.model import names
+from gchat.model.errors import Code, Refusal
 from gchat.model.events import Joined, Ready, Welcome
-from gchat.model.hello import ResumePoint
+from gchat.model.hello import Hello, ResumePoint, WantedRoom
 
 
 def welcomed(
@@ -42,3 +45,27 @@ def welcomed(
 def joined(session: Session, room: Room, replay: int, after: ResumePoint | None = None, id_: str = "") -> Effect:
     """Return the effect by which a session that is here already enters one more room; `id_` is that of the request."""
     return Enter(session.id, room.name, Joined(room.name, len(room.members), id=id_), replay, after, Ready(""))
+
+
+def wanted(hello: Hello, most: int) -> tuple[dict[str, WantedRoom], list[Refusal]]:
+    """Return the rooms that a hello asks for, by name, and why it does not get others.
+
+    It may name so many at `most`: each is work for everybody, whether it is granted or not.
+    """
+    asked = hello.wanted or ()
+    refusals = [too_many(most)] if len(asked) > most else []
+    found: dict[str, WantedRoom] = {}
+    for room in islice(asked, most):
+        try:
+            name = names.room(room.room)
+        except Refusal as refusal:
+            refusals.append(refusal)
+        else:
+            found.pop(name, None)
+            found[name] = structs.replace(room, room=name)
+    return found, refusals
+
+
+def too_many(most: int) -> Refusal:
+    """Return the refusal of one more room than a user may be in."""
+    return Refusal(Code.TOO_MANY_ROOMS, f"Too many rooms: you can be in {most:,} at once; leave one first")

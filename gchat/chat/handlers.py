@@ -75,7 +75,7 @@ def _published(registry: Registry, session: Session, room: Room, message: Messag
 def _tell(registry: Registry, session: Session, command: commands.Tell, now: float) -> list[Effect]:
     reader = registry.find(command.to)
     told = events.Told(session.name, command.text, now)
-    return [_whisper(registry, session, reader, told, command.id), *attention.why_silent(session, reader)]
+    return [_whisper(registry, session, reader, told, command.id), *attention.notice_of_absence(session, reader)]
 
 
 def _reply(registry: Registry, session: Session, command: commands.Reply, now: float) -> list[Effect]:
@@ -86,7 +86,7 @@ def _reply(registry: Registry, session: Session, command: commands.Reply, now: f
         raise Refusal(Code.NO_SUCH_USER, f"{session.correspondent.name} has left")
     whisper = _whisper(registry, session, reader, events.Told(session.name, command.text, now))
     receipt = events.Done(sentences.replied(reader.name))
-    return [structs.replace(whisper, receipt=receipt), *attention.why_silent(session, reader)]
+    return [structs.replace(whisper, receipt=receipt), *attention.notice_of_absence(session, reader)]
 
 
 def _whisper(registry: Registry, session: Session, reader: Session, told: events.Told, id_: str = "") -> Deliver:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from gchat.chat.effects import Unheard
+from gchat.chat.nicks import Names
 from gchat.chat.session import Session
 from gchat.model.ignored_names import IgnoredNames
 from gchat.model.lookalikes import name_keys
@@ -16,7 +17,8 @@ from gchat.model.lookalikes import name_keys
 class Ignorers:
     """The sessions that ignore somebody, by the keys of the names that they ignore."""
 
-    def __init__(self) -> None:
+    def __init__(self, names: Names) -> None:
+        self._names = names
         self._by_key: dict[str, dict[Session, None]] = {}
 
     def of(self, session: Session) -> Unheard | None:
@@ -31,12 +33,16 @@ class Ignorers:
         session.ignored.add(name)
         self._note(session, before, session.ignored.keys)
 
-    def unignore(self, session: Session, name: str) -> None:
-        """Have a session ignore this name no more."""
-        if session.ignored is not None:
-            before = session.ignored.keys
-            session.ignored.discard(name)
-            self._note(session, before, session.ignored.keys)
+    def unignore(self, session: Session, name: str) -> tuple[int, ...]:
+        """Have a session ignore this name no more; return the sessions that it hears again."""
+        if session.ignored is None:
+            return ()
+        before = session.ignored.keys
+        session.ignored.discard(name)
+        after = session.ignored.keys
+        self._note(session, before, after)
+        holders = dict.fromkeys(filter(None, map(self._names.holder, before - after)))
+        return tuple(holder.id for holder in holders if after.isdisjoint(holder.keys))
 
     def follow(self, old: str, new: str) -> None:
         """Note that a user has a new name: those who ignore the user by the old one go on."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping
 
+from gchat.chat import masks
 from gchat.chat.effects import Effect, SaveModes
 from gchat.chat.room_modes import USUAL, Modes
 
@@ -41,6 +42,7 @@ class KeptModes(dict[str, Modes]):
         if modes == USUAL:
             return [SaveModes(room, None)]
         self[room] = modes
+        masks.prepare(modes.bans, modes.exceptions, modes.invitations)
         self._size += _size(modes)
         dropped = self._drop(room) if self._size > MAX_SIZE else []
         return [SaveModes(room, modes), *dropped]

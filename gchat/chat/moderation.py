@@ -66,16 +66,18 @@ def kick(registry: Registry, session: Session, command: commands.Kick, _now: flo
 
 
 def invite(registry: Registry, session: Session, command: commands.Invite, _now: float) -> list[Effect]:
-    """Invite a user to a room, which lets them in once."""
+    """Invite a user to a room. The invitation of an operator lets them in once, also if the room is closed later."""
     room, rooms = standing.room_of(session, command.room), registry.rooms
-    room_modes.allowed(room_modes.may_invite(room.name, rooms.modes[room.name], standing.asking(rooms, room, session)))
+    asking = standing.asking(rooms, room, session)
+    room_modes.allowed(room_modes.may_invite(room.name, rooms.modes[room.name], asking))
     guest = registry.find(command.name)
     if guest.id in room.members:
         raise Refusal(Code.BAD_COMMAND, f"{guest.name} is in {room.name} already")
     if registry.is_disconnected(guest):
         raise Refusal(Code.NO_SUCH_USER, f"Not invited: {guest.name} has just lost the connection")
-    room.invited.pop(guest.seat, None)
-    room.invited[guest.seat] = None
+    if asking.is_operator:
+        room.invited.pop(guest.seat, None)
+        room.invited[guest.seat] = None
     while len(room.invited) > MAX_INVITED:
         del room.invited[next(iter(room.invited))]
     invited = events.Invited(room.name, session.name)
@@ -91,10 +93,10 @@ def _change(registry: Registry, session: Session, room: Room, changes: tuple[Cha
     made: list[Change] = []
     for change in changes:
         if change.takes is Takes.NAME:
-            member = _member(registry, room, change.argument)
-            old = ranked.get(member, room.ranks.get(member.seat, ""))
-            ranked[member] = room_modes.with_rank(old, change)
-            made += [structs.replace(change, argument=member.name)] if ranked[member] != old else []
+            user = _rank_holder(registry, room, change)
+            old = ranked.get(user, standing.asking(registry.rooms, room, user).rank)
+            ranked[user] = room_modes.with_rank(old, change)
+            made += [structs.replace(change, argument=user.name)] if ranked[user] != old else []
         else:
             change = _whole(registry, change)
             old_modes, now = now, room_modes.changed(now, change)
@@ -102,8 +104,8 @@ def _change(registry: Registry, session: Session, room: Room, changes: tuple[Cha
     if not made:
         return [Deliver(session.id, events.Done(f"That changes nothing in {room.name}", id_), room=room.name)]
     effects = standing.keep(registry.rooms, room, now)
-    for member, rank in ranked.items():
-        effects += standing.give(registry.rooms, room, member, rank)
+    for user, rank in ranked.items():
+        effects += standing.give(registry.rooms, room, user, rank)
     return [*effects, Announce(room.name, events.ModeSet(room.name, session.name, tuple(made))), *_done(session, id_)]
 
 
@@ -119,6 +121,13 @@ def _whole(registry: Registry, change: Change) -> Change:
             raise Refusal(Code.BAD_COMMAND, why)
         mask = f"*@{registry.rooms.cloaks.of(user.network.name)}"
     return structs.replace(change, argument=masks.normal(mask))
+
+
+def _rank_holder(registry: Registry, room: Room, change: Change) -> Session:
+    """Return the user whose rank is to change: a member, or one who is elsewhere and would have it on coming back."""
+    user = registry.find(change.argument)
+    would_have_it = change.letter in standing.asking(registry.rooms, room, user).rank
+    return user if would_have_it and not change.adds else _member(registry, room, change.argument)
 
 
 def _member(registry: Registry, room: Room, name: str) -> Session:

@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from itertools import count
 
-from msgspec import structs
-
 from gchat.chat import disconnected, entry, presence, standing
 from gchat.chat.absence import Absence
 from gchat.chat.bans import Bans
@@ -33,8 +31,8 @@ from gchat.chat.networks import Network
 from gchat.chat.nicks import Names
 from gchat.chat.room import Room
 from gchat.chat.rooms import RoomTable
-from gchat.chat.session import Session
-from gchat.model import lookalikes, names
+from gchat.chat.session import Session, lineage_of
+from gchat.model import lookalikes
 from gchat.model.errors import Code, Refusal
 from gchat.model.events import Away, Entered, Left, Movement, Named, Parted, Renamed, TopicIs
 from gchat.model.hello import Hello, ResumePoint, WantedRoom
@@ -66,7 +64,7 @@ class Registry:
         self.sessions: dict[int, Session] = {}
         self.rooms = RoomTable(LOBBY)
         self._names = Names(self.bans)
-        self.ignorers = Ignorers()
+        self.ignorers = Ignorers(self._names)
         self._lineages = Lineages()
         self._disconnected = Disconnected()
         self._unannounced: dict[Session, float] = {}  # and when each will be announced
@@ -91,7 +89,7 @@ class Registry:
         """
         session = Session(next(self._ids), address, attempt, network=network, since=now)
         if hello is not None:
-            return session, self.open(session, hello, token, has_ended=has_ended)
+            return session, self._grant(session, hello, token, has_ended=has_ended)
         effects = self._add(session)
         session.enter(self.rooms[LOBBY])
         effects += entry.welcomed(session, len(self.sessions), self.limits)
@@ -101,36 +99,20 @@ class Registry:
             effects += self.announce(session)
         return session, effects
 
+    def entries(self, hello: Hello) -> int:
+        """Return how many rooms a user with this hello enters at most: what it costs, in lines."""
+        old = self._lineages.newest(lineage_of(hello.token)) if hello.token else None
+        named = min(len(hello.wanted or ()), self.limits.max_rooms_per_user)
+        return max(1, named, len(old.rooms) if old else 0)
+
     def open(self, session: Session, hello: Hello, token: str, *, has_ended: bool = False) -> list[Effect]:
-        """Grant what the hello of a session asks: a new one, or one that was greeted and has said nothing yet.
+        """Grant what the hello of a session asks that was greeted and has said nothing yet; nothing if it has left.
 
         `token` is a new secret, for a hello without one; a hello with another session's token takes that session over.
         The newest attempt wins: an older one raises Refusal. A peer that `has_ended` takes nothing over and is not
         taken over, but what it says is said. Parts of the hello that cannot be granted are refused after the greeting.
         """
-        session.own(hello.token or token)
-        session.is_brief = has_ended
-        old = None if has_ended else self._lineages.newest(session.lineage)
-        if old is not None and old.attempt > session.attempt:
-            raise Refusal(Code.REPLACED, REPLACED)
-        was = session.name if session.is_announced else ""
-        # What one that was greeted has entered it enters anew.
-        left: list[Effect] = [Leave(session.id, name) for name in session.rooms]
-        if old is None:
-            effects = self._add(session)
-            session.enter(self.rooms[LOBBY])
-        else:
-            effects = [*self._remove(session), *self._take_over(session, old)]
-            was = old.name
-        if not has_ended:
-            self._lineages.add(session)
-        refusals = self._grant_nick(session, hello.nick)
-        before = frozenset(session.rooms)
-        leaving, after, granted = self._grant_rooms(session, hello)
-        told = [effect for room in leaving for effect in self._leave_room(session, room, was or session.name)]
-        told += self._appear(session, was, before)
-        welcomed = entry.welcomed(session, len(self.sessions), self.limits, after, hello.replay)
-        return [*effects, *left, *welcomed, *refusals, *granted, *told, *self._lineages.saved(session)]
+        return self._grant(session, hello, token, has_ended=has_ended) if self.is_connected(session) else []
 
     def forsake(self, session: Session) -> None:
         """Let no session take this one over: its peer had ended before it could read the token."""
@@ -303,6 +285,32 @@ class Registry:
             self._names.give(session, old.name, old.keys)
         return [*self._add(session), *closed(old.id, CloseReason.REPLACED, REPLACED)]
 
+    def _grant(self, session: Session, hello: Hello, token: str, *, has_ended: bool) -> list[Effect]:
+        """Do what `open` does, also for a session that is not here yet."""
+        session.own(hello.token or token)
+        session.is_brief = has_ended
+        old = None if has_ended else self._lineages.newest(session.lineage)
+        if old is not None and old.attempt > session.attempt:
+            raise Refusal(Code.REPLACED, REPLACED)
+        was = session.name if session.is_announced else ""
+        # What one that was greeted has entered it enters anew.
+        left: list[Effect] = [Leave(session.id, name) for name in session.rooms]
+        if old is None:
+            effects = self._add(session)
+            session.enter(self.rooms[LOBBY])
+        else:
+            effects = [*self._remove(session), *self._take_over(session, old)]
+            was = old.name
+        if not has_ended:
+            self._lineages.add(session)
+        refusals = self._grant_nick(session, hello.nick)
+        before = frozenset(session.rooms)
+        leaving, after, granted = self._grant_rooms(session, hello)
+        told = [effect for room in leaving for effect in self._leave_room(session, room, was or session.name)]
+        told += self._appear(session, was, before)
+        welcomed = entry.welcomed(session, len(self.sessions), self.limits, after, hello.replay)
+        return [*effects, *left, *welcomed, *refusals, *granted, *told, *self._lineages.saved(session)]
+
     def _grant_nick(self, session: Session, nick: str) -> list[Effect]:
         """Give the user the nick that a hello asks for, if it asks for one, or refuse it."""
         try:
@@ -320,16 +328,8 @@ class Registry:
         Return the rooms to leave, the places to go on from, and the effects of what is refused and what is made. If
         nothing is granted, the user stays where it is.
         """
-        effects: list[Effect] = []
-        wanted: dict[str, WantedRoom] = {}
-        for asked in hello.wanted or ():
-            try:
-                name = names.room(asked.room)
-            except Refusal as refusal:
-                effects.append(refused(session.id, refusal))
-            else:
-                wanted.pop(name, None)
-                wanted[name] = structs.replace(asked, room=name)
+        wanted, refusals = entry.wanted(hello, self.limits.max_rooms_per_user)
+        effects = [refused(session.id, refusal) for refusal in refusals]
         leaving = [room for name, room in session.rooms.items() if name not in wanted]
         granted: dict[str, ResumePoint | None] = {}
         for name, asked in wanted.items():
@@ -353,9 +353,8 @@ class Registry:
         """Return a room for a user who will be in so many `others`: see RoomTable.open. Raises Refusal."""
         if wanted.room not in session.rooms:
             standing.check_entry(self.rooms, wanted.room, session, wanted.key)
-        most = self.limits.max_rooms_per_user
-        if others >= most:
-            raise Refusal(Code.TOO_MANY_ROOMS, f"Too many rooms: you can be in {most:,} at once; leave one first")
+        if others >= self.limits.max_rooms_per_user:
+            raise entry.too_many(self.limits.max_rooms_per_user)
         return self.rooms.open(wanted.room, session.network, self.limits, leaving)
 
     def _appear(self, session: Session, was: str = "", known_in: Collection[str] = ()) -> list[Effect]:
@@ -395,6 +394,6 @@ class Registry:
         return [*told, *standing.entered(self.rooms, room, session)]
 
     def _tell(self, room: Room, session: Session, movement: Movement) -> list[Effect]:
-        if isinstance(movement, Away) and standing.why_silent(self.rooms, room, session):
-            return []  # a reason is said too
+        if isinstance(movement, Away) and movement.reason and standing.why_silent(self.rooms, room, session):
+            return []  # a reason is said too; to be back is not, and the room may know of the absence
         return presence.told(room, session, movement, self.limits, self.ignorers.of(session))

@@ -18,6 +18,9 @@ from gchat.model.modes import MAX_KEY, MAX_LIMIT, OPERATOR, VOICE, Change, Takes
 #: Masks in one list, and users whose ranks in one room are kept.
 MAX_LISTED, MAX_KEPT_RANKS = 64, 64
 
+#: The masks in one list that are compared, together in characters: a user may enter fifty rooms at once.
+MAX_COMPARED = 300
+
 Masks = Annotated[tuple[Annotated[str, Meta(pattern=masks.PATTERN)], ...], Meta(max_length=MAX_LISTED)]
 _Ranks = Annotated[
     dict[
@@ -231,4 +234,7 @@ def _listed(modes: Modes, change: Change) -> Modes:
     if change.adds and len(listed) >= MAX_LISTED:
         why = f"The list is full: it has {MAX_LISTED} masks; take one off with -{change.letter}"
         raise Refusal(Code.TOO_MUCH, why)
+    if change.adds and sum(len(each) for each in (*others, mask) if masks.is_compared(each)) > MAX_COMPARED:
+        why = f"The list is full: its masks with * or ? in a name may have {MAX_COMPARED} characters together"
+        raise Refusal(Code.TOO_MUCH, f"{why}; take one off with -{change.letter}")
     return structs.replace(modes, **{_LISTS[change.letter]: (*others, mask) if change.adds else others})

@@ -122,10 +122,7 @@ class Session:
 
     def own(self, token: str) -> None:
         """Let this token take the session over."""
-        self.token = token
-        from hashlib import sha256  # noqa: PLC0415  # it loads OpenSSL: 3 MiB that plain users do not need
-
-        self.lineage = sha256(token.encode()).hexdigest()[:32]
+        self.token, self.lineage = token, lineage_of(token)
 
     def inherit(self, old: Session) -> None:
         """Continue the session `old`, of the same user."""
@@ -133,3 +130,10 @@ class Session:
         self.since, self.absence = old.since, old.absence
         self.seat, self.is_announced = old.seat, old.is_announced
         self.seat.session = self
+
+
+def lineage_of(token: str) -> str:
+    """Return the name of all sessions of a token, which does not give it away."""
+    from hashlib import sha256  # noqa: PLC0415  # it loads OpenSSL: 3 MiB that plain users do not need
+
+    return sha256(token.encode()).hexdigest()[:32]

@@ -70,13 +70,15 @@ def why_silent(rooms: RoomTable, room: Room, user: Session) -> Refusal | None:
 def entered(rooms: RoomTable, room: Room, user: Session) -> list[Effect]:
     """Give a user who has just become a member the rank that they have there, and tell everybody.
 
-    The user who enters an empty room is its operator, unless others guard it (see Modes). Of the lobby nobody is.
+    The user who enters an empty room is its operator, unless others guard it (see Modes). Of the lobby nobody is. A new
+    operator's room is closed to those whom the old ones had invited.
     """
     room.invited.pop(user.seat, None)
     modes, is_alone = rooms.modes[room.name], len(room.members) == 1
     rank = modes.ranks.get(user.lineage, "")
     if is_alone and room.name != rooms.lobby and not modes.is_guarded:
         rank = room_modes.with_rank(rank, Change(True, OPERATOR))
+        room.invited.clear()
     if not rank:
         return []
     told = ModeSet(room.name, "", tuple(Change(True, letter, user.name) for letter in rank))
@@ -91,9 +93,9 @@ def restored(rooms: RoomTable, room: Room, user: Session) -> None:
 
 
 def give(rooms: RoomTable, room: Room, user: Session, rank: str) -> list[Effect]:
-    """Give a member this rank; it is kept for users who can prove that they are the same."""
+    """Give a user this rank, now if it is a member; it is kept for users who can prove that they are the same."""
     room.ranks.pop(user.seat, None)
-    if rank:
+    if rank and user.id in room.members:
         room.ranks[user.seat] = rank
     if not user.lineage or user.is_brief:
         return []

@@ -39,7 +39,7 @@ class Posting(Struct, frozen=True, gc=False):
 
 
 class Whisper(Struct, frozen=True, gc=False):
-    """A private message. It is in no room and never stored, but its id is one of the ids of `lineage`.
+    """A private message, or an invitation to `room`. It is never stored, but its id is one of the ids of `lineage`.
 
     `cause` is that of a Posting.
     """
@@ -49,6 +49,7 @@ class Whisper(Struct, frozen=True, gc=False):
     id: str
     lineage: str = ""
     cause: object = None
+    room: str = ""
 
     def __repr__(self) -> str:
         return f"Whisper({self.to!r}, {self.text!r}, {self.id!r})"

@@ -75,7 +75,7 @@ class Numbering:
         return Outcome(Record(seq, time, _only(message, said)), tuple(numbers), reused=tuple(reused))
 
     def _number_whisper(self, whisper: Whisper) -> Outcome:
-        use = use_of(digest_of(Whisper, whisper.to, whisper.text))
+        use = use_of(digest_of(Whisper, f"{whisper.to} {whisper.room}", whisper.text))
         earlier, is_first = self._use(whisper.lineage, whisper.id, use, None)
         if not _is_same(earlier, use):
             return Outcome(None, reused=(whisper.id,))

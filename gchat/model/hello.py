@@ -48,9 +48,5 @@ class Hello(HasToken, Struct, frozen=True, omit_defaults=True):
         """The rooms that it names, None if it names none."""
         if not self.room:
             return self.rooms
-        return *(self.rooms or ()), WantedRoom(self.room, self.after, self.key)
-
-    @property
-    def entries(self) -> int:
-        """How many rooms it may enter: what it costs, in lines."""
-        return max(1, len(self.wanted or ()))
+        others = (wanted for wanted in self.rooms or () if wanted.room != self.room)
+        return *others, WantedRoom(self.room, self.after, self.key)

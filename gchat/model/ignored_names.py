@@ -10,15 +10,20 @@ from gchat.model.lookalikes import name_keys
 #: The most names that one user ignores.
 MAX_IGNORED = 50
 
+#: The names between the first and the present one of an ignored user that are remembered, the latest ones. Under these
+#: there are old messages, so each costs a few bytes for each who ignores the user; a user could take names without end.
+MAX_FORMER = 20
+
 
 class _Entry:
-    """A name; the name that the user who had it has now; and the keys of both."""
+    """A name; the name that the user who had it has now; the keys of each, and of both; and the names between them."""
 
-    __slots__ = ("first", "keys", "name", "now")
+    __slots__ = ("first", "former", "keys", "last", "name", "now")
 
     def __init__(self, name: str) -> None:
         self.name = self.now = name
-        self.first = self.keys = name_keys(name)
+        self.first = self.last = self.keys = name_keys(name)
+        self.former: tuple[str, ...] = ()
 
 
 class IgnoredNames:
@@ -45,8 +50,12 @@ class IgnoredNames:
         return bool(self.keys) and not self.keys.isdisjoint(name_keys(name))
 
     def among(self, names: Iterable[str]) -> set[str]:
-        """Return those of these names that are ignored."""
-        return {name for name in set(names) if self.has(name)}
+        """Return those of these names, of users who spoke some time ago, that are ignored.
+
+        They are also those that an ignored user had in between, which somebody else may have now.
+        """
+        former = {name for entry in self._entries for name in entry.former}
+        return {name for name in set(names) if name in former or self.has(name)}
 
     def add(self, name: str) -> None:
         """Ignore a name. Raises Refusal if there are too many."""
@@ -64,11 +73,16 @@ class IgnoredNames:
         self._sum_up()
 
     def follow(self, old: str, new: str) -> None:
-        """Ignore a user who was called `old` under the name `new` too."""
+        """Ignore a user who was called `old` under the name `new` too.
+
+        A user who has taken a name that an ignored one gave up is not followed: that would be to lose the ignored one.
+        """
         keys = name_keys(old)
         for entry in self._entries:
-            if not entry.keys.isdisjoint(keys):
-                entry.now, entry.keys = new, entry.first | name_keys(new)
+            if not entry.last.isdisjoint(keys):
+                entry.former = (*entry.former, entry.now)[-MAX_FORMER:]
+                entry.now, entry.last = new, name_keys(new)
+                entry.keys = entry.first | entry.last
         self._sum_up()
 
     def _sum_up(self) -> None:

@@ -55,8 +55,8 @@ def _script(code: int) -> str:
 def skeleton(text: str) -> str:
     """UTS 39, section 4: NFD, each character by its prototype, NFD."""
     prototypes = _prototypes()
-    text = "".join(prototypes.get(char, char) for char in unicodedata.normalize("NFD", text))
-    return unicodedata.normalize("NFD", text)
+    text = unicodedata.normalize("NFD", text)
+    return unicodedata.normalize("NFD", "".join(map(prototypes.get, text, text)))
 
 
 def load_tables() -> None:

@@ -17,9 +17,6 @@ Span = tuple[int, int]
 #: Sessions that a reader does not hear: itself, and those it is deaf to.
 Sessions = tuple[int, ...]
 
-# Above every descriptor.
-_ALL = 1 << 62
-
 _LF = 10
 _POSITION, _TICK = itemgetter(0), itemgetter(3)
 
@@ -101,6 +98,15 @@ class Chunk:
             size += end - start
         return size
 
+    def told(self, position: int, unheard: Sessions) -> Iterator[tuple[int, bytes]]:
+        """Return what is heard without these sessions from a position on, append by append, with the tick of each."""
+        ends = [piece[0] for piece in self.pieces[1:]] + [self.end]
+        for (start, _, _, tick), end in zip(self.pieces, ends, strict=True):
+            if end > position:
+                parts: list[bytes] = []
+                self.hear(parts, unheard, max(start, position), end)
+                yield tick, b"".join(parts)
+
     def locate(self, unheard: Sessions, start: int, taken: int) -> tuple[int, int]:
         """Return where a reader is when it took `taken` bytes of what it hears without these sessions from `start` on.
 
@@ -129,47 +135,79 @@ class Hearer(Protocol):
 class Offer:
     """The last chunk of a log, while it is sent: which of the live readers it is still to be sent to.
 
-    It goes from the lowest descriptor to the highest, so that to know whether a reader has had its turn costs nothing
-    where it counts, in the loop that sends. Set apart are descriptors that it does not come to: of speakers, to whom it
-    goes in part, and of readers that have read the chunk, or will, by themselves. A descriptor stays apart until the
-    chunk is sent, also if it is closed meanwhile, and its number comes again.
+    Done with are descriptors that it has come to, or does not come to: of speakers, to whom it goes in part, and of
+    readers that have read the chunk, or will, by themselves. A descriptor stays so until the chunk is sent, also if it
+    is closed meanwhile, and its number comes again.
     """
 
-    __slots__ = ("_apart", "_below", "_listeners", "_speakers", "chunk")
+    __slots__ = ("_done", "chunk", "is_over", "listeners", "speakers")
 
     def __init__(self, chunk: Chunk, listeners: Iterable[int], speakers: Mapping[int, Hearer]) -> None:
         self.chunk = chunk
-        self._listeners = sorted(listeners)
-        self._speakers = speakers  # by descriptor
-        self._below = 0  # listeners below have had their turn
-        self._apart: set[int] = set()
+        self.listeners = sorted(listeners)
+        self.speakers = speakers  # by descriptor
+        self.is_over = False  # whether all have had their turn
+        self._done: set[int] = set()
 
     def owes(self, descriptor: int) -> bool:
         """Return whether a live reader has not yet had its turn."""
-        return descriptor >= self._below and descriptor not in self._apart
+        return not self.is_over and descriptor not in self._done
 
-    def set_apart(self, descriptor: int) -> None:
-        """Do not come to this descriptor any more."""
-        self._apart.add(descriptor)
+    def owes_all(self, descriptors: list[int]) -> bool:
+        """Return whether none of these readers has had its turn."""
+        return self._done.isdisjoint(descriptors)
 
-    def batches(self, size: int) -> Iterator[tuple[bytes, list[int]]]:
-        """Return what is to be sent, and to which descriptors, at most `size`: then these have had their turn."""
-        chunk = self.chunk
-        for descriptor, speaker in self._speakers.items():
-            if self.owes(descriptor):
-                self._apart.add(descriptor)
-                if data := chunk.without(speaker.unheard):
-                    yield data, [descriptor]
-        listeners = self._listeners
-        for first in range(0, len(listeners), size):
-            batch = listeners[first : first + size]
-            self._below = batch[-1] + 1
-            if self._apart:
-                batch = [descriptor for descriptor in batch if descriptor not in self._apart]
-            yield chunk.data, batch
-        self._below = _ALL
+    def done(self, descriptors: Iterable[int]) -> None:
+        """Do not come to these descriptors any more."""
+        self._done.update(descriptors)
 
-    @property
-    def is_over(self) -> bool:
-        """Whether all have had their turn."""
-        return self._below == _ALL
+
+#: Offers whose chunks go out together, what is to be sent of them, and the descriptors to send it to.
+Batch = tuple[Sequence[Offer], bytes, list[int]]
+
+
+def batches(offers: Sequence[Offer], size: int) -> Iterator[Batch]:
+    """Return what is to be sent of several offers, to at most `size` descriptors each time: then these are done with.
+
+    A reader of several gets them at once, because it is the system call that costs: with one call for each of two busy
+    rooms, a delivery cost twice as much (measured, 900 readers).
+    """
+    for offer in offers:
+        for descriptor, speaker in offer.speakers.items():
+            if offer.owes(descriptor):
+                offer.done((descriptor,))
+                if data := offer.chunk.without(speaker.unheard):
+                    yield (offer,), data, [descriptor]
+    for together, descriptors in _by_readers(offers):
+        data = b"".join([offer.chunk.data for offer in together])
+        for first in range(0, len(descriptors), size):
+            batch = descriptors[first : first + size]
+            if all(offer.owes_all(batch) for offer in together):
+                for offer in together:
+                    offer.done(batch)
+                yield together, data, batch
+            else:  # somebody has stepped aside, but not in each
+                for offer in together:
+                    owed = [descriptor for descriptor in batch if offer.owes(descriptor)]
+                    offer.done(owed)
+                    yield (offer,), offer.chunk.data, owed
+    for offer in offers:
+        offer.is_over = True
+
+
+def _by_readers(offers: Sequence[Offer]) -> list[tuple[Sequence[Offer], list[int]]]:
+    """Return which offers go to the same listeners, and to which; those that go to few are first."""
+    if len(offers) == 1:
+        return [(offers, offers[0].listeners)]
+    which: dict[int, int] = {}  # by descriptor: a bit for each offer
+    for number, offer in enumerate(offers):
+        bit = 1 << number
+        for descriptor in offer.listeners:
+            which[descriptor] = which.get(descriptor, 0) | bit
+    found: dict[int, list[int]] = {}
+    for descriptor, bits in which.items():
+        found.setdefault(bits, []).append(descriptor)
+    return [
+        ([offer for number, offer in enumerate(offers) if bits >> number & 1], descriptors)
+        for bits, descriptors in sorted(found.items(), key=lambda item: len(item[1]))
+    ]

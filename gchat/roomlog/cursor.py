@@ -8,7 +8,7 @@ same state.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from enum import Enum
 
 from gchat.roomlog.chunk import Sessions
@@ -56,6 +56,7 @@ TRANSITIONS: Mapping[str, set[_Change]] = {
     | {(State.BEHIND, State.ASIDE)},
     # In one log; in the others, what is owed of that one comes before the next chunk.
     "leave": _GO | _STEP_ASIDE,
+    "leave_all": _GO,
     "end": _GO,
 }
 
@@ -63,17 +64,22 @@ TRANSITIONS: Mapping[str, set[_Change]] = {
 class Cursor:
     """The place of one reader in one room log. See LogReader, which moves it."""
 
-    __slots__ = ("_since", "descriptor", "log", "position", "seq", "session", "unheard")
+    # A user may have fifty of them: they are small.
+    __slots__ = ("_since", "descriptor", "log", "position", "seq", "unheard")
 
-    def __init__(self, session: int, descriptor: int, log: RoomLog) -> None:
-        self.session = session
-        self.unheard: Sessions = (session,)
+    def __init__(self, itself: Sessions, descriptor: int, log: RoomLog) -> None:
+        self.unheard = itself  # the session alone, at first; it is one for all cursors of a reader
         self.descriptor = descriptor
         self.log = log
         self.position = log.open_end
         # At rest, which is when nobody is sending to it: the number of the first message at or after the position.
         self.seq = log.open_seq
         self._since = log.ticks.now  # what has this tick or an earlier one is not for it
+
+    @property
+    def session(self) -> int:
+        """The session of its reader."""
+        return self.unheard[0]
 
     @property
     def state(self) -> State:
@@ -115,15 +121,28 @@ class Cursor:
     def deafen(self, session: int) -> None:
         """Hear nothing any more of what this session says; in a log, it begins with something that it says now."""
         if session not in self.unheard:
-            self.unheard = (self.session, *self.unheard[1:][1 - MAX_DEAF :], session)
+            self.unheard = (*self.unheard[:1], *self.unheard[1:][1 - MAX_DEAF :], session)
 
-    def hear_all(self) -> None:
-        """Hear every session but its own again, until one is named again."""
-        self.unheard = (self.session,)
+    def hear_again(self, others: Sessions) -> None:
+        """Hear these sessions, which are not its own, until one is named again."""
+        if not set(others).isdisjoint(self.unheard):
+            self.unheard = tuple(session for session in self.unheard if session not in others)
 
     def stop_before(self, tick: int) -> int:
         """Return up to where it is to read before an own line with this tick; not beyond its position: nothing."""
         return self.log.place_of(tick) if tick > self._since else self.position
+
+    def told(self, cuts: Iterable[int] | None = None) -> Iterator[tuple[int, bytes]]:
+        """Return all that it hears from its position on; see RoomLog.told, and with `cuts` told_between."""
+        if cuts is None:
+            return self.log.told(self.position, self.unheard)
+        return self.log.told_between(cuts, self.position, self.unheard)
+
+    @property
+    def next_tick(self) -> int:
+        """The tick of what comes next; of what the ring has lost, the first that it can have had."""
+        log = self.log
+        return next(log.told(self.position, ()))[0] if self.position >= log.start else self._since + 1
 
     def take(self, taken: int) -> bytes:
         """Move behind the message in which `taken` bytes of what it hears end; return the rest of that message."""

@@ -14,7 +14,7 @@ number. How many bytes or lines a message takes is the dialect's affair: numbers
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Protocol
 
 from gchat.roomlog.chunk import Chunk, Offer, Piece, Sessions, Span, place_of
@@ -32,10 +32,13 @@ class Ticks:
 class LogCursor(Protocol):
     """What the log needs to know of a cursor."""
 
-    session: int
     descriptor: int
     log: RoomLog
     unheard: Sessions
+
+    @property
+    def session(self) -> int:
+        """See Cursor.session."""
 
     @property
     def is_owed(self) -> bool:
@@ -177,12 +180,12 @@ class RoomLog:
         offer = self.offer
         if offer is None or not offer.owes(descriptor):
             return self.end, self.seq
-        offer.set_apart(descriptor)
+        offer.done((descriptor,))
         return offer.chunk.start, offer.chunk.seq
 
     def has_spoken(self, sessions: Sessions) -> bool:
         """Return whether one of these said something in the open turn."""
-        return any(session in self._spans for session in sessions)
+        return not self._spans.keys().isdisjoint(sessions)
 
     def trim(self) -> None:
         """After a turn, when those aside were served: drop everything, if no reader needs it."""
@@ -236,14 +239,30 @@ class RoomLog:
         index = bisect_right(self._chunks, tick, key=_first_tick) - 1
         return place_of(tick, self._chunks[index].pieces, self._chunks[index].end) if index >= 0 else self.start
 
-    def heard(self, position: int, stop: int, unheard: Sessions) -> bytes:
-        """Return what is heard, without these sessions, between two positions, also of the turn not yet sealed."""
-        parts: list[bytes] = []
-        position, _ = self.read(parts, position, min(stop, self.end), self.end - self.start + 1, unheard)
-        if stop > self.end:
+    def told(self, position: int, unheard: Sessions) -> Iterator[tuple[int, bytes]]:
+        """Return what is heard, without these sessions, from a position on, also of the turn not yet sealed.
+
+        Append by append, with the tick of each.
+        """
+        first = max(0, bisect_right(self._starts, position) - 1)
+        for chunk in self._chunks[first:]:
+            yield from chunk.told(position, unheard)
+        if self._open:
             turn = Chunk(b"".join(self._open), self.end, self.seq, self._pieces, self._spans)
-            turn.hear(parts, unheard, max(position, self.end), stop)
-        return b"".join(parts)
+            yield from turn.told(position, unheard)
+
+    def told_between(self, cuts: Iterable[int], position: int, unheard: Sessions) -> Iterator[tuple[int, bytes]]:
+        """Return the same, but all that was appended up to each of these ticks, which rise, at once."""
+        for tick in (*cuts, self.tick):
+            stop = self.place_of(tick)
+            if stop > position:
+                parts: list[bytes] = []
+                at, _ = self.read(parts, position, min(stop, self.end), self.end - self.start + 1, unheard)
+                if stop > self.end:
+                    turn = Chunk(b"".join(self._open), self.end, self.seq, self._pieces, self._spans)
+                    turn.hear(parts, unheard, max(at, self.end), stop)
+                yield tick, b"".join(parts)
+                position = stop
 
     def _deafen(self, by: int, readers: Sequence[Speaker], end: int) -> None:
         """Have readers, as far as they follow this log, not hear what is appended now, up to `end`, by this session."""

@@ -8,11 +8,13 @@ own line is to come, the reader is live nowhere, and what it is sent is merged b
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from heapq import heapify, heappop, heapreplace
 
 from gchat.model.audience import OwnLines
+from gchat.roomlog.chunk import Sessions
 from gchat.roomlog.cursor import Cursor
+from gchat.roomlog.leavings import Own, leavings
 from gchat.roomlog.log import RoomLog
 
 # More is not copied to save a system call.
@@ -20,9 +22,6 @@ _COPIED_BYTES = 8192
 
 # Above every tick.
 _NEVER = 1 << 62
-
-#: Own lines, and their place: a tick, and what that is in the log that was followed first, so as not to search for it.
-_Own = tuple[int, RoomLog | None, int, OwnLines]
 
 #: What a cursor found, the position after it, and its size; or without a cursor, own lines.
 _Peeked = tuple[Cursor | None, int, int]
@@ -38,6 +37,7 @@ class LogReader:
     __slots__ = (
         "_before",
         "_is_seen",
+        "_itself",
         "_own",
         "_peeked",
         "_rest",
@@ -53,6 +53,7 @@ class LogReader:
 
     def __init__(self, session: int, descriptor: int | None) -> None:
         self.session = session
+        self._itself = (session,)  # what its cursors do not hear
         # Where the shell may write the chunks of a log to: nothing but a key here. A reader without one is never live.
         self.descriptor = -1 if descriptor is None else descriptor
         self.cursors: tuple[Cursor, ...] = ()
@@ -60,7 +61,7 @@ class LogReader:
         self.is_over = False  # whether nothing can be sent any more
         self.owed = 0  # bytes of its own lines, waiting for their turn
         self.skipped = 0  # messages that it was told it missed
-        self._own: list[_Own] = []  # those lines
+        self._own: list[Own] = []  # those lines
         self._rest = b""  # what goes before anything else: own lines, or what is left of a half-sent message
         self._is_seen, self._then = True, b""  # of the rest: see OwnLines
         self._before = b""  # what goes before that which is seen next
@@ -80,42 +81,32 @@ class LogReader:
         if self.is_over:
             return
         assert self.cursor_in(log) is None
-        cursor = Cursor(self.session, self.descriptor, log)
+        cursor = Cursor(self._itself, self.descriptor, log)
         self.cursors += (cursor,)
         (log.behind if self.is_behind else log.aside)[cursor] = None
 
     def leave(self, log: RoomLog, limit: int) -> None:
-        """Read `log` no more. What is owed of it becomes own lines, or one skip if that is over `limit` bytes."""
-        if (cursor := self.cursor_in(log)) is None:
-            return
-        cursor.leave()
-        self.cursors = tuple(other for other in self.cursors if other is not cursor)
-        position, owed, own = cursor.position, 0, self._own
-        lines: list[_Own] = []
-        kept = position >= log.start
-        last: _Own = (log.ticks.now, log, log.open_end, OwnLines(b""))
-        for told in (*own, last):
-            place = self._place(told, cursor)
-            if kept and place > position:
-                lines.append((told[0], None, 0, OwnLines(log.heard(position, place, cursor.unheard))))
-                owed += len(lines[-1][3].data)
-                position = place
-            lines.append(told)
-        if not kept or owed > limit:
-            before = sum(self._place(told, cursor) <= cursor.position for told in own)
-            lines = [*own, last]
-            if kept:
-                cursor.rest()
-            lines.insert(before, (lines[before][0], None, 0, OwnLines(self._skip(cursor, log.open_seq))))
-        self._own = [told for told in lines if told[3].data]
-        self.owed = sum(len(told[3].data) for told in lines)
+        """Read `log` no more. What is owed of it becomes own lines, or one skip if they are over `limit` bytes then."""
+        if (cursor := self.cursor_in(log)) is not None:
+            self._leave((cursor,), limit)
+
+    def leave_all(self, limit: int) -> None:
+        """Do so for all logs at once. Skips are of those of which most is owed."""
+        self._leave(self.cursors, limit)
+
+    def _leave(self, leaving: Sequence[Cursor], limit: int) -> None:
+        for cursor in leaving:
+            cursor.leave()
+        self.cursors = tuple(cursor for cursor in self.cursors if cursor not in leaving)
+        self._own = leavings(leaving, self._own, limit - self.owed, self._skip)
+        self.owed = sum(len(line[3].data) for line in self._own)
         if self._own:
             self._step_aside()
 
-    def hear_all(self) -> None:
-        """Hear every other session again, also those that the reader was deaf to."""
+    def hear_again(self, others: Sessions) -> None:
+        """Hear again these sessions, which the reader may have been deaf to."""
         for cursor in self.cursors:
-            cursor.hear_all()
+            cursor.hear_again(others)
 
     def end(self) -> None:
         """Owe nothing any more, and take in nothing: whatever is sent does not arrive."""
@@ -168,19 +159,22 @@ class LogReader:
 
     # --- Sending -----------------------------------------------------------------------------------------------------
 
-    def fall_behind(self, log: RoomLog, size: int, sent: int) -> None:
-        """Note that the kernel took only `sent` of the `size` bytes that this reader, live in `log`, hears of a chunk.
+    def fall_behind(self, logs: Iterable[RoomLog], sent: int) -> None:
+        """Note that the kernel took only `sent` bytes of what this reader, live in these logs, hears of their chunks.
 
-        It is the last chunk, which is offered now.
+        These are their last ones, which are offered now.
         """
-        cursor = self.cursor_in(log)
-        if cursor is not None and log.offer is not None and log.live.pop(self.descriptor, None) is not None:
-            chunk = log.offer.chunk
-            cursor.position = chunk.start
-            log.behind[cursor] = None
-            self._peeked = ((cursor, chunk.end, size),)
-            self.took(sent)
-            self.stall()
+        peeked: list[_Peeked] = []
+        for log in logs:
+            cursor = self.cursor_in(log)
+            if cursor is not None and log.offer is not None and log.live.pop(self.descriptor, None) is not None:
+                chunk = log.offer.chunk
+                cursor.position = chunk.start
+                log.behind[cursor] = None
+                peeked.append((cursor, chunk.end, len(chunk.without(cursor.unheard))))
+        self._peeked = peeked
+        self.took(sent)
+        self.stall()
 
     def settle(self) -> None:
         """Be live again, because there is nothing to peek.
@@ -291,7 +285,7 @@ class LogReader:
         return ready, is_next
 
     @staticmethod
-    def _place(told: _Own, cursor: Cursor) -> int:
+    def _place(told: Own, cursor: Cursor) -> int:
         """Return where own lines have their place in a log: up to there, it is read before."""
         tick, log, place, _ = told
         return place if log is cursor.log else cursor.stop_before(tick)

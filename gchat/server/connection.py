@@ -24,7 +24,7 @@ from gchat.server.logs import logger
 from gchat.server.reader import Reader
 from gchat.server.reader_interfaces import ReaderServer
 from gchat.server.transport import Transport
-from gchat.server.writer import Awaited, CatchUp, Writer
+from gchat.server.writer import Writer
 
 #: From the end of a session to the end of its connection, at most.
 FLUSH_S = 2.0
@@ -32,8 +32,8 @@ FLUSH_S = 2.0
 #: Of that, waiting for the peer to close too, when everything is sent: closing first could throw our last line away.
 LINGER_S = 0.5
 
-# After these nothing can be sent, or nobody would read it.
-_AT_ONCE = (CloseReason.RESET, CloseReason.STALLED)
+#: After these nothing can be sent, or nobody would read it.
+AT_ONCE = (CloseReason.RESET, CloseReason.STALLED)
 
 
 class Life(Enum):
@@ -67,8 +67,8 @@ class Attendance(Protocol):
 class CatchUps(Protocol):
     """What gives readers the pages that they missed."""
 
-    def go_on(self, connection: Connection, catch_up: CatchUp) -> None:
-        """Give this one the next page of a room, soon: it has taken the one before."""
+    def go_on(self, connection: Connection) -> None:
+        """Give this one the next page of a room, soon, if there is one to come and it has taken the one before."""
 
 
 class ConnectionServer(ReaderServer, Protocol):
@@ -111,7 +111,7 @@ class Connection:
         self.session = session
         self.dialect = dialect
         self.opened_at = time.monotonic()
-        self.where = Where()  # the room that was entered last
+        self.where = Where()  # the room that was entered last; when that is left, the current one
         self.life = Life.OPEN
         self.reason = CloseReason.CRASHED  # why the session is over, when it is
         self.deadline = 0.0
@@ -155,6 +155,12 @@ class Connection:
         server = self._server
         server.effects.submit(server.registry.disconnect(self.session, reason, server.awake(), farewell))
 
+    def part(self, room: str) -> None:
+        """Have the user leave a room, if the user is still there."""
+        server, session = self._server, self.session
+        if (entered := session.rooms.get(room)) is not None:
+            server.effects.submit(server.registry.part(session, entered))
+
     # --- What the writer tells ---------------------------------------------------------------------------------------
 
     def takes_more(self) -> None:
@@ -166,10 +172,8 @@ class Connection:
         self.reader.go_on()
         if self.life is Life.CLOSING:
             self._part()
-        elif self.writer.catch_ups and not self.log_reader.owed:
-            for catch_up in self.writer.catch_ups:
-                if catch_up.awaited is Awaited.DELIVERY:
-                    self._server.catch_ups.go_on(self, catch_up)
+        elif self.writer.catch_ups:
+            self._server.catch_ups.go_on(self)
 
     def writing_broke(self) -> None:
         """See WriterOwner.writing_broke."""
@@ -194,7 +198,7 @@ class Connection:
         self.deadline = time.monotonic() + FLUSH_S
         self._server.roster.closing(self)
         self.reader.stop()
-        if reason in _AT_ONCE or self.writer.is_broken:
+        if reason in AT_ONCE or self.writer.is_broken:
             self.shut()
 
     def abort(self, reason: CloseReason) -> None:

@@ -133,9 +133,10 @@ class Door:
             self._refuse(transport, peer, dialect, refusal, CloseReason.BAD_HELLO)
             return None
         network = self.admission.network(peer.address, peer.network)
-        if hello is not None:
-            self._pay(network, hello.entries)
-        server.effects.share.wait(ENTRY_WEIGHT)
+        entries = 0 if hello is None else server.registry.entries(hello)
+        if entries:
+            self._pay(network, entries)
+        server.effects.share.wait(ENTRY_WEIGHT * max(1, entries))
         if server.stopping.is_set():  # accepted before, heard after the others were said goodbye to
             _part(transport, _said(dialect, Closing(FAREWELL, CloseReason.SHUTDOWN.value)))
             return None
@@ -155,11 +156,12 @@ class Door:
             return None
         connection = Connection(server, transport, peer, session, dialect)
         server.roster.by_session[session.id] = connection
+        connection.reader.charge(entries)
         server.effects.submit(effects)
         return connection
 
     def _pay(self, network: Network, entries: int) -> None:
-        """Pay for a hello, which takes a nick and enters rooms: a line of the network each, because the user is new."""
+        """Have a network pay for a hello, which takes a nick and enters rooms: a line for each of these."""
         rates, allowance = self._server.limits.network_rates, self.network_allowance(network)
         if allowance is not None:
             allowance.grow(rates, time.monotonic())

@@ -10,8 +10,8 @@ from __future__ import annotations
 import os
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
-from operator import itemgetter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from operator import attrgetter
 from typing import Protocol
 
 from gevent.event import Event
@@ -22,8 +22,8 @@ from gchat.dialects.dialect import Dialect
 from gchat.model.audience import Where
 from gchat.model.events import Movement, RoomNotice, Skipped
 from gchat.model.messages import Record
-from gchat.roomlog.chunk import Offer
-from gchat.roomlog.log import Deaf, LogCursor, RoomLog, Ticks
+from gchat.roomlog.chunk import batches
+from gchat.roomlog.log import Deaf, RoomLog, Ticks
 from gchat.roomlog.reader import LogReader
 from gchat.server.counters import CRASHES, Counter, Distribution
 from gchat.server.logs import logger
@@ -50,9 +50,10 @@ READERS_IN_A_TURN = 1000
 #: Bytes that are said in a room while the last are still sent: above, its speakers are read more slowly.
 MAX_GATHERED_BYTES = 1 << 18
 
-
 #: What a room is told.
 ToldToAll = Record | Movement | RoomNotice
+
+_readers = attrgetter("readers")
 
 
 class RoomReader(Protocol):
@@ -128,10 +129,13 @@ class FanOut:
                 writer.leave(cursor.log)
         self._changed[room] = None
 
-    def leave_all(self, writer: Writer) -> None:
-        """Have a writer follow no room any more."""
-        for cursor in writer.log_reader.cursors:
-            self.leave(cursor.log.room, writer)
+    def leave_all(self, writer: Writer, *, at_once: bool = False) -> None:
+        """Have a writer follow no room any more; what it is owed goes out, but not if it ends `at_once`."""
+        self._changed |= dict.fromkeys(cursor.log.room for cursor in writer.log_reader.cursors)
+        if at_once:
+            writer.log_reader.end()
+        else:
+            writer.leave_all()
 
     def forget(self, room: str) -> None:
         """Drop the logs of a room that no longer exists."""
@@ -169,14 +173,7 @@ class FanOut:
         """
         began = time.monotonic()
         changed, self._changed = self._changed, {}
-        # All are sealed before the first is sent: a reader of several that is served by itself gets all of it at once.
-        offers = [(log, log.seal()) for log in self._begin(changed)]
-        try:
-            for log, offer in offers:
-                _work(self._send(log, offer), hold_s, breather)
-        finally:
-            for log, _ in offers:
-                log.finish()
+        _work(self._send(self._begin(changed)), hold_s, breather)
         _work(self._flush(touched), hold_s, breather)
         if changed:
             FAN_OUT_S.observe(time.monotonic() - began)
@@ -184,29 +181,37 @@ class FanOut:
             self._clear_up(room)
 
     def _begin(self, rooms: Iterable[str]) -> list[RoomLog]:
-        """Hand what is to be sent in large rooms to the spreader; return the logs that this turn sends itself."""
-        logs = [(log.readers, room, log) for room in rooms for log in self._logs.get(room, {}).values()]
+        """Seal what is to be sent, and hand it to the spreader for large rooms; return the logs that this turn sends.
+
+        All are sealed before the first is sent: a reader of several that is served by itself gets all of it at once.
+        """
+        logs = [log for room in rooms for log in self._logs.get(room, {}).values() if log.dirty and log.offer is None]
         if len(logs) > 1:
-            logs.sort(key=itemgetter(0))  # the small rooms first: they would wait for a large one otherwise
-        readers, small = 0, []
-        for count, room, log in logs:
-            if log.dirty and log.offer is None:
-                readers += count
-                if readers <= READERS_IN_A_TURN:
-                    small.append(log)
-                else:
-                    self._spreader.add(self._spread(room, log, log.seal()))
+            logs.sort(key=_readers)  # the small rooms first: they would wait for a large one otherwise
+        readers: set[int] = set()
+        small = []
+        for log in logs:
+            is_small = log.readers <= READERS_IN_A_TURN
+            if is_small and len(logs) > 1:  # a reader of several is sent to once
+                readers |= log.live.keys()
+                is_small = len(readers) <= READERS_IN_A_TURN
+            log.seal()
+            if is_small:
+                small.append(log)
+            else:
+                self._spreader.add(self._spread(log))
         return small
 
-    def _spread(self, room: str, log: RoomLog, offer: Offer) -> Iterator[None]:
+    def _spread(self, log: RoomLog) -> Iterator[None]:
         """Send what was appended to a log, then what was appended meanwhile, until there is no more; a job."""
         while True:
             began = time.monotonic()
             try:
-                yield from self._send(log, offer)
+                yield from self._send([log])
             except Exception:
                 CRASHES.value += 1
-                logger.exception("sending to room %(room)s crashed; its readers are served one by one", {"room": room})
+                what = "sending to room %(room)s crashed; its readers are served one by one"
+                logger.exception(what, {"room": log.room})
                 yield from self._flush_aside(log)
             FAN_OUT_S.observe(time.monotonic() - began)
             if self._sent is not None:
@@ -214,20 +219,22 @@ class FanOut:
                 self._sent = None
             if not log.dirty:
                 break
-            offer = log.seal()
-        self._clear_up(room)
+            log.seal()
+        self._clear_up(log.room)
 
-    def _send(self, log: RoomLog, offer: Offer) -> Iterator[None]:
-        """Send what was sealed last to all readers of a log, a few in each step.
+    def _send(self, logs: Sequence[RoomLog]) -> Iterator[None]:
+        """Send what was sealed last to all readers of these logs, a few in each step.
 
         Between two steps readers come, speak, are told something, fall behind and leave; their cursors see to it that
-        each gets the chunk once.
+        each gets each chunk once.
         """
         write = os.write
-        DELIVERIES.value += (log.seq - offer.chunk.seq) * log.readers
+        sealed = {log.offer: log for log in logs if log.offer is not None}
         try:
-            yield from self._flush_aside(log)
-            for data, descriptors in offer.batches(SENDS_AT_ONCE):
+            for offer, log in sealed.items():
+                DELIVERIES.value += (log.seq - offer.chunk.seq) * log.readers
+                yield from self._flush_aside(log)
+            for offers, data, descriptors in batches([*sealed], SENDS_AT_ONCE):
                 size = len(data)
                 SENT_BYTES.value += size * len(descriptors)
                 # The loop that decides what gchat costs: nothing here but the system call. By descriptor: a socket's
@@ -241,14 +248,17 @@ class FanOut:
                     except OSError:
                         sent = -1
                     if sent != size:
-                        self._falls_behind(log, log.live.get(descriptor), size, sent)
+                        self._falls_behind([sealed[offer] for offer in offers], descriptor, size, sent)
                 yield
-            yield from self._flush_aside(log)  # readers that spoke before the chunk came to them
+            for log in logs:
+                yield from self._flush_aside(log)  # readers that spoke before the chunk came to them
         finally:
-            log.finish()
+            for log in logs:
+                log.finish()
 
-    def _falls_behind(self, log: RoomLog, cursor: LogCursor | None, size: int, sent: int) -> None:
+    def _falls_behind(self, logs: Sequence[RoomLog], descriptor: int, size: int, sent: int) -> None:
         SENT_BYTES.value -= size - max(sent, 0)
+        cursor = logs[0].live.get(descriptor)
         connection = self._connections.get(cursor.session) if cursor else None
         if connection is None:
             return
@@ -256,7 +266,7 @@ class FanOut:
         if sent < 0:
             writer.end()
         else:
-            writer.log_reader.fall_behind(log, size, sent)
+            writer.log_reader.fall_behind(logs, sent)
             writer.fall_behind()
 
     def _flush_aside(self, log: RoomLog) -> Iterator[None]:

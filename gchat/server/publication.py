@@ -18,7 +18,7 @@ from gchat.chat.effects import Deliver, Effect, Publish, Unheard
 from gchat.journal.journal import Arrival, Journal, JournalError, Outcome, Posting, Whisper
 from gchat.journal.numbering import ids_of
 from gchat.model.errors import Code
-from gchat.model.events import Acknowledged, Answer, Refused, Told
+from gchat.model.events import Acknowledged, Answer, Invited, Refused, Told
 from gchat.model.messages import Numbered, Record
 from gchat.server.answer import REFUSALS
 from gchat.server.connection import Connection
@@ -113,9 +113,11 @@ class Publication:
             return None
         sender, reader = self._pump.connections.get(effect.sender), self._pump.connections.get(effect.session)
         to = reader.session.name if reader is not None else ""
-        text = effect.answer.text if isinstance(effect.answer, Told) else ""
+        answer = effect.answer
+        text = answer.text if isinstance(answer, Told) else ""
+        room = answer.room if isinstance(answer, Invited) else ""
         lineage = sender.session.lineage if sender is not None else ""
-        return Whisper(to, text, effect.id, lineage, effect)
+        return Whisper(to, text, effect.id, lineage, effect, room)
 
     def publish(self, effect: Publish) -> None:
         """Show a message to its room, and answer its sender, unless its outcome arrives later."""

@@ -25,7 +25,7 @@ from gchat.chat.effects import (
     DropRoom,
     Effect,
     Enter,
-    HearAll,
+    HearAgain,
     Leave,
     ListRooms,
     Presence,
@@ -45,7 +45,7 @@ from gchat.model import events
 from gchat.model.audience import Me, OwnLines, Where
 from gchat.roomlog.log import RoomLog
 from gchat.server.answer import encoded
-from gchat.server.connection import Connection
+from gchat.server.connection import AT_ONCE, Connection
 from gchat.server.counters import CRASHES
 from gchat.server.fanout import HOLD_AT_REST_S, HOLD_S, FanOut, ToldToAll
 from gchat.server.logs import logger
@@ -121,7 +121,7 @@ class Pump:
             Presence: self._presence.gather,
             Announce: self._announce,
             Deliver: self._publication.deliver,
-            HearAll: self._hear_all,
+            HearAgain: self._hear_again,
             SendRaw: self._send_raw,
             Enter: self._enter,
             Leave: self._leave,
@@ -308,9 +308,9 @@ class Pump:
         spared = None if effect.session is None else Unheard(-effect.session, (effect.session,))
         self.append(effect.room, effect.notice, 0, None, spared)
 
-    def _hear_all(self, effect: HearAll) -> None:
+    def _hear_again(self, effect: HearAgain) -> None:
         if (connection := self.connections.get(effect.session)) is not None:
-            connection.log_reader.hear_all()
+            connection.log_reader.hear_again(effect.others)
 
     def _send_raw(self, effect: SendRaw) -> None:
         connection = self.connections.get(effect.session)
@@ -329,6 +329,8 @@ class Pump:
         if connection is not None:
             self.fan_out.leave(effect.room, connection.writer)
             self._room_loading.release(connection, effect.room)
+            if connection.room == effect.room:
+                connection.where = self.fan_out.where(connection.session.current_name)
             self._touched[connection.writer] = None
 
     def _read_history(self, effect: ReadHistory) -> None:
@@ -362,7 +364,7 @@ class Pump:
     def _close(self, effect: Close) -> None:
         connection = self.connections.pop(effect.session, None)
         if connection is not None:
-            self.fan_out.leave_all(connection.writer)
+            self.fan_out.leave_all(connection.writer, at_once=effect.reason in AT_ONCE)
             self._room_loading.release_all(connection)
             connection.close(effect.reason)
             self._touched[connection.writer] = None

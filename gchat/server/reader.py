@@ -111,6 +111,11 @@ class Reader:
             reason = CloseReason.PROBE
         connection.disconnect(reason, farewell)
 
+    def charge(self, lines: int) -> None:
+        """Have the user pay for so many lines, for which the network has paid."""
+        if self._server.limits.rates.messages_per_s:
+            self._pace.own.lines -= lines
+
     def go_on(self) -> None:
         """Read on, if it was held back until less is owed."""
         if self._ready is not None:
@@ -251,7 +256,7 @@ class Reader:
         try:
             hello, rest = connection.dialect.hello(heard)
             assert hello is not None
-            token = unguessable(16)
+            token, entries = unguessable(16), server.registry.entries(hello)
             opened = server.registry.open(session, hello, token, has_ended=connection.transport.has_ended())
         except Refusal as refusal:
             if refusal.code is Code.REPLACED:
@@ -262,7 +267,7 @@ class Reader:
             return CloseReason.BAD_HELLO
         server.effects.submit(opened)
         self._pace.own = session.allowance or self._pace.own
-        self._spend(hello.entries - 1)
+        self._spend(entries - 1)
         self._hold_back()
         self._decoder = self._new_decoder()
         self._decoder.feed(rest)

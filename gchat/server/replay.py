@@ -91,7 +91,7 @@ class Replay:
         self._complain_at = 0.0
         self._searches = 0
         self._search_turn = BoundedSemaphore(1)  # each search makes the index complete before: one at a time
-        self.hungry: dict[CatchUp, Connection] = {}  # of readers that have read the page before
+        self.hungry: dict[CatchUp, Connection] = {}  # of rooms that are loaded, and of readers that took a page
 
     def begin(self, connection: Connection, catch_up: CatchUp) -> None:
         """Greet a user who has entered a room, which the journal has open, and begin with what was missed there."""
@@ -101,6 +101,7 @@ class Replay:
         if connection.room == room:
             connection.where = where
         catch_up.wait_for(Awaited.DELIVERY)
+        is_next = connection.writer.next_catch_up is catch_up
         self._pump.tell(connection, structs.replace(effect.greeting, epoch=epoch, seq=head - 1), room)
         if (topic := self._journal.topic(room)) is not None and topic.text:
             self._pump.tell(connection, topic, room)
@@ -112,7 +113,8 @@ class Replay:
         if after is not None and is_here and after.seq >= head:
             why = f"Cannot resume after message {after.seq} of {room}: its last message is number {head - 1}"
             self._pump.tell(connection, Refused(Code.NO_SUCH_PLACE, why), room)
-        self._give_page(connection, catch_up)
+        if is_next or catch_up.next >= head:
+            self._give_page(connection, catch_up)
 
     def feed(self, until: float, enter: Callable[[Connection, CatchUp], None]) -> None:
         """Give readers that catch up their next pages, until then: all others wait for the turn to end.
@@ -130,15 +132,21 @@ class Replay:
                 try:
                     if catch_up.awaited is Awaited.ROOM:
                         enter(connection, catch_up)
-                    else:
+                    elif catch_up is connection.writer.next_catch_up:
                         self._give_page(connection, catch_up)
                 except Exception:
                     connection.crashed()
 
-    def go_on(self, connection: Connection, catch_up: CatchUp) -> None:
-        """Give a reader that catches up the next page, soon: it has read the one before."""
+    def enter_soon(self, connection: Connection, catch_up: CatchUp) -> None:
+        """Have a reader enter a room that was loaded."""
         self.hungry[catch_up] = connection
         self._pump.wake()
+
+    def go_on(self, connection: Connection) -> None:
+        """Give a reader that catches up the next page, soon, if it has read the one before."""
+        if (catch_up := connection.writer.next_catch_up) is not None:
+            self.hungry[catch_up] = connection
+            self._pump.wake()
 
     def recall(self, connection: Connection, effect: ReadHistory) -> None:
         """Give one page of what was asked for."""
@@ -214,8 +222,6 @@ class Replay:
     def _give_page(self, connection: Connection, catch_up: CatchUp) -> None:
         """Give a reader that catches up one page; after the last it is live, without a seam."""
         writer, where, room = connection.writer, catch_up.where, catch_up.where.room
-        if catch_up not in writer.catch_ups or catch_up.awaited is not Awaited.DELIVERY:
-            return
         head, at_hand = self._pump.head(room), self._journal.at_hand(room)
         if catch_up.next < head:
             is_at_hand = catch_up.next >= at_hand
@@ -244,8 +250,7 @@ class Replay:
             writer.drop(catch_up)
             writer.log_reader.follow(self._pump.room_log(where, connection.dialect, head))
             self._pump.tell(connection, structs.replace(catch_up.effect.ready, seq=head - 1), room)
-        elif not writer.log_reader.owed:  # what was told had no bytes
-            self.go_on(connection, catch_up)
+        self.go_on(connection)  # at once, if what was told had no bytes
 
     def _made_page(
         self, dialect: Dialect, catch_up: CatchUp, found: list[Record], stop: int, ignored: IgnoredNames | None
@@ -269,7 +274,7 @@ class Replay:
             catch_up.page = []
         if catch_up in connection.writer.catch_ups:
             catch_up.wait_for(Awaited.DELIVERY)
-            self.go_on(connection, catch_up)
+            self.go_on(connection)
 
 
 def _heard(records: Sequence[Record], ignored: IgnoredNames | None) -> tuple[Record, ...]:

@@ -9,6 +9,8 @@ import gevent
 from gchat.chat.effects import CloseReason, Enter
 from gchat.journal.journal import Journal
 from gchat.model.audience import OwnLines
+from gchat.model.errors import Code
+from gchat.model.events import Answer, Joined, Refused
 from gchat.server.connection import Connection
 from gchat.server.replay import Replay
 from gchat.server.writer import Awaited, CatchUp
@@ -16,6 +18,9 @@ from gchat.server.writer import Awaited, CatchUp
 
 class LoadingTurn(Protocol):
     """What is needed of a turn of the pump."""
+
+    def tell(self, connection: Connection, answer: Answer, room: str = "") -> None:
+        """Give this connection an answer about a room, after all that its rooms were told until now."""
 
     def transmit(self, connection: Connection, lines: OwnLines, room: str) -> None:
         """Give this connection lines about a room, after all that its rooms were told until now."""
@@ -52,7 +57,7 @@ class RoomLoading:
         """Have a user enter a room no more; what they were told meanwhile goes out."""
         if (catch_up := connection.writer.catch_up_in(room)) is not None:
             connection.writer.drop(catch_up)
-            self._tell_held(connection, catch_up)
+            self._released(connection, catch_up)
 
     def release_all(self, connection: Connection) -> None:
         """Do so for all rooms."""
@@ -68,8 +73,9 @@ class RoomLoading:
         """Let a user in whose room is loaded; have it loaded if it is not, or was given up in the meantime."""
         room = catch_up.where.room
         if catch_up.why_not:
-            self.release(connection, room)
-            connection.disconnect(CloseReason.NO_HISTORY, catch_up.why_not)
+            connection.writer.drop(catch_up)
+            self._refuse(connection, catch_up)
+            self._released(connection, catch_up)
         elif self._journal.is_open(room):
             self._pump.room_opened(room)
             self._replay.begin(connection, catch_up)
@@ -86,8 +92,7 @@ class RoomLoading:
         try:
             self._journal.open((room,))
         except Exception as error:
-            why = self._replay.why_unreadable(error)
-            why_not = f"Goodbye: cannot read the history of {room} ({why}); try again later"
+            why_not = self._replay.why_unreadable(error)
         waiting = [entry for entry in self._opening.pop(room) if entry[1] in entry[0].writer.catch_ups]
         if room in self._forgotten:
             self._forgotten.discard(room)
@@ -95,7 +100,27 @@ class RoomLoading:
                 self._journal.forget(room)
         for connection, catch_up in waiting:
             catch_up.why_not = why_not
-            self._replay.go_on(connection, catch_up)
+            self._replay.enter_soon(connection, catch_up)
+
+    def _refuse(self, connection: Connection, catch_up: CatchUp) -> None:
+        """Have a user leave a room that could not be loaded; who came for that one alone is closed."""
+        room, greeting, why = catch_up.where.room, catch_up.effect.greeting, catch_up.why_not
+        id_ = ""
+        if isinstance(greeting, Joined):
+            id_ = greeting.id
+        elif len(connection.session.rooms) > 1:
+            self._pump.tell(connection, greeting, room)  # of the server: the other rooms go on
+        else:
+            goodbye = f"Goodbye: cannot read the history of {room} ({why}); try again later"
+            connection.disconnect(CloseReason.NO_HISTORY, goodbye)
+            return
+        refused = f"Cannot enter {room}: its history cannot be read ({why}); try again later"
+        self._pump.tell(connection, Refused(Code.NOT_KEPT, refused, id_), room)
+        connection.part(room)
+
+    def _released(self, connection: Connection, catch_up: CatchUp) -> None:
+        self._tell_held(connection, catch_up)
+        self._replay.go_on(connection)  # the other rooms may have waited for this one
 
     def _tell_held(self, connection: Connection, catch_up: CatchUp) -> None:
         held, catch_up.held = catch_up.held, []

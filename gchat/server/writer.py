@@ -11,7 +11,7 @@ And of each room that is entered, what was missed, until the user is live there,
 
     awaited    what is to come                                                       next
     ROOM       the history of the room, which the journal loads                      DELIVERY
-    DELIVERY   what was missed, when the kernel has taken the page before            PAGE
+    DELIVERY   what was missed, when it is the turn of this room: see next_catch_up  PAGE
     PAGE       the next messages of it, which are read from the disk                 DELIVERY
 
 What goes out is the log reader's. It is the pump that sends, and the spreader to those that are behind: a thousand
@@ -21,12 +21,14 @@ alone: the reading half does not hear of it, and what the peer had said before i
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import Enum, auto
 from typing import Protocol
 
 from gchat.chat.effects import Enter
 from gchat.model.audience import OwnLines, Where
 from gchat.model.messages import Record
+from gchat.roomlog.cursor import Cursor
 from gchat.roomlog.log import RoomLog
 from gchat.roomlog.reader import LogReader
 from gchat.server.counters import Counter
@@ -225,11 +227,21 @@ class Writer:
     def leave(self, log: RoomLog) -> None:
         """Follow a log no more. What is owed of it goes out, or is one skip."""
         cursor = self.log_reader.cursor_in(log)
-        if cursor is not None and cursor.lag and not self.log_reader.is_behind:
-            # What it lacks is a chunk that has not come to it yet: that is not to become a skip.
-            cursor.step_aside()
-            self.flush()
+        if cursor is not None:
+            self._send_what_lacks((cursor,))
         self.log_reader.leave(log, MAX_OWED_BYTES)
+
+    def leave_all(self) -> None:
+        """Do so for all logs."""
+        self._send_what_lacks(self.log_reader.cursors)
+        self.log_reader.leave_all(MAX_OWED_BYTES)
+
+    def _send_what_lacks(self, cursors: Iterable[Cursor]) -> None:
+        """Send a reader that is not behind the chunks that have not come to it yet: they are not to become a skip."""
+        if not self.log_reader.is_behind and (lacking := [cursor for cursor in cursors if cursor.lag]):
+            for cursor in lacking:
+                cursor.step_aside()
+            self.flush()
 
     def close(self) -> None:
         """Let go of the transport, which is closed next."""
@@ -268,6 +280,24 @@ class Writer:
             if catch_up.where.room == room:
                 return catch_up
         return None
+
+    @property
+    def next_catch_up(self) -> CatchUp | None:
+        """What is to be given a page now: of one room at a time, when the kernel has taken the page before.
+
+        So a user who reads nothing costs as much memory in many rooms as in one.
+        """
+        if self.log_reader.owed:
+            return None
+        found = None
+        for catch_up in self.catch_ups:
+            if catch_up.awaited is Awaited.PAGE:
+                return None
+            if catch_up.page is not None:
+                return catch_up
+            if found is None and catch_up.awaited is Awaited.DELIVERY:
+                found = catch_up
+        return found
 
     def drop(self, catch_up: CatchUp) -> None:
         """Note that nothing more of it is to come: the user is live, or has left."""

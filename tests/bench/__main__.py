@@ -16,9 +16,12 @@ from tests.bench.cases import Bench
 from tests.bench.run import HERE, LOAD_CORE, Failure, Generator, compiler, descriptors
 
 NAMES = (
-    *("fanout", "small", "limits", "rich", "disk", "paced", "idle", "silent"),
+    *("fanout", "small", "limits", "rich", "rooms", "disk", "paced", "idle", "silent"),
     *("start", "hold", "attacks", "status", "stored", "window", "peers"),
 )
+
+#: Servers of which nothing may be lost.
+OURS = (peers.GCHAT.name, peers.GCHAT_RICH.name, peers.GCHAT_SMALL_LOGS.name)
 
 
 def main() -> int:
@@ -45,7 +48,7 @@ def main() -> int:
     lost = bench.failures + [
         f"{run.case}, {run.ask}: {run.failure or f'{run.missing} missing, {run.closed} closed'}"
         for run in bench.runs
-        if run.server == peers.GCHAT.name and (run.failure or run.missing or run.closed)
+        if run.server in OURS and (run.failure or run.missing or run.closed)
     ]
     lost += [f"{one.attack}: {one.failure}" for one in bench.attacked if one.failure]
     for what in lost:
@@ -60,6 +63,7 @@ def _measure(bench: Bench, options: argparse.Namespace) -> None:
         "small": bench.small,
         "limits": bench.limits,
         "rich": lambda: bench.rich([size for size in options.sizes if size <= 5000]),
+        "rooms": bench.rooms,
         "disk": bench.disk,
         "paced": bench.paced,
         "idle": bench.idle,

@@ -6,10 +6,18 @@ import contextlib
 import statistics
 import sys
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from tests.bench import alone, attacks, canary
-from tests.bench.peers import GCHAT, GCHAT_DEFAULT_LIMITS, GCHAT_FULL, GCHAT_NORMAL, GCHAT_RICH, GCHAT_WINDOW
+from tests.bench.peers import (
+    GCHAT,
+    GCHAT_DEFAULT_LIMITS,
+    GCHAT_FULL,
+    GCHAT_NORMAL,
+    GCHAT_RICH,
+    GCHAT_SMALL_LOGS,
+    GCHAT_WINDOW,
+)
 from tests.bench.run import Ask, Failure, Figure, Generator, Kind, Run, Server, p99
 from tests.bench.user import User
 
@@ -89,6 +97,30 @@ class Bench:
             for size in sizes:
                 self._alternate("rich", Ask(size, min(10, size), seconds=self.seconds), [GCHAT_RICH, GCHAT])
 
+    def rooms(self) -> None:
+        """Readers who are in several rooms at once, beside those who are in one: see several_rooms.py."""
+        if not self.generator.is_c:
+            return
+        readers, idle, healthy, silent = (50, 50, 20, 50) if self.quick else (900, 5000, 100, 1000)
+        peak = Ask(readers, seconds=self.seconds)
+        seconds = self.seconds if self.quick else SILENT_S
+        modest = Ask(healthy, rate=50, size=1000, seconds=seconds, rooms=10, busy=10)
+        for number in range(self.rounds):
+            turn = [
+                ("rooms", GCHAT_RICH, peak),
+                ("rooms", GCHAT_RICH, replace(peak, rooms=10)),
+                ("rooms", GCHAT_RICH, replace(peak, rooms=2, busy=2)),
+                *([("rooms", self.limit, peak)] if self.limit else []),
+            ]
+            for case, kind, ask in turn[:: -1 if number % 2 else 1]:
+                self._measure(case, kind, ask)
+            for rooms in (1, 50):
+                # All at once leave a heap with holes: that is what the rush takes, not what a session does.
+                pace = 0.0 if self.quick else 0.004
+                self._idle("rooms idle", GCHAT_RICH, Ask(self._most(idle), rooms=rooms, pace=pace))
+            for count in (0, silent):
+                self._measure("rooms silent", GCHAT_SMALL_LOGS, replace(modest, silent=count))
+
     def disk(self) -> None:
         """Peak fan-out with history on disk; and at a quiet pace what it adds to the latency."""
         if self.limit is not None:
@@ -106,17 +138,7 @@ class Bench:
         """The memory of connections that do nothing."""
         for _ in range(self.rounds):
             for kind in self._pair():
-                ask = Ask(self._most(100 if self.quick else 5000))
-                run = Run("idle", kind.name, ask)
-                try:
-                    with Server(kind, ask.clients) as server:
-                        before = server.rss_kib()
-                        with self._members(server, ask.clients):
-                            run.kib_per_connection = (server.rss_kib() - before) / ask.clients
-                            run.rss_mib = server.rss_kib() / 1024
-                except Failure as failure:
-                    run.failure = str(failure)
-                self._keep(run)
+                self._idle("idle", kind, Ask(self._most(100 if self.quick else 5000)))
 
     def silent(self) -> None:
         """Readers that do not read: many at a modest rate, gchat; and one at full speed, everybody."""
@@ -157,7 +179,7 @@ class Bench:
                 other.asks("/join aside")
                 asker.sends("".join(f"{number:x<{HISTORY_BYTES}}\n" for number in range(HISTORY_LINES)))
                 asker.asks("")
-                with self._members(server, members):
+                with self._members(server, Ask(members)):
                     for asked, commands in HOLDS:
                         waits = self._waits_ms(asker, commands, other)
                         most = waits[-1]
@@ -200,13 +222,26 @@ class Bench:
         else:
             self._keep(self.generator.measure(case, kind, ask))
 
+    def _idle(self, case: str, kind: Kind, ask: Ask) -> None:
+        run = Run(case, kind.name, ask)
+        try:
+            with Server(kind, ask.clients) as server:
+                before = server.rss_kib()
+                with self._members(server, ask):
+                    run.kib_per_connection = (server.rss_kib() - before) / ask.clients
+                    run.rss_mib = server.rss_kib() / 1024
+        except Failure as failure:
+            run.failure = str(failure)
+        self._keep(run)
+
     def _keep(self, run: Run) -> None:
         self.runs.append(run)
         figures = run.failure or (
             f"{run.deliveries_per_s:,.0f}/s, {run.cpu_us_per_delivery:.2f} us, p99 {run.p99_ms:.1f} ms, "
             f"{run.kib_per_connection:.1f} KiB each, {run.skipped:,} skipped, {run.missing:,} missing"
         )
-        self._say(f"{run.case}, {run.ask.clients} clients, {run.ask.silent} silent: {run.server}: {figures}")
+        rooms = f" in {run.ask.rooms} rooms" if run.ask.rooms > 1 else ""
+        self._say(f"{run.case}, {run.ask.clients} clients{rooms}, {run.ask.silent} silent: {run.server}: {figures}")
 
     def _keep_figures(self, figures: Iterable[Figure]) -> None:
         for figure in figures:
@@ -217,9 +252,9 @@ class Bench:
         return min(clients, self.descriptors - 200)
 
     @contextlib.contextmanager
-    def _members(self, server: Server, count: int) -> Iterator[None]:
-        """As many clients in the room, who read and say nothing."""
-        with self.generator.started(server, Ask(count), idle=True) as phases:
+    def _members(self, server: Server, ask: Ask) -> Iterator[None]:
+        """As many clients in the rooms, who read and say nothing."""
+        with self.generator.started(server, ask, idle=True) as phases:
             next(phases)
             yield
 

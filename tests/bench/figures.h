@@ -50,9 +50,16 @@ static uint64_t mark_at(const char *p) {
     return digits == 16 ? sent_at : 0;
 }
 
-/* How many messages a notice says were skipped: "> ... 12 messages skipped (34-45)" (with a real ellipsis). */
-static uint64_t told(const char *notice) {
-    unsigned long count;
-    const char *p = strstr(notice, "\xe2\x80\xa6 ");
-    return p && strstr(p, " skipped (") && sscanf(p + 4, "%lu message", &count) == 1 ? count : 0;
+/* Part of a notice of skipped messages: "> (an ellipsis) 12 messages skipped (34-45)", {"type":"gap","room":"r1",...}. */
+static const char SKIPPED[] = "\xe2\x80\xa6 ", GAP[] = "gap\",\"room\":\"r";
+
+/* How many messages a notice, or the end of it that begins with one of the above, says were skipped; in which room. */
+static uint64_t told(const char *notice, int *room) {
+    unsigned long count, from, to;
+    const char *p = strstr(notice, GAP);
+    if (p)
+        return sscanf(p + sizeof GAP - 1, "%d\",\"from\":%lu,\"to\":%lu", room, &from, &to) == 3 ? to - from + 1 : 0;
+    *room = 0;
+    p = strstr(notice, SKIPPED);
+    return p && strstr(p, " skipped (") && sscanf(p + sizeof SKIPPED - 1, "%lu message", &count) == 1 ? count : 0;
 }

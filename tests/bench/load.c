@@ -1,7 +1,8 @@
 /* load: fan-out load for a chat server. One thread, epoll. JSON lines on stdout, the last of which is the result.
  *
  *   load --port P [--mode plain|rich|irc|nats|redis] [--clients N] [--senders N] [--silent N] [--rate MESSAGES_PER_S]
- *        [--size BYTES] [--seconds S] [--settle S] [--greets 1] [--idle 1]
+ *        [--size BYTES] [--seconds S] [--settle S] [--greets 1] [--idle 1] [--rooms N] [--busy N]
+ *        [--pace S]
  *
  * Each phase is announced as it begins, so that the server's memory and CPU time can be read at that moment.
  * Every message carries "@@" and 16 hex digits: the monotonic time at which it was sent. A receiver looks for that
@@ -10,6 +11,8 @@
  * --silent N connects N more clients, with a tiny receive buffer, that join and do not read until all is measured.
  * --settle S: it begins when nothing came for S seconds; --greets 1: and when something came to everybody.
  * --idle 1: only join, read what comes, and end when stdin does.
+ * --pace S: each joins this long after the one before, or later if the server does not keep up.
+ * --rooms N: in rich mode everybody is in this many rooms; --busy N: each sender speaks in one of this many of them.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -24,7 +27,7 @@
 
 #include "figures.h"
 
-enum { TAIL = 128, MAX_SIZE = 8000, MAX_LINE = MAX_SIZE + 256, WINDOW = 64 };
+enum { TAIL = 128, MAX_SIZE = 8000, MAX_LINE = MAX_SIZE + 256, WINDOW = 64, MAX_ROOMS = 64 };
 enum mode { PLAIN, RICH, IRC, NATS, REDIS, N_MODES };
 static const char *const MODES[] = {"plain", "rich", "irc", "nats", "redis"};
 
@@ -37,14 +40,16 @@ struct client {
     char *line; /* of a silent client, when it reads at last: the line so far */
     int line_len;
     uint64_t got, told; /* of a silent client: messages that came, and that it was told it missed */
+    uint64_t skipped_in; /* and the rooms in which it was told so, a bit for each */
+    int told_twice;      /* in one of them */
 };
 
 static struct client *clients;
-static int n_clients = 100, n_senders = 10, n_silent, port = 8888, size = 80, greets, idle;
-static double rate, seconds = 3, settle = 0.7;
+static int n_clients = 100, n_senders = 10, n_silent, n_rooms = 1, n_busy = 1, port = 8888, size = 80, greets, idle;
+static double rate, seconds = 3, settle = 0.7, pace;
 static enum mode mode = PLAIN;
-static int ep, counting, closed, silent_closed, silent_know, fan;
-static uint64_t sent, delivered, skipped, bytes_in, silent_told;
+static int ep, counting, closed, silent_closed, silent_know, silent_skips, fan;
+static uint64_t sent, delivered, skipped, bytes_in, silent_told, silent_heard;
 
 static uint64_t now_ns(void) {
     struct timespec t;
@@ -87,8 +92,12 @@ static void put(int i, const char *data, int len) {
 }
 
 static int preface(char *out, int i) {
-    if (mode == RICH)
-        return sprintf(out, "GCHAT/1 {}\n");
+    if (mode == RICH) {
+        int len = sprintf(out, "GCHAT/1 {\"rooms\":[");
+        for (int room = 0; room < n_rooms; room++)
+            len += sprintf(out + len, "%s{\"room\":\"r%d\"}", room ? "," : "", room);
+        return len + sprintf(out + len, "]}\n");
+    }
     if (mode == IRC)
         return sprintf(out, "NICK u%d\r\nUSER u%d 0 * :u\r\n", i, i);
     if (mode == NATS)
@@ -98,7 +107,7 @@ static int preface(char *out, int i) {
     return 0;
 }
 
-static int message(char *out) {
+static int message(char *out, int i) {
     static char text[MAX_SIZE + 1];
     if (!text[0])
         memset(text, 'x', size);
@@ -107,7 +116,7 @@ static int message(char *out) {
     memcpy(text, mark, MARK);
     switch (mode) {
     case RICH:
-        return sprintf(out, "{\"type\":\"say\",\"text\":\"%s\"}\n", text);
+        return sprintf(out, "{\"type\":\"say\",\"room\":\"r%d\",\"text\":\"%s\"}\n", i % n_busy, text);
     case IRC:
         return sprintf(out, "PRIVMSG #x :%s\r\n", text);
     case NATS:
@@ -132,7 +141,8 @@ static void answer_ping(int i, char *buf, int len) {
 /* Count what notices of skipped messages say; keep the half one at the end for the next read. Few reads hold any. */
 static void count_notices(struct client *c, char *p, int len) {
     char line[TAIL], *end = p + len;
-    while ((p = memchr(p, '\xe2', end - p))) {
+    int first = mode == RICH ? *GAP : *SKIPPED, room;
+    while ((p = memchr(p, first, end - p))) {
         char *newline = memchr(p, '\n', end - p);
         int size = (newline ? newline : end) - p;
         if (!newline) {
@@ -140,7 +150,7 @@ static void count_notices(struct client *c, char *p, int len) {
             return;
         }
         snprintf(line, sizeof line, "%.*s", size, p++);
-        skipped += told(line);
+        skipped += told(line, &room);
     }
 }
 
@@ -178,10 +188,16 @@ static void count_lines(struct client *c, const char *p, int len) {
             continue;
         c->line[c->line_len] = 0;
         c->line_len = 0;
-        if (strstr(c->line, "@@"))
-            c->got++;
-        else
-            c->told += told(c->line);
+        int room, is_message = strstr(c->line, "@@") != NULL;
+        uint64_t missed = is_message ? 0 : told(c->line, &room);
+        c->got += is_message;
+        silent_heard += is_message + missed;
+        if (missed) {
+            c->told += missed;
+            c->told_twice |= c->skipped_in >> room & 1;
+            c->skipped_in |= 1ull << room;
+            silent_skips++;
+        }
     }
 }
 
@@ -236,11 +252,11 @@ static void run_for(double s) {
         turn(5);
 }
 
-/* Go on until nothing came for `s` seconds, or for `most` seconds, or until `enough` was delivered (0: never). */
-static void run_until_quiet(double s, double most, uint64_t enough) {
+/* Go on until nothing came for `s` seconds, or for `most` seconds, or until `enough` of something came (0: never). */
+static void run_until_quiet(double s, double most, const uint64_t *came, uint64_t enough) {
     uint64_t from = now_ns(), last = from;
     for (uint64_t before = bytes_in; since(last) < s && since(from) < most; turn(5)) {
-        if (enough && delivered + skipped >= enough)
+        if (enough && *came >= enough)
             return;
         if (bytes_in != before) {
             before = bytes_in;
@@ -278,7 +294,6 @@ static int all_greeted(void) {
 
 static void join_all(void) {
     char out[MAX_LINE];
-    double pace = 0;
     for (int i = 0; i < n_clients + n_silent; i++) {
         uint64_t from = now_ns();
         clients[i].fd = open_socket(i, i < n_clients ? 0 : 2048);
@@ -291,7 +306,7 @@ static void join_all(void) {
         turn(0);
     }
     if (mode == IRC) {
-        run_until_quiet(settle, 60, 0);
+        run_until_quiet(settle, 60, NULL, 0);
         for (int i = 0; i < n_clients + n_silent; i++) {
             put(i, "JOIN #x\r\n", 9);
             if (i % 16 == 15)
@@ -300,7 +315,7 @@ static void join_all(void) {
     }
     for (uint64_t from = now_ns(); greets && !all_greeted() && since(from) < 60;)
         run_for(0.05);
-    run_until_quiet(settle, 120, 0); /* joins told to everybody are not what is measured */
+    run_until_quiet(settle, 120, NULL, 0); /* joins told to everybody are not what is measured */
 }
 
 /* Send what the rate, or the window, allows now. */
@@ -313,7 +328,7 @@ static void send_some(double elapsed) {
         int i = next++ % n_senders;
         if (clients[i].fd < 0)
             continue;
-        put(i, out, message(out));
+        put(i, out, message(out, i));
         sent++;
     }
 }
@@ -325,10 +340,12 @@ static void read_silent(void) {
         setsockopt(clients[i].fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof bytes);
         watch(i, EPOLL_CTL_ADD, 0);
     }
+    /* The kernel asks a peer that does not read whether it does, and waits for twice as long each time. */
     if (n_silent)
-        run_until_quiet(3 * settle, 30, 0);
+        run_until_quiet(3 * settle + seconds, 60, &silent_heard, sent * n_silent);
     for (int i = n_clients; i < n_clients + n_silent; i++)
-        silent_told += clients[i].told, silent_know += clients[i].got + clients[i].told == sent;
+        silent_told += clients[i].told,
+            silent_know += clients[i].got + clients[i].told == sent && !clients[i].told_twice;
 }
 
 static void measure(void) {
@@ -350,14 +367,14 @@ static void measure(void) {
     uint64_t d = delivered - delivered_before, s = sent - sent_before;
     puts("{\"phase\":\"measured\"}");
     /* What is on its way is not missing: wait for it. */
-    run_until_quiet(1.5, 60, sent * fan);
+    run_until_quiet(1.5, 60, &delivered, sent * fan - skipped);
     long left = sent * fan - delivered - skipped, missing = left > 0 ? left : 0; /* skips count a sender's own lines */
     read_silent();
     printf("{\"phase\":\"done\",\"seconds\":%.3f,\"messages\":%lu,\"deliveries\":%lu,\"load_cpu\":%.3f,\"p50_us\":%.0f,"
            "\"p99_us\":%.0f,\"p999_us\":%.0f,\"max_us\":%.0f,\"expected\":%lu,\"missing\":%ld,\"skipped\":%lu,"
-           "\"closed\":%d,\"silent_closed\":%d,\"silent_told\":%lu,\"silent_know\":%d}\n",
+           "\"closed\":%d,\"silent_closed\":%d,\"silent_told\":%lu,\"silent_skips\":%d,\"silent_know\":%d}\n",
            wall, s, d, cpu / wall, percentile(.5), percentile(.99), percentile(.999), percentile(1), sent * fan,
-           missing, skipped, closed, silent_closed, silent_told, silent_know);
+           missing, skipped, closed, silent_closed, silent_told, silent_skips, silent_know);
 }
 
 /* Every option takes a number, but for the mode's name. */
@@ -365,7 +382,8 @@ static void options(int argc, char **argv) {
     const struct { const char *name; int *whole; double *number; } table[] = {
         {"--port", &port, 0}, {"--clients", &n_clients, 0}, {"--senders", &n_senders, 0}, {"--silent", &n_silent, 0},
         {"--size", &size, 0}, {"--greets", &greets, 0}, {"--idle", &idle, 0}, {"--rate", 0, &rate},
-        {"--seconds", 0, &seconds}, {"--settle", 0, &settle}};
+        {"--rooms", &n_rooms, 0}, {"--busy", &n_busy, 0}, {"--seconds", 0, &seconds}, {"--settle", 0, &settle},
+        {"--pace", 0, &pace}};
     int known = argc % 2;
     for (int a = 1; known && a < argc; a += 2) {
         known = 0;
@@ -379,8 +397,11 @@ static void options(int argc, char **argv) {
             }
     }
     fan = mode == REDIS ? n_clients - n_senders : n_clients - 1;
+    known &= n_busy >= 1 && n_busy <= n_rooms && n_rooms <= MAX_ROOMS;
     if (!known || size < 20 || size > MAX_SIZE || n_senders < 1 || n_senders > n_clients || fan < 1) {
-        fprintf(stderr, "see load.c for the options; sizes are 20..%d, clients >= 2, senders 1..clients\n", MAX_SIZE);
+        fprintf(stderr,
+                "see load.c for the options; sizes are 20..%d, clients >= 2, senders 1..clients, rooms busy..%d\n",
+                MAX_SIZE, MAX_ROOMS);
         exit(2);
     }
 }

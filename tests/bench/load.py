@@ -33,9 +33,9 @@ def main() -> None:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(allow_abbrev=False)
     parser.add_argument("--mode", choices=["plain"])
-    for name in ("port", "clients", "senders", "silent", "size", "greets", "idle"):
+    for name in ("port", "clients", "senders", "silent", "size", "greets", "idle", "rooms", "busy"):
         parser.add_argument(f"--{name}", type=int, required=True)
-    for name in ("rate", "seconds", "settle"):
+    for name in ("rate", "seconds", "settle", "pace"):
         parser.add_argument(f"--{name}", type=float, required=True)
     return parser.parse_args()
 
@@ -63,6 +63,7 @@ class Load:
         """Connect everybody, and wait until all are greeted if the server does that."""
         options = self.options
         for number in range(options.clients + options.silent):
+            time.sleep(options.pace)
             sock = socket.socket()
             if number >= options.clients:
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
@@ -153,6 +154,7 @@ class Load:
             closed=self.closed,
             silent_closed=0,
             silent_told=0,
+            silent_skips=0,
             silent_know=0,
         )
 

@@ -25,6 +25,11 @@ GCHAT_DEFAULT_LIMITS = replace(GCHAT, name="gchat, default limits", environment=
 #: The same server, all of whose users speak the rich dialect.
 GCHAT_RICH = replace(GCHAT, name="gchat, rich", mode="rich")
 
+#: The same, whose rooms together keep about as much for slow readers, if there are ten, as one room usually does.
+GCHAT_SMALL_LOGS = replace(
+    GCHAT_RICH, name="gchat, small logs", environment={**GCHAT.environment, "GCHAT_LIMITS_ROOM_LOG_BYTES": "65536"}
+)
+
 
 def _on_disk(sync: str, path: Path | None = None) -> Kind:
     """The same server, which keeps what is said in a file."""

@@ -59,6 +59,9 @@ class Ask:
     rate: float = 0.0
     size: int = 80
     seconds: float = 3.0
+    rooms: int = 1  # that everybody is in, in the rich dialect
+    busy: int = 1  # those of them in which something is said
+    pace: float = 0.0  # seconds from one client that joins to the next
 
 
 @dataclass(slots=True)
@@ -83,7 +86,8 @@ class Run:
     closed: int = 0
     silent_closed: int = 0
     silent_told: int = 0  # messages that silent clients were told they missed
-    silent_know: int = 0  # silent clients that got, or were told that they missed, exactly what was said
+    silent_skips: int = 0  # notices by which they were told so
+    silent_know: int = 0  # silent clients that got, or were told once in each room they missed, exactly what was said
     kib_per_connection: float = 0.0
     rss_mib: float = 0.0
     tcp_mib: float = 0.0  # the kernel's memory for TCP, more than before the run

@@ -18,6 +18,13 @@ from tests.bench.run import TOP, compiler
 #: It takes as long as all the others together.
 ATTACKS = "attacks"
 
+#: These readers have a test of their own.
+ROOMS = "rooms"
+
+needs_compiler = pytest.mark.skipif(
+    compiler() is None and os.environ.get("CI") != "true", reason="no C compiler for the load generator"
+)
+
 
 def measured(tmp_path: Path, *names: str) -> dict[str, Any]:
     """Return the results of these cases."""
@@ -27,17 +34,24 @@ def measured(tmp_path: Path, *names: str) -> dict[str, Any]:
     return dict(json.loads((tmp_path / "results.json").read_text()))
 
 
-@pytest.mark.skipif(
-    compiler() is None and os.environ.get("CI") != "true", reason="no C compiler for the load generator"
-)
+@needs_compiler
 def test_the_quick_benchmark_runs_and_gchat_loses_nothing(tmp_path: Path) -> None:
-    results = measured(tmp_path, *(name for name in NAMES if name != ATTACKS))
+    results = measured(tmp_path, *(name for name in NAMES if name not in (ATTACKS, ROOMS)))
     ours = [run for run in results["runs"] if run["server"] == "gchat"]
     assert {run["case"] for run in ours} >= {"fanout", "all", "small", "rich", "paced", "idle", "silent", "stuck"}
     assert not [run for run in ours if run["failure"] or run["missing"] or run["closed"]]
     assert sum("beside a bare server" in figure["what"] for figure in results["figures"]) == 4
     assert "| gchat |" in (tmp_path / "results.md").read_text()
     assert (tmp_path / "fanout.svg").read_text().endswith("</svg>\n")
+
+
+@needs_compiler
+def test_readers_of_several_rooms_lose_nothing_and_are_told_what_they_missed(tmp_path: Path) -> None:
+    runs = measured(tmp_path, ROOMS)["runs"]
+    assert {run["case"] for run in runs} == {"rooms", "rooms idle", "rooms silent"}
+    assert not [run for run in runs if run["failure"] or run["missing"] or run["closed"]]
+    assert [run["silent_know"] for run in runs if run["ask"]["silent"]] == [50]
+    assert "## Several rooms" in (tmp_path / "results.md").read_text()
 
 
 def test_a_small_room_talks_on_under_each_attack_and_loses_nothing(tmp_path: Path) -> None:

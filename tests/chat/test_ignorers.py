@@ -7,7 +7,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from gchat.chat.effects import Deliver, HearAll, Presence, Publish
+from gchat.chat.effects import Deliver, HearAgain, Presence, Publish
 from gchat.model import commands, events
 from gchat.model.errors import Code
 from gchat.model.ignored_names import MAX_IGNORED
@@ -49,11 +49,23 @@ def test_an_ignored_user_is_not_heard_by_that_one_until_it_is_taken_back() -> No
     assert deaf(talk, 2) == (1,)
     assert deaf(talk, 3) == ()
     assert talk.asks(1, commands.Unignore("bob")) == [
-        HearAll(1),
+        HearAgain(1, (2,)),
         Deliver(1, events.Done("You are shown again what bob says")),
     ]
     assert deaf(talk, 2) == ()
     assert code(talk.asks(1, commands.Unignore("bob"))) is Code.NO_SUCH_USER
+
+
+def test_of_several_that_are_ignored_only_the_one_who_is_taken_back_is_heard_again() -> None:
+    talk = Talk(users=4)
+    for number, nick in ((2, "bob"), (3, "eve"), (4, "bub")):
+        talk.asks(number, commands.Nick(nick))
+        answer(talk, 1, commands.Ignore(nick))
+    talk.asks(2, commands.Nick("rob"))
+
+    assert talk.asks(1, commands.Unignore("bob"))[0] == HearAgain(1, (2,))
+    talk.leaves(3)
+    assert talk.asks(1, commands.Unignore("eve"))[0] == HearAgain(1, ())
 
 
 def test_a_user_without_a_nick_is_ignored_by_address_and_followed_to_a_nick() -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gchat.chat import kept_modes
+from gchat.chat import kept_modes, masks
 from gchat.chat.effects import SaveModes
 from gchat.chat.kept_modes import KeptModes
 from gchat.chat.room_modes import USUAL, Modes
@@ -63,3 +63,13 @@ def test_what_is_stored_is_what_is_kept(changes: list[tuple[int, str, bool]]) ->
     again.restore(stored)
     assert dict(all_modes) == stored
     assert all_modes._size == again._size <= kept_modes.MAX_SIZE + 100
+
+
+def test_a_list_is_at_hand_before_a_user_is_compared_with_it() -> None:
+    """A user may enter fifty rooms with full lists at once."""
+    all_modes = kept("dev")
+    all_modes.keep("dev", Modes(bans=("nobody-has-this!*@*",), exceptions=("nor-this!*@*",)))
+    made = masks._list.cache_info().misses
+    masks.prepare(all_modes["dev"].bans, all_modes["dev"].exceptions)
+
+    assert masks._list.cache_info().misses == made

@@ -325,6 +325,14 @@ def test_a_user_who_may_not_speak_does_not_say_why_they_are_away(house: House) -
     assert [effect for effect in house.asks("alice", commands.BeAway("tea")) if isinstance(effect, Presence)]
 
 
+def test_a_user_who_may_speak_no_more_is_told_to_be_back(house: House) -> None:
+    house.asks("bob", commands.BeAway("tea"))
+    house.asks("alice", commands.Mode("+m"))
+    back = [effect for effect in house.asks("bob", commands.BeAway()) if isinstance(effect, Presence)]
+
+    assert [(effect.room, effect.presence) for effect in back] == [("dev", events.Away("bob", ""))]
+
+
 def test_only_operators_kick_and_only_members_are_kicked(house: House) -> None:
     assert refusals(house.asks("bob", commands.Kick("alice"))) == [Code.NOT_OPERATOR]
     house.asks("bob", commands.Join("lobby", leave="current"))
@@ -362,6 +370,54 @@ def test_in_a_closed_room_only_operators_invite(house: House) -> None:
 
     assert refusals(house.asks("bob", commands.Invite("carol"))) == [Code.NOT_OPERATOR]
     assert refusals(house.asks("alice", commands.Invite("bob"))) == [Code.BAD_COMMAND], "bob is there"
+
+
+def test_an_invitation_by_a_user_who_is_no_operator_lets_into_an_open_room_only(house: House) -> None:
+    house.asks("carol", commands.Join("lobby", leave="current"))
+    (invited,) = house.asks("bob", commands.Invite("carol"))
+    assert isinstance(invited, Deliver)
+    assert invited.answer == events.Invited("dev", "bob")
+    house.asks("alice", commands.Mode("+k tea"))
+
+    assert refusals(house.asks("carol", commands.Join("dev"))) == [Code.BAD_KEY]
+
+
+def test_invitations_end_with_the_operators_whose_room_it_was(house: House) -> None:
+    house.asks("carol", commands.Join("lobby", leave="current"))
+    house.asks("alice", commands.Invite("carol"))
+    for name in ("alice", "bob"):
+        house.asks(name, commands.Part(room="dev"))
+    house.asks("bob", commands.Join("dev"))
+    house.asks("bob", commands.Mode("+i"))
+
+    assert refusals(house.asks("carol", commands.Join("dev"))) == [Code.INVITE_ONLY]
+
+
+def test_invitations_to_a_room_that_is_guarded_outlive_an_hour_in_which_nobody_is_there(house: House) -> None:
+    house.asks("carol", commands.Join("lobby", leave="current"))
+    house.asks("alice", commands.Mode("+i"))
+    house.asks("alice", commands.Invite("carol"))
+    for name in ("alice", "bob"):
+        house.asks(name, commands.Part(room="dev"))
+
+    assert not refusals(house.asks("carol", commands.Join("dev")))
+    assert house.operators() == []
+
+
+@pytest.mark.parametrize("change", ["-o bob", "-o+t BOB"])
+def test_an_operator_who_has_left_is_none_any_more_when_another_one_says_so(house: House, change: str) -> None:
+    house.asks("alice", commands.Mode("+ov bob bob"))
+    house.asks("bob", commands.Part(room="dev"))
+    assert refusals(house.asks("alice", commands.Mode("+o bob"))) == [Code.NO_SUCH_USER]
+    effects = house.asks("alice", commands.Mode(change))
+    assert changes(effects)[0].startswith("-o")
+    assert any(isinstance(effect, SaveModes) for effect in effects)
+    assert refusals(house.asks("alice", commands.Mode(change))) == [Code.NO_SUCH_USER]
+
+    assert house.operators() == ["alice"]
+    house.asks("bob", commands.Join("dev"))
+    assert house.operators() == ["alice"]
+    assert list(house.registry.rooms["dev"].ranks.values()) == ["o", "v"]
 
 
 def test_invitations_are_kept_of_so_many_users(house: House) -> None:

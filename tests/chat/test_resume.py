@@ -503,3 +503,43 @@ def test_nobody_is_told_of_a_user_who_was_never_announced() -> None:
     assert registry.leave(session, CloseReason.PROBE) == [Close(session.id, CloseReason.PROBE)]
     assert registry.due(9.0) == []
     assert consistent(registry)
+
+
+def test_a_user_who_was_put_out_before_a_late_hello_was_heard_stays_out(registry: Registry) -> None:
+    session, _ = registry.connect("127.0.0.1:1")
+    registry.leave(session, CloseReason.KICKED)
+
+    assert registry.open(session, Hello(nick="bob"), TOKEN) == []
+    assert not registry.sessions
+    assert not registry.rooms[LOBBY].members
+    assert consistent(registry)
+
+
+# --- What a hello costs ----------------------------------------------------------------------------------------------
+
+
+def test_a_hello_costs_the_rooms_that_it_may_enter() -> None:
+    registry = Registry(Limits(max_rooms_per_user=5))
+    session, _ = registry.connect("127.0.0.1:1", Hello(), TOKEN)
+    for room in ("one", "two"):
+        execute(registry, session, commands.Join(room), NOW)
+
+    assert registry.entries(Hello(nick="bob")) == 1
+    assert registry.entries(Hello(rooms=())) == 1
+    assert registry.entries(Hello(room="dev", rooms=(WantedRoom("dev"), WantedRoom("ops")))) == 2
+    assert registry.entries(Hello(token=TOKEN)) == 3, "those that the session is in"
+    assert registry.entries(Hello(token=TOKEN, room="no room")) == 3, "it may stay there"
+    assert registry.entries(Hello(rooms=tuple(WantedRoom(f"room{number}") for number in range(900)))) == 5
+
+
+def test_of_a_long_list_of_rooms_the_first_are_granted_and_the_others_are_one_refusal() -> None:
+    registry = Registry(Limits(max_rooms_per_user=5))
+    rooms = tuple(WantedRoom(f"room{number}") for number in range(900))
+    session, effects = registry.connect("127.0.0.1:1", Hello(rooms=rooms), TOKEN)
+
+    assert list(session.rooms) == [f"room{number}" for number in range(5)]
+    assert [
+        effect.answer.code
+        for effect in effects
+        if isinstance(effect, Deliver) and isinstance(effect.answer, events.Refused)
+    ] == [Code.TOO_MANY_ROOMS]

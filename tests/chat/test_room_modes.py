@@ -159,6 +159,15 @@ def test_a_list_is_full_at_its_limit() -> None:
     assert len(changed(modes, Change(False, "b", "user7")).bans) == MAX_LISTED - 1
 
 
+def test_a_list_has_few_masks_that_have_to_be_compared() -> None:
+    modes = with_modes(*[f"+b {letter}{'x' * 93}*" for letter in "abc"])
+    with pytest.raises(Refusal, match=r"its masks with \* or \? in a name may have 300 characters together; .* -b"):
+        changed(modes, Change(True, "b", "f*"))
+
+    assert changed(modes, Change(True, "b", "f")).bans[-1] == "f!*@*"
+    assert changed(modes, Change(True, "e", "f*")).exceptions == ("f*!*@*",)
+
+
 def test_ranks_are_kept_of_so_many_users_the_newest() -> None:
     modes = USUAL
     for number in range(MAX_KEPT_RANKS + 1):

@@ -37,6 +37,33 @@ def test_plain_and_rich_users_see_who_is_away_and_who_writes_to_them_is_told_onc
         assert carol.sees("away") == {"type": "away", "room": "lobby", "who": "bob"}
 
 
+# In https://github.com/communi/communi-desktop/issues/31 and https://github.com/colloquy/colloquy/issues/1762 each
+# message to a user who was away was answered with the same notice.
+def test_who_writes_on_is_not_told_again_whatever_becomes_of_the_connections() -> None:
+    with Server(limits_messages_per_s=0) as server, server.join("alice", "dev") as alice:
+        with joins(server, "bob") as bob, joins(server, "carol", room="dev") as carol:
+            tokens = bob.events[0]["token"], carol.events[0]["token"]
+            bob.asks({"type": "away", "reason": "at lunch", "id": "a"})
+            bob.sees("done")
+            alice.says("/msg bob one", "/msg bob two")
+            alice.sees("> bob is away: at lunch")
+            carol.asks({"type": "tell", "to": "bob", "text": "hi", "id": "t"}, {"type": "ping", "id": "p"})
+            assert [event["type"] for event in carol.sees_up_to("pong")].count("done") == 1
+            for user in (bob, carol):
+                user.user.resets()
+        with joins(server, token=tokens[0]) as bob, joins(server, token=tokens[1]) as carol:
+            bob.asks({"type": "nick", "nick": "rob"}, {"type": "away", "reason": "at lunch"}, {"type": "ping"})
+            bob.sees("pong")
+            alice.says("/msg rob three")
+            alice.does_not_see(b"is away: at lunch")
+            carol.asks({"type": "tell", "to": "rob", "text": "hi", "id": "u"}, {"type": "ping", "id": "p"})
+            assert [event["type"] for event in carol.sees_up_to("pong")] == ["ack"]
+            bob.asks({"type": "away"}, {"type": "away", "reason": "at tea"}, {"type": "ping"})
+            bob.sees("pong")
+            alice.says("/msg rob four")
+            alice.sees("> rob is away: at tea")
+
+
 def test_the_operator_sees_who_is_away() -> None:
     with open_to_the_operator() as server, joins(server, "bob") as bob:
         bob.asks({"type": "away", "reason": "at lunch", "id": "a"})

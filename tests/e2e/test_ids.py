@@ -18,6 +18,8 @@ REQUESTS: list[dict[str, Any]] = [
     {"type": "topic", "text": "a"},
     {"type": "tell", "to": "bob", "text": "a"},
     {"type": "tell", "to": "carol", "text": "a"},
+    {"type": "invite", "name": "bob", "room": "dev"},
+    {"type": "invite", "name": "bob", "room": "ops"},
 ]
 
 
@@ -53,7 +55,7 @@ def test_a_bot_that_counts_from_one_again_is_told_and_what_is_new_is_said(store:
 def test_what_is_said_done_told_and_set_shares_one_space_of_ids(at_once: bool) -> None:
     with Server(limits_messages_per_s=0) as server, server.join("bob") as bob, server.join("carol"):
         pairs = [(first, second) for first in REQUESTS for second in REQUESTS]
-        with joins(server, "alice") as alice:
+        with joins(server, "alice", rooms=[{"room": room} for room in ("dev", "ops", "lobby")]) as alice:
             for number, (first, second) in enumerate(pairs):
                 both = ({"id": f"p{number}", **first}, {"id": f"p{number}", **second})
                 if at_once:
@@ -74,6 +76,7 @@ def test_what_is_said_done_told_and_set_shares_one_space_of_ids(at_once: bool) -
         # Each request was carried out once for each pair that it came first in.
         assert bob.received.count(b"[alice] b\n") == len(REQUESTS)
         assert bob.received.count(b"[alice -> you] a\n") == len(REQUESTS)
+        assert bob.received.count(b"alice invites you to ops") == len(REQUESTS)
 
 
 def test_an_id_keeps_its_meaning_over_a_crash(restarted: Restarted) -> None:

@@ -110,3 +110,24 @@ def test_what_an_ignored_operator_does_to_the_room_is_shown_and_what_it_says_is_
             alice.sees_bytes(f"[carol] good {number}\n".encode())
         assert b"bad" not in alice.received
         assert alice.received.count(b"> bob made carol an operator of dev\n") == 20
+
+
+# In https://github.com/Frug/AJAX-Chat/issues/128 a new nick was enough to be heard again; in
+# https://github.com/Cockatrice/Cockatrice/issues/2278 what an ignored user had said came back with the old messages.
+def test_what_an_ignored_user_said_under_any_name_does_not_come_back_with_old_messages(server: Server) -> None:
+    with server.join("alice") as alice, server.join("bob") as bob, server.join("carol") as carol:
+        alice.says("/ignore bob", "/ping ignored")
+        alice.sees("> pong ignored")
+        for name in ("rob", "bobby", "robert"):
+            bob.says(f"/nick {name}", f"bad as {name}")
+            carol.sees(f"[{name}] bad as {name}")
+        carol.says("good")
+        alice.sees("[carol] good")
+        alice.says("/history", "/search bad", "/part", "/join lobby", "/ping fence")
+        alice.sees("> pong fence")
+        assert b"bad as" not in alice.received
+        bob.closes()
+        carol.sees("< The user robert left")
+        with server.join("bobby") as other:
+            other.says("I only have that name now")
+            alice.sees("[bobby] I only have that name now")

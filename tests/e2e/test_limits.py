@@ -296,6 +296,20 @@ def test_reconnecting_under_other_nicks_is_limited_like_changing_the_nick() -> N
         bob.sees(f"> New user evil{count - 1} entered")
 
 
+def test_a_hello_is_paid_for_by_the_rooms_that_it_names() -> None:
+    """T65."""
+    rate, burst, hellos, rooms = 20, 10, 5, 10
+    with Server(limits_exempt="", limits_messages_per_s=rate, limits_burst=burst, limits_network_factor=1) as server:
+        names = b",".join(b'{"room":"room%d"}' % number for number in range(rooms))
+        began = time.monotonic()
+        for _ in range(hellos):
+            with server.connect(source=HERE) as user:
+                user.sends(b'GCHAT/1 {"rooms":[%s]}\n' % names)
+                user.sees_bytes(b'"type":"welcome"')
+
+        assert time.monotonic() - began > (hellos * rooms - burst - 1) / rate
+
+
 def test_an_office_that_loses_its_link_comes_back_all_at_once() -> None:
     with Server(limits_exempt="") as server, server.join("bob") as bob, ExitStack() as users:
         office = [users.enter_context(server.connect(source=HERE)) for _ in range(90)]

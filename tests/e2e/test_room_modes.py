@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
+import json
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.e2e.admin_client import Operator
-from tests.e2e.harness import Server, User
+from tests.e2e.harness import DEADLINE_S, Server, User
 from tests.e2e.rich_user import RichUser, joins
 
 
@@ -120,6 +123,57 @@ def test_an_invitation(room: str, alice: User, mallory: User) -> None:
     mallory.sees(f"> You are now in {room} (2 users online)")
 
 
+# In https://github.com/ngircd/ngircd/issues/35, https://github.com/ergochat/ergo/issues/19,
+# https://github.com/ElementalAlchemist/txircd/pull/84 and https://github.com/PyLink/PyLink/issues/573 arguments were
+# taken for modes, split into letters, left over, or given to the wrong letter.
+def test_an_argument_belongs_to_one_letter_and_what_is_missing_or_left_over_changes_nothing(
+    room: str, alice: User, bob: User
+) -> None:
+    bob_name = f"bob-{room}"
+    for change in (f"+v {bob_name} {bob_name}", "+ik", "+kl tea", "+l 5 +k", f"+o {bob_name} +b {bob_name}", "-b"):
+        alice.says(f"/mode {change}", "/mode")
+        alice.sees(f"> Modes of {room}: +n (no messages from outside)")
+        alice.sees(f"> Operators: alice-{room}")
+    alice.says("/mode +lk-t 20 tea", "/mode +b-b eve EVE", "/mode +b", "/mode")
+    alice.sees(f"> alice-{room} set the limit of {room} to 20")
+    alice.sees(f"> alice-{room} set the key of {room}: /join {room} tea")
+    alice.sees(f"> alice-{room} banned eve!*@* from {room}")
+    alice.sees(f"> alice-{room} lifted the ban of EVE!*@* from {room}")
+    alice.sees(f"> Nobody is banned from {room}")
+    alice.sees(f"> Modes of {room}: +kln 20")
+    bob.does_not_see(b"gave")
+
+
+# In https://github.com/prawnsalad/KiwiIRC/issues/224 an operator who had kicked somebody heard nothing any more; in
+# https://github.com/robustirc/robustirc/issues/98 and https://github.com/osa1/tiny/issues/53 the kicked user spoke on,
+# and in https://github.com/alexyoung/ircd.js/pull/84 a kick of nobody ended the server.
+def test_whoever_is_kicked_the_others_talk_on(server: Server, room: str, alice: User, bob: User, mallory: User) -> None:
+    with joins(server, f"gone-{room}", room=room) as gone:
+        token = gone.events[0]["token"]
+        gone.user.resets()
+    mallory.says("/ping there")
+    mallory.sees("> pong there")
+    alice.says("/kick", "/kick nobody", f"/kick mallory-{room}", f"/kick gone-{room} away", f"/kick gone-{room}")
+    alice.sees("> Missing argument. Usage: /kick NAME [WHY]")
+    alice.sees("> No user named nobody")
+    alice.sees(f"> mallory-{room} is not in {room}")
+    alice.sees(f"< alice-{room} put gone-{room} out of {room} (2 users online): away")
+    alice.sees(f"> gone-{room} is not in {room}")
+    bob.says("still here?")
+    alice.sees(f"[bob-{room}] still here?")
+    alice.says(f"/kick alice-{room} tea", "anybody?")
+    alice.sees(f"> alice-{room} put you out of {room}: tea")
+    alice.sees("> You are in no room; /join ROOM enters one")
+    bob.sees(f"< alice-{room} put alice-{room} out of {room} (1 user online): tea")
+    bob.says("between us", "/ping said")
+    bob.sees("> pong said")
+    alice.does_not_see(b"between us")
+    with joins(server, token=token) as gone:
+        gone.asks({"type": "say", "room": room, "text": "me again", "id": "s"})
+        assert gone.sees("refused", id="s")["code"] == "not_in_room"
+    bob.does_not_see(b"again")
+
+
 def test_a_bot_keeps_order_in_the_rich_dialect(server: Server, room: str) -> None:
     with joins(server, f"bot-{room}", room=room) as bot, joins(server, f"eve-{room}", room=room) as eve:
         bot.asks({"type": "mode", "change": "+kv tea eve-" + room, "id": "m"})
@@ -156,6 +210,60 @@ def test_a_room_may_hear_users_who_are_not_in_it(server: Server, room: str, alic
 
 
 # --- By attack -------------------------------------------------------------------------------------------------------
+
+
+# In https://github.com/ergochat/ergo/issues/1171 an invitation to a room outlived the room: whoever made one of that
+# name later had guests whom others had invited.
+def test_a_new_operator_of_an_empty_room_does_not_have_the_guests_of_the_old_one(
+    server: Server, room: str, alice: User, mallory: User
+) -> None:
+    alice.says(f"/invite mallory-{room}", "/part")
+    alice.sees(f"> You have left {room}")
+    with server.join(f"carol-{room}", room) as carol:
+        carol.says("/mode +i")
+        carol.sees(f"> carol-{room} made {room} invite-only")
+        mallory.says(f"/join {room}")
+        mallory.sees(f"> {room} is invite-only; one of its operators can invite you")
+
+
+# As https://github.com/ergochat/ergo/issues/1946 says: anybody may invite to an open room, but what lets a guest into a
+# closed one is the word of an operator.
+def test_only_invitations_of_operators_hold_when_the_room_is_closed(
+    room: str, alice: User, bob: User, mallory: User
+) -> None:
+    bob.says(f"/invite mallory-{room}")
+    mallory.sees(f"> bob-{room} invites you to {room}; /join {room} goes there")
+    alice.says("/mode +k tea")
+    alice.sees(f"> alice-{room} set the key")
+    mallory.says(f"/join {room}")
+    mallory.sees(f"> {room} needs a key: /join {room} KEY")
+    alice.says("/mode -k", f"/invite mallory-{room}", "/mode +i")
+    alice.sees(f"> alice-{room} made {room} invite-only")
+    mallory.says(f"/nick guest-{room}")
+    mallory.sees("> You are now guest")
+    bob.says("/part", f"/nick mallory-{room}", f"/join {room}")
+    bob.sees(f"> {room} is invite-only; one of its operators can invite you")
+    mallory.says(f"/join {room}")
+    mallory.sees(f"> You are now in {room} (2 users online)")
+
+
+# In https://github.com/element-hq/element-web/issues/26242 an operator who had left could not be made an ordinary user,
+# and was an operator again on coming back.
+def test_an_operator_who_is_elsewhere_can_be_removed_and_comes_back_as_anybody(
+    server: Server, room: str, alice: User
+) -> None:
+    with joins(server, f"eve-{room}", room=room) as eve:
+        alice.says(f"/op eve-{room}")
+        eve.sees("mode", change=f"+o eve-{room}")
+        eve.asks({"type": "part"})
+        eve.sees("parted")
+        alice.says(f"/deop eve-{room}", f"/deop eve-{room}", f"/op eve-{room}")
+        alice.sees(f"> alice-{room} removed eve-{room} from the operators of {room}")
+        alice.sees(f"> eve-{room} is not in {room}")
+        alice.sees(f"> eve-{room} is not in {room}")
+        eve.asks({"type": "join", "room": room}, {"type": "mode", "change": "+i", "id": "m"})
+        assert eve.sees("refused", id="m")["code"] == "not_operator"
+
 
 #: Each closed room, and what an outsider is told who wants to enter it.
 CLOSED = {"+i": "invite_only", "+k tea": "bad_key", "+l 1": "room_full", "+b mallory*": "banned", "+b *": "banned"}
@@ -243,6 +351,35 @@ def test_a_secret_room_is_seen_by_nobody_outside(server: Server, room: str, alic
         assert room in str(operator.asks("GET", path))
     assert operator.shows("").is_refused(401, "DELETE", f"/rooms/{room}/modes")
     assert operator.shows("").is_refused(401, "GET", f"/rooms/{room}/messages")
+
+
+# In https://github.com/ngircd/ngircd/issues/176 /whois told strangers all secret rooms of a user, and so the names of
+# the customers that they were called after.
+def test_who_watches_the_server_without_a_token_is_told_of_no_secret_room(server: Server, room: str) -> None:
+    operator = Operator(server)
+    with (
+        joins(server, f"alice-{room}", room=room) as alice,
+        urllib.request.urlopen(f"http://{operator.at}/events", timeout=DEADLINE_S) as stream,
+    ):
+        alice.asks({"type": "mode", "change": "+s", "id": "m"})
+        alice.sees("ack", id="m")
+        with joins(server, f"bob-{room}", room=room) as bob, joins(server, f"carol-{room}") as carol:
+            bob.says("in secret", "s")
+            bob.sees("ack", id="s")
+            carol.asks({"type": "join", "room": room}, {"type": "part", "room": room, "id": "p"})
+            carol.sees("parted")
+            users = operator.shows("").asks("GET", "/users")["users"]
+            for path in ("/rooms", "/status", "/metrics"):
+                assert f"'{room}'" not in str(operator.shows("").asks("GET", path)).replace('"', "'")
+            bob.asks({"type": "quit"})
+        told = list(itertools.takewhile(lambda line: b"event: left" not in line, stream))
+
+    joined = [json.loads(line.removeprefix(b"data: ")) for line in told if b'"joined"' in line]
+    rooms_of = {each["nick"]: each["room"] for each in joined}
+    assert (rooms_of[f"bob-{room}"], rooms_of[f"carol-{room}"]) == ("", "lobby")
+    assert b"in secret" not in b"".join(told)
+    assert {user["room"] for user in users if user["nick"].endswith(room)} == {"", "lobby"}
+    assert {name for user in users if user["nick"].endswith(room) for name in user["rooms"]} == {"lobby"}
 
 
 def test_the_operator_of_the_server_opens_a_room_that_nobody_can_enter(

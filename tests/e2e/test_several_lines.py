@@ -92,3 +92,36 @@ def test_a_program_without_a_connection_says_several_lines_too(lines: int) -> No
         bob.sees_bytes(b"[ci (http)] 0\n    | 1\n    | 2\n")
         (message,) = operator.asks("GET", "/rooms/lobby/messages?after=0&limit=9")["messages"]
         assert message["text"] == text
+
+
+# In https://github.com/ergochat/ergo/issues/610 a CR in a text, and in https://github.com/thoj/go-ircevent/issues/127
+# and https://github.com/circuits/circuits/pull/254 a line end in any argument, let a user write lines of other people.
+@pytest.mark.parametrize("end", ["\n", "\r", "\r\n", "\u2028", "\x85", "\v", "\x1c"])
+def test_no_text_of_a_user_begins_a_line_of_somebody_else(end: str) -> None:
+    text = f"evil{end}[bob] I resign"
+    with Server(limits_messages_per_s=0) as server, server.join("carol", "dev") as carol:
+        with joins(server, "eve", room="dev") as eve, server.join("dave", "dev") as dave:
+            carol.says("/op eve")
+            eve.sees("mode", change="+o eve")
+            for request in (
+                {"type": "say", "text": text},
+                {"type": "act", "text": text},
+                {"type": "tell", "to": "carol", "text": text},
+                {"type": "topic", "text": text},
+                {"type": "away", "reason": text},
+                {"type": "nick", "nick": text},
+                {"type": "mode", "change": f"+b evil{end}[bob]"},
+                {"type": "invite", "name": text},
+                {"type": "kick", "name": "dave", "reason": text},
+                {"type": "join", "room": text},
+                {"type": "part", "reason": text, "id": "p"},
+            ):
+                eve.asks(request)
+            eve.sees("parted", id="p")
+            dave.sees("> eve put you out of dev: evil")
+            carol.sees("< The user eve left")
+        carol.says("/topic", "/history", "/who", "/rooms", "/mode +b", "/ping fence")
+        carol.sees("> pong fence")
+        heard = carol.received.decode() + server.shown
+    assert "I resign" in heard
+    assert not [line for line in heard.splitlines() if line.startswith("[bob")]

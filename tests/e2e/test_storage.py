@@ -97,6 +97,7 @@ def test_a_database_that_is_gone_refuses_what_is_said_and_heals_when_it_is_back(
         refused = alice.sees("refused", id="2")
         assert refused["code"] == "not_kept"
         assert refused["message"].startswith("Not sent: the database file was ")
+        wait_until(lambda: alone(away, tmp_path) == ["before"], "all that was stored is in the file itself")
         assert exported(away) == ["before"]
         away.rename(path)
         wait_until(lambda: "messages are stored again" in server.log, "it has healed")

@@ -296,6 +296,8 @@ USES: list[Posting | Whisper] = [
     Posting("dev", Said("alice", ("a",), ("1",)), "alice"),
     Whisper("bob", "b", "1", "alice"),
     Whisper("carol", "a", "1", "alice"),
+    Whisper("bob", "", "1", "alice", room="dev"),
+    Whisper("bob", "", "1", "alice", room="lobby"),
 ]
 
 

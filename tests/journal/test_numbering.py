@@ -68,7 +68,7 @@ def test_a_repetition_in_the_middle_takes_no_number_from_those_behind_it(journal
         use_of(digest_of(Said, "lobby", "other"), 3),
         use_of(digest_of(Said, "dev", "a"), 3),
         use_of(digest_of(Acted, "lobby", "a"), 3),
-        use_of(digest_of(Whisper, "bob", "a")),
+        use_of(digest_of(Whisper, "bob ", "a")),
     ],
 )
 def test_an_id_that_meant_anything_else_is_refused_and_takes_no_number(journal: Journal, used_for: Use) -> None:

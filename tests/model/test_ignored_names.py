@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 
 from gchat.model.errors import Code, Refusal
-from gchat.model.ignored_names import MAX_IGNORED, IgnoredNames
+from gchat.model.ignored_names import MAX_FORMER, MAX_IGNORED, IgnoredNames
 
 
 def ignoring(*names: str) -> IgnoredNames:
@@ -31,6 +33,29 @@ def test_a_user_is_followed_from_name_to_name_and_the_first_one_stays_ignored() 
     assert list(ignored) == ["127.0.0.1:5000 (now dora)", "bob"]
     assert all(map(ignored.has, ("127.0.0.1:5000", "dora", "bob")))
     assert not ignored.has("carol"), "somebody else may have that now"
+    assert ignored.among(("carol", "dora", "carola")) == {"carol", "dora"}, "of old messages"
+
+
+def test_so_many_names_are_remembered_of_a_user_who_takes_one_after_the_other() -> None:
+    ignored = ignoring("vex")
+    names = ["vex", *(f"vex{number}" for number in range(MAX_FORMER + 5))]
+    for old, new in pairwise(names):
+        ignored.follow(old, new)
+
+    assert ignored.among(names) == {"vex", *names[-MAX_FORMER - 1 :]}
+    ignored.discard(names[-1])
+    assert not ignored.among(names)
+
+
+def test_nobody_who_takes_the_first_name_leads_away_from_the_ignored_user() -> None:
+    ignored = ignoring("troll")
+    ignored.follow("troll", "troll2")
+    assert ignored.has("troll"), "an accomplice, who takes it now"
+    ignored.follow("troll", "pal")
+
+    assert list(ignored) == ["troll (now troll2)"]
+    assert ignored.has("troll2")
+    assert not ignored.has("pal")
 
 
 @pytest.mark.parametrize("name", ["bob", "rob", "BOB"])

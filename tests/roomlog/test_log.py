@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from itertools import count
 from typing import Any
 
@@ -14,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 from msgspec import Struct
 
 from gchat.model.audience import OwnLines
-from gchat.roomlog.chunk import Offer
+from gchat.roomlog.chunk import batches
 from gchat.roomlog.cursor import MAX_DEAF, TRANSITIONS, Cursor, State
 from gchat.roomlog.log import RoomLog, Ticks
 from gchat.roomlog.reader import LogReader
@@ -87,10 +87,19 @@ class Peer:
 
     def leave(self, room: Room, limit: int) -> None:
         """Writer.leave."""
-        if self.cursor_in(room).lag and not self.behind:
-            self.cursor_in(room).step_aside()
-            self.flush()
+        self._send_what_lacks([self.cursor_in(room)])
         self.log_reader.leave(room.log, limit)
+
+    def leave_all(self, limit: int) -> None:
+        """Writer.leave_all."""
+        self._send_what_lacks(self.log_reader.cursors)
+        self.log_reader.leave_all(limit)
+
+    def _send_what_lacks(self, cursors: Sequence[Cursor]) -> None:
+        if not self.behind and (lacking := [cursor for cursor in cursors if cursor.lag]):
+            for cursor in lacking:
+                cursor.step_aside()
+            self.flush()
 
     def tell(self, line: bytes, then: bytes = b"") -> None:
         self.log_reader.tell(OwnLines(line, then=then))
@@ -124,27 +133,10 @@ class Room:
         return f"SKIP {self.name} {first}-{last}\n".encode()
 
     def send(self, readers: dict[int, Peer], batch: int = 64) -> Generator[None, None, None]:
-        """FanOut._send; `readers` are those with a socket, by descriptor."""
-        offer = self.log.seal()
-        return self._send(offer, readers, batch)
+        """Send what was appended to this room."""
+        return send([self], readers, batch)
 
-    def _send(self, offer: Offer, readers: dict[int, Peer], batch: int) -> Generator[None, None, None]:
-        try:
-            yield from self._flush_aside(readers)
-            for data, descriptors in offer.batches(batch):
-                for descriptor in descriptors:
-                    reader = readers[descriptor]
-                    if (sent := reader.wire.send(data)) != len(data):
-                        cursor = self.log.live[descriptor]
-                        assert cursor is reader.cursor_in(self), "what a descriptor is sent is its reader's"
-                        reader.log_reader.fall_behind(self.log, len(data), sent)
-                        reader.behind = True
-                yield
-            yield from self._flush_aside(readers)
-        finally:
-            self.log.finish()
-
-    def _flush_aside(self, readers: dict[int, Peer]) -> Generator[None, None, None]:
+    def flush_aside(self, readers: dict[int, Peer]) -> Generator[None, None, None]:
         for cursor in list(self.log.aside):
             if cursor in self.log.aside and not readers[cursor.descriptor].behind:
                 readers[cursor.descriptor].flush()
@@ -155,6 +147,39 @@ class Room:
         if self.log.dirty and self.log.offer is None:
             for _ in self.send(readers, batch=1):
                 pass
+
+
+def send(rooms: list[Room], readers: dict[int, Peer], batch: int) -> Generator[None, None, None]:
+    """FanOut._send of what was appended to these rooms; `readers` are those with a socket, by descriptor."""
+    sealed = {room.log.seal(): room for room in rooms}
+
+    def steps() -> Generator[None, None, None]:
+        try:
+            for room in rooms:
+                yield from room.flush_aside(readers)
+            for offers, data, descriptors in batches([*sealed], batch):
+                together = [sealed[offer] for offer in offers]
+                for descriptor in descriptors:
+                    reader = readers[descriptor]
+                    if (sent := reader.wire.send(data)) != len(data):
+                        for room in together:
+                            cursor = room.log.live[descriptor]
+                            assert cursor is reader.cursor_in(room), "what a descriptor is sent is its reader's"
+                        reader.log_reader.fall_behind([room.log for room in together], sent)
+                        reader.behind = True
+                yield
+            for room in rooms:
+                yield from room.flush_aside(readers)
+        finally:
+            for room in rooms:
+                room.log.finish()
+
+    return steps()
+
+
+def offered(*rooms: Room) -> list[tuple[bytes, list[int]]]:
+    """Seal what was appended to these rooms; return what is to be sent, and to which descriptors."""
+    return [(data, descriptors) for _, data, descriptors in batches([room.log.seal() for room in rooms], 10)]
 
 
 def breathe(readers: dict[int, Peer], waking: Iterator[int]) -> None:
@@ -335,9 +360,13 @@ class Chat(RuleBasedStateMachine):
         else:
             self._follow(reader, self.rooms[room])
 
-    @rule(session=SESSIONS, rooms=st.sets(ROOMS, min_size=1), limit=LIMITS)
-    def leaves_and_another_comes(self, session: int, rooms: set[str], limit: int) -> None:
+    @rule(session=SESSIONS, rooms=st.sets(ROOMS, min_size=1), limit=LIMITS, one_by_one=st.booleans())
+    def leaves_and_another_comes(self, session: int, rooms: set[str], limit: int, *, one_by_one: bool) -> None:
         reader = self.readers[session]
+        if not one_by_one:
+            reader.leave_all(limit if self.lossy else self.capacity)
+            reader.rooms.clear()
+            self._tell(reader, b"goodbye %d\n" % next(self.texts))
         for room in list(reader.rooms.values()):
             self._leave(reader, room, limit)
         reader.flush()
@@ -360,10 +389,8 @@ class Chat(RuleBasedStateMachine):
         sockets = self._sockets()
         waking = iter([self.readers[session].log_reader.descriptor for session in breaths])
         inline = [room for room in self.rooms.values() if room.log.dirty and room.log.offer is None]
-        for job in [room.send(sockets, batch=1) for room in inline]:
+        for _ in send(inline, sockets, batch=1):
             breathe(sockets, waking)
-            for _ in job:
-                breathe(sockets, waking)
         by_session = {reader.session: reader for reader in self.readers.values()}
         for session in self.touched:
             reader = by_session.get(session)
@@ -416,7 +443,7 @@ class Chat(RuleBasedStateMachine):
         if room in self.jobs:
             next(self.jobs[room], None)  # one that has not begun ends nothing
             self.jobs.pop(room).close()
-            for _ in self.rooms[room]._flush_aside(self._sockets()):
+            for _ in self.rooms[room].flush_aside(self._sockets()):
                 pass
 
     @rule(session=SESSIONS)
@@ -512,7 +539,7 @@ def test_readers_who_are_live_share_the_bytes_of_a_turn() -> None:
     line = b"one line, and a turn of it alone\n"
     say(room, line)
 
-    assert [*room.log.seal().batches(10)] == [(line, [1, 2])]
+    assert offered(room) == [(line, [1, 2])]
     assert room.log._chunks[-1].data is line
 
 
@@ -662,7 +689,7 @@ def test_a_speaker_stays_live_and_gets_a_chunk_without_its_own_lines() -> None:
     say(room, b"three\n", bob)
 
     assert not room.log.aside
-    assert [*room.log.seal().batches(10)] == [(b"two\n", [2]), (b"one\nthree\n", [1])]
+    assert offered(room) == [(b"two\n", [2]), (b"one\nthree\n", [1])]
     room.log.finish()
     assert room.log.live == {1: alice.cursor_in(room), 2: bob.cursor_in(room)}
 
@@ -698,7 +725,7 @@ def test_a_deaf_reader_stays_live_and_gets_a_chunk_without_what_it_does_not_hear
     say(room, b"four\n", carol)
 
     assert not room.log.aside
-    assert [*room.log.seal().batches(10)] == [
+    assert offered(room) == [
         (b"three\nfour\n", [2]),
         (b"four\n", [1]),  # also what bob said before, in the same turn
         (b"one\ntwo\n", [3]),
@@ -723,17 +750,34 @@ def test_a_deaf_reader_that_takes_only_a_part_gets_the_rest_without_what_it_does
     assert alice.wire.got == b"".join(b"good %d\n" % number for number in range(4))
 
 
-def test_a_reader_that_hears_everybody_again_gets_what_is_said_from_then_on() -> None:
+def test_a_reader_that_hears_somebody_again_gets_what_is_said_from_then_on() -> None:
     alice, bob = Peer(1), Peer(2)
     room = room_of(alice, bob)
     say_unheard(room, b"one\n", 9, alice)
     turn(room, alice, bob)
-    alice.log_reader.hear_all()
+    alice.log_reader.hear_again((9,))
     say(room, b"two\n")
     say(room, b"three\n", alice)
     turn(room, alice, bob)
 
     assert alice.wire.got == b"two\n"
+
+
+def test_a_reader_that_is_behind_and_hears_one_again_does_not_get_what_another_said() -> None:
+    alice = Peer(1)
+    room = room_of(alice)
+    alice.wire.takes = 0
+    say(room, b"before\n")
+    turn(room, alice)
+    for line, by in ((b"by bob\n", 8), (b"by eve\n", 9)):
+        say_unheard(room, line, by, alice)
+    say(room, b"by fil\n")
+    turn(room, alice)
+    alice.log_reader.hear_again((8,))
+    alice.wire.takes = None
+    alice.flush()
+
+    assert alice.wire.got == b"before\nby bob\nby fil\n"
 
 
 def test_however_many_are_deaf_to_a_message_it_is_noted_once() -> None:
@@ -744,6 +788,15 @@ def test_however_many_are_deaf_to_a_message_it_is_noted_once() -> None:
     chunk = room.log.seal().chunk
 
     assert chunk.spans == {200: [(chunk.start, chunk.end)]}
+
+
+def test_cursors_of_a_reader_that_is_deaf_to_nobody_share_what_they_do_not_hear() -> None:
+    reader = Peer(1)
+    two_rooms(reader)
+    reader.log_reader.hear_again((9,))
+    first, second = reader.log_reader.cursors
+
+    assert first.unheard is second.unheard, "a user may be in fifty rooms"
 
 
 def test_what_a_reader_is_deaf_to_is_bounded() -> None:
@@ -903,12 +956,13 @@ def test_what_has_not_come_to_a_live_reader_yet_is_its_lag() -> None:
 # --- Several rooms ---------------------------------------------------------------------------------------------------
 
 
-def two_rooms(reader: Peer, capacity: int = 1 << 20) -> tuple[Room, Room]:
-    """Return two rooms in which `reader` is, and has everything."""
+def two_rooms(*readers: Peer, capacity: int = 1 << 20) -> tuple[Room, Room]:
+    """Return two rooms in which `readers` are, and have everything."""
     rooms = Room("A", capacity), Room("B", capacity)
-    for room in rooms:
-        reader.log_reader.follow(room.log)
-    reader.flush()
+    for reader in readers:
+        for room in rooms:
+            reader.log_reader.follow(room.log)
+        reader.flush()
     return rooms
 
 
@@ -925,9 +979,49 @@ def test_who_is_live_in_two_rooms_is_offered_the_chunk_of_each() -> None:
     say(first, b"one\n")
     say(second, b"two\n")
 
-    assert [*first.log.seal().batches(10)] == [(b"one\n", [1])]
-    assert [*second.log.seal().batches(10)] == [(b"two\n", [1])]
+    assert offered(first) == [(b"one\n", [1])]
+    assert offered(second) == [(b"two\n", [1])]
     assert reader.log_reader.is_live
+
+
+def test_who_is_live_in_two_rooms_is_offered_the_chunks_of_one_turn_at_once() -> None:
+    both, other, speaker = Peer(1), Peer(2), Peer(3)
+    first, second = two_rooms(both, speaker)
+    other.log_reader.follow(second.log)
+    other.flush()
+    say(first, b"one\n")
+    say(second, b"two\n", speaker)
+
+    assert offered(first, second) == [(b"one\ntwo\n", [1]), (b"one\n", [3]), (b"two\n", [2])]
+
+
+def test_who_speaks_in_one_of_two_rooms_while_they_are_sent_gets_the_other_chunk_once() -> None:
+    reader, first_in_line = Peer(2), Peer(1)
+    first, second = two_rooms(reader, first_in_line)
+    say(first, b"one\n")
+    say(second, b"two\n")
+    sending = send([first, second], {1: first_in_line, 2: reader}, 1)
+    next(sending)
+    say(first, b"mine\n", reader)
+    for _ in sending:
+        pass
+
+    assert sorted(reader.wire.got.splitlines()) == [b"one", b"two"]
+    assert first_in_line.wire.got == b"one\ntwo\n"
+
+
+@pytest.mark.parametrize("takes", range(9))
+def test_who_takes_a_part_of_two_chunks_at_once_gets_the_rest_of_both(takes: int) -> None:
+    reader = Peer(1)
+    rooms = two_rooms(reader)
+    for room, line in zip(rooms, (b"one\n", b"two\n"), strict=True):
+        say(room, line)
+    reader.wire.takes = takes
+    for _ in send([*rooms], {1: reader}, 1):
+        pass
+
+    assert reader.behind == (takes < 8)
+    assert catch_up(reader) == b"one\ntwo\n"
 
 
 @pytest.mark.parametrize("slice_bytes", [1, 10, 1000])
@@ -1165,6 +1259,78 @@ def test_a_skip_on_leaving_comes_after_what_was_owed_of_the_room_before() -> Non
     reader.flush()
 
     assert reader.wire.got == b"first\nmoved\nSKIP B 1-1\n"
+
+
+def behind_in(rooms: list[Room], lines: int, line: bytes) -> Peer:
+    """Return a reader that takes nothing while each of the rooms is told so many lines."""
+    reader = Peer(1)
+    for room in rooms:
+        reader.log_reader.follow(room.log)
+    reader.flush()
+    reader.log_reader.stall()
+    reader.behind = True
+    for number in range(lines):
+        for room in rooms:
+            say(room, b"%s %d %s\n" % (room.name.encode(), number, line))
+    for room in rooms:
+        turn(room, reader)
+    return reader
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+def test_what_is_owed_of_many_rooms_that_are_left_is_bounded_as_of_one(*, at_once: bool) -> None:
+    rooms, limit = [Room(name, 1 << 20) for name in "ABCDEFGHIJ"], 5000
+    reader = behind_in(rooms, 40, b"x" * 90)
+    if at_once:
+        reader.log_reader.leave_all(limit)
+    else:
+        for room in rooms:
+            reader.log_reader.leave(room.log, limit)
+    skips = [b"SKIP %s 1-40\n" % room.name.encode() for room in rooms[1:]]
+    assert reader.log_reader.owed <= limit + len(b"".join(skips))
+    reader.tell(b"goodbye\n")
+
+    lines = catch_up(reader).splitlines(keepends=True)
+    assert [line for line in lines if line.startswith(b"A")] == [b"A %d %s\n" % (n, b"x" * 90) for n in range(40)]
+    assert sorted(line for line in lines if line.startswith(b"SKIP")) == skips
+    assert lines[-1] == b"goodbye\n"
+    assert not reader.log_reader.owed
+
+
+def test_of_many_rooms_that_are_left_a_busy_one_is_skipped_and_the_quiet_ones_are_not() -> None:
+    busy, quiet = Room("A", 1 << 20), Room("B", 1 << 20)
+    reader = behind_in([busy, quiet], 1, b"first")
+    for number in range(2, 101):
+        say(busy, b"%d %s\n" % (number, b"y" * 90))
+    reader.tell(b"own\n")
+    say(quiet, b"last\n")
+    turn(busy, reader)
+    reader.log_reader.leave_all(100)
+
+    assert catch_up(reader) == b"SKIP A 1-100\nB 0 first\nown\nlast\n"
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+def test_all_rooms_are_left_in_the_order_of_what_they_were_told(*, at_once: bool) -> None:
+    rooms = [Room(name, 1 << 20) for name in "ABC"]
+    reader = behind_in(rooms, 0, b"")
+    expected = b""
+    for number in range(30):
+        room = rooms[number % 3]
+        for line, by in ((b"%d\n" % number, None), (b"own words\n", reader)):
+            say(room, line, by)
+        if number % 4 == 0:
+            reader.tell(b"own %d\n" % number)
+        if number % 7 == 0:
+            turn(room, reader)
+        expected += b"%d\n" % number + (b"own %d\n" % number if number % 4 == 0 else b"")
+    if at_once:
+        reader.log_reader.leave_all(10_000)
+        assert catch_up(reader) == expected
+    else:
+        for room in rooms:
+            reader.log_reader.leave(room.log, 10_000)
+        assert sorted(catch_up(reader).splitlines()) == sorted(expected.splitlines())
 
 
 # --- The prompt ------------------------------------------------------------------------------------------------------

@@ -7,9 +7,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import gevent
+import msgspec
 import pytest
 
 from gchat.chat.effects import CloseReason
+from gchat.chat.limits import Rates
+from gchat.chat.networks import Network
 from gchat.dialects import rich
 from gchat.server import door as the_door
 from gchat.server.door import Door
@@ -194,3 +197,47 @@ def test_over_the_limits_a_peer_is_told_why_and_counted_as_turned_away(entrance:
 
 def test_a_start_without_an_end_of_line_is_plain_when_it_is_too_long(entrance: Entrance) -> None:
     entrance.comes(b"x" * (the_door.MAX_START_BYTES + 1)).hears(b"> Connected to the chat server")
+
+
+def test_a_hello_takes_as_much_of_a_turn_as_the_rooms_that_it_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    with Entrance() as entrance:
+        taken: list[int] = []
+        monkeypatch.setattr(type(entrance.pump.share), "wait", lambda _share, weight: taken.append(weight))
+        entrance.comes(b'GCHAT/1 {"nick":"alice"}\n').hears(b'"welcome"')
+        entrance.comes(b'GCHAT/1 {"nick":"bob","rooms":[{"room":"a"},{"room":"b"},{"room":"c"}]}\n').hears(b'"welcome"')
+
+        assert taken[1] == 3 * taken[0]
+
+
+# --- The price of a hello --------------------------------------------------------------------------------------------
+
+
+def opening(**hello: Any) -> bytes:
+    return b"GCHAT/1 " + msgspec.json.encode(hello) + b"\n"
+
+
+def test_a_hello_that_names_many_rooms_does_not_hold_up_the_network(entrance: Entrance) -> None:
+    entrance.limits.rates = Rates(5.0, 40.0)
+    entrance.limits.network_rates = entrance.limits.rates.times(4)
+    rooms = [{"room": f"room{number}"} for number in range(900)]
+    entrance.comes(opening(nick="eve", rooms=rooms), ends=True).hears_end()
+    allowance = entrance.door.network_allowance(Network("192.0.2.1", is_exempt=False))
+
+    assert allowance is not None
+    assert allowance.debt_s(entrance.limits.network_rates) == 0
+
+
+def test_a_user_who_comes_back_pays_for_all_rooms(entrance: Entrance) -> None:
+    entrance.limits.rates = Rates(0.001, 40.0)
+    entrance.limits.network_rates = entrance.limits.rates.times(4)
+    token = "0123456789abcdef"
+    rooms = [{"room": f"room{number}"} for number in range(20)]
+    entrance.comes(opening(nick="bob", token=token, rooms=rooms)).hears(b'"type":"live","room":"room19"')
+    entrance.comes(opening(token=token)).hears(b'"type":"live","room":"room19"')
+    (connection,) = (one for one in entrance.roster.by_session.values() if one.session.name == "bob")
+    network = entrance.door.network_allowance(Network("192.0.2.1", is_exempt=False))
+
+    assert connection.session.allowance is not None
+    assert network is not None
+    assert round(connection.session.allowance.lines) == 40 - 20 - 20
+    assert round(network.lines) == 80 - 20 - 20

@@ -11,6 +11,7 @@ from gevent.event import Event
 
 from gchat.journal.journal import JournalError, Posting
 from gchat.journal.memory import MemoryJournal
+from gchat.model.hello import Hello, WantedRoom
 from gchat.model.messages import Record, Said
 from gchat.server.replay import MAX_SEARCHES, PAGE_MESSAGES
 from gchat.server.writer import Awaited
@@ -143,15 +144,50 @@ def test_a_room_that_is_loaded_holds_up_only_those_who_enter_it() -> None:
         assert journal.next_seq("dev") == 3
 
 
-def test_a_room_that_cannot_be_loaded_says_why_and_closes() -> None:
+UNREADABLE = "> Cannot enter dev: its history cannot be read (the disk does not work); try again later"
+
+
+def test_who_comes_for_a_room_alone_that_cannot_be_loaded_is_told_why_and_closed() -> None:
+    journal = Journal()
+    journal.closed_rooms.add(LOBBY)
+    with Stage(journal) as stage:
+        journal.fails = True
+        bob = stage.connects()
+        bob.sees("> Goodbye: cannot read the history of lobby (the disk does not work); try again later")
+        bob.sees_end()
+
+
+def test_who_joins_a_room_that_cannot_be_loaded_is_told_why_and_may_try_again() -> None:
     journal = Journal()
     journal.closed_rooms.add("dev")
     with Stage(journal) as stage:
         bob = stage.join("bob")
         journal.fails = True
         bob.says("/join dev")
-        bob.sees("> Goodbye: cannot read the history of dev (the disk does not work); try again later")
-        bob.sees_end()
+        bob.sees(UNREADABLE)
+        assert not stage.registry.find("bob").rooms
+        journal.fails = False
+        bob.says("/join dev")
+        bob.sees("> You are now in dev (1 user online)")
+
+
+def test_a_user_of_several_rooms_stays_in_the_others_when_one_cannot_be_loaded() -> None:
+    journal = Journal()
+    journal.closed_rooms.add("dev")
+    journal.fails = True
+    with Stage(journal) as stage:
+        alice = stage.join("alice")
+        rooms = tuple(WantedRoom(room) for room in ("dev", LOBBY))
+        bob = stage.connects(Hello(nick="bob", rooms=rooms))
+        for part in (b'"welcome"', b'"code":"not_kept"', b'{"type":"parted","room":"dev"}', b'"room":"lobby"'):
+            wait_until(lambda part=part: part in bob.reads(), str(part))
+        assert bob.received.index(b'"welcome"') < bob.received.index(b'"refused"') < bob.received.index(b'"parted"')
+        bob.says('{"type":"join","room":"dev","id":"again"}')
+        wait_until(lambda: b'"id":"again"' in bob.reads(), "the join is refused")
+        alice.says("hello")
+        wait_until(lambda: b'"text":"hello"' in bob.reads(), "he hears the lobby")
+        assert [*stage.registry.find("bob").rooms] == [LOBBY]
+        assert not stage.closed
 
 
 def test_a_user_that_leaves_while_a_room_is_loaded_is_forgotten() -> None:

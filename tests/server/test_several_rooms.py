@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+from types import SimpleNamespace
+
 import pytest
 
-from gchat.chat.effects import Announce, Deliver, Enter, Leave
+from gchat.chat.effects import Announce, CloseReason, Deliver, Enter, Leave
 from gchat.journal.journal import Posting
 from gchat.model.events import Announced, Joined, TopicIs
 from gchat.model.hello import Hello
@@ -64,6 +67,26 @@ def test_an_answer_comes_after_what_all_rooms_were_told_before() -> None:
         assert spoken(heard[3:]) == ["told later"]
 
 
+def test_who_is_in_two_rooms_gets_what_a_turn_told_both_in_one_write(monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[bytes] = []
+
+    def write(descriptor: int, data: bytes) -> int:
+        written.append(data)
+        return os.write(descriptor, data)
+
+    monkeypatch.setattr(fanout, "os", SimpleNamespace(write=write))
+    monkeypatch.setattr(fanout, "READERS_IN_A_TURN", 1)  # it is one reader, whatever its rooms
+    with Stage() as stage:
+        alice = stage.join("alice")
+        enters(stage, alice, "dev")
+        alice.transcript()
+        written.clear()
+        stage.pump.submit([Announce(room, Announced(f"told {room}")) for room in (LOBBY, "dev")])
+
+        assert sorted(told(alice)) == ["told dev", f"told {LOBBY}"]
+        assert len(written) == 1
+
+
 @pytest.mark.parametrize("in_slices", [False, True])
 def test_who_is_slow_in_two_rooms_gets_all_of_both_in_their_order(
     *, in_slices: bool, monkeypatch: pytest.MonkeyPatch
@@ -108,6 +131,68 @@ def test_two_rooms_are_caught_up_with_at_once_and_an_answer_names_the_room_that_
         assert {cursor.log.room for cursor in bot.connection.log_reader.cursors} == {LOBBY, "dev", "ops"}
 
 
+def history_of(*rooms: str, messages: int, size: int = 0, is_on_disk: bool = False) -> Journal:
+    journal = Journal(is_on_disk=is_on_disk)
+    for room in rooms:
+        texts = [f"{room} line {number} {'x' * size}".rstrip() for number in range(messages)]
+        journal.append([Posting(room, Said("old", (text,), ("",))) for text in texts], 1.0)
+    return journal
+
+
+def test_who_reads_nothing_is_given_a_page_of_one_room_at_a_time_and_gets_all_when_reading() -> None:
+    rooms, size = [f"room{number}" for number in range(20)], 500
+    with Stage(history_of(*rooms, messages=100, size=size)) as stage:
+        alice, bob = stage.join("alice"), stage.join("bob")
+        alice.transcript()
+        for room in rooms:
+            enters(stage, alice, room, replay=100)
+        for _ in range(len(rooms)):
+            bob.transcript()
+            assert alice.connection.log_reader.owed < 2 * 100 * size
+            catch_ups = alice.connection.writer.catch_ups
+        assert len(catch_ups) >= len(rooms) - 1
+        wait_until(lambda: alice.reads() and not alice.connection.writer.catch_ups, "she is live in all of them")
+        heard = [line.partition("[old] ")[2] for line in alice.transcript() if "[old] " in line]
+
+        for room in rooms:
+            assert [line.split(" ")[2] for line in heard if line.startswith(f"{room} ")] == [*map(str, range(100))]
+
+
+def test_who_leaves_a_room_that_is_caught_up_with_is_given_the_pages_of_the_others() -> None:
+    journal = history_of("dev", "ops", messages=5, is_on_disk=True)
+    with Stage(journal) as stage:
+        alice = stage.join("alice")
+        alice.transcript()
+        journal.disk.clear()
+        for room in ("dev", "ops"):
+            enters(stage, alice, room, replay=5)
+        wait_until(lambda: journal.asked == 1, "a page of dev is being read")
+        stage.pump.submit([Leave(alice.connection.session.id, "dev")])
+        wait_until(lambda: journal.asked == 2, "a page of ops is being read")
+        journal.disk.set()
+        wait_until(lambda: not alice.connection.writer.catch_ups, "she is live in ops")
+        heard = alice.transcript()
+
+        assert [line.partition("[old] ")[2] for line in heard if "[old] " in line] == [
+            f"ops line {n}" for n in range(5)
+        ]
+
+
+@pytest.mark.parametrize("is_on_disk", [False, True])
+def test_rooms_of_which_pages_are_empty_to_the_user_are_all_entered(*, is_on_disk: bool) -> None:
+    rooms = [f"room{number}" for number in range(5)]
+    with Stage(history_of(*rooms, messages=300, is_on_disk=is_on_disk)) as stage:
+        alice = stage.join("alice")
+        alice.says("/ignore old")
+        alice.transcript()
+        for room in rooms:
+            enters(stage, alice, room, replay=300)
+        alice.transcript()
+        wait_until(lambda: not alice.connection.writer.catch_ups, "she is live in all of them")
+
+        assert {cursor.log.room for cursor in alice.connection.log_reader.cursors} == {LOBBY, *rooms}
+
+
 def test_who_is_closed_reads_no_room() -> None:
     with Stage() as stage:
         alice = stage.join("alice")
@@ -118,3 +203,43 @@ def test_who_is_closed_reads_no_room() -> None:
 
         assert not alice.connection.log_reader.cursors
         assert not stage.pump.fan_out._logs
+
+
+@pytest.mark.parametrize(("reason", "keeps"), [(CloseReason.STALLED, False), (CloseReason.ENDED, True)])
+def test_what_who_reads_nothing_is_owed_is_gathered_at_the_end_only_if_it_can_be_sent(
+    reason: CloseReason, *, keeps: bool
+) -> None:
+    with Stage() as stage:
+        alice, bob = stage.join("alice"), stage.join("bob")
+        for user in (alice, bob):
+            enters(stage, user, "dev")
+            user.transcript()
+        for number in range(40):
+            for room in (LOBBY, "dev"):
+                tells(stage, room, f"told {room} {number:03} {'x' * 1000}")
+            bob.transcript()
+        log_reader = alice.connection.log_reader
+        assert alice.connection.writer.is_behind
+        alice.connection.disconnect(reason)
+        bob.transcript()
+
+        assert not log_reader.cursors
+        assert bool(log_reader.lag) is keeps
+
+
+def test_an_answer_about_no_room_names_none_that_the_user_has_left() -> None:
+    with Stage() as stage:
+        bot = stage.join()
+        bot.says('GCHAT/1 {"nick":"bot","rooms":[]}')
+        wait_until(lambda: b'"type":"live"' in bot.reads(), "it is in no room")
+        bot.says('{"type":"join","room":"dev"}', '{"type":"join","room":"ops"}')
+        wait_until(lambda: b'"live","room":"ops"' in bot.reads(), "it is in two")
+        assert bot.connection.room == "ops"
+        bot.says('{"type":"part","room":"ops"}', '{"type":"ping"}')
+        wait_until(lambda: b'"pong"' in bot.reads(), "it is in one")
+        assert bot.connection.room == "dev"
+        bot.says('{"type":"part","room":"dev"}', '{"type":"ping","id":"last"}')
+        wait_until(lambda: b'"last"' in bot.reads(), "it is in none")
+        assert bot.connection.room == ""
+
+        assert b"lobby" not in bot.received

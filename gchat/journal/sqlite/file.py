@@ -11,7 +11,6 @@ import stat
 from urllib.parse import quote
 
 from gchat.journal.journal import JournalError
-from gchat.journal.search_tokens import prepared
 from gchat.journal.sqlite.errors import NOT_OURS, Displaced, reason, user_name
 from gchat.journal.sqlite.schema import APPLICATION_ID
 
@@ -241,4 +240,6 @@ def text(data: bytes) -> str:
 
 def _prepared(data: bytes | None) -> str:
     """Return a message's text as it is in the index; given as a blob, because it may be damaged."""
+    from gchat.journal.search_tokens import prepared  # noqa: PLC0415  # 0.3 MiB that an idle server does not need
+
     return prepared(text(data or b""))
