@@ -10,7 +10,7 @@ from gchat.chat.effects import CloseReason, Enter
 from gchat.journal.journal import Journal
 from gchat.model.audience import OwnLines
 from gchat.model.errors import Code
-from gchat.model.events import Answer, Joined, Refused
+from gchat.model.events import Answer, Joined, Refused, Welcome
 from gchat.server.connection import Connection
 from gchat.server.replay import Replay
 from gchat.server.writer import Awaited, CatchUp
@@ -70,8 +70,13 @@ class RoomLoading:
             self._forgotten.add(room)
 
     def enter_opened(self, connection: Connection, catch_up: CatchUp) -> None:
-        """Let a user in whose room is loaded; have it loaded if it is not, or was given up in the meantime."""
+        """Let a user in whose room is loaded; have it loaded if it is not, or was given up in the meantime.
+
+        The room into which the user is welcomed comes first: nothing is told before.
+        """
         room = catch_up.where.room
+        if not _is_welcomed(connection, catch_up):
+            return
         if catch_up.why_not:
             connection.writer.drop(catch_up)
             self._refuse(connection, catch_up)
@@ -80,6 +85,7 @@ class RoomLoading:
             self._pump.room_opened(room)
             self._replay.begin(connection, catch_up)
             self._tell_held(connection, catch_up)
+            self._enter_others(connection, catch_up)
         elif (waiting := self._opening.get(room)) is not None:
             waiting.append((connection, catch_up))
         else:
@@ -121,8 +127,25 @@ class RoomLoading:
     def _released(self, connection: Connection, catch_up: CatchUp) -> None:
         self._tell_held(connection, catch_up)
         self._replay.go_on(connection)  # the other rooms may have waited for this one
+        self._enter_others(connection, catch_up)
+
+    def _enter_others(self, connection: Connection, catch_up: CatchUp) -> None:
+        """Let a user, when it is welcomed, into the rooms that waited for that."""
+        if isinstance(catch_up.effect.greeting, Welcome):
+            for other in connection.writer.catch_ups:
+                if other.awaited is Awaited.ROOM:
+                    self._replay.enter_soon(connection, other)
 
     def _tell_held(self, connection: Connection, catch_up: CatchUp) -> None:
         held, catch_up.held = catch_up.held, []
         for lines in held:
             self._pump.transmit(connection, lines, catch_up.where.room)
+
+
+def _is_welcomed(connection: Connection, catch_up: CatchUp) -> bool:
+    """Return whether a user has been welcomed, or is when it enters this room."""
+    return not any(
+        other.awaited is Awaited.ROOM and isinstance(other.effect.greeting, Welcome)
+        for other in connection.writer.catch_ups
+        if other is not catch_up
+    )

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 
 import pytest
 
 from gchat.journal.memory import MemoryJournal
+from gchat.model.hello import Hello, WantedRoom
 from gchat.server.writer import Awaited
 from tests.server.stage import Stage, User, wait_until
 from tests.server.test_replay import UNREADABLE, Journal, awaits
@@ -102,3 +104,19 @@ def test_each_room_is_loaded_by_itself_and_once() -> None:
         users[1].sees("> You are now in b (1 user online)")
         users[2].sees("> You are now in a (2 users online)")
         assert sorted(journal.opened) == ["a", "b"]
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_user_is_welcomed_first_also_where_another_room_is_at_hand_earlier(*, fails: bool) -> None:
+    journal = Rooms("slow")
+    with Stage(journal) as stage:
+        wanted = tuple(WantedRoom(room) for room in ("slow", "quick", "lobby"))
+        alice = stage.connects(Hello("alice", rooms=wanted))
+        wait_until(lambda: journal.opened, "the first room is being loaded")
+        assert alice.reads() == b""
+        journal.fails = fails
+        journal.disk.set()
+        wait_until(lambda: alice.reads().count(b'"type":"joined"') == 2, "it has entered the others")
+        told = [line["type"] for line in map(json.loads, alice.received.splitlines())]
+        assert told[0] == "welcome"
+        assert told.count("live") == (2 if fails else 3)
