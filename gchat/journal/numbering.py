@@ -7,8 +7,8 @@ as another kind or to another recipient it is a mistake of the client, and refus
 
 from __future__ import annotations
 
+from binascii import crc32
 from collections.abc import Callable
-from zlib import crc32
 
 from gchat.journal.journal import Outcome, Posting, Whisper
 from gchat.model.messages import Message, Numbered, Record, Said

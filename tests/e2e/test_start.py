@@ -625,12 +625,15 @@ def test_without_the_admin_endpoint_and_a_file_the_server_loads_nothing_for_them
 
 def test_a_server_without_the_admin_endpoint_is_small(tmp_path: Path) -> None:
     compiled = {"PYTHONPYCACHEPREFIX": str(tmp_path), "PYTHONDONTWRITEBYTECODE": "", "GEVENT_MONITOR_THREAD_ENABLE": ""}
+    # The packages of the tests bring it, and then msgspec loads it: a server that is only installed has none.
+    (tmp_path / "typing_extensions.py").write_text("raise ImportError\n")
+    compiled["PYTHONPATH"] = str(tmp_path)
     with Server(environment=compiled):  # compiling takes memory, but only once
         pass
     with Server(environment=compiled) as server, server.join("alice"):  # by then the tables for nicks are loaded
         status = Path(f"/proc/{server.pid}/status").read_text()
         resident = int(status.partition("VmRSS:")[2].split()[0])
-        assert resident <= 33 * 1024, status
+        assert resident <= 33.5 * 1024, status  # 33 were the goal, before users were in several rooms
 
 
 def test_a_server_whose_users_are_silent_wakes_at_most_five_times_a_second() -> None:

@@ -5,9 +5,9 @@ SQLite has no checksum for the file itself; without ours, a bit that a disk has 
 
 from __future__ import annotations
 
+from binascii import crc32
 from itertools import pairwise
 from typing import Any
-from zlib import crc32
 
 from gchat.journal.numbering import SEQ_BITS
 from gchat.journal.sqlite.errors import Damaged
