@@ -148,12 +148,15 @@ def test_no_mask_takes_more_time_than_another() -> None:
 def test_a_full_list_takes_hardly_more_time_than_one_mask() -> None:
     """A user with a new nick may be asked about in fifty rooms at once (T62)."""
 
-    def seconds(masks: tuple[str, ...], nick: str) -> float:
+    def once(masks: tuple[str, ...], nick: str) -> float:
         people = [Somebody(f"{nick}{number}") for number in range(300)]
         keeps_out(masks, people.pop(), cloak)
         began = process_time()
         assert not any(keeps_out(masks, person, cloak) for person in people)
         return process_time() - began
+
+    def seconds(masks: tuple[str, ...], nick: str) -> float:
+        return min(once(masks, f"{nick}{number}x") for number in range(5))  # in one of them garbage may be collected
 
     full = tuple(normal(f"user{number}") for number in range(60)) + tuple(normal("a?" * 40 + str(n)) for n in range(3))
 
