@@ -44,7 +44,7 @@ class TurnShare:
     def wait(self, weight: int) -> None:
         """Wait for a turn in which there is room for so much, if there is none in the next, and take it."""
         if not self.is_full:
-            self._taken += weight
+            self.take(weight)
             return
         let_in = Event()
         waiting = weight, let_in
@@ -61,5 +61,5 @@ class TurnShare:
         self._taken = 0
         while self._waiting and self._taken < FULL_TURN:
             weight, let_in = self._waiting.popleft()
-            self._taken += weight
+            self.take(weight)
             let_in.set()

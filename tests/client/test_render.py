@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
@@ -12,7 +11,6 @@ import pytest
 from gchat.client.conversation.conversation import Conversation
 from gchat.client.conversation.notices import Back, Delivered, Lost, NewLog, Notice, Sent
 from gchat.client.render import (
-    Line,
     aside,
     is_for_me,
     json_text,
@@ -50,32 +48,13 @@ from gchat.dialects.rich_events import (
     RenamedEvent,
     RoomInfo,
     RoomListEvent,
-    SaidEvent,
     SlowedEvent,
     ToldEvent,
     TopicSetEvent,
     UsersEvent,
     WelcomeEvent,
 )
-from gchat.model.hello import ResumePoint
-
-HERE = timezone(timedelta(hours=2))
-NOW = datetime(2026, 3, 1, 12, 30, tzinfo=HERE)
-
-
-@pytest.fixture
-def chat() -> Conversation:
-    """Alice's, in the lobby."""
-    return Conversation("x", nick="alice", room="lobby", after=ResumePoint("e", 1300))
-
-
-def said(text: str, by: str = "bob", seq: int = 1, time: str = "2026-03-01T10:03:00.000Z") -> SaidEvent:
-    return SaidEvent(room="lobby", seq=seq, time=time, from_=by, text=text)
-
-
-def texts(shown: list[Line]) -> list[str]:
-    return [text_of(line) for line in shown]
-
+from tests.client.shown import NOW, said, texts
 
 LOOKS: list[tuple[Notice, list[str]]] = [
     (said("hello"), ["[bob] hello"]),

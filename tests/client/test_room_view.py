@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from gchat.client.render import Line, text_of
 from gchat.client.room_view import KEPT_MESSAGES, RoomView
 from gchat.client.timeline import rule
 from gchat.model.hello import ResumePoint
+from tests.client.shown import texts
 
 
 def titles(view: RoomView, *numbers: int) -> list[str]:
@@ -71,10 +71,6 @@ def test_the_place_goes_on_with_what_is_seen_and_never_back() -> None:
     assert titles(view, 8) == ["new since you left"]
     view.enter("another")
     assert view.place == ResumePoint("another", 0)
-
-
-def texts(shown: list[Line]) -> list[str]:
-    return [text_of(line) for line in shown]
 
 
 def kept(view: RoomView, *numbers: int, on_screen: bool = False) -> None:

@@ -2,33 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta, timezone
-
-import pytest
+from datetime import timedelta
 
 from gchat.client.conversation.conversation import Conversation
 from gchat.client.conversation.notices import Back
-from gchat.client.render import Line, plain_text, text_of
+from gchat.client.render import plain_text, text_of
 from gchat.client.timeline import Timeline
-from gchat.dialects.rich_events import FoundEvent, LiveEvent, PageEvent, SaidEvent
-from gchat.model.hello import ResumePoint
-
-HERE = timezone(timedelta(hours=2))
-NOW = datetime(2026, 3, 1, 12, 30, tzinfo=HERE)
-
-
-@pytest.fixture
-def chat() -> Conversation:
-    """Alice's, in the lobby."""
-    return Conversation("x", nick="alice", room="lobby", after=ResumePoint("e", 1300))
-
-
-def said(text: str, by: str = "bob", seq: int = 1, time: str = "2026-03-01T10:03:00.000Z") -> SaidEvent:
-    return SaidEvent(room="lobby", seq=seq, time=time, from_=by, text=text)
-
-
-def texts(shown: list[Line]) -> list[str]:
-    return [text_of(line) for line in shown]
+from gchat.dialects.rich_events import FoundEvent, LiveEvent, PageEvent
+from tests.client.shown import NOW, said, texts
 
 
 def test_a_line_has_the_local_time_of_what_was_said(chat: Conversation) -> None:
