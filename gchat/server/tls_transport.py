@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import socket
 import ssl
+from collections.abc import Callable
+from typing import cast
 
 from gevent.hub import get_hub
 
@@ -24,13 +26,16 @@ class TlsTransport:
     as after any other send that took less than all.
     """
 
-    __slots__ = ("_is_over", "_record", "_sock")
+    __slots__ = ("_is_broken", "_is_over", "_record", "_sock", "offer")
 
     descriptor = None
 
     def __init__(self, sock: ssl.SSLSocket) -> None:
         self._sock = sock
+        # What SSLSocket.write calls, without its three Python frames (measured, 900 readers: a sixth of all).
+        self.offer = cast("Callable[[bytes], int]", sock._sslobj.write)  # type: ignore[attr-defined]  # noqa: SLF001
         self._record = b""  # what the kernel has taken a part of, before it is enciphered
+        self._is_broken = False  # whether nothing more can be received
         self._is_over = False  # whether the stream to the peer has ended
 
     @property
@@ -39,13 +44,23 @@ class TlsTransport:
         return self._sock.version() or ""
 
     def receive(self, size: int, /) -> bytes:
-        """See Transport.receive; a record is received as a whole, or the loop would not be told of its rest."""
+        """See Transport.receive; records are received as a whole, or the loop would not be told of their rest."""
         if self._is_over:  # nobody reads it: it is taken from the kernel, so that closing resets nothing
             return socket.socket.recv(self._sock, size)
+        if self._is_broken:
+            raise ConnectionResetError
+        received = b""
         try:
-            return self._sock.recv(RECORD_BYTES)
+            while len(received) < size and (record := self._sock.recv(RECORD_BYTES)):
+                received += record
         except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
-            raise BlockingIOError from None
+            if not received:
+                raise BlockingIOError from None
+        except OSError:
+            if not received:
+                raise
+            self._is_broken = True
+        return received
 
     def send(self, data: bytes) -> int:
         """See Transport.send."""

@@ -56,6 +56,13 @@ class Transport(Protocol):
         After less than all, the next call begins with the byte after, and not before `writable` says so.
         """
 
+    @property
+    def offer(self) -> Callable[[bytes], int]:
+        """The quickest way to send to a peer that has taken all before; used where there is no descriptor.
+
+        If it takes less than all, `send` takes the rest; if it raises OSError, `send` takes the same, or raises too.
+        """
+
     def readable(self) -> Watcher:
         """Return a new watcher for when `receive` has something to return."""
 
@@ -93,6 +100,11 @@ class SocketTransport:
             return self.sock.send(data)
         except BlockingIOError:
             return 0
+
+    @property
+    def offer(self) -> Callable[[bytes], int]:
+        """See Transport.offer."""
+        return self.send
 
     def readable(self) -> Watcher:
         """See Transport.readable."""

@@ -76,6 +76,7 @@ class Ciphered:
         self.readable, self.writable = self._plain.readable, self._plain.writable
         self.has_ended, self.in_kernel = self._plain.has_ended, self._plain.in_kernel
         self.shutdown, self.close = self._plain.shutdown, self._plain.close
+        self.offer = self.send
 
     def receive(self, size: int, /) -> bytes:
         return self._plain.receive(size).translate(CIPHER)
