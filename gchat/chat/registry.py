@@ -6,16 +6,12 @@ handlers. Each returns the effects of what happened, which the shell carries out
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from itertools import count
+from collections.abc import Mapping
 
-from gchat.chat import disconnected, entry, presence, standing
+from gchat.chat import disconnected, entry, standing
 from gchat.chat.absence import Absence
-from gchat.chat.bans import Bans
-from gchat.chat.disconnected import Disconnected
 from gchat.chat.effects import (
     MAY_RESUME,
-    Arrive,
     CloseReason,
     Deliver,
     Effect,
@@ -24,51 +20,28 @@ from gchat.chat.effects import (
     closed,
     refused,
 )
-from gchat.chat.ignorers import Ignorers
 from gchat.chat.limits import Limits
-from gchat.chat.lineages import Lineages
 from gchat.chat.networks import Network
-from gchat.chat.nicks import Names
+from gchat.chat.population import REPLACED, Population
 from gchat.chat.room import Room
-from gchat.chat.rooms import RoomTable
 from gchat.chat.session import Session, lineage_of
 from gchat.model import lookalikes
 from gchat.model.errors import Code, Refusal
-from gchat.model.events import Away, Entered, Left, Movement, Named, Parted, Renamed, TopicIs
+from gchat.model.events import Movement, Named, Parted, Renamed, TopicIs
 from gchat.model.hello import Hello, ResumePoint, WantedRoom
 
 #: The room that a user enters who asks for no other.
 LOBBY = "lobby"
 
-#: The farewell to the older of two connections with one token.
-REPLACED = "You have connected again from elsewhere"
 
-
-class Registry:
-    """All users, nicks and rooms.
-
-    1. A session is in at most `max_rooms_per_user` rooms, a member of each, from entering to leaving it.
-    2. No two sessions' names share a key (see Names).
-    3. A room with members exists; one without may, while there are fewer than `max_rooms`.
-    4. A disconnected session has no connection, and asks nothing; else it is as if it had one.
-    5. A session that is not announced is a member and is counted, but nobody is told that it comes or goes.
-    6. Users of one network open at most `rooms_per_network` rooms, and at most `connections_per_network` of them are
-       disconnected.
+class Registry(Population):
+    """All users, nicks and rooms, and what can become of them.
 
     `now` is a steady clock that stands still while the server does: meanwhile nobody could come back.
     """
 
     def __init__(self, limits: Limits) -> None:
-        self.limits = limits
-        self.bans = Bans()
-        self.sessions: dict[int, Session] = {}
-        self.rooms = RoomTable(LOBBY)
-        self._names = Names(self.bans)
-        self.ignorers = Ignorers(self._names)
-        self._lineages = Lineages()
-        self._disconnected = Disconnected()
-        self._unannounced: dict[Session, float] = {}  # and when each will be announced
-        self._ids = count(1)
+        super().__init__(limits, LOBBY)
 
     # --- Coming ------------------------------------------------------------------------------------------------------
 
@@ -219,18 +192,6 @@ class Registry:
             effects += self.leave(surplus, CloseReason.ENDED)
         return effects
 
-    def leave(self, session: Session, reason: CloseReason, farewell: str = "") -> list[Effect]:
-        """Remove the user for good, with a last line if there is one. Removing a user again has no effects."""
-        if self.sessions.pop(session.id, None) is None:
-            return []
-        self._disconnected.discard(session)
-        self._unannounced.pop(session, None)
-        session.seat.vacate()
-        self.ignorers.discard(session)
-        self._names.release(session)
-        left = self._leave_rooms(session)
-        return [*closed(session.id, reason, farewell), *left, *self._lineages.dropped(session)]
-
     def close_all(self, reason: CloseReason, farewell: str) -> list[Effect]:
         """Remove everybody, and tell nobody of the others."""
         effects = [effect for session in self.sessions.values() for effect in closed(session.id, reason, farewell)]
@@ -251,40 +212,6 @@ class Registry:
         return effects
 
     # --- Steps of these ----------------------------------------------------------------------------------------------
-
-    def _add(self, session: Session) -> list[Effect]:
-        """Add a session to those here, without telling anybody."""
-        effects: list[Effect] = []
-        gone = self._names.holder(session.address)
-        if gone is not None and gone is not session:  # an address cannot be in use twice
-            effects = self.leave(gone, CloseReason.RESET)
-        self.sessions[session.id] = session
-        if not session.has_nick:
-            self._names.give(session, session.address, frozenset((session.address,)))
-        self._unannounced.pop(session, None)
-        return effects
-
-    def _remove(self, session: Session) -> list[Effect]:
-        """Undo `_add`, if it was ever done: the user turns out to be one who is here already."""
-        if self.sessions.pop(session.id, None) is None:
-            return []
-        self._unannounced.pop(session, None)
-        self._names.release(session)
-        return self._leave_rooms(session)
-
-    def _take_over(self, session: Session, old: Session) -> list[Effect]:
-        """Give `session` the places and the name of `old`, which is closed; nobody else is told."""
-        del self.sessions[old.id]
-        self._disconnected.discard(old)
-        session.inherit(old)
-        for room in tuple(old.rooms.values()):
-            old.leave(room)
-            session.enter(room)
-        self._names.release(old)
-        session.has_nick = old.has_nick
-        if old.has_nick:
-            self._names.give(session, old.name, old.keys)
-        return [*self._add(session), *closed(old.id, CloseReason.REPLACED, REPLACED)]
 
     def _grant(self, session: Session, hello: Hello, token: str, *, has_ended: bool) -> list[Effect]:
         """Do what `open` does, also for a session that is not here yet."""
@@ -347,54 +274,3 @@ class Registry:
         if hello.wanted is None and session.current:
             granted[session.current.name] = hello.after
         return [], granted, effects
-
-    def _open(
-        self, session: Session, wanted: WantedRoom, others: int, leaving: Collection[Room]
-    ) -> tuple[Room, list[Effect]]:
-        """Return a room for a user who will be in so many `others`: see RoomTable.open. Raises Refusal."""
-        if wanted.room not in session.rooms:
-            standing.check_entry(self.rooms, wanted.room, session, wanted.key)
-        if others >= self.limits.max_rooms_per_user:
-            raise entry.too_many(self.limits.max_rooms_per_user)
-        return self.rooms.open(wanted.room, session.network, self.limits, leaving)
-
-    def _appear(self, session: Session, was: str = "", known_in: Collection[str] = ()) -> list[Effect]:
-        """Let the user be seen in its rooms; it was known in some of them, as `was`."""
-        self._unannounced.pop(session, None)
-        session.is_announced = True
-        effects: list[Effect] = [] if session.has_arrived else [Arrive(session.id)]
-        session.has_arrived = True
-        if was and was != session.name:
-            self.ignorers.follow(was, session.name)
-        for room in session.rooms.values():
-            if not (was and room.name in known_in):
-                effects += self._tell_entered(room, session)
-            elif was != session.name:
-                effects += self._tell(room, session, Renamed(was, session.name))
-        return effects
-
-    def _part(self, session: Session, room: Room, reason: str = "") -> list[Effect]:
-        """Have a user who is still here leave a room."""
-        return [*self._leave_room(session, room, session.name, reason), Leave(session.id, room.name)]
-
-    def _leave_rooms(self, session: Session) -> list[Effect]:
-        """Have a user who is gone leave all rooms."""
-        rooms = tuple(session.rooms.values())
-        return [effect for room in rooms for effect in self._leave_room(session, room, session.name)]
-
-    def _leave_room(self, session: Session, room: Room, name: str, reason: str = "") -> list[Effect]:
-        """Remove the user, whom the room knows as `name`, and tell the others."""
-        session.leave(room)
-        room.ranks.pop(session.seat, None)
-        return self._tell(room, session, Left(name, len(room.members), reason)) if session.is_announced else []
-
-    def _tell_entered(self, room: Room, session: Session) -> list[Effect]:
-        told = self._tell(room, session, Entered(session.name, len(room.members)))
-        if session.away:
-            told += self._tell(room, session, Away(session.name, session.away))
-        return [*told, *standing.entered(self.rooms, room, session)]
-
-    def _tell(self, room: Room, session: Session, movement: Movement) -> list[Effect]:
-        if isinstance(movement, Away) and movement.reason and standing.why_silent(self.rooms, room, session):
-            return []  # a reason is said too; to be back is not, and the room may know of the absence
-        return presence.told(room, session, movement, self.limits, self.ignorers.of(session))

@@ -1,0 +1,145 @@
+"""The population: the users, nicks and rooms that there are, and the steps in which they change. See registry."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from itertools import count
+
+from gchat.chat import entry, presence, standing
+from gchat.chat.bans import Bans
+from gchat.chat.disconnected import Disconnected
+from gchat.chat.effects import Arrive, CloseReason, Effect, Leave, closed
+from gchat.chat.ignorers import Ignorers
+from gchat.chat.limits import Limits
+from gchat.chat.lineages import Lineages
+from gchat.chat.nicks import Names
+from gchat.chat.room import Room
+from gchat.chat.rooms import RoomTable
+from gchat.chat.session import Session
+from gchat.model.events import Away, Entered, Left, Movement, Renamed
+from gchat.model.hello import WantedRoom
+
+#: The farewell to the older of two connections of one user.
+REPLACED = "You have connected again from elsewhere"
+
+
+class Population:
+    """All users, nicks and rooms.
+
+    1. A session is in at most `max_rooms_per_user` rooms, a member of each, from entering to leaving it.
+    2. No two sessions' names share a key (see Names).
+    3. A room with members exists; one without may, while there are fewer than `max_rooms`.
+    4. A disconnected session has no connection, and asks nothing; else it is as if it had one.
+    5. A session that is not announced is a member and is counted, but nobody is told that it comes or goes.
+    6. Users of one network open at most `rooms_per_network` rooms, and at most `connections_per_network` of them are
+       disconnected.
+    """
+
+    def __init__(self, limits: Limits, lobby: str) -> None:
+        self.limits = limits
+        self.bans = Bans()
+        self.sessions: dict[int, Session] = {}
+        self.rooms = RoomTable(lobby)
+        self._names = Names(self.bans)
+        self.ignorers = Ignorers(self._names)
+        self._lineages = Lineages()
+        self._disconnected = Disconnected()
+        self._unannounced: dict[Session, float] = {}  # and when each will be announced
+        self._ids = count(1)
+
+    def leave(self, session: Session, reason: CloseReason, farewell: str = "") -> list[Effect]:
+        """Remove the user for good, with a last line if there is one. Removing a user again has no effects."""
+        if self.sessions.pop(session.id, None) is None:
+            return []
+        self._disconnected.discard(session)
+        self._unannounced.pop(session, None)
+        session.seat.vacate()
+        self.ignorers.discard(session)
+        self._names.release(session)
+        left = self._leave_rooms(session)
+        return [*closed(session.id, reason, farewell), *left, *self._lineages.dropped(session)]
+
+    def _add(self, session: Session) -> list[Effect]:
+        """Add a session to those here, without telling anybody."""
+        effects: list[Effect] = []
+        gone = self._names.holder(session.address)
+        if gone is not None and gone is not session:  # an address cannot be in use twice
+            effects = self.leave(gone, CloseReason.RESET)
+        self.sessions[session.id] = session
+        if not session.has_nick:
+            self._names.give(session, session.address, frozenset((session.address,)))
+        self._unannounced.pop(session, None)
+        return effects
+
+    def _remove(self, session: Session) -> list[Effect]:
+        """Undo `_add`, if it was ever done: the user turns out to be one who is here already."""
+        if self.sessions.pop(session.id, None) is None:
+            return []
+        self._unannounced.pop(session, None)
+        self._names.release(session)
+        return self._leave_rooms(session)
+
+    def _take_over(self, session: Session, old: Session) -> list[Effect]:
+        """Give `session` the places and the name of `old`, which is closed; nobody else is told."""
+        del self.sessions[old.id]
+        self._disconnected.discard(old)
+        session.inherit(old)
+        for room in tuple(old.rooms.values()):
+            old.leave(room)
+            session.enter(room)
+        self._names.release(old)
+        session.has_nick = old.has_nick
+        if old.has_nick:
+            self._names.give(session, old.name, old.keys)
+        return [*self._add(session), *closed(old.id, CloseReason.REPLACED, REPLACED)]
+
+    def _open(
+        self, session: Session, wanted: WantedRoom, others: int, leaving: Collection[Room]
+    ) -> tuple[Room, list[Effect]]:
+        """Return a room for a user who will be in so many `others`: see RoomTable.open. Raises Refusal."""
+        if wanted.room not in session.rooms:
+            standing.check_entry(self.rooms, wanted.room, session, wanted.key)
+        if others >= self.limits.max_rooms_per_user:
+            raise entry.too_many(self.limits.max_rooms_per_user)
+        return self.rooms.open(wanted.room, session.network, self.limits, leaving)
+
+    def _appear(self, session: Session, was: str = "", known_in: Collection[str] = ()) -> list[Effect]:
+        """Let the user be seen in its rooms; it was known in some of them, as `was`."""
+        self._unannounced.pop(session, None)
+        session.is_announced = True
+        effects: list[Effect] = [] if session.has_arrived else [Arrive(session.id)]
+        session.has_arrived = True
+        if was and was != session.name:
+            self.ignorers.follow(was, session.name)
+        for room in session.rooms.values():
+            if not (was and room.name in known_in):
+                effects += self._tell_entered(room, session)
+            elif was != session.name:
+                effects += self._tell(room, session, Renamed(was, session.name))
+        return effects
+
+    def _part(self, session: Session, room: Room, reason: str = "") -> list[Effect]:
+        """Have a user who is still here leave a room."""
+        return [*self._leave_room(session, room, session.name, reason), Leave(session.id, room.name)]
+
+    def _leave_rooms(self, session: Session) -> list[Effect]:
+        """Have a user who is gone leave all rooms."""
+        rooms = tuple(session.rooms.values())
+        return [effect for room in rooms for effect in self._leave_room(session, room, session.name)]
+
+    def _leave_room(self, session: Session, room: Room, name: str, reason: str = "") -> list[Effect]:
+        """Remove the user, whom the room knows as `name`, and tell the others."""
+        session.leave(room)
+        room.ranks.pop(session.seat, None)
+        return self._tell(room, session, Left(name, len(room.members), reason)) if session.is_announced else []
+
+    def _tell_entered(self, room: Room, session: Session) -> list[Effect]:
+        told = self._tell(room, session, Entered(session.name, len(room.members)))
+        if session.away:
+            told += self._tell(room, session, Away(session.name, session.away))
+        return [*told, *standing.entered(self.rooms, room, session)]
+
+    def _tell(self, room: Room, session: Session, movement: Movement) -> list[Effect]:
+        if isinstance(movement, Away) and movement.reason and standing.why_silent(self.rooms, room, session):
+            return []  # a reason is said too; to be back is not, and the room may know of the absence
+        return presence.told(room, session, movement, self.limits, self.ignorers.of(session))
