@@ -41,6 +41,7 @@ _SAID_AT_ONCE = frozenset(map(chr, range(0x21, 0x7F))) - {"/"}
 # There may be a token in it, which must not be said to the room.
 _HELLO = re.compile(r"GCHAT/\S*\s*\{", re.IGNORECASE)
 _REFUSED = commands.Mistake(Refusal(Code.BAD_COMMAND, sentences.LATE_HELLO))
+_NO_SECRET = commands.Mistake(Refusal(Code.BAD_COMMAND, sentences.NOTHING_TYPED))
 
 
 class PlainDecoder(CommandDecoder):
@@ -49,11 +50,12 @@ class PlainDecoder(CommandDecoder):
     A hello may come after the greeting, as over slow links.
     """
 
-    __slots__ = ("_start",)
+    __slots__ = ("_start", "_wanted")
 
     def __init__(self, max_text_bytes: int) -> None:
         super().__init__(LineDecoder(max_text_bytes, typed=True), decode, _GOODBYE)
         self._is_new = True
+        self._wanted: commands.AskSecret | None = None  # what the next line is the secret of
         self._start: bytes | None = b""  # what was fed while it could still be a foreign protocol
 
     def end(self) -> None:
@@ -62,6 +64,22 @@ class PlainDecoder(CommandDecoder):
             super().end()
         elif not self._is_foreign(start := self._start, ended=True):
             self.feed(start + b"\n")  # what is unterminated becomes a line, and where nothing is, one more is blank
+
+    def take(self, limit: int) -> tuple[int, list[commands.Command]]:
+        """See Decoder.take. The line after a command that lacks its secret is never said, whatever stands in it."""
+        lines, asked = super().take(limit) if self._wanted is None else self._take_secret(self._wanted)
+        if asked and isinstance(asked[-1], commands.AskSecret):
+            self._wanted = asked[-1]
+        return lines, asked
+
+    def _take_secret(self, wanted: commands.AskSecret) -> tuple[int, list[commands.Command]]:
+        self._wanted = None  # also if it is too long
+        lines = self._lines.take(1)
+        self.waiting = self._lines.waiting
+        if not lines:
+            self._wanted = wanted
+            return 0, []
+        return 1, _decode_mixed([lines[0].decode("utf-8", "replace")], wanted)
 
     def _judged(self, data: bytes) -> bytes:
         if self._start is None:
@@ -109,22 +127,34 @@ def decode(lines: Sequence[bytes]) -> list[commands.Command]:
     return _decode_mixed(texts)
 
 
-def _decode_mixed(texts: list[str]) -> list[commands.Command]:
-    """Do the same as decode for lines that include blank ones or commands."""
+def _decode_mixed(texts: list[str], wanted: commands.AskSecret | None = None) -> list[commands.Command]:
+    """Do the same as decode for lines that include blank ones or commands; the first may be the secret of another.
+
+    A secret that is wanted and has not come yet is asked for by the last command.
+    """
     found: list[commands.Command] = []
     said: list[str] = []
     for text in texts:
-        command = _REFUSED if _is_hello(text) else slash.parse(text)
+        command = _decode_one(text, wanted)
+        wanted = command if isinstance(command, commands.AskSecret) else None
         if isinstance(command, commands.Say):
             said += command.texts
-        elif command is not None:
+        elif command is not None and wanted is None:
             if said:
                 found.append(commands.Say(tuple(said)))
                 said = []
             found.append(command)
     if said:
         found.append(commands.Say(tuple(said)))
+    if wanted is not None:
+        found.append(wanted)
     return found
+
+
+def _decode_one(text: str, wanted: commands.AskSecret | None) -> commands.Command | None:
+    if wanted is not None and not slash.is_command(text):
+        return _NO_SECRET if is_blank(text) else wanted.filled(text)
+    return _REFUSED if _is_hello(text) else slash.parse(text)
 
 
 def _is_hello(text: str) -> bool:
@@ -308,6 +338,14 @@ def _help(event: events.HelpText) -> bytes:
     return _own(*slash.help_lines(event.verb))
 
 
+def _account_is(_event: events.AccountIs) -> bytes:
+    return b""  # a sentence says so
+
+
+def _secret_wanted(event: events.SecretWanted) -> bytes:
+    return _answer(event.message)
+
+
 def _refused(event: events.Refused) -> bytes:
     return _answer(event.message)
 
@@ -348,6 +386,8 @@ _ENCODERS: dict[type, Callable[[Any], bytes]] = {
     events.Done: _done,
     events.Acknowledged: _acknowledged,
     events.Named: _named,
+    events.AccountIs: _account_is,
+    events.SecretWanted: _secret_wanted,
     events.Users: _user_list,
     events.RoomList: _room_list,
     events.ModesAre: _modes_are,

@@ -25,11 +25,13 @@ from gchat.server.door import FAREWELL, Door
 from gchat.server.history import open_journal, tidy, unusable
 from gchat.server.listener import Listener, bound_place, set_options
 from gchat.server.logs import logger
+from gchat.server.own_thread import OwnThread
 from gchat.server.publication import MESSAGES
 from gchat.server.pump import Pump
 from gchat.server.reload import apply
 from gchat.server.roster import Roster
 from gchat.server.saved_state import restore
+from gchat.server.secret_checks import SecretChecks
 from gchat.server.settings import Config
 from gchat.server.start_checks import admin_place
 from gchat.server.state_files import history_path, other_history, token_path
@@ -54,6 +56,7 @@ class App:
         self.capacity = Capacity(has_admin=config.admin.enabled)
         self.admin = AdminBackend(self)
         self.watch = Watch(self)
+        self.secret_checks = SecretChecks(self.registry, OwnThread())
         self._door = Door(self)
         self.roster = Roster(self.admin, self._door.release)
         self._transcript = transcript

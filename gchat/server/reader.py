@@ -21,7 +21,7 @@ from gchat.chat.limits import Allowance, Pace
 from gchat.dialects.choice import spoken
 from gchat.dialects.dialect import Decoder, LateHello, Outcome
 from gchat.dialects.sniff import Foreign
-from gchat.model.commands import Command, History, Join, Search
+from gchat.model.commands import Command, History, Join, Login, Passwd, Register, Search, Unregister
 from gchat.model.errors import Code, LineEndless, LineTooLong, Refusal
 from gchat.server.counters import Counter
 from gchat.server.linux import unguessable
@@ -54,7 +54,7 @@ COMMANDS_AT_ONCE = 4
 #: What may be a goodbye (see Decoder.may_be_goodbye) is one after this long.
 GOODBYE_S = 0.2
 
-_HELD_BACK_AFTER = (Join, History, Search)
+_HELD_BACK_AFTER = (Join, History, Search, Register, Login, Passwd, Unregister)
 
 
 class Reader:
@@ -256,8 +256,11 @@ class Reader:
         try:
             hello, rest = connection.dialect.hello(heard)
             assert hello is not None
+            with self._not_reading():
+                login = server.secret_checks.login(hello, session.network.name, is_private=session.is_private)
             token, entries = unguessable(16), server.registry.entries(hello)
-            opened = server.registry.open(session, hello, token, has_ended=connection.transport.has_ended())
+            has_ended = connection.transport.has_ended()
+            opened = server.registry.open(session, hello, token, login, has_ended=has_ended)
         except Refusal as refusal:
             if refusal.code is Code.REPLACED:
                 connection.disconnect(CloseReason.REPLACED, refusal.message)

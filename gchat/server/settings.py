@@ -185,6 +185,26 @@ class AdminSection(Struct, forbid_unknown_fields=True):
     ] = False
 
 
+class AuthSection(Struct, forbid_unknown_fields=True):
+    """The section [auth]."""
+
+    registration: Annotated[
+        Literal["open", "operator", "closed"],
+        Meta(description='who makes accounts: "open": users (/register), "operator": you alone, "closed": nobody'),
+        core,
+    ] = "open"
+    required: Annotated[
+        bool,
+        Meta(description="whether users who are not logged in may do nothing but log in"),
+        core_as("login_required"),
+    ] = False
+    allow_plaintext: Annotated[
+        bool,
+        Meta(description="take secrets of accounts from other machines without TLS, where others can read them"),
+        core,
+    ] = False
+
+
 class LimitsSection(Struct, forbid_unknown_fields=True):
     """The section [limits]."""
 
@@ -313,6 +333,9 @@ class Config(Struct, forbid_unknown_fields=True):
     admin: Annotated[
         AdminSection, Meta(description="The admin endpoint: users online, metrics and actions, over HTTP.")
     ] = field(default_factory=AdminSection)
+    auth: Annotated[AuthSection, Meta(description="Accounts: nicks that belong to users who know a secret.")] = field(
+        default_factory=AuthSection
+    )
     limits: Annotated[LimitsSection, Meta(description="Limits: how much a user, a room and the server may do.")] = (
         field(default_factory=LimitsSection)
     )
