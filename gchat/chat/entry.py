@@ -33,8 +33,8 @@ def welcomed(
     motd = limits.motd
     if limits.login_required and not session.account:
         motd = f"{motd}\n{sentences.login_needed(limits.registration)}".strip()
-    name, account, token = session.name, session.account, session.token
-    welcome = Welcome(online, motd, "", session.id, name, account, token, limits.announced)
+    name, token, account = session.name, session.token, session.account
+    welcome = Welcome(online, motd, "", session.id, name, token, limits.announced, account=account)
     ready = Ready(limits.prompt)
     if not session.rooms:
         return [Deliver(session.id, welcome), Deliver(session.id, ready)]

@@ -188,7 +188,7 @@ def _account(registry: Registry, session: Session, command: Proving) -> Account 
 def _nick(session: Session, command: Proving) -> str:
     nick = command.nick if isinstance(command, commands.Register) else ""
     if not (nick or session.has_nick):
-        raise Refusal(Code.BAD_COMMAND, "Take a nick first (/nick NAME), or type /register NAME SECRET")
+        raise Refusal(Code.BAD_COMMAND, "Take a nick first: /nick NAME")
     return nick or session.name
 
 

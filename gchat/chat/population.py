@@ -146,18 +146,21 @@ class Population:
             effect
             for holder in holders
             if holder is not None and holder is not session
-            for effect in (
-                self.leave(holder, CloseReason.ENDED) if holder in self._disconnected else self._unname(holder)
-            )
+            for effect in self._lose_nick(holder)
         ]
 
+    def _lose_nick(self, session: Session) -> list[Effect]:
+        if session in self._disconnected:
+            return self.leave(session, CloseReason.ENDED)
+        why = Done(not_yours(session.name))
+        return [*self._unname(session), Deliver(session.id, why)]
+
     def _unname(self, session: Session) -> list[Effect]:
-        """Take the nick from a user who has no right to it any more."""
+        """Have a user who has no right to the nick any more called by the address."""
         old = session.name
         self._name_by_address(session)
         self.ignorers.follow(old, session.name)
-        told: list[Effect] = [Deliver(session.id, Named(session.name)), Deliver(session.id, Done(not_yours(old)))]
-        return [*told, *self.tell_all(session, Renamed(old, session.name))]
+        return [Deliver(session.id, Named(session.name)), *self.tell_all(session, Renamed(old, session.name))]
 
     def _open(
         self, session: Session, wanted: WantedRoom, others: int, leaving: Collection[Room]

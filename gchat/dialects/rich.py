@@ -311,7 +311,7 @@ def _acknowledged(event: events.Acknowledged, _room: str) -> bytes:
 
 
 def _refused(event: events.Refused, _room: str) -> RichEvent:
-    message, retry_after_s = printable(event.message), event.retry_after_s
+    message, retry_after_s = printable(event.message), event.retry_after_s or None
     return RefusedEvent(code=event.code.value, message=message, id=event.id, retry_after_s=retry_after_s)
 
 

@@ -224,7 +224,7 @@ class RefusedEvent(RichEvent, frozen=True):
     code: str
     message: str
     id: str = ""
-    retry_after_s: float = 0  # seconds after which it may be possible
+    retry_after_s: float | None = None  # after so many seconds it may be possible
 
 
 class SlowedEvent(RichEvent, frozen=True):

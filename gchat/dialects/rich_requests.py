@@ -228,6 +228,8 @@ def command_of(request: AnyRequest) -> commands.Command:
             return commands.History(commands.Before(request.before), request.limit, room=request.room, id=request.id)
         case HistoryRequest(after=int(seq)):
             return commands.History(commands.From(seq + 1), request.limit, room=request.room, id=request.id)
+        case LoginRequest(nick, secret):
+            return commands.Login(nick, secret, id=request.id)
         case PingRequest():
             return commands.Ping(request.id)
         case QuitRequest():

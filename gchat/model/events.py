@@ -98,11 +98,11 @@ class Welcome(HasSecrets, Struct, frozen=True):
     room: str
     session: int
     nick: str = ""
-    account: str = ""  # the one that the user is logged in to
     token: str = ""
     limits: tuple[tuple[str, float], ...] = ()
     epoch: str = ""  # of the room's log, and its last number: the pump knows them
     seq: int = 0
+    account: str = ""  # the one that the user is logged in to
 
 
 class Ready(Struct, frozen=True):

@@ -138,12 +138,12 @@ def unregistered(account: str) -> str:
 
 def not_yours(nick: str) -> str:
     """Return why a user has lost a nick."""
-    return f"The nick {nick} is somebody else's, who has registered it; /nick NAME takes another"
+    return f"The nick {nick} is registered, and its user has come; /nick NAME takes another"
 
 
 def login_needed(registration: str) -> str:
     """Return what users without an account are to do, where nobody else may talk."""
-    register = "; /register NAME SECRET makes a nick yours" if registration == "open" else ""
+    register = ", or take a nick (/nick NAME) and make it yours (/register)" if registration == "open" else ""
     return f"Only users who are logged in may talk here: /login NAME{register}"
 
 

@@ -28,6 +28,7 @@ Around it:
     reload         settings taken over by a running server
     signals, systemd, watch, capacity, linux           what the machine tells and is asked
     history, own_thread, saved_state, state_files      the journal that is configured, what it saves, where files are
+    making, http_post                                  what a command makes in the running server, else in its files
     logs, faults, machine_errors, stdout, transcript   what the operator reads
     counters, gauges                                   what is counted, and what is looked up
     admin_backend, admin_actions, admin_endpoint       what gchat.admin serves
@@ -56,8 +57,9 @@ Which greenlet runs what, and what it may wait for. Whatever is not named there 
     the supervision of systemd     signs of life                          the pump
     one for each HTTP request      gchat.admin                            its peer, the disk, a message that it says
 
-Native threads: those of the journal, one that hashes secrets, one that loads modules after the start, and one for each of stdout and stderr. No
-greenlet waits for a peer that somebody else is waiting for: what a peer does not take stays in the room log.
+Native threads: those of the journal, one that hashes secrets, one that loads modules after the start, and one for each
+of stdout and stderr. No greenlet waits for a peer that somebody else is waiting for: what a peer does not take stays in
+the room log.
 
 To add a transport (TLS, WebSocket): write a class with the members of transport.Transport in a module of its own, and
 wrap the peer's stream in it where Door.serve has seen by the first bytes that it is asked for. If what goes over the

@@ -182,8 +182,7 @@ class Reader:
         if self._server.limits.rates.messages_per_s:
             self._pace.received(len(data), self.heard_at)
         decoder.feed(data)
-        if decoder.replies:
-            self._server.effects.submit([SendRaw(self._connection.session.id, decoder.replies)])
+        self._reply()
         if (reason := self._hear()) is not None:
             return reason
         return CloseReason.QUIT if self._decoder.may_be_goodbye and self._says_goodbye() else None
@@ -200,11 +199,18 @@ class Reader:
                 continue
             if connection.dialect.traits.is_typed and decoder.outcome is None:
                 connection.log_reader.typed()
+            self._reply()
             self._spend(lines)
             self._join_turn(lines)
             if not self._carry_out(asked, lines):
                 return CloseReason.QUIT
         return None if decoder.outcome is None else self._conclude(decoder.outcome)
+
+    def _reply(self) -> None:
+        """Answer the peer's program, before its user."""
+        if replies := self._decoder.replies:
+            self._decoder.replies = b""
+            self._server.effects.submit([SendRaw(self._connection.session.id, replies)])
 
     def _join_turn(self, lines: int) -> None:
         """Wait, if this user says much, for a turn of the pump in which there is room for it."""
