@@ -31,6 +31,7 @@ class CloseReason(StrEnum):
     FULL = "full"  # max_connections
     TOO_MANY = "too_many"  # connections_per_ip
     FOREIGN = "foreign"  # not chat
+    TLS = "tls"  # its handshake failed, or there was none where it is required
     BAD_HELLO = "bad_hello"  # an invalid one
     ENDLESS = "endless"  # no newline
     SHUTDOWN = "shutdown"
