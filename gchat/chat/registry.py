@@ -82,13 +82,14 @@ class Registry:
         attempt: int = 0,
         has_ended: bool = False,
         network: Network = Network(),  # noqa: B008  # it is frozen
+        is_private: bool = False,
         now: float = 0.0,
     ) -> tuple[Session, list[Effect]]:
         """Let in the user at `address`: into the lobby, or as its `hello` says (see `open`).
 
         A user without a hello is announced at the first line, or after `announce_after_s`.
         """
-        session = Session(next(self._ids), address, attempt, network=network, since=now)
+        session = Session(next(self._ids), address, attempt, network=network, since=now, is_private=is_private)
         if hello is not None:
             return session, self._grant(session, hello, token, has_ended=has_ended)
         effects = self._add(session)

@@ -37,6 +37,7 @@ class Session:
 
     __slots__ = (
         "absence",
+        "account",
         "address",
         "allowance",
         "attempt",
@@ -48,6 +49,7 @@ class Session:
         "ignored",
         "is_announced",
         "is_brief",
+        "is_private",
         "keys",
         "lineage",
         "messages",
@@ -67,11 +69,14 @@ class Session:
         *,
         network: Network = Network(),  # noqa: B008  # it is frozen
         since: float = 0.0,
+        is_private: bool = False,
     ) -> None:
         self.id = id_
         self.attempt = attempt  # the number of its connection, in the order in which they were made
         self.address = address  # host:port, as text; the name of a user without a nick
         self.network = network
+        self.is_private = is_private  # whether nobody between the peer and us can read what is sent
+        self.account = ""  # the account that the user is logged in to; "" if none
         self.since = since  # by the clock of Registry.due
         self.name = address
         self.has_nick = False

@@ -149,6 +149,7 @@ class Door:
                 attempt=peer.attempt,
                 has_ended=hello is not None and transport.has_ended(),
                 network=network,
+                is_private=peer.is_private,
                 now=server.awake(),
             )
         except Refusal as refusal:

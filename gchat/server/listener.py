@@ -301,6 +301,7 @@ class Peer(Struct, frozen=True):
     address: str  # host:port, or unix:N
     network: str  # counts together (networks.network_of); "" on a Unix socket
     attempt: int  # which connection it is, in the order in which they were made
+    is_private: bool = False  # whether nobody between the peer and us can read what is sent
 
 
 class Listener(StreamServer):
@@ -336,12 +337,13 @@ class Listener(StreamServer):
                 raise
             return None
         if sock.family == socket.AF_UNIX:
-            return sock, Peer(f"unix:{next(self._unix_peers)}", "", next(self._attempts))
+            return sock, Peer(f"unix:{next(self._unix_peers)}", "", next(self._attempts), is_private=True)
         host = address[0]
         if sock.family == socket.AF_INET6:
             bare = IPv6Address(host.partition("%")[0])
             host = str(bare.ipv4_mapped or host)
-        return sock, Peer(spelled(host, address[1]), network_of(host), next(self._attempts))
+        is_private = ip_address(host.partition("%")[0]).is_loopback
+        return sock, Peer(spelled(host, address[1]), network_of(host), next(self._attempts), is_private)
 
     def do_handle(self, *args: Any) -> None:
         """Spawn the greenlet, or send the refusal and close."""
