@@ -390,9 +390,8 @@ class Registry:
         return self._tell(room, session, left) if session.is_announced else []
 
     def _tell_entered(self, room: Room, session: Session) -> list[Effect]:
-        told: list[Effect] = [*self._tell(room, session, Entered(session.name, len(room.members)))]
-        if session.away:
-            told += self._tell(room, session, Away(session.name, session.away))
+        told = self._tell(room, session, Entered(session.name, len(room.members)))
+        told += self._tell(room, session, Away(session.name, session.away)) if session.away else []
         return [*told, *standing.entered(self.rooms, room, session)]
 
     def _tell(self, room: Room, session: Session, movement: Movement) -> list[Presence]:
