@@ -75,13 +75,17 @@ class Arrive(Struct, frozen=True, gc=False):
 
 
 class Presence(Struct, frozen=True, gc=False):
-    """A change of presence in a room that now has `members`: all but `session` are told, soon, perhaps with others."""
+    """A change of presence in a room that now has `members`: all but `session` are told, soon, perhaps with others.
+
+    What several rooms are told of it, `among` names all of them in each of the effects, which are in that order.
+    """
 
     room: str
     session: int
     presence: Movement
     members: int
     unheard: Unheard | None = None
+    among: tuple[str, ...] = ()
 
 
 class Announce(Struct, frozen=True, gc=False):
