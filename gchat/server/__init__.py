@@ -26,6 +26,7 @@ Around it:
     app            composes all this, runs it, and drains it
     reload         settings taken over by a running server
     signals, systemd, watch, capacity, linux           what the machine tells and is asked
+    activation     the sockets that systemd passes
     history, saved_state, state_files                  the journal that is configured, what it saves, where files are
     logs, faults, machine_errors, stdout, transcript   what the operator reads
     counters, gauges                                   what is counted, and what is looked up
