@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import time
 
 import gevent
@@ -17,6 +16,7 @@ from gchat.journal.journal import JournalError
 from gchat.journal.parts import parts_of
 from gchat.model import events, lookalikes
 from gchat.model.messages import Record, TopicSet
+from gchat.server.activation import ADMIN, CHAT, Sockets
 from gchat.server.admin_backend import AdminBackend
 from gchat.server.capacity import Capacity
 from gchat.server.connection import FLUSH_S
@@ -49,7 +49,7 @@ STOP_S = 4.5
 class App:
     """A running server. Its parts see of it what their Protocols of it say."""
 
-    def __init__(self, config: Config, listener: socket.socket, transcript: Transcript | None) -> None:
+    def __init__(self, config: Config, sockets: Sockets, transcript: Transcript | None) -> None:
         self.config = config
         self.limits = Limits()
         self.registry = Registry(self.limits)
@@ -62,6 +62,7 @@ class App:
         self._door = Door(self)
         self.roster = Roster(self.admin, self._door.release)
         self._transcript = transcript
+        listener = sockets[CHAT]
         place = bound_place(listener)
         self.address = str(place)
         set_options(listener, config.limits.send_buffer_bytes)
@@ -85,7 +86,8 @@ class App:
 
             token = token_path(config, place.host, place.port)
 
-            self._admin_endpoint = AdminEndpoint(config.admin, admin_place(config), token, self.tls)
+            endpoint = AdminEndpoint(config.admin, admin_place(config), token, self.tls, sockets.get(ADMIN))
+            self._admin_endpoint = endpoint
 
     @property
     def connections(self) -> int:
