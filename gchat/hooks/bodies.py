@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-from email.errors import HeaderParseError
-from email.header import decode_header, make_header
 from typing import Any
 from urllib.parse import parse_qs, unquote_plus
 
@@ -113,6 +111,9 @@ def _header_text(value: str) -> str:
     text = value.encode("latin-1", "replace").decode(errors="replace").strip()
     if "=?" not in text:
         return text
+    from email.errors import HeaderParseError  # noqa: PLC0415  # rare, and slow to load
+    from email.header import decode_header, make_header  # noqa: PLC0415
+
     try:
         return str(make_header(decode_header(text)))
     except (HeaderParseError, LookupError, ValueError):

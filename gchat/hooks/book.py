@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 from collections.abc import Iterable
 
 from msgspec import Struct
 
-from gchat.model.errors import GchatError
+from gchat.model.errors import GchatError, Refusal
 from gchat.model.names import machine
 from gchat.model.names import room as room_name
 
@@ -44,8 +42,11 @@ class HookBook:
         self.all = {hook.id: hook for hook in hooks}
 
     def make(self, room: str, name: str, signing_secret: str, secret: str, now: float) -> Hook:
-        """Add a hook with this secret, and return it. Raises HookRefused; Refusal: a bad name."""
-        room, shown = room_name(room), machine(name)
+        """Add a hook with this secret, and return it. Raises HookRefused."""
+        try:
+            room, shown = room_name(room), machine(name)
+        except Refusal as refusal:
+            raise HookRefused(refusal.message) from None
         if there := next((hook for hook in self.all.values() if (hook.room, hook.name) == (room, shown)), None):
             raise HookRefused(
                 f"There is a hook {shown} for {room} already; its secret cannot be shown again: revoke the hook "
@@ -59,9 +60,11 @@ class HookBook:
 
     def find(self, secret: str) -> Hook | None:
         """Return the hook with this secret. All are compared, and how long that takes tells nothing of any."""
+        from hmac import compare_digest  # noqa: PLC0415  # it loads OpenSSL, which a start does without
+
         shown, found = _hash(secret), None
         for hook in self.all.values():
-            if hmac.compare_digest(hook.secret_hash, shown):
+            if compare_digest(hook.secret_hash, shown):
                 found = hook
         return found
 
@@ -71,5 +74,7 @@ class HookBook:
 
 
 def _hash(secret: str) -> str:
+    import hashlib  # noqa: PLC0415  # as above
+
     # A fast hash will do: a secret is 128 random bits or more, which nobody can try.
     return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from gchat.hooks.book import MAX_HOOKS, HookBook, HookRefused
-from gchat.model.errors import Refusal
 
 
 def test_a_hook_is_found_by_its_secret_alone() -> None:
@@ -47,7 +46,7 @@ def test_their_number_is_bounded() -> None:
 
 
 def test_a_name_that_cannot_be_is_refused() -> None:
-    with pytest.raises(Refusal, match="empty"):
+    with pytest.raises(HookRefused, match="empty"):
         HookBook().make("ops", "[]", "", "s", 5.0)
-    with pytest.raises(Refusal, match="room name"):
+    with pytest.raises(HookRefused, match="room name"):
         HookBook().make("o p s", "ci", "", "s", 5.0)
