@@ -42,7 +42,7 @@ _NEVER_EMPTY = {
 _EXCLUSIVE = (
     ("--db", "--memory"),
     ("--admin", "--no-admin"),
-    ("--check-config", "--print-config", "--export", "--backup", "--make-cert"),
+    ("--check-config", "--print-config", "--export", "--backup", "--make-cert", "--make-hook"),
 )
 
 
@@ -71,6 +71,7 @@ def _parser() -> argparse.ArgumentParser:
     option("--export", metavar="ROOM", help="print the history of ROOM, and exit; the server may be running")
     option("--backup", metavar="FILE", help="copy the history into FILE, and exit; the server may be running")
     option("--make-cert", nargs="+", metavar=("DIR", "NAME"), help="make a certificate for trying TLS in DIR, and exit")
+    option("--make-hook", nargs=2, metavar=("ROOM", "NAME"), help="make a hook, print its URL, and exit")
     option("--json", action="store_true", help="with --export: one JSON object a line")
     option("--version", action="version", version=f"gchat-server {__version__}")
     return parser
@@ -115,6 +116,8 @@ def _run(arguments: list[str]) -> int:
         return _backup(config, args.backup)
     if args.export is not None:
         return _export(config, args.export, in_json=args.json)
+    if args.make_hook is not None:
+        return _make_hook(config, *args.make_hook)
     return _serve(config, args)
 
 
@@ -254,6 +257,17 @@ def _make_cert(directory: str, *names: str) -> int:
         print(f"made {certificate} and {key}, for {', '.join(names_in_it)}")
         print(f"server: GCHAT_TLS_CERT={shlex.quote(certificate)} GCHAT_TLS_KEY={shlex.quote(key)} gchat-server")
         print(f"client: gchat-client --tls --ca {shlex.quote(certificate)}")
+    return 0
+
+
+def _make_hook(config: Config, room: str, name: str) -> int:
+    """Make a hook, and print where programs post to."""
+    from gchat.server.kept_hooks import hook_making  # noqa: PLC0415
+    from gchat.server.making import make, url_of  # noqa: PLC0415
+
+    made = make(config, hook_making(room, name))
+    with _stdout():
+        print(url_of(config, made.path))
     return 0
 
 
