@@ -30,6 +30,7 @@ class CloseReason(StrEnum):
     STALLED = "stalled"  # read nothing for stall_timeout_s while something was owed
     FULL = "full"  # max_connections
     TOO_MANY = "too_many"  # connections_per_ip
+    PROXY = "proxy"  # a trusted proxy that does not say whose connection it is
     FOREIGN = "foreign"  # not chat
     TLS = "tls"  # its handshake failed, or there was none where it is required
     BAD_HELLO = "bad_hello"  # an invalid one

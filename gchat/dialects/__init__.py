@@ -3,6 +3,7 @@
     dialect          what a dialect is: its decoder, what it writes, its traits
     choice           the dialects there are, and which of them a peer speaks
     sniff            how streams begin: hellos of dialects, and protocols that are not chat
+    proxy_header     what a proxy says of a peer before the peer's own stream
 
     lines            bytes to lines: line ends, caps, keys that edit a line
     telnet           telnet's commands in a stream of lines

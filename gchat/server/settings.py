@@ -149,6 +149,15 @@ class ServerSection(Struct, forbid_unknown_fields=True):
     motd: Annotated[
         str, Meta(max_length=4000, description="the message of the day, shown below the greeting"), core
     ] = ""
+    trusted_proxies: Annotated[
+        str,
+        _NETWORKS,
+        Meta(
+            description="networks of proxies, separated by spaces; their PROXY headers and X-Forwarded-For are "
+            "believed, and a connection of theirs to the chat without a header is refused"
+        ),
+        live,
+    ] = ""
 
 
 class AdminSection(Struct, forbid_unknown_fields=True):

@@ -91,6 +91,7 @@ def test_every_key_can_be_set_in_the_environment() -> None:
         value = str(getattr(getattr(defaults, section), key)) or {
             "mode": "0660",
             "public_url": "https://chat.example",
+            "trusted_proxies": "192.0.2.0/24 ::1",
         }.get(key, "text")
         name = f"GCHAT_{section}_{key}".upper()
         config = load(None, {name: value}, {})
