@@ -30,7 +30,7 @@ Around it:
 
     __main__, main, cli, start_checks                  the command
     make_cert                                          a certificate for trying TLS
-    settings, config, setting_values                   what can be set, and where it is read from
+    settings, setting_application, setting_values, config  what can be set, what applies it, where it is read from
     app            composes all this, runs it, and drains it
     reload         settings taken over by a running server
     signals, systemd, watch, capacity, linux           what the machine tells and is asked
