@@ -1,6 +1,6 @@
 """The door: which peers are let in, and in which dialect. It admits, hears the first bytes, and hands over.
 
-What it hears goes through these stages: TLS (tls), and the dialect.
+What it hears goes through these stages: PROXY headers (proxies), TLS (tls), and the dialect.
 
 There is no connection, and nobody hears of a peer, before it is known that it does not speak another protocol. A peer
 that says nothing for `greeting_delay_s` is greeted in plain; that is a courtesy and no verdict, because the hello of
@@ -27,6 +27,7 @@ from gchat.chat.networks import Network
 from gchat.dialects import plain
 from gchat.dialects.choice import spoken
 from gchat.dialects.dialect import Dialect
+from gchat.dialects.proxy_header import MalformedHeader
 from gchat.dialects.sniff import MORE, Foreign, sniff
 from gchat.model.audience import Me
 from gchat.model.errors import Code, Refusal
@@ -34,8 +35,9 @@ from gchat.model.events import Answer, Closing, Refused
 from gchat.server.answer import encoded
 from gchat.server.connection import Connection, ConnectionServer
 from gchat.server.linux import unguessable
-from gchat.server.listener import Peer
+from gchat.server.listener import Peer, turn_away
 from gchat.server.logs import logger
+from gchat.server.proxies import Proxies
 from gchat.server.roster import Roster
 from gchat.server.settings import Config
 from gchat.server.tls import FIRST_BYTE_S, Tls
@@ -51,6 +53,11 @@ LINGER_S = 0.5
 TLS_NEEDED = (
     "This server takes TLS only; connect with gchat-client --tls, with ncat --ssl, "
     "or with openssl s_client -quiet -connect HOST:PORT"
+)
+
+HEADER_NEEDED = (
+    "Connections from this address need a PROXY header first, because it is in server.trusted_proxies; connect from "
+    "another one"
 )
 
 FAREWELL = "The server is shutting down"
@@ -87,12 +94,23 @@ class Door:
     def __init__(self, server: DoorServer) -> None:
         self._server = server
         self.admission = Admission(server.registry.bans, server.limits)
+        self._proxies = Proxies(server)
 
     # --- Admission -------------------------------------------------------------------------------------------------
 
     def admit(self, peer: Peer) -> bytes | None:
+        """Let a new peer in and return None; else return the line that says why it is turned away.
+
+        It is counted in; behind a proxy, as soon as it is known who it is.
+        """
+        places = self._server.max_connections - len(self._proxies)
+        if self.admission.total < places and self._proxies.expect(peer):
+            return None
+        return self._count_in(peer, places)
+
+    def _count_in(self, peer: Peer, places: int) -> bytes | None:
         """Count an admitted peer in and return None; else return the line that says why it is turned away."""
-        turned_away = self.admission.admit(peer.address, peer.network, self._server.max_connections)
+        turned_away = self.admission.admit(peer.address, peer.network, places)
         if turned_away is None:
             return None
         self._server.roster.turned_away(peer, turned_away.reason)
@@ -110,6 +128,30 @@ class Door:
 
     def serve(self, sock: socket.socket, peer: Peer) -> None:
         """Serve one peer: the greenlet that StreamServer spawns. Nothing that a peer does gets out as an error."""
+        if not self._proxies.has(peer):
+            self._serve(sock, peer)
+        elif (origin := self._origin(sock, peer)) is not None:
+            self._serve(sock, origin)
+
+    def _origin(self, sock: socket.socket, proxy: Peer) -> Peer | None:
+        """Return the peer behind a proxy, counted in; None if there is none, and then the socket is closed."""
+        roster, line = self._server.roster, b""
+        try:
+            peer = self._proxies.origin(sock, proxy)
+            if peer is None:
+                roster.never_in(proxy, CloseReason.PROBE, "a health check of a proxy")
+            elif not (line := self._count_in(peer, self._server.max_connections - len(self._proxies)) or b""):
+                return peer
+        except MalformedHeader as error:
+            roster.refused_proxy(proxy, str(error))
+            line = _said(plain, Closing(HEADER_NEEDED))
+        except OSError:
+            roster.never_in(proxy, CloseReason.PROBE)
+        turn_away(sock, line)
+        return None
+
+    def _serve(self, sock: socket.socket, peer: Peer) -> None:
+        """Serve one peer that is counted in."""
         roster = self._server.roster
         transport: Transport = SocketTransport(sock)
         try:
@@ -154,6 +196,9 @@ class Door:
         entries = 0 if hello is None else server.registry.entries(hello)
         if entries:
             self._pay(network, entries)
+        login = None
+        if hello is not None and hello.secret:
+            login = server.secret_checks.login(hello, network.name, is_private=peer.is_private)
         server.effects.share.wait(ENTRY_WEIGHT * max(1, entries))
         if server.stopping.is_set():  # accepted before, heard after the others were said goodbye to
             _part(transport, _said(dialect, Closing(FAREWELL, CloseReason.SHUTDOWN.value)))
@@ -164,6 +209,7 @@ class Door:
                 peer.address,
                 hello,
                 token,
+                login=login,
                 attempt=peer.attempt,
                 has_ended=hello is not None and transport.has_ended(),
                 network=network,
