@@ -28,6 +28,7 @@ from gchat.roomlog.reader import LogReader
 from gchat.server.counters import CRASHES, Counter, Distribution
 from gchat.server.logs import logger
 from gchat.server.spreader import Spreader, Turns
+from gchat.server.transport import OFFER_BYTES
 from gchat.server.writer import SENT_BYTES, Writer
 
 DELIVERIES = Counter("gchat_deliveries", "Messages delivered, counted once for each reader.")
@@ -294,14 +295,14 @@ class FanOut:
             offer = offers.get(key)
             if offer is None:
                 offer = offers[key] = connections[-1 - key].writer.offer  # see LogReader
-            try:
-                sent = offer(data)
-            except OSError:
-                sent = 0
-            if sent != size:
-                rest = connections[-1 - key].writer.take_rest(data[sent:])
-                if sent + rest != size:
-                    self._falls_behind(logs, key, size, -1 if rest < 0 else sent + rest)
+            if size <= OFFER_BYTES:
+                try:
+                    offer(data)
+                    continue
+                except OSError:
+                    pass
+            if (sent := connections[-1 - key].writer.take(data)) != size:
+                self._falls_behind(logs, key, size, sent)
         return []
 
     def _falls_behind(self, logs: Sequence[RoomLog], descriptor: int, size: int, sent: int) -> None:

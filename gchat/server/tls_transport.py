@@ -10,12 +10,13 @@ from typing import cast
 from gevent.hub import get_hub
 
 from gchat.server.linux import has_ended, in_kernel
-from gchat.server.transport import Watcher
+from gchat.server.transport import OFFER_BYTES, Watcher
 
 _READ, _WRITE = 1, 2
 
-#: What one record of TLS carries at most (RFC 8446, section 5.1).
-RECORD_BYTES = 16384
+
+#: What one record carries at most. OpenSSL is never given more at once: it wants all of that again.
+RECORD_BYTES = OFFER_BYTES
 
 
 class TlsTransport:

@@ -18,6 +18,9 @@ from gchat.server.linux import has_ended, in_kernel
 
 _READ, _WRITE = 1, 2
 
+#: What `Transport.offer` takes at most: a record of TLS (RFC 8446, section 5.1).
+OFFER_BYTES = 16384
+
 
 class HandshakeError(OSError):
     """A handshake of TLS did not come about: says why, for the log."""
@@ -58,9 +61,9 @@ class Transport(Protocol):
 
     @property
     def offer(self) -> Callable[[bytes], int]:
-        """The quickest way to send to a peer that has taken all before; used where there is no descriptor.
+        """The quickest way to send at most OFFER_BYTES to a peer that has taken all before, without a descriptor.
 
-        If it takes less than all, `send` takes the rest; if it raises OSError, `send` takes the same, or raises too.
+        It takes all, or raises OSError: then `send` is to be called with the same.
         """
 
     def readable(self) -> Watcher:
@@ -103,8 +106,8 @@ class SocketTransport:
 
     @property
     def offer(self) -> Callable[[bytes], int]:
-        """See Transport.offer."""
-        return self.send
+        """See Transport.offer; this one has a descriptor."""
+        return self.sock.send
 
     def readable(self) -> Watcher:
         """See Transport.readable."""

@@ -180,8 +180,8 @@ class Writer:
         except Exception:  # it must not take down the pump
             self._owner.crashed()
 
-    def take_rest(self, data: bytes) -> int:
-        """Send what `offer` did not take of what a log offers; return how much is taken, -1 if nothing can be sent."""
+    def take(self, data: bytes) -> int:
+        """Send what a log offers, if `offer` cannot; return how much is taken, -1 if nothing can be sent."""
         try:
             return self._transport.send(data)
         except OSError:
