@@ -23,7 +23,7 @@ from msgspec.structs import replace
 from gchat.chat.admission import Admission
 from gchat.chat.effects import CloseReason
 from gchat.chat.limits import Allowance
-from gchat.chat.networks import Network
+from gchat.chat.networks import Network, host_of
 from gchat.dialects import plain
 from gchat.dialects.choice import spoken
 from gchat.dialects.dialect import Dialect
@@ -35,7 +35,7 @@ from gchat.model.events import Answer, Closing, Refused
 from gchat.server.answer import encoded
 from gchat.server.connection import Connection, ConnectionServer
 from gchat.server.linux import unguessable
-from gchat.server.listener import Peer, turn_away
+from gchat.server.listener import Peer, is_loopback, turn_away
 from gchat.server.logs import logger
 from gchat.server.proxies import Proxies
 from gchat.server.roster import Roster
@@ -153,9 +153,10 @@ class Door:
     def _serve(self, sock: socket.socket, peer: Peer) -> None:
         """Serve one peer that is counted in."""
         roster = self._server.roster
-        transport: Transport = SocketTransport(sock)
+        transport: Transport
+        transport = stream = SocketTransport(sock)
         try:
-            transport, delay_s = self._enter_tls(SocketTransport(sock))
+            transport, delay_s = self._enter_tls(stream)
             is_private = peer.is_private or transport.tls_version != ""
             start = self._hear(transport, delay_s)
             connection = self._meet(transport, replace(peer, is_private=is_private), start)
@@ -259,7 +260,10 @@ class Door:
     def _lacks_tls(self, transport: Transport, peer: Peer) -> bool:
         """Return whether a peer is turned away because somebody could read along."""
         server = self._server
-        return server.tls.is_on and server.config.tls.required and bool(peer.network) and not transport.tls_version
+        if not (server.tls.is_on and server.config.tls.required) or transport.tls_version or not peer.network:
+            return False
+        # A peer elsewhere that nobody can read along with: a trusted proxy says so.
+        return not peer.is_private or is_loopback(host_of(peer.address))
 
     def _hear(self, transport: Transport, delay_s: float) -> _Start:
         """Return the first line of a peer, or as much of it as comes within `delay_s`. Raises OSError.
