@@ -67,9 +67,9 @@ Which greenlet runs what, and what it may wait for. Whatever is not named there 
     the supervision of systemd     signs of life                          the pump
     one for each HTTP request      gchat.admin                            its peer, the disk, a message that it says
 
-Native threads: those of the journal, one that hashes secrets, one that loads modules after the start, the guard of reads
-in TLS, and one for each of stdout and stderr. No greenlet waits for a peer that somebody else is waiting for: what a peer does not take stays in
-the room log.
+Native threads: those of the journal, one that hashes secrets, one that loads modules after the start, the guard of
+reads in TLS, and one for each of stdout and stderr. No greenlet waits for a peer that somebody else is waiting for:
+what a peer does not take stays in the room log.
 
 To add a transport (WebSocket): write a class with the members of transport.Transport in a module of its own, as in
 tls_transport, and wrap the peer's stream in it where Door.serve has seen by the first bytes that it is asked for. If
