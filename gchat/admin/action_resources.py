@@ -80,7 +80,7 @@ class AnnounceResource:
         """Announce."""
         asked = body_of(req, Announcement)
         told = self._backend.announce(asked.text, asked.room)
-        _put(resp, ToldDocument(told))
+        put(resp, ToldDocument(told))
 
 
 class KickResource:
@@ -108,7 +108,7 @@ class BansResource(LongResource):
         """Ban."""
         asked = body_of(req, NewBan)
         ban = self._backend.ban(asked.kind, asked.value, asked.reason, asked.for_s)
-        _put(resp, ban, status=201)
+        put(resp, ban, status=201)
         resp.location = f"/bans/{ban.id}"
 
 
@@ -147,7 +147,7 @@ class RoomResource(MessagesResource):
         """Say something, and answer when it is stored."""
         asked = body_of(req, Saying)
         seq = self._in_time(lambda: self._backend.say(room, asked.from_, asked.text))
-        _put(resp, StoredDocument(room, seq), status=201)
+        put(resp, StoredDocument(room, seq), status=201)
 
 
 def body_of(req: Request, kind: type[Body]) -> Body:
@@ -161,5 +161,6 @@ def body_of(req: Request, kind: type[Body]) -> Body:
         raise Problem(400, f"Invalid body; {explained(error, kind, body)}") from None
 
 
-def _put(resp: Response, value: Any, status: int = 200) -> None:
+def put(resp: Response, value: Any, status: int = 200) -> None:
+    """Answer with a value."""
     resp.status, resp.content_type, resp.data = status, JSON, indented(value)

@@ -72,6 +72,7 @@ class UserInfo(Struct, frozen=True):
     skipped: int  # messages that the user missed by reading too slowly
     disconnected: bool = False  # the connection is lost, but the user may come back
     away: str = ""  # why, if the user is away
+    account: str = ""  # the one that the user is logged in to
 
     @classmethod
     def of(cls, session: Session, connection: UserConnection | None, now: float, *, disconnected: bool) -> Self:
@@ -90,6 +91,7 @@ class UserInfo(Struct, frozen=True):
             skipped=connection.skipped if connection else 0,
             disconnected=disconnected,
             away=session.away,
+            account=session.account,
         )
 
 
@@ -120,6 +122,15 @@ class BanInfo(Struct, frozen=True):
     reason: str
     created: str  # RFC 3339
     until: str = ""  # RFC 3339; "": permanent
+
+
+class AccountInfo(Struct, frozen=True):
+    """A nick that belongs to a user who knows its secret."""
+
+    name: str
+    created: str  # RFC 3339
+    online: bool = False  # whether its user is here, or may be about to come back
+    closed: bool = False  # whether what is stored cannot be read, so that nobody can log in
 
 
 #: What a message is: said, an action (/me), or a new topic, which is empty if it was cleared.
@@ -181,6 +192,13 @@ class BansDocument(Struct):
     """The bans in force."""
 
     bans: list[BanInfo]
+    truncated: bool = False
+
+
+class AccountsDocument(Struct):
+    """The accounts."""
+
+    accounts: list[AccountInfo]
     truncated: bool = False
 
 

@@ -21,6 +21,7 @@ from gchat.dialects import rich
 from gchat.journal.journal import JournalError
 from gchat.model import events, names, text
 from gchat.model.errors import Refusal
+from gchat.model.lookalikes import name_keys
 from gchat.model.messages import Said
 from gchat.server.linux import unguessable
 from gchat.server.logs import logger
@@ -76,7 +77,9 @@ class AdminActions:
             raise BadText(f"The text has {lines:,} lines; at most {text.MAX_LINES} are accepted")
         self._revive(room)
         try:
-            name = f"{names.nick(name, self._app.limits.nick_max)} (http)"
+            name = names.nick(name, self._app.limits.nick_max)
+            self._app.registry.accounts.check_free(name, name_keys(name))
+            name = f"{name} (http)"
         except Refusal as refusal:
             raise NotPossible(refusal.message) from None
         id_ = f"http-{unguessable(8)}"
