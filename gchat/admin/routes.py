@@ -7,7 +7,7 @@ import re
 import time
 from collections.abc import Callable
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
 
 import gevent
 from falcon import App, HTTPError, Request, Response
@@ -15,6 +15,7 @@ from falcon.constants import COMBINED_METHODS
 from falcon.routing import BaseConverter
 
 from gchat.admin.access import Access, AccessRequest, Scope
+from gchat.admin.account_resources import AccountResource, AccountsResource, NewAccount
 from gchat.admin.action_resources import (
     PLAIN,
     Announcement,
@@ -31,6 +32,8 @@ from gchat.admin.action_resources import (
 )
 from gchat.admin.backend import Backend, BadText, Missing, NotPossible, TooOften, Unavailable
 from gchat.admin.documents import (
+    AccountInfo,
+    AccountsDocument,
     BanInfo,
     BansDocument,
     HealthDocument,
@@ -63,6 +66,8 @@ from gchat.admin.responses import PROBLEM, Problem
 from gchat.admin.sse import Streams
 
 logger = logging.getLogger("gchat")
+
+T = TypeVar("T")
 
 BODY_S = 5.0  # from the end of the head to the end of the body
 
@@ -233,6 +238,17 @@ def _actions(backend: Backend) -> list[Route]:
             Reads("Bans in force", BansDocument),
             post=Writes("Ban a nick, an address or a network", NewBan, 201, BanInfo, status=(409,)),
         ),
+        Route(
+            "/accounts",
+            AccountsResource(backend, _in_time),
+            Reads("Accounts: nicks that belong to users who know a secret", AccountsDocument),
+            post=Writes("Make an account", NewAccount, 201, AccountInfo, status=(409,)),
+        ),
+        Route(
+            "/accounts/{name}",
+            AccountResource(backend),
+            delete=Writes("Remove an account, and log its user out", None, 204, status=(404,)),
+        ),
         Route("/bans/{ban:number}", BanResource(backend), delete=Writes("End a ban", None, 204, status=(404,))),
     ]
 
@@ -256,7 +272,7 @@ def _hooks(backend: Backend, hook: HookResource) -> list[Route]:
     ]
 
 
-def _in_time(action: Callable[[], int]) -> int:
+def _in_time(action: Callable[[], T]) -> T:
     try:
         with gevent.Timeout(ACTION_S):
             return action()

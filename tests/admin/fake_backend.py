@@ -11,7 +11,7 @@ import random
 import socket
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from ipaddress import ip_address, ip_network
 from typing import Literal, cast
 
@@ -20,6 +20,7 @@ import gevent
 from gchat.admin.access import Access
 from gchat.admin.backend import BadText, Missing, NotPossible, Subscriber, TooOften, Unsubscribe
 from gchat.admin.documents import (
+    AccountInfo,
     BanInfo,
     Happened,
     Histogram,
@@ -56,6 +57,7 @@ class FakeBackend:
     def __init__(self, users: int = 3) -> None:
         self.users_online: dict[int, UserInfo] = {}
         self.log: dict[str, list[StoredMessage]] = {"lobby": [], "dev": []}
+        self.all_accounts: dict[str, AccountInfo] = {}
         self.all_bans: dict[int, BanInfo] = {}
         self.tells: list[Subscriber] = []
         self.announced: list[tuple[str, str]] = []
@@ -275,6 +277,19 @@ class FakeBackend:
     def unban(self, ban: int) -> None:
         if self.all_bans.pop(ban, None) is None:
             raise Missing(f"There is no ban {ban}")
+
+    def accounts(self) -> Iterable[AccountInfo]:
+        return self.all_accounts.values()
+
+    def add_account(self, name: str, secret: str) -> AccountInfo:
+        if len(secret) < 8 or name in self.all_accounts:
+            raise NotPossible("The secret is too short, or there is such an account")
+        account = self.all_accounts[name] = AccountInfo(name, _rfc3339(time.time()))
+        return account
+
+    def remove_account(self, name: str) -> None:
+        if self.all_accounts.pop(name, None) is None:
+            raise Missing(f"There is no account {name}")
 
 
 def _check(text: str) -> None:
