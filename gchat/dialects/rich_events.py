@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec import Struct
 
 from gchat.model.hello import Seq
-from gchat.model.secret import HasToken
+from gchat.model.secret import HasSecrets
 
 
 def _event_type(name: str) -> str:
@@ -24,7 +24,7 @@ class RichEvent(
     """Something that the server tells a client."""
 
 
-class WelcomeEvent(HasToken, RichEvent, frozen=True):
+class WelcomeEvent(HasSecrets, RichEvent, frozen=True):
     """The answer to the hello."""
 
     server: str

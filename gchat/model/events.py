@@ -12,7 +12,7 @@ from msgspec import Struct
 from gchat.model.errors import Code
 from gchat.model.messages import Message, Numbered, Record
 from gchat.model.modes import Change
-from gchat.model.secret import HasToken
+from gchat.model.secret import HasSecrets
 
 # --- Presence --------------------------------------------------------------------------------------------------------
 
@@ -90,7 +90,7 @@ RoomNotice = Announced | ModeSet | Kicked
 # --- Answers ---------------------------------------------------------------------------------------------------------
 
 
-class Welcome(HasToken, Struct, frozen=True):
+class Welcome(HasSecrets, Struct, frozen=True):
     """The greeting; `online` counts the users of the whole server. The rest is for programs."""
 
     online: int
