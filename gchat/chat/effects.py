@@ -30,6 +30,7 @@ class CloseReason(StrEnum):
     TOO_MANY = "too_many"  # connections_per_ip
     PROXY = "proxy"  # a trusted proxy that does not say whose connection it is
     FOREIGN = "foreign"  # not chat
+    TLS = "tls"  # its handshake failed, or there was none where it is required
     BAD_HELLO = "bad_hello"  # an invalid one
     ENDLESS = "endless"  # no newline
     SHUTDOWN = "shutdown"

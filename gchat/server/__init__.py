@@ -6,6 +6,10 @@ From the first byte of a peer to the last byte to everybody else:
     door           which peers come in, and what each speaks, by its first bytes
     proxies        who is behind a trusted proxy
     transport      a peer's stream of bytes, whatever carries it
+    tls            which streams are in TLS, and with which certificate
+    certificate    the certificate and its key, checked
+    handshakes     handshakes of TLS, a few in a round of the loop
+    tls_transport  a stream in TLS
     connection     what joins the two halves, and owns the end of both
     reader         the reading half: bytes become commands, at the pace that the limits allow
     writer         the writing half: all that one user is still owed, in named states
@@ -23,6 +27,7 @@ From the first byte of a peer to the last byte to everybody else:
 Around it:
 
     __main__, main, cli, start_checks                  the command
+    make_cert                                          a certificate for trying TLS
     settings, config, setting_values                   what can be set, and where it is read from
     app            composes all this, runs it, and drains it
     reload         settings taken over by a running server
@@ -43,7 +48,8 @@ Which greenlet runs what, and what it may wait for. Whatever is not named there 
     the hub                        the listener's accept, the watchers    nothing
                                    of writers, timers, signals
     one for each connection        the door, then its reader              its peer's bytes, its pace, the pump, its own
-                                                                          answers, and a large room that it speaks in
+                                                                          answers, a large room that it speaks in, and
+                                                                          a turn for its handshake
     the pump                       turns: all effects and all sending     the commit of its turn; one round of the loop
                                    in small rooms                         between some sends
     the spreader                   sending in large rooms, and to peers    one round of the loop between two slices
@@ -58,7 +64,8 @@ Which greenlet runs what, and what it may wait for. Whatever is not named there 
 Native threads: those of the journal, one that loads modules after the start, and one for each of stdout and stderr. No
 greenlet waits for a peer that somebody else is waiting for: what a peer does not take stays in the room log.
 
-To add a transport (TLS, WebSocket): write a class with the members of transport.Transport in a module of its own, and
-wrap the peer's stream in it where Door.serve has seen by the first bytes that it is asked for. If what goes over the
-wire is not the bytes of the room log, its `descriptor` is None. Nothing else knows what carries a connection.
+To add a transport (WebSocket): write a class with the members of transport.Transport in a module of its own, as in
+tls_transport, and wrap the peer's stream in it where Door.serve has seen by the first bytes that it is asked for. If
+what goes over the wire is not the bytes of the room log, its `descriptor` is None. Nothing else knows what carries a
+connection.
 """

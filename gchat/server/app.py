@@ -33,6 +33,7 @@ from gchat.server.saved_state import restore
 from gchat.server.settings import Config
 from gchat.server.start_checks import admin_place
 from gchat.server.state_files import history_path, other_history, token_path
+from gchat.server.tls import Tls
 from gchat.server.transcript import Transcript
 from gchat.server.watch import Watch
 
@@ -51,6 +52,7 @@ class App:
         self.limits = Limits()
         self.registry = Registry(self.limits)
         self.stopping = Event()
+        self.tls = Tls(config.tls)
         self.capacity = Capacity(has_admin=config.admin.enabled)
         self.admin = AdminBackend(self)
         self.watch = Watch(self)
@@ -80,7 +82,7 @@ class App:
 
             token = token_path(config, place.host, place.port)
 
-            self._admin_endpoint = AdminEndpoint(config.admin, admin_place(config), token)
+            self._admin_endpoint = AdminEndpoint(config.admin, admin_place(config), token, self.tls)
 
     @property
     def connections(self) -> int:

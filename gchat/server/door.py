@@ -1,6 +1,6 @@
 """The door: which peers are let in, and in which dialect. It admits, hears the first bytes, and hands over.
 
-What it hears goes through these stages: PROXY headers (proxies), and the dialect.
+What it hears goes through these stages: PROXY headers (proxies), TLS (tls), and the dialect.
 
 There is no connection, and nobody hears of a peer, before it is known that it does not speak another protocol. A peer
 that says nothing for `greeting_delay_s` is greeted in plain; that is a courtesy and no verdict, because the hello of
@@ -18,6 +18,7 @@ from typing import Protocol
 import gevent
 from gevent.hub import get_hub
 from msgspec import Struct
+from msgspec.structs import replace
 
 from gchat.chat.admission import Admission
 from gchat.chat.effects import CloseReason
@@ -39,7 +40,8 @@ from gchat.server.logs import logger
 from gchat.server.proxies import Proxies
 from gchat.server.roster import Roster
 from gchat.server.settings import Config
-from gchat.server.transport import SocketTransport, Transport
+from gchat.server.tls import FIRST_BYTE_S, Tls
+from gchat.server.transport import HandshakeError, SocketTransport, Transport
 from gchat.server.turn_share import ENTRY_WEIGHT
 
 #: How long the first line of a peer that begins with a hello may take.
@@ -51,6 +53,11 @@ LINGER_S = 0.5
 HEADER_NEEDED = (
     "Connections from this address need a PROXY header first, because it is in server.trusted_proxies; connect from "
     "another one"
+)
+
+TLS_NEEDED = (
+    "This server takes TLS only; connect with gchat-client --tls, with ncat --ssl, "
+    "or with openssl s_client -quiet -connect HOST:PORT"
 )
 
 FAREWELL = "The server is shutting down"
@@ -70,6 +77,7 @@ class DoorServer(ConnectionServer, Protocol):
     """What the door needs of the server."""
 
     config: Config
+    tls: Tls
 
     @property
     def roster(self) -> Roster:
@@ -121,9 +129,9 @@ class Door:
     def serve(self, sock: socket.socket, peer: Peer) -> None:
         """Serve one peer: the greenlet that StreamServer spawns. Nothing that a peer does gets out as an error."""
         if not self._proxies.has(peer):
-            self._serve(SocketTransport(sock), peer)
+            self._serve(sock, peer)
         elif (origin := self._origin(sock, peer)) is not None:
-            self._serve(SocketTransport(sock), origin)
+            self._serve(sock, origin)
 
     def _origin(self, sock: socket.socket, proxy: Peer) -> Peer | None:
         """Return the peer behind a proxy, counted in; None if there is none, and then the socket is closed."""
@@ -142,12 +150,18 @@ class Door:
         turn_away(sock, line)
         return None
 
-    def _serve(self, transport: Transport, peer: Peer) -> None:
+    def _serve(self, sock: socket.socket, peer: Peer) -> None:
         """Serve one peer that is counted in."""
         roster = self._server.roster
+        transport: Transport = SocketTransport(sock)
         try:
-            start = self._hear(transport)
+            transport, delay_s = self._enter_tls(SocketTransport(sock), peer)
+            if transport.tls_version:
+                peer = replace(peer, is_private=True, has_tls=True)
+            start = self._hear(transport, delay_s)
             connection = self._meet(transport, peer, start)
+        except HandshakeError as error:
+            roster.never_in(peer, CloseReason.TLS, str(error))
         except OSError:  # gone before it was greeted
             roster.never_in(peer, CloseReason.PROBE)
         except Exception:
@@ -170,6 +184,9 @@ class Door:
         if not dialect.traits.has_hello and isinstance(foreign := sniff(start.heard, ended=start.has_ended), Foreign):
             self._server.roster.never_in(peer, CloseReason.FOREIGN, foreign.name)
             _part(transport, foreign.answer)
+            return None
+        if self._lacks_tls(peer):
+            self._refuse(transport, peer, dialect, Refusal(Code.TLS_NEEDED, TLS_NEEDED), CloseReason.TLS)
             return None
         try:
             hello, start.heard = dialect.hello(start.heard)
@@ -218,16 +235,36 @@ class Door:
     ) -> None:
         """Tell a peer why its hello does not let it in."""
         self._server.roster.never_in(peer, reason)
-        refused = b"" if refusal.code is Code.REPLACED else _said(dialect, Refused(refusal.code, refusal.message))
+        is_told_twice = dialect.traits.has_hello and refusal.code is not Code.REPLACED
+        refused = _said(dialect, Refused(refusal.code, refusal.message)) if is_told_twice else b""
         _part(transport, refused + _said(dialect, Closing(refusal.message, reason.value)))
 
-    def _hear(self, transport: Transport) -> _Start:
-        """Return the first line of a peer, or as much of it as comes in time. Raises OSError.
+    def _enter_tls(self, transport: SocketTransport, peer: Peer) -> tuple[Transport, float]:
+        """Return what a peer's stream goes on with, and how long it may take to say something. Raises OSError."""
+        server = self._server
+        delay_s = greeting_delay_s = server.config.server.greeting_delay_s
+        if not server.tls.is_on:
+            return transport, delay_s
+        if server.config.tls.required and not peer.has_tls:
+            delay_s = max(delay_s, FIRST_BYTE_S)
+        began = time.monotonic()
+        entered = server.tls.enter(transport, delay_s)
+        if entered.tls_version:
+            return entered, greeting_delay_s
+        return entered, max(0.0, began + greeting_delay_s - time.monotonic())
+
+    def _lacks_tls(self, peer: Peer) -> bool:
+        """Return whether a peer is turned away because somebody could read along."""
+        server = self._server
+        return server.tls.is_on and server.config.tls.required and bool(peer.network) and not peer.has_tls
+
+    def _hear(self, transport: Transport, delay_s: float) -> _Start:
+        """Return the first line of a peer, or as much of it as comes within `delay_s`. Raises OSError.
 
         A hello is waited for longer than anything else.
         """
         start = _Start()
-        _receive(transport, start, _is_enough, self._server.config.server.greeting_delay_s)
+        _receive(transport, start, _is_enough, delay_s)
         if spoken(start.heard).traits.has_hello:
             _receive(transport, start, _is_enough, HELLO_S)
         return start
@@ -253,7 +290,8 @@ def _receive(transport: Transport, start: _Start, is_enough: Callable[[_Start], 
         with gevent.Timeout(timeout_s, False):  # type: ignore[arg-type]  # False: silent
             while not is_enough(start):
                 get_hub().wait(watcher)
-                _hear_more(transport, start)
+                with suppress(BlockingIOError):  # what has come is no whole record of TLS
+                    _hear_more(transport, start)
         # It may have come in time: where the loop was held up, it looks at its timers before its sockets.
         if not is_enough(start):
             with suppress(BlockingIOError):

@@ -194,6 +194,21 @@ class AdminSection(Struct, forbid_unknown_fields=True):
     ] = False
 
 
+class TlsSection(Struct, forbid_unknown_fields=True):
+    """The section [tls]."""
+
+    cert: Annotated[
+        str, Meta(description="the certificate's file (PEM), with those between it and a known one; empty: no TLS")
+    ] = ""
+    key: Annotated[str, Meta(description="the file of its private key (PEM); empty: the key is in the same file")] = ""
+    required: Annotated[
+        bool, Meta(description="whether users without TLS are turned away; a Unix socket needs none"), live
+    ] = False
+    min_version: Annotated[
+        Literal["1.2", "1.3"], Meta(description='the oldest version of TLS: "1.2" or "1.3"'), live
+    ] = "1.2"
+
+
 class LimitsSection(Struct, forbid_unknown_fields=True):
     """The section [limits]."""
 
@@ -322,6 +337,10 @@ class Config(Struct, forbid_unknown_fields=True):
     admin: Annotated[
         AdminSection, Meta(description="The admin endpoint: users online, metrics and actions, over HTTP.")
     ] = field(default_factory=AdminSection)
+    tls: Annotated[
+        TlsSection,
+        Meta(description="TLS, for the chat on its one port and for the admin endpoint; SIGHUP reads the files again."),
+    ] = field(default_factory=TlsSection)
     limits: Annotated[LimitsSection, Meta(description="Limits: how much a user, a room and the server may do.")] = (
         field(default_factory=LimitsSection)
     )
