@@ -31,6 +31,7 @@ class CloseReason(StrEnum):
     PROXY = "proxy"  # a trusted proxy that does not say whose connection it is
     FOREIGN = "foreign"  # not chat
     TLS = "tls"  # its handshake failed, or there was none where it is required
+    PASSWORD = "password"  # noqa: S105  # it did not show that of the server
     BAD_HELLO = "bad_hello"  # an invalid one
     ENDLESS = "endless"  # no newline
     SHUTDOWN = "shutdown"
@@ -232,7 +233,7 @@ Effect = (
 
 def refused(session: int, refusal: Refusal, id_: str = "") -> Effect:
     """Return the effect that tells the user of a session why the request with this id was refused."""
-    return Deliver(session, Refused(refusal.code, refusal.message, id_))
+    return Deliver(session, Refused(refusal.code, refusal.message, id_, refusal.retry_after_s))
 
 
 def closed(session: int, reason: CloseReason, farewell: str = "") -> list[Effect]:

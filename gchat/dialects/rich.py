@@ -309,7 +309,8 @@ def _acknowledged(event: events.Acknowledged, _room: str) -> bytes:
 
 
 def _refused(event: events.Refused, _room: str) -> RichEvent:
-    return RefusedEvent(code=event.code.value, message=printable(event.message), id=event.id)
+    message, retry_after_s = printable(event.message), event.retry_after_s or None
+    return RefusedEvent(code=event.code.value, message=message, id=event.id, retry_after_s=retry_after_s)
 
 
 _ENCODERS: dict[type, Callable[[Any, str], RichEvent | bytes]] = {

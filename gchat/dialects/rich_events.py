@@ -217,6 +217,7 @@ class RefusedEvent(RichEvent, frozen=True):
     code: str
     message: str
     id: str = ""
+    retry_after_s: float | None = None  # after so many seconds it may be possible
 
 
 class SlowedEvent(RichEvent, frozen=True):

@@ -258,6 +258,7 @@ class Refused(Struct, frozen=True):
     code: Code
     message: str
     id: str = ""
+    retry_after_s: float = 0.0  # 0: it is not a matter of time
 
 
 class Slowed(Struct, frozen=True):

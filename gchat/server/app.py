@@ -21,15 +21,17 @@ from gchat.server.admin_backend import AdminBackend
 from gchat.server.capacity import Capacity
 from gchat.server.connection import FLUSH_S
 from gchat.server.counters import CRASHES
-from gchat.server.door import FAREWELL, Door
+from gchat.server.door import Door
 from gchat.server.history import tidy, unusable, wait_and_open_journal
 from gchat.server.listener import Listener, bound_place, set_options
 from gchat.server.logs import logger
+from gchat.server.opening import FAREWELL
 from gchat.server.publication import MESSAGES
 from gchat.server.pump import Pump
 from gchat.server.reload import apply
 from gchat.server.roster import Roster
 from gchat.server.saved_state import restore
+from gchat.server.server_password import ServerPassword
 from gchat.server.settings import Config
 from gchat.server.start_checks import admin_place
 from gchat.server.state_files import history_path, other_history, token_path
@@ -53,6 +55,7 @@ class App:
         self.registry = Registry(self.limits)
         self.stopping = Event()
         self.tls = Tls(config.tls)
+        self.password = ServerPassword(config.auth.password_file)
         self.capacity = Capacity(has_admin=config.admin.enabled)
         self.admin = AdminBackend(self)
         self.watch = Watch(self)
@@ -81,7 +84,6 @@ class App:
             from gchat.server.admin_endpoint import AdminEndpoint  # noqa: PLC0415  # others need nothing of what it loads
 
             token = token_path(config, place.host, place.port)
-
             self._admin_endpoint = AdminEndpoint(config.admin, admin_place(config), token, self.tls)
 
     @property

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from gchat.server.config import changes
 from gchat.server.logs import logger
+from gchat.server.server_password import ServerPassword
 from gchat.server.settings import ROWS, Config, Configured, applied_by, told
 from gchat.server.tls import Tls
 
@@ -15,6 +16,7 @@ class Reloadable(Configured, Protocol):
 
     config: Config
     tls: Tls
+    password: ServerPassword
 
 
 def apply(server: Reloadable) -> None:
@@ -41,3 +43,4 @@ def reload(server: Reloadable, config: Config) -> None:
         logger.warning("configuration reloaded: %(setting)s is now %(value)s", {"setting": setting, "value": value})
     apply(server)
     server.tls.reload(server.config.tls)
+    server.password.reload(server.config.auth.password_file)

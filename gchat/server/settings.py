@@ -194,6 +194,16 @@ class AdminSection(Struct, forbid_unknown_fields=True):
     ] = False
 
 
+class AuthSection(Struct, forbid_unknown_fields=True):
+    """The section [auth]."""
+
+    password_file: Annotated[
+        str,
+        Meta(description="the file of the server's password, which everybody needs to come in; empty: no password"),
+        live,
+    ] = ""
+
+
 class TlsSection(Struct, forbid_unknown_fields=True):
     """The section [tls]."""
 
@@ -341,6 +351,9 @@ class Config(Struct, forbid_unknown_fields=True):
         TlsSection,
         Meta(description="TLS, for the chat on its one port and for the admin endpoint; SIGHUP reads the files again."),
     ] = field(default_factory=TlsSection)
+    auth: Annotated[AuthSection, Meta(description="Accounts and passwords: who comes in, and who keeps order.")] = (
+        field(default_factory=AuthSection)
+    )
     limits: Annotated[LimitsSection, Meta(description="Limits: how much a user, a room and the server may do.")] = (
         field(default_factory=LimitsSection)
     )
