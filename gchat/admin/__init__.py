@@ -4,6 +4,7 @@ backend           what the server gives: the interface and its errors
 documents         what is answered and shown, with its fields: each document, a user, a room, a message, an event
 responses         values as JSON, whole or made while they are sent, and errors as problem details
 read_resources    the resources that only read, and how documents are made;  action_resources: those that change
+hook_resources    the resources of hooks, for operators and for programs
 routes            the table of paths, resources and what is said of them, and what comes before and after every request
 access            what a request may do: Host, Origin and token;  visibility: what it may see of a value
 request_head      the head of a request, its limits and its errors

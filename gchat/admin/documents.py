@@ -7,9 +7,9 @@ iterator: it is made while the answer is sent (responses.streamed), and a field 
 
 from __future__ import annotations
 
-from typing import Literal, Protocol, Self
+from typing import Annotated, Literal, Protocol, Self
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from gchat.chat.session import Session
 
@@ -128,6 +128,18 @@ class BanInfo(Struct, frozen=True):
     until: str = ""  # RFC 3339; "": permanent
 
 
+class HookInfo(Struct, frozen=True):
+    """A hook: a program that may say something in a room. Its secret is shown once, when it is made."""
+
+    id: int
+    room: str
+    name: str  # as it is shown, "Grafana (http)"
+    created: str  # RFC 3339
+    signed: bool  # whether bodies must be signed
+    messages: int = 0  # since the start
+    last: str = ""  # RFC 3339; "": none since the start
+
+
 #: What a message is: said, an action (/me), or a new topic, which is empty if it was cleared.
 Kind = Literal["said", "acted", "topic"]
 
@@ -187,6 +199,34 @@ class BansDocument(Struct):
     """The bans in force."""
 
     bans: list[BanInfo]
+    truncated: bool = False
+
+
+class NewHook(Struct, frozen=True, forbid_unknown_fields=True):
+    """A hook to make: its room, which need not exist, and the name that it speaks under."""
+
+    room: Annotated[str, Meta(min_length=1, max_length=100)]
+    name: Annotated[str, Meta(min_length=1, max_length=100)]
+    signing_secret: Annotated[
+        str,
+        Meta(max_length=256, description="bodies must be signed with it (X-Hub-Signature-256); empty: need not be"),
+    ] = ""
+
+
+class MadeHookDocument(Struct):
+    """A hook that was made, and its secret. The path is what a program posts to."""
+
+    id: int
+    room: str
+    name: str
+    secret: str
+    path: str
+
+
+class HooksDocument(Struct):
+    """The hooks."""
+
+    hooks: list[HookInfo]
     truncated: bool = False
 
 

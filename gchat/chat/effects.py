@@ -10,13 +10,15 @@ from enum import StrEnum
 
 from msgspec import Struct
 
+from gchat.chat.accounts import Account
 from gchat.chat.room_modes import Modes
 from gchat.chat.session import Seat
-from gchat.model.commands import Excerpt
+from gchat.model.commands import Excerpt, Proving
 from gchat.model.errors import Refusal
 from gchat.model.events import Answer, Closing, Joined, Movement, Ready, Refused, RoomList, RoomNotice, Welcome
 from gchat.model.hello import ResumePoint
 from gchat.model.messages import Message
+from gchat.model.secret import HasSecrets
 
 
 class CloseReason(StrEnum):
@@ -75,13 +77,17 @@ class Arrive(Struct, frozen=True, gc=False):
 
 
 class Presence(Struct, frozen=True, gc=False):
-    """A change of presence in a room that now has `members`: all but `session` are told, soon, perhaps with others."""
+    """A change of presence in a room that now has `members`: all but `session` are told, soon, perhaps with others.
+
+    What several rooms are told of it, `among` names all of them in each of the effects, which are in that order.
+    """
 
     room: str
     session: int
     presence: Movement
     members: int
     unheard: Unheard | None = None
+    among: tuple[str, ...] = ()
 
 
 class Announce(Struct, frozen=True, gc=False):
@@ -188,6 +194,7 @@ class SavedSession(Struct, frozen=True):
     room: str = ""  # the only one, as it was stored while a user was in one
     rooms: tuple[str, ...] = ()  # in the order in which they were entered
     away: str = ""
+    account: str = ""  # its name
 
 
 class SaveSession(Struct, frozen=True, gc=False):
@@ -195,6 +202,35 @@ class SaveSession(Struct, frozen=True, gc=False):
 
     lineage: str
     who: SavedSession | None
+
+
+class SaveAccount(Struct, frozen=True, gc=False):
+    """Store an account for the next run, or with None that there is none of this name."""
+
+    name: str
+    account: Account | None
+
+
+class CheckSecret(HasSecrets, Struct, frozen=True, gc=False):
+    """Find out whether a secret has this hash, if there is one, and what the hash of a new one is, if there is one.
+
+    The verdict goes to `logins.concluded`. Until then no further command of the session is carried out.
+    """
+
+    session: int
+    asked: Proving
+    secret: str = ""
+    hash: str = ""
+    new: str = ""
+
+
+class Verdict(HasSecrets, Struct, frozen=True, gc=False):
+    """What became of CheckSecret."""
+
+    is_right: bool = False
+    hash: str = ""  # of the new secret
+    lineage: str = ""  # one that nobody has, for a new account
+    refusal: Refusal | None = None  # why nothing was found out
 
 
 class SaveModes(Struct, frozen=True, gc=False):
@@ -227,6 +263,8 @@ Effect = (
     | DropRoom
     | SaveSession
     | SaveModes
+    | SaveAccount
+    | CheckSecret
     | Close
 )
 

@@ -37,6 +37,7 @@ class WelcomeEvent(HasSecrets, RichEvent, frozen=True):
     online: int  # on the whole server
     limits: dict[str, int | float]
     motd: str = ""
+    account: str = ""  # the one that you are logged in to
 
 
 class JoinedEvent(RichEvent, frozen=True):
@@ -193,6 +194,12 @@ class NamedEvent(RichEvent, frozen=True):
     id: str = ""
 
 
+class AccountEvent(RichEvent, frozen=True):
+    """You are logged in to this account from now on, or with "" to none."""
+
+    account: str
+
+
 class AckEvent(RichEvent, frozen=True):
     """The request with this id is done: a message is stored, and has this number in the room.
 
@@ -316,6 +323,7 @@ UserEvent = (
     | ModesEvent
     | ListEvent
     | NamedEvent
+    | AccountEvent
     | DoneEvent
     | RefusedEvent
     | SlowedEvent

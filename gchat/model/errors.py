@@ -28,10 +28,15 @@ class Code(StrEnum):
     ROOM_FULL = "room_full"
     MODERATED = "moderated"
     NOT_OPERATOR = "not_operator"
+    REGISTERED = "registered"
+    WRONG_SECRET = "wrong_secret"  # noqa: S105  # a code
+    WEAK_SECRET = "weak_secret"  # noqa: S105
+    TOO_MANY_TRIES = "too_many_tries"
+    UNSAFE = "unsafe"
+    LOGIN_NEEDED = "login_needed"
     TLS_NEEDED = "tls_needed"
     PASSWORD_NEEDED = "password_needed"  # noqa: S105  # a code
     WRONG_PASSWORD = "wrong_password"  # noqa: S105
-    TOO_MANY_TRIES = "too_many_tries"
 
 
 class GchatError(Exception):

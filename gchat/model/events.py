@@ -30,6 +30,7 @@ class Left(Struct, frozen=True):
     name: str
     online: int
     reason: str = ""  # in the user's own words, if any were given
+    everywhere: bool = False  # whether the user is in no room any more
 
 
 class Renamed(Struct, frozen=True):
@@ -102,6 +103,7 @@ class Welcome(HasSecrets, Struct, frozen=True):
     limits: tuple[tuple[str, float], ...] = ()
     epoch: str = ""  # of the room's log, and its last number: the pump knows them
     seq: int = 0
+    account: str = ""  # the one that the user is logged in to
 
 
 class Ready(Struct, frozen=True):
@@ -182,6 +184,18 @@ class Named(Struct, frozen=True):
 
     name: str
     id: str = ""
+
+
+class AccountIs(Struct, frozen=True):
+    """The account that the user is logged in to from now on; "" if none."""
+
+    name: str
+
+
+class SecretWanted(Struct, frozen=True):
+    """The user's next line is taken for a secret: what it is to be, as a sentence."""
+
+    message: str
 
 
 class Users(Struct, frozen=True):
@@ -299,6 +313,8 @@ Answer = (
     | Done
     | Acknowledged
     | Named
+    | AccountIs
+    | SecretWanted
     | Users
     | RoomList
     | ModesAre

@@ -39,6 +39,7 @@ class Hello(HasSecrets, Struct, frozen=True, omit_defaults=True):
     rooms: tuple[WantedRoom, ...] | None = None
     room: str = ""  # one more, with its `after` and `key`: enough for a client that is in one
     key: str = ""
+    secret: str = ""  # of the account that has the nick: the user is logged in to it
     token: Token | None = None  # from an earlier welcome: its session is taken over
     after: ResumePoint | None = None
     replay: Annotated[int, Meta(ge=0, le=1000)] | None = None  # old messages to send first, without `after`

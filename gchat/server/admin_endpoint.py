@@ -6,6 +6,7 @@ Errors come at the start: the socket is bound when the object is made. The appli
 from __future__ import annotations
 
 import gc
+import socket
 from collections.abc import Callable
 from importlib import import_module
 
@@ -33,14 +34,16 @@ STOP_S = 0.5
 class AdminEndpoint:
     """A bound socket; then, from start() to stop(), the endpoint on it."""
 
-    def __init__(self, section: AdminSection, place: Place, token_path: str, tls: Tls) -> None:
+    def __init__(
+        self, section: AdminSection, place: Place, token_path: str, tls: Tls, listener: socket.socket | None = None
+    ) -> None:
         self._section = section
         self._tls = tls if tls.is_on and not place.is_path else None
         check_reach(section, place, has_tls=tls.is_on)
         self._token = self._load_token(token_path)
         self._read_token = self._load_read_token(section.read_token_file) if section.read_token_file else Secret()
         try:
-            self.socket = bind(place, LISTEN_BACKLOG)
+            self.socket = listener or bind(place, LISTEN_BACKLOG)
         except StartError as error:
             raise elsewhere(error) from None
         self._stop: Callable[[float], None] | None = None  # of the HTTP server, when it runs

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import time
 
 import gevent
@@ -17,6 +16,7 @@ from gchat.journal.journal import JournalError
 from gchat.journal.parts import parts_of
 from gchat.model import events, lookalikes
 from gchat.model.messages import Record, TopicSet
+from gchat.server.activation import ADMIN, CHAT, Sockets
 from gchat.server.admin_backend import AdminBackend
 from gchat.server.capacity import Capacity
 from gchat.server.connection import FLUSH_S
@@ -26,11 +26,13 @@ from gchat.server.history import tidy, unusable, wait_and_open_journal
 from gchat.server.listener import Listener, bound_place, set_options
 from gchat.server.logs import logger
 from gchat.server.opening import FAREWELL
+from gchat.server.own_thread import OwnThread
 from gchat.server.publication import MESSAGES
 from gchat.server.pump import Pump
 from gchat.server.reload import apply
 from gchat.server.roster import Roster
 from gchat.server.saved_state import restore
+from gchat.server.secret_checks import SecretChecks
 from gchat.server.server_password import ServerPassword
 from gchat.server.settings import Config
 from gchat.server.start_checks import admin_place
@@ -49,7 +51,7 @@ STOP_S = 4.5
 class App:
     """A running server. Its parts see of it what their Protocols of it say."""
 
-    def __init__(self, config: Config, listener: socket.socket, transcript: Transcript | None) -> None:
+    def __init__(self, config: Config, sockets: Sockets, transcript: Transcript | None) -> None:
         self.config = config
         self.limits = Limits()
         self.registry = Registry(self.limits)
@@ -59,9 +61,11 @@ class App:
         self.capacity = Capacity(has_admin=config.admin.enabled)
         self.admin = AdminBackend(self)
         self.watch = Watch(self)
+        self.secret_checks = SecretChecks(self.registry, OwnThread())
         self._door = Door(self)
         self.roster = Roster(self.admin, self._door.release)
         self._transcript = transcript
+        listener = sockets[CHAT]
         place = bound_place(listener)
         self.address = str(place)
         set_options(listener, config.limits.send_buffer_bytes)
@@ -84,7 +88,8 @@ class App:
             from gchat.server.admin_endpoint import AdminEndpoint  # noqa: PLC0415  # others need nothing of what it loads
 
             token = token_path(config, place.host, place.port)
-            self._admin_endpoint = AdminEndpoint(config.admin, admin_place(config), token, self.tls)
+            endpoint = AdminEndpoint(config.admin, admin_place(config), token, self.tls, sockets.get(ADMIN))
+            self._admin_endpoint = endpoint
 
     @property
     def connections(self) -> int:
@@ -165,6 +170,7 @@ class App:
         """Restore what the previous run stored, and load the lobby. Raises HistoryError."""
         try:
             restore(self.registry, self.parts.notes, self.awake())
+            self.admin.restore_hooks()
             self.journal.open((LOBBY,))
         except JournalError as error:
             raise unusable(self._history_path, error) from None

@@ -23,7 +23,7 @@ from gchat.model.audience import Where
 from gchat.model.events import Movement, RoomNotice, Skipped
 from gchat.model.messages import Record
 from gchat.roomlog.chunk import batches
-from gchat.roomlog.log import Deaf, RoomLog, Ticks
+from gchat.roomlog.log import Deaf, Repeated, RoomLog, Ticks
 from gchat.roomlog.reader import LogReader
 from gchat.server.counters import CRASHES, Counter, Distribution
 from gchat.server.logs import logger
@@ -93,7 +93,8 @@ class FanOut:
             def skip(first: int, last: int) -> bytes:
                 return dialect.encode(Skipped(first, last), where)
 
-            log = logs[dialect] = RoomLog(where.room, seq, self._room_log_bytes, skip, self._ticks)
+            once = dialect.traits.presence_once
+            log = logs[dialect] = RoomLog(where.room, seq, self._room_log_bytes, skip, self._ticks, tells_once=once)
         return log
 
     def append(
@@ -113,6 +114,29 @@ class FanOut:
                 for one in event.each():
                     log.append(dialect.encode(one, where), 1, speaker, one.seq, deaf)
         self._changed[room] = None
+
+    def append_presence(
+        self,
+        room: str,
+        event: Movement,
+        speaker: LogReader | None,
+        unheard: Unheard | None,
+        repeated: dict[Dialect, Repeated] | None,
+    ) -> None:
+        """Append what users did in a room; with `repeated`, to the logs that hear of each singly, else to the others.
+
+        There it is noted what several rooms are told, one after the other.
+        """
+        deaf = None if unheard is None else self._deaf(unheard)
+        for dialect, log in self._logs.get(room, {}).items():
+            if log.tells_once == (repeated is not None):
+                one = None if repeated is None else repeated.setdefault(dialect, Repeated())
+                log.append(dialect.encode(event, self._where[room]), 0, speaker, deaf=deaf, repeated=one)
+                self._changed[room] = None
+
+    def hears_singly(self, room: str) -> bool:
+        """Return whether the room is read in a dialect that hears singly, and once, what users do."""
+        return any(log.tells_once for log in self._logs.get(room, {}).values())
 
     def _deaf(self, unheard: Unheard) -> Deaf:
         found = [self._connections[by] for by in unheard.readers if by in self._connections]

@@ -7,7 +7,8 @@ from typing import Protocol
 from gchat.server.config import changes
 from gchat.server.logs import logger
 from gchat.server.server_password import ServerPassword
-from gchat.server.settings import ROWS, Config, Configured, applied_by, told
+from gchat.server.setting_application import Configured
+from gchat.server.settings import ROWS, Config, applied_by, told
 from gchat.server.tls import Tls
 
 
