@@ -88,7 +88,7 @@ class App:
             from gchat.server.admin_endpoint import AdminEndpoint  # noqa: PLC0415  # others need nothing of what it loads
 
             token = token_path(config, place.host, place.port)
-            endpoint = AdminEndpoint(config.admin, admin_place(config), token, self.tls, sockets.get(ADMIN))
+            endpoint = AdminEndpoint(config, admin_place(config), token, self.tls, sockets.get(ADMIN))
             self._admin_endpoint = endpoint
 
     @property
