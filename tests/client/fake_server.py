@@ -9,10 +9,11 @@ from types import TracebackType
 from typing import Self
 
 import gevent
-from gevent import socket
+from gevent import socket, ssl
 from gevent.lock import BoundedSemaphore
 from gevent.server import StreamServer
 
+from gchat.client.link.dial import raw
 from gchat.dialects import rich_json
 from gchat.dialects.rich_events import (
     AckEvent,
@@ -189,7 +190,13 @@ def _taken(nick: str, id_: str = "") -> RefusedEvent:
 class FakeServer:
     """The chat on a free port of 127.0.0.1; `handler` takes its place for servers that are no good."""
 
-    def __init__(self, handler: Callable[[socket.socket], object] | None = None, port: int = 0) -> None:
+    def __init__(
+        self,
+        handler: Callable[[socket.socket], object] | None = None,
+        port: int = 0,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        self.tls = tls
         self.chat = Chat()
         self.accepted = 0
         self.heard = b""
@@ -222,18 +229,21 @@ class FakeServer:
         """Break every connection."""
         for sock in self._socks:
             with suppress(OSError):  # it is gone already
-                sock.shutdown(socket.SHUT_RDWR)
+                (raw(sock) if self.tls else sock).shutdown(socket.SHUT_RDWR)
         self._socks.clear()
 
     def _accept(self, sock: socket.socket, _address: object) -> None:
         self.accepted += 1
-        self._socks.add(sock)
         try:
+            if self.tls:
+                sock = self.tls.wrap_socket(sock, server_side=True)
+            self._socks.add(sock)
             self._handler(sock)
         except OSError:
             pass
         finally:
             self._socks.discard(sock)
+            sock.close()
 
     def _serve(self, sock: socket.socket) -> None:
         sending = BoundedSemaphore()  # a line that waits for the client must not have another one inside

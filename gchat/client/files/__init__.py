@@ -2,6 +2,7 @@
 
 settings_file  what the user has chosen; never written.
 token_file     the token that brings the same user back.
+safety         how safe a link is, over which a secret goes out or not.
 place_file     the place in the room to go on from.
 seen_file      how far the user has seen each room.
 atomic_file    replacing a file.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 import gevent
 from gevent import socket
@@ -15,9 +16,9 @@ from gchat.client.conversation.notices import Notice
 from gchat.client.conversation.progress import Progress
 from gchat.client.files.place_file import PlaceFile
 from gchat.client.files.token_file import TokenFile
-from gchat.client.link.dial import CLOSED_BY_SERVER, raw
+from gchat.client.link.dial import CLOSED_BY_SERVER, cut, send_now
 from gchat.client.link.errors import ConnectFailed, NotGranted
-from gchat.client.link.foreign_server import may_be_line_chat, shown
+from gchat.client.link.foreign_server import REQUIRES_TLS, is_tls_alert, may_be_line_chat, shown
 from gchat.client.link.reconnect import READ_BYTES, ReconnectingLink
 from gchat.dialects import rich_json
 from gchat.dialects.lines import LineDecoder
@@ -38,6 +39,9 @@ from gchat.dialects.rich_events import (
 )
 from gchat.dialects.rich_requests import ActRequest, PingRequest, QuitRequest, SayRequest, TellRequest, TopicRequest
 from gchat.model.errors import LineEndless, LineTooLong
+
+if TYPE_CHECKING:
+    from gchat.client.link.tls import Tls
 
 #: A line of the server: its longest is a page of history, 100 messages of 8 KiB, and what JSON makes of them.
 MAX_LINE_BYTES = 8 * 1024 * 1024
@@ -79,8 +83,9 @@ class Exchange(ReconnectingLink[Notice]):
         token_file: TokenFile | None = None,
         place_file: PlaceFile | None = None,
         timeout_s: float | None = None,
+        tls: Tls | None = None,
     ) -> None:
-        super().__init__(host, port, listen=listen, timeout_s=timeout_s)
+        super().__init__(host, port, listen=listen, timeout_s=timeout_s, tls=tls)
         self.conversation = conversation
         self.lag_s: float | None = None  # how long the last ping took
         self.refused: RefusedEvent | None = None  # the last refusal
@@ -119,12 +124,15 @@ class Exchange(ReconnectingLink[Notice]):
         while (event := self._next_answer()) is None:
             try:
                 data = sock.recv(READ_BYTES)
-            except OSError:
+            except OSError as error:
                 if not self._plain:
-                    raise
+                    raise ConnectFailed(self.address, self._reason(error), is_mute=self.tls is None) from None
                 data = b""
+            if is_tls_alert(data):
+                raise ConnectFailed(self.address, REQUIRES_TLS)
             if not data:
-                raise ConnectFailed(self.address, self._farewell() or CLOSED_BY_SERVER)
+                why = self._farewell()
+                raise ConnectFailed(self.address, why or CLOSED_BY_SERVER, is_mute=not (why or self.tls))
             self._decoder.feed(data)
         if isinstance(event, RefusedEvent):
             raise ConnectFailed(self.address, shown(event.message.encode()), final=True)
@@ -187,8 +195,7 @@ class Exchange(ReconnectingLink[Notice]):
         while data := self._receive(sock, silence_s):
             self._decoder.feed(data)
             self._hear()
-            if len(data) == READ_BYTES:
-                gevent.sleep(0)  # there is more, and recv would let nobody else have a turn
+            gevent.sleep(0)  # there may be more, and recv would let nobody else have a turn
         if data is None:
             return f"nothing was heard for {silence_s:g} s"
         return self._why or CLOSED_BY_SERVER
@@ -321,13 +328,10 @@ class Exchange(ReconnectingLink[Notice]):
         try:
             self._owed += rich_json.lines(list(self.conversation.outgoing()))
             if self._owed and self._sock:
-                del self._owed[: raw(self._sock).send(self._owed)]
-        except BlockingIOError:
-            pass
+                del self._owed[: send_now(self._sock, self._owed)]
         except OSError:
             if self._sock:
-                with suppress(OSError):
-                    self._sock.shutdown(socket.SHUT_RDWR)  # the reader finds the end, and the reason
+                cut(self._sock)  # the reader finds the end, and the reason
             self._owed.clear()  # what has an id is pending, and is sent on the next connection
         finally:
             self._is_pushing = False

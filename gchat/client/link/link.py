@@ -10,12 +10,15 @@ import math
 import secrets
 import time
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from gchat.client.conversation.conversation import Conversation
 from gchat.client.files.place_file import PlaceFile
+from gchat.client.files.safety import Safety
 from gchat.client.files.token_file import TokenFile
 from gchat.client.link.errors import LinkClosed, TimedOut
 from gchat.client.link.exchange import Exchange
+from gchat.client.link.reconnect import tls_of
 from gchat.client.link.stop_signals import StopSignals
 from gchat.dialects.rich_requests import (
     ActRequest,
@@ -35,6 +38,9 @@ from gchat.dialects.rich_requests import (
     WhoRequest,
 )
 from gchat.model.hello import ResumePoint
+
+if TYPE_CHECKING:
+    from gchat.client.link.tls import Tls
 
 #: Requests that may wait for an answer; above, a call that makes another one waits.
 MAX_PENDING = 256
@@ -228,10 +234,12 @@ def connect(
     place_file: str = "",
     stop_on_signals: bool = False,
     timeout_s: float | None = None,
+    tls: Tls | None = None,
 ) -> Link:
     """Return a link to a server, to be used with `with`, or to be closed.
 
-    `host` may be HOST:PORT, or a Unix socket's path, with a slash in it. `replay` is how many old messages are told if
+    `host` may be HOST:PORT, gchats://HOST:PORT, or a Unix socket's path, with a slash in it. With `tls`, or gchats://,
+    the link speaks TLS: see Tls. `replay` is how many old messages are told if
     there is no `after`: none for a bot, or it would answer them; None is as many as the server likes. With
     `listen=False` nothing is kept to be iterated, for a program that only speaks. With `more_rooms` than one, requests
     have to name theirs.
@@ -247,7 +255,9 @@ def connect(
 
     With `stop_on_signals` the first Ctrl+C or SIGTERM ends the iteration, as if there were no more to come.
     """
-    tokens = TokenFile(token_file) if isinstance(token_file, str) else token_file
+    tls = tls or tls_of(host)
+    safety = tls.safety if tls else Safety.PLAIN
+    tokens = TokenFile(token_file, safety) if isinstance(token_file, str) else token_file
     places = PlaceFile(place_file) if place_file else None
     conversation = Conversation(
         secrets.token_hex(4),
@@ -260,6 +270,8 @@ def connect(
         strict=strict,
         suffix=nick_suffix,
     )
-    link = Link(host, port, conversation, listen=listen, token_file=tokens, place_file=places, timeout_s=timeout_s)
+    link = Link(
+        host, port, conversation, listen=listen, token_file=tokens, place_file=places, timeout_s=timeout_s, tls=tls
+    )
     link.start(wait=wait, stop_on_signals=stop_on_signals)
     return link
