@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from gchat.client.link.errors import ConnectFailed, LinkClosed, LinkMisused, TimedOut, Unacknowledged
     from gchat.client.link.link import Link, connect
     from gchat.client.link.plain_link import PlainLink
+    from gchat.client.link.tls import Trust
     from gchat.dialects.rich_events import ActedEvent as Acted
     from gchat.dialects.rich_events import AnnouncedEvent as Announced
     from gchat.dialects.rich_events import AwayEvent as Away
@@ -119,6 +120,7 @@ __all__ = [
     "TokenFile",
     "Told",
     "TopicSet",
+    "Trust",
     "Unacknowledged",
     "Users",
     "Welcome",
@@ -135,6 +137,7 @@ _MODULES = (
     "gchat.model.errors",
     "gchat.model.hello",
     "gchat.dialects.rich_events",
+    "gchat.client.link.tls",  # the last: the others need no OpenSSL
 )
 
 

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from gchat.client.files.token_file import TokenFile
     from gchat.client.link.link import Link
     from gchat.client.link.plain_link import PlainLink
-    from gchat.client.link.tls import Tls
+    from gchat.client.link.tls import Trust
 
 
 #: Said at each start with --insecure.
@@ -146,7 +146,7 @@ def _main(arguments: list[str]) -> int:
     return pipe.run(chat, listen=args.listen, as_json=args.json, is_typed=is_typed)
 
 
-def _on_terminal(args: argparse.Namespace, settings: ClientSettings, host: str, port: int, tls: Tls | None) -> int:
+def _on_terminal(args: argparse.Namespace, settings: ClientSettings, host: str, port: int, tls: Trust | None) -> int:
     from gchat.client import pipe  # noqa: PLC0415
     from gchat.client.link.errors import ConnectFailed  # noqa: PLC0415
     from gchat.client.terminal import terminal  # noqa: PLC0415
@@ -203,7 +203,7 @@ def _checked_address(args: argparse.Namespace, host: str | None, port: str | Non
     return "127.0.0.1" if host is None else host, int(text)
 
 
-def _tls(args: argparse.Namespace, settings: ClientSettings) -> Tls | None:
+def _tls(args: argparse.Namespace, settings: ClientSettings) -> Trust | None:
     """Return how to speak TLS, None if it is not wanted."""
     if not args.tls:
         for option in ("ca", "insecure"):
@@ -212,16 +212,16 @@ def _tls(args: argparse.Namespace, settings: ClientSettings) -> Tls | None:
         return None
     if args.ca and args.insecure:
         raise UsageError("--insecure trusts every certificate, and --ca only some; expected one of them")
-    from gchat.client.link.tls import Tls  # noqa: PLC0415  # most links need no OpenSSL
+    from gchat.client.link.tls import Trust  # noqa: PLC0415  # most links need no OpenSSL
 
-    return Tls(ca=args.ca or settings.ca_path, insecure=args.insecure)
+    return Trust(ca=args.ca or settings.ca_path, insecure=args.insecure)
 
 
 def _connected(
     args: argparse.Namespace,
     host: str,
     port: int,
-    tls: Tls | None,
+    tls: Trust | None,
     tokens: TokenFile | None,
     *,
     more_rooms: tuple[str, ...],
@@ -249,7 +249,9 @@ def _connected(
     )
 
 
-def _token_file(args: argparse.Namespace, host: str, port: int, tls: Tls | None) -> tuple[TokenFile | None, list[str]]:
+def _token_file(
+    args: argparse.Namespace, host: str, port: int, tls: Trust | None
+) -> tuple[TokenFile | None, list[str]]:
     """Return the file that makes a person who comes back the same user, None if there can be none; and why."""
     from gchat.client.files.safety import Safety  # noqa: PLC0415
     from gchat.client.files.token_file import TokenWithheld, own_token_file  # noqa: PLC0415

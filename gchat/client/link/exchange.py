@@ -41,7 +41,7 @@ from gchat.dialects.rich_requests import ActRequest, PingRequest, QuitRequest, S
 from gchat.model.errors import LineEndless, LineTooLong
 
 if TYPE_CHECKING:
-    from gchat.client.link.tls import Tls
+    from gchat.client.link.tls import Trust
 
 #: A line of the server: its longest is a page of history, 100 messages of 8 KiB, and what JSON makes of them.
 MAX_LINE_BYTES = 8 * 1024 * 1024
@@ -83,7 +83,7 @@ class Exchange(ReconnectingLink[Notice]):
         token_file: TokenFile | None = None,
         place_file: PlaceFile | None = None,
         timeout_s: float | None = None,
-        tls: Tls | None = None,
+        tls: Trust | None = None,
     ) -> None:
         super().__init__(host, port, listen=listen, timeout_s=timeout_s, tls=tls)
         self.conversation = conversation

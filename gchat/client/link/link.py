@@ -40,7 +40,7 @@ from gchat.dialects.rich_requests import (
 from gchat.model.hello import ResumePoint
 
 if TYPE_CHECKING:
-    from gchat.client.link.tls import Tls
+    from gchat.client.link.tls import Trust
 
 #: Requests that may wait for an answer; above, a call that makes another one waits.
 MAX_PENDING = 256
@@ -234,12 +234,12 @@ def connect(
     place_file: str = "",
     stop_on_signals: bool = False,
     timeout_s: float | None = None,
-    tls: Tls | None = None,
+    tls: Trust | None = None,
 ) -> Link:
     """Return a link to a server, to be used with `with`, or to be closed.
 
     `host` may be HOST:PORT, gchats://HOST:PORT, or a Unix socket's path, with a slash in it. With `tls`, or gchats://,
-    the link speaks TLS: see Tls. `replay` is how many old messages are told if
+    the link speaks TLS with servers that it trusts. `replay` is how many old messages are told if
     there is no `after`: none for a bot, or it would answer them; None is as many as the server likes. With
     `listen=False` nothing is kept to be iterated, for a program that only speaks. With `more_rooms` than one, requests
     have to name theirs.

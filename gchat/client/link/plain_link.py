@@ -23,7 +23,7 @@ from gchat.model.errors import LineEndless, LineTooLong
 from gchat.model.text import printable
 
 if TYPE_CHECKING:
-    from gchat.client.link.tls import Tls
+    from gchat.client.link.tls import Trust
 
 #: A longer line is not shown.
 MAX_LINE_BYTES = 65536
@@ -61,7 +61,7 @@ class PlainLink(ReconnectingLink[PlainNotice]):
         wait: bool = False,
         listen: bool = True,
         timeout_s: float | None = None,
-        tls: Tls | None = None,
+        tls: Trust | None = None,
     ) -> None:
         super().__init__(host, port, listen=listen, timeout_s=timeout_s, tls=tls)
         self._decoder = LineDecoder(MAX_LINE_BYTES)

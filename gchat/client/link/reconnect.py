@@ -19,7 +19,7 @@ from gchat.client.link.inbox import Inbox
 from gchat.client.link.ownership import Ownership
 
 if TYPE_CHECKING:
-    from gchat.client.link.tls import Tls
+    from gchat.client.link.tls import Trust
 
 NoticeT = TypeVar("NoticeT")
 
@@ -29,13 +29,13 @@ READ_BYTES = 65536
 MAX_QUEUED = 1000
 
 
-def tls_of(host: str) -> Tls | None:
+def tls_of(host: str) -> Trust | None:
     """Return the TLS that an address asks for, None if it asks for none."""
     if split_scheme(host)[0] != TLS_SCHEME:
         return None
-    from gchat.client.link.tls import Tls  # noqa: PLC0415  # most links need no OpenSSL
+    from gchat.client.link.tls import Trust  # noqa: PLC0415  # most links need no OpenSSL
 
-    return Tls()
+    return Trust()
 
 
 class ReconnectingLink(Generic[NoticeT]):
@@ -60,7 +60,7 @@ class ReconnectingLink(Generic[NoticeT]):
     close_s = 60.0
 
     def __init__(
-        self, host: str, port: int, *, listen: bool = True, timeout_s: float | None = None, tls: Tls | None = None
+        self, host: str, port: int, *, listen: bool = True, timeout_s: float | None = None, tls: Trust | None = None
     ) -> None:
         tls = tls or tls_of(host)
         host = split_scheme(host)[1]

@@ -32,6 +32,7 @@ UNKNOWN_ISSUER = (
 EXPIRED = "the certificate of the server has expired; its operator must renew it"
 NOT_YET_VALID = "the certificate of the server is not valid yet; is the clock of this machine right?"
 TOO_OLD = "the server has no TLS that is safe today; 1.2 or 1.3 is needed"
+REFUSED = "the server refused the TLS handshake; it may have no TLS on this port, or only one that is not safe today"
 WANTS_CERTIFICATE = "the server wants a certificate from its clients, and gchat-client has none"
 
 # X509_V_ERR_..., see openssl/x509_vfy.h.
@@ -44,10 +45,10 @@ class TlsUnusable(GchatError):
     """No TLS is possible on this machine; the text says why."""
 
 
-class Tls:
-    """TLS as a link speaks it: 1.2 and newer, with servers that prove their name by a certificate.
+class Trust:
+    """Whom a link trusts by TLS, 1.2 and newer: servers that prove their name by a certificate.
 
-    Trusted are the issuers that this machine trusts, or instead those in the file `ca`, which may be certificates of
+    Its issuer is one that this machine trusts, or instead one in the file `ca`, which may as well hold certificates of
     servers themselves. If it is `insecure`, any certificate will do. Raises TlsUnusable.
     """
 
@@ -118,6 +119,8 @@ def _failure_text(error: openssl.SSLError) -> str:
         return TOO_OLD
     if "CERTIFICATE_REQUIRED" in reason:
         return WANTS_CERTIFICATE
+    if "HANDSHAKE_FAILURE" in reason:  # also from a gchat-server without a certificate
+        return REFUSED
     _, is_alert, alert = reason.partition("_ALERT_")
     words = (alert or reason or str(error)).replace("_", " ").lower()
     return f"the server refused TLS: {words}" if is_alert else f"TLS failed: {words}"
