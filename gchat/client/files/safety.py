@@ -11,3 +11,7 @@ class Safety(IntEnum):
     PLAIN = 0  # others may read along
     UNCHECKED = 1  # TLS, but perhaps with somebody else
     CHECKED = 2  # TLS with the server that was meant
+
+
+#: What a link needs to be that is at least so safe.
+NEEDS = {Safety.PLAIN: "any link", Safety.UNCHECKED: "TLS", Safety.CHECKED: "TLS with a certificate that is checked"}

@@ -38,7 +38,7 @@ from gchat.dialects.rich_events import (
     WelcomeEvent,
 )
 from gchat.dialects.rich_requests import ActRequest, PingRequest, QuitRequest, SayRequest, TellRequest, TopicRequest
-from gchat.model.errors import LineEndless, LineTooLong
+from gchat.model.errors import Code, LineEndless, LineTooLong
 
 if TYPE_CHECKING:
     from gchat.client.link.tls import Trust
@@ -99,6 +99,7 @@ class Exchange(ReconnectingLink[Notice]):
         self._plain: list[bytes] = []  # what the server said before that
         self._why = ""  # the server's reason for closing
         self._replaced_at = -math.inf
+        self._login_at = math.inf  # when to log in again, after too many wrong secrets
         self._ping_id = ""  # while one is under way
         self._pinged_at = 0.0
         self._owed = bytearray()  # what the kernel has not taken yet
@@ -135,7 +136,7 @@ class Exchange(ReconnectingLink[Notice]):
                 raise ConnectFailed(self.address, why or CLOSED_BY_SERVER, is_mute=not (why or self.tls))
             self._decoder.feed(data)
         if isinstance(event, RefusedEvent):
-            raise ConnectFailed(self.address, shown(event.message.encode()), final=True)
+            raise ConnectFailed(self.address, shown(event.message.encode()), final=True, code=event.code)
         if isinstance(event, ClosingEvent):
             raise ConnectFailed(self.address, shown(event.reason.encode()), final=self._is_for_good(event))
         early, self._early = self._early, []
@@ -289,6 +290,9 @@ class Exchange(ReconnectingLink[Notice]):
         self.refused = event
         if isinstance(self.conversation.pending.get(event.id), SPOKEN):
             self._untold[event.id] = event.message
+        if event.code == Code.TOO_MANY_TRIES:
+            self._login_at = time.monotonic() + (event.retry_after_s or 0)
+            self._to_write.set()
 
     def _is_for_good(self, closing: ClosingEvent) -> bool:
         """Return whether there is no sense in another connection after `closing`."""
@@ -347,13 +351,18 @@ class Exchange(ReconnectingLink[Notice]):
             now = time.monotonic()
             if self._owed:
                 socket.wait_write(sock.fileno())
+            elif now >= self._login_at and self.connected:
+                self._login_at = math.inf
+                if login := self.conversation.login.owed:
+                    self.conversation.ask(login)
             elif now >= next_ping_at and self.connected and not self._ping_id:
                 next_ping_at = now + self.ping_s
                 self.conversation.remind()
                 self._pinged_at = now
                 self._ping_id = self.conversation.ask(PingRequest())
             else:
-                self._to_write.wait(max(next_ping_at - now, 0.0) or self.ping_s)
+                due_s = [at - now for at in (next_ping_at, self._login_at) if at > now]
+                self._to_write.wait(min([self.ping_s, *due_s]))
 
 
 def _understood(line: bytes) -> AnyEvent | None:

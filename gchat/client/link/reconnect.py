@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 import gevent
@@ -121,6 +122,16 @@ class ReconnectingLink(Generic[NoticeT]):
             raise LinkClosed(f"the link to {self.address} is closed: there is nothing more to iterate") from None
         self._taken(notice)
         return notice
+
+    @property
+    def is_private(self) -> bool:
+        """Whether nobody can read along: the link is in TLS, or stays on this machine."""
+        if self.tls or "/" in self._host:
+            return True
+        try:
+            return self._sock is not None and ip_address(self._sock.getpeername()[0]).is_loopback
+        except (OSError, ValueError):
+            return False
 
     @property
     def over(self) -> bool:

@@ -18,7 +18,7 @@ from gchat.client.files.token_file import TokenFile, TokenWithheld
 from gchat.client.link import tls as texts
 from gchat.client.link.foreign_server import REQUIRES_TLS
 from gchat.client.link.plain_link import PlainLine
-from gchat.client.link.tls import Trust, TlsUnusable
+from gchat.client.link.tls import TlsUnusable, Trust
 from gchat.client.pipe import failure_text
 from tests.client.certificates import Certificate, self_signed, signed
 from tests.client.fake_server import FakeServer
