@@ -19,8 +19,8 @@ _UNSAFE = "Others can read along on this link, which --tls prevents. Send the se
 class SecretDialogue:
     """Asks for the secrets that `command` lacks, for the account `name`: a new one twice, because it is not seen.
 
-    On a link that is not `is_private` the first question is whether to go on. If there is a path to `keep_in`, the last
-    is whether to keep the secret there. `prompt` is the question, `is_hidden` whether its answer is a secret;
+    On a link that is not `is_private` the first question is whether to go on. If there is a directory to `keep_in`, the
+    last is whether to keep the secret there. `prompt` is the question, `is_hidden` whether its answer is a secret;
     afterwards `told` says why nothing came of it, or `command` has its secrets.
     """
 
@@ -81,7 +81,7 @@ class SecretDialogue:
                 return
         self.command = _filled(self.command, secrets)
         if self._keep_in and not isinstance(self.command, Unregister):
-            yield f"Keep the secret in {self._keep_in}, to be logged in next time? (y/n) "
+            yield f"Keep it in {self._keep_in}? (y/n) "
             self.keeps = self._is_yes
 
     @property

@@ -13,8 +13,9 @@ from gchat.dialects.rich_requests import (
 )
 from gchat.model.errors import Code
 
-#: Why a secret that a hello has brought is not taken.
-NOT_TAKEN = (Code.WRONG_SECRET, Code.TOO_MANY_TRIES, Code.UNSAFE)
+#: Why a secret that logs in by itself is wrong; and why it is not even looked at.
+WRONG = (Code.WRONG_SECRET, Code.NO_SUCH_USER)
+NOT_TAKEN = (*WRONG, Code.TOO_MANY_TRIES, Code.TOO_MUCH, Code.UNSAFE)
 
 
 class AccountLogin:
@@ -23,7 +24,8 @@ class AccountLogin:
     1. A secret that the server has taken goes into the next hello, if that asks for the nick of the account: the user
        is logged in again, also where the token is not known any more.
     2. One that is wrong, or refused on this link, is not sent again.
-    3. One that came after too many wrong ones is tried again: `owed` says what to ask, when the server allows it.
+    3. One that came after too many wrong ones, or among too many others, is tried again: `owed` says what to ask, when
+       the server allows it.
     """
 
     def __init__(self, name: str, secret: str) -> None:
@@ -57,7 +59,7 @@ class AccountLogin:
         is_own = isinstance(request, LoginRequest) and request == self._request(request.id)
         if refusal.code not in NOT_TAKEN or not (is_own or (self._was_sent and not refusal.id)):
             return False
-        if refusal.code != Code.TOO_MANY_TRIES:
+        if not refusal.retry_after_s:
             self.secret = ""
         return True
 

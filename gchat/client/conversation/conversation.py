@@ -293,7 +293,7 @@ class Conversation:
         if event.room and not there:
             return []
         missing = there.seen.reach(event.seq) if there else []
-        if event.room == self.room and not self.connected:
+        if event.room == self.room and not (self.connected or self.denied):
             self._begin()
         return [*missing, event]
 

@@ -38,7 +38,7 @@ from gchat.dialects.rich_events import (
     WelcomeEvent,
 )
 from gchat.dialects.rich_requests import ActRequest, PingRequest, QuitRequest, SayRequest, TellRequest, TopicRequest
-from gchat.model.errors import Code, LineEndless, LineTooLong
+from gchat.model.errors import LineEndless, LineTooLong
 
 if TYPE_CHECKING:
     from gchat.client.link.tls import Trust
@@ -290,8 +290,8 @@ class Exchange(ReconnectingLink[Notice]):
         self.refused = event
         if isinstance(self.conversation.pending.get(event.id), SPOKEN):
             self._untold[event.id] = event.message
-        if event.code == Code.TOO_MANY_TRIES:
-            self._login_at = time.monotonic() + (event.retry_after_s or 0)
+        if event.retry_after_s and self.conversation.login.owed:
+            self._login_at = time.monotonic() + event.retry_after_s
             self._to_write.set()
 
     def _is_for_good(self, closing: ClosingEvent) -> bool:

@@ -6,6 +6,7 @@ import os
 
 from msgspec import Struct
 
+from gchat.client.conversation.account_login import WRONG
 from gchat.client.conversation.notices import Notice
 from gchat.client.files.secret_file import SecretFile
 from gchat.client.link.link import Link
@@ -16,7 +17,6 @@ from gchat.client.terminal.screen import Screen
 from gchat.dialects.rich_events import AccountEvent, DoneEvent, RefusedEvent
 from gchat.dialects.rich_requests import request_of
 from gchat.model import commands
-from gchat.model.errors import Code
 from gchat.model.text import printable
 
 NO_NAME = "Expected /login NAME: you have no nick that could be yours"
@@ -65,7 +65,7 @@ class Logins:
             self._screen.show([aside(NO_NAME, "class:refused")])
             return
         asks = self._file is not None and not self._keeps_all and self._kept[0] != name
-        keep_in = _short(self._file.path) if self._file and asks else ""
+        keep_in = _short(os.path.dirname(self._file.path)) if self._file and asks else ""
         dialogue = SecretDialogue(command, printable(name), is_private=self._chat.is_private, keep_in=keep_in)
         self._screen.ask(dialogue, self._go)
 
@@ -79,20 +79,19 @@ class Logins:
         self._is_wanted = dialogue.keeps or self._keeps_all or self._is_wanted
         self._outbox.put(request_of(command))
 
-    def hear(self, notice: Notice) -> list[Line] | None:
-        """Take what the server tells; return the lines that stand for it, None for those that it has anyway."""
-        match notice:
-            case AccountEvent() | DoneEvent():
-                self._keep()
-            case RefusedEvent(id="", code=Code.WRONG_SECRET) if self._kept[1]:
-                assert self._file
-                self._is_wanted = False
-                told = f"The secret kept in {_short(self._file.path)} is not that of {self._name} any more, so you are"
-                return [aside(f"{told} a guest; /login {self._name}", "class:refused")]
+    def instead_of(self, notice: Notice) -> Line | None:
+        """Return the line that is shown instead of `notice`, None if it is shown as it is."""
+        if self._kept[1] and isinstance(notice, RefusedEvent) and not notice.id and notice.code in WRONG:
+            assert self._file
+            self._is_wanted = False
+            told = f"The secret of {self._name} that is kept in {_short(self._file.path)} is not right any more; "
+            return aside(f"{told}you are a guest until /login {self._name}", "class:refused")
         return None
 
-    def _keep(self) -> None:
+    def follow(self, notice: Notice) -> None:
         """Have in the file what logs in next time, if that is wanted; nothing after a logout."""
+        if not isinstance(notice, AccountEvent | DoneEvent):
+            return
         account, secret = self._login.account, self._login.secret
         if self._file is None or (account, secret) == self._kept:
             return

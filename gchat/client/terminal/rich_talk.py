@@ -222,12 +222,11 @@ class RichTalk(LinkTalk):
     # --- Events ------------------------------------------------------------------------------------------------------
 
     def _hear(self, notice: Notice) -> None:
-        heard = self._ignored.heard(notice)
-        if heard is None:
+        if (heard := self._ignored.heard(notice)) is None:
             return
         notice = heard
-        if (lines := self._logins.hear(notice)) is not None:
-            self._board.print(lines)
+        if line := self._logins.instead_of(notice):
+            self._board.print([line])
             return
         match notice:
             case Lost():
@@ -262,6 +261,7 @@ class RichTalk(LinkTalk):
         self._follow(notice)
         self._board.tell(notice)
         self._settle(notice)
+        self._logins.follow(notice)
 
     def _follow(self, notice: Notice) -> None:
         """Take in what is about to be shown."""
