@@ -10,7 +10,7 @@ from pathlib import Path
 
 import gevent
 import pytest
-from gevent import socket
+from gevent import socket, ssl
 
 from gchat.client import Back, ConnectFailed, Link, Lost, PlainLink, Said, Sent, connect
 from gchat.client.files.safety import Safety
@@ -20,7 +20,8 @@ from gchat.client.link.foreign_server import REQUIRES_TLS
 from gchat.client.link.plain_link import PlainLine
 from gchat.client.link.tls import TlsUnusable, Trust
 from gchat.client.pipe import failure_text
-from tests.client.certificates import Certificate, self_signed, signed
+from gchat.server.settings import TlsSection
+from tests.certificates import certificate
 from tests.client.fake_server import FakeServer
 from tests.e2e.harness import DEADLINE_S
 
@@ -41,24 +42,29 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def issuer(folder: Path) -> Certificate:
-    return self_signed(folder, "issuer", names="DNS:issuer.test")
-
-
-@pytest.fixture(scope="module")
-def good(folder: Path, issuer: Certificate) -> Certificate:
-    return signed(folder, "good", issuer)
+def good(folder: Path) -> TlsSection:
+    return certificate(folder, "127.0.0.1")
 
 
 @pytest.fixture
-def server(good: Certificate) -> Iterator[FakeServer]:
-    with FakeServer(tls=good.server()) as server:
+def server(good: TlsSection) -> Iterator[FakeServer]:
+    with FakeServer(tls=spoken(good)) as server:
         yield server
 
 
 @pytest.fixture
-def trusted(issuer: Certificate) -> Trust:
-    return Trust(ca=str(issuer.path))
+def trusted(good: TlsSection) -> Trust:
+    return Trust(ca=good.cert)
+
+
+def spoken(section: TlsSection, newest: openssl.TLSVersion | None = None) -> ssl.SSLContext:
+    """Return TLS as a server speaks it with this certificate."""
+    context = ssl.SSLContext(openssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(section.cert, section.key)
+    if newest:
+        context.set_ciphers("ALL:@SECLEVEL=0")
+        context.minimum_version = context.maximum_version = newest
+    return context
 
 
 def wait_until(predicate: Callable[[], object]) -> None:
@@ -135,7 +141,7 @@ def test_a_flood_of_small_records_leaves_others_their_turns(
     assert turns > 500
 
 
-def test_a_plain_link_goes_by_tls(good: Certificate, trusted: Trust) -> None:
+def test_a_plain_link_goes_by_tls(good: TlsSection, trusted: Trust) -> None:
     heard: list[bytes] = []
 
     def chats(sock: socket.socket) -> None:
@@ -148,7 +154,7 @@ def test_a_plain_link_goes_by_tls(good: Certificate, trusted: Trust) -> None:
                 return
             sock.sendall(b"[bob] " + data)
 
-    with FakeServer(chats, tls=good.server()) as server:
+    with FakeServer(chats, tls=spoken(good)) as server:
         with PlainLink("127.0.0.1", server.port, tls=trusted) as chat:
             chat.say("hello")
             assert [next(chat), next(chat)] == [PlainLine("Welcome"), PlainLine("[bob] hello")]
@@ -158,7 +164,7 @@ def test_a_plain_link_goes_by_tls(good: Certificate, trusted: Trust) -> None:
         assert b"".join(heard) == b"hello\n-1"
 
 
-def test_the_end_of_a_link_is_said_in_tls(good: Certificate, trusted: Trust) -> None:
+def test_the_end_of_a_link_is_said_in_tls(good: TlsSection, trusted: Trust) -> None:
     """Else a server cannot tell the end from a connection that somebody has cut."""
     ends: list[object] = []
 
@@ -172,7 +178,7 @@ def test_the_end_of_a_link_is_said_in_tls(good: Certificate, trusted: Trust) -> 
         except openssl.SSLError as error:
             ends.append(error)
 
-    with FakeServer(listens, tls=good.server()) as server:
+    with FakeServer(listens, tls=spoken(good)) as server:
         with PlainLink("127.0.0.1", server.port, tls=trusted):
             pass
         wait_until(lambda: ends)
@@ -180,9 +186,9 @@ def test_the_end_of_a_link_is_said_in_tls(good: Certificate, trusted: Trust) -> 
 
 
 def test_an_address_alone_may_ask_for_tls(
-    server: FakeServer, issuer: Certificate, monkeypatch: pytest.MonkeyPatch
+    server: FakeServer, good: TlsSection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("SSL_CERT_FILE", str(issuer.path))
+    monkeypatch.setenv("SSL_CERT_FILE", good.cert)
     with connect(f"gchats://127.0.0.1:{server.port}/") as chat:
         assert chat.tls
     with connect(f"GCHATS://127.0.0.1:{server.port}") as chat:
@@ -192,52 +198,46 @@ def test_an_address_alone_may_ask_for_tls(
 # --- Trust -----------------------------------------------------------------------------------------------------------
 
 
-def test_the_certificate_of_a_server_itself_may_be_trusted(server: FakeServer, good: Certificate) -> None:
-    with connect("127.0.0.1", server.port, tls=Trust(ca=str(good.path))) as chat:
-        assert chat.tls
-
-
 def test_an_unknown_issuer_is_not_trusted(server: FakeServer, folder: Path) -> None:
     assert why_not(server, Trust()) == texts.UNKNOWN_ISSUER
-    other = self_signed(folder, "other")
-    assert why_not(server, Trust(ca=str(other.path))) == texts.UNKNOWN_ISSUER
-    with FakeServer(tls=other.server()) as alone:
-        assert why_not(alone, Trust()) == texts.UNKNOWN_ISSUER
+    other = certificate(folder, name="other")
+    assert why_not(server, Trust(ca=other.cert)) == texts.UNKNOWN_ISSUER
     assert not server.heard
 
 
-def test_a_certificate_for_another_name_is_not_taken(folder: Path, issuer: Certificate, trusted: Trust) -> None:
-    elsewhere = signed(folder, "elsewhere", issuer, names="DNS:chat.example.org,IP:127.0.0.9")
-    with FakeServer(tls=elsewhere.server()) as server:
+def test_a_certificate_for_another_name_is_not_taken(folder: Path) -> None:
+    elsewhere = certificate(folder, "chat.example.org", "127.0.0.9", name="elsewhere")
+    with FakeServer(tls=spoken(elsewhere)) as server:
         for host in ("127.0.0.1", "localhost"):
-            assert f"is not for {host};" in why_not(server, trusted, host)
+            assert f"is not for {host};" in why_not(server, Trust(ca=elsewhere.cert), host)
 
 
-def test_an_expired_certificate_is_not_taken(folder: Path, issuer: Certificate, trusted: Trust) -> None:
-    with FakeServer(tls=signed(folder, "old", issuer, days=-1).server()) as server:
-        assert why_not(server, trusted) == texts.EXPIRED
+def test_an_expired_certificate_is_not_taken(folder: Path) -> None:
+    old = certificate(folder, "127.0.0.1", days=-1, name="old")
+    with FakeServer(tls=spoken(old)) as server:
+        assert why_not(server, Trust(ca=old.cert)) == texts.EXPIRED
 
 
-def test_without_a_check_every_certificate_is_taken(folder: Path, issuer: Certificate) -> None:
+def test_without_a_check_every_certificate_is_taken(folder: Path) -> None:
     for name, days in (("fresh", 2), ("stale", -1)):
-        certificate = signed(folder, name, issuer, days=days, names="DNS:elsewhere.test")
+        made = certificate(folder, "elsewhere.test", days=days, name=name)
         tls = Trust(insecure=True)
-        with FakeServer(tls=certificate.server()) as server, connect("127.0.0.1", server.port, tls=tls) as chat:
+        with FakeServer(tls=spoken(made)) as server, connect("127.0.0.1", server.port, tls=tls) as chat:
             assert tls.safety is Safety.UNCHECKED
             chat.say("hello")
             assert chat.wait_acked()
 
 
 def test_a_certificate_that_changes_to_a_bad_one_is_told_and_tried_again(
-    folder: Path, server: FakeServer, good: Certificate, trusted: Trust
+    folder: Path, server: FakeServer, good: TlsSection, trusted: Trust
 ) -> None:
     with connect("127.0.0.1", server.port, tls=trusted) as chat:
-        server.tls = self_signed(folder, "middle").server()
+        server.tls = spoken(certificate(folder, name="middle"))
         server.cut()
         while not (isinstance(notice := next(chat), Lost) and notice.reason == texts.UNKNOWN_ISSUER):
             pass
         chat.say("typed meanwhile")
-        server.tls = good.server()
+        server.tls = spoken(good)
         while not isinstance(next(chat), Sent):
             pass
     assert [said.text for said in server.chat.log] == ["typed meanwhile"]
@@ -280,21 +280,21 @@ def test_a_server_that_closes_or_is_silent_may_speak_no_tls(trusted: Trust, monk
         assert why_not(server, trusted) == Trust.no_answer
 
 
-def test_a_server_of_old_tls_is_refused(good: Certificate, trusted: Trust) -> None:
+def test_a_server_of_old_tls_is_refused(good: TlsSection, trusted: Trust) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
-        old = good.server(newest=openssl.TLSVersion.TLSv1_1)
+        old = spoken(good, newest=openssl.TLSVersion.TLSv1_1)
     with FakeServer(tls=old) as server:
         assert why_not(server, trusted) == texts.TOO_OLD
 
 
-def test_what_a_server_refuses_is_told(good: Certificate, trusted: Trust) -> None:
-    strict = good.server()
+def test_what_a_server_refuses_is_told(good: TlsSection, trusted: Trust) -> None:
+    strict = spoken(good)
     strict.verify_mode = openssl.CERT_REQUIRED
     with FakeServer(tls=strict) as server, pytest.raises(ConnectFailed) as failed:
         connect("127.0.0.1", server.port, tls=trusted)
     assert failed.value.reason == texts.WANTS_CERTIFICATE
-    odd = good.server(newest=openssl.TLSVersion.TLSv1_2)
+    odd = spoken(good, newest=openssl.TLSVersion.TLSv1_2)
     odd.set_ciphers("NULL-SHA256:@SECLEVEL=0")
     with FakeServer(tls=odd) as server:
         assert why_not(server, trusted) == texts.REFUSED
