@@ -38,7 +38,7 @@ from gchat.dialects.rich_events import (
     WelcomeEvent,
 )
 from gchat.dialects.rich_requests import ActRequest, PingRequest, QuitRequest, SayRequest, TellRequest, TopicRequest
-from gchat.model.errors import LineEndless, LineTooLong
+from gchat.model.errors import Code, LineEndless, LineTooLong
 
 if TYPE_CHECKING:
     from gchat.client.link.tls import Trust
@@ -135,6 +135,8 @@ class Exchange(ReconnectingLink[Notice]):
                 why = self._farewell()
                 raise ConnectFailed(self.address, why or CLOSED_BY_SERVER, is_mute=not (why or self.tls))
             self._decoder.feed(data)
+        if isinstance(event, RefusedEvent) and event.code == Code.TLS_NEEDED:
+            raise ConnectFailed(self.address, REQUIRES_TLS, final=True, code=event.code)
         if isinstance(event, RefusedEvent):
             raise ConnectFailed(self.address, shown(event.message.encode()), final=True, code=event.code)
         if isinstance(event, ClosingEvent):

@@ -28,8 +28,11 @@ def is_tls_alert(data: bytes) -> bool:
 
 def may_be_line_chat(line: bytes) -> bool:
     """Return whether a server that said `line`, and waits, may be a chat of lines: then a PlainLink is worth a try."""
-    if _NO_CHAT.match(line):
-        return False
+    return not _NO_CHAT.match(line) and is_text(line)
+
+
+def is_text(line: bytes) -> bool:
+    """Return whether this is what people read."""
     try:
         text = line.decode()
     except UnicodeDecodeError:

@@ -14,14 +14,11 @@ from gevent import socket, ssl
 
 from gchat.client.files.safety import Safety
 from gchat.client.link.dial import raw, reason_of
-from gchat.client.link.foreign_server import shown
+from gchat.client.link.foreign_server import is_text, shown
 from gchat.model.errors import GchatError
 
 #: So much is shown of what a server says that speaks no TLS.
 _PEEKED_BYTES = 200
-
-#: The first byte of every server's answer to a handshake: an alert, or the handshake itself.
-_ALERT, _HANDSHAKE = 0x15, 0x16
 
 NO_TLS = "the server does not speak TLS on this port; without TLS others could read along"
 ENDED = "the server ended the TLS handshake; it may not speak TLS on this port"
@@ -92,7 +89,8 @@ class Trust:
             finally:
                 sock.settimeout(None)
             socket.wait_read(sock.fileno())
-            _check_is_tls(raw(sock).recv(_PEEKED_BYTES, names.MSG_PEEK))
+            if sock.cipher() is None:  # no answer was taken in
+                _check_is_tls(raw(sock).recv(_PEEKED_BYTES, names.MSG_PEEK))
             sock.do_handshake()
         except openssl.SSLCertVerificationError as error:
             raise OSError(_distrusted(error, host)) from None
@@ -117,6 +115,8 @@ def _failure_text(error: openssl.SSLError) -> str:
     reason = error.reason or ""
     if "PROTOCOL_VERSION" in reason or "UNSUPPORTED_PROTOCOL" in reason:
         return TOO_OLD
+    if "WRONG_VERSION_NUMBER" in reason:
+        return NO_TLS
     if "CERTIFICATE_REQUIRED" in reason:
         return WANTS_CERTIFICATE
     if "HANDSHAKE_FAILURE" in reason:  # also from a gchat-server without a certificate
@@ -128,8 +128,9 @@ def _failure_text(error: openssl.SSLError) -> str:
 
 def _check_is_tls(start: bytes) -> None:
     """Raise OSError if the answer of a server is plain text: one that is full, or of another kind, may say why."""
-    if start and start[0] not in (_ALERT, _HANDSHAKE):
-        raise OSError(f'{NO_TLS}; it said "{shown(start.splitlines()[0])}"')
+    line = start.splitlines()[0] if start else b""
+    if line and is_text(line):  # no record of TLS is
+        raise OSError(f'{NO_TLS}; it said "{shown(line)}"')
 
 
 def _distrusted(error: openssl.SSLCertVerificationError, host: str) -> str:
