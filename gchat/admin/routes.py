@@ -45,7 +45,7 @@ from gchat.admin.documents import (
     UsersDocument,
 )
 from gchat.admin.hook_resources import HookResource, HooksResource
-from gchat.admin.openapi import ADDRESSES, EVENTS, POSTED, ROOMS, SAYING, Reads, Route, Writes, described
+from gchat.admin.openapi import ADDRESSES, EVENTS, POSTED, ROOM_EVENTS, ROOMS, SAYING, Reads, Route, Writes, described
 from gchat.admin.read_resources import (
     FixedResource,
     HealthResource,
@@ -60,6 +60,7 @@ from gchat.admin.read_resources import (
     users,
 )
 from gchat.admin.responses import PROBLEM, Problem
+from gchat.admin.room_stream import RoomEventsQuery, RoomEventsResource
 from gchat.admin.sse import Streams
 
 logger = logging.getLogger("gchat")
@@ -203,6 +204,16 @@ def _rooms(backend: Backend) -> list[Route]:
                 hint=SAYING,
                 bodies=(PLAIN,),
                 query=SayingQuery,
+            ),
+        ),
+        Route(
+            "/rooms/{room}/events",
+            RoomEventsResource(backend),
+            Reads(
+                "Messages of a room as they come, server-sent or as lines of JSON",
+                query=RoomEventsQuery,
+                status=(404, 409),
+                hint=ROOM_EVENTS,
             ),
         ),
         Route(

@@ -186,6 +186,16 @@ class AdminBackend(HookActions):
             for number, (kind, said) in enumerate(_texts(record.message), record.seq)
         ]
 
+    def place(self, room: str) -> tuple[str, int]:
+        """See Backend.place."""
+        self._revive(room)
+        journal = self._app.journal
+        try:
+            journal.open((room,))
+        except JournalError as error:
+            raise Unavailable(f"Cannot read the history: {error}") from None
+        return journal.epoch(room), journal.next_seq(room) - 1
+
     def limits(self) -> dict[str, float]:
         """See Backend.limits."""
         section = msgspec.structs.asdict(self._app.config.limits)

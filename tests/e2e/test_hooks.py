@@ -29,11 +29,11 @@ def operator(server: Server) -> Operator:
     return Operator(server)
 
 
-def curl(*arguments: str) -> str:
+def curl(*arguments: str, check: bool = True) -> str:
     """Return the status and the body of an answer."""
     need("curl")
     command = ["curl", "-sS", "-w", "%{stderr}%{http_code}", *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=DEADLINE_S)
+    done = subprocess.run(command, capture_output=True, text=True, check=check, timeout=DEADLINE_S)
     return f"{done.stderr} {done.stdout}".rstrip()
 
 
@@ -180,3 +180,26 @@ def test_a_script_speaks_with_curl_as_it_does_with_ntfy(server: Server, operator
         assert says("-d", " ") == "422"
         assert says("-d", "x", where=f"{url}?form=x") == "400"
         assert curl("-o", "/dev/null", "-d", "x", url) == "401"
+
+
+def test_a_script_follows_a_room_and_resumes(server: Server, operator: Operator) -> None:
+    token = ("-H", f"Authorization: Bearer {operator.token}", "-H", "Accept: application/x-ndjson")
+    with server.join("alice") as alice, server.join("bob") as bob:
+        alice.says("one", "two")
+        bob.sees("[alice] two")
+        url = f"http://{operator.at}/rooms/lobby/events?after=1"
+        command = ["curl", "-sSN", *token, url]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as reader:
+            assert reader.stdout
+            opened = json.loads(reader.stdout.readline())
+            assert (opened["type"], opened["seq"]) == ("opened", 2)
+            assert json.loads(reader.stdout.readline())["text"] == "two"
+            alice.says("/me waves")
+            event = json.loads(reader.stdout.readline())
+            assert (event["type"], event["from"], event["text"], event["seq"]) == ("acted", "alice", "waves", 3)
+            reader.kill()
+    with server.join("carol") as carol:
+        carol.says("three")
+        last = f"Last-Event-ID: {opened['epoch']}:3"
+        shown = curl("-N", "--max-time", "1", *token[:2], "-H", last, f"{url.partition('?')[0]}", check=False)
+        assert f"id: {opened['epoch']}:4\nevent: said\n" in shown
