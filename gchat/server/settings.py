@@ -16,6 +16,7 @@ from gchat.chat.networks import networks_of
 from gchat.cli import split_address
 from gchat.journal.parts import Parts
 from gchat.server import logs
+from gchat.server.hook_settings import HooksSection
 
 # --- What applies a setting ------------------------------------------------------------------------------------------
 
@@ -318,6 +319,9 @@ class Config(Struct, forbid_unknown_fields=True):
     )
     history: Annotated[HistorySection, Meta(description="The history: what is stored of the conversation.")] = field(
         default_factory=HistorySection
+    )
+    hooks: Annotated[HooksSection, Meta(description="Outgoing hooks: what is said in a room, posted to a URL.")] = (
+        field(default_factory=HooksSection)
     )
     log: Annotated[LogSection, Meta(description="The log, on stderr.")] = field(default_factory=LogSection)
 

@@ -98,6 +98,9 @@ def check_files(config: Config) -> list[str]:
     place = config.server.host, config.server.port
     if (path := history_path(config, *place)) and (why := _unusable_database(path)):
         raise StartError(str(unusable(path, JournalError(why))))
+    for hook in config.hooks.outgoing:
+        if hook.secret_file:
+            _token(hook.secret_file)
     if not config.admin.enabled:
         return []
     admin, path, warnings, token = config.admin, token_path(config, *place), [], None
