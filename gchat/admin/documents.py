@@ -44,6 +44,10 @@ class UserConnection(Protocol):
         """What the user speaks."""
 
     @property
+    def tls_version(self) -> str:
+        """The version of TLS, as "TLSv1.3"; "" without."""
+
+    @property
     def heard_at(self) -> float:
         """When the last byte came from the user."""
 
@@ -72,6 +76,7 @@ class UserInfo(Struct, frozen=True):
     skipped: int  # messages that the user missed by reading too slowly
     disconnected: bool = False  # the connection is lost, but the user may come back
     away: str = ""  # why, if the user is away
+    tls: str = ""  # the version that the connection is in, as "TLSv1.3"; "" if it is plain text
 
     @classmethod
     def of(cls, session: Session, connection: UserConnection | None, now: float, *, disconnected: bool) -> Self:
@@ -90,6 +95,7 @@ class UserInfo(Struct, frozen=True):
             skipped=connection.skipped if connection else 0,
             disconnected=disconnected,
             away=session.away,
+            tls=connection.tls_version if connection else "",
         )
 
 

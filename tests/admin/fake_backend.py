@@ -39,6 +39,7 @@ from gchat.admin.documents import (
 )
 from gchat.admin.http_server import AdminServer
 from gchat.admin.routes import make_app
+from gchat.admin.security import Security
 from gchat.hooks.bodies import HookMessage
 from gchat.hooks.book import Hook, HookBook, HookRefused
 
@@ -302,11 +303,14 @@ def listen(host: str = "127.0.0.1", port: int = 0) -> socket.socket:
     return listener
 
 
-def serve(backend: FakeBackend, listener: socket.socket, token: str = TOKEN) -> AdminServer:
+def serve(
+    backend: FakeBackend, listener: socket.socket, token: str = TOKEN, security: Security | None = None
+) -> AdminServer:
     """Return a server that serves `backend`, not started."""
     name = listener.getsockname()
-    access = Access(token, name[1] if isinstance(name, tuple) else None, read_token=READ_TOKEN if token else "")
-    return AdminServer(listener, make_app(backend, access))
+    port, read_token = name[1] if isinstance(name, tuple) else None, READ_TOKEN if token else ""
+    access = Access(token, port, scheme="https" if security else "http", read_token=read_token)
+    return AdminServer(listener, make_app(backend, access), security)
 
 
 def live(backend: FakeBackend) -> None:
