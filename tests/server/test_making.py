@@ -1,4 +1,4 @@
-"""Making by command: through the running server, else into its files, and never beside a second writer."""
+"""Making by command: through the running server, else into its files, and never beside a second writer (T77)."""
 
 from __future__ import annotations
 

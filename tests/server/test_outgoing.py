@@ -1,4 +1,4 @@
-"""Outgoing hooks: what is said is posted in order, tried again, bounded, and nobody waits for it."""
+"""Outgoing hooks: what is said is posted in order, tried again, bounded, and nobody waits for it (T75, T76)."""
 
 from __future__ import annotations
 
