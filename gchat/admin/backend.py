@@ -85,6 +85,12 @@ class Backend(Protocol):
         Waits, now and for each page. Raises Missing: no such room, and Unavailable: it cannot be read (any more).
         """
 
+    def place(self, room: str) -> tuple[str, int]:
+        """Return the epoch of a room's log, and the number of the last message in it.
+
+        Waits. Raises Missing: no such room, NotPossible, and Unavailable: it cannot be read.
+        """
+
     def limits(self) -> dict[str, float]:
         """Return the limits in force."""
 

@@ -47,8 +47,8 @@ from gchat.admin.documents import (
     ToldDocument,
     UsersDocument,
 )
-from gchat.admin.hook_resources import HookResource, HooksResource
-from gchat.admin.openapi import ADDRESSES, EVENTS, POSTED, ROOMS, SAYING, Reads, Route, Writes, described
+from gchat.admin.hook_resources import Heard, HookResource, HooksResource
+from gchat.admin.openapi import ADDRESSES, EVENTS, POSTED, ROOM_EVENTS, ROOMS, SAYING, Reads, Route, Writes, described
 from gchat.admin.read_resources import (
     FixedResource,
     HealthResource,
@@ -63,6 +63,7 @@ from gchat.admin.read_resources import (
     users,
 )
 from gchat.admin.responses import PROBLEM, Problem
+from gchat.admin.room_stream import RoomEventsQuery, RoomEventsResource
 from gchat.admin.sse import Streams
 
 logger = logging.getLogger("gchat")
@@ -156,7 +157,7 @@ def make_app(backend: Backend, access: Access, clock: Callable[[], float] = time
     app.add_error_handler(Problem, _answer_problem)
     app.add_error_handler(NotPossible, _answer_not_possible)
     app.add_error_handler(Exception, _answer_crash)
-    table = _routes(backend, HookResource(backend, access, clock, _in_time))
+    table = _routes(backend, HookResource(backend, access, clock, _in_time, _aside))
     for route in table:
         app.add_route(route.path, route.resource)
     return app
@@ -210,6 +211,16 @@ def _rooms(backend: Backend) -> list[Route]:
                 hint=SAYING,
                 bodies=(PLAIN,),
                 query=SayingQuery,
+            ),
+        ),
+        Route(
+            "/rooms/{room}/events",
+            RoomEventsResource(backend),
+            Reads(
+                "Messages of a room as they come, server-sent or as lines of JSON",
+                query=RoomEventsQuery,
+                status=(404, 409),
+                hint=ROOM_EVENTS,
             ),
         ),
         Route(
@@ -284,6 +295,11 @@ def _in_time(action: Callable[[], T]) -> T:
             f"Not confirmed within {ACTION_S:g} s, but it may still happen; check before you try again",
             Retry_After="5",
         ) from None
+
+
+def _aside(action: Callable[[], Heard]) -> Heard:
+    """Do something on a native thread that takes long and knows nothing of the loop."""
+    return gevent.get_hub().threadpool.apply(action)
 
 
 def _read_body(req: Request) -> bytes:

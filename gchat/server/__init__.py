@@ -44,6 +44,7 @@ Around it:
     admin_backend, admin_actions, account_actions,     what gchat.admin serves
     admin_endpoint
     hook_actions, kept_hooks                           what hooks do, and how they are kept
+    outgoing, hook_settings                            what is said in a room, posted to a URL
     operated_server                                    what these see of the server
 
 Modules know each other by small Protocols that stand beside the code that needs them (ReplayTurn in replay), and none
