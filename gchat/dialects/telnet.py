@@ -57,12 +57,12 @@ _UNFINISHED_LETTER = re.compile(rb"(?:[\xc2-\xf4]|[\xe0-\xf4][\x80-\xbf]|[\xf0-\
 class Telnet:
     """A filter for a stream, from its first IAC on; `before` is the text just before that."""
 
-    __slots__ = ("_answered", "_commands", "_tail", "_typed", "_unfinished", "interrupted", "replies")
+    __slots__ = ("_answered", "_commands", "_tail", "_typed", "interrupted", "replies", "unfinished")
 
     def __init__(self, before: bytes, *, typed: bool) -> None:
         self._typed = typed
         self._tail = before[-3:]  # the last bytes of text
-        self._unfinished = b""  # a command of which more must come
+        self.unfinished = b""  # a command of which more must come
         self._commands = 0  # since the last line
         self._answered: set[tuple[int, int]] = set()
         self.replies = b""
@@ -75,8 +75,8 @@ class Telnet:
 
     def filter(self, data: bytes) -> bytes:
         """Return `data` without telnet commands; the answers to them gather in `replies`."""
-        data = self._unfinished + data
-        self._unfinished = b""
+        data = self.unfinished + data
+        self.unfinished = b""
         texts = []
         at = 0
         while at < len(data) and not self.endless:
@@ -93,11 +93,11 @@ class Telnet:
             elif subnegotiation:
                 start, at = at - 2, self._end_of_subnegotiation(data, at)
                 if at > len(data):
-                    self._unfinished = data[start:]
+                    self.unfinished = data[start:]
                 else:
                     self._count()
             else:
-                self._unfinished = data[at:]
+                self.unfinished = data[at:]
                 break
         return b"".join(texts)
 
