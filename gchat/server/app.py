@@ -25,14 +25,17 @@ from gchat.server.door import FAREWELL, Door
 from gchat.server.history import tidy, unusable, wait_and_open_journal
 from gchat.server.listener import Listener, bound_place, set_options
 from gchat.server.logs import logger
+from gchat.server.own_thread import OwnThread
 from gchat.server.publication import MESSAGES
 from gchat.server.pump import Pump
 from gchat.server.reload import apply
 from gchat.server.roster import Roster
 from gchat.server.saved_state import restore
+from gchat.server.secret_checks import SecretChecks
 from gchat.server.settings import Config
 from gchat.server.start_checks import admin_place
 from gchat.server.state_files import history_path, other_history, token_path
+from gchat.server.tls import Tls
 from gchat.server.transcript import Transcript
 from gchat.server.watch import Watch
 
@@ -51,9 +54,11 @@ class App:
         self.limits = Limits()
         self.registry = Registry(self.limits)
         self.stopping = Event()
+        self.tls = Tls(config.tls)
         self.capacity = Capacity(has_admin=config.admin.enabled)
         self.admin = AdminBackend(self)
         self.watch = Watch(self)
+        self.secret_checks = SecretChecks(self.registry, OwnThread())
         self._door = Door(self)
         self.roster = Roster(self.admin, self._door.release)
         self._transcript = transcript
@@ -80,7 +85,9 @@ class App:
             from gchat.server.admin_endpoint import AdminEndpoint  # noqa: PLC0415  # others need nothing of what it loads
 
             token = token_path(config, place.host, place.port)
-            self._admin_endpoint = AdminEndpoint(config.admin, admin_place(config), token, sockets.get(ADMIN))
+
+            endpoint = AdminEndpoint(config.admin, admin_place(config), token, self.tls, sockets.get(ADMIN))
+            self._admin_endpoint = endpoint
 
     @property
     def connections(self) -> int:
@@ -161,6 +168,7 @@ class App:
         """Restore what the previous run stored, and load the lobby. Raises HistoryError."""
         try:
             restore(self.registry, self.parts.notes, self.awake())
+            self.admin.restore_hooks()
             self.journal.open((LOBBY,))
         except JournalError as error:
             raise unusable(self._history_path, error) from None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -41,7 +42,7 @@ _NEVER_EMPTY = {
 _EXCLUSIVE = (
     ("--db", "--memory"),
     ("--admin", "--no-admin"),
-    ("--check-config", "--print-config", "--export", "--backup"),
+    ("--check-config", "--print-config", "--export", "--backup", "--make-cert", "--make-hook"),
 )
 
 
@@ -69,6 +70,8 @@ def _parser() -> argparse.ArgumentParser:
     option("--print-config", action="store_true", help="print the configuration in force, and exit")
     option("--export", metavar="ROOM", help="print the history of ROOM, and exit; the server may be running")
     option("--backup", metavar="FILE", help="copy the history into FILE, and exit; the server may be running")
+    option("--make-cert", nargs="+", metavar=("DIR", "NAME"), help="make a certificate for trying TLS in DIR, and exit")
+    option("--make-hook", nargs=2, metavar=("ROOM", "NAME"), help="make a hook, print its URL, and exit")
     option("--json", action="store_true", help="with --export: one JSON object a line")
     option("--version", action="version", version=f"gchat-server {__version__}")
     return parser
@@ -100,6 +103,8 @@ def _run(arguments: list[str]) -> int:
     with _stdout():
         args = _parser().parse_args(arguments)
     _check_usage(args)
+    if args.make_cert is not None:
+        return _make_cert(*args.make_cert)
     config = _load(args)
     if args.check_config:
         return _check(config, args)
@@ -111,6 +116,8 @@ def _run(arguments: list[str]) -> int:
         return _backup(config, args.backup)
     if args.export is not None:
         return _export(config, args.export, in_json=args.json)
+    if args.make_hook is not None:
+        return _make_hook(config, *args.make_hook)
     return _serve(config, args)
 
 
@@ -230,6 +237,37 @@ def _export(config: Config, room: str, *, in_json: bool) -> int:
                     sys.stdout.buffer.write(f"{at:%Y-%m-%d %H:%M:%S} ".encode() + plain.encode(record))
     except JournalError as error:
         raise StartError(f"cannot export from {path}: {error}") from None
+    return 0
+
+
+def _make_cert(directory: str, *names: str) -> int:
+    """Make a certificate, and say how to use it."""
+    try:
+        from gchat.server.make_cert import make_cert  # noqa: PLC0415
+    except ImportError as error:
+        raise StartError(
+            f"--make-cert needs the package cryptography ({error}); type pip install cryptography"
+        ) from None
+    try:
+        certificate, key, names_in_it = make_cert(directory, names)
+    except (OSError, ValueError) as error:
+        why = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) else str(error)
+        raise StartError(f"cannot make a certificate in {directory}: {why}") from None
+    with _stdout():
+        print(f"made {certificate} and {key}, for {', '.join(names_in_it)}")
+        print(f"server: GCHAT_TLS_CERT={shlex.quote(certificate)} GCHAT_TLS_KEY={shlex.quote(key)} gchat-server")
+        print(f"client: gchat-client --tls --ca {shlex.quote(certificate)}")
+    return 0
+
+
+def _make_hook(config: Config, room: str, name: str) -> int:
+    """Make a hook, and print where programs post to."""
+    from gchat.server.kept_hooks import hook_making  # noqa: PLC0415
+    from gchat.server.making import make, url_of  # noqa: PLC0415
+
+    made = make(config, hook_making(room, name))
+    with _stdout():
+        print(url_of(config, made.path))
     return 0
 
 

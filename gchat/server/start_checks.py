@@ -21,6 +21,7 @@ from gchat.server.linux import raise_descriptor_limit
 from gchat.server.listener import Place, StartError
 from gchat.server.settings import AdminSection, Config
 from gchat.server.state_files import history_path, token_path
+from gchat.server.tls import Tls
 
 #: Descriptors: those that a server without connections has open, and some that it opens for a moment.
 MIN_DESCRIPTORS = 40
@@ -56,7 +57,7 @@ def check_places(config: Config, passed: Container[str] = ()) -> None:
         chat_place(config).check()
     if config.admin.enabled:
         place = admin_place(config)
-        check_reach(config.admin, place)
+        check_reach(config.admin, place, has_tls=bool(config.tls.cert))
         try:
             if ADMIN not in passed:
                 place.check()
@@ -76,12 +77,12 @@ def check_user(config: Config) -> None:
             )
 
 
-def check_reach(section: AdminSection, place: Place) -> None:
-    """Refuse a place that other machines can reach, unless admin.insecure allows it. Raises StartError."""
-    if not is_own(section.host) and not section.insecure:
+def check_reach(section: AdminSection, place: Place, *, has_tls: bool) -> None:
+    """Refuse a place that other machines can reach without TLS, unless admin.insecure allows it. Raises StartError."""
+    if not (is_own(section.host) or has_tls or section.insecure):
         raise StartError(
             f"the admin endpoint would listen on a network at {place}, where its tokens are sent unencrypted; use "
-            "127.0.0.1, or set admin.insecure = true"
+            "127.0.0.1, or set tls.cert, or admin.insecure = true"
         )
 
 
@@ -115,9 +116,10 @@ def check_files(config: Config) -> list[str]:
     place = config.server.host, config.server.port
     if (path := history_path(config, *place)) and (why := _unusable_database(path)):
         raise StartError(str(unusable(path, JournalError(why))))
+    warnings = [warning] if (certificate := Tls(config.tls).certificate) and (warning := certificate.warning) else []
     if not config.admin.enabled:
-        return []
-    admin, path, warnings, token = config.admin, token_path(config, *place), [], None
+        return warnings
+    admin, path, token = config.admin, token_path(config, *place), None
     try:
         token = _token(path)
     except StartError as error:

@@ -35,11 +35,11 @@ def main() -> int:
         print("Atheris is not installed; pip install -e '.[fuzz]', if there is one for this Python", file=sys.stderr)
         return 1
     with atheris.instrument_imports(include=MEASURED):
-        from tests.fuzz.targets import MAX_BYTES, TARGETS
+        from tests.fuzz.targets import TARGETS, most_bytes
     if args.list or args.target not in TARGETS:
         print("\n".join(TARGETS))
         return 0 if args.list else 2
-    return _run(args, MAX_BYTES)
+    return _run(args, most_bytes(args.target))
 
 
 def _run(args: argparse.Namespace, max_bytes: int) -> NoReturn:

@@ -9,24 +9,28 @@ from __future__ import annotations
 import re
 import zlib
 from collections.abc import Callable, Iterator, Sequence
+from ipaddress import ip_address
 from random import Random
 
 from msgspec import structs
 
 from gchat.admin import request_head
 from gchat.admin.responses import Problem
-from gchat.dialects import plain, rich, rich_json, slash
+from gchat.dialects import plain, plain_decoder, proxy_header, rich, rich_json, slash
 from gchat.dialects.dialect import Decoder, LateHello
 from gchat.dialects.lines import LineDecoder
+from gchat.dialects.proxy_header import ProxyHeader
 from gchat.dialects.sniff import MORE, Foreign, sniff
 from gchat.dialects.telnet import Telnet
+from gchat.hooks import bodies
+from gchat.hooks.fitting import fitting
 from gchat.model import commands
 from gchat.model.audience import Where
 from gchat.model.errors import LineEndless, LineTooLong, Refusal
 from gchat.model.events import Refused
 from gchat.model.hello import Hello
 from gchat.model.messages import Acted, Record, Said, TopicSet
-from gchat.model.text import printable, printable_text
+from gchat.model.text import MAX_LINES, printable, printable_text
 from gchat.server.config import ConfigError, dump, load
 from tests.fuzz.files import as_file
 
@@ -36,6 +40,11 @@ MAX_LINE_BYTES = 80
 
 #: Whatever a terminal would act on; LF ends a line.
 _CONTROL = re.compile(rb"[\x00-\x09\x0b-\x1f\x7f]|\xc2[\x80-\x9f]")
+
+
+def most_bytes(target: str) -> int:
+    """Return the length of the longest input for a target. Of JSON that is cut little is seen."""
+    return 4096 if target == "hooked" else MAX_BYTES
 
 
 def packets(data: bytes) -> Iterator[list[bytes]]:
@@ -169,6 +178,8 @@ def _asked(decoder: Decoder, split: Sequence[bytes]) -> tuple[list[object], obje
     outcome = decoder.outcome
     if isinstance(outcome, LateHello):
         hello, _, rest = (outcome.heard + b"".join(left)).partition(b"\n")
+        if b"\r" in b"".join(split):  # it ends a line of the plain dialect, and stands in none of the rich one
+            return asked, hello, b""
         return asked, (hello, _asked(rich.decoder(MAX_LINE_BYTES), [rest])[0]), b""
     return asked, outcome, b"" if outcome else replies  # nothing is negotiated with a program that leaves
 
@@ -199,8 +210,8 @@ def _one_by_one(command: commands.Command) -> list[object]:
 def slashes(data: bytes) -> None:
     """A line asks the same alone and among others; what is no command is said as it is, and // says /."""
     lines = [line for line in data.split(b"\n") if b"GCHAT/" not in line.upper()]
-    alone = [part for line in lines for command in plain.decode([line]) for part in _one_by_one(command)]
-    assert [part for command in plain.decode(lines) for part in _one_by_one(command)] == alone
+    alone = [part for line in lines for command in plain_decoder.decode([line]) for part in _one_by_one(command)]
+    assert [part for command in plain_decoder.decode(lines) for part in _one_by_one(command)] == alone
     for line in lines:
         text = line.decode("utf-8", "replace")
         match slash.parse(text):
@@ -272,6 +283,41 @@ def configuration(data: bytes) -> None:
         assert load(path, {}, {}) == config
 
 
+def proxied(data: bytes) -> None:
+    """A header of a proxy is refused, or complete with its last byte, whatever follows, and never changes with more."""
+    found: object = None
+    for end in range(len(data) + 1):
+        try:
+            header: object = proxy_header.parse(data[:end])
+        except proxy_header.MalformedHeader as error:
+            fit_to_be_shown(str(error).encode())
+            header = str(error)
+        assert found is None or found == header, data[:end]
+        if found is None and isinstance(header, ProxyHeader):
+            assert header.size == end
+            assert not header.host or str(ip_address(header.host)) == header.host
+            assert 0 <= header.port <= 65535
+        found = header
+    assert len(data) < proxy_header.MAX_HEADER_BYTES or found
+
+
+def hooked(data: bytes) -> None:
+    """A body is refused in words that can be shown, or a message that fits, and is fit to be shown."""
+    for kind, event in ((bodies.JSON, ""), (bodies.FORM, ""), ("", ""), (bodies.JSON, "push"), (bodies.JSON, "issues")):
+        posted = bodies.Posted(data, kind, event, title=data[:40].decode("latin-1"))
+        for read in (bodies.heard, bodies.spoken):
+            try:
+                message = read(posted)
+            except bodies.BadBody as error:
+                fit_to_be_shown(printable(str(error)).encode())
+                continue
+            if message is not None:
+                text = fitting(message.text, 8192)
+                assert len(text.encode()) <= 8192
+                assert text.count("\n") < MAX_LINES
+                fit_to_be_shown(plain.encode(Said(printable(message.name), (text,))))
+
+
 TARGETS: dict[str, Callable[[bytes], None]] = {
     target.__name__: target
     for target in (
@@ -284,5 +330,7 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
         shown,
         heads,
         configuration,
+        proxied,
+        hooked,
     )
 }

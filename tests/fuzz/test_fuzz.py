@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.fuzz.seeds import CORPUS, seeds, words
-from tests.fuzz.targets import MAX_BYTES, TARGETS
+from tests.fuzz.targets import TARGETS, most_bytes
 
 TOP = Path(__file__).parents[2]
 
@@ -25,16 +25,17 @@ each_target = pytest.mark.parametrize("target", TARGETS)
 
 def inputs(target: str) -> st.SearchStrategy[bytes]:
     """Return words, seeds and any bytes, one behind the other."""
-    known = [seed for seed in seeds(target) if len(seed) <= MAX_BYTES]
+    most = most_bytes(target)
+    known = [seed for seed in seeds(target) if len(seed) <= most]
     part = st.sampled_from(words(target)) | st.sampled_from(known) | st.binary(max_size=6)
-    return st.lists(part, max_size=8).map(b"".join).map(lambda data: data[:MAX_BYTES])
+    return st.lists(part, max_size=8).map(b"".join).map(lambda data: data[:most])
 
 
 @each_target
 def test_what_was_found_once_is_not_found_again(target: str) -> None:
     assert list((CORPUS / target).iterdir())
     for seed in seeds(target):
-        TARGETS[target](seed[:MAX_BYTES])
+        TARGETS[target](seed[: most_bytes(target)])
 
 
 @each_target

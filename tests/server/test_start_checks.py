@@ -69,7 +69,7 @@ def test_an_endpoint_that_others_could_reach_needs_to_be_asked_for(config: Confi
     if host in ("0.0.0.0", "::"):
         said = complaint(check_places, config)
         assert "the admin endpoint would listen on a network at" in said
-        assert "set admin.insecure = true" in said
+        assert "or set tls.cert, or admin.insecure = true" in said
         config.admin.insecure = True
         check_places(config)
 
