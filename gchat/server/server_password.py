@@ -118,7 +118,7 @@ class ServerPassword:
         hello, _ = dialect.hello(opening.heard)
         if hello is None or not hello.password:
             raise Refusal(
-                Code.PASSWORD_NEEDED, "This server has a password; with gchat-client, --password-file FILE shows it"
+                Code.PASSWORD_NEEDED, "This server has a password, which a hello shows in its field password"
             )
         if wait_s := self._guesses.wait_s(network, time.monotonic()):
             raise _too_many(wait_s)
