@@ -5,9 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 
-from gchat.admin.account_resources import NewAccount
 from gchat.admin.backend import Missing, NotPossible
-from gchat.admin.documents import AccountInfo
+from gchat.admin.documents import AccountInfo, NewAccount
 from gchat.chat import logins
 from gchat.chat.accounts import Account
 from gchat.chat.limits import Limits
