@@ -23,8 +23,8 @@ from gchat.admin.documents import (
     StoredMessage,
     UserInfo,
 )
-from gchat.hooks.bodies import HookMessage
 from gchat.hooks.book import Hook
+from gchat.hooks.message import HookMessage
 from gchat.model.errors import GchatError
 
 #: Rooms without members in one answer, the newest first.

@@ -15,7 +15,7 @@ from falcon.constants import COMBINED_METHODS
 from falcon.routing import BaseConverter
 
 from gchat.admin.access import Access, AccessRequest, Scope
-from gchat.admin.account_resources import AccountResource, AccountsResource, NewAccount
+from gchat.admin.account_resources import AccountResource, AccountsResource
 from gchat.admin.action_resources import (
     PLAIN,
     Announcement,
@@ -40,6 +40,7 @@ from gchat.admin.documents import (
     HooksDocument,
     MadeHookDocument,
     MessagesDocument,
+    NewAccount,
     NewHook,
     RoomsDocument,
     StatusDocument,

@@ -14,7 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gchat.hooks.bodies import FORM, JSON, BadBody, HookMessage, Posted, heard, spoken
+from gchat.hooks.bodies import FORM, JSON, BadBody, Posted, heard, spoken
+from gchat.hooks.message import HookMessage
 
 FILES = sorted(path for path in Path(__file__).with_name("bodies").iterdir() if path.suffix != ".out")
 
