@@ -44,6 +44,7 @@ def test_the_lock_has_what_the_project_wants_in_a_version_that_it_takes(lock: Pa
         assert wanted.specifier.contains(version), f"{lock.name} has {version}, not {wanted}; make it again: {command}"
 
 
+# With hashes of one kind of machine the others could not install: https://github.com/pypa/pipenv/issues/534.
 @both
 def test_each_package_of_the_lock_has_one_version_for_a_machine_and_its_hashes(lock: Path) -> None:
     for found, hashes in entries(lock):
