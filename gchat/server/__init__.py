@@ -41,8 +41,7 @@ Around it:
     activation     the sockets that systemd passes
     logs, faults, machine_errors, stdout, transcript   what the operator reads
     counters, gauges                                   what is counted, and what is looked up
-    admin_backend, admin_actions, account_actions,     what gchat.admin serves
-    admin_endpoint
+    admin_backend, admin_actions, account_actions, admin_endpoint  what gchat.admin serves
     hook_actions, kept_hooks                           what hooks do, and how they are kept
     outgoing, hook_settings                            what is said in a room, posted to a URL
     operated_server                                    what these see of the server
