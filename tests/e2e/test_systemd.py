@@ -293,6 +293,26 @@ def allowed_calls() -> set[str]:
     return allowed
 
 
+# As with MemoryDenyWriteExecute=, with which callbacks of cffi failed: https://github.com/python-cffi/cffi/issues/73.
+def test_secrets_are_hashed_where_no_memory_may_be_both_written_and_run() -> None:
+    hashed = """
+import ctypes, mmap, sys
+if ctypes.CDLL(None).prctl(65, 1, 0, 0, 0):  # PR_SET_MDWE
+    sys.exit("the kernel has no PR_SET_MDWE")
+import argon2, gevent.threadpool
+hasher = argon2.PasswordHasher()
+assert gevent.threadpool.ThreadPool(1).apply(hasher.verify, (hasher.hash("secret"), "secret"))
+try:
+    mmap.mmap(-1, 4096, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)
+except OSError:
+    print("hashed")
+"""
+    done = subprocess.run([sys.executable, "-c", hashed], capture_output=True, text=True, check=False)
+    if "no PR_SET_MDWE" in done.stderr:
+        pytest.skip(done.stderr)
+    assert (done.stdout, done.stderr) == ("hashed\n", "")
+
+
 def test_the_server_makes_no_call_that_the_unit_forbids(tmp_path: Path) -> None:
     allowed, trace = allowed_calls(), tmp_path / "trace"
     traced = [need("strace"), "-D", "-f", "-qq", "-o", str(trace), "-e", "signal=none"]
