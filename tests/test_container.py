@@ -26,6 +26,8 @@ from tests.e2e.tools import need, with_index
 TOP = Path(__file__).parent.parent
 STATE = "/var/lib/gchat"
 
+pytestmark = pytest.mark.timeout(600)  # packages are fetched
+
 
 def steps() -> list[tuple[str, str]]:
     """Return the instructions of the Dockerfile and what follows each."""

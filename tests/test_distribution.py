@@ -96,6 +96,7 @@ def test_a_wheel_made_from_the_sdist_is_the_same(tmp_path: Path, monkeypatch: py
         }
 
 
+@pytest.mark.timeout(600)  # packages are fetched
 @pytest.mark.parametrize(
     ("command", "prefix"),
     [
