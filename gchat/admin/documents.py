@@ -7,9 +7,9 @@ iterator: it is made while the answer is sent (responses.streamed), and a field 
 
 from __future__ import annotations
 
-from typing import Literal, Protocol, Self
+from typing import Annotated, Literal, Protocol, Self
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from gchat.chat.session import Session
 
@@ -44,6 +44,10 @@ class UserConnection(Protocol):
         """What the user speaks."""
 
     @property
+    def tls_version(self) -> str:
+        """The version of TLS, as "TLSv1.3"; "" without."""
+
+    @property
     def heard_at(self) -> float:
         """When the last byte came from the user."""
 
@@ -72,6 +76,7 @@ class UserInfo(Struct, frozen=True):
     skipped: int  # messages that the user missed by reading too slowly
     disconnected: bool = False  # the connection is lost, but the user may come back
     away: str = ""  # why, if the user is away
+    tls: str = ""  # the version that the connection is in, as "TLSv1.3"; "" if it is plain text
 
     @classmethod
     def of(cls, session: Session, connection: UserConnection | None, now: float, *, disconnected: bool) -> Self:
@@ -90,6 +95,7 @@ class UserInfo(Struct, frozen=True):
             skipped=connection.skipped if connection else 0,
             disconnected=disconnected,
             away=session.away,
+            tls=connection.tls_version if connection else "",
         )
 
 
@@ -120,6 +126,18 @@ class BanInfo(Struct, frozen=True):
     reason: str
     created: str  # RFC 3339
     until: str = ""  # RFC 3339; "": permanent
+
+
+class HookInfo(Struct, frozen=True):
+    """A hook: a program that may say something in a room. Its secret is shown once, when it is made."""
+
+    id: int
+    room: str
+    name: str  # as it is shown, "Grafana (http)"
+    created: str  # RFC 3339
+    signed: bool  # whether bodies must be signed
+    messages: int = 0  # since the start
+    last: str = ""  # RFC 3339; "": none since the start
 
 
 #: What a message is: said, an action (/me), or a new topic, which is empty if it was cleared.
@@ -181,6 +199,34 @@ class BansDocument(Struct):
     """The bans in force."""
 
     bans: list[BanInfo]
+    truncated: bool = False
+
+
+class NewHook(Struct, frozen=True, forbid_unknown_fields=True):
+    """A hook to make: its room, which need not exist, and the name that it speaks under."""
+
+    room: Annotated[str, Meta(min_length=1, max_length=100)]
+    name: Annotated[str, Meta(min_length=1, max_length=100)]
+    signing_secret: Annotated[
+        str,
+        Meta(max_length=256, description="bodies must be signed with it (X-Hub-Signature-256); empty: need not be"),
+    ] = ""
+
+
+class MadeHookDocument(Struct):
+    """A hook that was made, and its secret. The path is what a program posts to."""
+
+    id: int
+    room: str
+    name: str
+    secret: str
+    path: str
+
+
+class HooksDocument(Struct):
+    """The hooks."""
+
+    hooks: list[HookInfo]
     truncated: bool = False
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from msgspec import structs
 
-from gchat.chat import attention, moderation, room_modes, standing
+from gchat.chat import attention, logins, moderation, room_modes, standing
 from gchat.chat.absence import MAX_LISTED_REASON
 from gchat.chat.effects import (
     Announce,
@@ -50,6 +50,7 @@ def execute(registry: Registry, session: Session, command: Command, now: float) 
         return []
     announced = [] if session.is_announced else registry.announce(session)
     try:
+        logins.check_admitted(registry, session, command)
         return announced + HANDLERS[type(command)](registry, session, command, now)
     except Refusal as refusal:
         ids = getattr(command, "ids", ()) or (getattr(command, "id", ""),)
@@ -213,6 +214,10 @@ PRICES: dict[type, int] = {
     commands.Mode: 2,
     commands.History: 3,
     commands.Search: 5,
+    commands.Register: 5,
+    commands.Login: 5,
+    commands.Passwd: 5,
+    commands.Unregister: 5,
 }
 
 #: What a whole room is told, beside messages, costs one line more for each so many of its members.
@@ -249,6 +254,12 @@ HANDLERS: dict[type, Callable[[Registry, Session, Any, float], list[Effect]]] = 
     commands.Mode: moderation.mode,
     commands.History: _history,
     commands.Search: _search,
+    commands.Register: logins.prove,
+    commands.Login: logins.prove,
+    commands.Passwd: logins.prove,
+    commands.Unregister: logins.prove,
+    commands.AskSecret: logins.ask,
+    commands.Logout: logins.logout,
     commands.Ping: _ping,
     commands.Help: _help,
     commands.Quit: _quit,

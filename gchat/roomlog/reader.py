@@ -55,8 +55,9 @@ class LogReader:
     def __init__(self, session: int, descriptor: int | None) -> None:
         self.session = session
         self._itself = (session,)  # what its cursors do not hear
-        # Where the shell may write the chunks of a log to: nothing but a key here. A reader without one is never live.
-        self.descriptor = -1 if descriptor is None else descriptor
+        # Where the shell may write the chunks of a log to: nothing but a key here. A reader without one has a negative
+        # key: what it is offered goes through its transport.
+        self.descriptor = -1 - session if descriptor is None else descriptor
         self.cursors: tuple[Cursor, ...] = ()
         self.is_behind = False  # whether the kernel takes no more
         self.is_over = False  # whether nothing can be sent any more
@@ -184,10 +185,10 @@ class LogReader:
         """Be live again, because there is nothing to peek.
 
         But aside, if the next chunk is not what comes next: something goes before it, or an own line has its place in
-        an open turn. Without a descriptor it is always aside.
+        an open turn.
         """
         self.is_behind = False
-        waits = bool(self.descriptor < 0 or self._before or self._own)
+        waits = bool(self._before or self._own)
         for cursor in self.cursors:
             cursor.settle(waits=waits)
 

@@ -21,7 +21,7 @@ from gchat.chat.limits import Allowance, Pace
 from gchat.dialects.choice import spoken
 from gchat.dialects.dialect import Decoder, LateHello, Outcome
 from gchat.dialects.sniff import Foreign
-from gchat.model.commands import Command, History, Join, Search
+from gchat.model.commands import Command, History, Join, Login, Passwd, Register, Search, Unregister
 from gchat.model.errors import Code, LineEndless, LineTooLong, Refusal
 from gchat.server.counters import Counter
 from gchat.server.linux import unguessable
@@ -54,7 +54,7 @@ COMMANDS_AT_ONCE = 4
 #: What may be a goodbye (see Decoder.may_be_goodbye) is one after this long.
 GOODBYE_S = 0.2
 
-_HELD_BACK_AFTER = (Join, History, Search)
+_HELD_BACK_AFTER = (Join, History, Search, Register, Login, Passwd, Unregister)
 
 
 class Reader:
@@ -174,7 +174,11 @@ class Reader:
             hub.switch()  # until the watcher switches back
             if share.is_full:
                 self._wait_unread()
-            data = receive(self._read_bytes())
+            try:
+                data = receive(self._read_bytes())
+            except BlockingIOError:  # what has come is no whole record of TLS
+                data = b""
+                continue
             has_ended = not data
 
     def _take_in(self, data: bytes) -> CloseReason | None:
@@ -187,7 +191,7 @@ class Reader:
             self._pace.received(len(data), self.heard_at)
         decoder.feed(data)
         if decoder.replies:
-            self._server.effects.submit([SendRaw(self._connection.session.id, decoder.replies)])
+            self._reply()
         if (reason := self._hear()) is not None:
             return reason
         return CloseReason.QUIT if self._decoder.may_be_goodbye and self._says_goodbye() else None
@@ -204,6 +208,8 @@ class Reader:
                 continue
             if connection.dialect.traits.is_typed and decoder.outcome is None:
                 connection.log_reader.typed()
+            if decoder.replies:
+                self._reply()
             self._spend(lines)
             self._join_turn(lines)
             if not self._carry_out(asked, lines):
@@ -216,10 +222,15 @@ class Reader:
         To receive and decode is work too: of hundreds who send at once, it held everybody up.
         """
         self._pace.grow(time.monotonic())
-        if self._pace.is_spent:
+        if self._pace.is_spent and not self._has_place:
             with self._not_reading():
                 self._server.effects.share.wait(LITTLE)
             self._has_place = True
+
+    def _reply(self) -> None:
+        """Answer the peer's program, before its user."""
+        replies, self._decoder.replies = self._decoder.replies, b""
+        self._server.effects.submit([SendRaw(self._connection.session.id, replies)])
 
     def _join_turn(self, lines: int) -> None:
         """Wait, if this user says much, for a turn of the pump in which there is room for it."""
@@ -274,8 +285,11 @@ class Reader:
         try:
             hello, rest = connection.dialect.hello(heard)
             assert hello is not None
+            with self._not_reading():
+                login = server.secret_checks.login(hello, session.network.name, is_private=session.is_private)
             token, entries = unguessable(16), server.registry.entries(hello)
-            opened = server.registry.open(session, hello, token, has_ended=connection.transport.has_ended())
+            has_ended = connection.transport.has_ended()
+            opened = server.registry.open(session, hello, token, login, has_ended=has_ended)
         except Refusal as refusal:
             if refusal.code is Code.REPLACED:
                 connection.disconnect(CloseReason.REPLACED, refusal.message)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from gchat.chat.accounts import Accounts
 from gchat.chat.bans import Bans
 from gchat.chat.nicks import Names
 from gchat.chat.session import Session
@@ -18,7 +19,7 @@ class Talk:
 
     def __init__(self) -> None:
         self.bans = Bans()
-        self.names = Names(self.bans)
+        self.names = Names(self.bans, Accounts())
 
     def comes(self, port: int) -> Session:
         session = Session(port, f"127.0.0.1:{port}")

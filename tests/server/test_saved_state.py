@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from gchat.chat.effects import SaveModes
 from gchat.chat.limits import Limits
 from gchat.chat.registry import Registry
 from gchat.chat.room_modes import CLOSED, Modes
-from gchat.server.saved_state import note_modes, restore
+from gchat.server.saved_state import note, restore
 
 
 class Paper:
@@ -30,8 +31,8 @@ def restored(paper: Paper) -> Registry:
 def test_modes_and_cloaks_are_the_same_in_the_next_run() -> None:
     paper = Paper()
     before = restored(paper)
-    note_modes(paper, "dev", Modes("in", key="tea"))
-    note_modes(paper, "open", None)
+    note(paper, SaveModes("dev", Modes("in", key="tea")))
+    note(paper, SaveModes("open", None))
     after = restored(paper)
 
     assert after.rooms.modes == {"dev": Modes("in", key="tea")}
@@ -41,7 +42,7 @@ def test_modes_and_cloaks_are_the_same_in_the_next_run() -> None:
 
 def test_a_room_whose_modes_cannot_be_read_is_closed_and_the_others_are_as_they_were() -> None:
     paper = Paper()
-    note_modes(paper, "dev", Modes(key="tea"))
+    note(paper, SaveModes("dev", Modes(key="tea")))
     paper.all["modes", "torn"] = b'{"flags":"i'
     paper.all["modes", "odd"] = b'{"flags":"x"}'
     registry = restored(paper)
