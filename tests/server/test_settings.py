@@ -31,7 +31,7 @@ def test_a_setting_of_sockets_and_buffers_changes_only_with_a_restart() -> None:
         *("server.host", "server.port", "server.mode", "server.group", "server.listen_backlog"),
         *("limits.room_log_bytes", "limits.send_buffer_bytes"),
         *("tls.cert", "tls.key"),
-        *("history.store", "history.path", "history.sync", "log.format"),
+        *("history.store", "history.path", "history.sync", "log.format", "hooks.outgoing"),
     }
 
 
