@@ -4,7 +4,9 @@ From the first byte of a peer to the last byte to everybody else:
 
     listener       where to listen, and what is accepted there
     door           which peers come in, and what each speaks, by its first bytes
+    opening        what is heard of a peer before there is a connection
     proxies        who is behind a trusted proxy
+    server_password  the password without which nobody comes in
     transport      a peer's stream of bytes, whatever carries it
     tls            which streams are in TLS, and with which certificate
     certificate    the certificate and its key, checked

@@ -146,6 +146,11 @@ class AdminSection(Struct, forbid_unknown_fields=True):
 class AuthSection(Struct, forbid_unknown_fields=True):
     """The section [auth]."""
 
+    password_file: Annotated[
+        str,
+        Meta(description="the file of the server's password, which everybody needs to come in; empty: no password"),
+        live,
+    ] = ""
     registration: Annotated[
         Literal["open", "operator", "closed"],
         Meta(description='who makes accounts: "open": users (/register), "operator": you alone, "closed": nobody'),
@@ -306,8 +311,8 @@ class Config(Struct, forbid_unknown_fields=True):
     admin: Annotated[
         AdminSection, Meta(description="The admin endpoint: users online, metrics and actions, over HTTP.")
     ] = field(default_factory=AdminSection)
-    auth: Annotated[AuthSection, Meta(description="Accounts: nicks that belong to users who know a secret.")] = field(
-        default_factory=AuthSection
+    auth: Annotated[AuthSection, Meta(description="Accounts and passwords: who comes in, and who keeps order.")] = (
+        field(default_factory=AuthSection)
     )
     tls: Annotated[
         TlsSection,

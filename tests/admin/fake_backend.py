@@ -298,13 +298,15 @@ def listen(host: str = "127.0.0.1", port: int = 0) -> socket.socket:
 
 
 def serve(
-    backend: FakeBackend, listener: socket.socket, token: str = TOKEN, security: Security | None = None
+    backend: FakeBackend,
+    listener: socket.socket,
+    token: str = TOKEN,
+    security: Security | None = None,
+    trusted: str = "",
 ) -> AdminServer:
-    """Return a server that serves `backend`, not started."""
-    name = listener.getsockname()
-    port, read_token = name[1] if isinstance(name, tuple) else None, READ_TOKEN if token else ""
-    access = Access(token, port, scheme="https" if security else "http", read_token=read_token)
-    return AdminServer(listener, make_app(backend, access), security)
+    """Return a server that serves `backend`, not started; `trusted` are the networks of proxies."""
+    access = Access(token, scheme="https" if security else "http", read_token=READ_TOKEN if token else "")
+    return AdminServer(listener, make_app(backend, access), security, lambda: trusted)
 
 
 def live(backend: FakeBackend) -> None:
