@@ -7,7 +7,7 @@ import re
 import time
 from collections.abc import Callable
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
 
 import gevent
 from falcon import App, HTTPError, Request, Response
@@ -15,6 +15,7 @@ from falcon.constants import COMBINED_METHODS
 from falcon.routing import BaseConverter
 
 from gchat.admin.access import Access, AccessRequest, Scope
+from gchat.admin.account_resources import AccountResource, AccountsResource, NewAccount
 from gchat.admin.action_resources import (
     PLAIN,
     Announcement,
@@ -31,6 +32,8 @@ from gchat.admin.action_resources import (
 )
 from gchat.admin.backend import Backend, BadText, Missing, NotPossible, TooOften, Unavailable
 from gchat.admin.documents import (
+    AccountInfo,
+    AccountsDocument,
     BanInfo,
     BansDocument,
     HealthDocument,
@@ -44,8 +47,8 @@ from gchat.admin.documents import (
     ToldDocument,
     UsersDocument,
 )
-from gchat.admin.hook_resources import HookResource, HooksResource
-from gchat.admin.openapi import ADDRESSES, EVENTS, POSTED, ROOMS, SAYING, Reads, Route, Writes, described
+from gchat.admin.hook_resources import Heard, HookResource, HooksResource
+from gchat.admin.openapi import ADDRESSES, EVENTS, POSTED, ROOM_EVENTS, ROOMS, SAYING, Reads, Route, Writes, described
 from gchat.admin.read_resources import (
     FixedResource,
     HealthResource,
@@ -60,9 +63,12 @@ from gchat.admin.read_resources import (
     users,
 )
 from gchat.admin.responses import PROBLEM, Problem
+from gchat.admin.room_stream import RoomEventsQuery, RoomEventsResource
 from gchat.admin.sse import Streams
 
 logger = logging.getLogger("gchat")
+
+T = TypeVar("T")
 
 BODY_S = 5.0  # from the end of the head to the end of the body
 
@@ -151,7 +157,7 @@ def make_app(backend: Backend, access: Access, clock: Callable[[], float] = time
     app.add_error_handler(Problem, _answer_problem)
     app.add_error_handler(NotPossible, _answer_not_possible)
     app.add_error_handler(Exception, _answer_crash)
-    table = _routes(backend, HookResource(backend, access, clock, _in_time))
+    table = _routes(backend, HookResource(backend, access, clock, _in_time, _aside))
     for route in table:
         app.add_route(route.path, route.resource)
     return app
@@ -208,6 +214,16 @@ def _rooms(backend: Backend) -> list[Route]:
             ),
         ),
         Route(
+            "/rooms/{room}/events",
+            RoomEventsResource(backend),
+            Reads(
+                "Messages of a room as they come, server-sent or as lines of JSON",
+                query=RoomEventsQuery,
+                status=(404, 409),
+                hint=ROOM_EVENTS,
+            ),
+        ),
+        Route(
             "/rooms/{room}/modes",
             RoomModesResource(backend),
             delete=Writes(
@@ -235,6 +251,17 @@ def _actions(backend: Backend) -> list[Route]:
             Reads("Bans in force", BansDocument),
             post=Writes("Ban a nick, an address or a network", NewBan, 201, BanInfo, status=(409,)),
         ),
+        Route(
+            "/accounts",
+            AccountsResource(backend, _in_time),
+            Reads("Accounts: nicks that belong to users who know a secret", AccountsDocument),
+            post=Writes("Make an account", NewAccount, 201, AccountInfo, status=(409,)),
+        ),
+        Route(
+            "/accounts/{name}",
+            AccountResource(backend),
+            delete=Writes("Remove an account, and log its user out", None, 204, status=(404,)),
+        ),
         Route("/bans/{ban:number}", BanResource(backend), delete=Writes("End a ban", None, 204, status=(404,))),
     ]
 
@@ -258,7 +285,7 @@ def _hooks(backend: Backend, hook: HookResource) -> list[Route]:
     ]
 
 
-def _in_time(action: Callable[[], int]) -> int:
+def _in_time(action: Callable[[], T]) -> T:
     try:
         with gevent.Timeout(ACTION_S):
             return action()
@@ -268,6 +295,11 @@ def _in_time(action: Callable[[], int]) -> int:
             f"Not confirmed within {ACTION_S:g} s, but it may still happen; check before you try again",
             Retry_After="5",
         ) from None
+
+
+def _aside(action: Callable[[], Heard]) -> Heard:
+    """Do something on a native thread that takes long and knows nothing of the loop."""
+    return gevent.get_hub().threadpool.apply(action)
 
 
 def _read_body(req: Request) -> bytes:

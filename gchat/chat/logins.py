@@ -140,11 +140,22 @@ def _carried_out(
             return [*removed(registry, account), Deliver(session.id, done)]
 
 
-def added(registry: Registry, name: str, verdict: Verdict, now: float) -> list[Effect]:
-    """Add an account that the operator makes. A user who has the nick now keeps it until the account's user logs in."""
-    account = Account(name, verdict.hash, verdict.lineage, now)
+def adding(registry: Registry, name: str, secret: str) -> CheckSecret:
+    """Return what is to be done for an account that the operator makes. Raises Refusal."""
+    if registry.limits.registration == "closed":
+        raise Refusal(Code.BAD_COMMAND, 'No accounts are made on this server: [auth] registration is "closed"')
+    nick = registry.check_account(name)
+    return CheckSecret(0, commands.Register(nick), new=accounts.good(secret, nick))
+
+
+def added(registry: Registry, check: CheckSecret, verdict: Verdict, now: float) -> tuple[Account, list[SaveAccount]]:
+    """Add that account. Raises Refusal. A user who has the nick now keeps it until the account's user logs in."""
+    assert isinstance(check.asked, commands.Register)
+    if verdict.refusal is not None:
+        raise verdict.refusal
+    account = Account(registry.check_account(check.asked.nick), verdict.hash, verdict.lineage, now)
     registry.accounts.add(account)
-    return [SaveAccount(name, account)]
+    return account, [SaveAccount(account.name, account)]
 
 
 def removed(registry: Registry, account: Account) -> list[Effect]:

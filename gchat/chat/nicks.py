@@ -37,18 +37,23 @@ class Names:
 
     def check(self, session: Session, nick: str, max_length: int) -> tuple[str, frozenset[str]]:
         """Return a nick that a session may take, as it is shown, and its keys. Raises Refusal."""
+        nick, keys = self.check_allowed(nick, max_length, session.account)
+        for key in keys:
+            holder = self._holders.get(key, session)
+            if holder is not session:
+                what = "is taken" if folded(nick) == folded(holder.name) else f"looks like {holder.name}'s"
+                raise Refusal(Code.NAME_TAKEN, f"The nick {nick} {what}; choose another")
+        return nick, keys
+
+    def check_allowed(self, nick: str, max_length: int, account: str = "") -> tuple[str, frozenset[str]]:
+        """Return the same for the user of an account, whoever has the nick now. Raises Refusal."""
         nick = names.nick(nick, max_length)
         keys = name_keys(nick)
         if not keys.isdisjoint(_reserved_keys()):
             raise Refusal(Code.NAME_TAKEN, f"The nick {nick} is reserved, or looks like one that is; choose another")
         if ban := self._bans.of_nick(keys):
             raise Refusal(Code.BANNED, f"The nick {nick} is banned here{because(ban)}; choose another")
-        self._accounts.check_free(nick, keys, session.account)
-        for key in keys:
-            holder = self._holders.get(key, session)
-            if holder is not session:
-                what = "is taken" if folded(nick) == folded(holder.name) else f"looks like {holder.name}'s"
-                raise Refusal(Code.NAME_TAKEN, f"The nick {nick} {what}; choose another")
+        self._accounts.check_free(nick, keys, account)
         return nick, keys
 
     def give(self, session: Session, name: str, keys: frozenset[str]) -> None:

@@ -140,6 +140,11 @@ class Registry(Population):
         """Return a nick that the user may take, as it is shown. Raises Refusal."""
         return self._names.check(session, nick, self.limits.nick_max)[0]
 
+    def check_account(self, name: str) -> str:
+        """Return the nick of an account that may be made, as it is shown. Raises Refusal."""
+        self.accounts.check_place(Network(), "")
+        return self._names.check_allowed(name, self.limits.nick_max)[0]
+
     def log_in(self, session: Session, account: Account, *, leaves: bool = False) -> list[Effect]:
         """Make the user that of an account: with its nick, its ranks, and the places of its session until now.
 
@@ -200,7 +205,7 @@ class Registry(Population):
 
     def is_connected(self, session: Session) -> bool:
         """Return whether the user is here and has a connection."""
-        return session.id in self.sessions and session not in self._disconnected
+        return session.id in self.sessions and session not in self._disconnected.until
 
     def is_disconnected(self, session: Session) -> bool:
         """Return whether the user has lost the connection, and may be about to come back."""

@@ -41,8 +41,10 @@ Around it:
     activation     the sockets that systemd passes
     logs, faults, machine_errors, stdout, transcript   what the operator reads
     counters, gauges                                   what is counted, and what is looked up
-    admin_backend, admin_actions, admin_endpoint       what gchat.admin serves
+    admin_backend, admin_actions, account_actions,     what gchat.admin serves
+    admin_endpoint
     hook_actions, kept_hooks                           what hooks do, and how they are kept
+    outgoing, hook_settings                            what is said in a room, posted to a URL
     operated_server                                    what these see of the server
 
 Modules know each other by small Protocols that stand beside the code that needs them (ReplayTurn in replay), and none

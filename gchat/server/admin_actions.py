@@ -21,6 +21,7 @@ from gchat.dialects import rich
 from gchat.journal.journal import JournalError
 from gchat.model import events, names, text
 from gchat.model.errors import Refusal
+from gchat.model.lookalikes import name_keys
 from gchat.model.messages import Said
 from gchat.server.linux import unguessable
 from gchat.server.logs import logger
@@ -76,6 +77,7 @@ class AdminActions:
             raise BadText(f"The text has {lines:,} lines; at most {text.MAX_LINES} are accepted")
         self._revive(room)
         try:
+            self._app.registry.accounts.check_free(name, name_keys(name))
             return self._say(room, names.machine(name), message)
         except Refusal as refusal:
             raise NotPossible(refusal.message) from None

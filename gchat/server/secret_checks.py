@@ -99,7 +99,7 @@ class SecretChecks:
             self._wait_for_turn(network)
             try:
                 self._check_tries(network, check)  # others of the network may have been wrong meanwhile
-                verdict = self._thread(lambda: _hashed(check))
+                verdict = self._thread(lambda: hashed(check))
             finally:
                 self._next_turn()
         except Refusal as refusal:
@@ -152,7 +152,7 @@ class SecretChecks:
         return self._tries.of(network, time.monotonic()), len(self._waiting[network])
 
 
-def _hashed(check: CheckSecret) -> Verdict:
+def hashed(check: CheckSecret) -> Verdict:
     """Compute the verdict; on a native thread, because it takes as long as it is meant to."""
     from argon2.exceptions import VerifyMismatchError  # noqa: PLC0415  # most servers and starts do not need it
     from argon2.low_level import Type, hash_secret, verify_secret  # noqa: PLC0415

@@ -14,6 +14,7 @@ from msgspec import Meta, Struct, field
 from gchat.chat.limits import Rates
 from gchat.chat.networks import networks_of
 from gchat.cli import split_address
+from gchat.server.hook_settings import HooksSection
 from gchat.server.setting_application import (
     Applied,
     core,
@@ -323,6 +324,9 @@ class Config(Struct, forbid_unknown_fields=True):
     )
     history: Annotated[HistorySection, Meta(description="The history: what is stored of the conversation.")] = field(
         default_factory=HistorySection
+    )
+    hooks: Annotated[HooksSection, Meta(description="Outgoing hooks: what is said in a room, posted to a URL.")] = (
+        field(default_factory=HooksSection)
     )
     log: Annotated[LogSection, Meta(description="The log, on stderr.")] = field(default_factory=LogSection)
 

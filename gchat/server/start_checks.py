@@ -118,6 +118,9 @@ def check_files(config: Config) -> list[str]:
     if (path := history_path(config, *place)) and (why := _unusable_database(path)):
         raise StartError(str(unusable(path, JournalError(why))))
     server_password.load(config.auth.password_file)
+    for hook in config.hooks.outgoing:
+        if hook.secret_file:
+            _token(hook.secret_file)
     warnings = [warning] if (certificate := Tls(config.tls).certificate) and (warning := certificate.warning) else []
     if not config.admin.enabled:
         return warnings

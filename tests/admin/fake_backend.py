@@ -11,7 +11,7 @@ import random
 import socket
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from ipaddress import ip_address, ip_network
 from typing import Literal, cast
 
@@ -20,6 +20,7 @@ import gevent
 from gchat.admin.access import Access
 from gchat.admin.backend import BadText, Missing, NotPossible, Subscriber, TooOften, Unsubscribe
 from gchat.admin.documents import (
+    AccountInfo,
     BanInfo,
     Happened,
     Histogram,
@@ -56,6 +57,7 @@ class FakeBackend:
     def __init__(self, users: int = 3) -> None:
         self.users_online: dict[int, UserInfo] = {}
         self.log: dict[str, list[StoredMessage]] = {"lobby": [], "dev": []}
+        self.all_accounts: dict[str, AccountInfo] = {}
         self.all_bans: dict[int, BanInfo] = {}
         self.tells: list[Subscriber] = []
         self.announced: list[tuple[str, str]] = []
@@ -65,6 +67,7 @@ class FakeBackend:
         self.resets: list[str] = []
         self.say_waits_s = 0.0
         self.book = HookBook()
+        self.epoch = "e1"
         self.hook_waits_s = 0
         self.fault: Exception | None = None  # raised by server()
         self.closed = {"quit": 0, "reset": 0, "kicked": 0}
@@ -108,7 +111,7 @@ class FakeBackend:
 
     def says(self, nick: str, text: str, room: str = "lobby", kind: Kind = "said") -> int:
         """Have something said, done or set."""
-        seq = len(self.log[room]) + 1
+        seq = self.log[room][-1].seq + 1 if self.log[room] else 1
         now = _rfc3339(time.time())
         self.log[room].append(StoredMessage(seq=seq, time=now, kind=kind, from_=nick, text=text))
         self.deliveries += len(self.users_online)
@@ -174,8 +177,13 @@ class FakeBackend:
     def messages(self, room: str, after: int, limit: int) -> Iterator[Sequence[StoredMessage]]:
         if room not in self.log:
             raise Missing(f"There is no room {room}")
-        found = self.log[room][after : after + limit]
+        found = [message for message in self.log[room] if message.seq > after][:limit]
         return (found[first : first + 50] for first in range(0, len(found), 50))
+
+    def place(self, room: str) -> tuple[str, int]:
+        if room not in self.log:
+            raise Missing(f"There is no room {room}")
+        return self.epoch, self.log[room][-1].seq if self.log[room] else 0
 
     def limits(self) -> dict[str, float]:
         return {"max_line_bytes": 8192, "messages_per_s": 5.0, "burst": 40, "room_log_bytes": 1048576}
@@ -275,6 +283,19 @@ class FakeBackend:
     def unban(self, ban: int) -> None:
         if self.all_bans.pop(ban, None) is None:
             raise Missing(f"There is no ban {ban}")
+
+    def accounts(self) -> Iterable[AccountInfo]:
+        return self.all_accounts.values()
+
+    def add_account(self, name: str, secret: str) -> AccountInfo:
+        if len(secret) < 8 or name in self.all_accounts:
+            raise NotPossible("The secret is too short, or there is such an account")
+        account = self.all_accounts[name] = AccountInfo(name, _rfc3339(time.time()))
+        return account
+
+    def remove_account(self, name: str) -> None:
+        if self.all_accounts.pop(name, None) is None:
+            raise Missing(f"There is no account {name}")
 
 
 def _check(text: str) -> None:
