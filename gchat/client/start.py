@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 #: Said at each start with --insecure.
 UNCHECKED = (
-    "the certificate of the server is not checked (--insecure): it may be another server, and others may read along"
+    "The certificate of the server is not checked (--insecure): it may be another server, and others may read along"
 )
 
 #: How often a person may type the password of the server.
@@ -51,7 +51,7 @@ class Start:
     def in_pipe(self, *, is_typed: bool) -> int:
         """Talk between pipes; return the exit code."""
         for note in self._notes:
-            pipe.complain(note)
+            pipe.complain(note[0].lower() + note[1:])
         try:
             chat = self._connected(None, more_rooms=(), replay=0, strict=not is_typed)
         except ConnectFailed as error:
@@ -129,7 +129,7 @@ class Start:
                 file.forget()
             file.load()
         except TokenWithheld as withheld:
-            self._notes.append(f"You are a new user here: {withheld}")
+            self._notes.append(f"You are a new user here, because your token is for {withheld.needs} only")
             return None
         except OSError:  # a read-only home, or none
             return None
@@ -157,8 +157,8 @@ class Start:
         if args.nick and args.nick.casefold() != kept.account.casefold():
             return nothing
         if not file.is_for(kept):
-            needs = NEEDS[kept.safety]
-            self._notes.append(f"You are not logged in: the secret of {kept.account} is kept for {needs} only")
+            why = f"because the secret of {kept.account} is kept for {NEEDS[kept.safety]} only"
+            self._notes.append(f"You are not logged in, {why}")
             return nothing
         args.nick, self._secret = kept.account, kept.secret
         return structs.replace(nothing, name=kept.account, secret=kept.secret)

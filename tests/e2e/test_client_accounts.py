@@ -250,14 +250,12 @@ def test_a_secret_that_was_kept_by_tls_stays_there(tmp_path: Path) -> None:
             leaves(screen)
         assert (kept(home) or {})["safety"] == 2
         with client(home, server, "joe", "lobby") as screen:
-            screen.shows("You are a new user here: the token in")
-            screen.shows(
-                "You are not logged in: the secret of joe is kept for TLS with a certificate that is checked only"
-            )
+            screen.shows("You are a new user here, because your token is for TLS with a certificate that is checked")
+            screen.shows("You are not logged in, because the secret of joe is kept for TLS with a certificate")
             screen.shows("The nick joe is registered")
             leaves(screen)
         with Terminal(home, server, "--tls", "--insecure") as screen:
-            screen.shows("the certificate of the server is not checked (--insecure)")
+            screen.shows("The certificate of the server is not checked (--insecure)")
             leaves(screen)
         with Terminal(home, server, "--tls", "--ca", made.cert) as screen:
             screen.is_ready("joe")
