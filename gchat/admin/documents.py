@@ -12,6 +12,7 @@ from typing import Literal, Protocol, Self
 from msgspec import Struct
 
 from gchat.chat.session import Session
+from gchat.model.secret import HasToken
 
 
 class ServerInfo(Struct, frozen=True):
@@ -111,15 +112,53 @@ class HistoryInfo(Struct, frozen=True):
     sync: str = ""  # "full": shown messages survive a power cut; "normal": they survive a crash; "": neither
 
 
-class BanInfo(Struct, frozen=True):
-    """A ban of a nick (and of nicks that look like it), an address, or a network."""
+class PenaltyRow(Struct, frozen=True):
+    """A ban or a mute of a nick (and of nicks that look like it), an account, an address, or a network."""
 
     id: int
-    kind: Literal["nick", "address", "network"]
+    kind: Literal["nick", "account", "address", "network"]  # of the value
     value: str
     reason: str
     created: str  # RFC 3339
     until: str = ""  # RFC 3339; "": permanent
+    by: str = ""  # the account of an operator, or the name of a token
+    also: tuple[str, ...] = ()  # of the same user: an account, an address, a network
+
+
+class OperatorRow(Struct, frozen=True):
+    """An account that keeps order on the server."""
+
+    account: str
+    configured: bool  # whether the configuration says so, which only it can change
+
+
+class AuditRow(Struct, frozen=True):
+    """What an operator did."""
+
+    id: int  # the newest has the highest
+    time: str  # RFC 3339
+    actor: str  # the account of an operator, or the name of a token
+    via: Literal["chat", "http"]
+    action: str
+    target: str
+    reason: str = ""
+    until: str = ""  # RFC 3339; "": it does not end, or does not last
+
+
+class TokenRow(Struct, frozen=True):
+    """A named token."""
+
+    name: str
+    scope: str  # read, say:ROOM, moderate or all
+    created: str  # RFC 3339
+
+
+class TokenMade(HasToken, Struct, frozen=True):
+    """A new token, which is shown this once."""
+
+    name: str
+    scope: str
+    token: str
 
 
 #: What a message is: said, an action (/me), or a new topic, which is empty if it was cleared.
@@ -140,9 +179,9 @@ class StoredMessage(Struct, frozen=True, rename={"from_": "from"}):
 
 
 class Granted(Struct, frozen=True):
-    """The scope of a request: "none" of the private parts, all of them ("read"), or also changing things ("all")."""
+    """The scope of a request: "none" of the private parts, or all of them ("read"); "moderate" and "all" do more."""
 
-    scope: Literal["none", "read", "all"]
+    scope: Literal["none", "read", "moderate", "all"]
     note: str
 
 
@@ -180,8 +219,35 @@ class RoomsDocument(Struct):
 class BansDocument(Struct):
     """The bans in force."""
 
-    bans: list[BanInfo]
+    bans: list[PenaltyRow]
     truncated: bool = False
+
+
+class MutesDocument(Struct):
+    """The mutes in force."""
+
+    mutes: list[PenaltyRow]
+    truncated: bool = False
+
+
+class OperatorsDocument(Struct):
+    """The operators of the server."""
+
+    operators: list[OperatorRow]
+    truncated: bool = False
+
+
+class AuditDocument(Struct):
+    """What operators did, newest first. `next` is there if there may be more: ask for those before it."""
+
+    audit: list[AuditRow]
+    next: int = 0
+
+
+class TokensDocument(Struct):
+    """The named tokens."""
+
+    tokens: list[TokenRow]
 
 
 class MessagesDocument(Struct):

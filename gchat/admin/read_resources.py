@@ -17,6 +17,8 @@ from gchat.admin.documents import (
     HealthDocument,
     Histogram,
     MessagesDocument,
+    MutesDocument,
+    OperatorsDocument,
     RoomsDocument,
     RoomSummary,
     StatusDocument,
@@ -47,6 +49,7 @@ class ReadResource:
 
     media_types: tuple[str, ...] = (JSON,)  # of its answers
     private = ""  # what reading it is called, if it needs a token
+    scope = Scope.READ  # that it needs then
 
     def on_get(self, req: Request, resp: Response, /, **params: Any) -> None:
         """Answer."""
@@ -197,6 +200,16 @@ def rooms(backend: Backend, scope: Scope) -> RoomsDocument:
 def bans(backend: Backend, _scope: Scope) -> BansDocument:
     """Return the bans; the route needs a token."""
     return BansDocument(_listed(backend.bans()))
+
+
+def mutes(backend: Backend, _scope: Scope) -> MutesDocument:
+    """Return the mutes; likewise."""
+    return MutesDocument(_listed(backend.mutes()))
+
+
+def operators(backend: Backend, _scope: Scope) -> OperatorsDocument:
+    """Return the operators of the server; likewise."""
+    return OperatorsDocument(_listed(backend.operators()))
 
 
 def _users(backend: Backend, scope: Scope) -> list[UserInfo]:

@@ -18,28 +18,46 @@ from gchat.admin.access import Access, AccessRequest, Scope
 from gchat.admin.action_resources import (
     Announcement,
     AnnounceResource,
-    BanResource,
-    BansResource,
-    Kicking,
-    KickResource,
-    NewBan,
     RoomModesResource,
     RoomResource,
     Saying,
 )
 from gchat.admin.backend import Backend, BadText, Missing, NotPossible, Unavailable
 from gchat.admin.documents import (
-    BanInfo,
+    AuditDocument,
     BansDocument,
     HealthDocument,
     MessagesDocument,
+    MutesDocument,
+    OperatorRow,
+    OperatorsDocument,
+    PenaltyRow,
     RoomsDocument,
     StatusDocument,
     StoredDocument,
+    TokenMade,
+    TokensDocument,
     ToldDocument,
     UsersDocument,
 )
+from gchat.admin.named_tokens import NamedTokens
 from gchat.admin.openapi import ADDRESSES, EVENTS, ROOMS, Reads, Route, Writes, described
+from gchat.admin.order_resources import (
+    AuditQuery,
+    AuditResource,
+    BanResource,
+    BansResource,
+    Kicking,
+    KickResource,
+    MuteResource,
+    MutesResource,
+    NewBan,
+    OperatorResource,
+    OperatorsResource,
+    Penalising,
+    UserBanResource,
+    UserMuteResource,
+)
 from gchat.admin.read_resources import (
     FixedResource,
     HealthResource,
@@ -55,6 +73,7 @@ from gchat.admin.read_resources import (
 )
 from gchat.admin.responses import PROBLEM, Problem
 from gchat.admin.sse import Streams
+from gchat.admin.token_resources import NewToken, TokenResource, TokensResource
 
 logger = logging.getLogger("gchat")
 
@@ -98,6 +117,7 @@ class _Gate:
     def __init__(self, access: Access, clock: Callable[[], float]) -> None:
         self._access = access
         self._clock = clock
+        self.routes: dict[str, Route] = {}  # by path: what each method needs
 
     def process_request(self, req: Request, _resp: Response) -> None:
         """Refuse a request that is not allowed."""
@@ -114,15 +134,19 @@ class _Gate:
             content_type=environ["CONTENT_TYPE"],
             has_body=environ["CONTENT_LENGTH"] != "0",
         )
-        req.context.scope = self._access.check(asked, self._clock())
+        req.context.rights = rights = self._access.check(asked, self._clock())
+        req.context.scope = rights.scope
         if req.method not in COMBINED_METHODS:
             raise Problem(501, "Unknown method")
 
-    def process_resource(self, req: Request, _resp: Response, resource: object, _params: dict[str, Any]) -> None:
-        """Refuse a request for private or unavailable content, and read the body."""
+    def process_resource(self, req: Request, _resp: Response, resource: object, params: dict[str, Any]) -> None:
+        """Refuse a request that its token does not allow, or for unavailable content, and read the body."""
+        if (writes := self.routes[str(req.uri_template)].writes.get(req.method)) is not None:
+            room = params["room"] if writes.is_saying else ""
+            self._access.demand(req.context.rights, writes.scope, f"{req.method} {req.path}", room)
         if req.method in ("GET", "HEAD"):
             if isinstance(resource, ReadResource) and resource.private:
-                self._access.demand(req.context.scope, Scope.READ, resource.private)
+                self._access.demand(req.context.rights, resource.scope, resource.private)
             accept = req.env.get("HTTP_ACCEPT", "*/*")
             media_types = resource.media_types if isinstance(resource, ReadResource) else ()
             if media_types and accept != "*/*" and not any(map(req.client_accepts, media_types)):
@@ -133,25 +157,29 @@ class _Gate:
             req.context.body = b""
 
 
-def make_app(backend: Backend, access: Access, clock: Callable[[], float] = time.monotonic) -> App[Any, Any]:
-    """Return the WSGI application. It needs the environment that AdminServer makes."""
-    app = App(middleware=[_Gate(access, clock)])
+def make_app(
+    backend: Backend, access: Access, tokens: NamedTokens, clock: Callable[[], float] = time.monotonic
+) -> App[Any, Any]:
+    """Return the WSGI application. It needs the environment that AdminServer makes; `access` knows the same tokens."""
+    gate = _Gate(access, clock)
+    app = App(middleware=[gate])
     app.router_options.converters["number"] = Number
     app.set_error_serializer(_serialize)
     app.add_error_handler(Problem, _answer_problem)
     app.add_error_handler(NotPossible, _answer_not_possible)
     app.add_error_handler(Exception, _answer_crash)
-    table = _routes(backend)
+    table = [*_routes(backend), *_order_routes(backend), *_token_routes(backend, tokens)]
+    table.append(Route("/openapi.json", FixedResource(cache(lambda: described(table))), Reads("This document")))
     for route in table:
         app.add_route(route.path, route.resource)
+    gate.routes = {route.path: route for route in table}
     return app
 
 
 def _routes(backend: Backend) -> list[Route]:
-    """Return every path, and what the description says of it."""
+    """Return the paths of what there is, and what the description says of each."""
     no_page = (404,)
-    description = FixedResource(cache(lambda: described(table)))
-    table = [
+    return [
         Route("/", PageFileResource("page.html"), Reads("The live page", status=no_page)),
         Route("/page.js", PageFileResource("page.js"), Reads("The live page's script", status=no_page)),
         Route("/page.css", PageFileResource("page.css"), Reads("The live page's style sheet", status=no_page)),
@@ -162,11 +190,6 @@ def _routes(backend: Backend) -> list[Route]:
         ),
         Route("/users", LongResource(backend, users), Reads("Users online", UsersDocument, hint=ADDRESSES)),
         Route(
-            "/users/{user:number}/kick",
-            KickResource(backend),
-            post=Writes("Kick a user: close the connection", Kicking, 204, status=(404,)),
-        ),
-        Route(
             "/rooms",
             LongResource(backend, rooms),
             Reads("Rooms with members or a history", RoomsDocument, hint=ROOMS),
@@ -176,7 +199,12 @@ def _routes(backend: Backend) -> list[Route]:
             RoomResource(backend, _in_time),
             Reads("Messages of a room", MessagesDocument, query=MessagesQuery, status=(404,)),
             post=Writes(
-                'Say something; the sender is shown as "NAME (http)"', Saying, 201, StoredDocument, status=(404, 409)
+                'Say something; the sender is shown as "NAME (http)"',
+                Saying,
+                201,
+                StoredDocument,
+                status=(404, 409),
+                is_saying=True,
             ),
         ),
         Route(
@@ -192,21 +220,83 @@ def _routes(backend: Backend) -> list[Route]:
         ),
         Route("/metrics", MetricsResource(backend), Reads("Metrics for Prometheus")),
         Route("/events", EventsResource(Streams(backend)), Reads("Server-sent events as they happen", hint=EVENTS)),
-        Route("/openapi.json", description, Reads("This document")),
+    ]
+
+
+def _order_routes(backend: Backend) -> list[Route]:
+    """Return the paths by which order is kept."""
+    moderate = Scope.MODERATE
+    return [
         Route(
             "/announce",
             AnnounceResource(backend),
-            post=Writes("Announce something to one room or to all", Announcement, 200, ToldDocument, status=(404, 409)),
+            post=Writes(
+                "Announce something to one room or to all", Announcement, 200, ToldDocument, (404, 409), moderate
+            ),
+        ),
+        Route(
+            "/users/{user:number}/kick",
+            KickResource(backend),
+            post=Writes("Kick a user: close the connection", Kicking, 204, None, (404, 409), moderate),
+        ),
+        Route(
+            "/users/{user:number}/ban",
+            UserBanResource(backend),
+            post=Writes("Ban a user: nick, account and address", Penalising, 201, PenaltyRow, (404, 409), moderate),
+        ),
+        Route(
+            "/users/{user:number}/mute",
+            UserMuteResource(backend),
+            post=Writes("Mute a user: nick, account and address", Penalising, 201, PenaltyRow, (404, 409), moderate),
+            delete=Writes("Let a user speak again", None, 204, None, (404,), moderate),
         ),
         Route(
             "/bans",
             BansResource(backend),
             Reads("Bans in force", BansDocument),
-            post=Writes("Ban a nick, an address or a network", NewBan, 201, BanInfo, status=(409,)),
+            post=Writes("Ban a nick, an account, an address or a network", NewBan, 201, PenaltyRow, (409,), moderate),
         ),
-        Route("/bans/{ban:number}", BanResource(backend), delete=Writes("End a ban", None, 204, status=(404,))),
+        Route(
+            "/bans/{ban:number}",
+            BanResource(backend),
+            delete=Writes("End a ban", None, 204, None, (404,), moderate),
+        ),
+        Route("/mutes", MutesResource(backend), Reads("Mutes in force", MutesDocument)),
+        Route(
+            "/mutes/{mute:number}",
+            MuteResource(backend),
+            delete=Writes("End a mute", None, 204, None, (404,), moderate),
+        ),
+        Route(
+            "/audit",
+            AuditResource(backend),
+            Reads("What operators did, newest first", AuditDocument, query=AuditQuery),
+        ),
+        Route("/operators", OperatorsResource(backend), Reads("Operators of the server", OperatorsDocument)),
+        Route(
+            "/operators/{account}",
+            OperatorResource(backend),
+            put=Writes("Make an account an operator of the server", None, 200, OperatorRow, (409,)),
+            delete=Writes("Make an operator an ordinary account", None, 204, status=(404, 409)),
+        ),
     ]
-    return table
+
+
+def _token_routes(backend: Backend, tokens: NamedTokens) -> list[Route]:
+    """Return the paths of named tokens."""
+    return [
+        Route(
+            "/tokens",
+            TokensResource(backend, tokens),
+            Reads("Named tokens, without what they are", TokensDocument),
+            post=Writes("Make a token; it is in the answer, and nowhere else", NewToken, 201, TokenMade, (409,)),
+        ),
+        Route(
+            "/tokens/{name}",
+            TokenResource(backend, tokens),
+            delete=Writes("Revoke a token", None, 204, status=(404,)),
+        ),
+    ]
 
 
 def _in_time(action: Callable[[], int]) -> int:

@@ -15,13 +15,14 @@ room, rooms   one room; all of them, and the limits on opening more
 room_modes    what a room's modes allow, and how they change;  masks: whom its lists name
 kept_modes    the modes of all rooms, also of those that nobody is in
 standing      what users are in rooms, and may do there;  moderation: handlers of what operators do
+order         operators of the server, bans and mutes;  order_actions: what they do;  order_handlers: their commands
+penalties     whom a ban or a mute is of, and until when
 nicks         which session is called what
 entry         what a user gets on entering a room
 presence      users entering, leaving and renamed, told together when they are many
 disconnected  users who may come back, and which to drop when they are too many
 lineages      which session a token takes over
 admission     which peers are let in: bans, places, networks
-bans          nicks, addresses and networks that are not let in
 networks      which addresses count as one network
 limits        the limits of the core, and the pace at which a connection may send
 

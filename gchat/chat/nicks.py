@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 
-from gchat.chat.bans import Bans, because
+from gchat.chat.order import Order
 from gchat.chat.session import Session
 from gchat.model import names, text
 from gchat.model.errors import Code, Refusal
@@ -22,8 +22,8 @@ def _reserved_keys() -> frozenset[str]:
 class Names:
     """The names in use; a session without a nick is called by its address."""
 
-    def __init__(self, bans: Bans) -> None:
-        self._bans = bans
+    def __init__(self, order: Order) -> None:
+        self._order = order
         self._holders: dict[str, Session] = {}  # by key
 
     def claim(self, session: Session, nick: str, max_length: int) -> None:
@@ -32,8 +32,7 @@ class Names:
         keys = name_keys(nick)
         if not keys.isdisjoint(_reserved_keys()):
             raise Refusal(Code.NAME_TAKEN, f"The nick {nick} is reserved, or looks like one that is; choose another")
-        if ban := self._bans.of_nick(keys):
-            raise Refusal(Code.BANNED, f"The nick {nick} is banned here{because(ban)}; choose another")
+        self._order.check_nick(session, nick, keys)
         for key in keys:
             holder = self._holders.get(key, session)
             if holder is not session:

@@ -217,6 +217,7 @@ class Registry(Population):
         """Do what `open` does, also for a session that is not here yet."""
         session.own(hello.token or token)
         session.is_brief = has_ended
+        self.order.check_entry(session)
         old = None if has_ended else self._lineages.newest(session.lineage)
         if old is not None and old.attempt > session.attempt:
             raise Refusal(Code.REPLACED, REPLACED)

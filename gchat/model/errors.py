@@ -28,6 +28,7 @@ class Code(StrEnum):
     ROOM_FULL = "room_full"
     MODERATED = "moderated"
     NOT_OPERATOR = "not_operator"
+    MUTED = "muted"
 
 
 class GchatError(Exception):

@@ -28,8 +28,10 @@ Around it:
     signals, systemd, watch, capacity, linux           what the machine tells and is asked
     history, saved_state, state_files                  the journal that is configured, what it saves, where files are
     logs, faults, machine_errors, stdout, transcript   what the operator reads
+    audit                                              what operators did
     counters, gauges                                   what is counted, and what is looked up
-    admin_backend, admin_actions, admin_endpoint       what gchat.admin serves
+    admin_backend, admin_actions, admin_order          what gchat.admin shows and does
+    admin_endpoint                                     its socket, tokens and application
     operated_server                                    what these see of the server
 
 Modules know each other by small Protocols that stand beside the code that needs them (ReplayTurn in replay), and none

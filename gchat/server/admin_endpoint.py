@@ -13,6 +13,7 @@ import gevent
 from gevent.threadpool import ThreadPool
 
 from gchat.admin.backend import Backend
+from gchat.admin.named_tokens import NamedTokens
 from gchat.admin.token_file import TokenError, load_or_make
 from gchat.cli import spelled
 from gchat.model.secret import Secret
@@ -32,11 +33,16 @@ STOP_S = 0.5
 class AdminEndpoint:
     """A bound socket; then, from start() to stop(), the endpoint on it."""
 
-    def __init__(self, section: AdminSection, place: Place, token_path: str) -> None:
+    def __init__(self, section: AdminSection, place: Place, token_path: str, tokens_path: str) -> None:
         self._section = section
         check_reach(section, place)
         self._token = self._load_token(token_path)
         self._read_token = self._load_read_token(section.read_token_file) if section.read_token_file else Secret()
+        self._named_tokens = NamedTokens(tokens_path)
+        try:
+            self._named_tokens.load()
+        except (TokenError, OSError) as error:
+            raise StartError(str(error)) from None
         try:
             self.socket = bind(place, LISTEN_BACKLOG)
         except StartError as error:
@@ -71,8 +77,15 @@ class AdminEndpoint:
         name = self.socket.getsockname()
         port = None if isinstance(name, str) else name[1]
         names = [*self._section.names.split(), self._section.host]
-        access = Access(self._token, port, names, read_token=self._read_token, public_url=self._section.public_url)
-        server = AdminServer(self.socket, make_app(backend, access))
+        access = Access(
+            self._token,
+            port,
+            names,
+            read_token=self._read_token,
+            public_url=self._section.public_url,
+            named=self._named_tokens,
+        )
+        server = AdminServer(self.socket, make_app(backend, access, self._named_tokens))
         server.start()
         self._stop = server.stop
 

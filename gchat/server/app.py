@@ -18,6 +18,7 @@ from gchat.journal.parts import parts_of
 from gchat.model import events, lookalikes
 from gchat.model.messages import Record, TopicSet
 from gchat.server.admin_backend import AdminBackend
+from gchat.server.audit import Audit
 from gchat.server.capacity import Capacity
 from gchat.server.connection import FLUSH_S
 from gchat.server.counters import CRASHES
@@ -32,7 +33,7 @@ from gchat.server.roster import Roster
 from gchat.server.saved_state import restore
 from gchat.server.settings import Config
 from gchat.server.start_checks import admin_place
-from gchat.server.state_files import history_path, other_history, token_path
+from gchat.server.state_files import history_path, other_history, token_path, tokens_path
 from gchat.server.transcript import Transcript
 from gchat.server.watch import Watch
 
@@ -65,6 +66,7 @@ class App:
         self._other_history = other_history(self._history_path) if is_usual else ""
         self.journal = open_journal(config, self._history_path)
         self.parts = parts_of(self.journal)
+        self.audit = Audit(self.parts.notes)
         apply(self)
         self.pump = self.effects = Pump(self, self.parts, config.limits.room_log_bytes)
         self.journal.follow(self.pump.submit)
@@ -78,9 +80,8 @@ class App:
         if config.admin.enabled:
             from gchat.server.admin_endpoint import AdminEndpoint  # noqa: PLC0415  # others need nothing of what it loads
 
-            token = token_path(config, place.host, place.port)
-
-            self._admin_endpoint = AdminEndpoint(config.admin, admin_place(config), token)
+            tokens = [path(config, place.host, place.port) for path in (token_path, tokens_path)]
+            self._admin_endpoint = AdminEndpoint(config.admin, admin_place(config), *tokens)
 
     @property
     def connections(self) -> int:
@@ -161,6 +162,7 @@ class App:
         """Restore what the previous run stored, and load the lobby. Raises HistoryError."""
         try:
             restore(self.registry, self.parts.notes, self.awake())
+            self.audit.restore()
             self.journal.open((LOBBY,))
         except JournalError as error:
             raise unusable(self._history_path, error) from None

@@ -20,7 +20,8 @@ from msgspec import Struct
 from gchat.chat.admission import Admission
 from gchat.chat.effects import CloseReason
 from gchat.chat.limits import Allowance
-from gchat.chat.networks import Network
+from gchat.chat.networks import Network, host_of
+from gchat.chat.order import banned
 from gchat.dialects import plain
 from gchat.dialects.choice import spoken
 from gchat.dialects.dialect import Dialect
@@ -76,7 +77,7 @@ class Door:
 
     def __init__(self, server: DoorServer) -> None:
         self._server = server
-        self.admission = Admission(server.registry.bans, server.limits)
+        self.admission = Admission(server.registry.order.bans, server.limits)
 
     # --- Admission -------------------------------------------------------------------------------------------------
 
@@ -127,6 +128,10 @@ class Door:
             self._server.roster.never_in(peer, CloseReason.FOREIGN, foreign.name)
             _part(transport, foreign.answer)
             return None
+        if ban := server.registry.order.bans.of_address(host_of(peer.address)):
+            server.roster.turned_away(peer, CloseReason.BANNED)
+            _part(transport, _said(dialect, Closing(banned(ban), CloseReason.BANNED.value)))
+            return None
         try:
             hello, start.heard = dialect.hello(start.heard)
         except Refusal as refusal:
@@ -153,7 +158,8 @@ class Door:
                 now=server.awake(),
             )
         except Refusal as refusal:
-            self._refuse(transport, peer, dialect, refusal, CloseReason.REPLACED)
+            is_banned = refusal.code is Code.BANNED
+            self._refuse(transport, peer, dialect, refusal, CloseReason.BANNED if is_banned else CloseReason.REPLACED)
             return None
         connection = Connection(server, transport, peer, session, dialect)
         server.roster.by_session[session.id] = connection

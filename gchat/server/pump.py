@@ -20,6 +20,7 @@ from gchat.breather import Breather
 from gchat.chat.effects import (
     Announce,
     Arrive,
+    Audited,
     Close,
     Deliver,
     DropRoom,
@@ -31,8 +32,6 @@ from gchat.chat.effects import (
     Presence,
     Publish,
     ReadHistory,
-    SaveModes,
-    SaveSession,
     Search,
     SendRaw,
     Unheard,
@@ -45,6 +44,7 @@ from gchat.model import events
 from gchat.model.audience import Me, OwnLines, Where
 from gchat.roomlog.log import RoomLog
 from gchat.server.answer import encoded
+from gchat.server.audit import Audit
 from gchat.server.connection import AT_ONCE, Connection
 from gchat.server.counters import CRASHES
 from gchat.server.fanout import HOLD_AT_REST_S, HOLD_S, FanOut, ToldToAll
@@ -54,7 +54,7 @@ from gchat.server.reader import RECEIVED_BYTES
 from gchat.server.replay import Replay
 from gchat.server.room_loading import RoomLoading
 from gchat.server.roster import Roster
-from gchat.server.saved_state import note_modes, note_session
+from gchat.server.saved_state import saving
 from gchat.server.turn_share import TurnShare
 from gchat.server.writer import Writer
 
@@ -84,6 +84,10 @@ class PumpServer(Protocol):
     def room_opened(self, room: str) -> None:
         """Note that the journal has a room at hand that somebody enters."""
 
+    @property
+    def audit(self) -> Audit:
+        """Where it is noted what operators did."""
+
 
 class Pump:
     """Carries out effects in their order."""
@@ -92,7 +96,6 @@ class Pump:
         self._server = server
         self.connections = server.roster.by_session  # those whose session goes on
         self._journal = journal = parts.log
-        self._notes = parts.notes
         self.fan_out = FanOut(self.connections, room_log_bytes, self)
         # By id: what takes the number of a message that no user says; None means that it was not stored.
         self.receipts: dict[str, Callable[[int | None], None]] = {}
@@ -129,9 +132,9 @@ class Pump:
             Search: self._search,
             ListRooms: self._list_rooms,
             DropRoom: self._drop_room,
-            SaveSession: self._save_session,
-            SaveModes: self._save_modes,
             Close: self._close,
+            Audited: server.audit.add,
+            **saving(parts.notes),
         }
 
     # --- For everybody ---------------------------------------------------------------------------------------------
@@ -354,12 +357,6 @@ class Pump:
         self._journal.forget(effect.room)
         self._room_loading.forget(effect.room)
         self.fan_out.forget(effect.room)
-
-    def _save_session(self, effect: SaveSession) -> None:
-        note_session(self._notes, effect.lineage, effect.who)
-
-    def _save_modes(self, effect: SaveModes) -> None:
-        note_modes(self._notes, effect.room, effect.modes)
 
     def _close(self, effect: Close) -> None:
         connection = self.connections.pop(effect.session, None)

@@ -169,6 +169,13 @@ class AdminSection(Struct, forbid_unknown_fields=True):
     read_token_file: Annotated[
         str, Meta(description="the file of a read-only token (Prometheus, dashboards), created if missing; empty: none")
     ] = ""
+    tokens_file: Annotated[
+        str,
+        Meta(
+            description="the file with the hashes of named tokens, which gchat-server --make-token writes; "
+            "empty: in the state directory"
+        ),
+    ] = ""
     public_url: Annotated[
         str,
         Meta(
@@ -183,6 +190,16 @@ class AdminSection(Struct, forbid_unknown_fields=True):
     insecure: Annotated[
         bool, Meta(description="allow a host that other machines can reach: tokens cross the network unencrypted")
     ] = False
+
+
+class AuthSection(Struct, forbid_unknown_fields=True):
+    """The section [auth]."""
+
+    operators: Annotated[
+        str,
+        Meta(description="accounts that keep order on the server (/ban, /mute, /kill, /announce), separated by spaces"),
+        core,
+    ] = ""
 
 
 class LimitsSection(Struct, forbid_unknown_fields=True):
@@ -313,6 +330,9 @@ class Config(Struct, forbid_unknown_fields=True):
     admin: Annotated[
         AdminSection, Meta(description="The admin endpoint: users online, metrics and actions, over HTTP.")
     ] = field(default_factory=AdminSection)
+    auth: Annotated[AuthSection, Meta(description="Accounts and passwords: who comes in, and who keeps order.")] = (
+        field(default_factory=AuthSection)
+    )
     limits: Annotated[LimitsSection, Meta(description="Limits: how much a user, a room and the server may do.")] = (
         field(default_factory=LimitsSection)
     )

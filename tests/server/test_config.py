@@ -188,7 +188,10 @@ def test_other_variables_of_the_environment_are_none_of_ours() -> None:
         ("[limits]\nfrobnicate = 3\n", ["unknown key limits.frobnicate", "expected one of max_line_bytes, "]),
         ("[server]\nburst = 3\n", ["unknown key server.burst", "did you mean limits.burst?"]),
         ("[limit]\nburst = 3\n", ["unknown section [limit]", "did you mean [limits]?"]),
-        ("[cheese]\nburst = 3\n", ["unknown section [cheese]", "expected one of server, admin, limits, history, log"]),
+        (
+            "[cheese]\nburst = 3\n",
+            ["unknown section [cheese]", "expected one of server, admin, auth, limits, history, log"],
+        ),
         ("[server]\nmode = 432\n", ["server.mode = 432", 'an octal file mode in quotes, such as "0660"']),
         ('[admin]\nmode = "rw"\n', ['admin.mode = "rw"', "an octal file mode"]),
         ('[admin]\nmode = "0888"\n', ['admin.mode = "0888"', "an octal file mode"]),

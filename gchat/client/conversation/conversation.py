@@ -28,6 +28,7 @@ from gchat.dialects.rich_events import (
     ActedEvent,
     AnyEvent,
     AwayEvent,
+    BansEvent,
     DoneEvent,
     EnteredEvent,
     GapEvent,
@@ -64,6 +65,10 @@ from gchat.model.hello import Hello, ResumePoint
 
 #: The limit of a server that has not told its own yet.
 USUAL_LINE_BYTES = 8192
+
+
+#: Answers that concern nothing else here, or little.
+_Answer = UsersEvent | RoomListEvent | PageEvent | TopicSetEvent | DoneEvent | ModesEvent | ListEvent | BansEvent
 
 
 class Conversation:
@@ -239,21 +244,11 @@ class Conversation:
                 return there.seen.skip(event.range_from, event.range_to) if there else []
             case NamedEvent():
                 self._named(event)
-            case (
-                UsersEvent()
-                | RoomListEvent()
-                | PageEvent()
-                | TopicSetEvent()
-                | DoneEvent()
-                | ModesEvent()
-                | ListEvent()
-            ):
+            case _ if isinstance(event, _Answer):
                 self._answered(event)
         return [event]
 
-    def _answered(
-        self, event: UsersEvent | RoomListEvent | PageEvent | TopicSetEvent | DoneEvent | ModesEvent | ListEvent
-    ) -> None:
+    def _answered(self, event: _Answer) -> None:
         self._end(event.id)
         if isinstance(event, UsersEvent) and (there := self._rooms.get(event.room)):
             there.online = event.total
