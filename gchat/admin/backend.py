@@ -14,7 +14,10 @@ from gchat.admin.documents import (
     AuditRow,
     Happened,
     HistoryInfo,
+    HookInfo,
+    MadeHookDocument,
     Measure,
+    NewHook,
     OperatorRow,
     PenaltyRow,
     RoomSummary,
@@ -23,6 +26,8 @@ from gchat.admin.documents import (
     UserInfo,
 )
 from gchat.chat.order_actions import Wish
+from gchat.hooks.bodies import HookMessage
+from gchat.hooks.book import Hook
 from gchat.model.errors import GchatError
 
 #: Rooms without members in one answer, the newest first.
@@ -39,6 +44,14 @@ class Missing(NotPossible):
 
 class BadText(NotPossible):
     """The text in the request cannot be said."""
+
+
+class TooOften(NotPossible):
+    """The request came too soon after others; it is possible in `wait_s` seconds."""
+
+    def __init__(self, text: str, wait_s: int) -> None:
+        super().__init__(text)
+        self.wait_s = wait_s
 
 
 class Unavailable(NotPossible):
@@ -73,6 +86,12 @@ class Backend(Protocol):
         """Return at most `limit` messages of the room after number `after`, some at a time, read on demand.
 
         Waits, now and for each page. Raises Missing: no such room, and Unavailable: it cannot be read (any more).
+        """
+
+    def place(self, room: str) -> tuple[str, int]:
+        """Return the epoch of a room's log, and the number of the last message in it.
+
+        Waits. Raises Missing: no such room, NotPossible, and Unavailable: it cannot be read.
         """
 
     def limits(self) -> dict[str, float]:
@@ -148,6 +167,24 @@ class Backend(Protocol):
 
     def note_action(self, action: str, target: str, by: str) -> None:
         """Note in the audit what was done here without the server, as making a token."""
+
+    def hooks(self) -> Sequence[HookInfo]:
+        """Return the hooks."""
+
+    def make_hook(self, asked: NewHook) -> MadeHookDocument:
+        """Make a hook. Raises NotPossible: a bad name, one that there is, or too many."""
+
+    def revoke_hook(self, hook: int) -> None:
+        """Revoke a hook. Raises Missing: no hook has this id."""
+
+    def hook(self, secret: str) -> Hook | None:
+        """Return the hook with this secret."""
+
+    def say_by_hook(self, hook: Hook, message: HookMessage) -> int:
+        """Say something in the room of a hook, which is made if need be; return its number once it is stored. Waits.
+
+        A text that is too long is cut. Raises BadText, NotPossible, TooOften or Unavailable.
+        """
 
 
 class Subscriber(Protocol):

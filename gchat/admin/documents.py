@@ -7,9 +7,9 @@ iterator: it is made while the answer is sent (responses.streamed), and a field 
 
 from __future__ import annotations
 
-from typing import Literal, Protocol, Self
+from typing import Annotated, Literal, Protocol, Self
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from gchat.chat.session import Session
 from gchat.model.secret import HasToken
@@ -153,12 +153,31 @@ class TokenRow(Struct, frozen=True):
     created: str  # RFC 3339
 
 
+class NewToken(Struct, frozen=True, forbid_unknown_fields=True):
+    """A token to make."""
+
+    name: Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,31}$")]
+    scope: Annotated[str, Meta(min_length=3, max_length=200, description="read, say:ROOM, moderate or all")]
+
+
 class TokenMade(HasToken, Struct, frozen=True):
     """A new token, which is shown this once."""
 
     name: str
     scope: str
     token: str
+
+
+class HookInfo(Struct, frozen=True):
+    """A hook: a program that may say something in a room. Its secret is shown once, when it is made."""
+
+    id: int
+    room: str
+    name: str  # as it is shown, "Grafana (http)"
+    created: str  # RFC 3339
+    signed: bool  # whether bodies must be signed
+    messages: int = 0  # since the start
+    last: str = ""  # RFC 3339; "": none since the start
 
 
 #: What a message is: said, an action (/me), or a new topic, which is empty if it was cleared.
@@ -248,6 +267,34 @@ class TokensDocument(Struct):
     """The named tokens."""
 
     tokens: list[TokenRow]
+
+
+class NewHook(Struct, frozen=True, forbid_unknown_fields=True):
+    """A hook to make: its room, which need not exist, and the name that it speaks under."""
+
+    room: Annotated[str, Meta(min_length=1, max_length=100)]
+    name: Annotated[str, Meta(min_length=1, max_length=100)]
+    signing_secret: Annotated[
+        str,
+        Meta(max_length=256, description="bodies must be signed with it (X-Hub-Signature-256); empty: need not be"),
+    ] = ""
+
+
+class MadeHookDocument(Struct):
+    """A hook that was made, and its secret. The path is what a program posts to."""
+
+    id: int
+    room: str
+    name: str
+    secret: str
+    path: str
+
+
+class HooksDocument(Struct):
+    """The hooks."""
+
+    hooks: list[HookInfo]
+    truncated: bool = False
 
 
 class MessagesDocument(Struct):

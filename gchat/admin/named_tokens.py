@@ -63,7 +63,7 @@ class NamedTokens(Mapping[str, NamedToken]):
 
     def make(self, name: str, scope: str, now: str) -> Secret:
         """Make a token and return it; it cannot be had again. Raises BadToken, and TokenError: it cannot be stored."""
-        token = NamedToken(_checked_name(name), checked_scope(scope), "", now)
+        token = NamedToken(checked_name(name), checked_scope(scope), "", now)
         if name in self._tokens:
             raise BadToken(f"There is a token {name} already; revoke it first, or take another name")
         if len(self._tokens) >= MAX_TOKENS:

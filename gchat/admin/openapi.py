@@ -44,6 +44,16 @@ EVENTS = (
 )
 
 
+ROOM_EVENTS = (
+    'Messages look as in the rich dialect: "said", "acted" and "topic". "opened" comes first, "gap" in place of '
+    'messages that are no longer stored, and "reset" where the place to resume at is none, because the log is another '
+    "one. An EventSource resumes by itself, everybody else by sending the last id as Last-Event-ID or `after`."
+)
+SAYING = (
+    "A plain text is the message itself, also with the type that curl -d gives it; the header Title comes before it."
+)
+
+
 class Reads(Struct, frozen=True):
     """What GET answers with, and HEAD without the body. Whether it always needs a token is for the resource to say."""
 
@@ -64,6 +74,24 @@ class Writes(Struct, frozen=True):
     status: tuple[int, ...] = ()
     scope: Scope = Scope.ALL
     is_saying: bool = False  # whether a token that speaks in this room alone suffices
+    hint: str = ""
+    bodies: tuple[tuple[str, Any], ...] = ()  # other media types of the body, with their schemas
+    query: type[Struct] | None = None
+    silent: bool = False  # whether 204 may come in place of `success`
+
+
+#: What programs post to a hook.
+POSTED = Writes(
+    "Say something as a hook, by its secret, without a token",
+    None,
+    200,
+    status=(404, 409, 422),
+    hint="Plain text; JSON as for Slack and Mattermost, also as the form field `payload`; webhooks of Alertmanager, "
+    "Grafana and GitHub. What is too long is cut. What is nothing to say is answered by 204.",
+    bodies=((JSON, {}), ("text/plain", {}), ("application/x-www-form-urlencoded", {})),
+    scope=Scope.NONE,
+    silent=True,
+)
 
 
 class Route(Struct, frozen=True):
@@ -150,14 +178,25 @@ def _writes(writes: Writes) -> dict[str, Any]:
     answer = _response(_content(writes.answer) if writes.answer else {})
     operation: dict[str, Any] = {
         "summary": writes.summary,
-        "security": [{"token": [writes.scope.name.lower()]}, *([{"token": ["say:ROOM"]}] if writes.is_saying else [])],
+        "security": _security(writes),
         "responses": {str(writes.success): answer, **_problems(*writes.status)},
     }
+    operation |= {"description": writes.hint} if writes.hint else {}
+    operation |= {"parameters": _query(writes.query)} if writes.query else {}
+    operation["responses"] |= {"204": _response({})} if writes.silent else {}
+    content: dict[str, Any] = {media_type: {"schema": schema} for media_type, schema in writes.bodies}
     if writes.body:
         needed = any(field.required for field in msgspec.structs.fields(writes.body))
-        operation["requestBody"] = {"required": needed, "content": _content(writes.body)}
+        operation["requestBody"] = {"required": needed, "content": content | _content(writes.body)}
         operation["responses"] |= _problems(422)
+    elif content:
+        operation["requestBody"] = {"content": content}
     return operation
+
+
+def _security(writes: Writes) -> list[dict[str, list[str]]]:
+    scopes = [writes.scope.name.lower()] if writes.scope else []
+    return [{"token": [scope]} for scope in (*scopes, *(["say:ROOM"] if writes.is_saying else []))] or [{}]
 
 
 def _query(kind: type[Struct]) -> list[dict[str, Any]]:

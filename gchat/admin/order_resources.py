@@ -7,9 +7,19 @@ from typing import Annotated, Any, Literal
 from falcon import Request, Response
 from msgspec import Meta, Struct
 
-from gchat.admin.action_resources import Name, body_of, by, put
+from gchat.admin.access import Scope
+from gchat.admin.action_resources import Announcement, AnnounceResource, Name, body_of, by, put
 from gchat.admin.backend import Backend
-from gchat.admin.documents import AuditDocument
+from gchat.admin.documents import (
+    AuditDocument,
+    BansDocument,
+    MutesDocument,
+    OperatorRow,
+    OperatorsDocument,
+    PenaltyRow,
+    ToldDocument,
+)
+from gchat.admin.openapi import Reads, Route, Writes
 from gchat.admin.read_resources import LongResource, ReadResource, bans, mutes, operators, query_of
 from gchat.admin.responses import JSON, indented
 from gchat.chat.order_actions import Wish
@@ -187,3 +197,62 @@ class AuditResource(ReadResource):
         rows = list(self._backend.audit(query.before, query.limit + 1))
         has_more, rows = len(rows) > query.limit, rows[: query.limit]
         resp.content_type, resp.data = JSON, indented(AuditDocument(rows, rows[-1].id if has_more else 0))
+
+
+def order_routes(backend: Backend) -> list[Route]:
+    """Return the paths by which order is kept."""
+    moderate = Scope.MODERATE
+    return [
+        Route(
+            "/announce",
+            AnnounceResource(backend),
+            post=Writes(
+                "Announce something to one room or to all", Announcement, 200, ToldDocument, (404, 409), moderate
+            ),
+        ),
+        Route(
+            "/users/{user:number}/kick",
+            KickResource(backend),
+            post=Writes("Kick a user: close the connection", Kicking, 204, None, (404, 409), moderate),
+        ),
+        Route(
+            "/users/{user:number}/ban",
+            UserBanResource(backend),
+            post=Writes("Ban a user: nick, account and address", Penalising, 201, PenaltyRow, (404, 409), moderate),
+        ),
+        Route(
+            "/users/{user:number}/mute",
+            UserMuteResource(backend),
+            post=Writes("Mute a user: nick, account and address", Penalising, 201, PenaltyRow, (404, 409), moderate),
+            delete=Writes("Let a user speak again", None, 204, None, (404,), moderate),
+        ),
+        Route(
+            "/bans",
+            BansResource(backend),
+            Reads("Bans in force", BansDocument),
+            post=Writes("Ban a nick, an account, an address or a network", NewBan, 201, PenaltyRow, (409,), moderate),
+        ),
+        Route(
+            "/bans/{ban:number}",
+            BanResource(backend),
+            delete=Writes("End a ban", None, 204, None, (404,), moderate),
+        ),
+        Route("/mutes", MutesResource(backend), Reads("Mutes in force", MutesDocument)),
+        Route(
+            "/mutes/{mute:number}",
+            MuteResource(backend),
+            delete=Writes("End a mute", None, 204, None, (404,), moderate),
+        ),
+        Route(
+            "/audit",
+            AuditResource(backend),
+            Reads("What operators did, newest first", AuditDocument, query=AuditQuery),
+        ),
+        Route("/operators", OperatorsResource(backend), Reads("Operators of the server", OperatorsDocument)),
+        Route(
+            "/operators/{account}",
+            OperatorResource(backend),
+            put=Writes("Make an account an operator of the server", None, 200, OperatorRow, (409,)),
+            delete=Writes("Make an operator an ordinary account", None, 204, status=(404, 409)),
+        ),
+    ]

@@ -16,6 +16,7 @@ from gchat.admin.documents import (
     BansDocument,
     HealthDocument,
     Histogram,
+    HooksDocument,
     MessagesDocument,
     MutesDocument,
     OperatorsDocument,
@@ -210,6 +211,11 @@ def mutes(backend: Backend, _scope: Scope) -> MutesDocument:
 def operators(backend: Backend, _scope: Scope) -> OperatorsDocument:
     """Return the operators of the server; likewise."""
     return OperatorsDocument(_listed(backend.operators()))
+
+
+def hooks(backend: Backend, _scope: Scope) -> HooksDocument:
+    """Return the hooks; the route needs a token."""
+    return HooksDocument(_listed(backend.hooks()))
 
 
 def _users(backend: Backend, scope: Scope) -> list[UserInfo]:

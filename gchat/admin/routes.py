@@ -14,50 +14,30 @@ from falcon import App, HTTPError, Request, Response
 from falcon.constants import COMBINED_METHODS
 from falcon.routing import BaseConverter
 
-from gchat.admin.access import Access, AccessRequest, Scope
+from gchat.admin.access import Access, AccessRequest
 from gchat.admin.action_resources import (
-    Announcement,
-    AnnounceResource,
+    PLAIN,
     RoomModesResource,
     RoomResource,
     Saying,
+    SayingQuery,
 )
-from gchat.admin.backend import Backend, BadText, Missing, NotPossible, Unavailable
+from gchat.admin.backend import Backend, BadText, Missing, NotPossible, TooOften, Unavailable
 from gchat.admin.documents import (
-    AuditDocument,
-    BansDocument,
     HealthDocument,
+    HooksDocument,
+    MadeHookDocument,
     MessagesDocument,
-    MutesDocument,
-    OperatorRow,
-    OperatorsDocument,
-    PenaltyRow,
+    NewHook,
     RoomsDocument,
     StatusDocument,
     StoredDocument,
-    TokenMade,
-    TokensDocument,
-    ToldDocument,
     UsersDocument,
 )
+from gchat.admin.hook_resources import HookResource, HooksResource
 from gchat.admin.named_tokens import NamedTokens
-from gchat.admin.openapi import ADDRESSES, EVENTS, ROOMS, Reads, Route, Writes, described
-from gchat.admin.order_resources import (
-    AuditQuery,
-    AuditResource,
-    BanResource,
-    BansResource,
-    Kicking,
-    KickResource,
-    MuteResource,
-    MutesResource,
-    NewBan,
-    OperatorResource,
-    OperatorsResource,
-    Penalising,
-    UserBanResource,
-    UserMuteResource,
-)
+from gchat.admin.openapi import ADDRESSES, EVENTS, POSTED, ROOM_EVENTS, ROOMS, SAYING, Reads, Route, Writes, described
+from gchat.admin.order_resources import order_routes
 from gchat.admin.read_resources import (
     FixedResource,
     HealthResource,
@@ -72,8 +52,9 @@ from gchat.admin.read_resources import (
     users,
 )
 from gchat.admin.responses import PROBLEM, Problem
+from gchat.admin.room_stream import RoomEventsQuery, RoomEventsResource
 from gchat.admin.sse import Streams
-from gchat.admin.token_resources import NewToken, TokenResource, TokensResource
+from gchat.admin.token_resources import token_routes
 
 logger = logging.getLogger("gchat")
 
@@ -144,6 +125,9 @@ class _Gate:
         if (writes := self.routes[str(req.uri_template)].writes.get(req.method)) is not None:
             room = params["room"] if writes.is_saying else ""
             self._access.demand(req.context.rights, writes.scope, f"{req.method} {req.path}", room)
+        """Refuse a request for private or unavailable content, and read the body."""
+        if req.method == "POST" and isinstance(resource, HookResource):
+            resource.admit(req, params["hook"])
         if req.method in ("GET", "HEAD"):
             if isinstance(resource, ReadResource) and resource.private:
                 self._access.demand(req.context.rights, resource.scope, resource.private)
@@ -168,16 +152,23 @@ def make_app(
     app.add_error_handler(Problem, _answer_problem)
     app.add_error_handler(NotPossible, _answer_not_possible)
     app.add_error_handler(Exception, _answer_crash)
-    table = [*_routes(backend), *_order_routes(backend), *_token_routes(backend, tokens)]
-    table.append(Route("/openapi.json", FixedResource(cache(lambda: described(table))), Reads("This document")))
+    hook = HookResource(backend, access, clock, _in_time)
+    table = [
+        *_server_routes(backend),
+        *_room_routes(backend),
+        *order_routes(backend),
+        *token_routes(backend, tokens),
+        *_hook_routes(backend, hook),
+        Route("/openapi.json", FixedResource(cache(lambda: described(table))), Reads("This document")),
+    ]
     for route in table:
         app.add_route(route.path, route.resource)
     gate.routes = {route.path: route for route in table}
     return app
 
 
-def _routes(backend: Backend) -> list[Route]:
-    """Return the paths of what there is, and what the description says of each."""
+def _server_routes(backend: Backend) -> list[Route]:
+    """Return the paths of the page and of the server, and what the description says of each."""
     no_page = (404,)
     return [
         Route("/", PageFileResource("page.html"), Reads("The live page", status=no_page)),
@@ -189,6 +180,18 @@ def _routes(backend: Backend) -> list[Route]:
             Reads("Server, users, rooms, limits and history at once", StatusDocument, hint=ADDRESSES),
         ),
         Route("/users", LongResource(backend, users), Reads("Users online", UsersDocument, hint=ADDRESSES)),
+        Route("/healthz", HealthResource(), Reads("Liveness", HealthDocument)),
+        Route(
+            "/readyz", ReadinessResource(backend), Reads("Readiness: whether messages can be stored", HealthDocument)
+        ),
+        Route("/metrics", MetricsResource(backend), Reads("Metrics for Prometheus")),
+        Route("/events", EventsResource(Streams(backend)), Reads("Server-sent events as they happen", hint=EVENTS)),
+    ]
+
+
+def _room_routes(backend: Backend) -> list[Route]:
+    """Return the paths of rooms."""
+    return [
         Route(
             "/rooms",
             LongResource(backend, rooms),
@@ -204,7 +207,20 @@ def _routes(backend: Backend) -> list[Route]:
                 201,
                 StoredDocument,
                 status=(404, 409),
+                hint=SAYING,
+                bodies=(PLAIN,),
+                query=SayingQuery,
                 is_saying=True,
+            ),
+        ),
+        Route(
+            "/rooms/{room}/events",
+            RoomEventsResource(backend),
+            Reads(
+                "Messages of a room as they come, server-sent or as lines of JSON",
+                query=RoomEventsQuery,
+                status=(404, 409),
+                hint=ROOM_EVENTS,
             ),
         ),
         Route(
@@ -214,87 +230,25 @@ def _routes(backend: Backend) -> list[Route]:
                 "Reset a room's modes: as in a new room, nobody has a rank until it is empty", None, 204, status=(404,)
             ),
         ),
-        Route("/healthz", HealthResource(), Reads("Liveness", HealthDocument)),
-        Route(
-            "/readyz", ReadinessResource(backend), Reads("Readiness: whether messages can be stored", HealthDocument)
-        ),
-        Route("/metrics", MetricsResource(backend), Reads("Metrics for Prometheus")),
-        Route("/events", EventsResource(Streams(backend)), Reads("Server-sent events as they happen", hint=EVENTS)),
     ]
 
 
-def _order_routes(backend: Backend) -> list[Route]:
-    """Return the paths by which order is kept."""
-    moderate = Scope.MODERATE
+def _hook_routes(backend: Backend, hook: HookResource) -> list[Route]:
+    """Return the paths of hooks."""
     return [
         Route(
-            "/announce",
-            AnnounceResource(backend),
+            "/hooks",
+            HooksResource(backend),
+            Reads("Hooks, without their secrets", HooksDocument),
             post=Writes(
-                "Announce something to one room or to all", Announcement, 200, ToldDocument, (404, 409), moderate
+                "Make a hook; its secret is in this answer alone", NewHook, 201, MadeHookDocument, status=(409,)
             ),
         ),
         Route(
-            "/users/{user:number}/kick",
-            KickResource(backend),
-            post=Writes("Kick a user: close the connection", Kicking, 204, None, (404, 409), moderate),
-        ),
-        Route(
-            "/users/{user:number}/ban",
-            UserBanResource(backend),
-            post=Writes("Ban a user: nick, account and address", Penalising, 201, PenaltyRow, (404, 409), moderate),
-        ),
-        Route(
-            "/users/{user:number}/mute",
-            UserMuteResource(backend),
-            post=Writes("Mute a user: nick, account and address", Penalising, 201, PenaltyRow, (404, 409), moderate),
-            delete=Writes("Let a user speak again", None, 204, None, (404,), moderate),
-        ),
-        Route(
-            "/bans",
-            BansResource(backend),
-            Reads("Bans in force", BansDocument),
-            post=Writes("Ban a nick, an account, an address or a network", NewBan, 201, PenaltyRow, (409,), moderate),
-        ),
-        Route(
-            "/bans/{ban:number}",
-            BanResource(backend),
-            delete=Writes("End a ban", None, 204, None, (404,), moderate),
-        ),
-        Route("/mutes", MutesResource(backend), Reads("Mutes in force", MutesDocument)),
-        Route(
-            "/mutes/{mute:number}",
-            MuteResource(backend),
-            delete=Writes("End a mute", None, 204, None, (404,), moderate),
-        ),
-        Route(
-            "/audit",
-            AuditResource(backend),
-            Reads("What operators did, newest first", AuditDocument, query=AuditQuery),
-        ),
-        Route("/operators", OperatorsResource(backend), Reads("Operators of the server", OperatorsDocument)),
-        Route(
-            "/operators/{account}",
-            OperatorResource(backend),
-            put=Writes("Make an account an operator of the server", None, 200, OperatorRow, (409,)),
-            delete=Writes("Make an operator an ordinary account", None, 204, status=(404, 409)),
-        ),
-    ]
-
-
-def _token_routes(backend: Backend, tokens: NamedTokens) -> list[Route]:
-    """Return the paths of named tokens."""
-    return [
-        Route(
-            "/tokens",
-            TokensResource(backend, tokens),
-            Reads("Named tokens, without what they are", TokensDocument),
-            post=Writes("Make a token; it is in the answer, and nowhere else", NewToken, 201, TokenMade, (409,)),
-        ),
-        Route(
-            "/tokens/{name}",
-            TokenResource(backend, tokens),
-            delete=Writes("Revoke a token", None, 204, status=(404,)),
+            "/hooks/{hook}",
+            hook,
+            post=POSTED,
+            delete=Writes("Revoke a hook, by its id", None, 204, status=(404,)),
         ),
     ]
 
@@ -327,11 +281,12 @@ def _answer_problem(_req: Request, resp: Response, problem: Problem, _params: di
 
 
 #: What the backend cannot do, as a status.
-_STATUSES = {Missing: 404, BadText: 422, NotPossible: 409, Unavailable: 503}
+_STATUSES = {Missing: 404, BadText: 422, NotPossible: 409, TooOften: 429, Unavailable: 503}
 
 
 def _answer_not_possible(req: Request, resp: Response, error: NotPossible, params: dict[str, Any]) -> None:
-    _answer_problem(req, resp, Problem(_STATUSES[type(error)], str(error)), params)
+    headers = {"Retry_After": str(error.wait_s)} if isinstance(error, TooOften) else {}
+    _answer_problem(req, resp, Problem(_STATUSES[type(error)], str(error), **headers), params)
 
 
 def _answer_crash(req: Request, resp: Response, error: Exception, params: dict[str, Any]) -> None:

@@ -3,27 +3,20 @@
 from __future__ import annotations
 
 import time
-from typing import Annotated, Any
+from typing import Any
 
 from falcon import Request, Response
-from msgspec import Meta, Struct
 
 from gchat.admin.access import Scope
 from gchat.admin.action_resources import body_of, by, put
 from gchat.admin.backend import Backend, Missing, NotPossible, Unavailable
-from gchat.admin.documents import TokenMade, TokenRow, TokensDocument
+from gchat.admin.documents import NewToken, TokenMade, TokenRow, TokensDocument
 from gchat.admin.named_tokens import BadToken, NamedTokens
+from gchat.admin.openapi import Reads, Route, Writes
 from gchat.admin.read_resources import ReadResource
 from gchat.admin.responses import JSON, indented
 from gchat.admin.token_file import TokenError
 from gchat.dialects.rich import rfc3339
-
-
-class NewToken(Struct, frozen=True, forbid_unknown_fields=True):
-    """A token to make."""
-
-    name: Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,31}$")]
-    scope: Annotated[str, Meta(min_length=3, max_length=200, description="read, say:ROOM, moderate or all")]
 
 
 class TokensResource(ReadResource):
@@ -72,3 +65,20 @@ class TokenResource:
             raise Missing("No token has this name; GET /tokens lists the tokens")
         self._backend.note_action("revoke token", name, by(req))
         resp.status = 204
+
+
+def token_routes(backend: Backend, tokens: NamedTokens) -> list[Route]:
+    """Return the paths of named tokens."""
+    return [
+        Route(
+            "/tokens",
+            TokensResource(backend, tokens),
+            Reads("Named tokens, without what they are", TokensDocument),
+            post=Writes("Make a token; it is in the answer, and nowhere else", NewToken, 201, TokenMade, (409,)),
+        ),
+        Route(
+            "/tokens/{name}",
+            TokenResource(backend, tokens),
+            delete=Writes("Revoke a token", None, 204, status=(404,)),
+        ),
+    ]

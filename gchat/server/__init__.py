@@ -27,12 +27,13 @@ Around it:
     reload         settings taken over by a running server
     signals, systemd, watch, capacity, linux           what the machine tells and is asked
     history, saved_state, state_files                  the journal that is configured, what it saves, where files are
-    making, http_post                                  what a command makes in the running server, else in its files
+    making, http_post, token_making                    what a command makes in the running server, else in its files
     logs, faults, machine_errors, stdout, transcript   what the operator reads
     audit                                              what operators did
     counters, gauges                                   what is counted, and what is looked up
     admin_backend, admin_actions, admin_order          what gchat.admin shows and does
     admin_endpoint                                     its socket, tokens and application
+    hook_actions, kept_hooks                           what hooks do, and how they are kept
     operated_server                                    what these see of the server
 
 Modules know each other by small Protocols that stand beside the code that needs them (ReplayTurn in replay), and none

@@ -47,9 +47,12 @@ class AdminActions(AdminOrder):
             raise BadText(f"The text has {lines:,} lines; at most {text.MAX_LINES} are accepted")
         self._revive(room)
         try:
-            name = f"{names.nick(name, self._app.limits.nick_max)} (http)"
+            return self._say(room, names.machine(name), message)
         except Refusal as refusal:
             raise NotPossible(refusal.message) from None
+
+    def _say(self, room: str, name: str, message: str) -> int:
+        """Say something in a room that is in memory, and return its number. Waits. Raises Unavailable."""
         id_ = f"http-{unguessable(8)}"
         said: AsyncResult[int | None] = AsyncResult()
         pump = self._app.pump

@@ -163,6 +163,7 @@ class App:
         try:
             restore(self.registry, self.parts.notes, self.awake())
             self.audit.restore()
+            self.admin.restore_hooks()
             self.journal.open((LOBBY,))
         except JournalError as error:
             raise unusable(self._history_path, error) from None

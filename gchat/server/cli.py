@@ -40,7 +40,7 @@ _NEVER_EMPTY = {
 _EXCLUSIVE = (
     ("--db", "--memory"),
     ("--admin", "--no-admin"),
-    ("--check-config", "--print-config", "--export", "--backup"),
+    ("--check-config", "--print-config", "--export", "--backup", "--make-hook", "--make-token"),
 )
 
 
@@ -67,6 +67,13 @@ def _parser() -> argparse.ArgumentParser:
     option("--print-config", action="store_true", help="print the configuration in force, and exit")
     option("--export", metavar="ROOM", help="print the history of ROOM, and exit; the server may be running")
     option("--backup", metavar="FILE", help="copy the history into FILE, and exit; the server may be running")
+    option("--make-hook", nargs=2, metavar=("ROOM", "NAME"), help="make a hook, print its URL, and exit")
+    option(
+        "--make-token",
+        nargs=2,
+        metavar=("NAME", "SCOPE"),
+        help="make a token of the admin endpoint with the scope read, say:ROOM, moderate or all, print it, and exit",
+    )
     option("--json", action="store_true", help="with --export: one JSON object a line")
     option("--version", action="version", version=f"gchat-server {__version__}")
     return parser
@@ -109,6 +116,10 @@ def _run(arguments: list[str]) -> int:
         return _backup(config, args.backup)
     if args.export is not None:
         return _export(config, args.export, in_json=args.json)
+    if args.make_hook is not None:
+        return _make_hook(config, *args.make_hook)
+    if args.make_token is not None:
+        return _make_token(config, *args.make_token)
     return _serve(config, args)
 
 
@@ -221,6 +232,28 @@ def _export(config: Config, room: str, *, in_json: bool) -> int:
                     sys.stdout.buffer.write(f"{at:%Y-%m-%d %H:%M:%S} ".encode() + plain.encode(record))
     except JournalError as error:
         raise StartError(f"cannot export from {path}: {error}") from None
+    return 0
+
+
+def _make_hook(config: Config, room: str, name: str) -> int:
+    """Make a hook, and print where programs post to."""
+    from gchat.server.kept_hooks import hook_making  # noqa: PLC0415
+    from gchat.server.making import make, url_of  # noqa: PLC0415
+
+    made = make(config, hook_making(room, name))
+    with _stdout():
+        print(url_of(config, made.path))
+    return 0
+
+
+def _make_token(config: Config, name: str, scope: str) -> int:
+    """Make a token, and print it this once."""
+    from gchat.server.making import make  # noqa: PLC0415
+    from gchat.server.token_making import token_making  # noqa: PLC0415
+
+    made = make(config, token_making(config, name, scope))
+    with _stdout():
+        print(made.token)
     return 0
 
 

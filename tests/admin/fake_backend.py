@@ -18,14 +18,17 @@ from typing import Literal, cast
 import gevent
 
 from gchat.admin.access import Access
-from gchat.admin.backend import BadText, Missing, NotPossible, Subscriber, Unsubscribe
+from gchat.admin.backend import BadText, Missing, NotPossible, Subscriber, TooOften, Unsubscribe
 from gchat.admin.documents import (
     AuditRow,
     Happened,
     Histogram,
     HistoryInfo,
+    HookInfo,
     Kind,
+    MadeHookDocument,
     Measure,
+    NewHook,
     OperatorRow,
     PenaltyRow,
     RoomMessage,
@@ -40,6 +43,8 @@ from gchat.admin.http_server import AdminServer
 from gchat.admin.named_tokens import NamedTokens
 from gchat.admin.routes import make_app
 from gchat.chat.order_actions import Wish
+from gchat.hooks.bodies import HookMessage
+from gchat.hooks.book import Hook, HookBook, HookRefused
 
 TOKEN = "0123456789abcdefghijklmnopqrstuv"
 READ_TOKEN = "vutsrqponmlkjihgfedcba9876543210"
@@ -65,6 +70,9 @@ class FakeBackend:
         self.secret: set[str] = set()
         self.resets: list[str] = []
         self.say_waits_s = 0.0
+        self.book = HookBook()
+        self.epoch = "e1"
+        self.hook_waits_s = 0
         self.fault: Exception | None = None  # raised by server()
         self.closed = {"quit": 0, "reset": 0, "kicked": 0}
         self.opened = 0
@@ -107,7 +115,7 @@ class FakeBackend:
 
     def says(self, nick: str, text: str, room: str = "lobby", kind: Kind = "said") -> int:
         """Have something said, done or set."""
-        seq = len(self.log[room]) + 1
+        seq = self.log[room][-1].seq + 1 if self.log[room] else 1
         now = _rfc3339(time.time())
         self.log[room].append(StoredMessage(seq=seq, time=now, kind=kind, from_=nick, text=text))
         self.deliveries += len(self.users_online)
@@ -174,8 +182,13 @@ class FakeBackend:
     def messages(self, room: str, after: int, limit: int) -> Iterator[Sequence[StoredMessage]]:
         if room not in self.log:
             raise Missing(f"There is no room {room}")
-        found = self.log[room][after : after + limit]
+        found = [message for message in self.log[room] if message.seq > after][:limit]
         return (found[first : first + 50] for first in range(0, len(found), 50))
+
+    def place(self, room: str) -> tuple[str, int]:
+        if room not in self.log:
+            raise Missing(f"There is no room {room}")
+        return self.epoch, self.log[room][-1].seq if self.log[room] else 0
 
     def limits(self) -> dict[str, float]:
         return {"max_line_bytes": 8192, "messages_per_s": 5.0, "burst": 40, "room_log_bytes": 1048576}
@@ -237,6 +250,35 @@ class FakeBackend:
         if kind == "network" and not wish.force and ip_network(value).prefixlen < 8:
             raise NotPossible("That network is very large; it needs force")
         return self._penalise("ban", (kind, value), wish, by)
+
+    def hooks(self) -> Sequence[HookInfo]:
+        return [HookInfo(hook.id, hook.room, hook.name, _rfc3339(0), bool(hook.signing_secret)) for hook in self._hooks]
+
+    def make_hook(self, asked: NewHook) -> MadeHookDocument:
+        secret = f"secret-{len(self.book.all) + 1}"
+        try:
+            hook = self.book.make(asked.room, asked.name, asked.signing_secret, secret, 0.0)
+        except HookRefused as refused:
+            raise NotPossible(str(refused)) from None
+        return MadeHookDocument(hook.id, hook.room, hook.name, secret, f"/hooks/{secret}")
+
+    def revoke_hook(self, hook: int) -> None:
+        if self.book.revoke(hook) is None:
+            raise Missing(f"There is no hook {hook}")
+
+    def hook(self, secret: str) -> Hook | None:
+        return self.book.find(secret)
+
+    def say_by_hook(self, hook: Hook, message: HookMessage) -> int:
+        _check(message.text)
+        if self.hook_waits_s:
+            raise TooOften("Too much", self.hook_waits_s)
+        self.log.setdefault(hook.room, [])
+        return self.says(message.name or hook.name, message.text, hook.room)
+
+    @property
+    def _hooks(self) -> list[Hook]:
+        return list(self.book.all.values())
 
     def ban_user(self, user: int, wish: Wish, by: str) -> PenaltyRow:
         made = self._penalise("ban", ("nick", self._user(user).nick), wish, by)
