@@ -102,7 +102,8 @@ def checked_scope(scope: str) -> str:
     raise BadToken(f'Unknown scope "{scope[:40]}"; expected read, say:ROOM, moderate or all')
 
 
-def _checked_name(name: str) -> str:
+def checked_name(name: str) -> str:
+    """Return the name of a token. Raises BadToken if it is none."""
     if not _NAME.fullmatch(name):
         raise BadToken("A token's name has 1 to 32 letters, digits, - _ and ., and begins with a letter or a digit")
     if name.lower() in RESERVED:
