@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Protocol
 
 from gchat.admin.documents import (
+    AccountInfo,
     AuditRow,
     Happened,
     HistoryInfo,
@@ -185,6 +186,15 @@ class Backend(Protocol):
 
         A text that is too long is cut. Raises BadText, NotPossible, TooOften or Unavailable.
         """
+
+    def accounts(self) -> Iterable[AccountInfo]:
+        """Return the accounts."""
+
+    def add_account(self, name: str, secret: str, by: str) -> AccountInfo:
+        """Make an account. Waits. Raises NotPossible: such a nick or secret, or one more, cannot be."""
+
+    def remove_account(self, name: str, by: str) -> None:
+        """Remove an account, and log its user out. Raises Missing: there is none of this name."""
 
 
 class Subscriber(Protocol):

@@ -12,7 +12,6 @@ from typing import Annotated, Literal, Protocol, Self
 from msgspec import Meta, Struct
 
 from gchat.chat.session import Session
-from gchat.model.secret import HasToken
 
 
 class ServerInfo(Struct, frozen=True):
@@ -73,6 +72,7 @@ class UserInfo(Struct, frozen=True):
     skipped: int  # messages that the user missed by reading too slowly
     disconnected: bool = False  # the connection is lost, but the user may come back
     away: str = ""  # why, if the user is away
+    account: str = ""  # the one that the user is logged in to
 
     @classmethod
     def of(cls, session: Session, connection: UserConnection | None, now: float, *, disconnected: bool) -> Self:
@@ -91,6 +91,7 @@ class UserInfo(Struct, frozen=True):
             skipped=connection.skipped if connection else 0,
             disconnected=disconnected,
             away=session.away,
+            account=session.account,
         )
 
 
@@ -145,29 +146,6 @@ class AuditRow(Struct, frozen=True):
     until: str = ""  # RFC 3339; "": it does not end, or does not last
 
 
-class TokenRow(Struct, frozen=True):
-    """A named token."""
-
-    name: str
-    scope: str  # read, say:ROOM, moderate or all
-    created: str  # RFC 3339
-
-
-class NewToken(Struct, frozen=True, forbid_unknown_fields=True):
-    """A token to make."""
-
-    name: Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,31}$")]
-    scope: Annotated[str, Meta(min_length=3, max_length=200, description="read, say:ROOM, moderate or all")]
-
-
-class TokenMade(HasToken, Struct, frozen=True):
-    """A new token, which is shown this once."""
-
-    name: str
-    scope: str
-    token: str
-
-
 class HookInfo(Struct, frozen=True):
     """A hook: a program that may say something in a room. Its secret is shown once, when it is made."""
 
@@ -178,6 +156,15 @@ class HookInfo(Struct, frozen=True):
     signed: bool  # whether bodies must be signed
     messages: int = 0  # since the start
     last: str = ""  # RFC 3339; "": none since the start
+
+
+class AccountInfo(Struct, frozen=True):
+    """A nick that belongs to a user who knows its secret."""
+
+    name: str
+    created: str  # RFC 3339
+    online: bool = False  # whether its user is here, or may be about to come back
+    closed: bool = False  # whether what is stored cannot be read, so that nobody can log in
 
 
 #: What a message is: said, an action (/me), or a new topic, which is empty if it was cleared.
@@ -263,12 +250,6 @@ class AuditDocument(Struct):
     next: int = 0
 
 
-class TokensDocument(Struct):
-    """The named tokens."""
-
-    tokens: list[TokenRow]
-
-
 class NewHook(Struct, frozen=True, forbid_unknown_fields=True):
     """A hook to make: its room, which need not exist, and the name that it speaks under."""
 
@@ -294,6 +275,13 @@ class HooksDocument(Struct):
     """The hooks."""
 
     hooks: list[HookInfo]
+    truncated: bool = False
+
+
+class AccountsDocument(Struct):
+    """The accounts."""
+
+    accounts: list[AccountInfo]
     truncated: bool = False
 
 

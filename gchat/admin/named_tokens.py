@@ -8,14 +8,16 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Mapping
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta, Struct
 
 from gchat.admin.access import NamedToken, hash_of
 from gchat.admin.token_file import TOKEN_BYTES, TokenError, read_private, reason_of, write_private
 from gchat.model import names
 from gchat.model.errors import GchatError, Refusal
-from gchat.model.secret import Secret
+from gchat.model.secret import HasSecrets, Secret
 
 #: Tokens in one file: a request is compared with each.
 MAX_TOKENS = 100
@@ -32,6 +34,35 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}")
 
 class BadToken(GchatError):
     """A token cannot be made as it was asked for; the text says why."""
+
+
+class TokenRow(Struct, frozen=True):
+    """A named token."""
+
+    name: str
+    scope: str  # read, say:ROOM, moderate or all
+    created: str  # RFC 3339
+
+
+class NewToken(Struct, frozen=True, forbid_unknown_fields=True):
+    """A token to make."""
+
+    name: Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,31}$")]
+    scope: Annotated[str, Meta(min_length=3, max_length=200, description="read, say:ROOM, moderate or all")]
+
+
+class TokenMade(HasSecrets, Struct, frozen=True):
+    """A new token, which is shown this once."""
+
+    name: str
+    scope: str
+    token: str
+
+
+class TokensDocument(Struct):
+    """The named tokens."""
+
+    tokens: list[TokenRow]
 
 
 class NamedTokens(Mapping[str, NamedToken]):

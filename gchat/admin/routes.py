@@ -7,7 +7,7 @@ import re
 import time
 from collections.abc import Callable
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
 
 import gevent
 from falcon import App, HTTPError, Request, Response
@@ -15,6 +15,7 @@ from falcon.constants import COMBINED_METHODS
 from falcon.routing import BaseConverter
 
 from gchat.admin.access import Access, AccessRequest
+from gchat.admin.account_resources import account_routes
 from gchat.admin.action_resources import (
     PLAIN,
     RoomModesResource,
@@ -57,6 +58,8 @@ from gchat.admin.sse import Streams
 from gchat.admin.token_resources import token_routes
 
 logger = logging.getLogger("gchat")
+
+T = TypeVar("T")
 
 BODY_S = 5.0  # from the end of the head to the end of the body
 
@@ -158,6 +161,7 @@ def make_app(
         *_room_routes(backend),
         *order_routes(backend),
         *token_routes(backend, tokens),
+        *account_routes(backend, _in_time),
         *_hook_routes(backend, hook),
         Route("/openapi.json", FixedResource(cache(lambda: described(table))), Reads("This document")),
     ]
@@ -253,7 +257,7 @@ def _hook_routes(backend: Backend, hook: HookResource) -> list[Route]:
     ]
 
 
-def _in_time(action: Callable[[], int]) -> int:
+def _in_time(action: Callable[[], T]) -> T:
     try:
         with gevent.Timeout(ACTION_S):
             return action()

@@ -10,8 +10,7 @@ from falcon import Request, Response
 from gchat.admin.access import Scope
 from gchat.admin.action_resources import body_of, by, put
 from gchat.admin.backend import Backend, Missing, NotPossible, Unavailable
-from gchat.admin.documents import NewToken, TokenMade, TokenRow, TokensDocument
-from gchat.admin.named_tokens import BadToken, NamedTokens
+from gchat.admin.named_tokens import BadToken, NamedTokens, NewToken, TokenMade, TokenRow, TokensDocument
 from gchat.admin.openapi import Reads, Route, Writes
 from gchat.admin.read_resources import ReadResource
 from gchat.admin.responses import JSON, indented

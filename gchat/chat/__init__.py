@@ -18,10 +18,12 @@ standing      what users are in rooms, and may do there;  moderation: handlers o
 order         operators of the server, bans and mutes;  order_actions: what they do;  order_handlers: their commands
 penalties     whom a ban or a mute is of, and until when
 nicks         which session is called what
+accounts      nicks that belong to users who know a secret;  tries: who has sent wrong ones
+logins        handlers of the commands for accounts, and what comes of the verdict on a secret
 entry         what a user gets on entering a room
 presence      users entering, leaving and renamed, told together when they are many
 disconnected  users who may come back, and which to drop when they are too many
-lineages      which session a token takes over
+lineages      which session a token or an account takes over
 admission     which peers are let in: bans, places, networks
 networks      which addresses count as one network
 limits        the limits of the core, and the pace at which a connection may send

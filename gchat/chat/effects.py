@@ -11,14 +11,16 @@ from typing import Literal
 
 from msgspec import Struct
 
+from gchat.chat.accounts import Account
 from gchat.chat.penalties import Penalty
 from gchat.chat.room_modes import Modes
 from gchat.chat.session import Seat
-from gchat.model.commands import Excerpt
+from gchat.model.commands import Excerpt, Proving
 from gchat.model.errors import Refusal
 from gchat.model.events import Answer, Closing, Joined, Movement, Ready, Refused, RoomList, RoomNotice, Welcome
 from gchat.model.hello import ResumePoint
 from gchat.model.messages import Message
+from gchat.model.secret import HasSecrets
 
 
 class CloseReason(StrEnum):
@@ -187,6 +189,7 @@ class SavedSession(Struct, frozen=True):
     room: str = ""  # the only one, as it was stored while a user was in one
     rooms: tuple[str, ...] = ()  # in the order in which they were entered
     away: str = ""
+    account: str = ""  # its name
 
 
 class SaveSession(Struct, frozen=True, gc=False):
@@ -194,6 +197,35 @@ class SaveSession(Struct, frozen=True, gc=False):
 
     lineage: str
     who: SavedSession | None
+
+
+class SaveAccount(Struct, frozen=True, gc=False):
+    """Store an account for the next run, or with None that there is none of this name."""
+
+    name: str
+    account: Account | None
+
+
+class CheckSecret(HasSecrets, Struct, frozen=True, gc=False):
+    """Find out whether a secret has this hash, if there is one, and what the hash of a new one is, if there is one.
+
+    The verdict goes to `logins.concluded`. Until then no further command of the session is carried out.
+    """
+
+    session: int
+    asked: Proving
+    secret: str = ""
+    hash: str = ""
+    new: str = ""
+
+
+class Verdict(HasSecrets, Struct, frozen=True, gc=False):
+    """What became of CheckSecret."""
+
+    is_right: bool = False
+    hash: str = ""  # of the new secret
+    lineage: str = ""  # one that nobody has, for a new account
+    refusal: Refusal | None = None  # why nothing was found out
 
 
 class SaveModes(Struct, frozen=True, gc=False):
@@ -254,13 +286,15 @@ Effect = (
     | SavePenalties
     | SaveOperators
     | Audited
+    | SaveAccount
+    | CheckSecret
     | Close
 )
 
 
 def refused(session: int, refusal: Refusal, id_: str = "") -> Effect:
     """Return the effect that tells the user of a session why the request with this id was refused."""
-    return Deliver(session, Refused(refusal.code, refusal.message, id_))
+    return Deliver(session, Refused(refusal.code, refusal.message, id_, refusal.retry_after_s))
 
 
 def closed(session: int, reason: CloseReason, farewell: str = "") -> list[Effect]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from msgspec import structs
 
-from gchat.chat import attention, moderation, order_handlers, room_modes, standing
+from gchat.chat import attention, logins, moderation, order_handlers, room_modes, standing
 from gchat.chat.absence import MAX_LISTED_REASON
 from gchat.chat.effects import (
     Announce,
@@ -51,6 +51,7 @@ def execute(registry: Registry, session: Session, command: Command, now: float) 
     announced = registry.announce(session)
     try:
         order_handlers.check_voice(registry, session, command)
+        logins.check_admitted(registry, session, command)
         return announced + HANDLERS[type(command)](registry, session, command, now)
     except Refusal as refusal:
         ids = getattr(command, "ids", ()) or (getattr(command, "id", ""),)
@@ -217,6 +218,10 @@ PRICES: dict[type, int] = {
     commands.Bans: 2,
     commands.History: 3,
     commands.Search: 5,
+    commands.Register: 5,
+    commands.Login: 5,
+    commands.Passwd: 5,
+    commands.Unregister: 5,
 }
 
 #: What a whole room is told, beside messages, costs one line more for each so many of its members.
@@ -260,6 +265,12 @@ HANDLERS: dict[type, Callable[[Registry, Session, Any, float], list[Effect]]] = 
     commands.AnnounceToAll: order_handlers.announce,
     commands.History: _history,
     commands.Search: _search,
+    commands.Register: logins.prove,
+    commands.Login: logins.prove,
+    commands.Passwd: logins.prove,
+    commands.Unregister: logins.prove,
+    commands.AskSecret: logins.ask,
+    commands.Logout: logins.logout,
     commands.Ping: _ping,
     commands.Help: _help,
     commands.Quit: _quit,

@@ -37,6 +37,9 @@ class Limits(Struct):
     page_max: int = 100  # messages in one page of history
     motd: str = ""
     prompt: str = "[You] "
+    registration: str = "open"  # who makes accounts: "open", "operator" or "closed"
+    login_required: bool = False  # whether users without an account may only log in
+    allow_plaintext: bool = False  # whether secrets are taken where somebody can read along
     announced: tuple[tuple[str, float], ...] = ()  # the limits that the shell enforces, for programs
     rates: Rates = Rates()  # of each user
     network_rates: Rates = Rates()  # of all users of one network together

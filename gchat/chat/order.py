@@ -46,15 +46,18 @@ class Order:
         if (mute := self.mute_of(user)) is not None:
             raise Refusal(Code.MUTED, f"{what}: you are muted{mute.end}")
 
-    def check_entry(self, user: Penalised) -> None:
-        """Raise Refusal if a newcomer is banned, by account or token; addresses and nicks are looked at elsewhere."""
-        if ban := self.bans.of_lineage(user.lineage) or self.bans.of_account(user.account):
+    def check_entry(self, lineage: str, account: str) -> None:
+        """Raise Refusal if a token or an account is banned; addresses and nicks are looked at elsewhere."""
+        if ban := self.bans.of_lineage(lineage) or self.bans.of_account(account):
             raise Refusal(Code.BANNED, banned(ban))
 
-    def check_nick(self, user: Penalised, nick: str, keys: frozenset[str]) -> None:
-        """Raise Refusal if a user may not take a nick with these keys. A muted user may have the one that is muted."""
+    def check_nick(self, nick: str, keys: frozenset[str]) -> None:
+        """Raise Refusal if a nick with these keys is banned."""
         if ban := self.bans.of_nick(keys):
             raise Refusal(Code.BANNED, f"The nick {nick} is banned from this server{ban.end}; choose another")
+
+    def check_renaming(self, user: Penalised, keys: frozenset[str]) -> None:
+        """Raise Refusal if a user may not take any other nick: a muted user may have the one that is muted."""
         mute = self.mute_of(user)
         if mute and not any(kind == "nick" and keys & name_keys(value) for kind, value in mute.targets):
             raise Refusal(Code.MUTED, f"You keep your name while you are muted{mute.end}")

@@ -66,6 +66,7 @@ def ban_user(registry: Registry, actor: Actor, user: Session, wish: Wish) -> tup
 def ban_target(registry: Registry, actor: Actor, target: Target, wish: Wish) -> tuple[Penalty, list[Effect]]:
     """Ban a nick, an account, an address or a network. Raises Refusal, also if it needs force."""
     targets: list[Target] = [target]
+    _check_names_no_operator(registry, target)
     if target[0] == "nick":
         targets.append(("account", target[1]))
     ban = _penalty(registry.order.bans, actor, targets, wish)
@@ -130,9 +131,9 @@ def mute_user(registry: Registry, actor: Actor, user: Session, wish: Wish) -> tu
 
 def mute_nick(registry: Registry, actor: Actor, nick: str, wish: Wish) -> tuple[Penalty, list[Effect]]:
     """Mute a nick that nobody has now, and the account of that name. Raises Refusal."""
-    nick = penalties.made("nick", nick)[1]
-    if folded(nick) in registry.order.operators:
-        raise _is_operator(nick)
+    target = penalties.made("nick", nick)
+    _check_names_no_operator(registry, target)
+    nick = target[1]
     mute = _penalty(registry.order.mutes, actor, [("nick", nick), ("account", nick)], wish)
     return mute, _muted(registry, actor, mute)
 
@@ -264,6 +265,11 @@ def _is_shared(registry: Registry, user: Session) -> bool:
 def _check_is_no_operator(registry: Registry, user: Session) -> None:
     if registry.order.is_operator(user):
         raise _is_operator(user.name)
+
+
+def _check_names_no_operator(registry: Registry, target: Target) -> None:
+    if target[0] in ("nick", "account") and folded(target[1]) in registry.order.operators:
+        raise _is_operator(target[1])
 
 
 def _is_operator(name: str) -> Refusal:

@@ -6,8 +6,9 @@ from collections.abc import Collection
 from itertools import count
 
 from gchat.chat import entry, presence, standing
+from gchat.chat.accounts import Account, Accounts
 from gchat.chat.disconnected import Disconnected
-from gchat.chat.effects import Arrive, CloseReason, Effect, Leave, closed
+from gchat.chat.effects import Arrive, CloseReason, Deliver, Effect, Leave, closed
 from gchat.chat.ignorers import Ignorers
 from gchat.chat.limits import Limits
 from gchat.chat.lineages import Lineages
@@ -16,8 +17,10 @@ from gchat.chat.order import Order
 from gchat.chat.room import Room
 from gchat.chat.rooms import RoomTable
 from gchat.chat.session import Session
-from gchat.model.events import Away, Entered, Left, Movement, Renamed
+from gchat.model import lookalikes
+from gchat.model.events import Away, Done, Entered, Left, Movement, Named, Renamed
 from gchat.model.hello import WantedRoom
+from gchat.model.sentences import not_yours
 
 #: The farewell to the older of two connections of one user.
 REPLACED = "You have connected again from elsewhere"
@@ -40,7 +43,8 @@ class Population:
         self.order = Order(limits)
         self.sessions: dict[int, Session] = {}
         self.rooms = RoomTable(lobby)
-        self._names = Names(self.order)
+        self.accounts = Accounts()
+        self._names = Names(self.order, self.accounts)
         self.ignorers = Ignorers(self._names)
         self._lineages = Lineages()
         self._disconnected = Disconnected()
@@ -59,6 +63,15 @@ class Population:
         left = self._leave_rooms(session)
         return [*closed(session.id, reason, farewell), *left, *self._lineages.dropped(session)]
 
+    def tell_all(self, session: Session, movement: Movement) -> list[Effect]:
+        """Tell all rooms of a user what the user does; the next run of the server is told how the user is then."""
+        told = [effect for room in session.rooms.values() for effect in self._tell(room, session, movement)]
+        return [*told, *self._lineages.saved(session)]
+
+    def is_admitted(self, session: Session) -> bool:
+        """Return whether the user may do more than to log in."""
+        return bool(session.account) or not self.limits.login_required
+
     def _add(self, session: Session) -> list[Effect]:
         """Add a session to those here, without telling anybody."""
         effects: list[Effect] = []
@@ -67,9 +80,13 @@ class Population:
             effects = self.leave(gone, CloseReason.RESET)
         self.sessions[session.id] = session
         if not session.has_nick:
-            self._names.give(session, session.address, frozenset((session.address,)))
+            self._name_by_address(session)
         self._unannounced.pop(session, None)
         return effects
+
+    def _name_by_address(self, session: Session) -> None:
+        session.has_nick = False
+        self._names.give(session, session.address, frozenset((session.address,)))
 
     def _remove(self, session: Session) -> list[Effect]:
         """Undo `_add`, if it was ever done: the user turns out to be one who is here already."""
@@ -92,6 +109,58 @@ class Population:
         if old.has_nick:
             self._names.give(session, old.name, old.keys)
         return [*self._add(session), *closed(old.id, CloseReason.REPLACED, REPLACED)]
+
+    def _displace(self, session: Session, ghost: Session, *, leaves: bool) -> list[Effect]:
+        """Give a session that is here the places and the ranks of `ghost`, an older one of its user, which is closed.
+
+        See log_in. The others see that the user without an account is there no more, and nothing of it otherwise.
+        """
+        effects = [*closed(ghost.id, CloseReason.REPLACED, REPLACED), *self._lineages.dropped(ghost)]
+        del self.sessions[ghost.id]
+        self._disconnected.discard(ghost)
+        self._unannounced.pop(ghost, None)
+        self.ignorers.discard(ghost)
+        self._names.release(ghost)
+        current, entering = ghost.current, list[Room]()
+        for room in tuple(ghost.rooms.values()):
+            ghost.leave(room)
+            if room.name in session.rooms:
+                effects += self._tell(room, session, Left(session.name, len(room.members)))
+            elif room is current if leaves else len(session.rooms) + len(entering) < self.limits.max_rooms_per_user:
+                entering.append(room)
+            else:
+                room.ranks.pop(ghost.seat, None)
+                effects += self._tell(room, ghost, Left(ghost.name, len(room.members)))
+        if leaves and entering and session.current is not None:
+            effects += self._part(session, session.current)
+        session.sit_at(ghost)
+        for room in entering:
+            session.enter(room)
+            effects.append(entry.joined(session, room, self.limits.replay_on_join))
+        return effects
+
+    def _make_way(self, session: Session, account: Account) -> list[Effect]:
+        """Take the nick of an account from others who have it, or one that looks like it, from before it was one."""
+        holders = dict.fromkeys(map(self._names.holder, lookalikes.name_keys(account.name)))
+        return [
+            effect
+            for holder in holders
+            if holder is not None and holder is not session
+            for effect in self._lose_nick(holder)
+        ]
+
+    def _lose_nick(self, session: Session) -> list[Effect]:
+        if session in self._disconnected:
+            return self.leave(session, CloseReason.ENDED)
+        why = Done(not_yours(session.name))
+        return [*self._unname(session), Deliver(session.id, why)]
+
+    def _unname(self, session: Session) -> list[Effect]:
+        """Have a user who has no right to the nick any more called by the address."""
+        old = session.name
+        self._name_by_address(session)
+        self.ignorers.follow(old, session.name)
+        return [Deliver(session.id, Named(session.name)), *self.tell_all(session, Renamed(old, session.name))]
 
     def _open(
         self, session: Session, wanted: WantedRoom, others: int, leaving: Collection[Room]

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 from gchat.chat import disconnected, entry, standing
 from gchat.chat.absence import Absence
+from gchat.chat.accounts import Account
 from gchat.chat.effects import (
     MAY_RESUME,
     CloseReason,
@@ -27,7 +28,7 @@ from gchat.chat.room import Room
 from gchat.chat.session import Session, lineage_of
 from gchat.model import lookalikes
 from gchat.model.errors import Code, Refusal
-from gchat.model.events import Movement, Named, Parted, Renamed, TopicIs
+from gchat.model.events import Named, Parted, Renamed, TopicIs
 from gchat.model.hello import Hello, ResumePoint, WantedRoom
 
 #: The room that a user enters who asks for no other.
@@ -52,6 +53,7 @@ class Registry(Population):
         token: str = "",
         *,
         attempt: int = 0,
+        login: Account | Refusal | None = None,
         has_ended: bool = False,
         network: Network = Network(),  # noqa: B008  # it is frozen
         is_private: bool = False,
@@ -63,9 +65,10 @@ class Registry(Population):
         """
         session = Session(next(self._ids), address, attempt, network=network, since=now, is_private=is_private)
         if hello is not None:
-            return session, self._grant(session, hello, token, has_ended=has_ended)
+            return session, self._grant(session, hello, token, login, has_ended=has_ended)
         effects = self._add(session)
-        session.enter(self.rooms[LOBBY])
+        if self.is_admitted(session):
+            session.enter(self.rooms[LOBBY])
         effects += entry.welcomed(session, len(self.sessions), self.limits)
         if self.limits.announce_after_s:
             self._unannounced[session] = now + self.limits.announce_after_s
@@ -79,14 +82,23 @@ class Registry(Population):
         named = min(len(hello.wanted or ()), self.limits.max_rooms_per_user)
         return max(1, named, len(old.rooms) if old else 0)
 
-    def open(self, session: Session, hello: Hello, token: str, *, has_ended: bool = False) -> list[Effect]:
+    def open(
+        self,
+        session: Session,
+        hello: Hello,
+        token: str,
+        login: Account | Refusal | None = None,
+        *,
+        has_ended: bool = False,
+    ) -> list[Effect]:
         """Grant what the hello of a session asks that was greeted and has said nothing yet; nothing if it has left.
 
-        `token` is a new secret, for a hello without one; a hello with another session's token takes that session over.
-        The newest attempt wins: an older one raises Refusal. A peer that `has_ended` takes nothing over and is not
+        `token` is a new secret, for a hello without one; a hello with another session's token takes that session over,
+        and so does a `login`: the account of the hello's nick, if its secret is right, or why it is refused. The newest
+        attempt wins: an older one raises Refusal. A peer that `has_ended` takes nothing over and is not
         taken over, but what it says is said. Parts of the hello that cannot be granted are refused after the greeting.
         """
-        return self._grant(session, hello, token, has_ended=has_ended) if self.is_connected(session) else []
+        return self._grant(session, hello, token, login, has_ended=has_ended) if self.is_connected(session) else []
 
     def forsake(self, session: Session) -> None:
         """Let no session take this one over: its peer had ended before it could read the token."""
@@ -101,10 +113,15 @@ class Registry(Population):
         """Add the users of the previous run as disconnected sessions, by lineage."""
         for lineage, user in list(saved.items())[: disconnected.MAX_DISCONNECTED]:
             keys = lookalikes.name_keys(user.name) if user.has_nick else frozenset((user.name,))
-            if not self._names.are_free(keys):
-                continue
             session = Session(next(self._ids), user.name)
-            session.lineage, session.has_nick, session.is_announced = lineage, user.has_nick, True
+            if user.account and (account := self.accounts.get(user.account)) is not None:
+                session.log_in(account)
+            owner = self.accounts.owner(keys)
+            is_owned = owner is not None and owner.name != session.account
+            if is_owned or not self.is_admitted(session) or not self._names.are_free(keys):
+                continue
+            session.lineage = "" if lineage == session.account_lineage else lineage
+            session.has_nick, session.is_announced = user.has_nick, True
             session.absence = Absence(user.away) if user.away else None
             self._names.give(session, user.name, keys)
             for name in user.rooms or filter(None, (user.room,)):
@@ -116,6 +133,73 @@ class Registry(Population):
             self.sessions[session.id] = session
             self._lineages.add(session)
             self._disconnected.add(session, now + disconnected.RECONNECT_GRACE_S)
+
+    # --- Accounts ----------------------------------------------------------------------------------------------------
+
+    def check_nick(self, session: Session, nick: str) -> str:
+        """Return a nick that the user may take, as it is shown. Raises Refusal."""
+        return self._names.check(session, nick, self.limits.nick_max)[0]
+
+    def check_account(self, name: str) -> str:
+        """Return the nick of an account that may be made, as it is shown. Raises Refusal."""
+        self.accounts.check_place(Network(), "")
+        return self._names.check_allowed(name, self.limits.nick_max)[0]
+
+    def log_in(self, session: Session, account: Account, *, leaves: bool = False) -> list[Effect]:
+        """Make the user that of an account: with its nick, its ranks, and the places of its session until now.
+
+        That session is closed. If the user `leaves`, it is only in the current room of that one, else in all rooms of
+        both.
+        """
+        before, was, was_admitted = (
+            session.identity,
+            dict.fromkeys(session.rooms, session.name),
+            self.is_admitted(session),
+        )
+        effects: list[Effect] = []
+        ghost = self._lineages.newest(account.lineage)
+        if ghost is not None and ghost is not session:
+            was |= dict.fromkeys(ghost.rooms, ghost.name)
+            effects += self._displace(session, ghost, leaves=leaves)
+        effects += self._make_way(session, account)
+        session.log_in(account)
+        self._lineages.add(session)
+        old, session.has_nick = session.name, True
+        self._names.give(session, account.name, lookalikes.name_keys(account.name))
+        if old != session.name:
+            self.ignorers.follow(old, session.name)
+            effects.append(Deliver(session.id, Named(session.name)))
+        for name, room in session.rooms.items():
+            if was[name] != session.name:
+                effects += self._tell(room, session, Renamed(was[name], session.name))
+        effects += standing.recognised(self.rooms, session, before)
+        if not (was_admitted or session.rooms):
+            effects += self.join(session, WantedRoom(LOBBY))
+        return [*effects, *self._lineages.saved(session)]
+
+    def log_out(self, session: Session, *, keeps_nick: bool = False) -> list[Effect]:
+        """Make the user one without an account; unless the account is given up, its nick and its ranks stay with it."""
+        is_its_nick = self.accounts.owner(session.keys) is self.accounts.get(session.account)
+        effects = [] if keeps_nick else standing.unrecognised(session)
+        was_known = session in self._lineages
+        effects += self._lineages.dropped(session)
+        session.log_out()
+        if was_known and session.lineage:
+            self._lineages.add(session)
+        if is_its_nick and not keeps_nick:
+            effects += self._unname(session)
+        if not self.is_admitted(session):
+            effects += [effect for room in tuple(session.rooms.values()) for effect in self.part(session, room)]
+        return [*effects, *self._lineages.saved(session)]
+
+    def is_logged_in(self, token: str, account: Account) -> bool:
+        """Return whether the session of a token is that of the user of an account."""
+        session = self._lineages.newest(lineage_of(token)) if token else None
+        return session is not None and session.account_lineage == account.lineage
+
+    def session_of(self, account: Account) -> Session | None:
+        """Return the session of the user who is logged in to an account, None if there is none."""
+        return self._lineages.newest(account.lineage)
 
     # --- While users are here ----------------------------------------------------------------------------------------
 
@@ -167,11 +251,6 @@ class Registry(Population):
         self.ignorers.follow(old, session.name)
         return [named, *self.tell_all(session, Renamed(old, session.name))]
 
-    def tell_all(self, session: Session, movement: Movement) -> list[Effect]:
-        """Tell all rooms of a user what the user does; the next run of the server is told how the user is then."""
-        told = [effect for room in session.rooms.values() for effect in self._tell(room, session, movement)]
-        return [*told, *self._lineages.saved(session)]
-
     def keep_topic(self, room: str, topic: TopicIs) -> None:
         """Note the topic of a room, as its log has it."""
         if kept := self.rooms.get(room):
@@ -184,7 +263,9 @@ class Registry(Population):
         if not self.is_connected(session):
             return []
         has_only_passed = not session.has_nick and now - session.since < disconnected.MIN_STAY_S
-        if not session.lineage or session.is_brief or has_only_passed or reason not in MAY_RESUME:
+        # The end of a stream without a token is a goodbye: nobody comes back unasked.
+        is_goodbye = reason not in MAY_RESUME or (reason is CloseReason.ENDED and not session.token)
+        if is_goodbye or has_only_passed or not session.may_return:
             return self.leave(session, reason, farewell)
         self._disconnected.add(session, now + disconnected.RECONNECT_GRACE_S)
         effects = closed(session.id, reason, farewell)
@@ -213,37 +294,61 @@ class Registry(Population):
 
     # --- Steps of these ----------------------------------------------------------------------------------------------
 
-    def _grant(self, session: Session, hello: Hello, token: str, *, has_ended: bool) -> list[Effect]:
+    def _grant(
+        self, session: Session, hello: Hello, token: str, login: Account | Refusal | None, *, has_ended: bool
+    ) -> list[Effect]:
         """Do what `open` does, also for a session that is not here yet."""
+        account = login if isinstance(login, Account) else None
         session.own(hello.token or token)
         session.is_brief = has_ended
-        self.order.check_entry(session)
-        old = None if has_ended else self._lineages.newest(session.lineage)
-        if old is not None and old.attempt > session.attempt:
-            raise Refusal(Code.REPLACED, REPLACED)
+        self.order.check_entry(session.lineage, account.name if account else "")
+        old, other = (None, None) if has_ended else self._predecessors(session, account)
         was = session.name if session.is_announced else ""
         # What one that was greeted has entered it enters anew.
         left: list[Effect] = [Leave(session.id, name) for name in session.rooms]
+        effects: list[Effect] = [] if other is None else self.leave(other, CloseReason.REPLACED, REPLACED)
         if old is None:
-            effects = self._add(session)
-            session.enter(self.rooms[LOBBY])
+            effects += self._add(session)
         else:
-            effects = [*self._remove(session), *self._take_over(session, old)]
+            effects += [*self._remove(session), *self._take_over(session, old)]
             was = old.name
+        if account is not None:
+            effects += self._make_way(session, account)
+            session.log_in(account)
+        if old is None and self.is_admitted(session):
+            session.enter(self.rooms[LOBBY])
         if not has_ended:
             self._lineages.add(session)
-        refusals = self._grant_nick(session, hello.nick)
+            effects += [] if old is None else self._lineages.dropped(old)
+        refusals = self._grant_nick(session, hello.nick, login)
         before = frozenset(session.rooms)
         leaving, after, granted = self._grant_rooms(session, hello)
         told = [effect for room in leaving for effect in self._leave_room(session, room, was or session.name)]
         told += self._appear(session, was, before)
+        if account is not None:
+            told += standing.recognised(self.rooms, session, session.lineage)
         welcomed = entry.welcomed(session, len(self.sessions), self.limits, after, hello.replay)
         return [*effects, *left, *welcomed, *refusals, *granted, *told, *self._lineages.saved(session)]
 
-    def _grant_nick(self, session: Session, nick: str) -> list[Effect]:
+    def _predecessors(self, session: Session, account: Account | None) -> tuple[Session | None, Session | None]:
+        """Return the session that a new one takes over, and another one that is closed. Raises Refusal if it is late.
+
+        The user may have been in an account and, with the token, out of it, or in another one.
+        """
+        own = self._lineages.newest(session.lineage)
+        old = own if account is None else self._lineages.newest(account.lineage)
+        if old is None and own is not None and not own.account:
+            old = own
+        if any(each is not None and each.attempt > session.attempt for each in (own, old)):
+            raise Refusal(Code.REPLACED, REPLACED)
+        return old, None if own is old else own
+
+    def _grant_nick(self, session: Session, nick: str, login: Account | Refusal | None) -> list[Effect]:
         """Give the user the nick that a hello asks for, if it asks for one, or refuse it."""
         try:
-            if nick:
+            if isinstance(login, Refusal):
+                raise login
+            if nick and self.is_admitted(session):
                 self._names.claim(session, nick, self.limits.nick_max)
         except Refusal as refusal:
             return [refused(session.id, refusal)]
@@ -257,6 +362,8 @@ class Registry(Population):
         Return the rooms to leave, the places to go on from, and the effects of what is refused and what is made. If
         nothing is granted, the user stays where it is.
         """
+        if not self.is_admitted(session):
+            return [], {}, [refused(session.id, entry.login_needed(self.limits))]
         wanted, refusals = entry.wanted(hello, self.limits.max_rooms_per_user)
         effects = [refused(session.id, refusal) for refusal in refusals]
         leaving = [room for name, room in session.rooms.items() if name not in wanted]

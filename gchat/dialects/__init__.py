@@ -8,7 +8,7 @@
     telnet           telnet's commands in a stream of lines
     command_decoder  a decoder for dialects in which each line is a request
 
-    plain            the plain dialect: nc and telnet
+    plain            the plain dialect: nc and telnet;  plain_decoder: what they send
     slash            its commands, one table: names, arguments, help, what Tab completes
     rich             the rich dialect: gchat-client and bots
     rich_json        its lines, as JSON

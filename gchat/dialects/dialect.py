@@ -47,7 +47,7 @@ class Decoder(Protocol):
     """
 
     waiting: bool  # whether take() has something to say
-    replies: bytes  # what the peer's program is to be answered after what was fed last
+    replies: bytes  # what the peer's program is to be answered after what was fed or taken last, until it is sent
     may_be_goodbye: bool  # whether what stands unterminated is a Goodbye if nothing follows it for a moment
     outcome: Outcome | None  # why this decoder has nothing more to say, when everything is taken
 

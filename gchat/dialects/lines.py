@@ -132,6 +132,16 @@ class LineDecoder:
         replies, telnet.replies = telnet.replies, b""
         return replies
 
+    def hide(self) -> bytes:
+        """Keep the line that comes next off the screen of a user of telnet; return what is to be sent for that.
+
+        To be sent before the line that asks for it; `replies` takes it back. b"" if that line has come already.
+        """
+        if self._whole is not None:
+            return b""
+        self.telnet = self.telnet or self._new_telnet()
+        return self.telnet.hide()
+
     def feed(self, data: bytes) -> None:
         """Add what was received. Every line fed before must have been taken: that is what bounds the memory."""
         # Most of what comes is whole lines of printable ASCII.
@@ -170,10 +180,15 @@ class LineDecoder:
         self.waiting = self._suspect or bool(end) or self._endless
 
     def _without_telnet(self, data: bytes) -> bytes:
-        telnet = self.telnet = self.telnet or Telnet(self._partial or self._last_end, typed=self._typed)
+        telnet = self.telnet = self.telnet or self._new_telnet()
         data = telnet.filter(data)
         self._endless = telnet.endless
+        if not telnet.is_met:
+            self.telnet = None
         return data
+
+    def _new_telnet(self) -> Telnet:
+        return Telnet(self._partial or self._last_end, typed=self._typed)
 
     def _without_bom(self, data: bytes) -> bytes:
         if len(data) < len(BOM) and BOM.startswith(data):

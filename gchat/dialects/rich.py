@@ -19,6 +19,7 @@ from gchat.dialects.command_decoder import CommandDecoder
 from gchat.dialects.dialect import Traits
 from gchat.dialects.lines import LineDecoder, after_bom
 from gchat.dialects.rich_events import (
+    AccountEvent,
     AckEvent,
     ActedEvent,
     AnnouncedEvent,
@@ -264,6 +265,7 @@ def _welcome(event: events.Welcome, _room: str) -> RichEvent:
         session=str(event.session),
         token=event.token,
         nick=printable(event.nick),
+        account=printable(event.account),
         room=event.room,
         epoch=event.epoch,
         seq=event.seq,
@@ -322,7 +324,8 @@ def _acknowledged(event: events.Acknowledged, _room: str) -> bytes:
 
 
 def _refused(event: events.Refused, _room: str) -> RichEvent:
-    return RefusedEvent(code=event.code.value, message=printable(event.message), id=event.id)
+    message, retry_after_s = printable(event.message), event.retry_after_s or None
+    return RefusedEvent(code=event.code.value, message=message, id=event.id, retry_after_s=retry_after_s)
 
 
 _ENCODERS: dict[type, Callable[[Any, str], RichEvent | bytes]] = {
@@ -356,6 +359,7 @@ _ENCODERS: dict[type, Callable[[Any, str], RichEvent | bytes]] = {
     events.Acknowledged: _acknowledged,
     events.Done: lambda event, _room: DoneEvent(message=printable(event.message), id=event.id),
     events.Named: lambda event, _room: NamedEvent(nick=event.name, id=event.id),
+    events.AccountIs: lambda event, _room: AccountEvent(account=printable(event.name)),
     events.Users: _users,
     events.RoomList: _room_list,
     events.Pong: lambda event, _room: PongEvent(id=event.text),
@@ -369,7 +373,7 @@ _ENCODERS: dict[type, Callable[[Any, str], RichEvent | bytes]] = {
 
 
 def encode(event: events.Event, where: Where = Where()) -> bytes:  # noqa: B008  # it is frozen
-    """Return `event` as lines; see Dialect.encode. No request asks for HelpText, which has no form."""
+    """Return `event` as lines; see Dialect.encode. No request asks for HelpText or SecretWanted: they have no form."""
     encoded = _ENCODERS[type(event)](event, where.room)
     return encoded if isinstance(encoded, bytes) else rich_json.lines([encoded])
 

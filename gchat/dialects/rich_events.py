@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec import Struct
 
 from gchat.model.hello import Seq
-from gchat.model.secret import HasToken
+from gchat.model.secret import HasSecrets
 
 
 def _event_type(name: str) -> str:
@@ -24,7 +24,7 @@ class RichEvent(
     """Something that the server tells a client."""
 
 
-class WelcomeEvent(HasToken, RichEvent, frozen=True):
+class WelcomeEvent(HasSecrets, RichEvent, frozen=True):
     """The answer to the hello."""
 
     server: str
@@ -37,6 +37,7 @@ class WelcomeEvent(HasToken, RichEvent, frozen=True):
     online: int  # on the whole server
     limits: dict[str, int | float]
     motd: str = ""
+    account: str = ""  # the one that you are logged in to
 
 
 class JoinedEvent(RichEvent, frozen=True):
@@ -212,6 +213,12 @@ class NamedEvent(RichEvent, frozen=True):
     id: str = ""
 
 
+class AccountEvent(RichEvent, frozen=True):
+    """You are logged in to this account from now on, or with "" to none."""
+
+    account: str
+
+
 class AckEvent(RichEvent, frozen=True):
     """The request with this id is done: a message is stored, and has this number in the room.
 
@@ -236,6 +243,7 @@ class RefusedEvent(RichEvent, frozen=True):
     code: str
     message: str
     id: str = ""
+    retry_after_s: float | None = None  # after so many seconds it may be possible
 
 
 class SlowedEvent(RichEvent, frozen=True):
@@ -335,6 +343,7 @@ UserEvent = (
     | ListEvent
     | BansEvent
     | NamedEvent
+    | AccountEvent
     | DoneEvent
     | RefusedEvent
     | SlowedEvent

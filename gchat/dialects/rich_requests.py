@@ -12,6 +12,7 @@ from msgspec import Meta, Struct
 from gchat.model import commands
 from gchat.model.durations import MAX_S
 from gchat.model.hello import ResumePoint, Seq
+from gchat.model.secret import HasSecrets
 
 #: Visible ASCII, because it is shown to other users and in logs.
 Id = Annotated[str, Meta(max_length=64, pattern=r"^[!-~]*\Z", title="at most 64 visible ASCII characters")]
@@ -176,6 +177,38 @@ class SearchRequest(RoomRequest, frozen=True, kw_only=True):
     limit: Annotated[int, Meta(ge=1)] = 20
 
 
+class RegisterRequest(HasSecrets, RichRequest, frozen=True, kw_only=True):
+    """Make a nick yours, by default the one that you have: only users who know the secret have it then."""
+
+    nick: str = ""
+    secret: str
+
+
+class LoginRequest(HasSecrets, RichRequest, frozen=True):
+    """Be the user whose nick it is, with that user's rooms and ranks; another connection of that user is closed."""
+
+    nick: str
+    secret: str
+
+
+class LogoutRequest(RichRequest, frozen=True):
+    """Be a user without an account again."""
+
+
+class PasswdRequest(HasSecrets, RichRequest, frozen=True):
+    """Change the secret of the account that you are logged in to."""
+
+    secret: str
+    new: str
+
+
+class UnregisterRequest(HasSecrets, RichRequest, frozen=True, kw_only=True):
+    """Give an account up, by default the one that you are logged in to."""
+
+    nick: str = ""
+    secret: str
+
+
 class PingRequest(RichRequest, frozen=True):
     """Ask for a pong."""
 
@@ -207,6 +240,11 @@ AnyRequest = (
     | AnnounceRequest
     | HistoryRequest
     | SearchRequest
+    | RegisterRequest
+    | LoginRequest
+    | LogoutRequest
+    | PasswdRequest
+    | UnregisterRequest
     | PingRequest
     | QuitRequest
 )
@@ -236,6 +274,11 @@ _REQUESTS: dict[type[commands.Command], type[AnyRequest]] = {
     commands.Unmute: UnmuteRequest,
     commands.AnnounceToAll: AnnounceRequest,
     commands.Search: SearchRequest,
+    commands.Register: RegisterRequest,
+    commands.Login: LoginRequest,
+    commands.Logout: LogoutRequest,
+    commands.Passwd: PasswdRequest,
+    commands.Unregister: UnregisterRequest,
 }
 _COMMANDS = {request: command for command, request in _REQUESTS.items()}
 
@@ -249,6 +292,8 @@ def command_of(request: AnyRequest) -> commands.Command:
             return commands.History(commands.Before(request.before), request.limit, room=request.room, id=request.id)
         case HistoryRequest(after=int(seq)):
             return commands.History(commands.From(seq + 1), request.limit, room=request.room, id=request.id)
+        case LoginRequest(nick, secret):
+            return commands.Login(nick, secret, id=request.id)
         case PingRequest():
             return commands.Ping(request.id)
         case QuitRequest():
@@ -257,7 +302,7 @@ def command_of(request: AnyRequest) -> commands.Command:
 
 
 def request_of(command: commands.Command) -> AnyRequest:
-    """Return the request that a command is. Reply, Help, Ignore and Mistake are none: a client sees to these."""
+    """Return the request that a command is. Reply, Help, Ignore, AskSecret and Mistake are a client's."""
     match command:
         case commands.Say():
             return SayRequest(text=command.texts[0], room=command.room)

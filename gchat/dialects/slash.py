@@ -152,6 +152,35 @@ def _history(text: str) -> commands.Command:
     return commands.History(commands.Last(number) if text != digits else commands.From(number))
 
 
+def _secret(text: str) -> str:
+    if len(text.split()) > 1:
+        raise ValueError("A secret with spaces in it is typed as the next line, after the command alone")
+    return text
+
+
+def _register(text: str) -> commands.Command:
+    command = commands.Register(secret=_secret(text))
+    return command if text else commands.AskSecret(command)
+
+
+def _login(text: str) -> commands.Command:
+    nick, secret = split_word(_needed(text))
+    command = commands.Login(nick, _secret(secret), leave="current")
+    return command if secret else commands.AskSecret(command)
+
+
+def _passwd(text: str) -> commands.Command:
+    words = text.split()
+    if len(words) not in (0, 2):
+        raise ValueError("Expected two secrets, or none: they are your next lines then")
+    return commands.Passwd(*words) if words else commands.AskSecret(commands.Passwd())
+
+
+def _unregister(text: str) -> commands.Command:
+    command = commands.Unregister(secret=_secret(text))
+    return command if text else commands.AskSecret(command)
+
+
 SLASHES: Table[commands.Command] = {
     slash.name: slash
     for slash in (
@@ -210,6 +239,11 @@ SLASHES: Table[commands.Command] = {
             "find messages with these words; depl* matches deploy",
             lambda text: commands.Search(_needed(text), SEARCH_LAST),
         ),
+        Slash("register", "[SECRET]", "make your nick yours; SECRET can be your next line", _register),
+        Slash("login", "NAME [SECRET]", "have the nick, ranks and rooms that are yours", _login, Word.NICK),
+        Slash("logout", "", "be a user without an account again", alone(commands.Logout())),
+        Slash("passwd", "[OLD NEW]", "change your secret; both can be your next lines", _passwd),
+        Slash("unregister", "[SECRET]", "give up the nick that is yours", _unregister),
         Slash("ping", "[TEXT]", "get an answer", commands.Ping),
         # Arguments do not matter: a user who says goodbye in more words leaves too.
         Slash("quit", "", "leave", lambda _text: commands.Quit(), aliases=("exit",)),
@@ -258,6 +292,11 @@ def without_commands(line: str) -> str:
     if find(SLASHES, name):
         raise Refusal(Code.BAD_COMMAND, sentences.not_a_place_for_commands(name))
     return line
+
+
+def is_command(line: str) -> bool:
+    """Return whether the first visible character of a line is a slash: no secret begins so."""
+    return _behind_slash(line) is not None
 
 
 def _behind_slash(line: str) -> str | None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Literal
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from gchat.model.errors import Refusal
 from gchat.model.hello import ResumePoint
+from gchat.model.secret import HasSecrets
 
 
 class Asked(Struct, frozen=True, kw_only=True):
@@ -206,6 +207,56 @@ class Search(AskedInRoom, frozen=True):
     limit: int | None = None  # likewise
 
 
+class Register(HasSecrets, Asked, frozen=True):
+    """Make a nick one's own: by default the one that the user has. Only users who know the secret have it then."""
+
+    nick: str = ""
+    secret: str = ""
+
+
+class Login(HasSecrets, Asked, frozen=True):
+    """Be the user whose nick it is, in that user's rooms; with `leave`, in the current one of these alone."""
+
+    nick: str
+    secret: str = ""
+    leave: Literal["current"] | None = None
+
+
+class Logout(Asked, frozen=True):
+    """Be a user without an account again."""
+
+
+class Passwd(HasSecrets, Asked, frozen=True):
+    """Change the secret of the account that the user is logged in to."""
+
+    secret: str = ""
+    new: str = ""
+
+
+class Unregister(HasSecrets, Asked, frozen=True):
+    """Give an account up: by default the one that the user is logged in to. Its nick is anybody's then."""
+
+    nick: str = ""
+    secret: str = ""
+
+
+#: Commands with secrets in them, which are checked before they are carried out.
+Proving = Register | Login | Passwd | Unregister
+
+
+class AskSecret(Struct, frozen=True):
+    """Ask for the first secret that a command lacks: it is to be the next line."""
+
+    of: Proving
+
+    def filled(self, secret: str) -> Proving | AskSecret:
+        """Return the command with this secret, or the question for the next one."""
+        if isinstance(self.of, Passwd):
+            found = structs.replace(self.of, new=secret) if self.of.secret else structs.replace(self.of, secret=secret)
+            return found if found.new else AskSecret(found)
+        return structs.replace(self.of, secret=secret)
+
+
 class Ping(Struct, frozen=True):
     """Ask for an answer with the same text."""
 
@@ -254,6 +305,12 @@ Command = (
     | AnnounceToAll
     | History
     | Search
+    | Register
+    | Login
+    | Logout
+    | Passwd
+    | Unregister
+    | AskSecret
     | Ping
     | Help
     | Quit

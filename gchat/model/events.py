@@ -12,7 +12,7 @@ from msgspec import Struct
 from gchat.model.errors import Code
 from gchat.model.messages import Message, Numbered, Record
 from gchat.model.modes import Change
-from gchat.model.secret import HasToken
+from gchat.model.secret import HasSecrets
 
 # --- Presence --------------------------------------------------------------------------------------------------------
 
@@ -90,7 +90,7 @@ RoomNotice = Announced | ModeSet | Kicked
 # --- Answers ---------------------------------------------------------------------------------------------------------
 
 
-class Welcome(HasToken, Struct, frozen=True):
+class Welcome(HasSecrets, Struct, frozen=True):
     """The greeting; `online` counts the users of the whole server. The rest is for programs."""
 
     online: int
@@ -102,6 +102,7 @@ class Welcome(HasToken, Struct, frozen=True):
     limits: tuple[tuple[str, float], ...] = ()
     epoch: str = ""  # of the room's log, and its last number: the pump knows them
     seq: int = 0
+    account: str = ""  # the one that the user is logged in to
 
 
 class Ready(Struct, frozen=True):
@@ -182,6 +183,18 @@ class Named(Struct, frozen=True):
 
     name: str
     id: str = ""
+
+
+class AccountIs(Struct, frozen=True):
+    """The account that the user is logged in to from now on; "" if none."""
+
+    name: str
+
+
+class SecretWanted(Struct, frozen=True):
+    """The user's next line is taken for a secret: what it is to be, as a sentence."""
+
+    message: str
 
 
 class Users(Struct, frozen=True):
@@ -277,6 +290,7 @@ class Refused(Struct, frozen=True):
     code: Code
     message: str
     id: str = ""
+    retry_after_s: float = 0.0  # 0: it is not a matter of time
 
 
 class Slowed(Struct, frozen=True):
@@ -317,6 +331,8 @@ Answer = (
     | Done
     | Acknowledged
     | Named
+    | AccountIs
+    | SecretWanted
     | Users
     | RoomList
     | ModesAre

@@ -28,6 +28,7 @@ NOBODY_TO_ANSWER = "Nobody has sent you a private message yet; /msg NAME TEXT se
 IN_NO_ROOM = "You are in no room; /join ROOM enters one"
 NO_TEXT = "The text is empty"
 IGNORING_ONESELF = "You cannot ignore yourself"
+NOTHING_TYPED = "Nothing was typed, so nothing is changed"
 LATE_HELLO = "Not sent: the hello of the rich dialect must be the first line"
 
 
@@ -114,6 +115,42 @@ def named(nick: str) -> str:
 def replied(name: str) -> str:
     """Return the answer to a user whose reply has arrived."""
     return f"Your reply went to {name}"
+
+
+def registered(nick: str) -> str:
+    """Return the answer to a user whose nick is theirs from now on."""
+    return f"The nick {nick} is yours: /login {nick} has it back, wherever you are"
+
+
+def logged_in(account: str) -> str:
+    """Return the answer to a user who has logged in."""
+    return f"You are logged in as {account}"
+
+
+def logged_out(account: str) -> str:
+    """Return the answer to a user who has logged out."""
+    return f"You are not logged in as {account} any more"
+
+
+def unregistered(account: str) -> str:
+    """Return the answer to a user who has given an account up."""
+    return f"The nick {account} is not registered any more: anybody can take it"
+
+
+def not_yours(nick: str) -> str:
+    """Return why a user has lost a nick."""
+    return f"The nick {nick} is registered, and its user has come; /nick NAME takes another"
+
+
+def login_needed(registration: str) -> str:
+    """Return what users without an account are to do, where nobody else may talk."""
+    register = ", or take a nick (/nick NAME) and make it yours (/register)" if registration == "open" else ""
+    return f"Only users who are logged in may talk here: /login NAME{register}"
+
+
+def secret_wanted(what: str) -> str:
+    """Return how to type a secret as a line of its own."""
+    return f"{what}: type it as your next line, which nobody else sees (an empty line: never mind)"
 
 
 def joined(room: str, online: int) -> str:

@@ -9,6 +9,7 @@ From the first byte of a peer to the last byte to everybody else:
     reader         the reading half: bytes become commands, at the pace that the limits allow
     writer         the writing half: all that one user is still owed, in named states
     reader_interfaces  what the reading half needs of the server and its connection
+    secret_checks  whether a secret is right: hashed on a native thread, in turns that are fair to networks
     roster         which connections there are, and why others have ended
     pump           effects, carried out turn by turn
     turn_share     what the next turn takes of users who say much, and of those who enter
@@ -26,13 +27,13 @@ Around it:
     app            composes all this, runs it, and drains it
     reload         settings taken over by a running server
     signals, systemd, watch, capacity, linux           what the machine tells and is asked
-    history, saved_state, state_files                  the journal that is configured, what it saves, where files are
     making, http_post, token_making                    what a command makes in the running server, else in its files
+    history, own_thread, saved_state, state_files      the journal that is configured, what it saves, where files are
     logs, faults, machine_errors, stdout, transcript   what the operator reads
     audit                                              what operators did
     counters, gauges                                   what is counted, and what is looked up
     admin_backend, admin_actions, admin_order          what gchat.admin shows and does
-    admin_endpoint                                     its socket, tokens and application
+    account_actions, admin_endpoint                    accounts, likewise; its socket, tokens and application
     hook_actions, kept_hooks                           what hooks do, and how they are kept
     operated_server                                    what these see of the server
 
@@ -45,20 +46,23 @@ Which greenlet runs what, and what it may wait for. Whatever is not named there 
     the hub                        the listener's accept, the watchers    nothing
                                    of writers, timers, signals
     one for each connection        the door, then its reader              its peer's bytes, its pace, the pump, its own
-                                                                          answers, and a large room that it speaks in
+                                                                          answers and secrets, and a large room that it
+                                                                          speaks in
     the pump                       turns: all effects and all sending     the commit of its turn; one round of the loop
                                    in small rooms                         between some sends
     the spreader                   sending in large rooms, and to peers    one round of the loop between two slices
                                    that are behind
     one for each page, answer      a read of the journal                  the disk
     or room that is loaded
+    one for each secret            its check, and what comes of it        its turn, its hash, the pump
     the watch                      stalled readers, silent users, bans    its own sleep
     the upkeep of the history      Maintenance.tidy                       the disk
     the supervision of systemd     signs of life                          the pump
     one for each HTTP request      gchat.admin                            its peer, the disk, a message that it says
 
-Native threads: those of the journal, one that loads modules after the start, and one for each of stdout and stderr. No
-greenlet waits for a peer that somebody else is waiting for: what a peer does not take stays in the room log.
+Native threads: those of the journal, one that hashes secrets, one that loads modules after the start, and one for each
+of stdout and stderr. No greenlet waits for a peer that somebody else is waiting for: what a peer does not take stays in
+the room log.
 
 To add a transport (TLS, WebSocket): write a class with the members of transport.Transport in a module of its own, and
 wrap the peer's stream in it where Door.serve has seen by the first bytes that it is asked for. If what goes over the

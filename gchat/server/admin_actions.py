@@ -12,6 +12,7 @@ from gchat.chat.room import Room
 from gchat.journal.journal import JournalError
 from gchat.model import names, text
 from gchat.model.errors import Refusal
+from gchat.model.lookalikes import name_keys
 from gchat.model.messages import Said
 from gchat.server.admin_order import AdminOrder, acting
 from gchat.server.linux import unguessable
@@ -47,6 +48,7 @@ class AdminActions(AdminOrder):
             raise BadText(f"The text has {lines:,} lines; at most {text.MAX_LINES} are accepted")
         self._revive(room)
         try:
+            self._app.registry.accounts.check_free(name, name_keys(name))
             return self._say(room, names.machine(name), message)
         except Refusal as refusal:
             raise NotPossible(refusal.message) from None

@@ -34,6 +34,7 @@ from gchat.journal.journal import JournalError
 from gchat.journal.parts import KeptRoom
 from gchat.model import events
 from gchat.model.messages import Acted, Message, Record, Said
+from gchat.server.account_actions import AccountActions
 from gchat.server.counters import measures
 from gchat.server.fanout import DELIVERIES
 from gchat.server.gauges import gauges, skipped, slow_readers
@@ -55,7 +56,7 @@ STANDS_S = 1.0
 STORED_ROOMS_S = 0.5
 
 
-class AdminBackend(HookActions):
+class AdminBackend(HookActions, AccountActions):
     """Implements gchat.admin.backend.Backend."""
 
     def __init__(self, app: OperatedServer) -> None:

@@ -18,10 +18,11 @@ from gchat.admin.token_file import TokenError, load_or_make
 from gchat.cli import spelled
 from gchat.model.secret import Secret
 from gchat.server.faults import log_fault
-from gchat.server.listener import Place, StartError, bind
+from gchat.server.listener import StartError, bind
 from gchat.server.logs import logger
-from gchat.server.settings import AdminSection
-from gchat.server.start_checks import check_reach, elsewhere, is_own, no_token, same_token
+from gchat.server.settings import Config
+from gchat.server.start_checks import admin_place, check_reach, elsewhere, is_own, no_token, same_token
+from gchat.server.state_files import token_path, tokens_path
 
 #: Connections that may wait to be accepted.
 LISTEN_BACKLOG = 1024
@@ -33,12 +34,14 @@ STOP_S = 0.5
 class AdminEndpoint:
     """A bound socket; then, from start() to stop(), the endpoint on it."""
 
-    def __init__(self, section: AdminSection, place: Place, token_path: str, tokens_path: str) -> None:
-        self._section = section
+    def __init__(self, config: Config, host: str, port: int) -> None:
+        """Bind the endpoint of the server whose chat is at this address. Raises StartError."""
+        self._section = section = config.admin
+        place = admin_place(config)
         check_reach(section, place)
-        self._token = self._load_token(token_path)
+        self._token = self._load_token(token_path(config, host, port))
         self._read_token = self._load_read_token(section.read_token_file) if section.read_token_file else Secret()
-        self._named_tokens = NamedTokens(tokens_path)
+        self._named_tokens = NamedTokens(tokens_path(config, host, port))
         try:
             self._named_tokens.load()
         except (TokenError, OSError) as error:

@@ -26,14 +26,15 @@ from gchat.server.door import FAREWELL, Door
 from gchat.server.history import tidy, unusable, wait_and_open_journal
 from gchat.server.listener import Listener, bound_place, set_options
 from gchat.server.logs import logger
+from gchat.server.own_thread import OwnThread
 from gchat.server.publication import MESSAGES
 from gchat.server.pump import Pump
 from gchat.server.reload import apply
 from gchat.server.roster import Roster
 from gchat.server.saved_state import restore
+from gchat.server.secret_checks import SecretChecks
 from gchat.server.settings import Config
-from gchat.server.start_checks import admin_place
-from gchat.server.state_files import history_path, other_history, token_path, tokens_path
+from gchat.server.state_files import history_path, other_history
 from gchat.server.transcript import Transcript
 from gchat.server.watch import Watch
 
@@ -55,6 +56,7 @@ class App:
         self.capacity = Capacity(has_admin=config.admin.enabled)
         self.admin = AdminBackend(self)
         self.watch = Watch(self)
+        self.secret_checks = SecretChecks(self.registry, OwnThread())
         self._door = Door(self)
         self.roster = Roster(self.admin, self._door.release)
         self._transcript = transcript
@@ -80,8 +82,7 @@ class App:
         if config.admin.enabled:
             from gchat.server.admin_endpoint import AdminEndpoint  # noqa: PLC0415  # others need nothing of what it loads
 
-            tokens = [path(config, place.host, place.port) for path in (token_path, tokens_path)]
-            self._admin_endpoint = AdminEndpoint(config.admin, admin_place(config), *tokens)
+            self._admin_endpoint = AdminEndpoint(config, place.host, place.port)
 
     @property
     def connections(self) -> int:

@@ -16,6 +16,7 @@ from gchat.cli import Parser, UsageError, address, open_standard_descriptors, sp
 from gchat.dialects import plain, rich
 from gchat.journal.journal import JournalError
 from gchat.model.audience import Where
+from gchat.model.errors import Refusal
 from gchat.model.text import printable
 from gchat.server import logs, signals, systemd
 from gchat.server.app import App
@@ -35,12 +36,13 @@ _NEVER_EMPTY = {
     "--db": "a file",
     "--backup": "a file",
     "--export": "the name of a room",
+    "--add-account": "a nick",
 }
 
 _EXCLUSIVE = (
     ("--db", "--memory"),
     ("--admin", "--no-admin"),
-    ("--check-config", "--print-config", "--export", "--backup", "--make-hook", "--make-token"),
+    ("--check-config", "--print-config", "--export", "--backup", "--add-account", "--make-hook", "--make-token"),
 )
 
 
@@ -75,6 +77,9 @@ def _parser() -> argparse.ArgumentParser:
         help="make a token of the admin endpoint with the scope read, say:ROOM, moderate or all, print it, and exit",
     )
     option("--json", action="store_true", help="with --export: one JSON object a line")
+    option(
+        "--add-account", metavar="NAME", help="make NAME the nick of a user whose secret is read from stdin, and exit"
+    )
     option("--version", action="version", version=f"gchat-server {__version__}")
     return parser
 
@@ -120,6 +125,8 @@ def _run(arguments: list[str]) -> int:
         return _make_hook(config, *args.make_hook)
     if args.make_token is not None:
         return _make_token(config, *args.make_token)
+    if args.add_account is not None:
+        return _add_account(config, args.add_account)
     return _serve(config, args)
 
 
@@ -254,6 +261,28 @@ def _make_token(config: Config, name: str, scope: str) -> int:
     made = make(config, token_making(config, name, scope))
     with _stdout():
         print(made.token)
+    return 0
+
+
+def _add_account(config: Config, name: str) -> int:
+    """Make an account, in the running server or in its files."""
+    from getpass import getpass  # noqa: PLC0415  # most starts need none of it
+
+    from gchat.server.account_actions import making  # noqa: PLC0415
+    from gchat.server.making import make  # noqa: PLC0415
+
+    try:
+        secret = getpass(f"The secret of {printable(name)}: ") if sys.stdin.isatty() else sys.stdin.readline()
+    except (EOFError, KeyboardInterrupt, UnicodeDecodeError):
+        secret = ""
+    if not secret.strip():
+        raise UsageError("there is no secret; type it, or pipe it in as a line")
+    try:
+        made = make(config, making(config, name, secret.rstrip("\r\n")))
+    except Refusal as refusal:
+        raise StartError(refusal.message) from None
+    with _stdout():
+        print(f"made the account {printable(made.name)}: its user types /login {printable(made.name)}")
     return 0
 
 

@@ -141,6 +141,9 @@ class Door:
         entries = 0 if hello is None else server.registry.entries(hello)
         if entries:
             self._pay(network, entries)
+        login = None
+        if hello is not None and hello.secret:
+            login = server.secret_checks.login(hello, network.name, is_private=peer.is_private)
         server.effects.share.wait(ENTRY_WEIGHT * max(1, entries))
         if server.stopping.is_set():  # accepted before, heard after the others were said goodbye to
             _part(transport, _said(dialect, Closing(FAREWELL, CloseReason.SHUTDOWN.value)))
@@ -151,6 +154,7 @@ class Door:
                 peer.address,
                 hello,
                 token,
+                login=login,
                 attempt=peer.attempt,
                 has_ended=hello is not None and transport.has_ended(),
                 network=network,

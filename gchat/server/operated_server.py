@@ -14,6 +14,7 @@ from gchat.server.audit import Audit
 from gchat.server.capacity import Capacity
 from gchat.server.pump import Pump
 from gchat.server.roster import Roster
+from gchat.server.secret_checks import SecretChecks
 from gchat.server.settings import Config
 from gchat.server.watch import Watch
 
@@ -31,6 +32,7 @@ class OperatedServer(Protocol):
     pump: Pump
     registry: Registry
     roster: Roster
+    secret_checks: SecretChecks
     stopping: Event
     watch: Watch
 

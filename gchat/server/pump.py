@@ -21,6 +21,7 @@ from gchat.chat.effects import (
     Announce,
     Arrive,
     Audited,
+    CheckSecret,
     Close,
     Deliver,
     DropRoom,
@@ -55,6 +56,7 @@ from gchat.server.replay import Replay
 from gchat.server.room_loading import RoomLoading
 from gchat.server.roster import Roster
 from gchat.server.saved_state import saving
+from gchat.server.secret_checks import SecretChecks
 from gchat.server.turn_share import TurnShare
 from gchat.server.writer import Writer
 
@@ -77,6 +79,10 @@ class PumpServer(Protocol):
     @property
     def roster(self) -> Roster:
         """Where connections are looked up, and users announced."""
+
+    @property
+    def secret_checks(self) -> SecretChecks:
+        """Where secrets are checked."""
 
     def shown(self, room: str, event: events.Event) -> None:
         """Note what a room was told."""
@@ -124,16 +130,19 @@ class Pump:
             Presence: self._presence.gather,
             Announce: self._announce,
             Deliver: self._publication.deliver,
-            HearAgain: self._hear_again,
+            HearAgain: self._of_session(lambda connection, effect: connection.log_reader.hear_again(effect.others)),
             SendRaw: self._send_raw,
             Enter: self._enter,
             Leave: self._leave,
-            ReadHistory: self._read_history,
-            Search: self._search,
+            ReadHistory: self._of_session(self.replay.recall),
+            Search: self._of_session(self.replay.search),
             ListRooms: self._list_rooms,
             DropRoom: self._drop_room,
             Close: self._close,
             Audited: server.audit.add,
+            CheckSecret: self._of_session(
+                lambda connection, effect: server.secret_checks.begin(connection, effect, self)
+            ),
             **saving(parts.notes),
         }
 
@@ -311,9 +320,14 @@ class Pump:
         spared = None if effect.session is None else Unheard(-effect.session, (effect.session,))
         self.append(effect.room, effect.notice, 0, None, spared)
 
-    def _hear_again(self, effect: HearAgain) -> None:
-        if (connection := self.connections.get(effect.session)) is not None:
-            connection.log_reader.hear_again(effect.others)
+    def _of_session(self, carry_out: Callable[[Connection, Any], None]) -> Callable[[Any], None]:
+        """Return what carries out an effect for the connection of its session, unless that is gone."""
+
+        def of_session(effect: Any) -> None:
+            if (connection := self.connections.get(effect.session)) is not None:
+                carry_out(connection, effect)
+
+        return of_session
 
     def _send_raw(self, effect: SendRaw) -> None:
         connection = self.connections.get(effect.session)
@@ -335,16 +349,6 @@ class Pump:
             if connection.room == effect.room:
                 connection.where = self.fan_out.where(connection.session.current_name)
             self._touched[connection.writer] = None
-
-    def _read_history(self, effect: ReadHistory) -> None:
-        connection = self.connections.get(effect.session)
-        if connection is not None:
-            self.replay.recall(connection, effect)
-
-    def _search(self, effect: Search) -> None:
-        connection = self.connections.get(effect.session)
-        if connection is not None:
-            self.replay.search(connection, effect)
 
     def _list_rooms(self, effect: ListRooms) -> None:
         connection = self.connections.get(effect.session)

@@ -21,7 +21,7 @@ from gchat.chat.limits import Allowance, Pace
 from gchat.dialects.choice import spoken
 from gchat.dialects.dialect import Decoder, LateHello, Outcome
 from gchat.dialects.sniff import Foreign
-from gchat.model.commands import Command, History, Join, Search
+from gchat.model.commands import Command, History, Join, Login, Passwd, Register, Search, Unregister
 from gchat.model.errors import Code, LineEndless, LineTooLong, Refusal
 from gchat.server.counters import Counter
 from gchat.server.linux import unguessable
@@ -54,7 +54,7 @@ COMMANDS_AT_ONCE = 4
 #: What may be a goodbye (see Decoder.may_be_goodbye) is one after this long.
 GOODBYE_S = 0.2
 
-_HELD_BACK_AFTER = (Join, History, Search)
+_HELD_BACK_AFTER = (Join, History, Search, Register, Login, Passwd, Unregister)
 
 
 class Reader:
@@ -182,8 +182,7 @@ class Reader:
         if self._server.limits.rates.messages_per_s:
             self._pace.received(len(data), self.heard_at)
         decoder.feed(data)
-        if decoder.replies:
-            self._server.effects.submit([SendRaw(self._connection.session.id, decoder.replies)])
+        self._reply()
         if (reason := self._hear()) is not None:
             return reason
         return CloseReason.QUIT if self._decoder.may_be_goodbye and self._says_goodbye() else None
@@ -200,11 +199,18 @@ class Reader:
                 continue
             if connection.dialect.traits.is_typed and decoder.outcome is None:
                 connection.log_reader.typed()
+            self._reply()
             self._spend(lines)
             self._join_turn(lines)
             if not self._carry_out(asked, lines):
                 return CloseReason.QUIT
         return None if decoder.outcome is None else self._conclude(decoder.outcome)
+
+    def _reply(self) -> None:
+        """Answer the peer's program, before its user."""
+        if replies := self._decoder.replies:
+            self._decoder.replies = b""
+            self._server.effects.submit([SendRaw(self._connection.session.id, replies)])
 
     def _join_turn(self, lines: int) -> None:
         """Wait, if this user says much, for a turn of the pump in which there is room for it."""
@@ -256,8 +262,11 @@ class Reader:
         try:
             hello, rest = connection.dialect.hello(heard)
             assert hello is not None
+            with self._not_reading():
+                login = server.secret_checks.login(hello, session.network.name, is_private=session.is_private)
             token, entries = unguessable(16), server.registry.entries(hello)
-            opened = server.registry.open(session, hello, token, has_ended=connection.transport.has_ended())
+            has_ended = connection.transport.has_ended()
+            opened = server.registry.open(session, hello, token, login, has_ended=has_ended)
         except Refusal as refusal:
             if refusal.code is Code.REPLACED:
                 connection.disconnect(CloseReason.REPLACED, refusal.message)

@@ -1,6 +1,6 @@
 """What outlives a run of the server beside messages: who keeps order, bans and mutes, sessions, the modes of rooms.
 
-These are notes in the journal. Another kind (accounts) is one more NoteKind here.
+These are notes in the journal. Another kind is one more NoteKind here.
 """
 
 from __future__ import annotations
@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from gchat.chat.effects import Effect, SavedSession, SaveModes, SaveOperators, SavePenalties, SaveSession
+from gchat.chat.accounts import UNREADABLE, Account, key_of, stored
+from gchat.chat.effects import Effect, SaveAccount, SavedSession, SaveModes, SaveOperators, SavePenalties, SaveSession
 from gchat.chat.masks import Cloaks
 from gchat.chat.penalties import Penalty
 from gchat.chat.registry import Registry
@@ -24,6 +25,7 @@ _OPERATORS = NoteKind("operators", tuple[str, ...])  # likewise
 _SESSIONS = NoteKind("session", SavedSession)  # by lineage
 _MODES = NoteKind("modes", Modes)  # by room
 _CLOAK_SECRET = NoteKind("cloak", str)
+_ACCOUNTS = NoteKind("account", Account)  # by accounts.key_of
 
 _ALL = "all"
 
@@ -33,6 +35,7 @@ def saving(notes: Notes) -> dict[type[Effect], Callable[[Any], None]]:
     kinds = {"bans": _BANS, "mutes": _MUTES}
     return {
         SaveSession: lambda effect: _SESSIONS.put(notes, effect.lineage, effect.who),
+        SaveAccount: lambda effect: _ACCOUNTS.put(notes, key_of(effect.name), effect.account),
         SaveModes: lambda effect: _MODES.put(notes, effect.room, effect.modes),
         SavePenalties: lambda effect: kinds[effect.kind].put(notes, _ALL, effect.penalties),
         SaveOperators: lambda effect: _OPERATORS.put(notes, _ALL, effect.accounts),
@@ -42,7 +45,8 @@ def saving(notes: Notes) -> dict[type[Effect], Callable[[Any], None]]:
 def restore(registry: Registry, notes: Notes, now: float) -> None:
     """Give the registry what the previous run has stored; `now` is of its clock. Raises JournalError.
 
-    A room whose note says what no modes can be is closed: opened to everybody it would show what was to be hidden.
+    A room whose note says what no modes can be is closed: opened to everybody it would show what was to be hidden. So
+    is an account: nobody can log in, and its nick is nobody else's.
     """
     order = registry.order
     for kind, table in ((_BANS, order.bans), (_MUTES, order.mutes)):
@@ -54,6 +58,11 @@ def restore(registry: Registry, notes: Notes, now: float) -> None:
         logger.error("the modes of %(room)s cannot be read: it is closed until they are reset", {"room": room})
     registry.rooms.modes.restore(modes)
     registry.rooms.cloaks = Cloaks(_cloak_secret(notes))
+    for key, found in _ACCOUNTS.load(notes, UNREADABLE).items():
+        account = stored(key, found)
+        registry.accounts.add(account)
+        if account.is_closed:
+            logger.error("the account %(name)s cannot be read: it is closed until it is removed", {"name": key})
     registry.restore(_SESSIONS.load(notes), now)
 
 

@@ -195,6 +195,21 @@ class AdminSection(Struct, forbid_unknown_fields=True):
 class AuthSection(Struct, forbid_unknown_fields=True):
     """The section [auth]."""
 
+    registration: Annotated[
+        Literal["open", "operator", "closed"],
+        Meta(description='who makes accounts: "open": users (/register), "operator": you alone, "closed": nobody'),
+        core,
+    ] = "open"
+    required: Annotated[
+        bool,
+        Meta(description="whether users who are not logged in may do nothing but log in"),
+        core_as("login_required"),
+    ] = False
+    allow_plaintext: Annotated[
+        bool,
+        Meta(description="take secrets of accounts from other machines without TLS, where others can read them"),
+        core,
+    ] = False
     operators: Annotated[
         str,
         Meta(description="accounts that keep order on the server (/ban, /mute, /kill, /announce), separated by spaces"),

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import time
 
-from gchat.admin.documents import NewToken, TokenMade
-from gchat.admin.named_tokens import NamedTokens, checked_name, checked_scope
+from gchat.admin.named_tokens import NamedTokens, NewToken, TokenMade, checked_name, checked_scope
 from gchat.dialects.rich import rfc3339
 from gchat.server.making import Making
 from gchat.server.settings import Config

@@ -11,7 +11,7 @@ import random
 import socket
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from ipaddress import ip_address, ip_network
 from typing import Literal, cast
 
@@ -20,6 +20,7 @@ import gevent
 from gchat.admin.access import Access
 from gchat.admin.backend import BadText, Missing, NotPossible, Subscriber, TooOften, Unsubscribe
 from gchat.admin.documents import (
+    AccountInfo,
     AuditRow,
     Happened,
     Histogram,
@@ -63,6 +64,7 @@ class FakeBackend:
         self.all_mutes: dict[int, PenaltyRow] = {}
         self.granted: dict[str, None] = {}
         self.audited: list[AuditRow] = []
+        self.all_accounts: dict[str, AccountInfo] = {}
         self.tells: list[Subscriber] = []
         self.announced: list[tuple[str, str]] = []
         self.kicked: list[tuple[int, str]] = []
@@ -351,6 +353,21 @@ class FakeBackend:
         table[made.id] = made
         self.note_action(action, value, by, wish.reason, until)
         return made
+
+    def accounts(self) -> Iterable[AccountInfo]:
+        return self.all_accounts.values()
+
+    def add_account(self, name: str, secret: str, by: str) -> AccountInfo:
+        if len(secret) < 8 or name in self.all_accounts:
+            raise NotPossible("The secret is too short, or there is such an account")
+        self.note_action("account", name, by)
+        account = self.all_accounts[name] = AccountInfo(name, _rfc3339(time.time()))
+        return account
+
+    def remove_account(self, name: str, by: str) -> None:
+        if self.all_accounts.pop(name, None) is None:
+            raise Missing(f"There is no account {name}")
+        self.note_action("remove account", name, by)
 
 
 def _check(text: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from gchat.chat.accounts import Accounts
 from gchat.chat.limits import Limits
 from gchat.chat.nicks import Names
 from gchat.chat.order import Order
@@ -20,7 +21,7 @@ class Talk:
 
     def __init__(self) -> None:
         self.order = Order(Limits())
-        self.names = Names(self.order)
+        self.names = Names(self.order, Accounts())
 
     def comes(self, port: int) -> Session:
         session = Session(port, f"127.0.0.1:{port}")

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gchat.dialects import plain
-from gchat.dialects.plain import decode, encode
+from gchat.dialects.plain import encode
+from gchat.dialects.plain_decoder import decode
 from gchat.dialects.slash import SLASHES
 from gchat.model import commands, events, sentences
 from gchat.model.audience import Me
@@ -100,6 +101,15 @@ TYPED = [
     ("/history 1200", commands.History(commands.From(1200))),
     ("/history -5", commands.History(commands.Last(5))),
     ("/search tea  cak*", commands.Search("tea  cak*", 20)),
+    ("/register tea4two!", commands.Register(secret="tea4two!")),
+    ("/register", commands.AskSecret(commands.Register())),
+    ("/login alice", commands.AskSecret(commands.Login("alice", leave="current"))),
+    ("/login  alice  tea4two!", commands.Login("alice", "tea4two!", leave="current")),
+    ("/logout", commands.Logout()),
+    ("/passwd", commands.AskSecret(commands.Passwd())),
+    ("/passwd tea4two! tea4three", commands.Passwd("tea4two!", "tea4three")),
+    ("/unregister", commands.AskSecret(commands.Unregister())),
+    ("/unregister tea4two!", commands.Unregister(secret="tea4two!")),
     ("/ping", commands.Ping("")),
     ("/ping a b", commands.Ping("a b")),
     ("/quit", commands.Quit()),
@@ -292,6 +302,8 @@ TOLD: list[tuple[events.Event, str]] = [
         "> Nothing found. Search matches whole words; depl* matches deploy\n",
     ),
     (events.Named("alice"), "> You are now alice\n"),
+    (events.AccountIs("alice"), ""),
+    (events.SecretWanted("The secret of alice"), "> The secret of alice\n"),
     (events.TopicIs("", ""), "> There is no topic\n"),
     (events.TopicIs("tea", "bob"), "> The topic is: tea (set by bob)\n"),
     (events.Users("dev", ("alice", "bob"), 2, "bob"), "> In dev (2 users online): alice, bob (you)\n"),

@@ -60,7 +60,17 @@ def test_the_server_carries_out_what_was_typed(line: str) -> None:
 
 
 def test_every_request_is_a_command_but_to_say_something() -> None:
-    needed = {"text": "x", "to": "bob", "name": "bob", "nick": "alice", "room": "dev", "whom": "bob", "which": "7"}
+    needed = {
+        "text": "x",
+        "to": "bob",
+        "name": "bob",
+        "nick": "alice",
+        "room": "dev",
+        "whom": "bob",
+        "which": "7",
+        "secret": "x",
+        "new": "x",
+    }
     for kind in AnyRequest.__args__:
         if kind.__name__ != "SayRequest":
             fields = {name: value for name, value in needed.items() if name in kind.__struct_fields__}

@@ -36,6 +36,7 @@ from gchat.server.counters import CLOSED, CRASHES
 from gchat.server.listener import Peer
 from gchat.server.pump import Pump
 from gchat.server.roster import Roster
+from gchat.server.secret_checks import SecretChecks
 from gchat.server.transport import SocketTransport, Transport
 
 #: For whatever a user waits for. A test that passes never waits so long.
@@ -161,6 +162,8 @@ class Stage:
         parts = parts_of(self.journal)
         self.audit = Audit(parts.notes)
         self.pump = self.effects = Pump(self, parts, room_log_bytes)
+        self.secret_checks = SecretChecks(self.registry, lambda function: function())
+        self.pump = self.effects = Pump(self, parts_of(self.journal), room_log_bytes)
         self.rooms, self.catch_ups = self.pump.fan_out, self.pump.replay
         self._greenlets: list[Any] = []
         self._users: list[User] = []
@@ -223,7 +226,7 @@ class Stage:
         """Have a user connect, who speaks rich with a hello, and wait for nothing."""
         ours, theirs = pair()
         peer = Peer(f"127.0.0.1:{theirs.fileno()}", "", len(self._users))
-        session, effects = self.registry.connect(peer.address, hello, "token" if hello else "")
+        session, effects = self.registry.connect(peer.address, hello, "token" if hello else "", is_private=True)
         connection = Connection(self, transport(ours), peer, session, rich if hello else plain)
         self.roster.by_session[session.id] = connection
         self.pump.submit(effects)

@@ -19,6 +19,7 @@ from gchat.dialects import plain
 from gchat.dialects.dialect import Dialect
 from gchat.model.messages import Said
 from gchat.server.reader import RECEIVED_BYTES, Reader
+from gchat.server.secret_checks import SecretChecks
 from gchat.server.transport import SocketTransport, Transport
 from gchat.server.turn_share import TurnShare
 from gchat.server.writer import Writer
@@ -63,6 +64,7 @@ class Server:
         self.stopping = Event()
         self.effects = Queue()
         self.rooms = Quiet()
+        self.secret_checks = SecretChecks(self.registry, lambda function: function())
 
     def awake(self) -> float:
         return time.monotonic()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gchat.chat.effects import SaveModes, SaveOperators, SavePenalties
+from gchat.chat.effects import Effect, SaveModes, SaveOperators, SavePenalties
 from gchat.chat.limits import Limits
 from gchat.chat.penalties import Penalty
 from gchat.chat.registry import Registry
@@ -23,8 +23,8 @@ class Paper:
         return {key: value for (other, key), value in self.all.items() if other == kind and value}
 
 
-def note_modes(paper: Paper, room: str, modes: Modes | None) -> None:
-    saving(paper)[SaveModes](SaveModes(room, modes))
+def note(paper: Paper, effect: Effect) -> None:
+    saving(paper)[type(effect)](effect)
 
 
 def restored(paper: Paper) -> Registry:
@@ -36,8 +36,8 @@ def restored(paper: Paper) -> Registry:
 def test_modes_and_cloaks_are_the_same_in_the_next_run() -> None:
     paper = Paper()
     before = restored(paper)
-    note_modes(paper, "dev", Modes("in", key="tea"))
-    note_modes(paper, "open", None)
+    note(paper, SaveModes("dev", Modes("in", key="tea")))
+    note(paper, SaveModes("open", None))
     after = restored(paper)
 
     assert after.rooms.modes == {"dev": Modes("in", key="tea")}
@@ -47,7 +47,7 @@ def test_modes_and_cloaks_are_the_same_in_the_next_run() -> None:
 
 def test_a_room_whose_modes_cannot_be_read_is_closed_and_the_others_are_as_they_were() -> None:
     paper = Paper()
-    note_modes(paper, "dev", Modes(key="tea"))
+    note(paper, SaveModes("dev", Modes(key="tea")))
     paper.all["modes", "torn"] = b'{"flags":"i'
     paper.all["modes", "odd"] = b'{"flags":"x"}'
     registry = restored(paper)
@@ -57,11 +57,10 @@ def test_a_room_whose_modes_cannot_be_read_is_closed_and_the_others_are_as_they_
 
 def test_bans_mutes_and_operators_are_the_same_in_the_next_run() -> None:
     paper = Paper()
-    save = saving(paper)
     ban = Penalty(3, "nick", "mallory", "spam", 1.0, 2.0, "alice", (("lineage", "a" * 32), ("address", "192.0.2.7")))
     mute = Penalty(5, "nick", "eve", "", 1.0)
     for effect in (SavePenalties("bans", (ban,)), SavePenalties("mutes", (mute,)), SaveOperators(("Alice", "bob"))):
-        save[type(effect)](effect)
+        note(paper, effect)
     order = restored(paper).order
 
     assert (order.bans.all, order.mutes.all) == ({3: ban}, {5: mute})
