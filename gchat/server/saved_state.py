@@ -5,6 +5,7 @@ These are notes in the journal. Another kind is one more NoteKind here.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -52,6 +53,7 @@ def restore(registry: Registry, notes: Notes, now: float) -> None:
     for kind, table in ((_BANS, order.bans), (_MUTES, order.mutes)):
         for penalty in kind.load(notes).get(_ALL, ()):
             table.add(penalty)
+        table.expire(time.time())  # meanwhile
     order.granted = {folded(account): account for account in _OPERATORS.load(notes).get(_ALL, ())}
     modes = _MODES.load(notes, CLOSED)
     for room in [room for room, found in modes.items() if found is CLOSED]:

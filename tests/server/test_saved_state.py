@@ -57,9 +57,14 @@ def test_a_room_whose_modes_cannot_be_read_is_closed_and_the_others_are_as_they_
 
 def test_bans_mutes_and_operators_are_the_same_in_the_next_run() -> None:
     paper = Paper()
-    ban = Penalty(3, "nick", "mallory", "spam", 1.0, 2.0, "alice", (("lineage", "a" * 32), ("address", "192.0.2.7")))
+    ban = Penalty(3, "nick", "mallory", "spam", 1.0, 4e9, "alice", (("lineage", "a" * 32), ("address", "192.0.2.7")))
     mute = Penalty(5, "nick", "eve", "", 1.0)
-    for effect in (SavePenalties("bans", (ban,)), SavePenalties("mutes", (mute,)), SaveOperators(("Alice", "bob"))):
+    over = Penalty(4, "nick", "bob", "spam", 1.0, 2.0)
+    for effect in (
+        SavePenalties("bans", (ban, over)),
+        SavePenalties("mutes", (mute,)),
+        SaveOperators(("Alice", "bob")),
+    ):
         note(paper, effect)
     order = restored(paper).order
 

@@ -658,3 +658,26 @@ def test_nothing_is_wider_than_the_window(browser: Browser, stage: Stage, width:
             ".map(e => e.outerHTML.slice(0, 80))"
         )
         assert page.js(cramped) == []
+
+
+def test_a_user_is_muted_and_banned_with_a_reason_and_a_duration_and_the_audit_says_so(
+    stage: Stage, page: Page
+) -> None:
+    stage.does("joins", nick="mallory")
+    unlocked(page)
+    page.sees("mallory", "#users")
+    for verb, duration in (("mute", "86400"), ("ban", "0")):
+        page.clicks(f"#users button[aria-label='{verb.title()} mallory']")
+        page.js(f"document.querySelector('#{verb}-dialog [name=for_s]').value = '{duration}'")
+        page.js(f"document.querySelector('#{verb}-dialog [name=reason]').focus()")
+        page.types("<b>spam</b>")
+        page.presses("Enter")
+        page.sees("mallory is mute" if verb == "mute" else "mallory is banned", "#said")
+    page.sees("muted nick", "#bans")
+    page.sees("banned nick", "#bans")
+    page.clicks("#bans button[aria-label='Lift the mute of mallory']")
+    page.sees("mallory is no longer muted.", "#said")
+    page.clicks("#show-audit")
+    page.sees("admin (http) ban mallory: <b>spam</b>", "#audit-dialog")
+    page.sees("admin (http) mute mallory until ", "#audit-dialog")
+    assert [row["action"] for row in stage.does("audit", before=0, limit=9)] == ["unmute", "ban", "mute"]
