@@ -10,7 +10,7 @@ account_resources    those of accounts
 routes            the table of paths, resources and what is said of them, and what comes before and after every request
 access            what a request may do: Host, Origin and token;  visibility: what it may see of a value
 request_head      the head of a request, its limits and its errors
-http_server       connections: deadlines, the number of them, and turns for the chat
+http_server       connections: deadlines, the number of them, and turns for the chat;  security: how they begin in TLS
 room_stream       a room's messages as they come, server-sent or as lines of JSON
 sse               event streams;  metrics: the formats of Prometheus;  openapi: the description of all of it
 token_file        the files of the tokens;  named_tokens: tokens with a name and a scope, in one file
@@ -18,5 +18,5 @@ page/             the live page
 
 A new field of GET /users is a line and its value in documents.UserInfo. A new counter is declared in the server,
 beside the code that counts, and comes to /metrics and /status by itself (gchat.server.counters). A new path is a
-resource and a row in routes. Nothing here knows gevent but http_server, routes, sse and room_stream.
+resource and a row in routes. Nothing here knows gevent but http_server, security, routes, sse and room_stream.
 """

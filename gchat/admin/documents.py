@@ -44,6 +44,10 @@ class UserConnection(Protocol):
         """What the user speaks."""
 
     @property
+    def tls_version(self) -> str:
+        """The version of TLS, as "TLSv1.3"; "" without."""
+
+    @property
     def heard_at(self) -> float:
         """When the last byte came from the user."""
 
@@ -73,6 +77,7 @@ class UserInfo(Struct, frozen=True):
     disconnected: bool = False  # the connection is lost, but the user may come back
     away: str = ""  # why, if the user is away
     account: str = ""  # the one that the user is logged in to
+    tls: str = ""  # the version that the connection is in, as "TLSv1.3"; "" if it is plain text
 
     @classmethod
     def of(cls, session: Session, connection: UserConnection | None, now: float, *, disconnected: bool) -> Self:
@@ -92,6 +97,7 @@ class UserInfo(Struct, frozen=True):
             disconnected=disconnected,
             away=session.away,
             account=session.account,
+            tls=connection.tls_version if connection else "",
         )
 
 

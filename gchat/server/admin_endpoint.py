@@ -6,6 +6,7 @@ Errors come at the start: the socket is bound when the object is made. The appli
 from __future__ import annotations
 
 import gc
+import socket
 from collections.abc import Callable
 from importlib import import_module
 
@@ -23,6 +24,7 @@ from gchat.server.logs import logger
 from gchat.server.settings import Config
 from gchat.server.start_checks import admin_place, check_reach, elsewhere, is_own, no_token, same_token
 from gchat.server.state_files import token_path, tokens_path
+from gchat.server.tls import Tls
 
 #: Connections that may wait to be accepted.
 LISTEN_BACKLOG = 1024
@@ -34,11 +36,12 @@ STOP_S = 0.5
 class AdminEndpoint:
     """A bound socket; then, from start() to stop(), the endpoint on it."""
 
-    def __init__(self, config: Config, host: str, port: int) -> None:
+    def __init__(self, config: Config, host: str, port: int, tls: Tls, listener: socket.socket | None = None) -> None:
         """Bind the endpoint of the server whose chat is at this address. Raises StartError."""
         self._section = section = config.admin
         place = admin_place(config)
-        check_reach(section, place)
+        self._tls = tls if tls.is_on and not place.is_path else None
+        check_reach(section, place, has_tls=tls.is_on)
         self._token = self._load_token(token_path(config, host, port))
         self._read_token = self._load_read_token(section.read_token_file) if section.read_token_file else Secret()
         self._named_tokens = NamedTokens(tokens_path(config, host, port))
@@ -47,7 +50,7 @@ class AdminEndpoint:
         except (TokenError, OSError) as error:
             raise StartError(str(error)) from None
         try:
-            self.socket = bind(place, LISTEN_BACKLOG)
+            self.socket = listener or bind(place, LISTEN_BACKLOG)
         except StartError as error:
             raise elsewhere(error) from None
         self._stop: Callable[[float], None] | None = None  # of the HTTP server, when it runs
@@ -56,7 +59,11 @@ class AdminEndpoint:
     def url(self) -> str:
         """The address of the page."""
         name = self.socket.getsockname()
-        return name if isinstance(name, str) else f"http://{spelled(name[0], name[1])}/"
+        return name if isinstance(name, str) else f"{self._scheme}://{spelled(name[0], name[1])}/"
+
+    @property
+    def _scheme(self) -> str:
+        return "https" if self._tls else "http"
 
     def start(self, backend: Backend, loader: ThreadPool) -> None:
         """Begin to answer, when `loader` has loaded what answers: until then requests wait in the kernel."""
@@ -84,11 +91,12 @@ class AdminEndpoint:
             self._token,
             port,
             names,
+            self._scheme,
             read_token=self._read_token,
             public_url=self._section.public_url,
             named=self._named_tokens,
         )
-        server = AdminServer(self.socket, make_app(backend, access, self._named_tokens))
+        server = AdminServer(self.socket, make_app(backend, access, self._named_tokens), self._tls)
         server.start()
         self._stop = server.stop
 

@@ -1,7 +1,7 @@
 """The watch: a greenlet that looks after what no event tells of, and knows how late the loop is.
 
 It finds readers that make no progress, users who have been silent or disconnected for long enough, connections that do
-not end and bans and mutes that are over, and it collects garbage.
+not end, bans and mutes that are over and a certificate that soon is, and it collects garbage.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from gchat.server.reader import RECEIVED_BYTES
 from gchat.server.reader_interfaces import EffectQueue
 from gchat.server.roster import Roster
 from gchat.server.settings import Config
+from gchat.server.tls import Tls
 
 #: How often the watch looks while users send something or a connection is ending, and while nothing happens.
 WATCH_S, IDLE_S = 0.25, 1.0
@@ -47,6 +48,7 @@ class WatchServer(Protocol):
     config: Config
     registry: Registry
     roster: Roster
+    tls: Tls
 
     @property
     def effects(self) -> EffectQueue:
@@ -91,6 +93,7 @@ class Watch:
                 ("looking for readers that are stuck", self._look_for_stalled),
                 ("looking for silent and disconnected users", self._look_for_due),
                 ("ending bans and mutes", self._end_penalties),
+                ("looking at the certificate", self._server.tls.look),
                 ("ending connections", self._end_connections),
             ):
                 self._guard(part, function)

@@ -43,6 +43,7 @@ from gchat.admin.documents import (
 from gchat.admin.http_server import AdminServer
 from gchat.admin.named_tokens import NamedTokens
 from gchat.admin.routes import make_app
+from gchat.admin.security import Security
 from gchat.chat.order_actions import Wish
 from gchat.hooks.bodies import HookMessage
 from gchat.hooks.book import Hook, HookBook, HookRefused
@@ -390,12 +391,15 @@ def listen(host: str = "127.0.0.1", port: int = 0) -> socket.socket:
     return listener
 
 
-def serve(backend: FakeBackend, listener: socket.socket, token: str = TOKEN) -> AdminServer:
+def serve(
+    backend: FakeBackend, listener: socket.socket, token: str = TOKEN, security: Security | None = None
+) -> AdminServer:
     """Return a server that serves `backend`, not started."""
     name = listener.getsockname()
     port, tokens = name[1] if isinstance(name, tuple) else None, NamedTokens()
-    access = Access(token, port, read_token=READ_TOKEN if token else "", named=tokens)
-    return AdminServer(listener, make_app(backend, access, tokens))
+    scheme, read_token = "https" if security else "http", READ_TOKEN if token else ""
+    access = Access(token, port, scheme=scheme, read_token=read_token, named=tokens)
+    return AdminServer(listener, make_app(backend, access, tokens), security)
 
 
 def live(backend: FakeBackend) -> None:
