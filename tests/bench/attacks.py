@@ -14,6 +14,7 @@ import select
 import signal
 import socket
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -26,6 +27,9 @@ SLOW, STREAMS, ASKING = 1000, 100, 4
 
 #: Connections of an attack to the chat, at most, and those from one address: a network's cap is above.
 MOST_CONNECTIONS, FROM_ONE_ADDRESS = 20_000, 190
+
+#: Where a banned user comes from, and how many connections at a time.
+EVADER, EVADERS = "127.0.0.66", 8
 
 #: What is said before an attack that asks for it: so many lines, by so many users, of so many bytes.
 LINES, SPEAKERS, LINE_BYTES = 1000, 40, 8000
@@ -227,6 +231,38 @@ def stops(target: Target) -> None:
     time.sleep(max(0.0, target.ends_at - time.monotonic()))
 
 
+def evader(target: Target) -> None:
+    """A banned user who comes back as fast as may be, each time under another nick, on several connections."""
+    with socket.create_connection(("127.0.0.1", target.port)) as keeper:
+        keeper.sendall(b"/nick keeper\n/register correct-horse-battery\n")
+        while b"is yours" not in keeper.recv(65536):
+            pass
+        keeper.sendall(b"/ban %s\n" % EVADER.encode())
+        while b"> Banned" not in keeper.recv(65536):
+            pass
+        ready()
+
+        def comes(names: Iterator[int]) -> None:
+            while time.monotonic() < target.ends_at:
+                with contextlib.suppress(OSError), socket.socket() as sock:
+                    sock.bind((EVADER, 0))
+                    sock.settimeout(2)
+                    sock.connect(("127.0.0.1", target.port))
+                    sock.sendall(b'GCHAT/1 {"nick":"evader%d"}\n' % next(names))
+                    while sock.recv(4096):
+                        pass
+                    tries.append(1)
+
+        tries: list[int] = []
+        names = itertools.count()
+        threads = [threading.Thread(target=comes, args=(names,)) for _ in range(target.of(EVADERS))]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        print(f"{len(tries)} tries", file=sys.stderr)
+
+
 _TELL = b'{"type":"tell","to":"a%s%s","text":"psst","id":"1"}\n' % (
     "\N{COMBINING ACUTE ACCENT}".encode() * 12_000,
     "\N{COMBINING DOT BELOW}".encode() * 12_000,
@@ -245,6 +281,7 @@ CHAT: dict[str, Callable[[Target], None]] = {
     "rooms": rooms,
     "pages": pages,
     "stops": stops,
+    "evader": evader,
 }
 
 # --- On the operator's window ----------------------------------------------------------------------------------------

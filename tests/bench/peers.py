@@ -67,6 +67,13 @@ GCHAT_FOR_STRANGERS = replace(
     GCHAT_AS_IT_COMES, name="gchat, loopback not exempt", environment={"GCHAT_LIMITS_EXEMPT": ""}
 )
 
+#: The same, with an operator in the chat.
+GCHAT_KEPT_IN_ORDER = replace(
+    GCHAT_FOR_STRANGERS,
+    name="gchat, with an operator",
+    environment={"GCHAT_LIMITS_EXEMPT": "", "GCHAT_AUTH_OPERATORS": "keeper"},
+)
+
 #: The same server, with the operator's window on a Unix socket in its directory.
 GCHAT_WINDOW = replace(
     GCHAT,

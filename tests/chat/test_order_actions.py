@@ -1,4 +1,4 @@
-"""What operators do: whom a ban or a mute is of, what is refused as a mistake, and what is told, logged and stored."""
+"""What operators do: whom a ban or mute is of, what is refused, and what is told, logged and stored (T67, T68)."""
 
 from __future__ import annotations
 
