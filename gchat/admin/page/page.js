@@ -303,12 +303,11 @@ const bans = new Table("bans", {
   step: 24,
   sort: { column: "Ends", down: false },
   columns: [
-    { name: "Whom", value: (ban) => [ban.value, ...ban.also].join(", "), brief: true },
+    { name: "Whom", value: (ban) => [ban.value, ...ban.also].join(", ") },
     { name: "What", value: (ban) => `${ban.verb} ${ban.kind}` },
     { name: "Ends", value: (ban) => ban.until || "~", // which is behind every date
       text: (ban) => (ban.until ? `until ${moment(ban.until)}` : "permanent") },
     { name: "Reason", value: (ban) => ban.reason },
-    { name: "By", value: (ban) => ban.by },
   ],
   actions: [{ name: "Lift", label: (ban) => `Lift the ${ban.verb === "muted" ? "mute" : "ban"} of ${ban.value}`, press: (ban) => lift(ban) }],
 });
