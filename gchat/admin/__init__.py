@@ -8,6 +8,7 @@ order_resources   those by which order is kept;  token_resources: those of named
 hook_resources    the resources of hooks, for operators and for programs
 account_resources    those of accounts
 routes            the table of paths, resources and what is said of them, and what comes before and after every request
+forwarded         whose request it is behind a proxy;  proxied: whose connection
 access            what a request may do: Host, Origin and token;  visibility: what it may see of a value
 request_head      the head of a request, its limits and its errors
 http_server       connections: deadlines, the number of them, and turns for the chat;  security: how they begin in TLS
@@ -18,5 +19,5 @@ page/             the live page
 
 A new field of GET /users is a line and its value in documents.UserInfo. A new counter is declared in the server,
 beside the code that counts, and comes to /metrics and /status by itself (gchat.server.counters). A new path is a
-resource and a row in routes. Nothing here knows gevent but http_server, security, routes, sse and room_stream.
+resource and a row in routes. Nothing here knows gevent but http_server, proxied, security, room_stream, routes and sse.
 """

@@ -14,13 +14,17 @@ import msgspec
 from msgspec import Meta, Struct
 
 from gchat.admin.access import NamedToken, hash_of
-from gchat.admin.token_file import TOKEN_BYTES, TokenError, read_private, reason_of, write_private
+from gchat.admin.token_file import TOKEN_BYTES, TokenError, reason_of, write_private
 from gchat.model import names
 from gchat.model.errors import GchatError, Refusal
 from gchat.model.secret import HasSecrets, Secret
+from gchat.secret_file import NotSecretFile, read
 
 #: Tokens in one file: a request is compared with each.
 MAX_TOKENS = 100
+
+#: The longest file.
+MAX_BYTES = 400 * MAX_TOKENS
 
 #: The tokens of admin.token_file and admin.read_token_file are called so, and no other is.
 RESERVED = ("admin", "read")
@@ -85,7 +89,14 @@ class NamedTokens(Mapping[str, NamedToken]):
         """Read the file, if there is one. Raises TokenError."""
         if not self.path or not os.path.lexists(self.path):
             return
-        lines = read_private(self.path, "file of tokens", MAX_TOKENS * 400).splitlines()
+        try:
+            found = read(self.path, MAX_BYTES)
+        except (NotSecretFile, OSError) as error:
+            why = reason_of(error) if isinstance(error, OSError) else str(error)
+            raise TokenError(f"cannot use the file of tokens {self.path}: {why}") from None
+        if found.is_exposed:  # anybody else could add a token
+            raise TokenError(found.exposure("tokens"))
+        lines = found.data.splitlines()
         try:
             tokens = [msgspec.json.decode(line, type=NamedToken) for line in lines if line.strip()]
         except msgspec.DecodeError:

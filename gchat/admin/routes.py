@@ -35,7 +35,7 @@ from gchat.admin.documents import (
     StoredDocument,
     UsersDocument,
 )
-from gchat.admin.hook_resources import HookResource, HooksResource
+from gchat.admin.hook_resources import Heard, HookResource, HooksResource
 from gchat.admin.named_tokens import NamedTokens
 from gchat.admin.openapi import ADDRESSES, EVENTS, POSTED, ROOM_EVENTS, ROOMS, SAYING, Reads, Route, Writes, described
 from gchat.admin.order_resources import order_routes
@@ -110,7 +110,9 @@ class _Gate:
             method=req.method,
             path=req.path,
             peer=environ["REMOTE_ADDR"],
+            is_known=environ["gchat.origin"].is_known,
             local=environ["gchat.local"],
+            scheme=environ["gchat.origin"].scheme,
             host=environ.get("HTTP_HOST", ""),
             origin=environ.get("HTTP_ORIGIN", ""),
             site=environ.get("HTTP_SEC_FETCH_SITE", ""),
@@ -155,7 +157,7 @@ def make_app(
     app.add_error_handler(Problem, _answer_problem)
     app.add_error_handler(NotPossible, _answer_not_possible)
     app.add_error_handler(Exception, _answer_crash)
-    hook = HookResource(backend, access, clock, _in_time)
+    hook = HookResource(backend, access, clock, _in_time, _aside)
     table = [
         *_server_routes(backend),
         *_room_routes(backend),
@@ -267,6 +269,11 @@ def _in_time(action: Callable[[], T]) -> T:
             f"Not confirmed within {ACTION_S:g} s, but it may still happen; check before you try again",
             Retry_After="5",
         ) from None
+
+
+def _aside(action: Callable[[], Heard]) -> Heard:
+    """Do something on a native thread that takes long and knows nothing of the loop."""
+    return gevent.get_hub().threadpool.apply(action)
 
 
 def _read_body(req: Request) -> bytes:

@@ -1,19 +1,16 @@
 """A token file: anybody who can read it has its token. The token is never logged.
 
-Here too is how any file is read and written that nobody else may know or change.
+Here too is how a file is written that nobody else may know.
 """
 
 from __future__ import annotations
 
-import codecs
 import os
-import shlex
-import stat
-from collections.abc import Callable
 from typing import NoReturn
 
 from gchat.model.errors import GchatError
 from gchat.model.secret import Secret
+from gchat.secret_file import NotSecretFile, read
 
 #: Random bytes in a new token, and the fewest characters of an accepted one: 128 bits in base 64.
 TOKEN_BYTES = 32
@@ -88,47 +85,21 @@ def _draft(path: str, content: bytes) -> str:
 
 def _load(path: str) -> Secret:
     """Return the token. First it must be a token file at all: advice for one does harm to any other file."""
-    token = read_private(path, "token file", MAX_LENGTH, _refuse_unless_token)
-    return Secret(token.removeprefix(codecs.BOM_UTF8).strip().decode())
-
-
-def read_private(
-    path: str, what: str, most: int, check: Callable[[str, bytes], None] = lambda _path, _content: None
-) -> bytes:
-    """Return the content of a file, as a `what` that is no longer than `most` bytes and that passes a check.
-
-    Raises TokenError if other users can read or write it, or it cannot be one.
-    """
-    if os.path.isdir(path):
-        _refuse(path, "it is a directory", what)
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # a pipe is not waited for
-    with os.fdopen(descriptor, "rb") as file:
-        found = os.fstat(descriptor)
-        if not stat.S_ISREG(found.st_mode):
-            _refuse(path, "it is not a regular file", what)
-        if found.st_uid not in (os.geteuid(), 0):  # root can read every file anyway
-            _refuse(path, "it belongs to another user", what)
-        content = file.read(most + 1)
-    if len(content) > most:
-        _refuse(path, "it is too long", what)
-    check(path, content)
-    if found.st_mode & 0o077:
-        if found.st_uid != os.geteuid():
-            _refuse(path, "other users can read or write it", what)
-        raise TokenError(
-            f"other users can read or write the {what} {path}; type chmod 600 {shlex.quote(path)}, and change the "
-            "token if they may know it"
-        )
-    return content
-
-
-def _refuse_unless_token(path: str, content: bytes) -> None:
-    token = content.removeprefix(codecs.BOM_UTF8).strip()
-    if not all(0x21 <= byte <= 0x7E for byte in token):
+    try:
+        found = read(path, MAX_LENGTH)
+    except NotSecretFile as error:
+        _refuse(path, str(error))
+    token = found.data
+    if len(token) > MAX_LENGTH or not all(0x21 <= byte <= 0x7E for byte in token):
         _refuse(path, "expected a single word of printable ASCII")
     if 0 < len(token) < MIN_LENGTH:
         _refuse(path, f"a token has at least {MIN_LENGTH} characters, not {len(token)}")
+    if found.is_exposed and not found.is_own:
+        _refuse(path, "other users can read or write it")
+    if found.is_exposed:
+        raise TokenError(found.exposure("token"))
+    return Secret(token.decode())
 
 
-def _refuse(path: str, reason: str, what: str = "token file") -> NoReturn:
-    raise TokenError(f"{path} is not a {what}: {reason}; choose another path, and the file is created")
+def _refuse(path: str, reason: str) -> NoReturn:
+    raise TokenError(f"{path} is not a token file: {reason}; choose another path, and the file is created")

@@ -25,6 +25,7 @@ presence      users entering, leaving and renamed, told together when they are m
 disconnected  users who may come back, and which to drop when they are too many
 lineages      which session a token or an account takes over
 admission     which peers are let in: bans, places, networks
+guesses       which networks have shown wrong secrets, and how long they wait
 networks      which addresses count as one network
 limits        the limits of the core, and the pace at which a connection may send
 

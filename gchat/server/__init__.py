@@ -4,7 +4,9 @@ From the first byte of a peer to the last byte to everybody else:
 
     listener       where to listen, and what is accepted there
     door           which peers come in, and what each speaks, by its first bytes
+    opening        what is heard of a peer before there is a connection
     proxies        who is behind a trusted proxy
+    server_password  the password without which nobody comes in
     transport      a peer's stream of bytes, whatever carries it
     tls            which streams are in TLS, and with which certificate
     certificate    the certificate and its key, checked
@@ -43,6 +45,7 @@ Around it:
     admin_backend, admin_actions, admin_order          what gchat.admin shows and does
     account_actions, admin_endpoint                    accounts, likewise; its socket, tokens and application
     hook_actions, kept_hooks                           what hooks do, and how they are kept
+    outgoing, hook_settings                            what is said in a room, posted to a URL
     operated_server                                    what these see of the server
 
 Modules know each other by small Protocols that stand beside the code that needs them (ReplayTurn in replay), and none

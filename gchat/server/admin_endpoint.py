@@ -39,6 +39,7 @@ class AdminEndpoint:
     def __init__(self, config: Config, host: str, port: int, tls: Tls, listener: socket.socket | None = None) -> None:
         """Bind the endpoint of the server whose chat is at this address. Raises StartError."""
         self._section = section = config.admin
+        self._trusted = lambda: config.server.trusted_proxies
         place = admin_place(config)
         self._tls = tls if tls.is_on and not place.is_path else None
         check_reach(section, place, has_tls=tls.is_on)
@@ -84,19 +85,16 @@ class AdminEndpoint:
         from gchat.admin.routes import make_app  # noqa: PLC0415
 
         gc.freeze()  # as in Watch.run: what has been loaded is never garbage
-        name = self.socket.getsockname()
-        port = None if isinstance(name, str) else name[1]
         names = [*self._section.names.split(), self._section.host]
         access = Access(
             self._token,
-            port,
             names,
             self._scheme,
             read_token=self._read_token,
             public_url=self._section.public_url,
             named=self._named_tokens,
         )
-        server = AdminServer(self.socket, make_app(backend, access, self._named_tokens), self._tls)
+        server = AdminServer(self.socket, make_app(backend, access, self._named_tokens), self._tls, self._trusted)
         server.start()
         self._stop = server.stop
 

@@ -168,8 +168,10 @@ class FanOut:
 
     def is_crowded(self, room: str) -> bool:
         """Return whether so much gathers in a large room that its speakers should wait."""
-        logs = self._logs.get(room)
-        return logs is not None and any(log.offer and log.gathered > MAX_GATHERED_BYTES for log in logs.values())
+        for log in self._logs.get(room, {}).values():
+            if log.offer is not None and log.gathered > MAX_GATHERED_BYTES:
+                return True
+        return False
 
     def wait_sent(self) -> None:
         """Wait until something is sent to a large room, if there is one where something gathers."""

@@ -71,10 +71,12 @@ class Proxies:
             self._waiting.pop(peer.attempt, None)
         if header.is_local:
             return None
+        has_tls = header.has_tls
         if not header.host:
-            return Peer(peer.address, peer.network, peer.attempt, header.has_tls)
-        is_private = header.has_tls or (peer.is_private and is_loopback(header.host))
-        return Peer(spelled(header.host, header.port), network_of(header.host), peer.attempt, is_private)
+            return Peer(peer.address, peer.network, peer.attempt, is_private=has_tls, has_tls=has_tls)
+        is_private = has_tls or (peer.is_private and is_loopback(header.host))
+        address, network = spelled(header.host, header.port), network_of(header.host)
+        return Peer(address, network, peer.attempt, is_private, has_tls)
 
     def _drop_oldest(self) -> None:
         oldest = next(iter(self._waiting))

@@ -87,13 +87,19 @@ class TlsTransport:
 
     def shutdown(self) -> None:
         """See Transport.shutdown: a close_notify, and the end of the TCP stream."""
-        self._is_over = True
-        try:
-            self._sock.unwrap()
-        except ssl.SSLError:  # it is sent, and the peer's own has not come
-            pass
+        self._say_goodbye()
         socket.socket.shutdown(self._sock, socket.SHUT_WR)
 
     def close(self) -> None:
         """See Transport.close."""
+        if not self._is_over:
+            self._say_goodbye()
         self._sock.close()
+
+    def _say_goodbye(self) -> None:
+        """Send a close_notify: without one, a peer takes the end for an attack."""
+        self._is_over = True
+        try:
+            self._sock.unwrap()
+        except (OSError, ValueError):  # it is sent, and the peer's own has not come; or nothing can be sent
+            pass

@@ -392,14 +392,16 @@ def listen(host: str = "127.0.0.1", port: int = 0) -> socket.socket:
 
 
 def serve(
-    backend: FakeBackend, listener: socket.socket, token: str = TOKEN, security: Security | None = None
+    backend: FakeBackend,
+    listener: socket.socket,
+    token: str = TOKEN,
+    security: Security | None = None,
+    trusted: str = "",
 ) -> AdminServer:
-    """Return a server that serves `backend`, not started."""
-    name = listener.getsockname()
-    port, tokens = name[1] if isinstance(name, tuple) else None, NamedTokens()
-    scheme, read_token = "https" if security else "http", READ_TOKEN if token else ""
-    access = Access(token, port, scheme=scheme, read_token=read_token, named=tokens)
-    return AdminServer(listener, make_app(backend, access, tokens), security)
+    """Return a server that serves `backend`, not started; `trusted` are the networks of proxies."""
+    scheme, read_token, tokens = "https" if security else "http", READ_TOKEN if token else "", NamedTokens()
+    access = Access(token, scheme=scheme, read_token=read_token, named=tokens)
+    return AdminServer(listener, make_app(backend, access, tokens), security, lambda: trusted)
 
 
 def live(backend: FakeBackend) -> None:

@@ -15,7 +15,7 @@ if __name__ == "__main__":
     port = listener.getsockname()[1]
     minutes = count()
     tokens = NamedTokens()
-    app = make_app(FakeBackend(), Access(TOKEN, port, named=tokens), tokens, lambda: next(minutes) * WINDOW_S)
+    app = make_app(FakeBackend(), Access(TOKEN, named=tokens), tokens, lambda: next(minutes) * WINDOW_S)
     server = AdminServer(listener, app)
     server.start()
     print(port, flush=True)

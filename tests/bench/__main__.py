@@ -17,11 +17,11 @@ from tests.bench.run import HERE, LOAD_CORE, Failure, Generator, compiler, descr
 
 NAMES = (
     *("fanout", "small", "limits", "rich", "rooms", "disk", "paced", "idle", "silent"),
-    *("start", "hold", "attacks", "status", "stored", "window", "peers"),
+    *("tls", "start", "hold", "attacks", "status", "stored", "window", "peers"),
 )
 
 #: Servers of which nothing may be lost.
-OURS = (peers.GCHAT.name, peers.GCHAT_RICH.name, peers.GCHAT_SMALL_LOGS.name)
+OURS = (peers.GCHAT.name, peers.GCHAT_RICH.name, peers.GCHAT_SMALL_LOGS.name, peers.GCHAT_TLS.name)
 
 
 def main() -> int:
@@ -68,6 +68,7 @@ def _measure(bench: Bench, options: argparse.Namespace) -> None:
         "paced": bench.paced,
         "idle": bench.idle,
         "silent": bench.silent,
+        "tls": bench.tls,
         "hold": bench.hold,
         "attacks": bench.attacks,
         "status": bench.status,

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
-from tests.bench import alone, attacks, canary
+from tests.bench import alone, attacks, canary, in_tls
 from tests.bench.peers import (
     GCHAT,
     GCHAT_DEFAULT_LIMITS,
@@ -16,6 +16,7 @@ from tests.bench.peers import (
     GCHAT_NORMAL,
     GCHAT_RICH,
     GCHAT_SMALL_LOGS,
+    GCHAT_TLS,
     GCHAT_WINDOW,
 )
 from tests.bench.run import Ask, Failure, Figure, Generator, Kind, Run, Server, p99
@@ -157,6 +158,18 @@ class Bench:
         for _ in range(self.rounds):
             for attack in ("", *(("requests",) if self.quick else attacks.WINDOW)):
                 self._keep(self.generator.measure("window", GCHAT_WINDOW, ask, attack))
+
+    def tls(self) -> None:
+        """Readers in TLS: beside the limit and beside plain ones; and handshakes."""
+        if not self.generator.has_tls:
+            return
+        readers, many, idle = (20, 50, 100) if self.quick else (900, 1000, 5000)
+        limit = [self.limit] if self.limit else []
+        self._alternate("tls", Ask(readers, seconds=self.seconds), [GCHAT_TLS, *limit])
+        self._alternate("tls paced", Ask(many, rate=50, seconds=self.seconds), [GCHAT_TLS, GCHAT])
+        for _ in range(self.rounds):
+            self._idle("tls idle", GCHAT_TLS, Ask(self._most(idle)))
+        self._keep_figures(in_tls.figures(self.generator, quick=self.quick))
 
     def start(self) -> None:
         """From the start of the process until it listens and greets."""

@@ -8,6 +8,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+from gchat.server.make_cert import make_cert
 from tests.bench.run import HERE, TOP, Kind, compile_c, compiler
 
 GCHAT = Kind(
@@ -51,6 +52,15 @@ def stored_in(path: Path) -> Kind:
     """The same server, with what is in this file."""
     return _on_disk("full", path)
 
+
+def _in_tls(port: int, directory: Path, clients: int) -> list[str]:
+    certificate, key, _ = make_cert(str(directory), ["localhost"])
+    (directory / "tls.toml").write_text(f'[tls]\ncert = "{certificate}"\nkey = "{key}"\n')
+    return [*GCHAT.command(port, directory, clients), "--config", str(directory / "tls.toml")]
+
+
+#: The same server, with a certificate; the generator's users are in TLS.
+GCHAT_TLS = replace(GCHAT, name="gchat, TLS", command=_in_tls, tls=True)
 
 #: The same server, with nothing that was asked for but where it is.
 GCHAT_AS_IT_COMES = replace(

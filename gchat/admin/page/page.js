@@ -14,7 +14,7 @@ const numbers = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
 const short = new Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 1 });
 const collator = new Intl.Collator("en", { numeric: true });
 
-const seen = { server: null, users: new Map(), rooms: [], bans: [], history: null, at: 0, news: [], began: 0 };
+const seen = { server: null, users: new Map(), rooms: [], bans: [], hooks: [], history: null, at: 0, news: [], began: 0 };
 let token = ""; // survives a reload in this tab’s session storage; never in a URL
 let scope = "none"; // what the server lets us see: "none" of the private parts, or all; and do: "moderate", "all"
 let wake = () => {}; // ends the pause before the next try, or the stream, so that the page connects anew
@@ -312,6 +312,21 @@ const bans = new Table("bans", {
   actions: [{ name: "Lift", label: (ban) => `Lift the ${ban.verb === "muted" ? "mute" : "ban"} of ${ban.value}`, press: (ban) => lift(ban) }],
 });
 
+const hooks = new Table("hooks", {
+  key: (hook) => hook.id,
+  first: 5,
+  step: 24,
+  sort: { column: "Room", down: false },
+  columns: [
+    { name: "Name", value: (hook) => hook.name, brief: true },
+    { name: "Room", value: (hook) => hook.room, brief: true },
+    { name: "Messages", number: true, value: (hook) => hook.messages, text: (hook) => count(hook.messages) },
+    { name: "Last", value: (hook) => hook.last, text: (hook) => (hook.last ? moment(hook.last) : "not used since the start") },
+    { name: "Signed", value: (hook) => (hook.signed ? "signed" : "") },
+  ],
+  actions: [{ name: "Revoke", label: (hook) => `Revoke ${hook.name} in ${hook.room}`, press: (hook) => askRevoke(hook) }],
+});
+
 /** Draws everything from what is known; cheap enough for every second. */
 function draw() {
   const terms = $("filter").value.toLowerCase().split(/\s+/).filter(Boolean);
@@ -325,6 +340,8 @@ function draw() {
   put($("rooms").querySelector(".shown"), count(seen.rooms.length));
   bans.show(seen.bans);
   put($("bans").querySelector(".shown"), count(seen.bans.length));
+  hooks.show(seen.hooks);
+  put($("hooks").querySelector(".shown"), count(seen.hooks.length));
   Object.values(charts).forEach((chart) => chart.draw());
   if (seen.server) drawServer(seen.server, seen.history);
   feed.draw();
@@ -462,8 +479,9 @@ async function read(path, options = {}) {
 async function refresh() {
   const began = performance.now();
   const bearer = token;
-  const [status, banned, muted] = await Promise.all([
-    read("status"), token ? read("bans") : { bans: [] }, token ? read("mutes") : { mutes: [] },
+  const none = { bans: [], mutes: [], hooks: [] };
+  const [status, banned, muted, hooked] = await Promise.all([
+    read("status"), ...["bans", "mutes", "hooks"].map((path) => (token ? read(path) : none)),
   ]);
   if (began < seen.began || bearer !== token) return; // there is a later answer, or will be
   const isAnother = seen.server && seen.server.started !== status.server.started;
@@ -475,7 +493,7 @@ async function refresh() {
     if (!talk.told || isAnother) talk.begin(all);
     for (const { name, seq } of all) talk.reach(name, seq);
   }
-  Object.assign(seen, { server, rooms: all, history, at: began, began });
+  Object.assign(seen, { server, rooms: all, history, hooks: hooked.hooks, at: began, began });
   seen.bans = [...banned.bans.map((ban) => ({ ...ban, verb: "banned" })), ...muted.mutes.map((mute) => ({ ...mute, verb: "muted" }))];
   seen.users = new Map(status.users.map((user) => [user.id, user]));
   seen.news = seen.news.filter(({ at }) => at >= began);
@@ -644,7 +662,7 @@ function askToken() {
 function lock() {
   token = "";
   remember("");
-  seen.bans = [];
+  seen.bans = seen.hooks = [];
   view.close();
   audit.close();
   talk.end();
@@ -674,7 +692,7 @@ function grant(granted) {
   document.documentElement.classList.toggle("acts", scope === "all" || scope === "moderate");
   $("access").hidden = scope === "all";
   put($("access"), {
-    none: "Messages, bans and the addresses of users with a nick are hidden; a token shows them.",
+    none: "Messages, bans, hooks and the addresses of users with a nick are hidden; a token shows them.",
     read: "The read-only token shows everything and changes nothing; the admin token unlocks actions.",
     moderate: "This token shows everything, and acts on users.",
   }[scope] ?? "");
@@ -726,6 +744,43 @@ async function lift(ban) {
   } catch (problem) {
     say(problem.message);
   }
+}
+
+/** Makes a hook, and shows its URL once: no other answer of the server has it. */
+function askHook() {
+  open("hook-dialog", {}, async (entered) => {
+    const made = await read("hooks", { method: "POST", body: entered });
+    showMade(made);
+    return `${made.name} may speak in ${made.room}.`;
+  });
+}
+
+function showMade(made) {
+  const dialog = $("made-dialog");
+  const { url } = dialog.querySelector("form").elements;
+  put(dialog.querySelector(".whom"), `${made.name} in ${made.room}`);
+  url.value = new URL(made.path, location.href).href;
+  dialog.querySelector(".copy").onclick = async () => {
+    url.select();
+    try {
+      await navigator.clipboard.writeText(url.value);
+      say("Copied.");
+    } catch {
+      say("This browser does not let the page copy; press Ctrl+C."); // it may not, over plain HTTP
+    }
+  };
+  dialog.querySelector(".cancel").onclick = () => dialog.close();
+  dialog.onclose = () => { url.value = ""; };
+  dialog.showModal();
+  url.select();
+}
+
+function askRevoke(hook) {
+  put($("revoke-dialog").querySelector(".whom"), `${hook.name} in ${hook.room}`);
+  open("revoke-dialog", {}, async () => {
+    await ask(`hooks/${hook.id}`, { method: "DELETE" });
+    return `${hook.name} in ${hook.room} is revoked.`;
+  });
 }
 
 function askAnnounce(room) {
@@ -856,6 +911,7 @@ $("unlock").addEventListener("click", askToken);
 $("lock").addEventListener("click", () => { lock(); wake(); });
 $("announce-all").addEventListener("click", () => askAnnounce(""));
 $("new-ban").addEventListener("click", () => askBan(null));
+$("new-hook").addEventListener("click", askHook);
 $("try-now").addEventListener("click", () => wake());
 $("filter").addEventListener("input", draw);
 setInterval(() => {
