@@ -321,6 +321,19 @@ class ClosingEvent(RichEvent, frozen=True):
     code: str = ""
 
 
+#: Answers that end a request, and change little else.
+EndEvent = (
+    UsersEvent
+    | RoomListEvent
+    | PageEvent
+    | TopicSetEvent
+    | DoneEvent
+    | ModesEvent
+    | ListEvent
+    | BansEvent
+    | PartedEvent
+)
+
 #: What a user is told as it comes. Of an Ack a client makes what it knows of the request.
 UserEvent = (
     WelcomeEvent
