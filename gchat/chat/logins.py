@@ -178,6 +178,7 @@ def _account(registry: Registry, session: Session, command: Proving) -> Account 
                 raise Refusal(Code.BAD_COMMAND, f"You are logged in as {session.account}; /logout ends that")
             if registry.limits.registration != "open":
                 raise Refusal(Code.BAD_COMMAND, "Users cannot register here; ask the operator of the server")
+            registry.order.check_registration(_nick(session, command))
             registry.check_nick(session, _nick(session, command))
             registry.accounts.check_place(session.network, registry.rooms.cloaks.of(session.network.name))
             return None

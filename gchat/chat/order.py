@@ -51,6 +51,12 @@ class Order:
         if ban := self.bans.of_lineage(lineage) or self.bans.of_account(account):
             raise Refusal(Code.BANNED, banned(ban))
 
+    def check_registration(self, nick: str) -> None:
+        """Raise Refusal if a user may not make an account of this name, because its owner keeps order here."""
+        if folded(nick) in self.operators:
+            why = f"{nick} is an operator of this server, whose account is made with gchat-server --add-account {nick}"
+            raise Refusal(Code.REGISTERED, why)
+
     def check_nick(self, nick: str, keys: frozenset[str]) -> None:
         """Raise Refusal if a nick with these keys is banned."""
         if ban := self.bans.of_nick(keys):

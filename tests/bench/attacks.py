@@ -14,7 +14,6 @@ import select
 import signal
 import socket
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -27,9 +26,6 @@ SLOW, STREAMS, ASKING = 1000, 100, 4
 
 #: Connections of an attack to the chat, at most, and those from one address: a network's cap is above.
 MOST_CONNECTIONS, FROM_ONE_ADDRESS = 20_000, 190
-
-#: Where a banned user comes from, and how many connections at a time.
-EVADER, EVADERS = "127.0.0.66", 8
 
 #: What is said before an attack that asks for it: so many lines, by so many users, of so many bytes.
 LINES, SPEAKERS, LINE_BYTES = 1000, 40, 8000
@@ -100,7 +96,7 @@ class Crowd:
     def add(self, count: int, stream: Stream) -> None:
         """Open so many more."""
         for _ in range(count):
-            self._open(stream, f"127.0.0.{2 + self._opened // FROM_ONE_ADDRESS % 250}")
+            self.open(stream, f"127.0.0.{2 + self._opened // FROM_ONE_ADDRESS % 250}")
 
     def run(self, mark: bytes = b"") -> None:
         """Go on until the attack's time is over, or until each member has heard `mark`."""
@@ -119,7 +115,8 @@ class Crowd:
             if mark and all(member.has_met for member in self._members.values()):
                 return
 
-    def _open(self, stream: Stream, source: str) -> None:
+    def open(self, stream: Stream, source: str) -> None:
+        """Open one more from this address, if there have not been too many."""
         self._opened += 1
         if self._opened > MOST_CONNECTIONS:
             return
@@ -147,7 +144,7 @@ class Crowd:
         self._poll.unregister(descriptor)
         member = self._members.pop(descriptor)
         member.sock.close()
-        self._open(member.stream, member.source)
+        self.open(member.stream, member.source)
 
 
 def _flood(count: int, stream: Stream) -> Callable[[Target], None]:
@@ -231,38 +228,6 @@ def stops(target: Target) -> None:
     time.sleep(max(0.0, target.ends_at - time.monotonic()))
 
 
-def evader(target: Target) -> None:
-    """A banned user who comes back as fast as may be, each time under another nick, on several connections."""
-    with socket.create_connection(("127.0.0.1", target.port)) as keeper:
-        keeper.sendall(b"/nick keeper\n/register correct-horse-battery\n")
-        while b"is yours" not in keeper.recv(65536):
-            pass
-        keeper.sendall(b"/ban %s\n" % EVADER.encode())
-        while b"> Banned" not in keeper.recv(65536):
-            pass
-        ready()
-
-        def comes(names: Iterator[int]) -> None:
-            while time.monotonic() < target.ends_at:
-                with contextlib.suppress(OSError), socket.socket() as sock:
-                    sock.bind((EVADER, 0))
-                    sock.settimeout(2)
-                    sock.connect(("127.0.0.1", target.port))
-                    sock.sendall(b'GCHAT/1 {"nick":"evader%d"}\n' % next(names))
-                    while sock.recv(4096):
-                        pass
-                    tries.append(1)
-
-        tries: list[int] = []
-        names = itertools.count()
-        threads = [threading.Thread(target=comes, args=(names,)) for _ in range(target.of(EVADERS))]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        print(f"{len(tries)} tries", file=sys.stderr)
-
-
 _TELL = b'{"type":"tell","to":"a%s%s","text":"psst","id":"1"}\n' % (
     "\N{COMBINING ACUTE ACCENT}".encode() * 12_000,
     "\N{COMBINING DOT BELOW}".encode() * 12_000,
@@ -281,7 +246,86 @@ CHAT: dict[str, Callable[[Target], None]] = {
     "rooms": rooms,
     "pages": pages,
     "stops": stops,
-    "evader": evader,
+}
+
+# --- At the door -----------------------------------------------------------------------------------------------------
+
+#: Addresses of an attack that has many, and the passwords that it tries in a second.
+ADDRESSES, TRIES_PER_S = 250, 1000
+
+#: The address of a proxy that is trusted.
+PROXY = "127.0.0.2"
+
+
+def _configure(target: Target, settings: str) -> None:
+    """Have the server take over these settings; the users who are in stay there."""
+    (target.directory / "gchat.toml").write_text(settings)
+    os.kill(target.pid, signal.SIGHUP)
+    time.sleep(0.5)
+
+
+def _guesses(addresses: int) -> Callable[[Target], None]:
+    """Return an attack: tries of the server's password, each on a new connection, by so many addresses in turn."""
+
+    def attack(target: Target) -> None:
+        path = target.directory / "password"
+        path.touch(0o600)
+        path.write_text("nobody guesses this\n")
+        _configure(target, f'[auth]\npassword_file = "{path}"\n')
+        ready()
+        poll: select.poll = select.poll()
+        trying: dict[int, socket.socket] = {}
+        tries, began = 0, time.monotonic()
+        while (now := time.monotonic()) < target.ends_at:
+            while tries < (now - began) * target.of(TRIES_PER_S) and len(trying) < SLOW:
+                sock = socket.socket()
+                sock.bind((f"127.0.3.{1 + tries % addresses}", 0))
+                sock.setblocking(False)
+                sock.connect_ex(("127.0.0.1", target.port))
+                trying[sock.fileno()] = sock
+                poll.register(sock, select.POLLOUT)
+                tries += 1
+            for descriptor, events in poll.poll(2):
+                sock = trying[descriptor]
+                goes_on = False
+                with contextlib.suppress(OSError):
+                    if events == select.POLLOUT:
+                        goes_on = sock.send(b"guess\n") > 0
+                        poll.modify(sock, select.POLLIN)
+                    else:
+                        goes_on = b"guessed passwords" in sock.recv(4096)  # it waits for its turn
+                if not goes_on:
+                    poll.unregister(descriptor)
+                    trying.pop(descriptor).close()
+
+    return attack
+
+
+def lines_from_everywhere(target: Target) -> None:
+    """Lines from many addresses, as fast as each is read, each in a room of its own."""
+    ready()
+    crowd = Crowd(target)
+    for number in range(target.of(ADDRESSES)):
+        join = b"/join flood%d\n" % number
+        crowd.open(lambda join=join: itertools.chain([join], itertools.repeat(_LINE)), f"127.0.3.{1 + number}")  # type: ignore[misc]
+    crowd.run()
+
+
+def silent_proxies(target: Target) -> None:
+    """Connections of a trusted proxy that never says whose they are."""
+    _configure(target, f'[server]\ntrusted_proxies = "{PROXY}"\n')
+    ready()
+    crowd = Crowd(target)
+    for _ in range(target.of(SLOW)):
+        crowd.open(list, PROXY)
+    crowd.run()
+
+
+DOOR: dict[str, Callable[[Target], None]] = {
+    "guesses": _guesses(1),
+    "guesses from 250 addresses": _guesses(ADDRESSES),
+    "lines from 250 addresses": lines_from_everywhere,
+    "silent proxies": silent_proxies,
 }
 
 # --- On the operator's window ----------------------------------------------------------------------------------------
@@ -393,4 +437,4 @@ if __name__ == "__main__":
     os.nice(19)
     name, port, directory, pid, seconds, share = sys.argv[1:]
     ends_at = time.monotonic() + float(seconds)
-    (CHAT | WINDOW)[name](Target(int(port), Path(directory), int(pid), ends_at, float(share)))
+    (CHAT | DOOR | WINDOW)[name](Target(int(port), Path(directory), int(pid), ends_at, float(share)))

@@ -35,9 +35,10 @@ def alice(server: Server) -> Iterator[User]:
 
 
 def operator_joins(server: Server, name: str = "alice") -> User:
-    user = server.join(name)
-    user.says(f"/register {SECRET}")
-    user.sees(f"> The nick {name} is yours")
+    Operator(server).asks("POST", "/accounts", name=name, secret=SECRET)
+    user = server.join()
+    user.says(f"/login {name} {SECRET}")
+    user.sees(f"> You are now {name}")
     return user
 
 
@@ -156,7 +157,7 @@ def test_operators_are_made_over_http_and_outlive_a_restart(tmp_path: Path) -> N
         operator.asks("DELETE", "/operators/bob")
         assert operator.is_refused(404, "DELETE", "/operators/bob") == "bob is no operator"
         actions = [(row["actor"], row["action"]) for row in operator.asks("GET", "/audit")["audit"]]
-        assert actions == [("admin", "deoperator"), ("bob", "announce"), ("admin", "operator")]
+        assert actions == [("admin", "deoperator"), ("bob", "announce"), ("admin", "operator"), ("admin", "account")]
 
 
 def test_kick_is_of_the_room_and_kill_of_the_server(server: Server, alice: User) -> None:
@@ -288,3 +289,11 @@ def test_a_file_of_tokens_that_others_can_change_stops_the_start_with_one_line(t
     assert done.returncode == 1
     assert f"chmod 600 {tmp_path / 'tokens'}" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_nobody_makes_themselves_the_account_of_an_operator(server: Server) -> None:
+    with server.join("alice") as impostor:
+        impostor.says(f"/register {SECRET}")
+        assert "gchat-server --add-account alice" in impostor.sees("> alice is an operator of this server")
+        impostor.says("/bans")
+        impostor.sees("> Only operators of the server can do that")
