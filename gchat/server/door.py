@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import socket
 import time
+from contextlib import suppress
 from typing import Protocol
 
 import gevent
@@ -20,7 +21,8 @@ from msgspec.structs import replace
 from gchat.chat.admission import Admission
 from gchat.chat.effects import CloseReason
 from gchat.chat.limits import Allowance
-from gchat.chat.networks import Network
+from gchat.chat.networks import Network, host_of
+from gchat.chat.order import banned
 from gchat.dialects import plain
 from gchat.dialects.choice import spoken
 from gchat.dialects.dialect import Dialect
@@ -32,7 +34,7 @@ from gchat.server.connection import Connection, ConnectionServer
 from gchat.server.linux import unguessable
 from gchat.server.listener import Peer, turn_away
 from gchat.server.logs import logger
-from gchat.server.opening import FAREWELL, MAX_BYTES, Opening, part, said
+from gchat.server.opening import FAREWELL, MAX_BYTES, Opening, discard, part, said
 from gchat.server.proxies import Proxies
 from gchat.server.roster import Roster
 from gchat.server.server_password import CODES, ServerPassword
@@ -43,6 +45,9 @@ from gchat.server.turn_share import ENTRY_WEIGHT
 
 #: How long the first line of a peer that begins with a hello may take.
 HELLO_S = 5.0
+
+#: How long a health check of a proxy may take.
+HEALTH_S = 5.0
 
 HEADER_NEEDED = (
     "Connections from this address need a PROXY header first, because it is in server.trusted_proxies; connect from "
@@ -76,7 +81,7 @@ class Door:
 
     def __init__(self, server: DoorServer) -> None:
         self._server = server
-        self.admission = Admission(server.registry.bans, server.limits)
+        self.admission = Admission(server.registry.order.bans, server.limits)
         self._proxies = Proxies(server)
 
     # --- Admission -------------------------------------------------------------------------------------------------
@@ -126,6 +131,7 @@ class Door:
             peer = self._proxies.origin(sock, proxy)
             if peer is None:
                 roster.never_in(proxy, CloseReason.PROBE, "a health check of a proxy")
+                self._pass_check(sock, proxy)
             elif not (line := self._count_in(peer, self._server.max_connections - len(self._proxies)) or b""):
                 return peer
         except MalformedHeader as error:
@@ -135,6 +141,13 @@ class Door:
             roster.never_in(proxy, CloseReason.PROBE)
         turn_away(sock, line)
         return None
+
+    def _pass_check(self, sock: socket.socket, proxy: Peer) -> None:
+        """Let a proxy look whether we are here, in TLS if it begins so. There is no session, whatever it says."""
+        with suppress(OSError), self._proxies.held(sock, proxy):
+            transport = self._server.tls.enter(SocketTransport(sock), HEALTH_S)
+            discard(transport, HEALTH_S)
+            transport.close()
 
     def _serve(self, sock: socket.socket, peer: Peer) -> None:
         """Serve one peer that is counted in."""
@@ -172,8 +185,8 @@ class Door:
             self._server.roster.never_in(peer, CloseReason.FOREIGN, foreign.name)
             part(transport, foreign.answer)
             return None
-        if self._lacks_tls(peer):
-            self._refuse(transport, peer, dialect, Refusal(Code.TLS_NEEDED, TLS_NEEDED), CloseReason.TLS)
+        if (why := self._why_shut(peer)) is not None:
+            self._refuse(transport, peer, dialect, *why)
             return None
         try:
             dialect = server.password.prove(transport, peer, start, server.stopping)
@@ -207,7 +220,8 @@ class Door:
                 now=server.awake(),
             )
         except Refusal as refusal:
-            self._refuse(transport, peer, dialect, refusal, CloseReason.REPLACED)
+            is_banned = refusal.code is Code.BANNED
+            self._refuse(transport, peer, dialect, refusal, CloseReason.BANNED if is_banned else CloseReason.REPLACED)
             return None
         connection = Connection(server, transport, peer, session, dialect)
         server.roster.by_session[session.id] = connection
@@ -248,10 +262,14 @@ class Door:
             return entered, greeting_delay_s
         return entered, max(0.0, began + greeting_delay_s - time.monotonic())
 
-    def _lacks_tls(self, peer: Peer) -> bool:
-        """Return whether a peer is turned away because somebody could read along."""
+    def _why_shut(self, peer: Peer) -> tuple[Refusal, CloseReason] | None:
+        """Return why a peer is not let in, whatever it asks for: it is banned, or somebody could read along."""
         server = self._server
-        return server.tls.is_on and server.config.tls.required and bool(peer.network) and not peer.has_tls
+        if ban := server.registry.order.bans.of_address(host_of(peer.address)):
+            return Refusal(Code.BANNED, banned(ban)), CloseReason.BANNED
+        if server.tls.is_on and server.config.tls.required and bool(peer.network) and not peer.has_tls:
+            return Refusal(Code.TLS_NEEDED, TLS_NEEDED), CloseReason.TLS
+        return None
 
     def _hear(self, transport: Transport, delay_s: float) -> Opening:
         """Return the first line of a peer, or as much of it as comes within `delay_s`. Raises OSError.

@@ -77,6 +77,16 @@ GCHAT_FOR_STRANGERS = replace(
     GCHAT_AS_IT_COMES, name="gchat, loopback not exempt", environment={"GCHAT_LIMITS_EXEMPT": ""}
 )
 
+#: The same, with a configuration in a file, so that SIGHUP changes it.
+GCHAT_WITH_A_FILE = replace(
+    GCHAT_FOR_STRANGERS,
+    name="gchat, loopback not exempt",
+    command=lambda port, directory, clients: [
+        *GCHAT_FOR_STRANGERS.command(port, directory, clients),
+        *("--config", _made(directory / "gchat.toml")),
+    ],
+)
+
 #: The same server, with the operator's window on a Unix socket in its directory.
 GCHAT_WINDOW = replace(
     GCHAT,
@@ -86,6 +96,12 @@ GCHAT_WINDOW = replace(
         *("--admin", str(directory / "admin")),
     ],
 )
+
+
+def _made(path: Path) -> str:
+    path.touch()
+    return str(path)
+
 
 OBVIOUS = Kind("sendall loop", lambda port, _directory, _clients: [sys.executable, str(HERE / "obvious.py"), str(port)])
 
