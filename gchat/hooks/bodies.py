@@ -129,10 +129,10 @@ def _header_text(value: str) -> str:
     text = value.encode("latin-1", "replace").decode(errors="replace").strip()
     if "=?" not in text:
         return text
-    from email.errors import HeaderParseError  # noqa: PLC0415  # rare, and slow to load
+    from email.errors import MessageError  # noqa: PLC0415  # rare, and slow to load
     from email.header import decode_header, make_header  # noqa: PLC0415
 
     try:
         return str(make_header(decode_header(text)))
-    except (HeaderParseError, LookupError, ValueError):
+    except (MessageError, LookupError, ValueError):
         return text
