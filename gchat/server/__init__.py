@@ -12,6 +12,7 @@ From the first byte of a peer to the last byte to everybody else:
     certificate    the certificate and its key, checked
     handshakes     handshakes of TLS, a few in a round of the loop
     tls_transport  a stream in TLS
+    read_guard     what ends a read in TLS that holds the loop
     connection     what joins the two halves, and owns the end of both
     reader         the reading half: bytes become commands, at the pace that the limits allow
     writer         the writing half: all that one user is still owed, in named states
@@ -71,9 +72,9 @@ Which greenlet runs what, and what it may wait for. Whatever is not named there 
     the supervision of systemd     signs of life                          the pump
     one for each HTTP request      gchat.admin                            its peer, the disk, a message that it says
 
-Native threads: those of the journal, one that hashes secrets, one that loads modules after the start, and one for each
-of stdout and stderr. No greenlet waits for a peer that somebody else is waiting for: what a peer does not take stays in
-the room log.
+Native threads: those of the journal, one that hashes secrets, one that loads modules after the start, the guard of
+reads in TLS, and one for each of stdout and stderr. No greenlet waits for a peer that somebody else is waiting for:
+what a peer does not take stays in the room log.
 
 To add a transport (WebSocket): write a class with the members of transport.Transport in a module of its own, as in
 tls_transport, and wrap the peer's stream in it where Door.serve has seen by the first bytes that it is asked for. If

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import socket
 import time
+from contextlib import suppress
 from typing import Protocol
 
 import gevent
@@ -33,7 +34,7 @@ from gchat.server.connection import Connection, ConnectionServer
 from gchat.server.linux import unguessable
 from gchat.server.listener import Peer, turn_away
 from gchat.server.logs import logger
-from gchat.server.opening import FAREWELL, MAX_BYTES, Opening, part, said
+from gchat.server.opening import FAREWELL, MAX_BYTES, Opening, discard, part, said
 from gchat.server.proxies import Proxies
 from gchat.server.roster import Roster
 from gchat.server.server_password import CODES, ServerPassword
@@ -44,6 +45,9 @@ from gchat.server.turn_share import ENTRY_WEIGHT
 
 #: How long the first line of a peer that begins with a hello may take.
 HELLO_S = 5.0
+
+#: How long a health check of a proxy may take.
+HEALTH_S = 5.0
 
 HEADER_NEEDED = (
     "Connections from this address need a PROXY header first, because it is in server.trusted_proxies; connect from "
@@ -127,6 +131,7 @@ class Door:
             peer = self._proxies.origin(sock, proxy)
             if peer is None:
                 roster.never_in(proxy, CloseReason.PROBE, "a health check of a proxy")
+                self._pass_check(sock, proxy)
             elif not (line := self._count_in(peer, self._server.max_connections - len(self._proxies)) or b""):
                 return peer
         except MalformedHeader as error:
@@ -136,6 +141,13 @@ class Door:
             roster.never_in(proxy, CloseReason.PROBE)
         turn_away(sock, line)
         return None
+
+    def _pass_check(self, sock: socket.socket, proxy: Peer) -> None:
+        """Let a proxy look whether we are here, in TLS if it begins so. There is no session, whatever it says."""
+        with suppress(OSError), self._proxies.held(sock, proxy):
+            transport = self._server.tls.enter(SocketTransport(sock), HEALTH_S)
+            discard(transport, HEALTH_S)
+            transport.close()
 
     def _serve(self, sock: socket.socket, peer: Peer) -> None:
         """Serve one peer that is counted in."""

@@ -55,15 +55,20 @@ class Opening(Struct):
 
 def part(transport: Transport, last_words: bytes) -> None:
     """Send a peer its last words, and let it read them: to close at once could throw them away."""
+    with suppress(OSError):
+        transport.send(last_words)
+        transport.shutdown()
+        discard(transport, LINGER_S)
+
+
+def discard(transport: Transport, timeout_s: float) -> None:
+    """Throw away what a peer says, until it ends its stream or the time is over. Raises OSError."""
 
     def is_over(opening: Opening) -> bool:
         opening.heard = b""
         return opening.has_ended
 
-    with suppress(OSError):
-        transport.send(last_words)
-        transport.shutdown()
-        Opening().hear(transport, is_over, LINGER_S)
+    Opening().hear(transport, is_over, timeout_s)
 
 
 def said(dialect: Dialect, answer: Answer) -> bytes:

@@ -17,7 +17,7 @@ from tests.bench.run import HERE, LOAD_CORE, Failure, Generator, compiler, descr
 
 NAMES = (
     *("fanout", "small", "limits", "rich", "rooms", "disk", "paced", "idle", "silent"),
-    *("tls", "start", "hold", "attacks", "status", "stored", "window", "peers"),
+    *("tls", "start", "hold", "attacks", "door", "status", "stored", "window", "peers"),
 )
 
 #: Servers of which nothing may be lost.
@@ -50,7 +50,7 @@ def main() -> int:
         for run in bench.runs
         if run.server in OURS and (run.failure or run.missing or run.closed)
     ]
-    lost += [f"{one.attack}: {one.failure}" for one in bench.attacked if one.failure]
+    lost += [f"{one.attack}: {one.failure}" for one in bench.attacked + bench.at_door if one.failure]
     for what in lost:
         print(f"gchat: {what}", file=sys.stderr)
     return 1 if lost else 0
@@ -71,6 +71,7 @@ def _measure(bench: Bench, options: argparse.Namespace) -> None:
         "tls": bench.tls,
         "hold": bench.hold,
         "attacks": bench.attacks,
+        "door": bench.door,
         "status": bench.status,
         "stored": bench.stored,
         "window": bench.window,

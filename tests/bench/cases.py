@@ -66,6 +66,7 @@ class Bench:
     figures: list[Figure] = field(default_factory=list)
     holds: list[Hold] = field(default_factory=list)
     attacked: list[canary.Attacked] = field(default_factory=list)
+    at_door: list[canary.Attacked] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)  # of cases that could not be measured at all
 
     def fanout(self, sizes: list[int]) -> None:
@@ -217,6 +218,16 @@ class Bench:
                 self.attacked.append(found)
                 figures = found.failure or f"{found.more_ms:+.1f} ms of p99, most {found.most_mib:.0f} MiB"
                 self._say(f"attacks: {found.server}: {attack}: {figures}")
+
+    def door(self) -> None:
+        """How long a hundred users wait while others try to come in, beside how long they wait without that."""
+        seconds, share, listeners = (0.5, 0.05, 5) if self.quick else (10.0, 1.0, canary.LISTENERS)
+        for _ in range(self.rounds):
+            for attack, kind in canary.DOOR_CASES:
+                found = canary.measure(attack, kind, seconds, share, listeners)
+                self.at_door.append(found)
+                figures = found.failure or f"{found.times:.2f} times the p99, most {found.most_mib:.0f} MiB"
+                self._say(f"door: {found.server}: {attack}: {figures}")
 
     # --- Parts -----------------------------------------------------------------------------------------------------
 

@@ -50,6 +50,7 @@ def raw(bench: Bench) -> dict[str, Any]:
         "figures": [_raw_figure(figure) for figure in bench.figures],
         "holds": bench.holds,
         "attacked": bench.attacked,
+        "at_door": bench.at_door,
     }
 
 
@@ -73,7 +74,7 @@ def markdown(bench: Bench, absent: list[str]) -> str:
     """The report as people read it."""
     sections = (
         *(_wanted, _rich, several_rooms.table, in_tls_table.table, _disk, _fanout, _silent, _stuck, _memory, _alone),
-        *(disturbances.hold, disturbances.attacks, disturbances.limits, disturbances.window),
+        *(disturbances.hold, disturbances.attacks, disturbances.door, disturbances.limits, disturbances.window),
     )
     parts = [_head(bench, absent), *(part for section in sections if (part := section(bench)))]
     return "\n\n".join(parts) + "\n"

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import subprocess
+import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -209,6 +210,41 @@ def test_the_page_through_caddy(tmp_path: Path) -> None:
         with running(port, need("caddy"), "run", "--config", f"{tmp_path}/Caddyfile", environment=home):
             check_the_page(f"http://127.0.0.1:{port}/", operator)
             check_who_it_is(f"http://127.0.0.1:{port}/", operator, said="203.0.113.9")
+
+
+@pytest.mark.parametrize("check", ["check-ssl verify none", ""])
+def test_a_health_check_of_haproxy_in_tls_finds_the_server_there(tmp_path: Path, check: str) -> None:
+    """As in thingsboard/tbmq#322: closed before the handshake, the server counts as down, and nobody comes in."""
+    need("haproxy")
+    port = free_port()
+    subprocess.run(
+        [sys.executable, "-m", "gchat.server.main", "--make-cert", str(tmp_path)], check=True, capture_output=True
+    )
+    with Behind(
+        server_trusted_proxies="127.0.0.2",
+        log_level="debug",
+        tls_cert=tmp_path / "cert.pem",
+        tls_key=tmp_path / "key.pem",
+    ) as server:
+        server.proxy_port = port
+        path = tmp_path / "haproxy.cfg"
+        options = f"send-proxy-v2 check check-send-proxy {check} inter 100ms fall 1 rise 1"
+        path.write_text(f"""
+defaults
+    mode tcp
+    timeout connect 5s
+    timeout check 2s
+    timeout client 1d
+    timeout server 1d
+listen chat
+    bind 127.0.0.1:{port}
+    server gchat 127.0.0.1:{server.port} source 127.0.0.2 {options}
+""")
+        with running(port, need("haproxy"), "-f", str(path)):
+            wait_until(lambda: server.log.count("a health check of a proxy") >= 3, "it is looked at")
+            with server.through() as bob:
+                bob.sees_bytes(PROMPT)
+        assert "WARNING" not in server.log
 
 
 def test_haproxy_with_version_2_of_the_header_and_its_health_checks(tmp_path: Path) -> None:
