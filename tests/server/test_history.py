@@ -19,7 +19,8 @@ from gchat.journal.sqlite.errors import Damaged
 from gchat.journal.sqlite.journal import SqliteJournal
 from gchat.model.messages import Said
 from gchat.server import history
-from gchat.server.history import HistoryError, _Thread, open_journal, tidy, unusable
+from gchat.server.history import HistoryError, open_journal, tidy, unusable
+from gchat.server.own_thread import OwnThread
 from gchat.server.settings import Config
 
 
@@ -117,7 +118,7 @@ def test_what_can_be_read_of_a_damaged_file_is_put_beside_it_once(tmp_path: Path
 
 
 def test_a_native_thread_does_one_thing_after_the_other_and_the_loop_goes_on() -> None:
-    thread, here = _Thread(), threading.get_ident()
+    thread, here = OwnThread(), threading.get_ident()
     running = threading.Event()
     order: list[str] = []
 
@@ -137,7 +138,7 @@ def test_a_native_thread_does_one_thing_after_the_other_and_the_loop_goes_on() -
 
 
 def test_an_error_comes_out_where_it_was_asked_for_and_the_thread_goes_on(capfd: pytest.CaptureFixture[str]) -> None:
-    thread = _Thread()
+    thread = OwnThread()
 
     def fails() -> None:
         raise ValueError("a fault that was asked for")
