@@ -209,6 +209,14 @@ def _routes(backend: Backend) -> list[Route]:
             Reads("Bans in force", BansDocument),
             post=Writes("Ban a nick, an address or a network", NewBan, 201, BanInfo, status=(409,)),
         ),
+        *_account_routes(backend),
+        Route("/bans/{ban:number}", BanResource(backend), delete=Writes("End a ban", None, 204, status=(404,))),
+    ]
+    return table
+
+
+def _account_routes(backend: Backend) -> list[Route]:
+    return [
         Route(
             "/accounts",
             AccountsResource(backend, _in_time),
@@ -220,9 +228,7 @@ def _routes(backend: Backend) -> list[Route]:
             AccountResource(backend),
             delete=Writes("Remove an account, and log its user out", None, 204, status=(404,)),
         ),
-        Route("/bans/{ban:number}", BanResource(backend), delete=Writes("End a ban", None, 204, status=(404,))),
     ]
-    return table
 
 
 def _in_time(action: Callable[[], T]) -> T:

@@ -31,8 +31,8 @@ Around it:
     making, http_post                                  what a command makes in the running server, else in its files
     logs, faults, machine_errors, stdout, transcript   what the operator reads
     counters, gauges                                   what is counted, and what is looked up
-    admin_backend, admin_actions, account_actions,     what gchat.admin serves
-    admin_endpoint
+    admin_backend, admin_actions, admin_endpoint       what gchat.admin serves
+    account_actions                                    accounts that the operator makes, so or by command
     operated_server                                    what these see of the server
 
 Modules know each other by small Protocols that stand beside the code that needs them (ReplayTurn in replay), and none
