@@ -154,12 +154,11 @@ def make_app(backend: Backend, access: Access, clock: Callable[[], float] = time
 
 def _routes(backend: Backend) -> list[Route]:
     """Return every path, and what the description says of it."""
-    no_page = (404,)
     description = FixedResource(cache(lambda: described(table)))
     table = [
-        Route("/", PageFileResource("page.html"), Reads("The live page", status=no_page)),
-        Route("/page.js", PageFileResource("page.js"), Reads("The live page's script", status=no_page)),
-        Route("/page.css", PageFileResource("page.css"), Reads("The live page's style sheet", status=no_page)),
+        Route("/", PageFileResource("page.html"), Reads("The live page", status=(404,))),
+        Route("/page.js", PageFileResource("page.js"), Reads("The live page's script", status=(404,))),
+        Route("/page.css", PageFileResource("page.css"), Reads("The live page's style sheet", status=(404,))),
         Route(
             "/status",
             LongResource(backend, status),

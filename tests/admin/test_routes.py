@@ -607,7 +607,7 @@ def test_an_account_is_made_listed_and_removed(endpoint: Endpoint) -> None:
     assert endpoint.ask("POST", "/accounts", wanted, trusted=True).status == 409
     assert endpoint.ask("POST", "/accounts", {"name": "x", "secret": 7}, trusted=True).status == 422
     assert endpoint.ask_get("/accounts", trusted=True).value == {"accounts": [made.value]}
-    assert endpoint.ask_get("/accounts").status == 401
+    assert endpoint.ask("GET", "/accounts").status == 401
     assert endpoint.ask("DELETE", "/accounts/zo%C3%AB", trusted=True).status == 204
     assert endpoint.ask("DELETE", "/accounts/zo%C3%AB", trusted=True).status == 404
 
