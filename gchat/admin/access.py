@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 from collections.abc import Iterable
 from enum import IntEnum
 from functools import lru_cache
@@ -33,6 +34,12 @@ READING = frozenset(["GET", "HEAD", "OPTIONS"])
 
 #: The page's own files hold no data, and without them nobody could enter a token.
 FREE = frozenset(["/", "/page.js", "/page.css"])
+
+#: POST with the secret of a hook: the secret is the key, for programs that know neither our name nor our token.
+_HOOKS = "/hooks/"
+
+#: The bodies of these may be of any type, because browsers cannot send the key to them from a foreign page.
+_ANY_BODY = re.compile(r"/hooks/[^/]+|/rooms/[^/]+/messages")
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
@@ -87,18 +94,21 @@ class Access:
 
     def check(self, asked: AccessRequest, now: float) -> Scope:
         """Return the scope of the request. Raises Problem if it may not be answered; `now` in seconds."""
-        if not (self._is_direct(asked) or self._is_public(asked)):
+        is_hook = asked.method == "POST" and asked.path.startswith(_HOOKS)
+        if not (is_hook or self._is_direct(asked) or self._is_public(asked)):
             raise Problem(421, "The Host header does not name this endpoint; use its address and port")
         if asked.origin and not self._is_our_page(asked):
             raise Problem(403, "Wrong Origin: from a browser, only this endpoint's own page may send requests")
         if asked.site not in ("", "none", "same-origin"):
             raise Problem(403, "Cross-site request: from a browser, only this endpoint's own page may send requests")
+        if is_hook:
+            return Scope.NONE
         scope = self._scope_of(asked, now) if asked.authorization else Scope.NONE
         if asked.method not in READING:
             self.demand(scope, Scope.ALL, "Changing anything")
         elif not (is_loopback(asked.peer) or asked.path in FREE):
             self.demand(scope, Scope.READ, "A request from another machine")
-        if asked.has_body and _media_type(asked.content_type) != JSON:
+        if asked.has_body and _media_type(asked.content_type) != JSON and not _ANY_BODY.fullmatch(asked.path):
             raise Problem(415, f"The body must be JSON, sent with Content-Type: {JSON}")
         return scope
 
@@ -116,6 +126,11 @@ class Access:
             f"{what} needs {token}; send the header Authorization: Bearer TOKEN with the content of the token file",
             WWW_Authenticate="Bearer",
         )
+
+    def wrong_hook(self, peer: str, now: float) -> Problem:
+        """Count the wrong secret of a hook like a wrong token, and return the answer to it."""
+        problem = self._wrong_token(network_of(peer) if peer else "", now)
+        return problem if problem.status == 429 else Problem(404, "There is no hook with this secret")
 
     def _is_our_page(self, asked: AccessRequest) -> bool:
         """Return whether the request comes from our own page: at the public URL, or at the name that it was sent to."""

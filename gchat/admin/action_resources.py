@@ -11,8 +11,9 @@ from msgspec import Meta, Struct
 
 from gchat.admin.backend import Backend
 from gchat.admin.documents import StoredDocument, ToldDocument
-from gchat.admin.read_resources import LongResource, MessagesResource, bans
+from gchat.admin.read_resources import LongResource, MessagesResource, bans, query_of
 from gchat.admin.responses import JSON, Problem, indented
+from gchat.hooks.bodies import FORM, Posted, media_type, spoken
 from gchat.model.expectation import explained
 
 Body = TypeVar("Body", bound=Struct)
@@ -39,6 +40,13 @@ Lines = Annotated[
 ]
 Name = Annotated[str, Meta(min_length=1, max_length=100)]
 Reason = Annotated[str, Meta(max_length=400, description="told to the users concerned")]
+
+
+#: A message as plain text.
+PLAIN = ("text/plain", {"type": "string", "minLength": 1, "maxLength": 4000, "pattern": _VISIBLE})
+
+#: The sender of a plain text that names none.
+SCRIPT = "script"
 
 
 class Announcement(Struct, frozen=True, forbid_unknown_fields=True):
@@ -68,6 +76,12 @@ class Saying(Struct, frozen=True, forbid_unknown_fields=True, rename={"from_": "
 
     from_: Name
     text: Lines
+
+
+class SayingQuery(Struct, frozen=True, forbid_unknown_fields=True, rename={"from_": "from"}):
+    """The sender of a message that comes as plain text."""
+
+    from_: Annotated[str, Meta(max_length=100, description="the sender of a plain text; empty: script")] = ""
 
 
 class AnnounceResource:
@@ -145,9 +159,18 @@ class RoomResource(MessagesResource):
 
     def on_post(self, req: Request, resp: Response, room: str) -> None:
         """Say something, and answer when it is stored."""
-        asked = body_of(req, Saying)
+        asked = _said(req)
         seq = self._in_time(lambda: self._backend.say(room, asked.from_, asked.text))
         put(resp, StoredDocument(room, seq), status=201)
+
+
+def _said(req: Request) -> Saying:
+    """Return what a request says: JSON, or as with ntfy plain text, which curl -d calls a form. Raises Problem."""
+    kind, body = media_type(req.env["CONTENT_TYPE"]), req.context.body
+    if kind == JSON or (kind == FORM and body.lstrip()[:1] == b"{"):
+        return body_of(req, Saying)
+    said = spoken(Posted(body, kind, title=req.env.get("HTTP_TITLE", "")))
+    return Saying(query_of(req.params, SayingQuery).from_ or said.name or SCRIPT, said.text)
 
 
 def body_of(req: Request, kind: type[Body]) -> Body:

@@ -14,12 +14,17 @@ from gchat.admin.documents import (
     BanInfo,
     Happened,
     HistoryInfo,
+    HookInfo,
+    MadeHookDocument,
     Measure,
+    NewHook,
     RoomSummary,
     ServerInfo,
     StoredMessage,
     UserInfo,
 )
+from gchat.hooks.bodies import HookMessage
+from gchat.hooks.book import Hook
 from gchat.model.errors import GchatError
 
 #: Rooms without members in one answer, the newest first.
@@ -36,6 +41,14 @@ class Missing(NotPossible):
 
 class BadText(NotPossible):
     """The text in the request cannot be said."""
+
+
+class TooOften(NotPossible):
+    """The request came too soon after others; it is possible in `wait_s` seconds."""
+
+    def __init__(self, text: str, wait_s: int) -> None:
+        super().__init__(text)
+        self.wait_s = wait_s
 
 
 class Unavailable(NotPossible):
@@ -122,6 +135,24 @@ class Backend(Protocol):
 
     def remove_account(self, name: str) -> None:
         """Remove an account, and log its user out. Raises Missing: there is none of this name."""
+
+    def hooks(self) -> Sequence[HookInfo]:
+        """Return the hooks."""
+
+    def make_hook(self, asked: NewHook) -> MadeHookDocument:
+        """Make a hook. Raises NotPossible: a bad name, one that there is, or too many."""
+
+    def revoke_hook(self, hook: int) -> None:
+        """Revoke a hook. Raises Missing: no hook has this id."""
+
+    def hook(self, secret: str) -> Hook | None:
+        """Return the hook with this secret."""
+
+    def say_by_hook(self, hook: Hook, message: HookMessage) -> int:
+        """Say something in the room of a hook, which is made if need be; return its number once it is stored. Waits.
+
+        A text that is too long is cut. Raises BadText, NotPossible, TooOften or Unavailable.
+        """
 
 
 class Subscriber(Protocol):

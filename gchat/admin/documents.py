@@ -7,9 +7,9 @@ iterator: it is made while the answer is sent (responses.streamed), and a field 
 
 from __future__ import annotations
 
-from typing import Literal, Protocol, Self
+from typing import Annotated, Literal, Protocol, Self
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from gchat.chat.session import Session
 
@@ -44,6 +44,10 @@ class UserConnection(Protocol):
         """What the user speaks."""
 
     @property
+    def tls_version(self) -> str:
+        """The version of TLS, as "TLSv1.3"; "" without."""
+
+    @property
     def heard_at(self) -> float:
         """When the last byte came from the user."""
 
@@ -73,6 +77,7 @@ class UserInfo(Struct, frozen=True):
     disconnected: bool = False  # the connection is lost, but the user may come back
     away: str = ""  # why, if the user is away
     account: str = ""  # the one that the user is logged in to
+    tls: str = ""  # the version that the connection is in, as "TLSv1.3"; "" if it is plain text
 
     @classmethod
     def of(cls, session: Session, connection: UserConnection | None, now: float, *, disconnected: bool) -> Self:
@@ -92,6 +97,7 @@ class UserInfo(Struct, frozen=True):
             disconnected=disconnected,
             away=session.away,
             account=session.account,
+            tls=connection.tls_version if connection else "",
         )
 
 
@@ -131,6 +137,18 @@ class AccountInfo(Struct, frozen=True):
     created: str  # RFC 3339
     online: bool = False  # whether its user is here, or may be about to come back
     closed: bool = False  # whether what is stored cannot be read, so that nobody can log in
+
+
+class HookInfo(Struct, frozen=True):
+    """A hook: a program that may say something in a room. Its secret is shown once, when it is made."""
+
+    id: int
+    room: str
+    name: str  # as it is shown, "Grafana (http)"
+    created: str  # RFC 3339
+    signed: bool  # whether bodies must be signed
+    messages: int = 0  # since the start
+    last: str = ""  # RFC 3339; "": none since the start
 
 
 #: What a message is: said, an action (/me), or a new topic, which is empty if it was cleared.
@@ -199,6 +217,34 @@ class AccountsDocument(Struct):
     """The accounts."""
 
     accounts: list[AccountInfo]
+    truncated: bool = False
+
+
+class NewHook(Struct, frozen=True, forbid_unknown_fields=True):
+    """A hook to make: its room, which need not exist, and the name that it speaks under."""
+
+    room: Annotated[str, Meta(min_length=1, max_length=100)]
+    name: Annotated[str, Meta(min_length=1, max_length=100)]
+    signing_secret: Annotated[
+        str,
+        Meta(max_length=256, description="bodies must be signed with it (X-Hub-Signature-256); empty: need not be"),
+    ] = ""
+
+
+class MadeHookDocument(Struct):
+    """A hook that was made, and its secret. The path is what a program posts to."""
+
+    id: int
+    room: str
+    name: str
+    secret: str
+    path: str
+
+
+class HooksDocument(Struct):
+    """The hooks."""
+
+    hooks: list[HookInfo]
     truncated: bool = False
 
 

@@ -10,7 +10,6 @@ import errno
 import logging
 import socket
 from collections.abc import Callable, Iterable
-from http import HTTPStatus
 from typing import Any
 from urllib.parse import unquote
 
@@ -21,7 +20,8 @@ from gevent.pywsgi import Input, WSGIHandler, WSGIServer
 
 from gchat.accept_pause import AcceptPause
 from gchat.admin.request_head import MAX_HEAD_BYTES, MAX_LINE_BYTES, RequestHead, parse
-from gchat.admin.responses import HEADERS, PROBLEM, Problem
+from gchat.admin.responses import HEADERS, Problem, answered
+from gchat.admin.security import Newcomer, Security, begin
 from gchat.breather import breathe
 
 logger = logging.getLogger("gchat")
@@ -205,7 +205,7 @@ class Handler(WSGIHandler):
         self.code = problem.status
         try:
             self.socket.settimeout(LINGER_S)
-            self.socket.sendall(_answer(problem))
+            self.socket.sendall(answered(problem))
         except OSError:
             return
         self.log_request()
@@ -246,7 +246,7 @@ class Handler(WSGIHandler):
             logger.error("admin: a request crashed; it alone is closed", exc_info=(t, v, tb))
         if not self.response_length:
             try:
-                self.socket.sendall(_answer(Problem(500, "Internal error; the server's log has the details")))
+                self.socket.sendall(answered(Problem(500, "Internal error; the server's log has the details")))
             except OSError:
                 pass
 
@@ -260,7 +260,9 @@ class AdminServer(WSGIServer):
     # the loop for up to 12 ms (measured), and with 2 for no longer than fan-out itself does.
     max_accept = 2
 
-    def __init__(self, listener: socket.socket, application: Callable[..., Iterable[bytes]]) -> None:
+    def __init__(
+        self, listener: socket.socket, application: Callable[..., Iterable[bytes]], security: Security | None = None
+    ) -> None:
         # SERVER_NAME, because without it the address is looked up in the DNS at the start.
         super().__init__(
             listener,
@@ -272,7 +274,8 @@ class AdminServer(WSGIServer):
         )
         self.draining = False
         self.open: set[Any] = set()  # sockets
-        self.waiting: dict[Handler, None] = {}  # for a head, the one that waits longest first
+        self._security = security
+        self.waiting: dict[Handler | Newcomer, None] = {}  # for a head, the one that waits longest first
         self.working: dict[Handler, str] = {}  # the paths of requests that are being answered, the oldest first
         self._pause = AcceptPause(self, "admin: cannot accept connections: %(reason)s; trying again")
         self._last_turn = Event()
@@ -310,7 +313,7 @@ class AdminServer(WSGIServer):
         if len(self.open) >= MAX_CONNECTIONS and not self._make_room():
             try:
                 sock.setblocking(False)
-                sock.send(_answer(_full()))
+                sock.send(answered(_full()))
                 sock.recv(MAX_HEAD_BYTES)  # or the peer gets a reset, and not our answer
                 sock.shutdown(socket.SHUT_WR)
             except OSError:
@@ -321,6 +324,17 @@ class AdminServer(WSGIServer):
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.open.add(sock)
         super().do_handle(*args)
+
+    def handle(self, sock: Any, address: Any) -> None:
+        """Serve one connection; with TLS, after its handshake."""
+        if self._security is None:
+            super().handle(sock, address)
+        elif (secured := begin(sock, self._security, self)) is not None:
+            try:
+                super().handle(secured, address)
+            finally:
+                self.open.discard(secured)
+                secured.close()
 
     def do_close(self, *args: Any) -> None:
         """Count a connection out."""
@@ -353,17 +367,3 @@ class AdminServer(WSGIServer):
 def _full() -> Problem:
     # Each time a new one: an exception keeps the frames of every place that it was raised at, and all that is in them.
     return Problem(503, "Too many connections; try again in a moment", Retry_After="1")
-
-
-def _answer(problem: Problem) -> bytes:
-    body = problem.document()
-    headers = {
-        **dict(HEADERS),
-        **problem.headers,
-        "Content-Type": PROBLEM,
-        "Content-Length": str(len(body)),
-        "Connection": "close",
-    }
-    phrase = HTTPStatus(problem.status).phrase
-    lines = [f"HTTP/1.1 {problem.status} {phrase}", *(f"{name}: {value}" for name, value in headers.items()), "", ""]
-    return "\r\n".join(lines).encode() + body

@@ -39,6 +39,11 @@ EVENTS = (
 )
 
 
+SAYING = (
+    "A plain text is the message itself, also with the type that curl -d gives it; the header Title comes before it."
+)
+
+
 class Reads(Struct, frozen=True):
     """What GET answers with, and HEAD without the body. Whether it always needs a token is for the resource to say."""
 
@@ -57,6 +62,25 @@ class Writes(Struct, frozen=True):
     success: int
     answer: type[Struct] | None = None
     status: tuple[int, ...] = ()
+    hint: str = ""
+    bodies: tuple[tuple[str, Any], ...] = ()  # other media types of the body, with their schemas
+    query: type[Struct] | None = None
+    needs_token: bool = True
+    silent: bool = False  # whether 204 may come in place of `success`
+
+
+#: What programs post to a hook.
+POSTED = Writes(
+    "Say something as a hook, by its secret, without a token",
+    None,
+    200,
+    status=(404, 409, 422),
+    hint="Plain text; JSON as for Slack and Mattermost, also as the form field `payload`; webhooks of Alertmanager, "
+    "Grafana and GitHub. What is too long is cut. What is nothing to say is answered by 204.",
+    bodies=((JSON, {}), ("text/plain", {}), ("application/x-www-form-urlencoded", {})),
+    needs_token=False,
+    silent=True,
+)
 
 
 class Route(Struct, frozen=True):
@@ -137,13 +161,19 @@ def _writes(writes: Writes) -> dict[str, Any]:
     answer = _response(_content(writes.answer) if writes.answer else {})
     operation: dict[str, Any] = {
         "summary": writes.summary,
-        "security": [{"token": []}],
+        "security": [{"token": []}] if writes.needs_token else [{}],
         "responses": {str(writes.success): answer, **_problems(*writes.status)},
     }
+    operation |= {"description": writes.hint} if writes.hint else {}
+    operation |= {"parameters": _query(writes.query)} if writes.query else {}
+    operation["responses"] |= {"204": _response({})} if writes.silent else {}
+    content: dict[str, Any] = {media_type: {"schema": schema} for media_type, schema in writes.bodies}
     if writes.body:
         needed = any(field.required for field in msgspec.structs.fields(writes.body))
-        operation["requestBody"] = {"required": needed, "content": _content(writes.body)}
+        operation["requestBody"] = {"required": needed, "content": content | _content(writes.body)}
         operation["responses"] |= _problems(422)
+    elif content:
+        operation["requestBody"] = {"content": content}
     return operation
 
 

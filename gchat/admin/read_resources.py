@@ -16,6 +16,7 @@ from gchat.admin.documents import (
     BansDocument,
     HealthDocument,
     Histogram,
+    HooksDocument,
     MessagesDocument,
     RoomsDocument,
     RoomSummary,
@@ -197,6 +198,11 @@ def rooms(backend: Backend, scope: Scope) -> RoomsDocument:
 def bans(backend: Backend, _scope: Scope) -> BansDocument:
     """Return the bans; the route needs a token."""
     return BansDocument(listed(backend.bans()))
+
+
+def hooks(backend: Backend, _scope: Scope) -> HooksDocument:
+    """Return the hooks; the route needs a token."""
+    return HooksDocument(listed(backend.hooks()))
 
 
 def _users(backend: Backend, scope: Scope) -> list[UserInfo]:

@@ -17,6 +17,7 @@ from falcon.routing import BaseConverter
 from gchat.admin.access import Access, AccessRequest, Scope
 from gchat.admin.account_resources import AccountResource, AccountsResource, NewAccount
 from gchat.admin.action_resources import (
+    PLAIN,
     Announcement,
     AnnounceResource,
     BanResource,
@@ -27,22 +28,27 @@ from gchat.admin.action_resources import (
     RoomModesResource,
     RoomResource,
     Saying,
+    SayingQuery,
 )
-from gchat.admin.backend import Backend, BadText, Missing, NotPossible, Unavailable
+from gchat.admin.backend import Backend, BadText, Missing, NotPossible, TooOften, Unavailable
 from gchat.admin.documents import (
     AccountInfo,
     AccountsDocument,
     BanInfo,
     BansDocument,
     HealthDocument,
+    HooksDocument,
+    MadeHookDocument,
     MessagesDocument,
+    NewHook,
     RoomsDocument,
     StatusDocument,
     StoredDocument,
     ToldDocument,
     UsersDocument,
 )
-from gchat.admin.openapi import ADDRESSES, EVENTS, ROOMS, Reads, Route, Writes, described
+from gchat.admin.hook_resources import HookResource, HooksResource
+from gchat.admin.openapi import ADDRESSES, EVENTS, POSTED, ROOMS, SAYING, Reads, Route, Writes, described
 from gchat.admin.read_resources import (
     FixedResource,
     HealthResource,
@@ -123,8 +129,10 @@ class _Gate:
         if req.method not in COMBINED_METHODS:
             raise Problem(501, "Unknown method")
 
-    def process_resource(self, req: Request, _resp: Response, resource: object, _params: dict[str, Any]) -> None:
+    def process_resource(self, req: Request, _resp: Response, resource: object, params: dict[str, Any]) -> None:
         """Refuse a request for private or unavailable content, and read the body."""
+        if req.method == "POST" and isinstance(resource, HookResource):
+            resource.admit(req, params["hook"])
         if req.method in ("GET", "HEAD"):
             if isinstance(resource, ReadResource) and resource.private:
                 self._access.demand(req.context.scope, Scope.READ, resource.private)
@@ -146,13 +154,13 @@ def make_app(backend: Backend, access: Access, clock: Callable[[], float] = time
     app.add_error_handler(Problem, _answer_problem)
     app.add_error_handler(NotPossible, _answer_not_possible)
     app.add_error_handler(Exception, _answer_crash)
-    table = _routes(backend)
+    table = _routes(backend, HookResource(backend, access, clock, _in_time))
     for route in table:
         app.add_route(route.path, route.resource)
     return app
 
 
-def _routes(backend: Backend) -> list[Route]:
+def _routes(backend: Backend, hook: HookResource) -> list[Route]:
     """Return every path, and what the description says of it."""
     description = FixedResource(cache(lambda: described(table)))
     table = [
@@ -165,11 +173,22 @@ def _routes(backend: Backend) -> list[Route]:
             Reads("Server, users, rooms, limits and history at once", StatusDocument, hint=ADDRESSES),
         ),
         Route("/users", LongResource(backend, users), Reads("Users online", UsersDocument, hint=ADDRESSES)),
+        Route("/healthz", HealthResource(), Reads("Liveness", HealthDocument)),
         Route(
-            "/users/{user:number}/kick",
-            KickResource(backend),
-            post=Writes("Kick a user: close the connection", Kicking, 204, status=(404,)),
+            "/readyz", ReadinessResource(backend), Reads("Readiness: whether messages can be stored", HealthDocument)
         ),
+        Route("/metrics", MetricsResource(backend), Reads("Metrics for Prometheus")),
+        Route("/events", EventsResource(Streams(backend)), Reads("Server-sent events as they happen", hint=EVENTS)),
+        Route("/openapi.json", description, Reads("This document")),
+        *_rooms(backend),
+        *_actions(backend),
+        *_hooks(backend, hook),
+    ]
+    return table
+
+
+def _rooms(backend: Backend) -> list[Route]:
+    return [
         Route(
             "/rooms",
             LongResource(backend, rooms),
@@ -180,7 +199,14 @@ def _routes(backend: Backend) -> list[Route]:
             RoomResource(backend, _in_time),
             Reads("Messages of a room", MessagesDocument, query=MessagesQuery, status=(404,)),
             post=Writes(
-                'Say something; the sender is shown as "NAME (http)"', Saying, 201, StoredDocument, status=(404, 409)
+                'Say something; the sender is shown as "NAME (http)"',
+                Saying,
+                201,
+                StoredDocument,
+                status=(404, 409),
+                hint=SAYING,
+                bodies=(PLAIN,),
+                query=SayingQuery,
             ),
         ),
         Route(
@@ -190,13 +216,16 @@ def _routes(backend: Backend) -> list[Route]:
                 "Reset a room's modes: as in a new room, nobody has a rank until it is empty", None, 204, status=(404,)
             ),
         ),
-        Route("/healthz", HealthResource(), Reads("Liveness", HealthDocument)),
+    ]
+
+
+def _actions(backend: Backend) -> list[Route]:
+    return [
         Route(
-            "/readyz", ReadinessResource(backend), Reads("Readiness: whether messages can be stored", HealthDocument)
+            "/users/{user:number}/kick",
+            KickResource(backend),
+            post=Writes("Kick a user: close the connection", Kicking, 204, status=(404,)),
         ),
-        Route("/metrics", MetricsResource(backend), Reads("Metrics for Prometheus")),
-        Route("/events", EventsResource(Streams(backend)), Reads("Server-sent events as they happen", hint=EVENTS)),
-        Route("/openapi.json", description, Reads("This document")),
         Route(
             "/announce",
             AnnounceResource(backend),
@@ -211,7 +240,25 @@ def _routes(backend: Backend) -> list[Route]:
         *_account_routes(backend),
         Route("/bans/{ban:number}", BanResource(backend), delete=Writes("End a ban", None, 204, status=(404,))),
     ]
-    return table
+
+
+def _hooks(backend: Backend, hook: HookResource) -> list[Route]:
+    return [
+        Route(
+            "/hooks",
+            HooksResource(backend),
+            Reads("Hooks, without their secrets", HooksDocument),
+            post=Writes(
+                "Make a hook; its secret is in this answer alone", NewHook, 201, MadeHookDocument, status=(409,)
+            ),
+        ),
+        Route(
+            "/hooks/{hook}",
+            hook,
+            post=POSTED,
+            delete=Writes("Revoke a hook, by its id", None, 204, status=(404,)),
+        ),
+    ]
 
 
 def _account_routes(backend: Backend) -> list[Route]:
@@ -258,11 +305,12 @@ def _answer_problem(_req: Request, resp: Response, problem: Problem, _params: di
 
 
 #: What the backend cannot do, as a status.
-_STATUSES = {Missing: 404, BadText: 422, NotPossible: 409, Unavailable: 503}
+_STATUSES = {Missing: 404, BadText: 422, NotPossible: 409, TooOften: 429, Unavailable: 503}
 
 
 def _answer_not_possible(req: Request, resp: Response, error: NotPossible, params: dict[str, Any]) -> None:
-    _answer_problem(req, resp, Problem(_STATUSES[type(error)], str(error)), params)
+    headers = {"Retry_After": str(error.wait_s)} if isinstance(error, TooOften) else {}
+    _answer_problem(req, resp, Problem(_STATUSES[type(error)], str(error), **headers), params)
 
 
 def _answer_crash(req: Request, resp: Response, error: Exception, params: dict[str, Any]) -> None:

@@ -30,7 +30,9 @@ class CloseReason(StrEnum):
     STALLED = "stalled"  # read nothing for stall_timeout_s while something was owed
     FULL = "full"  # max_connections
     TOO_MANY = "too_many"  # connections_per_ip
+    PROXY = "proxy"  # a trusted proxy that does not say whose connection it is
     FOREIGN = "foreign"  # not chat
+    TLS = "tls"  # its handshake failed, or there was none where it is required
     BAD_HELLO = "bad_hello"  # an invalid one
     ENDLESS = "endless"  # no newline
     SHUTDOWN = "shutdown"
@@ -74,13 +76,17 @@ class Arrive(Struct, frozen=True, gc=False):
 
 
 class Presence(Struct, frozen=True, gc=False):
-    """A change of presence in a room that now has `members`: all but `session` are told, soon, perhaps with others."""
+    """A change of presence in a room that now has `members`: all but `session` are told, soon, perhaps with others.
+
+    What several rooms are told of it, `among` names all of them in each of the effects, which are in that order.
+    """
 
     room: str
     session: int
     presence: Movement
     members: int
     unheard: Unheard | None = None
+    among: tuple[str, ...] = ()
 
 
 class Announce(Struct, frozen=True, gc=False):

@@ -9,7 +9,7 @@ from gchat.chat import entry, presence, standing
 from gchat.chat.accounts import Account, Accounts
 from gchat.chat.bans import Bans
 from gchat.chat.disconnected import Disconnected
-from gchat.chat.effects import Arrive, CloseReason, Deliver, Effect, Leave, closed
+from gchat.chat.effects import Arrive, CloseReason, Deliver, Effect, Leave, Presence, closed
 from gchat.chat.ignorers import Ignorers
 from gchat.chat.limits import Limits
 from gchat.chat.lineages import Lineages
@@ -65,7 +65,7 @@ class Population:
 
     def tell_all(self, session: Session, movement: Movement) -> list[Effect]:
         """Tell all rooms of a user what the user does; the next run of the server is told how the user is then."""
-        told = [effect for room in session.rooms.values() for effect in self._tell(room, session, movement)]
+        told = presence.among(self._tell(room, session, movement) for room in session.rooms.values())
         return [*told, *self._lineages.saved(session)]
 
     def is_admitted(self, session: Session) -> bool:
@@ -178,37 +178,36 @@ class Population:
         session.is_announced = True
         effects: list[Effect] = [] if session.has_arrived else [Arrive(session.id)]
         session.has_arrived = True
+        known = [room for room in session.rooms.values() if was and room.name in known_in]
         if was and was != session.name:
             self.ignorers.follow(was, session.name)
-        for room in session.rooms.values():
-            if not (was and room.name in known_in):
-                effects += self._tell_entered(room, session)
-            elif was != session.name:
-                effects += self._tell(room, session, Renamed(was, session.name))
-        return effects
+            effects += presence.among(self._tell(room, session, Renamed(was, session.name)) for room in known)
+        new = (room for room in session.rooms.values() if room not in known)
+        return [*effects, *(effect for room in new for effect in self._tell_entered(room, session))]
 
     def _part(self, session: Session, room: Room, reason: str = "") -> list[Effect]:
         """Have a user who is still here leave a room."""
-        return [*self._leave_room(session, room, session.name, reason), Leave(session.id, room.name)]
+        return [*self._leave_room(session, room, reason=reason), Leave(session.id, room.name)]
 
     def _leave_rooms(self, session: Session) -> list[Effect]:
         """Have a user who is gone leave all rooms."""
-        rooms = tuple(session.rooms.values())
-        return [effect for room in rooms for effect in self._leave_room(session, room, session.name)]
+        return presence.among(self._leave_room(session, room, everywhere=True) for room in [*session.rooms.values()])
 
-    def _leave_room(self, session: Session, room: Room, name: str, reason: str = "") -> list[Effect]:
-        """Remove the user, whom the room knows as `name`, and tell the others."""
+    def _leave_room(
+        self, session: Session, room: Room, name: str = "", *, reason: str = "", everywhere: bool = False
+    ) -> list[Presence]:
+        """Remove the user, whom the room may know as `name`, and tell the others."""
         session.leave(room)
         room.ranks.pop(session.seat, None)
-        return self._tell(room, session, Left(name, len(room.members), reason)) if session.is_announced else []
+        left = Left(name or session.name, len(room.members), reason, everywhere)
+        return self._tell(room, session, left) if session.is_announced else []
 
     def _tell_entered(self, room: Room, session: Session) -> list[Effect]:
         told = self._tell(room, session, Entered(session.name, len(room.members)))
-        if session.away:
-            told += self._tell(room, session, Away(session.name, session.away))
+        told += self._tell(room, session, Away(session.name, session.away)) if session.away else []
         return [*told, *standing.entered(self.rooms, room, session)]
 
-    def _tell(self, room: Room, session: Session, movement: Movement) -> list[Effect]:
+    def _tell(self, room: Room, session: Session, movement: Movement) -> list[Presence]:
         if isinstance(movement, Away) and movement.reason and standing.why_silent(self.rooms, room, session):
             return []  # a reason is said too; to be back is not, and the room may know of the absence
         return presence.told(room, session, movement, self.limits, self.ignorers.of(session))

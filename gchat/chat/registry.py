@@ -322,12 +322,12 @@ class Registry(Population):
         refusals = self._grant_nick(session, hello.nick, login)
         before = frozenset(session.rooms)
         leaving, after, granted = self._grant_rooms(session, hello)
-        told = [effect for room in leaving for effect in self._leave_room(session, room, was or session.name)]
-        told += self._appear(session, was, before)
+        told = [effect for room in leaving for effect in self._leave_room(session, room, was)]
+        seen = [*told, *self._appear(session, was, before)]
         if account is not None:
-            told += standing.recognised(self.rooms, session, session.lineage)
+            seen += standing.recognised(self.rooms, session, session.lineage)
         welcomed = entry.welcomed(session, len(self.sessions), self.limits, after, hello.replay)
-        return [*effects, *left, *welcomed, *refusals, *granted, *told, *self._lineages.saved(session)]
+        return [*effects, *left, *welcomed, *refusals, *granted, *seen, *self._lineages.saved(session)]
 
     def _predecessors(self, session: Session, account: Account | None) -> tuple[Session | None, Session | None]:
         """Return the session that a new one takes over, and another one that is closed. Raises Refusal if it is late.

@@ -24,6 +24,7 @@ class Traits(Struct, frozen=True):
     has_hello: bool = False  # whether a peer says who it is before it is let in
     is_typed: bool = False  # whether what a user sends stands on the same screen: Enter begins a new line there
     one_line_each: bool = True  # whether each of several messages is one line; else they are encoded one by one
+    presence_once: bool = False  # whether it is told singly, not of crowds, and once of what is told in several rooms
 
 
 class LateHello(Struct, frozen=True):

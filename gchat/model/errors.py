@@ -34,6 +34,7 @@ class Code(StrEnum):
     TOO_MANY_TRIES = "too_many_tries"
     UNSAFE = "unsafe"
     LOGIN_NEEDED = "login_needed"
+    TLS_NEEDED = "tls_needed"
 
 
 class GchatError(Exception):

@@ -30,6 +30,7 @@ class Left(Struct, frozen=True):
     name: str
     online: int
     reason: str = ""  # in the user's own words, if any were given
+    everywhere: bool = False  # whether the user is in no room any more
 
 
 class Renamed(Struct, frozen=True):

@@ -77,11 +77,15 @@ class AdminActions:
             raise BadText(f"The text has {lines:,} lines; at most {text.MAX_LINES} are accepted")
         self._revive(room)
         try:
-            name = names.nick(name, self._app.limits.nick_max)
-            self._app.registry.accounts.check_free(name, name_keys(name))
-            name = f"{name} (http)"
+            shown = names.machine(name)
+            bare = shown.rpartition(" ")[0]
+            self._app.registry.accounts.check_free(bare, name_keys(bare))
+            return self._say(room, shown, message)
         except Refusal as refusal:
             raise NotPossible(refusal.message) from None
+
+    def _say(self, room: str, name: str, message: str) -> int:
+        """Say something in a room that is in memory, and return its number. Waits. Raises Unavailable."""
         id_ = f"http-{unguessable(8)}"
         said: AsyncResult[int | None] = AsyncResult()
         pump = self._app.pump

@@ -35,10 +35,10 @@ from gchat.journal.parts import KeptRoom
 from gchat.model import events
 from gchat.model.messages import Acted, Message, Record, Said
 from gchat.server.account_actions import AccountActions
-from gchat.server.admin_actions import AdminActions
 from gchat.server.counters import measures
 from gchat.server.fanout import DELIVERIES
 from gchat.server.gauges import gauges, skipped, slow_readers
+from gchat.server.hook_actions import HookActions
 from gchat.server.operated_server import OperatedServer
 from gchat.server.publication import MESSAGES
 from gchat.server.writer import SENT_BYTES
@@ -56,7 +56,7 @@ STANDS_S = 1.0
 STORED_ROOMS_S = 0.5
 
 
-class AdminBackend(AdminActions, AccountActions):
+class AdminBackend(HookActions, AccountActions):
     """Implements gchat.admin.backend.Backend."""
 
     def __init__(self, app: OperatedServer) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import time
 
 import gevent
@@ -17,6 +16,7 @@ from gchat.journal.journal import JournalError
 from gchat.journal.parts import parts_of
 from gchat.model import events, lookalikes
 from gchat.model.messages import Record, TopicSet
+from gchat.server.activation import ADMIN, CHAT, Sockets
 from gchat.server.admin_backend import AdminBackend
 from gchat.server.capacity import Capacity
 from gchat.server.connection import FLUSH_S
@@ -35,6 +35,7 @@ from gchat.server.secret_checks import SecretChecks
 from gchat.server.settings import Config
 from gchat.server.start_checks import admin_place
 from gchat.server.state_files import history_path, other_history, token_path
+from gchat.server.tls import Tls
 from gchat.server.transcript import Transcript
 from gchat.server.watch import Watch
 
@@ -48,11 +49,12 @@ STOP_S = 4.5
 class App:
     """A running server. Its parts see of it what their Protocols of it say."""
 
-    def __init__(self, config: Config, listener: socket.socket, transcript: Transcript | None) -> None:
+    def __init__(self, config: Config, sockets: Sockets, transcript: Transcript | None) -> None:
         self.config = config
         self.limits = Limits()
         self.registry = Registry(self.limits)
         self.stopping = Event()
+        self.tls = Tls(config.tls)
         self.capacity = Capacity(has_admin=config.admin.enabled)
         self.admin = AdminBackend(self)
         self.watch = Watch(self)
@@ -60,6 +62,7 @@ class App:
         self._door = Door(self)
         self.roster = Roster(self.admin, self._door.release)
         self._transcript = transcript
+        listener = sockets[CHAT]
         place = bound_place(listener)
         self.address = str(place)
         set_options(listener, config.limits.send_buffer_bytes)
@@ -83,7 +86,8 @@ class App:
 
             token = token_path(config, place.host, place.port)
 
-            self._admin_endpoint = AdminEndpoint(config.admin, admin_place(config), token)
+            endpoint = AdminEndpoint(config.admin, admin_place(config), token, self.tls, sockets.get(ADMIN))
+            self._admin_endpoint = endpoint
 
     @property
     def connections(self) -> int:
@@ -164,6 +168,7 @@ class App:
         """Restore what the previous run stored, and load the lobby. Raises HistoryError."""
         try:
             restore(self.registry, self.parts.notes, self.awake())
+            self.admin.restore_hooks()
             self.journal.open((LOBBY,))
         except JournalError as error:
             raise unusable(self._history_path, error) from None

@@ -1,5 +1,7 @@
 """The door: which peers are let in, and in which dialect. It admits, hears the first bytes, and hands over.
 
+What it hears goes through these stages: PROXY headers (proxies), TLS (tls), and the dialect.
+
 There is no connection, and nobody hears of a peer, before it is known that it does not speak another protocol. A peer
 that says nothing for `greeting_delay_s` is greeted in plain; that is a courtesy and no verdict, because the hello of
 another dialect is taken as the first line whenever it comes (see reader).
@@ -16,6 +18,7 @@ from typing import Protocol
 import gevent
 from gevent.hub import get_hub
 from msgspec import Struct
+from msgspec.structs import replace
 
 from gchat.chat.admission import Admission
 from gchat.chat.effects import CloseReason
@@ -24,6 +27,7 @@ from gchat.chat.networks import Network
 from gchat.dialects import plain
 from gchat.dialects.choice import spoken
 from gchat.dialects.dialect import Dialect
+from gchat.dialects.proxy_header import MalformedHeader
 from gchat.dialects.sniff import MORE, Foreign, sniff
 from gchat.model.audience import Me
 from gchat.model.errors import Code, Refusal
@@ -31,11 +35,13 @@ from gchat.model.events import Answer, Closing, Refused
 from gchat.server.answer import encoded
 from gchat.server.connection import Connection, ConnectionServer
 from gchat.server.linux import unguessable
-from gchat.server.listener import Peer
+from gchat.server.listener import Peer, turn_away
 from gchat.server.logs import logger
+from gchat.server.proxies import Proxies
 from gchat.server.roster import Roster
 from gchat.server.settings import Config
-from gchat.server.transport import SocketTransport, Transport
+from gchat.server.tls import FIRST_BYTE_S, Tls
+from gchat.server.transport import HandshakeError, SocketTransport, Transport
 from gchat.server.turn_share import ENTRY_WEIGHT
 
 #: How long the first line of a peer that begins with a hello may take.
@@ -43,6 +49,16 @@ HELLO_S = 5.0
 
 #: After the last word to a peer that is turned away: how long it may take to read it, before the socket is closed.
 LINGER_S = 0.5
+
+TLS_NEEDED = (
+    "This server takes TLS only; connect with gchat-client --tls, with ncat --ssl, "
+    "or with openssl s_client -quiet -connect HOST:PORT"
+)
+
+HEADER_NEEDED = (
+    "Connections from this address need a PROXY header first, because it is in server.trusted_proxies; connect from "
+    "another one"
+)
 
 FAREWELL = "The server is shutting down"
 
@@ -61,6 +77,7 @@ class DoorServer(ConnectionServer, Protocol):
     """What the door needs of the server."""
 
     config: Config
+    tls: Tls
 
     @property
     def roster(self) -> Roster:
@@ -77,12 +94,23 @@ class Door:
     def __init__(self, server: DoorServer) -> None:
         self._server = server
         self.admission = Admission(server.registry.bans, server.limits)
+        self._proxies = Proxies(server)
 
     # --- Admission -------------------------------------------------------------------------------------------------
 
     def admit(self, peer: Peer) -> bytes | None:
+        """Let a new peer in and return None; else return the line that says why it is turned away.
+
+        It is counted in; behind a proxy, as soon as it is known who it is.
+        """
+        places = self._server.max_connections - len(self._proxies)
+        if self.admission.total < places and self._proxies.expect(peer):
+            return None
+        return self._count_in(peer, places)
+
+    def _count_in(self, peer: Peer, places: int) -> bytes | None:
         """Count an admitted peer in and return None; else return the line that says why it is turned away."""
-        turned_away = self.admission.admit(peer.address, peer.network, self._server.max_connections)
+        turned_away = self.admission.admit(peer.address, peer.network, places)
         if turned_away is None:
             return None
         self._server.roster.turned_away(peer, turned_away.reason)
@@ -100,10 +128,39 @@ class Door:
 
     def serve(self, sock: socket.socket, peer: Peer) -> None:
         """Serve one peer: the greenlet that StreamServer spawns. Nothing that a peer does gets out as an error."""
-        roster, transport = self._server.roster, SocketTransport(sock)
+        if not self._proxies.has(peer):
+            self._serve(sock, peer)
+        elif (origin := self._origin(sock, peer)) is not None:
+            self._serve(sock, origin)
+
+    def _origin(self, sock: socket.socket, proxy: Peer) -> Peer | None:
+        """Return the peer behind a proxy, counted in; None if there is none, and then the socket is closed."""
+        roster, line = self._server.roster, b""
         try:
-            start = self._hear(transport)
-            connection = self._meet(transport, peer, start)
+            peer = self._proxies.origin(sock, proxy)
+            if peer is None:
+                roster.never_in(proxy, CloseReason.PROBE, "a health check of a proxy")
+            elif not (line := self._count_in(peer, self._server.max_connections - len(self._proxies)) or b""):
+                return peer
+        except MalformedHeader as error:
+            roster.refused_proxy(proxy, str(error))
+            line = _said(plain, Closing(HEADER_NEEDED))
+        except OSError:
+            roster.never_in(proxy, CloseReason.PROBE)
+        turn_away(sock, line)
+        return None
+
+    def _serve(self, sock: socket.socket, peer: Peer) -> None:
+        """Serve one peer that is counted in."""
+        roster = self._server.roster
+        transport: Transport = SocketTransport(sock)
+        try:
+            transport, delay_s = self._enter_tls(SocketTransport(sock))
+            is_private = peer.is_private or transport.tls_version != ""
+            start = self._hear(transport, delay_s)
+            connection = self._meet(transport, replace(peer, is_private=is_private), start)
+        except HandshakeError as error:
+            roster.never_in(peer, CloseReason.TLS, str(error))
         except OSError:  # gone before it was greeted
             roster.never_in(peer, CloseReason.PROBE)
         except Exception:
@@ -126,6 +183,9 @@ class Door:
         if not dialect.traits.has_hello and isinstance(foreign := sniff(start.heard, ended=start.has_ended), Foreign):
             self._server.roster.never_in(peer, CloseReason.FOREIGN, foreign.name)
             _part(transport, foreign.answer)
+            return None
+        if self._lacks_tls(transport, peer):
+            self._refuse(transport, peer, dialect, Refusal(Code.TLS_NEEDED, TLS_NEEDED), CloseReason.TLS)
             return None
         try:
             hello, start.heard = dialect.hello(start.heard)
@@ -178,16 +238,36 @@ class Door:
     ) -> None:
         """Tell a peer why its hello does not let it in."""
         self._server.roster.never_in(peer, reason)
-        refused = b"" if refusal.code is Code.REPLACED else _said(dialect, Refused(refusal.code, refusal.message))
+        is_told_twice = dialect.traits.has_hello and refusal.code is not Code.REPLACED
+        refused = _said(dialect, Refused(refusal.code, refusal.message)) if is_told_twice else b""
         _part(transport, refused + _said(dialect, Closing(refusal.message, reason.value)))
 
-    def _hear(self, transport: Transport) -> _Start:
-        """Return the first line of a peer, or as much of it as comes in time. Raises OSError.
+    def _enter_tls(self, transport: SocketTransport) -> tuple[Transport, float]:
+        """Return what a peer's stream goes on with, and how long it may take to say something. Raises OSError."""
+        server = self._server
+        delay_s = greeting_delay_s = server.config.server.greeting_delay_s
+        if not server.tls.is_on:
+            return transport, delay_s
+        if server.config.tls.required:
+            delay_s = max(delay_s, FIRST_BYTE_S)
+        began = time.monotonic()
+        entered = server.tls.enter(transport, delay_s)
+        if entered.tls_version:
+            return entered, greeting_delay_s
+        return entered, max(0.0, began + greeting_delay_s - time.monotonic())
+
+    def _lacks_tls(self, transport: Transport, peer: Peer) -> bool:
+        """Return whether a peer is turned away because somebody could read along."""
+        server = self._server
+        return server.tls.is_on and server.config.tls.required and bool(peer.network) and not transport.tls_version
+
+    def _hear(self, transport: Transport, delay_s: float) -> _Start:
+        """Return the first line of a peer, or as much of it as comes within `delay_s`. Raises OSError.
 
         A hello is waited for longer than anything else.
         """
         start = _Start()
-        _receive(transport, start, _is_enough, self._server.config.server.greeting_delay_s)
+        _receive(transport, start, _is_enough, delay_s)
         if spoken(start.heard).traits.has_hello:
             _receive(transport, start, _is_enough, HELLO_S)
         return start
@@ -213,7 +293,8 @@ def _receive(transport: Transport, start: _Start, is_enough: Callable[[_Start], 
         with gevent.Timeout(timeout_s, False):  # type: ignore[arg-type]  # False: silent
             while not is_enough(start):
                 get_hub().wait(watcher)
-                _hear_more(transport, start)
+                with suppress(BlockingIOError):  # what has come is no whole record of TLS
+                    _hear_more(transport, start)
         # It may have come in time: where the loop was held up, it looks at its timers before its sockets.
         if not is_enough(start):
             with suppress(BlockingIOError):

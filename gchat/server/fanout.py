@@ -23,7 +23,7 @@ from gchat.model.audience import Where
 from gchat.model.events import Movement, RoomNotice, Skipped
 from gchat.model.messages import Record
 from gchat.roomlog.chunk import batches
-from gchat.roomlog.log import Deaf, RoomLog, Ticks
+from gchat.roomlog.log import Deaf, Repeated, RoomLog, Ticks
 from gchat.roomlog.reader import LogReader
 from gchat.server.counters import CRASHES, Counter, Distribution
 from gchat.server.logs import logger
@@ -93,7 +93,8 @@ class FanOut:
             def skip(first: int, last: int) -> bytes:
                 return dialect.encode(Skipped(first, last), where)
 
-            log = logs[dialect] = RoomLog(where.room, seq, self._room_log_bytes, skip, self._ticks)
+            once = dialect.traits.presence_once
+            log = logs[dialect] = RoomLog(where.room, seq, self._room_log_bytes, skip, self._ticks, tells_once=once)
         return log
 
     def append(
@@ -113,6 +114,29 @@ class FanOut:
                 for one in event.each():
                     log.append(dialect.encode(one, where), 1, speaker, one.seq, deaf)
         self._changed[room] = None
+
+    def append_presence(
+        self,
+        room: str,
+        event: Movement,
+        speaker: LogReader | None,
+        unheard: Unheard | None,
+        repeated: dict[Dialect, Repeated] | None,
+    ) -> None:
+        """Append what users did in a room; with `repeated`, to the logs that hear of each singly, else to the others.
+
+        There it is noted what several rooms are told, one after the other.
+        """
+        deaf = None if unheard is None else self._deaf(unheard)
+        for dialect, log in self._logs.get(room, {}).items():
+            if log.tells_once == (repeated is not None):
+                one = None if repeated is None else repeated.setdefault(dialect, Repeated())
+                log.append(dialect.encode(event, self._where[room]), 0, speaker, deaf=deaf, repeated=one)
+                self._changed[room] = None
+
+    def hears_singly(self, room: str) -> bool:
+        """Return whether the room is read in a dialect that hears singly, and once, what users do."""
+        return any(log.tells_once for log in self._logs.get(room, {}).values())
 
     def _deaf(self, unheard: Unheard) -> Deaf:
         found = [self._connections[by] for by in unheard.readers if by in self._connections]
@@ -240,6 +264,8 @@ class FanOut:
                 # The loop that decides what gchat costs: nothing here but the system call. By descriptor: a socket's
                 # own send() would touch two objects more, which the last call has driven out of the cache (measured,
                 # a thousand readers: 0.4 us of 9). All are open: a connection leaves its log before its socket closes.
+                if descriptors and descriptors[0] < 0:
+                    descriptors = self._send_enciphered([sealed[offer] for offer in offers], descriptors, data)
                 for descriptor in descriptors:
                     try:
                         sent = write(descriptor, data)
@@ -255,6 +281,20 @@ class FanOut:
         finally:
             for log in logs:
                 log.finish()
+
+    def _send_enciphered(self, logs: Sequence[RoomLog], keys: list[int], data: bytes) -> list[int]:
+        """Send to the readers without descriptors, which are the first, through their transports; return the rest.
+
+        To encipher costs more than all that is looked up here.
+        """
+        for index, key in enumerate(keys):
+            if key >= 0:
+                return keys[index:]
+            connection = self._connections.get(-1 - key)  # see LogReader
+            sent = -1 if connection is None else connection.writer.offer(data)
+            if sent != len(data):
+                self._falls_behind(logs, key, len(data), sent)
+        return []
 
     def _falls_behind(self, logs: Sequence[RoomLog], descriptor: int, size: int, sent: int) -> None:
         SENT_BYTES.value -= size - max(sent, 0)

@@ -84,6 +84,14 @@ def make(config: Config, making: Making[Made]) -> Made:
         gevent.sleep(0.1)
 
 
+def url_of(config: Config, path: str) -> str:
+    """Return the URL of a path of the endpoint, as other programs know it."""
+    if config.admin.public_url:
+        return config.admin.public_url.rstrip("/") + path
+    place = admin_place(config)
+    return f"http://{'localhost' if place.is_path else place}{path}"
+
+
 def _store(config: Config, path: str, store: Callable[[Notes], Made]) -> Made:
     """Put something into a history that no server uses. Raises HistoryError, StartError."""
     parts = parts_of(open_journal(config, path))

@@ -39,7 +39,6 @@ from gchat.chat.effects import (
     SendRaw,
     Unheard,
 )
-from gchat.chat.presence import Gatherers
 from gchat.dialects.dialect import Dialect
 from gchat.journal.journal import Arrival
 from gchat.journal.parts import Parts
@@ -51,6 +50,7 @@ from gchat.server.connection import AT_ONCE, Connection
 from gchat.server.counters import CRASHES
 from gchat.server.fanout import HOLD_AT_REST_S, HOLD_S, FanOut, ToldToAll
 from gchat.server.logs import logger
+from gchat.server.presence_telling import PresenceTelling
 from gchat.server.publication import Publication
 from gchat.server.reader import RECEIVED_BYTES
 from gchat.server.replay import Replay
@@ -103,7 +103,7 @@ class Pump:
         self.fan_out = FanOut(self.connections, room_log_bytes, self)
         # By id: what takes the number of a message that no user says; None means that it was not stored.
         self.receipts: dict[str, Callable[[int | None], None]] = {}
-        self._presence = Gatherers()
+        self._presence = PresenceTelling(self)
         self._waiting: list[Effect | Arrival] = []
         self._waiting_since = 0.0  # the oldest of them
         self._turn_since: float | None = None  # the same of the effects of this turn, until they are carried out
@@ -114,7 +114,6 @@ class Pump:
         self._breather = Breather()
         self.turn_is_under_way = False
         self._hold_s = HOLD_AT_REST_S
-        self._timer: Any = None
         self._carried_out: Event | None = None  # set when what is waiting now is carried out
         # Of one turn:
         self._touched: dict[Writer, None] = {}  # those with own lines to get
@@ -227,12 +226,15 @@ class Pump:
     ) -> None:
         """Show something to a room: it has `count` numbers; `speaker` does not get it, nor do those who ignore it."""
         self.fan_out.append(room, event, count, speaker.log_reader if speaker else None, unheard)
+        self.shown(room, event)
+
+    def shown(self, room: str, event: ToldToAll) -> None:
+        """Note what a room was told."""
         self._server.shown(room, event)
 
     def tell_presence(self, room: str) -> None:
         """Tell a room now who entered and left it, if there is anything to tell."""
-        if self._presence and self._presence.has(room):
-            self._tell_presence(room, time.monotonic())
+        self._presence.tell(room)
 
     def crashed(self, what: str, *details: object) -> None:
         """Count and log an error of ours, from where it is caught."""
@@ -245,10 +247,9 @@ class Pump:
         """Turn after turn, for ever. Nothing switches to this greenlet while it is parked, but wake()."""
         self._greenlet = getcurrent()
         hub = get_hub()
-        self._timer = hub.loop.timer(0)
         while True:
             self._hold_s = HOLD_S
-            if not (self._waiting or self.replay.hungry or self.share.is_wanted or self._presence_is_due()):
+            if not (self._waiting or self.replay.hungry or self.share.is_wanted or self._presence.is_due()):
                 self._hold_s = HOLD_AT_REST_S
                 self._parked = True
                 hub.switch()
@@ -275,7 +276,7 @@ class Pump:
         finally:
             if carried_out is not None:
                 carried_out.set()
-        self._tell_presence_due()
+        self._presence.tell_due()
         touched, self._touched = self._touched, {}
         self.fan_out.send(touched, self._hold_s, self._breather)
 
@@ -371,30 +372,3 @@ class Pump:
             self._room_loading.release_all(connection)
             connection.close(effect.reason)
             self._touched[connection.writer] = None
-
-    # --- Presence --------------------------------------------------------------------------------------------------
-
-    def _presence_is_due(self) -> bool:
-        """Return whether some room is to be told now; otherwise wake when one is."""
-        if not self._presence:
-            return False
-        now = time.monotonic()
-        wait_s = self._presence.wait_s(now)
-        if wait_s > 0:
-            self._timer.stop()
-            self._timer = get_hub().loop.timer(wait_s)
-            self._timer.start(self.wake)
-        return wait_s <= 0
-
-    def _tell_presence_due(self) -> None:
-        if self._presence:
-            now = time.monotonic()
-            for room in self._presence.due(now):
-                self._tell_presence(room, now)
-
-    def _tell_presence(self, room: str, now: float) -> None:
-        for session, presence, unheard in self._presence.take(room, now):
-            self.append(room, presence, 0, self._connection_of(session), unheard)
-
-    def _connection_of(self, session: int | None) -> Connection | None:
-        return None if session is None else self.connections.get(session)

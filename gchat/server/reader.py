@@ -170,7 +170,11 @@ class Reader:
                 return self._end_of_stream()
             self._pay()
             hub.switch()  # until the watcher switches back
-            data = receive(self._read_bytes())
+            try:
+                data = receive(self._read_bytes())
+            except BlockingIOError:  # what has come is no whole record of TLS
+                data = b""
+                continue
             has_ended = not data
 
     def _take_in(self, data: bytes) -> CloseReason | None:

@@ -1,7 +1,7 @@
 """The watch: a greenlet that looks after what no event tells of, and knows how late the loop is.
 
 It finds readers that make no progress, users who have been silent or disconnected for long enough, connections that do
-not end and bans that are over, and it collects garbage.
+not end, bans that are over and a certificate that soon is, and it collects garbage.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from gchat.server.reader_interfaces import EffectQueue
 from gchat.server.roster import Roster
 from gchat.server.saved_state import note_bans
 from gchat.server.settings import Config
+from gchat.server.tls import Tls
 
 #: How often the watch looks while users send something or a connection is ending, and while nothing happens.
 WATCH_S, IDLE_S = 0.25, 1.0
@@ -49,6 +50,7 @@ class WatchServer(Protocol):
     registry: Registry
     parts: Parts
     roster: Roster
+    tls: Tls
 
     @property
     def effects(self) -> EffectQueue:
@@ -93,6 +95,7 @@ class Watch:
                 ("looking for readers that are stuck", self._look_for_stalled),
                 ("looking for silent and disconnected users", self._look_for_due),
                 ("ending bans", self._end_bans),
+                ("looking at the certificate", self._server.tls.look),
                 ("ending connections", self._end_connections),
             ):
                 self._guard(part, function)

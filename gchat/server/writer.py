@@ -178,6 +178,13 @@ class Writer:
         except Exception:  # it must not take down the pump
             self._owner.crashed()
 
+    def offer(self, data: bytes) -> int:
+        """Send what a log offers to this reader, which is live; return how much is taken, -1 if nothing can be sent."""
+        try:
+            return self._transport.send(data)
+        except OSError:
+            return -1
+
     def fall_behind(self) -> None:
         """Send no more before the kernel takes it: it has just taken less than all."""
         if self.flow is Flow.OPEN:

@@ -18,15 +18,18 @@ from typing import Literal, cast
 import gevent
 
 from gchat.admin.access import Access
-from gchat.admin.backend import BadText, Missing, NotPossible, Subscriber, Unsubscribe
+from gchat.admin.backend import BadText, Missing, NotPossible, Subscriber, TooOften, Unsubscribe
 from gchat.admin.documents import (
     AccountInfo,
     BanInfo,
     Happened,
     Histogram,
     HistoryInfo,
+    HookInfo,
     Kind,
+    MadeHookDocument,
     Measure,
+    NewHook,
     RoomMessage,
     RoomSummary,
     ServerInfo,
@@ -37,6 +40,9 @@ from gchat.admin.documents import (
 )
 from gchat.admin.http_server import AdminServer
 from gchat.admin.routes import make_app
+from gchat.admin.security import Security
+from gchat.hooks.bodies import HookMessage
+from gchat.hooks.book import Hook, HookBook, HookRefused
 
 TOKEN = "0123456789abcdefghijklmnopqrstuv"
 READ_TOKEN = "vutsrqponmlkjihgfedcba9876543210"
@@ -60,6 +66,8 @@ class FakeBackend:
         self.secret: set[str] = set()
         self.resets: list[str] = []
         self.say_waits_s = 0.0
+        self.book = HookBook()
+        self.hook_waits_s = 0
         self.fault: Exception | None = None  # raised by server()
         self.closed = {"quit": 0, "reset": 0, "kicked": 0}
         self.opened = 0
@@ -237,6 +245,35 @@ class FakeBackend:
         self.all_bans[ban.id] = ban
         return ban
 
+    def hooks(self) -> Sequence[HookInfo]:
+        return [HookInfo(hook.id, hook.room, hook.name, _rfc3339(0), bool(hook.signing_secret)) for hook in self._hooks]
+
+    def make_hook(self, asked: NewHook) -> MadeHookDocument:
+        secret = f"secret-{len(self.book.all) + 1}"
+        try:
+            hook = self.book.make(asked.room, asked.name, asked.signing_secret, secret, 0.0)
+        except HookRefused as refused:
+            raise NotPossible(str(refused)) from None
+        return MadeHookDocument(hook.id, hook.room, hook.name, secret, f"/hooks/{secret}")
+
+    def revoke_hook(self, hook: int) -> None:
+        if self.book.revoke(hook) is None:
+            raise Missing(f"There is no hook {hook}")
+
+    def hook(self, secret: str) -> Hook | None:
+        return self.book.find(secret)
+
+    def say_by_hook(self, hook: Hook, message: HookMessage) -> int:
+        _check(message.text)
+        if self.hook_waits_s:
+            raise TooOften("Too much", self.hook_waits_s)
+        self.log.setdefault(hook.room, [])
+        return self.says(message.name or hook.name, message.text, hook.room)
+
+    @property
+    def _hooks(self) -> list[Hook]:
+        return list(self.book.all.values())
+
     def unban(self, ban: int) -> None:
         if self.all_bans.pop(ban, None) is None:
             raise Missing(f"There is no ban {ban}")
@@ -275,11 +312,14 @@ def listen(host: str = "127.0.0.1", port: int = 0) -> socket.socket:
     return listener
 
 
-def serve(backend: FakeBackend, listener: socket.socket, token: str = TOKEN) -> AdminServer:
+def serve(
+    backend: FakeBackend, listener: socket.socket, token: str = TOKEN, security: Security | None = None
+) -> AdminServer:
     """Return a server that serves `backend`, not started."""
     name = listener.getsockname()
-    access = Access(token, name[1] if isinstance(name, tuple) else None, read_token=READ_TOKEN if token else "")
-    return AdminServer(listener, make_app(backend, access))
+    port, read_token = name[1] if isinstance(name, tuple) else None, READ_TOKEN if token else ""
+    access = Access(token, port, scheme="https" if security else "http", read_token=read_token)
+    return AdminServer(listener, make_app(backend, access), security)
 
 
 def live(backend: FakeBackend) -> None:

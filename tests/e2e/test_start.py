@@ -440,7 +440,7 @@ def test_the_chat_and_the_admin_endpoint_cannot_have_one_port(chat: str, admin: 
 def test_the_chat_and_the_admin_endpoint_may_have_one_port_on_two_addresses(tmp_path: Path) -> None:
     for chat, admin in (("127.0.0.1", "127.0.0.2"), ("0.0.0.0", "[::1]")):
         port = free_port()
-        assert run(tmp_path, CHECK, chat, str(port), "--admin", f"{admin}:{port}").returncode == 0
+        assert run(tmp_path, CHECK, "--allow-root", chat, str(port), "--admin", f"{admin}:{port}").returncode == 0
         with Server(chat, "--admin", f"{admin}:{port}", port=port) as server:
             wait_until(lambda: "admin page: " in server.log, "both listen")
 

@@ -70,6 +70,7 @@ class Ciphered:
     """A transport without a descriptor: what is written past it cannot be read."""
 
     descriptor = None
+    tls_version = ""
 
     def __init__(self, sock: socket.socket) -> None:
         self._plain = SocketTransport(sock)

@@ -18,6 +18,7 @@ from gchat.server import door as the_door
 from gchat.server.door import Door
 from gchat.server.listener import Peer
 from gchat.server.settings import Config
+from gchat.server.tls import Tls
 from tests.server.stage import Stage, pair, wait_until
 
 
@@ -28,6 +29,7 @@ class Entrance(Stage):
         super().__init__(**limits)
         self.config = Config()
         self.config.server.greeting_delay_s = 30.0
+        self.tls = Tls(self.config.tls)
         self.max_connections = 3
         self.door = Door(self)
         self.roster._release = self.counts_out

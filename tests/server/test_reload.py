@@ -14,6 +14,7 @@ from gchat.journal.parts import Parts
 from gchat.server.config import ConfigError, load
 from gchat.server.reload import apply, reload
 from gchat.server.settings import Config
+from gchat.server.tls import Tls
 
 
 class FakeJournal:
@@ -28,6 +29,7 @@ class Server:
         self.config = Config()
         self.limits = Limits()
         self.messages = FakeJournal()
+        self.tls = Tls(self.config.tls)
         self.parts = cast("Parts", SimpleNamespace(retention=self.messages))
 
 

@@ -29,6 +29,7 @@ class Server:
         self.connections: dict[int, Any] = {}
         self.closing: dict[Any, None] = {}
         self.roster = SimpleNamespace(by_session=self.connections, ending=self.closing)
+        self.tls = SimpleNamespace(look=lambda: None)
         self.effects = SimpleNamespace(submit=lambda _effects: None)
         self.registry = SimpleNamespace(sessions={}, due=self.due, bans=SimpleNamespace(expire=lambda _now: False))
         self.config = SimpleNamespace(

@@ -1,0 +1,17 @@
+# Completion of gchat-server for fish. Made by python -m tests.share
+complete -c gchat-server -f
+complete -c gchat-server -l help -s h -d 'show this help message and exit'
+complete -c gchat-server -l config -r -F -d 'read the configuration from FILE (TOML)'
+complete -c gchat-server -l admin -x -d 'address of the admin endpoint (127.0.0.1, the port of the chat + 1)'
+complete -c gchat-server -l no-admin -d 'do not start the admin endpoint'
+complete -c gchat-server -l db -r -F -d 'store the history in FILE, created if missing (in the state directory)'
+complete -c gchat-server -l memory -d 'keep the history in memory only'
+complete -c gchat-server -l allow-root -d 'listen as root where other machines can connect (in a container)'
+complete -c gchat-server -l quiet -d 'do not show the conversation on stdout'
+complete -c gchat-server -l log-level -x -a 'debug info warning error' -d 'debug, info, warning or error'
+complete -c gchat-server -l check-config -d 'check the configuration and what it needs, and exit'
+complete -c gchat-server -l print-config -d 'print the configuration in force, and exit'
+complete -c gchat-server -l export -x -d 'print the history of ROOM, and exit; the server may be running'
+complete -c gchat-server -l backup -r -F -d 'copy the history into FILE, and exit; the server may be running'
+complete -c gchat-server -l json -d 'with --export: one JSON object a line'
+complete -c gchat-server -l version -d 'show program\'s version number and exit'
