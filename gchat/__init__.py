@@ -16,6 +16,7 @@ cli              what both commands share: arguments, exit codes, errors of one 
 early_signals    signals while a command loads
 state_directory  where the files of this machine's user are
 breather         a turn of the loop for others, in the server and its admin endpoint
+secret_file      a file with a secret in it, read only if no other user can
 accept_pause     a pause where there is no descriptor for a connection, in both
 
 server -> admin -> chat, roomlog, journal, dialects, hooks -> model, and client -> dialects -> model; nothing points

@@ -57,9 +57,11 @@ class AccessRequest(Struct, frozen=True):
 
     method: str
     peer: str  # its address; "" on a Unix socket
+    is_known: bool = True  # False: a proxy has not said whose request it is
     path: str = ""
     local: str = ""  # the address that it came in at; "" on a Unix socket
     host: str = ""
+    scheme: str = ""  # http or https, as the peer of a proxy uses it; "" if no proxy says so
     origin: str = ""
     site: str = ""  # Sec-Fetch-Site
     authorization: str = ""
@@ -68,12 +70,11 @@ class AccessRequest(Struct, frozen=True):
 
 
 class Access:
-    """The rules of one endpoint. A token of "" matches nothing. `port` is None on a Unix socket."""
+    """The rules of one endpoint. A token of "" matches nothing. Names have no port, because a proxy has its own."""
 
     def __init__(
         self,
         token: str,
-        port: int | None,
         names: Iterable[str] = (),
         scheme: str = "http",
         *,
@@ -82,8 +83,7 @@ class Access:
     ) -> None:
         tokens = {Scope.ALL: token, Scope.READ: read_token}
         self._tokens = {scope: _hash(secret) for scope, secret in tokens.items() if secret}
-        self._port = port
-        self._names = {name.lower() for name in (*LOCAL_NAMES, *names)}
+        self._names = {_without_port(name.lower()) for name in (*LOCAL_NAMES, *names)}
         self._scheme = scheme
         # Behind a reverse proxy; "" if it is not known.
         scheme, _, rest = public_url.lower().partition("://")
@@ -106,8 +106,9 @@ class Access:
         scope = self._scope_of(asked, now) if asked.authorization else Scope.NONE
         if asked.method not in READING:
             self.demand(scope, Scope.ALL, "Changing anything")
-        elif not (is_loopback(asked.peer) or asked.path in FREE):
-            self.demand(scope, Scope.READ, "A request from another machine")
+        elif not ((asked.is_known and is_loopback(asked.peer)) or asked.path in FREE):
+            what = "another machine" if asked.is_known else "a trusted proxy without X-Forwarded-For"
+            self.demand(scope, Scope.READ, f"A request from {what}")
         if asked.has_body and _media_type(asked.content_type) != JSON and not _ANY_BODY.fullmatch(asked.path):
             raise Problem(415, f"The body must be JSON, sent with Content-Type: {JSON}")
         return scope
@@ -137,14 +138,14 @@ class Access:
         origin = asked.origin.lower()
         if self._public_origin and origin == self._public_origin:
             return True
-        return origin == f"{self._scheme}://{asked.host.lower()}" and self._is_direct(asked)
+        return origin == f"{asked.scheme or self._scheme}://{asked.host.lower()}" and self._is_direct(asked)
 
     def _is_direct(self, asked: AccessRequest) -> bool:
         """Return whether the Host header names this endpoint itself."""
         name, port = _split(asked.host.lower())
-        if name not in self._names and (not asked.local or name != _bracketed(asked.local)):
+        if port and not (port.isascii() and port.isdecimal()):
             return False
-        return self._port is None or (port or str(_DEFAULT_PORTS[self._scheme])) == str(self._port)
+        return name in self._names or (bool(asked.local) and name == _bracketed(asked.local))
 
     def _is_public(self, asked: AccessRequest) -> bool:
         """Return whether the Host header names the public URL's host; its port may be lost or replaced on the way."""
@@ -201,6 +202,10 @@ def _split(host: str) -> tuple[str, str]:
     """Return the name and the port ("" without) of a Host header."""
     name, colon, port = host.rpartition(":")
     return (name, port) if colon and not port.endswith("]") else (host, "")
+
+
+def _without_port(name: str) -> str:
+    return _split(name)[0] if name.count(":") == 1 or "]:" in name else name
 
 
 def _media_type(content_type: str) -> str:

@@ -85,6 +85,12 @@ class Backend(Protocol):
         Waits, now and for each page. Raises Missing: no such room, and Unavailable: it cannot be read (any more).
         """
 
+    def place(self, room: str) -> tuple[str, int]:
+        """Return the epoch of a room's log, and the number of the last message in it.
+
+        Waits. Raises Missing: no such room, NotPossible, and Unavailable: it cannot be read.
+        """
+
     def limits(self) -> dict[str, float]:
         """Return the limits in force."""
 
@@ -127,15 +133,6 @@ class Backend(Protocol):
     def unban(self, ban: int) -> None:
         """End a ban. Raises Missing: no ban has this id."""
 
-    def accounts(self) -> Iterable[AccountInfo]:
-        """Return the accounts."""
-
-    def add_account(self, name: str, secret: str) -> AccountInfo:
-        """Make an account. Waits. Raises NotPossible: such a nick or secret, or one more, cannot be."""
-
-    def remove_account(self, name: str) -> None:
-        """Remove an account, and log its user out. Raises Missing: there is none of this name."""
-
     def hooks(self) -> Sequence[HookInfo]:
         """Return the hooks."""
 
@@ -153,6 +150,15 @@ class Backend(Protocol):
 
         A text that is too long is cut. Raises BadText, NotPossible, TooOften or Unavailable.
         """
+
+    def accounts(self) -> Iterable[AccountInfo]:
+        """Return the accounts."""
+
+    def add_account(self, name: str, secret: str) -> AccountInfo:
+        """Make an account. Waits. Raises NotPossible: such a nick or secret, or one more, cannot be."""
+
+    def remove_account(self, name: str) -> None:
+        """Remove an account, and log its user out. Raises Missing: there is none of this name."""
 
 
 class Subscriber(Protocol):

@@ -76,8 +76,8 @@ class UserInfo(Struct, frozen=True):
     skipped: int  # messages that the user missed by reading too slowly
     disconnected: bool = False  # the connection is lost, but the user may come back
     away: str = ""  # why, if the user is away
-    account: str = ""  # the one that the user is logged in to
     tls: str = ""  # the version that the connection is in, as "TLSv1.3"; "" if it is plain text
+    account: str = ""  # the one that the user is logged in to
 
     @classmethod
     def of(cls, session: Session, connection: UserConnection | None, now: float, *, disconnected: bool) -> Self:
@@ -96,8 +96,8 @@ class UserInfo(Struct, frozen=True):
             skipped=connection.skipped if connection else 0,
             disconnected=disconnected,
             away=session.away,
-            account=session.account,
             tls=connection.tls_version if connection else "",
+            account=session.account,
         )
 
 
@@ -130,15 +130,6 @@ class BanInfo(Struct, frozen=True):
     until: str = ""  # RFC 3339; "": permanent
 
 
-class AccountInfo(Struct, frozen=True):
-    """A nick that belongs to a user who knows its secret."""
-
-    name: str
-    created: str  # RFC 3339
-    online: bool = False  # whether its user is here, or may be about to come back
-    closed: bool = False  # whether what is stored cannot be read, so that nobody can log in
-
-
 class HookInfo(Struct, frozen=True):
     """A hook: a program that may say something in a room. Its secret is shown once, when it is made."""
 
@@ -149,6 +140,15 @@ class HookInfo(Struct, frozen=True):
     signed: bool  # whether bodies must be signed
     messages: int = 0  # since the start
     last: str = ""  # RFC 3339; "": none since the start
+
+
+class AccountInfo(Struct, frozen=True):
+    """A nick that belongs to a user who knows its secret."""
+
+    name: str
+    created: str  # RFC 3339
+    online: bool = False  # whether its user is here, or may be about to come back
+    closed: bool = False  # whether what is stored cannot be read, so that nobody can log in
 
 
 #: What a message is: said, an action (/me), or a new topic, which is empty if it was cleared.
@@ -213,13 +213,6 @@ class BansDocument(Struct):
     truncated: bool = False
 
 
-class AccountsDocument(Struct):
-    """The accounts."""
-
-    accounts: list[AccountInfo]
-    truncated: bool = False
-
-
 class NewHook(Struct, frozen=True, forbid_unknown_fields=True):
     """A hook to make: its room, which need not exist, and the name that it speaks under."""
 
@@ -245,6 +238,13 @@ class HooksDocument(Struct):
     """The hooks."""
 
     hooks: list[HookInfo]
+    truncated: bool = False
+
+
+class AccountsDocument(Struct):
+    """The accounts."""
+
+    accounts: list[AccountInfo]
     truncated: bool = False
 
 

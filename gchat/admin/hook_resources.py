@@ -16,9 +16,15 @@ from gchat.admin.backend import Backend
 from gchat.admin.documents import NewHook
 from gchat.admin.read_resources import LongResource, hooks
 from gchat.admin.responses import Problem
-from gchat.hooks.bodies import BadBody, Posted, heard
+from gchat.hooks.bodies import BadBody, HookMessage, Posted, heard
 from gchat.hooks.book import Hook
 from gchat.hooks.signature import is_signed
+
+#: A larger body is read on a native thread, so that others have turns meanwhile.
+LARGE_BYTES = 65536
+
+#: What a body says, or why it cannot be understood.
+Heard = HookMessage | BadBody | None
 
 
 class HooksResource(LongResource):
@@ -45,11 +51,13 @@ class HookResource:
         access: Access,
         clock: Callable[[], float],
         in_time: Callable[[Callable[[], int]], int],
+        aside: Callable[[Callable[[], Heard]], Heard],
     ) -> None:
         self._backend = backend
         self._access = access
         self._clock = clock
         self._in_time = in_time
+        self._aside = aside
 
     def admit(self, req: Request, secret: str) -> None:
         """Note which hook a request is for. Raises Problem: the secret is of none."""
@@ -65,10 +73,9 @@ class HookResource:
         if found.signing_secret and not is_signed(found.signing_secret, body, _header(req, "X_HUB_SIGNATURE_256")):
             raise Problem(403, "The body is not signed with the secret of this hook (X-Hub-Signature-256)")
         posted = Posted(body, req.env["CONTENT_TYPE"], _header(req, "X_GITHUB_EVENT"), _header(req, "TITLE"))
-        try:
-            message = heard(posted)
-        except BadBody as bad:
-            raise Problem(400, str(bad)) from None
+        message = self._aside(lambda: _tried(posted)) if len(body) > LARGE_BYTES else _tried(posted)
+        if isinstance(message, BadBody):
+            raise Problem(400, str(message))
         if message is None:
             resp.status = 204
             return
@@ -81,6 +88,14 @@ class HookResource:
             raise Problem(404, "Hooks are revoked by their id; GET /hooks lists them")
         self._backend.revoke_hook(int(hook))
         resp.status = 204
+
+
+def _tried(posted: Posted) -> Heard:
+    """Return what a body says. An error is returned too, because gevent reports those that threads raise."""
+    try:
+        return heard(posted)
+    except BadBody as bad:
+        return bad
 
 
 def _header(req: Request, name: str) -> str:

@@ -19,6 +19,8 @@ from gevent.pool import Pool
 from gevent.pywsgi import Input, WSGIHandler, WSGIServer
 
 from gchat.accept_pause import AcceptPause
+from gchat.admin.forwarded import RequestOrigin, origin_of
+from gchat.admin.proxied import behind
 from gchat.admin.request_head import MAX_HEAD_BYTES, MAX_LINE_BYTES, RequestHead, parse
 from gchat.admin.responses import HEADERS, Problem, answered
 from gchat.admin.security import Newcomer, Security, begin
@@ -54,7 +56,7 @@ class Handler(WSGIHandler):
         self._held: bytearray | None = None  # of an answer, until there is enough to send
         name = sock.getsockname()
         self._local = name[0] if isinstance(name, tuple) else ""
-        self._peer = address[0] if isinstance(address, tuple) else ""
+        self._neighbour = self._peer = address[0] if isinstance(address, tuple) else ""  # the peer may be behind it
 
     # --- The head --------------------------------------------------------------------------------------------------
 
@@ -68,7 +70,9 @@ class Handler(WSGIHandler):
                 return None
             self.head = head = parse(lines)
             self._requests += 1
-            self.environ = self._environ(head)
+            origin = origin_of(self._neighbour, head.fields, self.server.trusted())
+            self._peer = origin.peer
+            self.environ = self._environ(head, origin)
             self.close_connection = head.closes or self.server.draining
             if not self.server.may_work(head.path):
                 raise _full()
@@ -136,7 +140,7 @@ class Handler(WSGIHandler):
         except OSError:
             pass  # the peer was quicker
 
-    def _environ(self, head: RequestHead) -> dict[str, Any]:
+    def _environ(self, head: RequestHead, origin: RequestOrigin) -> dict[str, Any]:
         environ = self.server.get_environ()
         for name, value in head.fields.items():
             if "_" not in name:  # X_Y would be taken for X-Y
@@ -149,7 +153,10 @@ class Handler(WSGIHandler):
         environ["CONTENT_TYPE"] = head.fields.get("content-type", "")
         environ["CONTENT_LENGTH"] = str(head.body_bytes)
         environ["REMOTE_ADDR"] = self._peer
+        if origin.host:
+            environ["HTTP_HOST"] = origin.host
         environ["gchat.local"] = self._local
+        environ["gchat.origin"] = origin
         environ["gchat.socket"] = self.socket
         self.requestline = head.line
         self.application = self.server.application
@@ -261,7 +268,11 @@ class AdminServer(WSGIServer):
     max_accept = 2
 
     def __init__(
-        self, listener: socket.socket, application: Callable[..., Iterable[bytes]], security: Security | None = None
+        self,
+        listener: socket.socket,
+        application: Callable[..., Iterable[bytes]],
+        security: Security | None = None,
+        trusted: Callable[[], str] = str,
     ) -> None:
         # SERVER_NAME, because without it the address is looked up in the DNS at the start.
         super().__init__(
@@ -275,6 +286,7 @@ class AdminServer(WSGIServer):
         self.draining = False
         self.open: set[Any] = set()  # sockets
         self._security = security
+        self.trusted = trusted  # returns the networks of proxies that are believed
         self.waiting: dict[Handler | Newcomer, None] = {}  # for a head, the one that waits longest first
         self.working: dict[Handler, str] = {}  # the paths of requests that are being answered, the oldest first
         self._pause = AcceptPause(self, "admin: cannot accept connections: %(reason)s; trying again")
@@ -327,6 +339,8 @@ class AdminServer(WSGIServer):
 
     def handle(self, sock: Any, address: Any) -> None:
         """Serve one connection; with TLS, after its handshake."""
+        if (address := behind(sock, address, self.trusted(), self)) is None:
+            return
         if self._security is None:
             super().handle(sock, address)
         elif (secured := begin(sock, self._security, self)) is not None:

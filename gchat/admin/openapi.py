@@ -39,6 +39,11 @@ EVENTS = (
 )
 
 
+ROOM_EVENTS = (
+    'Messages look as in the rich dialect: "said", "acted" and "topic". "opened" comes first, "gap" in place of '
+    'messages that are no longer stored, and "reset" where the place to resume at is none, because the log is another '
+    "one. An EventSource resumes by itself, everybody else by sending the last id as Last-Event-ID or `after`."
+)
 SAYING = (
     "A plain text is the message itself, also with the type that curl -d gives it; the header Title comes before it."
 )

@@ -47,8 +47,8 @@ from gchat.admin.documents import (
     ToldDocument,
     UsersDocument,
 )
-from gchat.admin.hook_resources import HookResource, HooksResource
-from gchat.admin.openapi import ADDRESSES, EVENTS, POSTED, ROOMS, SAYING, Reads, Route, Writes, described
+from gchat.admin.hook_resources import Heard, HookResource, HooksResource
+from gchat.admin.openapi import ADDRESSES, EVENTS, POSTED, ROOM_EVENTS, ROOMS, SAYING, Reads, Route, Writes, described
 from gchat.admin.read_resources import (
     FixedResource,
     HealthResource,
@@ -63,6 +63,7 @@ from gchat.admin.read_resources import (
     users,
 )
 from gchat.admin.responses import PROBLEM, Problem
+from gchat.admin.room_stream import RoomEventsQuery, RoomEventsResource
 from gchat.admin.sse import Streams
 
 logger = logging.getLogger("gchat")
@@ -117,7 +118,9 @@ class _Gate:
             method=req.method,
             path=req.path,
             peer=environ["REMOTE_ADDR"],
+            is_known=environ["gchat.origin"].is_known,
             local=environ["gchat.local"],
+            scheme=environ["gchat.origin"].scheme,
             host=environ.get("HTTP_HOST", ""),
             origin=environ.get("HTTP_ORIGIN", ""),
             site=environ.get("HTTP_SEC_FETCH_SITE", ""),
@@ -154,7 +157,7 @@ def make_app(backend: Backend, access: Access, clock: Callable[[], float] = time
     app.add_error_handler(Problem, _answer_problem)
     app.add_error_handler(NotPossible, _answer_not_possible)
     app.add_error_handler(Exception, _answer_crash)
-    table = _routes(backend, HookResource(backend, access, clock, _in_time))
+    table = _routes(backend, HookResource(backend, access, clock, _in_time, _aside))
     for route in table:
         app.add_route(route.path, route.resource)
     return app
@@ -162,11 +165,12 @@ def make_app(backend: Backend, access: Access, clock: Callable[[], float] = time
 
 def _routes(backend: Backend, hook: HookResource) -> list[Route]:
     """Return every path, and what the description says of it."""
+    no_page = (404,)
     description = FixedResource(cache(lambda: described(table)))
     table = [
-        Route("/", PageFileResource("page.html"), Reads("The live page", status=(404,))),
-        Route("/page.js", PageFileResource("page.js"), Reads("The live page's script", status=(404,))),
-        Route("/page.css", PageFileResource("page.css"), Reads("The live page's style sheet", status=(404,))),
+        Route("/", PageFileResource("page.html"), Reads("The live page", status=no_page)),
+        Route("/page.js", PageFileResource("page.js"), Reads("The live page's script", status=no_page)),
+        Route("/page.css", PageFileResource("page.css"), Reads("The live page's style sheet", status=no_page)),
         Route(
             "/status",
             LongResource(backend, status),
@@ -210,6 +214,16 @@ def _rooms(backend: Backend) -> list[Route]:
             ),
         ),
         Route(
+            "/rooms/{room}/events",
+            RoomEventsResource(backend),
+            Reads(
+                "Messages of a room as they come, server-sent or as lines of JSON",
+                query=RoomEventsQuery,
+                status=(404, 409),
+                hint=ROOM_EVENTS,
+            ),
+        ),
+        Route(
             "/rooms/{room}/modes",
             RoomModesResource(backend),
             delete=Writes(
@@ -237,7 +251,17 @@ def _actions(backend: Backend) -> list[Route]:
             Reads("Bans in force", BansDocument),
             post=Writes("Ban a nick, an address or a network", NewBan, 201, BanInfo, status=(409,)),
         ),
-        *_account_routes(backend),
+        Route(
+            "/accounts",
+            AccountsResource(backend, _in_time),
+            Reads("Accounts: nicks that belong to users who know a secret", AccountsDocument),
+            post=Writes("Make an account", NewAccount, 201, AccountInfo, status=(409,)),
+        ),
+        Route(
+            "/accounts/{name}",
+            AccountResource(backend),
+            delete=Writes("Remove an account, and log its user out", None, 204, status=(404,)),
+        ),
         Route("/bans/{ban:number}", BanResource(backend), delete=Writes("End a ban", None, 204, status=(404,))),
     ]
 
@@ -261,22 +285,6 @@ def _hooks(backend: Backend, hook: HookResource) -> list[Route]:
     ]
 
 
-def _account_routes(backend: Backend) -> list[Route]:
-    return [
-        Route(
-            "/accounts",
-            AccountsResource(backend, _in_time),
-            Reads("Accounts: nicks that belong to users who know a secret", AccountsDocument),
-            post=Writes("Make an account", NewAccount, 201, AccountInfo, status=(409,)),
-        ),
-        Route(
-            "/accounts/{name}",
-            AccountResource(backend),
-            delete=Writes("Remove an account, and log its user out", None, 204, status=(404,)),
-        ),
-    ]
-
-
 def _in_time(action: Callable[[], T]) -> T:
     try:
         with gevent.Timeout(ACTION_S):
@@ -287,6 +295,11 @@ def _in_time(action: Callable[[], T]) -> T:
             f"Not confirmed within {ACTION_S:g} s, but it may still happen; check before you try again",
             Retry_After="5",
         ) from None
+
+
+def _aside(action: Callable[[], Heard]) -> Heard:
+    """Do something on a native thread that takes long and knows nothing of the loop."""
+    return gevent.get_hub().threadpool.apply(action)
 
 
 def _read_body(req: Request) -> bytes:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import codecs
 import os
-import shlex
-import stat
 from typing import NoReturn
 
 from gchat.model.errors import GchatError
 from gchat.model.secret import Secret
+from gchat.secret_file import NotSecretFile, read
 
 #: Random bytes in a new token, and the fewest characters of an accepted one: 128 bits in base 64.
 TOKEN_BYTES = 32
@@ -60,27 +58,19 @@ def _make(path: str) -> bool:
 
 def _load(path: str) -> Secret:
     """Return the token. First it must be a token file at all: advice for one does harm to any other file."""
-    if os.path.isdir(path):
-        _refuse(path, "it is a directory")
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # a pipe is not waited for
-    with os.fdopen(descriptor, "rb") as file:
-        found = os.fstat(descriptor)
-        if not stat.S_ISREG(found.st_mode):
-            _refuse(path, "it is not a regular file")
-        if found.st_uid not in (os.geteuid(), 0):  # root can read every file anyway
-            _refuse(path, "it belongs to another user")
-        token = file.read(MAX_LENGTH + 1).removeprefix(codecs.BOM_UTF8).strip()
+    try:
+        found = read(path, MAX_LENGTH)
+    except NotSecretFile as error:
+        _refuse(path, str(error))
+    token = found.data
     if len(token) > MAX_LENGTH or not all(0x21 <= byte <= 0x7E for byte in token):
         _refuse(path, "expected a single word of printable ASCII")
     if 0 < len(token) < MIN_LENGTH:
         _refuse(path, f"a token has at least {MIN_LENGTH} characters, not {len(token)}")
-    if found.st_mode & 0o077:
-        if found.st_uid != os.geteuid():
-            _refuse(path, "other users can read or write it")
-        raise TokenError(
-            f"other users can read or write the token file {path}; type chmod 600 {shlex.quote(path)}, and change the "
-            "token if they may know it"
-        )
+    if found.is_exposed and not found.is_own:
+        _refuse(path, "other users can read or write it")
+    if found.is_exposed:
+        raise TokenError(found.exposure("token"))
     return Secret(token.decode())
 
 

@@ -24,6 +24,7 @@ disconnected  users who may come back, and which to drop when they are too many
 lineages      which session a token or an account takes over
 admission     which peers are let in: bans, places, networks
 bans          nicks, addresses and networks that are not let in
+guesses       which networks have shown wrong secrets, and how long they wait
 networks      which addresses count as one network
 limits        the limits of the core, and the pace at which a connection may send
 

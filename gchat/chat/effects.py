@@ -33,6 +33,7 @@ class CloseReason(StrEnum):
     PROXY = "proxy"  # a trusted proxy that does not say whose connection it is
     FOREIGN = "foreign"  # not chat
     TLS = "tls"  # its handshake failed, or there was none where it is required
+    PASSWORD = "password"  # noqa: S105  # it did not show that of the server
     BAD_HELLO = "bad_hello"  # an invalid one
     ENDLESS = "endless"  # no newline
     SHUTDOWN = "shutdown"

@@ -48,7 +48,7 @@ def execute(registry: Registry, session: Session, command: Command, now: float) 
     """
     if not registry.is_connected(session):
         return []
-    announced = registry.announce(session)
+    announced = [] if session.is_announced else registry.announce(session)
     try:
         logins.check_admitted(registry, session, command)
         return announced + HANDLERS[type(command)](registry, session, command, now)

@@ -117,9 +117,8 @@ class Pace:
         self._told_of_network = False
         self.own = own
 
-    def lines(self, now: float) -> int:
+    def lines(self) -> int:
         """Return how many lines may be taken now: at least one, whose debt is waited for afterwards."""
-        self.grow(now)
         own, network = self.own, self._network
         return max(1, int(own.lines if network is None else min(own.lines, network.lines)))
 
@@ -152,9 +151,10 @@ class Pace:
             self._network.lines -= lines
 
     def debt_s(self) -> float:
-        """Return the seconds until all debts are paid."""
-        own_s = self.own.debt_s(self._limits.rates)
-        return own_s if self._network is None else max(own_s, self._network.debt_s(self._limits.network_rates))
+        """Return the seconds until all debts are paid, as of when the allowances have grown last."""
+        own, network = self.own, self._network
+        own_s = own.debt_s(self._limits.rates) if own.lines < 0 or own.bytes < 0 else 0.0
+        return own_s if network is None else max(own_s, network.debt_s(self._limits.network_rates))
 
     def grow(self, now: float) -> None:
         """Add what the time since the last call allows."""

@@ -95,8 +95,8 @@ class Gatherers:
 
     def __init__(self) -> None:
         self._rooms: dict[str, PresenceGatherer] = {}
+        self.waiting: dict[str, None] = {}  # rooms with something to be told
         self._singly: list[Presence] = []
-        self._singly_in: set[str] = set()  # the rooms of these
         self._singly_at = 0.0  # when they may be told
 
     def __bool__(self) -> bool:
@@ -106,25 +106,23 @@ class Gatherers:
         """Gather a change of presence, also to tell it `singly`."""
         if singly:
             self._singly.append(effect)
-            self._singly_in.add(effect.room)
+        self.waiting[effect.room] = None
         gatherer = self._rooms.get(effect.room)
         if gatherer is None:
             gatherer = self._rooms[effect.room] = PresenceGatherer()
         gatherer.add(effect.session, effect.presence, effect.members, effect.unheard)
 
-    def has(self, room: str) -> bool:
-        """Return whether there is something to tell a room."""
-        return bool(self._rooms.get(room)) or room in self._singly_in
-
     def take(self, room: str, now: float) -> list[Gathered]:
         """Return what to tell a room now."""
-        gatherer = self._rooms.get(room)
-        return gatherer.take(now) if gatherer else []
+        told = gatherer.take(now) if (gatherer := self._rooms.get(room)) else []
+        self._note(room)
+        return told
 
     def take_singly(self, now: float) -> list[Presence]:
         """Return what to tell singly now, in all rooms."""
         told, self._singly = self._singly, []
-        self._singly_in.clear()
+        for effect in told:
+            self._note(effect.room)
         members = {effect.room: effect.members for effect in told}
         self._singly_at = now + min(sum(members.values()) / MAX_DELIVERIES_PER_S, MAX_SINGLY_S)
         return told
@@ -146,6 +144,11 @@ class Gatherers:
             if not self._rooms[room]:
                 del self._rooms[room]
         return due
+
+    def _note(self, room: str) -> None:
+        """Note whether there is still something to be told to a room of which something was taken."""
+        if not self._rooms.get(room) and not any(effect.room == room for effect in self._singly):
+            self.waiting.pop(room, None)
 
 
 def _together(kind: type[Entered | Left | Renamed | Away], gathered: list[Gathered], online: int) -> list[Gathered]:

@@ -205,7 +205,7 @@ class Registry(Population):
 
     def is_connected(self, session: Session) -> bool:
         """Return whether the user is here and has a connection."""
-        return session.id in self.sessions and session not in self._disconnected
+        return session.id in self.sessions and session not in self._disconnected.until
 
     def is_disconnected(self, session: Session) -> bool:
         """Return whether the user has lost the connection, and may be about to come back."""

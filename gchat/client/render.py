@@ -16,6 +16,7 @@ import msgspec
 from gchat.client.conversation.conversation import Conversation
 from gchat.client.conversation.notices import Back, Delivered, Lost, NewLog, Notice, Sent
 from gchat.dialects.rich_events import (
+    AccountEvent,
     AckEvent,
     ActedEvent,
     AnnouncedEvent,
@@ -233,6 +234,7 @@ _LINES: dict[type, Callable[[Any, Conversation], list[Line]]] = {
     WelcomeEvent: lambda notice, _chat: _aside(sentences.connected(notice.online), *notice.motd.splitlines()),
     JoinedEvent: lambda notice, _chat: _aside(sentences.joined(notice.room, notice.online)),
     PartedEvent: lambda notice, _chat: _aside(sentences.parted(notice.room)),
+    AccountEvent: lambda _notice, _chat: [],  # a sentence beside it says so
     LiveEvent: lambda _notice, _chat: [],
     SaidEvent: lambda notice, chat: _said_by(notice.from_, notice.text, chat),
     ActedEvent: lambda notice, chat: _said_by(notice.from_, notice.text, chat, action=True),

@@ -122,7 +122,8 @@ class LineDecoder:
 
     def untaken(self) -> bytes:
         """Return what was fed and not taken: for another decoder, which goes on with it."""
-        return self._partial if self._whole is None else self._whole + b"\n" + self._partial
+        rest = self._partial + (self.telnet.unfinished if self.telnet else b"")
+        return rest if self._whole is None else self._whole + b"\n" + rest
 
     def replies(self) -> bytes:
         """Return what telnet's negotiation wants to have sent to the peer, once."""
@@ -183,6 +184,7 @@ class LineDecoder:
     def _without_telnet(self, data: bytes) -> bytes:
         telnet = self.telnet = self.telnet or self._new_telnet()
         data = telnet.filter(data)
+        self._is_between_lines = False  # what is unfinished goes before what comes next
         self._endless = telnet.endless
         if not telnet.is_met:
             self.telnet = None

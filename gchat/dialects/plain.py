@@ -53,7 +53,7 @@ def _spoken(prefix: str, text: str) -> bytes:
 
 def _said(event: Said) -> bytes:
     prefix, texts = f"[{event.name}] ", event.texts
-    return printable_lines(prefix, texts) if len(texts) > 1 else _spoken(prefix, texts[0])
+    return _spoken(prefix, texts[0]) if len(texts) == 1 and "\n" in texts[0] else printable_lines(prefix, texts)
 
 
 def _acted(event: Acted) -> bytes:
@@ -62,10 +62,6 @@ def _acted(event: Acted) -> bytes:
 
 def _topic_set(event: TopicSet) -> bytes:
     return _answer(sentences.topic_set(event.name, event.text))
-
-
-def _record(event: Record) -> bytes:
-    return _ENCODERS[type(event.message)](event.message)
 
 
 def _entered(event: events.Entered) -> bytes:
@@ -236,7 +232,6 @@ _ENCODERS: dict[type, Callable[[Any], bytes]] = {
     Said: _said,
     Acted: _acted,
     TopicSet: _topic_set,
-    Record: _record,
     events.Entered: _entered,
     events.Left: _left,
     events.Renamed: _renamed,
@@ -274,6 +269,8 @@ _ENCODERS: dict[type, Callable[[Any], bytes]] = {
 
 def encode(event: events.Event, where: Where = Where()) -> bytes:  # noqa: ARG001, B008  # a user is in one room
     """Return `event` as lines; see Dialect.encode. Only Ready is not a line: the user types behind the prompt."""
+    if isinstance(event, Record):
+        event = event.message
     return _ENCODERS[type(event)](event)
 
 

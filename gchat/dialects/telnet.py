@@ -72,15 +72,15 @@ class Telnet:
         "_is_hidden",
         "_tail",
         "_typed",
-        "_unfinished",
         "interrupted",
         "replies",
+        "unfinished",
     )
 
     def __init__(self, before: bytes, *, typed: bool) -> None:
         self._typed = typed
         self._tail = before[-3:]  # the last bytes of text
-        self._unfinished = b""  # a command of which more must come
+        self.unfinished = b""  # a command of which more must come
         self._commands = 0  # since the last line
         self._answered: set[tuple[int, int]] = set()
         self._hides = False  # whether the line that is typed now is a secret
@@ -96,7 +96,7 @@ class Telnet:
     @property
     def is_met(self) -> bool:
         """Whether there is more to do here than to let text through: the peer is telnet, or a secret is typed."""
-        return self._hides or self.interrupted or bool(self._answered or self._commands or self._unfinished)
+        return self._hides or self.interrupted or bool(self._answered or self._commands or self.unfinished)
 
     def hide(self) -> bytes:
         """Return what asks the peer to show nothing of the line that comes next, whose end takes it back."""
@@ -106,8 +106,8 @@ class Telnet:
 
     def filter(self, data: bytes) -> bytes:
         """Return `data` without telnet commands; the answers to them gather in `replies`."""
-        data = self._unfinished + data
-        self._unfinished = b""
+        data = self.unfinished + data
+        self.unfinished = b""
         texts = []
         at = 0
         while at < len(data) and not self.endless:
@@ -124,11 +124,11 @@ class Telnet:
             elif subnegotiation:
                 start, at = at - 2, self._end_of_subnegotiation(data, at)
                 if at > len(data):
-                    self._unfinished = data[start:]
+                    self.unfinished = data[start:]
                 else:
                     self._count()
             else:
-                self._unfinished = data[at:]
+                self.unfinished = data[at:]
                 break
         return b"".join(texts)
 

@@ -8,6 +8,7 @@ It knows bytes, texts and names: no HTTP, no socket, no clock, no room.
     fitting      texts made to fit into one message, and lists cut with "and 12 more"
     signature    signatures of bodies, checked and made
     book         the hooks that there are, each with its room, its name and the hash of its secret
+    outgoing     what is posted of a room's messages, what an answer may say, and pauses after failures
 
 To read another format: a function from the decoded JSON to the lines of a message in a module of its own, and a line in
 bodies. Its tests are real bodies as files in tests/hooks/bodies.

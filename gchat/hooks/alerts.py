@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from gchat.hooks.fitting import first_line, listed
-from gchat.hooks.loose_json import at, objects, text
+from gchat.hooks.loose_json import at, count, objects, text
 
 #: Alerts that are shown; the others are counted.
 MAX_ALERTS = 12
@@ -29,7 +29,8 @@ def lines_of(body: Any) -> list[str]:
     alerts = objects(body, "alerts")
     alerts.sort(key=lambda alert: text(alert, "status") == "resolved")
     left_out = at(body, "truncatedAlerts")
-    lines = listed([_line(alert) for alert in alerts], MAX_ALERTS, left_out if isinstance(left_out, int) else 0)
+    more = count(body, "alerts") - len(alerts[:MAX_ALERTS]) + (left_out if isinstance(left_out, int) else 0)
+    lines = listed([_line(alert) for alert in alerts[:MAX_ALERTS]], MAX_ALERTS, more)
     if len(alerts) == 1 and (link := text(alerts[0], "panelURL") or text(alerts[0], "dashboardURL")):
         lines.append(link)
     return lines

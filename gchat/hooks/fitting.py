@@ -11,14 +11,13 @@ _CUT = " … (cut)"
 
 def fitting(text: str, most_bytes: int) -> str:
     """Return `text` cut to MAX_LINES and to `most_bytes` in UTF-8, with a mark where it was cut."""
-    text = as_lines(text.encode(errors="replace").decode())
-    lines = text.split("\n")
-    if len(lines) > MAX_LINES:
-        left_out = len(lines) - MAX_LINES + 1
-        text = "\n".join([*lines[: MAX_LINES - 1], f"… ({left_out:,} more lines)"])
-    encoded = text.encode()
+    text = as_lines(text)
+    left_out = text.count("\n") + 1 - MAX_LINES
+    if left_out > 0:
+        text = "\n".join([*text.split("\n", MAX_LINES - 1)[:-1], f"… ({left_out + 1:,} more lines)"])
+    encoded = text[: most_bytes + 1].encode(errors="replace")
     if len(encoded) <= most_bytes:
-        return text
+        return encoded.decode()
     return encoded[: most_bytes - len(_CUT.encode())].decode(errors="ignore").rstrip() + _CUT
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from gchat.hooks.fitting import first_line, listed
-from gchat.hooks.loose_json import at, objects, text
+from gchat.hooks.loose_json import at, count, objects, text
 
 #: Commits of one push that are shown.
 MAX_COMMITS = 5
@@ -38,11 +38,11 @@ def _push(body: Any) -> list[str]:
         how = "created" if at(body, "created") is True else "pushed"
         return [f"{by} {how} {what if kind == 'tags' else f'the branch {name}'}{' ' if link else ''}{link}"]
     how = "force-pushed" if at(body, "forced") is True else "pushed"
-    count = f"{len(commits):,} commit{'s' if len(commits) > 1 else ''}"
-    lines = [_commit(commit) for commit in commits]
     total = at(body, "total_commits")  # Gitea leaves some out
-    more = max(0, total - len(commits)) if isinstance(total, int) else 0
-    return [f"{by} {how} {count} to {what}{' ' if link else ''}{link}", *listed(lines, MAX_COMMITS, more)]
+    number = max(count(body, "commits"), total if isinstance(total, int) else 0)
+    shown = [_commit(commit) for commit in commits[:MAX_COMMITS]]
+    many = f"{number:,} commit{'s' if number > 1 else ''}"
+    return [f"{by} {how} {many} to {what}{' ' if link else ''}{link}", *listed(shown, MAX_COMMITS, number - len(shown))]
 
 
 def _commit(commit: dict[str, Any]) -> str:

@@ -35,6 +35,8 @@ class Code(StrEnum):
     UNSAFE = "unsafe"
     LOGIN_NEEDED = "login_needed"
     TLS_NEEDED = "tls_needed"
+    PASSWORD_NEEDED = "password_needed"  # noqa: S105  # a code
+    WRONG_PASSWORD = "wrong_password"  # noqa: S105
 
 
 class GchatError(Exception):

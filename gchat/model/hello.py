@@ -43,6 +43,7 @@ class Hello(HasSecrets, Struct, frozen=True, omit_defaults=True):
     token: Token | None = None  # from an earlier welcome: its session is taken over
     after: ResumePoint | None = None
     replay: Annotated[int, Meta(ge=0, le=1000)] | None = None  # old messages to send first, without `after`
+    password: str = ""  # the server's, if it has one
 
     @property
     def wanted(self) -> tuple[WantedRoom, ...] | None:

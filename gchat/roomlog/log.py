@@ -215,7 +215,7 @@ class RoomLog:
         offer = self.offer
         if offer is None or not offer.owes(descriptor):
             return self.end, self.seq
-        offer.done((descriptor,))
+        offer.done_with.add(descriptor)
         return offer.chunk.start, offer.chunk.seq
 
     def hears_in_part(self, hearer: Hearer) -> bool:
@@ -330,7 +330,7 @@ class RoomLog:
     def _speaks(self, cursor: LogCursor) -> None:
         descriptor = cursor.descriptor
         if self.live.get(descriptor) is cursor:
-            if self.owes(descriptor):
+            if self.offer is not None and self.offer.owes(descriptor):
                 cursor.step_aside()
             else:
                 self.speaking[descriptor] = self.live.pop(descriptor)

@@ -4,12 +4,15 @@ From the first byte of a peer to the last byte to everybody else:
 
     listener       where to listen, and what is accepted there
     door           which peers come in, and what each speaks, by its first bytes
+    opening        what is heard of a peer before there is a connection
     proxies        who is behind a trusted proxy
+    server_password  the password without which nobody comes in
     transport      a peer's stream of bytes, whatever carries it
     tls            which streams are in TLS, and with which certificate
     certificate    the certificate and its key, checked
     handshakes     handshakes of TLS, a few in a round of the loop
     tls_transport  a stream in TLS
+    read_guard     what ends a read in TLS that holds the loop
     connection     what joins the two halves, and owns the end of both
     reader         the reading half: bytes become commands, at the pace that the limits allow
     writer         the writing half: all that one user is still owed, in named states
@@ -40,8 +43,9 @@ Around it:
     logs, faults, machine_errors, stdout, transcript   what the operator reads
     counters, gauges                                   what is counted, and what is looked up
     admin_backend, admin_actions, admin_endpoint       what gchat.admin serves
-    account_actions                                    accounts that the operator makes, so or by command
+    account_actions                                    the same, of accounts
     hook_actions, kept_hooks                           what hooks do, and how they are kept
+    outgoing, hook_settings                            what is said in a room, posted to a URL
     operated_server                                    what these see of the server
 
 Modules know each other by small Protocols that stand beside the code that needs them (ReplayTurn in replay), and none
@@ -67,9 +71,9 @@ Which greenlet runs what, and what it may wait for. Whatever is not named there 
     the supervision of systemd     signs of life                          the pump
     one for each HTTP request      gchat.admin                            its peer, the disk, a message that it says
 
-Native threads: those of the journal, one that hashes secrets, one that loads modules after the start, and one for each
-of stdout and stderr. No greenlet waits for a peer that somebody else is waiting for: what a peer does not take stays in
-the room log.
+Native threads: those of the journal, one that hashes secrets, one that loads modules after the start, the guard of
+reads in TLS, and one for each of stdout and stderr. No greenlet waits for a peer that somebody else is waiting for:
+what a peer does not take stays in the room log.
 
 To add a transport (WebSocket): write a class with the members of transport.Transport in a module of its own, as in
 tls_transport, and wrap the peer's stream in it where Door.serve has seen by the first bytes that it is asked for. If

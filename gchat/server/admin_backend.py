@@ -40,6 +40,7 @@ from gchat.server.fanout import DELIVERIES
 from gchat.server.gauges import gauges, skipped, slow_readers
 from gchat.server.hook_actions import HookActions
 from gchat.server.operated_server import OperatedServer
+from gchat.server.outgoing import start_posting
 from gchat.server.publication import MESSAGES
 from gchat.server.writer import SENT_BYTES
 
@@ -88,6 +89,11 @@ class AdminBackend(HookActions, AccountActions):
     def _tell(self, happened: Happened) -> None:
         for subscriber in list(self._subscribers):
             subscriber(happened)
+
+    def start_hooks(self) -> None:
+        """Have the hooks of the previous run, and begin to post to others. Raises JournalError, StartError."""
+        self.restore_hooks()
+        start_posting(self._app.config.hooks.outgoing, self)
 
     # --- What is seen ----------------------------------------------------------------------------------------------
 
@@ -186,6 +192,16 @@ class AdminBackend(HookActions, AccountActions):
             for record in records
             for number, (kind, said) in enumerate(_texts(record.message), record.seq)
         ]
+
+    def place(self, room: str) -> tuple[str, int]:
+        """See Backend.place."""
+        self._revive(room)
+        journal = self._app.journal
+        try:
+            journal.open((room,))
+        except JournalError as error:
+            raise Unavailable(f"Cannot read the history: {error}") from None
+        return journal.epoch(room), journal.next_seq(room) - 1
 
     def limits(self) -> dict[str, float]:
         """See Backend.limits."""

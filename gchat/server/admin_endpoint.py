@@ -20,7 +20,7 @@ from gchat.model.secret import Secret
 from gchat.server.faults import log_fault
 from gchat.server.listener import Place, StartError, bind
 from gchat.server.logs import logger
-from gchat.server.settings import AdminSection
+from gchat.server.settings import Config
 from gchat.server.start_checks import check_reach, elsewhere, is_own, no_token, same_token
 from gchat.server.tls import Tls
 
@@ -35,9 +35,10 @@ class AdminEndpoint:
     """A bound socket; then, from start() to stop(), the endpoint on it."""
 
     def __init__(
-        self, section: AdminSection, place: Place, token_path: str, tls: Tls, listener: socket.socket | None = None
+        self, config: Config, place: Place, token_path: str, tls: Tls, listener: socket.socket | None = None
     ) -> None:
-        self._section = section
+        self._section = section = config.admin
+        self._trusted = lambda: config.server.trusted_proxies
         self._tls = tls if tls.is_on and not place.is_path else None
         check_reach(section, place, has_tls=tls.is_on)
         self._token = self._load_token(token_path)
@@ -77,18 +78,15 @@ class AdminEndpoint:
         from gchat.admin.routes import make_app  # noqa: PLC0415
 
         gc.freeze()  # as in Watch.run: what has been loaded is never garbage
-        name = self.socket.getsockname()
-        port = None if isinstance(name, str) else name[1]
         names = [*self._section.names.split(), self._section.host]
         access = Access(
             self._token,
-            port,
             names,
             self._scheme,
             read_token=self._read_token,
             public_url=self._section.public_url,
         )
-        server = AdminServer(self.socket, make_app(backend, access), self._tls)
+        server = AdminServer(self.socket, make_app(backend, access), self._tls, self._trusted)
         server.start()
         self._stop = server.stop
 

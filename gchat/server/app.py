@@ -21,10 +21,11 @@ from gchat.server.admin_backend import AdminBackend
 from gchat.server.capacity import Capacity
 from gchat.server.connection import FLUSH_S
 from gchat.server.counters import CRASHES
-from gchat.server.door import FAREWELL, Door
+from gchat.server.door import Door
 from gchat.server.history import tidy, unusable, wait_and_open_journal
 from gchat.server.listener import Listener, bound_place, set_options
 from gchat.server.logs import logger
+from gchat.server.opening import FAREWELL
 from gchat.server.own_thread import OwnThread
 from gchat.server.publication import MESSAGES
 from gchat.server.pump import Pump
@@ -32,6 +33,7 @@ from gchat.server.reload import apply
 from gchat.server.roster import Roster
 from gchat.server.saved_state import restore
 from gchat.server.secret_checks import SecretChecks
+from gchat.server.server_password import ServerPassword
 from gchat.server.settings import Config
 from gchat.server.start_checks import admin_place
 from gchat.server.state_files import history_path, other_history, token_path
@@ -55,6 +57,7 @@ class App:
         self.registry = Registry(self.limits)
         self.stopping = Event()
         self.tls = Tls(config.tls)
+        self.password = ServerPassword(config.auth.password_file)
         self.capacity = Capacity(has_admin=config.admin.enabled)
         self.admin = AdminBackend(self)
         self.watch = Watch(self)
@@ -85,8 +88,7 @@ class App:
             from gchat.server.admin_endpoint import AdminEndpoint  # noqa: PLC0415  # others need nothing of what it loads
 
             token = token_path(config, place.host, place.port)
-
-            endpoint = AdminEndpoint(config.admin, admin_place(config), token, self.tls, sockets.get(ADMIN))
+            endpoint = AdminEndpoint(config, admin_place(config), token, self.tls, sockets.get(ADMIN))
             self._admin_endpoint = endpoint
 
     @property
@@ -168,7 +170,7 @@ class App:
         """Restore what the previous run stored, and load the lobby. Raises HistoryError."""
         try:
             restore(self.registry, self.parts.notes, self.awake())
-            self.admin.restore_hooks()
+            self.admin.start_hooks()
             self.journal.open((LOBBY,))
         except JournalError as error:
             raise unusable(self._history_path, error) from None

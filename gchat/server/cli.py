@@ -75,7 +75,9 @@ def _parser() -> argparse.ArgumentParser:
     option("--make-cert", nargs="+", metavar=("DIR", "NAME"), help="make a certificate for trying TLS in DIR, and exit")
     option("--make-hook", nargs=2, metavar=("ROOM", "NAME"), help="make a hook, print its URL, and exit")
     option("--json", action="store_true", help="with --export: one JSON object a line")
-    option("--add-account", metavar="NAME", help="make an account, whose secret is read from stdin, and exit")
+    option(
+        "--add-account", metavar="NAME", help="make NAME the nick of a user whose secret is read from stdin, and exit"
+    )
     option("--version", action="version", version=f"gchat-server {__version__}")
     return parser
 
@@ -119,10 +121,10 @@ def _run(arguments: list[str]) -> int:
         return _backup(config, args.backup)
     if args.export is not None:
         return _export(config, args.export, in_json=args.json)
-    if args.add_account is not None:
-        return _add_account(config, args.add_account)
     if args.make_hook is not None:
         return _make_hook(config, *args.make_hook)
+    if args.add_account is not None:
+        return _add_account(config, args.add_account)
     return _serve(config, args)
 
 
@@ -245,28 +247,6 @@ def _export(config: Config, room: str, *, in_json: bool) -> int:
     return 0
 
 
-def _add_account(config: Config, name: str) -> int:
-    """Make an account, in the running server or in its files."""
-    from getpass import getpass  # noqa: PLC0415  # most starts need none of it
-
-    from gchat.server.account_actions import making  # noqa: PLC0415
-    from gchat.server.making import make  # noqa: PLC0415
-
-    try:
-        secret = getpass(f"The secret of {printable(name)}: ") if sys.stdin.isatty() else sys.stdin.readline()
-    except (EOFError, KeyboardInterrupt, UnicodeDecodeError):
-        secret = ""
-    if not secret.strip():
-        raise UsageError("there is no secret; type it, or pipe it in as a line")
-    try:
-        made = make(config, making(config, name, secret.rstrip("\r\n")))
-    except Refusal as refusal:
-        raise StartError(refusal.message) from None
-    with _stdout():
-        print(f"made the account {printable(made.name)}: its user types /login {printable(made.name)}")
-    return 0
-
-
 def _make_cert(directory: str, *names: str) -> int:
     """Make a certificate, and say how to use it."""
     try:
@@ -295,6 +275,28 @@ def _make_hook(config: Config, room: str, name: str) -> int:
     made = make(config, hook_making(room, name))
     with _stdout():
         print(url_of(config, made.path))
+    return 0
+
+
+def _add_account(config: Config, name: str) -> int:
+    """Make an account, in the running server or in its files."""
+    from getpass import getpass  # noqa: PLC0415  # most starts need none of it
+
+    from gchat.server.account_actions import making  # noqa: PLC0415
+    from gchat.server.making import make  # noqa: PLC0415
+
+    try:
+        secret = getpass(f"The secret of {printable(name)}: ") if sys.stdin.isatty() else sys.stdin.readline()
+    except (EOFError, KeyboardInterrupt, UnicodeDecodeError):
+        secret = ""
+    if not secret.strip():
+        raise UsageError("there is no secret; type it, or pipe it in as a line")
+    try:
+        made = make(config, making(config, name, secret.rstrip("\r\n")))
+    except Refusal as refusal:
+        raise StartError(refusal.message) from None
+    with _stdout():
+        print(f"made the account {printable(made.name)}: its user types /login {printable(made.name)}")
     return 0
 
 

@@ -1,6 +1,7 @@
 """The door: which peers are let in, and in which dialect. It admits, hears the first bytes, and hands over.
 
-What it hears goes through these stages: PROXY headers (proxies), TLS (tls), and the dialect.
+What it hears goes through these stages: PROXY headers (proxies), TLS (tls), the server's password
+(server_password), and the dialect.
 
 There is no connection, and nobody hears of a peer, before it is known that it does not speak another protocol. A peer
 that says nothing for `greeting_delay_s` is greeted in plain; that is a courtesy and no verdict, because the hello of
@@ -11,13 +12,10 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from typing import Protocol
 
 import gevent
-from gevent.hub import get_hub
-from msgspec import Struct
 from msgspec.structs import replace
 
 from gchat.chat.admission import Admission
@@ -29,16 +27,16 @@ from gchat.dialects.choice import spoken
 from gchat.dialects.dialect import Dialect
 from gchat.dialects.proxy_header import MalformedHeader
 from gchat.dialects.sniff import MORE, Foreign, sniff
-from gchat.model.audience import Me
 from gchat.model.errors import Code, Refusal
-from gchat.model.events import Answer, Closing, Refused
-from gchat.server.answer import encoded
+from gchat.model.events import Closing, Refused
 from gchat.server.connection import Connection, ConnectionServer
 from gchat.server.linux import unguessable
 from gchat.server.listener import Peer, turn_away
 from gchat.server.logs import logger
+from gchat.server.opening import FAREWELL, MAX_BYTES, Opening, discard, part, said
 from gchat.server.proxies import Proxies
 from gchat.server.roster import Roster
+from gchat.server.server_password import CODES, ServerPassword
 from gchat.server.settings import Config
 from gchat.server.tls import FIRST_BYTE_S, Tls
 from gchat.server.transport import HandshakeError, SocketTransport, Transport
@@ -47,30 +45,18 @@ from gchat.server.turn_share import ENTRY_WEIGHT
 #: How long the first line of a peer that begins with a hello may take.
 HELLO_S = 5.0
 
-#: After the last word to a peer that is turned away: how long it may take to read it, before the socket is closed.
-LINGER_S = 0.5
-
-TLS_NEEDED = (
-    "This server takes TLS only; connect with gchat-client --tls, with ncat --ssl, "
-    "or with openssl s_client -quiet -connect HOST:PORT"
-)
+#: How long a health check of a proxy may take.
+HEALTH_S = 5.0
 
 HEADER_NEEDED = (
     "Connections from this address need a PROXY header first, because it is in server.trusted_proxies; connect from "
     "another one"
 )
 
-FAREWELL = "The server is shutting down"
-
-#: So many bytes without the end of a line are no hello of anything. One with fifty rooms and places has 12 KiB at most.
-MAX_START_BYTES = 16384
-
-
-class _Start(Struct):
-    """The start of a stream: what was heard of a peer before anything was said to it."""
-
-    heard: bytes = b""
-    has_ended: bool = False  # whether nothing more will come
+TLS_NEEDED = (
+    "This server takes TLS only; connect with gchat-client --tls, with ncat --ssl, "
+    "or with openssl s_client -quiet -connect HOST:PORT"
+)
 
 
 class DoorServer(ConnectionServer, Protocol):
@@ -78,6 +64,7 @@ class DoorServer(ConnectionServer, Protocol):
 
     config: Config
     tls: Tls
+    password: ServerPassword
 
     @property
     def roster(self) -> Roster:
@@ -110,11 +97,14 @@ class Door:
 
     def _count_in(self, peer: Peer, places: int) -> bytes | None:
         """Count an admitted peer in and return None; else return the line that says why it is turned away."""
+        if (refusal := self._server.password.no_place(peer.network)) is not None:
+            self._server.roster.never_in(peer, CloseReason.PASSWORD)
+            return said(plain, Closing(refusal.message))
         turned_away = self.admission.admit(peer.address, peer.network, places)
         if turned_away is None:
             return None
         self._server.roster.turned_away(peer, turned_away.reason)
-        return _said(plain, Closing(turned_away.message))
+        return said(plain, Closing(turned_away.message))
 
     def network_allowance(self, network: Network) -> Allowance | None:
         """Return what all users of a network may send together; None if there is no limit."""
@@ -140,25 +130,35 @@ class Door:
             peer = self._proxies.origin(sock, proxy)
             if peer is None:
                 roster.never_in(proxy, CloseReason.PROBE, "a health check of a proxy")
+                self._pass_check(sock, proxy)
             elif not (line := self._count_in(peer, self._server.max_connections - len(self._proxies)) or b""):
                 return peer
         except MalformedHeader as error:
             roster.refused_proxy(proxy, str(error))
-            line = _said(plain, Closing(HEADER_NEEDED))
+            line = said(plain, Closing(HEADER_NEEDED))
         except OSError:
             roster.never_in(proxy, CloseReason.PROBE)
         turn_away(sock, line)
         return None
+
+    def _pass_check(self, sock: socket.socket, proxy: Peer) -> None:
+        """Let a proxy look whether we are here, in TLS if it begins so. There is no session, whatever it says."""
+        with suppress(OSError), self._proxies.held(sock, proxy):
+            transport = self._server.tls.enter(SocketTransport(sock), HEALTH_S)
+            discard(transport, HEALTH_S)
+            transport.close()
 
     def _serve(self, sock: socket.socket, peer: Peer) -> None:
         """Serve one peer that is counted in."""
         roster = self._server.roster
         transport: Transport = SocketTransport(sock)
         try:
-            transport, delay_s = self._enter_tls(SocketTransport(sock))
-            is_private = peer.is_private or transport.tls_version != ""
-            start = self._hear(transport, delay_s)
-            connection = self._meet(transport, replace(peer, is_private=is_private), start)
+            with self._server.password.asked(peer.network):
+                transport, delay_s = self._enter_tls(SocketTransport(sock), peer)
+                if transport.tls_version:
+                    peer = replace(peer, is_private=True, has_tls=True)
+                start = self._hear(transport, delay_s)
+                connection = self._meet(transport, peer, start)
         except HandshakeError as error:
             roster.never_in(peer, CloseReason.TLS, str(error))
         except OSError:  # gone before it was greeted
@@ -173,7 +173,7 @@ class Door:
         self.release(peer)
         transport.close()
 
-    def _meet(self, transport: Transport, peer: Peer, start: _Start) -> Connection | None:
+    def _meet(self, transport: Transport, peer: Peer, start: Opening) -> Connection | None:
         """Return the connection of a peer by what it said first; None if it was told why there is none."""
         server = self._server
         if start.has_ended and not start.heard:
@@ -182,15 +182,17 @@ class Door:
         dialect = spoken(start.heard)
         if not dialect.traits.has_hello and isinstance(foreign := sniff(start.heard, ended=start.has_ended), Foreign):
             self._server.roster.never_in(peer, CloseReason.FOREIGN, foreign.name)
-            _part(transport, foreign.answer)
+            part(transport, foreign.answer)
             return None
-        if self._lacks_tls(transport, peer):
+        if self._lacks_tls(peer):
             self._refuse(transport, peer, dialect, Refusal(Code.TLS_NEEDED, TLS_NEEDED), CloseReason.TLS)
             return None
         try:
+            dialect = server.password.prove(transport, peer, start, server.stopping)
             hello, start.heard = dialect.hello(start.heard)
         except Refusal as refusal:
-            self._refuse(transport, peer, dialect, refusal, CloseReason.BAD_HELLO)
+            reason = CloseReason.PASSWORD if refusal.code in CODES else CloseReason.BAD_HELLO
+            self._refuse(transport, peer, spoken(start.heard), refusal, reason)
             return None
         network = self.admission.network(peer.address, peer.network)
         entries = 0 if hello is None else server.registry.entries(hello)
@@ -201,7 +203,7 @@ class Door:
             login = server.secret_checks.login(hello, network.name, is_private=peer.is_private)
         server.effects.share.wait(ENTRY_WEIGHT * max(1, entries))
         if server.stopping.is_set():  # accepted before, heard after the others were said goodbye to
-            _part(transport, _said(dialect, Closing(FAREWELL, CloseReason.SHUTDOWN.value)))
+            part(transport, said(dialect, Closing(FAREWELL, CloseReason.SHUTDOWN.value)))
             return None
         token = unguessable(16) if hello else ""
         try:
@@ -239,16 +241,18 @@ class Door:
         """Tell a peer why its hello does not let it in."""
         self._server.roster.never_in(peer, reason)
         is_told_twice = dialect.traits.has_hello and refusal.code is not Code.REPLACED
-        refused = _said(dialect, Refused(refusal.code, refusal.message)) if is_told_twice else b""
-        _part(transport, refused + _said(dialect, Closing(refusal.message, reason.value)))
+        refused = (
+            said(dialect, Refused(refusal.code, refusal.message, "", refusal.retry_after_s)) if is_told_twice else b""
+        )
+        part(transport, refused + said(dialect, Closing(refusal.message, reason.value)))
 
-    def _enter_tls(self, transport: SocketTransport) -> tuple[Transport, float]:
+    def _enter_tls(self, transport: SocketTransport, peer: Peer) -> tuple[Transport, float]:
         """Return what a peer's stream goes on with, and how long it may take to say something. Raises OSError."""
         server = self._server
         delay_s = greeting_delay_s = server.config.server.greeting_delay_s
         if not server.tls.is_on:
             return transport, delay_s
-        if server.config.tls.required:
+        if server.config.tls.required and not peer.has_tls:
             delay_s = max(delay_s, FIRST_BYTE_S)
         began = time.monotonic()
         entered = server.tls.enter(transport, delay_s)
@@ -256,66 +260,25 @@ class Door:
             return entered, greeting_delay_s
         return entered, max(0.0, began + greeting_delay_s - time.monotonic())
 
-    def _lacks_tls(self, transport: Transport, peer: Peer) -> bool:
+    def _lacks_tls(self, peer: Peer) -> bool:
         """Return whether a peer is turned away because somebody could read along."""
         server = self._server
-        return server.tls.is_on and server.config.tls.required and bool(peer.network) and not transport.tls_version
+        return server.tls.is_on and server.config.tls.required and bool(peer.network) and not peer.has_tls
 
-    def _hear(self, transport: Transport, delay_s: float) -> _Start:
+    def _hear(self, transport: Transport, delay_s: float) -> Opening:
         """Return the first line of a peer, or as much of it as comes within `delay_s`. Raises OSError.
 
         A hello is waited for longer than anything else.
         """
-        start = _Start()
-        _receive(transport, start, _is_enough, delay_s)
+        start = Opening()
+        start.hear(transport, _is_enough, delay_s)
         if spoken(start.heard).traits.has_hello:
-            _receive(transport, start, _is_enough, HELLO_S)
+            start.hear(transport, _is_enough, HELLO_S)
         return start
 
 
-def _part(transport: Transport, last_words: bytes) -> None:
-    """Send a peer its last words, and let it read them: to close at once could throw them away."""
-
-    def is_over(start: _Start) -> bool:
-        start.heard = b""
-        return start.has_ended
-
-    with suppress(OSError):
-        transport.send(last_words)
-        transport.shutdown()
-        _receive(transport, _Start(), is_over, LINGER_S)
-
-
-def _receive(transport: Transport, start: _Start, is_enough: Callable[[_Start], bool], timeout_s: float) -> None:
-    """Add to `start` what the peer says, until that is enough or the time is over. Raises OSError."""
-    watcher = transport.readable()
-    try:
-        with gevent.Timeout(timeout_s, False):  # type: ignore[arg-type]  # False: silent
-            while not is_enough(start):
-                get_hub().wait(watcher)
-                with suppress(BlockingIOError):  # what has come is no whole record of TLS
-                    _hear_more(transport, start)
-        # It may have come in time: where the loop was held up, it looks at its timers before its sockets.
-        if not is_enough(start):
-            with suppress(BlockingIOError):
-                _hear_more(transport, start)
-    finally:
-        watcher.close()
-
-
-def _said(dialect: Dialect, answer: Answer) -> bytes:
-    """Return what a peer is told that is not let in."""
-    return encoded(dialect, answer, Me()).data
-
-
-def _hear_more(transport: Transport, start: _Start) -> None:
-    data = transport.receive(MAX_START_BYTES)
-    start.heard += data
-    start.has_ended = not data
-
-
-def _is_enough(start: _Start) -> bool:
-    if start.has_ended or len(start.heard) > MAX_START_BYTES:
+def _is_enough(start: Opening) -> bool:
+    if start.has_ended or len(start.heard) > MAX_BYTES:
         return True
     if spoken(start.heard).traits.has_hello:
         return b"\n" in start.heard

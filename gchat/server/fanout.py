@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from operator import attrgetter
 from typing import Protocol
 
@@ -28,6 +28,7 @@ from gchat.roomlog.reader import LogReader
 from gchat.server.counters import CRASHES, Counter, Distribution
 from gchat.server.logs import logger
 from gchat.server.spreader import Spreader, Turns
+from gchat.server.transport import OFFER_BYTES
 from gchat.server.writer import SENT_BYTES, Writer
 
 DELIVERIES = Counter("gchat_deliveries", "Messages delivered, counted once for each reader.")
@@ -75,6 +76,8 @@ class FanOut:
         self._where: dict[str, Where] = {}  # of each room with logs
         self._changed: dict[str, None] = {}  # rooms, in this turn
         self._spreader = Spreader(turns)
+        # Of readers without descriptors, by key: their connections and writers would drive more out of the cache.
+        self._offers: dict[int, Callable[[bytes], int]] = {}
         self._sent: Event | None = None  # set when a chunk is sent to a large room
         self._writable: deque[Writer] = deque()  # those behind whose kernel buffer has room again
 
@@ -156,6 +159,7 @@ class FanOut:
     def leave_all(self, writer: Writer, *, at_once: bool = False) -> None:
         """Have a writer follow no room any more; what it is owed goes out, but not if it ends `at_once`."""
         self._changed |= dict.fromkeys(cursor.log.room for cursor in writer.log_reader.cursors)
+        self._offers.pop(writer.log_reader.descriptor, None)
         if at_once:
             writer.log_reader.end()
         else:
@@ -168,8 +172,10 @@ class FanOut:
 
     def is_crowded(self, room: str) -> bool:
         """Return whether so much gathers in a large room that its speakers should wait."""
-        logs = self._logs.get(room)
-        return logs is not None and any(log.offer and log.gathered > MAX_GATHERED_BYTES for log in logs.values())
+        for log in self._logs.get(room, {}).values():
+            if log.offer is not None and log.gathered > MAX_GATHERED_BYTES:
+                return True
+        return False
 
     def wait_sent(self) -> None:
         """Wait until something is sent to a large room, if there is one where something gathers."""
@@ -283,17 +289,22 @@ class FanOut:
                 log.finish()
 
     def _send_enciphered(self, logs: Sequence[RoomLog], keys: list[int], data: bytes) -> list[int]:
-        """Send to the readers without descriptors, which are the first, through their transports; return the rest.
-
-        To encipher costs more than all that is looked up here.
-        """
+        """Send to the readers without descriptors, which are the first, through their transports; return the rest."""
+        connections, offers, size = self._connections, self._offers, len(data)
         for index, key in enumerate(keys):
             if key >= 0:
                 return keys[index:]
-            connection = self._connections.get(-1 - key)  # see LogReader
-            sent = -1 if connection is None else connection.writer.offer(data)
-            if sent != len(data):
-                self._falls_behind(logs, key, len(data), sent)
+            offer = offers.get(key)
+            if offer is None:
+                offer = offers[key] = connections[-1 - key].writer.offer  # see LogReader
+            if size <= OFFER_BYTES:
+                try:
+                    offer(data)
+                    continue
+                except OSError:
+                    pass
+            if (sent := connections[-1 - key].writer.take(data)) != size:
+                self._falls_behind(logs, key, size, sent)
         return []
 
     def _falls_behind(self, logs: Sequence[RoomLog], descriptor: int, size: int, sent: int) -> None:

@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from gchat.admin.backend import BadText, Missing, NotPossible, TooOften
 from gchat.admin.documents import HookInfo, MadeHookDocument, NewHook
-from gchat.chat.limits import Allowance
+from gchat.chat.limits import SPENT_BYTES, Allowance
 from gchat.chat.networks import Network
 from gchat.dialects import rich
 from gchat.hooks.bodies import HookMessage
@@ -80,11 +80,18 @@ class HookActions(AdminActions):
             raise BadText("The text is blank; expected something that can be seen")
         use = self._spend(hook, len(said.encode()))
         self._open(hook.room)
-        seq = self._say(hook.room, _name(hook, message.name), said)
+        seq = self._say(hook.room, _name(hook.name, message.name), said)
         use.messages += 1
         use.last = time.time()
         HOOK_MESSAGES.value += 1
         return seq
+
+    def say_answer(self, room: str, name: str, message: HookMessage) -> None:
+        """See Answers.say_answer."""
+        said = fitting(message.text, self._app.limits.max_text_bytes)
+        if not text.is_blank(said):
+            self._open(room)
+            self._say(room, _name(names.machine(name), message.name), said)
 
     def _spend(self, hook: Hook, size: int) -> _Use:
         """Pay for a message at the pace of a user. Raises TooOften."""
@@ -92,7 +99,9 @@ class HookActions(AdminActions):
         use = self._uses.setdefault(hook.id, _Use(Allowance(rates, now)))
         use.allowance.grow(rates, now)
         if use.allowance.is_spent(rates):
-            wait_s = max(1, math.ceil(use.allowance.debt_s(rates) + 1 / rates.messages_per_s))
+            lines_s = (1 - use.allowance.lines) / rates.messages_per_s
+            bytes_s = (SPENT_BYTES - use.allowance.bytes) / rates.bytes_per_s if rates.bytes_per_s else 0.0
+            wait_s = max(1, math.ceil(max(lines_s, bytes_s)))
             raise TooOften(f"This hook has said too much; wait {wait_s} s", wait_s)
         use.allowance.lines -= 1
         use.allowance.bytes -= size
@@ -119,12 +128,12 @@ class HookActions(AdminActions):
         )
 
 
-def _name(hook: Hook, chosen: str) -> str:
+def _name(usual: str, chosen: str) -> str:
     """Return the name that a message of a hook is shown under: the one that it chooses, if that can be."""
     try:
-        return names.machine(chosen) if chosen else hook.name
+        return names.machine(chosen) if chosen else usual
     except Refusal:
-        return hook.name
+        return usual
 
 
 def _logged(hook: Hook) -> dict[str, object]:

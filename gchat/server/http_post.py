@@ -66,6 +66,8 @@ def _post(target: Target, path: str, body: bytes, headers: Mapping[str, str]) ->
 
     name = target.server_name or ("localhost" if "/" in target.host else target.host)
     connection = HTTPConnection(name, target.port)
+    if target.tls is not None:
+        connection.default_port = 443
     connection.sock = _connected(target, name)
     try:
         connection.request("POST", path, body, {"Connection": "close", **headers})

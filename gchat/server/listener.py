@@ -306,6 +306,7 @@ class Peer(Struct, frozen=True):
     network: str  # counts together (networks.network_of); "" on a Unix socket
     attempt: int  # which connection it is, in the order in which they were made
     is_private: bool = False  # whether nobody between the peer and us can read what is sent
+    has_tls: bool = False  # whether it speaks TLS, with us or with a trusted proxy
 
 
 def is_loopback(host: str) -> bool:

@@ -39,6 +39,7 @@ class PresenceTelling:
     def __init__(self, pump: PresenceTurn) -> None:
         self._pump = pump
         self._gatherers = Gatherers()
+        self.rooms = self._gatherers.waiting  # that there is something to tell: it is asked before each message
         self._timer: Any = None
 
     def gather(self, effect: Presence) -> None:
@@ -47,11 +48,10 @@ class PresenceTelling:
 
     def tell(self, room: str) -> None:
         """Tell a room now what there is to tell."""
-        if self._gatherers and self._gatherers.has(room):
-            now = time.monotonic()
-            self._tell(room, now)
-            if self._gatherers.has(room):
-                self._tell_singly(now)
+        now = time.monotonic()
+        self._tell(room, now)
+        if room in self.rooms:
+            self._tell_singly(now)
 
     def is_due(self) -> bool:
         """Return whether something is to be told now; otherwise wake the pump when it is."""

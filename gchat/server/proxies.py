@@ -7,6 +7,8 @@ because a proxy speaks at once. Then the peer is admitted as if it had connected
 from __future__ import annotations
 
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Protocol
 
 import gevent
@@ -64,17 +66,25 @@ class Proxies:
         What the proxy says is taken from the socket, and nothing else. Raises MalformedHeader: it is none, or it did
         not come in time; OSError if the proxy is gone.
         """
-        self._waiting[peer.attempt] = sock
-        try:
+        with self.held(sock, peer):
             header = _received(sock)
-        finally:
-            self._waiting.pop(peer.attempt, None)
         if header.is_local:
             return None
+        has_tls = header.has_tls
         if not header.host:
-            return Peer(peer.address, peer.network, peer.attempt, header.has_tls)
-        is_private = header.has_tls or (peer.is_private and is_loopback(header.host))
-        return Peer(spelled(header.host, header.port), network_of(header.host), peer.attempt, is_private)
+            return Peer(peer.address, peer.network, peer.attempt, is_private=has_tls, has_tls=has_tls)
+        is_private = has_tls or (peer.is_private and is_loopback(header.host))
+        address, network = spelled(header.host, header.port), network_of(header.host)
+        return Peer(address, network, peer.attempt, is_private, has_tls)
+
+    @contextmanager
+    def held(self, sock: socket.socket, peer: Peer) -> Iterator[None]:
+        """Count a connection of a proxy among those that wait, of which the oldest makes room for another."""
+        self._waiting[peer.attempt] = sock
+        try:
+            yield
+        finally:
+            self._waiting.pop(peer.attempt, None)
 
     def _drop_oldest(self) -> None:
         oldest = next(iter(self._waiting))

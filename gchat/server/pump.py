@@ -226,7 +226,7 @@ class Pump:
     ) -> None:
         """Show something to a room: it has `count` numbers; `speaker` does not get it, nor do those who ignore it."""
         self.fan_out.append(room, event, count, speaker.log_reader if speaker else None, unheard)
-        self.shown(room, event)
+        self._server.shown(room, event)
 
     def shown(self, room: str, event: ToldToAll) -> None:
         """Note what a room was told."""
@@ -234,7 +234,8 @@ class Pump:
 
     def tell_presence(self, room: str) -> None:
         """Tell a room now who entered and left it, if there is anything to tell."""
-        self._presence.tell(room)
+        if room in self._presence.rooms:
+            self._presence.tell(room)
 
     def crashed(self, what: str, *details: object) -> None:
         """Count and log an error of ours, from where it is caught."""

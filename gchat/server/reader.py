@@ -295,7 +295,7 @@ class Reader:
         """Return how many lines may be taken at once: at least one, which _spend then waits for."""
         if not self._server.limits.rates.messages_per_s or self._server.stopping.is_set():
             return LINES_AT_ONCE
-        return min(self._pace.lines(time.monotonic()), LINES_AT_ONCE)
+        return min(self._pace.lines(), LINES_AT_ONCE)
 
     def _read_bytes(self) -> int:
         """Return how much to read at once."""
@@ -312,6 +312,9 @@ class Reader:
     def _pay(self) -> None:
         """Wait until what was a debt now is paid, of lines or of bytes; when the server stops, it is remitted."""
         pace = self._pace
+        if not pace.debt_s():
+            return
+        pace.grow(time.monotonic())  # what was earned since it was read
         if debt_s := pace.debt_s():
             if (slowed := pace.notice()) is not None:
                 self._server.effects.submit([Deliver(self._connection.session.id, slowed)])

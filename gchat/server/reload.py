@@ -6,6 +6,7 @@ from typing import Protocol
 
 from gchat.server.config import changes
 from gchat.server.logs import logger
+from gchat.server.server_password import ServerPassword
 from gchat.server.setting_application import Configured
 from gchat.server.settings import ROWS, Config, applied_by, told
 from gchat.server.tls import Tls
@@ -16,6 +17,7 @@ class Reloadable(Configured, Protocol):
 
     config: Config
     tls: Tls
+    password: ServerPassword
 
 
 def apply(server: Reloadable) -> None:
@@ -42,3 +44,4 @@ def reload(server: Reloadable, config: Config) -> None:
         logger.warning("configuration reloaded: %(setting)s is now %(value)s", {"setting": setting, "value": value})
     apply(server)
     server.tls.reload(server.config.tls)
+    server.password.reload(server.config.auth.password_file)

@@ -14,6 +14,7 @@ from msgspec import Meta, Struct, field
 from gchat.chat.limits import Rates
 from gchat.chat.networks import networks_of
 from gchat.cli import split_address
+from gchat.server.hook_settings import HooksSection
 from gchat.server.setting_application import (
     Applied,
     core,
@@ -146,6 +147,11 @@ class AdminSection(Struct, forbid_unknown_fields=True):
 class AuthSection(Struct, forbid_unknown_fields=True):
     """The section [auth]."""
 
+    password_file: Annotated[
+        str,
+        Meta(description="the file of the server's password, which everybody needs to come in; empty: no password"),
+        live,
+    ] = ""
     registration: Annotated[
         Literal["open", "operator", "closed"],
         Meta(description='who makes accounts: "open": users (/register), "operator": you alone, "closed": nobody'),
@@ -306,8 +312,8 @@ class Config(Struct, forbid_unknown_fields=True):
     admin: Annotated[
         AdminSection, Meta(description="The admin endpoint: users online, metrics and actions, over HTTP.")
     ] = field(default_factory=AdminSection)
-    auth: Annotated[AuthSection, Meta(description="Accounts: nicks that belong to users who know a secret.")] = field(
-        default_factory=AuthSection
+    auth: Annotated[AuthSection, Meta(description="Accounts and passwords: who comes in, and who keeps order.")] = (
+        field(default_factory=AuthSection)
     )
     tls: Annotated[
         TlsSection,
@@ -318,6 +324,9 @@ class Config(Struct, forbid_unknown_fields=True):
     )
     history: Annotated[HistorySection, Meta(description="The history: what is stored of the conversation.")] = field(
         default_factory=HistorySection
+    )
+    hooks: Annotated[HooksSection, Meta(description="Outgoing hooks: what is said in a room, posted to a URL.")] = (
+        field(default_factory=HooksSection)
     )
     log: Annotated[LogSection, Meta(description="The log, on stderr.")] = field(default_factory=LogSection)
 

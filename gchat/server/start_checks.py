@@ -15,6 +15,7 @@ from collections.abc import Container
 from gchat.journal.journal import JournalError
 from gchat.journal.sqlite.errors import NOT_OURS, reason
 from gchat.journal.sqlite.schema import APPLICATION_ID, MIGRATIONS
+from gchat.server import server_password
 from gchat.server.activation import ADMIN, CHAT
 from gchat.server.history import unusable
 from gchat.server.linux import raise_descriptor_limit
@@ -116,6 +117,10 @@ def check_files(config: Config) -> list[str]:
     place = config.server.host, config.server.port
     if (path := history_path(config, *place)) and (why := _unusable_database(path)):
         raise StartError(str(unusable(path, JournalError(why))))
+    server_password.load(config.auth.password_file)
+    for hook in config.hooks.outgoing:
+        if hook.secret_file:
+            _token(hook.secret_file)
     warnings = [warning] if (certificate := Tls(config.tls).certificate) and (warning := certificate.warning) else []
     if not config.admin.enabled:
         return warnings

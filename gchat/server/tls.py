@@ -44,9 +44,11 @@ class Tls:
             return
         from gchat.server.certificate import Certificate, CertificateError  # noqa: PLC0415
         from gchat.server.handshakes import Handshakes  # noqa: PLC0415
+        from gchat.server.read_guard import ReadGuard  # noqa: PLC0415
         from gchat.server.tls_transport import TlsTransport  # noqa: PLC0415
 
         self._wrapped = TlsTransport
+        self._guard = ReadGuard()
         self._handshakes = Handshakes()
         try:
             self.certificate = Certificate(section)
@@ -99,7 +101,7 @@ class Tls:
         except BaseException:
             sock.close()
             raise
-        return self._wrapped(sock)
+        return self._wrapped(sock, self._guard)
 
     # --- For the admin endpoint (see http_server.Security) ------------------------------------------------------------
 

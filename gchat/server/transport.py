@@ -18,6 +18,9 @@ from gchat.server.linux import has_ended, in_kernel
 
 _READ, _WRITE = 1, 2
 
+#: What `Transport.offer` takes at most: a record of TLS (RFC 8446, section 5.1).
+OFFER_BYTES = 16384
+
 
 class HandshakeError(OSError):
     """A handshake of TLS did not come about: says why, for the log."""
@@ -54,6 +57,13 @@ class Transport(Protocol):
         """Send as much of `data` as is taken now, and return how much that is.
 
         After less than all, the next call begins with the byte after, and not before `writable` says so.
+        """
+
+    @property
+    def offer(self) -> Callable[[bytes], int]:
+        """The quickest way to send at most OFFER_BYTES to a peer that has taken all before, without a descriptor.
+
+        It takes all, or raises OSError: then `send` is to be called with the same.
         """
 
     def readable(self) -> Watcher:
@@ -93,6 +103,11 @@ class SocketTransport:
             return self.sock.send(data)
         except BlockingIOError:
             return 0
+
+    @property
+    def offer(self) -> Callable[[bytes], int]:
+        """See Transport.offer; this one has a descriptor."""
+        return self.sock.send
 
     def readable(self) -> Watcher:
         """See Transport.readable."""

@@ -143,10 +143,12 @@ class Writer:
         "catch_ups",
         "flow",
         "log_reader",
+        "offer",
     )
 
     def __init__(self, session: int, transport: Transport, owner: WriterOwner) -> None:
         self._transport = transport
+        self.offer = transport.offer
         self._owner: WriterOwner = owner
         self._watcher: Watcher | None = None  # while behind
         self._mark = 0  # bytes that the peer had taken
@@ -178,8 +180,8 @@ class Writer:
         except Exception:  # it must not take down the pump
             self._owner.crashed()
 
-    def offer(self, data: bytes) -> int:
-        """Send what a log offers to this reader, which is live; return how much is taken, -1 if nothing can be sent."""
+    def take(self, data: bytes) -> int:
+        """Send what a log offers, if `offer` cannot; return how much is taken, -1 if nothing can be sent."""
         try:
             return self._transport.send(data)
         except OSError:

@@ -128,11 +128,12 @@ class Endpoint:
         host: str = "127.0.0.1",
         token: str = TOKEN,
         security: Security | None = None,
+        trusted: str = "",
     ) -> None:
         self.backend = backend or FakeBackend()
         listener = listen(host)
         self.address = listener.getsockname()
-        self.server = serve(self.backend, listener, token, security)
+        self.server = serve(self.backend, listener, token, security, trusted)
         self.token = token
         name = "[::1]" if ":" in host else host
         self.host = "localhost" if isinstance(self.address, str) else f"{name}:{self.address[1]}"

@@ -67,6 +67,7 @@ class FakeBackend:
         self.resets: list[str] = []
         self.say_waits_s = 0.0
         self.book = HookBook()
+        self.epoch = "e1"
         self.hook_waits_s = 0
         self.fault: Exception | None = None  # raised by server()
         self.closed = {"quit": 0, "reset": 0, "kicked": 0}
@@ -110,7 +111,7 @@ class FakeBackend:
 
     def says(self, nick: str, text: str, room: str = "lobby", kind: Kind = "said") -> int:
         """Have something said, done or set."""
-        seq = len(self.log[room]) + 1
+        seq = self.log[room][-1].seq + 1 if self.log[room] else 1
         now = _rfc3339(time.time())
         self.log[room].append(StoredMessage(seq=seq, time=now, kind=kind, from_=nick, text=text))
         self.deliveries += len(self.users_online)
@@ -176,8 +177,13 @@ class FakeBackend:
     def messages(self, room: str, after: int, limit: int) -> Iterator[Sequence[StoredMessage]]:
         if room not in self.log:
             raise Missing(f"There is no room {room}")
-        found = self.log[room][after : after + limit]
+        found = [message for message in self.log[room] if message.seq > after][:limit]
         return (found[first : first + 50] for first in range(0, len(found), 50))
+
+    def place(self, room: str) -> tuple[str, int]:
+        if room not in self.log:
+            raise Missing(f"There is no room {room}")
+        return self.epoch, self.log[room][-1].seq if self.log[room] else 0
 
     def limits(self) -> dict[str, float]:
         return {"max_line_bytes": 8192, "messages_per_s": 5.0, "burst": 40, "room_log_bytes": 1048576}
@@ -313,13 +319,15 @@ def listen(host: str = "127.0.0.1", port: int = 0) -> socket.socket:
 
 
 def serve(
-    backend: FakeBackend, listener: socket.socket, token: str = TOKEN, security: Security | None = None
+    backend: FakeBackend,
+    listener: socket.socket,
+    token: str = TOKEN,
+    security: Security | None = None,
+    trusted: str = "",
 ) -> AdminServer:
-    """Return a server that serves `backend`, not started."""
-    name = listener.getsockname()
-    port, read_token = name[1] if isinstance(name, tuple) else None, READ_TOKEN if token else ""
-    access = Access(token, port, scheme="https" if security else "http", read_token=read_token)
-    return AdminServer(listener, make_app(backend, access), security)
+    """Return a server that serves `backend`, not started; `trusted` are the networks of proxies."""
+    access = Access(token, scheme="https" if security else "http", read_token=READ_TOKEN if token else "")
+    return AdminServer(listener, make_app(backend, access), security, lambda: trusted)
 
 
 def live(backend: FakeBackend) -> None:

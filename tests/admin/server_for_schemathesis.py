@@ -13,7 +13,7 @@ if __name__ == "__main__":
     listener = listen()
     port = listener.getsockname()[1]
     minutes = count()
-    app = make_app(FakeBackend(), Access(TOKEN, port), lambda: next(minutes) * WINDOW_S)
+    app = make_app(FakeBackend(), Access(TOKEN), lambda: next(minutes) * WINDOW_S)
     server = AdminServer(listener, app)
     server.start()
     print(port, flush=True)

@@ -1,4 +1,4 @@
-"""Hooks over HTTP: made, listed and revoked with a token; posted to by whoever has the secret, and by nobody else."""
+"""Hooks over HTTP: made, listed and revoked with a token; posted to with the secret alone (T70 to T74)."""
 
 from __future__ import annotations
 
@@ -82,6 +82,12 @@ def test_large_bodies_are_taken_by_hooks_alone(endpoint: Endpoint) -> None:
     answer = post(endpoint, path, b"x" * ((1 << 20) + 1))
     assert (answer.status, answer.detail) == (413, "The body is too large; at most 1,048,576 bytes are accepted")
     assert endpoint.ask("POST", "/announce", {"text": "x" * 70_000}, trusted=True).status == 413
+
+
+def test_a_large_body_that_cannot_be_understood_is_told_too(endpoint: Endpoint) -> None:
+    path = make(endpoint)
+    answer = endpoint.ask("POST", path, b"{" + b" " * 100_000)
+    assert (answer.status, answer.detail[:23]) == (400, "The body is not JSON: I")
 
 
 def test_a_hook_with_a_signing_secret_takes_signed_bodies_alone(endpoint: Endpoint) -> None:

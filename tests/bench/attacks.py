@@ -99,7 +99,7 @@ class Crowd:
     def add(self, count: int, stream: Stream) -> None:
         """Open so many more."""
         for _ in range(count):
-            self._open(stream, f"127.0.0.{2 + self._opened // FROM_ONE_ADDRESS % 250}")
+            self.open(stream, f"127.0.0.{2 + self._opened // FROM_ONE_ADDRESS % 250}")
 
     def run(self, mark: bytes = b"") -> None:
         """Go on until the attack's time is over, or until each member has heard `mark`."""
@@ -118,7 +118,8 @@ class Crowd:
             if mark and all(member.has_met for member in self._members.values()):
                 return
 
-    def _open(self, stream: Stream, source: str) -> None:
+    def open(self, stream: Stream, source: str) -> None:
+        """Open one more from this address, if there have not been too many."""
         self._opened += 1
         if self._opened > MOST_CONNECTIONS:
             return
@@ -146,7 +147,7 @@ class Crowd:
         self._poll.unregister(descriptor)
         member = self._members.pop(descriptor)
         member.sock.close()
-        self._open(member.stream, member.source)
+        self.open(member.stream, member.source)
 
 
 def _flood(count: int, stream: Stream) -> Callable[[Target], None]:
@@ -239,7 +240,7 @@ _TELL = b'{"type":"tell","to":"a%s%s","text":"psst","id":"1"}\n' % (
 _LINE = b"x" * 3200 + b"\n"
 
 
-def guesses(target: Target) -> None:
+def secrets(target: Target) -> None:
     """A thousand connections from six addresses, each of which guesses the secret of an account, as fast as it may."""
     with socket.create_connection(("127.0.0.1", target.port), 10) as owner:
         owner.sendall(b"/nick owner\n/register tea4two!\n")
@@ -250,7 +251,7 @@ def guesses(target: Target) -> None:
 
 
 CHAT: dict[str, Callable[[Target], None]] = {
-    "guesses": guesses,
+    "secrets": secrets,
     "searches": searches,
     "tells": _flood(SPEAKERS, lambda: itertools.chain([b"GCHAT/1 {}\n"], itertools.repeat(_TELL))),
     "telnet": _flood(4, lambda: itertools.repeat(b"\xff\xf1" * 4096)),
@@ -260,6 +261,86 @@ CHAT: dict[str, Callable[[Target], None]] = {
     "rooms": rooms,
     "pages": pages,
     "stops": stops,
+}
+
+# --- At the door -----------------------------------------------------------------------------------------------------
+
+#: Addresses of an attack that has many, and the passwords that it tries in a second.
+ADDRESSES, TRIES_PER_S = 250, 1000
+
+#: The address of a proxy that is trusted.
+PROXY = "127.0.0.2"
+
+
+def _configure(target: Target, settings: str) -> None:
+    """Have the server take over these settings; the users who are in stay there."""
+    (target.directory / "gchat.toml").write_text(settings)
+    os.kill(target.pid, signal.SIGHUP)
+    time.sleep(0.5)
+
+
+def _guesses(addresses: int) -> Callable[[Target], None]:
+    """Return an attack: tries of the server's password, each on a new connection, by so many addresses in turn."""
+
+    def attack(target: Target) -> None:
+        path = target.directory / "password"
+        path.touch(0o600)
+        path.write_text("nobody guesses this\n")
+        _configure(target, f'[auth]\npassword_file = "{path}"\n')
+        ready()
+        poll: select.poll = select.poll()
+        trying: dict[int, socket.socket] = {}
+        tries, began = 0, time.monotonic()
+        while (now := time.monotonic()) < target.ends_at:
+            while tries < (now - began) * target.of(TRIES_PER_S) and len(trying) < SLOW:
+                sock = socket.socket()
+                sock.bind((f"127.0.3.{1 + tries % addresses}", 0))
+                sock.setblocking(False)
+                sock.connect_ex(("127.0.0.1", target.port))
+                trying[sock.fileno()] = sock
+                poll.register(sock, select.POLLOUT)
+                tries += 1
+            for descriptor, events in poll.poll(2):
+                sock = trying[descriptor]
+                goes_on = False
+                with contextlib.suppress(OSError):
+                    if events == select.POLLOUT:
+                        goes_on = sock.send(b"guess\n") > 0
+                        poll.modify(sock, select.POLLIN)
+                    else:
+                        goes_on = b"guessed passwords" in sock.recv(4096)  # it waits for its turn
+                if not goes_on:
+                    poll.unregister(descriptor)
+                    trying.pop(descriptor).close()
+
+    return attack
+
+
+def lines_from_everywhere(target: Target) -> None:
+    """Lines from many addresses, as fast as each is read, each in a room of its own."""
+    ready()
+    crowd = Crowd(target)
+    for number in range(target.of(ADDRESSES)):
+        join = b"/join flood%d\n" % number
+        crowd.open(lambda join=join: itertools.chain([join], itertools.repeat(_LINE)), f"127.0.3.{1 + number}")  # type: ignore[misc]
+    crowd.run()
+
+
+def silent_proxies(target: Target) -> None:
+    """Connections of a trusted proxy that never says whose they are."""
+    _configure(target, f'[server]\ntrusted_proxies = "{PROXY}"\n')
+    ready()
+    crowd = Crowd(target)
+    for _ in range(target.of(SLOW)):
+        crowd.open(list, PROXY)
+    crowd.run()
+
+
+DOOR: dict[str, Callable[[Target], None]] = {
+    "guesses": _guesses(1),
+    "guesses from 250 addresses": _guesses(ADDRESSES),
+    "lines from 250 addresses": lines_from_everywhere,
+    "silent proxies": silent_proxies,
 }
 
 # --- On the operator's window ----------------------------------------------------------------------------------------
@@ -371,4 +452,4 @@ if __name__ == "__main__":
     os.nice(19)
     name, port, directory, pid, seconds, share = sys.argv[1:]
     ends_at = time.monotonic() + float(seconds)
-    (CHAT | WINDOW)[name](Target(int(port), Path(directory), int(pid), ends_at, float(share)))
+    (CHAT | DOOR | WINDOW)[name](Target(int(port), Path(directory), int(pid), ends_at, float(share)))

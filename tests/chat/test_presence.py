@@ -140,11 +140,11 @@ def test_what_is_told_singly_waits_as_long_as_its_rooms_together_and_keeps_its_o
     assert not gatherers.singly_is_due(0.4)
     assert gatherers.singly_is_due(0.5)
     assert gatherers.wait_s(0.0) == pytest.approx(0.2), "room b alone may be told before"
-    assert gatherers.has("b")
+    assert "b" in gatherers.waiting
     gatherers.take("b", 0.3)
-    assert gatherers.has("b"), "it is not told singly yet"
+    assert "b" in gatherers.waiting, "it is not told singly yet"
     assert gatherers.take_singly(0.5) == effects[1:]
-    assert not gatherers.has("b")
+    assert not gatherers.waiting
 
 
 def _kind(presence: Movement) -> type:

@@ -24,6 +24,7 @@ from gchat.client.styles import GREY, NICK_COLOURS, RED, STYLES
 from gchat.client.terminal.layout import wrapped
 from gchat.client.timeline import Timeline
 from gchat.dialects.rich_events import (
+    AccountEvent,
     ActedEvent,
     AnnouncedEvent,
     AwayEvent,
@@ -58,6 +59,7 @@ from tests.client.shown import NOW, said, texts
 
 LOOKS: list[tuple[Notice, list[str]]] = [
     (said("hello"), ["[bob] hello"]),
+    (AccountEvent(account="alice"), []),
     (said("hello", "127.0.0.1:5000"), ["[127.0.0.1:5000] hello"]),
     (ActedEvent(room="lobby", seq=1, time="", from_="bob", text="waves"), ["* bob waves"]),
     (Sent("x-1", "lobby", 1, "hello", False), ["[alice] hello"]),

@@ -31,6 +31,7 @@ MAX_BLOCKING_S = 0.4
 
 GREETING = re.compile(rb"> Connected to the chat server \((\d[\d,]*) users? online\)\n")
 PROMPT = b"[You] "
+HIDE = b"\xff\xfb\x01\r"
 
 
 def wait_until(predicate: Callable[[], object], what: str, deadline_s: float = DEADLINE_S) -> None:
@@ -207,7 +208,8 @@ class User:
 
     def sees(self, text: str, deadline_s: float = DEADLINE_S) -> str:
         """Wait until a line begins with `text`, after what was seen before; return the whole line."""
-        begins = rb"(?:\A|(?<=\n)|(?<=" + re.escape(PROMPT) + rb"))"  # what is typed behind a prompt is not echoed
+        # What is typed behind a prompt is not echoed; nor is a secret, and what asks telnet for that is not shown.
+        begins = rb"(?:\A|(?<=\n)|(?<=" + re.escape(PROMPT) + rb")|(?<=" + re.escape(HIDE) + rb"))"
         found = self._find(re.compile(begins + re.escape(text.encode()) + rb".*\n"), repr(text), deadline_s)
         return found.decode().rstrip("\n")
 

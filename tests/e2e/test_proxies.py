@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import signal
+import ssl
 import struct
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -190,3 +193,24 @@ def test_trust_is_taken_over_at_a_reload(tmp_path: Path) -> None:
         wait_until(lambda: "server.trusted_proxies is now" in server.log, "it is reloaded")
         with through(server, line("203.0.113.9")) as user:
             user.sees_bytes(PROMPT)
+
+
+def test_where_tls_is_required_a_user_may_have_it_as_far_as_the_proxy_or_to_the_server(tmp_path: Path) -> None:
+    make = [sys.executable, "-m", "gchat.server.main", "--make-cert", str(tmp_path)]
+    subprocess.run(make, check=True, capture_output=True)
+    with Server(
+        server_trusted_proxies=PROXY, tls_cert=tmp_path / "cert.pem", tls_key=tmp_path / "key.pem", tls_required=True
+    ) as server:
+        addresses = bytes([203, 0, 113, 9, 127, 0, 0, 1]) + struct.pack("!HH", 5555, 8)
+        by_tls = SIGNATURE + b"\x21\x11\0\x14" + addresses + b"\x20\0\x05\x01\0\0\0\0"
+        with through(server, by_tls) as alice, through(server, line("203.0.113.10")) as bob:
+            alice.sees_bytes(PROMPT)
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            context.load_verify_locations(tmp_path / "cert.pem")
+            with context.wrap_socket(bob.sock, server_hostname="localhost") as sock:
+                sock.sendall(b"hello from within\n")
+                alice.sees("[203.0.113.10:5555] hello from within")
+        with through(server, line("203.0.113.11")) as plain:
+            plain.says("hello")
+            plain.sees("> This server takes TLS only")
+            plain.sees_end()

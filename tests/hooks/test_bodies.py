@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from urllib.parse import quote_plus
+from urllib.parse import quote_plus, urlencode
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gchat.hooks.bodies import FORM, JSON, BadBody, HookMessage, Posted, heard, spoken
 
@@ -78,7 +80,9 @@ def test_a_title_stands_before_the_text() -> None:
     [
         (b"{", "not JSON"),
         (b'{"text":"\xff"}', "not UTF-8"),
-        (b"[" * 100_000, "nested too deeply"),
+        (b"[" * 5_000, "nested too deeply"),
+        (b"[" * 100_000, "too many values"),
+        (b'{"a":[0' + b",0" * 40_000 + b"]}", "too many values; at most 30,000"),
         (b"{}", "nothing to say"),
         (b'{"text":""}', "nothing to say"),
         (b'{"text":null,"attachments":null,"blocks":[{"type":"divider"},3,null]}', "nothing to say"),
@@ -114,3 +118,49 @@ def test_no_field_must_be_there_or_be_what_it_should_be(path: Path) -> None:
             except BadBody:
                 continue
             assert message is None or isinstance(message.text, str)
+
+
+# What takes long holds everybody up (docs/threats.md, T74): in a megabyte of any of these there is little to do.
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"alerts":[' + b"{}," * 9_000 + b"{}]}",
+        b'{"commits":[' + b"{}," * 9_000 + b'{}],"ref":"refs/heads/x"}',
+        b'{"attachments":[' + b"{}," * 9_000 + b'{}],"text":"x"}',
+        b'{"text":"' + b"<a:b|c>" * 140_000 + b'"}',
+        b'{"text":"' + b"<a:" * 340_000 + b'"}',
+        b'{"text":"' + b"\\n" * 500_000 + b'x"}',
+    ],
+)
+def test_large_bodies_are_looked_at_in_part(body: bytes) -> None:
+    message = heard(Posted(body, JSON, "push" if b"commits" in body else ""))
+    assert message
+    assert len(message.text) < 300_000
+
+
+@given(st.text())
+def test_a_form_is_read_as_others_read_it(text: str) -> None:
+    form = urlencode({"text": text, "from": "a&b=c%"})
+    message = heard(Posted(form.encode(), FORM))
+    assert message
+    assert (message.text, message.name) == (text or form, "a&b=c%" if text else message.name)
+
+
+def test_of_a_form_only_some_fields_are_looked_at() -> None:
+    body = b"text=a%C3%A9+b&" + b"&".join([b"x=y"] * 100_000)
+    assert heard(Posted(body, FORM)) == HookMessage("aé b")
+    late = b"&".join([b"x=y"] * 100) + b"&text=late"
+    assert heard(Posted(late, FORM)) == HookMessage(late.decode())
+
+
+@given(
+    st.binary(max_size=300) | st.recursive(st.none() | st.text() | st.integers(), st.lists).map(repr),
+    st.sampled_from([JSON, FORM, "", "text/plain", "x/y; charset=utf-16"]),
+    st.sampled_from(["", "push", "issues", "workflow_run", "pull_request", "ping", "x"]),
+)
+def test_no_body_does_harm(body: bytes | str, kind: str, event: str) -> None:
+    try:
+        message = heard(Posted(body if isinstance(body, bytes) else body.encode("utf-8", "replace"), kind, event, "é"))
+    except BadBody:
+        return
+    assert message is None or message.text.encode("utf-8", "replace") is not None

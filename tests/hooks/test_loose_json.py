@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gchat.hooks.loose_json import at, objects, text
+from gchat.hooks.loose_json import MAX_ITEMS, MAX_TEXT, at, count, objects, text
 
 
 def test_what_is_there_is_found() -> None:
@@ -21,3 +21,10 @@ def test_what_is_not_there_is_nothing() -> None:
         assert objects(value, "a") == []
         assert at(value, "a", "b", "c") is None
     assert text({"a": True}, "a") == ""
+
+
+def test_what_is_huge_is_looked_at_in_part() -> None:
+    assert len(text({"a": "x" * 10**6}, "a")) == MAX_TEXT
+    assert len(objects({"a": [{}] * 10**5}, "a")) == MAX_ITEMS
+    assert count({"a": [{}] * 10**5}, "a") == 10**5
+    assert count({"a": {}}, "a") == 0

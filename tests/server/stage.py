@@ -77,12 +77,16 @@ class Ciphered:
         self.readable, self.writable = self._plain.readable, self._plain.writable
         self.has_ended, self.in_kernel = self._plain.has_ended, self._plain.in_kernel
         self.shutdown, self.close = self._plain.shutdown, self._plain.close
+        self.offer = self._offer
 
     def receive(self, size: int, /) -> bytes:
         return self._plain.receive(size).translate(CIPHER)
 
     def send(self, data: bytes) -> int:
         return self._plain.send(data.translate(CIPHER))
+
+    def _offer(self, _data: bytes) -> int:
+        raise BlockingIOError
 
 
 class User:

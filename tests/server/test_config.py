@@ -191,7 +191,7 @@ def test_other_variables_of_the_environment_are_none_of_ours() -> None:
         ("[limit]\nburst = 3\n", ["unknown section [limit]", "did you mean [limits]?"]),
         (
             "[cheese]\nburst = 3\n",
-            ["unknown section [cheese]", "expected one of server, admin, auth, tls, limits, history, log"],
+            ["unknown section [cheese]", "one of server, admin, auth, tls, limits, history, hooks, log"],
         ),
         ("[server]\nmode = 432\n", ["server.mode = 432", 'an octal file mode in quotes, such as "0660"']),
         ('[admin]\nmode = "rw"\n', ['admin.mode = "rw"', "an octal file mode"]),

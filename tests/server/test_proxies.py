@@ -88,7 +88,7 @@ def test_without_a_setting_nobody_is_one() -> None:
     [
         (LINE, FAR, Peer("203.0.113.9:5555", "203.0.113.9", 1, is_private=False)),
         (LINE, NEAR, Peer("203.0.113.9:5555", "203.0.113.9", 1, is_private=False)),
-        (BY_TLS, FAR, Peer("203.0.113.9:5555", "203.0.113.9", 1, is_private=True)),
+        (BY_TLS, FAR, Peer("203.0.113.9:5555", "203.0.113.9", 1, is_private=True, has_tls=True)),
         (NOT_BY_TLS, NEAR, Peer("203.0.113.9:5555", "203.0.113.9", 1, is_private=False)),
         (FROM_LOOPBACK, NEAR, Peer("127.0.0.1:5555", "127.0.0.1", 1, is_private=True)),
         (FROM_LOOPBACK, FAR, Peer("127.0.0.1:5555", "127.0.0.1", 1, is_private=False)),
@@ -118,7 +118,8 @@ def test_nothing_behind_the_header_is_taken_however_it_comes(
         theirs.send(data[:cut])
         gevent.sleep(0.001)
         theirs.send(data[cut:])
-        assert finding.get() == Peer("203.0.113.9:5555", "203.0.113.9", 1, is_private=header == BY_TLS)
+        is_tls = header == BY_TLS
+        assert finding.get() == Peer("203.0.113.9:5555", "203.0.113.9", 1, is_private=is_tls, has_tls=is_tls)
         if following:
             wait_until(lambda: ours.recv(100, socket.MSG_PEEK) == following, "what follows is there")
             ours.recv(100)

@@ -13,6 +13,7 @@ from gchat.chat.limits import Limits
 from gchat.journal.parts import Parts
 from gchat.server.config import ConfigError, load
 from gchat.server.reload import apply, reload
+from gchat.server.server_password import ServerPassword
 from gchat.server.settings import Config
 from gchat.server.tls import Tls
 
@@ -30,6 +31,7 @@ class Server:
         self.limits = Limits()
         self.messages = FakeJournal()
         self.tls = Tls(self.config.tls)
+        self.password = ServerPassword("")
         self.parts = cast("Parts", SimpleNamespace(retention=self.messages))
 
 

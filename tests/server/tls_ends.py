@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from gchat.server.certificate import Certificate
+from gchat.server.read_guard import ReadGuard
 from gchat.server.settings import TlsSection
 from gchat.server.tls_transport import TlsTransport
 from tests.certificates import certificate, client_context
@@ -39,4 +40,4 @@ def ends(
             except ssl.SSLWantReadError:
                 continue
             left.remove(end)
-    return TlsTransport(server), client
+    return TlsTransport(server, ReadGuard()), client

@@ -14,7 +14,7 @@ const numbers = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
 const short = new Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 1 });
 const collator = new Intl.Collator("en", { numeric: true });
 
-const seen = { server: null, users: new Map(), rooms: [], bans: [], history: null, at: 0, news: [], began: 0 };
+const seen = { server: null, users: new Map(), rooms: [], bans: [], hooks: [], history: null, at: 0, news: [], began: 0 };
 let token = ""; // survives a reload in this tab’s session storage; never in a URL
 let scope = "none"; // what the server lets us see: "none" of the private parts, all ("read"), or also change ("all")
 let wake = () => {}; // ends the pause before the next try, or the stream, so that the page connects anew
@@ -311,6 +311,21 @@ const bans = new Table("bans", {
   actions: [{ name: "Lift", label: (ban) => `Lift the ban of ${ban.value}`, press: (ban) => lift(ban) }],
 });
 
+const hooks = new Table("hooks", {
+  key: (hook) => hook.id,
+  first: 5,
+  step: 24,
+  sort: { column: "Room", down: false },
+  columns: [
+    { name: "Name", value: (hook) => hook.name, brief: true },
+    { name: "Room", value: (hook) => hook.room, brief: true },
+    { name: "Messages", number: true, value: (hook) => hook.messages, text: (hook) => count(hook.messages) },
+    { name: "Last", value: (hook) => hook.last, text: (hook) => (hook.last ? moment(hook.last) : "not used since the start") },
+    { name: "Signed", value: (hook) => (hook.signed ? "signed" : "") },
+  ],
+  actions: [{ name: "Revoke", label: (hook) => `Revoke ${hook.name} in ${hook.room}`, press: (hook) => askRevoke(hook) }],
+});
+
 /** Draws everything from what is known; cheap enough for every second. */
 function draw() {
   const terms = $("filter").value.toLowerCase().split(/\s+/).filter(Boolean);
@@ -324,6 +339,8 @@ function draw() {
   put($("rooms").querySelector(".shown"), count(seen.rooms.length));
   bans.show(seen.bans);
   put($("bans").querySelector(".shown"), count(seen.bans.length));
+  hooks.show(seen.hooks);
+  put($("hooks").querySelector(".shown"), count(seen.hooks.length));
   Object.values(charts).forEach((chart) => chart.draw());
   if (seen.server) drawServer(seen.server, seen.history);
   feed.draw();
@@ -461,7 +478,10 @@ async function read(path, options = {}) {
 async function refresh() {
   const began = performance.now();
   const bearer = token;
-  const [status, banned] = await Promise.all([read("status"), token ? read("bans") : { bans: [] }]);
+  const none = { bans: [], hooks: [] };
+  const [status, banned, hooked] = await Promise.all([
+    read("status"), token ? read("bans") : none, token ? read("hooks") : none,
+  ]);
   if (began < seen.began || bearer !== token) return; // there is a later answer, or will be
   const isAnother = seen.server && seen.server.started !== status.server.started;
   if (isAnother) say("The server was restarted.");
@@ -472,7 +492,7 @@ async function refresh() {
     if (!talk.told || isAnother) talk.begin(all);
     for (const { name, seq } of all) talk.reach(name, seq);
   }
-  Object.assign(seen, { server, rooms: all, history, bans: banned.bans, at: began, began });
+  Object.assign(seen, { server, rooms: all, history, bans: banned.bans, hooks: hooked.hooks, at: began, began });
   seen.users = new Map(status.users.map((user) => [user.id, user]));
   seen.news = seen.news.filter(({ at }) => at >= began);
   seen.news.forEach(apply);
@@ -640,7 +660,7 @@ function askToken() {
 function lock() {
   token = "";
   remember("");
-  seen.bans = [];
+  seen.bans = seen.hooks = [];
   view.close();
   talk.end();
   grant("none");
@@ -669,7 +689,7 @@ function grant(granted) {
   document.documentElement.classList.toggle("acts", scope === "all");
   $("access").hidden = scope === "all";
   put($("access"), scope === "none"
-    ? "Messages, bans and the addresses of users with a nick are hidden; a token shows them."
+    ? "Messages, bans, hooks and the addresses of users with a nick are hidden; a token shows them."
     : "The read-only token shows everything and changes nothing; the admin token unlocks actions.");
 }
 
@@ -701,6 +721,43 @@ async function lift(ban) {
   } catch (problem) {
     say(problem.message);
   }
+}
+
+/** Makes a hook, and shows its URL once: no other answer of the server has it. */
+function askHook() {
+  open("hook-dialog", {}, async (entered) => {
+    const made = await read("hooks", { method: "POST", body: entered });
+    showMade(made);
+    return `${made.name} may speak in ${made.room}.`;
+  });
+}
+
+function showMade(made) {
+  const dialog = $("made-dialog");
+  const { url } = dialog.querySelector("form").elements;
+  put(dialog.querySelector(".whom"), `${made.name} in ${made.room}`);
+  url.value = new URL(made.path, location.href).href;
+  dialog.querySelector(".copy").onclick = async () => {
+    url.select();
+    try {
+      await navigator.clipboard.writeText(url.value);
+      say("Copied.");
+    } catch {
+      say("This browser does not let the page copy; press Ctrl+C."); // it may not, over plain HTTP
+    }
+  };
+  dialog.querySelector(".cancel").onclick = () => dialog.close();
+  dialog.onclose = () => { url.value = ""; };
+  dialog.showModal();
+  url.select();
+}
+
+function askRevoke(hook) {
+  put($("revoke-dialog").querySelector(".whom"), `${hook.name} in ${hook.room}`);
+  open("revoke-dialog", {}, async () => {
+    await ask(`hooks/${hook.id}`, { method: "DELETE" });
+    return `${hook.name} in ${hook.room} is revoked.`;
+  });
 }
 
 function askAnnounce(room) {
@@ -783,6 +840,7 @@ $("unlock").addEventListener("click", askToken);
 $("lock").addEventListener("click", () => { lock(); wake(); });
 $("announce-all").addEventListener("click", () => askAnnounce(""));
 $("new-ban").addEventListener("click", () => askBan(null));
+$("new-hook").addEventListener("click", askHook);
 $("try-now").addEventListener("click", () => wake());
 $("filter").addEventListener("input", draw);
 setInterval(() => {

@@ -229,7 +229,7 @@ def test_without_a_token_the_page_says_what_it_hides_and_shows_the_rest(stage: S
     stage.does("says", nick="alice", text="a secret")
     stage.does("ban", kind="address", value="192.0.2.77", reason="", for_s=0)
     page.waits(row("alice"))
-    page.sees("Messages, bans and the addresses of users with a nick are hidden; a token shows them.", "#access")
+    page.sees("Messages, bans, hooks and the addresses of users with a nick are hidden; a token shows them.", "#access")
     address = next(user["address"] for user in stage.does("users_now") if user["id"] == alice)
     page.waits(row("127.0.0.1:1026"))
     html = page.js("document.documentElement.outerHTML")
@@ -257,7 +257,7 @@ def test_the_read_only_token_shows_everything_and_no_actions(stage: Stage, page:
     page.sees("The read-only token shows everything and changes nothing", "#access")
     page.sees("mallory", "#bans")
     page.sees("127.0.0.1:1025", "#users")
-    for action in ("#announce-all", "#new-ban", "#users .actions button", "#bans .actions button"):
+    for action in ("#announce-all", "#new-ban", "#new-hook", "#users .actions button", "#bans .actions button"):
         assert not page.js(f"document.querySelector('{action}').checkVisibility()")
     unlocked(page)
     page.waits("document.querySelector('#new-ban').checkVisibility()")
@@ -323,7 +323,7 @@ def test_on_a_phone_the_page_is_a_few_screens_long(browser: Browser, stage: Stag
             stage.does("says", nick="alice", text=f"line {number} " * 10)
             stage.does("joins", nick=f"late{number}")
         page.sees("late99", "#activity")
-        assert page.js("document.documentElement.scrollHeight") < 3 * 844
+        assert page.js("document.documentElement.scrollHeight") < 3.2 * 844
         page.clicks("#users .more")
         page.sees("48 shown of", "#users")
 
@@ -415,7 +415,7 @@ def test_what_users_write_is_never_run_and_asks_for_nothing(browser: Browser, st
         opens(page, "lobby")
         page.waits("document.querySelectorAll('#room-dialog li').length >= 40")
         assert page.js("window.ran") is None
-        made = "#users *, #rooms *, #bans *, #activity *, #announce-dialog *, #room-dialog *"
+        made = "#users *, #rooms *, #bans *, #hooks *, #activity *, #announce-dialog *, #room-dialog *"
         tags = set(page.js(f"[...document.querySelectorAll('{made}')].map(element => element.localName)"))
         assert not tags & {"script", "img", "svg", "iframe", "a", "style", "object", "embed", "video", "base", "link"}
         assert page.js("document.scripts.length") == 1
@@ -553,6 +553,36 @@ def test_a_ban_that_cannot_be_is_said_in_the_dialog(page: Page) -> None:
     page.types("nonsense")
     page.presses("Enter")
     page.sees("That is no address", "#ban-dialog .error")
+
+
+def test_a_hook_is_made_its_url_shown_once_and_it_is_revoked(stage: Stage, page: Page) -> None:
+    unlocked(page)
+    page.clicks("#new-hook")
+    for field, text in (("room", "ops"), ("name", "Grafana Cloud"), ("signing_secret", "s3cret")):
+        page.js(f"document.querySelector('#hook-dialog [name={field}]').focus()")
+        page.types(text)
+    page.presses("Enter")
+    page.sees("Grafana Cloud (http) in ops", "#made-dialog")
+    url = page.js("document.querySelector('#made-dialog [name=url]').value")
+    assert url == f"{stage.url}hooks/secret-1"
+    assert page.js("getSelection().toString()") == url
+    page.clicks("#made-dialog .cancel")
+    page.sees("Grafana Cloud (http)", "#hooks")
+    assert page.js("document.documentElement.outerHTML.includes('secret-1')") is False
+    assert page.js("document.querySelector('#made-dialog [name=url]').value") == ""
+    assert page.js("document.querySelector('#hook-dialog [name=signing_secret]').value") == ""
+    page.clicks("#new-hook")
+    for field, text in (("room", "ops"), ("name", "Grafana Cloud")):
+        page.js(f"document.querySelector('#hook-dialog [name={field}]').focus()")
+        page.types(text)
+    page.presses("Enter")
+    page.sees("already", "#hook-dialog .error")
+    page.clicks("#hook-dialog .cancel")
+    page.clicks("#hooks .actions button")
+    page.clicks("#revoke-dialog .grave")
+    page.sees("Grafana Cloud (http) in ops is revoked.", "#said")
+    page.waits("document.querySelectorAll('#hooks tbody tr').length === 0")
+    assert stage.does("hooks") == []
 
 
 def test_announcements_go_to_one_room_or_to_all(stage: Stage, page: Page) -> None:

@@ -13,5 +13,7 @@ complete -c gchat-server -l check-config -d 'check the configuration and what it
 complete -c gchat-server -l print-config -d 'print the configuration in force, and exit'
 complete -c gchat-server -l export -x -d 'print the history of ROOM, and exit; the server may be running'
 complete -c gchat-server -l backup -r -F -d 'copy the history into FILE, and exit; the server may be running'
+complete -c gchat-server -l make-cert -x -a '(__fish_complete_directories)' -d 'make a certificate for trying TLS in DIR, and exit'
+complete -c gchat-server -l make-hook -x -d 'make a hook, print its URL, and exit'
 complete -c gchat-server -l json -d 'with --export: one JSON object a line'
 complete -c gchat-server -l version -d 'show program\'s version number and exit'
