@@ -16,4 +16,5 @@ complete -c gchat-server -l backup -r -F -d 'copy the history into FILE, and exi
 complete -c gchat-server -l make-cert -x -a '(__fish_complete_directories)' -d 'make a certificate for trying TLS in DIR, and exit'
 complete -c gchat-server -l make-hook -x -d 'make a hook, print its URL, and exit'
 complete -c gchat-server -l json -d 'with --export: one JSON object a line'
+complete -c gchat-server -l add-account -x -d 'make NAME the nick of a user whose secret is read from stdin, and exit'
 complete -c gchat-server -l version -d 'show program\'s version number and exit'
