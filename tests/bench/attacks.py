@@ -30,6 +30,9 @@ MOST_CONNECTIONS, FROM_ONE_ADDRESS = 20_000, 190
 #: What is said before an attack that asks for it: so many lines, by so many users, of so many bytes.
 LINES, SPEAKERS, LINE_BYTES = 1000, 40, 8000
 
+#: Connections that guess a secret: each may try once a second.
+GUESSERS = 1000
+
 #: A user of the default limits has a burst of 40 lines: what comes in so long a stop is more.
 STOP_S = 15.0
 
@@ -236,7 +239,19 @@ _TELL = b'{"type":"tell","to":"a%s%s","text":"psst","id":"1"}\n' % (
 #: As many bytes and as many lines as the default limits allow.
 _LINE = b"x" * 3200 + b"\n"
 
+
+def secrets(target: Target) -> None:
+    """A thousand connections from six addresses, each of which guesses the secret of an account, as fast as it may."""
+    with socket.create_connection(("127.0.0.1", target.port), 10) as owner:
+        owner.sendall(b"/nick owner\n/register tea4two!\n")
+        heard = b""
+        while b"is yours" not in heard:
+            heard += owner.recv(4096)
+    _flood(GUESSERS, lambda: itertools.repeat(b"/login owner coffee4two!\n"))(target)
+
+
 CHAT: dict[str, Callable[[Target], None]] = {
+    "secrets": secrets,
     "searches": searches,
     "tells": _flood(SPEAKERS, lambda: itertools.chain([b"GCHAT/1 {}\n"], itertools.repeat(_TELL))),
     "telnet": _flood(4, lambda: itertools.repeat(b"\xff\xf1" * 4096)),
