@@ -1,4 +1,4 @@
-"""People who keep order, as everybody sees it: with nc, with the rich dialect, and over HTTP (T78, T81)."""
+"""People who keep order, as everybody sees it: with nc, with the rich dialect, and over HTTP (T68, T79)."""
 
 from __future__ import annotations
 
