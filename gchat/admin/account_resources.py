@@ -3,26 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated
 from urllib.parse import quote
 
 from falcon import Request, Response
-from msgspec import Meta, Struct
 
 from gchat.admin.access import Scope
-from gchat.admin.action_resources import Name, body_of, by, put
+from gchat.admin.action_resources import body_of, by, put
 from gchat.admin.backend import Backend
-from gchat.admin.documents import AccountInfo, AccountsDocument
+from gchat.admin.documents import AccountInfo, AccountsDocument, NewAccount
 from gchat.admin.openapi import Reads, Route, Writes
 from gchat.admin.read_resources import LongResource, listed
-from gchat.model.secret import HasSecrets
-
-
-class NewAccount(HasSecrets, Struct, frozen=True, forbid_unknown_fields=True):
-    """The nick of a new account, and its secret."""
-
-    name: Name
-    secret: Annotated[str, Meta(min_length=1, max_length=1000, description="8 characters or more; it is not stored")]
 
 
 class AccountsResource(LongResource):

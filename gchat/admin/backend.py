@@ -27,8 +27,8 @@ from gchat.admin.documents import (
     UserInfo,
 )
 from gchat.chat.order_actions import Wish
-from gchat.hooks.bodies import HookMessage
 from gchat.hooks.book import Hook
+from gchat.hooks.message import HookMessage
 from gchat.model.errors import GchatError
 
 #: Rooms without members in one answer, the newest first.

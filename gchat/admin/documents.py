@@ -12,6 +12,7 @@ from typing import Annotated, Literal, Protocol, Self
 from msgspec import Meta, Struct
 
 from gchat.chat.session import Session
+from gchat.model.secret import HasSecrets
 
 
 class ServerInfo(Struct, frozen=True):
@@ -235,6 +236,13 @@ class BansDocument(Struct):
     truncated: bool = False
 
 
+class NewAccount(HasSecrets, Struct, frozen=True, forbid_unknown_fields=True):
+    """The nick of a new account, and its secret."""
+
+    name: Annotated[str, Meta(min_length=1, max_length=100)]
+    secret: Annotated[str, Meta(min_length=1, max_length=1000, description="8 characters or more; it is not stored")]
+
+
 class MutesDocument(Struct):
     """The mutes in force."""
 
@@ -256,7 +264,7 @@ class AuditDocument(Struct):
     next: int = 0
 
 
-class NewHook(Struct, frozen=True, forbid_unknown_fields=True):
+class NewHook(HasSecrets, Struct, frozen=True, forbid_unknown_fields=True):
     """A hook to make: its room, which need not exist, and the name that it speaks under."""
 
     room: Annotated[str, Meta(min_length=1, max_length=100)]
@@ -267,14 +275,13 @@ class NewHook(Struct, frozen=True, forbid_unknown_fields=True):
     ] = ""
 
 
-class MadeHookDocument(Struct):
-    """A hook that was made, and its secret. The path is what a program posts to."""
+class MadeHookDocument(HasSecrets, Struct):
+    """A hook that was made, and its secret: programs post to /hooks/SECRET."""
 
     id: int
     room: str
     name: str
     secret: str
-    path: str
 
 
 class HooksDocument(Struct):

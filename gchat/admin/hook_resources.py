@@ -16,8 +16,9 @@ from gchat.admin.backend import Backend
 from gchat.admin.documents import NewHook
 from gchat.admin.read_resources import LongResource, hooks
 from gchat.admin.responses import Problem
-from gchat.hooks.bodies import BadBody, HookMessage, Posted, heard
+from gchat.hooks.bodies import BadBody, Posted, heard
 from gchat.hooks.book import Hook
+from gchat.hooks.message import HookMessage
 from gchat.hooks.signature import is_signed
 
 #: A larger body is read on a native thread, so that others have turns meanwhile.

@@ -44,7 +44,8 @@ Around it:
     audit                                              what operators did
     counters, gauges                                   what is counted, and what is looked up
     admin_backend, admin_actions, admin_order          what gchat.admin shows and does
-    account_actions, admin_endpoint                    accounts, likewise; its socket, tokens and application
+    account_actions                                    accounts, likewise
+    admin_endpoint                                     its socket, tokens and application
     hook_actions, kept_hooks                           what hooks do, and how they are kept
     outgoing, hook_settings                            what is said in a room, posted to a URL
     operated_server                                    what these see of the server

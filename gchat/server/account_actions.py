@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-from gchat.admin.account_resources import NewAccount
 from gchat.admin.backend import Missing, NotPossible
-from gchat.admin.documents import AccountInfo
+from gchat.admin.documents import AccountInfo, NewAccount
 from gchat.chat import logins
 from gchat.chat.accounts import Account
 from gchat.chat.limits import Limits
@@ -17,11 +17,13 @@ from gchat.journal.notes import Notes
 from gchat.model import text
 from gchat.model.errors import Refusal
 from gchat.server.admin_order import acting
-from gchat.server.making import Making
 from gchat.server.operated_server import OperatedServer
 from gchat.server.saved_state import restore, saving
 from gchat.server.secret_checks import hashed
 from gchat.server.settings import Config
+
+if TYPE_CHECKING:
+    from gchat.server.making import Making
 
 #: The network of the operator, who has not guessed.
 _OPERATOR = "operator"
@@ -61,6 +63,7 @@ class AccountActions:
 
 def making(config: Config, name: str, secret: str) -> Making[AccountInfo]:
     """Return the making of an account by command."""
+    from gchat.server.making import Making  # noqa: PLC0415  # the server itself does without
 
     def store(notes: Notes) -> AccountInfo:
         registry = Registry(Limits(registration=config.auth.registration, nick_max=config.limits.nick_max))

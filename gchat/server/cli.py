@@ -291,7 +291,7 @@ def _make_hook(config: Config, room: str, name: str) -> int:
 
     made = make(config, hook_making(room, name))
     with _stdout():
-        print(url_of(config, made.path))
+        print(url_of(config, f"/hooks/{made.secret}"))
     return 0
 
 

@@ -64,6 +64,7 @@ class Reader:
         "_connection",
         "_decoder",
         "_greenlet",
+        "_has_place",
         "_pace",
         "_ready",
         "_server",
@@ -86,6 +87,7 @@ class Reader:
         if session.allowance is None:
             session.allowance = Allowance(server.limits.rates, self.heard_at)
         self._size = 0  # bytes of the last read that no turn has got
+        self._has_place = False  # whether the next turn has room for a little that is not received yet
         self._pace = Pace(server.limits, session.allowance, server.network_allowance(session.network))
 
     def run(self, heard: bytes, *, has_ended: bool) -> None:
@@ -157,7 +159,7 @@ class Reader:
 
     def _serve(self, data: bytes, *, has_ended: bool) -> CloseReason:
         connection, hub = self._connection, get_hub()
-        receive = connection.transport.receive
+        receive, share = connection.transport.receive, self._server.effects.share
         self._watcher.start(gevent.getcurrent().switch)
         self._hold_back()
         if data and connection.session.lineage and connection.transport.has_ended():
@@ -170,6 +172,8 @@ class Reader:
                 return self._end_of_stream()
             self._pay()
             hub.switch()  # until the watcher switches back
+            if share.is_full:
+                self._wait_unread()
             try:
                 data = receive(self._read_bytes())
             except BlockingIOError:  # what has come is no whole record of TLS
@@ -186,7 +190,8 @@ class Reader:
         if self._server.limits.rates.messages_per_s:
             self._pace.received(len(data), self.heard_at)
         decoder.feed(data)
-        self._reply()
+        if decoder.replies:
+            self._reply()
         if (reason := self._hear()) is not None:
             return reason
         return CloseReason.QUIT if self._decoder.may_be_goodbye and self._says_goodbye() else None
@@ -203,24 +208,38 @@ class Reader:
                 continue
             if connection.dialect.traits.is_typed and decoder.outcome is None:
                 connection.log_reader.typed()
-            self._reply()
+            if decoder.replies:
+                self._reply()
             self._spend(lines)
             self._join_turn(lines)
             if not self._carry_out(asked, lines):
                 return CloseReason.QUIT
         return None if decoder.outcome is None else self._conclude(decoder.outcome)
 
+    def _wait_unread(self) -> None:
+        """Wait, if this user sends as fast as it may, for a turn with room for a little, before that is received.
+
+        To receive and decode is work too: of hundreds who send at once, it held everybody up.
+        """
+        self._pace.grow(time.monotonic())
+        if self._pace.is_spent and not self._has_place:
+            with self._not_reading():
+                self._server.effects.share.wait(LITTLE)
+            self._has_place = True
+
     def _reply(self) -> None:
         """Answer the peer's program, before its user."""
-        if replies := self._decoder.replies:
-            self._decoder.replies = b""
-            self._server.effects.submit([SendRaw(self._connection.session.id, replies)])
+        replies, self._decoder.replies = self._decoder.replies, b""
+        self._server.effects.submit([SendRaw(self._connection.session.id, replies)])
 
     def _join_turn(self, lines: int) -> None:
         """Wait, if this user says much, for a turn of the pump in which there is room for it."""
         share, weight = self._server.effects.share, self._size + LINE_WEIGHT * lines
         self._size = 0
-        if share.is_full and (weight > LITTLE or self._pace.is_spent):
+        if self._has_place:
+            self._has_place = False
+            share.take(max(0, weight - LITTLE))
+        elif share.is_full and (weight > LITTLE or self._pace.is_spent):
             with self._not_reading():
                 share.wait(weight)
         else:

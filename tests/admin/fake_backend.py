@@ -45,8 +45,8 @@ from gchat.admin.named_tokens import NamedTokens
 from gchat.admin.routes import make_app
 from gchat.admin.security import Security
 from gchat.chat.order_actions import Wish
-from gchat.hooks.bodies import HookMessage
 from gchat.hooks.book import Hook, HookBook, HookRefused
+from gchat.hooks.message import HookMessage
 
 TOKEN = "0123456789abcdefghijklmnopqrstuv"
 READ_TOKEN = "vutsrqponmlkjihgfedcba9876543210"
@@ -263,7 +263,7 @@ class FakeBackend:
             hook = self.book.make(asked.room, asked.name, asked.signing_secret, secret, 0.0)
         except HookRefused as refused:
             raise NotPossible(str(refused)) from None
-        return MadeHookDocument(hook.id, hook.room, hook.name, secret, f"/hooks/{secret}")
+        return MadeHookDocument(hook.id, hook.room, hook.name, secret)
 
     def revoke_hook(self, hook: int) -> None:
         if self.book.revoke(hook) is None:

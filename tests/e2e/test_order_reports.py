@@ -1,4 +1,4 @@
-"""What users of other servers reported of bans, mutes and tokens, tried here as they did it (T68, T69)."""
+"""What users of other servers reported of bans, mutes and tokens, tried here as they did it (T80, T81)."""
 
 from __future__ import annotations
 

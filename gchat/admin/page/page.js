@@ -759,7 +759,7 @@ function showMade(made) {
   const dialog = $("made-dialog");
   const { url } = dialog.querySelector("form").elements;
   put(dialog.querySelector(".whom"), `${made.name} in ${made.room}`);
-  url.value = new URL(made.path, location.href).href;
+  url.value = new URL(`hooks/${made.secret}`, location.href).href;
   dialog.querySelector(".copy").onclick = async () => {
     url.select();
     try {
