@@ -21,10 +21,12 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.harness import DEADLINE_S, Server, free_port, wait_until
-from tests.e2e.tools import need
+from tests.e2e.tools import need, with_index
 
 TOP = Path(__file__).parent.parent
 STATE = "/var/lib/gchat"
+
+pytestmark = pytest.mark.timeout(600)  # packages are fetched
 
 
 def steps() -> list[tuple[str, str]]:
@@ -106,7 +108,8 @@ def image() -> Iterator[Path]:
                 *sources, target = shlex.split(rest)
                 copy(sources, root / target.lstrip("/"))
             elif found == "RUN" and (os.getuid() == 0 or "install -d" not in rest):
-                done = subprocess.run(["sh", "-euc", moved(rest, root)], capture_output=True, text=True, check=False)
+                command = ["sh", "-euc", moved(rest, root)]
+                done = subprocess.run(command, capture_output=True, text=True, check=False, env=with_index())
                 if any(sign in done.stderr for sign in ("name resolution", "unreachable", "not known")):
                     pytest.skip("no package can be fetched")
                 assert done.returncode == 0, done.stdout + done.stderr

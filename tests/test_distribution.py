@@ -22,7 +22,7 @@ import gchat
 from gchat.server.config import dump
 from gchat.server.settings import Config
 from tests.e2e.harness import Server
-from tests.e2e.tools import need
+from tests.e2e.tools import need, with_index
 
 TOP = Path(__file__).parent.parent
 
@@ -96,6 +96,7 @@ def test_a_wheel_made_from_the_sdist_is_the_same(tmp_path: Path, monkeypatch: py
         }
 
 
+@pytest.mark.timeout(600)  # packages are fetched
 @pytest.mark.parametrize(
     ("command", "prefix"),
     [
@@ -173,4 +174,4 @@ def test_without_docstrings_and_asserts_the_configuration_has_its_comments_and_t
 
 
 def _bare_environment() -> dict[str, str]:
-    return {name: value for name, value in os.environ.items() if not name.startswith("GCHAT_")}
+    return {name: value for name, value in with_index().items() if not name.startswith("GCHAT_")}

@@ -37,13 +37,17 @@ def name_of(text: str) -> str:
 @both
 def test_the_lock_has_what_the_project_wants_in_a_version_that_it_takes(lock: Path) -> None:
     command = lock.read_text().splitlines()[1].lstrip("# ")
-    locked = {name_of(found.name): str(found.specifier).removeprefix("==") for found, _ in entries(lock)}
     for wanted in map(Requirement, WANTED[lock]):
-        version = locked.get(name_of(wanted.name), "none")
-        assert version != "none", f"{lock.name} lacks {wanted}; make it again: {command}"
-        assert wanted.specifier.contains(version), f"{lock.name} has {version}, not {wanted}; make it again: {command}"
+        # More than one where some of them are for some Pythons only.
+        versions = [
+            str(found.specifier)[2:] for found, _ in entries(lock) if name_of(found.name) == name_of(wanted.name)
+        ]
+        assert any(map(wanted.specifier.contains, versions)), (
+            f"{lock.name} has {versions or 'none'}, not {wanted}; make it again: {command}"
+        )
 
 
+# With hashes of one kind of machine the others could not install: https://github.com/pypa/pipenv/issues/534.
 @both
 def test_each_package_of_the_lock_has_one_version_for_a_machine_and_its_hashes(lock: Path) -> None:
     for found, hashes in entries(lock):

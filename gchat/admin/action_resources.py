@@ -1,9 +1,9 @@
-"""The resources that change something: announce, kick, ban, say. Requests that come here have the admin token."""
+"""The resources that change something in rooms: announce, say, reset modes. Their requests have a token that may."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 from falcon import Request, Response
@@ -11,7 +11,7 @@ from msgspec import Meta, Struct
 
 from gchat.admin.backend import Backend
 from gchat.admin.documents import StoredDocument, ToldDocument
-from gchat.admin.read_resources import LongResource, MessagesResource, bans, query_of
+from gchat.admin.read_resources import MessagesResource, query_of
 from gchat.admin.responses import JSON, Problem, indented
 from gchat.hooks.bodies import FORM, Posted, media_type, spoken
 from gchat.model.expectation import explained
@@ -39,7 +39,6 @@ Lines = Annotated[
     ),
 ]
 Name = Annotated[str, Meta(min_length=1, max_length=100)]
-Reason = Annotated[str, Meta(max_length=400, description="told to the users concerned")]
 
 
 #: A message as plain text.
@@ -54,21 +53,6 @@ class Announcement(Struct, frozen=True, forbid_unknown_fields=True):
 
     text: Text
     room: Annotated[str, Meta(max_length=100, description="empty: all rooms")] = ""
-
-
-class Kicking(Struct, frozen=True, forbid_unknown_fields=True):
-    """The reason for a kick."""
-
-    reason: Reason = ""
-
-
-class NewBan(Struct, frozen=True, forbid_unknown_fields=True):
-    """A nick, an address or a network to ban, and for how long."""
-
-    kind: Literal["nick", "address", "network"]
-    value: Name
-    reason: Reason = ""
-    for_s: Annotated[float, Meta(ge=0, le=10**10, description="seconds; 0: permanently")] = 0.0
 
 
 class Saying(Struct, frozen=True, forbid_unknown_fields=True, rename={"from_": "from"}):
@@ -93,49 +77,8 @@ class AnnounceResource:
     def on_post(self, req: Request, resp: Response) -> None:
         """Announce."""
         asked = body_of(req, Announcement)
-        told = self._backend.announce(asked.text, asked.room)
+        told = self._backend.announce(asked.text, asked.room, by(req))
         put(resp, ToldDocument(told))
-
-
-class KickResource:
-    """Closes a user's connection."""
-
-    def __init__(self, backend: Backend) -> None:
-        self._backend = backend
-
-    def on_post(self, req: Request, resp: Response, user: int) -> None:
-        """Kick."""
-        asked = body_of(req, Kicking)
-        self._backend.kick(user, asked.reason)
-        resp.status = 204
-
-
-class BansResource(LongResource):
-    """The bans."""
-
-    private = "Reading bans"
-
-    def __init__(self, backend: Backend) -> None:
-        super().__init__(backend, bans)
-
-    def on_post(self, req: Request, resp: Response) -> None:
-        """Ban."""
-        asked = body_of(req, NewBan)
-        ban = self._backend.ban(asked.kind, asked.value, asked.reason, asked.for_s)
-        put(resp, ban, status=201)
-        resp.location = f"/bans/{ban.id}"
-
-
-class BanResource:
-    """One ban."""
-
-    def __init__(self, backend: Backend) -> None:
-        self._backend = backend
-
-    def on_delete(self, _req: Request, resp: Response, ban: int) -> None:
-        """End it."""
-        self._backend.unban(ban)
-        resp.status = 204
 
 
 class RoomModesResource:
@@ -144,9 +87,9 @@ class RoomModesResource:
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
 
-    def on_delete(self, _req: Request, resp: Response, room: str) -> None:
+    def on_delete(self, req: Request, resp: Response, room: str) -> None:
         """Reset them, because nobody may be left who can open a room."""
-        self._backend.reset_modes(room)
+        self._backend.reset_modes(room, by(req))
         resp.status = 204
 
 
@@ -182,6 +125,12 @@ def body_of(req: Request, kind: type[Body]) -> Body:
         raise Problem(422, f"Invalid body; {explained(error, kind, body)}") from None
     except (ValueError, RecursionError) as error:
         raise Problem(400, f"Invalid body; {explained(error, kind, body)}") from None
+
+
+def by(req: Request) -> str:
+    """Return the name of the token with which something is asked."""
+    name: str = req.context.rights.name
+    return name
 
 
 def put(resp: Response, value: Any, status: int = 200) -> None:

@@ -11,13 +11,14 @@ from collections.abc import Callable
 from falcon import Request, Response
 
 from gchat.admin.access import Access
-from gchat.admin.action_resources import body_of, put
+from gchat.admin.action_resources import body_of, by, put
 from gchat.admin.backend import Backend
 from gchat.admin.documents import NewHook
 from gchat.admin.read_resources import LongResource, hooks
 from gchat.admin.responses import Problem
-from gchat.hooks.bodies import BadBody, HookMessage, Posted, heard
+from gchat.hooks.bodies import BadBody, Posted, heard
 from gchat.hooks.book import Hook
+from gchat.hooks.message import HookMessage
 from gchat.hooks.signature import is_signed
 
 #: A larger body is read on a native thread, so that others have turns meanwhile.
@@ -38,6 +39,7 @@ class HooksResource(LongResource):
     def on_post(self, req: Request, resp: Response) -> None:
         """Make a hook. The answer has its secret, which is not shown again."""
         made = self._backend.make_hook(body_of(req, NewHook))
+        self._backend.note_action("hook", f"{made.name} ({made.room})", by(req))
         put(resp, made, status=201)
         resp.location = f"/hooks/{made.id}"
 
@@ -82,11 +84,12 @@ class HookResource:
         self._in_time(lambda: self._backend.say_by_hook(found, message))
         resp.content_type, resp.data = "text/plain; charset=utf-8", b"ok"
 
-    def on_delete(self, _req: Request, resp: Response, hook: str) -> None:
+    def on_delete(self, req: Request, resp: Response, hook: str) -> None:
         """Revoke it."""
         if not (hook.isascii() and hook.isdigit() and len(hook) < 18):
             raise Problem(404, "Hooks are revoked by their id; GET /hooks lists them")
         self._backend.revoke_hook(int(hook))
+        self._backend.note_action("revoke hook", hook, by(req))
         resp.status = 204
 
 

@@ -18,6 +18,8 @@ from gchat.admin.documents import (
     Histogram,
     HooksDocument,
     MessagesDocument,
+    MutesDocument,
+    OperatorsDocument,
     RoomsDocument,
     RoomSummary,
     StatusDocument,
@@ -48,6 +50,7 @@ class ReadResource:
 
     media_types: tuple[str, ...] = (JSON,)  # of its answers
     private = ""  # what reading it is called, if it needs a token
+    scope = Scope.READ  # that it needs then
 
     def on_get(self, req: Request, resp: Response, /, **params: Any) -> None:
         """Answer."""
@@ -198,6 +201,16 @@ def rooms(backend: Backend, scope: Scope) -> RoomsDocument:
 def bans(backend: Backend, _scope: Scope) -> BansDocument:
     """Return the bans; the route needs a token."""
     return BansDocument(listed(backend.bans()))
+
+
+def mutes(backend: Backend, _scope: Scope) -> MutesDocument:
+    """Return the mutes; likewise."""
+    return MutesDocument(listed(backend.mutes()))
+
+
+def operators(backend: Backend, _scope: Scope) -> OperatorsDocument:
+    """Return the operators of the server; likewise."""
+    return OperatorsDocument(listed(backend.operators()))
 
 
 def hooks(backend: Backend, _scope: Scope) -> HooksDocument:

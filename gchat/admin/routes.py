@@ -14,17 +14,10 @@ from falcon import App, HTTPError, Request, Response
 from falcon.constants import COMBINED_METHODS
 from falcon.routing import BaseConverter
 
-from gchat.admin.access import Access, AccessRequest, Scope
-from gchat.admin.account_resources import AccountResource, AccountsResource, NewAccount
+from gchat.admin.access import Access, AccessRequest
+from gchat.admin.account_resources import account_routes
 from gchat.admin.action_resources import (
     PLAIN,
-    Announcement,
-    AnnounceResource,
-    BanResource,
-    BansResource,
-    Kicking,
-    KickResource,
-    NewBan,
     RoomModesResource,
     RoomResource,
     Saying,
@@ -32,10 +25,6 @@ from gchat.admin.action_resources import (
 )
 from gchat.admin.backend import Backend, BadText, Missing, NotPossible, TooOften, Unavailable
 from gchat.admin.documents import (
-    AccountInfo,
-    AccountsDocument,
-    BanInfo,
-    BansDocument,
     HealthDocument,
     HooksDocument,
     MadeHookDocument,
@@ -44,11 +33,12 @@ from gchat.admin.documents import (
     RoomsDocument,
     StatusDocument,
     StoredDocument,
-    ToldDocument,
     UsersDocument,
 )
 from gchat.admin.hook_resources import Heard, HookResource, HooksResource
+from gchat.admin.named_tokens import NamedTokens
 from gchat.admin.openapi import ADDRESSES, EVENTS, POSTED, ROOM_EVENTS, ROOMS, SAYING, Reads, Route, Writes, described
+from gchat.admin.order_resources import order_routes
 from gchat.admin.read_resources import (
     FixedResource,
     HealthResource,
@@ -65,6 +55,7 @@ from gchat.admin.read_resources import (
 from gchat.admin.responses import PROBLEM, Problem
 from gchat.admin.room_stream import RoomEventsQuery, RoomEventsResource
 from gchat.admin.sse import Streams
+from gchat.admin.token_resources import token_routes
 
 logger = logging.getLogger("gchat")
 
@@ -110,6 +101,7 @@ class _Gate:
     def __init__(self, access: Access, clock: Callable[[], float]) -> None:
         self._access = access
         self._clock = clock
+        self.routes: dict[str, Route] = {}  # by path: what each method needs
 
     def process_request(self, req: Request, _resp: Response) -> None:
         """Refuse a request that is not allowed."""
@@ -128,17 +120,22 @@ class _Gate:
             content_type=environ["CONTENT_TYPE"],
             has_body=environ["CONTENT_LENGTH"] != "0",
         )
-        req.context.scope = self._access.check(asked, self._clock())
+        req.context.rights = rights = self._access.check(asked, self._clock())
+        req.context.scope = rights.scope
         if req.method not in COMBINED_METHODS:
             raise Problem(501, "Unknown method")
 
     def process_resource(self, req: Request, _resp: Response, resource: object, params: dict[str, Any]) -> None:
+        """Refuse a request that its token does not allow, or for unavailable content, and read the body."""
+        if (writes := self.routes[str(req.uri_template)].writes.get(req.method)) is not None:
+            room = params["room"] if writes.is_saying else ""
+            self._access.demand(req.context.rights, writes.scope, f"{req.method} {req.path}", room)
         """Refuse a request for private or unavailable content, and read the body."""
         if req.method == "POST" and isinstance(resource, HookResource):
             resource.admit(req, params["hook"])
         if req.method in ("GET", "HEAD"):
             if isinstance(resource, ReadResource) and resource.private:
-                self._access.demand(req.context.scope, Scope.READ, resource.private)
+                self._access.demand(req.context.rights, resource.scope, resource.private)
             accept = req.env.get("HTTP_ACCEPT", "*/*")
             media_types = resource.media_types if isinstance(resource, ReadResource) else ()
             if media_types and accept != "*/*" and not any(map(req.client_accepts, media_types)):
@@ -149,25 +146,37 @@ class _Gate:
             req.context.body = b""
 
 
-def make_app(backend: Backend, access: Access, clock: Callable[[], float] = time.monotonic) -> App[Any, Any]:
-    """Return the WSGI application. It needs the environment that AdminServer makes."""
-    app = App(middleware=[_Gate(access, clock)])
+def make_app(
+    backend: Backend, access: Access, tokens: NamedTokens, clock: Callable[[], float] = time.monotonic
+) -> App[Any, Any]:
+    """Return the WSGI application. It needs the environment that AdminServer makes; `access` knows the same tokens."""
+    gate = _Gate(access, clock)
+    app = App(middleware=[gate])
     app.router_options.converters["number"] = Number
     app.set_error_serializer(_serialize)
     app.add_error_handler(Problem, _answer_problem)
     app.add_error_handler(NotPossible, _answer_not_possible)
     app.add_error_handler(Exception, _answer_crash)
-    table = _routes(backend, HookResource(backend, access, clock, _in_time, _aside))
+    hook = HookResource(backend, access, clock, _in_time, _aside)
+    table = [
+        *_server_routes(backend),
+        *_room_routes(backend),
+        *order_routes(backend),
+        *token_routes(backend, tokens),
+        *account_routes(backend, _in_time),
+        *_hook_routes(backend, hook),
+        Route("/openapi.json", FixedResource(cache(lambda: described(table))), Reads("This document")),
+    ]
     for route in table:
         app.add_route(route.path, route.resource)
+    gate.routes = {route.path: route for route in table}
     return app
 
 
-def _routes(backend: Backend, hook: HookResource) -> list[Route]:
-    """Return every path, and what the description says of it."""
+def _server_routes(backend: Backend) -> list[Route]:
+    """Return the paths of the page and of the server, and what the description says of each."""
     no_page = (404,)
-    description = FixedResource(cache(lambda: described(table)))
-    table = [
+    return [
         Route("/", PageFileResource("page.html"), Reads("The live page", status=no_page)),
         Route("/page.js", PageFileResource("page.js"), Reads("The live page's script", status=no_page)),
         Route("/page.css", PageFileResource("page.css"), Reads("The live page's style sheet", status=no_page)),
@@ -183,15 +192,11 @@ def _routes(backend: Backend, hook: HookResource) -> list[Route]:
         ),
         Route("/metrics", MetricsResource(backend), Reads("Metrics for Prometheus")),
         Route("/events", EventsResource(Streams(backend)), Reads("Server-sent events as they happen", hint=EVENTS)),
-        Route("/openapi.json", description, Reads("This document")),
-        *_rooms(backend),
-        *_actions(backend),
-        *_hooks(backend, hook),
     ]
-    return table
 
 
-def _rooms(backend: Backend) -> list[Route]:
+def _room_routes(backend: Backend) -> list[Route]:
+    """Return the paths of rooms."""
     return [
         Route(
             "/rooms",
@@ -211,6 +216,7 @@ def _rooms(backend: Backend) -> list[Route]:
                 hint=SAYING,
                 bodies=(PLAIN,),
                 query=SayingQuery,
+                is_saying=True,
             ),
         ),
         Route(
@@ -233,40 +239,8 @@ def _rooms(backend: Backend) -> list[Route]:
     ]
 
 
-def _actions(backend: Backend) -> list[Route]:
-    return [
-        Route(
-            "/users/{user:number}/kick",
-            KickResource(backend),
-            post=Writes("Kick a user: close the connection", Kicking, 204, status=(404,)),
-        ),
-        Route(
-            "/announce",
-            AnnounceResource(backend),
-            post=Writes("Announce something to one room or to all", Announcement, 200, ToldDocument, status=(404, 409)),
-        ),
-        Route(
-            "/bans",
-            BansResource(backend),
-            Reads("Bans in force", BansDocument),
-            post=Writes("Ban a nick, an address or a network", NewBan, 201, BanInfo, status=(409,)),
-        ),
-        Route(
-            "/accounts",
-            AccountsResource(backend, _in_time),
-            Reads("Accounts: nicks that belong to users who know a secret", AccountsDocument),
-            post=Writes("Make an account", NewAccount, 201, AccountInfo, status=(409,)),
-        ),
-        Route(
-            "/accounts/{name}",
-            AccountResource(backend),
-            delete=Writes("Remove an account, and log its user out", None, 204, status=(404,)),
-        ),
-        Route("/bans/{ban:number}", BanResource(backend), delete=Writes("End a ban", None, 204, status=(404,))),
-    ]
-
-
-def _hooks(backend: Backend, hook: HookResource) -> list[Route]:
+def _hook_routes(backend: Backend, hook: HookResource) -> list[Route]:
+    """Return the paths of hooks."""
     return [
         Route(
             "/hooks",

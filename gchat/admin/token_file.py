@@ -1,4 +1,7 @@
-"""A token file: anybody who can read it has its token. The token is never logged."""
+"""A token file: anybody who can read it has its token. The token is never logged.
+
+Here too is how a file is written that nobody else may know.
+"""
 
 from __future__ import annotations
 
@@ -29,8 +32,12 @@ def load_or_make(path: str) -> tuple[Secret, bool]:
         made = _make(path)
         return _load(path), made
     except OSError as error:
-        reason = os.strerror(error.errno).lower() if error.errno else str(error)
-        raise TokenError(f"cannot use the token file {path}: {reason}") from None
+        raise TokenError(f"cannot use the token file {path}: {reason_of(error)}") from None
+
+
+def reason_of(error: OSError) -> str:
+    """Return why the machine refused."""
+    return os.strerror(error.errno).lower() if error.errno else str(error)
 
 
 def _make(path: str) -> bool:
@@ -39,21 +46,41 @@ def _make(path: str) -> bool:
         return False
     import secrets  # noqa: PLC0415  # it loads OpenSSL, and there is a token already at every start but the first
 
-    directory = os.path.dirname(os.path.abspath(path))
-    os.makedirs(directory, mode=0o700, exist_ok=True)
-    draft = os.path.join(directory, f".token-{secrets.token_hex(8)}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    draft = _draft(path, f"{secrets.token_urlsafe(TOKEN_BYTES)}\n".encode())
     try:
-        with os.fdopen(descriptor, "w") as file:
-            file.write(f"{secrets.token_urlsafe(TOKEN_BYTES)}\n")
-            file.flush()
-            os.fsync(file.fileno())
         os.link(draft, path)
     except FileExistsError:
         return False  # another server that starts now was quicker
     finally:
         os.unlink(draft)
     return True
+
+
+def write_private(path: str, content: bytes) -> None:
+    """Replace a file, or make it: there is the old content or the new one, and nobody else can read it."""
+    draft = _draft(path, content)
+    try:
+        os.rename(draft, path)
+    except OSError:
+        os.unlink(draft)
+        raise
+
+
+def _draft(path: str, content: bytes) -> str:
+    """Return the path of a new file with this content beside another, in a directory that is made if need be."""
+    directory = os.path.dirname(os.path.abspath(path))
+    os.makedirs(directory, mode=0o700, exist_ok=True)
+    draft = os.path.join(directory, f".token-{os.urandom(8).hex()}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError:
+        os.unlink(draft)
+        raise
+    return draft
 
 
 def _load(path: str) -> Secret:

@@ -7,10 +7,12 @@ what is delivered between two messages stands between them on the wire.
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Literal
 
 from msgspec import Struct
 
 from gchat.chat.accounts import Account
+from gchat.chat.penalties import Penalty
 from gchat.chat.room_modes import Modes
 from gchat.chat.session import Seat
 from gchat.model.commands import Excerpt, Proving
@@ -41,7 +43,7 @@ class CloseReason(StrEnum):
     PROBE = "probe"  # gone before it said a line or was announced: a port scan, a health check
     CRASHED = "crashed"  # a fault of the server
     REPLACED = "replaced"  # its user has come back on another connection
-    KICKED = "kicked"  # by the operator
+    KICKED = "kicked"  # by an operator of the server
     BANNED = "banned"
 
 
@@ -240,6 +242,31 @@ class SaveModes(Struct, frozen=True, gc=False):
     modes: Modes | None
 
 
+class SavePenalties(Struct, frozen=True, gc=False):
+    """Store all bans, or all mutes, for the next run."""
+
+    kind: Literal["bans", "mutes"]
+    penalties: tuple[Penalty, ...]
+
+
+class SaveOperators(Struct, frozen=True, gc=False):
+    """Store for the next run which accounts are operators beside those in the configuration."""
+
+    accounts: tuple[str, ...]
+
+
+class Audited(Struct, frozen=True):
+    """What an operator did, on the server as a whole: it is logged, and kept for the audit."""
+
+    time: float  # in seconds since the epoch
+    actor: str  # the account of an operator, or the name of a token
+    via: Literal["chat", "http"]
+    action: str
+    target: str
+    reason: str = ""
+    until: float = 0.0  # 0: for ever, or it does not last
+
+
 class Close(Struct, frozen=True, gc=False):
     """The session is over: its connection is closed once everything owed to it is sent, or a while has passed."""
 
@@ -263,6 +290,9 @@ Effect = (
     | DropRoom
     | SaveSession
     | SaveModes
+    | SavePenalties
+    | SaveOperators
+    | Audited
     | SaveAccount
     | CheckSecret
     | Close

@@ -46,6 +46,7 @@ class Limits(Struct):
     rooms_per_network: int | None = None  # rooms that users of one network hold open; None means no limit
     connections_per_network: int | None = None  # connections, and as many disconnected users; None means no limit
     exempt: str = ""  # the networks without these limits, separated by spaces
+    operators: str = ""  # the accounts of operators of the server, separated by spaces
 
 
 #: A time between these bounds in which nothing was read may be a stall of the server or the network: what has gathered

@@ -10,7 +10,6 @@ from msgspec import structs
 
 from gchat.chat import accounts, standing
 from gchat.chat.accounts import Account
-from gchat.chat.bans import because
 from gchat.chat.effects import CheckSecret, Deliver, Effect, SaveAccount, Verdict, refused
 from gchat.chat.registry import Registry
 from gchat.chat.session import Session
@@ -19,7 +18,6 @@ from gchat.model.commands import Command, Proving
 from gchat.model.errors import Code, Refusal
 from gchat.model.events import AccountIs, Done, SecretWanted
 from gchat.model.hello import Hello
-from gchat.model.lookalikes import name_keys
 
 #: What users without an account may ask for where the others must log in.
 BEFORE_LOGIN = (commands.Login, commands.AskSecret, commands.Help, commands.Quit, commands.Ping, commands.Mistake)
@@ -180,6 +178,7 @@ def _account(registry: Registry, session: Session, command: Proving) -> Account 
                 raise Refusal(Code.BAD_COMMAND, f"You are logged in as {session.account}; /logout ends that")
             if registry.limits.registration != "open":
                 raise Refusal(Code.BAD_COMMAND, "Users cannot register here; ask the operator of the server")
+            registry.order.check_registration(_nick(session, command))
             registry.check_nick(session, _nick(session, command))
             registry.accounts.check_place(session.network, registry.rooms.cloaks.of(session.network.name))
             return None
@@ -187,8 +186,7 @@ def _account(registry: Registry, session: Session, command: Proving) -> Account 
             account = registry.accounts.find(command.nick)
             if session.account:
                 raise Refusal(Code.BAD_COMMAND, f"You are logged in as {session.account} already; /logout ends that")
-            if ban := registry.bans.of_nick(name_keys(account.name)):
-                raise Refusal(Code.BANNED, f"The nick {account.name} is banned here{because(ban)}")
+            registry.order.check_entry(session.lineage, account.name)
             return account
         case commands.Passwd():
             return registry.accounts.find(_logged_in(session))

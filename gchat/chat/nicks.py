@@ -5,15 +5,15 @@ from __future__ import annotations
 from functools import cache
 
 from gchat.chat.accounts import Accounts
-from gchat.chat.bans import Bans, because
+from gchat.chat.order import Order
 from gchat.chat.session import Session
 from gchat.model import names, text
 from gchat.model.errors import Code, Refusal
 from gchat.model.lookalikes import folded, name_keys
 
-#: Names that nobody may take: the server's own, the one by which a private message calls its reader, and one to which
+#: Names that nobody may take: the server's own, the one by which a private message calls its reader, and those to which
 #: users of IRC send their secrets by habit.
-RESERVED = ("server", "admin", "you", "nickserv")
+RESERVED = ("server", "admin", "you", "nickserv", "chanserv")
 
 
 @cache
@@ -24,8 +24,8 @@ def _reserved_keys() -> frozenset[str]:
 class Names:
     """The names in use; a session without a nick is called by its address."""
 
-    def __init__(self, bans: Bans, accounts: Accounts) -> None:
-        self._bans = bans
+    def __init__(self, order: Order, accounts: Accounts) -> None:
+        self._order = order
         self._accounts = accounts
         self._holders: dict[str, Session] = {}  # by key
 
@@ -43,6 +43,7 @@ class Names:
             if holder is not session:
                 what = "is taken" if folded(nick) == folded(holder.name) else f"looks like {holder.name}'s"
                 raise Refusal(Code.NAME_TAKEN, f"The nick {nick} {what}; choose another")
+        self._order.check_renaming(session, keys)
         return nick, keys
 
     def check_allowed(self, nick: str, max_length: int, account: str = "") -> tuple[str, frozenset[str]]:
@@ -51,8 +52,7 @@ class Names:
         keys = name_keys(nick)
         if not keys.isdisjoint(_reserved_keys()):
             raise Refusal(Code.NAME_TAKEN, f"The nick {nick} is reserved, or looks like one that is; choose another")
-        if ban := self._bans.of_nick(keys):
-            raise Refusal(Code.BANNED, f"The nick {nick} is banned here{because(ban)}; choose another")
+        self._order.check_nick(nick, keys)
         self._accounts.check_free(nick, keys, account)
         return nick, keys
 

@@ -7,13 +7,13 @@ from itertools import count
 
 from gchat.chat import entry, presence, standing
 from gchat.chat.accounts import Account, Accounts
-from gchat.chat.bans import Bans
 from gchat.chat.disconnected import Disconnected
 from gchat.chat.effects import Arrive, CloseReason, Deliver, Effect, Leave, Presence, closed
 from gchat.chat.ignorers import Ignorers
 from gchat.chat.limits import Limits
 from gchat.chat.lineages import Lineages
 from gchat.chat.nicks import Names
+from gchat.chat.order import Order
 from gchat.chat.room import Room
 from gchat.chat.rooms import RoomTable
 from gchat.chat.session import Session
@@ -40,11 +40,11 @@ class Population:
 
     def __init__(self, limits: Limits, lobby: str) -> None:
         self.limits = limits
-        self.bans = Bans()
+        self.order = Order(limits)
         self.sessions: dict[int, Session] = {}
         self.rooms = RoomTable(lobby)
         self.accounts = Accounts()
-        self._names = Names(self.bans, self.accounts)
+        self._names = Names(self.order, self.accounts)
         self.ignorers = Ignorers(self._names)
         self._lineages = Lineages()
         self._disconnected = Disconnected()
@@ -168,6 +168,8 @@ class Population:
         """Return a room for a user who will be in so many `others`: see RoomTable.open. Raises Refusal."""
         if wanted.room not in session.rooms:
             standing.check_entry(self.rooms, wanted.room, session, wanted.key)
+        if wanted.room not in self.rooms:  # its name would be something said
+            self.order.check_voice(session, "Room not opened")
         if others >= self.limits.max_rooms_per_user:
             raise entry.too_many(self.limits.max_rooms_per_user)
         return self.rooms.open(wanted.room, session.network, self.limits, leaving)
@@ -208,6 +210,10 @@ class Population:
         return [*told, *standing.entered(self.rooms, room, session)]
 
     def _tell(self, room: Room, session: Session, movement: Movement) -> list[Presence]:
-        if isinstance(movement, Away) and movement.reason and standing.why_silent(self.rooms, room, session):
+        if (
+            isinstance(movement, Away)
+            and movement.reason
+            and (self.order.mute_of(session) or standing.why_silent(self.rooms, room, session))
+        ):
             return []  # a reason is said too; to be back is not, and the room may know of the absence
         return presence.told(room, session, movement, self.limits, self.ignorers.of(session))

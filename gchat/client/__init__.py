@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from gchat.dialects.rich_events import ActedEvent as Acted
     from gchat.dialects.rich_events import AnnouncedEvent as Announced
     from gchat.dialects.rich_events import AwayEvent as Away
+    from gchat.dialects.rich_events import BansEvent as Bans
     from gchat.dialects.rich_events import ClosingEvent as Closing
     from gchat.dialects.rich_events import EnteredEvent as Entered
     from gchat.dialects.rich_events import FoundEvent as Found
@@ -85,6 +86,7 @@ __all__ = [
     "Announced",
     "Away",
     "Back",
+    "Bans",
     "Closing",
     "ConnectFailed",
     "Conversation",

@@ -36,6 +36,10 @@ def _checked(host: str | None, port: str | None, *, tls: bool) -> Destination:
     scheme, host = split_scheme(host) if host else ("", host)
     if scheme == PLAIN_SCHEME and tls:
         raise UsageError(f"gchat:// is plain text, and --tls is not; expected {TLS_SCHEME}://{host}, or HOST --tls")
+    if host and "://" in host:
+        raise UsageError(
+            f"HOST is {host}, which looks like a URL; expected HOST, HOST:PORT, {TLS_SCHEME}://HOST or a path"
+        )
     is_tls = tls or scheme == TLS_SCHEME
     host, port = address(host, port, "gchat-client")
     if host == "":

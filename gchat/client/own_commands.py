@@ -143,15 +143,18 @@ COMMANDS: Table[commands.Command | OwnCommand] = {
 }
 
 # Commands with secrets in them, and how many words behind each are none.
+_PRIVATE = ("msg", "query", "tell", "w")
 _NOT_SECRET = {"login": 1, "register": 0, "passwd": 0, "unregister": 0}
+
+# By habit of IRC, secrets are sent to a user of this name, who does not exist.
+_NICKSERV = re.compile(r"\s+nickserv\b", re.IGNORECASE)
 
 # A line with a command: its name with the slash, and the rest.
 _COMMAND = re.compile(r"\s*([/／][^\s/／]\S*)(.*)", re.DOTALL)
 
 KEYS = (
     ("Alt+1..9", "another room; Alt+Left, Alt+Right: the one beside it"),
-    ("Tab", "complete a command, a nick or a room"),
-    ("Up, Down", "what you typed before; Ctrl+R searches in it"),
+    ("Tab", "complete; Up, Down: what you typed before; Ctrl+R searches it"),
     ("Alt+Enter", "one more line of the same message; Ctrl+X Ctrl+E: your editor"),
     ("Ctrl+C", "clear the line, which Up brings back; leave if it is empty"),
     ("Ctrl+D, Ctrl+Z", "leave, go back to the shell until fg; Ctrl+L: clear the screen"),
@@ -177,6 +180,8 @@ def without_secrets(text: str) -> str:
 def _without_secret(line: str) -> str:
     found = _COMMAND.match(printable(line))
     name = slash.command_name(found[1]) if found else ""
+    if found and name in _PRIVATE and _NICKSERV.match(found[2]):
+        return f"/{name} NickServ"
     if not found or name not in _NOT_SECRET:
         return line
     return " ".join([f"/{name}", *found[2].split()[: _NOT_SECRET[name]]])
@@ -191,7 +196,6 @@ def help_texts(name: str, width: int) -> list[str]:
     return [
         "Commands; /help COMMAND tells more:",
         *_in_columns(usages, width),
-        "Keys:",
         *(f"{key:<{margin}}{text}" for key, text in KEYS),
     ]
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
@@ -21,6 +22,7 @@ from gchat.dialects.rich_events import (
     ActedEvent,
     AnnouncedEvent,
     AwayEvent,
+    BansEvent,
     ClosingEvent,
     DoneEvent,
     EnteredEvent,
@@ -185,6 +187,17 @@ def _modes(notice: ModesEvent, _chat: Conversation) -> list[Line]:
     return _aside(*sentences.modes_are(notice.room, notice.modes, notice.key, notice.operators, notice.voices))
 
 
+def _bans(notice: BansEvent, _chat: Conversation) -> list[Line]:
+    bans, mutes = (
+        [
+            (p.id, p.whom, datetime.fromisoformat(p.until).timestamp() if p.until else 0.0, p.by, p.reason)
+            for p in listed
+        ]
+        for listed in (notice.bans, notice.mutes)
+    )
+    return _aside(*sentences.penalties(bans, mutes, notice.more))
+
+
 def _who(notice: UsersEvent, _chat: Conversation) -> list[Line]:
     return _aside(sentences.members(notice.room, notice.users, notice.total, notice.you, notice.away))
 
@@ -253,6 +266,7 @@ _LINES: dict[type, Callable[[Any, Conversation], list[Line]]] = {
     InvitedEvent: lambda notice, _chat: [aside(sentences.invited(notice.room, notice.by), "class:mention")],
     ModesEvent: _modes,
     ListEvent: lambda notice, _chat: _aside(*sentences.list_is(notice.room, notice.list, notice.masks)),
+    BansEvent: _bans,
     NamedEvent: lambda notice, _chat: _aside(sentences.named(notice.nick)),
     RefusedEvent: lambda notice, _chat: [aside(notice.message, "class:refused")],
     SlowedEvent: _slowed,

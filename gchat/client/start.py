@@ -7,12 +7,14 @@ import os
 import signal
 from typing import TYPE_CHECKING
 
+from msgspec import structs
+
 from gchat.cli import spelled
 from gchat.client import pipe
 from gchat.client.destination import Destination
 from gchat.client.files.given_secret import given_secret
 from gchat.client.files.safety import NEEDS, Safety
-from gchat.client.files.secret_file import SecretFile, own_secret_file
+from gchat.client.files.secret_file import own_secret_file
 from gchat.client.files.seen_file import SeenFile
 from gchat.client.files.settings_file import ClientSettings
 from gchat.client.files.token_file import TokenFile, TokenWithheld, own_token_file
@@ -22,10 +24,11 @@ from gchat.client.link.plain_link import PlainLink
 
 if TYPE_CHECKING:
     from gchat.client.link.tls import Trust
+    from gchat.client.terminal.logins import Keeping
 
 #: Said at each start with --insecure.
 UNCHECKED = (
-    "the certificate of the server is not checked (--insecure): it may be another server, and others may read along"
+    "The certificate of the server is not checked (--insecure): it may be another server, and others may read along"
 )
 
 #: How often a person may type the password of the server.
@@ -48,7 +51,7 @@ class Start:
     def in_pipe(self, *, is_typed: bool) -> int:
         """Talk between pipes; return the exit code."""
         for note in self._notes:
-            pipe.complain(note)
+            pipe.complain(note[0].lower() + note[1:])
         try:
             chat = self._connected(None, more_rooms=(), replay=0, strict=not is_typed)
         except ConnectFailed as error:
@@ -68,7 +71,7 @@ class Start:
             rooms = (args.room,) if args.room else settings.rooms
             args.room = next(iter(rooms), None)
             tokens = self._token_file()
-            keeping = Keeping(self._secret_file(tokens), args.nick or "", args.keep_secret)
+            keeping = self._keeping(tokens)
         taken_nick = args.nick if tokens and not tokens.is_ours else ""  # another window is this user
         args.nick_suffix = args.nick_suffix or bool(taken_nick)
         settings.color = settings.color and not args.no_color and not os.environ.get("NO_COLOR")
@@ -126,35 +129,39 @@ class Start:
                 file.forget()
             file.load()
         except TokenWithheld as withheld:
-            self._notes.append(f"You are a new user here: {withheld}")
+            self._notes.append(f"You are a new user here, because your token is for {withheld.needs} only")
             return None
         except OSError:  # a read-only home, or none
             return None
         return file
 
-    def _secret_file(self, tokens: TokenFile | None) -> SecretFile | None:
-        """Return the file for the secret of an account, None if there can be none; and log in by what is in it.
+    def _keeping(self, tokens: TokenFile | None) -> Keeping:
+        """Return where the secret of an account may be kept; and log in by what is kept.
 
         Not if the user comes under another nick, or another window is this user: an account has one connection.
         """
+        from gchat.client.terminal.logins import Keeping  # noqa: PLC0415  # for terminals alone
+
         args = self._args
+        nothing = Keeping(None, args.nick or "", "", args.keep_secret)
         try:
             file = own_secret_file(self._address, self._safety)
             if args.forget:
                 file.forget()
             kept = file.load()
         except OSError:
-            return None
+            return nothing
+        nothing = structs.replace(nothing, file=file)
         if kept is None or self._secret or (tokens and not tokens.is_ours):
-            return file
+            return nothing
         if args.nick and args.nick.casefold() != kept.account.casefold():
-            return file
+            return nothing
         if not file.is_for(kept):
-            needs = NEEDS[kept.safety]
-            self._notes.append(f"You are not logged in: the secret of {kept.account} is kept for {needs} only")
-            return file
+            why = f"because the secret of {kept.account} is kept for {NEEDS[kept.safety]} only"
+            self._notes.append(f"You are not logged in, {why}")
+            return nothing
         args.nick, self._secret = kept.account, kept.secret
-        return file
+        return structs.replace(nothing, name=kept.account, secret=kept.secret)
 
 
 def _seen_file(tokens: TokenFile | None) -> SeenFile | None:

@@ -192,6 +192,11 @@ def _list_is(event: events.ListIs) -> bytes:
     return _answer(*sentences.list_is(event.room, event.letter, event.masks))
 
 
+def _bans_are(event: events.BansAre) -> bytes:
+    bans, mutes = ([(p.id, p.whom, p.until, p.by, p.reason) for p in listed] for listed in (event.bans, event.mutes))
+    return _answer(*sentences.penalties(bans, mutes, event.more))
+
+
 def _invited(event: events.Invited) -> bytes:
     return _answer(sentences.invited(event.room, event.by))
 
@@ -257,6 +262,7 @@ _ENCODERS: dict[type, Callable[[Any], bytes]] = {
     events.RoomList: _room_list,
     events.ModesAre: _modes_are,
     events.ListIs: _list_is,
+    events.BansAre: _bans_are,
     events.Invited: _invited,
     events.Pong: _pong,
     events.HelpText: _help,

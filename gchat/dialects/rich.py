@@ -24,6 +24,7 @@ from gchat.dialects.rich_events import (
     ActedEvent,
     AnnouncedEvent,
     AwayEvent,
+    BansEvent,
     ClosingEvent,
     DoneEvent,
     EnteredEvent,
@@ -40,6 +41,7 @@ from gchat.dialects.rich_events import (
     NamedEvent,
     PageEvent,
     PartedEvent,
+    PenaltyInfo,
     PongEvent,
     RefusedEvent,
     RenamedEvent,
@@ -56,6 +58,7 @@ from gchat.dialects.rich_events import (
 from gchat.dialects.rich_json import ANY_HELLO
 from gchat.dialects.rich_requests import (
     ActRequest,
+    AnnounceRequest,
     AnyRequest,
     AwayRequest,
     SayRequest,
@@ -125,7 +128,7 @@ def _mistake(message: str, id_: str) -> commands.Mistake:
 
 
 # These need a visible text. A topic and a reason may be empty, which clears them, but not invisible.
-_SPOKEN = (SayRequest, ActRequest, TellRequest, SearchRequest)
+_SPOKEN = (SayRequest, ActRequest, TellRequest, SearchRequest, AnnounceRequest)
 
 # These have a text that is sent to others. Names, topics and searches have limits of their own.
 _SENT = (SayRequest, ActRequest, TellRequest)
@@ -306,6 +309,16 @@ def _list_is(event: events.ListIs, _room: str) -> RichEvent:
     return ListEvent(room=event.room, list=event.letter, masks=tuple(map(printable, event.masks)), id=event.id)
 
 
+def _bans_are(event: events.BansAre, _room: str) -> RichEvent:
+    bans, mutes = (tuple(map(_penalty, listed)) for listed in (event.bans, event.mutes))
+    return BansEvent(bans=bans, mutes=mutes, more=event.more, id=event.id)
+
+
+def _penalty(listed: events.PenaltyListed) -> PenaltyInfo:
+    end, whom = rfc3339(listed.until) if listed.until else "", tuple(map(printable, listed.whom))
+    return PenaltyInfo(listed.id, whom, printable(listed.reason), end, printable(listed.by))
+
+
 def _acknowledged(event: events.Acknowledged, _room: str) -> bytes:
     return rich_json.lines([AckEvent(id=number.id, room=number.room, seq=number.seq or 0) for number in event.numbers])
 
@@ -329,6 +342,7 @@ _ENCODERS: dict[type, Callable[[Any, str], RichEvent | bytes]] = {
         room=event.room, change=printable(modes.printed(event.changes)), by=printable(event.by)
     ),
     events.Kicked: _kicked,
+    events.BansAre: _bans_are,
     events.Invited: lambda event, _room: InvitedEvent(room=event.room, by=printable(event.by)),
     events.ModesAre: _modes_are,
     events.ListIs: _list_is,

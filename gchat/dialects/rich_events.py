@@ -187,6 +187,25 @@ class ListEvent(RichEvent, frozen=True):
     id: str = ""
 
 
+class PenaltyInfo(Struct, frozen=True, omit_defaults=True):
+    """A ban from the server or a mute, with all nicks, accounts, addresses and networks that it is of."""
+
+    id: int
+    whom: tuple[str, ...]
+    reason: str = ""
+    until: str = ""  # without one, for ever
+    by: str = ""
+
+
+class BansEvent(RichEvent, frozen=True):
+    """The bans and mutes in force, the newest of them; `more` is how many others there are."""
+
+    bans: tuple[PenaltyInfo, ...]
+    mutes: tuple[PenaltyInfo, ...]
+    more: int = 0
+    id: str = ""
+
+
 class NamedEvent(RichEvent, frozen=True):
     """You have the new name `nick`."""
 
@@ -302,6 +321,19 @@ class ClosingEvent(RichEvent, frozen=True):
     code: str = ""
 
 
+#: Answers that end a request, and change little else.
+EndEvent = (
+    UsersEvent
+    | RoomListEvent
+    | PageEvent
+    | TopicSetEvent
+    | DoneEvent
+    | ModesEvent
+    | ListEvent
+    | BansEvent
+    | PartedEvent
+)
+
 #: What a user is told as it comes. Of an Ack a client makes what it knows of the request.
 UserEvent = (
     WelcomeEvent
@@ -322,6 +354,7 @@ UserEvent = (
     | InvitedEvent
     | ModesEvent
     | ListEvent
+    | BansEvent
     | NamedEvent
     | AccountEvent
     | DoneEvent

@@ -10,6 +10,7 @@ from typing import Annotated, Literal, TypeVar
 from msgspec import Meta, Struct
 
 from gchat.model import commands
+from gchat.model.durations import MAX_S
 from gchat.model.hello import ResumePoint, Seq
 from gchat.model.secret import HasSecrets
 
@@ -112,6 +113,55 @@ class ModeRequest(RoomRequest, frozen=True, kw_only=True):
     change: str = ""
 
 
+class KillRequest(RichRequest, frozen=True):
+    """Close a user's connection; for operators of the server, as the requests below."""
+
+    name: str
+    reason: str = ""
+
+
+ForS = Annotated[float, Meta(ge=0, le=MAX_S)]
+
+
+class BanRequest(RichRequest, frozen=True):
+    """Let a user, a nick, an address or a network not in, for so many seconds, or for ever with 0."""
+
+    whom: str
+    for_s: ForS = 0.0
+    reason: str = ""
+    force: bool = False
+
+
+class UnbanRequest(RichRequest, frozen=True):
+    """Lift a ban by its id, or those of a nick, an account, an address or a network."""
+
+    which: str
+
+
+class BansRequest(RichRequest, frozen=True):
+    """Ask for the bans and mutes in force."""
+
+
+class MuteRequest(RichRequest, frozen=True):
+    """Let a user not speak, for so many seconds, or for ever with 0."""
+
+    name: str
+    for_s: ForS = 0.0
+    reason: str = ""
+
+
+class UnmuteRequest(RichRequest, frozen=True):
+    """Lift the mutes of a user, or one by its id."""
+
+    which: str
+
+
+class AnnounceRequest(RichRequest, frozen=True):
+    """Announce something to all rooms."""
+
+    text: str
+
+
 class HistoryRequest(RoomRequest, frozen=True, kw_only=True):
     """Ask for a page of old messages: the last ones, those before a number, or those after one."""
 
@@ -181,6 +231,13 @@ AnyRequest = (
     | KickRequest
     | InviteRequest
     | ModeRequest
+    | KillRequest
+    | BanRequest
+    | UnbanRequest
+    | BansRequest
+    | MuteRequest
+    | UnmuteRequest
+    | AnnounceRequest
     | HistoryRequest
     | SearchRequest
     | RegisterRequest
@@ -209,6 +266,13 @@ _REQUESTS: dict[type[commands.Command], type[AnyRequest]] = {
     commands.Kick: KickRequest,
     commands.Invite: InviteRequest,
     commands.Mode: ModeRequest,
+    commands.Kill: KillRequest,
+    commands.Ban: BanRequest,
+    commands.Unban: UnbanRequest,
+    commands.Bans: BansRequest,
+    commands.Mute: MuteRequest,
+    commands.Unmute: UnmuteRequest,
+    commands.AnnounceToAll: AnnounceRequest,
     commands.Search: SearchRequest,
     commands.Register: RegisterRequest,
     commands.Login: LoginRequest,

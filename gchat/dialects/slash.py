@@ -13,7 +13,7 @@ from typing import Any, Generic, TypeVar
 
 from msgspec import Struct
 
-from gchat.model import commands, sentences
+from gchat.model import commands, durations, sentences
 from gchat.model.errors import Code, Refusal
 from gchat.model.lookalikes import folded
 from gchat.model.text import is_blank, printable, split_word
@@ -99,6 +99,36 @@ def _join(text: str) -> commands.Command:
 def _kick(text: str) -> commands.Command:
     name, reason = split_word(_needed(text))
     return commands.Kick(name, reason)
+
+
+#: Behind a network in /ban: it is meant, although it has very many addresses.
+_FORCE = "force"
+
+
+def _for_how_long(text: str) -> tuple[int, str]:
+    """Return the seconds of the duration that a text begins with, 0 without one, and the rest."""
+    word, rest = split_word(text)
+    found = durations.seconds(word) if word else None
+    return (0, text) if found is None else (found, rest)
+
+
+def _ban(text: str) -> commands.Command:
+    whom, rest = split_word(_needed(text))
+    for_s, reason = _for_how_long(rest)
+    word, behind = split_word(reason)
+    force = _folded(word) == _FORCE and ("/" in whom or ":" in whom or whom.replace(".", "").isdecimal())
+    return commands.Ban(whom, for_s, behind if force else reason, force)
+
+
+def _mute(text: str) -> commands.Command:
+    name, rest = split_word(_needed(text))
+    for_s, reason = _for_how_long(rest)
+    return commands.Mute(name, for_s, reason)
+
+
+def _kill(text: str) -> commands.Command:
+    name, reason = split_word(_needed(text))
+    return commands.Kill(name, reason)
 
 
 def _ranked(change: str) -> Callable[[str], commands.Command]:
@@ -189,6 +219,19 @@ SLASHES: Table[commands.Command] = {
         Slash("voice", "NAME", "let a user speak in a moderated room", _ranked("+v"), Word.NICK),
         Slash("devoice", "NAME", "take that back", _ranked("-v"), Word.NICK),
         Slash("mode", "[CHANGE]", "show or change this room's modes: +i +k KEY -b NAME", commands.Mode),
+        Slash("ban", "WHOM [10m] [WHY]", "ban a user or an address from the server", _ban, Word.NICK),
+        Slash("unban", "WHOM | NUMBER", "lift a ban from the server", lambda text: commands.Unban(_needed(text))),
+        Slash("bans", "", "list who is banned from the server or muted", alone(commands.Bans())),
+        Slash("mute", "NAME [10m] [WHY]", "let a user read, and say nothing", _mute, Word.NICK),
+        Slash(
+            "unmute",
+            "NAME | NUMBER",
+            "let the user speak again",
+            lambda text: commands.Unmute(_needed(text)),
+            Word.NICK,
+        ),
+        Slash("kill", "NAME [WHY]", "close a user's connection to the server", _kill, Word.NICK),
+        Slash("announce", "TEXT", "tell all rooms of the server", lambda text: commands.AnnounceToAll(_needed(text))),
         Slash("history", "[FROM | -COUNT]", "show the last messages, or those from number FROM on", _history),
         Slash(
             "search",

@@ -2,6 +2,7 @@
 
 It knows bytes, texts and names: no HTTP, no socket, no clock, no room.
 
+    message      a message that a program says
     bodies       a body of any known format becomes a message
     slack        Slack, Mattermost and others like them;  alerts: Alertmanager and Grafana;  github: GitHub and Gitea
     loose_json   JSON of strangers, in which any field may be missing, null or of another type

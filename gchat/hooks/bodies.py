@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from gchat.hooks import alerts, github, slack
+from gchat.hooks.message import HookMessage
 from gchat.model.errors import GchatError
 
 FORM = "application/x-www-form-urlencoded"
@@ -41,13 +42,6 @@ class Posted(Struct, frozen=True):
     content_type: str = ""
     github_event: str = ""  # X-GitHub-Event
     title: str = ""  # the header Title, as ntfy has it
-
-
-class HookMessage(Struct, frozen=True):
-    """A message to say: its text in one line or several, and the name to show, "" for the usual one."""
-
-    text: str
-    name: str = ""
 
 
 def heard(posted: Posted) -> HookMessage | None:
@@ -135,10 +129,10 @@ def _header_text(value: str) -> str:
     text = value.encode("latin-1", "replace").decode(errors="replace").strip()
     if "=?" not in text:
         return text
-    from email.errors import HeaderParseError  # noqa: PLC0415  # rare, and slow to load
+    from email.errors import MessageError  # noqa: PLC0415  # rare, and slow to load
     from email.header import decode_header, make_header  # noqa: PLC0415
 
     try:
         return str(make_header(decode_header(text)))
-    except (HeaderParseError, LookupError, ValueError):
+    except (MessageError, LookupError, ValueError):
         return text

@@ -9,6 +9,7 @@ from msgspec import Struct
 from gchat.model.errors import GchatError, Refusal
 from gchat.model.names import machine
 from gchat.model.names import room as room_name
+from gchat.model.secret import HasSecrets
 
 #: There may be so many.
 MAX_HOOKS = 256
@@ -21,7 +22,7 @@ class HookRefused(GchatError):
     """The hook cannot be made; the text says why."""
 
 
-class Hook(Struct, frozen=True):
+class Hook(HasSecrets, Struct, frozen=True):
     """A hook: a program that knows its secret may say something in its room, under its name."""
 
     id: int
@@ -30,9 +31,6 @@ class Hook(Struct, frozen=True):
     secret_hash: str  # SHA-256, in hexadecimal digits
     created: float  # seconds since the epoch
     signing_secret: str = ""  # bodies must be signed with it; it is stored as it is, for else none could be checked
-
-    def __repr__(self) -> str:
-        return f"<Hook {self.id}: {self.name} in {self.room}>"
 
 
 class HookBook:

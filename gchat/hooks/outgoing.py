@@ -5,7 +5,8 @@ from __future__ import annotations
 import msgspec
 from msgspec import Struct
 
-from gchat.hooks.bodies import JSON, BadBody, HookMessage, Posted, heard
+from gchat.hooks.bodies import JSON, BadBody, Posted, heard
+from gchat.hooks.message import HookMessage
 from gchat.model.names import is_machine
 from gchat.model.text import printable, printable_text
 

@@ -122,6 +122,55 @@ class Mode(AskedInRoom, frozen=True):
     change: str = ""
 
 
+# --- What operators of the server ask --------------------------------------------------------------------------------
+
+
+class Kill(Asked, frozen=True):
+    """Close a user's connection."""
+
+    name: str
+    reason: str = ""
+
+
+class Ban(Asked, frozen=True):
+    """Let a user, a nick, an address or a network not in, for so many seconds, or for ever with 0."""
+
+    whom: str
+    for_s: float = 0.0
+    reason: str = ""
+    force: bool = False  # whether it is meant, although it is of very many users, or of operators
+
+
+class Unban(Asked, frozen=True):
+    """Lift a ban: the one with this id, or all of a nick, an account, an address or a network."""
+
+    which: str
+
+
+class Bans(Asked, frozen=True):
+    """Ask for the bans and mutes in force."""
+
+
+class Mute(Asked, frozen=True):
+    """Let a user not speak, for so many seconds, or for ever with 0."""
+
+    name: str
+    for_s: float = 0.0
+    reason: str = ""
+
+
+class Unmute(Asked, frozen=True):
+    """Lift the mutes of a user, or the one with this id."""
+
+    which: str
+
+
+class AnnounceToAll(Asked, frozen=True):
+    """Announce something to all rooms."""
+
+    text: str
+
+
 class Last(Struct, frozen=True):
     """The last `count` messages of a room, beginning with the first of these."""
 
@@ -247,6 +296,13 @@ Command = (
     | Kick
     | Invite
     | Mode
+    | Kill
+    | Ban
+    | Unban
+    | Bans
+    | Mute
+    | Unmute
+    | AnnounceToAll
     | History
     | Search
     | Register

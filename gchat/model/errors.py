@@ -28,6 +28,7 @@ class Code(StrEnum):
     ROOM_FULL = "room_full"
     MODERATED = "moderated"
     NOT_OPERATOR = "not_operator"
+    MUTED = "muted"
     REGISTERED = "registered"
     WRONG_SECRET = "wrong_secret"  # noqa: S105  # a code
     WEAK_SECRET = "weak_secret"  # noqa: S105

@@ -247,6 +247,25 @@ class ListIs(Struct, frozen=True):
     id: str = ""
 
 
+class PenaltyListed(Struct, frozen=True):
+    """A ban from the server or a mute, and what it is of: nicks, accounts, addresses and networks."""
+
+    id: int
+    whom: tuple[str, ...]
+    reason: str
+    until: float  # 0: for ever
+    by: str
+
+
+class BansAre(Struct, frozen=True):
+    """The bans from the server and the mutes, the newest of each; `more` is how many others there are."""
+
+    bans: tuple[PenaltyListed, ...]
+    mutes: tuple[PenaltyListed, ...]
+    more: int = 0
+    id: str = ""
+
+
 class Invited(Struct, frozen=True):
     """The user may enter a room, because another one wishes it."""
 
@@ -319,6 +338,7 @@ Answer = (
     | RoomList
     | ModesAre
     | ListIs
+    | BansAre
     | Invited
     | ModeSet
     | Kicked

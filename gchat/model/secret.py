@@ -15,7 +15,7 @@ class Secret(str):
 
 
 #: The fields that are secrets wherever they stand.
-_SECRETS = frozenset({"token", "secret", "new", "password", "hash"})
+_SECRETS = frozenset({"token", "secret", "new", "password", "hash", "signing_secret", "secret_hash"})
 
 
 class HasSecrets:

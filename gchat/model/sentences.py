@@ -6,7 +6,8 @@ Pure. Names and texts in them are not yet printable: the code that sends or show
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import date
+from datetime import UTC, date, datetime
+from math import ceil
 from types import MappingProxyType
 
 from gchat.model.errors import Refusal
@@ -245,6 +246,29 @@ def list_is(room: str, letter: str, masks: Sequence[str]) -> list[str]:
     if not masks:
         return [f"Nobody is {_LISTS[letter]} {room}"]
     return [f"These are {_LISTS[letter]} {room}:", *masks]
+
+
+def until(time: float) -> str:
+    """Return until when something lasts, as the end of a sentence: rounded up to a minute, and the same everywhere."""
+    if not time:
+        return "permanently"
+    return f"until {datetime.fromtimestamp(ceil(time / 60) * 60, UTC):%Y-%m-%d %H:%M} UTC"
+
+
+#: A ban or a mute: its number, of whom it is, until when in seconds since the epoch, its operator, and the reason.
+Listed = tuple[int, Sequence[str], float, str, str]
+
+
+def penalties(bans: Sequence[Listed], mutes: Sequence[Listed], more: int) -> list[str]:
+    """Return the bans from the server and the mutes, and how many others there are."""
+    if not bans and not mutes:
+        return ["Nobody is banned from this server or muted"]
+    lines: list[str] = []
+    for verb, listed in (("banned", bans), ("muted", mutes)):
+        for number, whom, time, by, reason in listed:
+            why = f": {reason}" if reason else ""
+            lines.append(f"{number} {verb} {until(time)}: {', '.join(whom)}" + (f" (by {by})" if by else "") + why)
+    return lines + ([f"… and {more:,} older; the admin endpoint lists all"] if more else [])
 
 
 def topic_set(name: str, text: str) -> str:

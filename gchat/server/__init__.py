@@ -37,13 +37,15 @@ Around it:
     app            composes all this, runs it, and drains it
     reload         settings taken over by a running server
     signals, systemd, watch, capacity, linux           what the machine tells and is asked
+    making, http_post, token_making                    what a command makes in the running server, else in its files
     history, own_thread, saved_state, state_files      the journal that is configured, what it saves, where files are
-    making, http_post                                  what a command makes in the running server, else in its files
     activation     the sockets that systemd passes
     logs, faults, machine_errors, stdout, transcript   what the operator reads
+    audit                                              what operators did
     counters, gauges                                   what is counted, and what is looked up
-    admin_backend, admin_actions, admin_endpoint       what gchat.admin serves
-    account_actions                                    the same, of accounts
+    admin_backend, admin_actions, admin_order          what gchat.admin shows and does
+    account_actions                                    accounts, likewise
+    admin_endpoint                                     its socket, tokens and application
     hook_actions, kept_hooks                           what hooks do, and how they are kept
     outgoing, hook_settings                            what is said in a room, posted to a URL
     operated_server                                    what these see of the server

@@ -40,7 +40,6 @@ from gchat.server.fanout import DELIVERIES
 from gchat.server.gauges import gauges, skipped, slow_readers
 from gchat.server.hook_actions import HookActions
 from gchat.server.operated_server import OperatedServer
-from gchat.server.outgoing import start_posting
 from gchat.server.publication import MESSAGES
 from gchat.server.writer import SENT_BYTES
 
@@ -93,7 +92,10 @@ class AdminBackend(HookActions, AccountActions):
     def start_hooks(self) -> None:
         """Have the hooks of the previous run, and begin to post to others. Raises JournalError, StartError."""
         self.restore_hooks()
-        start_posting(self._app.config.hooks.outgoing, self)
+        if outgoing := self._app.config.hooks.outgoing:
+            from gchat.server.outgoing import start_posting  # noqa: PLC0415  # most servers post nothing
+
+            start_posting(outgoing, self)
 
     # --- What is seen ----------------------------------------------------------------------------------------------
 

@@ -14,14 +14,16 @@ import gevent
 from gevent.threadpool import ThreadPool
 
 from gchat.admin.backend import Backend
+from gchat.admin.named_tokens import NamedTokens
 from gchat.admin.token_file import TokenError, load_or_make
 from gchat.cli import spelled
 from gchat.model.secret import Secret
 from gchat.server.faults import log_fault
-from gchat.server.listener import Place, StartError, bind
+from gchat.server.listener import StartError, bind
 from gchat.server.logs import logger
 from gchat.server.settings import Config
-from gchat.server.start_checks import check_reach, elsewhere, is_own, no_token, same_token
+from gchat.server.start_checks import admin_place, check_reach, elsewhere, is_own, no_token, same_token
+from gchat.server.state_files import token_path, tokens_path
 from gchat.server.tls import Tls
 
 #: Connections that may wait to be accepted.
@@ -34,15 +36,20 @@ STOP_S = 0.5
 class AdminEndpoint:
     """A bound socket; then, from start() to stop(), the endpoint on it."""
 
-    def __init__(
-        self, config: Config, place: Place, token_path: str, tls: Tls, listener: socket.socket | None = None
-    ) -> None:
+    def __init__(self, config: Config, host: str, port: int, tls: Tls, listener: socket.socket | None = None) -> None:
+        """Bind the endpoint of the server whose chat is at this address. Raises StartError."""
         self._section = section = config.admin
         self._trusted = lambda: config.server.trusted_proxies
+        place = admin_place(config)
         self._tls = tls if tls.is_on and not place.is_path else None
         check_reach(section, place, has_tls=tls.is_on)
-        self._token = self._load_token(token_path)
+        self._token = self._load_token(token_path(config, host, port))
         self._read_token = self._load_read_token(section.read_token_file) if section.read_token_file else Secret()
+        self._named_tokens = NamedTokens(tokens_path(config, host, port))
+        try:
+            self._named_tokens.load()
+        except (TokenError, OSError) as error:
+            raise StartError(str(error)) from None
         try:
             self.socket = listener or bind(place, LISTEN_BACKLOG)
         except StartError as error:
@@ -85,8 +92,9 @@ class AdminEndpoint:
             self._scheme,
             read_token=self._read_token,
             public_url=self._section.public_url,
+            named=self._named_tokens,
         )
-        server = AdminServer(self.socket, make_app(backend, access), self._tls, self._trusted)
+        server = AdminServer(self.socket, make_app(backend, access, self._named_tokens), self._tls, self._trusted)
         server.start()
         self._stop = server.stop
 

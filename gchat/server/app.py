@@ -18,6 +18,7 @@ from gchat.model import events, lookalikes
 from gchat.model.messages import Record, TopicSet
 from gchat.server.activation import ADMIN, CHAT, Sockets
 from gchat.server.admin_backend import AdminBackend
+from gchat.server.audit import Audit
 from gchat.server.capacity import Capacity
 from gchat.server.connection import FLUSH_S
 from gchat.server.counters import CRASHES
@@ -35,8 +36,7 @@ from gchat.server.saved_state import restore
 from gchat.server.secret_checks import SecretChecks
 from gchat.server.server_password import ServerPassword
 from gchat.server.settings import Config
-from gchat.server.start_checks import admin_place
-from gchat.server.state_files import history_path, other_history, token_path
+from gchat.server.state_files import history_path, other_history
 from gchat.server.tls import Tls
 from gchat.server.transcript import Transcript
 from gchat.server.watch import Watch
@@ -74,6 +74,7 @@ class App:
         self._other_history = other_history(self._history_path) if is_usual else ""
         self.journal = wait_and_open_journal(config, self._history_path)
         self.parts = parts_of(self.journal)
+        self.audit = Audit(self.parts.notes)
         apply(self)
         self.pump = self.effects = Pump(self, self.parts, config.limits.room_log_bytes)
         self.journal.follow(self.pump.submit)
@@ -87,9 +88,8 @@ class App:
         if config.admin.enabled:
             from gchat.server.admin_endpoint import AdminEndpoint  # noqa: PLC0415  # others need nothing of what it loads
 
-            token = token_path(config, place.host, place.port)
-            endpoint = AdminEndpoint(config, admin_place(config), token, self.tls, sockets.get(ADMIN))
-            self._admin_endpoint = endpoint
+            listening = sockets.get(ADMIN)
+            self._admin_endpoint = AdminEndpoint(config, place.host, place.port, self.tls, listening)
 
     @property
     def connections(self) -> int:
@@ -170,6 +170,7 @@ class App:
         """Restore what the previous run stored, and load the lobby. Raises HistoryError."""
         try:
             restore(self.registry, self.parts.notes, self.awake())
+            self.audit.restore()
             self.admin.start_hooks()
             self.journal.open((LOBBY,))
         except JournalError as error:

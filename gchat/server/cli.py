@@ -44,7 +44,16 @@ _NEVER_EMPTY = {
 _EXCLUSIVE = (
     ("--db", "--memory"),
     ("--admin", "--no-admin"),
-    ("--check-config", "--print-config", "--export", "--backup", "--make-cert", "--make-hook", "--add-account"),
+    (
+        "--check-config",
+        "--print-config",
+        "--export",
+        "--backup",
+        "--make-cert",
+        "--add-account",
+        "--make-hook",
+        "--make-token",
+    ),
 )
 
 
@@ -74,6 +83,12 @@ def _parser() -> argparse.ArgumentParser:
     option("--backup", metavar="FILE", help="copy the history into FILE, and exit; the server may be running")
     option("--make-cert", nargs="+", metavar=("DIR", "NAME"), help="make a certificate for trying TLS in DIR, and exit")
     option("--make-hook", nargs=2, metavar=("ROOM", "NAME"), help="make a hook, print its URL, and exit")
+    option(
+        "--make-token",
+        nargs=2,
+        metavar=("NAME", "SCOPE"),
+        help="make a token of the admin endpoint with the scope read, say:ROOM, moderate or all, print it, and exit",
+    )
     option("--json", action="store_true", help="with --export: one JSON object a line")
     option(
         "--add-account", metavar="NAME", help="make NAME the nick of a user whose secret is read from stdin, and exit"
@@ -123,6 +138,8 @@ def _run(arguments: list[str]) -> int:
         return _export(config, args.export, in_json=args.json)
     if args.make_hook is not None:
         return _make_hook(config, *args.make_hook)
+    if args.make_token is not None:
+        return _make_token(config, *args.make_token)
     if args.add_account is not None:
         return _add_account(config, args.add_account)
     return _serve(config, args)
@@ -274,7 +291,18 @@ def _make_hook(config: Config, room: str, name: str) -> int:
 
     made = make(config, hook_making(room, name))
     with _stdout():
-        print(url_of(config, made.path))
+        print(url_of(config, f"/hooks/{made.secret}"))
+    return 0
+
+
+def _make_token(config: Config, name: str, scope: str) -> int:
+    """Make a token, and print it this once."""
+    from gchat.server.making import make  # noqa: PLC0415
+    from gchat.server.token_making import token_making  # noqa: PLC0415
+
+    made = make(config, token_making(config, name, scope))
+    with _stdout():
+        print(made.token)
     return 0
 
 

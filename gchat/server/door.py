@@ -21,7 +21,8 @@ from msgspec.structs import replace
 from gchat.chat.admission import Admission
 from gchat.chat.effects import CloseReason
 from gchat.chat.limits import Allowance
-from gchat.chat.networks import Network
+from gchat.chat.networks import Network, host_of
+from gchat.chat.order import banned
 from gchat.dialects import plain
 from gchat.dialects.choice import spoken
 from gchat.dialects.dialect import Dialect
@@ -80,7 +81,7 @@ class Door:
 
     def __init__(self, server: DoorServer) -> None:
         self._server = server
-        self.admission = Admission(server.registry.bans, server.limits)
+        self.admission = Admission(server.registry.order.bans, server.limits)
         self._proxies = Proxies(server)
 
     # --- Admission -------------------------------------------------------------------------------------------------
@@ -184,8 +185,8 @@ class Door:
             self._server.roster.never_in(peer, CloseReason.FOREIGN, foreign.name)
             part(transport, foreign.answer)
             return None
-        if self._lacks_tls(peer):
-            self._refuse(transport, peer, dialect, Refusal(Code.TLS_NEEDED, TLS_NEEDED), CloseReason.TLS)
+        if (why := self._why_shut(peer)) is not None:
+            self._refuse(transport, peer, dialect, *why)
             return None
         try:
             dialect = server.password.prove(transport, peer, start, server.stopping)
@@ -219,7 +220,8 @@ class Door:
                 now=server.awake(),
             )
         except Refusal as refusal:
-            self._refuse(transport, peer, dialect, refusal, CloseReason.REPLACED)
+            is_banned = refusal.code is Code.BANNED
+            self._refuse(transport, peer, dialect, refusal, CloseReason.BANNED if is_banned else CloseReason.REPLACED)
             return None
         connection = Connection(server, transport, peer, session, dialect)
         server.roster.by_session[session.id] = connection
@@ -260,10 +262,14 @@ class Door:
             return entered, greeting_delay_s
         return entered, max(0.0, began + greeting_delay_s - time.monotonic())
 
-    def _lacks_tls(self, peer: Peer) -> bool:
-        """Return whether a peer is turned away because somebody could read along."""
+    def _why_shut(self, peer: Peer) -> tuple[Refusal, CloseReason] | None:
+        """Return why a peer is not let in, whatever it asks for: it is banned, or somebody could read along."""
         server = self._server
-        return server.tls.is_on and server.config.tls.required and bool(peer.network) and not peer.has_tls
+        if ban := server.registry.order.bans.of_address(host_of(peer.address)):
+            return Refusal(Code.BANNED, banned(ban)), CloseReason.BANNED
+        if server.tls.is_on and server.config.tls.required and bool(peer.network) and not peer.has_tls:
+            return Refusal(Code.TLS_NEEDED, TLS_NEEDED), CloseReason.TLS
+        return None
 
     def _hear(self, transport: Transport, delay_s: float) -> Opening:
         """Return the first line of a peer, or as much of it as comes within `delay_s`. Raises OSError.

@@ -13,9 +13,9 @@ from gchat.admin.documents import HookInfo, MadeHookDocument, NewHook
 from gchat.chat.limits import SPENT_BYTES, Allowance
 from gchat.chat.networks import Network
 from gchat.dialects import rich
-from gchat.hooks.bodies import HookMessage
 from gchat.hooks.book import Hook, HookBook, HookRefused
 from gchat.hooks.fitting import fitting
+from gchat.hooks.message import HookMessage
 from gchat.model import names, text
 from gchat.model.errors import Refusal
 from gchat.server.admin_actions import AdminActions

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import time
+from typing import TYPE_CHECKING
 
 from gchat.admin.documents import MadeHookDocument, NewHook
 from gchat.hooks.book import Hook, HookBook
 from gchat.journal.notes import NoteKind, Notes
 from gchat.server.linux import unguessable
-from gchat.server.making import Making
+
+if TYPE_CHECKING:
+    from gchat.server.making import Making
 
 #: Random bytes in a secret.
 SECRET_BYTES = 24
@@ -28,7 +31,7 @@ def add_hook(book: HookBook, notes: Notes, asked: NewHook) -> MadeHookDocument:
     secret = unguessable(SECRET_BYTES)
     hook = book.make(asked.room, asked.name, asked.signing_secret, secret, time.time())
     _HOOKS.put(notes, str(hook.id), hook)
-    return MadeHookDocument(hook.id, hook.room, hook.name, secret, f"/hooks/{secret}")
+    return MadeHookDocument(hook.id, hook.room, hook.name, secret)
 
 
 def forget_hook(notes: Notes, hook: int) -> None:
@@ -38,5 +41,7 @@ def forget_hook(notes: Notes, hook: int) -> None:
 
 def hook_making(room: str, name: str) -> Making[MadeHookDocument]:
     """Return how --make-hook makes a hook."""
+    from gchat.server.making import Making  # noqa: PLC0415  # the server itself does without
+
     asked = NewHook(room, name)
     return Making("/hooks", asked, MadeHookDocument, lambda notes: add_hook(load_book(notes), notes, asked))

@@ -22,7 +22,6 @@ import msgspec
 from msgspec import Struct
 
 from gchat.admin.responses import JSON
-from gchat.admin.token_file import TokenError, load_or_make
 from gchat.journal.notes import Notes
 from gchat.journal.parts import parts_of
 from gchat.server.history import HistoryError, HistoryInUse, open_journal
@@ -151,6 +150,8 @@ def _has_tls(config: Config) -> bool:
 
 def _token(config: Config) -> str:
     """Return the admin token. Raises StartError."""
+    from gchat.admin.token_file import TokenError, load_or_make  # noqa: PLC0415  # a server without an endpoint has none
+
     path = token_path(config, config.server.host, config.server.port)
     if not os.path.lexists(path):
         raise StartError(f"a server is running, but there is no token file {path}; type the server's own address")

@@ -10,6 +10,7 @@ from gchat.chat.limits import Limits
 from gchat.chat.registry import Registry
 from gchat.journal.journal import Journal
 from gchat.journal.parts import Parts
+from gchat.server.audit import Audit
 from gchat.server.capacity import Capacity
 from gchat.server.pump import Pump
 from gchat.server.roster import Roster
@@ -22,6 +23,7 @@ class OperatedServer(Protocol):
     """A running server, as its operator sees it."""
 
     address: str
+    audit: Audit
     capacity: Capacity
     config: Config
     journal: Journal

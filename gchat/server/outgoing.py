@@ -17,7 +17,7 @@ from gchat.admin.backend import NotPossible, Subscriber, Unsubscribe
 from gchat.admin.documents import Happened, RoomMessage
 from gchat.admin.responses import JSON
 from gchat.admin.token_file import TokenError, load_or_make
-from gchat.hooks.bodies import HookMessage
+from gchat.hooks.message import HookMessage
 from gchat.hooks.outgoing import MAX_TRIES, answered, body_of, is_final, is_wanted, pause_s
 from gchat.server.counters import CounterBy
 from gchat.server.faults import Guard

@@ -20,6 +20,7 @@ from gchat.breather import Breather
 from gchat.chat.effects import (
     Announce,
     Arrive,
+    Audited,
     CheckSecret,
     Close,
     Deliver,
@@ -32,9 +33,6 @@ from gchat.chat.effects import (
     Presence,
     Publish,
     ReadHistory,
-    SaveAccount,
-    SaveModes,
-    SaveSession,
     Search,
     SendRaw,
     Unheard,
@@ -46,6 +44,7 @@ from gchat.model import events
 from gchat.model.audience import Me, OwnLines, Where
 from gchat.roomlog.log import RoomLog
 from gchat.server.answer import encoded
+from gchat.server.audit import Audit
 from gchat.server.connection import AT_ONCE, Connection
 from gchat.server.counters import CRASHES
 from gchat.server.fanout import HOLD_AT_REST_S, HOLD_S, FanOut, ToldToAll
@@ -56,7 +55,7 @@ from gchat.server.reader import RECEIVED_BYTES
 from gchat.server.replay import Replay
 from gchat.server.room_loading import RoomLoading
 from gchat.server.roster import Roster
-from gchat.server.saved_state import note
+from gchat.server.saved_state import saving
 from gchat.server.secret_checks import SecretChecks
 from gchat.server.turn_share import TurnShare
 from gchat.server.writer import Writer
@@ -91,6 +90,10 @@ class PumpServer(Protocol):
     def room_opened(self, room: str) -> None:
         """Note that the journal has a room at hand that somebody enters."""
 
+    @property
+    def audit(self) -> Audit:
+        """Where it is noted what operators did."""
+
 
 class Pump:
     """Carries out effects in their order."""
@@ -99,7 +102,6 @@ class Pump:
         self._server = server
         self.connections = server.roster.by_session  # those whose session goes on
         self._journal = journal = parts.log
-        self._notes = parts.notes
         self.fan_out = FanOut(self.connections, room_log_bytes, self)
         # By id: what takes the number of a message that no user says; None means that it was not stored.
         self.receipts: dict[str, Callable[[int | None], None]] = {}
@@ -135,13 +137,12 @@ class Pump:
             Search: self._of_session(self.replay.search),
             ListRooms: self._list_rooms,
             DropRoom: self._drop_room,
-            SaveSession: self._save,
-            SaveModes: self._save,
-            SaveAccount: self._save,
+            Close: self._close,
+            Audited: server.audit.add,
             CheckSecret: self._of_session(
                 lambda connection, effect: server.secret_checks.begin(connection, effect, self)
             ),
-            Close: self._close,
+            **saving(parts.notes),
         }
 
     # --- For everybody ---------------------------------------------------------------------------------------------
@@ -362,9 +363,6 @@ class Pump:
         self._journal.forget(effect.room)
         self._room_loading.forget(effect.room)
         self.fan_out.forget(effect.room)
-
-    def _save(self, effect: SaveSession | SaveModes | SaveAccount) -> None:
-        note(self._notes, effect)
 
     def _close(self, effect: Close) -> None:
         connection = self.connections.pop(effect.session, None)

@@ -1,23 +1,28 @@
-"""What outlives a run of the server beside messages: bans, accounts, sessions that may resume, modes of rooms.
+"""What outlives a run of the server beside messages: who keeps order, bans and mutes, sessions, the modes of rooms.
 
 These are notes in the journal. Another kind is one more NoteKind here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import time
+from collections.abc import Callable
+from typing import Any
 
 from gchat.chat.accounts import UNREADABLE, Account, key_of, stored
-from gchat.chat.bans import Ban
-from gchat.chat.effects import SaveAccount, SavedSession, SaveModes, SaveSession
+from gchat.chat.effects import Effect, SaveAccount, SavedSession, SaveModes, SaveOperators, SavePenalties, SaveSession
 from gchat.chat.masks import Cloaks
+from gchat.chat.penalties import Penalty
 from gchat.chat.registry import Registry
 from gchat.chat.room_modes import CLOSED, Modes
 from gchat.journal.notes import NoteKind, Notes
+from gchat.model.lookalikes import folded
 from gchat.server.linux import unguessable
 from gchat.server.logs import logger
 
-_BANS = NoteKind("bans", list[Ban])  # all of them under one key
+_BANS = NoteKind("bans", tuple[Penalty, ...])  # all of them under one key
+_MUTES = NoteKind("mutes", tuple[Penalty, ...])  # likewise
+_OPERATORS = NoteKind("operators", tuple[str, ...])  # likewise
 _SESSIONS = NoteKind("session", SavedSession)  # by lineage
 _MODES = NoteKind("modes", Modes)  # by room
 _CLOAK_SECRET = NoteKind("cloak", str)
@@ -26,20 +31,16 @@ _ACCOUNTS = NoteKind("account", Account)  # by accounts.key_of
 _ALL = "all"
 
 
-def note_bans(notes: Notes, bans: Iterable[Ban]) -> None:
-    """Store the bans, soon."""
-    _BANS.put(notes, _ALL, list(bans))
-
-
-def note(notes: Notes, effect: SaveSession | SaveModes | SaveAccount) -> None:
-    """Store what an effect asks to be stored, soon."""
-    match effect:
-        case SaveSession(lineage, session):
-            _SESSIONS.put(notes, lineage, session)
-        case SaveModes(room, modes):
-            _MODES.put(notes, room, modes)
-        case SaveAccount(name, account):
-            _ACCOUNTS.put(notes, key_of(name), account)
+def saving(notes: Notes) -> dict[type[Effect], Callable[[Any], None]]:
+    """Return what carries out the effects by which something is stored, soon."""
+    kinds = {"bans": _BANS, "mutes": _MUTES}
+    return {
+        SaveSession: lambda effect: _SESSIONS.put(notes, effect.lineage, effect.who),
+        SaveAccount: lambda effect: _ACCOUNTS.put(notes, key_of(effect.name), effect.account),
+        SaveModes: lambda effect: _MODES.put(notes, effect.room, effect.modes),
+        SavePenalties: lambda effect: kinds[effect.kind].put(notes, _ALL, effect.penalties),
+        SaveOperators: lambda effect: _OPERATORS.put(notes, _ALL, effect.accounts),
+    }
 
 
 def restore(registry: Registry, notes: Notes, now: float) -> None:
@@ -48,8 +49,12 @@ def restore(registry: Registry, notes: Notes, now: float) -> None:
     A room whose note says what no modes can be is closed: opened to everybody it would show what was to be hidden. So
     is an account: nobody can log in, and its nick is nobody else's.
     """
-    for ban in _BANS.load(notes).get(_ALL, []):
-        registry.bans.add(ban)
+    order = registry.order
+    for kind, table in ((_BANS, order.bans), (_MUTES, order.mutes)):
+        for penalty in kind.load(notes).get(_ALL, ()):
+            table.add(penalty)
+        table.expire(time.time())  # meanwhile
+    order.granted = {folded(account): account for account in _OPERATORS.load(notes).get(_ALL, ())}
     modes = _MODES.load(notes, CLOSED)
     for room in [room for room, found in modes.items() if found is CLOSED]:
         logger.error("the modes of %(room)s cannot be read: it is closed until they are reset", {"room": room})

@@ -117,9 +117,7 @@ class ServerPassword:
     def _prove_by_hello(self, dialect: Dialect, network: str, opening: Opening) -> None:
         hello, _ = dialect.hello(opening.heard)
         if hello is None or not hello.password:
-            raise Refusal(
-                Code.PASSWORD_NEEDED, "This server has a password; with gchat-client, --password-file FILE shows it"
-            )
+            raise Refusal(Code.PASSWORD_NEEDED, "This server has a password, which a hello shows in its field password")
         if wait_s := self._guesses.wait_s(network, time.monotonic()):
             raise _too_many(wait_s)
         if not self._is_right(hello.password.encode("utf-8", "surrogatepass")):

@@ -128,6 +128,13 @@ class AdminSection(Struct, forbid_unknown_fields=True):
     read_token_file: Annotated[
         str, Meta(description="the file of a read-only token (Prometheus, dashboards), created if missing; empty: none")
     ] = ""
+    tokens_file: Annotated[
+        str,
+        Meta(
+            description="the file with the hashes of named tokens, which gchat-server --make-token writes; "
+            "empty: in the state directory"
+        ),
+    ] = ""
     public_url: Annotated[
         str,
         Meta(
@@ -167,6 +174,11 @@ class AuthSection(Struct, forbid_unknown_fields=True):
         Meta(description="take secrets of accounts from other machines without TLS, where others can read them"),
         core,
     ] = False
+    operators: Annotated[
+        str,
+        Meta(description="accounts that keep order on the server (/ban, /mute, /kill, /announce), separated by spaces"),
+        core,
+    ] = ""
 
 
 class TlsSection(Struct, forbid_unknown_fields=True):

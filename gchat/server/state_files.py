@@ -55,6 +55,11 @@ def token_path(config: Config, host: str, port: int) -> str:
     return config.admin.token_file or path_of("admin-token", host, port)
 
 
+def tokens_path(config: Config, host: str, port: int) -> str:
+    """Return where the named tokens of the server at this address are. Raises StartError."""
+    return config.admin.tokens_file or path_of("admin-tokens", host, port)
+
+
 def server_name(host: str, port: int) -> str:
     """Return the name of the server at this address, however that is written; two addresses have two names.
 

@@ -6,7 +6,18 @@ from itertools import product
 
 import pytest
 
-from gchat.admin.access import MAX_COUNTED, MAX_WRONG, WINDOW_S, Access, AccessRequest, Scope
+from gchat.admin.access import (
+    MAX_COUNTED,
+    MAX_WRONG,
+    NOBODY,
+    WINDOW_S,
+    Access,
+    AccessRequest,
+    NamedToken,
+    Rights,
+    Scope,
+    hash_of,
+)
 from gchat.admin.responses import Problem
 from gchat.model.secret import Secret
 from tests.admin.fake_backend import READ_TOKEN, TOKEN
@@ -199,25 +210,88 @@ def test_the_scope_is_that_of_the_token() -> None:
     access = Access(TOKEN, read_token=READ_TOKEN)
     for authorization, scope in ((RIGHT, Scope.ALL), (READ, Scope.READ), ("", Scope.NONE)):
         for peer in ("127.0.0.1", ""):
-            assert access.check(AccessRequest("GET", peer, host=HOST, authorization=authorization), 0.0) is scope
-    assert access.check(AccessRequest("GET", "192.0.2.7", host=HOST, authorization=READ), 0.0) is Scope.READ
+            asked = AccessRequest("GET", peer, host=HOST, authorization=authorization)
+            assert access.check(asked, 0.0).scope is scope
+    assert access.check(AccessRequest("GET", "192.0.2.7", host=HOST, authorization=READ), 0.0).scope is Scope.READ
 
 
 def test_the_read_only_token_alone_reads_and_changes_nothing() -> None:
     access = Access("", read_token=READ_TOKEN)
-    assert access.check(AccessRequest("GET", "192.0.2.7", host=HOST, authorization=READ), 0.0) is Scope.READ
-    with pytest.raises(Problem, match="this is the read-only token"):
+    assert access.check(AccessRequest("GET", "192.0.2.7", host=HOST, authorization=READ), 0.0).scope is Scope.READ
+    with pytest.raises(Problem, match="needs a token with the scope moderate; the token read has read"):
         access.check(AccessRequest("POST", "127.0.0.1", host=HOST, authorization=READ), 0.0)
-    with pytest.raises(Problem, match="needs the admin token, but the token file is empty"):
+    with pytest.raises(Problem, match="needs a token"):
         access.check(AccessRequest("POST", "127.0.0.1", host=HOST), 0.0)
 
 
 def test_private_parts_are_demanded_of_the_scope() -> None:
     access = Access(TOKEN, read_token=READ_TOKEN)
-    for scope in (Scope.READ, Scope.ALL):
-        access.demand(scope, Scope.READ, "Reading messages")
+    for scope in (Scope.READ, Scope.MODERATE, Scope.ALL):
+        access.demand(Rights("x", scope), Scope.READ, "Reading messages")
     with pytest.raises(Problem, match="Reading messages needs a token; send the header Authorization: Bearer TOKEN"):
-        access.demand(Scope.NONE, Scope.READ, "Reading messages")
+        access.demand(NOBODY, Scope.READ, "Reading messages")
+
+
+_SECRETS = {"reader": "r" * 43, "keeper": "k" * 43, "root": "t" * 43, "ci": "c" * 43}
+_NAMED = {
+    name: NamedToken(name, scope, hash_of(_SECRETS[name]).hex(), "2026-11-28T00:00:00.000Z")
+    for name, scope in {"reader": "read", "keeper": "moderate", "root": "all", "ci": "say:ci"}.items()
+}
+
+
+def named(access: Access, name: str, method: str = "GET") -> Rights:
+    asked = AccessRequest(method, "127.0.0.1", host=HOST, authorization=f"Bearer {_SECRETS[name]}")
+    return access.check(asked, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("name", "suffices"),
+    [
+        ("reader", {Scope.READ}),
+        ("keeper", {Scope.READ, Scope.MODERATE}),
+        ("root", {Scope.READ, Scope.MODERATE, Scope.ALL}),
+        ("ci", set()),
+    ],
+)
+def test_a_named_token_may_do_what_its_scope_says_and_no_more(name: str, suffices: set[Scope]) -> None:
+    access = Access(TOKEN, named=_NAMED)
+    rights = named(access, name)
+    assert rights.name == name
+    for needed in (Scope.READ, Scope.MODERATE, Scope.ALL):
+        if needed in suffices:
+            access.demand(rights, needed, "This")
+        else:
+            with pytest.raises(Problem, match=f"the token {name} has {rights.shown}") as refused:
+                access.demand(rights, needed, "This")
+            assert refused.value.status == 403
+
+
+def test_a_token_of_one_room_speaks_there_alone_and_sees_nothing_from_elsewhere() -> None:
+    access = Access(TOKEN, named=_NAMED)
+    rights = named(access, "ci", "POST")
+    access.demand(rights, Scope.ALL, "POST /rooms/ci/messages", "ci")
+    for room in ("dev", "ci2", "CI"):
+        with pytest.raises(Problem, match=f"scope all or say:{room}; the token ci has say:ci"):
+            access.demand(rights, Scope.ALL, "Saying that", room)
+    asked = AccessRequest("GET", "192.0.2.7", host=HOST, authorization=f"Bearer {_SECRETS['ci']}")
+    assert status_of(access, asked) == 403
+
+
+def test_a_revoked_token_is_a_wrong_one_from_the_next_request_on() -> None:
+    tokens = dict(_NAMED)
+    access = Access(TOKEN, named=tokens)
+    assert named(access, "keeper").scope is Scope.MODERATE
+    del tokens["keeper"]
+    with pytest.raises(Problem, match="Wrong token"):
+        named(access, "keeper")
+
+
+def test_a_right_named_token_is_never_refused_whatever_was_tried_before_from_there() -> None:
+    access = Access(TOKEN, named=_NAMED)
+    for _ in range(2 * MAX_WRONG):
+        status_of(access, AccessRequest("POST", "127.0.0.1", host=HOST, authorization="Bearer x"))
+    assert status_of(access, AccessRequest("POST", "127.0.0.1", host=HOST, authorization="Bearer x")) == 429
+    assert named(access, "ci").room == "ci"
 
 
 @pytest.mark.parametrize("peer", ["192.0.2.7", "127.0.0.1", ""])
@@ -244,7 +318,7 @@ def test_wrong_tokens_from_one_address_slow_down_no_other_and_no_reader_without_
 def test_no_repr_shows_a_token() -> None:
     asked = AccessRequest("GET", "127.0.0.1", host=HOST, authorization=Secret(RIGHT))
     access = Access(TOKEN, read_token=READ_TOKEN)
-    assert access.check(asked, 0.0) is Scope.ALL
+    assert access.check(asked, 0.0).scope is Scope.ALL
     assert TOKEN not in repr((asked, access, vars(access)))
 
 

@@ -130,6 +130,23 @@ def test_a_server_that_requires_tls_is_told(good: TlsSection) -> None:
         assert_refused(run(client(strict, scheme=""), b"x"), 1, "speaks only TLS", "use --tls")
 
 
+def test_a_script_logs_in_by_a_file(server: Server, good: TlsSection, tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("correct horse\n")
+    secret.chmod(0o600)
+    with server.join("robot", "login") as owner:
+        owner.says("/register correct-horse")
+        owner.sees("> The nick robot is yours")
+        owner.says("/logout")
+        owner.sees("> You are not logged in as robot any more")
+        command = client(server, "--ca", good.cert, "--nick", "robot", "--room", "login", "--secret-file", str(secret))
+        assert_refused(run(command, b"x"), 1, "That is not the secret")
+        assert_refused(run(client(server, "--ca", good.cert, "--nick", "robot"), b"x"), 1, "robot is registered")
+        secret.write_text("correct-horse\n")
+        assert run(command, b"done\n").returncode == 0
+        owner.sees_bytes(b"[robot] done\n")
+
+
 @pytest.mark.parametrize(
     ("arguments", "problem"),
     [

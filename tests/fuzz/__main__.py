@@ -32,7 +32,10 @@ def main() -> int:
     try:
         import atheris
     except ImportError:
-        print("Atheris is not installed; pip install -e '.[fuzz]', if there is one for this Python", file=sys.stderr)
+        print(
+            "Atheris is not installed; pip install atheris, if there is one for this Python and this machine",
+            file=sys.stderr,
+        )
         return 1
     with atheris.instrument_imports(include=MEASURED):
         from tests.fuzz.targets import TARGETS, most_bytes

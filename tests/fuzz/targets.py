@@ -178,7 +178,7 @@ def _asked(decoder: Decoder, split: Sequence[bytes]) -> tuple[list[object], obje
     outcome = decoder.outcome
     if isinstance(outcome, LateHello):
         hello, _, rest = (outcome.heard + b"".join(left)).partition(b"\n")
-        if b"\r" in b"".join(split):  # it ends a line of the plain dialect, and stands in none of the rich one
+        if {*b"\r\xff"} & {*b"".join(split)}:  # ends of lines and commands that stand in no line of the rich dialect
             return asked, hello, b""
         return asked, (hello, _asked(rich.decoder(MAX_LINE_BYTES), [rest])[0]), b""
     return asked, outcome, b"" if outcome else replies  # nothing is negotiated with a program that leaves

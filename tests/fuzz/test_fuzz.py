@@ -51,7 +51,7 @@ def test_no_input_breaks_what_must_hold(target: str) -> None:
 @each_target
 def test_a_short_run_of_atheris_finds_nothing(target: str) -> None:
     if find_spec("atheris") is None:
-        pytest.skip("Atheris is not installed; pip install -e '.[fuzz]', if there is one for this Python")
+        pytest.skip("Atheris is not installed; pip install atheris, if there is one for this Python and this machine")
     command = [sys.executable, "-m", "tests.fuzz", target, "--runs", str(RUNS)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=TOP)
     assert done.returncode == 0, done.stdout + done.stderr

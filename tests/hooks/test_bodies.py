@@ -14,7 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gchat.hooks.bodies import FORM, JSON, BadBody, HookMessage, Posted, heard, spoken
+from gchat.hooks.bodies import FORM, JSON, BadBody, Posted, heard, spoken
+from gchat.hooks.message import HookMessage
 
 FILES = sorted(path for path in Path(__file__).with_name("bodies").iterdir() if path.suffix != ".out")
 
@@ -164,3 +165,8 @@ def test_no_body_does_harm(body: bytes | str, kind: str, event: str) -> None:
     except BadBody:
         return
     assert message is None or message.text.encode("utf-8", "replace") is not None
+
+
+# Found by tests.fuzz: a charset that is not even ASCII.
+def test_a_title_that_is_encoded_in_nothing_known_is_shown_as_it_came() -> None:
+    assert heard(Posted(b"done", "text/plain", title="=?u\x8ff-8?q?a?=")) == HookMessage("=?u\ufffdf-8?q?a?=: done")

@@ -20,8 +20,7 @@ def test_a_hook_is_found_by_its_secret_alone() -> None:
 
 def test_no_secret_is_kept_or_shown() -> None:
     hook = HookBook().make("ops", "ci", "signing", "secret", 5.0)
-    assert "secret" not in repr(hook)
-    assert "signing" not in repr(hook)
+    assert repr(hook) == ("Hook(id=1, room='ops', name='ci (http)', secret_hash='…', created=5.0, signing_secret='…')")
     assert "secret" not in (hook.secret_hash, hook.name)
 
 

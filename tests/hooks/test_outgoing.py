@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from gchat.hooks.bodies import HookMessage
+from gchat.hooks.message import HookMessage
 from gchat.hooks.outgoing import LONGEST_PAUSE_S, answered, body_of, is_final, is_wanted, pause_s
 
 

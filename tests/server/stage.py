@@ -30,6 +30,7 @@ from gchat.journal.memory import MemoryJournal
 from gchat.journal.parts import parts_of
 from gchat.model.events import Event as RoomEvent
 from gchat.model.hello import Hello
+from gchat.server.audit import Audit
 from gchat.server.connection import Connection
 from gchat.server.counters import CLOSED, CRASHES
 from gchat.server.listener import Peer
@@ -163,6 +164,9 @@ class Stage:
         self.told: list[tuple[str, RoomEvent]] = []
         self.roster = Roster(self, self.released.append)
         self.journal: Journal = journal or MemoryJournal(1 << 20, "epoch", lambda function: function())
+        parts = parts_of(self.journal)
+        self.audit = Audit(parts.notes)
+        self.pump = self.effects = Pump(self, parts, room_log_bytes)
         self.secret_checks = SecretChecks(self.registry, lambda function: function())
         self.pump = self.effects = Pump(self, parts_of(self.journal), room_log_bytes)
         self.rooms, self.catch_ups = self.pump.fan_out, self.pump.replay

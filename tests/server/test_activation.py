@@ -23,7 +23,9 @@ import fcntl, os, sys
 descriptors = [fcntl.fcntl(int(number), fcntl.F_DUPFD, 100) for number in sys.argv[1].split()]
 for place, descriptor in enumerate(descriptors, 3):
     os.dup2(descriptor, place)
-os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS=str(len(descriptors)), LISTEN_FDNAMES=sys.argv[2])
+os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS=str(len(descriptors)))
+if sys.argv[2]:
+    os.environ["LISTEN_FDNAMES"] = sys.argv[2]
 os.execvp(sys.argv[3], sys.argv[3:])
 """
 
@@ -72,12 +74,14 @@ def test_users_who_come_before_the_server_runs_are_served_and_its_address_is_pri
                     early.sees("[alice] hello")
 
 
+# In https://github.com/erebe/systemd/pull/11 a socket without any name was not taken.
 @pytest.mark.parametrize("name", ["unknown", "gchat.socket", ""])
 def test_a_single_socket_is_the_chats_whatever_it_is_called(name: str) -> None:
     with listening() as chat, activated(name, chat) as server, server.join("alice"):
         assert server.port == chat.getsockname()[1]
 
 
+# Their order is not promised: https://github.com/caddyserver/caddy/issues/6792 could not tell them apart.
 def test_the_chat_and_the_admin_endpoint_get_the_socket_with_their_name() -> None:
     with (
         listening() as admin,
@@ -144,6 +148,7 @@ def test_the_programs_of_systemd_pass_what_the_server_takes(tmp_path: Path) -> N
 # --- What is refused -------------------------------------------------------------------------------------------------
 
 
+# All sockets of one unit have one name: https://github.com/traefik/traefik/issues/9891.
 @pytest.mark.parametrize("names", ["chat:chat", "chat:web", "one:two", "unknown:unknown", "chat", ""])
 def test_two_sockets_have_to_be_called_chat_and_admin(names: str) -> None:
     with listening() as one, listening() as two:

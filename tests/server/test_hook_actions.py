@@ -10,8 +10,8 @@ import pytest
 from gchat.admin.backend import BadText, Missing, NotPossible, TooOften
 from gchat.admin.documents import NewHook
 from gchat.chat.limits import Rates
-from gchat.hooks.bodies import HookMessage
 from gchat.hooks.book import Hook
+from gchat.hooks.message import HookMessage
 from gchat.journal.parts import parts_of
 from gchat.server.hook_actions import HookActions
 from tests.server.stage import Stage

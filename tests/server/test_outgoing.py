@@ -15,7 +15,7 @@ from gevent.pool import Pool
 
 from gchat.admin.backend import Subscriber
 from gchat.admin.documents import RoomMessage, UserLeft
-from gchat.hooks.bodies import HookMessage
+from gchat.hooks.message import HookMessage
 from gchat.hooks.signature import is_signed
 from gchat.server import outgoing
 from gchat.server.hook_settings import OutgoingHook

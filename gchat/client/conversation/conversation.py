@@ -31,16 +31,14 @@ from gchat.dialects.rich_events import (
     AnyEvent,
     AwayEvent,
     DoneEvent,
+    EndEvent,
     EnteredEvent,
     GapEvent,
     JoinedEvent,
     KickedEvent,
     LeftEvent,
-    ListEvent,
     LiveEvent,
-    ModesEvent,
     NamedEvent,
-    PageEvent,
     PartedEvent,
     RefusedEvent,
     RenamedEvent,
@@ -63,9 +61,6 @@ from gchat.dialects.rich_requests import (
 )
 from gchat.model.errors import LineTooLong
 from gchat.model.hello import Hello, ResumePoint
-
-#: Answers that end a request.
-_Ends = UsersEvent | RoomListEvent | PageEvent | TopicSetEvent | DoneEvent | ModesEvent | ListEvent | PartedEvent
 
 #: The limit of a server that has not told its own yet.
 USUAL_LINE_BYTES = 8192
@@ -242,11 +237,11 @@ class Conversation:
                 self._named(event)
             case AccountEvent():
                 self.login.named(event.account)
-            case _ if isinstance(event, _Ends):
+            case _ if isinstance(event, EndEvent):
                 self._answered(event)
         return [event]
 
-    def _answered(self, event: _Ends) -> None:
+    def _answered(self, event: EndEvent) -> None:
         request = self._end(event.id)
         if isinstance(event, DoneEvent):
             self.login.done(request)

@@ -6,7 +6,6 @@ import os
 
 from gchat import secret_file
 from gchat.model.errors import GchatError
-from gchat.model.secret import Secret
 
 MAX_BYTES = 1024
 
@@ -15,7 +14,7 @@ class SecretUnusable(GchatError):
     """The file cannot be used; the text says which one, why, and what to do."""
 
 
-def given_secret(path: str, kind: str) -> Secret:
+def given_secret(path: str, kind: str) -> str:
     """Return the only line of the file, a "password" or a "secret". Raises SecretUnusable."""
     try:
         content = secret_file.read(path, MAX_BYTES)
@@ -31,4 +30,4 @@ def given_secret(path: str, kind: str) -> Secret:
         raise SecretUnusable(f"{path} is not a {kind} file; expected one line of text, the {kind}")
     if content.is_exposed:
         raise SecretUnusable(content.exposure(kind))
-    return Secret(text)
+    return text

@@ -20,6 +20,10 @@ _KEPT = re.compile(r"([A-Za-z0-9_-]{16,64})(?: ([012]))?")
 class TokenWithheld(GchatError):
     """The token was used over a safer link than this one: it must not be sent, nor be replaced by another one."""
 
+    def __init__(self, path: str, safety: Safety) -> None:
+        super().__init__(f"the token in {path} is for {NEEDS[safety]} only, and this link is not as safe")
+        self.needs = NEEDS[safety]
+
 
 class TokenFile(LockedFile):
     """The file at `path`, for a link that is so safe."""
@@ -39,7 +43,7 @@ class TokenFile(LockedFile):
         token, safety = kept[1], Safety(int(kept[2] or Safety.PLAIN))
         if safety > self._safety:
             self.release()
-            raise TokenWithheld(f"the token in {self.path} is for {NEEDS[safety]} only, and this link is not as safe")
+            raise TokenWithheld(self.path, safety)
         self._kept = token, safety
         return token
 

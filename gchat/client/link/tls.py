@@ -20,14 +20,15 @@ from gchat.model.errors import GchatError
 #: So much is shown of what a server says that speaks no TLS.
 _PEEKED_BYTES = 200
 
+# After "cannot connect to SERVER: ", or alone in a toolbar, where the first words count.
 NO_TLS = "the server does not speak TLS on this port; without TLS others could read along"
 ENDED = "the server ended the TLS handshake; it may not speak TLS on this port"
 UNKNOWN_ISSUER = (
-    "the certificate of the server has an unknown issuer; if it is the right server, have its certificate or that of "
-    "the issuer in a file, and use --ca FILE"
+    "its certificate has an unknown issuer; if it is the right server, have its certificate or that of the issuer in a "
+    "file, and use --ca FILE"
 )
-EXPIRED = "the certificate of the server has expired; its operator must renew it"
-NOT_YET_VALID = "the certificate of the server is not valid yet; is the clock of this machine right?"
+EXPIRED = "its certificate has expired; its operator must renew it"
+NOT_YET_VALID = "its certificate is not valid yet; is the clock of this machine right?"
 TOO_OLD = "the server has no TLS that is safe today; 1.2 or 1.3 is needed"
 REFUSED = "the server refused the TLS handshake; it may have no TLS on this port, or only one that is not safe today"
 WANTS_CERTIFICATE = "the server wants a certificate from its clients, and gchat-client has none"
@@ -138,9 +139,9 @@ def _distrusted(error: openssl.SSLCertVerificationError, host: str) -> str:
         case code if code in _UNKNOWN_ISSUERS:
             return UNKNOWN_ISSUER
         case code if code in _OTHER_NAMES:
-            return f"the certificate of the server is not for {host}; connect by a name that it is for"
+            return f"its certificate is not for {host}; connect by a name that it is for"
         case code if code == _EXPIRED:
             return EXPIRED
         case code if code == _NOT_YET_VALID:
             return NOT_YET_VALID
-    return f"the certificate of the server is not valid: {error.verify_message}"
+    return f"its certificate is not valid: {error.verify_message}"

@@ -17,16 +17,18 @@ from gchat.client.terminal.screen import Screen
 from gchat.dialects.rich_events import AccountEvent, DoneEvent, RefusedEvent
 from gchat.dialects.rich_requests import request_of
 from gchat.model import commands
+from gchat.model.secret import HasSecrets
 from gchat.model.text import printable
 
 NO_NAME = "Expected /login NAME: you have no nick that could be yours"
 
 
-class Keeping(Struct, frozen=True):
+class Keeping(HasSecrets, Struct, frozen=True):
     """Where a secret may be kept, None if there is no such place; and whether that is done without a question."""
 
     file: SecretFile | None = None
     name: str = ""  # the account, or the nick, that the user has come with
+    secret: str = ""  # what was in the file, and logs in
     without_asking: bool = False
 
 
@@ -40,8 +42,8 @@ class Logins:
         self._file = keeping.file
         self._name = keeping.name
         self._keeps_all = keeping.without_asking
-        self._kept = (self._name, self._login.secret) if self._login.secret else ("", "")
-        self._is_wanted = bool(self._login.secret)  # whether what logs in is to be kept
+        self._kept = (keeping.name, keeping.secret) if keeping.secret else ("", "")
+        self._is_wanted = bool(keeping.secret)  # whether what logs in is to be kept
 
     def begin(self, screen: Screen) -> None:
         """Talk to the user on `screen` from now on."""
