@@ -7,7 +7,7 @@ for its user too, however they come back.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from typing import Annotated
 
 from msgspec import Meta, Struct
@@ -16,7 +16,7 @@ from precis_i18n import get_profile
 from gchat.chat.networks import Network
 from gchat.model import text
 from gchat.model.errors import Code, Refusal
-from gchat.model.lookalikes import folded, name_keys
+from gchat.model.lookalikes import folded, name_keys, owned_keys
 from gchat.model.secret import HasSecrets
 
 #: Accounts in all, and those that users of one network may register.
@@ -45,7 +45,7 @@ class Account(HasSecrets, Struct, frozen=True, omit_defaults=True, forbid_unknow
 
 
 class Accounts:
-    """All accounts. No two have names that share a key (name_keys)."""
+    """All accounts. No two have names that share a key (owned_keys)."""
 
     def __init__(self) -> None:
         self._by_name: dict[str, Account] = {}  # folded
@@ -58,9 +58,9 @@ class Accounts:
     def __len__(self) -> int:
         return len(self._by_name)
 
-    def owner(self, keys: Collection[str]) -> Account | None:
-        """Return the account whose name has one of these keys: nobody else can have such a nick."""
-        return next((found for key in keys if (found := self._by_key.get(key)) is not None), None)
+    def owner(self, nick: str) -> Account | None:
+        """Return the account whose name a nick is or looks like: nobody else can have it."""
+        return self.get(nick) or next(filter(None, map(self._by_key.get, owned_keys(nick))), None)
 
     def get(self, name: str) -> Account | None:
         """Return the account of this name, in any case and width."""
@@ -77,9 +77,9 @@ class Accounts:
             raise Refusal(Code.WRONG_SECRET, why)
         return account
 
-    def check_free(self, nick: str, keys: Collection[str], account: str = "") -> None:
+    def check_free(self, nick: str, account: str = "") -> None:
         """Raise Refusal if a nick is, or looks like, the name of an account that is not this one."""
-        owner = self.owner(keys)
+        owner = self.owner(nick)
         if owner is None or owner.name == account:
             return
         if folded(owner.name) == folded(nick):
@@ -100,7 +100,7 @@ class Accounts:
         """Add an account, or replace the one of the same name."""
         self.remove(account.name)
         self._by_name[folded(account.name)] = account
-        for key in name_keys(account.name):
+        for key in owned_keys(account.name):
             self._by_key.setdefault(key, account)
         self._from[account.network] += 1
 
@@ -109,7 +109,7 @@ class Accounts:
         account = self._by_name.pop(folded(name), None)
         if account is None:
             return None
-        for key in name_keys(account.name):
+        for key in owned_keys(account.name):
             if self._by_key.get(key) is account:
                 del self._by_key[key]
         self._from[account.network] -= 1

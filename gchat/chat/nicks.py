@@ -9,7 +9,7 @@ from gchat.chat.order import Order
 from gchat.chat.session import Session
 from gchat.model import names, text
 from gchat.model.errors import Code, Refusal
-from gchat.model.lookalikes import folded, name_keys
+from gchat.model.lookalikes import folded, name_keys, owned_keys
 
 #: Names that nobody may take: the server's own, the one by which a private message calls its reader, and those to which
 #: users of IRC send their secrets by habit.
@@ -18,7 +18,7 @@ RESERVED = ("server", "admin", "you", "nickserv", "chanserv")
 
 @cache
 def _reserved_keys() -> frozenset[str]:
-    return frozenset[str]().union(*map(name_keys, RESERVED))
+    return frozenset[str]().union(*map(owned_keys, RESERVED))
 
 
 class Names:
@@ -50,10 +50,10 @@ class Names:
         """Return the same for the user of an account, whoever has the nick now. Raises Refusal."""
         nick = names.nick(nick, max_length)
         keys = name_keys(nick)
-        if not keys.isdisjoint(_reserved_keys()):
+        if not owned_keys(nick).isdisjoint(_reserved_keys()):
             raise Refusal(Code.NAME_TAKEN, f"The nick {nick} is reserved, or looks like one that is; choose another")
         self._order.check_nick(nick, keys)
-        self._accounts.check_free(nick, keys, account)
+        self._accounts.check_free(nick, account)
         return nick, keys
 
     def give(self, session: Session, name: str, keys: frozenset[str]) -> None:

@@ -116,7 +116,7 @@ class Registry(Population):
             session = Session(next(self._ids), user.name)
             if user.account and (account := self.accounts.get(user.account)) is not None:
                 session.log_in(account)
-            owner = self.accounts.owner(keys)
+            owner = self.accounts.owner(user.name)
             is_owned = owner is not None and owner.name != session.account
             if is_owned or not self.is_admitted(session) or not self._names.are_free(keys):
                 continue
@@ -179,7 +179,7 @@ class Registry(Population):
 
     def log_out(self, session: Session, *, keeps_nick: bool = False) -> list[Effect]:
         """Make the user one without an account; unless the account is given up, its nick and its ranks stay with it."""
-        is_its_nick = self.accounts.owner(session.keys) is self.accounts.get(session.account)
+        is_its_nick = self.accounts.owner(session.name) is self.accounts.get(session.account)
         effects = [] if keeps_nick else standing.unrecognised(session)
         was_known = session in self._lineages
         effects += self._lineages.dropped(session)

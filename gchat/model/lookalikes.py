@@ -28,6 +28,27 @@ def name_keys(name: str) -> frozenset[str]:
     return frozenset((plain, skeleton(plain), folded(skeleton(unicodedata.normalize("NFKC", name)))))
 
 
+def owned_keys(name: str) -> frozenset[str]:
+    """Return the keys by which a name is kept from others: name_keys, also of the name without marks.
+
+    BannZay and BannZaỵ differ in a dot that is easily missed. Muller and Müller are two people all the same, and both
+    can be here: only what belongs to somebody is kept so. Marks that are letters to their readers are none here, as
+    those of Devanagari, kana, Hebrew and Thai.
+    """
+    keys = name_keys(name)
+    return keys if name.isascii() or len(name) > MAX_COMPARED else keys | {_without_marks(key) for key in keys}
+
+
+def _without_marks(key: str) -> str:
+    # Marks of these combining classes stand over, under or through letters of any script; other classes are of one.
+    kept = [char for char in unicodedata.normalize("NFD", key) if not _is_mark(unicodedata.combining(char))]
+    return unicodedata.normalize("NFC", "".join(kept))
+
+
+def _is_mark(combining_class: int) -> bool:
+    return combining_class == 1 or combining_class >= 200
+
+
 def folded(name: str) -> str:
     """Return `name` without its case and width: two texts that are equal then are the same name.
 

@@ -12,7 +12,6 @@ from gchat.chat.room import Room
 from gchat.journal.journal import JournalError
 from gchat.model import names, text
 from gchat.model.errors import Refusal
-from gchat.model.lookalikes import name_keys
 from gchat.model.messages import Said
 from gchat.server.admin_order import AdminOrder, acting
 from gchat.server.linux import unguessable
@@ -50,7 +49,7 @@ class AdminActions(AdminOrder):
         try:
             shown = names.machine(name)
             bare = shown.rpartition(" ")[0]
-            self._app.registry.accounts.check_free(bare, name_keys(bare))
+            self._app.registry.accounts.check_free(bare)
             return self._say(room, shown, message)
         except Refusal as refusal:
             raise NotPossible(refusal.message) from None

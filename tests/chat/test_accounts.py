@@ -11,7 +11,6 @@ from gchat.chat import accounts as module
 from gchat.chat.accounts import Account, Accounts, good, key_of, normal, stored
 from gchat.chat.networks import Network
 from gchat.model.errors import Code, Refusal
-from gchat.model.lookalikes import name_keys
 
 HASH = "$argon2id$v=19$m=19456,t=2,p=1$c3Nzc3Nzc3Nzc3Nzc3Nzcw$6pUSAXnHlnXIIBncjRw9QzYqVEqMlRDZ3NEWNy5fRjs"
 LINEAGE = "0" * 32
@@ -32,14 +31,25 @@ def test_a_nick_is_its_owners_in_any_case_and_so_is_what_looks_like_it() -> None
     accounts.add(account("Ian"))
 
     for nick in ("Ian", "ian", "IAN", "lan", "ｉａｎ"):
-        assert code(lambda nick=nick: accounts.check_free(nick, name_keys(nick))) is Code.REGISTERED
-        accounts.check_free(nick, name_keys(nick), account="Ian")
-    accounts.check_free("ann", name_keys("ann"))
+        assert code(lambda nick=nick: accounts.check_free(nick)) is Code.REGISTERED
+        accounts.check_free(nick, account="Ian")
+    accounts.check_free("ann")
     assert accounts.find("iAN").name == "Ian"
     assert code(lambda: accounts.find("lan")) is Code.NO_SUCH_USER
     accounts.remove("ian")
-    accounts.check_free("lan", name_keys("lan"))
+    accounts.check_free("lan")
     assert not len(accounts)
+
+
+def test_a_nick_that_differs_only_in_marks_is_its_owners_too_and_each_owner_has_its_own() -> None:
+    accounts = Accounts()
+    accounts.add(account("BannZay"))
+    accounts.add(account("Zoë"))
+    accounts.add(account("Zoe"))  # as one that was stored before
+    for nick in ("BannZaỵ", "BannZay\u0323", "BánnZay", "BannZay\u0332", "BannZay\u0336"):
+        assert code(lambda nick=nick: accounts.check_free(nick)) is Code.REGISTERED
+    for nick in ("Zoë", "Zoe"):
+        accounts.check_free(nick, account=nick)
 
 
 def test_accounts_are_bounded_in_all_and_for_each_network(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -125,7 +135,7 @@ def test_what_cannot_be_read_is_a_closed_account(note: bytes) -> None:
     accounts = Accounts()
     accounts.add(found)
     assert code(lambda: accounts.find("alice")) is Code.WRONG_SECRET
-    assert code(lambda: accounts.check_free("Alice", name_keys("Alice"))) is Code.REGISTERED
+    assert code(lambda: accounts.check_free("Alice")) is Code.REGISTERED
 
 
 def test_what_is_stored_is_what_is_loaded() -> None:

@@ -36,7 +36,6 @@ from gchat.chat.session import Session
 from gchat.model import commands, events
 from gchat.model.errors import Code, Refusal
 from gchat.model.hello import Hello
-from gchat.model.lookalikes import name_keys
 from tests.chat.talk import NOW
 from tests.chat.test_resume import consistent
 
@@ -611,7 +610,7 @@ class Owning(RuleBasedStateMachine):
     def a_nick_is_its_owners(self) -> None:
         registry = self.town.registry
         for session in registry.sessions.values():
-            owner = registry.accounts.owner(name_keys(session.name)) if session.has_nick else None
+            owner = registry.accounts.owner(session.name) if session.has_nick else None
             assert owner is None or owner.name == session.account
 
     @invariant()

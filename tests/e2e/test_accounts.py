@@ -53,6 +53,9 @@ def test_a_nick_that_was_registered_is_its_users_and_nobody_elses(server: Server
         for nick in ("alice", "ALICE", "аlice", "ａｌｉｃｅ"):
             bob.says(f"/nick {nick}")
             assert bob.sees("> ").startswith(("> The nick ", "> A nick cannot mix"))
+        for nick in ("alicẹ", "alice\u0323", "álice", "alice\u0332"):
+            bob.says(f"/nick {nick}")
+            assert bob.sees("> The nick ").endswith("looks like alice, which is registered; choose another")
         leaves(alice)
         bob.says("/nick alice")
         bob.sees("> The nick alice is registered; if it is yours, /login alice")

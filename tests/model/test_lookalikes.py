@@ -10,7 +10,7 @@ import pytest
 from confusable_homoglyphs import categories, confusables
 
 from gchat.model.errors import Refusal
-from gchat.model.lookalikes import _script, name_keys
+from gchat.model.lookalikes import _script, name_keys, owned_keys
 from gchat.model.names import nick
 
 
@@ -48,6 +48,29 @@ def test_names_that_look_alike_share_a_key(one: str, other: str) -> None:
 @pytest.mark.parametrize(("one", "other"), [("alice", "bob"), ("evan", "eva"), ("a1", "a2"), ("müller", "muller")])
 def test_names_that_look_different_share_no_key(one: str, other: str) -> None:
     assert not share_a_key(one, other)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("BannZay", "BannZaỵ"),
+        ("BannZay", "BannZay\u0323"),
+        ("müller", "muller"),
+        ("bjørn", "bjorn"),
+        ("zoé", "zoë"),
+        ("маркиз", "маркйз"),
+    ],
+)
+def test_names_that_differ_only_in_marks_are_two_names_and_their_owners_are_kept_from_each_other(
+    one: str, other: str
+) -> None:
+    assert not share_a_key(one, other)
+    assert not owned_keys(one).isdisjoint(owned_keys(other))
+
+
+@pytest.mark.parametrize(("one", "other"), [("かき", "がき"), ("कि", "कु"), ("กิ", "กุ"), ("alice", "alise")])
+def test_letters_are_no_marks(one: str, other: str) -> None:
+    assert owned_keys(one).isdisjoint(owned_keys(other))
 
 
 def test_the_script_of_every_character_is_the_one_that_the_library_tells() -> None:
