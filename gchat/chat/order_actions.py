@@ -231,8 +231,12 @@ def shown(penalty: Penalty) -> str:
 
 
 def _penalty(table: Penalties, actor: Actor, targets: list[Target], wish: Wish) -> Penalty:
-    """Return a penalty that is not yet in force."""
-    (kind, value), *also = targets
+    """Return a penalty that is not yet in force.
+
+    It is of all that those are of which it replaces: a longer ban of a user who is gone still has the address.
+    """
+    kind, value = targets[0]
+    also = dict.fromkeys([*targets[1:], *(target for older in table.same(targets[0]) for target in older.also)])
     until = actor.now + wish.for_s if wish.for_s else 0.0
     reason = checked_reason(wish.reason)
     return Penalty(table.next_id(), kind, value, reason, actor.now, until, actor.name, tuple(also))

@@ -101,17 +101,22 @@ class Penalties:
 
     def add(self, penalty: Penalty) -> None:
         """Put a penalty in force; it replaces one of the same value. Raises Refusal if there are too many."""
-        same = [other.id for other in self.all.values() if (other.kind, other.value) == (penalty.kind, penalty.value)]
+        same = self.same((penalty.kind, penalty.value))
         if len(self.all) - len(same) >= MAX_PENALTIES:
             raise Refusal(Code.TOO_MUCH, f"There are {MAX_PENALTIES:,} already; lift some first")
         for other in same:
-            self.remove(other)
+            self.remove(other.id)
         self.all[penalty.id] = penalty
         self._last_id = max(self._last_id, penalty.id)
         for key in _keys(penalty):
             self._by_key.setdefault(key, []).append(penalty)
             if key[0] == "network":
                 self._prefixes[key[1:3]] += 1
+
+    def same(self, target: Target) -> list[Penalty]:
+        """Return the penalties that another one of this target, its first, replaces."""
+        kind, value = target[0], folded(target[1])
+        return [penalty for penalty in self.all.values() if penalty.kind == kind and folded(penalty.value) == value]
 
     def remove(self, penalty: int) -> Penalty | None:
         """End a penalty and return it, or None if there is none with this id."""

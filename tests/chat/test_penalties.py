@@ -128,7 +128,7 @@ def test_a_penalty_ends_and_the_longest_of_several_is_told(bans: Penalties) -> N
 
 def test_a_penalty_is_replaced_by_another_of_the_same_and_no_number_is_used_twice(bans: Penalties) -> None:
     first = penalise(bans, "nick", "mallory")
-    second = penalise(bans, "nick", "mallory", for_s=10)
+    second = penalise(bans, "nick", "Mallory", for_s=10)
 
     assert list(bans.all) == [second]
     assert bans.remove(first) is None

@@ -54,6 +54,25 @@ def test_a_banned_account_cannot_be_logged_in_to_from_elsewhere(server: Server, 
         assert again_rich.sees("closing")["code"] == "banned"
 
 
+# Tried here: the operator made a ban or a mute longer whose user was gone by then, and so let the user in again.
+def test_a_ban_or_a_mute_that_is_made_longer_is_still_of_the_address(server: Server, alice: User) -> None:
+    with comes(server, "127.0.0.9", "mallory") as mallory, comes(server, "127.0.0.10", "eve") as eve:
+        alice.says("/ban mallory 10m", "/mute eve 10m")
+        mallory.sees_end()
+        eve.sees("> You are muted until ")
+        eve.says("/quit")
+        eve.sees_end()
+    alice.says("/ban Mallory 2h spam", "/mute eve 2h")
+    alice.sees("> Banned until ")
+    assert alice.sees("> Banned until ").endswith("UTC: Mallory, 127.0.0.9 (number 2)")
+    assert alice.sees("> Muted until ").endswith("UTC: eve, 127.0.0.10 (number 2)")
+    with server.connect(source="127.0.0.9") as again:
+        assert again.sees("> You are banned from this server until ").endswith("UTC: spam")
+    with comes(server, "127.0.0.10") as again:
+        again.says("hello")
+        again.sees("> Not sent: you are muted until ")
+
+
 # https://github.com/TotalFreedom/TotalFreedomMod/issues/716 and /405, https://github.com/NodeBB/NodeBB/issues/11932:
 # muted users went on by private messages, by other names of those commands, and by /me.
 def test_a_muted_user_has_no_other_way_to_say_something(server: Server, alice: User) -> None:
