@@ -247,5 +247,6 @@ def test_what_is_said_is_posted_and_a_program_that_answers_makes_no_loop() -> No
                 ("alice", "!deploy 7"),
                 ("alice", "!again"),
             ]
-            assert 'gchat_outgoing_posts_total{result="delivered"} 2' in operator.asks("GET", "/metrics")
+            delivered = 'gchat_outgoing_posts_total{result="delivered"} 2'
+            wait_until(lambda: delivered in operator.asks("GET", "/metrics"), "both are counted")
         program.shutdown()
