@@ -203,7 +203,7 @@ def _nick(session: Session, command: Proving) -> str:
 
 def _logged_in(session: Session) -> str:
     if not session.account:
-        raise Refusal(Code.BAD_COMMAND, "You are not logged in; /login NAME logs in")
+        raise Refusal(Code.BAD_COMMAND, sentences.NOT_LOGGED_IN)
     return session.account
 
 

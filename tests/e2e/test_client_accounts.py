@@ -70,6 +70,15 @@ def kept(directory: Path) -> dict[str, str | int] | None:
 # --- Unseen ----------------------------------------------------------------------------------------------------------
 
 
+def test_of_a_user_who_is_not_logged_in_no_secret_is_asked_that_there_is_not(server: Server, tmp_path: Path) -> None:
+    with client(tmp_path, server, "abe", "guest") as screen:
+        screen.is_ready("abe")
+        for number, command in enumerate(("/passwd", "/unregister"), 1):
+            screen.says(command)
+            screen.shows("You are not logged in; /login NAME logs in", number)
+        leaves(screen)
+
+
 def test_a_secret_is_nowhere_but_in_the_file_that_the_user_wants(server: Server, tmp_path: Path) -> None:
     with client(tmp_path, server, "ann", "unseen") as screen:
         screen.is_ready("ann")

@@ -16,7 +16,7 @@ from gchat.client.terminal.outbox import Outbox
 from gchat.client.terminal.screen import Screen
 from gchat.dialects.rich_events import AccountEvent, DoneEvent, RefusedEvent
 from gchat.dialects.rich_requests import request_of
-from gchat.model import commands
+from gchat.model import commands, sentences
 from gchat.model.secret import HasSecrets
 from gchat.model.text import printable
 
@@ -65,6 +65,9 @@ class Logins:
         name = name or self._login.account or self._chat.nick
         if isinstance(command, commands.Login) and not command.nick:
             self._screen.show([aside(NO_NAME, "class:refused")])
+            return
+        if isinstance(command, commands.Passwd | commands.Unregister) and not self._login.account:
+            self._screen.show([aside(sentences.NOT_LOGGED_IN, "class:refused")])
             return
         asks = self._file is not None and not self._keeps_all and self._kept[0] != name
         keep_in = _short(os.path.dirname(self._file.path)) if self._file and asks else ""
