@@ -110,15 +110,17 @@ def _decode_mixed(texts: list[str], wanted: commands.AskSecret | None = None) ->
     found: list[commands.Command] = []
     said: list[str] = []
     for text in texts:
-        command = _decode_one(text, wanted)
-        wanted = command if isinstance(command, commands.AskSecret) else None
-        if isinstance(command, commands.Say):
-            said += command.texts
-        elif command is not None and wanted is None:
-            if said:
-                found.append(commands.Say(tuple(said)))
-                said = []
-            found.append(command)
+        asked, wanted = _decode_one(text, wanted), None
+        for command in asked:
+            if isinstance(command, commands.Say):
+                said += command.texts
+            elif isinstance(command, commands.AskSecret):
+                wanted = command
+            else:
+                if said:
+                    found.append(commands.Say(tuple(said)))
+                    said = []
+                found.append(command)
     if said:
         found.append(commands.Say(tuple(said)))
     if wanted is not None:
@@ -126,10 +128,15 @@ def _decode_mixed(texts: list[str], wanted: commands.AskSecret | None = None) ->
     return found
 
 
-def _decode_one(text: str, wanted: commands.AskSecret | None) -> commands.Command | None:
+def _decode_one(text: str, wanted: commands.AskSecret | None) -> list[commands.Command]:
     if wanted is not None and not slash.is_command(text):
-        return _NO_SECRET if is_blank(text) else wanted.filled(text)
-    return _REFUSED if _is_hello(text) else slash.parse(text)
+        return [_NO_SECRET if is_blank(text) else wanted.filled(text)]
+    command = _REFUSED if _is_hello(text) else slash.parse(text)
+    if command is None:
+        return []
+    # A user who asks something else has to know that the question is over: what comes next is said.
+    is_over = wanted is not None and not isinstance(command, commands.AskSecret)
+    return [_NO_SECRET, command] if is_over else [command]
 
 
 def _is_hello(text: str) -> bool:

@@ -29,7 +29,7 @@ IN_NO_ROOM = "You are in no room; /join ROOM enters one"
 NO_TEXT = "The text is empty"
 IGNORING_ONESELF = "You cannot ignore yourself"
 NOT_LOGGED_IN = "You are not logged in; /login NAME logs in"
-NOTHING_TYPED = "Nothing was typed, so nothing is changed"
+NOTHING_TYPED = "No secret was typed, so nothing is changed"
 LATE_HELLO = "Not sent: the hello of the rich dialect must be the first line"
 
 

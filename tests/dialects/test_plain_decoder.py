@@ -32,7 +32,6 @@ def asked(packets: Iterable[bytes], *, ends: bool = False) -> list[Command]:
         (f"/register\n{SECRET}\n", [Register(secret=SECRET)]),
         (f"/unregister\n{SECRET}\n", [Unregister(secret=SECRET)]),
         (f"/passwd\n{SECRET}\n{NEW}\nhello\n", [Passwd(SECRET, NEW), Say(("hello",))]),
-        ("/login alice\n/who\nhello\n", [Who(), Say(("hello",))]),
         (f"/login alice\n/login alice\n{SECRET}\n", [LOGIN]),
         ("/login alice\nwith spaces in it\n", [Login("alice", "with spaces in it", leave="current")]),
         ('/login alice\nGCHAT/1 {"nick":"x"}\n', [Login("alice", 'GCHAT/1 {"nick":"x"}', leave="current")]),
@@ -65,6 +64,13 @@ def test_an_empty_line_is_no_secret_and_the_next_one_is_said() -> None:
     mistake, hello = asked([b"/login alice\n\nhello\n"])
     assert isinstance(mistake, commands.Mistake)
     assert hello == Say(("hello",))
+
+
+def test_a_command_ends_the_question_which_is_told_and_the_next_line_is_said() -> None:
+    for packets in ([b"/login alice\n/who\nhello\n"], [b"/login alice\n", b"/who\n", b"hello\n"]):
+        mistake, who, hello = asked(packets)
+        assert isinstance(mistake, commands.Mistake)
+        assert (who, hello) == (Who(), Say(("hello",)))
 
 
 def test_a_secret_before_the_end_of_the_stream_counts() -> None:

@@ -89,9 +89,10 @@ def test_the_line_after_a_login_is_the_secret_and_a_command_or_an_empty_line_end
         bob.says("/login alice")
         bob.sees_bytes(b"> The secret of alice: type it as your next line")  # behind what telnet is asked
         bob.says("/ping still here")
+        bob.sees("> No secret was typed, so nothing is changed")
         bob.sees("> pong still here")
         bob.says("/login alice", "")
-        bob.sees("> Nothing was typed")
+        bob.sees("> No secret was typed, so nothing is changed")
         bob.says("/login nobody")
         bob.sees_bytes(b"> Nobody has registered nobody")
         bob.says("my secret")
