@@ -8,6 +8,7 @@ chat      users, nicks, rooms and their rules: commands in, effects out. Pure; k
 roomlog   what a room is told, encoded once, and how far each reader is in it. Pure; bytes in, bytes out.
 journal   numbers messages and keeps them: in memory, in an SQLite file. Knows no user and no connection.
 admin     the admin endpoint over HTTP. Knows the server by one interface, and no user's socket.
+cluster   the journal that several nodes share through an engine, Valkey. Knows the journal's interfaces alone.
 server    the shell: gevent, sockets, signals, configuration. Carries out what chat decides.
 client    gchat-client, and the library that bots use. Knows the dialects and nothing of the server.
 
@@ -17,8 +18,8 @@ state_directory  where the files of this machine's user are
 breather         a turn of the loop for others, in the server and its admin endpoint
 accept_pause     a pause where there is no descriptor for a connection, in both
 
-server -> admin -> chat, roomlog, journal, dialects -> model, and client -> dialects -> model; nothing points back
-(import-linter holds it). docs/design.md has the reasons.
+server -> admin, cluster -> chat, roomlog, journal, dialects -> model, and client -> dialects -> model; nothing points
+back (import-linter holds it). docs/design.md has the reasons.
 """
 
 __version__ = "0.2.0"

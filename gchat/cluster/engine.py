@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 import gevent
 from gevent import socket
 from gevent import ssl as gevent_ssl
@@ -16,13 +14,13 @@ CONNECT_S = 2.0
 
 
 class UrlEngine:
-    """The engine at an address. Implements link.Engine."""
+    """The engine at an address. Implements link.Dialler."""
 
     def __init__(self, url: EngineUrl) -> None:
         self._url = url
 
     def connect(self, *, is_for_reading: bool) -> EngineConnection:  # noqa: ARG002  # one engine does both
-        """See link.Engine.connect."""
+        """See link.Dialler.connect."""
         url = self._url
         try:
             with gevent.Timeout(CONNECT_S, EngineLost(f"{url} does not answer")):
@@ -43,7 +41,11 @@ class UrlEngine:
         url = self._url
         if url.path:
             sock = socket.socket(socket.AF_UNIX)
-            sock.connect(os.fspath(url.path))
+            try:
+                sock.connect(url.path)
+            except BaseException:
+                sock.close()
+                raise
             return sock
         host, port = url.hosts[0]
         sock = socket.create_connection((host, port))

@@ -19,6 +19,9 @@ from gchat.journal.journal import JournalError
 
 _CHUNK = 262144
 
+#: A word of a command.
+Word = bytes | str | int
+
 
 class EngineLost(JournalError):
     """The engine cannot be asked: the connection is broken, or no answer came in time."""
@@ -52,19 +55,19 @@ class EngineConnection:
         """Whether nothing can be asked any more."""
         return self._end is not None
 
-    def ask(self, *command: bytes | str | int) -> AsyncResult[Any]:
+    def ask(self, *command: Word) -> AsyncResult[Any]:
         """Ask, and return what will have the answer. Raises EngineLost."""
         if self._end is not None:
             raise self._end
         answer: AsyncResult[Any] = AsyncResult()
         self._asked.append(answer)
-        self._unsent.append(hiredis.pack_command(command))
+        self._unsent.append(hiredis.pack_command(command))  # type: ignore[arg-type]  # its stub says one word
         if not self._is_sending:
             self._is_sending = True
             gevent.spawn(self._send)
         return answer
 
-    def call(self, *command: bytes | str | int, timeout_s: float) -> Any:
+    def call(self, *command: Word, timeout_s: float) -> Any:
         """Ask, and return the answer. Waits. Raises EngineLost, EngineRefused."""
         return self.wait(self.ask(*command), timeout_s)
 

@@ -40,7 +40,7 @@ class _Ids(Struct, array_like=True, frozen=True, gc=False):
     is_first: bool
 
 
-class Told(Struct, frozen=True, gc=False):
+class Fed(Struct, frozen=True, gc=False):
     """One item of the feed: what became of a posting.
 
     `room` is "" for a private message, and `last` the number of the last message, 0 where nothing was new.
@@ -68,7 +68,7 @@ class Entry(Struct, frozen=True, gc=False):
     id: bytes
     node: str
     batch: int
-    items: tuple[Told, ...]
+    items: tuple[Fed, ...]
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -115,10 +115,10 @@ def entry(id_: bytes, fields: Sequence[bytes]) -> Entry:
     return Entry(int(id_.partition(b"-")[0]), id_, fields[0].decode(), int(fields[1]), tuple(_items(fields)))
 
 
-def _items(fields: Sequence[bytes]) -> Iterator[Told]:
+def _items(fields: Sequence[bytes]) -> Iterator[Fed]:
     at, end = 2, len(fields)
     while at < end:
         room, _, last = fields[at].rpartition(b"\0")
         has_ids = at + 2 < end and fields[at + 2] == _IDS
-        yield Told(room.decode(), int(last), fields[at + 1], fields[at + 3] if has_ids else b"")
+        yield Fed(room.decode(), int(last), fields[at + 1], fields[at + 3] if has_ids else b"")
         at += 4 if has_ids else 2

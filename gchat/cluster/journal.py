@@ -1,4 +1,4 @@
-"""The journal that nodes share: what one of them appends is numbered by the engine, and comes to all of them by its feed.
+"""The journal that nodes share: the engine numbers what one of them appends, and its feed brings it to all of them.
 
 Here is what this node knows without waiting: the numbers, topics and last messages of the rooms that it has opened, as
 far as they have been accepted. The rest is read from the engine.
@@ -11,8 +11,8 @@ from typing import Any
 
 from msgspec import Struct
 
-from gchat.cluster.entries import Told, packed, topic, unpacked
-from gchat.cluster.link import Link
+from gchat.cluster.entries import Fed, packed, topic, unpacked
+from gchat.cluster.link import EngineLink
 from gchat.journal.journal import PAGE_SIZE, Arrival, Batch, Outcome, Posting, Whisper
 from gchat.journal.paging import page
 from gchat.journal.recent_messages import RecentMessages
@@ -21,9 +21,6 @@ from gchat.model.messages import Record, TopicSet
 
 #: The messages of a room that are at hand when it is opened.
 OPENED = 100
-
-#: Records of one question, and how many of a room that was lost are looked at for the last one that both have.
-RECORDS_AT_ONCE = 500
 
 
 class _OpenRoom(Struct):
@@ -43,7 +40,7 @@ class SharedJournal:
     `link` is given behind, because it tells this what it hears.
     """
 
-    link: Link
+    link: EngineLink
 
     def __init__(self, room_bytes: int) -> None:
         self._room_bytes = room_bytes
@@ -134,7 +131,7 @@ class SharedJournal:
 
     # --- LinkOwner -------------------------------------------------------------------------------------------------
 
-    def arrived(self, told: Sequence[tuple[Told, Any]]) -> None:
+    def arrived(self, told: Sequence[tuple[Fed, Any]]) -> None:
         """See LinkOwner.arrived. What another node said in a room that is not open here is not even decoded."""
         arrivals = []
         for item, posting in told:

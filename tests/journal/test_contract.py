@@ -19,7 +19,7 @@ from msgspec import structs
 from gchat.cluster.engine import UrlEngine
 from gchat.cluster.engine_url import parsed
 from gchat.cluster.journal import SharedJournal
-from gchat.cluster.link import Link
+from gchat.cluster.link import EngineLink
 from gchat.journal.journal import PAGE_SIZE, Arrival, Batch, Journal, Outcome, Posting, Whisper
 from gchat.journal.memory import MemoryJournal
 from gchat.journal.sqlite.database import Database
@@ -154,7 +154,7 @@ class GivenTimes(SharedJournal):
 
 def on_an_engine(end: ExitStack) -> Subject:
     journal = GivenTimes(1 << 20)
-    journal.link = Link(UrlEngine(parsed(engine().url)), journal, uuid4().hex, "node", "base")
+    journal.link = EngineLink(UrlEngine(parsed(engine().url)), journal, uuid4().hex, "node", "base")
     journal.link.start()
     end.callback(journal.close)
 
