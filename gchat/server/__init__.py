@@ -27,6 +27,7 @@ Around it:
     reload         settings taken over by a running server
     signals, systemd, watch, capacity, linux           what the machine tells and is asked
     history, saved_state, state_files                  the journal that is configured, what it saves, where files are
+    making, http_post                                  what a command makes in the running server, else in its files
     logs, faults, machine_errors, stdout, transcript   what the operator reads
     counters, gauges                                   what is counted, and what is looked up
     admin_backend, admin_actions, admin_endpoint       what gchat.admin serves

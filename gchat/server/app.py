@@ -22,7 +22,7 @@ from gchat.server.capacity import Capacity
 from gchat.server.connection import FLUSH_S
 from gchat.server.counters import CRASHES
 from gchat.server.door import FAREWELL, Door
-from gchat.server.history import open_journal, tidy, unusable
+from gchat.server.history import tidy, unusable, wait_and_open_journal
 from gchat.server.listener import Listener, bound_place, set_options
 from gchat.server.logs import logger
 from gchat.server.publication import MESSAGES
@@ -63,7 +63,7 @@ class App:
         self._history_path = history_path(config, place.host, place.port)
         is_usual = self._history_path and not config.history.path
         self._other_history = other_history(self._history_path) if is_usual else ""
-        self.journal = open_journal(config, self._history_path)
+        self.journal = wait_and_open_journal(config, self._history_path)
         self.parts = parts_of(self.journal)
         apply(self)
         self.pump = self.effects = Pump(self, self.parts, config.limits.room_log_bytes)

@@ -15,7 +15,7 @@ from gchat.journal.journal import Journal, JournalError
 from gchat.journal.memory import MemoryJournal
 from gchat.journal.parts import Parts
 from gchat.journal.sqlite.database import Database
-from gchat.journal.sqlite.errors import Damaged
+from gchat.journal.sqlite.errors import Damaged, InUse
 from gchat.journal.sqlite.journal import SqliteJournal
 from gchat.model.errors import GchatError
 from gchat.server.faults import Guard
@@ -33,11 +33,18 @@ REST = 4
 #: SQLite's own name for a database without a file.
 IN_MEMORY = ":memory:"
 
+#: A command that puts something into a history (making.py) has it for less than this.
+PATIENCE_S = 0.5
+
 T = TypeVar("T")
 
 
 class HistoryError(GchatError):
     """The journal cannot be opened: says where, why, and what to do."""
+
+
+class HistoryInUse(HistoryError):
+    """Another server is using the history."""
 
 
 class _Thread:
@@ -66,8 +73,20 @@ def _tried(function: Callable[[], T]) -> T | _Failed:
         return _Failed(error)
 
 
+def wait_and_open_journal(config: Config, path: str) -> Journal:
+    """Return what open_journal does, after a command that is just using the history. Waits. Raises HistoryError."""
+    gives_up_at = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            return open_journal(config, path)
+        except HistoryInUse:
+            if time.monotonic() > gives_up_at:
+                raise
+        gevent.sleep(0.05)
+
+
 def open_journal(config: Config, path: str) -> Journal:
-    """Return the journal; one on disk is in the file at `path`. Raises HistoryError."""
+    """Return the journal; one on disk is in the file at `path`. Raises HistoryError, HistoryInUse among them."""
     history = config.history
     if history.store == "memory" or path == IN_MEMORY:
         return MemoryJournal(config.limits.room_log_bytes, unguessable(8), _Thread())
@@ -86,7 +105,8 @@ def unusable(path: str, error: JournalError) -> HistoryError:
     """Return why a file cannot be used; the readable messages of a damaged one are written into a file next to it."""
     what = f"cannot store the history in {path}: {error}"
     if not isinstance(error, Damaged):
-        return HistoryError(f"{what}; use --db FILE to store it elsewhere, or --memory not to store it")
+        kind = HistoryInUse if isinstance(error, InUse) else HistoryError
+        return kind(f"{what}; use --db FILE to store it elsewhere, or --memory not to store it")
     copy = f"{path}.salvaged"
     if os.path.exists(copy):
         return HistoryError(f"{what}; its readable messages are in {copy}: move that to {path}, or move both away")

@@ -18,6 +18,10 @@ class Conflict(Damaged):
     """There is something in the file that should not be; nothing was written."""
 
 
+class InUse(JournalError):
+    """Another server holds the lock of the file."""
+
+
 class Displaced(JournalError):
     """A file that is in use was moved, removed or replaced."""
 

@@ -11,7 +11,7 @@ import stat
 from urllib.parse import quote
 
 from gchat.journal.journal import JournalError
-from gchat.journal.sqlite.errors import NOT_OURS, Displaced, reason, user_name
+from gchat.journal.sqlite.errors import NOT_OURS, Displaced, InUse, reason, user_name
 from gchat.journal.sqlite.schema import APPLICATION_ID
 
 _MAGIC = b"SQLite format 3\0"
@@ -100,7 +100,7 @@ def lock(path: str) -> int:
     """Create the file if necessary, readable for nobody else; return a descriptor that keeps other servers out.
 
     It must stay open for as long as the file is used, and be closed last: closing any descriptor of a file releases the
-    locks that SQLite has on it. Raises JournalError.
+    locks that SQLite has on it. Raises JournalError, InUse among them.
     """
     try:
         _make_directory(os.path.dirname(path))
@@ -120,7 +120,7 @@ def lock(path: str) -> int:
     except OSError as error:
         os.close(descriptor)
         if error.errno == errno.EWOULDBLOCK:
-            raise JournalError("another server is using it") from None
+            raise InUse("another server is using it") from None
         raise JournalError(f"this file system cannot lock files ({os.strerror(error.errno or 0).lower()})") from None
     return descriptor
 
