@@ -6,9 +6,11 @@
 --   ns:heads    hash    room -> number of its last message
 --   ns:feed     stream  n-term, what happened, in one order, without holes; one entry is one batch
 --   ns:room:R   stream  last-term, one entry is one record; last is the number of its last message
+--   ns:rooms    zset    room, in the order in which they were first spoken in
 --   ns:topics   hash    room -> msgpack {text, name}
 --   ns:epochs   hash    room -> the term in which the room last lost something that was shown
 --   ns:ids:L    hash    id -> "digest number", what the lineage L used it for first; ns:ids:L:old the same, older
+--   ns:notes:K  hash    key -> note, of the kind K; nodes write these by themselves
 --   ns:applied  hash    node -> its last batch that was carried out
 --   ns:fence    hash    node -> the number of its newest connection
 --   ns:leases   zset    node, by when its lease ends (ms)
@@ -107,9 +109,11 @@ function items.message(fields, term, now, keep, room, lineage, kind, name, texts
   local new, new_ids, numbers, reused = new_texts(lineage, texts, ids, digests, last + 1)
   local head, record = room .. '\0' .. '0', ''
   if #new > 0 then
-    record = cmsgpack.pack({last + 1, now, kind, name, new, #ids > 0 and new_ids or {}})
+    local first = last + 1
+    record = cmsgpack.pack({first, now, kind, name, new, #ids > 0 and new_ids or {}})
     last = digits(last + #new)
     redis.call('HSET', key('heads'), room, last)
+    if first == 1 then redis.call('ZADD', key('rooms'), redis.call('ZCARD', key('rooms')), room) end
     redis.call('XADD', key('room:' .. room), 'MAXLEN', '~', keep, last .. '-' .. term, 'r', record)
     if kind == 'topic' then redis.call('HSET', key('topics'), room, cmsgpack.pack({new[1], name})) end
     head = room .. '\0' .. last

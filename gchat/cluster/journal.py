@@ -7,6 +7,7 @@ far as they have been accepted. The rest is read from the engine.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any
 
 from msgspec import Struct
@@ -14,13 +15,18 @@ from msgspec import Struct
 from gchat.cluster.entries import Fed, packed, topic, unpacked
 from gchat.cluster.link import EngineLink
 from gchat.journal.journal import PAGE_SIZE, Arrival, Batch, Outcome, Posting, Whisper
+from gchat.journal.native_thread import NativeThread
 from gchat.journal.paging import page
+from gchat.journal.parts import FOUND_SIZE, SEARCH_S, KeptRoom
 from gchat.journal.recent_messages import RecentMessages
 from gchat.model.events import TopicIs
 from gchat.model.messages import Record, TopicSet
 
 #: The messages of a room that are at hand when it is opened.
 OPENED = 100
+
+#: Records of one question of a search.
+RECORDS_AT_ONCE = 500
 
 
 class _OpenRoom(Struct):
@@ -35,18 +41,19 @@ class _OpenRoom(Struct):
 
 
 class SharedJournal:
-    """A node's view of what all nodes have said. Implements Journal, and LinkOwner for its link.
+    """A node's view of what all nodes have said. Implements Journal and its parts, and LinkOwner for its link.
 
-    `link` is given behind, because it tells this what it hears.
+    `run` is for what takes a while. `link` is given behind, because it tells this what it hears.
     """
 
     link: EngineLink
 
-    def __init__(self, room_bytes: int) -> None:
+    def __init__(self, room_bytes: int, run: NativeThread) -> None:
         self._room_bytes = room_bytes
         self._rooms: dict[str, _OpenRoom] = {}
         self._deliver: Callable[[Sequence[Arrival]], None] = lambda _arrivals: None
-        self.trouble_is = ""
+        self._run = run
+        self._trouble = ""
 
     # --- Journal ---------------------------------------------------------------------------------------------------
 
@@ -94,9 +101,7 @@ class SharedJournal:
         if start >= recent.first_seq or limit <= 0:
             return recent.read(start, limit, PAGE_SIZE, last=last)
         first = max(start, self._rooms[room].first_seq)
-        stop = min(first + limit, recent.next_seq)
-        answer = self.link.ask("XRANGE", self._stream(room), first, "+", "COUNT", limit) if first < stop else ()
-        records = [each for _, (_, data) in answer for each in unpacked(data).each() if first <= each.seq < stop]
+        records = self._range(room, first, min(limit, recent.next_seq - first))
         found, _ = page(reversed(records) if last else records, PAGE_SIZE)
         return found[::-1] if last else found
 
@@ -129,6 +134,61 @@ class SharedJournal:
         """See Journal.close."""
         self.link.close()
 
+    # --- The other parts -------------------------------------------------------------------------------------------
+
+    @property
+    def trouble(self) -> str:
+        """See Condition.trouble."""
+        return self._trouble
+
+    @property
+    def damage(self) -> Sequence[str]:
+        """See Condition.damage: what the engine has, it vouches for."""
+        return ()
+
+    def note(self, kind: str, key: str, value: bytes) -> None:
+        """See Notes.note."""
+        notes = self.link.key(f"notes:{kind}")
+        self.link.tell(*(("HSET", notes, key, value) if value else ("HDEL", notes, key)))
+
+    def notes(self, kind: str) -> dict[str, bytes]:
+        """See Notes.notes."""
+        found = self.link.ask("HGETALL", self.link.key(f"notes:{kind}"))
+        return {key.decode(): value for key, value in zip(found[::2], found[1::2], strict=True)}
+
+    def rooms(self, limit: int) -> list[KeptRoom]:
+        """See Catalogue.rooms."""
+        ask, key = self.link.ask, self.link.key
+        names = ask("ZREVRANGE", key("rooms"), 0, limit - 1) if limit > 0 else ()
+        if not names:
+            return []
+        heads, topics = ask("HMGET", key("heads"), *names), ask("HMGET", key("topics"), *names)
+        found = zip(names, heads, topics, strict=True)
+        return [KeptRoom(name.decode(), int(head), _text(topic(data))) for name, head, data in found]
+
+    def find(self, room: str, start: int, limit: int) -> list[Record] | None:
+        """See Catalogue.find."""
+        if self.link.ask("HGET", self.link.key("heads"), room) is None:
+            return None
+        return page(self._range(room, max(start, 1), max(limit, 0)), FOUND_SIZE)[0]
+
+    def search(self, room: str, text: str, limit: int, steady: Callable[[], float]) -> tuple[list[Record], bool]:
+        """See MessageSearch.search. Each page is looked through on a native thread."""
+        from gchat.journal.search_tokens import matching  # noqa: PLC0415  # an idle server does not need it
+
+        until = steady() + SEARCH_S
+        found: list[Record] = []
+        end = "+"
+        while len(found) < limit:
+            answer = self.link.ask("XREVRANGE", self._stream(room), end, "-", "COUNT", RECORDS_AT_ONCE)
+            records = [unpacked(data) for _, (_, data) in reversed(answer)]
+            found += self._run(partial(list, matching(records, text, lambda: steady() > until)))
+            if len(answer) < RECORDS_AT_ONCE:
+                break
+            end = f"({answer[-1][0].decode()}"
+        shown, is_cut = page(found[:limit], PAGE_SIZE)
+        return shown[::-1], is_cut or len(found) >= limit
+
     # --- LinkOwner -------------------------------------------------------------------------------------------------
 
     def arrived(self, told: Sequence[tuple[Fed, Any]]) -> None:
@@ -155,14 +215,20 @@ class SharedJournal:
     def missed(self, ask: Callable[..., Any]) -> None:
         """See LinkOwner.missed."""
 
-    def trouble(self, why: str) -> None:
-        """See LinkOwner.trouble."""
-        self.trouble_is = why
+    def unable(self, why: str) -> None:
+        """See LinkOwner.unable."""
+        self._trouble = why
 
     # --- Rooms -----------------------------------------------------------------------------------------------------
 
     def _stream(self, room: str) -> str:
         return self.link.key(f"room:{room}")
+
+    def _range(self, room: str, first: int, limit: int) -> list[Record]:
+        """Return at most `limit` messages from a number on, each as a record of its own. Waits. Raises JournalError."""
+        answer = self.link.ask("XRANGE", self._stream(room), first, "+", "COUNT", limit) if limit > 0 else ()
+        each = (single for _, (_, data) in answer for single in unpacked(data).each())
+        return [single for single in each if first <= single.seq < first + limit]
 
     def _open(self, name: str) -> None:
         """Have a room at hand; what arrives while the engine is asked is not lost."""
@@ -190,3 +256,7 @@ class SharedJournal:
         room.recent.keep(record, self._room_bytes)
         if isinstance(record.message, TopicSet):
             room.topic = TopicIs(record.message.text, record.message.name)
+
+
+def _text(found: TopicIs | None) -> str:
+    return "" if found is None else found.text

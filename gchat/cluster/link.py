@@ -79,7 +79,7 @@ class LinkOwner(Protocol):
     def missed(self, ask: Callable[..., Any]) -> None:
         """Catch up with what the feed does not have any more. Raises EngineLost, EngineRefused."""
 
-    def trouble(self, why: str) -> None:
+    def unable(self, why: str) -> None:
         """Take why nothing can be stored; "": it can again."""
 
 
@@ -222,7 +222,7 @@ class EngineLink:
         self.is_up.set()
         if self._is_in_trouble:
             self._is_in_trouble = False
-            self._owner.trouble("")
+            self._owner.unable("")
 
     def _find_place(self, base: str, n: int) -> None:
         """Go on behind the entry that was heard last, or find out what was missed."""
@@ -324,7 +324,7 @@ class EngineLink:
                         self._owner.not_known(item.cause)
             if self._putting is None and not self._is_in_trouble and now - self._lost_at > PATIENCE_S:
                 self._is_in_trouble = True
-                self._owner.trouble(LATE)
+                self._owner.unable(LATE)
 
     def _refuse_late(self, now: float) -> None:
         late = []

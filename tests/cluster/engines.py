@@ -11,11 +11,18 @@ import time
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Self
+from typing import Self, TypeVar
 
 import gevent
 
 from tests.e2e.tools import need
+
+T = TypeVar("T")
+
+
+def at_once(function: Callable[[], T], /) -> T:
+    """Call a function: a native thread for tests."""
+    return function()
 
 
 def wait_until_in_loop(predicate: Callable[[], object], what: str = "it happens", deadline_s: float = 20.0) -> None:

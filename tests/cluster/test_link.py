@@ -16,7 +16,7 @@ from gchat.cluster.journal import SharedJournal
 from gchat.cluster.link import EngineLink
 from gchat.journal.journal import Arrival, Posting
 from gchat.model.messages import Said
-from tests.cluster.engines import EngineProcess, wait_until_in_loop
+from tests.cluster.engines import EngineProcess, at_once, wait_until_in_loop
 
 ROOM = "lobby"
 
@@ -26,7 +26,7 @@ class Node:
 
     def __init__(self, engine: EngineProcess, name: str) -> None:
         self.name = name
-        self.journal = SharedJournal(1 << 24)
+        self.journal = SharedJournal(1 << 24, at_once)
         self.link = self.journal.link = EngineLink(
             UrlEngine(parsed(engine.url)), self.journal, "test", name, f"base-{name}"
         )
@@ -150,17 +150,17 @@ def test_what_is_refused_while_the_engine_stands_still_is_never_said(
         for node in nodes:
             node.says()
         gevent.sleep(0.05)
-    wait_until_in_loop(lambda: all(node.journal.trouble_is for node in nodes), "both say that nothing can be stored")
+    wait_until_in_loop(lambda: all(node.journal.trouble for node in nodes), "both say that nothing can be stored")
     assert all(node.refused for node in nodes)
     engine.go_on()
-    wait_until_in_loop(lambda: not any(node.journal.trouble_is for node in nodes), "both say that it can again")
+    wait_until_in_loop(lambda: not any(node.journal.trouble for node in nodes), "both say that it can again")
     for node in nodes:
         node.says(10)
     check(*nodes)
 
 
 def test_a_node_without_an_engine_says_what_is_wrong(tmp_path: Path) -> None:
-    journal = SharedJournal(1 << 20)
+    journal = SharedJournal(1 << 20, at_once)
     journal.link = EngineLink(UrlEngine(parsed(f"unix://{tmp_path}/nothing")), journal, "test", "alice", "base")
     with pytest.raises(Exception, match=r"unix://.*/nothing cannot be reached: no such file or directory"):
         journal.link.start()

@@ -153,7 +153,7 @@ class GivenTimes(SharedJournal):
 
 
 def on_an_engine(end: ExitStack) -> Subject:
-    journal = GivenTimes(1 << 20)
+    journal = GivenTimes(1 << 20, at_once)
     journal.link = EngineLink(UrlEngine(parsed(engine().url)), journal, uuid4().hex, "node", "base")
     journal.link.start()
     end.callback(journal.close)
