@@ -7,6 +7,7 @@ dialects  bytes to commands, events to bytes: plain, rich; what a peer's first l
 chat      users, nicks, rooms and their rules: commands in, effects out. Pure; knows no dialect and no socket.
 roomlog   what a room is told, encoded once, and how far each reader is in it. Pure; bytes in, bytes out.
 journal   numbers messages and keeps them: in memory, in an SQLite file. Knows no user and no connection.
+hooks     what other programs post to a room, as messages, and what it posts to them. Pure; bytes in, texts out.
 admin     the admin endpoint over HTTP. Knows the server by one interface, and no user's socket.
 cluster   the journal that several nodes share through an engine, Valkey. Knows the journal's interfaces alone.
 server    the shell: gevent, sockets, signals, configuration. Carries out what chat decides.
@@ -16,10 +17,11 @@ cli              what both commands share: arguments, exit codes, errors of one 
 early_signals    signals while a command loads
 state_directory  where the files of this machine's user are
 breather         a turn of the loop for others, in the server and its admin endpoint
+secret_file      a file with a secret in it, read only if no other user can
 accept_pause     a pause where there is no descriptor for a connection, in both
 
-server -> admin, cluster -> chat, roomlog, journal, dialects -> model, and client -> dialects -> model; nothing points
-back (import-linter holds it). docs/design.md has the reasons.
+server -> admin, cluster -> chat, roomlog, journal, dialects, hooks -> model; client -> dialects -> model; nothing
+points back (import-linter holds it). docs/design.md has the reasons.
 """
 
 __version__ = "0.2.0"

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from _typeshed import ReadableBuffer as Buffer
 
 
+#: The schemes of an address that is written as a URL: in plain text, or by TLS.
+PLAIN_SCHEME, TLS_SCHEME = "gchat", "gchats"
+
+
 class UsageError(GchatError):
     """The command line is wrong: says what was typed, and what was expected."""
 
@@ -82,6 +86,14 @@ def split_address(text: str) -> tuple[str, str | None]:
     if not colon or ":" in port:  # none, or an IPv6 address without brackets
         return text, None
     return host, port
+
+
+def split_scheme(text: str) -> tuple[str, str]:
+    """Return the scheme and the rest of gchat://REST or gchats://REST; "" and the text if there is no such scheme."""
+    scheme, colon, rest = text.partition("://")
+    if not colon or scheme.lower() not in (PLAIN_SCHEME, TLS_SCHEME):
+        return "", text
+    return scheme.lower(), rest.removesuffix("/")
 
 
 def spelled(host: str, port: int) -> str:

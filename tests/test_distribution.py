@@ -6,6 +6,7 @@ The inputs are those of public bug reports in other projects, whose addresses st
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -21,6 +22,7 @@ import gchat
 from gchat.server.config import dump
 from gchat.server.settings import Config
 from tests.e2e.harness import Server
+from tests.e2e.tools import need, with_index
 
 TOP = Path(__file__).parent.parent
 
@@ -63,6 +65,7 @@ def test_the_wheel_and_the_sdist_have_all_that_is_there(tmp_path: Path, monkeypa
         commands = ConfigParser()
         commands.read_string(wheel.read(f"{information}/entry_points.txt").decode())
     assert files_below(TOP / "gchat") <= names
+    assert files_below(TOP / "data") <= {name.replace(f"{information[:-10]}.data/data", "data") for name in names}
     assert {"gchat/py.typed", "gchat/admin/page/page.html", f"{information}/licenses/LICENSE"} <= names
     for entry in commands["console_scripts"].values():
         module, _, function = entry.partition(":")
@@ -70,9 +73,59 @@ def test_the_wheel_and_the_sdist_have_all_that_is_there(tmp_path: Path, monkeypa
 
     with tarfile.open(tmp_path / build.build_sdist(str(tmp_path))) as sdist:
         packed = {name.partition("/")[2] for name in sdist.getnames()}
-    wanted = {"LICENSE", "README.md", "CHANGELOG.md", "pyproject.toml"}
-    assert wanted.union(*(files_below(TOP / name) for name in ("gchat", "config", "docs"))) <= packed
+    wanted = {"LICENSE", "README.md", "CHANGELOG.md", "pyproject.toml", "requirements.lock"}
+    assert wanted.union(*(files_below(TOP / name) for name in ("gchat", "config", "data", "docs"))) <= packed
     assert {"tests/conftest.py", "tests/e2e/harness.py", "tests/README.md"} <= packed
+
+
+# In https://github.com/meeb/django-distill/issues/19 and fifty like it, what the build needs was not in the sdist.
+def test_a_wheel_made_from_the_sdist_is_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    build = pytest.importorskip("flit_core.buildapi", reason="flit_core is not installed")
+    monkeypatch.chdir(TOP)
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")
+    wheel = build.build_wheel(str(tmp_path))
+    with tarfile.open(tmp_path / build.build_sdist(str(tmp_path))) as sdist:
+        sdist.extractall(tmp_path, filter="data")
+    (unpacked,) = tmp_path.glob("gchat_server-*/")
+    monkeypatch.chdir(unpacked)
+    (tmp_path / "again").mkdir()
+    assert build.build_wheel(str(tmp_path / "again")) == wheel
+    with zipfile.ZipFile(tmp_path / wheel) as one, zipfile.ZipFile(tmp_path / "again" / wheel) as other:
+        assert {name: one.read(name) for name in one.namelist()} == {
+            name: other.read(name) for name in other.namelist()
+        }
+
+
+@pytest.mark.timeout(600)  # packages are fetched
+@pytest.mark.parametrize(
+    ("command", "prefix"),
+    [
+        (["uv", "tool", "install", "--python", sys.executable], "tools/gchat-server"),
+        (["pipx", "install", "--python", sys.executable], "pipx/venvs/gchat-server"),
+    ],
+    ids=["uv", "pipx"],
+)
+def test_people_install_it_with_one_command(tmp_path: Path, command: list[str], prefix: str) -> None:
+    tool = shutil.which(command[0], path=f"{Path(sys.executable).parent}:{os.environ['PATH']}") or need(command[0])
+    environment = _bare_environment() | {
+        "HOME": str(tmp_path),
+        "UV_TOOL_DIR": str(tmp_path / "tools"),
+        "UV_TOOL_BIN_DIR": str(tmp_path / "bin"),
+        "PIPX_HOME": str(tmp_path / "pipx"),
+        "PIPX_BIN_DIR": str(tmp_path / "bin"),
+    }
+    done = subprocess.run(
+        [tool, *command[1:], str(TOP)], capture_output=True, text=True, check=False, env=environment, cwd=tmp_path
+    )
+    if done.returncode and any(sign in done.stderr for sign in ("dns error", "name resolution", "unreachable")):
+        pytest.skip(f"no package can be fetched: {done.stderr.strip().splitlines()[-1]}")
+    assert done.returncode == 0, done.stdout + done.stderr
+    for program in ("gchat-server", "gchat-client"):
+        said = subprocess.run([tmp_path / "bin" / program, "--version"], capture_output=True, text=True, check=True)
+        assert said.stdout == f"{program} {gchat.__version__}\n"
+    share = tmp_path / prefix / "share"
+    for path in files_below(TOP / "data" / "share"):
+        assert (share / path.removeprefix("data/share/")).read_bytes() == (TOP / path).read_bytes()
 
 
 def test_everything_that_a_packager_lists_is_there() -> None:
@@ -121,4 +174,4 @@ def test_without_docstrings_and_asserts_the_configuration_has_its_comments_and_t
 
 
 def _bare_environment() -> dict[str, str]:
-    return {name: value for name, value in os.environ.items() if not name.startswith("GCHAT_")}
+    return {name: value for name, value in with_index().items() if not name.startswith("GCHAT_")}

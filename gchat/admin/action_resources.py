@@ -1,9 +1,9 @@
-"""The resources that change something: announce, kick, ban, say. Requests that come here have the admin token."""
+"""The resources that change something in rooms: announce, say, reset modes. Their requests have a token that may."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 from falcon import Request, Response
@@ -11,8 +11,9 @@ from msgspec import Meta, Struct
 
 from gchat.admin.backend import Backend
 from gchat.admin.documents import StoredDocument, ToldDocument
-from gchat.admin.read_resources import LongResource, MessagesResource, bans
+from gchat.admin.read_resources import MessagesResource, query_of
 from gchat.admin.responses import JSON, Problem, indented
+from gchat.hooks.bodies import FORM, Posted, media_type, spoken
 from gchat.model.expectation import explained
 
 Body = TypeVar("Body", bound=Struct)
@@ -38,7 +39,10 @@ Lines = Annotated[
     ),
 ]
 Name = Annotated[str, Meta(min_length=1, max_length=100)]
-Reason = Annotated[str, Meta(max_length=400, description="told to the users concerned")]
+
+
+#: A message as plain text.
+PLAIN = ("text/plain", {"type": "string", "minLength": 1, "maxLength": 4000, "pattern": _VISIBLE})
 
 
 class Announcement(Struct, frozen=True, forbid_unknown_fields=True):
@@ -48,26 +52,19 @@ class Announcement(Struct, frozen=True, forbid_unknown_fields=True):
     room: Annotated[str, Meta(max_length=100, description="empty: all rooms")] = ""
 
 
-class Kicking(Struct, frozen=True, forbid_unknown_fields=True):
-    """The reason for a kick."""
-
-    reason: Reason = ""
-
-
-class NewBan(Struct, frozen=True, forbid_unknown_fields=True):
-    """A nick, an address or a network to ban, and for how long."""
-
-    kind: Literal["nick", "address", "network"]
-    value: Name
-    reason: Reason = ""
-    for_s: Annotated[float, Meta(ge=0, le=10**10, description="seconds; 0: permanently")] = 0.0
-
-
 class Saying(Struct, frozen=True, forbid_unknown_fields=True, rename={"from_": "from"}):
     """A message for a room; its sender is shown as "NAME (http)"."""
 
     from_: Name
     text: Lines
+
+
+class SayingQuery(Struct, frozen=True, forbid_unknown_fields=True, rename={"from_": "from"}):
+    """The sender of a message that comes as plain text."""
+
+    from_: Annotated[
+        str, Meta(max_length=100, description="the sender of a plain text; empty: the name of the token")
+    ] = ""
 
 
 class AnnounceResource:
@@ -79,49 +76,8 @@ class AnnounceResource:
     def on_post(self, req: Request, resp: Response) -> None:
         """Announce."""
         asked = body_of(req, Announcement)
-        told = self._backend.announce(asked.text, asked.room)
-        _put(resp, ToldDocument(told))
-
-
-class KickResource:
-    """Closes a user's connection."""
-
-    def __init__(self, backend: Backend) -> None:
-        self._backend = backend
-
-    def on_post(self, req: Request, resp: Response, user: int) -> None:
-        """Kick."""
-        asked = body_of(req, Kicking)
-        self._backend.kick(user, asked.reason)
-        resp.status = 204
-
-
-class BansResource(LongResource):
-    """The bans."""
-
-    private = "Reading bans"
-
-    def __init__(self, backend: Backend) -> None:
-        super().__init__(backend, bans)
-
-    def on_post(self, req: Request, resp: Response) -> None:
-        """Ban."""
-        asked = body_of(req, NewBan)
-        ban = self._backend.ban(asked.kind, asked.value, asked.reason, asked.for_s)
-        _put(resp, ban, status=201)
-        resp.location = f"/bans/{ban.id}"
-
-
-class BanResource:
-    """One ban."""
-
-    def __init__(self, backend: Backend) -> None:
-        self._backend = backend
-
-    def on_delete(self, _req: Request, resp: Response, ban: int) -> None:
-        """End it."""
-        self._backend.unban(ban)
-        resp.status = 204
+        told = self._backend.announce(asked.text, asked.room, by(req))
+        put(resp, ToldDocument(told))
 
 
 class RoomModesResource:
@@ -130,9 +86,9 @@ class RoomModesResource:
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
 
-    def on_delete(self, _req: Request, resp: Response, room: str) -> None:
+    def on_delete(self, req: Request, resp: Response, room: str) -> None:
         """Reset them, because nobody may be left who can open a room."""
-        self._backend.reset_modes(room)
+        self._backend.reset_modes(room, by(req))
         resp.status = 204
 
 
@@ -145,9 +101,18 @@ class RoomResource(MessagesResource):
 
     def on_post(self, req: Request, resp: Response, room: str) -> None:
         """Say something, and answer when it is stored."""
-        asked = body_of(req, Saying)
+        asked = _said(req)
         seq = self._in_time(lambda: self._backend.say(room, asked.from_, asked.text))
-        _put(resp, StoredDocument(room, seq), status=201)
+        put(resp, StoredDocument(room, seq), status=201)
+
+
+def _said(req: Request) -> Saying:
+    """Return what a request says: JSON, or as with ntfy plain text, which curl -d calls a form. Raises Problem."""
+    kind, body = media_type(req.env["CONTENT_TYPE"]), req.context.body
+    if kind == JSON or (kind == FORM and body.lstrip()[:1] == b"{"):
+        return body_of(req, Saying)
+    said = spoken(Posted(body, kind, title=req.env.get("HTTP_TITLE", "")))
+    return Saying(query_of(req.params, SayingQuery).from_ or said.name or by(req), said.text)
 
 
 def body_of(req: Request, kind: type[Body]) -> Body:
@@ -161,5 +126,12 @@ def body_of(req: Request, kind: type[Body]) -> Body:
         raise Problem(400, f"Invalid body; {explained(error, kind, body)}") from None
 
 
-def _put(resp: Response, value: Any, status: int = 200) -> None:
+def by(req: Request) -> str:
+    """Return the name of the token with which something is asked."""
+    name: str = req.context.rights.name
+    return name
+
+
+def put(resp: Response, value: Any, status: int = 200) -> None:
+    """Answer with a value."""
     resp.status, resp.content_type, resp.data = status, JSON, indented(value)

@@ -1,5 +1,6 @@
 """The backend: what the operator can see and do, as one interface. The server implements it, HTTP only shows it.
 
+`by` is the name of the token with which something is done, for the log and the audit.
 Every method is called in the server's own loop, and returns at once unless it says that it waits. Texts are as users
 have written them: what shows them makes them printable.
 """
@@ -10,15 +11,24 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Protocol
 
 from gchat.admin.documents import (
-    BanInfo,
+    AccountInfo,
+    AuditRow,
     Happened,
     HistoryInfo,
+    HookInfo,
+    MadeHookDocument,
     Measure,
+    NewHook,
+    OperatorRow,
+    PenaltyRow,
     RoomSummary,
     ServerInfo,
     StoredMessage,
     UserInfo,
 )
+from gchat.chat.order_actions import Wish
+from gchat.hooks.book import Hook
+from gchat.hooks.message import HookMessage
 from gchat.model.errors import GchatError
 
 #: Rooms without members in one answer, the newest first.
@@ -35,6 +45,14 @@ class Missing(NotPossible):
 
 class BadText(NotPossible):
     """The text in the request cannot be said."""
+
+
+class TooOften(NotPossible):
+    """The request came too soon after others; it is possible in `wait_s` seconds."""
+
+    def __init__(self, text: str, wait_s: int) -> None:
+        super().__init__(text)
+        self.wait_s = wait_s
 
 
 class Unavailable(NotPossible):
@@ -71,6 +89,12 @@ class Backend(Protocol):
         Waits, now and for each page. Raises Missing: no such room, and Unavailable: it cannot be read (any more).
         """
 
+    def place(self, room: str) -> tuple[str, int]:
+        """Return the epoch of a room's log, and the number of the last message in it.
+
+        Waits. Raises Missing: no such room, NotPossible, and Unavailable: it cannot be read.
+        """
+
     def limits(self) -> dict[str, float]:
         """Return the limits in force."""
 
@@ -86,16 +110,16 @@ class Backend(Protocol):
     def subscribe(self, subscriber: Subscriber) -> Unsubscribe:
         """Call `subscriber` with every event until the returned function is called; it must return at once."""
 
-    def announce(self, text: str, room: str) -> int:
+    def announce(self, text: str, room: str, by: str) -> int:
         """Announce to the room, or with "" to all rooms; return the number of their members.
 
         Waits. Raises BadText, Missing, NotPossible or Unavailable.
         """
 
-    def kick(self, user: int, reason: str) -> None:
+    def kick(self, user: int, reason: str, by: str) -> None:
         """Close the user's connection. Raises Missing: no such user."""
 
-    def reset_modes(self, room: str) -> None:
+    def reset_modes(self, room: str, by: str) -> None:
         """Give a room the modes of a new one, in which nobody has a rank. Raises Missing: no such room."""
 
     def say(self, room: str, name: str, text: str) -> int:
@@ -104,14 +128,73 @@ class Backend(Protocol):
         Raises BadText, Missing, NotPossible or Unavailable.
         """
 
-    def bans(self) -> Sequence[BanInfo]:
+    # --- Order -----------------------------------------------------------------------------------------------------
+
+    def bans(self) -> Sequence[PenaltyRow]:
         """Return the bans in force."""
 
-    def ban(self, kind: str, value: str, reason: str, for_s: float) -> BanInfo:
-        """Ban for `for_s` seconds, 0: permanently, and close matching connections. Raises NotPossible: bad value."""
+    def mutes(self) -> Sequence[PenaltyRow]:
+        """Return the mutes in force."""
 
-    def unban(self, ban: int) -> None:
+    def ban(self, kind: str, value: str, wish: Wish, by: str) -> PenaltyRow:
+        """Ban what is named so, and close matching connections. Raises NotPossible: bad value, or it needs force."""
+
+    def ban_user(self, user: int, wish: Wish, by: str) -> PenaltyRow:
+        """Ban a user by all that is known of them. Raises Missing: no such user, and NotPossible."""
+
+    def mute_user(self, user: int, wish: Wish, by: str) -> PenaltyRow:
+        """Let a user read, and say nothing. Raises Missing: no such user, and NotPossible."""
+
+    def unmute_user(self, user: int, by: str) -> None:
+        """Let a user speak again. Raises Missing: no such user, or not muted."""
+
+    def unban(self, ban: int, by: str) -> None:
         """End a ban. Raises Missing: no ban has this id."""
+
+    def unmute(self, mute: int, by: str) -> None:
+        """End a mute. Raises Missing: no mute has this id."""
+
+    def operators(self) -> Sequence[OperatorRow]:
+        """Return the operators of the server."""
+
+    def make_operator(self, account: str, by: str) -> OperatorRow:
+        """Make an account an operator. Raises NotPossible: no name, or too many."""
+
+    def remove_operator(self, account: str, by: str) -> None:
+        """Have an account be no operator. Raises Missing: it is none, and NotPossible: the configuration says so."""
+
+    def audit(self, before: int, limit: int) -> Sequence[AuditRow]:
+        """Return at most `limit` of what operators did, newest first: what has a lower id than `before`; 0: all."""
+
+    def note_action(self, action: str, target: str, by: str) -> None:
+        """Note in the audit what was done here without the server, as making a token."""
+
+    def hooks(self) -> Sequence[HookInfo]:
+        """Return the hooks."""
+
+    def make_hook(self, asked: NewHook) -> MadeHookDocument:
+        """Make a hook. Raises NotPossible: a bad name, one that there is, or too many."""
+
+    def revoke_hook(self, hook: int) -> None:
+        """Revoke a hook. Raises Missing: no hook has this id."""
+
+    def hook(self, secret: str) -> Hook | None:
+        """Return the hook with this secret."""
+
+    def say_by_hook(self, hook: Hook, message: HookMessage) -> int:
+        """Say something in the room of a hook, which is made if need be; return its number once it is stored. Waits.
+
+        A text that is too long is cut. Raises BadText, NotPossible, TooOften or Unavailable.
+        """
+
+    def accounts(self) -> Iterable[AccountInfo]:
+        """Return the accounts."""
+
+    def add_account(self, name: str, secret: str, by: str) -> AccountInfo:
+        """Make an account. Waits. Raises NotPossible: such a nick or secret, or one more, cannot be."""
+
+    def remove_account(self, name: str, by: str) -> None:
+        """Remove an account, and log its user out. Raises Missing: there is none of this name."""
 
 
 class Subscriber(Protocol):

@@ -7,11 +7,12 @@ iterator: it is made while the answer is sent (responses.streamed), and a field 
 
 from __future__ import annotations
 
-from typing import Literal, Protocol, Self
+from typing import Annotated, Literal, Protocol, Self
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from gchat.chat.session import Session
+from gchat.model.secret import HasSecrets
 
 
 class ServerInfo(Struct, frozen=True):
@@ -44,6 +45,10 @@ class UserConnection(Protocol):
         """What the user speaks."""
 
     @property
+    def tls_version(self) -> str:
+        """The version of TLS, as "TLSv1.3"; "" without."""
+
+    @property
     def heard_at(self) -> float:
         """When the last byte came from the user."""
 
@@ -72,6 +77,8 @@ class UserInfo(Struct, frozen=True):
     skipped: int  # messages that the user missed by reading too slowly
     disconnected: bool = False  # the connection is lost, but the user may come back
     away: str = ""  # why, if the user is away
+    account: str = ""  # the one that the user is logged in to
+    tls: str = ""  # the version that the connection is in, as "TLSv1.3"; "" if it is plain text
 
     @classmethod
     def of(cls, session: Session, connection: UserConnection | None, now: float, *, disconnected: bool) -> Self:
@@ -90,6 +97,8 @@ class UserInfo(Struct, frozen=True):
             skipped=connection.skipped if connection else 0,
             disconnected=disconnected,
             away=session.away,
+            account=session.account,
+            tls=connection.tls_version if connection else "",
         )
 
 
@@ -111,15 +120,58 @@ class HistoryInfo(Struct, frozen=True):
     sync: str = ""  # "full": shown messages survive a power cut; "normal": they survive a crash; "": neither
 
 
-class BanInfo(Struct, frozen=True):
-    """A ban of a nick (and of nicks that look like it), an address, or a network."""
+class PenaltyRow(Struct, frozen=True):
+    """A ban or a mute of a nick (and of nicks that look like it), an account, an address, or a network."""
 
     id: int
-    kind: Literal["nick", "address", "network"]
+    kind: Literal["nick", "account", "address", "network"]  # of the value
     value: str
     reason: str
     created: str  # RFC 3339
     until: str = ""  # RFC 3339; "": permanent
+    by: str = ""  # the account of an operator, or the name of a token
+    also: tuple[str, ...] = ()  # of the same user: an account, an address, a network
+
+
+class OperatorRow(Struct, frozen=True):
+    """An account that keeps order on the server."""
+
+    account: str
+    configured: bool  # whether the configuration says so, which only it can change
+
+
+class AuditRow(Struct, frozen=True):
+    """What an operator did."""
+
+    id: int  # the newest has the highest
+    time: str  # RFC 3339
+    actor: str  # the account of an operator, or the name of a token
+    via: Literal["chat", "http"]
+    action: str
+    target: str
+    reason: str = ""
+    until: str = ""  # RFC 3339; "": it does not end, or does not last
+
+
+class HookInfo(Struct, frozen=True):
+    """A hook: a program that may say something in a room. Its secret is shown once, when it is made."""
+
+    id: int
+    room: str
+    name: str  # as it is shown, "Grafana (http)"
+    created: str  # RFC 3339
+    signed: bool  # whether bodies must be signed
+    messages: int = 0  # since the start
+    last: str = ""  # RFC 3339; "": none since the start
+
+
+class AccountInfo(Struct, frozen=True):
+    """A nick that belongs to a user who knows its secret."""
+
+    name: str
+    created: str  # RFC 3339
+    online: bool = False  # whether its user is here, or may be about to come back
+    closed: bool = False  # whether what is stored cannot be read, so that nobody can log in
 
 
 #: What a message is: said, an action (/me), or a new topic, which is empty if it was cleared.
@@ -140,9 +192,9 @@ class StoredMessage(Struct, frozen=True, rename={"from_": "from"}):
 
 
 class Granted(Struct, frozen=True):
-    """The scope of a request: "none" of the private parts, all of them ("read"), or also changing things ("all")."""
+    """The scope of a request: "none" of the private parts, or all of them ("read"); "moderate" and "all" do more."""
 
-    scope: Literal["none", "read", "all"]
+    scope: Literal["none", "read", "moderate", "all"]
     note: str
 
 
@@ -180,7 +232,69 @@ class RoomsDocument(Struct):
 class BansDocument(Struct):
     """The bans in force."""
 
-    bans: list[BanInfo]
+    bans: list[PenaltyRow]
+    truncated: bool = False
+
+
+class NewAccount(HasSecrets, Struct, frozen=True, forbid_unknown_fields=True):
+    """The nick of a new account, and its secret."""
+
+    name: Annotated[str, Meta(min_length=1, max_length=100)]
+    secret: Annotated[str, Meta(min_length=1, max_length=1000, description="8 characters or more; it is not stored")]
+
+
+class MutesDocument(Struct):
+    """The mutes in force."""
+
+    mutes: list[PenaltyRow]
+    truncated: bool = False
+
+
+class OperatorsDocument(Struct):
+    """The operators of the server."""
+
+    operators: list[OperatorRow]
+    truncated: bool = False
+
+
+class AuditDocument(Struct):
+    """What operators did, newest first. `next` is there if there may be more: ask for those before it."""
+
+    audit: list[AuditRow]
+    next: int = 0
+
+
+class NewHook(HasSecrets, Struct, frozen=True, forbid_unknown_fields=True):
+    """A hook to make: its room, which need not exist, and the name that it speaks under."""
+
+    room: Annotated[str, Meta(min_length=1, max_length=100)]
+    name: Annotated[str, Meta(min_length=1, max_length=100)]
+    signing_secret: Annotated[
+        str,
+        Meta(max_length=256, description="bodies must be signed with it (X-Hub-Signature-256); empty: need not be"),
+    ] = ""
+
+
+class MadeHookDocument(HasSecrets, Struct):
+    """A hook that was made, and its secret: programs post to /hooks/SECRET."""
+
+    id: int
+    room: str
+    name: str
+    secret: str
+
+
+class HooksDocument(Struct):
+    """The hooks."""
+
+    hooks: list[HookInfo]
+    truncated: bool = False
+
+
+class AccountsDocument(Struct):
+    """The accounts."""
+
+    accounts: list[AccountInfo]
     truncated: bool = False
 
 

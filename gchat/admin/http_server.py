@@ -10,7 +10,6 @@ import errno
 import logging
 import socket
 from collections.abc import Callable, Iterable
-from http import HTTPStatus
 from typing import Any
 from urllib.parse import unquote
 
@@ -20,8 +19,11 @@ from gevent.pool import Pool
 from gevent.pywsgi import Input, WSGIHandler, WSGIServer
 
 from gchat.accept_pause import AcceptPause
+from gchat.admin.forwarded import RequestOrigin, origin_of
+from gchat.admin.proxied import behind
 from gchat.admin.request_head import MAX_HEAD_BYTES, MAX_LINE_BYTES, RequestHead, parse
-from gchat.admin.responses import HEADERS, PROBLEM, Problem
+from gchat.admin.responses import HEADERS, Problem, answered
+from gchat.admin.security import Newcomer, Security, begin
 from gchat.breather import breathe
 
 logger = logging.getLogger("gchat")
@@ -54,7 +56,7 @@ class Handler(WSGIHandler):
         self._held: bytearray | None = None  # of an answer, until there is enough to send
         name = sock.getsockname()
         self._local = name[0] if isinstance(name, tuple) else ""
-        self._peer = address[0] if isinstance(address, tuple) else ""
+        self._neighbour = self._peer = address[0] if isinstance(address, tuple) else ""  # the peer may be behind it
 
     # --- The head --------------------------------------------------------------------------------------------------
 
@@ -68,7 +70,9 @@ class Handler(WSGIHandler):
                 return None
             self.head = head = parse(lines)
             self._requests += 1
-            self.environ = self._environ(head)
+            origin = origin_of(self._neighbour, head.fields, self.server.trusted())
+            self._peer = origin.peer
+            self.environ = self._environ(head, origin)
             self.close_connection = head.closes or self.server.draining
             if not self.server.may_work(head.path):
                 raise _full()
@@ -136,7 +140,7 @@ class Handler(WSGIHandler):
         except OSError:
             pass  # the peer was quicker
 
-    def _environ(self, head: RequestHead) -> dict[str, Any]:
+    def _environ(self, head: RequestHead, origin: RequestOrigin) -> dict[str, Any]:
         environ = self.server.get_environ()
         for name, value in head.fields.items():
             if "_" not in name:  # X_Y would be taken for X-Y
@@ -149,7 +153,10 @@ class Handler(WSGIHandler):
         environ["CONTENT_TYPE"] = head.fields.get("content-type", "")
         environ["CONTENT_LENGTH"] = str(head.body_bytes)
         environ["REMOTE_ADDR"] = self._peer
+        if origin.host:
+            environ["HTTP_HOST"] = origin.host
         environ["gchat.local"] = self._local
+        environ["gchat.origin"] = origin
         environ["gchat.socket"] = self.socket
         self.requestline = head.line
         self.application = self.server.application
@@ -205,7 +212,7 @@ class Handler(WSGIHandler):
         self.code = problem.status
         try:
             self.socket.settimeout(LINGER_S)
-            self.socket.sendall(_answer(problem))
+            self.socket.sendall(answered(problem))
         except OSError:
             return
         self.log_request()
@@ -246,7 +253,7 @@ class Handler(WSGIHandler):
             logger.error("admin: a request crashed; it alone is closed", exc_info=(t, v, tb))
         if not self.response_length:
             try:
-                self.socket.sendall(_answer(Problem(500, "Internal error; the server's log has the details")))
+                self.socket.sendall(answered(Problem(500, "Internal error; the server's log has the details")))
             except OSError:
                 pass
 
@@ -260,7 +267,13 @@ class AdminServer(WSGIServer):
     # the loop for up to 12 ms (measured), and with 2 for no longer than fan-out itself does.
     max_accept = 2
 
-    def __init__(self, listener: socket.socket, application: Callable[..., Iterable[bytes]]) -> None:
+    def __init__(
+        self,
+        listener: socket.socket,
+        application: Callable[..., Iterable[bytes]],
+        security: Security | None = None,
+        trusted: Callable[[], str] = str,
+    ) -> None:
         # SERVER_NAME, because without it the address is looked up in the DNS at the start.
         super().__init__(
             listener,
@@ -272,7 +285,9 @@ class AdminServer(WSGIServer):
         )
         self.draining = False
         self.open: set[Any] = set()  # sockets
-        self.waiting: dict[Handler, None] = {}  # for a head, the one that waits longest first
+        self._security = security
+        self.trusted = trusted  # returns the networks of proxies that are believed
+        self.waiting: dict[Handler | Newcomer, None] = {}  # for a head, the one that waits longest first
         self.working: dict[Handler, str] = {}  # the paths of requests that are being answered, the oldest first
         self._pause = AcceptPause(self, "admin: cannot accept connections: %(reason)s; trying again")
         self._last_turn = Event()
@@ -310,7 +325,7 @@ class AdminServer(WSGIServer):
         if len(self.open) >= MAX_CONNECTIONS and not self._make_room():
             try:
                 sock.setblocking(False)
-                sock.send(_answer(_full()))
+                sock.send(answered(_full()))
                 sock.recv(MAX_HEAD_BYTES)  # or the peer gets a reset, and not our answer
                 sock.shutdown(socket.SHUT_WR)
             except OSError:
@@ -321,6 +336,19 @@ class AdminServer(WSGIServer):
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.open.add(sock)
         super().do_handle(*args)
+
+    def handle(self, sock: Any, address: Any) -> None:
+        """Serve one connection; with TLS, after its handshake."""
+        if (address := behind(sock, address, self.trusted(), self)) is None:
+            return
+        if self._security is None:
+            super().handle(sock, address)
+        elif (secured := begin(sock, self._security, self)) is not None:
+            try:
+                super().handle(secured, address)
+            finally:
+                self.open.discard(secured)
+                secured.close()
 
     def do_close(self, *args: Any) -> None:
         """Count a connection out."""
@@ -353,17 +381,3 @@ class AdminServer(WSGIServer):
 def _full() -> Problem:
     # Each time a new one: an exception keeps the frames of every place that it was raised at, and all that is in them.
     return Problem(503, "Too many connections; try again in a moment", Retry_After="1")
-
-
-def _answer(problem: Problem) -> bytes:
-    body = problem.document()
-    headers = {
-        **dict(HEADERS),
-        **problem.headers,
-        "Content-Type": PROBLEM,
-        "Content-Length": str(len(body)),
-        "Connection": "close",
-    }
-    phrase = HTTPStatus(problem.status).phrase
-    lines = [f"HTTP/1.1 {problem.status} {phrase}", *(f"{name}: {value}" for name, value in headers.items()), "", ""]
-    return "\r\n".join(lines).encode() + body

@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Struct
 
 import gchat
+from gchat.admin.access import Scope
 from gchat.admin.backend import MAX_STORED_ROOMS
 from gchat.admin.read_resources import ReadResource
 from gchat.admin.responses import JSON, PROBLEM, ProblemDetail
@@ -20,13 +21,17 @@ _ALWAYS = (400, 401, 403, 408, 413, 414, 415, 421, 429, 431, 503)
 _ACCESS = (
     "On this machine, a request without a token gets users by nick, rooms, topics, counts, metrics and health. "
     "Messages, bans, secret rooms and the addresses of users with a nick need a token, and so does every request from "
-    "another machine. Changing anything needs the admin token."
+    "another machine. A token has a scope: read sees everything; moderate also acts on users; all may do everything; "
+    "say:ROOM speaks in one room and does nothing else. What an operation needs is in its security."
 )
 _SIZES = (
     'Long lists are cut, and then the document has "truncated": true: messages at 1 MiB in one answer, all other lists '
     "at 8 MiB."
 )
-_TOKENS = "the content of admin.token_file, or for reading alone of admin.read_token_file"
+_TOKENS = (
+    "the content of admin.token_file (scope all) or of admin.read_token_file (read), or a token that was made with "
+    "POST /tokens or gchat-server --make-token"
+)
 
 # --- Hints of single routes ------------------------------------------------------------------------------------------
 
@@ -36,6 +41,16 @@ EVENTS = (
     'The first event, "access", tells what the stream contains: without a token there are no "message" events, and the '
     '"address" of a user with a nick is empty in "joined" events. "joined", "left" and "message" come as they happen, '
     '"counters" once a second.'
+)
+
+
+ROOM_EVENTS = (
+    'Messages look as in the rich dialect: "said", "acted" and "topic". "opened" comes first, "gap" in place of '
+    'messages that are no longer stored, and "reset" where the place to resume at is none, because the log is another '
+    "one. An EventSource resumes by itself, everybody else by sending the last id as Last-Event-ID or `after`."
+)
+SAYING = (
+    "A plain text is the message itself, also with the type that curl -d gives it; the header Title comes before it."
 )
 
 
@@ -50,13 +65,33 @@ class Reads(Struct, frozen=True):
 
 
 class Writes(Struct, frozen=True):
-    """What a method does that needs the admin token: the body that it takes, and its answer."""
+    """What a method does that needs a token with this scope: the body that it takes, and its answer."""
 
     summary: str
     body: type[Struct] | None
     success: int
     answer: type[Struct] | None = None
     status: tuple[int, ...] = ()
+    scope: Scope = Scope.ALL
+    is_saying: bool = False  # whether a token that speaks in this room alone suffices
+    hint: str = ""
+    bodies: tuple[tuple[str, Any], ...] = ()  # other media types of the body, with their schemas
+    query: type[Struct] | None = None
+    silent: bool = False  # whether 204 may come in place of `success`
+
+
+#: What programs post to a hook.
+POSTED = Writes(
+    "Say something as a hook, by its secret, without a token",
+    None,
+    200,
+    status=(404, 409, 422),
+    hint="Plain text; JSON as for Slack and Mattermost, also as the form field `payload`; webhooks of Alertmanager, "
+    "Grafana and GitHub. What is too long is cut. What is nothing to say is answered by 204.",
+    bodies=((JSON, {}), ("text/plain", {}), ("application/x-www-form-urlencoded", {})),
+    scope=Scope.NONE,
+    silent=True,
+)
 
 
 class Route(Struct, frozen=True):
@@ -66,13 +101,20 @@ class Route(Struct, frozen=True):
     resource: object
     get: Reads | None = None
     post: Writes | None = None
+    put: Writes | None = None
     delete: Writes | None = None
 
     @property
     def values(self) -> set[type[Struct]]:
         """The values that it takes and gives."""
-        found = {value for writes in (self.post, self.delete) if writes for value in (writes.body, writes.answer)}
+        found = {value for writes in self.writes.values() for value in (writes.body, writes.answer)}
         return {value for value in (*found, self.get and self.get.answer) if value}
+
+    @property
+    def writes(self) -> dict[str, Writes]:
+        """What changes something, by method."""
+        methods = {"POST": self.post, "PUT": self.put, "DELETE": self.delete}
+        return {method: writes for method, writes in methods.items() if writes}
 
 
 def described(routes: Iterable[Route]) -> bytes:
@@ -109,14 +151,13 @@ def _methods(route: Route) -> dict[str, Any]:
     methods: dict[str, Any] = {"parameters": parameters} if parameters else {}
     if route.get is not None:
         methods |= _reads(route.get, route.resource)
-    methods |= {"post": _writes(route.post)} if route.post else {}
-    methods |= {"delete": _writes(route.delete)} if route.delete else {}
-    return methods
+    return methods | {method.lower(): _writes(writes) for method, writes in route.writes.items()}
 
 
 def _reads(reads: Reads, resource: object) -> dict[str, Any]:
     assert isinstance(resource, ReadResource)
-    security: list[dict[str, list[str]]] = [{"token": []}] if resource.private else [{}, {"token": []}]
+    needed = {"token": [resource.scope.name.lower()]}
+    security: list[dict[str, list[str]]] = [needed] if resource.private else [{}, needed]
     common = {"summary": reads.summary, "security": security, "parameters": _query(reads.query) if reads.query else []}
     common |= {"description": reads.hint} if reads.hint else {}
     problems = _problems(406, *reads.status)
@@ -137,14 +178,25 @@ def _writes(writes: Writes) -> dict[str, Any]:
     answer = _response(_content(writes.answer) if writes.answer else {})
     operation: dict[str, Any] = {
         "summary": writes.summary,
-        "security": [{"token": []}],
+        "security": _security(writes),
         "responses": {str(writes.success): answer, **_problems(*writes.status)},
     }
+    operation |= {"description": writes.hint} if writes.hint else {}
+    operation |= {"parameters": _query(writes.query)} if writes.query else {}
+    operation["responses"] |= {"204": _response({})} if writes.silent else {}
+    content: dict[str, Any] = {media_type: {"schema": schema} for media_type, schema in writes.bodies}
     if writes.body:
         needed = any(field.required for field in msgspec.structs.fields(writes.body))
-        operation["requestBody"] = {"required": needed, "content": _content(writes.body)}
+        operation["requestBody"] = {"required": needed, "content": content | _content(writes.body)}
         operation["responses"] |= _problems(422)
+    elif content:
+        operation["requestBody"] = {"content": content}
     return operation
+
+
+def _security(writes: Writes) -> list[dict[str, list[str]]]:
+    scopes = [writes.scope.name.lower()] if writes.scope else []
+    return [{"token": [scope]} for scope in (*scopes, *(["say:ROOM"] if writes.is_saying else []))] or [{}]
 
 
 def _query(kind: type[Struct]) -> list[dict[str, Any]]:

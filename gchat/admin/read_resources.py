@@ -16,7 +16,10 @@ from gchat.admin.documents import (
     BansDocument,
     HealthDocument,
     Histogram,
+    HooksDocument,
     MessagesDocument,
+    MutesDocument,
+    OperatorsDocument,
     RoomsDocument,
     RoomSummary,
     StatusDocument,
@@ -47,6 +50,7 @@ class ReadResource:
 
     media_types: tuple[str, ...] = (JSON,)  # of its answers
     private = ""  # what reading it is called, if it needs a token
+    scope = Scope.READ  # that it needs then
 
     def on_get(self, req: Request, resp: Response, /, **params: Any) -> None:
         """Answer."""
@@ -90,7 +94,7 @@ class MessagesResource(ReadResource):
         query, room = query_of(req.params, MessagesQuery), params["room"]
         pages = self._backend.messages(room, query.after, query.limit)
         document = MessagesDocument(room, [])
-        document.messages = _listed(_read(pages, query.limit, document))
+        document.messages = listed(_read(pages, query.limit, document))
         resp.content_type, resp.stream = JSON, streamed(document, MESSAGES_BYTES)
 
 
@@ -196,17 +200,32 @@ def rooms(backend: Backend, scope: Scope) -> RoomsDocument:
 
 def bans(backend: Backend, _scope: Scope) -> BansDocument:
     """Return the bans; the route needs a token."""
-    return BansDocument(_listed(backend.bans()))
+    return BansDocument(listed(backend.bans()))
+
+
+def mutes(backend: Backend, _scope: Scope) -> MutesDocument:
+    """Return the mutes; likewise."""
+    return MutesDocument(listed(backend.mutes()))
+
+
+def operators(backend: Backend, _scope: Scope) -> OperatorsDocument:
+    """Return the operators of the server; likewise."""
+    return OperatorsDocument(listed(backend.operators()))
+
+
+def hooks(backend: Backend, _scope: Scope) -> HooksDocument:
+    """Return the hooks; the route needs a token."""
+    return HooksDocument(listed(backend.hooks()))
 
 
 def _users(backend: Backend, scope: Scope) -> list[UserInfo]:
     is_secret = backend.is_secret
-    return _listed(visible(user, scope, is_secret) for piece in backend.users() for user in piece)
+    return listed(visible(user, scope, is_secret) for piece in backend.users() for user in piece)
 
 
 def _rooms(backend: Backend, scope: Scope) -> list[RoomSummary]:
     seen = (visible(room, scope, backend.is_secret) for room in backend.rooms())
-    return _listed(room for room in seen if room is not None)
+    return listed(room for room in seen if room is not None)
 
 
 def _read(pages: Iterator[Sequence[StoredMessage]], limit: int, document: MessagesDocument) -> Iterator[StoredMessage]:
@@ -225,6 +244,6 @@ def _read(pages: Iterator[Sequence[StoredMessage]], limit: int, document: Messag
             document.next = 0
 
 
-def _listed(values: Iterable[T | None]) -> list[T]:
+def listed(values: Iterable[T | None]) -> list[T]:
     """Return the values as the list that they are in the document; they are made while it is sent."""
     return cast("list[T]", values)

@@ -17,6 +17,9 @@ MAX_HEAD_BYTES = 16384
 MAX_FIELDS = 100
 MAX_BODY_BYTES = 65536
 
+#: A hook's body may be larger: a push of many files, or a storm of alerts, takes hundreds of KB.
+MAX_HOOK_BODY_BYTES = 1 << 20
+
 _TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 _REQUEST_LINE = re.compile(rb"(" + _TOKEN + rb") (/[!-~]*) HTTP/(\d)\.(\d)\r\n")
 _FIELD = re.compile(rb"(" + _TOKEN + rb"):[ \t]*((?:[!-~\x80-\xff](?:[ \t!-~\x80-\xff]*[!-~\x80-\xff])?)?)[ \t]*\r\n")
@@ -79,7 +82,7 @@ def parse(lines: list[bytes]) -> RequestHead:
         query=query,
         version=f"HTTP/1.{min(int(minor), 1)}",
         fields=fields,
-        body_bytes=_body_bytes(fields),
+        body_bytes=_body_bytes(fields, MAX_HOOK_BODY_BYTES if path.startswith("/hooks/") else MAX_BODY_BYTES),
         closes=minor == "0" or "close" in connection,
         expects_continue=bool(expectation) and minor != "0",
     )
@@ -102,7 +105,7 @@ def _fields(lines: list[bytes]) -> dict[str, str]:
     return fields
 
 
-def _body_bytes(fields: dict[str, str]) -> int:
+def _body_bytes(fields: dict[str, str], most: int) -> int:
     length = fields.get("content-length")
     if "transfer-encoding" in fields:
         if length is not None:
@@ -112,6 +115,6 @@ def _body_bytes(fields: dict[str, str]) -> int:
         return 0
     if not (length.isascii() and length.isdigit()):
         raise Problem(400, "Content-Length is not a number")
-    if len(length) > 18 or int(length) > MAX_BODY_BYTES:
-        raise Problem(413, f"The body is too large; at most {MAX_BODY_BYTES:,} bytes are accepted")
+    if len(length) > 18 or int(length) > most:
+        raise Problem(413, f"The body is too large; at most {most:,} bytes are accepted")
     return int(length)

@@ -95,6 +95,21 @@ def streamed(document: Struct, most_bytes: int) -> Iterator[bytes]:
     yield piece + b"\n}\n"
 
 
+def answered(problem: Problem) -> bytes:
+    """Return a problem as a whole answer of HTTP, after which the connection is closed."""
+    body = problem.document()
+    headers = {
+        **dict(HEADERS),
+        **problem.headers,
+        "Content-Type": PROBLEM,
+        "Content-Length": str(len(body)),
+        "Connection": "close",
+    }
+    phrase = HTTPStatus(problem.status).phrase
+    lines = [f"HTTP/1.1 {problem.status} {phrase}", *(f"{name}: {value}" for name, value in headers.items()), "", ""]
+    return "\r\n".join(lines).encode() + body
+
+
 class _Lists:
     """The lists of one document."""
 

@@ -7,39 +7,38 @@ import re
 import time
 from collections.abc import Callable
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
 
 import gevent
 from falcon import App, HTTPError, Request, Response
 from falcon.constants import COMBINED_METHODS
 from falcon.routing import BaseConverter
 
-from gchat.admin.access import Access, AccessRequest, Scope
+from gchat.admin.access import Access, AccessRequest
+from gchat.admin.account_resources import account_routes
 from gchat.admin.action_resources import (
-    Announcement,
-    AnnounceResource,
-    BanResource,
-    BansResource,
-    Kicking,
-    KickResource,
-    NewBan,
+    PLAIN,
     RoomModesResource,
     RoomResource,
     Saying,
+    SayingQuery,
 )
-from gchat.admin.backend import Backend, BadText, Missing, NotPossible, Unavailable
+from gchat.admin.backend import Backend, BadText, Missing, NotPossible, TooOften, Unavailable
 from gchat.admin.documents import (
-    BanInfo,
-    BansDocument,
     HealthDocument,
+    HooksDocument,
+    MadeHookDocument,
     MessagesDocument,
+    NewHook,
     RoomsDocument,
     StatusDocument,
     StoredDocument,
-    ToldDocument,
     UsersDocument,
 )
-from gchat.admin.openapi import ADDRESSES, EVENTS, ROOMS, Reads, Route, Writes, described
+from gchat.admin.hook_resources import Heard, HookResource, HooksResource
+from gchat.admin.named_tokens import NamedTokens
+from gchat.admin.openapi import ADDRESSES, EVENTS, POSTED, ROOM_EVENTS, ROOMS, SAYING, Reads, Route, Writes, described
+from gchat.admin.order_resources import order_routes
 from gchat.admin.read_resources import (
     FixedResource,
     HealthResource,
@@ -54,9 +53,13 @@ from gchat.admin.read_resources import (
     users,
 )
 from gchat.admin.responses import PROBLEM, Problem
+from gchat.admin.room_stream import RoomEventsQuery, RoomEventsResource
 from gchat.admin.sse import Streams
+from gchat.admin.token_resources import token_routes
 
 logger = logging.getLogger("gchat")
+
+T = TypeVar("T")
 
 BODY_S = 5.0  # from the end of the head to the end of the body
 
@@ -98,6 +101,7 @@ class _Gate:
     def __init__(self, access: Access, clock: Callable[[], float]) -> None:
         self._access = access
         self._clock = clock
+        self.routes: dict[str, Route] = {}  # by path: what each method needs
 
     def process_request(self, req: Request, _resp: Response) -> None:
         """Refuse a request that is not allowed."""
@@ -106,7 +110,9 @@ class _Gate:
             method=req.method,
             path=req.path,
             peer=environ["REMOTE_ADDR"],
+            is_known=environ["gchat.origin"].is_known,
             local=environ["gchat.local"],
+            scheme=environ["gchat.origin"].scheme,
             host=environ.get("HTTP_HOST", ""),
             origin=environ.get("HTTP_ORIGIN", ""),
             site=environ.get("HTTP_SEC_FETCH_SITE", ""),
@@ -114,15 +120,22 @@ class _Gate:
             content_type=environ["CONTENT_TYPE"],
             has_body=environ["CONTENT_LENGTH"] != "0",
         )
-        req.context.scope = self._access.check(asked, self._clock())
+        req.context.rights = rights = self._access.check(asked, self._clock())
+        req.context.scope = rights.scope
         if req.method not in COMBINED_METHODS:
             raise Problem(501, "Unknown method")
 
-    def process_resource(self, req: Request, _resp: Response, resource: object, _params: dict[str, Any]) -> None:
-        """Refuse a request for private or unavailable content, and read the body."""
+    def process_resource(self, req: Request, _resp: Response, resource: object, params: dict[str, Any]) -> None:
+        """Refuse a request that its token does not allow, or for unavailable content, and read the body."""
+        writes = self.routes[str(req.uri_template)].writes.get(req.method)
+        if writes is not None:
+            room = params["room"] if writes.is_saying else ""
+            self._access.demand(req.context.rights, writes.scope, f"{req.method} {req.path}", room)
+        if req.method == "POST" and isinstance(resource, HookResource):
+            resource.admit(req, params["hook"])
         if req.method in ("GET", "HEAD"):
             if isinstance(resource, ReadResource) and resource.private:
-                self._access.demand(req.context.scope, Scope.READ, resource.private)
+                self._access.demand(req.context.rights, resource.scope, resource.private)
             accept = req.env.get("HTTP_ACCEPT", "*/*")
             media_types = resource.media_types if isinstance(resource, ReadResource) else ()
             if media_types and accept != "*/*" and not any(map(req.client_accepts, media_types)):
@@ -133,25 +146,37 @@ class _Gate:
             req.context.body = b""
 
 
-def make_app(backend: Backend, access: Access, clock: Callable[[], float] = time.monotonic) -> App[Any, Any]:
-    """Return the WSGI application. It needs the environment that AdminServer makes."""
-    app = App(middleware=[_Gate(access, clock)])
+def make_app(
+    backend: Backend, access: Access, tokens: NamedTokens, clock: Callable[[], float] = time.monotonic
+) -> App[Any, Any]:
+    """Return the WSGI application. It needs the environment that AdminServer makes; `access` knows the same tokens."""
+    gate = _Gate(access, clock)
+    app = App(middleware=[gate])
     app.router_options.converters["number"] = Number
     app.set_error_serializer(_serialize)
     app.add_error_handler(Problem, _answer_problem)
     app.add_error_handler(NotPossible, _answer_not_possible)
     app.add_error_handler(Exception, _answer_crash)
-    table = _routes(backend)
+    hook = HookResource(backend, access, clock, _in_time, _aside)
+    table = [
+        *_server_routes(backend),
+        *_room_routes(backend),
+        *order_routes(backend),
+        *token_routes(backend, tokens),
+        *account_routes(backend, _in_time),
+        *_hook_routes(backend, hook),
+        Route("/openapi.json", FixedResource(cache(lambda: described(table))), Reads("This document")),
+    ]
     for route in table:
         app.add_route(route.path, route.resource)
+    gate.routes = {route.path: route for route in table}
     return app
 
 
-def _routes(backend: Backend) -> list[Route]:
-    """Return every path, and what the description says of it."""
+def _server_routes(backend: Backend) -> list[Route]:
+    """Return the paths of the page and of the server, and what the description says of each."""
     no_page = (404,)
-    description = FixedResource(cache(lambda: described(table)))
-    table = [
+    return [
         Route("/", PageFileResource("page.html"), Reads("The live page", status=no_page)),
         Route("/page.js", PageFileResource("page.js"), Reads("The live page's script", status=no_page)),
         Route("/page.css", PageFileResource("page.css"), Reads("The live page's style sheet", status=no_page)),
@@ -161,11 +186,18 @@ def _routes(backend: Backend) -> list[Route]:
             Reads("Server, users, rooms, limits and history at once", StatusDocument, hint=ADDRESSES),
         ),
         Route("/users", LongResource(backend, users), Reads("Users online", UsersDocument, hint=ADDRESSES)),
+        Route("/healthz", HealthResource(), Reads("Liveness", HealthDocument)),
         Route(
-            "/users/{user:number}/kick",
-            KickResource(backend),
-            post=Writes("Kick a user: close the connection", Kicking, 204, status=(404,)),
+            "/readyz", ReadinessResource(backend), Reads("Readiness: whether messages can be stored", HealthDocument)
         ),
+        Route("/metrics", MetricsResource(backend), Reads("Metrics for Prometheus")),
+        Route("/events", EventsResource(Streams(backend)), Reads("Server-sent events as they happen", hint=EVENTS)),
+    ]
+
+
+def _room_routes(backend: Backend) -> list[Route]:
+    """Return the paths of rooms."""
+    return [
         Route(
             "/rooms",
             LongResource(backend, rooms),
@@ -176,7 +208,25 @@ def _routes(backend: Backend) -> list[Route]:
             RoomResource(backend, _in_time),
             Reads("Messages of a room", MessagesDocument, query=MessagesQuery, status=(404,)),
             post=Writes(
-                'Say something; the sender is shown as "NAME (http)"', Saying, 201, StoredDocument, status=(404, 409)
+                'Say something; the sender is shown as "NAME (http)"',
+                Saying,
+                201,
+                StoredDocument,
+                status=(404, 409),
+                hint=SAYING,
+                bodies=(PLAIN,),
+                query=SayingQuery,
+                is_saying=True,
+            ),
+        ),
+        Route(
+            "/rooms/{room}/events",
+            RoomEventsResource(backend),
+            Reads(
+                "Messages of a room as they come, server-sent or as lines of JSON",
+                query=RoomEventsQuery,
+                status=(404, 409),
+                hint=ROOM_EVENTS,
             ),
         ),
         Route(
@@ -186,30 +236,30 @@ def _routes(backend: Backend) -> list[Route]:
                 "Reset a room's modes: as in a new room, nobody has a rank until it is empty", None, 204, status=(404,)
             ),
         ),
-        Route("/healthz", HealthResource(), Reads("Liveness", HealthDocument)),
-        Route(
-            "/readyz", ReadinessResource(backend), Reads("Readiness: whether messages can be stored", HealthDocument)
-        ),
-        Route("/metrics", MetricsResource(backend), Reads("Metrics for Prometheus")),
-        Route("/events", EventsResource(Streams(backend)), Reads("Server-sent events as they happen", hint=EVENTS)),
-        Route("/openapi.json", description, Reads("This document")),
-        Route(
-            "/announce",
-            AnnounceResource(backend),
-            post=Writes("Announce something to one room or to all", Announcement, 200, ToldDocument, status=(404, 409)),
-        ),
-        Route(
-            "/bans",
-            BansResource(backend),
-            Reads("Bans in force", BansDocument),
-            post=Writes("Ban a nick, an address or a network", NewBan, 201, BanInfo, status=(409,)),
-        ),
-        Route("/bans/{ban:number}", BanResource(backend), delete=Writes("End a ban", None, 204, status=(404,))),
     ]
-    return table
 
 
-def _in_time(action: Callable[[], int]) -> int:
+def _hook_routes(backend: Backend, hook: HookResource) -> list[Route]:
+    """Return the paths of hooks."""
+    return [
+        Route(
+            "/hooks",
+            HooksResource(backend),
+            Reads("Hooks, without their secrets", HooksDocument),
+            post=Writes(
+                "Make a hook; its secret is in this answer alone", NewHook, 201, MadeHookDocument, status=(409,)
+            ),
+        ),
+        Route(
+            "/hooks/{hook}",
+            hook,
+            post=POSTED,
+            delete=Writes("Revoke a hook, by its id", None, 204, status=(404,)),
+        ),
+    ]
+
+
+def _in_time(action: Callable[[], T]) -> T:
     try:
         with gevent.Timeout(ACTION_S):
             return action()
@@ -219,6 +269,11 @@ def _in_time(action: Callable[[], int]) -> int:
             f"Not confirmed within {ACTION_S:g} s, but it may still happen; check before you try again",
             Retry_After="5",
         ) from None
+
+
+def _aside(action: Callable[[], Heard]) -> Heard:
+    """Do something on a native thread that takes long and knows nothing of the loop."""
+    return gevent.get_hub().threadpool.apply(action)
 
 
 def _read_body(req: Request) -> bytes:
@@ -237,11 +292,12 @@ def _answer_problem(_req: Request, resp: Response, problem: Problem, _params: di
 
 
 #: What the backend cannot do, as a status.
-_STATUSES = {Missing: 404, BadText: 422, NotPossible: 409, Unavailable: 503}
+_STATUSES = {Missing: 404, BadText: 422, NotPossible: 409, TooOften: 429, Unavailable: 503}
 
 
 def _answer_not_possible(req: Request, resp: Response, error: NotPossible, params: dict[str, Any]) -> None:
-    _answer_problem(req, resp, Problem(_STATUSES[type(error)], str(error)), params)
+    headers = {"Retry_After": str(error.wait_s)} if isinstance(error, TooOften) else {}
+    _answer_problem(req, resp, Problem(_STATUSES[type(error)], str(error), **headers), params)
 
 
 def _answer_crash(req: Request, resp: Response, error: Exception, params: dict[str, Any]) -> None:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import logging
 import socket
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Collection, Iterator
+from typing import Any, Protocol
 
 import gevent
 from gevent.queue import Empty, Full, Queue
@@ -56,6 +56,26 @@ class AccessEvent(Granted, frozen=True, tag_field="type", tag="access"):
         return cls(GRANTED[scope].scope, GRANTED[scope].note)
 
 
+class HasNetwork(Protocol):
+    """A stream of one reader."""
+
+    network: str  # of the reader; "" on this machine
+
+
+def check_place(streams: Collection[HasNetwork], peer: str) -> str:
+    """Return the network of a reader, for whom there is a place beside these streams. Raises Problem: there is none."""
+    network = "" if is_loopback(peer) else network_of(peer)
+    if network and sum(stream.network == network for stream in streams) >= MAX_OF_NETWORK:
+        raise Problem(
+            429,
+            f"Your network has {MAX_OF_NETWORK} event streams, which is the limit; close one, or wait",
+            Retry_After="10",
+        )
+    if len(streams) >= MAX_STREAMS:
+        raise Problem(503, f"All {MAX_STREAMS} event streams are in use; close one, or wait", Retry_After="10")
+    return network
+
+
 class Streams:
     """All streams: one subscription and one clock for them while there are any."""
 
@@ -67,15 +87,7 @@ class Streams:
 
     def open(self, sock: Any, scope: Scope, peer: str) -> Stream:
         """Return a new stream, which ends with `sock` and holds what `scope` may see. Raises Problem."""
-        network = "" if is_loopback(peer) else network_of(peer)
-        if network and sum(stream.network == network for stream in self._open) >= MAX_OF_NETWORK:
-            raise Problem(
-                429,
-                f"Your network has {MAX_OF_NETWORK} event streams, which is the limit; close one, or wait",
-                Retry_After="10",
-            )
-        if len(self._open) >= MAX_STREAMS:
-            raise Problem(503, f"All {MAX_STREAMS} event streams are in use; close one, or wait", Retry_After="10")
+        network = check_place(self._open, peer)
         first = _RETRY + _event(AccessEvent.of(scope)) + self._counters()
         if self._unsubscribe is None:
             self._unsubscribe = self._backend.subscribe(self._tell)

@@ -1,15 +1,16 @@
-"""A token file: anybody who can read it has its token. The token is never logged."""
+"""A token file: anybody who can read it has its token. The token is never logged.
+
+Here too is how a file is written that nobody else may know.
+"""
 
 from __future__ import annotations
 
-import codecs
 import os
-import shlex
-import stat
 from typing import NoReturn
 
 from gchat.model.errors import GchatError
 from gchat.model.secret import Secret
+from gchat.secret_file import NotSecretFile, read
 
 #: Random bytes in a new token, and the fewest characters of an accepted one: 128 bits in base 64.
 TOKEN_BYTES = 32
@@ -31,8 +32,12 @@ def load_or_make(path: str) -> tuple[Secret, bool]:
         made = _make(path)
         return _load(path), made
     except OSError as error:
-        reason = os.strerror(error.errno).lower() if error.errno else str(error)
-        raise TokenError(f"cannot use the token file {path}: {reason}") from None
+        raise TokenError(f"cannot use the token file {path}: {reason_of(error)}") from None
+
+
+def reason_of(error: OSError) -> str:
+    """Return why the machine refused."""
+    return os.strerror(error.errno).lower() if error.errno else str(error)
 
 
 def _make(path: str) -> bool:
@@ -41,15 +46,8 @@ def _make(path: str) -> bool:
         return False
     import secrets  # noqa: PLC0415  # it loads OpenSSL, and there is a token already at every start but the first
 
-    directory = os.path.dirname(os.path.abspath(path))
-    os.makedirs(directory, mode=0o700, exist_ok=True)
-    draft = os.path.join(directory, f".token-{secrets.token_hex(8)}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    draft = _draft(path, f"{secrets.token_urlsafe(TOKEN_BYTES)}\n".encode())
     try:
-        with os.fdopen(descriptor, "w") as file:
-            file.write(f"{secrets.token_urlsafe(TOKEN_BYTES)}\n")
-            file.flush()
-            os.fsync(file.fileno())
         os.link(draft, path)
     except FileExistsError:
         return False  # another server that starts now was quicker
@@ -58,29 +56,48 @@ def _make(path: str) -> bool:
     return True
 
 
+def write_private(path: str, content: bytes) -> None:
+    """Replace a file, or make it: there is the old content or the new one, and nobody else can read it."""
+    draft = _draft(path, content)
+    try:
+        os.rename(draft, path)
+    except OSError:
+        os.unlink(draft)
+        raise
+
+
+def _draft(path: str, content: bytes) -> str:
+    """Return the path of a new file with this content beside another, in a directory that is made if need be."""
+    directory = os.path.dirname(os.path.abspath(path))
+    os.makedirs(directory, mode=0o700, exist_ok=True)
+    draft = os.path.join(directory, f".token-{os.urandom(8).hex()}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError:
+        os.unlink(draft)
+        raise
+    return draft
+
+
 def _load(path: str) -> Secret:
     """Return the token. First it must be a token file at all: advice for one does harm to any other file."""
-    if os.path.isdir(path):
-        _refuse(path, "it is a directory")
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # a pipe is not waited for
-    with os.fdopen(descriptor, "rb") as file:
-        found = os.fstat(descriptor)
-        if not stat.S_ISREG(found.st_mode):
-            _refuse(path, "it is not a regular file")
-        if found.st_uid not in (os.geteuid(), 0):  # root can read every file anyway
-            _refuse(path, "it belongs to another user")
-        token = file.read(MAX_LENGTH + 1).removeprefix(codecs.BOM_UTF8).strip()
+    try:
+        found = read(path, MAX_LENGTH)
+    except NotSecretFile as error:
+        _refuse(path, str(error))
+    token = found.data
     if len(token) > MAX_LENGTH or not all(0x21 <= byte <= 0x7E for byte in token):
         _refuse(path, "expected a single word of printable ASCII")
     if 0 < len(token) < MIN_LENGTH:
         _refuse(path, f"a token has at least {MIN_LENGTH} characters, not {len(token)}")
-    if found.st_mode & 0o077:
-        if found.st_uid != os.geteuid():
-            _refuse(path, "other users can read or write it")
-        raise TokenError(
-            f"other users can read or write the token file {path}; type chmod 600 {shlex.quote(path)}, and change the "
-            "token if they may know it"
-        )
+    if found.is_exposed and not found.is_own:
+        _refuse(path, "other users can read or write it")
+    if found.is_exposed:
+        raise TokenError(found.exposure("token"))
     return Secret(token.decode())
 
 

@@ -20,6 +20,7 @@ GRANTED = {
         "send the header Authorization: Bearer TOKEN to get them",
     ),
     Scope.READ: Granted("read", "The read-only token shows everything and changes nothing"),
+    Scope.MODERATE: Granted("moderate", "This token shows everything, and acts on users"),
     Scope.ALL: Granted("all", "The admin token shows and changes everything"),
 }
 

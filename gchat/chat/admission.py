@@ -6,13 +6,17 @@ from itertools import islice
 
 from msgspec import Struct
 
-from gchat.chat.bans import Bans, because
 from gchat.chat.effects import CloseReason
 from gchat.chat.limits import Allowance, Limits
 from gchat.chat.networks import Network, host_of, is_in
+from gchat.chat.order import banned
+from gchat.chat.penalties import Penalties
 
 #: Networks examined whenever a connection ends: those without a connection are forgotten faster than they come.
 FORGOTTEN_AT_ONCE = 4
+
+#: Banned peers of one network that are heard at a time, to be told so in the dialect that they speak.
+TOLD_AT_ONCE = 4
 
 
 class TurnedAway(Struct, frozen=True):
@@ -28,7 +32,7 @@ class Admission:
     Each peer for which admit() returns None is released exactly once.
     """
 
-    def __init__(self, bans: Bans, limits: Limits) -> None:
+    def __init__(self, bans: Penalties, limits: Limits) -> None:
         self.total = 0
         self._bans = bans
         self._limits = limits
@@ -39,8 +43,9 @@ class Admission:
 
     def admit(self, address: str, network: str, max_connections: int) -> TurnedAway | None:
         """Count a peer in and return None, or return why it is turned away; `address` is as sessions have it."""
-        if ban := self._bans.of_address(host_of(address)):
-            return TurnedAway(CloseReason.BANNED, f"You are banned here{because(ban)}")
+        # A banned peer is told that in its own dialect, which is heard first (see Door); there is little time for many.
+        if self.of(network) >= TOLD_AT_ONCE and (ban := self._bans.of_address(host_of(address))):
+            return TurnedAway(CloseReason.BANNED, banned(ban))
         if self.total >= max_connections:
             return TurnedAway(CloseReason.FULL, "The server is full; try again later")
         most = self._limits.connections_per_network

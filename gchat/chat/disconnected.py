@@ -25,26 +25,26 @@ class Disconnected:
     """
 
     def __init__(self) -> None:
-        self._until: dict[Session, float] = {}  # the earliest first
+        self.until: dict[Session, float] = {}  # the earliest first
         self._idle: dict[Session, None] = {}  # of these, those without a nick and without a message
         self._by_network: dict[str, dict[Session, None]] = {}
 
     def __contains__(self, session: Session) -> bool:
-        return session in self._until
+        return session in self.until
 
     def __iter__(self) -> Iterator[Session]:
-        return iter(self._until)
+        return iter(self.until)
 
     def add(self, session: Session, until: float) -> None:
         """Keep a session until this time."""
-        self._until[session] = until
+        self.until[session] = until
         self._by_network.setdefault(session.network.name, {})[session] = None
         if not session.has_nick and not session.messages:
             self._idle[session] = None
 
     def discard(self, session: Session) -> None:
         """Stop keeping a session, if it is kept."""
-        if self._until.pop(session, None) is None:
+        if self.until.pop(session, None) is None:
             return
         self._idle.pop(session, None)
         name = session.network.name
@@ -54,12 +54,12 @@ class Disconnected:
 
     def clear(self) -> None:
         """Stop keeping all sessions."""
-        for table in (self._until, self._idle, self._by_network):
+        for table in (self.until, self._idle, self._by_network):
             table.clear()
 
     def due(self, now: float) -> list[Session]:
         """Return the sessions whose time has come."""
-        return [session for session, until in self._until.items() if until <= now]
+        return [session for session, until in self.until.items() if until <= now]
 
     def surplus(self, newest: Session, per_network: int | None) -> Session | None:
         """Return the session to drop because `newest` was added, None if all can stay.
@@ -69,7 +69,7 @@ class Disconnected:
         group = self._by_network[newest.network.name]
         if per_network is not None and not newest.network.is_exempt and len(group) > per_network:
             return next(chain((session for session in group if session in self._idle), group))
-        if len(self._until) > MAX_DISCONNECTED:
+        if len(self.until) > MAX_DISCONNECTED:
             most = max(self._by_network, key=lambda name: len(self._by_network[name]))
             return next(chain(self._idle, self._by_network[most]))
         return None

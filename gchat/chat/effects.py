@@ -7,16 +7,20 @@ what is delivered between two messages stands between them on the wire.
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Literal
 
 from msgspec import Struct
 
+from gchat.chat.accounts import Account
+from gchat.chat.penalties import Penalty
 from gchat.chat.room_modes import Modes
 from gchat.chat.session import Seat
-from gchat.model.commands import Excerpt
+from gchat.model.commands import Excerpt, Proving
 from gchat.model.errors import Refusal
 from gchat.model.events import Answer, Closing, Joined, Movement, Ready, Refused, RoomList, RoomNotice, Welcome
 from gchat.model.hello import ResumePoint
 from gchat.model.messages import Message
+from gchat.model.secret import HasSecrets
 
 
 class CloseReason(StrEnum):
@@ -28,7 +32,10 @@ class CloseReason(StrEnum):
     STALLED = "stalled"  # read nothing for stall_timeout_s while something was owed
     FULL = "full"  # max_connections
     TOO_MANY = "too_many"  # connections_per_ip
+    PROXY = "proxy"  # a trusted proxy that does not say whose connection it is
     FOREIGN = "foreign"  # not chat
+    TLS = "tls"  # its handshake failed, or there was none where it is required
+    PASSWORD = "password"  # noqa: S105  # it did not show that of the server
     BAD_HELLO = "bad_hello"  # an invalid one
     ENDLESS = "endless"  # no newline
     SHUTDOWN = "shutdown"
@@ -36,7 +43,7 @@ class CloseReason(StrEnum):
     PROBE = "probe"  # gone before it said a line or was announced: a port scan, a health check
     CRASHED = "crashed"  # a fault of the server
     REPLACED = "replaced"  # its user has come back on another connection
-    KICKED = "kicked"  # by the operator
+    KICKED = "kicked"  # by an operator of the server
     BANNED = "banned"
 
 
@@ -72,13 +79,17 @@ class Arrive(Struct, frozen=True, gc=False):
 
 
 class Presence(Struct, frozen=True, gc=False):
-    """A change of presence in a room that now has `members`: all but `session` are told, soon, perhaps with others."""
+    """A change of presence in a room that now has `members`: all but `session` are told, soon, perhaps with others.
+
+    What several rooms are told of it, `among` names all of them in each of the effects, which are in that order.
+    """
 
     room: str
     session: int
     presence: Movement
     members: int
     unheard: Unheard | None = None
+    among: tuple[str, ...] = ()
 
 
 class Announce(Struct, frozen=True, gc=False):
@@ -185,6 +196,7 @@ class SavedSession(Struct, frozen=True):
     room: str = ""  # the only one, as it was stored while a user was in one
     rooms: tuple[str, ...] = ()  # in the order in which they were entered
     away: str = ""
+    account: str = ""  # its name
 
 
 class SaveSession(Struct, frozen=True, gc=False):
@@ -194,11 +206,65 @@ class SaveSession(Struct, frozen=True, gc=False):
     who: SavedSession | None
 
 
+class SaveAccount(Struct, frozen=True, gc=False):
+    """Store an account for the next run, or with None that there is none of this name."""
+
+    name: str
+    account: Account | None
+
+
+class CheckSecret(HasSecrets, Struct, frozen=True, gc=False):
+    """Find out whether a secret has this hash, if there is one, and what the hash of a new one is, if there is one.
+
+    The verdict goes to `logins.concluded`. Until then no further command of the session is carried out.
+    """
+
+    session: int
+    asked: Proving
+    secret: str = ""
+    hash: str = ""
+    new: str = ""
+
+
+class Verdict(HasSecrets, Struct, frozen=True, gc=False):
+    """What became of CheckSecret."""
+
+    is_right: bool = False
+    hash: str = ""  # of the new secret
+    lineage: str = ""  # one that nobody has, for a new account
+    refusal: Refusal | None = None  # why nothing was found out
+
+
 class SaveModes(Struct, frozen=True, gc=False):
     """Store the modes of a room for the next run, or with None that they are the usual ones."""
 
     room: str
     modes: Modes | None
+
+
+class SavePenalties(Struct, frozen=True, gc=False):
+    """Store all bans, or all mutes, for the next run."""
+
+    kind: Literal["bans", "mutes"]
+    penalties: tuple[Penalty, ...]
+
+
+class SaveOperators(Struct, frozen=True, gc=False):
+    """Store for the next run which accounts are operators beside those in the configuration."""
+
+    accounts: tuple[str, ...]
+
+
+class Audited(Struct, frozen=True):
+    """What an operator did, on the server as a whole: it is logged, and kept for the audit."""
+
+    time: float  # in seconds since the epoch
+    actor: str  # the account of an operator, or the name of a token
+    via: Literal["chat", "http"]
+    action: str
+    target: str
+    reason: str = ""
+    until: float = 0.0  # 0: for ever, or it does not last
 
 
 class Close(Struct, frozen=True, gc=False):
@@ -224,13 +290,18 @@ Effect = (
     | DropRoom
     | SaveSession
     | SaveModes
+    | SavePenalties
+    | SaveOperators
+    | Audited
+    | SaveAccount
+    | CheckSecret
     | Close
 )
 
 
 def refused(session: int, refusal: Refusal, id_: str = "") -> Effect:
     """Return the effect that tells the user of a session why the request with this id was refused."""
-    return Deliver(session, Refused(refusal.code, refusal.message, id_))
+    return Deliver(session, Refused(refusal.code, refusal.message, id_, refusal.retry_after_s))
 
 
 def closed(session: int, reason: CloseReason, farewell: str = "") -> list[Effect]:

@@ -11,7 +11,7 @@ from gchat.chat.effects import Deliver, Effect, Enter
 from gchat.chat.limits import Limits
 from gchat.chat.room import Room
 from gchat.chat.session import Session
-from gchat.model import names
+from gchat.model import names, sentences
 from gchat.model.errors import Code, Refusal
 from gchat.model.events import Joined, Ready, Welcome
 from gchat.model.hello import Hello, ResumePoint, WantedRoom
@@ -30,7 +30,11 @@ def welcomed(
     first room it is welcomed; in no room it is welcomed all the same.
     """
     replay = limits.replay_on_join if replay is None else replay
-    welcome = Welcome(online, limits.motd, "", session.id, session.name, session.token, limits.announced)
+    motd = limits.motd
+    if limits.login_required and not session.account:
+        motd = f"{motd}\n{sentences.login_needed(limits.registration)}".strip()
+    name, token, account = session.name, session.token, session.account
+    welcome = Welcome(online, motd, "", session.id, name, token, limits.announced, account=account)
     ready = Ready(limits.prompt)
     if not session.rooms:
         return [Deliver(session.id, welcome), Deliver(session.id, ready)]
@@ -64,6 +68,11 @@ def wanted(hello: Hello, most: int) -> tuple[dict[str, WantedRoom], list[Refusal
             found.pop(name, None)
             found[name] = structs.replace(room, room=name)
     return found, refusals
+
+
+def login_needed(limits: Limits) -> Refusal:
+    """Return the refusal of what only users with an account may do here."""
+    return Refusal(Code.LOGIN_NEEDED, sentences.login_needed(limits.registration))
 
 
 def too_many(most: int) -> Refusal:

@@ -8,7 +8,7 @@ from typing import Any
 
 from msgspec import structs
 
-from gchat.chat import attention, moderation, room_modes, standing
+from gchat.chat import attention, logins, moderation, order_handlers, room_modes, standing
 from gchat.chat.absence import MAX_LISTED_REASON
 from gchat.chat.effects import (
     Announce,
@@ -48,8 +48,11 @@ def execute(registry: Registry, session: Session, command: Command, now: float) 
     """
     if not registry.is_connected(session):
         return []
-    announced = registry.announce(session)
+    announced = [] if session.is_announced else registry.announce(session)
     try:
+        order_handlers.check_voice(registry, session, command)
+        if registry.limits.login_required:
+            logins.check_admitted(registry, session, command)
         return announced + HANDLERS[type(command)](registry, session, command, now)
     except Refusal as refusal:
         ids = getattr(command, "ids", ()) or (getattr(command, "id", ""),)
@@ -109,7 +112,7 @@ def _join(registry: Registry, session: Session, command: commands.Join, _now: fl
 def _part(registry: Registry, session: Session, command: commands.Part, _now: float) -> list[Effect]:
     room = standing.room_of(session, command.room)
     reason = moderation.checked_reason(command.reason)
-    if reason and standing.why_silent(registry.rooms, room, session):
+    if reason and (registry.order.mute_of(session) or standing.why_silent(registry.rooms, room, session)):
         reason = ""  # it would be the last word of a user who may not speak
     return registry.part(session, room, reason, command.id)
 
@@ -211,8 +214,15 @@ PRICES: dict[type, int] = {
     commands.Kick: 2,
     commands.Invite: 2,
     commands.Mode: 2,
+    commands.Ban: 2,
+    commands.Mute: 2,
+    commands.Bans: 2,
     commands.History: 3,
     commands.Search: 5,
+    commands.Register: 5,
+    commands.Login: 5,
+    commands.Passwd: 5,
+    commands.Unregister: 5,
 }
 
 #: What a whole room is told, beside messages, costs one line more for each so many of its members.
@@ -247,8 +257,21 @@ HANDLERS: dict[type, Callable[[Registry, Session, Any, float], list[Effect]]] = 
     commands.Kick: moderation.kick,
     commands.Invite: moderation.invite,
     commands.Mode: moderation.mode,
+    commands.Kill: order_handlers.kill,
+    commands.Ban: order_handlers.ban,
+    commands.Unban: order_handlers.unban,
+    commands.Bans: order_handlers.bans,
+    commands.Mute: order_handlers.mute,
+    commands.Unmute: order_handlers.unmute,
+    commands.AnnounceToAll: order_handlers.announce,
     commands.History: _history,
     commands.Search: _search,
+    commands.Register: logins.prove,
+    commands.Login: logins.prove,
+    commands.Passwd: logins.prove,
+    commands.Unregister: logins.prove,
+    commands.AskSecret: logins.ask,
+    commands.Logout: logins.logout,
     commands.Ping: _ping,
     commands.Help: _help,
     commands.Quit: _quit,

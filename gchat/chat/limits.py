@@ -37,12 +37,16 @@ class Limits(Struct):
     page_max: int = 100  # messages in one page of history
     motd: str = ""
     prompt: str = "[You] "
+    registration: str = "open"  # who makes accounts: "open", "operator" or "closed"
+    login_required: bool = False  # whether users without an account may only log in
+    allow_plaintext: bool = False  # whether secrets are taken where somebody can read along
     announced: tuple[tuple[str, float], ...] = ()  # the limits that the shell enforces, for programs
     rates: Rates = Rates()  # of each user
     network_rates: Rates = Rates()  # of all users of one network together
     rooms_per_network: int | None = None  # rooms that users of one network hold open; None means no limit
     connections_per_network: int | None = None  # connections, and as many disconnected users; None means no limit
     exempt: str = ""  # the networks without these limits, separated by spaces
+    operators: str = ""  # the accounts of operators of the server, separated by spaces
 
 
 #: A time between these bounds in which nothing was read may be a stall of the server or the network: what has gathered
@@ -114,9 +118,8 @@ class Pace:
         self._told_of_network = False
         self.own = own
 
-    def lines(self, now: float) -> int:
+    def lines(self) -> int:
         """Return how many lines may be taken now: at least one, whose debt is waited for afterwards."""
-        self.grow(now)
         own, network = self.own, self._network
         return max(1, int(own.lines if network is None else min(own.lines, network.lines)))
 
@@ -149,9 +152,10 @@ class Pace:
             self._network.lines -= lines
 
     def debt_s(self) -> float:
-        """Return the seconds until all debts are paid."""
-        own_s = self.own.debt_s(self._limits.rates)
-        return own_s if self._network is None else max(own_s, self._network.debt_s(self._limits.network_rates))
+        """Return the seconds until all debts are paid, as of when the allowances have grown last."""
+        own, network = self.own, self._network
+        own_s = own.debt_s(self._limits.rates) if own.lines < 0 or own.bytes < 0 else 0.0
+        return own_s if network is None else max(own_s, network.debt_s(self._limits.network_rates))
 
     def grow(self, now: float) -> None:
         """Add what the time since the last call allows."""

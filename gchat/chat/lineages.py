@@ -1,6 +1,7 @@
-"""Lineages: which session a token takes over, and what is stored of it for the next run of the server.
+"""Lineages: which session a token or an account takes over, and what is stored of it for the next run of the server.
 
-All sessions of one token are a lineage. Its name identifies the user without giving the token away.
+All sessions of one token are a lineage. Its name identifies the user without giving the token away. All sessions of an
+account are one too, whatever their tokens: so there is one of each account, and the newest takes the others over.
 """
 
 from __future__ import annotations
@@ -10,13 +11,13 @@ from gchat.chat.session import Session
 
 
 class Lineages:
-    """The newest session of each lineage. A session without a token has no lineage and is never here."""
+    """The newest session of each lineage. A session without a token and an account is never here."""
 
     def __init__(self) -> None:
         self._newest: dict[str, Session] = {}
 
     def __contains__(self, session: Session) -> bool:
-        return self._newest.get(session.lineage) is session
+        return self._newest.get(_key(session)) is session
 
     def newest(self, lineage: str) -> Session | None:
         """Return the session that a new one of this lineage takes over, None if there is none."""
@@ -24,12 +25,14 @@ class Lineages:
 
     def add(self, session: Session) -> None:
         """Let the next session of the same lineage take this one over."""
-        self._newest[session.lineage] = session
+        for lineage in filter(None, (session.lineage, session.account_lineage)):
+            self._newest[lineage] = session
 
     def discard(self, session: Session) -> None:
         """Let no session take this one over."""
-        if session in self:
-            del self._newest[session.lineage]
+        for lineage in (session.lineage, session.account_lineage):
+            if self._newest.get(lineage) is session:
+                del self._newest[lineage]
 
     def clear(self) -> None:
         """Discard all sessions, of which the next run knows what it was told last."""
@@ -39,12 +42,18 @@ class Lineages:
         """Return the effects by which the next run knows where this user is now."""
         if session not in self:
             return []
-        saved = SavedSession(session.name, session.has_nick, rooms=tuple(session.rooms), away=session.away)
-        return [SaveSession(session.lineage, saved)]
+        rooms, account = tuple(session.rooms), session.account
+        saved = SavedSession(session.name, session.has_nick, rooms=rooms, away=session.away, account=account)
+        return [SaveSession(_key(session), saved)]
 
     def dropped(self, session: Session) -> list[Effect]:
         """Discard the session of a user who has left; return the effects by which the next run knows that too."""
         if session not in self:
             return []
         self.discard(session)
-        return [SaveSession(session.lineage, None)]
+        return [SaveSession(_key(session), None)]
+
+
+def _key(session: Session) -> str:
+    """Return the lineage under which a session is stored: a client comes back with its token, and others log in."""
+    return session.lineage or session.account_lineage

@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec import structs
 
 from gchat.chat import masks, room_modes, standing
-from gchat.chat.effects import Announce, Deliver, Effect
+from gchat.chat.effects import Announce, Audited, Deliver, Effect
 from gchat.chat.registry import Registry
 from gchat.chat.room import Room
 from gchat.chat.room_modes import Asking
@@ -52,17 +52,22 @@ def mode(registry: Registry, session: Session, command: commands.Mode, _now: flo
     return [*_change(registry, session, room, changes, command.id), *answers]
 
 
-def kick(registry: Registry, session: Session, command: commands.Kick, _now: float) -> list[Effect]:
-    """Put a member out of a room."""
+def kick(registry: Registry, session: Session, command: commands.Kick, now: float) -> list[Effect]:
+    """Put a member out of a room. Operators of the server can do that too, in any room that they are in."""
     room = standing.room_of(session, command.room)
-    room_modes.allowed(room_modes.may_change(room.name, standing.asking(registry.rooms, room, session)))
+    asking = standing.asking(registry.rooms, room, session)
+    is_of_server = registry.order.is_operator(session) and not asking.is_operator
+    if not is_of_server:
+        room_modes.allowed(room_modes.may_change(room.name, asking))
     reason = checked_reason(command.reason)
     member = _member(registry, room, command.name)
     ranked = standing.give(registry.rooms, room, member, "")
     left = registry.put_out(member, room)
     kicked = events.Kicked(room.name, member.name, session.name, reason, len(room.members))
     told: list[Effect] = [Announce(room.name, kicked, member.id), Deliver(member.id, kicked, room=room.name)]
-    return [*told, *left, *ranked, *_done(session, command.id)]
+    target = f"{member.name} ({room.name})"
+    audited: list[Effect] = [Audited(now, session.account, "chat", "kick", target, reason)] if is_of_server else []
+    return [*told, *left, *ranked, *audited, *_done(session, command.id)]
 
 
 def invite(registry: Registry, session: Session, command: commands.Invite, _now: float) -> list[Effect]:

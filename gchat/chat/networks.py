@@ -18,6 +18,7 @@ class Network(Struct, frozen=True):
     is_exempt: bool = True  # whether no limit of networks applies to it
 
 
+@lru_cache(4096)
 def address_of(host: str) -> IPv4Address | IPv6Address:
     """Return the address that `host` is, with or without brackets and a zone. Raises ValueError.
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from functools import cache
 
-from gchat.chat.bans import Bans, because
+from gchat.chat.accounts import Accounts
+from gchat.chat.order import Order
 from gchat.chat.session import Session
 from gchat.model import names, text
 from gchat.model.errors import Code, Refusal
 from gchat.model.lookalikes import folded, name_keys
 
-#: Names that nobody may take: the server's own, and the one by which a private message calls its reader.
-RESERVED = ("server", "admin", "you")
+#: Names that nobody may take: the server's own, the one by which a private message calls its reader, and those to which
+#: users of IRC send their secrets by habit.
+RESERVED = ("server", "admin", "you", "nickserv", "chanserv")
 
 
 @cache
@@ -22,25 +24,37 @@ def _reserved_keys() -> frozenset[str]:
 class Names:
     """The names in use; a session without a nick is called by its address."""
 
-    def __init__(self, bans: Bans) -> None:
-        self._bans = bans
+    def __init__(self, order: Order, accounts: Accounts) -> None:
+        self._order = order
+        self._accounts = accounts
         self._holders: dict[str, Session] = {}  # by key
 
     def claim(self, session: Session, nick: str, max_length: int) -> None:
         """Give the session this nick. Raises Refusal if it is no nick, or is or looks like somebody else's."""
-        nick = names.nick(nick, max_length)
-        keys = name_keys(nick)
-        if not keys.isdisjoint(_reserved_keys()):
-            raise Refusal(Code.NAME_TAKEN, f"The nick {nick} is reserved, or looks like one that is; choose another")
-        if ban := self._bans.of_nick(keys):
-            raise Refusal(Code.BANNED, f"The nick {nick} is banned here{because(ban)}; choose another")
+        nick, keys = self.check(session, nick, max_length)
+        self.give(session, nick, keys)
+        session.has_nick = True
+
+    def check(self, session: Session, nick: str, max_length: int) -> tuple[str, frozenset[str]]:
+        """Return a nick that a session may take, as it is shown, and its keys. Raises Refusal."""
+        nick, keys = self.check_allowed(nick, max_length, session.account)
         for key in keys:
             holder = self._holders.get(key, session)
             if holder is not session:
                 what = "is taken" if folded(nick) == folded(holder.name) else f"looks like {holder.name}'s"
                 raise Refusal(Code.NAME_TAKEN, f"The nick {nick} {what}; choose another")
-        self.give(session, nick, keys)
-        session.has_nick = True
+        self._order.check_renaming(session, keys)
+        return nick, keys
+
+    def check_allowed(self, nick: str, max_length: int, account: str = "") -> tuple[str, frozenset[str]]:
+        """Return the same for the user of an account, whoever has the nick now. Raises Refusal."""
+        nick = names.nick(nick, max_length)
+        keys = name_keys(nick)
+        if not keys.isdisjoint(_reserved_keys()):
+            raise Refusal(Code.NAME_TAKEN, f"The nick {nick} is reserved, or looks like one that is; choose another")
+        self._order.check_nick(nick, keys)
+        self._accounts.check_free(nick, keys, account)
+        return nick, keys
 
     def give(self, session: Session, name: str, keys: frozenset[str]) -> None:
         """Name the session `name`, whose keys must be free, and free its old name."""

@@ -6,16 +6,13 @@ handlers. Each returns the effects of what happened, which the shell carries out
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from itertools import count
+from collections.abc import Mapping
 
-from gchat.chat import disconnected, entry, presence, standing
+from gchat.chat import disconnected, entry, standing
 from gchat.chat.absence import Absence
-from gchat.chat.bans import Bans
-from gchat.chat.disconnected import Disconnected
+from gchat.chat.accounts import Account
 from gchat.chat.effects import (
     MAY_RESUME,
-    Arrive,
     CloseReason,
     Deliver,
     Effect,
@@ -24,51 +21,28 @@ from gchat.chat.effects import (
     closed,
     refused,
 )
-from gchat.chat.ignorers import Ignorers
 from gchat.chat.limits import Limits
-from gchat.chat.lineages import Lineages
 from gchat.chat.networks import Network
-from gchat.chat.nicks import Names
+from gchat.chat.population import REPLACED, Population
 from gchat.chat.room import Room
-from gchat.chat.rooms import RoomTable
 from gchat.chat.session import Session, lineage_of
 from gchat.model import lookalikes
 from gchat.model.errors import Code, Refusal
-from gchat.model.events import Away, Entered, Left, Movement, Named, Parted, Renamed, TopicIs
+from gchat.model.events import Named, Parted, Renamed, TopicIs
 from gchat.model.hello import Hello, ResumePoint, WantedRoom
 
 #: The room that a user enters who asks for no other.
 LOBBY = "lobby"
 
-#: The farewell to the older of two connections with one token.
-REPLACED = "You have connected again from elsewhere"
 
-
-class Registry:
-    """All users, nicks and rooms.
-
-    1. A session is in at most `max_rooms_per_user` rooms, a member of each, from entering to leaving it.
-    2. No two sessions' names share a key (see Names).
-    3. A room with members exists; one without may, while there are fewer than `max_rooms`.
-    4. A disconnected session has no connection, and asks nothing; else it is as if it had one.
-    5. A session that is not announced is a member and is counted, but nobody is told that it comes or goes.
-    6. Users of one network open at most `rooms_per_network` rooms, and at most `connections_per_network` of them are
-       disconnected.
+class Registry(Population):
+    """All users, nicks and rooms, and what can become of them.
 
     `now` is a steady clock that stands still while the server does: meanwhile nobody could come back.
     """
 
     def __init__(self, limits: Limits) -> None:
-        self.limits = limits
-        self.bans = Bans()
-        self.sessions: dict[int, Session] = {}
-        self.rooms = RoomTable(LOBBY)
-        self._names = Names(self.bans)
-        self.ignorers = Ignorers(self._names)
-        self._lineages = Lineages()
-        self._disconnected = Disconnected()
-        self._unannounced: dict[Session, float] = {}  # and when each will be announced
-        self._ids = count(1)
+        super().__init__(limits, LOBBY)
 
     # --- Coming ------------------------------------------------------------------------------------------------------
 
@@ -79,6 +53,7 @@ class Registry:
         token: str = "",
         *,
         attempt: int = 0,
+        login: Account | Refusal | None = None,
         has_ended: bool = False,
         network: Network = Network(),  # noqa: B008  # it is frozen
         is_private: bool = False,
@@ -90,9 +65,10 @@ class Registry:
         """
         session = Session(next(self._ids), address, attempt, network=network, since=now, is_private=is_private)
         if hello is not None:
-            return session, self._grant(session, hello, token, has_ended=has_ended)
+            return session, self._grant(session, hello, token, login, has_ended=has_ended)
         effects = self._add(session)
-        session.enter(self.rooms[LOBBY])
+        if self.is_admitted(session):
+            session.enter(self.rooms[LOBBY])
         effects += entry.welcomed(session, len(self.sessions), self.limits)
         if self.limits.announce_after_s:
             self._unannounced[session] = now + self.limits.announce_after_s
@@ -106,14 +82,23 @@ class Registry:
         named = min(len(hello.wanted or ()), self.limits.max_rooms_per_user)
         return max(1, named, len(old.rooms) if old else 0)
 
-    def open(self, session: Session, hello: Hello, token: str, *, has_ended: bool = False) -> list[Effect]:
+    def open(
+        self,
+        session: Session,
+        hello: Hello,
+        token: str,
+        login: Account | Refusal | None = None,
+        *,
+        has_ended: bool = False,
+    ) -> list[Effect]:
         """Grant what the hello of a session asks that was greeted and has said nothing yet; nothing if it has left.
 
-        `token` is a new secret, for a hello without one; a hello with another session's token takes that session over.
-        The newest attempt wins: an older one raises Refusal. A peer that `has_ended` takes nothing over and is not
+        `token` is a new secret, for a hello without one; a hello with another session's token takes that session over,
+        and so does a `login`: the account of the hello's nick, if its secret is right, or why it is refused. The newest
+        attempt wins: an older one raises Refusal. A peer that `has_ended` takes nothing over and is not
         taken over, but what it says is said. Parts of the hello that cannot be granted are refused after the greeting.
         """
-        return self._grant(session, hello, token, has_ended=has_ended) if self.is_connected(session) else []
+        return self._grant(session, hello, token, login, has_ended=has_ended) if self.is_connected(session) else []
 
     def forsake(self, session: Session) -> None:
         """Let no session take this one over: its peer had ended before it could read the token."""
@@ -128,10 +113,15 @@ class Registry:
         """Add the users of the previous run as disconnected sessions, by lineage."""
         for lineage, user in list(saved.items())[: disconnected.MAX_DISCONNECTED]:
             keys = lookalikes.name_keys(user.name) if user.has_nick else frozenset((user.name,))
-            if not self._names.are_free(keys):
-                continue
             session = Session(next(self._ids), user.name)
-            session.lineage, session.has_nick, session.is_announced = lineage, user.has_nick, True
+            if user.account and (account := self.accounts.get(user.account)) is not None:
+                session.log_in(account)
+            owner = self.accounts.owner(keys)
+            is_owned = owner is not None and owner.name != session.account
+            if is_owned or not self.is_admitted(session) or not self._names.are_free(keys):
+                continue
+            session.lineage = "" if lineage == session.account_lineage else lineage
+            session.has_nick, session.is_announced = user.has_nick, True
             session.absence = Absence(user.away) if user.away else None
             self._names.give(session, user.name, keys)
             for name in user.rooms or filter(None, (user.room,)):
@@ -144,11 +134,78 @@ class Registry:
             self._lineages.add(session)
             self._disconnected.add(session, now + disconnected.RECONNECT_GRACE_S)
 
+    # --- Accounts ----------------------------------------------------------------------------------------------------
+
+    def check_nick(self, session: Session, nick: str) -> str:
+        """Return a nick that the user may take, as it is shown. Raises Refusal."""
+        return self._names.check(session, nick, self.limits.nick_max)[0]
+
+    def check_account(self, name: str) -> str:
+        """Return the nick of an account that may be made, as it is shown. Raises Refusal."""
+        self.accounts.check_place(Network(), "")
+        return self._names.check_allowed(name, self.limits.nick_max)[0]
+
+    def log_in(self, session: Session, account: Account, *, leaves: bool = False) -> list[Effect]:
+        """Make the user that of an account: with its nick, its ranks, and the places of its session until now.
+
+        That session is closed. If the user `leaves`, it is only in the current room of that one, else in all rooms of
+        both.
+        """
+        before, was, was_admitted = (
+            session.identity,
+            dict.fromkeys(session.rooms, session.name),
+            self.is_admitted(session),
+        )
+        effects: list[Effect] = []
+        ghost = self._lineages.newest(account.lineage)
+        if ghost is not None and ghost is not session:
+            was |= dict.fromkeys(ghost.rooms, ghost.name)
+            effects += self._displace(session, ghost, leaves=leaves)
+        effects += self._make_way(session, account)
+        session.log_in(account)
+        self._lineages.add(session)
+        old, session.has_nick = session.name, True
+        self._names.give(session, account.name, lookalikes.name_keys(account.name))
+        if old != session.name:
+            self.ignorers.follow(old, session.name)
+            effects.append(Deliver(session.id, Named(session.name)))
+        for name, room in session.rooms.items():
+            if was[name] != session.name:
+                effects += self._tell(room, session, Renamed(was[name], session.name))
+        effects += standing.recognised(self.rooms, session, before)
+        if not (was_admitted or session.rooms):
+            effects += self.join(session, WantedRoom(LOBBY))
+        return [*effects, *self._lineages.saved(session)]
+
+    def log_out(self, session: Session, *, keeps_nick: bool = False) -> list[Effect]:
+        """Make the user one without an account; unless the account is given up, its nick and its ranks stay with it."""
+        is_its_nick = self.accounts.owner(session.keys) is self.accounts.get(session.account)
+        effects = [] if keeps_nick else standing.unrecognised(session)
+        was_known = session in self._lineages
+        effects += self._lineages.dropped(session)
+        session.log_out()
+        if was_known and session.lineage:
+            self._lineages.add(session)
+        if is_its_nick and not keeps_nick:
+            effects += self._unname(session)
+        if not self.is_admitted(session):
+            effects += [effect for room in tuple(session.rooms.values()) for effect in self.part(session, room)]
+        return [*effects, *self._lineages.saved(session)]
+
+    def is_logged_in(self, token: str, account: Account) -> bool:
+        """Return whether the session of a token is that of the user of an account."""
+        session = self._lineages.newest(lineage_of(token)) if token else None
+        return session is not None and session.account_lineage == account.lineage
+
+    def session_of(self, account: Account) -> Session | None:
+        """Return the session of the user who is logged in to an account, None if there is none."""
+        return self._lineages.newest(account.lineage)
+
     # --- While users are here ----------------------------------------------------------------------------------------
 
     def is_connected(self, session: Session) -> bool:
         """Return whether the user is here and has a connection."""
-        return session.id in self.sessions and session not in self._disconnected
+        return session.id in self.sessions and session not in self._disconnected.until
 
     def is_disconnected(self, session: Session) -> bool:
         """Return whether the user has lost the connection, and may be about to come back."""
@@ -194,11 +251,6 @@ class Registry:
         self.ignorers.follow(old, session.name)
         return [named, *self.tell_all(session, Renamed(old, session.name))]
 
-    def tell_all(self, session: Session, movement: Movement) -> list[Effect]:
-        """Tell all rooms of a user what the user does; the next run of the server is told how the user is then."""
-        told = [effect for room in session.rooms.values() for effect in self._tell(room, session, movement)]
-        return [*told, *self._lineages.saved(session)]
-
     def keep_topic(self, room: str, topic: TopicIs) -> None:
         """Note the topic of a room, as its log has it."""
         if kept := self.rooms.get(room):
@@ -211,25 +263,15 @@ class Registry:
         if not self.is_connected(session):
             return []
         has_only_passed = not session.has_nick and now - session.since < disconnected.MIN_STAY_S
-        if not session.lineage or session.is_brief or has_only_passed or reason not in MAY_RESUME:
+        # The end of a stream without a token is a goodbye: nobody comes back unasked.
+        is_goodbye = reason not in MAY_RESUME or (reason is CloseReason.ENDED and not session.token)
+        if is_goodbye or has_only_passed or not session.may_return:
             return self.leave(session, reason, farewell)
         self._disconnected.add(session, now + disconnected.RECONNECT_GRACE_S)
         effects = closed(session.id, reason, farewell)
         if surplus := self._disconnected.surplus(session, self.limits.connections_per_network):
             effects += self.leave(surplus, CloseReason.ENDED)
         return effects
-
-    def leave(self, session: Session, reason: CloseReason, farewell: str = "") -> list[Effect]:
-        """Remove the user for good, with a last line if there is one. Removing a user again has no effects."""
-        if self.sessions.pop(session.id, None) is None:
-            return []
-        self._disconnected.discard(session)
-        self._unannounced.pop(session, None)
-        session.seat.vacate()
-        self.ignorers.discard(session)
-        self._names.release(session)
-        left = self._leave_rooms(session)
-        return [*closed(session.id, reason, farewell), *left, *self._lineages.dropped(session)]
 
     def close_all(self, reason: CloseReason, farewell: str) -> list[Effect]:
         """Remove everybody, and tell nobody of the others."""
@@ -252,70 +294,63 @@ class Registry:
 
     # --- Steps of these ----------------------------------------------------------------------------------------------
 
-    def _add(self, session: Session) -> list[Effect]:
-        """Add a session to those here, without telling anybody."""
-        effects: list[Effect] = []
-        gone = self._names.holder(session.address)
-        if gone is not None and gone is not session:  # an address cannot be in use twice
-            effects = self.leave(gone, CloseReason.RESET)
-        self.sessions[session.id] = session
-        if not session.has_nick:
-            self._names.give(session, session.address, frozenset((session.address,)))
-        self._unannounced.pop(session, None)
-        return effects
-
-    def _remove(self, session: Session) -> list[Effect]:
-        """Undo `_add`, if it was ever done: the user turns out to be one who is here already."""
-        if self.sessions.pop(session.id, None) is None:
-            return []
-        self._unannounced.pop(session, None)
-        self._names.release(session)
-        return self._leave_rooms(session)
-
-    def _take_over(self, session: Session, old: Session) -> list[Effect]:
-        """Give `session` the places and the name of `old`, which is closed; nobody else is told."""
-        del self.sessions[old.id]
-        self._disconnected.discard(old)
-        session.inherit(old)
-        for room in tuple(old.rooms.values()):
-            old.leave(room)
-            session.enter(room)
-        self._names.release(old)
-        session.has_nick = old.has_nick
-        if old.has_nick:
-            self._names.give(session, old.name, old.keys)
-        return [*self._add(session), *closed(old.id, CloseReason.REPLACED, REPLACED)]
-
-    def _grant(self, session: Session, hello: Hello, token: str, *, has_ended: bool) -> list[Effect]:
+    def _grant(
+        self, session: Session, hello: Hello, token: str, login: Account | Refusal | None, *, has_ended: bool
+    ) -> list[Effect]:
         """Do what `open` does, also for a session that is not here yet."""
+        account = login if isinstance(login, Account) else None
+        if account is not None and has_ended and self.session_of(account) is not None:
+            account = None  # it must not take the nick from the one that is alive
         session.own(hello.token or token)
         session.is_brief = has_ended
-        old = None if has_ended else self._lineages.newest(session.lineage)
-        if old is not None and old.attempt > session.attempt:
-            raise Refusal(Code.REPLACED, REPLACED)
+        self.order.check_entry(session.lineage, account.name if account else "")
+        old, other = (None, None) if has_ended else self._predecessors(session, account)
         was = session.name if session.is_announced else ""
         # What one that was greeted has entered it enters anew.
         left: list[Effect] = [Leave(session.id, name) for name in session.rooms]
+        effects: list[Effect] = [] if other is None else self.leave(other, CloseReason.REPLACED, REPLACED)
         if old is None:
-            effects = self._add(session)
-            session.enter(self.rooms[LOBBY])
+            effects += self._add(session)
         else:
-            effects = [*self._remove(session), *self._take_over(session, old)]
+            effects += [*self._remove(session), *self._take_over(session, old)]
             was = old.name
+        if account is not None:
+            effects += self._make_way(session, account)
+            session.log_in(account)
+        if old is None and self.is_admitted(session):
+            session.enter(self.rooms[LOBBY])
         if not has_ended:
             self._lineages.add(session)
-        refusals = self._grant_nick(session, hello.nick)
+            effects += [] if old is None else self._lineages.dropped(old)
+        refusals = self._grant_nick(session, hello.nick, login)
         before = frozenset(session.rooms)
         leaving, after, granted = self._grant_rooms(session, hello)
-        told = [effect for room in leaving for effect in self._leave_room(session, room, was or session.name)]
-        told += self._appear(session, was, before)
+        told = [effect for room in leaving for effect in self._leave_room(session, room, was)]
+        seen = [*told, *self._appear(session, was, before)]
+        if account is not None:
+            seen += standing.recognised(self.rooms, session, session.lineage)
         welcomed = entry.welcomed(session, len(self.sessions), self.limits, after, hello.replay)
-        return [*effects, *left, *welcomed, *refusals, *granted, *told, *self._lineages.saved(session)]
+        return [*effects, *left, *welcomed, *refusals, *granted, *seen, *self._lineages.saved(session)]
 
-    def _grant_nick(self, session: Session, nick: str) -> list[Effect]:
+    def _predecessors(self, session: Session, account: Account | None) -> tuple[Session | None, Session | None]:
+        """Return the session that a new one takes over, and another one that is closed. Raises Refusal if it is late.
+
+        The user may have been in an account and, with the token, out of it, or in another one.
+        """
+        own = self._lineages.newest(session.lineage)
+        old = own if account is None else self._lineages.newest(account.lineage)
+        if old is None and own is not None and not own.account:
+            old = own
+        if any(each is not None and each.attempt > session.attempt for each in (own, old)):
+            raise Refusal(Code.REPLACED, REPLACED)
+        return old, None if own is old else own
+
+    def _grant_nick(self, session: Session, nick: str, login: Account | Refusal | None) -> list[Effect]:
         """Give the user the nick that a hello asks for, if it asks for one, or refuse it."""
         try:
-            if nick:
+            if isinstance(login, Refusal):
+                raise login
+            if nick and self.is_admitted(session):
                 self._names.claim(session, nick, self.limits.nick_max)
         except Refusal as refusal:
             return [refused(session.id, refusal)]
@@ -329,6 +364,8 @@ class Registry:
         Return the rooms to leave, the places to go on from, and the effects of what is refused and what is made. If
         nothing is granted, the user stays where it is.
         """
+        if not self.is_admitted(session):
+            return [], {}, [refused(session.id, entry.login_needed(self.limits))]
         wanted, refusals = entry.wanted(hello, self.limits.max_rooms_per_user)
         effects = [refused(session.id, refusal) for refusal in refusals]
         leaving = [room for name, room in session.rooms.items() if name not in wanted]
@@ -347,54 +384,3 @@ class Registry:
         if hello.wanted is None and session.current:
             granted[session.current.name] = hello.after
         return [], granted, effects
-
-    def _open(
-        self, session: Session, wanted: WantedRoom, others: int, leaving: Collection[Room]
-    ) -> tuple[Room, list[Effect]]:
-        """Return a room for a user who will be in so many `others`: see RoomTable.open. Raises Refusal."""
-        if wanted.room not in session.rooms:
-            standing.check_entry(self.rooms, wanted.room, session, wanted.key)
-        if others >= self.limits.max_rooms_per_user:
-            raise entry.too_many(self.limits.max_rooms_per_user)
-        return self.rooms.open(wanted.room, session.network, self.limits, leaving)
-
-    def _appear(self, session: Session, was: str = "", known_in: Collection[str] = ()) -> list[Effect]:
-        """Let the user be seen in its rooms; it was known in some of them, as `was`."""
-        self._unannounced.pop(session, None)
-        session.is_announced = True
-        effects: list[Effect] = [] if session.has_arrived else [Arrive(session.id)]
-        session.has_arrived = True
-        if was and was != session.name:
-            self.ignorers.follow(was, session.name)
-        for room in session.rooms.values():
-            if not (was and room.name in known_in):
-                effects += self._tell_entered(room, session)
-            elif was != session.name:
-                effects += self._tell(room, session, Renamed(was, session.name))
-        return effects
-
-    def _part(self, session: Session, room: Room, reason: str = "") -> list[Effect]:
-        """Have a user who is still here leave a room."""
-        return [*self._leave_room(session, room, session.name, reason), Leave(session.id, room.name)]
-
-    def _leave_rooms(self, session: Session) -> list[Effect]:
-        """Have a user who is gone leave all rooms."""
-        rooms = tuple(session.rooms.values())
-        return [effect for room in rooms for effect in self._leave_room(session, room, session.name)]
-
-    def _leave_room(self, session: Session, room: Room, name: str, reason: str = "") -> list[Effect]:
-        """Remove the user, whom the room knows as `name`, and tell the others."""
-        session.leave(room)
-        room.ranks.pop(session.seat, None)
-        return self._tell(room, session, Left(name, len(room.members), reason)) if session.is_announced else []
-
-    def _tell_entered(self, room: Room, session: Session) -> list[Effect]:
-        told = self._tell(room, session, Entered(session.name, len(room.members)))
-        if session.away:
-            told += self._tell(room, session, Away(session.name, session.away))
-        return [*told, *standing.entered(self.rooms, room, session)]
-
-    def _tell(self, room: Room, session: Session, movement: Movement) -> list[Effect]:
-        if isinstance(movement, Away) and movement.reason and standing.why_silent(self.rooms, room, session):
-            return []  # a reason is said too; to be back is not, and the room may know of the absence
-        return presence.told(room, session, movement, self.limits, self.ignorers.of(session))

@@ -35,7 +35,7 @@ class Modes(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True)
     """The modes of one room, as they outlive its members and a restart.
 
     `ranks` are those of users who can prove that they are the same: by lineage, as the letters of modes. A nick proves
-    nothing, because anybody can take it whose it is no more. (An account will, so its name can stand there too.)
+    nothing, because anybody can take it whose it is no more. (An account has a lineage too.)
     """
 
     flags: Annotated[str, Meta(pattern=r"^i?m?n?s?t?\Z")] = "n"
@@ -223,6 +223,11 @@ def with_rank(rank: str, change: Change) -> str:
     """Return the rank of a user after a change of it."""
     letters = set(rank) | {change.letter} if change.adds else set(rank) - {change.letter}
     return "".join(letter for letter in (OPERATOR, VOICE) if letter in letters)
+
+
+def united(rank: str, other: str) -> str:
+    """Return the rank of a user who has both."""
+    return "".join(letter for letter in (OPERATOR, VOICE) if letter in rank + other)
 
 
 def _listed(modes: Modes, change: Change) -> Modes:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from gchat.chat.absence import Absence
+from gchat.chat.accounts import Account
 from gchat.chat.limits import Allowance
 from gchat.chat.networks import Network
 from gchat.chat.room import Room
+from gchat.chat.room_modes import united
 from gchat.model.ignored_names import IgnoredNames
 
 
@@ -38,6 +40,7 @@ class Session:
     __slots__ = (
         "absence",
         "account",
+        "account_lineage",
         "address",
         "allowance",
         "attempt",
@@ -84,6 +87,7 @@ class Session:
         self.rooms: dict[str, Room] = {}  # by name, in the order in which they were entered
         self.current: Room | None = None  # the one that was entered last
         self.token = ""  # takes this session over from another connection; "" if the peer has none
+        self.account_lineage = ""  # that of the account
         self.lineage = ""  # names all sessions of one token (see lineages); "" for a user who cannot come back
         self.has_arrived = False  # whether the shell was told of this user (see effects.Arrive)
         self.is_announced = False  # whether the others know that this user is here
@@ -94,6 +98,16 @@ class Session:
         self.absence: Absence | None = None
         self.ignored: IgnoredNames | None = None  # see ignorers.Ignorers
         self.messages = 0
+
+    @property
+    def identity(self) -> str:
+        """The lineage by which it is known that it is the same user: of the account, or else of the token."""
+        return self.account_lineage or self.lineage
+
+    @property
+    def may_return(self) -> bool:
+        """Whether the user can prove to be the same, on another connection."""
+        return bool(self.identity) and not self.is_brief
 
     @property
     def away(self) -> str:
@@ -129,10 +143,30 @@ class Session:
         """Let this token take the session over."""
         self.token, self.lineage = token, lineage_of(token)
 
+    def log_in(self, account: Account) -> None:
+        """Be the user of this account."""
+        self.account, self.account_lineage = account.name, account.lineage
+
+    def log_out(self) -> None:
+        """Be a user without an account."""
+        self.account = self.account_lineage = ""
+
+    def sit_at(self, old: Session) -> None:
+        """Be whom others mean by `old`, a session of the same user, with the ranks of both."""
+        seat, self.seat = self.seat, old.seat
+        seat.vacate()
+        self.seat.session = self
+        for room in self.rooms.values():
+            if rank := united(room.ranks.pop(seat, ""), room.ranks.get(self.seat, "")):
+                room.ranks[self.seat] = rank
+        self.correspondent = self.correspondent or old.correspondent
+        self.absence = self.absence or old.absence
+
     def inherit(self, old: Session) -> None:
         """Continue the session `old`, of the same user."""
         self.correspondent, self.allowance, self.messages = old.correspondent, old.allowance, old.messages
         self.since, self.absence = old.since, old.absence
+        self.account, self.account_lineage = old.account, old.account_lineage
         self.seat, self.is_announced = old.seat, old.is_announced
         self.seat.session = self
 

@@ -22,7 +22,7 @@ from gchat.model.modes import OPERATOR, Change
 def asking(rooms: RoomTable, room: Room, user: Session) -> Asking:
     """Return a user as one who asks something of a room."""
     is_member = user.id in room.members
-    ranks = room.ranks if is_member else {user.seat: rooms.modes[room.name].ranks.get(user.lineage, "")}
+    ranks = room.ranks if is_member else {user.seat: rooms.modes[room.name].ranks.get(user.identity, "")}
     return Asking(user, lambda: rooms.cloaks.of(user.network.name), ranks.get(user.seat, ""), is_member)
 
 
@@ -75,7 +75,7 @@ def entered(rooms: RoomTable, room: Room, user: Session) -> list[Effect]:
     """
     room.invited.pop(user.seat, None)
     modes, is_alone = rooms.modes[room.name], len(room.members) == 1
-    rank = modes.ranks.get(user.lineage, "")
+    rank = modes.ranks.get(user.identity, "")
     if is_alone and room.name != rooms.lobby and not modes.is_guarded:
         rank = room_modes.with_rank(rank, Change(True, OPERATOR))
         room.invited.clear()
@@ -88,8 +88,44 @@ def entered(rooms: RoomTable, room: Room, user: Session) -> list[Effect]:
 
 def restored(rooms: RoomTable, room: Room, user: Session) -> None:
     """Give a member of the previous run the rank that is kept."""
-    if rank := rooms.modes[room.name].ranks.get(user.lineage, ""):
+    if rank := rooms.modes[room.name].ranks.get(user.identity, ""):
         room.ranks[user.seat] = rank
+
+
+def recognised(rooms: RoomTable, user: Session, before: str) -> list[Effect]:
+    """Give a user who has logged in the ranks of the account too; `before` is the identity that they had until now.
+
+    What they were as that is the account's from now on.
+    """
+    effects: list[Effect] = []
+    for room in user.rooms.values():
+        had, kept = room.ranks.get(user.seat, ""), rooms.modes[room.name].ranks
+        rank = room_modes.united(had, kept.get(user.identity, ""))
+        if before != user.identity and before in kept:
+            effects += keep(rooms, room, room_modes.ranked(rooms.modes[room.name], before, ""))
+        effects += give(rooms, room, user, rank)
+        if gained := tuple(Change(True, letter, user.name) for letter in rank if letter not in had):
+            effects.append(Announce(room.name, ModeSet(room.name, "", gained)))
+    return effects
+
+
+def unrecognised(user: Session) -> list[Effect]:
+    """Take the ranks from a user who is about to log out; they are kept for the account."""
+    effects: list[Effect] = []
+    for room in user.rooms.values():
+        if rank := room.ranks.pop(user.seat, ""):
+            lost = tuple(Change(False, letter, user.name) for letter in rank)
+            effects.append(Announce(room.name, ModeSet(room.name, "", lost)))
+    return effects
+
+
+def forgotten(rooms: RoomTable, lineage: str) -> list[Effect]:
+    """Keep no rank for a lineage any more, because the account is given up; return the effects of it."""
+    effects: list[Effect] = []
+    for name, modes in list(rooms.modes.items()):
+        if lineage in modes.ranks:
+            effects += keep(rooms, rooms.get(name) or Room(name), room_modes.ranked(modes, lineage, ""))
+    return effects
 
 
 def give(rooms: RoomTable, room: Room, user: Session, rank: str) -> list[Effect]:
@@ -97,9 +133,9 @@ def give(rooms: RoomTable, room: Room, user: Session, rank: str) -> list[Effect]
     room.ranks.pop(user.seat, None)
     if rank and user.id in room.members:
         room.ranks[user.seat] = rank
-    if not user.lineage or user.is_brief:
+    if not user.may_return:
         return []
-    return keep(rooms, room, room_modes.ranked(rooms.modes[room.name], user.lineage, rank))
+    return keep(rooms, room, room_modes.ranked(rooms.modes[room.name], user.identity, rank))
 
 
 def reset(rooms: RoomTable, name: str) -> list[Effect]:

@@ -11,6 +11,8 @@ nothing twice, and ends quietly at Ctrl+C or SIGTERM:
                 chat.say(f"{event.from_}: pong")
 
 main           the command gchat-client: its arguments, and which of the rest it loads.
+destination    where to connect. Pure.
+start          from the command line to the chat: the user's files, the link, the server's password.
 pipe           the chat between pipes: stdin is said, what is heard goes to stdout.
 terminal/      the chat on a terminal: the screen, the keys, the draft. With prompt_toolkit, so loaded only there.
 conversation/  what a client knows and has to do, whatever happens to its connections. Pure: events in, notices out.
@@ -26,6 +28,7 @@ attention      what rings the bell, and what a notification says. Pure.
 action         what a line that a person enters asks: the commands are those of gchat.dialects.slash. Pure.
 ignored        what of all that is not shown, because a user is ignored. Pure.
 own_commands   the commands that concern only the screen of a terminal, and its help. Pure.
+secret_dialogue  what a person is asked for a command with a secret in it. Pure.
 completion     Tab. Pure.
 paste          several lines at once: the question before they are sent; paste_check: the same in a pipe. Pure.
 
@@ -46,9 +49,11 @@ if TYPE_CHECKING:
     from gchat.client.link.errors import ConnectFailed, LinkClosed, LinkMisused, TimedOut, Unacknowledged
     from gchat.client.link.link import Link, connect
     from gchat.client.link.plain_link import PlainLink
+    from gchat.client.link.tls import Trust
     from gchat.dialects.rich_events import ActedEvent as Acted
     from gchat.dialects.rich_events import AnnouncedEvent as Announced
     from gchat.dialects.rich_events import AwayEvent as Away
+    from gchat.dialects.rich_events import BansEvent as Bans
     from gchat.dialects.rich_events import ClosingEvent as Closing
     from gchat.dialects.rich_events import EnteredEvent as Entered
     from gchat.dialects.rich_events import FoundEvent as Found
@@ -81,6 +86,7 @@ __all__ = [
     "Announced",
     "Away",
     "Back",
+    "Bans",
     "Closing",
     "ConnectFailed",
     "Conversation",
@@ -119,6 +125,7 @@ __all__ = [
     "TokenFile",
     "Told",
     "TopicSet",
+    "Trust",
     "Unacknowledged",
     "Users",
     "Welcome",
@@ -135,6 +142,7 @@ _MODULES = (
     "gchat.model.errors",
     "gchat.model.hello",
     "gchat.dialects.rich_events",
+    "gchat.client.link.tls",  # the last: the others need no OpenSSL
 )
 
 

@@ -18,6 +18,8 @@ class Show(Struct, frozen=True):
     lines: tuple[str, ...]
 
 
+IN_ONE_LINE = "Here a secret is typed in the line of its command; gchat-client on a terminal asks for it unseen"
+
 #: Of these the server is not asked either: see gchat.client.ignored.
 Ignoring = commands.Ignore | commands.Unignore
 
@@ -38,6 +40,8 @@ def action_for(command: commands.Command | None, reply_to: str) -> Action | None
             return TellRequest(to=reply_to, text=text) if reply_to else Show((sentences.NOBODY_TO_ANSWER,))
         case commands.Help(name):
             return Show(tuple(slash.help_lines(name)))
+        case commands.AskSecret():
+            return Show((IN_ONE_LINE,))
         case commands.Mistake(refusal):
             return Show((refusal.message,))
         case commands.Ignore() | commands.Unignore() as command:

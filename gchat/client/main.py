@@ -16,14 +16,11 @@ import sys  # noqa: E402
 from typing import TYPE_CHECKING, NoReturn  # noqa: E402
 
 from gchat import __version__  # noqa: E402
-from gchat.cli import Parser, UsageError, address, open_standard_descriptors, spelled  # noqa: E402
+from gchat.cli import TLS_SCHEME, Parser, UsageError, open_standard_descriptors  # noqa: E402
 
 if TYPE_CHECKING:
-    from gchat.client.files.seen_file import SeenFile
     from gchat.client.files.settings_file import ClientSettings
-    from gchat.client.files.token_file import TokenFile
-    from gchat.client.link.link import Link
-    from gchat.client.link.plain_link import PlainLink
+    from gchat.client.link.tls import Trust
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -38,12 +35,30 @@ def _parser() -> argparse.ArgumentParser:
         "nick, rooms and more, see the README. NO_COLOR in the environment does the same as --no-color.",
         allow_abbrev=False,
     )
-    parser.add_argument("host", nargs="?", metavar="HOST", help="address, name, or path of a Unix socket (127.0.0.1)")
+    parser.add_argument(
+        "host", nargs="?", metavar="HOST", help="address, name, path of a Unix socket, or gchats://HOST (127.0.0.1)"
+    )
     parser.add_argument("port", nargs="?", metavar="PORT", help="TCP port (8888); HOST:PORT works as well")
     parser.add_argument("--nick", metavar="NAME", help="take the nick NAME")
     parser.add_argument("--nick-suffix", action="store_true", help="if NAME is taken, try NAME-2, NAME-3 and so on")
     parser.add_argument("--room", metavar="ROOM", help="start in ROOM")
     parser.add_argument("--forget", action="store_true", help="on a terminal: start as a new user, forget the token")
+    parser.add_argument(
+        "--tls", action="store_true", help="speak TLS, as gchats:// does; the certificate must be for HOST, and valid"
+    )
+    parser.add_argument(
+        "--ca", metavar="FILE", help="with TLS: trust the certificates in FILE, instead of this machine's"
+    )
+    parser.add_argument("--insecure", action="store_true", help="with TLS: do not check the certificate")
+    parser.add_argument(
+        "--password-file", metavar="FILE", help="the password of the server is in FILE, which has mode 0600"
+    )
+    parser.add_argument(
+        "--secret-file", metavar="FILE", help="log in to the account of --nick NAME; the secret is in FILE"
+    )
+    parser.add_argument(
+        "--keep-secret", action="store_true", help="on a terminal: keep the secret of /login, do not ask"
+    )
     parser.add_argument("--plain", action="store_true", help="exchange lines of plain text, with any line-based server")
     parser.add_argument("--wait", action="store_true", help="wait for a server that is not there yet")
     parser.add_argument(
@@ -84,126 +99,58 @@ def _complain(message: str, code: int) -> int:
 
 def _main(arguments: list[str]) -> int:
     args = _parser().parse_args(arguments)
+    from gchat.client.destination import destination  # noqa: PLC0415
     from gchat.client.files.settings_file import load_settings  # noqa: PLC0415
 
     try:
         settings = load_settings()
     except OSError as error:
         return _complain(f"cannot read {error.filename}: {os.strerror(error.errno or 0).lower()}", 1)
-    host, port = _address(args, settings)
+    where = destination(args.host, args.port, settings, tls=args.tls)
+    _check(args)
+    is_typed = os.isatty(0)
+    is_on_terminal = is_typed and os.isatty(1) and not args.json and os.environ.get("TERM", "dumb") != "dumb"
+    from gchat.model.errors import GchatError  # noqa: PLC0415
+
+    try:
+        tls = _trust(args, settings, is_tls=where.is_tls)
+        from gchat.client.start import Start  # noqa: PLC0415
+
+        start = Start(args, where, tls, asks=is_typed)
+        return start.on_terminal(settings) if is_on_terminal else start.in_pipe(is_typed=is_typed)
+    except UsageError:
+        raise
+    except GchatError as error:
+        return _complain(str(error), 1)
+
+
+def _check(args: argparse.Namespace) -> None:
+    """Raise UsageError for options that do not go together."""
     if args.plain and (args.nick or args.room or args.json):
         raise UsageError("--nick, --room and --json do not work with --plain; send /nick NAME if the server knows it")
+    if args.plain and (args.password_file or args.secret_file):
+        raise UsageError("--password-file and --secret-file do not work with --plain; type what the server asks for")
     for option in ("--nick", "--room"):
         if getattr(args, option[2:]) == "":  # a variable of a shell that is not set
             raise UsageError(f"{option} is empty; expected a name")
-    if args.nick_suffix and not args.nick:
-        raise UsageError("--nick-suffix needs a nick; expected --nick NAME --nick-suffix")
-    is_typed = os.isatty(0)
-    if is_typed and os.isatty(1) and not args.json and os.environ.get("TERM", "dumb") != "dumb":
-        return _on_terminal(args, settings, host, port)
-    from gchat.client import pipe  # noqa: PLC0415
-    from gchat.client.link.errors import ConnectFailed  # noqa: PLC0415
-
-    try:
-        chat = _connected(args, host, port, None, more_rooms=(), replay=0, strict=not is_typed)
-    except ConnectFailed as error:
-        return _complain(pipe.failure_text(error), 1)
-    return pipe.run(chat, listen=args.listen, as_json=args.json, is_typed=is_typed)
+    for option in ("nick_suffix", "secret_file"):
+        if getattr(args, option) and not args.nick:
+            spelled_as = f"--{option.replace('_', '-')}"
+            raise UsageError(f"{spelled_as} needs a nick; expected --nick NAME {spelled_as}")
 
 
-def _on_terminal(args: argparse.Namespace, settings: ClientSettings, host: str, port: int) -> int:
-    from gchat.client import pipe  # noqa: PLC0415
-    from gchat.client.link.errors import ConnectFailed  # noqa: PLC0415
-    from gchat.client.terminal import terminal  # noqa: PLC0415
-
-    tokens = None
-    rooms: tuple[str, ...] = ()
-    if not args.plain:
-        args.nick = args.nick or settings.nick
-        rooms = (args.room,) if args.room else settings.rooms
-        args.room = next(iter(rooms), None)
-        tokens = _token_file(args, host, port)
-    taken_nick = args.nick if tokens and not tokens.is_ours else ""  # another window is this user
-    args.nick_suffix = args.nick_suffix or bool(taken_nick)
-    settings.color = settings.color and not args.no_color and not os.environ.get("NO_COLOR")
-    settings.vi = settings.vi or args.vi
-    try:
-        chat = _connected(args, host, port, tokens, more_rooms=rooms[1:], replay=None, strict=False)
-    except ConnectFailed as error:
-        return _complain(pipe.failure_text(error), 1)
-    return terminal.run(chat, settings, _seen_file(tokens), taken_nick=taken_nick or "")
-
-
-def _address(args: argparse.Namespace, settings: ClientSettings) -> tuple[str, int]:
-    if args.host is not None or not settings.host:
-        return _checked_address(args.host, args.port)
-    try:
-        return _checked_address(settings.host, None)
-    except UsageError as error:
-        raise UsageError(f"client.toml: {error}") from None
-
-
-def _checked_address(host: str | None, port: str | None) -> tuple[str, int]:
-    host, port = address(host, port, "gchat-client")
-    if host == "":
-        raise UsageError("HOST is empty; expected an address, a host name, or the path of a Unix socket")
-    text = "8888" if port is None else port
-    if not (text.isascii() and text.isdecimal() and len(text) <= 5 and 1 <= int(text) <= 65535):
-        raise UsageError(f'PORT is "{text}"; expected a number from 1 to 65535')
-    return "127.0.0.1" if host is None else host, int(text)
-
-
-def _connected(
-    args: argparse.Namespace,
-    host: str,
-    port: int,
-    tokens: TokenFile | None,
-    *,
-    more_rooms: tuple[str, ...],
-    replay: int | None,
-    strict: bool,
-) -> Link | PlainLink:
-    if args.plain:
-        from gchat.client.link.plain_link import PlainLink  # noqa: PLC0415
-
-        return PlainLink(host, port, wait=args.wait)
-    from gchat.client.link.link import connect  # noqa: PLC0415
-
-    return connect(
-        host,
-        port,
-        nick=args.nick or "",
-        room=args.room or "",
-        more_rooms=more_rooms,
-        replay=replay,
-        wait=args.wait,
-        strict=strict,
-        nick_suffix=args.nick_suffix,
-        token_file=tokens,
-    )
-
-
-def _token_file(args: argparse.Namespace, host: str, port: int) -> TokenFile | None:
-    """Return the file that makes a person who comes back the same user; None if there can be none."""
-    from gchat.client.files.token_file import own_token_file  # noqa: PLC0415
-
-    try:
-        file = own_token_file(spelled(host, port), args.nick or "")
-        if args.forget:
-            file.forget()
-        file.load()
-    except OSError:  # a read-only home, or none
+def _trust(args: argparse.Namespace, settings: ClientSettings, *, is_tls: bool) -> Trust | None:
+    """Return whom to trust, None if TLS is not wanted. Raises UsageError, or TlsUnusable."""
+    if not is_tls:
+        for option in ("ca", "insecure"):
+            if getattr(args, option):
+                raise UsageError(f"--{option} is about TLS; expected --tls, or {TLS_SCHEME}://HOST")
         return None
-    return file
+    if args.ca and args.insecure:
+        raise UsageError("--insecure trusts every certificate, and --ca only some; expected one of them")
+    from gchat.client.link.tls import Trust  # noqa: PLC0415  # most links need no OpenSSL
 
-
-def _seen_file(tokens: TokenFile | None) -> SeenFile | None:
-    """Return the file beside the token that keeps what the user has seen; None if another window is the same user."""
-    if tokens is None or not tokens.is_ours:
-        return None
-    from gchat.client.files.seen_file import SeenFile  # noqa: PLC0415
-
-    return SeenFile(f"{tokens.path.removesuffix('.token')}.seen")
+    return Trust(ca=args.ca or settings.ca_path, insecure=args.insecure)
 
 
 if __name__ == "__main__":

@@ -5,18 +5,19 @@ They concern the screen only, so no server knows them. Their table is of the sam
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
 from itertools import zip_longest
 from typing import TypeVar
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from gchat.client.action import Action, action_for
 from gchat.client.attention import BellAt, NotifyBy
 from gchat.dialects import slash
 from gchat.dialects.slash import SLASHES, Slash, Table, Word, alone
 from gchat.model import commands
-from gchat.model.text import split_word
+from gchat.model.text import printable, split_word
 
 
 class OwnCommand(Struct, frozen=True):
@@ -38,6 +39,12 @@ class Converse(OwnCommand, frozen=True):
 
     to: str
     text: str
+
+
+class Prove(OwnCommand, frozen=True):
+    """Carry out a command with secrets in it, some of which are still to be asked for."""
+
+    command: commands.Proving
 
 
 class ShowMention(OwnCommand, frozen=True):
@@ -115,24 +122,69 @@ OWN_COMMANDS: Table[OwnCommand] = {
     )
 }
 
+
+def _login(text: str) -> commands.Command:
+    return commands.Login(*split_word(text))
+
+
+def _unseen(name: str, told: str) -> Slash[commands.Command]:
+    """Return a command as it is on a terminal, where secrets are asked for; they may be typed with it all the same."""
+    return structs.replace(SLASHES[name], parameters="", help=told)
+
+
 #: All commands on a terminal.
-COMMANDS: Table[commands.Command | OwnCommand] = {**SLASHES, **OWN_COMMANDS}
+COMMANDS: Table[commands.Command | OwnCommand] = {
+    **SLASHES,
+    "register": _unseen("register", "make your nick yours, by a secret"),
+    "login": structs.replace(SLASHES["login"], parameters="[NAME]", parse=_login),
+    "passwd": _unseen("passwd", "change your secret"),
+    "unregister": _unseen("unregister", "give up the nick that is yours"),
+    **OWN_COMMANDS,
+}
+
+# Commands with secrets in them, and how many words behind each are none.
+_PRIVATE = ("msg", "query", "tell", "w")
+_NOT_SECRET = {"login": 1, "register": 0, "passwd": 0, "unregister": 0}
+
+# By habit of IRC, secrets are sent to a user of this name, who does not exist.
+_NICKSERV = re.compile(r"\s+nickserv\b", re.IGNORECASE)
+
+# A line with a command: its name with the slash, and the rest.
+_COMMAND = re.compile(r"\s*([/／][^\s/／]\S*)(.*)", re.DOTALL)
 
 KEYS = (
     ("Alt+1..9", "another room; Alt+Left, Alt+Right: the one beside it"),
-    ("Tab", "complete a command, a nick or a room"),
-    ("Up, Down", "what you typed before; Ctrl+R searches in it"),
+    ("Tab", "complete; Up, Down: what you typed before; Ctrl+R searches it"),
     ("Alt+Enter", "one more line of the same message; Ctrl+X Ctrl+E: your editor"),
     ("Ctrl+C", "clear the line, which Up brings back; leave if it is empty"),
-    ("Ctrl+D, Ctrl+Z", "leave, go back to the shell until fg"),
-    ("Ctrl+L", "clear the screen"),
+    ("Ctrl+D, Ctrl+Z", "leave, go back to the shell until fg; Ctrl+L: clear the screen"),
 )
 
 
 def entered(line: str, reply_to: str) -> Action | OwnCommand | None:
     """Return what a line asks that is entered on a terminal: see action_of."""
     command = slash.parse_by(COMMANDS, line)
+    match command:
+        case commands.AskSecret(asked):
+            return Prove(asked)
+        case commands.Register() | commands.Login() | commands.Passwd() | commands.Unregister():
+            return Prove(command)
     return command if isinstance(command, OwnCommand) else action_for(command, reply_to)
+
+
+def without_secrets(text: str) -> str:
+    """Return what was typed, one line or more, as it may be remembered and shown."""
+    return "\n".join(map(_without_secret, text.split("\n")))
+
+
+def _without_secret(line: str) -> str:
+    found = _COMMAND.match(printable(line))
+    name = slash.command_name(found[1]) if found else ""
+    if found and name in _PRIVATE and _NICKSERV.match(found[2]):
+        return f"/{name} NickServ"
+    if not found or name not in _NOT_SECRET:
+        return line
+    return " ".join([f"/{name}", *found[2].split()[: _NOT_SECRET[name]]])
 
 
 def help_texts(name: str, width: int) -> list[str]:
@@ -144,7 +196,6 @@ def help_texts(name: str, width: int) -> list[str]:
     return [
         "Commands; /help COMMAND tells more:",
         *_in_columns(usages, width),
-        "Keys:",
         *(f"{key:<{margin}}{text}" for key, text in KEYS),
     ]
 

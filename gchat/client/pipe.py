@@ -87,6 +87,10 @@ def failure_text(failure: ConnectFailed) -> str:
     """Return what failed, with a hint where there is one."""
     if failure.is_absent:
         return f"{failure}; is the server running? Start it with gchat-server, or wait for it with --wait"
+    if failure.wants_password:
+        return f"{failure}; use --password-file FILE"
+    if failure.is_mute:
+        return f"{failure}; if it speaks only TLS, use --tls"
     return f"{failure}; try --plain" if failure.is_plain else str(failure)
 
 

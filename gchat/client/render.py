@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
@@ -16,10 +17,12 @@ import msgspec
 from gchat.client.conversation.conversation import Conversation
 from gchat.client.conversation.notices import Back, Delivered, Lost, NewLog, Notice, Sent
 from gchat.dialects.rich_events import (
+    AccountEvent,
     AckEvent,
     ActedEvent,
     AnnouncedEvent,
     AwayEvent,
+    BansEvent,
     ClosingEvent,
     DoneEvent,
     EnteredEvent,
@@ -184,6 +187,17 @@ def _modes(notice: ModesEvent, _chat: Conversation) -> list[Line]:
     return _aside(*sentences.modes_are(notice.room, notice.modes, notice.key, notice.operators, notice.voices))
 
 
+def _bans(notice: BansEvent, _chat: Conversation) -> list[Line]:
+    bans, mutes = (
+        [
+            (p.id, p.whom, datetime.fromisoformat(p.until).timestamp() if p.until else 0.0, p.by, p.reason)
+            for p in listed
+        ]
+        for listed in (notice.bans, notice.mutes)
+    )
+    return _aside(*sentences.penalties(bans, mutes, notice.more))
+
+
 def _who(notice: UsersEvent, _chat: Conversation) -> list[Line]:
     return _aside(sentences.members(notice.room, notice.users, notice.total, notice.you, notice.away))
 
@@ -233,6 +247,7 @@ _LINES: dict[type, Callable[[Any, Conversation], list[Line]]] = {
     WelcomeEvent: lambda notice, _chat: _aside(sentences.connected(notice.online), *notice.motd.splitlines()),
     JoinedEvent: lambda notice, _chat: _aside(sentences.joined(notice.room, notice.online)),
     PartedEvent: lambda notice, _chat: _aside(sentences.parted(notice.room)),
+    AccountEvent: lambda _notice, _chat: [],  # a sentence beside it says so
     LiveEvent: lambda _notice, _chat: [],
     SaidEvent: lambda notice, chat: _said_by(notice.from_, notice.text, chat),
     ActedEvent: lambda notice, chat: _said_by(notice.from_, notice.text, chat, action=True),
@@ -251,6 +266,7 @@ _LINES: dict[type, Callable[[Any, Conversation], list[Line]]] = {
     InvitedEvent: lambda notice, _chat: [aside(sentences.invited(notice.room, notice.by), "class:mention")],
     ModesEvent: _modes,
     ListEvent: lambda notice, _chat: _aside(*sentences.list_is(notice.room, notice.list, notice.masks)),
+    BansEvent: _bans,
     NamedEvent: lambda notice, _chat: _aside(sentences.named(notice.nick)),
     RefusedEvent: lambda notice, _chat: [aside(notice.message, "class:refused")],
     SlowedEvent: _slowed,

@@ -24,6 +24,7 @@ class Traits(Struct, frozen=True):
     has_hello: bool = False  # whether a peer says who it is before it is let in
     is_typed: bool = False  # whether what a user sends stands on the same screen: Enter begins a new line there
     one_line_each: bool = True  # whether each of several messages is one line; else they are encoded one by one
+    presence_once: bool = False  # whether it is told singly, not of crowds, and once of what is told in several rooms
 
 
 class LateHello(Struct, frozen=True):
@@ -47,7 +48,7 @@ class Decoder(Protocol):
     """
 
     waiting: bool  # whether take() has something to say
-    replies: bytes  # what the peer's program is to be answered after what was fed last
+    replies: bytes  # what the peer's program is to be answered after what was fed or taken last, until it is sent
     may_be_goodbye: bool  # whether what stands unterminated is a Goodbye if nothing follows it for a moment
     outcome: Outcome | None  # why this decoder has nothing more to say, when everything is taken
 

@@ -122,7 +122,8 @@ class LineDecoder:
 
     def untaken(self) -> bytes:
         """Return what was fed and not taken: for another decoder, which goes on with it."""
-        return self._partial if self._whole is None else self._whole + b"\n" + self._partial
+        rest = self._partial + (self.telnet.unfinished if self.telnet else b"")
+        return rest if self._whole is None else self._whole + b"\n" + rest
 
     def replies(self) -> bytes:
         """Return what telnet's negotiation wants to have sent to the peer, once."""
@@ -131,6 +132,17 @@ class LineDecoder:
             return b""
         replies, telnet.replies = telnet.replies, b""
         return replies
+
+    def hide(self) -> bytes:
+        """Keep the line that comes next off the screen of a user of telnet; return what is to be sent for that.
+
+        To be sent before the line that asks for it; `replies` takes it back. b"" if that line has come already.
+        """
+        if self._whole is not None:
+            return b""
+        self.telnet = self.telnet or self._new_telnet()
+        self._is_between_lines = False  # what comes next passes by the telnet that was made here
+        return self.telnet.hide()
 
     def feed(self, data: bytes) -> None:
         """Add what was received. Every line fed before must have been taken: that is what bounds the memory."""
@@ -170,10 +182,16 @@ class LineDecoder:
         self.waiting = self._suspect or bool(end) or self._endless
 
     def _without_telnet(self, data: bytes) -> bytes:
-        telnet = self.telnet = self.telnet or Telnet(self._partial or self._last_end, typed=self._typed)
+        telnet = self.telnet = self.telnet or self._new_telnet()
         data = telnet.filter(data)
+        self._is_between_lines = False  # what is unfinished goes before what comes next
         self._endless = telnet.endless
+        if not telnet.is_met:
+            self.telnet = None
         return data
+
+    def _new_telnet(self) -> Telnet:
+        return Telnet(self._partial or self._last_end, typed=self._typed)
 
     def _without_bom(self, data: bytes) -> bytes:
         if len(data) < len(BOM) and BOM.startswith(data):

@@ -9,84 +9,19 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
 from gchat.dialects import slash
-from gchat.dialects.command_decoder import CommandDecoder
-from gchat.dialects.dialect import LateHello, Traits
-from gchat.dialects.lines import LineDecoder
-from gchat.dialects.sniff import MORE, Foreign, greets_in, sniff
-from gchat.model import commands, events, sentences
+from gchat.dialects.dialect import Traits
+from gchat.dialects.plain_decoder import PlainDecoder
+from gchat.model import events, sentences
 from gchat.model.audience import Me, OwnLines, Where
-from gchat.model.errors import Code, Refusal
 from gchat.model.messages import Acted, Record, Said, TopicSet
-from gchat.model.text import is_blank, printable, printable_line, printable_lines
+from gchat.model.text import printable, printable_line, printable_lines
 
 traits = Traits("plain", is_typed=True)
-
-# What the first gchat clients send when they leave, unterminated.
-_GOODBYE = b"-1"
-
-# What goes before that which is shown behind a prompt.
-_NEW_LINE = b"\n"
-
-# --- Bytes to commands -----------------------------------------------------------------------------------------------
-
-# A line that begins with one of these is simply said; all others are looked at.
-_SAID_AT_ONCE = frozenset(map(chr, range(0x21, 0x7F))) - {"/"}
-
-# There may be a token in it, which must not be said to the room.
-_HELLO = re.compile(r"GCHAT/\S*\s*\{", re.IGNORECASE)
-_REFUSED = commands.Mistake(Refusal(Code.BAD_COMMAND, sentences.LATE_HELLO))
-
-
-class PlainDecoder(CommandDecoder):
-    """A decoder that knows other protocols and dialects by the first line.
-
-    A hello may come after the greeting, as over slow links.
-    """
-
-    __slots__ = ("_start",)
-
-    def __init__(self, max_text_bytes: int) -> None:
-        super().__init__(LineDecoder(max_text_bytes, typed=True), decode, _GOODBYE)
-        self._is_new = True
-        self._start: bytes | None = b""  # what was fed while it could still be a foreign protocol
-
-    def end(self) -> None:
-        """See Decoder.end."""
-        if not self._start:
-            super().end()
-        elif not self._is_foreign(start := self._start, ended=True):
-            self.feed(start + b"\n")  # what is unterminated becomes a line, and where nothing is, one more is blank
-
-    def _judged(self, data: bytes) -> bytes:
-        if self._start is None:
-            return data
-        data = self._start + data
-        return b"" if self._is_foreign(data, ended=False) else data
-
-    def _is_foreign(self, data: bytes, *, ended: bool) -> bool:
-        """Return whether the stream that starts so is not chat, or that cannot be told yet."""
-        verdict = sniff(data, ended=ended)
-        self._start = data if verdict is MORE else None
-        if isinstance(verdict, Foreign):
-            self.outcome = verdict
-        return verdict is not None
-
-    def _take_first(self) -> tuple[int, list[commands.Command]]:
-        lines = self._lines.take(1)
-        self.waiting = self._lines.waiting
-        if lines and greets_in(lines[0]):
-            self.outcome = LateHello(lines[0] + b"\n" + self._lines.untaken())
-            self.waiting = False
-            return 1, []
-        self._is_new = not any(lines)
-        return len(lines), decode(lines)
-
 
 decoder = PlainDecoder
 
@@ -96,43 +31,8 @@ def hello(start: bytes) -> tuple[None, bytes]:
     return None, start
 
 
-def decode(lines: Sequence[bytes]) -> list[commands.Command]:
-    """Return what `lines` ask.
-
-    Each invalid sequence of UTF-8 becomes one U+FFFD. Lines in which nothing is visible are dropped.
-    """
-    joined = b"\n".join(lines)
-    texts = joined.decode("utf-8", "replace").split("\n")
-    is_plain = _SAID_AT_ONCE.issuperset([text[:1] for text in texts])
-    if is_plain and b"GCHAT/" not in joined and b"gchat/" not in joined:
-        return [commands.Say(tuple(texts))]
-    return _decode_mixed(texts)
-
-
-def _decode_mixed(texts: list[str]) -> list[commands.Command]:
-    """Do the same as decode for lines that include blank ones or commands."""
-    found: list[commands.Command] = []
-    said: list[str] = []
-    for text in texts:
-        command = _REFUSED if _is_hello(text) else slash.parse(text)
-        if isinstance(command, commands.Say):
-            said += command.texts
-        elif command is not None:
-            if said:
-                found.append(commands.Say(tuple(said)))
-                said = []
-            found.append(command)
-    if said:
-        found.append(commands.Say(tuple(said)))
-    return found
-
-
-def _is_hello(text: str) -> bool:
-    found = _HELLO.search(text)
-    return found is not None and is_blank(text[: found.start()])
-
-
-# --- Events to bytes -------------------------------------------------------------------------------------------------
+# What goes before that which is shown behind a prompt.
+_NEW_LINE = b"\n"
 
 
 def _answer(*texts: str) -> bytes:
@@ -153,7 +53,7 @@ def _spoken(prefix: str, text: str) -> bytes:
 
 def _said(event: Said) -> bytes:
     prefix, texts = f"[{event.name}] ", event.texts
-    return printable_lines(prefix, texts) if len(texts) > 1 else _spoken(prefix, texts[0])
+    return _spoken(prefix, texts[0]) if len(texts) == 1 and "\n" in texts[0] else printable_lines(prefix, texts)
 
 
 def _acted(event: Acted) -> bytes:
@@ -162,10 +62,6 @@ def _acted(event: Acted) -> bytes:
 
 def _topic_set(event: TopicSet) -> bytes:
     return _answer(sentences.topic_set(event.name, event.text))
-
-
-def _record(event: Record) -> bytes:
-    return _ENCODERS[type(event.message)](event.message)
 
 
 def _entered(event: events.Entered) -> bytes:
@@ -296,6 +192,11 @@ def _list_is(event: events.ListIs) -> bytes:
     return _answer(*sentences.list_is(event.room, event.letter, event.masks))
 
 
+def _bans_are(event: events.BansAre) -> bytes:
+    bans, mutes = ([(p.id, p.whom, p.until, p.by, p.reason) for p in listed] for listed in (event.bans, event.mutes))
+    return _answer(*sentences.penalties(bans, mutes, event.more))
+
+
 def _invited(event: events.Invited) -> bytes:
     return _answer(sentences.invited(event.room, event.by))
 
@@ -306,6 +207,14 @@ def _pong(event: events.Pong) -> bytes:
 
 def _help(event: events.HelpText) -> bytes:
     return _own(*slash.help_lines(event.verb))
+
+
+def _account_is(_event: events.AccountIs) -> bytes:
+    return b""  # a sentence says so
+
+
+def _secret_wanted(event: events.SecretWanted) -> bytes:
+    return _answer(event.message)
 
 
 def _refused(event: events.Refused) -> bytes:
@@ -328,7 +237,6 @@ _ENCODERS: dict[type, Callable[[Any], bytes]] = {
     Said: _said,
     Acted: _acted,
     TopicSet: _topic_set,
-    Record: _record,
     events.Entered: _entered,
     events.Left: _left,
     events.Renamed: _renamed,
@@ -348,10 +256,13 @@ _ENCODERS: dict[type, Callable[[Any], bytes]] = {
     events.Done: _done,
     events.Acknowledged: _acknowledged,
     events.Named: _named,
+    events.AccountIs: _account_is,
+    events.SecretWanted: _secret_wanted,
     events.Users: _user_list,
     events.RoomList: _room_list,
     events.ModesAre: _modes_are,
     events.ListIs: _list_is,
+    events.BansAre: _bans_are,
     events.Invited: _invited,
     events.Pong: _pong,
     events.HelpText: _help,
@@ -364,6 +275,8 @@ _ENCODERS: dict[type, Callable[[Any], bytes]] = {
 
 def encode(event: events.Event, where: Where = Where()) -> bytes:  # noqa: ARG001, B008  # a user is in one room
     """Return `event` as lines; see Dialect.encode. Only Ready is not a line: the user types behind the prompt."""
+    if isinstance(event, Record):
+        event = event.message
     return _ENCODERS[type(event)](event)
 
 

@@ -19,10 +19,12 @@ from gchat.dialects.command_decoder import CommandDecoder
 from gchat.dialects.dialect import Traits
 from gchat.dialects.lines import LineDecoder, after_bom
 from gchat.dialects.rich_events import (
+    AccountEvent,
     AckEvent,
     ActedEvent,
     AnnouncedEvent,
     AwayEvent,
+    BansEvent,
     ClosingEvent,
     DoneEvent,
     EnteredEvent,
@@ -39,6 +41,7 @@ from gchat.dialects.rich_events import (
     NamedEvent,
     PageEvent,
     PartedEvent,
+    PenaltyInfo,
     PongEvent,
     RefusedEvent,
     RenamedEvent,
@@ -55,6 +58,7 @@ from gchat.dialects.rich_events import (
 from gchat.dialects.rich_json import ANY_HELLO
 from gchat.dialects.rich_requests import (
     ActRequest,
+    AnnounceRequest,
     AnyRequest,
     AwayRequest,
     SayRequest,
@@ -124,7 +128,7 @@ def _mistake(message: str, id_: str) -> commands.Mistake:
 
 
 # These need a visible text. A topic and a reason may be empty, which clears them, but not invisible.
-_SPOKEN = (SayRequest, ActRequest, TellRequest, SearchRequest)
+_SPOKEN = (SayRequest, ActRequest, TellRequest, SearchRequest, AnnounceRequest)
 
 # These have a text that is sent to others. Names, topics and searches have limits of their own.
 _SENT = (SayRequest, ActRequest, TellRequest)
@@ -261,6 +265,7 @@ def _welcome(event: events.Welcome, _room: str) -> RichEvent:
         session=str(event.session),
         token=event.token,
         nick=printable(event.nick),
+        account=printable(event.account),
         room=event.room,
         epoch=event.epoch,
         seq=event.seq,
@@ -304,12 +309,23 @@ def _list_is(event: events.ListIs, _room: str) -> RichEvent:
     return ListEvent(room=event.room, list=event.letter, masks=tuple(map(printable, event.masks)), id=event.id)
 
 
+def _bans_are(event: events.BansAre, _room: str) -> RichEvent:
+    bans, mutes = (tuple(map(_penalty, listed)) for listed in (event.bans, event.mutes))
+    return BansEvent(bans=bans, mutes=mutes, more=event.more, id=event.id)
+
+
+def _penalty(listed: events.PenaltyListed) -> PenaltyInfo:
+    end, whom = rfc3339(listed.until) if listed.until else "", tuple(map(printable, listed.whom))
+    return PenaltyInfo(listed.id, whom, printable(listed.reason), end, printable(listed.by))
+
+
 def _acknowledged(event: events.Acknowledged, _room: str) -> bytes:
     return rich_json.lines([AckEvent(id=number.id, room=number.room, seq=number.seq or 0) for number in event.numbers])
 
 
 def _refused(event: events.Refused, _room: str) -> RichEvent:
-    return RefusedEvent(code=event.code.value, message=printable(event.message), id=event.id)
+    message, retry_after_s = printable(event.message), event.retry_after_s or None
+    return RefusedEvent(code=event.code.value, message=message, id=event.id, retry_after_s=retry_after_s)
 
 
 _ENCODERS: dict[type, Callable[[Any, str], RichEvent | bytes]] = {
@@ -326,6 +342,7 @@ _ENCODERS: dict[type, Callable[[Any, str], RichEvent | bytes]] = {
         room=event.room, change=printable(modes.printed(event.changes)), by=printable(event.by)
     ),
     events.Kicked: _kicked,
+    events.BansAre: _bans_are,
     events.Invited: lambda event, _room: InvitedEvent(room=event.room, by=printable(event.by)),
     events.ModesAre: _modes_are,
     events.ListIs: _list_is,
@@ -342,6 +359,7 @@ _ENCODERS: dict[type, Callable[[Any, str], RichEvent | bytes]] = {
     events.Acknowledged: _acknowledged,
     events.Done: lambda event, _room: DoneEvent(message=printable(event.message), id=event.id),
     events.Named: lambda event, _room: NamedEvent(nick=event.name, id=event.id),
+    events.AccountIs: lambda event, _room: AccountEvent(account=printable(event.name)),
     events.Users: _users,
     events.RoomList: _room_list,
     events.Pong: lambda event, _room: PongEvent(id=event.text),
@@ -355,7 +373,7 @@ _ENCODERS: dict[type, Callable[[Any, str], RichEvent | bytes]] = {
 
 
 def encode(event: events.Event, where: Where = Where()) -> bytes:  # noqa: B008  # it is frozen
-    """Return `event` as lines; see Dialect.encode. No request asks for HelpText, which has no form."""
+    """Return `event` as lines; see Dialect.encode. No request asks for HelpText or SecretWanted: they have no form."""
     encoded = _ENCODERS[type(event)](event, where.room)
     return encoded if isinstance(encoded, bytes) else rich_json.lines([encoded])
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec import Struct
 
 from gchat.model.hello import Seq
-from gchat.model.secret import HasToken
+from gchat.model.secret import HasSecrets
 
 
 def _event_type(name: str) -> str:
@@ -24,7 +24,7 @@ class RichEvent(
     """Something that the server tells a client."""
 
 
-class WelcomeEvent(HasToken, RichEvent, frozen=True):
+class WelcomeEvent(HasSecrets, RichEvent, frozen=True):
     """The answer to the hello."""
 
     server: str
@@ -37,6 +37,7 @@ class WelcomeEvent(HasToken, RichEvent, frozen=True):
     online: int  # on the whole server
     limits: dict[str, int | float]
     motd: str = ""
+    account: str = ""  # the one that you are logged in to
 
 
 class JoinedEvent(RichEvent, frozen=True):
@@ -186,11 +187,36 @@ class ListEvent(RichEvent, frozen=True):
     id: str = ""
 
 
+class PenaltyInfo(Struct, frozen=True, omit_defaults=True):
+    """A ban from the server or a mute, with all nicks, accounts, addresses and networks that it is of."""
+
+    id: int
+    whom: tuple[str, ...]
+    reason: str = ""
+    until: str = ""  # without one, for ever
+    by: str = ""
+
+
+class BansEvent(RichEvent, frozen=True):
+    """The bans and mutes in force, the newest of them; `more` is how many others there are."""
+
+    bans: tuple[PenaltyInfo, ...]
+    mutes: tuple[PenaltyInfo, ...]
+    more: int = 0
+    id: str = ""
+
+
 class NamedEvent(RichEvent, frozen=True):
     """You have the new name `nick`."""
 
     nick: str
     id: str = ""
+
+
+class AccountEvent(RichEvent, frozen=True):
+    """You are logged in to this account from now on, or with "" to none."""
+
+    account: str
 
 
 class AckEvent(RichEvent, frozen=True):
@@ -217,6 +243,7 @@ class RefusedEvent(RichEvent, frozen=True):
     code: str
     message: str
     id: str = ""
+    retry_after_s: float | None = None  # after so many seconds it may be possible
 
 
 class SlowedEvent(RichEvent, frozen=True):
@@ -294,6 +321,19 @@ class ClosingEvent(RichEvent, frozen=True):
     code: str = ""
 
 
+#: Answers that end a request, and change little else.
+EndEvent = (
+    UsersEvent
+    | RoomListEvent
+    | PageEvent
+    | TopicSetEvent
+    | DoneEvent
+    | ModesEvent
+    | ListEvent
+    | BansEvent
+    | PartedEvent
+)
+
 #: What a user is told as it comes. Of an Ack a client makes what it knows of the request.
 UserEvent = (
     WelcomeEvent
@@ -314,7 +354,9 @@ UserEvent = (
     | InvitedEvent
     | ModesEvent
     | ListEvent
+    | BansEvent
     | NamedEvent
+    | AccountEvent
     | DoneEvent
     | RefusedEvent
     | SlowedEvent

@@ -10,7 +10,9 @@ from typing import Annotated, Literal, TypeVar
 from msgspec import Meta, Struct
 
 from gchat.model import commands
+from gchat.model.durations import MAX_S
 from gchat.model.hello import ResumePoint, Seq
+from gchat.model.secret import HasSecrets
 
 #: Visible ASCII, because it is shown to other users and in logs.
 Id = Annotated[str, Meta(max_length=64, pattern=r"^[!-~]*\Z", title="at most 64 visible ASCII characters")]
@@ -111,6 +113,55 @@ class ModeRequest(RoomRequest, frozen=True, kw_only=True):
     change: str = ""
 
 
+class KillRequest(RichRequest, frozen=True):
+    """Close a user's connection; for operators of the server, as the requests below."""
+
+    name: str
+    reason: str = ""
+
+
+ForS = Annotated[float, Meta(ge=0, le=MAX_S)]
+
+
+class BanRequest(RichRequest, frozen=True):
+    """Let a user, a nick, an address or a network not in, for so many seconds, or for ever with 0."""
+
+    whom: str
+    for_s: ForS = 0.0
+    reason: str = ""
+    force: bool = False
+
+
+class UnbanRequest(RichRequest, frozen=True):
+    """Lift a ban by its id, or those of a nick, an account, an address or a network."""
+
+    which: str
+
+
+class BansRequest(RichRequest, frozen=True):
+    """Ask for the bans and mutes in force."""
+
+
+class MuteRequest(RichRequest, frozen=True):
+    """Let a user not speak, for so many seconds, or for ever with 0."""
+
+    name: str
+    for_s: ForS = 0.0
+    reason: str = ""
+
+
+class UnmuteRequest(RichRequest, frozen=True):
+    """Lift the mutes of a user, or one by its id."""
+
+    which: str
+
+
+class AnnounceRequest(RichRequest, frozen=True):
+    """Announce something to all rooms."""
+
+    text: str
+
+
 class HistoryRequest(RoomRequest, frozen=True, kw_only=True):
     """Ask for a page of old messages: the last ones, those before a number, or those after one."""
 
@@ -124,6 +175,38 @@ class SearchRequest(RoomRequest, frozen=True, kw_only=True):
 
     text: str
     limit: Annotated[int, Meta(ge=1)] = 20
+
+
+class RegisterRequest(HasSecrets, RichRequest, frozen=True, kw_only=True):
+    """Make a nick yours, by default the one that you have: only users who know the secret have it then."""
+
+    nick: str = ""
+    secret: str
+
+
+class LoginRequest(HasSecrets, RichRequest, frozen=True):
+    """Be the user whose nick it is, with that user's rooms and ranks; another connection of that user is closed."""
+
+    nick: str
+    secret: str
+
+
+class LogoutRequest(RichRequest, frozen=True):
+    """Be a user without an account again."""
+
+
+class PasswdRequest(HasSecrets, RichRequest, frozen=True):
+    """Change the secret of the account that you are logged in to."""
+
+    secret: str
+    new: str
+
+
+class UnregisterRequest(HasSecrets, RichRequest, frozen=True, kw_only=True):
+    """Give an account up, by default the one that you are logged in to."""
+
+    nick: str = ""
+    secret: str
 
 
 class PingRequest(RichRequest, frozen=True):
@@ -148,8 +231,20 @@ AnyRequest = (
     | KickRequest
     | InviteRequest
     | ModeRequest
+    | KillRequest
+    | BanRequest
+    | UnbanRequest
+    | BansRequest
+    | MuteRequest
+    | UnmuteRequest
+    | AnnounceRequest
     | HistoryRequest
     | SearchRequest
+    | RegisterRequest
+    | LoginRequest
+    | LogoutRequest
+    | PasswdRequest
+    | UnregisterRequest
     | PingRequest
     | QuitRequest
 )
@@ -171,7 +266,19 @@ _REQUESTS: dict[type[commands.Command], type[AnyRequest]] = {
     commands.Kick: KickRequest,
     commands.Invite: InviteRequest,
     commands.Mode: ModeRequest,
+    commands.Kill: KillRequest,
+    commands.Ban: BanRequest,
+    commands.Unban: UnbanRequest,
+    commands.Bans: BansRequest,
+    commands.Mute: MuteRequest,
+    commands.Unmute: UnmuteRequest,
+    commands.AnnounceToAll: AnnounceRequest,
     commands.Search: SearchRequest,
+    commands.Register: RegisterRequest,
+    commands.Login: LoginRequest,
+    commands.Logout: LogoutRequest,
+    commands.Passwd: PasswdRequest,
+    commands.Unregister: UnregisterRequest,
 }
 _COMMANDS = {request: command for command, request in _REQUESTS.items()}
 
@@ -185,6 +292,8 @@ def command_of(request: AnyRequest) -> commands.Command:
             return commands.History(commands.Before(request.before), request.limit, room=request.room, id=request.id)
         case HistoryRequest(after=int(seq)):
             return commands.History(commands.From(seq + 1), request.limit, room=request.room, id=request.id)
+        case LoginRequest(nick, secret):
+            return commands.Login(nick, secret, id=request.id)
         case PingRequest():
             return commands.Ping(request.id)
         case QuitRequest():
@@ -193,7 +302,7 @@ def command_of(request: AnyRequest) -> commands.Command:
 
 
 def request_of(command: commands.Command) -> AnyRequest:
-    """Return the request that a command is. Reply, Help, Ignore and Mistake are none: a client sees to these."""
+    """Return the request that a command is. Reply, Help, Ignore, AskSecret and Mistake are a client's."""
     match command:
         case commands.Say():
             return SayRequest(text=command.texts[0], room=command.room)

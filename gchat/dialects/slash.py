@@ -13,7 +13,7 @@ from typing import Any, Generic, TypeVar
 
 from msgspec import Struct
 
-from gchat.model import commands, sentences
+from gchat.model import commands, durations, sentences
 from gchat.model.errors import Code, Refusal
 from gchat.model.lookalikes import folded
 from gchat.model.text import is_blank, printable, split_word
@@ -101,6 +101,36 @@ def _kick(text: str) -> commands.Command:
     return commands.Kick(name, reason)
 
 
+#: Behind a network in /ban: it is meant, although it has very many addresses.
+_FORCE = "force"
+
+
+def _for_how_long(text: str) -> tuple[int, str]:
+    """Return the seconds of the duration that a text begins with, 0 without one, and the rest."""
+    word, rest = split_word(text)
+    found = durations.seconds(word) if word else None
+    return (0, text) if found is None else (found, rest)
+
+
+def _ban(text: str) -> commands.Command:
+    whom, rest = split_word(_needed(text))
+    for_s, reason = _for_how_long(rest)
+    word, behind = split_word(reason)
+    force = _folded(word) == _FORCE and ("/" in whom or ":" in whom or whom.replace(".", "").isdecimal())
+    return commands.Ban(whom, for_s, behind if force else reason, force)
+
+
+def _mute(text: str) -> commands.Command:
+    name, rest = split_word(_needed(text))
+    for_s, reason = _for_how_long(rest)
+    return commands.Mute(name, for_s, reason)
+
+
+def _kill(text: str) -> commands.Command:
+    name, reason = split_word(_needed(text))
+    return commands.Kill(name, reason)
+
+
 def _ranked(change: str) -> Callable[[str], commands.Command]:
     """Return a parser for a command that changes the rank of a user."""
     return lambda text: commands.Mode(f"{change} {_needed(text)}")
@@ -120,6 +150,35 @@ def _history(text: str) -> commands.Command:
         raise ValueError("Number too large")
     number = int(digits)
     return commands.History(commands.Last(number) if text != digits else commands.From(number))
+
+
+def _secret(text: str) -> str:
+    if len(text.split()) > 1:
+        raise ValueError("A secret with spaces in it is typed as the next line, after the command alone")
+    return text
+
+
+def _register(text: str) -> commands.Command:
+    command = commands.Register(secret=_secret(text))
+    return command if text else commands.AskSecret(command)
+
+
+def _login(text: str) -> commands.Command:
+    nick, secret = split_word(_needed(text))
+    command = commands.Login(nick, _secret(secret), leave="current")
+    return command if secret else commands.AskSecret(command)
+
+
+def _passwd(text: str) -> commands.Command:
+    words = text.split()
+    if len(words) not in (0, 2):
+        raise ValueError("Expected two secrets, or none: they are your next lines then")
+    return commands.Passwd(*words) if words else commands.AskSecret(commands.Passwd())
+
+
+def _unregister(text: str) -> commands.Command:
+    command = commands.Unregister(secret=_secret(text))
+    return command if text else commands.AskSecret(command)
 
 
 SLASHES: Table[commands.Command] = {
@@ -160,6 +219,19 @@ SLASHES: Table[commands.Command] = {
         Slash("voice", "NAME", "let a user speak in a moderated room", _ranked("+v"), Word.NICK),
         Slash("devoice", "NAME", "take that back", _ranked("-v"), Word.NICK),
         Slash("mode", "[CHANGE]", "show or change this room's modes: +i +k KEY -b NAME", commands.Mode),
+        Slash("ban", "WHOM [10m] [WHY]", "ban a user or an address from the server", _ban, Word.NICK),
+        Slash("unban", "WHOM | NUMBER", "lift a ban from the server", lambda text: commands.Unban(_needed(text))),
+        Slash("bans", "", "list who is banned from the server or muted", alone(commands.Bans())),
+        Slash("mute", "NAME [10m] [WHY]", "let a user read, and say nothing", _mute, Word.NICK),
+        Slash(
+            "unmute",
+            "NAME | NUMBER",
+            "let the user speak again",
+            lambda text: commands.Unmute(_needed(text)),
+            Word.NICK,
+        ),
+        Slash("kill", "NAME [WHY]", "close a user's connection to the server", _kill, Word.NICK),
+        Slash("announce", "TEXT", "tell all rooms of the server", lambda text: commands.AnnounceToAll(_needed(text))),
         Slash("history", "[FROM | -COUNT]", "show the last messages, or those from number FROM on", _history),
         Slash(
             "search",
@@ -167,6 +239,11 @@ SLASHES: Table[commands.Command] = {
             "find messages with these words; depl* matches deploy",
             lambda text: commands.Search(_needed(text), SEARCH_LAST),
         ),
+        Slash("register", "[SECRET]", "make your nick yours; SECRET can be your next line", _register),
+        Slash("login", "NAME [SECRET]", "have the nick, ranks and rooms that are yours", _login, Word.NICK),
+        Slash("logout", "", "be a user without an account again", alone(commands.Logout())),
+        Slash("passwd", "[OLD NEW]", "change your secret; both can be your next lines", _passwd),
+        Slash("unregister", "[SECRET]", "give up the nick that is yours", _unregister),
         Slash("ping", "[TEXT]", "get an answer", commands.Ping),
         # Arguments do not matter: a user who says goodbye in more words leaves too.
         Slash("quit", "", "leave", lambda _text: commands.Quit(), aliases=("exit",)),
@@ -215,6 +292,11 @@ def without_commands(line: str) -> str:
     if find(SLASHES, name):
         raise Refusal(Code.BAD_COMMAND, sentences.not_a_place_for_commands(name))
     return line
+
+
+def is_command(line: str) -> bool:
+    """Return whether the first visible character of a line is a slash: no secret begins so."""
+    return _behind_slash(line) is not None
 
 
 def _behind_slash(line: str) -> str | None:

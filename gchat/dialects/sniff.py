@@ -118,6 +118,10 @@ _GIT_ERROR = f"ERR {THIS_IS}"
 # A control character that no key of a line editor sends; then, within two bytes, a NUL: nobody types that.
 _CONTROL = rb"[\x01-\x07\x0e-\x14\x16-\x1a\x1c-\x1f]"
 
+# The first byte of a length in four bytes, the lowest first: any but those with which users begin who send key by key,
+# and whose streams are chat at once: a goodbye, a command, a letter that is not ASCII.
+_LENGTH = rb"[^-/!\x08\r\n\xc0-\xff]"
+
 # Each with what it begins like, and the beginnings of that which need more bytes.
 _BINARY = [
     (protocol, re.compile(rb"(?s)" + pattern), re.compile(rb"(?s)" + unfinished))
@@ -164,8 +168,8 @@ _BINARY = [
         (Foreign("Redis", _line("-ERR ")), rb"\*\d{1,6}\r\n\$\d", rb"\*\d{1,6}\r(?:\n\$?)?"),
         (
             Foreign("a binary protocol"),
-            rb"\x00|" + _CONTROL + rb"[^\r\n]?\x00|..\x00\x00|[A-Z]{2,8}[\x00-\x03]",
-            _CONTROL + rb"[^\r\n]?",
+            rb"\x00|" + _CONTROL + rb"[^\r\n]?\x00|" + _LENGTH + rb"[^\r\n]\x00\x00|[A-Z]{2,8}[\x00-\x03]",
+            _CONTROL + rb"[^\r\n]?|" + _LENGTH + rb"(?:[^\r\n]\x00?)?",
         ),
     )
 ]

@@ -9,7 +9,9 @@ Rules, which hold however the bytes are split over packets:
    its eighth bit set, and IAC IP is what arrives. Inside an unfinished UTF-8 sequence a command is the byte it was.
 4. Ctrl+C (IP) between two lines is a wish to leave, because telnet has no other way to say so; in a line it is only
    taken out. Erase Character and Erase Line are the keys that they stand for, where the stream is typed.
-5. Memory and work are bounded: at most one unfinished command is held, and a peer that sends more than MAX_COMMANDS
+5. A secret that is typed stays off the screen: the server offers to echo what is typed (RFC 857), echoes nothing, and
+   takes the offer back at the end of the line. A DO ECHO that answers this is the only one that is agreed to.
+6. Memory and work are bounded: at most one unfinished command is held, and a peer that sends more than MAX_COMMANDS
    without a line is not talking lines.
 """
 
@@ -25,7 +27,7 @@ MAX_COMMANDS = 1000
 
 _IAC, _DONT, _DO, _WONT, _WILL = 255, 254, 253, 252, 251
 _EL, _EC, _AYT, _AO, _IP, _BREAK, _ABORT, _SUSP, _EOF = 248, 247, 246, 245, 244, 243, 238, 237, 236
-_BINARY, _TIMING_MARK = 0, 6
+_BINARY, _ECHO, _TIMING_MARK = 0, 1, 6
 
 # The control key of each command, with its eighth bit set: Ctrl+D, Z, \, \, C, O, T, H, U.
 _LETTER_BYTES = {
@@ -39,6 +41,12 @@ _LETTER_BYTES = {
     _EC: b"\x88",
     _EL: b"\x95",
 }
+
+# Where the peer is no telnet, a terminal shows some characters for this: what follows is written over them.
+_HIDE = bytes((_IAC, _WILL, _ECHO)) + b"\r"
+
+# Enter was not shown either.
+_SHOW = bytes((_IAC, _WONT, _ECHO)) + b"\n"
 
 _KEYS = {_EC: b"\x08", _EL: b"\x15"}
 
@@ -57,14 +65,26 @@ _UNFINISHED_LETTER = re.compile(rb"(?:[\xc2-\xf4]|[\xe0-\xf4][\x80-\xbf]|[\xf0-\
 class Telnet:
     """A filter for a stream, from its first IAC on; `before` is the text just before that."""
 
-    __slots__ = ("_answered", "_commands", "_tail", "_typed", "_unfinished", "interrupted", "replies")
+    __slots__ = (
+        "_answered",
+        "_commands",
+        "_hides",
+        "_is_hidden",
+        "_tail",
+        "_typed",
+        "interrupted",
+        "replies",
+        "unfinished",
+    )
 
     def __init__(self, before: bytes, *, typed: bool) -> None:
         self._typed = typed
         self._tail = before[-3:]  # the last bytes of text
-        self._unfinished = b""  # a command of which more must come
+        self.unfinished = b""  # a command of which more must come
         self._commands = 0  # since the last line
         self._answered: set[tuple[int, int]] = set()
+        self._hides = False  # whether the line that is typed now is a secret
+        self._is_hidden = False  # and the peer has agreed to show nothing of it
         self.replies = b""
         self.interrupted = False
 
@@ -73,10 +93,21 @@ class Telnet:
         """Whether the peer has sent more than MAX_COMMANDS without a line."""
         return self._commands > MAX_COMMANDS
 
+    @property
+    def is_met(self) -> bool:
+        """Whether there is more to do here than to let text through: the peer is telnet, or a secret is typed."""
+        return self._hides or self.interrupted or bool(self._answered or self._commands or self.unfinished)
+
+    def hide(self) -> bytes:
+        """Return what asks the peer to show nothing of the line that comes next, whose end takes it back."""
+        self._hides, self._is_hidden = True, False
+        self._answered.discard((_DO, _ECHO))
+        return _HIDE
+
     def filter(self, data: bytes) -> bytes:
         """Return `data` without telnet commands; the answers to them gather in `replies`."""
-        data = self._unfinished + data
-        self._unfinished = b""
+        data = self.unfinished + data
+        self.unfinished = b""
         texts = []
         at = 0
         while at < len(data) and not self.endless:
@@ -93,11 +124,11 @@ class Telnet:
             elif subnegotiation:
                 start, at = at - 2, self._end_of_subnegotiation(data, at)
                 if at > len(data):
-                    self._unfinished = data[start:]
+                    self.unfinished = data[start:]
                 else:
                     self._count()
             else:
-                self._unfinished = data[at:]
+                self.unfinished = data[at:]
                 break
         return b"".join(texts)
 
@@ -105,8 +136,11 @@ class Telnet:
         run = run.replace(b"\xff\xff", b"\xff")
         self._tail = (self._tail + run[-3:])[-3:]
         self._answered.discard((_DO, _TIMING_MARK))
-        if self._commands and (b"\n" in run or (self._typed and b"\r" in run)):
+        if (self._commands or self._hides) and (b"\n" in run or (self._typed and b"\r" in run)):
             self._commands = 0
+            if self._is_hidden:
+                self.replies += _SHOW
+            self._hides = self._is_hidden = False
         return run
 
     def _carry_out(self, command: int) -> bytes:
@@ -125,7 +159,9 @@ class Telnet:
 
     def _answer(self, verb: int, option: int) -> None:
         self._count()
-        if self._typed and verb in _ANSWERS and (verb, option) not in self._answered:
+        if self._hides and (verb, option) == (_DO, _ECHO):
+            self._is_hidden = True
+        elif self._typed and verb in _ANSWERS and (verb, option) not in self._answered:
             self._answered.add((verb, option))
             self.replies += bytes((_IAC, _ANSWERS[verb][option == _BINARY], option))
 

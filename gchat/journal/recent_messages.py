@@ -32,8 +32,9 @@ class RecentMessages:
 
     def keep(self, record: Record, max_bytes: int) -> None:
         """Add the next one, and drop the oldest, but never it, until all is within `max_bytes`."""
-        self.next_seq += record.message.count
-        size = _size(record)
+        message = record.message
+        self.next_seq += message.count
+        size = _RECORD_BYTES + message.size
         self.records.append(record)
         self._sizes.append(size)
         self._size += size

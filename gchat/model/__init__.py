@@ -11,6 +11,7 @@
     names        nicks and rooms: which are allowed
     lookalikes   which names are the same, or could be taken for each other
     ignored_names  names of users who are not to be shown
+    durations    how long something lasts, as it is typed
     text         what may go out to a terminal
     sentences    what people read, one table for server and client
     expectation  what was expected in a value that is wrong

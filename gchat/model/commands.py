@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Literal
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from gchat.model.errors import Refusal
 from gchat.model.hello import ResumePoint
+from gchat.model.secret import HasSecrets
 
 
 class Asked(Struct, frozen=True, kw_only=True):
@@ -121,6 +122,55 @@ class Mode(AskedInRoom, frozen=True):
     change: str = ""
 
 
+# --- What operators of the server ask --------------------------------------------------------------------------------
+
+
+class Kill(Asked, frozen=True):
+    """Close a user's connection."""
+
+    name: str
+    reason: str = ""
+
+
+class Ban(Asked, frozen=True):
+    """Let a user, a nick, an address or a network not in, for so many seconds, or for ever with 0."""
+
+    whom: str
+    for_s: float = 0.0
+    reason: str = ""
+    force: bool = False  # whether it is meant, although it is of very many users, or of operators
+
+
+class Unban(Asked, frozen=True):
+    """Lift a ban: the one with this id, or all of a nick, an account, an address or a network."""
+
+    which: str
+
+
+class Bans(Asked, frozen=True):
+    """Ask for the bans and mutes in force."""
+
+
+class Mute(Asked, frozen=True):
+    """Let a user not speak, for so many seconds, or for ever with 0."""
+
+    name: str
+    for_s: float = 0.0
+    reason: str = ""
+
+
+class Unmute(Asked, frozen=True):
+    """Lift the mutes of a user, or the one with this id."""
+
+    which: str
+
+
+class AnnounceToAll(Asked, frozen=True):
+    """Announce something to all rooms."""
+
+    text: str
+
+
 class Last(Struct, frozen=True):
     """The last `count` messages of a room, beginning with the first of these."""
 
@@ -155,6 +205,56 @@ class Search(AskedInRoom, frozen=True):
 
     text: str
     limit: int | None = None  # likewise
+
+
+class Register(HasSecrets, Asked, frozen=True):
+    """Make a nick one's own: by default the one that the user has. Only users who know the secret have it then."""
+
+    nick: str = ""
+    secret: str = ""
+
+
+class Login(HasSecrets, Asked, frozen=True):
+    """Be the user whose nick it is, in that user's rooms; with `leave`, in the current one of these alone."""
+
+    nick: str
+    secret: str = ""
+    leave: Literal["current"] | None = None
+
+
+class Logout(Asked, frozen=True):
+    """Be a user without an account again."""
+
+
+class Passwd(HasSecrets, Asked, frozen=True):
+    """Change the secret of the account that the user is logged in to."""
+
+    secret: str = ""
+    new: str = ""
+
+
+class Unregister(HasSecrets, Asked, frozen=True):
+    """Give an account up: by default the one that the user is logged in to. Its nick is anybody's then."""
+
+    nick: str = ""
+    secret: str = ""
+
+
+#: Commands with secrets in them, which are checked before they are carried out.
+Proving = Register | Login | Passwd | Unregister
+
+
+class AskSecret(Struct, frozen=True):
+    """Ask for the first secret that a command lacks: it is to be the next line."""
+
+    of: Proving
+
+    def filled(self, secret: str) -> Proving | AskSecret:
+        """Return the command with this secret, or the question for the next one."""
+        if isinstance(self.of, Passwd):
+            found = structs.replace(self.of, new=secret) if self.of.secret else structs.replace(self.of, secret=secret)
+            return found if found.new else AskSecret(found)
+        return structs.replace(self.of, secret=secret)
 
 
 class Ping(Struct, frozen=True):
@@ -196,8 +296,21 @@ Command = (
     | Kick
     | Invite
     | Mode
+    | Kill
+    | Ban
+    | Unban
+    | Bans
+    | Mute
+    | Unmute
+    | AnnounceToAll
     | History
     | Search
+    | Register
+    | Login
+    | Logout
+    | Passwd
+    | Unregister
+    | AskSecret
     | Ping
     | Help
     | Quit

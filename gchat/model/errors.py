@@ -28,6 +28,16 @@ class Code(StrEnum):
     ROOM_FULL = "room_full"
     MODERATED = "moderated"
     NOT_OPERATOR = "not_operator"
+    MUTED = "muted"
+    REGISTERED = "registered"
+    WRONG_SECRET = "wrong_secret"  # noqa: S105  # a code
+    WEAK_SECRET = "weak_secret"  # noqa: S105
+    TOO_MANY_TRIES = "too_many_tries"
+    UNSAFE = "unsafe"
+    LOGIN_NEEDED = "login_needed"
+    TLS_NEEDED = "tls_needed"
+    PASSWORD_NEEDED = "password_needed"  # noqa: S105  # a code
+    WRONG_PASSWORD = "wrong_password"  # noqa: S105
 
 
 class GchatError(Exception):
@@ -37,10 +47,11 @@ class GchatError(Exception):
 class Refusal(GchatError):
     """A user asked for something that is not possible. It is answered and never logged, because it is not our fault."""
 
-    def __init__(self, code: Code, message: str) -> None:
+    def __init__(self, code: Code, message: str, retry_after_s: float = 0.0) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
+        self.retry_after_s = retry_after_s  # 0: it is not a matter of time
 
 
 class LineTooLong(Refusal):

@@ -12,7 +12,7 @@ from msgspec import Struct
 from gchat.model.errors import Code
 from gchat.model.messages import Message, Numbered, Record
 from gchat.model.modes import Change
-from gchat.model.secret import HasToken
+from gchat.model.secret import HasSecrets
 
 # --- Presence --------------------------------------------------------------------------------------------------------
 
@@ -30,6 +30,7 @@ class Left(Struct, frozen=True):
     name: str
     online: int
     reason: str = ""  # in the user's own words, if any were given
+    everywhere: bool = False  # whether the user is in no room any more
 
 
 class Renamed(Struct, frozen=True):
@@ -90,7 +91,7 @@ RoomNotice = Announced | ModeSet | Kicked
 # --- Answers ---------------------------------------------------------------------------------------------------------
 
 
-class Welcome(HasToken, Struct, frozen=True):
+class Welcome(HasSecrets, Struct, frozen=True):
     """The greeting; `online` counts the users of the whole server. The rest is for programs."""
 
     online: int
@@ -102,6 +103,7 @@ class Welcome(HasToken, Struct, frozen=True):
     limits: tuple[tuple[str, float], ...] = ()
     epoch: str = ""  # of the room's log, and its last number: the pump knows them
     seq: int = 0
+    account: str = ""  # the one that the user is logged in to
 
 
 class Ready(Struct, frozen=True):
@@ -184,6 +186,18 @@ class Named(Struct, frozen=True):
     id: str = ""
 
 
+class AccountIs(Struct, frozen=True):
+    """The account that the user is logged in to from now on; "" if none."""
+
+    name: str
+
+
+class SecretWanted(Struct, frozen=True):
+    """The user's next line is taken for a secret: what it is to be, as a sentence."""
+
+    message: str
+
+
 class Users(Struct, frozen=True):
     """The members of the room: the first of `total` names, and the reader's own; and why some of these are away."""
 
@@ -233,6 +247,25 @@ class ListIs(Struct, frozen=True):
     id: str = ""
 
 
+class PenaltyListed(Struct, frozen=True):
+    """A ban from the server or a mute, and what it is of: nicks, accounts, addresses and networks."""
+
+    id: int
+    whom: tuple[str, ...]
+    reason: str
+    until: float  # 0: for ever
+    by: str
+
+
+class BansAre(Struct, frozen=True):
+    """The bans from the server and the mutes, the newest of each; `more` is how many others there are."""
+
+    bans: tuple[PenaltyListed, ...]
+    mutes: tuple[PenaltyListed, ...]
+    more: int = 0
+    id: str = ""
+
+
 class Invited(Struct, frozen=True):
     """The user may enter a room, because another one wishes it."""
 
@@ -258,6 +291,7 @@ class Refused(Struct, frozen=True):
     code: Code
     message: str
     id: str = ""
+    retry_after_s: float = 0.0  # 0: it is not a matter of time
 
 
 class Slowed(Struct, frozen=True):
@@ -298,10 +332,13 @@ Answer = (
     | Done
     | Acknowledged
     | Named
+    | AccountIs
+    | SecretWanted
     | Users
     | RoomList
     | ModesAre
     | ListIs
+    | BansAre
     | Invited
     | ModeSet
     | Kicked

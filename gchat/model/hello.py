@@ -6,7 +6,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from gchat.model.secret import HasToken
+from gchat.model.secret import HasSecrets
 
 Seq = Annotated[int, Meta(ge=0)]
 #: A short token could be guessed, and with it a nick be taken.
@@ -28,7 +28,7 @@ class WantedRoom(Struct, frozen=True, omit_defaults=True):
     key: str = ""  # if the room needs one
 
 
-class Hello(HasToken, Struct, frozen=True, omit_defaults=True):
+class Hello(HasSecrets, Struct, frozen=True, omit_defaults=True):
     """The first line of a client, which says what it asks for.
 
     If it names rooms, the user is in these and in no others; the last of them is the current one. If it names none, the
@@ -39,9 +39,11 @@ class Hello(HasToken, Struct, frozen=True, omit_defaults=True):
     rooms: tuple[WantedRoom, ...] | None = None
     room: str = ""  # one more, with its `after` and `key`: enough for a client that is in one
     key: str = ""
+    secret: str = ""  # of the account that has the nick: the user is logged in to it
     token: Token | None = None  # from an earlier welcome: its session is taken over
     after: ResumePoint | None = None
     replay: Annotated[int, Meta(ge=0, le=1000)] | None = None  # old messages to send first, without `after`
+    password: str = ""  # the server's, if it has one
 
     @property
     def wanted(self) -> tuple[WantedRoom, ...] | None:

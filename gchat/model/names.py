@@ -24,6 +24,12 @@ _SCRIPTS_TOGETHER = (
 #: The longest room name, in characters.
 MAX_ROOM_NAME = 32
 
+#: The longest name of a machine, in characters, without what is put behind it.
+MAX_MACHINE_NAME = 32
+
+#: Behind the name of a machine: no user can have such a name, because none has a space in it.
+_MACHINE = " (http)"
+
 #: Marks on one letter of a name.
 MAX_MARKS_IN_NAME = 4
 
@@ -48,6 +54,27 @@ def room(name: str) -> str:
     One leading # is dropped: users of IRC type it.
     """
     return _name("room name", "UsernameCaseMapped", name.removeprefix("#"), MAX_ROOM_NAME)
+
+
+def machine(name: str) -> str:
+    """Return the name that something is said under that comes over HTTP: "Grafana (http)". Raises Refusal.
+
+    It may have spaces. Characters that mean something in a line, brackets above all, are left out.
+    """
+    kept = "".join([char for char in unicodedata.normalize("NFKC", name) if _is_of_machine(char)])
+    kept = printable(" ".join(kept.split()))[:MAX_MACHINE_NAME].strip()
+    if not any(map(str.isalnum, kept)):
+        raise Refusal(Code.BAD_NAME, "The name is empty; it must have a letter or a digit")
+    return kept + _MACHINE
+
+
+def is_machine(name: str) -> bool:
+    """Return whether something that was said under this name came over HTTP."""
+    return name.endswith(_MACHINE)
+
+
+def _is_of_machine(char: str) -> bool:
+    return char in " -_.'+&/#@!,:" or unicodedata.category(char)[0] in "LMN" or char.isspace()
 
 
 def _name(kind: str, profile: str, name: str, max_length: int) -> str:

@@ -14,8 +14,12 @@ class Secret(str):
         return "'…'"
 
 
-class HasToken:
-    """Mixed into a Struct whose `token` is a secret. The field is a plain str, because msgspec encodes nothing else."""
+#: The fields that are secrets wherever they stand.
+_SECRETS = frozenset({"token", "secret", "new", "password", "hash", "signing_secret", "secret_hash"})
+
+
+class HasSecrets:
+    """Mixed into a Struct with secrets in it, which are plain texts, because msgspec encodes nothing else."""
 
     __slots__ = ()
 
@@ -26,4 +30,4 @@ class HasToken:
 
     def __rich_repr__(self) -> list[tuple[str, Any]]:
         shown = {name: getattr(self, name) for name in self.__struct_fields__}
-        return list((shown | {"token": Secret(shown["token"])} if shown["token"] else shown).items())
+        return [(name, Secret(value) if value and name in _SECRETS else value) for name, value in shown.items()]

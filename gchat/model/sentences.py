@@ -6,7 +6,8 @@ Pure. Names and texts in them are not yet printable: the code that sends or show
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import date
+from datetime import UTC, date, datetime
+from math import ceil
 from types import MappingProxyType
 
 from gchat.model.errors import Refusal
@@ -27,6 +28,7 @@ NOBODY_TO_ANSWER = "Nobody has sent you a private message yet; /msg NAME TEXT se
 IN_NO_ROOM = "You are in no room; /join ROOM enters one"
 NO_TEXT = "The text is empty"
 IGNORING_ONESELF = "You cannot ignore yourself"
+NOTHING_TYPED = "Nothing was typed, so nothing is changed"
 LATE_HELLO = "Not sent: the hello of the rich dialect must be the first line"
 
 
@@ -113,6 +115,42 @@ def named(nick: str) -> str:
 def replied(name: str) -> str:
     """Return the answer to a user whose reply has arrived."""
     return f"Your reply went to {name}"
+
+
+def registered(nick: str) -> str:
+    """Return the answer to a user whose nick is theirs from now on."""
+    return f"The nick {nick} is yours: /login {nick} has it back, wherever you are"
+
+
+def logged_in(account: str) -> str:
+    """Return the answer to a user who has logged in."""
+    return f"You are logged in as {account}"
+
+
+def logged_out(account: str) -> str:
+    """Return the answer to a user who has logged out."""
+    return f"You are not logged in as {account} any more"
+
+
+def unregistered(account: str) -> str:
+    """Return the answer to a user who has given an account up."""
+    return f"The nick {account} is not registered any more: anybody can take it"
+
+
+def not_yours(nick: str) -> str:
+    """Return why a user has lost a nick."""
+    return f"The nick {nick} is registered, and its user has come; /nick NAME takes another"
+
+
+def login_needed(registration: str) -> str:
+    """Return what users without an account are to do, where nobody else may talk."""
+    register = ", or take a nick (/nick NAME) and make it yours (/register)" if registration == "open" else ""
+    return f"Only users who are logged in may talk here: /login NAME{register}"
+
+
+def secret_wanted(what: str) -> str:
+    """Return how to type a secret as a line of its own."""
+    return f"{what}: type it as your next line, which nobody else sees (an empty line: never mind)"
 
 
 def joined(room: str, online: int) -> str:
@@ -208,6 +246,29 @@ def list_is(room: str, letter: str, masks: Sequence[str]) -> list[str]:
     if not masks:
         return [f"Nobody is {_LISTS[letter]} {room}"]
     return [f"These are {_LISTS[letter]} {room}:", *masks]
+
+
+def until(time: float) -> str:
+    """Return until when something lasts, as the end of a sentence: rounded up to a minute, and the same everywhere."""
+    if not time:
+        return "permanently"
+    return f"until {datetime.fromtimestamp(ceil(time / 60) * 60, UTC):%Y-%m-%d %H:%M} UTC"
+
+
+#: A ban or a mute: its number, of whom it is, until when in seconds since the epoch, its operator, and the reason.
+Listed = tuple[int, Sequence[str], float, str, str]
+
+
+def penalties(bans: Sequence[Listed], mutes: Sequence[Listed], more: int) -> list[str]:
+    """Return the bans from the server and the mutes, and how many others there are."""
+    if not bans and not mutes:
+        return ["Nobody is banned from this server or muted"]
+    lines: list[str] = []
+    for verb, listed in (("banned", bans), ("muted", mutes)):
+        for number, whom, time, by, reason in listed:
+            why = f": {reason}" if reason else ""
+            lines.append(f"{number} {verb} {until(time)}: {', '.join(whom)}" + (f" (by {by})" if by else "") + why)
+    return lines + ([f"… and {more:,} older; the admin endpoint lists all"] if more else [])
 
 
 def topic_set(name: str, text: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from operator import itemgetter
 from typing import Protocol
 
@@ -17,6 +17,12 @@ Span = tuple[int, int]
 #: Sessions that a reader does not hear: itself, and those it is deaf to.
 Sessions = tuple[int, ...]
 
+#: Logs that are told the same, in that order, and where it begins in each.
+Places = list[tuple[Hashable, int]]
+
+#: Where what other logs were told before begins and ends, and the places of it.
+Repeat = tuple[int, int, Places]
+
 _LF = 10
 _POSITION, _TICK = itemgetter(0), itemgetter(3)
 
@@ -27,10 +33,21 @@ def place_of(tick: int, pieces: list[Piece], end: int) -> int:
     return pieces[index][0] if index < len(pieces) else end
 
 
+class Hearer(Protocol):
+    """What is to be known of a cursor to leave out what its reader does not hear."""
+
+    @property
+    def unheard(self) -> Sessions:
+        """See Cursor.unheard."""
+
+    def was_told(self, places: Places) -> bool:
+        """Return whether its reader is told this in another log before: of that, it hears no repeat."""
+
+
 class Chunk:
     """The bytes of one turn."""
 
-    __slots__ = ("data", "end", "pieces", "seq", "spans", "start")
+    __slots__ = ("data", "end", "pieces", "repeats", "seq", "spans", "start")
 
     def __init__(
         self,
@@ -39,6 +56,8 @@ class Chunk:
         seq: int,
         pieces: list[Piece],
         spans: dict[int, list[Span]],
+        *,
+        repeats: Sequence[Repeat] = (),
     ) -> None:
         self.data = data
         self.start = start
@@ -46,6 +65,7 @@ class Chunk:
         self.seq = seq  # the number of the first message here, or of the next one if there is none
         self.pieces = pieces
         self.spans = spans  # session: (start, end) of what it said; who does not hear it is not sent that
+        self.repeats = repeats  # of what other logs were told before
 
     def seq_at(self, position: int) -> int:
         """Return the number of the first message at or after `position`, which is where a message begins."""
@@ -70,16 +90,17 @@ class Chunk:
     def _piece_at(self, position: int) -> int:
         return bisect_right(self.pieces, position, key=_POSITION) - 1
 
-    def without(self, unheard: Sessions) -> bytes:
-        """Return all that a reader hears of this chunk who does not hear these sessions."""
+    def heard_by(self, hearer: Hearer) -> bytes:
+        """Return all that a reader hears of this chunk."""
         parts: list[bytes] = []
-        self.hear(parts, unheard, self.start, self.end)
+        self.hear(parts, hearer, self.start, self.end)
         return b"".join(parts)
 
-    def hear(self, parts: list[bytes], unheard: Sessions, start: int, end: int) -> int:
-        """Add to `parts` what is heard without these sessions between two positions; return how many bytes that is."""
-        data, offset = self.data, self.start
-        spans = self.spans.get(unheard[0]) if len(unheard) == 1 else self._spans_of(unheard)
+    def hear(self, parts: list[bytes], hearer: Hearer, start: int, end: int) -> int:
+        """Add to `parts` what a reader hears between two positions; return how many bytes that is."""
+        data, offset, unheard = self.data, self.start, hearer.unheard
+        simple = len(unheard) == 1 and not self.repeats
+        spans = self.spans.get(unheard[0]) if simple else self._left_out(hearer)
         if not spans:
             parts.append(data if end - start == len(data) else data[start - offset : end - offset])
             return end - start
@@ -98,38 +119,32 @@ class Chunk:
             size += end - start
         return size
 
-    def told(self, position: int, unheard: Sessions) -> Iterator[tuple[int, bytes]]:
-        """Return what is heard without these sessions from a position on, append by append, with the tick of each."""
+    def told(self, position: int, hearer: Hearer) -> Iterator[tuple[int, bytes]]:
+        """Return what a reader hears from a position on, append by append, with the tick of each."""
         ends = [piece[0] for piece in self.pieces[1:]] + [self.end]
         for (start, _, _, tick), end in zip(self.pieces, ends, strict=True):
             if end > position:
                 parts: list[bytes] = []
-                self.hear(parts, unheard, max(start, position), end)
+                self.hear(parts, hearer, max(start, position), end)
                 yield tick, b"".join(parts)
 
-    def locate(self, unheard: Sessions, start: int, taken: int) -> tuple[int, int]:
-        """Return where a reader is when it took `taken` bytes of what it hears without these sessions from `start` on.
+    def locate(self, hearer: Hearer, start: int, taken: int) -> tuple[int, int]:
+        """Return where a reader is when it took `taken` bytes of what it hears from `start` on.
 
         And how many of them it took after the end of this chunk.
         """
-        for own_start, own_end in (*self._spans_of(unheard), (self.end, self.end)):
+        for own_start, own_end in (*self._left_out(hearer), (self.end, self.end)):
             if taken < own_start - start:
                 return start + taken, 0
             taken -= max(0, own_start - start)
             start = max(start, own_end)
         return start, taken
 
-    def _spans_of(self, sessions: Sessions) -> Sequence[Span]:
-        """Return what these sessions said, in order."""
-        return sorted(span for session in sessions for span in self.spans.get(session, ()))
-
-
-class Hearer(Protocol):
-    """What the offer needs to know of a cursor."""
-
-    @property
-    def unheard(self) -> Sessions:
-        """See Cursor.unheard."""
+    def _left_out(self, hearer: Hearer) -> Sequence[Span]:
+        """Return what a reader does not hear, in order."""
+        spans = [span for session in hearer.unheard for span in self.spans.get(session, ())]
+        spans += [(start, end) for start, end, places in self.repeats if hearer.was_told(places)]
+        return sorted(spans)
 
 
 class Offer:
@@ -140,26 +155,22 @@ class Offer:
     is closed meanwhile, and its number comes again.
     """
 
-    __slots__ = ("_done", "chunk", "is_over", "listeners", "speakers")
+    __slots__ = ("chunk", "done_with", "is_over", "listeners", "speakers")
 
     def __init__(self, chunk: Chunk, listeners: Iterable[int], speakers: Mapping[int, Hearer]) -> None:
         self.chunk = chunk
         self.listeners = sorted(listeners)
         self.speakers = speakers  # by descriptor
         self.is_over = False  # whether all have had their turn
-        self._done: set[int] = set()
+        self.done_with: set[int] = set()
 
     def owes(self, descriptor: int) -> bool:
         """Return whether a live reader has not yet had its turn."""
-        return not self.is_over and descriptor not in self._done
+        return not self.is_over and descriptor not in self.done_with
 
     def owes_all(self, descriptors: list[int]) -> bool:
         """Return whether none of these readers has had its turn."""
-        return self._done.isdisjoint(descriptors)
-
-    def done(self, descriptors: Iterable[int]) -> None:
-        """Do not come to these descriptors any more."""
-        self._done.update(descriptors)
+        return self.done_with.isdisjoint(descriptors)
 
 
 #: Offers whose chunks go out together, what is to be sent of them, and the descriptors to send it to.
@@ -173,10 +184,11 @@ def batches(offers: Sequence[Offer], size: int) -> Iterator[Batch]:
     rooms, a delivery cost twice as much (measured, 900 readers).
     """
     for offer in offers:
+        done = offer.done_with
         for descriptor, speaker in offer.speakers.items():
-            if offer.owes(descriptor):
-                offer.done((descriptor,))
-                if data := offer.chunk.without(speaker.unheard):
+            if descriptor not in done:
+                done.add(descriptor)
+                if data := offer.chunk.heard_by(speaker):
                     yield (offer,), data, [descriptor]
     for together, descriptors in _by_readers(offers):
         data = b"".join([offer.chunk.data for offer in together])
@@ -184,12 +196,12 @@ def batches(offers: Sequence[Offer], size: int) -> Iterator[Batch]:
             batch = descriptors[first : first + size]
             if all(offer.owes_all(batch) for offer in together):
                 for offer in together:
-                    offer.done(batch)
+                    offer.done_with.update(batch)
                 yield together, data, batch
             else:  # somebody has stepped aside, but not in each
                 for offer in together:
                     owed = [descriptor for descriptor in batch if offer.owes(descriptor)]
-                    offer.done(owed)
+                    offer.done_with.update(owed)
                     yield (offer,), offer.chunk.data, owed
     for offer in offers:
         offer.is_over = True

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from enum import Enum
 
-from gchat.roomlog.chunk import Sessions
+from gchat.roomlog.chunk import Places, Sessions
 from gchat.roomlog.log import RoomLog
 
 #: Sessions that one reader is deaf to at a time, in one log; the first are forgotten.
@@ -135,18 +135,18 @@ class Cursor:
     def told(self, cuts: Iterable[int] | None = None) -> Iterator[tuple[int, bytes]]:
         """Return all that it hears from its position on; see RoomLog.told, and with `cuts` told_between."""
         if cuts is None:
-            return self.log.told(self.position, self.unheard)
-        return self.log.told_between(cuts, self.position, self.unheard)
+            return self.log.told(self.position, self)
+        return self.log.told_between(cuts, self.position, self)
 
     @property
     def next_tick(self) -> int:
         """The tick of what comes next; of what the ring has lost, the first that it can have had."""
         log = self.log
-        return next(log.told(self.position, ()))[0] if self.position >= log.start else self._since + 1
+        return next(log.told(self.position, self))[0] if self.position >= log.start else self._since + 1
 
     def take(self, taken: int) -> bytes:
         """Move behind the message in which `taken` bytes of what it hears end; return the rest of that message."""
-        self.position, rest = self.log.locate(self.position, taken, self.unheard)
+        self.position, rest = self.log.locate(self.position, taken, self)
         return rest
 
     def rest(self) -> None:
@@ -156,8 +156,15 @@ class Cursor:
             self.seq = log.seq_at(self.position)
 
     def jump(self) -> None:
-        """Be at the live end."""
+        """Be at the live end, where the reader has read all that is sealed."""
         self.position, self.seq = self.log.end, self.log.seq
+
+    def miss(self, end: int) -> None:
+        """Note that what there is up to `end` is not read."""
+
+    def was_told(self, _places: Places) -> bool:
+        """Return whether the reader is told this in another log before: see OnceCursor."""
+        return False
 
     def step_aside(self) -> None:
         """Be live no more: what comes next is served to this cursor by itself."""
@@ -188,7 +195,7 @@ class Cursor:
         if waits or self.position > log.end:
             log.aside[self] = None
             self.rest()
-        elif log.has_spoken(self.unheard):
+        elif log.hears_in_part(self):
             log.speaking[self.descriptor] = self
         else:
             log.live[self.descriptor] = self

@@ -75,4 +75,6 @@ def _heard(cursor: Cursor, cuts: list[int] | None, limit: int) -> _Heard | None:
 def _missed(cursor: Cursor, skip: Callable[[Cursor, int], bytes]) -> _Heard:
     """Return one line for all that is to come, where that begins."""
     cursor.rest()
-    return [(cursor.next_tick, skip(cursor, cursor.log.open_seq))]
+    missed = [(cursor.next_tick, skip(cursor, cursor.log.open_seq))]
+    cursor.miss(cursor.log.open_end)
+    return missed

@@ -17,7 +17,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Protocol
 
-from gchat.roomlog.chunk import Chunk, Offer, Piece, Sessions, Span, place_of
+from gchat.roomlog.chunk import Chunk, Hearer, Offer, Piece, Places, Repeat, Sessions, Span, place_of
 
 
 class Ticks:
@@ -29,7 +29,7 @@ class Ticks:
         self.now = 0  # the last
 
 
-class LogCursor(Protocol):
+class LogCursor(Hearer, Protocol):
     """What the log needs to know of a cursor."""
 
     descriptor: int
@@ -65,6 +65,16 @@ class Speaker(Protocol):
 Deaf = tuple[int, Sequence[Speaker]]
 
 
+class Repeated:
+    """What several logs are told, one after the other, for readers that hear it in the first that they follow."""
+
+    __slots__ = ("places", "readers")
+
+    def __init__(self) -> None:
+        self.places: Places = []
+        self.readers: set[int] = set()  # of these logs, by descriptor: they are not offered the other ones whole
+
+
 class RoomLog:
     """What one room is told, in one dialect: a ring of chunks, and its readers.
 
@@ -75,7 +85,14 @@ class RoomLog:
     """
 
     def __init__(
-        self, room: str, seq: int, capacity: int, encode_skip: Callable[[int, int], bytes], ticks: Ticks
+        self,
+        room: str,
+        seq: int,
+        capacity: int,
+        encode_skip: Callable[[int, int], bytes],
+        ticks: Ticks,
+        *,
+        tells_once: bool = False,
     ) -> None:
         self.room = room  # its name, for whoever has the log only
         self.ticks = ticks  # of all logs that one reader may follow
@@ -84,6 +101,7 @@ class RoomLog:
         self.start = 0  # where the ring begins
         self.end = 0  # where the last chunk ends
         self.capacity = capacity
+        self.tells_once = tells_once  # whether its readers hear once what several logs are told
         self.encode_skip = encode_skip
         self.live: dict[int, LogCursor] = {}  # by descriptor: the fan-out needs nothing else
         self.speaking: dict[int, LogCursor] = {}  # the same
@@ -97,6 +115,13 @@ class RoomLog:
         self.open_seq = seq
         self._pieces: list[Piece] = []
         self._spans: dict[int, list[Span]] = {}
+        self._repeats: list[Repeat] = []
+        self._repeats_end = 0  # where the last of them ends
+
+    @property
+    def has_repeats(self) -> bool:
+        """Whether somebody may be still to read what other logs were told before."""
+        return self._repeats_end > self.start
 
     @property
     def dirty(self) -> bool:
@@ -114,12 +139,20 @@ class RoomLog:
         return self.open_end - self.end
 
     def append(
-        self, data: bytes, count: int, speaker: Speaker | None, seq: int | None = None, deaf: Deaf | None = None
+        self,
+        data: bytes,
+        count: int,
+        speaker: Speaker | None,
+        seq: int | None = None,
+        deaf: Deaf | None = None,
+        *,
+        repeated: Repeated | None = None,
     ) -> None:
         """Append the bytes of `count` messages: if these are several, one line for each (see chunk.Piece).
 
-        `speaker` said this, and does not hear it, nor do those who are `deaf` to it. The first message has the number
-        `seq`; without it, the next. Messages without bytes have numbers all the same.
+        `speaker` said this, and does not hear it, nor do those who are `deaf` to it, or were told it in another of the
+        logs in which it is `repeated`. The first message has the number `seq`; without it, the next. Messages without
+        bytes have numbers all the same.
         """
         if seq is not None:
             self.open_seq = seq
@@ -140,6 +173,8 @@ class RoomLog:
                 _extend(spans, start, end)
         if deaf is not None:
             self._deafen(*deaf, end)
+        if repeated is not None:
+            self._repeat(repeated, start, end)
         ticks = self.ticks
         self.tick = ticks.now = tick = ticks.now + 1
         self._pieces.append((self.open_end, self.open_seq, count, tick))
@@ -151,14 +186,14 @@ class RoomLog:
         """Make a chunk of what was appended, and offer it to all that are live."""
         assert self.offer is None
         data = self._open[0] if len(self._open) == 1 else b"".join(self._open)
-        chunk = Chunk(data, self.end, self.seq, self._pieces, self._spans)
+        chunk = Chunk(data, self.end, self.seq, self._pieces, self._spans, repeats=self._repeats)
         self.offer = Offer(chunk, self.live, self.speaking.copy())
         self.live |= self.speaking
         self.speaking.clear()
         self._chunks.append(chunk)
         self._starts.append(self.end)
         self.end, self.seq = self.open_end, self.open_seq
-        self._open, self._pieces, self._spans = [], [], {}
+        self._open, self._pieces, self._spans, self._repeats = [], [], {}, []
         while len(self._chunks) > 1 and self.end - self._chunks[0].end >= self.capacity:
             self._drop_first()
         return self.offer
@@ -180,12 +215,14 @@ class RoomLog:
         offer = self.offer
         if offer is None or not offer.owes(descriptor):
             return self.end, self.seq
-        offer.done((descriptor,))
+        offer.done_with.add(descriptor)
         return offer.chunk.start, offer.chunk.seq
 
-    def has_spoken(self, sessions: Sessions) -> bool:
-        """Return whether one of these said something in the open turn."""
-        return not self._spans.keys().isdisjoint(sessions)
+    def hears_in_part(self, hearer: Hearer) -> bool:
+        """Return whether there is something in the open turn that a reader does not hear."""
+        if not self._spans.keys().isdisjoint(hearer.unheard):
+            return True
+        return bool(self._repeats) and any(hearer.was_told(places) for _, _, places in self._repeats)
 
     def trim(self) -> None:
         """After a turn, when those aside were served: drop everything, if no reader needs it."""
@@ -194,8 +231,8 @@ class RoomLog:
             self._starts.clear()
             self.start = self.end
 
-    def read(self, parts: list[bytes], position: int, stop: int, limit: int, unheard: Sessions) -> tuple[int, int]:
-        """Add to `parts` what is heard without these sessions between two positions: whole chunks, about `limit` bytes.
+    def read(self, parts: list[bytes], position: int, stop: int, limit: int, hearer: Hearer) -> tuple[int, int]:
+        """Add to `parts` what a reader hears between two positions: whole chunks, about `limit` bytes.
 
         Return up to where, and how many bytes that is.
         """
@@ -203,19 +240,19 @@ class RoomLog:
         while position < stop and (not size or size < limit):
             chunk = self._chunk_at(position)
             if chunk.end >= stop:
-                return stop, size + chunk.hear(parts, unheard, position, stop)
-            size += chunk.hear(parts, unheard, position, chunk.end)
+                return stop, size + chunk.hear(parts, hearer, position, stop)
+            size += chunk.hear(parts, hearer, position, chunk.end)
             position = chunk.end
         return position, size
 
-    def locate(self, position: int, taken: int, unheard: Sessions) -> tuple[int, bytes]:
-        """Return where a reader is when it took `taken` bytes of what it hears, without these sessions, from there on.
+    def locate(self, position: int, taken: int, hearer: Hearer) -> tuple[int, bytes]:
+        """Return where a reader is when it took `taken` bytes of what it hears from a position on.
 
         That is where the next message begins, and the bytes of the message before it that it did not take.
         """
         while True:
             chunk = self._chunk_at(position)
-            position, taken = chunk.locate(unheard, position, taken)
+            position, taken = chunk.locate(hearer, position, taken)
             if position < chunk.end:
                 message_end = chunk.end_of_message(position)
                 return message_end, chunk.data[position - chunk.start : message_end - chunk.start]
@@ -239,30 +276,44 @@ class RoomLog:
         index = bisect_right(self._chunks, tick, key=_first_tick) - 1
         return place_of(tick, self._chunks[index].pieces, self._chunks[index].end) if index >= 0 else self.start
 
-    def told(self, position: int, unheard: Sessions) -> Iterator[tuple[int, bytes]]:
-        """Return what is heard, without these sessions, from a position on, also of the turn not yet sealed.
+    def told(self, position: int, hearer: Hearer) -> Iterator[tuple[int, bytes]]:
+        """Return what a reader hears from a position on, also of the turn not yet sealed.
 
         Append by append, with the tick of each.
         """
         first = max(0, bisect_right(self._starts, position) - 1)
         for chunk in self._chunks[first:]:
-            yield from chunk.told(position, unheard)
+            yield from chunk.told(position, hearer)
         if self._open:
-            turn = Chunk(b"".join(self._open), self.end, self.seq, self._pieces, self._spans)
-            yield from turn.told(position, unheard)
+            yield from self._turn().told(position, hearer)
 
-    def told_between(self, cuts: Iterable[int], position: int, unheard: Sessions) -> Iterator[tuple[int, bytes]]:
+    def told_between(self, cuts: Iterable[int], position: int, hearer: Hearer) -> Iterator[tuple[int, bytes]]:
         """Return the same, but all that was appended up to each of these ticks, which rise, at once."""
         for tick in (*cuts, self.tick):
             stop = self.place_of(tick)
             if stop > position:
                 parts: list[bytes] = []
-                at, _ = self.read(parts, position, min(stop, self.end), self.end - self.start + 1, unheard)
+                at, _ = self.read(parts, position, min(stop, self.end), self.end - self.start + 1, hearer)
                 if stop > self.end:
-                    turn = Chunk(b"".join(self._open), self.end, self.seq, self._pieces, self._spans)
-                    turn.hear(parts, unheard, max(at, self.end), stop)
+                    self._turn().hear(parts, hearer, max(at, self.end), stop)
                 yield tick, b"".join(parts)
                 position = stop
+
+    def _turn(self) -> Chunk:
+        """Return what the open turn is as it stands."""
+        return Chunk(b"".join(self._open), self.end, self.seq, self._pieces, self._spans, repeats=self._repeats)
+
+    def _repeat(self, repeated: Repeated, start: int, end: int) -> None:
+        """Have readers not hear what is appended now, if they hear it in another log."""
+        repeated.places.append((self, start))
+        if len(repeated.places) > 1:
+            self._repeats.append((start, end, repeated.places))
+            self._repeats_end = end
+            for descriptor in self.live.keys() & repeated.readers:
+                self._speaks(self.live[descriptor])
+        repeated.readers.update(self.live, self.speaking)
+        for cursors in (self.aside, self.behind):
+            repeated.readers.update(cursor.descriptor for cursor in cursors)
 
     def _deafen(self, by: int, readers: Sequence[Speaker], end: int) -> None:
         """Have readers, as far as they follow this log, not hear what is appended now, up to `end`, by this session."""
@@ -279,7 +330,7 @@ class RoomLog:
     def _speaks(self, cursor: LogCursor) -> None:
         descriptor = cursor.descriptor
         if self.live.get(descriptor) is cursor:
-            if self.owes(descriptor):
+            if self.offer is not None and self.offer.owes(descriptor):
                 cursor.step_aside()
             else:
                 self.speaking[descriptor] = self.live.pop(descriptor)

@@ -16,6 +16,7 @@ from gchat.roomlog.chunk import Sessions
 from gchat.roomlog.cursor import Cursor
 from gchat.roomlog.leavings import Own, leavings
 from gchat.roomlog.log import RoomLog
+from gchat.roomlog.once import OnceCursor
 
 # More is not copied to save a system call.
 _COPIED_BYTES = 8192
@@ -54,8 +55,9 @@ class LogReader:
     def __init__(self, session: int, descriptor: int | None) -> None:
         self.session = session
         self._itself = (session,)  # what its cursors do not hear
-        # Where the shell may write the chunks of a log to: nothing but a key here. A reader without one is never live.
-        self.descriptor = -1 if descriptor is None else descriptor
+        # Where the shell may write the chunks of a log to: nothing but a key here. A reader without one has a negative
+        # key: what it is offered goes through its transport.
+        self.descriptor = -1 - session if descriptor is None else descriptor
         self.cursors: tuple[Cursor, ...] = ()
         self.is_behind = False  # whether the kernel takes no more
         self.is_over = False  # whether nothing can be sent any more
@@ -81,7 +83,10 @@ class LogReader:
         if self.is_over:
             return
         assert self.cursor_in(log) is None
-        cursor = Cursor(self._itself, self.descriptor, log)
+        if log.tells_once:
+            cursor: Cursor = OnceCursor(self._itself, self.descriptor, log, self.cursors)
+        else:
+            cursor = Cursor(self._itself, self.descriptor, log)
         self.cursors += (cursor,)
         (log.behind if self.is_behind else log.aside)[cursor] = None
 
@@ -171,7 +176,7 @@ class LogReader:
                 chunk = log.offer.chunk
                 cursor.position = chunk.start
                 log.behind[cursor] = None
-                peeked.append((cursor, chunk.end, len(chunk.without(cursor.unheard))))
+                peeked.append((cursor, chunk.end, len(chunk.heard_by(cursor))))
         self._peeked = peeked
         self.took(sent)
         self.stall()
@@ -180,10 +185,10 @@ class LogReader:
         """Be live again, because there is nothing to peek.
 
         But aside, if the next chunk is not what comes next: something goes before it, or an own line has its place in
-        an open turn. Without a descriptor it is always aside.
+        an open turn.
         """
         self.is_behind = False
-        waits = bool(self.descriptor < 0 or self._before or self._own)
+        waits = bool(self._before or self._own)
         for cursor in self.cursors:
             cursor.settle(waits=waits)
 
@@ -277,6 +282,7 @@ class LogReader:
                 continue
             if cursor.position < log.start:
                 self._rest += self._skip(cursor, log.seq)
+                cursor.miss(log.end)
                 cursor.jump()
             if cursor.position < stop:
                 is_next = False
@@ -306,13 +312,13 @@ class LogReader:
         """Return what the cursor hears up to its stop, about `limit` bytes, and note where it is then."""
         cursor, stop = ready[0]
         parts: list[bytes] = []
-        position, size = cursor.log.read(parts, cursor.position, stop, limit, cursor.unheard)
+        position, size = cursor.log.read(parts, cursor.position, stop, limit, cursor)
         self._peeked = ((cursor, position, size),)
         return b"".join(parts)
 
     def _run(self, cursor: Cursor, limit: int) -> bytes:
         """Do the same where only one log has something, with own lines between: one system call instead of three."""
-        log, position, unheard = cursor.log, cursor.position, cursor.unheard
+        log, position = cursor.log, cursor.position
         parts: list[bytes] = []
         peeked: list[_Peeked] = []
         size = 0
@@ -325,7 +331,7 @@ class LogReader:
             if place > stop:
                 break
             if position < place and not (parts and size + place - position > _COPIED_BYTES):
-                position, more = log.read(parts, position, place, limit - size, unheard)
+                position, more = log.read(parts, position, place, limit - size, cursor)
                 peeked.append((cursor, position, more))
                 size += more
             if position < place or size >= _COPIED_BYTES or line.then:
@@ -335,7 +341,7 @@ class LogReader:
             peeked.append((None, 0, len(line.data)))
             size += len(line.data)
         if position < stop and not (parts and size + stop - position > _COPIED_BYTES):
-            position, more = log.read(parts, position, stop, limit - size, unheard)
+            position, more = log.read(parts, position, stop, limit - size, cursor)
             peeked.append((cursor, position, more))
         self._peeked = peeked
         return b"".join(parts)
@@ -354,7 +360,7 @@ class LogReader:
             _, position, stop, index = heap[0]
             cursor, log = ready[index][0], ready[index][0].log
             until = min((tick for tick, *_ in heap[1:3]), default=_NEVER)
-            position, more = log.read(parts, position, min(stop, log.place_of(until)), limit - size, cursor.unheard)
+            position, more = log.read(parts, position, min(stop, log.place_of(until)), limit - size, cursor)
             peeked.append((cursor, position, more))
             size += more
             if position < stop:

@@ -34,10 +34,11 @@ from gchat.journal.journal import JournalError
 from gchat.journal.parts import KeptRoom
 from gchat.model import events
 from gchat.model.messages import Acted, Message, Record, Said
-from gchat.server.admin_actions import AdminActions
+from gchat.server.account_actions import AccountActions
 from gchat.server.counters import measures
 from gchat.server.fanout import DELIVERIES
 from gchat.server.gauges import gauges, skipped, slow_readers
+from gchat.server.hook_actions import HookActions
 from gchat.server.operated_server import OperatedServer
 from gchat.server.publication import MESSAGES
 from gchat.server.writer import SENT_BYTES
@@ -55,7 +56,7 @@ STANDS_S = 1.0
 STORED_ROOMS_S = 0.5
 
 
-class AdminBackend(AdminActions):
+class AdminBackend(HookActions, AccountActions):
     """Implements gchat.admin.backend.Backend."""
 
     def __init__(self, app: OperatedServer) -> None:
@@ -87,6 +88,14 @@ class AdminBackend(AdminActions):
     def _tell(self, happened: Happened) -> None:
         for subscriber in list(self._subscribers):
             subscriber(happened)
+
+    def start_hooks(self) -> None:
+        """Have the hooks of the previous run, and begin to post to others. Raises JournalError, StartError."""
+        self.restore_hooks()
+        if outgoing := self._app.config.hooks.outgoing:
+            from gchat.server.outgoing import start_posting  # noqa: PLC0415  # most servers post nothing
+
+            start_posting(outgoing, self)
 
     # --- What is seen ----------------------------------------------------------------------------------------------
 
@@ -185,6 +194,16 @@ class AdminBackend(AdminActions):
             for record in records
             for number, (kind, said) in enumerate(_texts(record.message), record.seq)
         ]
+
+    def place(self, room: str) -> tuple[str, int]:
+        """See Backend.place."""
+        self._revive(room)
+        journal = self._app.journal
+        try:
+            journal.open((room,))
+        except JournalError as error:
+            raise Unavailable(f"Cannot read the history: {error}") from None
+        return journal.epoch(room), journal.next_seq(room) - 1
 
     def limits(self) -> dict[str, float]:
         """See Backend.limits."""

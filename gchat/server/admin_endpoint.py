@@ -6,6 +6,7 @@ Errors come at the start: the socket is bound when the object is made. The appli
 from __future__ import annotations
 
 import gc
+import socket
 from collections.abc import Callable
 from importlib import import_module
 
@@ -13,14 +14,17 @@ import gevent
 from gevent.threadpool import ThreadPool
 
 from gchat.admin.backend import Backend
+from gchat.admin.named_tokens import NamedTokens
 from gchat.admin.token_file import TokenError, load_or_make
 from gchat.cli import spelled
 from gchat.model.secret import Secret
 from gchat.server.faults import log_fault
-from gchat.server.listener import Place, StartError, bind
+from gchat.server.listener import StartError, bind
 from gchat.server.logs import logger
-from gchat.server.settings import AdminSection
-from gchat.server.start_checks import check_reach, elsewhere, is_own, no_token, same_token
+from gchat.server.settings import Config
+from gchat.server.start_checks import admin_place, check_reach, elsewhere, is_own, no_token, same_token
+from gchat.server.state_files import token_path, tokens_path
+from gchat.server.tls import Tls
 
 #: Connections that may wait to be accepted.
 LISTEN_BACKLOG = 1024
@@ -32,13 +36,22 @@ STOP_S = 0.5
 class AdminEndpoint:
     """A bound socket; then, from start() to stop(), the endpoint on it."""
 
-    def __init__(self, section: AdminSection, place: Place, token_path: str) -> None:
-        self._section = section
-        check_reach(section, place)
-        self._token = self._load_token(token_path)
+    def __init__(self, config: Config, host: str, port: int, tls: Tls, listener: socket.socket | None = None) -> None:
+        """Bind the endpoint of the server whose chat is at this address. Raises StartError."""
+        self._section = section = config.admin
+        self._trusted = lambda: config.server.trusted_proxies
+        place = admin_place(config)
+        self._tls = tls if tls.is_on and not place.is_path else None
+        check_reach(section, place, has_tls=tls.is_on)
+        self._token = self._load_token(token_path(config, host, port))
         self._read_token = self._load_read_token(section.read_token_file) if section.read_token_file else Secret()
+        self._named_tokens = NamedTokens(tokens_path(config, host, port))
         try:
-            self.socket = bind(place, LISTEN_BACKLOG)
+            self._named_tokens.load()
+        except (TokenError, OSError) as error:
+            raise StartError(str(error)) from None
+        try:
+            self.socket = listener or bind(place, LISTEN_BACKLOG)
         except StartError as error:
             raise elsewhere(error) from None
         self._stop: Callable[[float], None] | None = None  # of the HTTP server, when it runs
@@ -47,7 +60,11 @@ class AdminEndpoint:
     def url(self) -> str:
         """The address of the page."""
         name = self.socket.getsockname()
-        return name if isinstance(name, str) else f"http://{spelled(name[0], name[1])}/"
+        return name if isinstance(name, str) else f"{self._scheme}://{spelled(name[0], name[1])}/"
+
+    @property
+    def _scheme(self) -> str:
+        return "https" if self._tls else "http"
 
     def start(self, backend: Backend, loader: ThreadPool) -> None:
         """Begin to answer, when `loader` has loaded what answers: until then requests wait in the kernel."""
@@ -68,11 +85,16 @@ class AdminEndpoint:
         from gchat.admin.routes import make_app  # noqa: PLC0415
 
         gc.freeze()  # as in Watch.run: what has been loaded is never garbage
-        name = self.socket.getsockname()
-        port = None if isinstance(name, str) else name[1]
         names = [*self._section.names.split(), self._section.host]
-        access = Access(self._token, port, names, read_token=self._read_token, public_url=self._section.public_url)
-        server = AdminServer(self.socket, make_app(backend, access))
+        access = Access(
+            self._token,
+            names,
+            self._scheme,
+            read_token=self._read_token,
+            public_url=self._section.public_url,
+            named=self._named_tokens,
+        )
+        server = AdminServer(self.socket, make_app(backend, access, self._named_tokens), self._tls, self._trusted)
         server.start()
         self._stop = server.stop
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import time
 
 import gevent
@@ -17,22 +16,28 @@ from gchat.journal.journal import JournalError
 from gchat.journal.parts import parts_of
 from gchat.model import events, lookalikes
 from gchat.model.messages import Record, TopicSet
+from gchat.server.activation import ADMIN, CHAT, Sockets
 from gchat.server.admin_backend import AdminBackend
+from gchat.server.audit import Audit
 from gchat.server.capacity import Capacity
 from gchat.server.connection import FLUSH_S
 from gchat.server.counters import CRASHES
-from gchat.server.door import FAREWELL, Door
+from gchat.server.door import Door
 from gchat.server.history import tidy, unusable, wait_and_open_journal
 from gchat.server.listener import Listener, bound_place, set_options
 from gchat.server.logs import logger
+from gchat.server.opening import FAREWELL
+from gchat.server.own_thread import OwnThread
 from gchat.server.publication import MESSAGES
 from gchat.server.pump import Pump
 from gchat.server.reload import apply
 from gchat.server.roster import Roster
 from gchat.server.saved_state import restore
+from gchat.server.secret_checks import SecretChecks
+from gchat.server.server_password import ServerPassword
 from gchat.server.settings import Config
-from gchat.server.start_checks import admin_place
-from gchat.server.state_files import history_path, other_history, token_path
+from gchat.server.state_files import history_path, other_history
+from gchat.server.tls import Tls
 from gchat.server.transcript import Transcript
 from gchat.server.watch import Watch
 
@@ -46,17 +51,21 @@ STOP_S = 4.5
 class App:
     """A running server. Its parts see of it what their Protocols of it say."""
 
-    def __init__(self, config: Config, listener: socket.socket, transcript: Transcript | None) -> None:
+    def __init__(self, config: Config, sockets: Sockets, transcript: Transcript | None) -> None:
         self.config = config
         self.limits = Limits()
         self.registry = Registry(self.limits)
         self.stopping = Event()
+        self.tls = Tls(config.tls)
+        self.password = ServerPassword(config.auth.password_file)
         self.capacity = Capacity(has_admin=config.admin.enabled)
         self.admin = AdminBackend(self)
         self.watch = Watch(self)
+        self.secret_checks = SecretChecks(self.registry, OwnThread())
         self._door = Door(self)
         self.roster = Roster(self.admin, self._door.release)
         self._transcript = transcript
+        listener = sockets[CHAT]
         place = bound_place(listener)
         self.address = str(place)
         set_options(listener, config.limits.send_buffer_bytes)
@@ -65,6 +74,7 @@ class App:
         self._other_history = other_history(self._history_path) if is_usual else ""
         self.journal = wait_and_open_journal(config, self._history_path)
         self.parts = parts_of(self.journal)
+        self.audit = Audit(self.parts.notes)
         apply(self)
         self.pump = self.effects = Pump(self, self.parts, config.limits.room_log_bytes)
         self.journal.follow(self.pump.submit)
@@ -78,9 +88,8 @@ class App:
         if config.admin.enabled:
             from gchat.server.admin_endpoint import AdminEndpoint  # noqa: PLC0415  # others need nothing of what it loads
 
-            token = token_path(config, place.host, place.port)
-
-            self._admin_endpoint = AdminEndpoint(config.admin, admin_place(config), token)
+            listening = sockets.get(ADMIN)
+            self._admin_endpoint = AdminEndpoint(config, place.host, place.port, self.tls, listening)
 
     @property
     def connections(self) -> int:
@@ -161,6 +170,8 @@ class App:
         """Restore what the previous run stored, and load the lobby. Raises HistoryError."""
         try:
             restore(self.registry, self.parts.notes, self.awake())
+            self.audit.restore()
+            self.admin.start_hooks()
             self.journal.open((LOBBY,))
         except JournalError as error:
             raise unusable(self._history_path, error) from None

@@ -165,5 +165,6 @@ def _set(config: Config, section: str, key: str, value: object, *, where: str, s
     try:
         converted = values.converted(value, hint, strict=strict)
     except ValueError as error:
-        raise ConfigError(f"{where} = {values.shown(value)}: expected {error}") from None
+        shown = "…" if values.is_tables(hint) else values.shown(value)
+        raise ConfigError(f"{where} = {shown}: expected {error}") from None
     setattr(getattr(config, section), key, converted)

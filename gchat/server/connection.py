@@ -131,6 +131,11 @@ class Connection:
         return self.dialect.traits.name
 
     @property
+    def tls_version(self) -> str:
+        """The version of TLS that the connection is in; "" if it is in none."""
+        return self.transport.tls_version
+
+    @property
     def heard_at(self) -> float:
         """When the last byte came."""
         return self.reader.heard_at

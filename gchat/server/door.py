@@ -1,5 +1,8 @@
 """The door: which peers are let in, and in which dialect. It admits, hears the first bytes, and hands over.
 
+What it hears goes through these stages: PROXY headers (proxies), TLS (tls), the server's password
+(server_password), and the dialect.
+
 There is no connection, and nobody hears of a peer, before it is known that it does not speak another protocol. A peer
 that says nothing for `greeting_delay_s` is greeted in plain; that is a courtesy and no verdict, because the hello of
 another dialect is taken as the first line whenever it comes (see reader).
@@ -9,58 +12,60 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from typing import Protocol
 
 import gevent
-from gevent.hub import get_hub
-from msgspec import Struct
+from msgspec.structs import replace
 
 from gchat.chat.admission import Admission
 from gchat.chat.effects import CloseReason
 from gchat.chat.limits import Allowance
-from gchat.chat.networks import Network
+from gchat.chat.networks import Network, host_of
+from gchat.chat.order import banned
 from gchat.dialects import plain
 from gchat.dialects.choice import spoken
 from gchat.dialects.dialect import Dialect
+from gchat.dialects.proxy_header import MalformedHeader
 from gchat.dialects.sniff import MORE, Foreign, sniff
-from gchat.model.audience import Me
 from gchat.model.errors import Code, Refusal
-from gchat.model.events import Answer, Closing, Refused
-from gchat.server.answer import encoded
+from gchat.model.events import Closing, Refused
 from gchat.server.connection import Connection, ConnectionServer
 from gchat.server.linux import unguessable
-from gchat.server.listener import Peer
+from gchat.server.listener import Peer, turn_away
 from gchat.server.logs import logger
+from gchat.server.opening import FAREWELL, MAX_BYTES, Opening, discard, part, said
+from gchat.server.proxies import Proxies
 from gchat.server.roster import Roster
+from gchat.server.server_password import CODES, ServerPassword
 from gchat.server.settings import Config
-from gchat.server.transport import SocketTransport, Transport
+from gchat.server.tls import FIRST_BYTE_S, Tls
+from gchat.server.transport import HandshakeError, SocketTransport, Transport
 from gchat.server.turn_share import ENTRY_WEIGHT
 
 #: How long the first line of a peer that begins with a hello may take.
 HELLO_S = 5.0
 
-#: After the last word to a peer that is turned away: how long it may take to read it, before the socket is closed.
-LINGER_S = 0.5
+#: How long a health check of a proxy may take.
+HEALTH_S = 5.0
 
-FAREWELL = "The server is shutting down"
+HEADER_NEEDED = (
+    "Connections from this address need a PROXY header first, because it is in server.trusted_proxies; connect from "
+    "another one"
+)
 
-#: So many bytes without the end of a line are no hello of anything. One with fifty rooms and places has 12 KiB at most.
-MAX_START_BYTES = 16384
-
-
-class _Start(Struct):
-    """The start of a stream: what was heard of a peer before anything was said to it."""
-
-    heard: bytes = b""
-    has_ended: bool = False  # whether nothing more will come
+TLS_NEEDED = (
+    "This server takes TLS only; connect with gchat-client --tls, with ncat --ssl, "
+    "or with openssl s_client -quiet -connect HOST:PORT"
+)
 
 
 class DoorServer(ConnectionServer, Protocol):
     """What the door needs of the server."""
 
     config: Config
+    tls: Tls
+    password: ServerPassword
 
     @property
     def roster(self) -> Roster:
@@ -76,17 +81,36 @@ class Door:
 
     def __init__(self, server: DoorServer) -> None:
         self._server = server
-        self.admission = Admission(server.registry.bans, server.limits)
+        self.admission = Admission(server.registry.order.bans, server.limits)
+        self._proxies = Proxies(server)
 
     # --- Admission -------------------------------------------------------------------------------------------------
 
     def admit(self, peer: Peer) -> bytes | None:
+        """Let a new peer in and return None; else return the line that says why it is turned away.
+
+        It is counted in; behind a proxy, as soon as it is known who it is.
+        """
+        places = self._server.max_connections - len(self._proxies)
+        if self.admission.total < places and self._proxies.expect(peer):
+            return None
+        return self._count_in(peer, places)
+
+    def _count_in(self, peer: Peer, places: int) -> bytes | None:
         """Count an admitted peer in and return None; else return the line that says why it is turned away."""
-        turned_away = self.admission.admit(peer.address, peer.network, self._server.max_connections)
+        if (refusal := self._server.password.no_place(peer.network)) is not None:
+            self._server.roster.never_in(peer, CloseReason.PASSWORD)
+            return said(plain, Closing(refusal.message))
+        turned_away = self.admission.admit(peer.address, peer.network, places)
         if turned_away is None:
             return None
-        self._server.roster.turned_away(peer, turned_away.reason)
-        return _said(plain, Closing(turned_away.message))
+        if (
+            turned_away.reason is CloseReason.BANNED
+        ):  # it may come back as often as it likes: no line of the log for each
+            self._server.roster.never_in(peer, turned_away.reason)
+        else:
+            self._server.roster.turned_away(peer, turned_away.reason)
+        return said(plain, Closing(turned_away.message))
 
     def network_allowance(self, network: Network) -> Allowance | None:
         """Return what all users of a network may send together; None if there is no limit."""
@@ -100,10 +124,49 @@ class Door:
 
     def serve(self, sock: socket.socket, peer: Peer) -> None:
         """Serve one peer: the greenlet that StreamServer spawns. Nothing that a peer does gets out as an error."""
-        roster, transport = self._server.roster, SocketTransport(sock)
+        if not self._proxies.has(peer):
+            self._serve(sock, peer)
+        elif (origin := self._origin(sock, peer)) is not None:
+            self._serve(sock, origin)
+
+    def _origin(self, sock: socket.socket, proxy: Peer) -> Peer | None:
+        """Return the peer behind a proxy, counted in; None if there is none, and then the socket is closed."""
+        roster, line = self._server.roster, b""
         try:
-            start = self._hear(transport)
-            connection = self._meet(transport, peer, start)
+            peer = self._proxies.origin(sock, proxy)
+            if peer is None:
+                roster.never_in(proxy, CloseReason.PROBE, "a health check of a proxy")
+                self._pass_check(sock, proxy)
+            elif not (line := self._count_in(peer, self._server.max_connections - len(self._proxies)) or b""):
+                return peer
+        except MalformedHeader as error:
+            roster.refused_proxy(proxy, str(error))
+            line = said(plain, Closing(HEADER_NEEDED))
+        except OSError:
+            roster.never_in(proxy, CloseReason.PROBE)
+        turn_away(sock, line)
+        return None
+
+    def _pass_check(self, sock: socket.socket, proxy: Peer) -> None:
+        """Let a proxy look whether we are here, in TLS if it begins so. There is no session, whatever it says."""
+        with suppress(OSError), self._proxies.held(sock, proxy):
+            transport = self._server.tls.enter(SocketTransport(sock), HEALTH_S)
+            discard(transport, HEALTH_S)
+            transport.close()
+
+    def _serve(self, sock: socket.socket, peer: Peer) -> None:
+        """Serve one peer that is counted in."""
+        roster = self._server.roster
+        transport: Transport = SocketTransport(sock)
+        try:
+            with self._server.password.asked(peer.network):
+                transport, delay_s = self._enter_tls(SocketTransport(sock), peer)
+                if transport.tls_version:
+                    peer = replace(peer, is_private=True, has_tls=True)
+                start = self._hear(transport, delay_s)
+                connection = self._meet(transport, peer, start)
+        except HandshakeError as error:
+            roster.never_in(peer, CloseReason.TLS, str(error))
         except OSError:  # gone before it was greeted
             roster.never_in(peer, CloseReason.PROBE)
         except Exception:
@@ -116,7 +179,7 @@ class Door:
         self.release(peer)
         transport.close()
 
-    def _meet(self, transport: Transport, peer: Peer, start: _Start) -> Connection | None:
+    def _meet(self, transport: Transport, peer: Peer, start: Opening) -> Connection | None:
         """Return the connection of a peer by what it said first; None if it was told why there is none."""
         server = self._server
         if start.has_ended and not start.heard:
@@ -125,20 +188,28 @@ class Door:
         dialect = spoken(start.heard)
         if not dialect.traits.has_hello and isinstance(foreign := sniff(start.heard, ended=start.has_ended), Foreign):
             self._server.roster.never_in(peer, CloseReason.FOREIGN, foreign.name)
-            _part(transport, foreign.answer)
+            part(transport, foreign.answer)
+            return None
+        if (why := self._why_shut(peer)) is not None:
+            self._refuse(transport, peer, dialect, *why)
             return None
         try:
+            dialect = server.password.prove(transport, peer, start, server.stopping)
             hello, start.heard = dialect.hello(start.heard)
         except Refusal as refusal:
-            self._refuse(transport, peer, dialect, refusal, CloseReason.BAD_HELLO)
+            reason = CloseReason.PASSWORD if refusal.code in CODES else CloseReason.BAD_HELLO
+            self._refuse(transport, peer, spoken(start.heard), refusal, reason)
             return None
         network = self.admission.network(peer.address, peer.network)
         entries = 0 if hello is None else server.registry.entries(hello)
         if entries:
             self._pay(network, entries)
+        login = None
+        if hello is not None and hello.secret:
+            login = server.secret_checks.login(hello, network.name, is_private=peer.is_private)
         server.effects.share.wait(ENTRY_WEIGHT * max(1, entries))
         if server.stopping.is_set():  # accepted before, heard after the others were said goodbye to
-            _part(transport, _said(dialect, Closing(FAREWELL, CloseReason.SHUTDOWN.value)))
+            part(transport, said(dialect, Closing(FAREWELL, CloseReason.SHUTDOWN.value)))
             return None
         token = unguessable(16) if hello else ""
         try:
@@ -146,6 +217,7 @@ class Door:
                 peer.address,
                 hello,
                 token,
+                login=login,
                 attempt=peer.attempt,
                 has_ended=hello is not None and transport.has_ended(),
                 network=network,
@@ -153,7 +225,8 @@ class Door:
                 now=server.awake(),
             )
         except Refusal as refusal:
-            self._refuse(transport, peer, dialect, refusal, CloseReason.REPLACED)
+            is_banned = refusal.code is Code.BANNED
+            self._refuse(transport, peer, dialect, refusal, CloseReason.BANNED if is_banned else CloseReason.REPLACED)
             return None
         connection = Connection(server, transport, peer, session, dialect)
         server.roster.by_session[session.id] = connection
@@ -174,63 +247,49 @@ class Door:
     ) -> None:
         """Tell a peer why its hello does not let it in."""
         self._server.roster.never_in(peer, reason)
-        refused = b"" if refusal.code is Code.REPLACED else _said(dialect, Refused(refusal.code, refusal.message))
-        _part(transport, refused + _said(dialect, Closing(refusal.message, reason.value)))
+        is_told_twice = dialect.traits.has_hello and refusal.code is not Code.REPLACED
+        refused = (
+            said(dialect, Refused(refusal.code, refusal.message, "", refusal.retry_after_s)) if is_told_twice else b""
+        )
+        part(transport, refused + said(dialect, Closing(refusal.message, reason.value)))
 
-    def _hear(self, transport: Transport) -> _Start:
-        """Return the first line of a peer, or as much of it as comes in time. Raises OSError.
+    def _enter_tls(self, transport: SocketTransport, peer: Peer) -> tuple[Transport, float]:
+        """Return what a peer's stream goes on with, and how long it may take to say something. Raises OSError."""
+        server = self._server
+        delay_s = greeting_delay_s = server.config.server.greeting_delay_s
+        if not server.tls.is_on:
+            return transport, delay_s
+        if server.config.tls.required and not peer.has_tls:
+            delay_s = max(delay_s, FIRST_BYTE_S)
+        began = time.monotonic()
+        entered = server.tls.enter(transport, delay_s)
+        if entered.tls_version:
+            return entered, greeting_delay_s
+        return entered, max(0.0, began + greeting_delay_s - time.monotonic())
+
+    def _why_shut(self, peer: Peer) -> tuple[Refusal, CloseReason] | None:
+        """Return why a peer is not let in, whatever it asks for: it is banned, or somebody could read along."""
+        server = self._server
+        if ban := server.registry.order.bans.of_address(host_of(peer.address)):
+            return Refusal(Code.BANNED, banned(ban)), CloseReason.BANNED
+        if server.tls.is_on and server.config.tls.required and bool(peer.network) and not peer.has_tls:
+            return Refusal(Code.TLS_NEEDED, TLS_NEEDED), CloseReason.TLS
+        return None
+
+    def _hear(self, transport: Transport, delay_s: float) -> Opening:
+        """Return the first line of a peer, or as much of it as comes within `delay_s`. Raises OSError.
 
         A hello is waited for longer than anything else.
         """
-        start = _Start()
-        _receive(transport, start, _is_enough, self._server.config.server.greeting_delay_s)
+        start = Opening()
+        start.hear(transport, _is_enough, delay_s)
         if spoken(start.heard).traits.has_hello:
-            _receive(transport, start, _is_enough, HELLO_S)
+            start.hear(transport, _is_enough, HELLO_S)
         return start
 
 
-def _part(transport: Transport, last_words: bytes) -> None:
-    """Send a peer its last words, and let it read them: to close at once could throw them away."""
-
-    def is_over(start: _Start) -> bool:
-        start.heard = b""
-        return start.has_ended
-
-    with suppress(OSError):
-        transport.send(last_words)
-        transport.shutdown()
-        _receive(transport, _Start(), is_over, LINGER_S)
-
-
-def _receive(transport: Transport, start: _Start, is_enough: Callable[[_Start], bool], timeout_s: float) -> None:
-    """Add to `start` what the peer says, until that is enough or the time is over. Raises OSError."""
-    watcher = transport.readable()
-    try:
-        with gevent.Timeout(timeout_s, False):  # type: ignore[arg-type]  # False: silent
-            while not is_enough(start):
-                get_hub().wait(watcher)
-                _hear_more(transport, start)
-        # It may have come in time: where the loop was held up, it looks at its timers before its sockets.
-        if not is_enough(start):
-            with suppress(BlockingIOError):
-                _hear_more(transport, start)
-    finally:
-        watcher.close()
-
-
-def _said(dialect: Dialect, answer: Answer) -> bytes:
-    """Return what a peer is told that is not let in."""
-    return encoded(dialect, answer, Me()).data
-
-
-def _hear_more(transport: Transport, start: _Start) -> None:
-    data = transport.receive(MAX_START_BYTES)
-    start.heard += data
-    start.has_ended = not data
-
-
-def _is_enough(start: _Start) -> bool:
-    if start.has_ended or len(start.heard) > MAX_START_BYTES:
+def _is_enough(start: Opening) -> bool:
+    if start.has_ended or len(start.heard) > MAX_BYTES:
         return True
     if spoken(start.heard).traits.has_hello:
         return b"\n" in start.heard

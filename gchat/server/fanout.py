@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from operator import attrgetter
 from typing import Protocol
 
@@ -23,11 +23,12 @@ from gchat.model.audience import Where
 from gchat.model.events import Movement, RoomNotice, Skipped
 from gchat.model.messages import Record
 from gchat.roomlog.chunk import batches
-from gchat.roomlog.log import Deaf, RoomLog, Ticks
+from gchat.roomlog.log import Deaf, Repeated, RoomLog, Ticks
 from gchat.roomlog.reader import LogReader
 from gchat.server.counters import CRASHES, Counter, Distribution
 from gchat.server.logs import logger
 from gchat.server.spreader import Spreader, Turns
+from gchat.server.transport import OFFER_BYTES
 from gchat.server.writer import SENT_BYTES, Writer
 
 DELIVERIES = Counter("gchat_deliveries", "Messages delivered, counted once for each reader.")
@@ -75,6 +76,8 @@ class FanOut:
         self._where: dict[str, Where] = {}  # of each room with logs
         self._changed: dict[str, None] = {}  # rooms, in this turn
         self._spreader = Spreader(turns)
+        # Of readers without descriptors, by key: their connections and writers would drive more out of the cache.
+        self._offers: dict[int, Callable[[bytes], int]] = {}
         self._sent: Event | None = None  # set when a chunk is sent to a large room
         self._writable: deque[Writer] = deque()  # those behind whose kernel buffer has room again
 
@@ -93,7 +96,8 @@ class FanOut:
             def skip(first: int, last: int) -> bytes:
                 return dialect.encode(Skipped(first, last), where)
 
-            log = logs[dialect] = RoomLog(where.room, seq, self._room_log_bytes, skip, self._ticks)
+            once = dialect.traits.presence_once
+            log = logs[dialect] = RoomLog(where.room, seq, self._room_log_bytes, skip, self._ticks, tells_once=once)
         return log
 
     def append(
@@ -114,6 +118,29 @@ class FanOut:
                     log.append(dialect.encode(one, where), 1, speaker, one.seq, deaf)
         self._changed[room] = None
 
+    def append_presence(
+        self,
+        room: str,
+        event: Movement,
+        speaker: LogReader | None,
+        unheard: Unheard | None,
+        repeated: dict[Dialect, Repeated] | None,
+    ) -> None:
+        """Append what users did in a room; with `repeated`, to the logs that hear of each singly, else to the others.
+
+        There it is noted what several rooms are told, one after the other.
+        """
+        deaf = None if unheard is None else self._deaf(unheard)
+        for dialect, log in self._logs.get(room, {}).items():
+            if log.tells_once == (repeated is not None):
+                one = None if repeated is None else repeated.setdefault(dialect, Repeated())
+                log.append(dialect.encode(event, self._where[room]), 0, speaker, deaf=deaf, repeated=one)
+                self._changed[room] = None
+
+    def hears_singly(self, room: str) -> bool:
+        """Return whether the room is read in a dialect that hears singly, and once, what users do."""
+        return any(log.tells_once for log in self._logs.get(room, {}).values())
+
     def _deaf(self, unheard: Unheard) -> Deaf:
         found = [self._connections[by] for by in unheard.readers if by in self._connections]
         return unheard.by, [connection.writer.log_reader for connection in found]
@@ -132,6 +159,7 @@ class FanOut:
     def leave_all(self, writer: Writer, *, at_once: bool = False) -> None:
         """Have a writer follow no room any more; what it is owed goes out, but not if it ends `at_once`."""
         self._changed |= dict.fromkeys(cursor.log.room for cursor in writer.log_reader.cursors)
+        self._offers.pop(writer.log_reader.descriptor, None)
         if at_once:
             writer.log_reader.end()
         else:
@@ -144,8 +172,10 @@ class FanOut:
 
     def is_crowded(self, room: str) -> bool:
         """Return whether so much gathers in a large room that its speakers should wait."""
-        logs = self._logs.get(room)
-        return logs is not None and any(log.offer and log.gathered > MAX_GATHERED_BYTES for log in logs.values())
+        for log in self._logs.get(room, {}).values():
+            if log.offer is not None and log.gathered > MAX_GATHERED_BYTES:
+                return True
+        return False
 
     def wait_sent(self) -> None:
         """Wait until something is sent to a large room, if there is one where something gathers."""
@@ -240,6 +270,8 @@ class FanOut:
                 # The loop that decides what gchat costs: nothing here but the system call. By descriptor: a socket's
                 # own send() would touch two objects more, which the last call has driven out of the cache (measured,
                 # a thousand readers: 0.4 us of 9). All are open: a connection leaves its log before its socket closes.
+                if descriptors and descriptors[0] < 0:
+                    descriptors = self._send_enciphered([sealed[offer] for offer in offers], descriptors, data)
                 for descriptor in descriptors:
                     try:
                         sent = write(descriptor, data)
@@ -255,6 +287,25 @@ class FanOut:
         finally:
             for log in logs:
                 log.finish()
+
+    def _send_enciphered(self, logs: Sequence[RoomLog], keys: list[int], data: bytes) -> list[int]:
+        """Send to the readers without descriptors, which are the first, through their transports; return the rest."""
+        connections, offers, size = self._connections, self._offers, len(data)
+        for index, key in enumerate(keys):
+            if key >= 0:
+                return keys[index:]
+            offer = offers.get(key)
+            if offer is None:
+                offer = offers[key] = connections[-1 - key].writer.offer  # see LogReader
+            if size <= OFFER_BYTES:
+                try:
+                    offer(data)
+                    continue
+                except OSError:
+                    pass
+            if (sent := connections[-1 - key].writer.take(data)) != size:
+                self._falls_behind(logs, key, size, sent)
+        return []
 
     def _falls_behind(self, logs: Sequence[RoomLog], descriptor: int, size: int, sent: int) -> None:
         SENT_BYTES.value -= size - max(sent, 0)

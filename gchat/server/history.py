@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
-from typing import TypeVar
 
 import gevent
-from gevent.threadpool import ThreadPool
-from msgspec import Struct
 
 from gchat.journal.journal import Journal, JournalError
 from gchat.journal.memory import MemoryJournal
@@ -21,6 +17,7 @@ from gchat.model.errors import GchatError
 from gchat.server.faults import Guard
 from gchat.server.linux import unguessable
 from gchat.server.logs import logger
+from gchat.server.own_thread import OwnThread
 from gchat.server.reader import RECEIVED_BYTES
 from gchat.server.settings import Config
 
@@ -36,8 +33,6 @@ IN_MEMORY = ":memory:"
 #: A command that puts something into a history (making.py) has it for less than this.
 PATIENCE_S = 0.5
 
-T = TypeVar("T")
-
 
 class HistoryError(GchatError):
     """The journal cannot be opened: says where, why, and what to do."""
@@ -45,32 +40,6 @@ class HistoryError(GchatError):
 
 class HistoryInUse(HistoryError):
     """Another server is using the history."""
-
-
-class _Thread:
-    """Implements native_thread.NativeThread. The thread runs from the start on: later there may be none to be had."""
-
-    def __init__(self) -> None:
-        self._pool = ThreadPool(1)
-        self._pool.apply(int)
-
-    def __call__(self, function: Callable[[], T], /) -> T:
-        # gevent would report an error that comes out of the thread by itself on stderr.
-        found: T | _Failed = self._pool.apply(_tried, (function,))
-        if isinstance(found, _Failed):
-            raise found.error
-        return found
-
-
-class _Failed(Struct):
-    error: Exception
-
-
-def _tried(function: Callable[[], T]) -> T | _Failed:
-    try:
-        return function()
-    except Exception as error:
-        return _Failed(error)
 
 
 def wait_and_open_journal(config: Config, path: str) -> Journal:
@@ -89,10 +58,10 @@ def open_journal(config: Config, path: str) -> Journal:
     """Return the journal; one on disk is in the file at `path`. Raises HistoryError, HistoryInUse among them."""
     history = config.history
     if history.store == "memory" or path == IN_MEMORY:
-        return MemoryJournal(config.limits.room_log_bytes, unguessable(8), _Thread())
+        return MemoryJournal(config.limits.room_log_bytes, unguessable(8), OwnThread())
     try:
         database = Database(path, history.sync, unguessable(8), _boot())
-        journal = SqliteJournal(database, _Thread)
+        journal = SqliteJournal(database, OwnThread)
     except JournalError as error:
         raise unusable(path, error) from None
     if database.replaced:

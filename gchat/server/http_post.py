@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from http.client import HTTPConnection, HTTPException
 from typing import Any
 
 import gevent
@@ -47,6 +46,8 @@ class Target(Struct, frozen=True):
 
 def post(target: Target, path: str, body: bytes, headers: Mapping[str, str], deadline_s: float) -> Answered:
     """Send `body` and return the answer; redirects are not followed. Waits. Raises PostFailed."""
+    from http.client import HTTPException  # noqa: PLC0415  # most servers never post
+
     try:
         with gevent.Timeout(deadline_s):
             return _post(target, path, body, headers)
@@ -61,8 +62,12 @@ def post(target: Target, path: str, body: bytes, headers: Mapping[str, str], dea
 
 
 def _post(target: Target, path: str, body: bytes, headers: Mapping[str, str]) -> Answered:
+    from http.client import HTTPConnection  # noqa: PLC0415
+
     name = target.server_name or ("localhost" if "/" in target.host else target.host)
     connection = HTTPConnection(name, target.port)
+    if target.tls is not None:
+        connection.default_port = 443
     connection.sock = _connected(target, name)
     try:
         connection.request("POST", path, body, {"Connection": "close", **headers})

@@ -17,7 +17,7 @@ from gevent.server import StreamServer
 from msgspec import Struct
 
 from gchat.accept_pause import AcceptPause
-from gchat.chat.networks import network_of
+from gchat.chat.networks import address_of, network_of
 from gchat.cli import spelled
 from gchat.model.errors import GchatError
 from gchat.server.linux import CAP_CHOWN, has_capability, may_bind
@@ -27,6 +27,10 @@ KEEPALIVE_IDLE_S, KEEPALIVE_INTERVAL_S, KEEPALIVE_PROBES = 60, 10, 3
 
 #: The most that a path has in sockaddr_un, see unix(7).
 _PATH_MAX_BYTES = 107
+
+
+#: Of what a peer has sent that is turned away.
+_UNREAD_BYTES = 65536
 
 
 class StartError(GchatError):
@@ -302,6 +306,23 @@ class Peer(Struct, frozen=True):
     network: str  # counts together (networks.network_of); "" on a Unix socket
     attempt: int  # which connection it is, in the order in which they were made
     is_private: bool = False  # whether nobody between the peer and us can read what is sent
+    has_tls: bool = False  # whether it speaks TLS, with us or with a trusted proxy
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether an address is of this machine alone."""
+    return address_of(host).is_loopback
+
+
+def turn_away(sock: socket.socket, line: bytes) -> None:
+    """Send a peer its only line, and close. Never waits: such peers cost as little as can be."""
+    try:
+        sock.send(line)
+        sock.shutdown(socket.SHUT_WR)
+        sock.recv(_UNREAD_BYTES)  # what has come and is not read would become a reset, which may overtake the line
+    except OSError:
+        pass
+    sock.close()
 
 
 class Listener(StreamServer):
@@ -342,8 +363,7 @@ class Listener(StreamServer):
         if sock.family == socket.AF_INET6:
             bare = IPv6Address(host.partition("%")[0])
             host = str(bare.ipv4_mapped or host)
-        is_private = ip_address(host.partition("%")[0]).is_loopback
-        return sock, Peer(spelled(host, address[1]), network_of(host), next(self._attempts), is_private)
+        return sock, Peer(spelled(host, address[1]), network_of(host), next(self._attempts), is_loopback(host))
 
     def do_handle(self, *args: Any) -> None:
         """Spawn the greenlet, or send the refusal and close."""
@@ -352,13 +372,8 @@ class Listener(StreamServer):
         line = self._admit(peer)
         if line is None:
             super().do_handle(*args)
-            return
-        try:
-            sock.send(line)
-            sock.shutdown(socket.SHUT_WR)
-        except OSError:
-            pass
-        sock.close()
+        else:
+            turn_away(sock, line)
 
     def do_close(self, *_args: Any) -> None:
         """Do nothing when the greenlet ends: the connection lives on until all that is owed to it is sent."""

@@ -15,18 +15,17 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import gevent
 import msgspec
 from msgspec import Struct
 
 from gchat.admin.responses import JSON
-from gchat.admin.token_file import TokenError, load_or_make
 from gchat.journal.notes import Notes
 from gchat.journal.parts import parts_of
 from gchat.server.history import HistoryError, HistoryInUse, open_journal
-from gchat.server.http_post import Answered, NotThere, PostFailed, Target, post
+from gchat.server.http_post import Answered, NotThere, Target, post
 from gchat.server.listener import StartError
 from gchat.server.settings import Config
 from gchat.server.start_checks import admin_place
@@ -84,6 +83,15 @@ def make(config: Config, making: Making[Made]) -> Made:
         gevent.sleep(0.1)
 
 
+def url_of(config: Config, path: str) -> str:
+    """Return the URL of a path of the endpoint, as other programs know it."""
+    if config.admin.public_url:
+        return config.admin.public_url.rstrip("/") + path
+    place = admin_place(config)
+    scheme = "https" if _has_tls(config) else "http"
+    return f"{scheme}://{'localhost' if place.is_path else place}{path}"
+
+
 def _store(config: Config, path: str, store: Callable[[Notes], Made]) -> Made:
     """Put something into a history that no server uses. Raises HistoryError, StartError."""
     parts = parts_of(open_journal(config, path))
@@ -108,12 +116,12 @@ def _request(config: Config, making: Making[Made]) -> Made:
         )
     headers = {"Content-Type": JSON, "Authorization": f"Bearer {_token(config)}"}
     body = msgspec.json.encode(making.body)
-    target = Target(place.host, place.port, server_name="localhost")
     try:
+        target = Target(place.host, place.port, _tls(config), server_name="localhost")
         answer = post(target, making.path, body, headers, ANSWER_S)
     except NotThere:
         raise
-    except PostFailed as error:
+    except OSError as error:
         raise StartError(f"the admin endpoint at {place} cannot be asked: {error}") from None
     if answer.status // 100 != 2:
         raise StartError(f"the admin endpoint at {place} refuses: {_refusal(answer)}")
@@ -123,8 +131,27 @@ def _request(config: Config, making: Making[Made]) -> Made:
         raise StartError(f"what answers at {place} is not the admin endpoint of this gchat") from None
 
 
+def _tls(config: Config) -> Any:
+    """Return how TLS is spoken with the endpoint: it must have the certificate that is configured. Raises OSError."""
+    if not _has_tls(config):
+        return None
+    from gevent import ssl  # noqa: PLC0415  # it loads OpenSSL
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # what is in the file is trusted, whoever has signed it
+    context.load_verify_locations(config.tls.cert)
+    return context
+
+
+def _has_tls(config: Config) -> bool:
+    return bool(config.tls.cert) and not admin_place(config).is_path
+
+
 def _token(config: Config) -> str:
     """Return the admin token. Raises StartError."""
+    from gchat.admin.token_file import TokenError, load_or_make  # noqa: PLC0415  # a server without an endpoint has none
+
     path = token_path(config, config.server.host, config.server.port)
     if not os.path.lexists(path):
         raise StartError(f"a server is running, but there is no token file {path}; type the server's own address")

@@ -10,9 +10,11 @@ from gchat.chat.limits import Limits
 from gchat.chat.registry import Registry
 from gchat.journal.journal import Journal
 from gchat.journal.parts import Parts
+from gchat.server.audit import Audit
 from gchat.server.capacity import Capacity
 from gchat.server.pump import Pump
 from gchat.server.roster import Roster
+from gchat.server.secret_checks import SecretChecks
 from gchat.server.settings import Config
 from gchat.server.watch import Watch
 
@@ -21,6 +23,7 @@ class OperatedServer(Protocol):
     """A running server, as its operator sees it."""
 
     address: str
+    audit: Audit
     capacity: Capacity
     config: Config
     journal: Journal
@@ -29,6 +32,7 @@ class OperatedServer(Protocol):
     pump: Pump
     registry: Registry
     roster: Roster
+    secret_checks: SecretChecks
     stopping: Event
     watch: Watch
 

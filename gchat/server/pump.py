@@ -20,6 +20,8 @@ from gchat.breather import Breather
 from gchat.chat.effects import (
     Announce,
     Arrive,
+    Audited,
+    CheckSecret,
     Close,
     Deliver,
     DropRoom,
@@ -31,13 +33,10 @@ from gchat.chat.effects import (
     Presence,
     Publish,
     ReadHistory,
-    SaveModes,
-    SaveSession,
     Search,
     SendRaw,
     Unheard,
 )
-from gchat.chat.presence import Gatherers
 from gchat.dialects.dialect import Dialect
 from gchat.journal.journal import Arrival
 from gchat.journal.parts import Parts
@@ -45,16 +44,19 @@ from gchat.model import events
 from gchat.model.audience import Me, OwnLines, Where
 from gchat.roomlog.log import RoomLog
 from gchat.server.answer import encoded
+from gchat.server.audit import Audit
 from gchat.server.connection import AT_ONCE, Connection
 from gchat.server.counters import CRASHES
 from gchat.server.fanout import HOLD_AT_REST_S, HOLD_S, FanOut, ToldToAll
 from gchat.server.logs import logger
+from gchat.server.presence_telling import PresenceTelling
 from gchat.server.publication import Publication
 from gchat.server.reader import RECEIVED_BYTES
 from gchat.server.replay import Replay
 from gchat.server.room_loading import RoomLoading
 from gchat.server.roster import Roster
-from gchat.server.saved_state import note_modes, note_session
+from gchat.server.saved_state import saving
+from gchat.server.secret_checks import SecretChecks
 from gchat.server.turn_share import TurnShare
 from gchat.server.writer import Writer
 
@@ -78,11 +80,19 @@ class PumpServer(Protocol):
     def roster(self) -> Roster:
         """Where connections are looked up, and users announced."""
 
+    @property
+    def secret_checks(self) -> SecretChecks:
+        """Where secrets are checked."""
+
     def shown(self, room: str, event: events.Event) -> None:
         """Note what a room was told."""
 
     def room_opened(self, room: str) -> None:
         """Note that the journal has a room at hand that somebody enters."""
+
+    @property
+    def audit(self) -> Audit:
+        """Where it is noted what operators did."""
 
 
 class Pump:
@@ -92,11 +102,10 @@ class Pump:
         self._server = server
         self.connections = server.roster.by_session  # those whose session goes on
         self._journal = journal = parts.log
-        self._notes = parts.notes
         self.fan_out = FanOut(self.connections, room_log_bytes, self)
         # By id: what takes the number of a message that no user says; None means that it was not stored.
         self.receipts: dict[str, Callable[[int | None], None]] = {}
-        self._presence = Gatherers()
+        self._presence = PresenceTelling(self)
         self._waiting: list[Effect | Arrival] = []
         self._waiting_since = 0.0  # the oldest of them
         self._turn_since: float | None = None  # the same of the effects of this turn, until they are carried out
@@ -107,7 +116,6 @@ class Pump:
         self._breather = Breather()
         self.turn_is_under_way = False
         self._hold_s = HOLD_AT_REST_S
-        self._timer: Any = None
         self._carried_out: Event | None = None  # set when what is waiting now is carried out
         # Of one turn:
         self._touched: dict[Writer, None] = {}  # those with own lines to get
@@ -121,17 +129,20 @@ class Pump:
             Presence: self._presence.gather,
             Announce: self._announce,
             Deliver: self._publication.deliver,
-            HearAgain: self._hear_again,
+            HearAgain: self._of_session(lambda connection, effect: connection.log_reader.hear_again(effect.others)),
             SendRaw: self._send_raw,
             Enter: self._enter,
             Leave: self._leave,
-            ReadHistory: self._read_history,
-            Search: self._search,
+            ReadHistory: self._of_session(self.replay.recall),
+            Search: self._of_session(self.replay.search),
             ListRooms: self._list_rooms,
             DropRoom: self._drop_room,
-            SaveSession: self._save_session,
-            SaveModes: self._save_modes,
             Close: self._close,
+            Audited: server.audit.add,
+            CheckSecret: self._of_session(
+                lambda connection, effect: server.secret_checks.begin(connection, effect, self)
+            ),
+            **saving(parts.notes),
         }
 
     # --- For everybody ---------------------------------------------------------------------------------------------
@@ -218,10 +229,14 @@ class Pump:
         self.fan_out.append(room, event, count, speaker.log_reader if speaker else None, unheard)
         self._server.shown(room, event)
 
+    def shown(self, room: str, event: ToldToAll) -> None:
+        """Note what a room was told."""
+        self._server.shown(room, event)
+
     def tell_presence(self, room: str) -> None:
         """Tell a room now who entered and left it, if there is anything to tell."""
-        if self._presence and self._presence.has(room):
-            self._tell_presence(room, time.monotonic())
+        if room in self._presence.rooms:
+            self._presence.tell(room)
 
     def crashed(self, what: str, *details: object) -> None:
         """Count and log an error of ours, from where it is caught."""
@@ -234,10 +249,9 @@ class Pump:
         """Turn after turn, for ever. Nothing switches to this greenlet while it is parked, but wake()."""
         self._greenlet = getcurrent()
         hub = get_hub()
-        self._timer = hub.loop.timer(0)
         while True:
             self._hold_s = HOLD_S
-            if not (self._waiting or self.replay.hungry or self.share.is_wanted or self._presence_is_due()):
+            if not (self._waiting or self.replay.hungry or self.share.is_wanted or self._presence.is_due()):
                 self._hold_s = HOLD_AT_REST_S
                 self._parked = True
                 hub.switch()
@@ -264,7 +278,7 @@ class Pump:
         finally:
             if carried_out is not None:
                 carried_out.set()
-        self._tell_presence_due()
+        self._presence.tell_due()
         touched, self._touched = self._touched, {}
         self.fan_out.send(touched, self._hold_s, self._breather)
 
@@ -308,9 +322,14 @@ class Pump:
         spared = None if effect.session is None else Unheard(-effect.session, (effect.session,))
         self.append(effect.room, effect.notice, 0, None, spared)
 
-    def _hear_again(self, effect: HearAgain) -> None:
-        if (connection := self.connections.get(effect.session)) is not None:
-            connection.log_reader.hear_again(effect.others)
+    def _of_session(self, carry_out: Callable[[Connection, Any], None]) -> Callable[[Any], None]:
+        """Return what carries out an effect for the connection of its session, unless that is gone."""
+
+        def of_session(effect: Any) -> None:
+            if (connection := self.connections.get(effect.session)) is not None:
+                carry_out(connection, effect)
+
+        return of_session
 
     def _send_raw(self, effect: SendRaw) -> None:
         connection = self.connections.get(effect.session)
@@ -333,16 +352,6 @@ class Pump:
                 connection.where = self.fan_out.where(connection.session.current_name)
             self._touched[connection.writer] = None
 
-    def _read_history(self, effect: ReadHistory) -> None:
-        connection = self.connections.get(effect.session)
-        if connection is not None:
-            self.replay.recall(connection, effect)
-
-    def _search(self, effect: Search) -> None:
-        connection = self.connections.get(effect.session)
-        if connection is not None:
-            self.replay.search(connection, effect)
-
     def _list_rooms(self, effect: ListRooms) -> None:
         connection = self.connections.get(effect.session)
         if connection is not None:
@@ -355,12 +364,6 @@ class Pump:
         self._room_loading.forget(effect.room)
         self.fan_out.forget(effect.room)
 
-    def _save_session(self, effect: SaveSession) -> None:
-        note_session(self._notes, effect.lineage, effect.who)
-
-    def _save_modes(self, effect: SaveModes) -> None:
-        note_modes(self._notes, effect.room, effect.modes)
-
     def _close(self, effect: Close) -> None:
         connection = self.connections.pop(effect.session, None)
         if connection is not None:
@@ -368,30 +371,3 @@ class Pump:
             self._room_loading.release_all(connection)
             connection.close(effect.reason)
             self._touched[connection.writer] = None
-
-    # --- Presence --------------------------------------------------------------------------------------------------
-
-    def _presence_is_due(self) -> bool:
-        """Return whether some room is to be told now; otherwise wake when one is."""
-        if not self._presence:
-            return False
-        now = time.monotonic()
-        wait_s = self._presence.wait_s(now)
-        if wait_s > 0:
-            self._timer.stop()
-            self._timer = get_hub().loop.timer(wait_s)
-            self._timer.start(self.wake)
-        return wait_s <= 0
-
-    def _tell_presence_due(self) -> None:
-        if self._presence:
-            now = time.monotonic()
-            for room in self._presence.due(now):
-                self._tell_presence(room, now)
-
-    def _tell_presence(self, room: str, now: float) -> None:
-        for session, presence, unheard in self._presence.take(room, now):
-            self.append(room, presence, 0, self._connection_of(session), unheard)
-
-    def _connection_of(self, session: int | None) -> Connection | None:
-        return None if session is None else self.connections.get(session)

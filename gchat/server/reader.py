@@ -21,7 +21,7 @@ from gchat.chat.limits import Allowance, Pace
 from gchat.dialects.choice import spoken
 from gchat.dialects.dialect import Decoder, LateHello, Outcome
 from gchat.dialects.sniff import Foreign
-from gchat.model.commands import Command, History, Join, Search
+from gchat.model.commands import Command, History, Join, Login, Passwd, Register, Search, Unregister
 from gchat.model.errors import Code, LineEndless, LineTooLong, Refusal
 from gchat.server.counters import Counter
 from gchat.server.linux import unguessable
@@ -54,7 +54,7 @@ COMMANDS_AT_ONCE = 4
 #: What may be a goodbye (see Decoder.may_be_goodbye) is one after this long.
 GOODBYE_S = 0.2
 
-_HELD_BACK_AFTER = (Join, History, Search)
+_HELD_BACK_AFTER = (Join, History, Search, Register, Login, Passwd, Unregister)
 
 
 class Reader:
@@ -64,6 +64,7 @@ class Reader:
         "_connection",
         "_decoder",
         "_greenlet",
+        "_has_place",
         "_pace",
         "_ready",
         "_server",
@@ -86,6 +87,7 @@ class Reader:
         if session.allowance is None:
             session.allowance = Allowance(server.limits.rates, self.heard_at)
         self._size = 0  # bytes of the last read that no turn has got
+        self._has_place = False  # whether the next turn has room for a little that is not received yet
         self._pace = Pace(server.limits, session.allowance, server.network_allowance(session.network))
 
     def run(self, heard: bytes, *, has_ended: bool) -> None:
@@ -157,7 +159,7 @@ class Reader:
 
     def _serve(self, data: bytes, *, has_ended: bool) -> CloseReason:
         connection, hub = self._connection, get_hub()
-        receive = connection.transport.receive
+        receive, share = connection.transport.receive, self._server.effects.share
         self._watcher.start(gevent.getcurrent().switch)
         self._hold_back()
         if data and connection.session.lineage and connection.transport.has_ended():
@@ -170,7 +172,13 @@ class Reader:
                 return self._end_of_stream()
             self._pay()
             hub.switch()  # until the watcher switches back
-            data = receive(self._read_bytes())
+            if share.is_full:
+                self._wait_unread()
+            try:
+                data = receive(self._read_bytes())
+            except BlockingIOError:  # what has come is no whole record of TLS
+                data = b""
+                continue
             has_ended = not data
 
     def _take_in(self, data: bytes) -> CloseReason | None:
@@ -183,7 +191,7 @@ class Reader:
             self._pace.received(len(data), self.heard_at)
         decoder.feed(data)
         if decoder.replies:
-            self._server.effects.submit([SendRaw(self._connection.session.id, decoder.replies)])
+            self._reply()
         if (reason := self._hear()) is not None:
             return reason
         return CloseReason.QUIT if self._decoder.may_be_goodbye and self._says_goodbye() else None
@@ -200,17 +208,38 @@ class Reader:
                 continue
             if connection.dialect.traits.is_typed and decoder.outcome is None:
                 connection.log_reader.typed()
+            if decoder.replies:
+                self._reply()
             self._spend(lines)
             self._join_turn(lines)
             if not self._carry_out(asked, lines):
                 return CloseReason.QUIT
         return None if decoder.outcome is None else self._conclude(decoder.outcome)
 
+    def _wait_unread(self) -> None:
+        """Wait, if this user sends as fast as it may, for a turn with room for a little, before that is received.
+
+        To receive and decode is work too: of hundreds who send at once, it held everybody up.
+        """
+        self._pace.grow(time.monotonic())
+        if self._pace.is_spent and not self._has_place:
+            with self._not_reading():
+                self._server.effects.share.wait(LITTLE)
+            self._has_place = True
+
+    def _reply(self) -> None:
+        """Answer the peer's program, before its user."""
+        replies, self._decoder.replies = self._decoder.replies, b""
+        self._server.effects.submit([SendRaw(self._connection.session.id, replies)])
+
     def _join_turn(self, lines: int) -> None:
         """Wait, if this user says much, for a turn of the pump in which there is room for it."""
         share, weight = self._server.effects.share, self._size + LINE_WEIGHT * lines
         self._size = 0
-        if share.is_full and (weight > LITTLE or self._pace.is_spent):
+        if self._has_place:
+            self._has_place = False
+            share.take(max(0, weight - LITTLE))
+        elif share.is_full and (weight > LITTLE or self._pace.is_spent):
             with self._not_reading():
                 share.wait(weight)
         else:
@@ -256,8 +285,11 @@ class Reader:
         try:
             hello, rest = connection.dialect.hello(heard)
             assert hello is not None
+            with self._not_reading():
+                login = server.secret_checks.login(hello, session.network.name, is_private=session.is_private)
             token, entries = unguessable(16), server.registry.entries(hello)
-            opened = server.registry.open(session, hello, token, has_ended=connection.transport.has_ended())
+            has_ended = connection.transport.has_ended()
+            opened = server.registry.open(session, hello, token, login, has_ended=has_ended)
         except Refusal as refusal:
             if refusal.code is Code.REPLACED:
                 connection.disconnect(CloseReason.REPLACED, refusal.message)
@@ -282,7 +314,7 @@ class Reader:
         """Return how many lines may be taken at once: at least one, which _spend then waits for."""
         if not self._server.limits.rates.messages_per_s or self._server.stopping.is_set():
             return LINES_AT_ONCE
-        return min(self._pace.lines(time.monotonic()), LINES_AT_ONCE)
+        return min(self._pace.lines(), LINES_AT_ONCE)
 
     def _read_bytes(self) -> int:
         """Return how much to read at once."""
@@ -299,6 +331,9 @@ class Reader:
     def _pay(self) -> None:
         """Wait until what was a debt now is paid, of lines or of bytes; when the server stops, it is remitted."""
         pace = self._pace
+        if not pace.debt_s():
+            return
+        pace.grow(time.monotonic())  # what was earned since it was read
         if debt_s := pace.debt_s():
             if (slowed := pace.notice()) is not None:
                 self._server.effects.submit([Deliver(self._connection.session.id, slowed)])

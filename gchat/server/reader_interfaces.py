@@ -9,12 +9,15 @@ from typing import Protocol
 
 from gevent.event import Event
 
+from gchat.chat.accounts import Account
 from gchat.chat.effects import CloseReason, Effect
 from gchat.chat.limits import Allowance, Limits
 from gchat.chat.networks import Network
 from gchat.chat.registry import Registry
 from gchat.chat.session import Session
 from gchat.dialects.dialect import Dialect
+from gchat.model.errors import Refusal
+from gchat.model.hello import Hello
 from gchat.roomlog.reader import LogReader
 from gchat.server.transport import Transport
 from gchat.server.turn_share import TurnShare
@@ -52,6 +55,13 @@ class Sending(Protocol):
         """Have a writer that is behind flushed, in its turn."""
 
 
+class HelloChecks(Protocol):
+    """What checks the secret in a hello."""
+
+    def login(self, hello: Hello, network: str, *, is_private: bool) -> Account | Refusal | None:
+        """Return the account that a hello proves to be its user's, or why not; None if it has no secret. Waits."""
+
+
 class ReaderServer(Protocol):
     """What a reader needs of the server."""
 
@@ -62,6 +72,10 @@ class ReaderServer(Protocol):
     @property
     def effects(self) -> EffectQueue:
         """Where commands go."""
+
+    @property
+    def secret_checks(self) -> HelloChecks:
+        """Where secrets are checked."""
 
     @property
     def rooms(self) -> Sending:

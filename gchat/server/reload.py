@@ -6,13 +6,18 @@ from typing import Protocol
 
 from gchat.server.config import changes
 from gchat.server.logs import logger
-from gchat.server.settings import ROWS, Config, Configured, applied_by, told
+from gchat.server.server_password import ServerPassword
+from gchat.server.setting_application import Configured
+from gchat.server.settings import ROWS, Config, applied_by, told
+from gchat.server.tls import Tls
 
 
 class Reloadable(Configured, Protocol):
     """A running server and its settings, which the code that uses them reads there."""
 
     config: Config
+    tls: Tls
+    password: ServerPassword
 
 
 def apply(server: Reloadable) -> None:
@@ -38,3 +43,5 @@ def reload(server: Reloadable, config: Config) -> None:
         setattr(getattr(server.config, section), key, value)
         logger.warning("configuration reloaded: %(setting)s is now %(value)s", {"setting": setting, "value": value})
     apply(server)
+    server.tls.reload(server.config.tls)
+    server.password.reload(server.config.auth.password_file)

@@ -85,6 +85,15 @@ class Roster:
         count_closed(reason)
         logger.info("turned away %(address)s: %(reason)s", {"address": peer.address, "reason": reason.value})
 
+    def refused_proxy(self, peer: Peer, why: str) -> None:
+        """Count and log a trusted proxy that did not say whose connection it is."""
+        count_closed(CloseReason.PROXY)
+        logger.warning(
+            "refused %(address)s: %(why)s; a trusted proxy has to send one first: switch that on there, or take its "
+            "address out of server.trusted_proxies",
+            {"address": peer.address, "why": why},
+        )
+
     def never_in(self, peer: Peer, reason: CloseReason, what: str = "") -> None:
         """Count a peer that did not get as far as a session; `what` it was is in the log instead of the reason."""
         count_closed(reason)

@@ -1,56 +1,85 @@
-"""What outlives a run of the server beside messages: bans, sessions that may resume, the modes of rooms.
+"""What outlives a run of the server beside messages: who keeps order, bans and mutes, sessions, the modes of rooms.
 
-These are notes in the journal. Another kind (accounts) is one more NoteKind here.
+These are notes in the journal. Another kind is one more NoteKind here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
 
-from gchat.chat.bans import Ban
-from gchat.chat.effects import SavedSession
+from gchat.chat.accounts import UNREADABLE, Account, key_of, stored
+from gchat.chat.effects import Effect, SaveAccount, SavedSession, SaveModes, SaveOperators, SavePenalties, SaveSession
 from gchat.chat.masks import Cloaks
+from gchat.chat.penalties import Penalty
 from gchat.chat.registry import Registry
 from gchat.chat.room_modes import CLOSED, Modes
+from gchat.journal.journal import JournalError
 from gchat.journal.notes import NoteKind, Notes
+from gchat.model.lookalikes import folded
 from gchat.server.linux import unguessable
 from gchat.server.logs import logger
 
-_BANS = NoteKind("bans", list[Ban])  # all of them under one key
+_BANS = NoteKind("bans", tuple[Penalty, ...])  # all of them under one key
+_MUTES = NoteKind("mutes", tuple[Penalty, ...])  # likewise
+_OPERATORS = NoteKind("operators", tuple[str, ...])  # likewise
 _SESSIONS = NoteKind("session", SavedSession)  # by lineage
 _MODES = NoteKind("modes", Modes)  # by room
 _CLOAK_SECRET = NoteKind("cloak", str)
+_ACCOUNTS = NoteKind("account", Account)  # by accounts.key_of
 
 _ALL = "all"
 
 
-def note_bans(notes: Notes, bans: Iterable[Ban]) -> None:
-    """Store the bans, soon."""
-    _BANS.put(notes, _ALL, list(bans))
+def saving(notes: Notes) -> dict[type[Effect], Callable[[Any], None]]:
+    """Return what carries out the effects by which something is stored.
 
+    Where sessions are, and modes, is stored soon. What a user is told to have for good is stored before that is told,
+    unless nothing can be stored now: it may wait.
+    """
+    kinds = {"bans": _BANS, "mutes": _MUTES}
 
-def note_session(notes: Notes, lineage: str, session: SavedSession | None) -> None:
-    """Store where a user is, soon, or that the user has left."""
-    _SESSIONS.put(notes, lineage, session)
+    def at_once(put: Callable[[Any], None]) -> Callable[[Any], None]:
+        def save(effect: Any) -> None:
+            put(effect)
+            with suppress(JournalError):
+                notes.keep()
 
+        return save
 
-def note_modes(notes: Notes, room: str, modes: Modes | None) -> None:
-    """Store the modes of a room, soon, or with None that they are the usual ones."""
-    _MODES.put(notes, room, modes)
+    return {
+        SaveSession: lambda effect: _SESSIONS.put(notes, effect.lineage, effect.who),
+        SaveAccount: at_once(lambda effect: _ACCOUNTS.put(notes, key_of(effect.name), effect.account)),
+        SaveModes: lambda effect: _MODES.put(notes, effect.room, effect.modes),
+        SavePenalties: at_once(lambda effect: kinds[effect.kind].put(notes, _ALL, effect.penalties)),
+        SaveOperators: at_once(lambda effect: _OPERATORS.put(notes, _ALL, effect.accounts)),
+    }
 
 
 def restore(registry: Registry, notes: Notes, now: float) -> None:
     """Give the registry what the previous run has stored; `now` is of its clock. Raises JournalError.
 
-    A room whose note says what no modes can be is closed: opened to everybody it would show what was to be hidden.
+    A room whose note says what no modes can be is closed: opened to everybody it would show what was to be hidden. So
+    is an account: nobody can log in, and its nick is nobody else's.
     """
-    for ban in _BANS.load(notes).get(_ALL, []):
-        registry.bans.add(ban)
+    order = registry.order
+    for kind, table in ((_BANS, order.bans), (_MUTES, order.mutes)):
+        for penalty in kind.load(notes).get(_ALL, ()):
+            table.add(penalty)
+        table.expire(time.time())  # meanwhile
+    order.granted = {folded(account): account for account in _OPERATORS.load(notes).get(_ALL, ())}
     modes = _MODES.load(notes, CLOSED)
     for room in [room for room, found in modes.items() if found is CLOSED]:
         logger.error("the modes of %(room)s cannot be read: it is closed until they are reset", {"room": room})
     registry.rooms.modes.restore(modes)
     registry.rooms.cloaks = Cloaks(_cloak_secret(notes))
+    for key, found in _ACCOUNTS.load(notes, UNREADABLE).items():
+        account = stored(key, found)
+        registry.accounts.add(account)
+        if account.is_closed:
+            logger.error("the account %(name)s cannot be read: it is closed until it is removed", {"name": key})
     registry.restore(_SESSIONS.load(notes), now)
 
 

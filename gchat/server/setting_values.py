@@ -3,24 +3,48 @@
 from __future__ import annotations
 
 import math
-from typing import Any, get_args
+from typing import Any, get_args, get_origin
 
 import msgspec
-from msgspec import Meta
+from msgspec import Meta, Struct
 
-from gchat.model.expectation import expected
+from gchat.model.expectation import expected, explained
 
 
 def converted(value: object, hint: Any, *, strict: bool) -> Any:
     """Return `value` as the type of a setting, within its bounds. Raises ValueError, which says what was expected."""
     try:
-        found = msgspec.convert(value, hint, strict=strict)
-    except ValueError:  # msgspec's is one too
-        raise ValueError(expected(hint)) from None
+        found = _tables(value, hint, strict=strict) if is_tables(hint) else msgspec.convert(value, hint, strict=strict)
+    except ValueError as error:  # msgspec's is one too
+        raise ValueError(str(error) if is_tables(hint) else expected(hint)) from None
     if extra := meta(hint, "extra"):
         extra["check"](found)
     if odd := _odd(value, found, hint):
         raise ValueError(odd)
+    return found
+
+
+def is_tables(hint: Any) -> bool:
+    """Return whether a setting is a list of tables, whose values are not shown in errors: there are secrets in them."""
+    return get_origin(next(iter(get_args(hint)), None)) is list
+
+
+def _tables(value: object, hint: Any, *, strict: bool) -> list[Any]:
+    """Return a list of tables, which is JSON if it comes from the environment. Raises ValueError."""
+    if isinstance(value, str) and not strict:
+        try:
+            value = msgspec.json.decode(value)
+        except msgspec.DecodeError:
+            raise ValueError("a list of objects, as JSON") from None
+    if not isinstance(value, list):
+        raise ValueError("a list of tables")  # noqa: TRY004  # as every wrong value
+    (kind,) = get_args(get_args(hint)[0])
+    found = []
+    for number, table in enumerate(value, 1):
+        try:
+            found.append(msgspec.convert(table, kind))
+        except msgspec.ValidationError as error:
+            raise ValueError(f"a list of tables; number {number}: {explained(error, kind)}") from None
     return found
 
 
@@ -55,7 +79,15 @@ def meta(hint: Any, name: str) -> Any:
 def toml(value: object) -> str:
     """Return a value as TOML."""
     # A JSON string or boolean is a TOML one too, but for DEL, which no key of ours can want.
+    if isinstance(value, list) and all(isinstance(table, Struct) for table in value):
+        return f"[{', '.join(map(_inline, value))}]"
     return msgspec.json.encode(value).decode() if isinstance(value, str | bool) else str(value)
+
+
+def _inline(table: Struct) -> str:
+    """Return a table in one line, without what has its default."""
+    rows = [(field.name, getattr(table, field.name), field.default) for field in msgspec.structs.fields(table)]
+    return f"{{ {', '.join(f'{name} = {toml(value)}' for name, value, default in rows if value != default)} }}"
 
 
 def shown(value: object) -> str:

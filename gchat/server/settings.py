@@ -7,74 +7,24 @@ environment, config/gchat.toml, `--print-config`, a reload (SIGHUP) and a welcom
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Protocol, cast, get_args, get_type_hints
+from typing import Annotated, Literal, cast, get_args, get_type_hints
 
 from msgspec import Meta, Struct, field
 
-from gchat.chat.limits import Limits, Rates
+from gchat.chat.limits import Rates
 from gchat.chat.networks import networks_of
 from gchat.cli import split_address
-from gchat.journal.parts import Parts
-from gchat.server import logs
-
-# --- What applies a setting ------------------------------------------------------------------------------------------
-
-
-class Configured(Protocol):
-    """The parts of a running server that settings are applied to."""
-
-    limits: Limits
-    parts: Parts
-
-
-class Applied(Protocol):
-    """A function that applies a setting, at the start and after each change of it."""
-
-    def __call__(self, server: Configured, section: Any, key: str, /) -> None:
-        """Apply `section.key`."""
-
-
-def live(_server: Configured, _section: Any, _key: str, /) -> None:
-    """Do nothing, because the code that uses the setting reads it anew each time."""
-
-
-def core(server: Configured, section: Any, key: str, /) -> None:
-    """Set the limit of the same name in the core."""
-    setattr(server.limits, key, getattr(section, key))
-
-
-def core_as(name: str) -> Applied:
-    """Return a function that sets the limit called `name` in the core."""
-
-    def apply(server: Configured, section: Any, key: str, /) -> None:
-        setattr(server.limits, name, getattr(section, key))
-
-    return apply
-
-
-def core_unless_0(name: str) -> Applied:
-    """Return a function that sets the limit called `name` in the core, where None is no limit."""
-
-    def apply(server: Configured, section: Any, key: str, /) -> None:
-        setattr(server.limits, name, getattr(section, key) or None)
-
-    return apply
-
-
-def rates(server: Configured, section: LimitsSection, _key: str, /) -> None:
-    """Set how fast users may send."""
-    server.limits.rates, server.limits.network_rates = section.rates()
-
-
-def retention(server: Configured, section: HistorySection, _key: str, /) -> None:
-    """Set which messages the journal deletes."""
-    server.parts.retention.limit(section.keep_days * 86400, section.keep_messages)
-
-
-def log_level(_server: Configured, section: LogSection, _key: str, /) -> None:
-    """Set what is logged."""
-    logs.set_level(section.level)
-
+from gchat.server.hook_settings import HooksSection
+from gchat.server.setting_application import (
+    Applied,
+    core,
+    core_as,
+    core_unless_0,
+    live,
+    log_level,
+    rates,
+    retention,
+)
 
 #: In a row: programs are told the limit, in the `limits` of a welcome.
 TOLD = "told"
@@ -149,6 +99,15 @@ class ServerSection(Struct, forbid_unknown_fields=True):
     motd: Annotated[
         str, Meta(max_length=4000, description="the message of the day, shown below the greeting"), core
     ] = ""
+    trusted_proxies: Annotated[
+        str,
+        _NETWORKS,
+        Meta(
+            description="networks of proxies, separated by spaces; their PROXY headers and X-Forwarded-For are "
+            "believed, and a connection of theirs to the chat without a header is refused"
+        ),
+        live,
+    ] = ""
 
 
 class AdminSection(Struct, forbid_unknown_fields=True):
@@ -169,6 +128,13 @@ class AdminSection(Struct, forbid_unknown_fields=True):
     read_token_file: Annotated[
         str, Meta(description="the file of a read-only token (Prometheus, dashboards), created if missing; empty: none")
     ] = ""
+    tokens_file: Annotated[
+        str,
+        Meta(
+            description="the file with the hashes of named tokens, which gchat-server --make-token writes; "
+            "empty: in the state directory"
+        ),
+    ] = ""
     public_url: Annotated[
         str,
         Meta(
@@ -183,6 +149,51 @@ class AdminSection(Struct, forbid_unknown_fields=True):
     insecure: Annotated[
         bool, Meta(description="allow a host that other machines can reach: tokens cross the network unencrypted")
     ] = False
+
+
+class AuthSection(Struct, forbid_unknown_fields=True):
+    """The section [auth]."""
+
+    password_file: Annotated[
+        str,
+        Meta(description="the file of the server's password, which everybody needs to come in; empty: no password"),
+        live,
+    ] = ""
+    registration: Annotated[
+        Literal["open", "operator", "closed"],
+        Meta(description='who makes accounts: "open": users (/register), "operator": you alone, "closed": nobody'),
+        core,
+    ] = "open"
+    required: Annotated[
+        bool,
+        Meta(description="whether users who are not logged in may do nothing but log in"),
+        core_as("login_required"),
+    ] = False
+    allow_plaintext: Annotated[
+        bool,
+        Meta(description="take secrets of accounts from other machines without TLS, where others can read them"),
+        core,
+    ] = False
+    operators: Annotated[
+        str,
+        Meta(description="accounts that keep order on the server (/ban, /mute, /kill, /announce), separated by spaces"),
+        core,
+    ] = ""
+
+
+class TlsSection(Struct, forbid_unknown_fields=True):
+    """The section [tls]."""
+
+    cert: Annotated[
+        str, Meta(description="the certificate's file (PEM), with those between it and a known one; empty: no TLS")
+    ] = ""
+    key: Annotated[str, Meta(description="the file of its private key (PEM); empty: the key is in the same file")] = ""
+    required: Annotated[
+        bool, Meta(description="whether users without TLS are turned away; a Unix socket needs none"), live
+    ] = False
+    min_version: Annotated[
+        Literal["1.2", "1.3"], Meta(description='the oldest version of TLS: "1.2" or "1.3"'), live
+    ] = "1.2"
 
 
 class LimitsSection(Struct, forbid_unknown_fields=True):
@@ -313,11 +324,21 @@ class Config(Struct, forbid_unknown_fields=True):
     admin: Annotated[
         AdminSection, Meta(description="The admin endpoint: users online, metrics and actions, over HTTP.")
     ] = field(default_factory=AdminSection)
+    auth: Annotated[AuthSection, Meta(description="Accounts and passwords: who comes in, and who keeps order.")] = (
+        field(default_factory=AuthSection)
+    )
+    tls: Annotated[
+        TlsSection,
+        Meta(description="TLS, for the chat on its one port and for the admin endpoint; SIGHUP reads the files again."),
+    ] = field(default_factory=TlsSection)
     limits: Annotated[LimitsSection, Meta(description="Limits: how much a user, a room and the server may do.")] = (
         field(default_factory=LimitsSection)
     )
     history: Annotated[HistorySection, Meta(description="The history: what is stored of the conversation.")] = field(
         default_factory=HistorySection
+    )
+    hooks: Annotated[HooksSection, Meta(description="Outgoing hooks: what is said in a room, posted to a URL.")] = (
+        field(default_factory=HooksSection)
     )
     log: Annotated[LogSection, Meta(description="The log, on stderr.")] = field(default_factory=LogSection)
 

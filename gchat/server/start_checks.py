@@ -10,15 +10,19 @@ import ipaddress
 import os
 import stat
 import struct
+from collections.abc import Container
 
 from gchat.journal.journal import JournalError
 from gchat.journal.sqlite.errors import NOT_OURS, reason
 from gchat.journal.sqlite.schema import APPLICATION_ID, MIGRATIONS
+from gchat.server import server_password
+from gchat.server.activation import ADMIN, CHAT
 from gchat.server.history import unusable
 from gchat.server.linux import raise_descriptor_limit
 from gchat.server.listener import Place, StartError
 from gchat.server.settings import AdminSection, Config
 from gchat.server.state_files import history_path, token_path
+from gchat.server.tls import Tls
 
 #: Descriptors: those that a server without connections has open, and some that it opens for a moment.
 MIN_DESCRIPTORS = 40
@@ -40,31 +44,46 @@ def admin_place(config: Config) -> Place:
     return Place(admin.host, config.admin_port, admin.mode, admin.group)
 
 
-def check_places(config: Config) -> None:
-    """Raise StartError if the server cannot listen; a port that is in use is for bind to find."""
+def check_places(config: Config, passed: Container[str] = ()) -> None:
+    """Raise StartError if the server cannot listen; a port that is in use is for bind to find.
+
+    `passed`: the names of sockets that listen already.
+    """
     descriptors = raise_descriptor_limit()
     if descriptors < MIN_DESCRIPTORS:
         raise StartError(
             f"the limit of open files is {descriptors}, expected at least {MIN_DESCRIPTORS}; raise it (ulimit -n)"
         )
-    chat_place(config).check()
+    if CHAT not in passed:
+        chat_place(config).check()
     if config.admin.enabled:
         place = admin_place(config)
-        check_reach(config.admin, place)
+        check_reach(config.admin, place, has_tls=bool(config.tls.cert))
         try:
-            place.check()
+            if ADMIN not in passed:
+                place.check()
         except StartError as error:
             raise elsewhere(error) from None
         if place.overlaps(chat_place(config)):
             raise elsewhere(StartError(f"cannot listen on {place}: the chat listens there"))
 
 
-def check_reach(section: AdminSection, place: Place) -> None:
-    """Refuse a place that other machines can reach, unless admin.insecure allows it. Raises StartError."""
-    if not is_own(section.host) and not section.insecure:
+def check_user(config: Config) -> None:
+    """Refuse to be root where other machines can connect: a weakness would cost all of this one. Raises StartError."""
+    for place in [chat_place(config), *([admin_place(config)] if config.admin.enabled else [])]:
+        if os.geteuid() == 0 and not is_own(place.host):
+            raise StartError(
+                f"root would listen on {place}, which other machines can reach; start the server as another user, "
+                "as config/gchat.service does, or with --allow-root in a container that has only root"
+            )
+
+
+def check_reach(section: AdminSection, place: Place, *, has_tls: bool) -> None:
+    """Refuse a place that other machines can reach without TLS, unless admin.insecure allows it. Raises StartError."""
+    if not (is_own(section.host) or has_tls or section.insecure):
         raise StartError(
             f"the admin endpoint would listen on a network at {place}, where its tokens are sent unencrypted; use "
-            "127.0.0.1, or set admin.insecure = true"
+            "127.0.0.1, or set tls.cert, or admin.insecure = true"
         )
 
 
@@ -98,9 +117,14 @@ def check_files(config: Config) -> list[str]:
     place = config.server.host, config.server.port
     if (path := history_path(config, *place)) and (why := _unusable_database(path)):
         raise StartError(str(unusable(path, JournalError(why))))
+    server_password.load(config.auth.password_file)
+    for hook in config.hooks.outgoing:
+        if hook.secret_file:
+            _token(hook.secret_file)
+    warnings = [warning] if (certificate := Tls(config.tls).certificate) and (warning := certificate.warning) else []
     if not config.admin.enabled:
-        return []
-    admin, path, warnings, token = config.admin, token_path(config, *place), [], None
+        return warnings
+    admin, path, token = config.admin, token_path(config, *place), None
     try:
         token = _token(path)
     except StartError as error:

@@ -20,17 +20,14 @@ LINE_WEIGHT, ENTRY_WEIGHT = 1024, 1 << 15
 class TurnShare:
     """The weight that has been let into the next turn, and the users that wait for another."""
 
-    __slots__ = ("_taken", "_waiting", "_wake")
+    __slots__ = ("_taken", "_waiting", "_wake", "is_full")
 
     def __init__(self, wake: Callable[[], None]) -> None:
+        # Whether the next turn takes no more of users who say much: others wait already, or it would be long.
+        self.is_full = False
         self._taken = 0
         self._waiting: deque[tuple[int, Event]] = deque()
         self._wake = wake  # has a turn of the pump come soon
-
-    @property
-    def is_full(self) -> bool:
-        """Whether the next turn takes no more of users who say much: others wait already, or it would be long."""
-        return self._taken >= FULL_TURN or bool(self._waiting)
 
     @property
     def is_wanted(self) -> bool:
@@ -40,6 +37,8 @@ class TurnShare:
     def take(self, weight: int) -> None:
         """Count what goes into the next turn, however full that is."""
         self._taken += weight
+        if self._taken >= FULL_TURN:
+            self.is_full = True
 
     def wait(self, weight: int) -> None:
         """Wait for a turn in which there is room for so much, if there is none in the next, and take it."""
@@ -61,5 +60,6 @@ class TurnShare:
         self._taken = 0
         while self._waiting and self._taken < FULL_TURN:
             weight, let_in = self._waiting.popleft()
-            self.take(weight)
+            self._taken += weight
             let_in.set()
+        self.is_full = self._taken >= FULL_TURN or bool(self._waiting)

@@ -1,7 +1,7 @@
 """The watch: a greenlet that looks after what no event tells of, and knows how late the loop is.
 
 It finds readers that make no progress, users who have been silent or disconnected for long enough, connections that do
-not end and bans that are over, and it collects garbage.
+not end, bans and mutes that are over and a certificate that soon is, and it collects garbage.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from typing import Protocol
 
 import gevent
 
+from gchat.chat import order_actions
 from gchat.chat.effects import CloseReason
 from gchat.chat.registry import Registry
-from gchat.journal.parts import Parts
 from gchat.server.connection import Connection
 from gchat.server.faults import Guard
 from gchat.server.reader import RECEIVED_BYTES
 from gchat.server.reader_interfaces import EffectQueue
 from gchat.server.roster import Roster
-from gchat.server.saved_state import note_bans
 from gchat.server.settings import Config
+from gchat.server.tls import Tls
 
 #: How often the watch looks while users send something or a connection is ending, and while nothing happens.
 WATCH_S, IDLE_S = 0.25, 1.0
@@ -47,8 +47,8 @@ class WatchServer(Protocol):
 
     config: Config
     registry: Registry
-    parts: Parts
     roster: Roster
+    tls: Tls
 
     @property
     def effects(self) -> EffectQueue:
@@ -92,7 +92,8 @@ class Watch:
                 ("collecting garbage", self._collect_garbage),
                 ("looking for readers that are stuck", self._look_for_stalled),
                 ("looking for silent and disconnected users", self._look_for_due),
-                ("ending bans", self._end_bans),
+                ("ending bans and mutes", self._end_penalties),
+                ("looking at the certificate", self._server.tls.look),
                 ("ending connections", self._end_connections),
             ):
                 self._guard(part, function)
@@ -131,10 +132,9 @@ class Watch:
         if effects := self._server.registry.due(self.awake()):
             self._server.effects.submit(effects)
 
-    def _end_bans(self) -> None:
-        bans = self._server.registry.bans
-        if bans.expire(time.time()):
-            note_bans(self._server.parts.notes, bans.all.values())
+    def _end_penalties(self) -> None:
+        if effects := order_actions.expire(self._server.registry, time.time()):
+            self._server.effects.submit(effects)
 
     def _end_connections(self) -> None:
         now = time.monotonic()

@@ -143,10 +143,12 @@ class Writer:
         "catch_ups",
         "flow",
         "log_reader",
+        "offer",
     )
 
     def __init__(self, session: int, transport: Transport, owner: WriterOwner) -> None:
         self._transport = transport
+        self.offer = transport.offer
         self._owner: WriterOwner = owner
         self._watcher: Watcher | None = None  # while behind
         self._mark = 0  # bytes that the peer had taken
@@ -177,6 +179,13 @@ class Writer:
             self.end()
         except Exception:  # it must not take down the pump
             self._owner.crashed()
+
+    def take(self, data: bytes) -> int:
+        """Send what a log offers, if `offer` cannot; return how much is taken, -1 if nothing can be sent."""
+        try:
+            return self._transport.send(data)
+        except OSError:
+            return -1
 
     def fall_behind(self) -> None:
         """Send no more before the kernel takes it: it has just taken less than all."""

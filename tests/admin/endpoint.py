@@ -15,6 +15,7 @@ from typing import Any, Self
 import gevent
 from gevent import socket
 
+from gchat.admin.security import Security
 from tests.admin.fake_backend import TOKEN, FakeBackend, listen, serve
 
 DEADLINE_S = 20.0
@@ -121,11 +122,18 @@ class Connection:
 class Endpoint:
     """An AdminServer on a free port of 127.0.0.1, or at a Unix socket's path."""
 
-    def __init__(self, backend: FakeBackend | None = None, host: str = "127.0.0.1", token: str = TOKEN) -> None:
+    def __init__(
+        self,
+        backend: FakeBackend | None = None,
+        host: str = "127.0.0.1",
+        token: str = TOKEN,
+        security: Security | None = None,
+        trusted: str = "",
+    ) -> None:
         self.backend = backend or FakeBackend()
         listener = listen(host)
         self.address = listener.getsockname()
-        self.server = serve(self.backend, listener, token)
+        self.server = serve(self.backend, listener, token, security, trusted)
         self.token = token
         name = "[::1]" if ":" in host else host
         self.host = "localhost" if isinstance(self.address, str) else f"{name}:{self.address[1]}"

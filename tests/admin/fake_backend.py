@@ -11,21 +11,27 @@ import random
 import socket
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from ipaddress import ip_address, ip_network
 from typing import Literal, cast
 
 import gevent
 
 from gchat.admin.access import Access
-from gchat.admin.backend import BadText, Missing, NotPossible, Subscriber, Unsubscribe
+from gchat.admin.backend import BadText, Missing, NotPossible, Subscriber, TooOften, Unsubscribe
 from gchat.admin.documents import (
-    BanInfo,
+    AccountInfo,
+    AuditRow,
     Happened,
     Histogram,
     HistoryInfo,
+    HookInfo,
     Kind,
+    MadeHookDocument,
     Measure,
+    NewHook,
+    OperatorRow,
+    PenaltyRow,
     RoomMessage,
     RoomSummary,
     ServerInfo,
@@ -35,7 +41,12 @@ from gchat.admin.documents import (
     UserLeft,
 )
 from gchat.admin.http_server import AdminServer
+from gchat.admin.named_tokens import NamedTokens
 from gchat.admin.routes import make_app
+from gchat.admin.security import Security
+from gchat.chat.order_actions import Wish
+from gchat.hooks.book import Hook, HookBook, HookRefused
+from gchat.hooks.message import HookMessage
 
 TOKEN = "0123456789abcdefghijklmnopqrstuv"
 READ_TOKEN = "vutsrqponmlkjihgfedcba9876543210"
@@ -50,7 +61,11 @@ class FakeBackend:
     def __init__(self, users: int = 3) -> None:
         self.users_online: dict[int, UserInfo] = {}
         self.log: dict[str, list[StoredMessage]] = {"lobby": [], "dev": []}
-        self.all_bans: dict[int, BanInfo] = {}
+        self.all_bans: dict[int, PenaltyRow] = {}
+        self.all_mutes: dict[int, PenaltyRow] = {}
+        self.granted: dict[str, None] = {}
+        self.audited: list[AuditRow] = []
+        self.all_accounts: dict[str, AccountInfo] = {}
         self.tells: list[Subscriber] = []
         self.announced: list[tuple[str, str]] = []
         self.kicked: list[tuple[int, str]] = []
@@ -58,6 +73,9 @@ class FakeBackend:
         self.secret: set[str] = set()
         self.resets: list[str] = []
         self.say_waits_s = 0.0
+        self.book = HookBook()
+        self.epoch = "e1"
+        self.hook_waits_s = 0
         self.fault: Exception | None = None  # raised by server()
         self.closed = {"quit": 0, "reset": 0, "kicked": 0}
         self.opened = 0
@@ -100,7 +118,7 @@ class FakeBackend:
 
     def says(self, nick: str, text: str, room: str = "lobby", kind: Kind = "said") -> int:
         """Have something said, done or set."""
-        seq = len(self.log[room]) + 1
+        seq = self.log[room][-1].seq + 1 if self.log[room] else 1
         now = _rfc3339(time.time())
         self.log[room].append(StoredMessage(seq=seq, time=now, kind=kind, from_=nick, text=text))
         self.deliveries += len(self.users_online)
@@ -157,17 +175,23 @@ class FakeBackend:
     def is_secret(self, room: str) -> bool:
         return room in self.secret
 
-    def reset_modes(self, room: str) -> None:
+    def reset_modes(self, room: str, by: str) -> None:
         if room not in self.log:
             raise Missing(f"There is no room {room}")
         self.secret.discard(room)
         self.resets.append(room)
+        self.note_action("reset modes", room, by)
 
     def messages(self, room: str, after: int, limit: int) -> Iterator[Sequence[StoredMessage]]:
         if room not in self.log:
             raise Missing(f"There is no room {room}")
-        found = self.log[room][after : after + limit]
+        found = [message for message in self.log[room] if message.seq > after][:limit]
         return (found[first : first + 50] for first in range(0, len(found), 50))
+
+    def place(self, room: str) -> tuple[str, int]:
+        if room not in self.log:
+            raise Missing(f"There is no room {room}")
+        return self.epoch, self.log[room][-1].seq if self.log[room] else 0
 
     def limits(self) -> dict[str, float]:
         return {"max_line_bytes": 8192, "messages_per_s": 5.0, "burst": 40, "room_log_bytes": 1048576}
@@ -194,16 +218,16 @@ class FakeBackend:
         self.tells.append(tell)
         return lambda: self.tells.remove(tell)
 
-    def announce(self, text: str, room: str) -> int:
+    def announce(self, text: str, room: str, by: str) -> int:
         _check(text)
         if room and room not in self.log:
             raise Missing(f"There is no room {room}")
         self.announced.append((text, room))
+        self.note_action("announce", room or "all rooms", by)
         return sum(not room or user.room == room for user in self.users_online.values())
 
-    def kick(self, user: int, reason: str) -> None:
-        if user not in self.users_online:
-            raise Missing(f"There is no user {user}")
+    def kick(self, user: int, reason: str, by: str) -> None:
+        self.note_action("kill", self._user(user).nick, by, reason)
         self.kicked.append((user, reason))
         self.leaves(user, "kicked")
 
@@ -214,30 +238,137 @@ class FakeBackend:
             raise Missing(f"There is no room {room}")
         return self.says(name, text, room)
 
-    def bans(self) -> Sequence[BanInfo]:
+    def bans(self) -> Sequence[PenaltyRow]:
         return list(self.all_bans.values())
 
-    def ban(self, kind: str, value: str, reason: str, for_s: float) -> BanInfo:
+    def mutes(self) -> Sequence[PenaltyRow]:
+        return list(self.all_mutes.values())
+
+    def ban(self, kind: str, value: str, wish: Wish, by: str) -> PenaltyRow:
         try:
-            if kind != "nick":
+            if kind not in ("nick", "account"):
                 (ip_address if kind == "address" else ip_network)(value)
         except ValueError as error:
             raise NotPossible(f"That is no {kind}: {error}") from None
-        now = time.time()
-        ban = BanInfo(
-            id=len(self.all_bans) + 1,
-            kind=cast("Literal['nick', 'address', 'network']", kind),
-            value=value,
-            reason=reason,
-            created=_rfc3339(now),
-            until=_rfc3339(now + min(for_s, 1e9)) if for_s else "",
-        )
-        self.all_bans[ban.id] = ban
-        return ban
+        if kind == "network" and not wish.force and ip_network(value).prefixlen < 8:
+            raise NotPossible("That network is very large; it needs force")
+        return self._penalise("ban", (kind, value), wish, by)
 
-    def unban(self, ban: int) -> None:
+    def hooks(self) -> Sequence[HookInfo]:
+        return [HookInfo(hook.id, hook.room, hook.name, _rfc3339(0), bool(hook.signing_secret)) for hook in self._hooks]
+
+    def make_hook(self, asked: NewHook) -> MadeHookDocument:
+        secret = f"secret-{len(self.book.all) + 1}"
+        try:
+            hook = self.book.make(asked.room, asked.name, asked.signing_secret, secret, 0.0)
+        except HookRefused as refused:
+            raise NotPossible(str(refused)) from None
+        return MadeHookDocument(hook.id, hook.room, hook.name, secret)
+
+    def revoke_hook(self, hook: int) -> None:
+        if self.book.revoke(hook) is None:
+            raise Missing(f"There is no hook {hook}")
+
+    def hook(self, secret: str) -> Hook | None:
+        return self.book.find(secret)
+
+    def say_by_hook(self, hook: Hook, message: HookMessage) -> int:
+        _check(message.text)
+        if self.hook_waits_s:
+            raise TooOften("Too much", self.hook_waits_s)
+        self.log.setdefault(hook.room, [])
+        return self.says(message.name or hook.name, message.text, hook.room)
+
+    @property
+    def _hooks(self) -> list[Hook]:
+        return list(self.book.all.values())
+
+    def ban_user(self, user: int, wish: Wish, by: str) -> PenaltyRow:
+        made = self._penalise("ban", ("nick", self._user(user).nick), wish, by)
+        self.leaves(user, "banned")
+        return made
+
+    def mute_user(self, user: int, wish: Wish, by: str) -> PenaltyRow:
+        return self._penalise("mute", ("nick", self._user(user).nick), wish, by)
+
+    def unmute_user(self, user: int, by: str) -> None:
+        nick = self._user(user).nick
+        of_user = [id_ for id_, mute in self.all_mutes.items() if mute.value == nick]
+        if not of_user:
+            raise Missing(f"{nick} is not muted")
+        self.unmute(of_user[0], by)
+
+    def unban(self, ban: int, by: str) -> None:
         if self.all_bans.pop(ban, None) is None:
             raise Missing(f"There is no ban {ban}")
+        self.note_action("unban", str(ban), by)
+
+    def unmute(self, mute: int, by: str) -> None:
+        if self.all_mutes.pop(mute, None) is None:
+            raise Missing(f"There is no mute {mute}")
+        self.note_action("unmute", str(mute), by)
+
+    def operators(self) -> Sequence[OperatorRow]:
+        return [OperatorRow("root", True), *(OperatorRow(account, False) for account in self.granted)]
+
+    def make_operator(self, account: str, by: str) -> OperatorRow:
+        if len(account) > 32:
+            raise NotPossible("A nick has at most 32 characters")
+        self.granted[account] = None
+        self.note_action("operator", account, by)
+        return OperatorRow(account, False)
+
+    def remove_operator(self, account: str, by: str) -> None:
+        if account == "root":
+            raise NotPossible("The configuration says so")
+        if account not in self.granted:
+            raise Missing(f"{account} is no operator")
+        del self.granted[account]
+        self.note_action("deoperator", account, by)
+
+    def audit(self, before: int, limit: int) -> Sequence[AuditRow]:
+        return [row for row in reversed(self.audited) if not before or row.id < before][:limit]
+
+    def note_action(self, action: str, target: str, by: str, reason: str = "", until: str = "") -> None:
+        now = _rfc3339(time.time())
+        self.audited.append(AuditRow(len(self.audited) + 1, now, by, "http", action, target, reason, until))
+
+    def _user(self, user: int) -> UserInfo:
+        if user not in self.users_online:
+            raise Missing(f"There is no user {user}")
+        return self.users_online[user]
+
+    def _penalise(self, action: str, target: tuple[str, str], wish: Wish, by: str) -> PenaltyRow:
+        now, (kind, value) = time.time(), target
+        table = self.all_bans if action == "ban" else self.all_mutes
+        until = _rfc3339(now + min(wish.for_s, 1e9)) if wish.for_s else ""
+        made = PenaltyRow(
+            id=max(table, default=0) + 1,
+            kind=cast("Literal['nick', 'account', 'address', 'network']", kind),
+            value=value,
+            reason=wish.reason,
+            created=_rfc3339(now),
+            until=until,
+            by=by,
+        )
+        table[made.id] = made
+        self.note_action(action, value, by, wish.reason, until)
+        return made
+
+    def accounts(self) -> Iterable[AccountInfo]:
+        return self.all_accounts.values()
+
+    def add_account(self, name: str, secret: str, by: str) -> AccountInfo:
+        if len(secret) < 8 or name in self.all_accounts:
+            raise NotPossible("The secret is too short, or there is such an account")
+        self.note_action("account", name, by)
+        account = self.all_accounts[name] = AccountInfo(name, _rfc3339(time.time()))
+        return account
+
+    def remove_account(self, name: str, by: str) -> None:
+        if self.all_accounts.pop(name, None) is None:
+            raise Missing(f"There is no account {name}")
+        self.note_action("remove account", name, by)
 
 
 def _check(text: str) -> None:
@@ -260,11 +391,17 @@ def listen(host: str = "127.0.0.1", port: int = 0) -> socket.socket:
     return listener
 
 
-def serve(backend: FakeBackend, listener: socket.socket, token: str = TOKEN) -> AdminServer:
-    """Return a server that serves `backend`, not started."""
-    name = listener.getsockname()
-    access = Access(token, name[1] if isinstance(name, tuple) else None, read_token=READ_TOKEN if token else "")
-    return AdminServer(listener, make_app(backend, access))
+def serve(
+    backend: FakeBackend,
+    listener: socket.socket,
+    token: str = TOKEN,
+    security: Security | None = None,
+    trusted: str = "",
+) -> AdminServer:
+    """Return a server that serves `backend`, not started; `trusted` are the networks of proxies."""
+    scheme, read_token, tokens = "https" if security else "http", READ_TOKEN if token else "", NamedTokens()
+    access = Access(token, scheme=scheme, read_token=read_token, named=tokens)
+    return AdminServer(listener, make_app(backend, access, tokens), security, lambda: trusted)
 
 
 def live(backend: FakeBackend) -> None:

@@ -6,6 +6,7 @@ from itertools import count
 
 from gchat.admin.access import WINDOW_S, Access
 from gchat.admin.http_server import AdminServer
+from gchat.admin.named_tokens import NamedTokens
 from gchat.admin.routes import make_app
 from tests.admin.fake_backend import TOKEN, FakeBackend, listen
 
@@ -13,7 +14,8 @@ if __name__ == "__main__":
     listener = listen()
     port = listener.getsockname()[1]
     minutes = count()
-    app = make_app(FakeBackend(), Access(TOKEN, port), lambda: next(minutes) * WINDOW_S)
+    tokens = NamedTokens()
+    app = make_app(FakeBackend(), Access(TOKEN, named=tokens), tokens, lambda: next(minutes) * WINDOW_S)
     server = AdminServer(listener, app)
     server.start()
     print(port, flush=True)

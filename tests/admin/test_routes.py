@@ -12,6 +12,7 @@ import pytest
 
 from gchat.admin.backend import NotPossible
 from gchat.admin.documents import RoomSummary
+from gchat.chat.order_actions import Wish
 from tests.admin.endpoint import Endpoint
 from tests.admin.fake_backend import READ_TOKEN, TOKEN, FakeBackend
 
@@ -32,13 +33,23 @@ SECURITY = {
 
 OPEN = ["/status", "/users", "/rooms", "/healthz", "/readyz", "/metrics", "/openapi.json"]
 
-PRIVATE = ["/rooms/lobby/messages", "/bans"]
+PRIVATE = ["/rooms/lobby/messages", "/bans", "/mutes", "/operators", "/audit"]
 
 CHANGES: list[tuple[str, str, object]] = [
     ("POST", "/announce", {"text": "maintenance at noon"}),
     ("POST", "/users/1/kick", {"reason": "spam"}),
     ("POST", "/bans", {"kind": "nick", "value": "mallory", "reason": "spam"}),
     ("DELETE", "/bans/1", None),
+    ("POST", "/accounts", {"name": "carol", "secret": "tea4two!"}),
+    ("DELETE", "/accounts/alice", None),
+    ("POST", "/users/1/ban", {"for_s": 60}),
+    ("POST", "/users/1/mute", {"for_s": 60}),
+    ("DELETE", "/users/1/mute", None),
+    ("DELETE", "/mutes/1", None),
+    ("PUT", "/operators/alice", None),
+    ("DELETE", "/operators/alice", None),
+    ("POST", "/tokens", {"name": "ci", "scope": "say:lobby"}),
+    ("DELETE", "/tokens/ci", None),
     ("DELETE", "/rooms/lobby/modes", None),
     ("POST", "/rooms/lobby/messages", {"from": "ci", "text": "deploy done"}),
 ]
@@ -156,7 +167,7 @@ def test_every_long_list_is_made_in_pieces_and_cut_by_bytes(
     backend = endpoint.backend
     monkeypatch.setattr(backend, "rooms", lambda: (RoomSummary(f"r{n}", 1, 1, "\x1b" * 8000) for n in range(2000)))
     for _ in range(2000):
-        backend.ban("nick", "mallory", "\x1b" * 8000, 0)
+        backend.ban("nick", "mallory", Wish(0, "\x1b" * 8000), "admin")
     with noting_turns() as turns:
         answer = endpoint.ask_get(path, trusted=True)
     assert 8_000_000 < len(answer.body) < 8_600_000
@@ -185,7 +196,12 @@ def test_a_query_that_cannot_be_understood_is_refused(endpoint: Endpoint, query:
     [
         ("/announce", b'{"text": ""}', 422, "body; text: expected a text of 1 to 4,000 characters"),
         ("/announce", b'{"text": "x", "rom": "y"}', 422, "body; rom: unknown field; expected one of text, room"),
-        ("/bans", b'{"kind": "x", "value": "y"}', 422, 'body; kind: expected "address", "network" or "nick"'),
+        (
+            "/bans",
+            b'{"kind": "x", "value": "y"}',
+            422,
+            'body; kind: expected "account", "address", "network" or "nick"',
+        ),
         ("/bans", b'{"kind": "nick"}', 422, "body; value is missing: expected a text of 1 to 100 characters"),
         ("/announce", b'{"text": ', 400, "body; not JSON: its end is missing"),
         ("/rooms/lobby/messages?limit=0", None, 400, "query; limit: expected a whole number from 1 to 1000"),
@@ -304,7 +320,9 @@ def test_messages_and_bans_need_a_token_and_the_read_only_one_will_do(
     endpoint: Endpoint, method: str, path: str
 ) -> None:
     endpoint.backend.says("alice", "a secret")
-    endpoint.backend.ban("address", "192.0.2.7", "a secret", 0)
+    endpoint.backend.ban("address", "192.0.2.7", Wish(0, "a secret"), "admin")
+    endpoint.backend.mute_user(1, Wish(0, "a secret"), "admin")
+    endpoint.backend.make_operator("a secret", "admin")
     refused = endpoint.ask(method, path)
     assert (refused.status, refused.headers["www-authenticate"]) == (401, "Bearer")
     assert b"secret" not in refused.body
@@ -322,7 +340,8 @@ def test_the_read_only_token_changes_nothing_and_the_answer_says_so(
 ) -> None:
     answer = endpoint.ask(method, path, body, token=READ_TOKEN)
     assert answer.status == 403
-    assert answer.detail == "Changing anything needs the admin token; this is the read-only token"
+    assert "needs a token with the scope" in answer.detail
+    assert "the token read has read" in answer.detail
     backend = endpoint.backend
     assert [backend.announced, backend.kicked, backend.all_bans, backend.log["lobby"]] == [[], [], {}, []]
 
@@ -539,6 +558,9 @@ def test_a_crash_is_a_problem_without_a_word_of_what_happened_and_is_logged(
         ("bans", "GET", "/bans", None),
         ("ban", "POST", "/bans", {"kind": "nick", "value": "x"}),
         ("unban", "DELETE", "/bans/1", None),
+        ("accounts", "GET", "/accounts", None),
+        ("add_account", "POST", "/accounts", {"name": "x", "secret": "tea4two!"}),
+        ("remove_account", "DELETE", "/accounts/x", None),
     ],
 )
 def test_whatever_crashes_the_next_request_is_answered(
@@ -592,6 +614,19 @@ def test_a_ban_is_made_listed_and_ended(endpoint: Endpoint) -> None:
     assert endpoint.ask("DELETE", "/bans/1", trusted=True).status == 204
     assert endpoint.ask("DELETE", "/bans/1", trusted=True).status == 404
     assert endpoint.ask_get("/bans", trusted=True).value == {"bans": []}
+
+
+def test_an_account_is_made_listed_and_removed(endpoint: Endpoint) -> None:
+    wanted = {"name": "zoë", "secret": "tea4two!"}
+    made = endpoint.ask("POST", "/accounts", wanted, trusted=True)
+    assert (made.status, made.headers["location"]) == (201, "/accounts/zo%C3%AB")
+    assert "secret" not in made.value
+    assert endpoint.ask("POST", "/accounts", wanted, trusted=True).status == 409
+    assert endpoint.ask("POST", "/accounts", {"name": "x", "secret": 7}, trusted=True).status == 422
+    assert endpoint.ask_get("/accounts", trusted=True).value == {"accounts": [made.value]}
+    assert endpoint.ask("GET", "/accounts").status == 401
+    assert endpoint.ask("DELETE", "/accounts/zo%C3%AB", trusted=True).status == 204
+    assert endpoint.ask("DELETE", "/accounts/zo%C3%AB", trusted=True).status == 404
 
 
 def test_a_script_says_something_with_curl(endpoint: Endpoint) -> None:

@@ -58,5 +58,5 @@ def test_a_secret_room_is_for_those_with_a_token(scope: Scope) -> None:
 
 
 def test_each_scope_is_told_what_it_is() -> None:
-    assert [GRANTED[scope].scope for scope in Scope] == ["none", "read", "all"]
+    assert [GRANTED[scope].scope for scope in Scope] == ["none", "read", "moderate", "all"]
     assert "Authorization: Bearer TOKEN" in GRANTED[Scope.NONE].note

@@ -17,11 +17,11 @@ from tests.bench.run import HERE, LOAD_CORE, Failure, Generator, compiler, descr
 
 NAMES = (
     *("fanout", "small", "limits", "rich", "rooms", "disk", "paced", "idle", "silent"),
-    *("start", "hold", "attacks", "status", "stored", "window", "peers"),
+    *("tls", "start", "hold", "attacks", "door", "status", "stored", "window", "peers"),
 )
 
 #: Servers of which nothing may be lost.
-OURS = (peers.GCHAT.name, peers.GCHAT_RICH.name, peers.GCHAT_SMALL_LOGS.name)
+OURS = (peers.GCHAT.name, peers.GCHAT_RICH.name, peers.GCHAT_SMALL_LOGS.name, peers.GCHAT_TLS.name)
 
 
 def main() -> int:
@@ -50,7 +50,7 @@ def main() -> int:
         for run in bench.runs
         if run.server in OURS and (run.failure or run.missing or run.closed)
     ]
-    lost += [f"{one.attack}: {one.failure}" for one in bench.attacked if one.failure]
+    lost += [f"{one.attack}: {one.failure}" for one in bench.attacked + bench.at_door if one.failure]
     for what in lost:
         print(f"gchat: {what}", file=sys.stderr)
     return 1 if lost else 0
@@ -68,8 +68,10 @@ def _measure(bench: Bench, options: argparse.Namespace) -> None:
         "paced": bench.paced,
         "idle": bench.idle,
         "silent": bench.silent,
+        "tls": bench.tls,
         "hold": bench.hold,
         "attacks": bench.attacks,
+        "door": bench.door,
         "status": bench.status,
         "stored": bench.stored,
         "window": bench.window,

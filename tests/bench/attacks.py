@@ -30,6 +30,9 @@ MOST_CONNECTIONS, FROM_ONE_ADDRESS = 20_000, 190
 #: What is said before an attack that asks for it: so many lines, by so many users, of so many bytes.
 LINES, SPEAKERS, LINE_BYTES = 1000, 40, 8000
 
+#: Connections that guess a secret: each may try once a second.
+GUESSERS = 1000
+
 #: A user of the default limits has a burst of 40 lines: what comes in so long a stop is more.
 STOP_S = 15.0
 
@@ -96,7 +99,7 @@ class Crowd:
     def add(self, count: int, stream: Stream) -> None:
         """Open so many more."""
         for _ in range(count):
-            self._open(stream, f"127.0.0.{2 + self._opened // FROM_ONE_ADDRESS % 250}")
+            self.open(stream, f"127.0.0.{2 + self._opened // FROM_ONE_ADDRESS % 250}")
 
     def run(self, mark: bytes = b"") -> None:
         """Go on until the attack's time is over, or until each member has heard `mark`."""
@@ -115,7 +118,8 @@ class Crowd:
             if mark and all(member.has_met for member in self._members.values()):
                 return
 
-    def _open(self, stream: Stream, source: str) -> None:
+    def open(self, stream: Stream, source: str) -> None:
+        """Open one more from this address, if there have not been too many."""
         self._opened += 1
         if self._opened > MOST_CONNECTIONS:
             return
@@ -143,7 +147,7 @@ class Crowd:
         self._poll.unregister(descriptor)
         member = self._members.pop(descriptor)
         member.sock.close()
-        self._open(member.stream, member.source)
+        self.open(member.stream, member.source)
 
 
 def _flood(count: int, stream: Stream) -> Callable[[Target], None]:
@@ -235,7 +239,19 @@ _TELL = b'{"type":"tell","to":"a%s%s","text":"psst","id":"1"}\n' % (
 #: As many bytes and as many lines as the default limits allow.
 _LINE = b"x" * 3200 + b"\n"
 
+
+def secrets(target: Target) -> None:
+    """A thousand connections from six addresses, each of which guesses the secret of an account, as fast as it may."""
+    with socket.create_connection(("127.0.0.1", target.port), 10) as owner:
+        owner.sendall(b"/nick owner\n/register tea4two!\n")
+        heard = b""
+        while b"is yours" not in heard:
+            heard += owner.recv(4096)
+    _flood(GUESSERS, lambda: itertools.repeat(b"/login owner coffee4two!\n"))(target)
+
+
 CHAT: dict[str, Callable[[Target], None]] = {
+    "secrets": secrets,
     "searches": searches,
     "tells": _flood(SPEAKERS, lambda: itertools.chain([b"GCHAT/1 {}\n"], itertools.repeat(_TELL))),
     "telnet": _flood(4, lambda: itertools.repeat(b"\xff\xf1" * 4096)),
@@ -245,6 +261,88 @@ CHAT: dict[str, Callable[[Target], None]] = {
     "rooms": rooms,
     "pages": pages,
     "stops": stops,
+}
+
+# --- At the door -----------------------------------------------------------------------------------------------------
+
+#: The addresses of an attack that has many.
+MANY = [f"127.0.3.{1 + number}" for number in range(250)]
+
+#: How often in a second somebody tries to come in.
+KNOCKS_PER_S = 1000
+
+#: The address of a proxy that is trusted.
+PROXY = "127.0.0.2"
+
+
+def _configure(target: Target, settings: str) -> None:
+    """Have the server take over these settings; the users who are in stay there."""
+    (target.directory / "gchat.toml").write_text(settings)
+    os.kill(target.pid, signal.SIGHUP)
+    time.sleep(0.5)
+
+
+def _knocks(configure: Callable[[Target], None], sources: Iterable[str], said: bytes) -> Callable[[Target], None]:
+    """Return an attack: so many connections a second, from these addresses in turn, which say this and then wait."""
+
+    def attack(target: Target) -> None:
+        configure(target)
+        ready()
+        poll, source = select.poll(), itertools.cycle(sources)
+        waiting: dict[int, socket.socket] = {}
+        knocks, began = 0, time.monotonic()
+        while (now := time.monotonic()) < target.ends_at:
+            while knocks < (now - began) * target.of(KNOCKS_PER_S) and len(waiting) < SLOW:
+                sock = socket.socket()
+                sock.bind((next(source), 0))
+                sock.setblocking(False)
+                sock.connect_ex(("127.0.0.1", target.port))
+                waiting[sock.fileno()] = sock
+                poll.register(sock, select.POLLOUT)
+                knocks += 1
+            for descriptor, events in poll.poll(2):
+                sock = waiting[descriptor]
+                goes_on = False
+                with contextlib.suppress(OSError):
+                    if events == select.POLLOUT:
+                        sock.send(said)
+                        poll.modify(sock, select.POLLIN)
+                        goes_on = True
+                    else:
+                        goes_on = b"guessed passwords" in sock.recv(4096)  # it is held until its next try
+                if not goes_on:
+                    poll.unregister(descriptor)
+                    waiting.pop(descriptor).close()
+
+    return attack
+
+
+def _ask_for_a_password(target: Target) -> None:
+    path = target.directory / "password"
+    path.touch(0o600)
+    path.write_text("nobody guesses this\n")
+    _configure(target, f'[auth]\npassword_file = "{path}"\n')
+
+
+def _trust_a_proxy(target: Target) -> None:
+    _configure(target, f'[server]\ntrusted_proxies = "{PROXY}"\n')
+
+
+def lines_from_everywhere(target: Target) -> None:
+    """Lines from many addresses, as fast as each is read, each in a room of its own."""
+    ready()
+    crowd = Crowd(target)
+    for number, source in enumerate(MANY[: target.of(len(MANY))]):
+        join = b"/join flood%d\n" % number
+        crowd.open(lambda join=join: itertools.chain([join], itertools.repeat(_LINE)), source)  # type: ignore[misc]
+    crowd.run()
+
+
+DOOR: dict[str, Callable[[Target], None]] = {
+    "guesses": _knocks(_ask_for_a_password, ["127.0.3.1"], b"guess\n"),
+    "guesses from 250 addresses": _knocks(_ask_for_a_password, MANY, b"guess\n"),
+    "lines from 250 addresses": lines_from_everywhere,
+    "silent proxies": _knocks(_trust_a_proxy, [PROXY], b""),
 }
 
 # --- On the operator's window ----------------------------------------------------------------------------------------
@@ -356,4 +454,4 @@ if __name__ == "__main__":
     os.nice(19)
     name, port, directory, pid, seconds, share = sys.argv[1:]
     ends_at = time.monotonic() + float(seconds)
-    (CHAT | WINDOW)[name](Target(int(port), Path(directory), int(pid), ends_at, float(share)))
+    (CHAT | DOOR | WINDOW)[name](Target(int(port), Path(directory), int(pid), ends_at, float(share)))

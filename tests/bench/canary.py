@@ -12,9 +12,9 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Self
 
-from tests.bench.attacks import CHAT
+from tests.bench.attacks import CHAT, DOOR
 from tests.bench.paced import paced
-from tests.bench.peers import GCHAT_AS_IT_COMES, GCHAT_FOR_STRANGERS
+from tests.bench.peers import GCHAT_AS_IT_COMES, GCHAT_FOR_STRANGERS, GCHAT_WITH_A_FILE
 from tests.bench.run import PREPARATION_S, Failure, Kind, Server, attacked, p99
 from tests.bench.user import User
 
@@ -29,6 +29,14 @@ CASES: list[tuple[str, Kind]] = [
     *((attack, GCHAT_AS_IT_COMES) for attack in CHAT),
     *((attack, GCHAT_FOR_STRANGERS) for attack in ("telnet", "short lines", "pushes")),
 ]
+
+
+#: Those at the door, and how many in the room only listen meanwhile.
+DOOR_CASES: list[tuple[str, Kind]] = [(attack, GCHAT_WITH_A_FILE) for attack in DOOR]
+LISTENERS = 80
+
+#: How many times the p99 without it an attack at the door may make of it.
+TIMES = 2.0
 
 
 @dataclass(slots=True)
@@ -62,16 +70,23 @@ class Attacked:
         """What the attack added to the p99."""
         return self.under.p99 - self.calm.p99 if self.calm and self.under else 0.0
 
+    @property
+    def times(self) -> float:
+        """How many times as long as without the attack."""
+        return self.under.p99 / self.calm.p99 if self.calm and self.under else 0.0
+
 
 class Canary:
-    """The users of the small room, and one more who only listens."""
+    """The users of the small room, and one more who only listens, or many."""
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: Server, listeners: int = 0) -> None:
         self._server = server
         self._numbers = itertools.count(1)
         with ExitStack() as stack:
             self._users = [stack.enter_context(User(server, f"127.0.1.{1 + number}")) for number in range(SPEAKERS + 1)]
-            for user in self._users:
+            sources = [f"127.0.2.{1 + number}" for number in range(listeners)]
+            self._listeners = [stack.enter_context(User(server, source)) for source in sources]
+            for user in self._users + self._listeners:
                 user.asks("/join canary")
             self._stack = stack.pop_all()
         self.most_mib = 0.0  # the server's, in the last measurement
@@ -91,7 +106,7 @@ class Canary:
 
         def goes_on() -> bool:
             nonlocal ready_at
-            for speaker in speakers:
+            for speaker in speakers:  # what the listeners are told in so short a time, the kernel holds for them
                 speaker.drains()
             self.most_mib = max(self.most_mib, self._server.rss_kib() / 1024)
             if not ready_at and is_ready():
@@ -106,11 +121,11 @@ class Canary:
         return Waits(statistics.median(waits), p99(waits), waits[-1])
 
 
-def measure(attack: str, kind: Kind, seconds: float, share: float) -> Attacked:
+def measure(attack: str, kind: Kind, seconds: float, share: float, listeners: int = 0) -> Attacked:
     """Measure one attack on a new server, and the server without it just before."""
     found = Attacked(kind.name, attack)
     try:
-        with Server(kind, 0) as server, Canary(server) as canary:
+        with Server(kind, 0) as server, Canary(server, listeners) as canary:
             found.calm = canary.waits(seconds, lambda: True)
             found.calm_mib = canary.most_mib
             with attacked(server, attack, seconds, share) as process:

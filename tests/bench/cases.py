@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
-from tests.bench import alone, attacks, canary
+from tests.bench import alone, attacks, canary, in_tls
 from tests.bench.peers import (
     GCHAT,
     GCHAT_DEFAULT_LIMITS,
@@ -16,6 +16,7 @@ from tests.bench.peers import (
     GCHAT_NORMAL,
     GCHAT_RICH,
     GCHAT_SMALL_LOGS,
+    GCHAT_TLS,
     GCHAT_WINDOW,
 )
 from tests.bench.run import Ask, Failure, Figure, Generator, Kind, Run, Server, p99
@@ -65,6 +66,7 @@ class Bench:
     figures: list[Figure] = field(default_factory=list)
     holds: list[Hold] = field(default_factory=list)
     attacked: list[canary.Attacked] = field(default_factory=list)
+    at_door: list[canary.Attacked] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)  # of cases that could not be measured at all
 
     def fanout(self, sizes: list[int]) -> None:
@@ -158,6 +160,18 @@ class Bench:
             for attack in ("", *(("requests",) if self.quick else attacks.WINDOW)):
                 self._keep(self.generator.measure("window", GCHAT_WINDOW, ask, attack))
 
+    def tls(self) -> None:
+        """Readers in TLS: beside the limit and beside plain ones; and handshakes."""
+        if not self.generator.has_tls:
+            return
+        readers, many, idle = (20, 50, 100) if self.quick else (900, 1000, 5000)
+        limit = [self.limit] if self.limit else []
+        self._alternate("tls", Ask(readers, seconds=self.seconds), [GCHAT_TLS, *limit])
+        self._alternate("tls paced", Ask(many, rate=50, seconds=self.seconds), [GCHAT_TLS, GCHAT])
+        for _ in range(self.rounds):
+            self._idle("tls idle", GCHAT_TLS, Ask(self._most(idle)))
+        self._keep_figures(in_tls.figures(self.generator, quick=self.quick))
+
     def start(self) -> None:
         """From the start of the process until it listens and greets."""
         self._keep_figures(alone.starts(quick=self.quick))
@@ -204,6 +218,16 @@ class Bench:
                 self.attacked.append(found)
                 figures = found.failure or f"{found.more_ms:+.1f} ms of p99, most {found.most_mib:.0f} MiB"
                 self._say(f"attacks: {found.server}: {attack}: {figures}")
+
+    def door(self) -> None:
+        """How long a hundred users wait while others try to come in, beside how long they wait without that."""
+        seconds, share, listeners = (0.5, 0.05, 5) if self.quick else (10.0, 1.0, canary.LISTENERS)
+        for _ in range(self.rounds):
+            for attack, kind in canary.DOOR_CASES:
+                found = canary.measure(attack, kind, seconds, share, listeners)
+                self.at_door.append(found)
+                figures = found.failure or f"{found.times:.2f} times the p99, most {found.most_mib:.0f} MiB"
+                self._say(f"door: {found.server}: {attack}: {figures}")
 
     # --- Parts -----------------------------------------------------------------------------------------------------
 

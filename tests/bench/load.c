@@ -2,7 +2,7 @@
  *
  *   load --port P [--mode plain|rich|irc|nats|redis] [--clients N] [--senders N] [--silent N] [--rate MESSAGES_PER_S]
  *        [--size BYTES] [--seconds S] [--settle S] [--greets 1] [--idle 1] [--rooms N] [--busy N]
- *        [--pace S]
+ *        [--pace S] [--tls 1]
  *
  * Each phase is announced as it begins, so that the server's memory and CPU time can be read at that moment.
  * Every message carries "@@" and 16 hex digits: the monotonic time at which it was sent. A receiver looks for that
@@ -12,6 +12,7 @@
  * --settle S: it begins when nothing came for S seconds; --greets 1: and when something came to everybody.
  * --idle 1: only join, read what comes, and end when stdin does.
  * --pace S: each joins this long after the one before, or later if the server does not keep up.
+ * --tls 1: in TLS, if this was compiled with -DHAVE_TLS -lssl; the server's certificate is not looked at.
  * --rooms N: in rich mode everybody is in this many rooms; --busy N: each sender speaks in one of this many of them.
  */
 #define _GNU_SOURCE
@@ -24,6 +25,11 @@
 #include <sys/epoll.h>
 #include <time.h>
 #include <unistd.h>
+
+#ifdef HAVE_TLS
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#endif
 
 #include "figures.h"
 
@@ -42,10 +48,11 @@ struct client {
     uint64_t got, told; /* of a silent client: messages that came, and that it was told it missed */
     uint64_t skipped_in; /* and the rooms in which it was told so, a bit for each */
     int told_twice;      /* in one of them */
+    void *tls;           /* NULL: in the clear */
 };
 
 static struct client *clients;
-static int n_clients = 100, n_senders = 10, n_silent, n_rooms = 1, n_busy = 1, port = 8888, size = 80, greets, idle;
+static int n_clients = 100, n_senders = 10, n_silent, n_rooms = 1, n_busy = 1, port = 8888, size = 80, greets, idle, tls;
 static double rate, seconds = 3, settle = 0.7, pace;
 static enum mode mode = PLAIN;
 static int ep, counting, closed, silent_closed, silent_know, silent_skips, fan;
@@ -59,6 +66,57 @@ static uint64_t now_ns(void) {
 
 static double since(uint64_t t) { return (now_ns() - t) / 1e9; }
 
+/* --- Bytes, in TLS or not --- */
+
+#ifdef HAVE_TLS
+static ssize_t failed(struct client *c) {
+    int error = SSL_get_error(c->tls, 0);
+    errno = error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE ? EAGAIN : EPROTO;
+    return error == SSL_ERROR_ZERO_RETURN ? 0 : -1;
+}
+#endif
+
+static ssize_t receive(struct client *c, char *buf, size_t most) {
+#ifdef HAVE_TLS
+    size_t k;
+    if (c->tls) {
+        ERR_clear_error();
+        return SSL_read_ex(c->tls, buf, most, &k) ? (ssize_t)k : failed(c);
+    }
+#endif
+    return recv(c->fd, buf, most, 0);
+}
+
+static ssize_t transmit(struct client *c) {
+#ifdef HAVE_TLS
+    size_t k;
+    if (c->tls) {
+        ERR_clear_error();
+        return SSL_write_ex(c->tls, c->out, c->out_len, &k) ? (ssize_t)k : failed(c);
+    }
+#endif
+    return send(c->fd, c->out, c->out_len, MSG_NOSIGNAL);
+}
+
+/* Do the handshake; who cannot, does not measure. */
+static void *handshake(int fd) {
+#ifdef HAVE_TLS
+    static SSL_CTX *context;
+    if (!context) {
+        context = SSL_CTX_new(TLS_client_method());
+        SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+    }
+    SSL *made = SSL_new(context);
+    SSL_set_fd(made, fd);
+    if (SSL_connect(made) == 1)
+        return made;
+    ERR_print_errors_fp(stderr);
+#endif
+    (void)fd;
+    fprintf(stderr, "no TLS\n");
+    exit(1);
+}
+
 /* --- Sending --- */
 
 static void watch(int i, int op, int want_write) {
@@ -70,7 +128,7 @@ static void watch(int i, int op, int want_write) {
 static void flush_out(int i) {
     struct client *c = &clients[i];
     while (c->out_len) {
-        ssize_t k = send(c->fd, c->out, c->out_len, MSG_NOSIGNAL);
+        ssize_t k = transmit(c);
         if (k <= 0)
             break;
         memmove(c->out, c->out + k, c->out_len - k);
@@ -206,7 +264,7 @@ static void on_readable(int i) {
     struct client *c = &clients[i];
     for (;;) {
         memcpy(buf, c->tail, c->tail_len);
-        ssize_t k = recv(c->fd, buf + c->tail_len, sizeof buf - TAIL, 0);
+        ssize_t k = receive(c, buf + c->tail_len, sizeof buf - TAIL);
         if (k == 0 || (k < 0 && errno != EAGAIN && errno != EINTR)) {
             close(c->fd);
             c->fd = -1;
@@ -278,6 +336,7 @@ static int open_socket(int i, int receive_buffer) {
         exit(1);
     }
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    clients[i].tls = tls ? handshake(fd) : NULL;
     fcntl(fd, F_SETFL, O_NONBLOCK);
     return fd;
 }
@@ -383,7 +442,7 @@ static void options(int argc, char **argv) {
         {"--port", &port, 0}, {"--clients", &n_clients, 0}, {"--senders", &n_senders, 0}, {"--silent", &n_silent, 0},
         {"--size", &size, 0}, {"--greets", &greets, 0}, {"--idle", &idle, 0}, {"--rate", 0, &rate},
         {"--rooms", &n_rooms, 0}, {"--busy", &n_busy, 0}, {"--seconds", 0, &seconds}, {"--settle", 0, &settle},
-        {"--pace", 0, &pace}};
+        {"--pace", 0, &pace}, {"--tls", &tls, 0}};
     int known = argc % 2;
     for (int a = 1; known && a < argc; a += 2) {
         known = 0;

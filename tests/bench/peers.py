@@ -8,6 +8,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+from gchat.server.make_cert import make_cert
 from tests.bench.run import HERE, TOP, Kind, compile_c, compiler
 
 GCHAT = Kind(
@@ -52,6 +53,15 @@ def stored_in(path: Path) -> Kind:
     return _on_disk("full", path)
 
 
+def _in_tls(port: int, directory: Path, clients: int) -> list[str]:
+    certificate, key, _ = make_cert(str(directory), ["localhost"])
+    (directory / "tls.toml").write_text(f'[tls]\ncert = "{certificate}"\nkey = "{key}"\n')
+    return [*GCHAT.command(port, directory, clients), "--config", str(directory / "tls.toml")]
+
+
+#: The same server, with a certificate; the generator's users are in TLS.
+GCHAT_TLS = replace(GCHAT, name="gchat, TLS", command=_in_tls, tls=True)
+
 #: The same server, with nothing that was asked for but where it is.
 GCHAT_AS_IT_COMES = replace(
     GCHAT,
@@ -67,6 +77,16 @@ GCHAT_FOR_STRANGERS = replace(
     GCHAT_AS_IT_COMES, name="gchat, loopback not exempt", environment={"GCHAT_LIMITS_EXEMPT": ""}
 )
 
+#: The same, with a configuration in a file, so that SIGHUP changes it.
+GCHAT_WITH_A_FILE = replace(
+    GCHAT_FOR_STRANGERS,
+    name="gchat, loopback not exempt",
+    command=lambda port, directory, clients: [
+        *GCHAT_FOR_STRANGERS.command(port, directory, clients),
+        *("--config", _made(directory / "gchat.toml")),
+    ],
+)
+
 #: The same server, with the operator's window on a Unix socket in its directory.
 GCHAT_WINDOW = replace(
     GCHAT,
@@ -76,6 +96,12 @@ GCHAT_WINDOW = replace(
         *("--admin", str(directory / "admin")),
     ],
 )
+
+
+def _made(path: Path) -> str:
+    path.touch()
+    return str(path)
+
 
 OBVIOUS = Kind("sendall loop", lambda port, _directory, _clients: [sys.executable, str(HERE / "obvious.py"), str(port)])
 

@@ -9,7 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from tests.bench import disturbances, several_rooms
+from tests.bench import disturbances, in_tls_table, several_rooms
 from tests.bench.cases import Bench
 from tests.bench.peers import GCHAT, GCHAT_FULL, GCHAT_NORMAL, GCHAT_RICH
 from tests.bench.run import LOAD_CORE, SERVER_CORE, Figure, Run
@@ -50,6 +50,7 @@ def raw(bench: Bench) -> dict[str, Any]:
         "figures": [_raw_figure(figure) for figure in bench.figures],
         "holds": bench.holds,
         "attacked": bench.attacked,
+        "at_door": bench.at_door,
     }
 
 
@@ -72,8 +73,8 @@ def machine() -> dict[str, str]:
 def markdown(bench: Bench, absent: list[str]) -> str:
     """The report as people read it."""
     sections = (
-        *(_wanted, _rich, several_rooms.table, _disk, _fanout, _silent, _stuck, _memory, _alone),
-        *(disturbances.hold, disturbances.attacks, disturbances.limits, disturbances.window),
+        *(_wanted, _rich, several_rooms.table, in_tls_table.table, _disk, _fanout, _silent, _stuck, _memory, _alone),
+        *(disturbances.hold, disturbances.attacks, disturbances.door, disturbances.limits, disturbances.window),
     )
     parts = [_head(bench, absent), *(part for section in sections if (part := section(bench)))]
     return "\n\n".join(parts) + "\n"

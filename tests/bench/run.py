@@ -15,7 +15,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -47,6 +47,7 @@ class Kind:
     greets: bool = False  # sends something to everybody who joins
     environment: Mapping[str, str] = field(default_factory=dict)
     longest: int = 8000  # bytes of text that it relays
+    tls: bool = False  # users connect in TLS
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,11 +131,19 @@ def compiler() -> str | None:
     return next(filter(None, map(shutil.which, (os.environ.get("CC", "cc"), "cc", "gcc", "clang"))), None)
 
 
-def compile_c(source: Path, directory: Path) -> str:
+def compile_c(source: Path, directory: Path, *options: str) -> str:
     """Return the path of the program made from `source`. Raises CalledProcessError."""
     program = directory / source.stem
-    subprocess.run([compiler() or "cc", "-O2", "-o", str(program), str(source)], check=True)
+    subprocess.run([compiler() or "cc", "-O2", "-o", str(program), str(source), *options], check=True)
     return str(program)
+
+
+def compile_load(directory: Path) -> tuple[str, bool]:
+    """Return the path of the load generator, and whether it can do TLS."""
+    source = HERE / "load.c"
+    with suppress(subprocess.CalledProcessError):
+        return compile_c(source, directory, "-DHAVE_TLS", "-lssl", "-lcrypto"), True
+    return compile_c(source, directory), False  # OpenSSL is not there to be compiled with
 
 
 def start(command: list[str], core: int, **options: Any) -> subprocess.Popen[str]:
@@ -242,9 +251,8 @@ class Generator:
 
     def __init__(self, directory: Path, settle_s: float) -> None:
         self.is_c = compiler() is not None
-        self._program = (
-            [compile_c(HERE / "load.c", directory)] if self.is_c else [sys.executable, str(HERE / "load.py")]
-        )
+        program, self.has_tls = compile_load(directory) if self.is_c else ("", False)
+        self._program = [program] if self.is_c else [sys.executable, str(HERE / "load.py")]
         self._settle_s = settle_s
 
     @contextmanager
@@ -252,6 +260,8 @@ class Generator:
         """Start it; yield its phases. It gets as long as it may reasonably need, and is then killed."""
         values = {name: getattr(ask, name) for name in Ask.__slots__}
         values |= {"port": server.port, "settle": self._settle_s, "greets": int(server.kind.greets), "idle": int(idle)}
+        if server.kind.tls:
+            values["tls"] = 1
         arguments = [text for name, value in values.items() for text in (f"--{name}", str(value))]
         command = [*self._program, "--mode", server.kind.mode, *arguments]
         pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)

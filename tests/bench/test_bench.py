@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 
 from tests.bench.__main__ import NAMES
-from tests.bench.attacks import CHAT
+from tests.bench.attacks import CHAT, DOOR
 from tests.bench.run import TOP, compiler
 
 #: It takes as long as all the others together.
-ATTACKS = "attacks"
+ATTACKS, AT_THE_DOOR = "attacks", "door"
 
 #: These readers have a test of their own.
 ROOMS = "rooms"
@@ -36,7 +36,7 @@ def measured(tmp_path: Path, *names: str) -> dict[str, Any]:
 
 @needs_compiler
 def test_the_quick_benchmark_runs_and_gchat_loses_nothing(tmp_path: Path) -> None:
-    results = measured(tmp_path, *(name for name in NAMES if name not in (ATTACKS, ROOMS)))
+    results = measured(tmp_path, *(name for name in NAMES if name not in (ATTACKS, AT_THE_DOOR, ROOMS)))
     ours = [run for run in results["runs"] if run["server"] == "gchat"]
     assert {run["case"] for run in ours} >= {"fanout", "all", "small", "rich", "paced", "idle", "silent", "stuck"}
     assert not [run for run in ours if run["failure"] or run["missing"] or run["closed"]]
@@ -60,6 +60,13 @@ def test_a_small_room_talks_on_under_each_attack_and_loses_nothing(tmp_path: Pat
     assert not [one for one in attacked if one["failure"] or not one["calm"] or not one["under"]]
     report = (tmp_path / "results.md").read_text()
     assert all(f"| {attack} | gchat as it comes |" in report for attack in CHAT)
+
+
+def test_a_room_talks_on_while_others_are_at_the_door(tmp_path: Path) -> None:
+    attacked = measured(tmp_path, AT_THE_DOOR)["at_door"]
+    assert {one["attack"] for one in attacked} == set(DOOR)
+    assert not [one for one in attacked if one["failure"] or not one["calm"] or not one["under"]]
+    assert all(f"| {attack} |" in (tmp_path / "results.md").read_text() for attack in DOOR)
 
 
 def test_a_short_evening_loses_nothing_and_says_what_the_server_holds() -> None:

@@ -191,7 +191,7 @@ def test_who_quits_is_told_goodbye_first() -> None:
     assert Talk(users=2).asks(1, commands.Quit()) == [
         Deliver(1, events.Closing("Goodbye", "quit")),
         Close(1, CloseReason.QUIT),
-        Presence(LOBBY, 1, events.Left(address(1), 1), 1),
+        Presence(LOBBY, 1, events.Left(address(1), 1, everywhere=True), 1),
     ]
 
 

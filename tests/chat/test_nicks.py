@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from gchat.chat.bans import Bans
+from gchat.chat.accounts import Accounts
+from gchat.chat.limits import Limits
 from gchat.chat.nicks import Names
+from gchat.chat.order import Order
+from gchat.chat.penalties import Penalty
 from gchat.chat.session import Session
 from gchat.model.errors import Code, Refusal
 from gchat.model.lookalikes import name_keys
@@ -17,8 +20,8 @@ class Talk:
     """Sessions that are called by their addresses at first, as the registry does it."""
 
     def __init__(self) -> None:
-        self.bans = Bans()
-        self.names = Names(self.bans)
+        self.order = Order(Limits())
+        self.names = Names(self.order, Accounts())
 
     def comes(self, port: int) -> Session:
         session = Session(port, f"127.0.0.1:{port}")
@@ -79,7 +82,7 @@ def test_a_reserved_nick_is_refused(talk: Talk, nick: str) -> None:
 
 
 def test_a_banned_nick_and_its_lookalike_are_refused_with_the_reason(talk: Talk) -> None:
-    talk.bans.add(talk.bans.make("nick", "mallory", "spam", NOW, 0))
+    talk.order.bans.add(Penalty(1, "nick", "mallory", "spam", NOW))
     for nick in ("mallory", "ma11ory"):
         refusal = talk.refuses(talk.comes(1), nick)
         assert refusal.code is Code.BANNED

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gchat.chat.effects import Unheard
-from gchat.chat.presence import MAX_DELIVERIES_PER_S, MAX_TOLD_SINGLY, PresenceGatherer
+from gchat.chat.effects import Presence, Unheard
+from gchat.chat.presence import MAX_DELIVERIES_PER_S, MAX_TOLD_SINGLY, Gatherers, PresenceGatherer
 from gchat.model.events import Away, Crowd, Entered, Left, Movement, Renamed
 
 
@@ -124,6 +124,27 @@ def test_nobody_is_forgotten_and_the_last_number_online_is_the_true_one(
     numbers = [one.online for one in told if not isinstance(one, Renamed | Away) and _kind(one) in (Entered, Left)]
     assert not numbers or numbers[-1] == online
     assert len(told) <= 4 * MAX_TOLD_SINGLY
+
+
+def test_what_is_told_singly_waits_as_long_as_its_rooms_together_and_keeps_its_order() -> None:
+    gatherers = Gatherers()
+    effects = [Presence("a", 1, Entered("x", 300), 300), Presence("b", 1, Entered("x", 200), 200)]
+    for effect in effects:
+        gatherers.gather(effect, singly=True)
+    assert gatherers.singly_is_due(0.0)
+    assert gatherers.take_singly(0.0) == effects
+    for room in ("a", "b"):
+        gatherers.take(room, 0.0)
+    gatherers.gather(effects[1], singly=True)
+
+    assert not gatherers.singly_is_due(0.4)
+    assert gatherers.singly_is_due(0.5)
+    assert gatherers.wait_s(0.0) == pytest.approx(0.2), "room b alone may be told before"
+    assert "b" in gatherers.waiting
+    gatherers.take("b", 0.3)
+    assert "b" in gatherers.waiting, "it is not told singly yet"
+    assert gatherers.take_singly(0.5) == effects[1:]
+    assert not gatherers.waiting
 
 
 def _kind(presence: Movement) -> type:

@@ -50,11 +50,14 @@ def test_without_a_prompt_and_a_replay_there_is_a_greeting_alone() -> None:
 def test_who_leaves_is_closed_and_the_others_are_told() -> None:
     talk = Talk(users=3)
 
-    assert talk.leaves(2) == [Close(2, CloseReason.ENDED), Presence(LOBBY, 2, events.Left(address(2), 2), 2)]
+    assert talk.leaves(2) == [
+        Close(2, CloseReason.ENDED),
+        Presence(LOBBY, 2, events.Left(address(2), 2, everywhere=True), 2),
+    ]
 
 
 def test_that_the_last_one_left_is_told_to_the_operator() -> None:
-    left = Presence(LOBBY, 1, events.Left(address(1), 0), 0)
+    left = Presence(LOBBY, 1, events.Left(address(1), 0, everywhere=True), 0)
 
     assert Talk(users=1).leaves(1) == [Close(1, CloseReason.ENDED), left]
 
@@ -226,13 +229,13 @@ def test_who_joins_one_more_room_stays_in_the_others_and_speaks_in_the_last_or_i
     ]
     assert talk.asks(1, commands.Nick("alice")) == [
         Deliver(1, events.Named("alice")),
-        Presence(LOBBY, 1, events.Renamed(address(1), "alice"), 2),
-        Presence("dev", 1, events.Renamed(address(1), "alice"), 1),
+        Presence(LOBBY, 1, events.Renamed(address(1), "alice"), 2, among=(LOBBY, "dev")),
+        Presence("dev", 1, events.Renamed(address(1), "alice"), 1, among=(LOBBY, "dev")),
     ]
     assert talk.leaves(1) == [
         Close(1, CloseReason.ENDED),
-        Presence(LOBBY, 1, events.Left("alice", 1), 1),
-        Presence("dev", 1, events.Left("alice", 0), 0),
+        Presence(LOBBY, 1, events.Left("alice", 1, everywhere=True), 1, among=(LOBBY, "dev")),
+        Presence("dev", 1, events.Left("alice", 0, everywhere=True), 0, among=(LOBBY, "dev")),
     ]
 
 

@@ -90,7 +90,7 @@ def test_who_stays_away_has_left(registry: Registry) -> None:
     old, _ = comes(registry, 1, Hello(nick="alice"), TOKEN)
     registry.disconnect(old, CloseReason.ENDED, NOW)
 
-    assert announced(registry.due(NOW + RECONNECT_GRACE_S)) == [events.Left("alice", 0)]
+    assert announced(registry.due(NOW + RECONNECT_GRACE_S)) == [events.Left("alice", 0, everywhere=True)]
     assert not registry.sessions
     session, effects = registry.connect("127.0.0.1:2", Hello(token=TOKEN, nick="alice"))
     assert announced(effects) == [events.Entered("alice", 1)]
@@ -101,14 +101,16 @@ def test_who_stays_away_has_left(registry: Registry) -> None:
 def test_a_goodbye_is_told_at_once(registry: Registry, reason: CloseReason) -> None:
     old, _ = comes(registry, 1, Hello(nick="alice"), TOKEN)
 
-    assert announced(registry.disconnect(old, reason, NOW)) == [events.Left("alice", 0)]
+    assert announced(registry.disconnect(old, reason, NOW)) == [events.Left("alice", 0, everywhere=True)]
     assert not registry.sessions
 
 
 def test_a_plain_user_who_loses_the_connection_has_left(registry: Registry) -> None:
     old, _ = comes(registry, 1)
 
-    assert announced(registry.disconnect(old, CloseReason.RESET, NOW)) == [events.Left("127.0.0.1:1", 0)]
+    assert announced(registry.disconnect(old, CloseReason.RESET, NOW)) == [
+        events.Left("127.0.0.1:1", 0, everywhere=True)
+    ]
 
 
 def test_a_ghost_is_closed_when_its_user_comes_back(registry: Registry) -> None:
@@ -406,7 +408,7 @@ def test_a_peer_that_has_ended_takes_nothing_over_from_one_that_is_there(registr
     assert (owner.name, guest.name, guest.lineage) == ("alice", "127.0.0.1:2", owner.lineage)
     assert consistent(registry)
     left = registry.disconnect(guest, CloseReason.ENDED, NOW)
-    assert announced(left) == [events.Left("127.0.0.1:2", 1)]
+    assert announced(left) == [events.Left("127.0.0.1:2", 1, everywhere=True)]
     assert SaveSession(owner.lineage, None) not in left
     again, effects = opens(registry, 3, attempt=3)
     assert (again.name, announced(effects)) == ("alice", [])
@@ -415,7 +417,7 @@ def test_a_peer_that_has_ended_takes_nothing_over_from_one_that_is_there(registr
 def test_a_peer_that_has_ended_leaves_no_ghost(registry: Registry) -> None:
     brief, _ = opens(registry, 1, attempt=1, has_ended=True, nick="ci")
 
-    assert announced(registry.disconnect(brief, CloseReason.ENDED, NOW)) == [events.Left("ci", 0)]
+    assert announced(registry.disconnect(brief, CloseReason.ENDED, NOW)) == [events.Left("ci", 0, everywhere=True)]
     assert not registry.sessions
 
 
@@ -434,7 +436,7 @@ def test_a_session_that_nobody_comes_back_for_is_forsaken(registry: Registry) ->
     brief, _ = opens(registry, 1, attempt=1, nick="ci")
     registry.forsake(brief)
 
-    assert announced(registry.disconnect(brief, CloseReason.ENDED, NOW)) == [events.Left("ci", 0)]
+    assert announced(registry.disconnect(brief, CloseReason.ENDED, NOW)) == [events.Left("ci", 0, everywhere=True)]
     again, _ = opens(registry, 2, attempt=2, nick="ci")
     assert again.name == "ci"
 
@@ -471,7 +473,7 @@ def test_a_late_opening_takes_its_ghost_back(*, is_announced: bool) -> None:
         registry.due(1.0)
     effects = registry.open(session, Hello(token=TOKEN), "t" * 16)
 
-    assert announced(effects) == ([events.Left("127.0.0.1:2", 0)] if is_announced else [])
+    assert announced(effects) == ([events.Left("127.0.0.1:2", 0, everywhere=True)] if is_announced else [])
     assert (session.name, session.current_name) == ("alice", "dev")
     left, entered = [effect for effect in effects if isinstance(effect, Enter | Leave)]
     assert (left, entered.room) == (Leave(session.id, LOBBY), "dev")
@@ -493,7 +495,7 @@ def test_a_silent_user_is_announced_in_time_or_at_the_first_command() -> None:
     assert registry.due(10.9) == []
     assert announced(registry.due(11.0)) == [events.Entered("127.0.0.1:1", 2)]
     assert registry.due(100.0) == []
-    assert announced(registry.leave(first, CloseReason.ENDED)) == [events.Left("127.0.0.1:1", 1)]
+    assert announced(registry.leave(first, CloseReason.ENDED)) == [events.Left("127.0.0.1:1", 1, everywhere=True)]
 
 
 def test_nobody_is_told_of_a_user_who_was_never_announced() -> None:

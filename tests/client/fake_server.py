@@ -9,15 +9,18 @@ from types import TracebackType
 from typing import Self
 
 import gevent
-from gevent import socket
+from gevent import socket, ssl
 from gevent.lock import BoundedSemaphore
 from gevent.server import StreamServer
 
+from gchat.client.link.dial import raw
 from gchat.dialects import rich_json
 from gchat.dialects.rich_events import (
+    AccountEvent,
     AckEvent,
     ActedEvent,
     ClosingEvent,
+    DoneEvent,
     FoundEvent,
     GapEvent,
     LeftEvent,
@@ -30,10 +33,15 @@ from gchat.dialects.rich_events import (
     WelcomeEvent,
 )
 from gchat.dialects.rich_requests import (
+    AnyRequest,
     JoinRequest,
+    LoginRequest,
+    LogoutRequest,
     NickRequest,
+    PasswdRequest,
     PingRequest,
     QuitRequest,
+    RegisterRequest,
     SayRequest,
     SearchRequest,
     TellRequest,
@@ -65,6 +73,10 @@ class Chat:
         self.lineages: dict[str, Lineage] = {}
         self.taken: set[str] = set()  # nicks of users who are not here otherwise
         self.bad_rooms: set[str] = set()
+        self.password = ""  # of the server
+        self.accounts: dict[str, str] = {}  # the secret of each nick
+        self.is_unsafe = False  # whether no secrets are taken
+        self.wait_s = 0.0  # how long to wait after too many tries
 
     def leaves(self, nick: str) -> None:
         """Have the holder of a taken nick leave."""
@@ -140,12 +152,60 @@ class Peer:
                 self._tell(FoundEvent(room="lobby", events=last, end=last == has, id=request.id))
             case PingRequest():
                 self._tell(PongEvent(id=request.id))
+            case LoginRequest() | RegisterRequest() | PasswdRequest() | LogoutRequest():
+                self._prove(request)
             case QuitRequest():
                 self._tell(ClosingEvent(reason="Goodbye", code="quit"))
                 self.leave()
 
+    def _prove(self, request: AnyRequest) -> None:
+        assert self.lineage
+        match request:
+            case LoginRequest(nick=nick, secret=secret, id=id_):
+                if refusal := self._judged(nick, secret, id_):
+                    self._tell(refusal)
+                else:
+                    self._log_in(nick, id_)
+            case RegisterRequest(secret=secret, id=id_):
+                nick = self.lineage.nick
+                self.chat.accounts[nick] = secret
+                self._log_in(nick, id_)
+            case PasswdRequest(secret=secret, new=new, id=id_):
+                if refusal := self._judged(self.lineage.nick, secret, id_):
+                    self._tell(refusal)
+                else:
+                    self.chat.accounts[self.lineage.nick] = new
+                    self._tell(DoneEvent(message="The secret is changed", id=id_))
+            case LogoutRequest(id=id_):
+                self._tell(DoneEvent(message="You are not logged in any more", id=id_))
+                self._tell(AccountEvent(account=""))
+
+    def _log_in(self, nick: str, id_: str) -> None:
+        assert self.lineage
+        self.lineage.nick = nick
+        self._tell(NamedEvent(nick=nick))
+        self._tell(DoneEvent(message=f"You are logged in as {nick}", id=id_))
+        self._tell(AccountEvent(account=nick))
+
+    def _judged(self, nick: str, secret: str, id_: str = "") -> RefusedEvent | None:
+        """Return why a secret is not taken."""
+        if self.chat.is_unsafe:
+            return RefusedEvent(code="unsafe", message="Not taken: use TLS", id=id_)
+        if wait_s := self.chat.wait_s:
+            return RefusedEvent(code="too_many_tries", message="Too many tries", id=id_, retry_after_s=wait_s)
+        if self.chat.accounts.get(nick) != secret:
+            return RefusedEvent(code="wrong_secret", message="That is not the secret", id=id_)
+        return None
+
     def _enter(self, opening: Hello) -> None:
         chat = self.chat
+        if chat.password != opening.password:
+            code = "wrong_password" if opening.password else "password_needed"
+            self._tell(RefusedEvent(code=code, message="This server wants a password"))
+            self._tell(ClosingEvent(reason="This server wants a password", code="password"))
+            self.leave()
+            return
+        refusal = self._judged(opening.nick, opening.secret) if opening.secret else None
         token = opening.token or TOKEN.format(len(chat.lineages))
         nick = "127.0.0.1:5000" if opening.nick in chat.taken else opening.nick or "127.0.0.1:5000"
         self.lineage = chat.lineages.setdefault(token, Lineage(token, nick))
@@ -161,8 +221,11 @@ class Peer:
                 seq=last,
                 online=1,
                 limits={},
+                account=opening.nick if opening.secret and not refusal else "",
             )
         )
+        if refusal:
+            self._tell(refusal)
         after = last - min(last, 10 if opening.replay is None else opening.replay)
         if opening.after and opening.after.epoch == chat.epoch:
             after = opening.after.seq
@@ -189,7 +252,13 @@ def _taken(nick: str, id_: str = "") -> RefusedEvent:
 class FakeServer:
     """The chat on a free port of 127.0.0.1; `handler` takes its place for servers that are no good."""
 
-    def __init__(self, handler: Callable[[socket.socket], object] | None = None, port: int = 0) -> None:
+    def __init__(
+        self,
+        handler: Callable[[socket.socket], object] | None = None,
+        port: int = 0,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        self.tls = tls
         self.chat = Chat()
         self.accepted = 0
         self.heard = b""
@@ -222,18 +291,21 @@ class FakeServer:
         """Break every connection."""
         for sock in self._socks:
             with suppress(OSError):  # it is gone already
-                sock.shutdown(socket.SHUT_RDWR)
+                (raw(sock) if self.tls else sock).shutdown(socket.SHUT_RDWR)
         self._socks.clear()
 
     def _accept(self, sock: socket.socket, _address: object) -> None:
         self.accepted += 1
-        self._socks.add(sock)
         try:
+            if self.tls:
+                sock = self.tls.wrap_socket(sock, server_side=True)
+            self._socks.add(sock)
             self._handler(sock)
         except OSError:
             pass
         finally:
             self._socks.discard(sock)
+            sock.close()
 
     def _serve(self, sock: socket.socket) -> None:
         sending = BoundedSemaphore()  # a line that waits for the client must not have another one inside

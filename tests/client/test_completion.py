@@ -21,7 +21,7 @@ def completed(before: str) -> list[str]:
         ("/n", ["/nick ", "/notify "]),
         ("/HI", ["/history "]),
         ("/q", ["/quit", "/query "]),
-        ("/r", ["/rooms", "/reply "]),
+        ("/r", ["/rooms", "/reply ", "/register"]),
         ("/x", []),
         ("//n", []),
         ("/join d", ["/join design", "/join dev"]),

@@ -11,6 +11,7 @@ from gchat.client.own_commands import (
     ClearScreen,
     Converse,
     OwnCommand,
+    Prove,
     SetBell,
     SetNotify,
     SetPresence,
@@ -18,8 +19,10 @@ from gchat.client.own_commands import (
     ShowMention,
     entered,
     help_texts,
+    without_secrets,
 )
 from gchat.dialects.rich_requests import QuitRequest, SayRequest, TellRequest, WhoRequest
+from gchat.model import commands
 
 
 @pytest.mark.parametrize(
@@ -86,3 +89,43 @@ def test_the_help_on_one_command_is_a_line() -> None:
     assert help_texts("nick", 78) == ["/nick NAME: take a name"]
     assert help_texts("w", 78) == ["/msg NAME TEXT: send a private message (also /tell, /w)"]
     assert help_texts("nosuch", 78) == ["Unknown command /nosuch; type /help for the list, or //nosuch to say it"]
+
+
+@pytest.mark.parametrize(
+    ("typed", "remembered"),
+    [
+        ("/login alice hunter2", "/login alice"),
+        ("  /LOGIN  alice   correct horse ", "/login alice"),
+        ("／login alice hunter2", "/login alice"),
+        ("\u200b/login alice hunter2", "/login alice"),
+        ("/register hunter2", "/register"),
+        ("/passwd hunter2 hunter3", "/passwd"),
+        ("/unregister hunter2", "/unregister"),
+        ("hello\n/login alice hunter2\nbye", "hello\n/login alice\nbye"),
+        ("//login alice hunter2", "//login alice hunter2"),
+        ("say /login alice hunter2", "say /login alice hunter2"),
+        ("/msg NickServ identify hunter2", "/msg NickServ"),
+        ("/query nickserv identify alice hunter2", "/query NickServ"),
+        ("/msg bob nickserv", "/msg bob nickserv"),
+        ("/join dev", "/join dev"),
+        ("/", "/"),
+        ("", ""),
+    ],
+)
+def test_what_was_typed_is_remembered_without_secrets(typed: str, remembered: str) -> None:
+    assert without_secrets(typed) == remembered
+
+
+@pytest.mark.parametrize(
+    ("typed", "command"),
+    [
+        ("/login", commands.Login("")),
+        ("/login alice", commands.Login("alice")),
+        ("/login alice correct horse", commands.Login("alice", "correct horse")),
+        ("/register", commands.Register()),
+        ("/passwd", commands.Passwd()),
+        ("/unregister", commands.Unregister()),
+    ],
+)
+def test_a_command_with_a_secret_is_asked_about_before_it_is_sent(typed: str, command: commands.Proving) -> None:
+    assert entered(typed, "") == Prove(command)

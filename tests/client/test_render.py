@@ -24,9 +24,11 @@ from gchat.client.styles import GREY, NICK_COLOURS, RED, STYLES
 from gchat.client.terminal.layout import wrapped
 from gchat.client.timeline import Timeline
 from gchat.dialects.rich_events import (
+    AccountEvent,
     ActedEvent,
     AnnouncedEvent,
     AwayEvent,
+    BansEvent,
     ClosingEvent,
     DoneEvent,
     EnteredEvent,
@@ -43,6 +45,7 @@ from gchat.dialects.rich_events import (
     NamedEvent,
     PageEvent,
     PartedEvent,
+    PenaltyInfo,
     PongEvent,
     RefusedEvent,
     RenamedEvent,
@@ -58,6 +61,7 @@ from tests.client.shown import NOW, said, texts
 
 LOOKS: list[tuple[Notice, list[str]]] = [
     (said("hello"), ["[bob] hello"]),
+    (AccountEvent(account="alice"), []),
     (said("hello", "127.0.0.1:5000"), ["[127.0.0.1:5000] hello"]),
     (ActedEvent(room="lobby", seq=1, time="", from_="bob", text="waves"), ["* bob waves"]),
     (Sent("x-1", "lobby", 1, "hello", False), ["[alice] hello"]),
@@ -104,6 +108,10 @@ LOOKS: list[tuple[Notice, list[str]]] = [
     (
         ModesEvent(room="dev", modes="+mn", operators=("alice",)),
         ["> Modes of dev: +mn (moderated, no messages from outside)", "> Operators: alice"],
+    ),
+    (
+        BansEvent(bans=(PenaltyInfo(7, ("mallory",), "spam", "2027-01-15T08:00:00.000Z", "alice"),), mutes=()),
+        ["> 7 banned until 2027-01-15 08:00 UTC: mallory (by alice): spam"],
     ),
     (ListEvent(room="dev", list="b", masks=("bob!*@*",)), ["> These are banned from dev:", "> bob!*@*"]),
     (NamedEvent(nick="alice"), ["> You are now alice"]),
@@ -189,6 +197,7 @@ EVIL = "\x1b[2J\x1b]0;title\x07\r\n\x9b2J\u202eevil\u2028\t"
         ModeEvent(room=EVIL, change=EVIL, by=EVIL),
         KickedEvent(room=EVIL, who=EVIL, by=EVIL, reason=EVIL),
         InvitedEvent(room=EVIL, by=EVIL),
+        BansEvent(bans=(), mutes=(PenaltyInfo(1, (EVIL,), EVIL, "", EVIL),)),
         ModesEvent(room=EVIL, modes=EVIL, key=EVIL, operators=(EVIL,), voices=(EVIL,)),
         ListEvent(room=EVIL, list="b", masks=(EVIL,)),
         ClosingEvent(reason=EVIL),

@@ -1,7 +1,8 @@
 """A third dialect, to show that one is only a module: postcards. A card is lines of any number, then one with a dot.
 
-A peer says who it is first: `CARD/1 alice`. The decoder has a state, the card so far. A message takes several lines.
-Users who come and go are not shown. Answers are addressed to their reader.
+A peer says first who it is, and which rooms it reads: `CARD/1 alice lobby dev`. The decoder has a state, the card so
+far. A message takes several lines. Users who come are not shown; those who go, are away or have a new name are, once
+in all rooms. Answers are addressed to their reader.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from gchat.dialects.lines import LineDecoder
 from gchat.model import commands, events
 from gchat.model.audience import Me, OwnLines, Where
 from gchat.model.errors import Code, Refusal
-from gchat.model.hello import Hello
+from gchat.model.hello import Hello, WantedRoom
 from gchat.model.messages import Acted, Message, Record, Said
 from gchat.model.text import printable
 
@@ -25,14 +26,15 @@ HELLO = b"CARD/"
 
 WIDTH = 12
 
-traits = Traits("postcard", has_hello=True, one_line_each=False)
+traits = Traits("postcard", has_hello=True, one_line_each=False, presence_once=True)
 
 
 def hello(start: bytes) -> tuple[Hello, bytes]:
     line, _, rest = start.partition(b"\n")
-    if not (found := re.fullmatch(rb"CARD/1 (\w+)\r?", line)):
+    if not (found := re.fullmatch(rb"CARD/1 (\w+)((?: \w+)*)\r?", line)):
         raise Refusal(Code.BAD_COMMAND, "Who are you?")
-    return Hello(nick=found[1].decode(), replay=10), rest
+    rooms = tuple(WantedRoom(room) for room in found[2].decode().split())
+    return Hello(nick=found[1].decode(), rooms=rooms or None, replay=10), rest
 
 
 class decoder(CommandDecoder):  # noqa: N801  # see Dialect.decoder
@@ -66,6 +68,12 @@ def encode(event: RoomEvent, where: Where) -> bytes:
         return b"".join(encode(record, where) for record in event.records)
     if isinstance(event, events.Skipped):
         return _card("The post", f"lost cards {event.first}-{event.last}")
+    if isinstance(event, events.Renamed):
+        return _card("The post", f"{event.old} is {event.new}")
+    if isinstance(event, events.Left):
+        return _card("The post", f"{event.name} moved" if event.everywhere else f"{event.name} left {where.room}")
+    if isinstance(event, events.Away):
+        return _card("The post", f"{event.name} is {'away' if event.reason else 'back'}")
     if not isinstance(event, Record) or isinstance(event.message, Acted):
         return b""
     return b"".join(_card(f"{event.message.name} in {where.room}:", text) for text in _texts(event.message))

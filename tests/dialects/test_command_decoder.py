@@ -182,3 +182,15 @@ def add(heard: Heard, more: Heard) -> None:
     heard.outcome = more.outcome
     heard.replies += more.replies
     heard.too_long += more.too_long
+
+
+# Found by tests.fuzz: a command of telnet's that is cut where a late hello is handed over goes on there.
+def test_a_telnet_command_that_is_cut_behind_a_late_hello_is_whole_for_the_other_decoder() -> None:
+    heard = hears(plain.decoder(100), [b"GCHAT/1 {}\n\xff"])
+    assert heard.outcome == LateHello(b"GCHAT/1 {}\n\xff")
+
+
+# Found by tests.fuzz: the clean line overtook the byte before it.
+def test_a_byte_ff_that_comes_alone_stays_before_the_clean_line_that_follows() -> None:
+    packets = [b"clean\n", b"\xff", b"clean\n", b"clean\n"]
+    assert hears(plain.decoder(100), packets).asked == said("clean", "\ufffdclean", "clean")

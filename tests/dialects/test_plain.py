@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gchat.dialects import plain
-from gchat.dialects.plain import decode, encode
+from gchat.dialects.plain import encode
+from gchat.dialects.plain_decoder import decode
 from gchat.dialects.slash import SLASHES
 from gchat.model import commands, events, sentences
 from gchat.model.audience import Me
@@ -63,6 +64,20 @@ TYPED = [
     ("/kick bob too loud", commands.Kick("bob", "too loud")),
     ("/invite bob", commands.Invite("bob")),
     ("/mode", commands.Mode()),
+    ("/ban bob", commands.Ban("bob")),
+    ("/ban bob too loud", commands.Ban("bob", 0, "too loud")),
+    ("/ban bob 10m spam", commands.Ban("bob", 600, "spam")),
+    ("/ban bob 1h30m", commands.Ban("bob", 5400)),
+    ("/ban bob force of habit", commands.Ban("bob", 0, "force of habit")),
+    ("/ban 10.0.0.0/8 3d force flood", commands.Ban("10.0.0.0/8", 259200, "flood", force=True)),
+    ("/ban 2001:db8::/31 FORCE", commands.Ban("2001:db8::/31", force=True)),
+    ("/unban 7", commands.Unban("7")),
+    ("/bans", commands.Bans()),
+    ("/mute bob", commands.Mute("bob")),
+    ("/mute bob 90s too loud", commands.Mute("bob", 90, "too loud")),
+    ("/unmute bob", commands.Unmute("bob")),
+    ("/kill bob wake up", commands.Kill("bob", "wake up")),
+    ("/announce Back at noon", commands.AnnounceToAll("Back at noon")),
     ("/mode +k tea", commands.Mode("+k tea")),
     ("/op bob", commands.Mode("+o bob")),
     ("/deop bob", commands.Mode("-o bob")),
@@ -86,6 +101,15 @@ TYPED = [
     ("/history 1200", commands.History(commands.From(1200))),
     ("/history -5", commands.History(commands.Last(5))),
     ("/search tea  cak*", commands.Search("tea  cak*", 20)),
+    ("/register tea4two!", commands.Register(secret="tea4two!")),
+    ("/register", commands.AskSecret(commands.Register())),
+    ("/login alice", commands.AskSecret(commands.Login("alice", leave="current"))),
+    ("/login  alice  tea4two!", commands.Login("alice", "tea4two!", leave="current")),
+    ("/logout", commands.Logout()),
+    ("/passwd", commands.AskSecret(commands.Passwd())),
+    ("/passwd tea4two! tea4three", commands.Passwd("tea4two!", "tea4three")),
+    ("/unregister", commands.AskSecret(commands.Unregister())),
+    ("/unregister tea4two!", commands.Unregister(secret="tea4two!")),
     ("/ping", commands.Ping("")),
     ("/ping a b", commands.Ping("a b")),
     ("/quit", commands.Quit()),
@@ -254,6 +278,19 @@ TOLD: list[tuple[events.Event, str]] = [
     (events.ModesAre("dev", "+"), "> Modes of dev: +\n"),
     (events.ListIs("dev", "b", ("bob!*@*",)), "> These are banned from dev:\n> bob!*@*\n"),
     (events.ListIs("dev", "I", ()), "> Nobody is invited to dev\n"),
+    (events.BansAre((), ()), "> Nobody is banned from this server or muted\n"),
+    (
+        events.BansAre(
+            (events.PenaltyListed(7, ("mallory", "192.0.2.7"), "spam", 1_800_000_000.0, "alice"),),
+            (events.PenaltyListed(2, ("eve",), "", 0.0, ""),),
+            3,
+        ),
+        (
+            "> 7 banned until 2027-01-15 08:00 UTC: mallory, 192.0.2.7 (by alice): spam\n"
+            "> 2 muted permanently: eve\n"
+            "> … and 3 older; the admin endpoint lists all\n"
+        ),
+    ),
     (events.Invited("dev", "alice"), "> alice invites you to dev; /join dev goes there\n"),
     (events.Skipped(1200, 1611), "> … 412 messages skipped (1200-1611), /history 1200\n"),
     (events.Skipped(7, 7), "> … 1 message skipped (7), /history 7\n"),
@@ -265,6 +302,8 @@ TOLD: list[tuple[events.Event, str]] = [
         "> Nothing found. Search matches whole words; depl* matches deploy\n",
     ),
     (events.Named("alice"), "> You are now alice\n"),
+    (events.AccountIs("alice"), ""),
+    (events.SecretWanted("The secret of alice"), "> The secret of alice\n"),
     (events.TopicIs("", ""), "> There is no topic\n"),
     (events.TopicIs("tea", "bob"), "> The topic is: tea (set by bob)\n"),
     (events.Users("dev", ("alice", "bob"), 2, "bob"), "> In dev (2 users online): alice, bob (you)\n"),
@@ -322,7 +361,7 @@ def test_every_change_of_a_mode_is_said_in_words() -> None:
 
 
 def test_every_event_is_shown_in_these_tests() -> None:
-    assert {type(event) for event, _ in TOLD} == set(plain._ENCODERS)
+    assert {type(event) for event, _ in TOLD} == {*plain._ENCODERS, Record}
 
 
 def test_help_has_a_line_for_each_command_and_for_what_begins_with_a_slash() -> None:
@@ -443,6 +482,7 @@ SINKS: list[events.Event] = [
     events.Invited(EVIL, EVIL),
     events.ModesAre(EVIL, EVIL, EVIL, (EVIL,), (EVIL,)),
     events.ListIs(EVIL, "b", (EVIL,)),
+    events.BansAre((events.PenaltyListed(1, (EVIL,), EVIL, NOW, EVIL),), ()),
     events.Welcome(1, EVIL, "lobby", 1),
     events.Ready(EVIL),
     events.Page((Record(1, NOW, Said(EVIL, (EVIL, EVIL))),), None, NOW, asked=True),

@@ -44,6 +44,16 @@ ASKED = [
     ('{"type":"kick","name":"bob","reason":"spam","id":"k"}', commands.Kick("bob", "spam", id="k")),
     ('{"type":"invite","name":"bob"}', commands.Invite("bob")),
     ('{"type":"mode"}', commands.Mode()),
+    (
+        '{"type":"ban","whom":"bob","for_s":600,"reason":"spam","force":true}',
+        commands.Ban("bob", 600, "spam", force=True),
+    ),
+    ('{"type":"unban","which":"7"}', commands.Unban("7")),
+    ('{"type":"bans","id":"b"}', commands.Bans(id="b")),
+    ('{"type":"mute","name":"bob"}', commands.Mute("bob")),
+    ('{"type":"unmute","which":"bob"}', commands.Unmute("bob")),
+    ('{"type":"kill","name":"bob","reason":"spam"}', commands.Kill("bob", "spam")),
+    ('{"type":"announce","text":"tea"}', commands.AnnounceToAll("tea")),
     ('{"type":"mode","change":"+k tea"}', commands.Mode("+k tea")),
     ('{"type":"topic","text":"tea"}', commands.Topic("tea")),
     ('{"type":"topic"}', commands.Topic()),
@@ -57,6 +67,12 @@ ASKED = [
     ('{"type":"who","room":"dev"}', commands.Who(room="dev")),
     ('{"type":"history","after":30,"room":"dev"}', commands.History(commands.From(31), 100, room="dev")),
     ('{"type":"search","text":"tea","room":"dev"}', commands.Search("tea", 20, room="dev")),
+    ('{"type":"register","secret":"tea4two!","id":"r"}', commands.Register("", "tea4two!", id="r")),
+    ('{"type":"register","nick":"alice","secret":"tea4two!"}', commands.Register("alice", "tea4two!")),
+    ('{"type":"login","nick":"alice","secret":"tea4two!","id":"l"}', commands.Login("alice", "tea4two!", id="l")),
+    ('{"type":"logout","id":"o"}', commands.Logout(id="o")),
+    ('{"type":"passwd","secret":"tea4two!","new":"tea4three"}', commands.Passwd("tea4two!", "tea4three")),
+    ('{"type":"unregister","secret":"tea4two!"}', commands.Unregister("", "tea4two!")),
     ('{"type":"who"}', commands.Who()),
     ('{"type":"away","reason":"at lunch","id":"1"}', commands.BeAway("at lunch", id="1")),
     ('{"type":"away"}', commands.BeAway()),
@@ -338,8 +354,32 @@ TOLD: list[tuple[events.Event, list[dict[str, object]]]] = [
             }
         ],
     ),
+    (
+        events.BansAre((events.PenaltyListed(7, ("mallory",), "spam", 1_800_000_000.0, "alice"),), (), id="b"),
+        [
+            {
+                "type": "bans",
+                "bans": [
+                    {
+                        "id": 7,
+                        "whom": ["mallory"],
+                        "reason": "spam",
+                        "until": "2027-01-15T08:00:00.000Z",
+                        "by": "alice",
+                    }
+                ],
+                "mutes": [],
+                "id": "b",
+            }
+        ],
+    ),
     (events.ListIs("dev", "b", ("bob!*@*",)), [{"type": "list", "room": "dev", "list": "b", "masks": ["bob!*@*"]}]),
     (events.Named("alice"), [{"type": "named", "nick": "alice"}]),
+    (events.AccountIs("alice"), [{"type": "account", "account": "alice"}]),
+    (
+        events.Refused(Code.TOO_MANY_TRIES, "no", "7", 2.5),
+        [{"type": "refused", "code": "too_many_tries", "message": "no", "id": "7", "retry_after_s": 2.5}],
+    ),
     (
         events.Users(ROOM, ("a", "b"), 2, "a", away=(("b", "at lunch"),)),
         [{"type": "users", "room": ROOM, "users": ["a", "b"], "total": 2, "you": "a", "away": {"b": "at lunch"}}],
@@ -421,6 +461,7 @@ EVIL = 'x"\\\x1b[2J\r[admin] y\x9b\u202e\u2028z'
         events.Invited(ROOM, EVIL),
         events.ModesAre(ROOM, "+k", "tea", (EVIL,), (EVIL,)),
         events.ListIs(ROOM, "b", (EVIL,)),
+        events.BansAre((), (events.PenaltyListed(1, (EVIL,), EVIL, NOW, EVIL),)),
         events.Page((Record(1, NOW, Said(EVIL, (EVIL,))),), None, NOW, asked=True),
         events.Found((Record(1, NOW, Said(EVIL, (EVIL,))),), more=True, time=NOW),
     ],

@@ -32,6 +32,14 @@ from gchat.model.hello import ResumePoint
         "/mode",
         "/mode +k tea",
         "/op bob",
+        "/ban bob 10m spam",
+        "/ban 10.0.0.0/8 force",
+        "/unban bob",
+        "/bans",
+        "/mute bob 2h spam",
+        "/unmute 7",
+        "/kill bob spam",
+        "/announce tea",
         "/topic",
         "/topic -",
         "/topic tea",
@@ -52,7 +60,17 @@ def test_the_server_carries_out_what_was_typed(line: str) -> None:
 
 
 def test_every_request_is_a_command_but_to_say_something() -> None:
-    needed = {"text": "x", "to": "bob", "name": "bob", "nick": "alice", "room": "dev"}
+    needed = {
+        "text": "x",
+        "to": "bob",
+        "name": "bob",
+        "nick": "alice",
+        "room": "dev",
+        "whom": "bob",
+        "which": "7",
+        "secret": "x",
+        "new": "x",
+    }
     for kind in AnyRequest.__args__:
         if kind.__name__ != "SayRequest":
             fields = {name: value for name, value in needed.items() if name in kind.__struct_fields__}

@@ -205,3 +205,64 @@ def test_an_interrupt_behind_any_end_of_a_typed_line_is_one_too(end: bytes) -> N
         heard(decoder, packets)
 
         assert decoder.interrupted, packets
+
+
+# --- A line that is a secret ----------------------------------------------------------------------------------------
+
+HIDE, SHOW = b"\xff\xfb\x01\r", b"\xff\xfc\x01\n"  # WILL ECHO; WONT ECHO
+AGREED, TAKEN_BACK = b"\xff\xfd\x01", b"\xff\xfe\x01"  # DO ECHO; DONT ECHO
+
+
+def test_telnet_shows_nothing_of_a_secret_and_all_of_the_line_behind_it_however_it_is_split() -> None:
+    for packets in splits(AGREED + b"secret\r\n" + TAKEN_BACK + b"hello\r\n"):
+        decoder = LineDecoder(LIMIT, typed=True)
+
+        assert decoder.hide() == HIDE
+        assert heard(decoder, packets) == [b"secret", b"hello"]
+        assert answers(decoder) == SHOW
+
+
+def test_what_is_typed_stays_hidden_until_the_end_of_the_line() -> None:
+    decoder = LineDecoder(LIMIT, typed=True)
+    decoder.hide()
+
+    assert heard(decoder, [AGREED, b"sec"]) == []
+    assert answers(decoder) == b""
+    assert heard(decoder, [b"ret\r"]) == [b"secret"]
+    assert decoder.replies() == SHOW
+
+
+def test_an_agreement_that_comes_after_the_secret_is_taken_back_too() -> None:
+    decoder = LineDecoder(LIMIT, typed=True)
+    decoder.hide()
+
+    assert heard(decoder, [b"secret\n", AGREED, b"hello\n"]) == [b"secret", b"hello"]
+    assert answers(decoder) == SHOW[:3]
+
+
+def test_a_peer_that_has_proposed_echo_itself_agrees_again_and_is_taken_back_again() -> None:
+    decoder = LineDecoder(LIMIT, typed=True)
+    heard(decoder, [AGREED + b"\n"])  # as PuTTY begins
+    assert answers(decoder) == SHOW[:3]
+
+    for _ in range(3):
+        assert decoder.hide() == HIDE
+        heard(decoder, [AGREED + b"wrong\n" + TAKEN_BACK])
+        assert decoder.replies() == SHOW
+
+
+def test_a_peer_that_is_no_telnet_is_asked_once_and_answered_nothing() -> None:
+    decoder = LineDecoder(LIMIT, typed=True)
+    decoder.hide()
+
+    assert heard(decoder, [b"secret\nhello\n"]) == [b"secret", b"hello"]
+    assert decoder.replies() == b""
+    assert decoder.telnet is None
+
+
+def test_a_secret_that_is_here_already_needs_no_hiding() -> None:
+    decoder = LineDecoder(LIMIT, typed=True)
+    decoder.feed(b"/login\nsecret\n")
+
+    assert decoder.take(1) == [b"/login"]
+    assert decoder.hide() == b""

@@ -31,6 +31,7 @@ MAX_BLOCKING_S = 0.4
 
 GREETING = re.compile(rb"> Connected to the chat server \((\d[\d,]*) users? online\)\n")
 PROMPT = b"[You] "
+HIDE = b"\xff\xfb\x01\r"
 
 
 def wait_until(predicate: Callable[[], object], what: str, deadline_s: float = DEADLINE_S) -> None:
@@ -62,6 +63,7 @@ class Server:
         port: int = 0,
         script: Path | None = None,
         before: Sequence[str] = (),
+        inherits: Sequence[int] = (),
         environment: Mapping[str, str] | None = None,
         **settings: object,
     ) -> None:
@@ -71,7 +73,8 @@ class Server:
         self.log_path = Path(self._directory.name) / "stderr"
         program = [str(script)] if script else ["-m", "gchat.server.main"]
         where = [host] if "/" in host else [host, str(port)]
-        self.command = [*before, sys.executable, *program, *where, *arguments]
+        self.command = [*before, sys.executable, *program, *where, "--allow-root", *arguments]  # CI may be root
+        self._inherits = inherits  # descriptors
         self.environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("GCHAT_")},
             "GCHAT_ADMIN_ENABLED": "false",  # but for those who ask for it: two servers cannot have its usual port
@@ -89,7 +92,12 @@ class Server:
     def __enter__(self) -> Self:
         with self.out_path.open("wb") as out, self.log_path.open("wb") as log:
             self.process = subprocess.Popen(
-                self.command, stdin=subprocess.DEVNULL, stdout=out, stderr=log, env=self.environment
+                self.command,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=log,
+                env=self.environment,
+                pass_fds=self._inherits,
             )
         wait_until(lambda: "listening on" in self.log or self.process.poll() is not None, "the server listens")
         if self.process.poll() is not None:
@@ -200,7 +208,8 @@ class User:
 
     def sees(self, text: str, deadline_s: float = DEADLINE_S) -> str:
         """Wait until a line begins with `text`, after what was seen before; return the whole line."""
-        begins = rb"(?:\A|(?<=\n)|(?<=" + re.escape(PROMPT) + rb"))"  # what is typed behind a prompt is not echoed
+        # What is typed behind a prompt is not echoed; nor is a secret, and what asks telnet for that is not shown.
+        begins = rb"(?:\A|(?<=\n)|(?<=" + re.escape(PROMPT) + rb")|(?<=" + re.escape(HIDE) + rb"))"
         found = self._find(re.compile(begins + re.escape(text.encode()) + rb".*\n"), repr(text), deadline_s)
         return found.decode().rstrip("\n")
 

@@ -339,9 +339,9 @@ def test_a_provider_that_is_exempt_comes_back_all_at_once_and_its_banned_users_s
                     bob.sees_bytes(b"] we are back\n")
                 provider.users[0].sends(b'{"type":"nick","nick":"mallory","id":"n"}\n')
                 provider.users[0].sees_bytes(b'"type":"refused","code":"banned"')
-        operator.asks("POST", "/bans", kind="address", value=HERE, reason="all of you")
+        operator.asks("POST", "/bans", kind="address", value=HERE, reason="all of you", force=True)
         with server.connect(source=HERE) as nobody:
-            nobody.sees("> You are banned here: all of you")
+            nobody.sees("> You are banned from this server permanently: all of you")
 
 
 # --- Disconnected users ----------------------------------------------------------------------------------------------

@@ -1,27 +1,32 @@
-"""The server under systemd: what it tells, what it writes for journald, and the unit in config/."""
+"""The server under systemd: what it tells, what it writes for journald, and the units in config/."""
 
 from __future__ import annotations
 
 import json
+import os
 import re
 import select
 import shlex
 import signal
 import socket
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from gchat.server.activation import ADMIN, CHAT
+from gchat.server.settings import Config
 from tests.e2e.harness import DEADLINE_S, PROMPT, Server, wait_until
 from tests.e2e.tools import need
 
 pytestmark = pytest.mark.usefixtures("all_speak_plain")
 
 HERE = Path(__file__).parent
-UNIT = HERE.parents[1] / "config" / "gchat.service"
+CONFIG = HERE.parents[1] / "config"
+UNITS = [path for path in CONFIG.iterdir() if path.suffix in (".service", ".socket", ".timer")]
 
 
 class Supervisor:
@@ -172,50 +177,94 @@ def test_a_log_that_is_not_journalds_has_times_with_their_zone() -> None:
     assert re.match(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}\+05:30 INFO listening on 127\.0\.0\.1:", line)
 
 
-# --- The unit --------------------------------------------------------------------------------------------------------
+# --- The units -------------------------------------------------------------------------------------------------------
 
 
 def settings_of(unit: Path) -> dict[str, list[str]]:
     settings: dict[str, list[str]] = {}
-    for line in unit.read_text().splitlines():
+    for line in unit.read_text().replace("\\\n", " ").splitlines():
         if "=" in line and not line.startswith("#"):
             name, _, value = line.partition("=")
             settings.setdefault(name, []).append(value)
     return settings
 
 
-def test_systemd_rates_the_unit_as_well_protected() -> None:
+@pytest.mark.parametrize("name", ["gchat.service", "gchat-backup.service"])
+def test_systemd_rates_the_services_as_well_protected(name: str) -> None:
     done = subprocess.run(
-        [need("systemd-analyze"), "security", "--offline=true", "--no-pager", "--threshold=30", str(UNIT)],
+        [need("systemd-analyze"), "security", "--offline=true", "--no-pager", "--threshold=30", str(CONFIG / name)],
         capture_output=True, text=True, timeout=DEADLINE_S, check=False,
     )  # fmt: skip
-    found = re.search(r"Overall exposure level for gchat.service: ([\d.]+)", done.stdout)
+    found = re.search(rf"Overall exposure level for {name}: ([\d.]+)", done.stdout)
     assert found, done.stderr
     assert float(found[1]) <= 3.0
     assert done.returncode == 0
 
 
-def test_systemd_understands_every_line_of_the_unit(tmp_path: Path) -> None:
-    (tmp_path / "gchat.service").write_text(UNIT.read_text().replace("/opt/gchat/bin/gchat-server", "/bin/true"))
+def test_systemd_understands_every_line_of_the_units(tmp_path: Path) -> None:
+    for unit in UNITS:
+        (tmp_path / unit.name).write_text(unit.read_text().replace("/opt/gchat/bin/gchat-server", "/bin/true"))
     done = subprocess.run(
-        [need("systemd-analyze"), "verify", "--man=no", str(tmp_path / "gchat.service")],
+        [need("systemd-analyze"), "verify", "--man=no", *map(str, tmp_path.iterdir())],
         capture_output=True, text=True, timeout=DEADLINE_S, check=False,
     )  # fmt: skip
+    assert len(UNITS) == 5
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
-def test_the_command_of_the_unit_starts_and_its_comments_name_its_files(tmp_path: Path) -> None:
-    settings = settings_of(UNIT)
-    (command,) = settings["ExecStart"]
-    assert "--db /var/lib/gchat/history.db" in UNIT.read_text().split("[Unit]")[0]
-    words = shlex.split(command)
-    assert words[words.index("--db") + 1] == "/var/lib/gchat/history.db"
-    assert settings["StateDirectory"] == ["gchat"]
-    (tmp_path / "gchat.toml").write_bytes((UNIT.parent / "gchat.toml").read_bytes())
-    moved = [word.replace("/var/lib/gchat", str(tmp_path)).replace("/etc", str(tmp_path)) for word in words[1:]]
-    token = settings["Environment"][0].partition("=")[2].replace("/var/lib/gchat", str(tmp_path))
-    with Server("127.0.0.1", *moved, environment={"GCHAT_ADMIN_TOKEN_FILE": token}) as server, server.join("alice"):
-        assert f"history: {tmp_path}/history.db" in server.log
+def test_the_sockets_are_those_that_the_server_takes_by_default() -> None:
+    chat, admin = settings_of(CONFIG / "gchat.socket"), settings_of(CONFIG / "gchat-admin.socket")
+    config = Config()
+    assert chat["ListenStream"] == [f"{config.server.host}:{config.server.port}"]
+    assert admin["ListenStream"] == [f"{config.admin.host}:{config.admin_port}"]
+    assert (chat["FileDescriptorName"], admin["FileDescriptorName"]) == ([CHAT], [ADMIN])
+    assert chat["Backlog"] == [str(config.server.listen_backlog)]
+    assert admin["Service"] == ["gchat.service"]
+
+
+def in_state_directory(command: str, tmp_path: Path) -> list[str]:
+    """Return the words of a unit's command, with this server for the installed one and tmp_path for the root."""
+    (tmp_path / "gchat-server").write_text(f'#!/bin/sh\nexec {sys.executable} -m gchat.server.main "$@"\n')
+    (tmp_path / "gchat-server").chmod(0o700)
+    moved = command.replace("/opt/gchat/bin", str(tmp_path)).replace("/etc/", f"{tmp_path}/").replace("%%", "%")
+    return shlex.split(moved)
+
+
+def test_the_command_of_the_unit_starts_and_the_backup_of_its_timer_opens(tmp_path: Path) -> None:
+    state, backups = tmp_path / "gchat", tmp_path / "gchat-backup"
+    state.mkdir()
+    backups.mkdir()
+    (tmp_path / "gchat.toml").write_bytes((CONFIG / "gchat.toml").read_bytes())
+    service, backup = settings_of(CONFIG / "gchat.service"), settings_of(CONFIG / "gchat-backup.service")
+    assert service["StateDirectory"] == ["gchat"]
+    assert backup["StateDirectory"] == ["gchat gchat-backup"]
+    assert service["User"] == backup["User"]  # else systemd hands the directory over, see systemd/systemd/issues/7090
+    environment = {"STATE_DIRECTORY": str(state), "GCHAT_ADMIN_ENABLED": "true", "GCHAT_ADMIN_PORT": "0"}
+    words = in_state_directory(service["ExecStart"][0], tmp_path)[1:]
+    with Server("127.0.0.1", *words, environment=environment) as server, server.join("alice") as alice:
+        alice.says("kept")
+        alice.does_not_see(b"refused")
+        assert f"history: {state}/history.db" in server.log
+        wait_until((state / "admin-token").exists, "the admin token is there")
+
+        for _ in range(2):  # the second takes the place of the first
+            subprocess.run(
+                in_state_directory(backup["ExecStart"][0], tmp_path), check=True, timeout=DEADLINE_S,
+                stdout=subprocess.DEVNULL,
+                env={
+                    "PATH": os.environ["PATH"],
+                    "STATE_DIRECTORY": f"{state}:{backups}",
+                    **dict([backup["Environment"][0].replace("%S", str(tmp_path)).split("=")]),
+                },
+            )  # fmt: skip
+        (copy,) = backups.iterdir()
+        assert re.fullmatch(r"history-[1-7]\.db", copy.name)
+        assert copy.stat().st_mode & 0o077 == 0
+        done = subprocess.run(
+            [sys.executable, "-m", "gchat.server", "--db", str(copy), "--export", "lobby"],
+            capture_output=True, text=True, check=True, timeout=DEADLINE_S,
+        )  # fmt: skip
+        assert done.stdout.endswith("[alice] kept\n")
 
 
 def allowed_calls() -> set[str]:
@@ -238,10 +287,30 @@ def allowed_calls() -> set[str]:
         return set().union(*(calls(member) for member in groups[name]))
 
     allowed: set[str] = set()
-    for words in settings_of(UNIT)["SystemCallFilter"]:
+    for words in settings_of(CONFIG / "gchat.service")["SystemCallFilter"]:
         for name in words.removeprefix("~").split():
             allowed = allowed - calls(name) if words.startswith("~") else allowed | calls(name)
     return allowed
+
+
+# As with MemoryDenyWriteExecute=, with which callbacks of cffi failed: https://github.com/python-cffi/cffi/issues/73.
+def test_secrets_are_hashed_where_no_memory_may_be_both_written_and_run() -> None:
+    hashed = """
+import ctypes, mmap, sys
+if ctypes.CDLL(None).prctl(65, 1, 0, 0, 0):  # PR_SET_MDWE
+    sys.exit("the kernel has no PR_SET_MDWE")
+import argon2, gevent.threadpool
+hasher = argon2.PasswordHasher()
+assert gevent.threadpool.ThreadPool(1).apply(hasher.verify, (hasher.hash("secret"), "secret"))
+try:
+    mmap.mmap(-1, 4096, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)
+except OSError:
+    print("hashed")
+"""
+    done = subprocess.run([sys.executable, "-c", hashed], capture_output=True, text=True, check=False)
+    if "no PR_SET_MDWE" in done.stderr:
+        pytest.skip(done.stderr)
+    assert (done.stdout, done.stderr) == ("hashed\n", "")
 
 
 def test_the_server_makes_no_call_that_the_unit_forbids(tmp_path: Path) -> None:

@@ -26,6 +26,11 @@ def need(program: str) -> str:
     return path
 
 
+def with_index() -> dict[str, str]:
+    """Return the environment as it is for a newcomer: the gate denies its own pip what is not in the lock."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("PIP_NO_")}
+
+
 class Screen:
     """A program in a terminal of tmux of 100 by 40, on a tmux server of its own, with nothing of our environment."""
 

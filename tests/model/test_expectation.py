@@ -15,7 +15,8 @@ from gchat.model.hello import Hello
 
 TYPES = (
     '"say", "act", "tell", "nick", "join", "part", "topic", "who", "away", "rooms", "kick", "invite", "mode", '
-    '"history", "search", "ping" or "quit"'
+    '"kill", "ban", "unban", "bans", "mute", "unmute", "announce", '
+    '"history", "search", "register", "login", "logout", "passwd", "unregister", "ping" or "quit"'
 )
 
 

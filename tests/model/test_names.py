@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from gchat.model.errors import Code, Refusal
 from gchat.model.lookalikes import folded, name_keys
-from gchat.model.names import MAX_ROOM_NAME, nick, room
+from gchat.model.names import MAX_ROOM_NAME, is_machine, machine, nick, room
 from gchat.model.text import (
     printable,
 )
@@ -175,3 +175,30 @@ def test_a_nick_is_a_nick_again_and_goes_out_as_it_is(name: str) -> None:
     assert printable(taken) == taken
     assert folded(taken) in name_keys(taken)
     assert name_keys(taken.casefold()) & name_keys(taken)
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("ci", "ci (http)"),
+        ("Grafana Cloud", "Grafana Cloud (http)"),
+        ("alice] hi [bob", "alice hi bob (http)"),
+        ("> * <root>", "root (http)"),
+        ("x (http)", "x http (http)"),
+        ("［alice］", "alice (http)"),
+        ("a\nb\x1b[31m\u202e\u200bc", "a b31mc (http)"),
+        ("  संजय  ", "संजय (http)"),
+        ("x" * 99, "x" * 32 + " (http)"),
+    ],
+)
+def test_the_name_of_a_machine_is_none_that_a_user_can_have(name: str, shown: str) -> None:
+    assert machine(name) == shown
+    assert is_machine(shown)
+    with pytest.raises(Refusal):
+        nick(shown, 99)
+
+
+@pytest.mark.parametrize("name", ["", " ", "[]", "-", "\u200b"])
+def test_a_machine_has_a_name(name: str) -> None:
+    with pytest.raises(Refusal, match="empty"):
+        machine(name)

@@ -30,11 +30,13 @@ from gchat.journal.memory import MemoryJournal
 from gchat.journal.parts import parts_of
 from gchat.model.events import Event as RoomEvent
 from gchat.model.hello import Hello
+from gchat.server.audit import Audit
 from gchat.server.connection import Connection
 from gchat.server.counters import CLOSED, CRASHES
 from gchat.server.listener import Peer
 from gchat.server.pump import Pump
 from gchat.server.roster import Roster
+from gchat.server.secret_checks import SecretChecks
 from gchat.server.transport import SocketTransport, Transport
 
 #: For whatever a user waits for. A test that passes never waits so long.
@@ -69,18 +71,23 @@ class Ciphered:
     """A transport without a descriptor: what is written past it cannot be read."""
 
     descriptor = None
+    tls_version = ""
 
     def __init__(self, sock: socket.socket) -> None:
         self._plain = SocketTransport(sock)
         self.readable, self.writable = self._plain.readable, self._plain.writable
         self.has_ended, self.in_kernel = self._plain.has_ended, self._plain.in_kernel
         self.shutdown, self.close = self._plain.shutdown, self._plain.close
+        self.offer = self._offer
 
     def receive(self, size: int, /) -> bytes:
         return self._plain.receive(size).translate(CIPHER)
 
     def send(self, data: bytes) -> int:
         return self._plain.send(data.translate(CIPHER))
+
+    def _offer(self, _data: bytes) -> int:
+        raise BlockingIOError
 
 
 class User:
@@ -157,6 +164,10 @@ class Stage:
         self.told: list[tuple[str, RoomEvent]] = []
         self.roster = Roster(self, self.released.append)
         self.journal: Journal = journal or MemoryJournal(1 << 20, "epoch", lambda function: function())
+        parts = parts_of(self.journal)
+        self.audit = Audit(parts.notes)
+        self.pump = self.effects = Pump(self, parts, room_log_bytes)
+        self.secret_checks = SecretChecks(self.registry, lambda function: function())
         self.pump = self.effects = Pump(self, parts_of(self.journal), room_log_bytes)
         self.rooms, self.catch_ups = self.pump.fan_out, self.pump.replay
         self._greenlets: list[Any] = []
@@ -220,7 +231,7 @@ class Stage:
         """Have a user connect, who speaks rich with a hello, and wait for nothing."""
         ours, theirs = pair()
         peer = Peer(f"127.0.0.1:{theirs.fileno()}", "", len(self._users))
-        session, effects = self.registry.connect(peer.address, hello, "token" if hello else "")
+        session, effects = self.registry.connect(peer.address, hello, "token" if hello else "", is_private=True)
         connection = Connection(self, transport(ours), peer, session, rich if hello else plain)
         self.roster.by_session[session.id] = connection
         self.pump.submit(effects)

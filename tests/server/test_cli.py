@@ -82,6 +82,15 @@ def test_an_address_that_is_not_ours_is_one_line_and_exit_code_1() -> None:
     assert_refused(run("2001:db8:77::1", "0"), 1, "[2001:db8:77::1]", "not an address of this machine")
 
 
+def test_root_is_refused_beyond_this_machine_unless_it_is_allowed(tmp_path: Path) -> None:
+    if os.getuid():
+        pytest.skip("not root")
+    for arguments in (("0.0.0.0", "0"), ("--check-config", "::", "0")):
+        assert_refused(run(*arguments, "--memory", "--no-admin"), 1, "root would listen on ", "--allow-root")
+    assert run("--check-config", "--allow-root", "0.0.0.0", "0", "--memory", "--no-admin").returncode == 0
+    assert run("--check-config", "127.0.0.1", "0", "--memory", "--no-admin").returncode == 0
+
+
 @pytest.mark.parametrize("host", ["a..b", "no such name", "a\nb", "\x1b[31m", "[::1", "x" * 300])
 def test_a_host_that_is_no_name_is_one_line_and_exit_code_1(host: str) -> None:
     assert_refused(run(host, "0"), 1, "cannot listen on", "is not an address or a known host name")
@@ -179,7 +188,10 @@ def test_what_is_typed_wrongly_is_one_line_and_exit_code_2(arguments: tuple[str,
         ("server: port\n", ("not TOML", "line 1")),
         ("port = 3\n", ("port = 3: expected a section; did you mean port in [server] or [admin]?",)),
         ("burst = 3\n", ("burst = 3: expected a section; did you mean burst in [limits]?",)),
-        ("cheese = 3\n", ("cheese = 3: expected a section; there are server, admin, limits, history, log",)),
+        (
+            "cheese = 3\n",
+            ("cheese = 3: expected a section; there are server, admin, auth, tls, limits, history, hooks, log",),
+        ),
         ("server = 3\n", ("server = 3: expected a section, [server]",)),
         ('[server]\nmotd = "a\\u0000b"\n', ("server.motd", "expected a text without the character NUL")),
         ("[limits]\nmessages_per_s = inf\n", ("limits.messages_per_s", "expected a number from 0 to 1000000000")),

@@ -91,6 +91,7 @@ def test_every_key_can_be_set_in_the_environment() -> None:
         value = str(getattr(getattr(defaults, section), key)) or {
             "mode": "0660",
             "public_url": "https://chat.example",
+            "trusted_proxies": "192.0.2.0/24 ::1",
         }.get(key, "text")
         name = f"GCHAT_{section}_{key}".upper()
         config = load(None, {name: value}, {})
@@ -188,7 +189,10 @@ def test_other_variables_of_the_environment_are_none_of_ours() -> None:
         ("[limits]\nfrobnicate = 3\n", ["unknown key limits.frobnicate", "expected one of max_line_bytes, "]),
         ("[server]\nburst = 3\n", ["unknown key server.burst", "did you mean limits.burst?"]),
         ("[limit]\nburst = 3\n", ["unknown section [limit]", "did you mean [limits]?"]),
-        ("[cheese]\nburst = 3\n", ["unknown section [cheese]", "expected one of server, admin, limits, history, log"]),
+        (
+            "[cheese]\nburst = 3\n",
+            ["unknown section [cheese]", "one of server, admin, auth, tls, limits, history, hooks, log"],
+        ),
         ("[server]\nmode = 432\n", ["server.mode = 432", 'an octal file mode in quotes, such as "0660"']),
         ('[admin]\nmode = "rw"\n', ['admin.mode = "rw"', "an octal file mode"]),
         ('[admin]\nmode = "0888"\n', ['admin.mode = "0888"', "an octal file mode"]),

@@ -17,7 +17,10 @@ from gchat.dialects import rich
 from gchat.server import door as the_door
 from gchat.server.door import Door
 from gchat.server.listener import Peer
+from gchat.server.opening import MAX_BYTES
+from gchat.server.server_password import ServerPassword
 from gchat.server.settings import Config
+from gchat.server.tls import Tls
 from tests.server.stage import Stage, pair, wait_until
 
 
@@ -27,7 +30,9 @@ class Entrance(Stage):
     def __init__(self, **limits: Any) -> None:
         super().__init__(**limits)
         self.config = Config()
+        self.password = ServerPassword("")
         self.config.server.greeting_delay_s = 30.0
+        self.tls = Tls(self.config.tls)
         self.max_connections = 3
         self.door = Door(self)
         self.roster._release = self.counts_out
@@ -196,7 +201,7 @@ def test_over_the_limits_a_peer_is_told_why_and_counted_as_turned_away(entrance:
 
 
 def test_a_start_without_an_end_of_line_is_plain_when_it_is_too_long(entrance: Entrance) -> None:
-    entrance.comes(b"x" * (the_door.MAX_START_BYTES + 1)).hears(b"> Connected to the chat server")
+    entrance.comes(b"x" * (MAX_BYTES + 1)).hears(b"> Connected to the chat server")
 
 
 def test_a_hello_takes_as_much_of_a_turn_as_the_rooms_that_it_names(monkeypatch: pytest.MonkeyPatch) -> None:

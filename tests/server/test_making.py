@@ -1,7 +1,8 @@
-"""Making by command: through the running server, else into its files, and never beside a second writer."""
+"""Making by command: through the running server, else into its files, and never beside a second writer (T77)."""
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from gchat.server import making
 from gchat.server.config import load
 from gchat.server.history import open_journal, wait_and_open_journal
 from gchat.server.listener import StartError
-from gchat.server.making import Making, make
+from gchat.server.making import Making, make, url_of
 from gchat.server.settings import Config
 from tests.e2e.harness import Server, free_port, wait_until
 
@@ -73,6 +74,42 @@ def test_it_is_done_on_a_unix_socket_too(monkeypatch: pytest.MonkeyPatch, tmp_pa
     at = str(tmp_path / "admin.sock")
     with Server(str(tmp_path / "chat.sock"), environment=environment, admin_enabled="true", admin_host=at) as server:
         assert make(load(None, {}, {("server", "host"): server.host, ("admin", "host"): at}), TRIED) == ToldDocument(0)
+
+
+def test_it_is_done_in_tls_with_the_certificate_that_is_configured(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    certificates = [make_certificate(tmp_path / name) for name in ("right", "wrong")]
+    environment = {"XDG_STATE_HOME": str(tmp_path)}
+    settings = {"admin_enabled": "true", "admin_port": free_port(), "tls_cert": certificates[0]}
+    with Server(port=free_port(), environment=environment, **settings) as server:  # type: ignore[arg-type]
+        wait_until(lambda: "admin page: https://" in server.log, "the endpoint is there")
+        right = config_of(server, admin_port=admin_port(server), tls_cert=certificates[0])
+        assert make(right, TRIED) == ToldDocument(0)
+        assert url_of(right, "/hooks/x") == f"https://127.0.0.1:{admin_port(server)}/hooks/x"
+        with pytest.raises(StartError, match=r"cannot be asked: .*CERTIFICATE_VERIFY_FAILED"):
+            make(config_of(server, admin_port=admin_port(server), tls_cert=certificates[1]), TRIED)
+
+
+def make_certificate(path: Path) -> str:
+    """Make a certificate, with its key in the same file."""
+    command = [
+        "openssl",
+        "req",
+        "-x509",
+        "-newkey",
+        "rsa:2048",
+        "-nodes",
+        "-days",
+        "1",
+        "-subj",
+        "/CN=chat.example.org",
+    ]
+    done = subprocess.run([*command, "-keyout", "-"], check=True, capture_output=True)
+    path.write_bytes(done.stdout)
+    path.chmod(0o600)
+    return str(path)
 
 
 def test_without_a_server_it_is_put_into_the_history(tmp_path: Path) -> None:

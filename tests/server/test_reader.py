@@ -19,8 +19,9 @@ from gchat.dialects import plain
 from gchat.dialects.dialect import Dialect
 from gchat.model.messages import Said
 from gchat.server.reader import RECEIVED_BYTES, Reader
+from gchat.server.secret_checks import SecretChecks
 from gchat.server.transport import SocketTransport, Transport
-from gchat.server.turn_share import TurnShare
+from gchat.server.turn_share import FULL_TURN, TurnShare
 from gchat.server.writer import Writer
 from tests.server.stage import pair, wait_until
 
@@ -63,6 +64,7 @@ class Server:
         self.stopping = Event()
         self.effects = Queue()
         self.rooms = Quiet()
+        self.secret_checks = SecretChecks(self.registry, lambda function: function())
 
     def awake(self) -> float:
         return time.monotonic()
@@ -214,6 +216,28 @@ def test_when_the_server_stops_what_was_received_is_said(slowed: Owner) -> None:
     slowed.hears("1", "2", "3", "4", "5")
 
     assert not slowed.reader.has_lines
+
+
+def test_who_sends_as_fast_as_it_may_is_not_even_received_while_the_turn_is_full_and_others_are() -> None:
+    fast, slow = Owner(Rates(messages_per_s=0.001, burst=2.0)), Owner(Rates(messages_per_s=0.001, burst=5.0))
+    try:
+        share = slow.server.effects.share = fast.server.effects.share
+        for owner in (fast, slow):
+            owner.peer.sendall(b"one\ntwo\n")
+            owner.hears("one", "two")
+        before = RECEIVED_BYTES.value
+        share.take(FULL_TURN)
+        for owner in (fast, slow):
+            owner.peer.sendall(b"three\n")
+        slow.hears("one", "two", "three")
+        assert fast.said == ["one", "two"]
+        assert RECEIVED_BYTES.value - before == 6
+        share.renew()
+        wait_until(lambda: RECEIVED_BYTES.value - before == 12, "the next turn has room for it")
+        assert not share.is_full
+    finally:
+        fast.close()
+        slow.close()
 
 
 def test_a_fault_ends_this_connection(owner: Owner, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,9 @@ from gchat.chat.limits import Limits
 from gchat.journal.parts import Parts
 from gchat.server.config import ConfigError, load
 from gchat.server.reload import apply, reload
+from gchat.server.server_password import ServerPassword
 from gchat.server.settings import Config
+from gchat.server.tls import Tls
 
 
 class FakeJournal:
@@ -28,6 +30,8 @@ class Server:
         self.config = Config()
         self.limits = Limits()
         self.messages = FakeJournal()
+        self.tls = Tls(self.config.tls)
+        self.password = ServerPassword("")
         self.parts = cast("Parts", SimpleNamespace(retention=self.messages))
 
 

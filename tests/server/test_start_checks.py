@@ -17,7 +17,7 @@ from gchat.journal.sqlite.schema import MIGRATIONS
 from gchat.server import start_checks
 from gchat.server.listener import StartError
 from gchat.server.settings import Config
-from gchat.server.start_checks import check_files, check_places, is_own
+from gchat.server.start_checks import check_files, check_places, check_user, is_own
 
 TOKEN = "0123456789abcdefghijklmnopqrstuv"
 
@@ -69,7 +69,7 @@ def test_an_endpoint_that_others_could_reach_needs_to_be_asked_for(config: Confi
     if host in ("0.0.0.0", "::"):
         said = complaint(check_places, config)
         assert "the admin endpoint would listen on a network at" in said
-        assert "set admin.insecure = true" in said
+        assert "or set tls.cert, or admin.insecure = true" in said
         config.admin.insecure = True
         check_places(config)
 
@@ -91,6 +91,26 @@ def test_the_place_of_the_endpoint_is_told_apart_from_that_of_the_chat(config: C
     assert complaint(check_places, config).startswith("the admin endpoint cannot listen on /nowhere/sock: ")
     config.server.host = "/nowhere/chat"
     assert complaint(check_places, config).startswith("cannot listen on /nowhere/chat: ")
+
+
+def test_root_does_not_listen_where_other_machines_can_connect(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    config.admin.host = "127.0.0.1"
+    for host in ("192.0.2.1", "::", "127.0.0.1", "[::1]", "localhost", "/run/chat"):
+        config.server.host = host
+        monkeypatch.setattr(os, "geteuid", lambda: 1000)
+        check_user(config)
+        monkeypatch.setattr(os, "geteuid", lambda: 0)
+        if is_own(host):
+            check_user(config)
+        else:
+            assert complaint(check_user, config).startswith("root would listen on ")
+    config.server.host, config.admin.host = "127.0.0.1", "192.0.2.1"
+    assert complaint(check_user, config) == (
+        f"root would listen on 192.0.2.1:{config.admin_port}, which other machines can reach; start the server as "
+        "another user, as config/gchat.service does, or with --allow-root in a container that has only root"
+    )
+    config.admin.enabled = False
+    check_user(config)
 
 
 def test_too_few_descriptors_are_named_with_how_many_it_takes(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,13 +9,16 @@ from pathlib import Path
 
 import pytest
 
+from gchat.server import state_files
 from gchat.server.listener import StartError
-from gchat.server.state_files import other_history, path_of, server_name
+from gchat.server.settings import Config
+from gchat.server.state_files import found_history, other_history, path_of, server_name
 
 
 @pytest.fixture(autouse=True)
 def _state(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", "/state")
+    monkeypatch.delenv("STATE_DIRECTORY", raising=False)
 
 
 def test_the_usual_address_has_the_usual_files() -> None:
@@ -55,6 +58,44 @@ def test_a_unix_socket_is_named_by_its_whole_path(tmp_path: Path, monkeypatch: p
 
     assert names[0] != names[1]
     assert server_name(str(tmp_path / "link" / "chat.sock"), 0) == names[1]
+
+
+@pytest.mark.parametrize(
+    ("directory", "found"),
+    [
+        ("/var/lib/gchat", "/var/lib/gchat/history.db"),
+        ("/var/lib/gchat:/var/lib/gchat-backup", "/var/lib/gchat/history.db"),
+        ("/var/lib/gchat/blue", "/var/lib/gchat/blue/history.db"),
+        ("/var/lib/jenkins", "/state/gchat/history-127.0.0.1_8888.db"),  # of another service, in which a server runs
+        ("gchat", "/state/gchat/history-127.0.0.1_8888.db"),
+    ],
+)
+def test_the_files_of_a_service_are_in_its_directory(
+    directory: str, found: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STATE_DIRECTORY", directory)
+    assert path_of("history.db", "127.0.0.1", 8888) == found
+
+
+def test_an_export_without_options_is_of_the_users_own_server_and_else_of_the_service(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service, own = tmp_path / "service", tmp_path / "gchat" / "history-127.0.0.1_8888.db"
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    monkeypatch.setattr(state_files, "SERVICE_DIRECTORY", str(service))
+    assert found_history(Config()) == str(own)
+    service.mkdir()
+    assert found_history(Config()) == str(service / "history.db")
+    for key, value in (("port", 9000), ("host", "::1")):
+        config = Config()
+        setattr(config.server, key, value)
+        assert str(tmp_path / "gchat") in found_history(config)
+    named = Config()
+    named.history.path = "/some.db"
+    assert found_history(named) == "/some.db"
+    own.parent.mkdir()
+    own.touch()
+    assert found_history(Config()) == str(own)
 
 
 def test_each_server_has_files_of_its_own_in_one_place() -> None:

@@ -11,6 +11,8 @@ import gevent
 import pytest
 
 from gchat.chat.effects import CloseReason
+from gchat.chat.limits import Limits
+from gchat.chat.order import Order
 from gchat.server import watch
 from gchat.server.faults import Guard
 from gchat.server.history import tidy
@@ -29,8 +31,9 @@ class Server:
         self.connections: dict[int, Any] = {}
         self.closing: dict[Any, None] = {}
         self.roster = SimpleNamespace(by_session=self.connections, ending=self.closing)
+        self.tls = SimpleNamespace(look=lambda: None)
         self.effects = SimpleNamespace(submit=lambda _effects: None)
-        self.registry = SimpleNamespace(sessions={}, due=self.due, bans=SimpleNamespace(expire=lambda _now: False))
+        self.registry = SimpleNamespace(sessions={}, due=self.due, order=Order(Limits()))
         self.config = SimpleNamespace(
             server=SimpleNamespace(announce_after_s=announce_after_s), limits=SimpleNamespace(stall_timeout_s=60.0)
         )

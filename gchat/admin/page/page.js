@@ -14,9 +14,9 @@ const numbers = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
 const short = new Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 1 });
 const collator = new Intl.Collator("en", { numeric: true });
 
-const seen = { server: null, users: new Map(), rooms: [], bans: [], history: null, at: 0, news: [], began: 0 };
+const seen = { server: null, users: new Map(), rooms: [], bans: [], hooks: [], history: null, at: 0, news: [], began: 0 };
 let token = ""; // survives a reload in this tab’s session storage; never in a URL
-let scope = "none"; // what the server lets us see: "none" of the private parts, all ("read"), or also change ("all")
+let scope = "none"; // what the server lets us see: "none" of the private parts, or all; and do: "moderate", "all"
 let wake = () => {}; // ends the pause before the next try, or the stream, so that the page connects anew
 
 // --- Words ---------------------------------------------------------------------------------------------------------
@@ -278,6 +278,7 @@ const users = new Table("users", {
   ],
   actions: [
     { name: "Kick", label: (user) => `Kick ${user.nick}`, press: (user) => askKick(user) },
+    { name: "Mute", label: (user) => `Mute ${user.nick}`, press: (user) => askMute(user) },
     { name: "Ban", label: (user) => `Ban ${user.nick}`, press: (user) => askBan(user) },
   ],
 });
@@ -297,18 +298,33 @@ const rooms = new Table("rooms", {
 });
 
 const bans = new Table("bans", {
-  key: (ban) => ban.id,
+  key: (ban) => `${ban.verb} ${ban.id}`,
   first: 3,
   step: 24,
   sort: { column: "Ends", down: false },
   columns: [
-    { name: "Banned", value: (ban) => ban.value },
-    { name: "Kind", value: (ban) => ban.kind },
+    { name: "Whom", value: (ban) => [ban.value, ...ban.also].join(", ") },
+    { name: "What", value: (ban) => `${ban.verb} ${ban.kind}` },
     { name: "Ends", value: (ban) => ban.until || "~", // which is behind every date
       text: (ban) => (ban.until ? `until ${moment(ban.until)}` : "permanent") },
     { name: "Reason", value: (ban) => ban.reason },
   ],
-  actions: [{ name: "Lift", label: (ban) => `Lift the ban of ${ban.value}`, press: (ban) => lift(ban) }],
+  actions: [{ name: "Lift", label: (ban) => `Lift the ${ban.verb === "muted" ? "mute" : "ban"} of ${ban.value}`, press: (ban) => lift(ban) }],
+});
+
+const hooks = new Table("hooks", {
+  key: (hook) => hook.id,
+  first: 5,
+  step: 24,
+  sort: { column: "Room", down: false },
+  columns: [
+    { name: "Name", value: (hook) => hook.name, brief: true },
+    { name: "Room", value: (hook) => hook.room, brief: true },
+    { name: "Messages", number: true, value: (hook) => hook.messages, text: (hook) => count(hook.messages) },
+    { name: "Last", value: (hook) => hook.last, text: (hook) => (hook.last ? moment(hook.last) : "not used since the start") },
+    { name: "Signed", value: (hook) => (hook.signed ? "signed" : "") },
+  ],
+  actions: [{ name: "Revoke", label: (hook) => `Revoke ${hook.name} in ${hook.room}`, press: (hook) => askRevoke(hook) }],
 });
 
 /** Draws everything from what is known; cheap enough for every second. */
@@ -324,6 +340,8 @@ function draw() {
   put($("rooms").querySelector(".shown"), count(seen.rooms.length));
   bans.show(seen.bans);
   put($("bans").querySelector(".shown"), count(seen.bans.length));
+  hooks.show(seen.hooks);
+  put($("hooks").querySelector(".shown"), count(seen.hooks.length));
   Object.values(charts).forEach((chart) => chart.draw());
   if (seen.server) drawServer(seen.server, seen.history);
   feed.draw();
@@ -461,7 +479,10 @@ async function read(path, options = {}) {
 async function refresh() {
   const began = performance.now();
   const bearer = token;
-  const [status, banned] = await Promise.all([read("status"), token ? read("bans") : { bans: [] }]);
+  const none = { bans: [], mutes: [], hooks: [] };
+  const [status, banned, muted, hooked] = await Promise.all([
+    read("status"), ...["bans", "mutes", "hooks"].map((path) => (token ? read(path) : none)),
+  ]);
   if (began < seen.began || bearer !== token) return; // there is a later answer, or will be
   const isAnother = seen.server && seen.server.started !== status.server.started;
   if (isAnother) say("The server was restarted.");
@@ -472,7 +493,8 @@ async function refresh() {
     if (!talk.told || isAnother) talk.begin(all);
     for (const { name, seq } of all) talk.reach(name, seq);
   }
-  Object.assign(seen, { server, rooms: all, history, bans: banned.bans, at: began, began });
+  Object.assign(seen, { server, rooms: all, history, hooks: hooked.hooks, at: began, began });
+  seen.bans = [...banned.bans.map((ban) => ({ ...ban, verb: "banned" })), ...muted.mutes.map((mute) => ({ ...mute, verb: "muted" }))];
   seen.users = new Map(status.users.map((user) => [user.id, user]));
   seen.news = seen.news.filter(({ at }) => at >= began);
   seen.news.forEach(apply);
@@ -633,15 +655,16 @@ function askToken() {
     remember(token);
     grant(access.scope);
     wake();
-    return access.scope === "all" ? "Unlocked." : "Unlocked for reading.";
+    return { all: "Unlocked.", moderate: "Unlocked for acting on users.", read: "Unlocked for reading." }[access.scope] ?? "That token shows nothing here.";
   });
 }
 
 function lock() {
   token = "";
   remember("");
-  seen.bans = [];
+  seen.bans = seen.hooks = [];
   view.close();
+  audit.close();
   talk.end();
   grant("none");
 }
@@ -666,11 +689,13 @@ function remembered() {
 function grant(granted) {
   scope = granted;
   document.documentElement.classList.toggle("reads", scope !== "none");
-  document.documentElement.classList.toggle("acts", scope === "all");
+  document.documentElement.classList.toggle("acts", scope === "all" || scope === "moderate");
   $("access").hidden = scope === "all";
-  put($("access"), scope === "none"
-    ? "Messages, bans and the addresses of users with a nick are hidden; a token shows them."
-    : "The read-only token shows everything and changes nothing; the admin token unlocks actions.");
+  put($("access"), {
+    none: "Messages, bans, hooks and the addresses of users with a nick are hidden; a token shows them.",
+    read: "The read-only token shows everything and changes nothing; the admin token unlocks actions.",
+    moderate: "This token shows everything, and acts on users.",
+  }[scope] ?? "");
 }
 
 function askKick(user) {
@@ -681,26 +706,81 @@ function askKick(user) {
   });
 }
 
+function askMute(user) {
+  put($("mute-dialog").querySelector(".whom"), user.nick);
+  open("mute-dialog", {}, async ({ reason, for_s: seconds }) => {
+    await ask(`users/${user.id}/mute`, { method: "POST", body: { reason, for_s: Number(seconds) } });
+    return `${user.nick} is muted.`;
+  });
+}
+
 function askBan(user) {
   const form = $("ban-dialog").querySelector("form");
   const host = hostOf(user?.address ?? "");
-  const known = { nick: user?.nick ?? "", address: host, network: host && networkOf(host) };
-  form.elements.kind.onchange = () => { form.elements.value.value = known[form.elements.kind.value]; };
-  const kind = !user || user.nick === user.address ? "address" : "nick"; // a user without a nick is named by the address
-  open("ban-dialog", { kind, value: known[kind] }, async ({ for_s: seconds, ...ban }) => {
-    await ask("bans", { method: "POST", body: { ...ban, for_s: Number(seconds) } });
-    return `${ban.value} is banned.`;
+  const nick = user?.nick ?? "";
+  const known = { user: nick, nick, account: nick, address: host, network: host && networkOf(host) };
+  const { kind: choice, value: field, force } = form.elements;
+  choice.onchange = () => {
+    field.value = known[choice.value];
+    field.readOnly = choice.value === "user"; // it is this one
+    force.closest("label").hidden = choice.value === "user";
+  };
+  choice.querySelector("[value=user]").hidden = !user;
+  const kind = user ? "user" : "address";
+  open("ban-dialog", { kind, value: known[kind] }, async ({ kind: what, value, reason, for_s, force: forced }) => {
+    const body = { reason, for_s: Number(for_s) };
+    if (what === "user") await ask(`users/${user.id}/ban`, { method: "POST", body });
+    else await ask("bans", { method: "POST", body: { ...body, kind: what, value, force: Boolean(forced) } });
+    return `${value} is banned.`;
   });
+  choice.onchange();
 }
 
 async function lift(ban) {
   try {
-    await ask(`bans/${ban.id}`, { method: "DELETE" });
-    say(`${ban.value} is no longer banned.`);
+    await ask(`${ban.verb === "muted" ? "mutes" : "bans"}/${ban.id}`, { method: "DELETE" });
+    say(`${ban.value} is no longer ${ban.verb}.`);
     await refresh();
   } catch (problem) {
     say(problem.message);
   }
+}
+
+/** Makes a hook, and shows its URL once: no other answer of the server has it. */
+function askHook() {
+  open("hook-dialog", {}, async (entered) => {
+    const made = await read("hooks", { method: "POST", body: entered });
+    showMade(made);
+    return `${made.name} may speak in ${made.room}.`;
+  });
+}
+
+function showMade(made) {
+  const dialog = $("made-dialog");
+  const { url } = dialog.querySelector("form").elements;
+  put(dialog.querySelector(".whom"), `${made.name} in ${made.room}`);
+  url.value = new URL(`hooks/${made.secret}`, location.href).href;
+  dialog.querySelector(".copy").onclick = async () => {
+    url.select();
+    try {
+      await navigator.clipboard.writeText(url.value);
+      say("Copied.");
+    } catch {
+      say("This browser does not let the page copy; press Ctrl+C."); // it may not, over plain HTTP
+    }
+  };
+  dialog.querySelector(".cancel").onclick = () => dialog.close();
+  dialog.onclose = () => { url.value = ""; };
+  dialog.showModal();
+  url.select();
+}
+
+function askRevoke(hook) {
+  put($("revoke-dialog").querySelector(".whom"), `${hook.name} in ${hook.room}`);
+  open("revoke-dialog", {}, async () => {
+    await ask(`hooks/${hook.id}`, { method: "DELETE" });
+    return `${hook.name} in ${hook.room} is revoked.`;
+  });
 }
 
 function askAnnounce(room) {
@@ -771,6 +851,54 @@ const view = {
   },
 };
 
+// --- The audit -----------------------------------------------------------------------------------------------------
+
+const audit = {
+  next: 0,
+  dialog: $("audit-dialog"),
+  part: (selector) => $("audit-dialog").querySelector(selector),
+
+  open() {
+    this.next = 0;
+    this.part("ol").replaceChildren();
+    this.dialog.showModal();
+    this.load();
+  },
+
+  close() {
+    if (this.dialog.open) this.dialog.close();
+  },
+
+  /** Reads the entries before those that are shown. */
+  async load() {
+    put(this.part(".error"), "");
+    try {
+      const page = await read(`audit?limit=${ROOM_LINES}&before=${this.next}`);
+      this.next = page.next;
+      this.part("ol").append(...page.audit.map((entry) => this.line(entry)));
+      this.part(".earlier").hidden = !page.next;
+      put(this.part(".hint"), this.part("ol").children.length ? "" : "Nothing yet.");
+    } catch (problem) {
+      put(this.part(".error"), problem.message);
+    }
+  },
+
+  line({ time, actor, via, action, target, reason, until }) {
+    const line = make("li");
+    const at = new Date(time);
+    line.append(make("time", isToday(at) ? clock(at) : moment(time), { datetime: time }), " ");
+    const by = via === "http" ? `${actor} (http)` : actor;
+    line.append(make("bdi", by, { class: "who" }), ` ${action} `, make("bdi", target));
+    if (until) line.append(` until ${moment(until)}`);
+    if (reason) line.append(": ", make("bdi", reason));
+    return line;
+  },
+};
+
+audit.part(".cancel").addEventListener("click", () => audit.close());
+audit.part(".earlier").addEventListener("click", () => audit.load());
+$("show-audit").addEventListener("click", () => audit.open());
+
 view.part(".cancel").addEventListener("click", () => view.close());
 view.part(".members").addEventListener("click", () => { view.close(); showUsersOf(view.name); });
 view.part(".unlock").addEventListener("click", () => { view.close(); askToken(); });
@@ -783,6 +911,7 @@ $("unlock").addEventListener("click", askToken);
 $("lock").addEventListener("click", () => { lock(); wake(); });
 $("announce-all").addEventListener("click", () => askAnnounce(""));
 $("new-ban").addEventListener("click", () => askBan(null));
+$("new-hook").addEventListener("click", askHook);
 $("try-now").addEventListener("click", () => wake());
 $("filter").addEventListener("input", draw);
 setInterval(() => {

@@ -54,10 +54,15 @@ class Claim:
             self._stem = nick
         self.nick, self.is_owed = nick, False
 
+    def not_proven(self, message: str) -> None:
+        """Take that the secret was not taken without which the nick is not to be had."""
+        if self._strict:
+            self.denied = message
+
     def refused(self, refusal: RefusedEvent) -> NickRequest | None:
         """Take the refusal of what was asked for; return what to ask for instead."""
         is_taken = refusal.code == Code.NAME_TAKEN
-        if is_taken and self._suffix and self._number < MAX_SUFFIX:
+        if (is_taken or refusal.code == Code.REGISTERED) and self._suffix and self._number < MAX_SUFFIX:
             self._number += 1
             self.nick = f"{self._stem}-{self._number}"
             return NickRequest(nick=self.nick)

@@ -20,25 +20,25 @@ from itertools import count
 
 from msgspec import structs
 
+from gchat.client.conversation.account_login import AccountLogin
 from gchat.client.conversation.claim import Claim
 from gchat.client.conversation.membership import MAX_MEMBERS, Memberships
 from gchat.client.conversation.notices import Back, Delivered, NewLog, Notice, NumberedNotice, Sent
 from gchat.dialects.rich_events import (
+    AccountEvent,
     AckEvent,
     ActedEvent,
     AnyEvent,
     AwayEvent,
     DoneEvent,
+    EndEvent,
     EnteredEvent,
     GapEvent,
     JoinedEvent,
     KickedEvent,
     LeftEvent,
-    ListEvent,
     LiveEvent,
-    ModesEvent,
     NamedEvent,
-    PageEvent,
     PartedEvent,
     RefusedEvent,
     RenamedEvent,
@@ -69,7 +69,8 @@ USUAL_LINE_BYTES = 8192
 class Conversation:
     """One user's side of the chat. `prefix` begins the ids of its requests, and must be random: see rule 3.
 
-    It begins in `room`, and in `more_rooms`. `strict` and `suffix` are explained at Claim.
+    It begins in `room`, and in `more_rooms`. `strict` and `suffix` are explained at Claim. `secret` is that of the
+    account that has the nick, see AccountLogin; `password` is the server's.
     """
 
     def __init__(
@@ -80,6 +81,8 @@ class Conversation:
         room: str = "",
         more_rooms: Iterable[str] = (),
         token: str = "",
+        secret: str = "",
+        password: str = "",
         after: ResumePoint | None = None,
         replay: int | None = None,
         strict: bool = False,
@@ -92,6 +95,8 @@ class Conversation:
         self.connected = False  # whether everything missed has been told, and requests go out
         self._prefix = prefix
         self._numbers = count(1)  # of requests; a signal handler may make one in the middle of another
+        self.login = AccountLogin(nick, secret)
+        self._password = password
         self._claim = Claim(nick, strict=strict, suffix=suffix)
         self._replay = replay
         self._rooms = Memberships(_room(room), map(_room, more_rooms), after)
@@ -149,7 +154,9 @@ class Conversation:
     def hello(self) -> Hello:
         """Return what a new connection begins with."""
         self._claim.opens(self.room)
-        hello = Hello(nick=self._claim.nick, token=self.token or None, replay=self._replay)
+        nick = self._claim.nick
+        hello = Hello(nick=nick, token=self.token or None, replay=self._replay, secret=self.login.opens(nick))
+        hello = structs.replace(hello, password=self._password)
         match self._rooms.wanted:
             case (only,):
                 return structs.replace(hello, room=only.room, after=only.after, key=only.key)
@@ -202,14 +209,6 @@ class Conversation:
         """Say something in the room."""
         return self.ask(SayRequest(text=text))
 
-    def act(self, text: str) -> str:
-        """Say what you do."""
-        return self.ask(ActRequest(text=text))
-
-    def tell(self, to: str, text: str) -> str:
-        """Say something to one user only."""
-        return self.ask(TellRequest(to=to, text=text))
-
     # --- Events ----------------------------------------------------------------------------------------------------
 
     def hears(self, event: AnyEvent) -> list[Notice]:
@@ -229,9 +228,6 @@ class Conversation:
                 return self._welcomed(event)
             case JoinedEvent():
                 return self._joined(event)
-            case PartedEvent():
-                self._end(event.id)
-                self._rooms.leave(event.room)
             case LiveEvent():
                 return self._goes_live(event)
             case GapEvent():
@@ -239,22 +235,18 @@ class Conversation:
                 return there.seen.skip(event.range_from, event.range_to) if there else []
             case NamedEvent():
                 self._named(event)
-            case (
-                UsersEvent()
-                | RoomListEvent()
-                | PageEvent()
-                | TopicSetEvent()
-                | DoneEvent()
-                | ModesEvent()
-                | ListEvent()
-            ):
+            case AccountEvent():
+                self.login.named(event.account)
+            case _ if isinstance(event, EndEvent):
                 self._answered(event)
         return [event]
 
-    def _answered(
-        self, event: UsersEvent | RoomListEvent | PageEvent | TopicSetEvent | DoneEvent | ModesEvent | ListEvent
-    ) -> None:
-        self._end(event.id)
+    def _answered(self, event: EndEvent) -> None:
+        request = self._end(event.id)
+        if isinstance(event, DoneEvent):
+            self.login.done(request)
+        if isinstance(event, PartedEvent):
+            self._rooms.leave(event.room)
         if isinstance(event, UsersEvent) and (there := self._rooms.get(event.room)):
             there.online = event.total
             there.members = set(event.users[:MAX_MEMBERS])
@@ -263,6 +255,7 @@ class Conversation:
 
     def _welcomed(self, event: WelcomeEvent) -> list[Notice]:
         self.token, self.nick, self.limits = event.token, event.nick, event.limits
+        self.login.named(event.account)
         self._claim.welcomed(event.nick)
         back: list[Notice] = [Back()] if self._was_lost else []
         self._was_lost = False
@@ -295,7 +288,7 @@ class Conversation:
         if event.room and not there:
             return []
         missing = there.seen.reach(event.seq) if there else []
-        if event.room == self.room and not self.connected:
+        if event.room == self.room and not (self.connected or self.denied):
             self._begin()
         return [*missing, event]
 
@@ -327,7 +320,9 @@ class Conversation:
                 self._begin()
 
     def _refused(self, event: RefusedEvent) -> list[Notice]:
-        if self._claim.is_first and not event.id:
+        if self.login.refuses(event, self.pending.get(event.id)):
+            self._claim.not_proven(event.message)
+        elif self._claim.is_first and not event.id:
             return []  # of the hello's nick or room, which is asked for again
         if not event.id or event.id != self._claim.id:
             self._end(event.id)

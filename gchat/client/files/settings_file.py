@@ -20,9 +20,14 @@ MAX_BYTES = 100_000
 
 
 class ClientSettings(Struct):
-    """What a user has chosen. All but the host is for terminals: a script does not change with its user's taste."""
+    """What a user has chosen. All but the server is for terminals: a script does not change with its user's taste.
 
-    host: str = ""  # HOST, HOST:PORT or the path of a Unix socket
+    There is no key for --insecure: what is dangerous is to be asked for each time.
+    """
+
+    host: str = ""  # HOST, HOST:PORT, gchats://HOST:PORT or the path of a Unix socket
+    tls: bool = False  # whether to speak TLS with that host
+    ca: str = ""  # with TLS: the file of certificates to trust; a relative path is one beside this file
     nick: str = ""
     rooms: tuple[str, ...] = ()  # all are entered, the client begins in the first
     bell: BellAt = BellAt.MENTION
@@ -31,6 +36,13 @@ class ClientSettings(Struct):
     presence: bool = True  # whether it is shown who enters and leaves
     color: bool = True
     vi: bool = False
+
+    @property
+    def ca_path(self) -> str:
+        """The path of `ca`, "" if there is none."""
+        if not self.ca:
+            return ""
+        return os.path.join(os.path.dirname(settings_path()), os.path.expanduser(self.ca))
 
 
 _EXPECTED: dict[Any, str] = {

@@ -4,6 +4,7 @@ link            what programs ask of a link to a gchat server; `connect` makes o
 exchange        a conversation over one connection after another: the greeting, hearing, sending without waiting.
 plain_link      a link to a server of plain lines.
 reconnect       what both have in common: one connection after another, and closing at last.
+tls             TLS: which certificates are trusted, the handshake, why it failed. Loaded only where it is spoken.
 backoff         how long to wait before dialling again; dial: addresses and sockets.
 foreign_server  what servers of other kinds say first.
 inbox           what was heard and is not yet iterated.

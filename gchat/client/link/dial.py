@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import socket as names  # its constants and errors; the sockets are gevent's
+from contextlib import suppress
 from typing import Any
 
 from gevent import socket
@@ -33,6 +34,49 @@ def raw(sock: socket.socket) -> names.socket:
     """Return the socket beneath gevent's, which never waits."""
     found: names.socket = sock._sock  # type: ignore[attr-defined]  # noqa: SLF001
     return found
+
+
+def send_now(sock: socket.socket, data: bytearray) -> int:
+    """Send what is taken now, without waiting; return how many bytes that is. Raises OSError.
+
+    TLS may have taken more than it says: the same bytes, and more, must come again.
+    """
+    if not hasattr(sock, "_sslobj"):
+        try:
+            return raw(sock).send(data)
+        except BlockingIOError:
+            return 0
+    import ssl  # noqa: PLC0415  # most links need no OpenSSL
+
+    try:
+        sent: int = sock._sslobj.write(data)  # noqa: SLF001  # SSLSocket.send would wait
+    except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+        return 0
+    return sent
+
+
+def end_sending(sock: socket.socket) -> None:
+    """Say that nothing more will come; what the peer sends can still be read. Raises OSError."""
+    _end_tls(sock)
+    raw(sock).shutdown(names.SHUT_WR)
+
+
+def cut(sock: socket.socket) -> None:
+    """End the connection: the greenlet that reads it finds the end."""
+    with suppress(OSError):  # it is gone already
+        raw(sock).shutdown(names.SHUT_RDWR)  # SSLSocket.shutdown would go on in plain text
+
+
+def hang_up(sock: socket.socket) -> None:
+    """Let go of a connection, of which nothing more is read."""
+    _end_tls(sock)
+    sock.close()
+
+
+def _end_tls(sock: socket.socket) -> None:
+    if tls := getattr(sock, "_sslobj", None):
+        with suppress(OSError):  # there was no handshake, or the peer has not ended, too
+            tls.shutdown()
 
 
 def dial(host: str, port: int) -> socket.socket:

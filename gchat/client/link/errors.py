@@ -12,17 +12,33 @@ class TimedOut(GchatError, TimeoutError):
 class ConnectFailed(GchatError, ConnectionError):
     """There is no connection. `final`: another attempt would fail likewise. `is_plain`: a PlainLink might work.
 
-    `is_absent`: no server listens there.
+    `is_absent`: no server listens there. `is_mute`: the server has closed without a word, as one of TLS does that hears
+    plain text. `code` is the server's, "" if it gave none.
     """
 
     def __init__(
-        self, address: str, reason: str, *, final: bool = False, is_plain: bool = False, is_absent: bool = False
+        self,
+        address: str,
+        reason: str,
+        *,
+        final: bool = False,
+        is_plain: bool = False,
+        is_absent: bool = False,
+        is_mute: bool = False,
+        code: str = "",
     ) -> None:
         super().__init__(f"cannot connect to {address}: {reason}")
         self.reason = reason
         self.final = final
         self.is_plain = is_plain
         self.is_absent = is_absent
+        self.is_mute = is_mute
+        self.code = code
+
+    @property
+    def wants_password(self) -> bool:
+        """Whether the server wants a password, or another one."""
+        return self.code in ("password_needed", "wrong_password")
 
 
 class NotGranted(ConnectFailed):

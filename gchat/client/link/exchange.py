@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 import gevent
 from gevent import socket
@@ -15,9 +16,9 @@ from gchat.client.conversation.notices import Notice
 from gchat.client.conversation.progress import Progress
 from gchat.client.files.place_file import PlaceFile
 from gchat.client.files.token_file import TokenFile
-from gchat.client.link.dial import CLOSED_BY_SERVER, raw
+from gchat.client.link.dial import CLOSED_BY_SERVER, cut, send_now
 from gchat.client.link.errors import ConnectFailed, NotGranted
-from gchat.client.link.foreign_server import may_be_line_chat, shown
+from gchat.client.link.foreign_server import REQUIRES_TLS, is_tls_alert, may_be_line_chat, shown
 from gchat.client.link.reconnect import READ_BYTES, ReconnectingLink
 from gchat.dialects import rich_json
 from gchat.dialects.lines import LineDecoder
@@ -37,7 +38,10 @@ from gchat.dialects.rich_events import (
     WelcomeEvent,
 )
 from gchat.dialects.rich_requests import ActRequest, PingRequest, QuitRequest, SayRequest, TellRequest, TopicRequest
-from gchat.model.errors import LineEndless, LineTooLong
+from gchat.model.errors import Code, LineEndless, LineTooLong
+
+if TYPE_CHECKING:
+    from gchat.client.link.tls import Trust
 
 #: A line of the server: its longest is a page of history, 100 messages of 8 KiB, and what JSON makes of them.
 MAX_LINE_BYTES = 8 * 1024 * 1024
@@ -79,8 +83,9 @@ class Exchange(ReconnectingLink[Notice]):
         token_file: TokenFile | None = None,
         place_file: PlaceFile | None = None,
         timeout_s: float | None = None,
+        tls: Trust | None = None,
     ) -> None:
-        super().__init__(host, port, listen=listen, timeout_s=timeout_s)
+        super().__init__(host, port, listen=listen, timeout_s=timeout_s, tls=tls)
         self.conversation = conversation
         self.lag_s: float | None = None  # how long the last ping took
         self.refused: RefusedEvent | None = None  # the last refusal
@@ -94,6 +99,7 @@ class Exchange(ReconnectingLink[Notice]):
         self._plain: list[bytes] = []  # what the server said before that
         self._why = ""  # the server's reason for closing
         self._replaced_at = -math.inf
+        self._login_at = math.inf  # when to log in again, after too many wrong secrets
         self._ping_id = ""  # while one is under way
         self._pinged_at = 0.0
         self._owed = bytearray()  # what the kernel has not taken yet
@@ -119,15 +125,20 @@ class Exchange(ReconnectingLink[Notice]):
         while (event := self._next_answer()) is None:
             try:
                 data = sock.recv(READ_BYTES)
-            except OSError:
+            except OSError as error:
                 if not self._plain:
-                    raise
+                    raise ConnectFailed(self.address, self._reason(error), is_mute=self.tls is None) from None
                 data = b""
+            if is_tls_alert(data):
+                raise ConnectFailed(self.address, REQUIRES_TLS)
             if not data:
-                raise ConnectFailed(self.address, self._farewell() or CLOSED_BY_SERVER)
+                why = self._farewell()
+                raise ConnectFailed(self.address, why or CLOSED_BY_SERVER, is_mute=not (why or self.tls))
             self._decoder.feed(data)
+        if isinstance(event, RefusedEvent) and event.code == Code.TLS_NEEDED:
+            raise ConnectFailed(self.address, REQUIRES_TLS, final=True, code=event.code)
         if isinstance(event, RefusedEvent):
-            raise ConnectFailed(self.address, shown(event.message.encode()), final=True)
+            raise ConnectFailed(self.address, shown(event.message.encode()), final=True, code=event.code)
         if isinstance(event, ClosingEvent):
             raise ConnectFailed(self.address, shown(event.reason.encode()), final=self._is_for_good(event))
         early, self._early = self._early, []
@@ -187,8 +198,7 @@ class Exchange(ReconnectingLink[Notice]):
         while data := self._receive(sock, silence_s):
             self._decoder.feed(data)
             self._hear()
-            if len(data) == READ_BYTES:
-                gevent.sleep(0)  # there is more, and recv would let nobody else have a turn
+            gevent.sleep(0)  # there may be more, and recv would let nobody else have a turn
         if data is None:
             return f"nothing was heard for {silence_s:g} s"
         return self._why or CLOSED_BY_SERVER
@@ -282,6 +292,9 @@ class Exchange(ReconnectingLink[Notice]):
         self.refused = event
         if isinstance(self.conversation.pending.get(event.id), SPOKEN):
             self._untold[event.id] = event.message
+        if event.retry_after_s and self.conversation.login.owed:
+            self._login_at = time.monotonic() + event.retry_after_s
+            self._to_write.set()
 
     def _is_for_good(self, closing: ClosingEvent) -> bool:
         """Return whether there is no sense in another connection after `closing`."""
@@ -321,13 +334,10 @@ class Exchange(ReconnectingLink[Notice]):
         try:
             self._owed += rich_json.lines(list(self.conversation.outgoing()))
             if self._owed and self._sock:
-                del self._owed[: raw(self._sock).send(self._owed)]
-        except BlockingIOError:
-            pass
+                del self._owed[: send_now(self._sock, self._owed)]
         except OSError:
             if self._sock:
-                with suppress(OSError):
-                    self._sock.shutdown(socket.SHUT_RDWR)  # the reader finds the end, and the reason
+                cut(self._sock)  # the reader finds the end, and the reason
             self._owed.clear()  # what has an id is pending, and is sent on the next connection
         finally:
             self._is_pushing = False
@@ -343,13 +353,18 @@ class Exchange(ReconnectingLink[Notice]):
             now = time.monotonic()
             if self._owed:
                 socket.wait_write(sock.fileno())
+            elif now >= self._login_at and self.connected:
+                self._login_at = math.inf
+                if login := self.conversation.login.owed:
+                    self.conversation.ask(login)
             elif now >= next_ping_at and self.connected and not self._ping_id:
                 next_ping_at = now + self.ping_s
                 self.conversation.remind()
                 self._pinged_at = now
                 self._ping_id = self.conversation.ask(PingRequest())
             else:
-                self._to_write.wait(max(next_ping_at - now, 0.0) or self.ping_s)
+                due_s = [at - now for at in (next_ping_at, self._login_at) if at > now]
+                self._to_write.wait(min([self.ping_s, *due_s]))
 
 
 def _understood(line: bytes) -> AnyEvent | None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+REQUIRES_TLS = "the server speaks only TLS on this port; use --tls"
+
 #: So much of a server's first line is shown.
 MAX_SHOWN = 120
 
@@ -19,10 +21,18 @@ def shown(line: bytes) -> str:
     return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}…"
 
 
+def is_tls_alert(data: bytes) -> bool:
+    """Return whether a server that hears plain text says so in TLS, which it expects: an alert of TLS or SSL 3."""
+    return data.startswith(b"\x15\x03")
+
+
 def may_be_line_chat(line: bytes) -> bool:
     """Return whether a server that said `line`, and waits, may be a chat of lines: then a PlainLink is worth a try."""
-    if _NO_CHAT.match(line):
-        return False
+    return not _NO_CHAT.match(line) and is_text(line)
+
+
+def is_text(line: bytes) -> bool:
+    """Return whether this is what people read."""
     try:
         text = line.decode()
     except UnicodeDecodeError:

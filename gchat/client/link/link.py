@@ -10,12 +10,15 @@ import math
 import secrets
 import time
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from gchat.client.conversation.conversation import Conversation
 from gchat.client.files.place_file import PlaceFile
+from gchat.client.files.safety import Safety
 from gchat.client.files.token_file import TokenFile
 from gchat.client.link.errors import LinkClosed, TimedOut
 from gchat.client.link.exchange import Exchange
+from gchat.client.link.reconnect import tls_of
 from gchat.client.link.stop_signals import StopSignals
 from gchat.dialects.rich_requests import (
     ActRequest,
@@ -35,6 +38,9 @@ from gchat.dialects.rich_requests import (
     WhoRequest,
 )
 from gchat.model.hello import ResumePoint
+
+if TYPE_CHECKING:
+    from gchat.client.link.tls import Trust
 
 #: Requests that may wait for an answer; above, a call that makes another one waits.
 MAX_PENDING = 256
@@ -218,6 +224,8 @@ def connect(
     room: str = "",
     more_rooms: Sequence[str] = (),
     token: str = "",
+    secret: str = "",
+    password: str = "",
     after: ResumePoint | None = None,
     replay: int | None = 0,
     wait: bool = False,
@@ -228,38 +236,43 @@ def connect(
     place_file: str = "",
     stop_on_signals: bool = False,
     timeout_s: float | None = None,
+    tls: Trust | None = None,
 ) -> Link:
     """Return a link to a server, to be used with `with`, or to be closed.
 
-    `host` may be HOST:PORT, or a Unix socket's path, with a slash in it. `replay` is how many old messages are told if
-    there is no `after`: none for a bot, or it would answer them; None is as many as the server likes. With
-    `listen=False` nothing is kept to be iterated, for a program that only speaks. With `more_rooms` than one, requests
-    have to name theirs.
+    `host` may be HOST:PORT, gchats://HOST:PORT, or a Unix socket's path, with a slash in it; gchats://, or `tls`, means
+    TLS. `replay` is how many old messages are told if there is no `after`: none for a bot, or it would answer them;
+    None is as many as the server likes. With `listen=False` nothing is kept to be iterated, for a program that only
+    speaks. With `more_rooms` than one, requests have to name theirs.
 
     Coming back: `token` and `after` are an earlier link's `token` and `place`: they bring back its nick, and what was
     missed. A `token_file` keeps the token, a `place_file` the place: a program that is started again, even after it was
     killed, gets every event that it has not dealt with, and only the last one of the others again.
 
+    Proving: `secret` is that of the account that has the nick, `password` the server's, if it wants one.
     Without a server: ConnectFailed, an OSError, after `timeout_s` (connect_s) at most; with `wait` there is a link all
-    the same, and Lost tells of each attempt. If the nick is taken or the room cannot be: Refused tells, and the link
-    goes on under the address; with `nick_suffix` under nick-2, nick-3 and so on; with `strict` nothing is said, and it
-    is a ConnectFailed.
-
-    With `stop_on_signals` the first Ctrl+C or SIGTERM ends the iteration, as if there were no more to come.
+    the same, and Lost tells of each attempt. If the nick is taken, the room cannot be or the secret is wrong: Refused
+    tells, and the link goes on under the address; with `nick_suffix` under nick-2, nick-3 and so on; with `strict`
+    nothing is said, and it is a ConnectFailed. With `stop_on_signals` the first Ctrl+C or SIGTERM ends the iteration.
     """
-    tokens = TokenFile(token_file) if isinstance(token_file, str) else token_file
+    tls = tls or tls_of(host)
+    tokens = TokenFile(token_file, tls.safety if tls else Safety.PLAIN) if isinstance(token_file, str) else token_file
     places = PlaceFile(place_file) if place_file else None
     conversation = Conversation(
         secrets.token_hex(4),
         nick=nick,
         room=room,
         more_rooms=more_rooms,
+        secret=secret,
+        password=password,
         token=token or (tokens.load() if tokens else ""),
         after=after or (places.load() if places else None),
         replay=replay,
         strict=strict,
         suffix=nick_suffix,
     )
-    link = Link(host, port, conversation, listen=listen, token_file=tokens, place_file=places, timeout_s=timeout_s)
+    link = Link(
+        host, port, conversation, listen=listen, token_file=tokens, place_file=places, timeout_s=timeout_s, tls=tls
+    )
     link.start(wait=wait, stop_on_signals=stop_on_signals)
     return link

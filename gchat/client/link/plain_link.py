@@ -6,6 +6,7 @@ Such a server numbers nothing and acknowledges nothing: messages that are lost w
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 import gevent
 from gevent import socket
@@ -13,12 +14,16 @@ from gevent.lock import BoundedSemaphore
 from msgspec import Struct
 
 from gchat.client.conversation.notices import Back, Lost
-from gchat.client.link.dial import CLOSED_BY_SERVER
+from gchat.client.link.dial import CLOSED_BY_SERVER, cut, end_sending
 from gchat.client.link.errors import LinkClosed, TimedOut
+from gchat.client.link.foreign_server import REQUIRES_TLS, is_tls_alert
 from gchat.client.link.reconnect import READ_BYTES, ReconnectingLink
 from gchat.dialects.lines import LineDecoder
 from gchat.model.errors import LineEndless, LineTooLong
 from gchat.model.text import printable
+
+if TYPE_CHECKING:
+    from gchat.client.link.tls import Trust
 
 #: A longer line is not shown.
 MAX_LINE_BYTES = 65536
@@ -56,8 +61,9 @@ class PlainLink(ReconnectingLink[PlainNotice]):
         wait: bool = False,
         listen: bool = True,
         timeout_s: float | None = None,
+        tls: Trust | None = None,
     ) -> None:
-        super().__init__(host, port, listen=listen, timeout_s=timeout_s)
+        super().__init__(host, port, listen=listen, timeout_s=timeout_s, tls=tls)
         self._decoder = LineDecoder(MAX_LINE_BYTES)
         self._speaking = BoundedSemaphore()  # one greenlet at a time may write to a socket
         self._was_lost = False
@@ -83,7 +89,7 @@ class PlainLink(ReconnectingLink[PlainNotice]):
             if timeout is not deadline:
                 raise
             if self._sock:
-                self._sock.shutdown(socket.SHUT_RDWR)  # the reader finds the end
+                cut(self._sock)
             raise TimedOut(f"{self.address} does not read: that line may not have arrived") from None
 
     def _send(self, line: bytes) -> None:
@@ -102,6 +108,8 @@ class PlainLink(ReconnectingLink[PlainNotice]):
         while True:
             wait_s = self.prompt_s if self._decoder.rest else None
             data = gevent.with_timeout(wait_s, sock.recv, READ_BYTES, timeout_value=b"\n")
+            if is_tls_alert(data):
+                return REQUIRES_TLS
             try:
                 self._hear(data)
             except LineEndless as error:
@@ -131,7 +139,7 @@ class PlainLink(ReconnectingLink[PlainNotice]):
         try:
             if gevent.with_timeout(self.goodbye_s, self._sock.sendall, b"-1", timeout_value=True):
                 return
-            self._sock.shutdown(socket.SHUT_WR)
+            end_sending(self._sock)
         except OSError:
             pass
 

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import math
 import time
-from typing import Any, Generic, Self, TypeVar
+from ipaddress import ip_address
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 import gevent
 from gevent import socket
 from gevent.event import Event
 
-from gchat.cli import spelled, split_address
+from gchat.cli import TLS_SCHEME, spelled, split_address, split_scheme
 from gchat.client.conversation.notices import Lost
 from gchat.client.link.backoff import Backoff
-from gchat.client.link.dial import dial, raw, reason_of
+from gchat.client.link.dial import dial, hang_up, raw, reason_of
 from gchat.client.link.errors import ConnectFailed, LinkClosed, TimedOut, Unacknowledged
 from gchat.client.link.inbox import Inbox
 from gchat.client.link.ownership import Ownership
+
+if TYPE_CHECKING:
+    from gchat.client.link.tls import Trust
 
 NoticeT = TypeVar("NoticeT")
 
@@ -24,6 +28,15 @@ READ_BYTES = 65536
 
 #: Notices that wait to be iterated; above, the reader stops reading and the server skips what it cannot send.
 MAX_QUEUED = 1000
+
+
+def tls_of(host: str) -> Trust | None:
+    """Return the TLS that an address asks for, None if it asks for none."""
+    if split_scheme(host)[0] != TLS_SCHEME:
+        return None
+    from gchat.client.link.tls import Trust  # noqa: PLC0415  # most links need no OpenSSL
+
+    return Trust()
 
 
 class ReconnectingLink(Generic[NoticeT]):
@@ -47,11 +60,16 @@ class ReconnectingLink(Generic[NoticeT]):
     #: How long close() may take, while the server goes on answering.
     close_s = 60.0
 
-    def __init__(self, host: str, port: int, *, listen: bool = True, timeout_s: float | None = None) -> None:
+    def __init__(
+        self, host: str, port: int, *, listen: bool = True, timeout_s: float | None = None, tls: Trust | None = None
+    ) -> None:
+        tls = tls or tls_of(host)
+        host = split_scheme(host)[1]
         name, number = split_address(host)
         if number and number.isdecimal():
             host, port = name, int(number)
-        self.address = spelled(host, port)
+        self.address = f"{TLS_SCHEME}://{spelled(host, port)}" if tls else spelled(host, port)
+        self.tls = tls
         self.ownership = Ownership()
         self.failure: ConnectFailed | None = None  # why the server has refused for good
         if timeout_s is not None:
@@ -104,6 +122,16 @@ class ReconnectingLink(Generic[NoticeT]):
             raise LinkClosed(f"the link to {self.address} is closed: there is nothing more to iterate") from None
         self._taken(notice)
         return notice
+
+    @property
+    def is_private(self) -> bool:
+        """Whether nobody can read along: the link is in TLS, or stays on this machine."""
+        if self.tls or "/" in self._host:
+            return True
+        try:
+            return self._sock is not None and ip_address(self._sock.getpeername()[0]).is_loopback
+        except (OSError, ValueError):
+            return False
 
     @property
     def over(self) -> bool:
@@ -255,7 +283,7 @@ class ReconnectingLink(Generic[NoticeT]):
                         self._refused(why)
                         return
                 except OSError as error:
-                    why = reason_of(error)
+                    why = self._reason(error)
                 finally:
                     self._hang_up()
                 if self._closing.is_set():
@@ -272,20 +300,28 @@ class ReconnectingLink(Generic[NoticeT]):
         try:
             with deadline:
                 self._sock = dial(self._host, self._port)
+                if self.tls:
+                    self._sock = sock = self.tls.wrapped(self._sock, self._host)
+                    self.tls.shake_hands(sock, self._host)
                 self._greet(self._sock)
                 return self._sock
         except gevent.Timeout as timeout:
             if timeout is not deadline:
                 raise
+            if self.tls and self._sock and not self.tls.is_agreed(self._sock):
+                raise ConnectFailed(self.address, self.tls.no_answer) from None
             raise self._unanswered() from None
         except ConnectFailed:
             raise
         except (OSError, ValueError, OverflowError, RuntimeError) as error:
             is_absent = isinstance(error, ConnectionRefusedError | FileNotFoundError)
-            raise ConnectFailed(self.address, reason_of(error), is_absent=is_absent) from None
+            raise ConnectFailed(self.address, self._reason(error), is_absent=is_absent) from None
+
+    def _reason(self, error: Exception) -> str:
+        return self.tls.reason_of(error) if self.tls else reason_of(error)
 
     def _hang_up(self) -> None:
         self._let_go()
         sock, self._sock = self._sock, None
         if sock:
-            sock.close()
+            hang_up(sock)

@@ -6,6 +6,8 @@ plain_talk    any server of lines on the screen; talk: what both have in common,
 board         the rooms on the screen: what is printed, what is kept, what is half typed.
 outbox        what the user has asked and not been answered.
 own_actions   what the commands of the screen do.
+logins        what the user does about an account, and whether its secret is kept.
+answer_field  the field for secrets and for questions about them, in place of the draft.
 screen        the input line at the bottom and the conversation above it; the keys and what they do.
 arrangement   where what is below the conversation stands, and what a chat provides of it.
 field         the draft that is being typed, with its history and the menu of completions.

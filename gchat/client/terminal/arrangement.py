@@ -15,6 +15,7 @@ from prompt_toolkit.widgets import SearchToolbar
 from gchat.client.completion import Candidate
 from gchat.client.paste import Question
 from gchat.client.render import Line
+from gchat.client.terminal.answer_field import AnswerField
 from gchat.client.terminal.canvas import Canvas
 from gchat.client.terminal.field import Field
 
@@ -30,6 +31,9 @@ class Talk(Protocol):
 
     def question(self, text: str, *, unread: bool) -> Question | None:
         """Return the question before this is sent, None if none; `unread` if the user has not seen it."""
+
+    def remembered(self, text: str) -> str:
+        """Return what may be kept of what was typed, for Up: no secrets."""
 
     def attend(self) -> None:
         """Note that the user has pressed a key."""
@@ -53,8 +57,10 @@ class Talk(Protocol):
         """Return how the text before the cursor could go on."""
 
 
-def arranged(talk: Talk, canvas: Canvas, field: Field, search: SearchToolbar, asked: Callable[[], str]) -> Layout:
-    """Return the layout: what waits, a question that is `asked`, the draft, the menu, the toolbar."""
+def arranged(
+    talk: Talk, canvas: Canvas, field: Field, answers: AnswerField, *, search: SearchToolbar, asked: Callable[[], str]
+) -> Layout:
+    """Return the layout: what waits, a question that is `asked`, the draft or an answer, the menu, the toolbar."""
 
     def waiting() -> StyleAndTextTuples:
         fragments: StyleAndTextTuples = []
@@ -75,7 +81,8 @@ def arranged(talk: Talk, canvas: Canvas, field: Field, search: SearchToolbar, as
         [
             Window(FormattedTextControl(waiting), height=waiting_rows, dont_extend_height=True),
             ConditionalContainer(question, Condition(lambda: bool(asked()))),
-            field.window,
+            ConditionalContainer(field.window, ~answers.is_open),
+            answers.container,
             search,
             ConditionalContainer(Window(height=Dimension(0, MENU_ROWS, preferred=MENU_ROWS)), has_completions),
             Window(FormattedTextControl(toolbar), height=1),

@@ -10,6 +10,7 @@ from itertools import zip_longest
 
 from prompt_toolkit.application import Application
 from prompt_toolkit.data_structures import Point, Size
+from prompt_toolkit.layout import Window
 from prompt_toolkit.layout.screen import Char
 
 #: While a window is being resized, terminals report the new size late: tmux up to 250 ms after it has broken the rows.
@@ -22,6 +23,7 @@ class Drawing(Application[None]):
 
     _size = Size(rows=0, columns=0)  # of the terminal at the last drawing
     _used: Sequence[int] = ()  # how many columns of each row are in use; tmux counts those that were, too
+    _focused: Window | None = None  # which has the cursor
     _settled_at = 0.0
 
     @property
@@ -34,7 +36,7 @@ class Drawing(Application[None]):
         screen = self.renderer.last_rendered_screen
         size = self.output.get_size()
         if screen is not None and size.columns < self._size.columns and breaks_rows(os.environ):
-            cursor = screen.get_cursor_position(self.layout.current_window)
+            cursor = screen.get_cursor_position(self._focused or self.layout.current_window)
             self.output.cursor_up(rows_above(self._used, cursor, size.columns) - cursor.y)
         self.renderer.erase()
         self._used = ()
@@ -47,6 +49,7 @@ class Drawing(Application[None]):
             self.erase()
             self._size = size
         super()._redraw(render_as_done)
+        self._focused = self.layout.current_window
         if screen := self.renderer.last_rendered_screen:
             used = [self._columns_used(screen.data_buffer[y]) for y in range(screen.height)]
             before = self._used if "TMUX" in os.environ else ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from gevent.queue import Queue
@@ -10,11 +11,15 @@ from gchat.client.completion import Candidate
 from gchat.client.conversation.notices import Back, Lost
 from gchat.client.link.errors import LinkClosed
 from gchat.client.link.plain_link import PlainLine, PlainLink, PlainNotice
+from gchat.client.own_commands import without_secrets
 from gchat.client.paste import Question, expanded, question, visible_lines
 from gchat.client.render import BACK_TEXT, Line, aside, shown_text
 from gchat.client.terminal.layout import fitted
 from gchat.client.terminal.talk import LinkTalk
 from gchat.model.text import printable
+
+# What a server says before a line that is a secret; not what a user says, [alice] or * alice.
+_ASKS_SECRET = re.compile(r"(?![\[*]).*\b(?:password|passphrase|secret)\b", re.IGNORECASE)
 
 
 class PlainTalk(LinkTalk):
@@ -24,12 +29,19 @@ class PlainTalk(LinkTalk):
         super().__init__(chat)
         self._chat = chat
         self._outbox: Queue[str] = Queue()
+        self._asks_secret = False  # whether the last line of the server did: the next one is for nobody's eyes
 
     def take(self, text: str, *, apart: bool) -> None:  # noqa: ARG002
         """Send lines, among them commands of the server."""
         for line in expanded(visible_lines(text)):
-            self._screen.show([[*self.prompt(), ("", shown_text(line))]])
+            shown = "•" * len(line) if self._asks_secret else without_secrets(line)
+            self._asks_secret = False
+            self._screen.show([[*self.prompt(), ("", shown_text(shown))]])
             self._outbox.put(line)
+
+    def remembered(self, text: str) -> str:
+        """See Talk. Nothing is kept of the answer to a server that has asked for a secret."""
+        return "" if self._asks_secret else without_secrets(text)
 
     def question(self, text: str, *, unread: bool) -> Question | None:
         """See Talk."""
@@ -50,6 +62,7 @@ class PlainTalk(LinkTalk):
                 if self._connection.back():
                     self._screen.show([aside(BACK_TEXT)])
             case PlainLine():
+                self._asks_secret = _ASKS_SECRET.match(notice.text) is not None
                 self._screen.show([[("", shown_text(notice.text))]])
 
     @property

@@ -15,11 +15,12 @@ from gchat.client.files.seen_file import SeenFile
 from gchat.client.files.settings_file import ClientSettings
 from gchat.client.ignored import Ignored
 from gchat.client.link.link import Link
-from gchat.client.own_commands import Converse, OwnCommand, entered
+from gchat.client.own_commands import Converse, OwnCommand, Prove, entered, without_secrets
 from gchat.client.paste import Question, actions, as_one, question, visible_lines
 from gchat.client.render import Line, aside, lines
 from gchat.client.room_view import PRIVATE, RoomView
 from gchat.client.terminal.board import Board
+from gchat.client.terminal.logins import Keeping, Logins
 from gchat.client.terminal.outbox import Outbox
 from gchat.client.terminal.own_actions import OwnActions
 from gchat.client.terminal.screen import Screen
@@ -67,12 +68,21 @@ NO_ACTIONS = "Not sent: an action is for the whole room, and you talk with one u
 class RichTalk(LinkTalk):
     """A conversation on a screen."""
 
-    def __init__(self, chat: Link, settings: ClientSettings, seen_file: SeenFile | None, *, taken_nick: str) -> None:
+    def __init__(
+        self,
+        chat: Link,
+        settings: ClientSettings,
+        seen_file: SeenFile | None,
+        *,
+        taken_nick: str,
+        keeping: Keeping,
+    ) -> None:
         super().__init__(chat)
         self._taken_nick = taken_nick  # the nick of this user, if another window has it; "" if none has
         self._chat = chat
         self._me = chat.conversation
         self._outbox = Outbox(chat)
+        self._logins = Logins(chat, self._outbox, keeping)
         self._own = OwnActions(settings, self._outbox, self._me)
         self._board = Board(self._me, self._own, seen_file)
         self._ignored = Ignored()
@@ -87,6 +97,7 @@ class RichTalk(LinkTalk):
         """See LinkTalk."""
         super().begin(screen)
         self._board.begin(screen)
+        self._logins.begin(screen)
 
     def leave(self) -> None:
         """Wait for the acks of the last messages."""
@@ -110,6 +121,8 @@ class RichTalk(LinkTalk):
         view = self._board.typed_in
         for action in self._asked(text, apart=apart):
             match action:
+                case Prove():
+                    self._logins.prove(action.command)
                 case Converse():
                     self._converse(action)
                 case OwnCommand():
@@ -128,9 +141,7 @@ class RichTalk(LinkTalk):
                     self._outbox.put(structs.replace(action, room=view.name))
                 case PartRequest() if action.room.startswith(PRIVATE):
                     self._close(self._board.bar.private(action.room.removeprefix(PRIVATE)))
-                case None:
-                    pass
-                case _:
+                case _ if action:
                     self._outbox.put(action)
 
     def _join(self, request: JoinRequest) -> None:
@@ -196,6 +207,10 @@ class RichTalk(LinkTalk):
         whole = None if apart else as_one(text, self._reply_to, self._me.max_text_bytes)
         return [whole] if whole else [*actions(lines, self._reply_to)]
 
+    def remembered(self, text: str) -> str:
+        """See Talk."""
+        return without_secrets(text)
+
     def question(self, text: str, *, unread: bool) -> Question | None:
         """See Talk."""
         together = as_one(text, self._reply_to, self._me.max_text_bytes) is not None
@@ -207,10 +222,12 @@ class RichTalk(LinkTalk):
     # --- Events ------------------------------------------------------------------------------------------------------
 
     def _hear(self, notice: Notice) -> None:
-        heard = self._ignored.heard(notice)
-        if heard is None:
+        if (heard := self._ignored.heard(notice)) is None:
             return
         notice = heard
+        if line := self._logins.instead_of(notice):
+            self._board.print([line])
+            return
         match notice:
             case Lost():
                 self._connection.lost(notice)
@@ -244,6 +261,7 @@ class RichTalk(LinkTalk):
         self._follow(notice)
         self._board.tell(notice)
         self._settle(notice)
+        self._logins.follow(notice)
 
     def _follow(self, notice: Notice) -> None:
         """Take in what is about to be shown."""
@@ -362,7 +380,11 @@ class RichTalk(LinkTalk):
         if not self._chat.connected:
             return [("class:toolbar", " connecting… ")]
         lag_s = self._chat.lag_s
-        others = (self._me.nick, self._chat.address, *([f"lag {_milliseconds(lag_s)}"] if lag_s is not None else []))
+        others = (
+            self._logins.shown,
+            self._chat.address,
+            *([f"lag {_milliseconds(lag_s)}"] if lag_s is not None else []),
+        )
         bar = self._board.bar
         text = toolbar_text(width, bar, self._me.online, others)
         return [("class:toolbar", text)]

@@ -23,7 +23,7 @@ from prompt_toolkit.document import Document
 from prompt_toolkit.enums import EditingMode
 from prompt_toolkit.filters import Condition, Filter, has_completions, has_focus, vi_mode
 from prompt_toolkit.formatted_text import StyleAndTextTuples
-from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
+from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent, merge_key_bindings
 from prompt_toolkit.keys import Keys
 from prompt_toolkit.output.color_depth import ColorDepth
 from prompt_toolkit.output.vt100 import Vt100_Output
@@ -35,7 +35,9 @@ from gchat.client.attention import NotifyBy
 from gchat.client.files.settings_file import ClientSettings
 from gchat.client.paste import Question
 from gchat.client.render import Line, aside
+from gchat.client.secret_dialogue import SecretDialogue
 from gchat.client.styles import STYLES
+from gchat.client.terminal.answer_field import AnswerField, Done
 from gchat.client.terminal.arrangement import Talk, arranged
 from gchat.client.terminal.canvas import Canvas
 from gchat.client.terminal.drawing import Drawing
@@ -92,12 +94,20 @@ class Screen:
         self._search = SearchToolbar(ignore_case=True)
         self._field = Field(self._canvas, self._search, lambda: [*talk.prompt()], talk.candidates)
         self._draft = self._field.draft
+        self._answers = AnswerField(self._canvas)
         self._app = Drawing(
-            arranged(talk, self._canvas, self._field, self._search, lambda: str(self._question or "")),
+            arranged(
+                talk,
+                self._canvas,
+                self._field,
+                self._answers,
+                search=self._search,
+                asked=lambda: str(self._question or ""),
+            ),
             style=self._style,
             color_depth=self._depth,
             include_default_pygments_style=False,
-            key_bindings=self._bindings(),
+            key_bindings=merge_key_bindings([self._bindings(), self._answers.bindings()]),
             editing_mode=EditingMode.VI if settings.vi else EditingMode.EMACS,
             erase_when_done=True,
             max_render_postpone_time=None,  # or there would be no prompt for so long below what was just printed
@@ -116,8 +126,8 @@ class Screen:
         self._loop.set_exception_handler(self._failed)
         try:
             self._canvas.to_bottom()
-            self._schedule()
-            running = self._app.run_async(handle_sigint=False, set_exception_handler=False)
+            # What was shown before the application runs is printed as soon as it does.
+            running = self._app.run_async(self._schedule, handle_sigint=False, set_exception_handler=False)
             with suppress(EOFError):  # the terminal has hung up
                 self._loop.run_until_complete(running)
         finally:
@@ -173,6 +183,13 @@ class Screen:
             self._change_draft(change)
         else:
             self._soon(self._change_draft, change)
+
+    def ask(self, dialogue: SecretDialogue, done: Done) -> None:
+        """Have the user answer in place of the draft; `done` gets the dialogue when it is over. Called at a key."""
+        if dialogue.is_over:
+            done(dialogue)
+        else:
+            self._answers.begin(dialogue, done)
 
     @property
     def width(self) -> int:
@@ -285,9 +302,14 @@ class Screen:
 
     def _send(self, *, apart: bool = False) -> None:
         text, self._question = self._draft.text, None
-        self._draft.reset(append_to_history=True)
+        self._put_away_draft()
         if not is_blank(text):
             self._talk.take(text, apart=apart)
+
+    def _put_away_draft(self) -> None:
+        """Have an empty draft; Up brings back what may be remembered of it."""
+        self._draft.text = self._talk.remembered(self._draft.text)
+        self._draft.reset(append_to_history=True)
 
     def _keep(self) -> None:
         """Keep the draft as it is: the answer is no."""
@@ -319,7 +341,7 @@ class Screen:
     def _clear(self) -> None:
         """Clear the draft; Up brings it back."""
         self._cleared_at = time.monotonic()
-        self._draft.reset(append_to_history=True)
+        self._put_away_draft()
 
     def _clear_terminal(self) -> None:
         self._app.renderer.clear()

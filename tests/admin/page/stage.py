@@ -20,6 +20,7 @@ from gevent.fileobject import FileObject
 
 from gchat.admin import access
 from gchat.admin.documents import HistoryInfo, RoomSummary, ServerInfo, UserInfo
+from gchat.chat.order_actions import Wish
 from tests.admin.fake_backend import FakeBackend, listen, serve
 from tests.e2e.harness import DEADLINE_S
 
@@ -90,6 +91,10 @@ class Actor(FakeBackend):
     def is_far(self) -> None:
         """Take everybody on 127.0.0.1 for another machine from now on."""
         access.is_loopback = lambda peer: peer != "127.0.0.1"  # type: ignore[assignment]
+
+    def bans_now(self, kind: str, value: str, reason: str, for_s: float) -> None:
+        """Have somebody banned, whatever the value is."""
+        self.ban(kind, value, Wish(for_s, reason), "admin")
 
     def users_now(self) -> list[UserInfo]:
         """Return the users online."""

@@ -38,6 +38,7 @@ from gchat.dialects.rich_events import (
     WelcomeEvent,
 )
 from gchat.dialects.rich_requests import (
+    ActRequest,
     HistoryRequest,
     JoinRequest,
     ModeRequest,
@@ -46,6 +47,7 @@ from gchat.dialects.rich_requests import (
     RoomsRequest,
     SayRequest,
     SearchRequest,
+    TellRequest,
     TopicRequest,
     WhoRequest,
 )
@@ -359,7 +361,7 @@ def test_a_log_that_ends_before_what_was_seen_is_another_one() -> None:
 
 def test_an_own_message_is_shown_where_its_ack_comes() -> None:
     alice = alice_live_at(4)
-    said_id, done_id = alice.say("hi"), alice.act("waves")
+    said_id, done_id = alice.say("hi"), alice.ask(ActRequest(text="waves"))
 
     assert [request.id for request in alice.outgoing()] == [said_id, done_id]
     assert hear(
@@ -388,7 +390,7 @@ def test_an_own_topic_is_shown_as_what_others_see() -> None:
 
 def test_nothing_goes_out_before_live_and_then_everything_in_order() -> None:
     alice = Conversation("a")
-    ids = [alice.say("one"), alice.tell("bob", "two")]
+    ids = [alice.say("one"), alice.ask(TellRequest(to="bob", text="two"))]
     before = alice.outgoing()
     hear(alice, welcome(), live(0))
 
@@ -453,7 +455,9 @@ def test_who_copies_our_id_does_not_make_us_show_our_message_twice() -> None:
 
 def test_a_refusal_ends_a_request() -> None:
     alice = alice_live_at(4)
-    refused = RefusedEvent(code="no_such_user", message="bob is not here", id=alice.tell("bob", "hi"))
+    refused = RefusedEvent(
+        code="no_such_user", message="bob is not here", id=alice.ask(TellRequest(to="bob", text="hi"))
+    )
 
     assert hear(alice, refused) == [refused]
     assert not alice.pending
@@ -461,7 +465,7 @@ def test_a_refusal_ends_a_request() -> None:
 
 def test_a_private_message_is_told_to_be_delivered() -> None:
     alice = alice_live_at(4)
-    id_ = alice.tell("bob", "psst")
+    id_ = alice.ask(TellRequest(to="bob", text="psst"))
 
     assert hear(alice, AckEvent(id=id_)) == [Delivered(id_, "bob", "psst")]
 

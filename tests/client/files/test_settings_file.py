@@ -58,7 +58,7 @@ def test_what_the_file_does_not_say_is_as_usual(path: Path, content: str | None)
     ("content", "problem"),
     [
         ('nik = "x"', 'unknown key "nik"; did you mean nick?'),
-        ("zzz = 1", 'unknown key "zzz"; expected one of host, nick, rooms, bell, '),
+        ("zzz = 1", 'unknown key "zzz"; expected one of host, tls, ca, nick, rooms, '),
         ('"\\u001b[2J" = 1', 'unknown key "\\x1b[2J"; expected '),
         ("nick = 5", 'nick is 5; expected a text, such as "alice"'),
         ('nick = ""', 'nick is ""; expected no empty text'),

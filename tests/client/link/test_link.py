@@ -976,3 +976,48 @@ def test_a_host_may_have_its_port_with_it(server: FakeServer) -> None:
         assert chat.address == f"127.0.0.1:{server.port}"
     with pytest.raises(ConnectFailed, match=r"cannot connect to \[::1\]:1: "):
         connect("[::1]:1")
+
+
+# --- Secrets ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_secret_that_came_among_too_many_wrong_ones_logs_in_when_the_server_allows_it(server: FakeServer) -> None:
+    server.chat.accounts["alice"] = "right"
+    server.chat.wait_s = 0.02
+    with connect("127.0.0.1", server.port, nick="alice", secret="right") as chat:
+        assert chat.conversation.login.account == ""
+        server.chat.wait_s = 0
+        wait_until(lambda: chat.conversation.login.account == "alice", "the link logs in")
+
+
+def test_a_link_logs_in_on_each_connection(server: FakeServer) -> None:
+    server.chat.accounts["alice"] = "right"
+    with connect("127.0.0.1", server.port, nick="alice", secret="right") as chat:
+        seen = Listener(chat)
+        server.cut()
+        seen.sees(Welcome, 2)
+        assert [notice.account for notice in seen.notices if isinstance(notice, Welcome)] == ["alice", "alice"]
+
+
+def test_where_nothing_may_be_said_without_it_a_wrong_secret_is_a_failure(server: FakeServer) -> None:
+    server.chat.accounts["alice"] = "right"
+    with pytest.raises(ConnectFailed, match="That is not the secret"):
+        connect("127.0.0.1", server.port, nick="alice", secret="wrong", strict=True)
+    assert not server.chat.log
+
+
+def test_a_server_with_a_password_is_told_it_or_says_that_it_wants_one(server: FakeServer) -> None:
+    server.chat.password = "open sesame"
+    for password in ("", "guess"):
+        with pytest.raises(ConnectFailed, match="wants a password") as refused:
+            connect("127.0.0.1", server.port, password=password)
+        assert refused.value.wants_password
+    with connect("127.0.0.1", server.port, password="open sesame") as chat:
+        seen = Listener(chat)
+        server.cut()
+        seen.sees(Welcome, 2)
+
+
+def test_a_link_knows_whether_others_can_read_along(server: FakeServer) -> None:
+    with connect("127.0.0.1", server.port) as chat:
+        assert chat.is_private

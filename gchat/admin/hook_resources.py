@@ -1,0 +1,105 @@
+"""The resources of hooks: what operators see and change, and what programs post to.
+
+POST /hooks/SECRET needs no token, and no Host header of ours, because the secret is the key. It is looked up before the
+body is read. A stranger without one gets 404, and is counted like somebody with a wrong token.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from falcon import Request, Response
+
+from gchat.admin.access import Access
+from gchat.admin.action_resources import body_of, by, put
+from gchat.admin.backend import Backend
+from gchat.admin.documents import NewHook
+from gchat.admin.read_resources import LongResource, hooks
+from gchat.admin.responses import Problem
+from gchat.hooks.bodies import BadBody, Posted, heard
+from gchat.hooks.book import Hook
+from gchat.hooks.message import HookMessage
+from gchat.hooks.signature import is_signed
+
+#: A larger body is read on a native thread, so that others have turns meanwhile.
+LARGE_BYTES = 65536
+
+#: What a body says, or why it cannot be understood.
+Heard = HookMessage | BadBody | None
+
+
+class HooksResource(LongResource):
+    """The hooks, without their secrets."""
+
+    private = "Reading hooks"
+
+    def __init__(self, backend: Backend) -> None:
+        super().__init__(backend, hooks)
+
+    def on_post(self, req: Request, resp: Response) -> None:
+        """Make a hook. The answer has its secret, which is not shown again."""
+        made = self._backend.make_hook(body_of(req, NewHook))
+        self._backend.note_action("hook", f"{made.name} ({made.room})", by(req))
+        put(resp, made, status=201)
+        resp.location = f"/hooks/{made.id}"
+
+
+class HookResource:
+    """One hook: by its secret for programs, by its id for operators."""
+
+    def __init__(
+        self,
+        backend: Backend,
+        access: Access,
+        clock: Callable[[], float],
+        in_time: Callable[[Callable[[], int]], int],
+        aside: Callable[[Callable[[], Heard]], Heard],
+    ) -> None:
+        self._backend = backend
+        self._access = access
+        self._clock = clock
+        self._in_time = in_time
+        self._aside = aside
+
+    def admit(self, req: Request, secret: str) -> None:
+        """Note which hook a request is for. Raises Problem: the secret is of none."""
+        found = self._backend.hook(secret)
+        if found is None:
+            raise self._access.wrong_hook(req.env["REMOTE_ADDR"], self._clock())
+        req.context.hook = found
+
+    def on_post(self, req: Request, resp: Response, hook: str) -> None:  # noqa: ARG002  # admit() has looked
+        """Say what the body says, and answer when it is stored: "ok", which is what senders to Slack look for."""
+        found: Hook = req.context.hook
+        body: bytes = req.context.body
+        if found.signing_secret and not is_signed(found.signing_secret, body, _header(req, "X_HUB_SIGNATURE_256")):
+            raise Problem(403, "The body is not signed with the secret of this hook (X-Hub-Signature-256)")
+        posted = Posted(body, req.env["CONTENT_TYPE"], _header(req, "X_GITHUB_EVENT"), _header(req, "TITLE"))
+        message = self._aside(lambda: _tried(posted)) if len(body) > LARGE_BYTES else _tried(posted)
+        if isinstance(message, BadBody):
+            raise Problem(400, str(message))
+        if message is None:
+            resp.status = 204
+            return
+        self._in_time(lambda: self._backend.say_by_hook(found, message))
+        resp.content_type, resp.data = "text/plain; charset=utf-8", b"ok"
+
+    def on_delete(self, req: Request, resp: Response, hook: str) -> None:
+        """Revoke it."""
+        if not (hook.isascii() and hook.isdigit() and len(hook) < 18):
+            raise Problem(404, "Hooks are revoked by their id; GET /hooks lists them")
+        self._backend.revoke_hook(int(hook))
+        self._backend.note_action("revoke hook", hook, by(req))
+        resp.status = 204
+
+
+def _tried(posted: Posted) -> Heard:
+    """Return what a body says. An error is returned too, because gevent reports those that threads raise."""
+    try:
+        return heard(posted)
+    except BadBody as bad:
+        return bad
+
+
+def _header(req: Request, name: str) -> str:
+    return str(req.env.get(f"HTTP_{name}", ""))

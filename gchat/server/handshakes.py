@@ -1,0 +1,131 @@
+"""Handshakes of TLS: none holds the others up, however many there are, and however slow a peer is.
+
+One takes half a millisecond of the processor, in two steps, and nothing can be done meanwhile. So a round of the loop
+has a few steps only, and the peer that waits longest has the next. A peer that stalls is given up. Above MAX_OPEN the
+one that has been at it longest makes room, because a peer that means it is done within two round trips.
+"""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import time
+from collections import deque
+from contextlib import suppress
+
+import gevent
+from gevent.event import Event
+from gevent.hub import get_hub
+
+from gchat.breather import Breather
+from gchat.server.counters import CounterBy
+from gchat.server.transport import HandshakeError
+
+#: How long a peer may take, without the time that it waits for us.
+HANDSHAKE_S = 5.0
+
+#: Steps in a round of the loop: at most 2 ms.
+STEPS_AT_ONCE = 4
+
+#: Handshakes at a time, of 30 KiB each.
+MAX_OPEN = 1000
+
+DONE, FAILED, TIMED_OUT, GONE, CUT_OFF = "done", "failed", "timed_out", "gone", "cut_off"
+HANDSHAKES = CounterBy(
+    "gchat_tls_handshakes", "TLS handshakes, by result.", "result", (DONE, FAILED, TIMED_OUT, GONE, CUT_OFF)
+)
+
+_WENT_AWAY = "the peer went away during the TLS handshake"
+
+_READ, _WRITE = 1, 2
+
+
+class Handshakes:
+    """The handshakes that are under way, of all doors."""
+
+    def __init__(self) -> None:
+        self._open: dict[ssl.SSLSocket, None] = {}  # the one that began first is first
+        self._cut_off: set[ssl.SSLSocket] = set()
+        self._steps = 0  # in this round
+        self._waiting: deque[Event] = deque()  # for another round
+
+    def shake(self, sock: ssl.SSLSocket) -> None:
+        """Do the handshake of a socket that does not block. Raises HandshakeError."""
+        if len(self._open) >= MAX_OPEN:
+            self._cut(next(iter(self._open)))
+        self._open[sock] = None
+        result = GONE
+        try:
+            self._shake(sock)
+            result = DONE
+        except TimeoutError:
+            result = TIMED_OUT
+            raise HandshakeError(f"the TLS handshake took longer than {HANDSHAKE_S:g} s") from None
+        except ssl.SSLError as error:
+            if isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError):
+                raise HandshakeError(_WENT_AWAY) from None
+            result = FAILED
+            raise HandshakeError(f"the TLS handshake failed: {error.reason}") from None
+        except OSError:
+            raise HandshakeError(_WENT_AWAY) from None
+        finally:
+            self._open.pop(sock, None)
+            if sock in self._cut_off:
+                self._cut_off.discard(sock)
+                result = CUT_OFF
+            HANDSHAKES.add(result)
+
+    def _shake(self, sock: ssl.SSLSocket) -> None:
+        hub, left_s = get_hub(), HANDSHAKE_S
+        while True:
+            self._wait_for_turn()
+            try:
+                sock.do_handshake()
+            except ssl.SSLWantReadError:
+                watcher = hub.loop.io(sock.fileno(), _READ)
+            except ssl.SSLWantWriteError:
+                watcher = hub.loop.io(sock.fileno(), _WRITE)
+            else:
+                return
+            began = time.monotonic()
+            try:
+                with gevent.Timeout(left_s, TimeoutError()):
+                    hub.wait(watcher)
+            finally:
+                watcher.close()
+            left_s = max(0.0, left_s - (time.monotonic() - began))
+
+    def _cut(self, sock: ssl.SSLSocket) -> None:
+        """End a handshake: its greenlet meets the end of the stream."""
+        del self._open[sock]
+        self._cut_off.add(sock)
+        # By a second descriptor: SSLSocket.shutdown would forget that it is TLS.
+        with socket.fromfd(sock.fileno(), sock.family, sock.type) as same, suppress(OSError):
+            same.shutdown(socket.SHUT_RDWR)
+
+    # --- Turns -----------------------------------------------------------------------------------------------------
+
+    def _wait_for_turn(self) -> None:
+        """Wait for a round of the loop that has room for one more step."""
+        if self._steps < STEPS_AT_ONCE and not self._waiting:
+            self._steps += 1
+            if self._steps == 1:
+                gevent.spawn(self._let_in)
+            return
+        turn = Event()
+        self._waiting.append(turn)
+        try:
+            turn.wait()
+        finally:
+            if not turn.is_set():
+                self._waiting.remove(turn)
+
+    def _let_in(self) -> None:
+        """Begin new rounds, until nobody wants one."""
+        breather = Breather()
+        while self._steps:
+            breather.breathe_behind()
+            self._steps = 0
+            while self._waiting and self._steps < STEPS_AT_ONCE:
+                self._steps += 1
+                self._waiting.popleft().set()
