@@ -101,7 +101,8 @@ class Tls:
         except BaseException:
             sock.close()
             raise
-        return self._wrapped(sock, self._guard)
+        self._guard.watch(sock)
+        return self._wrapped(sock)
 
     # --- For the admin endpoint (see http_server.Security) ------------------------------------------------------------
 
@@ -116,6 +117,7 @@ class Tls:
         sock.settimeout(0)
         self._handshakes.shake(sock)
         sock.settimeout(timeout_s)
+        self._guard.watch(sock)
 
 
 def _first_byte(transport: SocketTransport, delay_s: float) -> bytes:
