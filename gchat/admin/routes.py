@@ -131,7 +131,6 @@ class _Gate:
         if (writes := self.routes[str(req.uri_template)].writes.get(req.method)) is not None:
             room = params["room"] if writes.is_saying else ""
             self._access.demand(req.context.rights, writes.scope, f"{req.method} {req.path}", room)
-        """Refuse a request for private or unavailable content, and read the body."""
         if req.method == "POST" and isinstance(resource, HookResource):
             resource.admit(req, params["hook"])
         if req.method in ("GET", "HEAD"):
