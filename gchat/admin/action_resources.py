@@ -44,9 +44,6 @@ Name = Annotated[str, Meta(min_length=1, max_length=100)]
 #: A message as plain text.
 PLAIN = ("text/plain", {"type": "string", "minLength": 1, "maxLength": 4000, "pattern": _VISIBLE})
 
-#: The sender of a plain text that names none.
-SCRIPT = "script"
-
 
 class Announcement(Struct, frozen=True, forbid_unknown_fields=True):
     """An announcement to all members of one room, or of all rooms."""
@@ -65,7 +62,9 @@ class Saying(Struct, frozen=True, forbid_unknown_fields=True, rename={"from_": "
 class SayingQuery(Struct, frozen=True, forbid_unknown_fields=True, rename={"from_": "from"}):
     """The sender of a message that comes as plain text."""
 
-    from_: Annotated[str, Meta(max_length=100, description="the sender of a plain text; empty: script")] = ""
+    from_: Annotated[
+        str, Meta(max_length=100, description="the sender of a plain text; empty: the name of the token")
+    ] = ""
 
 
 class AnnounceResource:
@@ -113,7 +112,7 @@ def _said(req: Request) -> Saying:
     if kind == JSON or (kind == FORM and body.lstrip()[:1] == b"{"):
         return body_of(req, Saying)
     said = spoken(Posted(body, kind, title=req.env.get("HTTP_TITLE", "")))
-    return Saying(query_of(req.params, SayingQuery).from_ or said.name or SCRIPT, said.text)
+    return Saying(query_of(req.params, SayingQuery).from_ or said.name or by(req), said.text)
 
 
 def body_of(req: Request, kind: type[Body]) -> Body:

@@ -128,7 +128,8 @@ class _Gate:
 
     def process_resource(self, req: Request, _resp: Response, resource: object, params: dict[str, Any]) -> None:
         """Refuse a request that its token does not allow, or for unavailable content, and read the body."""
-        if (writes := self.routes[str(req.uri_template)].writes.get(req.method)) is not None:
+        writes = self.routes[str(req.uri_template)].writes.get(req.method)
+        if writes is not None:
             room = params["room"] if writes.is_saying else ""
             self._access.demand(req.context.rights, writes.scope, f"{req.method} {req.path}", room)
         if req.method == "POST" and isinstance(resource, HookResource):

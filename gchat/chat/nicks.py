@@ -11,9 +11,9 @@ from gchat.model import names, text
 from gchat.model.errors import Code, Refusal
 from gchat.model.lookalikes import folded, name_keys
 
-#: Names that nobody may take: the server's own, the one by which a private message calls its reader, and one to which
+#: Names that nobody may take: the server's own, the one by which a private message calls its reader, and those to which
 #: users of IRC send their secrets by habit.
-RESERVED = ("server", "admin", "you", "nickserv")
+RESERVED = ("server", "admin", "you", "nickserv", "chanserv")
 
 
 @cache

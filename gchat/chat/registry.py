@@ -299,6 +299,8 @@ class Registry(Population):
     ) -> list[Effect]:
         """Do what `open` does, also for a session that is not here yet."""
         account = login if isinstance(login, Account) else None
+        if account is not None and has_ended and self.session_of(account) is not None:
+            account = None  # it must not take the nick from the one that is alive
         session.own(hello.token or token)
         session.is_brief = has_ended
         self.order.check_entry(session.lineage, account.name if account else "")

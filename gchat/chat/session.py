@@ -107,7 +107,7 @@ class Session:
     @property
     def may_return(self) -> bool:
         """Whether the user can prove to be the same, on another connection."""
-        return bool(self.account_lineage or (self.lineage and not self.is_brief))
+        return bool(self.identity) and not self.is_brief
 
     @property
     def away(self) -> str:

@@ -154,8 +154,7 @@ _COMMAND = re.compile(r"\s*([/／][^\s/／]\S*)(.*)", re.DOTALL)
 
 KEYS = (
     ("Alt+1..9", "another room; Alt+Left, Alt+Right: the one beside it"),
-    ("Tab", "complete a command, a nick or a room"),
-    ("Up, Down", "what you typed before; Ctrl+R searches in it"),
+    ("Tab", "complete; Up, Down: what you typed before; Ctrl+R searches it"),
     ("Alt+Enter", "one more line of the same message; Ctrl+X Ctrl+E: your editor"),
     ("Ctrl+C", "clear the line, which Up brings back; leave if it is empty"),
     ("Ctrl+D, Ctrl+Z", "leave, go back to the shell until fg; Ctrl+L: clear the screen"),
@@ -197,7 +196,6 @@ def help_texts(name: str, width: int) -> list[str]:
     return [
         "Commands; /help COMMAND tells more:",
         *_in_columns(usages, width),
-        "Keys:",
         *(f"{key:<{margin}}{text}" for key, text in KEYS),
     ]
 

@@ -141,6 +141,7 @@ class LineDecoder:
         if self._whole is not None:
             return b""
         self.telnet = self.telnet or self._new_telnet()
+        self._is_between_lines = False  # what comes next passes by the telnet that was made here
         return self.telnet.hide()
 
     def feed(self, data: bytes) -> None:

@@ -19,6 +19,9 @@ class Notes(Protocol):
     def note(self, kind: str, key: str, value: bytes) -> None:
         """Store a note for the next run, soon; b"" deletes it."""
 
+    def keep(self) -> None:
+        """Return when all notes until now are stored. May wait. Raises JournalError: they are stored later."""
+
     def notes(self, kind: str) -> dict[str, bytes]:
         """Return the notes of this kind that the previous run stored, by key. May wait. Raises JournalError."""
 

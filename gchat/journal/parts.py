@@ -124,6 +124,9 @@ class Lacking:
     def note(self, kind: str, key: str, value: bytes) -> None:
         """See Notes.note: there is no next run."""
 
+    def keep(self) -> None:
+        """See Notes.keep."""
+
     def notes(self, kind: str) -> dict[str, bytes]:  # noqa: ARG002
         """See Notes.notes."""
         return {}

@@ -50,6 +50,7 @@ class AccountActions:
         except Refusal as refusal:
             raise NotPossible(refusal.message) from None
         self._app.pump.submit([*effects, acting(by).audited("account", account.name)])
+        self._app.pump.wait_carried_out()
         return _shown(account)
 
     def remove_account(self, name: str, by: str) -> None:

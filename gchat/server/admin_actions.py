@@ -48,8 +48,10 @@ class AdminActions(AdminOrder):
             raise BadText(f"The text has {lines:,} lines; at most {text.MAX_LINES} are accepted")
         self._revive(room)
         try:
-            self._app.registry.accounts.check_free(name, name_keys(name))
-            return self._say(room, names.machine(name), message)
+            shown = names.machine(name)
+            bare = shown.rpartition(" ")[0]
+            self._app.registry.accounts.check_free(bare, name_keys(bare))
+            return self._say(room, shown, message)
         except Refusal as refusal:
             raise NotPossible(refusal.message) from None
 

@@ -104,7 +104,12 @@ class Door:
         turned_away = self.admission.admit(peer.address, peer.network, places)
         if turned_away is None:
             return None
-        self._server.roster.turned_away(peer, turned_away.reason)
+        if (
+            turned_away.reason is CloseReason.BANNED
+        ):  # it may come back as often as it likes: no line of the log for each
+            self._server.roster.never_in(peer, turned_away.reason)
+        else:
+            self._server.roster.turned_away(peer, turned_away.reason)
         return said(plain, Closing(turned_away.message))
 
     def network_allowance(self, network: Network) -> Allowance | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 
 from msgspec import Struct
 
@@ -16,6 +17,7 @@ from gchat.dialects import rich
 from gchat.hooks.book import Hook, HookBook, HookRefused
 from gchat.hooks.fitting import fitting
 from gchat.hooks.message import HookMessage
+from gchat.journal.journal import JournalError
 from gchat.model import names, text
 from gchat.model.errors import Refusal
 from gchat.server.admin_actions import AdminActions
@@ -55,6 +57,8 @@ class HookActions(AdminActions):
         """See Backend.make_hook."""
         try:
             made = add_hook(self._book, self._app.parts.notes, asked)
+            with suppress(JournalError):  # then it is stored later
+                self._app.parts.notes.keep()
         except HookRefused as refused:
             raise NotPossible(str(refused)) from None
         logger.warning("made the hook %(id)d %(name)s for %(room)s", _logged(self._book.all[made.id]))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from gchat.chat.accounts import UNREADABLE, Account, key_of, stored
@@ -15,6 +16,7 @@ from gchat.chat.masks import Cloaks
 from gchat.chat.penalties import Penalty
 from gchat.chat.registry import Registry
 from gchat.chat.room_modes import CLOSED, Modes
+from gchat.journal.journal import JournalError
 from gchat.journal.notes import NoteKind, Notes
 from gchat.model.lookalikes import folded
 from gchat.server.linux import unguessable
@@ -32,14 +34,27 @@ _ALL = "all"
 
 
 def saving(notes: Notes) -> dict[type[Effect], Callable[[Any], None]]:
-    """Return what carries out the effects by which something is stored, soon."""
+    """Return what carries out the effects by which something is stored.
+
+    Where sessions are, and modes, is stored soon. What a user is told to have for good is stored before that is told,
+    unless nothing can be stored now: it may wait.
+    """
     kinds = {"bans": _BANS, "mutes": _MUTES}
+
+    def at_once(put: Callable[[Any], None]) -> Callable[[Any], None]:
+        def save(effect: Any) -> None:
+            put(effect)
+            with suppress(JournalError):
+                notes.keep()
+
+        return save
+
     return {
         SaveSession: lambda effect: _SESSIONS.put(notes, effect.lineage, effect.who),
-        SaveAccount: lambda effect: _ACCOUNTS.put(notes, key_of(effect.name), effect.account),
+        SaveAccount: at_once(lambda effect: _ACCOUNTS.put(notes, key_of(effect.name), effect.account)),
         SaveModes: lambda effect: _MODES.put(notes, effect.room, effect.modes),
-        SavePenalties: lambda effect: kinds[effect.kind].put(notes, _ALL, effect.penalties),
-        SaveOperators: lambda effect: _OPERATORS.put(notes, _ALL, effect.accounts),
+        SavePenalties: at_once(lambda effect: kinds[effect.kind].put(notes, _ALL, effect.penalties)),
+        SaveOperators: at_once(lambda effect: _OPERATORS.put(notes, _ALL, effect.accounts)),
     }
 
 

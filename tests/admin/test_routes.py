@@ -40,6 +40,8 @@ CHANGES: list[tuple[str, str, object]] = [
     ("POST", "/users/1/kick", {"reason": "spam"}),
     ("POST", "/bans", {"kind": "nick", "value": "mallory", "reason": "spam"}),
     ("DELETE", "/bans/1", None),
+    ("POST", "/accounts", {"name": "carol", "secret": "tea4two!"}),
+    ("DELETE", "/accounts/alice", None),
     ("POST", "/users/1/ban", {"for_s": 60}),
     ("POST", "/users/1/mute", {"for_s": 60}),
     ("DELETE", "/users/1/mute", None),
@@ -556,6 +558,9 @@ def test_a_crash_is_a_problem_without_a_word_of_what_happened_and_is_logged(
         ("bans", "GET", "/bans", None),
         ("ban", "POST", "/bans", {"kind": "nick", "value": "x"}),
         ("unban", "DELETE", "/bans/1", None),
+        ("accounts", "GET", "/accounts", None),
+        ("add_account", "POST", "/accounts", {"name": "x", "secret": "tea4two!"}),
+        ("remove_account", "DELETE", "/accounts/x", None),
     ],
 )
 def test_whatever_crashes_the_next_request_is_answered(
@@ -609,6 +614,19 @@ def test_a_ban_is_made_listed_and_ended(endpoint: Endpoint) -> None:
     assert endpoint.ask("DELETE", "/bans/1", trusted=True).status == 204
     assert endpoint.ask("DELETE", "/bans/1", trusted=True).status == 404
     assert endpoint.ask_get("/bans", trusted=True).value == {"bans": []}
+
+
+def test_an_account_is_made_listed_and_removed(endpoint: Endpoint) -> None:
+    wanted = {"name": "zoë", "secret": "tea4two!"}
+    made = endpoint.ask("POST", "/accounts", wanted, trusted=True)
+    assert (made.status, made.headers["location"]) == (201, "/accounts/zo%C3%AB")
+    assert "secret" not in made.value
+    assert endpoint.ask("POST", "/accounts", wanted, trusted=True).status == 409
+    assert endpoint.ask("POST", "/accounts", {"name": "x", "secret": 7}, trusted=True).status == 422
+    assert endpoint.ask_get("/accounts", trusted=True).value == {"accounts": [made.value]}
+    assert endpoint.ask("GET", "/accounts").status == 401
+    assert endpoint.ask("DELETE", "/accounts/zo%C3%AB", trusted=True).status == 204
+    assert endpoint.ask("DELETE", "/accounts/zo%C3%AB", trusted=True).status == 404
 
 
 def test_a_script_says_something_with_curl(endpoint: Endpoint) -> None:

@@ -30,6 +30,9 @@ MOST_CONNECTIONS, FROM_ONE_ADDRESS = 20_000, 190
 #: What is said before an attack that asks for it: so many lines, by so many users, of so many bytes.
 LINES, SPEAKERS, LINE_BYTES = 1000, 40, 8000
 
+#: Connections that guess a secret: each may try once a second.
+GUESSERS = 1000
+
 #: A user of the default limits has a burst of 40 lines: what comes in so long a stop is more.
 STOP_S = 15.0
 
@@ -236,7 +239,19 @@ _TELL = b'{"type":"tell","to":"a%s%s","text":"psst","id":"1"}\n' % (
 #: As many bytes and as many lines as the default limits allow.
 _LINE = b"x" * 3200 + b"\n"
 
+
+def secrets(target: Target) -> None:
+    """A thousand connections from six addresses, each of which guesses the secret of an account, as fast as it may."""
+    with socket.create_connection(("127.0.0.1", target.port), 10) as owner:
+        owner.sendall(b"/nick owner\n/register tea4two!\n")
+        heard = b""
+        while b"is yours" not in heard:
+            heard += owner.recv(4096)
+    _flood(GUESSERS, lambda: itertools.repeat(b"/login owner coffee4two!\n"))(target)
+
+
 CHAT: dict[str, Callable[[Target], None]] = {
+    "secrets": secrets,
     "searches": searches,
     "tells": _flood(SPEAKERS, lambda: itertools.chain([b"GCHAT/1 {}\n"], itertools.repeat(_TELL))),
     "telnet": _flood(4, lambda: itertools.repeat(b"\xff\xf1" * 4096)),
@@ -250,8 +265,11 @@ CHAT: dict[str, Callable[[Target], None]] = {
 
 # --- At the door -----------------------------------------------------------------------------------------------------
 
-#: Addresses of an attack that has many, and the passwords that it tries in a second.
-ADDRESSES, TRIES_PER_S = 250, 1000
+#: The addresses of an attack that has many.
+MANY = [f"127.0.3.{1 + number}" for number in range(250)]
+
+#: How often in a second somebody tries to come in.
+KNOCKS_PER_S = 1000
 
 #: The address of a proxy that is trusted.
 PROXY = "127.0.0.2"
@@ -264,68 +282,67 @@ def _configure(target: Target, settings: str) -> None:
     time.sleep(0.5)
 
 
-def _guesses(addresses: int) -> Callable[[Target], None]:
-    """Return an attack: tries of the server's password, each on a new connection, by so many addresses in turn."""
+def _knocks(configure: Callable[[Target], None], sources: Iterable[str], said: bytes) -> Callable[[Target], None]:
+    """Return an attack: so many connections a second, from these addresses in turn, which say this and then wait."""
 
     def attack(target: Target) -> None:
-        path = target.directory / "password"
-        path.touch(0o600)
-        path.write_text("nobody guesses this\n")
-        _configure(target, f'[auth]\npassword_file = "{path}"\n')
+        configure(target)
         ready()
-        poll: select.poll = select.poll()
-        trying: dict[int, socket.socket] = {}
-        tries, began = 0, time.monotonic()
+        poll, source = select.poll(), itertools.cycle(sources)
+        waiting: dict[int, socket.socket] = {}
+        knocks, began = 0, time.monotonic()
         while (now := time.monotonic()) < target.ends_at:
-            while tries < (now - began) * target.of(TRIES_PER_S) and len(trying) < SLOW:
+            while knocks < (now - began) * target.of(KNOCKS_PER_S) and len(waiting) < SLOW:
                 sock = socket.socket()
-                sock.bind((f"127.0.3.{1 + tries % addresses}", 0))
+                sock.bind((next(source), 0))
                 sock.setblocking(False)
                 sock.connect_ex(("127.0.0.1", target.port))
-                trying[sock.fileno()] = sock
+                waiting[sock.fileno()] = sock
                 poll.register(sock, select.POLLOUT)
-                tries += 1
+                knocks += 1
             for descriptor, events in poll.poll(2):
-                sock = trying[descriptor]
+                sock = waiting[descriptor]
                 goes_on = False
                 with contextlib.suppress(OSError):
                     if events == select.POLLOUT:
-                        goes_on = sock.send(b"guess\n") > 0
+                        sock.send(said)
                         poll.modify(sock, select.POLLIN)
+                        goes_on = True
                     else:
-                        goes_on = b"guessed passwords" in sock.recv(4096)  # it waits for its turn
+                        goes_on = b"guessed passwords" in sock.recv(4096)  # it is held until its next try
                 if not goes_on:
                     poll.unregister(descriptor)
-                    trying.pop(descriptor).close()
+                    waiting.pop(descriptor).close()
 
     return attack
+
+
+def _ask_for_a_password(target: Target) -> None:
+    path = target.directory / "password"
+    path.touch(0o600)
+    path.write_text("nobody guesses this\n")
+    _configure(target, f'[auth]\npassword_file = "{path}"\n')
+
+
+def _trust_a_proxy(target: Target) -> None:
+    _configure(target, f'[server]\ntrusted_proxies = "{PROXY}"\n')
 
 
 def lines_from_everywhere(target: Target) -> None:
     """Lines from many addresses, as fast as each is read, each in a room of its own."""
     ready()
     crowd = Crowd(target)
-    for number in range(target.of(ADDRESSES)):
+    for number, source in enumerate(MANY[: target.of(len(MANY))]):
         join = b"/join flood%d\n" % number
-        crowd.open(lambda join=join: itertools.chain([join], itertools.repeat(_LINE)), f"127.0.3.{1 + number}")  # type: ignore[misc]
-    crowd.run()
-
-
-def silent_proxies(target: Target) -> None:
-    """Connections of a trusted proxy that never says whose they are."""
-    _configure(target, f'[server]\ntrusted_proxies = "{PROXY}"\n')
-    ready()
-    crowd = Crowd(target)
-    for _ in range(target.of(SLOW)):
-        crowd.open(list, PROXY)
+        crowd.open(lambda join=join: itertools.chain([join], itertools.repeat(_LINE)), source)  # type: ignore[misc]
     crowd.run()
 
 
 DOOR: dict[str, Callable[[Target], None]] = {
-    "guesses": _guesses(1),
-    "guesses from 250 addresses": _guesses(ADDRESSES),
+    "guesses": _knocks(_ask_for_a_password, ["127.0.3.1"], b"guess\n"),
+    "guesses from 250 addresses": _knocks(_ask_for_a_password, MANY, b"guess\n"),
     "lines from 250 addresses": lines_from_everywhere,
-    "silent proxies": silent_proxies,
+    "silent proxies": _knocks(_trust_a_proxy, [PROXY], b""),
 }
 
 # --- On the operator's window ----------------------------------------------------------------------------------------

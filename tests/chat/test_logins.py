@@ -388,6 +388,25 @@ def test_an_older_attempt_takes_nothing_over(town: Town) -> None:
     assert refused.value.code is Code.REPLACED
 
 
+@pytest.mark.parametrize("is_here", [False, True])
+def test_a_peer_that_has_ended_speaks_as_its_user_but_displaces_nobody(town: Town, *, is_here: bool) -> None:
+    alice = town.registered("alice", room="dev")
+    if not is_here:
+        town.keep(town.registry.leave(alice, CloseReason.QUIT))
+    hello = Hello(nick="alice", secret=SECRET)
+    check = logins.of_hello(town.registry, hello, is_private=True)
+    assert check is not None
+    login = logins.proven(town.registry, check, verdict_on(check))
+    brief, effects = town.registry.connect("192.0.2.7:99", hello, "t" * 16, login=login, attempt=99, has_ended=True)
+
+    assert (brief.name == "alice") == (not is_here)
+    assert refusals(effects) == ([Code.REGISTERED] if is_here else [])
+    assert (alice.name, alice.account) == ("alice", "alice")
+    town.registry.disconnect(brief, CloseReason.ENDED, NOW)
+    assert list(town.registry.sessions.values()) == [alice] * is_here
+    assert consistent(town.registry)
+
+
 # --- A restart -------------------------------------------------------------------------------------------------------
 
 

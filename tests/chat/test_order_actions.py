@@ -1,4 +1,4 @@
-"""What operators do: whom a ban or mute is of, what is refused, and what is told, logged and stored (T68, T81)."""
+"""What operators do: whom a ban or mute is of, what is refused, and what is told, logged and stored (T81, T82)."""
 
 from __future__ import annotations
 

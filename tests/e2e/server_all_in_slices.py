@@ -36,8 +36,8 @@ class Slow:
         return os.write(descriptor, data)
 
 
-def measured_append(log: RoomLog, data: bytes, count: int, speaker: LogReader | None, *rest: Any) -> None:
-    append(log, data, count, speaker, *rest)
+def measured_append(log: RoomLog, data: bytes, count: int, speaker: LogReader | None, *rest: Any, **named: Any) -> None:
+    append(log, data, count, speaker, *rest, **named)
     gathered.append(max(gathered.pop(), log.gathered))
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
-import os
 import random
 import re
 import signal
@@ -11,10 +9,8 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import Self
 
 import pytest
 
@@ -34,6 +30,7 @@ from tests.e2e.crowd import (
     told_of,
 )
 from tests.e2e.harness import DEADLINE_S, PROMPT, Server, User, wait_until
+from tests.e2e.networks import Talker, Wire
 from tests.e2e.tools import need
 
 pytestmark = pytest.mark.usefixtures("all_speak_plain")
@@ -52,101 +49,10 @@ def _many_descriptors() -> None:
 # --- T14: half-open peers --------------------------------------------------------------------------------------------
 
 
-class Wire:
-    """Two networks, one for the server and one for its peers, and a wire between them that can be cut.
-
-    Both are made here and nothing else is on them, so their addresses are no matter of this machine's.
-    """
-
-    near, far = "192.0.2.1", "192.0.2.2"  # RFC 5737: for examples
-
-    def __init__(self) -> None:
-        self.names = {end: f"gchat-{os.getpid()}-{end}" for end in (self.near, self.far)}
-        for name in self.names.values():
-            self.ip("netns", "add", name)
-        for link in ("lo", "wire"):
-            if link == "wire":
-                ends = ("wire", "netns", self.names[self.near]), ("wire", "netns", self.names[self.far])
-                self.ip("link", "add", *ends[0], "type", "veth", "peer", "name", *ends[1])
-            for address, name in self.names.items():
-                if link == "wire":
-                    self.ip("-n", name, "address", "add", f"{address}/30", "dev", "wire")
-                self.ip("-n", name, "link", "set", link, "up")
-
-    @staticmethod
-    def ip(*arguments: str) -> None:
-        """Run the ip command."""
-        subprocess.run([need("ip"), *arguments], check=True, capture_output=True)
-
-    def enter(self, end: str) -> list[str]:
-        """Return what to put before a command that is to run at this end."""
-        return [need("ip"), "netns", "exec", self.names[end]]
-
-    def join(self, end: str, port: int, count: int) -> list[User]:
-        """Return users at this end who have been greeted."""
-        with ThreadPoolExecutor(1) as pool:  # setns() is for the thread that calls it, and this one ends with that
-            users = pool.submit(self._connect, end, port, count).result()
-        for user in users:
-            user.sees_bytes(PROMPT)
-        return users
-
-    def _connect(self, end: str, port: int, count: int) -> list[User]:
-        clone_newnet = 0x40000000
-        with Path(f"/run/netns/{self.names[end]}").open() as namespace:
-            assert not ctypes.CDLL(None, use_errno=True).setns(namespace.fileno(), clone_newnet)
-        return [User(socket.create_connection((self.near, port), DEADLINE_S)) for _ in range(count)]
-
-    def cut(self) -> None:
-        """Let every packet be lost, without a word to either side."""
-        self.ip("-n", self.names[self.far], "link", "set", "wire", "down")
-
-    def remove(self) -> None:
-        """Leave nothing behind."""
-        for name in self.names.values():
-            subprocess.run([need("ip"), "netns", "delete", name], check=False, capture_output=True)
-
-
 @pytest.fixture
 def wire() -> Iterator[Wire]:
-    need("ip")
-    if os.geteuid():
-        pytest.skip("only root can make networks")
-    made = Wire()
-    try:
+    with Wire() as made:
         yield made
-    finally:
-        made.remove()
-
-
-class Netcat:
-    """A user of nc, whose process can be stopped and go on."""
-
-    def __init__(self, *command: str) -> None:
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)
-        assert self.process.stdin
-        assert self.process.stdout
-        self.stdin, self.stdout = self.process.stdin, self.process.stdout
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.process.kill()
-        self.process.wait()
-        self.stdin.close()
-        self.stdout.close()
-
-    def sees(self, data: bytes) -> None:
-        """Wait until `data` is shown."""
-        os.set_blocking(self.stdout.fileno(), False)
-        shown = b""
-
-        def is_shown() -> bool:
-            nonlocal shown
-            shown += self.stdout.read(65536) or b""
-            return data in shown
-
-        wait_until(is_shown, repr(data))
 
 
 def impatient(wire: Wire, **settings: object) -> Server:
@@ -161,9 +67,9 @@ def test_peers_who_are_gone_without_a_word_are_gone_and_a_stopped_one_stays(wire
     with (
         impatient(wire, limits_stall_timeout_s=2) as server,
         wire.join(wire.near, server.port, 1)[0] as canary,
-        Netcat(*wire.enter(wire.near), need("nc"), wire.near, str(server.port)) as alive,
+        Talker(*wire.enter(wire.near), need("nc"), wire.near, str(server.port)) as alive,
     ):
-        alive.stdin.write(b"/nick alive\n")
+        alive.says("/nick alive")
         canary.sees_bytes(b"is now alive\n")
         alive.process.send_signal(signal.SIGSTOP)
         with Crowd(wire.join(wire.far, server.port, 200)) as ghosts:
@@ -179,7 +85,7 @@ def test_peers_who_are_gone_without_a_word_are_gone_and_a_stopped_one_stays(wire
         assert "alive" in canary.sees("> In lobby (2 users online)")
         canary.says("still there?")
         alive.process.send_signal(signal.SIGCONT)
-        alive.sees(b"[ghost] still there?\n")
+        alive.sees("[ghost] still there?")
         alive.process.terminate()
         canary.sees("< The user alive left (1 user online)")
         assert told_of("left", canary.received)[0] == 201, "each is announced once"

@@ -170,18 +170,18 @@ def test_a_script_speaks_with_curl_as_it_does_with_ntfy(server: Server, operator
             return curl("-o", "/dev/null", *token, *arguments, where)
 
         assert says("-d", "backup done: 3 of 3 & no errors") == "201"
-        alice.sees("[script (http)] backup done: 3 of 3 & no errors")
+        alice.sees("[admin (http)] backup done: 3 of 3 & no errors")
         assert says("-d", "a=b", where=f"{url}?from=Nightly%20backup") == "201"
         alice.sees("[Nightly backup (http)] a=b")
         assert says("-H", "Title: Backup ✓", "-H", "Content-Type: text/plain", "-d", "done") == "201"
-        alice.sees("[script (http)] Backup ✓: done")
+        alice.sees("[admin (http)] Backup ✓: done")
         assert says("-H", "Content-Type: application/json", "-d", '{"from":"ci","text":"json"}') == "201"
         alice.sees("[ci (http)] json")
         assert says("-d", '{"from":"ci","text":"json without its type"}') == "201"
         alice.sees("[ci (http)] json without its type")
         # https://github.com/binwiederhier/ntfy/issues/517: how are several lines sent?
         assert says("--data-binary", "one\ntwo\n") == "201"
-        alice.sees_bytes(b"[script (http)] one\n")
+        alice.sees_bytes(b"[admin (http)] one\n")
         assert says("-d", " ") == "422"
         assert says("-d", "x", where=f"{url}?form=x") == "400"
         assert curl("-o", "/dev/null", "-d", "x", url) == "401"
@@ -247,5 +247,6 @@ def test_what_is_said_is_posted_and_a_program_that_answers_makes_no_loop() -> No
                 ("alice", "!deploy 7"),
                 ("alice", "!again"),
             ]
-            assert 'gchat_outgoing_posts_total{result="delivered"} 2' in operator.asks("GET", "/metrics")
+            delivered = 'gchat_outgoing_posts_total{result="delivered"} 2'
+            wait_until(lambda: delivered in operator.asks("GET", "/metrics"), "both are counted")
         program.shutdown()

@@ -1,4 +1,4 @@
-"""People who keep order, as everybody sees it: with nc, with the rich dialect, and over HTTP (T69, T80)."""
+"""People who keep order, as everybody sees it: with nc, with the rich dialect, and over HTTP (T80, T83)."""
 
 from __future__ import annotations
 

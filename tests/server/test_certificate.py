@@ -101,6 +101,7 @@ def test_files_with_something_else_in_them_are_named(tmp_path: Path) -> None:
     )
 
 
+# In https://github.com/tor2web/Tor2web/issues/263 a server in the background asked for it, again and again.
 def test_a_key_with_a_passphrase_is_refused_and_nobody_is_asked(tmp_path: Path) -> None:
     section = certificate(tmp_path)
     locked = str(tmp_path / "locked.key")

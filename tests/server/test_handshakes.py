@@ -95,6 +95,7 @@ def test_a_peer_that_stalls_is_given_up(hall: Hall, monkeypatch: pytest.MonkeyPa
     assert hall.said == ["the TLS handshake took longer than 0.05 s"]
 
 
+# In https://github.com/mtrudel/thousand_island/pull/211 such a peer held its place for ever.
 def test_a_peer_that_drips_is_given_up_too(hall: Hall, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(handshakes, "HANDSHAKE_S", 0.2)
     theirs = hall.comes()
@@ -151,6 +152,7 @@ def test_a_round_of_the_loop_has_one_step_where_they_take_long(hall: Hall) -> No
     gevent.joinall(shaking)
 
 
+# https://github.com/h2o/h2o/pull/2872 bounds the handshakes of a round for the same reason.
 def test_a_round_of_the_loop_has_a_few_steps_only_in_the_order_in_which_they_were_wanted(hall: Hall) -> None:
     order: list[int] = []
     in_a_round: list[int] = []

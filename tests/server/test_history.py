@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import sqlite3
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -20,7 +19,6 @@ from gchat.journal.sqlite.journal import SqliteJournal
 from gchat.model.messages import Said
 from gchat.server import history
 from gchat.server.history import HistoryError, open_journal, tidy, unusable
-from gchat.server.own_thread import OwnThread
 from gchat.server.settings import Config
 
 
@@ -112,41 +110,6 @@ def test_what_can_be_read_of_a_damaged_file_is_put_beside_it_once(tmp_path: Path
     with opened(config(), salvaged) as journal:
         (room,) = parts_of(journal).catalogue.rooms(10)  # its name is lost with the page
         assert room.last_seq >= 300
-
-
-# --- Its threads -----------------------------------------------------------------------------------------------------
-
-
-def test_a_native_thread_does_one_thing_after_the_other_and_the_loop_goes_on() -> None:
-    thread, here = OwnThread(), threading.get_ident()
-    running = threading.Event()
-    order: list[str] = []
-
-    def first() -> None:
-        running.wait(20)
-        order.append("first")
-
-    jobs = [gevent.spawn(thread, first), gevent.spawn(thread, lambda: order.append("second"))]
-    gevent.sleep(0.02)
-    assert order == []
-    running.set()
-    gevent.joinall(jobs, timeout=20)
-    assert order == ["first", "second"]
-    there = {thread(threading.get_ident) for _ in range(3)}
-    assert len(there) == 1
-    assert here not in there
-
-
-def test_an_error_comes_out_where_it_was_asked_for_and_the_thread_goes_on(capfd: pytest.CaptureFixture[str]) -> None:
-    thread = OwnThread()
-
-    def fails() -> None:
-        raise ValueError("a fault that was asked for")
-
-    with pytest.raises(ValueError, match="asked for"):
-        thread(fails)
-    assert thread(lambda: 3) == 3
-    assert capfd.readouterr().err == ""
 
 
 # --- Looking after it ------------------------------------------------------------------------------------------------

@@ -20,6 +20,9 @@ class KeptNotes:
         if not value:
             del self.kept[kind, key]
 
+    def keep(self) -> None:
+        pass
+
     def notes(self, kind: str) -> dict[str, bytes]:
         return {key: value for (of, key), value in self.kept.items() if of == kind}
 

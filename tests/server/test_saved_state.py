@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from gchat.chat.effects import Effect, SaveModes, SaveOperators, SavePenalties
+from gchat.chat.accounts import Account
+from gchat.chat.effects import Effect, SaveAccount, SaveModes, SaveOperators, SavePenalties
 from gchat.chat.limits import Limits
 from gchat.chat.penalties import Penalty
 from gchat.chat.registry import Registry
@@ -15,9 +16,13 @@ class Paper:
 
     def __init__(self) -> None:
         self.all: dict[tuple[str, str], bytes] = {}
+        self.kept: dict[tuple[str, str], bytes] = {}  # what is stored for certain
 
     def note(self, kind: str, key: str, value: bytes) -> None:
         self.all[kind, key] = value
+
+    def keep(self) -> None:
+        self.kept = dict(self.all)
 
     def notes(self, kind: str) -> dict[str, bytes]:
         return {key: value for (other, key), value in self.all.items() if other == kind and value}
@@ -79,3 +84,11 @@ def test_a_ban_of_an_older_version_is_in_force() -> None:
         b'[{"id":1,"kind":"network","value":"192.0.2.0/24","reason":"x","created":1.0,"until":0.0}]'
     )
     assert restored(paper).order.bans.of_address("192.0.2.9")
+
+
+def test_what_somebody_is_told_to_have_for_good_is_stored_before_that() -> None:
+    paper = Paper()
+    note(paper, SaveModes("dev", Modes("in")))
+    assert not paper.kept
+    note(paper, SaveAccount("alice", Account("alice", "hash", "lineage", 0.0)))
+    assert {kind for kind, _ in paper.kept} == {"modes", "account"}

@@ -134,6 +134,7 @@ def test_a_new_certificate_is_for_those_who_come_later(tmp_path: Path, caplog: p
     assert theirs.recv(100) == b"still here"
 
 
+# As in https://github.com/quassel/quassel/pull/208; others stayed without one.
 def test_a_bad_new_certificate_leaves_the_old_one(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     section = certificate(tmp_path)
     tls, kept = Tls(section), certificate(tmp_path, name="kept")

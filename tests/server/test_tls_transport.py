@@ -71,6 +71,7 @@ def test_bytes_go_both_ways_and_the_version_is_known(both: tuple[TlsTransport, s
     assert heard(ours) == b"hi"
 
 
+# In https://github.com/eggheads/eggdrop/pull/1501 all above 511 bytes of a record waited for the next.
 def test_a_record_is_received_as_a_whole_because_the_loop_does_not_see_its_rest(
     both: tuple[TlsTransport, ssl.SSLSocket],
 ) -> None:
@@ -79,7 +80,7 @@ def test_a_record_is_received_as_a_whole_because_the_loop_does_not_see_its_rest(
     assert heard(ours) == b"x" * 5000
 
 
-# https://github.com/openssl/openssl/issues/8204: what was half written has to be written again, or OpenSSL refuses.
+# https://github.com/openssl/openssl/issues/21002: what was half written has to be written again, or OpenSSL refuses.
 @pytest.mark.parametrize("seed", range(5))
 def test_a_peer_that_pauses_gets_many_mib_without_a_hole_or_a_repeat(
     both: tuple[TlsTransport, ssl.SSLSocket], seed: int
@@ -123,6 +124,7 @@ def test_what_comes_after_a_record_that_is_half_sent_may_be_something_else(
     assert received.index(b">") % 1000 == 0
 
 
+# In https://github.com/mitmproxy/mitmproxy/pull/7781 it was not, and strict clients complained.
 def test_the_end_is_told_to_the_peer_and_what_it_still_sends_is_thrown_away(
     both: tuple[TlsTransport, ssl.SSLSocket],
 ) -> None:

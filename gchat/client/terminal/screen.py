@@ -126,8 +126,8 @@ class Screen:
         self._loop.set_exception_handler(self._failed)
         try:
             self._canvas.to_bottom()
-            self._schedule()
-            running = self._app.run_async(handle_sigint=False, set_exception_handler=False)
+            # What was shown before the application runs is printed as soon as it does.
+            running = self._app.run_async(self._schedule, handle_sigint=False, set_exception_handler=False)
             with suppress(EOFError):  # the terminal has hung up
                 self._loop.run_until_complete(running)
         finally:

@@ -202,6 +202,13 @@ class SqliteJournal:
         """See Notes.note."""
         self._notes[kind, key] = value
 
+    def keep(self) -> None:
+        """See Notes.keep."""
+        if self._notes:
+            self._commit(Changes((), (), (), self._take_notes()))
+        else:  # they may be on their way
+            self._disk.write(lambda _database: None)
+
     def notes(self, kind: str) -> dict[str, bytes]:
         """See Notes.notes."""
         return self._disk.load(lambda reader: reader.notes(kind))
@@ -356,7 +363,7 @@ class SqliteJournal:
     def close(self) -> None:
         """See Journal.close."""
         with suppress(JournalError):
-            self._commit(Changes((), (), (), self._take_notes()))
+            self.keep()
         with suppress(JournalError):
             self._disk.close_readers()
         with suppress(JournalError):

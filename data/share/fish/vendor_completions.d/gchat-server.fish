@@ -15,6 +15,7 @@ complete -c gchat-server -l export -x -d 'print the history of ROOM, and exit; t
 complete -c gchat-server -l backup -r -F -d 'copy the history into FILE, and exit; the server may be running'
 complete -c gchat-server -l make-cert -x -a '(__fish_complete_directories)' -d 'make a certificate for trying TLS in DIR, and exit'
 complete -c gchat-server -l make-hook -x -d 'make a hook, print its URL, and exit'
+complete -c gchat-server -l make-token -x -d 'make a token of the admin endpoint with the scope read, say:ROOM, moderate or all, print it, and exit'
 complete -c gchat-server -l json -d 'with --export: one JSON object a line'
 complete -c gchat-server -l add-account -x -d 'make NAME the nick of a user whose secret is read from stdin, and exit'
 complete -c gchat-server -l version -d 'show program\'s version number and exit'

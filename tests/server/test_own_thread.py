@@ -1,0 +1,42 @@
+"""A native thread of one's own: one thing after the other, and the loop goes on."""
+
+from __future__ import annotations
+
+import threading
+
+import gevent
+import pytest
+
+from gchat.server.own_thread import OwnThread
+
+
+def test_a_native_thread_does_one_thing_after_the_other_and_the_loop_goes_on() -> None:
+    thread, here = OwnThread(), threading.get_ident()
+    running = threading.Event()
+    order: list[str] = []
+
+    def first() -> None:
+        running.wait(20)
+        order.append("first")
+
+    jobs = [gevent.spawn(thread, first), gevent.spawn(thread, lambda: order.append("second"))]
+    gevent.sleep(0.02)
+    assert order == []
+    running.set()
+    gevent.joinall(jobs, timeout=20)
+    assert order == ["first", "second"]
+    there = {thread(threading.get_ident) for _ in range(3)}
+    assert len(there) == 1
+    assert here not in there
+
+
+def test_an_error_comes_out_where_it_was_asked_for_and_the_thread_goes_on(capfd: pytest.CaptureFixture[str]) -> None:
+    thread = OwnThread()
+
+    def fails() -> None:
+        raise ValueError("a fault that was asked for")
+
+    with pytest.raises(ValueError, match="asked for"):
+        thread(fails)
+    assert thread(lambda: 3) == 3
+    assert capfd.readouterr().err == ""
