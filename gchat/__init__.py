@@ -9,6 +9,7 @@ roomlog   what a room is told, encoded once, and how far each reader is in it. P
 journal   numbers messages and keeps them: in memory, in an SQLite file. Knows no user and no connection.
 hooks     what other programs post to a room, as messages, and what it posts to them. Pure; bytes in, texts out.
 admin     the admin endpoint over HTTP. Knows the server by one interface, and no user's socket.
+cluster   the journal that several nodes share through an engine, Valkey. Knows the journal's interfaces alone.
 server    the shell: gevent, sockets, signals, configuration. Carries out what chat decides.
 client    gchat-client, and the library that bots use. Knows the dialects and nothing of the server.
 
@@ -19,8 +20,8 @@ breather         a turn of the loop for others, in the server and its admin endp
 secret_file      a file with a secret in it, read only if no other user can
 accept_pause     a pause where there is no descriptor for a connection, in both
 
-server -> admin -> chat, roomlog, journal, dialects, hooks -> model, and client -> dialects -> model; nothing points
-back (import-linter holds it). docs/design.md has the reasons.
+server -> admin, cluster -> chat, roomlog, journal, dialects, hooks -> model; client -> dialects -> model; nothing
+points back (import-linter holds it). docs/design.md has the reasons.
 """
 
 __version__ = "0.2.0"

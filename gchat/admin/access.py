@@ -17,6 +17,7 @@ from functools import lru_cache
 
 from msgspec import Struct
 
+from gchat.admin.request_head import HOOKS
 from gchat.admin.responses import JSON, Problem
 from gchat.chat.networks import address_of, network_of
 
@@ -34,9 +35,6 @@ READING = frozenset(["GET", "HEAD", "OPTIONS"])
 
 #: The page's own files hold no data, and without them nobody could enter a token.
 FREE = frozenset(["/", "/page.js", "/page.css"])
-
-#: POST with the secret of a hook: the secret is the key, for programs that know neither our name nor our token.
-_HOOKS = "/hooks/"
 
 #: The bodies of these may be of any type, because browsers cannot send the key to them from a foreign page.
 _ANY_BODY = re.compile(r"/hooks/[^/]+|/rooms/[^/]+/messages")
@@ -128,7 +126,8 @@ class Access:
 
         Whether they suffice for what it asks is for `demand` to say.
         """
-        is_hook = asked.method == "POST" and asked.path.startswith(_HOOKS)
+        # The secret is the key, for programs that know neither our name nor our token.
+        is_hook = asked.method == "POST" and asked.path.startswith(HOOKS)
         if not (is_hook or self._is_direct(asked) or self._is_public(asked)):
             raise Problem(421, "The Host header does not name this endpoint; use its address and port")
         if asked.origin and not self._is_our_page(asked):

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
+from gchat.admin.access import is_loopback
 from gchat.admin.responses import Problem
 from gchat.chat.networks import address_of, is_in
 
@@ -43,10 +44,18 @@ def origin_of(peer: str, fields: Mapping[str, str], trusted: str) -> RequestOrig
     if chain == [""]:
         return RequestOrigin(peer, is_known=False, scheme=scheme, host=host)
     for part in reversed(chain):
-        peer = _address(part)
+        peer = seen_from_here(_address(part), peer)
         if not is_in(peer, trusted):
             break
     return RequestOrigin(peer, scheme=scheme, host=host)
+
+
+def seen_from_here(peer: str, proxy: str) -> str:
+    """Return the address of a peer of a proxy; one that is on the proxy's machine, which is not ours, has the proxy's.
+
+    What it calls 127.0.0.1 is no program of this machine.
+    """
+    return proxy if is_loopback(peer) and not is_loopback(proxy) else peer
 
 
 def _last(fields: Mapping[str, str], name: str) -> str:

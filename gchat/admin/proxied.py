@@ -11,6 +11,7 @@ from typing import Any
 import gevent
 from gevent import Timeout
 
+from gchat.admin.forwarded import seen_from_here
 from gchat.admin.security import FIRST_BYTE_S, Newcomer, Seats
 from gchat.chat.networks import is_in
 from gchat.dialects.proxy_header import MAX_HEADER_BYTES, MalformedHeader, parse
@@ -42,7 +43,7 @@ def behind(sock: Any, address: Any, trusted: str, seats: Seats) -> Any:
     finally:
         seats.waiting.pop(newcomer, None)
     if header is not None and not header.is_local:
-        return (header.host, header.port) if header.host else address
+        return (seen_from_here(header.host, address[0]), header.port) if header.host else address
     seats.open.discard(sock)
     sock.close()
     return None

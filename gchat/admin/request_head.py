@@ -17,6 +17,9 @@ MAX_HEAD_BYTES = 16384
 MAX_FIELDS = 100
 MAX_BODY_BYTES = 65536
 
+#: Behind this stands the secret of a hook, or its id.
+HOOKS = "/hooks/"
+
 #: A hook's body may be larger: a push of many files, or a storm of alerts, takes hundreds of KB.
 MAX_HOOK_BODY_BYTES = 1 << 20
 
@@ -54,8 +57,13 @@ class RequestHead(Struct, frozen=True):
 
     @property
     def line(self) -> str:
-        """The request line without the query, which does not belong in a log."""
-        return f"{self.method} {self.path} {self.version}"
+        """The request line as it is logged, without the query."""
+        return f"{self.method} {loggable(self.path)} {self.version}"
+
+
+def loggable(path: str) -> str:
+    """Return a path as it may stand in a log: without the secret of a hook."""
+    return f"{HOOKS}…" if path.startswith(HOOKS) else path
 
 
 def parse(lines: list[bytes]) -> RequestHead:
@@ -82,7 +90,7 @@ def parse(lines: list[bytes]) -> RequestHead:
         query=query,
         version=f"HTTP/1.{min(int(minor), 1)}",
         fields=fields,
-        body_bytes=_body_bytes(fields, MAX_HOOK_BODY_BYTES if path.startswith("/hooks/") else MAX_BODY_BYTES),
+        body_bytes=_body_bytes(fields, MAX_HOOK_BODY_BYTES if path.startswith(HOOKS) else MAX_BODY_BYTES),
         closes=minor == "0" or "close" in connection,
         expects_continue=bool(expectation) and minor != "0",
     )

@@ -143,12 +143,15 @@ class RoomStream:
         yield b"".join(self._encode(event, "") for event in opened)
         while not self._over:
             self._news.clear()
+            before = self._after
             try:
                 for page in self._backend.messages(self._room, self._after, MESSAGES_AT_ONCE):
                     if piece := b"".join(map(self._encoded, page)):
                         yield piece
             except NotPossible:  # the history cannot be read now: the reader comes back, and is told why
                 return
+            if self._after - before >= MESSAGES_AT_ONCE:
+                continue  # there may be more
             if not self._news.wait(HEARTBEAT_S):
                 yield self._heartbeat
 

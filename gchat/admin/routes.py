@@ -52,6 +52,7 @@ from gchat.admin.read_resources import (
     status,
     users,
 )
+from gchat.admin.request_head import loggable
 from gchat.admin.responses import PROBLEM, Problem
 from gchat.admin.room_stream import RoomEventsQuery, RoomEventsResource
 from gchat.admin.sse import Streams
@@ -301,7 +302,9 @@ def _answer_not_possible(req: Request, resp: Response, error: NotPossible, param
 
 
 def _answer_crash(req: Request, resp: Response, error: Exception, params: dict[str, Any]) -> None:
-    logger.error("admin: %(method)s %(path)s crashed", {"method": req.method, "path": req.path}, exc_info=error)
+    logger.error(
+        "admin: %(method)s %(path)s crashed", {"method": req.method, "path": loggable(req.path)}, exc_info=error
+    )
     resp.stream = None
     _answer_problem(req, resp, Problem(500, "Internal error; the server's log has the details"), params)
 

@@ -30,6 +30,10 @@ MAX_FORM_FIELDS = 20
 _FORM_CHARACTERS = bytes(range(0x21, 0x7F)).translate(None, b'"#<>[\\]^`{|}')
 _FORM = re.compile(rb"[A-Za-z0-9_.\-]+=")
 
+# One that encodes nothing, as in "text=100%"; more than so many are no text of anybody's, and take long.
+MAX_LONE_PERCENTS = 10_000
+_LONE_PERCENT = re.compile(rb"%(?![0-9A-Fa-f]{2})")
+
 
 class BadBody(GchatError):
     """A body that cannot be understood; the text says what was expected."""
@@ -94,9 +98,9 @@ def _fields(posted: Posted) -> dict[str, str]:
         return {}
     body = posted.body.strip()
     if not _FORM.match(body) or body.translate(None, _FORM_CHARACTERS):
-        # curl -d 'payload={"text": "…"}' encodes nothing.
+        # curl -d 'payload={"text": "…"}' and curl -d 'text=it is done' encode nothing.
         name, _, value = body.partition(b"=")
-        return {"payload": _unquoted(value)} if name == b"payload" else {}
+        return {name.decode(): _unquoted(value)} if name in (b"payload", b"text") else {}
     fields: dict[str, str] = {}
     for field in body.split(b"&", MAX_FORM_FIELDS)[:MAX_FORM_FIELDS]:
         name, _, value = field.partition(b"=")
@@ -107,7 +111,12 @@ def _fields(posted: Posted) -> dict[str, str]:
 
 def _unquoted(value: bytes) -> str:
     """Return the value of a field of a form. urllib takes a second for a megabyte; in C it is quoted-printable."""
-    encoded = value.replace(b"+", b" ").replace(b"=", b"=3D").replace(b"%", b"=")
+    encoded = (
+        _LONE_PERCENT.sub(b"%25", value, MAX_LONE_PERCENTS)
+        .replace(b"+", b" ")
+        .replace(b"=", b"=3D")
+        .replace(b"%", b"=")
+    )
     return a2b_qp(encoded).decode(errors="replace")
 
 

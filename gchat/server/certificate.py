@@ -14,13 +14,12 @@ import time
 from calendar import timegm
 from collections.abc import Iterator
 from contextlib import suppress
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import gevent.socket
 import gevent.ssl
 
 from gchat.model.errors import GchatError
-from gchat.server.read_guard import ReadGuard
 from gchat.server.settings import TlsSection
 
 #: A certificate that ends so soon is warned of.
@@ -68,29 +67,7 @@ class Certificate:
 
 
 class StayingSocket(gevent.ssl.SSLSocket):
-    """A socket of gevent's that stays in TLS when it is shut down, and whose reads are guarded.
-
-    Others forget that they are in TLS, and send plain text.
-    """
-
-    guard: ReadGuard | None = None  # until the handshake is done
-
-    def read(self, nbytes: int = 1024, buffer: Any = None) -> Any:
-        """Wait for some bytes, and read them."""
-        if self.guard is None:
-            return super().read(nbytes, buffer)
-        timeout_s = self.gettimeout()
-        while True:
-            self.settimeout(0)
-            self.guard.begin(self.fileno())
-            try:
-                return super().read(nbytes, buffer)
-            except ssl.SSLWantReadError:
-                pass
-            finally:
-                self.guard.descriptor = -1
-                self.settimeout(timeout_s)
-            gevent.socket.wait_read(self.fileno(), timeout_s, TimeoutError("timed out"))
+    """A socket of gevent's that stays in TLS when it is shut down: others forget that, and send plain text."""
 
     def shutdown(self, how: int) -> None:
         """Shut it down, behind a close_notify if nothing more is to be sent."""

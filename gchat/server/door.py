@@ -157,10 +157,11 @@ class Door:
     def _serve(self, sock: socket.socket, peer: Peer) -> None:
         """Serve one peer that is counted in."""
         roster = self._server.roster
-        transport: Transport = SocketTransport(sock)
+        transport: Transport
+        transport = plain_transport = SocketTransport(sock)
         try:
             with self._server.password.asked(peer.network):
-                transport, delay_s = self._enter_tls(SocketTransport(sock), peer)
+                transport, delay_s = self._enter_tls(plain_transport, peer)
                 if transport.tls_version:
                     peer = replace(peer, is_private=True, has_tls=True)
                 start = self._hear(transport, delay_s)

@@ -6,7 +6,6 @@ loaded where it is off.
 
 from __future__ import annotations
 
-import socket
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -45,11 +44,11 @@ class Tls:
             return
         from gchat.server.certificate import Certificate, CertificateError  # noqa: PLC0415
         from gchat.server.handshakes import Handshakes  # noqa: PLC0415
-        from gchat.server.read_guard import RECEIVE_BUFFER_BYTES, ReadGuard  # noqa: PLC0415
+        from gchat.server.read_guard import ReadGuard  # noqa: PLC0415
         from gchat.server.tls_transport import TlsTransport  # noqa: PLC0415
 
         self._wrapped = TlsTransport
-        self._guard, self._receive_buffer_bytes = ReadGuard(), RECEIVE_BUFFER_BYTES
+        self._guard = ReadGuard()
         self._handshakes = Handshakes()
         try:
             self.certificate = Certificate(section)
@@ -102,7 +101,8 @@ class Tls:
         except BaseException:
             sock.close()
             raise
-        return self._wrapped(sock, self._guard)
+        self._guard.watch(sock)
+        return self._wrapped(sock)
 
     # --- For the admin endpoint (see http_server.Security) ------------------------------------------------------------
 
@@ -117,8 +117,7 @@ class Tls:
         sock.settimeout(0)
         self._handshakes.shake(sock)
         sock.settimeout(timeout_s)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, self._receive_buffer_bytes)
-        sock.guard = self._guard
+        self._guard.watch(sock)
 
 
 def _first_byte(transport: SocketTransport, delay_s: float) -> bytes:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import socket
 import ssl
 from collections.abc import Callable
+from contextlib import suppress
 from typing import cast
 
 from gevent.hub import get_hub
 
 from gchat.server.linux import has_ended, in_kernel
-from gchat.server.read_guard import RECEIVE_BUFFER_BYTES, ReadGuard
 from gchat.server.transport import OFFER_BYTES, Watcher
 
 _READ, _WRITE = 1, 2
@@ -28,14 +28,12 @@ class TlsTransport:
     as after any other send that took less than all.
     """
 
-    __slots__ = ("_guard", "_is_broken", "_is_over", "_record", "_sock", "offer")
+    __slots__ = ("_is_broken", "_is_over", "_record", "_sock", "offer")
 
     descriptor = None
 
-    def __init__(self, sock: ssl.SSLSocket, guard: ReadGuard) -> None:
+    def __init__(self, sock: ssl.SSLSocket) -> None:
         self._sock = sock
-        self._guard = guard
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
         # What SSLSocket.write calls, without its three Python frames (measured, 900 readers: a sixth of all).
         self.offer = cast("Callable[[bytes], int]", sock._sslobj.write)  # type: ignore[attr-defined]  # noqa: SLF001
         self._record = b""  # what the kernel has taken a part of, before it is enciphered
@@ -54,9 +52,12 @@ class TlsTransport:
         if self._is_broken:
             raise ConnectionResetError
         received = b""
-        self._guard.begin(self._sock.fileno())
         try:
-            while len(received) < size and (record := self._sock.recv(RECORD_BYTES)):
+            while len(received) < size:
+                record = self._sock.recv(RECORD_BYTES)
+                if not record:
+                    self._end_reading()
+                    break
                 received += record
         except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
             if not received:
@@ -65,9 +66,13 @@ class TlsTransport:
             if not received:
                 raise
             self._is_broken = True
-        finally:
-            self._guard.descriptor = -1
+            self._end_reading()
         return received
+
+    def _end_reading(self) -> None:
+        """Have the kernel know of the end that TLS has told of, or the loop would not be told of it after the rest."""
+        with suppress(OSError):  # the peer is gone
+            socket.socket.shutdown(self._sock, socket.SHUT_RD)
 
     def send(self, data: bytes) -> int:
         """See Transport.send."""

@@ -47,6 +47,19 @@ def test_the_peer_is_the_last_address_that_is_not_a_trusted_proxys(forwarded_for
     assert peer_of(forwarded_for) == expected
 
 
+@pytest.mark.parametrize(
+    ("forwarded_for", "peer", "expected"),
+    [
+        ("127.0.0.1", "10.1.2.3", "10.1.2.3"),
+        ("::1", "10.1.2.3", "10.1.2.3"),
+        ("127.0.0.1, 10.9.9.9", "127.0.0.1", "10.9.9.9"),  # a peer among the proxies says that it is this machine
+        (f"{CLIENT}, 127.0.0.1", "10.1.2.3", CLIENT),  # two proxies on one machine
+    ],
+)
+def test_the_loopback_address_of_another_machine_is_not_ours(forwarded_for: str, peer: str, expected: str) -> None:
+    assert peer_of(forwarded_for, peer) == expected
+
+
 @pytest.mark.parametrize("forwarded_for", ["unknown", "_hidden", "chat.example", f"{CLIENT},", f"{CLIENT}, x", "1.2.3"])
 def test_nonsense_from_the_proxy_itself_is_refused(forwarded_for: str) -> None:
     with pytest.raises(Problem, match="is not an address"):

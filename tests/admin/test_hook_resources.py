@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from typing import Any
 
@@ -47,6 +48,20 @@ def test_the_secret_alone_is_needed_whatever_the_request_calls_us(endpoint: Endp
         # https://github.com/gogs/gogs/issues/3169: Gogs took every other answer to a Slack webhook for a failure.
         assert answer.body == b"ok"
     assert said(endpoint) == [("ci (http)", "hello")] * 4
+
+
+def test_no_log_has_the_secret(
+    endpoint: Endpoint, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    caplog.set_level(logging.DEBUG, "gchat")
+    path = make(endpoint)
+    assert post(endpoint, path).status == 200
+    assert endpoint.ask("GET", path).status == 405
+    monkeypatch.setattr(endpoint.backend, "say_by_hook", lambda *_: 1 / 0)
+    assert post(endpoint, path).status == 500
+    assert "POST /hooks/… HTTP/1.1: 200" in caplog.text
+    assert "POST /hooks/… crashed" in caplog.text
+    assert path.removeprefix("/hooks/") not in caplog.text
 
 
 def test_foreign_pages_in_a_browser_may_not_post(endpoint: Endpoint) -> None:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
+from types import SimpleNamespace
 
 import gevent
 import pytest
+from gevent import socket
 
+from gchat.admin import proxied
 from gchat.admin.access import MAX_WRONG
 from tests.admin.endpoint import Connection, Endpoint
 
@@ -85,6 +88,14 @@ def test_the_header_may_come_in_pieces(endpoint: Endpoint, header: bytes) -> Non
             gevent.sleep(0.001)
         connection.sends(endpoint.head("GET", "/healthz"))
         assert connection.answer().status == 401
+
+
+def test_the_loopback_address_of_a_proxy_on_another_machine_is_not_ours() -> None:
+    ours, theirs = socket.socketpair()
+    seats = SimpleNamespace(open=set(), waiting={})
+    with ours, theirs:
+        theirs.sendall(b"PROXY TCP4 127.0.0.1 127.0.0.1 5555 8\r\n")
+        assert proxied.behind(ours, ("10.1.2.3", 1), "10.0.0.0/8", seats) == ("10.1.2.3", 5555)
 
 
 def test_a_health_check_of_a_proxy_is_closed_without_a_word(endpoint: Endpoint) -> None:

@@ -80,6 +80,18 @@ def test_a_reader_resumes_by_the_id_of_the_last_event_with_nothing_lost_or_twice
         assert events.texts(299) == [str(number) for number in range(2, 301)]
 
 
+def test_a_reader_who_has_missed_much_gets_it_without_a_pause(
+    endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(room_stream, "HEARTBEAT_S", 1000.0)
+    monkeypatch.setattr(room_stream, "MESSAGES_AT_ONCE", 100)
+    for number in range(250):
+        endpoint.backend.says("alice", str(number), "dev")
+    with RoomEvents(endpoint, "?after=0") as events:
+        events.next()
+        assert events.texts(250) == [str(number) for number in range(250)]
+
+
 @pytest.mark.parametrize("place", ["?after=1", "?after=e1:1", "?after=1&types=said,topic"])
 def test_a_place_may_be_in_the_query(endpoint: Endpoint, place: str) -> None:
     for text in "abc":

@@ -235,9 +235,9 @@ def test_a_token_that_speaks_in_one_room_does_that_with_curl_and_nothing_else(se
 
         at = f"http://{operator.at}"
         assert curl("-d", "deploy done", f"{at}/rooms/ci/messages") == 201
-        bob.sees("[script (http)] deploy done")
+        bob.sees("[ci (http)] deploy done")
         assert curl("-H", "Content-Type: text/plain", "-d", "and again", f"{at}/rooms/ci/messages") == 201
-        bob.sees("[script (http)] and again")
+        bob.sees("[ci (http)] and again")
         assert curl("-d", "x", f"{at}/rooms/dev/messages") == 403
         assert curl(f"{at}/rooms/ci/messages") == 403
         assert curl("-H", "Content-Type: application/json", "-d", '{"text":"x"}', f"{at}/announce") == 403

@@ -152,7 +152,7 @@ def test_a_ban_of_an_address_holds_behind_a_proxy_and_does_not_touch_the_others_
         operator = Operator(server)
         operator.asks("POST", "/bans", kind="address", value="203.0.113.9", reason="spam")
         with through(server, line("203.0.113.9")) as banned:
-            banned.sees("> You are banned here: spam")
+            banned.sees("> You are banned from this server permanently: spam")
             banned.sees_end()
         with through(server, line("203.0.113.10")) as other:
             other.sees_bytes(PROMPT)

@@ -20,6 +20,7 @@ from gchat.server.settings import TlsSection
 from tests.certificates import certificate, client_context
 from tests.e2e.crowd import SKIPPED, raise_descriptor_limit
 from tests.e2e.harness import DEADLINE_S, PROMPT, Server, User, wait_until
+from tests.e2e.tls_records import RecordPeer
 from tests.e2e.tools import need
 
 pytestmark = pytest.mark.usefixtures("all_speak_plain")
@@ -129,6 +130,15 @@ def test_an_answer_comes_to_a_pipe_that_has_ended_and_a_last_line_is_said_as_in_
         )
         assert b"> pong here\n" in done.stdout
         assert "] unterminated" in nora.sees("[")
+
+
+def test_a_peer_that_ends_its_half_by_tls_alone_gets_its_answer_and_the_end(section: TlsSection) -> None:
+    """So does Go's CloseWrite: the stream of TCP goes on."""
+    with TlsServer(section) as server:
+        peer = RecordPeer(server.port, section)
+        with peer.sock:
+            peer.sends(peer.data(b"/ping here\n") + peer.close_notify())
+            assert b"> pong here\n" in peer.reads_to_the_end()
 
 
 @pytest.mark.parametrize("version", ["-tls1", "-tls1_1"])
@@ -371,11 +381,40 @@ def test_a_certificate_that_ends_soon_is_warned_of(tmp_path: Path) -> None:
     assert "renew it" in ran(section, "--check-config").stderr
 
 
+@pytest.mark.parametrize("last_words", [b"", b"/quit\n"])
+def test_new_keys_without_end_do_not_hold_the_loop(section: TlsSection, last_words: bytes) -> None:
+    """The server would fail if it had held its loop for MAX_BLOCKING_S."""
+    with TlsServer(section) as server:
+        sends_new_keys_without_end(server.port, section, last_words)
+
+
+def test_new_keys_without_end_do_not_hold_the_loop_at_the_endpoint_either(section: TlsSection) -> None:
+    with TlsServer(section, admin_enabled=True, admin_port=0) as server:
+        assert b"HTTP" not in sends_new_keys_without_end(admin_port(server), section)
+
+
+def sends_new_keys_without_end(port: int, section: TlsSection, first: bytes = b"") -> bytes:
+    """Return what the peer gets before its connection is ended."""
+    peer = RecordPeer(port, section)
+    with peer.sock:
+        records = peer.data(first) if first else b""
+        try:
+            peer.sends(records + b"".join(peer.new_keys() for _ in range(60_000)))
+        except ConnectionError:
+            pass  # it is ended while they are sent
+        return peer.reads_to_the_end()
+
+
+def admin_port(server: TlsServer) -> int:
+    wait_until(lambda: "admin page: " in server.log, "the admin endpoint is up")
+    found = re.search(r"admin page: https://127.0.0.1:(\d+)/", server.log)
+    assert found
+    return int(found[1])
+
+
 def test_the_admin_endpoint_is_in_tls_too(section: TlsSection) -> None:
     with TlsServer(section, admin_enabled=True, admin_port=0) as server:
         assert json.loads(server.asks("/status"))["online"] == 0
-        found = re.search(r"admin page: https://(\S+):(\d+)/", server.log)
-        assert found
-        with socket.create_connection((found[1], int(found[2]))) as plain:
+        with socket.create_connection(("127.0.0.1", admin_port(server))) as plain:
             plain.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
             assert b"begin the URL with https://" in plain.makefile("rb").read()

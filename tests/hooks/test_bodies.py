@@ -51,6 +51,8 @@ def test_plain_text_is_said_as_it_is(kind: str) -> None:
     [
         (b'{"text":"as curl -d sends it"}', "as curl -d sends it"),
         (b"text=hello+world&from=ci", "hello world"),
+        (b"text=100%25+of+100%", "100% of 100%"),
+        (b"text=load is 100% & \xc3\xa9", "load is 100% & \u00e9"),
         (b"hello", "hello"),
         (b"a=b", "a=b"),
         (b"build=ok in 3 s", "build=ok in 3 s"),

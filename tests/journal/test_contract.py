@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+import atexit
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
+from functools import cache
 from typing import TypeVar
+from uuid import uuid4
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec import structs
 
+from gchat.cluster.engine import UrlEngine
+from gchat.cluster.engine_url import parsed
+from gchat.cluster.journal import SharedJournal
+from gchat.cluster.link import EngineLink
 from gchat.journal.journal import PAGE_SIZE, Arrival, Batch, Journal, Outcome, Posting, Whisper
 from gchat.journal.memory import MemoryJournal
 from gchat.journal.sqlite.database import Database
 from gchat.journal.sqlite.journal import SqliteJournal
 from gchat.model.events import TopicIs
 from gchat.model.messages import Acted, Message, Numbered, Record, Said, TopicSet
+from tests.cluster.engines import EngineProcess, wait_until_in_loop
 from tests.journal.minimal_journal import MinimalJournal
 from tests.journal.shared_journal import Engine
 
@@ -118,7 +126,45 @@ def shared(_end: ExitStack) -> Subject:
     return Subject(engine.journal(), engine.turn)
 
 
-JOURNALS = [in_memory, in_file, minimal, shared]
+@cache
+def engine() -> EngineProcess:
+    """Return the engine of these tests; each journal has a namespace of its own in it."""
+    process = EngineProcess()
+    process.start()
+    atexit.register(process.__exit__)
+    return process
+
+
+class GivenTimes(SharedJournal):
+    """A shared journal whose records have the times that were given, not the engine's."""
+
+    def append(self, batch: Batch, time: float) -> Sequence[Outcome | None]:
+        self._time = time
+        return super().append(batch, time)
+
+    def follow(self, deliver: Callable[[Sequence[Arrival]], None]) -> None:
+        super().follow(lambda arrivals: deliver([self._timed(arrival) for arrival in arrivals]))
+
+    def _timed(self, arrival: Arrival) -> Arrival:
+        if (record := arrival.outcome.record) is None:
+            return arrival
+        record = structs.replace(record, time=self._time)
+        return structs.replace(arrival, outcome=structs.replace(arrival.outcome, record=record))
+
+
+def on_an_engine(end: ExitStack) -> Subject:
+    journal = GivenTimes(1 << 20, at_once)
+    journal.link = EngineLink(UrlEngine(parsed(engine().url)), journal, uuid4().hex, "node", "base")
+    journal.link.start()
+    end.callback(journal.close)
+
+    def settle() -> None:
+        wait_until_in_loop(lambda: not journal.link.unanswered)
+
+    return Subject(journal, settle)
+
+
+JOURNALS = [in_memory, in_file, minimal, shared, on_an_engine]
 
 
 @pytest.fixture(params=JOURNALS)

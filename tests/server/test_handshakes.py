@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import socket
 import ssl
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import cast
 
 import gevent
 import pytest
@@ -126,6 +128,28 @@ def test_too_many_half_open_make_room_for_a_newcomer_the_longest_first(
     assert silent[0].recv(100) == b""
     with pytest.raises(BlockingIOError):
         silent[1].recv(100)
+
+
+def test_a_round_of_the_loop_has_one_step_where_they_take_long(hall: Hall) -> None:
+    """So it is with a large key of RSA: four steps would hold the others for 15 ms."""
+    done: list[object] = []
+
+    class Slow:
+        def do_handshake(self) -> None:
+            until = time.thread_time() + 2 * handshakes.LONG_STEP_S
+            while time.thread_time() < until:
+                pass
+            done.append(self)
+
+    slow = cast("ssl.SSLSocket", Slow())
+    hall.handshakes._shake(slow)
+    shaking = [gevent.spawn(hall.handshakes._shake, slow) for _ in range(9)]
+    breather = Breather()
+    while len(done) < 10:
+        before = len(done)
+        breather.breathe()
+        assert len(done) - before <= 2  # between two breaths there may be parts of two rounds
+    gevent.joinall(shaking)
 
 
 # https://github.com/h2o/h2o/pull/2872 bounds the handshakes of a round for the same reason.

@@ -141,6 +141,17 @@ def test_the_end_is_told_to_the_peer_and_what_it_still_sends_is_thrown_away(
         pass
 
 
+def test_the_loop_is_told_of_an_end_that_tls_alone_tells_of(both: tuple[TlsTransport, ssl.SSLSocket]) -> None:
+    ours, theirs = both
+    theirs.send(b"bye")
+    with pytest.raises(ssl.SSLWantReadError):
+        theirs.unwrap()
+    assert heard(ours) == b"bye"
+    wait_until(ours.has_ended, "the end")
+    assert heard(ours) == b""
+    assert ours.send(b"what you asked for") == 18
+
+
 @pytest.mark.parametrize("says_so", [True, False])
 def test_the_end_of_the_peer_is_an_end_also_without_a_word(
     both: tuple[TlsTransport, ssl.SSLSocket], *, says_so: bool

@@ -40,4 +40,5 @@ def ends(
             except ssl.SSLWantReadError:
                 continue
             left.remove(end)
-    return TlsTransport(server, ReadGuard()), client
+    ReadGuard().watch(server)
+    return TlsTransport(server), client
