@@ -11,7 +11,7 @@ from functools import lru_cache
 from gchat.chat.limits import Limits
 from gchat.chat.penalties import Penalised, Penalties, Penalty
 from gchat.model.errors import Code, Refusal
-from gchat.model.lookalikes import folded, name_keys
+from gchat.model.lookalikes import folded, name_keys, owned_keys
 
 
 class Order:
@@ -52,10 +52,15 @@ class Order:
             raise Refusal(Code.BANNED, banned(ban))
 
     def check_registration(self, nick: str) -> None:
-        """Raise Refusal if a user may not make an account of this name, because its owner keeps order here."""
-        if folded(nick) in self.operators:
-            why = f"{nick} is an operator of this server, whose account is made with gchat-server --add-account {nick}"
-            raise Refusal(Code.REGISTERED, why)
+        """Raise Refusal if a user may not make an account of this name: it is, or looks like, an operator's."""
+        keys = owned_keys(nick)
+        for name in self.operators.values():
+            if folded(nick) == folded(name):
+                how = f"whose account is made with gchat-server --add-account {nick}"
+                raise Refusal(Code.REGISTERED, f"{nick} is an operator of this server, {how}")
+            if not keys.isdisjoint(owned_keys(name)):
+                why = f"The nick {nick} looks like {name}'s, an operator of this server; choose another"
+                raise Refusal(Code.REGISTERED, why)
 
     def check_nick(self, nick: str, keys: frozenset[str]) -> None:
         """Raise Refusal if a nick with these keys is banned."""

@@ -277,10 +277,8 @@ def _check_names_no_operator(registry: Registry, target: Target) -> None:
 
 
 def _is_operator(name: str) -> Refusal:
-    why = (
-        f"{name} is an operator of this server; another operator can be removed only in the configuration or over HTTP"
-    )
-    return Refusal(Code.BAD_COMMAND, why)
+    how = "only the configuration, or HTTP, ends that"
+    return Refusal(Code.BAD_COMMAND, f"{name} is an operator of this server, whom nobody can ban or mute; {how}")
 
 
 def _operators_saved(registry: Registry) -> Effect:

@@ -295,5 +295,8 @@ def test_nobody_makes_themselves_the_account_of_an_operator(server: Server) -> N
     with server.join("alice") as impostor:
         impostor.says(f"/register {SECRET}")
         assert "gchat-server --add-account alice" in impostor.sees("> alice is an operator of this server")
+        for nick in ("aIice", "álice"):
+            impostor.says(f"/nick {nick}", f"/register {SECRET}")
+            impostor.sees(f"> The nick {nick} looks like alice's, an operator of this server; choose another")
         impostor.says("/bans")
         impostor.sees("> Only operators of the server can do that")
