@@ -49,8 +49,7 @@ class AccountActions:
             )
         except Refusal as refusal:
             raise NotPossible(refusal.message) from None
-        self._app.pump.submit([*effects, acting(by).audited("account", account.name)])
-        self._app.pump.wait_carried_out()
+        self._app.pump.carry_out([*effects, acting(by).audited("account", account.name)])
         return _shown(account)
 
     def remove_account(self, name: str, by: str) -> None:
@@ -59,7 +58,7 @@ class AccountActions:
         if account is None:
             raise Missing(f"No account is called {text.printable(name)[:64]}; GET /accounts lists the accounts")
         effects = logins.removed(self._app.registry, account)
-        self._app.pump.submit([*effects, acting(by).audited("remove account", account.name)])
+        self._app.pump.carry_out([*effects, acting(by).audited("remove account", account.name)])
 
 
 def making(config: Config, name: str, secret: str) -> Making[AccountInfo]:

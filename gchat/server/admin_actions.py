@@ -29,7 +29,7 @@ class AdminActions(AdminOrder):
         if room:
             self._revive(room)
         told, effects = order_actions.announce(self._app.registry, acting(by), message, room)
-        self._app.pump.submit(effects)
+        self._app.pump.carry_out(effects)
         return told
 
     def reset_modes(self, room: str, by: str) -> None:
@@ -37,7 +37,7 @@ class AdminActions(AdminOrder):
         rooms = self._app.registry.rooms
         if room not in rooms.modes:
             self._revive(room)
-        self._app.pump.submit([*standing.reset(rooms, room), acting(by).audited("reset modes", room)])
+        self._app.pump.carry_out([*standing.reset(rooms, room), acting(by).audited("reset modes", room)])
 
     def say(self, room: str, name: str, message: str) -> int:
         """See Backend.say."""

@@ -79,13 +79,13 @@ class AdminOrder:
         self._lift("mute", self._app.registry.order.mutes.all.get(mute), by)
 
     def _made(self, made: Penalty, effects: list[Effect]) -> PenaltyRow:
-        self._app.pump.submit(effects)
+        self._app.pump.carry_out(effects)
         return _row(made)
 
     def _lift(self, kind: Literal["ban", "mute"], found: Penalty | None, by: str) -> None:
         if found is None:
             raise Missing(f"No {kind} has this id; GET /{kind}s lists the {kind}s")
-        self._app.pump.submit(order_actions.lift(self._app.registry, acting(by), kind, [found]))
+        self._app.pump.carry_out(order_actions.lift(self._app.registry, acting(by), kind, [found]))
 
     # --- Everything else -------------------------------------------------------------------------------------------
 
@@ -96,7 +96,7 @@ class AdminOrder:
             effects = order_actions.kill(self._app.registry, acting(by), session, reason)
         except Refusal as refusal:
             raise NotPossible(refusal.message) from None
-        self._app.pump.submit(effects)
+        self._app.pump.carry_out(effects)
 
     def operators(self) -> Sequence[OperatorRow]:
         """See Backend.operators."""
@@ -110,7 +110,7 @@ class AdminOrder:
             effects = order_actions.grant(registry, acting(by), account)
         except Refusal as refusal:
             raise NotPossible(refusal.message) from None
-        self._app.pump.submit(effects)
+        self._app.pump.carry_out(effects)
         name = registry.order.operators[folded(account)]
         return OperatorRow(name, registry.order.is_configured(name))
 
@@ -120,7 +120,7 @@ class AdminOrder:
             effects = order_actions.revoke(self._app.registry, acting(by), account)
         except Refusal as refusal:
             raise (Missing if refusal.code is Code.NO_SUCH_USER else NotPossible)(refusal.message) from None
-        self._app.pump.submit(effects)
+        self._app.pump.carry_out(effects)
 
     def audit(self, before: int, limit: int) -> Sequence[AuditRow]:
         """See Backend.audit."""

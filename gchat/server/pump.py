@@ -191,6 +191,11 @@ class Pump:
                 self._carried_out = Event()
             self._carried_out.wait()
 
+    def carry_out(self, effects: Sequence[Effect | Arrival]) -> None:
+        """Have these effects carried out, and wait until they are."""
+        self.submit(effects)
+        self.wait_carried_out()
+
     # --- For what a turn does ----------------------------------------------------------------------------------------
 
     def tell(self, connection: Connection, answer: events.Answer, room: str = "") -> None:

@@ -160,6 +160,15 @@ def test_operators_are_made_over_http_and_outlive_a_restart(tmp_path: Path) -> N
         assert actions == [("admin", "deoperator"), ("bob", "announce"), ("admin", "operator"), ("admin", "account")]
 
 
+def test_what_is_answered_over_http_is_done_and_in_the_audit(server: Server) -> None:
+    operator = Operator(server)
+    for number in range(20):
+        operator.asks("PUT", f"/operators/bob{number}")
+        operator.asks("DELETE", f"/operators/bob{number}")
+        row = operator.asks("GET", "/audit?limit=1")["audit"][0]
+        assert (row["action"], row["target"]) == ("deoperator", f"bob{number}")
+
+
 def test_kick_is_of_the_room_and_kill_of_the_server(server: Server, alice: User) -> None:
     with comes(server, "127.0.0.9", "mallory") as mallory:
         alice.says("/kick mallory too loud")
