@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from gchat.chat import order_actions, penalties
 from gchat.chat.effects import Deliver, Effect
+from gchat.chat.networks import host_of
 from gchat.chat.order_actions import Actor, Wish
 from gchat.chat.penalties import Penalty
 from gchat.chat.registry import Registry
@@ -56,7 +57,7 @@ def ban(registry: Registry, session: Session, command: commands.Ban, now: float)
         made, effects = order_actions.ban_user(registry, acting, user, wish)
     else:
         made, effects = order_actions.ban_target(registry, acting, penalties.target_named(command.whom), wish)
-    return [*effects, _done(session, "Banned", made, command.id)]
+    return [*effects, _done(session, "Banned", made, user, command.id)]
 
 
 def unban(registry: Registry, session: Session, command: commands.Unban, now: float) -> list[Effect]:
@@ -84,7 +85,7 @@ def mute(registry: Registry, session: Session, command: commands.Mute, now: floa
         made, effects = order_actions.mute_user(registry, acting, user, wish)
     else:
         made, effects = order_actions.mute_nick(registry, acting, command.name, wish)
-    return [*effects, _done(session, "Muted", made, command.id)]
+    return [*effects, _done(session, "Muted", made, user, command.id)]
 
 
 def unmute(registry: Registry, session: Session, command: commands.Unmute, now: float) -> list[Effect]:
@@ -129,8 +130,11 @@ def _listed(penalty: Penalty) -> events.PenaltyListed:
     return events.PenaltyListed(penalty.id, whom, penalty.reason, penalty.until, penalty.by)
 
 
-def _done(session: Session, verb: str, made: Penalty, id_: str) -> Effect:
+def _done(session: Session, verb: str, made: Penalty, user: Session | None, id_: str) -> Effect:
     what = f"{verb} {sentences.until(made.until)}: {order_actions.shown(made)} (number {made.id})"
+    has_address = any(kind in ("address", "network") for kind, _ in made.targets)
+    if user is not None and not has_address and (host := host_of(user.address)):
+        what += f". Not of the address {host}, which others may share: {user.name} can come back as somebody else"
     return Deliver(session.id, events.Done(what, id_))
 
 

@@ -54,6 +54,20 @@ def test_a_banned_account_cannot_be_logged_in_to_from_elsewhere(server: Server, 
         assert again_rich.sees("closing")["code"] == "banned"
 
 
+# Tried here: whoever opened six connections kept the address out of the ban, and the operator did not know.
+def test_an_operator_is_told_that_a_shared_address_is_left_out_and_can_ban_it(server: Server, alice: User) -> None:
+    crowd = [comes(server, "127.0.0.9", f"mal{number}") for number in range(6)]
+    alice.says("/ban mal0 1h spam")
+    told = alice.sees("> Banned until ")
+    assert told.endswith(
+        "(number 1). Not of the address 127.0.0.9, which others may share: mal0 can come back as somebody else"
+    )
+    alice.says("/ban 127.0.0.9 1h force spam")
+    for each in crowd:
+        each.sees_end()
+        each.sock.close()
+
+
 # Tried here: the operator made a ban or a mute longer whose user was gone by then, and so let the user in again.
 def test_a_ban_or_a_mute_that_is_made_longer_is_still_of_the_address(server: Server, alice: User) -> None:
     with comes(server, "127.0.0.9", "mallory") as mallory, comes(server, "127.0.0.10", "eve") as eve:
