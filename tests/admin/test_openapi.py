@@ -13,7 +13,7 @@ from tests.admin.fake_backend import TOKEN
 ROOT = Path(__file__).parents[2]
 
 #: Of its search for what breaks; it ends soon after, and is ended if it does not.
-SEARCH_S = 30
+SEARCH_S = 15
 
 
 def test_every_route_is_described_with_every_method_that_it_has() -> None:

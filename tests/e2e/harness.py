@@ -19,6 +19,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -48,6 +49,16 @@ def free_port() -> int:
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         return int(sock.getsockname()[1])
+
+
+def free_ports() -> int:
+    """Return a port of 127.0.0.1 that nobody has now, nor the one after it."""
+    while True:
+        with socket.socket() as sock, socket.socket() as after, suppress(OSError, OverflowError):
+            sock.bind(("127.0.0.1", 0))
+            port = int(sock.getsockname()[1])
+            after.bind(("127.0.0.1", port + 1))
+            return port
 
 
 class Server:

@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 
 from gchat.journal.sqlite.schema import APPLICATION_ID
-from tests.e2e.harness import DEADLINE_S, Server, free_port, wait_until
+from tests.e2e.harness import DEADLINE_S, Server, free_port, free_ports, wait_until
 from tests.e2e.test_failing_disk import possible_here
 from tests.e2e.tools import need
 from tests.faults import ReadOnly
@@ -108,7 +108,7 @@ def test_the_client_and_the_admin_option_understand_host_and_port_too(tmp_path: 
 
 def test_the_admin_endpoint_is_beside_the_chat(tmp_path: Path) -> None:
     """Two servers on one machine do not meet on 8889."""
-    port = free_port()
+    port = free_ports()
     with Server(port=port, environment={"GCHAT_ADMIN_ENABLED": "true"}) as server:
         wait_until(lambda: f"admin page: http://127.0.0.1:{port + 1}/" in server.log, "the page is there")
     with Server(str(tmp_path / "sock"), environment={"GCHAT_ADMIN_ENABLED": "true"}) as server:

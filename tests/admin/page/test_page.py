@@ -569,8 +569,8 @@ def test_a_hook_is_made_its_url_shown_once_and_it_is_revoked(stage: Stage, page:
     page.clicks("#made-dialog .cancel")
     page.sees("Grafana Cloud (http)", "#hooks")
     assert page.js("document.documentElement.outerHTML.includes('secret-1')") is False
-    assert page.js("document.querySelector('#made-dialog [name=url]').value") == ""
-    assert page.js("document.querySelector('#hook-dialog [name=signing_secret]').value") == ""
+    page.waits("document.querySelector('#made-dialog [name=url]').value === ''")
+    page.waits("document.querySelector('#hook-dialog [name=signing_secret]').value === ''")
     page.clicks("#new-hook")
     for field, text in (("room", "ops"), ("name", "Grafana Cloud")):
         page.js(f"document.querySelector('#hook-dialog [name={field}]').focus()")
