@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.admin_client import Operator, open_to_the_operator
-from tests.e2e.harness import Server
+from tests.e2e.harness import Server, wait_until
 from tests.e2e.restarted import Restarted
 from tests.e2e.rich_user import RichUser, joins
 
@@ -29,7 +29,7 @@ def test_a_text_of_several_lines_has_one_number_and_one_ack_and_its_lines_stay_t
         assert [alice.sees("ack", id=id_).get("seq") for id_ in "12341"] == [1, 2, 3, None, 1]
         bob.sees_bytes(b"[alice] " + LINES + b"[alice] after\n* alice waves\n    | and goes\n")
         bob.sees_bytes(b"[alice -> you] psst\n    | hush\n")
-        assert "[alice] see:\n    |   if tea:\n" in server.shown
+        wait_until(lambda: "[alice] see:\n    |   if tea:\n" in server.shown, "the operator sees it too")
     with restarted.runs() as server, server.join() as carol, RichUser(server, after={"epoch": "", "seq": 0}) as dave:
         assert b"[alice] " + LINES in carol.received, "on entering"
         carol.says("/history 1", "/search drink")
