@@ -12,8 +12,8 @@ from tests.e2e.harness import DEADLINE_S, Server
 class RichUser:
     """One connection in the rich dialect; `events` is all that it was told, `unseen` what no sees() has met."""
 
-    def __init__(self, server: Server, *, receive_buffer: int = 0, **opening: Any) -> None:
-        self.user = server.connect(receive_buffer=receive_buffer)
+    def __init__(self, server: Server, *, receive_buffer: int = 0, source: str = "", **opening: Any) -> None:
+        self.user = server.connect(receive_buffer=receive_buffer, source=source)
         self.user.sends(b"GCHAT/1 " + json.dumps(opening).encode() + b"\n")
         self.events: list[dict[str, Any]] = []
         self._seen = 0
@@ -79,8 +79,8 @@ class RichUser:
         self._parsed = whole
 
 
-def joins(server: Server, nick: str = "", **opening: Any) -> RichUser:
-    """Return a rich user who is live."""
-    user = RichUser(server, nick=nick, **opening)
+def joins(server: Server, nick: str = "", *, source: str = "", **opening: Any) -> RichUser:
+    """Return a rich user who is live; `source` is the local address."""
+    user = RichUser(server, source=source, nick=nick, **opening)
     user.sees("live")
     return user

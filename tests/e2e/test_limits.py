@@ -457,12 +457,14 @@ def test_a_reply_follows_the_user_and_not_the_nick() -> None:
 
 
 def test_a_reply_goes_to_nobody_who_has_only_the_address_of_a_user_who_left() -> None:
-    with Server() as server, server.join("bob") as bob, joins(server, token="0123456789abcdef-alice") as alice:
+    # An address of its own: no other program takes the port meanwhile.
+    home, token = "127.0.8.9", "0123456789abcdef-alice"
+    with Server() as server, server.join("bob") as bob, joins(server, source=home, token=token) as alice:
         port = int(alice.user.name.rpartition(":")[2])
         alice.asks({"type": "tell", "to": "bob", "text": "lunch?"})
         bob.sees(f"[{alice.user.name} -> you] lunch?")
         alice.user.resets()
-        with server.connect(source="127.0.0.1", source_port=port) as stranger:
+        with server.connect(source=home, source_port=port) as stranger:
             stranger.sees_bytes(PROMPT)
             bob.says("/reply yes")
             bob.sees(f"> {alice.user.name} has left")

@@ -68,7 +68,9 @@ def test_the_command_speaks_through_a_slow_tunnel() -> None:
         command = [sys.executable, "-m", "gchat.client.main", "127.0.0.1", str(port), "--nick", "far"]
 
         def run() -> subprocess.CompletedProcess[bytes]:
-            return subprocess.run(command, input=b"deployed\n", capture_output=True, timeout=DEADLINE_S, check=False)
+            return subprocess.run(
+                command, input=b"deployed\n", capture_output=True, timeout=3 * DEADLINE_S, check=False
+            )
 
         done = gevent.get_hub().threadpool.apply(run)
         assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
