@@ -210,10 +210,10 @@ class SharedJournal:
         """See LinkOwner.not_known: no acknowledgement says the same."""
 
     def is_another(self, ask: Callable[..., Any]) -> None:
-        """See LinkOwner.is_another."""
+        """See LinkOwner.is_another. To come: until then open rooms stay as they were."""
 
     def missed(self, ask: Callable[..., Any]) -> None:
-        """See LinkOwner.missed."""
+        """See LinkOwner.missed. To come: until then nothing is caught up, so no server uses this."""
 
     def unable(self, why: str) -> None:
         """See LinkOwner.unable."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -18,12 +19,19 @@ from tests.e2e.tools import need
 SECRET = "correct-horse-battery"
 
 
-@pytest.fixture
-def server() -> Iterator[Server]:
+@contextmanager
+def kept_by_alice() -> Iterator[Server]:
+    """Run a server on which alice keeps order, once her account is made."""
     # Loopback is exempt otherwise, and addresses that many share are not banned with a user.
     settings = {"admin_enabled": "true", "admin_port": 0, "limits_exempt": "", "auth_operators": "alice"}
     with Server(**settings) as server:  # type: ignore[arg-type]
         wait_until(lambda: "admin page" in server.log, "the admin endpoint is up")
+        yield server
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with kept_by_alice() as server:
         yield server
 
 

@@ -10,14 +10,12 @@ import pytest
 from tests.e2e.admin_client import Operator
 from tests.e2e.harness import Server, User, wait_until
 from tests.e2e.rich_user import RichUser
-from tests.e2e.test_order import SECRET, comes, operator_joins
+from tests.e2e.test_order import SECRET, comes, kept_by_alice, operator_joins
 
 
 @pytest.fixture
 def server() -> Iterator[Server]:
-    settings = {"admin_enabled": "true", "admin_port": 0, "limits_exempt": "", "auth_operators": "alice"}
-    with Server(**settings) as server:  # type: ignore[arg-type]
-        wait_until(lambda: "admin page" in server.log, "the admin endpoint is up")
+    with kept_by_alice() as server:
         yield server
 
 
