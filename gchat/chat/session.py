@@ -144,7 +144,7 @@ class Session:
 
     def own(self, token: str, lineage: str = "") -> None:
         """Let this token take the session over; where it is not known, its `lineage` is given."""
-        self.token, self.lineage = token, lineage or lineage_of(token)
+        self.token, self.lineage = token, lineage or (lineage_of(token) if token else "")
 
     def log_in(self, account: Account) -> None:
         """Be the user of this account."""

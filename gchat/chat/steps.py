@@ -60,6 +60,11 @@ def login_of(found: Any) -> _Login | None:
     return _Login(found.name)
 
 
+def login_named(account: str) -> _Login:
+    """Return what a step has of a user who is logged in already."""
+    return _Login(account)
+
+
 # --- Coming ----------------------------------------------------------------------------------------------------------
 
 

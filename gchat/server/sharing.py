@@ -1,0 +1,405 @@
+"""Sharing: a node of a cluster takes every step in the order of the feed, and so has the same registry as all others.
+
+    put            a step goes into the feed, without secrets
+    happened       it comes back, as every node gets it: it is taken, and its effects are carried out. What only one
+                   node may do (to say something, to log) its origin does
+    find_place     the registry is loaded anew: from the checkpoint, then by the steps behind it
+    reconciled     then the users whose connections are here are compared with it, and come back if they are not there
+
+While the engine cannot be asked, what needs a step is refused, and all else goes on: reading, asking, leaving.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from itertools import count
+from typing import Any, Protocol, get_args
+
+import gevent
+import msgspec
+from gevent.event import AsyncResult, Event
+from msgspec import Struct, structs
+
+from gchat.chat import checkpoint, handlers
+from gchat.chat.checkpoint import Checkpoint
+from gchat.chat.effects import (
+    Announce,
+    Audited,
+    CloseReason,
+    Deliver,
+    Effect,
+    Enter,
+    Leave,
+    Publish,
+    SaveAccount,
+    SaveModes,
+    SaveOperators,
+    SavePenalties,
+    SaveSession,
+    closed,
+    refused,
+)
+from gchat.chat.order_steps import AnyStep
+from gchat.chat.registry import Registry
+from gchat.chat.session import Session
+from gchat.chat.limits import Limits
+from gchat.chat.steps import (
+    BeDue,
+    Changing,
+    Configure,
+    Connect,
+    Disconnect,
+    DropNode,
+    Entrance,
+    Execute,
+    HandOver,
+    MakeSeen,
+    Step,
+)
+from gchat.cluster.entries import packed_step
+from gchat.cluster.journal import SharedJournal
+from gchat.cluster.link import EngineLink
+from gchat.journal.journal import Arrival, JournalError
+from gchat.model import commands
+from gchat.model.commands import Command
+from gchat.model.errors import Code, Refusal
+from gchat.model.events import Announced, Done, Named, TopicIs
+from gchat.server.connection import Connection
+from gchat.server.counters import CRASHES
+from gchat.server.logs import logger
+from gchat.server.returning import Kept, kept, returning, set_right
+
+#: A checkpoint is stored when so many entries have come since the last. Each node waits for a share more than the one
+#: before it, so that rarely two store the same.
+CHECKPOINT_ENTRIES, SHARE = 5_000, 0.2
+
+#: A node that finds an empty engine, which another one has begun to fill, waits so long for its checkpoint.
+FIRST_CHECKPOINT_S = 5.0
+
+#: What is stored of a registry is in the checkpoint, and in the feed behind it, before anybody is told.
+_STORED = (SaveSession, SaveAccount, SaveModes, SaveOperators, SavePenalties)
+
+#: What only the origin of a step does.
+_OF_ORIGIN = (*_STORED, Publish, Audited)
+
+_CHANGING = frozenset(get_args(Changing))
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode_step: Callable[[bytes], Step] = msgspec.msgpack.Decoder(AnyStep).decode
+_decode_checkpoint = msgspec.msgpack.Decoder(Checkpoint).decode
+
+
+class SharingPump(Protocol):
+    """What sharing needs of the pump."""
+
+    @property
+    def connections(self) -> dict[int, Connection]:
+        """The connections that have a session, by its id."""
+
+    def submit(self, effects: Sequence[Effect | Arrival]) -> None:
+        """Have these effects carried out, after all that were submitted before."""
+
+    def wait_carried_out(self) -> None:
+        """Wait until everything that was submitted until now is carried out, and what was said is stored or refused."""
+
+
+class Taking(Struct, eq=False):
+    """A step that was put, and what waits for it."""
+
+    step: Step
+    then: Callable[[Any], None] | None = None
+    result: AsyncResult[Any] | None = None  # None: nobody waits
+    is_quiet: bool = False  # whether the user whose step it is sees nothing of it: a connection that was here comes back
+
+
+class Sharing:
+    """One node of a cluster. Implements Steps, and Members of its journal."""
+
+    are_shared = True
+
+    def __init__(
+        self, registry: Registry, pump: SharingPump, journal: SharedJournal, load: Callable[[], None]
+    ) -> None:
+        """Share `registry`, with the limits that it has; into an engine without anything `load` puts what it had."""
+        self._registry = registry
+        self._pump = pump
+        self._link: EngineLink = journal.link
+        self._load: Callable[[], None] | None = load
+        self._limits = structs.replace(registry.limits)
+        self._ids = count(1)
+        self._kept: dict[int, Kept] = {}  # by session: how users were here before the registry was loaded anew
+        self._loads = 0
+        self._is_placed = Event()
+        self._taken_until = 0  # the feed's entry up to which users have seen what came of it
+        self._owed: list[Disconnect] = []  # what the others were not told while the engine could not be asked
+        self._is_due_asked = False
+        self._why = ""  # nothing can be put now; "": all is well
+
+    @property
+    def node(self) -> str:
+        """The name of this node, with its number."""
+        return self._link.node
+
+    # --- Steps -----------------------------------------------------------------------------------------------------
+
+    def take(self, step: Step, then: Callable[[Any], None] | None = None) -> Any:
+        """See Steps.take."""
+        if self._why:
+            raise _not_now(self._why)
+        taking = Taking(self._own(step), then, AsyncResult())
+        self._put(taking)
+        assert taking.result is not None
+        return taking.result.get()
+
+    def put(self, step: Step) -> None:
+        """See Steps.put."""
+        if isinstance(step, BeDue):
+            if self._is_due_asked:
+                return
+            self._is_due_asked = True
+        self._put(Taking(step))
+
+    def execute(self, session: Session, command: Command, now: float) -> list[Effect]:
+        """See Steps.execute."""
+        if not isinstance(command, commands.Say | commands.Act):
+            self._pump.wait_carried_out()  # what was said before
+        effects: list[Effect]
+        try:
+            if type(command) in _CHANGING:
+                effects = self.take(Execute(session.id, command, now))  # type: ignore[arg-type]  # one of these
+                return effects
+            if not session.is_announced:
+                self.take(MakeSeen(session.id))
+            effects = handlers.execute(self._registry, session, command, now)
+        except Refusal as refusal:
+            effects = [refused(session.id, refusal, getattr(command, "id", ""))]
+            if isinstance(command, commands.Quit):
+                effects = closed(session.id, CloseReason.QUIT, "Goodbye")
+                self._owed.append(Disconnect(session.id, CloseReason.QUIT, self._link.time()))
+        self._pump.submit(effects)
+        return effects
+
+    def stop(self, farewell: str) -> None:
+        """See Steps.stop."""
+        try:
+            self.take(HandOver(self.node, farewell, self._link.time()))
+        except Refusal:
+            for session in list(self._pump.connections):
+                self._pump.submit(closed(session, CloseReason.SHUTDOWN, farewell))
+
+    def _own(self, step: Step) -> Step:
+        """Return a step as one of this node: a session gets a number that no other node gives."""
+        if not isinstance(step, Connect) or step.id:
+            return step
+        # The attempts of several nodes are compared by time.
+        since_accepted_s = (time.monotonic_ns() - step.entrance.attempt) / 1e9
+        attempt = int((self._link.time() - since_accepted_s) * 1e6)
+        return structs.replace(
+            step,
+            id=(int(self.node.rpartition("-")[2], 16) << 32) + next(self._ids),
+            entrance=structs.replace(step.entrance, node=self.node, attempt=attempt),
+        )
+
+    def _put(self, taking: Taking) -> None:
+        self._link.put([(packed_step(_encode(taking.step.told())), taking)])
+
+    # --- Members ---------------------------------------------------------------------------------------------------
+
+    def happened(self, step: bytes, cause: object | None) -> None:
+        """See Members.happened."""
+        if isinstance(cause, Taking):
+            self._take_own(cause)
+        else:
+            _, effects = self._taken(_decode_step(step))
+            if self._link.heard > self._taken_until:
+                self._pump.submit([effect for effect in effects if not isinstance(effect, _OF_ORIGIN)])
+
+    def _take_own(self, taking: Taking) -> None:
+        """Take a step that this node has put."""
+        step, result = taking.step, taking.result
+        self._is_due_asked = self._is_due_asked and not isinstance(step, BeDue)
+        try:
+            value, effects = self._taken(step)
+            if taking.then is not None:
+                taking.then(value)
+        except Refusal as refusal:
+            if result is not None:
+                result.set_exception(refusal)
+            return
+        if result is None and isinstance(step, Connect):  # the peer was told meanwhile that it is not let in
+            self.put(Disconnect(step.id, CloseReason.RESET, self._link.time()))
+        self._pump.submit([effect for effect in effects if not _is_hidden(effect, taking)])
+        if result is not None:
+            result.set(value)
+
+    def _taken(self, step: Step) -> tuple[Any, list[Effect]]:
+        """Take a step. A fault of ours is one on every node, and ends nothing. Raises Refusal."""
+        try:
+            return step.take(self._registry)
+        except Refusal:
+            raise
+        except Exception:
+            CRASHES.value += 1
+            logger.exception("a step crashed: %(step)s", {"step": type(step).__name__})
+            raise _not_now("internal error") from None
+
+    def gone(self, node: str) -> None:
+        """See Members.gone. If it is this one, its users come back as soon as all is known."""
+        if node == self.node:
+            self._keep_own()
+        _, effects = self._taken(DropNode(node))
+        if node != self.node and self._link.heard > self._taken_until:
+            self._pump.submit([effect for effect in effects if not isinstance(effect, _OF_ORIGIN)])
+
+    def topic_set(self, room: str, topic: TopicIs) -> None:
+        """See Members.topic_set."""
+        self._registry.keep_topic(room, topic)
+
+    def refused(self, cause: object, why: str) -> None:
+        """See Members.refused."""
+        self._not_taken(cause, why)
+
+    def not_known(self, cause: object) -> None:
+        """See Members.not_known: for the one that waits it is refused; if it was taken, that is seen later."""
+        self._not_taken(cause, "the journal does not answer, and it is not known whether it was done")
+
+    def _not_taken(self, cause: object, why: str) -> None:
+        assert isinstance(cause, Taking)
+        step, result = cause.step, cause.result
+        self._is_due_asked = self._is_due_asked and not isinstance(step, BeDue)
+        if isinstance(step, Disconnect):
+            self._pump.submit(closed(step.session, step.reason, step.farewell))
+            self._owed.append(step)
+        cause.then = cause.result = None
+        if result is not None:
+            result.set_exception(_not_now(why))
+
+    def lost(self, room: str, count: int, first: int, last: int) -> None:
+        """See Members.lost."""
+        self._pump.submit([Rebased(room, count, first, last)])
+
+    def unable(self, why: str) -> None:
+        """See Members.unable: rooms are told once that nothing can be said, and once that it can be again."""
+        self._why = why
+        told = f"What is said cannot be kept now ({why}); reading goes on" if why else "What is said is kept again"
+        rooms = [room.name for room in self._registry.rooms.values() if room.members]
+        self._pump.submit([Announce(room, Announced(told)) for room in rooms])
+        if not why:
+            self._pay()
+
+    def _pay(self) -> None:
+        """Tell the others what they are owed."""
+        owed, self._owed = self._owed, []
+        for step in owed:
+            self.put(step)
+
+    def letter(self, data: bytes) -> None:
+        """See Members.letter."""
+
+    # --- The registry, loaded anew -----------------------------------------------------------------------------------
+
+    def join(self) -> None:
+        """Attach, and know everything that the others know. Waits. Raises JournalError."""
+        self._link.start()
+        self._is_placed.wait()
+        self.configure(self._limits)
+
+    def configure(self, limits: Limits) -> None:
+        """See Steps.configure: what was set last, on whichever node, holds on all."""
+        self._limits = structs.replace(limits)
+        if limits != self._registry.limits:
+            self.put(Configure(self._limits))
+
+    def find_place(self, base: str) -> int:  # noqa: ARG002  # the link knows it
+        """See Members.find_place."""
+        link = self._link
+        self._keep_own()
+        self._taken_until = link.heard if link.is_same_history else 0
+        found = link.checkpoint()
+        if found is None and not link.was_empty:
+            found = self._first_checkpoint()
+        if found is not None:
+            checkpoint.restore(self._registry, _decode_checkpoint(found[1]))
+        elif self._load is not None:
+            self._load()
+        self._load = None
+        if found is None:
+            link.keep_checkpoint(0, self._checkpoint())
+        self._loads += 1
+        gevent.spawn(self._reconcile, self._loads)
+        return 0 if found is None else found[0]
+
+    def _first_checkpoint(self) -> tuple[int, bytes] | None:
+        """Return the first checkpoint, which another node is about to store; None if it has not come. Waits."""
+        until = time.monotonic() + FIRST_CHECKPOINT_S
+        found = None
+        while found is None and time.monotonic() < until:
+            gevent.sleep(0.05)
+            found = self._link.checkpoint()
+        return found
+
+    def _checkpoint(self) -> bytes:
+        return _encode(checkpoint.taken(self._registry))
+
+    def keep(self) -> None:
+        """Store checkpoints in time, for ever; a greenlet."""
+        link = self._link
+        while True:
+            gevent.sleep(1.0)
+            rank = sorted({self.node, *link.nodes}).index(self.node)
+            if link.is_up.is_set() and link.heard - link.checkpoint_n > CHECKPOINT_ENTRIES * (1 + SHARE * rank):
+                with suppress(JournalError):  # then another one does, or this one later
+                    link.keep_checkpoint(link.heard, self._checkpoint())
+
+    def _keep_own(self) -> None:
+        """Note how the users are here whose connections this node has, before that is forgotten."""
+        for id_, connection in self._pump.connections.items():
+            if id_ not in self._kept:
+                self._kept[id_] = kept(connection.session)
+
+    def _reconcile(self, load: int) -> None:
+        """Compare the users here with what the others know, as soon as all that they know is known here."""
+        link = self._link
+        link.is_up.wait()
+        while link.heard < link.attached_n and load == self._loads:
+            gevent.sleep(0.005)
+        if load != self._loads or not link.is_up.is_set():  # it is loaded anew, or will be
+            return
+        were, self._kept = self._kept, {}
+        for id_, was in were.items():
+            if (connection := self._pump.connections.get(id_)) is None:
+                continue
+            session = self._registry.sessions.get(id_)
+            if session is None or session.node != self.node or self._registry.is_disconnected(session):
+                self._return(connection, was)
+            else:
+                self._pump.submit(set_right(session, was))
+        self._pay()
+        self._is_placed.set()
+
+    def _return(self, connection: Connection, was: Kept) -> None:
+        """Have a user come back whom the others believe to have left: with the name, if nobody has it now."""
+        old = connection.session
+        entrance = Entrance(old.address, old.attempt, old.network, old.is_private, self.node)
+        steps = returning(old, was, entrance, self._link.time())
+
+        def returned(session: Session) -> None:
+            connection.session = session
+            session.token, session.allowance, session.correspondent = old.token, old.allowance, old.correspondent
+            session.messages = old.messages
+            self._pump.submit(set_right(session, was))
+
+        self._put(Taking(steps[0], returned, is_quiet=True))
+        for step in steps[1:]:
+            self._put(Taking(step, is_quiet=True))
+
+
+def _is_hidden(effect: Effect, taking: Taking) -> bool:
+    """Return whether an effect of a node's own step is not carried out there."""
+    return isinstance(effect, _STORED) or (taking.is_quiet and isinstance(effect, Enter | Leave | Deliver))
+
+
+def _not_now(why: str) -> Refusal:
+    return Refusal(Code.NOT_KEPT, f"Not possible now: {why}. Try again later")
