@@ -7,6 +7,11 @@ It knows the journal's interfaces and the core's values. It does not know connec
     engine             where the engine is, and connections to it that are authenticated
     decisions.lua      everything that several nodes must agree on, decided in the engine
     entries            what nodes tell the engine, and what its feed tells them, as values (pure)
+    fitness            whether an engine is fit to be used, and what it promises (pure)
+    attachment         a node's connections to the engine, and the decisions, asked in the engine's words
+    unanswered         what a node put, until its outcome is known (pure)
+    cluster_time       the time of the cluster, which stands still while the engine does (pure)
+    reasons            why nothing can be stored, as users are told (pure)
     link               what a node puts into the engine, the feed that it gets, and what happens when there is none
     journal            the journal that nodes share, on a link
 """

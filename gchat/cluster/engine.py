@@ -14,13 +14,13 @@ CONNECT_S = 2.0
 
 
 class UrlEngine:
-    """The engine at an address. Implements link.Dialler."""
+    """The engine at an address. Implements attachment.Dialler."""
 
     def __init__(self, url: EngineUrl) -> None:
         self._url = url
 
     def connect(self, *, is_for_reading: bool) -> EngineConnection:  # noqa: ARG002  # one engine does both
-        """See link.Dialler.connect."""
+        """See attachment.Dialler.connect."""
         url = self._url
         try:
             with gevent.Timeout(CONNECT_S, EngineLost(f"{url} does not answer")):

@@ -15,10 +15,14 @@ from gchat.journal.numbering import digest_of, ids_of
 from gchat.model.events import TopicIs
 from gchat.model.messages import Acted, Message, Numbered, Record, Said, TopicSet
 
-#: The field behind an item that says what became of its ids.
-_IDS = b"\1"
+#: The field behind an item that says what became of its ids; that of a step; that of a node that is gone. No room's
+#: name begins like these.
+_IDS, _STEP, _GONE = b"\1", b"\2", b"\3"
 
 _KINDS: dict[type, str] = {Said: "said", Acted: "acted", TopicSet: "topic"}
+
+#: The kind of a record, packed, and within how many bytes it is there: behind the array's head and two numbers.
+_TOPIC, _HEAD = b"\xa5topic", 1 + 9 + 9 + 6
 
 
 class _StoredRecord(Struct, array_like=True, frozen=True, gc=False):
@@ -41,15 +45,22 @@ class _Ids(Struct, array_like=True, frozen=True, gc=False):
 
 
 class Fed(Struct, frozen=True, gc=False):
-    """One item of the feed: what became of a posting.
+    """One item of the feed: what became of a posting; or a step, or a node that is gone.
 
-    `room` is "" for a private message, and `last` the number of the last message, 0 where nothing was new.
+    Of a posting, `room` is "" for a private message; `last` is the number of the last message, 0 where nothing was new.
     """
 
-    room: str
-    last: int
-    record: bytes  # packed; empty where nothing was new
+    room: str = ""
+    last: int = 0
+    record: bytes = b""  # packed; empty where nothing was new
     ids: bytes = b""  # packed; empty where there were none
+    step: bytes = b""  # as it was put
+    gone: str = ""  # the node
+
+    @property
+    def sets_topic(self) -> bool:
+        """Whether its record is of a topic; without decoding it."""
+        return _TOPIC in self.record[:_HEAD]
 
     def outcome(self) -> Outcome:
         """Return the outcome. Raises msgspec.DecodeError: it is none."""
@@ -62,7 +73,10 @@ class Fed(Struct, frozen=True, gc=False):
 
 
 class Entry(Struct, frozen=True, gc=False):
-    """One entry of the feed: a batch of a node, in the order in which all nodes get it."""
+    """One entry of the feed: a batch of a node, in the order in which all nodes get it.
+
+    `node` is "" where the engine itself found that nodes are gone.
+    """
 
     number: int
     id: bytes
@@ -87,6 +101,11 @@ def packed(posting: Posting | Whisper) -> bytes:
     ids = ids_of(message)
     digests = [digest_of(type(message), room, text) for text in texts] if ids else ()
     return _encode(("message", room, posting.lineage, _KINDS[type(message)], message.name, texts, ids, digests))
+
+
+def packed_step(data: bytes) -> bytes:
+    """Return an item of a batch that every node gets as it is, in its place among the others."""
+    return b"\0" + data
 
 
 def unpacked(data: bytes) -> Record:
@@ -118,7 +137,14 @@ def entry(id_: bytes, fields: Sequence[bytes]) -> Entry:
 def _items(fields: Sequence[bytes]) -> Iterator[Fed]:
     at, end = 2, len(fields)
     while at < end:
-        room, _, last = fields[at].rpartition(b"\0")
-        has_ids = at + 2 < end and fields[at + 2] == _IDS
-        yield Fed(room.decode(), int(last), fields[at + 1], fields[at + 3] if has_ids else b"")
-        at += 4 if has_ids else 2
+        head, value = fields[at], fields[at + 1]
+        at += 2
+        if head == _STEP:
+            yield Fed(step=value)
+        elif head == _GONE:
+            yield Fed(gone=value.decode())
+        else:
+            room, _, last = head.rpartition(b"\0")
+            has_ids = at < end and fields[at] == _IDS
+            yield Fed(room.decode(), int(last), value, fields[at + 1] if has_ids else b"")
+            at += 2 if has_ids else 0

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 from msgspec import Struct
 
@@ -40,6 +40,31 @@ class _OpenRoom(Struct):
     early: list[Record] = []  # msgspec makes a new one for each
 
 
+class Members(Protocol):
+    """What a shared journal tells of what is no message: the core of a node, which all nodes have alike."""
+
+    def happened(self, step: bytes, cause: object | None) -> None:
+        """Take a step, in its order; `cause` is what its put was given, None if another node put it."""
+
+    def gone(self, node: str) -> None:
+        """Take that a node is gone."""
+
+    def find_place(self, base: str) -> int:
+        """Load the newest checkpoint; return its number. May wait. Raises JournalError."""
+
+    def refused(self, cause: object, why: str) -> None:
+        """Take that a step will never happen."""
+
+    def not_known(self, cause: object) -> None:
+        """Take that it is not known whether a step happened."""
+
+    def unable(self, why: str) -> None:
+        """Take why nothing can be stored; "": it can again."""
+
+    def letter(self, data: bytes) -> None:
+        """Take a letter from another node."""
+
+
 class SharedJournal:
     """A node's view of what all nodes have said. Implements Journal and its parts, and LinkOwner for its link.
 
@@ -47,6 +72,7 @@ class SharedJournal:
     """
 
     link: EngineLink
+    members: Members | None = None
 
     def __init__(self, room_bytes: int, run: NativeThread) -> None:
         self._room_bytes = room_bytes
@@ -193,31 +219,60 @@ class SharedJournal:
 
     def arrived(self, told: Sequence[tuple[Fed, Any]]) -> None:
         """See LinkOwner.arrived. What another node said in a room that is not open here is not even decoded."""
-        arrivals = []
-        for item, posting in told:
-            if posting is not None:
-                arrivals.append(Arrival(item.room or None, item.outcome(), posting.cause))
+        arrivals: list[Arrival] = []
+        for item, cause in told:
+            if item.step or item.gone:
+                self._deliver_all(arrivals)
+                self._happened(item, cause)
+            elif cause is not None:
+                arrivals.append(Arrival(item.room or None, item.outcome(), cause.cause))
             elif item.record and item.room in self._rooms:
                 arrivals.append(Arrival(item.room, Outcome(unpacked(item.record))))
-        self._deliver(arrivals)
+        self._deliver_all(arrivals)
 
-    def refused(self, cause: Posting | Whisper, why: str) -> None:
+    def _deliver_all(self, arrivals: list[Arrival]) -> None:
+        if arrivals:
+            self._deliver(arrivals.copy())
+            arrivals.clear()
+
+    def _happened(self, item: Fed, cause: object | None) -> None:
+        if self.members is None:
+            return
+        if item.step:
+            self.members.happened(item.step, cause)
+        else:
+            self.members.gone(item.gone)
+
+    def refused(self, cause: object, why: str) -> None:
         """See LinkOwner.refused."""
-        room = cause.room if isinstance(cause, Posting) else None
-        self._deliver([Arrival(room, Outcome(None, why_not=why), cause.cause)])
+        if isinstance(cause, Posting | Whisper):
+            room = cause.room if isinstance(cause, Posting) else None
+            self._deliver([Arrival(room, Outcome(None, why_not=why), cause.cause)])
+        elif self.members is not None:
+            self.members.refused(cause, why)
 
-    def not_known(self, cause: Posting | Whisper) -> None:
-        """See LinkOwner.not_known: no acknowledgement says the same."""
+    def not_known(self, cause: object) -> None:
+        """See LinkOwner.not_known: of a message, no acknowledgement says the same."""
+        if self.members is not None and not isinstance(cause, Posting | Whisper):
+            self.members.not_known(cause)
 
-    def is_another(self, ask: Callable[..., Any]) -> None:
-        """See LinkOwner.is_another. To come: until then open rooms stay as they were."""
-
-    def missed(self, ask: Callable[..., Any]) -> None:
-        """See LinkOwner.missed. To come: until then nothing is caught up, so no server uses this."""
+    def find_place(self, base: str, ask: Callable[..., Any]) -> int:
+        """See LinkOwner.find_place. To come: until then open rooms stay as they were."""
+        if self.members is not None:
+            return self.members.find_place(base)
+        newest = ask("XREVRANGE", self.link.key("feed"), "+", "-", "COUNT", 1)
+        return int(newest[0][0].partition(b"-")[0]) if newest else 0
 
     def unable(self, why: str) -> None:
         """See LinkOwner.unable."""
         self._trouble = why
+        if self.members is not None:
+            self.members.unable(why)
+
+    def letter(self, data: bytes) -> None:
+        """See LinkOwner.letter."""
+        if self.members is not None:
+            self.members.letter(data)
 
     # --- Rooms -----------------------------------------------------------------------------------------------------
 
