@@ -115,7 +115,7 @@ class RoomSummary(Struct, frozen=True):
 class HistoryInfo(Struct, frozen=True):
     """The store of messages."""
 
-    store: str  # "sqlite" or "memory"
+    store: str  # "sqlite", "memory" or "valkey"
     state: str  # "ok", or what is wrong
     sync: str = ""  # "full": shown messages survive a power cut; "normal": they survive a crash; "": neither
 

@@ -35,11 +35,13 @@ Around it:
     __main__, main, cli, start_checks                  the command
     make_cert                                          a certificate for trying TLS
     settings, setting_application, setting_values, config  what can be set, what applies it, where it is read from
+    cluster_settings                                   those of a cluster
     app            composes all this, runs it, and drains it
     reload         settings taken over by a running server
     signals, systemd, watch, capacity, linux           what the machine tells and is asked
     making, http_post, token_making                    what a command makes in the running server, else in its files
     history, own_thread, saved_state, state_files      the journal that is configured, what it saves, where files are
+    shared_history                                     the journal of a cluster
     activation     the sockets that systemd passes
     logs, faults, machine_errors, stdout, transcript   what the operator reads
     audit                                              what operators did

@@ -23,7 +23,7 @@ from gchat.server.capacity import Capacity
 from gchat.server.connection import FLUSH_S
 from gchat.server.counters import CRASHES
 from gchat.server.door import Door
-from gchat.server.history import tidy, unusable, wait_and_open_journal
+from gchat.server.history import log_history, tidy, unusable, wait_and_open_journal
 from gchat.server.listener import Listener, bound_place, set_options
 from gchat.server.logs import logger
 from gchat.server.opening import FAREWELL
@@ -129,12 +129,7 @@ class App:
         listening = {"address": self.address, "max_connections": self.max_connections}
         logger.info("listening on %(address)s (max_connections = %(max_connections)d)", listening)
         self.capacity.log_shortage(self.config.server.max_connections)
-        if self._history_path:
-            history = {"path": self._history_path, "sync": self.config.history.sync}
-            logger.info("history: %(path)s (sync = %(sync)s)", history)
-            if self._other_history:
-                other = {"path": self._other_history}
-                logger.warning("this is a new history; to continue that of another address, use --db %(path)s", other)
+        log_history(self.config, self.journal, self._history_path, self._other_history)
 
     def _drain(self) -> None:
         """Stop accepting, say goodbye, let everybody have what they are owed, for FLUSH_S at most, and end."""

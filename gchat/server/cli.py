@@ -22,6 +22,7 @@ from gchat.model.text import printable
 from gchat.server import logs, signals, systemd
 from gchat.server.activation import CHAT, at_passed, passed_sockets
 from gchat.server.app import App
+from gchat.server.cluster_settings import hide_password
 from gchat.server.config import ConfigError, dump, ignored, load
 from gchat.server.history import HistoryError
 from gchat.server.listener import StartError, bind
@@ -39,10 +40,11 @@ _NEVER_EMPTY = {
     "--backup": "a file",
     "--export": "the name of a room",
     "--add-account": "a nick",
+    "--cluster": "the address of an engine",
 }
 
 _EXCLUSIVE = (
-    ("--db", "--memory"),
+    ("--db", "--memory", "--cluster"),
     ("--admin", "--no-admin"),
     (
         "--check-config",
@@ -74,6 +76,9 @@ def _parser() -> argparse.ArgumentParser:
     option("--no-admin", action="store_true", help="do not start the admin endpoint")
     option("--db", metavar="FILE", help="store the history in FILE, created if missing (in the state directory)")
     option("--memory", action="store_true", help="keep the history in memory only")
+    option(
+        "--cluster", metavar="URL", help="share the rooms with other nodes through the engine at URL (Valkey, Redis 7)"
+    )
     option("--allow-root", action="store_true", help="listen as root where other machines can connect (in a container)")
     option("--quiet", action="store_true", help="do not show the conversation on stdout")
     option("--log-level", metavar="L", help="debug, info, warning or error")
@@ -123,6 +128,8 @@ def _run(arguments: list[str]) -> int:
     with _stdout():
         args = _parser().parse_args(arguments)
     _check_usage(args)
+    if args.cluster:
+        hide_password(args.cluster)
     if args.make_cert is not None:
         return _make_cert(*args.make_cert)
     config = _load(args)
@@ -199,7 +206,9 @@ def _serve(config: Config, args: argparse.Namespace) -> int:
     is_interactive = any(os.isatty(descriptor) for descriptor in range(3))
     try:
         _log_ignored()
-        listener = passed.get(CHAT) or bind(chat_place(config), config.server.listen_backlog)
+        listener = passed.get(CHAT) or bind(
+            chat_place(config), config.server.listen_backlog, reuse_port=config.server.reuse_port
+        )
         with listener:
             app = App(config, {**passed, CHAT: listener}, Transcript(conversation) if conversation else None)
             ends_with_terminal = args.config is None and is_interactive
@@ -227,7 +236,8 @@ def _stored(config: Config, option: str) -> str:
     """Return where the history is, for an option that reads it. Raises UsageError."""
     path = found_history(config)
     if not path:
-        raise UsageError(f"{option} needs a stored history, and this one is in memory only; use --db FILE")
+        where = "in the engine of the cluster" if config.cluster.url else "in memory only"
+        raise UsageError(f"{option} needs a stored history in a file, and this one is {where}; use --db FILE")
     return path
 
 
@@ -336,6 +346,7 @@ def _load(args: argparse.Namespace) -> Config:
         **_admin(args),
         ("history", "store"): "memory" if args.memory else "sqlite" if args.db else None,
         ("history", "path"): args.db,
+        ("cluster", "url"): "" if args.memory or args.db else args.cluster,
         ("log", "level"): args.log_level,
     }
     try:

@@ -141,10 +141,13 @@ class UnixListener(socket.socket):
                     os.unlink(self._path)
 
 
-def bind(place: Place, backlog: int) -> socket.socket:
-    """Return a listening socket that does not block. Raises StartError."""
+def bind(place: Place, backlog: int, *, reuse_port: bool = False) -> socket.socket:
+    """Return a listening socket that does not block; with `reuse_port` others may listen there too. Raises StartError.
+
+    So several processes of one user share a port, and the kernel gives each new connection to one of them.
+    """
     try:
-        listener = UnixListener(place) if place.is_path else _bound(place.resolved())
+        listener = UnixListener(place) if place.is_path else _bound(place.resolved(), reuse_port=reuse_port)
         try:
             listener.listen(backlog)
         except OSError:
@@ -174,11 +177,22 @@ def _ip(place: Place) -> IPv4Address | IPv6Address:
     return (address.ipv4_mapped or address) if isinstance(address, IPv6Address) else address
 
 
-def _bound(resolved: Any) -> socket.socket:
+def hold(place: Place) -> socket.socket:
+    """Return a socket that keeps a port for processes that share it, and does not listen itself. Raises StartError."""
+    try:
+        _bound(place.resolved()).close()  # nobody else has it, who would share it too
+        return _bound(place.resolved(), reuse_port=True)
+    except OSError as error:
+        raise StartError(f"cannot listen on {place}: {_explained(error, place)}") from None
+
+
+def _bound(resolved: Any, *, reuse_port: bool = False) -> socket.socket:
     family, kind, protocol, _, address = resolved
     listener = socket.socket(family, kind, protocol)
     try:
         _set(listener, socket.SOL_SOCKET, "SO_REUSEADDR", 1)
+        if reuse_port:
+            _set(listener, socket.SOL_SOCKET, "SO_REUSEPORT", 1)
         if family == socket.AF_INET6:
             _set(listener, socket.IPPROTO_IPV6, "IPV6_V6ONLY", 0)
         listener.bind(address)

@@ -20,6 +20,7 @@ from gchat.server.listener import (
     UnixListener,
     bind,
     bound_place,
+    hold,
     remove_files,
     set_options,
 )
@@ -245,3 +246,18 @@ def test_a_peer_that_is_turned_away_reads_why_and_then_the_end() -> None:
             sock.settimeout(20)
             assert sock.makefile("rb").read() == b"> The server is full\n"
         assert served == []
+
+
+def test_several_processes_share_a_port_only_if_all_of_them_want_to() -> None:
+    with hold(Place("127.0.0.1", 0)) as held:
+        place = bound_place(held)
+        with bind(place, 1, reuse_port=True), bind(place, 1, reuse_port=True):
+            with pytest.raises(StartError, match="the port is in use"):
+                bind(place, 1)
+            with pytest.raises(StartError, match="the port is in use"):
+                hold(place)
+
+
+def test_a_port_that_is_held_takes_no_connection() -> None:
+    with hold(Place("127.0.0.1", 0)) as held, socket.socket() as user, pytest.raises(ConnectionRefusedError):
+        user.connect(held.getsockname())

@@ -6,6 +6,7 @@ complete -c gchat-server -l admin -x -d 'address of the admin endpoint (127.0.0.
 complete -c gchat-server -l no-admin -d 'do not start the admin endpoint'
 complete -c gchat-server -l db -r -F -d 'store the history in FILE, created if missing (in the state directory)'
 complete -c gchat-server -l memory -d 'keep the history in memory only'
+complete -c gchat-server -l cluster -x -d 'share the rooms with other nodes through the engine at URL (Valkey, Redis 7)'
 complete -c gchat-server -l allow-root -d 'listen as root where other machines can connect (in a container)'
 complete -c gchat-server -l quiet -d 'do not show the conversation on stdout'
 complete -c gchat-server -l log-level -x -a 'debug info warning error' -d 'debug, info, warning or error'
