@@ -22,6 +22,7 @@ from gchat.server.own_thread import OwnThread
 from gchat.server.reader import RECEIVED_BYTES
 from gchat.server.settings import Config
 from gchat.server.shared_history import EngineUnusable, durability_of, open_shared
+from gchat.server.shared_history import unusable as engine_unusable
 
 #: How often the journal is given time for what is not urgent while users send something, and while nothing happens.
 TIDY_S, IDLE_S = 0.25, 1.0
@@ -86,6 +87,13 @@ def log_history(config: Config, journal: Journal, path: str, other: str) -> None
         logger.info("history: %(path)s (sync = %(sync)s)", {"path": path, "sync": config.history.sync})
     if other:
         logger.warning("this is a new history; to continue that of another address, use --db %(path)s", {"path": other})
+
+
+def unreadable(config: Config, path: str, error: JournalError) -> HistoryError:
+    """Return why what the previous run has stored cannot be read; see unusable."""
+    if config.store == "valkey":
+        return HistoryError(str(engine_unusable(config.cluster, error)))
+    return unusable(path, error)
 
 
 def unusable(path: str, error: JournalError) -> HistoryError:

@@ -9,16 +9,18 @@ space as those of what is stored.
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Protocol
 
+from gevent.event import Event
 from msgspec import structs
 
 from gchat.chat.effects import Deliver, Effect, Publish, Unheard
 from gchat.journal.journal import Arrival, Journal, JournalError, Outcome, Posting, Whisper
 from gchat.journal.numbering import ids_of
 from gchat.model.errors import Code
-from gchat.model.events import Acknowledged, Answer, Invited, Refused, Told
+from gchat.model.events import Acknowledged, Answer, Done, Invited, Refused, Told
 from gchat.model.messages import Numbered, Record
 from gchat.server.answer import REFUSALS
 from gchat.server.connection import Connection
@@ -59,11 +61,13 @@ class PublicationTurn(Protocol):
 class Publication:
     """The publishing of a turn: first commit(), then publish(), deliver() and arrive() in order, then end().
 
-    `unanswered` counts the postings whose outcome has not arrived yet.
+    Postings whose outcome arrives later are counted, because what a user asks then comes behind that.
     """
 
     def __init__(self, pump: PublicationTurn, journal: Journal) -> None:
-        self.unanswered = 0
+        self._posted = self._answered = 0  # of those whose outcome arrives later
+        self._waits: deque[tuple[int, Event]] = deque()  # each set when so many are answered
+        self._is_late = False  # whether the journal does not answer in time: then nobody waits for that
         self._pump = pump
         self._journal = journal
         self._outcomes: Iterator[Outcome | None] = iter(())  # for each posting of this turn
@@ -73,6 +77,28 @@ class Publication:
     def head(self, room: str) -> int:
         """Return the number of the room's next message, where the turn stands."""
         return self._heads.get(room) or self._journal.next_seq(room)
+
+    @property
+    def unanswered(self) -> int:
+        """How many postings have no outcome yet."""
+        return self._posted - self._answered
+
+    @property
+    def is_to_wait_for(self) -> bool:
+        """Whether the outcome of some is about to come."""
+        return self._posted > self._answered and not self._is_late
+
+    def set_when_answered(self, event: Event) -> None:
+        """Set an event when all that was posted until now has its outcome, or that is late."""
+        if self.is_to_wait_for:
+            self._waits.append((self._posted, event))
+        else:
+            event.set()
+
+    def _release(self) -> None:
+        """Set the events whose time has come."""
+        while self._waits and (self._is_late or self._waits[0][0] <= self._answered):
+            self._waits.popleft()[1].set()
 
     def end(self) -> None:
         """End the turn: everything that the journal has counted as said is shown."""
@@ -99,7 +125,7 @@ class Publication:
         has_failed = False
         for posting, outcome in zip(batch, outcomes, strict=True):
             if outcome is None:
-                self.unanswered += 1
+                self._posted += 1
             elif isinstance(posting, Posting) and outcome.record is not None:
                 heads.setdefault(posting.room, outcome.record.seq)
             elif outcome.why_not:
@@ -127,7 +153,13 @@ class Publication:
     def arrive(self, arrival: Arrival) -> None:
         """Do what is left of publish() or deliver() for what arrives; another process's message is only shown."""
         room, cause, outcome = arrival.room, arrival.cause, arrival.outcome
-        self.unanswered -= cause is not None
+        if cause is not None:
+            self._is_late = not arrival.is_known
+            self._answered += arrival.is_known
+        if not arrival.is_known:
+            self._tell_unknown(cause)
+            self._release()
+            return
         if room is not None and outcome.record is not None:
             if outcome.record.seq < self.head(room):  # delivered again: it was shown
                 outcome = structs.replace(outcome, record=None)
@@ -137,6 +169,15 @@ class Publication:
             self._deliver(cause, outcome)
         elif room is not None:
             self._show(room, outcome, cause if isinstance(cause, Publish) else None)
+        if self._waits:
+            self._release()
+
+    def _tell_unknown(self, cause: object) -> None:
+        """Tell a user who cannot know it what is not known; a program has no acknowledgement, which says the same."""
+        session = cause.session if isinstance(cause, Publish) else cause.sender if isinstance(cause, Deliver) else None
+        speaker = None if session is None else self._pump.connections.get(session)
+        if speaker is not None and not speaker.dialect.traits.has_hello:
+            self._pump.tell(speaker, Done("Whether that was said is not known yet"))
 
     def _show(self, room: str, outcome: Outcome, effect: Publish | None) -> None:
         """Show what is new to a room, and answer the sender, if this process has it."""

@@ -190,8 +190,8 @@ class Pump:
         return len(self._waiting) + self._publication.unanswered > MAX_WAITING or gathered > MAX_WAITING_BYTES
 
     def wait_carried_out(self) -> None:
-        """Wait until everything that was submitted until now is carried out."""
-        if self._waiting:
+        """Wait until everything that was submitted until now is carried out, and what was said is stored or refused."""
+        if self._waiting or self._publication.is_to_wait_for:
             if self._carried_out is None:
                 self._carried_out = Event()
             self._carried_out.wait()
@@ -282,7 +282,7 @@ class Pump:
             self.replay.feed(time.monotonic() + HOLD_AT_REST_S, self._room_loading.enter_opened)
         finally:
             if carried_out is not None:
-                carried_out.set()
+                self._publication.set_when_answered(carried_out)
         self._presence.tell_due()
         touched, self._touched = self._touched, {}
         self.fan_out.send(touched, self._hold_s, self._breather)

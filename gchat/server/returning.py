@@ -29,7 +29,7 @@ class Kept(Struct, frozen=True):
 
 def kept(session: Session) -> Kept:
     """Return how a user is here now."""
-    ignored = tuple(session.ignored or ())
+    ignored = tuple(shown.partition(" (now ")[0] for shown in session.ignored or ())
     return Kept(session.name, session.has_nick, tuple(session.rooms), session.away, session.account, ignored)
 
 

@@ -5,19 +5,21 @@ Nothing of gchat.cluster is loaded by a server that is alone.
 
 from __future__ import annotations
 
-import os
 import socket
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
+from gchat.chat.limits import Limits
+from gchat.chat.registry import Registry
 from gchat.journal.journal import Journal, JournalError
 from gchat.model.errors import GchatError
 from gchat.server.cluster_settings import ClusterSection
-from gchat.server.linux import unguessable
 from gchat.server.own_thread import OwnThread
 
 if TYPE_CHECKING:
     from gchat.cluster.engine import UrlEngine
+    from gchat.server.pump import Pump
+    from gchat.server.sharing import Sharing
 
 NO_EXTRA = (
     "a cluster needs the extra `cluster`: pip install 'gchat-server[cluster]', in a checkout pip install '.[cluster]'"
@@ -44,20 +46,24 @@ def engine_of(section: ClusterSection) -> UrlEngine:
 
 
 def open_shared(section: ClusterSection, room_bytes: int) -> Journal:
-    """Return the journal of the cluster, attached to its engine. Waits. Raises EngineUnusable."""
+    """Return the journal of the cluster, which is not attached to its engine yet. Raises EngineUnusable."""
     engine = engine_of(section)
     from gchat.cluster.journal import SharedJournal  # noqa: PLC0415  # see above
     from gchat.cluster.link import EngineLink  # noqa: PLC0415
 
     journal = SharedJournal(room_bytes, OwnThread())
-    # A run has a name of its own, so that nobody takes what is left of the last one for this.
-    node = f"{node_name(section)}-{int.from_bytes(os.urandom(3)) >> 4:05x}"
-    journal.link = EngineLink(engine, journal, section.namespace, node, unguessable(8))
-    try:
-        journal.link.start()
-    except JournalError as error:
-        raise unusable(section, error) from None
+    journal.link = EngineLink(engine, journal, section.namespace, node_name(section))
     return journal
+
+
+def shared_steps(registry: Registry, limits: Limits, pump: Pump, journal: Journal) -> Sharing:
+    """Return where this node of a cluster takes its steps."""
+    from gchat.cluster.journal import SharedJournal  # noqa: PLC0415  # see above
+    from gchat.server.sharing import Sharing  # noqa: PLC0415
+
+    assert isinstance(journal, SharedJournal)
+    journal.members = sharing = Sharing(registry, limits, pump, journal.link)
+    return sharing
 
 
 def unusable(section: ClusterSection, error: JournalError) -> EngineUnusable:

@@ -41,10 +41,10 @@ from gchat.chat.effects import (
     closed,
     refused,
 )
+from gchat.chat.limits import Limits
 from gchat.chat.order_steps import AnyStep
 from gchat.chat.registry import Registry
 from gchat.chat.session import Session
-from gchat.chat.limits import Limits
 from gchat.chat.steps import (
     BeDue,
     Changing,
@@ -59,13 +59,12 @@ from gchat.chat.steps import (
     Step,
 )
 from gchat.cluster.entries import packed_step
-from gchat.cluster.journal import SharedJournal
 from gchat.cluster.link import EngineLink
 from gchat.journal.journal import Arrival, JournalError
 from gchat.model import commands
 from gchat.model.commands import Command
 from gchat.model.errors import Code, Refusal
-from gchat.model.events import Announced, Done, Named, TopicIs
+from gchat.model.events import Announced, TopicIs
 from gchat.server.connection import Connection
 from gchat.server.counters import CRASHES
 from gchat.server.logs import logger
@@ -111,7 +110,9 @@ class Taking(Struct, eq=False):
     step: Step
     then: Callable[[Any], None] | None = None
     result: AsyncResult[Any] | None = None  # None: nobody waits
-    is_quiet: bool = False  # whether the user whose step it is sees nothing of it: a connection that was here comes back
+    is_quiet: bool = (
+        False  # whether the user whose step it is sees nothing of it: a connection that was here comes back
+    )
 
 
 class Sharing:
@@ -119,15 +120,13 @@ class Sharing:
 
     are_shared = True
 
-    def __init__(
-        self, registry: Registry, pump: SharingPump, journal: SharedJournal, load: Callable[[], None]
-    ) -> None:
-        """Share `registry`, with the limits that it has; into an engine without anything `load` puts what it had."""
+    def __init__(self, registry: Registry, limits: Limits, pump: SharingPump, link: EngineLink) -> None:
+        """Share `registry`; the `limits` are those that this node is configured with."""
         self._registry = registry
+        self._limits = limits
         self._pump = pump
-        self._link: EngineLink = journal.link
-        self._load: Callable[[], None] | None = load
-        self._limits = structs.replace(registry.limits)
+        self._link = link
+        self._load: Callable[[], None] | None = None
         self._ids = count(1)
         self._kept: dict[int, Kept] = {}  # by session: how users were here before the registry was loaded anew
         self._loads = 0
@@ -141,6 +140,10 @@ class Sharing:
     def node(self) -> str:
         """The name of this node, with its number."""
         return self._link.node
+
+    def time(self) -> float:
+        """Return the time of the cluster, in seconds; it stands still while the engine does."""
+        return self._link.time()
 
     # --- Steps -----------------------------------------------------------------------------------------------------
 
@@ -300,17 +303,18 @@ class Sharing:
 
     # --- The registry, loaded anew -----------------------------------------------------------------------------------
 
-    def join(self) -> None:
-        """Attach, and know everything that the others know. Waits. Raises JournalError."""
+    def join(self, load: Callable[[], None]) -> None:
+        """See Steps.join: attach, and know everything that the others know; an engine without anything is loaded."""
+        self._load = load
         self._link.start()
         self._is_placed.wait()
         self.configure(self._limits)
+        gevent.spawn(self._keep)
 
     def configure(self, limits: Limits) -> None:
         """See Steps.configure: what was set last, on whichever node, holds on all."""
-        self._limits = structs.replace(limits)
         if limits != self._registry.limits:
-            self.put(Configure(self._limits))
+            self.put(Configure(structs.replace(limits)))
 
     def find_place(self, base: str) -> int:  # noqa: ARG002  # the link knows it
         """See Members.find_place."""
@@ -343,7 +347,7 @@ class Sharing:
     def _checkpoint(self) -> bytes:
         return _encode(checkpoint.taken(self._registry))
 
-    def keep(self) -> None:
+    def _keep(self) -> None:
         """Store checkpoints in time, for ever; a greenlet."""
         link = self._link
         while True:

@@ -36,6 +36,12 @@ class Steps(Protocol):
     def put(self, step: Step) -> None:
         """Take a step, soon."""
 
+    def join(self, load: Callable[[], None]) -> None:
+        """Know everything that is known before the first step. `load` gives the registry what a previous run stored.
+
+        May wait. Raises JournalError.
+        """
+
     def stop(self, farewell: str) -> None:
         """Close all connections, with a last line. May wait."""
 
@@ -65,6 +71,10 @@ class OwnSteps:
             then(value)
         self._submit(effects)
         return value
+
+    def join(self, load: Callable[[], None]) -> None:
+        """See Steps.join."""
+        load()
 
     def stop(self, farewell: str) -> None:
         """See Steps.stop. It does not wait."""
