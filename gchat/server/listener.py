@@ -7,6 +7,7 @@ import grp
 import os
 import socket
 import stat
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from ipaddress import IPv4Address, IPv6Address, ip_address
@@ -318,7 +319,7 @@ class Peer(Struct, frozen=True):
 
     address: str  # host:port, or unix:N
     network: str  # counts together (networks.network_of); "" on a Unix socket
-    attempt: int  # which connection it is, in the order in which they were made
+    attempt: int  # when it was accepted, in ns of the steady clock: the order of connections, and no two are the same
     is_private: bool = False  # whether nobody between the peer and us can read what is sent
     has_tls: bool = False  # whether it speaks TLS, with us or with a trusted proxy
 
@@ -357,7 +358,7 @@ class Listener(StreamServer):
     ) -> None:
         super().__init__(listener, handle)
         self._admit = admit  # returns the line to turn a peer away with, None if it is admitted
-        self._attempts = count(1)
+        self._attempt = 0  # that of the last connection
         self._unix_peers = count(1)
         self._pause = AcceptPause(self, "cannot accept connections: %(reason)s; trying again")
 
@@ -371,13 +372,14 @@ class Listener(StreamServer):
             if not self._pause.begins(error):
                 raise
             return None
+        self._attempt = max(self._attempt + 1, time.monotonic_ns())
         if sock.family == socket.AF_UNIX:
-            return sock, Peer(f"unix:{next(self._unix_peers)}", "", next(self._attempts), is_private=True)
+            return sock, Peer(f"unix:{next(self._unix_peers)}", "", self._attempt, is_private=True)
         host = address[0]
         if sock.family == socket.AF_INET6:
             bare = IPv6Address(host.partition("%")[0])
             host = str(bare.ipv4_mapped or host)
-        return sock, Peer(spelled(host, address[1]), network_of(host), next(self._attempts), is_loopback(host))
+        return sock, Peer(spelled(host, address[1]), network_of(host), self._attempt, is_loopback(host))
 
     def do_handle(self, *args: Any) -> None:
         """Spawn the greenlet, or send the refusal and close."""
