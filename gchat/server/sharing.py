@@ -162,6 +162,14 @@ class Sharing:
             if self._is_due_asked:
                 return
             self._is_due_asked = True
+        if isinstance(step, Disconnect):
+            gevent.spawn(self._put_behind, step)
+        else:
+            self._put(Taking(step))
+
+    def _put_behind(self, step: Step) -> None:
+        """Put a step behind what is being said."""
+        self._pump.wait_carried_out()
         self._put(Taking(step))
 
     def execute(self, session: Session, command: Command, now: float) -> list[Effect]:
