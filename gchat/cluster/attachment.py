@@ -148,6 +148,10 @@ class Attachment:
         """Store a checkpoint, unless there is a newer one. Returns the n of the newest."""
         return int(self._decide("keep", self.term, self._node, self._fence, n, data))
 
+    def rebase(self, room: str, term: int) -> int:
+        """Note that a room has lost messages up to this term; return the term that names its epoch now."""
+        return int(self._decide("rebase", self.term, self._node, self._fence, room, term))
+
     def leave(self, *, is_gone: bool) -> None:
         """Give the lease back; all nodes learn that this one is gone, or they do not."""
         self._decide("leave", self.term, self._node, self._fence, int(is_gone))

@@ -272,5 +272,19 @@ local function leave()
   return 'OK'
 end
 
-local decisions = {attach = attach, put = put, beat = beat, keep = keep, leave = leave}
+-- rebase: term, node, fence, room, the term of the last message that was shown and is lost. -> the term that names the
+-- room's epoch. The first node that finds a loss names it; what was shown since then and is lost is another loss.
+-- Errors: STALE, FENCED.
+local function rebase()
+  local term, node, fence, room, lost = unpack(ARGV, 2, 6)
+  local why = unattached(term, node, fence)
+  if why then return why end
+  local known = redis.call('HGET', key('epochs'), room)
+  if known and tonumber(known) > tonumber(lost) then return known end
+  local now = redis.call('HGET', key('engine'), 'term')
+  redis.call('HSET', key('epochs'), room, now)
+  return now
+end
+
+local decisions = {attach = attach, put = put, beat = beat, keep = keep, leave = leave, rebase = rebase}
 return decisions[ARGV[1]]()

@@ -28,11 +28,11 @@ class EngineLost(JournalError):
 
 
 class EngineRefused(JournalError):
-    """The engine answered with an error; `code` is its first word."""
+    """The engine answered with an error; `code` is its first word, also where the text was put into other words."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, code: str = "") -> None:
         super().__init__(text)
-        self.code = text.partition(" ")[0]
+        self.code = code or text.partition(" ")[0]
 
 
 class EngineConnection:

@@ -56,6 +56,7 @@ class Fed(Struct, frozen=True, gc=False):
     ids: bytes = b""  # packed; empty where there were none
     step: bytes = b""  # as it was put
     gone: str = ""  # the node
+    term: int = 0  # the run of the engine in which a message got its number
 
     @property
     def sets_topic(self) -> bool:
@@ -131,10 +132,11 @@ def topic(data: bytes | None) -> TopicIs | None:
 
 def entry(id_: bytes, fields: Sequence[bytes]) -> Entry:
     """Return an entry of the feed."""
-    return Entry(int(id_.partition(b"-")[0]), id_, fields[0].decode(), int(fields[1]), tuple(_items(fields)))
+    number, _, term = id_.partition(b"-")
+    return Entry(int(number), id_, fields[0].decode(), int(fields[1]), tuple(_items(fields, int(term))))
 
 
-def _items(fields: Sequence[bytes]) -> Iterator[Fed]:
+def _items(fields: Sequence[bytes], term: int) -> Iterator[Fed]:
     at, end = 2, len(fields)
     while at < end:
         head, value = fields[at], fields[at + 1]
@@ -146,5 +148,5 @@ def _items(fields: Sequence[bytes]) -> Iterator[Fed]:
         else:
             room, _, last = head.rpartition(b"\0")
             has_ids = at < end and fields[at] == _IDS
-            yield Fed(room.decode(), int(last), value, fields[at + 1] if has_ids else b"")
+            yield Fed(room.decode(), int(last), value, fields[at + 1] if has_ids else b"", term=term)
             at += 2 if has_ids else 0

@@ -100,7 +100,7 @@ class EngineLink:
         self._name = name
         self.node = drawn(name)
         self.info: Callable[[], bytes] = bytes  # what is told of this node with each beat
-        self._keep = 100_000  # messages of each room
+        self.keep_messages = 100_000  # of each room
         self._unanswered = Unanswered()
         self._is_wanted = Event()
         self._fresh_base = _fresh_base()
@@ -165,6 +165,17 @@ class EngineLink:
     def ask(self, *command: Word) -> Any:
         """Return the answer of the engine that is read from. Waits. Raises EngineLost, EngineRefused."""
         return self._attached().reading.call(*command, timeout_s=SILENT_S)
+
+    def do(self, *command: Word) -> Any:
+        """Return the answer of the engine that is written to. Waits. Raises EngineLost, EngineRefused."""
+        return self._attached().putting.call(*command, timeout_s=SILENT_S)
+
+    def rebase(self, room: str, term: int) -> int:
+        """Have the engine note that a room has lost messages up to this term; return what names its epoch. Waits.
+
+        Raises EngineLost, EngineRefused.
+        """
+        return self._attached().rebase(room, term)
 
     def tell(self, *command: Word) -> None:
         """Have the engine do something that nobody waits for; if it is lost, so is that."""
@@ -309,7 +320,7 @@ class EngineLink:
             batch, items = self._unanswered.send()
             deadline = self._time.engine_at(items[0].since + ANSWER_S)
             try:
-                attached.put(batch, deadline, self._keep, [item.data for item in items], timeout_s=ANSWER_S)
+                attached.put(batch, deadline, self.keep_messages, [item.data for item in items], timeout_s=ANSWER_S)
             except EngineRefused as error:
                 if error.code not in ("LATE", "OOM"):
                     raise

@@ -33,6 +33,7 @@ from gchat.chat.effects import (
     Enter,
     Leave,
     Publish,
+    Rebased,
     SaveAccount,
     SaveModes,
     SaveOperators,
@@ -289,7 +290,8 @@ class Sharing:
 
     def lost(self, room: str, count: int, first: int, last: int) -> None:
         """See Members.lost."""
-        self._pump.submit([Rebased(room, count, first, last)])
+        members = self._registry.rooms[room].members if room in self._registry.rooms else {}
+        self._pump.submit([Rebased(room, count, first, last, len(members))])
 
     def unable(self, why: str) -> None:
         """See Members.unable: rooms are told once that nothing can be said, and once that it can be again."""

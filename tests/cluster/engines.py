@@ -45,7 +45,8 @@ def binary() -> str:
 class EngineProcess:
     """An engine that stores everything before it answers, on a Unix socket."""
 
-    def __init__(self) -> None:
+    def __init__(self, **options: object) -> None:
+        self.options = options  # beside those below, or instead of them
         self.directory = Path(tempfile.mkdtemp(prefix="gchat-engine-"))
         self.path = self.directory / "socket"
         self.url = f"unix://{self.path}"
@@ -63,7 +64,8 @@ class EngineProcess:
         """Start it, with what it had stored, and wait until it answers."""
         options = {"port": 0, "unixsocket": self.path, "dir": self.directory, "save": "", "appendonly": "yes"}
         options |= {"appendfsync": "always", "maxmemory-policy": "noeviction", "logfile": self.directory / "log"}
-        arguments = [part for key, value in options.items() for part in (f"--{key}", str(value))]
+        options |= {key.replace("_", "-"): value for key, value in self.options.items()}
+        arguments = [part for key, value in options.items() for part in (f"--{key}", *str(value).split(" "))]
         self.process = subprocess.Popen(
             [self._program, *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
@@ -78,7 +80,7 @@ class EngineProcess:
             try:
                 sock.connect(str(self.path))
                 sock.sendall(b"PING\r\n")
-                return sock.recv(100).startswith(b"+PONG")
+                return sock.recv(100).startswith((b"+PONG", b"-NOAUTH"))
             except OSError:
                 return False
 
@@ -86,6 +88,10 @@ class EngineProcess:
         """Kill it at once."""
         self.process.kill()
         self.process.wait()
+
+    def forget(self) -> None:
+        """Delete what it has stored; it does not run."""
+        shutil.rmtree(self.directory / "appendonlydir")
 
     def stop(self) -> None:
         """Have it stand still."""

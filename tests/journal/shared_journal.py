@@ -35,6 +35,12 @@ class Engine:
                 arrivals = [_arrival(posting, outcome, is_own=journal is author) for posting, outcome in heard]
                 journal.deliver([arrival for arrival in arrivals if arrival is not None])
 
+    def lose(self, room: str, first: int) -> None:
+        """Forget the messages of a room from number `first` on; each process is to turn to the log without them."""
+        for journal in [self.log, *self._journals]:
+            journal.next_log = (room, first)
+        self.log.renew(room)
+
 
 class SharedJournal(MinimalJournal):
     """The journal of one process: it has what that process has accepted, not all that the engine has."""
