@@ -26,6 +26,13 @@ class Ignorers:
         found = self._of(session.keys) if self._by_key else ()
         return Unheard(session.id, tuple(other.id for other in found)) if found else None
 
+    def of_named(self, name: str) -> Unheard | None:
+        """Return who ignores the user of this name; None if nobody does, or no user has it."""
+        if not self._by_key:
+            return None
+        session = next(filter(None, map(self._names.holder, name_keys(name))), None)
+        return None if session is None or session.name != name else self.of(session)
+
     def ignore(self, session: Session, name: str) -> None:
         """Have a session ignore this name. Raises Refusal if it ignores too many."""
         session.ignored = session.ignored or IgnoredNames()

@@ -51,7 +51,7 @@ from gchat.server.counters import CRASHES
 from gchat.server.fanout import HOLD_AT_REST_S, HOLD_S, FanOut, ToldToAll
 from gchat.server.logs import logger
 from gchat.server.presence_telling import PresenceTelling
-from gchat.server.publication import Publication
+from gchat.server.publication import ArrivedUnheard, Delivered, Handed, NoOtherNodes, OtherNodes, Publication
 from gchat.server.reader import RECEIVED_BYTES
 from gchat.server.replay import Replay
 from gchat.server.room_loading import RoomLoading
@@ -73,6 +73,10 @@ MAX_WAITING = 4096
 
 #: The same, of bytes that were received: while the disk is slow, what is said gathers.
 MAX_WAITING_BYTES = 1 << 20
+
+
+#: What the pump carries out.
+Happening = Effect | Arrival | ArrivedUnheard | Handed | Delivered
 
 
 class PumpServer(Protocol):
@@ -109,10 +113,11 @@ class Pump:
         self.connections = server.roster.by_session  # those whose session goes on
         self._journal = journal = parts.log
         self.fan_out = FanOut(self.connections, room_log_bytes, self)
+        self.others: OtherNodes = NoOtherNodes(self.connections)
         # By id: what takes the number of a message that no user says; None means that it was not stored.
         self.receipts: dict[str, Callable[[int | None], None]] = {}
         self._presence = PresenceTelling(self)
-        self._waiting: list[Effect | Arrival] = []
+        self._waiting: list[Happening] = []
         self._waiting_since = 0.0  # the oldest of them
         self._turn_since: float | None = None  # the same of the effects of this turn, until they are carried out
         self._received_before = 0  # bytes, when that was last taken
@@ -131,6 +136,9 @@ class Pump:
         self._carry_out: dict[type, Callable[[Any], None]] = {
             Publish: self._publication.publish,
             Arrival: self._publication.arrive,
+            Handed: self._publication.hand,
+            Delivered: self._publication.conclude,
+            ArrivedUnheard: self._publication.arrive_unheard,
             Arrive: self._arrive,
             Presence: self._presence.gather,
             Announce: self._announce,
@@ -154,7 +162,7 @@ class Pump:
 
     # --- For everybody ---------------------------------------------------------------------------------------------
 
-    def submit(self, effects: Sequence[Effect | Arrival]) -> None:
+    def submit(self, effects: Sequence[Happening]) -> None:
         """Have these effects carried out, after all that were submitted before."""
         if not self._waiting:
             self._waiting_since = time.monotonic()
@@ -289,7 +297,7 @@ class Pump:
         touched, self._touched = self._touched, {}
         self.fan_out.send(touched, self._hold_s, self._breather)
 
-    def _take(self) -> list[Effect | Arrival]:
+    def _take(self) -> list[Happening]:
         """Return what this turn is about, and leave the rest for the next."""
         effects, self._waiting = self._waiting, []
         self._turn_since = self._waiting_since if effects else None
@@ -303,7 +311,7 @@ class Pump:
                 break
         return effects
 
-    def _carry_out_all(self, effects: list[Effect | Arrival]) -> None:
+    def _carry_out_all(self, effects: list[Happening]) -> None:
         self._publication.commit(effects)
         carry_out = self._carry_out
         until = time.monotonic() + self._hold_s

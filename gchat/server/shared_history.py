@@ -63,6 +63,8 @@ def shared_steps(registry: Registry, limits: Limits, pump: Pump, journal: Journa
 
     assert isinstance(journal, SharedJournal)
     journal.members = sharing = Sharing(registry, limits, pump, journal.link)
+    pump.others = sharing.letters
+    journal.follow(sharing.deliver)
     return sharing
 
 

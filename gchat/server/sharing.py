@@ -26,19 +26,12 @@ from gchat.chat import checkpoint, handlers
 from gchat.chat.checkpoint import Checkpoint
 from gchat.chat.effects import (
     Announce,
-    Audited,
     CloseReason,
     Deliver,
     Effect,
     Enter,
     Leave,
-    Publish,
     Rebased,
-    SaveAccount,
-    SaveModes,
-    SaveOperators,
-    SavePenalties,
-    SaveSession,
     closed,
     refused,
 )
@@ -68,8 +61,12 @@ from gchat.model.errors import Code, Refusal
 from gchat.model.events import Announced, TopicIs
 from gchat.server.connection import Connection
 from gchat.server.counters import CRASHES
+from gchat.server.letters import Letters
 from gchat.server.logs import logger
+from gchat.server.publication import ArrivedUnheard
+from gchat.server.pump import Happening
 from gchat.server.returning import Kept, kept, returning, set_right
+from gchat.server.step_effects import of_step
 
 #: A checkpoint is stored when so many entries have come since the last. Each node waits for a share more than the one
 #: before it, so that rarely two store the same.
@@ -78,11 +75,8 @@ CHECKPOINT_ENTRIES, SHARE = 5_000, 0.2
 #: A node that finds an empty engine, which another one has begun to fill, waits so long for its checkpoint.
 FIRST_CHECKPOINT_S = 5.0
 
-#: What is stored of a registry is in the checkpoint, and in the feed behind it, before anybody is told.
-_STORED = (SaveSession, SaveAccount, SaveModes, SaveOperators, SavePenalties)
-
-#: What only the origin of a step does.
-_OF_ORIGIN = (*_STORED, Publish, Audited)
+#: What users are told who have just come, and not those who only come back to the others.
+_GREETINGS = (Enter, Leave, Deliver)
 
 _CHANGING = frozenset(get_args(Changing))
 
@@ -98,7 +92,7 @@ class SharingPump(Protocol):
     def connections(self) -> dict[int, Connection]:
         """The connections that have a session, by its id."""
 
-    def submit(self, effects: Sequence[Effect | Arrival]) -> None:
+    def submit(self, effects: Sequence[Happening]) -> None:
         """Have these effects carried out, after all that were submitted before."""
 
     def wait_carried_out(self) -> None:
@@ -127,6 +121,7 @@ class Sharing:
         self._limits = limits
         self._pump = pump
         self._link = link
+        self.letters = Letters(registry, pump, link)
         self._load: Callable[[], None] | None = None
         self._ids = count(1)
         self._kept: dict[int, Kept] = {}  # by session: how users were here before the registry was loaded anew
@@ -225,8 +220,7 @@ class Sharing:
             self._take_own(cause)
         else:
             _, effects = self._taken(_decode_step(step))
-            if self._link.heard > self._taken_until:
-                self._pump.submit([effect for effect in effects if not isinstance(effect, _OF_ORIGIN)])
+            self._show(effects)
 
     def _take_own(self, taking: Taking) -> None:
         """Take a step that this node has put."""
@@ -242,7 +236,8 @@ class Sharing:
             return
         if result is None and isinstance(step, Connect):  # the peer was told meanwhile that it is not let in
             self.put(Disconnect(step.id, CloseReason.RESET, self._link.time()))
-        self._pump.submit([effect for effect in effects if not _is_hidden(effect, taking)])
+        own = of_step(effects, is_origin=True)
+        self._pump.submit([effect for effect in own if not (taking.is_quiet and isinstance(effect, _GREETINGS))])
         if result is not None:
             result.set(value)
 
@@ -262,8 +257,13 @@ class Sharing:
         if node == self.node:
             self._keep_own()
         _, effects = self._taken(DropNode(node))
-        if node != self.node and self._link.heard > self._taken_until:
-            self._pump.submit([effect for effect in effects if not isinstance(effect, _OF_ORIGIN)])
+        if node != self.node:
+            self._show(effects)
+
+    def _show(self, effects: list[Effect]) -> None:
+        """Carry out the effects of another node's step, unless that was done before."""
+        if self._link.heard > self._taken_until:
+            self._pump.submit([*of_step(effects, is_origin=False)])
 
     def topic_set(self, room: str, topic: TopicIs) -> None:
         """See Members.topic_set."""
@@ -310,6 +310,18 @@ class Sharing:
 
     def letter(self, data: bytes) -> None:
         """See Members.letter."""
+        self.letters.letter(data)
+
+    def deliver(self, arrivals: Sequence[Arrival]) -> None:
+        """Take what arrives from the journal: see Journal.follow. Users who ignore its speaker do not hear it."""
+        self._pump.submit([self._heard(arrival) for arrival in arrivals])
+
+    def _heard(self, arrival: Arrival) -> Arrival | ArrivedUnheard:
+        record = arrival.outcome.record
+        if arrival.cause is not None or record is None:
+            return arrival
+        by_whom = self._registry.ignorers.of_named(record.message.name)
+        return arrival if by_whom is None else ArrivedUnheard(arrival, by_whom)
 
     # --- The registry, loaded anew -----------------------------------------------------------------------------------
 
@@ -408,11 +420,6 @@ class Sharing:
         self._put(Taking(steps[0], returned, is_quiet=True))
         for step in steps[1:]:
             self._put(Taking(step, is_quiet=True))
-
-
-def _is_hidden(effect: Effect, taking: Taking) -> bool:
-    """Return whether an effect of a node's own step is not carried out there."""
-    return isinstance(effect, _STORED) or (taking.is_quiet and isinstance(effect, Enter | Leave | Deliver))
 
 
 def _not_now(why: str) -> Refusal:
