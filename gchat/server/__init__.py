@@ -33,10 +33,12 @@ From the first byte of a peer to the last byte to everybody else:
 Around it:
 
     __main__, main, cli, start_checks                  the command
+    errands                                            what the command does instead of serving
     make_cert                                          a certificate for trying TLS
     settings, setting_application, setting_values, config  what can be set, what applies it, where it is read from
     cluster_settings                                   those of a cluster
     app            composes all this, runs it, and drains it
+    workers/       several nodes on one machine
     reload         settings taken over by a running server
     signals, systemd, watch, capacity, linux           what the machine tells and is asked
     making, http_post, token_making                    what a command makes in the running server, else in its files

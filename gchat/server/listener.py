@@ -172,6 +172,13 @@ def remove_files() -> None:
         listener.remove_file()
 
 
+def disown_files() -> None:
+    """Leave the files of all Unix sockets to the process that this one is a fork of."""
+    for listener in UnixListener.open:
+        listener._made = None  # noqa: SLF001
+    UnixListener.open.clear()
+
+
 def _ip(place: Place) -> IPv4Address | IPv6Address:
     """Return the address of a place as the kernel sees it: ::ffff:127.0.0.1 is 127.0.0.1. Raises StartError."""
     address = ip_address(place.resolved()[4][0])
