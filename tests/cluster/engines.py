@@ -43,12 +43,13 @@ def binary() -> str:
 
 
 class EngineProcess:
-    """An engine that stores everything before it answers, on a Unix socket."""
+    """An engine on a Unix socket, which stores everything before it answers; with another `fsync`, it does not."""
 
-    def __init__(self) -> None:
+    def __init__(self, fsync: str = "always") -> None:
         self.directory = Path(tempfile.mkdtemp(prefix="gchat-engine-"))
         self.path = self.directory / "socket"
         self.url = f"unix://{self.path}"
+        self._fsync = fsync
         self._program = binary()
 
     def __enter__(self) -> Self:
@@ -62,7 +63,7 @@ class EngineProcess:
     def start(self) -> None:
         """Start it, with what it had stored, and wait until it answers."""
         options = {"port": 0, "unixsocket": self.path, "dir": self.directory, "save": "", "appendonly": "yes"}
-        options |= {"appendfsync": "always", "maxmemory-policy": "noeviction", "logfile": self.directory / "log"}
+        options |= {"appendfsync": self._fsync, "maxmemory-policy": "noeviction", "logfile": self.directory / "log"}
         arguments = [part for key, value in options.items() for part in (f"--{key}", str(value))]
         self.process = subprocess.Popen(
             [self._program, *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
