@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
 import gevent
 
@@ -43,13 +43,18 @@ def binary() -> str:
 
 
 class EngineProcess:
-    """An engine on a Unix socket, which stores everything before it answers; with another `fsync`, it does not."""
+    """An engine on a Unix socket, which stores everything before it answers; with another `fsync`, it does not.
 
-    def __init__(self, fsync: str = "always") -> None:
+    `processes` is gevent's subprocess where greenlets go on meanwhile: see tests/faults.py.
+    """
+
+    def __init__(self, fsync: str = "always", processes: Any = subprocess) -> None:
         self.directory = Path(tempfile.mkdtemp(prefix="gchat-engine-"))
         self.path = self.directory / "socket"
         self.url = f"unix://{self.path}"
         self._fsync = fsync
+        self._processes = processes
+        self._sleep = time.sleep if processes is subprocess else gevent.sleep
         self._program = binary()
 
     def __enter__(self) -> Self:
@@ -65,14 +70,13 @@ class EngineProcess:
         options = {"port": 0, "unixsocket": self.path, "dir": self.directory, "save": "", "appendonly": "yes"}
         options |= {"appendfsync": self._fsync, "maxmemory-policy": "noeviction", "logfile": self.directory / "log"}
         arguments = [part for key, value in options.items() for part in (f"--{key}", str(value))]
-        self.process = subprocess.Popen(
-            [self._program, *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        self.process = self._processes.Popen([self._program, *arguments], **quiet)
         ends_at = time.monotonic() + 20
         while not self._answers():
             assert self.process.poll() is None, (self.directory / "log").read_text()
             assert time.monotonic() < ends_at, "the engine does not answer"
-            time.sleep(0.02)
+            self._sleep(0.02)
 
     def _answers(self) -> bool:
         with socket.socket(socket.AF_UNIX) as sock:
