@@ -1,4 +1,4 @@
-"""What nodes under torture stand on: a wire to the engine that can be cut, and a nemesis that does all that it is to."""
+"""What nodes under torture stand on: a wire to the engine that can be cut, and a nemesis that does all it is to do."""
 
 from __future__ import annotations
 
