@@ -102,7 +102,13 @@ class EngineProcess:
 
     def empty(self) -> None:
         """Have it forget everything."""
+        self.ask("FLUSHALL")
+
+    def ask(self, *words: str) -> None:
+        """Have it do something. Raises AssertionError with what it answers if it does not."""
+        question = b"".join(b"$%d\r\n%s\r\n" % (len(word), word) for word in map(str.encode, words))
         with socket.socket(socket.AF_UNIX) as sock:
             sock.connect(str(self.path))
-            sock.sendall(b"FLUSHALL\r\n")
-            assert sock.recv(100) == b"+OK\r\n"
+            sock.sendall(b"*%d\r\n%s" % (len(words), question))
+            answer = sock.recv(1000)
+            assert answer[:1] in b"+:", answer

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket as native
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -161,3 +162,13 @@ class Cluster:
                 after = f"({id_.decode()}"
             if len(page) < PAGE:
                 return texts
+
+
+def main() -> None:
+    """Be a wire to the engine at the path that is the argument, and say on stdout where."""
+    print(Wire(Path(sys.argv[1])).url, flush=True)
+    Event().wait()
+
+
+if __name__ == "__main__":
+    main()
