@@ -2,7 +2,7 @@
  *
  *   load --port P [--mode plain|rich|irc|nats|redis] [--clients N] [--senders N] [--silent N] [--rate MESSAGES_PER_S]
  *        [--size BYTES] [--seconds S] [--settle S] [--greets 1] [--idle 1] [--rooms N] [--busy N]
- *        [--pace S] [--tls 1]
+ *        [--pace S] [--tls 1] [--second P]
  *
  * Each phase is announced as it begins, so that the server's memory and CPU time can be read at that moment.
  * Every message carries "@@" and 16 hex digits: the monotonic time at which it was sent. A receiver looks for that
@@ -13,6 +13,7 @@
  * --idle 1: only join, read what comes, and end when stdin does.
  * --pace S: each joins this long after the one before, or later if the server does not keep up.
  * --tls 1: in TLS, if this was compiled with -DHAVE_TLS -lssl; the server's certificate is not looked at.
+ * --second P: every second client connects to this port: there is another node of the same cluster.
  * --rooms N: in rich mode everybody is in this many rooms; --busy N: each sender speaks in one of this many of them.
  */
 #define _GNU_SOURCE
@@ -52,7 +53,7 @@ struct client {
 };
 
 static struct client *clients;
-static int n_clients = 100, n_senders = 10, n_silent, n_rooms = 1, n_busy = 1, port = 8888, size = 80, greets, idle, tls;
+static int n_clients = 100, n_senders = 10, n_silent, n_rooms = 1, n_busy = 1, port = 8888, second, size = 80, greets, idle, tls;
 static double rate, seconds = 3, settle = 0.7, pace;
 static enum mode mode = PLAIN;
 static int ep, counting, closed, silent_closed, silent_know, silent_skips, fan;
@@ -329,7 +330,7 @@ static int open_socket(int i, int receive_buffer) {
     int fd = socket(AF_INET, SOCK_STREAM, 0), one = 1;
     if (receive_buffer)
         setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &receive_buffer, sizeof receive_buffer);
-    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(port)};
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(second && i % 2 ? second : port)};
     to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     if (fd < 0 || connect(fd, (void *)&to, sizeof to)) {
         fprintf(stderr, "connection %d: %s\n", i + 1, strerror(errno));
@@ -442,7 +443,7 @@ static void options(int argc, char **argv) {
         {"--port", &port, 0}, {"--clients", &n_clients, 0}, {"--senders", &n_senders, 0}, {"--silent", &n_silent, 0},
         {"--size", &size, 0}, {"--greets", &greets, 0}, {"--idle", &idle, 0}, {"--rate", 0, &rate},
         {"--rooms", &n_rooms, 0}, {"--busy", &n_busy, 0}, {"--seconds", 0, &seconds}, {"--settle", 0, &settle},
-        {"--pace", 0, &pace}, {"--tls", &tls, 0}};
+        {"--pace", 0, &pace}, {"--tls", &tls, 0}, {"--second", &second, 0}};
     int known = argc % 2;
     for (int a = 1; known && a < argc; a += 2) {
         known = 0;

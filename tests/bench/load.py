@@ -33,7 +33,7 @@ def main() -> None:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(allow_abbrev=False)
     parser.add_argument("--mode", choices=["plain"])
-    for name in ("port", "clients", "senders", "silent", "size", "greets", "idle", "rooms", "busy"):
+    for name in ("port", "clients", "senders", "silent", "size", "greets", "idle", "rooms", "busy", "second"):
         parser.add_argument(f"--{name}", type=int, required=True)
     for name in ("rate", "seconds", "settle", "pace"):
         parser.add_argument(f"--{name}", type=float, required=True)
@@ -67,7 +67,7 @@ class Load:
             sock = socket.socket()
             if number >= options.clients:
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
-            sock.connect(("127.0.0.1", options.port))
+            sock.connect(("127.0.0.1", options.second if options.second and number % 2 else options.port))
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             sock.setblocking(False)
             if number >= options.clients:

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
 import gevent
 
@@ -43,13 +43,20 @@ def binary() -> str:
 
 
 class EngineProcess:
-    """An engine that stores everything before it answers, on a Unix socket."""
+    """An engine on a Unix socket, which stores everything before it answers; with another `fsync`, it does not.
 
-    def __init__(self, **options: object) -> None:
-        self.options = options  # beside those below, or instead of them
+    `processes` is gevent's subprocess where greenlets go on meanwhile: see tests/faults.py. Other `options` are beside
+    those of `start`, or instead of them.
+    """
+
+    def __init__(self, fsync: str = "always", processes: Any = subprocess, **options: object) -> None:
+        self.options = options
         self.directory = Path(tempfile.mkdtemp(prefix="gchat-engine-"))
         self.path = self.directory / "socket"
         self.url = f"unix://{self.path}"
+        self._fsync = fsync
+        self._processes = processes
+        self._sleep = time.sleep if processes is subprocess else gevent.sleep
         self._program = binary()
 
     def __enter__(self) -> Self:
@@ -63,17 +70,16 @@ class EngineProcess:
     def start(self) -> None:
         """Start it, with what it had stored, and wait until it answers."""
         options = {"port": 0, "unixsocket": self.path, "dir": self.directory, "save": "", "appendonly": "yes"}
-        options |= {"appendfsync": "always", "maxmemory-policy": "noeviction", "logfile": self.directory / "log"}
+        options |= {"appendfsync": self._fsync, "maxmemory-policy": "noeviction", "logfile": self.directory / "log"}
         options |= {key.replace("_", "-"): value for key, value in self.options.items()}
         arguments = [part for key, value in options.items() for part in (f"--{key}", *str(value).split(" "))]
-        self.process = subprocess.Popen(
-            [self._program, *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        self.process = self._processes.Popen([self._program, *arguments], **quiet)
         ends_at = time.monotonic() + 20
         while not self._answers():
             assert self.process.poll() is None, (self.directory / "log").read_text()
             assert time.monotonic() < ends_at, "the engine does not answer"
-            time.sleep(0.02)
+            self._sleep(0.02)
 
     def _answers(self) -> bool:
         with socket.socket(socket.AF_UNIX) as sock:
@@ -103,7 +109,13 @@ class EngineProcess:
 
     def empty(self) -> None:
         """Have it forget everything."""
+        self.ask("FLUSHALL")
+
+    def ask(self, *words: str) -> None:
+        """Have it do something. Raises AssertionError with what it answers if it does not."""
+        question = b"".join(b"$%d\r\n%s\r\n" % (len(word), word) for word in map(str.encode, words))
         with socket.socket(socket.AF_UNIX) as sock:
             sock.connect(str(self.path))
-            sock.sendall(b"FLUSHALL\r\n")
-            assert sock.recv(100) == b"+OK\r\n"
+            sock.sendall(b"*%d\r\n%s" % (len(words), question))
+            answer = sock.recv(1000)
+            assert answer[:1] in b"+:", answer
