@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from hashlib import sha1
@@ -84,15 +85,13 @@ def close() -> None:
     _engines.close()
 
 
-def in_cluster(
-    arguments: Sequence[str], settings: Mapping[str, object], state: str, port: int
-) -> tuple[list[str], str]:
+def in_cluster(arguments: Sequence[str], settings: Mapping[str, object], state: str) -> tuple[list[str], str]:
     """Return the arguments of a server that is to be a node, without where its history is, and its namespace.
 
     `state` is the state directory that a test gave it, "" for none: then it has a new history each time.
     """
     left: list[str] = []
-    history = str(settings.get("history_path", f"{state}:{port}" if state and port else ""))
+    history = str(settings.get("history_path", state))
     words = iter(arguments)
     for word in words:
         if word == "--db":
@@ -104,6 +103,11 @@ def in_cluster(
     if history in ("", ":memory:") or settings.get("history_store") == "memory":
         return left, f"test-{next(_numbers)}"
     return left, f"test-{sha1(history.encode()).hexdigest()[:12]}"
+
+
+def as_alone(log: str) -> str:
+    """Return what a node has logged with its sessions' numbers as a server has them that is alone."""
+    return re.sub(r"\b(opened|closed) (\d{10,})\b", lambda found: f"{found[1]} {int(found[2]) & 0xFFFFFFFF}", log)
 
 
 def why_not(name: str, mode: str) -> str:

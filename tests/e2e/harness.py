@@ -90,7 +90,7 @@ class Server:
         self._turns = itertools.count()
         if clustered.MODE and "cluster_url" not in settings:
             state = (environment or {}).get("XDG_STATE_HOME", "")
-            left, namespace = clustered.in_cluster(arguments, settings, state, port)
+            left, namespace = clustered.in_cluster(arguments, settings, state)
             arguments = (*left,)
             settings = {key: value for key, value in settings.items() if not key.startswith("history_store")}
             settings |= {"cluster_url": clustered.engine_url(), "cluster_namespace": namespace}
@@ -188,7 +188,8 @@ class Server:
     @property
     def log(self) -> str:
         """The log so far."""
-        return self.log_path.read_text(errors="replace")
+        found = self.log_path.read_text(errors="replace")
+        return clustered.as_alone(found) if clustered.MODE else found
 
     @property
     def shown(self) -> str:
