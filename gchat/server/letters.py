@@ -107,7 +107,8 @@ class Letters:
     def _deliver(self, node: str, effect: Deliver, told: Told) -> None:
         """Send a letter, and have its sender told what became of it."""
         assert effect.sender is not None
-        number, under_way = next(self._numbers), AsyncResult[tuple[Code, str] | None]()
+        number = next(self._numbers)
+        under_way: AsyncResult[tuple[Code, str] | None] = AsyncResult()
         self._under_way[number] = under_way
         letter = PrivateLetter(self._post.node, number, effect.sender, effect.session, told, effect.ignored)
         try:

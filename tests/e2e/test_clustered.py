@@ -34,7 +34,7 @@ def test_the_same_history_is_the_same_namespace_and_a_new_one_is_another() -> No
 
 
 def test_where_the_history_is_stands_in_no_argument_of_a_node() -> None:
-    assert in_cluster(["--quiet", "--db", "a", "--memory", "--no-admin"], {}, "", 0)[0] == ["--quiet", "--no-admin"]
+    assert in_cluster(["--quiet", "--db", "a", "--memory", "--no-admin"], {}, "")[0] == ["--quiet", "--no-admin"]
 
 
 def test_what_is_not_run_in_a_cluster_says_why() -> None:
