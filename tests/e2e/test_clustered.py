@@ -17,17 +17,16 @@ from tests.e2e.harness import Server
 HERE = Path(__file__).parent
 
 
-def namespace(*arguments: str, state: str = "", port: int = 0, **settings: object) -> str:
-    return in_cluster(arguments, settings, state, port)[1]
+def namespace(*arguments: str, state: str = "", **settings: object) -> str:
+    return in_cluster(arguments, settings, state)[1]
 
 
 def test_the_same_history_is_the_same_namespace_and_a_new_one_is_another() -> None:
     assert namespace("--db", "a") == namespace("--db", "a") == namespace(history_path="a")
     assert namespace("--db", "a") != namespace("--db", "b")
-    assert namespace(state="s", port=1) == namespace(state="s", port=1)
-    assert namespace(state="s", port=1) != namespace(state="s", port=2)
+    assert namespace(state="s") == namespace(state="s")
+    assert namespace(state="s") != namespace(state="t")
     assert namespace() != namespace()
-    assert namespace(state="s") != namespace(state="s")
     assert namespace("--memory") != namespace("--memory")
     assert namespace("--db", ":memory:") != namespace("--db", ":memory:")
     assert namespace(history_store="memory") != namespace(history_store="memory")
