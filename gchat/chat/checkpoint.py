@@ -15,7 +15,7 @@ from gchat.chat.accounts import Account
 from gchat.chat.limits import Limits
 from gchat.chat.masks import Cloaks
 from gchat.chat.networks import Network
-from gchat.chat.penalties import Penalty
+from gchat.chat.penalties import Kind, Penalty, Target
 from gchat.chat.registry import Registry
 from gchat.chat.room import Room
 from gchat.chat.room_modes import Modes
@@ -67,12 +67,19 @@ class RoomState(Struct, array_like=True, frozen=True, omit_defaults=True, forbid
     invited: tuple[int, ...] = ()
 
 
+#: The fields of values that are stored elsewhere too. There a field more is no matter, and a value that was stored is
+#: checked; here no field must be lost, and what a registry has is right, as a closed account is.
+AccountFields = tuple[str, str, str, float, str]
+PenaltyFields = tuple[int, Kind, str, str, float, float, str, tuple[Target, ...]]
+ModesFields = tuple[str, str, int, tuple[str, ...], tuple[str, ...], tuple[str, ...], dict[str, str], str]
+
+
 class OrderState(Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
     """Bans, mutes, the last id of each that was given, and the operators beside those in the configuration."""
 
-    bans: tuple[Penalty, ...]
+    bans: tuple[PenaltyFields, ...]
     last_ban: int
-    mutes: tuple[Penalty, ...]
+    mutes: tuple[PenaltyFields, ...]
     last_mute: int
     granted: dict[str, str]
 
@@ -87,9 +94,9 @@ class Checkpoint(Struct, array_like=True, frozen=True, forbid_unknown_fields=Tru
     unannounced: tuple[tuple[int, float], ...]  # the place of a session, and when it will be announced
     rooms: tuple[RoomState, ...]
     left: tuple[tuple[int, str], ...]  # the seats of users in rooms' tables who have left, and their last names
-    modes: dict[str, Modes]
+    modes: dict[str, ModesFields]
     cloak_secret: bytes
-    accounts: tuple[tuple[str, str, str, float, str], ...]  # the fields of each: a closed one has not the usual values
+    accounts: tuple[AccountFields, ...]
     order: OrderState
 
 
@@ -122,13 +129,13 @@ def taken(registry: Registry) -> Checkpoint:
         tuple([(places[user.id], at) for user, at in tables.unannounced.items()]),
         tuple([_kept_room(room, places) for room in rooms.values()]),
         _left(registry),
-        dict(rooms.modes),
+        {name: structs.astuple(modes) for name, modes in rooms.modes.items()},
         rooms.cloaks.secret,
         tuple(map(structs.astuple, registry.accounts)),
         OrderState(
-            tuple(order.bans.all.values()),
+            tuple(map(structs.astuple, order.bans.all.values())),
             order.bans.last_id,
-            tuple(order.mutes.all.values()),
+            tuple(map(structs.astuple, order.mutes.all.values())),
             order.mutes.last_id,
             dict(order.granted),
         ),
@@ -204,8 +211,8 @@ def restore(registry: Registry, checkpoint: Checkpoint) -> None:
     _restore_rooms(registry, checkpoint, sessions, seats)
     registry.accounts.restore(Account(*fields) for fields in checkpoint.accounts)
     order, kept = registry.order, checkpoint.order
-    order.bans.restore(kept.bans, kept.last_ban)
-    order.mutes.restore(kept.mutes, kept.last_mute)
+    order.bans.restore((Penalty(*fields) for fields in kept.bans), kept.last_ban)
+    order.mutes.restore((Penalty(*fields) for fields in kept.mutes), kept.last_mute)
     order.granted = dict(kept.granted)
     tables = registry.tables
     both = list(zip(sessions, checkpoint.sessions, strict=True))
@@ -270,6 +277,6 @@ def _restore_rooms(registry: Registry, checkpoint: Checkpoint, sessions: list[Se
     for session, of in zip(sessions, checkpoint.sessions, strict=True):
         session.rooms = {in_order[place].name: in_order[place] for place in of.rooms}
         session.current = in_order[of.rooms[-1]] if of.rooms else None
-    rooms.modes.restore(checkpoint.modes)
+    rooms.modes.restore({name: Modes(*fields) for name, fields in checkpoint.modes.items()})
     if rooms.cloaks.secret != checkpoint.cloak_secret:
         rooms.cloaks = Cloaks(checkpoint.cloak_secret)

@@ -32,7 +32,7 @@ from gchat.model.hello import Hello
 from tests.chat.calls import MAKERS, Crowd, plain
 from tests.chat.talk import NOW, Talk
 
-EXAMPLES = int(os.environ.get("CHECKPOINT_EXAMPLES", "40"))
+EXAMPLES = int(os.environ.get("CHECKPOINT_EXAMPLES", "80"))
 CALLS = st.integers(0, 100).flatmap(lambda count: st.lists(st.integers(0, 2**32), min_size=count, max_size=count))
 
 
@@ -231,6 +231,28 @@ def test_an_account_that_cannot_be_read_stays_closed() -> None:
     assert [account.is_closed for account in again(talk.registry).accounts] == [True]
 
 
+def test_who_was_not_announced_yet_is_announced_once_or_never() -> None:
+    """A user who has only connected is not known to the others, and does not become known by a checkpoint."""
+    registry = Registry(Limits(announce_after_s=1.0))
+    for port in (1, 2):
+        registry.connect(f"127.0.0.1:{port}", now=port)
+    twin = again(registry)
+
+    assert plain(twin.leave(twin.sessions[2], CloseReason.ENDED)) == [("Close", [2, CloseReason.ENDED])]
+    assert [type(effect).__name__ for effect in twin.due(2.0)] == ["Arrive", "Presence"]
+    assert twin.due(9.0) == []
+
+
+def test_who_may_come_back_is_waited_for_as_long_as_elsewhere_although_the_time_is_over_when_it_is_restored() -> None:
+    registry = Registry(Limits())
+    alice = rich(registry, "alice", "a")
+    registry.disconnect(alice, CloseReason.RESET, 0.0)
+    twin = again(registry)
+
+    assert twin.is_disconnected(twin.find("alice")), "time passes by what the registry is told, and by nothing else"
+    assert plain(twin.due(99.0)) == plain(registry.due(99.0)) != []
+
+
 def test_an_id_is_not_given_again() -> None:
     talk = Talk(users=2)
     talk.leaves(2)
@@ -261,21 +283,44 @@ def test_no_token_and_no_secret_is_in_it() -> None:
     assert b"never-to-be-seen" not in packed(taken(registry))
 
 
-@pytest.mark.parametrize("place", ["the checkpoint", "its limits", "a session"])
-def test_a_checkpoint_with_more_in_it_is_of_another_version(place: str) -> None:
-    """A node that left out what it does not know would go another way than the others."""
-    found = msgspec.msgpack.decode(packed(taken(Talk(users=1).registry)))
-    fields = Checkpoint.__struct_fields__
-    match place:
-        case "the checkpoint":
-            found.append("more")
-        case "its limits":
-            found[fields.index("limits")]["more"] = 1
-        case _:
-            found[fields.index("sessions")][0] += [None] * 30
+@pytest.mark.parametrize(
+    "place",
+    [
+        (),
+        ("limits",),
+        ("limits", "rates"),
+        ("sessions", 0),
+        ("rooms", 0),
+        ("modes", "dev"),
+        ("accounts", 0),
+        ("order",),
+        ("order", 0, 0),
+    ],
+)
+def test_a_checkpoint_with_more_in_it_is_of_another_version(place: tuple[str | int, ...]) -> None:
+    """A node that left out what it does not know would go another way than the others, and nobody would notice."""
+    talk = Talk(users=1)
+    talk.asks(1, commands.Join("dev"))
+    talk.asks(1, commands.Mode("+m"))
+    talk.registry.accounts.add(stored("alice", UNREADABLE))
+    order_actions.ban_target(talk.registry, Actor("op", "http", NOW), ("nick", "eve"), Wish())
+    whole = found = msgspec.msgpack.decode(packed(taken(talk.registry)))
+    for depth, step in enumerate(place):
+        found = found[Checkpoint.__struct_fields__.index(str(step)) if not depth else step]
+    if isinstance(found, dict):
+        found["more"] = 1
+    else:
+        found += [0] * 30  # also what is left out at the end
 
     with pytest.raises(msgspec.DecodeError):
-        unpacked(msgspec.msgpack.encode(found))
+        unpacked(msgspec.msgpack.encode(whole))
+
+
+def test_half_a_checkpoint_is_none() -> None:
+    data = packed(taken(Talk(users=1).registry))
+    for size in range(len(data)):
+        with pytest.raises(msgspec.DecodeError):
+            unpacked(data[:size])
 
 
 def test_ten_thousand_users_are_small() -> None:
