@@ -17,11 +17,12 @@ class Seat:
     When the user has left, `session` is None and `name` is their last name.
     """
 
-    __slots__ = ("name", "session")
+    __slots__ = ("id", "name", "session")
 
-    def __init__(self, session: Session) -> None:
-        self.session: Session | None = session
-        self.name = session.name
+    def __init__(self, id_: int, name: str, session: Session | None = None) -> None:
+        self.id = id_  # of the first session that had it
+        self.name = name
+        self.session = session
 
     @property
     def known_as(self) -> str:
@@ -38,6 +39,7 @@ class Session:
     """One user: name, rooms, and what is known of the peer. The shell changes nothing but what says so below."""
 
     __slots__ = (
+        "_keys",
         "absence",
         "account",
         "account_lineage",
@@ -53,7 +55,6 @@ class Session:
         "is_announced",
         "is_brief",
         "is_private",
-        "keys",
         "lineage",
         "messages",
         "name",
@@ -86,7 +87,7 @@ class Session:
         self.since = since  # by the clock of Registry.due
         self.name = address
         self.has_nick = False
-        self.keys: frozenset[str] = frozenset((address,))  # see lookalikes.name_keys
+        self._keys: frozenset[str] | None = None  # None: the name is the only one; a set takes 216 bytes
         self.rooms: dict[str, Room] = {}  # by name, in the order in which they were entered
         self.current: Room | None = None  # the one that was entered last
         self.token = ""  # takes this session over from another connection; "" if the peer has none
@@ -95,7 +96,7 @@ class Session:
         self.has_arrived = False  # whether the shell was told of this user (see effects.Arrive)
         self.is_announced = False  # whether the others know that this user is here
         self.is_brief = False  # whether the peer ended before it could read a token: the session cannot be taken over
-        self.seat = Seat(self)
+        self.seat = Seat(id_, address, self)
         self.correspondent: Seat | None = None  # the sender of the last private message shown: /reply answers it
         self.allowance: Allowance | None = None  # what this user may send; the shell keeps it here
         self.absence: Absence | None = None
@@ -106,6 +107,11 @@ class Session:
     def identity(self) -> str:
         """The lineage by which it is known that it is the same user: of the account, or else of the token."""
         return self.account_lineage or self.lineage
+
+    @property
+    def keys(self) -> frozenset[str]:
+        """Those of the name, see lookalikes.name_keys."""
+        return frozenset((self.name,)) if self._keys is None else self._keys
 
     @property
     def may_return(self) -> bool:
@@ -125,6 +131,11 @@ class Session:
     def current_name(self) -> str:
         """The name of the current room; "" in none."""
         return self.current.name if self.current else ""
+
+    def call(self, name: str, keys: frozenset[str]) -> None:
+        """Give the user this name, which has these keys."""
+        self.name = name
+        self._keys = None if keys == {name} else keys
 
     def enter(self, room: Room) -> None:
         """Be in a room, the current one from now on."""
