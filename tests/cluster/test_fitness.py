@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gchat.cluster.fitness import EngineUnfit, check_settings, check_version, durability
+from gchat.cluster.fitness import WARNINGS, EngineUnfit, check_settings, check_version, durability
 
 
 def test_an_old_engine_is_named() -> None:
@@ -46,3 +46,4 @@ def test_an_engine_that_drops_nothing_will_do(settings: dict[str, str]) -> None:
 )
 def test_what_a_crash_may_cost_is_told(settings: dict[str, str], expected: str) -> None:
     assert durability(settings) == expected
+    assert bool(WARNINGS[expected]) == (expected != "full")
