@@ -28,6 +28,7 @@ from gchat.cluster.attachment import Attachment, Dialler, NumberTaken, Timings, 
 from gchat.cluster.cluster_time import ClusterTime
 from gchat.cluster.engine_connection import EngineLost, EngineRefused, Word
 from gchat.cluster.entries import Entry, Fed, entry
+from gchat.cluster.fitness import WARNINGS
 from gchat.cluster.reasons import FULL, LATE, reason
 from gchat.cluster.unanswered import Put, Unanswered
 from gchat.journal.journal import JournalError
@@ -161,6 +162,11 @@ class EngineLink:
     def durability(self) -> str:
         """What a crash of the engine's machine costs: "full": nothing; "second": a second; "none"; "unknown"."""
         return "unknown" if self._attachment is None else self._attachment.durability
+
+    @property
+    def warning(self) -> str:
+        """What an operator should know of the engine; "": nothing."""
+        return WARNINGS[self.durability]
 
     def ask(self, *command: Word) -> Any:
         """Return the answer of the engine that is read from. Waits. Raises EngineLost, EngineRefused."""

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Self, TypeVar
 
 import gevent
+import hiredis
 
 from tests.e2e.tools import need
 
@@ -109,13 +110,32 @@ class EngineProcess:
 
     def empty(self) -> None:
         """Have it forget everything."""
-        self.ask("FLUSHALL")
+        assert self.ask("FLUSHALL") == b"OK"
 
-    def ask(self, *words: str) -> None:
-        """Have it do something. Raises AssertionError with what it answers if it does not."""
-        question = b"".join(b"$%d\r\n%s\r\n" % (len(word), word) for word in map(str.encode, words))
-        with socket.socket(socket.AF_UNIX) as sock:
-            sock.connect(str(self.path))
-            sock.sendall(b"*%d\r\n%s" % (len(words), question))
-            answer = sock.recv(1000)
-            assert answer[:1] in b"+:", answer
+    def ask(self, *command: bytes | str | int) -> Any:
+        """Return its answer, also if that is an error."""
+        with Questions(self) as questions:
+            return questions.ask(*command)
+
+
+class Questions:
+    """A connection that waits for each answer, and no greenlet runs meanwhile."""
+
+    def __init__(self, engine: EngineProcess) -> None:
+        self._sock = socket.socket(socket.AF_UNIX)
+        self._sock.settimeout(20)
+        self._sock.connect(str(engine.path))
+        self._reader = hiredis.Reader()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._sock.close()
+
+    def ask(self, *command: bytes | str | int) -> Any:
+        """Return the answer, also if it is an error."""
+        self._sock.sendall(hiredis.pack_command(command))  # type: ignore[arg-type]  # its stub says one word
+        while (answer := self._reader.gets()) is False:
+            self._reader.feed(self._sock.recv(65536))
+        return answer
