@@ -50,7 +50,7 @@ class EngineProcess:
         self.directory = Path(tempfile.mkdtemp(prefix="gchat-engine-"))
         self.path = self.directory / "socket"
         self.url = f"unix://{self.path}"
-        self._program = binary()
+        self.program = binary()
 
     def __enter__(self) -> Self:
         self.start()
@@ -67,7 +67,7 @@ class EngineProcess:
         options |= {key.replace("_", "-"): value for key, value in self.options.items()}
         arguments = [part for key, value in options.items() for part in (f"--{key}", *str(value).split(" "))]
         self.process = subprocess.Popen(
-            [self._program, *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            [self.program, *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
         ends_at = time.monotonic() + 20
         while not self._answers():
