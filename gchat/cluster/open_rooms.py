@@ -41,7 +41,7 @@ class Log(Struct):
             self.topic = TopicIs(record.message.text, record.message.name)
 
 
-class OpenRoom(Struct):
+class RoomAtHand(Struct):
     """A room at hand. While it is being opened there is no log: what is heard and accepted meanwhile is in `early`."""
 
     base: str = ""
@@ -78,7 +78,7 @@ class OpenRooms:
         self._streams = streams
         self._room_bytes = room_bytes
         self._rebase = rebase
-        self._rooms: dict[str, OpenRoom] = {}
+        self._rooms: dict[str, RoomAtHand] = {}
         self._base = ""
         self._looks = 0  # how often a place was looked for
 
@@ -100,7 +100,7 @@ class OpenRooms:
         """Have a room at hand; what is heard while the engine is asked is not lost. Waits. Raises JournalError."""
         if name in self._rooms:
             return
-        room = self._rooms[name] = OpenRoom()
+        room = self._rooms[name] = RoomAtHand()
         try:
             looks = -1
             while (
@@ -189,7 +189,7 @@ class OpenRooms:
                     self._begin_anew(name, room, lost)
                 self._catch_up(name, room, deliver)
 
-    def _go_on(self, name: str, room: OpenRoom, lost: Callable[[Loss], None]) -> None:
+    def _go_on(self, name: str, room: RoomAtHand, lost: Callable[[Loss], None]) -> None:
         """Go back to where the engine has lost what was heard, if it has."""
         heard, streams = room.heard, self._streams
         if streams.term_of(name, heard.last) == heard.term:
@@ -204,7 +204,7 @@ class OpenRooms:
         room.next.append(Log(self._epoch(lost_in), _recent(same, end), first_seq, topic))
         lost(Loss(name, heard.last - end, end + 1, heard.last))
 
-    def _begin_anew(self, name: str, room: OpenRoom, lost: Callable[[Loss], None]) -> None:
+    def _begin_anew(self, name: str, room: RoomAtHand, lost: Callable[[Loss], None]) -> None:
         """Take the room as the engine has it, which knows nothing of what was heard."""
         newest, topic = self._streams.until(name, None, OPENED), self._streams.topic(name)
         first_seq, lost_in = self._streams.oldest(name), self._streams.lost_in(name)
@@ -216,7 +216,7 @@ class OpenRooms:
         room.next.append(Log(self._epoch(lost_in), _recent(newest, end), first_seq, topic))
         lost(Loss(name, max(0, last - first + 1), first, last))
 
-    def _catch_up(self, name: str, room: OpenRoom, deliver: Callable[[str, Sequence[Record]], None]) -> None:
+    def _catch_up(self, name: str, room: RoomAtHand, deliver: Callable[[str, Sequence[Record]], None]) -> None:
         while missed := self._streams.behind(name, room.heard.last, CAUGHT_UP_AT_ONCE):
             for stored in missed:
                 room.heard.note(stored.last, stored.term)

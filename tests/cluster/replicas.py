@@ -26,16 +26,18 @@ def free_port() -> int:
         return port
 
 
-def asked(place: tuple[str, int] | str, *words: str) -> Any:
+def asked(place: tuple[str, int] | str, *words: str, secret: str = "") -> Any:
     """Return what an engine or a sentinel answers. Raises OSError: it does not."""
     sock = socket.socket(socket.AF_UNIX if isinstance(place, str) else socket.AF_INET)
     with sock:
         sock.settimeout(3)
         sock.connect(place)
-        sock.sendall(hiredis.pack_command(words))  # type: ignore[arg-type]  # its stub says one word
         parser = hiredis.Reader()
-        while (answer := parser.gets()) is False:
-            parser.feed(sock.recv(65536))
+        answer: Any = None
+        for question in [("AUTH", secret)] * bool(secret) + [words]:
+            sock.sendall(hiredis.pack_command(question))  # type: ignore[arg-type]  # its stub says one word
+            while (answer := parser.gets()) is False:
+                parser.feed(sock.recv(65536))
         return answer
 
 
@@ -51,6 +53,10 @@ class TcpEngine(EngineProcess):
     def asks(self, *words: str) -> Any:
         """Return what it answers."""
         return asked(str(self.path), *words)
+
+    def asks_with(self, secret: str, *words: str) -> Any:
+        """Return what it answers to a user with a password."""
+        return asked(str(self.path), *words, secret=secret)
 
     def follows(self, primary: TcpEngine) -> None:
         """Be a replica of another engine."""
