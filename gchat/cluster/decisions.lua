@@ -142,7 +142,7 @@ end
 
 -- What became of each kind of item, as fields and values of the feed: "room\0last" and the record ("0" and "": nothing
 -- is new); behind it, if the item had ids, "\1" and msgpack {numbers, reused, whether it is the first of its id}. A step
--- is "\2" and its bytes, a node that is gone "\3" and its name.
+-- is "\2" and its bytes, a node that is gone "\3" and its name, a room with another epoch "\4" and its name.
 local items = {}
 
 -- A message: room, lineage, kind, name, texts, ids, digests; `keep` is how many messages a room keeps.
@@ -273,7 +273,8 @@ local function leave()
 end
 
 -- rebase: term, node, fence, room, the term of the last message that was shown and is lost. -> the term that names the
--- room's epoch. The first node that finds a loss names it; what was shown since then and is lost is another loss.
+-- room's epoch. The first node that finds a loss names it, and all others learn it by the feed; what was shown since then
+-- and is lost is another loss.
 -- Errors: STALE, FENCED.
 local function rebase()
   local term, node, fence, room, lost = unpack(ARGV, 2, 6)
@@ -283,6 +284,7 @@ local function rebase()
   if known and tonumber(known) > tonumber(lost) then return known end
   local now = redis.call('HGET', key('engine'), 'term')
   redis.call('HSET', key('epochs'), room, now)
+  feed({'', '0', '\4', room})
   return now
 end
 

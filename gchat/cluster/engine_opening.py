@@ -29,7 +29,7 @@ EXPLAINED = {
 
 def opened(url: EngineUrl, place: Place) -> EngineConnection:
     """Return a connection to a place, with which can be worked at once. Waits. Raises EngineLost, EngineRefused."""
-    with _in_time(place):
+    with _in_time(url, place):
         connection = _dialled(url, place)
         try:
             if url.password:
@@ -45,7 +45,7 @@ def opened(url: EngineUrl, place: Place) -> EngineConnection:
 
 def opened_sentinel(url: EngineUrl, place: Place) -> EngineConnection:
     """Return a connection to a sentinel; the password is for it too, if it wants one. Otherwise like `opened`."""
-    with _in_time(place):
+    with _in_time(url, place):
         connection = _dialled(url, place)
         try:
             if url.password:
@@ -66,11 +66,11 @@ def _authenticate_if_wanted(connection: EngineConnection, url: EngineUrl) -> Non
 
 
 @contextmanager
-def _in_time(place: Place) -> Iterator[None]:
+def _in_time(url: EngineUrl, place: Place) -> Iterator[None]:
     """Say of what goes wrong at which place it does, and do not wait for ever."""
     shown = shown_place(place)
     try:
-        with gevent.Timeout(CONNECT_S, EngineLost(f"{shown} does not answer")):
+        with gevent.Timeout(CONNECT_S, EngineLost(f"{shown} does not answer{' in TLS' if url.is_encrypted else ''}")):
             yield
     except gevent_ssl.SSLError as error:
         why = (

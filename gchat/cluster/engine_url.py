@@ -64,8 +64,9 @@ def parsed(text: str) -> EngineUrl:
     if scheme not in _SCHEMES or not rest:
         raise BadUrl(f'"{without_secret(text)}" is no address of an engine; {EXPECTED}')
     is_encrypted, has_sentinels = _SCHEMES[scheme]
-    place, _, path = rest.partition("/")
-    credentials, at, hosts = place.rpartition("@")
+    # A password may have any letter in it, though it should be escaped: what is behind the last @ is the address.
+    credentials, at, address = rest.rpartition("@")
+    hosts, _, path = address.partition("/")
     user, _, password = credentials.partition(":") if at else ("", "", "")
     port = SENTINEL_PORT if has_sentinels else DEFAULT_PORT
     found = tuple(_host(host, port) for host in hosts.split(","))

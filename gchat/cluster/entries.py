@@ -15,9 +15,9 @@ from gchat.journal.numbering import digest_of, ids_of
 from gchat.model.events import TopicIs
 from gchat.model.messages import Acted, Message, Numbered, Record, Said, TopicSet
 
-#: The field behind an item that says what became of its ids; that of a step; that of a node that is gone. No room's
-#: name begins like these.
-_IDS, _STEP, _GONE = b"\1", b"\2", b"\3"
+#: The field behind an item that says what became of its ids; that of a step; that of a node that is gone; that of a
+#: room that has another epoch. No room's name begins like these.
+_IDS, _STEP, _GONE, _REBASED = b"\1", b"\2", b"\3", b"\4"
 
 _KINDS: dict[type, str] = {Said: "said", Acted: "acted", TopicSet: "topic"}
 
@@ -46,7 +46,7 @@ class _Ids(Struct, array_like=True, frozen=True, gc=False):
 
 
 class Fed(Struct, frozen=True, gc=False):
-    """One item of the feed: what became of a posting; or a step, or a node that is gone.
+    """One item of the feed: what became of a posting; or a step, a node that is gone, or a room with another epoch.
 
     Of a posting, `room` is "" for a private message; `last` is the number of the last message, 0 where nothing was new.
     """
@@ -57,7 +57,8 @@ class Fed(Struct, frozen=True, gc=False):
     ids: bytes = b""  # packed; empty where there were none
     step: bytes = b""  # as it was put
     gone: str = ""  # the node
-    term: int = 0  # the run of the engine in which a message got its number
+    rebased: str = ""  # the room, whose epoch is named after the term now
+    term: int = 0  # the run of the engine in which this was decided
 
     @property
     def sets_topic(self) -> bool:
@@ -151,6 +152,8 @@ def _items(fields: Sequence[bytes], term: int) -> Iterator[Fed]:
             yield Fed(step=value)
         elif head == _GONE:
             yield Fed(gone=value.decode())
+        elif head == _REBASED:
+            yield Fed(rebased=value.decode(), term=term)
         else:
             room, _, last = head.rpartition(b"\0")
             has_ids = at < end and fields[at] == _IDS

@@ -202,12 +202,9 @@ class SharedJournal:
         """See LinkOwner.arrived. What another node said in a room that is not open here is not even decoded."""
         arrivals: list[Arrival] = []
         for item, cause in told:
-            if item.step or item.gone:
+            if item.step or item.gone or item.rebased:
                 self._tell(arrivals)
-                if item.step:
-                    self.members.happened(item.step, cause)
-                else:
-                    self.members.gone(item.gone)
+                self._happened(item, cause)
                 continue
             is_new = (
                 bool(item.record) and item.room in self._rooms and self._rooms.hear(item.room, item.last, item.term)
@@ -222,10 +219,20 @@ class SharedJournal:
                 self.members.topic_set(item.room, TopicIs(message.text, message.name))
         self._tell(arrivals)
 
+    def _happened(self, item: Fed, cause: object | None) -> None:
+        if item.step:
+            self.members.happened(item.step, cause)
+        elif item.gone:
+            self.members.gone(item.gone)
+        else:
+            self._rooms.rebased(item.rebased, item.term, self._lost)
+
     def find_place(self, base: str, ask: Callable[..., Any]) -> int:  # noqa: ARG002  # it is the link's own
         """See LinkOwner.find_place."""
         self._rooms.find_place(base, self._missed, self._lost)
-        return self.members.find_place(base)
+        n = self.members.find_place(base)
+        self._rooms.find_place(base, self._missed, self._lost)  # what is before that entry, and was said meanwhile
+        return n
 
     def refused(self, cause: object, why: str) -> None:
         """See LinkOwner.refused."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from msgspec import Struct
+from msgspec import Struct, field, structs
 
 from gchat.cluster.room_streams import RoomStreams, Stored
 from gchat.cluster.room_terms import RoomTerms
@@ -41,22 +41,22 @@ class Log(Struct):
             self.topic = TopicIs(record.message.text, record.message.name)
 
 
-class OpenRoom(Struct):
+class RoomAtHand(Struct):
     """A room at hand. While it is being opened there is no log: what is heard and accepted meanwhile is in `early`."""
 
     base: str = ""
     log: Log | None = None
-    heard: RoomTerms = RoomTerms(1)
+    heard: RoomTerms = field(default_factory=lambda: RoomTerms(1))
     lost_in: int = 0  # see RoomStreams.lost_in
     early: list[Record] = []  # msgspec makes a new one for each
     early_terms: list[tuple[int, int]] = []  # number of the last message, term
-    next: list[Log] = []
+    next: list[Log | str] = []  # text: the same log, under this epoch
 
     @property
     def newest_log(self) -> Log:
         """The log that the link hears of."""
         assert self.log is not None
-        return self.next[-1] if self.next else self.log
+        return next((log for log in reversed(self.next) if isinstance(log, Log)), self.log)
 
 
 class Loss(Struct, frozen=True):
@@ -78,8 +78,9 @@ class OpenRooms:
         self._streams = streams
         self._room_bytes = room_bytes
         self._rebase = rebase
-        self._rooms: dict[str, OpenRoom] = {}
+        self._rooms: dict[str, RoomAtHand] = {}
         self._base = ""
+        self._looks = 0  # how often a place was looked for
 
     def __contains__(self, name: str) -> bool:
         return name in self._rooms
@@ -99,16 +100,21 @@ class OpenRooms:
         """Have a room at hand; what is heard while the engine is asked is not lost. Waits. Raises JournalError."""
         if name in self._rooms:
             return
-        room = self._rooms[name] = OpenRoom()
+        room = self._rooms[name] = RoomAtHand()
         try:
-            newest = self._streams.until(name, None, OPENED)
-            first_seq, topic = self._streams.oldest(name), self._streams.topic(name)
-            lost_in = self._streams.lost_in(name)
+            looks = -1
+            while (
+                looks != self._looks
+            ):  # else it could be of before the place in the feed, and what is between be missed
+                looks = self._looks
+                newest, topic = self._streams.until(name, None, OPENED), self._streams.topic(name)
+                first_seq, lost_in = self._streams.oldest(name), self._streams.lost_in(name)
         except BaseException:
             if self._rooms.get(name) is room:
                 del self._rooms[name]
             raise
         end = newest[-1].last if newest else 0
+        lost_in = max(lost_in, room.lost_in)
         room.base, room.lost_in, room.heard = self._base, lost_in, _terms(newest, end)
         room.log = log = Log(self._epoch(lost_in), _recent(newest, end), first_seq, topic)
         for last, term in room.early_terms:
@@ -150,8 +156,18 @@ class OpenRooms:
     def renew(self, name: str) -> None:
         """Go on as the log that a Loss told of: the pump has come to it."""
         room = self._rooms.get(name)
-        if room is not None and room.next:
-            room.log = room.next.pop(0)
+        if room is not None and room.log is not None and room.next:
+            log = room.next.pop(0)
+            room.log = log if isinstance(log, Log) else structs.replace(room.log, epoch=log)
+
+    def rebased(self, name: str, term: int, lost: Callable[[Loss], None]) -> None:
+        """Take that a room's epoch is named after this term now, because another node has lost something in it."""
+        room = self._rooms.get(name)
+        if room is not None and room.lost_in < term:
+            room.lost_in = term
+            if room.log is not None:
+                room.next.append(self._epoch(term))
+                lost(Loss(name, 0, 1, 0))
 
     # --- The place of a node in them -------------------------------------------------------------------------------
 
@@ -163,15 +179,17 @@ class OpenRooms:
         It may be called again after it was broken off.
         """
         self._base = base
+        self._looks += 1
         for name, room in list(self._rooms.items()):
             if room.log is not None:  # what is being opened asks the engine as it is now
                 if room.base == base:
                     self._go_on(name, room, lost)
+                    self.rebased(name, self._streams.lost_in(name), lost)
                 else:
                     self._begin_anew(name, room, lost)
                 self._catch_up(name, room, deliver)
 
-    def _go_on(self, name: str, room: OpenRoom, lost: Callable[[Loss], None]) -> None:
+    def _go_on(self, name: str, room: RoomAtHand, lost: Callable[[Loss], None]) -> None:
         """Go back to where the engine has lost what was heard, if it has."""
         heard, streams = room.heard, self._streams
         if streams.term_of(name, heard.last) == heard.term:
@@ -186,7 +204,7 @@ class OpenRooms:
         room.next.append(Log(self._epoch(lost_in), _recent(same, end), first_seq, topic))
         lost(Loss(name, heard.last - end, end + 1, heard.last))
 
-    def _begin_anew(self, name: str, room: OpenRoom, lost: Callable[[Loss], None]) -> None:
+    def _begin_anew(self, name: str, room: RoomAtHand, lost: Callable[[Loss], None]) -> None:
         """Take the room as the engine has it, which knows nothing of what was heard."""
         newest, topic = self._streams.until(name, None, OPENED), self._streams.topic(name)
         first_seq, lost_in = self._streams.oldest(name), self._streams.lost_in(name)
@@ -198,7 +216,7 @@ class OpenRooms:
         room.next.append(Log(self._epoch(lost_in), _recent(newest, end), first_seq, topic))
         lost(Loss(name, max(0, last - first + 1), first, last))
 
-    def _catch_up(self, name: str, room: OpenRoom, deliver: Callable[[str, Sequence[Record]], None]) -> None:
+    def _catch_up(self, name: str, room: RoomAtHand, deliver: Callable[[str, Sequence[Record]], None]) -> None:
         while missed := self._streams.behind(name, room.heard.last, CAUGHT_UP_AT_ONCE):
             for stored in missed:
                 room.heard.note(stored.last, stored.term)

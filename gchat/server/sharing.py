@@ -298,7 +298,7 @@ class Sharing:
         self._why = why
         told = f"What is said cannot be kept now ({why}); reading goes on" if why else "What is said is kept again"
         rooms = [room.name for room in self._registry.rooms.values() if room.members]
-        self._pump.submit([Announce(room, Announced(told)) for room in rooms])
+        self._pump.submit([Announce(room, Announced(told, is_of_operator=False)) for room in rooms])
         if not why:
             self._pay()
 

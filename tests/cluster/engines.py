@@ -58,7 +58,7 @@ class EngineProcess:
         self._fsync = fsync
         self._processes = processes
         self._sleep = time.sleep if processes is subprocess else gevent.sleep
-        self._program = binary()
+        self.program = binary()
 
     def __enter__(self) -> Self:
         self.start()
@@ -75,7 +75,7 @@ class EngineProcess:
         options |= {key.replace("_", "-"): value for key, value in self.options.items()}
         arguments = [part for key, value in options.items() for part in (f"--{key}", *str(value).split(" "))]
         quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-        self.process = self._processes.Popen([self._program, *arguments], **quiet)
+        self.process = self._processes.Popen([self.program, *arguments], **quiet)
         ends_at = time.monotonic() + 20
         while not self._answers():
             assert self.process.poll() is None, (self.directory / "log").read_text()

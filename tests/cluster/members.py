@@ -43,14 +43,14 @@ class Cable:
     """Connections to an engine that can be cut, all at once."""
 
     def __init__(self, engine: UrlEngine) -> None:
-        self._engine = engine
+        self.engine = engine
         self._connections: list[EngineConnection] = []
         self.is_cut = False
 
     def connect(self, *, is_for_reading: bool) -> EngineConnection:
         if self.is_cut:
             raise EngineLost("cut")
-        self._connections.append(self._engine.connect(is_for_reading=is_for_reading))
+        self._connections.append(self.engine.connect(is_for_reading=is_for_reading))
         return self._connections[-1]
 
     def cut(self) -> None:
@@ -105,6 +105,10 @@ class Node(Noting):
     def is_back(self) -> None:
         """Have a connection again."""
         self._dialler.is_cut = False
+
+    def moves_to(self, engine: UrlEngine | str) -> None:
+        """Find another engine at the address of the one until now, from the next connection on."""
+        self._dialler.engine = UrlEngine(parsed(engine)) if isinstance(engine, str) else engine
 
     def is_attached(self) -> None:
         """Wait until the engine answers again."""

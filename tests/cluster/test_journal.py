@@ -111,6 +111,28 @@ def test_what_was_said_while_a_node_was_cut_off_is_caught_up_with_although_the_f
     assert bob.losses == []
 
 
+def test_what_is_said_while_a_place_in_the_feed_is_looked_for_is_not_missed(
+    engine: EngineProcess, alice: Node, bob: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked = bob.find_place
+
+    def slow(base: str) -> int:
+        if alice.link.base == base:
+            alice.says()
+            alice.is_answered()
+        return looked(base)
+
+    monkeypatch.setattr(bob, "find_place", slow)
+    alice.says()
+    bob.shows("alice 1")
+    bob.is_cut_off()
+    engine.empty()
+    wait_until_in_loop(lambda: alice.losses)
+    bob.is_back()
+    bob.shows("alice 2")
+    assert bob.shown == [(1, "alice 2")]
+
+
 def test_topics_are_told_of_every_room_open_here_or_not(alice: Node, bob: Node) -> None:
     alice.journal.open(["dev"])
     alice.journal.append([Posting("dev", TopicSet("alice", "tea"), cause="topic")], 0)
