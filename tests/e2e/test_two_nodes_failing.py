@@ -266,6 +266,31 @@ def test_users_of_a_killed_node_come_back_on_the_other_and_only_those_who_do_not
             gone.sees_end()
 
 
+# In https://github.com/sockudo/sockudo/issues/87 and https://github.com/lemonde/primus-cluster/issues/6 the users of
+# killed nodes were online for ever, because only the node that had them took them off the list.
+def test_when_all_nodes_were_killed_the_next_one_has_no_ghosts(short: Pair) -> None:
+    with short.one.join("ann", "dev") as ann, short.two.join("ben") as ben:
+        ann.says("hello")
+        ben.says("/who dev")
+        ben.sees("> In dev (1 user online): ann")
+        for server in short.both:
+            server.kill()
+            server.may_complain = True
+    with short.node("three") as three, three.join("eve", "dev") as eve:
+        wait_until(lambda: is_alone(eve), "the others are gone")
+        eve.says("/nick ann", "/history", "/rooms")
+        eve.sees("> You are now ann")
+        eve.sees_bytes(b"[ann] hello\n")
+        eve.sees("> dev (1 user online), you are here")
+        assert b"> lobby (1" not in eve.received
+
+
+def is_alone(user: User) -> bool:
+    user.says("/who")
+    time.sleep(0.1)
+    return "(1 user online)" in user.sees("> In dev ")
+
+
 @long
 def test_a_thousand_users_of_a_killed_node_are_all_back_within_five_seconds() -> None:
     with Pair() as pair, ExitStack() as stack:
