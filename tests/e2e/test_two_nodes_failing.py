@@ -24,6 +24,7 @@ from tests.e2e.admin_client import Operator
 from tests.e2e.harness import PROMPT, Server, User, free_port, wait_until
 from tests.e2e.nodes import NAMESPACE, SHORT_LEASE, Pair, WireProcess, needs_cluster
 from tests.e2e.rich_user import RichUser, joins
+from tests.e2e.test_time import HOUR_S, YEAR_S, Clock
 from tests.e2e.tools import need
 from tests.faults import NotHere, Tracer
 
@@ -354,6 +355,61 @@ def test_a_node_that_is_cut_off_refuses_and_what_it_refused_is_never_said(short:
         flows(ann, ben)
         wait_until(lambda: ann.has_received(b"] others go on"), "what was missed is told")
         assert b"never said" not in ben.received
+
+
+# --- Time, and what was missed ---------------------------------------------------------------------------------------
+
+
+class ClockedEngine(EngineProcess):
+    """An engine whose wall clock is set while it runs."""
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__()
+        self._clock = clock
+
+    def start(self) -> None:
+        with pytest.MonkeyPatch.context() as environment:
+            for name, value in self._clock.environment.items():
+                environment.setenv(name, value)
+            super().start()
+
+
+def test_an_engine_whose_clock_is_set_takes_nobody_for_gone_and_times_never_go_back(tmp_path: Path) -> None:
+    clock, pair = Clock(tmp_path), Pair(SHORT_LEASE)
+    pair.engine = ClockedEngine(clock)
+    with pair, pair.one.join("ann") as ann, joins(pair.two, "eve") as eve:
+        times = []
+        for number, by_s in enumerate((0, HOUR_S, -HOUR_S, 0, YEAR_S, 0)):
+            clock.goes(by_s)
+            ann.says(f"line {number}")
+            times.append(eve.sees("said", text=f"line {number}")["time"])
+            time.sleep(1.2)  # a beat of each node, at least
+        assert times == sorted(times)
+        eve.says("here", "1")
+        eve.sees("ack", id="1")
+        ann.sees("[eve] here")
+        assert b" left" not in ann.received
+        assert not [event for event in eve.events if event["type"] in ("left", "closing", "gap")]
+
+
+@long
+def test_a_node_that_stood_still_until_the_feed_was_trimmed_has_no_hole(pair: Pair) -> None:
+    with joins(pair.one, "ann") as ann, joins(pair.two, "eve") as eve:
+        pair.two.process.send_signal(signal.SIGSTOP)
+        try:
+            for number in range(1, 25_001):
+                ann.says(f"{number}", f"{number}")
+                if number % 20 == 0:  # each is an entry of its own, or nearly
+                    ann.sees("ack", id=str(number), deadline_s=60)
+            ann.sees("ack", id="25000", deadline_s=60)
+        finally:
+            pair.two.process.send_signal(signal.SIGCONT)
+        last = 0
+        while last < 25_000:
+            event = eve.sees_any("said", "gap", deadline_s=60)
+            first, end = (event["seq"], event["seq"]) if event["type"] == "said" else (event["from"], event["to"])
+            assert first == last + 1
+            last = end
 
 
 # --- A node that cannot start ----------------------------------------------------------------------------------------
