@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Self, TypeVar
 
 import gevent
+import hiredis
 
 from tests.e2e.tools import need
 
@@ -43,18 +44,15 @@ def binary() -> str:
 
 
 class EngineProcess:
-    """An engine on a Unix socket, which stores everything before it answers; with another `fsync`, it does not.
+    """An engine that stores everything before it answers, on a Unix socket; `settings` are other ones of its own."""
 
-    `processes` is gevent's subprocess where greenlets go on meanwhile: see tests/faults.py.
-    """
+    processes: Any = subprocess  # gevent's where greenlets go on meanwhile: see tests/faults.py
 
-    def __init__(self, fsync: str = "always", processes: Any = subprocess) -> None:
+    def __init__(self, **settings: str) -> None:
+        self._settings = settings
         self.directory = Path(tempfile.mkdtemp(prefix="gchat-engine-"))
         self.path = self.directory / "socket"
         self.url = f"unix://{self.path}"
-        self._fsync = fsync
-        self._processes = processes
-        self._sleep = time.sleep if processes is subprocess else gevent.sleep
         self._program = binary()
 
     def __enter__(self) -> Self:
@@ -68,15 +66,17 @@ class EngineProcess:
     def start(self) -> None:
         """Start it, with what it had stored, and wait until it answers."""
         options = {"port": 0, "unixsocket": self.path, "dir": self.directory, "save": "", "appendonly": "yes"}
-        options |= {"appendfsync": self._fsync, "maxmemory-policy": "noeviction", "logfile": self.directory / "log"}
+        options |= {"appendfsync": "always", "maxmemory-policy": "noeviction", "logfile": self.directory / "log"}
+        options |= {key.replace("_", "-"): value for key, value in self._settings.items()}
         arguments = [part for key, value in options.items() for part in (f"--{key}", str(value))]
-        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-        self.process = self._processes.Popen([self._program, *arguments], **quiet)
+        self.process = self.processes.Popen(
+            [self._program, *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
         ends_at = time.monotonic() + 20
         while not self._answers():
             assert self.process.poll() is None, (self.directory / "log").read_text()
             assert time.monotonic() < ends_at, "the engine does not answer"
-            self._sleep(0.02)
+            (time if self.processes is subprocess else gevent).sleep(0.02)
 
     def _answers(self) -> bool:
         with socket.socket(socket.AF_UNIX) as sock:
@@ -102,13 +102,32 @@ class EngineProcess:
 
     def empty(self) -> None:
         """Have it forget everything."""
-        self.ask("FLUSHALL")
+        assert self.ask("FLUSHALL") == b"OK"
 
-    def ask(self, *words: str) -> None:
-        """Have it do something. Raises AssertionError with what it answers if it does not."""
-        question = b"".join(b"$%d\r\n%s\r\n" % (len(word), word) for word in map(str.encode, words))
-        with socket.socket(socket.AF_UNIX) as sock:
-            sock.connect(str(self.path))
-            sock.sendall(b"*%d\r\n%s" % (len(words), question))
-            answer = sock.recv(1000)
-            assert answer[:1] in b"+:", answer
+    def ask(self, *command: bytes | str | int) -> Any:
+        """Return its answer, also if that is an error."""
+        with Questions(self) as questions:
+            return questions.ask(*command)
+
+
+class Questions:
+    """A connection that waits for each answer, and no greenlet runs meanwhile."""
+
+    def __init__(self, engine: EngineProcess) -> None:
+        self._sock = socket.socket(socket.AF_UNIX)
+        self._sock.settimeout(20)
+        self._sock.connect(str(engine.path))
+        self._reader = hiredis.Reader()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._sock.close()
+
+    def ask(self, *command: bytes | str | int) -> Any:
+        """Return the answer, also if it is an error."""
+        self._sock.sendall(hiredis.pack_command(command))  # type: ignore[arg-type]  # its stub says one word
+        while (answer := self._reader.gets()) is False:
+            self._reader.feed(self._sock.recv(65536))
+        return answer

@@ -87,7 +87,7 @@ def engine_url() -> str:
     if not _url:
         from tests.cluster.engines import EngineProcess  # its tools are of the harness, which needs this
 
-        _url = _engines.enter_context(EngineProcess(fsync="everysec")).url
+        _url = _engines.enter_context(EngineProcess(appendfsync="everysec")).url
     return _url
 
 
