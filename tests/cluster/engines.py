@@ -44,20 +44,15 @@ def binary() -> str:
 
 
 class EngineProcess:
-    """An engine on a Unix socket, which stores everything before it answers; with another `fsync`, it does not.
+    """An engine that stores everything before it answers, on a Unix socket; `settings` are other ones of its own."""
 
-    `processes` is gevent's subprocess where greenlets go on meanwhile: see tests/faults.py. Other `options` are beside
-    those of `start`, or instead of them.
-    """
+    processes: Any = subprocess  # gevent's where greenlets go on meanwhile: see tests/faults.py
 
-    def __init__(self, fsync: str = "always", processes: Any = subprocess, **options: object) -> None:
-        self.options = options
+    def __init__(self, **settings: Any) -> None:
+        self.settings = settings
         self.directory = Path(tempfile.mkdtemp(prefix="gchat-engine-"))
         self.path = self.directory / "socket"
         self.url = f"unix://{self.path}"
-        self._fsync = fsync
-        self._processes = processes
-        self._sleep = time.sleep if processes is subprocess else gevent.sleep
         self.program = binary()
 
     def __enter__(self) -> Self:
@@ -71,16 +66,17 @@ class EngineProcess:
     def start(self) -> None:
         """Start it, with what it had stored, and wait until it answers."""
         options = {"port": 0, "unixsocket": self.path, "dir": self.directory, "save": "", "appendonly": "yes"}
-        options |= {"appendfsync": self._fsync, "maxmemory-policy": "noeviction", "logfile": self.directory / "log"}
-        options |= {key.replace("_", "-"): value for key, value in self.options.items()}
+        options |= {"appendfsync": "always", "maxmemory-policy": "noeviction", "logfile": self.directory / "log"}
+        options |= {key.replace("_", "-"): value for key, value in self.settings.items()}
         arguments = [part for key, value in options.items() for part in (f"--{key}", *str(value).split(" "))]
-        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-        self.process = self._processes.Popen([self.program, *arguments], **quiet)
+        self.process = self.processes.Popen(
+            [self.program, *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
         ends_at = time.monotonic() + 20
         while not self._answers():
             assert self.process.poll() is None, (self.directory / "log").read_text()
             assert time.monotonic() < ends_at, "the engine does not answer"
-            self._sleep(0.02)
+            (time if self.processes is subprocess else gevent).sleep(0.02)
 
     def _answers(self) -> bool:
         with socket.socket(socket.AF_UNIX) as sock:

@@ -27,6 +27,7 @@ ON_TWO_NODES = (
 
 _FILES = "about the files of SQLite"
 _OWN_COMMAND = "starts the server by a command of its own"
+_MEMORY = "about a history in memory"
 
 #: Not run with "1" nor "2": by file, or file::test, with the reason.
 NOT_IN_A_CLUSTER = {
@@ -36,6 +37,19 @@ NOT_IN_A_CLUSTER = {
     "test_start.py": _OWN_COMMAND,
     "test_systemd.py": _OWN_COMMAND,
     "test_readme.py": _OWN_COMMAND,
+    "test_accounts.py::test_a_damaged_note_closes_its_account": _FILES,
+    "test_history.py::test_a_second_server_is_kept_out_in_one_line": _FILES,
+    "test_history.py::test_what_can_be_read_of_a_damaged_file_is_kept_beside_it": _FILES,
+    "test_history.py::test_a_bit_that_the_disk_has_flipped_changes_nobodys_words": _FILES,
+    "test_history.py::test_a_room_is_exported_as_text_and_as_json": _FILES,
+    "test_history.py::test_a_copy_is_made_while_the_server_runs_and_is_another_log": _FILES,
+    "test_history.py::test_a_file_of_another_kind_is_said_to_be_one_and_left_alone": _FILES,
+    "test_hooks.py::test_a_hook_is_made_by_command_whether_the_server_runs_or_not": _FILES,
+    "test_hooks.py::test_no_secret_is_in_the_log_or_the_database": _FILES,
+    "test_ids.py::test_an_id_keeps_its_meaning_over_a_crash": _FILES,
+    "test_order.py::test_a_token_is_made_by_command_whether_the_server_runs_or_not": _FILES,
+    "test_order.py::test_a_file_of_tokens_that_others_can_change_stops_the_start_with_one_line": _FILES,
+    "test_rich.py::test_what_is_gone_is_one_exact_gap": _MEMORY,
 }
 
 #: Not run with "2".
@@ -74,7 +88,7 @@ def engine_url() -> str:
     if not _url:
         from tests.cluster.engines import EngineProcess  # its tools are of the harness, which needs this
 
-        _url = _engines.enter_context(EngineProcess(fsync="everysec")).url
+        _url = _engines.enter_context(EngineProcess(appendfsync="everysec")).url
     return _url
 
 

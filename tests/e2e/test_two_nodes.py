@@ -265,6 +265,35 @@ def test_the_ghost_on_the_other_node_is_closed_at_once(one: Server, two: Server,
         ghost.sees_end()
 
 
+# In https://github.com/supabase-community/realtime-csharp/issues/31 and https://github.com/security-union/videocall-rs/issues/811
+# users who came back while their old session was still there were told to have left, and to have come again.
+def test_a_user_who_hops_from_node_to_node_is_noticed_by_nobody(
+    one: Server, two: Server, room: str, ann: User, ben: User
+) -> None:
+    eve = joins(one, f"eve-{room}", room=room)
+    for user in (ann, ben):
+        user.sees(f"> New user eve-{room} entered")
+    token, place, said = eve.events[0]["token"], {"epoch": eve.events[0]["epoch"], "seq": 0}, 0
+    for turn in range(20):
+        again = RichUser(two if turn % 2 == 0 else one, token=token, after=place)
+        assert again.sees("welcome")["nick"] == f"eve-{room}"
+        missed = [event for event in again.sees_up_to("live") if event["type"] == "said"]
+        assert [event["seq"] for event in missed] == list(range(place["seq"] + 1, said + 1))
+        (eve.user.resets if turn % 3 else eve.user.sock.close)()
+        eve = again
+        eve.says(f"turn {turn}", str(turn))
+        said = place["seq"] = eve.sees("ack", id=str(turn))["seq"]
+        if turn % 4 == 3:
+            place["seq"] -= 2
+    with eve:
+        for user in (ann, ben):
+            user.sees(f"[eve-{room}] turn 19")
+            assert user.received.count(f"New user eve-{room}".encode()) == 1
+            assert f"user eve-{room} left".encode() not in user.received
+        ann.says("/who")
+        assert "(3 users online)" in ann.sees(f"> In {room} ")
+
+
 # --- Order -----------------------------------------------------------------------------------------------------------
 
 

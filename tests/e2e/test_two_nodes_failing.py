@@ -24,6 +24,7 @@ from tests.e2e.admin_client import Operator
 from tests.e2e.harness import PROMPT, Server, User, free_port, wait_until
 from tests.e2e.nodes import NAMESPACE, SHORT_LEASE, Pair, WireProcess, needs_cluster
 from tests.e2e.rich_user import RichUser, joins
+from tests.e2e.test_time import HOUR_S, YEAR_S, Clock
 from tests.e2e.tools import need
 from tests.faults import NotHere, Tracer
 
@@ -93,11 +94,12 @@ def test_a_silent_engine_is_told_once_and_nothing_is_kept_until_it_goes_on(pair:
         engine.stop()
         try:
             began = time.monotonic()
-            eve.says("never said", "1")
+            eve.says("under way", "0")  # sent when the engine stopped, so nobody can know what becomes of it
             ann.says("/who")
             ann.sees("> In lobby (3 users online)")
-            is_told_of_trouble(ann, ben)
+            eve.says("never said", "1")
             refused = eve.sees("refused", id="1")
+            is_told_of_trouble(ann, ben)
             print(f"told and refused after {time.monotonic() - began:.1f} s")
             assert refused["code"] == "not_kept"
             ben.says("/who", "/ping still", "nor this")
@@ -247,13 +249,16 @@ def test_users_of_a_killed_node_come_back_on_the_other_and_only_those_who_do_not
         one.kill()
         one.may_complain = True
         ben.says("missed")
+        came_back: list[str] = []
         for user in rich:
             welcome = user.events[0]
             again = stack.enter_context(
                 RichUser(two, token=welcome["token"], after={"epoch": welcome["epoch"], "seq": 1})
             )
             assert again.sees("welcome")["nick"] == welcome["nick"]
-            assert [event["text"] for event in again.sees_up_to("live") if event["type"] == "said"] == ["missed"]
+            missed = [event["text"] for event in again.sees_up_to("live") if event["type"] == "said"]
+            assert missed == ["missed", *(f"{earlier} is back" for earlier in came_back)]
+            came_back.append(welcome["nick"])
             again.says(f"{welcome['nick']} is back", "1")
             again.sees("ack", id="1")
             ben.sees(f"[{welcome['nick']}] {welcome['nick']} is back")
@@ -264,6 +269,31 @@ def test_users_of_a_killed_node_come_back_on_the_other_and_only_those_who_do_not
         assert not [event for event in eve.events if event["type"] == "left" and "rich" in event.get("who", "")]
         for gone in plain:
             gone.sees_end()
+
+
+# In https://github.com/sockudo/sockudo/issues/87 and https://github.com/lemonde/primus-cluster/issues/6 the users of
+# killed nodes were online for ever, because only the node that had them took them off the list.
+def test_when_all_nodes_were_killed_the_next_one_has_no_ghosts(short: Pair) -> None:
+    with short.one.join("ann", "dev") as ann, short.two.join("ben") as ben:
+        ann.says("hello")
+        ben.says("/who dev")
+        ben.sees("> In dev (1 user online): ann")
+        for server in short.both:
+            server.kill()
+            server.may_complain = True
+    with short.node("three") as three, three.join("eve", "dev") as eve:
+        wait_until(lambda: is_alone(eve), "the others are gone")
+        eve.says("/nick ann", "/history", "/rooms")
+        eve.sees("> You are now ann")
+        eve.sees_bytes(b"[ann] hello\n")
+        eve.sees("> dev (1 user online), you are here")
+        assert b"> lobby (1" not in eve.received
+
+
+def is_alone(user: User) -> bool:
+    user.says("/who")
+    time.sleep(0.1)
+    return "(1 user online)" in user.sees("> In dev ")
 
 
 @long
@@ -331,6 +361,61 @@ def test_a_node_that_is_cut_off_refuses_and_what_it_refused_is_never_said(short:
         assert b"never said" not in ben.received
 
 
+# --- Time, and what was missed ---------------------------------------------------------------------------------------
+
+
+class ClockedEngine(EngineProcess):
+    """An engine whose wall clock is set while it runs."""
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__()
+        self._clock = clock
+
+    def start(self) -> None:
+        with pytest.MonkeyPatch.context() as environment:
+            for name, value in self._clock.environment.items():
+                environment.setenv(name, value)
+            super().start()
+
+
+def test_an_engine_whose_clock_is_set_takes_nobody_for_gone_and_times_never_go_back(tmp_path: Path) -> None:
+    clock, pair = Clock(tmp_path), Pair(SHORT_LEASE)
+    pair.engine = ClockedEngine(clock)
+    with pair, pair.one.join("ann") as ann, joins(pair.two, "eve") as eve:
+        times = []
+        for number, by_s in enumerate((0, HOUR_S, -HOUR_S, 0, YEAR_S, 0)):
+            clock.goes(by_s)
+            ann.says(f"line {number}")
+            times.append(eve.sees("said", text=f"line {number}")["time"])
+            time.sleep(1.2)  # a beat of each node, at least
+        assert times == sorted(times)
+        eve.says("here", "1")
+        eve.sees("ack", id="1")
+        ann.sees("[eve] here")
+        assert b" left" not in ann.received
+        assert not [event for event in eve.events if event["type"] in ("left", "closing", "gap")]
+
+
+@long
+def test_a_node_that_stood_still_until_the_feed_was_trimmed_has_no_hole(pair: Pair) -> None:
+    with joins(pair.one, "ann") as ann, joins(pair.two, "eve") as eve:
+        pair.two.process.send_signal(signal.SIGSTOP)
+        try:
+            for number in range(1, 25_001):
+                ann.says(f"{number}", f"{number}")
+                if number % 20 == 0:  # each is an entry of its own, or nearly
+                    ann.sees("ack", id=str(number), deadline_s=60)
+            ann.sees("ack", id="25000", deadline_s=60)
+        finally:
+            pair.two.process.send_signal(signal.SIGCONT)
+        last = 0
+        while last < 25_000:
+            event = eve.sees_any("said", "gap", deadline_s=60)
+            first, end = (event["seq"], event["seq"]) if event["type"] == "said" else (event["from"], event["to"])
+            assert first == last + 1
+            last = end
+
+
 # --- A node that cannot start ----------------------------------------------------------------------------------------
 
 
@@ -351,7 +436,7 @@ def test_a_node_with_a_wrong_password_does_not_start_and_does_not_show_it() -> N
 
 def test_a_node_does_not_start_on_an_engine_that_may_forget_or_has_another_layout() -> None:
     with EngineProcess() as engine:
-        engine.ask("CONFIG", "SET", "maxmemory-policy", "allkeys-lru")
+        engine.ask("CONFIG", "SET", "maxmemory", "100mb", "maxmemory-policy", "allkeys-lru")
         assert "noeviction" in refused_at_start(engine.url)
         engine.ask("CONFIG", "SET", "maxmemory-policy", "noeviction")
         engine.ask("HSET", f"{{{NAMESPACE}}}:engine", "base", "b", "term", "1", "run", "r", "layout", "999")

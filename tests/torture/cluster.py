@@ -72,6 +72,12 @@ class Wire:
             pass  # one end is gone: so is the other
 
 
+class _Engine(EngineProcess):
+    """An engine beside which greenlets go on."""
+
+    processes = subprocess
+
+
 class Node(Server):
     """One server of several."""
 
@@ -90,7 +96,7 @@ class Cluster:
     """An engine and its nodes. Beside what a Server does, its parts can be done things to."""
 
     def __init__(self, directory: Path, nodes: int, keep_messages: int) -> None:
-        self.engine = EngineProcess(processes=subprocess)
+        self.engine = _Engine()
         self.wires = [Wire(self.engine.path) for _ in range(nodes)]
         self.nodes = [Node(directory / f"n{at}", f"n{at}", wire.url) for at, wire in enumerate(self.wires)]
         for node in self.nodes:
