@@ -26,6 +26,7 @@ from gchat.chat import checkpoint, handlers
 from gchat.chat.checkpoint import Checkpoint
 from gchat.chat.effects import (
     Announce,
+    Arrive,
     CloseReason,
     Deliver,
     Effect,
@@ -76,7 +77,7 @@ CHECKPOINT_ENTRIES, SHARE = 5_000, 0.2
 FIRST_CHECKPOINT_S = 5.0
 
 #: What users are told who have just come, and not those who only come back to the others.
-_GREETINGS = (Enter, Leave, Deliver)
+_GREETINGS = (Arrive, Enter, Leave, Deliver)
 
 _CHANGING = frozenset(get_args(Changing))
 
@@ -234,7 +235,7 @@ class Sharing:
             if result is not None:
                 result.set_exception(refusal)
             return
-        if result is None and isinstance(step, Connect):  # the peer was told meanwhile that it is not let in
+        if result is None and isinstance(step, Connect) and not taking.is_quiet:  # the peer was told meanwhile that it is not let in
             self.put(Disconnect(step.id, CloseReason.RESET, self._link.time()))
         own = of_step(effects, is_origin=True)
         self._pump.submit([effect for effect in own if not (taking.is_quiet and isinstance(effect, _GREETINGS))])
