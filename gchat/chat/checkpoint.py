@@ -99,6 +99,10 @@ class Checkpoint(Struct, array_like=True, frozen=True, forbid_unknown_fields=Tru
     accounts: tuple[AccountFields, ...]
     order: OrderState
 
+    def __repr__(self) -> str:
+        """Show none of its secrets, in no traceback."""
+        return f"Checkpoint(of {len(self.sessions):,} sessions)"
+
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Checkpoint).decode

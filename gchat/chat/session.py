@@ -181,6 +181,7 @@ class Session:
         self.correspondent, self.allowance, self.messages = old.correspondent, old.allowance, old.messages
         self.since, self.absence = old.since, old.absence
         self.account, self.account_lineage = old.account, old.account_lineage
+        self.seat.vacate()
         self.seat, self.is_announced = old.seat, old.is_announced
         self.seat.session = self
 

@@ -322,6 +322,9 @@ class HandOver(Step, frozen=True):
     def take(self, registry: Registry) -> tuple[None, list[Effect]]:
         """See Step.take."""
         of_node = [session for session in registry.sessions.values() if session.node == self.node]
+        for user in of_node:
+            if registry.is_connected(user):
+                user.messages = 0  # the others do not know how many
         each = (registry.disconnect(user, CloseReason.SHUTDOWN, self.now, self.farewell) for user in of_node)
         return None, [effect for effects in each for effect in effects]
 

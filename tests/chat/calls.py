@@ -274,7 +274,8 @@ def _plain(value: Any) -> Any:
         case Seat():
             return value.id, value.known_as
         case Struct():
-            return type(value).__name__, [_plain(getattr(value, field)) for field in value.__struct_fields__]
+            fields = [name for name in value.__struct_fields__ if name != "token"]  # it is known where it was made
+            return type(value).__name__, [_plain(getattr(value, name)) for name in fields]
         case tuple() | list():
             return plain(value)
     return value

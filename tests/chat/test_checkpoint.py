@@ -276,11 +276,12 @@ def test_a_checkpoint_does_not_change_with_its_registry() -> None:
     assert packed(checkpoint) == before
 
 
-def test_no_token_and_no_secret_is_in_it() -> None:
+def test_no_token_is_in_it_and_no_secret_is_shown() -> None:
     registry = Registry(Limits())
     rich(registry, "alice", "never-to-be-seen")
 
     assert b"never-to-be-seen" not in packed(taken(registry))
+    assert repr(taken(registry)) == "Checkpoint(of 1 sessions)", "it has the hashes of accounts, and what makes cloaks"
 
 
 @pytest.mark.parametrize(
