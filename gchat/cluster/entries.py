@@ -21,8 +21,9 @@ _IDS, _STEP, _GONE, _REBASED = b"\1", b"\2", b"\3", b"\4"
 
 _KINDS: dict[type, str] = {Said: "said", Acted: "acted", TopicSet: "topic"}
 
-#: The kind of a record, packed, and within how many bytes it is there: behind the array's head and two numbers.
-_TOPIC, _HEAD = b"\xa5topic", 1 + 9 + 9 + 6
+#: A record, packed, begins with a byte, two numbers, and its kind; and how long a number is that begins with a byte.
+_TOPIC = b"\xa5topic"
+_NUMBER_SIZES = {0xCC: 2, 0xCD: 3, 0xCE: 5, 0xCF: 9, 0xCB: 9}
 
 
 class _StoredRecord(Struct, array_like=True, frozen=True, gc=False):
@@ -62,7 +63,12 @@ class Fed(Struct, frozen=True, gc=False):
     @property
     def sets_topic(self) -> bool:
         """Whether its record is of a topic; without decoding it."""
-        return _TOPIC in self.record[:_HEAD]
+        if not self.record:
+            return False
+        at = 1
+        for _ in range(2):
+            at += _NUMBER_SIZES.get(self.record[at], 1)
+        return self.record.startswith(_TOPIC, at)
 
     def outcome(self) -> Outcome:
         """Return the outcome. Raises msgspec.DecodeError: it is none."""

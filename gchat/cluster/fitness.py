@@ -10,6 +10,15 @@ from gchat.journal.journal import JournalError
 #: The oldest version of Redis that has what decisions.lua needs; Valkey says that it is 7.2.4.
 OLDEST = 7
 
+#: What a crash of the engine's machine may cost, and what to do about it; nothing is to be done about "full".
+WARNINGS = {
+    "full": "",
+    "second": "a crash of the engine's machine may cost a second of what was said: set `appendfsync always`",
+    "none": "a crash of the engine's machine may cost what was said: set `appendonly yes` and `appendfsync always`",
+    "unknown": "the engine does not let itself be asked: make sure that it has `maxmemory-policy noeviction`, "
+    "`appendonly yes` and `appendfsync always`",
+}
+
 #: What must be known of an engine.
 ASKED = ("maxmemory", "maxmemory-policy", "appendonly", "appendfsync")
 

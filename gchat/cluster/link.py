@@ -28,6 +28,7 @@ from gchat.cluster.attachment import Attachment, Dialler, NumberTaken, Timings, 
 from gchat.cluster.cluster_time import ClusterTime
 from gchat.cluster.engine_connection import EngineLost, EngineRefused, Word
 from gchat.cluster.entries import Entry, Fed, entry
+from gchat.cluster.fitness import WARNINGS
 from gchat.cluster.reasons import FULL, LATE, reason
 from gchat.cluster.unanswered import Put, Unanswered
 from gchat.journal.journal import JournalError
@@ -44,8 +45,6 @@ ANSWER_S = 4.5
 #: A node that does not beat for so long is gone; as long as a disconnected user may come back.
 LEASE_S = 15.0
 
-BEAT_S = 1.0
-
 #: If no node has beaten for longer, that was the engine's doing: leases, and the time of the cluster, stand still.
 SILENCE_S = 3.0
 
@@ -58,7 +57,7 @@ WRITE_PACE_S, READ_PACE_S = 0.001, 0.002
 #: Entries of one answer; and for how long they are told before others have a turn.
 MAX_ENTRIES, TELLING_S = 500, 0.005
 
-RECONNECT_S, MAX_RECONNECT_S = 0.05, 1.0
+BEAT_S, RECONNECT_S, MAX_RECONNECT_S = 1.0, 0.05, 1.0
 
 
 class LinkOwner(Protocol):
@@ -151,6 +150,11 @@ class EngineLink:
         """What a crash of the engine's machine costs: "full": nothing; "second": a second; "none"; "unknown"."""
         return "unknown" if self._attachment is None else self._attachment.durability
 
+    @property
+    def warning(self) -> str:
+        """What an operator should know of the engine; "": nothing."""
+        return WARNINGS[self.durability]
+
     def ask(self, *command: Word) -> Any:
         """Return the answer of the engine that is read from. Waits. Raises EngineLost, EngineRefused."""
         return self._attached().reading.call(*command, timeout_s=SILENT_S)
@@ -160,10 +164,7 @@ class EngineLink:
         return self._attached().putting.call(*command, timeout_s=SILENT_S)
 
     def rebase(self, room: str, term: int) -> int:
-        """Have the engine note that a room has lost messages up to this term; return what names its epoch. Waits.
-
-        Raises EngineLost, EngineRefused.
-        """
+        """Do what Attachment.rebase does. Waits. Raises EngineLost, EngineRefused."""
         return self._attached().rebase(room, term)
 
     def tell(self, *command: Word) -> None:

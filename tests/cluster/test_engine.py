@@ -153,7 +153,7 @@ def test_sentinels_name_the_primary_and_failovers_lose_nothing_that_was_shown(
             wait_until_in_loop(lambda lost=lost: sentinel.primary() not in (0, lost.port), "another is promoted")  # type: ignore[misc]
             for node in nodes:
                 node.is_attached()
-            lost.options["replicaof"] = f"{HOST} {sentinel.primary()}"
+            lost.settings["replicaof"] = f"{HOST} {sentinel.primary()}"
             lost.start()
             wait_until_in_loop(lambda lost=lost: sentinel.replicas() == {lost.port}, "it follows", 60)  # type: ignore[misc]
             for node in nodes:
