@@ -15,6 +15,7 @@ It knows the journal's interfaces and the core's values. It does not know connec
     unanswered         what a node put, until its outcome is known (pure)
     cluster_time       the time of the cluster, which stands still while the engine does (pure)
     reasons            why nothing can be stored, as users are told (pure)
+    link_owner         what a link tells (pure)
     link               what a node puts into the engine, the feed that it gets, and what happens when there is none
     room_streams       what the engine has of each room
     room_terms         which message is the same on two sides (pure)

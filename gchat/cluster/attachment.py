@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from hashlib import sha1
 from importlib.resources import files
@@ -24,7 +24,7 @@ _ALSO_WITHOUT_MEMORY = b"#!lua flags=allow-oom\n"
 
 
 class Dialler(Protocol):
-    """Where the connections of a link come from."""
+    """Where the connections of a node come from."""
 
     def connect(self, *, is_for_reading: bool) -> EngineConnection:
         """Return a new connection, which is authenticated. Waits. Raises EngineLost, EngineRefused."""
@@ -89,23 +89,36 @@ class Attachment:
         is_new: bool,
         fresh_base: str,
         known: tuple[str, bytes],
+        letter: Callable[[bytes], None],
     ) -> None:
-        """Attach. `known` is the base and the id of the feed's entry that was heard last.
+        """Attach. `known` is the base and the id of the feed's entry that was heard last; letters go to `letter`.
 
         Raises EngineLost, EngineRefused, EngineUnfit.
         """
         self._prefix = prefix
         self._node = node
         self._timings = timings
-        self.putting = engine.connect(is_for_reading=False)
+        self._connections: list[EngineConnection] = []
         try:
+            self.putting = self._connect(engine, is_for_reading=False)
             self._look()
             about = (node.rpartition("-")[2], int(is_new), fresh_base, LAYOUT, unicodedata.unidata_version, *known)
             self._attach(*about)
-            self.reading = engine.connect(is_for_reading=True)
+            self.reading = self._connect(engine, is_for_reading=True)
+            self.letters = self._connect(engine, is_for_reading=False)
+            self.letters.pushed = lambda message: letter(message[2])
+            self.letters.call("SUBSCRIBE", f"{prefix}:to:{node}", timeout_s=timings.silent_s)
+        except EngineRefused as error:
+            self.close()
+            raise _why_not(error, prefix) from None
         except BaseException:
-            self.putting.close()
+            self.close()
             raise
+
+    def _connect(self, engine: Dialler, *, is_for_reading: bool) -> EngineConnection:
+        connection = engine.connect(is_for_reading=is_for_reading)
+        self._connections.append(connection)
+        return connection
 
     def _look(self) -> None:
         """See whether the engine is fit. Raises EngineLost, EngineRefused, EngineUnfit."""
@@ -121,10 +134,7 @@ class Attachment:
             self._call("SCRIPT", "LOAD", source)
 
     def _attach(self, *about: Word) -> None:
-        try:
-            answer = self._decide("attach", self._node, *about)
-        except EngineRefused as error:
-            raise _why_not(error) from None
+        answer = self._decide("attach", self._node, *about)
         self.term, n, applied, self._fence, has_lease, is_there = (part.decode() for part in answer)
         self.base = self.term.rpartition(".")[0]
         self.n, self.applied = int(n), int(applied)  # of the feed, and of this node's batches: the last
@@ -158,8 +168,8 @@ class Attachment:
 
     def close(self) -> None:
         """Close the connections."""
-        self.putting.close()
-        self.reading.close()
+        for connection in self._connections:
+            connection.close()
 
     def _decide(self, *words: Word) -> Any:
         return self._call("EVALSHA", _decisions_without_memory()[1], 1, self._prefix, *words)
@@ -168,7 +178,7 @@ class Attachment:
         return self.putting.call(*words, timeout_s=self._timings.silent_s)
 
 
-def _why_not(error: EngineRefused) -> EngineRefused | EngineUnfit:
+def _why_not(error: EngineRefused, prefix: str) -> EngineRefused | EngineUnfit:
     code, _, theirs = str(error).partition(" ")
     if code == "TAKEN":
         return NumberTaken("another node has the number of this one")
@@ -179,5 +189,10 @@ def _why_not(error: EngineRefused) -> EngineRefused | EngineUnfit:
         return EngineUnfit(
             f"the other nodes have Unicode {theirs}, and this one {ours}, so they would judge names differently: "
             "run all of them on the same version of Python"
+        )
+    if code == "NOPERM":
+        return EngineUnfit(
+            f"the engine does not let this server do what it must: its user needs `~{prefix}* &{prefix}* +@all`, "
+            "and may do without +config"
         )
     return error

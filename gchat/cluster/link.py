@@ -18,7 +18,7 @@ import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from typing import Any, Protocol
+from typing import Any
 
 import gevent
 from gevent.event import Event
@@ -27,8 +27,9 @@ from gchat.breather import breathe
 from gchat.cluster.attachment import Attachment, Dialler, NumberTaken, Timings, drawn
 from gchat.cluster.cluster_time import ClusterTime
 from gchat.cluster.engine_connection import EngineLost, EngineRefused, Word
-from gchat.cluster.entries import Entry, Fed, entry
+from gchat.cluster.entries import Entry, entry
 from gchat.cluster.fitness import WARNINGS
+from gchat.cluster.link_owner import LinkOwner
 from gchat.cluster.reasons import FULL, LATE, reason
 from gchat.cluster.unanswered import Put, Unanswered
 from gchat.journal.journal import JournalError
@@ -58,32 +59,6 @@ WRITE_PACE_S, READ_PACE_S = 0.001, 0.002
 MAX_ENTRIES, TELLING_S = 500, 0.005
 
 BEAT_S, RECONNECT_S, MAX_RECONNECT_S = 1.0, 0.05, 1.0
-
-
-class LinkOwner(Protocol):
-    """What a link tells."""
-
-    def arrived(self, told: Sequence[tuple[Fed, Any]]) -> None:
-        """Take an entry of the feed: each item with its cause, or None if another node put it. Never waits."""
-
-    def find_place(self, base: str, ask: Callable[..., Any]) -> int:
-        """Catch up, because the link has no place in the feed; return the number of the entry behind which it is read.
-
-        That is so at the start, with another base, where the feed does not have what was heard last, and after this
-        node was given up. May wait. Raises EngineLost, EngineRefused.
-        """
-
-    def refused(self, cause: Any, why: str) -> None:
-        """Take that an item was not carried out, and never will be."""
-
-    def not_known(self, cause: Any) -> None:
-        """Take that an item may or may not have been carried out; what became of it may come later, or never."""
-
-    def unable(self, why: str) -> None:
-        """Take why nothing can be stored; "": it can again."""
-
-    def letter(self, data: bytes) -> None:
-        """Take a letter from another node. Never waits."""
 
 
 class EngineLink:
@@ -255,6 +230,7 @@ class EngineLink:
             is_new=is_new,
             fresh_base=self._fresh_base,
             known=(self._placed_in, self._at),
+            letter=self._owner.letter,
         )
         is_same = attached.base == self._placed_in and attached.has_lease
         if not (is_same and attached.is_there):
@@ -366,16 +342,11 @@ class EngineLink:
         self.nodes, self.checkpoint_n = beaten.infos, beaten.checkpoint_n
 
     def _listen(self) -> None:
-        """Get letters."""
-        letters = self._engine.connect(is_for_reading=False)
-        letters.pushed = lambda message: self._owner.letter(message[2])
-        try:
-            letters.call("SUBSCRIBE", self.key(f"to:{self.node}"), timeout_s=SILENT_S)
-            while True:
-                gevent.sleep(BEAT_S)
-                letters.call("PING", timeout_s=SILENT_S)
-        finally:
-            letters.close()
+        """See that letters would come."""
+        attached = self._attached()
+        while True:
+            gevent.sleep(BEAT_S)
+            attached.letters.call("PING", timeout_s=SILENT_S)
 
     # --- Time that runs out ----------------------------------------------------------------------------------------
 

@@ -19,8 +19,8 @@ from tests.cluster.engines import EngineProcess, wait_until_in_loop
 class Owner:
     """A node whose state is what happened, and what its link told it."""
 
-    def __init__(self, engine: EngineProcess, name: str) -> None:
-        self.link = EngineLink(UrlEngine(parsed(engine.url)), self, "test", name)
+    def __init__(self, engine: EngineProcess, name: str, url: str = "") -> None:
+        self.link = EngineLink(UrlEngine(parsed(url or engine.url)), self, "test", name)
         self.happened: list[str] = []
         self.places: list[int] = []  # that were found
         self.carried_out: list[Any] = []

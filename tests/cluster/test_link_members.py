@@ -293,13 +293,12 @@ def test_an_engine_that_is_emptied_while_nothing_is_said_is_found_out(engine: En
 
 def test_a_letter_comes_to_its_node_and_to_no_other(engine: EngineProcess, end: ExitStack) -> None:
     alice, bob, carol = started(engine, end, "alice", "bob", "carol")
-    wait_until_in_loop(lambda: alice.link.send(bob.link.node, b"first"))
-    letters = [b"second", bytes(range(256)), b"x" * 1_000_000]
+    letters = [b"first", bytes(range(256)), b"x" * 1_000_000, b""]
 
     assert all(alice.link.send(bob.link.node, letter) for letter in letters)
     wait_until_in_loop(lambda: len(bob.letters) == 4)
 
-    assert bob.letters[1:] == letters
+    assert bob.letters == letters
     assert not alice.letters
     assert not carol.letters
     assert not alice.link.send("nobody-00000", b"hello")
@@ -400,3 +399,18 @@ def test_without_an_engine_nothing_is_asked_for_long(engine: EngineProcess, end:
     for ask in (alice.keep, alice.link.checkpoint, lambda: alice.link.send("bob-00000", b"")):
         with pytest.raises(JournalError):
             ask()
+
+
+def test_a_user_of_the_engine_that_may_not_do_enough_is_told_what_it_needs(engine: EngineProcess) -> None:
+    engine.ask("ACL", "SETUSER", "gchat", "on", ">secret", "~{test}*", "+@all")
+    user = f"unix://gchat:secret@{engine.path}"
+
+    with pytest.raises(EngineUnfit, match=r"its user needs `~\{test\}\* &\{test\}\* \+@all`"):
+        Owner(engine, "alice", user).link.start()
+
+    engine.ask("ACL", "SETUSER", "gchat", "&{test}*", "-@dangerous", "+info")
+    alice = Owner(engine, "alice", user)
+    alice.link.start()
+    alice.steps("a")
+    assert agreed(alice, count=1) == ["a"]
+    alice.link.close()
