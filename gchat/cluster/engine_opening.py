@@ -101,8 +101,10 @@ def _dialled(url: EngineUrl, place: Place) -> EngineConnection:
         return EngineConnection(sock)
     context = gevent_ssl.SSLContext(gevent_ssl.PROTOCOL_TLS_CLIENT)
     context.load_default_certs()  # SSL_CERT_FILE names others
+    encrypted = context.wrap_socket(sock, server_hostname=place[0], do_handshake_on_connect=False)
     try:
-        return EngineConnection(context.wrap_socket(sock, server_hostname=place[0]))
+        encrypted.do_handshake()
     except BaseException:
-        sock.close()
+        encrypted.close()
         raise
+    return EngineConnection(encrypted)

@@ -46,8 +46,6 @@ ANSWER_S = 4.5
 #: A node that does not beat for so long is gone; as long as a disconnected user may come back.
 LEASE_S = 15.0
 
-BEAT_S = 1.0
-
 #: If no node has beaten for longer, that was the engine's doing: leases, and the time of the cluster, stand still.
 SILENCE_S = 3.0
 
@@ -60,7 +58,7 @@ WRITE_PACE_S, READ_PACE_S = 0.001, 0.002
 #: Entries of one answer; and for how long they are told before others have a turn.
 MAX_ENTRIES, TELLING_S = 500, 0.005
 
-RECONNECT_S, MAX_RECONNECT_S = 0.05, 1.0
+BEAT_S, RECONNECT_S, MAX_RECONNECT_S = 1.0, 0.05, 1.0
 
 
 class EngineLink:
@@ -152,10 +150,7 @@ class EngineLink:
         return self._attached().putting.call(*command, timeout_s=SILENT_S)
 
     def rebase(self, room: str, term: int) -> int:
-        """Have the engine note that a room has lost messages up to this term; return what names its epoch. Waits.
-
-        Raises EngineLost, EngineRefused.
-        """
+        """Do what Attachment.rebase does. Waits. Raises EngineLost, EngineRefused."""
         return self._attached().rebase(room, term)
 
     def tell(self, *command: Word) -> None:

@@ -44,7 +44,7 @@ class RoomTerms:
         """
         if not self._terms or oldest > self.last:
             return self.last
-        low, high = oldest - 1, self.last  # the same at `low`, and not at `high`
+        low, high = oldest - 1, self.last + 1  # the same at `low`, and not at `high`
         while high - low > 1:
             middle = (low + high) // 2
             if self._is_same(middle, term_of(middle)):

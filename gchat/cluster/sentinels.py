@@ -9,8 +9,8 @@ import gevent
 from gchat.cluster.engine_connection import EngineConnection, EngineLost, EngineRefused
 from gchat.cluster.engine_url import EngineUrl, Place, shown_place
 
-#: So long all sentinels are waited for; they are asked at once.
-ANSWER_S = 1.0
+#: So long sentinels are waited for, which are asked at once; and the others, once one has answered.
+ANSWER_S, OTHERS_S = 1.0, 0.1
 
 
 def place_of_primary(url: EngineUrl, connect: Callable[[Place], EngineConnection]) -> Place:
@@ -20,7 +20,10 @@ def place_of_primary(url: EngineUrl, connect: Callable[[Place], EngineConnection
     """
     asked = [gevent.spawn(_asked, url, connect, place) for place in url.hosts]
     try:
-        gevent.joinall(asked, timeout=ANSWER_S)
+        for each in gevent.iwait(asked, timeout=ANSWER_S):
+            if isinstance(each.value, tuple):
+                break
+        gevent.wait(asked, timeout=OTHERS_S)
         answers = [each.value for each in asked if each.value is not None]
     finally:
         gevent.killall(asked, block=False)
@@ -40,8 +43,11 @@ def _asked(
             return _primary(url, connection, place)
         finally:
             connection.close()
-    except (EngineLost, EngineRefused) as error:
+    except EngineRefused as error:
         return error
+    except EngineLost as error:
+        shown = shown_place(place)
+        return error if shown in str(error) else EngineLost(f"the sentinel {shown} is lost: {error}")
 
 
 def _primary(url: EngineUrl, connection: EngineConnection, place: Place) -> tuple[int, Place]:

@@ -146,3 +146,11 @@ class Node(Noting):
                 self.refused_texts.add(arrival.cause)
             else:
                 self.acked[arrival.cause] = arrival.outcome.numbers[0].seq or 0
+
+
+def reads_from(node: Node) -> int:
+    """Return the port that a node reads from, 0 if it is not attached."""
+    try:
+        return int(node.link.ask("CONFIG", "GET", "port")[1])
+    except JournalError:
+        return 0

@@ -44,9 +44,9 @@ def asked(place: tuple[str, int] | str, *words: str, secret: str = "") -> Any:
 class TcpEngine(EngineProcess):
     """An engine on a port of its own."""
 
-    def __init__(self, **options: Any) -> None:
+    def __init__(self, **settings: Any) -> None:
         self.port = free_port()
-        super().__init__(port=self.port, bind=HOST, **options)
+        super().__init__(port=self.port, bind=HOST, **settings)
         self.url = f"valkey://{HOST}:{self.port}"
         self.place = (HOST, self.port)
 
@@ -64,16 +64,19 @@ class TcpEngine(EngineProcess):
 
 
 class Sentinel:
-    """One sentinel, which thinks that an engine is lost after `after_ms`."""
+    """One sentinel, which thinks that an engine is lost after half a second."""
 
-    def __init__(self, primary: TcpEngine, after_ms: int = 500) -> None:
+    def __init__(self, primary: TcpEngine, secret: str = "", own_secret: str = "") -> None:
+        self._secret = own_secret
         self.port = free_port()
         self.directory = tempfile.TemporaryDirectory(prefix="gchat-sentinel-")
         config = Path(self.directory.name) / "sentinel.conf"
         config.write_text(
             f"port {self.port}\nbind {HOST}\ndir {self.directory.name}\nlogfile {self.directory.name}/log\n"
             f"sentinel monitor {NAME} {HOST} {primary.port} 1\n"
-            f"sentinel down-after-milliseconds {NAME} {after_ms}\nsentinel failover-timeout {NAME} 2000\n"
+            f"sentinel down-after-milliseconds {NAME} 500\nsentinel failover-timeout {NAME} 2000\n"
+            + (f"sentinel auth-pass {NAME} {secret}\n" if secret else "")
+            + (f"requirepass {own_secret}\n" if own_secret else "")
         )
         self._command = [primary.program, str(config), "--sentinel"]
         self.url = f"valkey+sentinel://{HOST}:{self.port}/{NAME}"
@@ -87,17 +90,21 @@ class Sentinel:
         self.process.wait()
         self.directory.cleanup()
 
+    def asks(self, *words: str) -> Any:
+        """Return what it answers."""
+        return asked((HOST, self.port), "SENTINEL", *words, secret=self._secret)
+
     def primary(self) -> int:
         """Return the port of the primary, 0 if it is not known."""
         try:
-            return int(asked((HOST, self.port), "SENTINEL", "GET-MASTER-ADDR-BY-NAME", NAME)[1])
+            return int(self.asks("GET-MASTER-ADDR-BY-NAME", NAME)[1])
         except OSError:
             return 0
 
     def replicas(self) -> set[int]:
         """Return the ports of the replicas that could be promoted."""
         try:
-            told = asked((HOST, self.port), "SENTINEL", "REPLICAS", NAME)
+            told = self.asks("REPLICAS", NAME)
         except OSError:
             return set()
         each = [dict(zip(one[::2], one[1::2], strict=True)) for one in told]

@@ -12,9 +12,8 @@ import pytest
 from gchat.cluster import engine as engines
 from gchat.cluster.engine import UrlEngine
 from gchat.cluster.engine_url import parsed
-from gchat.journal.journal import JournalError
 from tests.cluster.engines import wait_until_in_loop
-from tests.cluster.members import ROOM, Node
+from tests.cluster.members import ROOM, Node, reads_from
 from tests.cluster.replicas import HOST, Sentinel, TcpEngine
 
 FAILOVERS = int(os.environ.get("GCHAT_TEST_FAILOVERS", "3"))
@@ -178,11 +177,3 @@ def talk(node: Node) -> None:
     while True:
         node.says()
         gevent.sleep(0.01)
-
-
-def reads_from(node: Node) -> int:
-    """Return the port that a node reads from, 0 if it is not attached."""
-    try:
-        return int(node.link.ask("CONFIG", "GET", "port")[1])
-    except JournalError:
-        return 0

@@ -17,7 +17,7 @@ from gchat.cluster.engine_url import parsed
 from gchat.journal.journal import JournalError
 from tests.certificates import certificate
 from tests.cluster.engines import wait_until_in_loop
-from tests.cluster.members import Node
+from tests.cluster.members import Node, reads_from
 from tests.cluster.replicas import HOST, Sentinel, TcpEngine, free_port
 
 SECRET = "p@ss:w/rd"
@@ -161,6 +161,48 @@ def test_what_sentinels_do_not_know_is_said(engine: TcpEngine) -> None:
         assert (
             why_not(f"valkey+sentinel://{HOST}:{port}/gchat") == f"{HOST}:{port} cannot be reached: connection refused"
         )
+
+
+# In https://github.com/redis/go-redis/issues/3652 one sentinel that did not answer kept a client from the others.
+def test_a_sentinel_that_does_not_answer_keeps_nobody_from_the_others(engine: TcpEngine) -> None:
+    silent = answering(b"")
+    with Sentinel(engine) as sentinel:
+        wait_until_in_loop(sentinel.primary, "the sentinel answers")
+        url = f"valkey+sentinel://{HOST}:{silent.server_port},{HOST}:{sentinel.port}/gchat"
+        with Node(url, "alice") as alice:
+            alice.says()
+            alice.shows("alice 1")
+        assert f"{HOST}:{silent.server_port}" in why_not(f"valkey+sentinel://{HOST}:{silent.server_port}/gchat")
+    silent.stop()
+
+
+# In https://github.com/nanopack/redundis/pull/4 the password went to a sentinel that has none, and was refused there;
+# in https://github.com/predis/predis/issues/391 a sentinel that has one was not given it.
+@pytest.mark.parametrize("own_secret", ["", "secret"])
+def test_the_password_is_for_the_engine_and_for_sentinels_that_want_one(own_secret: str) -> None:
+    with TcpEngine(requirepass="secret") as engine, Sentinel(engine, "secret", own_secret) as sentinel:
+        wait_until_in_loop(sentinel.primary, "the sentinel answers")
+        with Node(f"valkey+sentinel://:secret@{HOST}:{sentinel.port}/gchat", "alice") as alice:
+            alice.says()
+            alice.shows("alice 1")
+
+
+# In https://github.com/redis/redis-py/issues/435 a client went on to write to a primary that had become a replica and
+# was still there, and to fail.
+def test_a_primary_that_an_operator_has_changed_is_left_at_once(engine: TcpEngine) -> None:
+    with (
+        TcpEngine(replicaof=f"{HOST} {engine.port}", repl_diskless_sync_delay=0) as other,
+        Sentinel(engine) as sentinel,
+    ):
+        wait_until_in_loop(lambda: sentinel.replicas() == {other.port}, "the sentinel knows the replica")
+        with Node(sentinel.url, "alice") as alice:
+            alice.says(3)
+            alice.shows("alice 3")
+            assert sentinel.asks("FAILOVER", "gchat") == b"OK"
+            wait_until_in_loop(lambda: reads_from(alice) == other.port, "the other is found")
+            alice.says()
+            alice.shows("alice 4")
+            assert alice.shown == [(seq, f"alice {seq}") for seq in range(1, 5)]
 
 
 @contextmanager

@@ -17,15 +17,17 @@ def record(kind: str, seq: int = 1 << 40, ms: int = 1 << 41) -> bytes:
 def test_an_entry_has_its_items_in_their_order() -> None:
     said, ids = record("said"), b"ids"
     fields = [b"alice-00001", b"7", b"dev\0003", said, b"\1", ids, b"\2", b"a step", b"dev\0004", said, b"\3", b"bob-2"]
+    fields += [b"\4", b"dev"]
 
     found = entry(b"12-3", fields)
 
     assert (found.number, found.id, found.node, found.batch) == (12, b"12-3", "alice-00001", 7)
     assert found.items == (
-        Fed("dev", 3, said, ids),
+        Fed("dev", 3, said, ids, term=3),
         Fed(step=b"a step"),
-        Fed("dev", 4, said),
+        Fed("dev", 4, said, term=3),
         Fed(gone="bob-2"),
+        Fed(rebased="dev", term=3),
     )
 
 
