@@ -35,6 +35,7 @@ from gchat.admin.documents import (
     StoredDocument,
     UsersDocument,
 )
+from gchat.admin.drain_resource import drain_route
 from gchat.admin.hook_resources import Heard, HookResource, HooksResource
 from gchat.admin.named_tokens import NamedTokens
 from gchat.admin.openapi import ADDRESSES, EVENTS, POSTED, ROOM_EVENTS, ROOMS, SAYING, Reads, Route, Writes, described
@@ -166,6 +167,7 @@ def make_app(
         *token_routes(backend, tokens),
         *account_routes(backend, _in_time),
         *_hook_routes(backend, hook),
+        drain_route(backend),
         Route("/openapi.json", FixedResource(cache(lambda: described(table))), Reads("This document")),
     ]
     for route in table:
