@@ -124,6 +124,7 @@ class _Gate:
         )
         req.context.rights = rights = self._access.check(asked, self._clock())
         req.context.scope = rights.scope
+        req.context.is_near = asked.is_near
         if req.method not in COMBINED_METHODS:
             raise Problem(501, "Unknown method")
 
