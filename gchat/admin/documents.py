@@ -112,6 +112,13 @@ class RoomSummary(Struct, frozen=True):
     modes: str = "+n"  # as /mode shows them, without the key
 
 
+class DrainDocument(Struct, frozen=True):
+    """A drain that is on."""
+
+    left_s: float  # until the server stops
+    online: int  # users online
+
+
 class HistoryInfo(Struct, frozen=True):
     """The store of messages."""
 

@@ -39,6 +39,7 @@ Around it:
     cluster_settings                                   those of a cluster
     app            composes all this, runs it, and drains it
     workers/       several nodes on one machine
+    drain          users sent elsewhere before the server stops
     reload         settings taken over by a running server
     signals, systemd, watch, capacity, linux           what the machine tells and is asked
     making, http_post, token_making                    what a command makes in the running server, else in its files

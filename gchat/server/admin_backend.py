@@ -223,6 +223,8 @@ class AdminBackend(HookActions, AccountActions):
         """See Backend.not_ready."""
         if self._app.stopping.is_set():
             return "The server is shutting down"
+        if self._app.drain.is_on:
+            return "The server is draining: it sends its users elsewhere"
         if trouble := self._app.parts.condition.trouble:
             return f"Messages cannot be stored: {trouble}"
         if (waited_s := self._app.pump.oldest_s()) >= STANDS_S:

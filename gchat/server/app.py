@@ -23,10 +23,10 @@ from gchat.server.capacity import Capacity
 from gchat.server.connection import FLUSH_S
 from gchat.server.counters import CRASHES
 from gchat.server.door import Door
+from gchat.server.drain import Drain
 from gchat.server.history import log_history, tidy, unreadable, wait_and_open_journal
 from gchat.server.listener import Listener, bound_place, set_options
 from gchat.server.logs import logger
-from gchat.server.opening import FAREWELL
 from gchat.server.own_thread import OwnThread
 from gchat.server.publication import MESSAGES
 from gchat.server.pump import Pump
@@ -88,6 +88,7 @@ class App:
             self.awake = self.steps.time
         self.rooms, self.catch_ups = self.pump.fan_out, self.pump.replay
         self._accepting = Listener(listener, self._door.serve, self._door.admit)
+        self.drain = Drain(self, self._accepting.close)
         # A native thread for what is loaded when the server listens; started now, because later there may be none.
         self._loader = ThreadPool(1)
         self._loader.apply(int)
@@ -114,7 +115,7 @@ class App:
         return self._door.network_allowance(network)
 
     def run(self) -> None:
-        """Serve until `stopping` is set, then drain."""
+        """Serve until `stopping` is set, then come to the end."""
         gevent.spawn(self.pump.run)
         gevent.spawn(self.watch.run)
         gevent.spawn(tidy, self.parts)
@@ -125,7 +126,7 @@ class App:
             self._admin_endpoint.start(self.admin, self._loader)
             logger.info("admin page: %(url)s", {"url": self._admin_endpoint.url})
         self.stopping.wait()
-        self._drain()
+        self._end()
 
     def _log_start(self) -> None:
         listening = {"address": self.address, "max_connections": self.max_connections}
@@ -133,13 +134,13 @@ class App:
         self.capacity.log_shortage(self.config.server.max_connections)
         log_history(self.config, self.journal, self._history_path, self._other_history)
 
-    def _drain(self) -> None:
+    def _end(self) -> None:
         """Stop accepting, say goodbye, let everybody have what they are owed, for FLUSH_S at most, and end."""
         ends_at = time.monotonic() + FLUSH_S + 0.5
         logger.info("stopping: users online: %(online)d", {"online": len(self.registry.sessions)})
         self._accepting.close()
         self.roster.wait_heard(HEAR_OUT_S)
-        self.steps.stop(FAREWELL)
+        self.drain.end()
         while self.connections and time.monotonic() < ends_at:
             gevent.sleep(0.02)
         if self._admin_endpoint is not None:

@@ -189,10 +189,10 @@ class Sharing:
         self._pump.submit(effects)
         return effects
 
-    def stop(self, farewell: str) -> None:
+    def stop(self, farewell: str, moving: str) -> None:
         """See Steps.stop."""
         try:
-            self.take(HandOver(self.node, farewell, self._link.time()))
+            self.take(HandOver(self.node, farewell, moving, self._link.time()))
         except Refusal:
             for session in list(self._pump.connections):
                 self._pump.submit(closed(session, CloseReason.SHUTDOWN, farewell))
@@ -235,7 +235,9 @@ class Sharing:
             if result is not None:
                 result.set_exception(refusal)
             return
-        if result is None and isinstance(step, Connect) and not taking.is_quiet:  # the peer was told meanwhile that it is not let in
+        if (
+            result is None and isinstance(step, Connect) and not taking.is_quiet
+        ):  # the peer was told meanwhile that it is not let in
             self.put(Disconnect(step.id, CloseReason.RESET, self._link.time()))
         own = of_step(effects, is_origin=True)
         self._pump.submit([effect for effect in own if not (taking.is_quiet and isinstance(effect, _GREETINGS))])

@@ -42,8 +42,8 @@ class Steps(Protocol):
         May wait. Raises JournalError.
         """
 
-    def stop(self, farewell: str) -> None:
-        """Close all connections, with a last line. May wait."""
+    def stop(self, farewell: str, moving: str) -> None:
+        """Close all connections, with a last line: `moving` for users who may come back elsewhere. May wait."""
 
     def configure(self, limits: Limits) -> None:
         """Have these limits from now on."""
@@ -76,7 +76,7 @@ class OwnSteps:
         """See Steps.join."""
         load()
 
-    def stop(self, farewell: str) -> None:
+    def stop(self, farewell: str, moving: str) -> None:  # noqa: ARG002  # there is no elsewhere
         """See Steps.stop. It does not wait."""
         self._submit(self._registry.close_all(CloseReason.SHUTDOWN, farewell))
 

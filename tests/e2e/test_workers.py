@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -63,7 +64,12 @@ def test_an_engine_that_is_killed_is_back_and_nothing_is_lost() -> None:
         talk(one, other)
         engine = server.kills_the_engine()
         wait_until(lambda: server.engine not in (0, engine), "there is another one")
-        talk(one, other)
+        for number in range(100):  # what is said while there is none may be refused
+            one.says(f"again {number}")
+            if other.has_received(b"again"):
+                break
+            time.sleep(0.1)
+        other.sees(f"[{one.name}] again")
         with server.join() as late:
             late.says("/history")
             late.sees_bytes(b"hello there")

@@ -55,8 +55,17 @@ class Workers(Server):
 
     def node_of(self, user: User) -> int:
         """Return the process that has a user's connection."""
-        inode = _inode(self.port, user.sock.getsockname()[1])
-        (found,) = [pid for pid in self.nodes if f"socket:[{inode}]" in _descriptors(pid)]
+        return self._node_at(user.sock.getsockname()[1])
+
+    def node_of_program(self, pid: int) -> int:
+        """Return the process that has a program's connection."""
+        own = _descriptors(pid)
+        (port,) = [local for local, remote, inode in _connections() if remote == self.port and inode in own]
+        return self._node_at(port)
+
+    def _node_at(self, port: int) -> int:
+        (inode,) = [inode for local, remote, inode in _connections() if (local, remote) == (self.port, port)]
+        (found,) = [pid for pid in self.nodes if inode in _descriptors(pid)]
         return found
 
     @contextmanager
@@ -92,12 +101,11 @@ def _children(pid: int) -> Iterator[tuple[int, str]]:
             yield int(path.name), name
 
 
-def _inode(local: int, remote: int) -> str:
+def _connections() -> Iterator[tuple[int, int, str]]:
+    """Return the ports of both ends of all connections, and what a descriptor of the first is a link to."""
     for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
         fields = line.split()
-        if fields[1].endswith(f":{local:04X}") and fields[2].endswith(f":{remote:04X}"):
-            return fields[9]
-    raise AssertionError(f"no connection from {remote} to {local}")
+        yield int(fields[1].rpartition(":")[2], 16), int(fields[2].rpartition(":")[2], 16), f"socket:[{fields[9]}]"
 
 
 def _descriptors(pid: int) -> set[str]:
