@@ -48,7 +48,9 @@ class CloseReason(StrEnum):
 
 
 #: After these the user may be about to come back, because a lost connection is no goodbye.
-MAY_RESUME = frozenset({CloseReason.ENDED, CloseReason.RESET, CloseReason.STALLED, CloseReason.CRASHED})
+MAY_RESUME = frozenset(
+    {CloseReason.ENDED, CloseReason.RESET, CloseReason.STALLED, CloseReason.CRASHED, CloseReason.SHUTDOWN}
+)
 
 
 class Unheard(Struct, frozen=True, gc=False):

@@ -28,6 +28,10 @@ class Order:
         """The accounts of all operators, by key."""
         return {**self.granted, **_keyed(self._limits.operators)}
 
+    def is_due(self, now: float) -> bool:
+        """Return whether a ban or a mute has ended that is still in force; `now` is the wall clock."""
+        return self.bans.is_due(now) or self.mutes.is_due(now)
+
     def is_configured(self, account: str) -> bool:
         """Return whether the configuration makes an account an operator."""
         return folded(account) in _keyed(self._limits.operators)

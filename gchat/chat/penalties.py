@@ -132,6 +132,10 @@ class Penalties:
         self._prefixes += Counter()  # without those that are 0
         return found
 
+    def is_due(self, now: float) -> bool:
+        """Return whether expire() would drop one."""
+        return any(penalty.until and penalty.until <= now for penalty in self.all.values())
+
     def expire(self, now: float) -> list[Penalty]:
         """Drop the penalties that have ended, and return them."""
         ended = [penalty for penalty in self.all.values() if penalty.until and penalty.until <= now]

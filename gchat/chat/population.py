@@ -76,7 +76,7 @@ class Population:
         """Add a session to those here, without telling anybody."""
         effects: list[Effect] = []
         gone = self._names.holder(session.address)
-        if gone is not None and gone is not session:  # an address cannot be in use twice
+        if gone is not None and gone is not session and gone.node == session.node:  # it cannot be in use twice
             effects = self.leave(gone, CloseReason.RESET)
         self.sessions[session.id] = session
         if not session.has_nick:
@@ -85,8 +85,13 @@ class Population:
         return effects
 
     def _name_by_address(self, session: Session) -> None:
+        """Have a user called by the address; where users of another process have that name too, with a number."""
         session.has_nick = False
-        self._names.give(session, session.address, frozenset((session.address,)))
+        name, others = session.address, 1
+        while self._names.holder(name) not in (None, session):
+            others += 1
+            name = f"{session.address}~{others}"
+        self._names.give(session, name, frozenset((name,)))
 
     def _remove(self, session: Session) -> list[Effect]:
         """Undo `_add`, if it was ever done: the user turns out to be one who is here already."""

@@ -58,14 +58,19 @@ class Registry(Population):
         network: Network = Network(),  # noqa: B008  # it is frozen
         is_private: bool = False,
         now: float = 0.0,
+        lineage: str = "",
+        node: str = "",
+        id_: int = 0,
     ) -> tuple[Session, list[Effect]]:
         """Let in the user at `address`: into the lobby, or as its `hello` says (see `open`).
 
         A user without a hello is announced at the first line, or after `announce_after_s`.
         """
-        session = Session(next(self._ids), address, attempt, network=network, since=now, is_private=is_private)
+        number = id_ or next(self._ids)
+        session = Session(number, address, attempt, network=network, since=now, is_private=is_private, node=node)
         if hello is not None:
-            return session, self._grant(session, hello, token, login, has_ended=has_ended)
+            session.own(hello.token or token, lineage)
+            return session, self._grant(session, hello, login, has_ended=has_ended)
         effects = self._add(session)
         if self.is_admitted(session):
             session.enter(self.rooms[LOBBY])
@@ -89,16 +94,21 @@ class Registry(Population):
         token: str,
         login: Account | Refusal | None = None,
         *,
+        lineage: str = "",
         has_ended: bool = False,
     ) -> list[Effect]:
         """Grant what the hello of a session asks that was greeted and has said nothing yet; nothing if it has left.
 
-        `token` is a new secret, for a hello without one; a hello with another session's token takes that session over,
-        and so does a `login`: the account of the hello's nick, if its secret is right, or why it is refused. The newest
-        attempt wins: an older one raises Refusal. A peer that `has_ended` takes nothing over and is not
-        taken over, but what it says is said. Parts of the hello that cannot be granted are refused after the greeting.
+        `token` is a new secret, for a hello without one; another process knows only the `lineage` of either. A hello
+        with another session's token takes that session over, and so does a `login`: the account of the hello's nick, if
+        its secret is right, or why it is refused. The newest attempt wins: an older one raises Refusal. A peer that
+        `has_ended` takes nothing over and is not taken over, but what it says is said. Parts of the hello that cannot
+        be granted are refused after the greeting.
         """
-        return self._grant(session, hello, token, login, has_ended=has_ended) if self.is_connected(session) else []
+        if not self.is_connected(session):
+            return []
+        session.own(hello.token or token, lineage)
+        return self._grant(session, hello, login, has_ended=has_ended)
 
     def forsake(self, session: Session) -> None:
         """Let no session take this one over: its peer had ended before it could read the token."""
@@ -264,7 +274,7 @@ class Registry(Population):
             return []
         has_only_passed = not session.has_nick and now - session.since < disconnected.MIN_STAY_S
         # The end of a stream without a token is a goodbye: nobody comes back unasked.
-        is_goodbye = reason not in MAY_RESUME or (reason is CloseReason.ENDED and not session.token)
+        is_goodbye = reason not in MAY_RESUME or (reason is CloseReason.ENDED and not session.lineage)
         if is_goodbye or has_only_passed or not session.may_return:
             return self.leave(session, reason, farewell)
         self._disconnected.add(session, now + disconnected.RECONNECT_GRACE_S)
@@ -283,6 +293,10 @@ class Registry(Population):
             room.members.clear()
         return effects
 
+    def is_due(self, now: float) -> bool:
+        """Return whether due() would do something."""
+        return any(at <= now for at in self._unannounced.values()) or bool(self._disconnected.due(now))
+
     def due(self, now: float) -> list[Effect]:
         """Announce users who have been silent for long enough, and drop sessions whose reconnect grace has expired."""
         effects: list[Effect] = []
@@ -295,13 +309,12 @@ class Registry(Population):
     # --- Steps of these ----------------------------------------------------------------------------------------------
 
     def _grant(
-        self, session: Session, hello: Hello, token: str, login: Account | Refusal | None, *, has_ended: bool
+        self, session: Session, hello: Hello, login: Account | Refusal | None, *, has_ended: bool
     ) -> list[Effect]:
         """Do what `open` does, also for a session that is not here yet."""
         account = login if isinstance(login, Account) else None
         if account is not None and has_ended and self.session_of(account) is not None:
             account = None  # it must not take the nick from the one that is alive
-        session.own(hello.token or token)
         session.is_brief = has_ended
         self.order.check_entry(session.lineage, account.name if account else "")
         old, other = (None, None) if has_ended else self._predecessors(session, account)

@@ -58,6 +58,7 @@ class Session:
         "messages",
         "name",
         "network",
+        "node",
         "rooms",
         "seat",
         "since",
@@ -73,11 +74,13 @@ class Session:
         network: Network = Network(),  # noqa: B008  # it is frozen
         since: float = 0.0,
         is_private: bool = False,
+        node: str = "",
     ) -> None:
         self.id = id_
         self.attempt = attempt  # the number of its connection, in the order in which they were made
         self.address = address  # host:port, as text; the name of a user without a nick
         self.network = network
+        self.node = node  # the process that has its connection; "" if there is only one
         self.is_private = is_private  # whether nobody between the peer and us can read what is sent
         self.account = ""  # the account that the user is logged in to; "" if none
         self.since = since  # by the clock of Registry.due
@@ -139,9 +142,9 @@ class Session:
         """Note that a private message was shown to this user, whose /reply answers its sender. Called by the shell."""
         self.correspondent = seat
 
-    def own(self, token: str) -> None:
-        """Let this token take the session over."""
-        self.token, self.lineage = token, lineage_of(token)
+    def own(self, token: str, lineage: str = "") -> None:
+        """Let this token take the session over; where it is not known, its `lineage` is given."""
+        self.token, self.lineage = token, lineage or lineage_of(token)
 
     def log_in(self, account: Account) -> None:
         """Be the user of this account."""

@@ -11,7 +11,7 @@ from gchat.model.hello import ResumePoint
 from gchat.model.secret import HasSecrets
 
 
-class Asked(Struct, frozen=True, kw_only=True):
+class Asked(Struct, frozen=True, kw_only=True, tag=True):
     """A command with an id, chosen by the client, that comes back in the answer."""
 
     id: str = ""
@@ -87,13 +87,13 @@ class BeAway(Asked, frozen=True):
     reason: str = ""
 
 
-class Ignore(Struct, frozen=True):
+class Ignore(Struct, frozen=True, tag=True):
     """Ignore the user of this name, or with an empty name ask who is ignored."""
 
     name: str = ""
 
 
-class Unignore(Struct, frozen=True):
+class Unignore(Struct, frozen=True, tag=True):
     """Ignore the user of this name no more."""
 
     name: str
@@ -269,7 +269,7 @@ class Help(Struct, frozen=True):
     verb: str
 
 
-class Quit(Struct, frozen=True):
+class Quit(Struct, frozen=True, tag=True):
     """Leave."""
 
 

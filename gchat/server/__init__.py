@@ -17,6 +17,7 @@ From the first byte of a peer to the last byte to everybody else:
     reader         the reading half: bytes become commands, at the pace that the limits allow
     writer         the writing half: all that one user is still owed, in named states
     reader_interfaces  what the reading half needs of the server and its connection
+    taking         calls of the core that change something, in the order that all nodes see
     secret_checks  whether a secret is right: hashed on a native thread, in turns that are fair to networks
     roster         which connections there are, and why others have ended
     pump           effects, carried out turn by turn

@@ -11,13 +11,13 @@ from gchat.admin.documents import AccountInfo, NewAccount
 from gchat.chat import logins
 from gchat.chat.accounts import Account
 from gchat.chat.limits import Limits
+from gchat.chat.order_steps import AddAccount, RemoveAccount
 from gchat.chat.registry import Registry
 from gchat.dialects import rich
 from gchat.journal.notes import Notes
 from gchat.model import text
 from gchat.model.errors import Refusal
-from gchat.server.admin_order import acting
-from gchat.server.operated_server import OperatedServer
+from gchat.server.admin_order import AdminOrder, acting
 from gchat.server.saved_state import restore, saving
 from gchat.server.secret_checks import hashed
 from gchat.server.settings import Config
@@ -29,10 +29,8 @@ if TYPE_CHECKING:
 _OPERATOR = "operator"
 
 
-class AccountActions:
+class AccountActions(AdminOrder):
     """The methods of gchat.admin.backend.Backend that are about accounts."""
-
-    _app: OperatedServer
 
     def accounts(self) -> Iterator[AccountInfo]:
         """See Backend.accounts."""
@@ -41,24 +39,20 @@ class AccountActions:
 
     def add_account(self, name: str, secret: str, by: str) -> AccountInfo:
         """See Backend.add_account."""
-        registry = self._app.registry
         try:
-            check = logins.adding(registry, name, secret)
-            account, effects = logins.added(
-                registry, check, self._app.secret_checks.verdict(_OPERATOR, check), time.time()
-            )
+            check = logins.adding(self._app.registry, name, secret)
+            verdict = self._app.secret_checks.verdict(_OPERATOR, check)
+            if verdict.refusal is not None:
+                raise verdict.refusal
         except Refusal as refusal:
             raise NotPossible(refusal.message) from None
-        self._app.pump.carry_out([*effects, acting(by).audited("account", account.name)])
-        return _shown(account)
+        return _shown(self._take(AddAccount(acting(by), name, verdict.hash, verdict.lineage)))
 
     def remove_account(self, name: str, by: str) -> None:
         """See Backend.remove_account."""
-        account = self._app.registry.accounts.get(name)
-        if account is None:
+        if self._app.registry.accounts.get(name) is None:
             raise Missing(f"No account is called {text.printable(name)[:64]}; GET /accounts lists the accounts")
-        effects = logins.removed(self._app.registry, account)
-        self._app.pump.carry_out([*effects, acting(by).audited("remove account", account.name)])
+        self._take(RemoveAccount(acting(by), name))
 
 
 def making(config: Config, name: str, secret: str) -> Making[AccountInfo]:

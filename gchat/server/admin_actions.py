@@ -6,9 +6,8 @@ import gevent
 from gevent.event import AsyncResult
 
 from gchat.admin.backend import BadText, Missing, NotPossible, Unavailable
-from gchat.chat import order_actions, standing
 from gchat.chat.effects import Publish
-from gchat.chat.room import Room
+from gchat.chat.order_steps import AnnounceTo, OpenRoom, ResetModes
 from gchat.journal.journal import JournalError
 from gchat.model import names, text
 from gchat.model.errors import Refusal
@@ -28,16 +27,14 @@ class AdminActions(AdminOrder):
         self._check_text(message)
         if room:
             self._revive(room)
-        told, effects = order_actions.announce(self._app.registry, acting(by), message, room)
-        self._app.pump.carry_out(effects)
+        told: int = self._take(AnnounceTo(acting(by), message, room))
         return told
 
     def reset_modes(self, room: str, by: str) -> None:
         """See Backend.reset_modes."""
-        rooms = self._app.registry.rooms
-        if room not in rooms.modes:
+        if room not in self._app.registry.rooms.modes:
             self._revive(room)
-        self._app.pump.carry_out([*standing.reset(rooms, room), acting(by).audited("reset modes", room)])
+        self._take(ResetModes(acting(by), room))
 
     def say(self, room: str, name: str, message: str) -> int:
         """See Backend.say."""
@@ -83,10 +80,8 @@ class AdminActions(AdminOrder):
             stored = room not in registry.rooms and self._app.parts.catalogue.find(room, 1, 1) is not None
         except JournalError as error:
             raise Unavailable(f"Cannot read the history: {error}") from None
-        if stored and room not in registry.rooms:
-            if len(registry.rooms) >= self._app.limits.max_rooms:
-                raise NotPossible(f"All {len(registry.rooms):,} rooms are in use (limits.max_rooms); try again later")
-            registry.rooms[room] = Room(room)
+        if stored:
+            self._take(OpenRoom(room, is_stored=True))
         self.check_room(room)
 
     def _check_text(self, message: str) -> None:

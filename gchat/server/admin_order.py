@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any
 
 from gchat.admin.backend import Missing, NotPossible
 from gchat.admin.documents import AuditRow, OperatorRow, PenaltyRow
-from gchat.chat import order_actions, penalties
-from gchat.chat.effects import Effect
+from gchat.chat import penalties
 from gchat.chat.order_actions import Actor, Wish
+from gchat.chat.order_steps import BanTarget, GrantOperator, KillUser, Kind, LiftPenalty, PenaliseUser, RevokeOperator
 from gchat.chat.penalties import Penalties, Penalty
 from gchat.chat.session import Session
+from gchat.chat.steps import Step
 from gchat.dialects import rich
-from gchat.model.errors import Code, Refusal
+from gchat.model import text
+from gchat.model.errors import Refusal
 from gchat.model.lookalikes import folded
 from gchat.server.operated_server import OperatedServer
 
@@ -37,30 +39,19 @@ class AdminOrder:
 
     def ban(self, kind: str, value: str, wish: Wish, by: str) -> PenaltyRow:
         """See Backend.ban."""
-        registry = self._app.registry
         try:
-            made, effects = order_actions.ban_target(registry, acting(by), penalties.made(kind, value), wish)
+            target = penalties.made(kind, value)
         except Refusal as refusal:
             raise NotPossible(refusal.message) from None
-        return self._made(made, effects)
+        return _row(self._take(BanTarget(acting(by), target, wish)))
 
     def ban_user(self, user: int, wish: Wish, by: str) -> PenaltyRow:
         """See Backend.ban_user."""
-        session = self._session(user)
-        try:
-            made, effects = order_actions.ban_user(self._app.registry, acting(by), session, wish)
-        except Refusal as refusal:
-            raise NotPossible(refusal.message) from None
-        return self._made(made, effects)
+        return self._penalised("ban", user, wish, by)
 
     def mute_user(self, user: int, wish: Wish, by: str) -> PenaltyRow:
         """See Backend.mute_user."""
-        session = self._session(user)
-        try:
-            made, effects = order_actions.mute_user(self._app.registry, acting(by), session, wish)
-        except Refusal as refusal:
-            raise NotPossible(refusal.message) from None
-        return self._made(made, effects)
+        return self._penalised("mute", user, wish, by)
 
     def unmute_user(self, user: int, by: str) -> None:
         """See Backend.unmute_user."""
@@ -68,35 +59,41 @@ class AdminOrder:
         found = self._app.registry.order.mutes.of(session)
         if found is None:
             raise Missing(f"{session.name} is not muted; GET /mutes lists the mutes")
-        self._lift("mute", found, by)
+        self._lift("mute", found.id, by)
 
     def unban(self, ban: int, by: str) -> None:
         """See Backend.unban."""
-        self._lift("ban", self._app.registry.order.bans.all.get(ban), by)
+        self._lift("ban", ban, by)
 
     def unmute(self, mute: int, by: str) -> None:
         """See Backend.unmute."""
-        self._lift("mute", self._app.registry.order.mutes.all.get(mute), by)
+        self._lift("mute", mute, by)
 
-    def _made(self, made: Penalty, effects: list[Effect]) -> PenaltyRow:
-        self._app.pump.carry_out(effects)
-        return _row(made)
+    def _penalised(self, kind: Kind, user: int, wish: Wish, by: str) -> PenaltyRow:
+        self._session(user)
+        return _row(self._take(PenaliseUser(acting(by), kind, user, wish)))
 
-    def _lift(self, kind: Literal["ban", "mute"], found: Penalty | None, by: str) -> None:
-        if found is None:
+    def _lift(self, kind: Kind, number: int, by: str) -> None:
+        order = self._app.registry.order
+        if number not in (order.bans if kind == "ban" else order.mutes).all:
             raise Missing(f"No {kind} has this id; GET /{kind}s lists the {kind}s")
-        self._app.pump.carry_out(order_actions.lift(self._app.registry, acting(by), kind, [found]))
+        self._take(LiftPenalty(acting(by), kind, number))
+
+    def _take(self, step: Step) -> Any:
+        """Take a step, and return its value when its effects are carried out. Raises NotPossible."""
+        try:
+            value = self._app.steps.take(step)
+        except Refusal as refusal:
+            raise NotPossible(refusal.message) from None
+        self._app.pump.wait_carried_out()
+        return value
 
     # --- Everything else -------------------------------------------------------------------------------------------
 
     def kick(self, user: int, reason: str, by: str) -> None:
         """See Backend.kick."""
-        session = self._session(user)
-        try:
-            effects = order_actions.kill(self._app.registry, acting(by), session, reason)
-        except Refusal as refusal:
-            raise NotPossible(refusal.message) from None
-        self._app.pump.carry_out(effects)
+        self._session(user)
+        self._take(KillUser(acting(by), user, reason))
 
     def operators(self) -> Sequence[OperatorRow]:
         """See Backend.operators."""
@@ -105,22 +102,17 @@ class AdminOrder:
 
     def make_operator(self, account: str, by: str) -> OperatorRow:
         """See Backend.make_operator."""
-        registry = self._app.registry
-        try:
-            effects = order_actions.grant(registry, acting(by), account)
-        except Refusal as refusal:
-            raise NotPossible(refusal.message) from None
-        self._app.pump.carry_out(effects)
-        name = registry.order.operators[folded(account)]
-        return OperatorRow(name, registry.order.is_configured(name))
+        self._take(GrantOperator(acting(by), account))
+        order = self._app.registry.order
+        name = order.operators[folded(account)]
+        return OperatorRow(name, order.is_configured(name))
 
     def remove_operator(self, account: str, by: str) -> None:
         """See Backend.remove_operator."""
-        try:
-            effects = order_actions.revoke(self._app.registry, acting(by), account)
-        except Refusal as refusal:
-            raise (Missing if refusal.code is Code.NO_SUCH_USER else NotPossible)(refusal.message) from None
-        self._app.pump.carry_out(effects)
+        order = self._app.registry.order
+        if folded(account) not in order.operators:
+            raise Missing(f"{text.printable(account)[:64]} is no operator")
+        self._take(RevokeOperator(acting(by), account))
 
     def audit(self, before: int, limit: int) -> Sequence[AuditRow]:
         """See Backend.audit."""

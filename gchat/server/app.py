@@ -37,6 +37,7 @@ from gchat.server.secret_checks import SecretChecks
 from gchat.server.server_password import ServerPassword
 from gchat.server.settings import Config
 from gchat.server.state_files import history_path, other_history
+from gchat.server.taking import OwnSteps, Steps
 from gchat.server.tls import Tls
 from gchat.server.transcript import Transcript
 from gchat.server.watch import Watch
@@ -77,6 +78,7 @@ class App:
         self.audit = Audit(self.parts.notes)
         apply(self)
         self.pump = self.effects = Pump(self, self.parts, config.limits.room_log_bytes)
+        self.steps: Steps = OwnSteps(self.registry, self.pump.submit)
         self.journal.follow(self.pump.submit)
         self.rooms, self.catch_ups = self.pump.fan_out, self.pump.replay
         self._accepting = Listener(listener, self._door.serve, self._door.admit)

@@ -17,6 +17,7 @@ from typing import Protocol
 
 from gchat.chat.effects import CloseReason
 from gchat.chat.session import Session
+from gchat.chat.steps import Disconnect, LeaveRoom
 from gchat.dialects.dialect import Dialect
 from gchat.model.audience import Where
 from gchat.server.listener import Peer
@@ -158,13 +159,11 @@ class Connection:
     def disconnect(self, reason: CloseReason, farewell: str = "") -> None:
         """Have the session ended, with a last line if there is one."""
         server = self._server
-        server.effects.submit(server.registry.disconnect(self.session, reason, server.awake(), farewell))
+        server.steps.put(Disconnect(self.session.id, reason, server.awake(), farewell, self.session.messages))
 
     def part(self, room: str) -> None:
         """Have the user leave a room, if the user is still there."""
-        server, session = self._server, self.session
-        if (entered := session.rooms.get(room)) is not None:
-            server.effects.submit(server.registry.part(session, entered))
+        self._server.steps.put(LeaveRoom(self.session.id, room))
 
     # --- What the writer tells ---------------------------------------------------------------------------------------
 

@@ -23,6 +23,8 @@ from gchat.chat.effects import CloseReason
 from gchat.chat.limits import Allowance
 from gchat.chat.networks import Network, host_of
 from gchat.chat.order import banned
+from gchat.chat.session import Session, lineage_of
+from gchat.chat.steps import Connect, Entrance, login_of
 from gchat.dialects import plain
 from gchat.dialects.choice import spoken
 from gchat.dialects.dialect import Dialect
@@ -48,6 +50,9 @@ HELLO_S = 5.0
 
 #: How long a health check of a proxy may take.
 HEALTH_S = 5.0
+
+#: Why a peer that is refused by the core is not let in.
+_REASONS = {Code.BANNED: CloseReason.BANNED, Code.NOT_KEPT: CloseReason.NO_HISTORY}
 
 HEADER_NEEDED = (
     "Connections from this address need a PROXY header first, because it is in server.trusted_proxies; connect from "
@@ -212,27 +217,29 @@ class Door:
         if server.stopping.is_set():  # accepted before, heard after the others were said goodbye to
             part(transport, said(dialect, Closing(FAREWELL, CloseReason.SHUTDOWN.value)))
             return None
-        token = unguessable(16) if hello else ""
+        connection: Connection | None = None
+
+        def connect(session: Session) -> None:
+            nonlocal connection
+            connection = Connection(server, transport, peer, session, dialect)
+            server.roster.by_session[session.id] = connection
+            connection.reader.charge(entries)
+
+        token = (hello.token or unguessable(16)) if hello else ""
+        step = Connect(
+            Entrance(peer.address, peer.attempt, network, peer.is_private),
+            server.awake(),
+            hello,
+            token,
+            lineage_of(token) if token else "",
+            login_of(login),
+            has_ended=hello is not None and transport.has_ended(),
+        )
         try:
-            session, effects = server.registry.connect(
-                peer.address,
-                hello,
-                token,
-                login=login,
-                attempt=peer.attempt,
-                has_ended=hello is not None and transport.has_ended(),
-                network=network,
-                is_private=peer.is_private,
-                now=server.awake(),
-            )
+            server.steps.take(step, connect)
         except Refusal as refusal:
-            is_banned = refusal.code is Code.BANNED
-            self._refuse(transport, peer, dialect, refusal, CloseReason.BANNED if is_banned else CloseReason.REPLACED)
+            self._refuse(transport, peer, dialect, refusal, _REASONS.get(refusal.code, CloseReason.REPLACED))
             return None
-        connection = Connection(server, transport, peer, session, dialect)
-        server.roster.by_session[session.id] = connection
-        connection.reader.charge(entries)
-        server.effects.submit(effects)
         return connection
 
     def _pay(self, network: Network, entries: int) -> None:

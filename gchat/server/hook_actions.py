@@ -12,7 +12,7 @@ from msgspec import Struct
 from gchat.admin.backend import BadText, Missing, NotPossible, TooOften
 from gchat.admin.documents import HookInfo, MadeHookDocument, NewHook
 from gchat.chat.limits import SPENT_BYTES, Allowance
-from gchat.chat.networks import Network
+from gchat.chat.order_steps import OpenRoom
 from gchat.dialects import rich
 from gchat.hooks.book import Hook, HookBook, HookRefused
 from gchat.hooks.fitting import fitting
@@ -113,11 +113,8 @@ class HookActions(AdminActions):
 
     def _open(self, room: str) -> None:
         """Have a room, which is made if there is none. Raises NotPossible."""
-        try:
-            _, effects = self._app.registry.rooms.open(room, Network(), self._app.limits, ())
-        except Refusal as refusal:
-            raise NotPossible(refusal.message) from None
-        self._app.pump.submit(effects)
+        if room not in self._app.registry.rooms:
+            self._take(OpenRoom(room))
 
     def _shown(self, hook: Hook) -> HookInfo:
         use = self._uses.get(hook.id)

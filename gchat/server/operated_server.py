@@ -16,6 +16,7 @@ from gchat.server.pump import Pump
 from gchat.server.roster import Roster
 from gchat.server.secret_checks import SecretChecks
 from gchat.server.settings import Config
+from gchat.server.taking import Steps
 from gchat.server.watch import Watch
 
 
@@ -35,6 +36,10 @@ class OperatedServer(Protocol):
     secret_checks: SecretChecks
     stopping: Event
     watch: Watch
+
+    @property
+    def steps(self) -> Steps:
+        """Where calls of the core are made that change something."""
 
     @property
     def connections(self) -> int:

@@ -57,6 +57,7 @@ from gchat.server.room_loading import RoomLoading
 from gchat.server.roster import Roster
 from gchat.server.saved_state import saving
 from gchat.server.secret_checks import SecretChecks
+from gchat.server.taking import Steps
 from gchat.server.turn_share import TurnShare
 from gchat.server.writer import Writer
 
@@ -79,6 +80,10 @@ class PumpServer(Protocol):
     @property
     def roster(self) -> Roster:
         """Where connections are looked up, and users announced."""
+
+    @property
+    def steps(self) -> Steps:
+        """Where calls of the core are made that change something."""
 
     @property
     def secret_checks(self) -> SecretChecks:
@@ -140,7 +145,7 @@ class Pump:
             Close: self._close,
             Audited: server.audit.add,
             CheckSecret: self._of_session(
-                lambda connection, effect: server.secret_checks.begin(connection, effect, self)
+                lambda connection, effect: server.secret_checks.begin(connection, effect, server.steps, self)
             ),
             **saving(parts.notes),
         }
@@ -190,11 +195,6 @@ class Pump:
             if self._carried_out is None:
                 self._carried_out = Event()
             self._carried_out.wait()
-
-    def carry_out(self, effects: Sequence[Effect | Arrival]) -> None:
-        """Have these effects carried out, and wait until they are."""
-        self.submit(effects)
-        self.wait_carried_out()
 
     # --- For what a turn does ----------------------------------------------------------------------------------------
 

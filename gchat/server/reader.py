@@ -18,6 +18,8 @@ from gevent.hub import get_hub
 from gchat.chat.effects import CloseReason, Deliver, Publish, SendRaw, refused
 from gchat.chat.handlers import PRICES, execute, surcharge
 from gchat.chat.limits import Allowance, Pace
+from gchat.chat.session import lineage_of
+from gchat.chat.steps import Forsake, OpenHello, login_of
 from gchat.dialects.choice import spoken
 from gchat.dialects.dialect import Decoder, LateHello, Outcome
 from gchat.dialects.sniff import Foreign
@@ -164,7 +166,7 @@ class Reader:
         self._hold_back()
         if data and connection.session.lineage and connection.transport.has_ended():
             # It said more without waiting for the welcome, and is gone: nobody knows this session's token.
-            self._server.registry.forsake(connection.session)
+            self._server.steps.put(Forsake(connection.session.id))
         while True:
             if data and (reason := self._take_in(data)) is not None:
                 return reason
@@ -249,9 +251,14 @@ class Reader:
         """Carry out what was asked in so many lines; return whether the session goes on."""
         server, connection = self._server, self._connection
         session, effects, registry = connection.session, server.effects, server.registry
+        are_shared = server.steps.are_shared
         for count, command in enumerate(asked, 1):
-            carried_out = execute(registry, session, command, time.time())
-            effects.submit(carried_out)
+            if are_shared:
+                with self._not_reading():
+                    carried_out = server.steps.execute(session, command, time.time())
+            else:
+                carried_out = execute(registry, session, command, time.time())
+                effects.submit(carried_out)
             if type(command) in PRICES:
                 self._spend(surcharge(registry, command, carried_out))
             for effect in carried_out:
@@ -287,9 +294,11 @@ class Reader:
             assert hello is not None
             with self._not_reading():
                 login = server.secret_checks.login(hello, session.network.name, is_private=session.is_private)
-            token, entries = unguessable(16), server.registry.entries(hello)
+            token, entries = hello.token or unguessable(16), server.registry.entries(hello)
             has_ended = connection.transport.has_ended()
-            opened = server.registry.open(session, hello, token, login, has_ended=has_ended)
+            step = OpenHello(session.id, hello, token, lineage_of(token), login_of(login), has_ended)
+            with self._not_reading():
+                server.steps.take(step)
         except Refusal as refusal:
             if refusal.code is Code.REPLACED:
                 connection.disconnect(CloseReason.REPLACED, refusal.message)
@@ -297,7 +306,6 @@ class Reader:
             server.effects.submit([refused(session.id, refusal)])
             connection.disconnect(CloseReason.BAD_HELLO, refusal.message)
             return CloseReason.BAD_HELLO
-        server.effects.submit(opened)
         self._pace.own = session.allowance or self._pace.own
         self._spend(entries - 1)
         self._hold_back()

@@ -19,6 +19,7 @@ from gchat.dialects.dialect import Dialect
 from gchat.model.errors import Refusal
 from gchat.model.hello import Hello
 from gchat.roomlog.reader import LogReader
+from gchat.server.taking import Steps
 from gchat.server.transport import Transport
 from gchat.server.turn_share import TurnShare
 from gchat.server.writer import Writer
@@ -72,6 +73,10 @@ class ReaderServer(Protocol):
     @property
     def effects(self) -> EffectQueue:
         """Where commands go."""
+
+    @property
+    def steps(self) -> Steps:
+        """Where calls of the core are made that change something."""
 
     @property
     def secret_checks(self) -> HelloChecks:

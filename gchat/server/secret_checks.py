@@ -17,9 +17,10 @@ from gevent.event import AsyncResult
 
 from gchat.chat import logins
 from gchat.chat.accounts import Account
-from gchat.chat.effects import CheckSecret, Deliver, Effect, Verdict
+from gchat.chat.effects import CheckSecret, Deliver, Effect, Verdict, refused
 from gchat.chat.registry import Registry
 from gchat.chat.session import lineage_of
+from gchat.chat.steps import Conclude
 from gchat.chat.tries import Tries
 from gchat.journal.native_thread import NativeThread
 from gchat.model.errors import Code, Refusal
@@ -29,6 +30,7 @@ from gchat.server.connection import Connection
 from gchat.server.counters import Counter
 from gchat.server.linux import unguessable
 from gchat.server.logs import logger
+from gchat.server.taking import Steps
 
 #: The costs of a hash (OWASP's for argon2id): passes, KiB of memory, lanes.
 PASSES, MEMORY_KIB, LANES = 2, 19456, 1
@@ -61,10 +63,10 @@ class SecretChecks:
         self._is_busy = False
         self._waiting: dict[str, deque[AsyncResult[bool]]] = {}  # by network; the one that had its turn last comes last
 
-    def begin(self, connection: Connection, check: CheckSecret, pump: ChecksPump) -> None:
+    def begin(self, connection: Connection, check: CheckSecret, steps: Steps, pump: ChecksPump) -> None:
         """Check the secret of a user, whose next commands wait for what comes of it."""
         connection.writer.awaits_answer = True
-        gevent.spawn(self._conclude, connection, check, pump)
+        gevent.spawn(self._conclude, connection, check, steps, pump)
 
     def login(self, hello: Hello, network: str, *, is_private: bool) -> Account | Refusal | None:
         """Return the account that a hello proves to be its user's, or why not; None if it has no secret. Waits."""
@@ -80,11 +82,16 @@ class SecretChecks:
 
     # --- In greenlets of their own -----------------------------------------------------------------------------------
 
-    def _conclude(self, connection: Connection, check: CheckSecret, pump: ChecksPump) -> None:
+    def _conclude(self, connection: Connection, check: CheckSecret, steps: Steps, pump: ChecksPump) -> None:
         session = connection.session
         verdict = self._verdict(session.network.name, check)
         try:
-            pump.submit(logins.concluded(self._registry, session, check, verdict, time.time()))
+            if verdict.is_right:
+                steps.take(Conclude.of(session, check, verdict, time.time()))
+            else:  # nothing changes
+                pump.submit(logins.concluded(self._registry, session, check, verdict, time.time()))
+        except Refusal as refusal:
+            pump.submit([refused(session.id, refusal, check.asked.id)])
         except Exception:
             logger.exception("a login crashed")
             pump.submit([Deliver(session.id, Refused(Code.TOO_MUCH, INTERNAL, check.asked.id))])

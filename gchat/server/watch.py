@@ -15,15 +15,15 @@ from typing import Protocol
 
 import gevent
 
-from gchat.chat import order_actions
 from gchat.chat.effects import CloseReason
 from gchat.chat.registry import Registry
+from gchat.chat.steps import BeDue
 from gchat.server.connection import Connection
 from gchat.server.faults import Guard
 from gchat.server.reader import RECEIVED_BYTES
-from gchat.server.reader_interfaces import EffectQueue
 from gchat.server.roster import Roster
 from gchat.server.settings import Config
+from gchat.server.taking import Steps
 from gchat.server.tls import Tls
 
 #: How often the watch looks while users send something or a connection is ending, and while nothing happens.
@@ -51,8 +51,11 @@ class WatchServer(Protocol):
     tls: Tls
 
     @property
-    def effects(self) -> EffectQueue:
-        """What carries out what has become due."""
+    def steps(self) -> Steps:
+        """Where what has become due is done."""
+
+    def awake(self) -> float:
+        """Return the registry's clock: see Watch.awake."""
 
 
 class Watch:
@@ -91,8 +94,7 @@ class Watch:
             for part, function in (
                 ("collecting garbage", self._collect_garbage),
                 ("looking for readers that are stuck", self._look_for_stalled),
-                ("looking for silent and disconnected users", self._look_for_due),
-                ("ending bans and mutes", self._end_penalties),
+                ("looking for what has become due", self._look_for_due),
                 ("looking at the certificate", self._server.tls.look),
                 ("ending connections", self._end_connections),
             ):
@@ -129,12 +131,10 @@ class Watch:
             self._guard("looking at a reader", partial(_look_at, connection, now, timeout_s))
 
     def _look_for_due(self) -> None:
-        if effects := self._server.registry.due(self.awake()):
-            self._server.effects.submit(effects)
-
-    def _end_penalties(self) -> None:
-        if effects := order_actions.expire(self._server.registry, time.time()):
-            self._server.effects.submit(effects)
+        """Announce silent users, and end the sessions, bans and mutes whose time has come."""
+        now, wall_now = self._server.awake(), time.time()
+        if self._server.registry.is_due(now) or self._server.registry.order.is_due(wall_now):
+            self._server.steps.put(BeDue(now, wall_now))
 
     def _end_connections(self) -> None:
         now = time.monotonic()

@@ -24,6 +24,7 @@ from gchat.chat.limits import Allowance, Limits
 from gchat.chat.networks import Network
 from gchat.chat.registry import LOBBY, Registry
 from gchat.chat.session import Session
+from gchat.chat.steps import Connect, Entrance
 from gchat.dialects import plain, rich
 from gchat.journal.journal import Journal
 from gchat.journal.memory import MemoryJournal
@@ -37,6 +38,7 @@ from gchat.server.listener import Peer
 from gchat.server.pump import Pump
 from gchat.server.roster import Roster
 from gchat.server.secret_checks import SecretChecks
+from gchat.server.taking import OwnSteps
 from gchat.server.transport import SocketTransport, Transport
 
 #: For whatever a user waits for. A test that passes never waits so long.
@@ -169,6 +171,7 @@ class Stage:
         self.pump = self.effects = Pump(self, parts, room_log_bytes)
         self.secret_checks = SecretChecks(self.registry, lambda function: function())
         self.pump = self.effects = Pump(self, parts_of(self.journal), room_log_bytes)
+        self.steps = OwnSteps(self.registry, self.pump.submit)
         self.rooms, self.catch_ups = self.pump.fan_out, self.pump.replay
         self._greenlets: list[Any] = []
         self._users: list[User] = []
@@ -231,10 +234,14 @@ class Stage:
         """Have a user connect, who speaks rich with a hello, and wait for nothing."""
         ours, theirs = pair()
         peer = Peer(f"127.0.0.1:{theirs.fileno()}", "", len(self._users))
-        session, effects = self.registry.connect(peer.address, hello, "token" if hello else "", is_private=True)
-        connection = Connection(self, transport(ours), peer, session, rich if hello else plain)
-        self.roster.by_session[session.id] = connection
-        self.pump.submit(effects)
+        connections: list[Connection] = []
+
+        def met(session: Session) -> None:
+            connections.append(Connection(self, transport(ours), peer, session, rich if hello else plain))
+            self.roster.by_session[session.id] = connections[0]
+
+        self.steps.take(Connect(Entrance(peer.address, is_private=True), 0.0, hello, "token" if hello else ""), met)
+        connection = connections[0]
         self._greenlets.append(gevent.spawn(connection.reader.run, b"", has_ended=False))
         user = User(connection, theirs, CIPHER if isinstance(connection.transport, Ciphered) else None)
         self._users.append(user)

@@ -20,6 +20,7 @@ from gchat.dialects.dialect import Dialect
 from gchat.model.messages import Said
 from gchat.server.reader import RECEIVED_BYTES, Reader
 from gchat.server.secret_checks import SecretChecks
+from gchat.server.taking import OwnSteps
 from gchat.server.transport import SocketTransport, Transport
 from gchat.server.turn_share import FULL_TURN, TurnShare
 from gchat.server.writer import Writer
@@ -63,6 +64,7 @@ class Server:
         self.registry = Registry(self.limits)
         self.stopping = Event()
         self.effects = Queue()
+        self.steps = OwnSteps(self.registry, lambda effects: self.effects.submit(list(effects)))
         self.rooms = Quiet()
         self.secret_checks = SecretChecks(self.registry, lambda function: function())
 

@@ -32,13 +32,13 @@ class Server:
         self.closing: dict[Any, None] = {}
         self.roster = SimpleNamespace(by_session=self.connections, ending=self.closing)
         self.tls = SimpleNamespace(look=lambda: None)
-        self.effects = SimpleNamespace(submit=lambda _effects: None)
-        self.registry = SimpleNamespace(sessions={}, due=self.due, order=Order(Limits()))
+        self.awake = time.monotonic
+        self.registry = SimpleNamespace(sessions={}, is_due=self.is_due, order=Order(Limits()))
         self.config = SimpleNamespace(
             server=SimpleNamespace(announce_after_s=announce_after_s), limits=SimpleNamespace(stall_timeout_s=60.0)
         )
 
-    def due(self, _now: float) -> list[Any]:
+    def is_due(self, _now: float) -> bool:
         self.asked += 1
         raise RuntimeError("a fault")
 
@@ -74,7 +74,7 @@ def test_an_error_in_one_part_of_the_watch_is_logged_once_and_ends_nothing(caplo
     logged = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
     assert [line.partition(" crashed")[0] for line in logged] == [
         "looking at a reader",
-        "looking for silent and disconnected users",
+        "looking for what has become due",
         "ending a connection",
     ]
 
