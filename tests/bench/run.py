@@ -253,7 +253,7 @@ def attacked(server: Server, attack: str, seconds: float, share: float = 1.0) ->
     """Attack a server (see attacks.py) for the time of the context; `seconds` of it count, the rest is preparation."""
     where = [str(server.port), str(server.directory), str(server.process.pid)]
     command = [sys.executable, str(HERE / "attacks.py"), attack, *where, str(seconds + PREPARATION_S), str(share)]
-    process = start(command, LOAD_CORE, stdout=subprocess.PIPE)
+    process = start(command, LOAD_CORE, stdout=subprocess.PIPE, start_new_session=True)
     try:
         yield process
     finally:
