@@ -176,7 +176,7 @@ def something_happens(both: Both, process: Process, some: Random) -> None:
         LeaveRoom(id_, room),
         KeepTopic(room, TopicIs("tea", "alice")),
         Configure(limits),
-        HandOver(process.node, "Goodbye", now),
+        HandOver(process.node, "Goodbye", "Come back", now),
         DropNode(process.node),
         BanTarget(actor, ("nick", nick), Wish(5.0, "why")),
         PenaliseUser(actor, some.choice(["ban", "mute"]), id_, Wish(5.0)),

@@ -14,9 +14,11 @@ import pytest
 
 from gchat.cluster import attachment
 from gchat.cluster import link as links
-from gchat.cluster.engine_connection import EngineRefused
+from gchat.cluster.engine_connection import EngineLost, EngineRefused
+from gchat.cluster.entries import packed
 from gchat.cluster.fitness import EngineUnfit
-from gchat.journal.journal import JournalError
+from gchat.journal.journal import JournalError, Posting
+from gchat.model.messages import Said
 from tests.cluster.engines import EngineProcess, wait_until_in_loop
 from tests.cluster.owners import Owner, agreed
 
@@ -132,7 +134,7 @@ def test_a_node_that_does_not_beat_is_gone_once_and_finds_its_place_again(
     goes_on = freeze(bob)
 
     wait_until_in_loop(lambda: bob.link.node in alice.gone)
-    assert bob.link.node not in alice.link.nodes
+    wait_until_in_loop(lambda: bob.link.node not in alice.link.nodes)
     bob.steps("after")
     goes_on.set()
     wait_until_in_loop(lambda: len(bob.places) == 2, "bob finds its place again")
@@ -167,6 +169,31 @@ def test_what_was_sent_before_a_node_was_given_up_is_not_said_twice(
     assert not bob.refusals
     bob.steps("again")
     assert agreed(*nodes, count=3) == ["once", f"gone {bob.link.node}", "again"]
+
+
+def test_nor_is_it_when_the_engine_is_lost_before_the_node_has_caught_up(
+    engine: EngineProcess, end: ExitStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(links, "BEAT_S", 0.05)
+    monkeypatch.setattr(links, "LEASE_S", 0.5)
+    alice, bob = nodes = started(engine, end, "alice", "bob")
+    goes_on = freeze(bob)
+    hear = bob.link._hear
+    bob.link._hear = lambda heard: gevent.sleep(1000)  # type: ignore[method-assign]  # noqa: ARG005
+    bob.steps("once")
+    wait_until_in_loop(lambda: alice.happened == ["once", f"gone {bob.link.node}"])
+    goes_on.set()
+    wait_until_in_loop(lambda: len(bob.places) == 2 and bob.link.is_up.is_set())
+    attached = bob.link._attachment
+    engine.ask("CLIENT", "KILL", "TYPE", "normal")
+    wait_until_in_loop(lambda: bob.link._attachment not in (None, attached) and bob.link.is_up.is_set())
+    bob.link._hear = hear  # type: ignore[method-assign]
+    engine.ask("CLIENT", "KILL", "TYPE", "normal")
+    bob.steps("again")
+
+    assert agreed(*nodes, count=3) == ["once", f"gone {bob.link.node}", "again"]
+    wait_until_in_loop(lambda: not bob.link.unanswered)
+    assert bob.carried_out == ["once", "again"]
 
 
 def test_an_engine_that_stood_still_gives_nobody_up_and_the_time_of_the_cluster_stood_as_well(
@@ -414,3 +441,70 @@ def test_a_user_of_the_engine_that_may_not_do_enough_is_told_what_it_needs(engin
     alice.steps("a")
     assert agreed(alice, count=1) == ["a"]
     alice.link.close()
+
+
+# --- What befell others ----------------------------------------------------------------------------------------------
+
+
+def test_scripts_that_were_flushed_are_loaded_again(engine: EngineProcess, end: ExitStack) -> None:
+    alice, bob = nodes = started(engine, end, "alice", "bob")
+    engine.ask("SCRIPT", "FLUSH")
+    alice.steps("a")
+    bob.says("b")
+
+    assert sorted(agreed(*nodes, count=2)) == ["a", "b"]
+    assert not alice.refusals + bob.refusals
+    assert not alice.unknown + bob.unknown
+
+
+def sent(owner: Owner, node: str, letter: bytes) -> bool:
+    try:
+        return owner.link.send(node, letter)
+    except EngineLost:
+        return False
+
+
+@pytest.mark.parametrize("kind", ["pubsub", "normal"])
+def test_connections_that_the_engine_cuts_are_made_again(engine: EngineProcess, end: ExitStack, kind: str) -> None:
+    alice, bob = nodes = started(engine, end, "alice", "bob")
+    for at in range(5):
+        engine.ask("CLIENT", "KILL", "TYPE", kind)
+        alice.steps(str(at))
+        wait_until_in_loop(lambda: not alice.link.unanswered)
+
+    assert agreed(*nodes, count=5) == list("01234")
+    wait_until_in_loop(lambda: sent(alice, bob.link.node, b"hello"))
+    wait_until_in_loop(lambda: bob.letters == [b"hello"])
+    assert alice.link.ask("PING") == b"PONG"
+
+
+@pytest.mark.parametrize("at", range(5))
+def test_any_connection_that_is_cut_alone_is_made_again(engine: EngineProcess, end: ExitStack, at: int) -> None:
+    (alice,) = started(engine, end, "alice")
+    wait_until_in_loop(lambda: len(engine.ask("CLIENT", "LIST").splitlines()) == 5)
+    cut = engine.ask("CLIENT", "LIST").decode().splitlines()[at].split()[0].removeprefix("id=")
+    engine.ask("CLIENT", "KILL", "ID", cut)
+    alice.steps("a")
+
+    assert agreed(alice, count=1) == ["a"]
+    wait_until_in_loop(lambda: sent(alice, alice.link.node, b"hello"))
+    assert alice.link.ask("PING") == b"PONG"
+
+
+def test_a_large_batch_is_not_too_large_for_the_engine(engine: EngineProcess, end: ExitStack) -> None:
+    alice, bob = nodes = started(engine, end, "alice", "bob")
+    texts = [str(at) for at in range(2000)]
+    alice.link.put([(packed(Posting("lobby", Said("alice", (text,), (text,)))), text) for text in texts])
+
+    assert agreed(*nodes, count=2000) == texts
+    assert bob.link.heard < 10
+
+
+def test_a_feed_that_was_deleted_by_hand_goes_on(engine: EngineProcess, end: ExitStack) -> None:
+    alice, bob = nodes = started(engine, end, "alice", "bob")
+    alice.steps("a")
+    agreed(*nodes, count=1)
+    engine.ask("DEL", "{test}:feed")
+    bob.steps("b")
+
+    assert agreed(*nodes, count=2) == ["a", "b"]
