@@ -143,10 +143,7 @@ class UnixListener(socket.socket):
 
 
 def bind(place: Place, backlog: int, *, reuse_port: bool = False) -> socket.socket:
-    """Return a listening socket that does not block; with `reuse_port` others may listen there too. Raises StartError.
-
-    So several processes of one user share a port, and the kernel gives each new connection to one of them.
-    """
+    """Return a listening socket that does not block; with `reuse_port` others may listen there too. Raises StartError."""
     try:
         listener = UnixListener(place) if place.is_path else _bound(place.resolved(), reuse_port=reuse_port)
         try:

@@ -55,6 +55,10 @@ class ArrivedUnheard(Struct, frozen=True):
     by_whom: Unheard
 
 
+#: What the pump carries out.
+Happening = Effect | Arrival | ArrivedUnheard | Handed | Delivered
+
+
 class OtherNodes(Protocol):
     """The other nodes of a cluster."""
 

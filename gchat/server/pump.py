@@ -25,7 +25,6 @@ from gchat.chat.effects import (
     Close,
     Deliver,
     DropRoom,
-    Effect,
     Enter,
     HearAgain,
     Leave,
@@ -51,7 +50,7 @@ from gchat.server.counters import CRASHES
 from gchat.server.fanout import HOLD_AT_REST_S, HOLD_S, FanOut, ToldToAll
 from gchat.server.logs import logger
 from gchat.server.presence_telling import PresenceTelling
-from gchat.server.publication import ArrivedUnheard, Delivered, Handed, NoOtherNodes, OtherNodes, Publication
+from gchat.server.publication import ArrivedUnheard, Delivered, Handed, Happening, NoOtherNodes, OtherNodes, Publication
 from gchat.server.reader import RECEIVED_BYTES
 from gchat.server.replay import Replay
 from gchat.server.room_loading import RoomLoading
@@ -73,10 +72,6 @@ MAX_WAITING = 4096
 
 #: The same, of bytes that were received: while the disk is slow, what is said gathers.
 MAX_WAITING_BYTES = 1 << 20
-
-
-#: What the pump carries out.
-Happening = Effect | Arrival | ArrivedUnheard | Handed | Delivered
 
 
 class PumpServer(Protocol):

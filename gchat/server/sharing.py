@@ -13,17 +13,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from itertools import count
 from typing import Any, Protocol, get_args
 
 import gevent
 import msgspec
-from gevent.event import AsyncResult, Event
+from gevent.event import AsyncResult
 from msgspec import Struct, structs
 
-from gchat.chat import checkpoint, handlers
-from gchat.chat.checkpoint import Checkpoint
+from gchat.chat import handlers
 from gchat.chat.effects import (
     Announce,
     Arrive,
@@ -47,7 +45,6 @@ from gchat.chat.steps import (
     Connect,
     Disconnect,
     DropNode,
-    Entrance,
     Execute,
     HandOver,
     MakeSeen,
@@ -55,7 +52,7 @@ from gchat.chat.steps import (
 )
 from gchat.cluster.entries import packed_step
 from gchat.cluster.link import EngineLink
-from gchat.journal.journal import Arrival, JournalError
+from gchat.journal.journal import Arrival
 from gchat.model import commands
 from gchat.model.commands import Command
 from gchat.model.errors import Code, Refusal
@@ -64,17 +61,9 @@ from gchat.server.connection import Connection
 from gchat.server.counters import CRASHES
 from gchat.server.letters import Letters
 from gchat.server.logs import logger
-from gchat.server.publication import ArrivedUnheard
-from gchat.server.pump import Happening
-from gchat.server.returning import Kept, kept, returning, set_right
+from gchat.server.publication import ArrivedUnheard, Happening
+from gchat.server.registry_loading import RegistryLoading
 from gchat.server.step_effects import of_step
-
-#: A checkpoint is stored when so many entries have come since the last. Each node waits for a share more than the one
-#: before it, so that rarely two store the same.
-CHECKPOINT_ENTRIES, SHARE = 5_000, 0.2
-
-#: A node that finds an empty engine, which another one has begun to fill, waits so long for its checkpoint.
-FIRST_CHECKPOINT_S = 5.0
 
 #: What users are told who have just come, and not those who only come back to the others.
 _GREETINGS = (Arrive, Enter, Leave, Deliver)
@@ -83,7 +72,6 @@ _CHANGING = frozenset(get_args(Changing))
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode_step: Callable[[bytes], Step] = msgspec.msgpack.Decoder(AnyStep).decode
-_decode_checkpoint = msgspec.msgpack.Decoder(Checkpoint).decode
 
 
 class SharingPump(Protocol):
@@ -106,9 +94,7 @@ class Taking(Struct, eq=False):
     step: Step
     then: Callable[[Any], None] | None = None
     result: AsyncResult[Any] | None = None  # None: nobody waits
-    is_quiet: bool = (
-        False  # whether the user whose step it is sees nothing of it: a connection that was here comes back
-    )
+    is_quiet: bool = False  # whether the user sees nothing of it, who has never left
 
 
 class Sharing:
@@ -123,12 +109,8 @@ class Sharing:
         self._pump = pump
         self._link = link
         self.letters = Letters(registry, pump, link)
-        self._load: Callable[[], None] | None = None
+        self._loading = RegistryLoading(registry, pump, link, self._put_quietly, self._pay)
         self._ids = count(1)
-        self._kept: dict[int, Kept] = {}  # by session: how users were here before the registry was loaded anew
-        self._loads = 0
-        self._is_placed = Event()
-        self._taken_until = 0  # the feed's entry up to which users have seen what came of it
         self._owed: list[Disconnect] = []  # what the others were not told while the engine could not be asked
         self._is_due_asked = False
         self._why = ""  # nothing can be put now; "": all is well
@@ -258,14 +240,14 @@ class Sharing:
     def gone(self, node: str) -> None:
         """See Members.gone. If it is this one, its users come back as soon as all is known."""
         if node == self.node:
-            self._keep_own()
+            self._loading.keep_own()
         _, effects = self._taken(DropNode(node))
         if node != self.node:
             self._show(effects)
 
     def _show(self, effects: list[Effect]) -> None:
         """Carry out the effects of another node's step, unless that was done before."""
-        if self._link.heard > self._taken_until:
+        if self._loading.is_news:
             self._pump.submit([*of_step(effects, is_origin=False)])
 
     def topic_set(self, room: str, topic: TopicIs) -> None:
@@ -330,11 +312,11 @@ class Sharing:
 
     def join(self, load: Callable[[], None]) -> None:
         """See Steps.join: attach, and know everything that the others know; an engine without anything is loaded."""
-        self._load = load
+        self._loading.load = load
         self._link.start()
-        self._is_placed.wait()
+        self._loading.is_placed.wait()
         self.configure(self._limits)
-        gevent.spawn(self._keep)
+        gevent.spawn(self._loading.keep_checkpoints)
 
     def configure(self, limits: Limits) -> None:
         """See Steps.configure: what was set last, on whichever node, holds on all."""
@@ -343,86 +325,11 @@ class Sharing:
 
     def find_place(self, base: str) -> int:  # noqa: ARG002  # the link knows it
         """See Members.find_place."""
-        link = self._link
-        self._keep_own()
-        self._taken_until = link.heard if link.is_same_history else 0
-        found = link.checkpoint()
-        if found is None and not link.was_empty:
-            found = self._first_checkpoint()
-        if found is not None:
-            checkpoint.restore(self._registry, _decode_checkpoint(found[1]))
-        elif self._load is not None:
-            self._load()
-        self._load = None
-        if found is None:
-            link.keep_checkpoint(0, self._checkpoint())
-        self._loads += 1
-        gevent.spawn(self._reconcile, self._loads)
-        return 0 if found is None else found[0]
+        return self._loading.find_place()
 
-    def _first_checkpoint(self) -> tuple[int, bytes] | None:
-        """Return the first checkpoint, which another node is about to store; None if it has not come. Waits."""
-        until = time.monotonic() + FIRST_CHECKPOINT_S
-        found = None
-        while found is None and time.monotonic() < until:
-            gevent.sleep(0.05)
-            found = self._link.checkpoint()
-        return found
-
-    def _checkpoint(self) -> bytes:
-        return _encode(checkpoint.taken(self._registry))
-
-    def _keep(self) -> None:
-        """Store checkpoints in time, for ever; a greenlet."""
-        link = self._link
-        while True:
-            gevent.sleep(1.0)
-            rank = sorted({self.node, *link.nodes}).index(self.node)
-            if link.is_up.is_set() and link.heard - link.checkpoint_n > CHECKPOINT_ENTRIES * (1 + SHARE * rank):
-                with suppress(JournalError):  # then another one does, or this one later
-                    link.keep_checkpoint(link.heard, self._checkpoint())
-
-    def _keep_own(self) -> None:
-        """Note how the users are here whose connections this node has, before that is forgotten."""
-        for id_, connection in self._pump.connections.items():
-            if id_ not in self._kept:
-                self._kept[id_] = kept(connection.session)
-
-    def _reconcile(self, load: int) -> None:
-        """Compare the users here with what the others know, as soon as all that they know is known here."""
-        link = self._link
-        link.is_up.wait()
-        while link.heard < link.attached_n and load == self._loads:
-            gevent.sleep(0.005)
-        if load != self._loads or not link.is_up.is_set():  # it is loaded anew, or will be
-            return
-        were, self._kept = self._kept, {}
-        for id_, was in were.items():
-            if (connection := self._pump.connections.get(id_)) is None:
-                continue
-            session = self._registry.sessions.get(id_)
-            if session is None or session.node != self.node or self._registry.is_disconnected(session):
-                self._return(connection, was)
-            else:
-                self._pump.submit(set_right(session, was))
-        self._pay()
-        self._is_placed.set()
-
-    def _return(self, connection: Connection, was: Kept) -> None:
-        """Have a user come back whom the others believe to have left: with the name, if nobody has it now."""
-        old = connection.session
-        entrance = Entrance(old.address, old.attempt, old.network, old.is_private, self.node)
-        steps = returning(old, was, entrance, self._link.time())
-
-        def returned(session: Session) -> None:
-            connection.session = session
-            session.token, session.allowance, session.correspondent = old.token, old.allowance, old.correspondent
-            session.messages = old.messages
-            self._pump.submit(set_right(session, was))
-
-        self._put(Taking(steps[0], returned, is_quiet=True))
-        for step in steps[1:]:
-            self._put(Taking(step, is_quiet=True))
+    def _put_quietly(self, step: Step, then: Callable[[Any], None] | None) -> None:
+        """Put a step of which the user whose it is sees nothing."""
+        self._put(Taking(step, then, is_quiet=True))
 
 
 def _not_now(why: str) -> Refusal:
