@@ -21,7 +21,7 @@ from gchat.journal.journal import JournalError
 from gchat.model.errors import Code
 from gchat.model.events import Told
 from gchat.server.logs import logger
-from gchat.server.publication import Delivered, Handed
+from gchat.server.publication import Conveyed, Handed
 
 #: For what became of a letter; as long as for what is said in a room.
 ANSWER_S = 4.5
@@ -48,7 +48,7 @@ class Receipt(Struct, frozen=True, tag=True, array_like=True):
 class LettersPump(Protocol):
     """What letters need of the pump."""
 
-    def submit(self, effects: Sequence[Handed | Delivered]) -> None:
+    def submit(self, effects: Sequence[Handed | Conveyed]) -> None:
         """Have these carried out, after all that was submitted before."""
 
 
@@ -113,13 +113,13 @@ class Letters:
         letter = PrivateLetter(self._post.node, number, effect.sender, effect.session, told, effect.ignored)
         try:
             if self._post.send(node, _encode(letter)):
-                delivered = Delivered(effect, under_way.get(timeout=ANSWER_S))
+                delivered = Conveyed(effect, under_way.get(timeout=ANSWER_S))
             else:
-                delivered = Delivered(
+                delivered = Conveyed(
                     effect, (Code.NO_SUCH_USER, "Not sent: the recipient has just lost the connection")
                 )
         except (JournalError, gevent.Timeout):
-            delivered = Delivered(effect, None, is_known=False)
+            delivered = Conveyed(effect, None, is_known=False)
         finally:
             del self._under_way[number]
         self._pump.submit([delivered])

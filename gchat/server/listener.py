@@ -143,7 +143,7 @@ class UnixListener(socket.socket):
 
 
 def bind(place: Place, backlog: int, *, reuse_port: bool = False) -> socket.socket:
-    """Return a listening socket that does not block; with `reuse_port` others may listen there too. Raises StartError."""
+    """Return a listening socket that does not block; with `reuse_port` others may too. Raises StartError."""
     try:
         listener = UnixListener(place) if place.is_path else _bound(place.resolved(), reuse_port=reuse_port)
         try:

@@ -16,7 +16,7 @@ from typing import Protocol
 from gevent.event import Event
 from msgspec import Struct, structs
 
-from gchat.chat.effects import Deliver, Publish, Unheard
+from gchat.chat.effects import Deliver, Effect, Publish, Unheard
 from gchat.journal.journal import Arrival, Journal, JournalError, Outcome, Posting, Whisper
 from gchat.journal.numbering import ids_of
 from gchat.model.errors import Code
@@ -33,7 +33,7 @@ COMMIT_S = Distribution("gchat_commit_seconds", "Time to store one batch of mess
 ID_REUSED = "Refused: this id was already used for another request. Use a new id for each request, for example a UUID"
 
 
-class Delivered(Struct, frozen=True):
+class Conveyed(Struct, frozen=True):
     """What became of a private message: why it was not shown, None if it was."""
 
     effect: Deliver
@@ -42,7 +42,7 @@ class Delivered(Struct, frozen=True):
 
 
 class Handed(Struct, frozen=True):
-    """A private message from another node, and what tells that whether it was shown; see Delivered."""
+    """A private message from another node, and what tells that whether it was shown; see Conveyed."""
 
     effect: Deliver
     tell: Callable[[tuple[Code, str] | None], None]
@@ -56,7 +56,7 @@ class ArrivedUnheard(Struct, frozen=True):
 
 
 #: What the pump carries out.
-Happening = Effect | Arrival | ArrivedUnheard | Handed | Delivered
+Happening = Effect | Arrival | ArrivedUnheard | Handed | Conveyed
 
 
 class OtherNodes(Protocol):
@@ -281,7 +281,7 @@ class Publication:
         if outcome is not None and not outcome.is_first:
             self._answer_again(pump.connections.get(effect.sender), effect.id, outcome)
         elif reader is not None or not pump.others.forward(effect):
-            self.conclude(Delivered(effect, self._hand_over(effect)))
+            self.conclude(Conveyed(effect, self._hand_over(effect)))
 
     def hand(self, handed: Handed) -> None:
         """Give a user a private message from another node, which is told what became of it."""
@@ -300,15 +300,15 @@ class Publication:
                 reader.session.told_by(effect.seat)
         return None
 
-    def conclude(self, delivered: Delivered) -> None:
+    def conclude(self, conveyed: Conveyed) -> None:
         """Answer the sender of a private message."""
-        pump, effect = self._pump, delivered.effect
+        pump, effect = self._pump, conveyed.effect
         assert effect.sender is not None
         sender = pump.connections.get(effect.sender)
-        if delivered.is_known is False:
+        if conveyed.is_known is False:
             self._tell_unknown(effect)
-        elif delivered.why_not is not None:
-            self._refuse(sender, *delivered.why_not, effect.id)
+        elif conveyed.why_not is not None:
+            self._refuse(sender, *conveyed.why_not, effect.id)
             if effect.id and sender is not None:
                 self._journal.release(sender.session.lineage, effect.id)
         elif sender is not None:

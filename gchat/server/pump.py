@@ -50,7 +50,7 @@ from gchat.server.counters import CRASHES
 from gchat.server.fanout import HOLD_AT_REST_S, HOLD_S, FanOut, ToldToAll
 from gchat.server.logs import logger
 from gchat.server.presence_telling import PresenceTelling
-from gchat.server.publication import ArrivedUnheard, Delivered, Handed, Happening, NoOtherNodes, OtherNodes, Publication
+from gchat.server.publication import ArrivedUnheard, Conveyed, Handed, Happening, NoOtherNodes, OtherNodes, Publication
 from gchat.server.reader import RECEIVED_BYTES
 from gchat.server.replay import Replay
 from gchat.server.room_loading import RoomLoading
@@ -132,7 +132,7 @@ class Pump:
             Publish: self._publication.publish,
             Arrival: self._publication.arrive,
             Handed: self._publication.hand,
-            Delivered: self._publication.conclude,
+            Conveyed: self._publication.conclude,
             ArrivedUnheard: self._publication.arrive_unheard,
             Arrive: self._arrive,
             Presence: self._presence.gather,

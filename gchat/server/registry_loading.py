@@ -1,7 +1,7 @@
 """The registry of a node of a cluster, loaded anew: from the checkpoint, then by the steps behind it.
 
-A node does that when it joins, and when it has lost its place in the feed. Then the users whose connections are here are
-compared with what the others know, and come back if those believe that they have left.
+A node does that when it joins, and when it has lost its place in the feed. Then the users whose connections are here
+are compared with what the others know, and come back if those believe that they have left.
 """
 
 from __future__ import annotations

@@ -241,7 +241,8 @@ def operator_acts(crowd: Crowd, some: Random) -> list[Effect]:
 def a_node_goes(crowd: Crowd, some: Random) -> list[Effect]:
     node = some.choice(["", "web-1"])
     is_expected = some.random() < 0.5
-    return (HandOver(node, "Goodbye", "Come back", crowd.now) if is_expected else DropNode(node)).take(crowd.registry)[1]
+    step = HandOver(node, "Goodbye", "Come back", crowd.now) if is_expected else DropNode(node)
+    return step.take(crowd.registry)[1]
 
 
 def limits_change(crowd: Crowd, some: Random) -> list[Effect]:
