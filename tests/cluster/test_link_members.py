@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import secrets
 import time
-import unicodedata
 from collections.abc import Iterator
 from contextlib import ExitStack
 from itertools import count
@@ -16,11 +15,10 @@ from gchat.cluster import attachment
 from gchat.cluster import link as links
 from gchat.cluster.engine_connection import EngineLost, EngineRefused
 from gchat.cluster.entries import packed
-from gchat.cluster.fitness import EngineUnfit
 from gchat.journal.journal import JournalError, Posting
 from gchat.model.messages import Said
 from tests.cluster.engines import EngineProcess, wait_until_in_loop
-from tests.cluster.owners import Owner, agreed
+from tests.cluster.owners import Owner, agreed, started
 
 
 @pytest.fixture
@@ -33,14 +31,6 @@ def engine() -> Iterator[EngineProcess]:
 def end() -> Iterator[ExitStack]:
     with ExitStack() as stack:
         yield stack
-
-
-def started(engine: EngineProcess, end: ExitStack, *names: str) -> list[Owner]:
-    owners = [Owner(engine, name) for name in names]
-    for owner in owners:
-        end.callback(owner.link.close)
-        owner.link.start()
-    return owners
 
 
 def freeze(owner: Owner) -> gevent.event.Event:
@@ -331,7 +321,7 @@ def test_a_letter_comes_to_its_node_and_to_no_other(engine: EngineProcess, end: 
     assert not alice.link.send("nobody-00000", b"hello")
 
 
-# --- Engines that will not do ----------------------------------------------------------------------------------------
+# --- An engine that cannot -------------------------------------------------------------------------------------------
 
 
 def test_what_is_put_is_refused_when_the_engines_memory_is_full_and_nobody_is_given_up(
@@ -357,58 +347,6 @@ def test_what_is_put_is_refused_when_the_engines_memory_is_full_and_nobody_is_gi
     assert not alice.troubles
 
 
-def test_an_engine_that_drops_what_it_has_is_refused_with_what_to_set(engine: EngineProcess) -> None:
-    engine.ask("CONFIG", "SET", "maxmemory", "100mb", "maxmemory-policy", "allkeys-lru")
-
-    with pytest.raises(EngineUnfit, match=r"\(maxmemory-policy allkeys-lru\): set `maxmemory-policy noeviction`$"):
-        Owner(engine, "alice").link.start()
-
-
-@pytest.mark.parametrize(
-    ("appendfsync", "durability", "to_do"), [("always", "full", ""), ("everysec", "second", "`appendfsync always`")]
-)
-def test_what_the_engine_promises_is_known(
-    engine: EngineProcess, end: ExitStack, appendfsync: str, durability: str, to_do: str
-) -> None:
-    engine.ask("CONFIG", "SET", "appendfsync", appendfsync)
-
-    (alice,) = started(engine, end, "alice")
-
-    assert alice.link.durability == durability
-    assert alice.link.warning.endswith(to_do)
-
-
-def test_an_engine_that_may_not_be_asked_is_used_with_a_warning(engine: EngineProcess, end: ExitStack) -> None:
-    engine.ask("ACL", "SETUSER", "default", "-config")
-
-    (alice,) = started(engine, end, "alice")
-    alice.steps("a")
-
-    assert agreed(alice, count=1) == ["a"]
-    assert alice.link.durability == "unknown"
-    assert alice.link.warning.startswith("the engine does not let itself be asked")
-
-
-def test_a_newcomer_with_another_unicode_is_refused_in_a_line_that_names_both(
-    engine: EngineProcess, end: ExitStack, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    started(engine, end, "alice")
-    monkeypatch.setattr(unicodedata, "unidata_version", "99.0.0")
-
-    with pytest.raises(EngineUnfit, match=r"^the other nodes have Unicode [0-9.]+, and this one 99\.0\.0, .*$"):
-        Owner(engine, "bob").link.start()
-
-
-def test_what_another_version_of_gchat_stored_is_left_alone(
-    engine: EngineProcess, end: ExitStack, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    started(engine, end, "alice")[0].link.close()
-    monkeypatch.setattr(attachment, "LAYOUT", "2")
-
-    with pytest.raises(EngineUnfit, match=r"another version of gchat stored \(layout 1; expected 2\)$"):
-        Owner(engine, "bob").link.start()
-
-
 def test_a_node_that_was_replaced_keeps_no_checkpoint(engine: EngineProcess, end: ExitStack) -> None:
     (alice,) = started(engine, end, "alice")
     engine.ask("HSET", "{test}:fence", alice.link.node, "77")
@@ -426,21 +364,6 @@ def test_without_an_engine_nothing_is_asked_for_long(engine: EngineProcess, end:
     for ask in (alice.keep, alice.link.checkpoint, lambda: alice.link.send("bob-00000", b"")):
         with pytest.raises(JournalError):
             ask()
-
-
-def test_a_user_of_the_engine_that_may_not_do_enough_is_told_what_it_needs(engine: EngineProcess) -> None:
-    engine.ask("ACL", "SETUSER", "gchat", "on", ">secret", "~{test}*", "+@all")
-    user = f"unix://gchat:secret@{engine.path}"
-
-    with pytest.raises(EngineUnfit, match=r"its user needs `~\{test\}\* &\{test\}\* \+@all`"):
-        Owner(engine, "alice", user).link.start()
-
-    engine.ask("ACL", "SETUSER", "gchat", "&{test}*", "-@dangerous", "+info")
-    alice = Owner(engine, "alice", user)
-    alice.link.start()
-    alice.steps("a")
-    assert agreed(alice, count=1) == ["a"]
-    alice.link.close()
 
 
 # --- What befell others ----------------------------------------------------------------------------------------------
