@@ -64,7 +64,7 @@ class UrlEngine:
             place = url.path or url.hosts[0]
         connection = opened(url, place)
         try:
-            is_primary = connection.call("ROLE", timeout_s=CONNECT_S)[0] == b"master"
+            is_primary = _standing(connection).is_primary
         except BaseException:
             connection.close()
             raise

@@ -214,7 +214,9 @@ def test_peers_are_numbered_in_the_order_in_which_they_come_and_named_by_their_a
             names.append(f"127.0.0.1:{sock.getsockname()[1]}")
             until(lambda number=number: len(served) == number)  # type: ignore[misc]
         first, second = served
-        assert served == [Peer(name, "127.0.0.1", peer.attempt, is_private=True) for name, peer in zip(names, served)]
+        assert served == [
+            Peer(name, "127.0.0.1", peer.attempt, is_private=True) for name, peer in zip(names, served, strict=True)
+        ]
         assert first.attempt < second.attempt
 
 

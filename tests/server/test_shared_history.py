@@ -40,7 +40,9 @@ def joined(url: str, **settings: str) -> Journal:
     registry = Registry(Limits())
     journal = open_journal(config, "")
     try:
-        shared_steps(registry, Limits(), cast("Pump", SimpleNamespace(connections={}, submit=list)), journal).join(list)
+        shared_steps(registry, Limits(), cast("Pump", SimpleNamespace(connections={}, submit=list)), journal).join(
+            lambda: None
+        )
     except JournalError as error:
         raise unreadable(config, "", error) from None
     return journal
