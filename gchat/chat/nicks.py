@@ -60,8 +60,8 @@ class Names:
     def give(self, session: Session, name: str, keys: frozenset[str]) -> None:
         """Name the session `name`, whose keys must be free, and free its old name."""
         self.release(session)
-        self._holders.update(dict.fromkeys(keys, session))
         session.call(name, keys)
+        self._holders.update(dict.fromkeys(session.keys, session))
 
     def release(self, session: Session) -> None:
         """Free the session's name; the session keeps it as text, for what is still to be said of it."""

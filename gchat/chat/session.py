@@ -87,7 +87,7 @@ class Session:
         self.since = since  # by the clock of Registry.due
         self.name = address
         self.has_nick = False
-        self._keys: frozenset[str] | None = None  # None: the name is the only one; a set takes 216 bytes
+        self._keys: tuple[str, ...] = ()  # empty: the name is the only one; a set would take 150 bytes more
         self.rooms: dict[str, Room] = {}  # by name, in the order in which they were entered
         self.current: Room | None = None  # the one that was entered last
         self.token = ""  # takes this session over from another connection; "" if the peer has none
@@ -111,7 +111,7 @@ class Session:
     @property
     def keys(self) -> frozenset[str]:
         """Those of the name, see lookalikes.name_keys."""
-        return frozenset((self.name,)) if self._keys is None else self._keys
+        return frozenset(self._keys or (self.name,))
 
     @property
     def may_return(self) -> bool:
@@ -135,7 +135,8 @@ class Session:
     def call(self, name: str, keys: frozenset[str]) -> None:
         """Give the user this name, which has these keys."""
         self.name = name
-        self._keys = None if keys == {name} else keys
+        # One text for the name and for the key that is equal to it.
+        self._keys = () if keys == {name} else tuple([name if key == name else key for key in sorted(keys)])
 
     def enter(self, room: Room) -> None:
         """Be in a room, the current one from now on."""
