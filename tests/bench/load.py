@@ -10,7 +10,6 @@ import socket
 import sys
 import time
 
-WINDOW = 64
 MARK = re.compile(rb"@@([0-9a-f]{16})")
 
 
@@ -33,7 +32,7 @@ def main() -> None:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(allow_abbrev=False)
     parser.add_argument("--mode", choices=["plain"])
-    for name in ("port", "clients", "senders", "silent", "size", "greets", "idle", "rooms", "busy", "second"):
+    for name in ("port", "clients", "senders", "silent", "size", "greets", "idle", "rooms", "busy", "second", "window"):
         parser.add_argument(f"--{name}", type=int, required=True)
     for name in ("rate", "seconds", "settle", "pace"):
         parser.add_argument(f"--{name}", type=float, required=True)
@@ -165,7 +164,7 @@ class Load:
             while (
                 self.sent - already < elapsed * options.rate
                 if options.rate
-                else self.sent * fan - self.delivered < WINDOW * fan
+                else self.sent * fan - self.delivered < options.window * fan
             ):
                 text = b"@@%016x" % time.monotonic_ns()
                 self.senders[self.sent % len(self.senders)].send(text.ljust(options.size, b"x") + b"\n")

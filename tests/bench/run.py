@@ -63,6 +63,7 @@ class Ask:
     rooms: int = 1  # that everybody is in, in the rich dialect
     busy: int = 1  # those of them in which something is said
     pace: float = 0.0  # seconds from one client that joins to the next
+    window: int = 64  # messages on their way at a time, where there is no rate
     second: int = 0  # the port of another node, where every second client is
 
 

@@ -59,7 +59,7 @@ def test_readers_of_several_rooms_lose_nothing_and_are_told_what_they_missed(tmp
 @pytest.mark.skipif(not hasattr(Config(), "cluster"), reason="there is no --cluster yet")
 def test_two_nodes_are_measured_and_lose_nothing(tmp_path: Path) -> None:
     figures = measured(tmp_path, CLUSTER)["figures"]
-    assert sum("2 nodes beside one process" in figure["what"] for figure in figures) == 3
+    assert sum("2 nodes beside one process" in figure["what"] for figure in figures) == 4
     assert sum("seen on the other node" in figure["what"] for figure in figures) == 4
     assert "memory of a user of another node" in {figure["what"] for figure in figures}
 

@@ -23,7 +23,7 @@ SHORT_LEASE = Path(__file__).parent / "server_short_lease.py"
 
 _SETTINGS = {
     "limits_messages_per_s": 0,
-    "limits_connections_per_network": 0,
+    "limits_connections_per_ip": 0,
     "admin_enabled": "true",
     "admin_port": 0,
 }
