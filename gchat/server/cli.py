@@ -18,7 +18,7 @@ from gchat.server.activation import CHAT, Sockets, at_passed, passed_sockets
 from gchat.server.app import App
 from gchat.server.cluster_settings import hide_password
 from gchat.server.config import ConfigError, dump, ignored, load
-from gchat.server.errands import add_account, backup, export, make_cert, make_hook, make_token, printing
+from gchat.server.errands import add_account, backup, export, import_history, make_cert, make_hook, make_token, printing
 from gchat.server.history import HistoryError
 from gchat.server.listener import StartError, bind
 from gchat.server.logs import logger
@@ -35,6 +35,7 @@ _NEVER_EMPTY = {
     "--config": "a file",
     "--db": "a file",
     "--backup": "a file",
+    "--import": "a file",
     "--export": "the name of a room",
     "--add-account": "a nick",
     "--cluster": "the address of an engine",
@@ -49,6 +50,7 @@ _EXCLUSIVE = (
         "--print-config",
         "--export",
         "--backup",
+        "--import",
         "--make-cert",
         "--add-account",
         "--make-hook",
@@ -85,6 +87,9 @@ def _parser() -> argparse.ArgumentParser:
     option("--print-config", action="store_true", help="print the configuration in force, and exit")
     option("--export", metavar="ROOM", help="print the history of ROOM, and exit; the server may be running")
     option("--backup", metavar="FILE", help="copy the history into FILE, and exit; the server may be running")
+    option(
+        "--import", metavar="FILE", help="move the history in FILE to the engine of --cluster or --workers, and exit"
+    )
     option("--make-cert", nargs="+", metavar=("DIR", "NAME"), help="make a certificate for trying TLS in DIR, and exit")
     option("--make-hook", nargs=2, metavar=("ROOM", "NAME"), help="make a hook, print its URL, and exit")
     option(
@@ -147,6 +152,8 @@ def _run(arguments: list[str]) -> int:
         return backup(config, args.backup)
     if args.export is not None:
         return export(config, args.export, in_json=args.json)
+    if (imported := vars(args)["import"]) is not None:
+        return import_history(config, imported, int(args.workers or 0))
     if args.make_hook is not None:
         return make_hook(config, *args.make_hook)
     if args.make_token is not None:

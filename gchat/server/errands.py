@@ -15,6 +15,7 @@ from gchat.journal.journal import JournalError
 from gchat.model.audience import Where
 from gchat.model.errors import Refusal
 from gchat.model.text import printable
+from gchat.server.cluster_settings import without_password
 from gchat.server.listener import StartError
 from gchat.server.settings import Config
 from gchat.server.state_files import found_history
@@ -71,6 +72,34 @@ def export(config: Config, room: str, *, in_json: bool) -> int:
                     sys.stdout.buffer.write(f"{at:%Y-%m-%d %H:%M:%S} ".encode() + plain.encode(record))
     except JournalError as error:
         raise StartError(f"cannot export from {path}: {error}") from None
+    return 0
+
+
+def import_history(config: Config, path: str, workers: int) -> int:
+    """Move the history in a file into the engine of the cluster, or into that of so many workers."""
+    if workers and not config.cluster.url:
+        from gchat.server.workers.command import with_engine  # noqa: PLC0415
+
+        return with_engine(config, lambda: import_history(config, path, 0))
+    if not config.cluster.url:
+        raise UsageError("--import needs an engine to move the history to; type --cluster URL, or --workers N")
+    from gchat.server.shared_history import EngineUnusable, engine_of, unusable  # noqa: PLC0415
+
+    try:
+        engine = engine_of(config.cluster)
+        from gchat.cluster.engine_connection import EngineLost, EngineRefused  # noqa: PLC0415
+        from gchat.cluster.importing import move_history  # noqa: PLC0415
+
+        moved = move_history(path, engine, config.cluster.namespace)
+    except EngineUnusable as error:
+        raise StartError(str(error)) from None
+    except (EngineLost, EngineRefused) as error:
+        raise StartError(str(unusable(config.cluster, error))) from None
+    except JournalError as error:
+        where = without_password(config.cluster.url)
+        raise StartError(f"cannot move {path} to {where}: {error}") from None
+    with printing():
+        print(f"moved {moved.messages:,} messages in {moved.rooms:,} rooms, and {moved.notes:,} notes, from {path}")
     return 0
 
 

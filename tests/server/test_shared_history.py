@@ -67,7 +67,7 @@ def test_what_one_node_says_another_has(engine: EngineProcess) -> None:
 @pytest.mark.parametrize(
     ("url", "why"),
     [
-        ("valkey://:secret@127.0.0.1:1", "valkey://127.0.0.1:1/0 cannot be reached: connection refused"),
+        ("valkey://:secret@127.0.0.1:1", "valkey://127.0.0.1:1/0: 127.0.0.1:1 cannot be reached: connection refused"),
         ("unix:///nowhere/socket", "unix:///nowhere/socket cannot be reached: no such file or directory"),
     ],
 )

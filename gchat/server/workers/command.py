@@ -7,6 +7,7 @@ import select
 import shutil
 import signal
 import tempfile
+import time
 from collections.abc import Callable
 from functools import partial
 from typing import Protocol
@@ -17,7 +18,7 @@ from gchat.model.errors import GchatError
 from gchat.server import logs
 from gchat.server.activation import Sockets
 from gchat.server.app import STOP_S
-from gchat.server.listener import disown_files
+from gchat.server.listener import StartError, disown_files
 from gchat.server.logs import logger
 from gchat.server.settings import Config
 from gchat.server.start_checks import check_files
@@ -27,6 +28,9 @@ from gchat.server.workers.own_engine import OwnEngine
 from gchat.server.workers.signs import Signs
 from gchat.server.workers.supervisor import Supervisor
 from gchat.server.workers.worker_place import WorkerPlace
+
+#: How often an engine that is starting is asked whether it answers.
+START_PAUSE_S = 0.02
 
 
 class Serve(Protocol):
@@ -126,3 +130,26 @@ def run_workers(
             own.close()
         shutil.rmtree(directory, ignore_errors=True)
         place.close()
+
+
+def with_engine(config: Config, work: Callable[[], int]) -> int:
+    """Do something while the engine of the workers runs, and they do not. Raises StartError."""
+    if "/" not in config.server.host and not config.server.port:
+        raise StartError("the port is 0, so it is not known which server is meant; type the port that it has")
+    own = OwnEngine(path_of("engine", config.server.host, config.server.port))
+    engine = Child("the engine", own.run, orphan_signal=signal.SIGTERM)
+    own.note_start()
+    engine.start()
+    try:
+        while not own.answers():
+            if os.waitpid(engine.pid, os.WNOHANG)[0]:
+                engine.ended()
+                raise StartError(f"cannot start the engine of --workers: {own.why() or 'it ended at once'}")
+            time.sleep(START_PAUSE_S)
+        config.cluster.url = own.url
+        return work()
+    finally:
+        if engine.pid:
+            engine.send(signal.SIGTERM)
+            os.waitpid(engine.pid, 0)
+        own.close()

@@ -15,6 +15,7 @@ complete -c gchat-server -l check-config -d 'check the configuration and what it
 complete -c gchat-server -l print-config -d 'print the configuration in force, and exit'
 complete -c gchat-server -l export -x -d 'print the history of ROOM, and exit; the server may be running'
 complete -c gchat-server -l backup -r -F -d 'copy the history into FILE, and exit; the server may be running'
+complete -c gchat-server -l import -r -F -d 'move the history in FILE to the engine of --cluster or --workers, and exit'
 complete -c gchat-server -l make-cert -x -a '(__fish_complete_directories)' -d 'make a certificate for trying TLS in DIR, and exit'
 complete -c gchat-server -l make-hook -x -d 'make a hook, print its URL, and exit'
 complete -c gchat-server -l make-token -x -d 'make a token of the admin endpoint with the scope read, say:ROOM, moderate or all, print it, and exit'
