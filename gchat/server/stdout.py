@@ -6,6 +6,7 @@ Lines that cannot be written are counted, and the count is written in their plac
 from __future__ import annotations
 
 import errno
+import time
 from queue import Empty, SimpleQueue
 from threading import Thread
 
@@ -16,6 +17,9 @@ MAX_WAITING_BYTES = 1 << 20
 
 #: The time between attempts to write the count of missing lines while nothing new comes.
 RETRY_S = 1.0
+
+#: After a line the thread waits so long for more: woken for each, it takes the interpreter from the loop each time.
+GATHER_S = 0.01
 
 #: Errors after which nothing can be written any more. All others may pass, as of a full disk or a hung-up terminal.
 _GONE = (errno.EPIPE, errno.EBADF)
@@ -80,6 +84,8 @@ class Output:
         taken: list[bytes | int | None] = []
         try:
             taken.append(self._waiting.get(timeout=RETRY_S if self._missing else None))
+            if taken[-1] is not None:
+                time.sleep(GATHER_S)
             while taken[-1] is not None:
                 taken.append(self._waiting.get_nowait())
         except Empty:
