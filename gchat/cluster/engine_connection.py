@@ -79,6 +79,10 @@ class EngineConnection:
             self._lose(EngineLost(f"no answer within {timeout_s:g} s"))
             raise EngineLost(f"no answer within {timeout_s:g} s") from None
 
+    def wait_lost(self, timeout_s: float) -> None:
+        """Return when nothing can be asked any more, or when the time is over."""
+        self._reading.join(timeout_s)
+
     def close(self) -> None:
         """Ask nothing more; whatever was asked is lost."""
         self._lose(EngineLost("the connection was closed"))

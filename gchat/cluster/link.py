@@ -18,6 +18,7 @@ import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import gevent
@@ -26,7 +27,7 @@ from gevent.event import Event
 from gchat.breather import breathe
 from gchat.cluster.attachment import Attachment, Dialler, NumberTaken, Timings, drawn
 from gchat.cluster.cluster_time import ClusterTime
-from gchat.cluster.engine_connection import EngineLost, EngineRefused, Word
+from gchat.cluster.engine_connection import EngineConnection, EngineLost, EngineRefused, Word
 from gchat.cluster.entries import Entry, entry
 from gchat.cluster.fitness import WARNINGS
 from gchat.cluster.link_owner import LinkOwner
@@ -56,9 +57,12 @@ FEED_ENTRIES, FEED_S = 20_000, 30.0
 WRITE_PACE_S, READ_PACE_S = 0.001, 0.002
 
 #: Entries of one answer; and for how long they are told before others have a turn.
-MAX_ENTRIES, TELLING_S = 500, 0.005
+MAX_ENTRIES, TELLING_S = 100, 0.005
 
-BEAT_S, RECONNECT_S, MAX_RECONNECT_S = 1.0, 0.05, 1.0
+BEAT_S = 1.0
+
+#: What is lost is tried again after the first of these, doubling to the second while it is lost sooner than the third.
+RECONNECT_S, MAX_RECONNECT_S, STEADY_S = 0.05, 1.0, 5.0
 
 
 class EngineLink:
@@ -84,6 +88,7 @@ class EngineLink:
         self._at = b"0-0"  # the feed's entry that was heard last
         self.heard = 0  # its number
         self._echoed = (0, 0)  # once the first entry was heard, batches up to the second have no echo any more
+        self._unsure = 0  # batches up to this one are never sent again, because they may have been carried out
         self._time = ClusterTime(SILENCE_S)
         self.nodes: Mapping[str, bytes] = {}  # what each living node told of itself with its last beat
         self.checkpoint_n = -1  # of the newest one, as of the last beat; -1: there is none
@@ -200,14 +205,16 @@ class EngineLink:
         wait_s = RECONNECT_S
         try:
             while True:
+                began_at = time.monotonic()
                 try:
                     if self._attachment is None:
                         self._attach(is_new=False)
-                    wait_s = RECONNECT_S
                     raise gevent.wait(self._work, count=1)[0].get()
                 except JournalError as error:
                     self._why = reason(error)
                 self._drop()
+                if time.monotonic() - began_at > STEADY_S:
+                    wait_s = RECONNECT_S
                 gevent.sleep(wait_s)
                 wait_s = min(wait_s * 2, MAX_RECONNECT_S)
         finally:
@@ -241,11 +248,15 @@ class EngineLink:
         if not self._placed_in:
             self._find_place(attached.base)
         self._fresh_base = _fresh_base()
-        if is_same:
-            self._unanswered.send_again(attached.applied)
+        if not is_same:  # what was applied is forgotten with a lease, and with a base
+            self._unsure = self._unanswered.last_batch
+        self._unanswered.send_again(max(attached.applied, self._unsure))
         self._echoed = (attached.n, self._unanswered.last_batch)
         self._forget_unheard()
-        self._work += map(self._begin, (self._write, self._follow, self._listen))
+        alive: list[Callable[[], None]] = [
+            partial(self._keep_alive, connection) for connection in (attached.reading, attached.letters)
+        ]
+        self._work += map(self._begin, (self._write, self._follow, *alive))
         self._is_wanted.set()
         self._why = LATE
         self.is_up.set()
@@ -341,12 +352,11 @@ class EngineLink:
         self._time.beaten(beaten.now, beaten.stood, time.monotonic())
         self.nodes, self.checkpoint_n = beaten.infos, beaten.checkpoint_n
 
-    def _listen(self) -> None:
-        """See that letters would come."""
-        attached = self._attached()
+    def _keep_alive(self, connection: EngineConnection) -> None:
+        """See that a connection is there that is not always asked: engines close what is idle."""
         while True:
-            gevent.sleep(BEAT_S)
-            attached.letters.call("PING", timeout_s=SILENT_S)
+            connection.wait_lost(BEAT_S)
+            connection.call("PING", timeout_s=SILENT_S)
 
     # --- Time that runs out ----------------------------------------------------------------------------------------
 

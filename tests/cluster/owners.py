@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from typing import Any
 
 import msgspec
@@ -94,3 +95,12 @@ def agreed(*owners: Owner, count: int) -> list[str]:
         wait_until_in_loop(lambda owner=owner: len(owner.happened) >= count, f"{owner.link.node} has {count}")  # type: ignore[misc]
         assert owner.happened == owners[0].happened
     return owners[0].happened
+
+
+def started(engine: EngineProcess, end: ExitStack, *names: str) -> list[Owner]:
+    """Return nodes whose links are up until the end."""
+    owners = [Owner(engine, name) for name in names]
+    for owner in owners:
+        end.callback(owner.link.close)
+        owner.link.start()
+    return owners

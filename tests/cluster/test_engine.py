@@ -151,6 +151,7 @@ def test_a_replica_that_stands_still_holds_nobody_up_for_long(primary: TcpEngine
         assert alice.losses == []
 
 
+@pytest.mark.timeout(60 + 20 * FAILOVERS)
 def test_sentinels_name_the_primary_and_failovers_lose_nothing_that_was_shown(
     primary: TcpEngine, replica: TcpEngine
 ) -> None:

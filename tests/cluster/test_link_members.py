@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import secrets
 import time
-import unicodedata
 from collections.abc import Iterator
 from contextlib import ExitStack
 from itertools import count
@@ -14,11 +13,12 @@ import pytest
 
 from gchat.cluster import attachment
 from gchat.cluster import link as links
-from gchat.cluster.engine_connection import EngineRefused
-from gchat.cluster.fitness import EngineUnfit
-from gchat.journal.journal import JournalError
+from gchat.cluster.engine_connection import EngineLost, EngineRefused
+from gchat.cluster.entries import packed
+from gchat.journal.journal import JournalError, Posting
+from gchat.model.messages import Said
 from tests.cluster.engines import EngineProcess, wait_until_in_loop
-from tests.cluster.owners import Owner, agreed
+from tests.cluster.owners import Owner, agreed, started
 
 
 @pytest.fixture
@@ -31,14 +31,6 @@ def engine() -> Iterator[EngineProcess]:
 def end() -> Iterator[ExitStack]:
     with ExitStack() as stack:
         yield stack
-
-
-def started(engine: EngineProcess, end: ExitStack, *names: str) -> list[Owner]:
-    owners = [Owner(engine, name) for name in names]
-    for owner in owners:
-        end.callback(owner.link.close)
-        owner.link.start()
-    return owners
 
 
 def freeze(owner: Owner) -> gevent.event.Event:
@@ -132,7 +124,7 @@ def test_a_node_that_does_not_beat_is_gone_once_and_finds_its_place_again(
     goes_on = freeze(bob)
 
     wait_until_in_loop(lambda: bob.link.node in alice.gone)
-    assert bob.link.node not in alice.link.nodes
+    wait_until_in_loop(lambda: bob.link.node not in alice.link.nodes)
     bob.steps("after")
     goes_on.set()
     wait_until_in_loop(lambda: len(bob.places) == 2, "bob finds its place again")
@@ -167,6 +159,31 @@ def test_what_was_sent_before_a_node_was_given_up_is_not_said_twice(
     assert not bob.refusals
     bob.steps("again")
     assert agreed(*nodes, count=3) == ["once", f"gone {bob.link.node}", "again"]
+
+
+def test_nor_is_it_when_the_engine_is_lost_before_the_node_has_caught_up(
+    engine: EngineProcess, end: ExitStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(links, "BEAT_S", 0.05)
+    monkeypatch.setattr(links, "LEASE_S", 0.5)
+    alice, bob = nodes = started(engine, end, "alice", "bob")
+    goes_on = freeze(bob)
+    hear = bob.link._hear
+    bob.link._hear = lambda heard: gevent.sleep(1000)  # type: ignore[method-assign]  # noqa: ARG005
+    bob.steps("once")
+    wait_until_in_loop(lambda: alice.happened == ["once", f"gone {bob.link.node}"])
+    goes_on.set()
+    wait_until_in_loop(lambda: len(bob.places) == 2 and bob.link.is_up.is_set())
+    attached = bob.link._attachment
+    engine.ask("CLIENT", "KILL", "TYPE", "normal")
+    wait_until_in_loop(lambda: bob.link._attachment not in (None, attached) and bob.link.is_up.is_set())
+    bob.link._hear = hear  # type: ignore[method-assign]
+    engine.ask("CLIENT", "KILL", "TYPE", "normal")
+    bob.steps("again")
+
+    assert agreed(*nodes, count=3) == ["once", f"gone {bob.link.node}", "again"]
+    wait_until_in_loop(lambda: not bob.link.unanswered)
+    assert bob.carried_out == ["once", "again"]
 
 
 def test_an_engine_that_stood_still_gives_nobody_up_and_the_time_of_the_cluster_stood_as_well(
@@ -304,7 +321,7 @@ def test_a_letter_comes_to_its_node_and_to_no_other(engine: EngineProcess, end: 
     assert not alice.link.send("nobody-00000", b"hello")
 
 
-# --- Engines that will not do ----------------------------------------------------------------------------------------
+# --- An engine that cannot -------------------------------------------------------------------------------------------
 
 
 def test_what_is_put_is_refused_when_the_engines_memory_is_full_and_nobody_is_given_up(
@@ -330,58 +347,6 @@ def test_what_is_put_is_refused_when_the_engines_memory_is_full_and_nobody_is_gi
     assert not alice.troubles
 
 
-def test_an_engine_that_drops_what_it_has_is_refused_with_what_to_set(engine: EngineProcess) -> None:
-    engine.ask("CONFIG", "SET", "maxmemory", "100mb", "maxmemory-policy", "allkeys-lru")
-
-    with pytest.raises(EngineUnfit, match=r"\(maxmemory-policy allkeys-lru\): set `maxmemory-policy noeviction`$"):
-        Owner(engine, "alice").link.start()
-
-
-@pytest.mark.parametrize(
-    ("appendfsync", "durability", "to_do"), [("always", "full", ""), ("everysec", "second", "`appendfsync always`")]
-)
-def test_what_the_engine_promises_is_known(
-    engine: EngineProcess, end: ExitStack, appendfsync: str, durability: str, to_do: str
-) -> None:
-    engine.ask("CONFIG", "SET", "appendfsync", appendfsync)
-
-    (alice,) = started(engine, end, "alice")
-
-    assert alice.link.durability == durability
-    assert alice.link.warning.endswith(to_do)
-
-
-def test_an_engine_that_may_not_be_asked_is_used_with_a_warning(engine: EngineProcess, end: ExitStack) -> None:
-    engine.ask("ACL", "SETUSER", "default", "-config")
-
-    (alice,) = started(engine, end, "alice")
-    alice.steps("a")
-
-    assert agreed(alice, count=1) == ["a"]
-    assert alice.link.durability == "unknown"
-    assert alice.link.warning.startswith("the engine does not let itself be asked")
-
-
-def test_a_newcomer_with_another_unicode_is_refused_in_a_line_that_names_both(
-    engine: EngineProcess, end: ExitStack, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    started(engine, end, "alice")
-    monkeypatch.setattr(unicodedata, "unidata_version", "99.0.0")
-
-    with pytest.raises(EngineUnfit, match=r"^the other nodes have Unicode [0-9.]+, and this one 99\.0\.0, .*$"):
-        Owner(engine, "bob").link.start()
-
-
-def test_what_another_version_of_gchat_stored_is_left_alone(
-    engine: EngineProcess, end: ExitStack, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    started(engine, end, "alice")[0].link.close()
-    monkeypatch.setattr(attachment, "LAYOUT", "2")
-
-    with pytest.raises(EngineUnfit, match=r"another version of gchat stored \(layout 1; expected 2\)$"):
-        Owner(engine, "bob").link.start()
-
-
 def test_a_node_that_was_replaced_keeps_no_checkpoint(engine: EngineProcess, end: ExitStack) -> None:
     (alice,) = started(engine, end, "alice")
     engine.ask("HSET", "{test}:fence", alice.link.node, "77")
@@ -401,16 +366,68 @@ def test_without_an_engine_nothing_is_asked_for_long(engine: EngineProcess, end:
             ask()
 
 
-def test_a_user_of_the_engine_that_may_not_do_enough_is_told_what_it_needs(engine: EngineProcess) -> None:
-    engine.ask("ACL", "SETUSER", "gchat", "on", ">secret", "~{test}*", "+@all")
-    user = f"unix://gchat:secret@{engine.path}"
+# --- What befell others ----------------------------------------------------------------------------------------------
 
-    with pytest.raises(EngineUnfit, match=r"its user needs `~\{test\}\* &\{test\}\* \+@all`"):
-        Owner(engine, "alice", user).link.start()
 
-    engine.ask("ACL", "SETUSER", "gchat", "&{test}*", "-@dangerous", "+info")
-    alice = Owner(engine, "alice", user)
-    alice.link.start()
+def test_scripts_that_were_flushed_are_loaded_again(engine: EngineProcess, end: ExitStack) -> None:
+    alice, bob = nodes = started(engine, end, "alice", "bob")
+    engine.ask("SCRIPT", "FLUSH")
     alice.steps("a")
+    bob.says("b")
+
+    assert sorted(agreed(*nodes, count=2)) == ["a", "b"]
+    assert not alice.refusals + bob.refusals
+    assert not alice.unknown + bob.unknown
+
+
+def sent(owner: Owner, node: str, letter: bytes) -> bool:
+    try:
+        return owner.link.send(node, letter)
+    except EngineLost:
+        return False
+
+
+@pytest.mark.parametrize("kind", ["pubsub", "normal"])
+def test_connections_that_the_engine_cuts_are_made_again(engine: EngineProcess, end: ExitStack, kind: str) -> None:
+    alice, bob = nodes = started(engine, end, "alice", "bob")
+    for at in range(5):
+        engine.ask("CLIENT", "KILL", "TYPE", kind)
+        alice.steps(str(at))
+        wait_until_in_loop(lambda: not alice.link.unanswered)
+
+    assert agreed(*nodes, count=5) == list("01234")
+    wait_until_in_loop(lambda: sent(alice, bob.link.node, b"hello"))
+    wait_until_in_loop(lambda: bob.letters == [b"hello"])
+    assert alice.link.ask("PING") == b"PONG"
+
+
+@pytest.mark.parametrize("at", range(5))
+def test_any_connection_that_is_cut_alone_is_made_again(engine: EngineProcess, end: ExitStack, at: int) -> None:
+    (alice,) = started(engine, end, "alice")
+    wait_until_in_loop(lambda: len(engine.ask("CLIENT", "LIST").splitlines()) == 5)
+    cut = engine.ask("CLIENT", "LIST").decode().splitlines()[at].split()[0].removeprefix("id=")
+    engine.ask("CLIENT", "KILL", "ID", cut)
+    alice.steps("a")
+
     assert agreed(alice, count=1) == ["a"]
-    alice.link.close()
+    wait_until_in_loop(lambda: sent(alice, alice.link.node, b"hello"))
+    assert alice.link.ask("PING") == b"PONG"
+
+
+def test_a_large_batch_is_not_too_large_for_the_engine(engine: EngineProcess, end: ExitStack) -> None:
+    alice, bob = nodes = started(engine, end, "alice", "bob")
+    texts = [str(at) for at in range(2000)]
+    alice.link.put([(packed(Posting("lobby", Said("alice", (text,), (text,)))), text) for text in texts])
+
+    assert agreed(*nodes, count=2000) == texts
+    assert bob.link.heard < 10
+
+
+def test_a_feed_that_was_deleted_by_hand_goes_on(engine: EngineProcess, end: ExitStack) -> None:
+    alice, bob = nodes = started(engine, end, "alice", "bob")
+    alice.steps("a")
+    agreed(*nodes, count=1)
+    engine.ask("DEL", "{test}:feed")
+    bob.steps("b")
+
+    assert agreed(*nodes, count=2) == ["a", "b"]
