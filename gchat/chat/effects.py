@@ -39,6 +39,7 @@ class CloseReason(StrEnum):
     BAD_HELLO = "bad_hello"  # an invalid one
     ENDLESS = "endless"  # no newline
     SHUTDOWN = "shutdown"
+    MOVING = "moving"  # sent elsewhere, before the server stops
     NO_HISTORY = "no_history"  # the room's history cannot be read now
     PROBE = "probe"  # gone before it said a line or was announced: a port scan, a health check
     CRASHED = "crashed"  # a fault of the server
@@ -49,7 +50,14 @@ class CloseReason(StrEnum):
 
 #: After these the user may be about to come back, because a lost connection is no goodbye.
 MAY_RESUME = frozenset(
-    {CloseReason.ENDED, CloseReason.RESET, CloseReason.STALLED, CloseReason.CRASHED, CloseReason.SHUTDOWN}
+    {
+        CloseReason.ENDED,
+        CloseReason.RESET,
+        CloseReason.STALLED,
+        CloseReason.CRASHED,
+        CloseReason.SHUTDOWN,
+        CloseReason.MOVING,
+    }
 )
 
 

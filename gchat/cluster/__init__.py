@@ -22,5 +22,6 @@ It knows the journal's interfaces and the core's values. It does not know connec
     open_rooms         the rooms that a node has open, and its place in them after something was missed or lost
     engine_notes       notes, in the engine
     members            what nodes share beside messages, as the journal tells it
+    importing          a history in an SQLite file, moved into an engine
     journal            the journal that nodes share, on a link
 """

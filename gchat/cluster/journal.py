@@ -243,8 +243,11 @@ class SharedJournal:
             self.members.refused(cause, why)
 
     def not_known(self, cause: object) -> None:
-        """See LinkOwner.not_known: of a message, no acknowledgement says the same."""
-        if not isinstance(cause, Posting | Whisper):
+        """See LinkOwner.not_known."""
+        if isinstance(cause, Posting | Whisper):
+            room = cause.room if isinstance(cause, Posting) else None
+            self._deliver([Arrival(room, Outcome(None), cause.cause, is_known=False)])
+        else:
             self.members.not_known(cause)
 
     def unable(self, why: str) -> None:

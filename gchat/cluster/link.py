@@ -59,10 +59,10 @@ WRITE_PACE_S, READ_PACE_S = 0.001, 0.002
 #: Entries of one answer; and for how long they are told before others have a turn.
 MAX_ENTRIES, TELLING_S = 100, 0.005
 
-BEAT_S = 1.0
-
 #: What is lost is tried again after the first of these, doubling to the second while it is lost sooner than the third.
 RECONNECT_S, MAX_RECONNECT_S, STEADY_S = 0.05, 1.0, 5.0
+
+BEAT_S = 1.0
 
 
 class EngineLink:
@@ -85,6 +85,7 @@ class EngineLink:
         self.base = ""
         self.was_empty = False  # whether the engine was, when this node attached: its base is from here
         self._placed_in = ""  # the base in which this node has its place; "": it has none
+        self._heard_in = ""  # the base of the feed in which an entry was heard last
         self._at = b"0-0"  # the feed's entry that was heard last
         self.heard = 0  # its number
         self._echoed = (0, 0)  # once the first entry was heard, batches up to the second have no echo any more
@@ -124,6 +125,16 @@ class EngineLink:
     def unanswered(self) -> int:
         """How many items were put whose outcome has not come yet."""
         return len(self._unanswered)
+
+    @property
+    def is_same_history(self) -> bool:
+        """Whether the engine has the history in which this node has heard something before."""
+        return bool(self.base) and self.base == self._heard_in
+
+    @property
+    def attached_n(self) -> int:
+        """The number of the feed's last entry when this node attached."""
+        return 0 if self._attachment is None else self._attachment.n
 
     @property
     def durability(self) -> str:
@@ -271,7 +282,7 @@ class EngineLink:
         if n and not found:
             raise EngineLost("the feed does not have the entry any more behind which it should be read")
         self._at, self.heard = found[0][0] if found else b"0-0", n
-        self._placed_in = base
+        self._placed_in = self._heard_in = base
 
     def _begin(self, work: Callable[[], None]) -> gevent.Greenlet[Any, JournalError]:
         """Return a greenlet for what goes on until the engine cannot any more; its value is why."""

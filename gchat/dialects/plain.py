@@ -89,7 +89,7 @@ def _crowd(event: events.Crowd) -> bytes:
 
 
 def _announced(event: events.Announced) -> bytes:
-    return _answer(sentences.announced(event.text))
+    return _answer(sentences.announced(event.text) if event.is_of_operator else event.text)
 
 
 def _log_renewed(event: events.LogRenewed) -> bytes:

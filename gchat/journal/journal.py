@@ -79,6 +79,7 @@ class Arrival(Struct, frozen=True):
     room: str | None  # None: of a private message
     outcome: Outcome
     cause: object = None
+    is_known: bool = True  # False: it takes long, and what became of it may come later, or never
 
 
 class Journal(Protocol):

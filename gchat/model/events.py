@@ -62,9 +62,10 @@ Movement = Entered | Left | Renamed | Away | Crowd
 
 
 class Announced(Struct, frozen=True):
-    """An announcement of the operator of the server."""
+    """An announcement of the operator of the server, or something that the server itself tells."""
 
     text: str
+    is_of_operator: bool = True
 
 
 class ModeSet(Struct, frozen=True):

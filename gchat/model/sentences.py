@@ -113,6 +113,11 @@ def named(nick: str) -> str:
     return f"You are now {nick}"
 
 
+def taken_meanwhile(name: str, old: str) -> str:
+    """Return what a user is told whose nick somebody else has taken while their node was cut off."""
+    return f"You are {name} now: {old} was taken while this server was cut off"
+
+
 def replied(name: str) -> str:
     """Return the answer to a user whose reply has arrived."""
     return f"Your reply went to {name}"

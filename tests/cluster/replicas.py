@@ -44,7 +44,7 @@ def asked(place: tuple[str, int] | str, *words: str, secret: str = "") -> Any:
 class TcpEngine(EngineProcess):
     """An engine on a port of its own."""
 
-    def __init__(self, **settings: object) -> None:
+    def __init__(self, **settings: Any) -> None:
         self.port = free_port()
         super().__init__(port=self.port, bind=HOST, **settings)
         self.url = f"valkey://{HOST}:{self.port}"

@@ -50,7 +50,7 @@ class Node:
                 self.journal.accept(arrival)
                 assert isinstance(record.message, Said)
                 self.shown += [(record.seq + at, text) for at, text in enumerate(record.message.texts)]
-            if arrival.cause is None:
+            if arrival.cause is None or not arrival.is_known:
                 continue
             assert isinstance(arrival.cause, str)
             if arrival.outcome.why_not:
