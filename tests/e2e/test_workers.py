@@ -301,17 +301,7 @@ def test_a_reload_by_pkill_kills_nobody(tmp_path: Path) -> None:
 # In https://github.com/zimbatm/socketmaster/issues/4 the end of the terminal started one more child.
 def test_the_end_of_its_terminal_ends_all(tmp_path: Path) -> None:
     terminal, shell = os.openpty()
-    command = [
-        sys.executable,
-        "-m",
-        "gchat.server.main",
-        "127.0.0.1",
-        "0",
-        "--workers",
-        "2",
-        "--no-admin",
-        "--allow-root",
-    ]
+    arguments = ["127.0.0.1", "0", "--workers", "2", "--no-admin", "--allow-root"]
     process = subprocess.Popen(
         [sys.executable, "-m", "gchat.server.main", *arguments],
         stdin=shell,
