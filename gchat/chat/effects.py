@@ -198,6 +198,20 @@ class DropRoom(Struct, frozen=True, gc=False):
     room: str
 
 
+class Rebased(Struct, frozen=True, gc=False):
+    """The journal has another log for the room, without `lost` messages that were shown, numbers `first` to `last`.
+
+    All who read the room are told at this place, and go on in the new log, whose numbers may be lower. `members` are in
+    the room.
+    """
+
+    room: str
+    lost: int
+    first: int
+    last: int
+    members: int = 0
+
+
 class SavedSession(Struct, frozen=True):
     """The name and the rooms of a user who may come back after a restart of the server, and why they are away."""
 
@@ -298,6 +312,7 @@ Effect = (
     | Search
     | ListRooms
     | DropRoom
+    | Rebased
     | SaveSession
     | SaveModes
     | SavePenalties

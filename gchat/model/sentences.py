@@ -337,6 +337,12 @@ def skipped(first: int, last: int) -> str:
     return f"… {count:,} message{'' if count == 1 else 's'} skipped ({which}), /history {first}"
 
 
+def lost(count: int, first: int, last: int) -> str:
+    """Return which messages that were shown are lost, from `first` to `last` inclusive."""
+    which = f"{first}-{last}" if count > 1 else f"{first}"
+    return f"{count:,} {'message that was shown is' if count == 1 else 'messages that were shown are'} lost ({which})"
+
+
 def unknown_command(name: str) -> str:
     """Return that a command does not exist, and what to type."""
     return f"Unknown command /{name}; type /help for the list, or //{name} to say it"

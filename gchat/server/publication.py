@@ -78,6 +78,11 @@ class Publication:
         """End the turn: everything that the journal has counted as said is shown."""
         self._heads.clear()
 
+    def renew(self, room: str) -> None:
+        """Have a room go on in its new log."""
+        self._journal.renew(room)
+        self._heads.pop(room, None)
+
     def commit(self, effects: Sequence[Effect | Arrival]) -> None:
         """Have the journal store everything that these effects say, or find out why it cannot."""
         heads = self._heads

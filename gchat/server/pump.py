@@ -33,6 +33,7 @@ from gchat.chat.effects import (
     Presence,
     Publish,
     ReadHistory,
+    Rebased,
     Search,
     SendRaw,
     Unheard,
@@ -142,6 +143,7 @@ class Pump:
             Search: self._of_session(self.replay.search),
             ListRooms: self._list_rooms,
             DropRoom: self._drop_room,
+            Rebased: self._rebased,
             Close: self._close,
             Audited: server.audit.add,
             CheckSecret: self._of_session(
@@ -368,6 +370,21 @@ class Pump:
         self._journal.forget(effect.room)
         self._room_loading.forget(effect.room)
         self.fan_out.forget(effect.room)
+
+    def _rebased(self, effect: Rebased) -> None:
+        room = effect.room
+        self.tell_presence(room)
+        self._publication.renew(room)
+        if not self._journal.is_open(room):
+            return
+        seq, where = self._journal.next_seq(room), Where(room, self._journal.epoch(room))
+        self._touched |= dict.fromkeys(self.fan_out.renew(where, seq))
+        for connection in self.connections.values():
+            if connection.where.room == room:
+                connection.where = where
+            self._room_loading.begin_again(connection, room, effect.members)
+        told = events.LogRenewed(room, effect.lost, effect.first, effect.last, effect.members, where.epoch, seq - 1)
+        self.append(room, told, 0, None)
 
     def _close(self, effect: Close) -> None:
         connection = self.connections.pop(effect.session, None)

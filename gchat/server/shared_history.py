@@ -5,7 +5,6 @@ Nothing of gchat.cluster is loaded by a server that is alone.
 
 from __future__ import annotations
 
-import os
 import socket
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING
 from gchat.journal.journal import Journal, JournalError
 from gchat.model.errors import GchatError
 from gchat.server.cluster_settings import ClusterSection
-from gchat.server.linux import unguessable
+from gchat.server.logs import logger
 from gchat.server.own_thread import OwnThread
 
 if TYPE_CHECKING:
@@ -40,7 +39,7 @@ def engine_of(section: ClusterSection) -> UrlEngine:
     from gchat.cluster.engine import UrlEngine  # noqa: PLC0415  # see above
     from gchat.cluster.engine_url import parsed  # noqa: PLC0415
 
-    return UrlEngine(parsed(section.url))
+    return UrlEngine(parsed(section.url), reads_replica=section.read_from == "replica", say=_say)
 
 
 def open_shared(section: ClusterSection, room_bytes: int) -> Journal:
@@ -50,24 +49,31 @@ def open_shared(section: ClusterSection, room_bytes: int) -> Journal:
     from gchat.cluster.link import EngineLink  # noqa: PLC0415
 
     journal = SharedJournal(room_bytes, OwnThread())
-    # A run has a name of its own, so that nobody takes what is left of the last one for this.
-    node = f"{node_name(section)}-{int.from_bytes(os.urandom(3)) >> 4:05x}"
-    journal.link = EngineLink(engine, journal, section.namespace, node, unguessable(8))
+    journal.link = EngineLink(engine, journal, section.namespace, node_name(section))
     try:
         journal.link.start()
     except JournalError as error:
         raise unusable(section, error) from None
+    if warning := journal.link.warning:
+        _say(warning)
     return journal
+
+
+def _say(text: str) -> None:
+    logger.warning("the engine of the cluster: %(what)s", {"what": text})
 
 
 def unusable(section: ClusterSection, error: JournalError) -> EngineUnusable:
     """Return why the engine cannot be used."""
-    from gchat.cluster.engine_url import parsed  # noqa: PLC0415  # see above
+    from gchat.cluster.engine_connection import EngineLost  # noqa: PLC0415  # see above
+    from gchat.cluster.engine_url import parsed  # noqa: PLC0415
 
-    where, why = str(parsed(section.url)), str(error)
-    if where not in why:
-        why = f"{where}: {why}"
-    return EngineUnusable(f"cannot use the engine of the cluster: {why}; start it, or correct cluster.url (--cluster)")
+    url, why = parsed(section.url), str(error)
+    if not any(place in why for place in (url.path, *(f"{host}:{port}" for host, port in url.hosts)) if place):
+        why = f"{url}: {why}"
+    if isinstance(error, EngineLost):
+        why += "; start it, or correct cluster.url (--cluster)"
+    return EngineUnusable(f"cannot use the engine of the cluster: {why}")
 
 
 def durability_of(journal: Journal) -> str:
