@@ -314,6 +314,8 @@ class Sharing:
         """See Steps.join: attach, and know everything that the others know; an engine without anything is loaded."""
         self._loading.load = load
         self._link.start()
+        if warning := self._link.warning:
+            logger.warning("the engine of the cluster: %(what)s", {"what": warning})
         self._loading.is_placed.wait()
         self.configure(self._limits)
         gevent.spawn(self._loading.keep_checkpoints)
