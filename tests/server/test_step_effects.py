@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gchat.chat.effects import Audited, Close, CloseReason, Deliver, Publish, SaveModes
+from gchat.chat.effects import Audited, Close, CloseReason, Deliver, Effect, Publish, SaveModes
 from gchat.model.events import Acknowledged, Done, Invited
 from gchat.model.messages import Numbered, Said
 from gchat.server.step_effects import of_step
@@ -14,7 +14,7 @@ INVITED = Invited("dev", "alice")
 
 
 def test_what_is_said_and_noted_comes_from_the_origin_alone_and_nothing_is_saved() -> None:
-    effects = [SaveModes("dev", None), SAID, AUDITED, CLOSE]
+    effects: list[Effect] = [SaveModes("dev", None), SAID, AUDITED, CLOSE]
     assert [*of_step(effects, is_origin=True)] == [SAID, AUDITED, CLOSE]
     assert [*of_step(effects, is_origin=False)] == [CLOSE]
 
