@@ -36,6 +36,7 @@ Around it:
     make_cert                                          a certificate for trying TLS
     settings, setting_application, setting_values, config  what can be set, what applies it, where it is read from
     app            composes all this, runs it, and drains it
+    stopping       that it stops, which ends pauses
     reload         settings taken over by a running server
     signals, systemd, watch, capacity, linux           what the machine tells and is asked
     making, http_post, token_making                    what a command makes in the running server, else in its files

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 
 import gevent
-from gevent.event import Event
 from gevent.threadpool import ThreadPool
 
 from gchat.chat.effects import CloseReason
@@ -37,6 +36,7 @@ from gchat.server.secret_checks import SecretChecks
 from gchat.server.server_password import ServerPassword
 from gchat.server.settings import Config
 from gchat.server.state_files import history_path, other_history
+from gchat.server.stopping import Stopping
 from gchat.server.taking import OwnSteps, Steps
 from gchat.server.tls import Tls
 from gchat.server.transcript import Transcript
@@ -56,7 +56,7 @@ class App:
         self.config = config
         self.limits = Limits()
         self.registry = Registry(self.limits)
-        self.stopping = Event()
+        self.stopping = Stopping()
         self.tls = Tls(config.tls)
         self.password = ServerPassword(config.auth.password_file)
         self.capacity = Capacity(has_admin=config.admin.enabled)

@@ -30,7 +30,7 @@ from gchat.server.machine_errors import described
 from gchat.server.settings import Config
 from gchat.server.start_checks import chat_place, check_files, check_places, check_user
 from gchat.server.state_files import found_history
-from gchat.server.stdout import Output
+from gchat.server.stdout import GATHER_S, Output
 from gchat.server.transcript import Transcript
 
 _NEVER_EMPTY = {
@@ -195,7 +195,9 @@ def _serve(config: Config, args: argparse.Namespace) -> int:
         check_user(config)
     errors = Output(2, "… {count:,} lines of the log are missing here\n")
     logs.start(errors, config.log.level, config.log.format)
-    conversation = None if args.quiet else Output(1, "… {count:,} lines of the conversation are missing here\n")
+    conversation = (
+        None if args.quiet else Output(1, "… {count:,} lines of the conversation are missing here\n", GATHER_S)
+    )
     is_interactive = any(os.isatty(descriptor) for descriptor in range(3))
     try:
         _log_ignored()
