@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.e2e import clustered
 from tests.e2e.harness import Server
 from tests.e2e.restarted import Restarted
 
@@ -27,3 +28,11 @@ def all_speak_plain() -> Iterator[None]:
 def restarted(tmp_path: Path) -> Restarted:
     """A server that comes back, with a file of its own."""
     return Restarted(tmp_path / "history.db")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    clustered.skip(items)
+
+
+def pytest_unconfigure() -> None:
+    clustered.close()

@@ -6,7 +6,7 @@ responses         values as JSON, whole or made while they are sent, and errors 
 read_resources    the resources that only read, and how documents are made;  action_resources: those that change rooms
 order_resources   those by which order is kept;  token_resources: those of named tokens
 hook_resources    the resources of hooks, for operators and for programs
-account_resources    those of accounts
+account_resources    those of accounts;  drain_resource: that of the drain
 routes            the table of paths, resources and what is said of them, and what comes before and after every request
 forwarded         whose request it is behind a proxy;  proxied: whose connection
 access            what a request may do: Host, Origin and token;  visibility: what it may see of a value

@@ -33,8 +33,9 @@ MAX_COUNTED = 1024
 
 READING = frozenset(["GET", "HEAD", "OPTIONS"])
 
-#: The page's own files hold no data, and without them nobody could enter a token.
-FREE = frozenset(["/", "/page.js", "/page.css"])
+#: The page's own files hold no data, and without them nobody could enter a token. Whether the server is ready is what a
+#: load balancer asks, which has none; why it is not, strangers are not told.
+FREE = frozenset(["/", "/page.js", "/page.css", "/healthz", "/readyz"])
 
 #: The bodies of these may be of any type, because browsers cannot send the key to them from a foreign page.
 _ANY_BODY = re.compile(r"/hooks/[^/]+|/rooms/[^/]+/messages")
@@ -92,6 +93,11 @@ class AccessRequest(Struct, frozen=True):
     content_type: str = ""
     has_body: bool = False
 
+    @property
+    def is_near(self) -> bool:
+        """Whether it comes from this machine."""
+        return self.is_known and is_loopback(self.peer)
+
 
 class Access:
     """The rules of one endpoint. A token of "" matches nothing. Names have no port, because a proxy has its own.
@@ -140,7 +146,7 @@ class Access:
         if asked.method not in READING:
             if not rights.room:  # such a token speaks in one room: that is for `demand`
                 self.demand(rights, Scope.MODERATE, "Changing anything")
-        elif not ((asked.is_known and is_loopback(asked.peer)) or asked.path in FREE):
+        elif not (asked.is_near or asked.path in FREE):
             what = "another machine" if asked.is_known else "a trusted proxy without X-Forwarded-For"
             self.demand(rights, Scope.READ, f"A request from {what}")
         if asked.has_body and _media_type(asked.content_type) != JSON and not _ANY_BODY.fullmatch(asked.path):

@@ -13,6 +13,7 @@ from typing import Protocol
 from gchat.admin.documents import (
     AccountInfo,
     AuditRow,
+    DrainDocument,
     Happened,
     HistoryInfo,
     HookInfo,
@@ -115,6 +116,9 @@ class Backend(Protocol):
 
         Waits. Raises BadText, Missing, NotPossible or Unavailable.
         """
+
+    def drain(self, over_s: float | None, by: str) -> DrainDocument:
+        """Send all users elsewhere over so many seconds, then stop; None: as it is configured."""
 
     def kick(self, user: int, reason: str, by: str) -> None:
         """Close the user's connection. Raises Missing: no such user."""

@@ -112,10 +112,17 @@ class RoomSummary(Struct, frozen=True):
     modes: str = "+n"  # as /mode shows them, without the key
 
 
+class DrainDocument(Struct, frozen=True):
+    """A drain that is on."""
+
+    left_s: float  # until the server stops
+    online: int  # users online
+
+
 class HistoryInfo(Struct, frozen=True):
     """The store of messages."""
 
-    store: str  # "sqlite" or "memory"
+    store: str  # "sqlite", "memory" or "valkey"
     state: str  # "ok", or what is wrong
     sync: str = ""  # "full": shown messages survive a power cut; "normal": they survive a crash; "": neither
 

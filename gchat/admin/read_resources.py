@@ -112,10 +112,11 @@ class ReadinessResource(ReadResource):
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
 
-    def on_get(self, _req: Request, resp: Response, /, **_params: Any) -> None:
+    def on_get(self, req: Request, resp: Response, /, **_params: Any) -> None:
         """Answer."""
         if reason := self._backend.not_ready():
-            raise Problem(503, reason, Retry_After="1")
+            may_know = req.context.is_near or req.context.scope >= Scope.READ
+            raise Problem(503, reason if may_know else "Not ready", Retry_After="1")
         resp.content_type, resp.data = JSON, indented(HealthDocument("ready"))
 
 

@@ -35,6 +35,7 @@ from gchat.admin.documents import (
     StoredDocument,
     UsersDocument,
 )
+from gchat.admin.drain_resource import drain_route
 from gchat.admin.hook_resources import Heard, HookResource, HooksResource
 from gchat.admin.named_tokens import NamedTokens
 from gchat.admin.openapi import ADDRESSES, EVENTS, POSTED, ROOM_EVENTS, ROOMS, SAYING, Reads, Route, Writes, described
@@ -123,6 +124,7 @@ class _Gate:
         )
         req.context.rights = rights = self._access.check(asked, self._clock())
         req.context.scope = rights.scope
+        req.context.is_near = asked.is_near
         if req.method not in COMBINED_METHODS:
             raise Problem(501, "Unknown method")
 
@@ -166,6 +168,7 @@ def make_app(
         *token_routes(backend, tokens),
         *account_routes(backend, _in_time),
         *_hook_routes(backend, hook),
+        drain_route(backend),
         Route("/openapi.json", FixedResource(cache(lambda: described(table))), Reads("This document")),
     ]
     for route in table:

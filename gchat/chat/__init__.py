@@ -6,6 +6,7 @@ everybody, so nothing needs a lock.
 registry      all users, nicks and rooms: coming, moving, naming and going
 population    the tables of these, and the steps in which they change
 steps         calls of the core as values;  order_steps: those of operators
+checkpoint    all of a registry by which it is decided, as a value: another registry goes on from there
 handlers      what each command does, and what it costs
 effects       what the core asks of the shell, and why a connection ends
 session       one user; and a reference to one that outlives a reconnection

@@ -7,7 +7,7 @@ for its user too, however they come back.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Annotated
 
 from msgspec import Meta, Struct
@@ -60,7 +60,7 @@ class Accounts:
 
     def owner(self, nick: str) -> Account | None:
         """Return the account whose name a nick is or looks like: nobody else can have it."""
-        return self.get(nick) or next(filter(None, map(self._by_key.get, owned_keys(nick))), None)
+        return self.get(nick) or next(filter(None, map(self._by_key.get, sorted(owned_keys(nick)))), None)
 
     def get(self, name: str) -> Account | None:
         """Return the account of this name, in any case and width."""
@@ -116,6 +116,13 @@ class Accounts:
         if not self._from[account.network]:
             del self._from[account.network]
         return account
+
+    def restore(self, accounts: Iterable[Account]) -> None:
+        """Have these accounts and no others."""
+        for table in (self._by_name, self._by_key, self._from):
+            table.clear()
+        for account in accounts:
+            self.add(account)
 
 
 #: What stands for a stored account that is none.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import chain
 
 from gchat.chat.session import Session
@@ -57,6 +57,12 @@ class Disconnected:
         for table in (self.until, self._idle, self._by_network):
             table.clear()
 
+    def restore(self, until: Iterable[tuple[Session, float]]) -> None:
+        """Keep these sessions and no others, in this order."""
+        self.clear()
+        for session, at in until:
+            self.add(session, at)
+
     def due(self, now: float) -> list[Session]:
         """Return the sessions whose time has come."""
         return [session for session, until in self.until.items() if until <= now]
@@ -70,6 +76,7 @@ class Disconnected:
         if per_network is not None and not newest.network.is_exempt and len(group) > per_network:
             return next(chain((session for session in group if session in self._idle), group))
         if len(self.until) > MAX_DISCONNECTED:
-            most = max(self._by_network, key=lambda name: len(self._by_network[name]))
-            return next(chain(self._idle, self._by_network[most]))
+            most = max(map(len, self._by_network.values()))
+            of_largest = (session for session in self.until if len(self._by_network[session.network.name]) == most)
+            return next(chain(self._idle, of_largest))
         return None

@@ -39,6 +39,7 @@ class CloseReason(StrEnum):
     BAD_HELLO = "bad_hello"  # an invalid one
     ENDLESS = "endless"  # no newline
     SHUTDOWN = "shutdown"
+    MOVING = "moving"  # sent elsewhere, before the server stops
     NO_HISTORY = "no_history"  # the room's history cannot be read now
     PROBE = "probe"  # gone before it said a line or was announced: a port scan, a health check
     CRASHED = "crashed"  # a fault of the server
@@ -49,7 +50,14 @@ class CloseReason(StrEnum):
 
 #: After these the user may be about to come back, because a lost connection is no goodbye.
 MAY_RESUME = frozenset(
-    {CloseReason.ENDED, CloseReason.RESET, CloseReason.STALLED, CloseReason.CRASHED, CloseReason.SHUTDOWN}
+    {
+        CloseReason.ENDED,
+        CloseReason.RESET,
+        CloseReason.STALLED,
+        CloseReason.CRASHED,
+        CloseReason.SHUTDOWN,
+        CloseReason.MOVING,
+    }
 )
 
 
@@ -190,6 +198,20 @@ class DropRoom(Struct, frozen=True, gc=False):
     room: str
 
 
+class Rebased(Struct, frozen=True, gc=False):
+    """The journal has another log for the room, without `lost` messages that were shown, numbers `first` to `last`.
+
+    All who read the room are told at this place, and go on in the new log, whose numbers may be lower. `members` are in
+    the room.
+    """
+
+    room: str
+    lost: int
+    first: int
+    last: int
+    members: int = 0
+
+
 class SavedSession(Struct, frozen=True):
     """The name and the rooms of a user who may come back after a restart of the server, and why they are away."""
 
@@ -290,6 +312,7 @@ Effect = (
     | Search
     | ListRooms
     | DropRoom
+    | Rebased
     | SaveSession
     | SaveModes
     | SavePenalties

@@ -26,6 +26,13 @@ class Ignorers:
         found = self._of(session.keys) if self._by_key else ()
         return Unheard(session.id, tuple(other.id for other in found)) if found else None
 
+    def of_named(self, name: str) -> Unheard | None:
+        """Return who ignores the user of this name; None if nobody does, or no user has it."""
+        if not self._by_key:
+            return None
+        session = next(filter(None, map(self._names.holder, name_keys(name))), None)
+        return None if session is None or session.name != name else self.of(session)
+
     def ignore(self, session: Session, name: str) -> None:
         """Have a session ignore this name. Raises Refusal if it ignores too many."""
         session.ignored = session.ignored or IgnoredNames()
@@ -42,7 +49,7 @@ class Ignorers:
         after = session.ignored.keys
         self._note(session, before, after)
         holders = dict.fromkeys(filter(None, map(self._names.holder, before - after)))
-        return tuple(holder.id for holder in holders if after.isdisjoint(holder.keys))
+        return tuple(sorted(holder.id for holder in holders if after.isdisjoint(holder.keys)))
 
     def follow(self, old: str, new: str) -> None:
         """Note that a user has a new name: those who ignore the user by the old one go on."""
@@ -61,8 +68,17 @@ class Ignorers:
         """Forget all sessions."""
         self._by_key.clear()
 
+    def restore(self, sessions: Iterable[Session]) -> None:
+        """Note what these sessions, and no others, ignore."""
+        self.clear()
+        for session in sessions:
+            if session.ignored is not None:
+                self._note(session, frozenset(), session.ignored.keys)
+
     def _of(self, keys: Iterable[str]) -> list[Session]:
-        return list({session: None for key in keys for session in self._by_key.get(key, ())})
+        """Return the sessions that ignore one of these keys, the oldest first."""
+        found = {session.id: session for key in keys for session in self._by_key.get(key, ())}
+        return [found[id_] for id_ in sorted(found)]
 
     def _note(self, session: Session, before: frozenset[str], after: frozenset[str]) -> None:
         for key in before - after:

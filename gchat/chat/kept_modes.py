@@ -30,7 +30,8 @@ class KeptModes(dict[str, Modes]):
         return USUAL
 
     def restore(self, kept: Mapping[str, Modes]) -> None:
-        """Add what the previous run stored."""
+        """Have what the previous run stored, or another node has, and nothing else."""
+        self.clear()
         self.update(kept)
         self._size = sum(map(_size, self.values()))
 

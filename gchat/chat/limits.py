@@ -7,7 +7,7 @@ from msgspec import Struct, structs
 from gchat.model.events import Slowed
 
 
-class Rates(Struct, frozen=True):
+class Rates(Struct, frozen=True, forbid_unknown_fields=True):
     """The rates at which a user may send: a burst at once, then so much a second. A rate of 0 means no limit."""
 
     messages_per_s: float = 0.0
@@ -23,7 +23,7 @@ class Rates(Struct, frozen=True):
         )
 
 
-class Limits(Struct):
+class Limits(Struct, forbid_unknown_fields=True):
     """The limits of the core; shared, and changed in place when the configuration is reloaded."""
 
     max_rooms: int = 1000

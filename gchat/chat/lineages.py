@@ -6,6 +6,8 @@ account are one too, whatever their tokens: so there is one of each account, and
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from gchat.chat.effects import Effect, SavedSession, SaveSession
 from gchat.chat.session import Session
 
@@ -38,6 +40,20 @@ class Lineages:
         """Discard all sessions, of which the next run knows what it was told last."""
         self._newest.clear()
 
+    def leads(self, session: Session) -> tuple[bool, bool]:
+        """Return whether a session is the newest of its token, and of its account."""
+        newest = self._newest.get
+        return newest(session.lineage) is session, newest(session.account_lineage) is session
+
+    def restore(self, leading: Iterable[tuple[Session, bool, bool]]) -> None:
+        """Have these sessions and no others be the newest, of their tokens and of their accounts."""
+        self._newest.clear()
+        for session, of_token, of_account in leading:
+            if of_token:
+                self._newest[session.lineage] = session
+            if of_account:
+                self._newest[session.account_lineage] = session
+
     def saved(self, session: Session) -> list[Effect]:
         """Return the effects by which the next run knows where this user is now."""
         if session not in self:
@@ -48,10 +64,9 @@ class Lineages:
 
     def dropped(self, session: Session) -> list[Effect]:
         """Discard the session of a user who has left; return the effects by which the next run knows that too."""
-        if session not in self:
-            return []
+        was_stored = session in self
         self.discard(session)
-        return [SaveSession(_key(session), None)]
+        return [SaveSession(_key(session), None)] if was_stored else []
 
 
 def _key(session: Session) -> str:

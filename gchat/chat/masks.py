@@ -29,14 +29,14 @@ class Cloaks:
     """
 
     def __init__(self, secret: bytes) -> None:
-        self._secret = secret
+        self.secret = secret
         self.of = lru_cache(_ANSWERS)(self._of)
 
     def _of(self, network: str) -> str:
         """Return the cloak of the network of this name."""
         from hashlib import blake2s  # noqa: PLC0415  # it loads OpenSSL: 3 MiB that most servers do not need
 
-        return f"{blake2s(network.encode(), key=self._secret, digest_size=6).hexdigest()}.cloak"
+        return f"{blake2s(network.encode(), key=self.secret, digest_size=6).hexdigest()}.cloak"
 
 
 class Person(Protocol):

@@ -11,7 +11,7 @@ from msgspec import Struct
 _MAPPED_PREFIX = 96
 
 
-class Network(Struct, frozen=True):
+class Network(Struct, frozen=True, gc=False):
     """An address, or the /64 of an IPv6 address, because one owner has all of it."""
 
     name: str = ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cache
 
 from gchat.chat.accounts import Accounts
@@ -38,7 +39,7 @@ class Names:
     def check(self, session: Session, nick: str, max_length: int) -> tuple[str, frozenset[str]]:
         """Return a nick that a session may take, as it is shown, and its keys. Raises Refusal."""
         nick, keys = self.check_allowed(nick, max_length, session.account)
-        for key in keys:
+        for key in (folded(nick), *sorted(keys)):  # a set has another order in another process
             holder = self._holders.get(key, session)
             if holder is not session:
                 what = "is taken" if folded(nick) == folded(holder.name) else f"looks like {holder.name}'s"
@@ -59,8 +60,8 @@ class Names:
     def give(self, session: Session, name: str, keys: frozenset[str]) -> None:
         """Name the session `name`, whose keys must be free, and free its old name."""
         self.release(session)
-        self._holders.update(dict.fromkeys(keys, session))
-        session.name, session.keys = name, keys
+        session.call(name, keys)
+        self._holders.update(dict.fromkeys(session.keys, session))
 
     def release(self, session: Session) -> None:
         """Free the session's name; the session keeps it as text, for what is still to be said of it."""
@@ -87,3 +88,9 @@ class Names:
     def clear(self) -> None:
         """Free all names."""
         self._holders.clear()
+
+    def restore(self, sessions: Iterable[Session]) -> None:
+        """Let these sessions, and no others, have the names that they have."""
+        self.clear()
+        for session in sessions:
+            self._holders.update(dict.fromkeys(session.keys, session))

@@ -95,9 +95,22 @@ class Penalties:
     def __bool__(self) -> bool:
         return bool(self.all)
 
+    @property
+    def last_id(self) -> int:
+        """The highest id that there has been."""
+        return max(self._last_id, *self.all, 0)
+
+    def restore(self, penalties: Iterable[Penalty], last_id: int) -> None:
+        """Have these penalties and no others in force, after the one with this id."""
+        for table in (self.all, self._by_key, self._prefixes):
+            table.clear()
+        for penalty in penalties:
+            self.add(penalty)
+        self._last_id = last_id
+
     def next_id(self) -> int:
         """Return the id of the next penalty; none is used twice, because an operator may type an old one."""
-        return max(self._last_id, *self.all, 0) + 1
+        return self.last_id + 1
 
     def add(self, penalty: Penalty) -> None:
         """Put a penalty in force; it replaces one of the same value. Raises Refusal if there are too many."""
@@ -248,7 +261,8 @@ def size_of_huge(penalty: Penalty) -> str:
 
 
 def _longest(found: Iterable[Penalty]) -> Penalty | None:
-    return max(found, key=lambda penalty: penalty.until or float("inf"), default=None)
+    """Return the penalty that lasts longest, the oldest of several, in whatever order they were found."""
+    return max(found, key=lambda penalty: (penalty.until or float("inf"), -penalty.id), default=None)
 
 
 def _keys(penalty: Penalty) -> Iterator[_Key]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from itertools import count
+
+from msgspec import Struct
 
 from gchat.chat import entry, presence, standing
 from gchat.chat.accounts import Account, Accounts
@@ -24,6 +25,15 @@ from gchat.model.sentences import not_yours
 
 #: The farewell to the older of two connections of one user.
 REPLACED = "You have connected again from elsewhere"
+
+
+class Tables(Struct, frozen=True):
+    """The tables that only the population changes, and a checkpoint."""
+
+    names: Names
+    lineages: Lineages
+    disconnected: Disconnected
+    unannounced: dict[Session, float]
 
 
 class Population:
@@ -49,7 +59,12 @@ class Population:
         self._lineages = Lineages()
         self._disconnected = Disconnected()
         self._unannounced: dict[Session, float] = {}  # and when each will be announced
-        self._ids = count(1)
+        self.last_id = 0  # of a session that was made here
+
+    @property
+    def tables(self) -> Tables:
+        """Those that are seen nowhere else."""
+        return Tables(self._names, self._lineages, self._disconnected, self._unannounced)
 
     def leave(self, session: Session, reason: CloseReason, farewell: str = "") -> list[Effect]:
         """Remove the user for good, with a last line if there is one. Removing a user again has no effects."""
@@ -71,6 +86,10 @@ class Population:
     def is_admitted(self, session: Session) -> bool:
         """Return whether the user may do more than to log in."""
         return bool(session.account) or not self.limits.login_required
+
+    def _next_id(self) -> int:
+        self.last_id += 1
+        return self.last_id
 
     def _add(self, session: Session) -> list[Effect]:
         """Add a session to those here, without telling anybody."""
@@ -105,6 +124,7 @@ class Population:
         """Give `session` the places and the name of `old`, which is closed; nobody else is told."""
         del self.sessions[old.id]
         self._disconnected.discard(old)
+        self.ignorers.discard(old)
         session.inherit(old)
         for room in tuple(old.rooms.values()):
             old.leave(room)
@@ -146,7 +166,7 @@ class Population:
 
     def _make_way(self, session: Session, account: Account) -> list[Effect]:
         """Take the nick of an account from others who have it, or one that looks like it, from before it was one."""
-        holders = dict.fromkeys(map(self._names.holder, lookalikes.name_keys(account.name)))
+        holders = dict.fromkeys(map(self._names.holder, sorted(lookalikes.name_keys(account.name))))
         return [
             effect
             for holder in holders

@@ -66,7 +66,7 @@ class Registry(Population):
 
         A user without a hello is announced at the first line, or after `announce_after_s`.
         """
-        number = id_ or next(self._ids)
+        number = id_ or self._next_id()
         session = Session(number, address, attempt, network=network, since=now, is_private=is_private, node=node)
         if hello is not None:
             session.own(hello.token or token, lineage)
@@ -123,7 +123,7 @@ class Registry(Population):
         """Add the users of the previous run as disconnected sessions, by lineage."""
         for lineage, user in list(saved.items())[: disconnected.MAX_DISCONNECTED]:
             keys = lookalikes.name_keys(user.name) if user.has_nick else frozenset((user.name,))
-            session = Session(next(self._ids), user.name)
+            session = Session(self._next_id(), user.name)
             if user.account and (account := self.accounts.get(user.account)) is not None:
                 session.log_in(account)
             owner = self.accounts.owner(user.name)

@@ -8,6 +8,8 @@ from typing import Protocol
 class KnownUser(Protocol):
     """A seat, as far as a room knows it: a user, over all sessions that take each other over."""
 
+    id: int
+
     @property
     def known_as(self) -> str:
         """The user's name."""

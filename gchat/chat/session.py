@@ -17,11 +17,12 @@ class Seat:
     When the user has left, `session` is None and `name` is their last name.
     """
 
-    __slots__ = ("name", "session")
+    __slots__ = ("id", "name", "session")
 
-    def __init__(self, session: Session) -> None:
-        self.session: Session | None = session
-        self.name = session.name
+    def __init__(self, id_: int, name: str, session: Session | None = None) -> None:
+        self.id = id_  # of the first session that had it
+        self.name = name
+        self.session = session
 
     @property
     def known_as(self) -> str:
@@ -38,6 +39,7 @@ class Session:
     """One user: name, rooms, and what is known of the peer. The shell changes nothing but what says so below."""
 
     __slots__ = (
+        "_keys",
         "absence",
         "account",
         "account_lineage",
@@ -53,7 +55,6 @@ class Session:
         "is_announced",
         "is_brief",
         "is_private",
-        "keys",
         "lineage",
         "messages",
         "name",
@@ -86,7 +87,7 @@ class Session:
         self.since = since  # by the clock of Registry.due
         self.name = address
         self.has_nick = False
-        self.keys: frozenset[str] = frozenset((address,))  # see lookalikes.name_keys
+        self._keys: tuple[str, ...] = ()  # empty: the name is the only one; a set would take 150 bytes more
         self.rooms: dict[str, Room] = {}  # by name, in the order in which they were entered
         self.current: Room | None = None  # the one that was entered last
         self.token = ""  # takes this session over from another connection; "" if the peer has none
@@ -95,7 +96,7 @@ class Session:
         self.has_arrived = False  # whether the shell was told of this user (see effects.Arrive)
         self.is_announced = False  # whether the others know that this user is here
         self.is_brief = False  # whether the peer ended before it could read a token: the session cannot be taken over
-        self.seat = Seat(self)
+        self.seat = Seat(id_, address, self)
         self.correspondent: Seat | None = None  # the sender of the last private message shown: /reply answers it
         self.allowance: Allowance | None = None  # what this user may send; the shell keeps it here
         self.absence: Absence | None = None
@@ -106,6 +107,11 @@ class Session:
     def identity(self) -> str:
         """The lineage by which it is known that it is the same user: of the account, or else of the token."""
         return self.account_lineage or self.lineage
+
+    @property
+    def keys(self) -> frozenset[str]:
+        """Those of the name, see lookalikes.name_keys."""
+        return frozenset(self._keys or (self.name,))
 
     @property
     def may_return(self) -> bool:
@@ -126,6 +132,12 @@ class Session:
         """The name of the current room; "" in none."""
         return self.current.name if self.current else ""
 
+    def call(self, name: str, keys: frozenset[str]) -> None:
+        """Give the user this name, which has these keys."""
+        self.name = name
+        # One text for the name and for the key that is equal to it.
+        self._keys = () if keys == {name} else tuple([name if key == name else key for key in sorted(keys)])
+
     def enter(self, room: Room) -> None:
         """Be in a room, the current one from now on."""
         self.rooms.pop(room.name, None)
@@ -144,7 +156,7 @@ class Session:
 
     def own(self, token: str, lineage: str = "") -> None:
         """Let this token take the session over; where it is not known, its `lineage` is given."""
-        self.token, self.lineage = token, lineage or lineage_of(token)
+        self.token, self.lineage = token, lineage or (lineage_of(token) if token else "")
 
     def log_in(self, account: Account) -> None:
         """Be the user of this account."""
@@ -170,6 +182,7 @@ class Session:
         self.correspondent, self.allowance, self.messages = old.correspondent, old.allowance, old.messages
         self.since, self.absence = old.since, old.absence
         self.account, self.account_lineage = old.account, old.account_lineage
+        self.seat.vacate()
         self.seat, self.is_announced = old.seat, old.is_announced
         self.seat.session = self
 

@@ -60,6 +60,11 @@ def login_of(found: Any) -> _Login | None:
     return _Login(found.name)
 
 
+def login_named(account: str) -> _Login:
+    """Return what a step has of a user who is logged in already."""
+    return _Login(account)
+
+
 # --- Coming ----------------------------------------------------------------------------------------------------------
 
 
@@ -312,13 +317,20 @@ class HandOver(Step, frozen=True):
 
     node: str
     farewell: str
+    moving: str  # the farewell of users with a token
     now: float
 
     def take(self, registry: Registry) -> tuple[None, list[Effect]]:
         """See Step.take."""
         of_node = [session for session in registry.sessions.values() if session.node == self.node]
-        each = (registry.disconnect(user, CloseReason.SHUTDOWN, self.now, self.farewell) for user in of_node)
-        return None, [effect for effects in each for effect in effects]
+        return None, [effect for user in of_node for effect in self._detached(registry, user)]
+
+    def _detached(self, registry: Registry, user: Session) -> list[Effect]:
+        if registry.is_connected(user):
+            user.messages = 0  # the others do not know how many
+        if user.lineage:
+            return registry.disconnect(user, CloseReason.MOVING, self.now, self.moving)
+        return registry.disconnect(user, CloseReason.SHUTDOWN, self.now, self.farewell)
 
 
 class DropNode(Step, frozen=True):

@@ -288,11 +288,11 @@ class _Pipes:
         for notice in self._chat:
             self._heard_at = time.monotonic()
             match notice:
-                case Lost():
+                case Lost() if notice.retry_in_s:
                     if not self._lost:
                         complain(lost_text(notice))
                     self._lost = True
-                case Back():
+                case Back() if self._lost:
                     complain("connected")
                     self._lost = False
                 case ToldEvent():

@@ -28,11 +28,11 @@ class EngineLost(JournalError):
 
 
 class EngineRefused(JournalError):
-    """The engine answered with an error; `code` is its first word."""
+    """The engine answered with an error; `code` is its first word, also where the text was put into other words."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, code: str = "") -> None:
         super().__init__(text)
-        self.code = text.partition(" ")[0]
+        self.code = code or text.partition(" ")[0]
 
 
 class EngineConnection:
@@ -41,9 +41,9 @@ class EngineConnection:
     `pushed` is given what comes without having been asked for: the messages of subscriptions.
     """
 
-    def __init__(self, sock: socket.socket, pushed: Callable[[list[bytes]], None] | None = None) -> None:
+    def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
-        self._pushed = pushed
+        self.pushed: Callable[[list[bytes]], None] | None = None
         self._asked: deque[AsyncResult[Any]] = deque()
         self._unsent: list[bytes] = []
         self._is_sending = False
@@ -79,6 +79,10 @@ class EngineConnection:
             self._lose(EngineLost(f"no answer within {timeout_s:g} s"))
             raise EngineLost(f"no answer within {timeout_s:g} s") from None
 
+    def wait_lost(self, timeout_s: float) -> None:
+        """Return when nothing can be asked any more, or when the time is over."""
+        self._reading.join(timeout_s)
+
     def close(self) -> None:
         """Ask nothing more; whatever was asked is lost."""
         self._lose(EngineLost("the connection was closed"))
@@ -107,8 +111,8 @@ class EngineConnection:
             self._lose(EngineLost(str(error.strerror or error)))
 
     def _answered(self, answer: Any) -> None:
-        if self._pushed is not None and isinstance(answer, list) and answer[0] == b"message":
-            self._pushed(answer)
+        if self.pushed is not None and isinstance(answer, list) and answer[0] == b"message":
+            self.pushed(answer)
         elif not self._asked:
             raise hiredis.ProtocolError
         elif isinstance(answer, hiredis.ReplyError):

@@ -19,8 +19,13 @@ _SCHEMES = {
     "redis": (False, False),
     "rediss": (True, False),
     "valkey+sentinel": (False, True),
+    "valkeys+sentinel": (True, True),
     "redis+sentinel": (False, True),
+    "rediss+sentinel": (True, True),
 }
+
+#: One place that is connected to: a host and a port, or the path of a Unix socket.
+Place = tuple[str, int] | str
 
 
 class BadUrl(GchatError):
@@ -43,10 +48,12 @@ class EngineUrl(Struct, frozen=True):
 
     def __str__(self) -> str:
         if self.path:
-            return f"unix://{self.path}"
-        scheme = "valkey+sentinel" if self.primary else "valkeys" if self.is_encrypted else "valkey"
-        hosts = ",".join(f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host, port in self.hosts)
-        return f"{scheme}://{hosts}/{self.primary or self.database}"
+            return shown_place(self.path)
+        scheme = ("valkeys" if self.is_encrypted else "valkey") + ("+sentinel" if self.primary else "")
+        hosts = ",".join(map(shown_place, self.hosts))
+        path = [self.primary] if self.primary else []
+        path += [str(self.database)] if self.database or not self.primary else []
+        return f"{scheme}://{hosts}/{'/'.join(path)}"
 
 
 def parsed(text: str) -> EngineUrl:
@@ -55,25 +62,41 @@ def parsed(text: str) -> EngineUrl:
     if scheme == "unix" and rest:
         return _unix(rest)
     if scheme not in _SCHEMES or not rest:
-        raise BadUrl(f'"{_shown(text)}" is no address of an engine; {EXPECTED}')
+        raise BadUrl(f'"{without_secret(text)}" is no address of an engine; {EXPECTED}')
     is_encrypted, has_sentinels = _SCHEMES[scheme]
-    place, _, name = rest.partition("/")
-    credentials, at, hosts = place.rpartition("@")
+    # A password may have any letter in it, though it should be escaped: what is behind the last @ is the address.
+    credentials, at, address = rest.rpartition("@")
+    hosts, _, path = address.partition("/")
     user, _, password = credentials.partition(":") if at else ("", "", "")
     port = SENTINEL_PORT if has_sentinels else DEFAULT_PORT
     found = tuple(_host(host, port) for host in hosts.split(","))
+    name, _, database = path.partition("/") if has_sentinels else ("", "", path)
     if has_sentinels and not name:
-        raise BadUrl(f'"{_shown(text)}" does not name the primary; expected valkey+sentinel://HOST,HOST/NAME')
+        raise BadUrl(f'"{without_secret(text)}" does not name the primary; expected valkey+sentinel://HOST,HOST/NAME')
     if not has_sentinels and len(found) > 1:
-        raise BadUrl(f'"{_shown(text)}" has several hosts; only valkey+sentinel:// takes several')
+        raise BadUrl(f'"{without_secret(text)}" has several hosts; only valkey+sentinel:// takes several')
     return EngineUrl(
         found,
         user=unquote(user),
         password=unquote(password),
-        database=0 if has_sentinels else _database(name),
+        database=_database(database),
         is_encrypted=is_encrypted,
-        primary=unquote(name) if has_sentinels else "",
+        primary=unquote(name),
     )
+
+
+def shown_place(place: Place) -> str:
+    """Return a place as it is written."""
+    if isinstance(place, str):
+        return f"unix://{place}"
+    host, port = place
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def without_secret(text: str) -> str:
+    """Return an address, or what was meant as one, without what might be a password."""
+    scheme, sep, rest = text.partition("://")
+    return f"{scheme}{sep}{rest.rpartition('@')[2]}"[:200]
 
 
 def _unix(rest: str) -> EngineUrl:
@@ -104,9 +127,3 @@ def _database(text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= 4):
         raise BadUrl(f'"{text}" is no database; expected a number, such as 0')
     return int(text)
-
-
-def _shown(text: str) -> str:
-    """Return an address without what might be a password."""
-    scheme, sep, rest = text.partition("://")
-    return f"{scheme}{sep}{rest.rpartition('@')[2]}"[:200]

@@ -15,10 +15,15 @@ from gchat.journal.numbering import digest_of, ids_of
 from gchat.model.events import TopicIs
 from gchat.model.messages import Acted, Message, Numbered, Record, Said, TopicSet
 
-#: The field behind an item that says what became of its ids.
-_IDS = b"\1"
+#: The field behind an item that says what became of its ids; that of a step; that of a node that is gone; that of a
+#: room that has another epoch. No room's name begins like these.
+_IDS, _STEP, _GONE, _REBASED = b"\1", b"\2", b"\3", b"\4"
 
 _KINDS: dict[type, str] = {Said: "said", Acted: "acted", TopicSet: "topic"}
+
+#: A record, packed, begins with a byte, two numbers, and its kind; and how long a number is that begins with a byte.
+_TOPIC = b"\xa5topic"
+_NUMBER_SIZES = {0xCC: 2, 0xCD: 3, 0xCE: 5, 0xCF: 9, 0xCB: 9}
 
 
 class _StoredRecord(Struct, array_like=True, frozen=True, gc=False):
@@ -41,15 +46,29 @@ class _Ids(Struct, array_like=True, frozen=True, gc=False):
 
 
 class Fed(Struct, frozen=True, gc=False):
-    """One item of the feed: what became of a posting.
+    """One item of the feed: what became of a posting; or a step, a node that is gone, or a room with another epoch.
 
-    `room` is "" for a private message, and `last` the number of the last message, 0 where nothing was new.
+    Of a posting, `room` is "" for a private message; `last` is the number of the last message, 0 where nothing was new.
     """
 
-    room: str
-    last: int
-    record: bytes  # packed; empty where nothing was new
+    room: str = ""
+    last: int = 0
+    record: bytes = b""  # packed; empty where nothing was new
     ids: bytes = b""  # packed; empty where there were none
+    step: bytes = b""  # as it was put
+    gone: str = ""  # the node
+    rebased: str = ""  # the room, whose epoch is named after the term now
+    term: int = 0  # the run of the engine in which this was decided
+
+    @property
+    def sets_topic(self) -> bool:
+        """Whether its record is of a topic; without decoding it."""
+        if not self.record:
+            return False
+        at = 1
+        for _ in range(2):
+            at += _NUMBER_SIZES.get(self.record[at], 1)
+        return self.record.startswith(_TOPIC, at)
 
     def outcome(self) -> Outcome:
         """Return the outcome. Raises msgspec.DecodeError: it is none."""
@@ -62,7 +81,10 @@ class Fed(Struct, frozen=True, gc=False):
 
 
 class Entry(Struct, frozen=True, gc=False):
-    """One entry of the feed: a batch of a node, in the order in which all nodes get it."""
+    """One entry of the feed: a batch of a node, in the order in which all nodes get it.
+
+    `node` is "" where the engine itself found that nodes are gone.
+    """
 
     number: int
     id: bytes
@@ -89,6 +111,11 @@ def packed(posting: Posting | Whisper) -> bytes:
     return _encode(("message", room, posting.lineage, _KINDS[type(message)], message.name, texts, ids, digests))
 
 
+def packed_step(data: bytes) -> bytes:
+    """Return an item of a batch that every node gets as it is, in its place among the others."""
+    return b"\0" + data
+
+
 def unpacked(data: bytes) -> Record:
     """Return a record. Raises msgspec.DecodeError: it is none."""
     found = _decode_record(data)
@@ -112,13 +139,23 @@ def topic(data: bytes | None) -> TopicIs | None:
 
 def entry(id_: bytes, fields: Sequence[bytes]) -> Entry:
     """Return an entry of the feed."""
-    return Entry(int(id_.partition(b"-")[0]), id_, fields[0].decode(), int(fields[1]), tuple(_items(fields)))
+    number, _, term = id_.partition(b"-")
+    return Entry(int(number), id_, fields[0].decode(), int(fields[1]), tuple(_items(fields, int(term))))
 
 
-def _items(fields: Sequence[bytes]) -> Iterator[Fed]:
+def _items(fields: Sequence[bytes], term: int) -> Iterator[Fed]:
     at, end = 2, len(fields)
     while at < end:
-        room, _, last = fields[at].rpartition(b"\0")
-        has_ids = at + 2 < end and fields[at + 2] == _IDS
-        yield Fed(room.decode(), int(last), fields[at + 1], fields[at + 3] if has_ids else b"")
-        at += 4 if has_ids else 2
+        head, value = fields[at], fields[at + 1]
+        at += 2
+        if head == _STEP:
+            yield Fed(step=value)
+        elif head == _GONE:
+            yield Fed(gone=value.decode())
+        elif head == _REBASED:
+            yield Fed(rebased=value.decode(), term=term)
+        else:
+            room, _, last = head.rpartition(b"\0")
+            has_ids = at < end and fields[at] == _IDS
+            yield Fed(room.decode(), int(last), value, fields[at + 1] if has_ids else b"", term=term)
+            at += 2 if has_ids else 0

@@ -10,34 +10,25 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any
 
-from msgspec import Struct
-
+from gchat.cluster.engine_connection import Word
+from gchat.cluster.engine_notes import EngineNotes
 from gchat.cluster.entries import Fed, packed, topic, unpacked
 from gchat.cluster.link import EngineLink
+from gchat.cluster.members import Members, MessagesOnly
+from gchat.cluster.open_rooms import Loss, OpenRooms
+from gchat.cluster.room_streams import RoomStreams
 from gchat.journal.journal import PAGE_SIZE, Arrival, Batch, Outcome, Posting, Whisper
 from gchat.journal.native_thread import NativeThread
 from gchat.journal.paging import page
 from gchat.journal.parts import FOUND_SIZE, SEARCH_S, KeptRoom
-from gchat.journal.recent_messages import RecentMessages
 from gchat.model.events import TopicIs
 from gchat.model.messages import Record, TopicSet
-
-#: The messages of a room that are at hand when it is opened.
-OPENED = 100
 
 #: Records of one question of a search.
 RECORDS_AT_ONCE = 500
 
-
-class _OpenRoom(Struct):
-    """A room at hand. While it is being opened, `recent` is empty, and what arrives meanwhile is in `early`."""
-
-    epoch: str
-    recent: RecentMessages
-    first_seq: int = 1
-    topic: TopicIs | None = None
-    is_opening: bool = False
-    early: list[Record] = []  # msgspec makes a new one for each
+#: Messages of a room that are kept where the settings do not limit them: the engine has them in memory.
+KEPT = 100_000
 
 
 class SharedJournal:
@@ -49,24 +40,25 @@ class SharedJournal:
     link: EngineLink
 
     def __init__(self, room_bytes: int, run: NativeThread) -> None:
-        self._room_bytes = room_bytes
-        self._rooms: dict[str, _OpenRoom] = {}
+        self.members: Members = MessagesOnly(self)
+        self._rooms = OpenRooms(RoomStreams(self), room_bytes, self._rebase)
+        self._streams = RoomStreams(self)
+        self._notes = EngineNotes(self.ask, self._do, self.key)
         self._deliver: Callable[[Sequence[Arrival]], None] = lambda _arrivals: None
         self._run = run
         self._trouble = ""
+        self._caution = ""
 
     # --- Journal ---------------------------------------------------------------------------------------------------
 
     def open(self, rooms: Iterable[str]) -> None:
         """See Journal.open."""
         for name in rooms:
-            if name not in self._rooms:
-                self._open(name)
+            self._rooms.open(name)
 
     def is_open(self, room: str) -> bool:
         """See Journal.is_open."""
-        found = self._rooms.get(room)
-        return found is not None and not found.is_opening
+        return self._rooms.is_open(room)
 
     def append(self, batch: Batch, time: float) -> Sequence[Outcome | None]:  # noqa: ARG002  # the engine's clock holds
         """See Journal.append."""
@@ -77,7 +69,7 @@ class SharedJournal:
     def release(self, lineage: str, id_: str) -> None:
         """See Journal.release."""
         for key in (f"ids:{lineage}", f"ids:{lineage}:old"):
-            self.link.tell("HDEL", self.link.key(key), id_)
+            self.link.tell("HDEL", self.key(key), id_)
 
     def follow(self, deliver: Callable[[Sequence[Arrival]], None]) -> None:
         """See Journal.follow."""
@@ -87,51 +79,49 @@ class SharedJournal:
         """See Journal.accept."""
         assert arrival.room is not None
         assert arrival.outcome.record is not None
-        room = self._rooms.get(arrival.room)
-        if room is None:
-            return
-        if room.is_opening:
-            room.early.append(arrival.outcome.record)
-        else:
-            self._keep(room, arrival.outcome.record)
+        self._rooms.accept(arrival.room, arrival.outcome.record)
+
+    def renew(self, room: str) -> None:
+        """See Journal.renew."""
+        self._rooms.renew(room)
 
     def read(self, room: str, start: int, limit: int, *, last: bool = False) -> list[Record]:
         """See Journal.read."""
-        recent = self._rooms[room].recent
-        if start >= recent.first_seq or limit <= 0:
-            return recent.read(start, limit, PAGE_SIZE, last=last)
-        first = max(start, self._rooms[room].first_seq)
-        records = self._range(room, first, min(limit, recent.next_seq - first))
+        log = self._rooms.log(room)
+        if start >= log.recent.first_seq or limit <= 0:
+            return log.recent.read(start, limit, PAGE_SIZE, last=last)
+        first = max(start, log.first_seq)
+        records = self._streams.messages(room, first, min(limit, log.recent.next_seq - first))
         found, _ = page(reversed(records) if last else records, PAGE_SIZE)
         return found[::-1] if last else found
 
     def epoch(self, room: str) -> str:
         """See Journal.epoch."""
-        return self._rooms[room].epoch
+        return self._rooms.log(room).epoch
 
     def at_hand(self, room: str) -> int:
         """See Journal.at_hand."""
-        return self._rooms[room].recent.first_seq
+        return self._rooms.log(room).recent.first_seq
 
     def first_seq(self, room: str) -> int:
         """See Journal.first_seq."""
-        return self._rooms[room].first_seq
+        return self._rooms.log(room).first_seq
 
     def next_seq(self, room: str) -> int:
         """See Journal.next_seq."""
-        found = self._rooms.get(room)
-        return 1 if found is None else found.recent.next_seq
+        return self._rooms.log(room).recent.next_seq if self._rooms.is_open(room) else 1
 
     def topic(self, room: str) -> TopicIs | None:
         """See Journal.topic."""
-        return self._rooms[room].topic
+        return self._rooms.log(room).topic
 
     def forget(self, room: str) -> None:
         """See Journal.forget."""
-        self._rooms.pop(room, None)
+        self._rooms.forget(room)
 
     def close(self) -> None:
         """See Journal.close."""
+        self._notes.store()
         self.link.close()
 
     # --- The other parts -------------------------------------------------------------------------------------------
@@ -146,31 +136,48 @@ class SharedJournal:
         """See Condition.damage: what the engine has, it vouches for."""
         return ()
 
+    @property
+    def caution(self) -> str:
+        """See Retention.caution."""
+        return self._caution
+
+    def limit(self, keep_s: float, keep_messages: int) -> None:
+        """See Retention.limit: a room is cut with each message that is said in it."""
+        self.link.keep_messages = keep_messages or KEPT
+        self._caution = "keep_days is not observed where the history is in an engine; set keep_messages" * (keep_s > 0)
+
+    def tidy(self, now: float, steady: float) -> bool:  # noqa: ARG002
+        """See Maintenance.tidy: what could not be noted is noted now; all else the link does by itself."""
+        self._notes.store()
+        return False
+
     def note(self, kind: str, key: str, value: bytes) -> None:
         """See Notes.note."""
-        notes = self.link.key(f"notes:{kind}")
-        self.link.tell(*(("HSET", notes, key, value) if value else ("HDEL", notes, key)))
+        self._notes.note(kind, key, value)
+
+    def keep(self) -> None:
+        """See Notes.keep."""
+        self._notes.keep()
 
     def notes(self, kind: str) -> dict[str, bytes]:
         """See Notes.notes."""
-        found = self.link.ask("HGETALL", self.link.key(f"notes:{kind}"))
-        return {key.decode(): value for key, value in zip(found[::2], found[1::2], strict=True)}
+        return self._notes.notes(kind)
 
     def rooms(self, limit: int) -> list[KeptRoom]:
         """See Catalogue.rooms."""
-        ask, key = self.link.ask, self.link.key
+        ask, key = self.ask, self.key
         names = ask("ZREVRANGE", key("rooms"), 0, limit - 1) if limit > 0 else ()
         if not names:
             return []
         heads, topics = ask("HMGET", key("heads"), *names), ask("HMGET", key("topics"), *names)
         found = zip(names, heads, topics, strict=True)
-        return [KeptRoom(name.decode(), int(head), _text(topic(data))) for name, head, data in found]
+        return [KeptRoom(name.decode(), int(head), _text(topic(data))) for name, head, data in found if head]
 
     def find(self, room: str, start: int, limit: int) -> list[Record] | None:
         """See Catalogue.find."""
-        if self.link.ask("HGET", self.link.key("heads"), room) is None:
+        if self.ask("HGET", self.key("heads"), room) is None:
             return None
-        return page(self._range(room, max(start, 1), max(limit, 0)), FOUND_SIZE)[0]
+        return page(self._streams.messages(room, max(start, 1), max(limit, 0)), FOUND_SIZE)[0]
 
     def search(self, room: str, text: str, limit: int, steady: Callable[[], float]) -> tuple[list[Record], bool]:
         """See MessageSearch.search. Each page is looked through on a native thread."""
@@ -178,84 +185,112 @@ class SharedJournal:
 
         until = steady() + SEARCH_S
         found: list[Record] = []
-        end = "+"
-        while len(found) < limit:
-            answer = self.link.ask("XREVRANGE", self._stream(room), end, "-", "COUNT", RECORDS_AT_ONCE)
-            records = [unpacked(data) for _, (_, data) in reversed(answer)]
+        end: int | None = None
+        is_whole = False
+        while len(found) < limit and not is_whole and steady() <= until:
+            stored = self._streams.until(room, end, RECORDS_AT_ONCE)
+            records = [each.record for each in stored]
             found += self._run(partial(list, matching(records, text, lambda: steady() > until)))
-            if len(answer) < RECORDS_AT_ONCE:
-                break
-            end = f"({answer[-1][0].decode()}"
+            is_whole = len(stored) < RECORDS_AT_ONCE
+            end = records[0].seq - 1 if records else 0
         shown, is_cut = page(found[:limit], PAGE_SIZE)
-        return shown[::-1], is_cut or len(found) >= limit
+        return shown[::-1], is_cut or not is_whole or len(found) >= limit
 
     # --- LinkOwner -------------------------------------------------------------------------------------------------
 
     def arrived(self, told: Sequence[tuple[Fed, Any]]) -> None:
         """See LinkOwner.arrived. What another node said in a room that is not open here is not even decoded."""
-        arrivals = []
-        for item, posting in told:
-            if posting is not None:
-                arrivals.append(Arrival(item.room or None, item.outcome(), posting.cause))
-            elif item.record and item.room in self._rooms:
+        arrivals: list[Arrival] = []
+        for item, cause in told:
+            if item.step or item.gone or item.rebased:
+                self._tell(arrivals)
+                self._happened(item, cause)
+                continue
+            is_new = (
+                bool(item.record) and item.room in self._rooms and self._rooms.hear(item.room, item.last, item.term)
+            )
+            if cause is not None:
+                arrivals.append(Arrival(item.room or None, item.outcome(), cause.cause))
+            elif is_new:
                 arrivals.append(Arrival(item.room, Outcome(unpacked(item.record))))
-        self._deliver(arrivals)
+            if item.sets_topic:
+                message = unpacked(item.record).message
+                assert isinstance(message, TopicSet)
+                self.members.topic_set(item.room, TopicIs(message.text, message.name))
+        self._tell(arrivals)
 
-    def refused(self, cause: Posting | Whisper, why: str) -> None:
+    def _happened(self, item: Fed, cause: object | None) -> None:
+        if item.step:
+            self.members.happened(item.step, cause)
+        elif item.gone:
+            self.members.gone(item.gone)
+        else:
+            self._rooms.rebased(item.rebased, item.term, self._lost)
+
+    def find_place(self, base: str, ask: Callable[..., Any]) -> int:  # noqa: ARG002  # it is the link's own
+        """See LinkOwner.find_place."""
+        self._rooms.find_place(self._missed, self._lost)
+        n = self.members.find_place(base)
+        self._rooms.find_place(self._missed, self._lost)  # what is before that entry, and was said meanwhile
+        return n
+
+    def refused(self, cause: object, why: str) -> None:
         """See LinkOwner.refused."""
-        room = cause.room if isinstance(cause, Posting) else None
-        self._deliver([Arrival(room, Outcome(None, why_not=why), cause.cause)])
+        if isinstance(cause, Posting | Whisper):
+            room = cause.room if isinstance(cause, Posting) else None
+            self._deliver([Arrival(room, Outcome(None, why_not=why), cause.cause)])
+        else:
+            self.members.refused(cause, why)
 
-    def not_known(self, cause: Posting | Whisper) -> None:
-        """See LinkOwner.not_known: no acknowledgement says the same."""
-
-    def is_another(self, ask: Callable[..., Any]) -> None:
-        """See LinkOwner.is_another. To come: until then open rooms stay as they were."""
-
-    def missed(self, ask: Callable[..., Any]) -> None:
-        """See LinkOwner.missed. To come: until then nothing is caught up, so no server uses this."""
+    def not_known(self, cause: object) -> None:
+        """See LinkOwner.not_known."""
+        if isinstance(cause, Posting | Whisper):
+            room = cause.room if isinstance(cause, Posting) else None
+            self._deliver([Arrival(room, Outcome(None), cause.cause, is_known=False)])
+        else:
+            self.members.not_known(cause)
 
     def unable(self, why: str) -> None:
         """See LinkOwner.unable."""
         self._trouble = why
+        self.members.unable(why)
 
-    # --- Rooms -----------------------------------------------------------------------------------------------------
+    def letter(self, data: bytes) -> None:
+        """See LinkOwner.letter."""
+        self.members.letter(data)
 
-    def _stream(self, room: str) -> str:
-        return self.link.key(f"room:{room}")
+    def _tell(self, arrivals: list[Arrival]) -> None:
+        if arrivals:
+            self._deliver(arrivals.copy())
+            arrivals.clear()
 
-    def _range(self, room: str, first: int, limit: int) -> list[Record]:
-        """Return at most `limit` messages from a number on, each as a record of its own. Waits. Raises JournalError."""
-        answer = self.link.ask("XRANGE", self._stream(room), first, "+", "COUNT", limit) if limit > 0 else ()
-        each = (single for _, (_, data) in answer for single in unpacked(data).each())
-        return [single for single in each if first <= single.seq < first + limit]
+    def _missed(self, room: str, records: Sequence[Record]) -> None:
+        self._deliver([Arrival(room, Outcome(record)) for record in records])
 
-    def _open(self, name: str) -> None:
-        """Have a room at hand; what arrives while the engine is asked is not lost."""
-        room = self._rooms[name] = _OpenRoom("", RecentMessages(1), is_opening=True)
-        try:
-            ask, key = self.link.ask, self.link.key
-            newest = ask("XREVRANGE", self._stream(name), "+", "-", "COUNT", OPENED)
-            oldest = ask("XRANGE", self._stream(name), "-", "+", "COUNT", 1)
-            room.topic = topic(ask("HGET", key("topics"), name))
-            lost_in = ask("HGET", key("epochs"), name) or b"0"
-        except BaseException:
-            self._rooms.pop(name, None)
-            raise
-        records = [unpacked(data) for _, (_, data) in reversed(newest)]
-        room.epoch = f"{self.link.base}.{lost_in.decode()}"
-        room.first_seq = unpacked(oldest[0][1][1]).seq if oldest else 1
-        room.recent = RecentMessages(records[-1].seq + records[-1].message.count if records else 1, records)
-        room.is_opening = False
-        early, room.early = room.early, []
-        for record in early:
-            if record.seq >= room.recent.next_seq:
-                self._keep(room, record)
+    def _lost(self, loss: Loss) -> None:
+        self.members.lost(loss.room, loss.count, loss.first, loss.last)
+        self.members.topic_set(loss.room, self._rooms.newest_topic(loss.room))
 
-    def _keep(self, room: _OpenRoom, record: Record) -> None:
-        room.recent.keep(record, self._room_bytes)
-        if isinstance(record.message, TopicSet):
-            room.topic = TopicIs(record.message.text, record.message.name)
+    # --- The link, for what asks it --------------------------------------------------------------------------------
+
+    def ask(self, *command: Word) -> Any:
+        """See EngineLink.ask."""
+        return self.link.ask(*command)
+
+    @property
+    def base(self) -> str:
+        """See EngineLink.base."""
+        return self.link.base
+
+    def key(self, name: str) -> str:
+        """See EngineLink.key."""
+        return self.link.key(name)
+
+    def _do(self, *command: Word) -> Any:
+        return self.link.do(*command)
+
+    def _rebase(self, room: str, term: int) -> int:
+        return self.link.rebase(room, term)
 
 
 def _text(found: TopicIs | None) -> str:

@@ -5,26 +5,34 @@
     not known   sent, and the connection was lost: the next attach tells whether it was carried out, and its outcome
                 comes by the feed; else it is sent again, or refused if it is late
 
-Nothing is shown or acknowledged but what comes by the feed. Three connections: one to put, one for the feed, because a
-question that waits for news holds up what is asked behind it, and one for what is read.
+Nothing is shown or acknowledged but what comes by the feed. Four connections: one to put, one for the feed, because a
+question that waits for news holds up what is asked behind it, one for what is read, and one for letters.
+
+Whatever goes wrong is mended in one way: all connections are dropped, and the node attaches anew. It goes on behind the
+entry that it heard last, or, where it has lost its place, has its owner find another.
 """
 
 from __future__ import annotations
 
+import secrets
 import time
-from collections import deque
-from collections.abc import Callable, Sequence
-from functools import cache
-from hashlib import sha1
-from importlib.resources import files
-from typing import Any, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from functools import partial
+from typing import Any
 
 import gevent
 from gevent.event import Event
-from msgspec import Struct
 
+from gchat.breather import breathe
+from gchat.cluster.attachment import Attachment, Dialler, NumberTaken, Timings, drawn
+from gchat.cluster.cluster_time import ClusterTime
 from gchat.cluster.engine_connection import EngineConnection, EngineLost, EngineRefused, Word
-from gchat.cluster.entries import Entry, Fed, entry
+from gchat.cluster.entries import Entry, entry
+from gchat.cluster.fitness import WARNINGS
+from gchat.cluster.link_owner import LinkOwner
+from gchat.cluster.reasons import FULL, LATE, reason
+from gchat.cluster.unanswered import Put, Unanswered
 from gchat.journal.journal import JournalError
 
 #: An engine that does not answer for so long is lost.
@@ -39,243 +47,273 @@ ANSWER_S = 4.5
 #: A node that does not beat for so long is gone; as long as a disconnected user may come back.
 LEASE_S = 15.0
 
-BEAT_S = 1.0
+#: If no node has beaten for longer, that was the engine's doing: leases, and the time of the cluster, stand still.
+SILENCE_S = 3.0
+
+#: The feed has as many entries, and those of this time; and all that are not in the checkpoint.
+FEED_ENTRIES, FEED_S = 20_000, 30.0
 
 #: While there is much to do: how long to gather before the next question, so that there are fewer.
 WRITE_PACE_S, READ_PACE_S = 0.001, 0.002
 
-MAX_ITEMS = 500
-MAX_ENTRIES = 500
+#: Entries of one answer; and for how long they are told before others have a turn.
+MAX_ENTRIES, TELLING_S = 100, 0.005
 
-RECONNECT_S, MAX_RECONNECT_S = 0.05, 1.0
+#: What is lost is tried again after the first of these, doubling to the second while it is lost sooner than the third.
+RECONNECT_S, MAX_RECONNECT_S, STEADY_S = 0.05, 1.0, 5.0
 
-LATE = "the journal does not answer"
-
-
-class Put(Struct):
-    """Something that was put: packed, with what asked for it."""
-
-    data: bytes
-    cause: Any
-    since: float  # when, by the steady clock
-    is_unknown: bool = False  # whether the owner was told that its outcome is not known
-
-
-class LinkOwner(Protocol):
-    """What a link tells."""
-
-    def arrived(self, told: Sequence[tuple[Fed, Any]]) -> None:
-        """Take an entry of the feed: each item with its cause, or None if another node put it."""
-
-    def refused(self, cause: Any, why: str) -> None:
-        """Take that an item was not carried out, and never will be."""
-
-    def not_known(self, cause: Any) -> None:
-        """Take that an item may or may not have been carried out; what became of it may come later."""
-
-    def is_another(self, ask: Callable[..., Any]) -> None:
-        """Take that the engine's history is another one than before."""
-
-    def missed(self, ask: Callable[..., Any]) -> None:
-        """Catch up with what the feed does not have any more. Raises EngineLost, EngineRefused."""
-
-    def unable(self, why: str) -> None:
-        """Take why nothing can be stored; "": it can again."""
-
-
-class Dialler(Protocol):
-    """Where the connections of a link come from."""
-
-    def connect(self, *, is_for_reading: bool) -> EngineConnection:
-        """Return a new connection, which is authenticated. Waits. Raises EngineLost, EngineRefused."""
-
-
-@cache
-def decisions() -> tuple[bytes, str]:
-    """Return the script that decides, and the name that the engine has for it."""
-    source = (files("gchat.cluster") / "decisions.lua").read_bytes()
-    return source, sha1(source).hexdigest()  # noqa: S324  # the engine's own name for it, no protection
+BEAT_S = 1.0
 
 
 class EngineLink:
     """A node's link, kept up for ever once it is started.
 
-    `namespace` stands before every key of the engine, and `node` names this process.
+    `namespace` stands before every key of the engine, and `name` before the number of this node.
     """
 
-    def __init__(self, engine: Dialler, owner: LinkOwner, namespace: str, node: str, fresh_base: str) -> None:
+    def __init__(self, engine: Dialler, owner: LinkOwner, namespace: str, name: str) -> None:
         self._engine = engine
         self._owner = owner
         self._prefix = f"{{{namespace}}}"
-        self._node = node
-        self._fresh_base = fresh_base
-        self._keep = 100_000  # messages of each room
-        self._waiting: deque[Put] = deque()
-        self._sent: dict[int, list[Put]] = {}  # by batch: those whose outcome has not come yet
-        self._batch = 0
+        self._name = name
+        self.node = drawn(name)
+        self.info: Callable[[], bytes] = bytes  # what is told of this node with each beat
+        self.keep_messages = 100_000  # of each room
+        self._unanswered = Unanswered()
         self._is_wanted = Event()
+        self._fresh_base = _fresh_base()
         self.base = ""
-        self._term = self._fence = ""
+        self.was_empty = False  # whether the engine was, when this node attached: its base is from here
+        self._placed_in = ""  # the base in which this node has its place; "": it has none
+        self._heard_in = ""  # the base of the feed in which an entry was heard last
         self._at = b"0-0"  # the feed's entry that was heard last
-        self._heard = 0  # its number
-        self._skew_s = 0.0  # the engine's clock less ours, the steady one
-        self._putting: EngineConnection | None = None
-        self._reading: EngineConnection | None = None
-        self._lost_at = time.monotonic()
-        self._is_in_trouble = False
+        self.heard = 0  # its number
+        self._echoed = (0, 0)  # once the first entry was heard, batches up to the second have no echo any more
+        self._unsure = 0  # batches up to this one are never sent again, because they may have been carried out
+        self._time = ClusterTime(SILENCE_S)
+        self.nodes: Mapping[str, bytes] = {}  # what each living node told of itself with its last beat
+        self.checkpoint_n = -1  # of the newest one, as of the last beat; -1: there is none
+        self._attachment: Attachment | None = None
+        self._work: list[gevent.Greenlet[Any, JournalError]] = []
         self.is_up = Event()
+        self._lost_at = time.monotonic()
+        self._why = LATE  # nothing can be stored, while it cannot
+        self._is_in_trouble = False
         self._greenlets: list[gevent.Greenlet[Any, Any]] = []
-        self._is_over = False
 
     # --- For the journal -------------------------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Attach, once, and stay attached. Waits. Raises EngineLost, EngineRefused: the engine cannot be used."""
-        self._attach()
+        """Attach, once, and stay attached. Waits. Raises JournalError: the engine cannot be used."""
+        while True:
+            try:
+                self._attach(is_new=True)
+                break
+            except NumberTaken:
+                self.node = drawn(self._name)
+            except BaseException:
+                self._drop()
+                raise
         self._greenlets = [gevent.spawn(self._live), gevent.spawn(self._watch)]
 
     def put(self, items: Sequence[tuple[bytes, Any]]) -> None:
         """Have items carried out, in this order, behind all that were put before; each with its cause. Never waits."""
-        now = time.monotonic()
-        self._waiting.extend(Put(data, cause, now) for data, cause in items)
+        self._unanswered.put(items, time.monotonic())
         self._is_wanted.set()
 
     @property
     def unanswered(self) -> int:
         """How many items were put whose outcome has not come yet."""
-        return len(self._waiting) + sum(map(len, self._sent.values()))
+        return len(self._unanswered)
+
+    @property
+    def is_same_history(self) -> bool:
+        """Whether the engine has the history in which this node has heard something before."""
+        return bool(self.base) and self.base == self._heard_in
+
+    @property
+    def attached_n(self) -> int:
+        """The number of the feed's last entry when this node attached."""
+        return 0 if self._attachment is None else self._attachment.n
+
+    @property
+    def durability(self) -> str:
+        """What a crash of the engine's machine costs: "full": nothing; "second": a second; "none"; "unknown"."""
+        return "unknown" if self._attachment is None else self._attachment.durability
+
+    @property
+    def warning(self) -> str:
+        """What an operator should know of the engine; "": nothing."""
+        return WARNINGS[self.durability]
 
     def ask(self, *command: Word) -> Any:
         """Return the answer of the engine that is read from. Waits. Raises EngineLost, EngineRefused."""
-        if self._reading is None:
-            raise EngineLost(LATE)
-        return self._reading.call(*command, timeout_s=SILENT_S)
+        return self._attached().reading.call(*command, timeout_s=SILENT_S)
+
+    def do(self, *command: Word) -> Any:
+        """Return the answer of the engine that is written to. Waits. Raises EngineLost, EngineRefused."""
+        return self._attached().putting.call(*command, timeout_s=SILENT_S)
+
+    def rebase(self, room: str, term: int) -> int:
+        """Do what Attachment.rebase does. Waits. Raises EngineLost, EngineRefused."""
+        return self._attached().rebase(room, term)
 
     def tell(self, *command: Word) -> None:
         """Have the engine do something that nobody waits for; if it is lost, so is that."""
-        if self._putting is not None and not self._putting.is_lost:
-            self._putting.ask(*command)
+        if self._attachment is not None and not self._attachment.putting.is_lost:
+            self._attachment.putting.ask(*command)
 
     def key(self, name: str) -> str:
         """Return the engine's key of this name."""
         return f"{self._prefix}:{name}"
 
-    def close(self) -> None:
-        """Ask nothing more."""
-        self._is_over = True
+    def time(self) -> float:
+        """Return the time of the cluster, in seconds; it stands still while the engine does."""
+        return self._time.at(time.monotonic())
+
+    def keep_checkpoint(self, n: int, data: bytes) -> None:
+        """Store what the feed up to its entry n has led to, unless there is newer; what is later stays in the feed.
+
+        `n` is `heard`, and `data` is of that moment: no other greenlet has run since. Waits. Raises EngineLost,
+        EngineRefused.
+        """
+        self.checkpoint_n = self._attached().keep(n, data)
+
+    def checkpoint(self) -> tuple[int, bytes] | None:
+        """Return the n and the data of the newest checkpoint. Waits. Raises EngineLost, EngineRefused."""
+        n, data = self.ask("HMGET", self.key("checkpoint"), "n", "data")
+        return None if n is None else (int(n), data)
+
+    def send(self, node: str, data: bytes) -> bool:
+        """Send a letter to a node; return whether that was there to get it. Waits; a letter is stored nowhere.
+
+        Raises EngineLost: it is not known whether the letter arrived; EngineRefused.
+        """
+        return bool(self._attached().putting.call("PUBLISH", self.key(f"to:{node}"), data, timeout_s=SILENT_S))
+
+    def close(self, *, gone: bool = False) -> None:
+        """Wait for what was put, for ANSWER_S at most, and ask nothing more.
+
+        The lease is given back. If this node is `gone`, all others learn it; else it has nothing for them to give up.
+        """
+        ends_at = time.monotonic() + ANSWER_S
+        while self.unanswered and self.is_up.is_set() and time.monotonic() < ends_at:
+            gevent.sleep(0.005)
+        if self._attachment is not None:
+            with suppress(JournalError):  # then the lease ends by itself
+                self._attachment.leave(is_gone=gone)
         gevent.killall(self._greenlets)
         self._drop()
 
     # --- The connections -------------------------------------------------------------------------------------------
 
+    def _attached(self) -> Attachment:
+        if self._attachment is None:
+            raise EngineLost(LATE)
+        return self._attachment
+
     def _live(self) -> None:
         wait_s = RECONNECT_S
-        while not self._is_over:
-            try:
-                if self._putting is None:
-                    self._attach()
-                wait_s = RECONNECT_S
-                self._serve()
-            except JournalError:
-                pass
-            self._drop()
-            gevent.sleep(wait_s)
-            wait_s = min(wait_s * 2, MAX_RECONNECT_S)
-
-    def _serve(self) -> None:
-        """Put, follow the feed and beat until one of them cannot. Raises EngineLost, EngineRefused."""
-        work = [gevent.spawn(each) for each in (self._write, self._follow, self._beat)]
         try:
-            ended = gevent.wait(work, count=1)[0]
-            if ended.exception is not None and not isinstance(ended.exception, JournalError):
-                raise ended.exception
+            while True:
+                began_at = time.monotonic()
+                try:
+                    if self._attachment is None:
+                        self._attach(is_new=False)
+                    raise gevent.wait(self._work, count=1)[0].get()
+                except JournalError as error:
+                    self._why = reason(error)
+                self._drop()
+                if time.monotonic() - began_at > STEADY_S:
+                    wait_s = RECONNECT_S
+                gevent.sleep(wait_s)
+                wait_s = min(wait_s * 2, MAX_RECONNECT_S)
         finally:
-            gevent.killall(work)
+            self._drop()
 
     def _drop(self) -> None:
-        for connection in (self._putting, self._reading):
-            if connection is not None:
-                connection.close()
-        if self._putting is not None:
+        gevent.killall(self._work)
+        if self._attachment is not None:
+            self._attachment.close()
+            self._attachment = None
+        if self.is_up.is_set():
+            self.is_up.clear()
             self._lost_at = time.monotonic()
-        self._putting = self._reading = None
-        self.is_up.clear()
 
-    def _attach(self) -> None:
-        """Connect, and find out where the engine stands. Raises EngineLost, EngineRefused."""
-        putting = self._engine.connect(is_for_reading=False)
-        try:
-            source, name = decisions()
-            putting.call("SCRIPT", "LOAD", source, timeout_s=SILENT_S)
-            answer = putting.call(
-                "EVALSHA", name, 1, self._prefix, "attach", self._node, self._fresh_base, timeout_s=SILENT_S
-            )
-            base, self._term, n, now, applied, self._fence, _layout = (part.decode() for part in answer)
-            self._skew_s = int(now) / 1000 - time.monotonic()
-            reading = self._engine.connect(is_for_reading=True)
-        except BaseException:
-            putting.close()
-            raise
-        self._putting, self._reading = putting, reading
-        self._find_place(base, int(n))
-        self._settle(int(applied))
+    def _attach(self, *, is_new: bool) -> None:
+        """Connect, and find out where the engine stands. Raises JournalError."""
+        timings = Timings(SILENT_S, int(LEASE_S * 1000), int(SILENCE_S * 1000), FEED_ENTRIES, int(FEED_S * 1000))
+        attached = self._attachment = Attachment(
+            *(self._engine, self._prefix, self.node, timings),
+            is_new=is_new,
+            fresh_base=self._fresh_base,
+            known=(self._placed_in, self._at),
+            letter=self._owner.letter,
+        )
+        is_same = attached.base == self._placed_in and attached.has_lease
+        if not (is_same and attached.is_there):
+            self._placed_in = ""
+        self.base, self.was_empty = attached.base, attached.base == self._fresh_base
+        self._beat_once(attached)
+        self._work = [self._begin(self._beat)]  # the lease goes on while a place is being found
+        if not self._placed_in:
+            self._find_place(attached.base)
+        self._fresh_base = _fresh_base()
+        if not is_same:  # what was applied is forgotten with a lease, and with a base
+            self._unsure = self._unanswered.last_batch
+        self._unanswered.send_again(max(attached.applied, self._unsure))
+        self._echoed = (attached.n, self._unanswered.last_batch)
+        self._forget_unheard()
+        alive: list[Callable[[], None]] = [
+            partial(self._keep_alive, connection) for connection in (attached.reading, attached.letters)
+        ]
+        self._work += map(self._begin, (self._write, self._follow, *alive))
+        self._is_wanted.set()
+        self._why = LATE
         self.is_up.set()
         if self._is_in_trouble:
             self._is_in_trouble = False
             self._owner.unable("")
 
-    def _find_place(self, base: str, n: int) -> None:
-        """Go on behind the entry that was heard last, or find out what was missed."""
-        known, self.base = self.base, base
-        if known == base:
-            is_there = self.ask("XRANGE", self.key("feed"), self._at, self._at) if self._heard else not n
-            if is_there:
-                return
-        newest = self.ask("XREVRANGE", self.key("feed"), "+", "-", "COUNT", 1)
-        self._at, self._heard = (newest[0][0], _number(newest[0][0])) if newest else (b"0-0", 0)
-        if known and known != base:
-            self._owner.is_another(self.ask)
-        elif known:
-            self._owner.missed(self.ask)
+    def _find_place(self, base: str) -> None:
+        """Have the owner find a place in the feed. Raises EngineLost, EngineRefused."""
+        n = self._owner.find_place(base, self.ask)
+        found = self.ask("XRANGE", self.key("feed"), n, n)
+        if n and not found:
+            raise EngineLost("the feed does not have the entry any more behind which it should be read")
+        self._at, self.heard = found[0][0] if found else b"0-0", n
+        self._placed_in = self._heard_in = base
 
-    def _settle(self, applied: int) -> None:
-        """Send again what was sent and not carried out, unless it is late: then it never will be."""
-        again: list[Put] = []
-        for batch in sorted(self._sent):
-            if batch > applied:
-                again += self._sent.pop(batch)
-        self._batch = max(self._batch, applied)
-        self._waiting.extendleft(reversed(again))
-        self._refuse_late(time.monotonic())
-        self._is_wanted.set()
+    def _begin(self, work: Callable[[], None]) -> gevent.Greenlet[Any, JournalError]:
+        """Return a greenlet for what goes on until the engine cannot any more; its value is why."""
+
+        def until_lost() -> JournalError:
+            try:
+                work()
+            except JournalError as error:
+                return error
+            raise AssertionError(work)
+
+        return gevent.spawn(until_lost)
 
     # --- What goes on ----------------------------------------------------------------------------------------------
 
     def _write(self) -> None:
-        putting, (_, name) = self._putting, decisions()
-        assert putting is not None
+        attached = self._attached()
         while True:
-            if not self._waiting:
+            if not self._unanswered.has_waiting:
                 self._is_wanted.clear()
                 self._is_wanted.wait()
-            items = [self._waiting.popleft() for _ in range(min(len(self._waiting), MAX_ITEMS))]
-            if not items:
                 continue
-            self._batch += 1
-            self._sent[self._batch] = items
-            deadline = int((items[0].since + ANSWER_S + self._skew_s) * 1000)
-            command: list[Word] = ["EVALSHA", name, 1, self._prefix, "put", self._term, self._node, self._fence]
-            command += [self._batch, deadline, self._keep, *(item.data for item in items)]
+            batch, items = self._unanswered.send()
+            deadline = self._time.engine_at(items[0].since + ANSWER_S)
             try:
-                putting.call(*command, timeout_s=ANSWER_S)
+                attached.put(batch, deadline, self.keep_messages, [item.data for item in items], timeout_s=ANSWER_S)
             except EngineRefused as error:
-                if error.code == "LATE":
-                    self._refuse(self._sent.pop(self._batch), LATE)
-                elif error.code == "OOM":
-                    self._refuse(self._sent.pop(self._batch), "the memory of the engine is full")
-                elif error.code != "DONE":
+                if error.code not in ("LATE", "OOM"):
                     raise
-            if self._waiting:
+                self._refuse(self._unanswered.settled(batch), LATE if error.code == "LATE" else FULL)
+            if self._unanswered.has_waiting:
                 gevent.sleep(WRITE_PACE_S)
 
     def _follow(self) -> None:
@@ -284,8 +322,12 @@ class EngineLink:
             while True:
                 question = ("COUNT", MAX_ENTRIES, "BLOCK", 1000, "STREAMS", self.key("feed"), self._at)
                 answer = reading.call("XREAD", *question, timeout_s=1 + SILENT_S)
+                began_at = time.monotonic()
                 for id_, fields in answer[0][1] if answer else ():
                     self._hear(entry(id_, fields))
+                    if time.monotonic() - began_at > TELLING_S:
+                        breathe()
+                        began_at = time.monotonic()
                 if answer:
                     gevent.sleep(READ_PACE_S)
         finally:
@@ -293,21 +335,39 @@ class EngineLink:
 
     def _hear(self, heard: Entry) -> None:
         """Tell an entry. Raises EngineLost: there is a hole before it."""
-        if heard.number != self._heard + 1:
-            self._owner.missed(self.ask)
-        self._at, self._heard = heard.id, heard.number
-        items = self._sent.pop(heard.batch, []) if heard.node == self._node else []
+        if heard.number != self.heard + 1:
+            self._placed_in = ""
+            raise EngineLost("the feed does not have any more what comes next")
+        self._at, self.heard = heard.id, heard.number
+        items = self._unanswered.settled(heard.batch) if heard.node == self.node else []
         causes = [item.cause for item in items] or [None] * len(heard.items)
         self._owner.arrived(list(zip(heard.items, causes, strict=True)))
+        self._forget_unheard()
+
+    def _forget_unheard(self) -> None:
+        """Tell what will not be known, because its echo would have come by now."""
+        number, batch = self._echoed
+        if batch and self.heard >= number:
+            self._echoed = (0, 0)
+            for item in self._unanswered.never_heard(batch):
+                self._owner.not_known(item.cause)
 
     def _beat(self) -> None:
-        putting, (_, name) = self._putting, decisions()
-        assert putting is not None
+        attached = self._attached()
         while True:
-            command = ("EVALSHA", name, 1, self._prefix, "beat", self._term, self._node, int(LEASE_S * 1000))
-            _, now, _ = putting.call(*command, timeout_s=SILENT_S)
-            self._skew_s = int(now) / 1000 - time.monotonic()
             gevent.sleep(BEAT_S)
+            self._beat_once(attached)
+
+    def _beat_once(self, attached: Attachment) -> None:
+        beaten = attached.beat(self.info())
+        self._time.beaten(beaten.now, beaten.stood, time.monotonic())
+        self.nodes, self.checkpoint_n = beaten.infos, beaten.checkpoint_n
+
+    def _keep_alive(self, connection: EngineConnection) -> None:
+        """See that a connection is there that is not always asked: engines close what is idle."""
+        while True:
+            connection.wait_lost(BEAT_S)
+            connection.call("PING", timeout_s=SILENT_S)
 
     # --- Time that runs out ----------------------------------------------------------------------------------------
 
@@ -316,26 +376,17 @@ class EngineLink:
         while True:
             gevent.sleep(0.1)
             now = time.monotonic()
-            self._refuse_late(now)
-            for items in self._sent.values():
-                for item in items:
-                    if now - item.since > ANSWER_S and not item.is_unknown:
-                        item.is_unknown = True
-                        self._owner.not_known(item.cause)
-            if self._putting is None and not self._is_in_trouble and now - self._lost_at > PATIENCE_S:
+            self._refuse(self._unanswered.late(now - ANSWER_S), self._why)
+            for item in self._unanswered.not_known(now - ANSWER_S):
+                self._owner.not_known(item.cause)
+            if not self.is_up.is_set() and not self._is_in_trouble and now - self._lost_at > PATIENCE_S:
                 self._is_in_trouble = True
-                self._owner.unable(LATE)
-
-    def _refuse_late(self, now: float) -> None:
-        late = []
-        while self._waiting and now - self._waiting[0].since > ANSWER_S:
-            late.append(self._waiting.popleft())
-        self._refuse(late, LATE)
+                self._owner.unable(self._why)
 
     def _refuse(self, items: Sequence[Put], why: str) -> None:
         for item in items:
             self._owner.refused(item.cause, why)
 
 
-def _number(id_: bytes) -> int:
-    return int(id_.partition(b"-")[0])
+def _fresh_base() -> str:
+    return secrets.token_hex(8)

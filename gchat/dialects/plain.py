@@ -89,7 +89,11 @@ def _crowd(event: events.Crowd) -> bytes:
 
 
 def _announced(event: events.Announced) -> bytes:
-    return _answer(sentences.announced(event.text))
+    return _answer(sentences.announced(event.text) if event.is_of_operator else event.text)
+
+
+def _log_renewed(event: events.LogRenewed) -> bytes:
+    return _answer(sentences.lost(event.count, event.first, event.last)) if event.count else b""
 
 
 def _mode_set(event: events.ModeSet) -> bytes:
@@ -243,6 +247,7 @@ _ENCODERS: dict[type, Callable[[Any], bytes]] = {
     events.Away: _away,
     events.Crowd: _crowd,
     events.Announced: _announced,
+    events.LogRenewed: _log_renewed,
     events.ModeSet: _mode_set,
     events.Kicked: _kicked,
     events.Welcome: _welcome,

@@ -279,6 +279,14 @@ def _joined(event: events.Joined, _room: str) -> RichEvent:
     return JoinedEvent(room=event.room, epoch=event.epoch, seq=event.seq, online=event.online, id=event.id)
 
 
+def _log_renewed(event: events.LogRenewed, room: str) -> bytes:
+    """Return that the user is in another log, and live there; and first, if something is lost, what that is."""
+    lost = sentences.lost(event.count, event.first, event.last) if event.count else ""
+    joined = JoinedEvent(room=room, epoch=event.epoch, seq=event.seq, online=event.online)
+    told: list[RichEvent] = [AnnouncedEvent(room=room, text=lost)] if lost else []
+    return rich_json.lines([*told, joined, LiveEvent(room=room, seq=event.seq)])
+
+
 def _users(event: events.Users, _room: str) -> RichEvent:
     names = tuple(map(printable, event.names))
     away = {printable(name): printable(reason) for name, reason in event.away}
@@ -349,6 +357,7 @@ _ENCODERS: dict[type, Callable[[Any, str], RichEvent | bytes]] = {
     events.Welcome: _welcome,
     events.Ready: lambda event, room: LiveEvent(room=room, seq=event.seq),
     events.Joined: _joined,
+    events.LogRenewed: _log_renewed,
     events.Parted: lambda event, _room: PartedEvent(room=event.room, id=event.id),
     events.TopicIs: lambda event, room: TopicSetEvent(
         room=room, text=printable(event.text), from_=printable(event.name), id=event.id

@@ -16,13 +16,14 @@ It knows no user, no connection and no dialect, no event loop, no thread and no 
 
 How to write one more journal (a Redis journal would be `redis/`, beside `sqlite/`):
 
-1. Write a class with the methods of journal.Journal; tests/journal/minimal_journal.py is one, in 87 lines. Numbering
+1. Write a class with the methods of journal.Journal; tests/journal/minimal_journal.py is one, in 92 lines. Numbering
    numbers a batch without changing anything, so a batch that cannot be stored is forgotten by dropping it.
 2. Add it to JOURNALS in tests/journal/test_contract.py, which says what every journal must do.
 3. If other processes append too, append() returns None for each posting, and everything, ours and theirs, is delivered
    to whoever follows, in order; an Arrival of ours has the posting's `cause`. Count a record as said in accept(), not
-   before: what is delivered is shown a little later. tests/journal/shared_journal.py is a model, and
-   tests/server/test_publication.py the proof that nothing above has to be changed.
+   before: what is delivered is shown a little later. If it can be lost, the room goes on as another log once renew() is
+   called, which effects.Rebased does in its place among what is delivered. tests/journal/shared_journal.py is a model,
+   and tests/server/test_publication.py the proof that nothing above has to be changed.
 4. Give it the parts that it can have, as methods; parts_of finds them. Without any the server works too.
 5. Add a line to open_journal in server/history.py, and a value to the setting history.store.
 """

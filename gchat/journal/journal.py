@@ -79,6 +79,7 @@ class Arrival(Struct, frozen=True):
     room: str | None  # None: of a private message
     outcome: Outcome
     cause: object = None
+    is_known: bool = True  # False: it takes long, and what became of it may come later, or never
 
 
 class Journal(Protocol):
@@ -121,6 +122,9 @@ class Journal(Protocol):
 
     def accept(self, arrival: Arrival) -> None:
         """Count the record of an arrival as said: it is about to be shown."""
+
+    def renew(self, room: str) -> None:
+        """Have a room go on as another log, under another epoch: see effects.Rebased. In one process it never does."""
 
     def read(self, room: str, start: int, limit: int, *, last: bool = False) -> list[Record]:
         """Return at most `limit` messages from number `start` on, oldest first, beginning later if that one is gone.

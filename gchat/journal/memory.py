@@ -79,6 +79,9 @@ class MemoryJournal:
     def accept(self, arrival: Arrival) -> None:
         """See Journal.accept."""
 
+    def renew(self, room: str) -> None:
+        """See Journal.renew."""
+
     def read(self, room: str, start: int, limit: int, *, last: bool = False) -> list[Record]:
         """See Journal.read."""
         return self._room(room).recent.read(start, limit, PAGE_SIZE, last=last)

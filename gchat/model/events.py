@@ -62,9 +62,10 @@ Movement = Entered | Left | Renamed | Away | Crowd
 
 
 class Announced(Struct, frozen=True):
-    """An announcement of the operator of the server."""
+    """An announcement of the operator of the server, or something that the server itself tells."""
 
     text: str
+    is_of_operator: bool = True
 
 
 class ModeSet(Struct, frozen=True):
@@ -85,7 +86,22 @@ class Kicked(Struct, frozen=True):
     online: int
 
 
-RoomNotice = Announced | ModeSet | Kicked
+class LogRenewed(Struct, frozen=True):
+    """The room has another log, called `epoch`, whose last number is `seq`.
+
+    Of the old log, `count` messages that were shown are lost, numbers `first` to `last`; they are not in the new one.
+    """
+
+    room: str
+    count: int
+    first: int
+    last: int
+    online: int = 0
+    epoch: str = ""
+    seq: int = 0
+
+
+RoomNotice = Announced | ModeSet | Kicked | LogRenewed
 
 
 # --- Answers ---------------------------------------------------------------------------------------------------------

@@ -20,10 +20,14 @@ class _Entry:
 
     __slots__ = ("first", "former", "keys", "last", "name", "now")
 
-    def __init__(self, name: str) -> None:
-        self.name = self.now = name
-        self.first = self.last = self.keys = name_keys(name)
-        self.former: tuple[str, ...] = ()
+    def __init__(self, name: str, now: str = "", former: tuple[str, ...] = ()) -> None:
+        self.name, self.now, self.former = name, now or name, former
+        self.first, self.last = name_keys(self.name), name_keys(self.now)
+        self.keys = self.first | self.last
+
+
+#: An entry as it is kept: the name, the present one, and those in between.
+KeptName = tuple[str, str, tuple[str, ...]]
 
 
 class IgnoredNames:
@@ -34,9 +38,9 @@ class IgnoredNames:
 
     __slots__ = ("_entries", "keys")
 
-    def __init__(self) -> None:
-        self._entries: list[_Entry] = []
-        self.keys: frozenset[str] = frozenset()
+    def __init__(self, kept: Iterable[KeptName] = ()) -> None:
+        self._entries = [_Entry(*entry) for entry in kept]
+        self._sum_up()
 
     def __bool__(self) -> bool:
         return bool(self._entries)
@@ -44,6 +48,10 @@ class IgnoredNames:
     def __iter__(self) -> Iterator[str]:
         """Return the names, each with the present one if that is another."""
         return (entry.name + (f" (now {entry.now})" if entry.now != entry.name else "") for entry in self._entries)
+
+    def kept(self) -> tuple[KeptName, ...]:
+        """Return what makes the same names again."""
+        return tuple((entry.name, entry.now, entry.former) for entry in self._entries)
 
     def has(self, name: str) -> bool:
         """Return whether a user of this name is ignored."""
@@ -86,4 +94,4 @@ class IgnoredNames:
         self._sum_up()
 
     def _sum_up(self) -> None:
-        self.keys = frozenset().union(*(entry.keys for entry in self._entries))
+        self.keys = frozenset[str]().union(*(entry.keys for entry in self._entries))

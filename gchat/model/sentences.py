@@ -113,6 +113,11 @@ def named(nick: str) -> str:
     return f"You are now {nick}"
 
 
+def taken_meanwhile(name: str, old: str) -> str:
+    """Return what a user is told whose nick somebody else has taken while their node was cut off."""
+    return f"You are {name} now: {old} was taken while this server was cut off"
+
+
 def replied(name: str) -> str:
     """Return the answer to a user whose reply has arrived."""
     return f"Your reply went to {name}"
@@ -335,6 +340,12 @@ def skipped(first: int, last: int) -> str:
     count = last - first + 1
     which = f"{first}-{last}" if count > 1 else f"{first}"
     return f"… {count:,} message{'' if count == 1 else 's'} skipped ({which}), /history {first}"
+
+
+def lost(count: int, first: int, last: int) -> str:
+    """Return which messages that were shown are lost, from `first` to `last` inclusive."""
+    which = f"{first}-{last}" if count > 1 else f"{first}"
+    return f"{count:,} {'message that was shown is' if count == 1 else 'messages that were shown are'} lost ({which})"
 
 
 def unknown_command(name: str) -> str:

@@ -17,7 +17,7 @@ From the first byte of a peer to the last byte to everybody else:
     reader         the reading half: bytes become commands, at the pace that the limits allow
     writer         the writing half: all that one user is still owed, in named states
     reader_interfaces  what the reading half needs of the server and its connection
-    taking         calls of the core that change something, in the order that all nodes see
+    taking         calls of the core that change something, made at once
     secret_checks  whether a secret is right: hashed on a native thread, in turns that are fair to networks
     roster         which connections there are, and why others have ended
     pump           effects, carried out turn by turn
@@ -33,14 +33,22 @@ From the first byte of a peer to the last byte to everybody else:
 Around it:
 
     __main__, main, cli, start_checks                  the command
+    errands                                            what the command does instead of serving
     make_cert                                          a certificate for trying TLS
     settings, setting_application, setting_values, config  what can be set, what applies it, where it is read from
+    cluster_settings                                   those of a cluster
     app            composes all this, runs it, and drains it
     stopping       that it stops, which ends pauses
+    workers/       several nodes on one machine
+    drain          users sent elsewhere before the server stops
     reload         settings taken over by a running server
     signals, systemd, watch, capacity, linux           what the machine tells and is asked
     making, http_post, token_making                    what a command makes in the running server, else in its files
     history, own_thread, saved_state, state_files      the journal that is configured, what it saves, where files are
+    shared_history, sharing                            the journal of a cluster; steps in the order of all nodes
+    step_effects                                       what each node does of a step, and what its origin does
+    registry_loading, returning                        the registry loaded anew, and users who were believed gone
+    letters                                            private messages to users of other nodes
     activation     the sockets that systemd passes
     logs, faults, machine_errors, stdout, transcript   what the operator reads
     audit                                              what operators did

@@ -6,6 +6,7 @@ import gevent
 from gevent.event import AsyncResult
 
 from gchat.admin.backend import BadText, Missing, NotPossible, Unavailable
+from gchat.admin.documents import DrainDocument
 from gchat.chat.effects import Publish
 from gchat.chat.order_steps import AnnounceTo, OpenRoom, ResetModes
 from gchat.journal.journal import JournalError
@@ -13,6 +14,7 @@ from gchat.model import names, text
 from gchat.model.errors import Refusal
 from gchat.model.messages import Said
 from gchat.server.admin_order import AdminOrder, acting
+from gchat.server.connection import FLUSH_S
 from gchat.server.linux import unguessable
 
 #: A message said over HTTP must be stored within this time.
@@ -29,6 +31,14 @@ class AdminActions(AdminOrder):
             self._revive(room)
         told: int = self._take(AnnounceTo(acting(by), message, room))
         return told
+
+    def drain(self, over_s: float | None, by: str) -> DrainDocument:
+        """See Backend.drain."""
+        app = self._app
+        if not app.drain.is_on:
+            self.note_action("drain", "the server", by)
+            app.drain.begin(app.config.server.drain_s if over_s is None else over_s, FLUSH_S)
+        return DrainDocument(round(app.drain.left_s, 1), len(app.registry.sessions))
 
     def reset_modes(self, room: str, by: str) -> None:
         """See Backend.reset_modes."""

@@ -41,6 +41,7 @@ from gchat.server.gauges import gauges, skipped, slow_readers
 from gchat.server.hook_actions import HookActions
 from gchat.server.operated_server import OperatedServer
 from gchat.server.publication import MESSAGES
+from gchat.server.shared_history import durability_of
 from gchat.server.writer import SENT_BYTES
 
 #: Users in one piece of the list: about 1 ms.
@@ -212,16 +213,18 @@ class AdminBackend(HookActions, AccountActions):
 
     def history(self) -> HistoryInfo:
         """See Backend.history."""
-        section = self._app.config.history
-        sync = section.sync if section.store == "sqlite" else ""
+        config = self._app.config
+        sync = config.history.sync if config.store == "sqlite" else durability_of(self._app.journal)
         condition = self._app.parts.condition
         damage = f"damaged: {', '.join(condition.damage[:3])}" if condition.damage else ""
-        return HistoryInfo(store=section.store, state=condition.trouble or damage or "ok", sync=sync)
+        return HistoryInfo(store=config.store, state=condition.trouble or damage or "ok", sync=sync)
 
     def not_ready(self) -> str:
         """See Backend.not_ready."""
         if self._app.stopping.is_set():
             return "The server is shutting down"
+        if self._app.drain.is_on:
+            return "The server is draining: it sends its users elsewhere"
         if trouble := self._app.parts.condition.trouble:
             return f"Messages cannot be stored: {trouble}"
         if (waited_s := self._app.pump.oldest_s()) >= STANDS_S:

@@ -51,7 +51,7 @@ class AdminEndpoint:
         except (TokenError, OSError) as error:
             raise StartError(str(error)) from None
         try:
-            self.socket = listener or bind(place, LISTEN_BACKLOG)
+            self.socket = listener or bind(place, LISTEN_BACKLOG, reuse_port=config.server.reuse_port)
         except StartError as error:
             raise elsewhere(error) from None
         self._stop: Callable[[float], None] | None = None  # of the HTTP server, when it runs

@@ -7,10 +7,10 @@ import time
 import gevent
 from gevent.threadpool import ThreadPool
 
-from gchat.chat.effects import CloseReason
 from gchat.chat.limits import Allowance, Limits
 from gchat.chat.networks import Network
 from gchat.chat.registry import LOBBY, Registry
+from gchat.chat.steps import KeepTopic
 from gchat.journal.journal import JournalError
 from gchat.journal.parts import parts_of
 from gchat.model import events, lookalikes
@@ -22,10 +22,10 @@ from gchat.server.capacity import Capacity
 from gchat.server.connection import FLUSH_S
 from gchat.server.counters import CRASHES
 from gchat.server.door import Door
-from gchat.server.history import tidy, unusable, wait_and_open_journal
+from gchat.server.drain import Drain
+from gchat.server.history import log_history, tidy, unreadable, wait_and_open_journal
 from gchat.server.listener import Listener, bound_place, set_options
 from gchat.server.logs import logger
-from gchat.server.opening import FAREWELL
 from gchat.server.own_thread import OwnThread
 from gchat.server.publication import MESSAGES
 from gchat.server.pump import Pump
@@ -35,6 +35,7 @@ from gchat.server.saved_state import restore
 from gchat.server.secret_checks import SecretChecks
 from gchat.server.server_password import ServerPassword
 from gchat.server.settings import Config
+from gchat.server.shared_history import shared_steps
 from gchat.server.state_files import history_path, other_history
 from gchat.server.stopping import Stopping
 from gchat.server.taking import OwnSteps, Steps
@@ -55,13 +56,15 @@ class App:
     def __init__(self, config: Config, sockets: Sockets, transcript: Transcript | None) -> None:
         self.config = config
         self.limits = Limits()
-        self.registry = Registry(self.limits)
+        # What the core allows is what all nodes of a cluster allow, and changes with a step.
+        self.registry = Registry(Limits() if config.cluster.url else self.limits)
         self.stopping = Stopping()
         self.tls = Tls(config.tls)
         self.password = ServerPassword(config.auth.password_file)
         self.capacity = Capacity(has_admin=config.admin.enabled)
         self.admin = AdminBackend(self)
         self.watch = Watch(self)
+        self.awake = self.watch.awake  # a steady clock in seconds that stands still with the server
         self.secret_checks = SecretChecks(self.registry, OwnThread())
         self._door = Door(self)
         self.roster = Roster(self.admin, self._door.release)
@@ -80,8 +83,12 @@ class App:
         self.pump = self.effects = Pump(self, self.parts, config.limits.room_log_bytes)
         self.steps: Steps = OwnSteps(self.registry, self.pump.submit)
         self.journal.follow(self.pump.submit)
+        if config.cluster.url:
+            self.steps = shared_steps(self.registry, self.limits, self.pump, self.journal)
+            self.awake = self.steps.time
         self.rooms, self.catch_ups = self.pump.fan_out, self.pump.replay
         self._accepting = Listener(listener, self._door.serve, self._door.admit)
+        self.drain = Drain(self, self._accepting.close)
         # A native thread for what is loaded when the server listens; started now, because later there may be none.
         self._loader = ThreadPool(1)
         self._loader.apply(int)
@@ -103,16 +110,12 @@ class App:
         """How many connections there may be; never so many that descriptors run out."""
         return self.capacity.connections(self.config.server.max_connections)
 
-    def awake(self) -> float:
-        """Return a steady clock in seconds that stands still with the server: meanwhile nobody could come back."""
-        return self.watch.awake()
-
     def network_allowance(self, network: Network) -> Allowance | None:
         """Return what all users of a network may send together; None if there is no limit."""
         return self._door.network_allowance(network)
 
     def run(self) -> None:
-        """Serve until `stopping` is set, then drain."""
+        """Serve until `stopping` is set, then come to the end."""
         gevent.spawn(self.pump.run)
         gevent.spawn(self.watch.run)
         gevent.spawn(tidy, self.parts)
@@ -123,26 +126,21 @@ class App:
             self._admin_endpoint.start(self.admin, self._loader)
             logger.info("admin page: %(url)s", {"url": self._admin_endpoint.url})
         self.stopping.wait()
-        self._drain()
+        self._end()
 
     def _log_start(self) -> None:
         listening = {"address": self.address, "max_connections": self.max_connections}
         logger.info("listening on %(address)s (max_connections = %(max_connections)d)", listening)
         self.capacity.log_shortage(self.config.server.max_connections)
-        if self._history_path:
-            history = {"path": self._history_path, "sync": self.config.history.sync}
-            logger.info("history: %(path)s (sync = %(sync)s)", history)
-            if self._other_history:
-                other = {"path": self._other_history}
-                logger.warning("this is a new history; to continue that of another address, use --db %(path)s", other)
+        log_history(self.config, self.journal, self._history_path, self._other_history)
 
-    def _drain(self) -> None:
+    def _end(self) -> None:
         """Stop accepting, say goodbye, let everybody have what they are owed, for FLUSH_S at most, and end."""
         ends_at = time.monotonic() + FLUSH_S + 0.5
         logger.info("stopping: users online: %(online)d", {"online": len(self.registry.sessions)})
         self._accepting.close()
         self.roster.wait_heard(HEAR_OUT_S)
-        self.pump.submit(self.registry.close_all(CloseReason.SHUTDOWN, FAREWELL))
+        self.drain.end()
         while self.connections and time.monotonic() < ends_at:
             gevent.sleep(0.02)
         if self._admin_endpoint is not None:
@@ -157,7 +155,7 @@ class App:
 
     def shown(self, room: str, event: events.Event) -> None:
         """Show what a room was told to the operator."""
-        if isinstance(event, Record) and isinstance(event.message, TopicSet):
+        if isinstance(event, Record) and isinstance(event.message, TopicSet) and not self.steps.are_shared:
             self.registry.keep_topic(room, events.TopicIs(event.message.text, event.message.name))
         if self._transcript is not None:
             self._transcript.show(room, event)
@@ -165,15 +163,16 @@ class App:
 
     def room_opened(self, room: str) -> None:
         """Have the topic of a room that the journal has at hand now."""
-        if (topic := self.journal.topic(room)) is not None:
-            self.registry.keep_topic(room, topic)
+        topic, kept = self.journal.topic(room), self.registry.rooms.get(room)
+        if topic is not None and kept is not None and topic.text != kept.topic:
+            self.steps.put(KeepTopic(room, topic))
 
     def _recover(self) -> None:
         """Restore what the previous run stored, and load the lobby. Raises HistoryError."""
         try:
-            restore(self.registry, self.parts.notes, self.awake())
+            self.steps.join(lambda: restore(self.registry, self.parts.notes, self.awake()))
             self.audit.restore()
             self.admin.start_hooks()
             self.journal.open((LOBBY,))
         except JournalError as error:
-            raise unusable(self._history_path, error) from None
+            raise unreadable(self.config, self._history_path, error) from None

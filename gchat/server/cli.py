@@ -4,51 +4,53 @@ from __future__ import annotations
 
 import argparse
 import os
-import shlex
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from datetime import datetime
+from collections.abc import Callable
+from contextlib import suppress
 
 import gevent
 
 from gchat import __version__
 from gchat.cli import Parser, UsageError, address, open_standard_descriptors, split_address, waiting_stdout
-from gchat.dialects import plain, rich
-from gchat.journal.journal import JournalError
-from gchat.model.audience import Where
-from gchat.model.errors import Refusal
 from gchat.model.text import printable
 from gchat.server import logs, signals, systemd
-from gchat.server.activation import CHAT, at_passed, passed_sockets
+from gchat.server.activation import CHAT, Sockets, at_passed, passed_sockets
 from gchat.server.app import App
+from gchat.server.cluster_settings import hide_password
 from gchat.server.config import ConfigError, dump, ignored, load
+from gchat.server.errands import add_account, backup, export, import_history, make_cert, make_hook, make_token, printing
 from gchat.server.history import HistoryError
 from gchat.server.listener import StartError, bind
 from gchat.server.logs import logger
 from gchat.server.machine_errors import described
 from gchat.server.settings import Config
 from gchat.server.start_checks import chat_place, check_files, check_places, check_user
-from gchat.server.state_files import found_history
 from gchat.server.stdout import GATHER_S, Output
 from gchat.server.transcript import Transcript
+
+#: The most nodes of --workers.
+MAX_WORKERS = 64
 
 _NEVER_EMPTY = {
     "--config": "a file",
     "--db": "a file",
     "--backup": "a file",
+    "--import": "a file",
     "--export": "the name of a room",
     "--add-account": "a nick",
+    "--cluster": "the address of an engine",
 }
 
 _EXCLUSIVE = (
-    ("--db", "--memory"),
+    ("--db", "--memory", "--cluster"),
+    *(("--workers", store) for store in ("--db", "--memory")),
     ("--admin", "--no-admin"),
     (
         "--check-config",
         "--print-config",
         "--export",
         "--backup",
+        "--import",
         "--make-cert",
         "--add-account",
         "--make-hook",
@@ -74,6 +76,10 @@ def _parser() -> argparse.ArgumentParser:
     option("--no-admin", action="store_true", help="do not start the admin endpoint")
     option("--db", metavar="FILE", help="store the history in FILE, created if missing (in the state directory)")
     option("--memory", action="store_true", help="keep the history in memory only")
+    option(
+        "--cluster", metavar="URL", help="share the rooms with other nodes through the engine at URL (Valkey, Redis 7)"
+    )
+    option("--workers", metavar="N", help="run N nodes on one port, with an engine of their own or that of --cluster")
     option("--allow-root", action="store_true", help="listen as root where other machines can connect (in a container)")
     option("--quiet", action="store_true", help="do not show the conversation on stdout")
     option("--log-level", metavar="L", help="debug, info, warning or error")
@@ -81,6 +87,9 @@ def _parser() -> argparse.ArgumentParser:
     option("--print-config", action="store_true", help="print the configuration in force, and exit")
     option("--export", metavar="ROOM", help="print the history of ROOM, and exit; the server may be running")
     option("--backup", metavar="FILE", help="copy the history into FILE, and exit; the server may be running")
+    option(
+        "--import", metavar="FILE", help="move the history in FILE to the engine of --cluster or --workers, and exit"
+    )
     option("--make-cert", nargs="+", metavar=("DIR", "NAME"), help="make a certificate for trying TLS in DIR, and exit")
     option("--make-hook", nargs=2, metavar=("ROOM", "NAME"), help="make a hook, print its URL, and exit")
     option(
@@ -101,8 +110,13 @@ def run(arguments: list[str]) -> int:
     """Run the command with these arguments, and return its exit code."""
     open_standard_descriptors()
     sys.stdout = waiting_stdout()
+    return _exit_code(lambda: _run(arguments))
+
+
+def _exit_code(work: Callable[[], int]) -> int:
+    """Do something; return its exit code, or say what went wrong in one line, and return the code of that."""
     try:
-        return _run(arguments)
+        return work()
     except (UsageError, ConfigError) as error:
         return _complain(str(error), 2)
     except StartError as error:
@@ -120,28 +134,32 @@ def _complain(message: str, code: int) -> int:
 
 
 def _run(arguments: list[str]) -> int:
-    with _stdout():
+    with printing():
         args = _parser().parse_args(arguments)
     _check_usage(args)
+    if args.cluster:
+        hide_password(args.cluster)
     if args.make_cert is not None:
-        return _make_cert(*args.make_cert)
+        return make_cert(*args.make_cert)
     config = _load(args)
     if args.check_config:
         return _check(config, args)
     if args.print_config:
-        with _stdout():
+        with printing():
             print(dump(config), end="")
         return 0
     if args.backup is not None:
-        return _backup(config, args.backup)
+        return backup(config, args.backup)
     if args.export is not None:
-        return _export(config, args.export, in_json=args.json)
+        return export(config, args.export, in_json=args.json)
+    if (imported := vars(args)["import"]) is not None:
+        return import_history(config, imported, int(args.workers or 0))
     if args.make_hook is not None:
-        return _make_hook(config, *args.make_hook)
+        return make_hook(config, *args.make_hook)
     if args.make_token is not None:
-        return _make_token(config, *args.make_token)
+        return make_token(config, *args.make_token)
     if args.add_account is not None:
-        return _add_account(config, args.add_account)
+        return add_account(config, args.add_account)
     return _serve(config, args)
 
 
@@ -155,31 +173,26 @@ def _check_usage(args: argparse.Namespace) -> None:
         found = [option for option in options if option in given]
         if len(found) > 1:
             raise UsageError(f"{' and '.join(found)} exclude each other; type one of them")
+    if args.workers is not None and not (args.workers.isdecimal() and 1 <= int(args.workers) <= MAX_WORKERS):
+        raise UsageError(f'--workers is "{args.workers}"; expected a number from 1 to {MAX_WORKERS}')
     if "--json" in given and "--export" not in given:
         raise UsageError("--json goes with --export; type --export ROOM --json")
-
-
-@contextmanager
-def _stdout() -> Iterator[None]:
-    """Print inside. Raises StartError if that cannot be, or SystemExit if the reader has seen enough."""
-    try:
-        yield
-        sys.stdout.flush()
-    except BrokenPipeError:
-        raise SystemExit(0) from None
-    except OSError as error:
-        raise StartError(f"cannot write to stdout: {os.strerror(error.errno or 0).lower()}") from None
 
 
 def _check(config: Config, args: argparse.Namespace) -> int:
     """Say whether the server could start."""
     check_places(config)
+    if args.workers and not config.cluster.url:
+        from gchat.server.workers.own_engine import program  # noqa: PLC0415  # most servers are one process
+
+        program()
+        config.cluster.url = "unix:///to-be-made"
     misspelled, _ = ignored(os.environ)
     for warning in [*misspelled, *check_files(config)]:
         _complain(warning, 0)
     if not args.allow_root:
         check_user(config)
-    with _stdout():
+    with printing():
         print("The configuration is valid")
     return 0
 
@@ -190,22 +203,52 @@ def _serve(config: Config, args: argparse.Namespace) -> int:
     passed = passed_sockets()
     config = at_passed(config, passed)
     check_places(config, passed)
-    check_files(config)
+    if not args.workers:  # their history is where they listen, which is not known yet
+        check_files(config)
     if not args.allow_root:
         check_user(config)
+    is_interactive = any(os.isatty(descriptor) for descriptor in range(3))
+    ends_with_terminal = args.config is None and is_interactive
+
+    def load_again() -> Config:
+        return at_passed(_load(args), passed)
+
+    def serve(load: Callable[[], Config], config: Config, passed: Sockets, *, is_quiet: bool) -> int:
+        return _exit_code(
+            lambda: _listen(load, config, passed, is_quiet=is_quiet, ends_with_terminal=ends_with_terminal)
+        )
+
+    if args.workers:
+        from gchat.server.workers.command import run_workers  # noqa: PLC0415  # most servers are one process
+
+        return run_workers(
+            int(args.workers),
+            config,
+            load_again,
+            passed,
+            serve,
+            is_quiet=args.quiet,
+            ends_with_terminal=ends_with_terminal,
+        )
+    return _listen(load_again, config, passed, is_quiet=args.quiet, ends_with_terminal=ends_with_terminal)
+
+
+def _listen(
+    load: Callable[[], Config], config: Config, passed: Sockets, *, is_quiet: bool, ends_with_terminal: bool
+) -> int:
+    """Be the server, until a signal stops it. `load` reads the configuration again."""
+    signals.stand_by()
     errors = Output(2, "… {count:,} lines of the log are missing here\n")
     logs.start(errors, config.log.level, config.log.format)
-    conversation = (
-        None if args.quiet else Output(1, "… {count:,} lines of the conversation are missing here\n", GATHER_S)
-    )
-    is_interactive = any(os.isatty(descriptor) for descriptor in range(3))
+    conversation = None if is_quiet else Output(1, "… {count:,} lines of the conversation are missing here\n", GATHER_S)
     try:
         _log_ignored()
-        listener = passed.get(CHAT) or bind(chat_place(config), config.server.listen_backlog)
+        listener = passed.get(CHAT) or bind(
+            chat_place(config), config.server.listen_backlog, reuse_port=config.server.reuse_port
+        )
         with listener:
             app = App(config, {**passed, CHAT: listener}, Transcript(conversation) if conversation else None)
-            ends_with_terminal = args.config is None and is_interactive
-            signals.handle(app, errors, lambda: at_passed(_load(args), passed), ends_with_terminal=ends_with_terminal)
+            signals.handle(app, errors, load, ends_with_terminal=ends_with_terminal)
             gevent.spawn(systemd.supervise, app)
             app.run()
     except HistoryError as error:
@@ -225,111 +268,6 @@ def _log_ignored() -> None:
         logger.info("environment variables that are not settings, ignored: %(names)s", {"names": ", ".join(foreign)})
 
 
-def _stored(config: Config, option: str) -> str:
-    """Return where the history is, for an option that reads it. Raises UsageError."""
-    path = found_history(config)
-    if not path:
-        raise UsageError(f"{option} needs a stored history, and this one is in memory only; use --db FILE")
-    return path
-
-
-def _backup(config: Config, copy: str) -> int:
-    """Copy the history."""
-    from gchat.journal.sqlite.backup import backup  # noqa: PLC0415
-
-    path = _stored(config, "--backup")
-    try:
-        backup(path, copy)
-    except (JournalError, OSError) as error:
-        why = os.strerror(error.errno or 0).lower() if isinstance(error, OSError) else str(error)
-        raise StartError(f"cannot copy {path} to {copy}: {why}") from None
-    with _stdout():
-        print(f"copied {path} to {copy}")
-    return 0
-
-
-def _export(config: Config, room: str, *, in_json: bool) -> int:
-    """Print a room's history."""
-    from gchat.journal.sqlite.backup import exported  # noqa: PLC0415
-
-    path = _stored(config, "--export")
-    try:
-        with _stdout():
-            for record in exported(path, room):
-                if in_json:
-                    sys.stdout.buffer.write(rich.encode(record, Where(room)))
-                else:
-                    at = datetime.fromtimestamp(record.time)
-                    sys.stdout.buffer.write(f"{at:%Y-%m-%d %H:%M:%S} ".encode() + plain.encode(record))
-    except JournalError as error:
-        raise StartError(f"cannot export from {path}: {error}") from None
-    return 0
-
-
-def _make_cert(directory: str, *names: str) -> int:
-    """Make a certificate, and say how to use it."""
-    try:
-        from gchat.server.make_cert import make_cert  # noqa: PLC0415
-    except ImportError as error:
-        raise StartError(
-            f"--make-cert needs the package cryptography ({error}); type pip install cryptography"
-        ) from None
-    try:
-        certificate, key, names_in_it = make_cert(directory, names)
-    except (OSError, ValueError) as error:
-        why = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) else str(error)
-        raise StartError(f"cannot make a certificate in {directory}: {why}") from None
-    with _stdout():
-        print(f"made {certificate} and {key}, for {', '.join(names_in_it)}")
-        print(f"server: GCHAT_TLS_CERT={shlex.quote(certificate)} GCHAT_TLS_KEY={shlex.quote(key)} gchat-server")
-        print(f"client: gchat-client --tls --ca {shlex.quote(certificate)}")
-    return 0
-
-
-def _make_hook(config: Config, room: str, name: str) -> int:
-    """Make a hook, and print where programs post to."""
-    from gchat.server.kept_hooks import hook_making  # noqa: PLC0415
-    from gchat.server.making import make, url_of  # noqa: PLC0415
-
-    made = make(config, hook_making(room, name))
-    with _stdout():
-        print(url_of(config, f"/hooks/{made.secret}"))
-    return 0
-
-
-def _make_token(config: Config, name: str, scope: str) -> int:
-    """Make a token, and print it this once."""
-    from gchat.server.making import make  # noqa: PLC0415
-    from gchat.server.token_making import token_making  # noqa: PLC0415
-
-    made = make(config, token_making(config, name, scope))
-    with _stdout():
-        print(made.token)
-    return 0
-
-
-def _add_account(config: Config, name: str) -> int:
-    """Make an account, in the running server or in its files."""
-    from getpass import getpass  # noqa: PLC0415  # most starts need none of it
-
-    from gchat.server.account_actions import making  # noqa: PLC0415
-    from gchat.server.making import make  # noqa: PLC0415
-
-    try:
-        secret = getpass(f"The secret of {printable(name)}: ") if sys.stdin.isatty() else sys.stdin.readline()
-    except (EOFError, KeyboardInterrupt, UnicodeDecodeError):
-        secret = ""
-    if not secret.strip():
-        raise UsageError("there is no secret; type it, or pipe it in as a line")
-    try:
-        made = make(config, making(config, name, secret.rstrip("\r\n")))
-    except Refusal as refusal:
-        raise StartError(refusal.message) from None
-    with _stdout():
-        print(f"made the account {printable(made.name)}: its user types /login {printable(made.name)}")
-    return 0
-
-
 def _load(args: argparse.Namespace) -> Config:
     host, port = address(args.host, args.port, "gchat-server")
     given = {
@@ -338,6 +276,7 @@ def _load(args: argparse.Namespace) -> Config:
         **_admin(args),
         ("history", "store"): "memory" if args.memory else "sqlite" if args.db else None,
         ("history", "path"): args.db,
+        ("cluster", "url"): "" if args.memory or args.db else args.cluster,
         ("log", "level"): args.log_level,
     }
     try:

@@ -75,13 +75,17 @@ def _is_link(name: str, value: str) -> bool:
 
 
 def dump(config: Config) -> str:
-    """Return `config` as TOML, each key with its sentence; load() reads it back as the same."""
+    """Return `config` as TOML, each key with its sentence; load() reads it back as the same.
+
+    But a password is not shown.
+    """
     parts = ["# The configuration of gchat-server: every setting, with its default unless you changed it.\n"]
     for section, hints in ROWS.items():
         settings = getattr(config, section)
         parts.append(f"\n# {SENTENCES[section]}\n[{section}]\n")
         for key, hint in hints.items():
-            parts.append(f"{key} = {values.toml(getattr(settings, key))}  # {values.meta(hint, 'description')}\n")
+            shown = values.toml(values.public(getattr(settings, key), hint))
+            parts.append(f"{key} = {shown}  # {values.meta(hint, 'description')}\n")
     return "".join(parts)
 
 
@@ -165,6 +169,6 @@ def _set(config: Config, section: str, key: str, value: object, *, where: str, s
     try:
         converted = values.converted(value, hint, strict=strict)
     except ValueError as error:
-        shown = "…" if values.is_tables(hint) else values.shown(value)
+        shown = "…" if values.is_secret(hint) else values.shown(value)
         raise ConfigError(f"{where} = {shown}: expected {error}") from None
     setattr(getattr(config, section), key, converted)

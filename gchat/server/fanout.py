@@ -165,6 +165,21 @@ class FanOut:
         else:
             writer.leave_all()
 
+    def renew(self, where: Where, seq: int) -> list[Writer]:
+        """Have all who read a room go on in new logs, where `seq` is the next number; return them.
+
+        What they are owed of the old ones goes out, or is one skip.
+        """
+        renewed = []
+        for dialect, old in self._logs.pop(where.room, {}).items():
+            new = self.log(where, dialect, seq)
+            for cursor in [*old.live.values(), *old.speaking.values(), *old.aside, *old.behind]:
+                writer = self._connections[cursor.session].writer
+                writer.leave(old)
+                writer.log_reader.follow(new)
+                renewed.append(writer)
+        return renewed
+
     def forget(self, room: str) -> None:
         """Drop the logs of a room that no longer exists."""
         self._logs.pop(room, None)

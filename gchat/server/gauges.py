@@ -29,6 +29,7 @@ def gauges(app: OperatedServer) -> Iterator[Measure]:
     yield gauge("gchat_waiting_effects", "Effects queued in the pump.", pump.waiting)
     age = "Age of the oldest effect that the pump has not carried out."
     yield gauge("gchat_oldest_effect_seconds", age, pump.oldest_s())
+    yield gauge("gchat_draining", "1 while users are sent elsewhere before the server stops.", app.drain.is_on)
     missed = "Messages that slow readers missed and were told about."
     yield Measure("gchat_skipped_messages", missed, "counter", skipped(app))
 

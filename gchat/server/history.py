@@ -14,12 +14,15 @@ from gchat.journal.sqlite.database import Database
 from gchat.journal.sqlite.errors import Damaged, InUse
 from gchat.journal.sqlite.journal import SqliteJournal
 from gchat.model.errors import GchatError
+from gchat.server.cluster_settings import without_password
 from gchat.server.faults import Guard
 from gchat.server.linux import unguessable
 from gchat.server.logs import logger
 from gchat.server.own_thread import OwnThread
 from gchat.server.reader import RECEIVED_BYTES
 from gchat.server.settings import Config
+from gchat.server.shared_history import EngineUnusable, durability_of, open_shared
+from gchat.server.shared_history import unusable as engine_unusable
 
 #: How often the journal is given time for what is not urgent while users send something, and while nothing happens.
 TIDY_S, IDLE_S = 0.25, 1.0
@@ -57,6 +60,11 @@ def wait_and_open_journal(config: Config, path: str) -> Journal:
 def open_journal(config: Config, path: str) -> Journal:
     """Return the journal; one on disk is in the file at `path`. Raises HistoryError, HistoryInUse among them."""
     history = config.history
+    if config.store == "valkey":
+        try:
+            return open_shared(config.cluster, config.limits.room_log_bytes)
+        except EngineUnusable as error:
+            raise HistoryError(str(error)) from None
     if history.store == "memory" or path == IN_MEMORY:
         return MemoryJournal(config.limits.room_log_bytes, unguessable(8), OwnThread())
     try:
@@ -68,6 +76,24 @@ def open_journal(config: Config, path: str) -> Journal:
         what = {"path": path, "reason": database.replaced}
         logger.warning("the history in %(path)s gets a new epoch: %(reason)s", what)
     return journal
+
+
+def log_history(config: Config, journal: Journal, path: str, other: str) -> None:
+    """Log where the history is; `other` is that of another address, if this one is new."""
+    if config.store == "valkey":
+        engine = {"url": without_password(config.cluster.url), "sync": durability_of(journal)}
+        logger.info("history: shared through %(url)s (sync = %(sync)s)", engine)
+    elif path:
+        logger.info("history: %(path)s (sync = %(sync)s)", {"path": path, "sync": config.history.sync})
+    if other:
+        logger.warning("this is a new history; to continue that of another address, use --db %(path)s", {"path": other})
+
+
+def unreadable(config: Config, path: str, error: JournalError) -> HistoryError:
+    """Return why what the previous run has stored cannot be read; see unusable."""
+    if config.store == "valkey":
+        return HistoryError(str(engine_unusable(config.cluster, error)))
+    return unusable(path, error)
 
 
 def unusable(path: str, error: JournalError) -> HistoryError:

@@ -39,6 +39,21 @@ def unguessable(size: int) -> str:
     return os.urandom(size).hex()
 
 
+def hide_argument(secret: str) -> None:
+    """Overwrite a secret in the arguments of this process, which everybody on this machine can list (ps)."""
+    wanted = os.fsencode(secret)
+    try:
+        with open("/proc/self/cmdline", "rb") as arguments, open("/proc/self/stat", "rb") as stat:
+            at = arguments.read().find(wanted)
+            begin = int(stat.read().rpartition(b")")[2].split()[45])  # arg_start, see proc(5)
+        if at >= 0:
+            with open("/proc/self/mem", "r+b", buffering=0) as memory:
+                memory.seek(begin + at)
+                memory.write(b"*" * len(wanted))
+    except (OSError, ValueError, IndexError):
+        pass  # no /proc, or an old kernel: then there is the environment
+
+
 def raise_descriptor_limit() -> int:
     """Raise the limit of open files as far as the process may, and return it."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

@@ -7,6 +7,7 @@ import grp
 import os
 import socket
 import stat
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from ipaddress import IPv4Address, IPv6Address, ip_address
@@ -141,10 +142,10 @@ class UnixListener(socket.socket):
                     os.unlink(self._path)
 
 
-def bind(place: Place, backlog: int) -> socket.socket:
-    """Return a listening socket that does not block. Raises StartError."""
+def bind(place: Place, backlog: int, *, reuse_port: bool = False) -> socket.socket:
+    """Return a listening socket that does not block; with `reuse_port` others may too. Raises StartError."""
     try:
-        listener = UnixListener(place) if place.is_path else _bound(place.resolved())
+        listener = UnixListener(place) if place.is_path else _bound(place.resolved(), reuse_port=reuse_port)
         try:
             listener.listen(backlog)
         except OSError:
@@ -168,17 +169,35 @@ def remove_files() -> None:
         listener.remove_file()
 
 
+def disown_files() -> None:
+    """Leave the files of all Unix sockets to the process that this one is a fork of."""
+    for listener in UnixListener.open:
+        listener._made = None  # noqa: SLF001
+    UnixListener.open.clear()
+
+
 def _ip(place: Place) -> IPv4Address | IPv6Address:
     """Return the address of a place as the kernel sees it: ::ffff:127.0.0.1 is 127.0.0.1. Raises StartError."""
     address = ip_address(place.resolved()[4][0])
     return (address.ipv4_mapped or address) if isinstance(address, IPv6Address) else address
 
 
-def _bound(resolved: Any) -> socket.socket:
+def hold(place: Place) -> socket.socket:
+    """Return a socket that keeps a port for processes that share it, and does not listen itself. Raises StartError."""
+    try:
+        _bound(place.resolved()).close()  # nobody else has it, who would share it too
+        return _bound(place.resolved(), reuse_port=True)
+    except OSError as error:
+        raise StartError(f"cannot listen on {place}: {_explained(error, place)}") from None
+
+
+def _bound(resolved: Any, *, reuse_port: bool = False) -> socket.socket:
     family, kind, protocol, _, address = resolved
     listener = socket.socket(family, kind, protocol)
     try:
         _set(listener, socket.SOL_SOCKET, "SO_REUSEADDR", 1)
+        if reuse_port:
+            _set(listener, socket.SOL_SOCKET, "SO_REUSEPORT", 1)
         if family == socket.AF_INET6:
             _set(listener, socket.IPPROTO_IPV6, "IPV6_V6ONLY", 0)
         listener.bind(address)
@@ -304,7 +323,7 @@ class Peer(Struct, frozen=True):
 
     address: str  # host:port, or unix:N
     network: str  # counts together (networks.network_of); "" on a Unix socket
-    attempt: int  # which connection it is, in the order in which they were made
+    attempt: int  # when it was accepted, in ns of the steady clock: the order of connections, and no two are the same
     is_private: bool = False  # whether nobody between the peer and us can read what is sent
     has_tls: bool = False  # whether it speaks TLS, with us or with a trusted proxy
 
@@ -343,7 +362,7 @@ class Listener(StreamServer):
     ) -> None:
         super().__init__(listener, handle)
         self._admit = admit  # returns the line to turn a peer away with, None if it is admitted
-        self._attempts = count(1)
+        self._attempt = 0  # that of the last connection
         self._unix_peers = count(1)
         self._pause = AcceptPause(self, "cannot accept connections: %(reason)s; trying again")
 
@@ -357,13 +376,14 @@ class Listener(StreamServer):
             if not self._pause.begins(error):
                 raise
             return None
+        self._attempt = max(self._attempt + 1, time.monotonic_ns())
         if sock.family == socket.AF_UNIX:
-            return sock, Peer(f"unix:{next(self._unix_peers)}", "", next(self._attempts), is_private=True)
+            return sock, Peer(f"unix:{next(self._unix_peers)}", "", self._attempt, is_private=True)
         host = address[0]
         if sock.family == socket.AF_INET6:
             bare = IPv6Address(host.partition("%")[0])
             host = str(bare.ipv4_mapped or host)
-        return sock, Peer(spelled(host, address[1]), network_of(host), next(self._attempts), is_loopback(host))
+        return sock, Peer(spelled(host, address[1]), network_of(host), self._attempt, is_loopback(host))
 
     def do_handle(self, *args: Any) -> None:
         """Spawn the greenlet, or send the refusal and close."""

@@ -9,11 +9,11 @@ import logging
 import os
 from collections.abc import Mapping
 from datetime import datetime
+from typing import Protocol
 
 import msgspec
 
 from gchat.model.text import printable
-from gchat.server.stdout import Output
 
 logger = logging.getLogger("gchat")
 
@@ -24,6 +24,13 @@ _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARN
 
 #: As syslog numbers them; journald reads them from the beginning of a line, see sd-daemon(3).
 _PRIORITIES = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 4, logging.ERROR: 3}
+
+
+class LineOutput(Protocol):
+    """Where lines of the log go."""
+
+    def write(self, lines: bytes) -> None:
+        """Write whole lines; never wait."""
 
 
 class _OneLine(logging.Formatter):
@@ -68,7 +75,7 @@ class _Sparing(logging.Filter):
 
 
 class _Handler(logging.Handler):
-    def __init__(self, output: Output) -> None:
+    def __init__(self, output: LineOutput) -> None:
         super().__init__()
         self._output = output
         self.addFilter(_Sparing())
@@ -77,7 +84,7 @@ class _Handler(logging.Handler):
         self._output.write(self.format(record).encode("utf-8", "replace") + b"\n")
 
 
-def start(output: Output, level: str, style: str) -> None:
+def start(output: LineOutput, level: str, style: str) -> None:
     """Send the log to `output`, which writes to stderr; `level` and `style` as in the configuration."""
     handler = _Handler(output)
     handler.setFormatter(_OneLine(style, to_journal=_is_journal(2)))

@@ -71,9 +71,9 @@ def make(config: Config, making: Making[Made]) -> Made:
             return _request(config, making)
         except NotThere:
             if not history:
+                where = "in the engine" if config.cluster.url else "in memory only"
                 raise StartError(
-                    f"no server answers at {admin_place(config)}, and its history would be in memory only; start the "
-                    "server first"
+                    f"no server answers at {admin_place(config)}, and its history would be {where}; start it first"
                 ) from None
             if time.monotonic() > gives_up_at:
                 raise StartError(

@@ -10,6 +10,7 @@ from gchat.journal.journal import Journal
 from gchat.journal.parts import Parts
 from gchat.server.audit import Audit
 from gchat.server.capacity import Capacity
+from gchat.server.drain import Drain
 from gchat.server.pump import Pump
 from gchat.server.roster import Roster
 from gchat.server.secret_checks import SecretChecks
@@ -27,6 +28,7 @@ class OperatedServer(Protocol):
     capacity: Capacity
     config: Config
     journal: Journal
+    drain: Drain
     limits: Limits
     parts: Parts
     pump: Pump

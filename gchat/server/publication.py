@@ -9,16 +9,18 @@ space as those of what is stored.
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Protocol
 
-from msgspec import structs
+from gevent.event import Event
+from msgspec import Struct, structs
 
 from gchat.chat.effects import Deliver, Effect, Publish, Unheard
 from gchat.journal.journal import Arrival, Journal, JournalError, Outcome, Posting, Whisper
 from gchat.journal.numbering import ids_of
 from gchat.model.errors import Code
-from gchat.model.events import Acknowledged, Answer, Invited, Refused, Told
+from gchat.model.events import Acknowledged, Answer, Done, Invited, Refused, Told
 from gchat.model.messages import Numbered, Record
 from gchat.server.answer import REFUSALS
 from gchat.server.connection import Connection
@@ -31,10 +33,63 @@ COMMIT_S = Distribution("gchat_commit_seconds", "Time to store one batch of mess
 ID_REUSED = "Refused: this id was already used for another request. Use a new id for each request, for example a UUID"
 
 
+class Conveyed(Struct, frozen=True):
+    """What became of a private message: why it was not shown, None if it was."""
+
+    effect: Deliver
+    why_not: tuple[Code, str] | None
+    is_known: bool = True  # False: another node, which has its reader, does not answer
+
+
+class Handed(Struct, frozen=True):
+    """A private message from another node, and what tells that whether it was shown; see Conveyed."""
+
+    effect: Deliver
+    tell: Callable[[tuple[Code, str] | None], None]
+
+
+class ArrivedUnheard(Struct, frozen=True):
+    """A message of another node's user, and who ignores that user."""
+
+    arrival: Arrival
+    by_whom: Unheard
+
+
+#: What the pump carries out.
+Happening = Effect | Arrival | ArrivedUnheard | Handed | Conveyed
+
+
+class OtherNodes(Protocol):
+    """The other nodes of a cluster."""
+
+    def name_of(self, session: int) -> str:
+        """Return the name of a user of any node; "" if the user has left."""
+
+    def forward(self, effect: Deliver) -> bool:
+        """Have a private message shown at the node that has its reader; return False if no other one has."""
+
+
+class NoOtherNodes:
+    """What stands for them where there are none. Implements OtherNodes."""
+
+    def __init__(self, connections: Mapping[int, Connection]) -> None:
+        self._connections = connections
+
+    def name_of(self, session: int) -> str:
+        """See OtherNodes.name_of."""
+        reader = self._connections.get(session)
+        return "" if reader is None else reader.session.name
+
+    def forward(self, effect: Deliver) -> bool:  # noqa: ARG002
+        """See OtherNodes.forward."""
+        return False
+
+
 class PublicationTurn(Protocol):
     """What the publication needs of a turn of the pump."""
 
     receipts: dict[str, Callable[[int | None], None]]
+    others: OtherNodes
 
     @property
     def connections(self) -> Mapping[int, Connection]:
@@ -59,11 +114,13 @@ class PublicationTurn(Protocol):
 class Publication:
     """The publishing of a turn: first commit(), then publish(), deliver() and arrive() in order, then end().
 
-    `unanswered` counts the postings whose outcome has not arrived yet.
+    Postings whose outcome arrives later are counted, because what a user asks then comes behind that.
     """
 
     def __init__(self, pump: PublicationTurn, journal: Journal) -> None:
-        self.unanswered = 0
+        self._posted = self._answered = 0  # of those whose outcome arrives later
+        self._waits: deque[tuple[int, Event]] = deque()  # each set when so many are answered
+        self._is_late = False  # whether the journal does not answer in time: then nobody waits for that
         self._pump = pump
         self._journal = journal
         self._outcomes: Iterator[Outcome | None] = iter(())  # for each posting of this turn
@@ -74,11 +131,38 @@ class Publication:
         """Return the number of the room's next message, where the turn stands."""
         return self._heads.get(room) or self._journal.next_seq(room)
 
+    @property
+    def unanswered(self) -> int:
+        """How many postings have no outcome yet."""
+        return self._posted - self._answered
+
+    @property
+    def is_to_wait_for(self) -> bool:
+        """Whether the outcome of some is about to come."""
+        return self._posted > self._answered and not self._is_late
+
+    def set_when_answered(self, event: Event) -> None:
+        """Set an event when all that was posted until now has its outcome, or that is late."""
+        if self.is_to_wait_for:
+            self._waits.append((self._posted, event))
+        else:
+            event.set()
+
+    def _release(self) -> None:
+        """Set the events whose time has come."""
+        while self._waits and (self._is_late or self._waits[0][0] <= self._answered):
+            self._waits.popleft()[1].set()
+
     def end(self) -> None:
         """End the turn: everything that the journal has counted as said is shown."""
         self._heads.clear()
 
-    def commit(self, effects: Sequence[Effect | Arrival]) -> None:
+    def renew(self, room: str) -> None:
+        """Have a room go on in its new log."""
+        self._journal.renew(room)
+        self._heads.pop(room, None)
+
+    def commit(self, effects: Sequence[object]) -> None:
         """Have the journal store everything that these effects say, or find out why it cannot."""
         heads = self._heads
         heads.clear()
@@ -99,20 +183,20 @@ class Publication:
         has_failed = False
         for posting, outcome in zip(batch, outcomes, strict=True):
             if outcome is None:
-                self.unanswered += 1
+                self._posted += 1
             elif isinstance(posting, Posting) and outcome.record is not None:
                 heads.setdefault(posting.room, outcome.record.seq)
             elif outcome.why_not:
                 has_failed = True
         COMMIT_FAILURES.value += has_failed
 
-    def _posting(self, effect: Effect | Arrival) -> Posting | Whisper | None:
+    def _posting(self, effect: object) -> Posting | Whisper | None:
         if isinstance(effect, Publish):
             return Posting(effect.room, effect.message, effect.lineage, effect)
         if not (isinstance(effect, Deliver) and effect.id and effect.sender is not None):
             return None
-        sender, reader = self._pump.connections.get(effect.sender), self._pump.connections.get(effect.session)
-        to = reader.session.name if reader is not None else ""
+        sender = self._pump.connections.get(effect.sender)
+        to = self._pump.others.name_of(effect.session)
         answer = effect.answer
         text = answer.text if isinstance(answer, Told) else ""
         room = answer.room if isinstance(answer, Invited) else ""
@@ -122,12 +206,22 @@ class Publication:
     def publish(self, effect: Publish) -> None:
         """Show a message to its room, and answer its sender, unless its outcome arrives later."""
         if (outcome := next(self._outcomes)) is not None:
-            self._show(effect.room, outcome, effect)
+            self._show(effect.room, outcome, effect, effect.unheard)
 
-    def arrive(self, arrival: Arrival) -> None:
+    def arrive_unheard(self, unheard: ArrivedUnheard) -> None:
+        """Do the same for a message of another process's user whom some ignore."""
+        self.arrive(unheard.arrival, unheard.by_whom)
+
+    def arrive(self, arrival: Arrival, unheard: Unheard | None = None) -> None:
         """Do what is left of publish() or deliver() for what arrives; another process's message is only shown."""
         room, cause, outcome = arrival.room, arrival.cause, arrival.outcome
-        self.unanswered -= cause is not None
+        if cause is not None:
+            self._is_late = not arrival.is_known
+            self._answered += arrival.is_known
+        if not arrival.is_known:
+            self._tell_unknown(cause)
+            self._release()
+            return
         if room is not None and outcome.record is not None:
             if outcome.record.seq < self.head(room):  # delivered again: it was shown
                 outcome = structs.replace(outcome, record=None)
@@ -136,9 +230,19 @@ class Publication:
         if isinstance(cause, Deliver):
             self._deliver(cause, outcome)
         elif room is not None:
-            self._show(room, outcome, cause if isinstance(cause, Publish) else None)
+            effect = cause if isinstance(cause, Publish) else None
+            self._show(room, outcome, effect, unheard if effect is None else effect.unheard)
+        if self._waits:
+            self._release()
 
-    def _show(self, room: str, outcome: Outcome, effect: Publish | None) -> None:
+    def _tell_unknown(self, cause: object) -> None:
+        """Tell a user who cannot know it what is not known; a program has no acknowledgement, which says the same."""
+        session = cause.session if isinstance(cause, Publish) else cause.sender if isinstance(cause, Deliver) else None
+        speaker = None if session is None else self._pump.connections.get(session)
+        if speaker is not None and not speaker.dialect.traits.has_hello:
+            self._pump.tell(speaker, Done("Whether that was said is not known yet"))
+
+    def _show(self, room: str, outcome: Outcome, effect: Publish | None, unheard: Unheard | None) -> None:
         """Show what is new to a room, and answer the sender, if this process has it."""
         pump, record = self._pump, outcome.record
         speaker = None if effect is None or effect.session is None else pump.connections.get(effect.session)
@@ -147,7 +251,7 @@ class Publication:
             count = record.message.count
             self._heads[room] = record.seq + count
             MESSAGES.value += count
-            pump.append(room, record, count, speaker, None if effect is None else effect.unheard)
+            pump.append(room, record, count, speaker, unheard)
         elif outcome.why_not and effect is not None:
             self._refuse_unstored(speaker, effect, outcome)
         if outcome.numbers and speaker is not None:
@@ -174,22 +278,43 @@ class Publication:
             if reader is not None:
                 pump.tell(reader, effect.answer, effect.room)
             return
-        sender = pump.connections.get(effect.sender)
         if outcome is not None and not outcome.is_first:
-            self._answer_again(sender, effect.id, outcome)
-        elif refusal := _why_not_delivered(reader):
-            self._refuse(sender, *refusal, effect.id)
-            if outcome is not None and sender is not None:
+            self._answer_again(pump.connections.get(effect.sender), effect.id, outcome)
+        elif reader is not None or not pump.others.forward(effect):
+            self.conclude(Conveyed(effect, self._hand_over(effect)))
+
+    def hand(self, handed: Handed) -> None:
+        """Give a user a private message from another node, which is told what became of it."""
+        handed.tell(self._hand_over(handed.effect))
+
+    def _hand_over(self, effect: Deliver) -> tuple[Code, str] | None:
+        """Give a user a private message; return why not, None if it is shown, or could be."""
+        reader = self._pump.connections.get(effect.session)
+        if reader is None:
+            return Code.NO_SUCH_USER, "Not sent: the recipient has left"
+        if not reader.writer.takes_messages:
+            return Code.NOT_READING, f"Not sent: {reader.session.name} is not reading"
+        if not effect.ignored:
+            self._pump.tell(reader, effect.answer)
+            if effect.seat is not None:
+                reader.session.told_by(effect.seat)
+        return None
+
+    def conclude(self, conveyed: Conveyed) -> None:
+        """Answer the sender of a private message."""
+        pump, effect = self._pump, conveyed.effect
+        assert effect.sender is not None
+        sender = pump.connections.get(effect.sender)
+        if conveyed.is_known is False:
+            self._tell_unknown(effect)
+        elif conveyed.why_not is not None:
+            self._refuse(sender, *conveyed.why_not, effect.id)
+            if effect.id and sender is not None:
                 self._journal.release(sender.session.lineage, effect.id)
-        else:
-            assert reader is not None
-            if not effect.ignored:
-                pump.tell(reader, effect.answer)
-                if effect.seat is not None:
-                    reader.session.told_by(effect.seat)
-            if outcome is not None and sender is not None:
+        elif sender is not None:
+            if effect.id:
                 pump.tell(sender, Acknowledged((Numbered(effect.id),)))
-            if effect.receipt is not None and sender is not None:
+            if effect.receipt is not None:
                 pump.tell(sender, effect.receipt)
 
     def _answer_again(self, sender: Connection | None, id_: str, outcome: Outcome) -> None:
@@ -213,11 +338,3 @@ class Publication:
         elif receipt := self._pump.receipts.pop(id_, None):
             REFUSALS.add(code)  # what users are refused is counted where it is encoded
             receipt(None)
-
-
-def _why_not_delivered(reader: Connection | None) -> tuple[Code, str] | None:
-    if reader is None:
-        return Code.NO_SUCH_USER, "Not sent: the recipient has left"
-    if not reader.writer.takes_messages:
-        return Code.NOT_READING, f"Not sent: {reader.session.name} is not reading"
-    return None

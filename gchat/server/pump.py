@@ -25,7 +25,6 @@ from gchat.chat.effects import (
     Close,
     Deliver,
     DropRoom,
-    Effect,
     Enter,
     HearAgain,
     Leave,
@@ -33,6 +32,7 @@ from gchat.chat.effects import (
     Presence,
     Publish,
     ReadHistory,
+    Rebased,
     Search,
     SendRaw,
     Unheard,
@@ -50,7 +50,7 @@ from gchat.server.counters import CRASHES
 from gchat.server.fanout import HOLD_AT_REST_S, HOLD_S, FanOut, ToldToAll
 from gchat.server.logs import logger
 from gchat.server.presence_telling import PresenceTelling
-from gchat.server.publication import Publication
+from gchat.server.publication import ArrivedUnheard, Conveyed, Handed, Happening, NoOtherNodes, OtherNodes, Publication
 from gchat.server.reader import RECEIVED_BYTES
 from gchat.server.replay import Replay
 from gchat.server.room_loading import RoomLoading
@@ -108,10 +108,11 @@ class Pump:
         self.connections = server.roster.by_session  # those whose session goes on
         self._journal = journal = parts.log
         self.fan_out = FanOut(self.connections, room_log_bytes, self)
+        self.others: OtherNodes = NoOtherNodes(self.connections)
         # By id: what takes the number of a message that no user says; None means that it was not stored.
         self.receipts: dict[str, Callable[[int | None], None]] = {}
         self._presence = PresenceTelling(self)
-        self._waiting: list[Effect | Arrival] = []
+        self._waiting: list[Happening] = []
         self._waiting_since = 0.0  # the oldest of them
         self._turn_since: float | None = None  # the same of the effects of this turn, until they are carried out
         self._received_before = 0  # bytes, when that was last taken
@@ -130,6 +131,9 @@ class Pump:
         self._carry_out: dict[type, Callable[[Any], None]] = {
             Publish: self._publication.publish,
             Arrival: self._publication.arrive,
+            Handed: self._publication.hand,
+            Conveyed: self._publication.conclude,
+            ArrivedUnheard: self._publication.arrive_unheard,
             Arrive: self._arrive,
             Presence: self._presence.gather,
             Announce: self._announce,
@@ -142,6 +146,7 @@ class Pump:
             Search: self._of_session(self.replay.search),
             ListRooms: self._list_rooms,
             DropRoom: self._drop_room,
+            Rebased: self._rebased,
             Close: self._close,
             Audited: server.audit.add,
             CheckSecret: self._of_session(
@@ -152,7 +157,7 @@ class Pump:
 
     # --- For everybody ---------------------------------------------------------------------------------------------
 
-    def submit(self, effects: Sequence[Effect | Arrival]) -> None:
+    def submit(self, effects: Sequence[Happening]) -> None:
         """Have these effects carried out, after all that were submitted before."""
         if not self._waiting:
             self._waiting_since = time.monotonic()
@@ -190,8 +195,8 @@ class Pump:
         return len(self._waiting) + self._publication.unanswered > MAX_WAITING or gathered > MAX_WAITING_BYTES
 
     def wait_carried_out(self) -> None:
-        """Wait until everything that was submitted until now is carried out."""
-        if self._waiting:
+        """Wait until everything that was submitted until now is carried out, and what was said is stored or refused."""
+        if self._waiting or self._publication.is_to_wait_for:
             if self._carried_out is None:
                 self._carried_out = Event()
             self._carried_out.wait()
@@ -282,12 +287,12 @@ class Pump:
             self.replay.feed(time.monotonic() + HOLD_AT_REST_S, self._room_loading.enter_opened)
         finally:
             if carried_out is not None:
-                carried_out.set()
+                self._publication.set_when_answered(carried_out)
         self._presence.tell_due()
         touched, self._touched = self._touched, {}
         self.fan_out.send(touched, self._hold_s, self._breather)
 
-    def _take(self) -> list[Effect | Arrival]:
+    def _take(self) -> list[Happening]:
         """Return what this turn is about, and leave the rest for the next."""
         effects, self._waiting = self._waiting, []
         self._turn_since = self._waiting_since if effects else None
@@ -301,7 +306,7 @@ class Pump:
                 break
         return effects
 
-    def _carry_out_all(self, effects: list[Effect | Arrival]) -> None:
+    def _carry_out_all(self, effects: list[Happening]) -> None:
         self._publication.commit(effects)
         carry_out = self._carry_out
         until = time.monotonic() + self._hold_s
@@ -368,6 +373,21 @@ class Pump:
         self._journal.forget(effect.room)
         self._room_loading.forget(effect.room)
         self.fan_out.forget(effect.room)
+
+    def _rebased(self, effect: Rebased) -> None:
+        room = effect.room
+        self.tell_presence(room)
+        self._publication.renew(room)
+        if not self._journal.is_open(room):
+            return
+        seq, where = self._journal.next_seq(room), Where(room, self._journal.epoch(room))
+        self._touched |= dict.fromkeys(self.fan_out.renew(where, seq))
+        for connection in self.connections.values():
+            if connection.where.room == room:
+                connection.where = where
+            self._room_loading.begin_again(connection, room, effect.members)
+        told = events.LogRenewed(room, effect.lost, effect.first, effect.last, effect.members, where.epoch, seq - 1)
+        self.append(room, told, 0, None)
 
     def _close(self, effect: Close) -> None:
         connection = self.connections.pop(effect.session, None)

@@ -9,6 +9,7 @@ from gchat.server.logs import logger
 from gchat.server.server_password import ServerPassword
 from gchat.server.setting_application import Configured
 from gchat.server.settings import ROWS, Config, applied_by, told
+from gchat.server.taking import Steps
 from gchat.server.tls import Tls
 
 
@@ -18,6 +19,10 @@ class Reloadable(Configured, Protocol):
     config: Config
     tls: Tls
     password: ServerPassword
+
+    @property
+    def steps(self) -> Steps:
+        """Where calls of the core are made that change something."""
 
 
 def apply(server: Reloadable) -> None:
@@ -43,5 +48,6 @@ def reload(server: Reloadable, config: Config) -> None:
         setattr(getattr(server.config, section), key, value)
         logger.warning("configuration reloaded: %(setting)s is now %(value)s", {"setting": setting, "value": value})
     apply(server)
+    server.steps.configure(server.limits)
     server.tls.reload(server.config.tls)
     server.password.reload(server.config.auth.password_file)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 import gevent
+from msgspec import structs
 
 from gchat.chat.effects import CloseReason, Enter
 from gchat.journal.journal import Journal
@@ -63,6 +64,14 @@ class RoomLoading:
         """Do so for all rooms."""
         for catch_up in connection.writer.catch_ups:
             self.release(connection, catch_up.where.room)
+
+    def begin_again(self, connection: Connection, room: str, online: int) -> None:
+        """Have a user who is being shown what was missed in a room enter it anew: it has another log."""
+        catch_up = connection.writer.catch_up_in(room)
+        if catch_up is not None and catch_up.awaited is not Awaited.ROOM:
+            connection.writer.drop(catch_up)
+            anew = Enter(connection.session.id, room, Joined(room, online), catch_up.effect.replay)
+            self.enter(connection, structs.replace(anew, ready=catch_up.effect.ready))
 
     def forget(self, room: str) -> None:
         """Do not have a room loaded for nobody: it was given up."""

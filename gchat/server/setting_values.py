@@ -24,8 +24,19 @@ def converted(value: object, hint: Any, *, strict: bool) -> Any:
     return found
 
 
+def is_secret(hint: Any) -> bool:
+    """Return whether values of a setting are not shown in errors, because there are secrets in them."""
+    return is_tables(hint) or "shown" in (meta(hint, "extra") or {})
+
+
+def public(value: Any, hint: Any) -> Any:
+    """Return a value without the secret in it."""
+    shown_as = (meta(hint, "extra") or {}).get("shown")
+    return shown_as(value) if shown_as else value
+
+
 def is_tables(hint: Any) -> bool:
-    """Return whether a setting is a list of tables, whose values are not shown in errors: there are secrets in them."""
+    """Return whether a setting is a list of tables."""
     return get_origin(next(iter(get_args(hint)), None)) is list
 
 

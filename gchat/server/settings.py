@@ -14,6 +14,7 @@ from msgspec import Meta, Struct, field
 from gchat.chat.limits import Rates
 from gchat.chat.networks import networks_of
 from gchat.cli import split_address
+from gchat.server.cluster_settings import ClusterSection
 from gchat.server.hook_settings import HooksSection
 from gchat.server.setting_application import (
     Applied,
@@ -108,6 +109,14 @@ class ServerSection(Struct, forbid_unknown_fields=True):
         ),
         live,
     ] = ""
+    reuse_port: Annotated[
+        bool, Meta(description="let other nodes on this machine listen on the same ports; the kernel shares users out")
+    ] = False
+    drain_s: Annotated[
+        float,
+        Meta(ge=0, le=3600, description="when the server stops: seconds over which gchat-clients are sent elsewhere"),
+        live,
+    ] = 0.0
 
 
 class AdminSection(Struct, forbid_unknown_fields=True):
@@ -340,7 +349,15 @@ class Config(Struct, forbid_unknown_fields=True):
     hooks: Annotated[HooksSection, Meta(description="Outgoing hooks: what is said in a room, posted to a URL.")] = (
         field(default_factory=HooksSection)
     )
+    cluster: Annotated[
+        ClusterSection, Meta(description="Several nodes that share their rooms; see docs/cluster.md.")
+    ] = field(default_factory=ClusterSection)
     log: Annotated[LogSection, Meta(description="The log, on stderr.")] = field(default_factory=LogSection)
+
+    @property
+    def store(self) -> str:
+        """Where the history is: "sqlite", "memory", or "valkey"."""
+        return "valkey" if self.cluster.url else self.history.store
 
     @property
     def admin_port(self) -> int:

@@ -50,16 +50,21 @@ def handle(app: App, errors: Output, load: Callable[[], Config], *, ends_with_te
 def _stopper(app: App) -> Callable[[int, object], None]:
     """Return the handler that stops the server; a plain one, not gevent's: it works even if a greenlet never yields."""
     loop = gevent.get_hub().loop
-    began_at: list[float] = []
+    phases: dict[str, float] = {}  # when each began: the drain, if there is one, and the stop
 
-    def stop(_signal: int, _frame: object) -> None:
+    def stop(number: int, _frame: object) -> None:
         now = time.monotonic()
-        if not began_at:
-            began_at.append(now)
-            signal.setitimer(signal.ITIMER_REAL, STOP_S)
-            loop.run_callback_threadsafe(app.stopping.set)
-        elif now - began_at[0] > IMPATIENT_AFTER_S:
+        if phases and now - max(phases.values()) <= IMPATIENT_AFTER_S:
+            return
+        if "stop" in phases:
             _exit(130)
+        drain_s = app.config.server.drain_s if number == signal.SIGTERM and not phases else 0.0
+        phases["drain" if drain_s else "stop"] = now
+        signal.setitimer(signal.ITIMER_REAL, drain_s + STOP_S)
+        if drain_s:
+            loop.run_callback_threadsafe(app.drain.begin, drain_s, STOP_S)
+        else:
+            loop.run_callback_threadsafe(app.stopping.set)
 
     signal.signal(signal.SIGALRM, lambda *_: _exit(0))
     return stop

@@ -21,6 +21,7 @@ from gchat.server.history import unusable
 from gchat.server.linux import raise_descriptor_limit
 from gchat.server.listener import Place, StartError
 from gchat.server.settings import AdminSection, Config
+from gchat.server.shared_history import EngineUnusable, check_extra
 from gchat.server.state_files import history_path, token_path
 from gchat.server.tls import Tls
 
@@ -115,6 +116,11 @@ def is_own(host: str) -> bool:
 def check_files(config: Config) -> list[str]:
     """Return warnings. Raises StartError if the files keep the server from starting."""
     place = config.server.host, config.server.port
+    if config.cluster.url:
+        try:
+            check_extra()
+        except EngineUnusable as error:
+            raise StartError(str(error)) from None
     if (path := history_path(config, *place)) and (why := _unusable_database(path)):
         raise StartError(str(unusable(path, JournalError(why))))
     server_password.load(config.auth.password_file)

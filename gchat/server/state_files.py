@@ -31,8 +31,8 @@ def path_of(name: str, host: str, port: int) -> str:
 
 
 def history_path(config: Config, host: str, port: int) -> str:
-    """Return where the history of the server at this address is; "" if it is not stored. Raises StartError."""
-    if config.history.store == "memory":
+    """Return where the history of the server at this address is; "" if it is not in a file. Raises StartError."""
+    if config.store != "sqlite":
         return ""
     return config.history.path or path_of("history.db", host, port)
 

@@ -70,6 +70,11 @@ def _turn_pump(server: SupervisedServer) -> None:
 
 def _interval_s() -> float | None:
     """Return how long to wait between two signs of life; None: none is wanted."""
+    return (timeout_s := watchdog_s()) and timeout_s / PINGS_IN_A_TIMEOUT
+
+
+def watchdog_s() -> float | None:
+    """Return after how long a silence this process is thought to stand still; None: never."""
     timeout_us = os.environ.get("WATCHDOG_USEC", "")
     if (
         not timeout_us.isdecimal()
@@ -77,4 +82,4 @@ def _interval_s() -> float | None:
         or os.environ.get("WATCHDOG_PID") not in (None, str(os.getpid()))
     ):
         return None
-    return int(timeout_us) / 1_000_000 / PINGS_IN_A_TIMEOUT
+    return int(timeout_us) / 1_000_000

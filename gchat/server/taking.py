@@ -13,8 +13,9 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, Protocol
 
-from gchat.chat.effects import Effect
+from gchat.chat.effects import CloseReason, Effect
 from gchat.chat.handlers import execute
+from gchat.chat.limits import Limits
 from gchat.chat.registry import Registry
 from gchat.chat.session import Session
 from gchat.chat.steps import Step
@@ -34,6 +35,18 @@ class Steps(Protocol):
 
     def put(self, step: Step) -> None:
         """Take a step, soon."""
+
+    def join(self, load: Callable[[], None]) -> None:
+        """Know everything that is known before the first step. `load` gives the registry what a previous run stored.
+
+        May wait. Raises JournalError.
+        """
+
+    def stop(self, farewell: str, moving: str) -> None:
+        """Close all connections, with a last line: `moving` for users who may come back elsewhere. May wait."""
+
+    def configure(self, limits: Limits) -> None:
+        """Have these limits from now on."""
 
     def execute(self, session: Session, command: Command, now: float) -> list[Effect]:
         """Carry out a command, behind all that the user asked before; return its effects. May wait.
@@ -58,6 +71,18 @@ class OwnSteps:
             then(value)
         self._submit(effects)
         return value
+
+    def join(self, load: Callable[[], None]) -> None:
+        """See Steps.join."""
+        load()
+
+    def stop(self, farewell: str, moving: str) -> None:  # noqa: ARG002  # there is no elsewhere
+        """See Steps.stop. It does not wait."""
+        self._submit(self._registry.close_all(CloseReason.SHUTDOWN, farewell))
+
+    def configure(self, limits: Limits) -> None:
+        """See Steps.configure: the core has these limits themselves."""
+        assert limits is self._registry.limits
 
     def execute(self, session: Session, command: Command, now: float) -> list[Effect]:
         """See Steps.execute."""

@@ -66,6 +66,7 @@ class Watch:
         self._guard = Guard()
         self._due_at = inf  # when it comes next
         self._stood_still_s = 0.0
+        self._held_at: float | None = None
         self._lags: deque[tuple[float, float]] = deque()  # of the loop: when, and how long
         self._to_look_at: list[Connection] = []
         self._next_look_at = 0.0
@@ -73,7 +74,13 @@ class Watch:
 
     def awake(self) -> float:
         """Return a steady clock in seconds that stands still with the server: meanwhile nobody could come back."""
+        if self._held_at is not None:
+            return self._held_at
         return min(time.monotonic(), self._due_at + STOOD_STILL_S) - self._stood_still_s
+
+    def hold(self) -> None:
+        """Stop that clock: the server accepts nobody any more."""
+        self._held_at = self.awake()
 
     def lag_s(self) -> float:
         """Return the largest delay of the loop lately; one that lasts counts already."""

@@ -22,6 +22,7 @@ from gchat.admin.backend import BadText, Missing, NotPossible, Subscriber, TooOf
 from gchat.admin.documents import (
     AccountInfo,
     AuditRow,
+    DrainDocument,
     Happened,
     Histogram,
     HistoryInfo,
@@ -225,6 +226,10 @@ class FakeBackend:
         self.announced.append((text, room))
         self.note_action("announce", room or "all rooms", by)
         return sum(not room or user.room == room for user in self.users_online.values())
+
+    def drain(self, over_s: float | None, by: str) -> DrainDocument:
+        self.note_action("drain", "the server", by)
+        return DrainDocument(5.0 if over_s is None else over_s, self.online())
 
     def kick(self, user: int, reason: str, by: str) -> None:
         self.note_action("kill", self._user(user).nick, by, reason)

@@ -96,7 +96,7 @@ FOREIGN_ORIGINS = [
 def table() -> list[tuple[AccessRequest, int]]:
     """Return what is asked, and the status that must come of it."""
     rows: list[tuple[AccessRequest, int]] = []
-    for peer, path in product(ELSEWHERE, ("/", "/page.js", "/page.css")):
+    for peer, path in product(ELSEWHERE, ("/", "/page.js", "/page.css", "/healthz", "/readyz")):
         rows.append((AccessRequest(method="GET", peer=peer, host=HOST, path=path), 200))
         rows.append((AccessRequest(method="POST", peer=peer, host=HOST, path=path), 401))
         rows.append((AccessRequest(method="GET", peer=peer, host="evil.example", path=path), 421))

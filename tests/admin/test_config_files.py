@@ -1,4 +1,4 @@
-"""The files for Prometheus and Grafana: valid, and about metrics that there are."""
+"""The files for Prometheus, Grafana and Docker: valid, and about what there is."""
 
 from __future__ import annotations
 
@@ -12,6 +12,9 @@ from typing import Any
 import yaml  # type: ignore[import-untyped]  # schemathesis brings it; its types are not
 from prometheus_client.parser import text_string_to_metric_families
 
+from gchat.server.app import STOP_S
+from gchat.server.config import load as config_of
+from gchat.server.settings import ROWS
 from tests.e2e.harness import Server, wait_until
 from tests.e2e.tools import need
 
@@ -114,3 +117,21 @@ def test_every_panel_says_what_it_shows_and_covers_no_other() -> None:
         assert max(x for x, _ in fields) < 24
         covered |= fields
     assert len({panel["id"] for panel in panels()}) == len(panels())
+
+
+def test_the_containers_of_the_cluster_are_settings_and_files_that_there_are() -> None:
+    compose = load("compose.yaml")
+    gchat, proxy = compose["services"]["gchat"], compose["services"]["haproxy"]
+    settings = {f"GCHAT_{section}_{key}".upper() for section, rows in ROWS.items() for key in rows}
+    assert set(gchat["environment"]) <= settings
+    config = config_of(None, {name: str(value) for name, value in gchat["environment"].items()}, {})
+    assert config.cluster.url == "valkey://valkey:6379/0"
+    (network,) = compose["networks"]["inside"]["ipam"]["config"]
+    assert config.server.trusted_proxies == network["subnet"]
+    assert float(gchat["stop_grace_period"].rstrip("s")) > config.server.drain_s + STOP_S
+    assert gchat["deploy"]["replicas"] == 4
+    assert proxy["ports"][0] == f"{config.server.port}:{config.server.port}"
+    assert (CONFIG / proxy["volumes"][0].partition(":")[0]).exists()
+    engine = " ".join(compose["services"]["valkey"]["command"])
+    for option in ("--appendonly yes", "--appendfsync always", "--maxmemory-policy noeviction"):
+        assert option in engine

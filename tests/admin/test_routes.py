@@ -223,6 +223,16 @@ def test_ready_is_what_the_backend_says(endpoint: Endpoint) -> None:
     assert endpoint.ask_get("/healthz").value == {"status": "ok"}
 
 
+def test_a_load_balancer_elsewhere_learns_that_it_is_not_ready_and_not_why(
+    endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gchat.admin.access.is_loopback", lambda peer: peer != "127.0.0.1")
+    endpoint.backend.reason_not_ready = "The disk of /srv is full"
+    for token, detail in (("", "Not ready"), (READ_TOKEN, "The disk of /srv is full")):
+        answer = endpoint.ask("GET", "/readyz", token=token)
+        assert (answer.status, answer.detail) == (503, detail)
+
+
 def test_nothing_that_users_say_can_do_anything_to_a_terminal(endpoint: Endpoint) -> None:
     endpoint.backend.joins(nick="\x1b]0;owned\x07")
     endpoint.backend.says("\x9b31mmallory", "\x1b[2J \u202e gpj.exe \x00 zoë 太郎 👋")
@@ -291,12 +301,13 @@ def test_from_another_machine_everything_needs_a_token_and_the_read_only_one_wil
     endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("gchat.admin.access.is_loopback", lambda peer: peer != "127.0.0.1")
-    for path in (*OPEN, *PRIVATE, "/events", "/nothing"):
+    free = ("/", "/page.js", "/page.css", "/healthz", "/readyz")
+    for path in {*OPEN, *PRIVATE, "/events", "/nothing"} - {*free}:
         assert "A request from another machine needs a token" in endpoint.ask("GET", path).detail
         for claim in ("127.0.0.1", "for=127.0.0.1", "localhost"):
             headers = {"X_Forwarded_For": claim, "X_Real_IP": claim, "Forwarded": claim}
             assert endpoint.ask("GET", path, **headers).status == 401  # type: ignore[arg-type]
-    for path in ("/", "/page.js", "/page.css"):
+    for path in free:
         assert endpoint.ask("GET", path).status == 200
     for token in (READ_TOKEN, TOKEN):
         for path in (*OPEN, *PRIVATE):

@@ -17,7 +17,7 @@ from tests.bench.run import HERE, LOAD_CORE, Failure, Generator, compiler, descr
 
 NAMES = (
     *("fanout", "small", "limits", "rich", "rooms", "disk", "paced", "idle", "silent"),
-    *("tls", "start", "hold", "attacks", "door", "status", "stored", "window", "peers"),
+    *("tls", "start", "hold", "attacks", "door", "status", "stored", "window", "peers", "cluster"),
 )
 
 #: Servers of which nothing may be lost.
@@ -75,6 +75,7 @@ def _measure(bench: Bench, options: argparse.Namespace) -> None:
         "status": bench.status,
         "stored": bench.stored,
         "window": bench.window,
+        "cluster": bench.cluster,
         "peers": lambda: bench.fanout_of_peers(options.peer_sizes),
     }
     for name, case in cases.items():

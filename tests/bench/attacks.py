@@ -279,8 +279,8 @@ CHAT: dict[str, Callable[[Target], None]] = {
 #: The addresses of an attack that has many.
 MANY = [f"127.0.3.{1 + number}" for number in range(250)]
 
-#: How often in a second somebody tries to come in.
-KNOCKS_PER_S = 1000
+#: How often in a second somebody tries to come in; or as often as the server takes them, a thousand at a time.
+KNOCKS_PER_S, WITHOUT_A_PAUSE = 1000, 1_000_000
 
 #: The address of a proxy that is trusted.
 PROXY = "127.0.0.2"
@@ -293,7 +293,9 @@ def _configure(target: Target, settings: str) -> None:
     time.sleep(0.5)
 
 
-def _knocks(configure: Callable[[Target], None], sources: Iterable[str], said: bytes) -> Callable[[Target], None]:
+def _knocks(
+    configure: Callable[[Target], None], sources: Iterable[str], said: bytes, per_s: int = KNOCKS_PER_S
+) -> Callable[[Target], None]:
     """Return an attack: so many connections a second, from these addresses in turn, which say this and then wait."""
 
     def attack(target: Target) -> None:
@@ -303,7 +305,7 @@ def _knocks(configure: Callable[[Target], None], sources: Iterable[str], said: b
         waiting: dict[int, socket.socket] = {}
         knocks, began = 0, time.monotonic()
         while (now := time.monotonic()) < target.ends_at:
-            while knocks < (now - began) * target.of(KNOCKS_PER_S) and len(waiting) < SLOW:
+            while knocks < (now - began) * target.of(per_s) and len(waiting) < SLOW:
                 sock = socket.socket()
                 sock.bind((next(source), 0))
                 sock.setblocking(False)
@@ -339,6 +341,18 @@ def _trust_a_proxy(target: Target) -> None:
     _configure(target, f'[server]\ntrusted_proxies = "{PROXY}"\n')
 
 
+def _ban_it(target: Target) -> None:
+    """Ban the one address."""
+    body = b'{"kind":"address","value":"%s","reason":"enough","for_s":3600}' % MANY[0].encode()
+    head = f"Authorization: Bearer {target.token()}\r\nContent-Type: application/json\r\nContent-Length: {len(body)}"
+    with socket.socket(socket.AF_UNIX) as window:
+        window.settimeout(10)
+        window.connect(target.window)
+        window.sendall(b"POST /bans HTTP/1.1\r\nHost: localhost\r\n" + head.encode() + b"\r\n\r\n" + body)
+        answer = window.recv(4096)
+        assert answer.startswith(b"HTTP/1.1 2"), answer
+
+
 def lines_from_everywhere(target: Target) -> None:
     """Lines from many addresses, as fast as each is read, each in a room of its own."""
     ready()
@@ -353,6 +367,8 @@ DOOR: dict[str, Callable[[Target], None]] = {
     "guesses": _knocks(_ask_for_a_password, ["127.0.3.1"], b"guess\n"),
     "guesses from 250 addresses": _knocks(_ask_for_a_password, MANY, b"guess\n"),
     "lines from 250 addresses": lines_from_everywhere,
+    "a banned address": _knocks(_ban_it, MANY[:1], b"GCHAT/1 {}\n"),
+    "a banned address without a pause": _knocks(_ban_it, MANY[:1], b"GCHAT/1 {}\n", WITHOUT_A_PAUSE),
     "silent proxies": _knocks(_trust_a_proxy, [PROXY], b""),
 }
 

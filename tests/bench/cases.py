@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
-from tests.bench import alone, attacks, canary, in_tls
+from tests.bench import alone, attacks, canary, in_cluster, in_tls
 from tests.bench.peers import (
     GCHAT,
     GCHAT_DEFAULT_LIMITS,
@@ -171,6 +171,10 @@ class Bench:
         for _ in range(self.rounds):
             self._idle("tls idle", GCHAT_TLS, Ask(self._most(idle)))
         self._keep_figures(in_tls.figures(self.generator, quick=self.quick))
+
+    def cluster(self) -> None:
+        """Two nodes that share an engine."""
+        self._keep_figures(in_cluster.figures(self.generator, self.rounds, self.seconds, quick=self.quick))
 
     def start(self) -> None:
         """From the start of the process until it listens and greets."""

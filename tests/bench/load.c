@@ -2,17 +2,18 @@
  *
  *   load --port P [--mode plain|rich|irc|nats|redis] [--clients N] [--senders N] [--silent N] [--rate MESSAGES_PER_S]
  *        [--size BYTES] [--seconds S] [--settle S] [--greets 1] [--idle 1] [--rooms N] [--busy N]
- *        [--pace S] [--tls 1]
+ *        [--pace S] [--tls 1] [--second P] [--window N]
  *
  * Each phase is announced as it begins, so that the server's memory and CPU time can be read at that moment.
  * Every message carries "@@" and 16 hex digits: the monotonic time at which it was sent. A receiver looks for that
  * mark and nothing else, so any protocol that relays the text unchanged can be measured.
- * --rate 0 (the default) is a closed loop: at most WINDOW messages are on their way at any time.
+ * --rate 0 (the default) is a closed loop: at most --window messages (64) are on their way at any time.
  * --silent N connects N more clients, with a tiny receive buffer, that join and do not read until all is measured.
  * --settle S: it begins when nothing came for S seconds; --greets 1: and when something came to everybody.
  * --idle 1: only join, read what comes, and end when stdin does.
  * --pace S: each joins this long after the one before, or later if the server does not keep up.
  * --tls 1: in TLS, if this was compiled with -DHAVE_TLS -lssl; the server's certificate is not looked at.
+ * --second P: every second client connects to this port: there is another node of the same cluster.
  * --rooms N: in rich mode everybody is in this many rooms; --busy N: each sender speaks in one of this many of them.
  */
 #define _GNU_SOURCE
@@ -33,7 +34,7 @@
 
 #include "figures.h"
 
-enum { TAIL = 128, MAX_SIZE = 8000, MAX_LINE = MAX_SIZE + 256, WINDOW = 64, MAX_ROOMS = 64 };
+enum { TAIL = 128, MAX_SIZE = 8000, MAX_LINE = MAX_SIZE + 256, MAX_ROOMS = 64 };
 enum mode { PLAIN, RICH, IRC, NATS, REDIS, N_MODES };
 static const char *const MODES[] = {"plain", "rich", "irc", "nats", "redis"};
 
@@ -52,7 +53,7 @@ struct client {
 };
 
 static struct client *clients;
-static int n_clients = 100, n_senders = 10, n_silent, n_rooms = 1, n_busy = 1, port = 8888, size = 80, greets, idle, tls;
+static int n_clients = 100, n_senders = 10, n_silent, n_rooms = 1, n_busy = 1, port = 8888, second, window = 64, size = 80, greets, idle, tls;
 static double rate, seconds = 3, settle = 0.7, pace;
 static enum mode mode = PLAIN;
 static int ep, counting, closed, silent_closed, silent_know, silent_skips, fan;
@@ -329,7 +330,7 @@ static int open_socket(int i, int receive_buffer) {
     int fd = socket(AF_INET, SOCK_STREAM, 0), one = 1;
     if (receive_buffer)
         setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &receive_buffer, sizeof receive_buffer);
-    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(port)};
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(second && i % 2 ? second : port)};
     to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     if (fd < 0 || connect(fd, (void *)&to, sizeof to)) {
         fprintf(stderr, "connection %d: %s\n", i + 1, strerror(errno));
@@ -382,7 +383,7 @@ static void send_some(double elapsed) {
     static long next;
     char out[MAX_LINE];
     for (int burst = 0; burst < 256 && closed < n_clients; burst++) {
-        if (rate > 0 ? sent >= elapsed * rate : (long)(sent * fan - delivered - skipped) >= (long)WINDOW * fan)
+        if (rate > 0 ? sent >= elapsed * rate : (long)(sent * fan - delivered - skipped) >= (long)window * fan)
             return;
         int i = next++ % n_senders;
         if (clients[i].fd < 0)
@@ -442,7 +443,7 @@ static void options(int argc, char **argv) {
         {"--port", &port, 0}, {"--clients", &n_clients, 0}, {"--senders", &n_senders, 0}, {"--silent", &n_silent, 0},
         {"--size", &size, 0}, {"--greets", &greets, 0}, {"--idle", &idle, 0}, {"--rate", 0, &rate},
         {"--rooms", &n_rooms, 0}, {"--busy", &n_busy, 0}, {"--seconds", 0, &seconds}, {"--settle", 0, &settle},
-        {"--pace", 0, &pace}, {"--tls", &tls, 0}};
+        {"--pace", 0, &pace}, {"--tls", &tls, 0}, {"--second", &second, 0}, {"--window", &window, 0}};
     int known = argc % 2;
     for (int a = 1; known && a < argc; a += 2) {
         known = 0;

@@ -10,7 +10,6 @@ import socket
 import sys
 import time
 
-WINDOW = 64
 MARK = re.compile(rb"@@([0-9a-f]{16})")
 
 
@@ -33,7 +32,7 @@ def main() -> None:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(allow_abbrev=False)
     parser.add_argument("--mode", choices=["plain"])
-    for name in ("port", "clients", "senders", "silent", "size", "greets", "idle", "rooms", "busy"):
+    for name in ("port", "clients", "senders", "silent", "size", "greets", "idle", "rooms", "busy", "second", "window"):
         parser.add_argument(f"--{name}", type=int, required=True)
     for name in ("rate", "seconds", "settle", "pace"):
         parser.add_argument(f"--{name}", type=float, required=True)
@@ -67,7 +66,7 @@ class Load:
             sock = socket.socket()
             if number >= options.clients:
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
-            sock.connect(("127.0.0.1", options.port))
+            sock.connect(("127.0.0.1", options.second if options.second and number % 2 else options.port))
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             sock.setblocking(False)
             if number >= options.clients:
@@ -165,7 +164,7 @@ class Load:
             while (
                 self.sent - already < elapsed * options.rate
                 if options.rate
-                else self.sent * fan - self.delivered < WINDOW * fan
+                else self.sent * fan - self.delivered < options.window * fan
             ):
                 text = b"@@%016x" % time.monotonic_ns()
                 self.senders[self.sent % len(self.senders)].send(text.ljust(options.size, b"x") + b"\n")

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 HERE = Path(__file__).resolve().parent
 TOP = HERE.parent.parent
@@ -63,6 +63,8 @@ class Ask:
     rooms: int = 1  # that everybody is in, in the rich dialect
     busy: int = 1  # those of them in which something is said
     pace: float = 0.0  # seconds from one client that joins to the next
+    window: int = 64  # messages on their way at a time, where there is no rate
+    second: int = 0  # the port of another node, where every second client is
 
 
 @dataclass(slots=True)
@@ -166,6 +168,22 @@ def connect(port: int, ends_at: float, alive: Callable[[], bool], source: str = 
     raise Failure("did not start")
 
 
+class Measured(Protocol):
+    """What the load generator comes to, and what is measured of it meanwhile."""
+
+    @property
+    def kind(self) -> Kind: ...
+
+    @property
+    def port(self) -> int: ...
+
+    def cpu_s(self) -> float:
+        """The CPU time used so far."""
+
+    def rss_kib(self) -> int:
+        """The resident memory."""
+
+
 class Server:
     """A running server, alone with its temporary directory."""
 
@@ -256,7 +274,7 @@ class Generator:
         self._settle_s = settle_s
 
     @contextmanager
-    def started(self, server: Server, ask: Ask, *, idle: bool = False) -> Iterator[Iterator[dict[str, Any]]]:
+    def started(self, server: Measured, ask: Ask, *, idle: bool = False) -> Iterator[Iterator[dict[str, Any]]]:
         """Start it; yield its phases. It gets as long as it may reasonably need, and is then killed."""
         values = {name: getattr(ask, name) for name in Ask.__slots__}
         values |= {"port": server.port, "settle": self._settle_s, "greets": int(server.kind.greets), "idle": int(idle)}
@@ -306,7 +324,7 @@ class Generator:
             run.failure = str(failure)
         return run
 
-    def _measure(self, server: Server, run: Run) -> None:
+    def _measure(self, server: Measured, run: Run) -> None:
         ask, cpu_s, rss_kib, tcp_before = run.ask, 0.0, server.rss_kib(), tcp_kib()
         with self.started(server, ask) as phases:
             for phase in phases:

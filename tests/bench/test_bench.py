@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from gchat.server.settings import Config
 from tests.bench.__main__ import NAMES
 from tests.bench.attacks import CHAT, DOOR
 from tests.bench.run import TOP, compiler
@@ -18,8 +19,8 @@ from tests.bench.run import TOP, compiler
 #: It takes as long as all the others together.
 ATTACKS, AT_THE_DOOR = "attacks", "door"
 
-#: These readers have a test of their own.
-ROOMS = "rooms"
+#: These have tests of their own.
+ROOMS, CLUSTER = "rooms", "cluster"
 
 needs_compiler = pytest.mark.skipif(
     compiler() is None and os.environ.get("CI") != "true", reason="no C compiler for the load generator"
@@ -36,7 +37,7 @@ def measured(tmp_path: Path, *names: str) -> dict[str, Any]:
 
 @needs_compiler
 def test_the_quick_benchmark_runs_and_gchat_loses_nothing(tmp_path: Path) -> None:
-    results = measured(tmp_path, *(name for name in NAMES if name not in (ATTACKS, AT_THE_DOOR, ROOMS)))
+    results = measured(tmp_path, *(name for name in NAMES if name not in (ATTACKS, AT_THE_DOOR, ROOMS, CLUSTER)))
     ours = [run for run in results["runs"] if run["server"] == "gchat"]
     assert {run["case"] for run in ours} >= {"fanout", "all", "small", "rich", "paced", "idle", "silent", "stuck"}
     assert not [run for run in ours if run["failure"] or run["missing"] or run["closed"]]
@@ -52,6 +53,15 @@ def test_readers_of_several_rooms_lose_nothing_and_are_told_what_they_missed(tmp
     assert not [run for run in runs if run["failure"] or run["missing"] or run["closed"]]
     assert [run["silent_know"] for run in runs if run["ask"]["silent"]] == [50]
     assert "## Several rooms" in (tmp_path / "results.md").read_text()
+
+
+@needs_compiler
+@pytest.mark.skipif(not hasattr(Config(), "cluster"), reason="there is no --cluster yet")
+def test_two_nodes_are_measured_and_lose_nothing(tmp_path: Path) -> None:
+    figures = measured(tmp_path, CLUSTER)["figures"]
+    assert sum("2 nodes beside one process" in figure["what"] for figure in figures) == 4
+    assert sum("seen on the other node" in figure["what"] for figure in figures) == 4
+    assert "memory of a user of another node" in {figure["what"] for figure in figures}
 
 
 def test_a_small_room_talks_on_under_each_attack_and_loses_nothing(tmp_path: Path) -> None:

@@ -145,3 +145,13 @@ def test_what_is_stored_is_what_is_loaded() -> None:
 
 def test_an_account_shows_no_hash() -> None:
     assert HASH not in repr(account("alice"))
+
+
+def test_what_is_restored_is_there_and_nothing_else_is() -> None:
+    found = Accounts()
+    found.add(Account("old", "", ""))
+    found.restore([Account("bob", "", "", network="n"), Account("alice", "", "", network="n")])
+
+    assert [account.name for account in found] == ["bob", "alice"]
+    assert found.owner("old") is None
+    assert found._from == {"n": 2}

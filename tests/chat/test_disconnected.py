@@ -87,3 +87,30 @@ def test_nothing_is_left_of_what_was_cleared() -> None:
     assert (list(found), one in found, found.due(99.0)) == ([], False, [])
     found.add(one, 30.0)
     assert found.surplus(one, 1) is None
+
+
+@pytest.mark.parametrize("older", ["a", "b"])
+def test_of_networks_with_as_many_the_one_with_the_oldest_session_gives_one_up(
+    monkeypatch: pytest.MonkeyPatch, older: str
+) -> None:
+    """Whichever of them was known first: a server that is restored from a checkpoint does not know that."""
+    monkeypatch.setattr(disconnected, "MAX_DISCONNECTED", 4)
+    first, oldest = gone(1, "a", nick=True), gone(2, older, nick=True)
+    others = [gone(number, network, nick=True) for number, network in ((3, "a"), (4, "b"), (5, "a"), (6, "b"))]
+    found = kept(first, oldest, *others)
+    found.discard(first)
+    found.discard(others[2 if older == "a" else 3])
+
+    assert found.surplus(others[0], None) is None
+    found.add(newest := gone(7, "c", nick=True), 30.0)
+    assert found.surplus(newest, None) is oldest
+
+
+def test_what_is_restored_is_what_there_was_in_its_order() -> None:
+    found, again = kept(gone(1), gone(2, nick=True), gone(3, "b")), kept(gone(9))
+    found.add(late := gone(4), 31.0)
+
+    again.restore(found.until.items())
+    assert list(again.until.items()) == list(found.until.items())
+    assert list(again._idle) == list(found._idle)
+    assert again.surplus(late, 1) is found.surplus(late, 1)

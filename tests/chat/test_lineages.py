@@ -57,3 +57,25 @@ def test_what_is_cleared_is_told_to_nobody_and_the_next_run_knows_what_it_was_to
     lineages.clear()
     assert lineages.newest(alice.lineage) is None
     assert lineages.dropped(alice) == []
+
+
+def test_who_leaves_is_taken_over_by_no_login_although_another_session_has_the_token_now() -> None:
+    lineages, old, new = Lineages(), session(1, "t"), session(2, "t")
+    old.account, old.account_lineage = "alice", "a" * 32
+    lineages.add(old)
+    lineages.add(new)
+
+    assert lineages.dropped(old) == []
+    assert lineages.newest(old.account_lineage) is None
+    assert lineages.newest(new.lineage) is new
+
+
+def test_what_is_restored_is_what_there_was() -> None:
+    lineages, again, old, new = Lineages(), Lineages(), session(1, "t"), session(2, "t")
+    old.account, old.account_lineage = "alice", "a" * 32
+    lineages.add(old)
+    lineages.add(new)
+    again.add(session(3, "u"))
+
+    again.restore((each, *lineages.leads(each)) for each in (old, new))
+    assert again._newest == lineages._newest

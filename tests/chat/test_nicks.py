@@ -122,3 +122,19 @@ def test_when_all_are_cleared_every_name_is_free(talk: Talk) -> None:
     talk.names.claim(talk.comes(1), "Paul", 32)
     talk.names.clear()
     talk.names.claim(talk.comes(2), "Paul", 32)
+
+
+def test_that_a_nick_is_taken_is_said_before_that_it_looks_like_others(talk: Talk) -> None:
+    """Whatever order a set of keys has in this process."""
+    for port, nick in enumerate(("lan", "ian"), 1):
+        talk.names.claim(talk.comes(port), nick, 32)
+
+    assert talk.refuses(talk.comes(3), "Ian").message == "The nick Ian is taken; choose another"
+
+
+def test_what_is_restored_is_found_and_nothing_else_is(talk: Talk) -> None:
+    old, new = talk.comes(1), talk.comes(2)
+    talk.names.claim(new, "Ian", 32)
+    talk.names.restore([new])
+
+    assert [talk.names.holder(key) for key in ("ian", "lan", old.address)] == [new, new, None]

@@ -213,3 +213,23 @@ def test_the_index_says_the_same_as_looking_at_each_penalty(steps: list[Any], us
         table.remove(number)
     assert not table._by_key, "the table would grow for ever"
     assert not table._prefixes
+
+
+def test_of_penalties_that_end_together_the_first_is_told(bans: Penalties) -> None:
+    first = penalise(bans, "nick", "il")
+    penalise(bans, "nick", "ll")
+    found = bans.of_nick(name_keys("I1"))  # it looks like both
+
+    assert found is not None
+    assert found.id == first
+
+
+def test_what_is_restored_is_in_force_and_its_ids_are_not_given_again(bans: Penalties) -> None:
+    kept = Penalties()
+    penalise(kept, "network", "198.51.100.0/24")
+    kept.remove(penalise(kept, "nick", "eve"))
+    penalise(bans, "network", "192.0.2.0/24")
+
+    bans.restore(kept.all.values(), kept.last_id)
+    assert [bans.of_address(host) is not None for host in ("198.51.100.7", "192.0.2.7")] == [True, False]
+    assert bans.next_id() == 3

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from gchat.chat.accounts import Account
 from gchat.chat.effects import CloseReason, Deliver
 from gchat.chat.limits import Limits
 from gchat.chat.registry import LOBBY, Registry
 from gchat.model import commands, events
+from gchat.model.hello import Hello
 from tests.chat.talk import Talk
 
 
@@ -34,3 +36,16 @@ def test_to_leave_twice_is_to_leave_once() -> None:
     talk = Talk(users=1)
     assert talk.leaves(1)
     assert talk.registry.leave(talk.sessions[1], CloseReason.ENDED) == []
+
+
+def test_who_is_taken_over_ignores_nobody_any_more() -> None:
+    """A program that logs in takes over a user of nc, and hides what it is to hide itself."""
+    talk = Talk(users=2)
+    talk.asks(1, commands.Nick("alice"))
+    account = Account("alice", "", "a" * 32)
+    talk.registry.accounts.add(account)
+    talk.registry.log_in(talk.sessions[1], account)
+    talk.asks(1, commands.Ignore(talk.sessions[2].name))
+    talk.registry.connect("127.0.0.1:9", Hello(nick="alice"), "t" * 22, login=account, attempt=1)
+
+    assert talk.registry.ignorers.of(talk.sessions[2]) is None

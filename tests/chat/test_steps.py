@@ -122,7 +122,7 @@ def test_users_of_a_process_that_is_gone_leave_and_those_of_one_that_stops_may_c
     here.hears(connect("bob", 2, "b"))
     here.hears(DropNode("a"))
     assert [user.name for user in here.registry.sessions.values()] == ["bob"]
-    here.hears(HandOver("b", "Goodbye", 5.0))
+    here.hears(HandOver("b", "Goodbye", "Come back", 5.0))
     bob = here.registry.find("bob")
     assert here.registry.is_disconnected(bob)
     here.hears(connect("bob", 3, "c"))
@@ -148,7 +148,7 @@ STEPS: list[Step] = [
     Disconnect(1, CloseReason.RESET, 3.0, "Goodbye", 4),
     BeDue(1e9, 1e9),
     Configure(Limits(max_rooms=3, motd="Hello")),
-    HandOver("here", "Goodbye", 3.0),
+    HandOver("here", "Goodbye", "Come back", 3.0),
     DropNode("here"),
     OpenHello(1, Hello(nick="carol", rooms=(WantedRoom("dev"),)), "a-token-for-carol", "lineage"),
 ]

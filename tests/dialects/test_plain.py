@@ -261,6 +261,8 @@ TOLD: list[tuple[events.Event, str]] = [
     (Record(7, NOW, Acted("alice", "waves")), "* alice waves\n"),
     (events.Acknowledged((Numbered("a-1", "lobby", 7),)), ""),
     (events.Announced("Tea at five"), "> Announcement: Tea at five\n"),
+    (events.LogRenewed("dev", 121, 617, 737), "> 121 messages that were shown are lost (617-737)\n"),
+    (events.LogRenewed("dev", 0, 1, 0), ""),
     (events.Told("alice", "psst", NOW), "[alice -> you] psst\n"),
     (events.Told("alice", "psst\nhush", NOW), "[alice -> you] psst\n    | hush\n"),
     (events.ModeSet("dev", "alice", parse("+o bob")), "> alice made bob an operator of dev\n"),

@@ -331,6 +331,14 @@ TOLD: list[tuple[events.Event, list[dict[str, object]]]] = [
     ),
     (events.Announced("tea"), [{"type": "announced", "room": ROOM, "text": "tea"}]),
     (
+        events.LogRenewed(ROOM, 1, 8, 8, 3, "e.2", 7),
+        [
+            {"type": "announced", "room": ROOM, "text": "1 message that was shown is lost (8)"},
+            {"type": "joined", "room": ROOM, "epoch": "e.2", "seq": 7, "online": 3},
+            {"type": "live", "room": ROOM, "seq": 7},
+        ],
+    ),
+    (
         events.ModeSet("dev", "alice", parse("+k-i tea")),
         [{"type": "mode", "room": "dev", "by": "alice", "change": "+k-i tea"}],
     ),

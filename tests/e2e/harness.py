@@ -10,6 +10,7 @@ gevent's monitor saw blocking its loop, fails the test that used it, in __exit__
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import signal
@@ -22,7 +23,9 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
+
+from tests.e2e import clustered
 
 #: For whatever a test waits for. Generous: these machines are noisy, and a test that passes never waits so long.
 DEADLINE_S = 20.0
@@ -62,7 +65,11 @@ def free_ports() -> int:
 
 
 class Server:
-    """gchat-server on a free port of 127.0.0.1, or on that one. `settings` are configuration keys: limits_burst=3."""
+    """gchat-server on a free port of 127.0.0.1, or on that one. `settings` are configuration keys: limits_burst=3.
+
+    As GCHAT_TEST_CLUSTER asks (see clustered.py), it is a node of a cluster, perhaps with a `twin`, the other node:
+    users come to both in turn, and it is started, stopped and killed with this one.
+    """
 
     #: None: as it is. Where all speak plain, waiting for somebody who might not only takes time; see conftest.
     greeting_delay_s: float | None = None
@@ -79,6 +86,25 @@ class Server:
         **settings: object,
     ) -> None:
         self.host = host
+        self.twin: Server | None = None
+        self._turns = itertools.count()
+        if clustered.MODE and "cluster_url" not in settings:
+            state = (environment or {}).get("XDG_STATE_HOME", "")
+            left, namespace = clustered.in_cluster(arguments, settings, state)
+            arguments = (*left,)
+            settings = {key: value for key, value in settings.items() if not key.startswith("history_store")}
+            settings |= {"cluster_url": clustered.engine_url(), "cluster_namespace": namespace}
+            if clustered.MODE == "2":
+                alike: Any = {**settings, "admin_enabled": "false"}
+                self.twin = Server(
+                    f"{host}-2" if "/" in host else host,
+                    *arguments,
+                    script=script,
+                    before=before,
+                    inherits=inherits,
+                    environment=environment,
+                    **alike,
+                )
         self._directory = tempfile.TemporaryDirectory()
         self.out_path = Path(self._directory.name) / "stdout"
         self.log_path = Path(self._directory.name) / "stderr"
@@ -117,6 +143,13 @@ class Server:
             found = re.search(r"listening on \S*:(\d+)", self.log)
             assert found
             self.port = int(found[1])
+        if self.twin is not None:
+            try:
+                self.twin.__enter__()
+            except BaseException:
+                self.process.kill()
+                self.process.wait()
+                raise
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
@@ -129,11 +162,23 @@ class Server:
             self.process.kill()
             self.process.wait()
             self._directory.cleanup()
+            if self.twin is not None:
+                self.twin.may_complain |= self.may_complain
+                self.twin.__exit__(kind, error, tb)
 
     def stop(self) -> int:
         """Send SIGTERM, return the exit code."""
+        if self.twin is not None and self.twin.process.poll() is None:
+            self.twin.stop()
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(DEADLINE_S)
+
+    def kill(self) -> None:
+        """End it as a crash would."""
+        if self.twin is not None:
+            self.twin.kill()
+        self.process.kill()
+        self.process.wait()
 
     def check_log(self) -> None:
         """Fail if there is a traceback in the log, or a report that the hub was blocked."""
@@ -142,8 +187,11 @@ class Server:
 
     @property
     def log(self) -> str:
-        """The log so far."""
-        return self.log_path.read_text(errors="replace")
+        """The log so far, of both nodes if there are two."""
+        found = self.log_path.read_text(errors="replace")
+        if self.twin is not None and self.twin.log_path.exists():
+            found += self.twin.log_path.read_text(errors="replace")
+        return clustered.as_alone(found) if clustered.MODE else found
 
     @property
     def shown(self) -> str:
@@ -157,6 +205,8 @@ class Server:
 
     def connect(self, *, receive_buffer: int = 0, source: str = "", source_port: int = 0) -> User:
         """Connect and wait for nothing; `source` is the local address, as 127.0.0.7, and may have a port."""
+        if self.twin is not None and next(self._turns) % 2:
+            return self.twin.connect(receive_buffer=receive_buffer, source=source, source_port=source_port)
         if "/" in self.host:
             sock = socket.socket(socket.AF_UNIX)
             sock.connect(self.host)

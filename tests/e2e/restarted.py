@@ -27,8 +27,7 @@ class Restarted:
 
 def kills(server: Server) -> None:
     """End it as a crash would."""
-    server.process.kill()
-    server.process.wait()
+    server.kill()
 
 
 def stored(path: Path, query: str) -> list[tuple[object, ...]]:

@@ -179,7 +179,7 @@ def test_after_a_restart_the_nick_and_the_rank_are_still_its_users(tmp_path: Pat
 
 def test_a_server_that_is_killed_as_soon_as_a_nick_is_registered_knows_that(tmp_path: Path) -> None:
     with Server(history_path=tmp_path / "h.db") as server, registered(server, "alice"):
-        server.process.kill()
+        server.kill()
     with Server(history_path=tmp_path / "h.db") as server, server.join() as mallory:
         mallory.says("/nick alice")
         mallory.sees("> The nick alice is registered")

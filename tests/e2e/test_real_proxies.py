@@ -11,6 +11,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from copy import copy
 from pathlib import Path
 
 import pytest
@@ -274,3 +275,77 @@ backend gchat
             wait_until(lambda: server.log.count("a health check of a proxy") >= 3, "it is looked at")
         assert "WARNING" not in server.log
         assert server.log.count("opened ") == 2
+
+
+def test_haproxy_takes_the_file_of_the_cluster() -> None:
+    subprocess.run([need("haproxy"), "-c", "-q", "-f", str(CONFIG / "haproxy.cfg")], check=True, capture_output=True)
+
+
+@contextmanager
+def behind_haproxy(directory: Path, *servers: Server) -> Iterator[tuple[int, int]]:
+    """Run HAProxy by the file of the cluster before these servers; yield its ports for users and for the operator."""
+    chat_port, admin_port = free_port(), free_port()
+    chats, admins = [], []
+    for number, server in enumerate(servers):
+        place = Operator(server).at
+        checked = f"source 127.0.0.2 port {place.rpartition(':')[2]} inter 100ms"
+        chats.append(f"    server node{number} 127.0.0.1:{server.port} {checked}")
+        admins.append(f"    server admin{number} {place} source 127.0.0.2 inter 100ms")
+    text = written(
+        directory / "haproxy.cfg",
+        "haproxy.cfg",
+        **{
+            "bind :8888": f"bind 127.0.0.1:{chat_port}",
+            "bind :8889": f"bind 127.0.0.1:{admin_port}",
+            "    server-template gchat 8 gchat:8888 resolvers docker init-addr none": "\n".join(chats),
+            "    server-template admin 8 gchat:8889 resolvers docker init-addr none": "\n".join(admins),
+        },
+    )
+    assert text
+    with running(chat_port, need("haproxy"), "-f", str(directory / "haproxy.cfg")):
+        yield chat_port, admin_port
+
+
+def test_haproxy_sends_everybody_to_the_node_that_does_not_drain(tmp_path: Path) -> None:
+    need("haproxy")
+    nodes = [open_behind(), open_behind()]
+    with nodes[0] as one, nodes[1] as other, behind_haproxy(tmp_path, one, other) as (port, admin_port):
+        for node in nodes:
+            node.proxy_port = port
+        wait_until(lambda: _ready(admin_port), "a node is ready")
+        with one.through() as alice, one.through("127.0.0.8") as bob:  # one connection each: leastconn
+            for user in (alice, bob):
+                user.sees_bytes(b"(1 user online)\n")
+            assert {user.name.partition(":")[0] for user in (alice, bob)} == {"127.0.0.7", "127.0.0.8"}
+            alice.says("/who")
+            alice.sees_bytes(alice.name.encode())  # who she is, the node knows from the header
+            Operator(one).asks("POST", "/drain", over_s=60)
+            with RichUser(_at(other, port), nick="robot") as robot:
+                robot.sees("welcome")
+                assert any(user["nick"] == "robot" for user in Operator(other).asks("GET", "/users")["users"])
+            for _ in range(5):  # nobody meets the one that drains, before the check finds it or after
+                with other.through() as late:
+                    late.sees_bytes(PROMPT)
+                    assert any(user["address"] == late.name for user in Operator(other).asks("GET", "/users")["users"])
+            for user in (alice, bob):  # who was there stays
+                user.says("/ping 1")
+                user.sees_bytes(b"> pong 1\n")
+
+
+def open_behind() -> Behind:
+    settings = {"server_trusted_proxies": "127.0.0.2", "admin_enabled": "true", "admin_port": 0}
+    return Behind("127.0.0.1", "--memory", **settings)  # type: ignore[arg-type]
+
+
+def _ready(port: int) -> bool:
+    try:
+        return _ask(f"http://127.0.0.1:{port}/readyz", Host="localhost")[0] == 200
+    except OSError:
+        return False
+
+
+def _at(server: Behind, port: int) -> Behind:
+    """Return a server that is reached through another port."""
+    found = copy(server)
+    found.port = port
+    return found

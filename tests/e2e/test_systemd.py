@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from gchat.server.activation import ADMIN, CHAT
-from gchat.server.settings import Config
+from gchat.server.settings import ROWS, Config
 from tests.e2e.harness import DEADLINE_S, PROMPT, Server, wait_until
 from tests.e2e.tools import need
 
@@ -189,13 +189,13 @@ def settings_of(unit: Path) -> dict[str, list[str]]:
     return settings
 
 
-@pytest.mark.parametrize("name", ["gchat.service", "gchat-backup.service"])
+@pytest.mark.parametrize("name", ["gchat.service", "gchat@.service", "gchat-backup.service"])
 def test_systemd_rates_the_services_as_well_protected(name: str) -> None:
     done = subprocess.run(
         [need("systemd-analyze"), "security", "--offline=true", "--no-pager", "--threshold=30", str(CONFIG / name)],
         capture_output=True, text=True, timeout=DEADLINE_S, check=False,
     )  # fmt: skip
-    found = re.search(rf"Overall exposure level for {name}: ([\d.]+)", done.stdout)
+    found = re.search(rf"Overall exposure level for {re.sub('@', '@i?', name)}: ([\d.]+)", done.stdout)
     assert found, done.stderr
     assert float(found[1]) <= 3.0
     assert done.returncode == 0
@@ -208,7 +208,7 @@ def test_systemd_understands_every_line_of_the_units(tmp_path: Path) -> None:
         [need("systemd-analyze"), "verify", "--man=no", *map(str, tmp_path.iterdir())],
         capture_output=True, text=True, timeout=DEADLINE_S, check=False,
     )  # fmt: skip
-    assert len(UNITS) == 5
+    assert len(UNITS) == 6
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
@@ -220,6 +220,22 @@ def test_the_sockets_are_those_that_the_server_takes_by_default() -> None:
     assert (chat["FileDescriptorName"], admin["FileDescriptorName"]) == ([CHAT], [ADMIN])
     assert chat["Backlog"] == [str(config.server.listen_backlog)]
     assert admin["Service"] == ["gchat.service"]
+
+
+def test_the_unit_of_a_node_is_that_of_a_server_but_for_its_number_and_its_engine() -> None:
+    alone, node = settings_of(CONFIG / "gchat.service"), settings_of(CONFIG / "gchat@.service")
+    differs = {name for name in alone.keys() | node.keys() if alone.get(name) != node.get(name)}
+    own = {"Description", "After", "EnvironmentFile", "Environment", "ExecStart", "RuntimeDirectory", "TimeoutStartSec"}
+    assert differs == own
+    command = node["ExecStart"][0].replace("$$", "$").replace("%i", "3").replace("/opt/gchat/bin/gchat-server", "env")
+    done = subprocess.run(
+        shlex.split(command.replace("--config /etc/gchat.toml --quiet", "")),
+        capture_output=True, text=True, check=True, timeout=DEADLINE_S,
+    )  # fmt: skip
+    assert "GCHAT_ADMIN_PORT=8903\n" in done.stdout
+    assert {word.partition("=")[0].lower() for word in node["Environment"][0].split()} <= {
+        f"gchat_{section}_{key}" for section, rows in ROWS.items() for key in rows
+    }
 
 
 def in_state_directory(command: str, tmp_path: Path) -> list[str]:

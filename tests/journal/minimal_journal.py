@@ -51,6 +51,9 @@ class MinimalJournal:
         assert arrival.room is not None
         self._keep(arrival.room, arrival.outcome)
 
+    def renew(self, room: str) -> None:
+        """See Journal.renew."""
+
     def read(self, room: str, start: int, limit: int, *, last: bool = False) -> list[Record]:
         """See Journal.read."""
         records = self._records.get(room, [])[max(start, 1) - 1 :][:limit]

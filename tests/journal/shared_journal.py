@@ -35,6 +35,12 @@ class Engine:
                 arrivals = [_arrival(posting, outcome, is_own=journal is author) for posting, outcome in heard]
                 journal.deliver([arrival for arrival in arrivals if arrival is not None])
 
+    def lose(self, room: str, first: int) -> None:
+        """Forget the messages of a room from number `first` on; each process is to turn to the log without them."""
+        del self.log._records.get(room, [])[first - 1 :]
+        for journal in self._journals:
+            journal.lost[room] = first
+
 
 class SharedJournal(MinimalJournal):
     """The journal of one process: it has what that process has accepted, not all that the engine has."""
@@ -42,6 +48,8 @@ class SharedJournal(MinimalJournal):
     def __init__(self, engine: Engine) -> None:
         super().__init__()
         self._engine = engine
+        self._renewed: dict[str, int] = {}  # by room: how often it got another log
+        self.lost: dict[str, int] = {}  # by room that is to get another one: the first number that is not in it
         self.deliver: Callable[[Sequence[Arrival]], None] = lambda _arrivals: None
 
     def append(self, batch: Batch, time: float) -> Sequence[Outcome | None]:
@@ -56,6 +64,15 @@ class SharedJournal(MinimalJournal):
     def follow(self, deliver: Callable[[Sequence[Arrival]], None]) -> None:
         """See Journal.follow."""
         self.deliver = deliver
+
+    def renew(self, room: str) -> None:
+        """See Journal.renew."""
+        del self._records.get(room, [])[self.lost.pop(room) - 1 :]
+        self._renewed[room] = self._renewed.get(room, 0) + 1
+
+    def epoch(self, room: str) -> str:
+        """See Journal.epoch."""
+        return f"log {self._renewed.get(room, 0)}"
 
 
 def _arrival(posting: Posting | Whisper, outcome: Outcome | None, *, is_own: bool) -> Arrival | None:

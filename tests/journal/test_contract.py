@@ -154,7 +154,7 @@ class GivenTimes(SharedJournal):
 
 def on_an_engine(end: ExitStack) -> Subject:
     journal = GivenTimes(1 << 20, at_once)
-    journal.link = EngineLink(UrlEngine(parsed(engine().url)), journal, uuid4().hex, "node", "base")
+    journal.link = EngineLink(UrlEngine(parsed(engine().url)), journal, uuid4().hex, "node")
     journal.link.start()
     end.callback(journal.close)
 

@@ -80,3 +80,14 @@ def test_there_are_only_so_many() -> None:
 
     assert refused.value.code is Code.TOO_MUCH
     assert not ignored.has("one-more")
+
+
+def test_what_is_kept_makes_the_same_names_again() -> None:
+    names = IgnoredNames()
+    names.add("bob")
+    names.follow("bob", "eve")
+    names.follow("eve", "mallory")
+    again = IgnoredNames(names.kept())
+
+    assert (list(again), again.keys, again.kept()) == (["bob (now mallory)"], names.keys, names.kept())
+    assert again.among(["bob", "eve", "mallory", "alice"]) == {"bob", "eve", "mallory"}

@@ -190,7 +190,7 @@ def test_what_is_typed_wrongly_is_one_line_and_exit_code_2(arguments: tuple[str,
         ("burst = 3\n", ("burst = 3: expected a section; did you mean burst in [limits]?",)),
         (
             "cheese = 3\n",
-            ("cheese = 3: expected a section; there are server, admin, auth, tls, limits, history, hooks, log",),
+            ("cheese = 3: expected a section; there are server, admin, auth, tls, limits, history, hooks, cluster",),
         ),
         ("server = 3\n", ("server = 3: expected a section, [server]",)),
         ('[server]\nmotd = "a\\u0000b"\n', ("server.motd", "expected a text without the character NUL")),

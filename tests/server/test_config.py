@@ -92,6 +92,7 @@ def test_every_key_can_be_set_in_the_environment() -> None:
             "mode": "0660",
             "public_url": "https://chat.example",
             "trusted_proxies": "192.0.2.0/24 ::1",
+            "url": "valkey://db1",
         }.get(key, "text")
         name = f"GCHAT_{section}_{key}".upper()
         config = load(None, {name: value}, {})
@@ -191,7 +192,7 @@ def test_other_variables_of_the_environment_are_none_of_ours() -> None:
         ("[limit]\nburst = 3\n", ["unknown section [limit]", "did you mean [limits]?"]),
         (
             "[cheese]\nburst = 3\n",
-            ["unknown section [cheese]", "one of server, admin, auth, tls, limits, history, hooks, log"],
+            ["unknown section [cheese]", "one of server, admin, auth, tls, limits, history, hooks, cluster, log"],
         ),
         ("[server]\nmode = 432\n", ["server.mode = 432", 'an octal file mode in quotes, such as "0660"']),
         ('[admin]\nmode = "rw"\n', ['admin.mode = "rw"', "an octal file mode"]),

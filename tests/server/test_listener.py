@@ -20,6 +20,7 @@ from gchat.server.listener import (
     UnixListener,
     bind,
     bound_place,
+    hold,
     remove_files,
     set_options,
 )
@@ -212,7 +213,11 @@ def test_peers_are_numbered_in_the_order_in_which_they_come_and_named_by_their_a
             sock = end.enter_context(socket.create_connection((place.host, place.port)))
             names.append(f"127.0.0.1:{sock.getsockname()[1]}")
             until(lambda number=number: len(served) == number)  # type: ignore[misc]
-        assert served == [Peer(name, "127.0.0.1", number, is_private=True) for number, name in enumerate(names, 1)]
+        first, second = served
+        assert served == [
+            Peer(name, "127.0.0.1", peer.attempt, is_private=True) for name, peer in zip(names, served, strict=True)
+        ]
+        assert first.attempt < second.attempt
 
 
 def test_on_a_socket_of_both_families_an_ipv4_peer_is_called_by_its_ipv4_address() -> None:
@@ -235,7 +240,12 @@ def test_peers_of_a_unix_socket_are_of_no_network(tmp_path: Path) -> None:
             sock = end.enter_context(closing(socket.socket(socket.AF_UNIX)))
             sock.connect(place.host)
             until(lambda number=number: len(served) == number)  # type: ignore[misc]
-        assert served == [Peer("unix:1", "", 1, is_private=True), Peer("unix:2", "", 2, is_private=True)]
+        first, second = served
+        assert served == [
+            Peer("unix:1", "", first.attempt, is_private=True),
+            Peer("unix:2", "", second.attempt, is_private=True),
+        ]
+        assert first.attempt < second.attempt
 
 
 def test_a_peer_that_is_turned_away_reads_why_and_then_the_end() -> None:
@@ -245,3 +255,18 @@ def test_a_peer_that_is_turned_away_reads_why_and_then_the_end() -> None:
             sock.settimeout(20)
             assert sock.makefile("rb").read() == b"> The server is full\n"
         assert served == []
+
+
+def test_several_processes_share_a_port_only_if_all_of_them_want_to() -> None:
+    with hold(Place("127.0.0.1", 0)) as held:
+        place = bound_place(held)
+        with bind(place, 1, reuse_port=True), bind(place, 1, reuse_port=True):
+            with pytest.raises(StartError, match="the port is in use"):
+                bind(place, 1)
+            with pytest.raises(StartError, match="the port is in use"):
+                hold(place)
+
+
+def test_a_port_that_is_held_takes_no_connection() -> None:
+    with hold(Place("127.0.0.1", 0)) as held, socket.socket() as user, pytest.raises(ConnectionRefusedError):
+        user.connect(held.getsockname())

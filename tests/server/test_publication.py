@@ -18,7 +18,7 @@ from gchat.model.errors import Code
 from gchat.model.events import Acknowledged, Answer, Refused, Told
 from gchat.model.messages import Numbered, Record, Said, TopicSet
 from gchat.server.answer import REFUSALS
-from gchat.server.publication import COMMIT_FAILURES, Publication
+from gchat.server.publication import COMMIT_FAILURES, NoOtherNodes, Publication
 from tests.journal.minimal_journal import MinimalJournal
 from tests.journal.shared_journal import Engine, SharedJournal
 
@@ -28,6 +28,7 @@ class Process:
 
     def __init__(self, journal: Journal) -> None:
         self.connections: dict[int, Any] = {session: _connection(session) for session in (1, 2)}
+        self.others = NoOtherNodes(self.connections)
         self.receipts: dict[str, Callable[[int | None], None]] = {}
         self.shown: list[tuple[int, tuple[str, ...], bool]] = []  # number, texts, and whether a user of ours said it
         self.told: list[tuple[int, Answer]] = []  # by session

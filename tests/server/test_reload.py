@@ -15,6 +15,7 @@ from gchat.server.config import ConfigError, load
 from gchat.server.reload import apply, reload
 from gchat.server.server_password import ServerPassword
 from gchat.server.settings import Config
+from gchat.server.taking import Steps
 from gchat.server.tls import Tls
 
 
@@ -32,6 +33,7 @@ class Server:
         self.messages = FakeJournal()
         self.tls = Tls(self.config.tls)
         self.password = ServerPassword("")
+        self.steps = cast("Steps", SimpleNamespace(configure=lambda _limits: None))
         self.parts = cast("Parts", SimpleNamespace(retention=self.messages))
 
 

@@ -29,6 +29,8 @@ def test_a_setting_of_sockets_and_buffers_changes_only_with_a_restart() -> None:
     restart = {f"{section}.{key}" for section, key in KEYS if applied_by(section, key) is None}
     assert {key for key in restart if not key.startswith("admin.")} == {
         *("server.host", "server.port", "server.mode", "server.group", "server.listen_backlog"),
+        "server.reuse_port",
+        *("cluster.url", "cluster.name", "cluster.namespace", "cluster.read_from"),
         *("limits.room_log_bytes", "limits.send_buffer_bytes"),
         *("tls.cert", "tls.key"),
         *("history.store", "history.path", "history.sync", "log.format", "hooks.outgoing"),

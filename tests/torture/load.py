@@ -7,6 +7,7 @@ and a sender says again, with the same ids, what it has had no answer to. What t
 from __future__ import annotations
 
 import re
+import time
 from array import array
 from collections.abc import Iterator, Sequence
 
@@ -17,6 +18,7 @@ from gchat.dialects import rich_json
 from gchat.dialects.rich_events import (
     AckEvent,
     ActedEvent,
+    AnnouncedEvent,
     AnyEvent,
     ClosingEvent,
     GapEvent,
@@ -48,6 +50,12 @@ SLOW_BUFFER = 8192
 
 #: A user who wanders goes to another room about once in so many reads.
 WANDER_EVERY = 300
+
+#: What is said of messages that an engine has lost: how many, and which.
+LOSS = re.compile(r"([\d,]+) messages? that (?:was|were) shown (?:is|are) (?:gone|lost) \((\d+)(?:-(\d+))?\)")
+
+#: What is said when nothing can be kept.
+TROUBLE = "cannot be kept now"
 
 _MESSAGE = re.compile(rb" s(\d+)-(\d+)$", re.MULTILINE)
 
@@ -109,8 +117,9 @@ class Rich(Peer):
 
     def _after(self, room: str) -> ResumePoint | None:
         """Return what it has been told of a room, which is nothing at first: then it wants all."""
-        last = self.views[room].last if room in self.views else 0
-        self._asked = ResumePoint(self.world.epoch, last) if self.world.epoch else None
+        view = self.views.get(room)
+        epoch = view.epoch if view is not None else self.world.epochs.last(room)
+        self._asked = ResumePoint(epoch, view.last if view is not None else 0) if epoch else None
         return self._asked
 
     def _hears_of(self, event: AnyEvent) -> None:
@@ -132,18 +141,30 @@ class Rich(Peer):
                 self.refused(event)
             case ClosingEvent():
                 self.world.closings[event.code] += 1
+            case AnnouncedEvent():
+                self._hears_from_the_server(event)
+
+    def _hears_from_the_server(self, announced: AnnouncedEvent) -> None:
+        """Note what an engine has lost, and that nothing can be kept now."""
+        if TROUBLE in announced.text:
+            self.world.troubled.add(self.node)
+        if (loss := LOSS.search(announced.text)) and announced.room in self.views:
+            count, first = (int(number.replace(",", "")) for number in loss.groups()[:2])
+            log = announced.room, self.views[announced.room].epoch
+            self.world.epochs.tell(log, f"node {self.node}", (count, first, int(loss[3] or first)), self.world.findings)
 
     def _enters(self, entered: WelcomeEvent | JoinedEvent) -> None:
-        """Be in a room, from the number on that one had come to there."""
-        self.world.see_epoch(self.name, entered.epoch)
+        """Be in a room, from the number on that one had come to there; of another epoch, from its last one on."""
+        self.world.see_epoch(self.name, entered.room, entered.epoch)
         if entered.room not in self._rooms or (isinstance(entered, WelcomeEvent) and entered.room != self.room):
             self._unexpected(f"is taken to {entered.room}")
         self.room = entered.room
         view = self.view
-        if view is None:
-            shown = self.world.shown.setdefault(self.room, {})
-            last = self._asked.seq if self._asked else entered.seq
-            self.views[self.room] = View(self.name, last, shown, self.world.findings)
+        if view is None or view.epoch != entered.epoch:
+            shown = self.world.shown.setdefault((self.room, entered.epoch), {})
+            asked = self._asked
+            last = asked.seq if asked is not None and asked.epoch == entered.epoch else entered.seq
+            self.views[self.room] = View(self.name, last, shown, self.world.findings, entered.epoch)
         elif entered.seq < view.last:
             self._unexpected(f"has {view.last}, and comes back to a room that has only {entered.seq}")
 
@@ -171,7 +192,7 @@ class Sender(Rich):
     def __init__(self, world: World, number: int, room: str) -> None:
         super().__init__(world, f"s{number:02}", [room])
         self.said = Said(number, room)
-        self._open: dict[int, None] = {}  # messages without an answer, in the order in which they were sent
+        self._open: dict[int, float] = {}  # when messages without an answer were sent, in that order
         self._refused: list[int] = []  # to be said again
         self._was_refused = False
 
@@ -185,11 +206,11 @@ class Sender(Rich):
         world = self.world
         if not self._live or len(self._open) > WINDOW // 2 or world.enough or self.room in world.far_behind:
             return
-        lines = []
-        while len(self._open) < WINDOW:
+        lines: list[bytes] = []
+        while len(self._open) < WINDOW and world.sent + len(lines) < world.allowed:
             number = self._refused.pop(0) if self._refused else len(self.said.seqs)
             self.said.send(number)
-            self._open[number] = None
+            self._open[number] = time.monotonic()
             lines.append(self._line(number))
         world.sent += len(lines)
         self.sends(b"".join(lines))
@@ -197,6 +218,7 @@ class Sender(Rich):
     def goes_live(self) -> None:
         """Say again what was not answered, with the same ids; then go on."""
         for number in self._open:
+            self._open[number] = time.monotonic()
             self.said.send_again(number, may_be_refused=self.world.refused > 0)
         self.sends(b"".join(map(self._line, self._open)))
         self.go_on()
@@ -216,9 +238,10 @@ class Sender(Rich):
             self._unexpected(f"gets {ack}")
             return
         if number in self._open:
-            del self._open[number]
+            took_s = time.monotonic() - self._open.pop(number)
+            self.world.slowest_ack_s = max(self.world.slowest_ack_s, took_s)
             self.world.acked += 1
-        self.said.acknowledge(number, ack.seq, self.world.findings)
+        self.said.acknowledge(number, ack.seq, self.world.findings, self.view.epoch)
         self.view.acknowledged(ack.seq, text_of(self.said.sender, number))
 
     def refused(self, refused: RefusedEvent) -> None:
@@ -229,7 +252,9 @@ class Sender(Rich):
         if not number or refused.code != "not_kept":
             self._unexpected(f"gets {refused}")
             return
-        self._open.pop(number, None)
+        if number in self._open:
+            took_s = time.monotonic() - self._open.pop(number)
+            self.world.slowest_refusal_s = max(self.world.slowest_refusal_s, took_s)
         self.said.refuse(number)
         self.world.refused += 1
         self._was_refused = True

@@ -66,6 +66,22 @@ class Nemesis:
         self._timeline.sort(key=lambda entry: entry[0])
         self.asked = (kills if deadly else 0, faults if faulty else 0)
 
+    @property
+    def figures(self) -> dict[str, int]:
+        """What was done."""
+        return {"kills": self.kills, "of them SIGTERM": self.terms, "faults of the disk": self.faults}
+
+    @property
+    def happened(self) -> bool:
+        """Whether all that was asked for was done."""
+        kills, faults = self.asked
+        return self.kills >= kills and self.faults == faults
+
+    @property
+    def progress(self) -> str:
+        """What was done so far."""
+        return f"{self.kills} kills, {self.faults} faults"
+
     def run(self) -> None:
         """Do all of it; the messages set the time. Raises Broken, NotHere."""
         for mark, act in self._timeline:

@@ -3,16 +3,23 @@
 Pure: it knows no server. A reader is checked while it reads, against one table that all share, for nobody could keep
 what fifty readers saw of a million messages; everything else is checked when the history is there. A history is, for
 each room, what text has which number.
+
+Where several nodes share an engine, the engine may lose what was shown. Then the room's epoch changes, and each node
+says which messages are gone; `Epochs` holds against each other what is gone and what was said of it. The history is of
+the last epoch of each room.
 """
 
 from __future__ import annotations
 
 from array import array
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
+from itertools import pairwise
 
 Texts = dict[int, str]  # by number
+
+Log = tuple[str, str]  # a room, and one of its epochs
 
 #: Examples that are kept of each kind of anomaly.
 MAX_EXAMPLES = 10
@@ -33,6 +40,7 @@ class Kind(StrEnum):
     ORDER = "per-sender order broken"
     REFUSED = "refused but stored"
     HOLE = "hole in the stored numbers"
+    MISCOUNTED = "loss told wrongly"
     UNEXPECTED = "unexpected"
 
 
@@ -55,16 +63,17 @@ class Findings:
 
 
 class View:
-    """What one reader has been told of one room, over all its connections.
+    """What one reader has been told of one epoch of one room, over all its connections.
 
     1. `last` is the highest number that it was told, or was told it missed; what comes next is the number after it.
     2. `shown` is everybody's: what text was first seen with which number.
     """
 
-    __slots__ = ("_findings", "_missed", "_shown", "last", "skipped", "who")
+    __slots__ = ("_findings", "_missed", "_shown", "epoch", "last", "skipped", "who")
 
-    def __init__(self, who: str, last: int, shown: Texts, findings: Findings) -> None:
+    def __init__(self, who: str, last: int, shown: Texts, findings: Findings, epoch: str = "") -> None:
         self.who = who
+        self.epoch = epoch
         self.last = last
         self.skipped = 0  # messages that it was told it missed
         self._missed: list[tuple[int, int]] = []  # what it has not seen below `last`: announced, and not
@@ -134,6 +143,7 @@ class Said:
         self.sender = sender
         self.room = room
         self.seqs = array("q", [UNKNOWN])  # by message: what the last word on it was
+        self.epochs: list[str] = [""]  # by message: in which epoch it has that number
         self.again: set[int] = set()  # messages that were sent on more than one connection
         self._sends = array("q", [0])  # by message: when it was sent last, as the sender's so many-th
         self._earlier: dict[int, list[int]] = {}  # and before that, if that may be what counts
@@ -144,6 +154,7 @@ class Said:
         self._count += 1
         if number == len(self.seqs):
             self.seqs.append(UNKNOWN)
+            self.epochs.append("")
             self._sends.append(self._count)
         else:
             self.seqs[number], self._sends[number] = UNKNOWN, self._count
@@ -165,16 +176,46 @@ class Said:
         last = self._sends[number]
         return next((sent for sent in self._earlier.get(number, ()) if sent > after), last)
 
-    def acknowledge(self, number: int, seq: int, findings: Findings) -> None:
+    def acknowledge(self, number: int, seq: int, findings: Findings, epoch: str = "") -> None:
         """Note the number in the room that a message has."""
         before = self.seqs[number]
-        if before > 0 and before != seq:
+        if before > 0 and before != seq and self.epochs[number] == epoch:
             findings.add(Kind.DOUBLED, f"{text_of(self.sender, number)} is {before}, and then {seq}")
-        self.seqs[number] = seq
+        self.seqs[number], self.epochs[number] = seq, epoch
 
     def refuse(self, number: int) -> None:
         """Note that a message was refused."""
         self.seqs[number] = REFUSED
+
+
+class Epochs:
+    """The epochs of all rooms, in the order in which they were first seen, and what nodes said is gone of each."""
+
+    def __init__(self) -> None:
+        self.of_room: dict[str, list[str]] = {}
+        self.told: dict[Log, dict[str, tuple[int, int, int]]] = {}  # by node: how many are gone; from, and to
+
+    def see(self, room: str, epoch: str) -> bool:
+        """Take the epoch of a room; return whether it is a new one, and not the first."""
+        seen = self.of_room.setdefault(room, [])
+        if epoch in seen:
+            return False
+        seen.append(epoch)
+        return len(seen) > 1
+
+    def last(self, room: str) -> str:
+        """Return the newest epoch of a room, "" if there is none."""
+        return self.of_room.get(room, [""])[-1]
+
+    def tell(self, log: Log, node: str, gone: tuple[int, int, int], findings: Findings) -> None:
+        """Take what a node says is gone: each of its readers is told the same."""
+        before = self.told.setdefault(log, {}).setdefault(node, gone)
+        if before != gone:
+            findings.add(Kind.MISCOUNTED, f"{node} says of {log} that {before} are gone, and that {gone} are")
+
+    def is_told(self, log: Log, seq: int) -> bool:
+        """Return whether a node has said that this message is gone."""
+        return any(first <= seq <= last for _, first, last in self.told.get(log, {}).values())
 
 
 # --- In the end ------------------------------------------------------------------------------------------------------
@@ -196,14 +237,23 @@ def places(history: Mapping[str, Texts], findings: Findings) -> dict[str, dict[s
 
 
 def check_said(
-    said: Iterable[Said], history: Mapping[str, Texts], where: Mapping[str, Mapping[str, int]], findings: Findings
+    said: Iterable[Said],
+    history: Mapping[str, Texts],
+    where: Mapping[str, Mapping[str, int]],
+    findings: Findings,
+    epochs: Epochs | None = None,
 ) -> None:
-    """Check each message: what was acknowledged is stored, with that number, and what was refused is not."""
+    """Check each message: what was acknowledged is stored, with that number, and what was refused is not.
+
+    What was told to be gone need not be stored.
+    """
     for log in said:
         stored, numbers = history.get(log.room, {}), where.get(log.room, {})
         for number, seq in enumerate(log.seqs):
             text = text_of(log.sender, number)
             if seq > 0 and stored.get(seq) != text:
+                if epochs is not None and epochs.is_told((log.room, log.epochs[number]), seq):
+                    continue
                 if text in numbers:
                     findings.add(Kind.DIFFERENT, f"{text} was acknowledged as {seq}, and is stored as {numbers[text]}")
                 else:
@@ -245,14 +295,63 @@ def check_shown(shown: Mapping[str, Texts], history: Mapping[str, Texts], findin
                 findings.add(Kind.DIFFERENT, f"{room}: {text} was shown as {seq}, where {kept} is stored")
 
 
-def check_plain(who: str, texts: Iterable[str], numbers: Mapping[str, int], findings: Findings) -> None:
-    """Check what one connection saw without numbers: all of it is stored, and rises."""
+def check_epochs(
+    epochs: Epochs,
+    shown: Mapping[Log, Texts],
+    history: Mapping[str, Texts],
+    said: Sequence[Said],
+    findings: Findings,
+) -> None:
+    """Check what was shown in epochs that are over: what is gone of it was told, all of it and no more, by each node.
+
+    A node tells what it had shown itself, which may be less than another had; the one that had shown most tells all.
+    """
+    for room, seen in epochs.of_room.items():
+        for epoch, following in pairwise(seen):
+            texts = shown.get((room, epoch), {})
+            later = {**history.get(room, {}), **shown.get((room, following), {})}
+            gone = [seq for seq, text in texts.items() if later.get(seq) != text]
+            _check_told(f"{room} in {epoch}", gone, epochs.told.get((room, epoch), {}), findings)
+            check_order([log for log in said if log.room == room], {room: dict(sorted(texts.items()))}, findings)
+            refused = {text_of(log.sender, at) for log in said for at, seq in enumerate(log.seqs) if seq == REFUSED}
+            for text in refused.intersection(texts.values()):
+                findings.add(Kind.REFUSED, f"{text} was refused, and shown in {room} in {epoch}")
+
+
+def _check_told(what: str, gone: Sequence[int], told: Mapping[str, tuple[int, int, int]], findings: Findings) -> None:
+    if gone and not told:
+        findings.add(
+            Kind.LOST, f"{what}: {min(gone)} to {max(gone)} were shown and are gone, and nobody said so", len(gone)
+        )
+    for node, (count, first, last) in told.items():
+        if count != last - first + 1 or not gone or not min(gone) == first <= last <= max(gone):
+            is_gone = f"{min(gone)} to {max(gone)} are" if gone else "nothing is"
+            findings.add(Kind.MISCOUNTED, f"{what}: {node} says that {count} ({first}-{last}) are gone; {is_gone}")
+    if gone and told and max(last for _, _, last in told.values()) != max(gone):
+        findings.add(Kind.MISCOUNTED, f"{what}: {max(gone)} was shown and is gone; nodes say {dict(told)}")
+
+
+def lines(room: str, epochs: Epochs, shown: Mapping[Log, Texts], texts: Texts) -> dict[str, list[int]]:
+    """Return where each text stands in a room, over all its epochs: a later one stands behind an earlier one."""
+    found: dict[str, list[int]] = {}
+    seen = epochs.of_room.get(room, [""])
+    for at, epoch in enumerate(seen):
+        here = texts if epoch == seen[-1] else shown.get((room, epoch), {})
+        for seq, text in here.items():
+            found.setdefault(text, []).append(at << 40 | seq)
+    return found
+
+
+def check_plain(who: str, texts: Iterable[str], numbers: Mapping[str, Sequence[int]], findings: Findings) -> None:
+    """Check what one connection saw without numbers: all of it is stored, or was shown to others, and rises."""
     last = 0
     for text in texts:
-        seq = numbers.get(text)
-        if seq is None:
+        places = numbers.get(text)
+        if not places:
             findings.add(Kind.NOT_STORED, f"{who} saw {text}, which is not stored")
-        elif seq > last:
+            continue
+        seq = next((place for place in places if place > last), places[-1])
+        if seq > last:
             last = seq
         else:
             kind = Kind.DOUBLED if seq == last else Kind.REORDERED

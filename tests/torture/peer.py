@@ -7,12 +7,13 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from math import inf
 from random import Random
 
 import gevent
 from gevent import socket
 
-from tests.torture.oracle import Findings, Kind, Texts
+from tests.torture.oracle import Epochs, Findings, Kind, Log, Texts
 
 #: A user who finds nobody listening tries again within so long.
 RETRY_S = 0.1
@@ -34,10 +35,12 @@ class World:
 
     wanted: int  # acknowledged messages
     random: Random
-    port: int = 0
+    ports: list[int] = field(default_factory=list)  # one for each node
     findings: Findings = field(default_factory=Findings)
-    shown: dict[str, Texts] = field(default_factory=dict)  # by room
-    epoch: str = ""
+    shown: dict[Log, Texts] = field(default_factory=dict)
+    epochs: Epochs = field(default_factory=Epochs)
+    allowed: float = inf  # messages may be sent until now
+    may_lose: bool = False  # whether what was shown may be lost: by an engine that is emptied, or behind
     sent: int = 0
     acked: int = 0
     refused: int = 0
@@ -45,6 +48,9 @@ class World:
     told: int = 0  # messages that came to rich readers and senders
     cuts: int = 0
     connections: int = 0
+    slowest_ack_s: float = 0.0
+    slowest_refusal_s: float = 0.0
+    troubled: set[int] = field(default_factory=set)  # nodes whose users were told that nothing can be kept now
     refusals: Counter[str] = field(default_factory=Counter)  # of anything, by code
     closings: Counter[str] = field(default_factory=Counter)  # by code
 
@@ -57,11 +63,11 @@ class World:
         """Whether all that was wanted is acknowledged, and nobody is needed to say more."""
         return self.acked >= self.wanted and not self.tormented
 
-    def see_epoch(self, who: str, epoch: str) -> None:
-        """Take the name of a room's log: it is the same file all the time, so it has one."""
-        if self.epoch and epoch != self.epoch:
-            self.findings.add(Kind.UNEXPECTED, f"{who} is welcomed to another log: {epoch}, not {self.epoch}")
-        self.epoch = epoch
+    def see_epoch(self, who: str, room: str, epoch: str) -> None:
+        """Take the name of a room's log: while nothing is lost, it is the same all the time."""
+        before = self.epochs.last(room)
+        if self.epochs.see(room, epoch) and not self.may_lose:
+            self.findings.add(Kind.UNEXPECTED, f"{who} is welcomed to another log of {room}: {epoch}, not {before}")
 
 
 class Peer:
@@ -71,6 +77,7 @@ class Peer:
         self.world = world
         self.name = name
         self.room = room
+        self.node = 0  # to which it is connected, or was
         self._receive_buffer = receive_buffer
         self._sock: socket.socket | None = None
 
@@ -118,14 +125,15 @@ class Peer:
         """Take it that the connection is over."""
 
     def _connected(self) -> socket.socket:
-        """Return a connection on which the first words are said: at once, also if this process is busy."""
+        """Return a connection to any node, with the first words said: at once, also if this process is busy."""
+        self.node = self.world.random.randrange(len(self.world.ports))
         with native.socket() as sock:
             sock.settimeout(CONNECT_S)
             if self._receive_buffer:
                 sock.setsockopt(native.SOL_SOCKET, native.SO_RCVBUF, self._receive_buffer)
             sock.setsockopt(native.IPPROTO_TCP, native.TCP_NODELAY, 1)
             sock.bind((SOURCE, 0))
-            sock.connect(("127.0.0.1", self.world.port))
+            sock.connect(("127.0.0.1", self.world.ports[self.node]))
             sock.sendall(self.opening())
             return socket.socket(fileno=sock.detach())
 

@@ -15,7 +15,8 @@ from gevent import subprocess
 
 from tests.faults import Disk, NotHere
 from tests.torture import oracle
-from tests.torture.history import read_history
+from tests.torture.cluster import Cluster
+from tests.torture.cluster_nemesis import ClusterNemesis
 from tests.torture.load import Plain, Rich, Sender
 from tests.torture.nemesis import DISK_BYTES, MESSAGE_BYTES, Nemesis
 from tests.torture.oracle import Kind, Texts
@@ -27,6 +28,9 @@ PLAIN_EVERY, SLOW_EVERY, WANDERING_EVERY = 5, 7, 6
 
 #: A room in which somebody is so many messages behind is not told more; how often that is looked at.
 MOST_BEHIND, PACE_S = 2000, 0.02
+
+#: Messages a second of all senders together, where there are nodes: their faults last for a time, not for messages.
+NODES_RATE = 2000
 
 #: Between two lines of progress.
 PROGRESS_S = 5.0
@@ -44,7 +48,7 @@ class Torture:
         self._senders: list[Sender] = []
         self._readers: list[Rich] = []
         self._plain: list[Plain] = []
-        rooms = [f"torture-{number}" for number in range(1, options.rooms + 1)]
+        rooms = self._rooms = [f"torture-{number}" for number in range(1, options.rooms + 1)]
         for at in range(options.senders):
             self._senders.append(Sender(self._world, at, rooms[at % len(rooms)]))
         for at in range(options.readers):
@@ -59,16 +63,12 @@ class Torture:
 
     def run(self) -> None:
         """Do it, and have everything checked. Raises NotHere."""
-        options, world, began = self._options, self._world, time.monotonic()
+        world, began = self._world, time.monotonic()
         with tempfile.TemporaryDirectory(prefix="gchat-torture-") as name, ExitStack() as stack:
-            directory = disk = Path(name)
-            if "full" in options.nemesis:
-                size = DISK_BYTES + MESSAGE_BYTES * options.messages
-                disk = stack.enter_context(Disk(directory / "disk", size, subprocess))
-            server = self._server = Server(directory, disk / "history.db", options.sync)
-            world.port = server.port
-            self._nemesis = Nemesis(world, server, [*self._senders, *self._readers, *self._plain])
-            self._nemesis.plan(options.nemesis, options.kills, options.cuts, options.faults)
+            directory = Path(name)
+            server = self._server = self._prepared(directory, stack)
+            world.ports = server.ports
+            stack.callback(server.close)
             try:
                 server.start()
                 self._torture()
@@ -81,7 +81,25 @@ class Torture:
             for line in server.complaints:
                 world.findings.add(Kind.UNEXPECTED, f"the server's log has: {line}")
             if world.acked:
-                self._check(read_history(server.database))
+                self._check(server.history(self._rooms))
+
+    def _prepared(self, directory: Path, stack: ExitStack) -> Server | Cluster:
+        """Return what users come to, and have a nemesis that knows what is to be done to it. Raises NotHere."""
+        options, world, peers = self._options, self._world, [*self._senders, *self._readers, *self._plain]
+        self._nemesis: Nemesis | ClusterNemesis
+        if options.nodes:
+            cluster = Cluster(directory, options.nodes, 10 * options.messages)
+            self._nemesis = ClusterNemesis(world, cluster, peers, options.down, with_long=options.long)
+            self._nemesis.plan(options.nemesis, options.faults)
+            return cluster
+        disk = directory
+        if "full" in options.nemesis:
+            size = DISK_BYTES + MESSAGE_BYTES * options.messages
+            disk = stack.enter_context(Disk(directory / "disk", size, subprocess))
+        server = Server(directory, disk / "history.db", options.sync)
+        self._nemesis = Nemesis(world, server, peers)
+        self._nemesis.plan(options.nemesis, options.kills, options.cuts, options.faults)
+        return server
 
     def _torture(self) -> None:
         """Return when all is said and read, and all the worst is done. Raises Broken, NotHere."""
@@ -114,8 +132,10 @@ class Torture:
         self._world.far_behind = {
             reader.room
             for reader in (*self._senders, *self._readers)
-            if not reader.slow and reader.view is not None and ends[reader.room] - reader.view.last > MOST_BEHIND
+            if not reader.slow and reader.view is not None and ends[reader.room] - self._last(reader) > MOST_BEHIND
         }
+        if self._options.nodes:
+            self._world.allowed = self._world.sent + NODES_RATE * PACE_S
         for sender in self._senders:
             sender.go_on()
 
@@ -123,33 +143,41 @@ class Torture:
         """Return for each room the last number that anybody has come to."""
         ends: dict[str, int] = {}
         for reader in (*self._senders, *self._readers):
-            ends[reader.room] = max(ends.get(reader.room, 0), reader.view.last if reader.view else 0)
+            ends[reader.room] = max(ends.get(reader.room, 0), self._last(reader))
         return ends
+
+    def _last(self, reader: Rich) -> int:
+        """Return the last number that a reader has come to in the newest epoch of its room, 0 in an older one."""
+        view = reader.view
+        return view.last if view is not None and view.epoch == self._world.epochs.last(reader.room) else 0
 
     def _all_is_read(self) -> bool:
         """Return whether every message is answered, and every rich reader has come to the end of its room."""
         if not self._world.enough or not all(sender.idle for sender in self._senders):
             return False
         ends, rich = self._ends(), (*self._senders, *self._readers)
-        return all(reader.view is not None and reader.view.last == ends[reader.room] for reader in rich)
+        return all(reader.view is not None and self._last(reader) == ends[reader.room] for reader in rich)
 
     def _progress(self) -> str:
         world, nemesis = self._world, self._nemesis
         bad = sum(world.findings.counts.values())
         return (
-            f"{world.acked:,} acked, {world.told:,} told, {world.refused:,} refused; {nemesis.kills} kills, "
-            f"{nemesis.faults} faults, {world.cuts} cuts, {world.connections:,} connections; {bad} anomalies"
+            f"{world.acked:,} acked, {world.told:,} told, {world.refused:,} refused; {nemesis.progress}, "
+            f"{world.cuts} cuts, {world.connections:,} connections; {bad} anomalies"
         )
 
     def _check(self, history: dict[str, Texts]) -> None:
-        findings, said = self._world.findings, [sender.said for sender in self._senders]
+        world, said = self._world, [sender.said for sender in self._senders]
+        findings, epochs, shown = world.findings, world.epochs, world.shown
         where = oracle.places(history, findings)
-        oracle.check_said(said, history, where, findings)
+        oracle.check_said(said, history, where, findings, epochs)
         oracle.check_order(said, history, findings)
-        oracle.check_shown(self._world.shown, history, findings)
+        oracle.check_epochs(epochs, shown, history, said, findings)
+        oracle.check_shown({room: shown.get((room, epochs.last(room)), {}) for room in history}, history, findings)
         for plain in self._plain:
+            lines = oracle.lines(plain.room, epochs, shown, history.get(plain.room, {}))
             for sight in plain.sights():
-                oracle.check_plain(plain.name, sight, where.get(plain.room, {}), findings)
+                oracle.check_plain(plain.name, sight, lines, findings)
         for reader in (*self._senders, *self._readers):
             if reader.view is not None:
                 reader.view.ends(max(history.get(reader.room, {}), default=0))
@@ -166,16 +194,13 @@ class Torture:
             "told to rich readers": world.told,
             "told to plain readers": sum(plain.seen for plain in self._plain),
             "announced as skipped": sum(view.skipped for view in views),
-            "kills": nemesis.kills,
-            "of them SIGTERM": nemesis.terms,
-            "faults of the disk": nemesis.faults,
+            **nemesis.figures,
             "cuts": world.cuts,
             "connections": world.connections,
             "slowest start, ms": round(1000 * self._server.slowest_start_s),
             "seconds": round(self._seconds),
         }
-        kills, faults = nemesis.asked
-        happened = world.acked >= options.messages and nemesis.kills >= kills and nemesis.faults == faults
+        happened = world.acked >= options.messages and nemesis.happened
         findings = world.findings
         return {
             "passed": happened and not findings.counts,

@@ -6,12 +6,15 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import gevent
 from gevent import subprocess
 
 from tests.e2e.harness import free_port
+from tests.torture.history import read_history
+from tests.torture.oracle import Texts
 
 #: A server listens within this, and ends within this: it gives itself 5 s.
 START_S, STOP_S = 30.0, 10.0
@@ -29,6 +32,7 @@ class Server:
 
     def __init__(self, directory: Path, database: Path, sync: str) -> None:
         self.database = database
+        self._options = ["--db", str(database)]
         self.port = free_port()
         self.slowest_start_s = 0.0
         self._log_path = directory / "log"
@@ -41,6 +45,15 @@ class Server:
             "XDG_STATE_HOME": str(directory),
         }
         self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def ports(self) -> list[int]:
+        """Where users come to."""
+        return [self.port]
+
+    def history(self, rooms: Sequence[str]) -> dict[str, Texts]:  # noqa: ARG002  # there are no others
+        """Return what is stored of rooms in the end."""
+        return read_history(self.database)
 
     @property
     def log(self) -> str:
@@ -71,12 +84,20 @@ class Server:
 
     def launch(self) -> None:
         """Start it, and wait for nothing."""
-        options = ["--no-admin", "--quiet", "--db", str(self.database)]
+        options = ["--no-admin", "--quiet", *self._options]
         command = [sys.executable, "-m", "gchat.server.main", "127.0.0.1", str(self.port), *options]
         with self._log_path.open("ab") as log:
             self._process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self._environment
             )
+
+    def signal(self, number: int) -> None:
+        """Send it a signal."""
+        assert self._process is not None
+        self._process.send_signal(number)
+
+    def close(self) -> None:
+        """There is nothing but the process."""
 
     def kill(self) -> None:
         """End it with SIGKILL."""

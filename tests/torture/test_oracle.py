@@ -152,6 +152,104 @@ def test_what_was_shown_and_is_not_stored_or_something_else_is_found() -> None:
 )
 def test_what_is_seen_without_numbers_rises_and_is_stored(sight: list[str], found: dict[Kind, int]) -> None:
     findings = Findings()
-    oracle.check_plain("nc", sight, {ONE: 1, TWO: 2, THREE: 3}, findings)
+    oracle.check_plain("nc", sight, {ONE: [1], TWO: [2], THREE: [3]}, findings)
 
     assert dict(findings.counts) == found
+
+
+# --- An engine that loses what was shown -----------------------------------------------------------------------------
+
+
+def lost(
+    shown: dict[str, dict[int, str]],
+    stored: dict[int, str],
+    told: dict[str, dict[str, tuple[int, int, int]]],
+    log: Said | None = None,
+) -> dict[Kind, int]:
+    """Judge what is told by nodes of each epoch, in which this was shown, when the last one is stored."""
+    findings, epochs, history = Findings(), oracle.Epochs(), {ROOM: stored}
+    for epoch in shown:
+        epochs.see(ROOM, epoch)
+    for epoch, by_node in told.items():
+        for node, gone in by_node.items():
+            epochs.tell((ROOM, epoch), node, gone, findings)
+    said = [log] if log else [Said(0, ROOM)]
+    if log is None:
+        for number in range(1, 10):
+            said[0].send(number)
+    oracle.check_said(said, history, oracle.places(history, findings), findings, epochs)
+    shown_logs = {(ROOM, epoch): texts for epoch, texts in shown.items()}
+    oracle.check_epochs(epochs, shown_logs, history, said, findings)
+    return dict(findings.counts)
+
+
+@pytest.mark.parametrize(
+    ("shown", "stored", "told", "found"),
+    [
+        # Nothing is gone: the epoch may change all the same.
+        ({"a": {1: ONE}, "b": {2: TWO}}, {1: ONE, 2: TWO}, {}, {}),
+        # All is gone, and each node tells what it had shown.
+        ({"a": {1: ONE, 2: TWO}, "b": {1: THREE}}, {1: THREE}, {"a": {"x": (2, 1, 2), "y": (2, 1, 2)}}, {}),
+        ({"a": {1: ONE, 2: TWO}, "b": {1: THREE}}, {1: THREE}, {"a": {"x": (2, 1, 2), "y": (1, 1, 1)}}, {}),
+        # The end is gone, and something else stands there.
+        ({"a": {1: ONE, 2: TWO}, "b": {2: THREE}}, {1: ONE, 2: THREE}, {"a": {"x": (1, 2, 2)}}, {}),
+        # Nobody says so; only one node does that had not shown all; somebody says too much, or counts wrongly.
+        ({"a": {1: ONE, 2: TWO}, "b": {}}, {}, {}, {Kind.LOST: 2}),
+        ({"a": {1: ONE, 2: TWO}, "b": {}}, {}, {"a": {"x": (1, 1, 1)}}, {Kind.MISCOUNTED: 1}),
+        ({"a": {1: ONE}, "b": {}}, {1: ONE}, {"a": {"x": (1, 1, 1)}}, {Kind.MISCOUNTED: 1}),
+        ({"a": {1: ONE, 2: TWO}, "b": {}}, {1: ONE}, {"a": {"x": (2, 1, 2)}}, {Kind.MISCOUNTED: 1}),
+        ({"a": {1: ONE, 2: TWO}, "b": {}}, {}, {"a": {"x": (3, 1, 2)}}, {Kind.MISCOUNTED: 1}),
+        # In an epoch that is over, what one sender said was shown in another order.
+        ({"a": {1: TWO, 2: ONE}, "b": {}}, {}, {"a": {"x": (2, 1, 2)}}, {Kind.ORDER: 1}),
+    ],
+)
+def test_what_an_engine_has_lost_is_held_against_what_nodes_say_of_it(
+    shown: dict[str, dict[int, str]],
+    stored: dict[int, str],
+    told: dict[str, dict[str, tuple[int, int, int]]],
+    found: dict[Kind, int],
+) -> None:
+    assert lost(shown, stored, told) == found
+
+
+def test_a_node_that_says_two_things_of_one_loss_is_found() -> None:
+    findings, epochs = Findings(), oracle.Epochs()
+    epochs.tell((ROOM, "a"), "x", (2, 1, 2), findings)
+    epochs.tell((ROOM, "a"), "x", (2, 1, 2), findings)
+    assert not findings.counts
+    epochs.tell((ROOM, "a"), "x", (1, 1, 1), findings)
+    assert dict(findings.counts) == {Kind.MISCOUNTED: 1}
+
+
+def test_what_was_acknowledged_may_be_gone_if_that_was_told() -> None:
+    log = Said(0, ROOM)
+    log.send(1)
+    log.acknowledge(1, 1, Findings(), "a")
+
+    assert lost({"a": {1: ONE}, "b": {}}, {}, {"a": {"x": (1, 1, 1)}}, log) == {}
+    assert lost({"a": {}, "b": {}}, {}, {}, log) == {Kind.LOST: 1}
+
+
+def test_what_was_refused_was_shown_in_no_epoch() -> None:
+    assert lost({"a": {1: ONE}, "b": {}}, {}, {"a": {"x": (1, 1, 1)}}, said(oracle.REFUSED)) == {Kind.REFUSED: 1}
+
+
+def test_a_message_has_another_number_in_another_epoch() -> None:
+    findings, log = Findings(), Said(0, ROOM)
+    log.send(1)
+    log.acknowledge(1, 5, findings, "a")
+    log.acknowledge(1, 1, findings, "b")
+
+    assert not findings.counts
+
+
+def test_what_is_seen_without_numbers_rises_from_one_epoch_to_the_next() -> None:
+    epochs = oracle.Epochs()
+    for epoch in "ab":
+        epochs.see(ROOM, epoch)
+    numbers = oracle.lines(ROOM, epochs, {(ROOM, "a"): {1: ONE, 2: TWO}}, {1: TWO, 2: THREE})
+    findings = Findings()
+    oracle.check_plain("nc", [ONE, TWO, TWO, THREE], numbers, findings)
+    assert not findings.counts
+    oracle.check_plain("nc", [THREE, ONE], numbers, findings)
+    assert dict(findings.counts) == {Kind.REORDERED: 1}

@@ -370,7 +370,7 @@ function drawServer(server, history) {
   tile("slow", count(server.slow_readers), `${count(server.skipped)} skipped`, server.slow_readers ? "warn" : "");
   const lag = server.hub_lag_ms;
   tile("lag", `${lag.toFixed(lag < 10 ? 1 : 0)} ms`, "peak, last second", lag > 100 ? "bad" : lag > 10 ? "warn" : "");
-  const lasts = history.store === "memory" ? ", lost on restart" : `, sync ${history.sync}`;
+  const lasts = history.store === "memory" ? ", lost on restart" : history.sync ? `, sync ${history.sync}` : "";
   tile("history", history.store, `${history.state}${lasts}`, history.state === "ok" ? "" : "bad");
 }
 

@@ -26,7 +26,10 @@ class Delivered(Struct, frozen=True):
 
 
 class Lost(Struct, frozen=True):
-    """The connection is lost; the next attempt is made in `retry_in_s` seconds."""
+    """The connection is lost; the next attempt is made in `retry_in_s` seconds.
+
+    It is 0 if the server wants it so, because it is about to stop: nothing to tell of, unless another one follows.
+    """
 
     reason: str
     retry_in_s: float

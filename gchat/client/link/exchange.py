@@ -54,6 +54,9 @@ REPLACED_AGAIN_S = 60.0
 #: Codes of a Closing after which no other connection is tried: the user has left, or the operator wants it so.
 FOR_GOOD = ("quit", "kicked", "banned")
 
+#: The code of a Closing of a server that is about to stop, and sends its users elsewhere.
+MOVING = "moving"
+
 #: Lines kept of what a server says in plain; above, and the last one.
 MAX_PLAIN = 50
 
@@ -98,6 +101,7 @@ class Exchange(ReconnectingLink[Notice]):
         self._early: list[AnyEvent] = []  # what came before it, of other rooms than the one that it is about
         self._plain: list[bytes] = []  # what the server said before that
         self._why = ""  # the server's reason for closing
+        self._code = ""  # its code
         self._replaced_at = -math.inf
         self._login_at = math.inf  # when to log in again, after too many wrong secrets
         self._ping_id = ""  # while one is under way
@@ -118,7 +122,7 @@ class Exchange(ReconnectingLink[Notice]):
         self._decoder = LineDecoder(MAX_LINE_BYTES)
         self._plain = []
         self._early = []
-        self._why = ""
+        self._why = self._code = ""
         hello = rich_json.hello_line(self.conversation.hello())
         with suppress(OSError):  # it may have said why, and closed, without hearing us
             sock.sendall(hello)
@@ -225,6 +229,9 @@ class Exchange(ReconnectingLink[Notice]):
         self._answered.set()
         self._to_write.clear()
 
+    def _is_moved(self) -> bool:
+        return self._code == MOVING
+
     def _refused(self, reason: str) -> None:
         self._answered.set()
         self._inbox.put(ClosingEvent(reason=reason))
@@ -277,7 +284,7 @@ class Exchange(ReconnectingLink[Notice]):
                 if isinstance(event, RefusedEvent):
                     self._note_refusal(event)
                 elif isinstance(event, ClosingEvent):
-                    self._why = event.reason
+                    self._why, self._code = event.reason, event.code
                     if event.code == REPLACED or event.code in FOR_GOOD:
                         raise ConnectFailed(self.address, shown(event.reason.encode()), final=self._is_for_good(event))
                 for notice in self.conversation.hears(event):

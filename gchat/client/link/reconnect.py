@@ -29,6 +29,9 @@ READ_BYTES = 65536
 #: Notices that wait to be iterated; above, the reader stops reading and the server skips what it cannot send.
 MAX_QUEUED = 1000
 
+#: A server that sends its users elsewhere has had them for at least so long: no two send them to and fro.
+MOVED_AFTER_S = 0.2
+
 
 def tls_of(host: str) -> Trust | None:
     """Return the TLS that an address asks for, None if it asks for none."""
@@ -250,6 +253,10 @@ class ReconnectingLink(Generic[NoticeT]):
     def _let_go(self) -> None:
         """Forget what belongs to a connection that is gone; there may have been none."""
 
+    def _is_moved(self) -> bool:
+        """Return whether the server has asked for another connection at once, with its last word on this one."""
+        return False
+
     def _refused(self, reason: str) -> None:
         """Tell that the server has refused for good."""
 
@@ -288,7 +295,8 @@ class ReconnectingLink(Generic[NoticeT]):
                     self._hang_up()
                 if self._closing.is_set():
                     return
-                wait_s = backoff.wait_s(time.monotonic() - began_at)
+                lasted_s = time.monotonic() - began_at
+                wait_s = 0.0 if lasted_s > MOVED_AFTER_S and self._is_moved() else backoff.wait_s(lasted_s)
                 self._losses += 1
                 self._inbox.put(Lost(why, wait_s))
                 self._closing.wait(wait_s)

@@ -6,6 +6,7 @@ import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, suppress
+from typing import Any
 
 from msgspec import Struct, structs
 
@@ -44,6 +45,32 @@ def exported(path: str, room: str) -> Iterator[Record]:
             while end is not None and (rows := connection.execute(query, (key, end, _PAGE)).fetchall()):
                 yield from map(record_of, rows)
                 key = rows[-1][0] + 1
+        except sqlite3.Error as error:
+            raise reason(error) from None
+
+
+class RoomInFile(Struct, frozen=True):
+    """A room of a file, and its topic."""
+
+    name: str
+    topic: str
+    topic_by: str
+
+
+def kept_rooms(path: str) -> list[RoomInFile]:
+    """Return the rooms of a file, in the order in which they were made. Raises JournalError."""
+    return [RoomInFile(*row) for row in _all(path, "SELECT name, topic, topic_by FROM rooms ORDER BY id")]
+
+
+def kept_notes(path: str) -> list[tuple[str, str, bytes]]:
+    """Return the kind, the key and the value of each note in a file. Raises JournalError."""
+    return [(kind, key, bytes(value)) for kind, key, value in _all(path, "SELECT kind, key, value FROM notes")]
+
+
+def _all(path: str, query: str) -> list[tuple[Any, ...]]:
+    with closing(connect_to_read(path)) as connection:
+        try:
+            return connection.execute(query).fetchall()
         except sqlite3.Error as error:
             raise reason(error) from None
 

@@ -282,6 +282,9 @@ class SqliteJournal:
 
     # --- Reading -----------------------------------------------------------------------------------------------------
 
+    def renew(self, room: str) -> None:
+        """See Journal.renew."""
+
     def read(self, room: str, start: int, limit: int, *, last: bool = False) -> list[Record]:
         """See Journal.read."""
         here = self._rooms[room]

@@ -1021,3 +1021,17 @@ def test_a_server_with_a_password_is_told_it_or_says_that_it_wants_one(server: F
 def test_a_link_knows_whether_others_can_read_along(server: FakeServer) -> None:
     with connect("127.0.0.1", server.port) as chat:
         assert chat.is_private
+
+
+def test_a_link_that_is_sent_elsewhere_comes_back_at_once(server: FakeServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gchat.client.link.reconnect.MOVED_AFTER_S", 0.0)
+    with connect("127.0.0.1", server.port, nick="alice") as chat:
+        listener = Listener(chat)
+        wait_until(lambda: chat.connected, "it is connected")
+        (peer,) = server.chat.peers
+        peer.send(rich_json.lines([ClosingEvent(reason="come back at once", code="moving")]))
+        server.cut()
+        listener.sees(Back)
+        (lost,) = [notice for notice in listener.notices if isinstance(notice, Lost)]
+        assert lost.retry_in_s == 0
+    listener.ends()

@@ -1,0 +1,162 @@
+"""The registry of a node of a cluster, loaded anew: from the checkpoint, then by the steps behind it.
+
+A node does that when it joins, and when it has lost its place in the feed. Then the users whose connections are here
+are compared with what the others know, and come back if those believe that they have left.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Any, Protocol
+
+import gevent
+import msgspec
+from gevent.event import Event
+
+from gchat.chat import checkpoint
+from gchat.chat.checkpoint import Checkpoint
+from gchat.chat.effects import Effect
+from gchat.chat.registry import Registry
+from gchat.chat.session import Session
+from gchat.chat.steps import Entrance, Step
+from gchat.cluster.link import EngineLink
+from gchat.journal.journal import JournalError
+from gchat.server.connection import Connection
+from gchat.server.returning import Kept, kept, returning, set_right
+
+#: A checkpoint is stored when so many entries have come since the last. Each node waits for a share more than the one
+#: before it, so that rarely two store the same.
+CHECKPOINT_ENTRIES, SHARE = 5_000, 0.2
+
+#: A node that finds an empty engine, which another one has begun to fill, waits so long for its checkpoint.
+FIRST_CHECKPOINT_S = 5.0
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(Checkpoint).decode
+
+
+class LoadingPump(Protocol):
+    """What the loading needs of the pump."""
+
+    @property
+    def connections(self) -> dict[int, Connection]:
+        """The connections that have a session, by its id."""
+
+    def submit(self, effects: Sequence[Effect]) -> None:
+        """Have these effects carried out, after all that were submitted before."""
+
+
+class RegistryLoading:
+    """The loading of one node's registry. `put` puts a step of which its user sees nothing; `then` gets its value."""
+
+    def __init__(
+        self,
+        registry: Registry,
+        pump: LoadingPump,
+        link: EngineLink,
+        put: Callable[[Step, Callable[[Any], None] | None], None],
+        reconciled: Callable[[], None],
+    ) -> None:
+        self.load: Callable[[], None] | None = None  # what an engine without anything is given
+        self.is_placed = Event()  # set when everything is known that the others know
+        self._registry = registry
+        self._pump = pump
+        self._link = link
+        self._put = put
+        self._reconciled = reconciled
+        self._kept: dict[int, Kept] = {}  # by session: how users were here before
+        self._loads = 0
+        self._taken_until = 0  # the feed's entry up to which users have seen what came of it
+
+    @property
+    def is_news(self) -> bool:
+        """Whether what is heard now was not heard before the registry was loaded."""
+        return self._link.heard > self._taken_until
+
+    def find_place(self) -> int:
+        """Load the registry; return the number of the feed's entry behind which steps are to be taken.
+
+        Waits. Raises JournalError.
+        """
+        link = self._link
+        self.keep_own()
+        self._taken_until = link.heard if link.is_same_history else 0
+        found = link.checkpoint()
+        if found is None and not link.was_empty:
+            found = self._first_checkpoint()
+        if found is not None:
+            checkpoint.restore(self._registry, _decode(found[1]))
+        elif self.load is not None:
+            self.load()
+        self.load = None
+        if found is None:
+            link.keep_checkpoint(0, self._checkpoint())
+        self._loads += 1
+        gevent.spawn(self._reconcile, self._loads)
+        return 0 if found is None else found[0]
+
+    def keep_own(self) -> None:
+        """Note how the users are here whose connections this node has, before that is forgotten."""
+        for id_, connection in self._pump.connections.items():
+            if id_ not in self._kept:
+                self._kept[id_] = kept(connection.session)
+
+    def keep_checkpoints(self) -> None:
+        """Store checkpoints in time, for ever; a greenlet."""
+        link = self._link
+        while True:
+            gevent.sleep(1.0)
+            rank = sorted({link.node, *link.nodes}).index(link.node)
+            if link.is_up.is_set() and link.heard - link.checkpoint_n > CHECKPOINT_ENTRIES * (1 + SHARE * rank):
+                with suppress(JournalError):  # then another one does, or this one later
+                    link.keep_checkpoint(link.heard, self._checkpoint())
+
+    def _first_checkpoint(self) -> tuple[int, bytes] | None:
+        """Return the first checkpoint, which another node is about to store; None if it has not come. Waits."""
+        until = time.monotonic() + FIRST_CHECKPOINT_S
+        found = None
+        while found is None and time.monotonic() < until:
+            gevent.sleep(0.05)
+            found = self._link.checkpoint()
+        return found
+
+    def _checkpoint(self) -> bytes:
+        return _encode(checkpoint.taken(self._registry))
+
+    def _reconcile(self, load: int) -> None:
+        """Compare the users here with what the others know, as soon as all that they know is known here."""
+        link = self._link
+        link.is_up.wait()
+        while link.heard < link.attached_n and load == self._loads:
+            gevent.sleep(0.005)
+        if load != self._loads or not link.is_up.is_set():  # it is loaded anew, or will be
+            return
+        were, self._kept = self._kept, {}
+        for id_, was in were.items():
+            if (connection := self._pump.connections.get(id_)) is None:
+                continue
+            session = self._registry.sessions.get(id_)
+            if session is None or session.node != link.node or self._registry.is_disconnected(session):
+                self._return(connection, was)
+            else:
+                self._pump.submit(set_right(session, was))
+        self._reconciled()
+        self.is_placed.set()
+
+    def _return(self, connection: Connection, was: Kept) -> None:
+        """Have a user come back whom the others believe to have left: with the name, if nobody has it now."""
+        old = connection.session
+        entrance = Entrance(old.address, old.attempt, old.network, old.is_private, self._link.node)
+
+        def returned(session: Session) -> None:
+            connection.session = session
+            session.token, session.allowance, session.correspondent = old.token, old.allowance, old.correspondent
+            session.messages = old.messages
+            self._pump.submit(set_right(session, was))
+
+        first, *others = returning(old, was, entrance, self._link.time())
+        self._put(first, returned)
+        for step in others:
+            self._put(step, None)

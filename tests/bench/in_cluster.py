@@ -1,0 +1,142 @@
+"""Two nodes that share an engine: what a delivery costs beside one process, how late the other node shows a message.
+
+The two nodes and their engine have the server's core together: what counts is their CPU time, not how fast they are.
+Every second client is on the second node.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import Self
+
+from tests.bench.peers import GCHAT
+from tests.bench.run import SERVER_CORE, Ask, Failure, Figure, Generator, Kind, Run, Server
+from tests.cluster.engines import EngineProcess
+
+#: Readers of a node, messages a second (0: as many as go), how many are on their way at a time, and what is wanted of
+#: what one process delivers. Where few are on their way, a cluster is rarely busy: it waits for its engine, sends each
+#: reader a few messages at a time, and pays for more sends.
+SHARES = ((900, 0.0, 64, 0.80), (900, 0.0, 640, 0.80), (500, 50.0, 64, 0.90), (100, 0.0, 640, 0.50))
+
+#: Messages a second, with the wanted p50 and p99 in milliseconds until the other node shows one.
+LATENCIES = ((20.0, 2.0, 6.0), (5000.0, 3.0, 10.0))
+
+#: The CPU of a message that nobody on the node reads, and the memory of a user of another node.
+FOREIGN_RATE, FOREIGN_US = 5000.0, 20.0
+FOREIGN_USERS, FOREIGN_KIB = 5000, 1.0
+
+
+def _node(engine: EngineProcess, name: str) -> Kind:
+    """The server, as a node."""
+    cluster = {"URL": engine.url, "NAME": name, "NAMESPACE": "bench"}
+    return replace(
+        GCHAT,
+        name="2 nodes",
+        command=lambda port, directory, clients: [
+            word for word in GCHAT.command(port, directory, clients) if word != "--memory"
+        ],
+        environment={**GCHAT.environment, **{f"GCHAT_CLUSTER_{key}": value for key, value in cluster.items()}},
+    )
+
+
+class Nodes:
+    """Two nodes and their engine. To the load generator they are one server."""
+
+    def __init__(self, clients: int) -> None:
+        self._clients = clients
+
+    def __enter__(self) -> Self:
+        with ExitStack() as end:
+            self.engine = end.enter_context(EngineProcess())
+            os.sched_setaffinity(self.engine.process.pid, {SERVER_CORE})
+            kinds = [_node(self.engine, name) for name in ("one", "two")]
+            self.one, self.two = (end.enter_context(Server(kind, self._clients)) for kind in kinds)
+            self._end = end.pop_all()
+        self.kind, self.port, self.process = self.one.kind, self.one.port, self.one.process
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._end.close()
+
+    def cpu_s(self) -> float:
+        """The CPU time of both nodes."""
+        return self.one.cpu_s() + self.two.cpu_s()
+
+    def rss_kib(self) -> int:
+        """Their memory."""
+        return self.one.rss_kib() + self.two.rss_kib()
+
+    def engine_cpu_s(self) -> float:
+        """The CPU time of the engine."""
+        text = Path(f"/proc/{self.engine.process.pid}/stat").read_text()
+        user, system = text[text.rindex(")") :].split()[12:14]
+        return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
+
+def figures(generator: Generator, rounds: int, seconds: float, *, quick: bool) -> Iterator[Figure]:
+    """What a cluster costs, and how late it is. Raises Failure: something was lost."""
+    for readers, rate, window, wanted in SHARES:
+        ask = Ask(20 if quick else readers, 10, rate=rate, seconds=seconds, window=window)
+        at = f"{rate:g}/s" if rate else f"peak, {window} on their way"
+        what = f"deliveries per CPU-second of 2 nodes beside one process, {ask.clients:,} readers each, {at}"
+        yield Figure(what, "x", [_share(generator, ask) for _ in range(rounds)], wanted, more=True)
+    for rate, p50, p99 in LATENCIES:
+        runs = [_of_pair(generator, Ask(2, 1, rate=rate, seconds=seconds)) for _ in range(rounds)]
+        yield Figure(f"seen on the other node, {rate:g}/s, p50", "ms", [run.p50_ms for run in runs], p50)
+        yield Figure(f"seen on the other node, {rate:g}/s, p99", "ms", [run.p99_ms for run in runs], p99)
+    cpu = [_foreign_message_us(generator, Ask(2, 1, rate=FOREIGN_RATE, seconds=seconds)) for _ in range(rounds)]
+    yield Figure("CPU of a message that nobody on the node reads", "µs", [node for node, _ in cpu], FOREIGN_US)
+    yield Figure("CPU of the engine for a message", "µs", [engine for _, engine in cpu], 100)
+    users = Ask(50 if quick else FOREIGN_USERS)
+    memory = [_foreign_user_kib(generator, users) for _ in range(rounds)]
+    yield Figure("memory of a user of another node", "KiB", memory, FOREIGN_KIB)
+
+
+def _share(generator: Generator, ask: Ask) -> float:
+    """Return how many deliveries two nodes make in a second of their CPU, of those of one process of as many users."""
+    alone = generator.measure("cluster", GCHAT, ask)
+    both = _of_pair(generator, replace(ask, clients=2 * ask.clients))
+    if alone.failure or not both.cpu_us_per_delivery:
+        raise Failure(alone.failure or "no CPU time was measured; more --seconds are needed")
+    return alone.cpu_us_per_delivery / both.cpu_us_per_delivery
+
+
+def _of_pair(generator: Generator, ask: Ask) -> Run:
+    """Return a run on two nodes, with every second client on the second one."""
+    run = Run("cluster", "2 nodes", ask)
+    with Nodes(ask.clients) as nodes:
+        run.ask = replace(ask, second=nodes.two.port)
+        generator._measure(nodes, run)
+    if run.missing or run.closed:
+        raise Failure(f"{run.missing} missing, {run.closed} closed")
+    return run
+
+
+def _foreign_message_us(generator: Generator, ask: Ask) -> tuple[float, float]:
+    """Return what a message costs a node that has no reader of it, and the engine."""
+    with Nodes(ask.clients) as nodes, generator.started(nodes, ask) as phases:
+        before = after = (0.0, 0.0)
+        for phase in phases:
+            match phase["phase"]:
+                case "measuring":
+                    before = nodes.two.cpu_s(), nodes.engine_cpu_s()
+                case "measured":
+                    after = nodes.two.cpu_s(), nodes.engine_cpu_s()
+                case "done":
+                    node, engine = (
+                        1e6 * (end - begin) / phase["messages"] for begin, end in zip(before, after, strict=True)
+                    )
+        return node, engine
+
+
+def _foreign_user_kib(generator: Generator, ask: Ask) -> float:
+    """Return by how much a node grows for each user of another."""
+    with Nodes(ask.clients) as nodes:
+        before = nodes.two.rss_kib()
+        with generator.started(nodes, ask, idle=True) as phases:
+            next(phases)
+            return (nodes.two.rss_kib() - before) / ask.clients

@@ -1,0 +1,168 @@
+"""The shared journal on real engines that lose what they had: what is lost is told exactly, and nothing else is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from gchat.cluster.journal import SharedJournal
+from gchat.journal.journal import JournalError, Posting
+from gchat.journal.parts import Lacking, parts_of
+from gchat.model.events import TopicIs
+from gchat.model.messages import TopicSet
+from tests.cluster.engines import EngineProcess, at_once, wait_until_in_loop
+from tests.cluster.members import ROOM, Node
+
+
+@pytest.fixture
+def engine() -> Iterator[EngineProcess]:
+    with EngineProcess() as process:
+        yield process
+
+
+@pytest.fixture
+def alice(engine: EngineProcess) -> Iterator[Node]:
+    with Node(engine.url, "alice") as node:
+        yield node
+
+
+@pytest.fixture
+def bob(engine: EngineProcess, alice: Node) -> Iterator[Node]:
+    with Node(engine.url, "bob") as node:
+        yield node
+
+
+def test_a_shared_journal_has_every_part_that_a_journal_may_have() -> None:
+    parts = parts_of(SharedJournal(1 << 20, at_once))
+
+    lacking = [name for name in parts.__struct_fields__ if isinstance(getattr(parts, name), Lacking)]
+    assert lacking == []
+
+
+def test_an_engine_that_is_killed_and_comes_back_has_lost_nothing(
+    engine: EngineProcess, alice: Node, bob: Node
+) -> None:
+    alice.says(30)
+    bob.shows("alice 30")
+    epoch = alice.epoch
+    engine.kill()
+    alice.says()
+    engine.start()
+    for node in (alice, bob):
+        node.shows("alice 31")
+    assert alice.shown == bob.shown == [(seq, f"alice {seq}") for seq in range(1, 32)]
+    assert alice.losses == bob.losses == []
+    assert alice.epoch == bob.epoch == epoch
+
+
+def test_an_engine_that_forgets_everything_while_it_runs_is_noticed_and_what_was_shown_is_counted(
+    engine: EngineProcess, alice: Node, bob: Node
+) -> None:
+    alice.says(277)
+    bob.shows("alice 277")
+    epoch = alice.epoch
+    engine.empty()
+    for node in (alice, bob):
+        wait_until_in_loop(lambda node=node: node.losses == [(ROOM, 277, 1, 277)])  # type: ignore[misc]
+    assert alice.epoch == bob.epoch != epoch
+    bob.says(2)
+    for node in (alice, bob):
+        node.shows("bob 2")
+    assert alice.shown == bob.shown == [(1, "bob 1"), (2, "bob 2")]
+
+
+def test_an_engine_that_is_restarted_empty_is_another_history(engine: EngineProcess, alice: Node, bob: Node) -> None:
+    alice.says(20)
+    bob.says(5)
+    alice.is_answered()
+    wait_until_in_loop(lambda: len(alice.shown) == len(bob.shown) == 25)
+    epoch = alice.epoch
+    engine.kill()
+    engine.forget()
+    engine.start()
+    for node in (alice, bob):
+        wait_until_in_loop(lambda node=node: node.losses == [(ROOM, 25, 1, 25)])  # type: ignore[misc]
+    assert alice.epoch == bob.epoch != epoch
+    alice.says()
+    bob.shows("alice 21")
+    assert bob.shown == [(1, "alice 21")]
+
+
+def test_a_room_that_nobody_had_spoken_in_has_lost_nothing(engine: EngineProcess, alice: Node) -> None:
+    epoch = alice.epoch
+    engine.empty()
+    wait_until_in_loop(lambda: alice.losses == [(ROOM, 0, 1, 0)])
+    assert alice.epoch != epoch
+
+
+def test_what_was_said_while_a_node_was_cut_off_is_caught_up_with_although_the_feed_has_it_no_more(
+    engine: EngineProcess, alice: Node, bob: Node
+) -> None:
+    alice.says(3)
+    bob.shows("alice 3")
+    bob.is_cut_off()
+    alice.says(1200)
+    alice.is_answered()
+    alice.journal.link.do("XTRIM", alice.journal.key("feed"), "MAXLEN", 1)
+    bob.is_back()
+    bob.shows("alice 1203")
+    assert bob.shown == alice.shown
+    assert bob.losses == []
+
+
+def test_what_is_said_while_a_place_in_the_feed_is_looked_for_is_not_missed(
+    engine: EngineProcess, alice: Node, bob: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked = bob.find_place
+
+    def slow(base: str) -> int:
+        if alice.link.base == base:
+            alice.says()
+            alice.is_answered()
+        return looked(base)
+
+    monkeypatch.setattr(bob, "find_place", slow)
+    alice.says()
+    bob.shows("alice 1")
+    bob.is_cut_off()
+    engine.empty()
+    wait_until_in_loop(lambda: alice.losses)
+    bob.is_back()
+    bob.shows("alice 2")
+    assert bob.shown == [(1, "alice 2")]
+
+
+def test_topics_are_told_of_every_room_open_here_or_not(alice: Node, bob: Node) -> None:
+    alice.journal.open(["dev"])
+    alice.journal.append([Posting("dev", TopicSet("alice", "tea"), cause="topic")], 0)
+    wait_until_in_loop(lambda: alice.topics == bob.topics == [("dev", TopicIs("tea", "alice"))])
+
+
+def test_notes_are_kept_when_that_is_said_and_each_node_has_them(engine: EngineProcess, alice: Node, bob: Node) -> None:
+    alice.journal.note("hooks", "a", b"1")
+    alice.journal.note("hooks", "b", b"2")
+    alice.journal.note("hooks", "b", b"")
+    alice.journal.keep()
+    assert bob.journal.notes("hooks") == {"a": b"1"}
+
+    engine.kill()
+    alice.journal.note("hooks", "c", b"3")
+    with pytest.raises(JournalError):
+        alice.journal.keep()
+    engine.start()
+    alice.is_attached()
+    assert alice.journal.notes("hooks") == {"a": b"1", "c": b"3"}
+    assert not alice.journal.tidy(0, 0)
+    bob.is_attached()
+    assert bob.journal.notes("hooks") == {"a": b"1", "c": b"3"}
+
+
+def test_a_room_keeps_about_as_many_messages_as_it_is_told_to(alice: Node) -> None:
+    alice.journal.limit(0, 100)
+    assert alice.journal.caution == ""
+    alice.says(1000)
+    alice.is_answered()
+    assert 100 <= alice.link.do("XLEN", alice.journal.key(f"room:{ROOM}")) <= 300
+    alice.journal.limit(86400, 100)
+    assert "keep_days" in alice.journal.caution
