@@ -41,7 +41,7 @@ RECEIVED_BYTES = Counter("gchat_received_bytes", "Bytes received from users.")
 PACED_READ_BYTES = 16384
 
 #: So little is read at once from a peer that has sent too many bytes.
-MIN_READ_BYTES = 2048
+MIN_READ_BYTES = 4096
 
 #: Lines handed to the registry at once; then everybody else has a turn.
 LINES_AT_ONCE = 512
@@ -347,7 +347,7 @@ class Reader:
             if (slowed := pace.notice()) is not None:
                 self._server.effects.submit([Deliver(self._connection.session.id, slowed)])
             with self._not_reading():
-                self._server.stopping.wait(debt_s)
+                self._server.stopping.pause(debt_s)
             pace.grow(time.monotonic())
 
     def _hold_back(self) -> None:
