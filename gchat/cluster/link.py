@@ -79,6 +79,7 @@ class EngineLink:
         self.node = drawn(name)
         self.info: Callable[[], bytes] = bytes  # what is told of this node with each beat
         self.keep_messages = 100_000  # of each room
+        self.is_gone_at_end = False  # whether its users are still here, for the others, when it closes
         self._unanswered = Unanswered()
         self._is_wanted = Event()
         self._fresh_base = _fresh_base()
@@ -201,7 +202,7 @@ class EngineLink:
             gevent.sleep(0.005)
         if self._attachment is not None:
             with suppress(JournalError):  # then the lease ends by itself
-                self._attachment.leave(is_gone=gone)
+                self._attachment.leave(is_gone=gone or self.is_gone_at_end)
         gevent.killall(self._greenlets)
         self._drop()
 
@@ -341,7 +342,11 @@ class EngineLink:
         self._at, self.heard = heard.id, heard.number
         items = self._unanswered.settled(heard.batch) if heard.node == self.node else []
         causes = [item.cause for item in items] or [None] * len(heard.items)
-        self._owner.arrived(list(zip(heard.items, causes, strict=True)))
+        try:
+            self._owner.arrived(list(zip(heard.items, causes, strict=True)))
+        except BaseException:
+            self._placed_in, self.heard = "", heard.number - 1  # there is no telling what was taken of it
+            raise
         self._forget_unheard()
 
     def _forget_unheard(self) -> None:

@@ -52,13 +52,14 @@ from gchat.chat.steps import (
     Step,
 )
 from gchat.cluster.entries import packed_step
-from gchat.cluster.link import EngineLink
+from gchat.cluster.link import ANSWER_S, EngineLink
+from gchat.cluster.reasons import LATE
 from gchat.journal.journal import Arrival
 from gchat.model import commands
 from gchat.model.commands import Command
 from gchat.model.errors import Code, Refusal
 from gchat.model.events import Announced, TopicIs
-from gchat.server.connection import Connection
+from gchat.server.connection import NOT_LET_IN, Connection
 from gchat.server.counters import CRASHES
 from gchat.server.letters import Letters
 from gchat.server.logs import logger
@@ -68,6 +69,9 @@ from gchat.server.step_effects import of_step
 
 #: What users are told who have just come, and not those who only come back to the others.
 _GREETINGS = (Arrive, Enter, Leave, Deliver)
+
+#: How often it is tried to tell the others what they are owed.
+PAY_S = 1.0
 
 _CHANGING = frozenset(get_args(Changing))
 
@@ -110,7 +114,7 @@ class Sharing:
         self._pump = pump
         self._link = link
         self.letters = Letters(registry, pump, link)
-        self._loading = RegistryLoading(registry, pump, link, self._put_quietly, self._pay)
+        self._loading = RegistryLoading(registry, pump, link, self._put_quietly)
         self._ids = count(1)
         self._owed: list[Disconnect] = []  # what the others were not told while the engine could not be asked
         self._is_due_asked = False
@@ -158,6 +162,7 @@ class Sharing:
             self._pump.wait_carried_out()  # what was said before
         effects: list[Effect]
         try:
+            session = self._known(session)
             if type(command) in _CHANGING:
                 effects = self.take(Execute(session.id, command, now))  # type: ignore[arg-type]  # one of these
                 return effects
@@ -172,11 +177,19 @@ class Sharing:
         self._pump.submit(effects)
         return effects
 
+    def _known(self, session: Session) -> Session:
+        """Return a user's session, which may be made anew while the registry is loaded: that is waited for."""
+        if not self._loading.is_placed.wait(0 if self._why else ANSWER_S):
+            raise _not_now(self._why or LATE)
+        connection = self._pump.connections.get(session.id)
+        return session if connection is None else connection.session
+
     def stop(self, farewell: str, moving: str) -> None:
         """See Steps.stop."""
         try:
             self.take(HandOver(self.node, farewell, moving, self._link.time()))
         except Refusal:
+            self._link.is_gone_at_end = True
             for session in list(self._pump.connections):
                 self._pump.submit(closed(session, CloseReason.SHUTDOWN, farewell))
 
@@ -203,7 +216,11 @@ class Sharing:
         if isinstance(cause, Taking):
             self._take_own(cause)
         else:
-            self._take_foreign(_decode_step(step))
+            try:
+                decoded = _decode_step(step)
+            except msgspec.DecodeError as error:
+                raise self._loading.cannot_read(error) from None
+            self._take_foreign(decoded)
 
     def _take_foreign(self, step: Step) -> None:
         """Take a step that the engine, or another node, has put, which is told if it is refused."""
@@ -221,17 +238,25 @@ class Sharing:
             if taking.then is not None:
                 taking.then(value)
         except Refusal as refusal:
-            if result is not None:
-                result.set_exception(refusal)
+            self._no_session(taking, refusal)
             return
-        if (
-            result is None and isinstance(step, Connect) and not taking.is_quiet
-        ):  # the peer was told meanwhile that it is not let in
+        if result is None and isinstance(step, Connect) and not taking.is_quiet:  # the peer was told that it is not in
             self.put(Disconnect(step.id, CloseReason.RESET, self._link.time()))
+        if isinstance(step, Disconnect) and not effects:  # there was no such session any more
+            effects = closed(step.session, step.reason, step.farewell)
         own = of_step(effects, is_origin=True)
         self._pump.submit([effect for effect in own if not (taking.is_quiet and isinstance(effect, _GREETINGS))])
         if result is not None:
             result.set(value)
+
+    def _no_session(self, taking: Taking, refusal: Refusal) -> None:
+        """Have it known that a step was refused: by the one that waits, or by the user who cannot come back."""
+        if taking.result is not None:
+            taking.result.set_exception(refusal)
+        if taking.is_quiet and isinstance(taking.step, Connect):
+            reason = NOT_LET_IN.get(refusal.code, CloseReason.REPLACED)
+            self._pump.submit(closed(taking.step.id, reason, refusal.message))
+            self._loading.has_come_back(taking.step.id)
 
     def _taken(self, step: Step) -> tuple[Any, list[Effect]]:
         """Take a step. A fault of ours is one on every node, and ends nothing. Raises Refusal."""
@@ -266,14 +291,13 @@ class Sharing:
 
     def _not_taken(self, cause: object, why: str) -> None:
         assert isinstance(cause, Taking)
-        step, result = cause.step, cause.result
+        step = cause.step
         self._is_due_asked = self._is_due_asked and not isinstance(step, BeDue)
         if isinstance(step, Disconnect):
             self._pump.submit(closed(step.session, step.reason, step.farewell))
             self._owed.append(step)
-        cause.then = cause.result = None
-        if result is not None:
-            result.set_exception(_not_now(why))
+        self._no_session(cause, _not_now(why))
+        cause.then, cause.result, cause.is_quiet = None, None, False
 
     def lost(self, room: str, count: int, first: int, last: int) -> None:
         """See Members.lost."""
@@ -286,14 +310,15 @@ class Sharing:
         told = f"What is said cannot be kept now ({why}); reading goes on" if why else "What is said is kept again"
         rooms = [room.name for room in self._registry.rooms.values() if room.members]
         self._pump.submit([Announce(room, Announced(told, is_of_operator=False)) for room in rooms])
-        if not why:
-            self._pay()
 
     def _pay(self) -> None:
-        """Tell the others what they are owed."""
-        owed, self._owed = self._owed, []
-        for step in owed:
-            self.put(step)
+        """Tell the others what they are owed, as soon as it is taken; for ever, a greenlet."""
+        while True:
+            gevent.sleep(PAY_S)
+            if not self._why:
+                owed, self._owed = self._owed, []
+                for step in owed:
+                    self.put(step)
 
     def letter(self, data: bytes) -> None:
         """See Members.letter."""
@@ -318,9 +343,10 @@ class Sharing:
         self._link.start()
         if warning := self._link.warning:
             logger.warning("the engine of the cluster: %(what)s", {"what": warning})
-        self._loading.is_placed.wait()
+        self._loading.wait_placed()
         self.configure(self._limits)
         gevent.spawn(self._loading.keep_checkpoints)
+        gevent.spawn(self._pay)
 
     def configure(self, limits: Limits) -> None:
         """See Steps.configure: what was set last, on whichever node, holds on all."""
