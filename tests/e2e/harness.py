@@ -187,8 +187,10 @@ class Server:
 
     @property
     def log(self) -> str:
-        """The log so far."""
+        """The log so far, of both nodes if there are two."""
         found = self.log_path.read_text(errors="replace")
+        if self.twin is not None and self.twin.log_path.exists():
+            found += self.twin.log_path.read_text(errors="replace")
         return clustered.as_alone(found) if clustered.MODE else found
 
     @property
