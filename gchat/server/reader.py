@@ -254,6 +254,7 @@ class Reader:
         are_shared = server.steps.are_shared
         for count, command in enumerate(asked, 1):
             if are_shared:
+                session = connection.session  # another one, where the registry was loaded anew
                 with self._not_reading():
                     carried_out = server.steps.execute(session, command, time.time())
             else:
