@@ -62,8 +62,11 @@ def _options() -> argparse.Namespace:
         "--nemesis",
         type=lambda text: text.split(","),
         metavar="LIST",
-        help=f"some of {','.join(KINDS)} ({','.join(USUAL)}); with nodes, of {','.join(cluster_nemesis.KINDS)} (all)",
+        help=f"some of {','.join(KINDS)} ({','.join(USUAL)}); with nodes, of {','.join(cluster_nemesis.KINDS)} (all), "
+        f"or of {','.join(cluster_nemesis.WITH_FAILOVER)}",
     )
+    reads = {"choices": ["primary", "replica"], "default": "replica"}
+    parser.add_argument("--read-from", **reads, help="with failover: the engine that nodes read (replica)")
     parser.add_argument("--sync", choices=["full", "normal"], default="full", help="the server's history.sync (full)")
     parser.add_argument("--seed", type=int, default=1, metavar="N", help="of all that is random (1)")
     parser.add_argument("--out", metavar="FILE", help="for the report, as JSON")
@@ -74,6 +77,8 @@ def _options() -> argparse.Namespace:
     options.messages = messages if options.messages is None else options.messages
     options.faults = faults if options.faults is None else options.faults
     options.nemesis = options.nemesis or usual
+    if options.nodes and "failover" in options.nemesis:
+        kinds = cluster_nemesis.WITH_FAILOVER
     if unknown := set(options.nemesis) - set(kinds):
         parser.error(f"{', '.join(unknown)}: expected some of {', '.join(kinds)}")
     if not (options.senders and options.messages and options.rooms):
