@@ -87,8 +87,13 @@ def unusable(section: ClusterSection, error: JournalError) -> EngineUnusable:
 
 
 def durability_of(journal: Journal) -> str:
-    """Return what a message that was shown survives, as the engine of a cluster has it set up: "full", or ""."""
+    """Return what a message survives that was shown, by the settings of the engine; "" without one. See fitness."""
     return str(getattr(getattr(journal, "link", None), "durability", ""))
+
+
+def warning_of(journal: Journal) -> str:
+    """Return what an operator should know of the engine of a cluster; "": nothing."""
+    return str(getattr(getattr(journal, "link", None), "warning", ""))
 
 
 def node_name(section: ClusterSection) -> str:
