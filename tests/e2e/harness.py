@@ -188,10 +188,11 @@ class Server:
     @property
     def log(self) -> str:
         """The log so far, of both nodes if there are two."""
-        found = self.log_path.read_text(errors="replace")
-        if self.twin is not None and self.twin.log_path.exists():
-            found += self.twin.log_path.read_text(errors="replace")
-        return clustered.as_alone(found) if clustered.MODE else found
+        paths = [node.log_path for node in (self, self.twin) if node is not None]
+        logs = [path.read_text(errors="replace") for path in paths if path.exists()]
+        if not clustered.MODE:
+            return logs[0]
+        return "".join(clustered.as_alone(log, node) for node, log in enumerate(logs))
 
     @property
     def shown(self) -> str:
