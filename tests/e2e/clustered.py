@@ -55,6 +55,7 @@ NOT_IN_A_CLUSTER = {
 #: Not run with "2".
 NOT_ON_TWO_NODES = {
     "test_rich.py::test_a_hello_that_came_in_time_is_heard_also_when_the_server_was_held_up": "stops one process",
+    "test_plain.py::test_a_unix_socket_is_a_place_to_meet_too": "both nodes call the first who comes unix:1",
 }
 
 #: What the gate runs with both: see test_clustered.py.
