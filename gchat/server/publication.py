@@ -186,7 +186,6 @@ class Publication:
         for posting, outcome in zip(batch, outcomes, strict=True):
             if outcome is None:
                 self._posted += 1
-                self._held.asked(_asking(posting.cause))
             elif isinstance(posting, Posting) and outcome.record is not None:
                 heads.setdefault(posting.room, outcome.record.seq)
             elif outcome.why_not:
@@ -210,6 +209,8 @@ class Publication:
         """Show a message to its room, and answer its sender, unless its outcome arrives later."""
         if (outcome := next(self._outcomes)) is not None:
             self._show(effect.room, outcome, effect, effect.unheard)
+        else:
+            self._held.asked(effect.session)
 
     def arrive_unheard(self, unheard: ArrivedUnheard) -> None:
         """Do the same for a message of another process's user whom some ignore."""
@@ -284,6 +285,8 @@ class Publication:
             self._deliver(effect, None)
         elif (outcome := next(self._outcomes)) is not None:
             self._deliver(effect, outcome)
+        else:
+            self._held.asked(effect.sender)
 
     def _deliver(self, effect: Deliver, outcome: Outcome | None) -> None:
         pump = self._pump

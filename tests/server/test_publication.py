@@ -194,16 +194,17 @@ def test_a_private_message_is_given_when_its_id_is_known_to_be_new() -> None:
 def test_an_answer_waits_for_what_its_user_said_before_and_for_what_nobody_else_says() -> None:
     engine = Engine()
     process = Process(engine.journal())
+    process.submit([Deliver(1, Pong("before"))])
     process.says("hello", ids=("a",))
     process.submit([Deliver(1, Pong("mine")), Deliver(2, Pong("another's"))])
     process.turn()
 
-    assert process.told == [(2, Pong("another's"))]
+    assert process.told == [(1, Pong("before")), (2, Pong("another's"))]
 
     engine.turn()
     process.turn()
 
-    assert process.answers() == [ack("a", 1), Pong("mine")]
+    assert process.answers() == [Pong("before"), ack("a", 1), Pong("mine")]
 
 
 def test_a_message_that_an_arrival_refuses_is_refused_to_its_sender_only() -> None:
