@@ -50,6 +50,7 @@ Around it:
     step_effects                                       what each node does of a step, and what its origin does
     registry_loading, returning                        the registry loaded anew, and users who were believed gone
     letters                                            private messages to users of other nodes
+    nodes, elsewhere                                   all nodes, as the operator sees them, and users of others
     activation     the sockets that systemd passes
     logs, faults, machine_errors, stdout, transcript   what the operator reads
     audit                                              what operators did

@@ -60,10 +60,12 @@ from gchat.model.errors import Code, Refusal
 from gchat.model.events import Announced, TopicIs
 from gchat.server.connection import Connection
 from gchat.server.counters import CRASHES
+from gchat.server.elsewhere import Elsewhere
 from gchat.server.letters import Letters
 from gchat.server.logs import logger
 from gchat.server.publication import ArrivedUnheard, Happening
 from gchat.server.registry_loading import RegistryLoading
+from gchat.server.roster import Onlooker
 from gchat.server.step_effects import of_step
 
 #: What users are told who have just come, and not those who only come back to the others.
@@ -106,14 +108,17 @@ class Sharing:
 
     are_shared = True
 
-    def __init__(self, registry: Registry, limits: Limits, pump: SharingPump, link: EngineLink) -> None:
+    def __init__(
+        self, registry: Registry, limits: Limits, pump: SharingPump, link: EngineLink, onlooker: Onlooker
+    ) -> None:
         """Share `registry`; the `limits` are those that this node is configured with."""
         self._registry = registry
         self._limits = limits
         self._pump = pump
         self._link = link
         self.letters = Letters(registry, pump, link)
-        self._loading = RegistryLoading(registry, pump, link, self._put_quietly, self._pay)
+        self.elsewhere = Elsewhere(registry, link, onlooker)
+        self._loading = RegistryLoading(registry, pump, link, self._put_quietly, self._reconciled)
         self._ids = count(1)
         self._ahead = 0  # the time of the cluster before the steady clock of this node, in ns
         self._owed: list[Disconnect] = []  # what the others were not told while the engine could not be asked
@@ -218,6 +223,7 @@ class Sharing:
         with suppress(Refusal):
             _, effects = self._taken(step)
             if self._loading.is_news:
+                self.elsewhere.show(effects)
                 self._pump.submit([*of_step(effects, is_origin=False)])
 
     def _take_own(self, taking: Taking) -> None:
@@ -235,6 +241,7 @@ class Sharing:
         if result is None and isinstance(step, Connect) and not taking.is_quiet:
             # The peer was told meanwhile that it is not let in.
             self.put(Disconnect(step.id, CloseReason.RESET, self._link.time()))
+        self.elsewhere.show(effects)
         own = of_step(effects, is_origin=True)
         self._pump.submit([effect for effect in own if not (taking.is_quiet and isinstance(effect, _GREETINGS))])
         if result is not None:
@@ -295,6 +302,10 @@ class Sharing:
         self._pump.submit([Announce(room, Announced(told, is_of_operator=False)) for room in rooms])
         if not why:
             self._pay()
+
+    def _reconciled(self) -> None:
+        self.elsewhere.renew()
+        self._pay()
 
     def _pay(self) -> None:
         """Tell the others what they are owed."""
