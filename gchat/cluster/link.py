@@ -29,6 +29,7 @@ from gchat.cluster.attachment import Attachment, Dialler, NumberTaken, Timings, 
 from gchat.cluster.cluster_time import ClusterTime
 from gchat.cluster.engine_connection import EngineConnection, EngineLost, EngineRefused, Word
 from gchat.cluster.entries import Entry, entry
+from gchat.cluster.feed_lag import FeedLag
 from gchat.cluster.fitness import WARNINGS
 from gchat.cluster.link_owner import LinkOwner
 from gchat.cluster.reasons import FULL, LATE, reason
@@ -78,17 +79,19 @@ class EngineLink:
         self._name = name
         self.node = drawn(name)
         self.info: Callable[[], bytes] = bytes  # what is told of this node with each beat
+        self.took: Callable[[float], None] = lambda _s: None  # told for each item how long its outcome took
         self.keep_messages = 100_000  # of each room
-        self.is_gone_at_end = False  # whether its users are still here, for the others, when it closes
+        self.is_gone_at_end = False  # whether there is something for the others to give up when it closes
         self._unanswered = Unanswered()
         self._is_wanted = Event()
         self._fresh_base = _fresh_base()
-        self.base = ""
+        self.base = self.term = ""  # of the engine's history; with a number that its restarts count
         self.was_empty = False  # whether the engine was, when this node attached: its base is from here
         self._placed_in = ""  # the base in which this node has its place; "": it has none
         self._heard_in = ""  # the base of the feed in which an entry was heard last
         self._at = b"0-0"  # the feed's entry that was heard last
         self.heard = 0  # its number
+        self.lag = FeedLag()
         self._echoed = (0, 0)  # once the first entry was heard, batches up to the second have no echo any more
         self._unsure = 0  # batches up to this one are never sent again, because they may have been carried out
         self._time = ClusterTime(SILENCE_S)
@@ -192,17 +195,14 @@ class EngineLink:
         """
         return bool(self._attached().putting.call("PUBLISH", self.key(f"to:{node}"), data, timeout_s=SILENT_S))
 
-    def close(self, *, gone: bool = False) -> None:
-        """Wait for what was put, for ANSWER_S at most, and ask nothing more.
-
-        The lease is given back. If this node is `gone`, all others learn it; else it has nothing for them to give up.
-        """
+    def close(self) -> None:
+        """Wait for what was put, for ANSWER_S at most, and ask nothing more. The lease is given back."""
         ends_at = time.monotonic() + ANSWER_S
         while self.unanswered and self.is_up.is_set() and time.monotonic() < ends_at:
             gevent.sleep(0.005)
         if self._attachment is not None:
             with suppress(JournalError):  # then the lease ends by itself
-                self._attachment.leave(is_gone=gone or self.is_gone_at_end)
+                self._attachment.leave(is_gone=self.is_gone_at_end)
         gevent.killall(self._greenlets)
         self._drop()
 
@@ -254,7 +254,7 @@ class EngineLink:
         is_same = attached.base == self._placed_in and attached.has_lease
         if not (is_same and attached.is_there):
             self._placed_in = ""
-        self.base, self.was_empty = attached.base, attached.base == self._fresh_base
+        self.base, self.term, self.was_empty = attached.base, attached.term, attached.base == self._fresh_base
         self._beat_once(attached)
         self._work = [self._begin(self._beat)]  # the lease goes on while a place is being found
         if not self._placed_in:
@@ -341,6 +341,8 @@ class EngineLink:
             raise EngineLost("the feed does not have any more what comes next")
         self._at, self.heard = heard.id, heard.number
         items = self._unanswered.settled(heard.batch) if heard.node == self.node else []
+        for item in items:
+            self.took(time.monotonic() - item.since)
         causes = [item.cause for item in items] or [None] * len(heard.items)
         try:
             self._owner.arrived(list(zip(heard.items, causes, strict=True)))
@@ -366,6 +368,7 @@ class EngineLink:
     def _beat_once(self, attached: Attachment) -> None:
         beaten = attached.beat(self.info())
         self._time.beaten(beaten.now, beaten.stood, time.monotonic())
+        self.lag.told(beaten.n, time.monotonic())
         self.nodes, self.checkpoint_n = beaten.infos, beaten.checkpoint_n
 
     def _keep_alive(self, connection: EngineConnection) -> None:

@@ -58,6 +58,7 @@ class RegistryLoading:
         pump: LoadingPump,
         link: EngineLink,
         put: Callable[[Step, Callable[[Any], None] | None], None],
+        reconciled: Callable[[], None],
     ) -> None:
         self.load: Callable[[], None] | None = None  # what an engine without anything is given
         self.is_placed = Event()  # set when everything is known that the others know, and all users here are back
@@ -65,6 +66,7 @@ class RegistryLoading:
         self._pump = pump
         self._link = link
         self._put = put
+        self._reconciled = reconciled
         self._kept: dict[int, Kept] = {}  # by session: how users were here before
         self._coming_back: set[int] = set()
         self._unreadable: tuple[int, EngineUnfit] | None = None  # the entry of the feed that cannot be read, and why
@@ -169,6 +171,7 @@ class RegistryLoading:
             is_here = session.node == link.node and self._registry.is_connected(session)
             if is_here and session.id not in self._pump.connections:  # it was let in when nobody knew that it was
                 self._put(Disconnect(session.id, CloseReason.RESET, link.time()), None)
+        self._reconciled()
         self._settle()
 
     def _return(self, connection: Connection, was: Kept) -> None:
