@@ -174,6 +174,9 @@ class Sharing:
                 effects = closed(session.id, CloseReason.QUIT, "Goodbye")
                 self._owed.append(Disconnect(session.id, CloseReason.QUIT, self._link.time()))
         self._pump.submit(effects)
+        if isinstance(command, commands.Tell | commands.Reply):  # what is said next comes behind it, at all nodes
+            self._pump.wait_carried_out()
+            self.letters.wait_delivered(session.id)
         return effects
 
     def stop(self, farewell: str, moving: str) -> None:
