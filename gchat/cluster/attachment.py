@@ -7,6 +7,7 @@ import unicodedata
 from collections.abc import Callable, Sequence
 from functools import cache
 from hashlib import sha1
+from importlib.metadata import version
 from importlib.resources import files
 from typing import Any, Protocol
 
@@ -45,17 +46,25 @@ class Timings(Struct, frozen=True):
 
 
 class Beaten(Struct, frozen=True):
-    """The answer to a beat: the engine's time, how long it stood still (s), the checkpoint's n, what nodes tell."""
+    """The answer to a beat: the engine's time, how long it stood still (s), the last n of two, what nodes tell."""
 
     now: float
     stood: float
     checkpoint_n: int
+    n: int  # of the feed
     infos: dict[str, bytes]
 
 
 def drawn(name: str) -> str:
     """Return a node's full name: with a random number of 20 bits behind it."""
     return f"{name}-{secrets.randbelow(1 << 20):05x}"
+
+
+@cache
+def tables() -> str:
+    """Return by what this node judges names: one with other tables would grant what another node refuses."""
+    packages = (f"{name} {version(name)}" for name in ("precis-i18n", "confusable-homoglyphs"))
+    return ", ".join((f"Unicode {unicodedata.unidata_version}", *packages))
 
 
 @cache
@@ -102,7 +111,7 @@ class Attachment:
         try:
             self.putting = self._connect(engine, is_for_reading=False)
             self._look()
-            about = (node.rpartition("-")[2], int(is_new), fresh_base, LAYOUT, unicodedata.unidata_version, *known)
+            about = (node.rpartition("-")[2], int(is_new), fresh_base, LAYOUT, tables(), *known)
             self._attach(*about)
             self.reading = self._connect(engine, is_for_reading=True)
             self.letters = self._connect(engine, is_for_reading=False)
@@ -150,9 +159,9 @@ class Attachment:
         """Keep the lease, and tell and learn what there is to tell of the nodes."""
         timings = self._timings
         about = (timings.lease_ms, timings.silence_ms, timings.feed_entries, timings.feed_ms, info)
-        now, stood, n, *told = self._decide("beat", self.term, self._node, self._fence, *about)
+        now, stood, checkpoint_n, n, *told = self._decide("beat", self.term, self._node, self._fence, *about)
         infos = {node.decode(): info for node, info in zip(told[::2], told[1::2], strict=True)}
-        return Beaten(int(now) / 1000, int(stood) / 1000, int(n), infos)
+        return Beaten(int(now) / 1000, int(stood) / 1000, int(checkpoint_n), int(n), infos)
 
     def keep(self, n: int, data: bytes) -> int:
         """Store a checkpoint, unless there is a newer one. Returns the n of the newest."""
@@ -185,10 +194,10 @@ def _why_not(error: EngineRefused, prefix: str) -> EngineRefused | EngineUnfit:
     if code == "LAYOUT":
         return EngineUnfit(f"the engine has what another version of gchat stored (layout {theirs}; expected {LAYOUT})")
     if code == "UNICODE":
-        ours = unicodedata.unidata_version
+        ours = tables()
         return EngineUnfit(
-            f"the other nodes have Unicode {theirs}, and this one {ours}, so they would judge names differently: "
-            "run all of them on the same version of Python"
+            f"the other nodes have {theirs}, and this one {ours}, so they would judge names differently: "
+            "install the same versions of Python and of these packages everywhere"
         )
     if code == "NOPERM":
         return EngineUnfit(

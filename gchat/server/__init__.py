@@ -39,6 +39,7 @@ Around it:
     settings, setting_application, setting_values, config  what can be set, what applies it, where it is read from
     cluster_settings                                   those of a cluster
     app            composes all this, runs it, and drains it
+    stopping       that it stops, which ends pauses
     workers/       several nodes on one machine
     drain          users sent elsewhere before the server stops
     reload         settings taken over by a running server
@@ -49,6 +50,7 @@ Around it:
     step_effects                                       what each node does of a step, and what its origin does
     registry_loading, returning                        the registry loaded anew, and users who were believed gone
     letters                                            private messages to users of other nodes
+    nodes, elsewhere                                   all nodes, as the operator sees them, and users of others
     activation     the sockets that systemd passes
     logs, faults, machine_errors, stdout, transcript   what the operator reads
     audit                                              what operators did

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
-
-from gevent.event import Event
+from typing import TYPE_CHECKING, Protocol
 
 from gchat.chat.limits import Limits
 from gchat.chat.registry import Registry
@@ -17,8 +15,12 @@ from gchat.server.pump import Pump
 from gchat.server.roster import Roster
 from gchat.server.secret_checks import SecretChecks
 from gchat.server.settings import Config
+from gchat.server.stopping import Stopping
 from gchat.server.taking import Steps
 from gchat.server.watch import Watch
+
+if TYPE_CHECKING:
+    from gchat.server.nodes import Nodes  # others need nothing of what it loads
 
 
 class OperatedServer(Protocol):
@@ -31,12 +33,13 @@ class OperatedServer(Protocol):
     journal: Journal
     drain: Drain
     limits: Limits
+    nodes: Nodes | None  # None: there is no cluster
     parts: Parts
     pump: Pump
     registry: Registry
     roster: Roster
     secret_checks: SecretChecks
-    stopping: Event
+    stopping: Stopping
     watch: Watch
 
     @property

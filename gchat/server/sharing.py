@@ -60,10 +60,12 @@ from gchat.model.errors import Code, Refusal
 from gchat.model.events import Announced, TopicIs
 from gchat.server.connection import Connection
 from gchat.server.counters import CRASHES
+from gchat.server.elsewhere import Elsewhere
 from gchat.server.letters import Letters
 from gchat.server.logs import logger
 from gchat.server.publication import ArrivedUnheard, Happening
 from gchat.server.registry_loading import RegistryLoading
+from gchat.server.roster import Onlooker
 from gchat.server.step_effects import of_step
 
 #: What users are told who have just come, and not those who only come back to the others.
@@ -106,14 +108,17 @@ class Sharing:
 
     are_shared = True
 
-    def __init__(self, registry: Registry, limits: Limits, pump: SharingPump, link: EngineLink) -> None:
+    def __init__(
+        self, registry: Registry, limits: Limits, pump: SharingPump, link: EngineLink, onlooker: Onlooker
+    ) -> None:
         """Share `registry`; the `limits` are those that this node is configured with."""
         self._registry = registry
         self._limits = limits
         self._pump = pump
         self._link = link
         self.letters = Letters(registry, pump, link)
-        self._loading = RegistryLoading(registry, pump, link, self._put_quietly, self._pay)
+        self.elsewhere = Elsewhere(registry, link, onlooker)
+        self._loading = RegistryLoading(registry, pump, link, self._put_quietly, self._reconciled)
         self._ids = count(1)
         self._ahead = 0  # the time of the cluster before the steady clock of this node, in ns
         self._owed: list[Disconnect] = []  # what the others were not told while the engine could not be asked
@@ -214,9 +219,15 @@ class Sharing:
         if isinstance(cause, Taking):
             self._take_own(cause)
         else:
-            with suppress(Refusal):  # it is for the user who has asked, at another node
-                _, effects = self._taken(_decode_step(step))
-                self._show(effects)
+            self._take_foreign(_decode_step(step))
+
+    def _take_foreign(self, step: Step) -> None:
+        """Take a step that the engine, or another node, has put, which is told if it is refused."""
+        with suppress(Refusal):
+            _, effects = self._taken(step)
+            if self._loading.is_news:
+                self.elsewhere.show(effects)
+                self._pump.submit([*of_step(effects, is_origin=False)])
 
     def _take_own(self, taking: Taking) -> None:
         """Take a step that this node has put."""
@@ -233,6 +244,7 @@ class Sharing:
         if result is None and isinstance(step, Connect) and not taking.is_quiet:
             # The peer was told meanwhile that it is not let in.
             self.put(Disconnect(step.id, CloseReason.RESET, self._link.time()))
+        self.elsewhere.show(effects)
         own = of_step(effects, is_origin=True)
         self._pump.submit([effect for effect in own if not (taking.is_quiet and isinstance(effect, _GREETINGS))])
         if result is not None:
@@ -253,15 +265,9 @@ class Sharing:
         """See Members.gone. If it is this one, its users come back as soon as all is known."""
         if node == self.node:
             self._loading.keep_own()
-        with suppress(Refusal):
-            _, effects = self._taken(DropNode(node))
-            if node != self.node:
-                self._show(effects)
-
-    def _show(self, effects: list[Effect]) -> None:
-        """Carry out the effects of another node's step, unless that was done before."""
-        if self._loading.is_news:
-            self._pump.submit([*of_step(effects, is_origin=False)])
+            DropNode(node).take(self._registry)
+        else:
+            self._take_foreign(DropNode(node))
 
     def topic_set(self, room: str, topic: TopicIs) -> None:
         """See Members.topic_set."""
@@ -300,6 +306,10 @@ class Sharing:
         if not why:
             self._pay()
 
+    def _reconciled(self) -> None:
+        self.elsewhere.renew()
+        self._pay()
+
     def _pay(self) -> None:
         """Tell the others what they are owed."""
         owed, self._owed = self._owed, []
@@ -327,6 +337,8 @@ class Sharing:
         """See Steps.join: attach, and know everything that the others know; an engine without anything is loaded."""
         self._loading.load = load
         self._link.start()
+        if warning := self._link.warning:
+            logger.warning("the engine of the cluster: %(what)s", {"what": warning})
         self._loading.is_placed.wait()
         self.configure(self._limits)
         gevent.spawn(self._loading.keep_checkpoints)

@@ -134,6 +134,24 @@ def test_a_replica_that_gets_nothing_any_more_is_not_read_from(
         assert len(told) == 3, "each is said once"
 
 
+def test_a_replica_that_stands_still_holds_nobody_up_for_long(primary: TcpEngine, replica: TcpEngine) -> None:
+    told: list[str] = []
+    engine = UrlEngine(parsed(primary.url), reads_replica=True, say=told.append)
+    with Node(engine, "alice") as alice:
+        alice.says()
+        alice.shows("alice 1")
+        replica.stop()
+        alice.says()
+        alice.shows("alice 2")
+        assert "does not answer" in told[1]
+        replica.go_on()
+        wait_until_in_loop(lambda: reads_from(alice) == replica.port)
+        alice.says()
+        alice.shows("alice 3")
+        assert alice.losses == []
+
+
+@pytest.mark.timeout(120 + 20 * FAILOVERS)
 def test_sentinels_name_the_primary_and_failovers_lose_nothing_that_was_shown(
     primary: TcpEngine, replica: TcpEngine
 ) -> None:
@@ -149,7 +167,7 @@ def test_sentinels_name_the_primary_and_failovers_lose_nothing_that_was_shown(
             gevent.sleep(0.5)
             lost = processes[sentinel.primary()]
             lost.kill()
-            wait_until_in_loop(lambda lost=lost: sentinel.primary() not in (0, lost.port), "another is promoted")  # type: ignore[misc]
+            wait_until_in_loop(lambda lost=lost: sentinel.primary() not in (0, lost.port), "another is promoted", 60)  # type: ignore[misc]
             for node in nodes:
                 node.is_attached()
             lost.settings["replicaof"] = f"{HOST} {sentinel.primary()}"

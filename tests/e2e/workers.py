@@ -34,7 +34,7 @@ class Workers(Server):
     @property
     def children(self) -> dict[int, str]:
         """The processes that the supervisor has, and their programs."""
-        return dict(_children(self.pid))
+        return dict(children_of(self.pid))
 
     @property
     def engine(self) -> int:
@@ -64,8 +64,8 @@ class Workers(Server):
         return self._node_at(port)
 
     def _node_at(self, port: int) -> int:
-        (inode,) = [inode for local, remote, inode in _connections() if (local, remote) == (self.port, port)]
-        (found,) = [pid for pid in self.nodes if inode in _descriptors(pid)]
+        inodes = {inode for local, remote, inode in _connections() if (local, remote) == (self.port, port)}
+        (found,) = [pid for pid in self.nodes if inodes & _descriptors(pid)]
         return found
 
     @contextmanager
@@ -90,7 +90,8 @@ class Workers(Server):
                 assert time.monotonic() < ends_at
 
 
-def _children(pid: int) -> Iterator[tuple[int, str]]:
+def children_of(pid: int) -> Iterator[tuple[int, str]]:
+    """Return the processes that a process has, and their programs."""
     for path in Path("/proc").glob("[0-9]*"):
         try:
             name, _, fields = (path / "stat").read_text().partition("(")[2].rpartition(")")
