@@ -1,4 +1,4 @@
-"""Letters: private messages to users of other nodes of a cluster, and what became of them.
+"""Letters: private messages and invitations to users of other nodes of a cluster, and what became of them.
 
 They pass through the engine and are stored nowhere. A letter waits until its reader's node has heard what its sender's
 had: it comes behind what was said before it. A node that does not answer in time may have shown the message, or
@@ -21,7 +21,7 @@ from gchat.chat.effects import Deliver
 from gchat.chat.registry import Registry
 from gchat.journal.journal import JournalError
 from gchat.model.errors import Code
-from gchat.model.events import Told
+from gchat.model.events import Invited, Told
 from gchat.server.logs import logger
 from gchat.server.publication import Conveyed, Handed
 
@@ -33,13 +33,14 @@ HEARD_S = 0.002
 
 
 class PrivateLetter(Struct, frozen=True, tag=True, array_like=True):
-    """A private message from the session `sender` to another one."""
+    """A private message from the session `sender` to another one, or an invitation: one of the two."""
 
     node: str  # the sender's
     number: int
     sender: int
     reader: int
-    told: Told
+    told: Told | None
+    invited: Invited | None
     is_ignored: bool
     heard: int  # the feed's entry that the sender's node had heard last
 
@@ -91,7 +92,7 @@ class Letters:
     def forward(self, effect: Deliver) -> bool:
         """See OtherNodes.forward."""
         reader = self._registry.sessions.get(effect.session)
-        if reader is None or reader.node == self._post.node or not isinstance(effect.answer, Told):
+        if reader is None or reader.node == self._post.node or not isinstance(effect.answer, Told | Invited):
             return False
         assert effect.sender is not None
         self._delivering[effect.sender] = gevent.spawn(self._deliver, reader.node, effect, effect.answer)
@@ -127,17 +128,20 @@ class Letters:
 
     def _hand(self, letter: PrivateLetter) -> None:
         sender = self._registry.sessions.get(letter.sender)
-        seat = None if sender is None else sender.seat
-        effect = Deliver(letter.reader, letter.told, letter.sender, seat=seat, ignored=letter.is_ignored)
+        shown = letter.told or letter.invited
+        assert shown is not None
+        seat = None if sender is None or letter.told is None else sender.seat
+        effect = Deliver(letter.reader, shown, letter.sender, seat=seat, ignored=letter.is_ignored)
         self._pump.submit([Handed(effect, lambda why_not: self._acknowledge(letter, why_not))])
 
-    def _deliver(self, node: str, effect: Deliver, told: Told) -> None:
+    def _deliver(self, node: str, effect: Deliver, shown: Told | Invited) -> None:
         """Send a letter, and have its sender told what became of it."""
         assert effect.sender is not None
         number = next(self._numbers)
         under_way: AsyncResult[tuple[Code, str] | None] = AsyncResult()
         self._under_way[number] = under_way
-        about = (effect.sender, effect.session, told, effect.ignored)
+        told, invited = (shown, None) if isinstance(shown, Told) else (None, shown)
+        about = (effect.sender, effect.session, told, invited, effect.ignored)
         letter = PrivateLetter(self._post.node, number, *about, heard=self._post.heard)
         try:
             if self._post.send(node, _encode(letter)):

@@ -76,6 +76,9 @@ CLOCK_WRONG_NS = 500_000_000
 
 _CHANGING = frozenset(get_args(Changing))
 
+#: What is for one user, who may be at another node.
+_TO_ANOTHER = (commands.Tell, commands.Reply, commands.Invite)
+
 _encode = msgspec.msgpack.Encoder().encode
 _decode_step: Callable[[bytes], Step] = msgspec.msgpack.Decoder(AnyStep).decode
 
@@ -165,6 +168,13 @@ class Sharing:
         """See Steps.execute."""
         if not isinstance(command, commands.Say | commands.Act):
             self._pump.wait_carried_out()  # what was said before
+        effects = self._executed(session, command, now)
+        if isinstance(command, _TO_ANOTHER):  # what is said next comes behind it, at all nodes
+            self._pump.wait_carried_out()
+            self.letters.wait_delivered(session.id)
+        return effects
+
+    def _executed(self, session: Session, command: Command, now: float) -> list[Effect]:
         effects: list[Effect]
         try:
             if type(command) in _CHANGING:
@@ -179,9 +189,6 @@ class Sharing:
                 effects = closed(session.id, CloseReason.QUIT, "Goodbye")
                 self._owed.append(Disconnect(session.id, CloseReason.QUIT, self._link.time()))
         self._pump.submit(effects)
-        if isinstance(command, commands.Tell | commands.Reply):  # what is said next comes behind it, at all nodes
-            self._pump.wait_carried_out()
-            self.letters.wait_delivered(session.id)
         return effects
 
     def stop(self, farewell: str, moving: str) -> None:
