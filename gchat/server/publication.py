@@ -282,7 +282,7 @@ class Publication:
     def deliver(self, effect: Deliver) -> None:
         """Give one user an answer, or a private message; then its sender is answered too."""
         if effect.sender is None:
-            if not self._held.hold(effect):
+            if self._is_late or not self._held.hold(effect):
                 self._deliver(effect, None)
         elif not effect.id:
             self._deliver(effect, None)

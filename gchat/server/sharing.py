@@ -80,6 +80,9 @@ CLOCK_WRONG_NS = 500_000_000
 
 _CHANGING = frozenset(get_args(Changing))
 
+#: What is for one user, who may be at another node.
+_TO_ANOTHER = (commands.Tell, commands.Reply, commands.Invite)
+
 _encode = msgspec.msgpack.Encoder().encode
 _decode_step: Callable[[bytes], Step] = msgspec.msgpack.Decoder(AnyStep).decode
 
@@ -169,6 +172,13 @@ class Sharing:
         """See Steps.execute."""
         if not isinstance(command, commands.Say | commands.Act):
             self._pump.wait_carried_out()  # what was said before
+        effects = self._executed(session, command, now)
+        if isinstance(command, _TO_ANOTHER):  # what is said next comes behind it, at all nodes
+            self._pump.wait_carried_out()
+            self.letters.wait_delivered(session.id)
+        return effects
+
+    def _executed(self, session: Session, command: Command, now: float) -> list[Effect]:
         effects: list[Effect]
         try:
             session = self._known(session)
