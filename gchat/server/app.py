@@ -6,7 +6,6 @@ import time
 from typing import TYPE_CHECKING
 
 import gevent
-from gevent.event import Event
 from gevent.threadpool import ThreadPool
 
 from gchat.chat.limits import Allowance, Limits
@@ -39,6 +38,7 @@ from gchat.server.server_password import ServerPassword
 from gchat.server.settings import Config
 from gchat.server.shared_history import shared_nodes, shared_steps
 from gchat.server.state_files import history_path, other_history
+from gchat.server.stopping import Stopping
 from gchat.server.taking import OwnSteps, Steps
 from gchat.server.tls import Tls
 from gchat.server.transcript import Transcript
@@ -62,11 +62,12 @@ class App:
         self.limits = Limits()
         # What the core allows is what all nodes of a cluster allow, and changes with a step.
         self.registry = Registry(Limits() if config.cluster.url else self.limits)
-        self.stopping = Event()
+        self.stopping = Stopping()
         self.tls = Tls(config.tls)
         self.password = ServerPassword(config.auth.password_file)
         self.capacity = Capacity(has_admin=config.admin.enabled)
         self.admin = AdminBackend(self)
+        self.said_here = self.admin.said_here
         self.watch = Watch(self)
         self.awake = self.watch.awake  # a steady clock in seconds that stands still with the server
         self.secret_checks = SecretChecks(self.registry, OwnThread())
@@ -82,7 +83,7 @@ class App:
         self._other_history = other_history(self._history_path) if is_usual else ""
         self.journal = wait_and_open_journal(config, self._history_path)
         self.parts = parts_of(self.journal)
-        self.audit = Audit(self.parts.notes)
+        self.audit = Audit(self.parts.notes, shared=bool(config.cluster.url))
         apply(self)
         self.pump = self.effects = Pump(self, self.parts, config.limits.room_log_bytes)
         self.steps: Steps = OwnSteps(self.registry, self.pump.submit)
@@ -106,6 +107,8 @@ class App:
 
             listening = sockets.get(ADMIN)
             self._admin_endpoint = AdminEndpoint(config, place.host, place.port, self.tls, listening)
+            if self.nodes is not None:
+                self._admin_endpoint.share_tokens(self.admin.notes, self.registry.notes)
 
     @property
     def connections(self) -> int:

@@ -107,6 +107,9 @@ class PublicationTurn(Protocol):
     def append(self, room: str, event: Record, count: int, speaker: Connection | None, unheard: Unheard | None) -> None:
         """Show something to a room: it has `count` numbers; `speaker` does not get it, nor do those who ignore it."""
 
+    def said_here(self, room: str, record: Record) -> None:
+        """Note that something was said which this process has posted."""
+
     def crashed(self, what: str, *details: object) -> None:
         """Count and log an error of ours, from where it is caught."""
 
@@ -141,11 +144,11 @@ class Publication:
         """Whether the outcome of some is about to come."""
         return self._posted > self._answered and not self._is_late
 
-    def set_when_answered(self, event: Event) -> None:
-        """Set an event when all that was posted until now has its outcome, or that is late."""
-        if self.is_to_wait_for:
+    def set_when_answered(self, event: Event | None) -> None:
+        """Set an event, if there is one, when all that was posted until now has its outcome, or that is late."""
+        if event is not None and self.is_to_wait_for:
             self._waits.append((self._posted, event))
-        else:
+        elif event is not None:
             event.set()
 
     def _release(self) -> None:
@@ -252,6 +255,8 @@ class Publication:
             self._heads[room] = record.seq + count
             MESSAGES.value += count
             pump.append(room, record, count, speaker, unheard)
+            if effect is not None:
+                pump.said_here(room, record)
         elif outcome.why_not and effect is not None:
             self._refuse_unstored(speaker, effect, outcome)
         if outcome.numbers and speaker is not None:

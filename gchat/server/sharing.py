@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from itertools import count
 from typing import Any, Protocol, get_args
 
@@ -25,6 +26,7 @@ from gchat.chat import handlers
 from gchat.chat.effects import (
     Announce,
     Arrive,
+    Audited,
     CloseReason,
     Deliver,
     Effect,
@@ -69,6 +71,9 @@ from gchat.server.step_effects import of_step
 
 #: What users are told who have just come, and not those who only come back to the others.
 _GREETINGS = (Arrive, Enter, Leave, Deliver)
+
+#: The most that one entry of the feed brings for the audit.
+AUDITED_AT_ONCE = 10_000
 
 _CHANGING = frozenset(get_args(Changing))
 
@@ -116,6 +121,7 @@ class Sharing:
         self.elsewhere = Elsewhere(registry, link, onlooker)
         self._loading = RegistryLoading(registry, pump, link, self._put_quietly, self._reconciled)
         self._ids = count(1)
+        self._audited = count(1)
         self._owed: list[Disconnect] = []  # what the others were not told while the engine could not be asked
         self._is_due_asked = False
         self._why = ""  # nothing can be put now; "": all is well
@@ -207,8 +213,15 @@ class Sharing:
         if isinstance(cause, Taking):
             self._take_own(cause)
         else:
-            _, effects = self._taken(_decode_step(step))
-            self._show(effects)
+            self._take_foreign(_decode_step(step))
+
+    def _take_foreign(self, step: Step) -> None:
+        """Take a step that the engine, or another node, has put, which is told if it is refused."""
+        with suppress(Refusal):
+            _, effects = self._taken(step)
+            if self._loading.is_news:
+                self.elsewhere.show(effects)
+                self._pump.submit([*of_step(effects, is_origin=False)])
 
     def _take_own(self, taking: Taking) -> None:
         """Take a step that this node has put."""
@@ -227,10 +240,18 @@ class Sharing:
         ):  # the peer was told meanwhile that it is not let in
             self.put(Disconnect(step.id, CloseReason.RESET, self._link.time()))
         self.elsewhere.show(effects)
-        own = of_step(effects, is_origin=True)
+        own = map(self._numbered, of_step(effects, is_origin=True))
         self._pump.submit([effect for effect in own if not (taking.is_quiet and isinstance(effect, _GREETINGS))])
         if result is not None:
             result.set(value)
+
+    def _numbered(self, effect: Effect) -> Effect:
+        """Return what is for the audit with a number that no other node gives: by the feed, in whose order it is."""
+        if not isinstance(effect, Audited):
+            return effect
+        return structs.replace(
+            effect, number=self._link.heard * AUDITED_AT_ONCE + next(self._audited) % AUDITED_AT_ONCE
+        )
 
     def _taken(self, step: Step) -> tuple[Any, list[Effect]]:
         """Take a step. A fault of ours is one on every node, and ends nothing. Raises Refusal."""
@@ -247,15 +268,9 @@ class Sharing:
         """See Members.gone. If it is this one, its users come back as soon as all is known."""
         if node == self.node:
             self._loading.keep_own()
-        _, effects = self._taken(DropNode(node))
-        if node != self.node:
-            self._show(effects)
-
-    def _show(self, effects: list[Effect]) -> None:
-        """Carry out the effects of another node's step, unless that was done before."""
-        if self._loading.is_news:
-            self.elsewhere.show(effects)
-            self._pump.submit([*of_step(effects, is_origin=False)])
+            DropNode(node).take(self._registry)
+        else:
+            self._take_foreign(DropNode(node))
 
     def topic_set(self, room: str, topic: TopicIs) -> None:
         """See Members.topic_set."""
@@ -325,6 +340,8 @@ class Sharing:
         """See Steps.join: attach, and know everything that the others know; an engine without anything is loaded."""
         self._loading.load = load
         self._link.start()
+        if warning := self._link.warning:
+            logger.warning("the engine of the cluster: %(what)s", {"what": warning})
         self._loading.is_placed.wait()
         self.configure(self._limits)
         gevent.spawn(self._loading.keep_checkpoints)

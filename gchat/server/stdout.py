@@ -18,7 +18,7 @@ MAX_WAITING_BYTES = 1 << 20
 #: The time between attempts to write the count of missing lines while nothing new comes.
 RETRY_S = 1.0
 
-#: After a line the thread waits so long for more: woken for each, it takes the interpreter from the loop each time.
+#: So long the conversation gathers: a thread that is woken for each line takes the interpreter from the loop each time.
 GATHER_S = 0.01
 
 #: Errors after which nothing can be written any more. All others may pass, as of a full disk or a hung-up terminal.
@@ -28,8 +28,9 @@ _GONE = (errno.EPIPE, errno.EBADF)
 class Output:
     """Writes lines in order. A closed pipe ends it without an error."""
 
-    def __init__(self, fd: int, lost: str) -> None:
+    def __init__(self, fd: int, lost: str, gather_s: float = 0.0) -> None:
         self._fd = fd
+        self._gather_s = gather_s  # after a line, how long others are waited for, to be written with it
         self._lost = lost  # the line in place of missing ones, with {count} in it
         # Lines, the number of lines that were dropped at this place, or None at the end.
         self._waiting: SimpleQueue[bytes | int | None] = SimpleQueue()
@@ -84,8 +85,8 @@ class Output:
         taken: list[bytes | int | None] = []
         try:
             taken.append(self._waiting.get(timeout=RETRY_S if self._missing else None))
-            if taken[-1] is not None:
-                time.sleep(GATHER_S)
+            if self._gather_s and taken[-1] is not None:
+                time.sleep(self._gather_s)
             while taken[-1] is not None:
                 taken.append(self._waiting.get_nowait())
         except Empty:

@@ -12,6 +12,7 @@ from gchat.chat.effects import (
     Publish,
     SaveAccount,
     SaveModes,
+    SaveNote,
     SaveOperators,
     SavePenalties,
     SaveSession,
@@ -20,7 +21,7 @@ from gchat.model.events import Acknowledged
 from gchat.model.messages import Numbered
 
 #: What is stored of a registry is in the checkpoint, and in the feed behind it, before anybody is told.
-_STORED = (SaveSession, SaveAccount, SaveModes, SaveOperators, SavePenalties)
+_STORED = (SaveSession, SaveAccount, SaveModes, SaveNote, SaveOperators, SavePenalties)
 
 #: What is done once in the cluster.
 _OF_ORIGIN = (Publish, Audited, CheckSecret)

@@ -17,7 +17,6 @@ from types import TracebackType
 from typing import Any, Self
 
 import gevent
-from gevent.event import Event
 
 from gchat.chat.effects import CloseReason
 from gchat.chat.limits import Allowance, Limits
@@ -31,6 +30,7 @@ from gchat.journal.memory import MemoryJournal
 from gchat.journal.parts import parts_of
 from gchat.model.events import Event as RoomEvent
 from gchat.model.hello import Hello
+from gchat.model.messages import Record
 from gchat.server.audit import Audit
 from gchat.server.connection import Connection
 from gchat.server.counters import CLOSED, CRASHES
@@ -38,6 +38,7 @@ from gchat.server.listener import Peer
 from gchat.server.pump import Pump
 from gchat.server.roster import Roster
 from gchat.server.secret_checks import SecretChecks
+from gchat.server.stopping import Stopping
 from gchat.server.taking import OwnSteps
 from gchat.server.transport import SocketTransport, Transport
 
@@ -161,7 +162,7 @@ class Stage:
         self.limits = Limits(prompt="", **limits)
         self.registry = Registry(self.limits)
         self._crashes, self._closed = CRASHES.value, dict(CLOSED.values)
-        self.stopping = Event()
+        self.stopping = Stopping()
         self.released: list[Peer] = []
         self.told: list[tuple[str, RoomEvent]] = []
         self.roster = Roster(self, self.released.append)
@@ -257,6 +258,9 @@ class Stage:
 
     def shown(self, room: str, event: RoomEvent) -> None:
         self.told.append((room, event))
+
+    def said_here(self, room: str, record: Record) -> None:
+        pass
 
     def room_opened(self, room: str) -> None:
         pass

@@ -31,6 +31,7 @@ class Process:
         self.others = NoOtherNodes(self.connections)
         self.receipts: dict[str, Callable[[int | None], None]] = {}
         self.shown: list[tuple[int, tuple[str, ...], bool]] = []  # number, texts, and whether a user of ours said it
+        self.posted: list[int] = []  # numbers of what was said by this process
         self.told: list[tuple[int, Answer]] = []  # by session
         self.crashes = 0
         self.journal = journal
@@ -79,6 +80,10 @@ class Process:
         texts = message.texts if isinstance(message, Said) else (message.text,)
         assert len(texts) == count
         self.shown.append((event.seq, texts, speaker is not None))
+
+    def said_here(self, room: str, record: Record) -> None:
+        assert room == "lobby"
+        self.posted.append(record.seq)
 
     def tell(self, connection: Any, answer: Answer, room: str = "") -> None:
         assert room in ("", "lobby")

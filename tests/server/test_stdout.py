@@ -55,10 +55,9 @@ def lines(first: int, last: int) -> list[bytes]:
     return [b"line %d\n" % number for number in range(first, last + 1)]
 
 
-def test_lines_that_come_one_after_the_other_are_written_together(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stdout, "GATHER_S", 0.5)
+def test_lines_that_come_one_after_the_other_are_written_together() -> None:
     with pipe(blocking=True) as (read, write):
-        out = Output(write, LOST)
+        out = Output(write, LOST, gather_s=0.5)
         for line in lines(1, 3):
             out.write(line)
         assert os.read(read, 4096) == b"".join(lines(1, 3))
