@@ -5,18 +5,20 @@ from __future__ import annotations
 import http.server
 import itertools
 import json
+import subprocess
 import threading
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from typing import Any, Self
 
 import pytest
 
+from tests.cluster.engines import EngineProcess
 from tests.e2e.admin_client import Operator
-from tests.e2e.harness import DEADLINE_S, Server, User, wait_until
-from tests.e2e.nodes import Pair, needs_cluster
+from tests.e2e.harness import DEADLINE_S, Server, User, free_port, wait_until
+from tests.e2e.nodes import Pair, needs_cluster, node
 
 pytestmark = needs_cluster
 
@@ -337,6 +339,68 @@ def test_what_is_said_is_posted_to_a_url_once() -> None:
             ann.says("last")
             wait_until(lambda: "last" in receiver.texts, "all is posted")
             assert sorted(receiver.texts) == ["from one", "from two", "last"]
+
+
+def test_commands_make_things_in_the_running_node_that_they_name_and_all_have_them() -> None:
+    with EngineProcess() as engine, node(engine.url, "two") as other:
+        with node(engine.url, "one", port=free_port(), admin_port=free_port()) as server:
+            two = Operator(other)
+            url = runs(server, "--make-hook", "ops", "CI").strip()
+            assert posts(two, url.rpartition("/")[2], "hello") < 300
+            assert two.shows(runs(server, "--make-token", "ci", "read").strip()).asks("GET", "/bans")
+            assert "made the account dora" in runs(server, "--add-account", "dora", says="correct-horse-battery\n")
+            assert "already" in runs(server, "--make-token", "ci", "read")
+            with other.join() as user:
+                user.says("/login dora correct-horse-battery")
+                user.sees("> You are now dora")
+        refused = runs(server, "--make-hook", "ops", "CI")
+        assert "no server answers at" in refused
+        assert "in the engine; start it first" in refused
+
+
+def runs(server: Server, *arguments: str, says: str = "") -> str:
+    """Run the command on the same configuration as a server, and return what it prints."""
+    environment = {**server.environment, "GEVENT_MONITOR_THREAD_ENABLE": "false"}
+    done = subprocess.run(
+        [*server.command, *arguments],
+        env=environment,
+        input=says,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=DEADLINE_S,
+    )
+    assert "Traceback" not in done.stderr, done.stderr
+    return done.stdout + done.stderr
+
+
+def test_a_node_is_not_ready_while_its_engine_does_not_answer_and_goes_on_showing_what_it_knows() -> None:
+    with Pair() as pair, pair.one.join() as ann:
+        one = Operator(pair.one)
+        one.asks("GET", "/readyz")
+        wait_until(lambda: len(one.asks("GET", "/status")["nodes"]) == 2, "both are known")
+        pair.engine.stop()
+        try:
+
+            def why() -> str:
+                with suppress(urllib.error.HTTPError):
+                    one.asks("GET", "/readyz")
+                    return ""
+                return one.is_refused(503, "GET", "/readyz")
+
+            wait_until(why, "it is not ready")
+            assert why().startswith("Messages cannot be stored: ")
+            assert user_of(one, ann.name)["node"] == "one"
+            assert one.asks("GET", "/audit")["audit"] == []
+            assert [found["name"] for found in one.asks("GET", "/status")["nodes"]] == ["one", "two"]
+            assert "gchat_engine_up 0.0" in one.asks("GET", "/metrics")
+            one.is_refused(503, "POST", "/bans", kind="nick", value="spam")
+            one.is_refused(503, "POST", "/tokens", name="ci", scope="read")
+            one.is_refused(503, "POST", "/hooks", room="ops", name="ci")
+        finally:
+            pair.engine.go_on()
+        wait_until(lambda: not why(), "it is ready again")
+        one.asks("POST", "/tokens", name="ci", scope="read")
 
 
 # --- Limits ----------------------------------------------------------------------------------------------------------

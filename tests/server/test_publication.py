@@ -152,6 +152,7 @@ def test_records_of_another_process_are_shown_between_ours_and_acknowledged_to_n
     assert there.shown == [(number, texts, not is_own) for number, texts, is_own in here.shown]
     assert here.answers() == [ack("1", 1), ack("3", 3), ack("4", 4)]
     assert there.answers() == [ack("2", 2)]
+    assert (here.posted, there.posted) == ([1, 3, 4], [2])
 
 
 def test_a_message_that_is_repeated_to_another_process_is_said_once_and_has_its_number() -> None:
