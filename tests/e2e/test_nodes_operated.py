@@ -18,7 +18,7 @@ import pytest
 from tests.cluster.engines import EngineProcess
 from tests.e2e.admin_client import Operator
 from tests.e2e.harness import DEADLINE_S, Server, User, free_port, wait_until
-from tests.e2e.nodes import Pair, needs_cluster, node
+from tests.e2e.nodes import SHORT_LEASE, Pair, needs_cluster, node
 
 pytestmark = needs_cluster
 
@@ -165,6 +165,7 @@ def test_users_of_all_nodes_are_seen_to_come_and_go_on_each_once(
                 assert went["reason"] == "quit"
 
 
+# https://github.com/emqx/emqx/issues/1428: a client of another node was found, and could not be kicked.
 def test_a_user_who_is_kicked_from_the_other_node_is_seen_to_go(one: Operator, two: Operator, ben: User) -> None:
     with events(one) as at_one, events(two) as at_two:
         one.asks("POST", f"/users/{user_of(one, ben.name)['id']}/kick", reason="enough")
@@ -222,6 +223,8 @@ def test_hooks_that_are_made_at_once_at_both_nodes_are_all_there(one: Operator, 
         assert {hook["id"] for hook in operator.asks("GET", "/hooks")["hooks"]} >= set(ids)
 
 
+# https://github.com/wazuh/wazuh/pull/38616 and https://github.com/open-metadata/OpenMetadata/pull/32872: a token that
+# was revoked was accepted elsewhere until a cache had run out.
 def test_a_token_that_is_made_at_one_node_is_accepted_at_all_until_it_is_revoked_at_any(
     one: Operator, two: Operator, room: str
 ) -> None:
@@ -327,6 +330,7 @@ class Receiver:
         self._server.server_close()
 
 
+# https://github.com/soketi/soketi/pull/438: webhooks were called as often as there were nodes.
 def test_what_is_said_is_posted_to_a_url_once() -> None:
     with Receiver() as receiver:
         tables = json.dumps([{"room": "ops", "url": receiver.url}])
@@ -406,6 +410,7 @@ def test_a_node_is_not_ready_while_its_engine_does_not_answer_and_goes_on_showin
 # --- Limits ----------------------------------------------------------------------------------------------------------
 
 
+# https://github.com/Gronglegrowth/Data-Essence/issues/28: a limit of connections counted only those of one node.
 def test_connections_of_one_network_are_counted_over_all_nodes() -> None:
     with Pair(limits_exempt="", limits_connections_per_ip=3, limits_announce_after_s=0) as pair:
         with pair.one.join() as first, pair.one.join(), pair.two.join() as third:
@@ -419,6 +424,30 @@ def test_connections_of_one_network_are_counted_over_all_nodes() -> None:
             first.sees_end()
             third.sees(f"< The user {first.name} left")
         wait_until(lambda: can_join(pair.two), "there is a place again")
+
+
+# https://github.com/elastic/elasticsearch/issues/16719 and https://github.com/cockroachdb/cockroach/issues/61562: nodes
+# that were started again were listed once more each time, beside what they had been.
+def test_a_node_that_is_killed_is_gone_with_its_users_and_one_that_is_started_again_is_there_once() -> None:
+    with Pair(SHORT_LEASE, limits_exempt="", limits_connections_per_ip=3, limits_announce_after_s=0) as pair:
+        one = Operator(pair.one)
+
+        def names() -> list[str]:
+            return [found["name"] for found in one.asks("GET", "/status")["nodes"]]
+
+        with pair.one.join() as ann, pair.two.join() as ben, pair.two.join(), events(one) as told:
+            wait_until(lambda: names() == ["one", "two"], "both are known")
+            assert not can_join(pair.one)
+            pair.two.kill()
+            wait_until(has(told, "left", ben.name), "the user's end is told")
+            wait_until(lambda: names() == ["one"], "the node is gone")
+            wait_until(lambda: can_join(pair.one), "its users do not count any more")
+            for _ in range(2):
+                with pair.node("two"):
+                    wait_until(lambda: names() == ["one", "two"], "it is there again, once")
+                wait_until(lambda: names() == ["one"], "it has left")
+            ann.says("/who")
+            ann.sees("> In lobby (1 user online)")
 
 
 def can_join(server: Server) -> bool:
