@@ -108,6 +108,9 @@ class PublicationTurn(Protocol):
     def append(self, room: str, event: Record, count: int, speaker: Connection | None, unheard: Unheard | None) -> None:
         """Show something to a room: it has `count` numbers; `speaker` does not get it, nor do those who ignore it."""
 
+    def said_here(self, room: str, record: Record) -> None:
+        """Note that something was said which this process has posted."""
+
     def crashed(self, what: str, *details: object) -> None:
         """Count and log an error of ours, from where it is caught."""
 
@@ -267,6 +270,8 @@ class Publication:
             self._heads[room] = record.seq + count
             MESSAGES.value += count
             pump.append(room, record, count, speaker, unheard)
+            if effect is not None:
+                pump.said_here(room, record)
         elif outcome.why_not and effect is not None:
             self._refuse_unstored(speaker, effect, outcome)
         if outcome.numbers and speaker is not None:

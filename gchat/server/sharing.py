@@ -20,12 +20,13 @@ from typing import Any, Protocol, get_args
 import gevent
 import msgspec
 from gevent.event import AsyncResult
-from msgspec import Struct, structs
+from msgspec import structs
 
 from gchat.chat import handlers
 from gchat.chat.effects import (
     Announce,
     Arrive,
+    Audited,
     CloseReason,
     Deliver,
     Effect,
@@ -68,6 +69,7 @@ from gchat.server.publication import ArrivedUnheard, Happening
 from gchat.server.registry_loading import RegistryLoading
 from gchat.server.roster import Onlooker
 from gchat.server.step_effects import of_step
+from gchat.server.taking import Taking
 
 #: What users are told who have just come, and not those who only come back to the others.
 _GREETINGS = (Arrive, Enter, Leave, Deliver)
@@ -77,6 +79,9 @@ PAY_S = 1.0
 
 #: What this node holds for the time of the cluster, where connections are compared, may be wrong by so much.
 CLOCK_WRONG_NS = 500_000_000
+
+#: The most that one entry of the feed brings for the audit.
+AUDITED_AT_ONCE = 10_000
 
 _CHANGING = frozenset(get_args(Changing))
 
@@ -101,15 +106,6 @@ class SharingPump(Protocol):
         """Wait until everything that was submitted until now is carried out, and what was said is stored or refused."""
 
 
-class Taking(Struct, eq=False):
-    """A step that was put, and what waits for it."""
-
-    step: Step
-    then: Callable[[Any], None] | None = None
-    result: AsyncResult[Any] | None = None  # None: nobody waits
-    is_quiet: bool = False  # whether the user sees nothing of it, who has never left
-
-
 class Sharing:
     """One node of a cluster. Implements Steps, and Members of its journal."""
 
@@ -128,6 +124,7 @@ class Sharing:
         self._loading = RegistryLoading(registry, pump, link, self._put_quietly, self.elsewhere.renew)
         self._ids = count(1)
         self._ahead = 0  # the time of the cluster before the steady clock of this node, in ns
+        self._audited = count(1)
         self._owed: list[Disconnect] = []  # what the others were not told while the engine could not be asked
         self._is_due_asked = False
         self._why = ""  # nothing can be put now; "": all is well
@@ -269,7 +266,7 @@ class Sharing:
         if isinstance(step, Disconnect) and not effects:  # there was no such session any more
             effects = closed(step.session, step.reason, step.farewell)
         self.elsewhere.show(effects)
-        own = of_step(effects, is_origin=True)
+        own = map(self._numbered, of_step(effects, is_origin=True))
         self._pump.submit([effect for effect in own if not (taking.is_quiet and isinstance(effect, _GREETINGS))])
         if result is not None:
             result.set(value)
@@ -282,6 +279,14 @@ class Sharing:
             reason = NOT_LET_IN.get(refusal.code, CloseReason.REPLACED)
             self._pump.submit(closed(taking.step.id, reason, refusal.message))
             self._loading.has_come_back(taking.step.id)
+
+    def _numbered(self, effect: Effect) -> Effect:
+        """Return what is for the audit with a number that no other node gives: by the feed, in whose order it is."""
+        if not isinstance(effect, Audited):
+            return effect
+        return structs.replace(
+            effect, number=self._link.heard * AUDITED_AT_ONCE + next(self._audited) % AUDITED_AT_ONCE
+        )
 
     def _taken(self, step: Step) -> tuple[Any, list[Effect]]:
         """Take a step. A fault of ours is one on every node, and ends nothing. Raises Refusal."""

@@ -32,6 +32,7 @@ class Process:
         self.others = NoOtherNodes(self.connections)
         self.receipts: dict[str, Callable[[int | None], None]] = {}
         self.shown: list[tuple[int, tuple[str, ...], bool]] = []  # number, texts, and whether a user of ours said it
+        self.posted: list[int] = []  # numbers of what was said by this process
         self.told: list[tuple[int, Answer]] = []  # by session
         self.crashes = 0
         self.journal = journal
@@ -80,6 +81,10 @@ class Process:
         texts = message.texts if isinstance(message, Said) else (message.text,)
         assert len(texts) == count
         self.shown.append((event.seq, texts, speaker is not None))
+
+    def said_here(self, room: str, record: Record) -> None:
+        assert room == "lobby"
+        self.posted.append(record.seq)
 
     def tell(self, connection: Any, answer: Answer, room: str = "") -> None:
         assert room in ("", "lobby")
@@ -149,6 +154,7 @@ def test_records_of_another_process_are_shown_between_ours_and_acknowledged_to_n
     assert there.shown == [(number, texts, not is_own) for number, texts, is_own in here.shown]
     assert here.answers() == [ack("1", 1), ack("3", 3), ack("4", 4)]
     assert there.answers() == [ack("2", 2)]
+    assert (here.posted, there.posted) == ([1, 3, 4], [2])
 
 
 def test_a_message_that_is_repeated_to_another_process_is_said_once_and_has_its_number() -> None:
