@@ -7,6 +7,7 @@ import unicodedata
 from collections.abc import Callable, Sequence
 from functools import cache
 from hashlib import sha1
+from importlib.metadata import version
 from importlib.resources import files
 from typing import Any, Protocol
 
@@ -59,6 +60,13 @@ def drawn(name: str) -> str:
 
 
 @cache
+def tables() -> str:
+    """Return by what this node judges names: one with other tables would grant what another node refuses."""
+    packages = (f"{name} {version(name)}" for name in ("precis-i18n", "confusable-homoglyphs"))
+    return ", ".join((f"Unicode {unicodedata.unidata_version}", *packages))
+
+
+@cache
 def decisions() -> tuple[bytes, str]:
     """Return the script that decides, and the name that the engine has for it."""
     return _named((files("gchat.cluster") / "decisions.lua").read_bytes())
@@ -102,7 +110,7 @@ class Attachment:
         try:
             self.putting = self._connect(engine, is_for_reading=False)
             self._look()
-            about = (node.rpartition("-")[2], int(is_new), fresh_base, LAYOUT, unicodedata.unidata_version, *known)
+            about = (node.rpartition("-")[2], int(is_new), fresh_base, LAYOUT, tables(), *known)
             self._attach(*about)
             self.reading = self._connect(engine, is_for_reading=True)
             self.letters = self._connect(engine, is_for_reading=False)
@@ -185,10 +193,10 @@ def _why_not(error: EngineRefused, prefix: str) -> EngineRefused | EngineUnfit:
     if code == "LAYOUT":
         return EngineUnfit(f"the engine has what another version of gchat stored (layout {theirs}; expected {LAYOUT})")
     if code == "UNICODE":
-        ours = unicodedata.unidata_version
+        ours = tables()
         return EngineUnfit(
-            f"the other nodes have Unicode {theirs}, and this one {ours}, so they would judge names differently: "
-            "run all of them on the same version of Python"
+            f"the other nodes have {theirs}, and this one {ours}, so they would judge names differently: "
+            "install the same versions of Python and of these packages everywhere"
         )
     if code == "NOPERM":
         return EngineUnfit(

@@ -21,6 +21,9 @@ from gchat.journal.journal import JournalError
 #: Between two looks at whether what is read comes from where it should.
 LOOK_S = 1.0
 
+#: So many looks at a replica may find nothing new there.
+MAX_STALLED = 3
+
 #: So long a replica may take to get what the primary has.
 SYNC_S = 1.0
 
@@ -108,19 +111,36 @@ class UrlEngine:
         finally:
             replica.close()
 
-    def _watch(self, first: EngineConnection) -> None:
-        """End all that read once they should read elsewhere; the link then makes new ones. A greenlet."""
+    def _watch(self, reader: EngineConnection) -> None:
+        """End all that read, once they should read elsewhere: the link then makes new ones. A greenlet."""
+        began = last = None
+        stalled = 0
         while True:
             gevent.sleep(LOOK_S)
-            if first.is_lost:
-                return
             try:
-                place = self._place_to_read()
+                now = _standing(reader)
+                began = began or now
+                # The beat of each node is written, so a replica to which nothing comes does not get what is.
+                stalled = stalled + 1 if last is not None and last.offset == now.offset else 0
+                last = now
+                if not self._should_move(began, now, stalled):
+                    continue
             except JournalError:
-                continue  # without a primary no place is better
-            if place != self._read_from:
-                for reader in self._readers:
-                    reader.close()
+                pass
+            for each in self._readers:
+                each.close()
+            return
+
+    def _should_move(self, began: Replication, now: Replication, stalled: int) -> bool:
+        if not began.is_primary:
+            return now.is_primary or not now.is_linked or now.history != began.history or stalled >= MAX_STALLED
+        return any(self._may_be_read(replica, now) for replica in now.replicas)
+
+    def _may_be_read(self, place: Place, primary: Replication) -> bool:
+        try:
+            return self._catches_up(place, primary)
+        except JournalError:
+            return False
 
     def _tell(self, text: str) -> None:
         if text != self._said:

@@ -229,9 +229,9 @@ class SharedJournal:
 
     def find_place(self, base: str, ask: Callable[..., Any]) -> int:  # noqa: ARG002  # it is the link's own
         """See LinkOwner.find_place."""
-        self._rooms.find_place(base, self._missed, self._lost)
+        self._rooms.find_place(self._missed, self._lost)
         n = self.members.find_place(base)
-        self._rooms.find_place(base, self._missed, self._lost)  # what is before that entry, and was said meanwhile
+        self._rooms.find_place(self._missed, self._lost)  # what is before that entry, and was said meanwhile
         return n
 
     def refused(self, cause: object, why: str) -> None:
@@ -276,6 +276,11 @@ class SharedJournal:
     def ask(self, *command: Word) -> Any:
         """See EngineLink.ask."""
         return self.link.ask(*command)
+
+    @property
+    def base(self) -> str:
+        """See EngineLink.base."""
+        return self.link.base
 
     def key(self, name: str) -> str:
         """See EngineLink.key."""

@@ -79,7 +79,6 @@ class OpenRooms:
         self._room_bytes = room_bytes
         self._rebase = rebase
         self._rooms: dict[str, RoomAtHand] = {}
-        self._base = ""
         self._looks = 0  # how often a place was looked for
 
     def __contains__(self, name: str) -> bool:
@@ -102,11 +101,11 @@ class OpenRooms:
             return
         room = self._rooms[name] = RoomAtHand()
         try:
-            looks = -1
-            while (
-                looks != self._looks
-            ):  # else it could be of before the place in the feed, and what is between be missed
-                looks = self._looks
+            looks, base = -1, ""
+            # What was read before a place in the feed was found may lack what is before that place.
+            while (looks, base) != (self._looks, self._streams.base):
+                looks, base = self._looks, self._streams.base
+                room.early, room.early_terms = [], []
                 newest, topic = self._streams.until(name, None, OPENED), self._streams.topic(name)
                 first_seq, lost_in = self._streams.oldest(name), self._streams.lost_in(name)
         except BaseException:
@@ -115,7 +114,7 @@ class OpenRooms:
             raise
         end = newest[-1].last if newest else 0
         lost_in = max(lost_in, room.lost_in)
-        room.base, room.lost_in, room.heard = self._base, lost_in, _terms(newest, end)
+        room.base, room.lost_in, room.heard = base, lost_in, _terms(newest, end)
         room.log = log = Log(self._epoch(lost_in), _recent(newest, end), first_seq, topic)
         for last, term in room.early_terms:
             room.heard.note(last, term)
@@ -171,23 +170,23 @@ class OpenRooms:
 
     # --- The place of a node in them -------------------------------------------------------------------------------
 
-    def find_place(
-        self, base: str, deliver: Callable[[str, Sequence[Record]], None], lost: Callable[[Loss], None]
-    ) -> None:
-        """Bring all rooms up to what the engine has, which is a history called `base`. Waits. Raises JournalError.
+    def find_place(self, deliver: Callable[[str, Sequence[Record]], None], lost: Callable[[Loss], None]) -> None:
+        """Bring all rooms up to what the engine has. Waits. Raises JournalError.
 
         It may be called again after it was broken off.
         """
-        self._base = base
         self._looks += 1
-        for name, room in list(self._rooms.items()):
-            if room.log is not None:  # what is being opened asks the engine as it is now
-                if room.base == base:
+        rooms = [(name, room) for name, room in self._rooms.items() if room.log is not None]  # the others are read anew
+        stand = self._streams.stand([name for name, _ in rooms])
+        for (name, room), (head, lost_in) in zip(rooms, stand, strict=True):
+            if self._rooms.get(name) is room:
+                if room.base == self._streams.base:
                     self._go_on(name, room, lost)
-                    self.rebased(name, self._streams.lost_in(name), lost)
+                    self.rebased(name, lost_in, lost)
                 else:
                     self._begin_anew(name, room, lost)
-                self._catch_up(name, room, deliver)
+                if head > room.heard.last:
+                    self._catch_up(name, room, deliver)
 
     def _go_on(self, name: str, room: RoomAtHand, lost: Callable[[Loss], None]) -> None:
         """Go back to where the engine has lost what was heard, if it has."""
@@ -212,7 +211,7 @@ class OpenRooms:
             newest = []  # others were faster: all that they have said since is caught up with
         end = newest[-1].last if newest else 0
         first, last = room.newest_log.first_seq, room.heard.last
-        room.base, room.lost_in, room.heard = self._base, lost_in, _terms(newest, end)
+        room.base, room.lost_in, room.heard = self._streams.base, lost_in, _terms(newest, end)
         room.next.append(Log(self._epoch(lost_in), _recent(newest, end), first_seq, topic))
         lost(Loss(name, max(0, last - first + 1), first, last))
 
@@ -223,7 +222,7 @@ class OpenRooms:
             deliver(name, [stored.record for stored in missed])
 
     def _epoch(self, lost_in: int) -> str:
-        return f"{self._base}.{lost_in}"
+        return f"{self._streams.base}.{lost_in}"
 
 
 def _recent(stored: Sequence[Stored], end: int) -> RecentMessages:

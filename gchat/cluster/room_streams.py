@@ -5,6 +5,7 @@ Everything may raise EngineLost and EngineRefused.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
 from msgspec import Struct
@@ -20,6 +21,10 @@ class AskedEngine(Protocol):
 
     def ask(self, *command: Word) -> Any:
         """Return the answer of the engine that is read from."""
+
+    @property
+    def base(self) -> str:
+        """The name of the history that the engine has which answers."""
 
     def key(self, name: str) -> str:
         """Return the engine's key of this name."""
@@ -42,6 +47,11 @@ class RoomStreams:
 
     def __init__(self, link: AskedEngine) -> None:
         self._link = link
+
+    @property
+    def base(self) -> str:
+        """The name of the history that is asked."""
+        return self._link.base
 
     def behind(self, room: str, seq: int, count: int) -> list[Stored]:
         """Return at most `count` records with messages behind number `seq`, the oldest first."""
@@ -74,7 +84,15 @@ class RoomStreams:
 
     def lost_in(self, room: str) -> int:
         """Return the term in which the room last lost something that was shown, 0 if it never did."""
-        return int(self._link.ask("HGET", self._link.key("epochs"), room) or 0)
+        return self._numbers("epochs", [room])[0]
+
+    def stand(self, rooms: Sequence[str]) -> Iterator[tuple[int, int]]:
+        """Return of each of these rooms the number of its last message, and what lost_in() does."""
+        return zip(self._numbers("heads", rooms), self._numbers("epochs", rooms), strict=True)
+
+    def _numbers(self, name: str, rooms: Sequence[str]) -> list[int]:
+        found = self._link.ask("HMGET", self._link.key(name), *rooms) if rooms else []
+        return [int(value or 0) for value in found]
 
     def _stored(self, command: str, room: str, start: Word, end: Word, count: int) -> list[Stored]:
         answer = self._link.ask(command, self._link.key(f"room:{room}"), start, end, "COUNT", count)

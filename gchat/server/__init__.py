@@ -38,6 +38,7 @@ Around it:
     settings, setting_application, setting_values, config  what can be set, what applies it, where it is read from
     cluster_settings                                   those of a cluster
     app            composes all this, runs it, and drains it
+    stopping       that it stops, which ends pauses
     workers/       several nodes on one machine
     drain          users sent elsewhere before the server stops
     reload         settings taken over by a running server

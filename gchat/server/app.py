@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 
 import gevent
-from gevent.event import Event
 from gevent.threadpool import ThreadPool
 
 from gchat.chat.limits import Allowance, Limits
@@ -38,6 +37,7 @@ from gchat.server.server_password import ServerPassword
 from gchat.server.settings import Config
 from gchat.server.shared_history import shared_steps
 from gchat.server.state_files import history_path, other_history
+from gchat.server.stopping import Stopping
 from gchat.server.taking import OwnSteps, Steps
 from gchat.server.tls import Tls
 from gchat.server.transcript import Transcript
@@ -58,7 +58,7 @@ class App:
         self.limits = Limits()
         # What the core allows is what all nodes of a cluster allow, and changes with a step.
         self.registry = Registry(Limits() if config.cluster.url else self.limits)
-        self.stopping = Event()
+        self.stopping = Stopping()
         self.tls = Tls(config.tls)
         self.password = ServerPassword(config.auth.password_file)
         self.capacity = Capacity(has_admin=config.admin.enabled)

@@ -25,7 +25,7 @@ from gchat.server.logs import logger
 from gchat.server.machine_errors import described
 from gchat.server.settings import Config
 from gchat.server.start_checks import chat_place, check_files, check_places, check_user
-from gchat.server.stdout import Output
+from gchat.server.stdout import GATHER_S, Output
 from gchat.server.transcript import Transcript
 
 #: The most nodes of --workers.
@@ -240,7 +240,7 @@ def _listen(
     signals.stand_by()
     errors = Output(2, "… {count:,} lines of the log are missing here\n")
     logs.start(errors, config.log.level, config.log.format)
-    conversation = None if is_quiet else Output(1, "… {count:,} lines of the conversation are missing here\n")
+    conversation = None if is_quiet else Output(1, "… {count:,} lines of the conversation are missing here\n", GATHER_S)
     try:
         _log_ignored()
         listener = passed.get(CHAT) or bind(

@@ -22,11 +22,11 @@ def _is_engine(url: str) -> None:
 
 
 def without_password(url: str) -> str:
-    """Return the address of an engine as it may be shown."""
+    """Return the address of an engine as it may be shown; a name alone is probably a password without its colon."""
     scheme, separator, rest = url.partition("://")
     credentials, at, place = rest.rpartition("@")
-    user, colon, _ = credentials.partition(":")
-    return f"{scheme}{separator}{user}{colon}{'***' if colon else ''}{at}{place}"
+    user, colon, password = credentials.partition(":")
+    return f"{scheme}{separator}{user if password else ''}{colon}{'***' if credentials else ''}{at}{place}"
 
 
 def hide_password(url: str) -> None:

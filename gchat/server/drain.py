@@ -15,7 +15,6 @@ from collections.abc import Callable
 from typing import Protocol
 
 import gevent
-from gevent.event import Event
 
 from gchat.chat.effects import CloseReason
 from gchat.server import systemd
@@ -23,6 +22,7 @@ from gchat.server.connection import Connection
 from gchat.server.logs import logger
 from gchat.server.opening import FAREWELL
 from gchat.server.roster import Roster
+from gchat.server.stopping import Stopping
 from gchat.server.taking import Steps
 from gchat.server.watch import Watch
 
@@ -37,7 +37,7 @@ class DrainedServer(Protocol):
     """The server, as far as it is drained."""
 
     roster: Roster
-    stopping: Event
+    stopping: Stopping
     watch: Watch
 
     @property

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from gevent.event import Event
-
 from gchat.chat.limits import Limits
 from gchat.chat.registry import Registry
 from gchat.journal.journal import Journal
@@ -17,6 +15,7 @@ from gchat.server.pump import Pump
 from gchat.server.roster import Roster
 from gchat.server.secret_checks import SecretChecks
 from gchat.server.settings import Config
+from gchat.server.stopping import Stopping
 from gchat.server.taking import Steps
 from gchat.server.watch import Watch
 
@@ -36,7 +35,7 @@ class OperatedServer(Protocol):
     registry: Registry
     roster: Roster
     secret_checks: SecretChecks
-    stopping: Event
+    stopping: Stopping
     watch: Watch
 
     @property

@@ -141,11 +141,11 @@ class Publication:
         """Whether the outcome of some is about to come."""
         return self._posted > self._answered and not self._is_late
 
-    def set_when_answered(self, event: Event) -> None:
-        """Set an event when all that was posted until now has its outcome, or that is late."""
-        if self.is_to_wait_for:
+    def set_when_answered(self, event: Event | None) -> None:
+        """Set an event, if there is one, when all that was posted until now has its outcome, or that is late."""
+        if event is not None and self.is_to_wait_for:
             self._waits.append((self._posted, event))
-        else:
+        elif event is not None:
             event.set()
 
     def _release(self) -> None:

@@ -139,12 +139,12 @@ class Pump:
             Announce: self._announce,
             Deliver: self._publication.deliver,
             HearAgain: self._of_session(lambda connection, effect: connection.log_reader.hear_again(effect.others)),
-            SendRaw: self._send_raw,
-            Enter: self._enter,
-            Leave: self._leave,
+            SendRaw: self._of_session(self._send_raw),
+            Enter: self._of_session(self._enter),
+            Leave: self._of_session(self._leave),
             ReadHistory: self._of_session(self.replay.recall),
             Search: self._of_session(self.replay.search),
-            ListRooms: self._list_rooms,
+            ListRooms: self._of_session(self._list_rooms),
             DropRoom: self._drop_room,
             Rebased: self._rebased,
             Close: self._close,
@@ -196,7 +196,7 @@ class Pump:
 
     def wait_carried_out(self) -> None:
         """Wait until everything that was submitted until now is carried out, and what was said is stored or refused."""
-        if self._waiting or self._publication.is_to_wait_for:
+        if self._waiting or self.turn_is_under_way or self._publication.is_to_wait_for:
             if self._carried_out is None:
                 self._carried_out = Event()
             self._carried_out.wait()
@@ -273,6 +273,7 @@ class Pump:
                 self.crashed("a turn of the pump crashed")
             self.turn_is_under_way = False
             self._turn_since = None
+            self._publication.set_when_answered(self._awaited())
             # What others have said meanwhile is the next turn's. The loop comes back to us before it serves what it
             # found: after a long turn that is much, and worth another round (measured, 5,000 readers: a tenth).
             self._breather.breathe()
@@ -281,16 +282,20 @@ class Pump:
 
     def _turn(self) -> None:
         effects = self._take()
-        carried_out, self._carried_out = (None, self._carried_out) if self._waiting else (self._carried_out, None)
+        carried_out = self._awaited()
         try:
             self._carry_out_all(effects)
             self.replay.feed(time.monotonic() + HOLD_AT_REST_S, self._room_loading.enter_opened)
         finally:
-            if carried_out is not None:
-                self._publication.set_when_answered(carried_out)
+            self._publication.set_when_answered(carried_out)
         self._presence.tell_due()
         touched, self._touched = self._touched, {}
         self.fan_out.send(touched, self._hold_s, self._breather)
+
+    def _awaited(self) -> Event | None:
+        """Return what is set when all is carried out that does not wait for the next turn; None: nobody waits."""
+        carried_out, self._carried_out = (None, self._carried_out) if self._waiting else (self._carried_out, None)
+        return carried_out
 
     def _take(self) -> list[Happening]:
         """Return what this turn is about, and leave the rest for the next."""
@@ -341,33 +346,24 @@ class Pump:
 
         return of_session
 
-    def _send_raw(self, effect: SendRaw) -> None:
-        connection = self.connections.get(effect.session)
-        if connection is not None:
-            self.transmit(connection, OwnLines(effect.data, is_seen=False), connection.room)
+    def _send_raw(self, connection: Connection, effect: SendRaw) -> None:
+        self.transmit(connection, OwnLines(effect.data, is_seen=False), connection.room)
 
-    def _enter(self, effect: Enter) -> None:
-        connection = self.connections.get(effect.session)
-        if connection is None:
-            return
+    def _enter(self, connection: Connection, effect: Enter) -> None:
         connection.where = Where(effect.room)
         self._room_loading.enter(connection, effect)
 
-    def _leave(self, effect: Leave) -> None:
-        connection = self.connections.get(effect.session)
-        if connection is not None:
-            self.fan_out.leave(effect.room, connection.writer)
-            self._room_loading.release(connection, effect.room)
-            if connection.room == effect.room:
-                connection.where = self.fan_out.where(connection.session.current_name)
-            self._touched[connection.writer] = None
+    def _leave(self, connection: Connection, effect: Leave) -> None:
+        self.fan_out.leave(effect.room, connection.writer)
+        self._room_loading.release(connection, effect.room)
+        if connection.room == effect.room:
+            connection.where = self.fan_out.where(connection.session.current_name)
+        self._touched[connection.writer] = None
 
-    def _list_rooms(self, effect: ListRooms) -> None:
-        connection = self.connections.get(effect.session)
-        if connection is not None:
-            listed = effect.rooms.rooms
-            rooms = tuple(structs.replace(room, seq=max(0, self.head(room.name) - 1)) for room in listed)
-            self.tell(connection, structs.replace(effect.rooms, rooms=rooms))
+    def _list_rooms(self, connection: Connection, effect: ListRooms) -> None:
+        listed = effect.rooms.rooms
+        rooms = tuple(structs.replace(room, seq=max(0, self.head(room.name) - 1)) for room in listed)
+        self.tell(connection, structs.replace(effect.rooms, rooms=rooms))
 
     def _drop_room(self, effect: DropRoom) -> None:
         self._journal.forget(effect.room)

@@ -41,7 +41,7 @@ RECEIVED_BYTES = Counter("gchat_received_bytes", "Bytes received from users.")
 PACED_READ_BYTES = 16384
 
 #: So little is read at once from a peer that has sent too many bytes.
-MIN_READ_BYTES = 2048
+MIN_READ_BYTES = 4096
 
 #: Lines handed to the registry at once; then everybody else has a turn.
 LINES_AT_ONCE = 512
@@ -254,6 +254,7 @@ class Reader:
         are_shared = server.steps.are_shared
         for count, command in enumerate(asked, 1):
             if are_shared:
+                session = connection.session  # another one, where the registry was loaded anew
                 with self._not_reading():
                     carried_out = server.steps.execute(session, command, time.time())
             else:
@@ -346,7 +347,7 @@ class Reader:
             if (slowed := pace.notice()) is not None:
                 self._server.effects.submit([Deliver(self._connection.session.id, slowed)])
             with self._not_reading():
-                self._server.stopping.wait(debt_s)
+                self._server.stopping.pause(debt_s)
             pace.grow(time.monotonic())
 
     def _hold_back(self) -> None:

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from gevent.event import Event
-
 from gchat.chat.accounts import Account
 from gchat.chat.effects import CloseReason, Effect
 from gchat.chat.limits import Allowance, Limits
@@ -19,6 +17,7 @@ from gchat.dialects.dialect import Dialect
 from gchat.model.errors import Refusal
 from gchat.model.hello import Hello
 from gchat.roomlog.reader import LogReader
+from gchat.server.stopping import Stopping
 from gchat.server.taking import Steps
 from gchat.server.transport import Transport
 from gchat.server.turn_share import TurnShare
@@ -68,7 +67,7 @@ class ReaderServer(Protocol):
 
     limits: Limits
     registry: Registry
-    stopping: Event
+    stopping: Stopping
 
     @property
     def effects(self) -> EffectQueue:

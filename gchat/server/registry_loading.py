@@ -141,7 +141,7 @@ class RegistryLoading:
             if session is None or session.node != link.node or self._registry.is_disconnected(session):
                 self._return(connection, was)
             else:
-                self._pump.submit(set_right(session, was))
+                self._adopt(connection, session, was)
         self._reconciled()
         self.is_placed.set()
 
@@ -150,13 +150,14 @@ class RegistryLoading:
         old = connection.session
         entrance = Entrance(old.address, old.attempt, old.network, old.is_private, self._link.node)
 
-        def returned(session: Session) -> None:
-            connection.session = session
-            session.token, session.allowance, session.correspondent = old.token, old.allowance, old.correspondent
-            session.messages = old.messages
-            self._pump.submit(set_right(session, was))
-
         first, *others = returning(old, was, entrance, self._link.time())
-        self._put(first, returned)
+        self._put(first, lambda session: self._adopt(connection, session, was))
         for step in others:
             self._put(step, None)
+
+    def _adopt(self, connection: Connection, session: Session, was: Kept) -> None:
+        """Have a connection go on with the session that the registry has now, with what only this node knows of it."""
+        old, connection.session = connection.session, session
+        session.token, session.allowance, session.correspondent = old.token, old.allowance, old.correspondent
+        session.messages = old.messages
+        self._pump.submit(set_right(session, was))

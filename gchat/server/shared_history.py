@@ -14,6 +14,7 @@ from gchat.chat.registry import Registry
 from gchat.journal.journal import Journal, JournalError
 from gchat.model.errors import GchatError
 from gchat.server.cluster_settings import ClusterSection
+from gchat.server.logs import logger
 from gchat.server.own_thread import OwnThread
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def engine_of(section: ClusterSection) -> UrlEngine:
     from gchat.cluster.engine import UrlEngine  # noqa: PLC0415  # see above
     from gchat.cluster.engine_url import parsed  # noqa: PLC0415
 
-    return UrlEngine(parsed(section.url))
+    return UrlEngine(parsed(section.url), reads_replica=section.read_from == "replica", say=_say)
 
 
 def open_shared(section: ClusterSection, room_bytes: int) -> Journal:
@@ -68,14 +69,21 @@ def shared_steps(registry: Registry, limits: Limits, pump: Pump, journal: Journa
     return sharing
 
 
+def _say(text: str) -> None:
+    logger.warning("the engine of the cluster: %(what)s", {"what": text})
+
+
 def unusable(section: ClusterSection, error: JournalError) -> EngineUnusable:
     """Return why the engine cannot be used."""
-    from gchat.cluster.engine_url import parsed  # noqa: PLC0415  # see above
+    from gchat.cluster.engine_connection import EngineLost  # noqa: PLC0415  # see above
+    from gchat.cluster.engine_url import parsed  # noqa: PLC0415
 
-    where, why = str(parsed(section.url)), str(error)
-    if where not in why:
-        why = f"{where}: {why}"
-    return EngineUnusable(f"cannot use the engine of the cluster: {why}; start it, or correct cluster.url (--cluster)")
+    url, why = parsed(section.url), str(error)
+    if not any(place in why for place in (url.path, *(f"{host}:{port}" for host, port in url.hosts)) if place):
+        why = f"{url}: {why}"
+    if isinstance(error, EngineLost):
+        why += "; start it, or correct cluster.url (--cluster)"
+    return EngineUnusable(f"cannot use the engine of the cluster: {why}")
 
 
 def durability_of(journal: Journal) -> str:

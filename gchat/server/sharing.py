@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from itertools import count
 from typing import Any, Protocol, get_args
 
@@ -202,8 +203,14 @@ class Sharing:
         if isinstance(cause, Taking):
             self._take_own(cause)
         else:
-            _, effects = self._taken(_decode_step(step))
-            self._show(effects)
+            self._take_foreign(_decode_step(step))
+
+    def _take_foreign(self, step: Step) -> None:
+        """Take a step that the engine, or another node, has put, which is told if it is refused."""
+        with suppress(Refusal):
+            _, effects = self._taken(step)
+            if self._loading.is_news:
+                self._pump.submit([*of_step(effects, is_origin=False)])
 
     def _take_own(self, taking: Taking) -> None:
         """Take a step that this node has put."""
@@ -241,14 +248,9 @@ class Sharing:
         """See Members.gone. If it is this one, its users come back as soon as all is known."""
         if node == self.node:
             self._loading.keep_own()
-        _, effects = self._taken(DropNode(node))
-        if node != self.node:
-            self._show(effects)
-
-    def _show(self, effects: list[Effect]) -> None:
-        """Carry out the effects of another node's step, unless that was done before."""
-        if self._loading.is_news:
-            self._pump.submit([*of_step(effects, is_origin=False)])
+            DropNode(node).take(self._registry)
+        else:
+            self._take_foreign(DropNode(node))
 
     def topic_set(self, room: str, topic: TopicIs) -> None:
         """See Members.topic_set."""
@@ -314,6 +316,8 @@ class Sharing:
         """See Steps.join: attach, and know everything that the others know; an engine without anything is loaded."""
         self._loading.load = load
         self._link.start()
+        if warning := self._link.warning:
+            logger.warning("the engine of the cluster: %(what)s", {"what": warning})
         self._loading.is_placed.wait()
         self.configure(self._limits)
         gevent.spawn(self._loading.keep_checkpoints)

@@ -6,6 +6,7 @@ Lines that cannot be written are counted, and the count is written in their plac
 from __future__ import annotations
 
 import errno
+import time
 from queue import Empty, SimpleQueue
 from threading import Thread
 
@@ -17,6 +18,9 @@ MAX_WAITING_BYTES = 1 << 20
 #: The time between attempts to write the count of missing lines while nothing new comes.
 RETRY_S = 1.0
 
+#: So long the conversation gathers: a thread that is woken for each line takes the interpreter from the loop each time.
+GATHER_S = 0.01
+
 #: Errors after which nothing can be written any more. All others may pass, as of a full disk or a hung-up terminal.
 _GONE = (errno.EPIPE, errno.EBADF)
 
@@ -24,8 +28,9 @@ _GONE = (errno.EPIPE, errno.EBADF)
 class Output:
     """Writes lines in order. A closed pipe ends it without an error."""
 
-    def __init__(self, fd: int, lost: str) -> None:
+    def __init__(self, fd: int, lost: str, gather_s: float = 0.0) -> None:
         self._fd = fd
+        self._gather_s = gather_s  # after a line, how long others are waited for, to be written with it
         self._lost = lost  # the line in place of missing ones, with {count} in it
         # Lines, the number of lines that were dropped at this place, or None at the end.
         self._waiting: SimpleQueue[bytes | int | None] = SimpleQueue()
@@ -80,6 +85,8 @@ class Output:
         taken: list[bytes | int | None] = []
         try:
             taken.append(self._waiting.get(timeout=RETRY_S if self._missing else None))
+            if self._gather_s and taken[-1] is not None:
+                time.sleep(self._gather_s)
             while taken[-1] is not None:
                 taken.append(self._waiting.get_nowait())
         except Empty:

@@ -10,11 +10,10 @@ import socket
 import time
 from typing import Protocol
 
-from gevent.event import Event
-
 from gchat.chat.effects import SendRaw
 from gchat.server.logs import logger
 from gchat.server.reader_interfaces import EffectQueue
+from gchat.server.stopping import Stopping
 
 #: Signs of life in the time after which systemd believes that there is none.
 PINGS_IN_A_TIMEOUT = 3
@@ -24,7 +23,7 @@ class SupervisedServer(Protocol):
     """The server, as far as systemd is told about it."""
 
     address: str
-    stopping: Event
+    stopping: Stopping
 
     @property
     def effects(self) -> EffectQueue:

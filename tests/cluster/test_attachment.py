@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterator
 from contextlib import ExitStack
 
@@ -62,9 +61,11 @@ def test_a_newcomer_with_another_unicode_is_refused_in_a_line_that_names_both(
     engine: EngineProcess, end: ExitStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     started(engine, end, "alice")
-    monkeypatch.setattr(unicodedata, "unidata_version", "99.0.0")
+    monkeypatch.setattr(attachment, "tables", lambda: "Unicode 99.0.0")
 
-    with pytest.raises(EngineUnfit, match=r"^the other nodes have Unicode [0-9.]+, and this one 99\.0\.0, .*$"):
+    with pytest.raises(
+        EngineUnfit, match=r"^the other nodes have Unicode [0-9.]+, precis.*, and this one Unicode 99\.0\.0, .*$"
+    ):
         Owner(engine, "bob").link.start()
 
 

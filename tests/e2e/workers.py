@@ -34,7 +34,7 @@ class Workers(Server):
     @property
     def children(self) -> dict[int, str]:
         """The processes that the supervisor has, and their programs."""
-        return dict(_children(self.pid))
+        return dict(children_of(self.pid))
 
     @property
     def engine(self) -> int:
@@ -90,7 +90,8 @@ class Workers(Server):
                 assert time.monotonic() < ends_at
 
 
-def _children(pid: int) -> Iterator[tuple[int, str]]:
+def children_of(pid: int) -> Iterator[tuple[int, str]]:
+    """Return the processes that a process has, and their programs."""
     for path in Path("/proc").glob("[0-9]*"):
         try:
             name, _, fields = (path / "stat").read_text().partition("(")[2].rpartition(")")

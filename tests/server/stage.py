@@ -17,7 +17,6 @@ from types import TracebackType
 from typing import Any, Self
 
 import gevent
-from gevent.event import Event
 
 from gchat.chat.effects import CloseReason
 from gchat.chat.limits import Allowance, Limits
@@ -38,6 +37,7 @@ from gchat.server.listener import Peer
 from gchat.server.pump import Pump
 from gchat.server.roster import Roster
 from gchat.server.secret_checks import SecretChecks
+from gchat.server.stopping import Stopping
 from gchat.server.taking import OwnSteps
 from gchat.server.transport import SocketTransport, Transport
 
@@ -161,7 +161,7 @@ class Stage:
         self.limits = Limits(prompt="", **limits)
         self.registry = Registry(self.limits)
         self._crashes, self._closed = CRASHES.value, dict(CLOSED.values)
-        self.stopping = Event()
+        self.stopping = Stopping()
         self.released: list[Peer] = []
         self.told: list[tuple[str, RoomEvent]] = []
         self.roster = Roster(self, self.released.append)

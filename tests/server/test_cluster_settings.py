@@ -21,6 +21,8 @@ from gchat.server.config import ConfigError, dump, load
         ("valkeys://gchat:s:e@cret@db1", "valkeys://gchat:***@db1"),
         ("unix://:secret@/run/valkey.sock?db=1", "unix://:***@/run/valkey.sock?db=1"),
         ("valkey+sentinel://:secret@s1,s2/gchat", "valkey+sentinel://:***@s1,s2/gchat"),
+        # In https://github.com/warmbly/warmbly/pull/454 a name alone was the secret.
+        ("valkey://secret@db1", "valkey://***@db1"),
         ("valkey://db1", "valkey://db1"),
         ("", ""),
     ],

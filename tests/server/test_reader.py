@@ -9,7 +9,6 @@ from typing import Any
 
 import gevent
 import pytest
-from gevent.event import Event
 
 from gchat.chat.effects import Close, CloseReason, Effect, Publish
 from gchat.chat.limits import Allowance, Limits, Rates
@@ -20,6 +19,7 @@ from gchat.dialects.dialect import Dialect
 from gchat.model.messages import Said
 from gchat.server.reader import RECEIVED_BYTES, Reader
 from gchat.server.secret_checks import SecretChecks
+from gchat.server.stopping import Stopping
 from gchat.server.taking import OwnSteps
 from gchat.server.transport import SocketTransport, Transport
 from gchat.server.turn_share import FULL_TURN, TurnShare
@@ -62,7 +62,7 @@ class Server:
     def __init__(self, rates: Rates) -> None:
         self.limits = Limits(rates=rates)
         self.registry = Registry(self.limits)
-        self.stopping = Event()
+        self.stopping = Stopping()
         self.effects = Queue()
         self.steps = OwnSteps(self.registry, lambda effects: self.effects.submit(list(effects)))
         self.rooms = Quiet()

@@ -9,6 +9,7 @@ import pytest
 
 from gchat.chat.effects import Rebased
 from gchat.model.hello import Hello, ResumePoint
+from gchat.server import fanout
 from tests.journal.shared_journal import Engine
 from tests.server.stage import LOBBY, Ciphered, Stage, User, wait_until
 
@@ -49,7 +50,9 @@ def events(user: User, until: str) -> list[dict[str, Any]]:
     return told
 
 
-def test_plain_users_are_told_what_is_lost_and_go_on() -> None:
+@pytest.mark.parametrize("readers_in_a_turn", [1000, 0])
+def test_plain_users_are_told_what_is_lost_and_go_on(readers_in_a_turn: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fanout, "READERS_IN_A_TURN", readers_in_a_turn)  # 0: each room is sent in slices
     with Shared() as stage:
         alice, bob = stage.join("alice"), stage.join("bob")
         stage.say(alice, "one", "two", "three")

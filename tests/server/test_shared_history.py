@@ -67,7 +67,7 @@ def test_what_one_node_says_another_has(engine: EngineProcess) -> None:
 @pytest.mark.parametrize(
     ("url", "why"),
     [
-        ("valkey://:secret@127.0.0.1:1", "valkey://127.0.0.1:1/0: 127.0.0.1:1 cannot be reached: connection refused"),
+        ("valkey://:secret@127.0.0.1:1", "127.0.0.1:1 cannot be reached: connection refused"),
         ("unix:///nowhere/socket", "unix:///nowhere/socket cannot be reached: no such file or directory"),
     ],
 )
@@ -81,7 +81,9 @@ def test_an_engine_that_is_not_there_is_one_line(url: str, why: str) -> None:
 
 
 def test_a_wrong_password_is_one_line(engine: EngineProcess) -> None:
-    with pytest.raises(HistoryError, match=r"cannot use the engine of the cluster: unix:///") as error:
+    with pytest.raises(
+        HistoryError, match=r"cannot use the engine of the cluster: unix:///.* refuses the password"
+    ) as error:
         joined(engine.url.replace("unix://", "unix://gchat:secret@"))
 
     assert "secret" not in str(error.value)

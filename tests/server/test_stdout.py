@@ -55,6 +55,17 @@ def lines(first: int, last: int) -> list[bytes]:
     return [b"line %d\n" % number for number in range(first, last + 1)]
 
 
+def test_lines_that_come_one_after_the_other_are_written_together() -> None:
+    with pipe(blocking=True) as (read, write):
+        out = Output(write, LOST, gather_s=0.5)
+        for line in lines(1, 3):
+            out.write(line)
+        assert os.read(read, 4096) == b"".join(lines(1, 3))
+        out.write(b"the last\n")
+        out.close(DEADLINE_S)
+        assert os.read(read, 4096) == b"the last\n"
+
+
 def test_a_full_pipe_that_does_not_block_is_waited_for() -> None:
     with pipe(blocking=False) as (read, write):
         out = Output(write, LOST)

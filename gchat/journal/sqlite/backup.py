@@ -49,7 +49,7 @@ def exported(path: str, room: str) -> Iterator[Record]:
             raise reason(error) from None
 
 
-class RoomTopic(Struct, frozen=True):
+class RoomInFile(Struct, frozen=True):
     """A room of a file, and its topic."""
 
     name: str
@@ -57,9 +57,9 @@ class RoomTopic(Struct, frozen=True):
     topic_by: str
 
 
-def kept_rooms(path: str) -> list[RoomTopic]:
+def kept_rooms(path: str) -> list[RoomInFile]:
     """Return the rooms of a file, in the order in which they were made. Raises JournalError."""
-    return [RoomTopic(*row) for row in _all(path, "SELECT name, topic, topic_by FROM rooms ORDER BY id")]
+    return [RoomInFile(*row) for row in _all(path, "SELECT name, topic, topic_by FROM rooms ORDER BY id")]
 
 
 def kept_notes(path: str) -> list[tuple[str, str, bytes]]:
