@@ -1,7 +1,8 @@
 """The admin endpoint: HTTP that shows the server's state and takes the operator's actions. It knows no user's socket.
 
 backend           what the server gives: the interface and its errors
-documents         what is answered and shown, with its fields: each document, a user, a room, a message, an event
+documents         what is answered and shown, with its fields: each document, a user, a room, a message
+happenings        what happens, for the event streams
 responses         values as JSON, whole or made while they are sent, and errors as problem details
 read_resources    the resources that only read, and how documents are made;  action_resources: those that change rooms
 order_resources   those by which order is kept;  token_resources: those of named tokens

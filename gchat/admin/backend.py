@@ -14,12 +14,12 @@ from gchat.admin.documents import (
     AccountInfo,
     AuditRow,
     DrainDocument,
-    Happened,
     HistoryInfo,
     HookInfo,
     MadeHookDocument,
     Measure,
     NewHook,
+    NodeInfo,
     OperatorRow,
     PenaltyRow,
     RoomSummary,
@@ -27,6 +27,7 @@ from gchat.admin.documents import (
     StoredMessage,
     UserInfo,
 )
+from gchat.admin.happenings import Happened
 from gchat.chat.order_actions import Wish
 from gchat.hooks.book import Hook
 from gchat.hooks.message import HookMessage
@@ -70,7 +71,10 @@ class Backend(Protocol):
         """Return how the server is."""
 
     def online(self) -> int:
-        """Return how many users are online."""
+        """Return how many users are online, on all nodes."""
+
+    def nodes(self) -> Sequence[NodeInfo]:
+        """Return the nodes of the cluster; none if there is no cluster."""
 
     def users(self) -> Iterator[list[UserInfo]]:
         """Return the users online, some hundred at a time, each piece made on demand: the hub is not held."""

@@ -31,6 +31,28 @@ class ServerInfo(Struct, frozen=True):
     hub_lag_ms: float  # the largest delay of the event loop in the last second
     connections: int
     max_connections: int
+    node: str = ""  # of a cluster: this one, of which all of these numbers are
+
+
+class NodeInfo(Struct, frozen=True):
+    """One node of a cluster, as it told of itself within the last second or so. Another one may have its name."""
+
+    id: str  # the name, and a number of the node's own
+    name: str
+    here: bool  # whether it is the one that answers
+    online: int  # users whose connections it has
+    connections: int
+    deliveries: int  # since its start
+    lag_s: float  # how far behind it is in hearing what other nodes do
+    since: str  # RFC 3339; "": not known
+
+
+class Totals(Struct, frozen=True):
+    """Numbers of all nodes together, or of the one server that there is."""
+
+    online: int
+    connections: int
+    deliveries: int
 
 
 class UserConnection(Protocol):
@@ -69,19 +91,36 @@ class UserInfo(Struct, frozen=True):
     address: str  # "" without a token, if the user has a nick
     room: str  # the current one, which was entered last; "" in none, and without a token if it is secret
     rooms: tuple[str, ...]  # all that the user is in, in the order in which they were entered; secret ones likewise
-    dialect: str  # "plain" or "rich"
-    connected_s: float
-    idle_s: float  # since the last byte from the user
-    messages: int
-    lag_bytes: int  # not yet sent to the user
-    skipped: int  # messages that the user missed by reading too slowly
+    # The next six only the node knows that has the connection.
+    dialect: str | None  # "plain" or "rich"
+    connected_s: float | None
+    idle_s: float | None  # since the last byte from the user
+    messages: int | None
+    lag_bytes: int | None  # not yet sent to the user
+    skipped: int | None  # messages that the user missed by reading too slowly
     disconnected: bool = False  # the connection is lost, but the user may come back
     away: str = ""  # why, if the user is away
     account: str = ""  # the one that the user is logged in to
-    tls: str = ""  # the version that the connection is in, as "TLSv1.3"; "" if it is plain text
+    tls: str | None = ""  # the version that the connection is in, as "TLSv1.3"; "": plain text; null: see above
+    node: str = ""  # of a cluster: the one that has the connection, or had it
 
     @classmethod
-    def of(cls, session: Session, connection: UserConnection | None, now: float, *, disconnected: bool) -> Self:
+    def elsewhere(cls, session: Session, node: str, *, disconnected: bool) -> Self:
+        """Return a user of another node."""
+        return cls(
+            *(session.id, session.name, session.address, session.current_name, tuple(session.rooms)),
+            *(None, None, None, None, None, None),
+            disconnected=disconnected,
+            away=session.away,
+            account=session.account,
+            tls=None,
+            node=node,
+        )
+
+    @classmethod
+    def of(
+        cls, session: Session, connection: UserConnection | None, now: float, *, disconnected: bool, node: str = ""
+    ) -> Self:
         """Return a user as of `now`, which is of the connection's clock; without a connection it has just come."""
         return cls(
             id=session.id,
@@ -99,6 +138,7 @@ class UserInfo(Struct, frozen=True):
             away=session.away,
             account=session.account,
             tls=connection.tls_version if connection else "",
+            node=node,
         )
 
 
@@ -124,7 +164,8 @@ class HistoryInfo(Struct, frozen=True):
 
     store: str  # "sqlite", "memory" or "valkey"
     state: str  # "ok", or what is wrong
-    sync: str = ""  # "full": shown messages survive a power cut; "normal": they survive a crash; "": neither
+    sync: str = ""  # "full": shown messages survive a power cut; "normal": they survive a crash; "": neither; of an
+    # engine "second": a power cut costs a second, "none": it may cost all, "unknown"
 
 
 class PenaltyRow(Struct, frozen=True):
@@ -206,11 +247,13 @@ class Granted(Struct, frozen=True):
 
 
 class StatusDocument(Struct):
-    """The whole state of the server."""
+    """The whole state of the server. In a cluster all is of all nodes, but for `server`, `counters` and `history`."""
 
     server: ServerInfo
     online: int
+    all: Totals
     access: Granted
+    nodes: list[NodeInfo]  # of a cluster
     users: list[UserInfo]
     rooms: list[RoomSummary]
     limits: dict[str, float]
@@ -331,40 +374,6 @@ class HealthDocument(Struct):
     """The server's state in one word."""
 
     status: str
-
-
-# --- What happens ----------------------------------------------------------------------------------------------------
-
-
-class Happened(Struct, frozen=True, tag_field="type"):
-    """An event for the event streams."""
-
-
-class UserJoined(Happened, frozen=True, tag="joined"):
-    """A user came to the server."""
-
-    user: int
-    nick: str
-    address: str  # as in UserInfo
-    room: str
-
-
-class UserLeft(Happened, frozen=True, tag="left"):
-    """A user left the server."""
-
-    user: int
-    nick: str
-    reason: str
-
-
-class RoomMessage(Happened, frozen=True, tag="message", rename={"from_": "from"}):
-    """Something was said; only streams with a token get it."""
-
-    room: str
-    seq: int
-    kind: Kind
-    from_: str
-    text: str
 
 
 # --- Measures --------------------------------------------------------------------------------------------------------

@@ -19,11 +19,14 @@ from gchat.admin.documents import (
     HooksDocument,
     MessagesDocument,
     MutesDocument,
+    NodeInfo,
     OperatorsDocument,
     RoomsDocument,
     RoomSummary,
+    ServerInfo,
     StatusDocument,
     StoredMessage,
+    Totals,
     UserInfo,
     UsersDocument,
 )
@@ -173,10 +176,14 @@ def query_of(params: Mapping[str, Any], kind: type[Query]) -> Query:
 
 def status(backend: Backend, scope: Scope) -> StatusDocument:
     """Return the whole state of the server, as this scope may see it."""
+    server, online, nodes = backend.server(), backend.online(), backend.nodes()
+    numbers: Sequence[NodeInfo | ServerInfo] = nodes or [server]
     return StatusDocument(
-        server=backend.server(),
-        online=backend.online(),
+        server=server,
+        online=online,
+        all=Totals(online, sum(each.connections for each in numbers), sum(each.deliveries for each in numbers)),
         access=GRANTED[scope],
+        nodes=list(nodes),
         users=_users(backend, scope),
         rooms=_rooms(backend, scope),
         limits=backend.limits(),

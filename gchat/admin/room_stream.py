@@ -18,7 +18,8 @@ from gevent.socket import wait_read
 from msgspec import Meta, Struct
 
 from gchat.admin.backend import Backend, NotPossible
-from gchat.admin.documents import Happened, RoomMessage, StoredMessage
+from gchat.admin.documents import StoredMessage
+from gchat.admin.happenings import Happened, RoomMessage
 from gchat.admin.read_resources import ReadResource, query_of
 from gchat.admin.responses import Problem, json
 from gchat.admin.sse import HEARTBEAT_S, check_place

@@ -17,7 +17,8 @@ from gevent.socket import wait_read
 
 from gchat.admin.access import Scope, is_loopback
 from gchat.admin.backend import Backend
-from gchat.admin.documents import Granted, Happened, ServerInfo
+from gchat.admin.documents import Granted, ServerInfo
+from gchat.admin.happenings import Happened
 from gchat.admin.responses import Problem, json
 from gchat.admin.visibility import GRANTED, visible
 from gchat.chat.networks import network_of

@@ -9,7 +9,8 @@ import msgspec
 from msgspec import Struct
 
 from gchat.admin.access import Scope
-from gchat.admin.documents import Granted, RoomMessage, RoomSummary, UserInfo, UserJoined
+from gchat.admin.documents import Granted, RoomSummary, UserInfo
+from gchat.admin.happenings import RoomMessage, UserJoined
 
 Seen = TypeVar("Seen", bound=Struct)
 

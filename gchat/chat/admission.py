@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import islice
 
 from msgspec import Struct
@@ -34,6 +35,7 @@ class Admission:
 
     def __init__(self, bans: Penalties, limits: Limits) -> None:
         self.total = 0
+        self.elsewhere: Callable[[str], int] = lambda _network: 0  # users of a network at other nodes of a cluster
         self._bans = bans
         self._limits = limits
         self._connections: dict[str, int] = {}
@@ -49,7 +51,7 @@ class Admission:
         if self.total >= max_connections:
             return TurnedAway(CloseReason.FULL, "The server is full; try again later")
         most = self._limits.connections_per_network
-        if most and self.of(network) >= most and not self.network(address, network).is_exempt:
+        if most and self.of(network) + self.elsewhere(network) >= most and not self.network(address, network).is_exempt:
             each = "one connection" if most == 1 else f"{most:,} connections"
             why = f"Too many connections from your address: the limit is {each}; close another one first"
             return TurnedAway(CloseReason.TOO_MANY, why)

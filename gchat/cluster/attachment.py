@@ -46,11 +46,12 @@ class Timings(Struct, frozen=True):
 
 
 class Beaten(Struct, frozen=True):
-    """The answer to a beat: the engine's time, how long it stood still (s), the checkpoint's n, what nodes tell."""
+    """The answer to a beat: the engine's time, how long it stood still (s), the last n of two, what nodes tell."""
 
     now: float
     stood: float
     checkpoint_n: int
+    n: int  # of the feed
     infos: dict[str, bytes]
 
 
@@ -158,9 +159,9 @@ class Attachment:
         """Keep the lease, and tell and learn what there is to tell of the nodes."""
         timings = self._timings
         about = (timings.lease_ms, timings.silence_ms, timings.feed_entries, timings.feed_ms, info)
-        now, stood, n, *told = self._decide("beat", self.term, self._node, self._fence, *about)
+        now, stood, checkpoint_n, n, *told = self._decide("beat", self.term, self._node, self._fence, *about)
         infos = {node.decode(): info for node, info in zip(told[::2], told[1::2], strict=True)}
-        return Beaten(int(now) / 1000, int(stood) / 1000, int(n), infos)
+        return Beaten(int(now) / 1000, int(stood) / 1000, int(checkpoint_n), int(n), infos)
 
     def keep(self, n: int, data: bytes) -> int:
         """Store a checkpoint, unless there is a newer one. Returns the n of the newest."""

@@ -225,7 +225,8 @@ end
 
 -- beat: term, node, fence, how long its lease is (ms), how long a silence of all nodes may be (ms), how many entries
 -- and how much (ms) of the feed are kept, what the node tells of itself.
--- -> now, stood, n of the checkpoint (-1: there is none), then each node and what it told. Errors: STALE, FENCED.
+-- -> now, stood, n of the checkpoint (-1: there is none), n of the feed, then each node and what it told. Errors: STALE,
+-- FENCED.
 -- While the engine stood still nobody could renew a lease: so leases stand still with it, and so does the time of the
 -- cluster, which is the time less `stood`.
 local function beat()
@@ -248,7 +249,7 @@ local function beat()
   give_up(now)
   trim(now, entries, age)
   local n = redis.call('HGET', key('checkpoint'), 'n') or '-1'
-  return {digits(now), digits(stood), n, unpack(redis.call('HGETALL', key('infos')))}
+  return {digits(now), digits(stood), n, digits(numbers('n')), unpack(redis.call('HGETALL', key('infos')))}
 end
 
 -- keep: term, node, fence, n, data: a checkpoint. -> n of the newest one. Errors: STALE, FENCED.

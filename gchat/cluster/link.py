@@ -29,6 +29,7 @@ from gchat.cluster.attachment import Attachment, Dialler, NumberTaken, Timings, 
 from gchat.cluster.cluster_time import ClusterTime
 from gchat.cluster.engine_connection import EngineConnection, EngineLost, EngineRefused, Word
 from gchat.cluster.entries import Entry, entry
+from gchat.cluster.feed_lag import FeedLag
 from gchat.cluster.fitness import WARNINGS
 from gchat.cluster.link_owner import LinkOwner
 from gchat.cluster.reasons import FULL, LATE, reason
@@ -78,16 +79,18 @@ class EngineLink:
         self._name = name
         self.node = drawn(name)
         self.info: Callable[[], bytes] = bytes  # what is told of this node with each beat
+        self.took: Callable[[float], None] = lambda _s: None  # told for each item how long its outcome took
         self.keep_messages = 100_000  # of each room
         self._unanswered = Unanswered()
         self._is_wanted = Event()
         self._fresh_base = _fresh_base()
-        self.base = ""
+        self.base = self.term = ""  # of the engine's history; with a number that its restarts count
         self.was_empty = False  # whether the engine was, when this node attached: its base is from here
         self._placed_in = ""  # the base in which this node has its place; "": it has none
         self._heard_in = ""  # the base of the feed in which an entry was heard last
         self._at = b"0-0"  # the feed's entry that was heard last
         self.heard = 0  # its number
+        self.lag = FeedLag()
         self._echoed = (0, 0)  # once the first entry was heard, batches up to the second have no echo any more
         self._unsure = 0  # batches up to this one are never sent again, because they may have been carried out
         self._time = ClusterTime(SILENCE_S)
@@ -253,7 +256,7 @@ class EngineLink:
         is_same = attached.base == self._placed_in and attached.has_lease
         if not (is_same and attached.is_there):
             self._placed_in = ""
-        self.base, self.was_empty = attached.base, attached.base == self._fresh_base
+        self.base, self.term, self.was_empty = attached.base, attached.term, attached.base == self._fresh_base
         self._beat_once(attached)
         self._work = [self._begin(self._beat)]  # the lease goes on while a place is being found
         if not self._placed_in:
@@ -340,6 +343,8 @@ class EngineLink:
             raise EngineLost("the feed does not have any more what comes next")
         self._at, self.heard = heard.id, heard.number
         items = self._unanswered.settled(heard.batch) if heard.node == self.node else []
+        for item in items:
+            self.took(time.monotonic() - item.since)
         causes = [item.cause for item in items] or [None] * len(heard.items)
         self._owner.arrived(list(zip(heard.items, causes, strict=True)))
         self._forget_unheard()
@@ -361,6 +366,7 @@ class EngineLink:
     def _beat_once(self, attached: Attachment) -> None:
         beaten = attached.beat(self.info())
         self._time.beaten(beaten.now, beaten.stood, time.monotonic())
+        self.lag.told(beaten.n, time.monotonic())
         self.nodes, self.checkpoint_n = beaten.infos, beaten.checkpoint_n
 
     def _keep_alive(self, connection: EngineConnection) -> None:

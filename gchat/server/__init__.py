@@ -24,6 +24,7 @@ From the first byte of a peer to the last byte to everybody else:
     turn_share     what the next turn takes of users who say much, and of those who enter
     answer         an answer in the dialect of its reader
     publication    the part of a turn that stores messages and answers their senders
+    held_answers   answers that wait for what became of what was said before
     presence_telling  users who come, go and change, told to rooms in their time
     fanout         room logs, and what a turn appended to them, sent to all readers
     spreader       large rooms, sent in slices between turns
@@ -49,6 +50,7 @@ Around it:
     step_effects                                       what each node does of a step, and what its origin does
     registry_loading, returning                        the registry loaded anew, and users who were believed gone
     letters                                            private messages to users of other nodes
+    nodes, elsewhere                                   all nodes, as the operator sees them, and users of others
     activation     the sockets that systemd passes
     logs, faults, machine_errors, stdout, transcript   what the operator reads
     audit                                              what operators did

@@ -13,19 +13,8 @@ import msgspec
 from gchat import __version__
 from gchat.admin import backend as seen
 from gchat.admin.backend import Unavailable
-from gchat.admin.documents import (
-    Happened,
-    HistoryInfo,
-    Kind,
-    Measure,
-    RoomMessage,
-    RoomSummary,
-    ServerInfo,
-    StoredMessage,
-    UserInfo,
-    UserJoined,
-    UserLeft,
-)
+from gchat.admin.documents import HistoryInfo, Kind, Measure, NodeInfo, RoomSummary, ServerInfo, StoredMessage, UserInfo
+from gchat.admin.happenings import Happened, RoomMessage, UserJoined, UserLeft
 from gchat.chat.effects import CloseReason
 from gchat.chat.room import Room
 from gchat.chat.session import Session
@@ -73,7 +62,8 @@ class AdminBackend(HookActions, AccountActions):
     def came(self, session: Session) -> None:
         """Tell the event streams that a user is here."""
         if self._subscribers:
-            self._tell(UserJoined(session.id, session.name, session.address, session.current_name))
+            node = "" if self._app.nodes is None else self._app.nodes.name_of(session)
+            self._tell(UserJoined(session.id, session.name, session.address, session.current_name, node))
 
     def went(self, session: Session, reason: CloseReason) -> None:
         """Tell the event streams that a user's connection has ended."""
@@ -117,7 +107,12 @@ class AdminBackend(HookActions, AccountActions):
             hub_lag_ms=round(app.watch.lag_s() * 1000, 2),
             connections=app.connections,
             max_connections=app.max_connections,
+            node="" if app.nodes is None else app.nodes.own_name,
         )
+
+    def nodes(self) -> list[NodeInfo]:
+        """See Backend.nodes."""
+        return [] if self._app.nodes is None else self._app.nodes.all()
 
     def online(self) -> int:
         """See Backend.online."""
@@ -131,8 +126,14 @@ class AdminBackend(HookActions, AccountActions):
             yield [self._user(session, now) for session in sessions[first : first + USERS_AT_ONCE]]
 
     def _user(self, session: Session, now: float) -> UserInfo:
-        registry, connection = self._app.registry, self._app.roster.by_session.get(session.id)
-        return UserInfo.of(session, connection, now, disconnected=registry.is_disconnected(session))
+        app = self._app
+        connection, is_disconnected = app.roster.by_session.get(session.id), app.registry.is_disconnected(session)
+        if app.nodes is None:
+            return UserInfo.of(session, connection, now, disconnected=is_disconnected)
+        node = app.nodes.name_of(session)
+        if connection is None:
+            return UserInfo.elsewhere(session, node, disconnected=is_disconnected)
+        return UserInfo.of(session, connection, now, disconnected=is_disconnected, node=node)
 
     def rooms(self) -> Iterator[RoomSummary]:
         """See Backend.rooms."""

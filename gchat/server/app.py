@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import TYPE_CHECKING
 
 import gevent
 from gevent.threadpool import ThreadPool
@@ -35,13 +36,16 @@ from gchat.server.saved_state import restore
 from gchat.server.secret_checks import SecretChecks
 from gchat.server.server_password import ServerPassword
 from gchat.server.settings import Config
-from gchat.server.shared_history import shared_steps
+from gchat.server.shared_history import shared_nodes, shared_steps
 from gchat.server.state_files import history_path, other_history
 from gchat.server.stopping import Stopping
 from gchat.server.taking import OwnSteps, Steps
 from gchat.server.tls import Tls
 from gchat.server.transcript import Transcript
 from gchat.server.watch import Watch
+
+if TYPE_CHECKING:
+    from gchat.server.nodes import Nodes  # a server that is alone needs nothing of what it loads
 
 #: What was received before the end is said within this time.
 HEAR_OUT_S = 0.5
@@ -82,10 +86,13 @@ class App:
         apply(self)
         self.pump = self.effects = Pump(self, self.parts, config.limits.room_log_bytes)
         self.steps: Steps = OwnSteps(self.registry, self.pump.submit)
+        self.nodes: Nodes | None = None
         self.journal.follow(self.pump.submit)
         if config.cluster.url:
-            self.steps = shared_steps(self.registry, self.limits, self.pump, self.journal)
-            self.awake = self.steps.time
+            self.steps = shared = shared_steps(self.registry, self.limits, self.pump, self.journal, self.admin)
+            self.awake = shared.time
+            self._door.admission.elsewhere = shared.elsewhere.of_network
+            self.nodes = shared_nodes(self.journal, self)
         self.rooms, self.catch_ups = self.pump.fan_out, self.pump.replay
         self._accepting = Listener(listener, self._door.serve, self._door.admit)
         self.drain = Drain(self, self._accepting.close)

@@ -32,6 +32,8 @@ def gauges(app: OperatedServer) -> Iterator[Measure]:
     yield gauge("gchat_draining", "1 while users are sent elsewhere before the server stops.", app.drain.is_on)
     missed = "Messages that slow readers missed and were told about."
     yield Measure("gchat_skipped_messages", missed, "counter", skipped(app))
+    if app.nodes is not None:
+        yield from app.nodes.gauges()
 
 
 def slow_readers(app: OperatedServer) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from gchat.chat.limits import Limits
 from gchat.chat.registry import Registry
@@ -19,6 +19,9 @@ from gchat.server.stopping import Stopping
 from gchat.server.taking import Steps
 from gchat.server.watch import Watch
 
+if TYPE_CHECKING:
+    from gchat.server.nodes import Nodes  # others need nothing of what it loads
+
 
 class OperatedServer(Protocol):
     """A running server, as its operator sees it."""
@@ -30,6 +33,7 @@ class OperatedServer(Protocol):
     journal: Journal
     drain: Drain
     limits: Limits
+    nodes: Nodes | None  # None: there is no cluster
     parts: Parts
     pump: Pump
     registry: Registry

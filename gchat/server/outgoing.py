@@ -14,7 +14,7 @@ from gevent.event import Event
 
 from gchat import __version__
 from gchat.admin.backend import NotPossible, Subscriber, Unsubscribe
-from gchat.admin.documents import Happened, RoomMessage
+from gchat.admin.happenings import Happened, RoomMessage
 from gchat.admin.responses import JSON
 from gchat.admin.token_file import TokenError, load_or_make
 from gchat.hooks.message import HookMessage

@@ -19,7 +19,9 @@ from gchat.server.own_thread import OwnThread
 
 if TYPE_CHECKING:
     from gchat.cluster.engine import UrlEngine
+    from gchat.server.nodes import Nodes, NodeServer
     from gchat.server.pump import Pump
+    from gchat.server.roster import Onlooker
     from gchat.server.sharing import Sharing
 
 NO_EXTRA = (
@@ -57,13 +59,13 @@ def open_shared(section: ClusterSection, room_bytes: int) -> Journal:
     return journal
 
 
-def shared_steps(registry: Registry, limits: Limits, pump: Pump, journal: Journal) -> Sharing:
-    """Return where this node of a cluster takes its steps."""
+def shared_steps(registry: Registry, limits: Limits, pump: Pump, journal: Journal, onlooker: Onlooker) -> Sharing:
+    """Return where this node of a cluster takes its steps; the onlooker sees users of others come and go."""
     from gchat.cluster.journal import SharedJournal  # noqa: PLC0415  # see above
     from gchat.server.sharing import Sharing  # noqa: PLC0415
 
     assert isinstance(journal, SharedJournal)
-    journal.members = sharing = Sharing(registry, limits, pump, journal.link)
+    journal.members = sharing = Sharing(registry, limits, pump, journal.link, onlooker)
     pump.others = sharing.letters
     journal.follow(sharing.deliver)
     return sharing
@@ -71,6 +73,15 @@ def shared_steps(registry: Registry, limits: Limits, pump: Pump, journal: Journa
 
 def _say(text: str) -> None:
     logger.warning("the engine of the cluster: %(what)s", {"what": text})
+
+
+def shared_nodes(journal: Journal, server: NodeServer) -> Nodes:
+    """Return the nodes of a cluster, which are told of this one."""
+    from gchat.cluster.journal import SharedJournal  # noqa: PLC0415  # see above
+    from gchat.server.nodes import Nodes  # noqa: PLC0415
+
+    assert isinstance(journal, SharedJournal)
+    return Nodes(journal.link, server)
 
 
 def unusable(section: ClusterSection, error: JournalError) -> EngineUnusable:
@@ -87,8 +98,13 @@ def unusable(section: ClusterSection, error: JournalError) -> EngineUnusable:
 
 
 def durability_of(journal: Journal) -> str:
-    """Return what a message that was shown survives, as the engine of a cluster has it set up: "full", or ""."""
+    """Return what a message survives that was shown, by the settings of the engine; "" without one. See fitness."""
     return str(getattr(getattr(journal, "link", None), "durability", ""))
+
+
+def warning_of(journal: Journal) -> str:
+    """Return what an operator should know of the engine of a cluster; "": nothing."""
+    return str(getattr(getattr(journal, "link", None), "warning", ""))
 
 
 def node_name(section: ClusterSection) -> str:

@@ -60,14 +60,19 @@ from gchat.model.errors import Code, Refusal
 from gchat.model.events import Announced, TopicIs
 from gchat.server.connection import Connection
 from gchat.server.counters import CRASHES
+from gchat.server.elsewhere import Elsewhere
 from gchat.server.letters import Letters
 from gchat.server.logs import logger
 from gchat.server.publication import ArrivedUnheard, Happening
 from gchat.server.registry_loading import RegistryLoading
+from gchat.server.roster import Onlooker
 from gchat.server.step_effects import of_step
 
 #: What users are told who have just come, and not those who only come back to the others.
 _GREETINGS = (Arrive, Enter, Leave, Deliver)
+
+#: What this node holds for the time of the cluster, where connections are compared, may be wrong by so much.
+CLOCK_WRONG_NS = 500_000_000
 
 _CHANGING = frozenset(get_args(Changing))
 
@@ -103,15 +108,19 @@ class Sharing:
 
     are_shared = True
 
-    def __init__(self, registry: Registry, limits: Limits, pump: SharingPump, link: EngineLink) -> None:
+    def __init__(
+        self, registry: Registry, limits: Limits, pump: SharingPump, link: EngineLink, onlooker: Onlooker
+    ) -> None:
         """Share `registry`; the `limits` are those that this node is configured with."""
         self._registry = registry
         self._limits = limits
         self._pump = pump
         self._link = link
         self.letters = Letters(registry, pump, link)
-        self._loading = RegistryLoading(registry, pump, link, self._put_quietly, self._pay)
+        self.elsewhere = Elsewhere(registry, link, onlooker)
+        self._loading = RegistryLoading(registry, pump, link, self._put_quietly, self._reconciled)
         self._ids = count(1)
+        self._ahead = 0  # the time of the cluster before the steady clock of this node, in ns
         self._owed: list[Disconnect] = []  # what the others were not told while the engine could not be asked
         self._is_due_asked = False
         self._why = ""  # nothing can be put now; "": all is well
@@ -184,14 +193,18 @@ class Sharing:
         """Return a step as one of this node: a session gets a number that no other node gives."""
         if not isinstance(step, Connect) or step.id:
             return step
-        # The attempts of several nodes are compared by time.
-        since_accepted_s = (time.monotonic_ns() - step.entrance.attempt) / 1e9
-        attempt = int((self._link.time() - since_accepted_s) * 1e6)
         return structs.replace(
             step,
             id=(int(self.node.rpartition("-")[2], 16) << 32) + next(self._ids),
-            entrance=structs.replace(step.entrance, node=self.node, attempt=attempt),
+            entrance=structs.replace(step.entrance, node=self.node, attempt=self._attempt(step.entrance.attempt)),
         )
+
+    def _attempt(self, accepted: int) -> int:
+        """Return when a connection was accepted, by the time of the cluster in ns; in their order on this node."""
+        ahead = int((self._link.time() - time.monotonic()) * 1e9)
+        if abs(ahead - self._ahead) > CLOCK_WRONG_NS:
+            self._ahead = ahead
+        return accepted + self._ahead
 
     def _put(self, taking: Taking) -> None:
         self._link.put([(packed_step(_encode(taking.step.told())), taking)])
@@ -210,6 +223,7 @@ class Sharing:
         with suppress(Refusal):
             _, effects = self._taken(step)
             if self._loading.is_news:
+                self.elsewhere.show(effects)
                 self._pump.submit([*of_step(effects, is_origin=False)])
 
     def _take_own(self, taking: Taking) -> None:
@@ -224,10 +238,10 @@ class Sharing:
             if result is not None:
                 result.set_exception(refusal)
             return
-        if (
-            result is None and isinstance(step, Connect) and not taking.is_quiet
-        ):  # the peer was told meanwhile that it is not let in
+        if result is None and isinstance(step, Connect) and not taking.is_quiet:
+            # The peer was told meanwhile that it is not let in.
             self.put(Disconnect(step.id, CloseReason.RESET, self._link.time()))
+        self.elsewhere.show(effects)
         own = of_step(effects, is_origin=True)
         self._pump.submit([effect for effect in own if not (taking.is_quiet and isinstance(effect, _GREETINGS))])
         if result is not None:
@@ -288,6 +302,10 @@ class Sharing:
         self._pump.submit([Announce(room, Announced(told, is_of_operator=False)) for room in rooms])
         if not why:
             self._pay()
+
+    def _reconciled(self) -> None:
+        self.elsewhere.renew()
+        self._pay()
 
     def _pay(self) -> None:
         """Tell the others what they are owed."""

@@ -23,7 +23,6 @@ from gchat.admin.documents import (
     AccountInfo,
     AuditRow,
     DrainDocument,
-    Happened,
     Histogram,
     HistoryInfo,
     HookInfo,
@@ -31,16 +30,15 @@ from gchat.admin.documents import (
     MadeHookDocument,
     Measure,
     NewHook,
+    NodeInfo,
     OperatorRow,
     PenaltyRow,
-    RoomMessage,
     RoomSummary,
     ServerInfo,
     StoredMessage,
     UserInfo,
-    UserJoined,
-    UserLeft,
 )
+from gchat.admin.happenings import Happened, RoomMessage, UserJoined, UserLeft
 from gchat.admin.http_server import AdminServer
 from gchat.admin.named_tokens import NamedTokens
 from gchat.admin.routes import make_app
@@ -72,6 +70,7 @@ class FakeBackend:
         self.kicked: list[tuple[int, str]] = []
         self.reason_not_ready = ""
         self.secret: set[str] = set()
+        self.all_nodes: list[NodeInfo] = []
         self.resets: list[str] = []
         self.say_waits_s = 0.0
         self.book = HookBook()
@@ -159,6 +158,9 @@ class FakeBackend:
 
     def online(self) -> int:
         return len(self.users_online)
+
+    def nodes(self) -> list[NodeInfo]:
+        return self.all_nodes
 
     def users(self) -> Iterator[list[UserInfo]]:
         everybody = list(self.users_online.values())
@@ -423,17 +425,17 @@ def live(backend: FakeBackend) -> None:
         elif users:
             speaker = backend.users_online[chance.choice(users)]
             backend.says(speaker.nick, chance.choice(TEXTS), speaker.room)
-            backend.changes(speaker.id, messages=speaker.messages + 1, idle_s=0.0)
+            backend.changes(speaker.id, messages=(speaker.messages or 0) + 1, idle_s=0.0)
         if users and chance.random() < 0.1:
             lags[chance.choice(users)] = chance.randrange(1, 2_000_000)
         backend.hub_lag_ms = round(chance.expovariate(1), 2)
         for id_, user in list(backend.users_online.items()):
-            lag = lags.pop(id_, 0) if chance.random() < 0.2 else user.lag_bytes
-            skipped = user.skipped + (30 if lag > 1_000_000 else 0)
+            lag = lags.pop(id_, 0) if chance.random() < 0.2 else user.lag_bytes or 0
+            skipped = (user.skipped or 0) + (30 if lag > 1_000_000 else 0)
             backend.changes(
                 id_,
-                connected_s=round(user.connected_s + 0.3, 1),
-                idle_s=round(user.idle_s + 0.3, 1),
+                connected_s=round((user.connected_s or 0.0) + 0.3, 1),
+                idle_s=round((user.idle_s or 0.0) + 0.3, 1),
                 lag_bytes=lag,
                 skipped=skipped,
             )

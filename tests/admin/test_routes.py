@@ -60,7 +60,8 @@ CHANGES: list[tuple[str, str, object]] = [
 
 def test_status_tells_everything_in_this_order(endpoint: Endpoint) -> None:
     status = endpoint.ask_get("/status").value
-    assert list(status) == ["server", "online", "access", "users", "rooms", "limits", "history", "counters"]
+    members = ["server", "online", "all", "access", "nodes", "users", "rooms", "limits", "history", "counters"]
+    assert list(status) == members
     assert status["online"] == 3
     assert list(status["users"][0])[:4] == ["id", "nick", "address", "room"]
     assert [room["name"] for room in status["rooms"]] == ["lobby"]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from gchat.admin.access import Scope
-from gchat.admin.documents import Happened, RoomMessage, RoomSummary, UserInfo, UserJoined, UserLeft
+from gchat.admin.documents import RoomSummary, UserInfo
+from gchat.admin.happenings import Happened, RoomMessage, UserJoined, UserLeft
 from gchat.admin.visibility import GRANTED, visible
 
 ADDRESS = "127.0.0.1:5000"

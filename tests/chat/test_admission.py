@@ -98,3 +98,15 @@ def test_connections_are_counted_by_network_and_forgotten_when_they_end() -> Non
         admission.release(network, 0.0)
     assert (admission.total, admission.of(one), admission.of(other)) == (0, 0, 0)
     assert not admission._connections, "the table would grow for ever"
+
+
+def test_users_of_the_same_network_at_other_nodes_count_as_well() -> None:
+    admission = Admission(Penalties(), Limits(connections_per_network=3))
+    elsewhere = {"192.0.2.7": 2}
+    admission.elsewhere = lambda network: elsewhere.get(network, 0)
+
+    assert admits(admission, "192.0.2.7") is None
+    assert admits(admission, "192.0.2.7") is CloseReason.TOO_MANY
+    assert admits(admission, "192.0.2.8") is None
+    elsewhere.clear()
+    assert admits(admission, "192.0.2.7") is None

@@ -169,7 +169,7 @@ class Model:
 
     def beat(  # noqa: PLR0917
         self, term: str, node: str, fence: str, lease: int, silence: int, entries: int, age: int, info: bytes
-    ) -> tuple[str, str, str, dict[str, bytes]]:
+    ) -> tuple[str, str, str, str, dict[str, bytes]]:
         self._check(term, node, fence)
         now = self._keep_time()
         gap = now - self.beaten if self.beaten else 0
@@ -186,7 +186,8 @@ class Model:
             self.old, self.mark, self.marked = self.mark, len(self.feed), now
         kept = self.checkpoint[0] if self.checkpoint else 0
         self.first = max(self.first, min(len(self.feed) - entries + 1, self.old + 1, kept))
-        return str(now), str(self.stood), str(self.checkpoint[0] if self.checkpoint else -1), self.infos
+        newest = str(self.checkpoint[0] if self.checkpoint else -1)
+        return str(now), str(self.stood), newest, str(len(self.feed)), self.infos
 
     def keep(self, term: str, node: str, fence: str, n: int, data: bytes) -> str:
         self._check(term, node, fence)

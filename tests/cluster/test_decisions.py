@@ -65,8 +65,8 @@ class Subject:
         if isinstance(expected, str):
             assert answer.decode() == expected
         elif isinstance(expected[-1], dict):
-            assert [part.decode() for part in answer[:3]] == list(expected[:3])
-            assert dict(zip(answer[3::2], answer[4::2], strict=True)) == {k.encode(): v for k, v in expected[3].items()}
+            assert [part.decode() for part in answer[:4]] == list(expected[:4])
+            assert dict(zip(answer[4::2], answer[5::2], strict=True)) == {k.encode(): v for k, v in expected[4].items()}
         else:
             assert [part.decode() for part in answer] == list(expected)
         return expected

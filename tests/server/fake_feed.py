@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from gevent.event import AsyncResult, Event
 
-from gchat.chat.effects import Close
+from gchat.chat.effects import Close, CloseReason
 from gchat.chat.limits import Limits
 from gchat.chat.registry import Registry
 from gchat.chat.session import Session, lineage_of
@@ -61,7 +61,7 @@ class Node:
         self.waits = 0
         self._done: list[Taking] = []  # whose outcome this node has
         self.registry = Registry(Limits())
-        self.sharing = Sharing(self.registry, limits, cast("Any", self), cast("Any", self))
+        self.sharing = Sharing(self.registry, limits, cast("Any", self), cast("Any", self), self)
         feed.nodes.append(self)
 
     # --- The link ----------------------------------------------------------------------------------------------------
@@ -138,6 +138,12 @@ class Node:
         for effect in effects:
             if isinstance(effect, Close):
                 self.connections.pop(effect.session, None)
+
+    def came(self, session: Session) -> None:
+        """See Onlooker.came."""
+
+    def went(self, session: Session, reason: CloseReason) -> None:
+        """See Onlooker.went."""
 
     def wait_carried_out(self) -> None:
         """Wait for nothing."""

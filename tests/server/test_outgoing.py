@@ -14,7 +14,7 @@ from gevent import pywsgi, ssl
 from gevent.pool import Pool
 
 from gchat.admin.backend import Subscriber
-from gchat.admin.documents import RoomMessage, UserLeft
+from gchat.admin.happenings import RoomMessage, UserLeft
 from gchat.hooks.message import HookMessage
 from gchat.hooks.signature import is_signed
 from gchat.server import outgoing

@@ -17,6 +17,7 @@ from gchat.server.config import load
 from gchat.server.history import HistoryError, open_journal, unreadable
 from gchat.server.listener import StartError
 from gchat.server.pump import Pump
+from gchat.server.roster import Onlooker
 from gchat.server.settings import Config
 from gchat.server.shared_history import node_name, shared_steps
 from gchat.server.start_checks import check_files
@@ -40,9 +41,8 @@ def joined(url: str, **settings: str) -> Journal:
     registry = Registry(Limits())
     journal = open_journal(config, "")
     try:
-        shared_steps(registry, Limits(), cast("Pump", SimpleNamespace(connections={}, submit=list)), journal).join(
-            lambda: None
-        )
+        pump, onlooker = SimpleNamespace(connections={}, submit=list), SimpleNamespace(came=id, went=id)
+        shared_steps(registry, Limits(), cast("Pump", pump), journal, cast("Onlooker", onlooker)).join(lambda: None)
     except JournalError as error:
         raise unreadable(config, "", error) from None
     return journal

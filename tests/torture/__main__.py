@@ -65,12 +65,13 @@ def _options() -> argparse.Namespace:
         help=f"some of {','.join(KINDS)} ({','.join(USUAL)}); with nodes, of {','.join(cluster_nemesis.KINDS)} (all), "
         f"or of {','.join(cluster_nemesis.WITH_FAILOVER)}",
     )
-    reads = {"choices": ["primary", "replica"], "default": "replica"}
-    parser.add_argument("--read-from", **reads, help="with failover: the engine that nodes read (replica)")
+    engines = ["primary", "replica"]
+    parser.add_argument("--read-from", choices=engines, default="replica", help="with failover: what nodes read")
     parser.add_argument("--sync", choices=["full", "normal"], default="full", help="the server's history.sync (full)")
     parser.add_argument("--seed", type=int, default=1, metavar="N", help="of all that is random (1)")
     parser.add_argument("--out", metavar="FILE", help="for the report, as JSON")
     options = parser.parse_args()
+    kinds: tuple[str, ...]
     messages, faults, usual, kinds = (
         (200_000, 60, cluster_nemesis.KINDS, cluster_nemesis.KINDS) if options.nodes else (20_000, 3, USUAL, KINDS)
     )

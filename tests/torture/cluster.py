@@ -25,7 +25,8 @@ from tests.torture.server import Broken, Server
 
 NAMESPACE = "torture"
 
-#: A sentinel takes an engine for lost after this, because a busy machine is slow, not lost; and a failover is done within:
+#: A sentinel takes an engine for lost after the first, because a busy machine is slow; a failover is done within the
+#: second.
 SILENT_MS, FAILOVER_S = 2000, 60.0
 
 #: Records of one question.

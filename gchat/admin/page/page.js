@@ -14,7 +14,7 @@ const numbers = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
 const short = new Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 1 });
 const collator = new Intl.Collator("en", { numeric: true });
 
-const seen = { server: null, users: new Map(), rooms: [], bans: [], hooks: [], history: null, at: 0, news: [], began: 0 };
+const seen = { server: null, users: new Map(), rooms: [], nodes: [], bans: [], hooks: [], history: null, at: 0, news: [], began: 0 };
 let token = ""; // survives a reload in this tab’s session storage; never in a URL
 let scope = "none"; // what the server lets us see: "none" of the private parts, or all; and do: "moderate", "all"
 let wake = () => {}; // ends the pause before the next try, or the stream, so that the page connects anew
@@ -188,9 +188,12 @@ class Table {
 }
 
 /** The classes of a column’s cells. */
-function classes({ name, number, secret }) {
-  return `${number ? "number" : `text ${name.toLowerCase()}`} ${secret ? "read" : ""}`;
+function classes({ name, number, secret, clustered }) {
+  return `${number ? "number" : `text ${name.toLowerCase()}`} ${secret ? "read" : ""} ${clustered ? "cluster" : ""}`;
 }
+
+/** The text of a number that only the node of a user’s connection knows. */
+const known = (value, text) => (value === null ? "–" : text(value));
 
 /** The rate of a counter: since the page was opened, and over the last minutes at most. */
 class Chart {
@@ -267,13 +270,14 @@ const users = new Table("users", {
     { name: "Nick", value: (user) => user.nick, brief: true, mood: (user) => (user.nick === user.address ? "quiet" : "") },
     { name: "Address", value: (user) => user.address, brief: true, secret: true },
     { name: "Room", value: (user) => user.rooms.join(", "), brief: true },
-    { name: "Dialect", value: (user) => user.dialect },
-    { name: "Idle", number: true, value: (user) => user.idle_s,
-      text: (user) => (user.disconnected ? "disconnected" : span(user.idle_s)) },
-    { name: "Messages", number: true, value: (user) => user.messages, text: (user) => count(user.messages) },
-    { name: "Lag", number: true, value: (user) => user.lag_bytes, text: (user) => bytes(user.lag_bytes),
+    { name: "Node", value: (user) => user.node ?? "", clustered: true },
+    { name: "Dialect", value: (user) => user.dialect ?? "–" },
+    { name: "Idle", number: true, value: (user) => user.idle_s ?? -1,
+      text: (user) => (user.disconnected ? "disconnected" : known(user.idle_s, span)) },
+    { name: "Messages", number: true, value: (user) => user.messages ?? -1, text: (user) => known(user.messages, count) },
+    { name: "Lag", number: true, value: (user) => user.lag_bytes ?? -1, text: (user) => known(user.lag_bytes, bytes),
       mood: (user) => (user.lag_bytes > 65536 ? "warn" : "") },
-    { name: "Skipped", number: true, value: (user) => user.skipped, text: (user) => count(user.skipped),
+    { name: "Skipped", number: true, value: (user) => user.skipped ?? -1, text: (user) => known(user.skipped, count),
       mood: (user) => (user.skipped ? "warn" : "") },
   ],
   actions: [
@@ -291,9 +295,24 @@ const rooms = new Table("rooms", {
   columns: [
     { name: "Room", value: (room) => room.name, brief: true, press: (room) => view.open(room) },
     { name: "Members", number: true, value: (room) => room.members, text: (room) => count(room.members),
-      title: "Show its users", press: (room) => showUsersOf(room.name) },
+      title: "Show its users", press: (room) => showUsersOf("room", room.name) },
     { name: "Last no.", number: true, value: (room) => room.seq, text: (room) => count(room.seq) },
     { name: "Topic", value: (room) => room.topic, brief: true },
+  ],
+});
+
+const nodes = new Table("nodes", {
+  key: (node) => node.id,
+  first: 8,
+  step: 24,
+  sort: { column: "Name", down: false },
+  columns: [
+    { name: "Name", value: (node) => node.name, text: (node) => (node.here ? `${node.name} (this one)` : node.name), brief: true,
+      title: "Show its users", press: (node) => showUsersOf("node", node.name) },
+    { name: "Users", number: true, value: (node) => node.online, text: (node) => count(node.online) },
+    { name: "Behind", number: true, value: (node) => node.lag_s, text: (node) => (node.lag_s ? span(node.lag_s) : "no"),
+      mood: (node) => (node.lag_s >= 1 ? "warn" : "") },
+    { name: "Since", value: (node) => node.since, text: (node) => (node.since ? moment(node.since) : "–") },
   ],
 });
 
@@ -338,6 +357,8 @@ function draw() {
     ? `${part}${count(found.length)} of ${count(all.length)} match` : `${part}${count(all.length)}`);
   rooms.show(seen.rooms);
   put($("rooms").querySelector(".shown"), count(seen.rooms.length));
+  nodes.show(seen.nodes);
+  put($("nodes").querySelector(".shown"), count(seen.nodes.length));
   bans.show(seen.bans);
   put($("bans").querySelector(".shown"), count(seen.bans.length));
   hooks.show(seen.hooks);
@@ -347,15 +368,16 @@ function draw() {
   feed.draw();
 }
 
-function showUsersOf(room) {
-  $("filter").value = `room:${room}`;
+function showUsersOf(what, name) {
+  $("filter").value = `${what}:${name}`;
   draw();
   $("users-title").scrollIntoView({ block: "nearest" });
 }
 
 function matches(user, term) {
-  const texts = { nick: [user.nick], address: [user.address], room: user.rooms, dialect: [user.dialect] };
-  const [, name, wanted] = /^(nick|address|room|dialect):(.*)$/.exec(term) ?? [];
+  const { nick, address, rooms: all, dialect, node } = user;
+  const texts = { nick: [nick], address: [address], room: all, dialect: [dialect ?? ""], node: [node ?? ""] };
+  const [, name, wanted] = /^(nick|address|room|dialect|node):(.*)$/.exec(term) ?? [];
   if (name) return texts[name].some((text) => text.toLowerCase() === wanted);
   return Object.values(texts).flat().some((text) => text.toLowerCase().includes(term));
 }
@@ -364,7 +386,8 @@ function drawServer(server, history) {
   const online = count(seen.users.size);
   const up = span(server.uptime_s + (performance.now() - seen.at) / 1000);
   put($("name"), server.name || "gchat");
-  put($("facts"), `${server.address} · gchat ${server.version} · up ${up}`);
+  const node = server.node ? ` · node ${server.node}` : "";
+  put($("facts"), `${server.address}${node} · gchat ${server.version} · up ${up}`);
   document.title = `${online} online · ${server.address} · gchat`;
   tile("online", online, `maximum ${count(server.max_connections)}`);
   tile("slow", count(server.slow_readers), `${count(server.skipped)} skipped`, server.slow_readers ? "warn" : "");
@@ -487,13 +510,14 @@ async function refresh() {
   const isAnother = seen.server && seen.server.started !== status.server.started;
   if (isAnother) say("The server was restarted.");
   else if ($("state").dataset.state === "gone" && seen.server) say("The server answers again.");
-  const { server, rooms: all, history, access } = status;
+  const { server, rooms: all, nodes: every, history, access } = status;
+  document.documentElement.classList.toggle("clustered", every.length > 0);
   grant(access.scope);
   if (scope !== "none") {
     if (!talk.told || isAnother) talk.begin(all);
     for (const { name, seq } of all) talk.reach(name, seq);
   }
-  Object.assign(seen, { server, rooms: all, history, hooks: hooked.hooks, at: began, began });
+  Object.assign(seen, { server, rooms: all, nodes: every, history, hooks: hooked.hooks, at: began, began });
   seen.bans = [...banned.bans.map((ban) => ({ ...ban, verb: "banned" })), ...muted.mutes.map((mute) => ({ ...mute, verb: "muted" }))];
   seen.users = new Map(status.users.map((user) => [user.id, user]));
   seen.news = seen.news.filter(({ at }) => at >= began);
@@ -518,9 +542,9 @@ function learn(id, user) {
 }
 
 const happened = {
-  joined({ user: id, nick, address, room }) {
+  joined({ user: id, nick, address, room, node }) {
     const fresh = { idle_s: 0, messages: 0, lag_bytes: 0, skipped: 0, dialect: "" }; // until the next /status
-    learn(id, { id, nick, address, room, ...fresh });
+    learn(id, { id, nick, address, room, rooms: room ? [room] : [], node, ...fresh });
     feed.add("joined", nick, `joined ${room}`);
   },
   left({ user: id, nick, reason }) {
@@ -900,7 +924,7 @@ audit.part(".earlier").addEventListener("click", () => audit.load());
 $("show-audit").addEventListener("click", () => audit.open());
 
 view.part(".cancel").addEventListener("click", () => view.close());
-view.part(".members").addEventListener("click", () => { view.close(); showUsersOf(view.name); });
+view.part(".members").addEventListener("click", () => { view.close(); showUsersOf("room", view.name); });
 view.part(".unlock").addEventListener("click", () => { view.close(); askToken(); });
 view.part(".earlier").addEventListener("click", () => {
   view.lines = Math.min(view.lines + ROOM_LINES, ROOM_LINES_MAX);
