@@ -241,6 +241,7 @@ class Sender(Rich):
             took_s = time.monotonic() - self._open.pop(number)
             self.world.slowest_ack_s = max(self.world.slowest_ack_s, took_s)
             self.world.acked += 1
+            self.world.flowing[self.node] += 1
         self.said.acknowledge(number, ack.seq, self.world.findings, self.view.epoch)
         self.view.acknowledged(ack.seq, text_of(self.said.sender, number))
 
@@ -256,6 +257,7 @@ class Sender(Rich):
             took_s = time.monotonic() - self._open.pop(number)
             self.world.slowest_refusal_s = max(self.world.slowest_refusal_s, took_s)
         self.said.refuse(number)
+        self.world.why_refused[refused.message] += 1
         self.world.refused += 1
         self._was_refused = True
         if number % 2:
