@@ -21,7 +21,7 @@ from gchat.journal.journal import Arrival, Journal, JournalError, Outcome, Posti
 from gchat.journal.numbering import ids_of
 from gchat.model.errors import Code
 from gchat.model.events import Acknowledged, Answer, Done, Invited, Refused, Told
-from gchat.model.messages import Numbered, Record
+from gchat.model.messages import Numbered, Record, Said
 from gchat.server.answer import REFUSALS
 from gchat.server.connection import Connection
 from gchat.server.counters import Counter, Distribution
@@ -32,6 +32,9 @@ COMMIT_FAILURES = Counter("gchat_commit_failures", "Batches of messages refused 
 COMMIT_S = Distribution("gchat_commit_seconds", "Time to store one batch of messages.")
 
 ID_REUSED = "Refused: this id was already used for another request. Use a new id for each request, for example a UUID"
+
+#: What is remembered of what was not known in time.
+MAX_UNKNOWN = 4096
 
 
 class Conveyed(Struct, frozen=True):
@@ -120,6 +123,8 @@ class Publication:
 
     def __init__(self, pump: PublicationTurn, journal: Journal) -> None:
         self._posted = self._answered = 0  # of those whose outcome arrives later
+        self.unanswered_size = 0  # of what was posted and has no outcome yet, in characters
+        self._unknown: dict[int, object] = {}  # by identity: what may have an outcome later, or never
         self._waits: deque[tuple[int, Event]] = deque()  # each set when so many are answered
         self._held = HeldAnswers()
         self._is_late = False  # whether the journal does not answer in time: then nobody waits for that
@@ -186,6 +191,7 @@ class Publication:
         for posting, outcome in zip(batch, outcomes, strict=True):
             if outcome is None:
                 self._posted += 1
+                self.unanswered_size += _size(posting.cause)
             elif isinstance(posting, Posting) and outcome.record is not None:
                 heads.setdefault(posting.room, outcome.record.seq)
             elif outcome.why_not:
@@ -221,7 +227,7 @@ class Publication:
         room, cause, outcome = arrival.room, arrival.cause, arrival.outcome
         if cause is not None:
             self._is_late = not arrival.is_known
-            self._answered += arrival.is_known
+            self._count(cause, is_known=arrival.is_known)
         if not arrival.is_known:
             self._tell_unknown(cause)
             self.tell_held(_asking(cause), is_late=True)
@@ -241,6 +247,17 @@ class Publication:
             self.tell_held(_asking(cause), is_late=False)
         if self._waits:
             self._release()
+
+    def _count(self, cause: object, *, is_known: bool) -> None:
+        """Count an outcome once: also one that was not known at first, and may never be."""
+        if is_known and self._unknown.pop(id(cause), None) is not None:
+            return
+        if not is_known:
+            self._unknown[id(cause)] = cause
+            if len(self._unknown) > MAX_UNKNOWN:
+                del self._unknown[next(iter(self._unknown))]
+        self._answered += 1
+        self.unanswered_size -= _size(cause)
 
     def _tell_unknown(self, cause: object) -> None:
         """Tell a user who cannot know it what is not known; a program has no acknowledgement, which says the same."""
@@ -368,3 +385,11 @@ def _asking(cause: object) -> int | None:
     if isinstance(cause, Publish):
         return cause.session
     return cause.sender if isinstance(cause, Deliver) else None
+
+
+def _size(cause: object) -> int:
+    """Return how long the text is that this says, in characters."""
+    if isinstance(cause, Publish):
+        message = cause.message
+        return sum(map(len, message.texts)) if isinstance(message, Said) else len(message.text)
+    return len(cause.answer.text) if isinstance(cause, Deliver) and isinstance(cause.answer, Told) else 0
