@@ -33,9 +33,6 @@ COMMIT_S = Distribution("gchat_commit_seconds", "Time to store one batch of mess
 
 ID_REUSED = "Refused: this id was already used for another request. Use a new id for each request, for example a UUID"
 
-#: What is remembered of what was not known in time.
-MAX_UNKNOWN = 4096
-
 
 class Conveyed(Struct, frozen=True):
     """What became of a private message: why it was not shown, None if it was."""
@@ -111,6 +108,9 @@ class PublicationTurn(Protocol):
     def append(self, room: str, event: Record, count: int, speaker: Connection | None, unheard: Unheard | None) -> None:
         """Show something to a room: it has `count` numbers; `speaker` does not get it, nor do those who ignore it."""
 
+    def said_here(self, room: str, record: Record) -> None:
+        """Note that something was said which this process has posted."""
+
     def crashed(self, what: str, *details: object) -> None:
         """Count and log an error of ours, from where it is caught."""
 
@@ -122,9 +122,9 @@ class Publication:
     """
 
     def __init__(self, pump: PublicationTurn, journal: Journal) -> None:
-        self._posted = self._answered = 0  # of those whose outcome arrives later
-        self.unanswered_size = 0  # of what was posted and has no outcome yet, in characters
-        self._unknown: dict[int, object] = {}  # by identity: what may have an outcome later, or never
+        self._awaited: dict[int, object] = {}  # postings whose outcome arrives later, until something is said of it
+        self._posted = self._answered = 0  # of those, ever
+        self.unanswered_size = 0  # of those that are awaited, in characters
         self._waits: deque[tuple[int, Event]] = deque()  # each set when so many are answered
         self._held = HeldAnswers()
         self._is_late = False  # whether the journal does not answer in time: then nobody waits for that
@@ -140,13 +140,13 @@ class Publication:
 
     @property
     def unanswered(self) -> int:
-        """How many postings have no outcome yet."""
-        return self._posted - self._answered
+        """How many postings have no outcome yet, and are not late."""
+        return len(self._awaited)
 
     @property
     def is_to_wait_for(self) -> bool:
         """Whether the outcome of some is about to come."""
-        return self._posted > self._answered and not self._is_late
+        return bool(self._awaited) and not self._is_late
 
     def set_when_answered(self, event: Event | None) -> None:
         """Set an event, if there is one, when all that was posted until now has its outcome, or that is late."""
@@ -190,6 +190,7 @@ class Publication:
         has_failed = False
         for posting, outcome in zip(batch, outcomes, strict=True):
             if outcome is None:
+                self._awaited[id(posting.cause)] = posting.cause
                 self._posted += 1
                 self.unanswered_size += _size(posting.cause)
             elif isinstance(posting, Posting) and outcome.record is not None:
@@ -226,8 +227,10 @@ class Publication:
         """Do what is left of publish() or deliver() for what arrives; another process's message is only shown."""
         room, cause, outcome = arrival.room, arrival.cause, arrival.outcome
         if cause is not None:
-            self._is_late = not arrival.is_known
-            self._count(cause, is_known=arrival.is_known)
+            self._is_late = not arrival.is_known or bool(outcome.why_not)
+            if self._awaited.pop(id(cause), None) is not None:  # else it was late, and may never have been heard of
+                self._answered += 1
+                self.unanswered_size -= _size(cause)
         if not arrival.is_known:
             self._tell_unknown(cause)
             self.tell_held(_asking(cause), is_late=True)
@@ -247,17 +250,6 @@ class Publication:
             self.tell_held(_asking(cause), is_late=False)
         if self._waits:
             self._release()
-
-    def _count(self, cause: object, *, is_known: bool) -> None:
-        """Count an outcome once: also one that was not known at first, and may never be."""
-        if is_known and self._unknown.pop(id(cause), None) is not None:
-            return
-        if not is_known:
-            self._unknown[id(cause)] = cause
-            if len(self._unknown) > MAX_UNKNOWN:
-                del self._unknown[next(iter(self._unknown))]
-        self._answered += 1
-        self.unanswered_size -= _size(cause)
 
     def _tell_unknown(self, cause: object) -> None:
         """Tell a user who cannot know it what is not known; a program has no acknowledgement, which says the same."""
@@ -281,6 +273,8 @@ class Publication:
             self._heads[room] = record.seq + count
             MESSAGES.value += count
             pump.append(room, record, count, speaker, unheard)
+            if effect is not None:
+                pump.said_here(room, record)
         elif outcome.why_not and effect is not None:
             self._refuse_unstored(speaker, effect, outcome)
         if outcome.numbers and speaker is not None:

@@ -12,13 +12,14 @@ from gchat.chat.effects import (
     Publish,
     SaveAccount,
     SaveModes,
+    SaveNote,
     SaveOperators,
     SavePenalties,
     SaveSession,
 )
 
 #: What is stored of a registry is in the checkpoint, and in the feed behind it, before anybody is told.
-_STORED = (SaveSession, SaveAccount, SaveModes, SaveOperators, SavePenalties)
+_STORED = (SaveSession, SaveAccount, SaveModes, SaveNote, SaveOperators, SavePenalties)
 
 #: What is done once in the cluster.
 _OF_ORIGIN = (Publish, Audited, CheckSecret)
