@@ -21,7 +21,7 @@ from gchat.journal.journal import Arrival, Journal, JournalError, Outcome, Posti
 from gchat.journal.numbering import ids_of
 from gchat.model.errors import Code
 from gchat.model.events import Acknowledged, Answer, Done, Invited, Refused, Told
-from gchat.model.messages import Numbered, Record
+from gchat.model.messages import Numbered, Record, Said
 from gchat.server.answer import REFUSALS
 from gchat.server.connection import Connection
 from gchat.server.counters import Counter, Distribution
@@ -124,6 +124,7 @@ class Publication:
     def __init__(self, pump: PublicationTurn, journal: Journal) -> None:
         self._awaited: dict[int, object] = {}  # postings whose outcome arrives later, until something is said of it
         self._posted = self._answered = 0  # of those, ever
+        self.unanswered_size = 0  # of those that are awaited, in characters
         self._waits: deque[tuple[int, Event]] = deque()  # each set when so many are answered
         self._held = HeldAnswers()
         self._is_late = False  # whether the journal does not answer in time: then nobody waits for that
@@ -191,6 +192,7 @@ class Publication:
             if outcome is None:
                 self._awaited[id(posting.cause)] = posting.cause
                 self._posted += 1
+                self.unanswered_size += _size(posting.cause)
             elif isinstance(posting, Posting) and outcome.record is not None:
                 heads.setdefault(posting.room, outcome.record.seq)
             elif outcome.why_not:
@@ -228,6 +230,7 @@ class Publication:
             self._is_late = not arrival.is_known or bool(outcome.why_not)
             if self._awaited.pop(id(cause), None) is not None:  # else it was late, and may never have been heard of
                 self._answered += 1
+                self.unanswered_size -= _size(cause)
         if not arrival.is_known:
             self._tell_unknown(cause)
             self.tell_held(_asking(cause), is_late=True)
@@ -376,3 +379,11 @@ def _asking(cause: object) -> int | None:
     if isinstance(cause, Publish):
         return cause.session
     return cause.sender if isinstance(cause, Deliver) else None
+
+
+def _size(cause: object) -> int:
+    """Return how long the text is that this says, in characters."""
+    if isinstance(cause, Publish):
+        message = cause.message
+        return sum(map(len, message.texts)) if isinstance(message, Said) else len(message.text)
+    return len(cause.answer.text) if isinstance(cause, Deliver) and isinstance(cause.answer, Told) else 0

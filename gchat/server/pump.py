@@ -71,7 +71,7 @@ LONG_TURN_S = 0.002
 #: Effects waiting for the next turn; above, senders are read more slowly.
 MAX_WAITING = 4096
 
-#: The same, of bytes that were received: while the disk is slow, what is said gathers.
+#: The same, of bytes that were received: while the disk is slow, or the engine of a cluster, what is said gathers.
 MAX_WAITING_BYTES = 1 << 20
 
 
@@ -196,7 +196,7 @@ class Pump:
     @property
     def crowded(self) -> bool:
         """Whether so much waits that senders should wait too."""
-        gathered = RECEIVED_BYTES.value - self._received_before
+        gathered = RECEIVED_BYTES.value - self._received_before + self._publication.unanswered_size
         return len(self._waiting) + self._publication.unanswered > MAX_WAITING or gathered > MAX_WAITING_BYTES
 
     def wait_carried_out(self) -> None:

@@ -199,6 +199,22 @@ def test_a_private_message_is_given_when_its_id_is_known_to_be_new() -> None:
     assert process.answers(1) == [Acknowledged((Numbered("1"),))] * 2
 
 
+def test_what_is_never_known_holds_nothing_up_and_what_is_known_late_counts_once() -> None:
+    process = Process(Engine().journal())
+    process.says("never", session=None)
+    process.says("late", session=None)
+    never, late = process._waiting
+    process.turn()
+    for cause, is_known in ((never, False), (late, False), (late, True)):
+        process.submit([Arrival("lobby", Outcome(None), cause, is_known=is_known)])
+        process.turn()
+    assert process.publication.unanswered == process.publication.unanswered_size == 0
+    process.says("next")
+    process.turn()
+    assert (process.publication.unanswered, process.publication.unanswered_size) == (1, 4)
+    assert process.publication.is_to_wait_for
+
+
 def test_an_answer_waits_for_what_its_user_said_before_and_for_what_nobody_else_says() -> None:
     engine = Engine()
     process = Process(engine.journal())
