@@ -14,6 +14,7 @@ from gchat.model import commands
 from gchat.model.errors import Code, Refusal
 from gchat.model.events import Announced, Refused
 from gchat.model.messages import Record, Said
+from gchat.server import sharing
 from gchat.server.publication import ArrivedUnheard
 from tests.server.fake_feed import Feed, Node
 
@@ -131,7 +132,9 @@ def test_while_nothing_can_be_put_rooms_are_told_once_and_what_needs_a_step_is_r
     assert [effect.notice.text for effect in one.did(Announce)] == ["What is said is kept again"]
 
 
-def test_a_user_leaves_at_once_whom_the_others_learn_of_later(feed: Feed, one: Node, two: Node) -> None:
+def test_a_user_leaves_at_once_whom_the_others_learn_of_later(
+    feed: Feed, one: Node, two: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
     alice = one.connects("alice", 1)
     bob = one.connects("bob", 2)
     one.carried_out.clear()
@@ -143,7 +146,10 @@ def test_a_user_leaves_at_once_whom_the_others_learn_of_later(feed: Feed, one: N
     assert [effect.session for effect in one.did(Close)] == [alice.id, bob.id]
     assert len(two.registry.sessions) == 2
     one.sharing.unable("")
-    gevent.sleep(0)
+    monkeypatch.setattr(sharing, "PAY_S", 0.0)
+    paying = gevent.spawn(one.sharing._pay)
+    gevent.sleep(0.01)
+    paying.kill()
     feed.turn()
     assert not two.registry.sessions
     assert are_equal(one, two)
