@@ -164,7 +164,8 @@ class HistoryInfo(Struct, frozen=True):
 
     store: str  # "sqlite", "memory" or "valkey"
     state: str  # "ok", or what is wrong
-    sync: str = ""  # "full": shown messages survive a power cut; "normal": they survive a crash; "": neither
+    sync: str = ""  # "full": shown messages survive a power cut; "normal": they survive a crash; "": neither; of an
+    # engine "second": a power cut costs a second, "none": it may cost all, "unknown"
 
 
 class PenaltyRow(Struct, frozen=True):

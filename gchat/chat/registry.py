@@ -354,7 +354,7 @@ class Registry(Population):
         old = own if account is None else self._lineages.newest(account.lineage)
         if old is None and own is not None and not own.account:
             old = own
-        if any(each is not None and each.attempt > session.attempt for each in (own, old)):
+        if any(each is not None and session.is_late_after(each) for each in (own, old)):
             raise Refusal(Code.REPLACED, REPLACED)
         return old, None if own is old else own
 

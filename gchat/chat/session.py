@@ -10,6 +10,9 @@ from gchat.chat.room import Room
 from gchat.chat.room_modes import united
 from gchat.model.ignored_names import IgnoredNames
 
+#: What two nodes hold for the time may be so far apart: then the connection is newer that is heard of later.
+CLOCKS_APART_NS = 2_000_000_000
+
 
 class Seat:
     """A reference to a user, which outlives the sessions that take each other over.
@@ -78,7 +81,7 @@ class Session:
         node: str = "",
     ) -> None:
         self.id = id_
-        self.attempt = attempt  # the number of its connection, in the order in which they were made
+        self.attempt = attempt  # when its connection was made, in ns: in that order on each node, and about so on all
         self.address = address  # host:port, as text; the name of a user without a nick
         self.network = network
         self.node = node  # the process that has its connection; "" if there is only one
@@ -137,6 +140,10 @@ class Session:
         self.name = name
         # One text for the name and for the key that is equal to it.
         self._keys = () if keys == {name} else tuple([name if key == name else key for key in sorted(keys)])
+
+    def is_late_after(self, other: Session) -> bool:
+        """Return whether its connection was made before another one's, by so much that the clocks cannot be wrong."""
+        return other.attempt - self.attempt > (0 if other.node == self.node else CLOCKS_APART_NS)
 
     def enter(self, room: Room) -> None:
         """Be in a room, the current one from now on."""

@@ -24,6 +24,7 @@ From the first byte of a peer to the last byte to everybody else:
     turn_share     what the next turn takes of users who say much, and of those who enter
     answer         an answer in the dialect of its reader
     publication    the part of a turn that stores messages and answers their senders
+    held_answers   answers that wait for what became of what was said before
     presence_telling  users who come, go and change, told to rooms in their time
     fanout         room logs, and what a turn appended to them, sent to all readers
     spreader       large rooms, sent in slices between turns

@@ -57,7 +57,6 @@ class Drain:
         self._close = close
         self._ends_at = 0.0
         self.is_on = False
-        self.moved = 0  # users who were sent elsewhere
 
     @property
     def left_s(self) -> float:
@@ -93,7 +92,6 @@ class Drain:
         server.stopping.set()
 
     def _move(self, connections: list[Connection]) -> None:
-        self.moved += len(connections)
         for connection in connections:
             connection.disconnect(CloseReason.MOVING, MOVING)
 

@@ -21,7 +21,7 @@ from gchat.server.logs import logger
 from gchat.server.own_thread import OwnThread
 from gchat.server.reader import RECEIVED_BYTES
 from gchat.server.settings import Config
-from gchat.server.shared_history import EngineUnusable, durability_of, open_shared
+from gchat.server.shared_history import EngineUnusable, durability_of, open_shared, warning_of
 from gchat.server.shared_history import unusable as engine_unusable
 
 #: How often the journal is given time for what is not urgent while users send something, and while nothing happens.
@@ -83,6 +83,8 @@ def log_history(config: Config, journal: Journal, path: str, other: str) -> None
     if config.store == "valkey":
         engine = {"url": without_password(config.cluster.url), "sync": durability_of(journal)}
         logger.info("history: shared through %(url)s (sync = %(sync)s)", engine)
+        if warning := warning_of(journal):
+            logger.warning("the engine of the cluster: %(what)s", {"what": warning})
     elif path:
         logger.info("history: %(path)s (sync = %(sync)s)", {"path": path, "sync": config.history.sync})
     if other:

@@ -25,6 +25,7 @@ from gchat.model.messages import Numbered, Record
 from gchat.server.answer import REFUSALS
 from gchat.server.connection import Connection
 from gchat.server.counters import Counter, Distribution
+from gchat.server.held_answers import HeldAnswers
 
 MESSAGES = Counter("gchat_messages", "Messages said in all rooms.")
 COMMIT_FAILURES = Counter("gchat_commit_failures", "Batches of messages refused because they could not be stored.")
@@ -123,6 +124,7 @@ class Publication:
     def __init__(self, pump: PublicationTurn, journal: Journal) -> None:
         self._posted = self._answered = 0  # of those whose outcome arrives later
         self._waits: deque[tuple[int, Event]] = deque()  # each set when so many are answered
+        self._held = HeldAnswers()
         self._is_late = False  # whether the journal does not answer in time: then nobody waits for that
         self._pump = pump
         self._journal = journal
@@ -210,6 +212,8 @@ class Publication:
         """Show a message to its room, and answer its sender, unless its outcome arrives later."""
         if (outcome := next(self._outcomes)) is not None:
             self._show(effect.room, outcome, effect, effect.unheard)
+        else:
+            self._held.asked(effect.session)
 
     def arrive_unheard(self, unheard: ArrivedUnheard) -> None:
         """Do the same for a message of another process's user whom some ignore."""
@@ -223,6 +227,7 @@ class Publication:
             self._answered += arrival.is_known
         if not arrival.is_known:
             self._tell_unknown(cause)
+            self.tell_held(_asking(cause), is_late=True)
             self._release()
             return
         if room is not None and outcome.record is not None:
@@ -235,15 +240,22 @@ class Publication:
         elif room is not None:
             effect = cause if isinstance(cause, Publish) else None
             self._show(room, outcome, effect, unheard if effect is None else effect.unheard)
+        if cause is not None:
+            self.tell_held(_asking(cause), is_late=False)
         if self._waits:
             self._release()
 
     def _tell_unknown(self, cause: object) -> None:
         """Tell a user who cannot know it what is not known; a program has no acknowledgement, which says the same."""
-        session = cause.session if isinstance(cause, Publish) else cause.sender if isinstance(cause, Deliver) else None
+        session = _asking(cause)
         speaker = None if session is None else self._pump.connections.get(session)
         if speaker is not None and not speaker.dialect.traits.has_hello:
             self._pump.tell(speaker, Done("Whether that was said is not known yet"))
+
+    def tell_held(self, session: int | None, *, is_late: bool) -> None:
+        """Tell a user what waited for an outcome that is known now; or for all that is not, which `is_late`."""
+        for effect in self._held.known(session, is_late=is_late):
+            self._deliver(effect, None)
 
     def _show(self, room: str, outcome: Outcome, effect: Publish | None, unheard: Unheard | None) -> None:
         """Show what is new to a room, and answer the sender, if this process has it."""
@@ -271,10 +283,15 @@ class Publication:
 
     def deliver(self, effect: Deliver) -> None:
         """Give one user an answer, or a private message; then its sender is answered too."""
-        if not effect.id or effect.sender is None:
+        if effect.sender is None:
+            if not self._held.hold(effect):
+                self._deliver(effect, None)
+        elif not effect.id:
             self._deliver(effect, None)
         elif (outcome := next(self._outcomes)) is not None:
             self._deliver(effect, outcome)
+        else:
+            self._held.asked(effect.sender)
 
     def _deliver(self, effect: Deliver, outcome: Outcome | None) -> None:
         pump = self._pump
@@ -286,7 +303,9 @@ class Publication:
         if outcome is not None and not outcome.is_first:
             self._answer_again(pump.connections.get(effect.sender), effect.id, outcome)
         elif reader is not None or not pump.others.forward(effect):
-            self.conclude(Conveyed(effect, self._hand_over(effect)))
+            self._answer(Conveyed(effect, self._hand_over(effect)))
+        else:
+            self._held.asked(effect.sender)
 
     def hand(self, handed: Handed) -> None:
         """Give a user a private message from another node, which is told what became of it."""
@@ -306,7 +325,11 @@ class Publication:
         return None
 
     def conclude(self, conveyed: Conveyed) -> None:
-        """Answer the sender of a private message."""
+        """Answer the sender of a private message that went to another node."""
+        self._answer(conveyed)
+        self.tell_held(conveyed.effect.sender, is_late=not conveyed.is_known)
+
+    def _answer(self, conveyed: Conveyed) -> None:
         pump, effect = self._pump, conveyed.effect
         assert effect.sender is not None
         sender = pump.connections.get(effect.sender)
@@ -343,3 +366,10 @@ class Publication:
         elif receipt := self._pump.receipts.pop(id_, None):
             REFUSALS.add(code)  # what users are refused is counted where it is encoded
             receipt(None)
+
+
+def _asking(cause: object) -> int | None:
+    """Return the session of the user who wants to know what became of this; None if there is none."""
+    if isinstance(cause, Publish):
+        return cause.session
+    return cause.sender if isinstance(cause, Deliver) else None

@@ -391,6 +391,7 @@ class Pump:
         self.append(room, told, 0, None)
 
     def _close(self, effect: Close) -> None:
+        self._publication.tell_held(effect.session, is_late=True)  # the farewell is among it
         connection = self.connections.pop(effect.session, None)
         if connection is not None:
             self.fan_out.leave_all(connection.writer, at_once=effect.reason in AT_ONCE)

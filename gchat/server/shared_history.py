@@ -71,6 +71,10 @@ def shared_steps(registry: Registry, limits: Limits, pump: Pump, journal: Journa
     return sharing
 
 
+def _say(text: str) -> None:
+    logger.warning("the engine of the cluster: %(what)s", {"what": text})
+
+
 def shared_nodes(journal: Journal, server: NodeServer) -> Nodes:
     """Return the nodes of a cluster, which are told of this one."""
     from gchat.cluster.journal import SharedJournal  # noqa: PLC0415  # see above
@@ -78,10 +82,6 @@ def shared_nodes(journal: Journal, server: NodeServer) -> Nodes:
 
     assert isinstance(journal, SharedJournal)
     return Nodes(journal.link, server)
-
-
-def _say(text: str) -> None:
-    logger.warning("the engine of the cluster: %(what)s", {"what": text})
 
 
 def unusable(section: ClusterSection, error: JournalError) -> EngineUnusable:
@@ -98,8 +98,13 @@ def unusable(section: ClusterSection, error: JournalError) -> EngineUnusable:
 
 
 def durability_of(journal: Journal) -> str:
-    """Return what a message that was shown survives, as the engine of a cluster has it set up: "full", or ""."""
+    """Return what a message survives that was shown, by the settings of the engine; "" without one. See fitness."""
     return str(getattr(getattr(journal, "link", None), "durability", ""))
+
+
+def warning_of(journal: Journal) -> str:
+    """Return what an operator should know of the engine of a cluster; "": nothing."""
+    return str(getattr(getattr(journal, "link", None), "warning", ""))
 
 
 def node_name(section: ClusterSection) -> str:

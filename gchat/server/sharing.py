@@ -75,6 +75,9 @@ _GREETINGS = (Arrive, Enter, Leave, Deliver)
 #: The most that one entry of the feed brings for the audit.
 AUDITED_AT_ONCE = 10_000
 
+#: What this node holds for the time of the cluster, where connections are compared, may be wrong by so much.
+CLOCK_WRONG_NS = 500_000_000
+
 _CHANGING = frozenset(get_args(Changing))
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -122,6 +125,7 @@ class Sharing:
         self._loading = RegistryLoading(registry, pump, link, self._put_quietly, self._reconciled)
         self._ids = count(1)
         self._audited = count(1)
+        self._ahead = 0  # the time of the cluster before the steady clock of this node, in ns
         self._owed: list[Disconnect] = []  # what the others were not told while the engine could not be asked
         self._is_due_asked = False
         self._why = ""  # nothing can be put now; "": all is well
@@ -194,14 +198,18 @@ class Sharing:
         """Return a step as one of this node: a session gets a number that no other node gives."""
         if not isinstance(step, Connect) or step.id:
             return step
-        # The attempts of several nodes are compared by time.
-        since_accepted_s = (time.monotonic_ns() - step.entrance.attempt) / 1e9
-        attempt = int((self._link.time() - since_accepted_s) * 1e6)
         return structs.replace(
             step,
             id=(int(self.node.rpartition("-")[2], 16) << 32) + next(self._ids),
-            entrance=structs.replace(step.entrance, node=self.node, attempt=attempt),
+            entrance=structs.replace(step.entrance, node=self.node, attempt=self._attempt(step.entrance.attempt)),
         )
+
+    def _attempt(self, accepted: int) -> int:
+        """Return when a connection was accepted, by the time of the cluster in ns; in their order on this node."""
+        ahead = int((self._link.time() - time.monotonic()) * 1e9)
+        if abs(ahead - self._ahead) > CLOCK_WRONG_NS:
+            self._ahead = ahead
+        return accepted + self._ahead
 
     def _put(self, taking: Taking) -> None:
         self._link.put([(packed_step(_encode(taking.step.told())), taking)])
@@ -235,9 +243,8 @@ class Sharing:
             if result is not None:
                 result.set_exception(refusal)
             return
-        if (
-            result is None and isinstance(step, Connect) and not taking.is_quiet
-        ):  # the peer was told meanwhile that it is not let in
+        if result is None and isinstance(step, Connect) and not taking.is_quiet:
+            # The peer was told meanwhile that it is not let in.
             self.put(Disconnect(step.id, CloseReason.RESET, self._link.time()))
         self.elsewhere.show(effects)
         own = map(self._numbered, of_step(effects, is_origin=True))

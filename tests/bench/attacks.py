@@ -71,14 +71,15 @@ def ready() -> None:
 
 
 def _yield_to_others() -> None:
-    """Have a low priority, also as the group that the scheduler makes of this session, which the bench gave us.
+    """Have a low priority, also as the group that the scheduler makes of a session; this one is ours alone.
 
-    In the bench's own session the kernel's threads that end a write to the disk would come after us, if the bench has a
-    high priority there: then a commit takes seconds (measured), and the server stands for what is not its doing.
+    In the bench's own session, if that has a high priority, the kernel's threads that end a write to the disk would
+    come after us: then a commit takes seconds (measured), and the server stands for what is not its doing.
     """
     os.nice(19)
     with contextlib.suppress(OSError):  # there are no such groups
-        Path("/proc/self/autogroup").write_text("19")
+        theirs = int(Path(f"/proc/{os.getppid()}/autogroup").read_text().split()[-1])
+        Path("/proc/self/autogroup").write_text(str(min(19, theirs + 19)))
 
 
 # --- On the chat -----------------------------------------------------------------------------------------------------

@@ -22,7 +22,7 @@ from gchat.chat.handlers import execute
 from gchat.chat.limits import Allowance, Limits, Rates
 from gchat.chat.networks import Network
 from gchat.chat.registry import LOBBY, Registry
-from gchat.chat.session import Session
+from gchat.chat.session import CLOCKS_APART_NS, Session
 from gchat.model import commands, events
 from gchat.model.errors import Code, Refusal
 from gchat.model.hello import Hello, ResumePoint, WantedRoom
@@ -387,6 +387,19 @@ def test_the_newest_attempt_wins_in_whatever_order_they_are_heard(registry: Regi
     assert Close(living.id, CloseReason.REPLACED) in effects
     assert newest.name == "alice"
     assert consistent(registry)
+
+
+def test_of_two_nodes_whose_clocks_may_differ_the_newest_attempt_is_the_one_heard_last(registry: Registry) -> None:
+    def opens_at(node: str, attempt: int) -> Session:
+        return registry.connect("127.0.0.1:1", Hello(token=TOKEN), attempt=attempt, node=node)[0]
+
+    opens_at("one", CLOCKS_APART_NS)
+    newest = opens_at("two", 1)
+    assert list(registry.sessions) == [newest.id]
+
+    opens_at("one", CLOCKS_APART_NS + 2)
+    with pytest.raises(Refusal, match="again from elsewhere"):
+        opens_at("two", 1)
 
 
 def test_an_older_attempt_that_was_greeted_in_plain_changes_nothing_when_it_opens(registry: Registry) -> None:

@@ -151,7 +151,7 @@ def test_a_replica_that_stands_still_holds_nobody_up_for_long(primary: TcpEngine
         assert alice.losses == []
 
 
-@pytest.mark.timeout(60 + 20 * FAILOVERS)
+@pytest.mark.timeout(120 + 20 * FAILOVERS)
 def test_sentinels_name_the_primary_and_failovers_lose_nothing_that_was_shown(
     primary: TcpEngine, replica: TcpEngine
 ) -> None:
@@ -167,7 +167,7 @@ def test_sentinels_name_the_primary_and_failovers_lose_nothing_that_was_shown(
             gevent.sleep(0.5)
             lost = processes[sentinel.primary()]
             lost.kill()
-            wait_until_in_loop(lambda lost=lost: sentinel.primary() not in (0, lost.port), "another is promoted")  # type: ignore[misc]
+            wait_until_in_loop(lambda lost=lost: sentinel.primary() not in (0, lost.port), "another is promoted", 60)  # type: ignore[misc]
             for node in nodes:
                 node.is_attached()
             lost.settings["replicaof"] = f"{HOST} {sentinel.primary()}"

@@ -12,6 +12,7 @@ import pytest
 from gchat.cluster.engine import UrlEngine
 from gchat.cluster.engine_url import parsed
 from gchat.cluster.importing import EngineUsed, move_history
+from gchat.cluster.journal import SharedJournal
 from gchat.journal.journal import Posting
 from gchat.journal.native_thread import NativeThread
 from gchat.journal.sqlite.database import Database
@@ -19,9 +20,8 @@ from gchat.journal.sqlite.journal import SqliteJournal
 from gchat.model.messages import Acted, Said, TopicSet
 from gchat.server.config import load
 from gchat.server.history import open_journal
-from gchat.server.saved_state import _ACCOUNTS
 from tests.cluster.engines import EngineProcess, at_once
-from tests.e2e.harness import Server
+from tests.e2e.harness import Server, free_port
 from tests.e2e.rich_user import RichUser
 from tests.e2e.workers import Workers
 
@@ -60,6 +60,8 @@ def test_messages_keep_their_numbers_and_times_and_rooms_their_topics_and_order(
     assert (moved.rooms, moved.messages, moved.notes) == (2, 704, 2)
 
     journal = open_journal(load(None, {"GCHAT_CLUSTER_URL": engine.url}, {}), "")
+    assert isinstance(journal, SharedJournal)
+    journal.link.start()
     try:
         journal.open(["lobby", "dev"])
         assert (journal.next_seq("lobby"), journal.next_seq("dev")) == (5, 701)
@@ -109,11 +111,10 @@ def test_by_command_a_server_of_old_goes_on_as_a_cluster(engine: EngineProcess, 
     assert "it has a history already; empty it, or choose another cluster.namespace" in again.stderr
     with Server("127.0.0.1", "--cluster", engine.url) as server, server.join("bob", "dev") as bob:
         bob.sees_bytes(b"[alice] before the move\n")
-    journal = open_journal(load(None, {"GCHAT_CLUSTER_URL": engine.url}, {}), "")
-    try:
-        assert [account.name for account in _ACCOUNTS.load(journal).values()] == ["alice"]  # type: ignore[arg-type]
-    finally:
-        journal.close()
+        bob.says("/nick alice")
+        bob.sees("> The nick alice is registered")
+        with RichUser(server, nick="alice", secret="correct horse battery") as alice:
+            assert alice.sees("welcome")["account"] == "alice"
 
 
 def test_by_command_a_server_of_old_goes_on_with_workers(path: str, tmp_path: Path) -> None:
@@ -122,10 +123,11 @@ def test_by_command_a_server_of_old_goes_on_with_workers(path: str, tmp_path: Pa
         port, variables = server.port, {k: v for k, v in server.environment.items() if "GEVENT" not in k}
     refused = command("--import", path, "--workers", "2", "127.0.0.1", str(port), **variables)
     assert "it has a history already" in refused.stderr
-    done = command("--import", path, "--workers", "2", "127.0.0.1", str(port + 1), **variables)
+    other = free_port()
+    done = command("--import", path, "--workers", "2", "127.0.0.1", str(other), **variables)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == f"moved 704 messages in 2 rooms, and 2 notes, from {path}\n"
-    with Workers(environment=environment, port=port + 1) as server, server.join() as late:
+    with Workers(environment=environment, port=other) as server, server.join() as late:
         late.says("/history")
         late.sees_bytes(b"two")
 

@@ -11,6 +11,7 @@ import time
 import pytest
 
 from gchat.client.link.reconnect import MOVED_AFTER_S
+from tests.cluster.engines import EngineProcess
 from tests.e2e.admin_client import Operator, open_to_the_operator
 from tests.e2e.harness import DEADLINE_S, Server, wait_until
 from tests.e2e.restarted import Restarted
@@ -155,3 +156,29 @@ def test_gchat_client_goes_on_at_another_node_and_says_nothing_of_it() -> None:
             finally:
                 client.terminate()
             assert client.stderr.read() == b""
+
+
+def a_node(engine: EngineProcess) -> Server:
+    return open_to_the_operator(cluster_url=engine.url)
+
+
+def test_nobody_sees_a_program_leave_that_a_node_sends_to_another() -> None:
+    with (
+        EngineProcess() as engine,
+        a_node(engine) as one,
+        a_node(engine) as other,
+        other.join("watcher") as watcher,
+        one.join("plain"),
+        RichUser(one, nick="alice") as alice,
+    ):
+        token = alice.sees("welcome")["token"]
+        watcher.sees("> New user alice entered")
+        Operator(one).asks("POST", "/drain", over_s=0)
+        alice.sees("closing", code="moving")
+        watcher.sees("< The user plain left")
+        with RichUser(other, token=token) as again:
+            assert again.sees("welcome")["nick"] == "alice"
+            again.says("here")
+            watcher.sees("[alice] here")
+        assert b"alice left" not in watcher.received
+        assert one.process.wait(DEADLINE_S) == 0

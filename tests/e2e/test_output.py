@@ -101,3 +101,13 @@ def test_a_log_and_a_conversation_on_a_disk_that_is_full_for_a_while_go_on_and_s
                 process.wait()
     assert shown.count("[alice] missing") + int(re.findall(r"… (\d+) lines of the conversation", shown)[0]) >= 20
     assert "stopped: " in logged
+
+
+def test_what_was_said_just_before_the_server_is_stopped_is_on_stdout() -> None:
+    """The conversation gathers for a moment before it is written."""
+    with Server() as server, server.join("alice") as alice:
+        alice.says("the last word", "/ping said")
+        alice.sees("> pong said")
+        server.process.terminate()
+        assert server.process.wait(DEADLINE_S) == 0
+        assert "[alice] the last word\n" in server.shown

@@ -199,7 +199,7 @@ def test_a_user_who_comes_back_is_in_all_rooms_that_were_not_left_and_is_still_t
             alice.asks({"type": "mode", "room": "ops", "change": "+k tea", "id": "k"})
             alice.sees("ack", id="k")
             alice.user.resets()
-        with joins(server, token=token) as alice, joins(server, "mallory", room="ops") as mallory:
+        with RichUser(server, token=token) as alice, joins(server, "mallory", room="ops") as mallory:
             entered = {alice.sees("live")["room"] for _ in ("ops", "tea", "dev")}  # as they are loaded
             assert entered == {"ops", "tea", "dev"}
             alice.asks({"type": "rooms"}, {"type": "mode", "room": "ops", "change": "-k", "id": "m"})
@@ -233,16 +233,15 @@ def test_who_reads_too_slowly_is_told_of_each_room_exactly_what_was_missed() -> 
     few = Server(limits_messages_per_s=0, limits_room_log_bytes=16384, limits_send_buffer_bytes=4096)
     with few as server, joins(server, "bob", rooms=rooms(*names)) as bob:
         bob.sees("live", room="ops")
-        with RichUser(server, nick="alice", rooms=rooms(*names), receive_buffer=4096) as alice:
-            for name in names:
-                alice.sees("live", room=name)
+        with RichUser(server, nick="alice", rooms=rooms(*names, "end"), receive_buffer=4096) as alice:
+            assert {alice.sees("live")["room"] for _ in range(4)} == {*names, "end"}
             for number in range(100):
                 bob.asks(*({"type": "say", "room": name, "text": f"{number} {'x' * 2000}"} for name in names))
             for name in names:
                 bob.asks({"type": "say", "room": name, "text": "the last", "id": f"last-{name}"})
                 bob.sees("ack", id=f"last-{name}")
-            alice.asks({"type": "ping", "id": "end"})
-            told = alice.sees_up_to("pong", id="end")
+            alice.asks({"type": "say", "room": "end", "text": "the end", "id": "end"})
+            told = alice.sees_up_to("ack", id="end")
 
     for name in names:
         numbers: list[int] = []
@@ -294,8 +293,7 @@ def test_three_rooms_are_resumed_through_restarts_with_nothing_lost_or_twice(tmp
             with RichUser(server, nick="alice", rooms=asked, replay=1000, **token) as alice:
                 token["token"] = alice.sees("welcome")["token"]
                 speak(bob, 60)
-                for place in asked:
-                    alice.sees("live", room=place["room"])
+                assert {alice.sees("live")["room"] for _ in asked} == {*names}  # as they are loaded
                 speak(alice, 20)
                 speak(bob, 60)
                 alice.asks({"type": "ping", "id": "all"})

@@ -72,6 +72,21 @@ def leaves(user: User) -> None:
         user.sees_end()
 
 
+def test_an_attempt_that_is_too_late_is_refused_and_the_other_node_goes_on(
+    one: Server, two: Server, ann: User, ben: User
+) -> None:
+    token = "too-late-" * 3
+    with one.connect() as late, RichUser(one, token=token) as user:
+        user.sees("live")
+        late.sends(b'GCHAT/1 {"token":"%s"}\n' % token.encode())
+        late.sees_bytes(b'"code":"replaced"')
+
+    ann.says("still here?")
+    ben.sees(f"[{ann.name}] still here?")
+    ben.says("yes")
+    ann.sees(f"[{ben.name}] yes")
+
+
 # --- Messages --------------------------------------------------------------------------------------------------------
 
 

@@ -64,8 +64,8 @@ class Workers(Server):
         return self._node_at(port)
 
     def _node_at(self, port: int) -> int:
-        (inode,) = [inode for local, remote, inode in _connections() if (local, remote) == (self.port, port)]
-        (found,) = [pid for pid in self.nodes if inode in _descriptors(pid)]
+        inodes = {inode for local, remote, inode in _connections() if (local, remote) == (self.port, port)}
+        (found,) = [pid for pid in self.nodes if inodes & _descriptors(pid)]
         return found
 
     @contextmanager

@@ -15,7 +15,7 @@ from gchat.chat.effects import Deliver, Effect, Publish
 from gchat.journal.journal import Arrival, Journal, JournalError, Outcome
 from gchat.journal.memory import MemoryJournal
 from gchat.model.errors import Code
-from gchat.model.events import Acknowledged, Answer, Refused, Told
+from gchat.model.events import Acknowledged, Answer, Pong, Refused, Told
 from gchat.model.messages import Numbered, Record, Said, TopicSet
 from gchat.server.answer import REFUSALS
 from gchat.server.publication import COMMIT_FAILURES, NoOtherNodes, Publication
@@ -195,6 +195,22 @@ def test_a_private_message_is_given_when_its_id_is_known_to_be_new() -> None:
     process.turn()
     assert process.answers(2) == [Told("alice", "psst", 0.0)]
     assert process.answers(1) == [Acknowledged((Numbered("1"),))] * 2
+
+
+def test_an_answer_waits_for_what_its_user_said_before_and_for_what_nobody_else_says() -> None:
+    engine = Engine()
+    process = Process(engine.journal())
+    process.submit([Deliver(1, Pong("before"))])
+    process.says("hello", ids=("a",))
+    process.submit([Deliver(1, Pong("mine")), Deliver(2, Pong("another's"))])
+    process.turn()
+
+    assert process.told == [(1, Pong("before")), (2, Pong("another's"))]
+
+    engine.turn()
+    process.turn()
+
+    assert process.answers() == [Pong("before"), ack("a", 1), Pong("mine")]
 
 
 def test_a_message_that_an_arrival_refuses_is_refused_to_its_sender_only() -> None:

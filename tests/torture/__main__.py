@@ -62,18 +62,24 @@ def _options() -> argparse.Namespace:
         "--nemesis",
         type=lambda text: text.split(","),
         metavar="LIST",
-        help=f"some of {','.join(KINDS)} ({','.join(USUAL)}); with nodes, of {','.join(cluster_nemesis.KINDS)} (all)",
+        help=f"some of {','.join(KINDS)} ({','.join(USUAL)}); with nodes, of {','.join(cluster_nemesis.KINDS)} (all), "
+        f"or of {','.join(cluster_nemesis.WITH_FAILOVER)}",
     )
+    engines = ["primary", "replica"]
+    parser.add_argument("--read-from", choices=engines, default="replica", help="with failover: what nodes read")
     parser.add_argument("--sync", choices=["full", "normal"], default="full", help="the server's history.sync (full)")
     parser.add_argument("--seed", type=int, default=1, metavar="N", help="of all that is random (1)")
     parser.add_argument("--out", metavar="FILE", help="for the report, as JSON")
     options = parser.parse_args()
+    kinds: tuple[str, ...]
     messages, faults, usual, kinds = (
         (200_000, 60, cluster_nemesis.KINDS, cluster_nemesis.KINDS) if options.nodes else (20_000, 3, USUAL, KINDS)
     )
     options.messages = messages if options.messages is None else options.messages
     options.faults = faults if options.faults is None else options.faults
     options.nemesis = options.nemesis or usual
+    if options.nodes and "failover" in options.nemesis:
+        kinds = cluster_nemesis.WITH_FAILOVER
     if unknown := set(options.nemesis) - set(kinds):
         parser.error(f"{', '.join(unknown)}: expected some of {', '.join(kinds)}")
     if not (options.senders and options.messages and options.rooms):

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import socket as native
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 import gevent
@@ -17,10 +19,15 @@ from gchat.cluster.engine_url import parsed
 from gchat.cluster.entries import unpacked
 from gchat.model.messages import Said
 from tests.cluster.engines import EngineProcess
+from tests.cluster.replicas import HOST, NAME, Sentinel, TcpEngine
 from tests.torture.oracle import Texts
-from tests.torture.server import Server
+from tests.torture.server import Broken, Server
 
 NAMESPACE = "torture"
+
+#: A sentinel takes an engine for lost after the first, because a busy machine is slow; a failover is done within the
+#: second.
+SILENT_MS, FAILOVER_S = 2000, 60.0
 
 #: Records of one question.
 PAGE = 5000
@@ -78,6 +85,56 @@ class _Engine(EngineProcess):
     processes = subprocess
 
 
+class _TcpEngine(TcpEngine):
+    """The same on a port, to be a primary or a replica."""
+
+    processes = subprocess
+
+
+class Failover:
+    """Two engines and a sentinel, which makes the one the primary when the other is lost."""
+
+    def __init__(self) -> None:
+        self.engines = _TcpEngine(), _TcpEngine()
+
+    def start(self) -> None:
+        """Return when both are there, and the sentinel knows them."""
+        with ExitStack() as end:
+            primary, replica = (end.enter_context(engine) for engine in self.engines)
+            replica.follows(primary)
+            self.sentinel = end.enter_context(Sentinel(primary))
+            self._end = end.pop_all()
+        self._wait(lambda: replica.port in self.sentinel.replicas())
+        self.sentinel.asks("SET", NAME, "down-after-milliseconds", str(SILENT_MS))
+
+    def close(self) -> None:
+        """End them."""
+        self._end.close()
+
+    @property
+    def primary(self) -> TcpEngine:
+        """The engine that is written to, as the sentinel sees it."""
+        port = self.sentinel.primary()
+        return next((engine for engine in self.engines if engine.port == port), self.engines[0])
+
+    def happens(self) -> None:
+        """Kill the primary, and start it again when the other one has its place. Raises Broken."""
+        lost = self.primary
+        lost.kill()
+        self._wait(lambda: self.sentinel.primary() not in (0, lost.port))
+        lost.settings["replicaof"] = f"{HOST} {self.sentinel.primary()}"
+        lost.start()
+        self._wait(lambda: lost.port in self.sentinel.replicas())
+
+    @staticmethod
+    def _wait(until: Callable[[], bool]) -> None:
+        began = time.monotonic()
+        while not until():
+            if time.monotonic() - began > FAILOVER_S:
+                raise Broken(f"the sentinel has not done its work in {FAILOVER_S:g} s")
+            gevent.sleep(0.05)
+
+
 class Node(Server):
     """One server of several."""
 
@@ -95,12 +152,14 @@ class Node(Server):
 class Cluster:
     """An engine and its nodes. Beside what a Server does, its parts can be done things to."""
 
-    def __init__(self, directory: Path, nodes: int, keep_messages: int) -> None:
-        self.engine = _Engine()
+    def __init__(self, directory: Path, nodes: int, keep_messages: int, read_from: str = "") -> None:
+        self.engine: EngineProcess = _Engine()
+        self.failover = Failover() if read_from else None
         self.wires = [Wire(self.engine.path) for _ in range(nodes)]
         self.nodes = [Node(directory / f"n{at}", f"n{at}", wire.url) for at, wire in enumerate(self.wires)]
-        for node in self.nodes:
-            node._environment["GCHAT_HISTORY_KEEP_MESSAGES"] = str(keep_messages)
+        self._settings = {"GCHAT_HISTORY_KEEP_MESSAGES": str(keep_messages)}
+        if read_from:
+            self._settings["GCHAT_CLUSTER_READ_FROM"] = read_from
 
     @property
     def ports(self) -> list[int]:
@@ -124,8 +183,13 @@ class Cluster:
 
     def start(self) -> None:
         """Return when all listen. Raises Broken."""
-        self.engine.__enter__()
+        if self.failover is not None:
+            self.failover.start()
+            self._settings["GCHAT_CLUSTER_URL"] = self.failover.sentinel.url
+        else:
+            self.engine.__enter__()
         for node in self.nodes:
+            node._environment |= self._settings
             node.start()
 
     def stop(self) -> None:
@@ -142,11 +206,15 @@ class Cluster:
 
     def close(self) -> None:
         """End the engine, too."""
-        self.engine.__exit__()
+        if self.failover is not None:
+            self.failover.close()
+        else:
+            self.engine.__exit__()
 
     def history(self, rooms: Sequence[str]) -> dict[str, Texts]:
         """Return what the engine has of rooms in the end, read without a node."""
-        engine = UrlEngine(parsed(self.engine.url)).connect(is_for_reading=True)
+        url = (self.failover.primary if self.failover is not None else self.engine).url
+        engine = UrlEngine(parsed(url)).connect(is_for_reading=True)
         try:
             return {room: self._texts(engine, room) for room in rooms}
         finally:

@@ -16,6 +16,9 @@ from tests.torture.server import Broken
 
 KINDS = ("node-kill", "node-stop", "node-cut", "engine-kill", "engine-stop", "engine-empty", "clients")
 
+#: With two engines and a sentinel: what is done to them cannot be mixed with what is done to one.
+WITH_FAILOVER = ("failover", "node-kill", "node-stop", "clients")
+
 #: One fault in so many lasts longer than the lease of a node, if that is asked for.
 LONG_EVERY, LONG_S = 4, 20.0
 
@@ -39,6 +42,7 @@ class ClusterNemesis:
         self, world: World, cluster: Cluster, peers: Sequence[Peer], down_s: float, *, with_long: bool
     ) -> None:
         self.done: Counter[str] = Counter()
+        self.reads_from_replica = False
         self.slowest_told_s = 0.0
         self.slowest_flow_s = 0.0
         self._world = world
@@ -52,13 +56,13 @@ class ClusterNemesis:
         """Say what is to be done: each kind as often as the others, in random order."""
         self._plan = [kinds[at % len(kinds)] for at in range(faults)]
         self._world.random.shuffle(self._plan)
-        self._world.may_lose = "engine-empty" in kinds
+        self._world.may_lose = "engine-empty" in kinds or ("failover" in kinds and not self.reads_from_replica)
 
     @property
     def figures(self) -> dict[str, int]:
         """What was done, and how long it took until all went on."""
         return {
-            **{kind: self.done[kind] for kind in KINDS},
+            **{kind: self.done[kind] for kind in dict.fromkeys((*KINDS, *WITH_FAILOVER))},
             "slowest to tell, ms": round(1000 * self.slowest_told_s),
             "slowest to go on, ms": round(1000 * self.slowest_flow_s),
             "slowest ack, ms": round(1000 * self._world.slowest_ack_s),
@@ -85,6 +89,7 @@ class ClusterNemesis:
             "engine-stop": self._stop_engine,
             "engine-empty": self._cluster.engine.empty,
             "clients": self._cut_clients,
+            "failover": self._fail_over,
         }
         for turn, kind in enumerate(self._plan):
             while self._world.acked < self._world.wanted * (turn + 1) / (len(self._plan) + 1):
@@ -148,6 +153,10 @@ class ClusterNemesis:
             if silent := nodes - self._world.troubled:
                 self._world.findings.add(Kind.UNEXPECTED, f"users of nodes {silent} are not told of a silent engine")
         self._cluster.engine.go_on()
+
+    def _fail_over(self) -> None:
+        assert self._cluster.failover is not None
+        self._cluster.failover.happens()
 
     # --- Users -------------------------------------------------------------------------------------------------------
 

@@ -88,8 +88,10 @@ class Torture:
         options, world, peers = self._options, self._world, [*self._senders, *self._readers, *self._plain]
         self._nemesis: Nemesis | ClusterNemesis
         if options.nodes:
-            cluster = Cluster(directory, options.nodes, 10 * options.messages)
+            read_from = options.read_from if "failover" in options.nemesis else ""
+            cluster = Cluster(directory, options.nodes, 10 * options.messages, read_from)
             self._nemesis = ClusterNemesis(world, cluster, peers, options.down, with_long=options.long)
+            self._nemesis.reads_from_replica = read_from == "replica"
             self._nemesis.plan(options.nemesis, options.faults)
             return cluster
         disk = directory
