@@ -122,7 +122,8 @@ class Publication:
     """
 
     def __init__(self, pump: PublicationTurn, journal: Journal) -> None:
-        self._posted = self._answered = 0  # of those whose outcome arrives later
+        self._awaited: dict[int, object] = {}  # postings whose outcome arrives later, until something is said of it
+        self._posted = self._answered = 0  # of those, ever
         self._waits: deque[tuple[int, Event]] = deque()  # each set when so many are answered
         self._held = HeldAnswers()
         self._is_late = False  # whether the journal does not answer in time: then nobody waits for that
@@ -138,13 +139,13 @@ class Publication:
 
     @property
     def unanswered(self) -> int:
-        """How many postings have no outcome yet."""
-        return self._posted - self._answered
+        """How many postings have no outcome yet, and are not late."""
+        return len(self._awaited)
 
     @property
     def is_to_wait_for(self) -> bool:
         """Whether the outcome of some is about to come."""
-        return self._posted > self._answered and not self._is_late
+        return bool(self._awaited) and not self._is_late
 
     def set_when_answered(self, event: Event | None) -> None:
         """Set an event, if there is one, when all that was posted until now has its outcome, or that is late."""
@@ -188,6 +189,7 @@ class Publication:
         has_failed = False
         for posting, outcome in zip(batch, outcomes, strict=True):
             if outcome is None:
+                self._awaited[id(posting.cause)] = posting.cause
                 self._posted += 1
             elif isinstance(posting, Posting) and outcome.record is not None:
                 heads.setdefault(posting.room, outcome.record.seq)
@@ -223,8 +225,9 @@ class Publication:
         """Do what is left of publish() or deliver() for what arrives; another process's message is only shown."""
         room, cause, outcome = arrival.room, arrival.cause, arrival.outcome
         if cause is not None:
-            self._is_late = not arrival.is_known
-            self._answered += arrival.is_known
+            self._is_late = not arrival.is_known or bool(outcome.why_not)
+            if self._awaited.pop(id(cause), None) is not None:  # else it was late, and may never have been heard of
+                self._answered += 1
         if not arrival.is_known:
             self._tell_unknown(cause)
             self.tell_held(_asking(cause), is_late=True)
@@ -284,7 +287,7 @@ class Publication:
     def deliver(self, effect: Deliver) -> None:
         """Give one user an answer, or a private message; then its sender is answered too."""
         if effect.sender is None:
-            if not self._held.hold(effect):
+            if self._is_late or not self._held.hold(effect):
                 self._deliver(effect, None)
         elif not effect.id:
             self._deliver(effect, None)

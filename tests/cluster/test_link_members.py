@@ -213,7 +213,8 @@ def test_a_node_that_is_closed_is_told_to_be_gone_only_if_it_says_so(engine: Eng
     alice, bob, carol = started(engine, end, "alice", "bob", "carol")
     bob.steps("bob's last")
     bob.link.close()
-    carol.link.close(gone=True)
+    carol.link.is_gone_at_end = True
+    carol.link.close()
 
     wait_until_in_loop(lambda: len(alice.happened) == 2)
     assert alice.happened == ["bob's last", f"gone {carol.link.node}"]

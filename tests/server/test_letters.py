@@ -98,3 +98,15 @@ def test_a_letter_that_cannot_be_read_is_logged(both: Two, data: bytes, caplog: 
     both.one.sharing.letter(data)
     assert "a letter from another node cannot be read" in caplog.text
     both.one.sharing.letter(msgspec.msgpack.encode(letters.Receipt(99, None)))  # of a letter that is over
+
+
+def test_a_letter_comes_behind_what_its_sender_had_heard(both: Two) -> None:
+    assert both.tells()
+    ((to, data),) = both.one.letters
+    letter = letters._decode(data)
+    both.two.sharing.letter(letters._encode(msgspec.structs.replace(letter, heard=both.two.heard + 1)))
+    assert not both.two.did(Handed)
+    both.two.heard += 1
+    gevent.sleep(0.05)
+    assert to == both.two.node
+    assert len(both.two.did(Handed)) == 1

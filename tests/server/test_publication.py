@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from gevent.event import Event
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import structs
@@ -100,6 +101,7 @@ def _connection(session: int) -> Any:
     return SimpleNamespace(
         session=SimpleNamespace(id=session, name=f"user {session}", lineage="lineage"),
         writer=SimpleNamespace(takes_messages=True),
+        dialect=SimpleNamespace(traits=SimpleNamespace(has_hello=True)),
     )
 
 
@@ -224,6 +226,35 @@ def test_a_message_that_an_arrival_refuses_is_refused_to_its_sender_only() -> No
 
     assert process.shown == []
     assert process.answers() == [Refused(Code.NOT_KEPT, "Not sent: the engine is full. Try again later", "1")]
+
+
+def test_nobody_waits_for_what_was_never_heard_of_nor_for_what_is_refused_meanwhile() -> None:
+    engine = Engine()
+    process = Process(engine.journal())
+    process.says("a", ids=("1",))
+    process.says("b", ids=("2",))
+    process.turn()
+    (_, (lost, refused), _) = engine._waiting.pop()
+    process.submit([Arrival("lobby", Outcome(None), lost.cause, is_known=False)])
+    process.turn()
+    assert is_set(process)
+    process.submit([Arrival("lobby", Outcome(None, why_not="too late"), refused.cause)])
+    process.turn()
+    assert is_set(process)
+
+    process.says("c", ids=("3",))
+    process.turn()
+    engine.turn()
+    process.turn()
+    assert is_set(process)
+    assert process.publication.unanswered == 0
+
+
+def is_set(process: Process) -> bool:
+    """Return whether nobody would wait for what was posted."""
+    event = Event()
+    process.publication.set_when_answered(event)
+    return event.is_set()
 
 
 def test_a_journal_that_cannot_append_refuses_all_of_the_turn() -> None:
