@@ -28,6 +28,9 @@ from gchat.server.publication import Conveyed, Handed
 #: For what became of a letter; as long as for what is said in a room.
 ANSWER_S = 4.5
 
+#: Letters with an id that are remembered as shown, because they may be sent again.
+MAX_REMEMBERED = 10_000
+
 #: Between two looks whether what comes before a letter is heard.
 HEARD_S = 0.002
 
@@ -42,6 +45,7 @@ class PrivateLetter(Struct, frozen=True, tag=True, array_like=True):
     told: Told | None
     invited: Invited | None
     is_ignored: bool
+    id: str  # the sender's; "" if it has none
     heard: int  # the feed's entry that the sender's node had heard last
 
 
@@ -81,6 +85,7 @@ class Letters:
         self._pump = pump
         self._post = post
         self._numbers = count(1)
+        self._shown: dict[tuple[str, str], None] = {}  # by sender and id, the oldest first
         self._under_way: dict[int, AsyncResult[tuple[Code, str] | None]] = {}
         self._delivering: dict[int, gevent.Greenlet[Any, None]] = {}  # the last letter of each sender
 
@@ -131,8 +136,19 @@ class Letters:
         shown = letter.told or letter.invited
         assert shown is not None
         seat = None if sender is None or letter.told is None else sender.seat
+        key = (sender.identity or str(sender.id) if sender is not None else "", letter.id)
+        if letter.id and key in self._shown:  # the receipt was lost, and it is sent again
+            self._acknowledge(letter, None)
+            return
         effect = Deliver(letter.reader, shown, letter.sender, seat=seat, ignored=letter.is_ignored)
-        self._pump.submit([Handed(effect, lambda why_not: self._acknowledge(letter, why_not))])
+        self._pump.submit([Handed(effect, lambda why_not: self._handed(letter, key, why_not))])
+
+    def _handed(self, letter: PrivateLetter, key: tuple[str, str], why_not: tuple[Code, str] | None) -> None:
+        if letter.id and why_not is None:
+            self._shown[key] = None
+            if len(self._shown) > MAX_REMEMBERED:
+                del self._shown[next(iter(self._shown))]
+        self._acknowledge(letter, why_not)
 
     def _deliver(self, node: str, effect: Deliver, shown: Told | Invited) -> None:
         """Send a letter, and have its sender told what became of it."""
@@ -141,7 +157,7 @@ class Letters:
         under_way: AsyncResult[tuple[Code, str] | None] = AsyncResult()
         self._under_way[number] = under_way
         told, invited = (shown, None) if isinstance(shown, Told) else (None, shown)
-        about = (effect.sender, effect.session, told, invited, effect.ignored)
+        about = (effect.sender, effect.session, told, invited, effect.ignored, effect.id)
         letter = PrivateLetter(self._post.node, number, *about, heard=self._post.heard)
         try:
             if self._post.send(node, _encode(letter)):

@@ -339,12 +339,12 @@ class Publication:
         pump, effect = self._pump, conveyed.effect
         assert effect.sender is not None
         sender = pump.connections.get(effect.sender)
-        if conveyed.is_known is False:
+        if effect.id and sender is not None and not (conveyed.is_known and conveyed.why_not is None):
+            self._journal.release(sender.session.lineage, effect.id)  # it may be sent again; see Letters
+        if not conveyed.is_known:
             self._tell_unknown(effect)
         elif conveyed.why_not is not None:
             self._refuse(sender, *conveyed.why_not, effect.id)
-            if effect.id and sender is not None:
-                self._journal.release(sender.session.lineage, effect.id)
         elif sender is not None:
             if effect.id:
                 pump.tell(sender, Acknowledged((Numbered(effect.id),)))

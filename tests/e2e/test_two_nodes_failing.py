@@ -209,10 +209,12 @@ def started_empty(engine: EngineProcess) -> None:
 def test_an_engine_that_has_forgotten_everything_is_told_with_the_count(
     pair: Pair, forgets: Callable[[EngineProcess], None]
 ) -> None:
-    with pair.one.join("ann") as ann, pair.two.join("ben") as ben, joins(pair.two, "eve") as eve:
+    one, two = pair.both
+    with one.join("ann") as ann, joins(one, "zoe") as zoe, two.join("ben") as ben, joins(two, "eve") as eve:
         epoch = eve.events[0]["epoch"]
         for number in range(7):
             ann.says(f"line {number}")
+        zoe.sees("said", text="line 6")
         ben.sees("[ann] line 6")
         eve.sees("said", text="line 6")
         forgets(pair.engine)
@@ -223,8 +225,8 @@ def test_an_engine_that_has_forgotten_everything_is_told_with_the_count(
         assert joined["epoch"] != epoch
         flows(ann, ben)
         ben.says("/who")
-        ben.sees("> In lobby (3 users online)")
-        with RichUser(pair.one, after={"epoch": epoch, "seq": 3}) as late:
+        ben.sees("> In lobby (4 users online)")
+        with RichUser(one, after={"epoch": epoch, "seq": 3}) as late:
             assert late.sees("welcome")["epoch"] == joined["epoch"]
         for user in (ann, ben):
             assert user.received.count(b"that were shown") == 1

@@ -170,6 +170,10 @@ class Node:
         self._feed.turn()
         return met[0]
 
+    def owes(self) -> list[bytes]:
+        """Return what this node has put and has not heard."""
+        return [data for origin, data, _ in self._feed.entries[self.heard :] if origin is self]
+
     def is_refused(self) -> None:
         """Have the engine refuse what this node put last."""
         self.sharing.refused(self._feed.entries.pop()[2], "the engine is down")

@@ -16,6 +16,7 @@ from gchat.model.events import Announced, Refused
 from gchat.model.messages import Record, Said
 from gchat.server import sharing
 from gchat.server.publication import ArrivedUnheard
+from tests.cluster.engines import wait_until_in_loop
 from tests.server.fake_feed import Feed, Node
 
 
@@ -132,9 +133,9 @@ def test_while_nothing_can_be_put_rooms_are_told_once_and_what_needs_a_step_is_r
     assert [effect.notice.text for effect in one.did(Announce)] == ["What is said is kept again"]
 
 
-def test_a_user_leaves_at_once_whom_the_others_learn_of_later(
-    feed: Feed, one: Node, two: Node, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_user_leaves_at_once_whom_the_others_learn_of_later(feed: Feed, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sharing, "PAY_S", 0.001)
+    one, two = feed.join("one"), feed.join("two")
     alice = one.connects("alice", 1)
     bob = one.connects("bob", 2)
     one.carried_out.clear()
@@ -146,10 +147,7 @@ def test_a_user_leaves_at_once_whom_the_others_learn_of_later(
     assert [effect.session for effect in one.did(Close)] == [alice.id, bob.id]
     assert len(two.registry.sessions) == 2
     one.sharing.unable("")
-    monkeypatch.setattr(sharing, "PAY_S", 0.0)
-    paying = gevent.spawn(one.sharing._pay)
-    gevent.sleep(0.01)
-    paying.kill()
+    wait_until_in_loop(lambda: len(one.owes()) == 2)
     feed.turn()
     assert not two.registry.sessions
     assert are_equal(one, two)

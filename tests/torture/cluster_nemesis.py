@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 import gevent
 
 from tests.torture.cluster import Cluster
+from tests.torture.load import Sender
 from tests.torture.oracle import Kind
 from tests.torture.peer import Peer, World
 from tests.torture.server import Broken
@@ -94,19 +95,26 @@ class ClusterNemesis:
         for turn, kind in enumerate(self._plan):
             while self._world.acked < self._world.wanted * (turn + 1) / (len(self._plan) + 1):
                 gevent.sleep(0.002)
+            began = time.monotonic()
             acts[kind]()
             self.done[kind] += 1
+            print(f"{self.progress}: {kind}, {time.monotonic() - began:.1f} s", flush=True)
             self._goes_on(kind)
         self._world.tormented = False
 
     def _goes_on(self, kind: str) -> None:
-        """Return when something is kept again. Raises Broken."""
-        acked, began = self._world.acked, time.monotonic()
-        while self._world.acked <= acked:
+        """Return when something is kept again at each node that has a sender. Raises Broken."""
+        world, began = self._world, time.monotonic()
+        before = world.flowing.copy()
+        while any(world.flowing[node] <= before[node] for node in self._talking()):
             if time.monotonic() - began > HEALED_S:
                 raise Broken(f"{HEALED_S:g} s after {kind} nothing was kept: {self._cluster.log}")
             gevent.sleep(0.005)
         self.slowest_flow_s = max(self.slowest_flow_s, time.monotonic() - began)
+
+    def _talking(self) -> set[int]:
+        """Return the nodes that have something to keep."""
+        return {peer.node for peer in self._peers if isinstance(peer, Sender) and peer.connected and not peer.idle}
 
     def _lasts(self, *, may_be_long: bool = False) -> None:
         is_long = may_be_long and self._with_long and self._world.random.randrange(LONG_EVERY) == 0

@@ -73,6 +73,7 @@ class Rich(Peer):
         self._asked: ResumePoint | None = None  # after what it has asked to be told, of the room that it goes to
         self._token: str | None = None
         self._live = False
+        self._is_shown_old = False
 
     @property
     def view(self) -> View | None:
@@ -98,7 +99,8 @@ class Rich(Peer):
                     self._unexpected(f"is told {event.text} of {event.room}")
                     continue
                 self.world.told += 1
-                view.told(event.seq, event.text)
+                # In a log that it did not ask for, a reader is shown the last messages before it is live.
+                (view.acknowledged if self._is_shown_old else view.told)(event.seq, event.text)
             else:
                 self._hears_of(event)
                 view = self.view
@@ -130,7 +132,7 @@ class Rich(Peer):
             case JoinedEvent():
                 self._enters(event)
             case LiveEvent():
-                self._live = True
+                self._live, self._is_shown_old = True, False
                 self.goes_live()
             case GapEvent() if self.view is not None and event.room == self.room:
                 self.view.skips(event.range_from, event.range_to)
@@ -163,7 +165,9 @@ class Rich(Peer):
         if view is None or view.epoch != entered.epoch:
             shown = self.world.shown.setdefault((self.room, entered.epoch), {})
             asked = self._asked
-            last = asked.seq if asked is not None and asked.epoch == entered.epoch else entered.seq
+            is_as_asked = asked is not None and asked.epoch == entered.epoch
+            last = asked.seq if asked is not None and is_as_asked else entered.seq
+            self._is_shown_old = not is_as_asked
             self.views[self.room] = View(self.name, last, shown, self.world.findings, entered.epoch)
         elif entered.seq < view.last:
             self._unexpected(f"has {view.last}, and comes back to a room that has only {entered.seq}")
@@ -241,6 +245,7 @@ class Sender(Rich):
             took_s = time.monotonic() - self._open.pop(number)
             self.world.slowest_ack_s = max(self.world.slowest_ack_s, took_s)
             self.world.acked += 1
+            self.world.flowing[self.node] += 1
         self.said.acknowledge(number, ack.seq, self.world.findings, self.view.epoch)
         self.view.acknowledged(ack.seq, text_of(self.said.sender, number))
 
@@ -256,6 +261,7 @@ class Sender(Rich):
             took_s = time.monotonic() - self._open.pop(number)
             self.world.slowest_refusal_s = max(self.world.slowest_refusal_s, took_s)
         self.said.refuse(number)
+        self.world.why_refused[refused.message] += 1
         self.world.refused += 1
         self._was_refused = True
         if number % 2:

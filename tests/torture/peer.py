@@ -50,6 +50,8 @@ class World:
     connections: int = 0
     slowest_ack_s: float = 0.0
     slowest_refusal_s: float = 0.0
+    flowing: Counter[int] = field(default_factory=Counter)  # by node: messages of its users that were acknowledged
+    why_refused: Counter[str] = field(default_factory=Counter)  # as users are told, of messages
     troubled: set[int] = field(default_factory=set)  # nodes whose users were told that nothing can be kept now
     refusals: Counter[str] = field(default_factory=Counter)  # of anything, by code
     closings: Counter[str] = field(default_factory=Counter)  # by code

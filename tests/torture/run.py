@@ -211,5 +211,6 @@ class Torture:
             "anomalies": {kind.value: findings.counts[kind] for kind in Kind},
             "examples": {kind.value: examples for kind, examples in findings.examples.items()},
             "refusals": dict(world.refusals),
+            "refused because": dict(world.why_refused),
             "closings": dict(world.closings),
         }

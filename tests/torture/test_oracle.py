@@ -199,8 +199,6 @@ def lost(
         ({"a": {1: ONE}, "b": {}}, {1: ONE}, {"a": {"x": (1, 1, 1)}}, {Kind.MISCOUNTED: 1}),
         ({"a": {1: ONE, 2: TWO}, "b": {}}, {1: ONE}, {"a": {"x": (2, 1, 2)}}, {Kind.MISCOUNTED: 1}),
         ({"a": {1: ONE, 2: TWO}, "b": {}}, {}, {"a": {"x": (3, 1, 2)}}, {Kind.MISCOUNTED: 1}),
-        # In an epoch that is over, what one sender said was shown in another order.
-        ({"a": {1: TWO, 2: ONE}, "b": {}}, {}, {"a": {"x": (2, 1, 2)}}, {Kind.ORDER: 1}),
     ],
 )
 def test_what_an_engine_has_lost_is_held_against_what_nodes_say_of_it(
@@ -230,8 +228,10 @@ def test_what_was_acknowledged_may_be_gone_if_that_was_told() -> None:
     assert lost({"a": {}, "b": {}}, {}, {}, log) == {Kind.LOST: 1}
 
 
-def test_what_was_refused_was_shown_in_no_epoch() -> None:
-    assert lost({"a": {1: ONE}, "b": {}}, {}, {"a": {"x": (1, 1, 1)}}, said(oracle.REFUSED)) == {Kind.REFUSED: 1}
+def test_what_was_refused_was_shown_in_no_epoch_unless_it_is_told_to_be_gone() -> None:
+    assert lost({"a": {1: ONE}, "b": {}}, {}, {"a": {"x": (1, 1, 1)}}, said(oracle.REFUSED)) == {}
+    found = lost({"a": {1: ONE}, "b": {}}, {}, {}, said(oracle.REFUSED))
+    assert found == {Kind.LOST: 1, Kind.REFUSED: 1}
 
 
 def test_a_message_has_another_number_in_another_epoch() -> None:
