@@ -77,13 +77,17 @@ class NamedTokens(Mapping[str, NamedToken]):
         self._tokens: dict[str, NamedToken] = {}
 
     def __getitem__(self, name: str) -> NamedToken:
-        return self._tokens[name]
+        return self.all()[name]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._tokens)
+        return iter(self.all())
 
     def __len__(self) -> int:
-        return len(self._tokens)
+        return len(self.all())
+
+    def all(self) -> dict[str, NamedToken]:
+        """Return the tokens, by name."""
+        return self._tokens
 
     def load(self) -> None:
         """Read the file, if there is one. Raises TokenError."""
@@ -106,30 +110,39 @@ class NamedTokens(Mapping[str, NamedToken]):
     def make(self, name: str, scope: str, now: str) -> Secret:
         """Make a token and return it; it cannot be had again. Raises BadToken, and TokenError: it cannot be stored."""
         token = NamedToken(checked_name(name), checked_scope(scope), "", now)
-        if name in self._tokens:
-            raise BadToken(f"There is a token {name} already; revoke it first, or take another name")
-        if len(self._tokens) >= MAX_TOKENS:
+        if name in self:
+            raise already_there(name)
+        if len(self) >= MAX_TOKENS:
             raise BadToken(f"There are {MAX_TOKENS} tokens already; revoke one first")
         import secrets  # noqa: PLC0415  # it loads OpenSSL, and tokens are made rarely
 
         secret = Secret(secrets.token_urlsafe(TOKEN_BYTES))
-        self._store({**self._tokens, name: msgspec.structs.replace(token, hash=hash_of(secret).hex())})
+        self.put(name, msgspec.structs.replace(token, hash=hash_of(secret).hex()))
         return secret
 
     def revoke(self, name: str) -> bool:
         """Delete a token; return whether there was one. Raises TokenError: that cannot be stored."""
-        if name not in self._tokens:
+        if name not in self:
             return False
-        self._store({other: token for other, token in self._tokens.items() if other != name})
+        self.put(name, None)
         return True
 
-    def _store(self, tokens: dict[str, NamedToken]) -> None:
+    def put(self, name: str, token: NamedToken | None) -> None:
+        """Store a token; None deletes it. Raises TokenError, BadToken: it cannot be."""
+        tokens = {other: known for other, known in self._tokens.items() if other != name}
+        if token is not None:
+            tokens[name] = token
         if self.path:
             try:
                 write_private(self.path, b"".join(msgspec.json.encode(token) + b"\n" for token in tokens.values()))
             except OSError as error:
                 raise TokenError(f"cannot write the file of tokens {self.path}: {reason_of(error)}") from None
         self._tokens = tokens
+
+
+def already_there(name: str) -> BadToken:
+    """Return the refusal of a second token with a name."""
+    return BadToken(f"There is a token {name} already; revoke it first, or take another name")
 
 
 def checked_scope(scope: str) -> str:

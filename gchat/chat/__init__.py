@@ -18,6 +18,7 @@ room_modes    what a room's modes allow, and how they change;  masks: whom its l
 kept_modes    the modes of all rooms, also of those that nobody is in
 standing      what users are in rooms, and may do there;  moderation: handlers of what operators do
 order         operators of the server, bans and mutes;  order_actions: what they do;  order_handlers: their commands
+operator_notes  what operators make that the core does not read: hooks, tokens
 penalties     whom a ban or a mute is of, and until when
 nicks         which session is called what
 accounts      nicks that belong to users who know a secret;  tries: who has sent wrong ones

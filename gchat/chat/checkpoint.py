@@ -98,6 +98,7 @@ class Checkpoint(Struct, array_like=True, frozen=True, forbid_unknown_fields=Tru
     cloak_secret: bytes
     accounts: tuple[AccountFields, ...]
     order: OrderState
+    notes: dict[str, dict[str, bytes]]
 
     def __repr__(self) -> str:
         """Show none of its secrets, in no traceback."""
@@ -143,6 +144,7 @@ def taken(registry: Registry) -> Checkpoint:
             order.mutes.last_id,
             dict(order.granted),
         ),
+        registry.notes.all(),
     )
 
 
@@ -218,6 +220,7 @@ def restore(registry: Registry, checkpoint: Checkpoint) -> None:
     order.bans.restore((Penalty(*fields) for fields in kept.bans), kept.last_ban)
     order.mutes.restore((Penalty(*fields) for fields in kept.mutes), kept.last_mute)
     order.granted = dict(kept.granted)
+    registry.notes.restore(checkpoint.notes)
     tables = registry.tables
     both = list(zip(sessions, checkpoint.sessions, strict=True))
     tables.names.restore(sessions)

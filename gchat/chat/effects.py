@@ -279,6 +279,14 @@ class SaveOperators(Struct, frozen=True, gc=False):
     accounts: tuple[str, ...]
 
 
+class SaveNote(Struct, frozen=True, gc=False):
+    """Store for the next run a note of operators that the core does not read; b"" deletes it."""
+
+    kind: str
+    key: str
+    value: bytes
+
+
 class Audited(Struct, frozen=True):
     """What an operator did, on the server as a whole: it is logged, and kept for the audit."""
 
@@ -289,6 +297,7 @@ class Audited(Struct, frozen=True):
     target: str
     reason: str = ""
     until: float = 0.0  # 0: for ever, or it does not last
+    number: int = 0  # which it has for all processes that share an audit; 0: the next one
 
 
 class Close(Struct, frozen=True, gc=False):
@@ -317,6 +326,7 @@ Effect = (
     | SaveModes
     | SavePenalties
     | SaveOperators
+    | SaveNote
     | Audited
     | SaveAccount
     | CheckSecret

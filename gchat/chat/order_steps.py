@@ -6,7 +6,7 @@ from typing import Literal
 
 from gchat.chat import logins, order_actions, standing, steps
 from gchat.chat.accounts import Account
-from gchat.chat.effects import CheckSecret, Effect, Verdict
+from gchat.chat.effects import CheckSecret, Effect, SaveNote, Verdict
 from gchat.chat.networks import Network
 from gchat.chat.order_actions import Actor, Wish
 from gchat.chat.penalties import Penalty, Target
@@ -149,6 +149,34 @@ class RemoveAccount(ActingStep, frozen=True):
         return None, [*removed, self.actor.audited("remove account", account.name)]
 
 
+class NoteAction(ActingStep, frozen=True):
+    """Note for the audit what was done without the core."""
+
+    action: str
+    target: str
+
+    def take(self, registry: Registry) -> tuple[None, list[Effect]]:  # noqa: ARG002
+        """See Step.take."""
+        return None, [self.actor.audited(self.action, self.target)]
+
+
+class KeepNote(Step, frozen=True):
+    """Make or delete a note of operators. See OperatorNotes.put."""
+
+    kind: str
+    key: str
+    value: bytes
+
+    def take(self, registry: Registry) -> tuple[None, list[Effect]]:
+        """See Step.take."""
+        registry.notes.put(self.kind, self.key, self.value)
+        return None, [SaveNote(self.kind, self.key, self.value)]
+
+    def __repr__(self) -> str:
+        """Show no secret that may be in the note."""
+        return f"KeepNote({self.kind!r}, {self.key!r})"
+
+
 class OpenRoom(Step, frozen=True):
     """Have a room in memory; one that is in no history is made, within the limits, unless it must be `stored`."""
 
@@ -205,5 +233,7 @@ AnyStep = (
     | RevokeOperator
     | AddAccount
     | RemoveAccount
+    | NoteAction
+    | KeepNote
     | OpenRoom
 )

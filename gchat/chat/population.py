@@ -14,6 +14,7 @@ from gchat.chat.ignorers import Ignorers
 from gchat.chat.limits import Limits
 from gchat.chat.lineages import Lineages
 from gchat.chat.nicks import Names
+from gchat.chat.operator_notes import OperatorNotes
 from gchat.chat.order import Order
 from gchat.chat.room import Room
 from gchat.chat.rooms import RoomTable
@@ -51,6 +52,7 @@ class Population:
     def __init__(self, limits: Limits, lobby: str) -> None:
         self.limits = limits
         self.order = Order(limits)
+        self.notes = OperatorNotes()
         self.sessions: dict[int, Session] = {}
         self.rooms = RoomTable(lobby)
         self.accounts = Accounts()

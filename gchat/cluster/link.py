@@ -81,6 +81,7 @@ class EngineLink:
         self.info: Callable[[], bytes] = bytes  # what is told of this node with each beat
         self.took: Callable[[float], None] = lambda _s: None  # told for each item how long its outcome took
         self.keep_messages = 100_000  # of each room
+        self.is_gone_at_end = False  # whether there is something for the others to give up when it closes
         self._unanswered = Unanswered()
         self._is_wanted = Event()
         self._fresh_base = _fresh_base()
@@ -194,17 +195,14 @@ class EngineLink:
         """
         return bool(self._attached().putting.call("PUBLISH", self.key(f"to:{node}"), data, timeout_s=SILENT_S))
 
-    def close(self, *, gone: bool = False) -> None:
-        """Wait for what was put, for ANSWER_S at most, and ask nothing more.
-
-        The lease is given back. If this node is `gone`, all others learn it; else it has nothing for them to give up.
-        """
+    def close(self) -> None:
+        """Wait for what was put, for ANSWER_S at most, and ask nothing more. The lease is given back."""
         ends_at = time.monotonic() + ANSWER_S
         while self.unanswered and self.is_up.is_set() and time.monotonic() < ends_at:
             gevent.sleep(0.005)
         if self._attachment is not None:
             with suppress(JournalError):  # then the lease ends by itself
-                self._attachment.leave(is_gone=gone)
+                self._attachment.leave(is_gone=self.is_gone_at_end)
         gevent.killall(self._greenlets)
         self._drop()
 
@@ -223,8 +221,8 @@ class EngineLink:
                 try:
                     if self._attachment is None:
                         self._attach(is_new=False)
-                    raise gevent.wait(self._work, count=1)[0].get()
-                except JournalError as error:
+                    raise gevent.wait(self._work, count=1)[0].get()  # noqa: TRY301  # what it was
+                except Exception as error:  # a fault of ours too: without a link a node is of no use
                     self._why = reason(error)
                 self._drop()
                 if time.monotonic() - began_at > STEADY_S:
@@ -346,7 +344,11 @@ class EngineLink:
         for item in items:
             self.took(time.monotonic() - item.since)
         causes = [item.cause for item in items] or [None] * len(heard.items)
-        self._owner.arrived(list(zip(heard.items, causes, strict=True)))
+        try:
+            self._owner.arrived(list(zip(heard.items, causes, strict=True)))
+        except BaseException:
+            self._placed_in, self.heard = "", heard.number - 1  # there is no telling what was taken of it
+            raise
         self._forget_unheard()
 
     def _forget_unheard(self) -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from gchat.cluster.engine_connection import EngineRefused
 from gchat.cluster.fitness import EngineUnfit
+from gchat.journal.journal import JournalError
 
 LATE = "the journal does not answer"
 FULL = "the memory of the engine is full"
+FAULT = "internal error"
 
 #: By the first word of what the engine says.
 _REASONS = {
@@ -24,4 +26,6 @@ def reason(error: Exception) -> str:
     """Return why nothing can be stored while this is so."""
     if isinstance(error, EngineUnfit):
         return str(error)
-    return _REASONS.get(error.code, LATE) if isinstance(error, EngineRefused) else LATE
+    if isinstance(error, EngineRefused):
+        return _REASONS.get(error.code, LATE)
+    return LATE if isinstance(error, JournalError) else FAULT

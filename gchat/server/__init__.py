@@ -45,6 +45,7 @@ Around it:
     reload         settings taken over by a running server
     signals, systemd, watch, capacity, linux           what the machine tells and is asked
     making, http_post, token_making                    what a command makes in the running server, else in its files
+    shared_tokens                                      tokens that all nodes of a cluster accept
     history, own_thread, saved_state, state_files      the journal that is configured, what it saves, where files are
     shared_history, sharing                            the journal of a cluster; steps in the order of all nodes
     step_effects                                       what each node does of a step, and what its origin does
@@ -58,7 +59,7 @@ Around it:
     admin_backend, admin_actions, admin_order          what gchat.admin shows and does
     account_actions                                    accounts, likewise
     admin_endpoint                                     its socket, tokens and application
-    hook_actions, kept_hooks                           what hooks do, and how they are kept
+    hook_actions, kept_hooks, notes_by_step            what hooks do, and how they are kept
     outgoing, hook_settings                            what is said in a room, posted to a URL
     operated_server                                    what these see of the server
 

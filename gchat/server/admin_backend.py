@@ -54,6 +54,7 @@ class AdminBackend(HookActions, AccountActions):
         self._started_at = time.monotonic()
         self._started = rich.rfc3339(time.time())
         self._subscribers: list[seen.Subscriber] = []
+        self._posting: list[seen.Subscriber] = []  # outgoing hooks
         self._stored: list[KeptRoom] = []
         self._looking: gevent.Greenlet[[], None] | None = None  # for the stored rooms
 
@@ -73,16 +74,25 @@ class AdminBackend(HookActions, AccountActions):
     def shown(self, room: str, event: events.Event) -> None:
         """Tell the event streams what was said."""
         if self._subscribers and isinstance(event, Record):
-            for number, (kind, said) in enumerate(_texts(event.message), event.seq):
-                self._tell(RoomMessage(room, number, kind, event.message.name, said))
+            for message in _messages(room, event):
+                self._tell(message)
+
+    def said_here(self, room: str, record: Record) -> None:
+        """Tell the outgoing hooks what was said."""
+        for subscriber in self._posting:
+            for message in _messages(room, record):
+                subscriber(message)
+
+    def subscribe_said(self, subscriber: seen.Subscriber) -> None:
+        """See Answers.subscribe_said."""
+        self._posting.append(subscriber)
 
     def _tell(self, happened: Happened) -> None:
         for subscriber in list(self._subscribers):
             subscriber(happened)
 
     def start_hooks(self) -> None:
-        """Have the hooks of the previous run, and begin to post to others. Raises JournalError, StartError."""
-        self.restore_hooks()
+        """Begin to post to others what is said. Raises StartError."""
         if outgoing := self._app.config.hooks.outgoing:
             from gchat.server.outgoing import start_posting  # noqa: PLC0415  # most servers post nothing
 
@@ -247,6 +257,13 @@ class AdminBackend(HookActions, AccountActions):
                 self._subscribers.remove(subscriber)
 
         return unsubscribe
+
+
+def _messages(room: str, record: Record) -> list[RoomMessage]:
+    return [
+        RoomMessage(room, number, kind, record.message.name, said)
+        for number, (kind, said) in enumerate(_texts(record.message), record.seq)
+    ]
 
 
 def _texts(message: Message) -> list[tuple[Kind, str]]:

@@ -16,11 +16,13 @@ from gevent.threadpool import ThreadPool
 from gchat.admin.backend import Backend
 from gchat.admin.named_tokens import NamedTokens
 from gchat.admin.token_file import TokenError, load_or_make
+from gchat.chat.operator_notes import OperatorNotes
 from gchat.cli import spelled
 from gchat.model.secret import Secret
 from gchat.server.faults import log_fault
 from gchat.server.listener import StartError, bind
 from gchat.server.logs import logger
+from gchat.server.notes_by_step import NotesByStep
 from gchat.server.settings import Config
 from gchat.server.start_checks import admin_place, check_reach, elsewhere, is_own, no_token, same_token
 from gchat.server.state_files import token_path, tokens_path
@@ -45,7 +47,7 @@ class AdminEndpoint:
         check_reach(section, place, has_tls=tls.is_on)
         self._token = self._load_token(token_path(config, host, port))
         self._read_token = self._load_read_token(section.read_token_file) if section.read_token_file else Secret()
-        self._named_tokens = NamedTokens(tokens_path(config, host, port))
+        self._named_tokens = NamedTokens("" if config.cluster.url else tokens_path(config, host, port))
         try:
             self._named_tokens.load()
         except (TokenError, OSError) as error:
@@ -55,6 +57,12 @@ class AdminEndpoint:
         except StartError as error:
             raise elsewhere(error) from None
         self._stop: Callable[[float], None] | None = None  # of the HTTP server, when it runs
+
+    def share_tokens(self, notes: NotesByStep, kept: OperatorNotes) -> None:
+        """Have the tokens of a cluster in place of those in a file."""
+        from gchat.server.shared_tokens import SharedTokens  # noqa: PLC0415  # a server that is alone needs none of it
+
+        self._named_tokens = SharedTokens(notes, kept)
 
     @property
     def url(self) -> str:

@@ -6,18 +6,28 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from gchat.admin.backend import Missing, NotPossible
+from gchat.admin.backend import Missing, NotPossible, Unavailable
 from gchat.admin.documents import AuditRow, OperatorRow, PenaltyRow
 from gchat.chat import penalties
 from gchat.chat.order_actions import Actor, Wish
-from gchat.chat.order_steps import BanTarget, GrantOperator, KillUser, Kind, LiftPenalty, PenaliseUser, RevokeOperator
+from gchat.chat.order_steps import (
+    BanTarget,
+    GrantOperator,
+    KillUser,
+    Kind,
+    LiftPenalty,
+    NoteAction,
+    PenaliseUser,
+    RevokeOperator,
+)
 from gchat.chat.penalties import Penalties, Penalty
 from gchat.chat.session import Session
 from gchat.chat.steps import Step
 from gchat.dialects import rich
 from gchat.model import text
-from gchat.model.errors import Refusal
+from gchat.model.errors import Code, Refusal
 from gchat.model.lookalikes import folded
+from gchat.server.logs import logger
 from gchat.server.operated_server import OperatedServer
 
 
@@ -84,7 +94,8 @@ class AdminOrder:
         try:
             value = self._app.steps.take(step)
         except Refusal as refusal:
-            raise NotPossible(refusal.message) from None
+            kind = Unavailable if refusal.code is Code.NOT_KEPT else NotPossible
+            raise kind(refusal.message) from None
         self._app.pump.wait_carried_out()
         return value
 
@@ -132,7 +143,11 @@ class AdminOrder:
 
     def note_action(self, action: str, target: str, by: str) -> None:
         """See Backend.note_action."""
-        self._app.audit.add(acting(by).audited(action, target))
+        try:
+            self._app.steps.take(NoteAction(acting(by), action, target))
+        except Refusal as refusal:  # it was done all the same
+            fields = {"action": action, "by": by, "target": target, "reason": refusal.message}
+            logger.warning("%(action)s by %(by)s: %(target)s; not in the audit: %(reason)s", fields)
 
     def _session(self, user: int) -> Session:
         session = self._app.registry.sessions.get(user)

@@ -67,6 +67,7 @@ class App:
         self.password = ServerPassword(config.auth.password_file)
         self.capacity = Capacity(has_admin=config.admin.enabled)
         self.admin = AdminBackend(self)
+        self.said_here = self.admin.said_here
         self.watch = Watch(self)
         self.awake = self.watch.awake  # a steady clock in seconds that stands still with the server
         self.secret_checks = SecretChecks(self.registry, OwnThread())
@@ -82,7 +83,7 @@ class App:
         self._other_history = other_history(self._history_path) if is_usual else ""
         self.journal = wait_and_open_journal(config, self._history_path)
         self.parts = parts_of(self.journal)
-        self.audit = Audit(self.parts.notes)
+        self.audit = Audit(self.parts.notes, shared=bool(config.cluster.url))
         apply(self)
         self.pump = self.effects = Pump(self, self.parts, config.limits.room_log_bytes)
         self.steps: Steps = OwnSteps(self.registry, self.pump.submit)
@@ -106,6 +107,8 @@ class App:
 
             listening = sockets.get(ADMIN)
             self._admin_endpoint = AdminEndpoint(config, place.host, place.port, self.tls, listening)
+            if self.nodes is not None:
+                self._admin_endpoint.share_tokens(self.admin.notes, self.registry.notes)
 
     @property
     def connections(self) -> int:

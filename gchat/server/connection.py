@@ -20,6 +20,7 @@ from gchat.chat.session import Session
 from gchat.chat.steps import Disconnect, LeaveRoom
 from gchat.dialects.dialect import Dialect
 from gchat.model.audience import Where
+from gchat.model.errors import Code
 from gchat.server.listener import Peer
 from gchat.server.logs import logger
 from gchat.server.reader import Reader
@@ -35,6 +36,9 @@ LINGER_S = 0.5
 
 #: After these nothing can be sent, or nobody would read it.
 AT_ONCE = (CloseReason.RESET, CloseReason.STALLED)
+
+#: Why a peer that the core refuses is not let in, or a user cannot come back; for what is not here, it is REPLACED.
+NOT_LET_IN = {Code.BANNED: CloseReason.BANNED, Code.NOT_KEPT: CloseReason.NO_HISTORY}
 
 
 class Life(Enum):

@@ -32,7 +32,7 @@ from gchat.dialects.proxy_header import MalformedHeader
 from gchat.dialects.sniff import MORE, Foreign, sniff
 from gchat.model.errors import Code, Refusal
 from gchat.model.events import Closing, Refused
-from gchat.server.connection import Connection, ConnectionServer
+from gchat.server.connection import NOT_LET_IN, Connection, ConnectionServer
 from gchat.server.linux import unguessable
 from gchat.server.listener import Peer, turn_away
 from gchat.server.logs import logger
@@ -50,9 +50,6 @@ HELLO_S = 5.0
 
 #: How long a health check of a proxy may take.
 HEALTH_S = 5.0
-
-#: Why a peer that is refused by the core is not let in.
-_REASONS = {Code.BANNED: CloseReason.BANNED, Code.NOT_KEPT: CloseReason.NO_HISTORY}
 
 HEADER_NEEDED = (
     "Connections from this address need a PROXY header first, because it is in server.trusted_proxies; connect from "
@@ -238,7 +235,7 @@ class Door:
         try:
             server.steps.take(step, connect)
         except Refusal as refusal:
-            self._refuse(transport, peer, dialect, refusal, _REASONS.get(refusal.code, CloseReason.REPLACED))
+            self._refuse(transport, peer, dialect, refusal, NOT_LET_IN.get(refusal.code, CloseReason.REPLACED))
             return None
         return connection
 

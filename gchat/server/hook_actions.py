@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Sequence
-from contextlib import suppress
 
 from msgspec import Struct
 
@@ -17,13 +16,13 @@ from gchat.dialects import rich
 from gchat.hooks.book import Hook, HookBook, HookRefused
 from gchat.hooks.fitting import fitting
 from gchat.hooks.message import HookMessage
-from gchat.journal.journal import JournalError
 from gchat.model import names, text
 from gchat.model.errors import Refusal
 from gchat.server.admin_actions import AdminActions
 from gchat.server.counters import Counter
 from gchat.server.kept_hooks import add_hook, forget_hook, load_book
 from gchat.server.logs import logger
+from gchat.server.notes_by_step import NotesByStep, NoteTaken
 from gchat.server.operated_server import OperatedServer
 
 HOOK_MESSAGES = Counter("gchat_hook_messages", "Messages said by hooks.")
@@ -42,12 +41,17 @@ class HookActions(AdminActions):
 
     def __init__(self, app: OperatedServer) -> None:
         super().__init__(app)
-        self._book = HookBook()
+        self.notes = NotesByStep(app, self._take)
+        self._known = HookBook()
+        self._known_of = -1  # the changes of the notes that it was made of
         self._uses: dict[int, _Use] = {}  # by the hook's id
 
-    def restore_hooks(self) -> None:
-        """Have the hooks that the previous run has kept. Raises JournalError."""
-        self._book = load_book(self._app.parts.notes)
+    @property
+    def _book(self) -> HookBook:
+        """The hooks that there are: in a cluster, those that were made at any node."""
+        if self._known_of != (changes := self._app.registry.notes.changes):
+            self._known, self._known_of = load_book(self.notes), changes
+        return self._known
 
     def hooks(self) -> Sequence[HookInfo]:
         """See Backend.hooks."""
@@ -55,22 +59,24 @@ class HookActions(AdminActions):
 
     def make_hook(self, asked: NewHook) -> MadeHookDocument:
         """See Backend.make_hook."""
-        try:
-            made = add_hook(self._book, self._app.parts.notes, asked)
-            with suppress(JournalError):  # then it is stored later
-                self._app.parts.notes.keep()
-        except HookRefused as refused:
-            raise NotPossible(str(refused)) from None
+        while True:
+            try:
+                made = add_hook(load_book(self.notes), self.notes, asked)
+                break
+            except NoteTaken:  # at the same moment another node has made one with this id
+                continue
+            except HookRefused as refused:
+                raise NotPossible(str(refused)) from None
         logger.warning("made the hook %(id)d %(name)s for %(room)s", _logged(self._book.all[made.id]))
         return made
 
     def revoke_hook(self, hook: int) -> None:
         """See Backend.revoke_hook."""
-        gone = self._book.revoke(hook)
+        gone = self._book.all.get(hook)
         if gone is None:
             raise Missing(f"No hook has the id {hook}; GET /hooks lists the hooks")
+        forget_hook(self.notes, hook)
         self._uses.pop(hook, None)
-        forget_hook(self._app.parts.notes, hook)
         logger.warning("revoked the hook %(id)d %(name)s for %(room)s", _logged(gone))
 
     def hook(self, secret: str) -> Hook | None:

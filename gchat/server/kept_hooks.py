@@ -9,6 +9,7 @@ from gchat.admin.documents import MadeHookDocument, NewHook
 from gchat.hooks.book import Hook, HookBook
 from gchat.journal.notes import NoteKind, Notes
 from gchat.server.linux import unguessable
+from gchat.server.saved_state import HOOKS
 
 if TYPE_CHECKING:
     from gchat.server.making import Making
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 #: Random bytes in a secret.
 SECRET_BYTES = 24
 
-_HOOKS = NoteKind("hook", Hook)  # by id
+_HOOKS = NoteKind(HOOKS, Hook)  # by id
 
 _UNREADABLE = Hook(0, "", "", "", 0.0)
 

@@ -149,11 +149,13 @@ def _has_tls(config: Config) -> bool:
 
 
 def _token(config: Config) -> str:
-    """Return the admin token. Raises StartError."""
+    """Return the admin token. Raises NotThere: none was ever made, and StartError."""
     from gchat.admin.token_file import TokenError, load_or_make  # noqa: PLC0415  # a server without an endpoint has none
 
     path = token_path(config, config.server.host, config.server.port)
     if not os.path.lexists(path):
+        if not history_path(config, config.server.host, config.server.port):
+            raise NotThere(f"there is no token file {path}")  # nothing says that a server is running
         raise StartError(f"a server is running, but there is no token file {path}; type the server's own address")
     try:
         token, _ = load_or_make(path)

@@ -13,7 +13,7 @@ import gevent
 from gevent.event import Event
 
 from gchat import __version__
-from gchat.admin.backend import NotPossible, Subscriber, Unsubscribe
+from gchat.admin.backend import NotPossible, Subscriber
 from gchat.admin.happenings import Happened, RoomMessage
 from gchat.admin.responses import JSON
 from gchat.admin.token_file import TokenError, load_or_make
@@ -40,8 +40,8 @@ POSTS = CounterBy(
 class Answers(Protocol):
     """What outgoing hooks need of the server."""
 
-    def subscribe(self, subscriber: Subscriber) -> Unsubscribe:
-        """See Backend.subscribe."""
+    def subscribe_said(self, subscriber: Subscriber) -> None:
+        """Call `subscriber` with every message that is said here; in a cluster, others are said at other nodes."""
 
     def say_answer(self, room: str, name: str, message: HookMessage) -> None:
         """Say what a URL has answered. Waits. Raises NotPossible."""
@@ -51,7 +51,7 @@ def start_posting(hooks: list[OutgoingHook], server: Answers) -> None:
     """Begin to post what is said. Raises StartError: a secret file cannot be used."""
     for hook in hooks:
         postbox = Postbox(hook, server, _secret(hook.secret_file) if hook.secret_file else "")
-        server.subscribe(postbox.take)
+        server.subscribe_said(postbox.take)
         gevent.spawn(postbox.run)
 
 

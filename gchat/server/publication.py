@@ -21,7 +21,7 @@ from gchat.journal.journal import Arrival, Journal, JournalError, Outcome, Posti
 from gchat.journal.numbering import ids_of
 from gchat.model.errors import Code
 from gchat.model.events import Acknowledged, Answer, Done, Invited, Refused, Told
-from gchat.model.messages import Numbered, Record
+from gchat.model.messages import Numbered, Record, Said
 from gchat.server.answer import REFUSALS
 from gchat.server.connection import Connection
 from gchat.server.counters import Counter, Distribution
@@ -108,6 +108,9 @@ class PublicationTurn(Protocol):
     def append(self, room: str, event: Record, count: int, speaker: Connection | None, unheard: Unheard | None) -> None:
         """Show something to a room: it has `count` numbers; `speaker` does not get it, nor do those who ignore it."""
 
+    def said_here(self, room: str, record: Record) -> None:
+        """Note that something was said which this process has posted."""
+
     def crashed(self, what: str, *details: object) -> None:
         """Count and log an error of ours, from where it is caught."""
 
@@ -119,7 +122,9 @@ class Publication:
     """
 
     def __init__(self, pump: PublicationTurn, journal: Journal) -> None:
-        self._posted = self._answered = 0  # of those whose outcome arrives later
+        self._awaited: dict[int, object] = {}  # postings whose outcome arrives later, until something is said of it
+        self._posted = self._answered = 0  # of those, ever
+        self.unanswered_size = 0  # of those that are awaited, in characters
         self._waits: deque[tuple[int, Event]] = deque()  # each set when so many are answered
         self._held = HeldAnswers()
         self._is_late = False  # whether the journal does not answer in time: then nobody waits for that
@@ -135,13 +140,13 @@ class Publication:
 
     @property
     def unanswered(self) -> int:
-        """How many postings have no outcome yet."""
-        return self._posted - self._answered
+        """How many postings have no outcome yet, and are not late."""
+        return len(self._awaited)
 
     @property
     def is_to_wait_for(self) -> bool:
         """Whether the outcome of some is about to come."""
-        return self._posted > self._answered and not self._is_late
+        return bool(self._awaited) and not self._is_late
 
     def set_when_answered(self, event: Event | None) -> None:
         """Set an event, if there is one, when all that was posted until now has its outcome, or that is late."""
@@ -185,7 +190,9 @@ class Publication:
         has_failed = False
         for posting, outcome in zip(batch, outcomes, strict=True):
             if outcome is None:
+                self._awaited[id(posting.cause)] = posting.cause
                 self._posted += 1
+                self.unanswered_size += _size(posting.cause)
             elif isinstance(posting, Posting) and outcome.record is not None:
                 heads.setdefault(posting.room, outcome.record.seq)
             elif outcome.why_not:
@@ -220,8 +227,10 @@ class Publication:
         """Do what is left of publish() or deliver() for what arrives; another process's message is only shown."""
         room, cause, outcome = arrival.room, arrival.cause, arrival.outcome
         if cause is not None:
-            self._is_late = not arrival.is_known
-            self._answered += arrival.is_known
+            self._is_late = not arrival.is_known or bool(outcome.why_not)
+            if self._awaited.pop(id(cause), None) is not None:  # else it was late, and may never have been heard of
+                self._answered += 1
+                self.unanswered_size -= _size(cause)
         if not arrival.is_known:
             self._tell_unknown(cause)
             self.tell_held(_asking(cause), is_late=True)
@@ -264,6 +273,8 @@ class Publication:
             self._heads[room] = record.seq + count
             MESSAGES.value += count
             pump.append(room, record, count, speaker, unheard)
+            if effect is not None:
+                pump.said_here(room, record)
         elif outcome.why_not and effect is not None:
             self._refuse_unstored(speaker, effect, outcome)
         if outcome.numbers and speaker is not None:
@@ -279,7 +290,7 @@ class Publication:
     def deliver(self, effect: Deliver) -> None:
         """Give one user an answer, or a private message; then its sender is answered too."""
         if effect.sender is None:
-            if not self._held.hold(effect):
+            if self._is_late or not self._held.hold(effect):
                 self._deliver(effect, None)
         elif not effect.id:
             self._deliver(effect, None)
@@ -328,12 +339,12 @@ class Publication:
         pump, effect = self._pump, conveyed.effect
         assert effect.sender is not None
         sender = pump.connections.get(effect.sender)
-        if conveyed.is_known is False:
+        if effect.id and sender is not None and not (conveyed.is_known and conveyed.why_not is None):
+            self._journal.release(sender.session.lineage, effect.id)  # it may be sent again; see Letters
+        if not conveyed.is_known:
             self._tell_unknown(effect)
         elif conveyed.why_not is not None:
             self._refuse(sender, *conveyed.why_not, effect.id)
-            if effect.id and sender is not None:
-                self._journal.release(sender.session.lineage, effect.id)
         elif sender is not None:
             if effect.id:
                 pump.tell(sender, Acknowledged((Numbered(effect.id),)))
@@ -368,3 +379,11 @@ def _asking(cause: object) -> int | None:
     if isinstance(cause, Publish):
         return cause.session
     return cause.sender if isinstance(cause, Deliver) else None
+
+
+def _size(cause: object) -> int:
+    """Return how long the text is that this says, in characters."""
+    if isinstance(cause, Publish):
+        message = cause.message
+        return sum(map(len, message.texts)) if isinstance(message, Said) else len(message.text)
+    return len(cause.answer.text) if isinstance(cause, Deliver) and isinstance(cause.answer, Told) else 0

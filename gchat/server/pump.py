@@ -42,6 +42,7 @@ from gchat.journal.journal import Arrival
 from gchat.journal.parts import Parts
 from gchat.model import events
 from gchat.model.audience import Me, OwnLines, Where
+from gchat.model.messages import Record
 from gchat.roomlog.log import RoomLog
 from gchat.server.answer import encoded
 from gchat.server.audit import Audit
@@ -70,7 +71,7 @@ LONG_TURN_S = 0.002
 #: Effects waiting for the next turn; above, senders are read more slowly.
 MAX_WAITING = 4096
 
-#: The same, of bytes that were received: while the disk is slow, what is said gathers.
+#: The same, of bytes that were received: while the disk is slow, or the engine of a cluster, what is said gathers.
 MAX_WAITING_BYTES = 1 << 20
 
 
@@ -92,6 +93,9 @@ class PumpServer(Protocol):
     def shown(self, room: str, event: events.Event) -> None:
         """Note what a room was told."""
 
+    def said_here(self, room: str, record: Record) -> None:
+        """Note that something was said which this process has posted."""
+
     def room_opened(self, room: str) -> None:
         """Note that the journal has a room at hand that somebody enters."""
 
@@ -107,6 +111,7 @@ class Pump:
         self._server = server
         self.connections = server.roster.by_session  # those whose session goes on
         self._journal = journal = parts.log
+        self.said_here = server.said_here
         self.fan_out = FanOut(self.connections, room_log_bytes, self)
         self.others: OtherNodes = NoOtherNodes(self.connections)
         # By id: what takes the number of a message that no user says; None means that it was not stored.
@@ -191,7 +196,7 @@ class Pump:
     @property
     def crowded(self) -> bool:
         """Whether so much waits that senders should wait too."""
-        gathered = RECEIVED_BYTES.value - self._received_before
+        gathered = RECEIVED_BYTES.value - self._received_before + self._publication.unanswered_size
         return len(self._waiting) + self._publication.unanswered > MAX_WAITING or gathered > MAX_WAITING_BYTES
 
     def wait_carried_out(self) -> None:

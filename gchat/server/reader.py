@@ -256,7 +256,7 @@ class Reader:
             if are_shared:
                 session = connection.session  # another one, where the registry was loaded anew
                 with self._not_reading():
-                    carried_out = server.steps.execute(session, command, time.time())
+                    carried_out = server.steps.execute(connection.session, command, time.time())
             else:
                 carried_out = execute(registry, session, command, time.time())
                 effects.submit(carried_out)
@@ -270,7 +270,7 @@ class Reader:
             # And answers come in the order of what was asked, also if the disk has to be asked for them.
             if not count % COMMANDS_AT_ONCE or type(command) in _HELD_BACK_AFTER:
                 self._hold_back()
-        if session.id not in registry.sessions:
+        if not are_shared and session.id not in registry.sessions:  # where they are, the pump ends it
             return False
         if lines >= LINES_AT_ONCE or effects.crowded or connection.log_reader.owed > MAX_OWED_BYTES:
             self._hold_back()

@@ -17,10 +17,11 @@ from gevent.event import Event
 
 from gchat.chat import checkpoint
 from gchat.chat.checkpoint import Checkpoint
-from gchat.chat.effects import Effect
+from gchat.chat.effects import CloseReason, Effect
 from gchat.chat.registry import Registry
 from gchat.chat.session import Session
-from gchat.chat.steps import Entrance, Step
+from gchat.chat.steps import Disconnect, Entrance, Step
+from gchat.cluster.fitness import EngineUnfit
 from gchat.cluster.link import EngineLink
 from gchat.journal.journal import JournalError
 from gchat.server.connection import Connection
@@ -60,13 +61,15 @@ class RegistryLoading:
         reconciled: Callable[[], None],
     ) -> None:
         self.load: Callable[[], None] | None = None  # what an engine without anything is given
-        self.is_placed = Event()  # set when everything is known that the others know
+        self.is_placed = Event()  # set when everything is known that the others know, and all users here are back
         self._registry = registry
         self._pump = pump
         self._link = link
         self._put = put
         self._reconciled = reconciled
         self._kept: dict[int, Kept] = {}  # by session: how users were here before
+        self._coming_back: set[int] = set()
+        self._unreadable: tuple[int, EngineUnfit] | None = None  # the entry of the feed that cannot be read, and why
         self._loads = 0
         self._taken_until = 0  # the feed's entry up to which users have seen what came of it
 
@@ -87,7 +90,7 @@ class RegistryLoading:
         if found is None and not link.was_empty:
             found = self._first_checkpoint()
         if found is not None:
-            checkpoint.restore(self._registry, _decode(found[1]))
+            checkpoint.restore(self._registry, self._readable(*found))
         elif self.load is not None:
             self.load()
         self.load = None
@@ -97,8 +100,29 @@ class RegistryLoading:
         gevent.spawn(self._reconcile, self._loads)
         return 0 if found is None else found[0]
 
+    def _readable(self, n: int, data: bytes) -> Checkpoint:
+        """Return a checkpoint. Raises EngineUnfit: it cannot be read, or what is behind it could not."""
+        if self._unreadable is not None and n < self._unreadable[0]:
+            raise self._unreadable[1]
+        try:
+            return _decode(data)
+        except msgspec.DecodeError as error:
+            raise _other_version(error) from None
+
+    def cannot_read(self, error: msgspec.DecodeError) -> EngineUnfit:
+        """Note that what is being heard cannot be read, so nothing can be known before a checkpoint behind it."""
+        self._unreadable = self._link.heard, _other_version(error)
+        return self._unreadable[1]
+
+    def wait_placed(self) -> None:
+        """Wait until everything is known for the first time. Raises EngineUnfit: it cannot be read."""
+        while not self.is_placed.wait(0.1):
+            if self._unreadable is not None:
+                raise self._unreadable[1]
+
     def keep_own(self) -> None:
         """Note how the users are here whose connections this node has, before that is forgotten."""
+        self.is_placed.clear()
         for id_, connection in self._pump.connections.items():
             if id_ not in self._kept:
                 self._kept[id_] = kept(connection.session)
@@ -128,10 +152,10 @@ class RegistryLoading:
     def _reconcile(self, load: int) -> None:
         """Compare the users here with what the others know, as soon as all that they know is known here."""
         link = self._link
-        link.is_up.wait()
-        while link.heard < link.attached_n and load == self._loads:
+        while load == self._loads and not (link.is_up.is_set() and link.heard >= link.attached_n):
             gevent.sleep(0.005)
-        if load != self._loads or not link.is_up.is_set():  # it is loaded anew, or will be
+            link.is_up.wait()  # it may be lost, and go on from where it was
+        if load != self._loads:  # it is loaded anew
             return
         were, self._kept = self._kept, {}
         for id_, was in were.items():
@@ -141,23 +165,48 @@ class RegistryLoading:
             if session is None or session.node != link.node or self._registry.is_disconnected(session):
                 self._return(connection, was)
             else:
-                self._adopt(connection, session, was)
+                _hand_on(connection, session)
+                self._pump.submit(set_right(session, was))
+        for session in list(self._registry.sessions.values()):
+            is_here = session.node == link.node and self._registry.is_connected(session)
+            if is_here and session.id not in self._pump.connections:  # it was let in when nobody knew that it was
+                self._put(Disconnect(session.id, CloseReason.RESET, link.time()), None)
         self._reconciled()
-        self.is_placed.set()
+        self._settle()
 
     def _return(self, connection: Connection, was: Kept) -> None:
         """Have a user come back whom the others believe to have left: with the name, if nobody has it now."""
         old = connection.session
         entrance = Entrance(old.address, old.attempt, old.network, old.is_private, self._link.node)
 
+        def returned(session: Session) -> None:
+            _hand_on(connection, session)
+            self._pump.submit(set_right(session, was))
+            self.has_come_back(session.id)
+
         first, *others = returning(old, was, entrance, self._link.time())
-        self._put(first, lambda session: self._adopt(connection, session, was))
+        self._coming_back.add(old.id)
+        self._put(first, returned)
         for step in others:
             self._put(step, None)
 
-    def _adopt(self, connection: Connection, session: Session, was: Kept) -> None:
-        """Have a connection go on with the session that the registry has now, with what only this node knows of it."""
-        old, connection.session = connection.session, session
-        session.token, session.allowance, session.correspondent = old.token, old.allowance, old.correspondent
-        session.messages = old.messages
-        self._pump.submit(set_right(session, was))
+    def has_come_back(self, session: int) -> None:
+        """Note that a user is back, or cannot come back."""
+        if session in self._coming_back:
+            self._coming_back.discard(session)
+            self._settle()
+
+    def _settle(self) -> None:
+        if not (self._kept or self._coming_back):
+            self.is_placed.set()
+
+
+def _other_version(error: msgspec.DecodeError) -> EngineUnfit:
+    return EngineUnfit(f"another version of gchat has put into the engine what cannot be read here ({error})")
+
+
+def _hand_on(connection: Connection, session: Session) -> None:
+    """Have a connection go on with a session that was made anew; what only this node knows of it goes on too."""
+    old, connection.session = connection.session, session
+    session.token, session.allowance, session.correspondent = old.token, old.allowance, old.correspondent
+    session.messages = old.messages

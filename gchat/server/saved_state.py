@@ -11,7 +11,16 @@ from contextlib import suppress
 from typing import Any
 
 from gchat.chat.accounts import UNREADABLE, Account, key_of, stored
-from gchat.chat.effects import Effect, SaveAccount, SavedSession, SaveModes, SaveOperators, SavePenalties, SaveSession
+from gchat.chat.effects import (
+    Effect,
+    SaveAccount,
+    SavedSession,
+    SaveModes,
+    SaveNote,
+    SaveOperators,
+    SavePenalties,
+    SaveSession,
+)
 from gchat.chat.masks import Cloaks
 from gchat.chat.penalties import Penalty
 from gchat.chat.registry import Registry
@@ -31,6 +40,9 @@ _CLOAK_SECRET = NoteKind("cloak", str)
 _ACCOUNTS = NoteKind("account", Account)  # by accounts.key_of
 
 _ALL = "all"
+
+#: Kinds that the core does not read.
+HOOKS, TOKENS = "hook", "token"
 
 
 def saving(notes: Notes) -> dict[type[Effect], Callable[[Any], None]]:
@@ -54,6 +66,7 @@ def saving(notes: Notes) -> dict[type[Effect], Callable[[Any], None]]:
         SaveAccount: at_once(lambda effect: _ACCOUNTS.put(notes, key_of(effect.name), effect.account)),
         SaveModes: lambda effect: _MODES.put(notes, effect.room, effect.modes),
         SavePenalties: at_once(lambda effect: kinds[effect.kind].put(notes, _ALL, effect.penalties)),
+        SaveNote: at_once(lambda effect: notes.note(effect.kind, effect.key, effect.value)),
         SaveOperators: at_once(lambda effect: _OPERATORS.put(notes, _ALL, effect.accounts)),
     }
 
@@ -80,6 +93,7 @@ def restore(registry: Registry, notes: Notes, now: float) -> None:
         registry.accounts.add(account)
         if account.is_closed:
             logger.error("the account %(name)s cannot be read: it is closed until it is removed", {"name": key})
+    registry.notes.restore({kind: notes.notes(kind) for kind in (HOOKS, TOKENS)})
     registry.restore(_SESSIONS.load(notes), now)
 
 

@@ -20,12 +20,13 @@ from typing import Any, Protocol, get_args
 import gevent
 import msgspec
 from gevent.event import AsyncResult
-from msgspec import Struct, structs
+from msgspec import structs
 
 from gchat.chat import handlers
 from gchat.chat.effects import (
     Announce,
     Arrive,
+    Audited,
     CloseReason,
     Deliver,
     Effect,
@@ -52,13 +53,14 @@ from gchat.chat.steps import (
     Step,
 )
 from gchat.cluster.entries import packed_step
-from gchat.cluster.link import EngineLink
+from gchat.cluster.link import ANSWER_S, EngineLink
+from gchat.cluster.reasons import LATE
 from gchat.journal.journal import Arrival
 from gchat.model import commands
 from gchat.model.commands import Command
 from gchat.model.errors import Code, Refusal
 from gchat.model.events import Announced, TopicIs
-from gchat.server.connection import Connection
+from gchat.server.connection import NOT_LET_IN, Connection
 from gchat.server.counters import CRASHES
 from gchat.server.elsewhere import Elsewhere
 from gchat.server.letters import Letters
@@ -67,14 +69,24 @@ from gchat.server.publication import ArrivedUnheard, Happening
 from gchat.server.registry_loading import RegistryLoading
 from gchat.server.roster import Onlooker
 from gchat.server.step_effects import of_step
+from gchat.server.taking import Taking
 
 #: What users are told who have just come, and not those who only come back to the others.
 _GREETINGS = (Arrive, Enter, Leave, Deliver)
 
+#: How often it is tried to tell the others what they are owed.
+PAY_S = 1.0
+
 #: What this node holds for the time of the cluster, where connections are compared, may be wrong by so much.
 CLOCK_WRONG_NS = 500_000_000
 
+#: The most that one entry of the feed brings for the audit.
+AUDITED_AT_ONCE = 10_000
+
 _CHANGING = frozenset(get_args(Changing))
+
+#: What is for one user, who may be at another node.
+_TO_ANOTHER = (commands.Tell, commands.Reply, commands.Invite)
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode_step: Callable[[bytes], Step] = msgspec.msgpack.Decoder(AnyStep).decode
@@ -94,15 +106,6 @@ class SharingPump(Protocol):
         """Wait until everything that was submitted until now is carried out, and what was said is stored or refused."""
 
 
-class Taking(Struct, eq=False):
-    """A step that was put, and what waits for it."""
-
-    step: Step
-    then: Callable[[Any], None] | None = None
-    result: AsyncResult[Any] | None = None  # None: nobody waits
-    is_quiet: bool = False  # whether the user sees nothing of it, who has never left
-
-
 class Sharing:
     """One node of a cluster. Implements Steps, and Members of its journal."""
 
@@ -118,9 +121,10 @@ class Sharing:
         self._link = link
         self.letters = Letters(registry, pump, link)
         self.elsewhere = Elsewhere(registry, link, onlooker)
-        self._loading = RegistryLoading(registry, pump, link, self._put_quietly, self._reconciled)
+        self._loading = RegistryLoading(registry, pump, link, self._put_quietly, self.elsewhere.renew)
         self._ids = count(1)
         self._ahead = 0  # the time of the cluster before the steady clock of this node, in ns
+        self._audited = count(1)
         self._owed: list[Disconnect] = []  # what the others were not told while the engine could not be asked
         self._is_due_asked = False
         self._why = ""  # nothing can be put now; "": all is well
@@ -165,8 +169,16 @@ class Sharing:
         """See Steps.execute."""
         if not isinstance(command, commands.Say | commands.Act):
             self._pump.wait_carried_out()  # what was said before
+        effects = self._executed(session, command, now)
+        if isinstance(command, _TO_ANOTHER):  # what is said next comes behind it, at all nodes
+            self._pump.wait_carried_out()
+            self.letters.wait_delivered(session.id)
+        return effects
+
+    def _executed(self, session: Session, command: Command, now: float) -> list[Effect]:
         effects: list[Effect]
         try:
+            session = self._known(session)
             if type(command) in _CHANGING:
                 effects = self.take(Execute(session.id, command, now))  # type: ignore[arg-type]  # one of these
                 return effects
@@ -181,11 +193,19 @@ class Sharing:
         self._pump.submit(effects)
         return effects
 
+    def _known(self, session: Session) -> Session:
+        """Return a user's session, which may be made anew while the registry is loaded: that is waited for."""
+        if not self._loading.is_placed.wait(0 if self._why else ANSWER_S):
+            raise _not_now(self._why or LATE)
+        connection = self._pump.connections.get(session.id)
+        return session if connection is None else connection.session
+
     def stop(self, farewell: str, moving: str) -> None:
         """See Steps.stop."""
         try:
             self.take(HandOver(self.node, farewell, moving, self._link.time()))
         except Refusal:
+            self._link.is_gone_at_end = True
             for session in list(self._pump.connections):
                 self._pump.submit(closed(session, CloseReason.SHUTDOWN, farewell))
 
@@ -216,7 +236,11 @@ class Sharing:
         if isinstance(cause, Taking):
             self._take_own(cause)
         else:
-            self._take_foreign(_decode_step(step))
+            try:
+                decoded = _decode_step(step)
+            except msgspec.DecodeError as error:
+                raise self._loading.cannot_read(error) from None
+            self._take_foreign(decoded)
 
     def _take_foreign(self, step: Step) -> None:
         """Take a step that the engine, or another node, has put, which is told if it is refused."""
@@ -235,17 +259,34 @@ class Sharing:
             if taking.then is not None:
                 taking.then(value)
         except Refusal as refusal:
-            if result is not None:
-                result.set_exception(refusal)
+            self._no_session(taking, refusal)
             return
-        if result is None and isinstance(step, Connect) and not taking.is_quiet:
-            # The peer was told meanwhile that it is not let in.
+        if result is None and isinstance(step, Connect) and not taking.is_quiet:  # the peer was told that it is not in
             self.put(Disconnect(step.id, CloseReason.RESET, self._link.time()))
+        if isinstance(step, Disconnect) and not effects:  # there was no such session any more
+            effects = closed(step.session, step.reason, step.farewell)
         self.elsewhere.show(effects)
-        own = of_step(effects, is_origin=True)
+        own = map(self._numbered, of_step(effects, is_origin=True))
         self._pump.submit([effect for effect in own if not (taking.is_quiet and isinstance(effect, _GREETINGS))])
         if result is not None:
             result.set(value)
+
+    def _no_session(self, taking: Taking, refusal: Refusal) -> None:
+        """Have it known that a step was refused: by the one that waits, or by the user who cannot come back."""
+        if taking.result is not None:
+            taking.result.set_exception(refusal)
+        if taking.is_quiet and isinstance(taking.step, Connect):
+            reason = NOT_LET_IN.get(refusal.code, CloseReason.REPLACED)
+            self._pump.submit(closed(taking.step.id, reason, refusal.message))
+            self._loading.has_come_back(taking.step.id)
+
+    def _numbered(self, effect: Effect) -> Effect:
+        """Return what is for the audit with a number that no other node gives: by the feed, in whose order it is."""
+        if not isinstance(effect, Audited):
+            return effect
+        return structs.replace(
+            effect, number=self._link.heard * AUDITED_AT_ONCE + next(self._audited) % AUDITED_AT_ONCE
+        )
 
     def _taken(self, step: Step) -> tuple[Any, list[Effect]]:
         """Take a step. A fault of ours is one on every node, and ends nothing. Raises Refusal."""
@@ -280,14 +321,13 @@ class Sharing:
 
     def _not_taken(self, cause: object, why: str) -> None:
         assert isinstance(cause, Taking)
-        step, result = cause.step, cause.result
+        step = cause.step
         self._is_due_asked = self._is_due_asked and not isinstance(step, BeDue)
         if isinstance(step, Disconnect):
             self._pump.submit(closed(step.session, step.reason, step.farewell))
             self._owed.append(step)
-        cause.then = cause.result = None
-        if result is not None:
-            result.set_exception(_not_now(why))
+        self._no_session(cause, _not_now(why))
+        cause.then, cause.result, cause.is_quiet = None, None, False
 
     def lost(self, room: str, count: int, first: int, last: int) -> None:
         """See Members.lost."""
@@ -300,18 +340,15 @@ class Sharing:
         told = f"What is said cannot be kept now ({why}); reading goes on" if why else "What is said is kept again"
         rooms = [room.name for room in self._registry.rooms.values() if room.members]
         self._pump.submit([Announce(room, Announced(told, is_of_operator=False)) for room in rooms])
-        if not why:
-            self._pay()
-
-    def _reconciled(self) -> None:
-        self.elsewhere.renew()
-        self._pay()
 
     def _pay(self) -> None:
-        """Tell the others what they are owed."""
-        owed, self._owed = self._owed, []
-        for step in owed:
-            self.put(step)
+        """Tell the others what they are owed, as soon as it is taken; for ever, a greenlet."""
+        while True:
+            gevent.sleep(PAY_S)
+            if not self._why:
+                owed, self._owed = self._owed, []
+                for step in owed:
+                    self.put(step)
 
     def letter(self, data: bytes) -> None:
         """See Members.letter."""
@@ -336,9 +373,10 @@ class Sharing:
         self._link.start()
         if warning := self._link.warning:
             logger.warning("the engine of the cluster: %(what)s", {"what": warning})
-        self._loading.is_placed.wait()
+        self._loading.wait_placed()
         self.configure(self._limits)
         gevent.spawn(self._loading.keep_checkpoints)
+        gevent.spawn(self._pay)
 
     def configure(self, limits: Limits) -> None:
         """See Steps.configure: what was set last, on whichever node, holds on all."""

@@ -12,15 +12,14 @@ from gchat.chat.effects import (
     Publish,
     SaveAccount,
     SaveModes,
+    SaveNote,
     SaveOperators,
     SavePenalties,
     SaveSession,
 )
-from gchat.model.events import Acknowledged
-from gchat.model.messages import Numbered
 
 #: What is stored of a registry is in the checkpoint, and in the feed behind it, before anybody is told.
-_STORED = (SaveSession, SaveAccount, SaveModes, SaveOperators, SavePenalties)
+_STORED = (SaveSession, SaveAccount, SaveModes, SaveNote, SaveOperators, SavePenalties)
 
 #: What is done once in the cluster.
 _OF_ORIGIN = (Publish, Audited, CheckSecret)
@@ -29,17 +28,9 @@ _OF_ORIGIN = (Publish, Audited, CheckSecret)
 def of_step(effects: Iterable[Effect], *, is_origin: bool) -> Iterator[Effect]:
     """Return what a node does of the effects of a step. What is for one session is done where its connection is.
 
-    What is delivered from one user to another is delivered by all nodes taking the step, so nothing is waited for.
+    What is delivered from one user to another is so by the origin, because it knows whether its id is new.
     """
     for effect in effects:
-        if isinstance(effect, _STORED) or (not is_origin and isinstance(effect, _OF_ORIGIN)):
-            continue
-        if not isinstance(effect, Deliver) or effect.sender is None:
+        is_of_origin = isinstance(effect, _OF_ORIGIN) or (isinstance(effect, Deliver) and effect.sender is not None)
+        if not isinstance(effect, _STORED) and (is_origin or not is_of_origin):
             yield effect
-            continue
-        if not effect.ignored:
-            yield Deliver(effect.session, effect.answer, room=effect.room)
-        if is_origin and effect.id:
-            yield Deliver(effect.sender, Acknowledged((Numbered(effect.id),)))
-        if is_origin and effect.receipt is not None:
-            yield Deliver(effect.sender, effect.receipt)

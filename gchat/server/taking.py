@@ -13,6 +13,9 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, Protocol
 
+from gevent.event import AsyncResult
+from msgspec import Struct
+
 from gchat.chat.effects import CloseReason, Effect
 from gchat.chat.handlers import execute
 from gchat.chat.limits import Limits
@@ -21,6 +24,15 @@ from gchat.chat.session import Session
 from gchat.chat.steps import Step
 from gchat.model.commands import Command
 from gchat.model.errors import Refusal
+
+
+class Taking(Struct, eq=False):
+    """A step that was put, and what waits for it."""
+
+    step: Step
+    then: Callable[[Any], None] | None = None
+    result: AsyncResult[Any] | None = None  # None: nobody waits
+    is_quiet: bool = False  # whether the user sees nothing of it, who has never left
 
 
 class Steps(Protocol):

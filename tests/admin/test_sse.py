@@ -82,6 +82,7 @@ def test_who_comes_and_goes_is_told_as_it_happens(endpoint: Endpoint) -> None:
             "nick": "dave",
             "address": "",
             "room": "dev",
+            "node": "",
         }
         endpoint.backend.leaves(user, "reset")
         assert events.next("left") == {"type": "left", "user": user, "nick": "dave", "reason": "reset"}

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from itertools import count
+from typing import Any
 
 import gevent
 import pytest
@@ -14,7 +15,7 @@ import pytest
 from gchat.cluster import attachment
 from gchat.cluster import link as links
 from gchat.cluster.engine_connection import EngineLost, EngineRefused
-from gchat.cluster.entries import packed
+from gchat.cluster.entries import Fed, packed
 from gchat.journal.journal import JournalError, Posting
 from gchat.model.messages import Said
 from tests.cluster.engines import EngineProcess, wait_until_in_loop
@@ -213,7 +214,8 @@ def test_a_node_that_is_closed_is_told_to_be_gone_only_if_it_says_so(engine: Eng
     alice, bob, carol = started(engine, end, "alice", "bob", "carol")
     bob.steps("bob's last")
     bob.link.close()
-    carol.link.close(gone=True)
+    carol.link.is_gone_at_end = True
+    carol.link.close()
 
     wait_until_in_loop(lambda: len(alice.happened) == 2)
     assert alice.happened == ["bob's last", f"gone {carol.link.node}"]
@@ -431,3 +433,22 @@ def test_a_feed_that_was_deleted_by_hand_goes_on(engine: EngineProcess, end: Exi
     bob.steps("b")
 
     assert agreed(*nodes, count=2) == ["a", "b"]
+
+
+def test_a_fault_of_ours_ends_no_link(
+    engine: EngineProcess, end: ExitStack, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    alice, bob = nodes = started(engine, end, "alice", "bob")
+    real = alice.arrived
+    faults = [ValueError("a fault")]
+
+    def arrived(told: Sequence[tuple[Fed, Any]]) -> None:
+        if faults:
+            raise faults.pop()
+        real(told)
+
+    monkeypatch.setattr(alice, "arrived", arrived)
+    bob.steps("a")
+
+    assert agreed(*nodes, count=1) == ["a"]
+    assert "a fault" in capfd.readouterr().err

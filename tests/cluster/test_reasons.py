@@ -17,6 +17,7 @@ from gchat.cluster.reasons import reason
         (EngineRefused("READONLY You can't write against a read only replica."), "the engine takes no writes"),
         (EngineRefused("STALE term"), "the journal does not answer"),
         (EngineUnfit("the engine is too old"), "the engine is too old"),
+        (ValueError("a fault"), "internal error"),
     ],
 )
 def test_the_reason_is_said(error: Exception, expected: str) -> None:

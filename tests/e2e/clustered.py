@@ -38,6 +38,8 @@ NOT_IN_A_CLUSTER = {
     "test_systemd.py": _OWN_COMMAND,
     "test_readme.py": _OWN_COMMAND,
     "test_accounts.py::test_a_damaged_note_closes_its_account": _FILES,
+    "test_accounts.py::test_the_secret_is_said_to_nobody_and_stands_nowhere": _FILES,
+    "test_history.py::test_the_nick_of_who_was_here_is_kept_for_a_while": _FILES,
     "test_history.py::test_a_second_server_is_kept_out_in_one_line": _FILES,
     "test_history.py::test_what_can_be_read_of_a_damaged_file_is_kept_beside_it": _FILES,
     "test_history.py::test_a_bit_that_the_disk_has_flipped_changes_nobodys_words": _FILES,
@@ -56,6 +58,8 @@ NOT_IN_A_CLUSTER = {
 NOT_ON_TWO_NODES = {
     "test_rich.py::test_a_hello_that_came_in_time_is_heard_also_when_the_server_was_held_up": "stops one process",
     "test_plain.py::test_a_unix_socket_is_a_place_to_meet_too": "both nodes call the first who comes unix:1",
+    "test_accounts.py::test_a_guesser_is_slowed_and_the_owner_gets_in_from_elsewhere": "each node counts for itself",
+    "test_room_modes.py::test_a_room_may_hear_users_who_are_not_in_it": "the other node hears of it a moment later",
 }
 
 #: What the gate runs with both: see test_clustered.py.

@@ -20,6 +20,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from gchat.client import ConnectFailed, connect
+from tests.e2e import clustered
 from tests.e2e.admin_client import Operator, open_to_the_operator
 from tests.e2e.harness import DEADLINE_S, Server, wait_until
 from tests.e2e.rich_user import RichUser, joins
@@ -64,7 +65,8 @@ def test_the_status_tells_who_is_online_and_how_they_are(server: Server, operato
         rooms = {room["name"]: room for room in status["rooms"]}
         assert (rooms["dev"]["topic"], rooms["dev"]["seq"], rooms["lobby"]["members"]) == ("bugs", 1, 2)
         assert (status["online"], status["server"]["messages"]) == (3, 2)
-        assert status["history"] == {"store": "sqlite", "state": "ok", "sync": "full"}
+        store, sync = ("valkey", "second") if clustered.MODE else ("sqlite", "full")
+        assert status["history"] == {"store": store, "state": "ok", "sync": sync}
         messages = operator.asks("GET", "/rooms/lobby/messages?after=0&limit=10")
         assert [(message["from"], message["text"]) for message in messages["messages"]] == [("alice", "hello")]
 

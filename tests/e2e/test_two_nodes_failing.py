@@ -246,7 +246,7 @@ def test_users_of_a_killed_node_come_back_on_the_other_and_only_those_who_do_not
         ben.says("seen")
         for user in rich:
             user.sees("said", text="seen")
-        ben.sees_bytes(b"plain1")
+        wait_until(lambda: ben.has_received(b"is now plain1"), "ben has heard of all")
         before = len(ben.received)
         one.kill()
         one.may_complain = True

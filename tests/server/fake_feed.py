@@ -15,7 +15,8 @@ from gchat.chat.session import Session, lineage_of
 from gchat.chat.steps import Connect, Entrance
 from gchat.model.hello import Hello
 from gchat.server.connection import Connection
-from gchat.server.sharing import Sharing, Taking
+from gchat.server.sharing import Sharing
+from gchat.server.taking import Taking
 
 
 class Feed:
@@ -59,10 +60,19 @@ class Node:
         self.connections: dict[int, Connection] = {}
         self.carried_out: list[Any] = []
         self.waits = 0
+        self.seen: list[tuple[str, str]] = []  # of users of other nodes
         self._done: list[Taking] = []  # whose outcome this node has
         self.registry = Registry(Limits())
         self.sharing = Sharing(self.registry, limits, cast("Any", self), cast("Any", self), self)
         feed.nodes.append(self)
+
+    def came(self, session: Session) -> None:
+        """See Onlooker.came."""
+        self.seen.append(("came", session.name))
+
+    def went(self, session: Session, reason: CloseReason) -> None:
+        """See Onlooker.went."""
+        self.seen.append((reason.value, session.name))
 
     # --- The link ----------------------------------------------------------------------------------------------------
 
@@ -139,12 +149,6 @@ class Node:
             if isinstance(effect, Close):
                 self.connections.pop(effect.session, None)
 
-    def came(self, session: Session) -> None:
-        """See Onlooker.came."""
-
-    def went(self, session: Session, reason: CloseReason) -> None:
-        """See Onlooker.went."""
-
     def wait_carried_out(self) -> None:
         """Wait for nothing."""
         self.waits += 1
@@ -165,6 +169,10 @@ class Node:
         self.sharing._put(Taking(self.sharing._own(step), meet, AsyncResult()))
         self._feed.turn()
         return met[0]
+
+    def owes(self) -> list[bytes]:
+        """Return what this node has put and has not heard."""
+        return [data for origin, data, _ in self._feed.entries[self.heard :] if origin is self]
 
     def is_refused(self) -> None:
         """Have the engine refuse what this node put last."""

@@ -30,6 +30,7 @@ from gchat.journal.memory import MemoryJournal
 from gchat.journal.parts import parts_of
 from gchat.model.events import Event as RoomEvent
 from gchat.model.hello import Hello
+from gchat.model.messages import Record
 from gchat.server.audit import Audit
 from gchat.server.connection import Connection
 from gchat.server.counters import CLOSED, CRASHES
@@ -257,6 +258,9 @@ class Stage:
 
     def shown(self, room: str, event: RoomEvent) -> None:
         self.told.append((room, event))
+
+    def said_here(self, room: str, record: Record) -> None:
+        pass
 
     def room_opened(self, room: str) -> None:
         pass

@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 
 import pytest
+from msgspec import structs
 
 from gchat.chat.effects import Audited
+from gchat.journal.journal import JournalError
 from gchat.server import audit
 from gchat.server.audit import Audit
 from tests.server.test_saved_state import Paper
@@ -50,3 +52,28 @@ def test_one_line_of_the_log_says_what_was_done_by_which_operator_to_whom_why_an
     assert record.getMessage() == (
         "ban by alice (chat): mallory, 192.0.2.7; until: 2027-01-15T08:10:00.000Z; reason: spam"
     )
+
+
+def test_a_shared_audit_has_what_all_nodes_did_in_the_order_of_their_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(audit, "MAX_ENTRIES", 5)
+    paper = Paper()
+    one, two = Audit(paper, shared=True), Audit(paper, shared=True)
+    for number in range(1, 9):
+        (one if number % 2 else two).add(structs.replace(ENTRY, target=str(number), number=number * 10))
+
+    assert [number for number, _ in one.before(0, 9)] == [80, 70, 60, 50, 40]
+    assert one.before(0, 9) == two.before(0, 9)
+    assert [entry.target for _, entry in two.before(60, 9)] == ["5", "4"]
+    assert len(paper.notes("audit")) == 5
+
+
+def test_while_the_engine_cannot_be_asked_a_shared_audit_is_what_is_known_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    paper = Paper()
+    kept = Audit(paper, shared=True)
+    kept.add(structs.replace(ENTRY, number=7))
+
+    def fails(kind: str) -> dict[str, bytes]:
+        raise JournalError(kind)
+
+    monkeypatch.setattr(paper, "notes", fails)
+    assert [number for number, _ in kept.before(0, 9)] == [7]

@@ -23,7 +23,6 @@ class Actions(HookActions):
     def __init__(self, stage: Stage) -> None:
         stage.parts = parts_of(stage.journal)  # type: ignore[attr-defined]
         super().__init__(cast("Any", stage))
-        self.restore_hooks()
 
     def make(self, room: str = "ops", name: str = "ci") -> Hook:
         found = self.hook(self.make_hook(NewHook(room, name)).secret)

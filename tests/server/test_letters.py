@@ -63,6 +63,28 @@ def test_the_sender_is_told_what_became_of_a_letter(both: Two, why_not: tuple[Co
     assert (conveyed.why_not, conveyed.is_known) == (why_not, True)
 
 
+def test_a_letter_whose_receipt_was_lost_is_shown_once_when_it_is_sent_again(both: Two) -> None:
+    for times_shown in (1, 0):
+        assert both.tells()
+        both.carry(both.one, both.two)
+        handed = both.two.did(Handed)
+        assert len(handed) == times_shown
+        for each in handed:
+            each.tell(None)
+        gevent.sleep(0)
+    both.carry(both.two, both.one)
+    gevent.sleep(0)
+    assert [conveyed.why_not for conveyed in both.one.did(Conveyed)] == [None, None]
+
+
+def test_a_letter_that_could_not_be_shown_is_handed_over_again(both: Two) -> None:
+    for _ in range(2):
+        assert both.tells()
+        both.carry(both.one, both.two)
+        (handed,) = both.two.did(Handed)
+        handed.tell((Code.NOT_READING, "Not sent: bob is not reading"))
+
+
 def test_a_letter_to_a_user_who_ignores_its_sender_says_so(both: Two) -> None:
     assert both.tells(ignored=True)
     both.carry(both.one, both.two)
@@ -98,3 +120,15 @@ def test_a_letter_that_cannot_be_read_is_logged(both: Two, data: bytes, caplog: 
     both.one.sharing.letter(data)
     assert "a letter from another node cannot be read" in caplog.text
     both.one.sharing.letter(msgspec.msgpack.encode(letters.Receipt(99, None)))  # of a letter that is over
+
+
+def test_a_letter_comes_behind_what_its_sender_had_heard(both: Two) -> None:
+    assert both.tells()
+    ((to, data),) = both.one.letters
+    letter = letters._decode(data)
+    both.two.sharing.letter(letters._encode(msgspec.structs.replace(letter, heard=both.two.heard + 1)))
+    assert not both.two.did(Handed)
+    both.two.heard += 1
+    gevent.sleep(0.05)
+    assert to == both.two.node
+    assert len(both.two.did(Handed)) == 1

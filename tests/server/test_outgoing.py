@@ -59,7 +59,7 @@ class FakeServer:
         self.answers: list[tuple[str, str, HookMessage]] = []
         self.seq = 0
 
-    def subscribe(self, subscriber: Subscriber) -> Any:
+    def subscribe_said(self, subscriber: Subscriber) -> None:
         self.tells.append(subscriber)
 
     def say_answer(self, room: str, name: str, message: HookMessage) -> None:

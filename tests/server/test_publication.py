@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from gevent.event import Event
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import structs
@@ -31,6 +32,7 @@ class Process:
         self.others = NoOtherNodes(self.connections)
         self.receipts: dict[str, Callable[[int | None], None]] = {}
         self.shown: list[tuple[int, tuple[str, ...], bool]] = []  # number, texts, and whether a user of ours said it
+        self.posted: list[int] = []  # numbers of what was said by this process
         self.told: list[tuple[int, Answer]] = []  # by session
         self.crashes = 0
         self.journal = journal
@@ -80,6 +82,10 @@ class Process:
         assert len(texts) == count
         self.shown.append((event.seq, texts, speaker is not None))
 
+    def said_here(self, room: str, record: Record) -> None:
+        assert room == "lobby"
+        self.posted.append(record.seq)
+
     def tell(self, connection: Any, answer: Answer, room: str = "") -> None:
         assert room in ("", "lobby")
         self.told.append((connection.session.id, answer))
@@ -95,6 +101,7 @@ def _connection(session: int) -> Any:
     return SimpleNamespace(
         session=SimpleNamespace(id=session, name=f"user {session}", lineage="lineage"),
         writer=SimpleNamespace(takes_messages=True),
+        dialect=SimpleNamespace(traits=SimpleNamespace(has_hello=True)),
     )
 
 
@@ -147,6 +154,7 @@ def test_records_of_another_process_are_shown_between_ours_and_acknowledged_to_n
     assert there.shown == [(number, texts, not is_own) for number, texts, is_own in here.shown]
     assert here.answers() == [ack("1", 1), ack("3", 3), ack("4", 4)]
     assert there.answers() == [ack("2", 2)]
+    assert (here.posted, there.posted) == ([1, 3, 4], [2])
 
 
 def test_a_message_that_is_repeated_to_another_process_is_said_once_and_has_its_number() -> None:
@@ -191,6 +199,22 @@ def test_a_private_message_is_given_when_its_id_is_known_to_be_new() -> None:
     assert process.answers(1) == [Acknowledged((Numbered("1"),))] * 2
 
 
+def test_what_is_never_known_holds_nothing_up_and_what_is_known_late_counts_once() -> None:
+    process = Process(Engine().journal())
+    process.says("never", session=None)
+    process.says("late", session=None)
+    never, late = process._waiting
+    process.turn()
+    for cause, is_known in ((never, False), (late, False), (late, True)):
+        process.submit([Arrival("lobby", Outcome(None), cause, is_known=is_known)])
+        process.turn()
+    assert process.publication.unanswered == process.publication.unanswered_size == 0
+    process.says("next")
+    process.turn()
+    assert (process.publication.unanswered, process.publication.unanswered_size) == (1, 4)
+    assert process.publication.is_to_wait_for
+
+
 def test_an_answer_waits_for_what_its_user_said_before_and_for_what_nobody_else_says() -> None:
     engine = Engine()
     process = Process(engine.journal())
@@ -218,6 +242,35 @@ def test_a_message_that_an_arrival_refuses_is_refused_to_its_sender_only() -> No
 
     assert process.shown == []
     assert process.answers() == [Refused(Code.NOT_KEPT, "Not sent: the engine is full. Try again later", "1")]
+
+
+def test_nobody_waits_for_what_was_never_heard_of_nor_for_what_is_refused_meanwhile() -> None:
+    engine = Engine()
+    process = Process(engine.journal())
+    process.says("a", ids=("1",))
+    process.says("b", ids=("2",))
+    process.turn()
+    (_, (lost, refused), _) = engine._waiting.pop()
+    process.submit([Arrival("lobby", Outcome(None), lost.cause, is_known=False)])
+    process.turn()
+    assert is_set(process)
+    process.submit([Arrival("lobby", Outcome(None, why_not="too late"), refused.cause)])
+    process.turn()
+    assert is_set(process)
+
+    process.says("c", ids=("3",))
+    process.turn()
+    engine.turn()
+    process.turn()
+    assert is_set(process)
+    assert process.publication.unanswered == 0
+
+
+def is_set(process: Process) -> bool:
+    """Return whether nobody would wait for what was posted."""
+    event = Event()
+    process.publication.set_when_answered(event)
+    return event.is_set()
 
 
 def test_a_journal_that_cannot_append_refuses_all_of_the_turn() -> None:

@@ -12,9 +12,11 @@ from gchat.chat.steps import BeDue, Connect, Disconnect, Entrance, Execute
 from gchat.journal.journal import Arrival, Outcome
 from gchat.model import commands
 from gchat.model.errors import Code, Refusal
-from gchat.model.events import Acknowledged, Announced, Refused
+from gchat.model.events import Announced, Refused
 from gchat.model.messages import Record, Said
+from gchat.server import sharing
 from gchat.server.publication import ArrivedUnheard
+from tests.cluster.engines import wait_until_in_loop
 from tests.server.fake_feed import Feed, Node
 
 
@@ -78,18 +80,16 @@ def test_what_is_done_once_in_the_cluster_is_done_by_the_origin(feed: Feed, one:
     assert not {Publish, Audited, SaveSession} & set(others)
 
 
-def test_an_invitation_is_shown_by_the_node_of_the_guest_and_acknowledged_by_that_of_the_host(
-    feed: Feed, one: Node, two: Node
-) -> None:
+def test_an_invitation_is_given_by_the_node_of_the_host_which_knows_its_id(feed: Feed, one: Node, two: Node) -> None:
     alice, bob = one.connects("alice", 1), two.connects("bob", 1)
     for node in (one, two):
         node.carried_out.clear()
     one.sharing.put(Execute(alice.id, commands.Join("dev"), 1.0))
     one.sharing.put(Execute(alice.id, commands.Invite("bob", id="i"), 1.0))
     feed.turn()
-    assert [effect.sender for effect in one.carried_out if isinstance(effect, Deliver)].count(None) >= 3
-    assert Acknowledged in [type(effect.answer) for effect in one.did(Deliver) if effect.session == alice.id]
-    assert [type(effect.answer).__name__ for effect in two.did(Deliver) if effect.session == bob.id] == ["Invited"]
+    given = [(each.session, each.id) for each in one.carried_out if isinstance(each, Deliver) and each.sender]
+    assert given == [(bob.id, "i")]
+    assert bob.id not in [each.session for each in two.carried_out if isinstance(each, Deliver)]
 
 
 def test_a_fault_in_a_step_is_one_on_all_nodes_and_ends_none(
@@ -133,7 +133,9 @@ def test_while_nothing_can_be_put_rooms_are_told_once_and_what_needs_a_step_is_r
     assert [effect.notice.text for effect in one.did(Announce)] == ["What is said is kept again"]
 
 
-def test_a_user_leaves_at_once_whom_the_others_learn_of_later(feed: Feed, one: Node, two: Node) -> None:
+def test_a_user_leaves_at_once_whom_the_others_learn_of_later(feed: Feed, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sharing, "PAY_S", 0.001)
+    one, two = feed.join("one"), feed.join("two")
     alice = one.connects("alice", 1)
     bob = one.connects("bob", 2)
     one.carried_out.clear()
@@ -145,7 +147,7 @@ def test_a_user_leaves_at_once_whom_the_others_learn_of_later(feed: Feed, one: N
     assert [effect.session for effect in one.did(Close)] == [alice.id, bob.id]
     assert len(two.registry.sessions) == 2
     one.sharing.unable("")
-    gevent.sleep(0)
+    wait_until_in_loop(lambda: len(one.owes()) == 2)
     feed.turn()
     assert not two.registry.sessions
     assert are_equal(one, two)

@@ -19,7 +19,7 @@ import msgspec
 from gevent.fileobject import FileObject
 
 from gchat.admin import access
-from gchat.admin.documents import HistoryInfo, RoomSummary, ServerInfo, UserInfo
+from gchat.admin.documents import HistoryInfo, NodeInfo, RoomSummary, ServerInfo, UserInfo
 from gchat.chat.order_actions import Wish
 from tests.admin.fake_backend import FakeBackend, listen, serve
 from tests.e2e.harness import DEADLINE_S
@@ -99,6 +99,13 @@ class Actor(FakeBackend):
     def users_now(self) -> list[UserInfo]:
         """Return the users online."""
         return list(self.users_online.values())
+
+    def has_nodes(self, lags: dict[str, float]) -> None:
+        """Be a node of a cluster, the first of these, which are so far behind."""
+        own, started = next(iter(lags)), "2026-11-28T04:00:00.000Z"
+        self.all_nodes = [
+            NodeInfo(f"{name}-0000a", name, name == own, 1, 1, 10, lag_s, started) for name, lag_s in lags.items()
+        ]
 
     def crowd(self, count: int) -> None:
         """Have many come."""

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -711,3 +712,24 @@ def test_a_user_is_muted_and_banned_with_a_reason_and_a_duration_and_the_audit_s
     page.sees("admin (http) ban mallory: <b>spam</b>", "#audit-dialog")
     page.sees("admin (http) mute mallory until ", "#audit-dialog")
     assert [row["action"] for row in stage.does("audit", before=0, limit=9)] == ["unmute", "ban", "mute"]
+
+
+def test_the_nodes_of_a_cluster_and_where_users_are_is_seen(browser: Browser, stage: Stage) -> None:
+    with browser.opens(stage.url, width=1180) as page:
+        stage.does("joins", nick="ann")
+        page.sees("ann", "#users")
+        assert page.js("getComputedStyle(document.querySelector('#nodes')).display") == "none"
+        assert "Node" not in page.text("#users thead")
+        user = stage.does("joins", nick="ben")
+        far: dict[str, Any] = dict.fromkeys(("dialect", "idle_s", "messages", "lag_bytes", "skipped", "connected_s"))
+        stage.does("changes", user=user, node="two", **far)
+        stage.does("has_nodes", lags={"one": 0.0, "two": 75.0})
+        page.sees("one (this one)", "#nodes")
+        page.sees("1 min", "#nodes")
+        page.waits("document.querySelector('#users tbody').innerText.includes('two')")
+        ben = "[...document.querySelectorAll('#users tbody tr')].find(row => row.cells[0].textContent === 'ben')"
+        assert page.js(f"{ben}.querySelector('td[data-label=Lag]').textContent") == "–"
+        page.clicks("#nodes tbody tr:nth-child(2) button")
+        page.waits("document.querySelectorAll('#users tbody tr').length === 1")
+        page.sees("ben", "#users tbody")
+        assert not page.complaints
