@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 import gevent
 
 from tests.torture.cluster import Cluster
-from tests.torture.load import Sender
+from tests.torture.load import Rich, Sender
 from tests.torture.oracle import Kind
 from tests.torture.peer import Peer, World
 from tests.torture.server import Broken
@@ -154,8 +154,8 @@ class ClusterNemesis:
         self._cluster.engine.stop()
         gevent.sleep(self._world.random.random() * 2 * self._down_s)
         if time.monotonic() - began > PATIENCE_S:
-            nodes = set(range(len(self._cluster.nodes)))
-            while self._world.troubled < nodes and time.monotonic() - began < 2 * TOLD_S:
+            nodes = {peer.node for peer in self._peers if isinstance(peer, Rich) and peer.connected}
+            while not nodes <= self._world.troubled and time.monotonic() - began < 2 * TOLD_S:
                 gevent.sleep(0.01)
             self.slowest_told_s = max(self.slowest_told_s, time.monotonic() - began)
             if silent := nodes - self._world.troubled:

@@ -12,6 +12,7 @@ from gevent import socket
 from tests.cluster.engines import EngineProcess
 from tests.torture.cluster import Wire
 from tests.torture.cluster_nemesis import KINDS, ClusterNemesis
+from tests.torture.load import Rich
 from tests.torture.peer import World
 
 
@@ -72,11 +73,20 @@ class FakeCluster:
         return lambda *_arguments: self.done.append(name)
 
 
+class AlwaysThere(Rich):
+    """A reader on whom nothing makes an impression."""
+
+    connected = True
+
+    def cut(self) -> None:
+        pass
+
+
 def test_each_kind_of_fault_is_done_as_often_and_undone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tests.torture.cluster_nemesis.PATIENCE_S", 0.0)
     monkeypatch.setattr("tests.torture.cluster_nemesis.TOLD_S", 0.0)
     world, cluster = World(100, Random(1)), FakeCluster()
-    nemesis = ClusterNemesis(world, cluster, [], 0.0, with_long=False)  # type: ignore[arg-type]
+    nemesis = ClusterNemesis(world, cluster, [AlwaysThere(world, "r00", ["room"])], 0.0, with_long=False)  # type: ignore[arg-type]
     nemesis.plan(KINDS, 2 * len(KINDS))
     assert world.may_lose
 
