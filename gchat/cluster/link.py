@@ -84,7 +84,7 @@ class EngineLink:
         self.is_gone_at_end = False  # whether there is something for the others to give up when it closes
         self._unanswered = Unanswered()
         self._is_wanted = Event()
-        self._fresh_base = _fresh_base()
+        self._fresh_base = secrets.token_hex(8)
         self.base = self.term = ""  # of the engine's history; with a number that its restarts count
         self.was_empty = False  # whether the engine was, when this node attached: its base is from here
         self._placed_in = ""  # the base in which this node has its place; "": it has none
@@ -259,7 +259,7 @@ class EngineLink:
         self._work = [self._begin(self._beat)]  # the lease goes on while a place is being found
         if not self._placed_in:
             self._find_place(attached.base)
-        self._fresh_base = _fresh_base()
+        self._fresh_base = secrets.token_hex(8)
         if not is_same:  # what was applied is forgotten with a lease, and with a base
             self._unsure = self._unanswered.last_batch
         self._unanswered.send_again(max(attached.applied, self._unsure))
@@ -302,20 +302,23 @@ class EngineLink:
     def _write(self) -> None:
         attached = self._attached()
         while True:
-            if not self._unanswered.has_waiting:
+            if self._unanswered.has_waiting:
+                self._write_batch(attached)
+            else:
                 self._is_wanted.clear()
                 self._is_wanted.wait()
-                continue
-            batch, items = self._unanswered.send()
-            deadline = self._time.engine_at(items[0].since + ANSWER_S)
-            try:
-                attached.put(batch, deadline, self.keep_messages, [item.data for item in items], timeout_s=ANSWER_S)
-            except EngineRefused as error:
-                if error.code not in ("LATE", "OOM"):
-                    raise
-                self._refuse(self._unanswered.settled(batch), LATE if error.code == "LATE" else FULL)
-            if self._unanswered.has_waiting:
-                gevent.sleep(WRITE_PACE_S)
+
+    def _write_batch(self, attached: Attachment) -> None:
+        batch, items = self._unanswered.send()
+        deadline = self._time.engine_at(items[0].since + ANSWER_S)
+        try:
+            attached.put(batch, deadline, self.keep_messages, [item.data for item in items], timeout_s=ANSWER_S)
+        except EngineRefused as error:
+            if error.code not in ("LATE", "OOM"):
+                raise
+            self._refuse(self._unanswered.settled(batch), LATE if error.code == "LATE" else FULL)
+        if self._unanswered.has_waiting:
+            gevent.sleep(WRITE_PACE_S)
 
     def _follow(self) -> None:
         reading = self._engine.connect(is_for_reading=True)
@@ -394,7 +397,3 @@ class EngineLink:
     def _refuse(self, items: Sequence[Put], why: str) -> None:
         for item in items:
             self._owner.refused(item.cause, why)
-
-
-def _fresh_base() -> str:
-    return secrets.token_hex(8)
