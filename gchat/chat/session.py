@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from sys import intern
+
 from gchat.chat.absence import Absence
 from gchat.chat.accounts import Account
 from gchat.chat.limits import Allowance
@@ -84,7 +86,7 @@ class Session:
         self.attempt = attempt  # when its connection was made, in ns: in that order on each node, and about so on all
         self.address = address  # host:port, as text; the name of a user without a nick
         self.network = network
-        self.node = node  # the process that has its connection; "" if there is only one
+        self.node = intern(node)  # the process that has its connection: one text for all; "" if there is only one
         self.is_private = is_private  # whether nobody between the peer and us can read what is sent
         self.account = ""  # the account that the user is logged in to; "" if none
         self.since = since  # by the clock of Registry.due

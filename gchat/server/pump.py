@@ -71,8 +71,8 @@ LONG_TURN_S = 0.002
 #: Effects waiting for the next turn; above, senders are read more slowly.
 MAX_WAITING = 4096
 
-#: The same, of bytes that were received: while the disk is slow, or the engine of a cluster, what is said gathers.
-MAX_WAITING_BYTES = 1 << 20
+#: The same, of bytes received, while a disk is slow; and of characters on their way to an engine: others wait too.
+MAX_WAITING_BYTES, MAX_ON_ITS_WAY = 1 << 20, 1 << 17
 
 
 class PumpServer(Protocol):
@@ -196,8 +196,8 @@ class Pump:
     @property
     def crowded(self) -> bool:
         """Whether so much waits that senders should wait too."""
-        gathered = RECEIVED_BYTES.value - self._received_before + self._publication.unanswered_size
-        return len(self._waiting) + self._publication.unanswered > MAX_WAITING or gathered > MAX_WAITING_BYTES
+        is_much, said = RECEIVED_BYTES.value - self._received_before > MAX_WAITING_BYTES, self._publication
+        return is_much or said.unanswered_size > MAX_ON_ITS_WAY or len(self._waiting) + said.unanswered > MAX_WAITING
 
     def wait_carried_out(self) -> None:
         """Wait until everything that was submitted until now is carried out, and what was said is stored or refused."""

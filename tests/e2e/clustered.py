@@ -37,6 +37,7 @@ NOT_IN_A_CLUSTER = {
     "test_start.py": _OWN_COMMAND,
     "test_systemd.py": _OWN_COMMAND,
     "test_readme.py": _OWN_COMMAND,
+    "test_workers.py": _OWN_COMMAND,
     "test_accounts.py::test_a_damaged_note_closes_its_account": _FILES,
     "test_accounts.py::test_the_secret_is_said_to_nobody_and_stands_nowhere": _FILES,
     "test_history.py::test_the_nick_of_who_was_here_is_kept_for_a_while": _FILES,

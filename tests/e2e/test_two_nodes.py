@@ -85,6 +85,19 @@ def test_an_attempt_that_is_too_late_is_refused_and_the_other_node_goes_on(
     ann.sees(f"[{ben.name}] yes")
 
 
+# In https://github.com/django/channels_redis/issues/89 what one process sent to others came in another order.
+def test_private_messages_stand_among_those_of_the_room_where_they_were_said(ann: User, ben: User) -> None:
+    for round_ in range(10):
+        ann.says(f"room {round_}", f"/msg {ben.name} private {round_}")
+    ann.says("/ping done")
+    for round_ in range(10):
+        ben.sees(f"[{ann.name}] room {round_}")
+        ben.sees(f"[{ann.name} -> you] private {round_}")
+    ann.sees("> pong done")
+    told = re.findall(r"\] ((?:room|private) \d)\n", ben.received.decode())
+    assert told == [text for round_ in range(10) for text in (f"room {round_}", f"private {round_}")]
+
+
 # --- Messages --------------------------------------------------------------------------------------------------------
 
 
