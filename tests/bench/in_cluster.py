@@ -91,7 +91,7 @@ def figures(generator: Generator, rounds: int, seconds: float, *, quick: bool) -
     cpu = [_foreign_message_us(generator, Ask(2, 1, rate=FOREIGN_RATE, seconds=seconds)) for _ in range(rounds)]
     yield Figure("CPU of a message that nobody on the node reads", "µs", [node for node, _ in cpu], FOREIGN_US)
     yield Figure("CPU of the engine for a message", "µs", [engine for _, engine in cpu], 100)
-    users = Ask(50 if quick else FOREIGN_USERS)
+    users = Ask(50) if quick else Ask(FOREIGN_USERS, pace=0.004)  # all at once leave a heap with holes
     memory = [_foreign_user_kib(generator, users) for _ in range(rounds)]
     yield Figure("memory of a user of another node", "KiB", memory, FOREIGN_KIB)
 

@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 
-from gchat.server.settings import Config
 from tests.bench.__main__ import NAMES
 from tests.bench.attacks import CHAT, DOOR
 from tests.bench.run import TOP, compiler
@@ -56,7 +55,6 @@ def test_readers_of_several_rooms_lose_nothing_and_are_told_what_they_missed(tmp
 
 
 @needs_compiler
-@pytest.mark.skipif(not hasattr(Config(), "cluster"), reason="there is no --cluster yet")
 def test_two_nodes_are_measured_and_lose_nothing(tmp_path: Path) -> None:
     figures = measured(tmp_path, CLUSTER)["figures"]
     assert sum("2 nodes beside one process" in figure["what"] for figure in figures) == 4

@@ -8,13 +8,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Self
 
-import pytest
-
-from gchat.server.settings import Config
 from tests.cluster.engines import EngineProcess
 from tests.e2e.harness import Server, wait_until
-
-needs_cluster = pytest.mark.skipif(not hasattr(Config(), "cluster"), reason="there is no --cluster yet")
 
 NAMESPACE = "test"
 

@@ -18,9 +18,7 @@ import pytest
 from tests.cluster.engines import EngineProcess
 from tests.e2e.admin_client import Operator
 from tests.e2e.harness import DEADLINE_S, Server, User, free_port, wait_until
-from tests.e2e.nodes import SHORT_LEASE, Pair, needs_cluster, node
-
-pytestmark = needs_cluster
+from tests.e2e.nodes import SHORT_LEASE, Pair, node
 
 
 @pytest.fixture(scope="module")

@@ -14,12 +14,10 @@ import pytest
 
 from tests.e2e.admin_client import Operator
 from tests.e2e.harness import Server, User, wait_until
-from tests.e2e.nodes import Pair, needs_cluster
+from tests.e2e.nodes import Pair
 from tests.e2e.rich_user import RichUser, joins
 from tests.e2e.terminals import client
 from tests.e2e.tools import need
-
-pytestmark = needs_cluster
 
 SECRET = "correct-horse-battery"
 

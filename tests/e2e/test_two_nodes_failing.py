@@ -22,13 +22,11 @@ import pytest
 from tests.cluster.engines import EngineProcess
 from tests.e2e.admin_client import Operator
 from tests.e2e.harness import PROMPT, Server, User, free_port, wait_until
-from tests.e2e.nodes import NAMESPACE, SHORT_LEASE, Pair, WireProcess, needs_cluster
+from tests.e2e.nodes import NAMESPACE, SHORT_LEASE, Pair, WireProcess
 from tests.e2e.rich_user import RichUser, joins
 from tests.e2e.test_time import HOUR_S, YEAR_S, Clock
 from tests.e2e.tools import need
 from tests.faults import NotHere, Tracer
-
-pytestmark = needs_cluster
 
 TROUBLE = "> What is said cannot be kept now"
 

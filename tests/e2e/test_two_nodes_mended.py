@@ -14,11 +14,9 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.harness import User, wait_until
-from tests.e2e.nodes import NAMESPACE, SHORT_LEASE, Pair, WireProcess, needs_cluster
+from tests.e2e.nodes import NAMESPACE, SHORT_LEASE, Pair, WireProcess
 from tests.e2e.rich_user import RichUser, joins
 from tests.e2e.test_two_nodes_failing import flows, refused_at_start, started_empty
-
-pytestmark = needs_cluster
 
 
 @pytest.fixture

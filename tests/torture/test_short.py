@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from gchat.server.settings import Config
 from tests.e2e.tools import need
 
 TOP = Path(__file__).parents[2]
@@ -49,7 +48,6 @@ def test_nothing_is_lost_or_doubled_by_a_disk_that_fails(tmp_path: Path, fault: 
     assert report["figures"]["refused"] > 0
 
 
-@pytest.mark.skipif(not hasattr(Config(), "cluster"), reason="there is no --cluster yet")
 def test_nothing_is_lost_or_doubled_by_nodes_and_an_engine_that_fail(tmp_path: Path) -> None:
     options = ("--nodes", "2", "--messages", "2500", "--faults", "7", "--rooms", "1", "--down", "1.5")
     report = torture(tmp_path / "report", *options)
