@@ -24,6 +24,10 @@ class HeldAnswers:
         if session is not None:
             self._unknown[session] += 1
 
+    def waits(self, session: int) -> bool:
+        """Return whether the outcome of something that a user has said is not known."""
+        return session in self._unknown
+
     def hold(self, answer: Deliver) -> bool:
         """Hold an answer; return False if there is nothing for which it should wait."""
         if answer.session not in self._unknown:

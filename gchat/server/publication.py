@@ -143,17 +143,17 @@ class Publication:
         """How many postings have no outcome yet, and are not late."""
         return len(self._awaited)
 
-    @property
-    def is_to_wait_for(self) -> bool:
-        """Whether the outcome of some is about to come."""
-        return bool(self._awaited) and not self._is_late
+    def is_to_wait_for(self, session: int | None = None) -> bool:
+        """Return whether outcomes are about to come, for a session only if one of them is of what it has said."""
+        return bool(self._awaited) and not self._is_late and (session is None or self._held.waits(session))
 
-    def set_when_answered(self, event: Event | None) -> None:
-        """Set an event, if there is one, when all that was posted until now has its outcome, or that is late."""
-        if event is not None and self.is_to_wait_for:
-            self._waits.append((self._posted, event))
-        elif event is not None:
-            event.set()
+    def set_when_answered(self, events: Mapping[int | None, Event]) -> None:
+        """Set the event of each session, or of None, when all has its outcome that it waits for, or that is late."""
+        for session, event in events.items():
+            if self.is_to_wait_for(session):
+                self._waits.append((self._posted, event))
+            else:
+                event.set()
 
     def _release(self) -> None:
         """Set the events whose time has come."""

@@ -127,7 +127,7 @@ class Pump:
         self._breather = Breather()
         self.turn_is_under_way = False
         self._hold_s = HOLD_AT_REST_S
-        self._carried_out: Event | None = None  # set when what is waiting now is carried out
+        self._carried_out: dict[int | None, Event] = {}  # set when what is waiting now is carried out, by session
         # Of one turn:
         self._touched: dict[Writer, None] = {}  # those with own lines to get
         self.replay = Replay(self, journal, parts.search)
@@ -199,12 +199,12 @@ class Pump:
         is_much, said = RECEIVED_BYTES.value - self._received_before > MAX_WAITING_BYTES, self._publication
         return is_much or said.unanswered_size > MAX_ON_ITS_WAY or len(self._waiting) + said.unanswered > MAX_WAITING
 
-    def wait_carried_out(self) -> None:
-        """Wait until everything that was submitted until now is carried out, and what was said is stored or refused."""
-        if self._waiting or self.turn_is_under_way or self._publication.is_to_wait_for:
-            if self._carried_out is None:
-                self._carried_out = Event()
-            self._carried_out.wait()
+    def wait_carried_out(self, session: int | None = None) -> None:
+        """Wait until all that was submitted is carried out, and what was said, perhaps by one session, is answered."""
+        if self._waiting or self.turn_is_under_way or self._publication.is_to_wait_for(session):
+            if (event := self._carried_out.get(session)) is None:
+                event = self._carried_out[session] = Event()
+            event.wait()
 
     # --- For what a turn does ----------------------------------------------------------------------------------------
 
@@ -297,9 +297,9 @@ class Pump:
         touched, self._touched = self._touched, {}
         self.fan_out.send(touched, self._hold_s, self._breather)
 
-    def _awaited(self) -> Event | None:
-        """Return what is set when all is carried out that does not wait for the next turn; None: nobody waits."""
-        carried_out, self._carried_out = (None, self._carried_out) if self._waiting else (self._carried_out, None)
+    def _awaited(self) -> dict[int | None, Event]:
+        """Return what is set when all is carried out that does not wait for the next turn."""
+        carried_out, self._carried_out = ({}, self._carried_out) if self._waiting else (self._carried_out, {})
         return carried_out
 
     def _take(self) -> list[Happening]:

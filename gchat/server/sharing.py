@@ -102,7 +102,7 @@ class SharingPump(Protocol):
     def submit(self, effects: Sequence[Happening]) -> None:
         """Have these effects carried out, after all that were submitted before."""
 
-    def wait_carried_out(self) -> None:
+    def wait_carried_out(self, session: int | None = None) -> None:
         """Wait until everything that was submitted until now is carried out, and what was said is stored or refused."""
 
 
@@ -160,18 +160,18 @@ class Sharing:
         else:
             self._put(Taking(step))
 
-    def _put_behind(self, step: Step) -> None:
-        """Put a step behind what is being said."""
-        self._pump.wait_carried_out()
+    def _put_behind(self, step: Disconnect) -> None:
+        """Put a step behind what its user has said."""
+        self._pump.wait_carried_out(step.session)
         self._put(Taking(step))
 
     def execute(self, session: Session, command: Command, now: float) -> list[Effect]:
         """See Steps.execute."""
         if not isinstance(command, commands.Say | commands.Act):
-            self._pump.wait_carried_out()  # what was said before
+            self._pump.wait_carried_out(session.id)  # what was said before
         effects = self._executed(session, command, now)
         if isinstance(command, _TO_ANOTHER):  # what is said next comes behind it, at all nodes
-            self._pump.wait_carried_out()
+            self._pump.wait_carried_out(session.id)
             self.letters.wait_delivered(session.id)
         return effects
 

@@ -149,7 +149,7 @@ class Node:
             if isinstance(effect, Close):
                 self.connections.pop(effect.session, None)
 
-    def wait_carried_out(self) -> None:
+    def wait_carried_out(self, session: int | None = None) -> None:  # noqa: ARG002
         """Wait for nothing."""
         self.waits += 1
 

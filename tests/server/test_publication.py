@@ -212,7 +212,7 @@ def test_what_is_never_known_holds_nothing_up_and_what_is_known_late_counts_once
     process.says("next")
     process.turn()
     assert (process.publication.unanswered, process.publication.unanswered_size) == (1, 4)
-    assert process.publication.is_to_wait_for
+    assert process.publication.is_to_wait_for()
 
 
 def test_an_answer_waits_for_what_its_user_said_before_and_for_what_nobody_else_says() -> None:
@@ -269,7 +269,7 @@ def test_nobody_waits_for_what_was_never_heard_of_nor_for_what_is_refused_meanwh
 def is_set(process: Process) -> bool:
     """Return whether nobody would wait for what was posted."""
     event = Event()
-    process.publication.set_when_answered(event)
+    process.publication.set_when_answered({None: event})
     return event.is_set()
 
 
