@@ -80,7 +80,8 @@ class Nodes:
 def figures(generator: Generator, rounds: int, seconds: float, *, quick: bool) -> Iterator[Figure]:
     """What a cluster costs, and how late it is. Raises Failure: something was lost."""
     for readers, rate, window, wanted in SHARES:
-        ask = Ask(20 if quick else readers, 10, rate=rate, seconds=seconds, window=window)
+        # The kernel tells CPU time in hundredths of a second, and little of it is none.
+        ask = Ask(20 if quick else readers, 10, rate=rate, seconds=max(seconds, 1.0), window=window)
         at = f"{rate:g}/s" if rate else f"peak, {window} on their way"
         what = f"deliveries per CPU-second of 2 nodes beside one process, {ask.clients:,} readers each, {at}"
         yield Figure(what, "x", [_share(generator, ask) for _ in range(rounds)], wanted, more=True)

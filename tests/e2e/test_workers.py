@@ -112,6 +112,7 @@ def test_sigterm_ends_everything_and_what_was_said_is_there_again(tmp_path: Path
     with Workers(environment={"XDG_STATE_HOME": str(tmp_path)}, port=port) as server, server.join() as late:
         late.says("/history")
         late.sees_bytes(b"hello there")
+        wait_until((directory / "engine.socket").exists, "the engine listens")
         assert (directory / "engine.socket").stat().st_mode & 0o777 == 0o600
 
 
