@@ -285,6 +285,7 @@ def test_users_of_the_other_node_are_muted_banned_and_let_in_again(
     pair: Pair, one: Operator, two: Operator, ann: User, ben: User
 ) -> None:
     one.asks("POST", f"/users/{user_of(one, ben.name)['id']}/mute", reason="loud")
+    ben.sees("> You are muted")
     ben.says("hm")
     ben.sees("> Not sent: ")
     wait_until(lambda: two.asks("GET", "/mutes")["mutes"], "the other node has it")

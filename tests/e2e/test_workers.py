@@ -9,10 +9,12 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import termios
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -97,8 +99,15 @@ def test_the_admin_address_answers_whichever_node_lives() -> None:
             wait_until(lambda: len(server.nodes) == 2, "there are two again")
 
 
-def test_sigterm_ends_everything_and_what_was_said_is_there_again(tmp_path: Path) -> None:
-    with Workers(environment={"XDG_STATE_HOME": str(tmp_path)}) as server, server.users() as (one, other):
+@pytest.fixture
+def short_path() -> Iterator[Path]:
+    """A state directory in which the path of a socket is not too long for one."""
+    with tempfile.TemporaryDirectory() as directory:
+        yield Path(directory)
+
+
+def test_sigterm_ends_everything_and_what_was_said_is_there_again(short_path: Path) -> None:
+    with Workers(environment={"XDG_STATE_HOME": str(short_path)}) as server, server.users() as (one, other):
         talk(one, other)
         port, everything = server.port, server.children
         assert len(everything) == 3
@@ -106,10 +115,10 @@ def test_sigterm_ends_everything_and_what_was_said_is_there_again(tmp_path: Path
         one.sees("> The server is shutting down")
         other.sees_end()
         assert not any(map(is_there, everything))
-    (directory,) = tmp_path.glob("gchat/engine-*")
+    (directory,) = short_path.glob("gchat/engine-*")
     assert directory.stat().st_mode & 0o777 == 0o700
     assert not [path.name for path in directory.iterdir() if path.is_socket()]
-    with Workers(environment={"XDG_STATE_HOME": str(tmp_path)}, port=port) as server, server.join() as late:
+    with Workers(environment={"XDG_STATE_HOME": str(short_path)}, port=port) as server, server.join() as late:
         late.says("/history")
         late.sees_bytes(b"hello there")
         wait_until((directory / "engine.socket").exists, "the engine listens")
