@@ -34,9 +34,6 @@ CHECKPOINT_ENTRIES, SHARE = 5_000, 0.2
 #: A node that finds an empty engine, which another one has begun to fill, waits so long for its checkpoint.
 FIRST_CHECKPOINT_S = 5.0
 
-_encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(Checkpoint).decode
-
 
 class LoadingPump(Protocol):
     """What the loading needs of the pump."""
@@ -105,7 +102,7 @@ class RegistryLoading:
         if self._unreadable is not None and n < self._unreadable[0]:
             raise self._unreadable[1]
         try:
-            return _decode(data)
+            return checkpoint.unpacked(data)
         except msgspec.DecodeError as error:
             raise _other_version(error) from None
 
@@ -147,7 +144,7 @@ class RegistryLoading:
         return found
 
     def _checkpoint(self) -> bytes:
-        return _encode(checkpoint.taken(self._registry))
+        return checkpoint.packed(checkpoint.taken(self._registry))
 
     def _reconcile(self, load: int) -> None:
         """Compare the users here with what the others know, as soon as all that they know is known here."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import ExitStack
 
 import pytest
@@ -11,18 +10,6 @@ from gchat.cluster import attachment
 from gchat.cluster.fitness import EngineUnfit
 from tests.cluster.engines import EngineProcess
 from tests.cluster.owners import Owner, agreed, started
-
-
-@pytest.fixture
-def engine() -> Iterator[EngineProcess]:
-    with EngineProcess() as process:
-        yield process
-
-
-@pytest.fixture
-def end() -> Iterator[ExitStack]:
-    with ExitStack() as stack:
-        yield stack
 
 
 def test_an_engine_that_drops_what_it_has_is_refused_with_what_to_set(engine: EngineProcess) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -24,12 +23,6 @@ from tests.cluster.engines import EngineProcess, at_once
 from tests.e2e.harness import Server, free_port
 from tests.e2e.rich_user import RichUser
 from tests.e2e.workers import Workers
-
-
-@pytest.fixture
-def engine() -> Iterator[EngineProcess]:
-    with EngineProcess() as process:
-        yield process
 
 
 def run() -> NativeThread:

@@ -16,12 +16,6 @@ from tests.cluster.members import ROOM, Node
 
 
 @pytest.fixture
-def engine() -> Iterator[EngineProcess]:
-    with EngineProcess() as process:
-        yield process
-
-
-@pytest.fixture
 def alice(engine: EngineProcess) -> Iterator[Node]:
     with Node(engine.url, "alice") as node:
         yield node

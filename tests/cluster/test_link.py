@@ -60,12 +60,6 @@ class Node:
 
 
 @pytest.fixture
-def engine() -> Iterator[EngineProcess]:
-    with EngineProcess() as process:
-        yield process
-
-
-@pytest.fixture
 def nodes(engine: EngineProcess) -> Iterator[list[Node]]:
     with ExitStack() as end:
         made = [Node(engine, name) for name in ("alice", "bob")]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from itertools import count
 from typing import Any
@@ -20,18 +20,6 @@ from gchat.journal.journal import JournalError, Posting
 from gchat.model.messages import Said
 from tests.cluster.engines import EngineProcess, wait_until_in_loop
 from tests.cluster.owners import Owner, agreed, started
-
-
-@pytest.fixture
-def engine() -> Iterator[EngineProcess]:
-    with EngineProcess() as process:
-        yield process
-
-
-@pytest.fixture
-def end() -> Iterator[ExitStack]:
-    with ExitStack() as stack:
-        yield stack
 
 
 def freeze(owner: Owner) -> gevent.event.Event:

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 import urllib.error
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -31,19 +31,6 @@ from tests.faults import NotHere, Tracer
 TROUBLE = "> What is said cannot be kept now"
 
 long = pytest.mark.skipif(not os.environ.get("GCHAT_TEST_LONG"), reason="takes long: GCHAT_TEST_LONG=1 runs it")
-
-
-@pytest.fixture
-def pair() -> Iterator[Pair]:
-    with Pair() as pair:
-        yield pair
-
-
-@pytest.fixture
-def short() -> Iterator[Pair]:
-    """Two nodes whose leases are short."""
-    with Pair(SHORT_LEASE) as pair:
-        yield pair
 
 
 def flows(*users: User) -> None:

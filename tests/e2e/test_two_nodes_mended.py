@@ -8,28 +8,12 @@ from __future__ import annotations
 import shutil
 import signal
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
 from tests.e2e.harness import User, wait_until
-from tests.e2e.nodes import NAMESPACE, SHORT_LEASE, Pair, WireProcess
+from tests.e2e.nodes import NAMESPACE, Pair, WireProcess
 from tests.e2e.rich_user import RichUser, joins
 from tests.e2e.test_two_nodes_failing import flows, refused_at_start, started_empty
-
-
-@pytest.fixture
-def pair() -> Iterator[Pair]:
-    with Pair() as pair:
-        yield pair
-
-
-@pytest.fixture
-def short() -> Iterator[Pair]:
-    """Two nodes whose leases are short."""
-    with Pair(SHORT_LEASE) as pair:
-        yield pair
 
 
 def is_answered(user: User, within_s: float = 1.0) -> None:
