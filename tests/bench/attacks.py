@@ -78,8 +78,8 @@ def _yield_to_others() -> None:
     """
     os.nice(19)
     with contextlib.suppress(OSError):  # there are no such groups
-        theirs = int(Path(f"/proc/{os.getppid()}/autogroup").read_text().split()[-1])
-        Path("/proc/self/autogroup").write_text(str(min(19, theirs + 19)))
+        if theirs := Path(f"/proc/{os.getppid()}/autogroup").read_text().split():  # else the groups are switched off
+            Path("/proc/self/autogroup").write_text(str(min(19, int(theirs[-1]) + 19)))
 
 
 # --- On the chat -----------------------------------------------------------------------------------------------------
