@@ -120,7 +120,7 @@ class _Gate:
             site=environ.get("HTTP_SEC_FETCH_SITE", ""),
             authorization=environ.get("HTTP_AUTHORIZATION", ""),  # a Secret
             content_type=environ["CONTENT_TYPE"],
-            has_body=environ["CONTENT_LENGTH"] != "0",
+            has_body=not environ["wsgi.input"].is_read,
         )
         req.context.rights = rights = self._access.check(asked, self._clock())
         req.context.scope = rights.scope
@@ -143,10 +143,8 @@ class _Gate:
             media_types = resource.media_types if isinstance(resource, ReadResource) else ()
             if media_types and accept != "*/*" and not any(map(req.client_accepts, media_types)):
                 raise Problem(406, f"The Accept header excludes {' and '.join(media_types)}, all that this path has")
-        elif req.env["CONTENT_LENGTH"] != "0":
-            req.context.body = _read_body(req)
         else:
-            req.context.body = b""
+            req.context.body = _read_body(req)
 
 
 def make_app(
@@ -286,8 +284,6 @@ def _read_body(req: Request) -> bytes:
             return req.env["wsgi.input"].read()  # type: ignore[no-any-return]
     except gevent.Timeout:
         raise Problem(408, f"The body did not arrive within {BODY_S:g} s") from None
-    except OSError:
-        raise Problem(400, "The body is shorter than its Content-Length") from None
 
 
 def _answer_problem(_req: Request, resp: Response, problem: Problem, _params: dict[str, Any]) -> None:

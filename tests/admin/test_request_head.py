@@ -44,6 +44,7 @@ def test_a_head_is_the_same_value_whatever_the_case_of_names_and_the_space_aroun
         version="HTTP/1.1",
         fields={"host": "localhost", "x": "1 2", "content-length": "7"},
         body_bytes=7,
+        most_body_bytes=MAX_BODY_BYTES,
         closes=False,
         expects_continue=False,
     )
