@@ -15,8 +15,9 @@ from gchat.admin.backend import MAX_STORED_ROOMS
 from gchat.admin.read_resources import ReadResource
 from gchat.admin.responses import JSON, PROBLEM, ProblemDetail
 
-#: Possible answers to every request.
-_ALWAYS = (400, 401, 403, 408, 413, 414, 415, 421, 429, 431, 503)
+#: Possible answers to every request; to those that name something in the path; and to those that change something.
+_ALWAYS = (400, 401, 403, 408, 413, 414, 415, 417, 421, 429, 431, 500, 501, 503, 505)
+_NAMING, _CHANGING = (404,), (409,)
 
 _ACCESS = (
     "On this machine, a request without a token gets users by nick, rooms, topics, counts, metrics and health. "
@@ -60,7 +61,7 @@ class Reads(Struct, frozen=True):
     summary: str
     answer: type[Struct] | None = None  # None: in the media types of the resource
     query: type[Struct] | None = None
-    status: tuple[int, ...] = ()  # of its problems, beside those of every request
+    status: tuple[int, ...] = ()  # of its problems, beside those that all such requests have
     hint: str = ""
 
 
@@ -85,7 +86,7 @@ POSTED = Writes(
     "Say something as a hook, by its secret, without a token",
     None,
     200,
-    status=(404, 409, 422),
+    status=(422,),
     hint="Plain text; JSON as for Slack and Mattermost, also as the form field `payload`; webhooks of Alertmanager, "
     "Grafana and GitHub. What is too long is cut. What is nothing to say is answered by 204.",
     bodies=((JSON, {}), ("text/plain", {}), ("application/x-www-form-urlencoded", {})),
@@ -149,18 +150,19 @@ def _methods(route: Route) -> dict[str, Any]:
         for name, converter in re.findall(r"{(\w+)(:\w+)?}", route.path)
     ]
     methods: dict[str, Any] = {"parameters": parameters} if parameters else {}
+    naming = _NAMING if parameters else ()
     if route.get is not None:
-        methods |= _reads(route.get, route.resource)
-    return methods | {method.lower(): _writes(writes) for method, writes in route.writes.items()}
+        methods |= _reads(route.get, route.resource, naming)
+    return methods | {method.lower(): _writes(writes, naming) for method, writes in route.writes.items()}
 
 
-def _reads(reads: Reads, resource: object) -> dict[str, Any]:
+def _reads(reads: Reads, resource: object, naming: tuple[int, ...]) -> dict[str, Any]:
     assert isinstance(resource, ReadResource)
     needed = {"token": [resource.scope.name.lower()]}
     security: list[dict[str, list[str]]] = [needed] if resource.private else [{}, needed]
     common = {"summary": reads.summary, "security": security, "parameters": _query(reads.query) if reads.query else []}
     common |= {"description": reads.hint} if reads.hint else {}
-    problems = _problems(406, *reads.status)
+    problems = _problems(406, *naming, *reads.status)
     content = _content(reads.answer) if reads.answer else {media_type: {} for media_type in resource.media_types}
     return {
         "get": {**common, "responses": {"200": _response(content), **problems}},
@@ -174,12 +176,12 @@ def _reads(reads: Reads, resource: object) -> dict[str, Any]:
     }
 
 
-def _writes(writes: Writes) -> dict[str, Any]:
+def _writes(writes: Writes, naming: tuple[int, ...]) -> dict[str, Any]:
     answer = _response(_content(writes.answer) if writes.answer else {})
     operation: dict[str, Any] = {
         "summary": writes.summary,
         "security": _security(writes),
-        "responses": {str(writes.success): answer, **_problems(*writes.status)},
+        "responses": {str(writes.success): answer, **_problems(*_CHANGING, *naming, *writes.status)},
     }
     operation |= {"description": writes.hint} if writes.hint else {}
     operation |= {"parameters": _query(writes.query)} if writes.query else {}

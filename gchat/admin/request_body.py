@@ -18,6 +18,7 @@ from gchat.admin.responses import Problem
 CHUNKS_A_TURN = 512
 
 # Up to 16 digits, because some senders write every size with as many; more would be work for nothing.
+_DIGITS = b"0123456789ABCDEFabcdef"
 _SIZE = rb"([0-9A-Fa-f]{1,16})"
 _QUOTED = rb'"(?:[\t \x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t \x21-\x7e\x80-\xff])*"'
 _EXTENSION = rb"[ \t]*;[ \t]*" + TOKEN + rb"(?:[ \t]*=[ \t]*(?:" + TOKEN + rb"|" + _QUOTED + rb"))?"
@@ -32,6 +33,9 @@ class BodyFile(Protocol):
 
     def readline(self, size: int, /) -> bytes:
         """Read up to a line's end, at most so many bytes."""
+
+    def peek(self, size: int, /) -> bytes:
+        """Return what comes next, and leave it there; at least a byte, unless this is the end."""
 
 
 class RequestBody:
@@ -77,6 +81,8 @@ def chunks(file: BodyFile, most_bytes: int) -> Iterator[bytes]:
     The content has at most so many bytes, and so have the sizes and extensions around it: a body never costs more than
     twice what it may, however small its chunks are.
     """
+    if file.peek(1)[:1] not in _DIGITS:  # a body without chunks may have no line, whose end would be waited for
+        raise _malformed()
     left = left_around = most_bytes
     while size := _size(line := _line(file)):
         left -= size
@@ -95,8 +101,12 @@ def chunks(file: BodyFile, most_bytes: int) -> Iterator[bytes]:
 def _size(line: bytes) -> int:
     matched = _CHUNK_LINE.fullmatch(line)
     if not matched:
-        raise Problem(400, "Malformed chunk; expected its size in up to 16 hexadecimal digits on a line with CR LF")
+        raise _malformed()
     return int(matched[1], 16)
+
+
+def _malformed() -> Problem:
+    return Problem(400, "Malformed chunk; expected its size in up to 16 hexadecimal digits on a line with CR LF")
 
 
 def _skip_trailers(file: BodyFile) -> None:

@@ -208,13 +208,12 @@ def _room_routes(backend: Backend) -> list[Route]:
         Route(
             "/rooms/{room}/messages",
             RoomResource(backend, _in_time),
-            Reads("Messages of a room", MessagesDocument, query=MessagesQuery, status=(404,)),
+            Reads("Messages of a room", MessagesDocument, query=MessagesQuery),
             post=Writes(
                 'Say something; the sender is shown as "NAME (http)"',
                 Saying,
                 201,
                 StoredDocument,
-                status=(404, 409),
                 hint=SAYING,
                 bodies=(PLAIN,),
                 query=SayingQuery,
@@ -227,16 +226,14 @@ def _room_routes(backend: Backend) -> list[Route]:
             Reads(
                 "Messages of a room as they come, server-sent or as lines of JSON",
                 query=RoomEventsQuery,
-                status=(404, 409),
+                status=(409,),
                 hint=ROOM_EVENTS,
             ),
         ),
         Route(
             "/rooms/{room}/modes",
             RoomModesResource(backend),
-            delete=Writes(
-                "Reset a room's modes: as in a new room, nobody has a rank until it is empty", None, 204, status=(404,)
-            ),
+            delete=Writes("Reset a room's modes: as in a new room, nobody has a rank until it is empty", None, 204),
         ),
     ]
 
@@ -248,15 +245,13 @@ def _hook_routes(backend: Backend, hook: HookResource) -> list[Route]:
             "/hooks",
             HooksResource(backend),
             Reads("Hooks, without their secrets", HooksDocument),
-            post=Writes(
-                "Make a hook; its secret is in this answer alone", NewHook, 201, MadeHookDocument, status=(409,)
-            ),
+            post=Writes("Make a hook; its secret is in this answer alone", NewHook, 201, MadeHookDocument),
         ),
         Route(
             "/hooks/{hook}",
             hook,
             post=POSTED,
-            delete=Writes("Revoke a hook, by its id", None, 204, status=(404,)),
+            delete=Writes("Revoke a hook, by its id", None, 204),
         ),
     ]
 
@@ -283,7 +278,7 @@ def _read_body(req: Request) -> bytes:
         with gevent.Timeout(BODY_S):
             return req.env["wsgi.input"].read()  # type: ignore[no-any-return]
     except gevent.Timeout:
-        raise Problem(408, f"The body did not arrive within {BODY_S:g} s") from None
+        raise Problem(408, f"The end of the body did not arrive within {BODY_S:g} s") from None
 
 
 def _answer_problem(_req: Request, resp: Response, problem: Problem, _params: dict[str, Any]) -> None:

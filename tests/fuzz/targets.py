@@ -290,7 +290,7 @@ def chunked(data: bytes) -> None:
 
 def _unchunked(data: bytes) -> tuple[bytes, int] | None:
     """Return the content of a body in chunks, and where the body ends; None: it is refused."""
-    file = io.BytesIO(data)
+    file = io.BufferedReader(io.BytesIO(data))
     try:
         return b"".join(request_body.chunks(file, MAX_CHUNKED_BYTES)), file.tell()
     except Problem as problem:
