@@ -36,9 +36,9 @@ from gchat.admin.documents import (
     UsersDocument,
 )
 from gchat.admin.drain_resource import drain_route
-from gchat.admin.hook_resources import Heard, HookResource, HooksResource
+from gchat.admin.hook_resources import POSTED, Heard, HookResource, HooksResource
 from gchat.admin.named_tokens import NamedTokens
-from gchat.admin.openapi import ADDRESSES, EVENTS, POSTED, ROOM_EVENTS, ROOMS, SAYING, Reads, Route, Writes, described
+from gchat.admin.openapi import ADDRESSES, EVENTS, ROOM_EVENTS, ROOMS, SAYING, Reads, Route, Writes, described
 from gchat.admin.order_resources import order_routes
 from gchat.admin.read_resources import (
     FixedResource,

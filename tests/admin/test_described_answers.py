@@ -59,6 +59,8 @@ class Operation(NamedTuple):
     path: str
     statuses: set[int]
     body: dict[str, Any]
+    id: str
+    links: list[dict[str, Any]]
 
     def request(self, endpoint: Endpoint, body: str) -> str:
         """Return a request with this body."""
@@ -81,11 +83,18 @@ def operations(endpoint: Endpoint) -> list[Operation]:
 
     def fitting(operation: dict[str, Any]) -> dict[str, Any]:
         schema = operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema", {})
-        required = schemas[schema["$ref"].rpartition("/")[2]].get("required", []) if schema else ["text"]
-        return {name: FITTING.get(name, "x") for name in required}
+        schema = schemas[schema["$ref"].rpartition("/")[2]] if "$ref" in schema else schema
+        return {name: FITTING.get(name, "x") for name in schema.get("required", [])}
 
     return [
-        Operation(method.upper(), _concrete(path, method), set(map(int, operation["responses"])), fitting(operation))
+        Operation(
+            method.upper(),
+            _concrete(path, method),
+            set(map(int, operation["responses"])),
+            fitting(operation),
+            operation["operationId"],
+            [link for response in operation["responses"].values() for link in response.get("links", {}).values()],
+        )
         for path, item in document["paths"].items()
         for method, operation in item.items()
         if method != "parameters" and not path.endswith("/events")
@@ -147,3 +156,41 @@ def test_every_status_in_the_code_is_described(endpoint: Endpoint) -> None:
     described = set[int]().union(*(operation.statuses for operation in operations(endpoint)))
     assert statuses >= {400, 408, 417, 429, 431, 501, 505}
     assert statuses <= described
+
+
+def _linked(source: Operation, target: str) -> int:
+    """Follow a link at an endpoint where there is one of everything; return the status that comes of it."""
+    with Endpoint() as endpoint:
+        known = {operation.id: operation for operation in operations(endpoint)}
+        for id_ in ("post_bans", "post_users_user_mute", "post_tokens", "post_accounts", "post_hooks"):
+            if id_ != source.id:
+                assert endpoint.ask("POST", known[id_].path, known[id_].body, trusted=True).status == 201
+        (parameters,) = [link["parameters"] for link in source.links if link["operationId"] == target]
+        answer = endpoint.ask(source.method, source.path, source.body, trusted=True)
+        path = known[target].path
+        for expression in parameters.values():
+            if expression.startswith("$response.body#"):
+                value = answer.value
+                for step in expression.removeprefix("$response.body#/").split("/"):
+                    value = value[int(step) if step.isdecimal() else step]
+                path = re.sub(r"(?<=/)(?:1|lobby|secret-2)(?=/|$)", str(value), path, count=1)
+        return endpoint.ask(known[target].method, path, known[target].body, trusted=True).status
+
+
+def test_what_an_answer_names_is_there_for_the_next_request(endpoint: Endpoint) -> None:
+    every = [operation for operation in operations(endpoint) if operation.method != "HEAD"]
+    followed = {
+        (source.id, link["operationId"]): _linked(source, link["operationId"])
+        for source in every
+        for link in source.links
+        if not link["operationId"].endswith("_events")
+    }
+    assert followed["post_hooks", "post_hooks_hook"] == 200
+    assert followed["post_hooks", "delete_hooks_hook"] == 204
+    assert followed["post_users_user_mute", "delete_mutes_mute"] == 204
+    assert followed["get_operators", "delete_operators_account"] == 409  # the configuration says so
+    assert ("post_hooks_hook", "delete_hooks_hook") not in followed  # the one has a secret, the other an id
+    assert len(followed) == 24
+    assert {path for path, status in followed.items() if status >= 300} == {
+        ("get_operators", "delete_operators_account")
+    }
