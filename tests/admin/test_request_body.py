@@ -151,7 +151,7 @@ def test_a_body_in_chunks_that_comes_slowly_is_ended_with_408(
     endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("gchat.admin.routes.BODY_S", 0.3)
-    for beginning in (b"", b"5", b"5\r\nab", b"1\r\na\r\n0\r\n", b"1\r\na\r\n0\r\nX: y\r\n"):
+    for beginning in (b"", b"5", b"0" * 100, b"5\r\nab", b"1\r\na\r\n0\r\n", b"1\r\na\r\n0\r\nX: y\r\n"):
         with endpoint.connect() as connection:
             connection.sends(announce(endpoint) + beginning)
             answer = connection.answer()
