@@ -178,6 +178,7 @@ def _linked(source: Operation, target: str) -> int:
 
 
 def test_what_an_answer_names_is_there_for_the_next_request(endpoint: Endpoint) -> None:
+    assert len({operation.id for operation in operations(endpoint)}) == len(operations(endpoint))
     every = [operation for operation in operations(endpoint) if operation.method != "HEAD"]
     followed = {
         (source.id, link["operationId"]): _linked(source, link["operationId"])
