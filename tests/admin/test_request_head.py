@@ -1,4 +1,4 @@
-"""Heads of requests, some with bodies in chunks, as files in wire/: their names begin with the status that must come."""
+"""Heads of requests, some with bodies in chunks, as files in wire/ whose names begin with the status that must come."""
 
 from __future__ import annotations
 
