@@ -30,6 +30,7 @@ from gchat.cluster.cluster_time import ClusterTime
 from gchat.cluster.engine_connection import EngineConnection, EngineLost, EngineRefused, Word
 from gchat.cluster.entries import Entry, entry
 from gchat.cluster.feed_lag import FeedLag
+from gchat.cluster.feed_place import FeedPlace
 from gchat.cluster.fitness import WARNINGS
 from gchat.cluster.link_owner import LinkOwner
 from gchat.cluster.reasons import FULL, LATE, reason
@@ -87,10 +88,8 @@ class EngineLink:
         self._fresh_base = secrets.token_hex(8)
         self.base = self.term = ""  # of the engine's history; with a number that its restarts count
         self.was_empty = False  # whether the engine was, when this node attached: its base is from here
-        self._placed_in = ""  # the base in which this node has its place; "": it has none
-        self._heard_in = ""  # the base of the feed in which an entry was heard last
-        self._at = b"0-0"  # the feed's entry that was heard last
-        self.heard = 0  # its number
+        self._place = FeedPlace()
+        self.known_n = 0  # when a place was found: the last of the engine's entries that had been heard before
         self.lag = FeedLag()
         self._echoed = (0, 0)  # once the first entry was heard, batches up to the second have no echo any more
         self._unsure = 0  # batches up to this one are never sent again, because they may have been carried out
@@ -131,9 +130,9 @@ class EngineLink:
         return len(self._unanswered)
 
     @property
-    def is_same_history(self) -> bool:
-        """Whether the engine has the history in which this node has heard something before."""
-        return bool(self.base) and self.base == self._heard_in
+    def heard(self) -> int:
+        """The number of the feed's entry that was heard last."""
+        return self._place.number
 
     @property
     def attached_n(self) -> int:
@@ -248,16 +247,16 @@ class EngineLink:
             *(self._engine, self._prefix, self.node, timings),
             is_new=is_new,
             fresh_base=self._fresh_base,
-            known=(self._placed_in, self._at),
+            known=(self._place.base, self._place.id),
             letter=self._owner.letter,
         )
-        is_same = attached.base == self._placed_in and attached.has_lease
+        is_same = attached.base == self._place.base and attached.has_lease
         if not (is_same and attached.is_there):
-            self._placed_in = ""
+            self._place.lose()
         self.base, self.term, self.was_empty = attached.base, attached.term, attached.base == self._fresh_base
         self._beat_once(attached)
         self._work = [self._begin(self._beat)]  # the lease goes on while a place is being found
-        if not self._placed_in:
+        if not self._place.base:
             self._find_place(attached.base)
         self._fresh_base = secrets.token_hex(8)
         if not is_same:  # what was applied is forgotten with a lease, and with a base
@@ -278,12 +277,12 @@ class EngineLink:
 
     def _find_place(self, base: str) -> None:
         """Have the owner find a place in the feed. Raises EngineLost, EngineRefused."""
+        self.known_n = self._place.known(base, self.ask, self.key("feed"))
         n = self._owner.find_place(base, self.ask)
         found = self.ask("XRANGE", self.key("feed"), n, n)
         if n and not found:
             raise EngineLost("the feed does not have the entry any more behind which it should be read")
-        self._at, self.heard = found[0][0] if found else b"0-0", n
-        self._placed_in = self._heard_in = base
+        self._place.find(base, n, found)
 
     def _begin(self, work: Callable[[], None]) -> gevent.Greenlet[Any, JournalError]:
         """Return a greenlet for what goes on until the engine cannot any more; its value is why."""
@@ -324,7 +323,7 @@ class EngineLink:
         reading = self._engine.connect(is_for_reading=True)
         try:
             while True:
-                question = ("COUNT", MAX_ENTRIES, "BLOCK", 1000, "STREAMS", self.key("feed"), self._at)
+                question = ("COUNT", MAX_ENTRIES, "BLOCK", 1000, "STREAMS", self.key("feed"), self._place.id)
                 answer = reading.call("XREAD", *question, timeout_s=1 + SILENT_S)
                 began_at = time.monotonic()
                 for id_, fields in answer[0][1] if answer else ():
@@ -340,9 +339,9 @@ class EngineLink:
     def _hear(self, heard: Entry) -> None:
         """Tell an entry. Raises EngineLost: there is a hole before it."""
         if heard.number != self.heard + 1:
-            self._placed_in = ""
+            self._place.lose()
             raise EngineLost("the feed does not have any more what comes next")
-        self._at, self.heard = heard.id, heard.number
+        self._place.hear(heard)
         items = self._unanswered.settled(heard.batch) if heard.node == self.node else []
         for item in items:
             self.took(time.monotonic() - item.since)
@@ -350,7 +349,7 @@ class EngineLink:
         try:
             self._owner.arrived(list(zip(heard.items, causes, strict=True)))
         except BaseException:
-            self._placed_in, self.heard = "", heard.number - 1  # there is no telling what was taken of it
+            self._place.doubt()
             raise
         self._forget_unheard()
 

@@ -233,6 +233,7 @@ class Sharing:
 
     def happened(self, step: bytes, cause: object | None) -> None:
         """See Members.happened."""
+        self._loading.hear()
         if isinstance(cause, Taking):
             self._take_own(cause)
         else:
@@ -301,6 +302,7 @@ class Sharing:
 
     def gone(self, node: str) -> None:
         """See Members.gone. If it is this one, its users come back as soon as all is known."""
+        self._loading.hear()
         if node == self.node:
             self._loading.keep_own()
             DropNode(node).take(self._registry)
