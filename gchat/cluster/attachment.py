@@ -24,6 +24,10 @@ LAYOUT = "1"
 _ALSO_WITHOUT_MEMORY = b"#!lua flags=allow-oom\n"
 
 
+#: The lower bits of a term's number, which are drawn; the others count.
+_DRAWN_BITS = 24
+
+
 class Dialler(Protocol):
     """Where the connections of a node come from."""
 
@@ -58,6 +62,11 @@ class Beaten(Struct, frozen=True):
 def drawn(name: str) -> str:
     """Return a node's full name: with a random number of 20 bits behind it."""
     return f"{name}-{secrets.randbelow(1 << 20):05x}"
+
+
+def runs(term: str) -> int:
+    """Return how many runs an engine has had up to this term."""
+    return int(term.rpartition(".")[2] or 0) >> _DRAWN_BITS
 
 
 @cache

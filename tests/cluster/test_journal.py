@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -81,6 +83,32 @@ def test_an_engine_that_is_restarted_empty_is_another_history(engine: EngineProc
     alice.says()
     bob.shows("alice 21")
     assert bob.shown == [(1, "alice 21")]
+
+
+def test_two_runs_of_an_engine_that_go_on_from_the_same_point_are_not_taken_for_one(
+    engine: EngineProcess, alice: Node, bob: Node, tmp_path: Path
+) -> None:
+    alice.says(3)
+    bob.shows("alice 3")
+    alice.is_answered()
+    shutil.copytree(engine.directory / "appendonlydir", tmp_path / "earlier")  # as a replica has it that is behind
+    engine.kill()
+    engine.start()
+    alice.says()
+    bob.shows("alice 4")
+    bob.is_cut_off()
+    engine.kill()
+    engine.forget()
+    shutil.copytree(tmp_path / "earlier", engine.directory / "appendonlydir")
+    engine.start()
+    alice.is_attached()
+    alice.says()
+    alice.shows("alice 5")
+    bob.is_back()
+    bob.shows("alice 5")
+    assert alice.losses == bob.losses == [(ROOM, 1, 4, 4)]
+    assert alice.shown == bob.shown == [(1, "alice 1"), (2, "alice 2"), (3, "alice 3"), (4, "alice 5")]
+    assert alice.epoch == bob.epoch
 
 
 def test_a_room_that_nobody_had_spoken_in_has_lost_nothing(engine: EngineProcess, alice: Node) -> None:
