@@ -19,6 +19,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
+from math import inf
 from typing import Any
 
 import gevent
@@ -27,7 +28,7 @@ from gevent.event import Event
 from gchat.breather import breathe
 from gchat.cluster.attachment import Attachment, Dialler, NumberTaken, Timings, drawn
 from gchat.cluster.cluster_time import ClusterTime
-from gchat.cluster.engine_connection import EngineConnection, EngineLost, EngineRefused, Word
+from gchat.cluster.engine_connection import EngineLost, EngineRefused, Word
 from gchat.cluster.entries import Entry, entry
 from gchat.cluster.feed_lag import FeedLag
 from gchat.cluster.feed_place import FeedPlace
@@ -120,8 +121,13 @@ class EngineLink:
         self._greenlets = [gevent.spawn(self._live), gevent.spawn(self._watch)]
 
     def put(self, items: Sequence[tuple[bytes, Any]]) -> None:
-        """Have items carried out, in this order, behind all that were put before; each with its cause. Never waits."""
+        """Have items carried out, in this order, behind all that were put before; each with its cause. Never waits.
+
+        While users have been told that nothing can be stored, it is refused at once, so that nothing gathers.
+        """
         self._unanswered.put(items, time.monotonic())
+        if self._is_in_trouble:
+            self._refuse(self._unanswered.late(inf), self._why)
         self._is_wanted.set()
 
     @property
@@ -264,9 +270,8 @@ class EngineLink:
         self._unanswered.send_again(max(attached.applied, self._unsure))
         self._echoed = (attached.n, self._unanswered.last_batch)
         self._forget_unheard()
-        alive: list[Callable[[], None]] = [
-            partial(self._keep_alive, connection) for connection in (attached.reading, attached.letters)
-        ]
+        idle = attached.reading, attached.letters
+        alive: list[Callable[[], None]] = [partial(each.keep_alive, BEAT_S, SILENT_S) for each in idle]
         self._work += map(self._begin, (self._write, self._follow, *alive))
         self._is_wanted.set()
         self._why = LATE
@@ -309,13 +314,17 @@ class EngineLink:
 
     def _write_batch(self, attached: Attachment) -> None:
         batch, items = self._unanswered.send()
-        deadline = self._time.engine_at(items[0].since + ANSWER_S)
+        until, data = items[0].since + ANSWER_S, [item.data for item in items]
         try:
-            attached.put(batch, deadline, self.keep_messages, [item.data for item in items], timeout_s=ANSWER_S)
+            attached.put(batch, self._time.engine_at(until), self.keep_messages, data, timeout_s=ANSWER_S)
         except EngineRefused as error:
             if error.code not in ("LATE", "OOM"):
                 raise
-            self._refuse(self._unanswered.settled(batch), LATE if error.code == "LATE" else FULL)
+            if error.code == "LATE" and time.monotonic() < until:  # the engine's clock was set; nothing was done
+                self._beat_once(attached)
+                self._unanswered.send_again(batch - 1)
+            else:
+                self._refuse(self._unanswered.settled(batch), LATE if error.code == "LATE" else FULL)
         if self._unanswered.has_waiting:
             gevent.sleep(WRITE_PACE_S)
 
@@ -353,8 +362,7 @@ class EngineLink:
             raise
         self._forget_unheard()
 
-    def _forget_unheard(self) -> None:
-        """Tell what will not be known, because its echo would have come by now."""
+    def _forget_unheard(self) -> None:  # its echo would have come by now, so it will not be known
         number, batch = self._echoed
         if batch and self.heard >= number:
             self._echoed = (0, 0)
@@ -373,12 +381,6 @@ class EngineLink:
         self.lag.told(beaten.n, time.monotonic())
         self.nodes, self.checkpoint_n = beaten.infos, beaten.checkpoint_n
 
-    def _keep_alive(self, connection: EngineConnection) -> None:
-        """See that a connection is there that is not always asked: engines close what is idle."""
-        while True:
-            connection.wait_lost(BEAT_S)
-            connection.call("PING", timeout_s=SILENT_S)
-
     # --- Time that runs out ----------------------------------------------------------------------------------------
 
     def _watch(self) -> None:
@@ -386,12 +388,12 @@ class EngineLink:
         while True:
             gevent.sleep(0.1)
             now = time.monotonic()
-            self._refuse(self._unanswered.late(now - ANSWER_S), self._why)
-            for item in self._unanswered.not_known(now - ANSWER_S):
-                self._owner.not_known(item.cause)
             if not self.is_up.is_set() and not self._is_in_trouble and now - self._lost_at > PATIENCE_S:
                 self._is_in_trouble = True
                 self._owner.unable(self._why)
+            self._refuse(self._unanswered.late(inf if self._is_in_trouble else now - ANSWER_S), self._why)
+            for item in self._unanswered.not_known(now - ANSWER_S):
+                self._owner.not_known(item.cause)
 
     def _refuse(self, items: Sequence[Put], why: str) -> None:
         for item in items:

@@ -6,13 +6,14 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import gevent
 import pytest
 
 from gchat.cluster.journal import SharedJournal
 from gchat.journal.journal import JournalError, Posting
 from gchat.journal.parts import Lacking, parts_of
 from gchat.model.events import TopicIs
-from gchat.model.messages import TopicSet
+from gchat.model.messages import Said, TopicSet
 from tests.cluster.engines import EngineProcess, at_once, wait_until_in_loop
 from tests.cluster.members import ROOM, Node
 
@@ -153,6 +154,19 @@ def test_what_is_said_while_a_place_in_the_feed_is_looked_for_is_not_missed(
     bob.is_back()
     bob.shows("alice 2")
     assert bob.shown == [(1, "alice 2")]
+
+
+def test_what_is_said_in_a_room_that_is_not_open_waits_for_nothing(engine: EngineProcess, alice: Node) -> None:
+    engine.stop()
+    others: list[str] = []
+    gevent.spawn(others.append, "had a turn")
+    alice.journal.append([Posting("elsewhere", Said("ci", ("deployed",), ("1",)), "ci", "of ci")], 0)
+    assert others == []
+    engine.go_on()
+    wait_until_in_loop(lambda: alice.acked == {"of ci": 1}, "it is stored")
+    assert not alice.journal.is_open("elsewhere")
+    alice.journal.open(["elsewhere"])
+    assert [record.message for record in alice.journal.read("elsewhere", 1, 9)] == [Said("ci", ("deployed",), ("1",))]
 
 
 def test_topics_are_told_of_every_room_open_here_or_not(alice: Node, bob: Node) -> None:

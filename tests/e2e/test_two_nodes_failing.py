@@ -370,10 +370,11 @@ def test_an_engine_whose_clock_is_set_takes_nobody_for_gone_and_times_never_go_b
     clock, pair = Clock(tmp_path), Pair(SHORT_LEASE)
     pair.engine = ClockedEngine(clock)
     with pair, pair.one.join("ann") as ann, pair.two.join("ben") as ben, joins(pair.two, "eve") as eve:
-        times = []
+        times: list[str] = []
         for by_s in (0, HOUR_S, -HOUR_S, 0, YEAR_S, 0):
             clock.goes(by_s)
-            flows(ann, ben)  # what was said before a node has looked at the clock may be refused
+            ann.says(f"at once {len(times)}")  # although no node has looked at the clock yet
+            ben.sees(f"[ann] at once {len(times)}")
             times.append(eve.sees("said")["time"])
             time.sleep(1.2)  # a beat of each node, at least
         assert times == sorted(times)
@@ -381,6 +382,7 @@ def test_an_engine_whose_clock_is_set_takes_nobody_for_gone_and_times_never_go_b
         eve.sees("ack", id="1")
         ann.sees("[eve] here")
         assert b" left" not in ann.received
+        assert b"Not sent" not in ann.received
         assert not [event for event in eve.events if event["type"] in ("left", "closing", "gap")]
 
 
