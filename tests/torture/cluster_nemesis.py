@@ -129,9 +129,11 @@ class ClusterNemesis:
         node.start()
 
     def _stop_node(self) -> None:
-        node = self._world.random.choice(self._cluster.nodes)
+        at = self._world.random.randrange(len(self._cluster.nodes))
+        node, began = self._cluster.nodes[at], time.monotonic()
         node.signal(signal.SIGSTOP)
         self._lasts(may_be_long=True)
+        self._world.stood[at] += time.monotonic() - began
         node.signal(signal.SIGCONT)
 
     def _cut_node(self) -> None:
@@ -155,10 +157,10 @@ class ClusterNemesis:
         gevent.sleep(self._world.random.random() * 2 * self._down_s)
         if time.monotonic() - began > PATIENCE_S:
             nodes = {peer.node for peer in self._peers if isinstance(peer, Rich) and peer.connected}
-            while not nodes <= self._world.troubled and time.monotonic() - began < 2 * TOLD_S:
+            while not nodes <= self._world.troubled.keys() and time.monotonic() - began < 2 * TOLD_S:
                 gevent.sleep(0.01)
-            self.slowest_told_s = max(self.slowest_told_s, time.monotonic() - began)
-            if silent := nodes - self._world.troubled:
+            self.slowest_told_s = max([self.slowest_told_s, *(at - began for at in self._world.troubled.values())])
+            if silent := nodes - self._world.troubled.keys():
                 self._world.findings.add(Kind.UNEXPECTED, f"users of nodes {silent} are not told of a silent engine")
         self._cluster.engine.go_on()
 

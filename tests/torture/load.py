@@ -149,7 +149,7 @@ class Rich(Peer):
     def _hears_from_the_server(self, announced: AnnouncedEvent) -> None:
         """Note what an engine has lost, and that nothing can be kept now."""
         if TROUBLE in announced.text:
-            self.world.troubled.add(self.node)
+            self.world.troubled.setdefault(self.node, time.monotonic())
         if (loss := LOSS.search(announced.text)) and announced.room in self.views:
             count, first = (int(number.replace(",", "")) for number in loss.groups()[:2])
             log = announced.room, self.views[announced.room].epoch
@@ -214,7 +214,7 @@ class Sender(Rich):
         while len(self._open) < WINDOW and world.sent + len(lines) < world.allowed:
             number = self._refused.pop(0) if self._refused else len(self.said.seqs)
             self.said.send(number)
-            self._open[number] = time.monotonic()
+            self._open[number] = world.clock(self.node)
             lines.append(self._line(number))
         world.sent += len(lines)
         self.sends(b"".join(lines))
@@ -222,7 +222,7 @@ class Sender(Rich):
     def goes_live(self) -> None:
         """Say again what was not answered, with the same ids; then go on."""
         for number in self._open:
-            self._open[number] = time.monotonic()
+            self._open[number] = self.world.clock(self.node)
             self.said.send_again(number, may_be_refused=self.world.refused > 0)
         self.sends(b"".join(map(self._line, self._open)))
         self.go_on()
@@ -242,7 +242,7 @@ class Sender(Rich):
             self._unexpected(f"gets {ack}")
             return
         if number in self._open:
-            took_s = time.monotonic() - self._open.pop(number)
+            took_s = self.world.clock(self.node) - self._open.pop(number)
             self.world.slowest_ack_s = max(self.world.slowest_ack_s, took_s)
             self.world.acked += 1
             self.world.flowing[self.node] += 1
@@ -258,7 +258,7 @@ class Sender(Rich):
             self._unexpected(f"gets {refused}")
             return
         if number in self._open:
-            took_s = time.monotonic() - self._open.pop(number)
+            took_s = self.world.clock(self.node) - self._open.pop(number)
             self.world.slowest_refusal_s = max(self.world.slowest_refusal_s, took_s)
         self.said.refuse(number)
         self.world.why_refused[refused.message] += 1
