@@ -14,7 +14,6 @@ entry that it heard last, or, where it has lost its place, has its owner find an
 
 from __future__ import annotations
 
-import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -26,7 +25,7 @@ import gevent
 from gevent.event import Event
 
 from gchat.breather import breathe
-from gchat.cluster.attachment import Attachment, Dialler, NumberTaken, Timings, drawn
+from gchat.cluster.attachment import Attachment, Bases, Dialler, NumberTaken, Timings, drawn
 from gchat.cluster.cluster_time import ClusterTime
 from gchat.cluster.engine_connection import EngineLost, EngineRefused, Word
 from gchat.cluster.entries import Entry, entry
@@ -86,9 +85,8 @@ class EngineLink:
         self.is_gone_at_end = False  # whether there is something for the others to give up when it closes
         self._unanswered = Unanswered()
         self._is_wanted = Event()
-        self._fresh_base = secrets.token_hex(8)
+        self._bases = Bases()
         self.base = self.term = ""  # of the engine's history; with a number that its restarts count
-        self.was_empty = False  # whether the engine was, when this node attached: its base is from here
         self._place = FeedPlace()
         self.known_n = 0  # when a place was found: the last of the engine's entries that had been heard before
         self.lag = FeedLag()
@@ -97,6 +95,7 @@ class EngineLink:
         self._time = ClusterTime(SILENCE_S)
         self.nodes: Mapping[str, bytes] = {}  # what each living node told of itself with its last beat
         self.checkpoint_n = -1  # of the newest one, as of the last beat; -1: there is none
+        self.was_empty = False  # whether the engine was, when this node attached: its base is from here
         self._attachment: Attachment | None = None
         self._work: list[gevent.Greenlet[Any, JournalError]] = []
         self.is_up = Event()
@@ -252,19 +251,18 @@ class EngineLink:
         attached = self._attachment = Attachment(
             *(self._engine, self._prefix, self.node, timings),
             is_new=is_new,
-            fresh_base=self._fresh_base,
+            fresh_base=self._bases.drawn(),
             known=(self._place.base, self._place.id),
             letter=self._owner.letter,
         )
         is_same = attached.base == self._place.base and attached.has_lease
         if not (is_same and attached.is_there):
             self._place.lose()
-        self.base, self.term, self.was_empty = attached.base, attached.term, attached.base == self._fresh_base
+        self.base, self.term, self.was_empty = attached.base, attached.term, self._bases.has_drawn(attached.base)
         self._beat_once(attached)
         self._work = [self._begin(self._beat)]  # the lease goes on while a place is being found
         if not self._place.base:
             self._find_place(attached.base)
-        self._fresh_base = secrets.token_hex(8)
         if not is_same:  # what was applied is forgotten with a lease, and with a base
             self._unsure = self._unanswered.last_batch
         self._unanswered.send_again(max(attached.applied, self._unsure))
