@@ -93,6 +93,7 @@ class EngineLink:
         self._echoed = (0, 0)  # once the first entry was heard, batches up to the second have no echo any more
         self._unsure = 0  # batches up to this one are never sent again, because they may have been carried out
         self._time = ClusterTime(SILENCE_S)
+        self.wall_time: Callable[[], float] = lambda: self._time.engine_at(time.monotonic())  # the engine's
         self.nodes: Mapping[str, bytes] = {}  # what each living node told of itself with its last beat
         self.checkpoint_n = -1  # of the newest one, as of the last beat; -1: there is none
         self.was_empty = False  # whether the engine was, when this node attached: its base is from here

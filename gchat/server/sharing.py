@@ -119,6 +119,7 @@ class Sharing:
         self._limits = limits
         self._pump = pump
         self._link = link
+        self.wall_time = link.wall_time  # the engine's: the clocks of nodes may be apart
         self.letters = Letters(registry, pump, link)
         self.elsewhere = Elsewhere(registry, link, onlooker)
         self._loading = RegistryLoading(registry, pump, link, self._put_quietly, self.elsewhere.renew)

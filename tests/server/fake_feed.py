@@ -135,6 +135,10 @@ class Node:
         """Return the time of the cluster."""
         return 100.0
 
+    def wall_time(self) -> float:
+        """Return the time of the engine's clock."""
+        return 1e9
+
     def checkpoint(self) -> tuple[int, bytes] | None:
         """Return the newest one."""
         return self._feed.checkpoint

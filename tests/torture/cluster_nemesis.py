@@ -68,6 +68,7 @@ class ClusterNemesis:
             "slowest to go on, ms": round(1000 * self.slowest_flow_s),
             "slowest ack, ms": round(1000 * self._world.slowest_ack_s),
             "slowest refusal, ms": round(1000 * self._world.slowest_refusal_s),
+            "refused when it was back, ms": round(1000 * self._world.slowest_outcome_s),
         }
 
     @property
@@ -96,7 +97,9 @@ class ClusterNemesis:
             while self._world.acked < self._world.wanted * (turn + 1) / (len(self._plan) + 1):
                 gevent.sleep(0.002)
             began = time.monotonic()
+            self._world.suffers = True
             acts[kind]()
+            self._world.suffers = False
             self.done[kind] += 1
             print(f"{self.progress}: {kind}, {time.monotonic() - began:.1f} s", flush=True)
             self._goes_on(kind)

@@ -259,7 +259,10 @@ class Sender(Rich):
             return
         if number in self._open:
             took_s = self.world.clock(self.node) - self._open.pop(number)
-            self.world.slowest_refusal_s = max(self.world.slowest_refusal_s, took_s)
+            if self.world.suffers:
+                self.world.slowest_refusal_s = max(self.world.slowest_refusal_s, took_s)
+            else:
+                self.world.slowest_outcome_s = max(self.world.slowest_outcome_s, took_s)
         self.said.refuse(number)
         self.world.why_refused[refused.message] += 1
         self.world.refused += 1

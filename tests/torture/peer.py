@@ -50,7 +50,9 @@ class World:
     cuts: int = 0
     connections: int = 0
     slowest_ack_s: float = 0.0
-    slowest_refusal_s: float = 0.0
+    slowest_refusal_s: float = 0.0  # while something was done to the servers
+    slowest_outcome_s: float = 0.0  # a refusal after that: what was under way to an engine is known when it is back
+    suffers: bool = False  # whether something is being done to them
     flowing: Counter[int] = field(default_factory=Counter)  # by node: messages of its users that were acknowledged
     why_refused: Counter[str] = field(default_factory=Counter)  # as users are told, of messages
     troubled: dict[int, float] = field(default_factory=dict)  # when users of a node were told that nothing can be kept
