@@ -33,15 +33,12 @@ from gchat.cluster.feed_lag import FeedLag
 from gchat.cluster.feed_place import FeedPlace
 from gchat.cluster.fitness import WARNINGS
 from gchat.cluster.link_owner import LinkOwner
-from gchat.cluster.reasons import FULL, LATE, reason
+from gchat.cluster.reasons import FORGOTTEN, FULL, LATE, reason
 from gchat.cluster.unanswered import Put, Unanswered
 from gchat.journal.journal import JournalError
 
-#: An engine that does not answer for so long is lost.
-SILENT_S = 2.0
-
-#: After so much longer without an engine, users are told.
-PATIENCE_S = 1.5
+#: An engine that does not answer for the first is lost; after so much longer as the second without one, users are told.
+SILENT_S, PATIENCE_S = 2.0, 1.5
 
 #: What was put is answered within this time, or refused; what was sent by then is not known.
 ANSWER_S = 4.5
@@ -259,6 +256,8 @@ class EngineLink:
         is_same = attached.base == self._place.base and attached.has_lease
         if not (is_same and attached.is_there):
             self._place.lose()
+        if attached.base != self.base:  # what was sent into another history is in none now
+            self._refuse(self._unanswered.forget(inf), FORGOTTEN)
         self.base, self.term, self.was_empty = attached.base, attached.term, self._bases.has_drawn(attached.base)
         self._beat_once(attached)
         self._work = [self._begin(self._beat)]  # the lease goes on while a place is being found
@@ -365,8 +364,9 @@ class EngineLink:
         number, batch = self._echoed
         if batch and self.heard >= number:
             self._echoed = (0, 0)
-            for item in self._unanswered.never_heard(batch):
-                self._owner.not_known(item.cause)
+            for item in self._unanswered.forget(batch):
+                if not item.is_unknown:
+                    self._owner.not_known(item.cause)
 
     def _beat(self) -> None:
         attached = self._attached()
