@@ -10,6 +10,7 @@ import re
 import time
 from array import array
 from collections.abc import Iterator, Sequence
+from math import inf
 
 import gevent
 import msgspec
@@ -39,8 +40,9 @@ WINDOW = 64
 #: One message in so many is what somebody does, not says.
 ACT_EVERY = 50
 
-#: A sender that was refused waits so long.
-REFUSED_S = 0.05
+#: A sender that was refused waits so long; one that has no answer for so long says it again, because of what a node had
+#: put before it was given up nobody may ever know what became.
+REFUSED_S, ANSWERED_S = 0.05, 15.0
 
 #: A slow reader stops reading for so long, at most, about once in so many reads.
 SLEEP_S, SLEEP_EVERY = 2.0, 100
@@ -136,6 +138,7 @@ class Rich(Peer):
                 self.goes_live()
             case GapEvent() if self.view is not None and event.room == self.room:
                 self.view.skips(event.range_from, event.range_to)
+                self.world.epochs.skip((self.room, self.view.epoch), event.range_from, event.range_to)
             case AckEvent():
                 self.acknowledged(event)
             case RefusedEvent():
@@ -208,6 +211,8 @@ class Sender(Rich):
     def go_on(self) -> None:
         """Say more, if there is not much on its way, and the readers are not far behind."""
         world = self.world
+        if self._live and world.clock(self.node) - next(iter(self._open.values()), inf) > ANSWERED_S:
+            self.goes_live()
         if not self._live or len(self._open) > WINDOW // 2 or world.enough or self.room in world.far_behind:
             return
         lines: list[bytes] = []
