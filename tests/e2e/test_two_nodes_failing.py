@@ -74,7 +74,8 @@ def refused_at_start(url: str, *arguments: str, **environment: str) -> str:
 def test_a_silent_engine_is_told_once_and_nothing_is_kept_until_it_goes_on(pair: Pair) -> None:
     one, two, engine = pair.one, pair.two, pair.engine
     with one.join("ann") as ann, two.join("ben") as ben, joins(one, "eve") as eve, two.join("dan", "empty"):
-        ann.says("before")
+        ann.says("before", "/ping heard")
+        ann.sees("> pong heard")
         ben.sees("[ann] before")
         engine.stop()
         try:
