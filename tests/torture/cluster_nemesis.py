@@ -126,8 +126,10 @@ class ClusterNemesis:
     # --- Nodes -------------------------------------------------------------------------------------------------------
 
     def _kill_node(self) -> None:
-        node = self._world.random.choice(self._cluster.nodes)
+        at = self._world.random.randrange(len(self._cluster.nodes))
+        node = self._cluster.nodes[at]
         node.kill()
+        self._world.troubled.pop(at, None)
         self._lasts()
         node.start()
 
@@ -153,17 +155,20 @@ class ClusterNemesis:
         self._cluster.engine.start()
 
     def _stop_engine(self) -> None:
-        """Have it stand still; if that is for long, the users of each node are told in time."""
-        self._world.troubled.clear()
+        """Have it stand still; if that is for long, the users of each node are told in time.
+
+        They are told once: those of a node that has not come out of the trouble before are not told again.
+        """
+        told, before = self._world.troubled, set(self._world.troubled)
         began = time.monotonic()
         self._cluster.engine.stop()
         gevent.sleep(self._world.random.random() * 2 * self._down_s)
         if time.monotonic() - began > PATIENCE_S:
-            nodes = {peer.node for peer in self._peers if isinstance(peer, Rich) and peer.connected}
-            while not nodes <= self._world.troubled.keys() and time.monotonic() - began < 2 * TOLD_S:
+            nodes = {peer.node for peer in self._peers if isinstance(peer, Rich) and peer.connected} - before
+            while not nodes <= told.keys() and time.monotonic() - began < 2 * TOLD_S:
                 gevent.sleep(0.01)
-            self.slowest_told_s = max([self.slowest_told_s, *(at - began for at in self._world.troubled.values())])
-            if silent := nodes - self._world.troubled.keys():
+            self.slowest_told_s = max([self.slowest_told_s, *(told[node] - began for node in nodes & told.keys())])
+            if silent := nodes - told.keys():
                 self._world.findings.add(Kind.UNEXPECTED, f"users of nodes {silent} are not told of a silent engine")
         self._cluster.engine.go_on()
 

@@ -56,8 +56,8 @@ WANDER_EVERY = 300
 #: What is said of messages that an engine has lost: how many, and which.
 LOSS = re.compile(r"([\d,]+) messages? that (?:was|were) shown (?:is|are) (?:gone|lost) \((\d+)(?:-(\d+))?\)")
 
-#: What is said when nothing can be kept.
-TROUBLE = "cannot be kept now"
+#: What is said when nothing can be kept, and when it can be again.
+TROUBLE, AGAIN = "cannot be kept now", "is kept again"
 
 _MESSAGE = re.compile(rb" s(\d+)-(\d+)$", re.MULTILINE)
 
@@ -153,6 +153,8 @@ class Rich(Peer):
         """Note what an engine has lost, and that nothing can be kept now."""
         if TROUBLE in announced.text:
             self.world.troubled.setdefault(self.node, time.monotonic())
+        elif AGAIN in announced.text:
+            self.world.troubled.pop(self.node, None)
         if (loss := LOSS.search(announced.text)) and announced.room in self.views:
             count, first = (int(number.replace(",", "")) for number in loss.groups()[:2])
             log = announced.room, self.views[announced.room].epoch

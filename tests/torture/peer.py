@@ -55,7 +55,7 @@ class World:
     suffers: bool = False  # whether something is being done to them
     flowing: Counter[int] = field(default_factory=Counter)  # by node: messages of its users that were acknowledged
     why_refused: Counter[str] = field(default_factory=Counter)  # as users are told, of messages
-    troubled: dict[int, float] = field(default_factory=dict)  # when users of a node were told that nothing can be kept
+    troubled: dict[int, float] = field(default_factory=dict)  # by node that can keep nothing: when users were told
     stood: defaultdict[int, float] = field(
         default_factory=lambda: defaultdict(float)
     )  # by node: for how many seconds it was stopped
