@@ -22,7 +22,7 @@ import pytest
 from tests.cluster.engines import EngineProcess
 from tests.e2e.admin_client import Operator
 from tests.e2e.harness import PROMPT, Server, User, free_port, wait_until
-from tests.e2e.nodes import NAMESPACE, SHORT_LEASE, Pair, WireProcess
+from tests.e2e.nodes import NAMESPACE, SHORT_LEASE, Pair, WireProcess, node
 from tests.e2e.rich_user import RichUser, joins
 from tests.e2e.test_time import HOUR_S, YEAR_S, Clock
 from tests.e2e.tools import need
@@ -385,6 +385,26 @@ def test_an_engine_whose_clock_is_set_takes_nobody_for_gone_and_times_never_go_b
         assert b" left" not in ann.received
         assert b"Not sent" not in ann.received
         assert not [event for event in eve.events if event["type"] in ("left", "closing", "gap")]
+
+
+def banned(operator: Operator) -> set[str]:
+    return {ban["value"] for ban in operator.asks("GET", "/bans")["bans"]}
+
+
+@pytest.mark.parametrize("by_s", [HOUR_S, -HOUR_S])
+def test_bans_end_by_the_clock_of_the_engine_whatever_the_clock_of_a_node_says(
+    tmp_path: Path, pair: Pair, by_s: int
+) -> None:
+    clock = Clock(tmp_path)
+    clock.goes(by_s)
+    with node(pair.engine.url, "three", environment=clock.environment) as three:
+        operators = Operator(pair.one), Operator(three)
+        for name, by in zip(("spam", "eggs"), operators, strict=True):
+            by.asks("POST", "/bans", kind="nick", value=name, for_s=HOUR_S / 2)
+            by.asks("POST", "/bans", kind="nick", value=f"short-{name}", for_s=1)
+        wait_until(lambda: all(banned(by) == {"spam", "eggs"} for by in operators), "the short ones alone are over")
+        for ban in operators[0].asks("GET", "/bans")["bans"]:
+            operators[0].asks("DELETE", f"/bans/{ban['id']}")
 
 
 @long
