@@ -61,7 +61,7 @@ MAX_ENTRIES, TELLING_S = 100, 0.005
 #: What is lost is tried again after the first of these, doubling to the second while it is lost sooner than the third.
 RECONNECT_S, MAX_RECONNECT_S, STEADY_S = 0.05, 1.0, 5.0
 
-BEAT_S = 1.0
+BEAT_S, WATCH_S = 1.0, 0.1
 
 
 class EngineLink:
@@ -385,12 +385,12 @@ class EngineLink:
     def _watch(self) -> None:
         """Answer in time what the engine does not."""
         while True:
-            gevent.sleep(0.1)
+            gevent.sleep(WATCH_S)
             now = time.monotonic()
             if not self.is_up.is_set() and not self._is_in_trouble and now - self._lost_at > PATIENCE_S:
                 self._is_in_trouble = True
                 self._owner.unable(self._why)
-            self._refuse(self._unanswered.late(inf if self._is_in_trouble else now - ANSWER_S), self._why)
+            self._refuse(self._unanswered.late(inf if self._is_in_trouble else now + WATCH_S - ANSWER_S), self._why)
             for item in self._unanswered.not_known(now - ANSWER_S):
                 self._owner.not_known(item.cause)
 
