@@ -8,6 +8,7 @@ from pathlib import Path
 
 import gevent
 import pytest
+from gevent.event import Event
 
 from gchat.cluster.journal import SharedJournal
 from gchat.journal.journal import JournalError, Posting
@@ -110,6 +111,29 @@ def test_two_runs_of_an_engine_that_go_on_from_the_same_point_are_not_taken_for_
     assert alice.losses == bob.losses == [(ROOM, 1, 4, 4)]
     assert alice.shown == bob.shown == [(1, "alice 1"), (2, "alice 2"), (3, "alice 3"), (4, "alice 5")]
     assert alice.epoch == bob.epoch
+
+
+def test_what_a_node_had_not_heard_of_its_own_is_said_again_and_told_only_where_it_was_shown(
+    engine: EngineProcess, alice: Node, bob: Node, tmp_path: Path
+) -> None:
+    alice.says(3)
+    bob.shows("alice 3")
+    alice.is_answered()
+    shutil.copytree(engine.directory / "appendonlydir", tmp_path / "earlier")
+    with pytest.MonkeyPatch.context() as slow:
+        slow.setattr(alice.link, "_hear", lambda _entry: Event().wait())  # as on a machine that has much to do
+        alice.says()
+        bob.shows("alice 4")
+        engine.kill()
+        wait_until_in_loop(lambda: not alice.link.is_up.is_set(), "alice has noticed")
+    engine.forget()
+    shutil.copytree(tmp_path / "earlier", engine.directory / "appendonlydir")
+    engine.start()
+    alice.shows("alice 4")
+    wait_until_in_loop(lambda: bob.losses and bob.shown == alice.shown, "bob sees it again")
+    assert (alice.losses, bob.losses) == ([(ROOM, 0, 1, 0)], [(ROOM, 1, 4, 4)])  # nothing, but the name is another
+    assert alice.acked["alice 4"] == 4
+    assert alice.shown == [(seq, f"alice {seq}") for seq in range(1, 5)]
 
 
 def test_a_room_that_nobody_had_spoken_in_has_lost_nothing(engine: EngineProcess, alice: Node) -> None:
