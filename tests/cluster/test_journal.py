@@ -97,6 +97,7 @@ def test_two_runs_of_an_engine_that_go_on_from_the_same_point_are_not_taken_for_
     engine.kill()
     engine.start()
     alice.says()
+    alice.is_answered()
     bob.shows("alice 4")
     bob.is_cut_off()
     engine.kill()
