@@ -132,7 +132,8 @@ def test_what_a_node_had_not_heard_of_its_own_is_said_again_and_told_only_where_
     engine.start()
     alice.shows("alice 4")
     wait_until_in_loop(lambda: bob.losses and bob.shown == alice.shown, "bob sees it again")
-    assert (alice.losses, bob.losses) == ([(ROOM, 0, 1, 0)], [(ROOM, 1, 4, 4)])  # nothing, but the name is another
+    assert bob.losses == [(ROOM, 1, 4, 4)]
+    assert all(count == 0 for _, count, *_ in alice.losses)  # the name of the log may be another
     assert alice.acked["alice 4"] == 4
     assert alice.shown == [(seq, f"alice {seq}") for seq in range(1, 5)]
 
