@@ -101,19 +101,22 @@ class ClusterNemesis:
             acts[kind]()
             self._world.suffers = False
             self.done[kind] += 1
-            print(f"{self.progress}: {kind}, {time.monotonic() - began:.1f} s", flush=True)
-            self._goes_on(kind)
+            lasted_s = time.monotonic() - began
+            flows_s = self._goes_on(kind)
+            print(f"{self.progress}: {kind}, {lasted_s:.1f} s; all went on {flows_s:.1f} s later", flush=True)
         self._world.tormented = False
 
-    def _goes_on(self, kind: str) -> None:
-        """Return when something is kept again at each node that has a sender. Raises Broken."""
+    def _goes_on(self, kind: str) -> float:
+        """Return when something is kept again at each node that has a sender, and after how long. Raises Broken."""
         world, began = self._world, time.monotonic()
         before = world.flowing.copy()
         while any(world.flowing[node] <= before[node] for node in self._talking()):
             if time.monotonic() - began > HEALED_S:
                 raise Broken(f"{HEALED_S:g} s after {kind} nothing was kept: {self._cluster.log}")
             gevent.sleep(0.005)
-        self.slowest_flow_s = max(self.slowest_flow_s, time.monotonic() - began)
+        took_s = time.monotonic() - began
+        self.slowest_flow_s = max(self.slowest_flow_s, took_s)
+        return took_s
 
     def _talking(self) -> set[int]:
         """Return the nodes that have something to keep."""
