@@ -19,8 +19,8 @@ from gevent.event import Event
 from gchat.breather import Breather
 from gchat.chat.effects import Unheard
 from gchat.dialects.dialect import Dialect
-from gchat.model.audience import Where
-from gchat.model.events import Movement, RoomNotice, Skipped
+from gchat.model.audience import OwnLines, Where
+from gchat.model.events import LogRenewed, Movement, RoomNotice, Skipped
 from gchat.model.messages import Record
 from gchat.roomlog.chunk import batches
 from gchat.roomlog.log import Deaf, Repeated, RoomLog, Ticks
@@ -165,18 +165,21 @@ class FanOut:
         else:
             writer.leave_all()
 
-    def renew(self, where: Where, seq: int) -> list[Writer]:
-        """Have all who read a room go on in new logs, where `seq` is the next number; return them.
+    def renew(self, where: Where, seq: int, why: LogRenewed) -> list[Writer]:
+        """Have all who read a room go on in new logs, where `seq` is the next number; tell them why, and return them.
 
-        What they are owed of the old ones goes out, or is one skip.
+        What they are owed of the old ones goes out, or is one skip. Why is an own line of each, which no skip is of: a
+        reader that is behind may have to leave the new log, too, before it has read anything there.
         """
         renewed = []
+        self._changed[where.room] = None
         for dialect, old in self._logs.pop(where.room, {}).items():
-            new = self.log(where, dialect, seq)
+            new, told = self.log(where, dialect, seq), OwnLines(dialect.encode(why, where))
             for cursor in [*old.live.values(), *old.speaking.values(), *old.aside, *old.behind]:
                 writer = self._connections[cursor.session].writer
                 writer.leave(old)
                 writer.log_reader.follow(new)
+                writer.log_reader.tell(told)
                 renewed.append(writer)
         return renewed
 

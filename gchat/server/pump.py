@@ -382,13 +382,13 @@ class Pump:
         if not self._journal.is_open(room):
             return
         seq, where = self._journal.next_seq(room), Where(room, self._journal.epoch(room))
-        self._touched |= dict.fromkeys(self.fan_out.renew(where, seq))
+        told = events.LogRenewed(room, effect.lost, effect.first, effect.last, effect.members, where.epoch, seq - 1)
+        self._touched |= dict.fromkeys(self.fan_out.renew(where, seq, told))
         for connection in self.connections.values():
             if connection.where.room == room:
                 connection.where = where
             self._room_loading.begin_again(connection, room, effect.members)
-        told = events.LogRenewed(room, effect.lost, effect.first, effect.last, effect.members, where.epoch, seq - 1)
-        self.append(room, told, 0, None)
+        self.shown(room, told)
 
     def _close(self, effect: Close) -> None:
         self._publication.tell_held(effect.session, is_late=True)  # the farewell is among it
