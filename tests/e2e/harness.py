@@ -94,7 +94,7 @@ class Server:
             left, namespace = clustered.in_cluster(arguments, settings, state)
             arguments = (*left,)
             settings = {key: value for key, value in settings.items() if not key.startswith("history_store")}
-            settings |= {"cluster_url": clustered.engine_url(), "cluster_namespace": namespace}
+            settings |= {"cluster_url": clustered.engine().url, "cluster_namespace": namespace}
             if clustered.MODE == "2":
                 alike: Any = {**settings, "admin_enabled": "false"}
                 self.twin = Server(
@@ -189,12 +189,15 @@ class Server:
         assert "appears to be blocked" not in self.log.partition("listening on")[2], self.log
 
     @property
+    def with_twin(self) -> list[Server]:
+        """This server, and its twin if it has one."""
+        return [self] if self.twin is None else [self, self.twin]
+
+    @property
     def log(self) -> str:
         """The log so far, of both nodes if there are two."""
-        paths = [node.log_path for node in (self, self.twin) if node is not None]
+        paths = [node.log_path for node in self.with_twin]
         logs = [path.read_text(errors="replace") for path in paths if path.exists()]
-        if not clustered.MODE:
-            return logs[0]
         return "".join(clustered.as_alone(log, node) for node, log in enumerate(logs))
 
     @property
