@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 #: "", "1" or "2".
 MODE = os.environ.get("GCHAT_TEST_CLUSTER", "")
 
+#: What programs are told by a server that stops: a node sends its users elsewhere, also if there is no other one.
+FAREWELL = "This server is about to stop; come back at once" if MODE else "The server is shutting down"
+
 #: Run with "2": plain, rich and resume, rooms, accounts, operators. Nothing else is.
 ON_TWO_NODES = (
     *("test_plain.py", "test_rich.py", "test_ids.py", "test_away.py", "test_ignore.py", "test_topic.py"),

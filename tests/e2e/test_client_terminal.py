@@ -143,12 +143,9 @@ def test_what_is_half_typed_survives_a_server_that_restarts(tmp_path: Path) -> N
         screen.shows("[patient] half")
         port = server.port
         server.stop()
-        farewell = "The server is shutting down"
-        if clustered.MODE:  # a node sends its users elsewhere, and here is no other one
-            farewell = "This server is about to stop; come back at once"
-        screen.shows_line(f"> {farewell}")
+        screen.shows_line(f"> {clustered.FAREWELL}")
         screen.shows("next attempt in")
-        screen.shows(f"> Connection lost ({farewell});")
+        screen.shows(f"> Connection lost ({clustered.FAREWELL});")
         screen.says(" said while away")
         screen.shows("⋯ half said while away")
         screen.types("half again")
