@@ -29,14 +29,18 @@ MODE = os.environ.get("GCHAT_TEST_CLUSTER", "")
 #: What programs are told by a server that stops: a node sends its users elsewhere, also if there is no other one.
 FAREWELL = "This server is about to stop; come back at once" if MODE else "The server is shutting down"
 
-#: Run with "2": plain, rich and resume, rooms, accounts, operators. Nothing else is.
+#: Run with "2": plain, rich and resume, rooms, accounts, operators; and what else users of two nodes can do.
 ON_TWO_NODES = (
     *("test_plain.py", "test_rich.py", "test_ids.py", "test_away.py", "test_ignore.py", "test_topic.py"),
-    *("test_several_rooms.py", "test_room_modes.py", "test_accounts.py", "test_order.py"),
+    *("test_several_rooms.py", "test_room_modes.py", "test_accounts.py", "test_order.py", "test_order_reports.py"),
+    *("test_admin.py", "test_hooks.py", "test_history.py", "test_several_lines.py", "test_time.py", "test_output.py"),
+    *("test_telnet.py", "test_reading.py", "test_slow_link.py", "test_third_dialect.py", "test_doors_and_keys.py"),
+    *("test_client_accounts.py", "test_client_daily.py", "test_client_rooms.py"),
 )
 
 _FILES = "about the files of SQLite"
 _NODES = "its servers are nodes already"
+_OTHERS = "how users of another node read, a node does not know"
 _COMMANDS = "a command that finds no running server makes things in files; see test_nodes_operated.py"
 
 #: Not run with "1" nor "2": by file, file::test or file::test[parameters], with the reason.
@@ -73,7 +77,10 @@ NOT_IN_A_CLUSTER = {
 }
 
 #: Not run with "2".
-NOT_ON_TWO_NODES: dict[str, str] = {}
+NOT_ON_TWO_NODES = {
+    "test_admin.py::test_the_status_tells_who_is_online_and_how_they_are": _OTHERS,
+    "test_admin.py::test_without_a_token_nothing_private_is_told_as_through_a_proxy": _OTHERS,
+}
 
 #: What the gate runs with both: see test_clustered.py.
 IN_THE_GATE = (

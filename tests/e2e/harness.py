@@ -21,6 +21,7 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -88,6 +89,7 @@ class Server:
     ) -> None:
         self.host = host
         self.twin: Server | None = None
+        self._make_twin: Callable[[], Server] | None = None
         self._turns = itertools.count()
         if clustered.MODE and "cluster_url" not in settings:
             state = (environment or {}).get("XDG_STATE_HOME", "")
@@ -97,7 +99,8 @@ class Server:
             settings |= {"cluster_url": clustered.engine().url, "cluster_namespace": namespace}
             if clustered.MODE == "2":
                 alike: Any = {**settings, "admin_enabled": "false"}
-                self.twin = Server(
+                self._make_twin = partial(
+                    Server,
                     f"{host}-2" if "/" in host else host,
                     *arguments,
                     script=script,
@@ -144,9 +147,9 @@ class Server:
             found = re.search(r"listening on \S*:(\d+)", self.log)
             assert found
             self.port = int(found[1])
-        if self.twin is not None:
+        if self._make_twin is not None:
             try:
-                self.twin.__enter__()
+                self.twin = self._make_twin().__enter__()
             except BaseException:
                 self.process.kill()
                 self.process.wait()

@@ -84,12 +84,14 @@ def test_who_comes_back_while_the_server_stands_still_was_never_gone() -> None:
     ):
         alice.user.resets()
         wait_until(lambda: "alice: reset" in server.log, "the server knows that alice's connection is gone")
-        os.kill(server.pid, signal.SIGSTOP)
+        for node in server.with_twin:
+            os.kill(node.pid, signal.SIGSTOP)
         try:
             time.sleep(4)  # there is nothing to wait for but time: who is away is waited for for 3 s
             back = RichUser(server, token=alice.events[0]["token"])
         finally:
-            os.kill(server.pid, signal.SIGCONT)
+            for node in server.with_twin:
+                os.kill(node.pid, signal.SIGCONT)
         with back as alice:
             assert alice.sees("welcome")["nick"] == "alice"
             alice.sees("live")
