@@ -290,7 +290,7 @@ class Pump:
         carried_out = self._awaited()
         try:
             self._carry_out_all(effects)
-            self.replay.feed(time.monotonic() + HOLD_AT_REST_S, self._room_loading.enter_opened)
+            self.replay.feed(time.monotonic() + HOLD_AT_REST_S, self._room_loading.enter_late)
         finally:
             self._publication.set_when_answered(carried_out)
         self._presence.tell_due()
