@@ -8,6 +8,8 @@ from typing import TypeVar
 from gevent.threadpool import ThreadPool
 from msgspec import Struct
 
+from gchat.server.linux import wake_promptly
+
 T = TypeVar("T")
 
 
@@ -16,7 +18,7 @@ class OwnThread:
 
     def __init__(self) -> None:
         self._pool = ThreadPool(1)
-        self._pool.apply(int)
+        self._pool.spawn(wake_promptly)
 
     def __call__(self, function: Callable[[], T], /) -> T:
         """See NativeThread."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
+import os
+import struct
 import threading
 
 import gevent
@@ -40,3 +43,21 @@ def test_an_error_comes_out_where_it_was_asked_for_and_the_thread_goes_on(capfd:
         thread(fails)
     assert thread(lambda: 3) == 3
     assert capfd.readouterr().err == ""
+
+
+def test_a_native_thread_asks_for_short_turns_on_its_core_and_has_the_priority_of_all_others() -> None:
+    number = {"x86_64": 315, "aarch64": 275, "riscv64": 275}.get(os.uname().machine)
+    if number is None:
+        pytest.skip("what threads ask for is not known on this machine")
+
+    def asked() -> tuple[int, int, int]:
+        attributes = ctypes.create_string_buffer(48)
+        assert ctypes.CDLL(None).syscall(number, 0, attributes, 48, 0) == 0
+        _, policy, _, nice, _, turn_ns = struct.unpack_from("=IIQiIQ", attributes)
+        return policy, nice, turn_ns
+
+    policy, nice, usual_ns = asked()
+    there = OwnThread()(asked)
+    assert there[:2] == (policy, nice)
+    if usual_ns:  # Linux 6.12
+        assert 0 < there[2] < usual_ns
