@@ -45,8 +45,9 @@ HOLD_AT_REST_S = 0.0015
 #: Sends between two looks at the clock: about 0.4 ms.
 SENDS_AT_ONCE = 64
 
-#: Readers that a turn sends to within it, in all rooms together: 6 ms. The rest is the spreader's.
-READERS_IN_A_TURN = 1000
+#: Readers that a turn sends to within it, and bytes that it sends to them, in all rooms together: 6 ms. The rest is the
+#: spreader's.
+READERS_IN_A_TURN, BYTES_IN_A_TURN = 1000, 1 << 23
 
 #: Bytes that are said in a room while the last are still sent: above, its speakers are read more slowly.
 MAX_GATHERED_BYTES = 1 << 18
@@ -237,9 +238,10 @@ class FanOut:
         if len(logs) > 1:
             logs.sort(key=_readers)  # the small rooms first: they would wait for a large one otherwise
         readers: set[int] = set()
-        small = []
+        small, size = [], 0
         for log in logs:
-            is_small = log.readers <= READERS_IN_A_TURN
+            size += log.gathered * len(log.live)
+            is_small = log.readers <= READERS_IN_A_TURN and size <= BYTES_IN_A_TURN
             if is_small and len(logs) > 1:  # a reader of several is sent to once
                 readers |= log.live.keys()
                 is_small = len(readers) <= READERS_IN_A_TURN

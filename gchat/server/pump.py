@@ -65,7 +65,7 @@ from gchat.server.writer import Writer
 #: Effects between two looks at the clock; the dearest is a page of history.
 EFFECTS_AT_ONCE = 4
 
-#: A turn with some hundred readers.
+#: A turn with some hundred readers; while it is stored, the loop serves all that it finds.
 LONG_TURN_S = 0.002
 
 #: Effects waiting for the next turn; above, senders are read more slowly.
@@ -282,7 +282,7 @@ class Pump:
             # What others have said meanwhile is the next turn's. The loop comes back to us before it serves what it
             # found: after a long turn that is much, and worth another round (measured, 5,000 readers: a tenth).
             self._breather.breathe()
-            if time.monotonic() - began > LONG_TURN_S:
+            if time.monotonic() - max(began, self._publication.stored_at) > LONG_TURN_S:
                 self._breather.breathe()
 
     def _turn(self) -> None:
