@@ -274,6 +274,13 @@ class Database:
             self._rise(writer)
         self._mark.set(self.epoch, self._count)
 
+    def restart_log(self) -> None:
+        """Copy the little that was committed while all else was copied: then the next commit begins the log anew.
+
+        While commits go on that would not come to pass by itself, and the log would grow.
+        """
+        self.own.checkpoint()
+
     def close(self) -> None:
         """Copy all of the write-ahead log into the file, and close it for good. The readers are closed before."""
         self._closed = True

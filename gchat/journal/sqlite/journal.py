@@ -263,7 +263,7 @@ class SqliteJournal:
             self.trouble = self._repair() or str(problem)
             raise
         self._doubts = {}
-        self._upkeep.committed(len(changes.rows))
+        self._upkeep.committed(len(changes.rows), sum(len(row[4]) for row in changes.rows))
 
     def _repair(self) -> str:
         """Take out of the file what was refused; return why it cannot be written to, "" if it can."""

@@ -20,8 +20,9 @@ STEPS_BEFORE_SEARCH = 50
 #: How often all rooms are looked through for messages to delete.
 PRUNE_S = 60.0
 
-#: The write-ahead log is copied into the file after so many commits, or 20 times as many messages, and after so many
-#: seconds, so that a copy of the file alone is hardly older.
+#: The write-ahead log is copied into the file after so many commits, or 20 times as many messages, or so many times 32
+#: KiB of text: far below the size at which a commit itself would have to copy it (database.MAX_LOG_PAGES). And after so
+#: many seconds, so that a copy of the file alone is hardly older.
 CHECKPOINT_AFTER, CHECKPOINT_S = 300, 5.0
 
 #: How often it is checked that the file is where it was, when nothing is written.
@@ -50,9 +51,9 @@ class Upkeep:
         """See Retention.limit."""
         self._keep_s, self._keep_messages, self._prune_at = keep_s, keep_messages, 0.0
 
-    def committed(self, messages: int) -> None:
-        """Count a commit with so many messages."""
-        self._unchecked += 1 + messages // 20
+    def committed(self, messages: int, size: int) -> None:
+        """Count a commit with so many messages, and so much text."""
+        self._unchecked += 1 + messages // 20 + (size >> 15)
 
     def look(self, now: float, steady: float) -> None:
         """Compare the two clocks."""
@@ -94,7 +95,9 @@ class Upkeep:
         if is_due:
             self._mark_at = steady + CHECKPOINT_S
             self._disk.write(Database.set_mark)
-        if not self._disk.search(Queries.checkpoint):
+        if self._disk.search(Queries.checkpoint):
+            self._disk.write(Database.restart_log)
+        else:
             self._unchecked = 1  # another program reads what was there before: again in a while
 
     def _prune(self, now: float, steady: float) -> bool:

@@ -23,3 +23,21 @@ def test_long_messages_are_indexed_a_few_at_a_time_and_none_is_left_out(tmp_path
     for reader in database.readers:
         reader.close()
     database.close()
+
+
+def test_what_was_stored_while_the_log_was_copied_does_not_make_it_grow(tmp_path: Path) -> None:
+    database, log = Database(str(tmp_path / "history.db"), "normal", "epoch", ""), tmp_path / "history.db-wal"
+    sizes = []
+    for seq in range(1, 20):
+        rows = rows_of(1, Record(seq, 1.7e9, Said("a", ("x" * 8000,))), "")
+        database.commit(Changes([(1, "lobby")] if seq == 1 else (), rows, (), ()))
+        if seq == 1:
+            assert database.searcher.checkpoint()
+        else:
+            database.restart_log()
+        sizes.append(log.stat().st_size)
+
+    assert sizes[-1] == sizes[0]
+    for reader in database.readers:
+        reader.close()
+    database.close()

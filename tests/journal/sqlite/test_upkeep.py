@@ -36,6 +36,7 @@ class Disk:
         path = "gchat.journal.sqlite.upkeep"
         monkeypatch.setattr(f"{path}.Database.check", lambda _database: self.notes("check"))
         monkeypatch.setattr(f"{path}.Database.set_mark", lambda _database: self.notes("set_mark"))
+        monkeypatch.setattr(f"{path}.Database.restart_log", lambda _database: self.notes("restart_log"))
         monkeypatch.setattr(f"{path}.Queries.checkpoint", lambda _reader: self.notes("checkpoint"))
         monkeypatch.setattr(f"{path}.Queries.oldest", lambda _reader: self.oldest)
 
@@ -97,29 +98,30 @@ def test_the_log_is_copied_when_some_time_or_many_commits_have_passed(disk: Disk
     made.go_on(NOW, 0.0)
     made.go_on(NOW, CHECKPOINT_S)
     assert "checkpoint" not in disk.take()  # there was no commit
-    made.committed(1)
+    made.committed(1, 80)
     made.go_on(NOW, CHECKPOINT_S + 1)
-    assert [what for what in disk.take() if what != "check"] == ["set_mark", "checkpoint"]
-    made.committed(1)
+    assert [what for what in disk.take() if what != "check"] == ["set_mark", "checkpoint", "restart_log"]
+    made.committed(1, 80)
     made.go_on(NOW, 2 * CHECKPOINT_S)
     assert "checkpoint" not in disk.take()
     made.go_on(NOW, 2 * CHECKPOINT_S + 1)
     assert "checkpoint" in disk.take()
     for _ in range(CHECKPOINT_AFTER - 1):
-        made.committed(1)
+        made.committed(1, 80)
     made.go_on(NOW, 2 * CHECKPOINT_S + 1)
     assert "checkpoint" not in disk.take()
-    made.committed(1)
+    made.committed(1, 80)
     made.go_on(NOW, 2 * CHECKPOINT_S + 1)
     assert "checkpoint" in disk.take()
-    made.committed(20 * CHECKPOINT_AFTER)
-    made.go_on(NOW, 2 * CHECKPOINT_S + 1)
-    assert disk.take() == ["checkpoint"]  # the mark is not set each time
+    for messages, size in ((20 * CHECKPOINT_AFTER, 0), (1, CHECKPOINT_AFTER << 15)):
+        made.committed(messages, size)
+        made.go_on(NOW, 2 * CHECKPOINT_S + 1)
+        assert disk.take() == ["checkpoint", "restart_log"]  # the mark is not set each time
 
 
 def test_a_log_that_somebody_reads_is_copied_again_later(disk: Disk) -> None:
     made, disk.is_read_by_others = upkeep(disk), True
-    made.committed(1)
+    made.committed(1, 80)
     made.go_on(NOW, 0.0)
     made.go_on(NOW, CHECKPOINT_S - 0.1)
     assert disk.take().count("checkpoint") == 1
