@@ -164,10 +164,10 @@ class Queries:
         """Return the time of the oldest message, None if there is none."""
         return oldest(self._connection)
 
-    def checkpoint(self) -> bool:
-        """Copy the write-ahead log into the file, as far as no other program reads it; return whether that was all.
+    def checkpoint(self) -> int | None:
+        """Copy the write-ahead log into the file; return how many pages it has, None if another program reads it.
 
         Commits go on meanwhile.
         """
         _, pages, copied = self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
-        return bool(pages == copied)
+        return int(pages) if pages == copied else None

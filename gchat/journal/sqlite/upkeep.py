@@ -25,6 +25,9 @@ PRUNE_S = 60.0
 #: many seconds, so that a copy of the file alone is hardly older.
 CHECKPOINT_AFTER, CHECKPOINT_S = 300, 5.0
 
+#: A log of so many pages is to begin anew: 12 MiB. A commit may wait for that, 10 to 20 ms, so it is not done each time.
+RESTART_PAGES = 3072
+
 #: How often it is checked that the file is where it was, when nothing is written.
 CHECK_S = 2.0
 
@@ -95,10 +98,11 @@ class Upkeep:
         if is_due:
             self._mark_at = steady + CHECKPOINT_S
             self._disk.write(Database.set_mark)
-        if self._disk.search(Queries.checkpoint):
-            self._disk.write(Database.restart_log)
-        else:
+        pages = self._disk.search(Queries.checkpoint)
+        if pages is None:
             self._unchecked = 1  # another program reads what was there before: again in a while
+        elif pages > RESTART_PAGES:
+            self._disk.write(Database.restart_log)
 
     def _prune(self, now: float, steady: float) -> bool:
         """Delete a few messages that are too old or too many; return whether there is more to look at."""
