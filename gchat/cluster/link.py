@@ -165,7 +165,7 @@ class EngineLink:
     def tell(self, *command: Word) -> None:
         """Have the engine do something that nobody waits for; if it is lost, so is that."""
         if self._attachment is not None and not self._attachment.putting.is_lost:
-            self._attachment.putting.ask(*command)
+            self._attachment.putting.ask(*command, timeout_s=SILENT_S)
 
     def key(self, name: str) -> str:
         """Return the engine's key of this name."""
