@@ -10,7 +10,7 @@ import os
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeAlias
 
 import gevent
 import hiredis
@@ -26,6 +26,9 @@ _RECEIVED = bytearray(65536)
 
 #: A word of a command.
 Word = bytes | str | int
+
+#: What will have the answer to a question, for one greenlet to `get`.
+Answer: TypeAlias = "Waiter[Any]"
 
 
 class EngineLost(JournalError):
@@ -52,7 +55,7 @@ class EngineConnection:
         self._descriptor = None if isinstance(sock, gevent_ssl.SSLSocket) else sock.fileno()
         self.pushed: Callable[[list[bytes]], None] | None = None
         self._loop = get_hub().loop
-        self._asked: deque[tuple[Waiter[Any], float, float]] = deque()  # with the deadline, and how long that was
+        self._asked: deque[tuple[Answer, float, float]] = deque()  # with the deadline, and how long that was
         self._overdue: Any = None  # the timer that looks at deadlines
         self._looks_at = 0.0  # and when
         self._unsent: list[bytes] = []
@@ -65,10 +68,10 @@ class EngineConnection:
         """Whether nothing can be asked any more."""
         return self._end is not None
 
-    def ask(self, *command: Word, timeout_s: float) -> Waiter[Any]:
-        """Ask, and return what will have the answer, for one greenlet to `get`. Raises EngineLost.
+    def ask(self, *command: Word, timeout_s: float) -> Answer:
+        """Ask, and return what will have the answer. Raises EngineLost.
 
-        get() raises EngineLost, also if there is no answer in time, and EngineRefused.
+        Its get() raises EngineLost, also if there is no answer in time, and EngineRefused.
         """
         if self._end is not None:
             raise self._end

@@ -143,7 +143,7 @@ class SharedJournal:
 
     def limit(self, keep_s: float, keep_messages: int) -> None:
         """See Retention.limit: a room is cut with each message that is said in it."""
-        self.link.keep_messages = keep_messages or KEPT
+        self.link.batches.keep_messages = keep_messages or KEPT
         self._caution = "keep_days is not observed where the history is in an engine; set keep_messages" * (keep_s > 0)
 
     def tidy(self, now: float, steady: float) -> bool:  # noqa: ARG002

@@ -26,13 +26,14 @@ from gevent.event import Event
 
 from gchat.breather import breathe
 from gchat.cluster.attachment import Attachment, Dialler, NumberTaken, Timings, drawn
+from gchat.cluster.batches import ANSWER_S, Batches
 from gchat.cluster.cluster_time import ClusterTime
-from gchat.cluster.engine_connection import EngineConnection, EngineLost, EngineRefused, Word
+from gchat.cluster.engine_connection import EngineConnection, EngineLost, Word
 from gchat.cluster.entries import Entry, entry
 from gchat.cluster.feed_lag import FeedLag
 from gchat.cluster.fitness import WARNINGS
 from gchat.cluster.link_owner import LinkOwner
-from gchat.cluster.reasons import FULL, LATE, reason
+from gchat.cluster.reasons import LATE, reason
 from gchat.cluster.unanswered import Put, Unanswered
 from gchat.journal.journal import JournalError
 
@@ -41,9 +42,6 @@ SILENT_S = 2.0
 
 #: After so much longer without an engine, users are told.
 PATIENCE_S = 1.5
-
-#: What was put is answered within this time, or refused; what was sent by then is not known.
-ANSWER_S = 4.5
 
 #: A node that does not beat for so long is gone; as long as a disconnected user may come back.
 LEASE_S = 15.0
@@ -54,8 +52,8 @@ SILENCE_S = 3.0
 #: The feed has as many entries, and those of this time; and all that are not in the checkpoint.
 FEED_ENTRIES, FEED_S = 20_000, 30.0
 
-#: While there is much to do: how long to gather before the next question, so that there are fewer.
-WRITE_PACE_S, READ_PACE_S = 0.001, 0.002
+#: Answers that come sooner after another are followed by so long a pause, so that there are fewer.
+READ_PACE_S = 0.002
 
 #: Entries of one answer; and for how long they are told before others have a turn.
 MAX_ENTRIES, TELLING_S = 100, 0.005
@@ -80,10 +78,8 @@ class EngineLink:
         self.node = drawn(name)
         self.info: Callable[[], bytes] = bytes  # what is told of this node with each beat
         self.took: Callable[[float], None] = lambda _s: None  # told for each item how long its outcome took
-        self.keep_messages = 100_000  # of each room
         self.is_gone_at_end = False  # whether there is something for the others to give up when it closes
         self._unanswered = Unanswered()
-        self._is_wanted = Event()
         self._fresh_base = secrets.token_hex(8)
         self.base = self.term = ""  # of the engine's history; with a number that its restarts count
         self.was_empty = False  # whether the engine was, when this node attached: its base is from here
@@ -95,6 +91,7 @@ class EngineLink:
         self._echoed = (0, 0)  # once the first entry was heard, batches up to the second have no echo any more
         self._unsure = 0  # batches up to this one are never sent again, because they may have been carried out
         self._time = ClusterTime(SILENCE_S)
+        self.batches = Batches(self._unanswered, self._time.engine_at, self._refuse)
         self.nodes: Mapping[str, bytes] = {}  # what each living node told of itself with its last beat
         self.checkpoint_n = -1  # of the newest one, as of the last beat; -1: there is none
         self._attachment: Attachment | None = None
@@ -123,7 +120,7 @@ class EngineLink:
     def put(self, items: Sequence[tuple[bytes, Any]]) -> None:
         """Have items carried out, in this order, behind all that were put before; each with its cause. Never waits."""
         self._unanswered.put(items, time.monotonic())
-        self._is_wanted.set()
+        self.batches.wake()
 
     @property
     def unanswered(self) -> int:
@@ -265,11 +262,10 @@ class EngineLink:
         self._unanswered.send_again(max(attached.applied, self._unsure))
         self._echoed = (attached.n, self._unanswered.last_batch)
         self._forget_unheard()
-        alive: list[Callable[[], None]] = [
-            partial(self._keep_alive, connection) for connection in (attached.reading, attached.letters)
-        ]
-        self._work += map(self._begin, (self._write, self._follow, *alive))
-        self._is_wanted.set()
+        works: list[Callable[[], None]] = [partial(self.batches.write, attached), self._follow]
+        works += [partial(self._keep_alive, connection) for connection in (attached.reading, attached.letters)]
+        self._work += map(self._begin, works)
+        self.batches.wake()
         self._why = LATE
         self.is_up.set()
         if self._is_in_trouble:
@@ -299,40 +295,21 @@ class EngineLink:
 
     # --- What goes on ----------------------------------------------------------------------------------------------
 
-    def _write(self) -> None:
-        attached = self._attached()
-        while True:
-            if self._unanswered.has_waiting:
-                self._write_batch(attached)
-            else:
-                self._is_wanted.clear()
-                self._is_wanted.wait()
-
-    def _write_batch(self, attached: Attachment) -> None:
-        batch, items = self._unanswered.send()
-        deadline = self._time.engine_at(items[0].since + ANSWER_S)
-        try:
-            attached.put(batch, deadline, self.keep_messages, [item.data for item in items], timeout_s=ANSWER_S)
-        except EngineRefused as error:
-            if error.code not in ("LATE", "OOM"):
-                raise
-            self._refuse(self._unanswered.settled(batch), LATE if error.code == "LATE" else FULL)
-        if self._unanswered.has_waiting:
-            gevent.sleep(WRITE_PACE_S)
-
     def _follow(self) -> None:
         reading = self._engine.connect(is_for_reading=True)
+        came_at = 0.0
         try:
             while True:
                 question = ("COUNT", MAX_ENTRIES, "BLOCK", 1000, "STREAMS", self.key("feed"), self._at)
                 answer = reading.call("XREAD", *question, timeout_s=1 + SILENT_S)
                 began_at = time.monotonic()
+                is_busy, came_at = began_at - came_at < READ_PACE_S, began_at
                 for id_, fields in answer[0][1] if answer else ():
                     self._hear(entry(id_, fields))
                     if time.monotonic() - began_at > TELLING_S:
                         breathe()
                         began_at = time.monotonic()
-                if answer:
+                if is_busy:
                     gevent.sleep(READ_PACE_S)
         finally:
             reading.close()
