@@ -7,7 +7,8 @@ import io
 import os
 import select  # noqa: TID251  # used before there is a loop, or on a native thread
 import sys
-from typing import TYPE_CHECKING, NoReturn
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from gchat.model.errors import GchatError
 
@@ -18,13 +19,36 @@ if TYPE_CHECKING:
 #: The schemes of an address that is written as a URL: in plain text, or by TLS.
 PLAIN_SCHEME, TLS_SCHEME = "gchat", "gchats"
 
+#: The width of help that no terminal shows.
+COLUMNS = 80
+
 
 class UsageError(GchatError):
     """The command line is wrong: says what was typed, and what was expected."""
 
 
+class Formatter(argparse.HelpFormatter):
+    """A formatter that knows how wide the terminal is; argparse's would load shutil to ask, and three compressors."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, width=_columns() - 2)
+
+
+def _columns() -> int:
+    with suppress(ValueError):
+        if columns := int(os.environ.get("COLUMNS", "")):
+            return columns
+    try:
+        return os.get_terminal_size(1).columns or COLUMNS
+    except OSError:
+        return COLUMNS
+
+
 class Parser(argparse.ArgumentParser):
     """A parser that raises UsageError, with one line, where argparse prints its usage and exits."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(formatter_class=Formatter, **settings)
 
     def error(self, message: str) -> NoReturn:
         """See ArgumentParser.error."""

@@ -97,7 +97,7 @@ def decode(lines: Sequence[bytes]) -> list[commands.Command]:
     joined = b"\n".join(lines)
     texts = joined.decode("utf-8", "replace").split("\n")
     is_plain = _SAID_AT_ONCE.issuperset([text[:1] for text in texts])
-    if is_plain and b"GCHAT/" not in joined and b"gchat/" not in joined:
+    if is_plain and (b"/" not in joined or (b"GCHAT/" not in joined and b"gchat/" not in joined)):
         return [commands.Say(tuple(texts))]
     return _decode_mixed(texts)
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import unicodedata
+from array import array
 from bisect import bisect_right
 from functools import cache
-from typing import Any
+from importlib.util import find_spec
+from typing import NamedTuple, TypeVar
 
-import confusable_homoglyphs
 import msgspec
+
+_Table = TypeVar("_Table")
 
 #: The longest text that is compared as a name, in characters. A longer one is not normalized, because that takes time
 #: that grows with the square of the length (measured: 24,000 marks on a letter take two seconds).
@@ -67,56 +70,79 @@ def scripts(name: str) -> set[str]:
 
 
 def _script(code: int) -> str:
-    table = _scripts_table()
-    ranges = table["code_points_ranges"]  # first, last, script, category; in order
-    _, last, script, _ = ranges[bisect_right(ranges, code, key=lambda found: found[0]) - 1]
-    return str(table["iso_15924_aliases"][script]) if code <= last else "UNKNOWN"
+    ranges = _scripts()
+    index = bisect_right(ranges.firsts, code) - 1
+    return ranges.names[index] if code <= ranges.lasts[index] else "UNKNOWN"
 
 
 def skeleton(text: str) -> str:
     """UTS 39, section 4: NFD, each character by its prototype, NFD."""
-    prototypes = _prototypes()
-    text = unicodedata.normalize("NFD", text)
-    return unicodedata.normalize("NFD", "".join(map(prototypes.get, text, text)))
+    return unicodedata.normalize("NFD", unicodedata.normalize("NFD", text).translate(_prototypes()))
 
 
 def load_tables() -> None:
     """Load the tables that the rules for names need, which takes 15 ms, before the first name. Safe on any thread."""
     _prototypes()
-    _scripts_table()
+    _scripts()
 
 
 class _Neighbour(msgspec.Struct, gc=False):
     c: str
 
 
+class _Categories(msgspec.Struct):
+    iso_15924_aliases: list[str]  # the scripts
+    code_points_ranges: list[tuple[int, int, int, int]]  # first, last, script, category; in order
+
+
+class _Scripts(NamedTuple):
+    """The script of each range of code points, in order; as arrays, because they stay in memory."""
+
+    firsts: array[int]
+    lasts: array[int]
+    names: tuple[str, ...]
+
+
 @cache
-def _prototypes() -> dict[str, str]:
-    """Return the prototype of each confusable character.
+def _prototypes() -> dict[int, str]:
+    """Return the prototype of each confusable character, by code point."""
+    shared: dict[str, str] = {}
+    return {ord(pair[0]): shared.setdefault(pair[1:], pair[1:]) for pair in _confusables().split("\n")}
+
+
+def _confusables() -> str:
+    """Return each confusable character before its prototype, a line each; else their table would stay between holes.
 
     The library keeps Unicode's confusables.txt as a graph without direction: a character that is not a prototype has
     one neighbour, its prototype. Where two have only each other, either will do, because keys are only ever compared.
     """
     # Entries are decoded one by one: all at once would hold the interpreter, and with it the loop, for 10 ms.
     neighbours_of = msgspec.json.Decoder(list[_Neighbour]).decode
-    only_neighbour = {
-        source.strip("\u200e"): neighbours[0].c.strip("\u200e")
-        for source, entry in _table("confusables", dict[str, msgspec.Raw]).items()
-        if len(neighbours := neighbours_of(entry)) == 1
-    }
-    return {
-        source: neighbour
+    entries = _table("confusables", dict[str, msgspec.Raw])
+    only_neighbour: dict[str, str] = {}
+    while entries:
+        source, entry = entries.popitem()
+        if len(neighbours := neighbours_of(entry)) == 1:
+            only_neighbour[source.strip("\u200e")] = neighbours[0].c.strip("\u200e")
+    return "\n".join(
+        source + neighbour
         for source, neighbour in only_neighbour.items()
         if len(source) == 1 and (only_neighbour.get(neighbour) != source or len(neighbour) > 1 or neighbour < source)
-    }
+    )
 
 
 @cache
-def _scripts_table() -> Any:
-    return _table("categories", Any)
+def _scripts() -> _Scripts:
+    table = _table("categories", _Categories)
+    firsts, lasts, scripts, _ = zip(*table.code_points_ranges, strict=True)
+    names = tuple([table.iso_15924_aliases[script] for script in scripts])
+    return _Scripts(array("L", firsts), array("L", lasts), names)
 
 
-def _table(name: str, kind: Any) -> Any:
-    """Return one of the library's tables. Its own modules load urllib, which takes as long as loading all of gchat."""
-    with open(os.path.join(os.path.dirname(confusable_homoglyphs.__file__), f"{name}.json"), "rb") as file:
+def _table(name: str, kind: type[_Table]) -> _Table:
+    """Return one of the library's tables. To import it would load json and urllib: as much as all of gchat."""
+    found = find_spec("confusable_homoglyphs")
+    assert found is not None
+    assert found.submodule_search_locations is not None
+    with open(os.path.join(found.submodule_search_locations[0], f"{name}.json"), "rb") as file:
         return msgspec.json.decode(file.read(), type=kind)

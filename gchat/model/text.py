@@ -27,7 +27,7 @@ def _unsafe() -> dict[int, str]:
         *range(0xFDD0, 0xFDF0),
         *(plane + low for plane in range(0, 0x110000, 0x10000) for low in (0xFFFE, 0xFFFF)),
     ]
-    table |= dict.fromkeys([*noncharacters, *range(0xD800, 0xE000)], "\ufffd")  # and surrogates
+    table |= dict.fromkeys(noncharacters, "\ufffd")
     table[0x2800] = " "  # the blank Braille pattern
     invisible = [0xAD, 0x34F, 0x61C, 0x200B, 0xFEFF]  # soft hyphen, grapheme joiner, ALM, ZWSP, BOM
     invisible += [*range(0x202A, 0x202F), *range(0x2060, 0x2070)]  # bidi embeddings, overrides, isolates; operators
@@ -35,7 +35,6 @@ def _unsafe() -> dict[int, str]:
     invisible += [0x115F, 0x1160, 0x3164, 0xFFA0]  # Hangul fillers
     invisible += [*range(0x13430, 0x13441), *range(0x1BCA0, 0x1BCA4)]  # format controls of hieroglyphs and shorthand
     invisible += [0x1D159, *range(0x1D173, 0x1D17B)]  # format controls of music
-    invisible += [*range(0xE0000, 0xE0100), *range(0xE01F0, 0xE1000)]  # tags, and the rest of plane 14's invisibles
     return table | dict.fromkeys(invisible, "")
 
 
@@ -50,8 +49,12 @@ def _ranges(codes: Iterable[int]) -> str:
     return "".join(f"{re.escape(chr(first))}-{re.escape(chr(last))}" for first, last in found)
 
 
+# Those that are thousands are not in the table, because that stays in memory: tags, and the rest of plane 14's
+# invisibles, are dropped; a surrogate becomes U+FFFD.
+_TAGS, _SURROGATES = [*range(0xE0000, 0xE0100), *range(0xE01F0, 0xE1000)], range(0xD800, 0xE000)
+_TAG, _SURROGATE = (re.compile(f"[{_ranges(codes)}]") for codes in (_TAGS, _SURROGATES))
 _SHOWN = _unsafe()
-_UNSAFE = re.compile(f"[{_ranges(_SHOWN)}]")
+_UNSAFE = re.compile(f"[{_ranges((*_SHOWN, *_TAGS, *_SURROGATES))}]")
 # Those of them that str.isprintable, which is fast, accepts.
 _UNSAFE_LETTER = re.compile(f"[{_ranges(code for code in _SHOWN if chr(code).isprintable())}]")
 
@@ -64,7 +67,8 @@ _STRAY = re.compile(r"[\u180b-\u180f](?<![\u1820-\u18aa].)|[\u17b4\u17b5](?<![\u
 _UNSEEN = [*range(0x200C, 0x2010), *range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0)]
 _UNSEEN += [*range(0x180B, 0x1810), 0x17B4, 0x17B5]
 _SPACES = [code for code in range(0x3001) if chr(code).isspace()]
-_BLANKS = _ranges({*_SPACES, *_UNSEEN, *(code for code, shown in _SHOWN.items() if not shown.strip())})
+_BLANKS = _ranges({*_SPACES, *_UNSEEN, *_TAGS, *(code for code, shown in _SHOWN.items() if not shown.strip())})
+del _TAGS, _SURROGATES
 BLANK = re.compile(f"[{_BLANKS}]")
 _VISIBLE = re.compile(f"[^{_BLANKS}]")
 
@@ -94,7 +98,7 @@ def printable(text: str) -> str:
     if text.isascii() and text.isprintable():
         return text
     if (_UNSAFE_LETTER if text.isprintable() else _UNSAFE).search(text):
-        text = text.translate(_SHOWN)
+        text = (text if text.isascii() else _TAG.sub("", _SURROGATE.sub("\ufffd", text))).translate(_SHOWN)
     return text if text.isascii() else thinned(_STRAY.sub("", text))
 
 

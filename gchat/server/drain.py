@@ -9,7 +9,6 @@ whoever is left, as users of nc, gets the farewell at the end, when the server s
 from __future__ import annotations
 
 import math
-import random
 import time
 from collections.abc import Callable
 from typing import Protocol
@@ -82,6 +81,8 @@ class Drain:
         gevent.spawn(self._run)
 
     def _run(self) -> None:
+        import random  # noqa: PLC0415  # 0.1 MiB that a server does not need until it drains
+
         server = self._server
         while (left_s := self.left_s) > 0 and server.connections and not server.stopping.is_set():
             programs = [connection for connection in server.roster.by_session.values() if _comes_back(connection)]
