@@ -206,9 +206,7 @@ class SharedJournal:
                 self._tell(arrivals)
                 self._happened(item, cause)
                 continue
-            is_new = (
-                bool(item.record) and item.room in self._rooms and self._rooms.hear(item.room, item.last, item.term)
-            )
+            is_new = bool(item.record) and self._rooms.hear(item.room, item.last, item.term)
             if cause is not None:
                 arrivals.append(Arrival(item.room or None, item.outcome(), cause.cause))
             elif is_new:

@@ -52,8 +52,10 @@ SILENCE_S = 3.0
 #: The feed has as many entries, and those of this time; and all that are not in the checkpoint.
 FEED_ENTRIES, FEED_S = 20_000, 30.0
 
-#: Answers that come sooner after another are followed by so long a pause, so that there are fewer.
-READ_PACE_S = 0.002
+#: Where answers come sooner after each other than the first of these, the next is asked for after the second: else each
+#: batch of each node is an answer, and the reader wakes up for it. So it is where nobody here reads what came. Other
+#: news is told at once.
+SOON_S, READ_PACE_S = 0.001, 0.002
 
 #: Entries of one answer; and for how long they are told before others have a turn.
 MAX_ENTRIES, TELLING_S = 100, 0.005
@@ -77,6 +79,7 @@ class EngineLink:
         self._name = name
         self.node = drawn(name)
         self.info: Callable[[], bytes] = bytes  # what is told of this node with each beat
+        self.is_read: Callable[[str], bool] = lambda _room: True  # whether a user of this node reads a room
         self.took: Callable[[float], None] = lambda _s: None  # told for each item how long its outcome took
         self.is_gone_at_end = False  # whether there is something for the others to give up when it closes
         self._unanswered = Unanswered()
@@ -297,22 +300,31 @@ class EngineLink:
 
     def _follow(self) -> None:
         reading = self._engine.connect(is_for_reading=True)
+        question = ("XREAD", "COUNT", MAX_ENTRIES, "BLOCK", 1000, "STREAMS", self.key("feed"))
         came_at = 0.0
         try:
             while True:
-                question = ("COUNT", MAX_ENTRIES, "BLOCK", 1000, "STREAMS", self.key("feed"), self._at)
-                answer = reading.call("XREAD", *question, timeout_s=1 + SILENT_S)
+                answer = reading.call(*question, self._at, timeout_s=1 + SILENT_S)
                 began_at = time.monotonic()
-                is_busy, came_at = began_at - came_at < READ_PACE_S, began_at
-                for id_, fields in answer[0][1] if answer else ():
-                    self._hear(entry(id_, fields))
-                    if time.monotonic() - began_at > TELLING_S:
-                        breathe()
-                        began_at = time.monotonic()
-                if is_busy:
+                is_to_rest, came_at = began_at - came_at < SOON_S, began_at
+                if answer:
+                    is_to_rest |= not self._hear_all(answer[0][1], began_at + TELLING_S)
+                if is_to_rest:
                     gevent.sleep(READ_PACE_S)
         finally:
             reading.close()
+
+    def _hear_all(self, told: Sequence[tuple[bytes, Sequence[bytes]]], until: float) -> bool:
+        """Tell entries, and let others have a turn from that time on; return whether anybody here waited for them."""
+        is_read = False
+        for id_, fields in told:
+            heard = entry(id_, fields)
+            self._hear(heard)
+            is_read = is_read or any(not item.room or self.is_read(item.room) for item in heard.items)
+            if time.monotonic() > until:
+                breathe()
+                until = time.monotonic() + TELLING_S
+        return is_read
 
     def _hear(self, heard: Entry) -> None:
         """Tell an entry. Raises EngineLost: there is a hole before it."""
