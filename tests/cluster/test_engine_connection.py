@@ -64,6 +64,16 @@ def test_an_answer_that_comes_in_many_parts_is_one(engine: Engine) -> None:
     assert answer.get() == large
 
 
+def test_an_answer_that_comes_byte_by_byte_is_the_same(engine: Engine) -> None:
+    said = b"*3\r\n:1024\r\n$4\r\n:\r\n1\r\n*-1\r\n:7\r\n"
+    asked = [engine.connection.ask("XREAD", timeout_s=20), engine.connection.ask("INCR", "key", timeout_s=20)]
+    for byte in said:
+        engine.sock.sendall(bytes((byte,)))
+        gevent.sleep(0)
+    assert asked[0].get() == [1024, b":\r\n1", None]
+    assert asked[1].get() == 7
+
+
 def test_two_connections_that_receive_at_the_same_time_do_not_mix_it(engine: Engine) -> None:
     other = Engine()
     letters = [each.connection.ask("GET", "key", timeout_s=20) for each in (engine, other)]
