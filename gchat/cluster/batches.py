@@ -29,13 +29,14 @@ class _Batch(Struct):
 
     number: int
     sent_at: float
+    until: float  # when what was put first must be answered
     answer: Answer
 
 
 class Batches:
     """What is unanswered, as it is sent. `refuse` is given what the engine has not taken, and why.
 
-    `engine_time` returns the engine's time at one of the steady clock.
+    `engine_time` returns the engine's time at one of the steady clock, as `beat` has learnt it last.
     """
 
     def __init__(
@@ -43,11 +44,13 @@ class Batches:
         unanswered: Unanswered,
         engine_time: Callable[[float], float],
         refuse: Callable[[Sequence[Put], str], None],
+        beat: Callable[[Attachment], None],
     ) -> None:
         self.keep_messages = 100_000  # of each room
         self._unanswered = unanswered
         self._engine_time = engine_time
         self._refuse = refuse
+        self._beat = beat
         self._is_wanted = Event()
         self._free: Attachment | None = None  # what a batch can be sent by at once
         self._under_way: _Batch | None = None  # what was sent so
@@ -67,7 +70,7 @@ class Batches:
                 if batch is None and self._unanswered.has_waiting:
                     batch = self._send(attached)
                 if batch is not None:
-                    self._settle(batch)
+                    self._settle(batch, attached)
                     continue
                 self._free = attached
                 self._is_wanted.clear()
@@ -82,18 +85,22 @@ class Batches:
     def _send(self, attached: Attachment) -> _Batch:
         self._free = None
         number, items = self._unanswered.send()
-        deadline = self._engine_time(items[0].since + ANSWER_S)
-        answer = attached.put(number, deadline, self.keep_messages, [item.data for item in items], ANSWER_S)
-        return _Batch(number, time.monotonic(), answer)
+        until, data = items[0].since + ANSWER_S, [item.data for item in items]
+        answer = attached.put(number, self._engine_time(until), self.keep_messages, data, ANSWER_S)
+        return _Batch(number, time.monotonic(), until, answer)
 
-    def _settle(self, batch: _Batch) -> None:
+    def _settle(self, batch: _Batch, attached: Attachment) -> None:
         """Wait until the next batch may be sent."""
         try:
             batch.answer.get()
         except EngineRefused as error:
             if error.code not in ("LATE", "OOM"):
                 raise
-            self._refuse(self._unanswered.settled(batch.number), LATE if error.code == "LATE" else FULL)
+            if error.code == "LATE" and time.monotonic() < batch.until:  # the engine's clock was set; nothing was done
+                self._beat(attached)
+                self._unanswered.send_again(batch.number - 1)
+            else:
+                self._refuse(self._unanswered.settled(batch.number), LATE if error.code == "LATE" else FULL)
         early_s = batch.sent_at + PACE_S - time.monotonic()
         if early_s > 0 and self._unanswered.has_waiting:
             gevent.sleep(early_s)

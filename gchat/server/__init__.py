@@ -18,6 +18,7 @@ From the first byte of a peer to the last byte to everybody else:
     writer         the writing half: all that one user is still owed, in named states
     reader_interfaces  what the reading half needs of the server and its connection
     taking         calls of the core that change something, made at once
+    attempts       when connections were made, by the time of the cluster
     secret_checks  whether a secret is right: hashed on a native thread, in turns that are fair to networks
     roster         which connections there are, and why others have ended
     pump           effects, carried out turn by turn

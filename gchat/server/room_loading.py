@@ -44,7 +44,15 @@ class RoomLoading:
         """Let a user into a room, now or when it is loaded."""
         if not connection.writer.is_broken:
             # What the user says next is not read before they are in.
-            self.enter_opened(connection, connection.writer.enter(effect))
+            self._enter_opened(connection, connection.writer.enter(effect))
+
+    def enter_late(self, connection: Connection, catch_up: CatchUp) -> None:
+        """Do so for one who waited: in a cluster others have entered and left meanwhile, so it is told how many are."""
+        here, greeting = connection.session.rooms.get(catch_up.where.room), catch_up.effect.greeting
+        if here is not None and isinstance(greeting, Joined):
+            greeting = structs.replace(greeting, online=len(here.members))
+            catch_up.effect = structs.replace(catch_up.effect, greeting=greeting)
+        self._enter_opened(connection, catch_up)
 
     def hold(self, connection: Connection, lines: OwnLines, room: str) -> bool:
         """Keep what a user is told about a room before the greeting there; return False if that is not loaded now."""
@@ -78,7 +86,7 @@ class RoomLoading:
         if room in self._opening:
             self._forgotten.add(room)
 
-    def enter_opened(self, connection: Connection, catch_up: CatchUp) -> None:
+    def _enter_opened(self, connection: Connection, catch_up: CatchUp) -> None:
         """Let a user in whose room is loaded; have it loaded if it is not, or was given up in the meantime.
 
         The room into which the user is welcomed comes first: nothing is told before.

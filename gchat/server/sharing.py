@@ -61,6 +61,7 @@ from gchat.model import commands
 from gchat.model.commands import Command
 from gchat.model.errors import Code, Refusal
 from gchat.model.events import Announced, TopicIs
+from gchat.server.attempts import Attempts
 from gchat.server.connection import NOT_LET_IN, Connection
 from gchat.server.counters import CRASHES
 from gchat.server.elsewhere import Elsewhere
@@ -77,9 +78,6 @@ _GREETINGS = (Arrive, Enter, Leave, Deliver)
 
 #: How often it is tried to tell the others what they are owed.
 PAY_S = 1.0
-
-#: What this node holds for the time of the cluster, where connections are compared, may be wrong by so much.
-CLOCK_WRONG_NS = 500_000_000
 
 #: The most that one entry of the feed brings for the audit.
 AUDITED_AT_ONCE = 10_000
@@ -120,11 +118,12 @@ class Sharing:
         self._limits = limits
         self._pump = pump
         self._link = link
+        self.wall_time = link.wall_time  # the engine's: the clocks of nodes may be apart
         self.letters = Letters(registry, pump, link)
         self.elsewhere = Elsewhere(registry, link, onlooker)
         self._loading = RegistryLoading(registry, pump, link, self._put_quietly, self.elsewhere.renew)
         self._ids = count(1)
-        self._ahead = 0  # the time of the cluster before the steady clock of this node, in ns
+        self._attempts = Attempts()
         self._audited = count(1)
         self._owed: list[Disconnect] = []  # what the others were not told while the engine could not be asked
         self._is_due_asked = False
@@ -222,10 +221,7 @@ class Sharing:
 
     def _attempt(self, accepted: int) -> int:
         """Return when a connection was accepted, by the time of the cluster in ns; in their order on this node."""
-        ahead = int((self._link.time() - time.monotonic()) * 1e9)
-        if abs(ahead - self._ahead) > CLOCK_WRONG_NS:
-            self._ahead = ahead
-        return accepted + self._ahead
+        return self._attempts.attempt(accepted, int((self._link.time() - time.monotonic()) * 1e9))
 
     def _put(self, taking: Taking) -> None:
         self._link.put([(packed_step(_encode(taking.step.told())), taking)])
@@ -234,6 +230,7 @@ class Sharing:
 
     def happened(self, step: bytes, cause: object | None) -> None:
         """See Members.happened."""
+        self._loading.hear()
         if isinstance(cause, Taking):
             self._take_own(cause)
         else:
@@ -302,6 +299,7 @@ class Sharing:
 
     def gone(self, node: str) -> None:
         """See Members.gone. If it is this one, its users come back as soon as all is known."""
+        self._loading.hear()
         if node == self.node:
             self._loading.keep_own()
             DropNode(node).take(self._registry)

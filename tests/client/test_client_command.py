@@ -17,6 +17,7 @@ import pytest
 
 from gchat import __version__
 from gchat.client.pipe import lines_of
+from tests.e2e import clustered
 from tests.e2e.harness import DEADLINE_S, Server, wait_until
 
 COMMAND = [sys.executable, "-m", "gchat.client.main"]
@@ -370,7 +371,7 @@ def test_a_server_that_comes_back_gets_what_was_said_meanwhile_once() -> None:
         port = server.port
         server.stop()
         assert process.stderr
-        assert line_of(process) == "> The server is shutting down"
+        assert line_of(process) == f"> {clustered.FAREWELL}"
         assert process.stderr.readline().startswith(b"gchat-client: Connection lost (")
         types(process, "said while it was away")
         with Server(port=port) as again:

@@ -10,7 +10,7 @@ import gevent
 import pytest
 from gevent.hub import Waiter, get_hub
 
-from gchat.cluster.batches import Batches
+from gchat.cluster.batches import ANSWER_S, Batches
 from gchat.cluster.engine_connection import EngineRefused
 from gchat.cluster.unanswered import Put, Unanswered
 from tests.cluster.engines import wait_until_in_loop
@@ -45,7 +45,8 @@ class Node:
         self.unanswered = Unanswered()
         self.attached = Attached()
         self.refused: list[tuple[Any, str]] = []
-        self.batches = Batches(self.unanswered, lambda steady: steady, self._refuse)
+        self.beats = 0
+        self.batches = Batches(self.unanswered, lambda steady: steady, self._refuse, self._beat)
         self.writing = gevent.spawn(self._write)
         gevent.sleep(0)
 
@@ -55,9 +56,12 @@ class Node:
     def _refuse(self, items: Sequence[Put], why: str) -> None:
         self.refused += [(item.cause, why) for item in items]
 
-    def puts(self, *causes: str) -> None:
+    def _beat(self, _attached: object) -> None:
+        self.beats += 1
+
+    def puts(self, *causes: str, ago_s: float = 0) -> None:
         """Have items put, as the link does."""
-        self.unanswered.put([(cause.encode(), cause) for cause in causes], time.monotonic())
+        self.unanswered.put([(cause.encode(), cause) for cause in causes], time.monotonic() - ago_s)
         self.batches.wake()
 
     def sends(self, *batches: Sequence[bytes]) -> None:
@@ -94,12 +98,21 @@ def test_what_is_put_while_one_is_under_way_is_the_next_one(node: Node) -> None:
 
 @pytest.mark.parametrize("code", ["LATE batch", "OOM command not allowed"])
 def test_what_the_engine_does_not_take_is_refused_and_the_next_goes_on(node: Node, code: str) -> None:
-    node.puts("one", "two")
+    node.puts("one", "two", ago_s=ANSWER_S)
     node.puts("three")
     node.attached.answers(0, code)
     node.sends([b"one", b"two"], [b"three"])
     assert [cause for cause, _ in node.refused] == ["one", "two"]
     assert len(node.unanswered) == 1
+
+
+def test_what_is_late_only_by_a_clock_that_was_set_is_sent_again_before_the_next(node: Node) -> None:
+    node.puts("one")
+    node.puts("two")
+    node.attached.answers(0, "LATE batch")
+    node.sends([b"one"], [b"one", b"two"])
+    assert node.beats == 1
+    assert not node.refused
 
 
 def test_an_attachment_that_is_over_ends_the_writing(node: Node) -> None:

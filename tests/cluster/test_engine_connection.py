@@ -10,6 +10,7 @@ import pytest
 from gevent import socket
 
 from gchat.cluster.engine_connection import EngineConnection, EngineLost, EngineRefused
+from tests.cluster.engines import wait_until_in_loop
 
 
 class Engine:
@@ -130,5 +131,4 @@ def test_what_is_no_answer_ends_the_connection(engine: Engine, said: bytes) -> N
     engine.sock.sendall(said)
     if said.startswith(b"+"):
         assert asked.get() == b"OK"
-    engine.connection.wait_lost(5)
-    assert engine.connection.is_lost
+    wait_until_in_loop(lambda: engine.connection.is_lost)

@@ -10,60 +10,76 @@ from __future__ import annotations
 import itertools
 import os
 import re
+import subprocess
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from hashlib import sha1
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from tests.cluster.engines import EngineProcess
 
 #: "", "1" or "2".
 MODE = os.environ.get("GCHAT_TEST_CLUSTER", "")
 
-#: Run with "2": plain, rich and resume, rooms, accounts, operators. Nothing else is.
+#: What programs are told by a server that stops: a node sends its users elsewhere, also if there is no other one.
+FAREWELL = "This server is about to stop; come back at once" if MODE else "The server is shutting down"
+
+#: Run with "2": plain, rich and resume, rooms, accounts, operators; and what else users of two nodes can do.
 ON_TWO_NODES = (
     *("test_plain.py", "test_rich.py", "test_ids.py", "test_away.py", "test_ignore.py", "test_topic.py"),
-    *("test_several_rooms.py", "test_room_modes.py", "test_accounts.py", "test_order.py"),
+    *("test_several_rooms.py", "test_room_modes.py", "test_accounts.py", "test_order.py", "test_order_reports.py"),
+    *("test_admin.py", "test_hooks.py", "test_history.py", "test_several_lines.py", "test_time.py", "test_output.py"),
+    *("test_telnet.py", "test_reading.py", "test_slow_link.py", "test_third_dialect.py", "test_doors_and_keys.py"),
+    *("test_client_accounts.py", "test_client_daily.py", "test_client_rooms.py"),
 )
 
 _FILES = "about the files of SQLite"
-_OWN_COMMAND = "starts the server by a command of its own"
-_MEMORY = "about a history in memory"
+_NODES = "its servers are nodes already"
+_OTHERS = "how users of another node read, a node does not know"
+_COMMANDS = "a command that finds no running server makes things in files; see test_nodes_operated.py"
 
-#: Not run with "1" nor "2": by file, or file::test, with the reason.
+#: Not run with "1" nor "2": by file, file::test or file::test[parameters], with the reason.
 NOT_IN_A_CLUSTER = {
     "test_storage.py": _FILES,
     "test_failing_disk.py": _FILES,
-    "test_held_up.py": _FILES,
-    "test_start.py": _OWN_COMMAND,
-    "test_systemd.py": _OWN_COMMAND,
-    "test_readme.py": _OWN_COMMAND,
-    "test_workers.py": _OWN_COMMAND,
+    "test_clustered.py": _NODES,
+    "test_engine_losses.py": _NODES,
+    "test_nodes_operated.py": _NODES,
+    "test_two_nodes.py": _NODES,
+    "test_two_nodes_failing.py": _NODES,
+    "test_two_nodes_failover.py": _NODES,
+    "test_two_nodes_mended.py": _NODES,
+    "test_workers.py": _NODES,
     "test_accounts.py::test_a_damaged_note_closes_its_account": _FILES,
-    "test_accounts.py::test_the_secret_is_said_to_nobody_and_stands_nowhere": _FILES,
-    "test_client_rooms.py::test_all_rooms_come_back_after_a_crash_of_the_server_with_nothing_missed_or_doubled": (
-        "the nicks of users of nc whose node was killed are free when its lease ends"
-    ),
-    "test_history.py::test_the_nick_of_who_was_here_is_kept_for_a_while": _FILES,
+    "test_held_up.py::test_a_pump_that_waits_for_the_disk_is_not_ready_until_it_goes_on": _FILES,
     "test_history.py::test_a_second_server_is_kept_out_in_one_line": _FILES,
     "test_history.py::test_what_can_be_read_of_a_damaged_file_is_kept_beside_it": _FILES,
     "test_history.py::test_a_bit_that_the_disk_has_flipped_changes_nobodys_words": _FILES,
     "test_history.py::test_a_room_is_exported_as_text_and_as_json": _FILES,
     "test_history.py::test_a_copy_is_made_while_the_server_runs_and_is_another_log": _FILES,
     "test_history.py::test_a_file_of_another_kind_is_said_to_be_one_and_left_alone": _FILES,
-    "test_hooks.py::test_a_hook_is_made_by_command_whether_the_server_runs_or_not": _FILES,
-    "test_hooks.py::test_no_secret_is_in_the_log_or_the_database": _FILES,
-    "test_ids.py::test_an_id_keeps_its_meaning_over_a_crash": _FILES,
-    "test_order.py::test_a_token_is_made_by_command_whether_the_server_runs_or_not": _FILES,
-    "test_order.py::test_a_file_of_tokens_that_others_can_change_stops_the_start_with_one_line": _FILES,
-    "test_rich.py::test_what_is_gone_is_one_exact_gap": _MEMORY,
+    "test_hooks.py::test_a_hook_is_made_by_command_whether_the_server_runs_or_not": _COMMANDS,
+    "test_order.py::test_a_token_is_made_by_command_whether_the_server_runs_or_not": _COMMANDS,
+    "test_order.py::test_a_file_of_tokens_that_others_can_change_stops_the_start_with_one_line": (
+        "the tokens of nodes are in no file"
+    ),
+    "test_rich.py::test_what_is_gone_is_one_exact_gap": "a history in memory is cut by bytes, that of nodes is not",
+    "test_start.py::test_a_history_in_memory_is_asked_for_as_in_sqlite": "about the log of a history in memory",
+    "test_start.py::test_a_non_blocking_pipe_gets_all_that_is_printed[what1]": _FILES,
+    "test_start.py::test_a_read_only_file_system_is_told_as_such": _FILES,
+    "test_start.py::test_a_server_without_the_admin_endpoint_is_small": "a node has more to load",
+    "test_systemd.py::test_the_command_of_the_unit_starts_and_the_backup_of_its_timer_opens": _FILES,
 }
 
 #: Not run with "2".
 NOT_ON_TWO_NODES = {
-    "test_rich.py::test_a_hello_that_came_in_time_is_heard_also_when_the_server_was_held_up": "stops one process",
-    "test_plain.py::test_a_unix_socket_is_a_place_to_meet_too": "both nodes call the first who comes unix:1",
-    "test_accounts.py::test_a_guesser_is_slowed_and_the_owner_gets_in_from_elsewhere": "each node counts for itself",
-    "test_room_modes.py::test_a_room_may_hear_users_who_are_not_in_it": "the other node hears of it a moment later",
+    "test_admin.py::test_the_status_tells_who_is_online_and_how_they_are": _OTHERS,
+    "test_admin.py::test_without_a_token_nothing_private_is_told_as_through_a_proxy": _OTHERS,
 }
 
 #: What the gate runs with both: see test_clustered.py.
@@ -88,24 +104,24 @@ IN_THE_GATE = (
 )
 
 _engines = ExitStack()
-_url = ""
+_engine: EngineProcess | None = None
 _numbers = itertools.count(1)
 
 
-def engine_url() -> str:
-    """Return where this process's engine is; the first who asks starts it. It does not wait for its disk."""
-    global _url  # noqa: PLW0603  # as there is one engine
-    if not _url:
+def engine() -> EngineProcess:
+    """Return this process's engine; the first call starts it."""
+    global _engine  # noqa: PLW0603  # as there is one engine
+    if _engine is None:
         from tests.cluster.engines import EngineProcess  # its tools are of the harness, which needs this
 
-        _url = _engines.enter_context(EngineProcess(appendfsync="everysec")).url
-    return _url
+        _engine = _engines.enter_context(EngineProcess())
+    return _engine
 
 
 def close() -> None:
     """End the engine, if there is one."""
-    global _url  # noqa: PLW0603
-    _url = ""
+    global _engine  # noqa: PLW0603
+    _engine = None
     _engines.close()
 
 
@@ -129,11 +145,21 @@ def in_cluster(arguments: Sequence[str], settings: Mapping[str, object], state: 
     return left, f"test-{sha1(history.encode()).hexdigest()[:12]}"
 
 
+def move(path: Path) -> None:
+    """Have the nodes that are started with this file find what is in it."""
+    if MODE:
+        environment = {**os.environ, "GCHAT_CLUSTER_NAMESPACE": in_cluster((), {"history_path": path}, "")[1]}
+        command = [sys.executable, "-m", "gchat.server.main", "--import", str(path), "--cluster", engine().url]
+        subprocess.run(command, env=environment, check=True, stdout=subprocess.DEVNULL)
+
+
 def as_alone(log: str, node: int = 0) -> str:
     """Return what a node has logged with its sessions' numbers as a server has them that is alone.
 
     Of two nodes, 0 and 1, the users come to both in turn.
     """
+    if not MODE:
+        return log
     nodes = int(MODE)
 
     def alone(found: re.Match[str]) -> str:
@@ -144,8 +170,8 @@ def as_alone(log: str, node: int = 0) -> str:
 
 def why_not(name: str, mode: str) -> str:
     """Return why a test, as file::name[parameters], is not run in this mode; "": it is."""
-    file, _, test = name.partition("::")
-    keys = (file, f"{file}::{test.partition('[')[0]}")
+    file = name.partition("::")[0]
+    keys = (file, name.partition("[")[0], name)
     lists: Iterable[Mapping[str, str]] = (NOT_IN_A_CLUSTER, NOT_ON_TWO_NODES if mode == "2" else {})
     if mode == "2" and file not in ON_TWO_NODES:
         return "not among what is run on two nodes"

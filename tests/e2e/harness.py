@@ -21,6 +21,7 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -88,16 +89,18 @@ class Server:
     ) -> None:
         self.host = host
         self.twin: Server | None = None
+        self._make_twin: Callable[[], Server] | None = None
         self._turns = itertools.count()
         if clustered.MODE and "cluster_url" not in settings:
             state = (environment or {}).get("XDG_STATE_HOME", "")
             left, namespace = clustered.in_cluster(arguments, settings, state)
             arguments = (*left,)
             settings = {key: value for key, value in settings.items() if not key.startswith("history_store")}
-            settings |= {"cluster_url": clustered.engine_url(), "cluster_namespace": namespace}
+            settings |= {"cluster_url": clustered.engine().url, "cluster_namespace": namespace}
             if clustered.MODE == "2":
                 alike: Any = {**settings, "admin_enabled": "false"}
-                self.twin = Server(
+                self._make_twin = partial(
+                    Server,
                     f"{host}-2" if "/" in host else host,
                     *arguments,
                     script=script,
@@ -144,9 +147,9 @@ class Server:
             found = re.search(r"listening on \S*:(\d+)", self.log)
             assert found
             self.port = int(found[1])
-        if self.twin is not None:
+        if self._make_twin is not None:
             try:
-                self.twin.__enter__()
+                self.twin = self._make_twin().__enter__()
             except BaseException:
                 self.process.kill()
                 self.process.wait()
@@ -189,12 +192,15 @@ class Server:
         assert "appears to be blocked" not in self.log.partition("listening on")[2], self.log
 
     @property
+    def with_twin(self) -> list[Server]:
+        """This server, and its twin if it has one."""
+        return [self] if self.twin is None else [self, self.twin]
+
+    @property
     def log(self) -> str:
         """The log so far, of both nodes if there are two."""
-        paths = [node.log_path for node in (self, self.twin) if node is not None]
+        paths = [node.log_path for node in self.with_twin]
         logs = [path.read_text(errors="replace") for path in paths if path.exists()]
-        if not clustered.MODE:
-            return logs[0]
         return "".join(clustered.as_alone(log, node) for node, log in enumerate(logs))
 
     @property

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from tests.e2e import clustered
 from tests.e2e.harness import Server, free_port
 
 
@@ -28,6 +29,12 @@ class Restarted:
 def kills(server: Server) -> None:
     """End it as a crash would."""
     server.kill()
+
+
+def stored_bytes(directory: Path) -> bytes:
+    """Return all that is in a server's history: in the files of this directory, or in those of the engine."""
+    directory = clustered.engine().directory if clustered.MODE else directory
+    return b"".join(path.read_bytes() for path in directory.rglob("*") if path.is_file())
 
 
 def stored(path: Path, query: str) -> list[tuple[object, ...]]:

@@ -6,19 +6,23 @@ from typing import Any
 
 import gevent
 
+from gchat.cluster.journal import SharedJournal
 from gchat.journal.memory import MemoryJournal
 from gchat.server.main import main
 
-append = MemoryJournal.append
 
+def stands_still(journal: type[MemoryJournal | SharedJournal]) -> None:
+    append: Any = journal.append
 
-def stands_still(self: MemoryJournal, postings: Any, now: float) -> Any:
-    if any("stand still" in str(posting.message) for posting in postings):
-        gevent.sleep(1_000_000)
-    return append(self, postings, now)
+    def waits(self: Any, batch: Any, now: float) -> Any:
+        if "stand still" in str(batch):
+            gevent.sleep(1_000_000)
+        return append(self, batch, now)
 
+    journal.append = waits  # type: ignore[method-assign, assignment]
 
-MemoryJournal.append = stands_still  # type: ignore[method-assign, assignment]
 
 if __name__ == "__main__":
+    stands_still(MemoryJournal)
+    stands_still(SharedJournal)
     main()

@@ -12,6 +12,7 @@ import pytest
 
 from tests.e2e.admin_client import Operator
 from tests.e2e.harness import DEADLINE_S, Server, User, wait_until
+from tests.e2e.restarted import stored_bytes
 from tests.e2e.rich_user import RichUser
 from tests.e2e.tools import Screen, need
 
@@ -77,7 +78,7 @@ def test_the_secret_is_said_to_nobody_and_stands_nowhere(tmp_path: Path) -> None
             bob.sees("[alice] end of it")
         shown = [json.dumps(operator.asks("GET", path)).encode() for path in ("/status", "/accounts", "/users")]
         server.stop()
-        stored = b"".join(path.read_bytes() for path in tmp_path.iterdir())
+        stored = stored_bytes(tmp_path)
         for secret in (SECRET.encode(), WRONG.encode()):
             assert secret not in bob.received + stored + (server.log + server.shown).encode() + b"".join(shown)
         assert b"argon2id" in stored

@@ -65,7 +65,7 @@ def test_the_status_tells_who_is_online_and_how_they_are(server: Server, operato
         rooms = {room["name"]: room for room in status["rooms"]}
         assert (rooms["dev"]["topic"], rooms["dev"]["seq"], rooms["lobby"]["members"]) == ("bugs", 1, 2)
         assert (status["online"], status["server"]["messages"]) == (3, 2)
-        store, sync = ("valkey", "second") if clustered.MODE else ("sqlite", "full")
+        store, sync = ("valkey", "full") if clustered.MODE else ("sqlite", "full")
         assert status["history"] == {"store": store, "state": "ok", "sync": sync}
         messages = operator.asks("GET", "/rooms/lobby/messages?after=0&limit=10")
         assert [(message["from"], message["text"]) for message in messages["messages"]] == [("alice", "hello")]

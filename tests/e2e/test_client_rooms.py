@@ -187,19 +187,19 @@ def test_all_rooms_come_back_after_a_crash_of_the_server_with_nothing_missed_or_
         ann.shows("⋯ typed in dev")
         ann.presses("M-1")
         ann.says("typed in lobby")
-        with restarted.runs() as server, server.join("bob", "dev") as bob, server.join("eve", "ops") as eve:
-            bob.says("dev after")
-            eve.says("ops after")
+        with restarted.runs() as server, server.join("bill", "dev") as bill, server.join("emma", "ops") as emma:
+            bill.says("dev after")
+            emma.says("ops after")
             ann.shows_line("[ann] typed in lobby")
             ann.shows("[1:lobby]  2:dev 1  3:ops 2 │")
             ann.presses("M-2")
-            ann.shows_line("[bob] dev after")
+            ann.shows_line("[bill] dev after")
             ann.presses("M-3")
-            ann.shows_line("[eve] ops after")
+            ann.shows_line("[emma] ops after")
             ann.says("and here")
-            assert eve.sees("[ann]") == "[ann] and here"
+            assert emma.sees("[ann]") == "[ann] and here"
             lines = told(ann)
-            for text in ("[bob] dev after", "[eve] ops before", "[eve] ops after", "[ann] typed in dev"):
+            for text in ("[bill] dev after", "[eve] ops before", "[emma] ops after", "[ann] typed in dev"):
                 assert lines.count(text) == 1, text
             ann.presses("C-d")
             ann.ended()

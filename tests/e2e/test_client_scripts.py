@@ -13,6 +13,7 @@ from typing import Self
 import pytest
 
 from tests.e2e.harness import DEADLINE_S, Server, wait_until
+from tests.e2e.nodes import Pair
 
 HEAD = """
 import asyncio, gc, gevent, os, signal, sys, threading, time
@@ -437,6 +438,27 @@ def test_a_bot_that_saves_its_place_and_is_killed_misses_nothing(server: Server,
     # The one that it was killed over may come twice, and no other.
     assert len(heard) - len(set(heard)) <= 3
     assert list(dict.fromkeys(heard)) == [f"{round_}-{number}" for round_ in range(4) for number in range(100)]
+
+
+WAITING = """
+with connect(port=port, nick="patient", wait=True) as chat:
+    for event in chat:
+        if isinstance(event, (Lost, Live)):
+            print("live" if isinstance(event, Live) else "lost", flush=True)
+"""
+
+
+def test_a_bot_that_comes_to_a_node_whose_engine_is_silent_waits_until_it_is_let_in(pair: Pair) -> None:
+    with pair.one.join() as user:
+        pair.engine.stop()
+        user.sees("> What is said cannot be kept now")
+        with Script(pair.one, WAITING) as bot:
+            bot.prints("lost")
+            pair.engine.go_on()
+            assert bot.process.stdout
+            while (line := bot.process.stdout.readline()) == "lost\n":
+                pass
+            assert line == "live\n"
 
 
 def test_a_bot_answers_in_private(server: Server, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from gchat.client.terminal.screen import CLEARED_S
+from tests.e2e import clustered
 from tests.e2e.harness import Server, wait_until
 from tests.e2e.terminals import Terminal, client
 
@@ -142,9 +143,9 @@ def test_what_is_half_typed_survives_a_server_that_restarts(tmp_path: Path) -> N
         screen.shows("[patient] half")
         port = server.port
         server.stop()
-        screen.shows_line("> The server is shutting down")
+        screen.shows_line(f"> {clustered.FAREWELL}")
         screen.shows("next attempt in")
-        screen.shows("> Connection lost (The server is shutting down); reconnecting")
+        screen.shows(f"> Connection lost ({clustered.FAREWELL});")
         screen.says(" said while away")
         screen.shows("⋯ half said while away")
         screen.types("half again")

@@ -53,7 +53,7 @@ def test_every_test_that_is_listed_is_there(names: tuple[str, ...]) -> None:
     for name in names:
         file, _, test = name.partition("::")
         assert (HERE / file).is_file()
-        assert not test or test in written_in(file), name
+        assert not test or test.partition("[")[0] in written_in(file), name
 
 
 def test_what_the_gate_runs_is_run_with_both() -> None:

@@ -553,7 +553,7 @@ def test_a_file_sent_with_nc_arrives_whole_although_it_is_too_fast(tmp_path: Pat
     """T22. `cat file | nc -N` takes its time."""
     path = tmp_path / "file"
     path.write_text("".join(f"line {number}\n" for number in range(149)) + "the unterminated end")
-    with Server(limits_messages_per_s=100, limits_burst=5) as server, server.join() as bob:
+    with Server(limits_messages_per_s=100, limits_burst=50) as server, server.join() as bob:
         with path.open() as file:
             command = [need("nc"), "-N", "127.0.0.1", str(server.port)]
             shown = subprocess.run(command, stdin=file, stdout=subprocess.PIPE, timeout=DEADLINE_S, check=True).stdout

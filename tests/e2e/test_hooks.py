@@ -16,7 +16,7 @@ import pytest
 
 from tests.e2e.admin_client import Operator, open_to_the_operator
 from tests.e2e.harness import DEADLINE_S, Server, free_port, wait_until
-from tests.e2e.restarted import Restarted
+from tests.e2e.restarted import Restarted, stored_bytes
 from tests.e2e.rich_user import RichUser, joins
 from tests.e2e.tools import need
 
@@ -65,6 +65,15 @@ def test_what_curl_posts_is_said_in_the_room_which_is_made(server: Server, opera
         alice.sees("[Grafana Cloud (http)] example/hello-world: alice pushed 2 commits to main")
         assert curl("-H", "X-GitHub-Event: star", "-d", "{}", url) == "204"
         assert curl("-d", "x", url + "0").startswith("404 ")
+
+
+def test_what_a_program_says_bit_by_bit_is_said_when_it_ends(server: Server, operator: Operator) -> None:
+    with server.join(room="ops") as alice:
+        command = f"(echo backup; sleep 0.2; printf done) | {need('curl')} -sS -X POST -T - {hook(operator)}"
+        done = subprocess.run(["sh", "-c", command], check=True, capture_output=True, timeout=DEADLINE_S)
+        assert done.stdout == b"ok"
+        alice.sees("[Grafana Cloud (http)] backup")
+        alice.sees("    | done")
 
 
 def test_several_lines_stay_one_message(server: Server, operator: Operator) -> None:
@@ -151,14 +160,11 @@ def test_no_secret_is_in_the_log_or_the_database(operator: Operator, server: Ser
     curl("-d", "x", f"http://{operator.at}/hooks/{secret}")
     assert "made the hook 1 Grafana Cloud (http) for ops" in server.log
     assert secret not in server.log
-    wait_until(lambda: b"secret_hash" in stored(server), "the hook is stored")
-    assert secret.encode() not in stored(server)
+    state = Path(server.environment["XDG_STATE_HOME"])
+    wait_until(lambda: b"secret_hash" in stored_bytes(state), "the hook is stored")
+    stored = stored_bytes(state)
+    assert secret.encode() not in stored
     assert secret not in json.dumps(operator.asks("GET", "/hooks"))
-
-
-def stored(server: Server) -> bytes:
-    """Return the bytes of the server's history."""
-    return b"".join(path.read_bytes() for path in Path(server.environment["XDG_STATE_HOME"]).glob("gchat/history-*"))
 
 
 def test_a_script_speaks_with_curl_as_it_does_with_ntfy(server: Server, operator: Operator) -> None:

@@ -8,6 +8,7 @@ import random
 import signal
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -609,15 +610,23 @@ def test_the_lines_are_json_that_any_program_can_read(server: Server) -> None:
         assert all(json.loads(line) for line in bob.user.received.splitlines())
 
 
+def sockets(server: Server) -> int:
+    paths = [path for node in server.with_twin for path in Path(f"/proc/{node.pid}/fd").iterdir()]
+    return sum(os.path.realpath(path).rpartition("/")[2].startswith("socket:") for path in paths)
+
+
 def test_a_hello_that_came_in_time_is_heard_also_when_the_server_was_held_up() -> None:
     with Server(server_greeting_delay_s=0.1) as server:
+        before = sockets(server)
         users = [server.connect() for _ in range(20)]
-        wait_until(lambda: len(os.listdir(f"/proc/{server.pid}/fd")) > 20, "all are accepted")
-        server.process.send_signal(signal.SIGSTOP)
+        wait_until(lambda: sockets(server) >= before + 20, "all are accepted")
+        for node in server.with_twin:
+            node.process.send_signal(signal.SIGSTOP)
         for user in users:
             user.sends(b"GCHAT/1\n")
         time.sleep(0.2)  # what it is about: that the time passes
-        server.process.send_signal(signal.SIGCONT)
+        for node in server.with_twin:
+            node.process.send_signal(signal.SIGCONT)
         for user in users:
             user.sees_bytes(b"\n")
             assert user.received.startswith(b'{"type":"welcome"')

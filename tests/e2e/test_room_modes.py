@@ -199,12 +199,16 @@ def test_a_room_may_hear_users_who_are_not_in_it(server: Server, room: str, alic
         assert eve.sees("refused", id="1")["code"] == "not_in_room"
         alice.says("/mode -n")
         alice.sees(f"> alice-{room} opened {room} to messages from outside")
+        alice.says(f"/msg eve-{room} it is open")
+        eve.sees("told", text="it is open")  # behind it, on whatever node
         eve.asks({**say, "id": "2"}, {"type": "history", "room": room, "id": "3"})
         eve.sees("ack", id="2", room=room)
         assert eve.sees("refused", id="3")["code"] == "not_in_room"
         alice.sees(f"[eve-{room}] a word from outside")
         alice.says("/mode +m")
         alice.sees(f"> alice-{room} made {room} moderated")
+        alice.says(f"/msg eve-{room} it is moderated")
+        eve.sees("told", text="it is moderated")
         eve.asks({**say, "id": "4"})
         assert eve.sees("refused", id="4")["code"] == "moderated"
 

@@ -13,6 +13,7 @@ import pytest
 from gchat.journal.sqlite.database import Changes, Database
 from gchat.journal.sqlite.rows import rows_of
 from gchat.model.messages import Record, Said
+from tests.e2e import clustered
 from tests.e2e.admin_client import Operator
 from tests.e2e.crowd import Crowd
 from tests.e2e.harness import DEADLINE_S, PROMPT, Server, User, wait_until
@@ -44,6 +45,7 @@ def many_words(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for reader in database.readers:
         reader.close()
     database.close()
+    clustered.move(path)
     return path
 
 
@@ -66,7 +68,8 @@ def test_a_search_with_many_beginnings_holds_up_no_room(many_words: Path) -> Non
         server.join("bob", "tea") as bob,
         server.join("mallory") as mallory,
     ):
-        mallory.says(f"/search {MANY_BEGINNINGS}", "/search aaa* aaa1* aaa2*", "/ping end")
+        nowhere = ["/search bbb*"] * 8  # what an engine has is looked through in its order, and all of it for this
+        mallory.says(f"/search {MANY_BEGINNINGS}", "/search aaa* aaa1* aaa2*", *nowhere, "/ping end")
         with server.connect() as newcomer:
             newcomer.sees_bytes(PROMPT, 5.0)
             newcomer.says("/join brandnew")
@@ -96,8 +99,12 @@ class Stuck:
 
 @pytest.fixture
 def stuck(tmp_path: Path, restarted: Restarted) -> Iterator[Stuck]:
-    with restarted.runs() as server, server.join("old") as user:
-        user.says(*(f"line {number} {'x' * 1000}" for number in range(400)), "/join slow", "here", "/topic slow tea")
+    with restarted.runs() as server, joins(server, "older") as bot, server.join("old", "slow") as user:
+        for number in range(400):  # in turn, so that each is stored by itself: a node has the last hundred at hand
+            kind = ("say", "act")[number % 2]
+            bot.asks({"type": kind, "text": f"line {number} {'x' * 1000}", "id": f"{number}"})
+        bot.sees("ack", id="399")
+        user.says("here", "/topic slow tea")
         user.sees("> The topic is: slow tea")
     directory = tmp_path / "stuck"
     directory.mkdir()

@@ -20,6 +20,7 @@ from typing import Any
 import pytest
 
 from gchat.journal.sqlite.schema import APPLICATION_ID
+from tests.e2e import clustered
 from tests.e2e.harness import DEADLINE_S, Server, free_port, free_ports, wait_until
 from tests.e2e.test_failing_disk import possible_here
 from tests.e2e.tools import need
@@ -646,7 +647,8 @@ def test_a_server_whose_users_are_silent_wakes_at_most_five_times_a_second() -> 
         time.sleep(3)  # until everything that these users caused is done
         before, began = switches(server), time.monotonic()
         time.sleep(5)
-        assert switches(server) - before <= 5 * (time.monotonic() - began)
+        most = 20 if clustered.MODE else 5  # a node looks after its engine too
+        assert switches(server) - before <= most * (time.monotonic() - began)
 
 
 def switches(server: Server) -> int:

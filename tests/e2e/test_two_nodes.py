@@ -12,11 +12,13 @@ from typing import Any
 
 import pytest
 
+from tests.cluster.engines import EngineProcess
 from tests.e2e.admin_client import Operator
 from tests.e2e.harness import Server, User, wait_until
-from tests.e2e.nodes import Pair
+from tests.e2e.nodes import Pair, node
 from tests.e2e.rich_user import RichUser, joins
 from tests.e2e.terminals import client
+from tests.e2e.test_search_attacks import lists
 from tests.e2e.tools import need
 
 SECRET = "correct-horse-battery"
@@ -406,8 +408,8 @@ def test_bans_mutes_and_kills_reach_users_of_the_other_node(one: Server, two: Se
 def test_the_operator_of_either_node_sees_all_users_and_where_they_are(
     one: Server, two: Server, ann: User, ben: User
 ) -> None:
-    for node in (one, two):
-        operator = Operator(node)
+    for each in (one, two):
+        operator = Operator(each)
 
         def there(operator: Operator = operator) -> bool:
             users = {user["nick"]: user for user in operator.asks("GET", "/users")["users"]}
@@ -466,3 +468,29 @@ def test_gchat_client_on_one_node_and_nc_on_the_other_talk(one: Server, two: Ser
             nc.wait()
             nc.stdin.close()
             nc.stdout.close()
+
+
+def test_a_user_who_waits_for_a_room_is_greeted_with_the_number_of_those_who_are_in_it_then(tmp_path: Path) -> None:
+    stuck = tmp_path / "room"
+    script, environment = Path(__file__).with_name("server_with_a_stuck_disk.py"), {"STUCK": str(tmp_path)}
+    with (
+        EngineProcess() as engine,
+        node(engine.url, "one") as one,
+        node(engine.url, "two", script, environment=environment) as two,
+        one.join("carol", "slow") as carol,
+        one.join("dave", "slow") as dave,
+        two.join("alice") as alice,
+        two.join("bob") as bob,
+        joins(two, "eve") as eve,
+    ):
+        stuck.touch()
+        alice.says("/join slow")
+        dave.sees("> New user alice entered (3 users online)")
+        eve.asks({"type": "join", "room": "slow"})
+        dave.sees("> New user eve entered (4 users online)")
+        carol.says("/quit")
+        dave.sees("< The user carol left (3 users online)")
+        wait_until(lambda: lists(bob, "slow (3 users online)"), "the other node has heard it")
+        stuck.unlink()
+        alice.sees("> You are now in slow (3 users online)")
+        assert eve.sees("joined", room="slow")["online"] == 3

@@ -56,6 +56,17 @@ def test_what_a_user_is_told_while_a_room_is_loaded_comes_behind_the_greeting_or
             bob.sees("> You have left dev; /join ROOM enters another, or this one again")
 
 
+def test_users_who_wait_for_a_room_are_told_how_many_are_in_it_when_they_enter() -> None:
+    journal = Rooms("dev")
+    with Stage(journal) as stage:
+        alice, bob = stage.join("alice"), stage.join("bob")
+        waits(alice, "dev")
+        waits(bob, "dev")
+        journal.disk.set()
+        alice.sees("> You are now in dev (2 users online)")
+        bob.sees("> You are now in dev (2 users online)")
+
+
 def gives_up(stage: Stage, bob: User, alice: User) -> None:
     """Have bob leave while dev is being loaded for him, and alice open another room in its place."""
     waits(bob, "dev")
@@ -100,7 +111,7 @@ def test_each_room_is_loaded_by_itself_and_once() -> None:
         for user, room in zip(users, "aba", strict=True):
             waits(user, room)
         journal.disk.set()
-        users[0].sees("> You are now in a (1 user online)")
+        users[0].sees("> You are now in a (2 users online)")
         users[1].sees("> You are now in b (1 user online)")
         users[2].sees("> You are now in a (2 users online)")
         assert sorted(journal.opened) == ["a", "b"]

@@ -142,7 +142,8 @@ class Exchange(ReconnectingLink[Notice]):
         if isinstance(event, RefusedEvent) and event.code == Code.TLS_NEEDED:
             raise ConnectFailed(self.address, REQUIRES_TLS, final=True, code=event.code)
         if isinstance(event, RefusedEvent):
-            raise ConnectFailed(self.address, shown(event.message.encode()), final=True, code=event.code)
+            is_final = event.code != Code.NOT_KEPT  # a node whose engine is silent lets nobody in until it answers
+            raise ConnectFailed(self.address, shown(event.message.encode()), final=is_final, code=event.code)
         if isinstance(event, ClosingEvent):
             raise ConnectFailed(self.address, shown(event.reason.encode()), final=self._is_for_good(event))
         early, self._early = self._early, []

@@ -432,6 +432,17 @@ def test_an_opening_that_is_refused_fails_for_good() -> None:
     assert failed.final
 
 
+def test_an_opening_that_is_refused_for_now_is_said_again(server: FakeServer) -> None:
+    refused = [RefusedEvent(code="not_kept", message="Not possible now"), ClosingEvent(reason="-", code="no_history")]
+    serves, server._handler = server._handler, partial(say, data=rich_json.lines(refused))
+    with connect("127.0.0.1", server.port, wait=True) as chat:
+        listener = Listener(chat)
+        listener.sees(Lost, 2)
+        server._handler = serves
+        listener.sees(Live)
+        assert [notice.reason for notice in listener.notices if isinstance(notice, Lost)][1] == "Not possible now"
+
+
 def hear(sock: socket.socket) -> None:
     """Say nothing until the end."""
     while sock.recv(1000):
