@@ -25,7 +25,7 @@ PRUNE_S = 60.0
 #: many seconds, so that a copy of the file alone is hardly older.
 CHECKPOINT_AFTER, CHECKPOINT_S = 300, 5.0
 
-#: A log of so many pages is to begin anew: 12 MiB. A commit may wait for that, 10 to 20 ms, so it is not done each time.
+#: A log of so many pages is to begin anew: 12 MiB. A commit may wait 10 to 20 ms for that, so it is not done each time.
 RESTART_PAGES = 3072
 
 #: How often it is checked that the file is where it was, when nothing is written.
