@@ -98,7 +98,7 @@ class Upkeep:
         if is_due:
             self._mark_at = steady + CHECKPOINT_S
             self._disk.write(Database.set_mark)
-        pages = self._disk.search(Queries.checkpoint)
+        pages = self._disk.read(Queries.checkpoint)
         if pages is None:
             self._unchecked = 1  # another program reads what was there before: again in a while
         elif pages > RESTART_PAGES:
