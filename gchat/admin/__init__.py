@@ -11,7 +11,7 @@ account_resources    those of accounts;  drain_resource: that of the drain
 routes            the table of paths, resources and what is said of them, and what comes before and after every request
 forwarded         whose request it is behind a proxy;  proxied: whose connection
 access            what a request may do: Host, Origin and token;  visibility: what it may see of a value
-request_head      the head of a request, its limits and its errors
+request_head      the head of a request, its limits and its errors;  request_body: what comes after it, also in chunks
 http_server       connections: deadlines, the number of them, and turns for the chat;  security: how they begin in TLS
 room_stream       a room's messages as they come, server-sent or as lines of JSON
 sse               event streams;  metrics: the formats of Prometheus;  openapi: the description of all of it

@@ -56,11 +56,11 @@ def account_routes(backend: Backend, in_time: Callable[[Callable[[], AccountInfo
             "/accounts",
             AccountsResource(backend, in_time),
             Reads("Accounts: nicks that belong to users who know a secret", AccountsDocument),
-            post=Writes("Make an account", NewAccount, 201, AccountInfo, status=(409,)),
+            post=Writes("Make an account", NewAccount, 201, AccountInfo),
         ),
         Route(
             "/accounts/{name}",
             AccountResource(backend),
-            delete=Writes("Remove an account, and log its user out", None, 204, status=(404,)),
+            delete=Writes("Remove an account, and log its user out", None, 204),
         ),
     ]

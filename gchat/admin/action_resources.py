@@ -18,8 +18,8 @@ from gchat.model.expectation import explained
 
 Body = TypeVar("Body", bound=Struct)
 
-# Besides whitespace: what the backend does not see either, as far as it is in the first plane.
-_VISIBLE = (
+#: Besides whitespace, without what the backend does not see either, as far as it is in the first plane.
+VISIBLE = (
     r"[^\s\u001c-\u001f\u0085\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e"
     r"\u2060-\u206f\u2800\u3164\ufe00-\ufe0f\uffa0\ufeff\ufff0-\ufffb]"
 )
@@ -27,7 +27,7 @@ _VISIBLE = (
 #: The backend refuses a blank text, in words of its own.
 Text = Annotated[
     str,
-    Meta(min_length=1, max_length=4000, description="one line, not blank", extra_json_schema={"pattern": _VISIBLE}),
+    Meta(min_length=1, max_length=4000, description="one line, not blank", extra_json_schema={"pattern": VISIBLE}),
 ]
 Lines = Annotated[
     str,
@@ -35,14 +35,14 @@ Lines = Annotated[
         min_length=1,
         max_length=4000,
         description="not blank, in one line or several",
-        extra_json_schema={"pattern": _VISIBLE},
+        extra_json_schema={"pattern": VISIBLE},
     ),
 ]
 Name = Annotated[str, Meta(min_length=1, max_length=100)]
 
 
 #: A message as plain text.
-PLAIN = ("text/plain", {"type": "string", "minLength": 1, "maxLength": 4000, "pattern": _VISIBLE})
+PLAIN = ("text/plain", {"type": "string", "minLength": 1, "maxLength": 4000, "pattern": VISIBLE})
 
 
 class Announcement(Struct, frozen=True, forbid_unknown_fields=True):

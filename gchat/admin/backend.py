@@ -1,6 +1,7 @@
 """The backend: what the operator can see and do, as one interface. The server implements it, HTTP only shows it.
 
 `by` is the name of the token with which something is done, for the log and the audit.
+What changes something may also raise NotPossible and Unavailable, because a store or other nodes have a say in it.
 Every method is called in the server's own loop, and returns at once unless it says that it waits. Texts are as users
 have written them: what shows them makes them printable.
 """

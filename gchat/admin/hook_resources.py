@@ -10,13 +10,14 @@ from collections.abc import Callable
 
 from falcon import Request, Response
 
-from gchat.admin.access import Access
-from gchat.admin.action_resources import body_of, by, put
+from gchat.admin.access import Access, Scope
+from gchat.admin.action_resources import VISIBLE, body_of, by, put
 from gchat.admin.backend import Backend
 from gchat.admin.documents import NewHook
+from gchat.admin.openapi import Writes
 from gchat.admin.read_resources import LongResource, hooks
-from gchat.admin.responses import Problem
-from gchat.hooks.bodies import BadBody, Posted, heard
+from gchat.admin.responses import JSON, Problem
+from gchat.hooks.bodies import FORM, BadBody, Posted, heard
 from gchat.hooks.book import Hook
 from gchat.hooks.message import HookMessage
 from gchat.hooks.signature import is_signed
@@ -26,6 +27,27 @@ LARGE_BYTES = 65536
 
 #: What a body says, or why it cannot be understood.
 Heard = HookMessage | BadBody | None
+
+_TEXT = {"type": "string", "minLength": 1, "pattern": VISIBLE}
+
+#: What programs post.
+POSTED = Writes(
+    "Say something as a hook, by its secret, without a token",
+    None,
+    200,
+    status=(422,),
+    hint="Plain text; JSON as for Slack and Mattermost, also as the form field `payload`; webhooks of Alertmanager, "
+    "Grafana and GitHub. What is too long is cut. What is nothing to say is answered by 204.",
+    bodies=(
+        (JSON, {"type": "object", "required": ["text"], "properties": {"text": _TEXT}}),
+        ("text/plain", _TEXT),
+        # curl sends any text as a form.
+        (FORM, {"type": "object", "minProperties": 1, "additionalProperties": {"type": "string"}}),
+    ),
+    scope=Scope.NONE,
+    silent=True,
+    by="secret",
+)
 
 
 class HooksResource(LongResource):

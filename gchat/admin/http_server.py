@@ -16,11 +16,12 @@ from urllib.parse import unquote
 from gevent import Timeout
 from gevent.event import Event
 from gevent.pool import Pool
-from gevent.pywsgi import Input, WSGIHandler, WSGIServer
+from gevent.pywsgi import WSGIHandler, WSGIServer
 
 from gchat.accept_pause import AcceptPause
 from gchat.admin.forwarded import RequestOrigin, origin_of
 from gchat.admin.proxied import behind
+from gchat.admin.request_body import RequestBody
 from gchat.admin.request_head import MAX_HEAD_BYTES, MAX_LINE_BYTES, RequestHead, parse
 from gchat.admin.responses import HEADERS, Problem, answered
 from gchat.admin.security import Newcomer, Security, begin
@@ -39,6 +40,8 @@ HEAD_S = 5.0  # from the first byte of a request, or the connection, to the end 
 IDLE_S = 15.0  # between two requests
 SEND_S = 10.0  # for each piece of an answer
 LINGER_S = 0.5  # for what is still coming of a request that was answered before its end
+
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 _EVERY_ANSWER = [(name.encode(), value.encode()) for name, value in HEADERS]
 
@@ -89,7 +92,7 @@ class Handler(WSGIHandler):
             self.handle_one_response()
         finally:
             self.server.working.pop(self, None)  # not there if it had to make room
-        if self._body_left:
+        if not self._body.is_read:
             self._linger()
         return None if self.close_connection else True
 
@@ -151,7 +154,7 @@ class Handler(WSGIHandler):
         environ["QUERY_STRING"] = head.query
         environ["SERVER_PROTOCOL"] = self.request_version = head.version
         environ["CONTENT_TYPE"] = head.fields.get("content-type", "")
-        environ["CONTENT_LENGTH"] = str(head.body_bytes)
+        environ["CONTENT_LENGTH"] = "" if head.body_bytes is None else str(head.body_bytes)
         environ["REMOTE_ADDR"] = self._peer
         if origin.host:
             environ["HTTP_HOST"] = origin.host
@@ -160,29 +163,23 @@ class Handler(WSGIHandler):
         environ["gchat.socket"] = self.socket
         self.requestline = head.line
         self.application = self.server.application
-        self._input = Input(self.rfile, head.body_bytes, self.socket if head.expects_continue else None)
-        environ["wsgi.input"] = self.wsgi_input = self._input
+        self._body = RequestBody(self.rfile, head, self._agree, self.server.take_turn)
+        environ["wsgi.input"] = self.wsgi_input = self._body  # type: ignore[assignment]  # in the place of pywsgi's
         environ["wsgi.input_terminated"] = True
         return environ
 
     # --- The answer ------------------------------------------------------------------------------------------------
 
-    @property
-    def _body_left(self) -> bool:
-        return self.head is not None and self._input.position < self.head.body_bytes
-
-    def run_application(self) -> None:
-        """Run the application, and have pywsgi discard nothing."""
-        try:
-            super().run_application()
-        finally:
-            self._input.content_length = self._input.position
+    def _agree(self) -> None:
+        """Tell a peer that waits for it to send the body."""
+        if self.head is not None and self.head.expects_continue:
+            self.socket.sendall(CONTINUE)
 
     def finalize_headers(self) -> None:
         """Add what every answer has."""
         headers: list[Any] = self.response_headers  # type: ignore[assignment]  # it is set by now
         headers += _EVERY_ANSWER
-        self.close_connection = self.close_connection or self._body_left or self.server.draining
+        self.close_connection = self.close_connection or not self._body.is_read or self.server.draining
         if self.close_connection and not any(name.lower() == b"connection" for name, _ in headers):
             headers.append((b"Connection", b"close"))
         if self.command == "HEAD" and self.provided_content_length is None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Sequence
+from itertools import product
+from typing import Any, ClassVar, get_args
 
 import msgspec
 from msgspec import Struct
@@ -15,8 +16,9 @@ from gchat.admin.backend import MAX_STORED_ROOMS
 from gchat.admin.read_resources import ReadResource
 from gchat.admin.responses import JSON, PROBLEM, ProblemDetail
 
-#: Possible answers to every request.
-_ALWAYS = (400, 401, 403, 408, 413, 414, 415, 421, 429, 431, 503)
+#: Possible answers to every request; to those that name something in the path; and to those that change something.
+_ALWAYS = (400, 401, 403, 408, 413, 414, 415, 417, 421, 429, 431, 500, 501, 503, 505)
+_NAMING, _CHANGING = (404,), (409,)
 
 _ACCESS = (
     "On this machine, a request without a token gets users by nick, rooms, topics, counts, metrics and health. "
@@ -57,10 +59,13 @@ SAYING = (
 class Reads(Struct, frozen=True):
     """What GET answers with, and HEAD without the body. Whether it always needs a token is for the resource to say."""
 
+    success: ClassVar[int] = 200
+    by: ClassVar[str] = ""
+
     summary: str
     answer: type[Struct] | None = None  # None: in the media types of the resource
     query: type[Struct] | None = None
-    status: tuple[int, ...] = ()  # of its problems, beside those of every request
+    status: tuple[int, ...] = ()  # of its problems, beside those that all such requests have
     hint: str = ""
 
 
@@ -78,20 +83,7 @@ class Writes(Struct, frozen=True):
     bodies: tuple[tuple[str, Any], ...] = ()  # other media types of the body, with their schemas
     query: type[Struct] | None = None
     silent: bool = False  # whether 204 may come in place of `success`
-
-
-#: What programs post to a hook.
-POSTED = Writes(
-    "Say something as a hook, by its secret, without a token",
-    None,
-    200,
-    status=(404, 409, 422),
-    hint="Plain text; JSON as for Slack and Mattermost, also as the form field `payload`; webhooks of Alertmanager, "
-    "Grafana and GitHub. What is too long is cut. What is nothing to say is answered by 204.",
-    bodies=((JSON, {}), ("text/plain", {}), ("application/x-www-form-urlencoded", {})),
-    scope=Scope.NONE,
-    silent=True,
-)
+    by: str = ""  # the field by which an answer names what the path is of; "": its first
 
 
 class Route(Struct, frozen=True):
@@ -111,14 +103,21 @@ class Route(Struct, frozen=True):
         return {value for value in (*found, self.get and self.get.answer) if value}
 
     @property
+    def methods(self) -> dict[str, Reads | Writes]:
+        """What can be asked, by method."""
+        return {**({"GET": self.get} if self.get else {}), **self.writes}
+
+    @property
     def writes(self) -> dict[str, Writes]:
         """What changes something, by method."""
         methods = {"POST": self.post, "PUT": self.put, "DELETE": self.delete}
         return {method: writes for method, writes in methods.items() if writes}
 
 
-def described(routes: Iterable[Route]) -> bytes:
+def described(routes: Sequence[Route]) -> bytes:
     """Return the document."""
+    paths = {_shown(route.path): _methods(route) for route in routes}
+    _add_links(paths, routes)
     values = {ProblemDetail}.union(*(route.values for route in routes))
     _, schemas = msgspec.json.schema_components(
         sorted(values, key=lambda value: value.__name__), ref_template="#/components/schemas/{name}"
@@ -126,7 +125,7 @@ def described(routes: Iterable[Route]) -> bytes:
     document = {
         "openapi": "3.1.0",
         "info": {"title": "gchat admin endpoint", "version": gchat.__version__, "description": f"{_ACCESS} {_SIZES}"},
-        "paths": {re.sub(r":\w+}", "}", route.path): _methods(route) for route in routes},
+        "paths": paths,
         "components": {
             "schemas": schemas,
             "responses": {
@@ -141,6 +140,10 @@ def described(routes: Iterable[Route]) -> bytes:
     return msgspec.json.format(msgspec.json.encode(document)) + b"\n"
 
 
+def _shown(path: str) -> str:
+    return re.sub(r":\w+}", "}", path)
+
+
 def _methods(route: Route) -> dict[str, Any]:
     """Return what a path can be asked, and what it answers."""
     schemas = {"": {"type": "string", "minLength": 1}, ":number": {"type": "integer", "minimum": 0}}
@@ -149,18 +152,26 @@ def _methods(route: Route) -> dict[str, Any]:
         for name, converter in re.findall(r"{(\w+)(:\w+)?}", route.path)
     ]
     methods: dict[str, Any] = {"parameters": parameters} if parameters else {}
+    naming = _NAMING if parameters else ()
     if route.get is not None:
-        methods |= _reads(route.get, route.resource)
-    return methods | {method.lower(): _writes(writes) for method, writes in route.writes.items()}
+        methods |= _reads(route.get, route.resource, naming)
+    methods |= {method.lower(): _writes(writes, naming) for method, writes in route.writes.items()}
+    for method in methods.keys() - {"parameters"}:
+        methods[method]["operationId"] = _id(method, route.path)
+    return methods
 
 
-def _reads(reads: Reads, resource: object) -> dict[str, Any]:
+def _id(method: str, path: str) -> str:
+    return "_".join([method.lower(), *re.findall(r"\w+", _shown(path))])
+
+
+def _reads(reads: Reads, resource: object, naming: tuple[int, ...]) -> dict[str, Any]:
     assert isinstance(resource, ReadResource)
     needed = {"token": [resource.scope.name.lower()]}
     security: list[dict[str, list[str]]] = [needed] if resource.private else [{}, needed]
     common = {"summary": reads.summary, "security": security, "parameters": _query(reads.query) if reads.query else []}
     common |= {"description": reads.hint} if reads.hint else {}
-    problems = _problems(406, *reads.status)
+    problems = _problems(406, *naming, *reads.status)
     content = _content(reads.answer) if reads.answer else {media_type: {} for media_type in resource.media_types}
     return {
         "get": {**common, "responses": {"200": _response(content), **problems}},
@@ -174,12 +185,12 @@ def _reads(reads: Reads, resource: object) -> dict[str, Any]:
     }
 
 
-def _writes(writes: Writes) -> dict[str, Any]:
+def _writes(writes: Writes, naming: tuple[int, ...]) -> dict[str, Any]:
     answer = _response(_content(writes.answer) if writes.answer else {})
     operation: dict[str, Any] = {
         "summary": writes.summary,
         "security": _security(writes),
-        "responses": {str(writes.success): answer, **_problems(*writes.status)},
+        "responses": {str(writes.success): answer, **_problems(*_CHANGING, *naming, *writes.status)},
     }
     operation |= {"description": writes.hint} if writes.hint else {}
     operation |= {"parameters": _query(writes.query)} if writes.query else {}
@@ -190,7 +201,7 @@ def _writes(writes: Writes) -> dict[str, Any]:
         operation["requestBody"] = {"required": needed, "content": content | _content(writes.body)}
         operation["responses"] |= _problems(422)
     elif content:
-        operation["requestBody"] = {"content": content}
+        operation["requestBody"] = {"required": True, "content": content}
     return operation
 
 
@@ -222,3 +233,36 @@ def _content(value: type[Struct]) -> dict[str, Any]:
 
 def _ref(value: type[Struct]) -> dict[str, str]:
     return {"$ref": f"#/components/schemas/{value.__name__}"}
+
+
+# --- Links: what an answer names, for the next request ---------------------------------------------------------------
+
+
+def _add_links(paths: dict[str, Any], routes: Sequence[Route]) -> None:
+    operations = [(method, route, asked) for route in routes for method, asked in route.methods.items()]
+    for (method, route, asked), (next_method, target, following) in product(operations, operations):
+        if route is target and method in ("POST", "PUT") and method != next_method and asked.by == following.by:
+            parameters = {name: f"$request.path.{name}" for name in re.findall(r"{(\w+)", route.path)}
+        else:
+            parameters = _answered(asked.answer, route.path, target.path, following.by)
+        if parameters:
+            answer = paths[_shown(route.path)][method.lower()]["responses"][str(asked.success)]
+            next_id = _id(next_method, target.path)
+            answer.setdefault("links", {})[next_id] = {"operationId": next_id, "parameters": parameters}
+
+
+def _answered(answer: type[Struct] | None, path: str, target: str, by: str) -> dict[str, str]:
+    """Return where an answer has the parameter of a path; nothing if it does not.
+
+    What /mutes/{mute} is of, answers of /mutes have, and those of what ends in /mute.
+    """
+    found = re.match(r"/(\w+)/{(\w+)", target)
+    if answer is None or not found or path.rpartition("/")[2] not in found.groups():
+        return {}
+    all_, one = found.groups()
+    fields, place = {field.encode_name: field.type for field in msgspec.structs.fields(answer)}, "$response.body#"
+    if all_ in fields:
+        (row,), place = get_args(fields[all_]), f"{place}/{all_}/0"
+        fields = {field.encode_name: field.type for field in msgspec.structs.fields(row)}
+    field = by or next(iter(fields))
+    return {one: f"{place}/{field}"} if field in fields else {}

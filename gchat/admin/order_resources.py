@@ -206,42 +206,40 @@ def order_routes(backend: Backend) -> list[Route]:
         Route(
             "/announce",
             AnnounceResource(backend),
-            post=Writes(
-                "Announce something to one room or to all", Announcement, 200, ToldDocument, (404, 409), moderate
-            ),
+            post=Writes("Announce something to one room or to all", Announcement, 200, ToldDocument, (404,), moderate),
         ),
         Route(
             "/users/{user:number}/kick",
             KickResource(backend),
-            post=Writes("Kick a user: close the connection", Kicking, 204, None, (404, 409), moderate),
+            post=Writes("Kick a user: close the connection", Kicking, 204, scope=moderate),
         ),
         Route(
             "/users/{user:number}/ban",
             UserBanResource(backend),
-            post=Writes("Ban a user: nick, account and address", Penalising, 201, PenaltyRow, (404, 409), moderate),
+            post=Writes("Ban a user: nick, account and address", Penalising, 201, PenaltyRow, scope=moderate),
         ),
         Route(
             "/users/{user:number}/mute",
             UserMuteResource(backend),
-            post=Writes("Mute a user: nick, account and address", Penalising, 201, PenaltyRow, (404, 409), moderate),
-            delete=Writes("Let a user speak again", None, 204, None, (404,), moderate),
+            post=Writes("Mute a user: nick, account and address", Penalising, 201, PenaltyRow, scope=moderate),
+            delete=Writes("Let a user speak again", None, 204, scope=moderate),
         ),
         Route(
             "/bans",
             BansResource(backend),
             Reads("Bans in force", BansDocument),
-            post=Writes("Ban a nick, an account, an address or a network", NewBan, 201, PenaltyRow, (409,), moderate),
+            post=Writes("Ban a nick, an account, an address or a network", NewBan, 201, PenaltyRow, scope=moderate),
         ),
         Route(
             "/bans/{ban:number}",
             BanResource(backend),
-            delete=Writes("End a ban", None, 204, None, (404,), moderate),
+            delete=Writes("End a ban", None, 204, scope=moderate),
         ),
         Route("/mutes", MutesResource(backend), Reads("Mutes in force", MutesDocument)),
         Route(
             "/mutes/{mute:number}",
             MuteResource(backend),
-            delete=Writes("End a mute", None, 204, None, (404,), moderate),
+            delete=Writes("End a mute", None, 204, scope=moderate),
         ),
         Route(
             "/audit",
@@ -252,7 +250,7 @@ def order_routes(backend: Backend) -> list[Route]:
         Route(
             "/operators/{account}",
             OperatorResource(backend),
-            put=Writes("Make an account an operator of the server", None, 200, OperatorRow, (409,)),
-            delete=Writes("Make an operator an ordinary account", None, 204, status=(404, 409)),
+            put=Writes("Make an account an operator of the server", None, 200, OperatorRow),
+            delete=Writes("Make an operator an ordinary account", None, 204),
         ),
     ]

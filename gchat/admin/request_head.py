@@ -23,9 +23,10 @@ HOOKS = "/hooks/"
 #: A hook's body may be larger: a push of many files, or a storm of alerts, takes hundreds of KB.
 MAX_HOOK_BODY_BYTES = 1 << 20
 
-_TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
-_REQUEST_LINE = re.compile(rb"(" + _TOKEN + rb") (/[!-~]*) HTTP/(\d)\.(\d)\r\n")
-_FIELD = re.compile(rb"(" + _TOKEN + rb"):[ \t]*((?:[!-~\x80-\xff](?:[ \t!-~\x80-\xff]*[!-~\x80-\xff])?)?)[ \t]*\r\n")
+#: A name of HTTP.
+TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
+_REQUEST_LINE = re.compile(rb"(" + TOKEN + rb") (/[!-~]*) HTTP/(\d)\.(\d)\r\n")
+_FIELD = re.compile(rb"(" + TOKEN + rb"):[ \t]*((?:[!-~\x80-\xff](?:[ \t!-~\x80-\xff]*[!-~\x80-\xff])?)?)[ \t]*\r\n")
 
 #: More than one of these is two meanings; all others are lists.
 _SINGLE = frozenset(
@@ -51,7 +52,8 @@ class RequestHead(Struct, frozen=True):
     query: str
     version: str  # "HTTP/1.1"
     fields: dict[str, str]  # names in lower case
-    body_bytes: int  # Content-Length, 0 without
+    body_bytes: int | None  # Content-Length, 0 without; None: the body comes in chunks
+    most_body_bytes: int
     closes: bool  # the peer sends no more requests on this connection
     expects_continue: bool
 
@@ -76,13 +78,14 @@ def parse(lines: list[bytes]) -> RequestHead:
         raise Problem(505, f"HTTP/{major}.{minor} is not supported; use HTTP/1.1")
     if "#" in target:
         raise Problem(400, "The path contains a #; leave out the fragment")
-    fields = _fields(lines[1:])
+    fields = fields_of(lines[1:])
     if minor != "0" and "host" not in fields:
         raise Problem(400, "Missing Host header")
     expectation = fields.get("expect", "").lower()
     if expectation not in ("", "100-continue"):
         raise Problem(417, "Unsupported Expect header; only 100-continue is supported")
     path, _, query = target.partition("?")
+    most_body_bytes = MAX_HOOK_BODY_BYTES if path.startswith(HOOKS) else MAX_BODY_BYTES
     connection = {word.strip() for word in fields.get("connection", "").lower().split(",")}
     return RequestHead(
         method=method,
@@ -90,13 +93,15 @@ def parse(lines: list[bytes]) -> RequestHead:
         query=query,
         version=f"HTTP/1.{min(int(minor), 1)}",
         fields=fields,
-        body_bytes=_body_bytes(fields, MAX_HOOK_BODY_BYTES if path.startswith(HOOKS) else MAX_BODY_BYTES),
+        body_bytes=_body_bytes(fields, minor, most_body_bytes),
+        most_body_bytes=most_body_bytes,
         closes=minor == "0" or "close" in connection,
         expects_continue=bool(expectation) and minor != "0",
     )
 
 
-def _fields(lines: list[bytes]) -> dict[str, str]:
+def fields_of(lines: list[bytes]) -> dict[str, str]:
+    """Return the fields in these lines, of a head or of trailers, by their names in lower case. Raises Problem."""
     if len(lines) > MAX_FIELDS:
         raise Problem(431, f"Too many headers: {len(lines)}; at most {MAX_FIELDS} are accepted")
     fields: dict[str, str] = {}
@@ -113,16 +118,32 @@ def _fields(lines: list[bytes]) -> dict[str, str]:
     return fields
 
 
-def _body_bytes(fields: dict[str, str], most: int) -> int:
+def too_large(most: int) -> Problem:
+    """Return what a larger body is answered."""
+    return Problem(413, f"The body is too large; at most {most:,} bytes are accepted")
+
+
+def _body_bytes(fields: dict[str, str], minor: str, most: int) -> int | None:
     length = fields.get("content-length")
     if "transfer-encoding" in fields:
         if length is not None:
             raise Problem(400, "Send either Content-Length or Transfer-Encoding, not both")
-        raise Problem(411, "Send the body with a Content-Length, not in chunks")
+        if minor == "0":
+            raise Problem(400, "Transfer-Encoding is not known in HTTP/1.0; use HTTP/1.1")
+        _check_codings(fields["transfer-encoding"])
+        return None
     if length is None:
         return 0
     if not (length.isascii() and length.isdigit()):
         raise Problem(400, "Content-Length is not a number")
     if len(length) > 18 or int(length) > most:
-        raise Problem(413, f"The body is too large; at most {most:,} bytes are accepted")
+        raise too_large(most)
     return int(length)
+
+
+def _check_codings(value: str) -> None:
+    codings = [coding.strip(" \t") for coding in value.lower().split(",")]
+    if "" in codings or "chunked" in codings[:-1]:
+        raise Problem(400, "Malformed Transfer-Encoding header; chunked comes last, and once")
+    if codings != ["chunked"]:
+        raise Problem(501, "Unknown transfer coding; only chunked is supported")

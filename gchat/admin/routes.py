@@ -36,9 +36,9 @@ from gchat.admin.documents import (
     UsersDocument,
 )
 from gchat.admin.drain_resource import drain_route
-from gchat.admin.hook_resources import Heard, HookResource, HooksResource
+from gchat.admin.hook_resources import POSTED, Heard, HookResource, HooksResource
 from gchat.admin.named_tokens import NamedTokens
-from gchat.admin.openapi import ADDRESSES, EVENTS, POSTED, ROOM_EVENTS, ROOMS, SAYING, Reads, Route, Writes, described
+from gchat.admin.openapi import ADDRESSES, EVENTS, ROOM_EVENTS, ROOMS, SAYING, Reads, Route, Writes, described
 from gchat.admin.order_resources import order_routes
 from gchat.admin.read_resources import (
     FixedResource,
@@ -120,7 +120,7 @@ class _Gate:
             site=environ.get("HTTP_SEC_FETCH_SITE", ""),
             authorization=environ.get("HTTP_AUTHORIZATION", ""),  # a Secret
             content_type=environ["CONTENT_TYPE"],
-            has_body=environ["CONTENT_LENGTH"] != "0",
+            has_body=not environ["wsgi.input"].is_read,
         )
         req.context.rights = rights = self._access.check(asked, self._clock())
         req.context.scope = rights.scope
@@ -143,10 +143,8 @@ class _Gate:
             media_types = resource.media_types if isinstance(resource, ReadResource) else ()
             if media_types and accept != "*/*" and not any(map(req.client_accepts, media_types)):
                 raise Problem(406, f"The Accept header excludes {' and '.join(media_types)}, all that this path has")
-        elif req.env["CONTENT_LENGTH"] != "0":
-            req.context.body = _read_body(req)
         else:
-            req.context.body = b""
+            req.context.body = _read_body(req)
 
 
 def make_app(
@@ -210,13 +208,12 @@ def _room_routes(backend: Backend) -> list[Route]:
         Route(
             "/rooms/{room}/messages",
             RoomResource(backend, _in_time),
-            Reads("Messages of a room", MessagesDocument, query=MessagesQuery, status=(404,)),
+            Reads("Messages of a room", MessagesDocument, query=MessagesQuery),
             post=Writes(
                 'Say something; the sender is shown as "NAME (http)"',
                 Saying,
                 201,
                 StoredDocument,
-                status=(404, 409),
                 hint=SAYING,
                 bodies=(PLAIN,),
                 query=SayingQuery,
@@ -229,16 +226,14 @@ def _room_routes(backend: Backend) -> list[Route]:
             Reads(
                 "Messages of a room as they come, server-sent or as lines of JSON",
                 query=RoomEventsQuery,
-                status=(404, 409),
+                status=(409,),
                 hint=ROOM_EVENTS,
             ),
         ),
         Route(
             "/rooms/{room}/modes",
             RoomModesResource(backend),
-            delete=Writes(
-                "Reset a room's modes: as in a new room, nobody has a rank until it is empty", None, 204, status=(404,)
-            ),
+            delete=Writes("Reset a room's modes: as in a new room, nobody has a rank until it is empty", None, 204),
         ),
     ]
 
@@ -250,15 +245,13 @@ def _hook_routes(backend: Backend, hook: HookResource) -> list[Route]:
             "/hooks",
             HooksResource(backend),
             Reads("Hooks, without their secrets", HooksDocument),
-            post=Writes(
-                "Make a hook; its secret is in this answer alone", NewHook, 201, MadeHookDocument, status=(409,)
-            ),
+            post=Writes("Make a hook; its secret is in this answer alone", NewHook, 201, MadeHookDocument),
         ),
         Route(
             "/hooks/{hook}",
             hook,
             post=POSTED,
-            delete=Writes("Revoke a hook, by its id", None, 204, status=(404,)),
+            delete=Writes("Revoke a hook, by its id", None, 204),
         ),
     ]
 
@@ -285,9 +278,7 @@ def _read_body(req: Request) -> bytes:
         with gevent.Timeout(BODY_S):
             return req.env["wsgi.input"].read()  # type: ignore[no-any-return]
     except gevent.Timeout:
-        raise Problem(408, f"The body did not arrive within {BODY_S:g} s") from None
-    except OSError:
-        raise Problem(400, "The body is shorter than its Content-Length") from None
+        raise Problem(408, f"The end of the body did not arrive within {BODY_S:g} s") from None
 
 
 def _answer_problem(_req: Request, resp: Response, problem: Problem, _params: dict[str, Any]) -> None:

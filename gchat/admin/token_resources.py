@@ -73,11 +73,11 @@ def token_routes(backend: Backend, tokens: NamedTokens) -> list[Route]:
             "/tokens",
             TokensResource(backend, tokens),
             Reads("Named tokens, without what they are", TokensDocument),
-            post=Writes("Make a token; it is in the answer, and nowhere else", NewToken, 201, TokenMade, (409,)),
+            post=Writes("Make a token; it is in the answer, and nowhere else", NewToken, 201, TokenMade),
         ),
         Route(
             "/tokens/{name}",
             TokenResource(backend, tokens),
-            delete=Writes("Revoke a token", None, 204, status=(404,)),
+            delete=Writes("Revoke a token", None, 204),
         ),
     ]

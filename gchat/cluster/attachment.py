@@ -9,6 +9,7 @@ from functools import cache
 from hashlib import sha1
 from importlib.metadata import version
 from importlib.resources import files
+from itertools import count
 from typing import Any, Protocol
 
 from msgspec import Struct
@@ -24,6 +25,10 @@ LAYOUT = "1"
 _ALSO_WITHOUT_MEMORY = b"#!lua flags=allow-oom\n"
 
 
+#: The lower bits of a term's number, which are drawn; the others count.
+_DRAWN_BITS = 24
+
+
 class Dialler(Protocol):
     """Where the connections of a node come from."""
 
@@ -33,6 +38,25 @@ class Dialler(Protocol):
 
 class NumberTaken(EngineUnfit):
     """Another node has the number of this one, or had it."""
+
+
+class Bases:
+    """The names that one node gives to the histories of empty engines.
+
+    None is given twice, because an engine may be emptied again before a node has found its place there.
+    """
+
+    def __init__(self) -> None:
+        self._drawn = secrets.token_hex(8)
+        self._count = count(1)
+
+    def drawn(self) -> str:
+        """Return a new one."""
+        return f"{self._drawn}-{next(self._count)}"
+
+    def has_drawn(self, base: str) -> bool:
+        """Return whether a base is from here."""
+        return base.startswith(self._drawn)
 
 
 class Timings(Struct, frozen=True):
@@ -58,6 +82,11 @@ class Beaten(Struct, frozen=True):
 def drawn(name: str) -> str:
     """Return a node's full name: with a random number of 20 bits behind it."""
     return f"{name}-{secrets.randbelow(1 << 20):05x}"
+
+
+def runs(term: str) -> int:
+    """Return how many runs an engine has had up to this term."""
+    return int(term.rpartition(".")[2] or 0) >> _DRAWN_BITS
 
 
 @cache

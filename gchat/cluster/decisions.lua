@@ -24,6 +24,11 @@
 local IDS_S, IDS = 600, 10000
 local NUMBERS = 10000
 
+-- A term counts the runs of the engine, in its upper bits; the lower ones are drawn from the name of the run. Else two
+-- engines would count alike that go on from the same point, as one that has run on and a replica that is behind, and
+-- messages of the one would be taken for those of the other.
+local DRAWN = 16777216
+
 local function key(name) return KEYS[1] .. ':' .. name end
 
 local function digits(n) return string.format('%.0f', n) end
@@ -86,7 +91,9 @@ local function attach()
   keep_time(now, raw)
   local run = string.match(redis.call('INFO', 'server'), 'run_id:(%w+)')
   base, term = base or fresh, term or '0'
-  if last_run ~= run then term = digits(term + 1) end
+  if last_run ~= run then
+    term = digits((math.floor(term / DRAWN) + 1) * DRAWN + tonumber(string.sub(run, 1, 6), 16))
+  end
   local fence = digits(redis.call('HINCRBY', key('engine'), 'fences', 1))
   redis.call('HSET', key('engine'), 'base', base, 'term', term, 'run', run, 'layout', layout, 'unicode', unicode)
   redis.call('HSET', key('fence'), node, fence)

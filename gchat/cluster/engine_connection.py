@@ -79,9 +79,14 @@ class EngineConnection:
             self._lose(EngineLost(f"no answer within {timeout_s:g} s"))
             raise EngineLost(f"no answer within {timeout_s:g} s") from None
 
-    def wait_lost(self, timeout_s: float) -> None:
-        """Return when nothing can be asked any more, or when the time is over."""
-        self._reading.join(timeout_s)
+    def keep_alive(self, every_s: float, timeout_s: float) -> None:
+        """See that it is there although it is not always asked: engines close what is idle.
+
+        Waits until nothing can be asked any more, and raises EngineLost then.
+        """
+        while True:
+            self._reading.join(every_s)
+            self.call("PING", timeout_s=timeout_s)
 
     def close(self) -> None:
         """Ask nothing more; whatever was asked is lost."""

@@ -91,6 +91,7 @@ class Entry(Struct, frozen=True, gc=False):
     node: str
     batch: int
     items: tuple[Fed, ...]
+    term: int = 0  # the run of the engine in which it was put there
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -140,7 +141,7 @@ def topic(data: bytes | None) -> TopicIs | None:
 def entry(id_: bytes, fields: Sequence[bytes]) -> Entry:
     """Return an entry of the feed."""
     number, _, term = id_.partition(b"-")
-    return Entry(int(number), id_, fields[0].decode(), int(fields[1]), tuple(_items(fields, int(term))))
+    return Entry(int(number), id_, fields[0].decode(), int(fields[1]), tuple(_items(fields, int(term))), int(term))
 
 
 def _items(fields: Sequence[bytes], term: int) -> Iterator[Fed]:

@@ -14,33 +14,31 @@ entry that it heard last, or, where it has lost its place, has its owner find an
 
 from __future__ import annotations
 
-import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
+from math import inf
 from typing import Any
 
 import gevent
 from gevent.event import Event
 
 from gchat.breather import breathe
-from gchat.cluster.attachment import Attachment, Dialler, NumberTaken, Timings, drawn
+from gchat.cluster.attachment import Attachment, Bases, Dialler, NumberTaken, Timings, drawn
 from gchat.cluster.cluster_time import ClusterTime
-from gchat.cluster.engine_connection import EngineConnection, EngineLost, EngineRefused, Word
+from gchat.cluster.engine_connection import EngineLost, EngineRefused, Word
 from gchat.cluster.entries import Entry, entry
 from gchat.cluster.feed_lag import FeedLag
+from gchat.cluster.feed_place import FeedPlace
 from gchat.cluster.fitness import WARNINGS
 from gchat.cluster.link_owner import LinkOwner
-from gchat.cluster.reasons import FULL, LATE, reason
+from gchat.cluster.reasons import FORGOTTEN, FULL, LATE, reason
 from gchat.cluster.unanswered import Put, Unanswered
 from gchat.journal.journal import JournalError
 
-#: An engine that does not answer for so long is lost.
-SILENT_S = 2.0
-
-#: After so much longer without an engine, users are told.
-PATIENCE_S = 1.5
+#: An engine that does not answer for the first is lost; after so much longer as the second without one, users are told.
+SILENT_S, PATIENCE_S = 2.0, 1.5
 
 #: What was put is answered within this time, or refused; what was sent by then is not known.
 ANSWER_S = 4.5
@@ -63,7 +61,7 @@ MAX_ENTRIES, TELLING_S = 100, 0.005
 #: What is lost is tried again after the first of these, doubling to the second while it is lost sooner than the third.
 RECONNECT_S, MAX_RECONNECT_S, STEADY_S = 0.05, 1.0, 5.0
 
-BEAT_S = 1.0
+BEAT_S, WATCH_S = 1.0, 0.1
 
 
 class EngineLink:
@@ -84,19 +82,18 @@ class EngineLink:
         self.is_gone_at_end = False  # whether there is something for the others to give up when it closes
         self._unanswered = Unanswered()
         self._is_wanted = Event()
-        self._fresh_base = secrets.token_hex(8)
+        self._bases = Bases()
         self.base = self.term = ""  # of the engine's history; with a number that its restarts count
-        self.was_empty = False  # whether the engine was, when this node attached: its base is from here
-        self._placed_in = ""  # the base in which this node has its place; "": it has none
-        self._heard_in = ""  # the base of the feed in which an entry was heard last
-        self._at = b"0-0"  # the feed's entry that was heard last
-        self.heard = 0  # its number
+        self._place = FeedPlace()
+        self.known_n = 0  # when a place was found: the last of the engine's entries that had been heard before
         self.lag = FeedLag()
         self._echoed = (0, 0)  # once the first entry was heard, batches up to the second have no echo any more
         self._unsure = 0  # batches up to this one are never sent again, because they may have been carried out
         self._time = ClusterTime(SILENCE_S)
+        self.wall_time: Callable[[], float] = lambda: self._time.engine_at(time.monotonic())  # the engine's
         self.nodes: Mapping[str, bytes] = {}  # what each living node told of itself with its last beat
         self.checkpoint_n = -1  # of the newest one, as of the last beat; -1: there is none
+        self.was_empty = False  # whether the engine was, when this node attached: its base is from here
         self._attachment: Attachment | None = None
         self._work: list[gevent.Greenlet[Any, JournalError]] = []
         self.is_up = Event()
@@ -121,8 +118,13 @@ class EngineLink:
         self._greenlets = [gevent.spawn(self._live), gevent.spawn(self._watch)]
 
     def put(self, items: Sequence[tuple[bytes, Any]]) -> None:
-        """Have items carried out, in this order, behind all that were put before; each with its cause. Never waits."""
+        """Have items carried out, in this order, behind all that were put before; each with its cause. Never waits.
+
+        While users have been told that nothing can be stored, it is refused at once, so that nothing gathers.
+        """
         self._unanswered.put(items, time.monotonic())
+        if self._is_in_trouble:
+            self._refuse(self._unanswered.late(inf), self._why)
         self._is_wanted.set()
 
     @property
@@ -131,9 +133,9 @@ class EngineLink:
         return len(self._unanswered)
 
     @property
-    def is_same_history(self) -> bool:
-        """Whether the engine has the history in which this node has heard something before."""
-        return bool(self.base) and self.base == self._heard_in
+    def heard(self) -> int:
+        """The number of the feed's entry that was heard last."""
+        return self._place.number
 
     @property
     def attached_n(self) -> int:
@@ -247,27 +249,27 @@ class EngineLink:
         attached = self._attachment = Attachment(
             *(self._engine, self._prefix, self.node, timings),
             is_new=is_new,
-            fresh_base=self._fresh_base,
-            known=(self._placed_in, self._at),
+            fresh_base=self._bases.drawn(),
+            known=(self._place.base, self._place.id),
             letter=self._owner.letter,
         )
-        is_same = attached.base == self._placed_in and attached.has_lease
+        is_same = attached.base == self._place.base and attached.has_lease
         if not (is_same and attached.is_there):
-            self._placed_in = ""
-        self.base, self.term, self.was_empty = attached.base, attached.term, attached.base == self._fresh_base
+            self._place.lose()
+        if attached.base != self.base:  # what was sent into another history is in none now
+            self._refuse(self._unanswered.forget(inf), FORGOTTEN)
+        self.base, self.term, self.was_empty = attached.base, attached.term, self._bases.has_drawn(attached.base)
         self._beat_once(attached)
         self._work = [self._begin(self._beat)]  # the lease goes on while a place is being found
-        if not self._placed_in:
+        if not self._place.base:
             self._find_place(attached.base)
-        self._fresh_base = secrets.token_hex(8)
         if not is_same:  # what was applied is forgotten with a lease, and with a base
             self._unsure = self._unanswered.last_batch
         self._unanswered.send_again(max(attached.applied, self._unsure))
         self._echoed = (attached.n, self._unanswered.last_batch)
         self._forget_unheard()
-        alive: list[Callable[[], None]] = [
-            partial(self._keep_alive, connection) for connection in (attached.reading, attached.letters)
-        ]
+        idle = attached.reading, attached.letters
+        alive: list[Callable[[], None]] = [partial(each.keep_alive, BEAT_S, SILENT_S) for each in idle]
         self._work += map(self._begin, (self._write, self._follow, *alive))
         self._is_wanted.set()
         self._why = LATE
@@ -278,12 +280,12 @@ class EngineLink:
 
     def _find_place(self, base: str) -> None:
         """Have the owner find a place in the feed. Raises EngineLost, EngineRefused."""
+        self.known_n = self._place.known(base, self.ask, self.key("feed"))
         n = self._owner.find_place(base, self.ask)
         found = self.ask("XRANGE", self.key("feed"), n, n)
         if n and not found:
             raise EngineLost("the feed does not have the entry any more behind which it should be read")
-        self._at, self.heard = found[0][0] if found else b"0-0", n
-        self._placed_in = self._heard_in = base
+        self._place.find(base, n, found)
 
     def _begin(self, work: Callable[[], None]) -> gevent.Greenlet[Any, JournalError]:
         """Return a greenlet for what goes on until the engine cannot any more; its value is why."""
@@ -310,13 +312,17 @@ class EngineLink:
 
     def _write_batch(self, attached: Attachment) -> None:
         batch, items = self._unanswered.send()
-        deadline = self._time.engine_at(items[0].since + ANSWER_S)
+        until, data = items[0].since + ANSWER_S, [item.data for item in items]
         try:
-            attached.put(batch, deadline, self.keep_messages, [item.data for item in items], timeout_s=ANSWER_S)
+            attached.put(batch, self._time.engine_at(until), self.keep_messages, data, timeout_s=ANSWER_S)
         except EngineRefused as error:
             if error.code not in ("LATE", "OOM"):
                 raise
-            self._refuse(self._unanswered.settled(batch), LATE if error.code == "LATE" else FULL)
+            if error.code == "LATE" and time.monotonic() < until:  # the engine's clock was set; nothing was done
+                self._beat_once(attached)
+                self._unanswered.send_again(batch - 1)
+            else:
+                self._refuse(self._unanswered.settled(batch), LATE if error.code == "LATE" else FULL)
         if self._unanswered.has_waiting:
             gevent.sleep(WRITE_PACE_S)
 
@@ -324,7 +330,7 @@ class EngineLink:
         reading = self._engine.connect(is_for_reading=True)
         try:
             while True:
-                question = ("COUNT", MAX_ENTRIES, "BLOCK", 1000, "STREAMS", self.key("feed"), self._at)
+                question = ("COUNT", MAX_ENTRIES, "BLOCK", 1000, "STREAMS", self.key("feed"), self._place.id)
                 answer = reading.call("XREAD", *question, timeout_s=1 + SILENT_S)
                 began_at = time.monotonic()
                 for id_, fields in answer[0][1] if answer else ():
@@ -340,9 +346,9 @@ class EngineLink:
     def _hear(self, heard: Entry) -> None:
         """Tell an entry. Raises EngineLost: there is a hole before it."""
         if heard.number != self.heard + 1:
-            self._placed_in = ""
+            self._place.lose()
             raise EngineLost("the feed does not have any more what comes next")
-        self._at, self.heard = heard.id, heard.number
+        self._place.hear(heard)
         items = self._unanswered.settled(heard.batch) if heard.node == self.node else []
         for item in items:
             self.took(time.monotonic() - item.since)
@@ -350,17 +356,17 @@ class EngineLink:
         try:
             self._owner.arrived(list(zip(heard.items, causes, strict=True)))
         except BaseException:
-            self._placed_in, self.heard = "", heard.number - 1  # there is no telling what was taken of it
+            self._place.doubt()
             raise
         self._forget_unheard()
 
-    def _forget_unheard(self) -> None:
-        """Tell what will not be known, because its echo would have come by now."""
+    def _forget_unheard(self) -> None:  # its echo would have come by now, so it will not be known
         number, batch = self._echoed
         if batch and self.heard >= number:
             self._echoed = (0, 0)
-            for item in self._unanswered.never_heard(batch):
-                self._owner.not_known(item.cause)
+            for item in self._unanswered.forget(batch):
+                if not item.is_unknown:
+                    self._owner.not_known(item.cause)
 
     def _beat(self) -> None:
         attached = self._attached()
@@ -374,25 +380,19 @@ class EngineLink:
         self.lag.told(beaten.n, time.monotonic())
         self.nodes, self.checkpoint_n = beaten.infos, beaten.checkpoint_n
 
-    def _keep_alive(self, connection: EngineConnection) -> None:
-        """See that a connection is there that is not always asked: engines close what is idle."""
-        while True:
-            connection.wait_lost(BEAT_S)
-            connection.call("PING", timeout_s=SILENT_S)
-
     # --- Time that runs out ----------------------------------------------------------------------------------------
 
     def _watch(self) -> None:
         """Answer in time what the engine does not."""
         while True:
-            gevent.sleep(0.1)
+            gevent.sleep(WATCH_S)
             now = time.monotonic()
-            self._refuse(self._unanswered.late(now - ANSWER_S), self._why)
-            for item in self._unanswered.not_known(now - ANSWER_S):
-                self._owner.not_known(item.cause)
             if not self.is_up.is_set() and not self._is_in_trouble and now - self._lost_at > PATIENCE_S:
                 self._is_in_trouble = True
                 self._owner.unable(self._why)
+            self._refuse(self._unanswered.late(inf if self._is_in_trouble else now + WATCH_S - ANSWER_S), self._why)
+            for item in self._unanswered.not_known(now - ANSWER_S):
+                self._owner.not_known(item.cause)
 
     def _refuse(self, items: Sequence[Put], why: str) -> None:
         for item in items:

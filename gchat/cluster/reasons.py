@@ -7,6 +7,7 @@ from gchat.cluster.fitness import EngineUnfit
 from gchat.journal.journal import JournalError
 
 LATE = "the journal does not answer"
+FORGOTTEN = "the engine has lost all that it had"
 FULL = "the memory of the engine is full"
 FAULT = "internal error"
 

@@ -30,6 +30,14 @@ class RoomTerms:
             self._terms.append(term)
         self.last = last
 
+    def forget_behind(self, last: int) -> None:
+        """Forget what is behind this number."""
+        while self._firsts and self._firsts[-1] > last:
+            self._firsts.pop()
+            self._terms.pop()
+        self.last = min(self.last, last)
+        self.first = min(self.first, self.last + 1)
+
     @property
     def term(self) -> int:
         """The term of the last message; 0 if there is none."""

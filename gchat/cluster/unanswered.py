@@ -66,10 +66,9 @@ class Unanswered:
             if batch > applied:
                 self._waiting.extendleft(reversed(self._sent.pop(batch)))
 
-    def never_heard(self, batch: int) -> list[Put]:
-        """Forget what was sent up to a batch: its echo never comes. Returns what was not told to be unknown yet."""
-        lost = [self._sent.pop(each) for each in sorted(self._sent) if each <= batch]
-        return [item for items in lost for item in items if not item.is_unknown]
+    def forget(self, batch: float) -> list[Put]:
+        """Forget what was sent up to a batch, because its echo never comes. Returns its items."""
+        return [item for each in sorted(self._sent) if each <= batch for item in self._sent.pop(each)]
 
     def late(self, since: float) -> list[Put]:
         """Take out what was put before that time and was not sent."""

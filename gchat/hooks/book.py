@@ -32,12 +32,19 @@ class Hook(HasSecrets, Struct, frozen=True):
     created: float  # seconds since the epoch
     signing_secret: str = ""  # bodies must be signed with it; it is stored as it is, for else none could be checked
 
+    @property
+    def is_revoked(self) -> bool:
+        """Whether only its id is left."""
+        return not self.secret_hash
+
 
 class HookBook:
-    """All hooks, by id."""
+    """All hooks, by id. No id is used twice, because an operator may type an old one."""
 
     def __init__(self, hooks: Iterable[Hook] = ()) -> None:
-        self.all = {hook.id: hook for hook in hooks}
+        known = {hook.id: hook for hook in hooks}
+        self.all = {id_: hook for id_, hook in known.items() if not hook.is_revoked}
+        self.last_id = max(known, default=0)
 
     def make(self, room: str, name: str, signing_secret: str, secret: str, now: float) -> Hook:
         """Add a hook with this secret, and return it. Raises HookRefused."""
@@ -52,8 +59,9 @@ class HookBook:
             )
         if len(self.all) >= MAX_HOOKS:
             raise HookRefused(f"There are {MAX_HOOKS} hooks, which is the limit; revoke some (DELETE /hooks/ID)")
-        hook = Hook(max(self.all, default=0) + 1, room, shown, _hash(secret), now, signing_secret)
+        hook = Hook(self.last_id + 1, room, shown, _hash(secret), now, signing_secret)
         self.all[hook.id] = hook
+        self.last_id = hook.id
         return hook
 
     def find(self, secret: str) -> Hook | None:

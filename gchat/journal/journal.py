@@ -104,10 +104,11 @@ class Journal(Protocol):
     def append(self, batch: Batch, time: float) -> Sequence[Outcome | None]:
         """Store the new messages of this batch, in this order, all or none; return the outcome for each. May wait.
 
-        The outcome is None for a posting whose outcome arrives later. A room that is not loaded is loaded first. `time`
-        is the wall clock's, in seconds since the epoch. A message whose id its lineage has used before is not stored
-        again: it has its old number if the content is the same, and is refused if it is not. How long ids are
-        remembered is up to the journal. Raises JournalError: nothing is stored, and nothing arrives later.
+        The outcome is None for a posting whose outcome arrives later. A room need not be loaded for that; else one that
+        is not is loaded first. `time` is the wall clock's, in seconds since the epoch. A message whose id its lineage
+        has used before is not stored again: it has its old number if the content is the same, and is refused if it is
+        not. How long ids are remembered is up to the journal. Raises JournalError: nothing is stored, and nothing
+        arrives later.
         """
 
     def release(self, lineage: str, id_: str) -> None:

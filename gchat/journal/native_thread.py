@@ -3,9 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from enum import Enum, auto
 from typing import Protocol, TypeVar
 
 T = TypeVar("T")
+
+
+class Urgency(Enum):
+    """How soon a native thread is to go on, where it shares a core with others."""
+
+    URGENT = auto()  # everybody waits for it
+    USUAL = auto()
+    PATIENT = auto()  # it works long, and one user waits for it, or nobody
 
 
 class NativeThread(Protocol):

@@ -46,13 +46,13 @@ class AccountActions(AdminOrder):
                 raise verdict.refusal
         except Refusal as refusal:
             raise NotPossible(refusal.message) from None
-        return _shown(self._take(AddAccount(acting(by), name, verdict.hash, verdict.lineage)))
+        return _shown(self._take(AddAccount(acting(self._app, by), name, verdict.hash, verdict.lineage)))
 
     def remove_account(self, name: str, by: str) -> None:
         """See Backend.remove_account."""
         if self._app.registry.accounts.get(name) is None:
             raise Missing(f"No account is called {text.printable(name)[:64]}; GET /accounts lists the accounts")
-        self._take(RemoveAccount(acting(by), name))
+        self._take(RemoveAccount(acting(self._app, by), name))
 
 
 def making(config: Config, name: str, secret: str) -> Making[AccountInfo]:

@@ -29,7 +29,7 @@ class AdminActions(AdminOrder):
         self._check_text(message)
         if room:
             self._revive(room)
-        told: int = self._take(AnnounceTo(acting(by), message, room))
+        told: int = self._take(AnnounceTo(acting(self._app, by), message, room))
         return told
 
     def drain(self, over_s: float | None, by: str) -> DrainDocument:
@@ -44,7 +44,7 @@ class AdminActions(AdminOrder):
         """See Backend.reset_modes."""
         if room not in self._app.registry.rooms.modes:
             self._revive(room)
-        self._take(ResetModes(acting(by), room))
+        self._take(ResetModes(acting(self._app, by), room))
 
     def say(self, room: str, name: str, message: str) -> int:
         """See Backend.say."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -53,7 +52,7 @@ class AdminOrder:
             target = penalties.made(kind, value)
         except Refusal as refusal:
             raise NotPossible(refusal.message) from None
-        return _row(self._take(BanTarget(acting(by), target, wish)))
+        return _row(self._take(BanTarget(acting(self._app, by), target, wish)))
 
     def ban_user(self, user: int, wish: Wish, by: str) -> PenaltyRow:
         """See Backend.ban_user."""
@@ -81,13 +80,13 @@ class AdminOrder:
 
     def _penalised(self, kind: Kind, user: int, wish: Wish, by: str) -> PenaltyRow:
         self._session(user)
-        return _row(self._take(PenaliseUser(acting(by), kind, user, wish)))
+        return _row(self._take(PenaliseUser(acting(self._app, by), kind, user, wish)))
 
     def _lift(self, kind: Kind, number: int, by: str) -> None:
         order = self._app.registry.order
         if number not in (order.bans if kind == "ban" else order.mutes).all:
             raise Missing(f"No {kind} has this id; GET /{kind}s lists the {kind}s")
-        self._take(LiftPenalty(acting(by), kind, number))
+        self._take(LiftPenalty(acting(self._app, by), kind, number))
 
     def _take(self, step: Step) -> Any:
         """Take a step, and return its value when its effects are carried out. Raises NotPossible."""
@@ -104,7 +103,7 @@ class AdminOrder:
     def kick(self, user: int, reason: str, by: str) -> None:
         """See Backend.kick."""
         self._session(user)
-        self._take(KillUser(acting(by), user, reason))
+        self._take(KillUser(acting(self._app, by), user, reason))
 
     def operators(self) -> Sequence[OperatorRow]:
         """See Backend.operators."""
@@ -113,7 +112,7 @@ class AdminOrder:
 
     def make_operator(self, account: str, by: str) -> OperatorRow:
         """See Backend.make_operator."""
-        self._take(GrantOperator(acting(by), account))
+        self._take(GrantOperator(acting(self._app, by), account))
         order = self._app.registry.order
         name = order.operators[folded(account)]
         return OperatorRow(name, order.is_configured(name))
@@ -123,7 +122,7 @@ class AdminOrder:
         order = self._app.registry.order
         if folded(account) not in order.operators:
             raise Missing(f"{text.printable(account)[:64]} is no operator")
-        self._take(RevokeOperator(acting(by), account))
+        self._take(RevokeOperator(acting(self._app, by), account))
 
     def audit(self, before: int, limit: int) -> Sequence[AuditRow]:
         """See Backend.audit."""
@@ -144,7 +143,7 @@ class AdminOrder:
     def note_action(self, action: str, target: str, by: str) -> None:
         """See Backend.note_action."""
         try:
-            self._app.steps.take(NoteAction(acting(by), action, target))
+            self._app.steps.take(NoteAction(acting(self._app, by), action, target))
         except Refusal as refusal:  # it was done all the same
             fields = {"action": action, "by": by, "target": target, "reason": refusal.message}
             logger.warning("%(action)s by %(by)s: %(target)s; not in the audit: %(reason)s", fields)
@@ -156,9 +155,9 @@ class AdminOrder:
         return session
 
 
-def acting(by: str) -> Actor:
+def acting(app: OperatedServer, by: str) -> Actor:
     """Return the owner of a token as an operator who acts now."""
-    return Actor(by, "http", time.time())
+    return Actor(by, "http", app.steps.wall_time())
 
 
 def _rows(table: Penalties) -> list[PenaltyRow]:

@@ -214,8 +214,9 @@ def _serve(config: Config, args: argparse.Namespace) -> int:
         return at_passed(_load(args), passed)
 
     def serve(load: Callable[[], Config], config: Config, passed: Sockets, *, is_quiet: bool) -> int:
+        node = config.cluster.name
         return _exit_code(
-            lambda: _listen(load, config, passed, is_quiet=is_quiet, ends_with_terminal=ends_with_terminal)
+            lambda: _listen(load, config, passed, node, is_quiet=is_quiet, ends_with_terminal=ends_with_terminal)
         )
 
     if args.workers:
@@ -234,12 +235,18 @@ def _serve(config: Config, args: argparse.Namespace) -> int:
 
 
 def _listen(
-    load: Callable[[], Config], config: Config, passed: Sockets, *, is_quiet: bool, ends_with_terminal: bool
+    load: Callable[[], Config],
+    config: Config,
+    passed: Sockets,
+    node: str = "",
+    *,
+    is_quiet: bool,
+    ends_with_terminal: bool,
 ) -> int:
-    """Be the server, until a signal stops it. `load` reads the configuration again."""
+    """Be the server, until a signal stops it. `load` reads the configuration again; `node` stands in the log."""
     signals.stand_by()
-    errors = Output(2, "… {count:,} lines of the log are missing here\n")
-    logs.start(errors, config.log.level, config.log.format)
+    errors = Output(2, f"… {{count:,}} lines of the log{node and f' of {node}'} are missing here\n")
+    logs.start(errors, config.log.level, config.log.format, node)
     conversation = None if is_quiet else Output(1, "… {count:,} lines of the conversation are missing here\n", GATHER_S)
     try:
         _log_ignored()

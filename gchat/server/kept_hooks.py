@@ -24,7 +24,11 @@ _UNREADABLE = Hook(0, "", "", "", 0.0)
 
 def load_book(notes: Notes) -> HookBook:
     """Return the hooks that were kept; a note that is none is left out. May wait. Raises JournalError."""
-    return HookBook(hook for hook in _HOOKS.load(notes, _UNREADABLE).values() if hook is not _UNREADABLE)
+    return HookBook(_load(notes).values())
+
+
+def _load(notes: Notes) -> dict[str, Hook]:
+    return {key: hook for key, hook in _HOOKS.load(notes, _UNREADABLE).items() if hook is not _UNREADABLE}
 
 
 def add_hook(book: HookBook, notes: Notes, asked: NewHook) -> MadeHookDocument:
@@ -36,8 +40,13 @@ def add_hook(book: HookBook, notes: Notes, asked: NewHook) -> MadeHookDocument:
 
 
 def forget_hook(notes: Notes, hook: int) -> None:
-    """Keep a hook no longer."""
-    _HOOKS.put(notes, str(hook), None)
+    """Keep a hook no longer; of the last one that was made, its id is kept until another one is the last."""
+    known = _load(notes)
+    for key, other in known.items():
+        if other.id == hook or (other.is_revoked and other.id < hook):
+            _HOOKS.put(notes, key, None)
+    if hook == max(other.id for other in known.values()):
+        _HOOKS.put(notes, str(hook), Hook(hook, "", "", "", 0.0))
 
 
 def hook_making(room: str, name: str) -> Making[MadeHookDocument]:

@@ -67,7 +67,10 @@ class Post(Protocol):
     """What carries letters: the link of this node."""
 
     node: str
-    heard: int
+
+    @property
+    def heard(self) -> int:
+        """The number of the feed's entry that was heard last."""
 
     def send(self, node: str, data: bytes) -> bool:
         """Send a letter to a node; return whether it was there. Waits. Raises JournalError."""

@@ -1,4 +1,4 @@
-"""Linux: socket counters, the descriptors and capabilities of this process, random numbers."""
+"""Linux: socket counters, the descriptors and capabilities of this process, turns of a thread, random numbers."""
 
 from __future__ import annotations
 
@@ -8,11 +8,16 @@ import resource
 import select
 import socket
 import struct
+import sys
 import termios
 
 #: Capabilities, see linux/capability.h.
 CAP_CHOWN = 0
 CAP_NET_BIND_SERVICE = 10
+
+#: The shortest turn on a core that a thread may ask for, and the number of the system call; see sched_setattr(2).
+_SHORT_TURN_NS = 100_000
+_SCHED_SETATTR = {"x86_64": 314, "aarch64": 274, "riscv64": 274}
 
 
 def has_ended(sock: socket.socket) -> bool:
@@ -89,3 +94,24 @@ def has_capability(number: int) -> bool:
     except OSError:
         return True
     return bool(int(effective.split()[1], 16) >> number & 1)
+
+
+def wake_promptly() -> None:
+    """Have this thread go on as soon as it is woken, by asking for short turns on its core; see sched(7).
+
+    Else each wait for a disk ends up to 3 ms late while the loop is busy on that core. Before Linux 6.12, or where that
+    is not allowed, nothing changes.
+    """
+    import ctypes  # noqa: PLC0415  # 3 ms that the start does not wait for
+
+    number = _SCHED_SETATTR.get(os.uname().machine)
+    if number is None or sys.maxsize < 1 << 32 or os.sched_getscheduler(0) != os.SCHED_OTHER:
+        return
+    nice = os.getpriority(os.PRIO_PROCESS, 0)  # this thread's
+    attributes = struct.pack("=IIQiIQQQ", 48, os.SCHED_OTHER, 0, nice, 0, _SHORT_TURN_NS, 0, 0)
+    ctypes.CDLL(None).syscall(number, 0, attributes, 0)
+
+
+def step_back() -> None:
+    """Have this thread take a quarter of its core while the loop is busy there, not half."""
+    os.nice(5)  # on Linux, of this thread

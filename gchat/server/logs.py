@@ -1,6 +1,7 @@
 """The log: each event is one line, and nothing of the conversation is in it. A native thread writes it.
 
 An event whose arguments have names has them as fields in JSON: logger.info("closed %(session)d", {"session": 7}).
+Where several nodes write to one log, each line says which it is from: before the text, or in the field `node`.
 """
 
 from __future__ import annotations
@@ -34,11 +35,16 @@ class LineOutput(Protocol):
 
 
 class _OneLine(logging.Formatter):
-    """`2026-11-22T12:03:04.567+01:00 INFO text`, or one JSON object; for journald, its priority in place of both."""
+    """`2026-11-22T12:03:04.567+01:00 INFO text`, or one JSON object; for journald, its priority in place of both.
 
-    def __init__(self, style: str, *, to_journal: bool) -> None:
+    With a node's name it is `2026-11-22T12:03:04.567+01:00 INFO web1-2: text`.
+    """
+
+    def __init__(self, style: str, node: str, *, to_journal: bool) -> None:
         super().__init__()
         self._json = style == "json"
+        self._before = f"{node}: " if node else ""
+        self._common = {"node": node} if node else {}
         self._to_journal = to_journal
 
     def format(self, record: logging.LogRecord) -> str:
@@ -47,13 +53,13 @@ class _OneLine(logging.Formatter):
             message += " | " + " | ".join(self.formatException(record.exc_info).splitlines())
         prefix = f"<{_PRIORITIES.get(record.levelno, 3)}>" if self._to_journal else ""
         if self._to_journal and not self._json:
-            return prefix + printable(message)
+            return prefix + self._before + printable(message)
         at = datetime.fromtimestamp(record.created).astimezone().isoformat(timespec="milliseconds")
         if self._json:
-            event = {"time": at, "level": record.levelname.lower(), "message": message}
+            event = {"time": at, "level": record.levelname.lower(), "message": message, **self._common}
             fields = record.args if isinstance(record.args, Mapping) else {}
             return prefix + msgspec.json.encode({**fields, **event}, enc_hook=str).decode()
-        return f"{at} {record.levelname} {printable(message)}"
+        return f"{at} {record.levelname} {self._before}{printable(message)}"
 
 
 class _Sparing(logging.Filter):
@@ -84,10 +90,13 @@ class _Handler(logging.Handler):
         self._output.write(self.format(record).encode("utf-8", "replace") + b"\n")
 
 
-def start(output: LineOutput, level: str, style: str) -> None:
-    """Send the log to `output`, which writes to stderr; `level` and `style` as in the configuration."""
+def start(output: LineOutput, level: str, style: str, node: str = "") -> None:
+    """Send the log to `output`, which writes to stderr; `level` and `style` as in the configuration.
+
+    `node` is the name of this one, if others write there too.
+    """
     handler = _Handler(output)
-    handler.setFormatter(_OneLine(style, to_journal=_is_journal(2)))
+    handler.setFormatter(_OneLine(style, node, to_journal=_is_journal(2)))
     logger.handlers[:] = [handler]
     logger.propagate = False
     set_level(level)

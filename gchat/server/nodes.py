@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from gchat.admin.documents import Measure, NodeInfo
 from gchat.chat.session import Session
+from gchat.cluster.attachment import runs
 from gchat.cluster.link import EngineLink
 from gchat.dialects import rich
 from gchat.server.counters import Distribution
@@ -96,7 +97,7 @@ class Nodes:
         link = self._link
         yield Measure("gchat_engine_up", "1 while the engine answers.", "gauge", link.is_up.is_set())
         term = "Restarts and changes of the engine since it was empty."
-        yield Measure("gchat_engine_term", term, "gauge", int(link.term.rpartition(".")[2] or 0))
+        yield Measure("gchat_engine_term", term, "gauge", runs(link.term))
         lag = "How far behind the feed this node is; 0 if it has heard all."
         yield Measure("gchat_feed_lag_seconds", lag, "gauge", self._lag_s)
         unanswered = "Messages and steps that this node has put, whose outcome has not come yet."

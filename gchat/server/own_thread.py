@@ -8,15 +8,18 @@ from typing import TypeVar
 from gevent.threadpool import ThreadPool
 from msgspec import Struct
 
+from gchat.journal.native_thread import Urgency
+from gchat.server.linux import step_back, wake_promptly
+
 T = TypeVar("T")
 
 
 class OwnThread:
     """Implements native_thread.NativeThread. The thread runs from the start on: later there may be none to be had."""
 
-    def __init__(self) -> None:
+    def __init__(self, urgency: Urgency = Urgency.USUAL) -> None:
         self._pool = ThreadPool(1)
-        self._pool.apply(int)
+        self._pool.spawn(_BEGIN[urgency])
 
     def __call__(self, function: Callable[[], T], /) -> T:
         """See NativeThread."""
@@ -25,6 +28,13 @@ class OwnThread:
         if isinstance(found, _Failed):
             raise found.error
         return found
+
+
+_BEGIN: dict[Urgency, Callable[[], object]] = {
+    Urgency.URGENT: wake_promptly,
+    Urgency.USUAL: int,
+    Urgency.PATIENT: step_back,
+}
 
 
 class _Failed(Struct):

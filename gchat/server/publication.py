@@ -125,6 +125,7 @@ class Publication:
         self._awaited: dict[int, object] = {}  # postings whose outcome arrives later, until something is said of it
         self._posted = self._answered = 0  # of those, ever
         self.unanswered_size = 0  # of those that are awaited, in characters
+        self.stored_at = 0.0  # when the last messages were
         self._waits: deque[tuple[int, Event]] = deque()  # each set when so many are answered
         self._held = HeldAnswers()
         self._is_late = False  # whether the journal does not answer in time: then nobody waits for that
@@ -185,7 +186,8 @@ class Publication:
         except Exception:
             self._pump.crashed("the journal crashed; the messages of this turn are refused")
             outcomes = [Outcome(None, (), "internal error")] * len(batch)
-        COMMIT_S.observe(time.monotonic() - began)
+        self.stored_at = time.monotonic()
+        COMMIT_S.observe(self.stored_at - began)
         self._outcomes = iter(outcomes)
         has_failed = False
         for posting, outcome in zip(batch, outcomes, strict=True):

@@ -65,7 +65,7 @@ from gchat.server.writer import Writer
 #: Effects between two looks at the clock; the dearest is a page of history.
 EFFECTS_AT_ONCE = 4
 
-#: A turn with some hundred readers.
+#: A turn with some hundred readers; while it is stored, the loop serves all that it finds.
 LONG_TURN_S = 0.002
 
 #: Effects waiting for the next turn; above, senders are read more slowly.
@@ -282,7 +282,7 @@ class Pump:
             # What others have said meanwhile is the next turn's. The loop comes back to us before it serves what it
             # found: after a long turn that is much, and worth another round (measured, 5,000 readers: a tenth).
             self._breather.breathe()
-            if time.monotonic() - began > LONG_TURN_S:
+            if time.monotonic() - max(began, self._publication.stored_at) > LONG_TURN_S:
                 self._breather.breathe()
 
     def _turn(self) -> None:
@@ -382,13 +382,13 @@ class Pump:
         if not self._journal.is_open(room):
             return
         seq, where = self._journal.next_seq(room), Where(room, self._journal.epoch(room))
-        self._touched |= dict.fromkeys(self.fan_out.renew(where, seq))
+        told = events.LogRenewed(room, effect.lost, effect.first, effect.last, effect.members, where.epoch, seq - 1)
+        self._touched |= dict.fromkeys(self.fan_out.renew(where, seq, told))
         for connection in self.connections.values():
             if connection.where.room == room:
                 connection.where = where
             self._room_loading.begin_again(connection, room, effect.members)
-        told = events.LogRenewed(room, effect.lost, effect.first, effect.last, effect.members, where.epoch, seq - 1)
-        self.append(room, told, 0, None)
+        self.shown(room, told)
 
     def _close(self, effect: Close) -> None:
         self._publication.tell_held(effect.session, is_late=True)  # the farewell is among it

@@ -256,7 +256,7 @@ class Reader:
             if are_shared:
                 session = connection.session  # another one, where the registry was loaded anew
                 with self._not_reading():
-                    carried_out = server.steps.execute(connection.session, command, time.time())
+                    carried_out = server.steps.execute(connection.session, command, server.steps.wall_time())
             else:
                 carried_out = execute(registry, session, command, time.time())
                 effects.submit(carried_out)

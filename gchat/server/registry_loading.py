@@ -64,16 +64,16 @@ class RegistryLoading:
         self._link = link
         self._put = put
         self._reconciled = reconciled
-        self._kept: dict[int, Kept] = {}  # by session: how users were here before
+        self._kept: dict[int, Kept] = {}  # by session: how users were here, until they are compared
         self._coming_back: set[int] = set()
         self._unreadable: tuple[int, EngineUnfit] | None = None  # the entry of the feed that cannot be read, and why
         self._loads = 0
-        self._taken_until = 0  # the feed's entry up to which users have seen what came of it
+        self._is_compared = True  # whether what users see is what the registry has
 
     @property
     def is_news(self) -> bool:
         """Whether what is heard now was not heard before the registry was loaded."""
-        return self._link.heard > self._taken_until
+        return self._link.heard > self._link.known_n
 
     def find_place(self) -> int:
         """Load the registry; return the number of the feed's entry behind which steps are to be taken.
@@ -82,7 +82,7 @@ class RegistryLoading:
         """
         link = self._link
         self.keep_own()
-        self._taken_until = link.heard if link.is_same_history else 0
+        self._is_compared = False
         found = link.checkpoint()
         if found is None and not link.was_empty:
             found = self._first_checkpoint()
@@ -124,6 +124,32 @@ class RegistryLoading:
             if id_ not in self._kept:
                 self._kept[id_] = kept(connection.session)
 
+    def hear(self) -> None:
+        """Take that what comes next of the feed is taken.
+
+        Before the first that is news, what users see is compared with the registry: both are as of the same entry, and
+        what came of all behind that is shown as usual.
+        """
+        if not self._is_compared and self.is_news:
+            self._compare()
+
+    def _compare(self) -> None:
+        """Show the users here what is not as it was; those of whom the others do not know are left for later."""
+        self._is_compared = True
+        for id_, was in list(self._kept.items()):
+            connection, session = self._pump.connections.get(id_), self._session(id_)
+            if connection is not None and session is not None:
+                del self._kept[id_]
+                _hand_on(connection, session)
+                self._pump.submit(set_right(session, was))
+
+    def _session(self, id_: int) -> Session | None:
+        """Return the session of a connection that this node has, if the others know of it."""
+        session = self._registry.sessions.get(id_)
+        if session is None or session.node != self._link.node or self._registry.is_disconnected(session):
+            return None
+        return session
+
     def keep_checkpoints(self) -> None:
         """Store checkpoints in time, for ever; a greenlet."""
         link = self._link
@@ -147,23 +173,19 @@ class RegistryLoading:
         return checkpoint.packed(checkpoint.taken(self._registry))
 
     def _reconcile(self, load: int) -> None:
-        """Compare the users here with what the others know, as soon as all that they know is known here."""
+        """Have users come back of whom the others do not know, as soon as all that they know is known here."""
         link = self._link
         while load == self._loads and not (link.is_up.is_set() and link.heard >= link.attached_n):
             gevent.sleep(0.005)
             link.is_up.wait()  # it may be lost, and go on from where it was
         if load != self._loads:  # it is loaded anew
             return
+        if not self._is_compared:
+            self._compare()
         were, self._kept = self._kept, {}
         for id_, was in were.items():
-            if (connection := self._pump.connections.get(id_)) is None:
-                continue
-            session = self._registry.sessions.get(id_)
-            if session is None or session.node != link.node or self._registry.is_disconnected(session):
+            if (connection := self._pump.connections.get(id_)) is not None:
                 self._return(connection, was)
-            else:
-                _hand_on(connection, session)
-                self._pump.submit(set_right(session, was))
         for session in list(self._registry.sessions.values()):
             is_here = session.node == link.node and self._registry.is_connected(session)
             if is_here and session.id not in self._pump.connections:  # it was let in when nobody knew that it was

@@ -248,9 +248,7 @@ class Replay:
             self._pump.transmit(connection, OwnLines(data), room)
         if catch_up.next >= head:
             writer.drop(catch_up)
-            log = self._pump.room_log(where, connection.dialect, head)
-            if writer.log_reader.cursor_in(log) is None:  # a node that lost its place may let a user in twice
-                writer.log_reader.follow(log)
+            writer.log_reader.follow(self._pump.room_log(where, connection.dialect, head))
             self._pump.tell(connection, structs.replace(catch_up.effect.ready, seq=head - 1), room)
         self.go_on(connection)  # at once, if what was told had no bytes
 

@@ -117,6 +117,7 @@ class Sharing:
         self._limits = limits
         self._pump = pump
         self._link = link
+        self.wall_time = link.wall_time  # the engine's: the clocks of nodes may be apart
         self.letters = Letters(registry, pump, link)
         self.elsewhere = Elsewhere(registry, link, onlooker)
         self._loading = RegistryLoading(registry, pump, link, self._put_quietly, self.elsewhere.renew)
@@ -228,6 +229,7 @@ class Sharing:
 
     def happened(self, step: bytes, cause: object | None) -> None:
         """See Members.happened."""
+        self._loading.hear()
         if isinstance(cause, Taking):
             self._take_own(cause)
         else:
@@ -296,6 +298,7 @@ class Sharing:
 
     def gone(self, node: str) -> None:
         """See Members.gone. If it is this one, its users come back as soon as all is known."""
+        self._loading.hear()
         if node == self.node:
             self._loading.keep_own()
             DropNode(node).take(self._registry)

@@ -9,6 +9,7 @@ In a cluster a step that cannot be passed on to the others raises Refusal, NOT_K
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, Protocol
@@ -47,6 +48,9 @@ class Steps(Protocol):
 
     def put(self, step: Step) -> None:
         """Take a step, soon."""
+
+    def wall_time(self) -> float:
+        """Return the time in seconds since the epoch at which something is asked, and by which penalties end."""
 
     def join(self, load: Callable[[], None]) -> None:
         """Know everything that is known before the first step. `load` gives the registry what a previous run stored.
@@ -101,6 +105,10 @@ class OwnSteps:
         effects = execute(self._registry, session, command, now)
         self._submit(effects)
         return effects
+
+    def wall_time(self) -> float:
+        """See Steps.wall_time."""
+        return time.time()
 
     def put(self, step: Step) -> None:
         """See Steps.put."""

@@ -139,7 +139,7 @@ class Watch:
 
     def _look_for_due(self) -> None:
         """Announce silent users, and end the sessions, bans and mutes whose time has come."""
-        now, wall_now = self._server.awake(), time.time()
+        now, wall_now = self._server.awake(), self._server.steps.wall_time()
         if self._server.registry.is_due(now) or self._server.registry.order.is_due(wall_now):
             self._server.steps.put(BeDue(now, wall_now))
 

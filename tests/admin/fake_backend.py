@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from ipaddress import ip_address, ip_network
+from itertools import count
 from typing import Literal, cast
 
 import gevent
@@ -74,6 +75,7 @@ class FakeBackend:
         self.resets: list[str] = []
         self.say_waits_s = 0.0
         self.book = HookBook()
+        self._secrets = count(1)
         self.epoch = "e1"
         self.hook_waits_s = 0
         self.fault: Exception | None = None  # raised by server()
@@ -265,7 +267,7 @@ class FakeBackend:
         return [HookInfo(hook.id, hook.room, hook.name, _rfc3339(0), bool(hook.signing_secret)) for hook in self._hooks]
 
     def make_hook(self, asked: NewHook) -> MadeHookDocument:
-        secret = f"secret-{len(self.book.all) + 1}"
+        secret = f"secret-{next(self._secrets)}"
         try:
             hook = self.book.make(asked.room, asked.name, asked.signing_secret, secret, 0.0)
         except HookRefused as refused:

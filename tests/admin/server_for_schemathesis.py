@@ -1,4 +1,7 @@
-"""Serves the endpoint, prints its port, and lets a minute pass between two requests: wrong tokens are forgiven."""
+"""Serves the endpoint, prints its port, and lets a minute pass between two requests: wrong tokens are forgiven.
+
+For each user who is kicked another one comes, so that there is always somebody.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +13,22 @@ from gchat.admin.named_tokens import NamedTokens
 from gchat.admin.routes import make_app
 from tests.admin.fake_backend import TOKEN, FakeBackend, listen
 
+
+class PeopledBackend(FakeBackend):
+    """A server that is never empty."""
+
+    def leaves(self, user: int, reason: str = "quit") -> None:
+        """Have somebody go, and another one come."""
+        super().leaves(user, reason)
+        self.joins()
+
+
 if __name__ == "__main__":
     listener = listen()
     port = listener.getsockname()[1]
     minutes = count()
     tokens = NamedTokens()
-    app = make_app(FakeBackend(), Access(TOKEN, named=tokens), tokens, lambda: next(minutes) * WINDOW_S)
+    app = make_app(PeopledBackend(), Access(TOKEN, named=tokens), tokens, lambda: next(minutes) * WINDOW_S)
     server = AdminServer(listener, app)
     server.start()
     print(port, flush=True)

@@ -1,4 +1,4 @@
-"""Heads of requests, as files in wire/ whose names begin with the status that must come of them."""
+"""Heads of requests, some with bodies in chunks, as files in wire/ whose names begin with the status that must come."""
 
 from __future__ import annotations
 
@@ -44,6 +44,7 @@ def test_a_head_is_the_same_value_whatever_the_case_of_names_and_the_space_aroun
         version="HTTP/1.1",
         fields={"host": "localhost", "x": "1 2", "content-length": "7"},
         body_bytes=7,
+        most_body_bytes=MAX_BODY_BYTES,
         closes=False,
         expects_continue=False,
     )

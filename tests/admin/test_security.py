@@ -53,6 +53,23 @@ def test_requests_are_answered_many_on_a_connection_too(endpoint: SecureEndpoint
             assert connection.answer().status == 200
 
 
+def test_a_body_in_chunks_is_heard_in_tls_and_the_next_request_behind_it(endpoint: SecureEndpoint) -> None:
+    head = endpoint.head(
+        "POST",
+        "/announce",
+        Authorization=f"Bearer {endpoint.token}",
+        Content_Type="application/json",
+        Transfer_Encoding="chunked",
+    )
+    with endpoint.connect() as connection:
+        for piece in (head, "7\r\n", '{"text"\r', '\n8\r\n:"hello"\r\n', "1\r\n}\r\n0\r\nX", ": y\r\n\r\n"):
+            connection.sends(piece)
+            gevent.sleep(0.01)
+        connection.sends(endpoint.head("GET", "/healthz"))
+        assert connection.answer().value == {"told": 3}
+        assert connection.answer().value == {"status": "ok"}
+
+
 def test_the_page_of_the_endpoint_itself_may_ask(endpoint: SecureEndpoint) -> None:
     assert endpoint.ask("GET", "/users", Origin=f"https://{endpoint.host}").status == 200
     assert endpoint.ask("GET", "/users", Origin=f"http://{endpoint.host}").status == 403

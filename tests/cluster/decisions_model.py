@@ -8,6 +8,8 @@ from typing import Any
 
 IDS = 4  # of a lineage, until they become the older ones
 
+DRAWN = 1 << 24  # as many terms are of the same run of the engine, in each of its histories
+
 Fields = list[Any]
 
 
@@ -88,7 +90,7 @@ class Model:
         self._keep_time()
         self.base = self.base or fresh
         if self.last_run != self.run:
-            self.term += 1
+            self.term = (self.term // DRAWN + 1) * DRAWN + int(self.run[:6], 16)
         self.last_run, self.layout, self.unicode = self.run, layout, unicode
         self.fences += 1
         self.fence[node] = str(self.fences)

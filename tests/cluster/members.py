@@ -128,8 +128,8 @@ class Node(Noting):
     def lost(self, room: str, count: int, first: int, last: int) -> None:
         super().lost(room, count, first, last)
         self.journal.renew(room)
-        self.gone_texts += [text for seq, text in self.shown if seq >= first]
-        self.shown = [(seq, text) for seq, text in self.shown if seq < first]
+        self.gone_texts += [text for seq, text in self.shown if first <= seq <= last]
+        self.shown = [(seq, text) for seq, text in self.shown if not first <= seq <= last]
 
     def _arrived(self, arrivals: Sequence[Arrival]) -> None:
         for arrival in arrivals:

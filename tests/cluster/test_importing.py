@@ -13,7 +13,7 @@ from gchat.cluster.engine_url import parsed
 from gchat.cluster.importing import EngineUsed, move_history
 from gchat.cluster.journal import SharedJournal
 from gchat.journal.journal import Posting
-from gchat.journal.native_thread import NativeThread
+from gchat.journal.native_thread import NativeThread, Urgency
 from gchat.journal.sqlite.database import Database
 from gchat.journal.sqlite.journal import SqliteJournal
 from gchat.model.messages import Acted, Said, TopicSet
@@ -25,7 +25,7 @@ from tests.e2e.rich_user import RichUser
 from tests.e2e.workers import Workers
 
 
-def run() -> NativeThread:
+def run(_urgency: Urgency) -> NativeThread:
     return at_once
 
 

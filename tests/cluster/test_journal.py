@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
+import gevent
 import pytest
+from gevent.event import Event
 
 from gchat.cluster.journal import SharedJournal
 from gchat.journal.journal import JournalError, Posting
 from gchat.journal.parts import Lacking, parts_of
 from gchat.model.events import TopicIs
-from gchat.model.messages import TopicSet
+from gchat.model.messages import Said, TopicSet
 from tests.cluster.engines import EngineProcess, at_once, wait_until_in_loop
 from tests.cluster.members import ROOM, Node
 
@@ -83,6 +87,57 @@ def test_an_engine_that_is_restarted_empty_is_another_history(engine: EngineProc
     assert bob.shown == [(1, "alice 21")]
 
 
+def test_two_runs_of_an_engine_that_go_on_from_the_same_point_are_not_taken_for_one(
+    engine: EngineProcess, alice: Node, bob: Node, tmp_path: Path
+) -> None:
+    alice.says(3)
+    bob.shows("alice 3")
+    alice.is_answered()
+    shutil.copytree(engine.directory / "appendonlydir", tmp_path / "earlier")  # as a replica has it that is behind
+    engine.kill()
+    engine.start()
+    alice.says()
+    alice.is_answered()
+    bob.shows("alice 4")
+    bob.is_cut_off()
+    engine.kill()
+    engine.forget()
+    shutil.copytree(tmp_path / "earlier", engine.directory / "appendonlydir")
+    engine.start()
+    alice.is_attached()
+    alice.says()
+    alice.shows("alice 5")
+    bob.is_back()
+    bob.shows("alice 5")
+    assert alice.losses == bob.losses == [(ROOM, 1, 4, 4)]
+    assert alice.shown == bob.shown == [(1, "alice 1"), (2, "alice 2"), (3, "alice 3"), (4, "alice 5")]
+    assert alice.epoch == bob.epoch
+
+
+def test_what_a_node_had_not_heard_of_its_own_is_said_again_and_told_only_where_it_was_shown(
+    engine: EngineProcess, alice: Node, bob: Node, tmp_path: Path
+) -> None:
+    alice.says(3)
+    bob.shows("alice 3")
+    alice.is_answered()
+    shutil.copytree(engine.directory / "appendonlydir", tmp_path / "earlier")
+    with pytest.MonkeyPatch.context() as slow:
+        slow.setattr(alice.link, "_hear", lambda _entry: Event().wait())  # as on a machine that has much to do
+        alice.says()
+        bob.shows("alice 4")
+        engine.kill()
+        wait_until_in_loop(lambda: not alice.link.is_up.is_set(), "alice has noticed")
+    engine.forget()
+    shutil.copytree(tmp_path / "earlier", engine.directory / "appendonlydir")
+    engine.start()
+    alice.shows("alice 4")
+    wait_until_in_loop(lambda: bob.losses and bob.shown == alice.shown, "bob sees it again")
+    assert bob.losses == [(ROOM, 1, 4, 4)]
+    assert all(count == 0 for _, count, *_ in alice.losses)  # the name of the log may be another
+    assert alice.acked["alice 4"] == 4
+    assert alice.shown == [(seq, f"alice {seq}") for seq in range(1, 5)]
+
+
 def test_a_room_that_nobody_had_spoken_in_has_lost_nothing(engine: EngineProcess, alice: Node) -> None:
     epoch = alice.epoch
     engine.empty()
@@ -125,6 +180,19 @@ def test_what_is_said_while_a_place_in_the_feed_is_looked_for_is_not_missed(
     bob.is_back()
     bob.shows("alice 2")
     assert bob.shown == [(1, "alice 2")]
+
+
+def test_what_is_said_in_a_room_that_is_not_open_waits_for_nothing(engine: EngineProcess, alice: Node) -> None:
+    engine.stop()
+    others: list[str] = []
+    gevent.spawn(others.append, "had a turn")
+    alice.journal.append([Posting("elsewhere", Said("ci", ("deployed",), ("1",)), "ci", "of ci")], 0)
+    assert others == []
+    engine.go_on()
+    wait_until_in_loop(lambda: alice.acked == {"of ci": 1}, "it is stored")
+    assert not alice.journal.is_open("elsewhere")
+    alice.journal.open(["elsewhere"])
+    assert [record.message for record in alice.journal.read("elsewhere", 1, 9)] == [Said("ci", ("deployed",), ("1",))]
 
 
 def test_topics_are_told_of_every_room_open_here_or_not(alice: Node, bob: Node) -> None:

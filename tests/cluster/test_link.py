@@ -151,6 +151,33 @@ def test_what_is_refused_while_the_engine_stands_still_is_never_said(
     check(*nodes)
 
 
+def test_what_is_said_while_nothing_can_be_stored_is_refused_at_once_and_gathers_nowhere(
+    engine: EngineProcess, nodes: list[Node], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(links, "ANSWER_S", 1000.0)
+    alice, bob = nodes
+    engine.kill()
+    wait_until_in_loop(lambda: not alice.link.is_up.is_set(), "alice has noticed")
+    alice.says(3)
+    wait_until_in_loop(lambda: alice.journal.trouble, "alice says that nothing can be stored")
+    wait_until_in_loop(lambda: len(alice.refused) == 3, "what waited for that is refused, too")
+    alice.says(5)
+    assert len(alice.refused) == 8
+    assert not alice.link.unanswered
+    engine.start()
+    wait_until_in_loop(lambda: not alice.journal.trouble, "alice says that it can again")
+    alice.says(2)
+    check(alice, bob)
+
+
+def test_when_the_clock_of_the_engine_is_set_forward_nothing_is_refused(nodes: list[Node]) -> None:
+    for node in nodes:
+        node.link._time._skew_s -= 3600  # as if it had been set by an hour since the last beat
+        node.says(3)
+    check(*nodes)
+    assert not any(node.refused for node in nodes)
+
+
 def test_a_node_without_an_engine_says_what_is_wrong(tmp_path: Path) -> None:
     journal = SharedJournal(1 << 20, at_once)
     journal.link = EngineLink(UrlEngine(parsed(f"unix://{tmp_path}/nothing")), journal, "test", "alice")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from itertools import count
 from typing import Any
@@ -296,6 +296,29 @@ def test_an_engine_that_is_emptied_while_nothing_is_said_is_found_out(engine: En
 
 
 # --- Letters ---------------------------------------------------------------------------------------------------------
+
+
+def test_an_engine_that_is_emptied_again_before_a_node_has_its_place_has_another_history(
+    engine: EngineProcess, end: ExitStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (alice,) = started(engine, end, "alice")
+    bases = [alice.link.base]
+    find_place = alice.find_place
+
+    def find(base: str, ask: Callable[..., Any]) -> int:
+        bases.append(base)
+        if len(bases) == 2:
+            engine.empty()
+            raise EngineLost("emptied")
+        return find_place(base, ask)
+
+    monkeypatch.setattr(alice, "find_place", find)
+    engine.empty()
+    wait_until_in_loop(lambda: len(bases) == 3)
+    assert len(set(bases)) == 3
+    alice.steps("goes on")
+    agreed(alice, count=1)
+    assert alice.link.was_empty
 
 
 def test_a_letter_comes_to_its_node_and_to_no_other(engine: EngineProcess, end: ExitStack) -> None:

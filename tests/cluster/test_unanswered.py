@@ -81,7 +81,7 @@ def test_what_was_sent_is_said_to_be_unknown_once_and_may_be_known_later() -> No
     assert [item.cause for item in unanswered.settled(batch)] == ["a"]
 
 
-def test_what_is_never_heard_is_unknown_unless_that_was_said() -> None:
+def test_what_is_never_heard_is_forgotten_with_what_was_said_of_it() -> None:
     unanswered = putting("a", now=1)
     unanswered.send()
     unanswered.not_known(2)
@@ -89,5 +89,5 @@ def test_what_is_never_heard_is_unknown_unless_that_was_said() -> None:
         unanswered.put([(b"", cause)], 2)
         unanswered.send()
 
-    assert [item.cause for item in unanswered.never_heard(2)] == ["b"]
+    assert [(item.cause, item.is_unknown) for item in unanswered.forget(2)] == [("a", True), ("b", False)]
     assert len(unanswered) == 1

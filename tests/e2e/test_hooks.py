@@ -67,6 +67,15 @@ def test_what_curl_posts_is_said_in_the_room_which_is_made(server: Server, opera
         assert curl("-d", "x", url + "0").startswith("404 ")
 
 
+def test_what_a_program_says_bit_by_bit_is_said_when_it_ends(server: Server, operator: Operator) -> None:
+    with server.join(room="ops") as alice:
+        command = f"(echo backup; sleep 0.2; printf done) | {need('curl')} -sS -X POST -T - {hook(operator)}"
+        done = subprocess.run(["sh", "-c", command], check=True, capture_output=True, timeout=DEADLINE_S)
+        assert done.stdout == b"ok"
+        alice.sees("[Grafana Cloud (http)] backup")
+        alice.sees("    | done")
+
+
 def test_several_lines_stay_one_message(server: Server, operator: Operator) -> None:
     with joins(server, "bob", room="ops") as bob:
         curl("--data-binary", "one\ntwo\r\nthree\n", hook(operator))

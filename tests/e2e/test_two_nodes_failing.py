@@ -22,7 +22,7 @@ import pytest
 from tests.cluster.engines import EngineProcess
 from tests.e2e.admin_client import Operator
 from tests.e2e.harness import PROMPT, Server, User, free_port, wait_until
-from tests.e2e.nodes import NAMESPACE, SHORT_LEASE, Pair, WireProcess
+from tests.e2e.nodes import NAMESPACE, SHORT_LEASE, Pair, WireProcess, node
 from tests.e2e.rich_user import RichUser, joins
 from tests.e2e.test_time import HOUR_S, YEAR_S, Clock
 from tests.e2e.tools import need
@@ -74,7 +74,8 @@ def refused_at_start(url: str, *arguments: str, **environment: str) -> str:
 def test_a_silent_engine_is_told_once_and_nothing_is_kept_until_it_goes_on(pair: Pair) -> None:
     one, two, engine = pair.one, pair.two, pair.engine
     with one.join("ann") as ann, two.join("ben") as ben, joins(one, "eve") as eve, two.join("dan", "empty"):
-        ann.says("before")
+        ann.says("before", "/ping heard")
+        ann.sees("> pong heard")
         ben.sees("[ann] before")
         engine.stop()
         try:
@@ -370,10 +371,11 @@ def test_an_engine_whose_clock_is_set_takes_nobody_for_gone_and_times_never_go_b
     clock, pair = Clock(tmp_path), Pair(SHORT_LEASE)
     pair.engine = ClockedEngine(clock)
     with pair, pair.one.join("ann") as ann, pair.two.join("ben") as ben, joins(pair.two, "eve") as eve:
-        times = []
+        times: list[str] = []
         for by_s in (0, HOUR_S, -HOUR_S, 0, YEAR_S, 0):
             clock.goes(by_s)
-            flows(ann, ben)  # what was said before a node has looked at the clock may be refused
+            ann.says(f"at once {len(times)}")  # although no node has looked at the clock yet
+            ben.sees(f"[ann] at once {len(times)}")
             times.append(eve.sees("said")["time"])
             time.sleep(1.2)  # a beat of each node, at least
         assert times == sorted(times)
@@ -381,7 +383,28 @@ def test_an_engine_whose_clock_is_set_takes_nobody_for_gone_and_times_never_go_b
         eve.sees("ack", id="1")
         ann.sees("[eve] here")
         assert b" left" not in ann.received
+        assert b"Not sent" not in ann.received
         assert not [event for event in eve.events if event["type"] in ("left", "closing", "gap")]
+
+
+def banned(operator: Operator) -> set[str]:
+    return {ban["value"] for ban in operator.asks("GET", "/bans")["bans"]}
+
+
+@pytest.mark.parametrize("by_s", [HOUR_S, -HOUR_S])
+def test_bans_end_by_the_clock_of_the_engine_whatever_the_clock_of_a_node_says(
+    tmp_path: Path, pair: Pair, by_s: int
+) -> None:
+    clock = Clock(tmp_path)
+    clock.goes(by_s)
+    with node(pair.engine.url, "three", environment=clock.environment) as three:
+        operators = Operator(pair.one), Operator(three)
+        for name, by in zip(("spam", "eggs"), operators, strict=True):
+            by.asks("POST", "/bans", kind="nick", value=name, for_s=HOUR_S / 2)
+            by.asks("POST", "/bans", kind="nick", value=f"short-{name}", for_s=1)
+        wait_until(lambda: all(banned(by) == {"spam", "eggs"} for by in operators), "the short ones alone are over")
+        for ban in operators[0].asks("GET", "/bans")["bans"]:
+            operators[0].asks("DELETE", f"/bans/{ban['id']}")
 
 
 @long

@@ -103,6 +103,8 @@ def test_what_a_replica_did_not_have_yet_is_told_with_its_numbers_in_the_rooms_t
         for number in range(lost):
             ann.says(f"lost {number}")
         eve.sees("said", text=f"lost {lost - 1}")
+        ann.says("/ping heard")  # what her node had not heard yet it would say again, so nothing of hers were lost
+        ann.sees("> pong heard")
         engines.primary.kill()
         if engines.replica.asks("HGET", f"{{{NAMESPACE}}}:heads", "lobby") != b"2":
             pytest.skip("the sentinel has mended it before")

@@ -50,6 +50,7 @@ def test_nobody_waits_for_ever_for_what_was_under_way_when_the_engine_forgot_eve
         eve.says("under way", "0")
         time.sleep(0.1)
         started_empty(pair.engine)
+        eve.sees("refused", id="0")  # it is in no history that anybody will see
         flows(ann, ann)
         wait_until(lambda: eve.sees("joined", room="lobby"), "all is well")
         ann.says("alone")

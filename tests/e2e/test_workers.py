@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -97,6 +99,37 @@ def test_the_admin_address_answers_whichever_node_lives() -> None:
 
             wait_until(answers, "it answers")
             wait_until(lambda: len(server.nodes) == 2, "there are two again")
+
+
+def test_the_log_says_which_node_each_line_is_from() -> None:
+    with Workers(admin_enabled="true", admin_port=0) as server:
+        wait_until(
+            lambda: (server.log.count(": admin page: "), server.log.count(": listening on ")) == (2, 2), "both say so"
+        )
+        url = server.log.partition("admin page: ")[2].split()[0]
+        nodes = list[str]()
+
+        def know_each_other() -> bool:
+            with urllib.request.urlopen(f"{url}status", timeout=DEADLINE_S) as answer:
+                nodes[:] = sorted(node["name"] for node in json.load(answer)["nodes"])
+            return len(nodes) == 2
+
+        wait_until(know_each_other, "each node knows the other")
+        assert sorted(re.findall(r"^\S+ INFO (\S+): listening on ", server.log, re.MULTILINE)) == nodes
+        assert sorted(re.findall(r"^\S+ INFO (\S+): admin page: ", server.log, re.MULTILINE)) == nodes
+        assert re.search(r"^\S+ INFO 2 nodes listen on ", server.log, re.MULTILINE)
+    with Workers(cluster_name="web1", log_format="json") as server:
+
+        def lines(text: str) -> list[dict[str, str]]:
+            events = [json.loads(line) for line in server.log.splitlines() if line.startswith("{")]
+            return [event for event in events if event["message"].startswith(text)]
+
+        wait_until(lambda: len(lines("listening on ")) == 2, "both say so")
+        assert sorted(event["node"] for event in lines("listening on ")) == ["web1-1", "web1-2"]
+        assert "node" not in lines("2 nodes listen on ")[0]
+        server.process.send_signal(signal.SIGHUP)
+        wait_until(lambda: len(lines("configuration reloaded: nothing has changed")) == 2, "both say so")
+        assert {event["node"] for event in lines("configuration reloaded: ")} == {"web1-1", "web1-2"}
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ comes out has no control byte, and what is written and read again is the same.
 
 from __future__ import annotations
 
+import io
 import re
 import zlib
 from collections.abc import Callable, Iterator, Sequence
@@ -14,7 +15,7 @@ from random import Random
 
 from msgspec import structs
 
-from gchat.admin import request_head
+from gchat.admin import request_body, request_head
 from gchat.admin.responses import Problem
 from gchat.dialects import plain, plain_decoder, proxy_header, rich, rich_json, slash
 from gchat.dialects.dialect import Decoder, LateHello
@@ -37,6 +38,7 @@ from tests.fuzz.files import as_file
 #: The longest input. Every limit is far below its own: they have tests of their own, and here they come soon.
 MAX_BYTES = 256
 MAX_LINE_BYTES = 80
+MAX_CHUNKED_BYTES = 60
 
 #: Whatever a terminal would act on; LF ends a line.
 _CONTROL = re.compile(rb"[\x00-\x09\x0b-\x1f\x7f]|\xc2[\x80-\x9f]")
@@ -258,7 +260,7 @@ def heads(data: bytes) -> None:
     except Problem as problem:
         fit_to_be_shown(problem.detail.encode())
         return
-    assert 0 <= head.body_bytes <= request_head.MAX_BODY_BYTES
+    assert 0 <= (head.body_bytes or 0) <= head.most_body_bytes
     target = f"{head.path}?{head.query}" if head.query else head.path
     again = [f"{head.method} {target} {head.version}\r\n".encode()]
     for name, value in head.fields.items():
@@ -267,6 +269,50 @@ def heads(data: bytes) -> None:
         again.append(f"{name}: {value}\r\n".encode("latin-1"))
     fields = {name: value.strip(" \t") for name, value in head.fields.items()}  # of several, some may be empty
     assert request_head.parse(again) == structs.replace(head, fields=fields)
+
+
+def chunked(data: bytes) -> None:
+    """A body in chunks is refused, or means the same to parsers that are lenient, each in its way: nothing is hidden.
+
+    It does not end before its last byte, and what comes behind changes nothing.
+    """
+    found = _unchunked(data)
+    if found is None:
+        return
+    content, end = found
+    for line_end in (b"\n", b"\r\n"):
+        assert _leniently(data, line_end) == found
+    for cut in range(end):
+        assert _unchunked(data[:cut]) is None
+    assert _unchunked(data[:end] + b"\r\n0\r\n\r\n") == found
+    assert len(content) <= MAX_CHUNKED_BYTES
+
+
+def _unchunked(data: bytes) -> tuple[bytes, int] | None:
+    """Return the content of a body in chunks, and where the body ends; None: it is refused."""
+    file = io.BufferedReader(io.BytesIO(data))
+    try:
+        return b"".join(request_body.chunks(file, MAX_CHUNKED_BYTES)), file.tell()
+    except Problem as problem:
+        fit_to_be_shown(problem.detail.encode())
+        return None
+
+
+def _leniently(data: bytes, line_end: bytes) -> tuple[bytes, int]:
+    """Return what a parser makes of it that looks at the first digits of a line, and at nothing else in it."""
+    content, at, is_last = b"", 0, False
+    while True:
+        end = data.index(line_end, at) + len(line_end)
+        line, at = data[at:end], end
+        if is_last:
+            if not line.strip(b"\r\n"):
+                return content, at
+            continue
+        digits = re.match(rb"[ \t]*(?:0[xX])?([0-9A-Fa-f]*)", line)
+        size = int(digits[1] or b"0", 16) if digits else 0
+        is_last = not size
+        if size:
+            content, at = content + data[at : at + size], at + size + 2
 
 
 def configuration(data: bytes) -> None:
@@ -329,6 +375,7 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
         sniffed,
         shown,
         heads,
+        chunked,
         configuration,
         proxied,
         hooked,

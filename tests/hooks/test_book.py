@@ -33,7 +33,7 @@ def test_there_is_one_for_each_room_and_name() -> None:
     assert book.revoke(hook.id) is hook
     assert book.find("s1") is None
     assert book.revoke(hook.id) is None
-    book.make("ops", "ci", "", "s2", 5.0)
+    assert book.make("ops", "ci", "", "s2", 5.0).id == 2  # an old id that is typed again does not revoke a new hook
 
 
 def test_their_number_is_bounded() -> None:

@@ -28,7 +28,7 @@ def in_file(path: Path) -> SqliteJournal:
     def at_once(call: Callable[[], T], /) -> T:
         return call()
 
-    return SqliteJournal(Database(str(path), "NORMAL", "e", "b"), lambda: at_once)
+    return SqliteJournal(Database(str(path), "NORMAL", "e", "b"), lambda _urgency: at_once)
 
 
 @pytest.fixture(params=[in_memory, in_a_file, on_an_engine])

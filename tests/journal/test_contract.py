@@ -112,7 +112,7 @@ def in_memory(_end: ExitStack) -> Subject:
 def in_file(end: ExitStack) -> Subject:
     directory = tempfile.mkdtemp(prefix="gchat-test-")
     end.callback(shutil.rmtree, directory)
-    journal = SqliteJournal(Database(f"{directory}/history.db", "normal", "e", "b"), lambda: at_once)
+    journal = SqliteJournal(Database(f"{directory}/history.db", "normal", "e", "b"), lambda _urgency: at_once)
     end.callback(journal.close)
     return Subject(journal)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import takewhile
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -39,6 +40,10 @@ class Feed:
         self.entries.append((node, b"", None))
         self.turn()
 
+    def loses(self, count: int) -> None:
+        """Forget what was put last, as an engine does that fails over to a replica which is behind."""
+        del self.entries[-count:]
+
     def turn(self) -> None:
         """Have all nodes hear all that was put."""
         for node in self.nodes:
@@ -52,7 +57,8 @@ class Node:
         self._feed = feed
         self.node = f"{name}-{len(feed.nodes) + 1:05x}"
         self.heard = 0
-        self.is_same_history = False
+        self.known_n = 0
+        self._heard: list[object] = []  # all that this node has heard of the history that there is now
         self.is_up = Event()
         self.is_up.set()
         self.warning = ""
@@ -102,15 +108,17 @@ class Node:
 
     def lose_place(self) -> None:
         """Load the registry anew, and hear again what was behind the checkpoint."""
-        self.heard, before = self.sharing.find_place(""), self.heard
-        self.is_same_history = True
-        assert before >= self.heard
+        both = zip(self._heard, self._feed.entries, strict=False)
+        self.known_n = sum(1 for _ in takewhile(lambda pair: pair[0] is pair[1], both))
+        del self._heard[self.known_n :]
+        self.heard = self.sharing.find_place("")
         self.hear()
 
     def hear(self) -> None:
         """Hear all that was put; what this node put itself has its cause the first time."""
         while self.heard < len(self._feed.entries):
             origin, data, taking = self._feed.entries[self.heard]
+            self._heard[self.heard :] = [self._feed.entries[self.heard], *self._heard[self.heard + 1 :]]
             self.heard += 1
             if taking is None:
                 self.sharing.gone(origin.node)
@@ -126,6 +134,10 @@ class Node:
     def time(self) -> float:
         """Return the time of the cluster."""
         return 100.0
+
+    def wall_time(self) -> float:
+        """Return the time of the engine's clock."""
+        return 1e9
 
     def checkpoint(self) -> tuple[int, bytes] | None:
         """Return the newest one."""

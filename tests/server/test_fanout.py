@@ -177,10 +177,11 @@ def test_a_reader_without_a_descriptor_gets_each_chunk_once_and_through_its_tran
     assert carol.writer.log_reader.is_live
 
 
-def test_a_large_room_is_sent_in_slices_and_what_is_said_meanwhile_comes_after(
-    room: Room, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("bound", "value"), [("READERS_IN_A_TURN", 2), ("BYTES_IN_A_TURN", 40)])
+def test_a_large_room_or_much_of_a_small_one_is_sent_in_slices_and_what_is_said_meanwhile_comes_after(
+    room: Room, monkeypatch: pytest.MonkeyPatch, bound: str, value: int
 ) -> None:
-    monkeypatch.setattr(fanout, "READERS_IN_A_TURN", 2)
+    monkeypatch.setattr(fanout, bound, value)
     readers = [*[room.enters() for _ in range(5)], room.enters(transport=Ciphered)]
     room.turn("one")
     room.turn("two", speaker=readers[0])

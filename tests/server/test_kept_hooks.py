@@ -39,6 +39,22 @@ def test_the_next_run_has_the_hooks_of_this_one() -> None:
     assert again.all[1].signing_secret == "signing"
 
 
+def test_an_id_is_not_used_again_and_only_the_last_one_is_kept() -> None:
+    notes = KeptNotes()
+    for expected in range(1, 5):
+        made = add_hook(load_book(notes), notes, NewHook("ops", "ci"))
+        assert made.id == expected
+        forget_hook(notes, made.id)
+        assert not load_book(notes).all
+        assert len(notes.kept) == 1
+    for name in ("one", "two"):
+        add_hook(load_book(notes), notes, NewHook("ops", name))
+    forget_hook(notes, 5)
+    assert list(load_book(notes).all) == [6]
+    assert load_book(notes).last_id == 6
+    assert len(notes.kept) == 1
+
+
 def test_the_secret_is_not_kept_and_no_two_are_the_same() -> None:
     notes = KeptNotes()
     secrets = [add_hook(load_book(notes), notes, NewHook("ops", f"ci{n}")).secret for n in range(3)]

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from gchat.server import logs
 from tests.e2e.admin_client import Operator, open_to_the_operator
 from tests.e2e.harness import Server, wait_until
 
@@ -103,3 +104,18 @@ def test_no_line_of_the_log_has_one_of_something_in_the_plural(users: int) -> No
         assert f"(max_connections = {users})" in server.log
         assert f"stopping: users online: {users}" in server.log
         assert not re.search(r"\b1 (users|messages|connections|seconds)", server.log)
+
+
+def test_the_name_of_a_node_stands_before_what_journald_gets_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Lines(list[bytes]):
+        write = list.append
+
+    lines = Lines()
+    for name in ("handlers", "propagate", "level"):
+        monkeypatch.setattr(logs.logger, name, getattr(logs.logger, name))
+    monkeypatch.setattr(logs.logger, "handlers", [])
+    monkeypatch.setattr(logs, "_is_journal", lambda _descriptor: True)
+    for node in ("web1-2", ""):
+        logs.start(lines, "info", "text", node)
+        logs.logger.warning("few %(what)s", {"what": "places\n"})
+    assert lines == [b"<4>web1-2: few places\\x0a\n", b"<4>few places\\x0a\n"]

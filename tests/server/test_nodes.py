@@ -22,7 +22,7 @@ class Link:
         self.nodes: dict[str, bytes] = {}
         self.lag = FeedLag()
         self.heard = 7
-        self.term = "base.3"
+        self.term = f"base.{(3 << 24) + 7}"
         self.unanswered = 2
         self.is_up = Event()
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import ctypes
+import os
+import struct
 import threading
 
 import gevent
 import pytest
 
+from gchat.journal.native_thread import Urgency
 from gchat.server.own_thread import OwnThread
 
 
@@ -40,3 +44,23 @@ def test_an_error_comes_out_where_it_was_asked_for_and_the_thread_goes_on(capfd:
         thread(fails)
     assert thread(lambda: 3) == 3
     assert capfd.readouterr().err == ""
+
+
+def test_an_urgent_thread_asks_for_short_turns_on_its_core_and_a_patient_one_steps_back() -> None:
+    number = {"x86_64": 315, "aarch64": 275, "riscv64": 275}.get(os.uname().machine)
+    if number is None:
+        pytest.skip("what threads ask for is not known on this machine")
+
+    def asked() -> tuple[int, int, int]:
+        attributes = ctypes.create_string_buffer(48)
+        assert ctypes.CDLL(None).syscall(number, 0, attributes, 48, 0) == 0
+        _, policy, _, nice, _, turn_ns = struct.unpack_from("=IIQiIQ", attributes)
+        return policy, nice, turn_ns
+
+    policy, nice, turn_ns = asked()
+    urgent, usual, patient = (OwnThread(urgency)(asked) for urgency in Urgency)
+    assert usual == (policy, nice, turn_ns)
+    assert patient == (policy, min(19, nice + 5), turn_ns)
+    assert urgent[:2] == (policy, nice)
+    if turn_ns:  # Linux 6.12
+        assert 0 < urgent[2] < turn_ns

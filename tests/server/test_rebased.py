@@ -128,6 +128,29 @@ def test_a_reader_that_is_behind_is_told_once_it_reads_again(transport: str) -> 
         slow.sees("[alice] after")
 
 
+def test_a_reader_that_is_behind_is_told_of_each_of_two_losses_before_what_it_missed_between_them() -> None:
+    with Shared() as stage:
+        alice = stage.join("alice")
+        slow = stage.connects(Hello(nick="slow"))
+        events(slow, '"live"')
+        for count in range(40):
+            stage.say(alice, f"{count} {'x' * 4000}")
+        stage.lose(11)
+        for count in range(40):
+            stage.say(alice, f"another {count} {'x' * 4000}")
+        stage.lose(21)
+        stage.say(alice, "after")
+        told = events(slow, '"after"')
+        lost = [event["text"] for event in told if event["type"] == "announced"]
+        assert lost == ["30 messages that were shown are lost (11-40)", "30 messages that were shown are lost (21-50)"]
+        kinds = [event["type"] for event in told]
+        first, second = (at for at, kind in enumerate(kinds) if kind == "joined")
+        assert told[first]["epoch"] != told[second]["epoch"]
+        (missed,) = [event for event in told[first:second] if event["type"] == "gap"]
+        assert (missed["from"], missed["to"]) == (11, 50)
+        assert told[-1]["seq"] == 21
+
+
 def test_a_user_who_is_being_shown_what_was_missed_enters_anew() -> None:
     with Shared() as stage:
         alice = stage.join("alice")

@@ -13,6 +13,7 @@ import pytest
 from gchat.chat.effects import CloseReason
 from gchat.chat.limits import Limits
 from gchat.chat.order import Order
+from gchat.chat.penalties import Penalty
 from gchat.server import watch
 from gchat.server.faults import Guard
 from gchat.server.history import tidy
@@ -33,6 +34,9 @@ class Server:
         self.roster = SimpleNamespace(by_session=self.connections, ending=self.closing)
         self.tls = SimpleNamespace(look=lambda: None)
         self.awake = time.monotonic
+        self.put: list[Any] = []
+        self.wall_time = 0.0
+        self.steps = SimpleNamespace(put=self.put.append, wall_time=lambda: self.wall_time)
         self.registry = SimpleNamespace(sessions={}, is_due=self.is_due, order=Order(Limits()))
         self.config = SimpleNamespace(
             server=SimpleNamespace(announce_after_s=announce_after_s), limits=SimpleNamespace(stall_timeout_s=60.0)
@@ -143,3 +147,14 @@ def test_a_guard_returns_what_its_function_returns() -> None:
     guard = Guard()
     assert guard("a part", lambda: 7) == 7
     assert guard("a part", lambda: 1 // 0) is None
+
+
+def test_a_ban_ends_by_the_clock_by_which_it_was_dated() -> None:
+    server = Server()
+    server.registry.is_due = lambda _now: False
+    bans = server.registry.order.bans
+    bans.add(Penalty(1, "nick", "eve", "", 1000.0, 1060.0, "ann"))
+    for server.wall_time, asked in ((1059.0, 0), (1060.0, 1)):
+        server.watch()._look_for_due()
+        assert len(server.put) == asked
+    assert server.put[0].wall_now == 1060.0

@@ -68,6 +68,7 @@ class ClusterNemesis:
             "slowest to go on, ms": round(1000 * self.slowest_flow_s),
             "slowest ack, ms": round(1000 * self._world.slowest_ack_s),
             "slowest refusal, ms": round(1000 * self._world.slowest_refusal_s),
+            "refused when it was back, ms": round(1000 * self._world.slowest_outcome_s),
         }
 
     @property
@@ -96,21 +97,26 @@ class ClusterNemesis:
             while self._world.acked < self._world.wanted * (turn + 1) / (len(self._plan) + 1):
                 gevent.sleep(0.002)
             began = time.monotonic()
+            self._world.suffers = True
             acts[kind]()
+            self._world.suffers = False
             self.done[kind] += 1
-            print(f"{self.progress}: {kind}, {time.monotonic() - began:.1f} s", flush=True)
-            self._goes_on(kind)
+            lasted_s = time.monotonic() - began
+            flows_s = self._goes_on(kind)
+            print(f"{self.progress}: {kind}, {lasted_s:.1f} s; all went on {flows_s:.1f} s later", flush=True)
         self._world.tormented = False
 
-    def _goes_on(self, kind: str) -> None:
-        """Return when something is kept again at each node that has a sender. Raises Broken."""
+    def _goes_on(self, kind: str) -> float:
+        """Return when something is kept again at each node that has a sender, and after how long. Raises Broken."""
         world, began = self._world, time.monotonic()
         before = world.flowing.copy()
         while any(world.flowing[node] <= before[node] for node in self._talking()):
             if time.monotonic() - began > HEALED_S:
                 raise Broken(f"{HEALED_S:g} s after {kind} nothing was kept: {self._cluster.log}")
             gevent.sleep(0.005)
-        self.slowest_flow_s = max(self.slowest_flow_s, time.monotonic() - began)
+        took_s = time.monotonic() - began
+        self.slowest_flow_s = max(self.slowest_flow_s, took_s)
+        return took_s
 
     def _talking(self) -> set[int]:
         """Return the nodes that have something to keep."""
@@ -123,15 +129,19 @@ class ClusterNemesis:
     # --- Nodes -------------------------------------------------------------------------------------------------------
 
     def _kill_node(self) -> None:
-        node = self._world.random.choice(self._cluster.nodes)
+        at = self._world.random.randrange(len(self._cluster.nodes))
+        node = self._cluster.nodes[at]
         node.kill()
+        self._world.troubled.pop(at, None)
         self._lasts()
         node.start()
 
     def _stop_node(self) -> None:
-        node = self._world.random.choice(self._cluster.nodes)
+        at = self._world.random.randrange(len(self._cluster.nodes))
+        node, began = self._cluster.nodes[at], time.monotonic()
         node.signal(signal.SIGSTOP)
         self._lasts(may_be_long=True)
+        self._world.stood[at] += time.monotonic() - began
         node.signal(signal.SIGCONT)
 
     def _cut_node(self) -> None:
@@ -148,17 +158,20 @@ class ClusterNemesis:
         self._cluster.engine.start()
 
     def _stop_engine(self) -> None:
-        """Have it stand still; if that is for long, the users of each node are told in time."""
-        self._world.troubled.clear()
+        """Have it stand still; if that is for long, the users of each node are told in time.
+
+        They are told once: those of a node that has not come out of the trouble before are not told again.
+        """
+        told, before = self._world.troubled, set(self._world.troubled)
         began = time.monotonic()
         self._cluster.engine.stop()
         gevent.sleep(self._world.random.random() * 2 * self._down_s)
         if time.monotonic() - began > PATIENCE_S:
-            nodes = {peer.node for peer in self._peers if isinstance(peer, Rich) and peer.connected}
-            while not nodes <= self._world.troubled and time.monotonic() - began < 2 * TOLD_S:
+            nodes = {peer.node for peer in self._peers if isinstance(peer, Rich) and peer.connected} - before
+            while not nodes <= told.keys() and time.monotonic() - began < 2 * TOLD_S:
                 gevent.sleep(0.01)
-            self.slowest_told_s = max(self.slowest_told_s, time.monotonic() - began)
-            if silent := nodes - self._world.troubled:
+            self.slowest_told_s = max([self.slowest_told_s, *(told[node] - began for node in nodes & told.keys())])
+            if silent := nodes - told.keys():
                 self._world.findings.add(Kind.UNEXPECTED, f"users of nodes {silent} are not told of a silent engine")
         self._cluster.engine.go_on()
 

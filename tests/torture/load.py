@@ -10,6 +10,7 @@ import re
 import time
 from array import array
 from collections.abc import Iterator, Sequence
+from math import inf
 
 import gevent
 import msgspec
@@ -39,8 +40,9 @@ WINDOW = 64
 #: One message in so many is what somebody does, not says.
 ACT_EVERY = 50
 
-#: A sender that was refused waits so long.
-REFUSED_S = 0.05
+#: A sender that was refused waits so long; one that has no answer for so long says it again, because of what a node had
+#: put before it was given up nobody may ever know what became.
+REFUSED_S, ANSWERED_S = 0.05, 15.0
 
 #: A slow reader stops reading for so long, at most, about once in so many reads.
 SLEEP_S, SLEEP_EVERY = 2.0, 100
@@ -54,8 +56,8 @@ WANDER_EVERY = 300
 #: What is said of messages that an engine has lost: how many, and which.
 LOSS = re.compile(r"([\d,]+) messages? that (?:was|were) shown (?:is|are) (?:gone|lost) \((\d+)(?:-(\d+))?\)")
 
-#: What is said when nothing can be kept.
-TROUBLE = "cannot be kept now"
+#: What is said when nothing can be kept, and when it can be again.
+TROUBLE, AGAIN = "cannot be kept now", "is kept again"
 
 _MESSAGE = re.compile(rb" s(\d+)-(\d+)$", re.MULTILINE)
 
@@ -136,6 +138,7 @@ class Rich(Peer):
                 self.goes_live()
             case GapEvent() if self.view is not None and event.room == self.room:
                 self.view.skips(event.range_from, event.range_to)
+                self.world.epochs.skip((self.room, self.view.epoch), event.range_from, event.range_to)
             case AckEvent():
                 self.acknowledged(event)
             case RefusedEvent():
@@ -149,7 +152,9 @@ class Rich(Peer):
     def _hears_from_the_server(self, announced: AnnouncedEvent) -> None:
         """Note what an engine has lost, and that nothing can be kept now."""
         if TROUBLE in announced.text:
-            self.world.troubled.add(self.node)
+            self.world.troubled.setdefault(self.node, time.monotonic())
+        elif AGAIN in announced.text:
+            self.world.troubled.pop(self.node, None)
         if (loss := LOSS.search(announced.text)) and announced.room in self.views:
             count, first = (int(number.replace(",", "")) for number in loss.groups()[:2])
             log = announced.room, self.views[announced.room].epoch
@@ -208,13 +213,15 @@ class Sender(Rich):
     def go_on(self) -> None:
         """Say more, if there is not much on its way, and the readers are not far behind."""
         world = self.world
+        if self._live and world.clock(self.node) - next(iter(self._open.values()), inf) > ANSWERED_S:
+            self.goes_live()
         if not self._live or len(self._open) > WINDOW // 2 or world.enough or self.room in world.far_behind:
             return
         lines: list[bytes] = []
         while len(self._open) < WINDOW and world.sent + len(lines) < world.allowed:
             number = self._refused.pop(0) if self._refused else len(self.said.seqs)
             self.said.send(number)
-            self._open[number] = time.monotonic()
+            self._open[number] = world.clock(self.node)
             lines.append(self._line(number))
         world.sent += len(lines)
         self.sends(b"".join(lines))
@@ -222,7 +229,7 @@ class Sender(Rich):
     def goes_live(self) -> None:
         """Say again what was not answered, with the same ids; then go on."""
         for number in self._open:
-            self._open[number] = time.monotonic()
+            self._open[number] = self.world.clock(self.node)
             self.said.send_again(number, may_be_refused=self.world.refused > 0)
         self.sends(b"".join(map(self._line, self._open)))
         self.go_on()
@@ -242,7 +249,7 @@ class Sender(Rich):
             self._unexpected(f"gets {ack}")
             return
         if number in self._open:
-            took_s = time.monotonic() - self._open.pop(number)
+            took_s = self.world.clock(self.node) - self._open.pop(number)
             self.world.slowest_ack_s = max(self.world.slowest_ack_s, took_s)
             self.world.acked += 1
             self.world.flowing[self.node] += 1
@@ -258,8 +265,11 @@ class Sender(Rich):
             self._unexpected(f"gets {refused}")
             return
         if number in self._open:
-            took_s = time.monotonic() - self._open.pop(number)
-            self.world.slowest_refusal_s = max(self.world.slowest_refusal_s, took_s)
+            took_s = self.world.clock(self.node) - self._open.pop(number)
+            if self.world.suffers:
+                self.world.slowest_refusal_s = max(self.world.slowest_refusal_s, took_s)
+            else:
+                self.world.slowest_outcome_s = max(self.world.slowest_outcome_s, took_s)
         self.said.refuse(number)
         self.world.why_refused[refused.message] += 1
         self.world.refused += 1

@@ -194,6 +194,7 @@ class Epochs:
     def __init__(self) -> None:
         self.of_room: dict[str, list[str]] = {}
         self.told: dict[Log, dict[str, tuple[int, int, int]]] = {}  # by node: how many are gone; from, and to
+        self.skipped: dict[Log, set[int]] = {}  # what some reader was told it missed: shown, but perhaps seen by nobody
 
     def see(self, room: str, epoch: str) -> bool:
         """Take the epoch of a room; return whether it is a new one, and not the first."""
@@ -212,6 +213,10 @@ class Epochs:
         before = self.told.setdefault(log, {}).setdefault(node, gone)
         if before != gone:
             findings.add(Kind.MISCOUNTED, f"{node} says of {log} that {before} are gone, and that {gone} are")
+
+    def skip(self, log: Log, first: int, last: int) -> None:
+        """Take what a reader is told it has missed."""
+        self.skipped.setdefault(log, set()).update(range(first, last + 1))
 
     def is_told(self, log: Log, seq: int) -> bool:
         """Return whether a node has said that this message is gone."""
@@ -312,7 +317,8 @@ def check_epochs(
             later = {**history.get(room, {}), **shown.get((room, following), {})}
             gone = [seq for seq, text in texts.items() if later.get(seq) != text]
             told = epochs.told.get((room, epoch), {})
-            _check_told(f"{room} in {epoch}", gone, told, findings)
+            unseen = epochs.skipped.get((room, epoch), set()) - texts.keys()
+            _check_told(f"{room} in {epoch}", gone, unseen, told, findings)
             refused = {text_of(log.sender, at) for log in said for at, seq in enumerate(log.seqs) if seq == REFUSED}
             for seq, text in texts.items():
                 # What is told to be gone was not said in the end, so it may have been refused after all.
@@ -320,16 +326,22 @@ def check_epochs(
                     findings.add(Kind.REFUSED, f"{text} was refused, and shown in {room} in {epoch}")
 
 
-def _check_told(what: str, gone: Sequence[int], told: Mapping[str, tuple[int, int, int]], findings: Findings) -> None:
+def _check_told(
+    what: str, gone: Sequence[int], unseen: set[int], told: Mapping[str, tuple[int, int, int]], findings: Findings
+) -> None:
+    """Check what was told of a log; what is `unseen` may be gone, too, because nobody knows what it was."""
     if gone and not told:
         findings.add(
             Kind.LOST, f"{what}: {min(gone)} to {max(gone)} were shown and are gone, and nobody said so", len(gone)
         )
+    shown = unseen.union(gone)
     for node, (count, first, last) in told.items():
-        if count != last - first + 1 or not gone or not min(gone) == first <= last <= max(gone):
+        known = min(gone, default=last)
+        is_first = first <= known and shown.issuperset(range(first, known))
+        if count != last - first + 1 or not shown or not is_first or not first <= last <= max(shown):
             is_gone = f"{min(gone)} to {max(gone)} are" if gone else "nothing is"
             findings.add(Kind.MISCOUNTED, f"{what}: {node} says that {count} ({first}-{last}) are gone; {is_gone}")
-    if gone and told and max(last for _, _, last in told.values()) != max(gone):
+    if gone and told and max(last for _, _, last in told.values()) < max(gone):
         findings.add(Kind.MISCOUNTED, f"{what}: {max(gone)} was shown and is gone; nodes say {dict(told)}")
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import socket as native
-from collections import Counter
+import time
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -49,10 +50,15 @@ class World:
     cuts: int = 0
     connections: int = 0
     slowest_ack_s: float = 0.0
-    slowest_refusal_s: float = 0.0
+    slowest_refusal_s: float = 0.0  # while something was done to the servers
+    slowest_outcome_s: float = 0.0  # a refusal after that: what was under way to an engine is known when it is back
+    suffers: bool = False  # whether something is being done to them
     flowing: Counter[int] = field(default_factory=Counter)  # by node: messages of its users that were acknowledged
     why_refused: Counter[str] = field(default_factory=Counter)  # as users are told, of messages
-    troubled: set[int] = field(default_factory=set)  # nodes whose users were told that nothing can be kept now
+    troubled: dict[int, float] = field(default_factory=dict)  # by node that can keep nothing: when users were told
+    stood: defaultdict[int, float] = field(
+        default_factory=lambda: defaultdict(float)
+    )  # by node: for how many seconds it was stopped
     refusals: Counter[str] = field(default_factory=Counter)  # of anything, by code
     closings: Counter[str] = field(default_factory=Counter)  # by code
 
@@ -64,6 +70,10 @@ class World:
     def enough(self) -> bool:
         """Whether all that was wanted is acknowledged, and nobody is needed to say more."""
         return self.acked >= self.wanted and not self.tormented
+
+    def clock(self, node: int) -> float:
+        """Return a steady time in seconds that stands still with a node: what that takes is not the server's doing."""
+        return time.monotonic() - self.stood[node]
 
     def see_epoch(self, who: str, room: str, epoch: str) -> None:
         """Take the name of a room's log: while nothing is lost, it is the same all the time."""

@@ -219,6 +219,22 @@ def test_a_node_that_says_two_things_of_one_loss_is_found() -> None:
     assert dict(findings.counts) == {Kind.MISCOUNTED: 1}
 
 
+@pytest.mark.parametrize(
+    ("shown", "told", "is_right"),
+    [({}, (2, 1, 2), True), ({3: THREE}, (3, 1, 3), True), ({3: THREE}, (1, 3, 3), True), ({}, (3, 1, 3), False)],
+)
+def test_what_every_reader_was_told_it_missed_may_be_gone_and_was_shown(
+    shown: dict[int, str], told: tuple[int, int, int], is_right: bool
+) -> None:
+    findings, epochs = Findings(), oracle.Epochs()
+    for epoch in "ab":
+        epochs.see(ROOM, epoch)
+    epochs.skip((ROOM, "a"), 1, 2)
+    epochs.tell((ROOM, "a"), "x", told, findings)
+    oracle.check_epochs(epochs, {(ROOM, "a"): shown}, {}, [], findings)
+    assert bool(findings.counts) is not is_right
+
+
 def test_what_was_acknowledged_may_be_gone_if_that_was_told() -> None:
     log = Said(0, ROOM)
     log.send(1)

@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Callable
 from typing import TypeVar
 
-from gchat.journal.native_thread import NativeThread
+from gchat.journal.native_thread import NativeThread, Urgency
 from gchat.journal.sqlite.database import Database
 from gchat.journal.sqlite.errors import reason
 from gchat.journal.sqlite.queries import Queries
@@ -17,9 +17,11 @@ T = TypeVar("T")
 class DatabaseThreads:
     """Four threads. All calls wait, and raise JournalError."""
 
-    def __init__(self, database: Database, thread: Callable[[], NativeThread]) -> None:
+    def __init__(self, database: Database, thread: Callable[[Urgency], NativeThread]) -> None:
         self._database = database
-        self._write, self._load, self._read, self._search = thread(), thread(), thread(), thread()
+        self._write = thread(Urgency.URGENT)
+        self._load, self._read = thread(Urgency.USUAL), thread(Urgency.USUAL)
+        self._search = thread(Urgency.PATIENT)
 
     @property
     def epoch(self) -> str:

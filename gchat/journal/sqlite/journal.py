@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 
 from gchat.journal.journal import PAGE_SIZE, Arrival, Batch, JournalError, Outcome, Posting, Whisper
-from gchat.journal.native_thread import NativeThread
+from gchat.journal.native_thread import NativeThread, Urgency
 from gchat.journal.numbering import Numbering, Use, ids_of
 from gchat.journal.parts import FOUND_SIZE, SEARCH_S, KeptRoom
 from gchat.journal.sqlite.database import Changes, Database, Doubt
@@ -38,7 +38,7 @@ class SqliteJournal:
     Raises JournalError if the file cannot be read.
     """
 
-    def __init__(self, database: Database, thread: Callable[[], NativeThread]) -> None:
+    def __init__(self, database: Database, thread: Callable[[Urgency], NativeThread]) -> None:
         self.trouble = ""
         self.damage: list[str] = []
         self._disk = DatabaseThreads(database, thread)

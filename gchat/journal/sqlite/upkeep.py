@@ -39,7 +39,7 @@ class Upkeep:
         self._keep_s = 0.0
         self._keep_messages = 0
         self._unchecked = 0  # commits since the log was copied into the file
-        self._checkpoint_at = 0.0  # these are times of the steady clock
+        self._mark_at = 0.0  # these are times of the steady clock
         self._check_at = 0.0
         self._prune_at = 0.0
         self._pruned = 0  # the room that was looked at last
@@ -87,11 +87,13 @@ class Upkeep:
 
     def _checkpoint(self, steady: float) -> None:
         """Copy the write-ahead log into the file if it is time."""
-        if not self._unchecked or (self._unchecked < CHECKPOINT_AFTER and steady < self._checkpoint_at):
+        is_due = steady >= self._mark_at
+        if not self._unchecked or (self._unchecked < CHECKPOINT_AFTER and not is_due):
             return
-        self._checkpoint_at = steady + CHECKPOINT_S
         self._unchecked = 0
-        self._disk.write(Database.set_mark)
+        if is_due:
+            self._mark_at = steady + CHECKPOINT_S
+            self._disk.write(Database.set_mark)
         if not self._disk.search(Queries.checkpoint):
             self._unchecked = 1  # another program reads what was there before: again in a while
 

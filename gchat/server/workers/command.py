@@ -77,7 +77,7 @@ class _Node(Struct, frozen=True):
         try:
             config = load_again()
         except GchatError as error:  # it was right when all began
-            logger.error("node %(node)d: %(reason)s; it keeps what was", {"node": number, "reason": str(error)})
+            logger.error("node %(number)d: %(reason)s; it keeps what was", {"number": number, "reason": str(error)})
             config = self.place.config_of(self.config, number, engine)
         # The conversation is shown once.
         return self.serve(load_again, config, self.place.shared, is_quiet=self.is_quiet or number > 1)

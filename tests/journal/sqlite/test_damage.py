@@ -27,7 +27,7 @@ OVERWRITTEN, HIDDEN = 3, 2
 
 
 def opened(path: Path) -> SqliteJournal:
-    journal = SqliteJournal(Database(str(path), "normal", "epoch", ""), lambda: at_once)
+    journal = SqliteJournal(Database(str(path), "normal", "epoch", ""), lambda _urgency: at_once)
     try:
         journal.open(ROOMS)
     except JournalError:

@@ -16,7 +16,7 @@ from typing import TypeVar
 import pytest
 
 from gchat.journal.journal import JournalError, Outcome, Posting, Whisper
-from gchat.journal.native_thread import NativeThread
+from gchat.journal.native_thread import NativeThread, Urgency
 from gchat.journal.parts import TooMuch
 from gchat.journal.sqlite import schema
 from gchat.journal.sqlite.database import Changes, Database, Doubt
@@ -73,7 +73,7 @@ class File:
 
     def opens(self, sync: str = "full", epoch: str = "new", boot: str = "boot") -> SqliteJournal:
         self.database = FaultyDatabase(self.path, sync, epoch, boot)
-        self.journal = SqliteJournal(self.database, lambda: at_once)
+        self.journal = SqliteJournal(self.database, lambda _urgency: at_once)
         self.journal.open(["lobby", "dev"])
         return self.journal
 
@@ -358,7 +358,7 @@ def test_a_file_is_closed_when_what_is_being_read_has_been_read(tmp_path: Path) 
     with ExitStack() as stack:
         pools: list[ThreadPoolExecutor] = []
 
-        def thread() -> NativeThread:
+        def thread(_urgency: Urgency) -> NativeThread:
             pool = stack.enter_context(ThreadPoolExecutor(1))
             pools.append(pool)
             return lambda function: pool.submit(function).result()
