@@ -13,6 +13,7 @@ It knows the journal's interfaces and the core's values. It does not know connec
     fitness            whether an engine is fit to be used, and what it promises (pure)
     attachment         a node's connections to the engine, and the decisions, asked in the engine's words
     unanswered         what a node put, until its outcome is known (pure)
+    batches            the batches of a node on their way to the engine
     feed_place         where a node is in the feed, and up to where it has ever been
     feed_lag           how far behind the feed a node is (pure)
     cluster_time       the time of the cluster, which stands still while the engine does (pure)

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from msgspec import Struct
 
-from gchat.cluster.engine_connection import EngineConnection, EngineRefused, Word
+from gchat.cluster.engine_connection import Answer, EngineConnection, EngineRefused, Word
 from gchat.cluster.fitness import ASKED, EngineUnfit, check_settings, check_version, durability
 
 #: What the engine's keys hold, and how: another program's may be another.
@@ -114,7 +114,7 @@ def _named(source: bytes) -> tuple[bytes, str]:
 class Attachment:
     """A node that is attached: its connections, where the engine stood, and how it is told and asked.
 
-    All methods wait, and raise EngineLost or EngineRefused. If its code is STALE or FENCED, this attachment is over.
+    All methods but put() wait. All raise EngineLost or EngineRefused: if its code is STALE or FENCED, this is over.
     """
 
     def __init__(
@@ -178,11 +178,14 @@ class Attachment:
         self.n, self.applied = int(n), int(applied)  # of the feed, and of this node's batches: the last
         self.has_lease, self.is_there = has_lease == "1", is_there == "1"
 
-    def put(self, batch: int, deadline: float, keep: int, items: Sequence[bytes], timeout_s: float) -> None:
-        """Have a batch carried out before the deadline, by the engine's time; rooms keep `keep` messages."""
+    def put(self, batch: int, deadline: float, keep: int, items: Sequence[bytes], timeout_s: float) -> Answer:
+        """Have a batch carried out before the deadline, by the engine's time; rooms keep `keep` messages.
+
+        Returns, without waiting, what will have the answer: see EngineConnection.ask.
+        """
         command: list[Word] = ["EVALSHA", decisions()[1], 1, self._prefix, "put", self.term, self._node, self._fence]
         command += [batch, int(deadline * 1000), keep, *items]
-        self.putting.call(*command, timeout_s=timeout_s)
+        return self.putting.ask(*command, timeout_s=timeout_s)
 
     def beat(self, info: bytes) -> Beaten:
         """Keep the lease, and tell and learn what there is to tell of the nodes."""

@@ -1,26 +1,34 @@
 """A connection to an engine: questions go out at once, and are answered in their order. hiredis packs and parses.
 
-What is asked in one turn of the loop goes out in one write. Nobody waits without a deadline: a connection that does not
-answer in time is broken, because the answers behind the one that is missing cannot be told apart.
+Nobody waits without a deadline: a connection that does not answer in time is broken, because the answers behind the one
+that is missing cannot be told apart.
 """
 
 from __future__ import annotations
 
+import os
+import time
 from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeAlias
 
 import gevent
 import hiredis
 from gevent import socket
-from gevent.event import AsyncResult
+from gevent import ssl as gevent_ssl
+from gevent.hub import Waiter, get_hub
 
 from gchat.journal.journal import JournalError
 
-_CHUNK = 262144
+#: What is received, until it is parsed. All connections have it in common, and no other greenlet runs in between; a new
+#: one for each answer would be mapped and unmapped by the kernel, because of its size.
+_RECEIVED = bytearray(65536)
 
 #: A word of a command.
 Word = bytes | str | int
+
+#: What will have the answer to a question, for one greenlet to `get`.
+Answer: TypeAlias = "Waiter[Any]"
 
 
 class EngineLost(JournalError):
@@ -43,8 +51,13 @@ class EngineConnection:
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
+        # Past it nothing is encrypted. A socket object's own sending asks the kernel first how much it takes.
+        self._descriptor = None if isinstance(sock, gevent_ssl.SSLSocket) else sock.fileno()
         self.pushed: Callable[[list[bytes]], None] | None = None
-        self._asked: deque[AsyncResult[Any]] = deque()
+        self._loop = get_hub().loop
+        self._asked: deque[tuple[Answer, float, float]] = deque()  # with the deadline, and how long that was
+        self._overdue: Any = None  # the timer that looks at deadlines
+        self._looks_at = 0.0  # and when
         self._unsent: list[bytes] = []
         self._is_sending = False
         self._end: EngineLost | None = None
@@ -55,29 +68,27 @@ class EngineConnection:
         """Whether nothing can be asked any more."""
         return self._end is not None
 
-    def ask(self, *command: Word) -> AsyncResult[Any]:
-        """Ask, and return what will have the answer. Raises EngineLost."""
+    def ask(self, *command: Word, timeout_s: float) -> Answer:
+        """Ask, and return what will have the answer. Raises EngineLost.
+
+        Its get() raises EngineLost, also if there is no answer in time, and EngineRefused.
+        """
         if self._end is not None:
             raise self._end
-        answer: AsyncResult[Any] = AsyncResult()
-        self._asked.append(answer)
+        answer: Waiter[Any] = Waiter()
+        deadline = time.monotonic() + timeout_s
+        self._asked.append((answer, deadline, timeout_s))
+        if self._overdue is None or deadline < self._looks_at:
+            self._look_at(deadline)
         self._unsent.append(hiredis.pack_command(command))  # type: ignore[arg-type]  # its stub says one word
-        if not self._is_sending:
+        if not self._is_sending and not self._is_sent_at_once():
             self._is_sending = True
             gevent.spawn(self._send)
         return answer
 
     def call(self, *command: Word, timeout_s: float) -> Any:
         """Ask, and return the answer. Waits. Raises EngineLost, EngineRefused."""
-        return self.wait(self.ask(*command), timeout_s)
-
-    def wait(self, answer: AsyncResult[Any], timeout_s: float) -> Any:
-        """Return an answer. Waits. Raises EngineLost, also if it takes longer, and EngineRefused."""
-        try:
-            return answer.get(timeout=timeout_s)
-        except gevent.Timeout:
-            self._lose(EngineLost(f"no answer within {timeout_s:g} s"))
-            raise EngineLost(f"no answer within {timeout_s:g} s") from None
+        return self.ask(*command, timeout_s=timeout_s).get()
 
     def keep_alive(self, every_s: float, timeout_s: float) -> None:
         """See that it is there although it is not always asked: engines close what is idle.
@@ -92,6 +103,18 @@ class EngineConnection:
         """Ask nothing more; whatever was asked is lost."""
         self._lose(EngineLost("the connection was closed"))
 
+    def _is_sent_at_once(self) -> bool:
+        """Send what the kernel takes at once; return whether that is all."""
+        if self._descriptor is None:
+            return False
+        data = b"".join(self._unsent)
+        try:
+            sent = os.write(self._descriptor, data)
+        except OSError:  # it is full, or broken: whoever sends the rest finds out
+            sent = 0
+        self._unsent = [data[sent:]] if sent < len(data) else []
+        return not self._unsent
+
     def _send(self) -> None:
         try:
             while self._unsent:
@@ -105,8 +128,8 @@ class EngineConnection:
     def _read(self) -> None:
         parser = hiredis.Reader()
         try:
-            while data := self._sock.recv(_CHUNK):
-                parser.feed(data)
+            while size := self._sock.recv_into(_RECEIVED):
+                parser.feed(_RECEIVED, 0, size)  # type: ignore[arg-type]  # its stub knows no buffers
                 while (answer := parser.gets()) is not False:
                     self._answered(answer)
             self._lose(EngineLost("the engine closed the connection"))
@@ -121,16 +144,38 @@ class EngineConnection:
         elif not self._asked:
             raise hiredis.ProtocolError
         elif isinstance(answer, hiredis.ReplyError):
-            self._asked.popleft().set_exception(EngineRefused(str(answer)))
+            self._loop.run_callback(self._asked.popleft()[0].throw, EngineRefused(str(answer)))
         else:
-            self._asked.popleft().set(answer)
+            self._loop.run_callback(self._asked.popleft()[0].switch, answer)
+
+    def _look_at(self, deadline: float) -> None:
+        """Look at a time, and at no other, whether an answer is overdue."""
+        self._look_no_more()
+        self._looks_at = deadline
+        self._overdue = self._loop.timer(max(0.0, deadline - time.monotonic()))
+        self._overdue.start(self._look)
+
+    def _look(self) -> None:
+        self._look_no_more()
+        if self._asked:
+            _, deadline, timeout_s = min(self._asked, key=lambda asked: asked[1])
+            if deadline <= time.monotonic():
+                self._lose(EngineLost(f"no answer within {timeout_s:g} s"))
+            else:
+                self._look_at(deadline)
+
+    def _look_no_more(self) -> None:
+        if self._overdue is not None:
+            self._overdue.close()
+            self._overdue = None
 
     def _lose(self, end: EngineLost) -> None:
         if self._end is not None:
             return
         self._end = end
+        self._look_no_more()
         asked, self._asked = self._asked, deque()
-        for answer in asked:
-            answer.set_exception(end)
+        for answer, _, _ in asked:
+            self._loop.run_callback(answer.throw, end)
         self._reading.kill(block=False)
         self._sock.close()

@@ -97,10 +97,10 @@ def _carry_out(connection: EngineConnection, commands: Iterator[tuple[Word, ...]
     """Have commands carried out, many at a time. Raises JournalError."""
     asked = []
     for command in commands:
-        asked.append(connection.ask(*command))
+        asked.append(connection.ask(*command, timeout_s=_TIMEOUT_S))
         if len(asked) == _AT_ONCE:
             for answer in asked:
-                connection.wait(answer, _TIMEOUT_S)
+                answer.get()
             asked.clear()
     for answer in asked:
-        connection.wait(answer, _TIMEOUT_S)
+        answer.get()

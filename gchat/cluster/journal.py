@@ -142,7 +142,7 @@ class SharedJournal:
 
     def limit(self, keep_s: float, keep_messages: int) -> None:
         """See Retention.limit: a room is cut with each message that is said in it."""
-        self.link.keep_messages = keep_messages or KEPT
+        self.link.batches.keep_messages = keep_messages or KEPT
         self._caution = "keep_days is not observed where the history is in an engine; set keep_messages" * (keep_s > 0)
 
     def tidy(self, now: float, steady: float) -> bool:  # noqa: ARG002
@@ -205,9 +205,7 @@ class SharedJournal:
                 self._tell(arrivals)
                 self._happened(item, cause)
                 continue
-            is_new = (
-                bool(item.record) and item.room in self._rooms and self._rooms.hear(item.room, item.last, item.term)
-            )
+            is_new = bool(item.record) and self._rooms.hear(item.room, item.last, item.term)
             if cause is not None:
                 arrivals.append(Arrival(item.room or None, item.outcome(), cause.cause))
             elif is_new:

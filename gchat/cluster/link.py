@@ -26,22 +26,20 @@ from gevent.event import Event
 
 from gchat.breather import breathe
 from gchat.cluster.attachment import Attachment, Bases, Dialler, NumberTaken, Timings, drawn
+from gchat.cluster.batches import ANSWER_S, Batches
 from gchat.cluster.cluster_time import ClusterTime
-from gchat.cluster.engine_connection import EngineLost, EngineRefused, Word
+from gchat.cluster.engine_connection import EngineLost, Word
 from gchat.cluster.entries import Entry, entry
 from gchat.cluster.feed_lag import FeedLag
 from gchat.cluster.feed_place import FeedPlace
 from gchat.cluster.fitness import WARNINGS
 from gchat.cluster.link_owner import LinkOwner
-from gchat.cluster.reasons import FORGOTTEN, FULL, LATE, reason
+from gchat.cluster.reasons import FORGOTTEN, LATE, reason
 from gchat.cluster.unanswered import Put, Unanswered
 from gchat.journal.journal import JournalError
 
 #: An engine that does not answer for the first is lost; after so much longer as the second without one, users are told.
 SILENT_S, PATIENCE_S = 2.0, 1.5
-
-#: What was put is answered within this time, or refused; what was sent by then is not known.
-ANSWER_S = 4.5
 
 #: A node that does not beat for so long is gone; as long as a disconnected user may come back.
 LEASE_S = 15.0
@@ -52,8 +50,10 @@ SILENCE_S = 3.0
 #: The feed has as many entries, and those of this time; and all that are not in the checkpoint.
 FEED_ENTRIES, FEED_S = 20_000, 30.0
 
-#: While there is much to do: how long to gather before the next question, so that there are fewer.
-WRITE_PACE_S, READ_PACE_S = 0.001, 0.002
+#: Where answers come sooner after each other than the first of these, the next is asked for after the second: else each
+#: batch of each node is an answer, and the reader wakes up for it. So it is where nobody here reads what came. Other
+#: news is told at once.
+SOON_S, READ_PACE_S = 0.001, 0.002
 
 #: Entries of one answer; and for how long they are told before others have a turn.
 MAX_ENTRIES, TELLING_S = 100, 0.005
@@ -77,11 +77,10 @@ class EngineLink:
         self._name = name
         self.node = drawn(name)
         self.info: Callable[[], bytes] = bytes  # what is told of this node with each beat
+        self.is_read: Callable[[str], bool] = lambda _room: True  # whether a user of this node reads a room
         self.took: Callable[[float], None] = lambda _s: None  # told for each item how long its outcome took
-        self.keep_messages = 100_000  # of each room
         self.is_gone_at_end = False  # whether there is something for the others to give up when it closes
         self._unanswered = Unanswered()
-        self._is_wanted = Event()
         self._bases = Bases()
         self.base = self.term = ""  # of the engine's history; with a number that its restarts count
         self._place = FeedPlace()
@@ -90,6 +89,7 @@ class EngineLink:
         self._echoed = (0, 0)  # once the first entry was heard, batches up to the second have no echo any more
         self._unsure = 0  # batches up to this one are never sent again, because they may have been carried out
         self._time = ClusterTime(SILENCE_S)
+        self.batches = Batches(self._unanswered, self._time.engine_at, self._refuse, self._beat_once)
         self.wall_time: Callable[[], float] = lambda: self._time.engine_at(time.monotonic())  # the engine's
         self.nodes: Mapping[str, bytes] = {}  # what each living node told of itself with its last beat
         self.checkpoint_n = -1  # of the newest one, as of the last beat; -1: there is none
@@ -125,7 +125,7 @@ class EngineLink:
         self._unanswered.put(items, time.monotonic())
         if self._is_in_trouble:
             self._refuse(self._unanswered.late(inf), self._why)
-        self._is_wanted.set()
+        self.batches.wake()
 
     @property
     def unanswered(self) -> int:
@@ -167,7 +167,7 @@ class EngineLink:
     def tell(self, *command: Word) -> None:
         """Have the engine do something that nobody waits for; if it is lost, so is that."""
         if self._attachment is not None and not self._attachment.putting.is_lost:
-            self._attachment.putting.ask(*command)
+            self._attachment.putting.ask(*command, timeout_s=SILENT_S)
 
     def key(self, name: str) -> str:
         """Return the engine's key of this name."""
@@ -268,10 +268,10 @@ class EngineLink:
         self._unanswered.send_again(max(attached.applied, self._unsure))
         self._echoed = (attached.n, self._unanswered.last_batch)
         self._forget_unheard()
-        idle = attached.reading, attached.letters
-        alive: list[Callable[[], None]] = [partial(each.keep_alive, BEAT_S, SILENT_S) for each in idle]
-        self._work += map(self._begin, (self._write, self._follow, *alive))
-        self._is_wanted.set()
+        works: list[Callable[[], None]] = [partial(self.batches.write, attached), self._follow]
+        works += [partial(each.keep_alive, BEAT_S, SILENT_S) for each in (attached.reading, attached.letters)]
+        self._work += map(self._begin, works)
+        self.batches.wake()
         self._why = LATE
         self.is_up.set()
         if self._is_in_trouble:
@@ -301,47 +301,33 @@ class EngineLink:
 
     # --- What goes on ----------------------------------------------------------------------------------------------
 
-    def _write(self) -> None:
-        attached = self._attached()
-        while True:
-            if self._unanswered.has_waiting:
-                self._write_batch(attached)
-            else:
-                self._is_wanted.clear()
-                self._is_wanted.wait()
-
-    def _write_batch(self, attached: Attachment) -> None:
-        batch, items = self._unanswered.send()
-        until, data = items[0].since + ANSWER_S, [item.data for item in items]
-        try:
-            attached.put(batch, self._time.engine_at(until), self.keep_messages, data, timeout_s=ANSWER_S)
-        except EngineRefused as error:
-            if error.code not in ("LATE", "OOM"):
-                raise
-            if error.code == "LATE" and time.monotonic() < until:  # the engine's clock was set; nothing was done
-                self._beat_once(attached)
-                self._unanswered.send_again(batch - 1)
-            else:
-                self._refuse(self._unanswered.settled(batch), LATE if error.code == "LATE" else FULL)
-        if self._unanswered.has_waiting:
-            gevent.sleep(WRITE_PACE_S)
-
     def _follow(self) -> None:
         reading = self._engine.connect(is_for_reading=True)
+        question = ("XREAD", "COUNT", MAX_ENTRIES, "BLOCK", 1000, "STREAMS", self.key("feed"))
+        came_at = 0.0
         try:
             while True:
-                question = ("COUNT", MAX_ENTRIES, "BLOCK", 1000, "STREAMS", self.key("feed"), self._place.id)
-                answer = reading.call("XREAD", *question, timeout_s=1 + SILENT_S)
+                answer = reading.call(*question, self._place.id, timeout_s=1 + SILENT_S)
                 began_at = time.monotonic()
-                for id_, fields in answer[0][1] if answer else ():
-                    self._hear(entry(id_, fields))
-                    if time.monotonic() - began_at > TELLING_S:
-                        breathe()
-                        began_at = time.monotonic()
+                is_to_rest, came_at = began_at - came_at < SOON_S, began_at
                 if answer:
+                    is_to_rest |= not self._hear_all(answer[0][1], began_at + TELLING_S)
+                if is_to_rest:
                     gevent.sleep(READ_PACE_S)
         finally:
             reading.close()
+
+    def _hear_all(self, told: Sequence[tuple[bytes, Sequence[bytes]]], until: float) -> bool:
+        """Tell entries, and let others have a turn from that time on; return whether anybody here waited for them."""
+        is_read = False
+        for id_, fields in told:
+            heard = entry(id_, fields)
+            self._hear(heard)
+            is_read = is_read or any(not item.room or self.is_read(item.room) for item in heard.items)
+            if time.monotonic() > until:
+                breathe()
+                until = time.monotonic() + TELLING_S
+        return is_read
 
     def _hear(self, heard: Entry) -> None:
         """Tell an entry. Raises EngineLost: there is a hole before it."""

@@ -81,9 +81,6 @@ class OpenRooms:
         self._rooms: dict[str, RoomAtHand] = {}
         self._looks = 0  # how often a place was looked for
 
-    def __contains__(self, name: str) -> bool:
-        return name in self._rooms
-
     def is_open(self, name: str) -> bool:
         """Return whether a room has its log at hand."""
         found = self._rooms.get(name)
@@ -128,8 +125,10 @@ class OpenRooms:
         self._rooms.pop(name, None)
 
     def hear(self, name: str, last: int, term: int) -> bool:
-        """Note that the link hears the messages of an open room up to `last`; return whether they are new."""
-        room = self._rooms[name]
+        """Note that the link hears a room's messages up to `last`; return whether it is at hand, and they are new."""
+        room = self._rooms.get(name)
+        if room is None:
+            return False
         if room.log is None:
             room.early_terms.append((last, term))
             return True

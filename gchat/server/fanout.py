@@ -146,6 +146,10 @@ class FanOut:
         found = [self._connections[by] for by in unheard.readers if by in self._connections]
         return unheard.by, [connection.writer.log_reader for connection in found]
 
+    def is_read(self, room: str) -> bool:
+        """Return whether anybody reads a room."""
+        return room in self._logs
+
     def where(self, room: str) -> Where:
         """Return the room with its epoch, as far as somebody reads it."""
         return self._where.get(room) or Where(room)

@@ -67,6 +67,7 @@ def shared_steps(registry: Registry, limits: Limits, pump: Pump, journal: Journa
     assert isinstance(journal, SharedJournal)
     journal.members = sharing = Sharing(registry, limits, pump, journal.link, onlooker)
     pump.others = sharing.letters
+    journal.link.is_read = pump.fan_out.is_read
     journal.follow(sharing.deliver)
     return sharing
 

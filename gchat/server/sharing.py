@@ -52,8 +52,9 @@ from gchat.chat.steps import (
     MakeSeen,
     Step,
 )
+from gchat.cluster.batches import ANSWER_S
 from gchat.cluster.entries import packed_step
-from gchat.cluster.link import ANSWER_S, EngineLink
+from gchat.cluster.link import EngineLink
 from gchat.cluster.reasons import LATE
 from gchat.journal.journal import Arrival
 from gchat.model import commands

@@ -137,6 +137,8 @@ def _foreign_message_us(generator: Generator, ask: Ask) -> tuple[float, float]:
 def _foreign_user_kib(generator: Generator, ask: Ask) -> float:
     """Return by how much a node grows for each user of another."""
     with Nodes(ask.clients) as nodes:
+        with generator.started(nodes, Ask(50), idle=True) as phases:  # what a node loads for the first is not theirs
+            next(phases)
         before = nodes.two.rss_kib()
         with generator.started(nodes, ask, idle=True) as phases:
             next(phases)

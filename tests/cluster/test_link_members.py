@@ -446,6 +446,20 @@ def test_a_feed_that_was_deleted_by_hand_goes_on(engine: EngineProcess, end: Exi
     assert agreed(*nodes, count=2) == ["a", "b"]
 
 
+def test_a_node_reads_in_fewer_answers_what_nobody_there_waits_for(
+    engine: EngineProcess, end: ExitStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(links, "READ_PACE_S", 1.0)
+    alice, bob, carol = nodes = started(engine, end, "alice", "bob", "carol")
+    carol.link.is_read = lambda _room: False
+    for said in range(1, 11):
+        alice.says(f"{said}")
+        wait_until_in_loop(lambda: len(alice.happened) == len(bob.happened) == said)  # noqa: B023
+        gevent.sleep(0.002)
+    assert len(carol.happened) < 10
+    assert agreed(*nodes, count=10) == [f"{said}" for said in range(1, 11)]
+
+
 def test_a_fault_of_ours_ends_no_link(
     engine: EngineProcess, end: ExitStack, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -99,6 +99,16 @@ def room() -> Iterator[Room]:
     room.ends()
 
 
+def test_a_room_is_read_as_long_as_somebody_is_in_it(room: Room) -> None:
+    assert not room.fan_out.is_read("lobby")
+    alice, bob = room.enters(), room.enters(rich)
+    for reader in (alice, bob):
+        assert room.fan_out.is_read("lobby")
+        room.fan_out.leave("lobby", reader.writer)
+        room.turn()
+    assert not room.fan_out.is_read("lobby")
+
+
 def test_everybody_gets_what_a_turn_told_in_their_dialect_but_its_speaker(room: Room) -> None:
     alice, bob, bot = room.enters(), room.enters(), room.enters(rich)
     room.turn("one", "two", speaker=alice)

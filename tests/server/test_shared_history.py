@@ -41,7 +41,8 @@ def joined(url: str, **settings: str) -> Journal:
     registry = Registry(Limits())
     journal = open_journal(config, "")
     try:
-        pump, onlooker = SimpleNamespace(connections={}, submit=list), SimpleNamespace(came=id, went=id)
+        pump = SimpleNamespace(connections={}, submit=list, fan_out=SimpleNamespace(is_read=bool))
+        onlooker = SimpleNamespace(came=id, went=id)
         shared_steps(registry, Limits(), cast("Pump", pump), journal, cast("Onlooker", onlooker)).join(lambda: None)
     except JournalError as error:
         raise unreadable(config, "", error) from None
