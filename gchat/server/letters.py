@@ -135,7 +135,10 @@ class Letters:
             self._hand(letter)
 
     def _hand(self, letter: PrivateLetter) -> None:
-        sender = self._registry.sessions.get(letter.sender)
+        sessions = self._registry.sessions
+        sender, reader = sessions.get(letter.sender), sessions.get(letter.reader)
+        # The reader may have been told of it before the sender's node had heard that the sender is ignored, or no more.
+        is_ignored = letter.is_ignored if sender is None or reader is None else reader.ignores(sender)
         shown = letter.told or letter.invited
         assert shown is not None
         seat = None if sender is None or letter.told is None else sender.seat
@@ -143,7 +146,7 @@ class Letters:
         if letter.id and key in self._shown:  # the receipt was lost, and it is sent again
             self._acknowledge(letter, None)
             return
-        effect = Deliver(letter.reader, shown, letter.sender, seat=seat, ignored=letter.is_ignored)
+        effect = Deliver(letter.reader, shown, letter.sender, seat=seat, ignored=is_ignored)
         self._pump.submit([Handed(effect, lambda why_not: self._handed(letter, key, why_not))])
 
     def _handed(self, letter: PrivateLetter, key: tuple[str, str], why_not: tuple[Code, str] | None) -> None:

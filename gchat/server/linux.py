@@ -10,6 +10,7 @@ import socket
 import struct
 import sys
 import termios
+from contextlib import suppress
 
 #: Capabilities, see linux/capability.h.
 CAP_CHOWN = 0
@@ -113,5 +114,6 @@ def wake_promptly() -> None:
 
 
 def step_back() -> None:
-    """Have this thread take a quarter of its core while the loop is busy there, not half."""
-    os.nice(5)  # on Linux, of this thread
+    """Have this thread take a quarter of its core while the loop is busy there, not half, if that is allowed."""
+    with suppress(OSError):
+        os.nice(5)  # on Linux, of this thread

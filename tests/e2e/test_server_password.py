@@ -109,10 +109,10 @@ def test_the_third_wrong_one_is_the_last_and_the_next_question_comes_after_two_s
             for _ in range(2):
                 guesser.says("guess")
                 guesser.sees("> That is not the password; try again")
+            began = time.monotonic()
             guesser.says("guess")
             guesser.sees(f"> That is not the password; the next try is in {wait_s} s")
             guesser.sees_end()
-        began = time.monotonic()
         with from_network(server, 2) as waiting, from_network(server, 3) as other:
             comes_in(other)
             waiting.sees(f"> Somebody at your address has guessed passwords; the next try is in {wait_s} s")

@@ -159,8 +159,8 @@ def test_an_engine_whose_disk_fails_ends_and_nothing_is_lost_when_it_is_back(pai
         flows(ann, ben)
         with joins(pair.two, replay=100) as late:
             texts = [event["text"] for event in late.events if event["type"] == "said"]
-            assert texts[0] == "before"
-            assert len(set(texts)) == len(texts)
+            said = [text for text in texts if not text.startswith("mark-")]  # marks are said until one is seen
+            assert said in (["before"], ["before", "on a broken disk"])
 
 
 def test_an_engine_without_memory_refuses_with_that_reason_until_it_has_some(pair: Pair) -> None:

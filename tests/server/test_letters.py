@@ -85,11 +85,14 @@ def test_a_letter_that_could_not_be_shown_is_handed_over_again(both: Two) -> Non
         handed.tell((Code.NOT_READING, "Not sent: bob is not reading"))
 
 
-def test_a_letter_to_a_user_who_ignores_its_sender_says_so(both: Two) -> None:
-    assert both.tells(ignored=True)
+@pytest.mark.parametrize("is_ignored", [True, False])
+def test_whether_its_reader_ignores_its_sender_is_seen_where_a_letter_arrives(both: Two, *, is_ignored: bool) -> None:
+    if is_ignored:
+        both.two.registry.ignorers.ignore(both.two.registry.sessions[both.bob.id], "alice")
+    assert both.tells(ignored=not is_ignored)  # what the sender's node has heard until then
     both.carry(both.one, both.two)
     (handed,) = both.two.did(Handed)
-    assert handed.effect.ignored
+    assert handed.effect.ignored == is_ignored
 
 
 def test_what_a_node_does_not_answer_is_not_known(both: Two, monkeypatch: pytest.MonkeyPatch) -> None:
