@@ -65,7 +65,7 @@ class RegistryLoading:
         self._put = put
         self._reconciled = reconciled
         self._kept: dict[int, Kept] = {}  # by session: how users were here, until they are compared
-        self._coming_back: set[int] = set()
+        self._coming_back: dict[int, Kept] = {}  # by session: those of whom it is not known yet whether they are back
         self._unreadable: tuple[int, EngineUnfit] | None = None  # the entry of the feed that cannot be read, and why
         self._loads = 0
         self._is_compared = True  # whether what users see is what the registry has
@@ -122,7 +122,7 @@ class RegistryLoading:
         self.is_placed.clear()
         for id_, connection in self._pump.connections.items():
             if id_ not in self._kept:
-                self._kept[id_] = kept(connection.session)
+                self._kept[id_] = self._coming_back.get(id_) or kept(connection.session)
 
     def hear(self) -> None:
         """Take that what comes next of the feed is taken.
@@ -140,8 +140,12 @@ class RegistryLoading:
             connection, session = self._pump.connections.get(id_), self._session(id_)
             if connection is not None and session is not None:
                 del self._kept[id_]
-                _hand_on(connection, session)
-                self._pump.submit(set_right(session, was))
+                self._show_changes(connection, session, was)
+
+    def _show_changes(self, connection: Connection, session: Session, was: Kept) -> None:
+        """Have a connection go on with a session that was made anew, and show what is not as it was."""
+        _hand_on(connection, session)
+        self._pump.submit(set_right(session, was))
 
     def _session(self, id_: int) -> Session | None:
         """Return the session of a connection that this node has, if the others know of it."""
@@ -184,8 +188,13 @@ class RegistryLoading:
             self._compare()
         were, self._kept = self._kept, {}
         for id_, was in were.items():
-            if (connection := self._pump.connections.get(id_)) is not None:
+            # The step of one who is coming back may be under way, or was heard just now, although the place was lost.
+            if id_ in self._coming_back or (connection := self._pump.connections.get(id_)) is None:
+                continue
+            if (session := self._session(id_)) is None:
                 self._return(connection, was)
+            elif session is not connection.session:
+                self._show_changes(connection, session, was)
         for session in list(self._registry.sessions.values()):
             is_here = session.node == link.node and self._registry.is_connected(session)
             if is_here and session.id not in self._pump.connections:  # it was let in when nobody knew that it was
@@ -199,12 +208,11 @@ class RegistryLoading:
         entrance = Entrance(old.address, old.attempt, old.network, old.is_private, self._link.node)
 
         def returned(session: Session) -> None:
-            _hand_on(connection, session)
-            self._pump.submit(set_right(session, was))
+            self._show_changes(connection, session, was)
             self.has_come_back(session.id)
 
         first, *others = returning(old, was, entrance, self._link.time())
-        self._coming_back.add(old.id)
+        self._coming_back[old.id] = was
         self._put(first, returned)
         for step in others:
             self._put(step, None)
@@ -212,7 +220,7 @@ class RegistryLoading:
     def has_come_back(self, session: int) -> None:
         """Note that a user is back, or cannot come back."""
         if session in self._coming_back:
-            self._coming_back.discard(session)
+            del self._coming_back[session]
             self._settle()
 
     def _settle(self) -> None:

@@ -99,6 +99,27 @@ def test_a_node_that_loses_its_place_while_it_loads_shows_nothing_again(
     assert [effect for effect in one.carried_out if isinstance(effect, Presence | Deliver | Close)] == []
 
 
+@pytest.mark.parametrize("is_heard", [True, False])
+def test_a_user_comes_back_once_although_the_place_is_lost_again_meanwhile(
+    feed: Feed, one: Node, two: Node, alice: Session, is_heard: bool
+) -> None:
+    asks(one, alice, commands.Join("dev"))
+    feed.turn()
+    feed.gives_up(one)
+    loads_anew(one)
+    if is_heard:
+        loads_anew(one)
+    else:  # what comes back was not carried out, and is put again behind all
+        under_way = feed.entries.pop()
+        loads_anew(one)
+        feed.entries.append(under_way)
+    feed.turn()
+    for node in (one, two):
+        found = node.registry.sessions[alice.id]
+        assert (found.name, list(found.rooms)) == ("alice", ["lobby", "dev"])
+    assert [effect for effect in one.carried_out if isinstance(effect, Deliver | Close)] == []
+
+
 # --- What the engine has lost ----------------------------------------------------------------------------------------
 
 
