@@ -26,7 +26,8 @@ MAX_HOOK_BODY_BYTES = 1 << 20
 #: A name of HTTP.
 TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 _REQUEST_LINE = re.compile(rb"(" + TOKEN + rb") (/[!-~]*) HTTP/(\d)\.(\d)\r\n")
-_FIELD = re.compile(rb"(" + TOKEN + rb"):[ \t]*((?:[!-~\x80-\xff](?:[ \t!-~\x80-\xff]*[!-~\x80-\xff])?)?)[ \t]*\r\n")
+# Without the + behind the *, blanks before a wrong character would be tried in as many ways as there are (37 ms).
+_FIELD = re.compile(rb"(" + TOKEN + rb"):[ \t]*+((?:[!-~\x80-\xff](?:[ \t!-~\x80-\xff]*[!-~\x80-\xff])?)?)[ \t]*\r\n")
 
 #: More than one of these is two meanings; all others are lists.
 _SINGLE = frozenset(

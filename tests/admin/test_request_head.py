@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -66,6 +67,20 @@ def test_the_largest_body_is_taken_and_one_byte_more_is_not() -> None:
 
 def test_the_log_gets_the_request_line_without_the_query() -> None:
     assert parse([b"GET /a?secret HTTP/1.0\r\n"]).line == "GET /a HTTP/1.0"
+
+
+def test_blanks_before_a_wrong_character_are_not_looked_at_again_and_again() -> None:
+    def takes(value: bytes) -> float:
+        lines = [b"GET / HTTP/1.1\r\n", b"x:" + value + b"\0\r\n"]
+        found = []
+        for _ in range(5):
+            began = time.thread_time()
+            with pytest.raises(Problem, match="Malformed header"):
+                parse(lines)
+            found.append(time.thread_time() - began)
+        return min(found)
+
+    assert takes(b" " * 8000) < 50 * takes(b"x" * 8000)
 
 
 @given(st.lists(st.binary(max_size=80), min_size=1, max_size=10))
