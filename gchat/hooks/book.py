@@ -42,9 +42,9 @@ class HookBook:
     """All hooks, by id. No id is used twice, because an operator may type an old one."""
 
     def __init__(self, hooks: Iterable[Hook] = ()) -> None:
-        known = {hook.id: hook for hook in hooks}
-        self.all = {id_: hook for id_, hook in known.items() if not hook.is_revoked}
-        self.last_id = max(known, default=0)
+        known = list(hooks)
+        self.all = {hook.id: hook for hook in known if not hook.is_revoked}
+        self.last_id = max((hook.id for hook in known), default=0)
 
     def make(self, room: str, name: str, signing_secret: str, secret: str, now: float) -> Hook:
         """Add a hook with this secret, and return it. Raises HookRefused."""

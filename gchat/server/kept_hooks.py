@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from gchat.admin.backend import NotPossible
 from gchat.admin.documents import MadeHookDocument, NewHook
 from gchat.hooks.book import Hook, HookBook
 from gchat.journal.notes import NoteKind, Notes
 from gchat.server.linux import unguessable
+from gchat.server.notes_by_step import NoteTaken
 from gchat.server.saved_state import HOOKS
 
 if TYPE_CHECKING:
@@ -40,13 +43,19 @@ def add_hook(book: HookBook, notes: Notes, asked: NewHook) -> MadeHookDocument:
 
 
 def forget_hook(notes: Notes, hook: int) -> None:
-    """Keep a hook no longer; of the last one that was made, its id is kept until another one is the last."""
+    """Keep a hook no longer; of the last one that was made, its id is kept until another one is the last.
+
+    May wait between notes, and another hook may be made meanwhile. Raises what notes raise: the hook is kept.
+    """
     known = _load(notes)
+    if hook == max((other.id for other in known.values()), default=0):
+        with suppress(NoteTaken):  # it is being revoked, or was when the server was killed
+            _HOOKS.put(notes, f"{hook}-revoked", Hook(hook, "", "", "", 0.0))
+    _HOOKS.put(notes, str(hook), None)
     for key, other in known.items():
-        if other.id == hook or (other.is_revoked and other.id < hook):
-            _HOOKS.put(notes, key, None)
-    if hook == max(other.id for other in known.values()):
-        _HOOKS.put(notes, str(hook), Hook(hook, "", "", "", 0.0))
+        if other.is_revoked and other.id < hook:
+            with suppress(NotPossible):  # who revokes another one at the same moment deletes it too
+                _HOOKS.put(notes, key, None)
 
 
 def hook_making(room: str, name: str) -> Making[MadeHookDocument]:

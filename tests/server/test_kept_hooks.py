@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
+from gchat.admin.backend import NotPossible
 from gchat.admin.documents import NewHook
 from gchat.hooks.book import HookRefused
 from gchat.server.kept_hooks import add_hook, forget_hook, hook_making, load_book
@@ -14,11 +17,15 @@ class KeptNotes:
 
     def __init__(self) -> None:
         self.kept: dict[tuple[str, str], bytes] = {}
+        self.deleted: Callable[[], object] = lambda: None  # what others do then
 
     def note(self, kind: str, key: str, value: bytes) -> None:
+        if not value and (kind, key) not in self.kept:
+            raise NotPossible(f"There is no {kind} {key} any more")
         self.kept[kind, key] = value
         if not value:
             del self.kept[kind, key]
+            self.deleted()
 
     def keep(self) -> None:
         pass
@@ -53,6 +60,31 @@ def test_an_id_is_not_used_again_and_only_the_last_one_is_kept() -> None:
     assert list(load_book(notes).all) == [6]
     assert load_book(notes).last_id == 6
     assert len(notes.kept) == 1
+
+
+def test_an_id_is_not_used_again_by_a_hook_that_is_made_while_the_other_is_revoked() -> None:
+    notes = KeptNotes()
+    add_hook(load_book(notes), notes, NewHook("ops", "one"))
+    notes.deleted = lambda: add_hook(load_book(notes), notes, NewHook("ops", "two"))
+    forget_hook(notes, 1)
+    assert list(load_book(notes).all) == [2]
+
+
+def test_two_hooks_are_revoked_at_the_same_moment() -> None:
+    notes = KeptNotes()
+    for hook in (1, 2, 3):
+        add_hook(load_book(notes), notes, NewHook("ops", f"ci{hook}"))
+        if hook == 1:
+            forget_hook(notes, 1)
+
+    def meanwhile() -> None:
+        notes.deleted = lambda: None
+        forget_hook(notes, 3)
+
+    notes.deleted = meanwhile
+    forget_hook(notes, 2)
+    assert not load_book(notes).all
+    assert load_book(notes).last_id == 3
 
 
 def test_the_secret_is_not_kept_and_no_two_are_the_same() -> None:
