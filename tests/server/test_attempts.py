@@ -20,7 +20,7 @@ def test_a_newer_connection_is_newer_also_if_the_time_of_the_cluster_seems_to_ha
     attempts = Attempts()
     before = attempts.attempt(10 * S, 1000 * S)
     assert attempts.attempt(10 * S + 1, 999 * S) == before + 1
-    assert attempts.attempt(12 * S, 999 * S) == 1011 * S, "and it is right again when that is over"
+    assert attempts.attempt(13 * S, 999 * S) == 1012 * S, "and it is right again when that is over"
 
 
 def test_an_older_connection_is_older_also_if_the_time_of_the_cluster_has_gone_on() -> None:
@@ -29,10 +29,21 @@ def test_an_older_connection_is_older_also_if_the_time_of_the_cluster_has_gone_o
     assert attempts.attempt(9 * S, 1005 * S) == newest - S
 
 
-@given(st.lists(st.tuples(st.integers(1, 1000), st.integers(0, 1000)), min_size=2))
-def test_connections_are_in_their_order_however_the_clock_jumps(steps: list[tuple[int, int]]) -> None:
-    attempts, accepted, dates = Attempts(), 0, []
-    for passed, ahead in steps:
-        accepted += passed
-        dates.append(attempts.attempt(accepted, ahead))
-    assert dates == sorted(set(dates))
+def test_the_older_of_two_stays_so_although_the_time_of_the_cluster_has_jumped_before_it_is_decided_on() -> None:
+    attempts = Attempts()
+    newer = attempts.attempt(10 * S + 5, 1000 * S)
+    attempts.attempt(11 * S, 1001 * S)
+    assert attempts.attempt(10 * S, 1001 * S) < newer
+
+
+@given(st.lists(st.tuples(st.integers(1, 1000), st.integers(0, 10**6), st.integers()), min_size=2))
+def test_connections_are_in_their_order_however_the_clock_jumps_and_in_which_they_are_decided_on(
+    steps: list[tuple[int, int, int]],
+) -> None:
+    attempts, accepted, connections = Attempts(), 0, []
+    for passed, ahead, decided in steps:
+        accepted += passed * 1000
+        connections.append((decided, accepted, ahead))
+    dates = {made: attempts.attempt(made, ahead) for _, made, ahead in sorted(connections)}
+    found = [dates[made] for made in sorted(dates)]
+    assert found == sorted(set(found))
