@@ -244,13 +244,14 @@ class FanOut:
         readers: set[int] = set()
         small, size = [], 0
         for log in logs:
-            size += log.gathered * len(log.live)
-            is_small = log.readers <= READERS_IN_A_TURN and size <= BYTES_IN_A_TURN
+            more = log.gathered * len(log.live)
+            is_small = log.readers <= READERS_IN_A_TURN and size + more <= BYTES_IN_A_TURN
             if is_small and len(logs) > 1:  # a reader of several is sent to once
                 readers |= log.live.keys()
                 is_small = len(readers) <= READERS_IN_A_TURN
             log.seal()
             if is_small:
+                size += more
                 small.append(log)
             else:
                 self._spreader.add(self._spread(log))

@@ -187,6 +187,17 @@ def test_a_reader_without_a_descriptor_gets_each_chunk_once_and_through_its_tran
     assert carol.writer.log_reader.is_live
 
 
+def test_what_is_sent_in_slices_leaves_its_place_in_the_turn_to_others(
+    room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bot, *readers = room.enters(rich), room.enters(), room.enters()
+    monkeypatch.setattr(fanout, "BYTES_IN_A_TURN", 40)
+    room.turn("one")
+    assert [len(reader.reads()) for reader in readers] == [1, 1]
+    assert bot.reads() == []
+    wait_until(lambda: len(bot.reads()) == 1, "all")
+
+
 @pytest.mark.parametrize(("bound", "value"), [("READERS_IN_A_TURN", 2), ("BYTES_IN_A_TURN", 40)])
 def test_a_large_room_or_much_of_a_small_one_is_sent_in_slices_and_what_is_said_meanwhile_comes_after(
     room: Room, monkeypatch: pytest.MonkeyPatch, bound: str, value: int
