@@ -74,10 +74,6 @@ class HookBook:
                 found = hook
         return found
 
-    def revoke(self, hook: int) -> Hook | None:
-        """Remove a hook, and return it if it was there."""
-        return self.all.pop(hook, None)
-
 
 def _hash(secret: str) -> str:
     import hashlib  # noqa: PLC0415  # as above
