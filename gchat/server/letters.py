@@ -142,7 +142,7 @@ class Letters:
         shown = letter.told or letter.invited
         assert shown is not None
         seat = None if sender is None or letter.told is None else sender.seat
-        key = (sender.identity or str(sender.id) if sender is not None else "", letter.id)
+        key = ("" if sender is None else sender.identity) or str(letter.sender), letter.id
         if letter.id and key in self._shown:  # the receipt was lost, and it is sent again
             self._acknowledge(letter, None)
             return

@@ -77,6 +77,16 @@ def test_a_letter_whose_receipt_was_lost_is_shown_once_when_it_is_sent_again(bot
     assert [conveyed.why_not for conveyed in both.one.did(Conveyed)] == [None, None]
 
 
+def test_letters_of_two_senders_who_have_left_are_two_although_they_have_one_id(both: Two) -> None:
+    assert both.tells()
+    ((_, data),) = both.one.letters
+    letter = letters._decode(data)
+    for left in (12345, 12346):
+        both.two.sharing.letter(letters._encode(msgspec.structs.replace(letter, sender=left)))
+        (handed,) = both.two.did(Handed)
+        handed.tell(None)
+
+
 def test_a_letter_that_could_not_be_shown_is_handed_over_again(both: Two) -> None:
     for _ in range(2):
         assert both.tells()
