@@ -44,7 +44,7 @@ def announce(endpoint: Endpoint, **headers: str) -> bytes:
 def decoded(body: bytes, most_bytes: int = 100) -> tuple[bytes, bytes]:
     """Return the content of a body in chunks, and what comes behind it."""
     file = io.BufferedReader(io.BytesIO(body))
-    return b"".join(chunks(file, most_bytes)), file.read()
+    return b"".join(chunks(file, most_bytes, int)), file.read()
 
 
 # --- Chunks ----------------------------------------------------------------------------------------------------------
@@ -180,7 +180,7 @@ def test_a_peer_that_waits_for_100_continue_gets_it_once(endpoint: Endpoint) -> 
 
 
 def test_others_have_turns_within_many_small_chunks(endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(request_body, "CHUNKS_A_TURN", 10)
+    monkeypatch.setattr(request_body, "AROUND_A_TURN", 50)
     turns, take_turn = count(), endpoint.server.take_turn
 
     def counted() -> None:
@@ -192,6 +192,14 @@ def test_others_have_turns_within_many_small_chunks(endpoint: Endpoint, monkeypa
         connection.sends(announce(endpoint) + in_chunks(HELLO + b" " * 1000, 1))
         assert connection.answer().status == 200
     assert next(turns) >= 100
+
+
+def test_others_have_turns_within_few_chunks_with_long_extensions() -> None:
+    body = (b"1" + b";a=b" * 1000 + b"\r\nx\r\n") * 20 + END
+    turns: list[int] = []
+    content = b"".join(chunks(io.BufferedReader(io.BytesIO(body)), MAX_HOOK_BODY_BYTES, lambda: turns.append(1)))
+    assert content == b"x" * 20
+    assert len(turns) == 20
 
 
 def test_a_large_body_of_small_chunks_is_read_at_a_hook(endpoint: Endpoint) -> None:

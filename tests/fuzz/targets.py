@@ -292,7 +292,7 @@ def _unchunked(data: bytes) -> tuple[bytes, int] | None:
     """Return the content of a body in chunks, and where the body ends; None: it is refused."""
     file = io.BufferedReader(io.BytesIO(data))
     try:
-        return b"".join(request_body.chunks(file, MAX_CHUNKED_BYTES)), file.tell()
+        return b"".join(request_body.chunks(file, MAX_CHUNKED_BYTES, int)), file.tell()
     except Problem as problem:
         fit_to_be_shown(problem.detail.encode())
         return None
