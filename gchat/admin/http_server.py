@@ -10,6 +10,7 @@ import errno
 import logging
 import socket
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 from urllib.parse import unquote
 
@@ -163,17 +164,14 @@ class Handler(WSGIHandler):
         environ["gchat.socket"] = self.socket
         self.requestline = head.line
         self.application = self.server.application
-        self._body = RequestBody(self.rfile, head, self._agree, self.server.take_turn)
+        # It does not know this handler: else neither would be freed before garbage is looked for.
+        agree = partial(self.socket.sendall, CONTINUE) if head.expects_continue else bool
+        self._body = RequestBody(self.rfile, head, agree, self.server.take_turn)
         environ["wsgi.input"] = self.wsgi_input = self._body  # type: ignore[assignment]  # in the place of pywsgi's
         environ["wsgi.input_terminated"] = True
         return environ
 
     # --- The answer ------------------------------------------------------------------------------------------------
-
-    def _agree(self) -> None:
-        """Tell a peer that waits for it to send the body."""
-        if self.head is not None and self.head.expects_continue:
-            self.socket.sendall(CONTINUE)
 
     def finalize_headers(self) -> None:
         """Add what every answer has."""

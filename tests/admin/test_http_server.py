@@ -253,6 +253,38 @@ def test_nothing_is_kept_of_who_had_to_make_room(endpoint: Endpoint, monkeypatch
     assert sum(type(found) is Handler for found in gc.get_objects()) < 10
 
 
+# While users are there, only what is new is looked at for garbage.
+@pytest.mark.parametrize(
+    ("method", "path", "headers", "body"),
+    [
+        ("GET", "/healthz", {}, b""),
+        ("GET", "/status", {}, b""),
+        ("GET", "/nothing", {}, b""),
+        ("GET", "/", {"Transfer_Encoding": "gzip"}, b""),
+        ("POST", "/announce", {"Content_Length": "16"}, b'{"message":"hi"}'),
+        ("POST", "/announce", {"Content_Length": "16", "Expect": "100-continue"}, b'{"message":"hi"}'),
+        ("POST", "/announce", {"Transfer_Encoding": "chunked"}, b'10\r\n{"message":"hi"}\r\n0\r\n\r\n'),
+        ("POST", "/announce", {"Transfer_Encoding": "chunked"}, b"x"),
+    ],
+)
+def test_a_connection_that_has_ended_leaves_no_garbage(
+    endpoint: Endpoint, method: str, path: str, headers: dict[str, str], body: bytes
+) -> None:
+    headers = {"Authorization": f"Bearer {endpoint.token}", "Content_Type": "application/json", **headers}
+    asked = endpoint.head(method, path, **headers).encode() + body
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(5):
+            with endpoint.connect() as connection:
+                connection.sends(asked)
+                connection.answer()
+        wait_until(lambda: not endpoint.server.open, "all are gone")
+        assert sum(type(found) is Handler for found in gc.get_objects()) <= 1
+    finally:
+        gc.enable()
+
+
 def test_an_idle_connection_makes_room_without_a_word(endpoint: Endpoint) -> None:
     with ExitStack() as stack:
         idle = stack.enter_context(endpoint.connect())
