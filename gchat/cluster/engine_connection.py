@@ -60,7 +60,7 @@ class EngineConnection:
         self._looks_at = 0.0  # and when
         self._unsent: list[bytes] = []
         self._is_sending = False
-        self._end: EngineLost | None = None
+        self._end: str | None = None  # why nothing can be asked any more
         self._reading = gevent.spawn(self._read)
 
     @property
@@ -74,7 +74,7 @@ class EngineConnection:
         Its get() raises EngineLost, also if there is no answer in time, and EngineRefused.
         """
         if self._end is not None:
-            raise self._end
+            raise EngineLost(self._end)
         answer: Waiter[Any] = Waiter()
         deadline = time.monotonic() + timeout_s
         self._asked.append((answer, deadline, timeout_s))
@@ -101,7 +101,7 @@ class EngineConnection:
 
     def close(self) -> None:
         """Ask nothing more; whatever was asked is lost."""
-        self._lose(EngineLost("the connection was closed"))
+        self._lose("the connection was closed")
 
     def _is_sent_at_once(self) -> bool:
         """Send what the kernel takes at once; return whether that is all."""
@@ -121,7 +121,7 @@ class EngineConnection:
                 data, self._unsent = b"".join(self._unsent), []
                 self._sock.sendall(data)
         except OSError as error:
-            self._lose(EngineLost(str(error.strerror or error)))
+            self._lose(str(error.strerror or error))
         finally:
             self._is_sending = False
 
@@ -132,11 +132,11 @@ class EngineConnection:
                 parser.feed(_RECEIVED, 0, size)  # type: ignore[arg-type]  # its stub knows no buffers
                 while (answer := parser.gets()) is not False:
                     self._answered(answer)
-            self._lose(EngineLost("the engine closed the connection"))
+            self._lose("the engine closed the connection")
         except hiredis.ProtocolError:
-            self._lose(EngineLost("what answers is no engine"))
+            self._lose("what answers is no engine")
         except OSError as error:
-            self._lose(EngineLost(str(error.strerror or error)))
+            self._lose(str(error.strerror or error))
 
     def _answered(self, answer: Any) -> None:
         if self.pushed is not None and isinstance(answer, list) and answer[0] == b"message":
@@ -160,7 +160,7 @@ class EngineConnection:
         if self._asked:
             _, deadline, timeout_s = min(self._asked, key=lambda asked: asked[1])
             if deadline <= time.monotonic():
-                self._lose(EngineLost(f"no answer within {timeout_s:g} s"))
+                self._lose(f"no answer within {timeout_s:g} s")
             else:
                 self._look_at(deadline)
 
@@ -169,13 +169,12 @@ class EngineConnection:
             self._overdue.close()
             self._overdue = None
 
-    def _lose(self, end: EngineLost) -> None:
+    def _lose(self, why: str) -> None:
         if self._end is not None:
             return
-        self._end = end
+        self._end = why
         self._look_no_more()
         asked, self._asked = self._asked, deque()
         for answer, _, _ in asked:
-            self._loop.run_callback(answer.throw, end)
-        self._reading.kill(block=False)
-        self._sock.close()
+            self._loop.run_callback(answer.throw, EngineLost(why))
+        self._sock.close()  # this ends the reading too; killed, its greenlet would keep all that is here

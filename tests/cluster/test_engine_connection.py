@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
 
 import gevent
@@ -123,6 +124,28 @@ def test_an_engine_that_goes_away_is_lost_to_all_that_ask(engine: Engine) -> Non
     for answer in asked:
         with pytest.raises(EngineLost):
             answer.get()
+
+
+# A server collects only new garbage while users are there, and an engine may be silent for a day.
+@pytest.mark.parametrize("end", ["it is closed", "it is silent", "it goes away"])
+def test_a_connection_that_has_ended_leaves_no_garbage(end: str) -> None:
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(3):
+            engine = Engine()
+            if end == "it goes away":
+                gevent.spawn(engine.sock.close)
+            if end != "it is closed":
+                with pytest.raises(EngineLost):
+                    engine.connection.call("PING", timeout_s=0.02)
+            engine.connection.close()
+            engine.sock.close()
+            del engine
+        gevent.sleep(0.01)
+        assert not [found for found in gc.get_objects() if type(found) is EngineConnection]
+    finally:
+        gc.enable()
 
 
 @pytest.mark.parametrize("said", [b"HTTP/1.1 400 Bad Request\r\n", b"+OK\r\n+OK\r\n"])
