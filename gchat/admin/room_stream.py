@@ -139,6 +139,8 @@ class RoomStream:
         self._closed(self)
         self._unsubscribe()
         self._watcher.kill()  # before the socket is closed: the loop must not watch a descriptor that is gone
+        # Both know this stream: it would not be freed before garbage is looked for.
+        del self._pieces, self._unsubscribe
 
     def _made(self, opened: list[RichEvent]) -> Iterator[bytes]:
         yield b"".join(self._encode(event, "") for event in opened)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 from collections.abc import Iterator
 from typing import Any, Self
@@ -170,3 +171,19 @@ def test_streams_are_bounded_and_leave_nothing_behind(endpoint: Endpoint) -> Non
     wait_until(lambda: not endpoint.backend.tells, "all have unsubscribed")
     with RoomEvents(endpoint) as events:
         events.next()
+
+
+def test_a_stream_that_has_ended_leaves_no_garbage(endpoint: Endpoint) -> None:
+    with RoomEvents(endpoint) as events:
+        events.next()
+    wait_until(lambda: not endpoint.backend.tells, "it has unsubscribed")
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(5):
+            with RoomEvents(endpoint) as events:
+                events.next()
+        wait_until(lambda: not endpoint.server.open, "all are gone")
+        assert not [found for found in gc.get_objects() if type(found) is room_stream.RoomStream]
+    finally:
+        gc.enable()
