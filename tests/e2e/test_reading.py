@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from gchat.model import sentences
-from tests.e2e.harness import Server
+from tests.e2e.harness import Server, wait_until
 
 #: Reads one after the other, and what is said of each. Most are clean, and each is next to one that is not.
 READS: list[tuple[bytes, list[str]]] = [
@@ -42,7 +42,7 @@ def test_what_is_said_does_not_depend_on_what_was_read_before() -> None:
             # An answer that is asked for after it: so that what comes next is a read of its own.
             bob.says(f"/ping {number}")
             bob.sees(f"> pong {number}")
-        bob.sees("[alice] open ended")
+        wait_until(lambda: bob.has_received(b"[alice] open ended\n"), "bob sees the last line")
         bob.says("/ping end")
         bob.sees("> pong end")
         heard = re.findall(r"^(?:\[You\] )?\[alice\] (.*)$", bob.received.decode(), re.MULTILINE)
