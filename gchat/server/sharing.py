@@ -125,7 +125,9 @@ class Sharing:
         self._ids = count(1)
         self._attempts = Attempts()
         self._audited = count(1)
-        self._owed: list[Disconnect] = []  # what the others were not told while the engine could not be asked
+        self._owed: list[
+            Disconnect | Configure
+        ] = []  # what the others were not told while the engine could not be asked
         self._is_due_asked = False
         self._why = ""  # nothing can be put now; "": all is well
 
@@ -324,6 +326,7 @@ class Sharing:
         self._is_due_asked = self._is_due_asked and not isinstance(step, BeDue)
         if isinstance(step, Disconnect):
             self._pump.submit(closed(step.session, step.reason, step.farewell))
+        if isinstance(step, Disconnect | Configure):
             self._owed.append(step)
         self._no_session(cause, _not_now(why))
         cause.then, cause.result, cause.is_quiet = None, None, False

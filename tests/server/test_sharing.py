@@ -153,6 +153,21 @@ def test_a_user_leaves_at_once_whom_the_others_learn_of_later(feed: Feed, monkey
     assert are_equal(one, two)
 
 
+def test_limits_that_are_set_while_the_engine_is_down_hold_when_it_is_back(
+    feed: Feed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sharing, "PAY_S", 0.001)
+    one, two = feed.join("one"), feed.join("two")
+    one.sharing.unable("the engine is down")
+    one.sharing.configure(Limits(nick_max=9))
+    one.is_refused()
+    assert one.registry.limits.nick_max == Limits().nick_max
+    one.sharing.unable("")
+    wait_until_in_loop(lambda: len(one.owes()) == 1)
+    feed.turn()
+    assert [node.registry.limits.nick_max for node in (one, two)] == [9, 9]
+
+
 def test_a_peer_that_was_told_that_it_is_not_let_in_is_not_there_when_that_was_not_so(feed: Feed, one: Node) -> None:
     meeting = gevent.spawn(one.sharing.take, Connect(Entrance("127.0.0.1:7"), 1.0))
     gevent.sleep(0)
