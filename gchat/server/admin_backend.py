@@ -53,7 +53,7 @@ class AdminBackend(HookActions, AccountActions):
         super().__init__(app)
         self._started_at = time.monotonic()
         self._started = rich.rfc3339(time.time())
-        self._subscribers: list[seen.Subscriber] = []
+        self.subscribers: list[seen.Subscriber] = []
         self._posting: list[seen.Subscriber] = []  # outgoing hooks
         self._stored: list[KeptRoom] = []
         self._looking: gevent.Greenlet[[], None] | None = None  # for the stored rooms
@@ -62,18 +62,18 @@ class AdminBackend(HookActions, AccountActions):
 
     def came(self, session: Session) -> None:
         """Tell the event streams that a user is here."""
-        if self._subscribers:
+        if self.subscribers:
             node = "" if self._app.nodes is None else self._app.nodes.name_of(session)
             self._tell(UserJoined(session.id, session.name, session.address, session.current_name, node))
 
     def went(self, session: Session, reason: CloseReason) -> None:
         """Tell the event streams that a user's connection has ended."""
-        if self._subscribers:
+        if self.subscribers:
             self._tell(UserLeft(session.id, session.name, reason.value))
 
     def shown(self, room: str, event: events.Event) -> None:
         """Tell the event streams what was said."""
-        if self._subscribers and isinstance(event, Record):
+        if isinstance(event, Record):
             for message in _messages(room, event):
                 self._tell(message)
 
@@ -88,7 +88,7 @@ class AdminBackend(HookActions, AccountActions):
         self._posting.append(subscriber)
 
     def _tell(self, happened: Happened) -> None:
-        for subscriber in list(self._subscribers):
+        for subscriber in list(self.subscribers):
             subscriber(happened)
 
     def start_hooks(self) -> None:
@@ -250,11 +250,11 @@ class AdminBackend(HookActions, AccountActions):
 
     def subscribe(self, subscriber: seen.Subscriber) -> seen.Unsubscribe:
         """See Backend.subscribe."""
-        self._subscribers.append(subscriber)
+        self.subscribers.append(subscriber)
 
         def unsubscribe() -> None:
-            if subscriber in self._subscribers:
-                self._subscribers.remove(subscriber)
+            if subscriber in self.subscribers:
+                self.subscribers.remove(subscriber)
 
         return unsubscribe
 

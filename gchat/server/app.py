@@ -169,7 +169,8 @@ class App:
             self.registry.keep_topic(room, events.TopicIs(event.message.text, event.message.name))
         if self._transcript is not None:
             self._transcript.show(room, event)
-        self.admin.shown(room, event)
+        if self.admin.subscribers:
+            self.admin.shown(room, event)
 
     def room_opened(self, room: str) -> None:
         """Have the topic of a room that the journal has at hand now."""

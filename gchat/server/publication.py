@@ -122,9 +122,9 @@ class Publication:
     """
 
     def __init__(self, pump: PublicationTurn, journal: Journal) -> None:
-        self._awaited: dict[int, object] = {}  # postings whose outcome arrives later, until something is said of it
+        self.awaited: dict[int, object] = {}  # postings whose outcome arrives later, until something is said of it
         self._posted = self._answered = 0  # of those, ever
-        self.unanswered_size = 0  # of those that are awaited, in characters
+        self.awaited_size = 0  # of those that are awaited, in characters
         self.stored_at = 0.0  # when the last messages were
         self._waits: deque[tuple[int, Event]] = deque()  # each set when so many are answered
         self._held = HeldAnswers()
@@ -139,14 +139,9 @@ class Publication:
         """Return the number of the room's next message, where the turn stands."""
         return self._heads.get(room) or self._journal.next_seq(room)
 
-    @property
-    def unanswered(self) -> int:
-        """How many postings have no outcome yet, and are not late."""
-        return len(self._awaited)
-
     def is_to_wait_for(self, session: int | None = None) -> bool:
         """Return whether outcomes are about to come, for a session only if one of them is of what it has said."""
-        return bool(self._awaited) and not self._is_late and (session is None or self._held.waits(session))
+        return bool(self.awaited) and not self._is_late and (session is None or self._held.waits(session))
 
     def set_when_answered(self, events: Mapping[int | None, Event]) -> None:
         """Set the event of each session, or of None, when all has its outcome that it waits for, or that is late."""
@@ -192,9 +187,9 @@ class Publication:
         has_failed = False
         for posting, outcome in zip(batch, outcomes, strict=True):
             if outcome is None:
-                self._awaited[id(posting.cause)] = posting.cause
+                self.awaited[id(posting.cause)] = posting.cause
                 self._posted += 1
-                self.unanswered_size += _size(posting.cause)
+                self.awaited_size += _size(posting.cause)
             elif isinstance(posting, Posting) and outcome.record is not None:
                 heads.setdefault(posting.room, outcome.record.seq)
             elif outcome.why_not:
@@ -230,9 +225,9 @@ class Publication:
         room, cause, outcome = arrival.room, arrival.cause, arrival.outcome
         if cause is not None:
             self._is_late = not arrival.is_known or bool(outcome.why_not)
-            if self._awaited.pop(id(cause), None) is not None:  # else it was late, and may never have been heard of
+            if self.awaited.pop(id(cause), None) is not None:  # else it was late, and may never have been heard of
                 self._answered += 1
-                self.unanswered_size -= _size(cause)
+                self.awaited_size -= _size(cause)
         if not arrival.is_known:
             self._tell_unknown(cause)
             self.tell_held(_asking(cause), is_late=True)

@@ -197,7 +197,7 @@ class Pump:
     def crowded(self) -> bool:
         """Whether so much waits that senders should wait too."""
         is_much, said = RECEIVED_BYTES.value - self._received_before > MAX_WAITING_BYTES, self._publication
-        return is_much or said.unanswered_size > MAX_ON_ITS_WAY or len(self._waiting) + said.unanswered > MAX_WAITING
+        return is_much or said.awaited_size > MAX_ON_ITS_WAY or len(self._waiting) + len(said.awaited) > MAX_WAITING
 
     def wait_carried_out(self, session: int | None = None) -> None:
         """Wait until all that was submitted is carried out, and what was said, perhaps by one session, is answered."""

@@ -67,6 +67,7 @@ class Reader:
         "_decoder",
         "_greenlet",
         "_has_place",
+        "_limits",
         "_pace",
         "_ready",
         "_server",
@@ -78,6 +79,7 @@ class Reader:
 
     def __init__(self, server: ReaderServer, connection: ReaderOwner) -> None:
         self._server = server
+        self._limits = server.limits
         self._connection = connection
         self._watcher = connection.transport.readable()
         self._decoder = self._new_decoder()
@@ -117,7 +119,7 @@ class Reader:
 
     def charge(self, lines: int) -> None:
         """Have the user pay for so many lines, for which the network has paid."""
-        if self._server.limits.rates.messages_per_s:
+        if self._limits.rates.messages_per_s:
             self._pace.own.lines -= lines
 
     def go_on(self) -> None:
@@ -162,6 +164,7 @@ class Reader:
     def _serve(self, data: bytes, *, has_ended: bool) -> CloseReason:
         connection, hub = self._connection, get_hub()
         receive, share = connection.transport.receive, self._server.effects.share
+        limits, pace = self._limits, self._pace
         self._watcher.start(gevent.getcurrent().switch)
         self._hold_back()
         if data and connection.session.lineage and connection.transport.has_ended():
@@ -172,12 +175,14 @@ class Reader:
                 return reason
             if has_ended:
                 return self._end_of_stream()
-            self._pay()
+            if limits.rates.messages_per_s:
+                self._pay()
             hub.switch()  # until the watcher switches back
             if share.is_full:
                 self._wait_unread()
+            is_paced = limits.rates.messages_per_s
             try:
-                data = receive(self._read_bytes())
+                data = receive(pace.bytes(MIN_READ_BYTES, PACED_READ_BYTES) if is_paced else READ_BYTES)
             except BlockingIOError:  # what has come is no whole record of TLS
                 data = b""
                 continue
@@ -189,8 +194,8 @@ class Reader:
         self.heard_at = time.monotonic()
         self._size = len(data)
         RECEIVED_BYTES.value += self._size
-        if self._server.limits.rates.messages_per_s:
-            self._pace.received(len(data), self.heard_at)
+        if self._limits.rates.messages_per_s:
+            self._pace.received(self._size, self.heard_at)
         decoder.feed(data)
         if decoder.replies:
             self._reply()
@@ -202,8 +207,9 @@ class Reader:
         """Carry out what was fed; return why the connection ends, None if it does not."""
         server, connection, decoder = self._server, self._connection, self._decoder
         while decoder.waiting:
+            is_paced = self._limits.rates.messages_per_s and not server.stopping.is_set()
             try:
-                lines, asked = decoder.take(self._allowance())
+                lines, asked = decoder.take(min(self._pace.lines(), LINES_AT_ONCE) if is_paced else LINES_AT_ONCE)
             except LineTooLong as refusal:
                 server.effects.submit([refused(connection.session.id, refusal)])
                 self._spend(1)
@@ -212,7 +218,8 @@ class Reader:
                 connection.log_reader.typed()
             if decoder.replies:
                 self._reply()
-            self._spend(lines)
+            if is_paced:
+                self._spend(lines)
             self._join_turn(lines)
             if not self._carry_out(asked, lines):
                 return CloseReason.QUIT
@@ -319,21 +326,9 @@ class Reader:
 
     # --- The pace --------------------------------------------------------------------------------------------------
 
-    def _allowance(self) -> int:
-        """Return how many lines may be taken at once: at least one, which _spend then waits for."""
-        if not self._server.limits.rates.messages_per_s or self._server.stopping.is_set():
-            return LINES_AT_ONCE
-        return min(self._pace.lines(), LINES_AT_ONCE)
-
-    def _read_bytes(self) -> int:
-        """Return how much to read at once."""
-        if not self._server.limits.rates.messages_per_s:
-            return READ_BYTES
-        return self._pace.bytes(MIN_READ_BYTES, PACED_READ_BYTES)
-
     def _spend(self, lines: int) -> None:
         """Pay for lines, and wait if that made a debt: this is what reads a fast sender more slowly."""
-        if self._server.limits.rates.messages_per_s:
+        if self._limits.rates.messages_per_s:
             self._pace.spend(lines)
             self._pay()
 

@@ -117,7 +117,7 @@ def test_what_one_process_says_is_shown_and_acknowledged_in_its_turn() -> None:
 
     assert process.shown == [(1, ("a", "b"), True), (3, ("c",), True)]
     assert process.answers() == [Acknowledged((Numbered("1", "lobby", 1), Numbered("2", "lobby", 2))), ack("3", 3)]
-    assert process.publication.unanswered == 0
+    assert len(process.publication.awaited) == 0
 
 
 def test_nothing_is_shown_or_acknowledged_before_it_arrives() -> None:
@@ -125,13 +125,13 @@ def test_nothing_is_shown_or_acknowledged_before_it_arrives() -> None:
     process = Process(engine.journal())
     process.says("a", ids=("1",))
     process.turn()
-    assert (process.shown, process.told, process.publication.unanswered) == ([], [], 1)
+    assert (process.shown, process.told, len(process.publication.awaited)) == ([], [], 1)
 
     engine.turn()
     process.turn()
     assert process.shown == [(1, ("a",), True)]
     assert process.answers() == [ack("1", 1)]
-    assert process.publication.unanswered == 0
+    assert len(process.publication.awaited) == 0
 
 
 def test_records_of_another_process_are_shown_between_ours_and_acknowledged_to_nobody() -> None:
@@ -208,10 +208,10 @@ def test_what_is_never_known_holds_nothing_up_and_what_is_known_late_counts_once
     for cause, is_known in ((never, False), (late, False), (late, True)):
         process.submit([Arrival("lobby", Outcome(None), cause, is_known=is_known)])
         process.turn()
-    assert process.publication.unanswered == process.publication.unanswered_size == 0
+    assert len(process.publication.awaited) == process.publication.awaited_size == 0
     process.says("next")
     process.turn()
-    assert (process.publication.unanswered, process.publication.unanswered_size) == (1, 4)
+    assert (len(process.publication.awaited), process.publication.awaited_size) == (1, 4)
     assert process.publication.is_to_wait_for()
 
 
@@ -263,7 +263,7 @@ def test_nobody_waits_for_what_was_never_heard_of_nor_for_what_is_refused_meanwh
     engine.turn()
     process.turn()
     assert is_set(process)
-    assert process.publication.unanswered == 0
+    assert len(process.publication.awaited) == 0
 
 
 def is_set(process: Process) -> bool:
@@ -286,7 +286,7 @@ def test_a_journal_that_cannot_append_refuses_all_of_the_turn() -> None:
 
     assert [answer.id for answer in process.answers() if isinstance(answer, Refused)] == ["1", "2"]
     assert COMMIT_FAILURES.value == failures + 1
-    assert process.publication.unanswered == 0
+    assert len(process.publication.awaited) == 0
 
 
 @pytest.mark.parametrize("fails", [False, True])
@@ -350,7 +350,7 @@ def test_a_record_that_is_delivered_again_is_shown_once_and_its_sender_has_its_n
         *(1, 2, 3, 4, 5, 6)
     ]
     assert journal.next_seq("lobby") == 7
-    assert process.publication.unanswered == 0
+    assert len(process.publication.awaited) == 0
 
 
 STEPS = st.sampled_from(["here says", "there says", "here turns", "there turns", "engine turns"])
@@ -384,7 +384,7 @@ def test_in_any_interleaving_all_processes_show_the_same_log_and_each_answers_it
         assert [text for text in logs[0] if text.startswith(name)] == said[name]
         acks = [number for answer in process.answers() for number in cast("Acknowledged", answer).numbers]
         assert [(number.id, number.seq) for number in acks] == [(text, logs[0].index(text) + 1) for text in said[name]]
-        assert process.publication.unanswered == process.crashes == 0
+        assert len(process.publication.awaited) == process.crashes == 0
 
 
 def test_a_topic_and_what_is_said_around_it_have_their_places_in_the_turn() -> None:
