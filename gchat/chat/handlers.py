@@ -73,7 +73,9 @@ def _act(registry: Registry, session: Session, command: commands.Act, _now: floa
 
 
 def _published(registry: Registry, session: Session, room: Room, message: Message) -> Effect:
-    return Publish(room.name, session.id, message, session.lineage, registry.ignorers.of(session))
+    ignorers = registry.ignorers
+    unheard = ignorers.of(session) if ignorers.by_key else None
+    return Publish(room.name, session.id, message, session.lineage, unheard)
 
 
 def _tell(registry: Registry, session: Session, command: commands.Tell, now: float) -> list[Effect]:

@@ -19,16 +19,16 @@ class Ignorers:
 
     def __init__(self, names: Names) -> None:
         self._names = names
-        self._by_key: dict[str, dict[Session, None]] = {}
+        self.by_key: dict[str, dict[Session, None]] = {}  # mostly empty, and that is asked before each message
 
     def of(self, session: Session) -> Unheard | None:
         """Return who ignores this one, None if nobody does."""
-        found = self._of(session.keys) if self._by_key else ()
+        found = self._of(session.keys) if self.by_key else ()
         return Unheard(session.id, tuple(other.id for other in found)) if found else None
 
     def of_named(self, name: str) -> Unheard | None:
         """Return who ignores the user of this name; None if nobody does, or no user has it."""
-        if not self._by_key:
+        if not self.by_key:
             return None
         session = next(filter(None, map(self._names.holder, name_keys(name))), None)
         return None if session is None or session.name != name else self.of(session)
@@ -53,7 +53,7 @@ class Ignorers:
 
     def follow(self, old: str, new: str) -> None:
         """Note that a user has a new name: those who ignore the user by the old one go on."""
-        for session in self._of(name_keys(old)) if self._by_key else ():
+        for session in self._of(name_keys(old)) if self.by_key else ():
             assert session.ignored is not None
             before = session.ignored.keys
             session.ignored.follow(old, new)
@@ -66,7 +66,7 @@ class Ignorers:
 
     def clear(self) -> None:
         """Forget all sessions."""
-        self._by_key.clear()
+        self.by_key.clear()
 
     def restore(self, sessions: Iterable[Session]) -> None:
         """Note what these sessions, and no others, ignore."""
@@ -77,13 +77,13 @@ class Ignorers:
 
     def _of(self, keys: Iterable[str]) -> list[Session]:
         """Return the sessions that ignore one of these keys, the oldest first."""
-        found = {session.id: session for key in keys for session in self._by_key.get(key, ())}
+        found = {session.id: session for key in keys for session in self.by_key.get(key, ())}
         return [found[id_] for id_ in sorted(found)]
 
     def _note(self, session: Session, before: frozenset[str], after: frozenset[str]) -> None:
         for key in before - after:
-            del self._by_key[key][session]
-            if not self._by_key[key]:
-                del self._by_key[key]
+            del self.by_key[key][session]
+            if not self.by_key[key]:
+                del self.by_key[key]
         for key in after - before:
-            self._by_key.setdefault(key, {})[session] = None
+            self.by_key.setdefault(key, {})[session] = None

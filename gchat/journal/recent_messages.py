@@ -32,23 +32,21 @@ class RecentMessages:
 
     def keep(self, record: Record, max_bytes: int) -> None:
         """Add the next one, and drop the oldest, but never it, until all is within `max_bytes`."""
-        message = record.message
+        message, records, sizes = record.message, self.records, self._sizes
         self.next_seq += message.count
         size = _RECORD_BYTES + message.size
-        self.records.append(record)
-        self._sizes.append(size)
+        records.append(record)
+        sizes.append(size)
         self._size += size
-        while self._size > max_bytes and len(self.records) > 1:
-            self._drop_first()
+        while self._size > max_bytes and len(records) > 1:
+            records.popleft()
+            self._size -= sizes.popleft()
 
     def drop_before(self, seq: int) -> None:
         """Drop what has a number below `seq`; a record that is partly above it stays."""
         while self.records and self.records[0].seq + self.records[0].message.count <= seq:
-            self._drop_first()
-
-    def _drop_first(self) -> None:
-        self.records.popleft()
-        self._size -= self._sizes.popleft()
+            self.records.popleft()
+            self._size -= self._sizes.popleft()
 
     def read(self, start: int, limit: int, max_size: int, *, last: bool = False) -> list[Record]:
         """Return at most `limit` messages from number `start` on, oldest first, beginning later if that one is gone.

@@ -36,13 +36,13 @@ class LogReader:
     """
 
     __slots__ = (
-        "_before",
         "_is_seen",
         "_itself",
         "_own",
         "_peeked",
         "_rest",
         "_then",
+        "before",
         "cursors",
         "descriptor",
         "is_behind",
@@ -66,7 +66,7 @@ class LogReader:
         self._own: list[Own] = []  # those lines
         self._rest = b""  # what goes before anything else: own lines, or what is left of a half-sent message
         self._is_seen, self._then = True, b""  # of the rest: see OwnLines
-        self._before = b""  # what goes before that which is seen next
+        self.before = b""  # what goes before that which is seen next
         self._peeked: Sequence[_Peeked] = ()  # in order
 
     # --- Rooms -------------------------------------------------------------------------------------------------------
@@ -156,7 +156,7 @@ class LogReader:
 
     def typed(self) -> None:
         """Note that the user has begun a new line: nothing needs to go before what is seen next."""
-        self._before = b""
+        self.before = b""
 
     def _step_aside(self) -> None:
         for cursor in self.cursors:
@@ -188,7 +188,7 @@ class LogReader:
         an open turn.
         """
         self.is_behind = False
-        waits = bool(self._before or self._own)
+        waits = bool(self.before or self._own)
         for cursor in self.cursors:
             cursor.settle(waits=waits)
 
@@ -201,9 +201,9 @@ class LogReader:
     def peek(self, limit: int) -> bytes:
         """Return what is to be sent next, about `limit` bytes of it; b"" if there is nothing."""
         data = self._peek(limit)
-        if self._before and data and self._is_seen:
-            self._rest = data = self._before + self._rest
-            self._before = b""
+        if self.before and data and self._is_seen:
+            self._rest = data = self.before + self._rest
+            self.before = b""
         return data
 
     def took(self, sent: int) -> None:
@@ -212,7 +212,7 @@ class LogReader:
         if rest:
             self._rest = rest[sent:]
             if not self._rest:
-                self._before = self._then or self._before
+                self.before = self._then or self.before
                 self._is_seen, self._then = True, b""
             return
         peeked, self._peeked = self._peeked, ()
@@ -235,7 +235,7 @@ class LogReader:
         while not self._rest:
             own, cursors = self._own, self.cursors
             cursor = cursors[0] if len(cursors) == 1 else self._sole()
-            if cursor is not None and not self._before:
+            if cursor is not None and not self.before:
                 if cursor.position >= cursor.log.end and not own:
                     return b""
                 if data := self._run(cursor, limit):

@@ -214,7 +214,7 @@ class Reader:
                 server.effects.submit([refused(connection.session.id, refusal)])
                 self._spend(1)
                 continue
-            if connection.dialect.traits.is_typed and decoder.outcome is None:
+            if connection.log_reader.before and connection.dialect.traits.is_typed and decoder.outcome is None:
                 connection.log_reader.typed()
             if decoder.replies:
                 self._reply()

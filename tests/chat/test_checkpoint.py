@@ -48,7 +48,7 @@ def tables(registry: Registry) -> Any:
     found, order = registry.tables, registry.order
     return {
         "names": {key: session.id for key, session in found.names._holders.items()},
-        "ignorers": {key: {session.id for session in each} for key, each in registry.ignorers._by_key.items()},
+        "ignorers": {key: {session.id for session in each} for key, each in registry.ignorers.by_key.items()},
         "lineages": {lineage: session.id for lineage, session in found.lineages._newest.items()},
         "disconnected": [(session.id, until) for session, until in found.disconnected.until.items()],
         "idle": [session.id for session in found.disconnected._idle],

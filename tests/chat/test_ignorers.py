@@ -96,7 +96,7 @@ def test_when_the_one_who_ignores_has_left_nobody_is_deaf_and_nothing_is_kept() 
     talk.leaves(1)
 
     assert deaf(talk, 2) == ()
-    assert not talk.registry.ignorers._by_key
+    assert not talk.registry.ignorers.by_key
 
 
 def test_presence_and_topics_of_an_ignored_user_are_not_told() -> None:
