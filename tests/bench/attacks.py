@@ -13,6 +13,7 @@ import resource
 import select
 import signal
 import socket
+import ssl
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -295,9 +296,16 @@ def _configure(target: Target, settings: str) -> None:
 
 
 def _knocks(
-    configure: Callable[[Target], None], sources: Iterable[str], said: bytes, per_s: int = KNOCKS_PER_S
+    configure: Callable[[Target], None],
+    sources: Iterable[str],
+    said: bytes,
+    per_s: int = KNOCKS_PER_S,
+    holds: bytes = b"guessed passwords",
 ) -> Callable[[Target], None]:
-    """Return an attack: so many connections a second, from these addresses in turn, which say this and then wait."""
+    """Return an attack: so many connections a second, from these addresses in turn, which say this and then wait.
+
+    What is answered ends a connection, unless it has the words in it by which a server `holds` it: a thousand at most.
+    """
 
     def attack(target: Target) -> None:
         configure(target)
@@ -323,7 +331,7 @@ def _knocks(
                         poll.modify(sock, select.POLLIN)
                         goes_on = True
                     else:
-                        goes_on = b"guessed passwords" in sock.recv(4096)  # it is held until its next try
+                        goes_on = holds in sock.recv(4096)
                 if not goes_on:
                     poll.unregister(descriptor)
                     waiting.pop(descriptor).close()
@@ -340,6 +348,15 @@ def _ask_for_a_password(target: Target) -> None:
 
 def _trust_a_proxy(target: Target) -> None:
     _configure(target, f'[server]\ntrusted_proxies = "{PROXY}"\n')
+
+
+def _hello_of_tls() -> bytes:
+    """Return the first that a client of TLS sends, after which the server has its dearest work, and waits."""
+    sent = ssl.MemoryBIO()
+    client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).wrap_bio(ssl.MemoryBIO(), sent, server_hostname="localhost")
+    with contextlib.suppress(ssl.SSLWantReadError):
+        client.do_handshake()
+    return sent.read()
 
 
 def _ban_it(target: Target) -> None:
@@ -371,6 +388,7 @@ DOOR: dict[str, Callable[[Target], None]] = {
     "a banned address": _knocks(_ban_it, MANY[:1], b"GCHAT/1 {}\n"),
     "a banned address without a pause": _knocks(_ban_it, MANY[:1], b"GCHAT/1 {}\n", WITHOUT_A_PAUSE),
     "silent proxies": _knocks(_trust_a_proxy, [PROXY], b""),
+    "handshakes that stop half-way": _knocks(lambda _target: None, MANY, _hello_of_tls(), holds=b"\x16\x03\x03"),
 }
 
 # --- On the operator's window ----------------------------------------------------------------------------------------

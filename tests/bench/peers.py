@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -53,14 +54,19 @@ def stored_in(path: Path) -> Kind:
     return _on_disk("full", path)
 
 
-def _in_tls(port: int, directory: Path, clients: int) -> list[str]:
-    certificate, key, _ = make_cert(str(directory), ["localhost"])
-    (directory / "tls.toml").write_text(f'[tls]\ncert = "{certificate}"\nkey = "{key}"\n')
-    return [*GCHAT.command(port, directory, clients), "--config", str(directory / "tls.toml")]
+def _with_a_certificate(kind: Kind) -> Callable[[int, Path, int], list[str]]:
+    """Return the command of this server with a configuration in gchat.toml, which says where its certificate is."""
+
+    def command(port: int, directory: Path, clients: int) -> list[str]:
+        certificate, key, _ = make_cert(str(directory), ["localhost"])
+        (directory / "gchat.toml").write_text(f'[tls]\ncert = "{certificate}"\nkey = "{key}"\n')
+        return [*kind.command(port, directory, clients), "--config", str(directory / "gchat.toml")]
+
+    return command
 
 
 #: The same server, with a certificate; the generator's users are in TLS.
-GCHAT_TLS = replace(GCHAT, name="gchat, TLS", command=_in_tls, tls=True)
+GCHAT_TLS = replace(GCHAT, name="gchat, TLS", command=_with_a_certificate(GCHAT), tls=True)
 
 #: The same server, with nothing that was asked for but where it is.
 GCHAT_AS_IT_COMES = replace(
@@ -77,15 +83,8 @@ GCHAT_FOR_STRANGERS = replace(
     GCHAT_AS_IT_COMES, name="gchat, loopback not exempt", environment={"GCHAT_LIMITS_EXEMPT": ""}
 )
 
-#: The same, with a configuration in a file, so that SIGHUP changes it.
-GCHAT_WITH_A_FILE = replace(
-    GCHAT_FOR_STRANGERS,
-    name="gchat, loopback not exempt",
-    command=lambda port, directory, clients: [
-        *GCHAT_FOR_STRANGERS.command(port, directory, clients),
-        *("--config", _made(directory / "gchat.toml")),
-    ],
-)
+#: The same, with a certificate, and a configuration in a file, so that SIGHUP changes it.
+GCHAT_WITH_A_FILE = replace(GCHAT_FOR_STRANGERS, command=_with_a_certificate(GCHAT_FOR_STRANGERS))
 
 #: The same server, with the operator's window on a Unix socket in its directory.
 GCHAT_WINDOW = replace(
@@ -96,11 +95,6 @@ GCHAT_WINDOW = replace(
         *("--admin", str(directory / "admin")),
     ],
 )
-
-
-def _made(path: Path) -> str:
-    path.touch()
-    return str(path)
 
 
 OBVIOUS = Kind("sendall loop", lambda port, _directory, _clients: [sys.executable, str(HERE / "obvious.py"), str(port)])
