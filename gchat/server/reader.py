@@ -178,9 +178,9 @@ class Reader:
             if limits.rates.messages_per_s:
                 self._pay()
             hub.switch()  # until the watcher switches back
-            if share.is_full:
-                self._wait_unread()
             is_paced = limits.rates.messages_per_s
+            if is_paced and share.is_full:
+                self._wait_unread()
             try:
                 data = receive(pace.bytes(MIN_READ_BYTES, PACED_READ_BYTES) if is_paced else READ_BYTES)
             except BlockingIOError:  # what has come is no whole record of TLS
@@ -244,11 +244,12 @@ class Reader:
     def _join_turn(self, lines: int) -> None:
         """Wait, if this user says much, for a turn of the pump in which there is room for it."""
         share, weight = self._server.effects.share, self._size + LINE_WEIGHT * lines
+        is_paced = self._limits.rates.messages_per_s
         self._size = 0
         if self._has_place:
             self._has_place = False
             share.take(max(0, weight - LITTLE))
-        elif share.is_full and (weight > LITTLE or self._pace.is_spent):
+        elif share.is_full and (weight > LITTLE or (is_paced and self._pace.is_spent)):
             with self._not_reading():
                 share.wait(weight)
         else:

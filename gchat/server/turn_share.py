@@ -10,11 +10,11 @@ from collections.abc import Callable
 
 from gevent.event import Event
 
-#: What a turn takes, in bytes; a line counts too. To read and to show it takes 4 ms (measured).
-FULL_TURN = 1 << 16
+#: What a turn takes, in bytes; a line counts too. To read, store and show it takes about 2 ms.
+FULL_TURN = 1 << 15
 
 #: What a line costs a turn, as much as so many bytes of it; and a user who enters.
-LINE_WEIGHT, ENTRY_WEIGHT = 1024, 1 << 14
+LINE_WEIGHT, ENTRY_WEIGHT = 1024, 1 << 13
 
 
 class TurnShare:
