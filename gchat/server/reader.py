@@ -50,6 +50,10 @@ LINES_AT_ONCE = 512
 #: users who say much wait for each other, and users who say little for nobody.
 LITTLE = 8192
 
+#: How many times as much a turn takes where no rate applies: then much is to get through, and large turns send more for
+#: each call (measured, 900 readers and 640 lines on their way: 29 million deliveries/s, without this 13).
+UNPACED = 8
+
 #: Commands whose answers may gather before it is seen whether they are read; /history may answer with 100 KiB.
 COMMANDS_AT_ONCE = 4
 
@@ -243,13 +247,14 @@ class Reader:
 
     def _join_turn(self, lines: int) -> None:
         """Wait, if this user says much, for a turn of the pump in which there is room for it."""
-        share, weight = self._server.effects.share, self._size + LINE_WEIGHT * lines
+        share, said = self._server.effects.share, self._size + LINE_WEIGHT * lines
         is_paced = self._limits.rates.messages_per_s
+        weight = said if is_paced else said // UNPACED
         self._size = 0
         if self._has_place:
             self._has_place = False
             share.take(max(0, weight - LITTLE))
-        elif share.is_full and (weight > LITTLE or (is_paced and self._pace.is_spent)):
+        elif share.is_full and (said > LITTLE or (is_paced and self._pace.is_spent)):
             with self._not_reading():
                 share.wait(weight)
         else:

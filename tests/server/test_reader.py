@@ -22,7 +22,7 @@ from gchat.server.secret_checks import SecretChecks
 from gchat.server.stopping import Stopping
 from gchat.server.taking import OwnSteps
 from gchat.server.transport import SocketTransport, Transport
-from gchat.server.turn_share import FULL_TURN, TurnShare
+from gchat.server.turn_share import FULL_TURN, LINE_WEIGHT, TurnShare
 from gchat.server.writer import Writer
 from tests.server.stage import pair, wait_until
 
@@ -240,6 +240,17 @@ def test_who_sends_as_fast_as_it_may_is_not_even_received_while_the_turn_is_full
     finally:
         fast.close()
         slow.close()
+
+
+@pytest.mark.parametrize(("rates", "is_full"), [(Rates(messages_per_s=1000.0, burst=1000.0), True), (Rates(), False)])
+def test_a_turn_takes_more_where_no_rate_applies(rates: Rates, is_full: bool) -> None:
+    talker, lines = Owner(rates), [f"line {number}" for number in range(FULL_TURN // LINE_WEIGHT)]
+    try:
+        talker.peer.sendall("".join(f"{line}\n" for line in lines).encode())
+        talker.hears(*lines)
+        assert talker.server.effects.share.is_full is is_full
+    finally:
+        talker.close()
 
 
 def test_a_fault_ends_this_connection(owner: Owner, monkeypatch: pytest.MonkeyPatch) -> None:
