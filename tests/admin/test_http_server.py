@@ -21,6 +21,7 @@ from gchat.admin.documents import UserInfo
 from gchat.admin.http_server import MAX_CONNECTIONS, MAX_WORKING, AdminServer, Handler
 from tests.admin.endpoint import Connection, Endpoint, wait_until
 from tests.admin.fake_backend import FakeBackend
+from tests.garbage import kept
 
 
 @pytest.fixture
@@ -250,11 +251,7 @@ def test_nothing_is_kept_of_who_had_to_make_room(endpoint: Endpoint, monkeypatch
             assert b" 503 " in evicted.sees_end()
     wait_until(lambda: not endpoint.server.open, "all are gone")
     gc.collect()
-    assert _handlers() < 10
-
-
-def _handlers() -> int:
-    return sum(type(found) is Handler for found in gc.get_objects())
+    assert kept(Handler) < 10
 
 
 # While users are there, only what is new is looked at for garbage.
@@ -278,14 +275,14 @@ def test_a_connection_that_has_ended_leaves_no_garbage(
     asked = endpoint.head(method, path, **headers).encode() + body
     gc.collect()
     gc.disable()
-    before = _handlers()  # of other tests
+    before = kept(Handler)  # of other tests
     try:
         for _ in range(5):
             with endpoint.connect() as connection:
                 connection.sends(asked)
                 connection.answer()
         wait_until(lambda: not endpoint.server.open, "all are gone")
-        assert _handlers() <= before + 1
+        assert kept(Handler) <= before + 1
     finally:
         gc.enable()
 

@@ -12,6 +12,7 @@ import pytest
 from gchat.admin import room_stream, sse
 from tests.admin.endpoint import Connection, Endpoint, wait_until
 from tests.admin.fake_backend import READ_TOKEN
+from tests.garbage import kept
 
 
 @pytest.fixture
@@ -179,16 +180,12 @@ def test_a_stream_that_has_ended_leaves_no_garbage(endpoint: Endpoint) -> None:
     wait_until(lambda: not endpoint.backend.tells, "it has unsubscribed")
     gc.collect()
     gc.disable()
-    before = _streams()  # of other tests
+    before = kept(room_stream.RoomStream)  # of other tests
     try:
         for _ in range(5):
             with RoomEvents(endpoint) as events:
                 events.next()
         wait_until(lambda: not endpoint.server.open, "all are gone")
-        assert _streams() <= before
+        assert kept(room_stream.RoomStream) <= before
     finally:
         gc.enable()
-
-
-def _streams() -> int:
-    return sum(type(found) is room_stream.RoomStream for found in gc.get_objects())

@@ -12,6 +12,7 @@ from gevent import socket
 
 from gchat.cluster.engine_connection import EngineConnection, EngineLost, EngineRefused
 from tests.cluster.engines import wait_until_in_loop
+from tests.garbage import kept
 
 
 class Engine:
@@ -131,7 +132,7 @@ def test_an_engine_that_goes_away_is_lost_to_all_that_ask(engine: Engine) -> Non
 def test_a_connection_that_has_ended_leaves_no_garbage(end: str) -> None:
     gc.collect()
     gc.disable()
-    before = _connections()  # of other tests
+    before = kept(EngineConnection)  # of other tests
     try:
         for _ in range(3):
             engine = Engine()
@@ -144,13 +145,9 @@ def test_a_connection_that_has_ended_leaves_no_garbage(end: str) -> None:
             engine.sock.close()
             del engine
         gevent.sleep(0.01)
-        assert _connections() <= before
+        assert kept(EngineConnection) <= before
     finally:
         gc.enable()
-
-
-def _connections() -> set[int]:
-    return {id(found) for found in gc.get_objects() if type(found) is EngineConnection}
 
 
 @pytest.mark.parametrize("said", [b"HTTP/1.1 400 Bad Request\r\n", b"+OK\r\n+OK\r\n"])

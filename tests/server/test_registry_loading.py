@@ -15,21 +15,6 @@ from tests.server.fake_feed import Feed, Node
 
 
 @pytest.fixture
-def feed() -> Feed:
-    return Feed()
-
-
-@pytest.fixture
-def one(feed: Feed) -> Node:
-    return feed.join("one")
-
-
-@pytest.fixture
-def two(feed: Feed, one: Node) -> Node:
-    return feed.join("two")
-
-
-@pytest.fixture
 def alice(one: Node, two: Node) -> Session:
     return one.connects("alice", 1)
 

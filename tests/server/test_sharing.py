@@ -20,21 +20,6 @@ from tests.cluster.engines import wait_until_in_loop
 from tests.server.fake_feed import Feed, Node
 
 
-@pytest.fixture
-def feed() -> Feed:
-    return Feed()
-
-
-@pytest.fixture
-def one(feed: Feed) -> Node:
-    return feed.join("one")
-
-
-@pytest.fixture
-def two(feed: Feed, one: Node) -> Node:
-    return feed.join("two")
-
-
 def are_equal(*nodes: Node) -> bool:
     """Whether all nodes know the same."""
     return len({checkpoint.packed(checkpoint.taken(node.registry)) for node in nodes}) == 1
