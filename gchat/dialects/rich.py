@@ -99,17 +99,21 @@ FURTHER_LINES = 4
 
 
 class RichDecoder(CommandDecoder):
-    """A decoder of requests. JSON takes up to six bytes for one byte of text."""
+    """A decoder of requests. JSON takes up to six bytes for one byte of text.
 
-    __slots__ = ()
+    The further lines of texts are paid for too: other people have to read them.
+    """
+
+    __slots__ = ("_max_text_bytes",)
 
     def __init__(self, max_text_bytes: int) -> None:
-        super().__init__(LineDecoder(6 * max_text_bytes + 1024), lambda lines: decode(lines, max_text_bytes))
+        super().__init__(LineDecoder(6 * max_text_bytes + 1024))
+        self._max_text_bytes = max_text_bytes
 
-    def take(self, limit: int) -> tuple[int, list[commands.Command]]:
-        """See Decoder.take. The further lines of texts are paid for too: other people have to read them."""
-        lines, asked = super().take(limit)
-        return lines + sum(map(_surcharge, asked)), asked
+    def _decode(self, lines: bytes) -> tuple[int, list[commands.Command]]:
+        each = lines.split(b"\n")
+        asked = decode(each, self._max_text_bytes)
+        return len(each) - 1 + sum(map(_surcharge, asked)), asked
 
 
 decoder = RichDecoder

@@ -30,24 +30,26 @@ class Heard(Struct):
 def hears(decoder: Decoder, packets: Iterable[bytes], *, ends: bool = False, limit: int = 512) -> Heard:
     heard = Heard([], 0, None, b"")
 
-    def take() -> None:
-        while decoder.waiting:
+    def take(data: bytes) -> None:
+        is_waiting = True
+        while is_waiting:
             try:
-                lines, asked = decoder.take(limit)
+                lines, asked = decoder.take(limit, data)
             except LineTooLong:
                 heard.too_long += 1
-                continue
-            assert lines <= limit
-            heard.lines += lines
-            heard.asked += asked
+            else:
+                assert lines <= limit
+                heard.lines += lines
+                heard.asked += asked
+            heard.replies += decoder.replies
+            decoder.replies = data = b""
+            is_waiting = decoder.waiting
 
     for packet in packets:
-        decoder.feed(packet)
-        heard.replies += decoder.replies
-        take()
+        take(packet)
     if ends:
         decoder.end()
-        take()
+        take(b"")
     heard.outcome = decoder.outcome
     return heard
 
