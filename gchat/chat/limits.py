@@ -104,7 +104,7 @@ def _grown(amount: float, gap: float, rate: float, burst: float) -> float:
         return burst
     earned = gap * rate
     if MIN_STALL_S <= gap <= MAX_STALL_S:
-        return min(amount, burst) + earned
+        return burst + earned if amount > burst else amount + earned
     if amount >= burst or earned <= 0:
         return amount
     if amount + earned < burst:

@@ -57,10 +57,11 @@ class PlainDecoder(CommandDecoder):
         text = lines.decode("utf-8", "replace")
         texts = text.split("\n")
         texts.pop()  # what is behind the last one
+        is_ascii = text.isascii()
         if wanted is None and not ("{" in text and _HELLO.search(text)):
             for line in texts:
                 # What begins with a letter or a digit of ASCII is simply said; all others are looked at.
-                if not ("0" <= line < "\x7f" or _is_said(line)):
+                if (line < "0" or not (is_ascii or line < "\x7f")) and not _is_said(line):
                     break
             else:
                 return len(texts), [commands.Say(tuple(texts))]
