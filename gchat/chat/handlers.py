@@ -48,16 +48,17 @@ def execute(registry: Registry, session: Session, command: Command, now: float) 
     """
     if not registry.is_connected(session):
         return []
-    announced = [] if session.is_announced else registry.announce(session)
+    announced = None if session.is_announced else registry.announce(session)
     try:
         if registry.order.mutes.all:  # mostly nobody is muted, and this is asked before each message
             order_handlers.check_voice(registry, session, command)
         if registry.limits.login_required:
             logins.check_admitted(registry, session, command)
-        return announced + HANDLERS[type(command)](registry, session, command, now)
+        effects = HANDLERS[type(command)](registry, session, command, now)
     except Refusal as refusal:
         ids = getattr(command, "ids", ()) or (getattr(command, "id", ""),)
-        return [*announced, *(refused(session.id, refusal, id_) for id_ in dict.fromkeys(ids))]
+        effects = [refused(session.id, refusal, id_) for id_ in dict.fromkeys(ids)]
+    return announced + effects if announced else effects
 
 
 def _say(registry: Registry, session: Session, command: commands.Say, _now: float) -> list[Effect]:

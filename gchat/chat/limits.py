@@ -102,40 +102,54 @@ class Allowance:
 def _grown(amount: float, gap: float, rate: float, burst: float) -> float:
     if not rate:
         return burst
+    earned = gap * rate
     if MIN_STALL_S <= gap <= MAX_STALL_S:
-        return min(amount, burst) + gap * rate
-    return max(amount, min(burst, amount + gap * rate))
+        return burst + earned if amount > burst else amount + earned
+    if amount >= burst or earned <= 0:
+        return amount
+    if amount + earned < burst:
+        return amount + earned
+    return burst
 
 
 class Pace:
     """The pace at which one connection is read, by the allowances of its user and, if it has one, of its network."""
 
-    __slots__ = ("_limits", "_network", "_told_of_network", "own")
+    __slots__ = ("_limits", "_network", "_told_of_network", "owes", "own")
 
     def __init__(self, limits: Limits, own: Allowance, network: Allowance | None) -> None:
         self._limits = limits
         self._network = network
         self._told_of_network = False
         self.own = own
+        self.owes = False  # whether there may have been a debt when it was paid last
 
-    def lines(self) -> int:
-        """Return how many lines may be taken now: at least one, whose debt is waited for afterwards."""
-        own, network = self.own, self._network
-        return max(1, int(own.lines if network is None else min(own.lines, network.lines)))
+    def lines(self, most: int) -> int:
+        """Return how many lines may be taken now, at most so many, and at least one: its debt is waited for later."""
+        left, network = self.own.lines, self._network
+        if network is not None and network.lines < left:
+            left = network.lines
+        return most if left >= most else int(left) if left > 1 else 1
 
     def bytes(self, least: int, most: int) -> int:
         """Return how many bytes to read at once, between these bounds: few while there is a debt."""
-        limits, own, network = self._limits, self.own, self._network
-        if limits.rates.bytes_per_s:
-            most = min(most, int(own.bytes if network is None else min(own.bytes, network.bytes)))
-        return max(least, most)
+        left, network = self.own.bytes, self._network
+        if network is not None and network.bytes < left:
+            left = network.bytes
+        if left >= most or not self._limits.rates.bytes_per_s:
+            return most
+        return int(left) if left > least else least
 
     def received(self, size: int, now: float) -> None:
         """Pay for received bytes, whatever they are."""
-        self.grow(now)
-        self.own.bytes -= size
-        if self._network is not None:
-            self._network.bytes -= size
+        own, network = self.own, self._network
+        own.grow(self._limits.rates, now)
+        own.bytes -= size
+        self.owes = own.bytes < 0 or own.lines < 0
+        if network is not None:
+            network.grow(self._limits.network_rates, now)
+            network.bytes -= size
+            self.owes = self.owes or network.bytes < 0 or network.lines < 0
 
     @property
     def is_spent(self) -> bool:
@@ -147,9 +161,12 @@ class Pace:
 
     def spend(self, lines: int) -> None:
         """Pay for lines; paying for more than is allowed makes a debt."""
-        self.own.lines -= lines
-        if self._network is not None:
-            self._network.lines -= lines
+        own, network = self.own, self._network
+        own.lines -= lines
+        self.owes = own.lines < 0 or own.bytes < 0
+        if network is not None:
+            network.lines -= lines
+            self.owes = self.owes or network.lines < 0 or network.bytes < 0
 
     def debt_s(self) -> float:
         """Return the seconds until all debts are paid, as of when the allowances have grown last."""

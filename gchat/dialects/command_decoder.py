@@ -2,45 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-
 from gchat.dialects.dialect import Goodbye, Outcome
 from gchat.dialects.lines import LineDecoder
 from gchat.model.commands import Command
 
 
 class CommandDecoder:
-    """Bytes to lines, and lines to commands; see dialect.Decoder. `decode` gets whole lines.
+    """Bytes to lines, and lines to commands; see dialect.Decoder. A subclass has `_decode`.
 
-    Where it is not yet known what a peer speaks, it begins with `_is_new`, and a subclass has the two methods for that.
+    If it says that the next line `_is_special`, because it is not known yet what the peer speaks or because it will be
+    no request, it has a method more for that.
     """
 
-    __slots__ = ("_decode", "_goodbye", "_is_new", "_lines", "may_be_goodbye", "outcome", "replies", "waiting")
+    __slots__ = ("_goodbye", "_is_special", "_lines", "may_be_goodbye", "outcome", "replies", "waiting")
 
-    def __init__(
-        self, lines: LineDecoder, decode: Callable[[Sequence[bytes]], list[Command]], goodbye: bytes = b""
-    ) -> None:
+    def __init__(self, lines: LineDecoder, goodbye: bytes = b"") -> None:
         self._lines = lines
-        self._decode = decode
         self._goodbye = goodbye  # an unterminated rest that is one; b"" if there is none
-        self._is_new = False  # whether the first line is still to come, which may be another dialect's
+        self._is_special = False
         self.waiting = False
         self.replies = b""
         self.may_be_goodbye = False
         self.outcome: Outcome | None = None
-
-    def feed(self, data: bytes) -> None:
-        """See Decoder.feed. A goodbye comes at once, in one piece; typed key by key it is text."""
-        if self._is_new and not (data := self._judged(data)):
-            return
-        lines = self._lines
-        lines.feed(data)
-        self.waiting = lines.waiting
-        self.may_be_goodbye = lines.rest_at_once and lines.rest == self._goodbye
-        if lines.telnet is not None:
-            self.replies = lines.replies()
-            if lines.interrupted:
-                self.outcome = Goodbye()
 
     def end(self) -> None:
         """See Decoder.end."""
@@ -48,20 +31,37 @@ class CommandDecoder:
         if rest and rest == self._goodbye:
             self.outcome = Goodbye()
         elif rest:
-            self.feed(b"\n")
+            self._finish(b"\n")
 
-    def take(self, limit: int) -> tuple[int, list[Command]]:
-        """See Decoder.take."""
-        if self._is_new:
-            return self._take_first()
-        lines = self._lines.take(limit)
+    def take(self, limit: int, data: bytes = b"") -> tuple[int, list[Command]]:
+        """See Decoder.take. A goodbye comes at once, in one piece; typed key by key it is text."""
+        if self._is_special:
+            return self._take_special(data)
+        block = self._block(limit, data)
+        return self._decode(block) if block else (0, [])
+
+    def _block(self, limit: int, data: bytes) -> bytes:
+        """Return what LineDecoder.block does, and note what it has come to."""
+        lines = self._lines
+        self.waiting = True  # if it raises
+        block = lines.block(limit, data)
+        self.waiting = lines.waiting
+        self.may_be_goodbye = lines.rest_at_once and lines.rest == self._goodbye
+        if lines.telnet is not None:
+            self.replies += lines.replies()
+            if lines.interrupted:
+                self.outcome = Goodbye()
+        return block
+
+    def _finish(self, end: bytes) -> None:
+        """End the stream so, because what stands unterminated is a line too."""
+        self._lines.feed(end)
         self.waiting = self._lines.waiting
-        return len(lines), self._decode(lines)
 
-    def _judged(self, data: bytes) -> bytes:
-        """Return what was fed, as far as it can be told that it is for this decoder."""
-        return data
+    def _decode(self, lines: bytes) -> tuple[int, list[Command]]:
+        """Return how many lines to pay for, and what they ask. Each is ended by LF."""
+        raise NotImplementedError
 
-    def _take_first(self) -> tuple[int, list[Command]]:
-        """Return what take() does, of one line, and know by it whether it is for this decoder."""
+    def _take_special(self, data: bytes) -> tuple[int, list[Command]]:
+        """Return what take() does, of the one line that is special, and know what the next one is."""
         raise NotImplementedError

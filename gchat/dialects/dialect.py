@@ -43,23 +43,22 @@ Outcome = Foreign | LateHello | Goodbye
 class Decoder(Protocol):
     """Turns what one peer sends into commands, as fast as it is asked to. It has the state of the connection.
 
-    The reader's loop is: `feed`, send `replies`, `take` while `waiting`, look at `outcome`; at the end of the stream
-    `end`, and the same again.
+    The reader's loop is: `take` what was received, and again while `waiting`; each time send `replies`, and then carry
+    out what was taken; at last look at `outcome`. At the end of the stream `end`, and the same again.
     """
 
-    waiting: bool  # whether take() has something to say
-    replies: bytes  # what the peer's program is to be answered after what was fed or taken last, until it is sent
+    waiting: bool  # whether take() has more to say
+    replies: bytes  # what the peer's program is to be answered, until it is sent
     may_be_goodbye: bool  # whether what stands unterminated is a Goodbye if nothing follows it for a moment
     outcome: Outcome | None  # why this decoder has nothing more to say, when everything is taken
-
-    def feed(self, data: bytes) -> None:
-        """Add what was received. Everything that was fed before must have been taken: that bounds the memory."""
 
     def end(self) -> None:
         """Note that no more will come: what stands unterminated is heard too."""
 
-    def take(self, limit: int) -> tuple[int, list[Command]]:
-        """Return the commands in the next lines, at most `limit`, in order, and how many lines to pay for.
+    def take(self, limit: int, data: bytes = b"") -> tuple[int, list[Command]]:
+        """Return how many lines to pay for, and the commands in the next lines, at most `limit`, in order.
+
+        `data` is what was received since. Everything before must have been taken then: that bounds the memory.
 
         What makes no sense is a Mistake in its place. Raises LineTooLong in the place of a line that is too long, and
         LineEndless when the peer never ends one.

@@ -3,7 +3,8 @@
 Rules, which hold however the bytes are split over packets (tests feed every sample one byte at a time too):
 1. LF ends a line; one CR before it is dropped. In a stream that is typed (the plain dialect) CR, CR NUL, CR LF, LF and
    LF CR each end a line once: programs that send key by key have their own ideas of Enter. A CR ends it at once.
-2. A line is bytes: decoding is the dialect's. No line end stands inside a UTF-8 sequence: lines may be decoded whole.
+2. Lines are bytes: decoding is the dialect's. They are handed over as one block, because no line end stands inside a
+   UTF-8 sequence: it may be decoded as a whole.
 3. Memory is bounded: what is held is one read of the shell and at most `max_line_bytes` of an unfinished line.
 4. In a stream that is typed BS and DEL delete the character before them, Ctrl+U the line so far. What was deleted is
    never seen, and counts towards `max_line_bytes`.
@@ -65,12 +66,15 @@ def _extends(char: str) -> bool:
     return unicodedata.category(char) in ("Mn", "Me") or "\U0001f3fb" <= char <= "\U0001f3ff"  # marks, skin tones
 
 
-# Printable ASCII, and LF.
-_CLEAN = bytes((10, *range(0x20, 0x7F)))
+# What a stream is looked through for: as numbers, because bytes are looked through for these twenty times as fast.
+_LF, _CR, _IAC, _BS, _DEL, _CTRL_U = b"\n\r\xff\x08\x7f\x15"
+
+# Most lines are longer: of fewer bytes each, a block is counted before it is split.
+_USUAL_BYTES = 16
 
 
 class LineDecoder:
-    """Bytes in (`feed`), lines out (`take`), the unfinished rest at the end of the stream (`rest`)."""
+    """Bytes in (`feed`), lines out (`take`, `block`), the unfinished rest at the end of the stream (`rest`)."""
 
     __slots__ = (
         "_at_start",
@@ -92,8 +96,8 @@ class LineDecoder:
     def __init__(self, max_line_bytes: int, *, typed: bool = False) -> None:
         self.max_line_bytes = max_line_bytes
         self._typed = typed
-        # Whole lines that are not yet taken, with LF between them: lines of their own would take twenty times as much.
-        self._whole: bytes | None = None
+        # Whole lines that are not yet taken, each with LF: lines of their own would take twenty times as much.
+        self._whole = b""
         self.waiting = False  # whether take() has something to say
         self.rest_at_once = (
             False  # whether there is a rest that came in one feed: programs send so, typing users do not
@@ -122,8 +126,7 @@ class LineDecoder:
 
     def untaken(self) -> bytes:
         """Return what was fed and not taken: for another decoder, which goes on with it."""
-        rest = self._partial + (self.telnet.unfinished if self.telnet else b"")
-        return rest if self._whole is None else self._whole + b"\n" + rest
+        return self._whole + self._partial + (self.telnet.unfinished if self.telnet else b"")
 
     def replies(self) -> bytes:
         """Return what telnet's negotiation wants to have sent to the peer, once."""
@@ -138,7 +141,7 @@ class LineDecoder:
 
         To be sent before the line that asks for it; `replies` takes it back. b"" if that line has come already.
         """
-        if self._whole is not None:
+        if self._whole:
             return b""
         self.telnet = self.telnet or self._new_telnet()
         self._is_between_lines = False  # what comes next passes by the telnet that was made here
@@ -146,40 +149,34 @@ class LineDecoder:
 
     def feed(self, data: bytes) -> None:
         """Add what was received. Every line fed before must have been taken: that is what bounds the memory."""
-        # Most of what comes is whole lines of printable ASCII.
-        if (
-            self._is_between_lines
-            and data.endswith(b"\n")
-            and len(data) <= self.max_line_bytes
-            and not data.translate(None, _CLEAN)
-        ):
-            self._whole, self._last_end, self._edits, self.waiting = data[:-1], b"\n", False, True
-            return
-        if b"\xff" in data or self.telnet:
+        if _IAC in data or self.telnet:
             data = self._without_telnet(data)
             if not data:
                 self.waiting = self._endless
                 return
-        if self._typed and (b"\r" in data or self._last_end != b"\n"):
+        if self._typed and (_CR in data or self._last_end != b"\n"):
             data = self._ended_by_lf(data)
         partial = self._partial
         if partial:
             data = partial + data
         if self._at_start:
             data = self._without_bom(data)
-        whole, end, self._partial = data.rpartition(b"\n")
-        self.rest_at_once = bool(self._partial) and (not partial or bool(end))
-        if self._discarded and end:
-            _, end, whole = whole.partition(b"\n")
+        end = data.rfind(b"\n") + 1
+        whole, self._partial = data[:end], data[end:]
+        self.rest_at_once = bool(self._partial) and (not partial or bool(whole))
+        if self._discarded and whole:
+            whole = _split(whole, 1)[1]
             self._discarded = 0
         if self._typed:
-            self._edits = b"\x7f" in data or b"\x08" in data or b"\x15" in data
-        elif b"\r" in whole:
-            whole = whole.replace(b"\r\n", b"\n").removesuffix(b"\r")
-        self._whole = whole if end else None
+            self._edits = _DEL in data or _BS in data or _CTRL_U in data
+        elif _CR in whole:
+            whole = whole.replace(b"\r\n", b"\n")
+        self._whole = whole
         self._suspect = len(data) > self.max_line_bytes
-        self._is_between_lines = not (self._partial or self._at_start or self.telnet or self._last_end.endswith(b"\r"))
-        self.waiting = self._suspect or bool(end) or self._endless
+        self._is_between_lines = not (self._partial or self._at_start or self.telnet) and (
+            not self._typed or self._last_end == b"\n"
+        )
+        self.waiting = self._suspect or bool(whole) or self._endless
 
     def _without_telnet(self, data: bytes) -> bytes:
         telnet = self.telnet = self.telnet or self._new_telnet()
@@ -216,31 +213,53 @@ class LineDecoder:
         return data[1:] if last_end else data
 
     def take(self, limit: int) -> list[bytes]:
-        """Return up to `limit` whole lines, without their ends; [] when there are none.
+        """Return up to `limit` whole lines, without their ends; [] when there are none. Raises what `block` raises."""
+        return self.block(limit).split(b"\n")[:-1]
 
-        Raises LineTooLong in the place of a line that is too long, LineEndless when the peer never ends one.
+    def block(self, limit: int, data: bytes = b"") -> bytes:
+        """Add `data`, if something was received, and return up to `limit` whole lines, each ended by LF.
+
+        b"" when there are none. Raises LineTooLong in the place of a line that is too long, LineEndless when the peer
+        never ends one.
         """
-        whole = self._whole
-        lines = [] if whole is None else whole.split(b"\n", limit)
-        self._whole = lines.pop() if len(lines) > limit else None
+        if data:
+            # Most of what comes is whole lines in which there is nothing to look for.
+            if (
+                self._is_between_lines
+                and data[-1] == _LF
+                and (size := len(data)) <= self.max_line_bytes
+                and not (_CR in data or _IAC in data or _DEL in data or _BS in data or _CTRL_U in data)
+            ):
+                if size <= limit or _are_at_most(limit, data):
+                    return data
+                self._whole = data
+            else:
+                self.feed(data)
+        lines, self._whole = self._whole, b""
+        if not _are_at_most(limit, lines):
+            lines, self._whole = _split(lines, limit)
         if self._suspect:
-            if not lines:
-                self._check_partial()
-            good = next((i for i, line in enumerate(lines) if len(line) > self.max_line_bytes), len(lines))
-            if lines and not good:
-                self._put_back(lines[1:])
-                raise LineTooLong(self.max_line_bytes)
-            self._put_back(lines[good:])
-            lines = lines[:good]
-            self._suspect = bool(lines)
+            lines = self._checked(lines)
         if not lines and self._endless:
             raise LineEndless(f"more than {MAX_COMMANDS:,} telnet commands without a newline")
-        self.waiting = self._suspect or self._whole is not None or self._endless
-        return [edited(line) for line in lines] if self._edits else lines
+        self.waiting = self._suspect or self._whole != b"" or self._endless
+        if not self._edits:
+            return lines
+        self._edits = self.waiting
+        return b"".join([edited(line) + b"\n" for line in lines.split(b"\n")[:-1]])
 
-    def _put_back(self, lines: list[bytes]) -> None:
-        if lines:
-            self._whole = b"\n".join(lines if self._whole is None else [*lines, self._whole])
+    def _checked(self, lines: bytes) -> bytes:
+        """Return the lines before one that is too long; those behind them wait. Raises LineTooLong."""
+        if not lines:
+            self._check_partial()
+        each = lines.split(b"\n")[:-1]
+        good = next((i for i, line in enumerate(each) if len(line) > self.max_line_bytes), len(each))
+        first, behind = _split(lines, good or 1)
+        self._whole = behind + self._whole
+        if each and not good:
+            raise LineTooLong(self.max_line_bytes)
+        self._suspect = bool(first)
+        return first
 
     def _check_partial(self) -> None:
         if len(self._partial.removesuffix(b"\r")) <= self.max_line_bytes:
@@ -253,3 +272,14 @@ class LineDecoder:
             raise LineTooLong(self.max_line_bytes)
         if self._discarded > MAX_DISCARDED_BYTES:
             raise LineEndless(f"more than {MAX_DISCARDED_BYTES:,} bytes without a newline")
+
+
+def _are_at_most(limit: int, block: bytes) -> bool:
+    """Return whether there are at most so many lines in a block, as far as it takes less than to split it."""
+    return len(block) <= limit or (len(block) <= _USUAL_BYTES * limit and block.count(b"\n") <= limit)
+
+
+def _split(block: bytes, lines: int) -> tuple[bytes, bytes]:
+    """Return the first lines of a block of lines, at most so many, and the others."""
+    at = len(block) - len(block.split(b"\n", lines)[-1])
+    return block[:at], block[at:]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 
 from gchat.dialects import slash
 from gchat.dialects.command_decoder import CommandDecoder
@@ -12,13 +11,10 @@ from gchat.dialects.lines import LineDecoder
 from gchat.dialects.sniff import MORE, Foreign, greets_in, sniff
 from gchat.model import commands, sentences
 from gchat.model.errors import Code, Refusal
-from gchat.model.text import is_blank
+from gchat.model.text import BLANK, is_blank
 
 # What the first gchat clients send when they leave, unterminated.
 _GOODBYE = b"-1"
-
-# A line that begins with one of these is simply said; all others are looked at.
-_SAID_AT_ONCE = frozenset(map(chr, range(0x21, 0x7F))) - {"/"}
 
 # There may be a token in it, which must not be said to the room.
 _HELLO = re.compile(r"GCHAT/\S*\s*\{", re.IGNORECASE)
@@ -29,14 +25,15 @@ _NO_SECRET = commands.Mistake(Refusal(Code.BAD_COMMAND, sentences.NOTHING_TYPED)
 class PlainDecoder(CommandDecoder):
     """A decoder that knows other protocols and dialects by the first line.
 
-    A hello may come after the greeting, as over slow links.
+    A hello may come after the greeting, as over slow links. The line after a command that lacks its secret is never
+    said, whatever stands in it.
     """
 
     __slots__ = ("_start", "_wanted")
 
     def __init__(self, max_text_bytes: int) -> None:
-        super().__init__(LineDecoder(max_text_bytes, typed=True), decode, _GOODBYE)
-        self._is_new = True
+        super().__init__(LineDecoder(max_text_bytes, typed=True), _GOODBYE)
+        self._is_special = True
         self._wanted: commands.AskSecret | None = None  # what the next line is the secret of
         self._start: bytes | None = b""  # what was fed while it could still be a foreign protocol
 
@@ -45,30 +42,7 @@ class PlainDecoder(CommandDecoder):
         if not self._start:
             super().end()
         elif not self._is_foreign(start := self._start, ended=True):
-            self.feed(start + b"\n")  # what is unterminated becomes a line, and where nothing is, one more is blank
-
-    def take(self, limit: int) -> tuple[int, list[commands.Command]]:
-        """See Decoder.take. The line after a command that lacks its secret is never said, whatever stands in it."""
-        lines, asked = super().take(limit) if self._wanted is None else self._take_secret(self._wanted)
-        if asked and isinstance(asked[-1], commands.AskSecret):
-            self._wanted = asked[-1]
-            self.replies = self._lines.hide()
-        return lines, asked
-
-    def _take_secret(self, wanted: commands.AskSecret) -> tuple[int, list[commands.Command]]:
-        self._wanted = None  # also if it is too long
-        lines = self._lines.take(1)
-        self.waiting = self._lines.waiting
-        if not lines:
-            self._wanted = wanted
-            return 0, []
-        return 1, _decode_mixed([lines[0].decode("utf-8", "replace")], wanted)
-
-    def _judged(self, data: bytes) -> bytes:
-        if self._start is None:
-            return data
-        data = self._start + data
-        return b"" if self._is_foreign(data, ended=False) else data
+            self._finish(start + b"\n")  # what is unterminated becomes a line, and where nothing is, one more is blank
 
     def _is_foreign(self, data: bytes, *, ended: bool) -> bool:
         """Return whether the stream that starts so is not chat, or that cannot be told yet."""
@@ -78,32 +52,52 @@ class PlainDecoder(CommandDecoder):
             self.outcome = verdict
         return verdict is not None
 
-    def _take_first(self) -> tuple[int, list[commands.Command]]:
-        lines = self._lines.take(1)
-        self.waiting = self._lines.waiting
-        if lines and greets_in(lines[0]):
-            self.outcome = LateHello(lines[0] + b"\n" + self._lines.untaken())
-            self.waiting = False
-            return 1, []
-        self._is_new = not any(lines)
-        return len(lines), decode(lines)
+    def _decode(self, lines: bytes, wanted: commands.AskSecret | None = None) -> tuple[int, list[commands.Command]]:
+        """See CommandDecoder. Each invalid sequence of UTF-8 becomes one U+FFFD; blank lines ask nothing."""
+        text = lines.decode("utf-8", "replace")
+        texts = text.split("\n")
+        texts.pop()  # what is behind the last one
+        is_ascii = text.isascii()
+        if wanted is None and not ("{" in text and _HELLO.search(text)):
+            for line in texts:
+                # What begins with a letter or a digit of ASCII is simply said; all others are looked at.
+                if (line < "0" or not (is_ascii or line < "\x7f")) and not _is_said(line):
+                    break
+            else:
+                return len(texts), [commands.Say(tuple(texts))]
+        asked = _decode_mixed(texts, wanted)
+        if asked and isinstance(asked[-1], commands.AskSecret):
+            self._wanted, self._is_special = asked[-1], True
+            self.replies += self._lines.hide()
+        return len(texts), asked
+
+    def _take_special(self, data: bytes) -> tuple[int, list[commands.Command]]:
+        if self._start is not None and data:
+            data = self._start + data
+            if self._is_foreign(data, ended=False):
+                return 0, []
+        wanted, self._wanted = self._wanted, None  # also if it is too long
+        self._is_special = wanted is None
+        line = self._block(1, data)
+        if not line:
+            self._wanted, self._is_special = wanted, True
+            return 0, []
+        if wanted is None:
+            if greets_in(line):
+                self.outcome = LateHello(line + self._lines.untaken())
+                self.waiting = False
+                return 1, []
+            self._is_special = line == b"\n"
+        return self._decode(line, wanted)
 
 
-def decode(lines: Sequence[bytes]) -> list[commands.Command]:
-    """Return what `lines` ask.
-
-    Each invalid sequence of UTF-8 becomes one U+FFFD. Lines in which nothing is visible are dropped.
-    """
-    joined = b"\n".join(lines)
-    texts = joined.decode("utf-8", "replace").split("\n")
-    is_plain = _SAID_AT_ONCE.issuperset([text[:1] for text in texts])
-    if is_plain and (b"/" not in joined or (b"GCHAT/" not in joined and b"gchat/" not in joined)):
-        return [commands.Say(tuple(texts))]
-    return _decode_mixed(texts)
+def _is_said(line: str) -> bool:
+    """Return whether a line simply says what it is: it begins with something visible that is no slash."""
+    return line != "" and line[0] not in "/／" and not BLANK.match(line)
 
 
 def _decode_mixed(texts: list[str], wanted: commands.AskSecret | None = None) -> list[commands.Command]:
-    """Do the same as decode for lines that include blank ones or commands; the first may be the secret of another.
+    """Return what lines ask that include blank ones or commands; the first may be the secret of another.
 
     A secret that is wanted and has not come yet is asked for by the last command.
     """

@@ -97,19 +97,25 @@ def hello(start: bytes) -> tuple[Hello | None, bytes]:
 #: usual burst, and is not said late.
 FURTHER_LINES = 4
 
+_BACKSLASH = 0x5C
+
 
 class RichDecoder(CommandDecoder):
-    """A decoder of requests. JSON takes up to six bytes for one byte of text."""
+    """A decoder of requests. JSON takes up to six bytes for one byte of text.
 
-    __slots__ = ()
+    Further lines of a text are paid for too: others read them. No text has any without a backslash.
+    """
+
+    __slots__ = ("_max_text_bytes",)
 
     def __init__(self, max_text_bytes: int) -> None:
-        super().__init__(LineDecoder(6 * max_text_bytes + 1024), lambda lines: decode(lines, max_text_bytes))
+        super().__init__(LineDecoder(6 * max_text_bytes + 1024))
+        self._max_text_bytes = max_text_bytes
 
-    def take(self, limit: int) -> tuple[int, list[commands.Command]]:
-        """See Decoder.take. The further lines of texts are paid for too: other people have to read them."""
-        lines, asked = super().take(limit)
-        return lines + sum(map(_surcharge, asked)), asked
+    def _decode(self, lines: bytes) -> tuple[int, list[commands.Command]]:
+        each = lines.split(b"\n")
+        asked = decode(each, self._max_text_bytes)
+        return len(each) - 1 + (sum(map(_surcharge, asked)) if _BACKSLASH in lines else 0), asked
 
 
 decoder = RichDecoder
@@ -135,10 +141,12 @@ _SENT = (SayRequest, ActRequest, TellRequest)
 
 
 def _is_blank(request: AnyRequest) -> bool:
-    if isinstance(request, TopicRequest | AwayRequest):
-        text = request.text if isinstance(request, TopicRequest) else request.reason
-        return bool(text) and is_blank(text or "")
-    return isinstance(request, _SPOKEN) and is_blank(request.text)
+    if isinstance(request, _SPOKEN):  # mostly, and with a letter of ASCII first
+        return not "!" <= request.text < "\x7f" and is_blank(request.text)
+    match request:
+        case TopicRequest(text=str(text)) | AwayRequest(reason=text):
+            return text != "" and is_blank(text)
+    return False
 
 
 def _say(said: list[SayRequest]) -> commands.Say:

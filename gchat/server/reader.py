@@ -60,6 +60,7 @@ COMMANDS_AT_ONCE = 4
 #: What may be a goodbye (see Decoder.may_be_goodbye) is one after this long.
 GOODBYE_S = 0.2
 
+# All of these have a price.
 _HELD_BACK_AFTER = (Join, History, Search, Register, Login, Passwd, Unregister)
 
 
@@ -179,8 +180,6 @@ class Reader:
                 return reason
             if has_ended:
                 return self._end_of_stream()
-            if limits.rates.messages_per_s:
-                self._pay()
             hub.switch()  # until the watcher switches back
             is_paced = limits.rates.messages_per_s
             if is_paced and share.is_full:
@@ -194,40 +193,50 @@ class Reader:
 
     def _take_in(self, data: bytes) -> CloseReason | None:
         """Carry out what was received; return why the connection ends, None if it does not."""
-        decoder = self._decoder
-        self.heard_at = time.monotonic()
-        self._size = len(data)
-        RECEIVED_BYTES.value += self._size
-        if self._limits.rates.messages_per_s:
-            self._pace.received(self._size, self.heard_at)
-        decoder.feed(data)
-        if decoder.replies:
-            self._reply()
-        if (reason := self._hear()) is not None:
+        self.heard_at = now = time.monotonic()
+        self._size = size = len(data)
+        RECEIVED_BYTES.value += size
+        is_paced = self._limits.rates.messages_per_s
+        if is_paced:
+            self._pace.received(size, now)
+        if (reason := self._hear(data)) is not None:
             return reason
+        if is_paced and self._pace.owes:
+            self._pay()
         return CloseReason.QUIT if self._decoder.may_be_goodbye and self._says_goodbye() else None
 
-    def _hear(self) -> CloseReason | None:
-        """Carry out what was fed; return why the connection ends, None if it does not."""
-        server, connection, decoder = self._server, self._connection, self._decoder
-        while decoder.waiting:
+    def _hear(self, data: bytes) -> CloseReason | None:
+        """Carry out this, and what waits in the decoder; return why the connection ends, None if it does not."""
+        server, connection, decoder, pace = self._server, self._connection, self._decoder, self._pace
+        share = server.effects.share
+        while True:
             is_paced = self._limits.rates.messages_per_s and not server.stopping.is_set()
             try:
-                lines, asked = decoder.take(min(self._pace.lines(), LINES_AT_ONCE) if is_paced else LINES_AT_ONCE)
+                lines, asked = decoder.take(pace.lines(LINES_AT_ONCE) if is_paced else LINES_AT_ONCE, data)
             except LineTooLong as refusal:
                 server.effects.submit([refused(connection.session.id, refusal)])
                 self._spend(1)
+                data = b""
                 continue
-            if connection.log_reader.before and connection.dialect.traits.is_typed and decoder.outcome is None:
-                connection.log_reader.typed()
             if decoder.replies:
                 self._reply()
-            if is_paced:
-                self._spend(lines)
-            self._join_turn(lines)
-            if not self._carry_out(asked, lines):
-                return CloseReason.QUIT
-        return None if decoder.outcome is None else self._conclude(decoder.outcome)
+            if lines:
+                if connection.log_reader.before and connection.dialect.traits.is_typed and decoder.outcome is None:
+                    connection.log_reader.typed()
+                if is_paced:
+                    pace.spend(lines)
+                    if pace.owes:
+                        self._pay()
+                said, self._size = self._size + LINE_WEIGHT * lines, 0
+                if share.is_full or self._has_place:
+                    self._wait_turn(said, is_paced=bool(is_paced))
+                else:
+                    share.take(said if is_paced else said // UNPACED)
+                if not self._carry_out(asked, lines):
+                    return CloseReason.QUIT
+            if not decoder.waiting:
+                return None if decoder.outcome is None else self._conclude(decoder.outcome)
+            data = b""
 
     def _wait_unread(self) -> None:
         """Wait, if this user sends as fast as it may, for a turn with room for a little, before that is received.
@@ -245,27 +254,23 @@ class Reader:
         replies, self._decoder.replies = self._decoder.replies, b""
         self._server.effects.submit([SendRaw(self._connection.session.id, replies)])
 
-    def _join_turn(self, lines: int) -> None:
-        """Wait, if this user says much, for a turn of the pump in which there is room for it."""
-        share, said = self._server.effects.share, self._size + LINE_WEIGHT * lines
-        is_paced = self._limits.rates.messages_per_s
-        weight = said if is_paced else said // UNPACED
-        self._size = 0
+    def _wait_turn(self, said: int, *, is_paced: bool) -> None:
+        """Wait, if this user says much, for a turn of the pump in which there is room for it: the next is full."""
+        share, weight = self._server.effects.share, said if is_paced else said // UNPACED
         if self._has_place:
-            self._has_place = False
-            share.take(max(0, weight - LITTLE))
-        elif share.is_full and (said > LITTLE or (is_paced and self._pace.is_spent)):
+            weight, self._has_place = max(0, weight - LITTLE), False
+        elif said > LITTLE or (is_paced and self._pace.is_spent):
             with self._not_reading():
                 share.wait(weight)
-        else:
-            share.take(weight)
+            return
+        share.take(weight)
 
     def _carry_out(self, asked: list[Command], lines: int) -> bool:
         """Carry out what was asked in so many lines; return whether the session goes on."""
         server, connection = self._server, self._connection
-        session, effects, registry = connection.session, server.effects, server.registry
-        are_shared = server.steps.are_shared
-        for count, command in enumerate(asked, 1):
+        session, effects, registry, rooms = connection.session, server.effects, server.registry, server.rooms
+        are_shared, left = server.steps.are_shared, COMMANDS_AT_ONCE
+        for command in asked:
             if are_shared:
                 session = connection.session  # another one, where the registry was loaded anew
                 with self._not_reading():
@@ -273,16 +278,20 @@ class Reader:
             else:
                 carried_out = execute(registry, session, command, time.time())
                 effects.submit(carried_out)
-            if type(command) in PRICES:
-                self._spend(surcharge(registry, command, carried_out))
             for effect in carried_out:
-                while type(effect) is Publish and server.rooms.is_crowded(effect.room):
+                while type(effect) is Publish and rooms.is_crowded(effect.room):
                     with self._not_reading():
-                        server.rooms.wait_sent()
+                        rooms.wait_sent()
+            left -= 1
+            if (kind := type(command)) in PRICES:
+                self._spend(surcharge(registry, command, carried_out))
+                if kind in _HELD_BACK_AFTER:
+                    left = 0
             # What is said in a room comes after what was missed of it: acknowledged before, it would be a hole.
             # And answers come in the order of what was asked, also if the disk has to be asked for them.
-            if not count % COMMANDS_AT_ONCE or type(command) in _HELD_BACK_AFTER:
+            if not left:
                 self._hold_back()
+                left = COMMANDS_AT_ONCE
         if not are_shared and session.id not in registry.sessions:  # where they are, the pump ends it
             return False
         if lines >= LINES_AT_ONCE or effects.crowded or connection.log_reader.owed > MAX_OWED_BYTES:
@@ -324,8 +333,7 @@ class Reader:
         self._spend(entries - 1)
         self._hold_back()
         self._decoder = self._new_decoder()
-        self._decoder.feed(rest)
-        return self._hear()
+        return self._hear(rest)
 
     def _new_decoder(self) -> Decoder:
         return self._connection.dialect.decoder(self._server.limits.max_text_bytes)
@@ -336,13 +344,12 @@ class Reader:
         """Pay for lines, and wait if that made a debt: this is what reads a fast sender more slowly."""
         if self._limits.rates.messages_per_s:
             self._pace.spend(lines)
-            self._pay()
+            if self._pace.owes:
+                self._pay()
 
     def _pay(self) -> None:
         """Wait until what was a debt now is paid, of lines or of bytes; when the server stops, it is remitted."""
         pace = self._pace
-        if not pace.debt_s():
-            return
         pace.grow(time.monotonic())  # what was earned since it was read
         if debt_s := pace.debt_s():
             if (slowed := pace.notice()) is not None:
@@ -390,4 +397,4 @@ class Reader:
         if self._connection.writer.is_broken:
             return CloseReason.RESET
         self._decoder.end()
-        return self._hear() or CloseReason.ENDED
+        return self._hear(b"") or CloseReason.ENDED

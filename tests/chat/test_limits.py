@@ -133,12 +133,12 @@ def test_a_connection_is_read_as_its_user_and_its_network_allow_whatever_is_less
     network = Allowance(limits.network_rates, 0.0)
     paces = [Pace(limits, Allowance(RATES, 0.0), network) for _ in range(4)]
 
-    assert [pace.lines() for pace in paces] == [40] * 4
+    assert [pace.lines(512) for pace in paces] == [40] * 4
     for pace in paces:
         pace.spend(30)
     assert network.lines == 80 - 120
     assert paces[0].debt_s() == 2
-    assert paces[0].lines() == 1, "one is always taken, and waited for"
+    assert paces[0].lines(512) == 1, "one is always taken, and waited for"
     assert Pace(limits, Allowance(RATES, 0.0), network).debt_s() == 2, "also on a new connection"
 
 

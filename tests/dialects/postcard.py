@@ -8,7 +8,6 @@ in all rooms. Answers are addressed to their reader.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from textwrap import wrap
 from typing import Any
 
@@ -39,12 +38,13 @@ def hello(start: bytes) -> tuple[Hello, bytes]:
 
 class decoder(CommandDecoder):  # noqa: N801  # see Dialect.decoder
     def __init__(self, max_text_bytes: int) -> None:
-        super().__init__(LineDecoder(max_text_bytes), self._cards)
+        super().__init__(LineDecoder(max_text_bytes))
         self._card: list[str] = []
 
-    def _cards(self, lines: Sequence[bytes]) -> list[commands.Command]:
+    def _decode(self, lines: bytes) -> tuple[int, list[commands.Command]]:
         found: list[commands.Command] = []
-        for line in lines:
+        each = lines.split(b"\n")[:-1]
+        for line in each:
             if line != b".":
                 self._card.append(line.decode("utf-8", "replace"))
             elif self._card:
@@ -52,7 +52,7 @@ class decoder(CommandDecoder):  # noqa: N801  # see Dialect.decoder
                 self._card = []
             else:
                 found.append(commands.Quit())
-        return found
+        return len(each), found
 
 
 def _card(title: str, text: str) -> bytes:

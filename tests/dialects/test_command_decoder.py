@@ -30,24 +30,26 @@ class Heard(Struct):
 def hears(decoder: Decoder, packets: Iterable[bytes], *, ends: bool = False, limit: int = 512) -> Heard:
     heard = Heard([], 0, None, b"")
 
-    def take() -> None:
-        while decoder.waiting:
+    def take(data: bytes) -> None:
+        is_waiting = True
+        while is_waiting:
             try:
-                lines, asked = decoder.take(limit)
+                lines, asked = decoder.take(limit, data)
             except LineTooLong:
                 heard.too_long += 1
-                continue
-            assert lines <= limit
-            heard.lines += lines
-            heard.asked += asked
+            else:
+                assert lines <= limit
+                heard.lines += lines
+                heard.asked += asked
+            heard.replies += decoder.replies
+            decoder.replies = data = b""
+            is_waiting = decoder.waiting
 
     for packet in packets:
-        decoder.feed(packet)
-        heard.replies += decoder.replies
-        take()
+        take(packet)
     if ends:
         decoder.end()
-        take()
+        take(b"")
     heard.outcome = decoder.outcome
     return heard
 
@@ -194,3 +196,23 @@ def test_a_telnet_command_that_is_cut_behind_a_late_hello_is_whole_for_the_other
 def test_a_byte_ff_that_comes_alone_stays_before_the_clean_line_that_follows() -> None:
     packets = [b"clean\n", b"\xff", b"clean\n", b"clean\n"]
     assert hears(plain.decoder(100), packets).asked == said("clean", "\ufffdclean", "clean")
+
+
+# In https://github.com/millermatt/mudular/issues/77 all that stood behind an invalid byte waited for the next read, in
+# https://github.com/netty/netty/pull/16991 a CR within a letter harmed the character behind it, in
+# https://github.com/softwaremill/jox/pull/370 a piece of nothing lost the line that was begun, and in
+# https://github.com/pathosDev/actor-ts/issues/752 a letter was lost that two reads had parts of.
+@pytest.mark.parametrize(
+    ("packets", "texts"),
+    [
+        ([b"HP:100 \xff MP:50\n"], ["HP:100 \ufffd MP:50"]),
+        ([b"a\xffb\xffc\n", b"!\n"], ["a\ufffdb\ufffdc", "!"]),
+        ([b"\xc3\rA\n"], ["\ufffd", "A"]),
+        ([b"12", b"", b"3\n", b""], ["123"]),
+        ([b"x\nna\xc3", b"\xafve\n"], ["x", "na\xefve"]),
+    ],
+)
+def test_what_other_decoders_of_lines_lost_is_heard(packets: list[bytes], texts: list[str]) -> None:
+    for limit in (1, 512):
+        asked = hears(plain.decoder(100), [b"first\n", *packets], limit=limit).asked
+        assert [text for command in asked if isinstance(command, Say) for text in command.texts] == ["first", *texts]

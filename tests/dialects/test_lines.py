@@ -25,17 +25,17 @@ def heard(decoder: LineDecoder, packets: Iterable[bytes], at_once: int = 512) ->
     """Return the lines of `packets`, taken as the shell does."""
     outcome: Outcome = []
     for packet in packets:
-        decoder.feed(packet)
-        while True:
+        data, lines = packet, b""
+        while data or lines:
             try:
-                lines = decoder.take(at_once)
+                lines = decoder.block(at_once, data)
             except LineTooLong:
                 outcome.append(REFUSED)
-                continue
-            if not lines:
-                break
-            assert len(lines) <= at_once
-            outcome += lines
+                lines = b"any"
+            else:
+                assert lines.count(b"\n") <= at_once
+                outcome += lines.split(b"\n")[:-1]
+            data = b""
     return outcome
 
 
@@ -308,6 +308,16 @@ BYTES = st.lists(
     ),
     max_size=25,
 ).map(b"".join)
+
+
+def test_lines_are_taken_one_by_one_or_as_a_block() -> None:
+    decoder = LineDecoder(LIMIT)
+    decoder.feed(b"one\n\nthree\nfo")
+
+    assert decoder.take(2) == [b"one", b""]
+    assert decoder.block(2, b"") == b"three\n"
+    assert decoder.block(2, b"ur\n") == b"four\n"
+    assert decoder.take(2) == []
 
 
 @settings(max_examples=800, deadline=None)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from gchat.dialects import plain
 from gchat.dialects.plain import encode
-from gchat.dialects.plain_decoder import decode
+from gchat.dialects.plain_decoder import PlainDecoder
 from gchat.dialects.slash import SLASHES
 from gchat.model import commands, events, sentences
 from gchat.model.audience import Me
@@ -18,6 +18,11 @@ from gchat.model.errors import Code
 from gchat.model.events import RoomListed
 from gchat.model.messages import Acted, Numbered, Record, Said, TopicSet
 from gchat.model.modes import LETTERS, Change, Takes, parse
+
+
+def decode(lines: list[bytes]) -> list[commands.Command]:
+    """Return what lines ask behind the first of a stream."""
+    return PlainDecoder(100_000)._decode(b"".join(line + b"\n" for line in lines))[1]
 
 
 def command(line: str) -> commands.Command:
@@ -137,7 +142,7 @@ def test_a_blank_line_asks_for_nothing_alone_or_among_others(line: str) -> None:
 
 
 def test_no_lines_ask_for_nothing() -> None:
-    assert decode([]) == []
+    assert PlainDecoder(100).take(1) == (0, [])
 
 
 def test_lines_of_one_read_are_said_together_and_commands_stand_between() -> None:

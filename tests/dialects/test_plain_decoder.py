@@ -53,11 +53,12 @@ def _single(command: Command) -> list[Command]:
 
 def test_the_question_comes_only_where_the_secret_has_not() -> None:
     decoder = PlainDecoder(100)
-    decoder.feed(b"hi\n/login alice\n")
-    assert [*decoder.take(10)[1], *decoder.take(10)[1]] == [Say(("hi",)), AskSecret(Login("alice", leave="current"))]
+    assert [*decoder.take(10, b"hi\n/login alice\n")[1], *decoder.take(10)[1]] == [
+        Say(("hi",)),
+        AskSecret(Login("alice", leave="current")),
+    ]
     assert decoder.replies.startswith(b"\xff\xfb\x01"), "telnet is asked to show nothing"
-    decoder.feed(f"{SECRET}\n".encode())
-    assert decoder.take(10)[1] == [LOGIN]
+    assert decoder.take(10, f"{SECRET}\n".encode())[1] == [LOGIN]
 
 
 def test_an_empty_line_is_no_secret_and_the_next_one_is_said() -> None:
@@ -79,13 +80,22 @@ def test_a_secret_before_the_end_of_the_stream_counts() -> None:
 
 def test_of_a_secret_that_is_too_long_nothing_is_said() -> None:
     decoder = PlainDecoder(100)
-    decoder.feed(b"/login alice\n")
-    decoder.take(10)
-    decoder.feed(b"x" * 200)
+    decoder.take(10, b"/login alice\n")
     with pytest.raises(LineTooLong):
-        decoder.take(10)
-    decoder.feed(b"xxx\nhello\n")
-    assert decoder.take(10)[1] == [Say(("hello",))]
+        decoder.take(10, b"x" * 200)
+    decoder.take(10)
+    assert decoder.take(10, b"xxx\nhello\n")[1] == [Say(("hello",))]
+
+
+@pytest.mark.parametrize(
+    "hello", ['GCHAT/1 {"token":"x"}', 'gchat/1 {"token":"x"}', 'Gchat/1\t{"token":"x"}', " GCHAT/1{}"]
+)
+@pytest.mark.parametrize("before", ["", "hi\n"])
+def test_a_hello_behind_the_first_line_is_refused_and_not_said_in_any_case(hello: str, before: str) -> None:
+    first, mistake, last = asked([f"first\n{before}".encode(), f"{hello}\nhi\n".encode()])[-3:]
+    assert isinstance(first, Say)
+    assert isinstance(mistake, commands.Mistake)
+    assert last == Say(("hi",))
 
 
 LINES = st.sampled_from(

@@ -168,10 +168,9 @@ def test_a_text_of_several_lines_is_said_alone_in_its_place() -> None:
 def test_the_further_lines_of_a_text_are_paid_for(lines: int, price: int) -> None:
     decoder = rich.decoder(8192)
     for kind in ("say", "act", "tell"):
-        decoder.feed(json.dumps({"type": kind, "text": "\n".join(["x"] * lines), "to": "bob"}).encode() + b"\n")
-        assert decoder.take(10)[0] == price
-    decoder.feed(b'{"type":"say","text":"a"}\n{"type":"say","text":"b"}\n')
-    assert decoder.take(10)[0] == 2
+        data = json.dumps({"type": kind, "text": "\n".join(["x"] * lines), "to": "bob"}).encode() + b"\n"
+        assert decoder.take(10, data)[0] == price
+    assert decoder.take(10, b'{"type":"say","text":"a"}\n{"type":"say","text":"b"}\n')[0] == 2
 
 
 INVISIBLE = ["\u200b", "\ufeff", "\u00ad", "\u2800", "\u3164", " \u3000\t", "\u115f\uffa0", "\u200d\u200e\ufe0f"]

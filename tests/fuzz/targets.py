@@ -17,7 +17,7 @@ from msgspec import structs
 
 from gchat.admin import request_body, request_head
 from gchat.admin.responses import Problem
-from gchat.dialects import plain, plain_decoder, proxy_header, rich, rich_json, slash
+from gchat.dialects import plain, proxy_header, rich, rich_json, slash
 from gchat.dialects.dialect import Decoder, LateHello
 from gchat.dialects.lines import LineDecoder
 from gchat.dialects.proxy_header import ProxyHeader
@@ -171,9 +171,8 @@ def _asked(decoder: Decoder, split: Sequence[bytes]) -> tuple[list[object], obje
     """
     asked, replies, left = list[object](), b"", list(split)
     while left and not isinstance(decoder.outcome, Foreign | LateHello):
-        decoder.feed(left.pop(0))
-        replies += decoder.replies
-        _take(decoder, asked)
+        _take(decoder, asked, left.pop(0))
+        replies, decoder.replies = replies + decoder.replies, b""
     if not isinstance(decoder.outcome, Foreign | LateHello):
         decoder.end()
         _take(decoder, asked)
@@ -186,10 +185,11 @@ def _asked(decoder: Decoder, split: Sequence[bytes]) -> tuple[list[object], obje
     return asked, outcome, b"" if outcome else replies  # nothing is negotiated with a program that leaves
 
 
-def _take(decoder: Decoder, asked: list[object]) -> None:
-    while decoder.waiting:
+def _take(decoder: Decoder, asked: list[object], data: bytes = b"") -> None:
+    is_waiting = True
+    while is_waiting:
         try:
-            _, found = decoder.take(3)
+            _, found = decoder.take(3, data)
         except LineTooLong as error:
             asked.append(error.message)
         except LineEndless:
@@ -197,6 +197,7 @@ def _take(decoder: Decoder, asked: list[object]) -> None:
         else:
             for command in found:
                 asked += _one_by_one(command)
+        is_waiting, data = decoder.waiting, b""
 
 
 def _one_by_one(command: commands.Command) -> list[object]:
@@ -212,8 +213,8 @@ def _one_by_one(command: commands.Command) -> list[object]:
 def slashes(data: bytes) -> None:
     """A line asks the same alone and among others; what is no command is said as it is, and // says /."""
     lines = [line for line in data.split(b"\n") if b"GCHAT/" not in line.upper()]
-    alone = [part for line in lines for command in plain_decoder.decode([line]) for part in _one_by_one(command)]
-    assert [part for command in plain_decoder.decode(lines) for part in _one_by_one(command)] == alone
+    alone = [part for line in lines for command in _typed([line]) for part in _one_by_one(command)]
+    assert [part for command in _typed(lines) for part in _one_by_one(command)] == alone
     for line in lines:
         text = line.decode("utf-8", "replace")
         match slash.parse(text):
@@ -221,6 +222,11 @@ def slashes(data: bytes) -> None:
                 assert said == text or (said[0] in "/／" and said in text)
             case commands.Mistake(refusal=refusal):
                 fit_to_be_shown(plain.encode(Refused(refusal.code, refusal.message)))
+
+
+def _typed(lines: Sequence[bytes]) -> list[commands.Command]:
+    """Return what lines ask behind the first of a stream."""
+    return plain.decoder(MAX_LINE_BYTES)._decode(b"".join(line + b"\n" for line in lines))[1] if lines else []
 
 
 def sniffed(data: bytes) -> None:

@@ -73,7 +73,7 @@ def test_a_rate_is_refused_or_one_that_a_connection_can_be_read_at(key: str, tex
     limits.rates, limits.network_rates = config.limits.rates()
     pace = Pace(limits, Allowance(limits.rates, 0.0), Allowance(limits.network_rates, 0.0))
     for now in (0.0, 0.5, 0.5 + MAX_STALL_S):
-        assert pace.lines() >= 1
+        assert pace.lines(512) >= 1
         assert 1 <= pace.bytes(1, 65536) <= 65536
         pace.spend(1)
         pace.received(1, now)
