@@ -10,6 +10,7 @@
 
     names        nicks and rooms: which are allowed
     lookalikes   which names are the same, or could be taken for each other
+    confusables  the tables of Unicode by which that is told
     ignored_names  names of users who are not to be shown
     durations    how long something lasts, as it is typed
     text         what may go out to a terminal

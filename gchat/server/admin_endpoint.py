@@ -8,16 +8,17 @@ from __future__ import annotations
 import gc
 import socket
 from collections.abc import Callable
+from functools import partial
 from importlib import import_module
 
 import gevent
-from gevent.threadpool import ThreadPool
 
 from gchat.admin.backend import Backend
 from gchat.admin.named_tokens import NamedTokens
 from gchat.admin.token_file import TokenError, load_or_make
 from gchat.chat.operator_notes import OperatorNotes
 from gchat.cli import spelled
+from gchat.journal.native_thread import NativeThread
 from gchat.model.secret import Secret
 from gchat.server.faults import log_fault
 from gchat.server.listener import StartError, bind
@@ -74,20 +75,20 @@ class AdminEndpoint:
     def _scheme(self) -> str:
         return "https" if self._tls else "http"
 
-    def start(self, backend: Backend, loader: ThreadPool) -> None:
+    def start(self, backend: Backend, loader: NativeThread) -> None:
         """Begin to answer, when `loader` has loaded what answers: until then requests wait in the kernel."""
         self._starting = gevent.spawn(self._try_to_start, backend, loader)
 
-    def _try_to_start(self, backend: Backend, loader: ThreadPool) -> None:
+    def _try_to_start(self, backend: Backend, loader: NativeThread) -> None:
         try:
             self._start(backend, loader)
         except Exception as error:  # the chat goes on without it
             log_fault("cannot start the admin endpoint", error)
 
-    def _start(self, backend: Backend, loader: ThreadPool) -> None:
+    def _start(self, backend: Backend, loader: NativeThread) -> None:
         # This takes half as long as the rest of the start, and on a native thread it holds nobody up.
         for module in ("gchat.admin.routes", "gchat.admin.http_server"):
-            loader.apply(import_module, (module,))
+            loader(partial(import_module, module))
         from gchat.admin.access import Access  # noqa: PLC0415
         from gchat.admin.http_server import AdminServer  # noqa: PLC0415
         from gchat.admin.routes import make_app  # noqa: PLC0415

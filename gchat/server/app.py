@@ -6,7 +6,6 @@ import time
 from typing import TYPE_CHECKING
 
 import gevent
-from gevent.threadpool import ThreadPool
 
 from gchat.chat.limits import Allowance, Limits
 from gchat.chat.networks import Network
@@ -98,8 +97,7 @@ class App:
         self._accepting = Listener(listener, self._door.serve, self._door.admit)
         self.drain = Drain(self, self._accepting.close)
         # A native thread for what is loaded when the server listens; started now, because later there may be none.
-        self._loader = ThreadPool(1)
-        self._loader.apply(int)
+        self._loader = OwnThread()
         self._recover()
         self._admin_endpoint = None
         if config.admin.enabled:
@@ -131,7 +129,7 @@ class App:
         gevent.spawn(tidy, self.parts)
         self._accepting.start()
         self._log_start()
-        gevent.spawn(self._loader.apply, lookalikes.load_tables)  # the first /nick needs them
+        gevent.spawn(self._loader, lookalikes.load_tables)  # the first /nick needs them
         if self._admin_endpoint is not None:
             self._admin_endpoint.start(self.admin, self._loader)
             logger.info("admin page: %(url)s", {"url": self._admin_endpoint.url})

@@ -245,6 +245,7 @@ def _listen(
 ) -> int:
     """Be the server, until a signal stops it. `load` reads the configuration again; `node` stands in the log."""
     signals.stand_by()
+    gevent.config.format_context = "builtins.repr"  # gevent's would load inspect and ast: 1 MiB
     errors = Output(2, f"… {{count:,}} lines of the log{node and f' of {node}'} are missing here\n")
     logs.start(errors, config.log.level, config.log.format, node)
     conversation = None if is_quiet else Output(1, "… {count:,} lines of the conversation are missing here\n", GATHER_S)

@@ -29,7 +29,6 @@ KEEPALIVE_IDLE_S, KEEPALIVE_INTERVAL_S, KEEPALIVE_PROBES = 60, 10, 3
 #: The most that a path has in sockaddr_un, see unix(7).
 _PATH_MAX_BYTES = 107
 
-
 #: Of what a peer has sent that is turned away.
 _UNREAD_BYTES = 65536
 
@@ -55,8 +54,9 @@ class Place(Struct, frozen=True):
         return "/" in self.host
 
     @property
-    def _name(self) -> str:
-        return self.host[1:-1] if self.host.startswith("[") and self.host.endswith("]") else self.host
+    def _name(self) -> bytes | str:
+        name = self.host[1:-1] if self.host.startswith("[") and self.host.endswith("]") else self.host
+        return name.encode() if name.isascii() else name  # of a text the tables of international names would be loaded
 
     def check(self) -> None:
         """Check the place without listening, and without leaving anything behind. Raises StartError."""

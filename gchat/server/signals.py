@@ -10,7 +10,6 @@ from collections.abc import Callable
 from typing import NoReturn
 
 import gevent
-from gevent.util import format_run_info
 
 from gchat.model.errors import GchatError
 from gchat.server import logs, systemd
@@ -90,6 +89,8 @@ def _reload(app: App, load: Callable[[], Config]) -> None:
 
 def _stacks() -> bytes:
     """Return what every greenlet and every native thread is doing."""
+    from gevent.util import format_run_info  # noqa: PLC0415  # it loads inspect and ast: 1 MiB that few ask for
+
     gc.unfreeze()  # what is frozen is not found
     try:
         lines: list[str] = format_run_info()  # type: ignore[assignment, func-returns-value]  # types-gevent is wrong

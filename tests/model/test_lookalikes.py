@@ -7,10 +7,10 @@ import sys
 import unicodedata
 
 import pytest
-from confusable_homoglyphs import categories, confusables
+from confusable_homoglyphs import confusables
 
 from gchat.model.errors import Refusal
-from gchat.model.lookalikes import _script, name_keys, owned_keys
+from gchat.model.lookalikes import name_keys, owned_keys
 from gchat.model.names import nick
 
 
@@ -71,11 +71,6 @@ def test_names_that_differ_only_in_marks_are_two_names_and_their_owners_are_kept
 @pytest.mark.parametrize(("one", "other"), [("かき", "がき"), ("कि", "कु"), ("กิ", "กุ"), ("alice", "alise")])
 def test_letters_are_no_marks(one: str, other: str) -> None:
     assert owned_keys(one).isdisjoint(owned_keys(other))
-
-
-def test_the_script_of_every_character_is_the_one_that_the_library_tells() -> None:
-    assert all(_script(code) == categories.alias(chr(code)).upper() for code in range(0x30000))
-    assert _script(0x10FFFF) == "UNKNOWN"
 
 
 def test_names_are_told_apart_without_what_the_library_takes_long_to_load() -> None:

@@ -6,6 +6,8 @@ import ctypes
 import os
 import struct
 import threading
+import weakref
+from functools import partial
 
 import gevent
 import pytest
@@ -44,6 +46,33 @@ def test_an_error_comes_out_where_it_was_asked_for_and_the_thread_goes_on(capfd:
         thread(fails)
     assert thread(lambda: 3) == 3
     assert capfd.readouterr().err == ""
+
+
+def test_a_greenlet_that_no_longer_waits_holds_nobody_up_and_is_not_answered() -> None:
+    thread, goes_on = OwnThread(), threading.Event()
+    job = gevent.spawn(thread, lambda: goes_on.wait(20))
+    gevent.sleep(0.02)
+    job.kill()
+    goes_on.set()
+    assert thread(lambda: 3) == 3
+    gevent.sleep(0.02)
+    assert isinstance(job.value, gevent.GreenletExit)
+
+
+def test_a_thread_ends_with_its_owner_and_keeps_nothing_that_was_done_on_it() -> None:
+    class Kept:
+        pass
+
+    before = set(threading.enumerate())
+    thread, kept = OwnThread(), Kept()
+    gone = weakref.ref(kept)
+    assert thread(partial(isinstance, kept, Kept))
+    (native,) = set(threading.enumerate()) - before
+    del kept
+    assert thread(gone) is None
+    del thread
+    native.join(20)
+    assert not native.is_alive()
 
 
 def test_an_urgent_thread_asks_for_short_turns_on_its_core_and_a_patient_one_steps_back() -> None:
