@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from itertools import count, islice
 
-from gchat.journal.journal import PAGE_SIZE, Arrival, Batch, Outcome, Posting
+from gchat.journal.journal import PAGE_SIZE, Arrival, Batch, Outcome
 from gchat.journal.native_thread import NativeThread
 from gchat.journal.numbering import Numbering, Use
 from gchat.journal.paging import page
@@ -54,12 +54,13 @@ class MemoryJournal:
         self._ids.expire(time)
         numbering = Numbering(self.next_seq, self._known)
         outcomes = [numbering.number(posting, time) for posting in batch]
+        rooms = {name: self._room(name) for name in numbering.heads}
         for posting, outcome in zip(batch, outcomes, strict=True):
-            if isinstance(posting, Posting) and (record := outcome.record):
-                room = self._room(posting.room)
+            if (record := outcome.record) is not None:
+                room, message = rooms[posting.room], record.message
                 room.recent.keep(record, self.room_bytes)
-                if isinstance(record.message, TopicSet):
-                    room.topic = TopicIs(record.message.text, record.message.name)
+                if type(message) is TopicSet:  # isinstance is dear where the answer is no
+                    room.topic = TopicIs(message.text, message.name)
         for lineage, id_, use, name in numbering.used(is_stored=True):
             self._ids.add(lineage, id_, (None if name is None else self._room(name).epoch, use), time)
         return outcomes

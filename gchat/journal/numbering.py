@@ -45,15 +45,17 @@ class Numbering:
 
     def number(self, posting: Posting | Whisper, time: float) -> Outcome:
         """Return the outcome for the next message of the batch."""
-        if isinstance(posting, Whisper):
+        if not isinstance(posting, Posting):
             return self._number_whisper(posting)
         room, message = posting.room, posting.message
         seq = self.heads.get(room) or self._next_seq(room)
-        ids = ids_of(message)
-        if not ids:
-            self.heads[room] = seq + message.count
-            return Outcome(Record(seq, time, message))
-        texts = message.texts if isinstance(message, Said) else (message.text,)
+        if isinstance(message, Said):
+            ids, texts = message.ids, message.texts
+            if not ids:
+                self.heads[room] = seq + len(texts)
+                return Outcome(Record(seq, time, message))
+        else:
+            ids, texts = (message.id,), (message.text,)
         numbers: list[Numbered] = []
         reused: list[str] = []
         said: list[int] = []  # the places of the texts that are new

@@ -16,10 +16,10 @@ _RECORD_BYTES = 200
 class RecentMessages:
     """The messages from `first_seq` up to `next_seq`, which is the number of the next."""
 
-    __slots__ = ("_size", "_sizes", "next_seq", "records")
+    __slots__ = ("_next_seq", "_size", "_sizes", "records")
 
     def __init__(self, next_seq: int, records: Iterable[Record] = ()) -> None:
-        self.next_seq = next_seq
+        self._next_seq = next_seq  # as it was before the last records came
         # A list would move all that stays when the oldest goes (measured: 5 % of a turn of ten lines).
         self.records = deque(records)
         self._sizes = deque(map(_size, self.records))  # to sum up the texts once is enough
@@ -30,20 +30,27 @@ class RecentMessages:
         """The number of the oldest message, or of the next if there is none."""
         return self.records[0].seq if self.records else self.next_seq
 
+    @property
+    def next_seq(self) -> int:
+        """The number of the next message."""
+        if not self.records:
+            return self._next_seq
+        last = self.records[-1]
+        return max(self._next_seq, last.seq + last.message.count)
+
     def keep(self, record: Record, max_bytes: int) -> None:
         """Add the next one, and drop the oldest, but never it, until all is within `max_bytes`."""
-        message, records, sizes = record.message, self.records, self._sizes
-        self.next_seq += message.count
-        size = _RECORD_BYTES + message.size
-        records.append(record)
-        sizes.append(size)
+        size = _RECORD_BYTES + record.message.size
+        self.records.append(record)
+        self._sizes.append(size)
         self._size += size
-        while self._size > max_bytes and len(records) > 1:
-            records.popleft()
-            self._size -= sizes.popleft()
+        while self._size > max_bytes and len(self.records) > 1:
+            self.records.popleft()
+            self._size -= self._sizes.popleft()
 
     def drop_before(self, seq: int) -> None:
         """Drop what has a number below `seq`; a record that is partly above it stays."""
+        self._next_seq = self.next_seq
         while self.records and self.records[0].seq + self.records[0].message.count <= seq:
             self.records.popleft()
             self._size -= self._sizes.popleft()

@@ -161,23 +161,23 @@ class RoomLog:
             if not self._open:
                 self.seq = self.open_seq
             return
-        start, end = self.open_end, self.open_end + len(data)
+        start = self.open_end
+        end = start + len(data)
         if speaker is not None:
-            spans = self._spans.get(speaker.session)
-            if spans is None:
+            if (spans := self._spans.get(speaker.session)) is not None:
+                _extend(spans, start, end)
+            else:
                 for cursor in speaker.cursors:
                     if cursor.log is self:
+                        self._spans[speaker.session] = [(start, end)]
                         self._speaks(cursor)
-                        spans = self._spans[speaker.session] = []
-            if spans is not None:
-                _extend(spans, start, end)
         if deaf is not None:
             self._deafen(*deaf, end)
         if repeated is not None:
             self._repeat(repeated, start, end)
         ticks = self.ticks
         self.tick = ticks.now = tick = ticks.now + 1
-        self._pieces.append((self.open_end, self.open_seq, count, tick))
+        self._pieces.append((start, self.open_seq, count, tick))
         self._open.append(data)
         self.open_end = end
         self.open_seq += count

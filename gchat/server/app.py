@@ -163,7 +163,8 @@ class App:
 
     def shown(self, room: str, event: events.Event) -> None:
         """Show what a room was told to the operator."""
-        if isinstance(event, Record) and isinstance(event.message, TopicSet) and not self.steps.are_shared:
+        # isinstance is dear where the answer is no, and this is asked of each message.
+        if type(event) is Record and type(event.message) is TopicSet and not self.steps.are_shared:
             self.registry.keep_topic(room, events.TopicIs(event.message.text, event.message.name))
         if self._transcript is not None:
             self._transcript.show(room, event)

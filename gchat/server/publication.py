@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from typing import Protocol
 
 from gevent.event import Event
@@ -22,6 +22,7 @@ from gchat.journal.numbering import ids_of
 from gchat.model.errors import Code
 from gchat.model.events import Acknowledged, Answer, Done, Invited, Refused, Told
 from gchat.model.messages import Numbered, Record, Said
+from gchat.roomlog.reader import LogReader
 from gchat.server.answer import REFUSALS
 from gchat.server.connection import Connection
 from gchat.server.counters import Counter, Distribution
@@ -102,14 +103,24 @@ class PublicationTurn(Protocol):
         It is about a room; without one, about that which was entered last.
         """
 
+    @property
+    def untold(self) -> Container[str]:
+        """The rooms that are to be told who entered and left them."""
+
     def tell_presence(self, room: str) -> None:
-        """Tell a room now who entered and left it, if there is anything to tell."""
+        """Tell a room that, if there is anything to tell."""
 
-    def append(self, room: str, event: Record, count: int, speaker: Connection | None, unheard: Unheard | None) -> None:
-        """Show something to a room: it has `count` numbers; `speaker` does not get it, nor do those who ignore it."""
+    @property
+    def append(self) -> Callable[[str, Record, int, LogReader | None, Unheard | None], None]:
+        """See FanOut.append."""
 
-    def said_here(self, room: str, record: Record) -> None:
-        """Note that something was said which this process has posted."""
+    @property
+    def shown(self) -> Callable[[str, Record], None]:
+        """Notes what a room was told."""
+
+    @property
+    def said_here(self) -> Callable[[str, Record], None]:
+        """Notes that something was said which this process has posted."""
 
     def crashed(self, what: str, *details: object) -> None:
         """Count and log an error of ours, from where it is caught."""
@@ -169,7 +180,12 @@ class Publication:
         """Have the journal store everything that these effects say, or find out why it cannot."""
         heads = self._heads
         heads.clear()
-        batch = [posting for effect in effects if (posting := self._posting(effect)) is not None]
+        batch: list[Posting | Whisper] = []
+        for effect in effects:
+            if type(effect) is Publish:
+                batch.append(Posting(effect.room, effect.message, effect.lineage, effect))
+            elif type(effect) is Deliver and effect.id and effect.sender is not None:
+                batch.append(self._whisper(effect, effect.sender))
         if not batch:
             return
         began = time.monotonic()
@@ -190,18 +206,15 @@ class Publication:
                 self.awaited[id(posting.cause)] = posting.cause
                 self._posted += 1
                 self.awaited_size += _size(posting.cause)
-            elif isinstance(posting, Posting) and outcome.record is not None:
-                heads.setdefault(posting.room, outcome.record.seq)
+            elif (record := outcome.record) is not None:
+                if posting.room not in heads:
+                    heads[posting.room] = record.seq
             elif outcome.why_not:
                 has_failed = True
         COMMIT_FAILURES.value += has_failed
 
-    def _posting(self, effect: object) -> Posting | Whisper | None:
-        if isinstance(effect, Publish):
-            return Posting(effect.room, effect.message, effect.lineage, effect)
-        if not (isinstance(effect, Deliver) and effect.id and effect.sender is not None):
-            return None
-        sender = self._pump.connections.get(effect.sender)
+    def _whisper(self, effect: Deliver, by: int) -> Whisper:
+        sender = self._pump.connections.get(by)
         to = self._pump.others.name_of(effect.session)
         answer = effect.answer
         text = answer.text if isinstance(answer, Told) else ""
@@ -265,11 +278,13 @@ class Publication:
         pump, record = self._pump, outcome.record
         speaker = None if effect is None or effect.session is None else pump.connections.get(effect.session)
         if record is not None:
-            pump.tell_presence(room)
+            if room in pump.untold:
+                pump.tell_presence(room)
             count = record.message.count
             self._heads[room] = record.seq + count
             MESSAGES.value += count
-            pump.append(room, record, count, speaker, unheard)
+            pump.append(room, record, count, None if speaker is None else speaker.log_reader, unheard)
+            pump.shown(room, record)
             if effect is not None:
                 pump.said_here(room, record)
         elif outcome.why_not and effect is not None:

@@ -48,7 +48,7 @@ from gchat.server.answer import encoded
 from gchat.server.audit import Audit
 from gchat.server.connection import AT_ONCE, Connection
 from gchat.server.counters import CRASHES
-from gchat.server.fanout import HOLD_AT_REST_S, HOLD_S, FanOut, ToldToAll
+from gchat.server.fanout import HOLD_AT_REST_S, HOLD_S, FanOut
 from gchat.server.logs import logger
 from gchat.server.presence_telling import PresenceTelling
 from gchat.server.publication import ArrivedUnheard, Conveyed, Handed, Happening, NoOtherNodes, OtherNodes, Publication
@@ -111,12 +111,14 @@ class Pump:
         self._server = server
         self.connections = server.roster.by_session  # those whose session goes on
         self._journal = journal = parts.log
-        self.said_here = server.said_here
+        self.shown, self.said_here = server.shown, server.said_here
         self.fan_out = FanOut(self.connections, room_log_bytes, self)
+        self.append = self.fan_out.append
         self.others: OtherNodes = NoOtherNodes(self.connections)
         # By id: what takes the number of a message that no user says; None means that it was not stored.
         self.receipts: dict[str, Callable[[int | None], None]] = {}
         self._presence = PresenceTelling(self)
+        self.untold = self._presence.rooms
         self._waiting: list[Happening] = []
         self._waiting_since = 0.0  # the oldest of them
         self._turn_since: float | None = None  # the same of the effects of this turn, until they are carried out
@@ -196,8 +198,12 @@ class Pump:
     @property
     def crowded(self) -> bool:
         """Whether so much waits that senders should wait too."""
-        is_much, said = RECEIVED_BYTES.value - self._received_before > MAX_WAITING_BYTES, self._publication
-        return is_much or said.awaited_size > MAX_ON_ITS_WAY or len(self._waiting) + len(said.awaited) > MAX_WAITING
+        if RECEIVED_BYTES.value - self._received_before > MAX_WAITING_BYTES:
+            return True
+        waiting, said = len(self._waiting), self._publication
+        if said.awaited:
+            return said.awaited_size > MAX_ON_ITS_WAY or waiting + len(said.awaited) > MAX_WAITING
+        return waiting > MAX_WAITING
 
     def wait_carried_out(self, session: int | None = None) -> None:
         """Wait until all that was submitted is carried out, and what was said, perhaps by one session, is answered."""
@@ -237,20 +243,9 @@ class Pump:
         """Note that the journal has a room at hand that somebody enters."""
         self._server.room_opened(room)
 
-    def append(
-        self, room: str, event: ToldToAll, count: int, speaker: Connection | None, unheard: Unheard | None = None
-    ) -> None:
-        """Show something to a room: it has `count` numbers; `speaker` does not get it, nor do those who ignore it."""
-        self.fan_out.append(room, event, count, speaker.log_reader if speaker else None, unheard)
-        self._server.shown(room, event)
-
-    def shown(self, room: str, event: ToldToAll) -> None:
-        """Note what a room was told."""
-        self._server.shown(room, event)
-
     def tell_presence(self, room: str) -> None:
         """Tell a room now who entered and left it, if there is anything to tell."""
-        if room in self._presence.rooms:
+        if room in self.untold:
             self._presence.tell(room)
 
     def crashed(self, what: str, *details: object) -> None:
@@ -310,10 +305,10 @@ class Pump:
         self.share.renew()
         # A turn ends with a room: the journal gets all of a turn at once, and what is said after in a new room of that
         # name must not be forgotten with the old one.
-        for count, effect in enumerate(effects, 1):
-            if type(effect) is DropRoom and count < len(effects):
-                effects, self._waiting = effects[:count], effects[count:]
-                break
+        kinds = [*map(type, effects)]
+        if DropRoom in kinds:
+            count = kinds.index(DropRoom) + 1
+            effects, self._waiting = effects[:count], effects[count:]
         return effects
 
     def _carry_out_all(self, effects: list[Happening]) -> None:
@@ -341,6 +336,7 @@ class Pump:
         # The session is left out, but not by what it says: that, some may ignore.
         spared = None if effect.session is None else Unheard(-effect.session, (effect.session,))
         self.append(effect.room, effect.notice, 0, None, spared)
+        self.shown(effect.room, effect.notice)
 
     def _of_session(self, carry_out: Callable[[Connection, Any], None]) -> Callable[[Any], None]:
         """Return what carries out an effect for the connection of its session, unless that is gone."""

@@ -43,12 +43,12 @@ class Spreader:
 
     def __init__(self, turns: Turns) -> None:
         self._turns = turns
-        self._jobs: deque[Iterator[None]] = deque()
+        self.jobs: deque[Iterator[None]] = deque()  # but for that which is sending
         self._is_running = False
 
     def add(self, job: Iterator[None]) -> None:
         """Run one more job, beside those that are running."""
-        self._jobs.append(job)
+        self.jobs.append(job)
         if not self._is_running:
             self._is_running = True
             gevent.spawn(self._run)
@@ -56,7 +56,7 @@ class Spreader:
     def _run(self) -> None:
         breather, turns = Breather(), self._turns
         try:
-            while self._jobs:
+            while self.jobs:
                 self._send_slice()
                 # A message or a ping may have come meanwhile, or a commit ended: then the pump goes first.
                 breather.breathe_behind()
@@ -68,12 +68,12 @@ class Spreader:
 
     def _send_slice(self) -> None:
         until = time.monotonic() + (SHORT_SLICE_S if self._turns.turn_is_under_way else SLICE_S)
-        while self._jobs:
-            job = self._jobs.popleft()
+        while self.jobs:
+            job = self.jobs.popleft()
             try:
                 for _ in job:
                     if time.monotonic() > until:
-                        self._jobs.append(job)
+                        self.jobs.append(job)
                         return
             except Exception:
                 logger.exception("a job of the spreader crashed")

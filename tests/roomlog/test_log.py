@@ -157,9 +157,10 @@ def send(rooms: list[Room], readers: dict[int, Peer], batch: int) -> Generator[N
         try:
             for room in rooms:
                 yield from room.flush_aside(readers)
-            for offers, data, descriptors in batches([*sealed], batch):
+            for offers, descriptors, pieces, size in batches([*sealed], batch):
+                assert sum(map(len, pieces)) == size
                 together = [sealed[offer] for offer in offers]
-                for descriptor in descriptors:
+                for descriptor, data in zip(descriptors, pieces, strict=True):
                     reader = readers[descriptor]
                     if (sent := reader.wire.send(data)) != len(data):
                         for room in together:
@@ -179,7 +180,11 @@ def send(rooms: list[Room], readers: dict[int, Peer], batch: int) -> Generator[N
 
 def offered(*rooms: Room) -> list[tuple[bytes, list[int]]]:
     """Seal what was appended to these rooms; return what is to be sent, and to which descriptors."""
-    return [(data, descriptors) for _, data, descriptors in batches([room.log.seal() for room in rooms], 10)]
+    found: dict[bytes, list[int]] = {}
+    for _, descriptors, pieces, _ in batches([room.log.seal() for room in rooms], 10):
+        for descriptor, data in zip(descriptors, pieces, strict=True):
+            found.setdefault(data, []).append(descriptor)
+    return [*found.items()]
 
 
 def breathe(readers: dict[int, Peer], waking: Iterator[int]) -> None:
@@ -726,7 +731,7 @@ def test_a_speaker_stays_live_and_gets_a_chunk_without_its_own_lines() -> None:
     say(room, b"three\n", bob)
 
     assert not room.log.aside
-    assert offered(room) == [(b"two\n", [2]), (b"one\nthree\n", [1])]
+    assert offered(room) == [(b"one\nthree\n", [1]), (b"two\n", [2])]
     room.log.finish()
     assert room.log.live == {1: alice.cursor_in(room), 2: bob.cursor_in(room)}
 
@@ -763,8 +768,8 @@ def test_a_deaf_reader_stays_live_and_gets_a_chunk_without_what_it_does_not_hear
 
     assert not room.log.aside
     assert offered(room) == [
-        (b"three\nfour\n", [2]),
         (b"four\n", [1]),  # also what bob said before, in the same turn
+        (b"three\nfour\n", [2]),
         (b"one\ntwo\n", [3]),
     ]
     room.log.finish()

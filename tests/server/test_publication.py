@@ -31,9 +31,10 @@ class Process:
         self.connections: dict[int, Any] = {session: _connection(session) for session in (1, 2)}
         self.others = NoOtherNodes(self.connections)
         self.receipts: dict[str, Callable[[int | None], None]] = {}
-        self.shown: list[tuple[int, tuple[str, ...], bool]] = []  # number, texts, and whether a user of ours said it
+        self.seen: list[tuple[int, tuple[str, ...], bool]] = []  # number, texts, and whether a user of ours said it
         self.posted: list[int] = []  # numbers of what was said by this process
         self.told: list[tuple[int, Answer]] = []  # by session
+        self.untold: set[str] = set()
         self.crashes = 0
         self.journal = journal
         self.publication = Publication(cast("Any", self), journal)
@@ -60,7 +61,7 @@ class Process:
 
     @property
     def next_shown(self) -> int:
-        return self.shown[-1][0] + len(self.shown[-1][1]) if self.shown else 1
+        return self.seen[-1][0] + len(self.seen[-1][1]) if self.seen else 1
 
     def says(self, *texts: str, ids: tuple[str, ...] = (), session: int | None = 1) -> None:
         self.submit([Publish("lobby", session, Said("alice", texts, ids), "lineage")])
@@ -80,7 +81,10 @@ class Process:
         message = event.message
         texts = message.texts if isinstance(message, Said) else (message.text,)
         assert len(texts) == count
-        self.shown.append((event.seq, texts, speaker is not None))
+        self.seen.append((event.seq, texts, speaker is not None))
+
+    def shown(self, room: str, record: Record) -> None:
+        assert (room, record.seq) == ("lobby", self.seen[-1][0])
 
     def said_here(self, room: str, record: Record) -> None:
         assert room == "lobby"
@@ -101,6 +105,7 @@ def _connection(session: int) -> Any:
     return SimpleNamespace(
         session=SimpleNamespace(id=session, name=f"user {session}", lineage="lineage"),
         writer=SimpleNamespace(takes_messages=True),
+        log_reader=object(),
         dialect=SimpleNamespace(traits=SimpleNamespace(has_hello=True)),
     )
 
@@ -115,7 +120,7 @@ def test_what_one_process_says_is_shown_and_acknowledged_in_its_turn() -> None:
     process.says("c", ids=("3",))
     process.turn()
 
-    assert process.shown == [(1, ("a", "b"), True), (3, ("c",), True)]
+    assert process.seen == [(1, ("a", "b"), True), (3, ("c",), True)]
     assert process.answers() == [Acknowledged((Numbered("1", "lobby", 1), Numbered("2", "lobby", 2))), ack("3", 3)]
     assert len(process.publication.awaited) == 0
 
@@ -125,11 +130,11 @@ def test_nothing_is_shown_or_acknowledged_before_it_arrives() -> None:
     process = Process(engine.journal())
     process.says("a", ids=("1",))
     process.turn()
-    assert (process.shown, process.told, len(process.publication.awaited)) == ([], [], 1)
+    assert (process.seen, process.told, len(process.publication.awaited)) == ([], [], 1)
 
     engine.turn()
     process.turn()
-    assert process.shown == [(1, ("a",), True)]
+    assert process.seen == [(1, ("a",), True)]
     assert process.answers() == [ack("1", 1)]
     assert len(process.publication.awaited) == 0
 
@@ -150,8 +155,8 @@ def test_records_of_another_process_are_shown_between_ours_and_acknowledged_to_n
     for process in (here, there):
         process.turn()
 
-    assert here.shown == [(1, ("a",), True), (2, ("b",), False), (3, ("c",), True), (4, ("d",), True)]
-    assert there.shown == [(number, texts, not is_own) for number, texts, is_own in here.shown]
+    assert here.seen == [(1, ("a",), True), (2, ("b",), False), (3, ("c",), True), (4, ("d",), True)]
+    assert there.seen == [(number, texts, not is_own) for number, texts, is_own in here.seen]
     assert here.answers() == [ack("1", 1), ack("3", 3), ack("4", 4)]
     assert there.answers() == [ack("2", 2)]
     assert (here.posted, there.posted) == ([1, 3, 4], [2])
@@ -168,7 +173,7 @@ def test_a_message_that_is_repeated_to_another_process_is_said_once_and_has_its_
     here.turn()
     there.turn()
 
-    assert [number for number, _, _ in here.shown] == [number for number, _, _ in there.shown] == [1]
+    assert [number for number, _, _ in here.seen] == [number for number, _, _ in there.seen] == [1]
     assert here.answers() == there.answers() == [ack("1", 1)]
 
 
@@ -181,7 +186,7 @@ def test_a_sender_that_left_before_its_message_arrived_holds_nothing_up() -> Non
     engine.turn()
     process.turn()
 
-    assert process.shown == [(1, ("a",), False)]
+    assert process.seen == [(1, ("a",), False)]
     assert process.told == []
 
 
@@ -240,7 +245,7 @@ def test_a_message_that_an_arrival_refuses_is_refused_to_its_sender_only() -> No
     process.submit([Arrival("lobby", Outcome(None, why_not="the engine is full"), posting.cause)])
     process.turn()
 
-    assert process.shown == []
+    assert process.seen == []
     assert process.answers() == [Refused(Code.NOT_KEPT, "Not sent: the engine is full. Try again later", "1")]
 
 
@@ -345,7 +350,7 @@ def test_a_record_that_is_delivered_again_is_shown_once_and_its_sender_has_its_n
         process.submit(late[:1])
     process.turn()
 
-    assert process.shown == [(1, ("a", "A"), True), (3, ("b", "B"), True), (5, ("c", "C"), True)]
+    assert process.seen == [(1, ("a", "A"), True), (3, ("b", "B"), True), (5, ("c", "C"), True)]
     assert [number.seq for answer in process.answers() for number in cast("Acknowledged", answer).numbers] == [
         *(1, 2, 3, 4, 5, 6)
     ]
@@ -378,7 +383,7 @@ def test_in_any_interleaving_all_processes_show_the_same_log_and_each_answers_it
     for process in processes.values():
         process.turn()
 
-    logs = [[text for _, texts, _ in process.shown for text in texts] for process in processes.values()]
+    logs = [[text for _, texts, _ in process.seen for text in texts] for process in processes.values()]
     assert logs[0] == logs[1]
     for name, process in processes.items():
         assert [text for text in logs[0] if text.startswith(name)] == said[name]
@@ -394,5 +399,5 @@ def test_a_topic_and_what_is_said_around_it_have_their_places_in_the_turn() -> N
     process.says("b")
     process.turn()
 
-    assert [(number, texts) for number, texts, _ in process.shown] == [(1, ("a",)), (2, ("tea",)), (3, ("b",))]
+    assert [(number, texts) for number, texts, _ in process.seen] == [(1, ("a",)), (2, ("tea",)), (3, ("b",))]
     assert process.answers() == [ack("1", 2)]
