@@ -136,7 +136,7 @@ class Attachment:
         self._prefix = prefix
         self._node = node
         self._timings = timings
-        self._connections: list[EngineConnection] = []
+        self.connections: list[EngineConnection] = []
         try:
             self.putting = self._connect(engine, is_for_reading=False)
             self._look()
@@ -155,7 +155,7 @@ class Attachment:
 
     def _connect(self, engine: Dialler, *, is_for_reading: bool) -> EngineConnection:
         connection = engine.connect(is_for_reading=is_for_reading)
-        self._connections.append(connection)
+        self.connections.append(connection)
         return connection
 
     def _look(self) -> None:
@@ -178,18 +178,27 @@ class Attachment:
         self.n, self.applied = int(n), int(applied)  # of the feed, and of this node's batches: the last
         self.has_lease, self.is_there = has_lease == "1", is_there == "1"
 
-    def put(self, batch: int, deadline: float, keep: int, items: Sequence[bytes], timeout_s: float) -> Answer:
+    def put(
+        self, batch: int, deadline: float, keep: int, items: Sequence[bytes], *, timeout_s: float, answer: Answer
+    ) -> None:
         """Have a batch carried out before the deadline, by the engine's time; rooms keep `keep` messages.
 
-        Returns, without waiting, what will have the answer: see EngineConnection.ask.
+        It does not wait: `answer` will have the answer; see EngineConnection.ask.
         """
         command: list[Word] = ["EVALSHA", decisions()[1], 1, self._prefix, "put", self.term, self._node, self._fence]
         command += [batch, int(deadline * 1000), keep, *items]
-        return self.putting.ask(*command, timeout_s=timeout_s)
+        self.putting.ask(*command, timeout_s=timeout_s, answer=answer)
 
     def beat(self, info: bytes) -> Beaten:
-        """Keep the lease, and tell and learn what there is to tell of the nodes."""
+        """Keep the lease, and tell and learn what there is to tell of the nodes.
+
+        The other connections are asked for a sign at the same moment, because engines close what is idle, and each
+        that was kept up by itself would wake the node up. One that has no answer in time is lost.
+        """
         timings = self._timings
+        for each in self.connections:
+            if each is not self.putting:
+                each.ask("PING", timeout_s=timings.silent_s)
         about = (timings.lease_ms, timings.silence_ms, timings.feed_entries, timings.feed_ms, info)
         now, stood, checkpoint_n, n, *told = self._decide("beat", self.term, self._node, self._fence, *about)
         infos = {node.decode(): info for node, info in zip(told[::2], told[1::2], strict=True)}
@@ -209,7 +218,7 @@ class Attachment:
 
     def close(self) -> None:
         """Close the connections."""
-        for connection in self._connections:
+        for connection in self.connections:
             connection.close()
 
     def _decide(self, *words: Word) -> Any:

@@ -1,6 +1,7 @@
 """The batches of a node on their way to the engine: one at a time, sent as soon as nothing is in its way.
 
-While one is under way the next one gathers. What is put when none is goes out at once, by the greenlet that puts it.
+While one is under way the next one gathers. What is put when none is goes out at once, by the greenlet that puts it;
+the one that writes wakes up when its answer comes.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 
 import gevent
-from gevent.event import Event
+from gevent.hub import Waiter
 from msgspec import Struct
 
 from gchat.cluster.attachment import Attachment
@@ -30,7 +31,6 @@ class _Batch(Struct):
     number: int
     sent_at: float
     until: float  # when what was put first must be answered
-    answer: Answer
 
 
 class Batches:
@@ -51,56 +51,53 @@ class Batches:
         self._engine_time = engine_time
         self._refuse = refuse
         self._beat = beat
-        self._is_wanted = Event()
-        self._free: Attachment | None = None  # what a batch can be sent by at once
-        self._under_way: _Batch | None = None  # what was sent so
+        self._free: tuple[Attachment, Answer] | None = (
+            None  # what a batch can be sent by now, and what is to be answered
+        )
+        self._under_way: _Batch | None = None
 
     def wake(self) -> None:
         """Have what waits sent, at once if that is possible. Never waits."""
-        if self._free is not None and not self._free.putting.is_lost and self._unanswered.has_waiting:
-            self._under_way = self._send(self._free)
-        self._is_wanted.set()
+        if self._free is not None and not self._free[0].putting.is_lost and self._unanswered.has_waiting:
+            self._send(*self._free)
 
     def write(self, attached: Attachment) -> None:
-        """Send what waits, until the engine cannot be asked any more. Raises EngineLost, EngineRefused."""
-        self._sent_meanwhile()  # by another attachment
+        """Send what waits, until the engine refuses an attachment. Raises EngineLost, EngineRefused.
+
+        While nothing is under way it is not noticed that the connection is lost.
+        """
         try:
             while True:
-                batch = self._sent_meanwhile()
-                if batch is None and self._unanswered.has_waiting:
-                    batch = self._send(attached)
-                if batch is not None:
-                    self._settle(batch, attached)
-                    continue
-                self._free = attached
-                self._is_wanted.clear()
-                self._is_wanted.wait()
+                answer: Answer = Waiter()
+                self._free = attached, answer
+                if self._unanswered.has_waiting:
+                    self._send(attached, answer)
+                self._settle(answer, attached)
         finally:
             self._free = None
 
-    def _sent_meanwhile(self) -> _Batch | None:
-        batch, self._under_way = self._under_way, None
-        return batch
-
-    def _send(self, attached: Attachment) -> _Batch:
+    def _send(self, attached: Attachment, answer: Answer) -> None:
         self._free = None
         number, items = self._unanswered.send()
         until, data = items[0].since + ANSWER_S, [item.data for item in items]
-        answer = attached.put(number, self._engine_time(until), self.keep_messages, data, ANSWER_S)
-        return _Batch(number, time.monotonic(), until, answer)
+        self._under_way = _Batch(number, time.monotonic(), until)
+        attached.put(number, self._engine_time(until), self.keep_messages, data, timeout_s=ANSWER_S, answer=answer)
 
-    def _settle(self, batch: _Batch, attached: Attachment) -> None:
-        """Wait until the next batch may be sent."""
+    def _settle(self, answer: Answer, attached: Attachment) -> None:
+        """Wait until a batch is sent and answered, and the next may be sent."""
         try:
-            batch.answer.get()
+            answer.get()
         except EngineRefused as error:
             if error.code not in ("LATE", "OOM"):
                 raise
+            batch = self._under_way
+            assert batch is not None
             if error.code == "LATE" and time.monotonic() < batch.until:  # the engine's clock was set; nothing was done
                 self._beat(attached)
                 self._unanswered.send_again(batch.number - 1)
             else:
                 self._refuse(self._unanswered.settled(batch.number), LATE if error.code == "LATE" else FULL)
-        early_s = batch.sent_at + PACE_S - time.monotonic()
-        if early_s > 0 and self._unanswered.has_waiting:
-            gevent.sleep(early_s)
+        if self._unanswered.has_waiting and self._under_way is not None:
+            early_s = self._under_way.sent_at + PACE_S - time.monotonic()
+            if early_s > 0:
+                gevent.sleep(early_s)

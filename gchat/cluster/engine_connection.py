@@ -1,5 +1,8 @@
 """A connection to an engine: questions go out at once, and are answered in their order. hiredis packs and parses.
 
+What comes is read by the loop itself, which then goes on with the greenlet that waits: a greenlet that only reads
+would be two switches, and another turn of the loop, for each answer.
+
 Nobody waits without a deadline: a connection that does not answer in time is broken, because the answers behind the one
 that is missing cannot be told apart.
 """
@@ -16,6 +19,7 @@ import gevent
 import hiredis
 from gevent import socket
 from gevent import ssl as gevent_ssl
+from gevent.event import Event
 from gevent.hub import Waiter, get_hub
 
 from gchat.journal.journal import JournalError
@@ -61,21 +65,25 @@ class EngineConnection:
         self._unsent: list[bytes] = []
         self._is_sending = False
         self._end: str | None = None  # why nothing can be asked any more
-        self._reading = gevent.spawn(self._read)
+        self._is_at_end = Event()
+        self._parser = hiredis.Reader()
+        self._readable = self._loop.io(sock.fileno(), 1)
+        self._readable.start(self._read)
 
     @property
     def is_lost(self) -> bool:
         """Whether nothing can be asked any more."""
         return self._end is not None
 
-    def ask(self, *command: Word, timeout_s: float) -> Answer:
-        """Ask, and return what will have the answer. Raises EngineLost.
+    def ask(self, *command: Word, timeout_s: float, answer: Answer | None = None) -> Answer:
+        """Ask, and return what will have the answer, which may be given. Raises EngineLost.
 
         Its get() raises EngineLost, also if there is no answer in time, and EngineRefused.
         """
         if self._end is not None:
             raise EngineLost(self._end)
-        answer: Waiter[Any] = Waiter()
+        if answer is None:
+            answer = Waiter()
         deadline = time.monotonic() + timeout_s
         self._asked.append((answer, deadline, timeout_s))
         if self._overdue is None or deadline < self._looks_at:
@@ -90,14 +98,10 @@ class EngineConnection:
         """Ask, and return the answer. Waits. Raises EngineLost, EngineRefused."""
         return self.ask(*command, timeout_s=timeout_s).get()
 
-    def keep_alive(self, every_s: float, timeout_s: float) -> None:
-        """See that it is there although it is not always asked: engines close what is idle.
-
-        Waits until nothing can be asked any more, and raises EngineLost then.
-        """
-        while True:
-            self._reading.join(every_s)
-            self.call("PING", timeout_s=timeout_s)
+    def wait_lost(self) -> None:
+        """Wait until nothing can be asked any more, and raise EngineLost then."""
+        self._is_at_end.wait()
+        raise EngineLost(self._end or "")
 
     def close(self) -> None:
         """Ask nothing more; whatever was asked is lost."""
@@ -126,17 +130,32 @@ class EngineConnection:
             self._is_sending = False
 
     def _read(self) -> None:
-        parser = hiredis.Reader()
+        """Take what has come, and answer what it answers; called by the loop."""
         try:
-            while size := self._sock.recv_into(_RECEIVED):
-                parser.feed(_RECEIVED, 0, size)  # type: ignore[arg-type]  # its stub knows no buffers
-                while (answer := parser.gets()) is not False:
+            while size := self._received():
+                self._parser.feed(_RECEIVED, 0, size)  # type: ignore[arg-type]  # its stub knows no buffers
+                while self._end is None and (answer := self._parser.gets()) is not False:
                     self._answered(answer)
+                # What is more is told of by the loop again, unless it is decrypted already.
+                if self._end is not None or self._descriptor is not None:
+                    return
             self._lose("the engine closed the connection")
+        except (BlockingIOError, gevent_ssl.SSLWantReadError):
+            pass
         except hiredis.ProtocolError:
             self._lose("what answers is no engine")
         except OSError as error:
             self._lose(str(error.strerror or error))
+
+    def _received(self) -> int:
+        """Receive without waiting; return how many bytes. Raises OSError: nothing has come, or it is lost."""
+        if self._descriptor is not None:
+            return os.readv(self._descriptor, (_RECEIVED,))
+        self._sock.settimeout(0)
+        try:
+            return self._sock.recv_into(_RECEIVED)
+        finally:
+            self._sock.settimeout(None)  # what is sent waits
 
     def _answered(self, answer: Any) -> None:
         if self.pushed is not None and isinstance(answer, list) and answer[0] == b"message":
@@ -144,9 +163,9 @@ class EngineConnection:
         elif not self._asked:
             raise hiredis.ProtocolError
         elif isinstance(answer, hiredis.ReplyError):
-            self._loop.run_callback(self._asked.popleft()[0].throw, EngineRefused(str(answer)))
+            self._asked.popleft()[0].throw(EngineRefused(str(answer)))
         else:
-            self._loop.run_callback(self._asked.popleft()[0].switch, answer)
+            self._asked.popleft()[0].switch(answer)
 
     def _look_at(self, deadline: float) -> None:
         """Look at a time, and at no other, whether an answer is overdue."""
@@ -173,8 +192,10 @@ class EngineConnection:
         if self._end is not None:
             return
         self._end = why
+        self._readable.close()
         self._look_no_more()
         asked, self._asked = self._asked, deque()
         for answer, _, _ in asked:
             self._loop.run_callback(answer.throw, EngineLost(why))
-        self._sock.close()  # this ends the reading too; killed, its greenlet would keep all that is here
+        self._sock.close()
+        self._is_at_end.set()

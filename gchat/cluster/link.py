@@ -61,7 +61,8 @@ MAX_ENTRIES, TELLING_S = 100, 0.005
 #: What is lost is tried again after the first of these, doubling to the second while it is lost sooner than the third.
 RECONNECT_S, MAX_RECONNECT_S, STEADY_S = 0.05, 1.0, 5.0
 
-BEAT_S, WATCH_S = 1.0, 0.1
+#: Between two beats; and how much before ANSWER_S that is answered which would be late then.
+BEAT_S, MARGIN_S = 1.0, 0.1
 
 
 class EngineLink:
@@ -97,6 +98,8 @@ class EngineLink:
         self._attachment: Attachment | None = None
         self._work: list[gevent.Greenlet[Any, JournalError]] = []
         self.is_up = Event()
+        self.has_beaten = Event()  # set with each beat; to be cleared by the one that waits for it
+        self._was_lost = Event()  # set for the one that watches
         self._lost_at = time.monotonic()
         self._why = LATE  # nothing can be stored, while it cannot
         self._is_in_trouble = False
@@ -242,6 +245,7 @@ class EngineLink:
         if self.is_up.is_set():
             self.is_up.clear()
             self._lost_at = time.monotonic()
+            self._was_lost.set()
 
     def _attach(self, *, is_new: bool) -> None:
         """Connect, and find out where the engine stands. Raises JournalError."""
@@ -269,7 +273,7 @@ class EngineLink:
         self._echoed = (attached.n, self._unanswered.last_batch)
         self._forget_unheard()
         works: list[Callable[[], None]] = [partial(self.batches.write, attached), self._follow]
-        works += [partial(each.keep_alive, BEAT_S, SILENT_S) for each in (attached.reading, attached.letters)]
+        works += [each.wait_lost for each in attached.connections]
         self._work += map(self._begin, works)
         self.batches.wake()
         self._why = LATE
@@ -365,20 +369,30 @@ class EngineLink:
         self._time.beaten(beaten.now, beaten.stood, time.monotonic())
         self.lag.told(beaten.n, time.monotonic())
         self.nodes, self.checkpoint_n = beaten.infos, beaten.checkpoint_n
+        self.has_beaten.set()
 
     # --- Time that runs out ----------------------------------------------------------------------------------------
 
     def _watch(self) -> None:
         """Answer in time what the engine does not."""
         while True:
-            gevent.sleep(WATCH_S)
+            self._was_lost.clear()
+            self._was_lost.wait(self._nothing_is_late_for())
             now = time.monotonic()
-            if not self.is_up.is_set() and not self._is_in_trouble and now - self._lost_at > PATIENCE_S:
+            if not self.is_up.is_set() and not self._is_in_trouble and now - self._lost_at >= PATIENCE_S:
                 self._is_in_trouble = True
                 self._owner.unable(self._why)
-            self._refuse(self._unanswered.late(inf if self._is_in_trouble else now + WATCH_S - ANSWER_S), self._why)
-            for item in self._unanswered.not_known(now - ANSWER_S):
+            self._refuse(self._unanswered.late(inf if self._is_in_trouble else now + MARGIN_S - ANSWER_S), self._why)
+            for item in self._unanswered.not_known(now + MARGIN_S - ANSWER_S):
                 self._owner.not_known(item.cause)
+
+    def _nothing_is_late_for(self) -> float:
+        """Return for how long (s) at least, unless the engine is lost: what is put later has its time from then on."""
+        now = time.monotonic()
+        until = (self._unanswered.oldest or now) + ANSWER_S - MARGIN_S
+        if not self.is_up.is_set() and not self._is_in_trouble:
+            until = min(until, self._lost_at + PATIENCE_S)
+        return max(until - now, 0.001)
 
     def _refuse(self, items: Sequence[Put], why: str) -> None:
         for item in items:

@@ -42,6 +42,12 @@ class Unanswered:
         """The number of the batch that was sent last; 0: none was."""
         return self._batch
 
+    @property
+    def oldest(self) -> float:
+        """When that was put, of all whose outcome the owner waits for, which was put first; 0: there is none."""
+        waited_for = (item.since for items in self._sent.values() for item in items if not item.is_unknown)
+        return next(waited_for, self._waiting[0].since if self._waiting else 0.0)
+
     def put(self, items: Sequence[tuple[bytes, Any]], now: float) -> None:
         """Take items with their causes, behind all others."""
         self._waiting.extend(Put(data, cause, now) for data, cause in items)

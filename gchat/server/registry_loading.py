@@ -158,7 +158,8 @@ class RegistryLoading:
         """Store checkpoints in time, for ever; a greenlet."""
         link = self._link
         while True:
-            gevent.sleep(1.0)
+            link.has_beaten.wait()  # it tells which checkpoint there is
+            link.has_beaten.clear()
             rank = sorted({link.node, *link.nodes}).index(link.node)
             if link.is_up.is_set() and link.heard - link.checkpoint_n > CHECKPOINT_ENTRIES * (1 + SHARE * rank):
                 with suppress(JournalError):  # then another one does, or this one later

@@ -122,12 +122,9 @@ class Sharing:
         self.letters = Letters(registry, pump, link)
         self.elsewhere = Elsewhere(registry, link, onlooker)
         self._loading = RegistryLoading(registry, pump, link, self._put_quietly, self.elsewhere.renew)
-        self._ids = count(1)
+        self._ids, self._audited = count(1), count(1)
         self._attempts = Attempts()
-        self._audited = count(1)
-        self._owed: list[
-            Disconnect | Configure
-        ] = []  # what the others were not told while the engine could not be asked
+        self._owed: list[Disconnect | Configure] = []  # what the others could not be told yet
         self._is_due_asked = False
         self._why = ""  # nothing can be put now; "": all is well
 
@@ -191,7 +188,7 @@ class Sharing:
             effects = [refused(session.id, refusal, getattr(command, "id", ""))]
             if isinstance(command, commands.Quit):
                 effects = closed(session.id, CloseReason.QUIT, "Goodbye")
-                self._owed.append(Disconnect(session.id, CloseReason.QUIT, self._link.time()))
+                self._owe(Disconnect(session.id, CloseReason.QUIT, self._link.time()))
         self._pump.submit(effects)
         return effects
 
@@ -327,7 +324,7 @@ class Sharing:
         if isinstance(step, Disconnect):
             self._pump.submit(closed(step.session, step.reason, step.farewell))
         if isinstance(step, Disconnect | Configure):
-            self._owed.append(step)
+            self._owe(step)
         self._no_session(cause, _not_now(why))
         cause.then, cause.result, cause.is_quiet = None, None, False
 
@@ -343,14 +340,20 @@ class Sharing:
         rooms = [room.name for room in self._registry.rooms.values() if room.members]
         self._pump.submit([Announce(room, Announced(told, is_of_operator=False)) for room in rooms])
 
+    def _owe(self, step: Disconnect | Configure) -> None:
+        """Note what the others are to be told as soon as it is taken."""
+        self._owed.append(step)
+        if len(self._owed) == 1:
+            gevent.spawn(self._pay)
+
     def _pay(self) -> None:
-        """Tell the others what they are owed, as soon as it is taken; for ever, a greenlet."""
-        while True:
+        """Tell the others what they are owed; a greenlet."""
+        gevent.sleep(PAY_S)
+        while self._why:
             gevent.sleep(PAY_S)
-            if not self._why:
-                owed, self._owed = self._owed, []
-                for step in owed:
-                    self.put(step)
+        owed, self._owed = self._owed, []
+        for step in owed:
+            self.put(step)
 
     def letter(self, data: bytes) -> None:
         """See Members.letter."""
@@ -378,7 +381,6 @@ class Sharing:
         self._loading.wait_placed()
         self.configure(self._limits)
         gevent.spawn(self._loading.keep_checkpoints)
-        gevent.spawn(self._pay)
 
     def configure(self, limits: Limits) -> None:
         """See Steps.configure: what was set last, on whichever node, holds on all."""

@@ -8,7 +8,7 @@ import pytest
 
 from gchat.cluster import attachment
 from gchat.cluster.fitness import EngineUnfit
-from tests.cluster.engines import EngineProcess
+from tests.cluster.engines import EngineProcess, wait_until_in_loop
 from tests.cluster.owners import Owner, agreed, started
 
 
@@ -79,3 +79,12 @@ def test_a_user_of_the_engine_that_may_not_do_enough_is_told_what_it_needs(engin
     alice.steps("a")
     assert agreed(alice, count=1) == ["a"]
     alice.link.close()
+
+
+def test_all_connections_are_kept_up_together_with_the_lease(engine: EngineProcess, end: ExitStack) -> None:
+    started(engine, end, "alice")
+
+    def asked_for_a_sign() -> int:
+        return sum(" cmd=ping " in client for client in engine.ask("CLIENT", "LIST").decode().splitlines())
+
+    wait_until_in_loop(lambda: asked_for_a_sign() == 2, "the one that is read, and that of letters")

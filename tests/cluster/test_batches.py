@@ -8,7 +8,7 @@ from typing import Any
 
 import gevent
 import pytest
-from gevent.hub import Waiter, get_hub
+from gevent.hub import get_hub
 
 from gchat.cluster.batches import ANSWER_S, Batches
 from gchat.cluster.engine_connection import EngineRefused
@@ -25,11 +25,12 @@ class Attached:
         self.putting = self
         self.is_lost = False
 
-    def put(self, batch: int, deadline: float, keep: int, items: Sequence[bytes], timeout_s: float) -> Any:  # noqa: ARG002
+    def put(
+        self, _batch: int, _deadline: float, _keep: int, items: Sequence[bytes], *, answer: Any, **_: float
+    ) -> None:
         """Do what Attachment.put does."""
         self.sent.append(items)
-        self._answers.append(Waiter())
-        return self._answers[-1]
+        self._answers.append(answer)
 
     def answers(self, batch: int, refusal: str = "") -> None:
         """Have the answer to a batch come, counted from 0."""

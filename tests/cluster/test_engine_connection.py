@@ -127,6 +127,44 @@ def test_an_engine_that_goes_away_is_lost_to_all_that_ask(engine: Engine) -> Non
             answer.get()
 
 
+def test_nobody_has_to_ask_to_learn_that_an_engine_goes_away(engine: Engine) -> None:
+    waiting = gevent.spawn(engine.connection.wait_lost)
+    gevent.sleep(0)
+    engine.sock.close()
+    with pytest.raises(EngineLost):
+        waiting.get(timeout=20)
+
+
+def test_an_answer_upon_which_the_connection_is_closed_is_the_last_one(engine: Engine) -> None:
+    def closes() -> None:
+        assert engine.connection.call("GET", "one", timeout_s=20) == b"1"
+        engine.connection.close()
+
+    closing = gevent.spawn(closes)
+    gevent.sleep(0)
+    behind = engine.connection.ask("GET", "two", timeout_s=20)
+    engine.sock.sendall(b"+1\r\n+2\r\n")
+    closing.get(timeout=20)
+    with pytest.raises(EngineLost):
+        behind.get()
+
+
+def test_an_answer_has_whoever_waited_for_it_ask_on_before_the_next_one_is_told(engine: Engine) -> None:
+    told: list[bytes] = []
+
+    def asks() -> None:
+        told.append(engine.connection.call("GET", "one", timeout_s=20))
+        told.append(engine.connection.call("GET", "three", timeout_s=20))
+
+    asking = gevent.spawn(asks)
+    gevent.sleep(0)
+    second = engine.connection.ask("GET", "two", timeout_s=20)
+    engine.sock.sendall(b"+1\r\n+2\r\n+3\r\n")
+    asking.get(timeout=20)
+    assert told == [b"1", b"3"]
+    assert second.get() == b"2"
+
+
 # A server collects only new garbage while users are there, and an engine may be silent for a day.
 @pytest.mark.parametrize("end", ["it is closed", "it is silent", "it goes away"])
 def test_a_connection_that_has_ended_leaves_no_garbage(end: str) -> None:

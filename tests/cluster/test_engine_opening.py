@@ -244,6 +244,9 @@ def test_an_engine_in_tls_is_used_if_its_certificate_is_trusted(
         with Node(url, "alice") as alice:
             alice.says(3)
             alice.shows("alice 3")
+            large = bytes(range(256)) * 2000
+            assert alice.link.do("SET", "key", large) == b"OK"
+            assert alice.link.do("GET", "key") == large
         assert why_not(f"valkeys://localhost:{port}").startswith(f"localhost:{port} cannot be trusted: ")
         assert f"{HOST}:{port}" in why_not(f"valkey://{HOST}:{port}")
     assert why_not(f"valkeys://{HOST}:{engine.port}") == f"{HOST}:{engine.port} does not answer in TLS"

@@ -91,3 +91,22 @@ def test_what_is_never_heard_is_forgotten_with_what_was_said_of_it() -> None:
 
     assert [(item.cause, item.is_unknown) for item in unanswered.forget(2)] == [("a", True), ("b", False)]
     assert len(unanswered) == 1
+
+
+def test_the_oldest_is_what_the_owner_waits_for_longest() -> None:
+    unanswered = Unanswered()
+    assert unanswered.oldest == 0
+
+    unanswered.put([(b"", "a")], 1)
+    first, _ = unanswered.send()
+    unanswered.put([(b"", "b")], 2)
+    unanswered.send()
+    unanswered.put([(b"", "c")], 3)
+    assert unanswered.oldest == 1
+
+    unanswered.not_known(2)
+    assert unanswered.oldest == 2, "nobody waits any more for what was said to be unknown"
+    unanswered.not_known(3)
+    assert unanswered.oldest == 3, "what was not sent"
+    unanswered.send_again(first)
+    assert unanswered.oldest == 2, "what is sent again is as old as it is"
