@@ -66,7 +66,7 @@ def _extends(char: str) -> bool:
     return unicodedata.category(char) in ("Mn", "Me") or "\U0001f3fb" <= char <= "\U0001f3ff"  # marks, skin tones
 
 
-# What a stream is looked through for: as numbers, because bytes are looked through for these twenty times as fast.
+# What a stream is looked through for: as numbers, because bytes are looked through for these ten times as fast.
 _LF, _CR, _IAC, _BS, _DEL, _CTRL_U = b"\n\r\xff\x08\x7f\x15"
 
 # Most lines are longer: of fewer bytes each, a block is counted before it is split.
