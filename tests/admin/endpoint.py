@@ -59,7 +59,11 @@ class Connection:
         family = socket.AF_UNIX if isinstance(address, str) else socket.AF_INET6 if len(address) > 2 else socket.AF_INET
         self.sock = socket.socket(family)
         self.sock.settimeout(DEADLINE_S)
-        self.sock.connect(address)
+        try:
+            self.sock.connect(address)
+        except OSError:
+            self.sock.close()
+            raise
         self.received = b""
 
     def __enter__(self) -> Self:

@@ -20,7 +20,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -217,31 +217,34 @@ class Server:
         """Connect and wait for nothing; `source` is the local address, as 127.0.0.7, and may have a port."""
         if self.twin is not None and next(self._turns) % 2:
             return self.twin.connect(receive_buffer=receive_buffer, source=source, source_port=source_port)
-        if "/" in self.host:
-            sock = socket.socket(socket.AF_UNIX)
-            sock.connect(self.host)
-        else:
-            host = {"::": "127.0.0.1", "[::1]": "::1", "[::]": "::1"}.get(self.host, self.host)
-            sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
-            if receive_buffer:
+        host = {"::": "127.0.0.1", "[::1]": "::1", "[::]": "::1"}.get(self.host, self.host)
+        is_path = "/" in host
+        sock = socket.socket(socket.AF_UNIX if is_path else socket.AF_INET6 if ":" in host else socket.AF_INET)
+        with ExitStack() as if_refused:
+            if_refused.callback(sock.close)
+            if receive_buffer and not is_path:
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
-            if source:
+            if source and not is_path:
                 sock.bind((source, source_port))
-            sock.connect((host, self.port))
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            sock.connect(host if is_path else (host, self.port))
+            if not is_path:
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if_refused.pop_all()
         return User(sock)
 
     def join(self, nick: str = "", room: str = "") -> User:
         """Connect, wait for the prompt, and take this nick and go to this room if they are given."""
-        user = self.connect()
-        user.sees_bytes(PROMPT)
-        if nick:
-            user.says(f"/nick {nick}")
-            user.sees(f"> You are now {nick}")
-            user.name = nick
-        if room:
-            user.says(f"/join {room}")
-            user.sees(f"> You are now in {room}")
+        with ExitStack() as if_refused:
+            user = if_refused.enter_context(self.connect())
+            user.sees_bytes(PROMPT)
+            if nick:
+                user.says(f"/nick {nick}")
+                user.sees(f"> You are now {nick}")
+                user.name = nick
+            if room:
+                user.says(f"/join {room}")
+                user.sees(f"> You are now in {room}")
+            if_refused.pop_all()
         return user
 
 
