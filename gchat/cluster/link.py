@@ -316,8 +316,8 @@ class EngineLink:
                 is_to_rest, came_at = began_at - came_at < SOON_S, began_at
                 if answer:
                     is_to_rest |= not self._hear_all(answer[0][1], began_at + TELLING_S)
-                # What came is shown before the engine is woken up by the next question.
-                gevent.sleep(READ_PACE_S if is_to_rest else 0)
+                if is_to_rest:
+                    gevent.sleep(READ_PACE_S)
         finally:
             reading.close()
 
