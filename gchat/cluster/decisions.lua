@@ -33,7 +33,12 @@ local function key(name) return KEYS[1] .. ':' .. name end
 
 local function digits(n) return string.format('%.0f', n) end
 
--- Some fields of ns:engine as numbers; 0 where there is none.
+-- What nearly every decision needs of ns:engine, asked for once.
+local base, run_term, last, last_raw, n =
+  unpack(redis.call('HMGET', key('engine'), 'base', 'term', 'time', 'raw', 'n'))
+last, last_raw, n = tonumber(last or 0), tonumber(last_raw or 0), tonumber(n or 0)
+
+-- Other fields of it as numbers; 0 where there is none.
 local function numbers(...)
   local found = redis.call('HMGET', key('engine'), ...)
   for at, value in ipairs(found) do found[at] = tonumber(value or 0) end
@@ -45,7 +50,6 @@ end
 local function time_now()
   local clock = redis.call('TIME')
   local raw = clock[1] * 1000 + math.floor(clock[2] / 1000)
-  local last, last_raw = numbers('time', 'raw')
   return math.max(raw, last + math.ceil(math.max(raw - last_raw, 0) / 2)), raw
 end
 
@@ -54,16 +58,16 @@ local function keep_time(now, raw) redis.call('HSET', key('engine'), 'time', dig
 -- Why the node must attach anew, if it must: STALE, the engine has another term than its "base.number"; or FENCED, it
 -- has a newer connection, or was given up.
 local function unattached(term, node, fence)
-  local base, number = unpack(redis.call('HMGET', key('engine'), 'base', 'term'))
-  if not base or base .. '.' .. number ~= term then return redis.error_reply('STALE term') end
+  if not base or base .. '.' .. run_term ~= term then return redis.error_reply('STALE term') end
   if redis.call('HGET', key('fence'), node) ~= fence then return redis.error_reply('FENCED node') end
 end
 
--- Put fields and values into the feed as one entry. Its number has no hole before it, so a reader sees what it missed.
-local function feed(fields)
-  local n = redis.call('HINCRBY', key('engine'), 'n', 1)
-  local id = digits(n) .. '-' .. redis.call('HGET', key('engine'), 'term')
-  redis.call('XADD', key('feed'), id, unpack(fields))
+-- Put fields and values into the feed as one entry, and keep others of ns:engine. Its number has no hole before it, so a
+-- reader sees what it missed.
+local function feed(fields, ...)
+  n = n + 1
+  redis.call('HSET', key('engine'), 'n', digits(n), ...)
+  redis.call('XADD', key('feed'), digits(n) .. '-' .. run_term, unpack(fields))
 end
 
 local function drop(node)
@@ -81,8 +85,8 @@ end
 local function attach()
   local node, number, is_new, fresh, layout, unicode, known, at = unpack(ARGV, 2, 9)
   local now, raw = time_now()
-  local base, term, last_run, has_layout, has_unicode =
-    unpack(redis.call('HMGET', key('engine'), 'base', 'term', 'run', 'layout', 'unicode'))
+  local last_run, has_layout, has_unicode =
+    unpack(redis.call('HMGET', key('engine'), 'run', 'layout', 'unicode'))
   if base and has_layout ~= layout then return redis.error_reply('LAYOUT ' .. tostring(has_layout)) end
   if base and has_unicode ~= unicode and redis.call('ZCOUNT', key('leases'), digits(now), '+inf') > 0 then
     return redis.error_reply('UNICODE ' .. tostring(has_unicode))
@@ -90,7 +94,8 @@ local function attach()
   if is_new == '1' and redis.call('ZSCORE', key('numbers'), number) then return redis.error_reply('TAKEN number') end
   keep_time(now, raw)
   local run = string.match(redis.call('INFO', 'server'), 'run_id:(%w+)')
-  base, term = base or fresh, term or '0'
+  base = base or fresh
+  local term = run_term or '0'
   if last_run ~= run then
     term = digits((math.floor(term / DRAWN) + 1) * DRAWN + tonumber(string.sub(run, 1, 6), 16))
   end
@@ -101,7 +106,7 @@ local function attach()
   redis.call('ZREMRANGEBYRANK', key('numbers'), 0, -1 - NUMBERS)
   local has_lease = redis.call('ZSCORE', key('leases'), node)
   local is_there = known == base and (at == '0-0' or #redis.call('XRANGE', key('feed'), at, at) > 0)
-  return {base .. '.' .. term, digits(numbers('n')), redis.call('HGET', key('applied'), node) or '0', fence,
+  return {base .. '.' .. term, digits(n), redis.call('HGET', key('applied'), node) or '0', fence,
           has_lease and '1' or '0', is_there and '1' or '0'}
 end
 
@@ -191,19 +196,18 @@ local function put()
   if tonumber(batch) <= tonumber(applied) then return redis.error_reply('DONE before') end
   local now, raw = time_now()
   if now > tonumber(deadline) then return redis.error_reply('LATE batch') end
-  keep_time(now, raw)
-  local fields, number = {node, batch}, redis.call('HGET', key('engine'), 'term')
+  local fields = {node, batch}
   for at = 8, #ARGV do
     local packed = ARGV[at]
     if string.byte(packed) == 0 then
       fields[#fields + 1], fields[#fields + 2] = '\2', string.sub(packed, 2)
     else
       local item = cmsgpack.unpack(packed)
-      items[item[1]](fields, number, now, keep, unpack(item, 2))
+      items[item[1]](fields, run_term, now, keep, unpack(item, 2))
     end
   end
   redis.call('HSET', key('applied'), node, batch)
-  feed(fields)
+  feed(fields, 'time', digits(now), 'raw', digits(raw))
   return digits(now)
 end
 
@@ -220,7 +224,7 @@ end
 -- Drop what is old: more than `entries` entries ago, longer ago than `age` (ms), and in the checkpoint. `mark` is the
 -- last entry at the time `marked`, and `old` the mark before, so it is older than `age`.
 local function trim(now, entries, age)
-  local n, mark, marked, old = numbers('n', 'mark', 'marked', 'old')
+  local mark, marked, old = numbers('mark', 'marked', 'old')
   if now - marked >= tonumber(age) then
     old = mark
     redis.call('HSET', key('engine'), 'mark', digits(n), 'marked', digits(now), 'old', digits(old))
@@ -241,8 +245,8 @@ local function beat()
   local why = unattached(term, node, fence)
   if why then return why end
   local now, raw = time_now()
-  local last, stood = numbers('beat', 'stood')
-  local gap = last > 0 and now - last or 0
+  local beaten, stood = numbers('beat', 'stood')
+  local gap = beaten > 0 and now - beaten or 0
   if gap > tonumber(silence) then
     stood = stood + gap
     for _, other in ipairs(redis.call('ZRANGE', key('leases'), 0, -1)) do
@@ -255,8 +259,8 @@ local function beat()
   redis.call('HSET', key('infos'), node, info)
   give_up(now)
   trim(now, entries, age)
-  local n = redis.call('HGET', key('checkpoint'), 'n') or '-1'
-  return {digits(now), digits(stood), n, digits(numbers('n')), unpack(redis.call('HGETALL', key('infos')))}
+  local kept = redis.call('HGET', key('checkpoint'), 'n') or '-1'
+  return {digits(now), digits(stood), kept, digits(n), unpack(redis.call('HGETALL', key('infos')))}
 end
 
 -- keep: term, node, fence, n, data: a checkpoint. -> n of the newest one. Errors: STALE, FENCED.
@@ -290,10 +294,9 @@ local function rebase()
   if why then return why end
   local known = redis.call('HGET', key('epochs'), room)
   if known and tonumber(known) > tonumber(lost) then return known end
-  local now = redis.call('HGET', key('engine'), 'term')
-  redis.call('HSET', key('epochs'), room, now)
+  redis.call('HSET', key('epochs'), room, run_term)
   feed({'', '0', '\4', room})
-  return now
+  return run_term
 end
 
 local decisions = {attach = attach, put = put, beat = beat, keep = keep, leave = leave, rebase = rebase}

@@ -135,6 +135,12 @@ def test_nobody_has_to_ask_to_learn_that_an_engine_goes_away(engine: Engine) -> 
         waiting.get(timeout=20)
 
 
+def test_an_engine_that_is_silent_is_lost_although_nobody_waits_for_its_answer(engine: Engine) -> None:
+    engine.connection.ask("PING", timeout_s=0.02)
+    with pytest.raises(EngineLost, match=r"no answer within 0\.02 s"):
+        engine.connection.wait_lost()
+
+
 def test_an_answer_upon_which_the_connection_is_closed_is_the_last_one(engine: Engine) -> None:
     def closes() -> None:
         assert engine.connection.call("GET", "one", timeout_s=20) == b"1"
