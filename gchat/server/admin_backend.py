@@ -54,7 +54,7 @@ class AdminBackend(HookActions, AccountActions):
         self._started_at = time.monotonic()
         self._started = rich.rfc3339(time.time())
         self.subscribers: list[seen.Subscriber] = []
-        self._posting: list[seen.Subscriber] = []  # outgoing hooks
+        self.posting: list[seen.Subscriber] = []  # outgoing hooks
         self._stored: list[KeptRoom] = []
         self._looking: gevent.Greenlet[[], None] | None = None  # for the stored rooms
 
@@ -79,13 +79,13 @@ class AdminBackend(HookActions, AccountActions):
 
     def said_here(self, room: str, record: Record) -> None:
         """Tell the outgoing hooks what was said."""
-        for subscriber in self._posting:
+        for subscriber in self.posting:
             for message in _messages(room, record):
                 subscriber(message)
 
     def subscribe_said(self, subscriber: seen.Subscriber) -> None:
         """See Answers.subscribe_said."""
-        self._posting.append(subscriber)
+        self.posting.append(subscriber)
 
     def _tell(self, happened: Happened) -> None:
         for subscriber in list(self.subscribers):
