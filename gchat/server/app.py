@@ -170,10 +170,8 @@ class App:
             self.registry.keep_topic(room, events.TopicIs(event.message.text, event.message.name))
         if self._transcript is not None:
             self._transcript.show(room, event)
-        if self.admin.subscribers:
-            self.admin.shown(room, event)
-        if asked is not None and self.admin.posting and isinstance(event, Record):
-            self.admin.said_here(room, event)
+        if self.admin.subscribers or self.admin.posting:
+            self.admin.shown(room, event, asked)
 
     def room_opened(self, room: str) -> None:
         """Have the topic of a room that the journal has at hand now."""
