@@ -139,7 +139,8 @@ def printable_lines(prefix: str, texts: tuple[str, ...]) -> bytes:
     The texts may be indented. The loop over lines is the C code of join and translate, because this is the inside of
     the fan-out. (`in` is asked of the text, because of bytes it is three times as dear.)
     """
-    text = prefix + f"\n{prefix}".join(texts) + "\n"
+    between = "\n" + prefix
+    text = f"{prefix}{between.join(texts)}\n"
     if text.isascii() and _TOO_MANY_SPACES not in text:
         encoded = text.encode()
         if encoded.translate(None, _CLEAN_ASCII) == b"\n" * len(texts):

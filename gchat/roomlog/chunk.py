@@ -92,9 +92,9 @@ class Chunk:
 
     def heard_by(self, hearer: Hearer) -> bytes:
         """Return all that a reader hears of this chunk."""
-        data, offset, at = self.data, self.start, 0
-        parts = []
-        for start, end in self._left_out(hearer):
+        data, offset, at, parts, unheard = self.data, self.start, 0, [], hearer.unheard
+        simple = len(unheard) == 1 and not self.repeats
+        for start, end in self.spans.get(unheard[0], ()) if simple else self._left_out(hearer):
             parts.append(data[at : start - offset])
             at = end - offset
         parts.append(data[at:])
@@ -102,8 +102,9 @@ class Chunk:
 
     def hear(self, parts: list[bytes], hearer: Hearer, start: int, end: int) -> int:
         """Add to `parts` what a reader hears between two positions; return how many bytes that is."""
-        data, offset = self.data, self.start
-        spans = self._left_out(hearer)
+        data, offset, unheard = self.data, self.start, hearer.unheard
+        simple = len(unheard) == 1 and not self.repeats
+        spans = self.spans.get(unheard[0]) if simple else self._left_out(hearer)
         if not spans:
             parts.append(data if end - start == len(data) else data[start - offset : end - offset])
             return end - start
@@ -145,10 +146,7 @@ class Chunk:
 
     def _left_out(self, hearer: Hearer) -> Sequence[Span]:
         """Return what a reader does not hear, in order; none reaches into the next."""
-        unheard = hearer.unheard
-        if len(unheard) == 1 and not self.repeats:
-            return self.spans.get(unheard[0], ())
-        spans = [span for session in unheard for span in self.spans.get(session, ())]
+        spans = [span for session in hearer.unheard for span in self.spans.get(session, ())]
         spans += [(start, end) for start, end, places in self.repeats if hearer.was_told(places)]
         found: list[Span] = []
         for start, end in sorted(spans):
@@ -199,9 +197,9 @@ def batches(offers: Sequence[Offer], size: int) -> Iterator[Batch]:
         speakers, done, heard_by = offer.speakers, offer.done_with, offer.chunk.heard_by
         order = sorted(speakers)
         for first in range(0, len(order), size):
-            some = [descriptor for descriptor in order[first : first + size] if descriptor not in done]
+            some = order[first : first + size]
+            heard = {at: data for at in some if at not in done and (data := heard_by(speakers[at]))}
             done.update(some)
-            heard = {descriptor: data for descriptor in some if (data := heard_by(speakers[descriptor]))}
             if heard:
                 yield (offer,), [*heard], [*heard.values()], sum(map(len, heard.values()))
     for together, descriptors in _by_readers(offers):

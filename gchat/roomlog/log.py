@@ -333,7 +333,8 @@ class RoomLog:
             if self.offer is not None and self.offer.owes(descriptor):
                 cursor.step_aside()
             else:
-                self.speaking[descriptor] = self.live.pop(descriptor)
+                del self.live[descriptor]
+                self.speaking[descriptor] = cursor
 
     def _chunk_at(self, position: int) -> Chunk:
         starts = self._starts

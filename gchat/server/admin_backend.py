@@ -15,7 +15,7 @@ from gchat.admin import backend as seen
 from gchat.admin.backend import Unavailable
 from gchat.admin.documents import HistoryInfo, Kind, Measure, NodeInfo, RoomSummary, ServerInfo, StoredMessage, UserInfo
 from gchat.admin.happenings import Happened, RoomMessage, UserJoined, UserLeft
-from gchat.chat.effects import CloseReason
+from gchat.chat.effects import CloseReason, Publish
 from gchat.chat.room import Room
 from gchat.chat.session import Session
 from gchat.dialects import rich
@@ -54,7 +54,7 @@ class AdminBackend(HookActions, AccountActions):
         self._started_at = time.monotonic()
         self._started = rich.rfc3339(time.time())
         self.subscribers: list[seen.Subscriber] = []
-        self._posting: list[seen.Subscriber] = []  # outgoing hooks
+        self.posting: list[seen.Subscriber] = []  # outgoing hooks
         self._stored: list[KeptRoom] = []
         self._looking: gevent.Greenlet[[], None] | None = None  # for the stored rooms
 
@@ -71,21 +71,17 @@ class AdminBackend(HookActions, AccountActions):
         if self.subscribers:
             self._tell(UserLeft(session.id, session.name, reason.value))
 
-    def shown(self, room: str, event: events.Event) -> None:
-        """Tell the event streams what was said."""
+    def shown(self, room: str, event: events.Event, asked: Publish | None) -> None:
+        """Tell the event streams what was said, and the outgoing hooks what was asked for here."""
         if isinstance(event, Record):
             for message in _messages(room, event):
                 self._tell(message)
-
-    def said_here(self, room: str, record: Record) -> None:
-        """Tell the outgoing hooks what was said."""
-        for subscriber in self._posting:
-            for message in _messages(room, record):
-                subscriber(message)
+                for subscriber in self.posting if asked is not None else ():
+                    subscriber(message)
 
     def subscribe_said(self, subscriber: seen.Subscriber) -> None:
         """See Answers.subscribe_said."""
-        self._posting.append(subscriber)
+        self.posting.append(subscriber)
 
     def _tell(self, happened: Happened) -> None:
         for subscriber in list(self.subscribers):

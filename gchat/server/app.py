@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import gevent
 
+from gchat.chat.effects import Publish
 from gchat.chat.limits import Allowance, Limits
 from gchat.chat.networks import Network
 from gchat.chat.registry import LOBBY, Registry
@@ -66,7 +67,6 @@ class App:
         self.password = ServerPassword(config.auth.password_file)
         self.capacity = Capacity(has_admin=config.admin.enabled)
         self.admin = AdminBackend(self)
-        self.said_here = self.admin.said_here
         self.watch = Watch(self)
         self.awake = self.watch.awake  # a steady clock in seconds that stands still with the server
         self.secret_checks = SecretChecks(self.registry, OwnThread())
@@ -161,15 +161,15 @@ class App:
 
     # --- For the pump ------------------------------------------------------------------------------------------------
 
-    def shown(self, room: str, event: events.Event) -> None:
-        """Show what a room was told to the operator."""
+    def shown(self, room: str, event: events.Event, asked: Publish | None = None) -> None:
+        """Show what a room was told to the operator; outgoing hooks get what was `asked` for here."""
         # isinstance is dear where the answer is no, and this is asked of each message.
         if type(event) is Record and type(event.message) is TopicSet and not self.steps.are_shared:
             self.registry.keep_topic(room, events.TopicIs(event.message.text, event.message.name))
         if self._transcript is not None:
             self._transcript.show(room, event)
-        if self.admin.subscribers:
-            self.admin.shown(room, event)
+        if self.admin.subscribers or self.admin.posting:
+            self.admin.shown(room, event, asked)
 
     def room_opened(self, room: str) -> None:
         """Have the topic of a room that the journal has at hand now."""

@@ -115,12 +115,8 @@ class PublicationTurn(Protocol):
         """See FanOut.append."""
 
     @property
-    def shown(self) -> Callable[[str, Record], None]:
-        """Notes what a room was told."""
-
-    @property
-    def said_here(self) -> Callable[[str, Record], None]:
-        """Notes that something was said which this process has posted."""
+    def shown(self) -> Callable[[str, Record, Publish | None], None]:
+        """Notes what a room was told, and what asked for it if this process has posted it."""
 
     def crashed(self, what: str, *details: object) -> None:
         """Count and log an error of ours, from where it is caught."""
@@ -280,24 +276,25 @@ class Publication:
         if record is not None:
             if room in pump.untold:
                 pump.tell_presence(room)
-            count = record.message.count
+            message = record.message
+            count = len(message.texts) if type(message) is Said else 1  # its count, without a call
             self._heads[room] = record.seq + count
             MESSAGES.value += count
             pump.append(room, record, count, None if speaker is None else speaker.log_reader, unheard)
-            pump.shown(room, record)
-            if effect is not None:
-                pump.said_here(room, record)
+            pump.shown(room, record, effect)
         elif outcome.why_not and effect is not None:
             self._refuse_unstored(speaker, effect, outcome)
-        if outcome.numbers and speaker is not None:
-            # At this place in the sender's stream: here the others see the message itself.
-            pump.tell(speaker, Acknowledged(outcome.numbers), room)
-        elif pump.receipts:
-            for number in outcome.numbers:
-                if receipt := pump.receipts.pop(number.id, None):
-                    receipt(number.seq)
-        for id_ in outcome.reused:
-            self._refuse(speaker, Code.ID_REUSED, ID_REUSED, id_, room)
+        if numbers := outcome.numbers:
+            if speaker is not None:
+                # At this place in the sender's stream: here the others see the message itself.
+                pump.tell(speaker, Acknowledged(numbers), room)
+            else:
+                for number in numbers:
+                    if receipt := pump.receipts.pop(number.id, None):
+                        receipt(number.seq)
+        if outcome.reused:
+            for id_ in outcome.reused:
+                self._refuse(speaker, Code.ID_REUSED, ID_REUSED, id_, room)
 
     def deliver(self, effect: Deliver) -> None:
         """Give one user an answer, or a private message; then its sender is answered too."""

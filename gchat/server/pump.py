@@ -42,7 +42,6 @@ from gchat.journal.journal import Arrival
 from gchat.journal.parts import Parts
 from gchat.model import events
 from gchat.model.audience import Me, OwnLines, Where
-from gchat.model.messages import Record
 from gchat.roomlog.log import RoomLog
 from gchat.server.answer import encoded
 from gchat.server.audit import Audit
@@ -90,11 +89,8 @@ class PumpServer(Protocol):
     def secret_checks(self) -> SecretChecks:
         """Where secrets are checked."""
 
-    def shown(self, room: str, event: events.Event) -> None:
-        """Note what a room was told."""
-
-    def said_here(self, room: str, record: Record) -> None:
-        """Note that something was said which this process has posted."""
+    def shown(self, room: str, event: events.Event, asked: Publish | None = None) -> None:
+        """Note what a room was told, and if it is something said which this process has posted, what asked for it."""
 
     def room_opened(self, room: str) -> None:
         """Note that the journal has a room at hand that somebody enters."""
@@ -111,7 +107,7 @@ class Pump:
         self._server = server
         self.connections = server.roster.by_session  # those whose session goes on
         self._journal = journal = parts.log
-        self.shown, self.said_here = server.shown, server.said_here
+        self.shown = server.shown
         self.fan_out = FanOut(self.connections, room_log_bytes, self)
         self.append = self.fan_out.append
         self.others: OtherNodes = NoOtherNodes(self.connections)

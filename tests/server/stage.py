@@ -18,7 +18,7 @@ from typing import Any, Self
 
 import gevent
 
-from gchat.chat.effects import CloseReason
+from gchat.chat.effects import CloseReason, Publish
 from gchat.chat.limits import Allowance, Limits
 from gchat.chat.networks import Network
 from gchat.chat.registry import LOBBY, Registry
@@ -30,7 +30,6 @@ from gchat.journal.memory import MemoryJournal
 from gchat.journal.parts import parts_of
 from gchat.model.events import Event as RoomEvent
 from gchat.model.hello import Hello
-from gchat.model.messages import Record
 from gchat.server.audit import Audit
 from gchat.server.connection import Connection
 from gchat.server.counters import CLOSED, CRASHES
@@ -256,11 +255,8 @@ class Stage:
     def network_allowance(self, network: Network) -> Allowance | None:  # noqa: ARG002
         return None
 
-    def shown(self, room: str, event: RoomEvent) -> None:
+    def shown(self, room: str, event: RoomEvent, asked: Publish | None = None) -> None:  # noqa: ARG002
         self.told.append((room, event))
-
-    def said_here(self, room: str, record: Record) -> None:
-        pass
 
     def room_opened(self, room: str) -> None:
         pass

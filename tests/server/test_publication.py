@@ -83,12 +83,10 @@ class Process:
         assert len(texts) == count
         self.seen.append((event.seq, texts, speaker is not None))
 
-    def shown(self, room: str, record: Record) -> None:
+    def shown(self, room: str, record: Record, asked: Publish | None) -> None:
         assert (room, record.seq) == ("lobby", self.seen[-1][0])
-
-    def said_here(self, room: str, record: Record) -> None:
-        assert room == "lobby"
-        self.posted.append(record.seq)
+        if asked is not None:
+            self.posted.append(record.seq)
 
     def tell(self, connection: Any, answer: Answer, room: str = "") -> None:
         assert room in ("", "lobby")
