@@ -344,6 +344,8 @@ def test_a_member_without_a_voice_says_nothing_by_any_way(server: Server, room: 
 def test_a_secret_room_is_seen_by_nobody_outside(server: Server, room: str, alice: User, mallory: User) -> None:
     alice.says("/mode +s")
     alice.sees(f"> alice-{room} took {room} off the list of rooms")
+    alice.says(f"/tell mallory-{room} it is secret")
+    mallory.sees(f"[alice-{room} -> you] it is secret")  # at another node too it comes behind the mode
     for question in ("/rooms", "/who", "/search room", "/history"):
         mallory.says(question)
     mallory.does_not_see(b"> " + room.encode())

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.harness import Server, User
+from tests.e2e.harness import Server, User, wait_until
 from tests.e2e.rich_user import RichUser, joins
 
 
@@ -89,7 +89,8 @@ def test_what_several_rooms_are_told_of_a_user_is_shown_once(server: Server) -> 
         moves(zoe)
         for reader in (*readers, elsewhere):
             assert [card.replace(b"\n", b" ").strip() for card in cards(reader, omar)] == MOVES
-        plain.sees("> anna is back")  # many moves at once are told kind by kind
+        # Many moves at once are told kind by kind.
+        wait_until(lambda: plain.has_received(b"> anna is back", b"< The user anna left"), "all is told")
         assert plain.received.count(b"> zoe is now anna\n") == plain.received.count(b"< The user anna left") == 1
 
 
