@@ -83,7 +83,7 @@ Which greenlet runs what, and what it may wait for. Whatever is not named there 
     or room that is loaded
     one for each secret            its check, and what comes of it        its turn, its hash, the pump
     the watch                      stalled readers, silent users, bans    its own sleep
-    the upkeep of the history      Maintenance.tidy                       the disk
+    the upkeep of the history      Maintenance.tidy                       the disk, the pump
     the supervision of systemd     signs of life                          the pump
     one for each HTTP request      gchat.admin                            its peer, the disk, a message that it says
 

@@ -6,7 +6,8 @@ Without a bound a turn would take as long as what thousands say and ask at once,
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from gevent.event import Event
 
@@ -20,19 +21,30 @@ LINE_WEIGHT, ENTRY_WEIGHT = 1024, 1 << 13
 class TurnShare:
     """The weight that has been let into the next turn, and the users that wait for another."""
 
-    __slots__ = ("_taken", "_waiting", "_wake", "is_full")
+    __slots__ = ("_is_closed", "_taken", "_waiting", "_wake", "is_full")
 
     def __init__(self, wake: Callable[[], None]) -> None:
         # Whether the next turn takes no more of users who say much: others wait already, or it would be long.
         self.is_full = False
+        self._is_closed = False
         self._taken = 0
         self._waiting: deque[tuple[int, Event]] = deque()
         self._wake = wake  # has a turn of the pump come soon
 
     @property
     def is_wanted(self) -> bool:
-        """Whether users wait for a turn."""
-        return bool(self._waiting)
+        """Whether users wait for a turn that may take them."""
+        return bool(self._waiting) and not self._is_closed
+
+    @contextmanager
+    def closed(self) -> Iterator[None]:
+        """Have all users who say much wait meanwhile; those who say little notice nothing."""
+        self._is_closed = self.is_full = True
+        try:
+            yield
+        finally:
+            self._is_closed = False
+            self._wake()  # which says whether the next turn is full
 
     def take(self, weight: int) -> None:
         """Count what goes into the next turn, however full that is."""
@@ -58,8 +70,8 @@ class TurnShare:
     def renew(self) -> None:
         """Begin the share of another turn, and let in those who have waited longest."""
         self._taken = 0
-        while self._waiting and self._taken < FULL_TURN:
+        while self.is_wanted and self._taken < FULL_TURN:
             weight, let_in = self._waiting.popleft()
             self._taken += weight
             let_in.set()
-        self.is_full = self._taken >= FULL_TURN or bool(self._waiting)
+        self.is_full = self._is_closed or self._taken >= FULL_TURN or bool(self._waiting)

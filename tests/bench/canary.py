@@ -98,7 +98,7 @@ class Canary:
         self._stack.close()
 
     def waits(self, seconds: float, is_ready: Callable[[], bool]) -> Waits:
-        """Talk; return how long the lines took that were due in so many seconds from when it is ready."""
+        """Talk; return how long the lines took that were said in so many seconds from when it is ready."""
         *speakers, hearer = self._users
         turns = itertools.cycle(speakers)
         ready_at = 0.0
@@ -117,7 +117,7 @@ class Canary:
             next(turns).sends(f"pong {number}\n")
 
         found = paced(hearer.sock, asks, self._numbers, PACE_S, goes_on)
-        waits = sorted(wait_ms for due_at, wait_ms in found if due_at >= ready_at)
+        waits = sorted(wait_ms for said_at, wait_ms in found if said_at >= ready_at)
         return Waits(statistics.median(waits), p99(waits), waits[-1])
 
 

@@ -20,7 +20,7 @@ def hold(bench: Bench) -> str:
     ]
     note = (
         "Measured from outside: a user in another room sends a `/ping` every 10 ms, whatever becomes of the answers, "
-        "and each counts from when it was due. Meanwhile somebody asks this ten times a second in the room of many. "
+        "and each counts from when it was sent. Meanwhile somebody asks this ten times a second in the room of many. "
         "“Nothing” is the pings alone. Wanted: p99 at most 10 ms, most at most 25 ms."
     )
     header = ["server", "asked", "in a room of", "median", "p99", "most"]
@@ -47,7 +47,7 @@ def attacks(bench: Bench) -> str:
     head = ["attack", "server", *("p50", "p99", "most"), *(f"{name} under it" for name in ("p50", "p99", "most"))]
     note = (
         f"{SPEAKERS} users in a small room say {1 / PACE_S:.0f} lines a second together, whatever becomes of them, and "
-        "each line counts from when it was due until another user there hears it; first without, and then while one "
+        "each line counts from when it was sent until another user there hears it; first without, and then while one "
         "program on the load's core does the worst that it can with the default limits, history on disk and synced. "
         f"Wanted: a p99 at most {MORE_MS:.0f} ms above that without, of the same server just before. Memory: the most "
         "that was resident."

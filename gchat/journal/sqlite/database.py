@@ -140,6 +140,18 @@ class Database:
                 writer.rollback()
             raise
 
+    @contextmanager
+    def _unsynced(self) -> Iterator[None]:
+        """Leave the sync of what can be made again to the next commit, which syncs the log up to its own end.
+
+        A commit may wait until this is written: half as long without a sync (measured, a flood: 0.7 ms, with it 1.4).
+        """
+        self._writer.execute("PRAGMA synchronous = normal")
+        try:
+            yield
+        finally:
+            self._writer.execute(f"PRAGMA synchronous = {self._sync}")
+
     # --- Writing -----------------------------------------------------------------------------------------------------
 
     def check(self) -> None:
@@ -226,7 +238,7 @@ class Database:
         These are fewer if they are long: a commit may be waiting.
         How far the index goes is read here, one call after the other: two callers must not index the same messages.
         """
-        with self._transaction() as writer:
+        with self._unsynced(), self._transaction() as writer:
             query = "SELECT indexed, first_seq FROM rooms WHERE id = ?"
             indexed, first_seq = writer.execute(query, (room,)).fetchone()
             first = max(indexed + 1, first_seq)

@@ -41,3 +41,31 @@ def test_what_was_stored_while_the_log_was_copied_does_not_make_it_grow(tmp_path
     for reader in database.readers:
         reader.close()
     database.close()
+
+
+def test_only_the_index_is_left_to_be_synced_with_the_next_commit(tmp_path: Path) -> None:
+    database = Database(str(tmp_path / "history.db"), "full", "epoch", "")
+    asked: list[str] = []
+    database._writer.set_trace_callback(asked.append)
+    syncs = {"PRAGMA synchronous = normal": False, "PRAGMA synchronous = full": True}
+
+    def is_synced() -> bool:
+        """Return whether the transaction that was traced was, and that the next one will be."""
+        kept = [syncs[line] for line in asked[: asked.index("COMMIT")] if line in syncs]
+        asked.clear()
+        assert database._writer.execute("PRAGMA synchronous").fetchone() == (2,)
+        asked.clear()
+        return kept[-1] if kept else True
+
+    rows = rows_of(1, Record(1, 1.7e9, Said("a", ("tea",))), "")
+    database.commit(Changes([(1, "lobby")], rows, (), ()))
+    assert is_synced()
+    database.index(1, 1, 100)
+    assert not is_synced()
+    database.set_mark()
+    assert is_synced()
+
+    database._writer.set_trace_callback(None)
+    for reader in database.readers:
+        reader.close()
+    database.close()

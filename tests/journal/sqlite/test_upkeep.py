@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, cast
 
 import pytest
@@ -15,6 +16,7 @@ from gchat.journal.sqlite.upkeep import (
     CHECKPOINT_AFTER,
     CHECKPOINT_S,
     PRUNE_S,
+    QUIET_TRIES,
     RESTART_PAGES,
     STEP,
     Upkeep,
@@ -32,6 +34,7 @@ class Disk:
         self.asked: list[Any] = []
         self.is_read_by_others = False
         self.pages = 1  # of the log
+        self.meanwhile: Callable[[], None] = lambda: None  # what happens while the log is copied
         self.indexed = 0
         self.oldest: float | None = NOW
         self.found: Iterator[tuple[int, str, int, bool] | None] = iter(())
@@ -47,6 +50,7 @@ class Disk:
 
     def _checkpoint(self, _reader: object) -> int | None:
         self.notes("checkpoint")
+        self.meanwhile()
         return None if self.is_read_by_others else self.pages
 
     def write(self, question: Callable[[Any], Any]) -> Any:
@@ -122,10 +126,30 @@ def test_the_log_is_copied_when_some_time_or_many_commits_have_passed(disk: Disk
         made.committed(messages, size)
         made.go_on(NOW, 2 * CHECKPOINT_S + 1)
         assert disk.take() == ["checkpoint"]  # the mark is not set each time
-    disk.pages = RESTART_PAGES + 1
-    made.committed(20 * CHECKPOINT_AFTER, 0)
-    made.go_on(NOW, 2 * CHECKPOINT_S + 1)
-    assert disk.take() == ["checkpoint", "restart_log"]
+
+
+def test_a_long_log_begins_anew_while_those_who_say_much_wait_so_that_no_commit_does(disk: Disk) -> None:
+    made, disk.pages = upkeep(disk), RESTART_PAGES + 1
+
+    @contextmanager
+    def quiet() -> Iterator[None]:
+        disk.notes("quiet")
+        yield
+        disk.notes("loud")
+
+    def asked(meanwhile: Callable[[], None]) -> list[str]:
+        """Return what the disk is asked when so much was said, and `meanwhile` happens while the log is copied."""
+        disk.meanwhile = meanwhile
+        made.committed(20 * CHECKPOINT_AFTER, 0)
+        made.go_on(NOW, 0.0, quiet)
+        return [what for what in disk.take() if what not in ("check", "set_mark")]
+
+    again = ["checkpoint", "quiet", "checkpoint", "loud"]
+    assert asked(lambda: None) == again, "all of it is copied: the next commit begins it anew"
+    one = iter([True, True, False])
+    assert asked(lambda: made.committed(1, 80) if next(one) else None) == [*again[:3], "checkpoint", "loud"]
+    tried = ["checkpoint"] * QUIET_TRIES
+    assert asked(lambda: made.committed(1, 80)) == ["checkpoint", "quiet", *tried, "restart_log", "loud"]
 
 
 def test_a_log_that_somebody_reads_is_copied_again_later(disk: Disk) -> None:
