@@ -10,11 +10,10 @@ import os
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
-from pathlib import Path
 from typing import Self
 
 from tests.bench.peers import GCHAT
-from tests.bench.run import SERVER_CORE, Ask, Failure, Figure, Generator, Kind, Run, Server
+from tests.bench.run import SERVER_CORE, Ask, Failure, Figure, Generator, Kind, Run, Server, process_cpu_s
 from tests.cluster.engines import EngineProcess
 
 #: Readers of a node, messages a second (0: as many as go), how many are on their way at a time, and what is wanted of
@@ -72,15 +71,12 @@ class Nodes:
 
     def engine_cpu_s(self) -> float:
         """The CPU time of the engine."""
-        text = Path(f"/proc/{self.engine.process.pid}/stat").read_text()
-        user, system = text[text.rindex(")") :].split()[12:14]
-        return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+        return process_cpu_s(self.engine.process.pid)
 
 
 def figures(generator: Generator, rounds: int, seconds: float, *, quick: bool) -> Iterator[Figure]:
     """What a cluster costs, and how late it is. Raises Failure: something was lost."""
     for readers, rate, window, wanted in SHARES:
-        # The kernel tells CPU time in hundredths of a second, and little of it is none.
         ask = Ask(20 if quick else readers, 10, rate=rate, seconds=max(seconds, 1.0), window=window)
         at = f"{rate:g}/s" if rate else f"peak, {window} on their way"
         what = f"deliveries per CPU-second of 2 nodes beside one process, {ask.clients:,} readers each, {at}"

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import pytest
 
 from tests.bench.__main__ import NAMES
 from tests.bench.attacks import CHAT, DOOR
-from tests.bench.run import TOP, compiler
+from tests.bench.run import TOP, compiler, process_cpu_s
 
 #: It takes as long as all the others together.
 ATTACKS, AT_THE_DOOR = "attacks", "door"
@@ -24,6 +25,12 @@ ROOMS, CLUSTER = "rooms", "cluster"
 needs_compiler = pytest.mark.skipif(
     compiler() is None and os.environ.get("CI") != "true", reason="no C compiler for the load generator"
 )
+
+
+def test_the_clock_of_a_process_is_read_from_outside() -> None:
+    before = time.process_time()
+    from_outside = process_cpu_s(os.getpid())
+    assert before <= from_outside <= time.process_time()
 
 
 def measured(tmp_path: Path, *names: str) -> dict[str, Any]:
