@@ -51,9 +51,8 @@ class Batches:
         self._engine_time = engine_time
         self._refuse = refuse
         self._beat = beat
-        self._free: tuple[Attachment, Answer] | None = (
-            None  # what a batch can be sent by now, and what is to be answered
-        )
+        # What a batch can be sent by now, and what is to be answered.
+        self._free: tuple[Attachment, Answer] | None = None
         self._under_way: _Batch | None = None
 
     def wake(self) -> None:

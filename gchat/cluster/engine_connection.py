@@ -140,7 +140,7 @@ class EngineConnection:
                 if self._end is not None or self._descriptor is not None:
                     return
             self._lose("the engine closed the connection")
-        except (BlockingIOError, gevent_ssl.SSLWantReadError):
+        except (BlockingIOError, gevent_ssl.SSLWantReadError, gevent_ssl.SSLWantWriteError):
             pass
         except hiredis.ProtocolError:
             self._lose("what answers is no engine")

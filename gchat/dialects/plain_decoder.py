@@ -17,7 +17,7 @@ from gchat.model.text import BLANK, is_blank
 _GOODBYE = b"-1"
 
 # There may be a token in it, which must not be said to the room.
-_HELLO = re.compile(r"GCHAT/\S*\s*\{", re.IGNORECASE)
+_HELLO = re.compile(BLANK.pattern + r"*+(?i:GCHAT/)[^\s{]*+\s*+\{")
 _REFUSED = commands.Mistake(Refusal(Code.BAD_COMMAND, sentences.LATE_HELLO))
 _NO_SECRET = commands.Mistake(Refusal(Code.BAD_COMMAND, sentences.NOTHING_TYPED))
 
@@ -58,7 +58,7 @@ class PlainDecoder(CommandDecoder):
         texts = text.split("\n")
         texts.pop()  # what is behind the last one
         is_ascii = text.isascii()
-        if wanted is None and not ("{" in text and _HELLO.search(text)):
+        if wanted is None and not ("{" in text and "gchat/" in text.lower()):
             for line in texts:
                 # What begins with a letter or a digit of ASCII is simply said; all others are looked at.
                 if (line < "0" or not (is_ascii or line < "\x7f")) and not _is_said(line):
@@ -125,14 +125,9 @@ def _decode_mixed(texts: list[str], wanted: commands.AskSecret | None = None) ->
 def _decode_one(text: str, wanted: commands.AskSecret | None) -> list[commands.Command]:
     if wanted is not None and not slash.is_command(text):
         return [_NO_SECRET if is_blank(text) else wanted.filled(text)]
-    command = _REFUSED if _is_hello(text) else slash.parse(text)
+    command = _REFUSED if _HELLO.match(text) else slash.parse(text)
     if command is None:
         return []
     # A user who asks something else has to know that the question is over: what comes next is said.
     is_over = wanted is not None and not isinstance(command, commands.AskSecret)
     return [_NO_SECRET, command] if is_over else [command]
-
-
-def _is_hello(text: str) -> bool:
-    found = _HELLO.search(text)
-    return found is not None and is_blank(text[: found.start()])

@@ -187,6 +187,10 @@ class Offer:
 Batch = tuple[Sequence[Offer], list[int], list[bytes], int]
 
 
+#: Copies made for speakers at once, in bytes: each hears a chunk without what it has said itself.
+MAX_COPIED_BYTES = 1 << 20
+
+
 def batches(offers: Sequence[Offer], size: int) -> Iterator[Batch]:
     """Return what is to be sent of several offers, to at most `size` descriptors each time: then these are done with.
 
@@ -196,8 +200,9 @@ def batches(offers: Sequence[Offer], size: int) -> Iterator[Batch]:
     for offer in offers:
         speakers, done, heard_by = offer.speakers, offer.done_with, offer.chunk.heard_by
         order = sorted(speakers)
-        for first in range(0, len(order), size):
-            some = order[first : first + size]
+        step = max(1, min(size, MAX_COPIED_BYTES // len(offer.chunk.data)))
+        for first in range(0, len(order), step):
+            some = order[first : first + step]
             heard = {at: data for at in some if at not in done and (data := heard_by(speakers[at]))}
             done.update(some)
             if heard:

@@ -38,7 +38,7 @@ class OwnThread:
 
         def work() -> None:
             found.append(_tried(function))
-            done.send()
+            _tried(done.send)  # an error, in some loops, if nobody waits any more
 
         done.start(waiter.switch, None)
         try:
@@ -59,18 +59,18 @@ _BEGIN: dict[Urgency, Callable[[], object]] = {
 
 
 def _run(begin: Callable[[], object], waiting: SimpleQueue[Callable[[], None] | None]) -> None:
-    begin()
+    _tried(begin)
     while (work := waiting.get()) is not None:
         work()
         del work  # else it would be kept, with what it holds, until the next comes
 
 
 class _Failed(Struct):
-    error: Exception
+    error: BaseException
 
 
 def _tried(function: Callable[[], T]) -> T | _Failed:
     try:
         return function()
-    except Exception as error:
+    except BaseException as error:  # the thread goes on, whatever becomes of one call
         return _Failed(error)

@@ -44,7 +44,8 @@ class TurnShare:
             yield
         finally:
             self._is_closed = False
-            self._wake()  # which says whether the next turn is full
+            self._look()
+            self._wake()
 
     def take(self, weight: int) -> None:
         """Count what goes into the next turn, however full that is."""
@@ -74,4 +75,7 @@ class TurnShare:
             weight, let_in = self._waiting.popleft()
             self._taken += weight
             let_in.set()
+        self._look()
+
+    def _look(self) -> None:
         self.is_full = self._is_closed or self._taken >= FULL_TURN or bool(self._waiting)

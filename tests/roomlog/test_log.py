@@ -14,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 from msgspec import Struct
 
 from gchat.model.audience import OwnLines
-from gchat.roomlog.chunk import batches
+from gchat.roomlog.chunk import MAX_COPIED_BYTES, batches
 from gchat.roomlog.cursor import MAX_DEAF, TRANSITIONS, Cursor, State
 from gchat.roomlog.log import Repeated, RoomLog, Ticks
 from gchat.roomlog.reader import LogReader
@@ -734,6 +734,17 @@ def test_a_speaker_stays_live_and_gets_a_chunk_without_its_own_lines() -> None:
     assert offered(room) == [(b"one\nthree\n", [1]), (b"two\n", [2])]
     room.log.finish()
     assert room.log.live == {1: alice.cursor_in(room), 2: bob.cursor_in(room)}
+
+
+def test_few_copies_of_what_is_long_are_made_for_speakers_at_once() -> None:
+    """Each of hundreds of speakers hears another part of it: all at once, these were hundreds of megabytes."""
+    peers = [Peer(number) for number in range(1, 21)]
+    room = room_of(*peers)
+    for peer in peers:
+        say(room, b"x" * 9_999 + b"\n", peer)
+    sizes = [size for _, _, _, size in batches([room.log.seal()], 10)]
+    assert max(sizes) <= MAX_COPIED_BYTES
+    assert sum(sizes) == 20 * 19 * 10_000
 
 
 def test_a_speaker_that_takes_only_a_part_gets_the_rest_without_its_own_lines() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import struct
+import sys
 import threading
 import weakref
 from functools import partial
@@ -13,6 +14,7 @@ import gevent
 import pytest
 
 from gchat.journal.native_thread import Urgency
+from gchat.server import own_thread
 from gchat.server.own_thread import OwnThread
 
 
@@ -46,6 +48,20 @@ def test_an_error_comes_out_where_it_was_asked_for_and_the_thread_goes_on(capfd:
         thread(fails)
     assert thread(lambda: 3) == 3
     assert capfd.readouterr().err == ""
+
+
+def test_nothing_ends_the_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither what it begins with, nor an exception that usually ends a thread."""
+
+    def is_forbidden() -> None:
+        raise PermissionError("sched_setattr")
+
+    monkeypatch.setitem(own_thread._BEGIN, Urgency.URGENT, is_forbidden)
+    thread = OwnThread(Urgency.URGENT)
+    with gevent.Timeout(20):
+        with pytest.raises(SystemExit):
+            thread(sys.exit)
+        assert thread(lambda: 3) == 3
 
 
 def test_a_greenlet_that_no_longer_waits_holds_nobody_up_and_is_not_answered() -> None:

@@ -97,6 +97,15 @@ def test_while_it_is_closed_all_who_say_much_wait_and_then_go_on_in_their_order(
     assert not users.share.is_full
 
 
+def test_what_is_opened_again_is_full_only_if_it_was(users: Users) -> None:
+    with users.share.closed():
+        pass
+    assert not users.share.is_full, "also before the next turn begins"
+    with users.share.closed():
+        users.share.take(FULL_TURN)
+    assert users.share.is_full
+
+
 def test_an_error_opens_it_again(users: Users) -> None:
     with pytest.raises(ValueError, match="a fault"), users.share.closed():
         raise ValueError("a fault")
