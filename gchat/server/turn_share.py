@@ -11,11 +11,11 @@ from contextlib import contextmanager
 
 from gevent.event import Event
 
-#: What a turn takes, in bytes; a line counts too. To read, store and show it takes about 2 ms.
-FULL_TURN = 1 << 15
+#: What a turn takes, in bytes; a line counts too. To read, store and show it takes about 1 ms.
+FULL_TURN = 1 << 14
 
 #: What a line costs a turn, as much as so many bytes of it; and a user who enters.
-LINE_WEIGHT, ENTRY_WEIGHT = 1024, 1 << 13
+LINE_WEIGHT, ENTRY_WEIGHT = 1024, 1 << 12
 
 
 class TurnShare:
