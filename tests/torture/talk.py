@@ -61,10 +61,15 @@ class Window(Terminal):
         self._start = ["-u", *keeps, "new-session", "-d", *size, *command]
 
     def says(self, text: str) -> None:
-        """Type a line, and wait until it is sent: lines that come together are a paste."""
+        """Type a line, and wait until it is sent: what comes together with its end is a paste."""
         self.types(text)
-        wait_until(lambda: not self.is_empty, f"{self.nick} has typed {text!r}")
+        wait_until(lambda: self._typed.endswith("".join(text.split())[-20:]), f"{self.nick} has typed {text!r}")
         self.enters()
+
+    @property
+    def _typed(self) -> str:
+        """What stands above the lowest line, without blanks: long lines go on in the next one."""
+        return "".join("".join(self.lines[-8:-1]).split())
 
     def enters(self) -> None:
         """Send what is typed."""
