@@ -39,6 +39,9 @@ PEST, DEAF = "pest", "ann"
 #: Lines of a screen and above it that tmux keeps. Told before the windows are made: they keep what they began with.
 KEPT_LINES = 50_000
 
+#: Private messages after which everybody looks at all of them: the client keeps 200 of each conversation.
+LOOKED_AT_AFTER = 100
+
 _MARK = re.compile(r"\bw\d+[a-z]+\b")
 _RULE = re.compile(r"\s*── (.+?) ──\s*")
 _PENDING = "⋯"
@@ -230,6 +233,8 @@ class Talk:
         self._expect([window.nick, other], mark)
         self.echoed.add((window.nick, mark))
         self.done["private messages"] += 1
+        if not self.done["private messages"] % LOOKED_AT_AFTER:
+            self._look_everywhere()
 
     def _turns(self, window: Window) -> None:
         window.turns_to(self._random.choice(ROOMS))
