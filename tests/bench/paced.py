@@ -22,6 +22,18 @@ SILENCE_S = 15.0
 _ANSWER = re.compile(rb"pong (\d+)$")
 
 
+@contextmanager
+def _before_others() -> Iterator[None]:
+    """Go before all others on this core, if that is allowed: an attack is on it too, and works all the time."""
+    with suppress(PermissionError):
+        os.sched_setscheduler(0, os.SCHED_FIFO | os.SCHED_RESET_ON_FORK, os.sched_param(1))
+    try:
+        yield
+    finally:
+        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+
+
+@_before_others()
 def paced(
     hearer: socket.socket,
     asks: Callable[[int], None],
@@ -35,28 +47,6 @@ def paced(
     waits for an answer before it asks again, so the time in which the server stands still counts for each of them; that
     in which this process has no core counts for none. Raises Failure if an answer does not come.
     """
-    with _before_others():
-        return _paced(hearer, asks, numbers, pace_s, goes_on)
-
-
-@contextmanager
-def _before_others() -> Iterator[None]:
-    """Go before all others on this core, if that is allowed: an attack is on it too, and works all the time."""
-    with suppress(PermissionError):
-        os.sched_setscheduler(0, os.SCHED_FIFO | os.SCHED_RESET_ON_FORK, os.sched_param(1))
-    try:
-        yield
-    finally:
-        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
-
-
-def _paced(
-    hearer: socket.socket,
-    asks: Callable[[int], None],
-    numbers: Iterator[int],
-    pace_s: float,
-    goes_on: Callable[[], bool],
-) -> list[tuple[float, float]]:
     asked: dict[int, float] = {}
     waits: list[tuple[float, float]] = []
     received = b""
