@@ -46,6 +46,15 @@ def _many_descriptors() -> None:
     raise_descriptor_limit()
 
 
+# https://github.com/tokio-rs/tokio/issues/2702 is such a wait: 30 ms in socket() while the kernel grows the table.
+def test_the_kernel_has_room_for_all_connections_before_the_first_one_comes() -> None:
+    with Server() as server:
+        status = Path(f"/proc/{server.process.pid}/status").read_text()
+        (size,) = re.findall(r"^FDSize:\t(\d+)$", status, re.MULTILINE)
+        (most,) = re.findall(r"max_connections = (\d+)", server.log_path.read_text())
+        assert int(size) > min(int(most), 60_000)
+
+
 # --- T14: half-open peers --------------------------------------------------------------------------------------------
 
 
