@@ -27,7 +27,7 @@ from gchat.server.drain import Drain
 from gchat.server.history import log_history, tidy, unreadable, wait_and_open_journal
 from gchat.server.listener import Listener, bound_place, set_options
 from gchat.server.logs import logger
-from gchat.server.own_thread import OwnThread
+from gchat.server.own_thread import OwnThread, prompt_loop
 from gchat.server.publication import MESSAGES
 from gchat.server.pump import Pump
 from gchat.server.reload import apply
@@ -130,6 +130,7 @@ class App:
         self._accepting.start()
         self._log_start()
         gevent.spawn(self._loader, lookalikes.load_tables)  # the first /nick needs them
+        prompt_loop(self._loader)
         if self._admin_endpoint is not None:
             self._admin_endpoint.start(self.admin, self._loader)
             logger.info("admin page: %(url)s", {"url": self._admin_endpoint.url})

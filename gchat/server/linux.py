@@ -16,8 +16,9 @@ from contextlib import suppress
 CAP_CHOWN = 0
 CAP_NET_BIND_SERVICE = 10
 
-#: The shortest turn on a core that a thread may ask for, and the number of the system call; see sched_setattr(2).
-_SHORT_TURN_NS = 100_000
+#: Turns on a core that threads ask for, and the number of the system call; see sched_setattr(2). The one that asks for
+#: shorter ones goes first: that for which everybody waits (there are none shorter), then the loop, then the others.
+URGENT_TURN_NS, LOOP_TURN_NS = 100_000, 300_000
 _SCHED_SETATTR = {"x86_64": 314, "aarch64": 274, "riscv64": 274}
 
 
@@ -113,20 +114,20 @@ def has_capability(number: int) -> bool:
     return bool(int(effective.split()[1], 16) >> number & 1)
 
 
-def wake_promptly() -> None:
-    """Have this thread go on as soon as it is woken, by asking for short turns on its core; see sched(7).
+def wake_promptly(turn_ns: int = URGENT_TURN_NS, thread: int = 0) -> None:
+    """Have a thread, or this one, go on as soon as it is woken, by asking for short turns on its core; see sched(7).
 
-    Else each wait for a disk ends up to 3 ms late while the loop is busy on that core. Before Linux 6.12, or where that
-    is not allowed, nothing changes.
+    Else each wait ends up to 3 ms late while another thread is busy on that core. Before Linux 6.12, or where that is
+    not allowed, nothing changes.
     """
     import ctypes  # noqa: PLC0415  # 3 ms that the start does not wait for
 
     number = _SCHED_SETATTR.get(os.uname().machine)
-    if number is None or sys.maxsize < 1 << 32 or os.sched_getscheduler(0) != os.SCHED_OTHER:
+    if number is None or sys.maxsize < 1 << 32 or os.sched_getscheduler(thread) != os.SCHED_OTHER:
         return
-    nice = os.getpriority(os.PRIO_PROCESS, 0)  # this thread's
-    attributes = struct.pack("=IIQiIQQQ", 48, os.SCHED_OTHER, 0, nice, 0, _SHORT_TURN_NS, 0, 0)
-    ctypes.CDLL(None).syscall(number, 0, attributes, 0)
+    nice = os.getpriority(os.PRIO_PROCESS, thread)
+    attributes = struct.pack("=IIQiIQQQ", 48, os.SCHED_OTHER, 0, nice, 0, turn_ns, 0, 0)
+    ctypes.CDLL(None).syscall(number, thread, attributes, 0)
 
 
 def step_back() -> None:

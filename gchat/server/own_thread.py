@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from queue import SimpleQueue
-from threading import Thread
+from threading import Thread, get_native_id
 from typing import TypeVar
 
 import gevent
@@ -12,7 +13,7 @@ from gevent.hub import Waiter
 from msgspec import Struct
 
 from gchat.journal.native_thread import Urgency
-from gchat.server.linux import step_back, wake_promptly
+from gchat.server.linux import LOOP_TURN_NS, step_back, wake_promptly
 
 T = TypeVar("T")
 
@@ -49,6 +50,14 @@ class OwnThread:
         if isinstance(found[0], _Failed):
             raise found[0].error
         return found[0]
+
+
+def prompt_loop(loader: OwnThread) -> None:
+    """Have the loop, on whose thread this is called, go on before all native threads but urgent ones, soon.
+
+    Threads that are made later begin like that too. The loader asks for it, because it loads what that takes.
+    """
+    gevent.spawn(loader, partial(wake_promptly, LOOP_TURN_NS, get_native_id()))
 
 
 _BEGIN: dict[Urgency, Callable[[], object]] = {

@@ -15,7 +15,8 @@ import pytest
 
 from gchat.journal.native_thread import Urgency
 from gchat.server import own_thread
-from gchat.server.own_thread import OwnThread
+from gchat.server.linux import wake_promptly
+from gchat.server.own_thread import OwnThread, prompt_loop
 
 
 def test_a_native_thread_does_one_thing_after_the_other_and_the_loop_goes_on() -> None:
@@ -91,17 +92,18 @@ def test_a_thread_ends_with_its_owner_and_keeps_nothing_that_was_done_on_it() ->
     assert not native.is_alive()
 
 
-def test_an_urgent_thread_asks_for_short_turns_on_its_core_and_a_patient_one_steps_back() -> None:
+def asked(thread: int = 0) -> tuple[int, int, int]:
+    """The policy of a thread, its nice value, and the turn on its core that it asks for."""
     number = {"x86_64": 315, "aarch64": 275, "riscv64": 275}.get(os.uname().machine)
     if number is None:
         pytest.skip("what threads ask for is not known on this machine")
+    attributes = ctypes.create_string_buffer(48)
+    assert ctypes.CDLL(None).syscall(number, thread, attributes, 48, 0) == 0
+    _, policy, _, nice, _, turn_ns = struct.unpack_from("=IIQiIQ", attributes)
+    return policy, nice, turn_ns
 
-    def asked() -> tuple[int, int, int]:
-        attributes = ctypes.create_string_buffer(48)
-        assert ctypes.CDLL(None).syscall(number, 0, attributes, 48, 0) == 0
-        _, policy, _, nice, _, turn_ns = struct.unpack_from("=IIQiIQ", attributes)
-        return policy, nice, turn_ns
 
+def test_an_urgent_thread_asks_for_short_turns_on_its_core_and_a_patient_one_steps_back() -> None:
     policy, nice, turn_ns = asked()
     urgent, usual, patient = (OwnThread(urgency)(asked) for urgency in Urgency)
     assert usual == (policy, nice, turn_ns)
@@ -109,3 +111,16 @@ def test_an_urgent_thread_asks_for_short_turns_on_its_core_and_a_patient_one_ste
     assert urgent[:2] == (policy, nice)
     if turn_ns:  # Linux 6.12
         assert 0 < urgent[2] < turn_ns
+
+
+def test_the_loop_asks_for_longer_ones_and_other_threads_for_none() -> None:
+    policy, nice, turn_ns = asked()
+    loader, urgent = OwnThread(), OwnThread(Urgency.URGENT)
+    try:
+        prompt_loop(loader)
+        gevent.sleep(0)
+        assert loader(asked) == (policy, nice, turn_ns)
+        if turn_ns:  # Linux 6.12
+            assert urgent(asked)[2] < asked()[2] < turn_ns
+    finally:
+        wake_promptly(turn_ns)

@@ -42,11 +42,14 @@ class DatabaseThreads:
         return _asked(self._load, lambda: question(self._database.loader))
 
     def read(self, question: Callable[[Queries], T]) -> T:
-        """Ask on the thread that reads old messages, and copies the write-ahead log."""
+        """Ask on the thread that reads old messages."""
         return _asked(self._read, lambda: question(self._database.reader))
 
     def search(self, question: Callable[[Queries], T]) -> T:
-        """Ask on the thread that searches; it is patient, so it must hold nothing that a commit waits for."""
+        """Ask on the thread that searches, and copies the write-ahead log.
+
+        It is patient, so it must hold nothing that a commit waits for.
+        """
         return _asked(self._search, lambda: question(self._database.searcher))
 
     def close_readers(self) -> None:
