@@ -19,6 +19,7 @@ from gevent.hub import get_hub
 
 from gchat.breather import Breather
 from gchat.server.counters import CounterBy
+from gchat.server.linux import has_ended
 from gchat.server.transport import HandshakeError
 
 #: How long a peer may take, without the time that it waits for us.
@@ -107,7 +108,8 @@ class Handshakes:
     # --- Turns -----------------------------------------------------------------------------------------------------
 
     def _step(self, sock: ssl.SSLSocket) -> None:
-        """Do the next step of a handshake, in a round of the loop that has time for it."""
+        """Do the next step of a handshake in a round of the loop that has time for it, unless the peer is gone then."""
+        has_waited = False
         if self._waiting or self._used_s >= ROUND_S:
             turn = Event()
             self._waiting.append(turn)
@@ -115,11 +117,14 @@ class Handshakes:
                 turn.wait()
             finally:
                 self._waiting.remove(turn)
+            has_waited = True
         if not self._goes_round:
             self._goes_round = True
             gevent.spawn(self._go_round)
         began_s = time.thread_time()
         try:
+            if has_waited and has_ended(sock):
+                raise ConnectionResetError
             sock.do_handshake()
         finally:
             self._used_s += time.thread_time() - began_s

@@ -139,9 +139,15 @@ def test_a_round_of_the_loop_has_little_time_for_steps_which_come_in_the_order_i
     order: list[int] = []
     in_a_round: list[float] = []
 
+    ours, theirs = pair()
+    hall.sockets += [ours, theirs]
+
     class Shaking:
         def __init__(self, number: int) -> None:
             self._number = number
+
+        def fileno(self) -> int:
+            return ours.fileno()
 
         def do_handshake(self) -> None:
             until = time.thread_time() + step_s
@@ -163,7 +169,13 @@ def test_a_round_of_the_loop_has_little_time_for_steps_which_come_in_the_order_i
 
 
 def test_a_peer_that_leaves_while_it_waits_for_its_turn_is_forgotten(hall: Hall) -> None:
+    ours, theirs = pair()
+    hall.sockets += [ours, theirs]
+
     class Long:
+        def fileno(self) -> int:
+            return ours.fileno()
+
         def do_handshake(self) -> None:
             until = time.thread_time() + handshakes.ROUND_S
             while time.thread_time() < until:
@@ -174,3 +186,22 @@ def test_a_peer_that_leaves_while_it_waits_for_its_turn_is_forgotten(hall: Hall)
     waiting[-1].kill()
     gevent.joinall(waiting)
     assert not hall.handshakes._waiting
+
+
+# https://github.com/openziti/ziti/issues/1904
+def test_nothing_is_done_for_a_peer_that_has_left_while_it_waited_for_its_turn(hall: Hall) -> None:
+    """Under a load of handshakes the server would be busy with those that nobody waits for any more."""
+    hall.handshakes._used_s = handshakes.ROUND_S
+    theirs = hall.comes()
+    hello = ssl.MemoryBIO()
+    client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).wrap_bio(ssl.MemoryBIO(), hello, server_hostname="localhost")
+    with suppress(ssl.SSLWantReadError):
+        client.do_handshake()
+    theirs.send(hello.read())
+    gevent.sleep(0)
+    theirs.shutdown(socket.SHUT_WR)
+    assert hall.handshakes._waiting
+    gevent.spawn(hall.handshakes._go_round)
+    hall.comes_to(**{GONE: 1})
+    with pytest.raises(BlockingIOError):
+        theirs.recv(100)
