@@ -42,11 +42,11 @@ class DatabaseThreads:
         return _asked(self._load, lambda: question(self._database.loader))
 
     def read(self, question: Callable[[Queries], T]) -> T:
-        """Ask on the thread that reads old messages."""
+        """Ask on the thread that reads old messages, and copies what users wait for of the write-ahead log."""
         return _asked(self._read, lambda: question(self._database.reader))
 
     def search(self, question: Callable[[Queries], T]) -> T:
-        """Ask on the thread that searches, and copies the write-ahead log.
+        """Ask on the thread that searches, and copies the write-ahead log now and then.
 
         It is patient, so it must hold nothing that a commit waits for.
         """

@@ -102,7 +102,7 @@ class Upkeep:
         if is_due:
             self._mark_at = steady + CHECKPOINT_S
             self._disk.write(Database.set_mark)
-        pages = self._disk.search(Queries.checkpoint)
+        pages = self._disk.search(Queries.checkpoint)  # patiently: it may take the processor for 8 ms
         if pages is None:
             self._unchecked = 1  # another program reads what was there before: again in a while
         elif pages > RESTART_PAGES:
@@ -113,7 +113,7 @@ class Upkeep:
         """Copy what was committed while all else was copied, until nothing is committed meanwhile."""
         for _ in range(QUIET_TRIES):
             self._unchecked = 0
-            self._disk.search(Queries.checkpoint)
+            self._disk.read(Queries.checkpoint)
             if not self._unchecked:
                 return
         self._disk.write(Database.restart_log)

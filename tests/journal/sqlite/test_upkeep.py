@@ -34,6 +34,7 @@ class Disk:
         self.asked: list[Any] = []
         self.is_read_by_others = False
         self.pages = 1  # of the log
+        self.is_patient = False  # whether it is asked on the thread that steps back
         self.meanwhile: Callable[[], None] = lambda: None  # what happens while the log is copied
         self.indexed = 0
         self.oldest: float | None = NOW
@@ -56,7 +57,14 @@ class Disk:
     def write(self, question: Callable[[Any], Any]) -> Any:
         return question(self)
 
-    read = search = load = write
+    read = load = write
+
+    def search(self, question: Callable[[Any], Any]) -> Any:
+        self.is_patient = True
+        try:
+            return question(self)
+        finally:
+            self.is_patient = False
 
     def index(self, room: int, last: int, most: int) -> int:
         self.asked.append(("index", room, last))
@@ -150,6 +158,15 @@ def test_a_long_log_begins_anew_while_those_who_say_much_wait_so_that_no_commit_
     assert asked(lambda: made.committed(1, 80) if next(one) else None) == [*again[:3], "checkpoint", "loud"]
     tried = ["checkpoint"] * QUIET_TRIES
     assert asked(lambda: made.committed(1, 80)) == ["checkpoint", "quiet", *tried, "restart_log", "loud"]
+
+
+def test_the_log_is_copied_patiently_but_for_what_users_wait_for(disk: Disk) -> None:
+    made, disk.pages = upkeep(disk), RESTART_PAGES + 1
+    patient = []
+    disk.meanwhile = lambda: patient.append(disk.is_patient)
+    made.committed(1, 80)
+    made.go_on(NOW, 0.0)
+    assert patient == [True, False]
 
 
 def test_a_log_that_somebody_reads_is_copied_again_later(disk: Disk) -> None:
