@@ -10,7 +10,7 @@ From the first byte of a peer to the last byte to everybody else:
     transport      a peer's stream of bytes, whatever carries it
     tls            which streams are in TLS, and with which certificate
     certificate    the certificate and its key, checked
-    handshakes     handshakes of TLS, a few in a round of the loop
+    handshakes     handshakes of TLS, for which a round of the loop has little time
     tls_transport  a stream in TLS
     read_guard     what ends a read in TLS that holds the loop
     connection     what joins the two halves, and owns the end of both
