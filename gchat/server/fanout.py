@@ -77,6 +77,7 @@ class FanOut:
         self._where: dict[str, Where] = {}  # of each room with logs
         self._changed: dict[str, None] = {}  # rooms, in this turn
         self._spreader = Spreader(turns)
+        self.jobs = self._spreader.jobs
         # Of readers without descriptors, by key: their connections and writers would drive more out of the cache.
         self._offers: dict[int, Callable[[bytes], int]] = {}
         self._sent: Event | None = None  # set when a chunk is sent to a large room
@@ -197,8 +198,6 @@ class FanOut:
 
     def is_crowded(self, room: str) -> bool:
         """Return whether so much gathers in a large room that its speakers should wait."""
-        if not self._spreader.jobs:
-            return False
         for log in self._logs.get(room, {}).values():
             if log.offer is not None and log.gathered > MAX_GATHERED_BYTES:
                 return True

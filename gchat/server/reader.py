@@ -15,7 +15,7 @@ import gevent
 from gevent.event import Event
 from gevent.hub import get_hub
 
-from gchat.chat.effects import CloseReason, Deliver, Publish, SendRaw, refused
+from gchat.chat.effects import CloseReason, Deliver, Effect, Publish, SendRaw, refused
 from gchat.chat.handlers import PRICES, execute, surcharge
 from gchat.chat.limits import Allowance, Pace
 from gchat.chat.session import lineage_of
@@ -232,8 +232,7 @@ class Reader:
                     self._wait_turn(said, is_paced=bool(is_paced))
                 else:
                     share.take(said if is_paced else said // UNPACED)
-                if not self._carry_out(asked, lines):
-                    return CloseReason.QUIT
+                self._carry_out(asked, lines)
             if not decoder.waiting:
                 return None if decoder.outcome is None else self._conclude(decoder.outcome)
             data = b""
@@ -265,10 +264,10 @@ class Reader:
             return
         share.take(weight)
 
-    def _carry_out(self, asked: list[Command], lines: int) -> bool:
-        """Carry out what was asked in so many lines; return whether the session goes on."""
+    def _carry_out(self, asked: list[Command], lines: int) -> None:
+        """Carry out what was asked in so many lines. Of a user who has left, nothing is: the pump ends the session."""
         server, connection = self._server, self._connection
-        session, effects, registry, rooms = connection.session, server.effects, server.registry, server.rooms
+        session, effects, registry, jobs = connection.session, server.effects, server.registry, server.rooms.jobs
         are_shared, left = server.steps.are_shared, COMMANDS_AT_ONCE
         for command in asked:
             if are_shared:
@@ -278,10 +277,8 @@ class Reader:
             else:
                 carried_out = execute(registry, session, command, time.time())
                 effects.submit(carried_out)
-            for effect in carried_out:
-                while type(effect) is Publish and rooms.is_crowded(effect.room):
-                    with self._not_reading():
-                        rooms.wait_sent()
+            if jobs:
+                self._wait_sent(carried_out)
             left -= 1
             if (kind := type(command)) in PRICES:
                 self._spend(surcharge(registry, command, carried_out))
@@ -292,11 +289,18 @@ class Reader:
             if not left:
                 self._hold_back()
                 left = COMMANDS_AT_ONCE
-        if not are_shared and session.id not in registry.sessions:  # where they are, the pump ends it
-            return False
-        if lines >= LINES_AT_ONCE or effects.crowded or connection.log_reader.owed > MAX_OWED_BYTES:
+        # So much as to crowd the pump is no more than waits for an engine, or what fills a turn.
+        is_crowded = (are_shared or effects.share.is_full) and effects.crowded
+        if is_crowded or lines >= LINES_AT_ONCE or connection.log_reader.owed > MAX_OWED_BYTES:
             self._hold_back()
-        return True
+
+    def _wait_sent(self, carried_out: list[Effect]) -> None:
+        """Wait while a large room that was told something lags behind."""
+        rooms = self._server.rooms
+        for effect in carried_out:
+            while type(effect) is Publish and rooms.is_crowded(effect.room):
+                with self._not_reading():
+                    rooms.wait_sent()
 
     def _conclude(self, outcome: Outcome) -> CloseReason | None:
         """Do what follows when the decoder has nothing more to say; return why the connection ends, or None."""
