@@ -15,7 +15,7 @@ import gevent
 from gevent.event import Event
 from gevent.hub import get_hub
 
-from gchat.chat.effects import CloseReason, Deliver, Effect, Publish, SendRaw, refused
+from gchat.chat.effects import CloseReason, Deliver, Publish, SendRaw, refused
 from gchat.chat.handlers import PRICES, execute, surcharge
 from gchat.chat.limits import Allowance, Pace
 from gchat.chat.session import lineage_of
@@ -207,8 +207,8 @@ class Reader:
 
     def _hear(self, data: bytes) -> CloseReason | None:
         """Carry out this, and what waits in the decoder; return why the connection ends, None if it does not."""
-        server, connection, decoder, pace = self._server, self._connection, self._decoder, self._pace
-        share = server.effects.share
+        server, connection = self._server, self._connection
+        decoder, pace, share = self._decoder, self._pace, server.effects.share
         while True:
             is_paced = self._limits.rates.messages_per_s and not server.stopping.is_set()
             try:
@@ -267,7 +267,8 @@ class Reader:
     def _carry_out(self, asked: list[Command], lines: int) -> None:
         """Carry out what was asked in so many lines. Of a user who has left, nothing is: the pump ends the session."""
         server, connection = self._server, self._connection
-        session, effects, registry, jobs = connection.session, server.effects, server.registry, server.rooms.jobs
+        session, effects = connection.session, server.effects
+        registry, rooms = server.registry, server.rooms
         are_shared, left = server.steps.are_shared, COMMANDS_AT_ONCE
         for command in asked:
             if are_shared:
@@ -277,8 +278,10 @@ class Reader:
             else:
                 carried_out = execute(registry, session, command, time.time())
                 effects.submit(carried_out)
-            if jobs:
-                self._wait_sent(carried_out)
+            for effect in carried_out if rooms.jobs else ():
+                while type(effect) is Publish and rooms.is_crowded(effect.room):
+                    with self._not_reading():
+                        rooms.wait_sent()
             left -= 1
             if (kind := type(command)) in PRICES:
                 self._spend(surcharge(registry, command, carried_out))
@@ -289,18 +292,10 @@ class Reader:
             if not left:
                 self._hold_back()
                 left = COMMANDS_AT_ONCE
-        # So much as to crowd the pump is no more than waits for an engine, or what fills a turn.
+        # Where nothing waits for other nodes, the pump is crowded only by more than fills a turn.
         is_crowded = (are_shared or effects.share.is_full) and effects.crowded
         if is_crowded or lines >= LINES_AT_ONCE or connection.log_reader.owed > MAX_OWED_BYTES:
             self._hold_back()
-
-    def _wait_sent(self, carried_out: list[Effect]) -> None:
-        """Wait while a large room that was told something lags behind."""
-        rooms = self._server.rooms
-        for effect in carried_out:
-            while type(effect) is Publish and rooms.is_crowded(effect.room):
-                with self._not_reading():
-                    rooms.wait_sent()
 
     def _conclude(self, outcome: Outcome) -> CloseReason | None:
         """Do what follows when the decoder has nothing more to say; return why the connection ends, or None."""
