@@ -76,7 +76,6 @@ class Reader:
         "_pace",
         "_ready",
         "_server",
-        "_size",
         "_watcher",
         "has_ended",
         "heard_at",
@@ -95,7 +94,6 @@ class Reader:
         session = connection.session
         if session.allowance is None:
             session.allowance = Allowance(server.limits.rates, self.heard_at)
-        self._size = 0  # bytes of the last read that no turn has got
         self._has_place = False  # whether the next turn has room for a little that is not received yet
         self._pace = Pace(server.limits, session.allowance, server.network_allowance(session.network))
 
@@ -194,7 +192,7 @@ class Reader:
     def _take_in(self, data: bytes) -> CloseReason | None:
         """Carry out what was received; return why the connection ends, None if it does not."""
         self.heard_at = now = time.monotonic()
-        self._size = size = len(data)
+        size = len(data)
         RECEIVED_BYTES.value += size
         is_paced = self._limits.rates.messages_per_s
         if is_paced:
@@ -209,6 +207,7 @@ class Reader:
         """Carry out this, and what waits in the decoder; return why the connection ends, None if it does not."""
         server, connection = self._server, self._connection
         decoder, pace, share = self._decoder, self._pace, server.effects.share
+        size = len(data)  # of which no turn has got its share
         while True:
             is_paced = self._limits.rates.messages_per_s and not server.stopping.is_set()
             try:
@@ -227,7 +226,7 @@ class Reader:
                     pace.spend(lines)
                     if pace.owes:
                         self._pay()
-                said, self._size = self._size + LINE_WEIGHT * lines, 0
+                said, size = size + LINE_WEIGHT * lines, 0
                 if share.is_full or self._has_place:
                     self._wait_turn(said, is_paced=bool(is_paced))
                 else:
