@@ -180,7 +180,7 @@ class Reader:
                 return self._end_of_stream()
             hub.switch()  # until the watcher switches back
             is_paced = limits.rates.messages_per_s
-            if is_paced and share.is_full:
+            if is_paced and share.left <= 0:
                 self._wait_unread()
             try:
                 data = receive(pace.bytes(MIN_READ_BYTES, PACED_READ_BYTES) if is_paced else READ_BYTES)
@@ -227,10 +227,10 @@ class Reader:
                     if pace.owes:
                         self._pay()
                 said, size = size + LINE_WEIGHT * lines, 0
-                if share.is_full or self._has_place:
+                if share.left <= 0 or self._has_place:
                     self._wait_turn(said, is_paced=bool(is_paced))
                 else:
-                    share.take(said if is_paced else said // UNPACED)
+                    share.left -= said if is_paced else said // UNPACED
                 self._carry_out(asked, lines)
             if not decoder.waiting:
                 return None if decoder.outcome is None else self._conclude(decoder.outcome)
@@ -261,7 +261,7 @@ class Reader:
             with self._not_reading():
                 share.wait(weight)
             return
-        share.take(weight)
+        share.left -= weight
 
     def _carry_out(self, asked: list[Command], lines: int) -> None:
         """Carry out what was asked in so many lines. Of a user who has left, nothing is: the pump ends the session."""
@@ -292,7 +292,7 @@ class Reader:
                 self._hold_back()
                 left = COMMANDS_AT_ONCE
         # Where nothing waits for other nodes, the pump is crowded only by more than fills a turn.
-        is_crowded = (are_shared or effects.share.is_full) and effects.crowded
+        is_crowded = (are_shared or effects.share.left <= 0) and effects.crowded
         if is_crowded or lines >= LINES_AT_ONCE or connection.log_reader.owed > MAX_OWED_BYTES:
             self._hold_back()
 
