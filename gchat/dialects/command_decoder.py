@@ -37,8 +37,7 @@ class CommandDecoder:
         """See Decoder.take. A goodbye comes at once, in one piece; typed key by key it is text."""
         if self._is_special:
             return self._take_special(data)
-        block = self._block(limit, data)
-        return self._decode(block) if block else (0, [])
+        return self._decode(block) if (block := self._block(limit, data)) else (0, [])
 
     def _block(self, limit: int, data: bytes) -> bytes:
         """Return what LineDecoder.block does, and note what it has come to."""
@@ -59,7 +58,7 @@ class CommandDecoder:
         self.waiting = self._lines.waiting
 
     def _decode(self, lines: bytes) -> tuple[int, list[Command]]:
-        """Return how many lines to pay for, and what they ask. Each is ended by LF."""
+        """Return how many lines to pay for, and what they ask: one at least, and each is ended by LF."""
         raise NotImplementedError
 
     def _take_special(self, data: bytes) -> tuple[int, list[Command]]:

@@ -44,20 +44,12 @@ def _own(*texts: str) -> bytes:
     return "".join([f"{sentences.SAYS}{printable(text)}\n" for text in texts]).encode()
 
 
-def _spoken(prefix: str, text: str) -> bytes:
-    """Return what a user says behind `prefix`; see sentences.CONTINUES for further lines."""
-    first, *further = text.split("\n")
-    line = printable_lines(prefix, (first,))
-    return line + printable_lines(sentences.CONTINUES, tuple(further)) if further else line
-
-
 def _said(event: Said) -> bytes:
-    prefix, texts = f"[{event.name}] ", event.texts
-    return _spoken(prefix, texts[0]) if len(texts) == 1 and "\n" in texts[0] else printable_lines(prefix, texts)
+    return printable_lines(f"[{event.name}] ", event.texts, sentences.CONTINUES)
 
 
 def _acted(event: Acted) -> bytes:
-    return _spoken(f"* {event.name} ", event.text)
+    return printable_lines(f"* {event.name} ", (event.text,), sentences.CONTINUES)
 
 
 def _topic_set(event: TopicSet) -> bytes:
@@ -164,7 +156,7 @@ def _found(event: events.Found) -> bytes:
 
 
 def _told(event: events.Told) -> bytes:
-    return _spoken(f"[{event.name} -> you] ", event.text)
+    return printable_lines(f"[{event.name} -> you] ", (event.text,), sentences.CONTINUES)
 
 
 def _done(event: events.Done) -> bytes:

@@ -57,14 +57,11 @@ class PlainDecoder(CommandDecoder):
         text = lines.decode("utf-8", "replace")
         texts = text.split("\n")
         texts.pop()  # what is behind the last one
-        is_ascii = text.isascii()
-        if wanted is None and not ("{" in text and "gchat/" in text.lower()):
-            for line in texts:
-                # What begins with a letter or a digit of ASCII is simply said; all others are looked at.
-                if (line < "0" or not (is_ascii or line < "\x7f")) and not _is_said(line):
-                    break
-            else:
-                return len(texts), [commands.Say(tuple(texts))]
+        may_greet = "{" in text and "gchat/" in text.lower()
+        # What begins with a letter or a digit of ASCII is simply said; all others are looked at.
+        is_simple = min(texts) >= "0" and (text.isascii() or max(texts) < "\x7f")
+        if wanted is None and not may_greet and (is_simple or all(map(_is_said, texts))):
+            return len(texts), [commands.Say(tuple(texts))]
         asked = _decode_mixed(texts, wanted)
         if asked and isinstance(asked[-1], commands.AskSecret):
             self._wanted, self._is_special = asked[-1], True

@@ -53,11 +53,12 @@ class MemoryJournal:
         """See Journal.append."""
         self._ids.expire(time)
         numbering = Numbering(self.next_seq, self._known)
-        outcomes = [numbering.number(posting, time) for posting in batch]
-        rooms = {name: self._room(name) for name in numbering.heads}
-        for posting, outcome in zip(batch, outcomes, strict=True):
+        outcomes = []
+        for posting in batch:
+            outcome = numbering.number(posting, time)
+            outcomes.append(outcome)
             if (record := outcome.record) is not None:
-                room, message = rooms[posting.room], record.message
+                room, message = self._rooms[posting.room], record.message  # it is made when it is asked for numbers
                 room.recent.keep(record, self.room_bytes)
                 if type(message) is TopicSet:  # isinstance is dear where the answer is no
                     room.topic = TopicIs(message.text, message.name)

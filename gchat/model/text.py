@@ -133,11 +133,12 @@ def printable_line(text: str) -> bytes:
     return _bounded(printable(text), MAX_BLANKS).encode() + b"\n"
 
 
-def printable_lines(prefix: str, texts: tuple[str, ...]) -> bytes:
+def printable_lines(prefix: str, texts: tuple[str, ...], further: str) -> bytes:
     """Return each of `texts` behind `prefix` as a line to send: printable_line for many, at the cost of one.
 
-    The texts may be indented. The loop over lines is the C code of join and translate, because this is the inside of
-    the fan-out. (`in` is asked of the text, because of bytes it is three times as dear.)
+    A text that is alone may have several lines: all but the first are behind `further`. Lines may be indented. The loop
+    over them is the C code of join and translate, because this is the inside of the fan-out. (`in` is asked of the
+    text, because of bytes it is three times as dear.)
     """
     between = "\n" + prefix
     text = f"{prefix}{between.join(texts)}\n"
@@ -146,7 +147,9 @@ def printable_lines(prefix: str, texts: tuple[str, ...]) -> bytes:
         if encoded.translate(None, _CLEAN_ASCII) == b"\n" * len(texts):
             return encoded
     prefix = printable(prefix)
-    return "".join([f"{prefix}{_bounded(printable(text), MAX_INDENT)}\n" for text in texts]).encode()
+    lines, behind = (texts, prefix) if len(texts) > 1 else (texts[0].split("\n"), further)
+    shown = f"\n{behind}".join([_bounded(printable(line), MAX_INDENT) for line in lines])
+    return f"{prefix}{shown}\n".encode()
 
 
 def _bounded(text: str, indent: int) -> str:

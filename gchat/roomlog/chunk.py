@@ -92,7 +92,8 @@ class Chunk:
 
     def heard_by(self, hearer: Hearer) -> bytes:
         """Return all that a reader hears of this chunk."""
-        data, offset, at, parts, unheard = self.data, self.start, 0, [], hearer.unheard
+        data, offset, unheard = self.data, self.start, hearer.unheard
+        at, parts = 0, []  # list[bytes]() is several times as dear
         simple = len(unheard) == 1 and not self.repeats
         for start, end in self.spans.get(unheard[0], ()) if simple else self._left_out(hearer):
             parts.append(data[at : start - offset])

@@ -55,6 +55,7 @@ class Speaker(Protocol):
     """What the log needs to know of a reader that says something."""
 
     session: int
+    descriptor: int
 
     @property
     def cursors(self) -> Sequence[LogCursor]:
@@ -167,10 +168,8 @@ class RoomLog:
             if (spans := self._spans.get(speaker.session)) is not None:
                 _extend(spans, start, end)
             else:
-                for cursor in speaker.cursors:
-                    if cursor.log is self:
-                        self._spans[speaker.session] = [(start, end)]
-                        self._speaks(cursor)
+                self._spans[speaker.session] = [(start, end)]
+                self._speaks(speaker.descriptor)
         if deaf is not None:
             self._deafen(*deaf, end)
         if repeated is not None:
@@ -310,7 +309,7 @@ class RoomLog:
             self._repeats.append((start, end, repeated.places))
             self._repeats_end = end
             for descriptor in self.live.keys() & repeated.readers:
-                self._speaks(self.live[descriptor])
+                self._speaks(descriptor)
         repeated.readers.update(self.live, self.speaking)
         for cursors in (self.aside, self.behind):
             repeated.readers.update(cursor.descriptor for cursor in cursors)
@@ -325,16 +324,18 @@ class RoomLog:
             _extend(spans, self.open_end, end)
         for cursor in followers:
             cursor.deafen(by)
-            self._speaks(cursor)
+            self._speaks(cursor.descriptor)
 
-    def _speaks(self, cursor: LogCursor) -> None:
-        descriptor = cursor.descriptor
-        if self.live.get(descriptor) is cursor:
-            if self.offer is not None and self.offer.owes(descriptor):
-                cursor.step_aside()
-            else:
-                del self.live[descriptor]
-                self.speaking[descriptor] = cursor
+    def _speaks(self, descriptor: int) -> None:
+        """Have a reader, if it is live, not be offered all of what is appended now."""
+        cursor = self.live.get(descriptor)
+        if cursor is None:
+            return
+        if self.offer is not None and self.offer.owes(descriptor):
+            cursor.step_aside()
+        else:
+            del self.live[descriptor]
+            self.speaking[descriptor] = cursor
 
     def _chunk_at(self, position: int) -> Chunk:
         starts = self._starts

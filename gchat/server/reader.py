@@ -76,7 +76,6 @@ class Reader:
         "_pace",
         "_ready",
         "_server",
-        "_size",
         "_watcher",
         "has_ended",
         "heard_at",
@@ -95,7 +94,6 @@ class Reader:
         session = connection.session
         if session.allowance is None:
             session.allowance = Allowance(server.limits.rates, self.heard_at)
-        self._size = 0  # bytes of the last read that no turn has got
         self._has_place = False  # whether the next turn has room for a little that is not received yet
         self._pace = Pace(server.limits, session.allowance, server.network_allowance(session.network))
 
@@ -182,7 +180,7 @@ class Reader:
                 return self._end_of_stream()
             hub.switch()  # until the watcher switches back
             is_paced = limits.rates.messages_per_s
-            if is_paced and share.is_full:
+            if is_paced and share.left <= 0:
                 self._wait_unread()
             try:
                 data = receive(pace.bytes(MIN_READ_BYTES, PACED_READ_BYTES) if is_paced else READ_BYTES)
@@ -194,7 +192,7 @@ class Reader:
     def _take_in(self, data: bytes) -> CloseReason | None:
         """Carry out what was received; return why the connection ends, None if it does not."""
         self.heard_at = now = time.monotonic()
-        self._size = size = len(data)
+        size = len(data)
         RECEIVED_BYTES.value += size
         is_paced = self._limits.rates.messages_per_s
         if is_paced:
@@ -207,8 +205,9 @@ class Reader:
 
     def _hear(self, data: bytes) -> CloseReason | None:
         """Carry out this, and what waits in the decoder; return why the connection ends, None if it does not."""
-        server, connection, decoder, pace = self._server, self._connection, self._decoder, self._pace
-        share = server.effects.share
+        server, connection = self._server, self._connection
+        decoder, pace, share = self._decoder, self._pace, server.effects.share
+        size = len(data)  # of which no turn has got its share
         while True:
             is_paced = self._limits.rates.messages_per_s and not server.stopping.is_set()
             try:
@@ -227,13 +226,12 @@ class Reader:
                     pace.spend(lines)
                     if pace.owes:
                         self._pay()
-                said, self._size = self._size + LINE_WEIGHT * lines, 0
-                if share.is_full or self._has_place:
+                said, size = size + LINE_WEIGHT * lines, 0
+                if share.left <= 0 or self._has_place:
                     self._wait_turn(said, is_paced=bool(is_paced))
                 else:
-                    share.take(said if is_paced else said // UNPACED)
-                if not self._carry_out(asked, lines):
-                    return CloseReason.QUIT
+                    share.left -= said if is_paced else said // UNPACED
+                self._carry_out(asked, lines)
             if not decoder.waiting:
                 return None if decoder.outcome is None else self._conclude(decoder.outcome)
             data = b""
@@ -263,12 +261,13 @@ class Reader:
             with self._not_reading():
                 share.wait(weight)
             return
-        share.take(weight)
+        share.left -= weight
 
-    def _carry_out(self, asked: list[Command], lines: int) -> bool:
-        """Carry out what was asked in so many lines; return whether the session goes on."""
+    def _carry_out(self, asked: list[Command], lines: int) -> None:
+        """Carry out what was asked in so many lines. Of a user who has left, nothing is: the pump ends the session."""
         server, connection = self._server, self._connection
-        session, effects, registry, rooms = connection.session, server.effects, server.registry, server.rooms
+        session, effects = connection.session, server.effects
+        registry, rooms = server.registry, server.rooms
         are_shared, left = server.steps.are_shared, COMMANDS_AT_ONCE
         for command in asked:
             if are_shared:
@@ -278,7 +277,7 @@ class Reader:
             else:
                 carried_out = execute(registry, session, command, time.time())
                 effects.submit(carried_out)
-            for effect in carried_out:
+            for effect in carried_out if rooms.jobs else ():
                 while type(effect) is Publish and rooms.is_crowded(effect.room):
                     with self._not_reading():
                         rooms.wait_sent()
@@ -292,11 +291,10 @@ class Reader:
             if not left:
                 self._hold_back()
                 left = COMMANDS_AT_ONCE
-        if not are_shared and session.id not in registry.sessions:  # where they are, the pump ends it
-            return False
-        if lines >= LINES_AT_ONCE or effects.crowded or connection.log_reader.owed > MAX_OWED_BYTES:
+        # Where nothing waits for other nodes, the pump is crowded only by more than fills a turn.
+        is_crowded = (are_shared or effects.share.left <= 0) and effects.crowded
+        if is_crowded or lines >= LINES_AT_ONCE or connection.log_reader.owed > MAX_OWED_BYTES:
             self._hold_back()
-        return True
 
     def _conclude(self, outcome: Outcome) -> CloseReason | None:
         """Do what follows when the decoder has nothing more to say; return why the connection ends, or None."""

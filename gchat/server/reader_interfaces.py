@@ -5,6 +5,7 @@ The server is App. What other parts need of each other stands beside them, as th
 
 from __future__ import annotations
 
+from collections.abc import Sized
 from typing import Protocol
 
 from gchat.chat.accounts import Account
@@ -44,6 +45,10 @@ class EffectQueue(Protocol):
 
 class Sending(Protocol):
     """What is sent beside the turns of the pump: in large rooms, and to peers that are behind."""
+
+    @property
+    def jobs(self) -> Sized:
+        """What is being sent beside the turns; mostly nothing, and then no room is crowded."""
 
     def is_crowded(self, room: str) -> bool:
         """Return whether so much gathers in a large room that its speakers should wait."""

@@ -19,15 +19,17 @@ LINE_WEIGHT, ENTRY_WEIGHT = 1024, 1 << 12
 
 
 class TurnShare:
-    """The weight that has been let into the next turn, and the users that wait for another."""
+    """The weight that the next turn still takes, and the users that wait for another.
 
-    __slots__ = ("_is_closed", "_taken", "_waiting", "_wake", "is_full")
+    What goes into the next turn, however full that is, is counted without a call: `share.left -= weight`.
+    """
+
+    __slots__ = ("_is_closed", "_waiting", "_wake", "left")
 
     def __init__(self, wake: Callable[[], None]) -> None:
-        # Whether the next turn takes no more of users who say much: others wait already, or it would be long.
-        self.is_full = False
+        # With nothing left, users who say much wait: others wait already, or the turn would be long.
+        self.left = FULL_TURN
         self._is_closed = False
-        self._taken = 0
         self._waiting: deque[tuple[int, Event]] = deque()
         self._wake = wake  # has a turn of the pump come soon
 
@@ -39,24 +41,20 @@ class TurnShare:
     @contextmanager
     def closed(self) -> Iterator[None]:
         """Have all users who say much wait meanwhile; those who say little notice nothing."""
-        self._is_closed = self.is_full = True
+        self._is_closed = True
+        self.left -= FULL_TURN
         try:
             yield
         finally:
             self._is_closed = False
+            self.left += FULL_TURN
             self._look()
             self._wake()
 
-    def take(self, weight: int) -> None:
-        """Count what goes into the next turn, however full that is."""
-        self._taken += weight
-        if self._taken >= FULL_TURN:
-            self.is_full = True
-
     def wait(self, weight: int) -> None:
         """Wait for a turn in which there is room for so much, if there is none in the next, and take it."""
-        if not self.is_full:
-            self.take(weight)
+        if self.left > 0:
+            self.left -= weight
             return
         let_in = Event()
         waiting = weight, let_in
@@ -70,12 +68,13 @@ class TurnShare:
 
     def renew(self) -> None:
         """Begin the share of another turn, and let in those who have waited longest."""
-        self._taken = 0
-        while self.is_wanted and self._taken < FULL_TURN:
+        self.left = 0 if self._is_closed else FULL_TURN
+        while self.is_wanted and self.left > 0:
             weight, let_in = self._waiting.popleft()
-            self._taken += weight
+            self.left -= weight
             let_in.set()
         self._look()
 
     def _look(self) -> None:
-        self.is_full = self._is_closed or self._taken >= FULL_TURN or bool(self._waiting)
+        if self._waiting:
+            self.left = min(self.left, 0)

@@ -213,7 +213,9 @@ def test_a_mistake_shows_a_long_or_evil_command_harmlessly() -> None:
     assert "\x1b" not in _message("/\x1b[31m")
 
 
-LINES = st.lists(st.one_of(st.text(max_size=8), st.sampled_from(("/who", "//x", "/nick a", " ", "", "/x", "a"))))
+LINES = st.lists(
+    st.one_of(st.text(max_size=8), st.sampled_from(("/who", "//x", "/nick a", " ", "", "/x", "a"))), min_size=1
+)
 
 
 @settings(max_examples=300, deadline=None)

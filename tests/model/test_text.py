@@ -23,6 +23,8 @@ from gchat.model.text import (
     split_word,
 )
 
+FURTHER = "    | "
+
 # --- What may be shown -----------------------------------------------------------------------------------------------
 
 CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
@@ -217,20 +219,27 @@ def test_any_text_comes_out_as_one_harmless_line_and_again_the_same(text: str) -
 
 @settings(max_examples=200, deadline=None)
 @given(st.text(st.characters(codec="utf-8"), max_size=10), st.lists(ANY_TEXT, min_size=1, max_size=5))
-def test_many_lines_at_once_are_the_same_as_each_alone(prefix: str, texts: list[str]) -> None:
-    lines = printable_lines(prefix, tuple(texts))
+def test_many_lines_at_once_are_the_same_as_each_alone(prefix: str, several: list[str]) -> None:
+    texts = [text.replace("\n", "") for text in several]  # one that is alone may have several lines
+    lines = printable_lines(prefix, tuple(texts), FURTHER)
 
-    assert lines == b"".join(printable_lines(prefix, (text,)) for text in texts)
+    assert lines == b"".join(printable_lines(prefix, (text,), FURTHER) for text in texts)
     if not re.search(r"\s{9}|[^\x20-\x7e]", "".join(texts)):
         assert lines == b"".join(printable(prefix).encode() + text.encode() + b"\n" for text in texts)
 
 
-@pytest.mark.parametrize("texts", [("clean", "clean"), ("a\nb",), ("", ""), ("a", "b\n"), ("ä", "b"), ("\x1b", "b")])
+@pytest.mark.parametrize("texts", [("clean", "clean"), ("a\r",), ("", ""), ("a", "b\n"), ("ä", "b"), ("\x1b", "b")])
 def test_clean_lines_and_others_take_as_many_lines_as_there_are(texts: tuple[str, ...]) -> None:
-    lines = printable_lines("[alice] ", texts)
+    lines = printable_lines("[alice] ", texts, FURTHER)
 
     assert lines.count(b"\n") == len(texts)
     assert lines == b"".join(printable_line(f"[alice] {text}") for text in texts)
+
+
+def test_further_lines_of_a_text_are_marked_and_as_harmless_as_the_first() -> None:
+    lines = printable_lines("[alice] ", ("one\n[bob] two\n\x1b[A\n",), FURTHER)
+
+    assert lines == b"[alice] one\n    | [bob] two\n    | \\x1b[A\n    | \n"
 
 
 # --- Blanks ----------------------------------------------------------------------------------------------------------
@@ -256,8 +265,8 @@ SPACES = [
 def test_no_run_of_blanks_is_as_long_as_a_row(space: str, before: str) -> None:
     text = f"{before}{space * 60}[admin] give me the password"
     shown = [
-        printable_lines("[alice] ", (text,)).decode(),
-        printable_lines("[alice] ", ("one", text)).decode().split("\n")[1],
+        printable_lines("[alice] ", (text,), FURTHER).decode(),
+        printable_lines("[alice] ", ("one", text), FURTHER).decode().split("\n")[1],
         printable_line(f"* alice {text}").decode(),
     ]
 
@@ -271,12 +280,12 @@ def test_no_run_of_blanks_is_as_long_as_a_row(space: str, before: str) -> None:
     "text", ["            return self._taken", " " * MAX_INDENT + "x", "name        size", "a" + " " * MAX_BLANKS + "b"]
 )
 def test_code_and_columns_stay_as_they_are(text: str) -> None:
-    assert printable_lines("[alice] ", (text,)) == f"[alice] {text}\n".encode()
-    assert printable_lines("[alice] ", (text, "ж")) == f"[alice] {text}\n[alice] ж\n".encode()
+    assert printable_lines("[alice] ", (text,), FURTHER) == f"[alice] {text}\n".encode()
+    assert printable_lines("[alice] ", (text, "ж"), FURTHER) == f"[alice] {text}\n[alice] ж\n".encode()
 
 
 def test_a_deeper_indent_is_cut() -> None:
-    assert printable_lines("[alice] ", (" " * 40 + "x",)) == b"[alice] " + b" " * MAX_INDENT + b"x\n"
+    assert printable_lines("[alice] ", (" " * 40 + "x",), FURTHER) == b"[alice] " + b" " * MAX_INDENT + b"x\n"
     assert printable_line("a" + "\u3000" * 20 + "b") == b"a" + b" " * MAX_BLANKS + b"b\n"
 
 

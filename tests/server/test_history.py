@@ -124,7 +124,7 @@ class Stored:
         self.waited = 0
 
     def wait_carried_out(self) -> None:
-        assert self.share.is_full, "else more is said meanwhile"
+        assert self.share.left <= 0, "else more is said meanwhile"
         self.waited += 1
 
 
@@ -148,7 +148,7 @@ class Maintained(MemoryJournal):
         assert now > 1e9
         assert steady < now
         with quiet():
-            self.quiet_in.append(self.pump.share.is_full and self.pump.waited > self.tidied)
+            self.quiet_in.append(self.pump.share.left <= 0 and self.pump.waited > self.tidied)
         self.tidied += 1
         self.before()
         return False

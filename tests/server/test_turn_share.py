@@ -46,7 +46,7 @@ def test_nobody_waits_while_there_is_room(users: Users) -> None:
         users.wants(name, FULL_TURN // 4)
 
     assert users.let_in == ["a", "b", "c", "d"]
-    assert users.share.is_full
+    assert users.share.left <= 0
     assert not users.share.is_wanted
 
 
@@ -59,11 +59,11 @@ def test_in_a_full_turn_users_wait_in_their_order_and_a_turn_comes_for_them(user
     assert users.turn() == ["c", "d"]
     assert users.turn() == ["e", "f"]
     assert users.turn() == []
-    assert not users.share.is_full
+    assert users.share.left > 0
 
 
 def test_one_that_wants_more_than_a_turn_gets_one_and_later_ones_do_not_overtake(users: Users) -> None:
-    users.share.take(FULL_TURN)
+    users.share.left -= FULL_TURN
     users.wants("large", 3 * FULL_TURN)
     users.wants("small", 1)
 
@@ -73,7 +73,7 @@ def test_one_that_wants_more_than_a_turn_gets_one_and_later_ones_do_not_overtake
 
 
 def test_one_that_is_ended_while_it_waits_takes_nothing(users: Users) -> None:
-    users.share.take(FULL_TURN)
+    users.share.left -= FULL_TURN
     ended = users.wants("ended", FULL_TURN)
     users.wants("next", 1)
     ended.kill()
@@ -85,25 +85,25 @@ def test_while_it_is_closed_all_who_say_much_wait_and_then_go_on_in_their_order(
     with users.share.closed():
         for name in "ab":
             users.wants(name, 1)
-        users.share.take(1)  # of a user who says little, who waits for nobody
+        users.share.left -= 1  # of a user who says little, who waits for nobody
         assert users.turn() == []
-        assert users.share.is_full
+        assert users.share.left <= 0
         assert not users.share.is_wanted, "no turn is made for those who may not go into it"
         users.woken = 0
     assert users.woken == 1
 
     assert users.share.is_wanted
     assert users.turn() == ["a", "b"]
-    assert not users.share.is_full
+    assert users.share.left > 0
 
 
 def test_what_is_opened_again_is_full_only_if_it_was(users: Users) -> None:
     with users.share.closed():
         pass
-    assert not users.share.is_full, "also before the next turn begins"
+    assert users.share.left > 0, "also before the next turn begins"
     with users.share.closed():
-        users.share.take(FULL_TURN)
-    assert users.share.is_full
+        users.share.left -= FULL_TURN
+    assert users.share.left <= 0
 
 
 def test_an_error_opens_it_again(users: Users) -> None:
