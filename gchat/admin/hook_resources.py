@@ -7,6 +7,7 @@ body is read. A stranger without one gets 404, and is counted like somebody with
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from falcon import Request, Response
 
@@ -19,14 +20,11 @@ from gchat.admin.read_resources import LongResource, hooks
 from gchat.admin.responses import JSON, Problem
 from gchat.hooks.bodies import FORM, BadBody, Posted, heard
 from gchat.hooks.book import Hook
-from gchat.hooks.message import HookMessage
 from gchat.hooks.signature import is_signed
+from gchat.journal.native_thread import NativeThread
 
 #: A larger body is read on a native thread, so that others have turns meanwhile.
 LARGE_BYTES = 65536
-
-#: What a body says, or why it cannot be understood.
-Heard = HookMessage | BadBody | None
 
 _TEXT = {"type": "string", "minLength": 1, "pattern": VISIBLE}
 
@@ -75,7 +73,7 @@ class HookResource:
         access: Access,
         clock: Callable[[], float],
         in_time: Callable[[Callable[[], int]], int],
-        aside: Callable[[Callable[[], Heard]], Heard],
+        aside: NativeThread,
     ) -> None:
         self._backend = backend
         self._access = access
@@ -97,9 +95,10 @@ class HookResource:
         if found.signing_secret and not is_signed(found.signing_secret, body, _header(req, "X_HUB_SIGNATURE_256")):
             raise Problem(403, "The body is not signed with the secret of this hook (X-Hub-Signature-256)")
         posted = Posted(body, req.env["CONTENT_TYPE"], _header(req, "X_GITHUB_EVENT"), _header(req, "TITLE"))
-        message = self._aside(lambda: _tried(posted)) if len(body) > LARGE_BYTES else _tried(posted)
-        if isinstance(message, BadBody):
-            raise Problem(400, str(message))
+        try:
+            message = self._aside(partial(heard, posted)) if len(body) > LARGE_BYTES else heard(posted)
+        except BadBody as bad:
+            raise Problem(400, str(bad)) from None
         if message is None:
             resp.status = 204
             return
@@ -113,14 +112,6 @@ class HookResource:
         self._backend.revoke_hook(int(hook))
         self._backend.note_action("revoke hook", hook, by(req))
         resp.status = 204
-
-
-def _tried(posted: Posted) -> Heard:
-    """Return what a body says. An error is returned too, because gevent reports those that threads raise."""
-    try:
-        return heard(posted)
-    except BadBody as bad:
-        return bad
 
 
 def _header(req: Request, name: str) -> str:

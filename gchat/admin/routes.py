@@ -36,7 +36,7 @@ from gchat.admin.documents import (
     UsersDocument,
 )
 from gchat.admin.drain_resource import drain_route
-from gchat.admin.hook_resources import POSTED, Heard, HookResource, HooksResource
+from gchat.admin.hook_resources import POSTED, HookResource, HooksResource
 from gchat.admin.named_tokens import NamedTokens
 from gchat.admin.openapi import ADDRESSES, EVENTS, ROOM_EVENTS, ROOMS, SAYING, Reads, Route, Writes, described
 from gchat.admin.order_resources import order_routes
@@ -58,6 +58,7 @@ from gchat.admin.responses import PROBLEM, Problem
 from gchat.admin.room_stream import RoomEventsQuery, RoomEventsResource
 from gchat.admin.sse import Streams
 from gchat.admin.token_resources import token_routes
+from gchat.journal.native_thread import NativeThread
 
 logger = logging.getLogger("gchat")
 
@@ -148,9 +149,16 @@ class _Gate:
 
 
 def make_app(
-    backend: Backend, access: Access, tokens: NamedTokens, clock: Callable[[], float] = time.monotonic
+    backend: Backend,
+    access: Access,
+    tokens: NamedTokens,
+    aside: NativeThread,
+    clock: Callable[[], float] = time.monotonic,
 ) -> App[Any, Any]:
-    """Return the WSGI application. It needs the environment that AdminServer makes; `access` knows the same tokens."""
+    """Return the WSGI application. It needs the environment that AdminServer makes; `access` knows the same tokens.
+
+    What takes long and knows nothing of the loop is done `aside`.
+    """
     gate = _Gate(access, clock)
     app = App(middleware=[gate])
     app.router_options.converters["number"] = Number
@@ -158,7 +166,7 @@ def make_app(
     app.add_error_handler(Problem, _answer_problem)
     app.add_error_handler(NotPossible, _answer_not_possible)
     app.add_error_handler(Exception, _answer_crash)
-    hook = HookResource(backend, access, clock, _in_time, _aside)
+    hook = HookResource(backend, access, clock, _in_time, aside)
     table = [
         *_server_routes(backend),
         *_room_routes(backend),
@@ -266,11 +274,6 @@ def _in_time(action: Callable[[], T]) -> T:
             f"Not confirmed within {ACTION_S:g} s, but it may still happen; check before you try again",
             Retry_After="5",
         ) from None
-
-
-def _aside(action: Callable[[], Heard]) -> Heard:
-    """Do something on a native thread that takes long and knows nothing of the loop."""
-    return gevent.get_hub().threadpool.apply(action)
 
 
 def _read_body(req: Request) -> bytes:

@@ -196,11 +196,12 @@ class Attachment:
         that was kept up by itself would wake the node up. One that has no answer in time is lost.
         """
         timings = self._timings
-        for each in self.connections:
-            if each is not self.putting:
-                each.ask("PING", timeout_s=timings.silent_s)
+        others = [each for each in self.connections if each is not self.putting]
+        signs = [each.ask("PING", timeout_s=timings.silent_s) for each in others]
         about = (timings.lease_ms, timings.silence_ms, timings.feed_entries, timings.feed_ms, info)
         now, stood, checkpoint_n, n, *told = self._decide("beat", self.term, self._node, self._fence, *about)
+        for sign in signs:  # an error is none: what is asked there would have it too
+            sign.get()
         infos = {node.decode(): info for node, info in zip(told[::2], told[1::2], strict=True)}
         return Beaten(int(now) / 1000, int(stood) / 1000, int(checkpoint_n), int(n), infos)
 

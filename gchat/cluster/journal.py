@@ -6,6 +6,7 @@ far as they have been accepted. The rest is read from the engine.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext
 from functools import partial
@@ -201,21 +202,34 @@ class SharedJournal:
     def arrived(self, told: Sequence[tuple[Fed, Any]]) -> None:
         """See LinkOwner.arrived. What another node said in a room that is not open here is not even decoded."""
         arrivals: list[Arrival] = []
-        for item, cause in told:
-            if item.step or item.gone or item.rebased:
-                self._tell(arrivals)
-                self._happened(item, cause)
-                continue
-            is_new = bool(item.record) and self._rooms.hear(item.room, item.last, item.term)
-            if cause is not None:
-                arrivals.append(Arrival(item.room or None, item.outcome(), cause.cause))
-            elif is_new:
-                arrivals.append(Arrival(item.room, Outcome(unpacked(item.record))))
-            if item.sets_topic:
-                message = unpacked(item.record).message
-                assert isinstance(message, TopicSet)
-                self.members.topic_set(item.room, TopicIs(message.text, message.name))
+        rest = deque(told)
+        try:
+            while rest:
+                item, cause = rest[0]
+                if item.step or item.gone or item.rebased:
+                    self._tell(arrivals)
+                    self._happened(item, cause)
+                elif (arrival := self._taken(item, cause)) is not None:
+                    arrivals.append(arrival)
+                rest.popleft()
+        except BaseException:
+            self._tell(arrivals)
+            for _, cause in rest:
+                if cause is not None:
+                    self.not_known(cause)
+            raise
         self._tell(arrivals)
+
+    def _taken(self, item: Fed, cause: Any) -> Arrival | None:
+        """Take what was said; return what is to be delivered of it, if it is news."""
+        is_new = bool(item.record) and self._rooms.hear(item.room, item.last, item.term)
+        if item.sets_topic:
+            message = unpacked(item.record).message
+            assert isinstance(message, TopicSet)
+            self.members.topic_set(item.room, TopicIs(message.text, message.name))
+        if cause is not None:
+            return Arrival(item.room or None, item.outcome(), cause.cause)
+        return Arrival(item.room, Outcome(unpacked(item.record))) if is_new else None
 
     def _happened(self, item: Fed, cause: object | None) -> None:
         if item.step:

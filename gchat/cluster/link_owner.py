@@ -12,7 +12,10 @@ class LinkOwner(Protocol):
     """What a link tells."""
 
     def arrived(self, told: Sequence[tuple[Fed, Any]]) -> None:
-        """Take an entry of the feed: each item with its cause, or None if another node put it. Never waits."""
+        """Take an entry of the feed: each item with its cause, or None if another node put it. Never waits.
+
+        If it raises, for each cause without an outcome by then it is told that this is not known, as with not_known().
+        """
 
     def find_place(self, base: str, ask: Callable[..., Any]) -> int:
         """Catch up, because the link has no place in the feed; return the number of the entry behind which it is read.

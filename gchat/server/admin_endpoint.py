@@ -103,7 +103,8 @@ class AdminEndpoint:
             public_url=self._section.public_url,
             named=self._named_tokens,
         )
-        server = AdminServer(self.socket, make_app(backend, access, self._named_tokens), self._tls, self._trusted)
+        app = make_app(backend, access, self._named_tokens, loader)  # which has nothing else to do from now on
+        server = AdminServer(self.socket, app, self._tls, self._trusted)
         server.start()
         self._stop = server.stop
 

@@ -31,8 +31,9 @@ from gchat.server.turn_share import TurnShare
 #: How often the journal is given time for what is not urgent while users send something, and while nothing happens.
 TIDY_S, IDLE_S = 0.25, 1.0
 
-#: While there is more to do, each pause is so many times as long as the work: commits go first.
-REST = 4
+#: While there is more to do, each pause is so many times as long as the work: commits go first. And so many times while
+#: users send something (measured, 900 readers at peak: with 4, it took 4 % of the CPU of each delivery).
+REST, BUSY_REST = 4, 20
 
 #: SQLite's own name for a database without a file.
 IN_MEMORY = ":memory:"
@@ -165,7 +166,10 @@ def tidy(parts: Parts, pump: TidyPump) -> None:
         caution = retention.caution
         is_idle = received_bytes == RECEIVED_BYTES.value and not known
         received_bytes = RECEIVED_BYTES.value
-        gevent.sleep(REST * (time.monotonic() - began) if more else IDLE_S if is_idle else TIDY_S)
+        if more:
+            gevent.sleep((REST if is_idle else BUSY_REST) * (time.monotonic() - began))
+        else:
+            gevent.sleep(IDLE_S if is_idle else TIDY_S)
 
 
 def _say(trouble: str, known: str) -> str:

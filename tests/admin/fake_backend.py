@@ -47,6 +47,7 @@ from gchat.admin.security import Security
 from gchat.chat.order_actions import Wish
 from gchat.hooks.book import Hook, HookBook, HookRefused
 from gchat.hooks.message import HookMessage
+from gchat.server.own_thread import OwnThread
 
 TOKEN = "0123456789abcdefghijklmnopqrstuv"
 READ_TOKEN = "vutsrqponmlkjihgfedcba9876543210"
@@ -410,7 +411,7 @@ def serve(
     """Return a server that serves `backend`, not started; `trusted` are the networks of proxies."""
     scheme, read_token, tokens = "https" if security else "http", READ_TOKEN if token else "", NamedTokens()
     access = Access(token, scheme=scheme, read_token=read_token, named=tokens)
-    return AdminServer(listener, make_app(backend, access, tokens), security, lambda: trusted)
+    return AdminServer(listener, make_app(backend, access, tokens, OwnThread()), security, lambda: trusted)
 
 
 def live(backend: FakeBackend) -> None:

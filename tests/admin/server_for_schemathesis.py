@@ -11,6 +11,7 @@ from gchat.admin.access import WINDOW_S, Access
 from gchat.admin.http_server import AdminServer
 from gchat.admin.named_tokens import NamedTokens
 from gchat.admin.routes import make_app
+from gchat.server.own_thread import OwnThread
 from tests.admin.fake_backend import TOKEN, FakeBackend, listen
 
 
@@ -28,7 +29,7 @@ if __name__ == "__main__":
     port = listener.getsockname()[1]
     minutes = count()
     tokens = NamedTokens()
-    app = make_app(PeopledBackend(), Access(TOKEN, named=tokens), tokens, lambda: next(minutes) * WINDOW_S)
+    app = make_app(PeopledBackend(), Access(TOKEN, named=tokens), tokens, OwnThread(), lambda: next(minutes) * WINDOW_S)
     server = AdminServer(listener, app)
     server.start()
     print(port, flush=True)

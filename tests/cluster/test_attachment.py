@@ -88,3 +88,15 @@ def test_all_connections_are_kept_up_together_with_the_lease(engine: EngineProce
         return sum(" cmd=ping " in client for client in engine.ask("CLIENT", "LIST").decode().splitlines())
 
     wait_until_in_loop(lambda: asked_for_a_sign() == 2, "the one that is read, and that of letters")
+
+
+def test_an_engine_that_answers_a_sign_with_an_error_cannot_be_used_and_that_is_told(
+    engine: EngineProcess, end: ExitStack
+) -> None:
+    (alice,) = started(engine, end, "alice")
+    engine.ask("ACL", "SETUSER", "default", "-ping")
+    wait_until_in_loop(lambda: alice.troubles == ["the engine does not let this server do what it must"])
+    engine.ask("ACL", "SETUSER", "default", "+ping")
+    wait_until_in_loop(lambda: alice.troubles[1:] == [""])
+    alice.steps("one")
+    wait_until_in_loop(lambda: alice.carried_out == ["one"])

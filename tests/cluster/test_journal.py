@@ -10,11 +10,12 @@ import gevent
 import pytest
 from gevent.event import Event
 
+from gchat.cluster.entries import packed_step
 from gchat.cluster.journal import SharedJournal
 from gchat.journal.journal import JournalError, Posting
 from gchat.journal.parts import Lacking, parts_of
 from gchat.model.events import TopicIs
-from gchat.model.messages import Said, TopicSet
+from gchat.model.messages import Message, Said, TopicSet
 from tests.cluster.engines import EngineProcess, at_once, wait_until_in_loop
 from tests.cluster.members import ROOM, Node
 
@@ -228,3 +229,28 @@ def test_a_room_keeps_about_as_many_messages_as_it_is_told_to(alice: Node) -> No
     assert 100 <= alice.link.do("XLEN", alice.journal.key(f"room:{ROOM}")) <= 300
     alice.journal.limit(86400, 100)
     assert "keep_days" in alice.journal.caution
+
+
+def test_a_fault_in_an_entry_leaves_nobody_without_an_answer(alice: Node) -> None:
+    told: list[tuple[object, bool]] = []
+    alice.journal.follow(lambda arrivals: told.extend((each.cause, each.is_known) for each in arrivals))
+
+    def crash(room: str, topic: TopicIs) -> None:
+        raise ZeroDivisionError
+
+    alice.topic_set = crash  # type: ignore[method-assign]
+    batch: list[Message] = [Said("alice", ("one",)), TopicSet("alice", "two"), Said("alice", ("three",))]
+    alice.journal.append([Posting(ROOM, message, "", message) for message in batch], 0)
+    wait_until_in_loop(lambda: told == list(zip(batch, (True, False, False), strict=True)))
+
+
+def test_a_fault_in_a_step_leaves_nobody_without_an_answer(alice: Node) -> None:
+    unknown: list[object] = []
+    alice.not_known = unknown.append  # type: ignore[method-assign, assignment]
+
+    def crash(step: bytes, cause: object | None) -> None:
+        raise ZeroDivisionError
+
+    alice.happened = crash  # type: ignore[method-assign]
+    alice.link.put([(packed_step(step), step) for step in (b"one", b"two")])
+    wait_until_in_loop(lambda: unknown == [b"one", b"two"])

@@ -19,6 +19,7 @@ from gchat.journal.sqlite.journal import SqliteJournal
 from gchat.model.messages import Said
 from gchat.server import history
 from gchat.server.history import HistoryError, open_journal, tidy, unusable
+from gchat.server.reader import RECEIVED_BYTES
 from gchat.server.settings import Config
 from gchat.server.turn_share import TurnShare
 
@@ -140,6 +141,7 @@ class Maintained(MemoryJournal):
         self.pump = Stored()
         self.quiet_in: list[bool] = []
         self.before: Callable[[], None] = lambda: None
+        self.is_more = False
 
     def limit(self, keep_s: float, keep_messages: int) -> None:
         pass
@@ -151,7 +153,7 @@ class Maintained(MemoryJournal):
             self.quiet_in.append(self.pump.share.left <= 0 and self.pump.waited > self.tidied)
         self.tidied += 1
         self.before()
-        return False
+        return self.is_more
 
 
 @pytest.fixture
@@ -179,6 +181,24 @@ def tidied(journal: Maintained, times: int = 3) -> None:
     with gevent.Timeout(20):
         while journal.tidied < until:
             gevent.sleep(0.001)
+
+
+def test_while_users_send_something_the_upkeep_makes_longer_pauses(
+    journal: Maintained, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(history, "REST", 0)
+    monkeypatch.setattr(history, "BUSY_REST", 1e12)
+    journal.is_more = True
+    tidied(journal, 10)
+
+    def sends() -> None:
+        RECEIVED_BYTES.value += 1
+
+    journal.before = sends
+    tidied(journal, 1)
+    until = journal.tidied
+    gevent.sleep(0.05)
+    assert journal.tidied <= until + 1
 
 
 def said(caplog: pytest.LogCaptureFixture) -> list[tuple[str, str]]:

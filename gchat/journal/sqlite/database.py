@@ -11,6 +11,7 @@ import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from itertools import chain
 
 import msgspec
 from msgspec import Struct
@@ -35,6 +36,12 @@ INDEXED_BYTES = 65536
 _NEW_ROOM = (
     "INSERT INTO rooms (id, name) SELECT ?1, ?2 WHERE NOT EXISTS (SELECT 1 FROM rooms WHERE id = ?1 AND name = ?2)"
 )
+
+# Of one message, and of several: between two statements the thread waits for the interpreter, which the loop keeps busy
+# (and without that too, many in one are a sixth cheaper: measured, 60 rows).
+_NEW_MESSAGE = "INSERT INTO messages VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+_ROWS_AT_ONCE = 16
+_NEW_MESSAGES = _NEW_MESSAGE + ", (?, ?, ?, ?, ?, ?, ?, ?)" * (_ROWS_AT_ONCE - 1)
 
 #: Connections that are not closed before the process ends.
 _LEFT_OPEN: list[sqlite3.Connection] = []
@@ -166,7 +173,7 @@ class Database:
             if changes.rooms:
                 writer.executemany(_NEW_ROOM, changes.rooms)
             if changes.rows:
-                writer.executemany("INSERT INTO messages VALUES (?, ?, ?, ?, ?, ?, ?, ?)", changes.rows)
+                self._insert(changes.rows)
             if changes.topics:
                 writer.executemany("UPDATE rooms SET topic = ?, topic_by = ? WHERE id = ?", changes.topics)
             for kind, key, value in changes.notes:
@@ -174,6 +181,13 @@ class Database:
                     writer.execute("INSERT OR REPLACE INTO notes VALUES (?, ?, ?)", (kind, key, value))
                 else:
                     writer.execute("DELETE FROM notes WHERE kind = ? AND key = ?", (kind, key))
+
+    def _insert(self, rows: Sequence[Row]) -> None:
+        many = len(rows) - len(rows) % _ROWS_AT_ONCE
+        for first in range(0, many, _ROWS_AT_ONCE):
+            self._writer.execute(_NEW_MESSAGES, [*chain.from_iterable(rows[first : first + _ROWS_AT_ONCE])])
+        if many < len(rows):
+            self._writer.executemany(_NEW_MESSAGE, rows[many:])
 
     def repair(self, doubts: Iterable[Doubt]) -> None:
         """After a commit that failed: open the file again, and remove what was refused.

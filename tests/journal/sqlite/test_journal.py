@@ -152,6 +152,15 @@ def test_every_kind_of_message_comes_back_as_it_was(file: File) -> None:
     assert file.journal.topic("lobby") == TopicIs("tea", "bob")
 
 
+@pytest.mark.parametrize("ids", [(), ("1", "", "3")])
+def test_lines_that_were_said_together_come_back_as_they_were(file: File, ids: tuple[str, ...]) -> None:
+    file.keeps(Said("alice", ("one", "two  three", "é\u2028"), ids), "alice")
+    file.crashes()
+
+    assert file.texts() == ["one", "two  three", "é\u2028"]
+    assert not file.journal.damage
+
+
 def test_what_is_said_again_after_a_restart_has_its_old_number(file: File) -> None:
     said = Said("alice", ("a", "b"), ("1", "2"))
     _, numbers = file.keeps(said, "alices")
