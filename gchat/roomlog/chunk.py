@@ -191,16 +191,16 @@ def batches(offers: Sequence[Offer], size: int) -> Iterator[Batch]:
     for offer in offers:
         speakers, owed, heard_by = offer.speakers, offer.owed, offer.chunk.heard_by
         order = sorted(speakers)
-        step = _step(size, offer.chunk.data)
+        step = max(1, min(size, MAX_BATCH_BYTES // len(offer.chunk.data)))
         for first in range(0, len(order), step):
-            some = owed.intersection(order[first : first + step])
-            heard = {at: data for at in sorted(some) if (data := heard_by(speakers[at]))}
-            owed -= some
+            some = order[first : first + step]
+            heard = {at: data for at in some if at in owed and (data := heard_by(speakers[at]))}
+            owed.difference_update(some)
             if heard:
                 yield (offer,), [*heard], [*heard.values()], sum(map(len, heard.values()))
     for together, descriptors in _by_readers(offers):
         data = b"".join([offer.chunk.data for offer in together])
-        step = _step(size, data)
+        step = max(1, min(size, MAX_BATCH_BYTES // len(data)))
         for first in range(0, len(descriptors), step):
             batch = descriptors[first : first + step]
             if all(offer.owed.issuperset(batch) for offer in together):
@@ -212,11 +212,6 @@ def batches(offers: Sequence[Offer], size: int) -> Iterator[Batch]:
                     if some_owed := [descriptor for descriptor in batch if descriptor in offer.owed]:
                         offer.owed.difference_update(some_owed)
                         yield _same((offer,), some_owed, offer.chunk.data)
-
-
-def _step(size: int, data: bytes) -> int:
-    """Return to how many descriptors such data is sent at once."""
-    return max(1, min(size, MAX_BATCH_BYTES // len(data)))
 
 
 def _same(offers: Sequence[Offer], descriptors: list[int], data: bytes) -> Batch:

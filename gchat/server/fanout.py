@@ -22,7 +22,7 @@ from gchat.dialects.dialect import Dialect
 from gchat.model.audience import OwnLines, Where
 from gchat.model.events import LogRenewed, Movement, RoomNotice, Skipped
 from gchat.model.messages import Record
-from gchat.roomlog.chunk import Offer, batches
+from gchat.roomlog.chunk import batches
 from gchat.roomlog.log import Deaf, Repeated, RoomLog, Ticks
 from gchat.roomlog.reader import LogReader
 from gchat.server.counters import CRASHES, Counter, Distribution
@@ -225,14 +225,12 @@ class FanOut:
             yield
 
     def send(self, touched: Iterable[Writer], hold_s: float, breather: Breather) -> None:
-        """Send what this turn appended, and to those touched what they alone are owed; end the turn.
-
-        The hub is held for `hold_s` at a time.
-        """
+        """Send what this turn appended, and to those touched what they alone are owed, holding the hub for so long."""
         changed, self._changed = self._changed, {}
-        sending = self._send(self._begin(changed))
+        logs = self._begin(changed)
+        sending = self._send(logs)
         if not work(sending, hold_s, breather, SENDING_S):
-            self._spreader.add(sending)
+            self._spread(logs, sending)
         work(self._flush(touched), hold_s, breather)
         for room in changed:
             self._clear_up(room)
@@ -243,8 +241,7 @@ class FanOut:
         All are sealed before the first is sent: a reader of several that is served by itself gets all of it at once.
         """
         logs = [log for room in rooms for log in self._logs.get(room, {}).values() if log.dirty and log.offer is None]
-        if len(logs) > 1:
-            logs.sort(key=_readers)
+        logs.sort(key=_readers)
         readers: set[int] = set()
         small, large = list[RoomLog](), list[RoomLog]()
         for log in logs:
@@ -255,19 +252,44 @@ class FanOut:
             log.seal()
             (small if is_small else large).append(log)
         if large:
-            self._spreader.add(self._send(large))
+            self._spread(large, self._send(large))
         return small
+
+    def _spread(self, logs: Sequence[RoomLog], sending: Iterator[None]) -> None:
+        """Have the spreader do a job, or the rest of it, and clear up then."""
+
+        def job() -> Iterator[None]:
+            yield from sending
+            for log in logs:
+                self._clear_up(log.room)
+
+        self._spreader.add(job())
 
     def _send(self, logs: Sequence[RoomLog]) -> Iterator[None]:
         """Send what was sealed last to all readers of these logs, a few in each step; a job.
 
         Between two steps readers come, speak, are told something, fall behind and leave; their cursors see to it that
-        each gets each chunk once.
+        each gets each chunk once. A log whose readers all have had their turn does not wait for the others.
         """
         began = time.monotonic()
         sealed = {log.offer: log for log in logs if log.offer is not None}
         try:
-            yield from self._send_sealed(sealed)
+            for offer, log in sealed.items():
+                DELIVERIES.value += (log.seq - offer.chunk.seq) * log.readers
+                if log.aside:
+                    yield from self._flush_aside(log)
+            for offers, descriptors, pieces, size in batches([*sealed], SENDS_AT_ONCE):
+                SENT_BYTES.value += size
+                taken = self._write(descriptors, pieces)
+                if sum(taken) != size:
+                    self._fall_behind([sealed[offer] for offer in offers], descriptors, pieces, taken)
+                if over := [offer for offer in offers if not offer.owed]:
+                    for log in [sealed[offer] for offer in over]:
+                        yield from self._flush_aside(log)  # readers that spoke before the chunk came to them
+                    self._finish([sealed.pop(offer) for offer in over])
+                yield
+            for log in sealed.values():
+                yield from self._flush_aside(log)
         except Exception:
             CRASHES.value += 1
             what = "sending to room %(room)s crashed; its readers are served one by one"
@@ -276,42 +298,24 @@ class FanOut:
                 log.break_off()
                 yield from self._flush_aside(log)
         finally:
-            self._finish([*sealed.values()])
+            if sealed:
+                self._finish([*sealed.values()])
         if logs:
             FAN_OUT_S.observe(time.monotonic() - began)
 
-    def _send_sealed(self, sealed: dict[Offer, RoomLog]) -> Iterator[None]:
-        """Do that, and take out each log whose readers have all had their turn: it does not wait for the others."""
-        for offer, log in sealed.items():
-            DELIVERIES.value += (log.seq - offer.chunk.seq) * log.readers
-            if log.aside:
-                yield from self._flush_aside(log)
-        for offers, descriptors, pieces, size in batches([*sealed], SENDS_AT_ONCE):
-            SENT_BYTES.value += size
-            taken = self._write(descriptors, pieces)
-            if sum(taken) != size:
-                self._fall_behind([sealed[offer] for offer in offers], descriptors, pieces, taken)
-            over = [offer for offer in offers if not offer.owed]
-            for offer in over:
-                yield from self._flush_aside(sealed[offer])  # readers that spoke before the chunk came to them
-            self._finish([sealed.pop(offer) for offer in over])
-            yield
-        for log in sealed.values():
-            yield from self._flush_aside(log)
-
     def _finish(self, logs: Sequence[RoomLog]) -> None:
         """End what was sent to all readers of these logs, and have the spreader send what was appended meanwhile."""
+        again = []
         for log in logs:
             log.finish()
-        if logs and self._sent is not None:
+            if log.dirty:
+                log.seal()
+                again.append(log)
+        if self._sent is not None:
             self._sent.set()
             self._sent = None
-        if again := [log for log in logs if log.dirty]:
-            for log in again:
-                log.seal()
-            self._spreader.add(self._send(again))
-        for log in logs:
-            self._clear_up(log.room)
+        if again:
+            self._spread(again, self._send(again))
 
     def _write(self, descriptors: list[int], pieces: list[bytes]) -> list[int]:
         """Write a piece to each descriptor; return how much is taken of each, -1 if nothing can be sent.
