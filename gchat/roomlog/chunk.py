@@ -159,70 +159,60 @@ class Chunk:
 
 
 class Offer:
-    """The last chunk of a log, while it is sent: which of the live readers it is still to be sent to.
+    """The last chunk of a log, while it is sent: to whom it is still owed of those that were live when it was sealed.
 
-    Done with are descriptors that it has come to, or does not come to: of speakers, to whom it goes in part, and of
-    readers that have read the chunk, or will, by themselves. A descriptor stays so until the chunk is sent, also if it
-    is closed meanwhile, and its number comes again.
+    It is owed no more to those that it has come to, or that have read it, or will, by themselves; nor to a descriptor
+    that is closed meanwhile, also when its number comes again.
     """
 
-    __slots__ = ("chunk", "done_with", "is_over", "listeners", "speakers")
+    __slots__ = ("chunk", "listeners", "owed", "speakers")
 
     def __init__(self, chunk: Chunk, listeners: Iterable[int], speakers: Mapping[int, Hearer]) -> None:
         self.chunk = chunk
         self.listeners = sorted(listeners)
-        self.speakers = speakers  # by descriptor
-        self.is_over = False  # whether all have had their turn
-        self.done_with: set[int] = set()
-
-    def owes(self, descriptor: int) -> bool:
-        """Return whether a live reader has not yet had its turn."""
-        return not self.is_over and descriptor not in self.done_with
-
-    def owes_all(self, descriptors: list[int]) -> bool:
-        """Return whether none of these readers has had its turn."""
-        return self.done_with.isdisjoint(descriptors)
+        self.speakers = speakers  # by descriptor: to them it goes in part
+        self.owed = {*self.listeners, *speakers}
 
 
 #: Offers whose chunks go out together, the descriptors to send to, what is to be sent to each, and how much it all is.
 Batch = tuple[Sequence[Offer], list[int], list[bytes], int]
 
 
-#: Copies made for speakers at once, in bytes: each hears a chunk without what it has said itself.
-MAX_COPIED_BYTES = 1 << 20
+#: Bytes of a batch, if it goes to several: half a millisecond. So much is copied at once for speakers, because each
+#: hears a chunk without what it has said itself.
+MAX_BATCH_BYTES = 1 << 20
 
 
 def batches(offers: Sequence[Offer], size: int) -> Iterator[Batch]:
-    """Return what is to be sent of several offers, to at most `size` descriptors each time: then these are done with.
+    """Return what is to be sent of several offers, to at most `size` descriptors each time: it is owed to them no more.
 
     A reader of several gets them at once, because it is the system call that costs: with one call for each of two busy
     rooms, a delivery cost twice as much (measured, 900 readers). Negative descriptors are the first of a batch.
     """
     for offer in offers:
-        speakers, done, heard_by = offer.speakers, offer.done_with, offer.chunk.heard_by
+        speakers, owed, heard_by = offer.speakers, offer.owed, offer.chunk.heard_by
         order = sorted(speakers)
-        step = max(1, min(size, MAX_COPIED_BYTES // len(offer.chunk.data)))
+        step = max(1, min(size, MAX_BATCH_BYTES // len(offer.chunk.data)))
         for first in range(0, len(order), step):
             some = order[first : first + step]
-            heard = {at: data for at in some if at not in done and (data := heard_by(speakers[at]))}
-            done.update(some)
+            heard = {at: data for at in some if at in owed and (data := heard_by(speakers[at]))}
+            owed.difference_update(some)
             if heard:
                 yield (offer,), [*heard], [*heard.values()], sum(map(len, heard.values()))
     for together, descriptors in _by_readers(offers):
         data = b"".join([offer.chunk.data for offer in together])
-        for first in range(0, len(descriptors), size):
-            batch = descriptors[first : first + size]
-            if all(offer.owes_all(batch) for offer in together):
+        step = max(1, min(size, MAX_BATCH_BYTES // len(data)))
+        for first in range(0, len(descriptors), step):
+            batch = descriptors[first : first + step]
+            if all(offer.owed.issuperset(batch) for offer in together):
                 for offer in together:
-                    offer.done_with.update(batch)
+                    offer.owed.difference_update(batch)
                 yield _same(together, batch, data)
             else:  # somebody has stepped aside, but not in each
                 for offer in together:
-                    owed = [descriptor for descriptor in batch if offer.owes(descriptor)]
-                    offer.done_with.update(owed)
-                    yield _same((offer,), owed, offer.chunk.data)
-    for offer in offers:
-        offer.is_over = True
+                    if some_owed := [descriptor for descriptor in batch if descriptor in offer.owed]:
+                        offer.owed.difference_update(some_owed)
+                        yield _same((offer,), some_owed, offer.chunk.data)
 
 
 def _same(offers: Sequence[Offer], descriptors: list[int], data: bytes) -> Batch:

@@ -47,6 +47,7 @@ TRANSITIONS: Mapping[str, set[_Change]] = {
     # The chunk goes to a speaker in part.
     "seal": {(State.SPEAKING, State.LIVE)},
     # Sending broke off before it came to the reader.
+    "break_off": {(State.LIVE, State.ASIDE)},
     "finish": {(State.LIVE, State.ASIDE)},
     # The kernel takes no more.
     "fall_behind": _FALL_BEHIND,
@@ -110,7 +111,7 @@ class Cursor:
         log = self.log
         if not self.is_live:
             return max(0, log.end - self.position)
-        return len(log.offer.chunk.data) if log.offer is not None and log.offer.owes(self.descriptor) else 0
+        return len(log.offer.chunk.data) if log.offer is not None and log.owes(self.descriptor) else 0
 
     @property
     def missed(self) -> int:
@@ -199,7 +200,6 @@ class Cursor:
             log.speaking[self.descriptor] = self
         else:
             log.live[self.descriptor] = self
-            log.set_apart(self.descriptor)
 
     def leave(self) -> None:
         """Be gone: the log knows it no more."""

@@ -197,24 +197,26 @@ class RoomLog:
             self._drop_first()
         return self.offer
 
+    def break_off(self) -> None:
+        """Offer the last chunk to nobody any more: live readers that it has not come to go on by themselves."""
+        for descriptor in [] if self.offer is None else [*self.offer.owed]:
+            self.live[descriptor].step_aside()
+
     def finish(self) -> None:
-        """End the offer. Live readers that it has not come to, because sending broke off, go on by themselves."""
-        if self.offer is not None and not self.offer.is_over:
-            for descriptor, cursor in list(self.live.items()):
-                if self.owes(descriptor):
-                    cursor.step_aside()
+        """End the offer, and break it off if that is not done."""
+        self.break_off()
         self.offer = None
 
     def owes(self, descriptor: int) -> bool:
         """Return whether the last chunk has not yet come to this live reader."""
-        return self.offer is not None and self.offer.owes(descriptor)
+        return self.offer is not None and descriptor in self.offer.owed
 
     def set_apart(self, descriptor: int) -> tuple[int, int]:
         """Send nothing more to this descriptor, live until now; return the position and number that it has reached."""
         offer = self.offer
-        if offer is None or not offer.owes(descriptor):
+        if offer is None or descriptor not in offer.owed:
             return self.end, self.seq
-        offer.done_with.add(descriptor)
+        offer.owed.remove(descriptor)
         return offer.chunk.start, offer.chunk.seq
 
     def hears_in_part(self, hearer: Hearer) -> bool:
@@ -331,7 +333,7 @@ class RoomLog:
         cursor = self.live.get(descriptor)
         if cursor is None:
             return
-        if self.offer is not None and self.offer.owes(descriptor):
+        if self.owes(descriptor):
             cursor.step_aside()
         else:
             del self.live[descriptor]

@@ -1,10 +1,12 @@
 """The spreader: a greenlet that does long jobs of sending in slices, so that turns of the pump run in between.
 
-A job is an iterator that sends a little with each step. Jobs take turns, a slice each.
+A job is an iterator that sends a little with each step. Jobs take turns, a slice each. A short job is done in the turn
+itself, by work().
 """
 
 from __future__ import annotations
 
+import math
 import time
 from collections import deque
 from collections.abc import Iterator
@@ -77,3 +79,20 @@ class Spreader:
                         return
             except Exception:
                 logger.exception("a job of the spreader crashed")
+
+
+def work(job: Iterator[None], hold_s: float, breather: Breather, most_s: float = math.inf) -> bool:
+    """Do a job at once, but let others have a turn each time it has held the hub for so long; return if it is done.
+
+    Else it has taken `most_s`, and the rest of it is somebody else's.
+    """
+    began = time.monotonic()
+    until = began + hold_s
+    for _ in job:
+        now = time.monotonic()
+        if now - began >= most_s:
+            return False
+        if now > until:
+            breather.breathe()
+            until = time.monotonic() + hold_s
+    return True

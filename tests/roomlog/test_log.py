@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import suppress
 from itertools import count
 from typing import Any
 
@@ -14,7 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 from msgspec import Struct
 
 from gchat.model.audience import OwnLines
-from gchat.roomlog.chunk import MAX_COPIED_BYTES, batches
+from gchat.roomlog.chunk import MAX_BATCH_BYTES, batches
 from gchat.roomlog.cursor import MAX_DEAF, TRANSITIONS, Cursor, State
 from gchat.roomlog.log import Repeated, RoomLog, Ticks
 from gchat.roomlog.reader import LogReader
@@ -149,31 +150,53 @@ class Room:
                 pass
 
 
-def send(rooms: list[Room], readers: dict[int, Peer], batch: int) -> Generator[None, None, None]:
+class Crash(Exception):
+    """An error of ours while a room is sent to."""
+
+
+def finish(rooms: Iterable[Room]) -> None:
+    """FanOut._finish, where nothing was said meanwhile."""
+    for room in rooms:
+        room.log.finish()
+
+
+def send(
+    rooms: Iterable[Room], readers: dict[int, Peer], batch: int, finish: Callable[[list[Room]], None] = finish
+) -> Generator[None, None, None]:
     """FanOut._send of what was appended to these rooms; `readers` are those with a socket, by descriptor."""
     sealed = {room.log.seal(): room for room in rooms}
 
     def steps() -> Generator[None, None, None]:
         try:
-            for room in rooms:
-                yield from room.flush_aside(readers)
-            for offers, descriptors, pieces, size in batches([*sealed], batch):
-                assert sum(map(len, pieces)) == size
-                together = [sealed[offer] for offer in offers]
-                for descriptor, data in zip(descriptors, pieces, strict=True):
-                    reader = readers[descriptor]
-                    if (sent := reader.wire.send(data)) != len(data):
-                        for room in together:
-                            cursor = room.log.live[descriptor]
-                            assert cursor is reader.cursor_in(room), "what a descriptor is sent is its reader's"
-                        reader.log_reader.fall_behind([room.log for room in together], sent)
-                        reader.behind = True
-                yield
-            for room in rooms:
+            yield from sends()
+        except Crash:
+            for room in sealed.values():
+                room.log.break_off()
                 yield from room.flush_aside(readers)
         finally:
-            for room in rooms:
-                room.log.finish()
+            finish([*sealed.values()])
+
+    def sends() -> Generator[None, None, None]:
+        for room in sealed.values():
+            yield from room.flush_aside(readers)
+        for offers, descriptors, pieces, size in batches([*sealed], batch):
+            assert size == sum(map(len, pieces)) > 0
+            together = [sealed[offer] for offer in offers]
+            for descriptor, data in zip(descriptors, pieces, strict=True):
+                reader = readers[descriptor]
+                if (sent := reader.wire.send(data)) != len(data):
+                    for room in together:
+                        cursor = room.log.live[descriptor]
+                        assert cursor is reader.cursor_in(room), "what a descriptor is sent is its reader's"
+                    reader.log_reader.fall_behind([room.log for room in together], sent)
+                    reader.behind = True
+            over = [offer for offer in offers if not offer.owed]
+            for offer in over:
+                yield from sealed[offer].flush_aside(readers)
+            finish([sealed.pop(offer) for offer in over])
+            yield
+        for room in sealed.values():
+            yield from room.flush_aside(readers)
 
     return steps()
 
@@ -290,7 +313,7 @@ class Chat(RuleBasedStateMachine):
         self.rooms = {name: Room(name, self.capacity, tells_once=self.tells_once) for name in "ABC"}
         self.readers = {session: Peer(session) for session in range(1, 4)}
         self.gone: list[Peer] = []
-        self.jobs: dict[str, Generator[None, None, None]] = {}
+        self.jobs: list[Generator[None, None, None]] = []
         self.descriptors = count(10)
         self.texts = count(1)
         self.touched: dict[int, None] = {}
@@ -440,37 +463,38 @@ class Chat(RuleBasedStateMachine):
     def _sockets(self) -> dict[int, Peer]:
         return {reader.log_reader.descriptor: reader for reader in self.readers.values()}
 
-    @rule(room=ROOMS, batch=st.integers(1, 3))
-    def a_large_room_is_begun(self, room: str, batch: int) -> None:
-        log = self.rooms[room].log
-        if log.dirty and log.offer is None:
-            self.jobs[room] = self._spread(self.rooms[room], batch)
+    @rule(rooms=st.sets(ROOMS, min_size=1), batch=st.integers(1, 3))
+    def large_rooms_are_begun(self, rooms: set[str], batch: int) -> None:
+        found = [self.rooms[room] for room in sorted(rooms)]
+        self._begin([room for room in found if room.log.dirty and room.log.offer is None], batch)
 
-    def _spread(self, room: Room, batch: int) -> Generator[None, None, None]:
-        """FanOut._spread."""
-        sending = room.send(Sockets(self), batch)
+    def _begin(self, rooms: list[Room], batch: int) -> None:
+        def finish(over: list[Room]) -> None:
+            """FanOut._finish."""
+            for room in over:
+                room.log.finish()
+            self._begin([room for room in over if room.log.dirty], batch)
+            for room in over:
+                self._clear_up(room)
 
-        def steps() -> Generator[None, None, None]:
-            yield from sending
-            while room.log.dirty:
-                yield from room.send(Sockets(self), batch)
-            self._clear_up(room)
+        if rooms:
+            self.jobs.append(send(rooms, Sockets(self), batch, finish))
 
-        return steps()
-
-    @rule(room=ROOMS, steps=st.integers(1, 4))
-    def a_slice_is_sent(self, room: str, steps: int) -> None:
+    @rule(number=st.integers(0, 2), steps=st.integers(1, 4))
+    def a_slice_is_sent(self, number: int, steps: int) -> None:
         for _ in range(steps):
-            if room in self.jobs and next(self.jobs[room], "over") == "over":
-                del self.jobs[room]
+            if number < len(self.jobs) and next(self.jobs[number], "over") == "over":
+                del self.jobs[number]
 
-    @rule(room=ROOMS)
-    def a_job_crashes(self, room: str) -> None:
-        if room in self.jobs:
-            next(self.jobs[room], None)  # one that has not begun ends nothing
-            self.jobs.pop(room).close()
-            for _ in self.rooms[room].flush_aside(self._sockets()):
-                pass
+    @rule(number=st.integers(0, 2))
+    def a_job_crashes(self, number: int) -> None:
+        if number < len(self.jobs):
+            job = self.jobs.pop(number)
+            if next(job, "over") != "over":  # one that has not begun ends nothing
+                with suppress(StopIteration):
+                    job.throw(Crash())
+                for _ in job:
+                    pass
 
     @rule(session=SESSIONS)
     def types(self, session: int) -> None:
@@ -496,8 +520,8 @@ class Chat(RuleBasedStateMachine):
             self.readers[session].flush(slice_bytes)
 
     def _drain(self) -> None:
-        for job in self.jobs.values():
-            for _ in job:
+        while self.jobs:
+            for _ in self.jobs.pop():
                 pass
         self._turn([], 1 << 16)
         for reader in (*self.readers.values(), *self.gone):
@@ -743,7 +767,7 @@ def test_few_copies_of_what_is_long_are_made_for_speakers_at_once() -> None:
     for peer in peers:
         say(room, b"x" * 9_999 + b"\n", peer)
     sizes = [size for _, _, _, size in batches([room.log.seal()], 10)]
-    assert max(sizes) <= MAX_COPIED_BYTES
+    assert max(sizes) <= MAX_BATCH_BYTES
     assert sum(sizes) == 20 * 19 * 10_000
 
 

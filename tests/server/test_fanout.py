@@ -187,22 +187,24 @@ def test_a_reader_without_a_descriptor_gets_each_chunk_once_and_through_its_tran
     assert carol.writer.log_reader.is_live
 
 
-def test_what_is_sent_in_slices_leaves_its_place_in_the_turn_to_others(
+def test_what_a_turn_has_no_time_for_is_sent_in_slices_and_who_has_had_it_gets_what_comes_next_before(
     room: Room, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bot, *readers = room.enters(rich), room.enters(), room.enters()
-    monkeypatch.setattr(fanout, "BYTES_IN_A_TURN", 40)
+    monkeypatch.setattr(fanout, "SENDING_S", 0.0)
     room.turn("one")
-    assert [len(reader.reads()) for reader in readers] == [1, 1]
-    assert bot.reads() == []
-    wait_until(lambda: len(bot.reads()) == 1, "all")
+    room.turn("two")
+    assert [len(reader.reads()) for reader in readers] == [0, 0]
+    assert len(bot.reads()) == 2
+    wait_until(lambda: all(len(reader.reads()) == 2 for reader in readers), "all")
 
 
-@pytest.mark.parametrize(("bound", "value"), [("READERS_IN_A_TURN", 2), ("BYTES_IN_A_TURN", 40)])
-def test_a_large_room_or_much_of_a_small_one_is_sent_in_slices_and_what_is_said_meanwhile_comes_after(
-    room: Room, monkeypatch: pytest.MonkeyPatch, bound: str, value: int
+@pytest.mark.parametrize(("bound", "value"), [("READERS_IN_A_TURN", 2), ("SENDING_S", 0.0)])
+def test_a_large_room_or_what_takes_long_is_sent_in_slices_and_what_is_said_meanwhile_comes_after(
+    room: Room, monkeypatch: pytest.MonkeyPatch, bound: str, value: float
 ) -> None:
     monkeypatch.setattr(fanout, bound, value)
+    monkeypatch.setattr(fanout, "SENDS_AT_ONCE", 2)
     readers = [*[room.enters() for _ in range(5)], room.enters(transport=Ciphered)]
     room.turn("one")
     room.turn("two", speaker=readers[0])
@@ -212,6 +214,24 @@ def test_a_large_room_or_much_of_a_small_one_is_sent_in_slices_and_what_is_said_
 
     assert [line.split()[-1] for line in readers[1].reads()] == ["one", "two", "three"]
     assert [line.split()[-1] for line in readers[0].reads()] == ["one", "three"]
+
+
+@pytest.mark.parametrize("readers_in_a_turn", [0, 1000])
+def test_a_crash_while_a_room_is_sent_to_is_logged_and_all_of_it_comes(
+    room: Room, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, readers_in_a_turn: int
+) -> None:
+    def crashes(*_: object) -> None:
+        raise RuntimeError("a fault that was asked for")
+
+    readers = [room.enters() for _ in range(3)]
+    monkeypatch.setattr(fanout, "READERS_IN_A_TURN", readers_in_a_turn)
+    with monkeypatch.context() as patched:
+        patched.setattr(fanout, "batches", crashes)
+        room.turn("one")
+        wait_until(lambda: "sending to room lobby crashed" in caplog.text, "the fault")
+    room.turn("two")
+
+    wait_until(lambda: [len(reader.reads()) for reader in readers] == [2] * 3, "all")
 
 
 def test_a_log_that_nobody_reads_is_dropped(room: Room) -> None:

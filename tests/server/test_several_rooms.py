@@ -67,7 +67,10 @@ def test_an_answer_comes_after_what_all_rooms_were_told_before() -> None:
         assert spoken(heard[3:]) == ["told later"]
 
 
-def test_who_is_in_two_rooms_gets_what_a_turn_told_both_in_one_write(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("readers_in_a_turn", [0, 1])  # it is one reader, whatever its rooms
+def test_who_is_in_two_rooms_gets_what_a_turn_told_both_in_one_write(
+    monkeypatch: pytest.MonkeyPatch, readers_in_a_turn: int
+) -> None:
     written: list[bytes] = []
 
     def write(descriptor: int, data: bytes) -> int:
@@ -75,7 +78,7 @@ def test_who_is_in_two_rooms_gets_what_a_turn_told_both_in_one_write(monkeypatch
         return os.write(descriptor, data)
 
     monkeypatch.setattr(fanout, "os", SimpleNamespace(write=write))
-    monkeypatch.setattr(fanout, "READERS_IN_A_TURN", 1)  # it is one reader, whatever its rooms
+    monkeypatch.setattr(fanout, "READERS_IN_A_TURN", readers_in_a_turn)
     with Stage() as stage:
         alice = stage.join("alice")
         enters(stage, alice, "dev")

@@ -10,8 +10,9 @@ from types import SimpleNamespace
 import gevent
 import pytest
 
+from gchat.breather import Breather
 from gchat.server import spreader
-from gchat.server.spreader import Spreader
+from gchat.server.spreader import Spreader, work
 
 
 class Pump:
@@ -134,3 +135,17 @@ def test_a_slice_is_short_while_a_turn_is_under_way(
 
     slices = [len(list(steps)) for what, steps in groupby(done) if what == "step"]
     assert slices == [steps] * (12 // steps)
+
+
+def test_what_is_done_at_once_lets_others_in_and_ends_when_it_has_taken_too_long() -> None:
+    done: list[str] = []
+    gevent.spawn(done.append, "somebody else")
+    assert work(works("a", 3, done, 0.002), 0.001, Breather())
+    assert sorted(done) == ["a", "a", "a", "somebody else"]
+    assert done[-1] == "a"
+
+    job = works("b", 3, done, 0.002)
+    assert not work(job, 1.0, Breather(), 0.001)
+    assert done[4:] == ["b"]
+    assert work(job, 1.0, Breather())
+    assert done[4:] == ["b", "b", "b"]
