@@ -316,8 +316,8 @@ class EngineLink:
                 is_to_rest, came_at = began_at - came_at < SOON_S, began_at
                 if answer:
                     is_to_rest |= not self._hear_all(answer[0][1], began_at + TELLING_S)
-                if is_to_rest:
-                    gevent.sleep(READ_PACE_S)
+                # What came is shown before more is asked for: the question wakes the engine up.
+                gevent.sleep(READ_PACE_S if is_to_rest else 0)
         finally:
             reading.close()
 

@@ -11,10 +11,11 @@ from typing import Any
 
 import gevent
 import pytest
+from gevent.hub import get_hub
 
 from gchat.cluster import attachment
 from gchat.cluster import link as links
-from gchat.cluster.engine_connection import EngineLost, EngineRefused
+from gchat.cluster.engine_connection import EngineConnection, EngineLost, EngineRefused
 from gchat.cluster.entries import Fed, packed
 from gchat.journal.journal import JournalError, Posting
 from gchat.model.messages import Said
@@ -458,6 +459,34 @@ def test_a_node_reads_in_fewer_answers_what_nobody_there_waits_for(
         gevent.sleep(0.002)
     assert len(carol.happened) < 10
     assert agreed(*nodes, count=10) == [f"{said}" for said in range(1, 11)]
+
+
+def test_what_came_is_shown_before_more_is_asked_for(
+    engine: EngineProcess, end: ExitStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[str] = []
+    real_ask = EngineConnection.ask
+
+    def ask(connection: EngineConnection, *command: Any, **rest: Any) -> Any:
+        if command[0] == "XREAD":
+            seen.append("asked")
+        return real_ask(connection, *command, **rest)
+
+    monkeypatch.setattr(EngineConnection, "ask", ask)
+    (alice,) = started(engine, end, "alice")
+    real_arrived = alice.arrived
+
+    def arrived(told: Sequence[tuple[Fed, Any]]) -> None:
+        real_arrived(told)
+        seen.append("came")
+        get_hub().loop.run_callback(seen.append, "shown")  # as the pump is woken
+
+    monkeypatch.setattr(alice, "arrived", arrived)
+    alice.steps("a")
+
+    wait_until_in_loop(lambda: "shown" in seen and seen[-1] == "asked")
+    came = seen.index("came")
+    assert seen[came : came + 3] == ["came", "shown", "asked"]
 
 
 def test_a_fault_of_ours_ends_no_link(
