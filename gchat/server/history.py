@@ -145,7 +145,7 @@ def tidy(parts: Parts, pump: TidyPump) -> None:
     """Give the journal time for what is not urgent, for ever, and log its state; a greenlet."""
     maintenance, condition, retention = parts.maintenance, parts.condition, parts.retention
     known, caution, told = "", "", 0
-    guard, received_bytes = Guard(), 0
+    guard, received_bytes = Guard(), RECEIVED_BYTES.value
 
     @contextmanager
     def quiet() -> Iterator[None]:
