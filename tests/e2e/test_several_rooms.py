@@ -142,7 +142,8 @@ def test_what_is_said_while_rooms_are_entered_and_left_goes_where_it_was_meant(t
             bob.asks({"type": "say", "room": name, "text": "old", "id": name})
             bob.sees("ack", id=name)
     with restarted.runs() as server, joins(server, "bob", rooms=rooms("lobby", *names)) as bob:
-        bob.sees("live", room="tea")
+        read = {bob.sees("live")["room"] for _ in names}  # in the order in which they are loaded
+        assert read == {*names}
         with joins(server, "alice") as alice:
             for name in names:  # in one packet each, while the room is being loaded
                 alice.asks(
