@@ -217,6 +217,10 @@ def test_bots_register_log_in_and_come_back_with_the_secret_in_the_hello(server:
         bot.asks({"type": "register", "id": "1", "secret": SECRET})
         bot.sees("done", id="1")
         bot.sees("account", account="bot")
+        with RichUser(server, room="dev") as one, RichUser(server, room="dev") as two:
+            bot.says("hello", "1a")
+            for user in (one, two):  # whoever has heard that, on either of two nodes, is where the account is known
+                user.sees("said", text="hello")
         with RichUser(server, nick="bot", secret=SECRET) as again:
             assert again.sees("welcome", nick="bot", account="bot", room="dev")["token"] != token
             bot.sees("closing", code="replaced")
