@@ -81,7 +81,7 @@ class FanOut:
         self.jobs = self._spreader.jobs
         # Of readers without descriptors, by key: their connections and writers would drive more out of the cache.
         self._offers: dict[int, Callable[[bytes], int]] = {}
-        self._sent: Event | None = None  # set when a chunk is sent to a large room
+        self._sent: Event | None = None  # set when what has gathered in a room is the next to be sent
         self._writable: deque[Writer] = deque()  # those behind whose kernel buffer has room again
 
     @property
@@ -205,7 +205,7 @@ class FanOut:
         return False
 
     def wait_sent(self) -> None:
-        """Wait until something is sent to a large room, if there is one where something gathers."""
+        """Wait until what has gathered in a large room is the next to be sent: of a crowded one or of another."""
         if self._sent is None:
             self._sent = Event()
         self._sent.wait()
@@ -310,10 +310,10 @@ class FanOut:
             if log.dirty:
                 log.seal()
                 again.append(log)
-        if self._sent is not None:
-            self._sent.set()
-            self._sent = None
         if again:
+            if self._sent is not None:
+                self._sent.set()
+                self._sent = None
             self._spread(again, self._send(again))
 
     def _write(self, descriptors: list[int], pieces: list[bytes]) -> list[int]:

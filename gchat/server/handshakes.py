@@ -108,7 +108,10 @@ class Handshakes:
     # --- Turns -----------------------------------------------------------------------------------------------------
 
     def _step(self, sock: ssl.SSLSocket) -> None:
-        """Do the next step of a handshake in a round of the loop that has time for it, unless the peer is gone then."""
+        """Do the next step of a handshake in a round of the loop that has time for it.
+
+        The first, which is the dear one, is not done for a peer that is gone then. Later it may have said all it wants.
+        """
         has_waited = False
         if self._waiting or self._used_s >= ROUND_S:
             turn = Event()
@@ -123,7 +126,7 @@ class Handshakes:
             gevent.spawn(self._go_round)
         began_s = time.thread_time()
         try:
-            if has_waited and has_ended(sock):
+            if has_waited and sock.cipher() is None and has_ended(sock):  # none is agreed on yet
                 raise ConnectionResetError
             sock.do_handshake()
         finally:

@@ -21,7 +21,6 @@ CAP_NET_BIND_SERVICE = 10
 URGENT_TURN_NS, LOOP_TURN_NS = 100_000, 300_000
 _SCHED_SETATTR = {"x86_64": 314, "aarch64": 274, "riscv64": 274}
 
-
 #: Open files for which the kernel has room from the start: of its memory, 8 bytes each.
 _MOST_AT_ONCE = 1 << 16
 
@@ -120,14 +119,16 @@ def wake_promptly(turn_ns: int = URGENT_TURN_NS, thread: int = 0) -> None:
     Else each wait ends up to 3 ms late while another thread is busy on that core. Before Linux 6.12, or where that is
     not allowed, nothing changes.
     """
-    import ctypes  # noqa: PLC0415  # 3 ms that the start does not wait for
-
     number = _SCHED_SETATTR.get(os.uname().machine)
-    if number is None or sys.maxsize < 1 << 32 or os.sched_getscheduler(thread) != os.SCHED_OTHER:
+    if number is None or sys.maxsize < 1 << 32:
         return
-    nice = os.getpriority(os.PRIO_PROCESS, thread)
-    attributes = struct.pack("=IIQiIQQQ", 48, os.SCHED_OTHER, 0, nice, 0, turn_ns, 0, 0)
-    ctypes.CDLL(None).syscall(number, thread, attributes, 0)
+    with suppress(ImportError, OSError):  # a sandbox may let nobody ask, and a small Python has no ctypes
+        import ctypes  # noqa: PLC0415  # 3 ms that the start does not wait for
+
+        if os.sched_getscheduler(thread) == os.SCHED_OTHER:
+            nice = os.getpriority(os.PRIO_PROCESS, thread)
+            attributes = struct.pack("=IIQiIQQQ", 48, os.SCHED_OTHER, 0, nice, 0, turn_ns, 0, 0)
+            ctypes.CDLL(None).syscall(number, thread, attributes, 0)
 
 
 def step_back() -> None:

@@ -216,6 +216,33 @@ def test_a_large_room_or_what_takes_long_is_sent_in_slices_and_what_is_said_mean
     assert [line.split()[-1] for line in readers[0].reads()] == ["one", "three"]
 
 
+def test_who_waits_because_much_gathers_in_a_large_room_is_not_woken_by_what_is_sent_in_others(
+    room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They may be hundreds, and each turn would be late because of them."""
+    monkeypatch.setattr(fanout, "READERS_IN_A_TURN", 2)
+    monkeypatch.setattr(fanout, "SENDS_AT_ONCE", 1)
+    monkeypatch.setattr(spreader, "SLICE_S", 0.0)
+    monkeypatch.setattr(fanout, "MAX_GATHERED_BYTES", 1)
+    readers = [room.enters() for _ in range(5)]
+    readers[0].writer.log_reader.follow(room.fan_out.log(Where("dev"), plain, 1))
+    room.turn("one")
+    room.fan_out.append("lobby", Announced("two"), 0, None)
+    assert room.fan_out.is_crowded("lobby")
+    waiting = gevent.spawn(room.fan_out.wait_sent)
+    gevent.sleep(0)
+
+    room.fan_out.append("dev", Announced("small"), 0, None)
+    room.turn()
+    gevent.sleep(0)
+    assert readers[0].reads()[-1].endswith("small")
+    assert not waiting.ready()
+
+    wait_until(waiting.ready, "what has gathered is sent next")
+    assert not room.fan_out.is_crowded("lobby")
+    room.fan_out.leave("dev", readers[0].writer)
+
+
 @pytest.mark.parametrize("readers_in_a_turn", [0, 1000])
 def test_a_crash_while_a_room_is_sent_to_is_logged_and_all_of_it_comes(
     room: Room, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, readers_in_a_turn: int

@@ -149,6 +149,9 @@ def test_a_round_of_the_loop_has_little_time_for_steps_which_come_in_the_order_i
         def fileno(self) -> int:
             return ours.fileno()
 
+        def cipher(self) -> None:
+            pass
+
         def do_handshake(self) -> None:
             until = time.thread_time() + step_s
             while time.thread_time() < until:
@@ -175,6 +178,9 @@ def test_a_peer_that_leaves_while_it_waits_for_its_turn_is_forgotten(hall: Hall)
     class Long:
         def fileno(self) -> int:
             return ours.fileno()
+
+        def cipher(self) -> None:
+            pass
 
         def do_handshake(self) -> None:
             until = time.thread_time() + handshakes.ROUND_S
@@ -205,3 +211,25 @@ def test_nothing_is_done_for_a_peer_that_has_left_while_it_waited_for_its_turn(h
     hall.comes_to(**{GONE: 1})
     with pytest.raises(BlockingIOError):
         theirs.recv(100)
+
+
+def test_what_a_peer_has_said_before_it_left_is_heard_also_if_its_handshake_waited_for_its_turn(hall: Hall) -> None:
+    """In TLS 1.3 it may send a message, and close, with the end of its handshake: `printf hi | ncat --ssl HOST`."""
+    theirs = hall.comes()
+    client = wrapped(theirs, hall.section)
+
+    def is_done() -> bool:
+        with suppress(ssl.SSLWantReadError):
+            client.do_handshake()
+            return True
+        return False
+
+    while not is_done():
+        gevent.sleep(0.001)
+    hall.handshakes._used_s = handshakes.ROUND_S
+    client.send(b"hi\n")
+    client.close()
+    wait_until(lambda: bool(hall.handshakes._waiting), "others have their turns first")
+    gevent.spawn(hall.handshakes._go_round)
+    hall.comes_to(**{DONE: 1})
+    assert hall.sockets[0].recv(100) == b"hi\n"

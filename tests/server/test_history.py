@@ -188,6 +188,7 @@ def test_while_users_send_something_the_upkeep_makes_longer_pauses(
 ) -> None:
     monkeypatch.setattr(history, "REST", 0)
     monkeypatch.setattr(history, "BUSY_REST", 1e12)
+    monkeypatch.setattr(history, "TIDY_S", 20.0)
     journal.is_more = True
     tidied(journal, 10)
 
@@ -199,6 +200,16 @@ def test_while_users_send_something_the_upkeep_makes_longer_pauses(
     until = journal.tidied
     gevent.sleep(0.05)
     assert journal.tidied <= until + 1
+
+
+def test_after_what_took_long_the_pause_is_no_longer_than_where_there_is_no_more_to_do(
+    journal: Maintained, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Users send on meanwhile: the longer the pause, the more of the database's log there is to copy after it."""
+    monkeypatch.setattr(history, "REST", 1e12)
+    monkeypatch.setattr(history, "BUSY_REST", 1e12)
+    journal.is_more = True
+    tidied(journal, 10)
 
 
 def said(caplog: pytest.LogCaptureFixture) -> list[tuple[str, str]]:

@@ -124,3 +124,21 @@ def test_the_loop_asks_for_longer_ones_and_other_threads_for_none() -> None:
             assert urgent(asked)[2] < asked()[2] < turn_ns
     finally:
         wake_promptly(turn_ns)
+
+
+def test_where_threads_may_not_even_ask_the_loop_goes_on_as_it_is(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Some sandboxes do not allow the system call."""
+
+    def refused(_thread: int) -> int:
+        raise PermissionError
+
+    monkeypatch.setattr(os, "sched_getscheduler", refused)
+    before = asked()
+    loader = OwnThread()
+    prompt_loop(loader)
+    gevent.sleep(0)
+    assert loader(int) == 0
+    assert asked() == before
+    assert capsys.readouterr().err == ""
