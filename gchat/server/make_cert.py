@@ -65,7 +65,7 @@ def made(names: Iterable[str], days: int = DAYS) -> tuple[bytes, bytes]:
         .issuer_name(name)
         .public_key(public)
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now + dt.timedelta(days=min(0, days - 1)))
+        .not_valid_before(now + dt.timedelta(days=min(-1, days - 1)))  # clocks elsewhere may be behind
         .not_valid_after(now + dt.timedelta(days=days))
         .add_extension(x509.SubjectAlternativeName([_general_name(name) for name in names]), critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
