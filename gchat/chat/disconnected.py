@@ -25,7 +25,7 @@ class Disconnected:
     """
 
     def __init__(self) -> None:
-        self.until: dict[Session, float] = {}  # the earliest first; the same table for ever
+        self.until: dict[Session, float] = {}  # the earliest first
         self._idle: dict[Session, None] = {}  # of these, those without a nick and without a message
         self._by_network: dict[str, dict[Session, None]] = {}
 

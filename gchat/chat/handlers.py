@@ -46,7 +46,7 @@ def execute(registry: Registry, session: Session, command: Command, now: float) 
 
     A refusal is an effect too. A session that has left or lost its connection asks nothing.
     """
-    if session.id not in registry.sessions or session in registry.lost:
+    if not registry.is_connected(session):
         return []
     announced = None if session.is_announced else registry.announce(session)
     try:

@@ -60,7 +60,6 @@ class Population:
         self.ignorers = Ignorers(self._names)
         self._lineages = Lineages()
         self._disconnected = Disconnected()
-        self.lost: Collection[Session] = self._disconnected.until  # at hand, because it is asked before each message
         self._unannounced: dict[Session, float] = {}  # and when each will be announced
         self.last_id = 0  # of a session that was made here
 

@@ -215,7 +215,8 @@ class Registry(Population):
 
     def is_connected(self, session: Session) -> bool:
         """Return whether the user is here and has a connection."""
-        return session.id in self.sessions and session not in self.lost
+        lost = self._disconnected.until  # mostly nobody, and this is asked before each message
+        return session.id in self.sessions and not (lost and session in lost)
 
     def is_disconnected(self, session: Session) -> bool:
         """Return whether the user has lost the connection, and may be about to come back."""
