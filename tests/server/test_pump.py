@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import gevent
 import pytest
 
 from gchat.chat.effects import Announce, Deliver
@@ -11,6 +14,7 @@ from gchat.model.errors import Code
 from gchat.model.events import Announced, Refused
 from gchat.model.hello import Hello
 from gchat.model.messages import Record, Said
+from gchat.server import pump
 from tests.server.stage import LOBBY, Stage, wait_until
 
 
@@ -65,6 +69,31 @@ def test_what_one_turn_says_is_one_batch(journal: Journal) -> None:
 
         assert [text for batch in journal.batches for text in batch] == [f"line {number}" for number in range(20)]
         assert len(journal.batches) == 1
+
+
+def test_after_a_long_turn_what_is_said_in_a_part_of_its_time_is_one_batch_with_what_was_said_until_then(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pump, "HOLD_S", 1.0)
+    monkeypatch.setattr(pump, "GATHERING", 10.0)
+    with Stage(journal) as stage:
+        alice, bob = stage.join("alice"), stage.join("bob")
+        send = stage.pump.fan_out.send
+
+        def send_long(*args: Any) -> None:
+            send(*args)
+            gevent.sleep(0.02)
+
+        monkeypatch.setattr(stage.pump.fan_out, "send", send_long)
+        for attempt in range(10):  # on a busy machine one may be too late
+            for verb in ("begins", "waits", "comes"):
+                alice.says(f"{attempt} {verb}")
+                gevent.sleep(0.015)
+            bob.sees(f"[alice] {attempt} comes")
+            if [f"{attempt} waits", f"{attempt} comes"] in journal.batches:
+                return
+            gevent.sleep(0.1)
+        pytest.fail(f"not one batch: {journal.batches}")
 
 
 def test_what_cannot_be_stored_is_refused_and_nobody_sees_it(journal: Journal) -> None:
