@@ -168,6 +168,15 @@ class Pump:
         if self._parked:
             self.wake()
 
+    def submit_said(self, effects: Sequence[Happening]) -> None:
+        """Do the same; what is said alone needs no turn if it is shown only when it arrives: it is put at once."""
+        if not (self._parked and len(effects) == 1 and type(effects[0]) is Publish) or self._publication.awaited:
+            self.submit(effects)
+            return
+        self._carry_out_all([*effects])
+        if self._touched:  # it was refused
+            self.wake()
+
     def wake(self) -> None:
         """Have a turn soon."""
         if self._parked:
@@ -299,8 +308,7 @@ class Pump:
         self._turn_since = self._waiting_since if effects else None
         self._received_before = RECEIVED_BYTES.value
         self.share.renew()
-        # A turn ends with a room: the journal gets all of a turn at once, and what is said after in a new room of that
-        # name must not be forgotten with the old one.
+        # A turn ends with a room: what is said after in a new one of that name must not be forgotten with it.
         kinds = [*map(type, effects)]
         if DropRoom in kinds:
             count = kinds.index(DropRoom) + 1
