@@ -70,46 +70,6 @@ local function feed(fields, ...)
   redis.call('XADD', key('feed'), digits(n) .. '-' .. run_term, unpack(fields))
 end
 
-local function drop(node)
-  redis.call('ZREM', key('leases'), node)
-  for _, name in ipairs({'fence', 'applied', 'infos'}) do redis.call('HDEL', key(name), node) end
-end
-
--- attach: node, its number, "1" if it is its first time, a base for an empty engine, layout, version of Unicode, the base
--- that it knows, the id of the feed's entry that it heard last.
--- -> term, n (of the feed's last entry), the node's last batch that was carried out, fence, "1" if it has a lease, "1" if
--- the feed has what it heard last. Errors: LAYOUT and UNICODE (with what the other nodes have), TAKEN (another node has
--- or had this number).
--- The term changes with each run of the engine, the fence each time: what older connections carry comes too late.
--- A beat alone gives a lease: so a node that was given up learns it, even if it does not get the first answer.
-local function attach()
-  local node, number, is_new, fresh, layout, unicode, known, at = unpack(ARGV, 2, 9)
-  local now, raw = time_now()
-  local last_run, has_layout, has_unicode =
-    unpack(redis.call('HMGET', key('engine'), 'run', 'layout', 'unicode'))
-  if base and has_layout ~= layout then return redis.error_reply('LAYOUT ' .. tostring(has_layout)) end
-  if base and has_unicode ~= unicode and redis.call('ZCOUNT', key('leases'), digits(now), '+inf') > 0 then
-    return redis.error_reply('UNICODE ' .. tostring(has_unicode))
-  end
-  if is_new == '1' and redis.call('ZSCORE', key('numbers'), number) then return redis.error_reply('TAKEN number') end
-  keep_time(now, raw)
-  local run = string.match(redis.call('INFO', 'server'), 'run_id:(%w+)')
-  base = base or fresh
-  local term = run_term or '0'
-  if last_run ~= run then
-    term = digits((math.floor(term / DRAWN) + 1) * DRAWN + tonumber(string.sub(run, 1, 6), 16))
-  end
-  local fence = digits(redis.call('HINCRBY', key('engine'), 'fences', 1))
-  redis.call('HSET', key('engine'), 'base', base, 'term', term, 'run', run, 'layout', layout, 'unicode', unicode)
-  redis.call('HSET', key('fence'), node, fence)
-  redis.call('ZADD', key('numbers'), digits(now), number)
-  redis.call('ZREMRANGEBYRANK', key('numbers'), 0, -1 - NUMBERS)
-  local has_lease = redis.call('ZSCORE', key('leases'), node)
-  local is_there = known == base and (at == '0-0' or #redis.call('XRANGE', key('feed'), at, at) > 0)
-  return {base .. '.' .. term, digits(n), redis.call('HGET', key('applied'), node) or '0', fence,
-          has_lease and '1' or '0', is_there and '1' or '0'}
-end
-
 -- What a lineage used an id for first: digest, number; nil if it is new.
 local function used(lineage, id)
   local ids = key('ids:' .. lineage)
@@ -126,11 +86,12 @@ local function use(lineage, id, digest, seq)
   if redis.call('HLEN', ids) >= IDS then redis.call('RENAME', ids, ids .. ':old') end
 end
 
--- The texts of a message that are new, with the numbers of all its ids; the same as journal.numbering does.
+-- The texts of a message that are new, and their ids, with the numbers of all its ids; the same as journal.numbering does.
 local function new_texts(lineage, texts, ids, digests, first)
+  if #ids == 0 then return texts, ids end
   local new, new_ids, numbers, reused = {}, {}, {}, {}
   for at, text in ipairs(texts) do
-    local id, seq = ids[at] or '', first + #new
+    local id, seq = ids[at], first + #new
     local is_new = true
     if id ~= '' then
       local digest, earlier = used(lineage, id)
@@ -164,7 +125,7 @@ function items.message(fields, term, now, keep, room, lineage, kind, name, texts
   local head, record = room .. '\0' .. '0', ''
   if #new > 0 then
     local first = last + 1
-    record = cmsgpack.pack({first, now, kind, name, new, #ids > 0 and new_ids or {}})
+    record = cmsgpack.pack({first, now, kind, name, new, new_ids})
     last = digits(last + #new)
     redis.call('HSET', key('heads'), room, last)
     if first == 1 then redis.call('ZADD', key('rooms'), redis.call('ZCARD', key('rooms')), room) end
@@ -209,6 +170,49 @@ local function put()
   redis.call('HSET', key('applied'), node, batch)
   feed(fields, 'time', digits(now), 'raw', digits(raw))
   return digits(now)
+end
+
+-- What is put most often: what the others need is not even defined.
+if ARGV[1] == 'put' then return put() end
+
+local function drop(node)
+  redis.call('ZREM', key('leases'), node)
+  for _, name in ipairs({'fence', 'applied', 'infos'}) do redis.call('HDEL', key(name), node) end
+end
+
+-- attach: node, its number, "1" if it is its first time, a base for an empty engine, layout, version of Unicode, the base
+-- that it knows, the id of the feed's entry that it heard last.
+-- -> term, n (of the feed's last entry), the node's last batch that was carried out, fence, "1" if it has a lease, "1" if
+-- the feed has what it heard last. Errors: LAYOUT and UNICODE (with what the other nodes have), TAKEN (another node has
+-- or had this number).
+-- The term changes with each run of the engine, the fence each time: what older connections carry comes too late.
+-- A beat alone gives a lease: so a node that was given up learns it, even if it does not get the first answer.
+local function attach()
+  local node, number, is_new, fresh, layout, unicode, known, at = unpack(ARGV, 2, 9)
+  local now, raw = time_now()
+  local last_run, has_layout, has_unicode =
+    unpack(redis.call('HMGET', key('engine'), 'run', 'layout', 'unicode'))
+  if base and has_layout ~= layout then return redis.error_reply('LAYOUT ' .. tostring(has_layout)) end
+  if base and has_unicode ~= unicode and redis.call('ZCOUNT', key('leases'), digits(now), '+inf') > 0 then
+    return redis.error_reply('UNICODE ' .. tostring(has_unicode))
+  end
+  if is_new == '1' and redis.call('ZSCORE', key('numbers'), number) then return redis.error_reply('TAKEN number') end
+  keep_time(now, raw)
+  local run = string.match(redis.call('INFO', 'server'), 'run_id:(%w+)')
+  base = base or fresh
+  local term = run_term or '0'
+  if last_run ~= run then
+    term = digits((math.floor(term / DRAWN) + 1) * DRAWN + tonumber(string.sub(run, 1, 6), 16))
+  end
+  local fence = digits(redis.call('HINCRBY', key('engine'), 'fences', 1))
+  redis.call('HSET', key('engine'), 'base', base, 'term', term, 'run', run, 'layout', layout, 'unicode', unicode)
+  redis.call('HSET', key('fence'), node, fence)
+  redis.call('ZADD', key('numbers'), digits(now), number)
+  redis.call('ZREMRANGEBYRANK', key('numbers'), 0, -1 - NUMBERS)
+  local has_lease = redis.call('ZSCORE', key('leases'), node)
+  local is_there = known == base and (at == '0-0' or #redis.call('XRANGE', key('feed'), at, at) > 0)
+  return {base .. '.' .. term, digits(n), redis.call('HGET', key('applied'), node) or '0', fence,
+          has_lease and '1' or '0', is_there and '1' or '0'}
 end
 
 -- Give up the nodes whose lease has ended: all others learn it by the feed, in its order, once.
@@ -299,5 +303,5 @@ local function rebase()
   return run_term
 end
 
-local decisions = {attach = attach, put = put, beat = beat, keep = keep, leave = leave, rebase = rebase}
+local decisions = {attach = attach, beat = beat, keep = keep, leave = leave, rebase = rebase}
 return decisions[ARGV[1]]()

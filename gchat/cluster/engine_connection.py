@@ -88,8 +88,11 @@ class EngineConnection:
         self._asked.append((answer, deadline, timeout_s))
         if self._overdue is None or deadline < self._looks_at:
             self._look_at(deadline)
-        self._unsent.append(hiredis.pack_command(command))  # type: ignore[arg-type]  # its stub says one word
-        if not self._is_sending and not self._is_sent_at_once():
+        data = hiredis.pack_command(command)  # type: ignore[arg-type]  # its stub says one word
+        if self._is_sending:
+            self._unsent.append(data)
+        elif rest := self._unsent_of(data):
+            self._unsent.append(rest)
             self._is_sending = True
             gevent.spawn(self._send)
         return answer
@@ -107,17 +110,14 @@ class EngineConnection:
         """Ask nothing more; whatever was asked is lost."""
         self._lose("the connection was closed")
 
-    def _is_sent_at_once(self) -> bool:
-        """Send what the kernel takes at once; return whether that is all."""
+    def _unsent_of(self, data: bytes) -> bytes:
+        """Send what the kernel takes at once; return the rest."""
         if self._descriptor is None:
-            return False
-        data = b"".join(self._unsent)
+            return data
         try:
-            sent = os.write(self._descriptor, data)
+            return data[os.write(self._descriptor, data) :]
         except OSError:  # it is full, or broken: whoever sends the rest finds out
-            sent = 0
-        self._unsent = [data[sent:]] if sent < len(data) else []
-        return not self._unsent
+            return data
 
     def _send(self) -> None:
         try:

@@ -5,7 +5,7 @@ Items are msgpack arrays that decisions.lua reads; records, and what became of i
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import msgspec
 from msgspec import Struct
@@ -120,14 +120,13 @@ def packed_step(data: bytes) -> bytes:
 def unpacked(data: bytes) -> Record:
     """Return a record. Raises msgspec.DecodeError: it is none."""
     found = _decode_record(data)
-    return Record(found.seq, found.ms / 1000, _message(found))
-
-
-def _message(found: _StoredRecord) -> Message:
+    message: Message
     if found.kind == "said":
-        return Said(found.name, found.texts, found.ids)
-    kind = Acted if found.kind == "acted" else TopicSet
-    return kind(found.name, found.texts[0], found.ids[0] if found.ids else "")
+        message = Said(found.name, found.texts, found.ids)
+    else:
+        kind = Acted if found.kind == "acted" else TopicSet
+        message = kind(found.name, found.texts[0], found.ids[0] if found.ids else "")
+    return Record(found.seq, found.ms / 1000, message)
 
 
 def topic(data: bytes | None) -> TopicIs | None:
@@ -140,23 +139,23 @@ def topic(data: bytes | None) -> TopicIs | None:
 
 def entry(id_: bytes, fields: Sequence[bytes]) -> Entry:
     """Return an entry of the feed."""
-    number, _, term = id_.partition(b"-")
-    return Entry(int(number), id_, fields[0].decode(), int(fields[1]), tuple(_items(fields, int(term))), int(term))
-
-
-def _items(fields: Sequence[bytes], term: int) -> Iterator[Fed]:
+    number, _, run = id_.partition(b"-")
+    term, items = int(run), list[Fed]()
     at, end = 2, len(fields)
     while at < end:
         head, value = fields[at], fields[at + 1]
         at += 2
-        if head == _STEP:
-            yield Fed(step=value)
-        elif head == _GONE:
-            yield Fed(gone=value.decode())
-        elif head == _REBASED:
-            yield Fed(rebased=value.decode(), term=term)
-        else:
+        if len(head) > 1:  # a room, perhaps none, and a number; any other is one byte
             room, _, last = head.rpartition(b"\0")
-            has_ids = at < end and fields[at] == _IDS
-            yield Fed(room.decode(), int(last), value, fields[at + 1] if has_ids else b"", term=term)
-            at += 2 if has_ids else 0
+            ids = b""
+            if at < end and fields[at] == _IDS:
+                ids = fields[at + 1]
+                at += 2
+            items.append(Fed(room.decode(), int(last), value, ids, term=term))
+        elif head == _STEP:
+            items.append(Fed(step=value))
+        elif head == _GONE:
+            items.append(Fed(gone=value.decode()))
+        else:
+            items.append(Fed(rebased=value.decode(), term=term))
+    return Entry(int(number), id_, fields[0].decode(), int(fields[1]), tuple(items), term)

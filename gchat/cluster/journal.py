@@ -6,7 +6,6 @@ far as they have been accepted. The rest is read from the engine.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext
 from functools import partial
@@ -110,7 +109,7 @@ class SharedJournal:
 
     def next_seq(self, room: str) -> int:
         """See Journal.next_seq."""
-        return self._rooms.log(room).recent.next_seq if self._rooms.is_open(room) else 1
+        return self._rooms.next_seq(room)
 
     def topic(self, room: str) -> TopicIs | None:
         """See Journal.topic."""
@@ -202,19 +201,18 @@ class SharedJournal:
     def arrived(self, told: Sequence[tuple[Fed, Any]]) -> None:
         """See LinkOwner.arrived. What another node said in a room that is not open here is not even decoded."""
         arrivals: list[Arrival] = []
-        rest = deque(told)
+        taken = 0
         try:
-            while rest:
-                item, cause = rest[0]
-                if item.step or item.gone or item.rebased:
+            for item, cause in told:
+                if not item.record and (item.step or item.gone or item.rebased):
                     self._tell(arrivals)
                     self._happened(item, cause)
                 elif (arrival := self._taken(item, cause)) is not None:
                     arrivals.append(arrival)
-                rest.popleft()
+                taken += 1
         except BaseException:
             self._tell(arrivals)
-            for _, cause in rest:
+            for _, cause in told[taken:]:
                 if cause is not None:
                     self.not_known(cause)
             raise
@@ -222,14 +220,18 @@ class SharedJournal:
 
     def _taken(self, item: Fed, cause: Any) -> Arrival | None:
         """Take what was said; return what is to be delivered of it, if it is news."""
-        is_new = bool(item.record) and self._rooms.hear(item.room, item.last, item.term)
-        if item.sets_topic:
-            message = unpacked(item.record).message
-            assert isinstance(message, TopicSet)
+        is_new = item.record and self._rooms.hear(item.room, item.last, item.term)
+        if cause is not None:
+            outcome = item.outcome()
+        elif is_new or item.sets_topic:
+            outcome = Outcome(unpacked(item.record))
+        else:
+            return None
+        if outcome.record is not None and type(message := outcome.record.message) is TopicSet:
             self.members.topic_set(item.room, TopicIs(message.text, message.name))
         if cause is not None:
-            return Arrival(item.room or None, item.outcome(), cause.cause)
-        return Arrival(item.room, Outcome(unpacked(item.record))) if is_new else None
+            return Arrival(item.room or None, outcome, cause.cause)
+        return Arrival(item.room, outcome) if is_new else None
 
     def _happened(self, item: Fed, cause: object | None) -> None:
         if item.step:

@@ -87,7 +87,7 @@ class EngineLink:
         self._place = FeedPlace()
         self.known_n = 0  # when a place was found: the last of the engine's entries that had been heard before
         self.lag = FeedLag()
-        self._echoed = (0, 0)  # once the first entry was heard, batches up to the second have no echo any more
+        self._echoed: tuple[int, int] | None = None  # once entry n was heard, batches up to this have no echo any more
         self._unsure = 0  # batches up to this one are never sent again, because they may have been carried out
         self._time = ClusterTime(SILENCE_S)
         self.batches = Batches(self._unanswered, self._time.engine_at, self._refuse, self._beat_once)
@@ -271,7 +271,7 @@ class EngineLink:
             self._unsure = self._unanswered.last_batch
         self._unanswered.send_again(max(attached.applied, self._unsure))
         self._echoed = (attached.n, self._unanswered.last_batch)
-        self._forget_unheard()
+        self._forget_unheard(*self._echoed)
         works: list[Callable[[], None]] = [partial(self.batches.write, attached), self._follow]
         works += [each.wait_lost for each in attached.connections]
         self._work += map(self._begin, works)
@@ -327,7 +327,8 @@ class EngineLink:
         for id_, fields in told:
             heard = entry(id_, fields)
             self._hear(heard)
-            is_read = is_read or any(not item.room or self.is_read(item.room) for item in heard.items)
+            for item in heard.items:
+                is_read = is_read or not item.room or self.is_read(item.room)
             if time.monotonic() > until:
                 breathe()
                 until = time.monotonic() + TELLING_S
@@ -335,7 +336,7 @@ class EngineLink:
 
     def _hear(self, heard: Entry) -> None:
         """Tell an entry. Raises EngineLost: there is a hole before it."""
-        if heard.number != self.heard + 1:
+        if heard.number != self._place.number + 1:
             self._place.lose()
             raise EngineLost("the feed does not have any more what comes next")
         self._place.hear(heard)
@@ -348,12 +349,12 @@ class EngineLink:
         except BaseException:
             self._place.doubt()
             raise
-        self._forget_unheard()
+        if self._echoed is not None:
+            self._forget_unheard(*self._echoed)
 
-    def _forget_unheard(self) -> None:  # its echo would have come by now, so it will not be known
-        number, batch = self._echoed
-        if batch and self.heard >= number:
-            self._echoed = (0, 0)
+    def _forget_unheard(self, number: int, batch: int) -> None:  # its echo would have come by now
+        if self.heard >= number:
+            self._echoed = None
             for item in self._unanswered.forget(batch):
                 if not item.is_unknown:
                     self._owner.not_known(item.cause)

@@ -31,12 +31,17 @@ class Log(Struct):
     recent: RecentMessages
     first_seq: int = 1
     topic: TopicIs | None = None
+    next_seq: int = 1  # that of `recent`, at hand
+
+    def __post_init__(self) -> None:
+        self.next_seq = self.recent.next_seq
 
     def keep(self, record: Record, max_bytes: int) -> None:
         """Add a record that is shown."""
-        if record.seq != self.recent.next_seq:  # what is between was trimmed before this node had it
+        if record.seq != self.next_seq:  # what is between was trimmed before this node had it
             self.recent = RecentMessages(record.seq)
         self.recent.keep(record, max_bytes)
+        self.next_seq = record.seq + record.message.count
         if isinstance(record.message, TopicSet):
             self.topic = TopicIs(record.message.text, record.message.name)
 
@@ -116,9 +121,14 @@ class OpenRooms:
         for last, term in room.early_terms:
             room.heard.note(last, term)
         for record in room.early:
-            if record.seq >= log.recent.next_seq:
+            if record.seq >= log.next_seq:
                 log.keep(record, self._room_bytes)
         room.early, room.early_terms = [], []
+
+    def next_seq(self, name: str) -> int:
+        """Return the number after the last message of a room that was shown; 1 if it is not open."""
+        room = self._rooms.get(name)
+        return 1 if room is None or room.log is None else room.log.next_seq
 
     def forget(self, name: str) -> None:
         """Close a room."""
@@ -132,10 +142,7 @@ class OpenRooms:
         if room.log is None:
             room.early_terms.append((last, term))
             return True
-        if last <= room.heard.last:
-            return False
-        room.heard.note(last, term)
-        return True
+        return room.heard.note(last, term)
 
     def accept(self, name: str, record: Record) -> None:
         """Note that a record is about to be shown."""

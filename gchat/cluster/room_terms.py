@@ -21,14 +21,15 @@ class RoomTerms:
         self._firsts: list[int] = []  # where each of these terms begins
         self._terms: list[int] = []
 
-    def note(self, last: int, term: int) -> None:
-        """Note that the messages up to `last` were heard, and were given their numbers in this term."""
+    def note(self, last: int, term: int) -> bool:
+        """Note that the messages up to `last` were heard, numbered in this term; return whether that is news."""
         if last <= self.last:
-            return
+            return False
         if not self._terms or self._terms[-1] != term:
             self._firsts.append(self.last + 1)
             self._terms.append(term)
         self.last = last
+        return True
 
     def forget_behind(self, last: int) -> None:
         """Forget what is behind this number."""

@@ -243,7 +243,7 @@ class Publication:
             self._release()
             return
         if room is not None and outcome.record is not None:
-            if outcome.record.seq < self.head(room):  # delivered again: it was shown
+            if outcome.record.seq < self._journal.next_seq(room):  # delivered again: it was shown
                 outcome = structs.replace(outcome, record=None)
             else:
                 self._journal.accept(arrival)

@@ -128,8 +128,7 @@ class Pump:
         self.turn_is_under_way = False
         self._hold_s = HOLD_AT_REST_S
         self._carried_out: dict[int | None, Event] = {}  # set when what is waiting now is carried out, by session
-        # Of one turn:
-        self._touched: dict[Writer, None] = {}  # those with own lines to get
+        self._touched: dict[Writer, None] = {}  # those with own lines to get, of one turn
         self.replay = Replay(self, journal, parts.search)
         self._room_loading = RoomLoading(self, journal, self.replay)
         self._publication = Publication(self, journal)
@@ -170,6 +169,18 @@ class Pump:
         if self._parked:
             self.wake()
 
+    def submit_said(self, effects: Sequence[Happening]) -> None:
+        """Do the same; what is said alone needs no turn if it is shown only when it arrives: it is put at once."""
+        said, publication = effects[0] if len(effects) == 1 else None, self._publication
+        if type(said) is not Publish or not self._parked or publication.awaited:
+            self.submit(effects)
+            return
+        publication.commit(effects)
+        publication.publish(said)
+        publication.end()
+        if self._touched:  # it was refused
+            self.wake()
+
     def wake(self) -> None:
         """Have a turn soon."""
         if self._parked:
@@ -198,10 +209,8 @@ class Pump:
         """Whether so much waits that senders should wait too."""
         if RECEIVED_BYTES.value - self._received_before > MAX_WAITING_BYTES:
             return True
-        waiting, said = len(self._waiting), self._publication
-        if said.awaited:
-            return said.awaited_size > MAX_ON_ITS_WAY or waiting + len(said.awaited) > MAX_WAITING
-        return waiting > MAX_WAITING
+        said = self._publication
+        return said.awaited_size > MAX_ON_ITS_WAY or len(self._waiting) + len(said.awaited) > MAX_WAITING
 
     def wait_carried_out(self, session: int | None = None) -> None:
         """Wait until all that was submitted is carried out, and what was said, perhaps by one session, is answered."""
@@ -305,8 +314,7 @@ class Pump:
         self._turn_since = self._waiting_since if effects else None
         self._received_before = RECEIVED_BYTES.value
         self.share.renew()
-        # A turn ends with a room: the journal gets all of a turn at once, and what is said after in a new room of that
-        # name must not be forgotten with the old one.
+        # A turn ends with a room: what is said after in a new one of that name must not be forgotten with it.
         kinds = [*map(type, effects)]
         if DropRoom in kinds:
             count = kinds.index(DropRoom) + 1

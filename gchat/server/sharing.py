@@ -62,13 +62,13 @@ from gchat.model.commands import Command
 from gchat.model.errors import Code, Refusal
 from gchat.model.events import Announced, TopicIs
 from gchat.server.attempts import Attempts
-from gchat.server.connection import NOT_LET_IN, Connection
+from gchat.server.connection import NOT_LET_IN
 from gchat.server.counters import CRASHES
 from gchat.server.elsewhere import Elsewhere
 from gchat.server.letters import Letters
 from gchat.server.logs import logger
 from gchat.server.publication import ArrivedUnheard, Happening
-from gchat.server.registry_loading import RegistryLoading
+from gchat.server.registry_loading import LoadingPump, RegistryLoading
 from gchat.server.roster import Onlooker
 from gchat.server.step_effects import of_step
 from gchat.server.taking import Taking
@@ -84,22 +84,22 @@ AUDITED_AT_ONCE = 10_000
 
 _CHANGING = frozenset(get_args(Changing))
 
-#: What is for one user, who may be at another node.
+#: What is no step, and waits for nothing; and what is for one user, who may be at another node.
+_SPEAKING = (commands.Say, commands.Act)
 _TO_ANOTHER = (commands.Tell, commands.Reply, commands.Invite)
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode_step: Callable[[bytes], Step] = msgspec.msgpack.Decoder(AnyStep).decode
 
 
-class SharingPump(Protocol):
+class SharingPump(LoadingPump, Protocol):
     """What sharing needs of the pump."""
-
-    @property
-    def connections(self) -> dict[int, Connection]:
-        """The connections that have a session, by its id."""
 
     def submit(self, effects: Sequence[Happening]) -> None:
         """Have these effects carried out, after all that were submitted before."""
+
+    def submit_said(self, effects: Sequence[Happening]) -> None:
+        """Do the same; what is said alone is put at once."""
 
     def wait_carried_out(self, session: int | None = None) -> None:
         """Wait until everything that was submitted until now is carried out, and what was said is stored or refused."""
@@ -166,8 +166,9 @@ class Sharing:
 
     def execute(self, session: Session, command: Command, now: float) -> list[Effect]:
         """See Steps.execute."""
-        if not isinstance(command, commands.Say | commands.Act):
-            self._pump.wait_carried_out(session.id)  # what was said before
+        if isinstance(command, _SPEAKING):
+            return self._executed(session, command, now)
+        self._pump.wait_carried_out(session.id)  # what was said before
         effects = self._executed(session, command, now)
         if isinstance(command, _TO_ANOTHER):  # what is said next comes behind it, at all nodes
             self._pump.wait_carried_out(session.id)
@@ -175,11 +176,10 @@ class Sharing:
         return effects
 
     def _executed(self, session: Session, command: Command, now: float) -> list[Effect]:
-        effects: list[Effect]
         try:
             session = self._known(session)
             if type(command) in _CHANGING:
-                effects = self.take(Execute(session.id, command, now))  # type: ignore[arg-type]  # one of these
+                effects: list[Effect] = self.take(Execute(session.id, command, now))  # type: ignore[arg-type]  # one of these
                 return effects
             if not session.is_announced:
                 self.take(MakeSeen(session.id))
@@ -189,7 +189,7 @@ class Sharing:
             if isinstance(command, commands.Quit):
                 effects = closed(session.id, CloseReason.QUIT, "Goodbye")
                 self._owe(Disconnect(session.id, CloseReason.QUIT, self._link.time()))
-        self._pump.submit(effects)
+        self._pump.submit_said(effects)
         return effects
 
     def _known(self, session: Session) -> Session:

@@ -12,6 +12,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import replace
 from typing import Self
@@ -107,6 +108,9 @@ def figures(generator: Generator, rounds: int, seconds: float, *, quick: bool) -
         at = f"{rate:g}/s" if rate else f"peak, {window} on their way"
         what = f"deliveries per CPU-second of 2 nodes beside one process, {ask.clients:,} readers each, {at}"
         yield Figure(what, "x", [_share(generator, ask) for _ in range(rounds)], wanted, more=True)
+        if rate:
+            what = f"the same of two processes that share nothing but the core, at {at}"
+            yield Figure(what, "x", [_share_of_strangers(generator, ask) for _ in range(rounds)], wanted, more=True)
     for rate, p50, p99 in LATENCIES:
         runs = [_of_pair(generator, Ask(2, 1, rate=rate, seconds=seconds), apart=True) for _ in range(rounds)]
         yield Figure(f"seen on the other node, {rate:g}/s, p50", "ms", [run.p50_ms for run in runs], p50)
@@ -128,6 +132,20 @@ def _share(generator: Generator, ask: Ask) -> float:
     if alone.failure or not both.cpu_us_per_delivery:
         raise Failure(alone.failure or "no CPU time was measured; more --seconds are needed")
     return alone.cpu_us_per_delivery / both.cpu_us_per_delivery
+
+
+def _share_of_strangers(generator: Generator, ask: Ask) -> float:
+    """Return how many deliveries two processes, each with such users of its own, make of those of one by itself.
+
+    What is missing is what it costs that the other one has driven all out of the core's cache, and no cluster's.
+    """
+    alone = generator.measure("cluster", GCHAT, ask)
+    with ThreadPoolExecutor() as pool:
+        both = list(pool.map(lambda _: generator.measure("cluster", GCHAT, ask), range(2)))
+    for run in (alone, *both):
+        if run.failure:
+            raise Failure(run.failure)
+    return alone.cpu_us_per_delivery / statistics.mean(run.cpu_us_per_delivery for run in both)
 
 
 def _of_pair(generator: Generator, ask: Ask, *, apart: bool = False) -> Run:

@@ -24,9 +24,10 @@ def test_nothing_was_heard() -> None:
 
 def test_what_is_heard_again_changes_nothing() -> None:
     heard = of(1, 1, 2)
-    heard.note(2, 7)
-    heard.note(3, 7)
+    assert not heard.note(2, 7)
+    assert not heard.note(3, 7)
     assert (heard.last, heard.term) == (3, 2)
+    assert heard.note(4, 7)
 
 
 def test_a_record_of_several_messages_is_there_or_not_as_a_whole() -> None:

@@ -161,6 +161,8 @@ class Node:
             if isinstance(effect, Close):
                 self.connections.pop(effect.session, None)
 
+    submit_said = submit
+
     def wait_carried_out(self, session: int | None = None) -> None:  # noqa: ARG002
         """Wait for nothing."""
         self.waits += 1

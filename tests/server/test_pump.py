@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import gevent
 import pytest
 
-from gchat.chat.effects import Announce, Deliver
-from gchat.journal.journal import Batch, JournalError, Outcome, Posting
+from gchat.chat.effects import Announce, Deliver, Publish
+from gchat.journal.journal import Arrival, Batch, JournalError, Outcome, Posting
 from gchat.journal.memory import MemoryJournal
 from gchat.model.errors import Code
 from gchat.model.events import Announced, Refused
 from gchat.model.hello import Hello
 from gchat.model.messages import Record, Said
 from gchat.server import pump
-from tests.server.stage import LOBBY, Stage, wait_until
+from tests.server.stage import LOBBY, Stage, User, wait_until
 
 
 class Journal(MemoryJournal):
@@ -123,6 +124,68 @@ def test_a_journal_that_crashes_refuses_the_messages_of_that_turn(journal: Journ
 
         assert stage.crashes == 1
         stage.forgives()
+
+
+class Later(Journal):
+    """What it stores arrives when a test says so."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.arrivals: list[Arrival] = []
+        self._numbered = self._accepted = 0
+
+    def append(self, batch: Batch, time: float) -> Sequence[Outcome | None]:  # type: ignore[override]  # later
+        super().append(batch, time)
+        for posting in batch:
+            assert isinstance(posting, Posting)
+            self._numbered += 1
+            outcome = Outcome(Record(self._numbered, time, posting.message))
+            self.arrivals.append(Arrival(posting.room, outcome, posting.cause))
+        return [None] * len(batch)
+
+    def next_seq(self, room: str) -> int:  # noqa: ARG002
+        return self._accepted + 1
+
+    def accept(self, arrival: Arrival) -> None:
+        assert arrival.outcome.record is not None
+        self._accepted = arrival.outcome.record.seq
+
+    def deliver(self, stage: Stage) -> None:
+        arrivals, self.arrivals = self.arrivals, []
+        stage.pump.submit(arrivals)
+
+
+def said(speaker: User, text: str) -> list[Publish]:
+    return [Publish(LOBBY, speaker.connection.session.id, Said("alice", (text,)))]
+
+
+def test_what_is_said_alone_goes_at_once_to_a_journal_that_is_shared_and_all_in_its_order() -> None:
+    with Stage(journal := Later()) as stage:
+        alice, bob = stage.join("alice"), stage.join("bob")
+        assert bob.hears() == []
+        stage.pump.submit_said(said(alice, "one"))
+        assert journal.batches == [["one"]]  # no other greenlet has run since
+
+        stage.pump.submit_said(said(alice, "two"))
+        stage.pump.submit_said(said(alice, "three"))
+        assert journal.batches == [["one"]]  # it is under way: what comes now gathers
+        wait_until(lambda: len(journal.batches) == 2, "the others follow")
+        assert journal.batches == [["one"], ["two", "three"]]
+        assert bob.reads() == b""
+        journal.deliver(stage)
+        bob.sees("[alice] three")
+        stage.pump.submit_said(said(alice, "four"))
+        journal.deliver(stage)
+        bob.sees("[alice] four")
+
+
+def test_what_is_said_alone_and_cannot_be_stored_is_refused_at_once() -> None:
+    with Stage(journal := Later()) as stage:
+        alice = stage.join("alice")
+        assert alice.hears() == []
+        journal.fails = JournalError("the disk is full")
+        stage.pump.submit_said(said(alice, "lost"))
+        alice.sees("> Not sent: the disk is full. Try again later")
 
 
 def test_an_ack_comes_where_the_others_see_the_message(journal: Journal) -> None:
