@@ -7,7 +7,6 @@ far as they have been accepted. The rest is read from the engine.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import nullcontext
 from functools import partial
 from typing import Any
 
@@ -21,7 +20,7 @@ from gchat.cluster.room_streams import RoomStreams
 from gchat.journal.journal import PAGE_SIZE, Arrival, Batch, Outcome, Posting, Whisper
 from gchat.journal.native_thread import NativeThread
 from gchat.journal.paging import page
-from gchat.journal.parts import FOUND_SIZE, SEARCH_S, KeptRoom, Quiet
+from gchat.journal.parts import FOUND_SIZE, SEARCH_S, KeptRoom
 from gchat.model.events import TopicIs
 from gchat.model.messages import Record, TopicSet
 
@@ -146,7 +145,7 @@ class SharedJournal:
         self.link.batches.keep_messages = keep_messages or KEPT
         self._caution = "keep_days is not observed where the history is in an engine; set keep_messages" * (keep_s > 0)
 
-    def tidy(self, now: float, steady: float, quiet: Quiet = nullcontext) -> bool:  # noqa: ARG002
+    def tidy(self, now: float, steady: float) -> bool:  # noqa: ARG002
         """See Maintenance.tidy: what could not be noted is noted now; all else the link does by itself."""
         self._notes.store()
         return False

@@ -6,7 +6,6 @@ A caller asks for the parts that it needs. Whether a journal has them is asked o
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from typing import Protocol, runtime_checkable
 
 from msgspec import Struct
@@ -20,10 +19,6 @@ FOUND_SIZE = 65536
 
 #: How long one search may take.
 SEARCH_S = 0.25
-
-
-#: Makes a context in which less is stored than usual.
-Quiet = Callable[[], AbstractContextManager[object]]
 
 
 class SearchRefused(JournalError):
@@ -87,10 +82,10 @@ class Retention(Protocol):
 class Maintenance(Protocol):
     """Work that is not urgent, and healing."""
 
-    def tidy(self, now: float, steady: float, quiet: Quiet = nullcontext) -> bool:
+    def tidy(self, now: float, steady: float) -> bool:
         """Do a little of what is not urgent; return whether there is more. May wait, raises nothing.
 
-        `now` is the wall clock's time, `steady` that of a clock that nobody sets; while it is `quiet` less is stored.
+        `now` is the wall clock's time, `steady` that of a clock that nobody sets.
         This is also where a journal in trouble checks whether it can store messages again.
         """
 
@@ -139,7 +134,7 @@ class Lacking:
     def limit(self, keep_s: float, keep_messages: int) -> None:
         """See Retention.limit: what such a journal stores is limited by itself."""
 
-    def tidy(self, now: float, steady: float, quiet: Quiet = nullcontext) -> bool:  # noqa: ARG002
+    def tidy(self, now: float, steady: float) -> bool:  # noqa: ARG002
         """See Maintenance.tidy."""
         return False
 

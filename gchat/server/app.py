@@ -126,7 +126,7 @@ class App:
         """Serve until `stopping` is set, then come to the end."""
         gevent.spawn(self.pump.run)
         gevent.spawn(self.watch.run)
-        gevent.spawn(tidy, self.parts, self.pump)
+        gevent.spawn(tidy, self.parts)
         self._accepting.start()
         self._log_start()
         gevent.spawn(self._loader, lookalikes.load_tables)  # the first /nick needs them

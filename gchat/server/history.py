@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Protocol
 
 import gevent
 
@@ -26,10 +23,9 @@ from gchat.server.reader import RECEIVED_BYTES
 from gchat.server.settings import Config
 from gchat.server.shared_history import EngineUnusable, durability_of, open_shared, warning_of
 from gchat.server.shared_history import unusable as engine_unusable
-from gchat.server.turn_share import TurnShare
 
 #: How often the journal is given time for what is not urgent while users send something, and while nothing happens.
-TIDY_S, IDLE_S = 0.25, 1.0
+TIDY_S, IDLE_S = 0.1, 1.0
 
 #: While there is more to do, each pause is so many times as long as the work: commits go first. And so many times while
 #: users send something (measured, 900 readers at peak: with 4, it took 4 % of the CPU of each delivery). But none is
@@ -131,33 +127,16 @@ def _boot() -> str:
         return ""
 
 
-class TidyPump(Protocol):
-    """What the upkeep needs of the pump."""
-
-    @property
-    def share(self) -> TurnShare:
-        """What the next turn takes of users who say much."""
-
-    def wait_carried_out(self) -> None:
-        """Wait until everything that was submitted until now is carried out, and what was said is stored or refused."""
-
-
-def tidy(parts: Parts, pump: TidyPump) -> None:
+def tidy(parts: Parts) -> None:
     """Give the journal time for what is not urgent, for ever, and log its state; a greenlet."""
     maintenance, condition, retention = parts.maintenance, parts.condition, parts.retention
     known, caution, told = "", "", 0
     guard, received_bytes = Guard(), RECEIVED_BYTES.value
 
-    @contextmanager
-    def quiet() -> Iterator[None]:
-        with pump.share.closed():
-            pump.wait_carried_out()
-            yield
-
     while True:
         known = _say(condition.trouble, known)
         began = time.monotonic()
-        more = guard("maintenance of the history", lambda: maintenance.tidy(time.time(), time.monotonic(), quiet))
+        more = guard("maintenance of the history", lambda: maintenance.tidy(time.time(), time.monotonic()))
         known = _say(condition.trouble, known)
         for what in condition.damage[told:]:
             logger.error("the history is damaged: %(reason)s", {"reason": what})

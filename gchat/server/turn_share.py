@@ -6,8 +6,7 @@ Without a bound a turn would take as long as what thousands say and ask at once,
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 from gevent.event import Event
 
@@ -24,32 +23,18 @@ class TurnShare:
     What goes into the next turn, however full that is, is counted without a call: `share.left -= weight`.
     """
 
-    __slots__ = ("_is_closed", "_waiting", "_wake", "left")
+    __slots__ = ("_waiting", "_wake", "left")
 
     def __init__(self, wake: Callable[[], None]) -> None:
         # With nothing left, users who say much wait: others wait already, or the turn would be long.
         self.left = FULL_TURN
-        self._is_closed = False
         self._waiting: deque[tuple[int, Event]] = deque()
         self._wake = wake  # has a turn of the pump come soon
 
     @property
     def is_wanted(self) -> bool:
         """Whether users wait for a turn that may take them."""
-        return bool(self._waiting) and not self._is_closed
-
-    @contextmanager
-    def closed(self) -> Iterator[None]:
-        """Have all users who say much wait meanwhile; those who say little notice nothing."""
-        self._is_closed = True
-        self.left -= FULL_TURN
-        try:
-            yield
-        finally:
-            self._is_closed = False
-            self.left += FULL_TURN
-            self._look()
-            self._wake()
+        return bool(self._waiting)
 
     def wait(self, weight: int) -> None:
         """Wait for a turn in which there is room for so much, if there is none in the next, and take it."""
@@ -68,13 +53,10 @@ class TurnShare:
 
     def renew(self) -> None:
         """Begin the share of another turn, and let in those who have waited longest."""
-        self.left = 0 if self._is_closed else FULL_TURN
+        self.left = FULL_TURN
         while self.is_wanted and self.left > 0:
             weight, let_in = self._waiting.popleft()
             self.left -= weight
             let_in.set()
-        self._look()
-
-    def _look(self) -> None:
         if self._waiting:
             self.left = min(self.left, 0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, nullcontext
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import gevent
@@ -13,7 +13,7 @@ import pytest
 
 from gchat.journal.journal import Journal, Posting
 from gchat.journal.memory import MemoryJournal
-from gchat.journal.parts import Lacking, Parts, Quiet, parts_of
+from gchat.journal.parts import Lacking, Parts, parts_of
 from gchat.journal.sqlite.errors import Damaged
 from gchat.journal.sqlite.journal import SqliteJournal
 from gchat.model.messages import Said
@@ -21,7 +21,6 @@ from gchat.server import history
 from gchat.server.history import HistoryError, open_journal, tidy, unusable
 from gchat.server.reader import RECEIVED_BYTES
 from gchat.server.settings import Config
-from gchat.server.turn_share import TurnShare
 
 
 def config(store: str = "sqlite") -> Config:
@@ -117,18 +116,6 @@ def test_what_can_be_read_of_a_damaged_file_is_put_beside_it_once(tmp_path: Path
 # --- Looking after it ------------------------------------------------------------------------------------------------
 
 
-class Stored:
-    """A pump that has always stored everything."""
-
-    def __init__(self) -> None:
-        self.share = TurnShare(lambda: None)
-        self.waited = 0
-
-    def wait_carried_out(self) -> None:
-        assert self.share.left <= 0, "else more is said meanwhile"
-        self.waited += 1
-
-
 class Maintained(MemoryJournal):
     """A journal whose trouble the test makes."""
 
@@ -138,19 +125,15 @@ class Maintained(MemoryJournal):
         self.caution = ""
         self.damage: list[str] = []
         self.tidied = 0
-        self.pump = Stored()
-        self.quiet_in: list[bool] = []
         self.before: Callable[[], None] = lambda: None
         self.is_more = False
 
     def limit(self, keep_s: float, keep_messages: int) -> None:
         pass
 
-    def tidy(self, now: float, steady: float, quiet: Quiet = nullcontext) -> bool:
+    def tidy(self, now: float, steady: float) -> bool:
         assert now > 1e9
         assert steady < now
-        with quiet():
-            self.quiet_in.append(self.pump.share.left <= 0 and self.pump.waited > self.tidied)
         self.tidied += 1
         self.before()
         return self.is_more
@@ -165,15 +148,9 @@ def journal(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -
     assert isinstance(parts, Parts)
     assert not isinstance(parts.maintenance, Lacking)
     with caplog.at_level(logging.INFO, "gchat"):
-        greenlet = gevent.spawn(tidy, parts, made.pump)
+        greenlet = gevent.spawn(tidy, parts)
         yield made
         greenlet.kill()
-
-
-def test_while_it_is_quiet_those_who_say_much_wait_and_what_they_have_said_is_stored(journal: Maintained) -> None:
-    tidied(journal)
-
-    assert all(journal.quiet_in)
 
 
 def tidied(journal: Maintained, times: int = 3) -> None:

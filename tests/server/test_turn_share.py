@@ -79,37 +79,3 @@ def test_one_that_is_ended_while_it_waits_takes_nothing(users: Users) -> None:
     ended.kill()
 
     assert users.turn() == ["next"]
-
-
-def test_while_it_is_closed_all_who_say_much_wait_and_then_go_on_in_their_order(users: Users) -> None:
-    with users.share.closed():
-        for name in "ab":
-            users.wants(name, 1)
-        users.share.left -= 1  # of a user who says little, who waits for nobody
-        assert users.turn() == []
-        assert users.share.left <= 0
-        assert not users.share.is_wanted, "no turn is made for those who may not go into it"
-        users.woken = 0
-    assert users.woken == 1
-
-    assert users.share.is_wanted
-    assert users.turn() == ["a", "b"]
-    assert users.share.left > 0
-
-
-def test_what_is_opened_again_is_full_only_if_it_was(users: Users) -> None:
-    with users.share.closed():
-        pass
-    assert users.share.left > 0, "also before the next turn begins"
-    with users.share.closed():
-        users.share.left -= FULL_TURN
-    assert users.share.left <= 0
-
-
-def test_an_error_opens_it_again(users: Users) -> None:
-    with pytest.raises(ValueError, match="a fault"), users.share.closed():
-        raise ValueError("a fault")
-
-    users.turn()
-    users.wants("a", 1)
-    assert users.let_in == ["a"]

@@ -125,7 +125,7 @@ def test_the_upkeep_of_the_history_goes_on_after_an_error(
 ) -> None:
     asked: list[float] = []
 
-    def faulty(_now: float, steady: float, _quiet: object) -> bool:
+    def faulty(_now: float, steady: float) -> bool:
         asked.append(steady)
         raise KeyError("a fault")
 
@@ -135,7 +135,7 @@ def test_the_upkeep_of_the_history_goes_on_after_an_error(
         condition=SimpleNamespace(trouble="", damage=[]),
         retention=SimpleNamespace(caution=""),
     )
-    running = gevent.spawn(tidy, cast("Any", parts), cast("Any", None))
+    running = gevent.spawn(tidy, cast("Any", parts))
     try:
         wait_until(lambda: len(asked) >= 3, "it goes on")
     finally:

@@ -8,6 +8,7 @@
     schema            the tables, and how an older file is brought up to date
     rows              a message as a row, with its checksum
     upkeep            a little at a time: the index of words, checkpoints, deleting
+    writeback         the disk gets what a checkpoint copies a little at a time, so that no commit waits behind it
     retention         deleting what is too old or too many
     wall_clock        how far the clock is believed about what is too old
     file              the file: claiming it, opening it, noticing that it was moved

@@ -25,6 +25,7 @@ from gchat.journal.sqlite.retention import RetentionLimits, prune
 from gchat.journal.sqlite.rows import SEQ_MASK, Row, key_of, keys_of
 from gchat.journal.sqlite.schema import migrate
 from gchat.journal.sqlite.wall_clock import Grant
+from gchat.journal.sqlite.writeback import Writeback
 
 #: Pages of the write-ahead log, of 4 KiB, after which a commit itself writes them to the file; tidy() comes before.
 MAX_LOG_PAGES = 8192
@@ -80,6 +81,7 @@ class Database:
         self._closed = False
         self._log_is_lost = False
         self._lock = lock(self._path)
+        self._write_back = Writeback(self._lock)
         try:
             self._writer = self._connect()
             self.own = Queries(self._writer)  # for the thread that writes
@@ -299,6 +301,15 @@ class Database:
         with self._transaction() as writer:
             self._rise(writer)
         self._mark.set(self.epoch, self._count)
+
+    def copy_log(self) -> int | None:
+        """Do what Queries.checkpoint does on the connection that searches, and have it written to the disk, patiently.
+
+        Commits go on meanwhile.
+        """
+        pages = self.searcher.checkpoint()
+        self._write_back()
+        return pages
 
     def restart_log(self) -> None:
         """Copy the little that was committed while all else was copied: then the next commit begins the log anew.

@@ -42,15 +42,16 @@ class DatabaseThreads:
         return _asked(self._load, lambda: question(self._database.loader))
 
     def read(self, question: Callable[[Queries], T]) -> T:
-        """Ask on the thread that reads old messages, and copies what users wait for of the write-ahead log."""
+        """Ask on the thread that reads old messages."""
         return _asked(self._read, lambda: question(self._database.reader))
 
     def search(self, question: Callable[[Queries], T]) -> T:
-        """Ask on the thread that searches, and copies the write-ahead log now and then.
-
-        It is patient, so it must hold nothing that a commit waits for.
-        """
+        """Ask on the thread that searches. It is patient, so it must hold nothing that a commit waits for."""
         return _asked(self._search, lambda: question(self._database.searcher))
+
+    def copy_log(self) -> int | None:
+        """Copy the write-ahead log into the file, on the same thread; see Database.copy_log."""
+        return _asked(self._search, self._database.copy_log)
 
     def close_readers(self) -> None:
         """Close the connections that do not write."""

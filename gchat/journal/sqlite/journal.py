@@ -8,12 +8,12 @@ only for the one that writes. `thread` makes a thread: this module knows no even
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 
 from gchat.journal.journal import PAGE_SIZE, Arrival, Batch, JournalError, Outcome, Posting, Whisper
 from gchat.journal.native_thread import NativeThread, Urgency
 from gchat.journal.numbering import Numbering, Use, ids_of
-from gchat.journal.parts import FOUND_SIZE, SEARCH_S, KeptRoom, Quiet
+from gchat.journal.parts import FOUND_SIZE, SEARCH_S, KeptRoom
 from gchat.journal.sqlite.database import Changes, Database, Doubt
 from gchat.journal.sqlite.database_threads import DatabaseThreads
 from gchat.journal.sqlite.errors import Conflict, Damaged
@@ -346,7 +346,7 @@ class SqliteJournal:
 
     # --- What is not urgent ------------------------------------------------------------------------------------------
 
-    def tidy(self, now: float, steady: float, quiet: Quiet = nullcontext) -> bool:
+    def tidy(self, now: float, steady: float) -> bool:
         """See Maintenance.tidy."""
         self._upkeep.look(now, steady)
         if self.trouble:
@@ -355,7 +355,7 @@ class SqliteJournal:
         try:
             if self._notes:
                 self._commit(Changes((), (), (), self._take_notes()))
-            return self._upkeep.go_on(now, steady, quiet)
+            return self._upkeep.go_on(now, steady)
         except Damaged as problem:  # of the index, or of old messages: new ones can be stored all the same
             self._note_damage(str(problem))
             self._upkeep.give_up(steady)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import nullcontext
 
-from gchat.journal.parts import Quiet
 from gchat.journal.sqlite.database import Database
 from gchat.journal.sqlite.database_threads import DatabaseThreads
 from gchat.journal.sqlite.loaded_room import LoadedRoom
@@ -23,14 +21,15 @@ STEPS_BEFORE_SEARCH = 50
 PRUNE_S = 60.0
 
 #: The write-ahead log is copied into the file after so many commits, or 20 times as many messages, or so many times 32
-#: KiB of text: far below the size at which a commit itself would have to copy it (database.MAX_LOG_PAGES). And after so
-#: many seconds, so that a copy of the file alone is hardly older.
-CHECKPOINT_AFTER, CHECKPOINT_S = 300, 5.0
+#: KiB of text: far below the size at which a commit itself would have to copy it (database.MAX_LOG_PAGES), and so few
+#: that to copy them takes the loop's core for 2 ms, not for 6. And after so many seconds, so that a copy of the file
+#: alone is hardly older.
+CHECKPOINT_AFTER, CHECKPOINT_S = 100, 5.0
 
 #: A log of so many pages is to begin anew: 12 MiB. It does so with the next commit when all of it has been copied, so
-#: there must be none meanwhile. That is tried so many times while users who say much wait, else commits wait for it: 8
-#: to 20 ms, 1.3 times a second in a flood of 5 MB/s, which made most of what the slowest 1 % of others wait (measured).
-RESTART_PAGES, QUIET_TRIES = 3072, 3
+#: the last of it is copied while commits wait: 1 to 2 ms. That is after at most so many commits since the rest was;
+#: where the disk is slow and there are more, they are copied like the rest first, so many times at most.
+RESTART_PAGES, RESTART_AFTER, RESTART_TRIES = 3072, 30, 3
 
 #: How often it is checked that the file is where it was, when nothing is written.
 CHECK_S = 2.0
@@ -66,12 +65,12 @@ class Upkeep:
         """Compare the two clocks."""
         self._clock.look(now, steady)
 
-    def go_on(self, now: float, steady: float, quiet: Quiet = nullcontext) -> bool:
+    def go_on(self, now: float, steady: float) -> bool:
         """Do a little of everything; return whether there is more."""
         if steady >= self._check_at:
             self._check_at = steady + CHECK_S
             self._disk.write(Database.check)
-        self._checkpoint(steady, quiet)
+        self._checkpoint(steady)
         if self.unindexed:
             self.index(next(iter(self.unindexed)))
         return self._prune(now, steady) or bool(self.unindexed)
@@ -93,7 +92,7 @@ class Upkeep:
         if indexed >= room.recent.next_seq - 1:
             self.unindexed.pop(name, None)
 
-    def _checkpoint(self, steady: float, quiet: Quiet) -> None:
+    def _checkpoint(self, steady: float) -> None:
         """Copy the write-ahead log into the file if it is time."""
         is_due = steady >= self._mark_at
         if not self._unchecked or (self._unchecked < CHECKPOINT_AFTER and not is_due):
@@ -102,20 +101,19 @@ class Upkeep:
         if is_due:
             self._mark_at = steady + CHECKPOINT_S
             self._disk.write(Database.set_mark)
-        pages = self._disk.search(Queries.checkpoint)  # patiently: it may take the processor for 8 ms
+        pages = self._disk.copy_log()
         if pages is None:
             self._unchecked = 1  # another program reads what was there before: again in a while
         elif pages > RESTART_PAGES:
-            with quiet():
-                self._restart_log()
+            self._restart_log()
 
     def _restart_log(self) -> None:
-        """Copy what was committed while all else was copied, until nothing is committed meanwhile."""
-        for _ in range(QUIET_TRIES):
+        """Copy what was committed while all else was copied, the last of it while nothing is committed."""
+        for _ in range(RESTART_TRIES):
+            if self._unchecked <= RESTART_AFTER:
+                break
             self._unchecked = 0
-            self._disk.read(Queries.checkpoint)
-            if not self._unchecked:
-                return
+            self._disk.copy_log()
         self._disk.write(Database.restart_log)
 
     def _prune(self, now: float, steady: float) -> bool:

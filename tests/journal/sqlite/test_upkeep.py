@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import Any, cast
 
 import pytest
@@ -16,8 +15,9 @@ from gchat.journal.sqlite.upkeep import (
     CHECKPOINT_AFTER,
     CHECKPOINT_S,
     PRUNE_S,
-    QUIET_TRIES,
+    RESTART_AFTER,
     RESTART_PAGES,
+    RESTART_TRIES,
     STEP,
     Upkeep,
 )
@@ -34,7 +34,6 @@ class Disk:
         self.asked: list[Any] = []
         self.is_read_by_others = False
         self.pages = 1  # of the log
-        self.is_patient = False  # whether it is asked on the thread that steps back
         self.meanwhile: Callable[[], None] = lambda: None  # what happens while the log is copied
         self.indexed = 0
         self.oldest: float | None = NOW
@@ -43,14 +42,13 @@ class Disk:
         monkeypatch.setattr(f"{path}.Database.check", lambda _database: self.notes("check"))
         monkeypatch.setattr(f"{path}.Database.set_mark", lambda _database: self.notes("set_mark"))
         monkeypatch.setattr(f"{path}.Database.restart_log", lambda _database: self.notes("restart_log"))
-        monkeypatch.setattr(f"{path}.Queries.checkpoint", self._checkpoint)
         monkeypatch.setattr(f"{path}.Queries.oldest", lambda _reader: self.oldest)
 
     def notes(self, what: str) -> None:
         self.asked.append(what)
 
-    def _checkpoint(self, _reader: object) -> int | None:
-        self.notes("checkpoint")
+    def copy_log(self) -> int | None:
+        self.notes("copy_log")
         self.meanwhile()
         return None if self.is_read_by_others else self.pages
 
@@ -58,13 +56,6 @@ class Disk:
         return question(self)
 
     read = load = write
-
-    def search(self, question: Callable[[Any], Any]) -> Any:
-        self.is_patient = True
-        try:
-            return question(self)
-        finally:
-            self.is_patient = False
 
     def index(self, room: int, last: int, most: int) -> int:
         self.asked.append(("index", room, last))
@@ -114,59 +105,45 @@ def test_the_log_is_copied_when_some_time_or_many_commits_have_passed(disk: Disk
     made = upkeep(disk)
     made.go_on(NOW, 0.0)
     made.go_on(NOW, CHECKPOINT_S)
-    assert "checkpoint" not in disk.take()  # there was no commit
+    assert "copy_log" not in disk.take()  # there was no commit
     made.committed(1, 80)
     made.go_on(NOW, CHECKPOINT_S + 1)
-    assert [what for what in disk.take() if what != "check"] == ["set_mark", "checkpoint"]
+    assert [what for what in disk.take() if what != "check"] == ["set_mark", "copy_log"]
     made.committed(1, 80)
     made.go_on(NOW, 2 * CHECKPOINT_S)
-    assert "checkpoint" not in disk.take()
+    assert "copy_log" not in disk.take()
     made.go_on(NOW, 2 * CHECKPOINT_S + 1)
-    assert "checkpoint" in disk.take()
+    assert "copy_log" in disk.take()
     for _ in range(CHECKPOINT_AFTER - 1):
         made.committed(1, 80)
     made.go_on(NOW, 2 * CHECKPOINT_S + 1)
-    assert "checkpoint" not in disk.take()
+    assert "copy_log" not in disk.take()
     made.committed(1, 80)
     made.go_on(NOW, 2 * CHECKPOINT_S + 1)
-    assert "checkpoint" in disk.take()
+    assert "copy_log" in disk.take()
     for messages, size in ((20 * CHECKPOINT_AFTER, 0), (1, CHECKPOINT_AFTER << 15)):
         made.committed(messages, size)
         made.go_on(NOW, 2 * CHECKPOINT_S + 1)
-        assert disk.take() == ["checkpoint"]  # the mark is not set each time
+        assert disk.take() == ["copy_log"]  # the mark is not set each time
 
 
-def test_a_long_log_begins_anew_while_those_who_say_much_wait_so_that_no_commit_does(disk: Disk) -> None:
+def test_a_long_log_begins_anew_and_commits_wait_only_for_the_last_of_it(disk: Disk) -> None:
     made, disk.pages = upkeep(disk), RESTART_PAGES + 1
-
-    @contextmanager
-    def quiet() -> Iterator[None]:
-        disk.notes("quiet")
-        yield
-        disk.notes("loud")
 
     def asked(meanwhile: Callable[[], None]) -> list[str]:
         """Return what the disk is asked when so much was said, and `meanwhile` happens while the log is copied."""
         disk.meanwhile = meanwhile
         made.committed(20 * CHECKPOINT_AFTER, 0)
-        made.go_on(NOW, 0.0, quiet)
+        made.go_on(NOW, 0.0)
         return [what for what in disk.take() if what not in ("check", "set_mark")]
 
-    again = ["checkpoint", "quiet", "checkpoint", "loud"]
-    assert asked(lambda: None) == again, "all of it is copied: the next commit begins it anew"
-    one = iter([True, True, False])
-    assert asked(lambda: made.committed(1, 80) if next(one) else None) == [*again[:3], "checkpoint", "loud"]
-    tried = ["checkpoint"] * QUIET_TRIES
-    assert asked(lambda: made.committed(1, 80)) == ["checkpoint", "quiet", *tried, "restart_log", "loud"]
+    def much() -> None:
+        made.committed(20 * RESTART_AFTER, 0)
 
-
-def test_the_log_is_copied_patiently_but_for_what_users_wait_for(disk: Disk) -> None:
-    made, disk.pages = upkeep(disk), RESTART_PAGES + 1
-    patient = []
-    disk.meanwhile = lambda: patient.append(disk.is_patient)
-    made.committed(1, 80)
-    made.go_on(NOW, 0.0)
-    assert patient == [True, False]
+    assert asked(lambda: None) == ["copy_log", "restart_log"]
+    messages = iter([20 * RESTART_AFTER, 1])
+    assert asked(lambda: made.committed(next(messages), 0)) == ["copy_log", "copy_log", "restart_log"]
+    assert asked(much) == ["copy_log", *["copy_log"] * RESTART_TRIES, "restart_log"]
 
 
 def test_a_log_that_somebody_reads_is_copied_again_later(disk: Disk) -> None:
@@ -174,13 +151,13 @@ def test_a_log_that_somebody_reads_is_copied_again_later(disk: Disk) -> None:
     made.committed(1, 80)
     made.go_on(NOW, 0.0)
     made.go_on(NOW, CHECKPOINT_S - 0.1)
-    assert disk.take().count("checkpoint") == 1
+    assert disk.take().count("copy_log") == 1
     made.go_on(NOW, CHECKPOINT_S)
-    assert disk.take().count("checkpoint") == 1
+    assert disk.take().count("copy_log") == 1
     disk.is_read_by_others = False
     made.go_on(NOW, 2 * CHECKPOINT_S)
     made.go_on(NOW, 3 * CHECKPOINT_S)
-    assert disk.take().count("checkpoint") == 1
+    assert disk.take().count("copy_log") == 1
 
 
 def test_words_are_indexed_a_step_at_a_time_until_the_last_message(disk: Disk) -> None:
