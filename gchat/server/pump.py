@@ -162,11 +162,10 @@ class Pump:
 
     def submit(self, effects: Sequence[Happening]) -> None:
         """Have these effects carried out, after all that were submitted before."""
-        if not self._waiting:
+        if not self._waiting:  # or else it is awake
             self._waiting_since = time.monotonic()
-        self._waiting += effects
-        if self._parked:
             self.wake()
+        self._waiting += effects
 
     def wake(self) -> None:
         """Have a turn soon."""
