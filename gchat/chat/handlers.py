@@ -63,9 +63,8 @@ def execute(registry: Registry, session: Session, command: Command, now: float) 
 def _say(registry: Registry, session: Session, command: commands.Say, _now: float) -> list[Effect]:
     room = standing.room_to_speak_in(registry.rooms, session, command.room)
     session.messages += len(command.texts)
-    said = Said(session.name, command.texts, command.ids)
     unheard = registry.ignorers.of(session) if registry.ignorers.by_key else None
-    return [Publish(room.name, session.id, said, session.lineage, unheard)]
+    return [Publish(room.name, session.id, Said(session.name, command.texts, command.ids), session.lineage, unheard)]
 
 
 def _act(registry: Registry, session: Session, command: commands.Act, _now: float) -> list[Effect]:

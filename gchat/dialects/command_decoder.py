@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gchat.dialects.dialect import Goodbye, Outcome
-from gchat.dialects.lines import BS, CR, CTRL_U, DEL, IAC, LineDecoder, are_at_most
+from gchat.dialects.lines import BS, CR, CTRL_U, DEL, IAC, LF, LineDecoder, are_at_most
 from gchat.model.commands import Command
 
 
@@ -40,7 +40,8 @@ class CommandDecoder:
         # Most of what comes is whole lines in which there is nothing to look for: they pass by the LineDecoder.
         if (
             self.is_settled
-            and data.endswith(b"\n")
+            and data
+            and data[-1] == LF
             and (size := len(data)) <= self._lines.max_line_bytes
             and not (CR in data or IAC in data or DEL in data or BS in data or CTRL_U in data)
             and (size <= limit or are_at_most(limit, data))

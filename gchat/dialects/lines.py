@@ -67,7 +67,7 @@ def _extends(char: str) -> bool:
 
 
 #: What a stream is looked through for: as numbers, because bytes are looked through for these ten times as fast.
-CR, IAC, BS, DEL, CTRL_U = b"\r\xff\x08\x7f\x15"
+LF, CR, IAC, BS, DEL, CTRL_U = b"\n\r\xff\x08\x7f\x15"
 
 # Most lines are longer: of fewer bytes each, a block is counted before it is split.
 _USUAL_BYTES = 16

@@ -56,7 +56,8 @@ class PlainDecoder(CommandDecoder):
     def _decode(self, lines: bytes) -> tuple[int, list[commands.Command]]:
         """See CommandDecoder. Each invalid sequence of UTF-8 becomes one U+FFFD; blank lines ask nothing."""
         text = lines.decode("utf-8", "replace")
-        *texts, _ = text.split("\n")
+        texts = text.split("\n")
+        del texts[-1]  # what is behind the last one
         # What begins with a letter or a digit of ASCII is simply said; all others are looked at.
         is_simple = min(texts) >= "0" and (text.isascii() or max(texts) < "\x7f")
         if (is_simple or all(map(_is_said, texts))) and not ("{" in text and "gchat/" in text.lower()):

@@ -6,9 +6,9 @@ the stream whatever becomes of writing: what a peer has said before it closed is
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from time import monotonic, time
 from typing import Any
 
 import gevent
@@ -174,7 +174,7 @@ class Reader:
         while True:
             is_paced = limits.rates.messages_per_s and not server.stopping.is_set()
             if data:
-                self.heard_at = time.monotonic()
+                self.heard_at = monotonic()
                 RECEIVED_BYTES.value += len(data)
                 if is_paced:
                     pace.received(len(data), self.heard_at)
@@ -221,7 +221,7 @@ class Reader:
             if are_shared:
                 carried_out = self._execute_shared(command)
             else:
-                carried_out = execute(server.registry, connection.session, command, time.time())
+                carried_out = execute(server.registry, connection.session, command, time())
                 effects.submit(carried_out)
             if server.rooms.jobs:
                 self._wait_sent(carried_out)
@@ -246,7 +246,7 @@ class Reader:
 
         To receive and decode is work too: of hundreds who send at once, it held everybody up.
         """
-        self._pace.grow(time.monotonic())
+        self._pace.grow(monotonic())
         if self._pace.is_spent and not self._has_place:
             with self._not_reading():
                 self._server.effects.share.wait(LITTLE)
@@ -350,13 +350,13 @@ class Reader:
     def _pay(self) -> None:
         """Wait until what was a debt now is paid, of lines or of bytes; when the server stops, it is remitted."""
         pace = self._pace
-        pace.grow(time.monotonic())  # what was earned since it was read
+        pace.grow(monotonic())  # what was earned since it was read
         if debt_s := pace.debt_s():
             if (slowed := pace.notice()) is not None:
                 self._server.effects.submit([Deliver(self._connection.session.id, slowed)])
             with self._not_reading():
                 self._server.stopping.pause(debt_s)
-            pace.grow(time.monotonic())
+            pace.grow(monotonic())
 
     def _hold_back(self) -> None:
         """Let the others have a turn: wait until the pump has come to what was asked, and the answers are read.
