@@ -23,13 +23,12 @@ from gchat.chat.effects import (
     refused,
 )
 from gchat.chat.registry import Registry
-from gchat.chat.room import Room
 from gchat.chat.session import Session
 from gchat.model import commands, events, names, sentences
 from gchat.model.commands import Command
 from gchat.model.errors import Code, Refusal
 from gchat.model.hello import WantedRoom
-from gchat.model.messages import Acted, Message, Said, TopicSet
+from gchat.model.messages import Acted, Said, TopicSet
 
 #: The longest topic, in characters; and the longest that /rooms shows.
 MAX_TOPIC, MAX_LISTED_TOPIC = 300, 80
@@ -48,35 +47,31 @@ def execute(registry: Registry, session: Session, command: Command, now: float) 
     """
     if not registry.is_connected(session):
         return []
-    announced = None if session.is_announced else registry.announce(session)
+    if not session.is_announced:
+        return [*registry.announce(session), *execute(registry, session, command, now)]
     try:
         if registry.order.mutes.all:  # mostly nobody is muted, and this is asked before each message
             order_handlers.check_voice(registry, session, command)
         if registry.limits.login_required:
             logins.check_admitted(registry, session, command)
-        effects = HANDLERS[type(command)](registry, session, command, now)
+        return HANDLERS[type(command)](registry, session, command, now)
     except Refusal as refusal:
         ids = getattr(command, "ids", ()) or (getattr(command, "id", ""),)
-        effects = [refused(session.id, refusal, id_) for id_ in dict.fromkeys(ids)]
-    return announced + effects if announced else effects
+        return [refused(session.id, refusal, id_) for id_ in dict.fromkeys(ids)]
 
 
 def _say(registry: Registry, session: Session, command: commands.Say, _now: float) -> list[Effect]:
     room = standing.room_to_speak_in(registry.rooms, session, command.room)
     session.messages += len(command.texts)
-    return [_published(registry, session, room, Said(session.name, command.texts, command.ids))]
+    unheard = registry.ignorers.of(session) if registry.ignorers.by_key else None
+    return [Publish(room.name, session.id, Said(session.name, command.texts, command.ids), session.lineage, unheard)]
 
 
 def _act(registry: Registry, session: Session, command: commands.Act, _now: float) -> list[Effect]:
     room = standing.room_to_speak_in(registry.rooms, session, command.room)
     session.messages += 1
-    return [_published(registry, session, room, Acted(session.name, command.text, command.id))]
-
-
-def _published(registry: Registry, session: Session, room: Room, message: Message) -> Effect:
-    ignorers = registry.ignorers
-    unheard = ignorers.of(session) if ignorers.by_key else None
-    return Publish(room.name, session.id, message, session.lineage, unheard)
+    acted = Acted(session.name, command.text, command.id)
+    return [Publish(room.name, session.id, acted, session.lineage, registry.ignorers.of(session))]
 
 
 def _tell(registry: Registry, session: Session, command: commands.Tell, now: float) -> list[Effect]:
@@ -132,7 +127,8 @@ def _topic(registry: Registry, session: Session, command: commands.Topic, _now: 
     if not (command.text or room.topic or room.topic_wanted):  # there is nothing to clear
         return [Deliver(session.id, events.TopicIs("", "", command.id), room=room.name)]
     room.topic_wanted = command.text
-    published = _published(registry, session, room, TopicSet(session.name, command.text, command.id))
+    topic = TopicSet(session.name, command.text, command.id)
+    published = Publish(room.name, session.id, topic, session.lineage, registry.ignorers.of(session))
     if command.id:
         return [published]  # its acknowledgement is the answer
     return [published, Deliver(session.id, events.TopicIs(command.text, session.name), room=room.name)]

@@ -115,14 +115,13 @@ def _grown(amount: float, gap: float, rate: float, burst: float) -> float:
 class Pace:
     """The pace at which one connection is read, by the allowances of its user and, if it has one, of its network."""
 
-    __slots__ = ("_limits", "_network", "_told_of_network", "owes", "own")
+    __slots__ = ("_limits", "_network", "_told_of_network", "own")
 
     def __init__(self, limits: Limits, own: Allowance, network: Allowance | None) -> None:
         self._limits = limits
         self._network = network
         self._told_of_network = False
         self.own = own
-        self.owes = False  # whether there may have been a debt when it was paid last
 
     def lines(self, most: int) -> int:
         """Return how many lines may be taken now, at most so many, and at least one: its debt is waited for later."""
@@ -145,11 +144,9 @@ class Pace:
         own, network = self.own, self._network
         own.grow(self._limits.rates, now)
         own.bytes -= size
-        self.owes = own.bytes < 0 or own.lines < 0
         if network is not None:
             network.grow(self._limits.network_rates, now)
             network.bytes -= size
-            self.owes = self.owes or network.bytes < 0 or network.lines < 0
 
     @property
     def is_spent(self) -> bool:
@@ -159,14 +156,15 @@ class Pace:
             network is not None and network.is_spent(self._limits.network_rates)
         )
 
-    def spend(self, lines: int) -> None:
-        """Pay for lines; paying for more than is allowed makes a debt."""
+    def spend(self, lines: int) -> bool:
+        """Pay for lines; return whether there is a debt now: more was paid for than is allowed, or received."""
         own, network = self.own, self._network
         own.lines -= lines
-        self.owes = own.lines < 0 or own.bytes < 0
         if network is not None:
             network.lines -= lines
-            self.owes = self.owes or network.lines < 0 or network.bytes < 0
+            if network.lines < 0 or network.bytes < 0:
+                return True
+        return own.lines < 0 or own.bytes < 0
 
     def debt_s(self) -> float:
         """Return the seconds until all debts are paid, as of when the allowances have grown last."""

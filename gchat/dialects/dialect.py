@@ -47,6 +47,7 @@ class Decoder(Protocol):
     out what was taken; at last look at `outcome`. At the end of the stream `end`, and the same again.
     """
 
+    is_settled: bool  # whether none of the following is so, as mostly: what comes next stands by itself
     waiting: bool  # whether take() has more to say
     replies: bytes  # what the peer's program is to be answered, until it is sent
     may_be_goodbye: bool  # whether what stands unterminated is a Goodbye if nothing follows it for a moment

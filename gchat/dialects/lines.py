@@ -66,8 +66,8 @@ def _extends(char: str) -> bool:
     return unicodedata.category(char) in ("Mn", "Me") or "\U0001f3fb" <= char <= "\U0001f3ff"  # marks, skin tones
 
 
-# What a stream is looked through for: as numbers, because bytes are looked through for these ten times as fast.
-_LF, _CR, _IAC, _BS, _DEL, _CTRL_U = b"\n\r\xff\x08\x7f\x15"
+#: What a stream is looked through for: as numbers, because bytes are looked through for these ten times as fast.
+LF, CR, IAC, BS, DEL, CTRL_U = b"\n\r\xff\x08\x7f\x15"
 
 # Most lines are longer: of fewer bytes each, a block is counted before it is split.
 _USUAL_BYTES = 16
@@ -81,12 +81,12 @@ class LineDecoder:
         "_discarded",
         "_edits",
         "_endless",
-        "_is_between_lines",
         "_last_end",
         "_partial",
         "_suspect",
         "_typed",
         "_whole",
+        "is_between_lines",
         "max_line_bytes",
         "rest_at_once",
         "telnet",
@@ -106,7 +106,7 @@ class LineDecoder:
         self._edits = False  # whether a key that edits may be among the lines
         self._partial = b""
         self._at_start = True  # whether a BOM may still come
-        self._is_between_lines = False  # whether nothing of what came before matters to what comes next
+        self.is_between_lines = False  # whether nothing of what came before matters to what comes next
         self._last_end = b""  # where a line has just ended: its end, if another byte of it may come
         self._endless = False  # whether telnet commands came without end
         self._discarded = 0  # bytes thrown away of an unfinished line that is too long
@@ -144,17 +144,17 @@ class LineDecoder:
         if self._whole:
             return b""
         self.telnet = self.telnet or self._new_telnet()
-        self._is_between_lines = False  # what comes next passes by the telnet that was made here
+        self.is_between_lines = False  # what comes next passes by the telnet that was made here
         return self.telnet.hide()
 
     def feed(self, data: bytes) -> None:
         """Add what was received. Every line fed before must have been taken: that is what bounds the memory."""
-        if _IAC in data or self.telnet:
+        if IAC in data or self.telnet:
             data = self._without_telnet(data)
             if not data:
                 self.waiting = self._endless
                 return
-        if self._typed and (_CR in data or self._last_end != b"\n"):
+        if self._typed and (CR in data or self._last_end != b"\n"):
             data = self._ended_by_lf(data)
         partial = self._partial
         if partial:
@@ -168,12 +168,12 @@ class LineDecoder:
             whole = _split(whole, 1)[1]
             self._discarded = 0
         if self._typed:
-            self._edits = _DEL in data or _BS in data or _CTRL_U in data
-        elif _CR in whole:
+            self._edits = DEL in data or BS in data or CTRL_U in data
+        elif CR in whole:
             whole = whole.replace(b"\r\n", b"\n")
         self._whole = whole
         self._suspect = len(data) > self.max_line_bytes
-        self._is_between_lines = not (self._partial or self._at_start or self.telnet) and (
+        self.is_between_lines = not (self._partial or self._at_start or self.telnet) and (
             not self._typed or self._last_end == b"\n"
         )
         self.waiting = self._suspect or bool(whole) or self._endless
@@ -181,7 +181,7 @@ class LineDecoder:
     def _without_telnet(self, data: bytes) -> bytes:
         telnet = self.telnet = self.telnet or self._new_telnet()
         data = telnet.filter(data)
-        self._is_between_lines = False  # what is unfinished goes before what comes next
+        self.is_between_lines = False  # what is unfinished goes before what comes next
         self._endless = telnet.endless
         if not telnet.is_met:
             self.telnet = None
@@ -223,20 +223,9 @@ class LineDecoder:
         never ends one.
         """
         if data:
-            # Most of what comes is whole lines in which there is nothing to look for.
-            if (
-                self._is_between_lines
-                and data[-1] == _LF
-                and (size := len(data)) <= self.max_line_bytes
-                and not (_CR in data or _IAC in data or _DEL in data or _BS in data or _CTRL_U in data)
-            ):
-                if size <= limit or _are_at_most(limit, data):
-                    return data
-                self._whole = data
-            else:
-                self.feed(data)
+            self.feed(data)
         lines, self._whole = self._whole, b""
-        if not _are_at_most(limit, lines):
+        if not are_at_most(limit, lines):
             lines, self._whole = _split(lines, limit)
         if self._suspect:
             lines = self._checked(lines)
@@ -274,7 +263,7 @@ class LineDecoder:
             raise LineEndless(f"more than {MAX_DISCARDED_BYTES:,} bytes without a newline")
 
 
-def _are_at_most(limit: int, block: bytes) -> bool:
+def are_at_most(limit: int, block: bytes) -> bool:
     """Return whether there are at most so many lines in a block, as far as it takes less than to split it."""
     return len(block) <= limit or (len(block) <= _USUAL_BYTES * limit and block.count(b"\n") <= limit)
 

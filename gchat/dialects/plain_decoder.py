@@ -10,6 +10,7 @@ from gchat.dialects.dialect import LateHello
 from gchat.dialects.lines import LineDecoder
 from gchat.dialects.sniff import MORE, Foreign, greets_in, sniff
 from gchat.model import commands, sentences
+from gchat.model.commands import Say
 from gchat.model.errors import Code, Refusal
 from gchat.model.text import BLANK, is_blank
 
@@ -52,21 +53,24 @@ class PlainDecoder(CommandDecoder):
             self.outcome = verdict
         return verdict is not None
 
-    def _decode(self, lines: bytes, wanted: commands.AskSecret | None = None) -> tuple[int, list[commands.Command]]:
+    def _decode(self, lines: bytes) -> tuple[int, list[commands.Command]]:
         """See CommandDecoder. Each invalid sequence of UTF-8 becomes one U+FFFD; blank lines ask nothing."""
         text = lines.decode("utf-8", "replace")
         texts = text.split("\n")
-        texts.pop()  # what is behind the last one
-        may_greet = "{" in text and "gchat/" in text.lower()
+        del texts[-1]  # what is behind the last one
         # What begins with a letter or a digit of ASCII is simply said; all others are looked at.
         is_simple = min(texts) >= "0" and (text.isascii() or max(texts) < "\x7f")
-        if wanted is None and not may_greet and (is_simple or all(map(_is_said, texts))):
-            return len(texts), [commands.Say(tuple(texts))]
+        if (is_simple or all(map(_is_said, texts))) and not ("{" in text and "gchat/" in text.lower()):
+            return len(texts), [Say(tuple(texts))]
+        return len(texts), self._asked(texts)
+
+    def _asked(self, texts: list[str], wanted: commands.AskSecret | None = None) -> list[commands.Command]:
+        """Return what _decode_mixed does; a secret that it asks for is typed unseen."""
         asked = _decode_mixed(texts, wanted)
         if asked and isinstance(asked[-1], commands.AskSecret):
-            self._wanted, self._is_special = asked[-1], True
+            self._wanted, self._is_special, self.is_settled = asked[-1], True, False
             self.replies += self._lines.hide()
-        return len(texts), asked
+        return asked
 
     def _take_special(self, data: bytes) -> tuple[int, list[commands.Command]]:
         if self._start is not None and data:
@@ -79,13 +83,14 @@ class PlainDecoder(CommandDecoder):
         if not line:
             self._wanted, self._is_special = wanted, True
             return 0, []
-        if wanted is None:
-            if greets_in(line):
-                self.outcome = LateHello(line + self._lines.untaken())
-                self.waiting = False
-                return 1, []
-            self._is_special = line == b"\n"
-        return self._decode(line, wanted)
+        if wanted is not None:
+            return 1, self._asked([line[:-1].decode("utf-8", "replace")], wanted)
+        if greets_in(line):
+            self.outcome = LateHello(line + self._lines.untaken())
+            self.waiting = False
+            return 1, []
+        self._is_special = line == b"\n"
+        return self._decode(line)
 
 
 def _is_said(line: str) -> bool:

@@ -163,11 +163,10 @@ class Pump:
 
     def submit(self, effects: Sequence[Happening]) -> None:
         """Have these effects carried out, after all that were submitted before."""
-        if not self._waiting:
+        if not self._waiting:  # or else it is awake
             self._waiting_since = time.monotonic()
-        self._waiting += effects
-        if self._parked:
             self.wake()
+        self._waiting += effects
 
     def submit_said(self, effects: Sequence[Happening]) -> None:
         """Do the same; what is said alone needs no turn if it is shown only when it arrives: it is put at once."""

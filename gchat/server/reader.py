@@ -6,16 +6,16 @@ the stream whatever becomes of writing: what a peer has said before it closed is
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from time import monotonic, time
 from typing import Any
 
 import gevent
 from gevent.event import Event
 from gevent.hub import get_hub
 
-from gchat.chat.effects import CloseReason, Deliver, Publish, SendRaw, refused
+from gchat.chat.effects import CloseReason, Deliver, Effect, Publish, SendRaw, refused
 from gchat.chat.handlers import PRICES, execute, surcharge
 from gchat.chat.limits import Allowance, Pace
 from gchat.chat.session import lineage_of
@@ -23,7 +23,7 @@ from gchat.chat.steps import Forsake, OpenHello, login_of
 from gchat.dialects.choice import spoken
 from gchat.dialects.dialect import Decoder, LateHello, Outcome
 from gchat.dialects.sniff import Foreign
-from gchat.model.commands import Command, History, Join, Login, Passwd, Register, Search, Unregister
+from gchat.model.commands import Command, History, Join, Login, Passwd, Register, Say, Search, Unregister
 from gchat.model.errors import Code, LineEndless, LineTooLong, Refusal
 from gchat.server.counters import Counter
 from gchat.server.linux import unguessable
@@ -92,8 +92,7 @@ class Reader:
         self.has_ended = False  # whether the peer has closed its side
         self.heard_at = connection.opened_at
         session = connection.session
-        if session.allowance is None:
-            session.allowance = Allowance(server.limits.rates, self.heard_at)
+        session.allowance = session.allowance or Allowance(server.limits.rates, self.heard_at)
         self._has_place = False  # whether the next turn has room for a little that is not received yet
         self._pace = Pace(server.limits, session.allowance, server.network_allowance(session.network))
 
@@ -165,83 +164,89 @@ class Reader:
     # --- The greenlet ----------------------------------------------------------------------------------------------
 
     def _serve(self, data: bytes, *, has_ended: bool) -> CloseReason:
-        connection, hub = self._connection, get_hub()
-        receive, share = connection.transport.receive, self._server.effects.share
-        limits, pace = self._limits, self._pace
+        connection, server, limits, pace = self._connection, self._server, self._limits, self._pace
+        receive, share, switch = connection.transport.receive, server.effects.share, get_hub().switch
         self._watcher.start(gevent.getcurrent().switch)
         self._hold_back()
         if data and connection.session.lineage and connection.transport.has_ended():
             # It said more without waiting for the welcome, and is gone: nobody knows this session's token.
-            self._server.steps.put(Forsake(connection.session.id))
+            server.steps.put(Forsake(connection.session.id))
         while True:
-            if data and (reason := self._take_in(data)) is not None:
-                return reason
+            is_paced = limits.rates.messages_per_s and not server.stopping.is_set()
+            if data:
+                self.heard_at = monotonic()
+                RECEIVED_BYTES.value += len(data)
+                if is_paced:
+                    pace.received(len(data), self.heard_at)
+                self._hear(data, is_paced)
+                if not self._decoder.is_settled and (reason := self._settle()) is not None:
+                    return reason
             if has_ended:
                 return self._end_of_stream()
-            hub.switch()  # until the watcher switches back
-            is_paced = limits.rates.messages_per_s
+            switch()  # until the watcher switches back
             if is_paced and share.left <= 0:
                 self._wait_unread()
             try:
                 data = receive(pace.bytes(MIN_READ_BYTES, PACED_READ_BYTES) if is_paced else READ_BYTES)
             except BlockingIOError:  # what has come is no whole record of TLS
                 data = b""
-                continue
-            has_ended = not data
+            else:
+                has_ended = not data
 
-    def _take_in(self, data: bytes) -> CloseReason | None:
-        """Carry out what was received; return why the connection ends, None if it does not."""
-        self.heard_at = now = time.monotonic()
-        size = len(data)
-        RECEIVED_BYTES.value += size
-        is_paced = self._limits.rates.messages_per_s
-        if is_paced:
-            self._pace.received(size, now)
-        if (reason := self._hear(data)) is not None:
-            return reason
-        if is_paced and self._pace.owes:
+    def _hear(self, data: bytes, is_paced: float) -> None:
+        """Carry out the next lines, of what was received or of what waits in the decoder."""
+        server, connection, decoder = self._server, self._connection, self._decoder
+        effects = server.effects
+        share = effects.share
+        try:
+            lines, asked = decoder.take(self._pace.lines(LINES_AT_ONCE) if is_paced else LINES_AT_ONCE, data)
+        except LineTooLong as refusal:
+            effects.submit([refused(connection.session.id, refusal)])
+            self._spend(1)
+            return
+        if not decoder.is_settled:
+            self._reply()
+        if is_paced and self._pace.spend(lines):
             self._pay()
-        return CloseReason.QUIT if self._decoder.may_be_goodbye and self._says_goodbye() else None
+        if not lines:
+            return
+        if connection.log_reader.before and connection.dialect.traits.is_typed and decoder.outcome is None:
+            connection.log_reader.typed()
+        said = len(data) + LINE_WEIGHT * lines
+        if share.left <= 0 or self._has_place:
+            said = self._wait_turn(said, is_paced=bool(is_paced))
+        share.left -= said if is_paced else said // UNPACED
+        are_shared, left = server.steps.are_shared, COMMANDS_AT_ONCE
+        for command in asked:  # of a user who has left, nothing is carried out: the pump ends the session
+            if are_shared:
+                carried_out = self._execute_shared(command)
+            else:
+                carried_out = execute(server.registry, connection.session, command, time())
+                effects.submit(carried_out)
+            if server.rooms.jobs:
+                self._wait_sent(carried_out)
+            if type(command) is not Say:  # that has no answer
+                left = self._pay_for(command, carried_out, left)
+        # Where nothing waits for other nodes, only what fills a turn is too much for the pump.
+        if connection.log_reader.owed > MAX_OWED_BYTES or (
+            (share.left <= 0 or are_shared) and (lines >= LINES_AT_ONCE or effects.crowded)
+        ):
+            self._hold_back()
 
-    def _hear(self, data: bytes) -> CloseReason | None:
-        """Carry out this, and what waits in the decoder; return why the connection ends, None if it does not."""
-        server, connection = self._server, self._connection
-        decoder, pace, share = self._decoder, self._pace, server.effects.share
-        size = len(data)  # of which no turn has got its share
-        while True:
-            is_paced = self._limits.rates.messages_per_s and not server.stopping.is_set()
-            try:
-                lines, asked = decoder.take(pace.lines(LINES_AT_ONCE) if is_paced else LINES_AT_ONCE, data)
-            except LineTooLong as refusal:
-                server.effects.submit([refused(connection.session.id, refusal)])
-                self._spend(1)
-                data = b""
-                continue
-            if decoder.replies:
-                self._reply()
-            if lines:
-                if connection.log_reader.before and connection.dialect.traits.is_typed and decoder.outcome is None:
-                    connection.log_reader.typed()
-                if is_paced:
-                    pace.spend(lines)
-                    if pace.owes:
-                        self._pay()
-                said, size = size + LINE_WEIGHT * lines, 0
-                if share.left <= 0 or self._has_place:
-                    self._wait_turn(said, is_paced=bool(is_paced))
-                else:
-                    share.left -= said if is_paced else said // UNPACED
-                self._carry_out(asked, lines)
-            if not decoder.waiting:
-                return None if decoder.outcome is None else self._conclude(decoder.outcome)
-            data = b""
+    def _settle(self) -> CloseReason | None:
+        """Do what follows when the decoder has more to say than lines; return why the connection ends, or None."""
+        while (decoder := self._decoder).waiting:
+            self._hear(b"", self._limits.rates.messages_per_s and not self._server.stopping.is_set())
+        if decoder.outcome is not None:
+            return self._conclude(decoder.outcome)
+        return CloseReason.QUIT if decoder.may_be_goodbye and self._says_goodbye() else None
 
     def _wait_unread(self) -> None:
         """Wait, if this user sends as fast as it may, for a turn with room for a little, before that is received.
 
         To receive and decode is work too: of hundreds who send at once, it held everybody up.
         """
-        self._pace.grow(time.monotonic())
+        self._pace.grow(monotonic())
         if self._pace.is_spent and not self._has_place:
             with self._not_reading():
                 self._server.effects.share.wait(LITTLE)
@@ -249,52 +254,50 @@ class Reader:
 
     def _reply(self) -> None:
         """Answer the peer's program, before its user."""
-        replies, self._decoder.replies = self._decoder.replies, b""
-        self._server.effects.submit([SendRaw(self._connection.session.id, replies)])
+        if replies := self._decoder.replies:
+            self._decoder.replies = b""
+            self._server.effects.submit([SendRaw(self._connection.session.id, replies)])
 
-    def _wait_turn(self, said: int, *, is_paced: bool) -> None:
-        """Wait, if this user says much, for a turn of the pump in which there is room for it: the next is full."""
-        share, weight = self._server.effects.share, said if is_paced else said // UNPACED
+    def _wait_turn(self, said: int, *, is_paced: bool) -> int:
+        """Wait, if this user says much, for a turn of the pump in which there is room for it: the next is full.
+
+        Return how much the next turn takes of it that no other has taken.
+        """
         if self._has_place:
-            weight, self._has_place = max(0, weight - LITTLE), False
-        elif said > LITTLE or (is_paced and self._pace.is_spent):
+            self._has_place = False
+            return max(0, said - LITTLE)
+        if said > LITTLE or (is_paced and self._pace.is_spent):
             with self._not_reading():
-                share.wait(weight)
-            return
-        share.left -= weight
+                self._server.effects.share.wait(said if is_paced else said // UNPACED)
+            return 0
+        return said
 
-    def _carry_out(self, asked: list[Command], lines: int) -> None:
-        """Carry out what was asked in so many lines. Of a user who has left, nothing is: the pump ends the session."""
-        server, connection = self._server, self._connection
-        session, effects = connection.session, server.effects
-        registry, rooms = server.registry, server.rooms
-        are_shared, left = server.steps.are_shared, COMMANDS_AT_ONCE
-        for command in asked:
-            if are_shared:
-                session = connection.session  # another one, where the registry was loaded anew
+    def _execute_shared(self, command: Command) -> list[Effect]:
+        """Carry out a command where other nodes do so too; return its effects."""
+        steps = self._server.steps
+        with self._not_reading():
+            return steps.execute(self._connection.session, command, steps.wall_time())
+
+    def _wait_sent(self, effects: list[Effect]) -> None:
+        """Wait while so much gathers in a large room that its speakers should, of whom this user is one now."""
+        rooms = self._server.rooms
+        for effect in effects:
+            while type(effect) is Publish and rooms.is_crowded(effect.room):
                 with self._not_reading():
-                    carried_out = server.steps.execute(connection.session, command, server.steps.wall_time())
-            else:
-                carried_out = execute(registry, session, command, time.time())
-                effects.submit(carried_out)
-            for effect in carried_out if rooms.jobs else ():
-                while type(effect) is Publish and rooms.is_crowded(effect.room):
-                    with self._not_reading():
-                        rooms.wait_sent()
-            left -= 1
-            if (kind := type(command)) in PRICES:
-                self._spend(surcharge(registry, command, carried_out))
-                if kind in _HELD_BACK_AFTER:
-                    left = 0
-            # What is said in a room comes after what was missed of it: acknowledged before, it would be a hole.
-            # And answers come in the order of what was asked, also if the disk has to be asked for them.
-            if not left:
-                self._hold_back()
-                left = COMMANDS_AT_ONCE
-        # Where nothing waits for other nodes, the pump is crowded only by more than fills a turn.
-        is_crowded = (are_shared or effects.share.left <= 0) and effects.crowded
-        if is_crowded or lines >= LINES_AT_ONCE or connection.log_reader.owed > MAX_OWED_BYTES:
-            self._hold_back()
+                    rooms.wait_sent()
+
+    def _pay_for(self, command: Command, effects: list[Effect], left: int) -> int:
+        """Pay what a command costs more than a line, and hold back if no more may follow; return how many then may.
+
+        What is said in a room comes after what was missed of it: acknowledged before, it would be a hole. And answers
+        come in the order of what was asked, also if the disk has to be asked for them.
+        """
+        if type(command) in PRICES:
+            self._spend(surcharge(self._server.registry, command, effects))
+        if left > 1 and type(command) not in _HELD_BACK_AFTER:
+            return left - 1
+        self._hold_back()
+        return COMMANDS_AT_ONCE
 
     def _conclude(self, outcome: Outcome) -> CloseReason | None:
         """Do what follows when the decoder has nothing more to say; return why the connection ends, or None."""
@@ -331,7 +334,8 @@ class Reader:
         self._spend(entries - 1)
         self._hold_back()
         self._decoder = self._new_decoder()
-        return self._hear(rest)
+        self._hear(rest, self._limits.rates.messages_per_s)
+        return self._settle()
 
     def _new_decoder(self) -> Decoder:
         return self._connection.dialect.decoder(self._server.limits.max_text_bytes)
@@ -340,21 +344,19 @@ class Reader:
 
     def _spend(self, lines: int) -> None:
         """Pay for lines, and wait if that made a debt: this is what reads a fast sender more slowly."""
-        if self._limits.rates.messages_per_s:
-            self._pace.spend(lines)
-            if self._pace.owes:
-                self._pay()
+        if self._limits.rates.messages_per_s and self._pace.spend(lines):
+            self._pay()
 
     def _pay(self) -> None:
         """Wait until what was a debt now is paid, of lines or of bytes; when the server stops, it is remitted."""
         pace = self._pace
-        pace.grow(time.monotonic())  # what was earned since it was read
+        pace.grow(monotonic())  # what was earned since it was read
         if debt_s := pace.debt_s():
             if (slowed := pace.notice()) is not None:
                 self._server.effects.submit([Deliver(self._connection.session.id, slowed)])
             with self._not_reading():
                 self._server.stopping.pause(debt_s)
-            pace.grow(time.monotonic())
+            pace.grow(monotonic())
 
     def _hold_back(self) -> None:
         """Let the others have a turn: wait until the pump has come to what was asked, and the answers are read.
@@ -395,4 +397,4 @@ class Reader:
         if self._connection.writer.is_broken:
             return CloseReason.RESET
         self._decoder.end()
-        return self._hear(b"") or CloseReason.ENDED
+        return self._settle() or CloseReason.ENDED
