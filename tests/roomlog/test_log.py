@@ -1102,6 +1102,31 @@ def test_who_takes_a_part_of_two_chunks_at_once_gets_the_rest_of_both(takes: int
     assert catch_up(reader) == b"one\ntwo\n"
 
 
+@pytest.mark.parametrize("takes", range(13))
+def test_who_has_spoken_in_one_of_two_rooms_gets_the_rest_of_both_at_once_whatever_part_is_taken(takes: int) -> None:
+    reader, other = Peer(1), Peer(2)
+    first, second = two_rooms(reader, other)
+    for line, speaker in ((b"one\n", None), (b"mine\n", reader), (b"two\n", None)):
+        say(first, line, speaker)
+    say(second, b"more\n")
+    reader.wire.takes = takes
+    for _ in send([first, second], {1: reader, 2: other}, 1):
+        pass
+
+    assert other.wire.got == b"one\nmine\ntwo\nmore\n"
+    assert len(reader.wire.got) == takes
+    assert catch_up(reader) == b"one\ntwo\nmore\n"
+
+
+def test_who_alone_has_spoken_in_a_turn_is_sent_nothing() -> None:
+    """A write of nothing is a system call all the same, and TLS takes none."""
+    alice, bob = Peer(1), Peer(2)
+    room = room_of(alice, bob)
+    say(room, b"one\n", alice)
+
+    assert offered(room) == [(b"one\n", [2])]
+
+
 @pytest.mark.parametrize("slice_bytes", [1, 10, 1000])
 @pytest.mark.parametrize("sent", range(0, 22, 3))
 def test_who_is_behind_gets_what_its_rooms_were_told_in_the_order_of_all(sent: int, slice_bytes: int) -> None:
