@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from itertools import compress
 from operator import itemgetter
 from typing import Protocol
 
@@ -14,7 +15,7 @@ Piece = tuple[int, int, int, int]
 #: Where what a session said begins and ends.
 Span = tuple[int, int]
 
-#: Sessions that a reader does not hear: itself, and those it is deaf to.
+#: Sessions that a reader is deaf to.
 Sessions = tuple[int, ...]
 
 #: Logs that are told the same, in that order, and where it begins in each.
@@ -36,9 +37,8 @@ def place_of(tick: int, pieces: list[Piece], end: int) -> int:
 class Hearer(Protocol):
     """What is to be known of a cursor to leave out what its reader does not hear."""
 
-    @property
-    def unheard(self) -> Sessions:
-        """See Cursor.unheard."""
+    session: int
+    deaf_to: Sessions
 
     def was_told(self, places: Places) -> bool:
         """Return whether its reader is told this in another log before: of that, it hears no repeat."""
@@ -92,20 +92,17 @@ class Chunk:
 
     def heard_by(self, hearer: Hearer) -> bytes:
         """Return all that a reader hears of this chunk."""
-        data, offset, unheard = self.data, self.start, hearer.unheard
-        at, parts = 0, []  # list[bytes]() is several times as dear
-        simple = len(unheard) == 1 and not self.repeats
-        for start, end in self.spans.get(unheard[0], ()) if simple else self._left_out(hearer):
-            parts.append(data[at : start - offset])
-            at = end - offset
-        parts.append(data[at:])
+        data, offset, spans = self.data, self.start, self._left_out(hearer)
+        if len(spans) == 1:  # mostly
+            ((start, end),) = spans
+            return data[: start - offset] + data[end - offset :]
+        parts: list[bytes] = []
+        self.hear(parts, hearer, offset, self.end)
         return b"".join(parts)
 
     def hear(self, parts: list[bytes], hearer: Hearer, start: int, end: int) -> int:
         """Add to `parts` what a reader hears between two positions; return how many bytes that is."""
-        data, offset, unheard = self.data, self.start, hearer.unheard
-        simple = len(unheard) == 1 and not self.repeats
-        spans = self.spans.get(unheard[0]) if simple else self._left_out(hearer)
+        data, offset, spans = self.data, self.start, self._left_out(hearer)
         if not spans:
             parts.append(data if end - start == len(data) else data[start - offset : end - offset])
             return end - start
@@ -147,7 +144,9 @@ class Chunk:
 
     def _left_out(self, hearer: Hearer) -> Sequence[Span]:
         """Return what a reader does not hear, in order; none reaches into the next."""
-        spans = [span for session in hearer.unheard for span in self.spans.get(session, ())]
+        if not (hearer.deaf_to or self.repeats):  # mostly
+            return self.spans.get(hearer.session, ())
+        spans = [span for session in (hearer.session, *hearer.deaf_to) for span in self.spans.get(session, ())]
         spans += [(start, end) for start, end, places in self.repeats if hearer.was_told(places)]
         found: list[Span] = []
         for start, end in sorted(spans):
@@ -165,18 +164,52 @@ class Offer:
     that is closed meanwhile, also when its number comes again.
     """
 
-    __slots__ = ("chunk", "listeners", "owed", "speakers")
+    __slots__ = ("_in_part", "_live", "chunk", "order", "owed")
 
-    def __init__(self, chunk: Chunk, listeners: Iterable[int], speakers: Mapping[int, Hearer]) -> None:
+    def __init__(self, chunk: Chunk, order: list[int], live: Mapping[int, Hearer], in_part: set[int]) -> None:
         self.chunk = chunk
-        self.listeners = sorted(listeners)
-        self.speakers = speakers  # by descriptor: to them it goes in part
-        self.owed = {*self.listeners, *speakers}
+        self.order = order  # the descriptors of all, rising
+        self.owed = order.copy()  # those of them that it is still owed to
+        self._live = live  # by descriptor: of those that it is owed to, it has them
+        self._in_part = in_part  # descriptors of those that may not hear all of it, and perhaps of others
+
+    def owes(self, descriptor: int) -> bool:
+        """Return whether the chunk has still to come to this reader."""
+        at = bisect_left(self.owed, descriptor)
+        return self.owed[at : at + 1] == [descriptor]
+
+    def excuse(self, descriptor: int) -> bool:
+        """Owe the chunk no more to a reader; return whether it was owed."""
+        if owes := self.owes(descriptor):
+            del self.owed[bisect_left(self.owed, descriptor)]
+        return owes
+
+    def take(self, batch: list[int]) -> Part:
+        """Return what is to be sent to those of these, which rise, that hear some of it: it is owed to them no more."""
+        owed, data = self.owed, self.chunk.data
+        first, last = bisect_left(owed, batch[0]), bisect_right(owed, batch[-1])
+        taken, others = owed[first:last], list[int]()
+        if taken != batch:  # some were excused, or are between them; else no reader has to be looked at
+            others = sorted({*taken}.difference(batch))
+            taken = sorted({*taken}.intersection(batch))
+        count = len(taken)
+        pieces, size = [data] * count, len(data) * count
+        if in_part := self._in_part.intersection(taken):
+            heard = map(self.chunk.heard_by, map(self._live.__getitem__, in_part))
+            for at, piece in zip(map(taken.index, in_part), heard, strict=True):
+                pieces[at] = piece
+            size = sum(map(len, pieces))
+            if not all(pieces):
+                taken, pieces = [*compress(taken, pieces)], [*filter(None, pieces)]
+        owed[first:last] = others
+        return taken, pieces, size
 
 
-#: Offers whose chunks go out together, the descriptors to send to, what is to be sent to each, and how much it all is.
-Batch = tuple[Sequence[Offer], list[int], list[bytes], int]
+#: Descriptors, what is to be sent to each, and how much it all is.
+Part = tuple[list[int], list[bytes], int]
 
+#: What is to be sent at once, and what that is of each of the offers whose chunks go out together.
+Batch = tuple[Part, Sequence[tuple[Offer, Part]]]
 
 #: Bytes of a batch, if it goes to several: half a millisecond. So much is copied at once for speakers, because each
 #: hears a chunk without what it has said itself.
@@ -187,53 +220,41 @@ def batches(offers: Sequence[Offer], size: int) -> Iterator[Batch]:
     """Return what is to be sent of several offers, to at most `size` descriptors each time: it is owed to them no more.
 
     A reader of several gets them at once, because it is the system call that costs: with one call for each of two busy
-    rooms, a delivery cost twice as much (measured, 900 readers). Negative descriptors are the first of a batch.
+    rooms, a delivery cost twice as much (measured, 900 readers). Descriptors rise: negative ones are the first.
     """
-    for offer in offers:
-        speakers, owed, heard_by = offer.speakers, offer.owed, offer.chunk.heard_by
-        order = sorted(speakers)
-        step = max(1, min(size, MAX_BATCH_BYTES // len(offer.chunk.data)))
+    for together, order in _by_readers(offers):
+        step = max(1, min(size, MAX_BATCH_BYTES // sum([len(offer.chunk.data) for offer in together])))
         for first in range(0, len(order), step):
-            some = order[first : first + step]
-            heard = {at: data for at in some if at in owed and (data := heard_by(speakers[at]))}
-            owed.difference_update(some)
-            if heard:
-                yield (offer,), [*heard], [*heard.values()], sum(map(len, heard.values()))
-    for together, descriptors in _by_readers(offers):
-        data = b"".join([offer.chunk.data for offer in together])
-        step = max(1, min(size, MAX_BATCH_BYTES // len(data)))
-        for first in range(0, len(descriptors), step):
-            batch = descriptors[first : first + step]
-            if all(offer.owed.issuperset(batch) for offer in together):
-                for offer in together:
-                    offer.owed.difference_update(batch)
-                yield _same(together, batch, data)
-            else:  # somebody has stepped aside, but not in each
-                for offer in together:
-                    if some_owed := [descriptor for descriptor in batch if descriptor in offer.owed]:
-                        offer.owed.difference_update(some_owed)
-                        yield _same((offer,), some_owed, offer.chunk.data)
+            batch = order[first : first + step]
+            shares = [(offer, part) for offer in together if (part := offer.take(batch))[0]]
+            if shares:
+                yield shares[0][1] if len(shares) == 1 else _joined(shares), shares
 
 
-def _same(offers: Sequence[Offer], descriptors: list[int], data: bytes) -> Batch:
-    """Return a batch of which all get the same."""
-    count = len(descriptors)
-    return offers, descriptors, [data] * count, len(data) * count
+def _joined(shares: Sequence[tuple[Offer, Part]]) -> Part:
+    """Return what is to be sent of several offers, joined for each descriptor; the same is joined once."""
+    found: dict[int, tuple[bytes, ...]] = {}
+    for _, (descriptors, pieces, _) in shares:
+        for descriptor, piece in zip(descriptors, pieces, strict=True):
+            found[descriptor] = (*found.get(descriptor, ()), piece)
+    joined = {several: b"".join(several) for several in {*found.values()}}
+    order = sorted(found)
+    return order, [joined[found[descriptor]] for descriptor in order], sum([part[2] for _, part in shares])
 
 
 def _by_readers(offers: Sequence[Offer]) -> list[tuple[Sequence[Offer], list[int]]]:
-    """Return which offers go to the same listeners, and to which; those that go to few are first."""
+    """Return which offers go to the same readers, and to which; those that go to few are first."""
     if len(offers) == 1:
-        return [(offers, offers[0].listeners)]
+        return [(offers, offers[0].order)]
     which: dict[int, int] = {}  # by descriptor: a bit for each offer
     for number, offer in enumerate(offers):
         bit = 1 << number
-        for descriptor in offer.listeners:
+        for descriptor in offer.order:
             which[descriptor] = which.get(descriptor, 0) | bit
     found: dict[int, list[int]] = {}
-    for descriptor, bits in which.items():
-        found.setdefault(bits, []).append(descriptor)
+    for descriptor in sorted(which):
+        found.setdefault(which[descriptor], []).append(descriptor)
     return [
-        ([offer for number, offer in enumerate(offers) if bits >> number & 1], descriptors)
-        for bits, descriptors in sorted(found.items(), key=lambda item: len(item[1]))
+        ([offer for number, offer in enumerate(offers) if bits >> number & 1], order)
+        for bits, order in sorted(found.items(), key=lambda item: len(item[1]))
     ]

@@ -21,8 +21,7 @@ MAX_DEAF = 100
 class State(Enum):
     """What a reader is sent next of a log."""
 
-    LIVE = "the last chunk, if that has not come to it yet; then the next: the same bytes as all; it has no position"
-    SPEAKING = "the next chunk without its own messages, or those that it is deaf to: some are in the open turn already"
+    LIVE = "the last chunk, if that has not come to it yet; then the next, without what it does not hear; no position"
     ASIDE = "what its cursor finds, because own lines, or what goes before a line, come before the next chunk"
     BEHIND = "what its cursor finds, when the kernel takes more; until then it costs nothing"
     GONE = "nothing of this log; the offer does not come to it"
@@ -30,8 +29,8 @@ class State(Enum):
 
 _Change = tuple[State, State]
 
-_STEP_ASIDE = {(State.LIVE, State.ASIDE), (State.SPEAKING, State.ASIDE)}
-_FALL_BEHIND = {(state, State.BEHIND) for state in (State.LIVE, State.SPEAKING, State.ASIDE)}
+_STEP_ASIDE = {(State.LIVE, State.ASIDE)}
+_FALL_BEHIND = {(State.LIVE, State.BEHIND), (State.ASIDE, State.BEHIND)}
 _GO: set[_Change] = {(state, State.GONE) for state in State if state is not State.GONE}
 
 #: Which states a step changes into which; in all others a cursor stays as it is. Steps are methods: of the reader, in
@@ -40,21 +39,18 @@ TRANSITIONS: Mapping[str, set[_Change]] = {
     # Behind, if its reader is.
     "follow": {(State.GONE, State.ASIDE), (State.GONE, State.BEHIND)},
     # The reader speaks: it is live still if the last chunk has come to it, else aside, at the start of that chunk.
-    "append": {(State.LIVE, State.SPEAKING), (State.LIVE, State.ASIDE)},
+    "append": _STEP_ASIDE,
     # It is told an own line: at the end of the last chunk, or at the start of it if that has not come to it.
     "tell": _STEP_ASIDE,
     "step_aside": _STEP_ASIDE,
-    # The chunk goes to a speaker in part.
-    "seal": {(State.SPEAKING, State.LIVE)},
     # Sending broke off before it came to the reader.
-    "break_off": {(State.LIVE, State.ASIDE)},
-    "finish": {(State.LIVE, State.ASIDE)},
+    "break_off": _STEP_ASIDE,
+    "finish": _STEP_ASIDE,
     # The kernel takes no more.
     "fall_behind": _FALL_BEHIND,
     "stall": _FALL_BEHIND,
     # It has read all that is sealed: it is aside only if something is to come before the next chunk.
-    "settle": {(old, new) for old in (State.ASIDE, State.BEHIND) for new in (State.LIVE, State.SPEAKING)}
-    | {(State.BEHIND, State.ASIDE)},
+    "settle": {(State.ASIDE, State.LIVE), (State.BEHIND, State.LIVE), (State.BEHIND, State.ASIDE)},
     # In one log; in the others, what is owed of that one comes before the next chunk.
     "leave": _GO | _STEP_ASIDE,
     "leave_all": _GO,
@@ -66,21 +62,17 @@ class Cursor:
     """The place of one reader in one room log. See LogReader, which moves it."""
 
     # A user may have fifty of them: they are small.
-    __slots__ = ("_since", "descriptor", "log", "position", "seq", "unheard")
+    __slots__ = ("_since", "deaf_to", "descriptor", "log", "position", "seq", "session")
 
-    def __init__(self, itself: Sessions, descriptor: int, log: RoomLog) -> None:
-        self.unheard = itself  # the session alone, at first; it is one for all cursors of a reader
+    def __init__(self, session: int, descriptor: int, log: RoomLog) -> None:
+        self.session = session  # of its reader, which does not hear itself
+        self.deaf_to: Sessions = ()
         self.descriptor = descriptor
         self.log = log
         self.position = log.open_end
         # At rest, which is when nobody is sending to it: the number of the first message at or after the position.
         self.seq = log.open_seq
         self._since = log.ticks.now  # what has this tick or an earlier one is not for it
-
-    @property
-    def session(self) -> int:
-        """The session of its reader."""
-        return self.unheard[0]
 
     @property
     def state(self) -> State:
@@ -90,15 +82,12 @@ class Cursor:
             return State.BEHIND
         if self in log.aside:
             return State.ASIDE
-        if log.speaking.get(self.descriptor) is self:
-            return State.SPEAKING
-        return State.LIVE if log.live.get(self.descriptor) is self else State.GONE
+        return State.LIVE if self.is_live else State.GONE
 
     @property
     def is_live(self) -> bool:
         """Whether the log offers it what comes next, so that it has no position of its own."""
-        log, descriptor = self.log, self.descriptor
-        return log.live.get(descriptor) is self or log.speaking.get(descriptor) is self
+        return self.log.live.get(self.descriptor) is self
 
     @property
     def is_owed(self) -> bool:
@@ -121,13 +110,13 @@ class Cursor:
 
     def deafen(self, session: int) -> None:
         """Hear nothing any more of what this session says; in a log, it begins with something that it says now."""
-        if session not in self.unheard:
-            self.unheard = (*self.unheard[:1], *self.unheard[1:][1 - MAX_DEAF :], session)
+        if session not in self.deaf_to:
+            self.deaf_to = (*self.deaf_to[1 - MAX_DEAF :], session)
 
     def hear_again(self, others: Sessions) -> None:
-        """Hear these sessions, which are not its own, until one is named again."""
-        if not set(others).isdisjoint(self.unheard):
-            self.unheard = tuple(session for session in self.unheard if session not in others)
+        """Hear these sessions, until one is named again."""
+        if not set(others).isdisjoint(self.deaf_to):
+            self.deaf_to = tuple(session for session in self.deaf_to if session not in others)
 
     def stop_before(self, tick: int) -> int:
         """Return up to where it is to read before an own line with this tick; not beyond its position: nothing."""
@@ -169,13 +158,9 @@ class Cursor:
 
     def step_aside(self) -> None:
         """Be live no more: what comes next is served to this cursor by itself."""
-        log = self.log
-        if log.live.pop(self.descriptor, None) is not None:
-            self.position, self.seq = log.set_apart(self.descriptor)
-            log.aside[self] = None
-        elif log.speaking.pop(self.descriptor, None) is not None:
-            self.jump()
-            log.aside[self] = None
+        if (reached := self.log.set_apart(self.descriptor)) is not None:
+            self.position, self.seq = reached
+            self.log.aside[self] = None
 
     def stall(self) -> None:
         """Be behind."""
@@ -196,13 +181,12 @@ class Cursor:
         if waits or self.position > log.end:
             log.aside[self] = None
             self.rest()
-        elif log.hears_in_part(self):
-            log.speaking[self.descriptor] = self
         else:
-            log.live[self.descriptor] = self
+            log.include(self)
 
     def leave(self) -> None:
         """Be gone: the log knows it no more."""
         self.step_aside()
         self.log.aside.pop(self, None)
         self.log.behind.pop(self, None)
+        self.log.readers -= 1

@@ -17,7 +17,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Protocol
 
-from gchat.roomlog.chunk import Chunk, Hearer, Offer, Piece, Places, Repeat, Sessions, Span, place_of
+from gchat.roomlog.chunk import Chunk, Hearer, Offer, Piece, Places, Repeat, Span, place_of
 
 
 class Ticks:
@@ -34,11 +34,6 @@ class LogCursor(Hearer, Protocol):
 
     descriptor: int
     log: RoomLog
-    unheard: Sessions
-
-    @property
-    def session(self) -> int:
-        """See Cursor.session."""
 
     @property
     def is_owed(self) -> bool:
@@ -104,13 +99,14 @@ class RoomLog:
         self.capacity = capacity
         self.tells_once = tells_once  # whether its readers hear once what several logs are told
         self.encode_skip = encode_skip
+        self.readers = 0  # how many cursors follow this log
         self.live: dict[int, LogCursor] = {}  # by descriptor: the fan-out needs nothing else
-        self.speaking: dict[int, LogCursor] = {}  # the same
         self.aside: dict[LogCursor, None] = {}
         self.behind: dict[LogCursor, None] = {}
         self.offer: Offer | None = None  # of the last chunk, while it is sent
         self._chunks: list[Chunk] = []
         self._starts: list[int] = []  # of the chunks, for bisection
+        self._order: list[int] | None = None  # the descriptors of those that are live, rising, if it is known
         self._open: list[bytes] = []  # the pieces of the turn that is not yet sealed
         self.open_end = 0  # where the turn that is not yet sealed ends
         self.open_seq = seq
@@ -118,6 +114,7 @@ class RoomLog:
         self._spans: dict[int, list[Span]] = {}
         self._repeats: list[Repeat] = []
         self._repeats_end = 0  # where the last of them ends
+        self._in_part = set[int]()  # descriptors of readers, if they are any, that may not hear all of the open turn
 
     @property
     def has_repeats(self) -> bool:
@@ -128,11 +125,6 @@ class RoomLog:
     def dirty(self) -> bool:
         """Whether there is something to seal."""
         return bool(self._open)
-
-    @property
-    def readers(self) -> int:
-        """How many cursors follow this log."""
-        return len(self.live) + len(self.speaking) + len(self.aside) + len(self.behind)
 
     @property
     def gathered(self) -> int:
@@ -155,82 +147,86 @@ class RoomLog:
         logs in which it is `repeated`. The first message has the number `seq`; without it, the next. Messages without
         bytes have numbers all the same.
         """
-        if seq is not None:
-            self.open_seq = seq
+        if seq is None:
+            seq = self.open_seq
+        self.open_seq = seq + count
         if not data:
-            self.open_seq += count
             if not self._open:
                 self.seq = self.open_seq
             return
         start = self.open_end
-        end = start + len(data)
+        self.open_end = end = start + len(data)
         if speaker is not None:
             if (spans := self._spans.get(speaker.session)) is not None:
                 _extend(spans, start, end)
             else:
                 self._spans[speaker.session] = [(start, end)]
-                self._speaks(speaker.descriptor)
+                self._hears_in_part(speaker.descriptor)
         if deaf is not None:
-            self._deafen(*deaf, end)
+            self._deafen(*deaf, start, end)
         if repeated is not None:
             self._repeat(repeated, start, end)
         ticks = self.ticks
         self.tick = ticks.now = tick = ticks.now + 1
-        self._pieces.append((start, self.open_seq, count, tick))
+        self._pieces.append((start, seq, count, tick))
         self._open.append(data)
-        self.open_end = end
-        self.open_seq += count
 
     def seal(self) -> Offer:
         """Make a chunk of what was appended, and offer it to all that are live."""
         assert self.offer is None
         data = self._open[0] if len(self._open) == 1 else b"".join(self._open)
         chunk = Chunk(data, self.end, self.seq, self._pieces, self._spans, repeats=self._repeats)
-        self.offer = Offer(chunk, self.live, self.speaking.copy())
-        self.live |= self.speaking
-        self.speaking.clear()
+        if self._order is None:
+            self._order = sorted(self.live)
+        self.offer = Offer(chunk, self._order, self.live, self._in_part)
         self._chunks.append(chunk)
         self._starts.append(self.end)
         self.end, self.seq = self.open_end, self.open_seq
-        self._open, self._pieces, self._spans, self._repeats = [], [], {}, []
+        self._open, self._pieces, self._spans, self._repeats, self._in_part = [], [], {}, [], set()
         while len(self._chunks) > 1 and self.end - self._chunks[0].end >= self.capacity:
             self._drop_first()
         return self.offer
 
     def break_off(self) -> None:
         """Offer the last chunk to nobody any more: live readers that it has not come to go on by themselves."""
-        for descriptor in [] if self.offer is None else [*self.offer.owed]:
+        assert self.offer is not None
+        for descriptor in self.offer.owed.copy():
             self.live[descriptor].step_aside()
 
     def finish(self) -> None:
-        """End the offer, and break it off if that is not done."""
+        """End the offer; it is broken off if it is not done."""
         self.break_off()
         self.offer = None
 
     def owes(self, descriptor: int) -> bool:
         """Return whether the last chunk has not yet come to this live reader."""
-        return self.offer is not None and descriptor in self.offer.owed
+        return self.offer is not None and self.offer.owes(descriptor)
 
-    def set_apart(self, descriptor: int) -> tuple[int, int]:
-        """Send nothing more to this descriptor, live until now; return the position and number that it has reached."""
+    def include(self, cursor: LogCursor) -> None:
+        """Offer what comes next to this reader, which has read all that is sealed."""
+        self.live[cursor.descriptor] = cursor
+        self._order = None
+
+    def set_apart(self, descriptor: int) -> tuple[int, int] | None:
+        """Offer nothing more to this descriptor; return the position and number that it has reached, if it was live."""
+        if self.live.pop(descriptor, None) is None:
+            return None
+        self._order = None
         offer = self.offer
-        if offer is None or descriptor not in offer.owed:
-            return self.end, self.seq
-        offer.owed.remove(descriptor)
-        return offer.chunk.start, offer.chunk.seq
-
-    def hears_in_part(self, hearer: Hearer) -> bool:
-        """Return whether there is something in the open turn that a reader does not hear."""
-        if not self._spans.keys().isdisjoint(hearer.unheard):
-            return True
-        return bool(self._repeats) and any(hearer.was_told(places) for _, _, places in self._repeats)
+        if offer is not None and offer.excuse(descriptor):
+            return offer.chunk.start, offer.chunk.seq
+        return self.end, self.seq
 
     def trim(self) -> None:
         """After a turn, when those aside were served: drop everything, if no reader needs it."""
-        if not self.behind and self.offer is None and not any(cursor.is_owed for cursor in self.aside):
-            self._chunks.clear()
-            self._starts.clear()
-            self.start = self.end
+        if self.behind or self.offer is not None:
+            return
+        for cursor in self.aside:
+            if cursor.is_owed:
+                return
+        self._chunks.clear()
+        self._starts.clear()
+        self.start = self.end
 
     def read(self, parts: list[bytes], position: int, stop: int, limit: int, hearer: Hearer) -> tuple[int, int]:
         """Add to `parts` what a reader hears between two positions: whole chunks, about `limit` bytes.
@@ -310,34 +306,29 @@ class RoomLog:
         if len(repeated.places) > 1:
             self._repeats.append((start, end, repeated.places))
             self._repeats_end = end
-            for descriptor in self.live.keys() & repeated.readers:
-                self._speaks(descriptor)
-        repeated.readers.update(self.live, self.speaking)
+            for descriptor in repeated.readers:
+                self._hears_in_part(descriptor)
+        repeated.readers.update(self.live)
         for cursors in (self.aside, self.behind):
             repeated.readers.update(cursor.descriptor for cursor in cursors)
 
-    def _deafen(self, by: int, readers: Sequence[Speaker], end: int) -> None:
-        """Have readers, as far as they follow this log, not hear what is appended now, up to `end`, by this session."""
+    def _deafen(self, by: int, readers: Sequence[Speaker], start: int, end: int) -> None:
+        """Have readers, as far as they follow this log, not hear what a session says there in the open turn."""
         followers = [cursor for reader in readers for cursor in reader.cursors if cursor.log is self]
         if not followers:
             return
         spans = self._spans.setdefault(by, [])
         if not spans or spans[-1][1] < end:
-            _extend(spans, self.open_end, end)
+            _extend(spans, start, end)
         for cursor in followers:
             cursor.deafen(by)
-            self._speaks(cursor.descriptor)
+            self._hears_in_part(cursor.descriptor)
 
-    def _speaks(self, descriptor: int) -> None:
-        """Have a reader, if it is live, not be offered all of what is appended now."""
-        cursor = self.live.get(descriptor)
-        if cursor is None:
-            return
-        if self.owes(descriptor):
-            cursor.step_aside()
-        else:
-            del self.live[descriptor]
-            self.speaking[descriptor] = cursor
+    def _hears_in_part(self, descriptor: int) -> None:
+        """Have a reader, if it is one, not be offered all of what is appended now."""
+        self._in_part.add(descriptor)
+        if self.offer is not None and self.offer.owes(descriptor):
+            self.live[descriptor].step_aside()
 
     def _chunk_at(self, position: int) -> Chunk:
         starts = self._starts

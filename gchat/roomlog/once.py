@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from gchat.roomlog.chunk import Places, Sessions
+from gchat.roomlog.chunk import Places
 from gchat.roomlog.cursor import Cursor
 from gchat.roomlog.log import RoomLog
 
@@ -43,8 +43,8 @@ class OnceCursor(Cursor):
 
     __slots__ = ("_visit", "_visits")
 
-    def __init__(self, itself: Sessions, descriptor: int, log: RoomLog, others: Iterable[Cursor]) -> None:
-        super().__init__(itself, descriptor, log)
+    def __init__(self, session: int, descriptor: int, log: RoomLog, others: Iterable[Cursor]) -> None:
+        super().__init__(session, descriptor, log)
         self._visit = Visit(self.position)
         self._visits: Visits = {}
         for other in others:

@@ -37,7 +37,6 @@ class LogReader:
 
     __slots__ = (
         "_is_seen",
-        "_itself",
         "_own",
         "_peeked",
         "_rest",
@@ -54,7 +53,6 @@ class LogReader:
 
     def __init__(self, session: int, descriptor: int | None) -> None:
         self.session = session
-        self._itself = (session,)  # what its cursors do not hear
         # Where the shell may write the chunks of a log to: nothing but a key here. A reader without one has a negative
         # key: what it is offered goes through its transport.
         self.descriptor = -1 - session if descriptor is None else descriptor
@@ -84,10 +82,11 @@ class LogReader:
             return
         assert self.cursor_in(log) is None
         if log.tells_once:
-            cursor: Cursor = OnceCursor(self._itself, self.descriptor, log, self.cursors)
+            cursor: Cursor = OnceCursor(self.session, self.descriptor, log, self.cursors)
         else:
-            cursor = Cursor(self._itself, self.descriptor, log)
+            cursor = Cursor(self.session, self.descriptor, log)
         self.cursors += (cursor,)
+        log.readers += 1
         (log.behind if self.is_behind else log.aside)[cursor] = None
 
     def leave(self, log: RoomLog, limit: int) -> None:
@@ -172,7 +171,7 @@ class LogReader:
         peeked: list[_Peeked] = []
         for log in logs:
             cursor = self.cursor_in(log)
-            if cursor is not None and log.offer is not None and log.live.pop(self.descriptor, None) is not None:
+            if cursor is not None and log.offer is not None and log.set_apart(self.descriptor) is not None:
                 chunk = log.offer.chunk
                 cursor.position = chunk.start
                 log.behind[cursor] = None

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from operator import attrgetter
 from typing import Protocol
 
@@ -22,7 +22,7 @@ from gchat.dialects.dialect import Dialect
 from gchat.model.audience import OwnLines, Where
 from gchat.model.events import LogRenewed, Movement, RoomNotice, Skipped
 from gchat.model.messages import Record
-from gchat.roomlog.chunk import batches
+from gchat.roomlog.chunk import Batch, Offer, batches
 from gchat.roomlog.log import Deaf, Repeated, RoomLog, Ticks
 from gchat.roomlog.reader import LogReader
 from gchat.server.counters import CRASHES, Counter, Distribution
@@ -56,7 +56,7 @@ MAX_GATHERED_BYTES = 1 << 18
 #: What a room is told.
 ToldToAll = Record | Movement | RoomNotice
 
-_readers = attrgetter("readers")
+_readers, _aside = attrgetter("readers"), attrgetter("aside")
 
 
 class RoomReader(Protocol):
@@ -184,7 +184,7 @@ class FanOut:
         self._changed[where.room] = None
         for dialect, old in self._logs.pop(where.room, {}).items():
             new, told = self.log(where, dialect, seq), OwnLines(dialect.encode(why, where))
-            for cursor in [*old.live.values(), *old.speaking.values(), *old.aside, *old.behind]:
+            for cursor in [*old.live.values(), *old.aside, *old.behind]:
                 writer = self._connections[cursor.session].writer
                 writer.leave(old)
                 writer.log_reader.follow(new)
@@ -218,19 +218,19 @@ class FanOut:
 
     def _flush_writable(self) -> Iterator[None]:
         while self._writable:
-            writer = self._writable.popleft()
-            if writer.is_behind:
+            if (writer := self._writable.popleft()).is_behind:
                 writer.flush()
             yield
 
-    def send(self, touched: Iterable[Writer], hold_s: float, breather: Breather) -> None:
+    def send(self, touched: Collection[Writer], hold_s: float, breather: Breather) -> None:
         """Send what this turn appended, and to those touched what they alone are owed, holding the hub for so long."""
         changed, self._changed = self._changed, {}
-        logs = self._begin(changed)
-        sending = self._send(logs)
-        if not work(sending, hold_s, breather, SENDING_S):
-            self._spread(logs, sending)
-        work(self._flush(touched), hold_s, breather)
+        if logs := self._begin(changed):
+            sending = self._send(logs)
+            if not work(sending, hold_s, breather, SENDING_S):
+                self._spread(logs, sending)
+        if touched:
+            work(self._flush(touched), hold_s, breather)
         for room in changed:
             self._clear_up(room)
 
@@ -240,19 +240,18 @@ class FanOut:
         All are sealed before the first is sent: a reader of several that is served by itself gets all of it at once.
         """
         logs = [log for room in rooms for log in self._logs.get(room, {}).values() if log.dirty and log.offer is None]
-        logs.sort(key=_readers)
-        readers: set[int] = set()
-        small, large = list[RoomLog](), list[RoomLog]()
         for log in logs:
-            is_small = log.readers <= READERS_IN_A_TURN
-            if is_small and len(logs) > 1:  # a reader of several is sent to once
-                readers |= log.live.keys()
-                is_small = len(readers) <= READERS_IN_A_TURN
             log.seal()
-            (small if is_small else large).append(log)
-        if large:
-            self._spread(large, self._send(large))
-        return small
+        if sum(map(_readers, logs)) <= READERS_IN_A_TURN:
+            return logs
+        logs.sort(key=_readers)
+        readers = set[int]()
+        for small, log in enumerate(logs):
+            readers |= log.live.keys()  # a reader of several is sent to once
+            if max(log.readers, len(readers)) > READERS_IN_A_TURN:
+                self._spread(logs[small:], self._send(logs[small:]))
+                return logs[:small]
+        return logs
 
     def _spread(self, logs: Sequence[RoomLog], sending: Iterator[None]) -> None:
         """Have the spreader do a job, or the rest of it, and clear up then."""
@@ -277,15 +276,18 @@ class FanOut:
                 DELIVERIES.value += (log.seq - offer.chunk.seq) * log.readers
                 if log.aside:
                     yield from self._flush_aside(log)
-            for offers, descriptors, pieces, size in batches([*sealed], SENDS_AT_ONCE):
-                SENT_BYTES.value += size
+            for batch in batches([*sealed], SENDS_AT_ONCE):
+                (descriptors, pieces, size), shares = batch
                 taken = self._write(descriptors, pieces)
+                SENT_BYTES.value += size
                 if sum(taken) != size:
-                    self._fall_behind([sealed[offer] for offer in offers], descriptors, pieces, taken)
-                if over := [offer for offer in offers if not offer.owed]:
-                    for log in [sealed[offer] for offer in over]:
-                        yield from self._flush_aside(log)  # readers that spoke before the chunk came to them
-                    self._finish([sealed.pop(offer) for offer in over])
+                    self._fall_behind(batch, taken, sealed)
+                if over := {offer: sealed[offer] for offer, _ in shares if not offer.owed}:
+                    for log in filter(_aside, over.values()):  # they spoke before the chunk came to them
+                        yield from self._flush_aside(log)
+                    for offer in over:
+                        del sealed[offer]
+                    self._finish(over.values())
                 yield
             for log in sealed.values():
                 yield from self._flush_aside(log)
@@ -298,11 +300,10 @@ class FanOut:
                 yield from self._flush_aside(log)
         finally:
             if sealed:
-                self._finish([*sealed.values()])
-        if logs:
-            FAN_OUT_S.observe(time.monotonic() - began)
+                self._finish(sealed.values())
+        FAN_OUT_S.observe(time.monotonic() - began)
 
-    def _finish(self, logs: Sequence[RoomLog]) -> None:
+    def _finish(self, logs: Iterable[RoomLog]) -> None:
         """End what was sent to all readers of these logs, and have the spreader send what was appended meanwhile."""
         again = []
         for log in logs:
@@ -356,14 +357,15 @@ class FanOut:
             taken.append(connections[-1 - key].writer.take(data))
         return taken
 
-    def _fall_behind(self, logs: Sequence[RoomLog], keys: list[int], pieces: list[bytes], taken: list[int]) -> None:
+    def _fall_behind(self, batch: Batch, taken: list[int], sealed: Mapping[Offer, RoomLog]) -> None:
         """Have those of the readers fall behind, or end, that have not taken all."""
+        (keys, pieces, _), shares = batch
         for key, data, sent in zip(keys, pieces, taken, strict=True):
             if sent == len(data):
                 continue
             SENT_BYTES.value -= len(data) - max(sent, 0)
-            cursor = logs[0].live.get(key)
-            connection = self._connections.get(cursor.session) if cursor else None
+            logs = [sealed[offer] for offer, (some, _, _) in shares if key in some]
+            connection = self._connections.get(logs[0].live[key].session)
             if connection is None:
                 continue
             writer = connection.writer
