@@ -64,9 +64,8 @@ from gchat.server.writer import Writer
 #: Effects between two looks at the clock; the dearest is a page of history.
 EFFECTS_AT_ONCE = 4
 
-#: A turn with some hundred readers. What is said within this part of the time that it took goes with what was said
-#: until then, because to send less at once to as many costs more than to wait (measured, 900 readers at peak: of 64
-#: lines on their way 54 went in a turn and 10 behind it; now all, and each takes an eighth less CPU).
+#: A long turn, and within which part of its time what is said goes with what was said until then: to send less at once
+#: to as many costs more than to wait (measured, 900 readers at peak: all 64 lines in a turn, not 54: a tenth less CPU).
 LONG_TURN_S, GATHERING = 0.001, 1 / 12
 
 #: Effects waiting for the next turn; above, senders are read more slowly.
@@ -198,9 +197,7 @@ class Pump:
 
     def oldest_s(self) -> float:
         """Return the age of the oldest effect that is not carried out yet."""
-        since = self._turn_since
-        if since is None and self._waiting:
-            since = self._waiting_since
+        since = self._turn_since or (self._waiting_since if self._waiting else None)
         return 0.0 if since is None else time.monotonic() - since
 
     @property
@@ -280,15 +277,12 @@ class Pump:
             self.turn_is_under_way = False
             self._turn_since = None
             self._publication.set_when_answered(self._awaited())
-            # What others have said meanwhile is the next turn's.
-            self._breather.breathe()
+            self._breather.breathe()  # what others have said meanwhile is the next turn's
             now = time.monotonic()
             # While something is stored, the loop serves all that it finds anyway.
-            took = now - max(began, self._publication.stored_at)
-            if took > LONG_TURN_S:
-                until = now + min(took, HOLD_S) * GATHERING
-                while self._waiting and time.monotonic() < until:
-                    self._breather.breathe()
+            took = min(HOLD_S, now - max(began, self._publication.stored_at))
+            while took > LONG_TURN_S and self._waiting and time.monotonic() < now + took * GATHERING:
+                self._breather.breathe()
 
     def _turn(self) -> None:
         effects = self._take()
