@@ -87,8 +87,8 @@ def test_after_a_long_turn_what_is_said_in_a_part_of_its_time_is_one_batch_with_
 
         monkeypatch.setattr(stage.pump.fan_out, "send", send_long)
         for attempt in range(10):  # on a busy machine one may be too late
-            for verb in ("begins", "waits", "comes"):
-                alice.says(f"{attempt} {verb}")
+            for said in (["begins", "and has more"], ["waits"], ["comes"]):
+                alice.says(*(f"{attempt} {text}" for text in said))
                 gevent.sleep(0.015)
             bob.sees(f"[alice] {attempt} comes")
             if [f"{attempt} waits", f"{attempt} comes"] in journal.batches:
@@ -163,6 +163,7 @@ def test_what_is_said_alone_goes_at_once_to_a_journal_that_is_shared_and_all_in_
     with Stage(journal := Later()) as stage:
         alice, bob = stage.join("alice"), stage.join("bob")
         assert bob.hears() == []
+        wait_until(lambda: stage.pump._parked, "a pump that has nothing to do")
         stage.pump.submit_said(said(alice, "one"))
         assert journal.batches == [["one"]]  # no other greenlet has run since
 
