@@ -303,14 +303,13 @@ class RoomLog:
     def _repeat(self, repeated: Repeated, start: int, end: int) -> None:
         """Have readers not hear what is appended now, if they hear it in another log."""
         repeated.places.append((self, start))
+        here = {*self.live, *[cursor.descriptor for cursors in (self.aside, self.behind) for cursor in cursors]}
         if len(repeated.places) > 1:
             self._repeats.append((start, end, repeated.places))
             self._repeats_end = end
-            for descriptor in repeated.readers:
+            for descriptor in here & repeated.readers:
                 self._hears_in_part(descriptor)
-        repeated.readers.update(self.live)
-        for cursors in (self.aside, self.behind):
-            repeated.readers.update(cursor.descriptor for cursor in cursors)
+        repeated.readers |= here
 
     def _deafen(self, by: int, readers: Sequence[Speaker], start: int, end: int) -> None:
         """Have readers, as far as they follow this log, not hear what a session says there in the open turn."""

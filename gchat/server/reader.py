@@ -15,6 +15,7 @@ import gevent
 from gevent.event import Event
 from gevent.hub import get_hub
 
+from gchat.breather import breathe
 from gchat.chat.effects import CloseReason, Deliver, Effect, Publish, SendRaw, refused
 from gchat.chat.handlers import PRICES, execute, surcharge
 from gchat.chat.limits import Allowance, Pace
@@ -37,14 +38,12 @@ READ_BYTES = 65536
 
 RECEIVED_BYTES = Counter("gchat_received_bytes", "Bytes received from users.")
 
-#: The same where a rate applies: what is read is kept until it is due, and is then only bytes.
-PACED_READ_BYTES = 16384
+#: The same where a rate applies: what is read is kept until it is due, and is then only bytes. And so little is read at
+#: once from a peer that has sent too many bytes.
+PACED_READ_BYTES, MIN_READ_BYTES = 16384, 4096
 
-#: So little is read at once from a peer that has sent too many bytes.
-MIN_READ_BYTES = 4096
-
-#: Lines handed to the registry at once; then everybody else has a turn.
-LINES_AT_ONCE = 512
+#: Lines handed to the registry at once; then everybody else has a turn: also after so long, if they ask nothing.
+LINES_AT_ONCE, DECODING_S = 512, 0.002
 
 #: What is so little that it never waits for another turn of the pump, in bytes and lines as TurnShare counts them:
 #: users who say much wait for each other, and users who say little for nobody.
@@ -60,8 +59,7 @@ COMMANDS_AT_ONCE = 4
 #: What may be a goodbye (see Decoder.may_be_goodbye) is one after this long.
 GOODBYE_S = 0.2
 
-# All of these have a price.
-_HELD_BACK_AFTER = (Join, History, Search, Register, Login, Passwd, Unregister)
+_HELD_BACK_AFTER = (Join, History, Search, Register, Login, Passwd, Unregister)  # all of these have a price
 
 
 class Reader:
@@ -188,16 +186,14 @@ class Reader:
                 self._wait_unread()
             try:
                 data = receive(pace.bytes(MIN_READ_BYTES, PACED_READ_BYTES) if is_paced else READ_BYTES)
+                has_ended = not data
             except BlockingIOError:  # what has come is no whole record of TLS
                 data = b""
-            else:
-                has_ended = not data
 
     def _hear(self, data: bytes, is_paced: float) -> None:
         """Carry out the next lines, of what was received or of what waits in the decoder."""
         server, connection, decoder = self._server, self._connection, self._decoder
-        effects = server.effects
-        share = effects.share
+        effects, share = server.effects, server.effects.share
         try:
             lines, asked = decoder.take(self._pace.lines(LINES_AT_ONCE) if is_paced else LINES_AT_ONCE, data)
         except LineTooLong as refusal:
@@ -216,7 +212,7 @@ class Reader:
         if share.left <= 0 or self._has_place:
             said = self._wait_turn(said, is_paced=bool(is_paced))
         share.left -= said if is_paced else said // UNPACED
-        are_shared, left = server.steps.are_shared, COMMANDS_AT_ONCE
+        are_shared, left, is_much = server.steps.are_shared, COMMANDS_AT_ONCE, len(asked) > COMMANDS_AT_ONCE
         for command in asked:  # of a user who has left, nothing is carried out: the pump ends the session
             if are_shared:
                 carried_out = self._execute_shared(command)
@@ -225,7 +221,7 @@ class Reader:
                 effects.submit(carried_out)
             if server.rooms.jobs:
                 self._wait_sent(carried_out)
-            if type(command) is not Say:  # that has no answer
+            if type(command) is not Say or is_much:  # one alone has no answer, mostly
                 left = self._pay_for(command, carried_out, left)
         # Where nothing waits for other nodes, only what fills a turn is too much for the pump.
         if connection.log_reader.owed > MAX_OWED_BYTES or (
@@ -235,8 +231,12 @@ class Reader:
 
     def _settle(self) -> CloseReason | None:
         """Do what follows when the decoder has more to say than lines; return why the connection ends, or None."""
+        until = monotonic() + DECODING_S
         while (decoder := self._decoder).waiting:
             self._hear(b"", self._limits.rates.messages_per_s and not self._server.stopping.is_set())
+            if monotonic() > until:
+                with self._not_reading():
+                    breathe()
         if decoder.outcome is not None:
             return self._conclude(decoder.outcome)
         return CloseReason.QUIT if decoder.may_be_goodbye and self._says_goodbye() else None

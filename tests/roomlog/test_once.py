@@ -41,6 +41,17 @@ def test_a_live_reader_hears_it_in_the_first_room_and_stays_live_in_all() -> Non
     assert offered(second) == [(b"before\nafter\n", [1]), (b"before\nmoved\nafter\n", [2])]
 
 
+def test_only_who_reads_both_rooms_is_looked_at_in_the_second() -> None:
+    first, second = rooms_of()
+    readers = [Peer(1), Peer(2), Peer(3)]
+    for reader, rooms in zip(readers, ((first, second), (first,), (second,)), strict=True):
+        for room in rooms:
+            reader.log_reader.follow(room.log)
+        reader.flush()
+    move(b"moved\n", first, second)
+    assert second.log._in_part == {readers[0].log_reader.descriptor}  # of fifty rooms all readers would be too many
+
+
 @pytest.mark.parametrize("sent", range(22))
 def test_a_reader_that_takes_only_a_part_hears_it_once_in_its_place(sent: int) -> None:
     reader = Peer(1)

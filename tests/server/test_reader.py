@@ -9,15 +9,16 @@ from typing import Any
 
 import gevent
 import pytest
+from gevent.event import Event
 
 from gchat.chat.effects import Close, CloseReason, Effect, Publish
 from gchat.chat.limits import Allowance, Limits, Rates
 from gchat.chat.networks import Network
 from gchat.chat.registry import Registry
-from gchat.dialects import plain
+from gchat.dialects import plain, rich
 from gchat.dialects.dialect import Dialect
 from gchat.model.messages import Said
-from gchat.server.reader import RECEIVED_BYTES, Reader
+from gchat.server.reader import COMMANDS_AT_ONCE, RECEIVED_BYTES, Reader
 from gchat.server.secret_checks import SecretChecks
 from gchat.server.stopping import Stopping
 from gchat.server.taking import OwnSteps
@@ -192,6 +193,34 @@ def test_commands_wait_while_something_is_to_come_and_go_on_when_it_has(owner: O
     owner.writer.awaits_answer = False
     owner.writer.flush()
     owner.hears("one", "two")
+
+
+def test_commands_are_carried_out_a_few_at_a_time_also_if_all_of_them_say_something(
+    owner: Owner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gevent.sleep(0.01)
+    owner.reader._decoder = rich.decoder(8192)
+    carried_out = Event()
+    effects = owner.server.effects
+    monkeypatch.setattr(effects, "wait_carried_out", carried_out.wait)
+    owner.peer.sendall(b"".join(b'{"type":"say","room":"%s","text":"x"}\n' % room for room in (b"a", b"b") * 6))
+    wait_until(lambda: bool(effects.effects), "the first are carried out")
+    gevent.sleep(0.02)
+    assert len(effects.effects) == COMMANDS_AT_ONCE  # each has an answer: nobody is in these rooms
+
+    carried_out.set()
+    wait_until(lambda: len(effects.effects) == 12, "the others are")
+
+
+def test_lines_that_ask_nothing_hold_nobody_up_however_many_they_are(
+    owner: Owner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    others = list[None]()
+    monkeypatch.setattr("gchat.server.reader.DECODING_S", 0.0)
+    monkeypatch.setattr("gchat.server.reader.breathe", lambda: others.append(None))
+    owner.peer.sendall(b"\n" * 20 + b"one\n")
+    owner.hears("one")
+    assert len(others) >= 19
 
 
 def test_an_error_of_writing_does_not_end_the_reading(owner: Owner) -> None:

@@ -27,7 +27,7 @@ class Writeback:
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
-        self._size = 0  # of the file, when it was written last
+        self._size = os.fstat(descriptor).st_size  # of the file, when it was written last: here by an earlier run
         self._write_part: WritePart | None = None
 
     def __call__(self) -> None:
@@ -51,8 +51,8 @@ def parts(old: int, size: int) -> Iterator[tuple[int, int]]:
 
 
 def _of_the_kernel() -> WritePart:
-    """Return Linux's call; where there is none, or no ctypes, what does nothing."""
-    with suppress(ImportError, AttributeError):
+    """Return Linux's call; where there is none, or no ctypes that finds it, what does nothing."""
+    with suppress(ImportError, AttributeError, OSError):
         import ctypes  # noqa: PLC0415  # 3 ms that the start does not wait for
 
         call = ctypes.CDLL(None).sync_file_range

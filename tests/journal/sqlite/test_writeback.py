@@ -46,6 +46,17 @@ def test_each_call_begins_with_the_size_that_the_file_had_before(
             assert written == [*parts({3: 0, 3 * PART_BYTES: 3}.get(size, 3 * PART_BYTES), size)]
 
 
+def test_a_large_file_of_an_earlier_run_is_not_looked_at_piece_by_piece(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[tuple[int, int]] = []
+    monkeypatch.setattr(writeback, "_of_the_kernel", lambda: lambda _descriptor, *part: written.append(part))
+    with (tmp_path / "file").open("wb") as file:
+        file.truncate(GIB)
+        Writeback(file.fileno())()
+    assert len(written) == OLD_PARTS
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux has the call")
 def test_the_kernel_writes_a_part_of_a_file_and_says_what_it_cannot_write(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"x" * 9)
