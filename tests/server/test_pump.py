@@ -97,6 +97,22 @@ def test_after_a_long_turn_what_is_said_in_a_part_of_its_time_is_one_batch_with_
         pytest.fail(f"not one batch: {journal.batches}")
 
 
+# In https://github.com/scylladb/gocql/pull/1082 and https://github.com/garden-co/classic-jazz/pull/2602 everybody
+# waited for company, also where none came.
+def test_what_is_said_alone_waits_for_no_company_however_long_the_turn_before_it_was(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Stage(journal) as stage:
+        alice, bob = stage.join("alice"), stage.join("bob")
+        wait_until(lambda: stage.pump._parked, "a pump that has nothing to do")
+        monkeypatch.setattr(pump, "LONG_TURN_S", 0.0)
+        monkeypatch.setattr(pump, "GATHERING", 1e9)
+        for text in ("one", "two", "three"):
+            alice.says(text)
+            bob.sees(f"[alice] {text}")
+            wait_until(lambda: stage.pump._parked, "a pump that has nothing to do")
+
+
 def test_what_cannot_be_stored_is_refused_and_nobody_sees_it(journal: Journal) -> None:
     with Stage(journal) as stage:
         alice, bob = stage.join("alice"), stage.join("bob")
