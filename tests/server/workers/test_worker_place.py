@@ -20,7 +20,7 @@ def config_of(**settings: object) -> Config:
 
 
 def test_port_0_is_one_port_for_all_nodes() -> None:
-    settings = {"server_port": 0, "cluster_name": "web"}
+    settings = {"server_port": 0, "admin_port": 0, "cluster_name": "web"}
     place = WorkerPlace(config_of(**settings), {})
     configs = [place.config_of(config_of(**settings), number, "unix:///x") for number in (1, 2)]
 
